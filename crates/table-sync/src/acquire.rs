@@ -1,0 +1,229 @@
+//! Waiting for an entry's lock, for threads and tasks alike.
+
+use crate::lock::{Exclusive, Place, Refusal, Shared};
+use crate::queue::{Mode, Queue};
+use crate::state::{PRESENT, QUEUED, State, WRITER_QUEUED};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{hint, lock, park};
+use std::task::{Context, Poll, Waker};
+
+/// What [`Request`] asks for.
+pub(crate) trait Permit<'t>: Sized {
+    const MODE: Mode;
+
+    /// One attempt. `first`: the caller heads the queue, whose lock it holds.
+    fn attempt(
+        place: &Place<'t>,
+        first: bool,
+        queue: Option<&crate::lock::QueueGuard<'_>>,
+    ) -> Result<Self, Refusal>;
+}
+
+impl<'t> Permit<'t> for Shared<'t> {
+    const MODE: Mode = Mode::Shared;
+
+    #[inline]
+    fn attempt(
+        place: &Place<'t>,
+        first: bool,
+        queue: Option<&crate::lock::QueueGuard<'_>>,
+    ) -> Result<Self, Refusal> {
+        place.try_shared(!first, queue.is_none())
+    }
+}
+
+impl<'t> Permit<'t> for Exclusive<'t> {
+    const MODE: Mode = Mode::Exclusive;
+
+    #[inline]
+    fn attempt(
+        place: &Place<'t>,
+        _first: bool,
+        queue: Option<&crate::lock::QueueGuard<'_>>,
+    ) -> Result<Self, Refusal> {
+        place.try_exclusive(queue)
+    }
+}
+
+/// A request for one permit, pending or not yet made. Dropped while pending, it leaves the queue
+/// and hands its turn on.
+pub(crate) struct Request<'t> {
+    place: Place<'t>,
+    ticket: Option<u64>,
+}
+
+impl<'t> Request<'t> {
+    pub(crate) fn new(place: Place<'t>) -> Self {
+        Self {
+            place,
+            ticket: None,
+        }
+    }
+
+    /// Never blocks, but for a queue lock's few instructions. To be called with one kind of
+    /// permit only.
+    pub(crate) fn poll<P: Permit<'t>>(&mut self, waker: &Waker) -> Poll<Result<P, Refusal>> {
+        if self.ticket.is_none() {
+            match P::attempt(&self.place, false, None) {
+                Err(Refusal::Busy) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+        let place = self.place;
+        let waker = waker.clone();
+        let mut guard = lock(&place.slot.queue);
+        // Dropped after the lock: wakers are user code.
+        let mut old = None;
+        let mut next = None;
+        let queue = guard.get_or_insert_default();
+        // A ticket that is not there any more was given up by whoever removed the entry, or an
+        // entry before it: ask again.
+        let mut first = self.ticket.and_then(|ticket| queue.is_first(ticket));
+        match (self.ticket, first) {
+            (Some(ticket), Some(_)) => old = queue.rewake(ticket, waker),
+            _ => {
+                self.ticket = None;
+                if !place.announce(P::MODE) {
+                    drop(guard);
+                    return Poll::Ready(Err(Refusal::NotPresent));
+                }
+                let ticket = queue.join(P::MODE, waker);
+                first = queue.is_first(ticket);
+                self.ticket = Some(ticket);
+            }
+        }
+        // Again, now that whoever leaves the entry knows of this waiter.
+        let result = P::attempt(&place, first == Some(true), Some(&guard));
+        if !matches!(result, Err(Refusal::Busy)) {
+            let queue = guard.get_or_insert_default();
+            if let Some((_, waker)) = self.ticket.take().and_then(|it| queue.leave(it)) {
+                old = Some(waker);
+            }
+            place.retract_announcement(queue);
+            // Readers behind a reader can go in as well. Whoever is behind a writer waits for
+            // its release.
+            if P::MODE == Mode::Shared || result.is_err() {
+                next = queue.first().map(|(_, waker)| waker.clone());
+            }
+        }
+        drop(guard);
+        drop(old);
+        if let Some(next) = next {
+            next.wake();
+        }
+        match result {
+            Err(Refusal::Busy) => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    /// Blocks the thread until the permit is granted or the entry has gone.
+    #[cold]
+    pub(crate) fn block<P: Permit<'t>>(mut self) -> Result<P, Refusal> {
+        // Most holds are short.
+        for _ in 0..SPINS {
+            match P::attempt(&self.place, false, None) {
+                Err(Refusal::Busy) => self.place.spin(),
+                result => return result,
+            }
+        }
+        park::block_on(None, |context| self.poll(context.waker()))
+            .expect("without a deadline there is a result")
+    }
+
+    /// For futures.
+    pub(crate) fn poll_in<P: Permit<'t>>(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<P, Refusal>> {
+        self.poll(context.waker())
+    }
+}
+
+/// How many times a blocked thread looks again before it parks.
+const SPINS: usize = if cfg!(any(loom, miri)) { 0 } else { 8 };
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let mut guard = lock(&self.place.slot.queue);
+        let Some(queue) = guard.as_deref_mut() else {
+            return;
+        };
+        let mut next = None;
+        let old = queue.leave(ticket);
+        if let Some((first, _)) = &old {
+            self.place.retract_announcement(queue);
+            // The turn may have been this one's; and a reader may have been waiting for no
+            // other reason than this writer.
+            if *first {
+                next = queue.first().map(|(_, waker)| waker.clone());
+            }
+        }
+        drop(guard);
+        drop(old);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Under the queue lock: says in the word that a waiter is about to join. `false` if the
+    /// entry has gone.
+    fn announce(&self, mode: Mode) -> bool {
+        let flags = match mode {
+            Mode::Shared => QUEUED,
+            Mode::Exclusive => QUEUED | WRITER_QUEUED,
+        };
+        let mut state = State(self.slot.state.load(Relaxed));
+        while state.is_present(self.generation) {
+            // Relaxed: holders leave by a read-modify-write of the same word. Either it comes
+            // after this one and sees the flag, or the attempt that follows sees it.
+            match self.slot.state.compare_exchange_weak(
+                state.0,
+                state.with(flags).0,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = State(now),
+            }
+        }
+        debug_assert!(!state.has(PRESENT) || state.generation() != self.generation);
+        false
+    }
+
+    /// Under the queue lock: the flags that nobody in the queue stands for any more. The queue is
+    /// that of whatever entry the slot has, so that is the entry the flags are about.
+    fn retract_announcement(&self, queue: &Queue) {
+        let mut stale = 0;
+        if !queue.has_exclusive() {
+            stale |= WRITER_QUEUED;
+        }
+        if queue.is_empty() {
+            stale |= QUEUED;
+        }
+        if stale != 0 {
+            self.slot.state.fetch_and(!stale, Relaxed);
+        }
+    }
+
+    /// Under the queue lock, after the queue was emptied.
+    pub(crate) fn clear_queue_flags(&self) {
+        self.slot
+            .state
+            .fetch_and(!(QUEUED | WRITER_QUEUED), Relaxed);
+    }
+
+    /// Waits a moment for a change of the word, only looking at it.
+    fn spin(&self) {
+        let state = self.slot.state.load(Relaxed);
+        for _ in 0..16 {
+            hint::spin_loop();
+            if self.slot.state.load(Relaxed) != state {
+                return;
+            }
+        }
+    }
+}

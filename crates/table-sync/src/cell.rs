@@ -1,0 +1,164 @@
+//! The value of a slot, and this crate's only `unsafe` code.
+//!
+//! The functions here are safe to call because each asks for a permit ([`crate::lock`]) and a
+//! permit is a claim on the slot's state word: only `lock` makes permits, each by the transition
+//! of that word which its type names, and gives the claim up in its `drop`.
+
+#![allow(unsafe_code)]
+
+use crate::lock::{Exclusive, Shared, Vacant};
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use std::any::{Any, TypeId};
+use std::ptr;
+
+/// What is known of an entry without holding it.
+struct Kind {
+    type_id: TypeId,
+}
+
+impl Kind {
+    const fn of<T: 'static>() -> &'static Self {
+        const {
+            &Self {
+                type_id: TypeId::of::<T>(),
+            }
+        }
+    }
+}
+
+/// Where a slot keeps its entry's value, and the value's type.
+pub(crate) struct ValueCell {
+    kind: AtomicPtr<Kind>,
+    value: UnsafeCell<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `kind` is atomic. `value` is reached only by the functions below. `put`, `take` and
+// `exclusive*` go with a permit that no other permit for the same slot coexists with, so they move
+// the value, or a `&mut` to it, between threads: enough for that is `Send`, which the boxed type
+// has. `shared` hands out `&T` on several threads at once and asks for `T: Sync` itself.
+unsafe impl Sync for ValueCell {}
+
+impl ValueCell {
+    pub(crate) fn new() -> Self {
+        Self {
+            kind: AtomicPtr::new(ptr::null_mut()),
+            value: UnsafeCell::new(None),
+        }
+    }
+
+    /// Empties a cell that nobody else can reach.
+    pub(crate) fn take(&mut self) -> Option<Box<dyn Any + Send>> {
+        // SAFETY: `&mut self`.
+        self.value.with_mut(|place| unsafe { (*place).take() })
+    }
+
+    /// Whether the entry is a `T`. Without a permit the answer may be about an entry that came
+    /// later; it is about the entry of a given generation if that generation was seen before and
+    /// is seen after.
+    #[inline]
+    pub(crate) fn is<T: 'static>(&self) -> bool {
+        // Acquire pairs with the store in `put`.
+        let kind = self.kind.load(Ordering::Acquire);
+        if ptr::eq(kind, Kind::of::<T>()) {
+            return true;
+        }
+        // The same type may have several `Kind`s, one per codegen unit.
+        //
+        // SAFETY: null, or stored by `put` from a `&'static Kind`, which nothing writes to.
+        unsafe { kind.as_ref() }.is_some_and(|kind| kind.type_id == TypeId::of::<T>())
+    }
+}
+
+/// Fills an empty slot.
+pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
+    let cell = &vacant.slot().value;
+    let kind: *const Kind = Kind::of::<T>();
+    // Release: who sees this kind sees that the slot's earlier entry has gone.
+    cell.kind.store(kind.cast_mut(), Ordering::Release);
+    let value: Option<Box<dyn Any + Send>> = Some(Box::new(value));
+    // SAFETY: the permit says that this thread took the slot off a free list and has not
+    // published it, so no other permit exists for it. Writing over the old value drops nothing:
+    // a slot on a free list is empty.
+    cell.value.with_mut(|place| unsafe { *place = value });
+}
+
+/// Empties a slot that was filled and not published.
+pub(crate) fn unput(vacant: &Vacant<'_>) -> Option<Box<dyn Any + Send>> {
+    let cell = &vacant.slot().value;
+    // SAFETY: as in `put`.
+    cell.value.with_mut(|place| unsafe { (*place).take() })
+}
+
+/// Moves the value out of a removed entry.
+pub(crate) fn take(permit: &mut Exclusive<'_>) -> Option<Box<dyn Any + Send>> {
+    let cell = &permit.slot().value;
+    // SAFETY: an `Exclusive` was made by the transition that set `EXCLUSIVE`, from a state with no
+    // reader counted and none published, and no permit is made while it is set; it is borrowed
+    // exclusively here, so no reference derived from it is alive.
+    cell.value.with_mut(|place| unsafe { (*place).take() })
+}
+
+/// The value, shared. Exactly the type the entry was pushed with, or a panic.
+#[inline]
+pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p Shared<'_>) -> &'p T {
+    let cell = &permit.slot().value;
+    debug_assert!(cell.is::<T>(), "a guard is made after the type was checked");
+    let any: &'p (dyn Any + Send) = cell
+        .value
+        // SAFETY: while a `Shared` exists, as a count in the state word or as a published reader,
+        // no transition sets `EXCLUSIVE`, so nobody writes the value; it was put there before
+        // the generation became present, which this permit's acquisition has seen. The reference
+        // lives no longer than the borrow of the permit.
+        .with(|place| unsafe { &*place })
+        .as_deref()
+        .expect("a held entry has a value");
+    downcast(any)
+}
+
+/// The value, exclusive. Exactly the type the entry was pushed with, or a panic.
+#[inline]
+pub(crate) fn exclusive<'p, T: 'static>(permit: &'p mut Exclusive<'_>) -> &'p mut T {
+    let any = exclusive_any(permit);
+    debug_assert!(any.is::<T>(), "a guard is made after the type was checked");
+    // SAFETY: as in `downcast`.
+    unsafe { &mut *ptr::from_mut(any).cast::<T>() }
+}
+
+/// The value, exclusive, read only.
+#[inline]
+pub(crate) fn exclusive_ref<'p, T: 'static>(permit: &'p Exclusive<'_>) -> &'p T {
+    downcast(exclusive_any_ref(permit))
+}
+
+/// The value, exclusive, as whatever it is.
+#[inline]
+pub(crate) fn exclusive_any<'p>(permit: &'p mut Exclusive<'_>) -> &'p mut (dyn Any + Send) {
+    let cell = &permit.slot().value;
+    cell.value
+        // SAFETY: as in `take`; the reference lives no longer than the exclusive borrow.
+        .with_mut(|place| unsafe { &mut *place })
+        .as_deref_mut()
+        .expect("a held entry has a value")
+}
+
+/// The value, exclusive, read only, as whatever it is.
+#[inline]
+pub(crate) fn exclusive_any_ref<'p>(permit: &'p Exclusive<'_>) -> &'p (dyn Any + Send) {
+    let cell = &permit.slot().value;
+    cell.value
+        // SAFETY: as in `take`, but borrowed shared, and so is the result.
+        .with(|place| unsafe { &*place })
+        .as_deref()
+        .expect("a held entry has a value")
+}
+
+/// Skips the check of the type, which was made when the guard was.
+#[inline]
+fn downcast<T: 'static>(any: &(dyn Any + Send)) -> &T {
+    debug_assert!(any.is::<T>(), "a guard is made after the type was checked");
+    // SAFETY: a typed guard is made by `Table` only after `ValueCell::is::<T>` was true with the
+    // slot's generation the same before (when the entry was found) and after (when the permit
+    // was taken). `kind` changes only together with the value, in `put`, between generations.
+    unsafe { &*ptr::from_ref(any).cast::<T>() }
+}

@@ -1,0 +1,266 @@
+//! An entry that was found, and the ways to its value.
+
+use crate::acquire::Request;
+use crate::error::Error;
+use crate::guard::{ExclusiveGuard, SharedGuard};
+use crate::handle::{AnyHandle, Handle};
+use crate::lock::{Exclusive, Place, Refusal, RemoveRefusal};
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::task::{Context, Poll};
+
+/// Where an entry is, from [`Table::find`](crate::Table::find).
+///
+/// `Copy`, free to make and to keep. It does not hold the entry: when that has gone, all methods
+/// answer [`Error::NotPresent`], also when its slot has a later entry. The methods do what those of
+/// the same name do on [`Table`](crate::Table), less the lookup.
+pub struct Entry<'t, T> {
+    place: Place<'t>,
+    _type: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Entry<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Entry<'_, T> {}
+
+impl<'t, T: 'static> Entry<'t, T> {
+    /// `place` has been seen present; checks that it is a `T`.
+    #[inline]
+    pub(crate) fn check(place: Place<'t>) -> Result<Self, Error> {
+        // If the slot has gone to a later entry since, the answer may be about that. Its kind is
+        // stored (release) after the generation has changed and loaded (acquire) before that is
+        // looked at again, here or when a permit is taken.
+        if place.slot.value.is::<T>() {
+            return Ok(Self {
+                place,
+                _type: PhantomData,
+            });
+        }
+        Err(if place.is_present() {
+            Error::WrongType
+        } else {
+            Error::NotPresent
+        })
+    }
+
+    /// The entry's handle.
+    pub fn handle(&self) -> Handle<T> {
+        AnyHandle::new(self.place.slot.index(), self.place.generation)
+            .expect("no slot has generation 0")
+            .typed()
+    }
+
+    /// Whether the entry is still in the table. Reads one word.
+    #[inline]
+    pub fn is_present(&self) -> bool {
+        self.place.is_present()
+    }
+
+    /// See [`Table::get`](crate::Table::get).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`]; [`Error::InUse`] only if no further reader can be counted.
+    #[inline]
+    pub fn get(&self) -> Result<SharedGuard<'t, T>, Error>
+    where
+        T: Send + Sync,
+    {
+        match self.place.try_shared(true, true) {
+            Ok(permit) => Ok(SharedGuard::new(permit)),
+            Err(Refusal::Busy) => match Request::new(self.place).block() {
+                Ok(permit) => Ok(SharedGuard::new(permit)),
+                Err(refusal) => Err(refusal.into()),
+            },
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// See [`Table::try_get`](crate::Table::try_get).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`], [`Error::InUse`].
+    #[inline]
+    pub fn try_get(&self) -> Result<SharedGuard<'t, T>, Error>
+    where
+        T: Send + Sync,
+    {
+        match self.place.try_shared(false, true) {
+            Ok(permit) => Ok(SharedGuard::new(permit)),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// See [`Table::get_async`](crate::Table::get_async).
+    pub fn get_async(
+        self,
+    ) -> impl Future<Output = Result<SharedGuard<'t, T>, Error>> + Send + Unpin + use<'t, T>
+    where
+        T: Send + Sync,
+    {
+        get_async(Ok(self))
+    }
+
+    /// See [`Table::get_mut`](crate::Table::get_mut).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`].
+    #[inline]
+    pub fn get_mut(&self) -> Result<ExclusiveGuard<'t, T>, Error>
+    where
+        T: Send,
+    {
+        match self.place.try_exclusive(None) {
+            Ok(permit) => Ok(ExclusiveGuard::new(permit)),
+            Err(Refusal::Busy) => match Request::new(self.place).block() {
+                Ok(permit) => Ok(ExclusiveGuard::new(permit)),
+                Err(refusal) => Err(refusal.into()),
+            },
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// See [`Table::try_get_mut`](crate::Table::try_get_mut).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`], [`Error::InUse`].
+    #[inline]
+    pub fn try_get_mut(&self) -> Result<ExclusiveGuard<'t, T>, Error>
+    where
+        T: Send,
+    {
+        match self.place.try_exclusive(None) {
+            Ok(permit) => Ok(ExclusiveGuard::new(permit)),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// See [`Table::get_mut_async`](crate::Table::get_mut_async).
+    pub fn get_mut_async(
+        self,
+    ) -> impl Future<Output = Result<ExclusiveGuard<'t, T>, Error>> + Send + Unpin + use<'t, T>
+    where
+        T: Send,
+    {
+        get_mut_async(Ok(self))
+    }
+
+    /// See [`Table::delete`](crate::Table::delete).
+    #[inline]
+    pub(crate) fn delete(self) -> Result<T, Error> {
+        if let Some(permit) = self.place.remove_idle() {
+            return Ok(value(permit));
+        }
+        match Request::new(self.place).block() {
+            Ok(permit) => self.delete_held(permit),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// See [`Table::try_delete`](crate::Table::try_delete).
+    #[inline]
+    pub(crate) fn try_delete(self) -> Result<T, Error> {
+        if let Some(permit) = self.place.remove_idle() {
+            return Ok(value(permit));
+        }
+        match self.place.try_exclusive(None) {
+            Ok(permit) => self.delete_held(permit),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// With the entry lock held: takes the value out, unless there are children.
+    fn delete_held(&self, permit: Exclusive<'t>) -> Result<T, Error> {
+        match permit.remove(false) {
+            Ok(()) => {}
+            Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
+            Err(RemoveRefusal::Kin) => {
+                let kinship = &self.place.core.kinship;
+                kinship.remove(self.place, || permit.remove(true).map_err(Error::from))?;
+            }
+        }
+        Ok(value(permit))
+    }
+
+    /// See [`Table::detach`](crate::Table::detach).
+    pub(crate) fn detach(self) -> Result<(), Error> {
+        let detached = match self.place.detach(false) {
+            Ok(detached) => detached,
+            Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
+            Err(RemoveRefusal::Kin) => {
+                let kinship = &self.place.core.kinship;
+                kinship.remove(self.place, || self.place.detach(true).map_err(Error::from))?
+            }
+        };
+        detached.finish();
+        Ok(())
+    }
+}
+
+/// The value of a removed entry.
+#[inline]
+fn value<T: 'static>(permit: Exclusive<'_>) -> T {
+    *permit
+        .reclaim()
+        .downcast()
+        .expect("an entry's type was checked when it was found")
+}
+
+impl From<RemoveRefusal> for Error {
+    /// `Kin` is not refused when the caller has asked to ignore it.
+    fn from(_: RemoveRefusal) -> Self {
+        Self::NotPresent
+    }
+}
+
+/// Polls a request for an entry that was perhaps not found.
+fn poll<'t, P: crate::acquire::Permit<'t>>(
+    request: &mut Result<Request<'t>, Error>,
+    context: &mut Context<'_>,
+) -> Poll<Result<P, Error>> {
+    match request {
+        Ok(request) => request.poll_in(context).map_err(Error::from),
+        Err(error) => Poll::Ready(Err(*error)),
+    }
+}
+
+pub(crate) fn get_async<'t, T: Send + Sync + 'static>(
+    entry: Result<Entry<'t, T>, Error>,
+) -> impl Future<Output = Result<SharedGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
+    let mut request = entry.map(|entry| Request::new(entry.place));
+    poll_fn(move |context| poll(&mut request, context).map_ok(SharedGuard::new))
+}
+
+pub(crate) fn get_mut_async<'t, T: Send + 'static>(
+    entry: Result<Entry<'t, T>, Error>,
+) -> impl Future<Output = Result<ExclusiveGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
+    let mut request = entry.map(|entry| Request::new(entry.place));
+    poll_fn(move |context| poll(&mut request, context).map_ok(ExclusiveGuard::new))
+}
+
+pub(crate) fn delete_async<'t, T: Send + 'static>(
+    entry: Result<Entry<'t, T>, Error>,
+) -> impl Future<Output = Result<T, Error>> + Send + Unpin + use<'t, T> {
+    let mut request = entry.map(|entry| Request::new(entry.place));
+    poll_fn(move |context| {
+        let permit = std::task::ready!(poll(&mut request, context))?;
+        Poll::Ready(match entry {
+            Ok(entry) => entry.delete_held(permit),
+            Err(error) => Err(error),
+        })
+    })
+}
+
+impl<T> fmt::Debug for Entry<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handle = AnyHandle::new(self.place.slot.index(), self.place.generation);
+        f.debug_tuple("Entry").field(&handle).finish()
+    }
+}

@@ -1,0 +1,83 @@
+//! When an entry is read so much that its readers should publish themselves instead of being
+//! counted in its word.
+//!
+//! To publish is cheaper for readers and does not make them share a cache line; to take the bias
+//! back costs a barrier on all processors. So the bias waits until counting has cost about as
+//! much as taking it back will (a contended count weighs more), any writer starts the account
+//! anew, and each time a bias was taken back the next one waits twice as long. Whatever the
+//! pattern of accesses, barriers take at most about as long as counting would have taken.
+
+use crate::sync::asymmetric;
+
+/// What a bias has to wait for at first, in uncontended readers.
+#[cfg(not(any(loom, miri)))]
+const FIRST: u32 = 256;
+#[cfg(miri)]
+const FIRST: u32 = 3;
+#[cfg(loom)]
+const FIRST: u32 = 1;
+
+/// A count that failed because of another reader weighs as many.
+const CONTENDED: u32 = 16;
+
+const COUNT: u32 = 0xffff;
+const REVOKED: u32 = 0x1_0000;
+/// Doublings end here: `FIRST << 7` still fits the count.
+const MAX_REVOKED: u32 = 7;
+
+/// The account of one entry: a count in the low half, the number of biases taken back above it.
+#[derive(Clone, Copy)]
+pub(crate) struct Heat(pub(crate) u32);
+
+impl Heat {
+    /// With one more counted reader.
+    #[inline]
+    pub(crate) fn warmer(self, contended: bool) -> Self {
+        // Where the light barrier is a real one, publishing costs one reader more than counting
+        // does: it pays only for readers that contend.
+        let by = match (contended, asymmetric::light_is_free()) {
+            (true, _) => CONTENDED,
+            (false, true) => 1,
+            (false, false) => u32::from(cfg!(any(loom, miri))),
+        };
+        let count = (self.0 & COUNT).saturating_add(by).min(COUNT);
+        Self(self.0 & !COUNT | count)
+    }
+
+    #[inline]
+    pub(crate) fn is_hot(self) -> bool {
+        self.0 & COUNT >= FIRST << (self.0 / REVOKED).min(MAX_REVOKED)
+    }
+
+    #[inline]
+    pub(crate) fn is_warm(self) -> bool {
+        self.0 & COUNT != 0
+    }
+
+    /// After a writer, who may have had to take the bias back.
+    pub(crate) fn cooled(self, revoked: bool) -> Self {
+        let times = (self.0 / REVOKED + u32::from(revoked)).min(MAX_REVOKED);
+        Self(times * REVOKED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contention_is_always_hot_in_the_end() {
+        for revoked in 0..10 {
+            let mut heat = (0..revoked).fold(Heat(0), |heat, _| heat.cooled(true));
+            assert!(!heat.is_hot() && !heat.is_warm());
+            let mut readers = 0;
+            while !heat.is_hot() {
+                heat = heat.warmer(true);
+                readers += 1;
+                assert!(readers <= COUNT);
+            }
+            let wanted = (FIRST << revoked.min(MAX_REVOKED)).div_ceil(CONTENDED);
+            assert_eq!(readers, wanted);
+        }
+    }
+}

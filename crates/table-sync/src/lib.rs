@@ -1,0 +1,130 @@
+//! A resource table for many threads: values of any type, found by 64-bit handles, each under a
+//! lock of its own. Everything takes `&self`.
+//!
+//! ```
+//! use table_sync::{Error, Table};
+//!
+//! let table = Table::new();
+//! let name = table.push(String::from("a"))?;
+//! let count = table.push(0u32)?;
+//!
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| table.get_mut(&name).unwrap().push('b'));
+//!     scope.spawn(|| *table.get_mut(&count).unwrap() += 1);
+//! });
+//! assert_eq!(*table.get(&name)?, "ab");
+//!
+//! // `delete` waits for holders and returns the value; `detach` does not wait.
+//! let held = table.get(&name)?;
+//! table.detach(name)?;
+//! assert_eq!(table.get(&name).unwrap_err(), Error::NotPresent);
+//! assert_eq!(*held, "ab");
+//! assert_eq!(table.delete(count)?, 1);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! The methods of [`Table`] have the names and shapes of those of
+//! `wasmtime::component::ResourceTable`, so that a port is mostly a change of type. What differs:
+//! values of shared access are `Sync`; what is lent are guards; handles are 64 bits; a failed call
+//! changes nothing. Nothing here knows of WASI, and without the feature `wasmtime` (conversions
+//! to and from `Resource`) nothing knows of wasmtime.
+//!
+//! | to | waits | does not wait | for tasks |
+//! |---|---|---|---|
+//! | look | | [`find`](Table::find) | |
+//! | share | [`get`](Table::get) | [`try_get`](Table::try_get) | [`get_async`](Table::get_async) |
+//! | have alone | [`get_mut`](Table::get_mut) | [`try_get_mut`](Table::try_get_mut) | [`get_mut_async`](Table::get_mut_async) |
+//! | take out | [`delete`](Table::delete) | [`try_delete`](Table::try_delete) | [`delete_async`](Table::delete_async) |
+//! | throw out | | [`detach`](Table::detach) | |
+//! | wait for a condition | [`Ready::block`] | | [`Waitable::ready`] |
+//!
+//! # Consistency
+//!
+//! - `push`, `push_child`, `add_child`, `remove_child`, `get*`, `delete*` and `detach` are
+//!   linearizable: each takes effect at one moment between its call and its return. A handle is
+//!   valid everywhere as soon as `push` has returned it.
+//! - A handle is issued once. When its entry has gone, it is [`Error::NotPresent`] for good,
+//!   whatever has become of the slot: a slot has 2^32 - 1 generations and is retired after the
+//!   last.
+//! - What one holder of an entry did is visible to the next.
+//! - [`Error::Full`] is true of one moment at which every slot was taken. The slot of an entry that
+//!   is being removed is taken until the removal returns, that of a detached entry until its last
+//!   guard is dropped.
+//! - [`len`](Table::len), [`is_empty`](Table::is_empty), [`handles`](Table::handles) and `Debug`
+//!   look at one slot or list after the other and are no snapshots.
+//!
+//! # Locking
+//!
+//! - Finding an entry locks nothing and writes nothing.
+//! - Each entry has a lock for shared or exclusive access. Writers waiting keep new readers out;
+//!   otherwise it is not fair: waiters try in order of arrival, and a newcomer may be faster.
+//! - Shared access to an entry that is read a lot is noted in a cache line of the reading thread,
+//!   so readers do not slow each other down. The first writer after that pays for it with a
+//!   barrier on all processors (Linux: `membarrier`, about a microsecond) and a look at every
+//!   thread that ever read such an entry.
+//! - The table may be used inside a guard, and inside a value's `drop`. A thread waits for itself
+//!   if it asks, by a form that waits, for an entry that it holds itself, unless both are shared
+//!   and no writer came between. Two threads that each hold one entry and wait for the other's
+//!   wait forever: take several entries in order of their handles, as
+//!   [`iter_entries`](Table::iter_entries) does.
+//! - Pushes and removals use a free list that no other thread is using just then. Parents and
+//!   children are kept under striped locks that entries without kin do not touch. The order of
+//!   all locks inside is written down at the head of `src/lock.rs`, the order of kin in
+//!   `src/children.rs`.
+//! - Values are dropped, and wakers used, with no lock of the table held but the caller's guards.
+//!
+//! # Async
+//!
+//! Futures never block a thread, and may be dropped at any time: a waiter that was woken passes
+//! that on. Guards are not `Send`: a future that holds one across an `.await` is not `Send` either,
+//! so none does so unseen. To use something across an `.await`, put an `Arc` of it in the table
+//! and clone it out.
+//!
+//! To wait for a value to become ready without keeping others from it, put a [`Waitable`] in the
+//! table; see [`Pollable`].
+//!
+//! # Panics and drops
+//!
+//! - A panic while a guard is held releases it. There is no poisoning: the next caller sees the
+//!   value as the panic left it.
+//! - A panic in the `drop` of a value that is removed reaches whoever dropped it: the caller of
+//!   `detach`, or the thread that let the last guard go. The table is in order then.
+//! - A table that is dropped drops children before their parents, and otherwise in order of
+//!   indices. If one of them panics the rest are dropped in order of indices.
+//! - A guard that is leaked keeps its entry in use for the life of the table.
+//!
+//! # Not for
+//!
+//! - Looking things up by a key of the user's: handles are issued, not chosen.
+//! - Iterating over a consistent picture of the whole.
+//! - Values whose every use is a short write by many threads to the same one: a lock is a lock, and
+//!   a `Mutex` beside it does as well.
+//! - Tables made and thrown away by the million: a table is a few kilobytes, and numbered; the
+//!   2^32nd and later ones count their readers in the entry.
+
+mod acquire;
+mod cell;
+mod children;
+mod entry;
+mod error;
+mod guard;
+mod handle;
+mod heat;
+mod lock;
+mod queue;
+mod readers;
+mod ready;
+#[cfg(feature = "wasmtime")]
+mod resource;
+mod shard;
+mod slot;
+mod state;
+mod sync;
+mod table;
+
+pub use entry::Entry;
+pub use error::Error;
+pub use guard::{AnyGuard, ExclusiveGuard, SharedGuard};
+pub use handle::{AnyHandle, Handle};
+pub use ready::{Access, Closed, Pollable, Ready, Waitable};
+pub use table::Table;

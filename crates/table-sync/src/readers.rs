@@ -1,0 +1,213 @@
+//! Visible readers: where a thread says which entries it reads, in a cache line of its own.
+//!
+//! Each thread that reads a biased entry has a [`Record`] of a few cells. To read, it writes the
+//! entry's id into a free cell; when done, it clears the cell. Whoever needs the entry to be free
+//! of readers stops new ones, then looks through the cells of all threads. Both steps of both
+//! sides are ordered by [`asymmetric`](crate::sync::asymmetric) barriers.
+//!
+//! Cells hold ids that are compared and never followed, so nothing here can dangle. Records are
+//! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
+//! as threads ever read at the same time.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, asymmetric, lock};
+use std::cell::Cell;
+
+/// How many biased entries one thread can hold shared guards of at a time. One more and the
+/// reader is counted in the entry instead.
+#[cfg(not(loom))]
+const CELLS: usize = 7;
+#[cfg(loom)]
+const CELLS: usize = 1;
+
+/// The cells of one thread. Two lines: the adjacent-line prefetcher pulls in pairs.
+#[repr(align(128))]
+struct Record {
+    cells: [AtomicU64; CELLS],
+    #[cfg(not(loom))]
+    next: std::sync::OnceLock<&'static Record>,
+}
+
+impl Record {
+    fn new() -> Self {
+        Self {
+            cells: std::array::from_fn(|_| AtomicU64::new(0)),
+            #[cfg(not(loom))]
+            next: std::sync::OnceLock::new(),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+mod registry {
+    use super::{Mutex, Record, lock};
+    use std::sync::OnceLock;
+
+    /// All records, chained, and those without a thread.
+    pub(super) struct Registry {
+        first: OnceLock<&'static Record>,
+        pool: Mutex<Pool>,
+    }
+
+    struct Pool {
+        free: Vec<&'static Record>,
+        last: Option<&'static Record>,
+    }
+
+    pub(super) static REGISTRY: Registry = Registry {
+        first: OnceLock::new(),
+        pool: Mutex::new(Pool {
+            free: Vec::new(),
+            last: None,
+        }),
+    };
+
+    impl Registry {
+        pub(super) fn checkout(&self) -> &'static Record {
+            let mut pool = lock(&self.pool);
+            if let Some(record) = pool.free.pop() {
+                return record;
+            }
+            let record: &'static Record = Box::leak(Box::new(Record::new()));
+            let link = match pool.last {
+                Some(last) => &last.next,
+                None => &self.first,
+            };
+            let linked = link.set(record);
+            debug_assert!(linked.is_ok(), "the link after the last record was set");
+            pool.last = Some(record);
+            record
+        }
+
+        pub(super) fn give_back(&self, record: &'static Record) {
+            lock(&self.pool).free.push(record);
+        }
+
+        /// A record linked too late to be seen here belongs to a reader that publishes itself
+        /// too late: the barrier that orders the cell's store orders the link before it.
+        pub(super) fn records(&self) -> impl Iterator<Item = &'static Record> {
+            std::iter::successors(self.first.get().copied(), |record| {
+                record.next.get().copied()
+            })
+        }
+    }
+}
+
+/// Loom does not see what `OnceLock` orders, and models have a fixed number of threads.
+#[cfg(loom)]
+mod registry {
+    use super::{Mutex, Record, lock};
+
+    pub(super) struct Registry {
+        records: [&'static Record; 3],
+        unused: Mutex<Vec<&'static Record>>,
+    }
+
+    loom::lazy_static! {
+        pub(super) static ref REGISTRY: Registry = Registry::new();
+    }
+
+    impl Registry {
+        fn new() -> Self {
+            let records = std::array::from_fn(|_| &*Box::leak(Box::new(Record::new())));
+            Self {
+                records,
+                unused: Mutex::new(Vec::from(records)),
+            }
+        }
+
+        pub(super) fn checkout(&self) -> &'static Record {
+            lock(&self.unused).pop().expect("a model has 3 threads")
+        }
+
+        pub(super) fn records(&self) -> impl Iterator<Item = &'static Record> {
+            self.records.into_iter()
+        }
+    }
+}
+
+use registry::REGISTRY;
+
+/// This thread's record, once it has one; given back when the thread ends.
+struct Seat(Cell<Option<&'static Record>>);
+
+impl Seat {
+    #[inline]
+    fn record(&self) -> &'static Record {
+        match self.0.get() {
+            Some(record) => record,
+            None => self.checkout(),
+        }
+    }
+
+    #[cold]
+    fn checkout(&self) -> &'static Record {
+        let record = REGISTRY.checkout();
+        self.0.set(Some(record));
+        record
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // Cells of guards that were leaked, or that outlive this value in other thread-local
+        // storage, stay taken: the next owner of the record uses the others.
+        // (A model's first thread ends after the registry.)
+        #[cfg(not(loom))]
+        if let Some(record) = self.0.take() {
+            REGISTRY.give_back(record);
+        }
+    }
+}
+
+#[cfg(not(loom))]
+thread_local! {
+    static SEAT: Seat = const { Seat(Cell::new(None)) };
+}
+#[cfg(loom)]
+loom::thread_local! {
+    static SEAT: Seat = Seat(Cell::new(None));
+}
+
+/// A reader made visible. Goes away only by [`retract`](Self::retract).
+pub(crate) struct Published(&'static AtomicU64);
+
+impl Published {
+    /// Makes the reader invisible. What it read happens before a [`any`] that no longer finds it,
+    /// and a state that asks leaving readers for notice is visible to the caller's next load.
+    #[inline]
+    pub(crate) fn retract(self) {
+        self.0.store(0, Ordering::Release);
+        asymmetric::light();
+    }
+}
+
+/// Makes the calling thread visible as a reader of entry `id`; what it loads afterwards is not
+/// older than what a [`any`] that missed it had stored. `None` if all cells of the thread are
+/// taken, or if the thread is ending and has none any more.
+#[inline]
+pub(crate) fn publish(id: u64) -> Option<Published> {
+    let record = SEAT.try_with(Seat::record).ok()?;
+    // Only this thread takes cells of its record, so one seen free stays free.
+    let cell = record
+        .cells
+        .iter()
+        .find(|cell| cell.load(Ordering::Relaxed) == 0)?;
+    // Release, as in `retract`: a scan that finds this id where an earlier one stood must still
+    // be ordered after the earlier guard's reads.
+    cell.store(id, Ordering::Release);
+    asymmetric::light();
+    Some(Published(cell))
+}
+
+/// Whether some thread is visible as a reader of entry `id`. The caller has stopped new readers
+/// of `id` before; those that come too late see that and retract.
+#[cold]
+pub(crate) fn any(id: u64) -> bool {
+    asymmetric::heavy();
+    REGISTRY.records().any(|record| {
+        let mut cells = record.cells.iter();
+        // Acquire pairs with the release in `retract` and `publish`.
+        cells.any(|cell| cell.load(Ordering::Acquire) == id)
+    })
+}

@@ -1,0 +1,289 @@
+//! Free slots, in several lists so that threads that push and delete do not meet.
+//!
+//! A thread starts at the list it used last and walks on when that one is busy: whoever finds a
+//! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
+//! any thread may use any list, and there may be any number of threads.
+
+use crate::slot::{Directory, Slot};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{hint, thread};
+use std::cell::Cell;
+use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+
+/// Ends a list. (Slot `u32::MAX` is never made.)
+const NIL: u32 = u32::MAX;
+
+/// One list. Its fields are touched under `locked` alone, so relaxed accesses do.
+#[repr(align(128))]
+struct Shard {
+    locked: AtomicBool,
+    head: AtomicU32,
+    /// Entries pushed by way of this shard less entries reclaimed by way of it; the sum over all
+    /// shards counts entries. Wraps.
+    live: AtomicUsize,
+}
+
+/// A locked shard. Nothing but a few loads and stores happens while it is held.
+struct Locked<'t>(&'t Shard);
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.locked.store(false, Ordering::Release);
+    }
+}
+
+impl Shard {
+    fn new() -> Self {
+        Self {
+            locked: AtomicBool::new(false),
+            head: AtomicU32::new(NIL),
+            live: AtomicUsize::new(0),
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> Option<Locked<'_>> {
+        // Acquire pairs with the release in `Locked::drop`.
+        self.locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+            .then(|| Locked(self))
+    }
+
+    fn lock(&self) -> Locked<'_> {
+        let mut turns = 0;
+        loop {
+            if let Some(locked) = self.try_lock() {
+                return locked;
+            }
+            back_off(&mut turns);
+        }
+    }
+}
+
+/// Sections are a few instructions long: spin a little, then let the holder run.
+fn back_off(turns: &mut u32) {
+    if cfg!(not(loom)) && *turns < 64 {
+        hint::spin_loop();
+    } else {
+        thread::yield_now();
+    }
+    *turns += 1;
+}
+
+impl Locked<'_> {
+    #[inline]
+    fn pop<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
+        let head = self.0.head.load(Ordering::Relaxed);
+        if head == NIL {
+            return None;
+        }
+        let slot = slots.grow(head);
+        self.0
+            .head
+            .store(slot.link.load(Ordering::Relaxed), Ordering::Relaxed);
+        Some(slot)
+    }
+
+    #[inline]
+    fn push(&self, slot: &Slot) {
+        slot.link
+            .store(self.0.head.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.0.head.store(slot.index(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn count(&self, change: usize) {
+        let live = self.0.live.load(Ordering::Relaxed);
+        self.0
+            .live
+            .store(live.wrapping_add(change), Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// The shard this thread used last, of whichever table: a guess at one that is free.
+    static HINT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+fn hint() -> usize {
+    // Not the shim's: it decides where to start looking, never what happens.
+    static THREADS: StdAtomicUsize = StdAtomicUsize::new(0);
+    HINT.try_with(|hint| {
+        if hint.get() == usize::MAX {
+            hint.set(THREADS.fetch_add(1, Ordering::Relaxed) & 0xffff);
+        }
+        hint.get()
+    })
+    .unwrap_or(0)
+}
+
+/// All lists of one table.
+pub(crate) struct Shards {
+    shards: Box<[Shard]>,
+    /// Slots taken into use so far: the next new slot's index.
+    used: AtomicU32,
+    /// Of those, how many have no generation left.
+    retired: AtomicU32,
+    /// How many slots may be in use. Not retroactive.
+    max: AtomicUsize,
+}
+
+impl Shards {
+    /// `shards` is rounded up to a power of two.
+    pub(crate) fn new(shards: usize, max: usize) -> Self {
+        let count = shards.next_power_of_two();
+        Self {
+            shards: (0..count).map(|_| Shard::new()).collect(),
+            used: AtomicU32::new(0),
+            retired: AtomicU32::new(0),
+            max: AtomicUsize::new(max),
+        }
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// How many slots have been in use.
+    pub(crate) fn used(&self) -> u32 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Entries, if nothing changes meanwhile.
+    pub(crate) fn live(&self) -> usize {
+        self.shards.iter().fold(0usize, |sum, shard| {
+            sum.wrapping_add(shard.live.load(Ordering::Relaxed))
+        })
+    }
+
+    /// A shard nobody else has, the one this thread had last if possible.
+    #[inline]
+    fn any(&self) -> (usize, Locked<'_>) {
+        let mask = self.shards.len() - 1;
+        let start = hint();
+        if let Some(locked) = self.shards[start & mask].try_lock() {
+            return (start & mask, locked);
+        }
+        self.any_other(start)
+    }
+
+    #[cold]
+    fn any_other(&self, start: usize) -> (usize, Locked<'_>) {
+        let mask = self.shards.len() - 1;
+        let mut turns = 0;
+        loop {
+            for step in 1..=self.shards.len() {
+                let at = (start + step) & mask;
+                if let Some(locked) = self.shards[at].try_lock() {
+                    let _ = HINT.try_with(|hint| hint.set(at));
+                    return (at, locked);
+                }
+            }
+            back_off(&mut turns);
+        }
+    }
+
+    /// A slot for a new entry, counted as live; `None` if every slot that may be is in use.
+    #[inline]
+    pub(crate) fn checkout<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
+        let (at, shard) = self.any();
+        let slot = shard.pop(slots);
+        if slot.is_some() {
+            shard.count(1);
+            return slot;
+        }
+        self.checkout_elsewhere(slots, at, shard)
+    }
+
+    #[cold]
+    fn checkout_elsewhere<'t>(
+        &self,
+        slots: &'t Directory,
+        at: usize,
+        shard: Locked<'_>,
+    ) -> Option<&'t Slot> {
+        let mask = self.shards.len() - 1;
+        for step in 1..self.shards.len() {
+            let other = &self.shards[(at + step) & mask];
+            if other.head.load(Ordering::Relaxed) == NIL {
+                continue;
+            }
+            if let Some(other) = other.try_lock() {
+                // All of it: a thread that deletes what another pushes would otherwise be
+                // robbed slot by slot.
+                let head = other.0.head.load(Ordering::Relaxed);
+                other.0.head.store(NIL, Ordering::Relaxed);
+                drop(other);
+                shard.0.head.store(head, Ordering::Relaxed);
+                if let Some(slot) = shard.pop(slots) {
+                    shard.count(1);
+                    return Some(slot);
+                }
+            }
+        }
+        if let Some(slot) = self.fresh(slots) {
+            shard.count(1);
+            return Some(slot);
+        }
+        drop(shard);
+        self.checkout_or_full(slots)
+    }
+
+    /// A slot that was never in use.
+    fn fresh<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
+        let mut used = self.used.load(Ordering::Relaxed);
+        loop {
+            let counted = used.wrapping_sub(self.retired.load(Ordering::Relaxed));
+            if used == NIL || counted as usize >= self.max() {
+                return None;
+            }
+            match self.used.compare_exchange_weak(
+                used,
+                used + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(slots.grow(used)),
+                Err(now) => used = now,
+            }
+        }
+    }
+
+    /// Holds all shards, so that "full" is true of one moment.
+    #[cold]
+    fn checkout_or_full<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
+        // In ascending order, and `checkout_elsewhere` only tries while it holds one.
+        let all: Vec<_> = self.shards.iter().map(Shard::lock).collect();
+        let free = all
+            .iter()
+            .find_map(|shard| Some((shard, shard.pop(slots)?)));
+        if let Some((shard, slot)) = free {
+            shard.count(1);
+            return Some(slot);
+        }
+        let slot = self.fresh(slots)?;
+        all[0].count(1);
+        Some(slot)
+    }
+
+    /// Takes back the slot of an entry that was reclaimed.
+    #[inline]
+    pub(crate) fn give_back(&self, slot: &Slot) {
+        let (_, shard) = self.any();
+        shard.push(slot);
+        shard.count(usize::MAX);
+    }
+
+    /// Writes off the slot of an entry that was reclaimed: it has no generation left.
+    #[cold]
+    pub(crate) fn retire(&self) {
+        self.any().1.count(usize::MAX);
+        self.retired.fetch_add(1, Ordering::Relaxed);
+    }
+}

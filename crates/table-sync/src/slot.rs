@@ -1,0 +1,146 @@
+//! Slots, and the directory that finds them by index.
+//!
+//! A slot never moves and is never freed before its table: whoever has an index may look at the
+//! slot's word, whatever has become of the entry.
+
+use crate::cell::ValueCell;
+use crate::queue::Queue;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::OnceLock;
+
+/// A place for one entry at a time, on a cache line of its own.
+#[repr(align(64))]
+pub(crate) struct Slot {
+    /// See [`crate::state`].
+    pub(crate) state: AtomicU64,
+    /// The name readers publish: the table's number above the slot's index, never 0.
+    pub(crate) id: u64,
+    /// On a free list, the next slot's index; touched under that list's lock.
+    pub(crate) link: AtomicU32,
+    /// How often the entry was read lately; see [`crate::lock`]. Not exact.
+    pub(crate) heat: AtomicU32,
+    pub(crate) value: ValueCell,
+    /// Who waits for the entry.
+    pub(crate) queue: Mutex<Option<Box<Queue>>>,
+}
+
+impl Slot {
+    fn new(table: u32, index: usize) -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            id: u64::from(table) << 32 | index as u64,
+            link: AtomicU32::new(0),
+            heat: AtomicU32::new(0),
+            value: ValueCell::new(),
+            queue: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.id as u32
+    }
+}
+
+/// log2 of the first bucket's length.
+#[cfg(not(loom))]
+const FIRST_BITS: u32 = 5;
+#[cfg(loom)]
+const FIRST_BITS: u32 = 1;
+
+const FIRST: usize = 1 << FIRST_BITS;
+const BUCKETS: usize = (32 - FIRST_BITS) as usize + 1;
+
+/// Slots by index: buckets, each twice as long as the one before, made when first needed.
+pub(crate) struct Directory {
+    /// This table's number, for the slots' ids; 0 if numbers have run out.
+    table: u32,
+    buckets: [OnceLock<Box<[Slot]>>; BUCKETS],
+}
+
+impl Directory {
+    pub(crate) fn new(table: u32) -> Self {
+        Self {
+            table,
+            buckets: std::array::from_fn(|_| OnceLock::new()),
+        }
+    }
+
+    #[inline]
+    fn locate(index: u32) -> (usize, usize) {
+        let place = index as usize + FIRST;
+        let log = place.ilog2();
+        ((log - FIRST_BITS) as usize, place - (1 << log))
+    }
+
+    /// The slot, if its bucket was ever needed.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
+        let (bucket, offset) = Self::locate(index);
+        self.buckets[bucket].get()?.get(offset)
+    }
+
+    /// The slot, its bucket made if need be. That is the only blocking in here: on whoever is
+    /// making the same bucket.
+    pub(crate) fn grow(&self, index: u32) -> &Slot {
+        let (bucket, offset) = Self::locate(index);
+        let slots = self.buckets[bucket].get_or_init(|| {
+            let len = FIRST << bucket;
+            let start = len - FIRST;
+            (start..start + len)
+                .map(|index| Slot::new(self.table, index))
+                .collect()
+        });
+        &slots[offset]
+    }
+
+    /// Makes the bucket of a slot; returns the bucket's first index.
+    pub(crate) fn grow_bucket_of(&self, index: u32) -> u32 {
+        let (bucket, offset) = Self::locate(index);
+        if bucket < BUCKETS {
+            self.grow(index);
+        }
+        index - offset as u32
+    }
+
+    /// The slot, with nobody else at the table.
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
+        let (bucket, offset) = Self::locate(index);
+        self.buckets[bucket].get_mut()?.get_mut(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_fill_the_buckets_without_gap() {
+        let mut expected = (0, 0);
+        for index in 0..100_000 {
+            assert_eq!(Directory::locate(index), expected);
+            expected.1 += 1;
+            if expected.1 == FIRST << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        let (last, offset) = Directory::locate(u32::MAX);
+        assert!(last < BUCKETS && offset < FIRST << last);
+    }
+
+    #[test]
+    fn a_slot_knows_its_index() {
+        let directory = Directory::new(7);
+        for index in [0, 1, 31, 32, 33, 95, 96, 1000] {
+            assert_eq!(directory.grow(index).index(), index);
+            assert_eq!(directory.grow(index).id >> 32, 7);
+        }
+        assert!(directory.get(1_000_000).is_none());
+    }
+
+    #[test]
+    #[cfg(all(target_pointer_width = "64", not(loom)))]
+    fn a_slot_is_one_cache_line() {
+        assert_eq!(size_of::<Slot>(), 64);
+    }
+}

@@ -1,0 +1,95 @@
+//! The word of a slot: its generation above the state of its lock.
+//!
+//! ```text
+//!  63            32 31          8 7 6 5 4 3 2 1 0
+//! | generation     | readers     | flags         |
+//! ```
+
+use std::fmt;
+
+/// The entry can be found.
+pub(crate) const PRESENT: u64 = 1 << 0;
+/// Somebody has the value to himself: a guard, or a remover on its way to reclaim the slot.
+pub(crate) const EXCLUSIVE: u64 = 1 << 1;
+/// Readers may publish themselves instead of being counted here. Excludes `EXCLUSIVE`, `DRAIN`.
+pub(crate) const BIASED: u64 = 1 << 2;
+/// `BIASED` was taken back and published readers may be left. Excludes `EXCLUSIVE`, `BIASED`.
+pub(crate) const DRAIN: u64 = 1 << 3;
+/// The wait queue is not empty.
+pub(crate) const QUEUED: u64 = 1 << 4;
+/// There is a writer in the wait queue: new readers queue up behind it.
+pub(crate) const WRITER_QUEUED: u64 = 1 << 5;
+/// The entry may have a parent or children; ask `children`.
+pub(crate) const KIN: u64 = 1 << 6;
+/// The entry was removed while held. Whoever finds it idle reclaims it. Excludes `PRESENT`.
+pub(crate) const DETACHED: u64 = 1 << 7;
+
+/// One counted reader.
+pub(crate) const READER: u64 = 1 << 8;
+const READERS: u64 = 0xffff_ff00;
+
+/// A value of the word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State(pub(crate) u64);
+
+impl State {
+    /// A slot of this generation with only `flags` set.
+    pub(crate) fn new(generation: u32, flags: u64) -> Self {
+        Self(u64::from(generation) << 32 | flags)
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(crate) fn has(self, flags: u64) -> bool {
+        self.0 & flags != 0
+    }
+
+    /// Whether a handle of `generation` finds its entry here.
+    #[inline]
+    pub(crate) fn is_present(self, generation: u32) -> bool {
+        self.has(PRESENT) && self.generation() == generation
+    }
+
+    /// Whether one more counted reader fits.
+    #[inline]
+    pub(crate) fn is_full_of_readers(self) -> bool {
+        self.0 & READERS == READERS
+    }
+
+    /// Whether nobody has the value and nobody may have it unseen.
+    #[inline]
+    pub(crate) fn is_idle(self) -> bool {
+        self.0 & (READERS | EXCLUSIVE | BIASED | DRAIN) == 0
+    }
+
+    #[inline]
+    pub(crate) fn has_counted_readers(self) -> bool {
+        self.0 & READERS != 0
+    }
+
+    #[inline]
+    pub(crate) fn with(self, flags: u64) -> Self {
+        Self(self.0 | flags)
+    }
+
+    #[inline]
+    pub(crate) fn without(self, flags: u64) -> Self {
+        Self(self.0 & !flags)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "generation {}, {} readers, flags {:#010b}",
+            self.generation(),
+            (self.0 & READERS) / READER,
+            self.0 & 0xff
+        )
+    }
+}

@@ -1,0 +1,165 @@
+//! Shared against exclusive access, with readers counted and readers published.
+
+use crate::support::{model, race};
+use loom::sync::Arc;
+use table_sync::{Error, Table};
+
+/// A get or two sets the bias: later readers publish themselves.
+fn bias(table: &Table, handle: &table_sync::Handle<u32>) {
+    drop(table.get(handle).unwrap());
+}
+
+#[test]
+fn a_writer_excludes_a_counted_reader() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    let guard = table.get(&handle).unwrap();
+                    assert_eq!(*guard, *guard);
+                }),
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_writer_excludes_published_readers() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        bias(&table, &handle);
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    let guard = table.get(&handle).unwrap();
+                    assert_eq!(*guard, *guard);
+                    drop(guard);
+                }),
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 1);
+    });
+}
+
+#[test]
+fn two_published_readers_and_a_writer() {
+    model(1, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        bias(&table, &handle);
+        race(
+            &table,
+            [
+                Box::new(move |table| assert!(*table.get(&handle).unwrap() <= 1)),
+                Box::new(move |table| assert!(*table.get(&handle).unwrap() <= 1)),
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 1);
+    });
+}
+
+#[test]
+fn two_writers_and_a_published_reader() {
+    model(1, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        bias(&table, &handle);
+        race(
+            &table,
+            [
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+                Box::new(move |table| assert!(*table.get(&handle).unwrap() <= 2)),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 2);
+    });
+}
+
+/// The bias comes back while a writer that took it away is still on its way out.
+#[test]
+fn the_bias_comes_and_goes() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    for _ in 0..2 {
+                        let guard = table.get(&handle).unwrap();
+                        assert_eq!(*guard, *guard);
+                    }
+                }),
+                Box::new(move |table| {
+                    for _ in 0..2 {
+                        *table.get_mut(&handle).unwrap() += 1;
+                    }
+                }),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 2);
+    });
+}
+
+/// A thread has one cell here: with two entries held, one reader is counted although both entries
+/// are biased.
+#[test]
+fn a_thread_out_of_cells_is_counted() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let a = table.push(0u32).unwrap();
+        let b = table.push(0u32).unwrap();
+        bias(&table, &a);
+        bias(&table, &b);
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    let a = table.get(&a).unwrap();
+                    let b = table.get(&b).unwrap();
+                    assert!(*a <= 1 && *b <= 1);
+                }),
+                Box::new(move |table| *table.get_mut(&b).unwrap() += 1),
+            ],
+        );
+    });
+}
+
+/// `try_` forms fail only if somebody was there.
+#[test]
+fn try_forms() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        bias(&table, &handle);
+        race(
+            &table,
+            [
+                // Readers do not exclude each other, so the only thing in the way of either
+                // thread is a writer, and there is none once the other has given up.
+                Box::new(move |table| match table.try_get_mut(&handle) {
+                    Ok(mut guard) => *guard += 1,
+                    Err(error) => assert_eq!(error, Error::InUse),
+                }),
+                Box::new(move |table| {
+                    if let Err(error) = table.try_get(&handle) {
+                        assert_eq!(error, Error::InUse);
+                    }
+                }),
+            ],
+        );
+        // Nobody is there any more.
+        assert!(table.try_get_mut(&handle).is_ok());
+        assert!(table.try_get(&handle).is_ok());
+    });
+}

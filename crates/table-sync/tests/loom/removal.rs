@@ -1,0 +1,285 @@
+//! Removal, both ways, against lookups, holders and reuse of the slot.
+
+use crate::support::{Counted, model, race};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use table_sync::{Error, Table};
+
+#[test]
+fn get_races_with_delete() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(7u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| match table.get(&handle) {
+                    Ok(guard) => assert_eq!(*guard, 7),
+                    Err(error) => assert_eq!(error, Error::NotPresent),
+                }),
+                Box::new(move |table| assert_eq!(table.delete(handle), Ok(7))),
+            ],
+        );
+        assert_eq!(table.get(&handle).err(), Some(Error::NotPresent));
+        assert!(table.is_empty());
+    });
+}
+
+#[test]
+fn a_stale_handle_never_finds_a_later_entry() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let old = table.push(1u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| match table.get(&old) {
+                    Ok(guard) => assert_eq!(*guard, 1),
+                    Err(error) => assert_eq!(error, Error::NotPresent),
+                }),
+                Box::new(move |table| {
+                    assert_eq!(table.delete(old), Ok(1));
+                    let new = table.push(2u32).unwrap();
+                    assert_eq!(new.index(), old.index());
+                    assert_ne!(new, old);
+                    assert_eq!(*table.get(&new).unwrap(), 2);
+                }),
+            ],
+        );
+    });
+}
+
+/// The same with a published reader that comes too late, and a slot whose later entry is of
+/// another type and biased as well.
+#[test]
+fn a_late_reader_does_not_disturb_a_later_entry() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let old = table.push(1u32).unwrap();
+        drop(table.get(&old).unwrap());
+        race(
+            &table,
+            [
+                Box::new(move |table| match table.get(&old) {
+                    Ok(guard) => assert_eq!(*guard, 1),
+                    Err(error) => assert_eq!(error, Error::NotPresent),
+                }),
+                Box::new(move |table| {
+                    assert_eq!(table.delete(old), Ok(1));
+                    let new = table.push("two").unwrap();
+                    drop(table.get(&new).unwrap());
+                    *table.get_mut(&new).unwrap() = "three";
+                    assert_eq!(table.delete(new), Ok("three"));
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn one_of_two_deletes_gets_the_value() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(7u32).unwrap();
+        let got = Arc::new(AtomicUsize::new(0));
+        let bodies = [0, 1].map(|_| {
+            let got = got.clone();
+            Box::new(move |table: &Table| match table.delete(handle) {
+                Ok(7) => drop(got.fetch_add(1, SeqCst)),
+                other => assert_eq!(other, Err(Error::NotPresent)),
+            }) as Box<dyn FnOnce(&Table) + Send>
+        });
+        race(&table, bodies);
+        assert_eq!(got.load(SeqCst), 1);
+    });
+}
+
+/// `delete` returns when no guard is left.
+#[test]
+fn take_waits_for_readers() {
+    for biased in [false, true] {
+        model(1, move || {
+            let table = Arc::new(Table::new());
+            let handle = table.push(7u32).unwrap();
+            if biased {
+                drop(table.get(&handle).unwrap());
+            }
+            let inside = Arc::new(AtomicUsize::new(0));
+            let mut bodies: Vec<Box<dyn FnOnce(&Table) + Send>> = Vec::new();
+            for _ in 0..2 {
+                let inside = inside.clone();
+                bodies.push(Box::new(move |table| {
+                    if let Ok(guard) = table.get(&handle) {
+                        inside.fetch_add(1, SeqCst);
+                        assert_eq!(*guard, 7);
+                        inside.fetch_sub(1, SeqCst);
+                    }
+                }));
+            }
+            bodies.push(Box::new(move |table| {
+                assert_eq!(table.delete(handle), Ok(7));
+                assert_eq!(inside.load(SeqCst), 0);
+            }));
+            let bodies: [_; 3] = bodies.try_into().ok().unwrap();
+            race(&table, bodies);
+        });
+    }
+}
+
+/// A detached value is dropped once, by the last to leave, while nobody is inside.
+#[test]
+fn detach_leaves_the_value_to_its_holders() {
+    for biased in [false, true] {
+        model(2, move || {
+            let table = Arc::new(Table::new());
+            let drops = Arc::new(AtomicUsize::new(0));
+            let handle = table.push(Counted(drops.clone())).unwrap();
+            if biased {
+                drop(table.get(&handle).unwrap());
+            }
+            let mut bodies: Vec<Box<dyn FnOnce(&Table) + Send>> = Vec::new();
+            for _ in 0..2 {
+                bodies.push(Box::new(move |table| {
+                    if let Ok(guard) = table.get(&handle) {
+                        assert_eq!(guard.0.load(SeqCst), 0);
+                    }
+                }));
+            }
+            bodies.push(Box::new(move |table| {
+                table.detach(handle).unwrap();
+                assert!(table.get(&handle).is_err());
+            }));
+            let bodies: [_; 3] = bodies.try_into().ok().unwrap();
+            race(&table, bodies);
+            assert_eq!(drops.load(SeqCst), 1);
+            assert_eq!(table.len(), 0);
+        });
+    }
+}
+
+#[test]
+fn detach_under_a_writer() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let drops = Arc::new(AtomicUsize::new(0));
+        let handle = table.push(Counted(drops.clone())).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    if let Ok(guard) = table.get_mut(&handle) {
+                        assert_eq!(guard.0.load(SeqCst), 0);
+                    }
+                }),
+                Box::new(move |table| table.detach(handle).unwrap()),
+            ],
+        );
+        assert_eq!(drops.load(SeqCst), 1);
+        // The slot is free again.
+        let again = table.push(0u32).unwrap();
+        assert_eq!(again.index(), handle.index());
+    });
+}
+
+#[test]
+fn detach_against_delete() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let drops = Arc::new(AtomicUsize::new(0));
+        let handle = table.push(Counted(drops.clone())).unwrap();
+        drop(table.get(&handle).unwrap());
+        let removed = Arc::new(AtomicUsize::new(0));
+        let (a, b) = (removed.clone(), removed.clone());
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    if table.detach(handle).is_ok() {
+                        a.fetch_add(1, SeqCst);
+                    }
+                }),
+                Box::new(move |table| {
+                    if let Ok(value) = table.delete(handle) {
+                        assert_eq!(value.0.load(SeqCst), 0);
+                        b.fetch_add(1, SeqCst);
+                    }
+                }),
+            ],
+        );
+        assert_eq!(removed.load(SeqCst), 1);
+        assert_eq!(drops.load(SeqCst), 1);
+    });
+}
+
+/// A slot with no generation left is not used again, whoever is looking.
+#[test]
+fn a_worn_out_slot_retires() {
+    model(2, || {
+        let table = Arc::new(Table::with_max_generation(0, 2));
+        let first = table.push(1u32).unwrap();
+        table.delete(first).unwrap();
+        let last = table.push(2u32).unwrap();
+        assert_eq!((last.index(), last.generation()), (first.index(), 2));
+        race(
+            &table,
+            [
+                Box::new(move |table| match table.get(&last) {
+                    Ok(guard) => assert_eq!(*guard, 2),
+                    Err(error) => assert_eq!(error, Error::NotPresent),
+                }),
+                Box::new(move |table| {
+                    assert_eq!(table.delete(last), Ok(2));
+                    let next = table.push(3u32).unwrap();
+                    assert_ne!(next.index(), last.index());
+                    assert!(table.get(&last).is_err());
+                }),
+            ],
+        );
+    });
+}
+
+/// Pushes that race for free lists get slots of their own.
+#[test]
+fn pushes_do_not_meet() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let freed = table.push(0u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    let handle = table.push(1u32).unwrap();
+                    assert_eq!(*table.get(&handle).unwrap(), 1);
+                }),
+                Box::new(move |table| {
+                    table.delete(freed).unwrap();
+                    let handle = table.push(2u32).unwrap();
+                    assert_eq!(*table.get(&handle).unwrap(), 2);
+                }),
+            ],
+        );
+        assert_eq!(table.len(), 2);
+        assert_eq!(table.handles().count(), 2);
+    });
+}
+
+/// At the limit: full is answered only if it is true.
+#[test]
+fn full_is_true() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        table.set_max_capacity(2);
+        let a = table.push(0u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    table.delete(a).unwrap();
+                    table.push(1u32).unwrap();
+                }),
+                Box::new(move |table| assert!(table.push(2u32).is_ok())),
+            ],
+        );
+        assert_eq!(table.push(3u32), Err(Error::Full));
+    });
+}

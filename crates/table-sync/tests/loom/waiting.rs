@@ -1,0 +1,127 @@
+//! The wait queue: nobody is forgotten, whoever gives up.
+
+use crate::support::{model, race};
+use loom::sync::Arc;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use table_sync::{Error, Table};
+
+/// Polls once with a waker that does nothing.
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn three_writers() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        let bodies = [0, 1, 2].map(|_| {
+            Box::new(move |table: &Table| *table.get_mut(&handle).unwrap() += 1)
+                as Box<dyn FnOnce(&Table) + Send>
+        });
+        race(&table, bodies);
+        assert_eq!(*table.get(&handle).unwrap(), 3);
+    });
+}
+
+/// A waiter that gives up, having perhaps been woken, does not keep the next one waiting.
+#[test]
+fn a_dropped_waiter_hands_its_turn_on() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    let mut wait = pin!(table.get_mut_async(&handle));
+                    drop(poll_once(wait.as_mut()));
+                }),
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 2);
+    });
+}
+
+/// A reader that waits only because a writer does goes in when that writer gives up.
+#[test]
+fn a_writer_that_gives_up_lets_readers_pass() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(0u32).unwrap();
+        let first = table.get(&handle).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| {
+                    let mut wait = pin!(table.get_mut_async(&handle));
+                    assert!(poll_once(wait.as_mut()).is_pending());
+                }),
+                // Joins the queue behind the writer or finds it gone; `first` stays.
+                Box::new(move |table| assert_eq!(*table.get(&handle).unwrap(), 0)),
+            ],
+        );
+        drop(first);
+    });
+}
+
+/// Waiters of an entry that goes are told.
+#[test]
+fn waiters_learn_of_the_removal() {
+    for detach in [false, true] {
+        model(2, move || {
+            let table = Arc::new(Table::new());
+            let handle = table.push(0u32).unwrap();
+            race(
+                &table,
+                [
+                    Box::new(move |table| {
+                        if let Err(error) = table.get_mut(&handle) {
+                            assert_eq!(error, Error::NotPresent);
+                        }
+                    }),
+                    Box::new(move |table| {
+                        if let Err(error) = table.get(&handle) {
+                            assert_eq!(error, Error::NotPresent);
+                        }
+                    }),
+                    Box::new(move |table| {
+                        if detach {
+                            table.detach(handle).unwrap();
+                        } else {
+                            table.delete(handle).unwrap();
+                        }
+                    }),
+                ],
+            );
+            assert!(table.is_empty());
+        });
+    }
+}
+
+/// A waiter for an entry that goes may find the slot taken by the next.
+#[test]
+fn a_waiter_does_not_get_the_next_entry() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let old = table.push(1u32).unwrap();
+        race(
+            &table,
+            [
+                Box::new(move |table| match table.get_mut(&old) {
+                    Ok(mut guard) => *guard = 1,
+                    Err(error) => assert_eq!(error, Error::NotPresent),
+                }),
+                Box::new(move |table| {
+                    table.detach(old).unwrap();
+                    let new = table.push(2u32).unwrap();
+                    *table.get_mut(&new).unwrap() += 1;
+                    assert_eq!(table.delete(new), Ok(3));
+                }),
+            ],
+        );
+    });
+}

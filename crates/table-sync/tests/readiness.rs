@@ -1,0 +1,290 @@
+//! Waiting for values that let only one wait at a time.
+
+#![cfg(not(loom))]
+#![allow(missing_docs)]
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use table_sync::{Closed, Error, Pollable, Ready, Table, Waitable};
+
+/// A condition that others make true. Knows one waker, and forgets it when the wait is dropped.
+#[derive(Default)]
+struct Condition {
+    permits: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+    polls: AtomicUsize,
+    /// Registrations that were used: more than one an event would be a second event.
+    fired: AtomicUsize,
+}
+
+impl Condition {
+    fn set(&self, permits: usize) {
+        self.permits.store(permits, SeqCst);
+        let waker = self.waker.lock().unwrap().take();
+        if let Some(waker) = waker {
+            self.fired.fetch_add(1, SeqCst);
+            waker.wake();
+        }
+    }
+}
+
+struct Source {
+    condition: Arc<Condition>,
+    /// Whether a completed wait uses a permit up.
+    takes: bool,
+    panics: bool,
+}
+
+struct Deregister(Arc<Condition>);
+
+impl Drop for Deregister {
+    fn drop(&mut self) {
+        drop(self.0.waker.lock().unwrap().take());
+    }
+}
+
+impl Pollable for Source {
+    async fn ready(&mut self) {
+        let condition = self.condition.clone();
+        let _deregister = Deregister(condition.clone());
+        poll_fn(|context: &mut Context<'_>| {
+            assert!(!std::mem::take(&mut self.panics), "on purpose");
+            condition.polls.fetch_add(1, SeqCst);
+            *condition.waker.lock().unwrap() = Some(context.waker().clone());
+            if condition.permits.load(SeqCst) == 0 {
+                return Poll::Pending;
+            }
+            if self.takes {
+                condition.permits.fetch_sub(1, SeqCst);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+fn source(takes: bool) -> (Arc<Condition>, Waitable<Source>) {
+    let condition = Arc::<Condition>::default();
+    let source = Source {
+        condition: condition.clone(),
+        takes,
+        panics: false,
+    };
+    (condition, Waitable::new(source))
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// A wait and how often it was woken.
+struct Wait(Pin<Box<Ready<Source>>>, Arc<Count>);
+
+impl Wait {
+    fn new(waitable: &Waitable<Source>) -> Self {
+        Self(Box::pin(waitable.ready()), Arc::default())
+    }
+    fn poll(&mut self) -> Poll<Result<(), Closed>> {
+        let waker = Waker::from(self.1.clone());
+        self.0.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+    fn woken(&self) -> usize {
+        self.1.0.load(SeqCst)
+    }
+}
+
+/// The event fires exactly once, between the drop of the future and the making of the next.
+#[test]
+fn an_event_that_nobody_is_registered_for_is_seen() {
+    let (condition, waitable) = source(true);
+    let mut wait = Wait::new(&waitable);
+    assert!(wait.poll().is_pending());
+    let access = waitable.try_lock().unwrap();
+    assert!(
+        condition.waker.lock().unwrap().is_none(),
+        "the future was dropped"
+    );
+    condition.set(1);
+    assert_eq!(condition.fired.load(SeqCst), 0);
+    assert_eq!(wait.woken(), 0);
+    drop(access);
+    // Woken to make a new future and poll it before sleeping again.
+    assert_eq!(wait.woken(), 1);
+    assert_eq!(wait.poll(), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn waiters_do_not_keep_anybody_out() {
+    let table = Table::new();
+    let (condition, waitable) = source(false);
+    let handle = table.push(waitable).unwrap();
+    let wait = table.get(&handle).unwrap().ready();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(move || wait.block());
+        while condition.polls.load(SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        // Readers, writers, and a closer; nothing holds the entry.
+        assert!(!table.get(&handle).unwrap().lock().panics);
+        table.get(&handle).unwrap().lock().takes = true;
+        assert!(table.try_get_mut(&handle).is_ok());
+        let value = table.delete(handle).unwrap().into_inner();
+        assert!(value.takes);
+        assert_eq!(waiter.join().unwrap(), Err(Closed));
+    });
+    assert_eq!(table.get(&handle).err(), Some(Error::NotPresent));
+}
+
+#[test]
+fn an_event_wakes_no_more_than_it_satisfies_and_one() {
+    let (condition, waitable) = source(true);
+    let mut waits: Vec<_> = (0..1000).map(|_| Wait::new(&waitable)).collect();
+    for wait in &mut waits {
+        assert!(wait.poll().is_pending());
+    }
+    // One future for all of them.
+    assert_eq!(condition.polls.load(SeqCst), 1);
+    condition.set(3);
+    let mut done = 0;
+    // Polls whoever was woken, as an executor does, until nobody is.
+    let mut seen = vec![0; waits.len()];
+    loop {
+        let woken = (0..waits.len()).find(|at| waits[*at].woken() > seen[*at]);
+        let Some(at) = woken else { break };
+        seen[at] = waits[at].woken();
+        done += usize::from(waits[at].poll().is_ready());
+    }
+    assert_eq!(done, 3);
+    assert_eq!(seen.iter().sum::<usize>(), 4);
+    assert_eq!(condition.polls.load(SeqCst), 1 + 4);
+}
+
+#[test]
+fn a_dropped_waiter_hands_its_turn_on() {
+    let (condition, waitable) = source(true);
+    let [mut first, mut second, mut third] = [(); 3].map(|()| Wait::new(&waitable));
+    for wait in [&mut first, &mut second, &mut third] {
+        assert!(wait.poll().is_pending());
+    }
+    condition.set(1);
+    assert_eq!([first.woken(), second.woken(), third.woken()], [1, 0, 0]);
+    drop(first);
+    assert_eq!([second.woken(), third.woken()], [1, 0]);
+    // One that has not got the turn takes none with it.
+    drop(third);
+    assert_eq!(second.poll(), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn the_future_goes_with_the_last_waiter() {
+    let (condition, waitable) = source(false);
+    let mut wait = Wait::new(&waitable);
+    assert!(wait.poll().is_pending());
+    assert!(condition.waker.lock().unwrap().is_some());
+    drop(wait);
+    assert!(condition.waker.lock().unwrap().is_none());
+    assert!(waitable.try_lock().is_some());
+}
+
+#[test]
+fn a_wait_outlives_its_value_and_is_told() {
+    let (_condition, waitable) = source(false);
+    let mut wait = Wait::new(&waitable);
+    let mut late = Wait::new(&waitable);
+    assert!(wait.poll().is_pending());
+    drop(waitable);
+    assert_eq!(wait.woken(), 1);
+    assert_eq!(wait.poll(), Poll::Ready(Err(Closed)));
+    assert_eq!(late.poll(), Poll::Ready(Err(Closed)));
+}
+
+#[test]
+fn access_waits_for_access() {
+    let (_condition, waitable) = source(false);
+    let access = waitable.lock();
+    assert!(waitable.try_lock().is_none());
+    let count = Arc::<Count>::default();
+    let waker = Waker::from(count.clone());
+    let mut context = Context::from_waker(&waker);
+    {
+        let mut next = pin!(waitable.lock_async());
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        let mut quitter = Box::pin(waitable.lock_async());
+        assert!(quitter.as_mut().poll(&mut context).is_pending());
+        drop(quitter);
+        drop(access);
+        assert_eq!(count.0.load(SeqCst), 1);
+        assert!(next.as_mut().poll(&mut context).is_ready());
+    }
+    assert!(waitable.try_lock().is_some());
+}
+
+#[test]
+fn deadlines() {
+    let (condition, waitable) = source(false);
+    let soon = || Instant::now() + Duration::from_millis(20);
+    assert_eq!(waitable.ready().block_until(soon()), None);
+    condition.set(1);
+    // Asked at least once.
+    let past = Instant::now();
+    assert_eq!(waitable.ready().block_until(past), Some(Ok(())));
+}
+
+#[test]
+fn a_panic_while_polling_leaves_the_value_usable() {
+    let (condition, waitable) = source(false);
+    let mut other = Wait::new(&waitable);
+    waitable.lock().panics = true;
+    let mut wait = Wait::new(&waitable);
+    assert!(catch_unwind(AssertUnwindSafe(|| wait.poll())).is_err());
+    drop(wait);
+    assert!(other.poll().is_pending());
+    condition.set(1);
+    assert_eq!(other.poll(), Poll::Ready(Ok(())));
+    assert!(!waitable.into_inner().panics);
+}
+
+/// Threads that wait, use up and access at random; every permit finds a waiter.
+#[test]
+fn every_event_finds_a_waiter() {
+    let (condition, waitable) = source(true);
+    let rounds = if cfg!(miri) { 4 } else { 300 };
+    let threads = 3;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let waitable = &waitable;
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    if round % 3 == 0 {
+                        // Gives up, perhaps with the turn.
+                        let soon = Instant::now() + Duration::from_micros(50);
+                        let wait = waitable.ready().block_until(soon);
+                        if wait.is_some() {
+                            continue;
+                        }
+                    }
+                    assert_eq!(waitable.ready().block(), Ok(()));
+                }
+            });
+        }
+        // As many events as rounds, each once the last has been used up, so that one wake-up lost
+        // would be missed for good.
+        for _ in 0..rounds * threads {
+            while condition.permits.load(SeqCst) != 0 {
+                drop(waitable.try_lock());
+                std::thread::yield_now();
+            }
+            condition.set(1);
+        }
+    });
+}
