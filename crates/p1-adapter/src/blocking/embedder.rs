@@ -1,0 +1,343 @@
+//! Streams an embedder gives: wasmtime-wasi's `StdinStream` and `StdoutStream`.
+//!
+//! Their preview2 form waits in `ready(&mut self)`, for one caller at a time. [`Waitable`] lets any number
+//! of threads and tasks wait, and gives the stream to whoever wants to look, read or write meanwhile;
+//! nobody holds it while waiting. Blocked reads queue behind each other, and so do blocked writes, so that a
+//! reader that was told "ready" finds its bytes; a poll, or a read that does not wait, goes past them.
+//!
+//! Nothing of tokio's is started here. Streams that need a runtime bring one: wasmtime-wasi's own
+//! adapters start its global runtime when the stream is first used, and futures are polled inside
+//! that runtime, or inside the caller's if the thread is in one.
+
+use super::end::{BlockingError, EndSignal};
+use super::park::park_on;
+use bytes::Bytes;
+use rustix::io::Errno;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use table_sync::{Pollable, Waitable};
+use tokio::sync::Mutex;
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
+use wasmtime_wasi::p2::{InputStream, OutputStream, StreamError};
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
+
+/// How often in a row a stream may say "ready" and then have nothing, before it is taken for broken.
+/// (wasmtime-wasi gives up after 10; here a read that does not wait may have been faster.)
+const PREMATURE: u32 = 1000;
+
+/// The most taken from one write at a time: what wasmtime-wasi's streams permit.
+const CHUNK: usize = 64 << 10;
+
+/// A readiness that completes once; see [`EmbedderInput::ready`].
+pub type Ready<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// An embedder's input stream, shared by any number of threads.
+pub struct EmbedderInput {
+    stream: Waitable<Input>,
+    /// Held by the blocked reader whose turn it is.
+    reading: Mutex<()>,
+    terminal: bool,
+}
+
+/// An embedder's output stream, shared by any number of threads.
+pub struct EmbedderOutput {
+    stream: Waitable<Output>,
+    /// Held for the whole of one guest write. Taken before `stream`.
+    writing: Mutex<()>,
+    terminal: bool,
+}
+
+/// A stream that is made when first used: making one may start a runtime.
+enum Input {
+    Unopened(Box<dyn StdinStream>),
+    Open(Box<dyn InputStream>),
+}
+
+/// As [`Input`].
+enum Output {
+    Unopened(Box<dyn StdoutStream>),
+    Open(Box<dyn OutputStream>),
+}
+
+impl Input {
+    fn open(&mut self) -> &mut dyn InputStream {
+        if let Input::Unopened(stdin) = self {
+            *self = Input::Open(stdin.p2_stream());
+        }
+        match self {
+            Input::Open(stream) => &mut **stream,
+            Input::Unopened(_) => unreachable!("opened above"),
+        }
+    }
+}
+
+impl Output {
+    fn open(&mut self) -> &mut dyn OutputStream {
+        if let Output::Unopened(stdout) = self {
+            *self = Output::Open(stdout.p2_stream());
+        }
+        match self {
+            Output::Open(stream) => &mut **stream,
+            Output::Unopened(_) => unreachable!("opened above"),
+        }
+    }
+}
+
+impl Pollable for Input {
+    async fn ready(&mut self) {
+        self.open().ready().await;
+    }
+}
+
+impl Pollable for Output {
+    async fn ready(&mut self) {
+        self.open().ready().await;
+    }
+}
+
+impl EmbedderInput {
+    /// Reads from `stdin`, whose preview2 stream is made once, at the first use.
+    pub fn new(stdin: impl StdinStream + 'static) -> Self {
+        EmbedderInput {
+            terminal: stdin.is_terminal(),
+            stream: Waitable::new(Input::Unopened(Box::new(stdin))),
+            reading: Mutex::new(()),
+        }
+    }
+
+    /// Whether the embedder says that it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// One read of at most `max` bytes; waits for the first unless `nonblocking`. `sink` gets them,
+    /// once; at the end of the stream it is not called and the result is 0.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
+    /// waiting; what the stream failed with (`EIO` if that is no operating system error), or
+    /// [`BlockingError::Stream`] if it asks for a trap.
+    pub fn read(
+        &self,
+        max: usize,
+        nonblocking: bool,
+        end: &EndSignal,
+        sink: impl FnOnce(&[u8]) -> Result<(), BlockingError>,
+    ) -> Result<usize, BlockingError> {
+        let got = if nonblocking {
+            let now = with_ambient_tokio_runtime(|| take(self.stream.lock().open(), max))?;
+            now.ok_or(Errno::AGAIN)?
+        } else {
+            drive(end, self.read_async(max))?
+        };
+        if !got.is_empty() {
+            sink(&got)?;
+        }
+        Ok(got.len())
+    }
+
+    /// As [`read`](Self::read), for a caller that can await. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the stream failed with.
+    pub async fn read_async(&self, max: usize) -> Result<Bytes, BlockingError> {
+        let _turn = self.reading.lock().await;
+        for _ in 0..=PREMATURE {
+            // The access ends with the statement.
+            let got = take(self.stream.lock_async().await.open(), max)?;
+            match got {
+                Some(bytes) => return Ok(bytes),
+                None => self.ready().await,
+            }
+        }
+        Err(premature())
+    }
+
+    /// Completes when a read would not wait. Any number may wait; dropping one disturbs no other.
+    pub fn ready(&self) -> Ready<'_> {
+        let ready = self.stream.ready();
+        // It is closed only when dropped, which this borrow prevents.
+        Box::pin(async { ready.await.unwrap_or(()) })
+    }
+}
+
+impl EmbedderOutput {
+    /// Writes to `stdout`, whose preview2 stream is made once, at the first use.
+    pub fn new(stdout: impl StdoutStream + 'static) -> Self {
+        EmbedderOutput {
+            terminal: stdout.is_terminal(),
+            stream: Waitable::new(Output::Unopened(Box::new(stdout))),
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// Whether the embedder says that it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for its
+    /// turn, for room, and for the flush. With `nonblocking` it writes what there is room for and does
+    /// not wait for the flush.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EmbedderInput::read`]; a closed stream is `EIO`, as in wasmtime-wasi.
+    pub fn write(
+        &self,
+        len: usize,
+        nonblocking: bool,
+        end: &EndSignal,
+        source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
+    ) -> Result<usize, BlockingError> {
+        if nonblocking {
+            self.write_now(len, source)
+        } else {
+            drive(end, self.write_async(len, source))
+        }
+    }
+
+    /// As [`write`](Self::write), for a caller that can await. If the future is dropped, part may have
+    /// been written.
+    ///
+    /// # Errors
+    ///
+    /// What the stream failed with.
+    pub async fn write_async(
+        &self,
+        len: usize,
+        mut source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
+    ) -> Result<usize, BlockingError> {
+        let _turn = self.writing.lock().await;
+        let mut done = 0;
+        let mut fruitless = 0;
+        while done < len {
+            let room = {
+                let mut stream = self.stream.lock_async().await;
+                let stream = stream.open();
+                let room = stream.check_write().map_err(failure)?;
+                if room > 0 {
+                    let piece = done..len.min(done + room.min(CHUNK));
+                    done = piece.end;
+                    stream.write(source(piece)?).map_err(failure)?;
+                }
+                room
+            };
+            self.unless(room > 0, &mut fruitless).await?;
+        }
+        match self.stream.lock_async().await.open().flush() {
+            Ok(()) => {}
+            // Everything was taken; that nothing more will be is for the next write to find.
+            Err(StreamError::Closed) => return Ok(len),
+            Err(error) => return Err(failure(error)),
+        }
+        loop {
+            let flushed = match self.stream.lock_async().await.open().check_write() {
+                Ok(0) => false,
+                Ok(_) | Err(StreamError::Closed) => return Ok(len),
+                Err(error) => return Err(failure(error)),
+            };
+            self.unless(flushed, &mut fruitless).await?;
+        }
+    }
+
+    /// Waits for readiness unless something was achieved; fails when waiting never helps.
+    async fn unless(&self, achieved: bool, fruitless: &mut u32) -> Result<(), BlockingError> {
+        if achieved {
+            *fruitless = 0;
+            return Ok(());
+        }
+        *fruitless += 1;
+        if *fruitless > PREMATURE {
+            return Err(premature());
+        }
+        self.ready().await;
+        Ok(())
+    }
+
+    fn write_now(
+        &self,
+        len: usize,
+        mut source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
+    ) -> Result<usize, BlockingError> {
+        let _turn = self.writing.try_lock().map_err(|_| Errno::AGAIN)?;
+        with_ambient_tokio_runtime(|| {
+            let mut stream = self.stream.lock();
+            let stream = stream.open();
+            match stream.check_write().map_err(failure)? {
+                _ if len == 0 => Ok(0),
+                0 => Err(Errno::AGAIN.into()),
+                permit => {
+                    let piece = 0..len.min(permit.min(CHUNK));
+                    let done = piece.end;
+                    stream.write(source(piece)?).map_err(failure)?;
+                    stream.flush().map_err(failure)?;
+                    Ok(done)
+                }
+            }
+        })
+    }
+
+    /// Completes when a write would not wait for room. Any number may wait.
+    pub fn ready(&self) -> Ready<'_> {
+        let ready = self.stream.ready();
+        // It is closed only when dropped, which this borrow prevents.
+        Box::pin(async { ready.await.unwrap_or(()) })
+    }
+}
+
+/// What can be read now: nothing (`None`) if one has to wait, no bytes at the end.
+fn take(stream: &mut dyn InputStream, max: usize) -> Result<Option<Bytes>, BlockingError> {
+    if max == 0 {
+        return Ok(Some(Bytes::new()));
+    }
+    match stream.read(max) {
+        Ok(bytes) if bytes.is_empty() => Ok(None),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StreamError::Closed) => Ok(Some(Bytes::new())),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Runs `future` on this thread until it completes or the signal is raised.
+fn drive<T>(
+    end: &EndSignal,
+    future: impl Future<Output = Result<T, BlockingError>>,
+) -> Result<T, BlockingError> {
+    end.check()?;
+    with_ambient_tokio_runtime(|| park_on(end.or_raised(future))?)
+}
+
+fn failure(error: StreamError) -> BlockingError {
+    match error {
+        StreamError::Closed => Errno::IO.into(),
+        StreamError::LastOperationFailed(error) => match error.downcast::<io::Error>() {
+            Ok(error) => error.into(),
+            Err(_) => Errno::IO.into(),
+        },
+        StreamError::Trap(error) => BlockingError::Stream(error),
+    }
+}
+
+fn premature() -> BlockingError {
+    BlockingError::Stream(wasmtime::Error::msg(
+        "the stream said it was ready and then was not, too many times",
+    ))
+}
+
+impl fmt::Debug for EmbedderInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbedderInput").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EmbedderOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbedderOutput").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! The signal that ends every blocked call of a group of threads.
+
+use super::sys::Event;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
+use tokio::sync::Notify;
+
+/// The call was cut short because its [`EndSignal`] was raised.
+///
+/// Host functions return it as a trap, so an embedder finds it with
+/// `error.downcast_ref::<Interrupted>()` on what the guest's entry function returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted: the thread group has ended")]
+pub struct Interrupted;
+
+/// Why a call that may block gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockingError {
+    /// The [`EndSignal`] was raised before or during the call.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// The operating system refused; `WouldBlock` where the caller asked not to wait.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// An embedder's stream asked for a trap.
+    #[error("a stream given by the embedder failed: {0}")]
+    Stream(wasmtime::Error),
+}
+
+#[cfg(unix)]
+impl From<rustix::io::Errno> for BlockingError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        BlockingError::Io(errno.into())
+    }
+}
+
+/// A switch, thrown once, that ends every blocked call made under it.
+///
+/// Clones share one switch. [`raise`](Self::raise) may be called from any thread, any number of
+/// times; from then on every wait under the signal returns [`Interrupted`], those under way as well
+/// as those to come. There is no way back.
+///
+/// # Cost
+///
+/// Asking [`is_raised`](Self::is_raised) is one atomic load. The descriptor behind it is made by the
+/// first call that has to wait in `poll(2)`: a program that never blocks never has one, and a
+/// group has one however many of its threads are blocked.
+///
+/// # Not for
+///
+/// Signal handlers: raising takes a lock. A handler wakes a thread that raises.
+#[derive(Clone)]
+pub struct EndSignal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    raised: AtomicBool,
+    /// Set only with `hooks` locked and `raised` false. A raiser holds the same lock when it sets
+    /// `raised`, so it either sees the event here and fills it, or no event is ever made.
+    event: OnceLock<Event>,
+    hooks: Mutex<Hooks>,
+    notify: Notify,
+}
+
+#[derive(Default)]
+struct Hooks {
+    next: u64,
+    waiting: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+}
+
+impl EndSignal {
+    /// A signal that has not been raised.
+    ///
+    /// # Errors
+    ///
+    /// None today: the descriptor it needs is made by the first wait. The result leaves room for
+    /// platforms where it has to exist from the start.
+    pub fn new() -> io::Result<EndSignal> {
+        Ok(EndSignal {
+            shared: Arc::new(Shared {
+                raised: AtomicBool::new(false),
+                event: OnceLock::new(),
+                hooks: Mutex::new(Hooks::default()),
+                notify: Notify::new(),
+            }),
+        })
+    }
+
+    /// Ends every blocked call under this signal, and every later one. Never blocks for long: it
+    /// holds a lock for the time of one `write(2)`, then wakes what waits elsewhere.
+    pub fn raise(&self) {
+        let hooks = {
+            let mut hooks = self.hooks();
+            if self.shared.raised.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            if let Some(event) = self.shared.event.get() {
+                event.set();
+            }
+            std::mem::take(&mut hooks.waiting)
+        };
+        self.shared.notify.notify_waiters();
+        for hook in hooks.into_values() {
+            hook();
+        }
+    }
+
+    /// Whether the signal has been raised: one atomic load.
+    #[inline]
+    pub fn is_raised(&self) -> bool {
+        self.shared.raised.load(Ordering::Acquire)
+    }
+
+    /// `Err(Interrupted)` once raised, for `?` at the head of a call.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] if the signal has been raised.
+    #[inline]
+    pub fn check(&self) -> Result<(), Interrupted> {
+        if self.is_raised() {
+            Err(Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Completes once the signal has been raised. Cancel-safe; any number may wait.
+    pub async fn raised(&self) {
+        // Made before the check: a `notify_waiters` after this point reaches it.
+        let notified = self.shared.notify.notified();
+        if !self.is_raised() {
+            notified.await;
+        }
+    }
+
+    /// Runs `future` until it completes or the signal is raised, whichever is first.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] if the signal was raised first; the future is dropped.
+    pub async fn or_raised<F: Future>(&self, future: F) -> Result<F::Output, Interrupted> {
+        let mut raised = pin!(self.raised());
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            if raised.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Interrupted));
+            }
+            future.as_mut().poll(cx).map(Ok)
+        })
+        .await
+    }
+
+    /// The descriptor that is readable, for good, once the signal has been raised. Made here if this
+    /// is the first wait.
+    pub(super) fn descriptor(&self) -> Result<BorrowedFd<'_>, BlockingError> {
+        if self.shared.event.get().is_none() {
+            let _hooks = self.hooks();
+            self.check()?;
+            if self.shared.event.get().is_none() {
+                let made = Event::new()?;
+                // The lock is held, so nobody else can have set it.
+                let _ = self.shared.event.set(made);
+            }
+        }
+        match self.shared.event.get() {
+            Some(event) => Ok(event.descriptor()),
+            None => Err(Interrupted.into()),
+        }
+    }
+
+    /// Runs `hook` when the signal is raised, on the raising thread, unless the returned guard is
+    /// dropped first. For waits that no descriptor ends (opening a FIFO). The signal counts as raised by then.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] if the signal has been raised: `hook` will not run.
+    pub(crate) fn on_raise(
+        &self,
+        hook: impl FnOnce() + Send + 'static,
+    ) -> Result<Hook, Interrupted> {
+        let mut hooks = self.hooks();
+        self.check()?;
+        let id = hooks.next;
+        hooks.next += 1;
+        hooks.waiting.insert(id, Box::new(hook));
+        drop(hooks);
+        Ok(Hook {
+            signal: self.clone(),
+            id,
+        })
+    }
+
+    fn hooks(&self) -> MutexGuard<'_, Hooks> {
+        self.shared
+            .hooks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for EndSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndSignal")
+            .field("raised", &self.is_raised())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A registration with [`EndSignal::on_raise`], ended by dropping it.
+pub(crate) struct Hook {
+    signal: EndSignal,
+    id: u64,
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        let removed = self.signal.hooks().waiting.remove(&self.id);
+        // What the hook holds goes away without the lock.
+        drop(removed);
+    }
+}

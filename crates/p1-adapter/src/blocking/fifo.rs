@@ -1,0 +1,146 @@
+//! Opening a FIFO, which waits for the other side, so that the wait can be ended.
+//!
+//! `open(2)` of a FIFO for reading returns when somebody has opened it for writing, and the other way
+//! round. No flag makes that wait pollable: opened non-blocking, the reading side is there at once
+//! (and reads "end of file"), the writing side fails.
+//!
+//! So the calling thread does block in `open(2)`, and the end signal frees it by being that other
+//! side: its hook opens the FIFO for reading and writing, which never waits, and holds it until the
+//! blocked call has returned. Holding it closes the gap between registering the hook and
+//! reaching the system call: an `open` that comes later finds the other side there.
+
+use super::end::{BlockingError, EndSignal};
+use super::stream::Stream;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A FIFO found in a directory, not opened yet: neither side of it is there.
+#[derive(Clone, Debug)]
+pub struct Fifo {
+    /// An `O_PATH` descriptor: it names the object and is no end of it.
+    anchor: Arc<OwnedFd>,
+}
+
+/// Which sides to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FifoAccess {
+    /// Waits for a writer.
+    Read,
+    /// Waits for a reader.
+    Write,
+    /// Both, which on Linux never waits.
+    ReadWrite,
+}
+
+impl FifoAccess {
+    fn flags(self) -> OFlags {
+        let access = match self {
+            FifoAccess::Read => OFlags::RDONLY,
+            FifoAccess::Write => OFlags::WRONLY,
+            FifoAccess::ReadWrite => OFlags::RDWR,
+        };
+        access | OFlags::CLOEXEC | OFlags::NOCTTY
+    }
+
+    fn other_side(self) -> OFlags {
+        let access = match self {
+            FifoAccess::Write => OFlags::RDONLY,
+            FifoAccess::Read | FifoAccess::ReadWrite => OFlags::WRONLY,
+        };
+        access | OFlags::CLOEXEC | OFlags::NONBLOCK
+    }
+}
+
+impl Fifo {
+    /// The FIFO called `name` in `directory`, or `None` if that is something else (a symbolic link
+    /// is something else). `name` is one component: no separator, not `.` or `..`.
+    ///
+    /// # Errors
+    ///
+    /// What `openat` reports; `Unsupported` where there is no `O_PATH`.
+    #[cfg(target_os = "linux")]
+    pub fn find(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<Fifo>> {
+        let bytes = name.as_encoded_bytes();
+        if bytes.is_empty() || bytes.contains(&b'/') || matches!(bytes, b"." | b"..") {
+            return Err(Errno::INVAL.into());
+        }
+        let anchor = openat(
+            directory,
+            name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let found = FileType::from_raw_mode(fstat(&anchor)?.st_mode);
+        Ok((found == FileType::Fifo).then(|| Fifo {
+            anchor: Arc::new(anchor),
+        }))
+    }
+
+    /// Nothing to name an object with: the FIFO is opened like any file, and the wait cannot be
+    /// ended.
+    #[cfg(not(target_os = "linux"))]
+    pub fn find(_directory: BorrowedFd<'_>, _name: &OsStr) -> io::Result<Option<Fifo>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Opens the side that an open with `access` waits for, or both if that is allowed: never waits.
+    /// As long as the result is held, no such open waits.
+    ///
+    /// # Errors
+    ///
+    /// What `open` reports. If only the other side may be opened, and that is the writing one, `ENXIO`
+    /// until the reader is there.
+    pub(crate) fn other_side(&self, access: FifoAccess) -> io::Result<OwnedFd> {
+        let path = format!("/proc/self/fd/{}", self.anchor.as_fd().as_raw_fd());
+        let both = FifoAccess::ReadWrite.flags() | OFlags::NONBLOCK;
+        Ok(open(&*path, both, Mode::empty())
+            .or_else(|_| open(&*path, access.other_side(), Mode::empty()))?)
+    }
+
+    /// Opens it, waiting for the other side unless `nonblocking`. The kernel checks permissions as
+    /// it does for any `open`.
+    ///
+    /// The wait ends with `end` if this process may open the other side; if it may not (a FIFO it
+    /// has only one permission for), the thread stays until a real peer comes. Freeing the thread is
+    /// visible to a peer that arrives in that moment, as if this side had come and gone.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Interrupted`] if `end` was raised; what `open` reports: `ENXIO` for
+    /// writing, `nonblocking`, with no reader.
+    pub fn open(
+        &self,
+        access: FifoAccess,
+        nonblocking: bool,
+        end: &EndSignal,
+    ) -> Result<Stream, BlockingError> {
+        let path = format!("/proc/self/fd/{}", self.anchor.as_fd().as_raw_fd());
+        if nonblocking || access == FifoAccess::ReadWrite {
+            let fd = open(path, access.flags() | OFlags::NONBLOCK, Mode::empty())?;
+            return Ok(Stream::owned(fd)?);
+        }
+        // Kept until this call has returned; if the hook runs later than that, it goes with the hook.
+        let freed = Arc::new(Mutex::new(None::<OwnedFd>));
+        let hook = {
+            let (freed, anchor) = (Arc::clone(&freed), Arc::clone(&self.anchor));
+            let fifo = Fifo { anchor };
+            end.on_raise(move || {
+                let side = fifo.other_side(access);
+                *freed.lock().unwrap_or_else(PoisonError::into_inner) = side.ok();
+            })?
+        };
+        let opened = loop {
+            match open(&*path, access.flags(), Mode::empty()) {
+                Err(Errno::INTR) => end.check()?,
+                result => break result,
+            }
+        };
+        drop(hook);
+        end.check()?;
+        Ok(Stream::owned(opened?)?)
+    }
+}

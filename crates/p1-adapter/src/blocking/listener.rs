@@ -1,0 +1,101 @@
+//! A listening socket.
+
+use super::deadline::Deadline;
+use super::end::{BlockingError, EndSignal};
+use super::turn::Turn;
+use super::wait::{Direction, Interest, is_ready, wait};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::io;
+
+#[cfg(target_os = "linux")]
+fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    rustix::net::accept_with(fd, rustix::net::SocketFlags::CLOEXEC)
+}
+
+/// Not in one step everywhere: a process forked in between inherits the connection.
+#[cfg(not(target_os = "linux"))]
+fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let connection = rustix::net::accept(fd)?;
+    rustix::io::fcntl_setfd(&connection, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(connection)
+}
+
+/// A socket that accepts connections, and whose `accept` can be ended.
+///
+/// `accept(2)` has no flag for "do not wait", so the description must be non-blocking. That is set on
+/// a listener that is [`owned`](Self::owned). One that other processes have too
+/// ([`inherited`](Self::inherited), as from a service manager) is left alone: it is polled first, and
+/// another process that takes the connection between poll and accept leaves the thread in the
+/// kernel until the next connection.
+#[derive(Debug)]
+pub struct Listener {
+    fd: OwnedFd,
+    /// Between poll and accept, for a shared description.
+    accepting: Option<Turn>,
+}
+
+impl Listener {
+    /// A listener this process alone has. Sets `O_NONBLOCK` on it.
+    ///
+    /// # Errors
+    ///
+    /// What `ioctl(FIONBIO)` reports.
+    pub fn owned(fd: OwnedFd) -> io::Result<Listener> {
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        Ok(Listener {
+            fd,
+            accepting: None,
+        })
+    }
+
+    /// A listener whose description other processes use as well. Its flags are not changed.
+    pub fn inherited(fd: OwnedFd) -> Listener {
+        Listener {
+            fd,
+            accepting: Some(Turn::default()),
+        }
+    }
+
+    /// The next connection, close-on-exec; waits for one unless `nonblocking`. Any number of threads
+    /// may wait at once; each connection goes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
+    /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`.
+    pub fn accept(&self, nonblocking: bool, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
+        loop {
+            let accepted = match &self.accepting {
+                None => accept(&self.fd),
+                Some(turn) => {
+                    let _turn = turn.take(end)?;
+                    if is_ready(self.fd.as_fd(), Direction::Read)?.ready {
+                        accept(&self.fd)
+                    } else {
+                        Err(Errno::AGAIN)
+                    }
+                }
+            };
+            match accepted {
+                Ok(connection) => return Ok(connection),
+                Err(Errno::INTR) => end.check()?,
+                Err(Errno::AGAIN) if !nonblocking => {
+                    wait(&mut [self.interest()], &Deadline::NEVER, end)?;
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// What to [`wait`] for until there is a connection.
+    pub fn interest(&self) -> Interest<'_> {
+        Interest::new(self.fd.as_fd(), Direction::Read)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,80 @@
+//! Waiting: reads, writes, accepts and sleeps that an [`EndSignal`] can end.
+//!
+//! A thread that has to wait sleeps in the kernel, in one `poll(2)` over the descriptors it waits
+//! for and one *ended* descriptor that every wait of a group shares. Nothing polls in slices and
+//! nothing spins.
+//!
+//! For that to work, the attempt that precedes a wait must itself never block, and the flags of a
+//! descriptor that came from outside must stay as they are, because its open file description
+//! belongs to every process that inherited it. [`Stream`] picks, per kind of object:
+//!
+//! | object | attempt | if that is refused |
+//! |---|---|---|
+//! | regular file, directory, block device, `/dev/null` and its like | plain call: it does not wait for another program | - |
+//! | pipe, FIFO | own description, reopened non-blocking through `/proc/self/fd` | `RWF_NOWAIT`, then poll first |
+//! | terminal (not a pty master) | own description, reopened non-blocking | poll first |
+//! | socket | `MSG_DONTWAIT` | - |
+//! | anything else (event descriptors, pty masters, other devices) | `RWF_NOWAIT` | poll first |
+//! | a descriptor this process alone owns | `O_NONBLOCK` set on it | - |
+//!
+//! Reopening is refused where `/proc` is not mounted, where the object belongs to another user
+//! (a terminal after `su`), and for a pipe's write end whose readers have all gone. *Poll first*
+//! asks `poll(2)`, then makes a blocking call of bounded size while holding a lock that keeps the
+//! other threads of this process out. What remains is a race with *other processes*: one that takes
+//! the bytes (or the room) between the two calls leaves the thread blocked in the kernel until more
+//! arrive, and [`EndSignal::raise`] does not reach it there.
+//!
+//! No read takes more than the caller asked for, so whatever is left in a pipe or terminal is there
+//! for the next process. (An embedder's stream, [`EmbedderInput`], may read ahead by itself.)
+//!
+//! A file system that hangs (a dead NFS server, a failing disk) blocks a thread where no signal
+//! reaches it; regular files are read and written directly and share that limit with every program.
+//!
+//! # What has no descriptor to poll
+//!
+//! * Opening a FIFO waits in `open(2)` itself. Raising the signal makes this process the other side, for as long as it
+//!   takes the open to return: [`Fifo`].
+//! * An embedder's stream tells its readiness by a future. [`wait_with`] gives such futures a waker that writes to a
+//!   descriptor in the same `poll(2)`: [`EmbedderInput`], [`EmbedderOutput`].
+//! * A task must not block its thread at all: [`ready`] waits for a descriptor in a future, and
+//!   [`EndSignal::or_raised`] ends any future with the signal.
+//!
+//! A descriptor that is closed while a thread is blocked on it stays open for that thread, as POSIX has it: the
+//! thread waits on.
+//!
+//! # Locks
+//!
+//! A stream has a write lock, held for the whole of one guest write, so that a write is not
+//! interleaved with another thread's; waiting for it ends with the signal as well. Reading, polling
+//! and closing never take it. Streams that poll first have a read lock too, never held while
+//! waiting. The order, where two are held at once: a stream's write or read lock, then an embedder's stream itself, then
+//! the signal's. What the signal runs when it is raised, it runs without its lock.
+//!
+//! # Platforms
+//!
+//! Linux has all of the above. Other Unix systems have a pipe as the ended descriptor, reopen through
+//! `/dev/fd` is not attempted there (it duplicates on most of them), and absolute real-time deadlines
+//! do not follow a clock that is set while a thread waits. Only Linux is tested.
+
+mod deadline;
+mod embedder;
+mod end;
+mod fifo;
+mod listener;
+mod park;
+mod ready;
+mod stream;
+mod sys;
+mod transfer;
+mod turn;
+mod wait;
+
+pub use deadline::Deadline;
+pub use embedder::{EmbedderInput, EmbedderOutput, Ready};
+pub(crate) use end::Hook;
+pub use end::{BlockingError, EndSignal, Interrupted};
+pub use fifo::{Fifo, FifoAccess};
+pub use listener::Listener;
+pub use ready::ready;
+pub use stream::{Manner, Stream, StreamKind};
+pub use wait::{Direction, Interest, Readiness, wait, wait_with};

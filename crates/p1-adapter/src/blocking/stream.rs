@@ -1,0 +1,199 @@
+//! A host descriptor that may block, and how to use it without blocking in it.
+
+use super::sys::reopen;
+use super::turn::Turn;
+use super::wait::{Direction, Interest};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
+use rustix::io::fcntl_dupfd_cloexec;
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What kind of object a [`Stream`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// A regular file, directory or block device: always ready.
+    File,
+    /// `/dev/null`, `/dev/zero` and the like: always ready.
+    Memory,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A terminal.
+    Terminal,
+    /// A socket of any family.
+    Socket,
+    /// Any other object.
+    Other,
+}
+
+impl StreamKind {
+    /// What kind of object `fd` is.
+    ///
+    /// # Errors
+    ///
+    /// What `fstat` reports.
+    pub fn of(fd: impl AsFd) -> io::Result<StreamKind> {
+        Ok(classify(&fstat(&fd)?, fd.as_fd()))
+    }
+}
+
+/// How one attempt to transfer is to be made so that it does not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Manner {
+    /// `readv` / `writev`: the descriptor does not block, or is known to be ready.
+    Plain,
+    /// `preadv2` / `pwritev2` at offset -1 with `RWF_NOWAIT`.
+    NoWait,
+    /// `recvmsg` with `MSG_DONTWAIT`; `sendmsg` with `MSG_DONTWAIT | MSG_NOSIGNAL`.
+    Socket,
+}
+
+/// How a stream is used; only ever moves from `NoWait` to `PollFirst`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Policy {
+    Direct = 0,
+    NoWait = 1,
+    Socket = 2,
+    PollFirst = 3,
+}
+
+/// A host descriptor that reads and writes in order: a pipe, a terminal, a socket, a device, or a
+/// regular file used as one.
+///
+/// See the [module documentation](super) for what is done to each kind. Dropping it closes the
+/// descriptor it holds, which is never the one it was made from.
+#[derive(Debug)]
+pub struct Stream {
+    fd: OwnedFd,
+    kind: StreamKind,
+    policy: AtomicU8,
+    /// Held for the whole of one guest write.
+    pub(super) writing: Turn,
+    /// Between "is it ready" and the read, where that takes two calls.
+    pub(super) reading: Turn,
+}
+
+impl Stream {
+    /// A stream on a descriptor that others use too, such as inherited standard input. Its flags
+    /// are not changed, now or later; the caller may close `fd` afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` if `fd` is closed, `EMFILE` if no descriptor is left.
+    pub fn inherited(fd: BorrowedFd<'_>) -> io::Result<Stream> {
+        let kind = classify(&fstat(fd)?, fd);
+        let reopened = match kind {
+            StreamKind::Pipe | StreamKind::Terminal => reopen(fd).ok(),
+            _ => None,
+        };
+        let policy = match kind {
+            StreamKind::File | StreamKind::Memory => Policy::Direct,
+            StreamKind::Socket => Policy::Socket,
+            StreamKind::Pipe | StreamKind::Terminal if reopened.is_some() => Policy::Direct,
+            StreamKind::Pipe | StreamKind::Terminal | StreamKind::Other => Policy::NoWait,
+        };
+        let fd = match reopened {
+            Some(fd) => fd,
+            None => fcntl_dupfd_cloexec(fd, 3)?,
+        };
+        Ok(Stream::with(fd, kind, policy))
+    }
+
+    /// A stream on a descriptor whose open file description is this process's alone, such as a FIFO
+    /// it has opened. Everything but files and sockets gets `O_NONBLOCK`.
+    ///
+    /// # Errors
+    ///
+    /// What `fstat` or `fcntl` report.
+    pub fn owned(fd: OwnedFd) -> io::Result<Stream> {
+        let kind = classify(&fstat(&fd)?, fd.as_fd());
+        let policy = match kind {
+            StreamKind::File | StreamKind::Memory => Policy::Direct,
+            StreamKind::Socket => Policy::Socket,
+            StreamKind::Pipe | StreamKind::Terminal | StreamKind::Other => {
+                fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+                Policy::Direct
+            }
+        };
+        Ok(Stream::with(fd, kind, policy))
+    }
+
+    fn with(fd: OwnedFd, kind: StreamKind, policy: Policy) -> Stream {
+        Stream {
+            fd,
+            kind,
+            policy: AtomicU8::new(policy as u8),
+            writing: Turn::default(),
+            reading: Turn::default(),
+        }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> StreamKind {
+        self.kind
+    }
+
+    /// Whether no call on it ever has to wait, so that a poll finds it ready at once.
+    pub fn is_always_ready(&self) -> bool {
+        matches!(self.kind, StreamKind::File | StreamKind::Memory)
+    }
+
+    /// What to [`wait`](super::wait) for, or nothing if it is always ready.
+    pub fn interest(&self, direction: Direction) -> Option<Interest<'_>> {
+        (!self.is_always_ready()).then(|| Interest::new(self.fd.as_fd(), direction))
+    }
+
+    /// Bytes that a read would find now, or 0 where the system cannot say.
+    pub fn readable_bytes(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.fd).unwrap_or(0)
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        match self.policy.load(Ordering::Relaxed) {
+            0 => Policy::Direct,
+            1 => Policy::NoWait,
+            2 => Policy::Socket,
+            _ => Policy::PollFirst,
+        }
+    }
+
+    /// `RWF_NOWAIT` is not to be had here. Each value of the policy is right by itself, so threads
+    /// that see the change late only try once more.
+    pub(super) fn poll_first(&self) {
+        self.policy
+            .store(Policy::PollFirst as u8, Ordering::Relaxed);
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn classify(stat: &Stat, fd: BorrowedFd<'_>) -> StreamKind {
+    // Linux device numbers; elsewhere such a device is polled first, which it answers at once.
+    const MEMORY_MAJOR: u32 = 1;
+    const PTY_MULTIPLEXER: (u32, u32) = (5, 2);
+    let device = (major(stat.st_rdev), minor(stat.st_rdev));
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::Directory | FileType::BlockDevice => StreamKind::File,
+        FileType::Fifo => StreamKind::Pipe,
+        FileType::Socket => StreamKind::Socket,
+        FileType::CharacterDevice if cfg!(target_os = "linux") && device.0 == MEMORY_MAJOR => {
+            StreamKind::Memory
+        }
+        // Opening the multiplexer again would make another pty.
+        FileType::CharacterDevice if device != PTY_MULTIPLEXER && is_terminal(fd) => {
+            StreamKind::Terminal
+        }
+        _ => StreamKind::Other,
+    }
+}
+
+fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    use std::io::IsTerminal;
+    fd.is_terminal()
+}

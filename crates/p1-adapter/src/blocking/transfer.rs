@@ -1,0 +1,206 @@
+//! Reading and writing, waiting where need be.
+
+use super::deadline::Deadline;
+use super::end::{BlockingError, EndSignal};
+use super::stream::{Manner, Policy, Stream};
+use super::wait::{Direction, Interest, is_ready, wait};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+use std::io;
+use std::ops::Range;
+
+/// The most that one blocking write takes after a poll said "ready": POSIX's smallest `PIPE_BUF`,
+/// for which a pipe that polls writable has room.
+const POLLED_WRITE: usize = 512;
+
+/// What came of one attempt.
+enum Outcome {
+    Done(usize),
+    WouldBlock,
+    /// This way of asking is not supported here; the policy has been changed.
+    AskAgain,
+}
+
+impl Stream {
+    /// One read: waits until there is something (or the end of the stream), then transfers once.
+    ///
+    /// `attempt` makes one system call on the descriptor it is given, in the [`Manner`] it is given,
+    /// for no more than the guest asked, and returns its result; it may be called several times.
+    /// With `nonblocking`, the error is `WouldBlock` instead of a wait.
+    ///
+    /// Two threads that read at once get disjoint bytes: each transfer is one system call. A read
+    /// takes no lock that a write, a poll or a close takes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits, otherwise what `attempt`
+    /// returned.
+    pub fn read(
+        &self,
+        nonblocking: bool,
+        end: &EndSignal,
+        mut attempt: impl FnMut(BorrowedFd<'_>, Manner) -> io::Result<usize>,
+    ) -> Result<usize, BlockingError> {
+        loop {
+            let outcome = match self.policy() {
+                policy @ Policy::PollFirst => {
+                    // Keeps a second reader of this process from taking what this one has seen.
+                    let _turn = self.reading.take(end)?;
+                    if is_ready(self.as_fd(), Direction::Read)?.ready {
+                        self.attempt(policy, end, &mut attempt)?
+                    } else {
+                        Outcome::WouldBlock
+                    }
+                }
+                policy => self.attempt(policy, end, &mut attempt)?,
+            };
+            match outcome {
+                Outcome::Done(count) => return Ok(count),
+                Outcome::AskAgain => {}
+                Outcome::WouldBlock if nonblocking => return Err(Errno::AGAIN.into()),
+                Outcome::WouldBlock => self.wait_for(Direction::Read, end)?,
+            }
+        }
+    }
+
+    /// A read that fills `len` bytes (`MSG_WAITALL`), or as many as come before the end of the stream
+    /// or an error; with `nonblocking`, as many as are there.
+    ///
+    /// Works as [`read`](Self::read) does, except that `attempt` is told which range is still to be
+    /// filled. Two threads doing this at once share what comes, piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read); an error after some bytes have come is left for the next call.
+    pub fn read_all(
+        &self,
+        len: usize,
+        nonblocking: bool,
+        end: &EndSignal,
+        mut attempt: impl FnMut(BorrowedFd<'_>, Manner, Range<usize>) -> io::Result<usize>,
+    ) -> Result<usize, BlockingError> {
+        let mut done = 0;
+        loop {
+            match self.read(nonblocking, end, |fd, manner| {
+                attempt(fd, manner, done..len)
+            }) {
+                Ok(count) => {
+                    done += count;
+                    if count == 0 || done >= len {
+                        return Ok(done);
+                    }
+                }
+                Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One write of `len` bytes: waits for its turn and then for room, until all is written.
+    ///
+    /// `attempt` makes one system call on the descriptor, in the [`Manner`] given, for (at most) the
+    /// given range of the guest's bytes, and returns how many were taken. With `nonblocking` there is
+    /// one attempt, which may take fewer, and the error is `WouldBlock` if nothing could be written
+    /// now or another thread is writing.
+    ///
+    /// No other write to this stream by this process comes between the first byte and the last. A
+    /// blocked write delays no read, poll or close.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits, even if part was written;
+    /// otherwise what `attempt` returned, unless some bytes had been written before: then their
+    /// number is the result, and the error comes with the next write.
+    pub fn write(
+        &self,
+        len: usize,
+        nonblocking: bool,
+        end: &EndSignal,
+        mut attempt: impl FnMut(BorrowedFd<'_>, Manner, Range<usize>) -> io::Result<usize>,
+    ) -> Result<usize, BlockingError> {
+        if self.is_always_ready() {
+            // One system call is one write; the kernel locks the position. A short count (a full
+            // disk, a limit) is the guest's to see.
+            return loop {
+                match self.attempt(Policy::Direct, end, |fd, manner| {
+                    attempt(fd, manner, 0..len)
+                })? {
+                    Outcome::Done(count) => break Ok(count),
+                    Outcome::WouldBlock => break Err(Errno::AGAIN.into()),
+                    Outcome::AskAgain => {}
+                }
+            };
+        }
+        let _turn = if nonblocking {
+            self.writing.try_take().ok_or(Errno::AGAIN)?
+        } else {
+            self.writing.take(end)?
+        };
+        let mut done = 0;
+        loop {
+            let outcome = match self.policy() {
+                policy @ Policy::PollFirst => {
+                    if is_ready(self.as_fd(), Direction::Write)?.ready {
+                        let limit = len.min(done + POLLED_WRITE);
+                        self.attempt(policy, end, |fd, manner| attempt(fd, manner, done..limit))
+                    } else {
+                        Ok(Outcome::WouldBlock)
+                    }
+                }
+                policy => self.attempt(policy, end, |fd, manner| attempt(fd, manner, done..len)),
+            };
+            match outcome {
+                Ok(Outcome::Done(count)) => {
+                    done += count;
+                    if done >= len || nonblocking || count == 0 {
+                        return Ok(done);
+                    }
+                }
+                Ok(Outcome::AskAgain) => {}
+                Ok(Outcome::WouldBlock) if nonblocking => return Err(Errno::AGAIN.into()),
+                Ok(Outcome::WouldBlock) => self.wait_for(Direction::Write, end)?,
+                Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until `direction` is ready, or forever.
+    fn wait_for(&self, direction: Direction, end: &EndSignal) -> Result<(), BlockingError> {
+        let mut interest = [Interest::new(self.as_fd(), direction)];
+        wait(&mut interest, &Deadline::NEVER, end).map(drop)
+    }
+
+    /// One attempt, repeated only if a signal handler cut it short. The policy is the caller's: were
+    /// it read again here, a change in between would make this a blocking call.
+    fn attempt(
+        &self,
+        policy: Policy,
+        end: &EndSignal,
+        mut attempt: impl FnMut(BorrowedFd<'_>, Manner) -> io::Result<usize>,
+    ) -> Result<Outcome, BlockingError> {
+        let manner = match policy {
+            Policy::Direct | Policy::PollFirst => Manner::Plain,
+            Policy::NoWait => Manner::NoWait,
+            Policy::Socket => Manner::Socket,
+        };
+        loop {
+            let error = match attempt(self.as_fd(), manner) {
+                Ok(count) => return Ok(Outcome::Done(count)),
+                Err(error) => error,
+            };
+            match Errno::from_io_error(&error) {
+                Some(Errno::INTR) => end.check()?,
+                Some(Errno::AGAIN) => return Ok(Outcome::WouldBlock),
+                // EOPNOTSUPP: this object has no such flag. ENOSYS, EINVAL: this kernel.
+                Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
+                    if manner == Manner::NoWait =>
+                {
+                    self.poll_first();
+                    return Ok(Outcome::AskAgain);
+                }
+                _ => return Err(error.into()),
+            }
+        }
+    }
+}

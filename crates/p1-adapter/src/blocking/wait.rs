@@ -1,0 +1,234 @@
+//! One wait, in one `poll(2)`.
+
+use super::deadline::{Deadline, now, timespec};
+use super::embedder::Ready;
+use super::end::{BlockingError, EndSignal, Interrupted};
+use super::sys::{Event, realtime_timer};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::time::ClockId;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
+
+/// What a wait waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// A read, or an accept, that would not block.
+    Read,
+    /// A write that would not block.
+    Write,
+}
+
+/// What a wait found on one descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// The call would not block: there is something to transfer, the end, or an error.
+    pub ready: bool,
+    /// The other end has gone (`POLLHUP`), or, for [`Direction::Write`], will take no more
+    /// (`POLLERR` on a pipe).
+    pub hangup: bool,
+}
+
+/// One descriptor in a wait, and afterwards what was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Interest<'fd> {
+    fd: BorrowedFd<'fd>,
+    direction: Direction,
+    found: Readiness,
+}
+
+impl<'fd> Interest<'fd> {
+    /// Waits for `fd` to be ready for `direction`.
+    pub fn new(fd: BorrowedFd<'fd>, direction: Direction) -> Self {
+        Interest {
+            fd,
+            direction,
+            found: Readiness::default(),
+        }
+    }
+
+    /// What the last [`wait`] found.
+    pub fn found(&self) -> Readiness {
+        self.found
+    }
+
+    pub(super) fn parts(&self) -> (BorrowedFd<'fd>, Direction) {
+        (self.fd, self.direction)
+    }
+
+    fn events(&self) -> PollFlags {
+        match self.direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+        }
+    }
+
+    fn take(&mut self, found: PollFlags) {
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        self.found = Readiness {
+            ready: found.intersects(self.events() | gone),
+            hangup: match self.direction {
+                Direction::Read => found.contains(PollFlags::HUP),
+                Direction::Write => found.intersects(PollFlags::HUP | PollFlags::ERR),
+            },
+        };
+    }
+}
+
+/// Waits until one of `interests` is ready, `deadline` has passed or `end` is raised; returns how many
+/// are ready, 0 if the deadline came first. With no interests it is a sleep.
+///
+/// The calling thread sleeps in one `ppoll(2)`. A signal delivered to it restarts the wait with the
+/// same deadline. A wait that finds both a ready descriptor and a raised signal has ended.
+///
+/// # Errors
+///
+/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails or the
+/// process has no descriptor left for the ended descriptor of a first wait.
+pub fn wait(
+    interests: &mut [Interest<'_>],
+    deadline: &Deadline,
+    end: &EndSignal,
+) -> Result<usize, BlockingError> {
+    let ended = end.descriptor()?;
+    let mut limit = *deadline;
+    // A timer keeps to the clock when that is set. Without one (no descriptors left, another
+    // system) the remaining time is taken now.
+    let timer = match deadline.realtime() {
+        Some(at) if now(ClockId::Realtime) >= at => {
+            limit = Deadline::NOW;
+            None
+        }
+        Some(at) => {
+            let timer = realtime_timer(at).ok();
+            if timer.is_none() {
+                let left = at.saturating_sub(now(ClockId::Realtime));
+                limit = limit.or(Deadline::after_nanos(left));
+            }
+            timer
+        }
+        None => None,
+    };
+
+    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(interests.len() + 2);
+    fds.extend(
+        interests
+            .iter()
+            .map(|interest| PollFd::from_borrowed_fd(interest.fd, interest.events())),
+    );
+    fds.push(PollFd::from_borrowed_fd(ended, PollFlags::IN));
+    if let Some(timer) = &timer {
+        fds.push(PollFd::from_borrowed_fd(timer.as_fd(), PollFlags::IN));
+    }
+
+    loop {
+        match poll(&mut fds, limit.monotonic_left().as_ref()) {
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => break,
+        }
+        end.check()?;
+    }
+
+    if !fds[interests.len()].revents().is_empty() {
+        return Err(Interrupted.into());
+    }
+    let mut ready = 0;
+    for (interest, fd) in interests.iter_mut().zip(&fds) {
+        interest.take(fd.revents());
+        ready += usize::from(interest.found.ready);
+    }
+    Ok(ready)
+}
+
+/// As [`wait`], with readiness that only a future can tell ([`EmbedderInput::ready`] and the like).
+///
+/// Returns when an interest or one of `futures` is ready, or `deadline` has passed. A future that has
+/// completed is replaced by `None`. The futures are polled on this thread, inside the runtime it is in
+/// or else wasmtime-wasi's; their wakers write to a descriptor that takes part in the same `poll(2)`.
+///
+/// # Errors
+///
+/// As [`wait`].
+///
+/// [`EmbedderInput::ready`]: super::EmbedderInput::ready
+pub fn wait_with(
+    interests: &mut [Interest<'_>],
+    futures: &mut [Option<Ready<'_>>],
+    deadline: &Deadline,
+    end: &EndSignal,
+) -> Result<usize, BlockingError> {
+    if futures.is_empty() {
+        return wait(interests, deadline, end);
+    }
+    end.check()?;
+    let alarm = Arc::new(Alarm(Event::new()?));
+    let waker = Waker::from(Arc::clone(&alarm));
+    let mut all: Vec<Interest<'_>> = interests.to_vec();
+    all.push(Interest::new(alarm.0.descriptor(), Direction::Read));
+    loop {
+        // Cleared before the look, so that a wake-up during it stays.
+        alarm.0.clear();
+        let completed = with_ambient_tokio_runtime(|| {
+            let mut cx = Context::from_waker(&waker);
+            let mut completed = 0;
+            for slot in futures.iter_mut() {
+                if slot
+                    .as_mut()
+                    .is_some_and(|future| future.as_mut().poll(&mut cx).is_ready())
+                {
+                    *slot = None;
+                    completed += 1;
+                }
+            }
+            completed
+        });
+        let limit = if completed > 0 {
+            Deadline::NOW
+        } else {
+            *deadline
+        };
+        wait(&mut all, &limit, end)?;
+        let woken = all[interests.len()].found.ready;
+        let mut ready = completed;
+        for (interest, seen) in interests.iter_mut().zip(&all) {
+            interest.found = seen.found;
+            ready += usize::from(seen.found.ready);
+        }
+        // Woken by a future alone: look at the futures again.
+        if ready > 0 || !woken || limit.has_passed() {
+            return Ok(ready);
+        }
+    }
+}
+
+/// Wakes a thread that is in `poll(2)`.
+struct Alarm(Event);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.set();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.set();
+    }
+}
+
+/// Whether `fd` is ready now. Does not wait and needs no signal.
+pub(super) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> Result<Readiness, Errno> {
+    let mut interest = Interest::new(fd, direction);
+    let mut fds = [PollFd::from_borrowed_fd(fd, interest.events())];
+    let zero: Timespec = timespec(0);
+    loop {
+        match poll(&mut fds, Some(&zero)) {
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => break,
+        }
+    }
+    interest.take(fds[0].revents());
+    Ok(interest.found)
+}

@@ -1,0 +1,35 @@
+//! One call of one thread: what it may use and what it leaves behind.
+
+use crate::abi::types::{Errno, Fd};
+use crate::ctx::Shared;
+use crate::error::Result;
+use crate::fds::Entry;
+use crate::preview2::Scratch;
+use crate::resume::Resume;
+
+/// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
+pub(crate) struct Call<'a> {
+    /// What all threads share.
+    pub(crate) shared: &'a Shared,
+    /// What this store keeps between calls so that they need not allocate.
+    pub(crate) scratch: &'a mut Scratch,
+    /// What is left of the call's fuel, in bytes.
+    pub(crate) fuel: usize,
+    /// Where there is one, this is an attempt: what would wait leaves here what it waits for, and is tried again.
+    /// Otherwise the calling thread waits.
+    pub(crate) resume: Option<&'a mut Resume>,
+}
+
+impl<'a> Call<'a> {
+    /// The descriptor a number means at this moment, held until the end of the call; for a call that is tried again,
+    /// the one it found at first.
+    #[inline]
+    pub(crate) fn fd(&self, fd: Fd) -> Result<Entry<'a>, Errno> {
+        if let Some(resume) = &self.resume
+            && let Some(kept) = resume.kept()
+        {
+            return Ok(kept);
+        }
+        self.shared.fds.get(fd.into())
+    }
+}

@@ -1,0 +1,139 @@
+//! `fd_read`, `fd_pread`, `fd_write`, `fd_pwrite`, `fd_seek`, `fd_tell`.
+//!
+//! Each is one system call, at the operating system's cursor or at the offset given. Two threads that read one
+//! descriptor get disjoint bytes, two that write never interleave inside a call, and with `APPEND` neither overwrites.
+
+use crate::abi::types::{
+    CiovecArray, Errno, Fd, Fdflags, Filedelta, Filesize, IovecArray, Rights, Size, Whence,
+};
+use crate::call::Call;
+use crate::descriptor::Kind;
+use crate::error::Result;
+use rustix::fs::SeekFrom;
+use wiggle::GuestMemory;
+
+/// The kernel transfers less than 2 GiB at a time, so a count always fits.
+fn size(n: usize) -> Result<Size> {
+    Ok(n.try_into()?)
+}
+
+pub(crate) fn read(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    fd: Fd,
+    iovs: IovecArray,
+) -> Result<Size> {
+    let bufs = call.iovecs(memory, iovs)?;
+    let descriptor = call.fd(fd)?;
+    descriptor.allow(Rights::FD_READ)?;
+    match &descriptor.kind {
+        Kind::File(file) => {
+            file.check_read()?;
+            size(bufs.read(file.fd())?)
+        }
+        Kind::Stream(stream) => {
+            stream.check_read()?;
+            size(call.once(&descriptor, |nonblock, end| {
+                stream.read(&bufs, nonblock, end)
+            })?)
+        }
+        Kind::Dir(_) => Err(Errno::Badf.into()),
+    }
+}
+
+pub(crate) fn write(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    fd: Fd,
+    iovs: CiovecArray,
+) -> Result<Size> {
+    let bufs = call.ciovecs(memory, iovs)?;
+    let descriptor = call.fd(fd)?;
+    descriptor.allow(Rights::FD_WRITE)?;
+    match &descriptor.kind {
+        Kind::File(file) => {
+            file.check_write()?;
+            size(bufs.write(file.fd())?)
+        }
+        Kind::Stream(stream) => {
+            stream.check_write()?;
+            size(call.write(&descriptor, stream, &bufs)?)
+        }
+        Kind::Dir(_) => Err(Errno::Badf.into()),
+    }
+}
+
+/// Beyond 2^63-1 there is nothing: `inval`, as the operating system answers before it looks at the file's mode.
+fn check_offset(offset: Filesize) -> Result<()> {
+    if i64::try_from(offset).is_err() {
+        return Err(Errno::Inval.into());
+    }
+    Ok(())
+}
+
+/// `spipe` for a stream one may read; `badf` for one that is for writing only.
+pub(crate) fn pread(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    fd: Fd,
+    iovs: IovecArray,
+    offset: Filesize,
+) -> Result<Size> {
+    let bufs = call.iovecs(memory, iovs)?;
+    let descriptor = call.fd(fd)?;
+    if let Kind::Stream(stream) = &descriptor.kind {
+        stream.check_read()?;
+    }
+    let file = descriptor.seekable(Rights::FD_READ)?;
+    check_offset(offset)?;
+    file.check_read()?;
+    size(bufs.read_at(file.fd(), offset)?)
+}
+
+/// With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
+/// `badf` for one that is for reading only.
+pub(crate) fn pwrite(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    fd: Fd,
+    iovs: CiovecArray,
+    offset: Filesize,
+) -> Result<Size> {
+    let bufs = call.ciovecs(memory, iovs)?;
+    let descriptor = call.fd(fd)?;
+    if let Kind::Stream(stream) = &descriptor.kind {
+        stream.check_write()?;
+    }
+    let file = descriptor.seekable(Rights::FD_WRITE)?;
+    let offset = if descriptor.flags().contains(Fdflags::APPEND) {
+        0
+    } else {
+        offset
+    };
+    check_offset(offset)?;
+    file.check_write()?;
+    size(bufs.write_at(file.fd(), offset)?)
+}
+
+/// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without the right to seek may
+/// still ask where it is (witx, `fd_seek` and `fd_tell`).
+pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -> Result<Filesize> {
+    let descriptor = call.fd(fd)?;
+    let right = match (whence, offset) {
+        (Whence::Cur, 0) => Rights::FD_TELL,
+        _ => Rights::FD_SEEK,
+    };
+    let file = descriptor.seekable(right)?;
+    let to = match whence {
+        Whence::Set => SeekFrom::Start(offset.try_into().map_err(|_| Errno::Inval)?),
+        Whence::Cur => SeekFrom::Current(offset),
+        Whence::End => SeekFrom::End(offset),
+    };
+    Ok(rustix::fs::seek(file.fd(), to)?)
+}
+
+pub(crate) fn tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
+    let descriptor = call.fd(fd)?;
+    let file = descriptor.seekable(Rights::FD_TELL)?;
+    Ok(rustix::fs::tell(file.fd())?)
+}

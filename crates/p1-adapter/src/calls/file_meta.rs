@@ -1,0 +1,114 @@
+//! An open file's attributes, size and place on disk: `fd_advise`, `fd_allocate`, `fd_datasync`, `fd_sync`,
+//! `fd_filestat_get`, `fd_filestat_set_size`, `fd_filestat_set_times`.
+
+use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
+use crate::call::Call;
+use crate::convert::{self, NewTime};
+use crate::descriptor::Kind;
+use crate::error::Result;
+use rustix::fs::{AtFlags, FallocateFlags, StatxFlags, Timestamps};
+use std::num::NonZeroU64;
+use std::os::fd::BorrowedFd;
+
+pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let file = descriptor.as_file(Rights::FD_ADVISE)?;
+    Ok(rustix::fs::fadvise(
+        file.fd(),
+        offset,
+        NonZeroU64::new(len),
+        convert::advice(advice),
+    )?)
+}
+
+/// Reserves space and grows the file if need be, as `posix_fallocate`. `notsup` where the file system cannot.
+pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let file = descriptor.as_file(Rights::FD_ALLOCATE)?;
+    file.check_write()?;
+    Ok(rustix::fs::fallocate(
+        file.fd(),
+        FallocateFlags::empty(),
+        offset,
+        len,
+    )?)
+}
+
+pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    Ok(rustix::fs::fdatasync(
+        descriptor.as_file(Rights::FD_DATASYNC)?.fd(),
+    )?)
+}
+
+pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    Ok(rustix::fs::fsync(
+        descriptor.as_file(Rights::FD_SYNC)?.fd(),
+    )?)
+}
+
+/// A stream has a type and nothing else.
+pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
+    let descriptor = call.fd(fd)?;
+    descriptor.allow(Rights::FD_FILESTAT_GET)?;
+    match &descriptor.kind {
+        Kind::Stream(stream) => Ok(Filestat {
+            dev: 0,
+            ino: 0,
+            filetype: stream.file_type(),
+            nlink: 0,
+            size: 0,
+            atim: 0,
+            mtim: 0,
+            ctim: 0,
+        }),
+        Kind::File(file) => stat(file.fd()),
+        Kind::Dir(dir) => stat(dir.fd()?),
+    }
+}
+
+fn stat(fd: BorrowedFd<'_>) -> Result<Filestat> {
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    convert::filestat_from_statx(&rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
+}
+
+/// `perm` below a read-only preopen, before the operating system is asked.
+pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let file = descriptor.as_file(Rights::FD_FILESTAT_SET_SIZE)?;
+    file.check_perms()?;
+    // Beyond what the operating system can express.
+    if i64::try_from(size).is_err() {
+        return Err(Errno::Inval.into());
+    }
+    Ok(rustix::fs::ftruncate(file.fd(), size)?)
+}
+
+pub(crate) fn set_times(
+    call: &Call<'_>,
+    fd: Fd,
+    atim: Timestamp,
+    mtim: Timestamp,
+    flags: Fstflags,
+) -> Result<()> {
+    let (access, modification) = NewTime::pair(atim, mtim, flags)?;
+    let descriptor = call.fd(fd)?;
+    descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
+    let target = match &descriptor.kind {
+        Kind::Stream(_) => return Err(Errno::Badf.into()),
+        Kind::File(file) => {
+            file.check_perms()?;
+            file.fd()
+        }
+        Kind::Dir(dir) => {
+            dir.check_perms()?;
+            dir.fd()?
+        }
+    };
+    let times = Timestamps {
+        last_access: access.to_timespec(),
+        last_modification: modification.to_timespec(),
+    };
+    Ok(rustix::fs::futimens(target, &times)?)
+}

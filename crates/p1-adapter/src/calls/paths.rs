@@ -1,0 +1,185 @@
+//! The `path_*` functions: the guest's strings come in, wasmtime-wasi does the work.
+
+use crate::abi::types::{
+    Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
+};
+use crate::call::Call;
+use crate::convert::{self, NewTime};
+use crate::descriptor::{Descriptor, Kind};
+use crate::error::Result;
+use crate::guest::write_bytes;
+use crate::special;
+use wiggle::{GuestMemory, GuestPtr};
+
+type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
+
+pub(crate) fn create_directory(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    fd: Fd,
+    path: GuestPtr<str>,
+) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_CREATE_DIRECTORY)?;
+    let path = call.string(memory, path)?;
+    call.scratch.create_directory_at(dir, path)
+}
+
+pub(crate) fn filestat(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    fd: Fd,
+    flags: Lookupflags,
+    path: GuestPtr<str>,
+) -> Result<Filestat> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
+    let path = call.string(memory, path)?;
+    let (stat, hash) = call
+        .scratch
+        .stat_at(dir, convert::path_flags(flags), path)?;
+    convert::filestat_from_p2(&stat, &hash)
+}
+
+pub(crate) fn set_times(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    fd: Fd,
+    lookup: Lookupflags,
+    path: GuestPtr<str>,
+    (atim, mtim, flags): (Timestamp, Timestamp, Fstflags),
+) -> Result<()> {
+    let (access, modification) = NewTime::pair(atim, mtim, flags)?;
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
+    let path = call.string(memory, path)?;
+    call.scratch.set_times_at(
+        dir,
+        convert::path_flags(lookup),
+        path,
+        access.to_p2(),
+        modification.to_p2(),
+    )
+}
+
+pub(crate) fn link(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    (old_fd, flags, old): (Fd, Lookupflags, GuestPtr<str>),
+    (new_fd, new): (Fd, GuestPtr<str>),
+) -> Result<()> {
+    let (from, to) = (call.fd(old_fd)?, call.fd(new_fd)?);
+    let (from, to) = (
+        from.dir(Rights::PATH_LINK_SOURCE)?,
+        to.dir(Rights::PATH_LINK_TARGET)?,
+    );
+    let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
+    call.scratch
+        .link_at(from, convert::path_flags(flags), old, to, new)
+}
+
+/// Opens a file or directory and gives it the lowest free number.
+///
+/// `notdir` where the descriptor is a file, `badf` where it is a stream; `notsup` for the synchronising flags, which
+/// wasmtime-wasi does not open files with.
+pub(crate) fn open(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    (fd, lookup, path): (Fd, Lookupflags, GuestPtr<str>),
+    how: Oflags,
+    rights: Rights,
+    flags: Fdflags,
+) -> Result<Fd> {
+    let path = call.string(memory, path)?;
+    let parent = call.fd(fd)?;
+    let dir = match &parent.kind {
+        Kind::Dir(dir) => dir,
+        Kind::File(_) => return Err(Errno::Notdir.into()),
+        Kind::Stream(_) => return Err(Errno::Badf.into()),
+    };
+    parent.allow_open(how, rights)?;
+    let wanted = convert::descriptor_flags(rights, flags);
+    let open = special::Open {
+        dir,
+        follow: convert::path_flags(lookup),
+        path,
+        how: convert::open_flags(how),
+        wanted,
+        nonblock: flags.contains(Fdflags::NONBLOCK),
+    };
+    let opened = match open.run(call.scratch, &call.shared.end)? {
+        special::Opened::Plain(found) => Descriptor::opened(found, flags, &parent)?,
+        special::Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
+    };
+    Ok(call.shared.fds.push(opened)?.into())
+}
+
+/// The link's target without a NUL, cut off at `len`.
+pub(crate) fn readlink(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    fd: Fd,
+    path: GuestPtr<str>,
+    buf: GuestPtr<u8>,
+    len: Size,
+) -> Result<Size> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_READLINK)?;
+    let path = call.string(memory, path)?;
+    let target = call.scratch.readlink_at(dir, path)?;
+    let n = target.len().min(len as usize);
+    write_bytes(memory, buf, &target.as_bytes()[..n])?;
+    Ok(n.try_into()?)
+}
+
+pub(crate) fn remove_directory(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    fd: Fd,
+    path: GuestPtr<str>,
+) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_REMOVE_DIRECTORY)?;
+    let path = call.string(memory, path)?;
+    call.scratch.remove_directory_at(dir, path)
+}
+
+pub(crate) fn rename(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    (old_fd, old): (Fd, GuestPtr<str>),
+    (new_fd, new): (Fd, GuestPtr<str>),
+) -> Result<()> {
+    let (from, to) = (call.fd(old_fd)?, call.fd(new_fd)?);
+    let (from, to) = (
+        from.dir(Rights::PATH_RENAME_SOURCE)?,
+        to.dir(Rights::PATH_RENAME_TARGET)?,
+    );
+    let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
+    call.scratch.rename_at(from, old, to, new)
+}
+
+pub(crate) fn symlink(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    target: GuestPtr<str>,
+    fd: Fd,
+    path: GuestPtr<str>,
+) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
+    let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
+    call.scratch.symlink_at(dir, target, path)
+}
+
+pub(crate) fn unlink_file(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    fd: Fd,
+    path: GuestPtr<str>,
+) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(Rights::PATH_UNLINK_FILE)?;
+    let path = call.string(memory, path)?;
+    call.scratch.unlink_file_at(dir, path)
+}

@@ -1,0 +1,55 @@
+//! The events of a poll.
+
+use super::subscribe::{Answer, Source, Subscribed};
+use super::wait::Waiting;
+use crate::abi::types::{Errno, Event, EventFdReadwrite, Eventrwflags};
+use crate::blocking::Direction;
+
+/// One event for each subscription that is ready, in order.
+///
+/// `nbytes` is what can be read now, as far as the host can say (the rest of a file, what lies in a pipe); for writing,
+/// which has no such number, it is 1. A file at its end and a stream whose peer has gone are flagged as hung up.
+pub(super) fn events<'a>(
+    subscribed: &'a [Subscribed],
+    waiting: &'a Waiting<'_>,
+) -> impl Iterator<Item = Event> + 'a {
+    subscribed
+        .iter()
+        .enumerate()
+        .filter_map(|(index, subscription)| {
+            let nothing = Eventrwflags::empty();
+            let (error, nbytes, flags) = match &subscription.source {
+                Source::Clock(due) if due.has_passed() => (Errno::Success, 0, nothing),
+                Source::Clock(_) => return None,
+                Source::Known(Answer::Error(errno)) => (*errno, 0, nothing),
+                Source::Known(Answer::Bytes(bytes)) => {
+                    (Errno::Success, *bytes, hangup(*bytes == 0))
+                }
+                Source::Stream(stream, direction) => {
+                    let found = waiting.found(index);
+                    if !found.ready {
+                        return None;
+                    }
+                    let bytes = match direction {
+                        Direction::Read => stream.get().readable_bytes(),
+                        Direction::Write => 1,
+                    };
+                    (Errno::Success, bytes, hangup(found.hangup))
+                }
+            };
+            Some(Event {
+                userdata: subscription.userdata,
+                error,
+                type_: subscription.kind,
+                fd_readwrite: EventFdReadwrite { nbytes, flags },
+            })
+        })
+}
+
+fn hangup(gone: bool) -> Eventrwflags {
+    if gone {
+        Eventrwflags::FD_READWRITE_HANGUP
+    } else {
+        Eventrwflags::empty()
+    }
+}

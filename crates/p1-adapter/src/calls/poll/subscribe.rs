@@ -1,0 +1,143 @@
+//! The guest's subscriptions, copied out and understood.
+
+use super::Layout;
+use crate::abi::types::{Errno, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata};
+use crate::abi::types::{Fd, Rights};
+use crate::blocking::{Deadline, Direction};
+use crate::call::Call;
+use crate::descriptor::{Descriptor, Kind};
+use crate::error::{Error, Result};
+use crate::stream::Stream;
+use smallvec::SmallVec;
+use std::ops::Deref;
+use std::sync::Arc;
+use wiggle::{GuestError, GuestMemory};
+
+/// One subscription and what it waits for.
+pub(crate) struct Subscribed {
+    pub(super) userdata: Userdata,
+    pub(super) kind: Eventtype,
+    pub(super) source: Source,
+}
+
+/// What makes a subscription ready.
+pub(crate) enum Source {
+    Clock(Deadline),
+    /// Ready without waiting, with this to report.
+    Known(Answer),
+    Stream(StreamOf, Direction),
+}
+
+/// What is known at once.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer {
+    /// The subscription itself is at fault; the error is in its event.
+    Error(Errno),
+    /// A file: never waits. So many bytes are left to read.
+    Bytes(u64),
+}
+
+/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
+pub(crate) struct StreamOf(Arc<Descriptor>);
+
+impl StreamOf {
+    pub(super) fn get(&self) -> &Stream {
+        match &self.0.kind {
+            Kind::Stream(stream) => stream,
+            Kind::File(_) | Kind::Dir(_) => unreachable!("made of streams only"),
+        }
+    }
+}
+
+/// Reads every subscription.
+///
+/// `inval` for a clock that cannot be waited for or a tag that is none: those are faults of the call.
+pub(super) fn all(
+    call: &mut Call<'_>,
+    memory: &GuestMemory<'_>,
+    subscriptions: u32,
+    count: u32,
+    layout: Layout,
+) -> Result<Subscriptions> {
+    call.pay(count as usize * layout.size as usize)?;
+    let mut all = SmallVec::new();
+    for i in 0..count {
+        let at = i
+            .checked_mul(layout.size)
+            .and_then(|offset| subscriptions.checked_add(offset));
+        let at = at.ok_or(GuestError::PtrOverflow)?;
+        let Subscription { userdata, u } = (layout.read)(memory, at)?;
+        let (kind, source) = match u {
+            SubscriptionU::Clock(clock) => {
+                let absolute = clock
+                    .flags
+                    .contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+                let due = call
+                    .shared
+                    .clocks
+                    .deadline(clock.id, clock.timeout, absolute)?;
+                (Eventtype::Clock, Source::Clock(due))
+            }
+            SubscriptionU::FdRead(on) => (
+                Eventtype::FdRead,
+                source(call, on.file_descriptor, Direction::Read)?,
+            ),
+            SubscriptionU::FdWrite(on) => (
+                Eventtype::FdWrite,
+                source(call, on.file_descriptor, Direction::Write)?,
+            ),
+        };
+        all.push(Subscribed {
+            userdata,
+            kind,
+            source,
+        });
+    }
+    Ok(Subscriptions(all))
+}
+
+/// What one poll is about.
+pub(crate) struct Subscriptions(SmallVec<[Subscribed; 4]>);
+
+impl Deref for Subscriptions {
+    type Target = [Subscribed];
+
+    fn deref(&self) -> &[Subscribed] {
+        &self.0
+    }
+}
+
+impl Subscriptions {
+    /// The error of the first subscription, if every one of them is at fault.
+    pub(super) fn common_fault(&self) -> Option<Errno> {
+        let mut faults = self.iter().map(|one| match one.source {
+            Source::Known(Answer::Error(errno)) => Some(errno),
+            _ => None,
+        });
+        let first = faults.next()??;
+        faults.all(|fault| fault.is_some()).then_some(first)
+    }
+}
+
+fn source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
+    match try_source(call, fd, direction) {
+        Err(Error::Errno(errno)) => Ok(Source::Known(Answer::Error(errno))),
+        other => other,
+    }
+}
+
+fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
+    let entry = call.fd(fd)?;
+    entry.allow(Rights::POLL_FD_READWRITE)?;
+    match &entry.kind {
+        Kind::Dir(_) => Err(Errno::Badf.into()),
+        Kind::File(file) => Ok(Source::Known(Answer::Bytes(match direction {
+            Direction::Write => 1,
+            Direction::Read => file.bytes_left()?,
+        }))),
+        Kind::Stream(stream) => {
+            stream.check_poll(direction)?;
+            Ok(Source::Stream(StreamOf(entry.keep()), direction))
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The wait of a poll.
+
+use super::subscribe::{Source, Subscribed, Subscriptions};
+use crate::blocking::{
+    BlockingError, Deadline, EndSignal, Interest, Readiness as Found, Ready, wait_with,
+};
+use crate::error::Result;
+use crate::resume::{Woken, ready};
+use crate::stream::Readiness;
+use smallvec::SmallVec;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
+
+/// What a list of subscriptions waits for, sorted by how one waits for it.
+pub(super) struct Waiting<'a> {
+    deadline: Deadline,
+    interests: SmallVec<[Interest<'a>; 4]>,
+    /// `None` once ready.
+    futures: Vec<Option<Ready<'a>>>,
+    /// One for each subscription.
+    places: SmallVec<[Place; 4]>,
+}
+
+/// Where a subscription's answer is found.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Nothing to ask: it is ready, or it is a clock.
+    Nowhere,
+    Interest(usize),
+    Future(usize),
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) fn on(subscribed: &'a [Subscribed]) -> Self {
+        let mut this = Waiting {
+            deadline: Deadline::NEVER,
+            interests: SmallVec::new(),
+            futures: Vec::new(),
+            places: SmallVec::new(),
+        };
+        for subscription in subscribed {
+            let place = match &subscription.source {
+                Source::Clock(due) => {
+                    this.deadline = this.deadline.or(*due);
+                    Place::Nowhere
+                }
+                Source::Known(_) => this.at_once(),
+                Source::Stream(stream, direction) => match stream.get().readiness(*direction) {
+                    Readiness::Always => this.at_once(),
+                    Readiness::Poll(interest) => {
+                        this.interests.push(interest);
+                        Place::Interest(this.interests.len() - 1)
+                    }
+                    Readiness::Future(ready) => {
+                        this.futures.push(Some(ready));
+                        Place::Future(this.futures.len() - 1)
+                    }
+                },
+            };
+            this.places.push(place);
+        }
+        this
+    }
+
+    /// Something is ready already: the others are looked at, and not waited for.
+    fn at_once(&mut self) -> Place {
+        self.deadline = Deadline::NOW;
+        Place::Nowhere
+    }
+
+    /// Waits until one of them is ready or due.
+    pub(super) fn wait(&mut self, end: &EndSignal) -> Result<(), BlockingError> {
+        wait_with(&mut self.interests, &mut self.futures, &self.deadline, end).map(drop)
+    }
+
+    /// Looks at all of them, and does not wait.
+    pub(super) fn look(&mut self, end: &EndSignal) -> Result<(), BlockingError> {
+        wait_with(&mut self.interests, &mut self.futures, &Deadline::NOW, end).map(drop)
+    }
+
+    /// What the wait found for the subscription at `index`, which is not a clock.
+    pub(super) fn found(&self, index: usize) -> Found {
+        match self.places[index] {
+            Place::Nowhere => Found {
+                ready: true,
+                hangup: false,
+            },
+            Place::Interest(i) => self.interests[i].found(),
+            Place::Future(i) => Found {
+                ready: self.futures[i].is_none(),
+                hangup: false,
+            },
+        }
+    }
+}
+
+/// Completes when one of the subscriptions is ready or due; for a task, which must not hold its thread.
+///
+/// A clock that is set meanwhile is noticed when the time that was left at the start has passed.
+pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {
+    let mut all: Vec<Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>> = Vec::new();
+    let mut deadline = Deadline::NEVER;
+    for subscription in subscribed.iter() {
+        match &subscription.source {
+            Source::Clock(due) => deadline = deadline.or(*due),
+            Source::Known(_) => deadline = Deadline::NOW,
+            Source::Stream(stream, direction) => {
+                all.push(Box::pin(ready(stream.get(), *direction)));
+            }
+        }
+    }
+    if let Some(left) = deadline.left() {
+        let sleep = with_ambient_tokio_runtime(|| tokio::time::sleep(left));
+        all.push(Box::pin(async {
+            sleep.await;
+            Ok(())
+        }));
+    }
+    poll_fn(|cx| {
+        let done = all.iter_mut().find_map(|one| match one.as_mut().poll(cx) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        });
+        done.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await?;
+    Ok(Woken::Ready)
+}

@@ -1,0 +1,146 @@
+//! `sock_accept`, `sock_recv`, `sock_send`, `sock_shutdown`, on sockets the embedder has handed over and the
+//! connections accepted from them.
+//!
+//! All wait as `fd_read` and `fd_write` do: in the kernel, until the end signal, or not at all with `NONBLOCK`. Two
+//! threads that receive from one stream get disjoint bytes; two that send queue behind each other.
+
+use crate::abi::types::{
+    CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
+};
+use crate::blocking::{self, StreamKind};
+use crate::call::Call;
+use crate::descriptor::{Descriptor, Kind};
+use crate::error::Result;
+use crate::guest_io::GuestBufs;
+use crate::stream::{Source, Stream};
+use rustix::fd::{AsFd as _, BorrowedFd};
+use rustix::net::{Shutdown, SocketType};
+use std::io;
+use wiggle::GuestMemory;
+
+/// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
+fn socket(descriptor: &Descriptor) -> Result<&Stream> {
+    match &descriptor.kind {
+        Kind::Stream(stream) => match &stream.source {
+            Source::Listener(_) => Ok(stream),
+            Source::Host(host) if host.kind() == StreamKind::Socket => Ok(stream),
+            _ => Err(Errno::Notsock.into()),
+        },
+        Kind::File(_) | Kind::Dir(_) => Err(Errno::Notsock.into()),
+    }
+}
+
+/// The socket that carries bytes; `notconn` for a listener.
+fn connected(stream: &Stream) -> Result<&blocking::Stream> {
+    match &stream.source {
+        Source::Host(host) => Ok(host),
+        _ => Err(Errno::Notconn.into()),
+    }
+}
+
+/// The next connection of a listener, under the lowest free number. `flags` may hold `NONBLOCK`, for the new
+/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen.
+pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> {
+    let descriptor = call.fd(fd)?;
+    let stream = socket(&descriptor)?;
+    let Source::Listener(listener) = &stream.source else {
+        return Err(Errno::Inval.into());
+    };
+    descriptor.allow(Rights::SOCK_ACCEPT)?;
+    if !Fdflags::NONBLOCK.contains(flags) {
+        return Err(Errno::Inval.into());
+    }
+    let connection = call.once(&descriptor, |nonblock, end| {
+        Ok(listener.accept(nonblock, end)?)
+    })?;
+    let connection = blocking::Stream::owned(connection)?;
+    let accepted = Descriptor::stream(Stream::duplex(connection, true, true));
+    accepted.set_flags(flags)?;
+    Ok(call.shared.fds.push(accepted)?.into())
+}
+
+/// One receive. `RECV_PEEK` leaves the bytes where they are; `RECV_WAITALL` waits until the buffers are full, on a
+/// stream socket and without `RECV_PEEK` (with it, POSIX allows less). `RECV_DATA_TRUNCATED` comes back when a datagram
+/// was longer than the buffers.
+pub(crate) fn recv(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    fd: Fd,
+    iovs: IovecArray,
+    flags: Riflags,
+) -> Result<(Size, Roflags)> {
+    let bufs = call.iovecs(memory, iovs)?;
+    let descriptor = call.fd(fd)?;
+    let stream = socket(&descriptor)?;
+    descriptor.allow(Rights::FD_READ)?;
+    let host = connected(stream)?;
+    stream.check_read()?;
+
+    let peek = flags.contains(Riflags::RECV_PEEK);
+    let datagram = rustix::net::sockopt::socket_type(host)? == SocketType::DGRAM;
+    if bufs.len() == 0 && !datagram {
+        return Ok((0, Roflags::empty()));
+    }
+    let mut how = libc::MSG_DONTWAIT;
+    if peek {
+        how |= libc::MSG_PEEK;
+    }
+    let mut truncated = false;
+    let mut receive = |fd: BorrowedFd<'_>, bufs: &GuestBufs<'_>| -> io::Result<usize> {
+        let (count, cut) = bufs.recv(fd, how)?;
+        truncated |= cut;
+        Ok(count)
+    };
+    let all = flags.contains(Riflags::RECV_WAITALL) && !peek && !datagram;
+    let count = if all {
+        let (asynchronous, nonblock) = (call.resume.is_some(), descriptor.nonblock());
+        let end = &call.shared.end;
+        call.until_full(&descriptor, bufs.len(), |missing| {
+            let bufs = bufs.slice(&missing);
+            Ok(host.read(asynchronous || nonblock, end, |fd, _| receive(fd, &bufs))?)
+        })?
+    } else {
+        call.once(&descriptor, |nonblock, end| {
+            Ok(host.read(nonblock, end, |fd, _| receive(fd, &bufs))?)
+        })?
+    };
+    let mut out = Roflags::empty();
+    out.set(Roflags::RECV_DATA_TRUNCATED, truncated && datagram);
+    Ok((count.try_into()?, out))
+}
+
+/// One send of all the buffers. No flags are defined: `inval` for any.
+pub(crate) fn send(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    fd: Fd,
+    iovs: CiovecArray,
+    flags: Siflags,
+) -> Result<Size> {
+    let bufs = call.ciovecs(memory, iovs)?;
+    let descriptor = call.fd(fd)?;
+    let stream = socket(&descriptor)?;
+    descriptor.allow(Rights::FD_WRITE)?;
+    connected(stream)?;
+    stream.check_write()?;
+    if flags != Siflags::default() {
+        return Err(Errno::Inval.into());
+    }
+    let count = call.write(&descriptor, stream, &bufs)?;
+    Ok(count.try_into()?)
+}
+
+/// Ends one or both directions: a thread that waits to read finds the end, the peer too. Never waits. `inval` for
+/// neither direction, `notconn` for a listener.
+pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let host = connected(socket(&descriptor)?)?;
+    descriptor.allow(Rights::SOCK_SHUTDOWN)?;
+    let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
+        (true, true) => Shutdown::Both,
+        (true, false) => Shutdown::Read,
+        (false, true) => Shutdown::Write,
+        (false, false) => return Err(Errno::Inval.into()),
+    };
+    Ok(rustix::net::shutdown(host.as_fd(), how)?)
+}

@@ -1,0 +1,102 @@
+//! WASI preview1 that any number of threads may call at once.
+//!
+//! `wasmtime-wasi`'s own preview1 needs `&mut` access to its context, so it serves one thread. This crate is all 46
+//! functions of `wasi_snapshot_preview1` on a context that is `Send + Sync` and cheap to clone, built on
+//! `wasmtime-wasi`'s public types: paths are resolved, and permissions decided, by its code.
+//!
+//! A [`P1CtxBuilder`] makes a [`P1Ctx`], which all threads of a program share. Each thread's store holds a [`P1State`]
+//! on a clone of it, and [`add_to_linker_sync`] or [`add_to_linker_async`] links the functions.
+//!
+//! ```
+//! use p1_adapter::{P1Ctx, P1CtxBuilder, P1State, add_to_linker_sync};
+//! use wasmtime::{Config, Engine, Linker, MemoryTypeBuilder, Module, SharedMemory, Store};
+//!
+//! # fn main() -> wasmtime::Result<()> {
+//! let mut config = Config::new();
+//! config.wasm_threads(true).shared_memory(true);
+//! let engine = Engine::new(&config)?;
+//! let mut linker: Linker<P1State> = Linker::new(&engine);
+//! add_to_linker_sync(&mut linker, |state| state)?;
+//! let module = Module::new(&engine, r#"
+//!     (module
+//!         (import "env" "memory" (memory 1 1 shared))
+//!         (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+//!         (export "memory" (memory 0))
+//!         (func (export "run") (param i32) (result i32)
+//!             (call $random (local.get 0) (i32.const 16))))
+//! "#)?;
+//! let memory = SharedMemory::new(&engine, MemoryTypeBuilder::new().shared(true).max(Some(1)).min(1).build()?)?;
+//!
+//! let ctx: P1Ctx = P1CtxBuilder::new().build()?;
+//! std::thread::scope(|scope| {
+//!     for i in 0..4 {
+//!         let (ctx, memory, module) = (ctx.clone(), memory.clone(), &module);
+//!         let mut linker = linker.clone();
+//!         let engine = &engine;
+//!         scope.spawn(move || {
+//!             let mut store = Store::new(engine, P1State::with_memory(ctx, memory.clone()));
+//!             linker.define(&store, "env", "memory", memory).unwrap();
+//!             let instance = linker.instantiate(&mut store, module).unwrap();
+//!             let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+//!             assert_eq!(run.call(&mut store, i * 16).unwrap(), 0);
+//!         });
+//!     }
+//! });
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it guarantees
+//!
+//! * Every data call is one vectored system call straight on guest memory, at the operating system's own cursor: two
+//!   readers of one descriptor get disjoint bytes, and a write with `APPEND` never overwrites.
+//! * Closing or renumbering a descriptor while another thread is inside a call on it neither fails that call nor lets
+//!   it touch a stranger's file. Numbers are given out lowest first.
+//! * A raised [`EndSignal`] ends every blocked call, and every later one, with the trap [`Interrupted`].
+//! * Nothing a guest passes can panic the host; the library never ends the host process.
+//! * A program that uses only files, standard streams and clocks starts no tokio runtime and no helper thread.
+//!
+//! # What it is not for
+//!
+//! Components and WASI preview2 or 3: use `wasmtime-wasi`. Spawning threads: this crate only makes calls from several
+//! of them correct.
+
+mod abi;
+pub mod blocking;
+mod builder;
+mod call;
+mod calls;
+mod clock;
+mod convert;
+mod ctx;
+mod descriptor;
+mod error;
+mod fds;
+mod from_wasi;
+mod guest;
+mod guest_io;
+mod linker;
+mod preview1;
+mod preview2;
+mod push;
+mod random;
+mod resume;
+mod special;
+mod stream;
+mod unstable;
+
+pub use blocking::{EndSignal, Interrupted};
+pub use builder::P1CtxBuilder;
+pub use ctx::{P1Ctx, P1State};
+pub use error::{BuildError, Raised};
+pub use linker::{
+    add_to_linker_async, add_to_linker_sync, add_unstable_to_linker_async,
+    add_unstable_to_linker_sync,
+};
+pub use push::StreamAccess;
+pub use random::RandomSource;
+
+/// The example of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -1,0 +1,56 @@
+//! Random numbers: the operating system's, or an embedder's.
+
+use crate::error::Result;
+use crate::guest::write_bytes;
+use crate::guest_io::GuestBufs;
+use std::fmt;
+use std::sync::Arc;
+use wiggle::{GuestMemory, GuestPtr};
+
+/// A source of random bytes that any number of threads may ask at once.
+///
+/// The default source is the operating system's (`getrandom(2)`), which takes no lock of this process.
+pub trait RandomSource: Send + Sync {
+    /// Fills `bytes`. Called with at most 4096 bytes at a time.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Where `random_get` gets its bytes.
+#[derive(Clone)]
+pub(crate) enum Random {
+    Host,
+    Custom(Arc<dyn RandomSource>),
+}
+
+impl Random {
+    /// Fills `len` bytes of guest memory from `at`.
+    pub(crate) fn fill(&self, memory: &mut GuestMemory<'_>, at: u32, len: u32) -> Result<()> {
+        // Also the bounds check, before any of it is written.
+        let bufs = GuestBufs::new(memory, std::iter::once((at, len)))?;
+        match self {
+            Self::Host => Ok(bufs.fill_random()?),
+            Self::Custom(source) => {
+                drop(bufs);
+                let mut chunk = [0; 4096];
+                let mut at = GuestPtr::new(at);
+                let mut left = len as usize;
+                while left != 0 {
+                    let n = left.min(chunk.len());
+                    source.fill(&mut chunk[..n]);
+                    at = write_bytes(memory, at, &chunk[..n])?;
+                    left -= n;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "Host",
+            Self::Custom(_) => "Custom",
+        })
+    }
+}

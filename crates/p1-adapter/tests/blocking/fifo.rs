@@ -1,0 +1,279 @@
+//! Opening a FIFO: waits for the other side as POSIX says, and ends with the signal.
+
+use crate::ends::ends;
+use crate::guest::{Guest, ctx_with};
+use crate::subject::read_once;
+use crate::support::abi::{READ, WRITE};
+use crate::support::{BOUND, Check, SETTLE, eventually, fifo, soon};
+use p1_adapter::Interrupted;
+use p1_adapter::blocking::{BlockingError, EndSignal, Fifo, FifoAccess, StreamKind};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+fn find(dir: &Path) -> Fifo {
+    let dir = File::open(dir).unwrap();
+    Fifo::find(dir.as_fd(), OsStr::new("fifo"))
+        .unwrap()
+        .unwrap()
+}
+
+#[test]
+fn opening_a_fifo_ends() {
+    fn check(open: fn(&Path, FifoAccess, &EndSignal) -> Result<(), BlockingError>) -> Check {
+        for access in [FifoAccess::Read, FifoAccess::Write] {
+            let (dir, path) = fifo();
+            let at = dir.path().to_owned();
+            ends(
+                &format!("opening a FIFO, {access:?}"),
+                4,
+                move |end| open(&at, access, end).map(|()| 0),
+                move || drop(OpenOptions::new().read(true).write(true).open(path)),
+            )?;
+        }
+        Ok(())
+    }
+    fn ours(dir: &Path, access: FifoAccess, end: &EndSignal) -> Result<(), BlockingError> {
+        find(dir).open(access, false, end).map(drop)
+    }
+    fn plain(dir: &Path, access: FifoAccess, _: &EndSignal) -> Result<(), BlockingError> {
+        OpenOptions::new()
+            .read(access == FifoAccess::Read)
+            .write(access == FifoAccess::Write)
+            .open(dir.join("fifo"))?;
+        Ok(())
+    }
+    soon(move || check(ours)).unwrap();
+    soon(move || check(plain)).unwrap_err();
+}
+
+/// The signal comes at any moment of the open.
+#[test]
+fn opening_a_fifo_races_with_the_signal() {
+    soon(|| {
+        let (dir, _) = fifo();
+        for round in 0..500 {
+            let fifo = find(dir.path());
+            let end = EndSignal::new().unwrap();
+            let opener = {
+                let end = end.clone();
+                let access = [FifoAccess::Read, FifoAccess::Write][round % 2];
+                thread::spawn(move || fifo.open(access, false, &end).map(drop))
+            };
+            for _ in 0..(round % 100) * 20 {
+                std::hint::spin_loop();
+            }
+            end.raise();
+            match opener.join().unwrap() {
+                Err(BlockingError::Interrupted(Interrupted)) => {}
+                other => panic!("round {round}: {other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn the_other_side_lets_an_open_through() {
+    soon(|| {
+        let (dir, path) = fifo();
+        let fifo = find(dir.path());
+        let end = EndSignal::new().unwrap();
+        let reader = {
+            let (fifo, end) = (fifo.clone(), end.clone());
+            thread::spawn(move || {
+                let stream = fifo.open(FifoAccess::Read, false, &end).unwrap();
+                assert_eq!(stream.kind(), StreamKind::Pipe);
+                let mut buffer = [0; 16];
+                let count = stream
+                    .read(false, &end, |fd, manner| read_once(fd, manner, &mut buffer))
+                    .unwrap();
+                let after = stream
+                    .read(false, &end, |fd, manner| {
+                        read_once(fd, manner, &mut [0; 16])
+                    })
+                    .unwrap();
+                (buffer[..count].to_vec(), after)
+            })
+        };
+        thread::sleep(SETTLE);
+        assert!(
+            !reader.is_finished(),
+            "an open for reading waits for a writer"
+        );
+        std::fs::write(&path, "through").unwrap();
+        assert_eq!(reader.join().unwrap(), (b"through".to_vec(), 0));
+
+        let writer = thread::spawn(move || {
+            let stream = fifo.open(FifoAccess::Write, false, &end).unwrap();
+            stream
+                .write(4, false, &end, |fd, manner, range| {
+                    crate::subject::write_once(fd, manner, &b"back"[range])
+                })
+                .unwrap()
+        });
+        thread::sleep(SETTLE);
+        assert!(
+            !writer.is_finished(),
+            "an open for writing waits for a reader"
+        );
+        let mut got = String::new();
+        File::open(&path).unwrap().read_to_string(&mut got).unwrap();
+        assert_eq!((writer.join().unwrap(), got.as_str()), (4, "back"));
+    });
+}
+
+#[test]
+fn not_waiting_is_as_posix_has_it() {
+    soon(|| {
+        let (dir, _) = fifo();
+        let fifo = find(dir.path());
+        let end = EndSignal::new().unwrap();
+        match fifo.open(FifoAccess::Write, true, &end) {
+            Err(BlockingError::Io(e)) => assert_eq!(e.raw_os_error(), Some(6), "ENXIO"),
+            other => panic!("{other:?}"),
+        }
+        let reader = fifo.open(FifoAccess::Read, true, &end).unwrap();
+        let none = reader.read(true, &end, |fd, manner| read_once(fd, manner, &mut [0]));
+        assert_eq!(none.unwrap(), 0);
+        fifo.open(FifoAccess::Write, true, &end).unwrap();
+        fifo.open(FifoAccess::ReadWrite, false, &end).unwrap();
+    });
+}
+
+#[test]
+fn only_a_fifo_is_one() {
+    let (dir, _) = fifo();
+    let at = File::open(dir.path()).unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    std::os::unix::fs::symlink("fifo", dir.path().join("link")).unwrap();
+    for name in ["file", "link"] {
+        assert!(Fifo::find(at.as_fd(), OsStr::new(name)).unwrap().is_none());
+    }
+    for name in ["", ".", "..", "../x", "a/b", "/fifo", "absent"] {
+        assert!(
+            Fifo::find(at.as_fd(), OsStr::new(name)).is_err(),
+            "{name:?}"
+        );
+    }
+}
+
+/// The same through `path_open`: directly, below a directory, and behind links.
+#[test]
+fn a_guest_blocked_on_a_fifo_ends() {
+    soon(|| {
+        let (dir, _) = fifo();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::os::unix::fs::symlink("../fifo", dir.path().join("sub/link")).unwrap();
+        std::os::unix::fs::symlink("sub/link", dir.path().join("twice")).unwrap();
+        for path in ["fifo", "sub/../fifo", "sub/link", "twice"] {
+            for rights in [READ, WRITE] {
+                let ctx = ctx_with(dir.path());
+                let end = ctx.end_signal().clone();
+                let mut guest = Guest::shared(&ctx);
+                let blocked = thread::spawn(move || {
+                    let args = guest.open_args(path, 0, rights);
+                    let error = guest.try_call("path_open", &args).unwrap_err();
+                    (Instant::now(), error)
+                });
+                thread::sleep(SETTLE);
+                assert!(!blocked.is_finished(), "{path}");
+                let raised = Instant::now();
+                end.raise();
+                assert!(eventually(|| blocked.is_finished()), "{path}");
+                let (at, error) = blocked.join().unwrap();
+                assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
+                let late = at.saturating_duration_since(raised);
+                eprintln!("path_open of {path}: ended {late:?} after the signal");
+                assert!(late < BOUND, "{path}: {late:?}");
+            }
+        }
+    });
+}
+
+/// A guest reads what a writer sends through a FIFO, waits in the read, and ends there too.
+#[test]
+fn a_guest_reads_a_fifo_and_ends_in_the_read() {
+    soon(|| {
+        let (dir, path) = fifo();
+        let ctx = ctx_with(dir.path());
+        let end = ctx.end_signal().clone();
+        let writer = thread::spawn(move || {
+            use std::io::Write as _;
+            let mut fifo = OpenOptions::new().write(true).open(path).unwrap();
+            fifo.write_all(b"hello").unwrap();
+            fifo
+        });
+        let mut guest = Guest::shared(&ctx);
+        let fd = guest.open("fifo", 0, READ);
+        assert_eq!(guest.get(fd, 64), Ok(b"hello".to_vec()));
+        let fifo = writer.join().unwrap();
+        let blocked = thread::spawn(move || {
+            let [list, count] = guest.iovs(&[(0x10000, 8)]);
+            let args = [wasmtime::Val::I32(fd), list, count, wasmtime::Val::I32(64)];
+            guest.try_call("fd_read", &args).unwrap_err()
+        });
+        thread::sleep(SETTLE);
+        assert!(!blocked.is_finished());
+        end.raise();
+        assert!(eventually(|| blocked.is_finished()));
+        let error = blocked.join().unwrap();
+        assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
+        drop(fifo);
+    });
+}
+
+/// The signal comes at any moment of a guest's open.
+#[test]
+fn a_guests_open_of_a_fifo_races_with_the_signal() {
+    soon(|| {
+        let (dir, _) = fifo();
+        for round in 0..300 {
+            let ctx = ctx_with(dir.path());
+            let end = ctx.end_signal().clone();
+            let mut guest = Guest::shared(&ctx);
+            let rights = [READ, WRITE][round % 2];
+            let blocked = thread::spawn(move || {
+                let args = guest.open_args("fifo", 0, rights);
+                guest.try_call("path_open", &args).unwrap_err()
+            });
+            for _ in 0..(round % 100) * 100 {
+                std::hint::spin_loop();
+            }
+            end.raise();
+            assert!(eventually(|| blocked.is_finished()), "round {round}");
+            let error = blocked.join().unwrap();
+            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
+        }
+    });
+}
+
+/// `NONBLOCK` in `path_open`: for reading at once, for writing an error.
+#[test]
+fn a_guest_opens_a_fifo_without_waiting() {
+    const NXIO: i32 = 60;
+    soon(|| {
+        let (dir, _) = fifo();
+        let ctx = ctx_with(dir.path());
+        let mut guest = Guest::shared(&ctx);
+        let mut open = |rights| {
+            let mut args = guest.open_args("fifo", 0, rights);
+            args[7] = wasmtime::Val::I32(crate::support::abi::NONBLOCK);
+            guest.call("path_open", &args)
+        };
+        assert_eq!(open(WRITE), NXIO);
+        assert_eq!(open(READ), 0);
+        assert_eq!(open(WRITE), 0);
+        assert_eq!(guest.put(5, b"x"), Ok(1));
+        assert_eq!(guest.get(4, 8), Ok(b"x".to_vec()));
+        assert_eq!(guest.get(4, 8), Err(crate::support::abi::AGAIN));
+        // Both sides at once never wait, and are a stream too.
+        let fd = guest.open("fifo", 0, READ | WRITE);
+        assert_eq!(guest.put(fd, b"y"), Ok(1));
+        assert_eq!(guest.get(4, 8), Ok(b"y".to_vec()));
+        assert_eq!(guest.seek(fd, 0, 0), Err(70), "ESPIPE");
+    });
+}

@@ -1,0 +1,19 @@
+//! Blocking I/O on real pipes, terminals, sockets and FIFOs.
+//!
+//! Each property is a function over a [`subject::Subject`]: a way to read and write a descriptor. It is
+//! shown to hold for the crate's `Stream`, and shown to be caught for a subject with the very fault it
+//! is about, so that a check that cannot fail would itself fail.
+
+mod embedder;
+mod ends;
+mod fifo;
+mod flags;
+mod guest;
+mod listener;
+mod poll;
+mod reads;
+mod sockets;
+mod subject;
+mod support;
+mod waits;
+mod writes;

@@ -1,0 +1,242 @@
+//! `sock_*` as a guest calls them, on sockets the host hands over.
+
+use crate::guest::{Guest, ctx_with};
+use crate::support::abi::{AGAIN, BADF, DATA, INVAL, NONBLOCK, NOTCONN, NOTSOCK, OK, OUT};
+use crate::support::{SETTLE, eventually, sockets, soon, tcp};
+use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::thread;
+use wasmtime::Val::I32;
+
+const PEEK: i32 = 1;
+const WAITALL: i32 = 2;
+const TRUNCATED: u32 = 1;
+
+fn ctx() -> P1Ctx {
+    P1CtxBuilder::new().build().unwrap()
+}
+
+impl Guest {
+    fn recv(&mut self, fd: i32, len: u32, flags: i32) -> Result<(Vec<u8>, u32), i32> {
+        let [list, count] = self.iovs(&[(DATA, len / 2), (DATA + len / 2, len - len / 2)]);
+        let args = [
+            I32(fd),
+            list,
+            count,
+            I32(flags),
+            I32(OUT as i32),
+            I32(OUT as i32 + 4),
+        ];
+        match self.call("sock_recv", &args) {
+            OK => Ok((self.read(DATA, self.u32(OUT)), self.u32(OUT + 4) & 0xffff)),
+            errno => Err(errno),
+        }
+    }
+
+    fn send(&mut self, fd: i32, bytes: &[u8], flags: i32) -> Result<u32, i32> {
+        self.write(DATA, bytes);
+        let [list, count] = self.iovs(&[(DATA, bytes.len() as u32)]);
+        match self.call(
+            "sock_send",
+            &[I32(fd), list, count, I32(flags), I32(OUT as i32)],
+        ) {
+            OK => Ok(self.u32(OUT)),
+            errno => Err(errno),
+        }
+    }
+
+    fn accept(&mut self, fd: i32, flags: i32) -> Result<i32, i32> {
+        match self.call("sock_accept", &[I32(fd), I32(flags), I32(OUT as i32)]) {
+            OK => Ok(self.u32(OUT) as i32),
+            errno => Err(errno),
+        }
+    }
+
+    fn shutdown(&mut self, fd: i32, how: i32) -> i32 {
+        self.call("sock_shutdown", &[I32(fd), I32(how)])
+    }
+}
+
+fn serve(guest: &mut Guest, listener: i32, mut client: impl Read + Write + Send + 'static) {
+    let client = thread::spawn(move || {
+        client.write_all(b"question").unwrap();
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        (answer, rest)
+    });
+    let fd = guest.accept(listener, 0).unwrap();
+    assert_eq!(guest.recv(fd, 8, PEEK), Ok((b"question".to_vec(), 0)));
+    assert_eq!(guest.get(fd, 5), Ok(b"quest".to_vec()));
+    assert_eq!(guest.recv(fd, 100, 0), Ok((b"ion".to_vec(), 0)));
+    assert_eq!(guest.send(fd, b"ans", 0), Ok(3));
+    assert_eq!(guest.put(fd, b"wer"), Ok(3));
+    assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+    assert_eq!(guest.read(OUT, 1), [6], "a stream socket");
+    assert_eq!(guest.shutdown(fd, 2), OK);
+    assert_eq!(client.join().unwrap(), (*b"answer", vec![]));
+    assert_eq!(guest.recv(fd, 8, 0), Ok((vec![], 0)), "the end");
+    assert_eq!(guest.close(fd), OK);
+}
+
+#[test]
+fn a_guest_serves_connections() {
+    soon(|| {
+        for make in [Guest::new, Guest::shared] {
+            let ctx = ctx();
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = tcp.local_addr().unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("socket");
+            let unix = UnixListener::bind(&path).unwrap();
+            let fd = ctx.push_listener(tcp).unwrap() as i32;
+            let inherited = ctx.push_inherited_listener(unix).unwrap() as i32;
+            assert_eq!((fd, inherited), (3, 4));
+            let mut guest = make(&ctx);
+            serve(&mut guest, fd, TcpStream::connect(address).unwrap());
+            serve(&mut guest, inherited, UnixStream::connect(&path).unwrap());
+            assert_eq!(
+                guest.call("fd_fdstat_set_flags", &[I32(fd), I32(NONBLOCK)]),
+                OK
+            );
+            assert_eq!(guest.accept(fd, 0), Err(AGAIN));
+            // NONBLOCK for the new descriptor only.
+            let _client = UnixStream::connect(&path).unwrap();
+            let quick = guest.accept(inherited, NONBLOCK).unwrap();
+            assert_eq!(guest.recv(quick, 8, 0), Err(AGAIN));
+            assert_eq!(guest.get(quick, 8), Err(AGAIN));
+        }
+    });
+}
+
+#[test]
+fn a_receive_that_wants_all_waits_for_all() {
+    soon(|| {
+        let ctx = ctx();
+        let (a, b) = tcp();
+        let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
+        let mut peer = TcpStream::from(b);
+        let mut guest = Guest::shared(&ctx);
+        let mut other = guest.thread();
+        peer.write_all(b"one ").unwrap();
+        let blocked = thread::spawn(move || other.recv(fd, 11, WAITALL));
+        thread::sleep(SETTLE);
+        assert!(!blocked.is_finished());
+        peer.write_all(b"two three").unwrap();
+        assert!(eventually(|| blocked.is_finished()));
+        assert_eq!(blocked.join().unwrap(), Ok((b"one two thr".to_vec(), 0)));
+        // Cut short by the end.
+        drop(peer);
+        assert_eq!(guest.recv(fd, 11, WAITALL), Ok((b"ee".to_vec(), 0)));
+    });
+}
+
+#[test]
+fn a_datagram_cut_short_is_flagged() {
+    soon(|| {
+        let ctx = ctx();
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        b.send(b"0123456789").unwrap();
+        b.send(b"ab").unwrap();
+        assert_eq!(guest.recv(fd, 4, 0), Ok((b"0123".to_vec(), TRUNCATED)));
+        assert_eq!(guest.recv(fd, 4, WAITALL), Ok((b"ab".to_vec(), 0)));
+        assert_eq!(guest.send(fd, b"reply", 0), Ok(5));
+        let mut buffer = [0; 16];
+        assert_eq!(b.recv(&mut buffer).unwrap(), 5);
+        assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+        assert_eq!(guest.read(OUT, 1), [5], "a datagram socket");
+    });
+}
+
+#[test]
+fn faults_have_their_numbers() {
+    soon(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let ctx = ctx_with(dir.path());
+        let listener = ctx
+            .push_listener(TcpListener::bind("127.0.0.1:0").unwrap())
+            .unwrap() as i32;
+        let (a, _b) = sockets();
+        let socket = ctx.push_stream(a, StreamAccess::Read).unwrap() as i32;
+        let (_read, write) = crate::support::pipe();
+        let pipe = ctx.push_stream(write, StreamAccess::Write).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        let file = guest.create("file");
+        for fd in [0, 1, 3, file, pipe] {
+            assert_eq!(guest.recv(fd, 4, 0), Err(NOTSOCK), "{fd}");
+            assert_eq!(guest.send(fd, b"x", 0), Err(NOTSOCK));
+            assert_eq!(guest.accept(fd, 0), Err(NOTSOCK));
+            assert_eq!(guest.shutdown(fd, 1), NOTSOCK);
+        }
+        assert_eq!(guest.accept(99, 0), Err(BADF));
+        assert_eq!(guest.recv(99, 4, 0), Err(BADF));
+        assert_eq!(guest.recv(listener, 4, 0), Err(NOTCONN));
+        assert_eq!(guest.send(listener, b"x", 0), Err(NOTCONN));
+        assert_eq!(guest.shutdown(listener, 1), NOTCONN);
+        assert_eq!(guest.accept(socket, 0), Err(INVAL));
+        assert_eq!(guest.accept(listener, 1), Err(INVAL), "APPEND");
+        assert_eq!(guest.send(socket, b"x", 0), Err(BADF), "given to be read");
+        assert_eq!(guest.shutdown(socket, 0), INVAL);
+        assert_eq!(guest.put(pipe, b"x"), Ok(1));
+        assert_eq!(guest.get(pipe, 1), Err(BADF), "given to be written");
+    });
+}
+
+#[test]
+fn every_blocked_socket_call_ends() {
+    soon(|| {
+        for call in ["accept", "recv", "recv all", "send"] {
+            let ctx = ctx();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let listener = ctx.push_listener(listener).unwrap() as i32;
+            let (a, _peer) = sockets();
+            let socket = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
+            let first = Guest::shared(&ctx);
+            let threads: Vec<_> = (0..3)
+                .map(|_| {
+                    let mut guest = first.thread();
+                    thread::spawn(move || {
+                        let [list, count] = guest.iovs(&[(DATA, 0x30000)]);
+                        let out = I32(OUT as i32);
+                        let (name, args) = match call {
+                            "accept" => ("sock_accept", vec![I32(listener), I32(0), out]),
+                            "send" => ("sock_send", vec![I32(socket), list, count, I32(0), out]),
+                            _ => {
+                                let flags = if call == "recv" { 0 } else { WAITALL };
+                                let more = I32(OUT as i32 + 4);
+                                (
+                                    "sock_recv",
+                                    vec![I32(socket), list, count, I32(flags), out, more],
+                                )
+                            }
+                        };
+                        // The first sends fit.
+                        loop {
+                            if let Err(error) = guest.try_call(name, &args) {
+                                break error;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            thread::sleep(SETTLE);
+            assert!(threads.iter().all(|thread| !thread.is_finished()), "{call}");
+            let raised = std::time::Instant::now();
+            ctx.end_signal().raise();
+            for thread in threads {
+                assert!(eventually(|| thread.is_finished()), "{call}");
+                let error = thread.join().unwrap();
+                assert!(
+                    error.downcast_ref::<Interrupted>().is_some(),
+                    "{call}: {error:?}"
+                );
+            }
+            eprintln!("{call}: 3 guests ended within {:?}", raised.elapsed());
+        }
+    });
+}

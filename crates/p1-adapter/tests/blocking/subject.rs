@@ -1,0 +1,336 @@
+//! Ways to read and write a descriptor: the crate's, and ones with a fault each.
+
+use p1_adapter::blocking::{
+    BlockingError, Deadline, Direction, EndSignal, Interrupted, Manner, Stream, wait,
+};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{ReadWriteFlags, preadv2, pwritev2};
+use rustix::net::{RecvFlags, SendFlags};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub(crate) type Outcome = Result<usize, BlockingError>;
+
+pub(crate) trait Subject: Send + Sync + 'static {
+    fn new(fd: BorrowedFd<'_>) -> Self;
+    fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome;
+    fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome;
+    fn poll(&self, direction: Direction, deadline: Deadline, end: &EndSignal) -> Outcome;
+}
+
+/// The crate's own.
+pub(crate) struct Ours(pub(crate) Stream);
+
+pub(crate) fn read_once(
+    fd: BorrowedFd<'_>,
+    manner: Manner,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    Ok(match manner {
+        Manner::Plain => rustix::io::read(fd, buffer)?,
+        Manner::NoWait => preadv2(
+            fd,
+            &mut [IoSliceMut::new(buffer)],
+            u64::MAX,
+            ReadWriteFlags::NOWAIT,
+        )?,
+        Manner::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0,
+    })
+}
+
+pub(crate) fn write_once(fd: BorrowedFd<'_>, manner: Manner, bytes: &[u8]) -> io::Result<usize> {
+    Ok(match manner {
+        Manner::Plain => rustix::io::write(fd, bytes)?,
+        Manner::NoWait => pwritev2(fd, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT)?,
+        Manner::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
+    })
+}
+
+impl Subject for Ours {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        Ours(Stream::inherited(fd).unwrap())
+    }
+
+    fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        self.0
+            .read(nonblocking, end, |fd, manner| read_once(fd, manner, buffer))
+    }
+
+    fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        self.0
+            .write(bytes.len(), nonblocking, end, |fd, manner, range| {
+                write_once(fd, manner, &bytes[range])
+            })
+    }
+
+    fn poll(&self, direction: Direction, deadline: Deadline, end: &EndSignal) -> Outcome {
+        match self.0.interest(direction) {
+            None => Ok(1),
+            Some(interest) => wait(&mut [interest], &deadline, end),
+        }
+    }
+}
+
+fn sleep_until_ready(fd: BorrowedFd<'_>, direction: Direction, end: &EndSignal) -> Outcome {
+    let interest = p1_adapter::blocking::Interest::new(fd, direction);
+    wait(&mut [interest], &Deadline::NEVER, end)
+}
+
+fn would_block(error: &BlockingError) -> bool {
+    matches!(error, BlockingError::Io(e) if e.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// What the broken ones share; each overrides the part that is wrong.
+macro_rules! delegate {
+    ($($what:ident),*) => { $(delegate!(@ $what);)* };
+    (@ read) => {
+        fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+            self.ours.read(buffer, nonblocking, end)
+        }
+    };
+    (@ write) => {
+        fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+            self.ours.write(bytes, nonblocking, end)
+        }
+    };
+    (@ poll) => {
+        fn poll(&self, direction: Direction, deadline: Deadline, end: &EndSignal) -> Outcome {
+            self.ours.poll(direction, deadline, end)
+        }
+    };
+}
+
+/// Blocks in the call itself, where no signal arrives.
+pub(crate) struct Deaf(std::fs::File);
+
+impl Subject for Deaf {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        Deaf(fd.try_clone_to_owned().unwrap().into())
+    }
+
+    fn read(&self, buffer: &mut [u8], _: bool, _: &EndSignal) -> Outcome {
+        Ok((&self.0).read(buffer)?)
+    }
+
+    fn write(&self, bytes: &[u8], _: bool, _: &EndSignal) -> Outcome {
+        (&self.0).write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn poll(&self, direction: Direction, _: Deadline, _: &EndSignal) -> Outcome {
+        let nobody = EndSignal::new().unwrap();
+        sleep_until_ready(self.0.as_fd(), direction, &nobody)
+    }
+}
+
+/// Sets `O_NONBLOCK` on a description that is not its own.
+pub(crate) struct SetsFlag {
+    ours: Ours,
+    theirs: OwnedFd,
+}
+
+impl Subject for SetsFlag {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        SetsFlag {
+            ours: Ours::new(fd),
+            theirs: fd.try_clone_to_owned().unwrap(),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        rustix::io::ioctl_fionbio(&self.theirs, true)?;
+        self.ours.read(buffer, nonblocking, end)
+    }
+
+    fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        rustix::io::ioctl_fionbio(&self.theirs, true)?;
+        self.ours.write(bytes, nonblocking, end)
+    }
+
+    delegate!(poll);
+}
+
+/// Reads more than it was asked for and keeps the rest to itself.
+pub(crate) struct ReadsAhead {
+    ours: Ours,
+    buffer: Mutex<Vec<u8>>,
+}
+
+impl Subject for ReadsAhead {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        ReadsAhead {
+            ours: Ours::new(fd),
+            buffer: Mutex::default(),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        let mut kept = self.buffer.lock().unwrap();
+        if kept.is_empty() {
+            let mut block = vec![0; 8192];
+            let count = self.ours.read(&mut block, nonblocking, end)?;
+            kept.extend(&block[..count]);
+        }
+        let count = kept.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&kept[..count]);
+        kept.drain(..count);
+        Ok(count)
+    }
+
+    delegate!(write, poll);
+}
+
+/// Writes piece by piece with nothing to keep other writers out.
+pub(crate) struct NoTurn {
+    ours: Ours,
+}
+
+impl Subject for NoTurn {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        NoTurn {
+            ours: Ours::new(fd),
+        }
+    }
+
+    fn write(&self, bytes: &[u8], _: bool, end: &EndSignal) -> Outcome {
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.ours.write(&bytes[done..], true, end) {
+                Ok(count) => done += count,
+                Err(error) if would_block(&error) => {
+                    // Busy with another writer, or full.
+                    sleep_until_ready(self.ours.0.as_fd(), Direction::Write, end)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    delegate!(read, poll);
+}
+
+/// Polls, then makes a call that blocks if another thread was faster.
+pub(crate) struct PollsFirst {
+    ours: Ours,
+    theirs: OwnedFd,
+}
+
+impl Subject for PollsFirst {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        PollsFirst {
+            ours: Ours::new(fd),
+            theirs: fd.try_clone_to_owned().unwrap(),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], _: bool, end: &EndSignal) -> Outcome {
+        sleep_until_ready(self.theirs.as_fd(), Direction::Read, end)?;
+        // Long enough for others to have seen the same.
+        std::thread::sleep(Duration::from_millis(2));
+        Ok(rustix::io::read(&self.theirs, buffer)?)
+    }
+
+    delegate!(write, poll);
+}
+
+/// One lock for everything done to the descriptor, held while waiting.
+pub(crate) struct OneLock {
+    ours: Ours,
+    lock: Mutex<()>,
+}
+
+impl Subject for OneLock {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        OneLock {
+            ours: Ours::new(fd),
+            lock: Mutex::new(()),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        let _held = self.lock.lock().unwrap();
+        self.ours.read(buffer, nonblocking, end)
+    }
+
+    fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome {
+        let _held = self.lock.lock().unwrap();
+        self.ours.write(bytes, nonblocking, end)
+    }
+
+    fn poll(&self, direction: Direction, deadline: Deadline, end: &EndSignal) -> Outcome {
+        let _held = self.lock.lock().unwrap();
+        self.ours.poll(direction, deadline, end)
+    }
+}
+
+/// Waits in slices of a few milliseconds.
+pub(crate) struct Slices {
+    ours: Ours,
+}
+
+impl Subject for Slices {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        Slices {
+            ours: Ours::new(fd),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], _: bool, end: &EndSignal) -> Outcome {
+        loop {
+            match self.ours.read(buffer, true, end) {
+                Err(error) if would_block(&error) => {}
+                outcome => return outcome,
+            }
+            end.check()?;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn poll(&self, direction: Direction, deadline: Deadline, end: &EndSignal) -> Outcome {
+        while !deadline.has_passed() {
+            let ready = self.ours.poll(direction, Deadline::NOW, end)?;
+            if ready > 0 {
+                return Ok(ready);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(0)
+    }
+
+    delegate!(write);
+}
+
+/// Ignores that the guest asked not to wait.
+pub(crate) struct NeverAgain {
+    ours: Ours,
+}
+
+impl Subject for NeverAgain {
+    fn new(fd: BorrowedFd<'_>) -> Self {
+        NeverAgain {
+            ours: Ours::new(fd),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], _: bool, end: &EndSignal) -> Outcome {
+        self.ours.read(buffer, false, end)
+    }
+
+    fn write(&self, bytes: &[u8], _: bool, end: &EndSignal) -> Outcome {
+        self.ours.write(bytes, false, end)
+    }
+
+    delegate!(poll);
+}
+
+/// A new subject, shared.
+pub(crate) fn subject<S: Subject>(fd: &impl AsFd) -> Arc<S> {
+    Arc::new(S::new(fd.as_fd()))
+}
+
+/// Whether a call ended because of the signal.
+pub(crate) fn was_interrupted(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(BlockingError::Interrupted(Interrupted)))
+}

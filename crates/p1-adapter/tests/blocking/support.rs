@@ -1,0 +1,126 @@
+//! Objects to block on, and bounds for everything that might hang.
+
+use rustix::fd::OwnedFd;
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How late a call may end after the signal and still pass on a loaded machine; what was seen is
+/// printed. The aim is 10 ms.
+pub(crate) const BOUND: Duration = Duration::from_millis(500);
+
+/// How long to wait for a thread that should get on with it, before it counts as held up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Long enough for a thread to have reached its system call.
+pub(crate) const SETTLE: Duration = Duration::from_millis(30);
+
+/// What a check says: nothing, or what went wrong.
+pub(crate) type Check = Result<(), String>;
+
+/// Runs `body` on its own thread and panics if it takes longer than `limit`.
+pub(crate) fn bounded<T: Send + 'static>(
+    limit: Duration,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (done, result) = mpsc::channel();
+    let runner = thread::spawn(move || {
+        let _ = done.send(body());
+    });
+    match result.recv_timeout(limit) {
+        Ok(value) => value,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("still running after {limit:?}"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => match runner.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("the runner sends before it returns"),
+        },
+    }
+}
+
+/// Like [`bounded`] with a limit no healthy test comes near.
+pub(crate) fn soon<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    bounded(Duration::from_secs(60 + 2 * rounds(1)), body)
+}
+
+/// How often to repeat what may go wrong only now and then: `least`, or more with `P1_BLOCKING_ROUNDS`.
+pub(crate) fn rounds(least: u64) -> u64 {
+    let asked = std::env::var("P1_BLOCKING_ROUNDS").ok();
+    let asked = asked.map_or(0, |text| {
+        text.parse().expect("P1_BLOCKING_ROUNDS is a number")
+    });
+    least.max(asked)
+}
+
+/// Waits for `condition`, at most five seconds.
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > Duration::from_secs(5) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// Read end, write end.
+pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
+}
+
+/// Master, terminal.
+pub(crate) fn pty() -> (OwnedFd, OwnedFd) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let terminal = ioctl_tiocgptpeer(&master, flags).unwrap();
+    (master, terminal)
+}
+
+/// Two ends of a stream socket.
+pub(crate) fn sockets() -> (OwnedFd, OwnedFd) {
+    let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+    (a.into(), b.into())
+}
+
+/// Two ends of a TCP connection over loopback.
+pub(crate) fn tcp() -> (OwnedFd, OwnedFd) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (b, _) = listener.accept().unwrap();
+    (a.into(), b.into())
+}
+
+/// A FIFO in a directory of its own.
+pub(crate) fn fifo() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fifo");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    (dir, path)
+}
+
+/// Numbers of preview1 as a guest sees them.
+pub(crate) mod abi {
+    pub(crate) const OK: i32 = 0;
+    pub(crate) const AGAIN: i32 = 6;
+    pub(crate) const BADF: i32 = 8;
+    pub(crate) const INVAL: i32 = 28;
+    pub(crate) const IO: i32 = 29;
+    pub(crate) const NOMEM: i32 = 48;
+    pub(crate) const NOTCONN: i32 = 53;
+    pub(crate) const NOTSOCK: i32 = 57;
+    pub(crate) const NOTCAPABLE: i32 = 76;
+    pub(crate) const NONBLOCK: i32 = 4;
+    pub(crate) const READ: i64 = 1 << 1;
+    pub(crate) const WRITE: i64 = 1 << 6;
+    /// Where a test's results go, and where its data lies.
+    pub(crate) const OUT: u32 = 64;
+    pub(crate) const DATA: u32 = 0x10000;
+}

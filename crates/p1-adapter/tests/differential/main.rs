@@ -1,0 +1,80 @@
+//! Random sequences of calls on this adapter and on `wasmtime_wasi::p1`, in twin directories: the same errno or trap,
+//! the same bytes in memory after every call, the same files at the end.
+//!
+//! `P1_DIFFERENTIAL_CASES` sets how many sequences are run (default: 2,000). What is meant to differ is not generated,
+//! or is taken out before comparing; each place says why:
+//!
+//! * Descriptor numbers: this adapter gives out the lowest, the peer the last freed. The test maps them ([`sides`]).
+//! * Several buffers per call: the peer transfers the first that is not empty, this adapter all. One is generated.
+//! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at the descriptor first,
+//!   and not at a buffer it has nothing to put into.
+//! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
+//!   compared as sets of names and types.
+//! * Inode numbers and the times of real events differ between twin files.
+//! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
+//!   the peer.
+//! * `proc_exit` above 125: the peer refuses it.
+//! * The `nbytes` of a poll: the peer always says 1.
+
+mod op;
+mod sides;
+
+use op::Op;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sides::Twins;
+
+fn cases() -> u32 {
+    match std::env::var("P1_DIFFERENTIAL_CASES") {
+        Ok(n) => n.parse().expect("P1_DIFFERENTIAL_CASES is a number"),
+        Err(_) => 2000,
+    }
+}
+
+#[test]
+fn both_adapters_answer_alike() {
+    let config = Config {
+        cases: cases(),
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new(config);
+    runner
+        .run(
+            &prop::collection::vec(op::any_op(), 1..40),
+            |ops: Vec<Op>| {
+                let mut twins = Twins::new();
+                for (i, op) in ops.iter().enumerate() {
+                    if let Err(difference) = twins.run(op) {
+                        return Err(TestCaseError::fail(format!(
+                            "call {i}, {op:?}: {difference}"
+                        )));
+                    }
+                }
+                twins.compare_files().map_err(TestCaseError::fail)
+            },
+        )
+        .unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// The comparison itself must be able to fail.
+#[test]
+fn a_difference_is_found() {
+    let mut twins = Twins::new();
+    assert_eq!(
+        twins.run(&Op::Unlink {
+            dir: op::PREOPEN,
+            path: op::path("file")
+        }),
+        Ok(())
+    );
+    twins.ours.spoil();
+    let stat = Op::PathStat {
+        dir: op::PREOPEN,
+        path: op::path("other"),
+        follow: false,
+    };
+    assert!(twins.run(&stat).is_err());
+    assert!(twins.compare_files().is_err());
+}

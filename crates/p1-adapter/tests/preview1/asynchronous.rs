@@ -1,0 +1,247 @@
+//! The async linker: what waits gives its thread back.
+
+use crate::guest::{DATA, OK, OUT, WORLD};
+use crate::table::text;
+use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async};
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use wasmtime::{Instance, Linker, Memory, Module, Store, Val};
+
+static LINKED: LazyLock<(Module, Linker<P1State>)> = LazyLock::new(|| {
+    let module = Module::new(&WORLD.engine, text(r#"(memory (export "memory") 16)"#)).unwrap();
+    let mut linker = Linker::new(&WORLD.engine);
+    add_to_linker_async(&mut linker, |state| state).unwrap();
+    (module, linker)
+});
+
+/// A guest that is a task.
+struct Task {
+    store: Store<P1State>,
+    instance: Instance,
+    memory: Memory,
+}
+
+const LIST: u32 = 1024;
+
+impl Task {
+    async fn new(ctx: &P1Ctx) -> Self {
+        let mut store = Store::new(&WORLD.engine, P1State::new(ctx.clone()));
+        let (module, linker) = &*LINKED;
+        let instance = linker.instantiate_async(&mut store, module).await.unwrap();
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        Self {
+            store,
+            instance,
+            memory,
+        }
+    }
+
+    async fn try_call(&mut self, name: &str, args: &[Val]) -> wasmtime::Result<i32> {
+        let function = self.instance.get_func(&mut self.store, name).unwrap();
+        let mut result = [Val::I32(-1)];
+        function
+            .call_async(&mut self.store, args, &mut result)
+            .await?;
+        Ok(result[0].unwrap_i32())
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) {
+        self.memory
+            .write(&mut self.store, at as usize, bytes)
+            .unwrap();
+    }
+
+    fn u32(&self, at: u32) -> u32 {
+        let bytes = &self.memory.data(&self.store)[at as usize..][..4];
+        u32::from_le_bytes(bytes.try_into().unwrap())
+    }
+
+    fn args(&mut self, fd: u32, len: u32) -> [Val; 4] {
+        self.write(LIST, &DATA.to_le_bytes());
+        self.write(LIST + 4, &len.to_le_bytes());
+        [fd, LIST, 1, OUT].map(|n| Val::I32(n as i32))
+    }
+
+    async fn get(&mut self, fd: u32, len: u32) -> Vec<u8> {
+        let args = self.args(fd, len);
+        assert_eq!(self.try_call("fd_read", &args).await.unwrap(), OK);
+        let n = self.u32(OUT) as usize;
+        self.memory.data(&self.store)[DATA as usize..][..n].to_vec()
+    }
+
+    async fn put(&mut self, fd: u32, bytes: &[u8]) -> u32 {
+        self.write(DATA, bytes);
+        let args = self.args(fd, bytes.len() as u32);
+        assert_eq!(self.try_call("fd_write", &args).await.unwrap(), OK);
+        self.u32(OUT)
+    }
+}
+
+/// One thread: a call that held it would stop everything.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn bare() -> P1Ctx {
+    P1CtxBuilder::new().build().unwrap()
+}
+
+/// A pipe whose reading end the guest has.
+fn to_guest(ctx: &P1Ctx) -> (u32, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (ctx.push_stream(reader, StreamAccess::Read).unwrap(), writer)
+}
+
+/// A pipe whose writing end the guest has.
+fn from_guest(ctx: &P1Ctx) -> (u32, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (
+        ctx.push_stream(writer, StreamAccess::Write).unwrap(),
+        reader,
+    )
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("in time")
+}
+
+#[test]
+fn a_read_that_waits_lets_other_tasks_run() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, mut writer) = to_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let reading = tokio::spawn(async move { task.get(fd, 100).await });
+        let mut other = Task::new(&ctx).await;
+        for _ in 0..50 {
+            assert_eq!(other.try_call("sched_yield", &[]).await.unwrap(), OK);
+            tokio::task::yield_now().await;
+        }
+        assert!(!reading.is_finished());
+        writer.write_all(b"here").unwrap();
+        assert_eq!(soon(reading).await.unwrap(), b"here");
+    });
+}
+
+#[test]
+fn closing_the_number_does_not_fail_a_read_that_waits() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, mut writer) = to_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let reading = tokio::spawn(async move { task.get(fd, 100).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut other = Task::new(&ctx).await;
+        assert_eq!(
+            other
+                .try_call("fd_close", &[Val::I32(fd as i32)])
+                .await
+                .unwrap(),
+            OK
+        );
+        writer.write_all(b"still").unwrap();
+        assert_eq!(soon(reading).await.unwrap(), b"still");
+    });
+}
+
+#[test]
+fn writes_of_two_tasks_do_not_interleave() {
+    const LEN: usize = 300_000;
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, mut reader) = from_guest(&ctx);
+        let mut writing = Vec::new();
+        for byte in [b'a', b'b'] {
+            let mut task = Task::new(&ctx).await;
+            writing.push(tokio::spawn(
+                async move { task.put(fd, &vec![byte; LEN]).await },
+            ));
+        }
+        // Neither fits into a pipe.
+        let all = tokio::task::spawn_blocking(move || {
+            let mut all = vec![0; 2 * LEN];
+            reader.read_exact(&mut all).unwrap();
+            all
+        });
+        let all = soon(all).await.unwrap();
+        for task in writing {
+            assert_eq!(soon(task).await.unwrap() as usize, LEN);
+        }
+        assert!(all[..LEN].iter().all(|byte| *byte == all[0]));
+        assert!(all[LEN..].iter().all(|byte| *byte == all[LEN]));
+        assert_ne!(all[0], all[LEN]);
+    });
+}
+
+#[test]
+fn a_poll_waits_for_streams_and_clocks() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, mut writer) = to_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let subscribe = |timeout: u64| {
+            let mut bytes = [0u8; 96];
+            bytes[0] = 1;
+            bytes[16] = 1;
+            bytes[24..32].copy_from_slice(&timeout.to_le_bytes());
+            bytes[48] = 2;
+            bytes[56] = 1;
+            bytes[64..68].copy_from_slice(&fd.to_le_bytes());
+            bytes
+        };
+        let args = [DATA, DATA + 512, 2, OUT].map(|n| Val::I32(n as i32));
+        task.write(DATA, &subscribe(30_000_000));
+        let start = Instant::now();
+        assert_eq!(soon(task.try_call("poll_oneoff", &args)).await.unwrap(), OK);
+        assert!(start.elapsed() >= Duration::from_millis(29));
+        assert_eq!((task.u32(OUT), task.u32(DATA + 512)), (1, 1), "the clock");
+        task.write(DATA, &subscribe(3_600_000_000_000));
+        let polling = tokio::spawn(async move {
+            let errno = task.try_call("poll_oneoff", &args).await.unwrap();
+            (errno, task.u32(OUT), task.u32(DATA + 512))
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        writer.write_all(b"x").unwrap();
+        assert_eq!(soon(polling).await.unwrap(), (OK, 1, 2), "the stream");
+    });
+}
+
+#[test]
+fn a_raised_signal_ends_what_waits() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, _writer) = to_guest(&ctx);
+        let mut tasks = Vec::new();
+        for _ in 0..10 {
+            let mut task = Task::new(&ctx).await;
+            let args = task.args(fd, 10);
+            tasks.push(tokio::spawn(async move {
+                task.try_call("fd_read", &args).await
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        ctx.end_signal().raise();
+        for task in tasks {
+            let error = soon(task).await.unwrap().unwrap_err();
+            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn dropping_the_future_gives_the_wait_up_and_loses_nothing() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, mut writer) = to_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let cut = tokio::time::timeout(Duration::from_millis(20), task.get(fd, 10)).await;
+        assert!(cut.is_err());
+        writer.write_all(b"kept").unwrap();
+        let mut other = Task::new(&ctx).await;
+        assert_eq!(soon(other.get(fd, 10)).await, b"kept");
+    });
+}

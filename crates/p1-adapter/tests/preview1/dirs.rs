@@ -1,0 +1,286 @@
+//! Directories: making, listing, renaming, linking, removing.
+
+use crate::guest::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use wasmtime::Val;
+
+/// One entry of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    name: String,
+    next: u64,
+    ino: u64,
+    kind: u8,
+}
+
+/// One `fd_readdir`; the entries that fit whole, and how many bytes came.
+fn list_from(guest: &mut Guest, fd: i32, room: u32, cookie: u64) -> Result<(Vec<Entry>, u32), i32> {
+    // What is in the buffer before must not shine through.
+    guest.write(DATA, &vec![0xAA; room as usize]);
+    let args = [
+        Val::I32(fd),
+        Val::I32(DATA as i32),
+        Val::I32(room as i32),
+        Val::I64(cookie as i64),
+        Val::I32(OUT as i32),
+    ];
+    match guest.call("fd_readdir", &args) {
+        OK => {}
+        errno => return Err(errno),
+    }
+    let used = guest.u32(OUT);
+    let bytes = guest.read(DATA, used);
+    let mut entries = Vec::new();
+    let mut rest = &bytes[..];
+    while let Some((head, tail)) = rest.split_at_checked(24) {
+        let n = u32::from_le_bytes(head[16..20].try_into().unwrap()) as usize;
+        let Some((name, tail)) = tail.split_at_checked(n) else {
+            break;
+        };
+        assert_eq!(head[21..24], [0; 3], "padding carries nothing");
+        entries.push(Entry {
+            name: String::from_utf8(name.to_vec()).unwrap(),
+            next: u64::from_le_bytes(head[..8].try_into().unwrap()),
+            ino: u64::from_le_bytes(head[8..16].try_into().unwrap()),
+            kind: head[20],
+        });
+        rest = tail;
+    }
+    Ok((entries, used))
+}
+
+/// A whole listing, `room` bytes at a time.
+fn list(guest: &mut Guest, fd: i32, room: u32) -> BTreeMap<String, Entry> {
+    let mut all = BTreeMap::new();
+    let mut cookie = 0;
+    loop {
+        let (entries, used) = list_from(guest, fd, room, cookie).unwrap();
+        for entry in entries {
+            cookie = entry.next;
+            let name = entry.name.clone();
+            assert!(all.insert(name, entry).is_none(), "listed twice");
+        }
+        if used < room {
+            return all;
+        }
+    }
+}
+
+fn fill(dir: &Path, names: impl Iterator<Item = String>) -> BTreeSet<String> {
+    names
+        .inspect(|name| fs::write(dir.join(name), b"").unwrap())
+        .collect()
+}
+
+#[test]
+fn a_listing_names_everything_once_however_small_the_buffer() {
+    both(|guest, dir| {
+        let mut expected = fill(dir, (0..200).map(|i| format!("file-{i:03}")));
+        fs::create_dir(dir.join("sub")).unwrap();
+        std::os::unix::fs::symlink("file-000", dir.join("link")).unwrap();
+        expected.extend(["sub", "link", ".", ".."].map(String::from));
+        for room in [64, 300, 4096, 60000] {
+            let all = list(guest, DIR, room);
+            assert_eq!(
+                all.keys().cloned().collect::<BTreeSet<_>>(),
+                expected,
+                "{room}"
+            );
+            assert_eq!(all["file-007"].kind, 4);
+            assert_eq!(all["sub"].kind, 3);
+            assert_eq!(all["link"].kind, 7);
+            assert_eq!(all["."].kind, 3);
+        }
+    });
+}
+
+#[test]
+fn inode_numbers_agree_with_stat() {
+    both(|guest, dir| {
+        fill(dir, ["x".to_owned()].into_iter());
+        let listed = list(guest, DIR, 4096);
+        let [p, n] = guest.path("x");
+        let args = [Val::I32(DIR), Val::I32(0), p, n, Val::I32(OUT as i32)];
+        assert_eq!(guest.call("path_filestat_get", &args), OK);
+        assert_eq!(guest.u64(OUT + 8), listed["x"].ino);
+        let fd = guest.open("x", 0, READ, 0).unwrap();
+        assert_eq!(guest.ask("fd_filestat_get", fd), OK);
+        assert_eq!(guest.u64(OUT + 8), listed["x"].ino);
+        assert_eq!(guest.ask("fd_filestat_get", DIR), OK);
+        assert_eq!(guest.u64(OUT + 8), listed["."].ino);
+        assert_eq!(
+            listed[".."].ino, listed["."].ino,
+            "nothing is said about what lies above"
+        );
+    });
+}
+
+#[test]
+fn cookies_stay_good_while_the_directory_changes() {
+    both(|guest, dir| {
+        let stay = fill(dir, (0..100).map(|i| format!("stay-{i:03}")));
+        fill(dir, (0..100).map(|i| format!("go-{i:03}")));
+        let mut seen = BTreeSet::new();
+        let mut cookie = 0;
+        let mut round = 0;
+        loop {
+            let (entries, used) = list_from(guest, DIR, 256, cookie).unwrap();
+            for entry in &entries {
+                cookie = entry.next;
+                if entry.name.starts_with("stay") {
+                    assert!(seen.insert(entry.name.clone()), "{} twice", entry.name);
+                }
+            }
+            if used < 256 {
+                break;
+            }
+            // Another descriptor's listing, removals and additions in between.
+            list_from(guest, DIR, 4096, 0).unwrap();
+            let _ = fs::remove_file(dir.join(format!("go-{round:03}")));
+            fs::write(dir.join(format!("new-{round:03}")), b"").unwrap();
+            round += 1;
+            assert!(round < 1000);
+        }
+        assert_eq!(seen, stay);
+    });
+}
+
+#[test]
+fn a_truncated_entry_fills_the_buffer() {
+    both(|guest, dir| {
+        fill(dir, ["a-long-name-that-is-cut".to_owned()].into_iter());
+        for room in 0..120 {
+            let (_, used) = list_from(guest, DIR, room, 0).unwrap();
+            let whole: u32 = 24 * 3 + 1 + 2 + 23;
+            assert_eq!(used, room.min(whole), "{room}");
+        }
+        assert_eq!(list_from(guest, DIR, 100, u64::MAX), Err(INVAL));
+        let fd = guest.create("f");
+        assert_eq!(list_from(guest, fd, 100, 0), Err(BADF));
+        assert_eq!(list_from(guest, 1, 100, 0), Err(BADF));
+    });
+}
+
+#[test]
+fn making_and_removing() {
+    both(|guest, dir| {
+        assert_eq!(guest.at("path_create_directory", DIR, "d"), OK);
+        assert_eq!(guest.at("path_create_directory", DIR, "d"), EXIST);
+        assert_eq!(guest.at("path_create_directory", DIR, "no/d"), NOENT);
+        let sub = guest.open("d", DIRECTORY, READ, 0).unwrap();
+        let fd = guest.open_at(sub, "f", CREAT, WRITE, 0).unwrap();
+        guest.put(fd, b"in d").unwrap();
+        assert_eq!(fs::read(dir.join("d/f")).unwrap(), b"in d");
+        assert_eq!(guest.at("path_remove_directory", DIR, "d"), NOTEMPTY);
+        assert_eq!(guest.at("path_remove_directory", DIR, "d/f"), NOTDIR);
+        assert_eq!(guest.at("path_unlink_file", DIR, "d"), ISDIR);
+        assert_eq!(guest.at("path_unlink_file", sub, "f"), OK);
+        assert_eq!(guest.at("path_unlink_file", sub, "f"), NOENT);
+        guest.put(fd, b", still open").unwrap();
+        assert_eq!(guest.at("path_remove_directory", DIR, "d"), OK);
+        assert!(!dir.join("d").exists());
+        assert_eq!(guest.at("path_unlink_file", fd, "x"), BADF);
+    });
+}
+
+#[test]
+fn renaming_and_linking() {
+    both(|guest, dir| {
+        fs::write(dir.join("a"), b"A").unwrap();
+        assert_eq!(guest.rename("a", "b"), OK);
+        assert_eq!(guest.rename("a", "b"), NOENT);
+        assert_eq!(fs::read(dir.join("b")).unwrap(), b"A");
+        let link = |guest: &mut Guest, follow, old: &str, new: &str| {
+            let ([o, ol], [n, nl]) = guest.two_paths(old, new);
+            guest.call(
+                "path_link",
+                &[Val::I32(DIR), Val::I32(follow), o, ol, Val::I32(DIR), n, nl],
+            )
+        };
+        assert_eq!(link(guest, 0, "b", "c"), OK);
+        assert_eq!(link(guest, 0, "b", "c"), EXIST);
+        assert_eq!(
+            link(guest, 1, "b", "d"),
+            INVAL,
+            "following is not supported by wasmtime-wasi"
+        );
+        fs::write(dir.join("c"), b"both").unwrap();
+        assert_eq!(fs::read(dir.join("b")).unwrap(), b"both");
+    });
+}
+
+#[test]
+fn symbolic_links() {
+    both(|guest, dir| {
+        fs::write(dir.join("target"), b"T").unwrap();
+        let ([o, ol], [n, nl]) = guest.two_paths("target", "link");
+        assert_eq!(
+            guest.call("path_symlink", &[o, ol, Val::I32(DIR), n, nl]),
+            OK
+        );
+        assert_eq!(
+            fs::read_link(dir.join("link")).unwrap(),
+            Path::new("target")
+        );
+        let fd = guest.open("link", 0, READ, 0).unwrap();
+        assert_eq!(guest.get(fd, 10).unwrap(), b"T");
+        for (room, expected) in [(100, "target"), (3, "tar"), (0, "")] {
+            let [p, n] = guest.path("link");
+            let buf = Val::I32(DATA as i32);
+            let args = [
+                Val::I32(DIR),
+                p,
+                n,
+                buf,
+                Val::I32(room),
+                Val::I32(OUT as i32),
+            ];
+            assert_eq!(guest.call("path_readlink", &args), OK);
+            assert_eq!(guest.u32(OUT) as usize, expected.len());
+            assert_eq!(guest.read(DATA, expected.len() as u32), expected.as_bytes());
+        }
+        let [p, n] = guest.path("target");
+        let args = [
+            Val::I32(DIR),
+            p,
+            n,
+            Val::I32(DATA as i32),
+            Val::I32(10),
+            Val::I32(OUT as i32),
+        ];
+        assert_eq!(guest.call("path_readlink", &args), INVAL);
+        // A link to itself.
+        let ([o, ol], [n, nl]) = guest.two_paths("loop", "loop");
+        assert_eq!(
+            guest.call("path_symlink", &[o, ol, Val::I32(DIR), n, nl]),
+            OK
+        );
+        assert_eq!(guest.open("loop", 0, READ, 0), Err(LOOP));
+    });
+}
+
+#[test]
+fn preopens_say_their_names() {
+    both(|guest, dir| {
+        fs::create_dir(dir.join("sub")).unwrap();
+        let sub = guest.open("sub", DIRECTORY, READ, 0).unwrap();
+        assert_eq!(guest.ask("fd_prestat_get", DIR), OK);
+        assert_eq!(guest.read(OUT, 8), [0, 0, 0, 0, 1, 0, 0, 0]);
+        let name = |guest: &mut Guest, fd, len| {
+            guest.call(
+                "fd_prestat_dir_name",
+                &[Val::I32(fd), Val::I32(DATA as i32), Val::I32(len)],
+            )
+        };
+        assert_eq!(name(guest, DIR, 1), OK);
+        assert_eq!(guest.read(DATA, 2), b"/\0");
+        assert_eq!(name(guest, DIR, 0), NAMETOOLONG);
+        for fd in [0, 1, 2, sub, 99] {
+            assert_eq!(guest.ask("fd_prestat_get", fd), BADF, "{fd}");
+        }
+        assert_eq!(name(guest, sub, 10), NOTDIR);
+        assert_eq!(name(guest, 99, 10), BADF);
+    });
+}

@@ -1,0 +1,81 @@
+//! How a program ends: by itself, by a signal of its own, by the end signal.
+
+use crate::guest::*;
+use p1_adapter::{EndSignal, Interrupted, P1CtxBuilder, Raised};
+use wasmtime::Val;
+use wasmtime_wasi::I32Exit;
+
+#[test]
+fn proc_exit_passes_its_status_on() {
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    for mut guest in [Guest::new(&ctx), Guest::shared(&ctx)] {
+        for code in [0, 7, 126, 134, 255, 256, -1] {
+            let error = guest.try_call("proc_exit", &[Val::I32(code)]).unwrap_err();
+            assert_eq!(
+                error.downcast_ref::<I32Exit>().map(|exit| exit.0),
+                Some(code),
+                "{error:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn proc_raise_does_what_posix_says_by_default() {
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    let mut guest = Guest::new(&ctx);
+    // none, SIGCHLD, SIGCONT, SIGURG, SIGWINCH
+    for ignored in [0, 16, 17, 22, 27] {
+        assert_eq!(
+            guest.call("proc_raise", &[Val::I32(ignored)]),
+            OK,
+            "{ignored}"
+        );
+    }
+    // SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
+    for stopping in [18, 19, 20, 21] {
+        assert_eq!(
+            guest.call("proc_raise", &[Val::I32(stopping)]),
+            NOTSUP,
+            "{stopping}"
+        );
+    }
+    let error = guest.try_call("proc_raise", &[Val::I32(6)]).unwrap_err();
+    assert_eq!(
+        error.downcast_ref::<Raised>(),
+        Some(&Raised {
+            number: 6,
+            name: "SIGABRT"
+        })
+    );
+    assert!(guest.try_call("proc_raise", &[Val::I32(200)]).is_err());
+}
+
+#[test]
+fn yielding_works() {
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    assert_eq!(Guest::new(&ctx).call("sched_yield", &[]), OK);
+}
+
+#[test]
+fn after_the_end_every_function_traps() {
+    let end = EndSignal::new().unwrap();
+    let ctx = P1CtxBuilder::new().end_signal(end.clone()).build().unwrap();
+    for mut guest in [Guest::new(&ctx), Guest::shared(&ctx)] {
+        if !end.is_raised() {
+            assert_eq!(guest.call("sched_yield", &[]), OK);
+            end.raise();
+        }
+        for (name, params) in FUNCTIONS {
+            let args: Vec<_> = params
+                .chars()
+                .map(|c| if c == 'I' { Val::I64(0) } else { Val::I32(0) })
+                .collect();
+            let error = guest.try_call(name, &args).unwrap_err();
+            assert!(
+                error.downcast_ref::<Interrupted>().is_some(),
+                "{name}: {error:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The 46 functions, called by a guest: a module of one trampoline per function, driven from here.
+
+mod args_env;
+mod asynchronous;
+mod clocks;
+mod dirs;
+mod embedding;
+mod ending;
+mod files;
+mod guest;
+mod memory;
+mod meta;
+mod poll;
+mod races;
+mod rights;
+mod sandbox;
+mod stdio;
+mod table;
+mod unstable;

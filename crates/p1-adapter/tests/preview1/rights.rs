@@ -1,0 +1,98 @@
+//! Rights, and giving them up.
+
+use crate::guest::*;
+use std::fs;
+use wasmtime::Val;
+
+const TELL: i64 = 1 << 5;
+const SEEK: i64 = 1 << 2;
+
+fn rights(guest: &mut Guest, fd: i32) -> (i64, i64) {
+    assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+    (guest.u64(OUT + 8) as i64, guest.u64(OUT + 16) as i64)
+}
+
+fn set(guest: &mut Guest, fd: i32, base: i64, inheriting: i64) -> i32 {
+    guest.call(
+        "fd_fdstat_set_rights",
+        &[Val::I32(fd), Val::I64(base), Val::I64(inheriting)],
+    )
+}
+
+#[test]
+fn fdstat_tells_type_flags_and_rights() {
+    both(|guest, dir| {
+        fs::write(dir.join("f"), b"").unwrap();
+        fs::create_dir(dir.join("d")).unwrap();
+        let reader = guest.open("f", 0, READ, NONBLOCK).unwrap();
+        let both = guest.open("f", 0, READ | WRITE, APPEND).unwrap();
+        let sub = guest.open("d", DIRECTORY, READ, 0).unwrap();
+        assert_eq!(guest.ask("fd_fdstat_get", reader), OK);
+        assert_eq!(guest.read(OUT, 8), [4, 0, NONBLOCK as u8, 0, 0, 0, 0, 0]);
+        assert_eq!(guest.ask("fd_fdstat_get", both), OK);
+        assert_eq!(guest.read(OUT, 8), [4, 0, APPEND as u8, 0, 0, 0, 0, 0]);
+        assert_eq!(guest.ask("fd_fdstat_get", sub), OK);
+        assert_eq!(guest.read(OUT, 1), [3]);
+        assert_eq!(rights(guest, reader).0 & (READ | WRITE), READ);
+        assert_eq!(rights(guest, both).0 & (READ | WRITE), READ | WRITE);
+        assert_eq!(guest.ask("fd_fdstat_get", 99), BADF);
+        for bad in [1 << 1, 1 << 3, 1 << 4] {
+            assert_eq!(
+                guest.call("fd_fdstat_set_flags", &[Val::I32(both), Val::I32(bad)]),
+                INVAL
+            );
+        }
+        assert_eq!(
+            guest.call("fd_fdstat_set_flags", &[Val::I32(sub), Val::I32(0)]),
+            BADF
+        );
+    });
+}
+
+#[test]
+fn rights_given_up_are_gone_for_good() {
+    both(|guest, _| {
+        let fd = guest.create("f");
+        guest.put(fd, b"abc").unwrap();
+        guest.seek(fd, 0, 0).unwrap();
+        let (base, inheriting) = rights(guest, fd);
+        assert_eq!(set(guest, fd, base & !(WRITE | SEEK), inheriting), OK);
+        assert_eq!(rights(guest, fd), (base & !(WRITE | SEEK), inheriting));
+        assert_eq!(guest.put(fd, b"x"), Err(NOTCAPABLE));
+        assert_eq!(guest.put_at(fd, b"x", 0), Err(NOTCAPABLE));
+        assert_eq!(guest.seek(fd, 1, 0), Err(NOTCAPABLE));
+        assert_eq!(
+            guest.seek(fd, 0, 1),
+            Ok(0),
+            "asking where it is needs the right to tell only"
+        );
+        assert_eq!(guest.get(fd, 3).unwrap(), b"abc");
+        assert_eq!(set(guest, fd, base, inheriting), NOTCAPABLE);
+        assert_eq!(rights(guest, fd).0, base & !(WRITE | SEEK));
+        assert_eq!(set(guest, fd, READ, 0), OK);
+        assert_eq!(guest.ask("fd_tell", fd), NOTCAPABLE);
+        assert_eq!(rights(guest, fd), (READ, 0));
+        assert_eq!(rights(guest, fd).0 & TELL, 0);
+        assert_eq!(set(guest, 99, 0, 0), BADF);
+    });
+}
+
+#[test]
+fn what_a_directory_no_longer_passes_on_its_files_do_not_get() {
+    both(|guest, dir| {
+        fs::write(dir.join("f"), b"abc").unwrap();
+        let (base, inheriting) = rights(guest, DIR);
+        assert_eq!(set(guest, DIR, base, inheriting & !(WRITE | SEEK)), OK);
+        assert_eq!(guest.open("f", 0, READ | WRITE, 0), Err(NOTCAPABLE));
+        let fd = guest.open("f", 0, READ, 0).unwrap();
+        assert_eq!(guest.get(fd, 3).unwrap(), b"abc");
+        assert_eq!(guest.seek(fd, 0, 0), Err(NOTCAPABLE));
+        let unlink = 1 << 26;
+        assert_eq!(
+            set(guest, DIR, base & !unlink, inheriting & !(WRITE | SEEK)),
+            OK
+        );
+        assert_eq!(guest.at("path_unlink_file", DIR, "f"), NOTCAPABLE);
+        assert!(dir.join("f").exists());
+    });
+}
