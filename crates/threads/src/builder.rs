@@ -1,0 +1,428 @@
+//! From an engine, a module and a linker to a group.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store};
+
+use crate::abi;
+use crate::bind::Binder;
+use crate::error::{GroupError, HOST_STACK_HEADROOM};
+use crate::group::ThreadGroup;
+use crate::inner::{Around, Core, ExitCode, thread_spawn};
+use crate::life::{Life, OnEnd};
+use crate::limits::Limits;
+use crate::pool::{Hosts, Pool};
+use crate::prepare::{ThreadEntry, ThreadModule};
+use crate::ready::Stock;
+use crate::shape::{MemoryImport, Shape};
+use crate::store::{MakeState, Stores, ThreadInfo};
+use crate::tid::ThreadId;
+use crate::waits::ParkingLot;
+
+/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`] is not given.
+const DEFAULT_HEADROOM: usize = 1 << 20;
+
+/// Threads the parking lot is sized for without a limit.
+const DEFAULT_LOT: u32 = 64;
+
+/// How running wasm is stopped when its group ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Termination {
+    /// By the engine's epoch, at the next loop iteration or function call. Needs
+    /// `Config::epoch_interruption(true)`.
+    ///
+    /// The group increments the engine's epoch when it ends, a few times at most. Other stores of
+    /// the engine see those increments as ticks.
+    #[default]
+    Epochs,
+    /// Not at all: a thread ends when it next waits, or calls a host function that watches the
+    /// [`EndToken`](crate::EndToken). Wasm that does neither runs on, and
+    /// [`ThreadGroup::run`] does not return before it ends by itself.
+    AtHostCalls,
+}
+
+/// Makes a [`ThreadGroup`].
+pub struct GroupBuilder<T: 'static> {
+    engine: Engine,
+    module: ThreadModule,
+    linker: Linker<T>,
+    limits: Limits,
+    pool: Pool,
+    termination: Termination,
+    exit_code: ExitCode,
+    on_end: Vec<OnEnd>,
+    memory: Option<SharedMemory>,
+    make_state: Option<MakeState<T>>,
+    detect_deadlock: bool,
+    grace: Option<Duration>,
+    around: Option<Around>,
+    #[cfg(feature = "async")]
+    async_calls: bool,
+}
+
+impl<T: Send + 'static> GroupBuilder<T> {
+    pub(crate) fn new(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> Self {
+        Self {
+            engine: engine.clone(),
+            module: module.clone(),
+            linker,
+            limits: Limits::default(),
+            pool: Pool::default(),
+            termination: Termination::default(),
+            exit_code: |_| None,
+            on_end: Vec::new(),
+            memory: None,
+            make_state: None,
+            detect_deadlock: false,
+            grace: None,
+            around: None,
+            #[cfg(feature = "async")]
+            async_calls: false,
+        }
+    }
+
+    /// What the group and its threads may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many host threads stay parked between guest threads.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// How running wasm is stopped.
+    pub fn termination(mut self, termination: Termination) -> Self {
+        self.termination = termination;
+        self
+    }
+
+    /// How an error of a host function is recognised as an exit: the code makes the outcome
+    /// [`Outcome::Exited`](crate::Outcome::Exited). Without it every error is a trap.
+    ///
+    /// For wasmtime-wasi's error this is `|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0)`.
+    pub fn exit_code(mut self, exit_code: fn(&wasmtime::Error) -> Option<i32>) -> Self {
+        self.exit_code = exit_code;
+        self
+    }
+
+    /// Runs `hook` once when the group ends, on the thread that ended it, after running wasm was
+    /// interrupted and the [`EndToken`](crate::EndToken) raised. This is where blocked host calls of
+    /// other crates are told. It holds no lock of the group, and should not block. May be given
+    /// several times.
+    pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_end.push(Box::new(hook));
+        self
+    }
+
+    /// Uses this shared memory for the module's first shared memory import instead of making one.
+    pub fn memory(mut self, memory: SharedMemory) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// Ends the group as [`Outcome::Deadlocked`](crate::Outcome::Deadlocked) when every one of its threads
+    /// waits, without a timeout, on its memory.
+    ///
+    /// By calling this with `true` the embedder declares that nothing outside of the group writes or
+    /// notifies its memory, except host functions during their calls and whoever holds a
+    /// [`HostWriter`](crate::waits::HostWriter) ([`HostMemory::writer`](crate::HostMemory::writer)). A thread in
+    /// a host call is not stuck, nor is one that waits with a timeout. Costs each wait two atomic
+    /// operations. Has no effect on an unprepared module, whose waits cannot be seen.
+    pub fn detect_deadlock(mut self, detect: bool) -> Self {
+        self.detect_deadlock = detect;
+        self
+    }
+
+    /// How long an ended group waits for threads whose host functions ignore the
+    /// [`EndToken`](crate::EndToken). By default for ever. When it is over,
+    /// [`run`](ThreadGroup::run) returns and leaves them behind, and
+    /// [`left_behind`](ThreadGroup::left_behind) names them: each keeps its host thread, its store and the
+    /// memory until its host function returns, and is then ended by its next epoch check or
+    /// wait.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Runs `around` on each thread's own host thread with the thread's id and its life to run: what it
+    /// does before and after are hooks, and what it holds meanwhile is held for the thread's life (an entered
+    /// runtime, a span). It must call its argument once; a thread that is not run ends the group
+    /// as [`Outcome::Cancelled`](crate::Outcome::Cancelled). After the call the thread has left the group. The
+    /// calls of a [`Reactor`](crate::Reactor) are not threads, and are not run in it.
+    pub fn around_thread(
+        mut self,
+        around: impl Fn(ThreadId, &mut dyn FnMut()) + Send + Sync + 'static,
+    ) -> Self {
+        self.around = Some(Box::new(around));
+        self
+    }
+
+    /// Says that the linker has async host functions (`func_wrap_async`). They work in every thread: each host
+    /// thread drives its own guest thread, and blocks where the function awaits. When the group ends, the
+    /// future of a call that awaits is dropped.
+    ///
+    /// One async function makes every call into wasm run on a stack of wasmtime's own
+    /// (`Config::async_stack_size`), made for each thread and each call from outside; calls between wasm and
+    /// host functions that are not async stay as they are. A function that needs a runtime gets it from
+    /// [`around_thread`](Self::around_thread), by entering a handle there.
+    #[cfg(feature = "async")]
+    pub fn async_host_functions(mut self, are_there: bool) -> Self {
+        self.async_calls = are_there;
+        self
+    }
+
+    /// How each thread's store data is made. Required.
+    ///
+    /// Called for the main thread by [`build`](Self::build), and for every other thread either by the thread
+    /// that starts it, inside its `thread-spawn` (a panic there ends the group as
+    /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or ahead of that by a host thread of the pool (see
+    /// [`Pool::ready`]), in which case the thread may never be started and its data is dropped
+    /// unused.
+    pub fn state(mut self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> Self {
+        self.make_state = Some(Box::new(make));
+        self
+    }
+
+    /// Makes the group: checks that engine, module and settings agree, creates the shared memory,
+    /// links. Runs no guest code and starts no host thread.
+    ///
+    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, over whatever it
+    /// already says for them.
+    ///
+    /// # Errors
+    ///
+    /// See [`GroupError`].
+    pub fn build(self) -> Result<ThreadGroup<T>, GroupError> {
+        let make_state = self.make_state.ok_or(GroupError::NoState)?;
+        if !Engine::same(self.module.module().engine(), &self.engine)
+            || !Engine::same(self.linker.engine(), &self.engine)
+        {
+            return Err(GroupError::OtherEngine);
+        }
+        let host_stack = check_engine(
+            &self.engine,
+            &self.limits,
+            self.termination,
+            #[cfg(feature = "async")]
+            self.async_calls,
+        )?;
+        let shape = Shape::of(&self.module)?;
+        let memory = match (shape.shared_memory(), self.memory) {
+            (None, None) => None,
+            (None, Some(_)) => return Err(GroupError::MemoryNotWanted),
+            (Some(_), Some(given)) => Some(given),
+            (Some(import), None) => Some(create_memory(&self.engine, import, &self.limits)?),
+        };
+        let epochs = self.termination == Termination::Epochs;
+        let lot = ParkingLot::new(
+            self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
+            self.detect_deadlock && self.module.waits_reach_group(),
+        );
+        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end);
+        if self.detect_deadlock {
+            let life = Arc::downgrade(&life);
+            lot.on_quiet(move || {
+                if let Some(life) = life.upgrade() {
+                    life.check_stuck();
+                }
+            });
+        }
+        let stores = Stores::new(
+            &self.engine,
+            &life,
+            memory.clone(),
+            make_state,
+            &self.limits,
+        );
+        let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
+
+        let mut linker = self.linker;
+        linker.allow_shadowing(true);
+        let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
+        if shape.spawns {
+            let core = Arc::clone(&core_cell);
+            linker
+                .func_wrap(abi::SPAWN_MODULE, abi::SPAWN_NAME, move |arg: i32| {
+                    thread_spawn(core.get(), arg)
+                })
+                .map_err(GroupError::Link)?;
+        }
+        let mut imported = Vec::new();
+        let caps = stores.caps();
+        caps.apply(|| {
+            define_memories(
+                &mut linker,
+                &mut main,
+                &shape,
+                memory.as_ref(),
+                &self.limits,
+                &mut imported,
+            )
+        })?;
+        let pre = linker
+            .instantiate_pre(self.module.module())
+            .map_err(GroupError::Link)?;
+        let prepared = self.module.prepared();
+        let binder =
+            Binder::new(&self.engine, &lot, prepared, &imported).map_err(GroupError::Link)?;
+        let mut memories: Vec<SharedMemory> = Vec::new();
+        for memory in imported.into_iter().flatten() {
+            // One memory may be imported under several names.
+            let same = |other: &SharedMemory| other.data().as_ptr() == memory.data().as_ptr();
+            if !memories.iter().any(same) {
+                memories.push(memory);
+            }
+        }
+        life.set_memories(memories);
+        let ahead = shape.spawns
+            && self.module.is_prepared()
+            && !self.module.instantiation_is_visible()
+            && self.module.thread_entry() == ThreadEntry::Present;
+        let stock = Stock::new(if ahead { self.pool.ready } else { 0 });
+        let core = Arc::new(Core {
+            life,
+            hosts: Hosts::new(host_stack, self.pool),
+            module: self.module,
+            pre,
+            binder,
+            stores,
+            stock,
+            limits: self.limits,
+            exit_code: self.exit_code,
+            grace: self.grace,
+            around: self.around,
+            #[cfg(feature = "async")]
+            async_calls: self.async_calls,
+        });
+        // Set here and nowhere else.
+        let _ = core_cell.set(Arc::downgrade(&core));
+        let weak = Arc::downgrade(&core);
+        core.hosts.on_retire(move || {
+            if let Some(core) = weak.upgrade() {
+                core.stock.shrink();
+            }
+        });
+        Ok(ThreadGroup::new(core, main, memory))
+    }
+}
+
+/// Checks what engine and group must agree on; the host stack of each thread.
+fn check_engine(
+    engine: &Engine,
+    limits: &Limits,
+    termination: Termination,
+    #[cfg(feature = "async")] async_calls: bool,
+) -> Result<usize, GroupError> {
+    let wasm_stack = engine.get_max_wasm_stack();
+    if let Some(limit) = limits.wasm_stack
+        && wasm_stack > limit
+    {
+        return Err(GroupError::WasmStackTooLarge {
+            engine: wasm_stack,
+            limit,
+        });
+    }
+    let host_stack = limits
+        .host_stack
+        .unwrap_or(wasm_stack.saturating_add(DEFAULT_HEADROOM));
+    if host_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+        return Err(GroupError::HostStackTooSmall {
+            host_stack,
+            wasm_stack,
+        });
+    }
+    #[cfg(feature = "async")]
+    if async_calls {
+        // Wasm and the host functions it calls then run on wasmtime's own stacks.
+        let async_stack = engine.get_async_stack_size();
+        if async_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+            return Err(GroupError::AsyncStackTooSmall {
+                async_stack,
+                wasm_stack,
+            });
+        }
+    }
+    if termination == Termination::Epochs && !engine.get_epoch_interruption() {
+        return Err(GroupError::EpochsDisabled);
+    }
+    if limits.fuel.is_some() && !engine.get_consume_fuel() {
+        return Err(GroupError::FuelDisabled);
+    }
+    Ok(host_stack)
+}
+
+/// Creates the shared memory `import` asks for. The limit is checked before anything is reserved.
+fn create_memory(
+    engine: &Engine,
+    import: &MemoryImport,
+    limits: &Limits,
+) -> Result<SharedMemory, GroupError> {
+    if !engine.get_shared_memory() {
+        return Err(GroupError::SharedMemoryDisabled);
+    }
+    // A shared memory without a maximum does not validate.
+    let pages = import.ty.maximum().unwrap_or(u64::MAX);
+    let declared = pages.saturating_mul(import.ty.page_size());
+    if let Some(limit) = limits.shared_memory
+        && declared > limit
+    {
+        return Err(GroupError::SharedMemoryTooLarge { declared, limit });
+    }
+    SharedMemory::new(engine, import.ty.clone()).map_err(GroupError::Memory)
+}
+
+/// Defines every memory the module imports: the group's own, over what the linker says; the others
+/// where the linker has nothing. `imported` gets one entry for each, `None` for one that is not shared.
+fn define_memories<T: 'static>(
+    linker: &mut Linker<T>,
+    main: &mut Store<T>,
+    shape: &Shape,
+    memory: Option<&SharedMemory>,
+    limits: &Limits,
+    imported: &mut Vec<Option<SharedMemory>>,
+) -> Result<(), GroupError> {
+    let mut own = memory;
+    for (index, import) in shape.memories.iter().enumerate() {
+        let (module, name) = (import.module.as_str(), import.name.as_str());
+        let twin = shape.memories[..index]
+            .iter()
+            .position(|other| other.module == module && other.name == name);
+        let found = match twin {
+            // Imported a second time under the same name.
+            Some(twin) => imported.get(twin).cloned().flatten(),
+            None if import.ty.is_shared() => {
+                let (shared, define) = match own.take() {
+                    Some(own) => (own.clone(), true),
+                    None => match linker.get(&mut *main, module, name).ok() {
+                        Some(Extern::SharedMemory(theirs)) => (theirs, false),
+                        _ => (create_memory(main.engine(), import, limits)?, true),
+                    },
+                };
+                if define {
+                    linker
+                        .define(&*main, module, name, shared.clone())
+                        .map_err(GroupError::Link)?;
+                }
+                Some(shared)
+            }
+            None => {
+                if linker.get(&mut *main, module, name).is_err() {
+                    // Only modules without threads get here: the memory belongs to the main store.
+                    let memory =
+                        Memory::new(&mut *main, import.ty.clone()).map_err(GroupError::Memory)?;
+                    linker
+                        .define(&*main, module, name, memory)
+                        .map_err(GroupError::Link)?;
+                }
+                None
+            }
+        };
+        imported.push(found);
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! The group as its embedder sees it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store};
+
+use crate::builder::GroupBuilder;
+use crate::error::RunError;
+use crate::host::HostMemory;
+use crate::inner::Core;
+use crate::interrupt;
+use crate::life::{Life, SpawnFailures};
+use crate::outcome::Outcome;
+use crate::prepare::ThreadModule;
+use crate::report::{self, LeftBehind, Report};
+use crate::shape;
+use crate::thread::{Entry, Guest};
+use crate::tid::ThreadId;
+use crate::token::EndToken;
+use crate::waits::{ParkingLot, WaitStatistics};
+
+/// How long the supervisor waits before it interrupts again, at first and at most. Only the race
+/// described at [`interrupt::arm`] and unprepared modules need a second time.
+const AGAIN_FIRST: Duration = Duration::from_millis(1);
+const AGAIN_MOST: Duration = Duration::from_millis(250);
+
+/// A group of threads that run one module over one shared memory, and end together.
+///
+/// Made by [`ThreadGroup::builder`]; runs once. Dropping a group ends it as
+/// [`Outcome::Cancelled`] if it has not ended, and blocks until its host threads are gone.
+pub struct ThreadGroup<T: Send + 'static> {
+    pub(crate) core: Arc<Core<T>>,
+    /// The main thread's store, until it runs.
+    main: Mutex<Option<Store<T>>>,
+    memory: Option<SharedMemory>,
+    left_behind: Mutex<Vec<LeftBehind>>,
+}
+
+impl<T: Send + 'static> ThreadGroup<T> {
+    /// Starts to make a group of `module`, whose imports `linker` satisfies, apart from the shared
+    /// memory and `wasi.thread-spawn`. All three are of `engine`.
+    pub fn builder(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> GroupBuilder<T> {
+        GroupBuilder::new(engine, module, linker)
+    }
+
+    pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
+        Self {
+            core,
+            main: Mutex::new(Some(main)),
+            memory,
+            left_behind: Mutex::default(),
+        }
+    }
+
+    /// Runs `export`, a function without parameters and results, as the group's main thread, and
+    /// returns how the group ended.
+    ///
+    /// Blocks the calling thread, on which no guest code runs: the main thread has a host thread of its
+    /// own, whose stack the group chooses. When it returns, every host thread of the group has been
+    /// joined and every store dropped. The return of `export` ends the whole group, as
+    /// wasi-threads says.
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]: no guest code has run then.
+    pub fn run(&self, export: &str) -> Result<Outcome, RunError> {
+        let core = &self.core;
+        self.check_export(export)?;
+        let store = self.take_main().ok_or(RunError::AlreadyRan)?;
+        let deadline = core
+            .limits
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let guest = Guest::with_store(
+            Arc::clone(core),
+            core.life.enter_main(),
+            store,
+            Entry::Main {
+                export: export.to_owned(),
+            },
+        );
+        core.hosts
+            .dispatch(Box::new(move || guest.run()))
+            .map_err(|error| {
+                core.life.end(Outcome::Cancelled);
+                RunError::HostThread(error)
+            })?;
+        if !core.life.wait_ended(deadline) {
+            core.life.end(Outcome::TimedOut);
+            core.life.wait_ended(None);
+        }
+        self.finish();
+        if let Some(error) = core.life.take_failure() {
+            return Err(RunError::Instantiate(error));
+        }
+        // There is one: the wait above ended.
+        Ok(core.life.outcome().unwrap_or(Outcome::Cancelled))
+    }
+
+    /// The main thread's store, once.
+    pub(crate) fn take_main(&self) -> Option<Store<T>> {
+        self.main
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Whether `export` can be run.
+    fn check_export(&self, export: &str) -> Result<(), RunError> {
+        let found = |ty: &ExternType| RunError::ExportType {
+            name: export.to_owned(),
+            found: shape::describe(ty),
+        };
+        match self.core.module.module().get_export(export) {
+            None => Err(RunError::NoExport(export.to_owned())),
+            Some(ty) => match ty.func() {
+                Some(func) if func.params().len() == 0 && func.results().len() == 0 => Ok(()),
+                _ => Err(found(&ty)),
+            },
+        }
+    }
+
+    /// A handle that can end the group from anywhere.
+    pub fn handle(&self) -> GroupHandle {
+        GroupHandle {
+            life: Arc::clone(&self.core.life),
+        }
+    }
+
+    /// The memory the group's threads share, `None` when the module imports none. It may be read
+    /// while the group runs and after it has ended.
+    pub fn memory(&self) -> Option<&SharedMemory> {
+        self.memory.as_ref()
+    }
+
+    /// Waits, notifies, loads and stores on that memory from host code.
+    pub fn host_memory(&self) -> Option<HostMemory> {
+        let lot = self
+            .core
+            .module
+            .waits_reach_group()
+            .then(|| Arc::clone(self.core.life.lot()));
+        Some(HostMemory::new(self.memory.clone()?, lot))
+    }
+
+    /// Totals of the guest's waits and notifies; all zero for an unprepared module.
+    pub fn wait_statistics(&self) -> WaitStatistics {
+        self.core.life.lot().statistics()
+    }
+
+    /// The group's parking lot, for its per-address statistics.
+    pub fn parking_lot(&self) -> &Arc<ParkingLot> {
+        self.core.life.lot()
+    }
+
+    /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,
+    /// and whenever every thread was joined.
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.left_behind
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Failed calls of `thread-spawn` so far.
+    pub fn spawn_failures(&self) -> SpawnFailures {
+        self.core.life.spawn_failures()
+    }
+
+    /// Fuel that no thread has drawn; after the end, what was not consumed. `None` without
+    /// [`Limits::fuel`](crate::Limits::fuel).
+    pub fn fuel_left(&self) -> Option<u64> {
+        self.core.stores.fuel_left()
+    }
+}
+
+impl<T: Send + 'static> ThreadGroup<T> {
+    /// Waits for every host thread of the ended group, and joins it, at most for the grace period; drops
+    /// what was made ahead.
+    fn finish(&self) {
+        self.join();
+        self.core.stock.clear();
+    }
+
+    fn join(&self) {
+        let hosts = &self.core.hosts;
+        let life = &self.core.life;
+        hosts.close();
+        let mut wait = AGAIN_FIRST;
+        let now = Instant::now();
+        let mut again = now + wait;
+        let give_up = self.core.grace.and_then(|grace| now.checked_add(grace));
+        loop {
+            let next = give_up.map_or(again, |give_up| give_up.min(again));
+            if hosts.join_ended(next.saturating_duration_since(Instant::now())) {
+                return;
+            }
+            let now = Instant::now();
+            if give_up.is_some_and(|give_up| now >= give_up) {
+                break;
+            }
+            if now < again {
+                continue;
+            }
+            life.interrupt();
+            if !self.core.module.waits_reach_group() {
+                for memory in life.memories() {
+                    interrupt::sweep(memory, || {
+                        hosts.join_ended(Duration::ZERO)
+                            || give_up.is_some_and(|give_up| Instant::now() >= give_up)
+                    });
+                }
+            }
+            wait = (wait * 2).min(AGAIN_MOST);
+            again = Instant::now() + wait;
+        }
+        let left = life
+            .records()
+            .iter()
+            .map(|record| LeftBehind {
+                thread: record.id(),
+                host_call: record.host_call().map(|(name, _)| name),
+            })
+            .collect();
+        *self
+            .left_behind
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = left;
+    }
+}
+
+impl<T: Send + 'static> Drop for ThreadGroup<T> {
+    fn drop(&mut self) {
+        self.core.life.end(Outcome::Cancelled);
+        self.finish();
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for ThreadGroup<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadGroup")
+            .field("threads", &self.core.life.threads())
+            .field("outcome", &self.core.life.outcome())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends a group from anywhere: a signal handler's thread, a request that was dropped, a deadline of
+/// the embedder's own. Cheap to clone; does not keep the group's threads or memory alive.
+#[derive(Clone)]
+pub struct GroupHandle {
+    life: Arc<Life>,
+}
+
+impl GroupHandle {
+    /// Ends the group as [`Outcome::Cancelled`]; true when this call ended it, false when it had ended.
+    /// Does not wait for its threads: [`ThreadGroup::run`] does.
+    pub fn cancel(&self) -> bool {
+        self.life.end(Outcome::Cancelled)
+    }
+
+    /// Whether the group has ended.
+    pub fn is_ended(&self) -> bool {
+        self.life.token().is_ended()
+    }
+
+    /// How the group ended, `None` while it has not.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.life.outcome()
+    }
+
+    /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run wasm answer
+    /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
+    /// a host call. Interrupts running wasm, and lets it go on.
+    pub fn report(&self, patience: Duration) -> Report {
+        report::take(&self.life, patience)
+    }
+
+    /// Ids of the threads that have not ended, in order.
+    pub fn threads(&self) -> Vec<ThreadId> {
+        self.life.threads()
+    }
+
+    /// The token host functions watch.
+    pub fn token(&self) -> EndToken {
+        self.life.token().clone()
+    }
+}
+
+impl fmt::Debug for GroupHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupHandle")
+            .field("ended", &self.is_ended())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! The embedder's side of a group's memory.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use wasmtime::{SharedMemory, WaitResult};
+
+use crate::memory::{WordError, word32, word64};
+use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
+
+/// The number host threads wait under. No guest thread has it.
+const HOST: u32 = u32::MAX;
+
+/// Waits, notifies, loads and stores on a group's shared memory, from host code.
+///
+/// Waits and notifies meet those of the guest, wherever it makes them: wasmtime's own
+/// `SharedMemory::atomic_wait32` and `atomic_notify` do not reach the waits of a prepared module. Loads
+/// and stores are sequentially consistent and in the guest's byte order.
+///
+/// Addresses are those of the guest. Every method fails with [`WordError`] for one that is misaligned or
+/// out of bounds, and traps nobody.
+#[derive(Clone, Debug)]
+pub struct HostMemory {
+    memory: SharedMemory,
+    /// `None` for an unprepared module, whose waits are in wasmtime's hands.
+    lot: Option<Arc<ParkingLot>>,
+}
+
+impl HostMemory {
+    pub(crate) fn new(memory: SharedMemory, lot: Option<Arc<ParkingLot>>) -> Self {
+        Self { memory, lot }
+    }
+
+    /// The memory itself.
+    pub fn memory(&self) -> &SharedMemory {
+        &self.memory
+    }
+
+    /// Counts as a live thread of the group while it is held: the group is not found deadlocked as long
+    /// as host code may still write its memory. `None` for an unprepared module, which never is.
+    pub fn writer(&self) -> Option<HostWriter> {
+        self.lot.as_ref().map(ParkingLot::host_writer)
+    }
+
+    /// Loads a 32-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn load32(&self, address: u64) -> Result<u32, WordError> {
+        Ok(u32::from_le(
+            word32(&self.memory, address)?.load(Ordering::SeqCst),
+        ))
+    }
+
+    /// Stores a 32-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn store32(&self, address: u64, value: u32) -> Result<(), WordError> {
+        word32(&self.memory, address)?.store(value.to_le(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Loads a 64-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn load64(&self, address: u64) -> Result<u64, WordError> {
+        Ok(u64::from_le(
+            word64(&self.memory, address)?.load(Ordering::SeqCst),
+        ))
+    }
+
+    /// Stores a 64-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn store64(&self, address: u64, value: u64) -> Result<(), WordError> {
+        word64(&self.memory, address)?.store(value.to_le(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes (`None`:
+    /// never), or until the group ends: `memory.atomic.wait32` from host code.
+    ///
+    /// With an unprepared module the wait is wasmtime's, and the end of the group wakes it as it wakes the
+    /// guest's, by notifying every address.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn wait32(
+        &self,
+        address: u64,
+        expected: u32,
+        timeout: Option<Duration>,
+    ) -> Result<WaitOutcome, WordError> {
+        let word = word32(&self.memory, address)?;
+        Ok(match &self.lot {
+            Some(lot) => lot.register(HOST, Role::Host).wait32(
+                word,
+                expected.to_le(),
+                nanos(timeout),
+                &mut || (),
+            ),
+            None => theirs(self.memory.atomic_wait32(address, expected, timeout)),
+        })
+    }
+
+    /// [`wait32`](Self::wait32) on a 64-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn wait64(
+        &self,
+        address: u64,
+        expected: u64,
+        timeout: Option<Duration>,
+    ) -> Result<WaitOutcome, WordError> {
+        let word = word64(&self.memory, address)?;
+        Ok(match &self.lot {
+            Some(lot) => lot.register(HOST, Role::Host).wait64(
+                word,
+                expected.to_le(),
+                nanos(timeout),
+                &mut || (),
+            ),
+            None => theirs(self.memory.atomic_wait64(address, expected, timeout)),
+        })
+    }
+
+    /// Wakes up to `count` threads, guest's or host's, that wait at `address`; how many it woke.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn notify(&self, address: u64, count: u32) -> Result<u32, WordError> {
+        let word = word32(&self.memory, address)?;
+        Ok(match &self.lot {
+            Some(lot) => lot.notify(word, count),
+            // In bounds and aligned: checked above.
+            None => self.memory.atomic_notify(address, count).unwrap_or(0),
+        })
+    }
+}
+
+/// A timeout as the lot takes it: beyond 292 years it is none.
+fn nanos(timeout: Option<Duration>) -> i64 {
+    timeout.map_or(-1, |timeout| {
+        i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+/// What wasmtime's own wait came to. Its only failure, a bad address, was excluded before.
+fn theirs(result: Result<WaitResult, wasmtime::Trap>) -> WaitOutcome {
+    match result {
+        Ok(WaitResult::Ok) => WaitOutcome::Woken,
+        Ok(WaitResult::Mismatch) => WaitOutcome::NotEqual,
+        Ok(WaitResult::TimedOut) => WaitOutcome::TimedOut,
+        Err(_) => WaitOutcome::Ended,
+    }
+}

@@ -1,0 +1,121 @@
+//! What the threads of one group run on: the linked module, the stores, the host threads.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use wasmtime::{Error, Instance, InstancePre, Store};
+
+use crate::bind::Binder;
+#[cfg(feature = "async")]
+use crate::block_on::block_on;
+#[cfg(feature = "async")]
+use crate::error::GroupEnded;
+use crate::error::SpawnError;
+use crate::life::Life;
+use crate::limits::Limits;
+use crate::pool::Hosts;
+use crate::prepare::{ThreadEntry, ThreadModule};
+use crate::ready::{Ready, Stock};
+use crate::store::Stores;
+use crate::thread::{Entry, Guest};
+use crate::tid::ThreadId;
+
+/// How an error becomes an exit code.
+pub(crate) type ExitCode = fn(&Error) -> Option<i32>;
+
+/// What runs around each thread.
+pub(crate) type Around = Box<dyn Fn(ThreadId, &mut dyn FnMut()) + Send + Sync>;
+
+/// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
+pub(crate) struct Core<T: 'static> {
+    pub(crate) life: Arc<Life>,
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) module: ThreadModule,
+    pub(crate) pre: InstancePre<T>,
+    pub(crate) binder: Binder<T>,
+    pub(crate) stores: Stores<T>,
+    pub(crate) stock: Stock<T>,
+    pub(crate) limits: Limits,
+    pub(crate) exit_code: ExitCode,
+    /// Whether wasm is called through wasmtime's async entry points.
+    #[cfg(feature = "async")]
+    pub(crate) async_calls: bool,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) around: Option<Around>,
+}
+
+impl<T: Send + 'static> Core<T> {
+    /// Starts a thread for the guest: all of `wasi.thread-spawn` but the errno.
+    ///
+    /// The place is taken first and given back by every failure. A prepared module is instantiated
+    /// here, on the spawning thread, so that a failure is the caller's; it runs no guest code. An
+    /// unprepared module may have a start function, which belongs on the new thread's own stack, so there
+    /// the new thread instantiates.
+    pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<ThreadId, SpawnError> {
+        if self.module.thread_entry() != ThreadEntry::Present {
+            return Err(SpawnError::NoEntryPoint);
+        }
+        let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
+        let entry = Entry::Thread { arg };
+        let core = Arc::clone(self);
+        let guest = match self.stock.take() {
+            Some(Ready {
+                id,
+                store,
+                instance,
+            }) => {
+                let slot = self.life.enter(&self.limits, Some(id))?;
+                Guest::with_instance(core, slot, store, instance, entry)
+            }
+            None => {
+                let slot = self.life.enter(&self.limits, None)?;
+                let mut guest = Guest::new(core, slot, entry).map_err(failed)?;
+                if self.module.is_prepared() {
+                    guest.instantiate().map_err(failed)?;
+                }
+                guest
+            }
+        };
+        let id = guest.id();
+        let core = Arc::clone(self);
+        self.hosts
+            .dispatch(Box::new(move || {
+                guest.run();
+                core.stock.refill(&core);
+            }))
+            .map_err(|error| SpawnError::HostThread(error.to_string()))?;
+        Ok(id)
+    }
+
+    /// Makes an instance in `store` and binds its waits. Of a prepared module it runs no guest code.
+    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instance, Error> {
+        let instance = self.stores.caps().apply(|| self.make_instance(store))?;
+        self.binder.bind(store, instance)?;
+        Ok(instance)
+    }
+
+    fn make_instance(&self, store: &mut Store<T>) -> Result<Instance, Error> {
+        #[cfg(feature = "async")]
+        if self.async_calls {
+            let made = self.pre.instantiate_async(store);
+            // Of a prepared module this is ready at once: there is no start function to run.
+            return block_on(self.life.token(), made).unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        self.pre.instantiate(store)
+    }
+}
+
+/// The host's side of `wasi.thread-spawn`.
+pub(crate) fn thread_spawn<T: Send + 'static>(core: Option<&Weak<Core<T>>>, arg: i32) -> i32 {
+    // Without a core no thread of the group can be running: it holds the core.
+    let Some(core) = core.and_then(Weak::upgrade) else {
+        return SpawnError::Ended.errno();
+    };
+    match core.spawn(arg) {
+        Ok(id) => id.as_i32(),
+        Err(error) => {
+            core.life.note_spawn_failure(&error);
+            error.errno()
+        }
+    }
+}

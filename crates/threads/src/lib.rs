@@ -1,0 +1,150 @@
+//! wasi-threads for Wasmtime: groups of threads that always end, never take the host with them, and
+//! explain themselves.
+//!
+//! A guest starts threads with `wasi.thread-spawn`; each runs the same module, over one shared memory, with a
+//! store and an instance of its own on a host thread of its own. A [`ThreadGroup`] is all of them. It is made of
+//! an engine, a [`ThreadModule`], a linker over the embedder's own store data, and [`Limits`]; it
+//! runs an export, and returns an [`Outcome`].
+//!
+//! The crate depends on `wasmtime` and on no implementation of WASI: whatever the linker defines is what the
+//! guest has.
+//!
+//! # What it guarantees
+//!
+//! - *One outcome.* A trap, a panic of a host function or an exit in any thread, the return of the main
+//!   thread, a timeout, a cancellation, a deadlock: the first of them is the outcome, and ends all threads.
+//! - *The end is the end.* When [`ThreadGroup::run`] returns, every host thread of the group has been joined, and
+//!   every store dropped. Running wasm, waits on the memory, threads being started and host functions that
+//!   watch the [`EndToken`] end at once, without polling. Only host functions that ignore the
+//!   token make it wait, for as long as [`GroupBuilder::grace`] says.
+//! - *The host lives on.* Nothing ends the process, and nothing a guest does panics. Panics of host functions
+//!   are caught on their own thread.
+//! - *Failed spawns are results.* Whatever keeps a thread from starting is a negative errno for the guest, and a
+//!   [`SpawnError`] for the embedder.
+//! - *Limits hold in every thread*: number of threads, stacks, memory, tables, fuel, time.
+//!
+//! # Which of these to use
+//!
+//! | to | use |
+//! |---|---|
+//! | run a program | [`ThreadGroup::run`] |
+//! | run it from async code | [`ThreadGroup::run_async`] |
+//! | call exports again and again | [`ThreadGroup::into_reactor`] |
+//! | end it from outside | [`GroupHandle::cancel`] |
+//! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
+//! | have async host functions | [`GroupBuilder::async_host_functions`] |
+//! | see what the threads are doing | [`GroupHandle::report`] |
+//! | wait for, and notify, the guest from host code | [`ThreadGroup::host_memory`] |
+//!
+//! # What it is not for
+//!
+//! - Guests that are hostile to one another in one process: upstream calls shared memory a tier 2 feature, and
+//!   issues no advisories for it.
+//! - Modules without [`prepare`], if their waits have to end quickly: see [`ThreadModule::from_unprepared`].
+//! - Sharing tables or globals between threads: wasi-threads gives each thread an instance.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use wasi_threads::{Limits, Outcome, ThreadGroup, prepare};
+//! use wasmtime::{Config, Engine, Linker};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = Config::new();
+//! config.shared_memory(true).epoch_interruption(true);
+//! let engine = Engine::new(&config)?;
+//!
+//! // Main starts a thread and waits for ever; the thread returns a value through the memory and traps.
+//! let bytes = wat::parse_str(
+//!     r#"(module
+//!          (import "env" "memory" (memory 1 1 shared))
+//!          (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+//!          (export "memory" (memory 0))
+//!          (func (export "wasi_thread_start") (param $tid i32) (param $arg i32)
+//!            (i32.atomic.store (i32.const 0) (local.get $arg))
+//!            (unreachable))
+//!          (func (export "_start")
+//!            (drop (call $spawn (i32.const 42)))
+//!            (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))))"#,
+//! )?;
+//! let module = prepare(&engine, &bytes)?;
+//!
+//! // The store data of each thread: here, its id.
+//! let group = ThreadGroup::builder(&engine, &module, Linker::<u32>::new(&engine))
+//!     .limits(Limits::new().threads(8).timeout(Duration::from_secs(10)))
+//!     .state(|thread| thread.id().get())
+//!     .build()?;
+//! let outcome = group.run("_start")?;
+//!
+//! let Outcome::Trapped { thread, .. } = &outcome else {
+//!     panic!("{outcome:?}");
+//! };
+//! assert_eq!(thread.get(), 1);
+//! assert!(outcome.backtrace().is_some());
+//! // The memory outlives the group's threads.
+//! assert_eq!(group.host_memory().unwrap().load32(0)?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `async` (on by default): async host functions in every thread.
+//!
+//! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
+//! with its answer.
+
+mod abi;
+mod bind;
+#[cfg(feature = "async")]
+mod block_on;
+mod builder;
+mod current;
+mod error;
+mod group;
+mod host;
+mod inner;
+mod interrupt;
+mod life;
+mod limits;
+pub mod memory;
+mod outcome;
+mod pool;
+mod prepare;
+mod reactor;
+mod ready;
+mod record;
+mod report;
+pub mod rewrite;
+mod run_async;
+mod shape;
+mod stamp;
+mod store;
+mod sync;
+mod thread;
+mod tid;
+mod token;
+pub mod waits;
+
+pub use crate::builder::{GroupBuilder, Termination};
+pub use crate::current::{HostCall, host_call};
+pub use crate::error::{
+    CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
+};
+pub use crate::group::{GroupHandle, ThreadGroup};
+pub use crate::host::HostMemory;
+pub use crate::life::SpawnFailures;
+pub use crate::limits::Limits;
+pub use crate::outcome::Outcome;
+pub use crate::pool::Pool;
+pub use crate::prepare::{
+    ImportedMemory, PrepareError, ThreadEntry, ThreadModule, prepare, prepare_with,
+};
+pub use crate::reactor::Reactor;
+pub use crate::report::{Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread};
+pub use crate::run_async::Running;
+pub use crate::stamp::{StampError, Stamped};
+pub use crate::store::ThreadInfo;
+pub use crate::tid::ThreadId;
+pub use crate::token::{EndToken, Ended};

@@ -1,0 +1,455 @@
+//! The life of a group: who is in it, how it ended, and the one place where it ends.
+//!
+//! Nothing here knows wasm or the embedder's store data. `DESIGN.md` has the states, the lock order
+//! and the races; in short: [`Life::end`] sets the outcome once, under the lock, and only the
+//! caller that set it goes on to reach the threads.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use wasmtime::{Engine, Error, SharedMemory, WasmBacktrace};
+
+use crate::error::SpawnError;
+use crate::limits::Limits;
+use crate::memory::offset_of;
+use crate::outcome::Outcome;
+use crate::ready::ReservedId;
+use crate::record::ThreadRecord;
+use crate::report::{Deadlock, WaitingThread};
+use crate::tid::{ThreadId, Tids};
+use crate::token::EndToken;
+use crate::waits::{ParkingLot, Waiting};
+
+/// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
+/// only a host without processor time for them gets here.
+const DEADLOCK_REPORTS: Duration = Duration::from_millis(500);
+
+/// A hook that runs once, when the group ends.
+pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
+
+/// What every thread of a group shares, apart from its code and the embedder's data.
+pub(crate) struct Life {
+    engine: Engine,
+    /// Whether ending interrupts running wasm.
+    epochs: bool,
+    /// Read by every epoch callback, by host functions, by spawns.
+    token: EndToken,
+    state: Mutex<State>,
+    /// The supervisor waits here: for the outcome.
+    changed: Condvar,
+    /// Spawns at the limit of live threads wait here for one to leave.
+    slot_free: Condvar,
+    on_end: Vec<OnEnd>,
+    /// Where the group's threads wait.
+    lot: Arc<ParkingLot>,
+    /// The group's memories, to turn host addresses into guest addresses. Set once, by the builder.
+    memories: OnceLock<Vec<SharedMemory>>,
+    /// Set once everything the end does has been done.
+    reached: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    outcome: Option<Outcome>,
+    /// Stuck threads whose backtrace is outstanding; `None` when none is, or nobody waits for it.
+    unreported: Option<usize>,
+    /// Why nothing ran, when the main instance could not be made.
+    failure: Option<Error>,
+    /// Threads started by the guest and not ended yet.
+    alive: u32,
+    /// Threads ever started by the guest.
+    ever: u64,
+    tids: Tids,
+    threads: HashMap<ThreadId, Arc<ThreadRecord>>,
+    spawn_failures: SpawnFailures,
+}
+
+/// Failed `thread-spawn` calls of a group.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SpawnFailures {
+    /// How many calls failed.
+    pub count: u64,
+    /// Why the last one did.
+    pub last: Option<SpawnError>,
+}
+
+impl Life {
+    pub(crate) fn new(
+        engine: &Engine,
+        epochs: bool,
+        lot: Arc<ParkingLot>,
+        on_end: Vec<OnEnd>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine: engine.clone(),
+            epochs,
+            token: EndToken::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            slot_free: Condvar::new(),
+            on_end,
+            lot,
+            memories: OnceLock::new(),
+            reached: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn token(&self) -> &EndToken {
+        &self.token
+    }
+
+    /// Whether the group has ended, for a thread that is about to enter wasm.
+    ///
+    /// The fence pairs with the one in [`interrupt`](Self::interrupt): a thread whose epoch deadline was
+    /// computed from an epoch after the end's increment sees the end here.
+    pub(crate) fn is_ended(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.token.is_ended()
+    }
+
+    pub(crate) fn has_epochs(&self) -> bool {
+        self.epochs
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.lock().outcome.clone()
+    }
+
+    /// Ends the group. The first cause wins; true for the caller that gave it, who has reached every
+    /// thread when this returns. Callers hold no lock of the group.
+    pub(crate) fn end(&self, outcome: Outcome) -> bool {
+        {
+            let mut state = self.lock();
+            if state.outcome.is_some() {
+                return false;
+            }
+            state.outcome = Some(outcome);
+        }
+        self.reach();
+        true
+    }
+
+    /// Reaches every thread of a group that has its outcome, in this order: flag, waits, epoch,
+    /// condition variables, the embedder's hooks. Called once. Blocks for no thread of the group.
+    fn reach(&self) {
+        self.token.raise();
+        self.lot.end();
+        self.interrupt();
+        self.slot_free.notify_all();
+        for hook in &self.on_end {
+            // A hook that panics must not keep the others, or the end, from happening.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook));
+        }
+        self.reached.store(true, Ordering::Release);
+        // The supervisor's check and its wait are one step under this lock.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Ends the group as deadlocked if it is. Called when the last live thread has begun to wait.
+    ///
+    /// The group's lock is held from the check until there is an outcome: no thread is started in
+    /// between. The end itself comes when every stuck thread has given its backtrace.
+    pub(crate) fn check_stuck(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.outcome.is_some() {
+            return;
+        }
+        let Some(stuck) = self.lot.stuck() else {
+            return;
+        };
+        let threads: Vec<_> = stuck.iter().map(|one| self.describe(one)).collect();
+        let records: Vec<_> = threads
+            .iter()
+            .filter_map(|one| state.threads.get(&one.thread).cloned())
+            .collect();
+        state.outcome = Some(Outcome::Deadlocked(Deadlock { threads }));
+        state.unreported = Some(records.len());
+        drop(state);
+        // The supervisor now bounds the reports.
+        self.changed.notify_all();
+        for record in records {
+            let life = Arc::clone(self);
+            let id = record.id();
+            record.ask(Box::new(move |backtrace| {
+                life.stuck_reported(id, backtrace)
+            }));
+        }
+    }
+
+    /// A stuck thread has given its backtrace, or has gone.
+    fn stuck_reported(&self, id: ThreadId, backtrace: Option<WasmBacktrace>) {
+        let last = {
+            let mut state = self.lock();
+            let Some(left) = &mut state.unreported else {
+                return;
+            };
+            *left -= 1;
+            let last = *left == 0;
+            if last {
+                state.unreported = None;
+            }
+            if let Some(Outcome::Deadlocked(deadlock)) = &mut state.outcome {
+                for thread in &mut deadlock.threads {
+                    if thread.thread == id {
+                        thread.backtrace = backtrace.map(Arc::new);
+                        break;
+                    }
+                }
+            }
+            last
+        };
+        if last {
+            self.reach();
+        }
+    }
+
+    /// What the lot says about a thread, in the guest's terms.
+    pub(crate) fn describe(&self, waiting: &Waiting) -> WaitingThread {
+        let memories = self.memories.get().map_or(&[][..], Vec::as_slice);
+        let found = memories
+            .iter()
+            .enumerate()
+            .find_map(|(index, memory)| Some((index, offset_of(memory, waiting.address)?)));
+        WaitingThread {
+            thread: ThreadId::of_lot(waiting.thread),
+            memory: found.map(|(index, _)| index),
+            address: found.map(|(_, address)| address),
+            width: waiting.width,
+            since: waiting.since,
+            timed: waiting.timed,
+            backtrace: None,
+        }
+    }
+
+    pub(crate) fn set_memories(&self, memories: Vec<SharedMemory>) {
+        // Called once.
+        let _ = self.memories.set(memories);
+    }
+
+    pub(crate) fn memories(&self) -> &[SharedMemory] {
+        self.memories.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn lot(&self) -> &Arc<ParkingLot> {
+        &self.lot
+    }
+
+    /// Ends a group whose main instance could not be made.
+    pub(crate) fn fail(&self, error: Error) {
+        {
+            let mut state = self.lock();
+            if state.outcome.is_none() && state.failure.is_none() {
+                state.failure = Some(error);
+            }
+        }
+        self.end(Outcome::Cancelled);
+    }
+
+    /// Why nothing ran, if that is what happened.
+    pub(crate) fn take_failure(&self) -> Option<Error> {
+        self.lock().failure.take()
+    }
+
+    /// Sends running wasm into its epoch callback. The end has been flagged before.
+    pub(crate) fn interrupt(&self) {
+        if self.epochs {
+            fence(Ordering::SeqCst);
+            self.engine.increment_epoch();
+        }
+    }
+
+    /// Blocks until the group has ended and its threads have been told, or `deadline` passes; true
+    /// when it has ended.
+    pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        let mut reports_until = None;
+        loop {
+            let until = if state.outcome.is_none() {
+                deadline
+            } else if self.reached.load(Ordering::Acquire) {
+                return true;
+            } else if state.unreported.is_some() {
+                Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
+            } else {
+                // Whoever gave the outcome is telling the threads, which is not timed.
+                None
+            };
+            let Some(until) = until else {
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                state = self
+                    .changed
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            } else if state.outcome.is_none() {
+                return false;
+            } else {
+                // A stuck thread did not answer: end without its backtrace.
+                state.unreported = None;
+                drop(state);
+                self.reach();
+                return true;
+            }
+        }
+    }
+
+    /// Reserves the main thread's place.
+    pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
+        self.lock()
+            .threads
+            .insert(ThreadId::MAIN, Arc::clone(&record));
+        Slot {
+            life: Arc::clone(self),
+            record,
+            held: true,
+        }
+    }
+
+    /// Reserves the place of a thread the guest starts. At the limit of live threads it blocks, for
+    /// [`Limits::spawn_wait`], until one leaves or the group ends.
+    ///
+    /// The thread takes over `reserved`, or else gets an id here.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        limits: &Limits,
+        reserved: Option<ReservedId>,
+    ) -> Result<Slot, SpawnError> {
+        let mut state = self.lock();
+        let mut deadline = None;
+        loop {
+            if state.outcome.is_some() {
+                return Err(SpawnError::Ended);
+            }
+            if let Some(max) = limits.threads_ever
+                && state.ever >= max
+            {
+                return Err(SpawnError::LimitEver(max));
+            }
+            let Some(max) = limits.threads.filter(|max| state.alive >= *max) else {
+                break;
+            };
+            let now = Instant::now();
+            let deadline = *deadline.get_or_insert(now + limits.spawn_wait);
+            let left = deadline.saturating_duration_since(now);
+            if left.is_zero() {
+                return Err(SpawnError::Limit(max));
+            }
+            state = self
+                .slot_free
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        let id = reserved.and_then(ReservedId::into_id);
+        let id = match id {
+            Some(id) => id,
+            None => state.tids.take().ok_or(SpawnError::NoThreadId)?,
+        };
+        state.alive += 1;
+        state.ever += 1;
+        // Under the lock: a thread counts as live before anyone can find the group stuck.
+        let record = ThreadRecord::new(id, &self.lot);
+        state.threads.insert(id, Arc::clone(&record));
+        drop(state);
+        Ok(Slot {
+            life: Arc::clone(self),
+            record,
+            held: true,
+        })
+    }
+
+    /// Takes an id for a thread that may be spawned later.
+    pub(crate) fn reserve_id(&self) -> Option<ThreadId> {
+        self.lock().tids.take()
+    }
+
+    /// Gives back an id that was reserved and not used.
+    pub(crate) fn give_back_id(&self, id: ThreadId) {
+        self.lock().tids.give_back(id);
+    }
+
+    /// Takes a thread out of the group.
+    fn leave(&self, id: ThreadId) {
+        let mut state = self.lock();
+        state.threads.remove(&id);
+        if id != ThreadId::MAIN {
+            state.alive -= 1;
+            state.tids.give_back(id);
+            drop(state);
+            self.slot_free.notify_one();
+        }
+    }
+
+    /// The threads that have not ended, in the order of their ids.
+    pub(crate) fn records(&self) -> Vec<Arc<ThreadRecord>> {
+        let mut records: Vec<_> = self.lock().threads.values().cloned().collect();
+        records.sort_unstable_by_key(|record| record.id());
+        records
+    }
+
+    /// Ids of the threads that have not ended, in order.
+    pub(crate) fn threads(&self) -> Vec<ThreadId> {
+        let mut ids: Vec<_> = self.lock().threads.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Keeps why a `thread-spawn` failed.
+    pub(crate) fn note_spawn_failure(&self, error: &SpawnError) {
+        let failures = &mut self.lock().spawn_failures;
+        failures.count += 1;
+        failures.last = Some(error.clone());
+    }
+
+    pub(crate) fn spawn_failures(&self) -> SpawnFailures {
+        self.lock().spawn_failures.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread's place in its group: its id, and its share of the limit. Given back when dropped, or
+/// earlier by [`Slot::leave`].
+pub(crate) struct Slot {
+    life: Arc<Life>,
+    record: Arc<ThreadRecord>,
+    held: bool,
+}
+
+impl Slot {
+    pub(crate) fn id(&self) -> ThreadId {
+        self.record.id()
+    }
+
+    pub(crate) fn record(&self) -> &Arc<ThreadRecord> {
+        &self.record
+    }
+
+    /// Gives the place back.
+    pub(crate) fn leave(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.record.gone();
+            self.life.leave(self.record.id());
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

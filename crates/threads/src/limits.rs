@@ -1,0 +1,158 @@
+//! What a group may use.
+
+use std::time::Duration;
+
+/// Upper bounds for a group and for each of its threads.
+///
+/// Everything is unlimited by default, except the wait of a spawn at the thread limit (50 ms) and
+/// the host stack, which follows the engine's wasm stack.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub(crate) threads: Option<u32>,
+    pub(crate) threads_ever: Option<u64>,
+    pub(crate) spawn_wait: Duration,
+    pub(crate) host_stack: Option<usize>,
+    pub(crate) wasm_stack: Option<usize>,
+    pub(crate) shared_memory: Option<u64>,
+    pub(crate) memory: Option<usize>,
+    pub(crate) memories: Option<usize>,
+    pub(crate) table_elements: Option<usize>,
+    pub(crate) tables: Option<usize>,
+    pub(crate) instances: Option<usize>,
+    pub(crate) fuel: Option<u64>,
+    pub(crate) fuel_slice: u64,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            threads_ever: None,
+            spawn_wait: Duration::from_millis(50),
+            host_stack: None,
+            wasm_stack: None,
+            shared_memory: None,
+            memory: None,
+            memories: None,
+            table_elements: None,
+            tables: None,
+            instances: None,
+            fuel: None,
+            fuel_slice: 1_000_000,
+            timeout: None,
+        }
+    }
+}
+
+impl Limits {
+    /// No limits but the defaults named above.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Most threads started by the guest that may be alive at once. The main thread is not counted.
+    ///
+    /// At the limit `thread-spawn` waits for a thread to leave (see [`spawn_wait`](Self::spawn_wait)),
+    /// then returns `-EAGAIN`.
+    pub fn threads(mut self, max: u32) -> Self {
+        self.threads = Some(max);
+        self
+    }
+
+    /// Most threads the guest may start over the group's life; `-EAGAIN` afterwards.
+    pub fn threads_ever(mut self, max: u64) -> Self {
+        self.threads_ever = Some(max);
+        self
+    }
+
+    /// How long `thread-spawn` waits at the limit of live threads for one to leave (default 50 ms).
+    ///
+    /// A guest sees its join before the host can know that the thread has left, so without this wait
+    /// spawn and join in a row would fail now and then. The wait is on a condition, not a poll.
+    pub fn spawn_wait(mut self, wait: Duration) -> Self {
+        self.spawn_wait = wait;
+        self
+    }
+
+    /// Stack of each host thread, in bytes.
+    ///
+    /// At least the engine's `max_wasm_stack` plus [`HOST_STACK_HEADROOM`](crate::HOST_STACK_HEADROOM),
+    /// or the group is refused. The default is the engine's `max_wasm_stack` plus 1 MiB.
+    pub fn host_stack(mut self, bytes: usize) -> Self {
+        self.host_stack = Some(bytes);
+        self
+    }
+
+    /// Most wasm stack a thread may have, in bytes: the group is refused when the engine's
+    /// `max_wasm_stack`, which is what applies, is larger.
+    pub fn wasm_stack(mut self, bytes: usize) -> Self {
+        self.wasm_stack = Some(bytes);
+        self
+    }
+
+    /// Largest *maximum* a shared memory of the group may declare, in bytes. Checked before anything is
+    /// reserved: wasmtime does not ask a limiter when a shared memory grows.
+    pub fn shared_memory(mut self, bytes: u64) -> Self {
+        self.shared_memory = Some(bytes);
+        self
+    }
+
+    /// Largest size of each unshared memory, in bytes. A larger initial size fails the instance,
+    /// a larger growth returns -1 to the guest.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Most unshared memories in each thread's store.
+    pub fn memories(mut self, max: usize) -> Self {
+        self.memories = Some(max);
+        self
+    }
+
+    /// Most elements in each table. A larger initial table fails the instance, a larger growth
+    /// returns -1 to the guest.
+    pub fn table_elements(mut self, max: usize) -> Self {
+        self.table_elements = Some(max);
+        self
+    }
+
+    /// Most tables in each thread's store.
+    pub fn tables(mut self, max: usize) -> Self {
+        self.tables = Some(max);
+        self
+    }
+
+    /// Most instances in each thread's store.
+    pub fn instances(mut self, max: usize) -> Self {
+        self.instances = Some(max);
+        self
+    }
+
+    /// Fuel of the whole group: an upper bound on the units all threads together consume.
+    ///
+    /// Needs `Config::consume_fuel`. Each thread draws a slice (see [`fuel_slice`](Self::fuel_slice))
+    /// when it starts, draws again when it has less than half a slice left as it returns from a host
+    /// call, and gives back what is left when it ends. So a thread traps with "all fuel consumed" when
+    /// the pool is empty, and also when it consumes more than a slice between two host calls: give a
+    /// group of long computations a large slice.
+    pub fn fuel(mut self, units: u64) -> Self {
+        self.fuel = Some(units);
+        self
+    }
+
+    /// What a thread draws from the group's fuel at once (default 1,000,000 units; at least 1).
+    pub fn fuel_slice(mut self, units: u64) -> Self {
+        self.fuel_slice = units.max(1);
+        self
+    }
+
+    /// Wall-clock time from the start of [`run`](crate::ThreadGroup::run) after which the group ends as
+    /// [`Outcome::TimedOut`](crate::Outcome::TimedOut). It needs no thread of the guest to run: it
+    /// ends blocked threads as well.
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = Some(after);
+        self
+    }
+}

@@ -1,0 +1,234 @@
+//! Host threads of a group: started on demand, parked between guest threads, joined at the end.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// One guest thread, to be run on a host thread.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How many host threads stay parked, how long, and how many instances are made ahead.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    pub(crate) idle: usize,
+    pub(crate) idle_time: Duration,
+    pub(crate) ready: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            idle: 16,
+            idle_time: Duration::from_secs(2),
+            ready: 8,
+        }
+    }
+}
+
+impl Pool {
+    /// Up to 16 parked host threads, each for up to 2 seconds, and up to 8 instances made ahead.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Most host threads that wait for the next guest thread; 0 starts one for each.
+    pub fn idle(mut self, threads: usize) -> Self {
+        self.idle = threads;
+        self
+    }
+
+    /// Most instances made ahead of their threads; 0 makes each when its thread is spawned.
+    ///
+    /// They are made by host threads that have just run a guest thread, so a group whose guest starts
+    /// no thread has none. Only modules whose instantiation no other thread can see get any: prepared ones
+    /// without active data segments on a shared memory, which are what wasm-ld makes of threaded programs.
+    /// Each is used once. One is dropped whenever a parked host thread has idled for too long.
+    pub fn ready(mut self, instances: usize) -> Self {
+        self.ready = instances;
+        self
+    }
+
+    /// How long a host thread waits for the next guest thread before it ends.
+    pub fn idle_time(mut self, time: Duration) -> Self {
+        self.idle_time = time;
+        self
+    }
+}
+
+/// The host threads of one group.
+///
+/// A thread is in `live` from its start, under the lock, until its last act, which moves its
+/// handle to `dead`, from where anyone may join it. So a handle is never lost, and a handle in `dead`
+/// joins at once. Its one lock is held for no guest or foreign code.
+pub(crate) struct Hosts {
+    stack_size: usize,
+    pool: Pool,
+    state: Mutex<State>,
+    /// Parked threads wait here for a job or for the end.
+    work: Condvar,
+    /// Whoever joins waits here for `dead` to grow.
+    left: Condvar,
+    /// Runs when a parked thread ends because nobody needed it.
+    retired: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    live: HashMap<u64, JoinHandle<()>>,
+    dead: Vec<JoinHandle<()>>,
+    queue: VecDeque<Job>,
+    idle: usize,
+    closing: bool,
+}
+
+impl Hosts {
+    pub(crate) fn new(stack_size: usize, pool: Pool) -> Arc<Self> {
+        Arc::new(Self {
+            stack_size,
+            pool,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            left: Condvar::new(),
+            retired: OnceLock::new(),
+        })
+    }
+
+    /// Sets what runs, without a lock, when a parked thread has idled for too long. Set once.
+    pub(crate) fn on_retire(&self, hook: impl Fn() + Send + Sync + 'static) {
+        let _ = self.retired.set(Box::new(hook));
+    }
+
+    /// Runs `job` on a parked host thread, or on a new one.
+    ///
+    /// A job does not panic: it catches what its guest thread does.
+    pub(crate) fn dispatch(self: &Arc<Self>, job: Job) -> io::Result<()> {
+        let mut state = self.lock();
+        let dead = std::mem::take(&mut state.dead);
+        let result = if state.idle > state.queue.len() {
+            state.queue.push_back(job);
+            self.work.notify_one();
+            Ok(())
+        } else {
+            self.start(&mut state, job)
+        };
+        drop(state);
+        join_all(dead);
+        result
+    }
+
+    /// Starts a host thread that begins with `job`. It cannot look at the state before the caller
+    /// gives the lock back, by when its handle is in `live`.
+    fn start(self: &Arc<Self>, state: &mut State, job: Job) -> io::Result<()> {
+        let key = state.next;
+        let hosts = Arc::clone(self);
+        let handle = std::thread::Builder::new()
+            .name("wasi-thread".to_owned())
+            .stack_size(self.stack_size)
+            .spawn(move || hosts.life(key, job))?;
+        state.next += 1;
+        state.live.insert(key, handle);
+        Ok(())
+    }
+
+    /// What a host thread does from its start to its end.
+    fn life(&self, key: u64, first: Job) {
+        first();
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                drop(state);
+                job();
+                state = self.lock();
+                continue;
+            }
+            if state.closing || state.idle >= self.pool.idle {
+                break;
+            }
+            state = self.park(state);
+            if state.queue.is_empty() {
+                // Idle for too long, or closing.
+                if !state.closing
+                    && let Some(retired) = self.retired.get()
+                {
+                    drop(state);
+                    // Drops data of the embedder's, which may panic.
+                    let _ = catch_unwind(AssertUnwindSafe(retired));
+                    state = self.lock();
+                    // A job that came meanwhile was not promised to this thread.
+                }
+                break;
+            }
+        }
+        if let Some(handle) = state.live.remove(&key) {
+            state.dead.push(handle);
+        }
+        self.left.notify_all();
+    }
+
+    /// Waits for work, for the end, or for the idle time to pass.
+    fn park<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let deadline = Instant::now().checked_add(self.pool.idle_time);
+        state.idle += 1;
+        while state.queue.is_empty() && !state.closing {
+            state = match deadline {
+                None => self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    let (state, _) = self
+                        .work
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    state
+                }
+            };
+        }
+        state.idle -= 1;
+        state
+    }
+
+    /// Lets every host thread end once it has no job left. Jobs still in the queue are run.
+    pub(crate) fn close(&self) {
+        self.lock().closing = true;
+        self.work.notify_all();
+    }
+
+    /// Joins what has ended; true when no host thread is left. Waits up to `wait` for the next one
+    /// to end when some are left.
+    pub(crate) fn join_ended(&self, wait: Duration) -> bool {
+        let mut state = self.lock();
+        if state.dead.is_empty() && !state.live.is_empty() && !wait.is_zero() {
+            state = self
+                .left
+                .wait_timeout(state, wait)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        let dead = std::mem::take(&mut state.dead);
+        let none_left = state.live.is_empty();
+        drop(state);
+        join_all(dead);
+        none_left
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Joins threads that have done their last act.
+fn join_all(handles: Vec<JoinHandle<()>>) {
+    for handle in handles {
+        // A job does not panic; if it did, its thread is gone all the same.
+        let _ = handle.join();
+    }
+}

@@ -1,0 +1,129 @@
+//! A group whose exports are called from outside, as often as its embedder likes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Instant;
+
+use wasmtime::{WasmParams, WasmResults};
+
+use crate::error::{CallError, RunError};
+use crate::group::{GroupHandle, ThreadGroup};
+use crate::outcome::Outcome;
+use crate::thread::{Entry, Guest};
+
+/// One main instance whose exports may be called from any number of host threads, one call at a time, while
+/// threads the guest has started run on.
+///
+/// Calls of one reactor wait for one another: an instance has one shadow stack, so two calls in it at
+/// once would overwrite each other's locals. A guest that wants to work in parallel starts threads.
+/// Each call runs on a host thread of the group, whose stack the group chose; the caller blocks.
+///
+/// A trap, a panic, an exit in a call or in any thread ends the group, and every later call fails. A call
+/// that returns does not end it. Dropping the reactor does, and blocks until its threads are gone.
+pub struct Reactor<T: Send + 'static> {
+    main: Arc<Mutex<Guest<T>>>,
+    group: ThreadGroup<T>,
+}
+
+impl<T: Send + 'static> ThreadGroup<T> {
+    /// Instantiates the module once, runs its start function and, where it is exported, `_initialize`.
+    ///
+    /// [`Limits::timeout`](crate::Limits::timeout) then bounds each call, this one included.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Run`] when the group has run already or cannot be instantiated; otherwise as
+    /// for [`Reactor::call`].
+    pub fn into_reactor(self) -> Result<Reactor<T>, CallError> {
+        let store = self.take_main().ok_or(RunError::AlreadyRan)?;
+        let guest = Guest::with_store(
+            Arc::clone(&self.core),
+            self.core.life.enter_main(),
+            store,
+            Entry::Reactor,
+        );
+        let reactor = Reactor {
+            main: Arc::new(Mutex::new(guest)),
+            group: self,
+        };
+        reactor.on_host_thread(Guest::begin_reactor)?;
+        Ok(reactor)
+    }
+}
+
+impl<T: Send + 'static> Reactor<T> {
+    /// Calls the export `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Export`] when there is no such export of this type, and the group goes on;
+    /// [`CallError::Ended`] when the group has ended, before or during the call; [`CallError::Run`] when
+    /// no host thread could be had.
+    pub fn call<P, R>(&self, name: &str, params: P) -> Result<R, CallError>
+    where
+        P: WasmParams + Send + Sync + 'static,
+        R: WasmResults + Send + Sync + 'static,
+    {
+        let name = name.to_owned();
+        self.on_host_thread(move |guest| guest.call_export(&name, params))
+    }
+
+    /// The group.
+    pub fn group(&self) -> &ThreadGroup<T> {
+        &self.group
+    }
+
+    /// A handle that can end the group from anywhere.
+    pub fn handle(&self) -> GroupHandle {
+        self.group.handle()
+    }
+
+    /// Ends the group as [`Outcome::Cancelled`], unless it has ended, waits for its threads, and says how it
+    /// ended.
+    pub fn finish(self) -> Outcome {
+        let handle = self.handle();
+        handle.cancel();
+        drop(self);
+        // Ended above at the latest.
+        handle.outcome().unwrap_or(Outcome::Cancelled)
+    }
+
+    /// Runs `work` on the main instance, on a host thread of the group, and waits for it.
+    fn on_host_thread<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Guest<T>) -> Result<R, CallError> + Send + 'static,
+    ) -> Result<R, CallError> {
+        let core = &self.group.core;
+        let life = &core.life;
+        let ended = || CallError::Ended(life.outcome().unwrap_or(Outcome::Cancelled));
+        let (answer, answered) = mpsc::sync_channel(1);
+        let main = Arc::clone(&self.main);
+        let deadline = core
+            .limits
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        core.hosts
+            .dispatch(Box::new(move || {
+                let result = {
+                    let mut guest = main.lock().unwrap_or_else(PoisonError::into_inner);
+                    catch_unwind(AssertUnwindSafe(|| work(&mut guest)))
+                        .unwrap_or_else(|payload| Err(CallError::Ended(guest.panicked(payload))))
+                };
+                // The reactor may be gone with its caller.
+                drop(main);
+                let _ = answer.send(result);
+            }))
+            .map_err(RunError::HostThread)?;
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match answered.recv_timeout(left) {
+                Ok(result) => return result,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ended()),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    life.end(Outcome::TimedOut);
+                }
+            }
+        }
+        answered.recv().unwrap_or_else(|_| Err(ended()))
+    }
+}

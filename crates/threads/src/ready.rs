@@ -1,0 +1,132 @@
+//! Instances made ahead of their threads.
+//!
+//! Only for modules whose instantiation nobody can see: it writes no active segment into a shared memory,
+//! and runs no start function ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is
+//! used once. A store's data is made for a thread's id, so a ready thread has its id already; it has
+//! no place in the group, and counts for no limit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wasmtime::{Instance, Store};
+
+use crate::inner::Core;
+use crate::life::Life;
+use crate::tid::ThreadId;
+
+/// A store and an instance that wait for their thread to be spawned.
+pub(crate) struct Ready<T: 'static> {
+    pub(crate) id: ReservedId,
+    pub(crate) store: Store<T>,
+    pub(crate) instance: Instance,
+}
+
+/// An id without a thread; gives itself back unless it is used.
+pub(crate) struct ReservedId {
+    life: Arc<Life>,
+    id: Option<ThreadId>,
+}
+
+impl ReservedId {
+    fn take(life: &Arc<Life>) -> Option<Self> {
+        let id = life.reserve_id()?;
+        Some(Self {
+            life: Arc::clone(life),
+            id: Some(id),
+        })
+    }
+
+    /// The id, for a thread that takes it over.
+    pub(crate) fn into_id(mut self) -> Option<ThreadId> {
+        self.id.take()
+    }
+}
+
+impl Drop for ReservedId {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.life.give_back_id(id);
+        }
+    }
+}
+
+/// The instances of one group that were made ahead.
+pub(crate) struct Stock<T: 'static> {
+    most: usize,
+    ready: Mutex<Vec<Ready<T>>>,
+    /// Set when making one failed: a spawn that meets the same failure reports it.
+    failed: AtomicBool,
+}
+
+impl<T: Send + 'static> Stock<T> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            ready: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes one, if there is any.
+    pub(crate) fn take(&self) -> Option<Ready<T>> {
+        if self.most == 0 {
+            return None;
+        }
+        self.lock().pop()
+    }
+
+    /// Makes one more if there is room. On a host thread that has just run a guest thread, after that
+    /// thread has left: never on the guest's path.
+    pub(crate) fn refill(&self, core: &Core<T>) {
+        if self.most == 0
+            || self.failed.load(Ordering::Relaxed)
+            || core.life.token().is_ended()
+            || self.lock().len() >= self.most
+        {
+            return;
+        }
+        // Data and instantiation are the embedder's code.
+        match catch_unwind(AssertUnwindSafe(|| Self::make(core))) {
+            Ok(Some(ready)) => {
+                let mut stock = self.lock();
+                let over = if stock.len() < self.most {
+                    stock.push(ready);
+                    None
+                } else {
+                    Some(ready)
+                };
+                drop(stock);
+                drop(over);
+            }
+            Ok(None) | Err(_) => self.failed.store(true, Ordering::Relaxed),
+        }
+    }
+
+    fn make(core: &Core<T>) -> Option<Ready<T>> {
+        let id = ReservedId::take(&core.life)?;
+        let mut store = core.stores.make(id.id?).ok()?;
+        let instance = core.instantiate(&mut store).ok()?;
+        Some(Ready {
+            id,
+            store,
+            instance,
+        })
+    }
+
+    /// Drops one that nobody has asked for.
+    pub(crate) fn shrink(&self) {
+        let one = self.lock().pop();
+        drop(one);
+    }
+
+    /// Drops all of them.
+    pub(crate) fn clear(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        drop(all);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Ready<T>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

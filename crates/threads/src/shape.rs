@@ -1,0 +1,103 @@
+//! What a module imports and exports, as far as a group cares.
+
+use wasmtime::{ExternType, FuncType, MemoryType, Module, ValType};
+
+use crate::abi;
+use crate::error::GroupError;
+use crate::prepare::ThreadModule;
+
+/// A memory import.
+#[derive(Clone, Debug)]
+pub(crate) struct MemoryImport {
+    pub(crate) module: String,
+    pub(crate) name: String,
+    pub(crate) ty: MemoryType,
+}
+
+/// The imports and exports of a module that decide how its group is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    /// Whether the module imports `wasi.thread-spawn`.
+    pub(crate) spawns: bool,
+    /// All memory imports, in order.
+    pub(crate) memories: Vec<MemoryImport>,
+}
+
+impl Shape {
+    /// Looks at `module`; an error names the linker flag a threaded module lacks.
+    pub(crate) fn of(module: &ThreadModule) -> Result<Self, GroupError> {
+        let module = module.module();
+        let mut spawns = false;
+        let mut memories = Vec::new();
+        for import in module.imports() {
+            match import.ty() {
+                ExternType::Memory(ty) => memories.push(MemoryImport {
+                    module: import.module().to_owned(),
+                    name: import.name().to_owned(),
+                    ty,
+                }),
+                ty if import.module() == abi::SPAWN_MODULE && import.name() == abi::SPAWN_NAME => {
+                    if !ty.func().is_some_and(|ty| is(ty, 1, 1)) {
+                        return Err(GroupError::SpawnType {
+                            found: describe(&ty),
+                        });
+                    }
+                    spawns = true;
+                }
+                _ => {}
+            }
+        }
+        let shape = Shape { spawns, memories };
+        if shape.spawns {
+            shape.check_threaded(module)?;
+        }
+        Ok(shape)
+    }
+
+    /// What a module that starts threads needs of its memory.
+    fn check_threaded(&self, module: &Module) -> Result<(), GroupError> {
+        let exported = module.get_export(abi::MEMORY).and_then(|ty| match ty {
+            ExternType::Memory(ty) => Some(ty),
+            _ => None,
+        });
+        if self.memories.is_empty() {
+            return Err(GroupError::MemoryNotImported);
+        }
+        if let Some(private) = self.memories.iter().find(|memory| !memory.ty.is_shared()) {
+            return Err(GroupError::MemoryNotShared {
+                module: private.module.clone(),
+                name: private.name.clone(),
+            });
+        }
+        match exported {
+            None => Err(GroupError::MemoryNotExported),
+            // A memory of its own beside an imported one: it is the exported one that WASI calls use.
+            Some(ty) if !ty.is_shared() => Err(GroupError::MemoryNotImported),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The memory the group's threads share: the first shared one that is imported.
+    pub(crate) fn shared_memory(&self) -> Option<&MemoryImport> {
+        self.memories.iter().find(|memory| memory.ty.is_shared())
+    }
+}
+
+/// Whether `ty` takes `params` and returns `results` values, all of them i32.
+fn is(ty: &FuncType, params: usize, results: usize) -> bool {
+    let i32s = |mut types: Box<dyn Iterator<Item = ValType> + '_>, count: usize| {
+        (0..count).all(|_| types.next().is_some_and(|ty| ty.is_i32())) && types.next().is_none()
+    };
+    i32s(Box::new(ty.params()), params) && i32s(Box::new(ty.results()), results)
+}
+
+/// A type as error messages show it.
+pub(crate) fn describe(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(ty) => format!("a function of type `{ty}`"),
+        ExternType::Global(_) => "a global".to_owned(),
+        ExternType::Table(_) => "a table".to_owned(),
+        ExternType::Memory(_) => "a memory".to_owned(),
+        ExternType::Tag(_) => "a tag".to_owned(),
+    }
+}

@@ -1,0 +1,263 @@
+//! The store of each thread, with every limit on it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::{CallHook, Engine, Error, ResourceLimiter, SharedMemory, Store};
+
+use crate::interrupt;
+use crate::life::Life;
+use crate::limits::Limits;
+use crate::tid::ThreadId;
+use crate::token::EndToken;
+
+/// What a thread's store data is made from.
+#[derive(Clone, Debug)]
+pub struct ThreadInfo {
+    pub(crate) id: ThreadId,
+    pub(crate) memory: Option<SharedMemory>,
+    pub(crate) token: EndToken,
+}
+
+impl ThreadInfo {
+    /// The thread's id; [`ThreadId::MAIN`] for the main thread.
+    pub fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    /// The memory the group's threads share; `None` when the module imports none.
+    pub fn memory(&self) -> Option<&SharedMemory> {
+        self.memory.as_ref()
+    }
+
+    /// The token by which host functions learn that the group has ended.
+    pub fn token(&self) -> &EndToken {
+        &self.token
+    }
+}
+
+/// Makes the embedder's data for one thread's store.
+pub(crate) type MakeState<T> = Box<dyn Fn(&ThreadInfo) -> T + Send + Sync>;
+
+/// Makes the stores of a group's threads.
+pub(crate) struct Stores<T: 'static> {
+    engine: Engine,
+    life: Arc<Life>,
+    memory: Option<SharedMemory>,
+    make_state: MakeState<T>,
+    caps: Caps,
+    counts: Counts,
+    fuel: Option<Arc<Fuel>>,
+}
+
+impl<T: Send + 'static> Stores<T> {
+    pub(crate) fn new(
+        engine: &Engine,
+        life: &Arc<Life>,
+        memory: Option<SharedMemory>,
+        make_state: MakeState<T>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            engine: engine.clone(),
+            life: Arc::clone(life),
+            memory,
+            make_state,
+            caps: Caps {
+                memory: limits.memory,
+                table_elements: limits.table_elements,
+            },
+            counts: Counts {
+                memories: limits.memories.unwrap_or(wasmtime::DEFAULT_MEMORY_LIMIT),
+                tables: limits.tables.unwrap_or(wasmtime::DEFAULT_TABLE_LIMIT),
+                instances: limits.instances.unwrap_or(wasmtime::DEFAULT_INSTANCE_LIMIT),
+            },
+            fuel: limits.fuel.map(|units| {
+                Arc::new(Fuel {
+                    left: AtomicU64::new(units),
+                    slice: limits.fuel_slice,
+                })
+            }),
+        }
+    }
+
+    /// The size caps, which whoever runs or instantiates a store puts in place with [`Caps::apply`].
+    pub(crate) fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// A store for thread `id`: the embedder's data, epochs, limits, and no fuel yet.
+    pub(crate) fn make(&self, id: ThreadId) -> Result<Store<T>, Error> {
+        let data = (self.make_state)(&ThreadInfo {
+            id,
+            memory: self.memory.clone(),
+            token: self.life.token().clone(),
+        });
+        let mut store = Store::try_new(&self.engine, data)?;
+        interrupt::arm(&mut store, &self.life);
+        let counts = self.counts;
+        store.limiter(move |_| limiter(counts));
+        if self.engine.get_consume_fuel() {
+            match &self.fuel {
+                // Without a limit, the store must not start with wasmtime's default of nothing.
+                None => store.set_fuel(u64::MAX)?,
+                Some(fuel) => {
+                    store.set_fuel(0)?;
+                    let fuel = Arc::clone(fuel);
+                    store.call_hook(move |mut store, hook| {
+                        if let CallHook::ReturningFromHost = hook {
+                            let held = store.get_fuel()?;
+                            if held < fuel.slice / 2 {
+                                store.set_fuel(held + fuel.draw(fuel.slice - held))?;
+                            }
+                        }
+                        Ok(())
+                    });
+                }
+            }
+        }
+        Ok(store)
+    }
+
+    /// Draws the first slice of fuel for a thread that starts.
+    pub(crate) fn fill(&self, store: &mut Store<T>) -> Result<(), Error> {
+        if let Some(fuel) = &self.fuel {
+            let held = store.get_fuel()?;
+            store.set_fuel(held + fuel.draw(fuel.slice.saturating_sub(held)))?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the fuel of a thread that ends.
+    pub(crate) fn drain(&self, store: &mut Store<T>) {
+        if let Some(fuel) = &self.fuel
+            && let Ok(held) = store.get_fuel()
+        {
+            fuel.left.fetch_add(held, Ordering::Relaxed);
+            let _ = store.set_fuel(0);
+        }
+    }
+
+    /// Fuel that no thread has drawn; `None` without a limit.
+    pub(crate) fn fuel_left(&self) -> Option<u64> {
+        self.fuel
+            .as_ref()
+            .map(|fuel| fuel.left.load(Ordering::Relaxed))
+    }
+}
+
+/// The group's fuel.
+struct Fuel {
+    left: AtomicU64,
+    slice: u64,
+}
+
+impl Fuel {
+    /// Takes up to `want` units.
+    fn draw(&self, want: u64) -> u64 {
+        let mut drawn = 0;
+        // The closure never refuses, so this is a plain atomic update.
+        let _ = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                drawn = want.min(left);
+                Some(left - drawn)
+            });
+        drawn
+    }
+}
+
+/// Sizes a store may grow to.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Caps {
+    memory: Option<usize>,
+    table_elements: Option<usize>,
+}
+
+/// How many of each a store may hold.
+#[derive(Clone, Copy)]
+struct Counts {
+    memories: usize,
+    tables: usize,
+    instances: usize,
+}
+
+thread_local! {
+    /// The caps of the group whose store this host thread works on.
+    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None }) };
+    /// The counts that a limiter being installed shows. Wasmtime asks for them once, there.
+    static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
+}
+
+impl Caps {
+    /// Puts the caps in place on this host thread while `f` runs.
+    pub(crate) fn apply<R>(self, f: impl FnOnce() -> R) -> R {
+        struct Restore(Caps);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CAPS.set(self.0);
+            }
+        }
+        let _restore = Restore(CAPS.replace(self));
+        f()
+    }
+}
+
+/// A limiter that is a view of this host thread's caps.
+///
+/// `Store::limiter` wants a reference into the store's data, which is the embedder's type. A value
+/// without size needs no place: leaking its box allocates nothing.
+struct Limiter;
+
+fn limiter(counts: Counts) -> &'static mut Limiter {
+    COUNTS.set(Some(counts));
+    Box::leak(Box::new(Limiter))
+}
+
+impl Limiter {
+    fn counts() -> Counts {
+        COUNTS.get().unwrap_or(Counts {
+            memories: wasmtime::DEFAULT_MEMORY_LIMIT,
+            tables: wasmtime::DEFAULT_TABLE_LIMIT,
+            instances: wasmtime::DEFAULT_INSTANCE_LIMIT,
+        })
+    }
+}
+
+/// Whether `desired` is within the group's cap and the declared maximum.
+fn allows(cap: Option<usize>, desired: usize, maximum: Option<usize>) -> bool {
+    cap.is_none_or(|cap| desired <= cap) && maximum.is_none_or(|maximum| desired <= maximum)
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, Error> {
+        Ok(allows(CAPS.get().memory, desired, maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, Error> {
+        Ok(allows(CAPS.get().table_elements, desired, maximum))
+    }
+
+    fn instances(&self) -> usize {
+        Self::counts().instances
+    }
+
+    fn tables(&self) -> usize {
+        Self::counts().tables
+    }
+
+    fn memories(&self) -> usize {
+        Self::counts().memories
+    }
+}

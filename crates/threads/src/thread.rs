@@ -1,0 +1,307 @@
+//! One guest thread, from its reservation to its end.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use wasmtime::{Error, Instance, Store, Trap, TypedFunc, WasmBacktrace, WasmParams, WasmResults};
+
+use crate::abi;
+#[cfg(feature = "async")]
+use crate::block_on::block_on;
+use crate::current;
+use crate::error::{CallError, GroupEnded, RunError};
+use crate::inner::Core;
+use crate::life::Slot;
+use crate::outcome::Outcome;
+use crate::tid::ThreadId;
+
+/// What a thread calls.
+pub(crate) enum Entry {
+    /// The export given to `run`: its return ends the group.
+    Main { export: String },
+    /// `wasi_thread_start(id, arg)`: its return ends the thread.
+    Thread { arg: i32 },
+    /// Nothing by itself: exports are called one by one.
+    Reactor,
+}
+
+/// A guest thread that holds its place in the group and has its store.
+///
+/// It is made by the thread that starts it and run on a host thread of the group.
+pub(crate) struct Guest<T: 'static> {
+    core: Arc<Core<T>>,
+    slot: Slot,
+    store: Store<T>,
+    instance: Option<Instance>,
+    entry: Entry,
+}
+
+impl<T: Send + 'static> Guest<T> {
+    /// A thread with a store of its own.
+    pub(crate) fn new(core: Arc<Core<T>>, slot: Slot, entry: Entry) -> Result<Self, Error> {
+        let store = core.stores.make(slot.id())?;
+        Ok(Self::with_store(core, slot, store, entry))
+    }
+
+    /// A thread with a store made before.
+    pub(crate) fn with_store(
+        core: Arc<Core<T>>,
+        slot: Slot,
+        store: Store<T>,
+        entry: Entry,
+    ) -> Self {
+        Self {
+            core,
+            slot,
+            store,
+            instance: None,
+            entry,
+        }
+    }
+
+    /// A thread whose store and instance were made ahead.
+    pub(crate) fn with_instance(
+        core: Arc<Core<T>>,
+        slot: Slot,
+        store: Store<T>,
+        instance: Instance,
+        entry: Entry,
+    ) -> Self {
+        let mut guest = Self::with_store(core, slot, store, entry);
+        guest.instance = Some(instance);
+        guest
+    }
+
+    /// The thread's id.
+    pub(crate) fn id(&self) -> ThreadId {
+        self.slot.id()
+    }
+
+    /// Makes the instance. A prepared module runs no guest code here.
+    pub(crate) fn instantiate(&mut self) -> Result<Instance, Error> {
+        let instance = self.core.instantiate(&mut self.store)?;
+        self.instance = Some(instance);
+        Ok(instance)
+    }
+
+    /// Runs the thread to its end on the calling host thread. Never panics.
+    pub(crate) fn run(self) {
+        let core = Arc::clone(&self.core);
+        let id = self.slot.id();
+        let Some(around) = &core.around else {
+            return self.live();
+        };
+        let mut guest = Some(self);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            around(id, &mut || {
+                if let Some(guest) = guest.take() {
+                    guest.live();
+                }
+            });
+        }));
+        if let Err(payload) = result {
+            core.life.end(Outcome::of_panic(id, payload));
+        }
+        if guest.is_some() {
+            core.life.end(Outcome::Cancelled);
+        }
+        // What was not run is dropped here, by code of the embedder that may panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(guest)));
+    }
+
+    /// The thread's life in the group. Never panics.
+    fn live(mut self) {
+        let id = self.slot.id();
+        let result = catch_unwind(AssertUnwindSafe(|| self.inside(Self::enter)));
+        let life = Arc::clone(&self.core.life);
+        match result {
+            Ok(Ok(())) => match self.entry {
+                Entry::Main { .. } => {
+                    life.end(Outcome::Returned);
+                }
+                // First of all: a guest may have seen the join already.
+                Entry::Thread { .. } => self.slot.leave(),
+                // Reactors are not run.
+                Entry::Reactor => {}
+            },
+            Ok(Err(Stop::Ended)) => {}
+            Ok(Err(Stop::NotMade(error))) => life.fail(error),
+            Ok(Err(Stop::Guest(error))) => {
+                life.end(Outcome::of_error(id, error, self.core.exit_code));
+            }
+            Err(payload) => {
+                life.end(Outcome::of_panic(id, payload));
+            }
+        }
+        // The embedder's data is dropped here, by code that may panic as well.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
+            self.core.stores.drain(&mut self.store);
+            drop(self);
+        })) {
+            life.end(Outcome::of_panic(id, payload));
+        }
+    }
+
+    /// Instantiates where that has not happened, and calls the entry.
+    fn enter(&mut self) -> Result<(), Stop> {
+        let instance = self.begin()?;
+        match &self.entry {
+            Entry::Main { export } => {
+                let export = export.clone();
+                self.call(instance, &export, ())
+            }
+            Entry::Thread { arg } => {
+                let params = (self.slot.id().as_i32(), *arg);
+                self.call(instance, abi::THREAD_START, params)
+            }
+            Entry::Reactor => Ok(()),
+        }
+    }
+
+    /// Draws fuel, instantiates where that has not happened, runs the start function.
+    fn begin(&mut self) -> Result<Instance, Stop> {
+        // A thread that was being started when the group ended runs no guest code.
+        if self.core.life.is_ended() {
+            return Err(Stop::Ended);
+        }
+        self.core
+            .stores
+            .fill(&mut self.store)
+            .map_err(Stop::NotMade)?;
+        let instance = match self.instance {
+            Some(instance) => instance,
+            None => self.instantiate().map_err(|error| {
+                // A start function that trapped, exited or failed in a host call did run.
+                let ran = error.is::<Trap>()
+                    || error.is::<WasmBacktrace>()
+                    || (self.core.exit_code)(&error).is_some();
+                match self.entry {
+                    Entry::Main { .. } | Entry::Reactor if !ran => Stop::NotMade(error),
+                    _ => Stop::Guest(error),
+                }
+            })?,
+        };
+        let start = self.core.module.start_export().map(str::to_owned);
+        if let Some(start) = start {
+            self.call::<(), ()>(instance, &start, ())?;
+        }
+        Ok(instance)
+    }
+
+    /// Begins the life of a reactor's main instance.
+    pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
+        let result = self.inside(|guest| {
+            let instance = guest.begin()?;
+            if guest
+                .core
+                .module
+                .module()
+                .get_export(abi::INITIALIZE)
+                .is_some()
+            {
+                guest.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+            }
+            Ok(())
+        });
+        self.settle(result)
+    }
+
+    /// Calls an export of a reactor's main instance.
+    pub(crate) fn call_export<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
+        &mut self,
+        name: &str,
+        params: P,
+    ) -> Result<R, CallError> {
+        let Some(instance) = self.instance else {
+            return self.settle(Err(Stop::Ended));
+        };
+        instance
+            .get_typed_func::<P, R>(&mut self.store, name)
+            .map_err(CallError::Export)?;
+        let result = self.inside(|guest| {
+            if guest.core.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            guest.call::<P, R>(instance, name, params)
+        });
+        self.settle(result)
+    }
+
+    /// Runs `f` as this guest thread on the calling host thread.
+    fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let record = Arc::clone(self.slot.record());
+        let caps = self.core.stores.caps();
+        current::enter(&record, || caps.apply(|| f(self)))
+    }
+
+    /// What a reactor's caller is told; whatever stopped the call ends the group.
+    fn settle<R>(&self, result: Result<R, Stop>) -> Result<R, CallError> {
+        let life = &self.core.life;
+        match result {
+            Ok(value) => return Ok(value),
+            Err(Stop::Ended) => {}
+            Err(Stop::NotMade(error)) => {
+                life.end(Outcome::Cancelled);
+                return Err(RunError::Instantiate(error).into());
+            }
+            Err(Stop::Guest(error)) => {
+                let id = self.slot.id();
+                life.end(Outcome::of_error(id, error, self.core.exit_code));
+            }
+        }
+        Err(CallError::Ended(
+            life.outcome().unwrap_or(Outcome::Cancelled),
+        ))
+    }
+
+    /// Host code panicked in a reactor's call: ends the group, and says how it ended.
+    pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) -> Outcome {
+        let life = &self.core.life;
+        let outcome = Outcome::of_panic(self.slot.id(), payload);
+        life.end(outcome.clone());
+        life.outcome().unwrap_or(outcome)
+    }
+
+    /// Calls an export.
+    fn call<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        params: P,
+    ) -> Result<R, Stop> {
+        let function = instance
+            .get_typed_func::<P, R>(&mut self.store, name)
+            .map_err(Stop::NotMade)?;
+        self.call_function(&function, params).map_err(|error| {
+            match error.downcast_ref::<GroupEnded>() {
+                Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
+                _ => Stop::Guest(error),
+            }
+        })
+    }
+
+    fn call_function<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
+        &mut self,
+        function: &TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R, Error> {
+        #[cfg(feature = "async")]
+        if self.core.async_calls {
+            let call = function.call_async(&mut self.store, params);
+            return block_on(self.core.life.token(), call)
+                .unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        function.call(&mut self.store, params)
+    }
+}
+
+/// Why a thread did not return from its entry.
+enum Stop {
+    /// The group had ended.
+    Ended,
+    /// The instance or its entry could not be made; no guest code ran.
+    NotMade(Error),
+    /// Guest code, or a host function it called, failed.
+    Guest(Error),
+}

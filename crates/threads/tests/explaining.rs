@@ -1,0 +1,330 @@
+//! Groups that explain themselves: deadlocks, reports on demand, threads left behind.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use support::*;
+use wasi_threads::{Outcome, ThreadId, ThreadState, host_call};
+use wasmtime::Caller;
+
+/// Two mutexes (words 8 and 12), taken in opposite order by two threads, which meet at word 0.
+const OPPOSITE_LOCKS: &str = r#"
+    (func $lock (param $m i32)
+      (block $done (loop $l
+        (br_if $done (i32.eqz (i32.atomic.rmw.xchg (local.get $m) (i32.const 1))))
+        (drop (memory.atomic.wait32 (local.get $m) (i32.const 1) (i64.const -1)))
+        (br $l))))
+    (func $first_then_second (param $a i32) (param $b i32)
+      (call $lock (local.get $a))
+      (call $signal (i32.const 0))
+      (call $await (i32.const 0) (i32.const 2))
+      (call $lock (local.get $b)))
+    (func (export "wasi_thread_start") (param i32 i32)
+      (call $first_then_second (i32.const 12) (i32.const 8)))
+    (func (export "_start")
+      (drop (call $spawn (i32.const 0)))
+      (call $first_then_second (i32.const 8) (i32.const 12)))"#;
+
+#[test]
+fn opposite_locks_are_a_deadlock() {
+    let _dog = watchdog("opposite_locks_are_a_deadlock", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(&engine, &guest(OPPOSITE_LOCKS));
+    for _ in 0..50 {
+        let group = builder(&engine, &module, &Arc::default())
+            .detect_deadlock(true)
+            .build()
+            .unwrap();
+        let start = Instant::now();
+        let outcome = group.run("_start").unwrap();
+        assert!(start.elapsed() < Duration::from_secs(5));
+        let Outcome::Deadlocked(deadlock) = &outcome else {
+            panic!("{outcome:?}");
+        };
+        let mut found: Vec<_> = deadlock
+            .threads
+            .iter()
+            .map(|one| {
+                (
+                    one.thread == ThreadId::MAIN,
+                    one.address.unwrap(),
+                    one.memory,
+                )
+            })
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, [(false, 8, Some(0)), (true, 12, Some(0))]);
+        for thread in &deadlock.threads {
+            let backtrace = thread.backtrace.as_ref().expect("a backtrace").to_string();
+            assert!(backtrace.contains("first_then_second"), "{backtrace}");
+        }
+        let text = deadlock.to_string();
+        assert!(
+            text.contains("thread main waits on 32 bits at 0xc"),
+            "{text}"
+        );
+    }
+}
+
+/// One thread that waits for nobody is a deadlock as well, main's as much as a child's.
+#[test]
+fn everybody_parked_is_a_deadlock() {
+    let _dog = watchdog("everybody_parked_is_a_deadlock", 60);
+    let engine = engine();
+    for body in [
+        r#"(func (export "_start") (call $park))"#,
+        r#"(func (export "wasi_thread_start") (param i32 i32) (call $sleep (i32.const 5)))
+           (func (export "_start") (drop (call $spawn (i32.const 0))) (call $park))"#,
+    ] {
+        let module = Door::Prepared.module(&engine, &guest(body));
+        let group = builder(&engine, &module, &Arc::default())
+            .detect_deadlock(true)
+            .build()
+            .unwrap();
+        let outcome = group.run("_start").unwrap();
+        let Outcome::Deadlocked(deadlock) = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(deadlock.threads.len(), 1);
+        assert_eq!(deadlock.threads[0].thread, ThreadId::MAIN);
+        assert_eq!(deadlock.threads[0].address, Some(64));
+    }
+}
+
+/// Waiting for a host call, for a timer, or for host code that holds a writer is none.
+#[test]
+fn merely_waiting_is_no_deadlock() {
+    let _dog = watchdog("merely_waiting_is_no_deadlock", 120);
+    let engine = engine();
+    for child in [
+        "(call $sleep (i32.const 30))",
+        "(drop (memory.atomic.wait32 (i32.const 128) (i32.const 0) (i64.const 30000000)))",
+    ] {
+        let module = Door::Prepared.module(
+            &engine,
+            &guest(&format!(
+                r#"(func (export "wasi_thread_start") (param i32 i32)
+                     {child} (call $signal (i32.const 0)))
+                   (func (export "_start")
+                     (drop (call $spawn (i32.const 0)))
+                     (call $await (i32.const 0) (i32.const 1)))"#
+            )),
+        );
+        let group = builder(&engine, &module, &Arc::default())
+            .detect_deadlock(true)
+            .build()
+            .unwrap();
+        let outcome = group.run("_start").unwrap();
+        assert!(matches!(outcome, Outcome::Returned), "{child}: {outcome:?}");
+    }
+    // Held by the host: not stuck. Released without a write: stuck.
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(
+            r#"(func (export "_start") (call $count) (call $await (i32.const 0) (i32.const 1)))"#,
+        ),
+    );
+    for release in [false, true] {
+        let group = builder(&engine, &module, &Arc::default())
+            .detect_deadlock(true)
+            .build()
+            .unwrap();
+        let memory = group.host_memory().unwrap();
+        let writer = memory.writer().unwrap();
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| group.run("_start").unwrap());
+            std::thread::sleep(Duration::from_millis(30));
+            assert!(!group.handle().is_ended());
+            if !release {
+                memory.store32(0, 1).unwrap();
+                memory.notify(0, 1).unwrap();
+            }
+            drop(writer);
+            let outcome = run.join().unwrap();
+            match release {
+                false => assert!(matches!(outcome, Outcome::Returned), "{outcome:?}"),
+                true => assert!(matches!(outcome, Outcome::Deadlocked(_)), "{outcome:?}"),
+            }
+        });
+    }
+}
+
+/// Correct programs are never called deadlocked: threads that hand a token round by waits alone.
+#[test]
+fn handing_over_is_no_deadlock() {
+    let stress: u32 = std::env::var("WASI_THREADS_STRESS").map_or(1, |n| n.parse().unwrap());
+    let _dog = watchdog("handing_over_is_no_deadlock", 120 + 60 * u64::from(stress));
+    let engine = engine();
+    let rounds = 20_000 * stress;
+    // Word 16 says whose turn it is, of four.
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(&format!(
+            r#"(func $play (param $me i32) (local $i i32) (local $now i32)
+                 (loop $l
+                   (local.set $now (i32.atomic.load (i32.const 16)))
+                   (if (i32.ne (local.get $now) (local.get $me))
+                     (then
+                       (drop (memory.atomic.wait32
+                         (i32.const 16) (local.get $now) (i64.const -1)))
+                       (br $l)))
+                   (i32.atomic.store (i32.const 16)
+                     (i32.and (i32.add (local.get $me) (i32.const 1)) (i32.const 3)))
+                   (drop (memory.atomic.notify (i32.const 16) (i32.const -1)))
+                   (br_if $l (i32.lt_u
+                     (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                     (i32.const {rounds}))))
+                 (call $signal (i32.const 0)))
+               (func (export "wasi_thread_start") (param i32) (param $me i32)
+                 (call $play (local.get $me)))
+               (func (export "_start")
+                 (drop (call $spawn (i32.const 1)))
+                 (drop (call $spawn (i32.const 2)))
+                 (drop (call $spawn (i32.const 3)))
+                 (call $play (i32.const 0))
+                 (call $await (i32.const 0) (i32.const 4)))"#
+        )),
+    );
+    let group = builder(&engine, &module, &Arc::default())
+        .detect_deadlock(true)
+        .build()
+        .unwrap();
+    let outcome = group.run("_start").unwrap();
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    eprintln!("waits of a correct program: {:?}", group.wait_statistics());
+}
+
+#[test]
+fn a_report_says_what_each_thread_does() {
+    let _dog = watchdog("a_report_says_what_each_thread_does", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(
+        &engine,
+        &wat::parse_str(format!(
+            r#"(module (import "host" "named" (func $named)) {PRELUDE}
+               (func $spinning (call $spin))
+               (func (export "wasi_thread_start") (param i32) (param $arg i32)
+                 (call $count)
+                 (if (i32.eq (local.get $arg) (i32.const 1)) (then (call $spinning)))
+                 (if (i32.eq (local.get $arg) (i32.const 2)) (then (call $named)))
+                 (call $block))
+               (func (export "_start")
+                 (drop (call $spawn (i32.const 1)))
+                 (drop (call $spawn (i32.const 2)))
+                 (drop (call $spawn (i32.const 3)))
+                 (call $count)
+                 (call $park)))"#
+        ))
+        .unwrap(),
+    );
+    let log = Arc::<Log>::default();
+    let mut linker = linker(&engine);
+    linker
+        .func_wrap("host", "named", |caller: Caller<'_, Data>| {
+            let _call = host_call("a call with a name");
+            caller.data().token.wait();
+        })
+        .unwrap();
+    let data = Arc::clone(&log);
+    let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
+        .state(move |info| Data {
+            id: info.id(),
+            token: info.token().clone(),
+            log: Arc::clone(&data),
+        })
+        .build()
+        .unwrap();
+    let handle = group.handle();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| group.run("_start").unwrap());
+        assert!(eventually(Duration::from_secs(30), || log
+            .count
+            .load(Ordering::SeqCst)
+            == 4));
+        std::thread::sleep(Duration::from_millis(20));
+        // Several times: a report changes nothing.
+        for _ in 0..3 {
+            let report = handle.report(Duration::from_millis(300));
+            let text = report.to_string();
+            assert_eq!(report.threads.len(), 4, "{text}");
+            assert!(
+                matches!(&report.threads[0].state, ThreadState::Waiting(w) if w.address == Some(64)),
+                "{text}"
+            );
+            assert!(report.threads[0].backtrace.is_some(), "{text}");
+            let running: Vec<_> = report
+                .threads
+                .iter()
+                .filter(|one| matches!(one.state, ThreadState::Running))
+                .collect();
+            assert_eq!(running.len(), 1, "{text}");
+            let frames = running[0].backtrace.as_ref().unwrap().to_string();
+            assert!(frames.contains("spinning"), "{text}");
+            assert!(
+                text.contains("is in the host call `a call with a name`, since"),
+                "{text}"
+            );
+            assert!(text.contains("is in a host call"), "{text}");
+            assert!(!handle.is_ended());
+        }
+        handle.cancel();
+        assert!(matches!(run.join().unwrap(), Outcome::Cancelled));
+    });
+    assert!(handle.report(Duration::ZERO).threads.is_empty());
+}
+
+/// A host function that ignores the token is left behind after the grace period, by name.
+#[test]
+fn left_behind_after_the_grace_period() {
+    let _dog = watchdog("left_behind_after_the_grace_period", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(
+        &engine,
+        &wat::parse_str(format!(
+            r#"(module (import "host" "deaf" (func $deaf)) {PRELUDE}
+               (func (export "wasi_thread_start") (param i32 i32) (call $deaf) (call $spin))
+               (func (export "_start")
+                 (drop (call $spawn (i32.const 0)))
+                 (call $await (i32.const 0) (i32.const 1))))"#
+        ))
+        .unwrap(),
+    );
+    let log = Arc::<Log>::default();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let mut linker = linker(&engine);
+    linker
+        .func_wrap("host", "deaf", move || {
+            let _call = host_call("deaf");
+            let _ = released.lock().unwrap().recv();
+        })
+        .unwrap();
+    let data = Arc::clone(&log);
+    let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
+        .state(move |info| Data {
+            id: info.id(),
+            token: info.token().clone(),
+            log: Arc::clone(&data),
+        })
+        .limits(wasi_threads::Limits::new().timeout(Duration::from_millis(50)))
+        .grace(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let outcome = group.run("_start").unwrap();
+    assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
+    assert!(start.elapsed() >= Duration::from_millis(100));
+    let left = group.left_behind();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].host_call, Some("deaf"));
+    assert_eq!(left[0].thread.get(), 1);
+    // Let go, it is stopped by the next epoch check, though it would spin for ever.
+    release.send(()).unwrap();
+    assert!(eventually(Duration::from_secs(30), || group
+        .handle()
+        .threads()
+        .is_empty()));
+}

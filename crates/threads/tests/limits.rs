@@ -1,0 +1,420 @@
+//! Each limit, hit; and settings of engine and group that contradict each other.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use support::*;
+use wasi_threads::{
+    GroupError, HOST_STACK_HEADROOM, Limits, Outcome, Pool, SpawnError, Termination, ThreadId,
+};
+use wasmtime::{Engine, Trap};
+
+const EAGAIN: i32 = -6;
+
+#[test]
+fn threads_alive() {
+    let _dog = watchdog("threads_alive", 60);
+    // Four threads that stay, at a limit of three: the fourth spawn waits, then fails.
+    let engine = engine();
+    let log = Arc::<Log>::default();
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(
+            r#"(func (export "wasi_thread_start") (param i32 i32) (call $park))
+               (func (export "_start")
+                 (call $log (call $spawn (i32.const 0)))
+                 (call $log (call $spawn (i32.const 0)))
+                 (call $log (call $spawn (i32.const 0)))
+                 (call $log (call $spawn (i32.const 0))))"#,
+        ),
+    );
+    let wait = Duration::from_millis(80);
+    let group = builder(&engine, &module, &log)
+        .limits(Limits::new().threads(3).spawn_wait(wait))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    assert!(matches!(group.run("_start").unwrap(), Outcome::Returned));
+    assert!(start.elapsed() >= wait);
+    assert_eq!(*log.values.lock().unwrap(), [1, 2, 3, EAGAIN]);
+    let failures = group.spawn_failures();
+    assert_eq!(failures.count, 1);
+    assert!(matches!(failures.last, Some(SpawnError::Limit(3))));
+}
+
+/// Spawn and join in a row, which never fails. The short form; `WASI_THREADS_STRESS` makes it
+/// 1,000 times that number of threads.
+#[test]
+fn spawn_and_join_at_the_limit() {
+    let stress: u32 = std::env::var("WASI_THREADS_STRESS").map_or(2, |n| n.parse().unwrap());
+    let _dog = watchdog("spawn_and_join_at_the_limit", 120 + 10 * u64::from(stress));
+    let threads = stress * 1000;
+    for limit in [1, 8] {
+        for pool in [Pool::new(), Pool::new().idle(0)] {
+            // The guest's join is the counter at 0, which it sees before the host can know. A failed
+            // spawn is logged. Up to `limit` are joined at once.
+            let body = format!(
+                r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
+                   (func (export "_start") (local $i i32) (local $j i32)
+                     (loop $l
+                       (local.set $j (i32.const 0))
+                       (loop $batch
+                         (if (i32.lt_s (call $spawn (i32.const 0)) (i32.const 1))
+                           (then (unreachable)))
+                         (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                         (br_if $batch (i32.lt_u
+                           (local.tee $j (i32.add (local.get $j) (i32.const 1)))
+                           (i32.const {limit}))))
+                       (call $await (i32.const 0) (local.get $i))
+                       (br_if $l (i32.lt_u (local.get $i) (i32.const {threads})))))"#
+            );
+            let engine = engine();
+            let module = Door::Prepared.module(&engine, &guest(&body));
+            let group = builder(&engine, &module, &Arc::default())
+                .limits(
+                    Limits::new()
+                        .threads(limit)
+                        .spawn_wait(Duration::from_secs(10)),
+                )
+                .pool(pool)
+                .build()
+                .unwrap();
+            let outcome = group.run("_start").unwrap();
+            assert!(
+                matches!(outcome, Outcome::Returned),
+                "limit {limit}: {outcome:?}"
+            );
+            assert_eq!(group.spawn_failures().count, 0);
+        }
+    }
+}
+
+#[test]
+fn threads_ever() {
+    let _dog = watchdog("threads_ever", 60);
+    let (outcome, log) = run_with(
+        r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
+           (func (export "_start") (local $i i32)
+             (loop $l
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (if (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0))
+                 (then (call $await (i32.const 0) (local.get $i)) (br $l))))
+             (call $log (local.get $i))
+             (call $log (call $spawn (i32.const 0))))"#,
+        Limits::new().threads_ever(5),
+    );
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert_eq!(log, [6, EAGAIN]);
+}
+
+#[test]
+fn timeout_ends_blocked_threads() {
+    let _dog = watchdog("timeout_ends_blocked_threads", 60);
+    for what in ["(call $park)", "(call $spin)", "(call $block)"] {
+        let start = Instant::now();
+        let (outcome, _) = run_with(
+            &format!(
+                r#"(func (export "wasi_thread_start") (param i32 i32) {what})
+                   (func (export "_start")
+                     (drop (call $spawn (i32.const 0)))
+                     {what})"#
+            ),
+            Limits::new().timeout(Duration::from_millis(100)),
+        );
+        let took = start.elapsed();
+        assert!(matches!(outcome, Outcome::TimedOut), "{what}: {outcome:?}");
+        assert!(took >= Duration::from_millis(100), "{what}: {took:?}");
+    }
+}
+
+#[test]
+fn a_timeout_that_does_not_pass_changes_nothing() {
+    let _dog = watchdog("a_timeout_that_does_not_pass_changes_nothing", 60);
+    for timeout in [Duration::from_secs(600), Duration::MAX] {
+        let (outcome, log) = run_with(
+            r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
+               (func (export "_start")
+                 (drop (call $spawn (i32.const 0)))
+                 (call $await (i32.const 0) (i32.const 1))
+                 (call $log (i32.const 1)))"#,
+            Limits::new().timeout(timeout),
+        );
+        assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+        assert_eq!(log, [1]);
+    }
+}
+
+fn fuel_engine() -> Engine {
+    let mut config = config();
+    config.consume_fuel(true);
+    Engine::new(&config).unwrap()
+}
+
+/// A child and then main each count to `n`, with a host call after every 100.
+fn counting(n: u32) -> String {
+    format!(
+        r#"(func $work (local $i i32)
+             (loop $l
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (if (i32.eqz (i32.rem_u (local.get $i) (i32.const 100))) (then (call $count)))
+               (br_if $l (i32.lt_u (local.get $i) (i32.const {n})))))
+           (func (export "wasi_thread_start") (param i32 i32)
+             (call $work) (call $signal (i32.const 0)))
+           (func (export "_start")
+             (drop (call $spawn (i32.const 0)))
+             (call $await (i32.const 0) (i32.const 1))
+             (call $work))"#
+    )
+}
+
+#[test]
+fn fuel_is_one_pool_for_the_group() {
+    let _dog = watchdog("fuel_is_one_pool_for_the_group", 60);
+    let engine = fuel_engine();
+    let module = Door::Prepared.module(&engine, &guest(&counting(10_000)));
+    let run = |fuel: u64, slice: u64| {
+        let group = builder(&engine, &module, &Arc::default())
+            .limits(Limits::new().fuel(fuel).fuel_slice(slice))
+            .build()
+            .unwrap();
+        (group.run("_start").unwrap(), group.fuel_left().unwrap())
+    };
+    // What both threads need: seen with plenty, and the same however it is sliced.
+    let (outcome, left) = run(10_000_000, 1_000_000);
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    let need = 10_000_000 - left;
+    assert!(need > 100_000, "{need}");
+    let (outcome, left) = run(10_000_000, 50_000);
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    // How often main looks before it waits differs from run to run.
+    assert!((10_000_000 - left).abs_diff(need) < need / 10);
+    // Enough for one of them, not for both.
+    for slice in [5_000, 50_000, 1_000_000] {
+        let (outcome, left) = run(need * 3 / 4, slice);
+        let Outcome::Trapped { trap, .. } = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(*trap, Some(Trap::OutOfFuel));
+        // What the thread that did not trap had drawn and not used came back at its end.
+        assert!(left <= slice, "slice {slice}: {left} left");
+    }
+}
+
+#[test]
+fn an_engine_with_fuel_and_a_group_without() {
+    let _dog = watchdog("an_engine_with_fuel_and_a_group_without", 60);
+    let engine = fuel_engine();
+    let module = Door::Prepared.module(&engine, &guest(&counting(1_000)));
+    let group = builder(&engine, &module, &Arc::default()).build().unwrap();
+    let outcome = group.run("_start").unwrap();
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert_eq!(group.fuel_left(), None);
+}
+
+#[test]
+fn shared_memory_is_checked_before_it_is_reserved() {
+    let engine = engine();
+    // The prelude's memory: at most 64 pages.
+    let module = Door::Prepared.module(&engine, &guest(r#"(func (export "_start"))"#));
+    let build = |limit| {
+        builder(&engine, &module, &Arc::default())
+            .limits(Limits::new().shared_memory(limit))
+            .build()
+    };
+    assert!(build(64 << 16).is_ok());
+    match build((64 << 16) - 1) {
+        Err(GroupError::SharedMemoryTooLarge { declared, limit }) => {
+            assert_eq!((declared, limit), (64 << 16, (64 << 16) - 1));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn tables_memories_and_instances() {
+    let _dog = watchdog("tables_memories_and_instances", 60);
+    let engine = engine();
+    let threaded = guest(
+        r#"(table 10 20 funcref) (table 1 funcref)
+           (func (export "wasi_thread_start") (param i32 i32)
+             (call $log (table.grow 0 (ref.null func) (i32.const 1)))
+             (call $signal (i32.const 0)))
+           (func (export "_start")
+             (call $log (table.grow 0 (ref.null func) (i32.const 1)))
+             (if (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0))
+               (then (call $await (i32.const 0) (i32.const 1)))))"#,
+    );
+    let module = Door::Prepared.module(&engine, &threaded);
+    let run = |limits| {
+        let log = Arc::<Log>::default();
+        let group = builder(&engine, &module, &log)
+            .limits(limits)
+            .build()
+            .unwrap();
+        let outcome = group.run("_start");
+        let values = log.values.lock().unwrap().clone();
+        (outcome, values)
+    };
+    // In every thread: a table at its cap does not grow, below it does.
+    let (outcome, log) = run(Limits::new().table_elements(10));
+    assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
+    assert_eq!(log, [-1, -1]);
+    let (outcome, log) = run(Limits::new().table_elements(11));
+    assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
+    assert_eq!(log, [10, 10]);
+    for limits in [
+        Limits::new().table_elements(9),
+        Limits::new().tables(1),
+        Limits::new().instances(0),
+    ] {
+        let (outcome, _) = run(limits);
+        assert!(
+            matches!(outcome, Err(wasi_threads::RunError::Instantiate(_))),
+            "{outcome:?}"
+        );
+    }
+    let own = wat::parse_str(
+        r#"(module (import "host" "log" (func $log (param i32)))
+             (memory (export "memory") 1)
+             (func (export "_start") (call $log (memory.grow (i32.const 1)))))"#,
+    )
+    .unwrap();
+    let module = Door::Prepared.module(&engine, &own);
+    for (bytes, grown) in [(1 << 16, -1), (2 << 16, 1)] {
+        let log = Arc::<Log>::default();
+        let group = builder(&engine, &module, &log)
+            .limits(Limits::new().memory(bytes))
+            .build()
+            .unwrap();
+        assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
+        assert_eq!(*log.values.lock().unwrap(), [grown]);
+    }
+    let group = builder(&engine, &module, &Arc::default())
+        .limits(Limits::new().memories(0))
+        .build()
+        .unwrap();
+    assert!(matches!(
+        group.run("_start"),
+        Err(wasi_threads::RunError::Instantiate(_))
+    ));
+}
+
+/// Deep recursion at the smallest host stack that is permitted, everywhere it can happen.
+#[test]
+fn recursion_at_the_smallest_stack_traps() {
+    let _dog = watchdog("recursion_at_the_smallest_stack_traps", 120);
+    for wasm_stack in [64 << 10, 512 << 10] {
+        let mut config = config();
+        config.max_wasm_stack(wasm_stack);
+        let engine = Engine::new(&config).unwrap();
+        let limits = Limits::new().host_stack(wasm_stack + HOST_STACK_HEADROOM);
+        let recurse = "(func $deep (param i32) (result i32) \
+             (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (local.get 0)))";
+        // Calls a host function at every depth, so that one is called at the very end.
+        let beneath = "(func $deep (param i32) (result i32) (call $count) (drop (call $spawn (i32.const 1))) \
+             (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (local.get 0)))";
+        let child = r#"(func (export "wasi_thread_start") (param i32) (param $arg i32)
+                         (if (i32.eqz (local.get $arg)) (then (drop (call $deep (i32.const 0))))))"#;
+        let in_main = r#"(func (export "_start") (drop (call $deep (i32.const 0))))"#;
+        let in_child =
+            r#"(func (export "_start") (drop (call $spawn (i32.const 0))) (call $park))"#;
+        let in_start =
+            r#"(start $s) (func $s (drop (call $deep (i32.const 0)))) (func (export "_start"))"#;
+        for deep in [recurse, beneath] {
+            for (entry, from_main) in [(in_main, true), (in_child, false), (in_start, true)] {
+                for door in DOORS {
+                    let module = door.module(&engine, &guest(&format!("{deep} {child} {entry}")));
+                    let group = builder(&engine, &module, &Arc::default())
+                        .limits(limits.clone().threads(1).spawn_wait(Duration::ZERO))
+                        .build()
+                        .unwrap();
+                    let outcome = group.run("_start").unwrap();
+                    let Outcome::Trapped { thread, trap, .. } = &outcome else {
+                        panic!("{door:?} {deep} {entry}: {outcome:?}");
+                    };
+                    assert_eq!(*trap, Some(Trap::StackOverflow), "{door:?} {deep} {entry}");
+                    // A child runs the start function as well.
+                    if entry != in_start || deep != beneath {
+                        assert_eq!(*thread == ThreadId::MAIN, from_main);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn contradictions_have_names() {
+    let engine = engine();
+    let module = Door::Prepared.module(&engine, &guest(r#"(func (export "_start"))"#));
+    let build = |limits| {
+        builder(&engine, &module, &Arc::default())
+            .limits(limits)
+            .build()
+    };
+    let wasm_stack = engine.get_max_wasm_stack();
+    match build(Limits::new().host_stack(256 << 10)) {
+        Err(GroupError::HostStackTooSmall {
+            host_stack,
+            wasm_stack: found,
+        }) => {
+            assert_eq!((host_stack, found), (256 << 10, wasm_stack));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        build(Limits::new().wasm_stack(wasm_stack - 1)),
+        Err(GroupError::WasmStackTooLarge { .. })
+    ));
+    assert!(build(Limits::new().wasm_stack(wasm_stack)).is_ok());
+    assert!(matches!(
+        build(Limits::new().fuel(1)),
+        Err(GroupError::FuelDisabled)
+    ));
+
+    #[cfg(feature = "async")]
+    {
+        let mut tight = config();
+        tight.async_stack_size(wasm_stack + HOST_STACK_HEADROOM - 1);
+        let tight = Engine::new(&tight).unwrap();
+        let tight_module = Door::Prepared.module(&tight, &guest(r#"(func (export "_start"))"#));
+        assert!(matches!(
+            builder(&tight, &tight_module, &Arc::default())
+                .async_host_functions(true)
+                .build(),
+            Err(GroupError::AsyncStackTooSmall { .. })
+        ));
+    }
+
+    let mut config = config();
+    config.epoch_interruption(false);
+    let no_epochs = Engine::new(&config).unwrap();
+    let module = Door::Prepared.module(&no_epochs, &guest(r#"(func (export "_start"))"#));
+    assert!(matches!(
+        builder(&no_epochs, &module, &Arc::default()).build(),
+        Err(GroupError::EpochsDisabled)
+    ));
+    let group = builder(&no_epochs, &module, &Arc::default())
+        .termination(Termination::AtHostCalls)
+        .build()
+        .unwrap();
+    assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
+}
+
+/// A host stack the operating system cannot give is an error of the run, not a panic.
+#[test]
+fn a_host_thread_that_cannot_be_had() {
+    let _dog = watchdog("a_host_thread_that_cannot_be_had", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(&engine, &guest(r#"(func (export "_start"))"#));
+    let group = builder(&engine, &module, &Arc::default())
+        .limits(Limits::new().host_stack(1 << 60))
+        .build()
+        .unwrap();
+    assert!(matches!(
+        group.run("_start"),
+        Err(wasi_threads::RunError::HostThread(_))
+    ));
+}

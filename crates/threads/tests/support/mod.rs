@@ -1,0 +1,218 @@
+//! What the tests of thread groups share: engines, guests, host functions, a watchdog.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary includes this module and uses its part"
+)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use wasi_threads::{
+    EndToken, GroupBuilder, Limits, Outcome, ThreadGroup, ThreadId, ThreadModule, prepare,
+};
+use wasmtime::{Caller, Config, Engine, Linker, Module};
+
+/// Aborts the process if it is not dropped in time, so that a hang is a failure with a name.
+pub struct Watchdog {
+    _alive: mpsc::Sender<()>,
+}
+
+/// Watches the test `name` for `seconds`.
+pub fn watchdog(name: &'static str, seconds: u64) -> Watchdog {
+    let (alive, gone) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if gone.recv_timeout(Duration::from_secs(seconds)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("watchdog: {name} is not done after {seconds} s");
+            std::process::abort();
+        }
+    });
+    Watchdog { _alive: alive }
+}
+
+/// The configuration of the tests' engines.
+pub fn config() -> Config {
+    let mut config = Config::new();
+    config.wasm_threads(true);
+    config.shared_memory(true);
+    config.epoch_interruption(true);
+    config
+}
+
+/// An engine with epochs and shared memory.
+pub fn engine() -> Engine {
+    Engine::new(&config()).unwrap()
+}
+
+/// How `host.exit` says its code.
+#[derive(Debug, thiserror::Error)]
+#[error("exit {0}")]
+pub struct Exit(pub i32);
+
+/// What the host functions of a test record.
+#[derive(Default)]
+pub struct Log {
+    /// Arguments of `host.log`.
+    pub values: Mutex<Vec<i32>>,
+    /// Calls of `host.count`.
+    pub count: AtomicU64,
+}
+
+/// Store data of each thread.
+pub struct Data {
+    pub id: ThreadId,
+    pub token: EndToken,
+    pub log: Arc<Log>,
+}
+
+/// The host functions under `host`.
+pub fn linker(engine: &Engine) -> Linker<Data> {
+    let mut linker = Linker::new(engine);
+    linker
+        .func_wrap("host", "log", |caller: Caller<'_, Data>, value: i32| {
+            caller.data().log.values.lock().unwrap().push(value);
+        })
+        .unwrap();
+    linker
+        .func_wrap("host", "count", |caller: Caller<'_, Data>| {
+            caller.data().log.count.fetch_add(1, Ordering::SeqCst);
+        })
+        .unwrap();
+    linker
+        .func_wrap("host", "id", |caller: Caller<'_, Data>| -> i32 {
+            caller.data().id.get() as i32
+        })
+        .unwrap();
+    linker
+        .func_wrap("host", "exit", |code: i32| -> wasmtime::Result<()> {
+            Err(Exit(code).into())
+        })
+        .unwrap();
+    linker
+        .func_wrap("host", "fail", || -> wasmtime::Result<()> {
+            Err(wasmtime::Error::msg("the host function failed"))
+        })
+        .unwrap();
+    linker
+        .func_wrap("host", "panic", || -> () {
+            panic!("the host function panicked")
+        })
+        .unwrap();
+    // Blocks like a well-behaved host function: until the group ends.
+    linker
+        .func_wrap("host", "block", |caller: Caller<'_, Data>| {
+            caller.data().token.wait();
+        })
+        .unwrap();
+    linker
+        .func_wrap("host", "sleep", |millis: i32| {
+            std::thread::sleep(Duration::from_millis(millis as u64));
+        })
+        .unwrap();
+    linker
+}
+
+/// The declarations each guest starts with: the memory and the host functions.
+pub const PRELUDE: &str = r#"
+    (import "env" "memory" (memory 1 64 shared))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "host" "log" (func $log (param i32)))
+    (import "host" "count" (func $count))
+    (import "host" "id" (func $id (result i32)))
+    (import "host" "exit" (func $exit (param i32)))
+    (import "host" "fail" (func $fail))
+    (import "host" "panic" (func $panic))
+    (import "host" "block" (func $block))
+    (import "host" "sleep" (func $sleep (param i32)))
+    (export "memory" (memory 0))
+    (func $park (drop (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const -1))))
+    (func $spin (loop $l (br $l)))
+    (func $await (param $addr i32) (param $until i32)
+      (local $seen i32)
+      (loop $l
+        (local.set $seen (i32.atomic.load (local.get $addr)))
+        (if (i32.lt_s (local.get $seen) (local.get $until))
+          (then
+            (drop (memory.atomic.wait32 (local.get $addr) (local.get $seen) (i64.const -1)))
+            (br $l)))))
+    (func $signal (param $addr i32)
+      (drop (i32.atomic.rmw.add (local.get $addr) (i32.const 1)))
+      (drop (memory.atomic.notify (local.get $addr) (i32.const -1))))
+"#;
+
+/// Bytes of a guest: the prelude and `body`.
+pub fn guest(body: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {PRELUDE} {body})")).unwrap()
+}
+
+/// Which door a module takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Prepared,
+    Unprepared,
+}
+
+/// Both doors.
+pub const DOORS: [Door; 2] = [Door::Prepared, Door::Unprepared];
+
+impl Door {
+    /// The module of `bytes`.
+    pub fn module(self, engine: &Engine, bytes: &[u8]) -> ThreadModule {
+        match self {
+            Door::Prepared => prepare(engine, bytes).unwrap(),
+            Door::Unprepared => {
+                ThreadModule::from_unprepared(Module::from_binary(engine, bytes).unwrap())
+            }
+        }
+    }
+}
+
+/// A builder with the tests' host functions.
+pub fn builder(engine: &Engine, module: &ThreadModule, log: &Arc<Log>) -> GroupBuilder<Data> {
+    let log = Arc::clone(log);
+    ThreadGroup::builder(engine, module, linker(engine))
+        .exit_code(|error| error.downcast_ref::<Exit>().map(|exit| exit.0))
+        .state(move |info| Data {
+            id: info.id(),
+            token: info.token().clone(),
+            log: Arc::clone(&log),
+        })
+}
+
+/// Runs the guest `body` with `limits`, prepared, and returns its outcome and what it logged.
+pub fn run_with(body: &str, limits: Limits) -> (Outcome, Vec<i32>) {
+    let engine = engine();
+    let log = Arc::<Log>::default();
+    let module = Door::Prepared.module(&engine, &guest(body));
+    let group = builder(&engine, &module, &log)
+        .limits(limits)
+        .build()
+        .unwrap();
+    let outcome = group.run("_start").unwrap();
+    let values = log.values.lock().unwrap().clone();
+    (outcome, values)
+}
+
+/// Runs the guest `body` without limits.
+pub fn run(body: &str) -> (Outcome, Vec<i32>) {
+    run_with(body, Limits::new())
+}
+
+/// Host threads of this process, as the kernel counts them.
+#[cfg(target_os = "linux")]
+pub fn host_threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Waits until `condition` holds, for at most `limit`; whether it does.
+pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
