@@ -1,0 +1,256 @@
+//! The command line as typed.
+//!
+//! Nothing is decided here: [`crate::config`] makes of it what is to be done,
+//! and refuses what cannot be.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use wasmtime_cli_flags::CommonOptions;
+use wasmtime_cli_flags::opt::WasmtimeOptionValue;
+
+use crate::legacy::LegacyOptions;
+use crate::stats::Format;
+
+/// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
+///
+/// Unofficial: not a project of the Bytecode Alliance.
+#[derive(Parser)]
+#[command(
+    name = "wasi-threads-run",
+    version,
+    override_usage = "wasi-threads-run [run] [OPTIONS] MODULE [ARGS]...\n       wasi-threads-run <COMMAND>",
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a subcommand, `run` is meant.\n\n\
+        Exit status: that of the program (its `proc_exit`, 0 to 255; 0 when `_start` returns), \
+        134 after a trap, 1 when nothing could be run, 2 for a wrong command line.\n\n\
+        Examples:\n  \
+        wasi-threads-run app.wasm one two          run app.wasm with two arguments\n  \
+        wasi-threads-run --dir . app.wasm          ... and the current folder\n  \
+        wasi-threads-run -W timeout=10s app.wasm   ... for ten seconds at most"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// What can be asked for by name.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Runs a module (what is meant when no subcommand is given)
+    Run(Box<RunArgs>),
+    /// Compiles a module to native code, to be run with --allow-precompiled
+    ///
+    /// The options that concern compilation must be the same for both.
+    Compile(Box<CompileArgs>),
+    /// Says whether a module can run here, and which linker flag is missing if not
+    ///
+    /// Status 1 if something is missing.
+    Inspect {
+        /// The module (`.wasm`, `.wat`, or `-` for stdin).
+        module: OsString,
+    },
+    /// Prints a completion script for a shell
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, in roff
+    Man,
+}
+
+/// Everything `compile` takes.
+#[derive(Parser)]
+pub(crate) struct CompileArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// The file to write (default: the module's name, ending in .cwasm).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The module (`.wasm`, `.wat`, or `-` for stdin).
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: OsString,
+}
+
+/// Everything `run` takes.
+#[derive(Parser)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    #[command(flatten)]
+    pub(crate) legacy: LegacyOptions,
+
+    /// Gives the program a folder: HOST, seen by it as GUEST (default: as HOST).
+    ///
+    /// A third part says whether it may be written: `rw` (the default) or `ro`.
+    #[arg(long = "dir", value_name = "HOST[::GUEST[::ro]]", value_parser = parse_dir)]
+    pub(crate) dirs: Vec<Dir>,
+
+    /// Sets an environment variable; without a value, passes on this process's.
+    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = parse_env)]
+    pub(crate) vars: Vec<(String, Option<String>)>,
+
+    /// What the program sees as its own name (default: the module's file name).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) argv0: Option<String>,
+
+    /// Calls this exported function instead of `_start`.
+    ///
+    /// It must take nothing and return nothing.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) invoke: Option<String>,
+
+    /// Instantiates a module under a name for the main one to import.
+    #[arg(long, value_name = "NAME=MODULE")]
+    pub(crate) preload: Vec<String>,
+
+    /// Allows a precompiled module (`.cwasm`). It is native code: trust its
+    /// origin as you would trust a program's.
+    #[arg(long)]
+    pub(crate) allow_precompiled: bool,
+
+    /// Makes the compiled code known to a profiler: perfmap, jitdump, vtune.
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) profile: Option<String>,
+
+    /// Most threads the program may have at once besides its first.
+    ///
+    /// At the limit `thread-spawn` waits a little for one to leave, then fails.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=MAX_THREAD_ID))]
+    pub(crate) max_threads: Option<u32>,
+
+    /// Host stack of each thread, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) thread_stack_size: Option<usize>,
+
+    /// Ends the program after this time (10, 10s, 500ms), blocked threads too.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// What happens when all threads wait for one another.
+    #[arg(long, value_name = "WHAT", default_value = "report")]
+    pub(crate) deadlock: Deadlock,
+
+    /// Says on stderr, after the run, what it did in figures.
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "human")]
+    pub(crate) stats: Option<Format>,
+
+    /// How long threads may take to leave once the program has ended.
+    ///
+    /// Running and waiting threads leave at once; one inside a system call that
+    /// nothing interrupts (opening a FIFO, a dead network disk) may not. After this
+    /// time the process ends without it.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1s")]
+    pub(crate) shutdown_grace: Duration,
+
+    /// The module (`.wasm`, `.wat`, or `-` for stdin) and its arguments.
+    #[arg(value_name = "MODULE", trailing_var_arg = true, required = true)]
+    pub(crate) module_and_args: Vec<OsString>,
+}
+
+/// A value of `--deadlock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Deadlock {
+    /// Say so, with every thread's backtrace, and end with status 134.
+    Report,
+    /// Wait on.
+    Off,
+}
+
+/// The largest thread id of wasi-threads, so also the most threads.
+const MAX_THREAD_ID: i64 = (1 << 29) - 1;
+
+/// One `--dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dir {
+    pub(crate) host: String,
+    pub(crate) guest: String,
+    pub(crate) read_only: bool,
+}
+
+fn parse_dir(typed: &str) -> Result<Dir, String> {
+    let mut parts = typed.split("::");
+    let host = parts.next().unwrap_or_default();
+    let guest = parts.next().unwrap_or(host);
+    let read_only = match parts.next() {
+        None | Some("rw") => false,
+        Some("ro") => true,
+        Some(other) => {
+            return Err(format!(
+                "the third part says how the folder may be used, `ro` or `rw`, not `{other}`"
+            ));
+        }
+    };
+    if parts.next().is_some() {
+        return Err("more than three parts: HOST::GUEST::ro is the longest form".into());
+    }
+    if host.is_empty() || guest.is_empty() {
+        return Err("a folder's name is empty".into());
+    }
+    Ok(Dir {
+        host: host.into(),
+        guest: guest.into(),
+        read_only,
+    })
+}
+
+fn parse_env(typed: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = match typed.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (typed, None),
+    };
+    if name.is_empty() {
+        return Err("the variable's name is empty".into());
+    }
+    Ok((name.to_owned(), value))
+}
+
+fn parse_duration(typed: &str) -> Result<Duration, String> {
+    // The same as `-W timeout` takes.
+    Duration::parse(Some(typed)).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_is_content() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dirs() {
+        let dir = |host: &str, guest: &str, read_only| {
+            Ok(Dir {
+                host: host.into(),
+                guest: guest.into(),
+                read_only,
+            })
+        };
+        assert_eq!(parse_dir("."), dir(".", ".", false));
+        assert_eq!(parse_dir("/a/b::/data"), dir("/a/b", "/data", false));
+        assert_eq!(parse_dir("a::/::ro"), dir("a", "/", true));
+        assert_eq!(parse_dir("a::/::rw"), dir("a", "/", false));
+        assert!(parse_dir("a::/::readonly").is_err());
+        assert!(parse_dir("a::b::ro::c").is_err());
+        assert!(parse_dir("::b").is_err());
+        assert!(parse_dir("a::").is_err());
+    }
+
+    #[test]
+    fn env() {
+        assert_eq!(parse_env("A=b=c"), Ok(("A".into(), Some("b=c".into()))));
+        assert_eq!(parse_env("A="), Ok(("A".into(), Some(String::new()))));
+        assert_eq!(parse_env("A"), Ok(("A".into(), None)));
+        assert!(parse_env("=b").is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! `compile MODULE`: to native code, for `run --allow-precompiled`.
+
+use std::path::PathBuf;
+
+use wasmtime::Engine;
+
+use crate::args::CompileArgs;
+use crate::config::{self, first_line};
+use crate::exit::Exit;
+use crate::load::{Loaded, Source};
+use crate::message::{Message, Result};
+use crate::run;
+
+/// Compiles, and writes the file.
+///
+/// What is written is Wasmtime's own format with a stamp behind it, so that what
+/// the preparation of the module found out is there again when it is run.
+pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
+    let source = Source::typed(&args.module);
+    let name = source.display();
+    let output = match (args.output, &source) {
+        (Some(output), _) => output,
+        (None, Source::File(path)) => PathBuf::from(path).with_extension("cwasm"),
+        (None, Source::Stdin) => {
+            return Err(Message::usage("no name for the compiled module")
+                .why("the module comes from stdin")
+                .help("give one with `--output FILE`"));
+        }
+    };
+    let config = config::for_compile(&mut args.common)?;
+    let engine = Engine::new(&config)
+        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+    let Loaded::Wasm(bytes) = source.load()? else {
+        return Err(Message::failure(format!("{name} is compiled already")));
+    };
+    let module = run::prepare_wasm(&engine, &bytes, &name)?;
+    let bytes = module.serialize().map_err(|error| {
+        Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
+    })?;
+    std::fs::write(&output, bytes).map_err(|error| {
+        Message::failure(format!("cannot write `{}`", output.display())).why(error)
+    })?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,410 @@
+//! From what was typed to what was meant.
+//!
+//! Everything that can be found wrong before the module is read is found here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use wasmtime::{Config, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime_cli_flags::CommonOptions;
+
+use crate::args::{Deadlock, Dir, RunArgs};
+use crate::load::Source;
+use crate::message::{Message, Result};
+use crate::refuse;
+use crate::stats::Format;
+
+/// What is to be done, every default filled in.
+pub(crate) struct Plan {
+    pub(crate) module: Source,
+    /// The program's arguments, its own name first.
+    pub(crate) argv: Vec<String>,
+    /// In the order given; a later one replaces an earlier one of its name.
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) dirs: Vec<Dir>,
+    pub(crate) stdio: Stdio,
+    pub(crate) entry: Entry,
+    pub(crate) engine: Config,
+    pub(crate) limits: Limits,
+    pub(crate) thread_spawn: bool,
+    /// Whether WASI is there under the name it had before preview1, too.
+    pub(crate) preview0: bool,
+    /// Whether the engine's code looks for interrupts.
+    pub(crate) epochs: bool,
+    pub(crate) unknown_imports: UnknownImports,
+    pub(crate) allow_precompiled: bool,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) detect_deadlock: bool,
+    pub(crate) stats: Option<Format>,
+}
+
+/// Which standard streams the program shares with this process. One it does not
+/// share reads as empty, or swallows what is written.
+pub(crate) struct Stdio {
+    pub(crate) stdin: bool,
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+}
+
+/// The function that is the program.
+pub(crate) enum Entry {
+    /// `_start`, or the export with the empty name, as `wasmtime run` does.
+    Default,
+    /// `--invoke`.
+    Named(String),
+}
+
+/// What happens to imports that nothing provides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownImports {
+    /// The module is refused.
+    Refuse,
+    /// A call of one traps.
+    Trap,
+    /// A call of one returns zeros.
+    Default,
+}
+
+/// How much the program may use; `None` is without a limit.
+pub(crate) struct Limits {
+    pub(crate) threads: Option<u32>,
+    pub(crate) host_stack: Option<usize>,
+    pub(crate) memory: Option<usize>,
+    pub(crate) memories: Option<usize>,
+    pub(crate) table_elements: Option<usize>,
+    pub(crate) tables: Option<usize>,
+    pub(crate) instances: Option<usize>,
+    pub(crate) fuel: Option<u64>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) descriptors: Option<usize>,
+}
+
+impl Plan {
+    /// Decides what `args` mean, or says why they cannot be meant.
+    pub(crate) fn from_args(mut args: RunArgs) -> Result<Self> {
+        let common = &mut args.common;
+        fill_in(common)?;
+        args.legacy.apply(common);
+        refuse::check(common)?;
+        if !args.preload.is_empty() {
+            return Err(Message::usage("`--preload` cannot work here")
+                .why("a module linked to a threaded one would need an instance in every thread, which is not supported yet")
+                .help("link the modules into one, with wasm-ld or wasm-merge"));
+        }
+        let common = &mut args.common;
+        let engine = engine_config(common, args.profile.as_deref(), args.timeout)?;
+        let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
+        let common = &args.common;
+        let wasm = &common.wasm;
+
+        Ok(Plan {
+            module,
+            argv,
+            env: environment(common, &args.vars)?,
+            dirs: args.dirs,
+            stdio: Stdio {
+                stdin: common.wasi.inherit_stdin.unwrap_or(true),
+                stdout: common.wasi.inherit_stdout.unwrap_or(true),
+                stderr: common.wasi.inherit_stderr.unwrap_or(true),
+            },
+            entry: match args.invoke {
+                Some(name) => Entry::Named(name),
+                None => Entry::Default,
+            },
+            engine,
+            limits: Limits {
+                threads: args.max_threads,
+                host_stack: args.thread_stack_size,
+                memory: wasm.max_memory_size,
+                memories: wasm.max_memories,
+                table_elements: wasm.max_table_elements,
+                tables: wasm.max_tables,
+                instances: wasm.max_instances,
+                fuel: wasm.fuel,
+                // Whichever is shorter, if both are given.
+                timeout: args.timeout.into_iter().chain(wasm.timeout).min(),
+                descriptors: common.wasi.max_resources,
+            },
+            thread_spawn: common.wasi.threads != Some(false),
+            preview0: common.wasi.preview0 != Some(false),
+            epochs: wasm.epoch_interruption != Some(false),
+            unknown_imports: unknown_imports(common)?,
+            allow_precompiled: args.allow_precompiled,
+            shutdown_grace: args.shutdown_grace,
+            detect_deadlock: args.deadlock == Deadlock::Report,
+            stats: args.stats,
+        })
+    }
+}
+
+/// Fills in the option groups from what was typed and from the file of `--config`.
+fn fill_in(common: &mut CommonOptions) -> Result<()> {
+    common
+        .init_logging()
+        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
+}
+
+/// The engine that `compile` compiles for: that of a run with the same options.
+pub(crate) fn for_compile(common: &mut CommonOptions) -> Result<Config> {
+    fill_in(common)?;
+    refuse::check(common)?;
+    engine_config(common, None, None)
+}
+
+/// The engine that `-O -C -D -W` and `--profile` ask for, with what threads need.
+fn engine_config(
+    common: &mut CommonOptions,
+    profile: Option<&str>,
+    timeout: Option<Duration>,
+) -> Result<Config> {
+    let wasm = &mut common.wasm;
+    wasm.threads.get_or_insert(true);
+    wasm.shared_memory.get_or_insert(true);
+    wasm.epoch_interruption.get_or_insert(true);
+    let timeout = timeout.is_some() || wasm.timeout.is_some();
+    if timeout && wasm.epoch_interruption == Some(false) {
+        return Err(Message::usage("a timeout needs epoch interruption")
+            .why("without it a computing thread cannot be stopped")
+            .help("leave out `-W epoch-interruption=n`"));
+    }
+    let mut config = match common.config(None) {
+        // Nobody asked for the cache: a home that cannot be written (a container, a
+        // service's user) is no reason not to run.
+        Err(error) if common.codegen.cache.is_none() && common.codegen.cache_config.is_none() => {
+            common.codegen.cache = Some(false);
+            common.config(None).map_err(|_| error)
+        }
+        config => config,
+    }
+    .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+    // File and line in backtraces, where the module has debug information, without
+    // asking for it by an environment variable.
+    if common.debug.max_backtrace != Some(0) {
+        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    }
+    if let Some(profile) = profile {
+        config.profiler(match profile {
+            "perfmap" => ProfilingStrategy::PerfMap,
+            "jitdump" => ProfilingStrategy::JitDump,
+            "vtune" => ProfilingStrategy::VTune,
+            _ if profile.split(',').next() == Some("guest") => {
+                return Err(Message::usage("`--profile guest` cannot work here")
+                    .why("the guest profiler follows one store, and a threaded program has many")
+                    .help("use `--profile perfmap` with `perf record`, or `--profile jitdump`"));
+            }
+            other => {
+                return Err(Message::usage(format!("`--profile {other}` is unknown"))
+                    .help("the strategies are perfmap, jitdump and vtune"));
+            }
+        });
+    }
+    Ok(config)
+}
+
+fn module_and_argv(
+    typed: &[std::ffi::OsString],
+    argv0: Option<&str>,
+) -> Result<(Source, Vec<String>)> {
+    let (module, rest) = typed.split_first().expect("clap requires the module");
+    let source = Source::typed(module);
+    // Only the file's name, as wasmtime does: where it lies is not the program's
+    // business.
+    let name = match argv0 {
+        Some(name) => name.to_owned(),
+        None => text(Path::new(module).file_name().unwrap_or(module))?,
+    };
+    let mut argv = vec![name];
+    for arg in rest {
+        argv.push(text(arg)?);
+    }
+    Ok((source, argv))
+}
+
+fn text(arg: &std::ffi::OsStr) -> Result<String> {
+    arg.to_str().map(str::to_owned).ok_or_else(|| {
+        Message::usage(format!("the argument {arg:?} is not UTF-8")).why("WASI's strings are UTF-8")
+    })
+}
+
+fn environment(
+    common: &CommonOptions,
+    vars: &[(String, Option<String>)],
+) -> Result<Vec<(String, String)>> {
+    let mut env: Vec<(String, String)> = Vec::new();
+    let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
+        Some(entry) => entry.1 = value,
+        None => env.push((name, value)),
+    };
+    if common.wasi.inherit_env == Some(true) {
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => set(name, value),
+                (Ok(name), Err(_)) | (Err(_), Ok(name)) => return Err(not_utf8(&name)),
+                (Err(name), Err(_)) => return Err(not_utf8(&name.to_string_lossy())),
+            }
+        }
+    }
+    for (name, value) in vars {
+        match value {
+            Some(value) => set(name.clone(), value.clone()),
+            None => match std::env::var(name) {
+                Ok(value) => set(name.clone(), value),
+                // Not set here: not set there.
+                Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => return Err(not_utf8(name)),
+            },
+        }
+    }
+    Ok(env)
+}
+
+fn not_utf8(name: &str) -> Message {
+    Message::usage(format!(
+        "the environment variable `{name}` cannot be passed on"
+    ))
+    .why("its name or value is not UTF-8, and WASI's strings are")
+    .help("set it with --env NAME=VALUE, or pass variables one by one")
+}
+
+fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
+    match (
+        common.wasm.unknown_imports_trap == Some(true),
+        common.wasm.unknown_imports_default == Some(true),
+    ) {
+        (true, true) => Err(Message::usage(
+            "`-W unknown-imports-trap` and `-W unknown-imports-default` contradict each other",
+        )
+        .help("give one of them")),
+        (true, false) => Ok(UnknownImports::Trap),
+        (false, true) => Ok(UnknownImports::Default),
+        (false, false) => Ok(UnknownImports::Refuse),
+    }
+}
+
+/// An error's own words and those of its causes, on one line.
+pub(crate) fn first_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
+
+    fn plan(line: &str) -> Result<Plan> {
+        let args = std::iter::once("wasi-threads-run").chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(args).map_err(|e| Message::usage(e.to_string()))?;
+        Plan::from_args(match cli.command {
+            Some(crate::args::Command::Run(run)) => *run,
+            _ => cli.run,
+        })
+    }
+
+    fn argv(line: &str) -> Vec<String> {
+        match plan(line) {
+            Ok(plan) => plan.argv,
+            Err(message) => panic!("{line}: {message}"),
+        }
+    }
+
+    #[test]
+    fn arguments_go_to_the_program() {
+        for line in [
+            "a/x.wasm one --two -S three",
+            "run a/x.wasm one --two -S three",
+            "-- a/x.wasm one --two -S three",
+            "run -- a/x.wasm one --two -S three",
+            "run -W timeout=1s --dir . -- a/x.wasm one --two -S three",
+        ] {
+            assert_eq!(
+                argv(line),
+                ["x.wasm", "one", "--two", "-S", "three"],
+                "{line}"
+            );
+        }
+        assert_eq!(argv("x.wasm -- -a"), ["x.wasm", "--", "-a"]);
+        assert_eq!(argv("--argv0 tool x.wasm"), ["tool"]);
+    }
+
+    /// The command lines that build scripts carry, word for word.
+    #[test]
+    fn old_command_lines() {
+        for line in [
+            // tokio's CI, as the runner of wasm32-wasip1-threads
+            "run -W bulk-memory=y -W threads=y -W shared-memory=y -S threads=y -- x.wasm",
+            "run -S threads x.wasm",
+            // wasi-libc's tests
+            "run --wasi threads --wasm shared-memory --dir . -- x.wasm",
+            // from 46's documentation
+            "run -W threads=y,shared-memory=y -S threads=y x.wasm",
+            "-W=threads,shared-memory -S=threads x.wasm",
+            // before 14
+            "run --wasm-features=threads --wasi-modules=experimental-wasi-threads x.wasm",
+            "--wasm-features threads --wasi-modules experimental-wasi-threads x.wasm",
+            "run --wasm-features all --wasi-modules=default,experimental-wasi-threads x.wasm",
+            // when preview2 had to be switched off for threads
+            "run -S preview2=n -S threads x.wasm",
+        ] {
+            let plan = plan(line).unwrap_or_else(|message| panic!("{line}: {message}"));
+            assert!(plan.thread_spawn, "{line}");
+            assert_eq!(plan.module, Source::File("x.wasm".into()), "{line}");
+            assert_eq!(plan.argv, ["x.wasm"], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for line in [
+            "-S nn x.wasm",
+            "-S http=y x.wasm",
+            "-S inherit-network x.wasm",
+            "-S cwd=/ x.wasm",
+            "-D logging x.wasm",
+            "-D guest-debug x.wasm",
+            "--profile guest x.wasm",
+            "--profile nonsense x.wasm",
+            "--preload a=b.wasm x.wasm",
+            "--target riscv64 x.wasm",
+            "-W timeout=1s,epoch-interruption=n x.wasm",
+            "--timeout 1s -W epoch-interruption=n x.wasm",
+            "-W unknown-imports-trap,unknown-imports-default x.wasm",
+            "--wasi-modules experimental-wasi-nn x.wasm",
+            "-W no-such-option x.wasm",
+            "--no-such-option x.wasm",
+        ] {
+            let message = match plan(line) {
+                Ok(_) => panic!("{line}: taken"),
+                Err(message) => message,
+            };
+            assert_eq!(
+                message.exit(),
+                crate::exit::Exit::Usage,
+                "{line}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_shorter_timeout_counts() {
+        let timeout = |line| plan(line).map(|plan| plan.limits.timeout).ok().flatten();
+        assert_eq!(
+            timeout("-W timeout=2s x.wasm"),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(
+            timeout("--timeout 1 -W timeout=2s x.wasm"),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(timeout("x.wasm"), None);
+    }
+
+    #[test]
+    fn later_variables_replace_earlier_ones() {
+        let plan = plan("--env A=1 --env B=2 --env A=3 x.wasm").unwrap_or_else(|m| panic!("{m}"));
+        assert_eq!(
+            plan.env,
+            [("A".into(), "3".into()), ("B".into(), "2".into())]
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! `wasi-threads-run`: runs WASI preview1 programs with threads on Wasmtime.
+//!
+//! A run is a line of steps, one module each: the command line as typed
+//! ([`args`], [`legacy`]), what it means and what of it cannot be done
+//! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`]), its
+//! shape ([`shape`]), its compilation ([`progress`]), the program ([`run`], [`signals`]), what is said about its
+//! end ([`report`], [`stats`]) and the status ([`exit`]). Whatever goes wrong on the way is a
+//! [`message`]. The other subcommands are [`compile`], [`inspect`] and what is in
+//! [`shell`].
+
+mod args;
+mod compile;
+mod config;
+mod exit;
+mod inspect;
+mod legacy;
+mod load;
+mod message;
+mod precompiled;
+mod progress;
+mod refuse;
+mod report;
+mod run;
+mod shape;
+mod shell;
+mod signals;
+mod stats;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let exit = command(args::Cli::parse()).unwrap_or_else(|message| {
+        message::say(&message);
+        message.exit()
+    });
+    exit.into()
+}
+
+fn command(cli: args::Cli) -> message::Result<exit::Exit> {
+    match cli.command {
+        None => run::run(config::Plan::from_args(cli.run)?),
+        Some(args::Command::Run(run_args)) => run::run(config::Plan::from_args(*run_args)?),
+        Some(args::Command::Compile(compile_args)) => compile::compile(*compile_args),
+        Some(args::Command::Inspect { module }) => inspect::inspect(&load::Source::typed(&module)),
+        Some(args::Command::Completion { shell }) => shell::completion(shell),
+        Some(args::Command::Man) => shell::man(),
+    }
+}

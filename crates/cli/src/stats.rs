@@ -1,0 +1,158 @@
+//! `--stats`: what a run did, in figures, after it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wasi_threads::ThreadGroup;
+use wasi_threads::waits::WaitStatistics;
+
+use crate::message::say;
+
+/// How `--stats` says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// One line of JSON.
+    Json,
+}
+
+/// Counts threads as they come and go. Each thread counts itself, so the counters
+/// are for the whole program and need no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Threads {
+    started: AtomicU64,
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Threads {
+    /// A thread has begun.
+    pub(crate) fn enter(&self) {
+        self.started.fetch_add(1, Relaxed);
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        self.most.fetch_max(now, Relaxed);
+    }
+
+    /// A thread is leaving.
+    pub(crate) fn leave(&self) {
+        self.now.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The figures of one run.
+pub(crate) struct Stats {
+    /// From the start of loading to a module that can be run.
+    pub(crate) prepared_in: Duration,
+    pub(crate) run_began: Instant,
+    pub(crate) threads: Arc<Threads>,
+}
+
+/// What only the group knows.
+#[derive(Default)]
+pub(crate) struct Totals {
+    waits: WaitStatistics,
+    failed_spawns: u64,
+    /// Bytes of the memory the threads shared, if they did.
+    shared_memory: Option<u64>,
+}
+
+impl Totals {
+    /// Those of a group so far.
+    pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
+        Totals {
+            waits: group.wait_statistics(),
+            failed_spawns: group.spawn_failures().count,
+            shared_memory: group.memory().map(|memory| memory.data_size() as u64),
+        }
+    }
+}
+
+impl Stats {
+    /// Says it on stderr.
+    pub(crate) fn report(&self, totals: &Totals, format: Format) {
+        let ran_for = self.run_began.elapsed();
+        // The first thread is the program's own; the others it started.
+        let started = self.threads.started.load(Relaxed).saturating_sub(1);
+        let most = self.threads.most.load(Relaxed);
+        let waits = &totals.waits;
+        let peak = peak_memory();
+        match format {
+            Format::Human => {
+                let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+                let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".into(), mib);
+                say(format_args!(
+                    "time     {:.1?} to prepare, {ran_for:.1?} to run\n\
+                     threads  {started} started, {} spawns failed, {most} at once at most\n\
+                     waits    {} waited: {} woken, {} timed out, {} ended; {} found another value; {} notifies\n\
+                     memory   {} shared, {} of this process at most",
+                    self.prepared_in,
+                    totals.failed_spawns,
+                    waits.queued,
+                    waits.wakes,
+                    waits.timeouts,
+                    waits.ended,
+                    waits.not_equal,
+                    waits.notifies,
+                    totals.shared_memory.map_or("nothing".into(), mib),
+                    or_unknown(peak),
+                ));
+            }
+            Format::Json => say(json!({
+                "prepare_seconds": self.prepared_in.as_secs_f64(),
+                "run_seconds": ran_for.as_secs_f64(),
+                "threads": {
+                    "started": started,
+                    "failed_spawns": totals.failed_spawns,
+                    "most_at_once": most,
+                },
+                "waits": {
+                    "waited": waits.queued,
+                    "woken": waits.wakes,
+                    "timed_out": waits.timeouts,
+                    "ended": waits.ended,
+                    "other_value": waits.not_equal,
+                    "notifies": waits.notifies,
+                },
+                "shared_memory_bytes": totals.shared_memory,
+                "peak_process_bytes": peak,
+            })),
+        }
+    }
+}
+
+/// The most memory this process ever had in use at once, in bytes, where the system
+/// says so without unsafe code: Linux, in proc(5).
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_at_once() {
+        let threads = Threads::default();
+        threads.enter();
+        threads.enter();
+        threads.leave();
+        threads.enter();
+        assert_eq!(threads.started.load(Relaxed), 3);
+        assert_eq!(threads.most.load(Relaxed), 2);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn peak() {
+        assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 16));
+    }
+}
