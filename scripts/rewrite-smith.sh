@@ -1,0 +1,12 @@
+#!/bin/sh
+# Sends random modules (wasm-smith) through the rewrite of crates/threads: each
+# must validate, keep its places, and do what it did.
+#
+#   scripts/rewrite-smith.sh [MODULES [FIRST_SEED]]      50,000 from seed 1
+set -eu
+cd "$(dirname "$0")/.."
+REWRITE_SMITH_MODULES=${1:-50000}
+REWRITE_SMITH_SEED=${2:-1}
+export REWRITE_SMITH_MODULES REWRITE_SMITH_SEED
+exec cargo test -p wasi-threads --test rewrite -- \
+    --nocapture smith::random_modules_do_what_they_did

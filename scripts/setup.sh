@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need besides Rust itself:
+#   clang-19, lld-19   compile the C guests of the tests and the examples
+#   bsdutils           has script(1), a terminal for the tests
+#   gcc                links Rust programs and builds the C parts of crates
+# On Debian and Ubuntu they are installed with apt-get (through sudo when not
+# root); elsewhere, or where that is not possible, the script names what is
+# missing and fails.
+set -euo pipefail
+
+packages=()
+command -v clang-19 >/dev/null || packages+=(clang-19)
+command -v wasm-ld-19 >/dev/null || packages+=(lld-19)
+# A test runs the binary on a terminal, by script(1).
+command -v script >/dev/null || packages+=(bsdutils)
+# Crates with C code (zstd) need a host C compiler; Rust needs a linker.
+command -v cc >/dev/null || packages+=(gcc libc6-dev)
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null; then root=(sudo); else
+      echo "setup: missing packages: ${packages[*]}" >&2
+      echo "setup: not root and no sudo: install them by hand, then run this again" >&2
+      exit 1
+    fi
+  fi
+  if ! command -v apt-get >/dev/null; then
+    echo "setup: missing (Debian names): ${packages[*]}" >&2
+    echo "setup: no apt-get here: install clang 19 and lld 19 with your system's packages" >&2
+    exit 1
+  fi
+  echo "setup: installing ${packages[*]}"
+  if ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"; then
+    # The package lists of a fresh image are often empty or stale.
+    "${root[@]}" apt-get update
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
+  fi
+fi
+
+if ! command -v cargo >/dev/null; then
+  echo "setup: cargo is missing: install Rust 1.95 or newer from https://rustup.rs" >&2
+  exit 1
+fi
+
+# Two tests compile Rust programs for the target this project exists for. They are
+# left out where it cannot be had.
+if command -v rustup >/dev/null && ! rustup target add wasm32-wasip1-threads; then
+  echo "setup: the Rust target wasm32-wasip1-threads cannot be installed: its programs are left out"
+fi
+if [ -z "${WASI_SDK_PATH:-}" ]; then
+  echo "setup: WASI_SDK_PATH is not set: the pthread guests are left out"
+fi
+echo "setup: complete"

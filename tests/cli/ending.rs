@@ -1,0 +1,271 @@
+//! How programs end, and with which status.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::program;
+use integration_tests::{Finished, Guest, Input};
+
+/// What a process is allowed to take from the moment a thread ends the program
+/// to the moment its parent knows.
+const PROMPT: Duration = Duration::from_millis(200);
+
+/// Runs the guest `ending`, and checks how long it lived after a child began to
+/// end it (the guest says when that was, on the clock of the host).
+#[track_caller]
+fn ends(how: &str, main: &str) -> Finished {
+    let run = program()
+        .guest(&Guest::c("ending"))
+        .args(&format!("{how} {main}"))
+        .input(Input::Silent)
+        .timeout(Duration::from_secs(20))
+        .alone()
+        .run();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let began: u64 = run
+        .stdout
+        .strip_prefix("ending at ")
+        .and_then(|rest| rest.trim_end().parse().ok())
+        .unwrap_or_else(|| panic!("{run}"));
+    // Somewhat longer than the truth: it includes the collecting of the output.
+    let took = now.saturating_sub(Duration::from_nanos(began));
+    println!("{how} while main is in {main}: {took:?}");
+    assert!(took < PROMPT, "took {took:?}: {run}");
+    run
+}
+
+#[test]
+fn proc_exit_in_a_child_ends_every_thread() {
+    for main in ["wait", "spin", "sleep", "read", "poll", "join"] {
+        let run = ends("exit", main).expect_code(7);
+        assert_eq!(run.stderr, "");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_trap_in_a_child_ends_every_thread() {
+    for main in ["wait", "spin", "sleep", "read", "poll", "join"] {
+        ends("trap", main).expect_code(134).expect_stderr(&[
+            "thread 1",
+            "unreachable",
+            "wasm backtrace",
+            "child",
+        ]);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_trap_is_named() {
+    ends("memory", "wait")
+        .expect_code(134)
+        .expect_stderr(&["out of bounds memory access", "wasm backtrace"]);
+}
+
+/// A program that calls `proc_exit` with the number in its text.
+fn exit_with(code: u32) -> String {
+    format!(
+        r#"(module
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (memory (export "memory") 1)
+             (func (export "_start") (call $exit (i32.const {code}))))"#
+    )
+}
+
+#[test]
+fn every_status_arrives() {
+    for code in [0, 1, 2, 7, 125, 126, 127, 128, 134, 255] {
+        let run = program()
+            .arg("-")
+            .input(Input::Bytes(exit_with(code).into_bytes()))
+            .run()
+            .expect_code(code as i32);
+        assert_eq!(run.stderr, "", "{run}");
+    }
+}
+
+/// The system would cut these down to 8 bits, and 256 to success.
+#[test]
+fn a_code_that_is_no_status_is_a_failure() {
+    for code in [256, 4096, u32::MAX] {
+        program()
+            .arg("-")
+            .input(Input::Bytes(exit_with(code).into_bytes()))
+            .run()
+            .expect_code(1)
+            .expect_stderr(&["exit code"]);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_trap_in_main_is_134() {
+    let trap = r#"(module (memory (export "memory") 1) (func $deep unreachable)
+                    (func (export "_start") (call $deep)))"#;
+    program()
+        .arg("-")
+        .input(Input::Bytes(trap.into()))
+        .run()
+        .expect_code(134)
+        .expect_stderr(&["unreachable", "wasm backtrace", "deep", "main thread"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_timeout_reaches_every_kind_of_thread() {
+    // A child that waits forever, and main in each kind of wait.
+    for main in ["wait", "spin", "sleep", "read", "poll"] {
+        let run = program()
+            .args("--deadlock off --timeout 300ms")
+            .guest(&Guest::c("ending"))
+            .args(&format!("stay {main}"))
+            .input(Input::Silent)
+            .run()
+            .expect_code(134)
+            .expect_stderr(&["300ms"]);
+        assert!(run.elapsed < Duration::from_secs(10), "{run}");
+    }
+    let spin = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
+    for option in ["-W timeout=300ms", "--timeout 300ms"] {
+        let run = program()
+            .args(option)
+            .arg("-")
+            .input(Input::Bytes(spin.into()))
+            .run()
+            .expect_code(134)
+            .expect_stderr(&["300ms"]);
+        assert!(run.elapsed < Duration::from_secs(10), "{run}");
+    }
+}
+
+/// All that was written before the end is there, however it came.
+#[test]
+#[cfg(unix)]
+fn output_already_written_is_not_lost() {
+    let text = "x".repeat(1000);
+    let program_text = format!(
+        r#"(module
+             (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+             (memory (export "memory") 1)
+             (data (i32.const 16) "{text}")
+             (func (export "_start")
+               (i32.store (i32.const 0) (i32.const 16))
+               (i32.store (i32.const 4) (i32.const 1000))
+               (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+               unreachable))"#
+    );
+    let run = program()
+        .arg("-")
+        .input(Input::Bytes(program_text.into_bytes()))
+        .run()
+        .expect_code(134);
+    assert_eq!(run.stdout, text);
+}
+
+/// A signal ends the whole program, wherever its threads are, and the status is
+/// what a shell says of a process that it ended.
+#[test]
+#[cfg(unix)]
+fn signals_end_every_thread() {
+    for (signal, status) in [("TERM", 143), ("INT", 130)] {
+        for main in ["wait", "spin", "sleep", "read", "poll", "join"] {
+            let run = program()
+                .args("--deadlock off")
+                .guest(&Guest::c("ending"))
+                .args(&format!("stay {main}"))
+                .input(Input::Silent)
+                .signal(signal)
+                .alone()
+                .run()
+                .expect_code(status);
+            assert_eq!(run.stderr, "", "{run}");
+            let took = run.after_signal.unwrap();
+            println!("SIG{signal} while main is in {main}: {took:?}");
+            assert!(took < PROMPT, "took {took:?}: {run}");
+        }
+    }
+}
+
+/// Opening a FIFO that nobody writes to blocks; that must not keep the process.
+#[test]
+#[cfg(unix)]
+fn a_thread_in_an_open_ends_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&fifo)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let run = program()
+        .args("--timeout 200ms --dir")
+        .arg(folder.path())
+        .guest(&Guest::wat("open_fifo"))
+        .run()
+        .expect_code(134)
+        .expect_stderr(&["200ms"]);
+    assert!(run.elapsed < Duration::from_secs(10), "{run}");
+}
+
+/// All threads wait for one another, and nothing else could wake one.
+#[test]
+#[cfg(unix)]
+fn a_deadlock_is_reported() {
+    for main in ["wait", "join"] {
+        program()
+            .guest(&Guest::c("ending"))
+            .args(&format!("stay {main}"))
+            .run()
+            .expect_code(134)
+            .expect_stderr(&[
+                "all its threads wait for one another",
+                "thread main waits",
+                "thread 1 waits",
+                "ending.c:",
+                "--deadlock off",
+            ]);
+    }
+}
+
+/// SIGQUIT says what every thread does, and ends nothing.
+#[test]
+#[cfg(unix)]
+fn sigquit_asks_what_threads_do() {
+    for (main, state) in [("wait", "thread main waits"), ("spin", "thread main runs")] {
+        program()
+            .args("--deadlock off --timeout 2s")
+            .guest(&Guest::c("ending"))
+            .args(&format!("stay {main}"))
+            .signal("QUIT")
+            .run()
+            .expect_code(134)
+            .expect_stderr(&[state, "thread 1 waits", "ending.c:", "timed out after 2s"]);
+    }
+    program()
+        .args("--timeout 2s")
+        .guest(&Guest::c("ending"))
+        .args("stay sleep")
+        .signal("QUIT")
+        .run()
+        .expect_code(134)
+        .expect_stderr(&["thread main is in a host call", "thread 1 waits"]);
+}
+
+/// `proc_raise` of a signal that ends processes: the status a shell would see.
+#[test]
+fn a_raised_signal() {
+    for (signal, status, name) in [(6, 134, "SIGABRT"), (15, 143, "SIGTERM")] {
+        let text = format!(
+            r#"(module
+                 (import "wasi_snapshot_preview1" "proc_raise" (func $raise (param i32) (result i32)))
+                 (memory (export "memory") 1)
+                 (func (export "_start") (drop (call $raise (i32.const {signal})))))"#
+        );
+        program()
+            .arg("-")
+            .input(Input::Bytes(text.into_bytes()))
+            .run()
+            .expect_code(status)
+            .expect_stderr(&["the main thread of the module on stdin raised", name]);
+    }
+}

@@ -1,0 +1,21 @@
+//! The binary, run as its users run it.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "figures that were measured, and what is left out, for who runs the tests"
+)]
+
+mod ending;
+mod examples;
+mod messages;
+mod options;
+mod subcommands;
+mod threads;
+mod toolchains;
+
+use integration_tests::Program;
+
+/// The binary under test.
+fn program() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_wasi-threads-run"))
+}

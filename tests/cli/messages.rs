@@ -1,0 +1,250 @@
+//! What is said when something is wrong.
+
+use crate::program;
+use integration_tests::{Finished, Guest, Input};
+
+#[track_caller]
+fn refused(text: impl Into<Vec<u8>>) -> Finished {
+    let run = program()
+        .arg("-")
+        .input(Input::Bytes(text.into()))
+        .run()
+        .expect_code(1);
+    assert_eq!(run.stdout, "");
+    // One line what, one line why, one line what to do.
+    assert!(run.stderr.starts_with("error: "), "{run}");
+    assert!(!run.stderr.contains("panicked"), "{run}");
+    run
+}
+
+#[test]
+fn no_such_file() {
+    program()
+        .arg("nowhere/app.wasm")
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["error: cannot read `nowhere/app.wasm`", "why: No such file"]);
+    program()
+        .arg("nowhere")
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["nowhere.wasm"]);
+    program()
+        .arg(".")
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["--dir"]);
+}
+
+#[test]
+fn no_such_folder() {
+    program()
+        .args("--dir no/such/folder")
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["no/such/folder"]);
+}
+
+#[test]
+fn not_a_module() {
+    refused("").expect_stderr(&["empty"]);
+    refused([0x7f, b'E', b'L', b'F', 0, 0]).expect_stderr(&["binary format"]);
+    refused("(module").expect_stderr(&["is not a WebAssembly module", "expected `)`"]);
+    refused("(component)").expect_stderr(&["is a component", "wasmtime run"]);
+    // A valid preamble, then nonsense.
+    refused(*b"\0asm\x01\0\0\0\xff\xff\xff").expect_stderr(&["error: "]);
+    refused(*b"\0asm\x01\0\0\0\x01\x7f").expect_stderr(&["error: "]);
+}
+
+#[test]
+fn imports_that_nothing_provides() {
+    let text = r#"(module (import "env" "dance" (func)) (memory (export "memory") 1)
+                   (func (export "_start")))"#;
+    refused(text).expect_stderr(&["env", "dance"]);
+    let run = |option: &str| {
+        program()
+            .args(option)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    run("-W unknown-imports-trap").expect_code(0);
+    run("-W unknown-imports-default").expect_code(0);
+}
+
+#[test]
+fn no_entry() {
+    refused(r#"(module (memory (export "memory") 1))"#).expect_stderr(&["_start"]);
+}
+
+const SPAWN: &str = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;
+
+/// A module of the wrong shape is told the linker flag it lacks.
+#[test]
+fn wrong_shapes_name_the_flag() {
+    // Imported, but not shared.
+    refused(format!(
+        r#"(module {SPAWN} (import "env" "memory" (memory 1)) (export "memory" (memory 0))
+            (func (export "wasi_thread_start") (param i32 i32)) (func (export "_start")))"#
+    ))
+    .expect_stderr(&["--shared-memory"]);
+    // Its own memory, though it spawns.
+    refused(format!(
+        r#"(module {SPAWN} (memory (export "memory") 1 1 shared)
+            (func (export "wasi_thread_start") (param i32 i32)) (func (export "_start")))"#
+    ))
+    .expect_stderr(&["--import-memory"]);
+    // Not exported.
+    refused(format!(
+        r#"(module {SPAWN} (import "env" "memory" (memory 1 1 shared))
+            (func (export "wasi_thread_start") (param i32 i32)) (func (export "_start")))"#
+    ))
+    .expect_stderr(&["--export-memory"]);
+    // No memory at all, but calls that need one.
+    refused(
+        r#"(module (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+            (func (export "_start")))"#,
+    )
+    .expect_stderr(&["--export-memory"]);
+}
+
+/// No `wasi_thread_start` is no fault until the program spawns, and then a
+/// negative result.
+#[test]
+fn no_thread_entry() {
+    let text = format!(
+        r#"(module {SPAWN} (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
+            (func (export "_start")
+              (if (i32.ge_s (call $spawn (i32.const 0)) (i32.const 0)) (then unreachable))))"#
+    );
+    program()
+        .arg("-")
+        .input(Input::Bytes(text.into_bytes()))
+        .run()
+        .expect_code(0);
+}
+
+/// `-S threads=n` takes the import away.
+#[test]
+fn threads_switched_off() {
+    program()
+        .args("-S threads=n")
+        .guest(&Guest::c("spawns"))
+        .args("once 1")
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["-S threads=n"]);
+    program()
+        .args("-S threads=n")
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(0);
+}
+
+/// Every message to the letter, so that a change of one is a decision.
+#[test]
+fn to_the_letter() {
+    let spawning = |rest: &str| format!("(module {SPAWN} {rest} (func (export \"_start\")))");
+    let table = [
+        (
+            "nowhere/app.wasm",
+            String::new(),
+            1,
+            "error: cannot read `nowhere/app.wasm`\n  \
+             why: No such file or directory (os error 2)\n  \
+             help: check the path; options of the program itself go after the module\n",
+        ),
+        (
+            "--dir no/such -",
+            "(module (func (export \"_start\")))".into(),
+            1,
+            "error: the folder `no/such` cannot be opened\n  \
+             why: No such file or directory (os error 2)\n  \
+             help: check `--dir`: HOST comes first, HOST::GUEST\n",
+        ),
+        (
+            "-",
+            "(component)".into(),
+            1,
+            "error: the module on stdin is a component\n  \
+             why: wasi-threads exists for core modules only\n  \
+             help: run it with `wasmtime run`, or build for the target wasm32-wasip1-threads\n",
+        ),
+        (
+            "-",
+            "(module (func (export \"a\")) (func (export \"b\")))".into(),
+            1,
+            "error: the module on stdin has no function `_start` to run\n  \
+             why: it exports: a, b\n  \
+             help: name one that takes and returns nothing with `--invoke`\n",
+        ),
+        (
+            "-",
+            spawning("(import \"env\" \"memory\" (memory 1)) (export \"memory\" (memory 0))"),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: it starts threads, but its memory `env.memory` is not shared\n  \
+             help: link it with `--shared-memory --max-memory=BYTES`\n",
+        ),
+        (
+            "-",
+            spawning("(memory (export \"memory\") 1 1 shared)"),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: it starts threads, but defines its memory itself, so that each thread would get its own\n  \
+             help: link it with `--import-memory --shared-memory --max-memory=BYTES`\n",
+        ),
+        (
+            "-",
+            spawning("(import \"env\" \"memory\" (memory 1 1 shared))"),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: it starts threads, but exports no memory named `memory`, where WASI looks for it\n  \
+             help: link it with `--export-memory`\n",
+        ),
+        (
+            "-W max-memory-size=1000 -",
+            spawning(
+                "(import \"env\" \"memory\" (memory 1 16 shared)) (export \"memory\" (memory 0))",
+            ),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: its shared memory may grow to 1048576 bytes, and the limit is 1000\n  \
+             help: raise `-W max-memory-size`, or link it with a smaller `--max-memory`\n",
+        ),
+        (
+            "-S nn -",
+            String::new(),
+            2,
+            "error: `-S nn` cannot work here\n  \
+             why: it concerns components; this program runs core modules on WASI preview1\n  \
+             help: leave the option out\n",
+        ),
+        (
+            "--timeout 100ms -",
+            "(module (func (export \"_start\") (loop (br 0))))".into(),
+            134,
+            "error: the module on stdin timed out after 100ms\n  \
+             help: the limit is `--timeout` or `-W timeout`\n",
+        ),
+        (
+            "-",
+            "(module (func $deep unreachable) (func (export \"_start\") (call $deep)))".into(),
+            134,
+            "error: the main thread of the module on stdin trapped\n  \
+             why: wasm trap: wasm `unreachable` instruction executed\n\
+             error while executing at wasm backtrace:\n    \
+             0:     0x23 - <unknown>!deep\n    \
+             1:     0x28 - <unknown>!<wasm function 1>\n",
+        ),
+    ];
+    for (args, input, status, stderr) in table {
+        let run = program()
+            .args(args)
+            .input(Input::Bytes(input.into_bytes()))
+            .run()
+            .expect_code(status);
+        assert_eq!(run.stderr, stderr, "{args}");
+    }
+}

@@ -1,0 +1,437 @@
+//! Options do what they say.
+
+use crate::program;
+use integration_tests::{Guest, Input, Program};
+
+fn args_env() -> Guest {
+    Guest::wat("args_env")
+}
+
+/// What the guest `args_env` says it was given.
+#[track_caller]
+fn given(program: Program) -> Vec<String> {
+    let run = program.run().expect_code(0);
+    run.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn arguments() {
+    for before in [
+        "",
+        "run",
+        "run --",
+        "--",
+        "-S threads --",
+        "run -W shared-memory=y",
+    ] {
+        let run = program()
+            .args(before)
+            .guest(&args_env())
+            .args("one --two -S three -- -");
+        assert_eq!(
+            given(run),
+            ["args_env.wat", "one", "--two", "-S", "three", "--", "-"],
+            "{before}"
+        );
+    }
+    let run = program()
+        .args("--argv0 tool")
+        .guest(&args_env())
+        .arg("a b")
+        .arg("");
+    assert_eq!(given(run), ["tool", "a b", ""]);
+}
+
+/// Old command lines, with a program that needs what they ask for.
+#[test]
+fn old_spellings() {
+    let spawns = Guest::c("spawns");
+    for options in [
+        "run -S threads",
+        "run -S threads=y -W threads=y,shared-memory=y",
+        "run -W bulk-memory=y -W threads=y -W shared-memory=y -S threads=y --",
+        "run --wasi threads --wasm shared-memory --dir . --",
+        "run --wasm-features=threads --wasi-modules=experimental-wasi-threads",
+        "--wasm-features threads --wasi-modules experimental-wasi-threads",
+        "run -S preview2=n -S threads=y",
+    ] {
+        let run = program()
+            .args(options)
+            .guest(&spawns)
+            .args("once 4")
+            .run()
+            .expect_code(0);
+        assert_eq!(run.stdout, "once 4: ok\n", "{options}");
+        assert_eq!(run.stderr, "", "{options}");
+    }
+}
+
+#[test]
+fn environment() {
+    let run = || program().env("FROM_HOST", "yes").env("EMPTY", "");
+    assert_eq!(given(run().guest(&args_env())), ["args_env.wat"]);
+    let typed =
+        "--env A=1 --env FROM_HOST --env NOT_SET_ANYWHERE --env EMPTY --env B=x=y --env A=2";
+    assert_eq!(
+        given(run().args(typed).guest(&args_env())),
+        ["args_env.wat", "A=2", "FROM_HOST=yes", "EMPTY=", "B=x=y"]
+    );
+    let all = given(
+        run()
+            .args("-S inherit-env --env FROM_HOST=no")
+            .guest(&args_env()),
+    );
+    assert!(all.contains(&"FROM_HOST=no".to_owned()), "{all:?}");
+    assert!(all.iter().any(|line| line.starts_with("PATH=")), "{all:?}");
+}
+
+#[test]
+fn folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |dir: &str| {
+        let dir = format!("{}{dir}", folder.path().display());
+        program()
+            .arg("--dir")
+            .arg(dir)
+            .guest(&Guest::wat("create"))
+            .run()
+    };
+    // Read-only: EROFS or EPERM or ENOTCAPABLE, and in any case no file.
+    let refused = run("::/data::ro").code();
+    assert!([63, 69, 76].contains(&refused), "errno {refused}");
+    assert!(!folder.path().join("made").exists());
+    for dir in ["", "::/data", "::/data::rw"] {
+        run(dir).expect_code(0);
+        std::fs::remove_file(folder.path().join("made")).unwrap();
+    }
+    // Nothing is open that was not given: EBADF.
+    program().guest(&Guest::wat("create")).run().expect_code(8);
+}
+
+#[test]
+fn standard_streams() {
+    let cat = Guest::wat("cat");
+    // More than a pipe holds.
+    let text = "some line\n".repeat(50_000);
+    let input = || Input::Bytes(text.clone().into_bytes());
+    let run = program().guest(&cat).input(input()).run().expect_code(0);
+    assert_eq!(run.stdout.len(), text.len());
+    assert!(run.stdout == text);
+    let run = program()
+        .args("-S inherit-stdin=n")
+        .guest(&cat)
+        .input(input())
+        .run()
+        .expect_code(0);
+    assert_eq!(run.stdout, "");
+    let run = program()
+        .args("-S inherit-stdout=n")
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(0);
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn module_on_stdin() {
+    let text = std::fs::read(Guest::wat("hello").path()).unwrap();
+    let wasm = std::fs::read(Guest::c("spawns").path()).unwrap();
+    let run = program()
+        .arg("-")
+        .input(Input::Bytes(text))
+        .run()
+        .expect_code(0);
+    assert_eq!(run.stdout, "hello, world\n");
+    let run = program()
+        .args("- once 2")
+        .input(Input::Bytes(wasm))
+        .run()
+        .expect_code(0);
+    assert_eq!(run.stdout, "once 2: ok\n");
+}
+
+#[test]
+fn another_export() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "other") (call $exit (i32.const 3)))
+        (func (export "takes") (param i32))
+        (func (export "_start") (call $exit (i32.const 4))))"#;
+    let run = |args: &str| {
+        program()
+            .args(args)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    run("").expect_code(4);
+    run("--invoke other").expect_code(3);
+    run("--invoke nowhere")
+        .expect_code(1)
+        .expect_stderr(&["nowhere"]);
+    run("--invoke takes")
+        .expect_code(1)
+        .expect_stderr(&["takes"]);
+}
+
+#[test]
+fn memory_limits() {
+    // 256 MiB may be declared, 16 MiB are allowed.
+    let shared = r#"(module (import "env" "memory" (memory 1 4096 shared)) (export "memory" (memory 0))
+                     (func (export "_start")))"#;
+    let run = |args: &str, text: &str| {
+        program()
+            .args(args)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    run("", shared).expect_code(0);
+    run("-W max-memory-size=268435456", shared).expect_code(0);
+    run("-W max-memory-size=16777216", shared)
+        .expect_code(1)
+        .expect_stderr(&["268435456", "16777216"]);
+    let own = r#"(module (memory (export "memory") 1)
+                  (func (export "_start")
+                    (if (i32.ne (memory.grow (i32.const 400)) (i32.const -1)) (then unreachable))))"#;
+    run("-W max-memory-size=16777216", own).expect_code(0);
+}
+
+#[test]
+#[cfg(unix)]
+fn fuel() {
+    let spin = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
+    program()
+        .args("-W fuel=100000")
+        .arg("-")
+        .input(Input::Bytes(spin.into()))
+        .run()
+        .expect_code(134)
+        .expect_stderr(&["fuel"]);
+    program()
+        .args("-W fuel=100000")
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(0);
+}
+
+#[test]
+fn what_cannot_work_is_an_error() {
+    for (options, why) in [
+        ("-S nn", "components"),
+        ("-S inherit-network", "preview1"),
+        ("-S cwd=/", "working directory"),
+        ("--profile guest", "store"),
+        ("--preload a=b.wasm", "instance"),
+        ("-D guest-debug", "debug"),
+        ("-W no-such-thing", "no-such-thing"),
+        ("--no-such-thing", "no-such-thing"),
+        ("--dir a::b::c", "`ro` or `rw`"),
+        ("--max-threads x", "x"),
+    ] {
+        let run = program().args(options).guest(&Guest::wat("hello")).run();
+        assert_eq!(run.stdout, "", "{options}");
+        run.expect_code(2).expect_stderr(&[why]);
+    }
+    program().run().expect_code(2);
+}
+
+#[test]
+fn stats() {
+    let run = |option: &str| {
+        program()
+            .args(option)
+            .guest(&Guest::c("mutex_condvar"))
+            .args("4 10")
+            .run()
+            .expect_code(0)
+    };
+    run("--stats").expect_stderr(&[
+        "threads  4 started, 0 spawns failed, 5 at once at most",
+        "woken",
+    ]);
+    let json = run("--stats=json");
+    let line = json.stderr.trim_end();
+    assert!(
+        line.starts_with('{') && line.ends_with('}') && !line.contains('\n'),
+        "{json}"
+    );
+    for text in [
+        r#""started":4"#,
+        r#""most_at_once":5"#,
+        r#""shared_memory_bytes":16777216"#,
+    ] {
+        assert!(line.contains(text), "no `{text}`: {json}");
+    }
+}
+
+/// On a terminal a long compilation shows signs of life, and leaves no trace of them;
+/// elsewhere it is silent.
+#[test]
+#[cfg(target_os = "linux")]
+fn progress() {
+    // Long enough for any machine: a thousand functions of a hundred additions.
+    let adds = "i64.const 7 i64.add local.get 0 i64.mul ".repeat(100);
+    let function = format!("(func (param i64) (result i64) local.get 0 {adds})");
+    let text = format!(
+        "(module {} (func (export \"_start\")))",
+        function.repeat(1500)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("large.wat");
+    std::fs::write(&module, text).unwrap();
+    let line = format!(
+        "{} -C cache=n,parallel-compilation=n {}",
+        env!("CARGO_BIN_EXE_wasi-threads-run"),
+        module.display()
+    );
+    // script(1), of util-linux, runs a command on a terminal of its own.
+    let shown = Program::new("script")
+        .args("--quiet --return --command")
+        .arg(&line)
+        .arg("/dev/null")
+        .run()
+        .expect_code(0)
+        .stdout;
+    assert!(
+        shown.contains("compiling `") && shown.contains(" MiB): 0."),
+        "{shown:?}"
+    );
+    assert!(shown.ends_with("\r\u{1b}[K"), "{shown:?}");
+    let silent = program()
+        .args("-C cache=n")
+        .arg(&module)
+        .run()
+        .expect_code(0);
+    assert_eq!(silent.stderr, "");
+}
+
+/// A library (a WASI reactor): `_initialize` first, then what is named, in one
+/// instance.
+#[test]
+fn libraries() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (global $made (mut i32) (i32.const 0))
+        (func (export "_initialize") (global.set $made (i32.const 5)))
+        (func (export "tell") (call $exit (global.get $made)))
+        (func (export "quiet"))
+        (func (export "trap") unreachable))"#;
+    let run = |args: &str| {
+        program()
+            .args(args)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    run("").expect_code(0);
+    run("--invoke tell").expect_code(5);
+    run("--invoke quiet --stats")
+        .expect_code(0)
+        .expect_stderr(&["threads  0 started"]);
+    run("--invoke nowhere")
+        .expect_code(1)
+        .expect_stderr(&["tell, quiet"]);
+    #[cfg(unix)]
+    run("--invoke trap")
+        .expect_code(134)
+        .expect_stderr(&["unreachable"]);
+}
+
+/// Code compiled before runs if it is vouched for, threads included: they end by
+/// another way than those of modules compiled here.
+#[test]
+fn precompiled() {
+    use wasmtime::{Config, Engine, WasmBacktraceDetails};
+    let mut config = Config::new();
+    config
+        .shared_memory(true)
+        .epoch_interruption(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    let engine = Engine::new(&config).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = |guest: &Guest| {
+        let wasm = wat::parse_file(guest.path()).unwrap();
+        let path = folder.path().join("module.cwasm");
+        std::fs::write(&path, engine.precompile_module(&wasm).unwrap()).unwrap();
+        path
+    };
+    let run = |guest: &Guest, options: &str, args: &str| {
+        program()
+            .args(options)
+            .arg(compiled(guest))
+            .args(args)
+            .run()
+    };
+    let allow = "--allow-precompiled";
+    run(&Guest::wat("hello"), "", "")
+        .expect_code(1)
+        .expect_stderr(&[allow]);
+    let hello = run(&Guest::wat("hello"), allow, "").expect_code(0);
+    assert_eq!(hello.stdout, "hello, world\n");
+    let spawns = run(&Guest::c("spawns"), allow, "once 8").expect_code(0);
+    assert_eq!(spawns.stdout, "once 8: ok\n");
+    run(&Guest::c("ending"), allow, "exit spin").expect_code(7);
+    run(&Guest::c("ending"), allow, "exit wait").expect_code(7);
+    run(
+        &Guest::wat("hello"),
+        "--allow-precompiled -W epoch-interruption=n",
+        "",
+    )
+    .expect_code(1)
+    .expect_stderr(&["cannot be loaded", "epoch"]);
+}
+
+/// Without epochs a program runs, and one that waits or blocks still ends.
+#[test]
+fn no_epochs() {
+    let run = |args: &str| {
+        program()
+            .args("-W epoch-interruption=n")
+            .guest(&Guest::c("ending"))
+            .args(args)
+            .input(Input::Silent)
+            .run()
+    };
+    for main in ["wait", "sleep", "read", "poll", "join"] {
+        run(&format!("exit {main}")).expect_code(7);
+    }
+}
+
+/// A compiled module is kept, and used the next time.
+#[test]
+fn cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = || {
+        program()
+            .env("XDG_CACHE_HOME", folder.path())
+            .guest(&Guest::wat("hello"))
+            .run()
+            .expect_code(0);
+        let mut entries: Vec<_> = std::fs::read_dir(folder.path().join("wasmtime/modules"))
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        entries.sort();
+        entries
+    };
+    let first = run();
+    assert!(!first.is_empty(), "nothing was kept");
+    assert_eq!(run(), first);
+}
+
+#[test]
+fn programs_from_before_preview1() {
+    let guest = Guest::wat("unstable");
+    let run = program().guest(&guest).run().expect_code(0);
+    assert_eq!(run.stdout, "from before preview1\n");
+    let run = program()
+        .args("-S preview0=n")
+        .guest(&guest)
+        .run()
+        .expect_code(1);
+    assert!(run.stderr.contains("wasi_unstable"), "{}", run.stderr);
+}

@@ -1,0 +1,156 @@
+//! Programs of real toolchains, where those are installed. Where they are not, a
+//! line says so; the freestanding guests ask the same of the host.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::program;
+use integration_tests::{Input, Program, repository};
+
+const RUST_TARGET: &str = "wasm32-wasip1-threads";
+
+fn out(name: &str) -> PathBuf {
+    let out = repository().join("target/guests");
+    std::fs::create_dir_all(&out).unwrap();
+    out.join(name)
+}
+
+/// Whether rustc has the target's standard library.
+fn has_rust_target() -> bool {
+    let printed = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", RUST_TARGET])
+        .output();
+    let found = printed
+        .is_ok_and(|printed| Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir());
+    if !found {
+        println!("the Rust target {RUST_TARGET} is not installed: its programs are left out");
+    }
+    found
+}
+
+fn rust_program() -> PathBuf {
+    let out = out("rust_threads.wasm");
+    let compiled = Command::new("rustc")
+        .args(["--edition", "2024", "-g", "-O", "--target", RUST_TARGET])
+        .arg(repository().join("tests/guests/rust/threads.rs"))
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+    out
+}
+
+fn said(args: &str) -> String {
+    format!("args {args}\nsum 13986000\nreceived [0, 1, 2, 3]\nleaders 1\nstdin \"hello\\n\"\n")
+}
+
+#[test]
+fn rust_threads() {
+    if !has_rust_target() {
+        return;
+    }
+    let module = rust_program();
+    for _ in 0..20 {
+        let run = program()
+            .arg(&module)
+            .args("one --two")
+            .input(Input::Bytes(b"hello\n".to_vec()))
+            .run()
+            .expect_code(9);
+        assert_eq!(run.stdout, said(r#"["one", "--two"]"#), "{run}");
+        assert_eq!(run.stderr, "", "{run}");
+    }
+    // What was said before the end is there, and the trace names function, file and
+    // line.
+    program()
+        .arg(&module)
+        .arg("panic")
+        .run()
+        .expect_code(134)
+        .expect_stderr(&[
+            "the child is unwell",
+            "error: thread ",
+            "unreachable",
+            "threads::main",
+            "threads.rs:",
+        ]);
+}
+
+/// `runner = "wasi-threads-run"`, as the README shows.
+#[test]
+fn cargo_runner() {
+    if !has_rust_target() {
+        return;
+    }
+    let project = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = project.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "Cargo.toml",
+        "[package]\nname = \"app\"\nedition = \"2024\"\n[workspace]\n",
+    );
+    write(
+        "src/main.rs",
+        &std::fs::read_to_string(repository().join("tests/guests/rust/threads.rs")).unwrap(),
+    );
+    write(
+        "tests/a.rs",
+        "#[test] fn t() { assert_eq!(std::thread::spawn(|| 5).join().unwrap(), 5); }",
+    );
+    write(
+        ".cargo/config.toml",
+        &format!(
+            "[target.{RUST_TARGET}]\nrunner = {:?}\n",
+            env!("CARGO_BIN_EXE_wasi-threads-run")
+        ),
+    );
+    let cargo = |line: &str| {
+        Program::new("cargo")
+            .args(line)
+            .env("CARGO_TARGET_DIR", project.path().join("target"))
+            .in_folder(project.path())
+            .timeout(std::time::Duration::from_secs(300))
+    };
+    let run = cargo(&format!(
+        "run --quiet --offline --target {RUST_TARGET} -- one --two -- -x"
+    ))
+    .input(Input::Bytes(b"hello\n".to_vec()))
+    .run();
+    assert_eq!(run.stdout, said(r#"["one", "--two", "--", "-x"]"#), "{run}");
+    let run = run.expect_code(9);
+    assert!(!run.stderr.contains("error"), "{run}");
+    let run = cargo(&format!(
+        "test --offline --target {RUST_TARGET} -- --test-threads 2"
+    ))
+    .run()
+    .expect_code(0);
+    assert!(run.stdout.contains("test t ... ok"), "{run}");
+}
+
+#[test]
+fn pthreads() {
+    let Some(sdk) = std::env::var_os("WASI_SDK_PATH") else {
+        println!("WASI_SDK_PATH is not set: the pthread guests are left out");
+        return;
+    };
+    let out = out("pthread_sum.wasm");
+    let compiled = Command::new(Path::new(&sdk).join("bin/clang"))
+        .args("--target=wasm32-wasip1-threads -pthread -O2".split(' '))
+        .arg("-Wl,--import-memory,--export-memory,--max-memory=67108864")
+        .arg(repository().join("tests/guests/pthread/sum.c"))
+        .arg("-o")
+        .arg(&out)
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let run = program().arg(&out).args("8 100000").run().expect_code(0);
+    assert_eq!(run.stdout, "8 threads counted to 800000\n");
+}

@@ -1,0 +1,13 @@
+//! Support for the integration tests: compiling guests, and running the real
+//! binary as a user would, within a time limit.
+
+mod guest;
+mod process;
+
+pub use guest::{Guest, repository};
+pub use process::{Finished, Input, Program};
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
