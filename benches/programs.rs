@@ -1,0 +1,5 @@
+//! Whole programs, side by side with native code and with the peers; see `benches`.
+
+fn main() -> Result<(), benches::Failure> {
+    benches::main("Whole programs", &benches::rows::programs())
+}

@@ -1,0 +1,184 @@
+//! Support for the benches: the same guest on every side, in one run.
+//!
+//! A bench is a list of [`rows`]. Each row is a guest program with its
+//! arguments; [`compare`] runs it on each [`side`](sides) in turn, several times
+//! over, so that whatever else the machine does falls on all sides alike, and
+//! prints a Markdown table of medians and of ratios to native code
+//! ([`markdown`]). The guest takes the time itself and prints it together with a
+//! check value, which must be the same on every side: a side that does less work
+//! than the others fails instead of looking fast ([`sample`]).
+//!
+//! What can be set, all by environment variables:
+//!
+//! | variable | means | default |
+//! |---|---|---|
+//! | `BENCH_RUNS` | how often each side runs each row | 9 |
+//! | `BENCH_SCALE` | factor on every row's number of operations | 1 |
+//! | `BENCH_ONLY` | run only rows whose name contains this | all |
+//! | `BENCH_DIR` | folder for the guests' files | the system's temporary folder |
+//! | `OURS` | the binary to measure | `target/release/wasi-threads-run` |
+//! | `PEERS` | folder of `peer46` and `p1-48` | `benches/peers/target/release` |
+//! | `WASMTIME46` | a `wasmtime` 46 command to use in place of `peer46` | unset |
+//!
+//! A peer that is not there is left out, with a line saying so; native code and
+//! the project's own binary must be there.
+
+pub mod guests;
+pub mod machine;
+pub mod markdown;
+pub mod rows;
+pub mod sample;
+pub mod sides;
+
+use std::error::Error;
+use std::io::Write as _;
+
+use guests::Guests;
+use rows::Row;
+use sample::Samples;
+use sides::{Side, Sides};
+
+/// What a bench ends with when it cannot be run.
+pub type Failure = Box<dyn Error>;
+
+/// What to run and how often, as the environment says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Runs of each side for each row; at least one.
+    pub runs: usize,
+    /// Factor on the number of operations.
+    pub scale: f64,
+    /// Only rows whose name contains this are run.
+    pub only: Option<String>,
+}
+
+impl Settings {
+    /// Reads `BENCH_RUNS`, `BENCH_SCALE` and `BENCH_ONLY`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is set to something that is not a number above zero.
+    pub fn from_env() -> Result<Self, Failure> {
+        let number = |name: &str, default: f64| match std::env::var(name) {
+            Err(_) => Ok(default),
+            Ok(text) => match text.parse() {
+                Ok(value) if value > 0.0 => Ok(value),
+                _ => Err(Failure::from(format!(
+                    "{name}={text}: not a number above zero"
+                ))),
+            },
+        };
+        Ok(Self {
+            runs: (number("BENCH_RUNS", 9.0)? as usize).max(1),
+            scale: number("BENCH_SCALE", 1.0)?,
+            only: std::env::var("BENCH_ONLY").ok(),
+        })
+    }
+}
+
+/// The `main` of a bench: runs `rows` and prints their table to stdout; says on
+/// stderr what it is doing.
+///
+/// Does nothing unless the command line has `--bench`, as `cargo bench` puts
+/// there: `cargo test --all-targets` runs bench programs too, and must not take
+/// minutes.
+///
+/// # Errors
+///
+/// When a guest does not compile, a side cannot be run, or the sides disagree.
+pub fn main(title: &str, rows: &[Row]) -> Result<(), Failure> {
+    if !std::env::args().any(|word| word == "--bench") {
+        return writeln!(std::io::stdout(), "{title}: measured only by `cargo bench`")
+            .map_err(Into::into);
+    }
+    let settings = Settings::from_env()?;
+    let guests = Guests::build()?;
+    let sides = Sides::find()?;
+    let results = compare(rows, &guests, &sides, &settings)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "## {title}\n\n{}\n", machine::describe(settings.runs))?;
+    write!(out, "{}", markdown::tables(&results))?;
+    Ok(())
+}
+
+/// One row with what each side took.
+#[derive(Debug)]
+pub struct Compared<'a> {
+    /// What was run.
+    pub row: &'a Row,
+    /// What it took, in the order of the row's sides; native code is first.
+    pub sides: Vec<(Side, Samples)>,
+}
+
+/// Runs every row that `settings` selects on every side that is there.
+///
+/// The sides take turns, and the one to begin changes from turn to turn.
+///
+/// # Errors
+///
+/// When a side fails, takes more than [`sample::LIMIT`], or reports another check
+/// value than the first.
+pub fn compare<'a>(
+    rows: &'a [Row],
+    guests: &Guests,
+    sides: &Sides,
+    settings: &Settings,
+) -> Result<Vec<Compared<'a>>, Failure> {
+    let dir = match std::env::var_os("BENCH_DIR") {
+        Some(parent) => tempfile::tempdir_in(parent)?,
+        None => tempfile::tempdir()?,
+    };
+    let mut results = Vec::new();
+    for row in rows {
+        if settings
+            .only
+            .as_ref()
+            .is_some_and(|part| !row.name().contains(part))
+        {
+            continue;
+        }
+        let present: Vec<Side> = row
+            .kind
+            .sides()
+            .iter()
+            .copied()
+            .filter(|side| sides.has(*side))
+            .collect();
+        let mut samples = vec![Samples::default(); present.len()];
+        for run in 0..settings.runs {
+            for turn in 0..present.len() {
+                let at = (run + turn) % present.len();
+                let mut command = sides.command(present[at], guests, row);
+                command
+                    .args(row.arguments(settings.scale))
+                    .current_dir(dir.path());
+                samples[at].push(sample::run(command)?);
+            }
+        }
+        for (side, taken) in present.iter().zip(&samples) {
+            if taken.check() != samples[0].check() {
+                return Err(format!(
+                    "{}: {side} reports another result than native code",
+                    row.name()
+                )
+                .into());
+            }
+        }
+        let medians: Vec<String> = present
+            .iter()
+            .zip(&samples)
+            .map(|(side, taken)| format!("{side} {:.0}", taken.median()))
+            .collect();
+        writeln!(
+            std::io::stderr(),
+            "{}: ns/op {}",
+            row.name(),
+            medians.join(", ")
+        )?;
+        results.push(Compared {
+            row,
+            sides: present.into_iter().zip(samples).collect(),
+        });
+    }
+    Ok(results)
+}
