@@ -227,6 +227,21 @@ fn a_deadlock_is_reported() {
     }
 }
 
+/// Shells start jobs in the background with SIGINT ignored: it is not for them.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_ignored_from_the_start_stays_ignored() {
+    program()
+        .args("--timeout 1s")
+        .guest(&Guest::c("ending"))
+        .args("stay sleep")
+        .signal("INT")
+        .ignored()
+        .run()
+        .expect_code(134)
+        .expect_stderr(&["timed out after 1s"]);
+}
+
 /// SIGQUIT says what every thread does, and ends nothing.
 #[test]
 #[cfg(unix)]

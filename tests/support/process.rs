@@ -39,6 +39,7 @@ pub struct Program {
     timeout: Duration,
     alone: bool,
     signal: Option<&'static str>,
+    ignored: bool,
 }
 
 impl Program {
@@ -59,6 +60,7 @@ impl Program {
             timeout: TIMEOUT,
             alone: false,
             signal: None,
+            ignored: false,
         }
     }
 
@@ -117,6 +119,27 @@ impl Program {
         self
     }
 
+    /// Has it started with that signal ignored, as shells do for jobs in the background.
+    pub fn ignored(mut self) -> Self {
+        self.ignored = true;
+        self
+    }
+
+    /// The binary, with the signal it will be sent at its default or ignored, whatever the
+    /// tests themselves were started with: `nohup` and jobs in the background hand on signals
+    /// that are ignored.
+    fn command(&self) -> Command {
+        let Some(signal) = self.signal.filter(|_| cfg!(target_os = "linux")) else {
+            return Command::new(&self.binary);
+        };
+        let how = if self.ignored { "ignore" } else { "default" };
+        let mut command = Command::new("env");
+        command
+            .arg(format!("--{how}-signal={signal}"))
+            .arg(&self.binary);
+        command
+    }
+
     /// Runs it to its end.
     ///
     /// # Panics
@@ -131,7 +154,7 @@ impl Program {
         } else {
             _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
         }
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command
             .args(&self.args)
             .envs(self.envs.iter().cloned())
