@@ -34,7 +34,7 @@ use access::Request;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use turns::{Core, Inner, Line, Out, Stage};
+use turns::{Core, Inner, Line, Out, Stage, WakeAll};
 
 pub use access::Access;
 pub use wait::Ready;
@@ -146,14 +146,14 @@ impl<V: Pollable> Drop for Waitable<V> {
         let mut core = lock(&self.inner.core);
         core.closed = true;
         let stage = std::mem::replace(&mut core.stage, Stage::Out);
-        let waiters = std::mem::take(&mut core.waiters.line);
+        // Dropped last, also if the value's drop panics.
+        let _waiters = WakeAll(std::mem::take(&mut core.waiters.line));
         core.turn = None;
         drop(core);
         // The future gives the value home; a thread that is polling finds it closed and drops
         // what it has.
         drop(stage);
         drop(Out(&self.inner));
-        waiters.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 

@@ -27,7 +27,10 @@ impl<'w, V: Pollable> Request<'w, V> {
         let inner = &self.waitable.inner;
         loop {
             if let Some(value) = inner.take() {
-                drop(self.leave(&mut lock(&inner.core)));
+                // Bound, so that the waker is dropped after the lock: the task it is of may hold
+                // a wait for this very value.
+                let old = self.leave(&mut lock(&inner.core));
+                drop(old);
                 return Poll::Ready(Access::new(self.waitable, value));
             }
             let waker = waker.clone();

@@ -104,6 +104,15 @@ pub(super) fn wake(waker: Option<Waker>) {
     }
 }
 
+/// Wakes those who were in line when it is dropped.
+pub(super) struct WakeAll(pub(super) VecDeque<(u64, Waker)>);
+
+impl Drop for WakeAll {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|(_, waker)| waker.wake());
+    }
+}
+
 /// The value while it is in a future. Gives it back, however that ends.
 pub(super) struct Lease<V> {
     value: Option<Box<V>>,
