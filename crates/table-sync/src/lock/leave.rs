@@ -3,6 +3,7 @@
 
 use super::QueueGuard;
 use super::permit::Exclusive;
+use crate::cell;
 use crate::queue::Queue;
 use crate::readers::{self, Published};
 use crate::slot::Slot;
@@ -40,7 +41,7 @@ impl Aftermath<'_> {
         }
         if self.reclaim {
             self.core.detached.fetch_sub(1, Relaxed);
-            drop(Exclusive::new(self.core, self.slot).reclaim());
+            drop(Exclusive::new(self.core, self.slot).reclaim(cell::take));
         }
     }
 }

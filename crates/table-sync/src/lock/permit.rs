@@ -8,7 +8,6 @@ use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::lock;
 use crate::table::Core;
-use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::MutexGuard as StdMutexGuard;
 use std::task::Waker;
@@ -44,6 +43,7 @@ impl<'t> Vacant<'t> {
         Self { core, slot }
     }
 
+    #[inline]
     pub(crate) fn slot(&self) -> &'t Slot {
         self.slot
     }
@@ -63,6 +63,7 @@ impl<'t> Vacant<'t> {
     }
 
     /// The generation the entry will have.
+    #[inline]
     pub(crate) fn generation(&self) -> u32 {
         // Relaxed: the free list's lock ordered this after the store in `reclaim`. A slot that
         // was never used has generation 0, which is nobody's.
@@ -152,36 +153,46 @@ impl<'t> Exclusive<'t> {
         }
     }
 
-    /// Frees the slot of a removed entry and returns the value. Waiters are woken.
+    /// Frees the slot of a removed entry and returns what `take` takes out of it, which is the
+    /// value. Waiters are woken.
     #[inline]
-    pub(crate) fn reclaim(mut self) -> Box<dyn Any + Send> {
+    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Self) -> R) -> R {
+        let state = State(self.slot.state.load(Relaxed));
+        let waiting = state.has(QUEUED).then(|| self.drain_queue());
+        let value = take(&mut self);
+        self.free(state);
+        if let Some(waiting) = waiting {
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        value
+    }
+
+    /// The entry is not present, so nobody joins any more.
+    #[cold]
+    fn drain_queue(&self) -> Vec<Waker> {
+        lock(&self.slot.queue)
+            .as_deref_mut()
+            .map(Queue::drain)
+            .unwrap_or_default()
+    }
+
+    /// Gives the empty slot to its next entry. The word was this.
+    #[inline]
+    fn free(self, state: State) {
         let (core, slot) = (self.core, self.slot);
-        let state = State(slot.state.load(Relaxed));
-        let waiting = if state.has(QUEUED) {
-            // The entry is not present, so nobody joins any more.
-            lock(&slot.queue)
-                .as_deref_mut()
-                .map(Queue::drain)
-                .unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let value = crate::cell::take(&mut self);
+        // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
-        // From here on the slot is no longer this entry's. Release, for readers that come too
-        // late and for `Vacant`; a plain store, as above.
-        if state.generation() >= core.max_generation {
+        // Release, for readers that come too late and for `Vacant`; a plain store, as above.
+        if state.generation() < core.max_generation {
+            slot.state
+                .store(State::new(state.generation() + 1, 0).0, Release);
+            core.shards.give_back(slot);
+        } else {
             // Not present, not on a list, ever again.
             slot.state
                 .store(State::new(state.generation(), 0).0, Release);
             core.shards.retire();
-        } else {
-            slot.state
-                .store(State::new(state.generation() + 1, 0).0, Release);
-            core.shards.give_back(slot);
         }
-        waiting.into_iter().for_each(Waker::wake);
-        value.expect("an entry has a value until it is reclaimed")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::leave::settle_and_wake;
 use super::{Exclusive, Place, RemoveRefusal};
+use crate::cell;
 use crate::queue::Queue;
 use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -78,7 +79,7 @@ impl Detached<'_> {
     /// Tells whoever waits for the entry, and drops the value if nobody holds it.
     pub(crate) fn finish(self) {
         let (place, state) = match self {
-            Self::Mine(permit) => return drop(permit.reclaim()),
+            Self::Mine(permit) => return drop(permit.reclaim(cell::take)),
             Self::Held(place, state) => (place, state),
         };
         if state.has(QUEUED) {
