@@ -71,6 +71,7 @@ impl ValueCell {
 }
 
 /// Fills an empty slot.
+#[inline]
 pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
     let cell = &vacant.slot().value;
     let kind: *const Kind = Kind::of::<T>();
@@ -78,9 +79,9 @@ pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
     cell.kind.store(kind.cast_mut(), Ordering::Release);
     let value: Option<Box<dyn Any + Send>> = Some(Box::new(value));
     // SAFETY: the permit says that this thread took the slot off a free list and has not
-    // published it, so no other permit exists for it. Writing over the old value drops nothing:
-    // a slot on a free list is empty.
-    cell.value.with_mut(|place| unsafe { *place = value });
+    // published it, so no other permit exists for it. Nothing is there to be dropped: a slot on a
+    // free list is empty.
+    cell.value.with_mut(|place| unsafe { place.write(value) });
 }
 
 /// Empties a slot that was filled and not published.
@@ -91,12 +92,25 @@ pub(crate) fn unput(vacant: &Vacant<'_>) -> Option<Box<dyn Any + Send>> {
 }
 
 /// Moves the value out of a removed entry.
+#[inline]
 pub(crate) fn take(permit: &mut Exclusive<'_>) -> Option<Box<dyn Any + Send>> {
     let cell = &permit.slot().value;
     // SAFETY: an `Exclusive` was made by the transition that set `EXCLUSIVE`, from a state with no
     // reader counted and none published, and no permit is made while it is set; it is borrowed
     // exclusively here, so no reference derived from it is alive.
     cell.value.with_mut(|place| unsafe { (*place).take() })
+}
+
+/// Moves the value out of a removed entry. Exactly the type the entry was pushed with, or a panic.
+#[inline]
+pub(crate) fn take_as<T: 'static>(permit: &mut Exclusive<'_>) -> Box<T> {
+    let any = take(permit).expect("an entry has a value until it is reclaimed");
+    debug_assert!(
+        any.is::<T>(),
+        "an entry is found after its type was checked"
+    );
+    // SAFETY: as in `downcast`; the box was made as a `Box<T>` by `put`.
+    unsafe { Box::from_raw(Box::into_raw(any).cast::<T>()) }
 }
 
 /// The value, shared. Exactly the type the entry was pushed with, or a panic.

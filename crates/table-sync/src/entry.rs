@@ -1,6 +1,7 @@
 //! An entry that was found, and the ways to its value.
 
 use crate::acquire::Request;
+use crate::cell;
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
@@ -207,10 +208,7 @@ impl<'t, T: 'static> Entry<'t, T> {
 /// The value of a removed entry.
 #[inline]
 fn value<T: 'static>(permit: Exclusive<'_>) -> T {
-    *permit
-        .reclaim()
-        .downcast()
-        .expect("an entry's type was checked when it was found")
+    *permit.reclaim(cell::take_as)
 }
 
 impl From<RemoveRefusal> for Error {

@@ -3,7 +3,7 @@
 //! Each thread that reads a biased entry has a [`Record`] of a few cells. To read, it writes the
 //! entry's id into a free cell; when done, it clears the cell. Whoever needs the entry to be free
 //! of readers stops new ones, then looks through the cells of all threads. Both steps of both
-//! sides are ordered by [`asymmetric`](crate::sync::asymmetric) barriers.
+//! sides are ordered by [`asymmetric`] barriers.
 //!
 //! Cells hold ids that are compared and never followed, so nothing here can dangle. Records are
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
@@ -189,12 +189,14 @@ impl Published {
 pub(crate) fn publish(id: u64) -> Option<Published> {
     let record = SEAT.try_with(Seat::record).ok()?;
     // Only this thread takes cells of its record, so one seen free stays free.
+    //
+    // Acquire here and release below, as in `retract`: a scan that finds this id where an earlier
+    // one stood must still be ordered after the earlier guard's reads. That guard may have been
+    // another thread's, if it outlived the `Seat` of the record's owner before.
     let cell = record
         .cells
         .iter()
-        .find(|cell| cell.load(Ordering::Relaxed) == 0)?;
-    // Release, as in `retract`: a scan that finds this id where an earlier one stood must still
-    // be ordered after the earlier guard's reads.
+        .find(|cell| cell.load(Ordering::Acquire) == 0)?;
     cell.store(id, Ordering::Release);
     asymmetric::light();
     Some(Published(cell))

@@ -6,9 +6,7 @@
 
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{hint, thread};
-use std::cell::Cell;
-use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+use crate::sync::{hint, list_hint, thread};
 
 /// Ends a list. (Slot `u32::MAX` is never made.)
 const NIL: u32 = u32::MAX;
@@ -102,23 +100,6 @@ impl Locked<'_> {
     }
 }
 
-thread_local! {
-    /// The shard this thread used last, of whichever table: a guess at one that is free.
-    static HINT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-fn hint() -> usize {
-    // Not the shim's: it decides where to start looking, never what happens.
-    static THREADS: StdAtomicUsize = StdAtomicUsize::new(0);
-    HINT.try_with(|hint| {
-        if hint.get() == usize::MAX {
-            hint.set(THREADS.fetch_add(1, Ordering::Relaxed) & 0xffff);
-        }
-        hint.get()
-    })
-    .unwrap_or(0)
-}
-
 /// All lists of one table.
 pub(crate) struct Shards {
     shards: Box<[Shard]>,
@@ -166,7 +147,7 @@ impl Shards {
     #[inline]
     fn any(&self) -> (usize, Locked<'_>) {
         let mask = self.shards.len() - 1;
-        let start = hint();
+        let start = list_hint::get();
         if let Some(locked) = self.shards[start & mask].try_lock() {
             return (start & mask, locked);
         }
@@ -181,7 +162,7 @@ impl Shards {
             for step in 1..=self.shards.len() {
                 let at = (start + step) & mask;
                 if let Some(locked) = self.shards[at].try_lock() {
-                    let _ = HINT.try_with(|hint| hint.set(at));
+                    list_hint::set(at);
                     return (at, locked);
                 }
             }
@@ -227,16 +208,18 @@ impl Shards {
                 }
             }
         }
-        if let Some(slot) = self.fresh(slots) {
-            shard.count(1);
-            return Some(slot);
-        }
+        let Some(index) = self.fresh() else {
+            drop(shard);
+            return self.checkout_or_full(slots);
+        };
+        shard.count(1);
         drop(shard);
-        self.checkout_or_full(slots)
+        // Unlocked: this may allocate.
+        Some(slots.grow(index))
     }
 
-    /// A slot that was never in use.
-    fn fresh<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
+    /// The index of a slot that was never in use.
+    fn fresh(&self) -> Option<u32> {
         let mut used = self.used.load(Ordering::Relaxed);
         loop {
             let counted = used.wrapping_sub(self.retired.load(Ordering::Relaxed));
@@ -249,7 +232,7 @@ impl Shards {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Some(slots.grow(used)),
+                Ok(_) => return Some(used),
                 Err(now) => used = now,
             }
         }
@@ -267,9 +250,10 @@ impl Shards {
             shard.count(1);
             return Some(slot);
         }
-        let slot = self.fresh(slots)?;
+        let index = self.fresh()?;
         all[0].count(1);
-        Some(slot)
+        drop(all);
+        Some(slots.grow(index))
     }
 
     /// Takes back the slot of an entry that was reclaimed.

@@ -68,9 +68,10 @@ impl Directory {
 
     #[inline]
     fn locate(index: u32) -> (usize, usize) {
-        let place = index as usize + FIRST;
+        // Any index a handle can have, so more than a 32-bit `usize` may hold.
+        let place = u64::from(index) + FIRST as u64;
         let log = place.ilog2();
-        ((log - FIRST_BITS) as usize, place - (1 << log))
+        ((log - FIRST_BITS) as usize, (place - (1 << log)) as usize)
     }
 
     /// The slot, if its bucket was ever needed.
@@ -124,8 +125,10 @@ mod tests {
                 expected = (expected.0 + 1, 0);
             }
         }
+        // Whatever number a handle is made of, also where `usize` has 32 bits.
         let (last, offset) = Directory::locate(u32::MAX);
-        assert!(last < BUCKETS && offset < FIRST << last);
+        assert_eq!((last, offset), (BUCKETS - 1, FIRST - 1));
+        assert!(Directory::new(1).get(u32::MAX).is_none());
     }
 
     #[test]

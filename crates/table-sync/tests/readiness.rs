@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use table_sync::{Closed, Error, Pollable, Ready, Table, Waitable};
@@ -252,6 +252,74 @@ fn a_panic_while_polling_leaves_the_value_usable() {
     condition.set(1);
     assert_eq!(other.poll(), Poll::Ready(Ok(())));
     assert!(!waitable.into_inner().panics);
+}
+
+/// The last trace of a task may be a waker, and dropping that drops the task: here with a wait for
+/// the very value.
+#[test]
+fn an_accessors_waker_is_dropped_unlocked() {
+    struct Task {
+        _wait: Mutex<Wait>,
+    }
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (done, waits) = mpsc::channel();
+    // On its own thread: the fault would be a deadlock.
+    let thread = std::thread::spawn(move || {
+        let (_condition, waitable) = source(false);
+        let mut wait = Wait::new(&waitable);
+        assert!(wait.poll().is_pending());
+        let waker = Waker::from(Arc::new(Task {
+            _wait: Mutex::new(wait),
+        }));
+        let access = waitable.lock();
+        {
+            let mut next = pin!(waitable.lock_async());
+            let polled = next.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            drop((access, waker));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(next.as_mut().poll(&mut context).is_ready());
+        }
+        assert!(waitable.try_lock().is_some());
+        done.send(()).unwrap();
+    });
+    waits
+        .recv_timeout(Duration::from_secs(20))
+        .expect("a waker was dropped under a lock");
+    thread.join().unwrap();
+}
+
+#[test]
+fn waits_end_though_the_values_drop_panics() {
+    struct Bomb;
+    impl Pollable for Bomb {
+        async fn ready(&mut self) {
+            std::future::pending().await
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    for armed in [false, true] {
+        let waitable = Waitable::new(Bomb);
+        let count = Arc::<Count>::default();
+        let waker = Waker::from(count.clone());
+        let mut context = Context::from_waker(&waker);
+        let mut wait = pin!(waitable.ready());
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+        if !armed {
+            // Drops the future: the value is on its own.
+            drop(waitable.lock());
+        }
+        let before = count.0.load(SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(waitable))).is_err());
+        assert_eq!(count.0.load(SeqCst), before + 1);
+        assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(Err(Closed)));
+    }
 }
 
 /// Threads that wait, use up and access at random; every permit finds a waiter.

@@ -1,0 +1,99 @@
+//! What follows when somebody leaves an entry: the end of a drain, the next waiter's turn, the end of
+//! a detached entry.
+
+use super::QueueGuard;
+use super::permit::Exclusive;
+use crate::cell;
+use crate::queue::Queue;
+use crate::readers::{self, Published};
+use crate::slot::Slot;
+use crate::state::{DETACHED, DRAIN, EXCLUSIVE, State};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::lock;
+use crate::table::Core;
+use std::task::Waker;
+
+/// Ends a published reader, or one that saw it had come too late.
+#[inline]
+pub(super) fn retract(core: &Core, slot: &Slot, published: Published) {
+    published.retract();
+    // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
+    // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
+    // to help that one along does no harm.
+    if State(slot.state.load(Relaxed)).has(DRAIN) {
+        settle_and_wake(core, slot);
+    }
+}
+
+/// What is to be done after a slot's queue lock was released.
+#[must_use]
+struct Aftermath<'t> {
+    core: &'t Core,
+    slot: &'t Slot,
+    wake: Option<Waker>,
+    reclaim: bool,
+}
+
+impl Aftermath<'_> {
+    fn run(self) {
+        if let Some(waker) = self.wake {
+            waker.wake();
+        }
+        if self.reclaim {
+            self.core.detached.fetch_sub(1, Relaxed);
+            drop(Exclusive::new(self.core, self.slot).reclaim(cell::take));
+        }
+    }
+}
+
+/// Looks at the entry after somebody left it: the last to leave a detached entry reclaims it,
+/// otherwise the first waiter is woken to try again.
+#[cold]
+pub(super) fn settle_and_wake(core: &Core, slot: &Slot) {
+    let queue = lock(&slot.queue);
+    let aftermath = settle(core, slot, &queue);
+    drop(queue);
+    aftermath.run();
+}
+
+/// Under the queue lock: takes `DRAIN` away if no published reader is left.
+pub(super) fn end_drain(slot: &Slot, _queue: &QueueGuard<'_>) {
+    // `DRAIN` ends only here, under the queue lock, and keeps `BIASED` away: the result of the
+    // scan cannot be overtaken.
+    if State(slot.state.load(Acquire)).has(DRAIN) && !readers::any(slot.id) {
+        // Release: the scan acquired what the readers did, the next owner acquires it from here.
+        slot.state.fetch_and(!DRAIN, AcqRel);
+    }
+}
+
+/// Under the queue lock: ends `DRAIN` if it can, then decides what follows.
+fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &QueueGuard<'_>) -> Aftermath<'t> {
+    end_drain(slot, queue);
+    let mut state = State(slot.state.load(Acquire));
+    let mut reclaim = false;
+    while state.has(DETACHED) && state.is_idle() {
+        // Acquire: everything all holders did happens before the drop of the value.
+        match slot.state.compare_exchange_weak(
+            state.0,
+            state.without(DETACHED).with(EXCLUSIVE).0,
+            AcqRel,
+            Acquire,
+        ) {
+            Ok(_) => {
+                reclaim = true;
+                break;
+            }
+            Err(now) => state = State(now),
+        }
+    }
+    let wake = queue
+        .as_deref()
+        .and_then(Queue::first)
+        .map(|(_, waker)| waker.clone());
+    Aftermath {
+        core,
+        slot,
+        wake,
+        reclaim,
+    }
+}

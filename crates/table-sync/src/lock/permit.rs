@@ -1,0 +1,215 @@
+//! What a transition of a slot's word grants, and how it is given up.
+
+use super::leave::{retract, settle_and_wake};
+use crate::queue::Queue;
+use crate::readers::Published;
+use crate::slot::Slot;
+use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State};
+use crate::sync::atomic::Ordering::{Relaxed, Release};
+use crate::sync::lock;
+use crate::table::Core;
+use std::marker::PhantomData;
+use std::sync::MutexGuard as StdMutexGuard;
+use std::task::Waker;
+
+/// Makes a permit stay on its thread, as its place among the visible readers does, without
+/// giving up `Sync`.
+type NotSend = PhantomData<StdMutexGuard<'static, ()>>;
+
+/// A slot off the free list.
+pub(crate) struct Vacant<'t> {
+    core: &'t Core,
+    slot: &'t Slot,
+}
+
+/// Shared access to the value.
+pub(crate) struct Shared<'t> {
+    core: &'t Core,
+    slot: &'t Slot,
+    /// How this reader is seen: published, or counted in the word.
+    published: Option<Published>,
+    _not_send: NotSend,
+}
+
+/// Exclusive access to the value.
+pub(crate) struct Exclusive<'t> {
+    core: &'t Core,
+    slot: &'t Slot,
+    _not_send: NotSend,
+}
+
+impl<'t> Vacant<'t> {
+    pub(crate) fn new(core: &'t Core, slot: &'t Slot) -> Self {
+        Self { core, slot }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'t Slot {
+        self.slot
+    }
+
+    /// Makes the filled slot an entry with these flags besides `PRESENT`; returns its generation.
+    #[inline]
+    pub(crate) fn publish(self, flags: u64) -> u32 {
+        let generation = self.generation();
+        self.slot.heat.store(0, Relaxed);
+        // Release: who sees this generation present sees the value. A plain store will do, as
+        // nobody else changes the word of a slot that is not present and not detached.
+        self.slot
+            .state
+            .store(State::new(generation, PRESENT | flags).0, Release);
+        std::mem::forget(self);
+        generation
+    }
+
+    /// The generation the entry will have.
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        // Relaxed: the free list's lock ordered this after the store in `reclaim`. A slot that
+        // was never used has generation 0, which is nobody's.
+        State(self.slot.state.load(Relaxed)).generation().max(1)
+    }
+}
+
+impl Drop for Vacant<'_> {
+    fn drop(&mut self) {
+        let value = crate::cell::unput(self);
+        self.core.shards.give_back(self.slot);
+        drop(value);
+    }
+}
+
+impl<'t> Shared<'t> {
+    #[inline]
+    pub(super) fn new(core: &'t Core, slot: &'t Slot, published: Option<Published>) -> Self {
+        Self {
+            core,
+            slot,
+            published,
+            _not_send: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'t Slot {
+        self.slot
+    }
+}
+
+impl Drop for Shared<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.published.take() {
+            Some(published) => retract(self.core, self.slot, published),
+            None => {
+                // Release: what was read happens before whoever acquires the word next.
+                let before = State(self.slot.state.fetch_sub(READER, Release));
+                let after = State(before.0 - READER);
+                if before.has(QUEUED | DETACHED) && !after.has_counted_readers() {
+                    settle_and_wake(self.core, self.slot);
+                }
+            }
+        }
+    }
+}
+
+impl<'t> Exclusive<'t> {
+    #[inline]
+    pub(super) fn new(core: &'t Core, slot: &'t Slot) -> Self {
+        Self {
+            core,
+            slot,
+            _not_send: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'t Slot {
+        self.slot
+    }
+
+    /// Makes the entry not present, keeping the permit; `Err` if it was detached meanwhile, or
+    /// if it may have kin, which the caller did not ask to ignore.
+    #[inline]
+    pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
+        let mut state = State(self.slot.state.load(Relaxed));
+        loop {
+            if !state.has(PRESENT) {
+                return Err(RemoveRefusal::NotPresent);
+            }
+            if state.has(KIN) && !kin_checked {
+                return Err(RemoveRefusal::Kin);
+            }
+            // Relaxed: this thread has the entry, and publishes nothing by this but the absence.
+            match self.slot.state.compare_exchange_weak(
+                state.0,
+                state.without(PRESENT).0,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return Ok(()),
+                Err(now) => state = State(now),
+            }
+        }
+    }
+
+    /// Frees the slot of a removed entry and returns what `take` takes out of it, which is the
+    /// value. Waiters are woken.
+    #[inline]
+    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Self) -> R) -> R {
+        let state = State(self.slot.state.load(Relaxed));
+        let waiting = state.has(QUEUED).then(|| self.drain_queue());
+        let value = take(&mut self);
+        self.free(state);
+        if let Some(waiting) = waiting {
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        value
+    }
+
+    /// The entry is not present, so nobody joins any more.
+    #[cold]
+    fn drain_queue(&self) -> Vec<Waker> {
+        lock(&self.slot.queue)
+            .as_deref_mut()
+            .map(Queue::drain)
+            .unwrap_or_default()
+    }
+
+    /// Gives the empty slot to its next entry. The word was this.
+    #[inline]
+    fn free(self, state: State) {
+        let (core, slot) = (self.core, self.slot);
+        // From the store on the slot is no longer this entry's.
+        std::mem::forget(self);
+        // Release, for readers that come too late and for `Vacant`; a plain store, as above.
+        if state.generation() < core.max_generation {
+            slot.state
+                .store(State::new(state.generation() + 1, 0).0, Release);
+            core.shards.give_back(slot);
+        } else {
+            // Not present, not on a list, ever again.
+            slot.state
+                .store(State::new(state.generation(), 0).0, Release);
+            core.shards.retire();
+        }
+    }
+}
+
+/// See [`Exclusive::remove`].
+pub(crate) enum RemoveRefusal {
+    NotPresent,
+    Kin,
+}
+
+impl Drop for Exclusive<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: what was written happens before whoever acquires the word next.
+        // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
+        let before = State(self.slot.state.fetch_sub(EXCLUSIVE, Release));
+        if before.has(QUEUED | DETACHED) {
+            settle_and_wake(self.core, self.slot);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The ways of an entry out of the table, but for waiting like a writer.
+
+use super::leave::settle_and_wake;
+use super::{Exclusive, Place, RemoveRefusal};
+use crate::cell;
+use crate::queue::Queue;
+use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
+use crate::sync::lock;
+use std::task::Waker;
+
+impl<'t> Place<'t> {
+    /// Takes an idle entry without kin out of the table; `None` if it is anything else.
+    #[inline]
+    pub(crate) fn remove_idle(&self) -> Option<Exclusive<'t>> {
+        let idle = State::new(self.generation, PRESENT);
+        // Acquire: after everything the holders before did.
+        self.slot
+            .state
+            .compare_exchange(
+                idle.0,
+                idle.without(PRESENT).with(EXCLUSIVE).0,
+                Acquire,
+                Relaxed,
+            )
+            .ok()
+            .map(|_| Exclusive::new(self.core, self.slot))
+    }
+
+    /// Removes the entry, held or not. To be [finished](Detached::finish) with no lock held.
+    pub(crate) fn detach(&self, kin_checked: bool) -> Result<Detached<'t>, RemoveRefusal> {
+        let slot = self.slot;
+        let mut state = State(slot.state.load(Relaxed));
+        loop {
+            if !state.is_present(self.generation) {
+                return Err(RemoveRefusal::NotPresent);
+            }
+            if state.has(KIN) && !kin_checked {
+                return Err(RemoveRefusal::Kin);
+            }
+            let mut after = state.without(PRESENT);
+            if after.has(BIASED) {
+                after = after.without(BIASED).with(DRAIN);
+            }
+            let idle = after.is_idle();
+            after = after.with(if idle { EXCLUSIVE } else { DETACHED });
+            if !idle {
+                // Before the entry can be reclaimed, which counts it out again.
+                self.core.detached.fetch_add(1, Relaxed);
+            }
+            // Acquire, for the case that the value is this thread's from here on.
+            match slot
+                .state
+                .compare_exchange_weak(state.0, after.0, Acquire, Relaxed)
+            {
+                Ok(_) if idle => return Ok(Detached::Mine(Exclusive::new(self.core, slot))),
+                Ok(_) => return Ok(Detached::Held(*self, after)),
+                Err(now) => {
+                    state = State(now);
+                    if !idle {
+                        self.core.detached.fetch_sub(1, Relaxed);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An entry just detached.
+#[must_use]
+pub(crate) enum Detached<'t> {
+    /// Nobody held it.
+    Mine(Exclusive<'t>),
+    /// It may be held, and its word was this.
+    Held(Place<'t>, State),
+}
+
+impl Detached<'_> {
+    /// Tells whoever waits for the entry, and drops the value if nobody holds it.
+    pub(crate) fn finish(self) {
+        let (place, state) = match self {
+            Self::Mine(permit) => return drop(permit.reclaim(cell::take)),
+            Self::Held(place, state) => (place, state),
+        };
+        if state.has(QUEUED) {
+            let mut queue = lock(&place.slot.queue);
+            // By now the slot may have been reclaimed, even reused. Then these are the waiters
+            // of a later entry; woken and without a place in the queue they join again.
+            place.clear_queue_flags();
+            let waiting = queue.as_deref_mut().map(Queue::drain).unwrap_or_default();
+            drop(queue);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        if state.has(DRAIN) {
+            settle_and_wake(place.core, place.slot);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Access to the value in between.
+
+use super::turns::{Core, Stage, wake};
+use super::{Pollable, Waitable};
+use crate::sync::lock;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::MutexGuard as StdMutexGuard;
+use std::task::{Poll, Waker};
+
+/// A request for access, pending or not yet made.
+pub(super) struct Request<'w, V: Pollable> {
+    waitable: &'w Waitable<V>,
+    ticket: Option<u64>,
+}
+
+impl<'w, V: Pollable> Request<'w, V> {
+    pub(super) fn new(waitable: &'w Waitable<V>) -> Self {
+        Self {
+            waitable,
+            ticket: None,
+        }
+    }
+
+    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Access<'w, V>> {
+        let inner = &self.waitable.inner;
+        loop {
+            if let Some(value) = inner.take() {
+                // Bound, so that the waker is dropped after the lock: the task it is of may hold
+                // a wait for this very value.
+                let old = self.leave(&mut lock(&inner.core));
+                drop(old);
+                return Poll::Ready(Access::new(self.waitable, value));
+            }
+            let waker = waker.clone();
+            let mut core = lock(&inner.core);
+            let old = core.accessors.enter(&mut self.ticket, waker);
+            if core.called == self.ticket {
+                core.called = None;
+            }
+            // Unless it has come back since, whoever has the value calls `next` afterwards.
+            let out = matches!(core.stage, Stage::Out);
+            drop(core);
+            drop(old);
+            if out {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes this accessor out of the line; returns its waker to drop.
+    fn leave(&mut self, core: &mut Core<V>) -> Option<Waker> {
+        let ticket = self.ticket.take()?;
+        if core.called == Some(ticket) {
+            core.called = None;
+        }
+        core.accessors.leave(ticket)
+    }
+}
+
+impl<V: Pollable> Drop for Request<'_, V> {
+    fn drop(&mut self) {
+        if self.ticket.is_none() {
+            return;
+        }
+        let mut core = lock(&self.waitable.inner.core);
+        let old = self.leave(&mut core);
+        let next = core.next();
+        drop(core);
+        drop(old);
+        wake(next);
+    }
+}
+
+/// Access to a [`Waitable`]'s value. It stays on its thread; when it is dropped, whoever waits for
+/// access or else for readiness goes on.
+#[must_use = "the access ends when the guard is dropped"]
+pub struct Access<'w, V: Pollable> {
+    waitable: &'w Waitable<V>,
+    pub(super) value: Option<Box<V>>,
+    _not_send: PhantomData<StdMutexGuard<'static, ()>>,
+}
+
+impl<'w, V: Pollable> Access<'w, V> {
+    pub(super) fn new(waitable: &'w Waitable<V>, value: Box<V>) -> Self {
+        Self {
+            waitable,
+            value: Some(value),
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl<V: Pollable> Deref for Access<'_, V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        self.value.as_deref().expect("access has the value")
+    }
+}
+
+impl<V: Pollable> DerefMut for Access<'_, V> {
+    fn deref_mut(&mut self) -> &mut V {
+        self.value.as_deref_mut().expect("access has the value")
+    }
+}
+
+impl<V: Pollable> Drop for Access<'_, V> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.waitable.inner.give_back(value);
+        }
+    }
+}
+
+impl<V: Pollable + fmt::Debug> fmt::Debug for Access<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}

@@ -1,0 +1,233 @@
+//! Where the value is, and whose turn it is.
+
+use super::Pollable;
+use crate::sync::{Mutex, lock};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+pub(super) type PendingFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(super) struct Inner<V> {
+    pub(super) core: Mutex<Core<V>>,
+    /// Where a [`Lease`] puts the value. Locked for that alone, and never together with `core`.
+    pub(super) home: Mutex<Option<Box<V>>>,
+}
+
+/// Where the value is.
+pub(super) enum Stage<V> {
+    /// Here; nobody waits for it, or the turn is somebody's.
+    Idle(Box<V>),
+    /// In a future that was pending when it was last polled.
+    Armed(PendingFuture, Waker),
+    /// With one thread, which accesses it, or makes, polls or drops a future.
+    Out,
+}
+
+pub(super) struct Core<V> {
+    pub(super) stage: Stage<V>,
+    /// The waker of the current future was used since it was last polled.
+    pub(super) fired: bool,
+    /// The number of the current future, to tell its waker from those of earlier ones.
+    pub(super) future: u64,
+    pub(super) closed: bool,
+    /// Waits for readiness.
+    pub(super) waiters: Line,
+    /// The waiter that was woken to poll, and has not done so yet.
+    pub(super) turn: Option<u64>,
+    /// Waits for access. They come before waiters.
+    pub(super) accessors: Line,
+    /// The accessor that was woken to try, and has not done so yet.
+    pub(super) called: Option<u64>,
+}
+
+/// Sleepers in order of arrival.
+#[derive(Default)]
+pub(super) struct Line {
+    next: u64,
+    pub(super) line: VecDeque<(u64, Waker)>,
+}
+
+impl Line {
+    /// Puts a sleeper last, or gives one that is in line a new waker. Returns a waker to drop.
+    pub(super) fn enter(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+        let at = ticket.and_then(|ticket| self.position(ticket));
+        if let Some((_, old)) = at.and_then(|at| self.line.get_mut(at)) {
+            return Some(std::mem::replace(old, waker));
+        }
+        *ticket = Some(self.next);
+        self.line.push_back((self.next, waker));
+        self.next += 1;
+        None
+    }
+
+    fn position(&self, ticket: u64) -> Option<usize> {
+        self.line.binary_search_by_key(&ticket, |it| it.0).ok()
+    }
+
+    pub(super) fn leave(&mut self, ticket: u64) -> Option<Waker> {
+        let at = self.position(ticket)?;
+        self.line.remove(at).map(|(_, waker)| waker)
+    }
+}
+
+impl<V> Core<V> {
+    /// To be called after every change: wakes whoever can go on now, if that is anybody who has
+    /// not been woken for it already. The caller wakes the returned waker unlocked.
+    pub(super) fn next(&mut self) -> Option<Waker> {
+        let poll_is_due = match self.stage {
+            Stage::Out => return None,
+            Stage::Idle(_) => true,
+            Stage::Armed(..) => self.fired,
+        };
+        if let Some((ticket, waker)) = self.accessors.line.front() {
+            // It will be back, or leave: then this is called again.
+            return self
+                .called
+                .replace(*ticket)
+                .is_none()
+                .then(|| waker.clone());
+        }
+        if !poll_is_due || self.turn.is_some() {
+            return None;
+        }
+        let (ticket, waker) = self.waiters.line.front()?;
+        self.turn = Some(*ticket);
+        Some(waker.clone())
+    }
+}
+
+pub(super) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// Wakes those who were in line when it is dropped.
+pub(super) struct WakeAll(pub(super) VecDeque<(u64, Waker)>);
+
+impl Drop for WakeAll {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|(_, waker)| waker.wake());
+    }
+}
+
+/// The value while it is in a future. Gives it back, however that ends.
+pub(super) struct Lease<V> {
+    value: Option<Box<V>>,
+    inner: Arc<Inner<V>>,
+}
+
+impl<V> Drop for Lease<V> {
+    fn drop(&mut self) {
+        *lock(&self.inner.home) = self.value.take();
+    }
+}
+
+/// The waker that the future is polled with.
+pub(super) struct Fan<V> {
+    /// Weak: the value may keep the waker, and is inside.
+    pub(super) inner: Weak<Inner<V>>,
+    pub(super) future: u64,
+}
+
+impl<V: Send> Wake for Fan<V> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(inner) = self.inner.upgrade() else {
+            return;
+        };
+        let mut core = lock(&inner.core);
+        if core.future != self.future {
+            return;
+        }
+        core.fired = true;
+        let next = core.next();
+        drop(core);
+        wake(next);
+    }
+}
+
+/// A claim on [`Stage::Out`]. Dropped, it puts the value that is home back in its place.
+pub(super) struct Out<'i, V>(pub(super) &'i Inner<V>);
+
+impl<V> Out<'_, V> {
+    pub(super) fn value(&self) -> Box<V> {
+        lock(&self.0.home).take().expect("a lease has ended")
+    }
+}
+
+impl<V> Drop for Out<'_, V> {
+    fn drop(&mut self) {
+        let value = lock(&self.0.home).take();
+        let mut core = lock(&self.0.core);
+        let mut closed = None;
+        match value {
+            Some(value) if !core.closed => core.stage = Stage::Idle(value),
+            value => closed = value,
+        }
+        let next = core.next();
+        drop(core);
+        drop(closed);
+        wake(next);
+    }
+}
+
+impl<V: Pollable> Inner<V> {
+    /// Puts the value into a future, not polled yet.
+    pub(super) fn arm(self: &Arc<Self>, value: Box<V>) -> PendingFuture {
+        // Made out here: a future that is dropped before it was polled must give back, too.
+        let mut lease = Lease {
+            value: Some(value),
+            inner: self.clone(),
+        };
+        Box::pin(async move {
+            if let Some(value) = &mut lease.value {
+                value.ready().await;
+            }
+        })
+    }
+
+    /// Takes the value for access, if it can be had.
+    pub(super) fn take(&self) -> Option<Box<V>> {
+        let mut core = lock(&self.core);
+        match std::mem::replace(&mut core.stage, Stage::Out) {
+            Stage::Out => None,
+            Stage::Idle(value) => Some(value),
+            Stage::Armed(future, waker) => {
+                core.fired = false;
+                drop(core);
+                // Puts the value in its place should the drop panic.
+                let out = Out(self);
+                drop((future, waker));
+                let value = out.value();
+                std::mem::forget(out);
+                Some(value)
+            }
+        }
+    }
+
+    /// Ends access.
+    pub(super) fn give_back(&self, value: Box<V>) {
+        *lock(&self.home) = Some(value);
+        drop(Out(self));
+    }
+
+    /// Drops the future if nobody is left that waits for it.
+    pub(super) fn disarm_if_alone(&self) {
+        let mut core = lock(&self.core);
+        if !core.waiters.line.is_empty() || !matches!(core.stage, Stage::Armed(..)) {
+            return;
+        }
+        let armed = std::mem::replace(&mut core.stage, Stage::Out);
+        core.fired = false;
+        drop(core);
+        let out = Out(self);
+        drop(armed);
+        drop(out);
+    }
+}
