@@ -7,7 +7,8 @@
 //! * Descriptor numbers: this adapter gives out the lowest, the peer the last freed. The test maps them ([`twins`]).
 //! * Several buffers per call: the peer transfers the first that is not empty, this adapter all. One is generated.
 //! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at the descriptor first,
-//!   and not at a buffer it has nothing to put into.
+//!   and not at a buffer it has nothing to put into. It reads a file before it traps, which changes the time of access.
+//! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to the end.
 //! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
 //!   compared as sets of names and types.
 //! * Inode numbers and the times of real events differ between twin files.

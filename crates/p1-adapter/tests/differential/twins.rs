@@ -21,6 +21,8 @@ pub(crate) struct Twins {
     pub(crate) open: Vec<(u32, u32)>,
     /// Which of the standard streams have not been closed.
     stdio: [bool; 3],
+    /// Whether the peer has read a file in a call that trapped afterwards.
+    pub(crate) read_there_only: bool,
 }
 
 impl Twins {
@@ -50,6 +52,7 @@ impl Twins {
             theirs,
             open: vec![(3, 3)],
             stdio: [true; 3],
+            read_there_only: false,
         };
         twins.write(STRINGS, PATHS.concat().as_bytes());
         // Something to write.
