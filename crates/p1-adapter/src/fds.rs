@@ -8,7 +8,8 @@
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -35,10 +36,10 @@ pub(crate) struct Fds {
     limit: u32,
 }
 
-/// Which numbers are free: those in the set, and everything from `next` on.
+/// Which numbers are free: those in the heap, each once, the lowest on top, and everything from `next` on.
 #[derive(Default)]
 struct Free {
-    below: BTreeSet<u32>,
+    below: BinaryHeap<Reverse<u32>>,
     next: u32,
 }
 
@@ -150,8 +151,8 @@ impl Fds {
             .push(Arc::new(descriptor))
             .map_err(|_| Errno::Mfile)?;
         let mut free = self.lock();
-        let number = match free.below.pop_first() {
-            Some(number) => number,
+        let number = match free.below.pop() {
+            Some(Reverse(number)) => number,
             None if free.next < self.limit => {
                 free.next += 1;
                 free.next - 1
@@ -172,7 +173,7 @@ impl Fds {
         let slot = self.slot(number).ok_or(Errno::Badf)?;
         let mut free = self.lock();
         let handle = Handle::from_raw(slot.swap(0, Ordering::AcqRel)).ok_or(Errno::Badf)?;
-        free.below.insert(number);
+        free.below.push(Reverse(number));
         drop(free);
         self.detach(handle);
         Ok(())
@@ -195,7 +196,7 @@ impl Fds {
         }
         target.store(moved, Ordering::Release);
         source.store(0, Ordering::Release);
-        free.below.insert(from);
+        free.below.push(Reverse(from));
         drop(free);
         self.detach(replaced);
         Ok(())

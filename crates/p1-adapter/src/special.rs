@@ -56,14 +56,16 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct Slot {
     pending: Option<Pending>,
+    /// What is pending. Its allocation is used again by the next open.
+    path: String,
     /// The other side, held for as long as `pending` is there.
     freed: Option<OwnedFd>,
 }
 
+#[derive(Clone)]
 struct Pending {
     dir: Descriptor,
     follow: PathFlags,
-    path: String,
     access: FifoAccess,
 }
 
@@ -78,12 +80,15 @@ impl Watch {
             let (slot, fs) = (Arc::clone(&self.slot), fs.clone());
             self.hook = Some(end.on_raise(move || free(slot, fs))?);
         }
-        lock(&self.slot).pending = Some(Pending {
-            dir: open.dir.inner.clone(),
-            follow: open.follow,
-            path: open.path.clone(),
-            access: open.access(),
-        });
+        {
+            let mut slot = lock(&self.slot);
+            slot.path.clone_from(&open.path);
+            slot.pending = Some(Pending {
+                dir: open.dir.inner.clone(),
+                follow: open.follow,
+                access: open.access(),
+            });
+        }
         // The hook locks the slot after the signal is raised: it has seen what was just noted, or else this sees
         // the signal.
         if end.is_raised() {
@@ -94,7 +99,10 @@ impl Watch {
     }
 
     fn leave(&self) {
-        let left = std::mem::take(&mut *lock(&self.slot));
+        let mut slot = lock(&self.slot);
+        let left = (slot.pending.take(), slot.freed.take());
+        // Closing what was held may take a while.
+        drop(slot);
         drop(left);
     }
 }
@@ -102,20 +110,20 @@ impl Watch {
 /// Frees the open noted in `slot`, if there is one. Looking a path up may wait for a file system, so it is done on a
 /// thread of its own and not on the one that raises the signal.
 fn free(slot: Arc<Mutex<Slot>>, fs: WasiFilesystemCtx) {
-    let Some((dir, follow, path, access)) = lock(&slot)
-        .pending
-        .as_ref()
-        .map(|p| (p.dir.clone(), p.follow, p.path.clone(), p.access))
-    else {
-        return;
-    };
-    let look = move || {
-        let dir = Dir::unnamed(dir);
-        let mut scratch = Scratch::new(fs);
-        let Ok(Some(fifo)) = find(&mut scratch, &dir, follow, path) else {
+    let (pending, path) = {
+        let slot = lock(&slot);
+        let Some(pending) = slot.pending.clone() else {
             return;
         };
-        let Ok(side) = fifo.other_side(access) else {
+        (pending, slot.path.clone())
+    };
+    let look = move || {
+        let dir = Dir::unnamed(pending.dir);
+        let mut scratch = Scratch::new(fs);
+        let Ok(Some(fifo)) = find(&mut scratch, &dir, pending.follow, path) else {
+            return;
+        };
+        let Ok(side) = fifo.other_side(pending.access) else {
             return;
         };
         let mut slot = lock(&slot);

@@ -43,13 +43,19 @@ pub(crate) fn soon<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static)
     bounded(Duration::from_secs(60 + 2 * rounds(1)), body)
 }
 
-/// How often to repeat what may go wrong only now and then: `least`, or more with `P1_BLOCKING_ROUNDS`.
+/// How often to repeat what may go wrong only now and then: `least`, or more with `P1_ROUNDS`.
 pub(crate) fn rounds(least: u64) -> u64 {
-    let asked = std::env::var("P1_BLOCKING_ROUNDS").ok();
-    let asked = asked.map_or(0, |text| {
-        text.parse().expect("P1_BLOCKING_ROUNDS is a number")
-    });
+    let asked = std::env::var("P1_ROUNDS").ok();
+    let asked = asked.map_or(0, |text| text.parse().expect("P1_ROUNDS is a number"));
     least.max(asked)
+}
+
+/// What a broken subject is found out by: a check that needs some luck to see the fault sees it sooner or later.
+pub(crate) fn fails_at_last(mut check: impl FnMut() -> Check) {
+    assert!(
+        (0..100).any(|_| check().is_err()),
+        "not found out in 100 attempts"
+    );
 }
 
 /// Waits for `condition`, at most five seconds.

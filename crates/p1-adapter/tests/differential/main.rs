@@ -4,10 +4,11 @@
 //! `P1_DIFFERENTIAL_CASES` sets how many sequences are run (default: 2,000). What is meant to differ is not generated,
 //! or is taken out before comparing; each place says why:
 //!
-//! * Descriptor numbers: this adapter gives out the lowest, the peer the last freed. The test maps them ([`sides`]).
+//! * Descriptor numbers: this adapter gives out the lowest, the peer the last freed. The test maps them ([`twins`]).
 //! * Several buffers per call: the peer transfers the first that is not empty, this adapter all. One is generated.
 //! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at the descriptor first,
-//!   and not at a buffer it has nothing to put into.
+//!   and not at a buffer it has nothing to put into. It reads a file before it traps, which changes the time of access.
+//! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to the end.
 //! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
 //!   compared as sets of names and types.
 //! * Inode numbers and the times of real events differ between twin files.
@@ -17,12 +18,14 @@
 //! * The `nbytes` of a poll: the peer always says 1.
 
 mod op;
-mod sides;
+mod run;
+mod side;
+mod twins;
 
 use op::Op;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sides::Twins;
+use twins::Twins;
 
 fn cases() -> u32 {
     match std::env::var("P1_DIFFERENTIAL_CASES") {

@@ -1,276 +1,25 @@
-//! The two adapters, each with its guest and its directory.
+//! What each operation is on both sides, and what is taken out before comparing.
 
 use crate::op::{Buf, Fd, Op, PATHS, Path};
-use p1_adapter::{P1CtxBuilder, P1State};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::sync::LazyLock;
-use tempfile::TempDir;
-use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Val};
-use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use crate::side::Side;
+use crate::twins::{STRINGS, Twins, i};
+use std::collections::BTreeSet;
+use wasmtime::Val;
 
-#[path = "../preview1/table.rs"]
-mod table;
-
-struct World {
-    engine: Engine,
-    module: Module,
-    ours: Linker<P1State>,
-    theirs: Linker<WasiP1Ctx>,
-}
-
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let engine = Engine::default();
-    let module = Module::new(&engine, table::text(r#"(memory (export "memory") 1)"#)).unwrap();
-    let mut ours = Linker::new(&engine);
-    p1_adapter::add_to_linker_sync(&mut ours, |state| state).unwrap();
-    let mut theirs = Linker::new(&engine);
-    wasmtime_wasi::p1::add_to_linker_sync(&mut theirs, |state| state).unwrap();
-    World {
-        engine,
-        module,
-        ours,
-        theirs,
-    }
-});
-
-/// One adapter at work.
-pub(crate) struct Side<T: 'static> {
-    store: Store<T>,
-    instance: Instance,
-    memory: Memory,
-    dir: TempDir,
-}
-
-impl<T: 'static> Side<T> {
-    fn new(linker: &Linker<T>, state: impl FnOnce(&std::path::Path) -> T) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let inside = dir.path().join("in");
-        fs::create_dir_all(inside.join("dir")).unwrap();
-        fs::write(
-            inside.join("file"),
-            b"The quick brown fox jumps over the lazy dog.",
-        )
-        .unwrap();
-        fs::write(inside.join("dir/inner"), b"inner").unwrap();
-        for (name, target) in [
-            ("link", "file"),
-            ("dangling", "nowhere"),
-            ("loop", "loop"),
-            ("out", ".."),
-        ] {
-            std::os::unix::fs::symlink(target, inside.join(name)).unwrap();
-        }
-        let mut store = Store::new(&WORLD.engine, state(&inside));
-        let instance = linker.instantiate(&mut store, &WORLD.module).unwrap();
-        let memory = instance.get_memory(&mut store, "memory").unwrap();
-        Self {
-            store,
-            instance,
-            memory,
-            dir,
-        }
-    }
-
-    /// The errno, or `None` for a trap.
-    fn call(&mut self, name: &str, args: &[Val]) -> Option<i32> {
-        let function = self.instance.get_func(&mut self.store, name).unwrap();
-        let mut result = [Val::I32(-1)];
-        let results = usize::from(name != "proc_exit");
-        function
-            .call(&mut self.store, args, &mut result[..results])
-            .ok()?;
-        Some(result[0].unwrap_i32())
-    }
-
-    fn write(&mut self, at: u32, bytes: &[u8]) {
-        self.memory
-            .write(&mut self.store, at as usize, bytes)
-            .unwrap();
-    }
-
-    fn read(&self, at: u32, len: u32) -> &[u8] {
-        &self.memory.data(&self.store)[at as usize..][..len as usize]
-    }
-
-    fn u32(&self, at: u32) -> u32 {
-        u32::from_le_bytes(self.read(at, 4).try_into().unwrap())
-    }
-
-    /// Changes the directory behind the guest's back.
-    pub(crate) fn spoil(&self) {
-        fs::write(self.dir.path().join("in/other"), b"spoilt").unwrap();
-    }
-
-    /// Everything below the directory: names, kinds, contents.
-    fn files(&self) -> BTreeMap<String, String> {
-        fn walk(at: &std::path::Path, name: &str, all: &mut BTreeMap<String, String>) {
-            for entry in fs::read_dir(at).unwrap() {
-                let entry = entry.unwrap();
-                let name = format!("{name}/{}", entry.file_name().to_str().unwrap());
-                let kind = entry.file_type().unwrap();
-                let what = if kind.is_symlink() {
-                    format!("-> {}", fs::read_link(entry.path()).unwrap().display())
-                } else if kind.is_dir() {
-                    walk(&entry.path(), &name, all);
-                    "directory".into()
-                } else {
-                    // Seeking leaves holes: nothing but the length is looked at in what is long.
-                    match entry.metadata().unwrap().len() {
-                        len @ 0..0x10_0000 => {
-                            format!("{len}: {:?}", fs::read(entry.path()).unwrap())
-                        }
-                        len => format!("{len}"),
-                    }
-                };
-                all.insert(name, what);
-            }
-        }
-        let mut all = BTreeMap::new();
-        walk(self.dir.path(), "", &mut all);
-        all
-    }
-}
-
-/// Where things lie in the memory.
+// Where the other things lie in the memory.
 const OUT: u32 = 64;
 const LIST: u32 = 512;
 const SUBSCRIPTION: u32 = 1024;
 const EVENT: u32 = 1088;
-const STRINGS: u32 = 0x1000;
 const LISTING: u32 = 0x3000;
 const LISTING_LEN: u32 = 0x2000;
-
-fn i(n: u32) -> Val {
-    Val::I32(n as i32)
-}
 
 fn at(path: Path) -> [Val; 2] {
     let before: usize = PATHS[..path.0].iter().map(|p| p.len()).sum();
     [i(STRINGS + before as u32), i(PATHS[path.0].len() as u32)]
 }
 
-/// Both adapters and the descriptors open in both: ours, theirs.
-pub(crate) struct Twins {
-    pub(crate) ours: Side<P1State>,
-    theirs: Side<WasiP1Ctx>,
-    open: Vec<(u32, u32)>,
-    /// Which of the standard streams have not been closed.
-    stdio: [bool; 3],
-}
-
 impl Twins {
-    pub(crate) fn new() -> Self {
-        const ARGS: [&str; 2] = ["prog", "arg"];
-        let ours = Side::new(&WORLD.ours, |dir| {
-            let ctx = P1CtxBuilder::new()
-                .args(&ARGS)
-                .env("NAME", "value")
-                .preopened_dir(dir, "/pre", FsPerms::ReadWrite)
-                .unwrap()
-                .build()
-                .unwrap();
-            P1State::new(ctx)
-        });
-        let theirs = Side::new(&WORLD.theirs, |dir| {
-            WasiCtxBuilder::new()
-                .allow_blocking_current_thread(true)
-                .args(&ARGS)
-                .env("NAME", "value")
-                .preopened_dir(dir, "/pre", FsPerms::ReadWrite)
-                .unwrap()
-                .build_p1()
-        });
-        let mut twins = Self {
-            ours,
-            theirs,
-            open: vec![(3, 3)],
-            stdio: [true; 3],
-        };
-        twins.write(STRINGS, PATHS.concat().as_bytes());
-        // Something to write.
-        let bytes: Vec<u8> = (0..0x8000u32).map(|n| (n % 251) as u8).collect();
-        twins.write(0x6000, &bytes);
-        twins
-    }
-
-    fn write(&mut self, at: u32, bytes: &[u8]) {
-        self.ours.write(at, bytes);
-        self.theirs.write(at, bytes);
-    }
-
-    fn index(&self, fd: Fd) -> Option<usize> {
-        match fd {
-            Fd::Open(n) if !self.open.is_empty() => Some(usize::from(n) % self.open.len()),
-            _ => None,
-        }
-    }
-
-    /// Which numbers a descriptor has on the two sides.
-    fn numbers(&self, fd: Fd) -> (u32, u32) {
-        match (self.index(fd), fd) {
-            (Some(index), _) => self.open[index],
-            (None, Fd::Stdio(n)) if self.stdio[usize::from(n)] => (n.into(), n.into()),
-            (None, _) => (1000, 1000),
-        }
-    }
-
-    /// A number that means nothing any more.
-    fn forget(&mut self, fd: Fd) {
-        match (self.index(fd), fd) {
-            (Some(index), _) => {
-                self.open.remove(index);
-            }
-            (None, Fd::Stdio(n)) => self.stdio[usize::from(n)] = false,
-            (None, _) => {}
-        }
-    }
-
-    /// Calls `name(fd, args)` on both sides.
-    fn with_fd(&mut self, name: &str, fd: Fd, args: &[Val]) -> Result<Option<i32>, String> {
-        let (ours, theirs) = self.numbers(fd);
-        self.both(
-            name,
-            &[&[i(ours)], args].concat(),
-            &[&[i(theirs)], args].concat(),
-        )
-    }
-
-    fn alike(&mut self, name: &str, args: &[Val]) -> Result<Option<i32>, String> {
-        self.both(name, args, args)
-    }
-
-    fn both(&mut self, name: &str, ours: &[Val], theirs: &[Val]) -> Result<Option<i32>, String> {
-        let (a, b) = (self.ours.call(name, ours), self.theirs.call(name, theirs));
-        if a != b {
-            return Err(format!("{name} answers {a:?}, the peer {b:?} (none: trap)"));
-        }
-        Ok(a)
-    }
-
-    fn compare_memory(&self) -> Result<(), String> {
-        let (ours, theirs) = (self.ours.read(0, 65536), self.theirs.read(0, 65536));
-        match ours.iter().zip(theirs).position(|(a, b)| a != b) {
-            None => Ok(()),
-            Some(at) => Err(format!(
-                "memory differs at {at:#x}: {:?}, the peer's {:?}",
-                &ours[at..(at + 16).min(65536)],
-                &theirs[at..(at + 16).min(65536)]
-            )),
-        }
-    }
-
-    /// The files outside and inside the guest's directory.
-    pub(crate) fn compare_files(&self) -> Result<(), String> {
-        let (ours, theirs) = (self.ours.files(), self.theirs.files());
-        if ours == theirs {
-            Ok(())
-        } else {
-            Err(format!("files differ: {ours:?}\nthe peer's: {theirs:?}"))
-        }
-    }
-
     /// Makes one call on both sides; what differed, if anything.
     pub(crate) fn run(&mut self, op: &Op) -> Result<(), String> {
         self.call(op)?;
@@ -299,6 +48,8 @@ impl Twins {
                     "the peer's {name} transferred something out of bounds"
                 ));
             }
+            // Which leaves a time of access behind.
+            self.read_there_only |= name.ends_with("read");
             return match self.ours.call(name, &[&[i(ours)], &args[..]].concat()) {
                 None => Ok(()),
                 errno => Err(format!("{name} out of bounds answers {errno:?}")),
@@ -357,7 +108,13 @@ impl Twins {
                 Ok(())
             }
             Op::Read(fd, buf) => self.transfer("fd_read", fd, buf, None),
-            Op::Write(fd, buf) => self.transfer("fd_write", fd, buf, None),
+            Op::Write(fd, buf) => {
+                self.transfer("fd_write", fd, buf, None)?;
+                if buf.len == 0 {
+                    self.align_cursors(fd)?;
+                }
+                Ok(())
+            }
             Op::Pread(fd, buf, offset) => self.transfer("fd_pread", fd, buf, Some(offset)),
             Op::Pwrite(fd, buf, offset) => self.transfer("fd_pwrite", fd, buf, Some(offset)),
             Op::Seek(fd, offset, whence) => self
@@ -516,6 +273,20 @@ impl Twins {
         }
     }
 
+    /// An empty write with `APPEND` moves the peer's cursor to the end, the system's stays.
+    fn align_cursors(&mut self, fd: Fd) -> Result<(), String> {
+        let (ours, theirs) = self.numbers(fd);
+        if self.theirs.call("fd_tell", &[i(theirs), i(OUT)]) == Some(0) {
+            let at = u64::from_le_bytes(self.theirs.read(OUT, 8).try_into().unwrap());
+            let args = [i(ours), Val::I64(at as i64), i(0), i(OUT)];
+            if self.ours.call("fd_seek", &args) != Some(0) {
+                return Err("a file that the peer has a cursor in has none here".to_owned());
+            }
+            self.write(OUT, &[0; 8]);
+        }
+        Ok(())
+    }
+
     /// Twin files have inodes of their own, and times of real events; times that were set are old.
     fn mask_stat(&mut self) {
         const OLD: u64 = 1_000_000_000_000;
@@ -525,7 +296,8 @@ impl Twins {
                 self.ours.read(OUT + offset, 8),
                 self.theirs.read(OUT + offset, 8),
             );
-            if recent(a) && recent(b) {
+            let accessed = offset == 40 && self.read_there_only && recent(b);
+            if recent(a) && recent(b) || accessed {
                 self.write(OUT + offset, &[0; 8]);
             }
         }

@@ -1,0 +1,152 @@
+//! Both adapters, side by side.
+
+use crate::op::{Fd, PATHS};
+use crate::side::{Side, WORLD};
+use p1_adapter::{P1CtxBuilder, P1State};
+use wasmtime::Val;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+/// Where the paths lie in the memory.
+pub(crate) const STRINGS: u32 = 0x1000;
+
+pub(crate) fn i(n: u32) -> Val {
+    Val::I32(n as i32)
+}
+
+/// Both adapters and the descriptors open in both: ours, theirs.
+pub(crate) struct Twins {
+    pub(crate) ours: Side<P1State>,
+    pub(crate) theirs: Side<WasiP1Ctx>,
+    pub(crate) open: Vec<(u32, u32)>,
+    /// Which of the standard streams have not been closed.
+    stdio: [bool; 3],
+    /// Whether the peer has read a file in a call that trapped afterwards.
+    pub(crate) read_there_only: bool,
+}
+
+impl Twins {
+    pub(crate) fn new() -> Self {
+        const ARGS: [&str; 2] = ["prog", "arg"];
+        let ours = Side::new(&WORLD.ours, |dir| {
+            let ctx = P1CtxBuilder::new()
+                .args(&ARGS)
+                .env("NAME", "value")
+                .preopened_dir(dir, "/pre", FsPerms::ReadWrite)
+                .unwrap()
+                .build()
+                .unwrap();
+            P1State::new(ctx)
+        });
+        let theirs = Side::new(&WORLD.theirs, |dir| {
+            WasiCtxBuilder::new()
+                .allow_blocking_current_thread(true)
+                .args(&ARGS)
+                .env("NAME", "value")
+                .preopened_dir(dir, "/pre", FsPerms::ReadWrite)
+                .unwrap()
+                .build_p1()
+        });
+        let mut twins = Self {
+            ours,
+            theirs,
+            open: vec![(3, 3)],
+            stdio: [true; 3],
+            read_there_only: false,
+        };
+        twins.write(STRINGS, PATHS.concat().as_bytes());
+        // Something to write.
+        let bytes: Vec<u8> = (0..0x8000u32).map(|n| (n % 251) as u8).collect();
+        twins.write(0x6000, &bytes);
+        twins
+    }
+
+    pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) {
+        self.ours.write(at, bytes);
+        self.theirs.write(at, bytes);
+    }
+
+    fn index(&self, fd: Fd) -> Option<usize> {
+        match fd {
+            Fd::Open(n) if !self.open.is_empty() => Some(usize::from(n) % self.open.len()),
+            _ => None,
+        }
+    }
+
+    /// Which numbers a descriptor has on the two sides.
+    pub(crate) fn numbers(&self, fd: Fd) -> (u32, u32) {
+        match (self.index(fd), fd) {
+            (Some(index), _) => self.open[index],
+            (None, Fd::Stdio(n)) if self.stdio[usize::from(n)] => (n.into(), n.into()),
+            (None, _) => (1000, 1000),
+        }
+    }
+
+    /// A number that means nothing any more.
+    pub(crate) fn forget(&mut self, fd: Fd) {
+        match (self.index(fd), fd) {
+            (Some(index), _) => {
+                self.open.remove(index);
+            }
+            (None, Fd::Stdio(n)) => self.stdio[usize::from(n)] = false,
+            (None, _) => {}
+        }
+    }
+
+    /// Calls `name(fd, args)` on both sides.
+    pub(crate) fn with_fd(
+        &mut self,
+        name: &str,
+        fd: Fd,
+        args: &[Val],
+    ) -> Result<Option<i32>, String> {
+        let (ours, theirs) = self.numbers(fd);
+        self.both(
+            name,
+            &[&[i(ours)], args].concat(),
+            &[&[i(theirs)], args].concat(),
+        )
+    }
+
+    pub(crate) fn alike(&mut self, name: &str, args: &[Val]) -> Result<Option<i32>, String> {
+        self.both(name, args, args)
+    }
+
+    pub(crate) fn both(
+        &mut self,
+        name: &str,
+        ours: &[Val],
+        theirs: &[Val],
+    ) -> Result<Option<i32>, String> {
+        let (a, b) = (self.ours.call(name, ours), self.theirs.call(name, theirs));
+        if a != b {
+            return Err(format!("{name} answers {a:?}, the peer {b:?} (none: trap)"));
+        }
+        Ok(a)
+    }
+
+    pub(crate) fn compare_memory(&self) -> Result<(), String> {
+        let (ours, theirs) = (self.ours.read(0, 65536), self.theirs.read(0, 65536));
+        if ours == theirs {
+            return Ok(());
+        }
+        match ours.iter().zip(theirs).position(|(a, b)| a != b) {
+            None => Ok(()),
+            Some(at) => Err(format!(
+                "memory differs at {at:#x}: {:?}, the peer's {:?}",
+                &ours[at..(at + 16).min(65536)],
+                &theirs[at..(at + 16).min(65536)]
+            )),
+        }
+    }
+
+    /// The files outside and inside the guest's directory.
+    pub(crate) fn compare_files(&self) -> Result<(), String> {
+        let (ours, theirs) = (self.ours.files(), self.theirs.files());
+        if ours == theirs {
+            Ok(())
+        } else {
+            Err(format!("files differ: {ours:?}\nthe peer's: {theirs:?}"))
+        }
+    }
+}

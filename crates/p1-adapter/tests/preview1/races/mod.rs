@@ -1,0 +1,42 @@
+//! Several threads on one descriptor, one number, one file.
+//!
+//! Each property is a check over [`calls::Calls`], made with 2, 4 and 16 threads. It is shown to hold for this crate's
+//! functions, and to be missed by ones with the fault it is about. `P1_ROUNDS` sets how often each is repeated
+//! (`scripts/p1-stress.sh`). What concerns streams alone (writes that queue, waits that end) is in `tests/blocking`.
+
+mod calls;
+mod files;
+mod numbers;
+mod waits;
+
+use crate::guest::*;
+
+/// What a check says: nothing, or what went wrong.
+type Check = Result<(), String>;
+
+/// How many threads.
+const CROWDS: [u32; 3] = [2, 4, 16];
+
+/// How often to repeat a check: `least`, or more with `P1_ROUNDS`.
+fn rounds(least: u32) -> u32 {
+    let asked = std::env::var("P1_ROUNDS").ok();
+    let asked = asked.map_or(0, |text| text.parse().expect("P1_ROUNDS is a number"));
+    least.max(asked)
+}
+
+/// Runs `run` on `n` threads of one guest.
+fn threads<R: Send>(first: &Guest, n: u32, run: impl Fn(u32, &mut Guest) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let run = &run;
+        let running: Vec<_> = (0..n)
+            .map(|i| {
+                let mut guest = first.thread();
+                scope.spawn(move || run(i, &mut guest))
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
