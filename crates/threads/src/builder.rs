@@ -3,15 +3,17 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store};
+use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store, StoreContextMut};
 
 use crate::abi;
 use crate::bind::Binder;
 use crate::error::{GroupError, HOST_STACK_HEADROOM};
 use crate::group::ThreadGroup;
-use crate::inner::{Around, Core, ExitCode, thread_spawn};
+use crate::inner::{Around, Core, ExitCode, OnTrap, thread_spawn};
 use crate::life::{Life, OnEnd};
 use crate::limits::Limits;
+use crate::memory::same_memory;
+use crate::observe::{Observer, Watch};
 use crate::pool::{Hosts, Pool};
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::Stock;
@@ -58,6 +60,8 @@ pub struct GroupBuilder<T: 'static> {
     detect_deadlock: bool,
     grace: Option<Duration>,
     around: Option<Around>,
+    observer: Option<Arc<dyn Observer>>,
+    on_trap: Option<OnTrap<T>>,
     #[cfg(feature = "async")]
     async_calls: bool,
 }
@@ -78,6 +82,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             detect_deadlock: false,
             grace: None,
             around: None,
+            observer: None,
+            on_trap: None,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -162,6 +168,29 @@ impl<T: Send + 'static> GroupBuilder<T> {
         self
     }
 
+    /// Tells `observer` of threads, waits, notifies and the end. A group without one has a branch in each of
+    /// these places and no other cost.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the group, on the
+    /// host thread it happened on, with that thread's store, which is dropped afterwards. The outcome is set
+    /// and the other threads have been told to end, but may not have ended yet.
+    ///
+    /// This is where a core dump is written: with `Config::coredump_on_trap` the error holds a
+    /// `wasmtime::WasmCoreDump` (so does the outcome's), and its `serialize` wants the store. Shared
+    /// memories are not in it; [`ThreadGroup::memory`] has their bytes after the run. The hook must
+    /// not call into wasm. A panic in it is caught and forgotten. It runs at most once.
+    pub fn on_trap(
+        mut self,
+        hook: impl Fn(ThreadId, &wasmtime::Error, StoreContextMut<'_, T>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_trap = Some(Box::new(hook));
+        self
+    }
+
     /// Says that the linker has async host functions (`func_wrap_async`). They work in every thread: each host
     /// thread drives its own guest thread, and blocks where the function awaits. When the group ends, the
     /// future of a call that awaits is dropped.
@@ -223,7 +252,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
             self.detect_deadlock && self.module.waits_reach_group(),
         );
-        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end);
+        let watch = self.observer.map(|observer| Arc::new(Watch::new(observer)));
+        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end, watch);
         if self.detect_deadlock {
             let life = Arc::downgrade(&life);
             lot.on_quiet(move || {
@@ -267,17 +297,22 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let pre = linker
             .instantiate_pre(self.module.module())
             .map_err(GroupError::Link)?;
-        let prepared = self.module.prepared();
-        let binder =
-            Binder::new(&self.engine, &lot, prepared, &imported).map_err(GroupError::Link)?;
         let mut memories: Vec<SharedMemory> = Vec::new();
-        for memory in imported.into_iter().flatten() {
+        for memory in imported.iter().flatten() {
             // One memory may be imported under several names.
-            let same = |other: &SharedMemory| other.data().as_ptr() == memory.data().as_ptr();
-            if !memories.iter().any(same) {
-                memories.push(memory);
+            if !memories.iter().any(|other| same_memory(other, memory)) {
+                memories.push(memory.clone());
             }
         }
+        let binder = Binder::new(
+            &self.engine,
+            &lot,
+            self.module.prepared(),
+            &imported,
+            &memories,
+            life.watch(),
+        )
+        .map_err(GroupError::Link)?;
         life.set_memories(memories);
         let ahead = shape.spawns
             && self.module.is_prepared()
@@ -296,6 +331,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             exit_code: self.exit_code,
             grace: self.grace,
             around: self.around,
+            on_trap: self.on_trap,
             #[cfg(feature = "async")]
             async_calls: self.async_calls,
         });

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use wasmtime::{WasmParams, WasmResults};
+use wasmtime::{Val, WasmParams, WasmResults};
 
 use crate::error::{CallError, RunError};
 use crate::group::{GroupHandle, ThreadGroup};
@@ -66,6 +66,19 @@ impl<T: Send + 'static> Reactor<T> {
     {
         let name = name.to_owned();
         self.on_host_thread(move |guest| guest.call_export(&name, params))
+    }
+
+    /// Calls the export `name` with values whose types are not known when this is compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Run`] when there is no such export ([`RunError::NoExport`]), when the values do not fit it
+    /// ([`RunError::Parameters`]) or it deals in references, and the group goes on; otherwise as for
+    /// [`call`](Self::call).
+    pub fn invoke(&self, name: &str, params: &[Val]) -> Result<Vec<Val>, CallError> {
+        self.group.check_values(name, params)?;
+        let (name, params) = (name.to_owned(), params.to_vec());
+        self.on_host_thread(move |guest| guest.invoke_export(&name, &params))
     }
 
     /// The group.

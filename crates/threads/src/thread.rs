@@ -1,10 +1,13 @@
 //! One guest thread, from its reservation to its end.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
 
-use wasmtime::{Error, Instance, Store, Trap, TypedFunc, WasmBacktrace, WasmParams, WasmResults};
+use wasmtime::{
+    AsContextMut, Error, Func, Instance, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams,
+    WasmResults,
+};
 
 use crate::abi;
 #[cfg(feature = "async")]
@@ -20,10 +23,20 @@ use crate::tid::ThreadId;
 pub(crate) enum Entry {
     /// The export given to `run`: its return ends the group.
     Main { export: String },
+    /// The export given to `invoke`, after the module's initialisation; likewise.
+    Invoke(Arc<Invocation>),
     /// `wasi_thread_start(id, arg)`: its return ends the thread.
     Thread { arg: i32 },
     /// Nothing by itself: exports are called one by one.
     Reactor,
+}
+
+/// A call with values on both sides.
+pub(crate) struct Invocation {
+    pub(crate) export: String,
+    pub(crate) params: Vec<Val>,
+    /// Set when the call has returned.
+    pub(crate) results: OnceLock<Vec<Val>>,
 }
 
 /// A guest thread that holds its place in the group and has its store.
@@ -113,11 +126,22 @@ impl<T: Send + 'static> Guest<T> {
     /// The thread's life in the group. Never panics.
     fn live(mut self) {
         let id = self.slot.id();
-        let result = catch_unwind(AssertUnwindSafe(|| self.inside(Self::enter)));
         let life = Arc::clone(&self.core.life);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(watch) = life.watch() {
+                watch.observer().thread_began(id);
+            }
+            self.inside(Self::enter)
+        }));
+        if let Some(watch) = life.watch() {
+            let told = catch_unwind(AssertUnwindSafe(|| watch.observer().thread_ended(id)));
+            if let Err(payload) = told {
+                life.end(Outcome::of_panic(id, payload));
+            }
+        }
         match result {
             Ok(Ok(())) => match self.entry {
-                Entry::Main { .. } => {
+                Entry::Main { .. } | Entry::Invoke(_) => {
                     life.end(Outcome::Returned);
                 }
                 // First of all: a guest may have seen the join already.
@@ -127,9 +151,7 @@ impl<T: Send + 'static> Guest<T> {
             },
             Ok(Err(Stop::Ended)) => {}
             Ok(Err(Stop::NotMade(error))) => life.fail(error),
-            Ok(Err(Stop::Guest(error))) => {
-                life.end(Outcome::of_error(id, error, self.core.exit_code));
-            }
+            Ok(Err(Stop::Guest(error))) => self.failed(error),
             Err(payload) => {
                 life.end(Outcome::of_panic(id, payload));
             }
@@ -150,6 +172,16 @@ impl<T: Send + 'static> Guest<T> {
             Entry::Main { export } => {
                 let export = export.clone();
                 self.call(instance, &export, ())
+            }
+            Entry::Invoke(invocation) => {
+                let invocation = Arc::clone(invocation);
+                if invocation.export != abi::INITIALIZE {
+                    self.initialize(instance)?;
+                }
+                let results = self.call_values(instance, &invocation.export, &invocation.params)?;
+                // Set here and nowhere else.
+                let _ = invocation.results.set(results);
+                Ok(())
             }
             Entry::Thread { arg } => {
                 let params = (self.slot.id().as_i32(), *arg);
@@ -177,8 +209,9 @@ impl<T: Send + 'static> Guest<T> {
                     || error.is::<WasmBacktrace>()
                     || (self.core.exit_code)(&error).is_some();
                 match self.entry {
-                    Entry::Main { .. } | Entry::Reactor if !ran => Stop::NotMade(error),
-                    _ => Stop::Guest(error),
+                    Entry::Thread { .. } => Stop::Guest(error),
+                    _ if ran => Stop::Guest(error),
+                    _ => Stop::NotMade(error),
                 }
             })?,
         };
@@ -191,20 +224,51 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Begins the life of a reactor's main instance.
     pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
-        let result = self.inside(|guest| {
+        let result = self.told(|guest| {
             let instance = guest.begin()?;
-            if guest
-                .core
-                .module
-                .module()
-                .get_export(abi::INITIALIZE)
-                .is_some()
-            {
-                guest.call::<(), ()>(instance, abi::INITIALIZE, ())?;
-            }
-            Ok(())
+            guest.initialize(instance)
         });
         self.settle(result)
+    }
+
+    /// Calls `_initialize`, where the module exports it.
+    fn initialize(&mut self, instance: Instance) -> Result<(), Stop> {
+        let module = self.core.module.module();
+        if module.get_export(abi::INITIALIZE).is_some() {
+            self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+        }
+        Ok(())
+    }
+
+    /// [`call_export`](Self::call_export) with values of types that fit the export's.
+    pub(crate) fn invoke_export(
+        &mut self,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, CallError> {
+        let Some(instance) = self.instance else {
+            return self.settle(Err(Stop::Ended));
+        };
+        let result = self.told(|guest| {
+            if guest.core.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            guest.call_values(instance, name, params)
+        });
+        self.settle(result)
+    }
+
+    /// [`inside`](Self::inside), with a word to who watches before and after.
+    fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let life = Arc::clone(&self.core.life);
+        let Some(watch) = life.watch() else {
+            return self.inside(f);
+        };
+        let id = self.slot.id();
+        watch.observer().thread_began(id);
+        let result = catch_unwind(AssertUnwindSafe(|| self.inside(f)));
+        watch.observer().thread_ended(id);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Calls an export of a reactor's main instance.
@@ -219,7 +283,7 @@ impl<T: Send + 'static> Guest<T> {
         instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(CallError::Export)?;
-        let result = self.inside(|guest| {
+        let result = self.told(|guest| {
             if guest.core.life.is_ended() {
                 return Err(Stop::Ended);
             }
@@ -236,8 +300,8 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// What a reactor's caller is told; whatever stopped the call ends the group.
-    fn settle<R>(&self, result: Result<R, Stop>) -> Result<R, CallError> {
-        let life = &self.core.life;
+    fn settle<R>(&mut self, result: Result<R, Stop>) -> Result<R, CallError> {
+        let life = Arc::clone(&self.core.life);
         match result {
             Ok(value) => return Ok(value),
             Err(Stop::Ended) => {}
@@ -245,14 +309,27 @@ impl<T: Send + 'static> Guest<T> {
                 life.end(Outcome::Cancelled);
                 return Err(RunError::Instantiate(error).into());
             }
-            Err(Stop::Guest(error)) => {
-                let id = self.slot.id();
-                life.end(Outcome::of_error(id, error, self.core.exit_code));
-            }
+            Err(Stop::Guest(error)) => self.failed(error),
         }
         Err(CallError::Ended(
             life.outcome().unwrap_or(Outcome::Cancelled),
         ))
+    }
+
+    /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
+    /// the store to who asked for it.
+    fn failed(&mut self, error: Error) {
+        let id = self.slot.id();
+        let core = Arc::clone(&self.core);
+        let outcome = Outcome::of_error(id, error, core.exit_code);
+        if core.life.end(outcome.clone())
+            && let Some(hook) = &core.on_trap
+            && let Outcome::Trapped { error, .. } = &outcome
+        {
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                hook(id, error, self.store.as_context_mut());
+            }));
+        }
     }
 
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.
@@ -273,12 +350,48 @@ impl<T: Send + 'static> Guest<T> {
         let function = instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(Stop::NotMade)?;
-        self.call_function(&function, params).map_err(|error| {
-            match error.downcast_ref::<GroupEnded>() {
-                Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
-                _ => Stop::Guest(error),
-            }
-        })
+        let result = self.call_function(&function, params);
+        result.map_err(|error| self.stop(error))
+    }
+
+    /// Calls an export with values of types that fit the export's.
+    fn call_values(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, Stop> {
+        let function = instance
+            .get_func(&mut self.store, name)
+            .ok_or_else(|| Stop::NotMade(Error::msg("no such function")))?;
+        // What is in here before the call does not matter.
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        let result = self.call_dynamic(&function, params, &mut results);
+        result.map_err(|error| self.stop(error))?;
+        Ok(results)
+    }
+
+    fn call_dynamic(
+        &mut self,
+        function: &Func,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), Error> {
+        #[cfg(feature = "async")]
+        if self.core.async_calls {
+            let call = function.call_async(&mut self.store, params, results);
+            return block_on(self.core.life.token(), call)
+                .unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        function.call(&mut self.store, params, results)
+    }
+
+    /// Why a call failed with `error`.
+    fn stop(&self, error: Error) -> Stop {
+        match error.downcast_ref::<GroupEnded>() {
+            Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
+            _ => Stop::Guest(error),
+        }
     }
 
     fn call_function<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
