@@ -150,8 +150,9 @@ impl Hosts {
             .name("wasi-thread".to_owned())
             .stack_size(self.stack_size)
             .spawn(move || {
-                // Wasmtime's signal stack is made now, while room is kept for it.
-                Engine::tls_eager_initialize();
+                // Wasmtime's signal stack is made now, while room is kept for it. Should it fail all the
+                // same, the guest's first call panics likewise, and is the group's outcome.
+                let _ = catch_unwind(Engine::tls_eager_initialize);
                 drop(starting);
                 if let Some(job) = take(&taken) {
                     drop(taken);

@@ -8,6 +8,7 @@
 //!
 //! Both limits are the process's, so this room is one for all groups. Elsewhere than on Linux nothing is known.
 
+use std::hint::black_box;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -30,8 +31,9 @@ const FULL_FOR: Duration = Duration::from_millis(20);
 /// Address space that a thread may need until it is set up, beyond its stack, in bytes.
 const SPACE_EACH: usize = 1 << 20;
 
-/// Address space that is left to the rest of the process.
-const SPACE_KEPT: usize = 16 << 20;
+/// Address space that is left to the rest of the process. More than 32 MiB, beyond which glibc's allocator always
+/// maps: it would keep a smaller probe, and find it again.
+const SPACE_KEPT: usize = 40 << 20;
 
 /// Threads that have been started and have not set themselves up, in the whole process.
 static STARTING: AtomicUsize = AtomicUsize::new(0);
@@ -57,7 +59,10 @@ pub(crate) fn take(stack: usize) -> io::Result<Starting> {
             .saturating_add(stack);
         // Reserved and given back at once; nothing touches it.
         let mut probe = Vec::<u8>::new();
-        if probe.try_reserve_exact(wanted).is_err() {
+        let reserved = probe.try_reserve_exact(wanted);
+        // An allocation that nobody looks at may be left out by the compiler.
+        black_box(&probe);
+        if reserved.is_err() {
             return Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
                 "the address space of the process has no room for another thread (`ulimit -v`)",
