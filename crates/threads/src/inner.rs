@@ -1,18 +1,20 @@
 //! What the threads of one group run on: the linked module, the stores, the host threads.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wasmtime::{Error, Instance, InstancePre, Store};
+use wasmtime::{Error, Instance, InstancePre, Store, StoreContextMut};
 
-use crate::bind::Binder;
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
+use crate::current;
 #[cfg(feature = "async")]
 use crate::error::GroupEnded;
 use crate::error::SpawnError;
 use crate::life::Life;
 use crate::limits::Limits;
+use crate::linked::{How, Instances, Linked};
+use crate::observe::{FailedSpawn, Spawn, Watch};
 use crate::pool::Hosts;
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::{Ready, Stock};
@@ -26,13 +28,17 @@ pub(crate) type ExitCode = fn(&Error) -> Option<i32>;
 /// What runs around each thread.
 pub(crate) type Around = Box<dyn Fn(ThreadId, &mut dyn FnMut()) + Send + Sync>;
 
+/// What sees the store of a thread whose trap ended the group.
+pub(crate) type OnTrap<T> = Box<dyn Fn(ThreadId, &Error, StoreContextMut<'_, T>) + Send + Sync>;
+
 /// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
 pub(crate) struct Core<T: 'static> {
     pub(crate) life: Arc<Life>,
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) module: ThreadModule,
-    pub(crate) pre: InstancePre<T>,
-    pub(crate) binder: Binder<T>,
+    pub(crate) linked: Linked<T>,
+    /// Whether it has to be seen on the main instance that its `memory` is a shared one.
+    pub(crate) doubtful_memory: bool,
     pub(crate) stores: Stores<T>,
     pub(crate) stock: Stock<T>,
     pub(crate) limits: Limits,
@@ -42,6 +48,7 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) async_calls: bool,
     pub(crate) grace: Option<Duration>,
     pub(crate) around: Option<Around>,
+    pub(crate) on_trap: Option<OnTrap<T>>,
 }
 
 impl<T: Send + 'static> Core<T> {
@@ -51,21 +58,25 @@ impl<T: Send + 'static> Core<T> {
     /// here, on the spawning thread, so that a failure is the caller's; it runs no guest code. An
     /// unprepared module may have a start function, which belongs on the new thread's own stack, so there
     /// the new thread instantiates.
-    pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<ThreadId, SpawnError> {
+    ///
+    /// The id, and whether the instance was made ahead.
+    pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<(ThreadId, bool), SpawnError> {
         if self.module.thread_entry() != ThreadEntry::Present {
             return Err(SpawnError::NoEntryPoint);
         }
         let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
         let entry = Entry::Thread { arg };
         let core = Arc::clone(self);
-        let guest = match self.stock.take() {
+        let ready = self.stock.take();
+        let made_ahead = ready.is_some();
+        let guest = match ready {
             Some(Ready {
                 id,
                 store,
-                instance,
+                instances,
             }) => {
                 let slot = self.life.enter(&self.limits, Some(id))?;
-                Guest::with_instance(core, slot, store, instance, entry)
+                Guest::with_instances(core, slot, store, instances, entry)
             }
             None => {
                 let slot = self.life.enter(&self.limits, None)?;
@@ -84,24 +95,51 @@ impl<T: Send + 'static> Core<T> {
                 core.stock.refill(&core);
             }))
             .map_err(|error| SpawnError::HostThread(error.to_string()))?;
-        Ok(id)
+        Ok((id, made_ahead))
     }
 
-    /// Makes an instance in `store` and binds its waits. Of a prepared module it runs no guest code.
-    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instance, Error> {
-        let instance = self.stores.caps().apply(|| self.make_instance(store))?;
-        self.binder.bind(store, instance)?;
-        Ok(instance)
+    /// Makes the instances of a store and binds their waits. Of prepared modules it runs no guest code.
+    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instances, Error> {
+        self.stores.caps().apply(|| self.make_instances(store))
     }
 
-    fn make_instance(&self, store: &mut Store<T>) -> Result<Instance, Error> {
+    fn make_instances(&self, store: &mut Store<T>) -> Result<Instances, Error> {
+        let Linked {
+            main,
+            preloaded,
+            how,
+        } = &self.linked;
+        let mut beneath = Vec::new();
+        let instance = match how {
+            How::Once(pre) => self.make_instance(pre, store)?,
+            How::PerStore(linker) => {
+                let mut linker = linker.clone();
+                for (name, part) in preloaded {
+                    let pre = linker.instantiate_pre(part.module.module())?;
+                    let instance = self.make_instance(&pre, store)?;
+                    part.binder.bind(store, instance)?;
+                    linker.instance(&mut *store, name, instance)?;
+                    beneath.push(instance);
+                }
+                let pre = linker.instantiate_pre(main.module.module())?;
+                self.make_instance(&pre, store)?
+            }
+        };
+        main.binder.bind(store, instance)?;
+        Ok(Instances {
+            main: instance,
+            preloaded: beneath.into(),
+        })
+    }
+
+    fn make_instance(&self, pre: &InstancePre<T>, store: &mut Store<T>) -> Result<Instance, Error> {
         #[cfg(feature = "async")]
         if self.async_calls {
-            let made = self.pre.instantiate_async(store);
+            let made = pre.instantiate_async(store);
             // Of a prepared module this is ready at once: there is no start function to run.
             return block_on(self.life.token(), made).unwrap_or_else(|| Err(GroupEnded.into()));
         }
-        self.pre.instantiate(store)
+        pre.instantiate(store)
     }
 }
 
@@ -111,11 +149,43 @@ pub(crate) fn thread_spawn<T: Send + 'static>(core: Option<&Weak<Core<T>>>, arg:
     let Some(core) = core.and_then(Weak::upgrade) else {
         return SpawnError::Ended.errno();
     };
-    match core.spawn(arg) {
-        Ok(id) => id.as_i32(),
+    let result = match core.life.watch() {
+        None => core.spawn(arg),
+        Some(watch) => observed_spawn(watch, || core.spawn(arg)),
+    };
+    match result {
+        Ok((id, _)) => id.as_i32(),
         Err(error) => {
             core.life.note_spawn_failure(&error);
             error.errno()
         }
     }
+}
+
+/// Does `spawn`, and tells of it.
+fn observed_spawn(
+    watch: &Watch,
+    spawn: impl FnOnce() -> Result<(ThreadId, bool), SpawnError>,
+) -> Result<(ThreadId, bool), SpawnError> {
+    // Threads that spawn are threads of the group.
+    let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
+    let began = Instant::now();
+    let result = spawn();
+    let took = began.elapsed();
+    match &result {
+        Ok((thread, made_ahead)) => watch.observer().spawned(&Spawn {
+            thread: *thread,
+            parent,
+            began,
+            took,
+            made_ahead: *made_ahead,
+        }),
+        Err(error) => watch.observer().spawn_failed(&FailedSpawn {
+            parent,
+            began,
+            took,
+            error,
+        }),
+    }
+    result
 }

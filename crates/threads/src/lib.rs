@@ -34,6 +34,8 @@
 //! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
 //! | have async host functions | [`GroupBuilder::async_host_functions`] |
 //! | see what the threads are doing | [`GroupHandle::report`] |
+//! | record what they have done: a timeline, statistics | [`GroupBuilder::observer`] |
+//! | write a core dump | [`GroupBuilder::on_trap`] |
 //! | wait for, and notify, the guest from host code | [`ThreadGroup::host_memory`] |
 //!
 //! # What it is not for
@@ -96,6 +98,7 @@
 //! with its answer.
 
 mod abi;
+mod backtrace;
 mod bind;
 #[cfg(feature = "async")]
 mod block_on;
@@ -108,7 +111,10 @@ mod inner;
 mod interrupt;
 mod life;
 mod limits;
+mod linked;
+mod memories;
 pub mod memory;
+mod observe;
 mod outcome;
 mod pool;
 mod prepare;
@@ -117,6 +123,7 @@ mod ready;
 mod record;
 mod report;
 pub mod rewrite;
+mod room;
 mod run_async;
 mod shape;
 mod stamp;
@@ -127,6 +134,7 @@ mod tid;
 mod token;
 pub mod waits;
 
+pub use crate::backtrace::Backtrace;
 pub use crate::builder::{GroupBuilder, Termination};
 pub use crate::current::{HostCall, host_call};
 pub use crate::error::{
@@ -136,6 +144,7 @@ pub use crate::group::{GroupHandle, ThreadGroup};
 pub use crate::host::HostMemory;
 pub use crate::life::SpawnFailures;
 pub use crate::limits::Limits;
+pub use crate::observe::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};
 pub use crate::outcome::Outcome;
 pub use crate::pool::Pool;
 pub use crate::prepare::{

@@ -5,15 +5,18 @@
 //! caller that set it goes on to reach the threads.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Error, SharedMemory, WasmBacktrace};
 
+use crate::backtrace::{Appended, Backtrace};
 use crate::error::SpawnError;
 use crate::limits::Limits;
 use crate::memory::offset_of;
+use crate::observe::Watch;
 use crate::outcome::Outcome;
 use crate::ready::ReservedId;
 use crate::record::ThreadRecord;
@@ -42,10 +45,14 @@ pub(crate) struct Life {
     /// Spawns at the limit of live threads wait here for one to leave.
     slot_free: Condvar,
     on_end: Vec<OnEnd>,
+    /// Who watches the group.
+    watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
     /// The group's memories, to turn host addresses into guest addresses. Set once, by the builder.
     memories: OnceLock<Vec<SharedMemory>>,
+    /// To tell the guest's frames in a backtrace from others. Set once, by the builder.
+    appended: OnceLock<Arc<Appended>>,
     /// Set once everything the end does has been done.
     reached: AtomicBool,
 }
@@ -82,6 +89,7 @@ impl Life {
         epochs: bool,
         lot: Arc<ParkingLot>,
         on_end: Vec<OnEnd>,
+        watch: Option<Arc<Watch>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -91,8 +99,10 @@ impl Life {
             changed: Condvar::new(),
             slot_free: Condvar::new(),
             on_end,
+            watch,
             lot,
             memories: OnceLock::new(),
+            appended: OnceLock::new(),
             reached: AtomicBool::new(false),
         })
     }
@@ -141,7 +151,11 @@ impl Life {
         self.slot_free.notify_all();
         for hook in &self.on_end {
             // A hook that panics must not keep the others, or the end, from happening.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook));
+            let _ = catch_unwind(AssertUnwindSafe(hook));
+        }
+        if let Some(watch) = &self.watch {
+            let outcome = self.outcome().unwrap_or(Outcome::Cancelled);
+            let _ = catch_unwind(AssertUnwindSafe(|| watch.observer().ended(&outcome)));
         }
         self.reached.store(true, Ordering::Release);
         // The supervisor's check and its wait are one step under this lock.
@@ -195,7 +209,8 @@ impl Life {
             if let Some(Outcome::Deadlocked(deadlock)) = &mut state.outcome {
                 for thread in &mut deadlock.threads {
                     if thread.thread == id {
-                        thread.backtrace = backtrace.map(Arc::new);
+                        let taken = |trace| Backtrace::taken(trace, self.appended());
+                        thread.backtrace = backtrace.map(taken);
                         break;
                     }
                 }
@@ -230,8 +245,21 @@ impl Life {
         let _ = self.memories.set(memories);
     }
 
+    pub(crate) fn set_appended(&self, appended: Appended) {
+        // Called once.
+        let _ = self.appended.set(Arc::new(appended));
+    }
+
+    pub(crate) fn appended(&self) -> &Arc<Appended> {
+        self.appended.get_or_init(Arc::default)
+    }
+
     pub(crate) fn memories(&self) -> &[SharedMemory] {
         self.memories.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn watch(&self) -> Option<&Arc<Watch>> {
+        self.watch.as_ref()
     }
 
     pub(crate) fn lot(&self) -> &Arc<ParkingLot> {
@@ -306,7 +334,7 @@ impl Life {
 
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.watch.as_ref());
         self.lock()
             .threads
             .insert(ThreadId::MAIN, Arc::clone(&record));
@@ -360,7 +388,7 @@ impl Life {
         state.alive += 1;
         state.ever += 1;
         // Under the lock: a thread counts as live before anyone can find the group stuck.
-        let record = ThreadRecord::new(id, &self.lot);
+        let record = ThreadRecord::new(id, &self.lot, self.watch.as_ref());
         state.threads.insert(id, Arc::clone(&record));
         drop(state);
         Ok(Slot {

@@ -1,6 +1,6 @@
 //! What a module imports and exports, as far as a group cares.
 
-use wasmtime::{ExternType, FuncType, MemoryType, Module, ValType};
+use wasmtime::{ExternType, FuncType, MemoryType, Module, Val, ValType};
 
 use crate::abi;
 use crate::error::GroupError;
@@ -21,10 +21,12 @@ pub(crate) struct Shape {
     pub(crate) spawns: bool,
     /// All memory imports, in order.
     pub(crate) memories: Vec<MemoryImport>,
+    /// Whether it also defines memories, so that what it exports may be one of them.
+    pub(crate) defines_memory: bool,
 }
 
 impl Shape {
-    /// Looks at `module`; an error names the linker flag a threaded module lacks.
+    /// Looks at `module`.
     pub(crate) fn of(module: &ThreadModule) -> Result<Self, GroupError> {
         let module = module.module();
         let mut spawns = false;
@@ -47,15 +49,15 @@ impl Shape {
                 _ => {}
             }
         }
-        let shape = Shape { spawns, memories };
-        if shape.spawns {
-            shape.check_threaded(module)?;
-        }
-        Ok(shape)
+        Ok(Shape {
+            spawns,
+            memories,
+            defines_memory: module.resources_required().num_memories > 0,
+        })
     }
 
-    /// What a module that starts threads needs of its memory.
-    fn check_threaded(&self, module: &Module) -> Result<(), GroupError> {
+    /// What a module that starts threads needs of its memory; an error names the linker flag it lacks.
+    pub(crate) fn check_threaded(&self, module: &Module) -> Result<(), GroupError> {
         let exported = module.get_export(abi::MEMORY).and_then(|ty| match ty {
             ExternType::Memory(ty) => Some(ty),
             _ => None,
@@ -89,6 +91,26 @@ fn is(ty: &FuncType, params: usize, results: usize) -> bool {
         (0..count).all(|_| types.next().is_some_and(|ty| ty.is_i32())) && types.next().is_none()
     };
     i32s(Box::new(ty.params()), params) && i32s(Box::new(ty.results()), results)
+}
+
+/// Whether `params` fit the parameters of `ty`. Values of a store, which references are, fit nothing.
+pub(crate) fn fits(ty: &FuncType, params: &[Val]) -> bool {
+    ty.params().len() == params.len()
+        && ty.params().zip(params).all(|(ty, value)| {
+            matches!(
+                (ty, value),
+                (ValType::I32, Val::I32(_))
+                    | (ValType::I64, Val::I64(_))
+                    | (ValType::F32, Val::F32(_))
+                    | (ValType::F64, Val::F64(_))
+                    | (ValType::V128, Val::V128(_))
+            )
+        })
+}
+
+/// Whether `ty` takes or returns references, which belong to one store.
+pub(crate) fn has_references(ty: &FuncType) -> bool {
+    ty.params().chain(ty.results()).any(|ty| ty.is_ref())
 }
 
 /// A type as error messages show it.

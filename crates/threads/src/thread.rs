@@ -1,18 +1,23 @@
 //! One guest thread, from its reservation to its end.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
 
-use wasmtime::{Error, Instance, Store, Trap, TypedFunc, WasmBacktrace, WasmParams, WasmResults};
+use wasmtime::{
+    AsContextMut, Error, Func, Instance, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams,
+    WasmResults,
+};
 
 use crate::abi;
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
 use crate::current;
-use crate::error::{CallError, GroupEnded, RunError};
+use crate::error::{CallError, GroupEnded, GroupError, RunError};
 use crate::inner::Core;
 use crate::life::Slot;
+use crate::linked::Instances;
+use crate::memory::same_memory;
 use crate::outcome::Outcome;
 use crate::tid::ThreadId;
 
@@ -20,10 +25,20 @@ use crate::tid::ThreadId;
 pub(crate) enum Entry {
     /// The export given to `run`: its return ends the group.
     Main { export: String },
+    /// The export given to `invoke`, after the module's initialisation; likewise.
+    Invoke(Arc<Invocation>),
     /// `wasi_thread_start(id, arg)`: its return ends the thread.
     Thread { arg: i32 },
     /// Nothing by itself: exports are called one by one.
     Reactor,
+}
+
+/// A call with values on both sides.
+pub(crate) struct Invocation {
+    pub(crate) export: String,
+    pub(crate) params: Vec<Val>,
+    /// Set when the call has returned.
+    pub(crate) results: OnceLock<Vec<Val>>,
 }
 
 /// A guest thread that holds its place in the group and has its store.
@@ -33,7 +48,7 @@ pub(crate) struct Guest<T: 'static> {
     core: Arc<Core<T>>,
     slot: Slot,
     store: Store<T>,
-    instance: Option<Instance>,
+    instances: Option<Instances>,
     entry: Entry,
 }
 
@@ -55,21 +70,21 @@ impl<T: Send + 'static> Guest<T> {
             core,
             slot,
             store,
-            instance: None,
+            instances: None,
             entry,
         }
     }
 
     /// A thread whose store and instance were made ahead.
-    pub(crate) fn with_instance(
+    pub(crate) fn with_instances(
         core: Arc<Core<T>>,
         slot: Slot,
         store: Store<T>,
-        instance: Instance,
+        instances: Instances,
         entry: Entry,
     ) -> Self {
         let mut guest = Self::with_store(core, slot, store, entry);
-        guest.instance = Some(instance);
+        guest.instances = Some(instances);
         guest
     }
 
@@ -78,11 +93,15 @@ impl<T: Send + 'static> Guest<T> {
         self.slot.id()
     }
 
-    /// Makes the instance. A prepared module runs no guest code here.
-    pub(crate) fn instantiate(&mut self) -> Result<Instance, Error> {
-        let instance = self.core.instantiate(&mut self.store)?;
-        self.instance = Some(instance);
-        Ok(instance)
+    /// Whether no host thread works for it: see [`ThreadRecord::is_idle`](crate::record::ThreadRecord::is_idle).
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.slot.record().set_idle(idle);
+    }
+
+    /// Makes the instances. Prepared modules run no guest code here.
+    pub(crate) fn instantiate(&mut self) -> Result<(), Error> {
+        self.instances = Some(self.core.instantiate(&mut self.store)?);
+        Ok(())
     }
 
     /// Runs the thread to its end on the calling host thread. Never panics.
@@ -113,11 +132,22 @@ impl<T: Send + 'static> Guest<T> {
     /// The thread's life in the group. Never panics.
     fn live(mut self) {
         let id = self.slot.id();
-        let result = catch_unwind(AssertUnwindSafe(|| self.inside(Self::enter)));
         let life = Arc::clone(&self.core.life);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(watch) = life.watch() {
+                watch.observer().thread_began(id);
+            }
+            self.inside(Self::enter)
+        }));
+        if let Some(watch) = life.watch() {
+            let told = catch_unwind(AssertUnwindSafe(|| watch.observer().thread_ended(id)));
+            if let Err(payload) = told {
+                life.end(Outcome::of_panic(id, payload));
+            }
+        }
         match result {
             Ok(Ok(())) => match self.entry {
-                Entry::Main { .. } => {
+                Entry::Main { .. } | Entry::Invoke(_) => {
                     life.end(Outcome::Returned);
                 }
                 // First of all: a guest may have seen the join already.
@@ -127,9 +157,7 @@ impl<T: Send + 'static> Guest<T> {
             },
             Ok(Err(Stop::Ended)) => {}
             Ok(Err(Stop::NotMade(error))) => life.fail(error),
-            Ok(Err(Stop::Guest(error))) => {
-                life.end(Outcome::of_error(id, error, self.core.exit_code));
-            }
+            Ok(Err(Stop::Guest(error))) => self.failed(error),
             Err(payload) => {
                 life.end(Outcome::of_panic(id, payload));
             }
@@ -151,6 +179,16 @@ impl<T: Send + 'static> Guest<T> {
                 let export = export.clone();
                 self.call(instance, &export, ())
             }
+            Entry::Invoke(invocation) => {
+                let invocation = Arc::clone(invocation);
+                if invocation.export != abi::INITIALIZE {
+                    self.initialize(instance)?;
+                }
+                let results = self.call_values(instance, &invocation.export, &invocation.params)?;
+                // Set here and nowhere else.
+                let _ = invocation.results.set(results);
+                Ok(())
+            }
             Entry::Thread { arg } => {
                 let params = (self.slot.id().as_i32(), *arg);
                 self.call(instance, abi::THREAD_START, params)
@@ -159,7 +197,7 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// Draws fuel, instantiates where that has not happened, runs the start function.
+    /// Draws fuel, instantiates where that has not happened, runs the start functions.
     fn begin(&mut self) -> Result<Instance, Stop> {
         // A thread that was being started when the group ended runs no guest code.
         if self.core.life.is_ended() {
@@ -169,42 +207,100 @@ impl<T: Send + 'static> Guest<T> {
             .stores
             .fill(&mut self.store)
             .map_err(Stop::NotMade)?;
-        let instance = match self.instance {
-            Some(instance) => instance,
-            None => self.instantiate().map_err(|error| {
+        if self.instances.is_none() {
+            self.instantiate().map_err(|error| {
                 // A start function that trapped, exited or failed in a host call did run.
                 let ran = error.is::<Trap>()
                     || error.is::<WasmBacktrace>()
                     || (self.core.exit_code)(&error).is_some();
                 match self.entry {
-                    Entry::Main { .. } | Entry::Reactor if !ran => Stop::NotMade(error),
-                    _ => Stop::Guest(error),
+                    Entry::Thread { .. } => Stop::Guest(error),
+                    _ if ran => Stop::Guest(error),
+                    _ => Stop::NotMade(error),
                 }
-            })?,
-        };
-        let start = self.core.module.start_export().map(str::to_owned);
-        if let Some(start) = start {
-            self.call::<(), ()>(instance, &start, ())?;
+            })?;
         }
-        Ok(instance)
+        let Some(instances) = &self.instances else {
+            return Err(Stop::Ended);
+        };
+        let (main, beneath) = (instances.main, instances.preloaded.clone());
+        let core = Arc::clone(&self.core);
+        let is_thread = matches!(self.entry, Entry::Thread { .. });
+        if core.doubtful_memory && !is_thread {
+            self.check_memory(main).map_err(Stop::NotMade)?;
+        }
+        for (instance, (_, part)) in beneath.iter().copied().zip(&core.linked.preloaded) {
+            if let Some(start) = part.module.start_export() {
+                self.call::<(), ()>(instance, start, ())?;
+            }
+            // Once in the group, as the guest's own: what it initialises is in the memory.
+            if !is_thread && part.module.module().get_export(abi::INITIALIZE).is_some() {
+                self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+            }
+        }
+        if let Some(start) = core.module.start_export() {
+            self.call::<(), ()>(main, start, ())?;
+        }
+        Ok(main)
+    }
+
+    /// Whether the memory that WASI works on is one that the threads share.
+    fn check_memory(&mut self, main: Instance) -> Result<(), Error> {
+        let exported = main.get_shared_memory(&mut self.store, abi::MEMORY);
+        let memories = self.core.life.memories();
+        match exported {
+            Some(memory) if memories.iter().any(|one| same_memory(one, &memory)) => Ok(()),
+            _ => Err(GroupError::MemoryExportedIsOwn.into()),
+        }
     }
 
     /// Begins the life of a reactor's main instance.
     pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
-        let result = self.inside(|guest| {
+        let result = self.told(|guest| {
             let instance = guest.begin()?;
-            if guest
-                .core
-                .module
-                .module()
-                .get_export(abi::INITIALIZE)
-                .is_some()
-            {
-                guest.call::<(), ()>(instance, abi::INITIALIZE, ())?;
-            }
-            Ok(())
+            guest.initialize(instance)
         });
         self.settle(result)
+    }
+
+    /// Calls `_initialize`, where the module exports it.
+    fn initialize(&mut self, instance: Instance) -> Result<(), Stop> {
+        let module = self.core.module.module();
+        if module.get_export(abi::INITIALIZE).is_some() {
+            self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+        }
+        Ok(())
+    }
+
+    /// [`call_export`](Self::call_export) with values of types that fit the export's.
+    pub(crate) fn invoke_export(
+        &mut self,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, CallError> {
+        let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
+            return self.settle(Err(Stop::Ended));
+        };
+        let result = self.told(|guest| {
+            if guest.core.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            guest.call_values(instance, name, params)
+        });
+        self.settle(result)
+    }
+
+    /// [`inside`](Self::inside), with a word to who watches before and after.
+    fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let life = Arc::clone(&self.core.life);
+        let Some(watch) = life.watch() else {
+            return self.inside(f);
+        };
+        let id = self.slot.id();
+        watch.observer().thread_began(id);
+        let result = catch_unwind(AssertUnwindSafe(|| self.inside(f)));
+        watch.observer().thread_ended(id);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Calls an export of a reactor's main instance.
@@ -213,13 +309,13 @@ impl<T: Send + 'static> Guest<T> {
         name: &str,
         params: P,
     ) -> Result<R, CallError> {
-        let Some(instance) = self.instance else {
+        let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
             return self.settle(Err(Stop::Ended));
         };
         instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(CallError::Export)?;
-        let result = self.inside(|guest| {
+        let result = self.told(|guest| {
             if guest.core.life.is_ended() {
                 return Err(Stop::Ended);
             }
@@ -236,8 +332,8 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// What a reactor's caller is told; whatever stopped the call ends the group.
-    fn settle<R>(&self, result: Result<R, Stop>) -> Result<R, CallError> {
-        let life = &self.core.life;
+    fn settle<R>(&mut self, result: Result<R, Stop>) -> Result<R, CallError> {
+        let life = Arc::clone(&self.core.life);
         match result {
             Ok(value) => return Ok(value),
             Err(Stop::Ended) => {}
@@ -245,14 +341,27 @@ impl<T: Send + 'static> Guest<T> {
                 life.end(Outcome::Cancelled);
                 return Err(RunError::Instantiate(error).into());
             }
-            Err(Stop::Guest(error)) => {
-                let id = self.slot.id();
-                life.end(Outcome::of_error(id, error, self.core.exit_code));
-            }
+            Err(Stop::Guest(error)) => self.failed(error),
         }
         Err(CallError::Ended(
             life.outcome().unwrap_or(Outcome::Cancelled),
         ))
+    }
+
+    /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
+    /// the store to who asked for it.
+    fn failed(&mut self, error: Error) {
+        let id = self.slot.id();
+        let core = Arc::clone(&self.core);
+        let outcome = Outcome::of_error(id, error, core.exit_code);
+        if core.life.end(outcome.clone())
+            && let Some(hook) = &core.on_trap
+            && let Outcome::Trapped { error, .. } = &outcome
+        {
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                hook(id, error, self.store.as_context_mut());
+            }));
+        }
     }
 
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.
@@ -273,12 +382,48 @@ impl<T: Send + 'static> Guest<T> {
         let function = instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(Stop::NotMade)?;
-        self.call_function(&function, params).map_err(|error| {
-            match error.downcast_ref::<GroupEnded>() {
-                Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
-                _ => Stop::Guest(error),
-            }
-        })
+        let result = self.call_function(&function, params);
+        result.map_err(|error| self.stop(error))
+    }
+
+    /// Calls an export with values of types that fit the export's.
+    fn call_values(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, Stop> {
+        let function = instance
+            .get_func(&mut self.store, name)
+            .ok_or_else(|| Stop::NotMade(Error::msg("no such function")))?;
+        // What is in here before the call does not matter.
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        let result = self.call_dynamic(&function, params, &mut results);
+        result.map_err(|error| self.stop(error))?;
+        Ok(results)
+    }
+
+    fn call_dynamic(
+        &mut self,
+        function: &Func,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), Error> {
+        #[cfg(feature = "async")]
+        if self.core.async_calls {
+            let call = function.call_async(&mut self.store, params, results);
+            return block_on(self.core.life.token(), call)
+                .unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        function.call(&mut self.store, params, results)
+    }
+
+    /// Why a call failed with `error`.
+    fn stop(&self, error: Error) -> Stop {
+        match error.downcast_ref::<GroupEnded>() {
+            Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
+            _ => Stop::Guest(error),
+        }
     }
 
     fn call_function<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
