@@ -9,9 +9,10 @@ use crate::abi;
 use crate::bind::Binder;
 use crate::error::{GroupError, HOST_STACK_HEADROOM};
 use crate::group::ThreadGroup;
-use crate::inner::{Around, Core, ExitCode, thread_spawn};
+use crate::inner::{Around, Core, ExitCode, OnTrap, thread_spawn};
 use crate::life::{Life, OnEnd};
 use crate::limits::Limits;
+use crate::outcome::Outcome;
 use crate::pool::{Hosts, Pool};
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::Stock;
@@ -58,6 +59,7 @@ pub struct GroupBuilder<T: 'static> {
     detect_deadlock: bool,
     grace: Option<Duration>,
     around: Option<Around>,
+    on_trap: Option<OnTrap<T>>,
     #[cfg(feature = "async")]
     async_calls: bool,
 }
@@ -78,6 +80,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             detect_deadlock: false,
             grace: None,
             around: None,
+            on_trap: None,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -159,6 +162,18 @@ impl<T: Send + 'static> GroupBuilder<T> {
         around: impl Fn(ThreadId, &mut dyn FnMut()) + Send + Sync + 'static,
     ) -> Self {
         self.around = Some(Box::new(around));
+        self
+    }
+
+    /// Runs `hook` on the thread whose trap ended the group, with its store still there: for a core dump
+    /// (`WasmCoreDump::serialize` wants the store). The outcome is
+    /// [`Outcome::Trapped`]. Other threads may still be on their way out, and
+    /// [`run`](ThreadGroup::run) returns after the hook.
+    pub fn on_trap(
+        mut self,
+        hook: impl Fn(&mut Store<T>, &Outcome) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_trap = Some(Box::new(hook));
         self
     }
 
@@ -296,6 +311,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             exit_code: self.exit_code,
             grace: self.grace,
             around: self.around,
+            on_trap: self.on_trap,
             #[cfg(feature = "async")]
             async_calls: self.async_calls,
         });

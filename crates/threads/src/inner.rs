@@ -13,6 +13,7 @@ use crate::error::GroupEnded;
 use crate::error::SpawnError;
 use crate::life::Life;
 use crate::limits::Limits;
+use crate::outcome::Outcome;
 use crate::pool::Hosts;
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::{Ready, Stock};
@@ -25,6 +26,9 @@ pub(crate) type ExitCode = fn(&Error) -> Option<i32>;
 
 /// What runs around each thread.
 pub(crate) type Around = Box<dyn Fn(ThreadId, &mut dyn FnMut()) + Send + Sync>;
+
+/// What runs on the thread whose trap ended the group.
+pub(crate) type OnTrap<T> = Box<dyn Fn(&mut Store<T>, &Outcome) + Send + Sync>;
 
 /// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
 pub(crate) struct Core<T: 'static> {
@@ -42,6 +46,7 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) async_calls: bool,
     pub(crate) grace: Option<Duration>,
     pub(crate) around: Option<Around>,
+    pub(crate) on_trap: Option<OnTrap<T>>,
 }
 
 impl<T: Send + 'static> Core<T> {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use wasmtime::{WasmParams, WasmResults};
+use wasmtime::{Val, WasmParams, WasmResults};
 
 use crate::error::{CallError, RunError};
 use crate::group::{GroupHandle, ThreadGroup};
@@ -66,6 +66,17 @@ impl<T: Send + 'static> Reactor<T> {
     {
         let name = name.to_owned();
         self.on_host_thread(move |guest| guest.call_export(&name, params))
+    }
+
+    /// As [`call`](Self::call), for a type that is known only when the program runs. References among the
+    /// results belong to the main instance's store, and cannot be used outside of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call); [`CallError::Export`] also for parameters of other number or types.
+    pub fn call_values(&self, name: &str, params: Vec<Val>) -> Result<Vec<Val>, CallError> {
+        let name = name.to_owned();
+        self.on_host_thread(move |guest| guest.call_values(&name, &params))
     }
 
     /// The group.

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use wasmtime::{Error, Instance, Store, Trap, TypedFunc, WasmBacktrace, WasmParams, WasmResults};
+use wasmtime::{
+    Error, Func, Instance, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults,
+};
 
 use crate::abi;
 #[cfg(feature = "async")]
@@ -127,9 +129,7 @@ impl<T: Send + 'static> Guest<T> {
             },
             Ok(Err(Stop::Ended)) => {}
             Ok(Err(Stop::NotMade(error))) => life.fail(error),
-            Ok(Err(Stop::Guest(error))) => {
-                life.end(Outcome::of_error(id, error, self.core.exit_code));
-            }
+            Ok(Err(Stop::Guest(error))) => self.failed(error),
             Err(payload) => {
                 life.end(Outcome::of_panic(id, payload));
             }
@@ -228,6 +228,43 @@ impl<T: Send + 'static> Guest<T> {
         self.settle(result)
     }
 
+    /// Calls an export of a reactor's main instance, whatever its type.
+    pub(crate) fn call_values(
+        &mut self,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, CallError> {
+        let Some(instance) = self.instance else {
+            return self.settle(Err(Stop::Ended));
+        };
+        let Some(function) = instance.get_func(&mut self.store, name) else {
+            return Err(CallError::Export(Error::msg(format!(
+                "there is no function `{name}`"
+            ))));
+        };
+        let ty = function.ty(&self.store);
+        if ty.params().len() != params.len()
+            || !params
+                .iter()
+                .zip(ty.params())
+                .all(|(param, ty)| param.matches_ty(&self.store, &ty).unwrap_or(false))
+        {
+            return Err(CallError::Export(Error::msg(format!(
+                "`{name}` is {ty}, and does not take these parameters"
+            ))));
+        }
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        let result = self.inside(|guest| {
+            if guest.core.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            let called = guest.call_untyped(&function, params, &mut results);
+            called.map_err(|error| guest.stop(error))
+        });
+        self.settle(result)?;
+        Ok(results)
+    }
+
     /// Runs `f` as this guest thread on the calling host thread.
     fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let record = Arc::clone(self.slot.record());
@@ -236,8 +273,8 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// What a reactor's caller is told; whatever stopped the call ends the group.
-    fn settle<R>(&self, result: Result<R, Stop>) -> Result<R, CallError> {
-        let life = &self.core.life;
+    fn settle<R>(&mut self, result: Result<R, Stop>) -> Result<R, CallError> {
+        let life = Arc::clone(&self.core.life);
         match result {
             Ok(value) => return Ok(value),
             Err(Stop::Ended) => {}
@@ -245,14 +282,24 @@ impl<T: Send + 'static> Guest<T> {
                 life.end(Outcome::Cancelled);
                 return Err(RunError::Instantiate(error).into());
             }
-            Err(Stop::Guest(error)) => {
-                let id = self.slot.id();
-                life.end(Outcome::of_error(id, error, self.core.exit_code));
-            }
+            Err(Stop::Guest(error)) => self.failed(error),
         }
         Err(CallError::Ended(
             life.outcome().unwrap_or(Outcome::Cancelled),
         ))
+    }
+
+    /// Guest code, or a host function it called, failed: that ends the group.
+    fn failed(&mut self, error: Error) {
+        let outcome = Outcome::of_error(self.slot.id(), error, self.core.exit_code);
+        let first = self.core.life.end(outcome.clone());
+        if first
+            && matches!(outcome, Outcome::Trapped { .. })
+            && let Some(hook) = &self.core.on_trap
+        {
+            // The embedder's code: a panic of it changes nothing about how the group ended.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(&mut self.store, &outcome)));
+        }
     }
 
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.
@@ -273,12 +320,31 @@ impl<T: Send + 'static> Guest<T> {
         let function = instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(Stop::NotMade)?;
-        self.call_function(&function, params).map_err(|error| {
-            match error.downcast_ref::<GroupEnded>() {
-                Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
-                _ => Stop::Guest(error),
-            }
-        })
+        self.call_function(&function, params)
+            .map_err(|error| self.stop(error))
+    }
+
+    /// What an error of wasm, or of a host function it called, means.
+    fn stop(&self, error: Error) -> Stop {
+        match error.downcast_ref::<GroupEnded>() {
+            Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
+            _ => Stop::Guest(error),
+        }
+    }
+
+    fn call_untyped(
+        &mut self,
+        function: &Func,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), Error> {
+        #[cfg(feature = "async")]
+        if self.core.async_calls {
+            let call = function.call_async(&mut self.store, params, results);
+            return block_on(self.core.life.token(), call)
+                .unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        function.call(&mut self.store, params, results)
     }
 
     fn call_function<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
