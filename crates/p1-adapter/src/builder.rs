@@ -6,6 +6,7 @@ use crate::ctx::{Limits, P1Ctx, Shared, Strings};
 use crate::descriptor::Descriptor;
 use crate::error::BuildError;
 use crate::fds::Fds;
+use crate::observe::CallObserver;
 use crate::random::{Random, RandomSource};
 use crate::stream::{Source, Stream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -58,6 +59,7 @@ pub struct P1CtxBuilder {
     end: Option<EndSignal>,
     max_descriptors: u32,
     limits: Limits,
+    observer: Option<Arc<dyn CallObserver>>,
 }
 
 enum Stdio {
@@ -92,7 +94,9 @@ impl P1CtxBuilder {
             limits: Limits {
                 path_length: DEFAULT_MAX_PATH,
                 random_size: DEFAULT_MAX_RANDOM,
+                fuel: None,
             },
+            observer: None,
         }
     }
 
@@ -258,6 +262,22 @@ impl P1CtxBuilder {
         self
     }
 
+    /// How many bytes of strings, lists and structures one call may make the host copy or allocate. A call that wants more
+    /// is `nomem`. Data buffers of reads and writes do not count: they are not copied.
+    ///
+    /// Default: what the store says, [`wasmtime::Store::set_hostcall_fuel`] (128 MiB unless set). Set here, it holds for
+    /// every store the context is used in, and the store's is not looked at.
+    pub fn hostcall_fuel(&mut self, bytes: usize) -> &mut Self {
+        self.limits.fuel = Some(bytes);
+        self
+    }
+
+    /// Who is told of every call's start and end. Default: nobody, which costs one test of a pointer per call.
+    pub fn call_observer(&mut self, observer: Arc<dyn CallObserver>) -> &mut Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The signal that ends this context's blocked calls. Without it the context gets one of its own
     /// ([`P1Ctx::end_signal`]).
     pub fn end_signal(&mut self, end: EndSignal) -> &mut Self {
@@ -333,6 +353,7 @@ impl P1CtxBuilder {
                 random: this.random,
                 end,
                 limits: this.limits,
+                observer: this.observer,
                 fs,
             }),
         })

@@ -3,6 +3,7 @@
 use crate::blocking::EndSignal;
 use crate::clock::Clocks;
 use crate::fds::Fds;
+use crate::observe::CallObserver;
 use crate::preview2::Scratch;
 use crate::random::Random;
 use std::fmt;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) random: Random,
     pub(crate) end: EndSignal,
     pub(crate) limits: Limits,
+    pub(crate) observer: Option<Arc<dyn CallObserver>>,
     /// A file system context without preopens that may block the current thread.
     pub(crate) fs: WasiFilesystemCtx,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
 pub(crate) struct Limits {
     pub(crate) path_length: u32,
     pub(crate) random_size: u32,
+    /// In place of the store's hostcall fuel.
+    pub(crate) fuel: Option<usize>,
 }
 
 /// NUL-terminated strings, packed the way `args_get` and `environ_get` hand them out.

@@ -76,6 +76,7 @@ mod from_wasi;
 mod guest;
 mod guest_io;
 mod linker;
+mod observe;
 mod preview1;
 mod preview2;
 mod push;
@@ -93,6 +94,7 @@ pub use linker::{
     add_to_linker_async, add_to_linker_sync, add_unstable_to_linker_async,
     add_unstable_to_linker_sync,
 };
+pub use observe::{CallObserver, CallOutcome};
 pub use push::StreamAccess;
 pub use random::RandomSource;
 

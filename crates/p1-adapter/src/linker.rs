@@ -7,6 +7,7 @@ use crate::abi::wasi_snapshot_preview1 as abi;
 use crate::call::Call;
 use crate::ctx::{MemoryOf, P1State};
 use crate::error::Error;
+use crate::observe::{self, Observation, Returned};
 use crate::resume::Resume;
 use crate::unstable;
 use wasmtime::{AsContextMut as _, Caller, Extern, Linker, Result};
@@ -93,7 +94,8 @@ macro_rules! add {
             $module,
             stringify!($name),
             move |mut caller: Caller<'_, T> $(, $arg: $ty)*| -> Result<result!($($ret)?)> {
-                enter(&mut caller, $get, None, #[inline(always)] |call, memory| {
+                let name = Some(stringify!($name));
+                enter(&mut caller, $get, name, None, #[inline(always)] |call, memory| {
                     behind!($version $name)(call, memory $(, $arg)*)
                 })
             },
@@ -110,21 +112,30 @@ macro_rules! add_waiting {
             stringify!($name),
             move |mut caller: Caller<'_, T>, ( $($arg,)* ): ( $($ty,)* )| {
                 Box::new(async move {
+                    let observer = &$get(caller.data_mut()).ctx.shared.observer;
+                    let observation = observer
+                        .as_ref()
+                        .map(|observer| Observation::start(observer, stringify!($name)));
                     let mut resume = Resume::default();
-                    loop {
-                        let attempted = enter(&mut caller, $get, Some(&mut resume), |call, memory| {
+                    let result = loop {
+                        let attempted = enter(&mut caller, $get, None, Some(&mut resume), |call, memory| {
                             behind!($version $name)(call, memory $(, $arg)*)
                         });
                         let Some(wait) = resume.take_wait() else {
-                            return attempted;
+                            break attempted;
                         };
                         let end = $get(caller.data_mut()).ctx.shared.end.clone();
-                        match end.or_raised(wait).await? {
-                            Ok(woken) => resume.wake(woken),
-                            Err(Error::Errno(errno)) => return Ok(errno as $ret),
-                            Err(Error::Trap(trap)) => return Err(*trap),
+                        match end.or_raised(wait).await {
+                            Ok(Ok(woken)) => resume.wake(woken),
+                            Ok(Err(Error::Errno(errno))) => break Ok(errno as $ret),
+                            Ok(Err(Error::Trap(trap))) => break Err(*trap),
+                            Err(interrupted) => break Err(interrupted.into()),
                         }
+                    };
+                    if let Some(observation) = observation {
+                        observation.end(&result);
                     }
+                    result
                 })
             },
         )?;
@@ -267,11 +278,12 @@ pub fn add_unstable_to_linker_async<T: Send + 'static>(
     Ok(())
 }
 
-/// Runs `function` for the calling instance.
+/// Runs `function` for the calling instance. With a `name` the context's observer is told of it.
 #[inline(always)]
-fn enter<T: 'static, R>(
+fn enter<T: 'static, R: Returned>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut P1State,
+    name: Option<&'static str>,
     resume: Option<&mut Resume>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
@@ -285,6 +297,7 @@ fn enter<T: 'static, R>(
                 &state.ctx,
                 &mut state.scratch,
                 fuel,
+                name,
                 resume,
                 function,
             )
@@ -298,6 +311,7 @@ fn enter<T: 'static, R>(
                 ctx,
                 scratch,
                 fuel,
+                name,
                 resume,
                 function,
             )
@@ -310,6 +324,7 @@ fn enter<T: 'static, R>(
                     ctx,
                     scratch,
                     fuel,
+                    name,
                     resume,
                     function,
                 )
@@ -322,6 +337,7 @@ fn enter<T: 'static, R>(
                     ctx,
                     scratch,
                     fuel,
+                    name,
                     resume,
                     function,
                 )
@@ -354,23 +370,35 @@ fn find<T: 'static>(
 }
 
 #[inline(always)]
-fn run<R>(
+fn run<R: Returned>(
     memory: &mut GuestMemory<'_>,
     ctx: &crate::ctx::P1Ctx,
     scratch: &mut crate::preview2::Scratch,
     fuel: usize,
+    name: Option<&'static str>,
     resume: Option<&mut Resume>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
     let shared = &*ctx.shared;
-    shared.end.check()?;
-    function(
-        &mut Call {
-            shared,
-            scratch,
-            fuel,
-            resume,
+    let observed = shared.observer.as_ref().zip(name);
+    let token = match observed {
+        Some((observer, name)) => observe::start(observer, name),
+        None => 0,
+    };
+    let result = shared.end.check().map_err(Into::into).and_then(
+        #[inline(always)]
+        |()| {
+            let mut call = Call {
+                shared,
+                scratch,
+                fuel: shared.limits.fuel.unwrap_or(fuel),
+                resume,
+            };
+            function(&mut call, memory)
         },
-        memory,
-    )
+    );
+    if let Some((observer, name)) = observed {
+        observe::end(observer, name, token, &result);
+    }
+    result
 }

@@ -1,10 +1,11 @@
 //! The async linker: what waits gives its thread back.
 
 use crate::guest::{DATA, OK, OUT, WORLD};
+use crate::observer::Notes;
 use crate::table::text;
 use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async};
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::{Instance, Linker, Memory, Module, Store, Val};
@@ -243,5 +244,30 @@ fn dropping_the_future_gives_the_wait_up_and_loses_nothing() {
         writer.write_all(b"kept").unwrap();
         let mut other = Task::new(&ctx).await;
         assert_eq!(soon(other.get(fd, 10)).await, b"kept");
+    });
+}
+
+#[test]
+fn an_observer_is_told_once_of_a_call_that_waits() {
+    runtime().block_on(async {
+        let notes = Arc::new(Notes::default());
+        let ctx = P1CtxBuilder::new()
+            .call_observer(notes.clone())
+            .build()
+            .unwrap();
+        let (fd, mut writer) = to_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let reading = tokio::spawn(async move {
+            let read = task.get(fd, 10).await;
+            (task, read)
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        writer.write_all(b"here").unwrap();
+        let (mut task, read) = soon(reading).await.unwrap();
+        assert_eq!(read, b"here");
+        assert_eq!(notes.take(), ["fd_read starts", "fd_read returns 0"]);
+        let cut = tokio::time::timeout(Duration::from_millis(20), task.get(fd, 10)).await;
+        assert!(cut.is_err());
+        assert_eq!(notes.take(), ["fd_read starts", "fd_read is given up"]);
     });
 }

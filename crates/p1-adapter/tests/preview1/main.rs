@@ -10,6 +10,7 @@ mod files;
 mod guest;
 mod memory;
 mod meta;
+mod observer;
 mod poll;
 mod races;
 mod rights;
