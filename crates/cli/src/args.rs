@@ -73,6 +73,10 @@ pub(crate) struct CompileArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
+    /// Writes Cranelift's intermediate code to this folder, a file per function.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) emit_clif: Option<PathBuf>,
+
     /// The module (`.wasm`, `.wat`, or `-` for stdin).
     #[arg(value_name = "MODULE")]
     pub(crate) module: OsString,
@@ -103,7 +107,8 @@ pub(crate) struct RunArgs {
 
     /// Calls this exported function instead of `_start`.
     ///
-    /// It must take nothing and return nothing.
+    /// Its parameters, integers (also 0x...) and floats, are taken from the arguments after the
+    /// module; its results are printed, a line each.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) invoke: Option<String>,
 
@@ -119,6 +124,10 @@ pub(crate) struct RunArgs {
     /// Makes the compiled code known to a profiler: perfmap, jitdump, vtune.
     #[arg(long, value_name = "STRATEGY")]
     pub(crate) profile: Option<String>,
+
+    /// Wasmtime's debugger, which follows one store.
+    #[arg(short = 'g', long, value_name = "[ADDR:]PORT", hide = true)]
+    pub(crate) gdbstub: Option<String>,
 
     /// Most threads the program may have at once besides its first.
     ///

@@ -11,9 +11,14 @@
 mod args;
 mod compile;
 mod config;
+mod context;
+mod coredump;
 mod exit;
 mod inspect;
+mod invoke;
 mod legacy;
+mod link;
+mod listen;
 mod load;
 mod message;
 mod precompiled;

@@ -118,12 +118,21 @@ fn with_hint(message: Message, trap: Option<Trap>) -> Message {
 }
 
 /// A module that does not become a program.
-pub(crate) fn prepare(error: &PrepareError, name: &str) -> Message {
+///
+/// `threads`: whether the options allow shared memories and atomics.
+pub(crate) fn prepare(error: &PrepareError, name: &str, threads: bool) -> Message {
     let message = Message::failure(format!("{name} cannot be compiled"));
-    match error {
-        PrepareError::Compile(cause) => message.why(first_line(cause)),
-        other => message.why(one_line(other)),
+    let why = match error {
+        PrepareError::Compile(cause) => first_line(cause),
+        other => one_line(other),
+    };
+    // What the validator says names the proposal.
+    if !threads && why.contains("threads") {
+        return message
+            .why("it uses shared memory or atomics, and `-W threads=n` forbids that")
+            .help("leave out `-W threads=n`");
     }
+    message.why(why)
 }
 
 /// A module that does not become a group of threads.
@@ -152,9 +161,10 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
         GroupError::HostStackTooSmall { .. } => message
             .why(error)
             .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),
-        GroupError::Link(cause) => message
-            .why(first_line(cause))
-            .help("`-W unknown-imports-trap` runs it as long as it does not call what is missing"),
+        // What is not there at all was found before.
+        GroupError::Link(cause) => message.why(first_line(cause)).help(
+            "it was built for another version of what it imports: build it again with a current toolchain",
+        ),
         other => message.why(one_line(other)),
     }
 }
@@ -178,7 +188,7 @@ pub(crate) fn call(error: &CallError, name: &str) -> Message {
         CallError::Run(error) => run(error, name),
         CallError::Export(cause) => message
             .why(first_line(cause))
-            .help("only functions without parameters and results can be called"),
+            .help("`wasi-threads-run inspect` lists what there is"),
         other => message.why(one_line(other)),
     }
 }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use wasi_threads::ThreadGroup;
 use wasi_threads::waits::WaitStatistics;
+use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::message::say;
+use crate::system;
 
 /// How `--stats` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +56,7 @@ pub(crate) struct Stats {
 #[derive(Default)]
 pub(crate) struct Totals {
     waits: WaitStatistics,
-    failed_spawns: u64,
+    spawn_failures: SpawnFailures,
     /// Bytes of the memory the threads shared, if they did.
     shared_memory: Option<u64>,
 }
@@ -65,9 +66,40 @@ impl Totals {
     pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
         Totals {
             waits: group.wait_statistics(),
-            failed_spawns: group.spawn_failures().count,
+            spawn_failures: group.spawn_failures(),
             shared_memory: group.memory().map(|memory| memory.data_size() as u64),
         }
+    }
+}
+
+impl Totals {
+    /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
+    ///
+    /// `by_default`: whether the limit of threads is what this machine has room for.
+    pub(crate) fn explain_spawns(&self, by_default: bool) {
+        let SpawnFailures { count, last, .. } = &self.spawn_failures;
+        if let Some(why) = last.as_ref().and_then(|last| explanation(last, by_default)) {
+            let s = if *count == 1 { "" } else { "s" };
+            say(format_args!("note: {count} spawn{s} failed: {why}"));
+        }
+    }
+}
+
+fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
+    match failure {
+        // Its end needs no explanation.
+        SpawnError::Ended => None,
+        SpawnError::Limit(most) if by_default => Some(format!(
+            "{most} threads were alive, more than which `{}` has no room for: raise it, or say \
+             `--max-threads`",
+            system::LIMIT
+        )),
+        // What was asked for.
+        SpawnError::Limit(_) | SpawnError::LimitEver(_) => None,
+        SpawnError::NoEntryPoint => Some(format!(
+            "{failure}: link it with `--export=wasi_thread_start`"
+        )),
+        other => Some(other.to_string()),
     }
 }
 
@@ -90,7 +122,7 @@ impl Stats {
                      waits    {} waited: {} woken, {} timed out, {} ended; {} found another value; {} notifies\n\
                      memory   {} shared, {} of this process at most",
                     self.prepared_in,
-                    totals.failed_spawns,
+                    totals.spawn_failures.count,
                     waits.queued,
                     waits.wakes,
                     waits.timeouts,
@@ -106,7 +138,7 @@ impl Stats {
                 "run_seconds": ran_for.as_secs_f64(),
                 "threads": {
                     "started": started,
-                    "failed_spawns": totals.failed_spawns,
+                    "failed_spawns": totals.spawn_failures.count,
                     "most_at_once": most,
                 },
                 "waits": {
@@ -138,6 +170,18 @@ fn peak_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_nobody_asked_for_is_explained() {
+        let limit = SpawnError::Limit(10_500);
+        let said = explanation(&limit, true).unwrap_or_default();
+        assert!(
+            said.contains("vm.max_map_count") && said.contains("10500"),
+            "{said}"
+        );
+        assert_eq!(explanation(&limit, false), None);
+        assert_eq!(explanation(&SpawnError::Ended, true), None);
+    }
 
     #[test]
     fn most_at_once() {

@@ -238,7 +238,7 @@ fn allows(
     let allowed =
         cap.is_none_or(|cap| desired <= cap) && maximum.is_none_or(|maximum| desired <= maximum);
     if !allowed && CAPS.get().trap {
-        return Err(Error::msg(format!("growing a {what} to {desired} failed")));
+        return Err(Error::msg(format!("growing to {desired} {what} failed")));
     }
     Ok(allowed)
 }
@@ -246,7 +246,7 @@ fn allows(
 /// What to do where an allowed growth failed.
 fn failed(error: Error, what: &str) -> Result<(), Error> {
     match CAPS.get().trap {
-        true => Err(error.context(format!("growing a {what} failed"))),
+        true => Err(error.context(format!("growing the {what} failed"))),
         false => Ok(()),
     }
 }
@@ -258,7 +258,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        allows(CAPS.get().memory, desired, maximum, "memory")
+        allows(CAPS.get().memory, desired, maximum, "bytes of memory")
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<(), Error> {
@@ -271,7 +271,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        allows(CAPS.get().table_elements, desired, maximum, "table")
+        allows(CAPS.get().table_elements, desired, maximum, "table elements")
     }
 
     fn table_grow_failed(&mut self, error: Error) -> Result<(), Error> {
