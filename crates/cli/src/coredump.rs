@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use p1_adapter::P1State;
-use wasi_threads::{Outcome, ThreadId};
+use wasi_threads::ThreadId;
 use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, MemoryType, RawSection};
 use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
-use wasmtime::{SharedMemory, Store, WasmCoreDump};
+use wasmtime::{SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
 use crate::message::{Message, Result, say};
 
@@ -38,18 +38,18 @@ impl CoreDump {
     }
 
     /// Takes what the store of the thread that trapped knows, on that thread.
-    pub(crate) fn take(&self, store: &mut Store<P1State>, outcome: &Outcome) {
-        let Outcome::Trapped {
-            thread,
-            trap: Some(_),
-            error,
-        } = outcome
-        else {
-            return;
-        };
-        if let Some(dump) = error.downcast_ref::<WasmCoreDump>() {
+    pub(crate) fn take(
+        &self,
+        thread: ThreadId,
+        error: &wasmtime::Error,
+        store: StoreContextMut<'_, P1State>,
+    ) {
+        // As Wasmtime: not for the error of a host function.
+        if error.is::<Trap>()
+            && let Some(dump) = error.downcast_ref::<WasmCoreDump>()
+        {
             let dump = dump.serialize(store, &self.module);
-            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((*thread, dump));
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((thread, dump));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p1_adapter::Raised;
-use wasi_threads::{CallError, GroupError, LeftBehind, Outcome, PrepareError, RunError};
+use wasi_threads::{GroupError, LeftBehind, Outcome, PrepareError, RunError};
 use wasmtime::Trap;
 
 use crate::config::first_line;
@@ -177,18 +177,6 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
             .why(error)
             .help("only such functions can be programs"),
         RunError::Instantiate(cause) => message.why(first_line(cause)),
-        other => message.why(one_line(other)),
-    }
-}
-
-/// A call of a library that was not made.
-pub(crate) fn call(error: &CallError, name: &str) -> Message {
-    let message = Message::failure(format!("{name} cannot be run"));
-    match error {
-        CallError::Run(error) => run(error, name),
-        CallError::Export(cause) => message
-            .why(first_line(cause))
-            .help("`wasi-threads-run inspect` lists what there is"),
         other => message.why(one_line(other)),
     }
 }

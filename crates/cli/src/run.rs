@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use p1_adapter::{EndSignal, P1State};
-use wasi_threads::{CallError, Limits, Outcome, Termination, ThreadGroup, ThreadModule};
-use wasmtime::{Engine, SharedMemory, Val};
+use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
+use wasmtime::Engine;
 use wasmtime_wasi::I32Exit;
 
 use crate::config::{Plan, first_line};
@@ -22,7 +22,7 @@ use crate::load::Loaded;
 use crate::message::{Message, Result};
 use crate::progress::Progress;
 use crate::report::{self, Reporter};
-use crate::shape::{self, Call, Runs};
+use crate::shape::{self, Runs};
 use crate::stats::{Stats, Threads, Totals};
 use crate::{invoke, listen, message, precompiled, signals, system};
 
@@ -74,7 +74,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         });
     if let Some(dump) = &dump {
         let dump = Arc::clone(dump);
-        group = group.on_trap(move |store, outcome| dump.take(store, outcome));
+        group = group.on_trap(move |thread, error, store| dump.take(thread, error, store));
     }
     let group = group
         .build()
@@ -92,18 +92,17 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     };
     // What is written to a pipe that nobody reads any more ends this process, as it does other tools.
     sigpipe::reset();
-    let Ended {
-        outcome,
-        results,
-        totals,
-        memory,
-    } = match runs {
-        Runs::Command(export) => command(&group, &export, &name)?,
-        Runs::Calls(call) => library(group, call, &name)?,
-    };
+    // The return of the function ends the program, threads that it started included.
+    let (outcome, results) = match &runs {
+        Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
+        Runs::Call(call) => group.invoke(&call.export, &call.params),
+    }
+    .map_err(|error| report::run(&error, &name))?;
+    report::left_behind(&group.left_behind());
+    let totals = Totals::of(&group);
     let exit = reporter.outcome(&outcome);
     if let Some(dump) = &dump {
-        dump.write(memory.as_ref())?;
+        dump.write(group.memory())?;
     }
     totals.explain_spawns(plan.limits.threads.is_none());
     message::print(&invoke::results(&results))?;
@@ -111,66 +110,6 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         stats.report(&totals, format);
     }
     Ok(exit)
-}
-
-/// What is left of a run.
-struct Ended {
-    outcome: Outcome,
-    /// What the function that was called returned.
-    results: Vec<Val>,
-    totals: Totals,
-    memory: Option<SharedMemory>,
-}
-
-/// Runs `export` as the program's first thread; its return ends the program.
-fn command(group: &ThreadGroup<P1State>, export: &str, name: &str) -> Result<Ended> {
-    let outcome = group
-        .run(export)
-        .map_err(|error| report::run(&error, name))?;
-    report::left_behind(&group.left_behind());
-    Ok(Ended {
-        outcome,
-        results: Vec::new(),
-        totals: Totals::of(group),
-        memory: group.memory().cloned(),
-    })
-}
-
-/// Initialises a library, and makes `call`, if there is one.
-fn library(group: ThreadGroup<P1State>, call: Option<Call>, name: &str) -> Result<Ended> {
-    let memory = group.memory().cloned();
-    let reactor = match group.into_reactor() {
-        Ok(reactor) => reactor,
-        // It ended in its `_initialize`, and took its figures with it.
-        Err(CallError::Ended(outcome)) => {
-            return Ok(Ended {
-                outcome,
-                results: Vec::new(),
-                totals: Totals::default(),
-                memory,
-            });
-        }
-        Err(error) => return Err(report::call(&error, name)),
-    };
-    let called = match call {
-        Some(call) => reactor.call_values(&call.export, call.params),
-        None => Ok(Vec::new()),
-    };
-    let (outcome, results) = match called {
-        Ok(results) => (Outcome::Returned, results),
-        Err(CallError::Ended(outcome)) => (outcome, Vec::new()),
-        Err(error) => return Err(report::call(&error, name)),
-    };
-    let totals = Totals::of(reactor.group());
-    // Threads that it has started do not outlive the call, as those of a command do
-    // not outlive `_start`.
-    reactor.finish();
-    Ok(Ended {
-        outcome,
-        results,
-        totals,
-        memory,
-    })
 }
 
 fn prepare(engine: &Engine, plan: &Plan, loaded: Loaded, name: &str) -> Result<ThreadModule> {

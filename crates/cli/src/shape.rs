@@ -23,7 +23,13 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
             .why("it starts threads, and `-S threads=n` forbids that")
             .help("leave out `-S threads=n`"));
     }
-    if imports_spawn && module.resources_required().num_memories == 0 {
+    // Imported ones are not among the required resources.
+    if imports_spawn
+        && module.resources_required().num_memories == 0
+        && !module
+            .imports()
+            .any(|import| import.ty().memory().is_some())
+    {
         return Err(cannot()
             .why("it starts threads, but has no memory that they could share")
             .help(
@@ -65,8 +71,8 @@ pub(crate) enum Runs {
     /// A command: this export is the program.
     Command(String),
     /// A library (a WASI reactor), or a function that takes or returns something: `_initialize` if there is one,
-    /// then the call, if any.
-    Calls(Option<Call>),
+    /// then this call.
+    Call(Call),
 }
 
 /// A call of an export.
@@ -86,7 +92,7 @@ pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
     let wanted = match &plan.entry {
         Entry::Named(wanted) => wanted.as_str(),
         Entry::Default if has("") => "",
-        Entry::Default if library && !has("_start") => return Ok(Runs::Calls(None)),
+        Entry::Default if library && !has("_start") => "_initialize",
         Entry::Default => "_start",
     };
     if let Some(ty) = function(wanted) {
@@ -96,7 +102,7 @@ pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
         }
         // The program's own name comes first.
         let params = invoke::params(wanted, &ty, &plan.argv[1..])?;
-        return Ok(Runs::Calls(Some(Call { export, params })));
+        return Ok(Runs::Call(Call { export, params }));
     }
     let message = Message::failure(format!("{name} has no function `{wanted}` to run"));
     let mut functions: Vec<&str> = module

@@ -12,15 +12,17 @@ use wasmtime::{
 
 use crate::current;
 use crate::error::GroupEnded;
-use crate::memory::{word32, word64};
+use crate::memory::{same_memory, word32, word64};
+use crate::observe::Watch;
 use crate::prepare::Prepared;
 use crate::record::ThreadRecord;
 use crate::rewrite::{WaitOp, WaitSlot};
-use crate::waits::{ParkingLot, WaitOutcome};
+use crate::waits::{ParkingLot, WaitOutcome, Width};
 
 /// Fills the wait tables of one group's instances.
 pub(crate) struct Binder<T: 'static> {
     lot: Arc<ParkingLot>,
+    watch: Option<Arc<Watch>>,
     table: Option<String>,
     slots: Vec<(WaitSlot, Source)>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
@@ -36,15 +38,19 @@ enum Source {
 }
 
 impl<T: 'static> Binder<T> {
-    /// `imported` are the module's imported memories by index, `None` for one that is not shared.
+    /// `imported` are the module's imported memories by index, `None` for one that is not shared. Their place
+    /// among `memories`, the group's, is what reports call them by.
     pub(crate) fn new(
         engine: &Engine,
         lot: &Arc<ParkingLot>,
         prepared: Option<&Prepared>,
         imported: &[Option<SharedMemory>],
+        memories: &[SharedMemory],
+        watch: Option<&Arc<Watch>>,
     ) -> Result<Self, Error> {
         let mut binder = Self {
             lot: Arc::clone(lot),
+            watch: watch.cloned(),
             table: None,
             slots: Vec::new(),
             functions: Linker::new(engine),
@@ -57,7 +63,8 @@ impl<T: 'static> Binder<T> {
             let source = match imported.get(slot.memory as usize) {
                 Some(Some(memory)) => {
                     let name = index.to_string();
-                    binder.define(&name, slot.op, memory.clone())?;
+                    let place = memories.iter().position(|other| same_memory(other, memory));
+                    binder.define(&name, slot.op, memory.clone(), place)?;
                     Source::Shared(name)
                 }
                 _ => Source::Instance,
@@ -67,12 +74,21 @@ impl<T: 'static> Binder<T> {
         Ok(binder)
     }
 
-    fn define(&mut self, name: &str, op: WaitOp, memory: SharedMemory) -> Result<(), Error> {
+    fn define(
+        &mut self,
+        name: &str,
+        op: WaitOp,
+        memory: SharedMemory,
+        place: Option<usize>,
+    ) -> Result<(), Error> {
         let functions = &mut self.functions;
+        let watch = self.watch.clone();
         match op {
-            WaitOp::Wait32 => functions.func_wrap("", name, wait32(memory))?,
-            WaitOp::Wait64 => functions.func_wrap("", name, wait64(memory))?,
-            WaitOp::Notify => functions.func_wrap("", name, notify(memory, &self.lot))?,
+            WaitOp::Wait32 => functions.func_wrap("", name, wait32(memory, place))?,
+            WaitOp::Wait64 => functions.func_wrap("", name, wait64(memory, place))?,
+            WaitOp::Notify => {
+                functions.func_wrap("", name, notify(memory, place, &self.lot, watch))?
+            }
         };
         Ok(())
     }
@@ -91,9 +107,12 @@ impl<T: 'static> Binder<T> {
                 Source::Instance => {
                     let memory = instance.get_shared_memory(&mut *store, &slot.memory_export);
                     memory.map(|memory| match slot.op {
-                        WaitOp::Wait32 => Func::wrap(&mut *store, wait32(memory)),
-                        WaitOp::Wait64 => Func::wrap(&mut *store, wait64(memory)),
-                        WaitOp::Notify => Func::wrap(&mut *store, notify(memory, &self.lot)),
+                        WaitOp::Wait32 => Func::wrap(&mut *store, wait32(memory, None)),
+                        WaitOp::Wait64 => Func::wrap(&mut *store, wait64(memory, None)),
+                        WaitOp::Notify => {
+                            let watch = self.watch.clone();
+                            Func::wrap(&mut *store, notify(memory, None, &self.lot, watch))
+                        }
                     })
                 }
             };
@@ -106,44 +125,73 @@ impl<T: 'static> Binder<T> {
     }
 }
 
+/// The function of a `memory.atomic.wait32`. `place` is the memory's among the group's.
+///
+/// The guest's number is turned into the bytes that are in the memory, which are little-endian on every host.
 fn wait32<T: 'static>(
     memory: SharedMemory,
+    place: Option<usize>,
 ) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
     move |caller, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
         let thread = thread()?;
-        let outcome = thread
-            .waiter()
-            .wait32(word, expected as u32, timeout, &mut || {
+        let wait = || {
+            let expected = (expected as u32).to_le();
+            thread.waiter().wait32(word, expected, timeout, &mut || {
                 thread.report(|| WasmBacktrace::force_capture(&caller));
-            });
-        result(outcome)
+            })
+        };
+        result(match thread.watch() {
+            None => wait(),
+            Some(watch) => {
+                let at = (place, address as u64);
+                watch.wait(&thread, at, Width::W32, timeout, wait)
+            }
+        })
     }
 }
 
+/// The function of a `memory.atomic.wait64`, as [`wait32`].
 fn wait64<T: 'static>(
     memory: SharedMemory,
+    place: Option<usize>,
 ) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
     move |caller, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
         let thread = thread()?;
-        let outcome = thread
-            .waiter()
-            .wait64(word, expected as u64, timeout, &mut || {
+        let wait = || {
+            let expected = (expected as u64).to_le();
+            thread.waiter().wait64(word, expected, timeout, &mut || {
                 thread.report(|| WasmBacktrace::force_capture(&caller));
-            });
-        result(outcome)
+            })
+        };
+        result(match thread.watch() {
+            None => wait(),
+            Some(watch) => {
+                let at = (place, address as u64);
+                watch.wait(&thread, at, Width::W64, timeout, wait)
+            }
+        })
     }
 }
 
 fn notify(
     memory: SharedMemory,
+    place: Option<usize>,
     lot: &Arc<ParkingLot>,
+    watch: Option<Arc<Watch>>,
 ) -> impl Fn(i64, i32) -> Result<i32, Error> + Send + Sync + 'static {
     let lot = Arc::clone(lot);
     move |address, count| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
-        Ok(lot.notify(word, count as u32) as i32)
+        let count = count as u32;
+        let woken = match &watch {
+            None => lot.notify(word, count),
+            Some(watch) => watch.notify((place, address as u64), count, |tag, each| {
+                lot.notify_tagged(word, count, tag, each)
+            }),
+        };
+        Ok(woken as i32)
     }
 }
 

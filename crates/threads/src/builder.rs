@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store};
+use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store, StoreContextMut};
 
 use crate::abi;
 use crate::bind::Binder;
@@ -12,7 +12,8 @@ use crate::group::ThreadGroup;
 use crate::inner::{Around, Core, ExitCode, OnTrap, thread_spawn};
 use crate::life::{Life, OnEnd};
 use crate::limits::Limits;
-use crate::outcome::Outcome;
+use crate::memory::same_memory;
+use crate::observe::{Observer, Watch};
 use crate::pool::{Hosts, Pool};
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::Stock;
@@ -59,6 +60,7 @@ pub struct GroupBuilder<T: 'static> {
     detect_deadlock: bool,
     grace: Option<Duration>,
     around: Option<Around>,
+    observer: Option<Arc<dyn Observer>>,
     on_trap: Option<OnTrap<T>>,
     #[cfg(feature = "async")]
     async_calls: bool,
@@ -80,6 +82,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             detect_deadlock: false,
             grace: None,
             around: None,
+            observer: None,
             on_trap: None,
             #[cfg(feature = "async")]
             async_calls: false,
@@ -165,13 +168,24 @@ impl<T: Send + 'static> GroupBuilder<T> {
         self
     }
 
-    /// Runs `hook` on the thread whose trap ended the group, with its store still there: for a core dump
-    /// (`WasmCoreDump::serialize` wants the store). The outcome is
-    /// [`Outcome::Trapped`]. Other threads may still be on their way out, and
-    /// [`run`](ThreadGroup::run) returns after the hook.
+    /// Tells `observer` of threads, waits, notifies and the end. A group without one has a branch in each of
+    /// these places and no other cost.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the group, on the
+    /// host thread it happened on, with that thread's store, which is dropped afterwards. The outcome is set
+    /// and the other threads have been told to end, but may not have ended yet.
+    ///
+    /// This is where a core dump is written: with `Config::coredump_on_trap` the error holds a
+    /// `wasmtime::WasmCoreDump` (so does the outcome's), and its `serialize` wants the store. Shared
+    /// memories are not in it; [`ThreadGroup::memory`] has their bytes after the run. The hook must
+    /// not call into wasm. A panic in it is caught and forgotten. It runs at most once.
     pub fn on_trap(
         mut self,
-        hook: impl Fn(&mut Store<T>, &Outcome) + Send + Sync + 'static,
+        hook: impl Fn(ThreadId, &wasmtime::Error, StoreContextMut<'_, T>) + Send + Sync + 'static,
     ) -> Self {
         self.on_trap = Some(Box::new(hook));
         self
@@ -238,7 +252,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
             self.detect_deadlock && self.module.waits_reach_group(),
         );
-        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end);
+        let watch = self.observer.map(|observer| Arc::new(Watch::new(observer)));
+        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end, watch);
         if self.detect_deadlock {
             let life = Arc::downgrade(&life);
             lot.on_quiet(move || {
@@ -282,17 +297,22 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let pre = linker
             .instantiate_pre(self.module.module())
             .map_err(GroupError::Link)?;
-        let prepared = self.module.prepared();
-        let binder =
-            Binder::new(&self.engine, &lot, prepared, &imported).map_err(GroupError::Link)?;
         let mut memories: Vec<SharedMemory> = Vec::new();
-        for memory in imported.into_iter().flatten() {
+        for memory in imported.iter().flatten() {
             // One memory may be imported under several names.
-            let same = |other: &SharedMemory| other.data().as_ptr() == memory.data().as_ptr();
-            if !memories.iter().any(same) {
-                memories.push(memory);
+            if !memories.iter().any(|other| same_memory(other, memory)) {
+                memories.push(memory.clone());
             }
         }
+        let binder = Binder::new(
+            &self.engine,
+            &lot,
+            self.module.prepared(),
+            &imported,
+            &memories,
+            life.watch(),
+        )
+        .map_err(GroupError::Link)?;
         life.set_memories(memories);
         let ahead = shape.spawns
             && self.module.is_prepared()

@@ -4,6 +4,7 @@
 //! once per group and not once per thread.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,12 +42,23 @@ pub fn host_call(name: &'static str) -> HostCall {
     let before = thread
         .as_ref()
         .and_then(|thread| thread.set_host_call(Some((name, Instant::now()))));
-    HostCall { thread, before }
+    let guard = HostCall {
+        thread,
+        name,
+        before,
+    };
+    if let Some(thread) = &guard.thread
+        && let Some(watch) = thread.watch()
+    {
+        watch.observer().host_call_began(thread.id(), name);
+    }
+    guard
 }
 
 /// The guard of [`host_call`].
 pub struct HostCall {
     thread: Option<Arc<ThreadRecord>>,
+    name: &'static str,
     before: Option<(&'static str, Instant)>,
 }
 
@@ -54,6 +66,12 @@ impl Drop for HostCall {
     fn drop(&mut self) {
         if let Some(thread) = &self.thread {
             thread.set_host_call(self.before);
+            if let Some(watch) = thread.watch() {
+                // Perhaps in the course of a panic, which a second one would turn into an abort.
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    watch.observer().host_call_ended(thread.id(), self.name);
+                }));
+            }
         }
     }
 }

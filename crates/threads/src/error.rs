@@ -134,6 +134,22 @@ pub enum RunError {
         /// Its type.
         found: String,
     },
+    /// The values given for the export's parameters are too many, too few, or of other types.
+    #[error("the export `{name}` is {found}, which the given values do not fit")]
+    Parameters {
+        /// Name of the export.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The export takes or returns references, which do not outlive the thread's store.
+    #[error("the export `{name}` is {found}, and references cannot be passed to a thread or back")]
+    References {
+        /// Name of the export.
+        name: String,
+        /// Its type.
+        found: String,
+    },
     /// The group has run already. A group runs once: its memory holds what the last run left.
     #[error("the group has run already")]
     AlreadyRan,

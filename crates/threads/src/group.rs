@@ -1,10 +1,10 @@
 //! The group as its embedder sees it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store};
+use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
 
 use crate::builder::GroupBuilder;
 use crate::error::RunError;
@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::prepare::ThreadModule;
 use crate::report::{self, LeftBehind, Report};
 use crate::shape;
-use crate::thread::{Entry, Guest};
+use crate::thread::{Entry, Guest, Invocation};
 use crate::tid::ThreadId;
 use crate::token::EndToken;
 use crate::waits::{ParkingLot, WaitStatistics};
@@ -66,21 +66,46 @@ impl<T: Send + 'static> ThreadGroup<T> {
     ///
     /// See [`RunError`]: no guest code has run then.
     pub fn run(&self, export: &str) -> Result<Outcome, RunError> {
-        let core = &self.core;
         self.check_export(export)?;
+        self.run_entry(Entry::Main {
+            export: export.to_owned(),
+        })
+    }
+
+    /// Initialises a library (calls `_initialize`, where it is exported) and calls `export` with `params`, as the
+    /// group's main thread; returns how the group ended and, if that is [`Outcome::Returned`], what
+    /// `export` returned.
+    ///
+    /// One deadline ([`Limits::timeout`](crate::Limits::timeout)) is for both calls. In everything else it
+    /// is [`run`](Self::run). To call exports again and again, see [`into_reactor`](Self::into_reactor).
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]: no guest code has run then.
+    pub fn invoke(&self, export: &str, params: &[Val]) -> Result<(Outcome, Vec<Val>), RunError> {
+        self.check_values(export, params)?;
+        let invocation = Arc::new(Invocation {
+            export: export.to_owned(),
+            params: params.to_vec(),
+            results: OnceLock::new(),
+        });
+        let outcome = self.run_entry(Entry::Invoke(Arc::clone(&invocation)))?;
+        let results = match outcome {
+            Outcome::Returned => invocation.results.get().cloned(),
+            _ => None,
+        };
+        Ok((outcome, results.unwrap_or_default()))
+    }
+
+    /// Runs the main thread, and waits for the end of the group.
+    fn run_entry(&self, entry: Entry) -> Result<Outcome, RunError> {
+        let core = &self.core;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let deadline = core
             .limits
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let guest = Guest::with_store(
-            Arc::clone(core),
-            core.life.enter_main(),
-            store,
-            Entry::Main {
-                export: export.to_owned(),
-            },
-        );
+        let guest = Guest::with_store(Arc::clone(core), core.life.enter_main(), store, entry);
         core.hosts
             .dispatch(Box::new(move || guest.run()))
             .map_err(|error| {
@@ -122,6 +147,19 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
+    /// Whether `export` can be called with `params`.
+    pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
+        let ty = self.core.module.module().get_export(export);
+        let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
+        let (name, found) = (export.to_owned(), shape::describe(&ty));
+        match ty.func() {
+            None => Err(RunError::ExportType { name, found }),
+            Some(func) if shape::has_references(func) => Err(RunError::References { name, found }),
+            Some(func) if !shape::fits(func, params) => Err(RunError::Parameters { name, found }),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// A handle that can end the group from anywhere.
     pub fn handle(&self) -> GroupHandle {
         GroupHandle {
@@ -142,7 +180,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .module
             .waits_reach_group()
             .then(|| Arc::clone(self.core.life.lot()));
-        Some(HostMemory::new(self.memory.clone()?, lot))
+        let watch = self.core.life.watch().cloned();
+        Some(HostMemory::new(self.memory.clone()?, lot, watch))
     }
 
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.

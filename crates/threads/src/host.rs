@@ -1,5 +1,6 @@
 //! The embedder's side of a group's memory.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use wasmtime::{SharedMemory, WaitResult};
 
 use crate::memory::{WordError, word32, word64};
+use crate::observe::Watch;
 use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
 
 /// The number host threads wait under. No guest thread has it.
@@ -20,16 +22,30 @@ const HOST: u32 = u32::MAX;
 ///
 /// Addresses are those of the guest. Every method fails with [`WordError`] for one that is misaligned or
 /// out of bounds, and traps nobody.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HostMemory {
     memory: SharedMemory,
     /// `None` for an unprepared module, whose waits are in wasmtime's hands.
     lot: Option<Arc<ParkingLot>>,
+    watch: Option<Arc<Watch>>,
+}
+
+impl fmt::Debug for HostMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostMemory")
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HostMemory {
-    pub(crate) fn new(memory: SharedMemory, lot: Option<Arc<ParkingLot>>) -> Self {
-        Self { memory, lot }
+    /// The first of a group's memories.
+    pub(crate) fn new(
+        memory: SharedMemory,
+        lot: Option<Arc<ParkingLot>>,
+        watch: Option<Arc<Watch>>,
+    ) -> Self {
+        Self { memory, lot, watch }
     }
 
     /// The memory itself.
@@ -143,7 +159,12 @@ impl HostMemory {
     pub fn notify(&self, address: u64, count: u32) -> Result<u32, WordError> {
         let word = word32(&self.memory, address)?;
         Ok(match &self.lot {
-            Some(lot) => lot.notify(word, count),
+            Some(lot) => match &self.watch {
+                None => lot.notify(word, count),
+                Some(watch) => watch.notify((Some(0), address), count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                }),
+            },
             // In bounds and aligned: checked above.
             None => self.memory.atomic_notify(address, count).unwrap_or(0),
         })

@@ -1,19 +1,20 @@
 //! What the threads of one group run on: the linked module, the stores, the host threads.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wasmtime::{Error, Instance, InstancePre, Store};
+use wasmtime::{Error, Instance, InstancePre, Store, StoreContextMut};
 
 use crate::bind::Binder;
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
+use crate::current;
 #[cfg(feature = "async")]
 use crate::error::GroupEnded;
 use crate::error::SpawnError;
 use crate::life::Life;
 use crate::limits::Limits;
-use crate::outcome::Outcome;
+use crate::observe::{FailedSpawn, Spawn, Watch};
 use crate::pool::Hosts;
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::{Ready, Stock};
@@ -27,8 +28,8 @@ pub(crate) type ExitCode = fn(&Error) -> Option<i32>;
 /// What runs around each thread.
 pub(crate) type Around = Box<dyn Fn(ThreadId, &mut dyn FnMut()) + Send + Sync>;
 
-/// What runs on the thread whose trap ended the group.
-pub(crate) type OnTrap<T> = Box<dyn Fn(&mut Store<T>, &Outcome) + Send + Sync>;
+/// What sees the store of a thread whose trap ended the group.
+pub(crate) type OnTrap<T> = Box<dyn Fn(ThreadId, &Error, StoreContextMut<'_, T>) + Send + Sync>;
 
 /// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
 pub(crate) struct Core<T: 'static> {
@@ -56,14 +57,18 @@ impl<T: Send + 'static> Core<T> {
     /// here, on the spawning thread, so that a failure is the caller's; it runs no guest code. An
     /// unprepared module may have a start function, which belongs on the new thread's own stack, so there
     /// the new thread instantiates.
-    pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<ThreadId, SpawnError> {
+    ///
+    /// The id, and whether the instance was made ahead.
+    pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<(ThreadId, bool), SpawnError> {
         if self.module.thread_entry() != ThreadEntry::Present {
             return Err(SpawnError::NoEntryPoint);
         }
         let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
         let entry = Entry::Thread { arg };
         let core = Arc::clone(self);
-        let guest = match self.stock.take() {
+        let ready = self.stock.take();
+        let made_ahead = ready.is_some();
+        let guest = match ready {
             Some(Ready {
                 id,
                 store,
@@ -89,7 +94,7 @@ impl<T: Send + 'static> Core<T> {
                 core.stock.refill(&core);
             }))
             .map_err(|error| SpawnError::HostThread(error.to_string()))?;
-        Ok(id)
+        Ok((id, made_ahead))
     }
 
     /// Makes an instance in `store` and binds its waits. Of a prepared module it runs no guest code.
@@ -116,11 +121,43 @@ pub(crate) fn thread_spawn<T: Send + 'static>(core: Option<&Weak<Core<T>>>, arg:
     let Some(core) = core.and_then(Weak::upgrade) else {
         return SpawnError::Ended.errno();
     };
-    match core.spawn(arg) {
-        Ok(id) => id.as_i32(),
+    let result = match core.life.watch() {
+        None => core.spawn(arg),
+        Some(watch) => observed_spawn(watch, || core.spawn(arg)),
+    };
+    match result {
+        Ok((id, _)) => id.as_i32(),
         Err(error) => {
             core.life.note_spawn_failure(&error);
             error.errno()
         }
     }
+}
+
+/// Does `spawn`, and tells of it.
+fn observed_spawn(
+    watch: &Watch,
+    spawn: impl FnOnce() -> Result<(ThreadId, bool), SpawnError>,
+) -> Result<(ThreadId, bool), SpawnError> {
+    // Threads that spawn are threads of the group.
+    let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
+    let began = Instant::now();
+    let result = spawn();
+    let took = began.elapsed();
+    match &result {
+        Ok((thread, made_ahead)) => watch.observer().spawned(&Spawn {
+            thread: *thread,
+            parent,
+            began,
+            took,
+            made_ahead: *made_ahead,
+        }),
+        Err(error) => watch.observer().spawn_failed(&FailedSpawn {
+            parent,
+            began,
+            took,
+            error,
+        }),
+    }
+    result
 }

@@ -34,6 +34,8 @@
 //! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
 //! | have async host functions | [`GroupBuilder::async_host_functions`] |
 //! | see what the threads are doing | [`GroupHandle::report`] |
+//! | record what they have done: a timeline, statistics | [`GroupBuilder::observer`] |
+//! | write a core dump | [`GroupBuilder::on_trap`] |
 //! | wait for, and notify, the guest from host code | [`ThreadGroup::host_memory`] |
 //!
 //! # What it is not for
@@ -109,6 +111,7 @@ mod interrupt;
 mod life;
 mod limits;
 pub mod memory;
+mod observe;
 mod outcome;
 mod pool;
 mod prepare;
@@ -136,6 +139,7 @@ pub use crate::group::{GroupHandle, ThreadGroup};
 pub use crate::host::HostMemory;
 pub use crate::life::SpawnFailures;
 pub use crate::limits::Limits;
+pub use crate::observe::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};
 pub use crate::outcome::Outcome;
 pub use crate::pool::Pool;
 pub use crate::prepare::{

@@ -5,6 +5,7 @@
 //! caller that set it goes on to reach the threads.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use wasmtime::{Engine, Error, SharedMemory, WasmBacktrace};
 use crate::error::SpawnError;
 use crate::limits::Limits;
 use crate::memory::offset_of;
+use crate::observe::Watch;
 use crate::outcome::Outcome;
 use crate::ready::ReservedId;
 use crate::record::ThreadRecord;
@@ -42,6 +44,8 @@ pub(crate) struct Life {
     /// Spawns at the limit of live threads wait here for one to leave.
     slot_free: Condvar,
     on_end: Vec<OnEnd>,
+    /// Who watches the group.
+    watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
     /// The group's memories, to turn host addresses into guest addresses. Set once, by the builder.
@@ -82,6 +86,7 @@ impl Life {
         epochs: bool,
         lot: Arc<ParkingLot>,
         on_end: Vec<OnEnd>,
+        watch: Option<Arc<Watch>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -91,6 +96,7 @@ impl Life {
             changed: Condvar::new(),
             slot_free: Condvar::new(),
             on_end,
+            watch,
             lot,
             memories: OnceLock::new(),
             reached: AtomicBool::new(false),
@@ -141,7 +147,11 @@ impl Life {
         self.slot_free.notify_all();
         for hook in &self.on_end {
             // A hook that panics must not keep the others, or the end, from happening.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook));
+            let _ = catch_unwind(AssertUnwindSafe(hook));
+        }
+        if let Some(watch) = &self.watch {
+            let outcome = self.outcome().unwrap_or(Outcome::Cancelled);
+            let _ = catch_unwind(AssertUnwindSafe(|| watch.observer().ended(&outcome)));
         }
         self.reached.store(true, Ordering::Release);
         // The supervisor's check and its wait are one step under this lock.
@@ -234,6 +244,10 @@ impl Life {
         self.memories.get().map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn watch(&self) -> Option<&Arc<Watch>> {
+        self.watch.as_ref()
+    }
+
     pub(crate) fn lot(&self) -> &Arc<ParkingLot> {
         &self.lot
     }
@@ -306,7 +320,7 @@ impl Life {
 
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.watch.as_ref());
         self.lock()
             .threads
             .insert(ThreadId::MAIN, Arc::clone(&record));
@@ -360,7 +374,7 @@ impl Life {
         state.alive += 1;
         state.ever += 1;
         // Under the lock: a thread counts as live before anyone can find the group stuck.
-        let record = ThreadRecord::new(id, &self.lot);
+        let record = ThreadRecord::new(id, &self.lot, self.watch.as_ref());
         state.threads.insert(id, Arc::clone(&record));
         drop(state);
         Ok(Slot {

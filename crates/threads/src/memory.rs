@@ -85,6 +85,11 @@ pub fn offset_of(memory: &SharedMemory, address: usize) -> Option<u64> {
     (offset < data.len()).then_some(offset as u64)
 }
 
+/// Whether two handles are of one memory: a shared memory never moves, and two never share a mapping.
+pub(crate) fn same_memory(one: &SharedMemory, other: &SharedMemory) -> bool {
+    one.data().as_ptr() == other.data().as_ptr()
+}
+
 /// `len` bytes at a multiple of `len`, in the guest's count and the host's.
 fn cells(memory: &SharedMemory, offset: u64, len: usize) -> Result<&[UnsafeCell<u8>], WordError> {
     if !offset.is_multiple_of(len as u64) {

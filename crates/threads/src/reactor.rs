@@ -68,15 +68,17 @@ impl<T: Send + 'static> Reactor<T> {
         self.on_host_thread(move |guest| guest.call_export(&name, params))
     }
 
-    /// As [`call`](Self::call), for a type that is known only when the program runs. References among the
-    /// results belong to the main instance's store, and cannot be used outside of it.
+    /// Calls the export `name` with values whose types are not known when this is compiled.
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call); [`CallError::Export`] also for parameters of other number or types.
-    pub fn call_values(&self, name: &str, params: Vec<Val>) -> Result<Vec<Val>, CallError> {
-        let name = name.to_owned();
-        self.on_host_thread(move |guest| guest.call_values(&name, &params))
+    /// [`CallError::Run`] when there is no such export ([`RunError::NoExport`]), when the values do not fit it
+    /// ([`RunError::Parameters`]) or it deals in references, and the group goes on; otherwise as for
+    /// [`call`](Self::call).
+    pub fn invoke(&self, name: &str, params: &[Val]) -> Result<Vec<Val>, CallError> {
+        self.group.check_values(name, params)?;
+        let (name, params) = (name.to_owned(), params.to_vec());
+        self.on_host_thread(move |guest| guest.invoke_export(&name, &params))
     }
 
     /// The group.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use wasmtime::WasmBacktrace;
 
+use crate::observe::Watch;
 use crate::tid::ThreadId;
 use crate::waits::{ParkingLot, Role, Waiter};
 
@@ -15,6 +16,7 @@ pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
 pub(crate) struct ThreadRecord {
     id: ThreadId,
     waiter: Waiter,
+    watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
 
@@ -27,10 +29,15 @@ struct State {
 }
 
 impl ThreadRecord {
-    pub(crate) fn new(id: ThreadId, lot: &Arc<ParkingLot>) -> Arc<Self> {
+    pub(crate) fn new(
+        id: ThreadId,
+        lot: &Arc<ParkingLot>,
+        watch: Option<&Arc<Watch>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             waiter: lot.register(id.get(), Role::Guest),
+            watch: watch.cloned(),
             state: Mutex::default(),
         })
     }
@@ -42,6 +49,11 @@ impl ThreadRecord {
     /// The thread's place in the parking lot.
     pub(crate) fn waiter(&self) -> &Waiter {
         &self.waiter
+    }
+
+    /// Who watches the thread's group, if anybody does.
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_deref()
     }
 
     /// Asks the thread for a backtrace, which it takes itself: in a wait, or at an epoch. `sink` is

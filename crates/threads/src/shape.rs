@@ -1,6 +1,6 @@
 //! What a module imports and exports, as far as a group cares.
 
-use wasmtime::{ExternType, FuncType, MemoryType, Module, ValType};
+use wasmtime::{ExternType, FuncType, MemoryType, Module, Val, ValType};
 
 use crate::abi;
 use crate::error::GroupError;
@@ -89,6 +89,26 @@ fn is(ty: &FuncType, params: usize, results: usize) -> bool {
         (0..count).all(|_| types.next().is_some_and(|ty| ty.is_i32())) && types.next().is_none()
     };
     i32s(Box::new(ty.params()), params) && i32s(Box::new(ty.results()), results)
+}
+
+/// Whether `params` fit the parameters of `ty`. Values of a store, which references are, fit nothing.
+pub(crate) fn fits(ty: &FuncType, params: &[Val]) -> bool {
+    ty.params().len() == params.len()
+        && ty.params().zip(params).all(|(ty, value)| {
+            matches!(
+                (ty, value),
+                (ValType::I32, Val::I32(_))
+                    | (ValType::I64, Val::I64(_))
+                    | (ValType::F32, Val::F32(_))
+                    | (ValType::F64, Val::F64(_))
+                    | (ValType::V128, Val::V128(_))
+            )
+        })
+}
+
+/// Whether `ty` takes or returns references, which belong to one store.
+pub(crate) fn has_references(ty: &FuncType) -> bool {
+    ty.params().chain(ty.results()).any(|ty| ty.is_ref())
 }
 
 /// A type as error messages show it.

@@ -271,7 +271,12 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        allows(CAPS.get().table_elements, desired, maximum, "table elements")
+        allows(
+            CAPS.get().table_elements,
+            desired,
+            maximum,
+            "table elements",
+        )
     }
 
     fn table_grow_failed(&mut self, error: Error) -> Result<(), Error> {

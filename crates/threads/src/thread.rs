@@ -1,11 +1,12 @@
 //! One guest thread, from its reservation to its end.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{
-    Error, Func, Instance, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults,
+    AsContextMut, Error, Func, Instance, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams,
+    WasmResults,
 };
 
 use crate::abi;
@@ -22,10 +23,20 @@ use crate::tid::ThreadId;
 pub(crate) enum Entry {
     /// The export given to `run`: its return ends the group.
     Main { export: String },
+    /// The export given to `invoke`, after the module's initialisation; likewise.
+    Invoke(Arc<Invocation>),
     /// `wasi_thread_start(id, arg)`: its return ends the thread.
     Thread { arg: i32 },
     /// Nothing by itself: exports are called one by one.
     Reactor,
+}
+
+/// A call with values on both sides.
+pub(crate) struct Invocation {
+    pub(crate) export: String,
+    pub(crate) params: Vec<Val>,
+    /// Set when the call has returned.
+    pub(crate) results: OnceLock<Vec<Val>>,
 }
 
 /// A guest thread that holds its place in the group and has its store.
@@ -115,11 +126,22 @@ impl<T: Send + 'static> Guest<T> {
     /// The thread's life in the group. Never panics.
     fn live(mut self) {
         let id = self.slot.id();
-        let result = catch_unwind(AssertUnwindSafe(|| self.inside(Self::enter)));
         let life = Arc::clone(&self.core.life);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(watch) = life.watch() {
+                watch.observer().thread_began(id);
+            }
+            self.inside(Self::enter)
+        }));
+        if let Some(watch) = life.watch() {
+            let told = catch_unwind(AssertUnwindSafe(|| watch.observer().thread_ended(id)));
+            if let Err(payload) = told {
+                life.end(Outcome::of_panic(id, payload));
+            }
+        }
         match result {
             Ok(Ok(())) => match self.entry {
-                Entry::Main { .. } => {
+                Entry::Main { .. } | Entry::Invoke(_) => {
                     life.end(Outcome::Returned);
                 }
                 // First of all: a guest may have seen the join already.
@@ -151,6 +173,16 @@ impl<T: Send + 'static> Guest<T> {
                 let export = export.clone();
                 self.call(instance, &export, ())
             }
+            Entry::Invoke(invocation) => {
+                let invocation = Arc::clone(invocation);
+                if invocation.export != abi::INITIALIZE {
+                    self.initialize(instance)?;
+                }
+                let results = self.call_values(instance, &invocation.export, &invocation.params)?;
+                // Set here and nowhere else.
+                let _ = invocation.results.set(results);
+                Ok(())
+            }
             Entry::Thread { arg } => {
                 let params = (self.slot.id().as_i32(), *arg);
                 self.call(instance, abi::THREAD_START, params)
@@ -177,8 +209,9 @@ impl<T: Send + 'static> Guest<T> {
                     || error.is::<WasmBacktrace>()
                     || (self.core.exit_code)(&error).is_some();
                 match self.entry {
-                    Entry::Main { .. } | Entry::Reactor if !ran => Stop::NotMade(error),
-                    _ => Stop::Guest(error),
+                    Entry::Thread { .. } => Stop::Guest(error),
+                    _ if ran => Stop::Guest(error),
+                    _ => Stop::NotMade(error),
                 }
             })?,
         };
@@ -191,20 +224,51 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Begins the life of a reactor's main instance.
     pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
-        let result = self.inside(|guest| {
+        let result = self.told(|guest| {
             let instance = guest.begin()?;
-            if guest
-                .core
-                .module
-                .module()
-                .get_export(abi::INITIALIZE)
-                .is_some()
-            {
-                guest.call::<(), ()>(instance, abi::INITIALIZE, ())?;
-            }
-            Ok(())
+            guest.initialize(instance)
         });
         self.settle(result)
+    }
+
+    /// Calls `_initialize`, where the module exports it.
+    fn initialize(&mut self, instance: Instance) -> Result<(), Stop> {
+        let module = self.core.module.module();
+        if module.get_export(abi::INITIALIZE).is_some() {
+            self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+        }
+        Ok(())
+    }
+
+    /// [`call_export`](Self::call_export) with values of types that fit the export's.
+    pub(crate) fn invoke_export(
+        &mut self,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, CallError> {
+        let Some(instance) = self.instance else {
+            return self.settle(Err(Stop::Ended));
+        };
+        let result = self.told(|guest| {
+            if guest.core.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            guest.call_values(instance, name, params)
+        });
+        self.settle(result)
+    }
+
+    /// [`inside`](Self::inside), with a word to who watches before and after.
+    fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let life = Arc::clone(&self.core.life);
+        let Some(watch) = life.watch() else {
+            return self.inside(f);
+        };
+        let id = self.slot.id();
+        watch.observer().thread_began(id);
+        let result = catch_unwind(AssertUnwindSafe(|| self.inside(f)));
+        watch.observer().thread_ended(id);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Calls an export of a reactor's main instance.
@@ -219,50 +283,13 @@ impl<T: Send + 'static> Guest<T> {
         instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(CallError::Export)?;
-        let result = self.inside(|guest| {
+        let result = self.told(|guest| {
             if guest.core.life.is_ended() {
                 return Err(Stop::Ended);
             }
             guest.call::<P, R>(instance, name, params)
         });
         self.settle(result)
-    }
-
-    /// Calls an export of a reactor's main instance, whatever its type.
-    pub(crate) fn call_values(
-        &mut self,
-        name: &str,
-        params: &[Val],
-    ) -> Result<Vec<Val>, CallError> {
-        let Some(instance) = self.instance else {
-            return self.settle(Err(Stop::Ended));
-        };
-        let Some(function) = instance.get_func(&mut self.store, name) else {
-            return Err(CallError::Export(Error::msg(format!(
-                "there is no function `{name}`"
-            ))));
-        };
-        let ty = function.ty(&self.store);
-        if ty.params().len() != params.len()
-            || !params
-                .iter()
-                .zip(ty.params())
-                .all(|(param, ty)| param.matches_ty(&self.store, &ty).unwrap_or(false))
-        {
-            return Err(CallError::Export(Error::msg(format!(
-                "`{name}` is {ty}, and does not take these parameters"
-            ))));
-        }
-        let mut results = vec![Val::I32(0); ty.results().len()];
-        let result = self.inside(|guest| {
-            if guest.core.life.is_ended() {
-                return Err(Stop::Ended);
-            }
-            let called = guest.call_untyped(&function, params, &mut results);
-            called.map_err(|error| guest.stop(error))
-        });
-        self.settle(result)?;
-        Ok(results)
     }
 
     /// Runs `f` as this guest thread on the calling host thread.
@@ -289,16 +316,19 @@ impl<T: Send + 'static> Guest<T> {
         ))
     }
 
-    /// Guest code, or a host function it called, failed: that ends the group.
+    /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
+    /// the store to who asked for it.
     fn failed(&mut self, error: Error) {
-        let outcome = Outcome::of_error(self.slot.id(), error, self.core.exit_code);
-        let first = self.core.life.end(outcome.clone());
-        if first
-            && matches!(outcome, Outcome::Trapped { .. })
-            && let Some(hook) = &self.core.on_trap
+        let id = self.slot.id();
+        let core = Arc::clone(&self.core);
+        let outcome = Outcome::of_error(id, error, core.exit_code);
+        if core.life.end(outcome.clone())
+            && let Some(hook) = &core.on_trap
+            && let Outcome::Trapped { error, .. } = &outcome
         {
-            // The embedder's code: a panic of it changes nothing about how the group ended.
-            let _ = catch_unwind(AssertUnwindSafe(|| hook(&mut self.store, &outcome)));
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                hook(id, error, self.store.as_context_mut());
+            }));
         }
     }
 
@@ -320,19 +350,28 @@ impl<T: Send + 'static> Guest<T> {
         let function = instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(Stop::NotMade)?;
-        self.call_function(&function, params)
-            .map_err(|error| self.stop(error))
+        let result = self.call_function(&function, params);
+        result.map_err(|error| self.stop(error))
     }
 
-    /// What an error of wasm, or of a host function it called, means.
-    fn stop(&self, error: Error) -> Stop {
-        match error.downcast_ref::<GroupEnded>() {
-            Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
-            _ => Stop::Guest(error),
-        }
+    /// Calls an export with values of types that fit the export's.
+    fn call_values(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, Stop> {
+        let function = instance
+            .get_func(&mut self.store, name)
+            .ok_or_else(|| Stop::NotMade(Error::msg("no such function")))?;
+        // What is in here before the call does not matter.
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        let result = self.call_dynamic(&function, params, &mut results);
+        result.map_err(|error| self.stop(error))?;
+        Ok(results)
     }
 
-    fn call_untyped(
+    fn call_dynamic(
         &mut self,
         function: &Func,
         params: &[Val],
@@ -345,6 +384,14 @@ impl<T: Send + 'static> Guest<T> {
                 .unwrap_or_else(|| Err(GroupEnded.into()));
         }
         function.call(&mut self.store, params, results)
+    }
+
+    /// Why a call failed with `error`.
+    fn stop(&self, error: Error) -> Stop {
+        match error.downcast_ref::<GroupEnded>() {
+            Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
+            _ => Stop::Guest(error),
+        }
     }
 
     fn call_function<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(

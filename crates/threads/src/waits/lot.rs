@@ -2,7 +2,7 @@
 
 use super::liveness::{HostWriter, Liveness};
 use super::node::{Node, Nodes, flag, signal};
-use super::queue::{Bucket, Take};
+use super::queue::{Bucket, Chain, Take};
 use super::stats::{Busiest, BusyAddress, WaitStatistics};
 use super::waiter::{Role, Waiter};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, spin_allowed};
@@ -105,17 +105,37 @@ impl ParkingLot {
     }
 
     pub(crate) fn notify_at(&self, address: u64, count: u32) -> u32 {
-        let chain = {
-            let mut queue = self.bucket(address).lock();
-            let chain = queue.take(&self.nodes, Take::At(address, count));
-            queue.counters.notifies += 1;
-            queue.counters.wakes += u64::from(chain.len);
-            self.liveness.wakes(chain.counted);
-            chain
-        };
+        let chain = self.take(address, count);
         let woken = chain.len;
         chain.wake(&self.nodes, signal::WOKEN);
         woken
+    }
+
+    /// As [`ParkingLot::notify`], for those who watch: each woken thread finds
+    /// `tag` with [`Waiter::tag`], and `each` is called with its number, by the
+    /// notifying thread, before that thread can go on.
+    pub(crate) fn notify_tagged(
+        &self,
+        word: &AtomicU32,
+        count: u32,
+        tag: u64,
+        each: impl FnMut(u32),
+    ) -> u32 {
+        let chain = self.take(address_of(word), count);
+        let woken = chain.len;
+        chain.wake_tagged(&self.nodes, signal::WOKEN, tag, each);
+        woken
+    }
+
+    /// Takes up to `count` of those that wait at `address` off their queue, and
+    /// counts them.
+    fn take(&self, address: u64, count: u32) -> Chain {
+        let mut queue = self.bucket(address).lock();
+        let chain = queue.take(&self.nodes, Take::At(address, count));
+        queue.counters.notifies += 1;
+        queue.counters.wakes += u64::from(chain.len);
+        self.liveness.wakes(chain.counted);
+        chain
     }
 
     /// Ends every wait, now and later, with

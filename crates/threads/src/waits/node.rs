@@ -71,6 +71,9 @@ pub(super) struct Node {
     pub(super) thread: Guarded32,
     /// What the owner's last waits taught about spinning; its own alone.
     pub(super) spin: Guarded32,
+    /// The tag of the notify that took the node off its queue, 0 for none.
+    /// Written by the waker before its signal, read by the owner after.
+    pub(super) tag: Guarded64,
 }
 
 impl Default for Node {
@@ -86,6 +89,7 @@ impl Default for Node {
             since: Guarded64::new(0),
             thread: Guarded32::new(0),
             spin: Guarded32::new(0),
+            tag: Guarded64::new(0),
         }
     }
 }

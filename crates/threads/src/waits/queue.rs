@@ -174,11 +174,19 @@ impl Default for Chain {
 impl Chain {
     /// Signals and wakes each waiter. Called without any lock.
     pub(super) fn wake(self, nodes: &Nodes, bit: u32) {
+        self.wake_tagged(nodes, bit, 0, |_| ());
+    }
+
+    /// As [`Chain::wake`]; leaves each waiter `tag`, and calls `each` with its
+    /// thread's number.
+    pub(super) fn wake_tagged(self, nodes: &Nodes, bit: u32, tag: u64, mut each: impl FnMut(u32)) {
         let mut at = self.head;
         while at != NIL {
             let node = nodes.get(at);
             // Before the signal: after it, the owner may queue up again.
             at = node.next.load(Relaxed);
+            node.tag.store(tag, Relaxed);
+            each(node.thread.load(Relaxed));
             // Release: what the waker did before is seen by the woken.
             let before = node.signal.fetch_or(bit, Ordering::Release);
             if before & signal::ASLEEP != 0 {

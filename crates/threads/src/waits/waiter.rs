@@ -196,6 +196,13 @@ impl Waiter {
         }
     }
 
+    /// The tag of the notify that woke the thread from its last wait, which
+    /// returned [`WaitOutcome::Woken`]; 0 where the notify had none.
+    pub(crate) fn tag(&self) -> u64 {
+        // Ordered by the signal: the waker wrote it before.
+        self.lot.nodes.get(self.node).tag.load(Relaxed)
+    }
+
     /// Whether a report was asked for and not made; the caller makes it. For
     /// the thread itself, where it does not wait (in an epoch callback, on
     /// leaving a host call).
