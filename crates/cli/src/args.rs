@@ -151,6 +151,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "human")]
     pub(crate) stats: Option<Format>,
 
+    /// Writes a timeline of the run to a file, for Perfetto (ui.perfetto.dev) or chrome://tracing.
+    ///
+    /// One track per thread: WASI calls, waits, who woke whom, who started whom.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// How long threads may take to leave once the program has ended.
     ///
     /// Running and waiting threads leave at once; one inside a system call that

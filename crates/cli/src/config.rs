@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) shutdown_grace: Duration,
     pub(crate) detect_deadlock: bool,
     pub(crate) stats: Option<Format>,
+    /// Where the timeline goes.
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
@@ -158,6 +160,7 @@ impl Plan {
             shutdown_grace: args.shutdown_grace,
             detect_deadlock: args.deadlock == Deadlock::Report,
             stats: args.stats,
+            trace: args.trace,
         })
     }
 }

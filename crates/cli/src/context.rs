@@ -1,6 +1,7 @@
 //! What the program has of WASI: arguments, environment, folders, sockets and standard streams.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
 use wasmtime_wasi::FsPerms;
@@ -9,15 +10,24 @@ use crate::config::Plan;
 use crate::listen;
 use crate::load::Source;
 use crate::message::{Message, Result};
+use crate::watch::Watch;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
 /// folders at the first descriptor that is none.
-pub(crate) fn context(plan: &Plan, end: &EndSignal, listeners: Vec<TcpListener>) -> Result<P1Ctx> {
+pub(crate) fn context(
+    plan: &Plan,
+    end: &EndSignal,
+    listeners: Vec<TcpListener>,
+    watch: Option<&Arc<Watch>>,
+) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
         .args(&plan.argv)
         .envs(&plan.env)
         .end_signal(end.clone());
+    if let Some(watch) = watch {
+        builder.call_observer(Arc::clone(watch) as _);
+    }
     // A module that came in on stdin has used it up.
     if plan.stdio.stdin && plan.module != Source::Stdin {
         builder.inherit_stdin();

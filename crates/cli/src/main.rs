@@ -4,7 +4,7 @@
 //! ([`args`], [`legacy`]), what it means and what of it cannot be done
 //! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`]), its
 //! shape ([`shape`]), its compilation ([`progress`]), the program ([`run`], [`signals`]), what is said about its
-//! end ([`report`], [`stats`]) and the status ([`exit`]). Whatever goes wrong on the way is a
+//! end ([`report`], [`watch`], [`stats`], [`trace`]) and the status ([`exit`]). Whatever goes wrong on the way is a
 //! [`message`]. The other subcommands are [`compile`], [`inspect`] and what is in
 //! [`shell`].
 
@@ -31,6 +31,8 @@ mod shell;
 mod signals;
 mod stats;
 mod system;
+mod trace;
+mod watch;
 
 use std::process::ExitCode;
 

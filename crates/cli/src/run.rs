@@ -24,6 +24,8 @@ use crate::progress::Progress;
 use crate::report::{self, Reporter};
 use crate::shape::{self, Runs};
 use crate::stats::{Stats, Threads, Totals};
+use crate::trace::Trace;
+use crate::watch::Watch;
 use crate::{invoke, listen, message, precompiled, signals, system};
 
 /// What is to be done.
@@ -31,6 +33,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let began = Instant::now();
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
+    let trace = plan.trace.clone().map(Trace::create).transpose()?;
     let loaded = plan.module.load()?;
     let engine = Engine::new(&plan.engine)
         .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
@@ -41,7 +44,9 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let end = EndSignal::new().map_err(|error| {
         Message::failure("the program cannot be prepared to be ended").why(error)
     })?;
-    let ctx = context(&plan, &end, listeners)?;
+    let watch =
+        (trace.is_some() || plan.stats.is_some()).then(|| Arc::new(Watch::new(trace.is_some())));
+    let ctx = context(&plan, &end, listeners, watch.as_ref())?;
     let linker = linker(&engine, &module, &ctx, &plan, &name)?;
     let threads = Arc::new(Threads::default());
     let dump = plan
@@ -72,6 +77,9 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
                 threads.leave();
             }
         });
+    if let Some(watch) = &watch {
+        group = group.observer(Arc::clone(watch) as _);
+    }
     if let Some(dump) = &dump {
         let dump = Arc::clone(dump);
         group = group.on_trap(move |thread, error, store| dump.take(thread, error, store));
@@ -106,8 +114,13 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     }
     totals.explain_spawns(plan.limits.threads.is_none());
     message::print(&invoke::results(&results))?;
-    if let Some(format) = plan.stats {
-        stats.report(&totals, format);
+    if let Some(watch) = &watch {
+        if let Some(trace) = trace {
+            trace.write(watch, &plan.argv[0])?;
+        }
+        if let Some(format) = plan.stats {
+            stats.report(&totals, &watch.totals(), format);
+        }
     }
     Ok(exit)
 }

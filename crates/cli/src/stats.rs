@@ -1,5 +1,6 @@
 //! `--stats`: what a run did, in figures, after it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::message::say;
 use crate::system;
+use crate::watch::{self, Times};
 
 /// How `--stats` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -105,7 +107,7 @@ fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
 
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(&self, totals: &Totals, format: Format) {
+    pub(crate) fn report(&self, totals: &Totals, seen: &watch::Totals, format: Format) {
         let ran_for = self.run_began.elapsed();
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
@@ -119,18 +121,23 @@ impl Stats {
                 say(format_args!(
                     "time     {:.1?} to prepare, {ran_for:.1?} to run\n\
                      threads  {started} started, {} spawns failed, {most} at once at most\n\
+                     spawns   {}\n\
                      waits    {} waited: {} woken, {} timed out, {} ended; {} found another value; {} notifies\n\
-                     memory   {} shared, {} of this process at most",
+                     waiting  {}\n\
+                     memory   {} shared, {} of this process at most{}",
                     self.prepared_in,
                     totals.spawn_failures.count,
+                    times(&seen.spawns),
                     waits.queued,
                     waits.wakes,
                     waits.timeouts,
                     waits.ended,
                     waits.not_equal,
                     waits.notifies,
+                    times(&seen.waits),
                     totals.shared_memory.map_or("nothing".into(), mib),
                     or_unknown(peak),
+                    calls(seen),
                 ));
             }
             Format::Json => say(json!({
@@ -148,12 +155,61 @@ impl Stats {
                     "ended": waits.ended,
                     "other_value": waits.not_equal,
                     "notifies": waits.notifies,
+                    "seconds": seconds(seen.waits.total),
+                    "longest_seconds": seconds(seen.waits.longest),
                 },
+                "spawns": {
+                    "count": seen.spawns.count,
+                    "seconds": seconds(seen.spawns.total),
+                    "longest_seconds": seconds(seen.spawns.longest),
+                },
+                "host_calls": seen.calls.iter().map(|(name, calls)| ((*name).to_owned(), json!({
+                    "calls": calls.times.count,
+                    "failed": calls.failed,
+                    "seconds": seconds(calls.times.total),
+                    "longest_seconds": seconds(calls.times.longest),
+                }))).collect::<serde_json::Map<_, _>>(),
                 "shared_memory_bytes": totals.shared_memory,
                 "peak_process_bytes": peak,
             })),
         }
     }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// A number of things and the time they took, for people.
+fn times(times: &Times) -> String {
+    let time = Duration::from_nanos;
+    match times.count {
+        0 => "none".into(),
+        count => format!(
+            "{:.1?} in all, {:.1?} each, {:.1?} at most",
+            time(times.total),
+            time(times.total / count),
+            time(times.longest)
+        ),
+    }
+}
+
+/// A line for each function of WASI that was called; what took longest first.
+fn calls(seen: &watch::Totals) -> String {
+    let mut calls: Vec<_> = seen.calls.iter().collect();
+    calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
+    let mut text = String::new();
+    for (name, calls) in calls {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\ncalls    {} {name}, {} failed: {}",
+            calls.times.count,
+            calls.failed,
+            times(&calls.times)
+        );
+    }
+    text
 }
 
 /// The most memory this process ever had in use at once, in bytes, where the system
