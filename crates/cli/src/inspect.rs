@@ -323,6 +323,12 @@ mod tests {
                 "{flag}: {bare:?}"
             );
         }
+        let own = missing(&format!(
+            r#"(module {spawn} (import "env" "memory" (memory 1 1 shared)) (memory 1) (export "memory" (memory 1))
+               (func (export "_start")) (func (export "wasi_thread_start") (param i32 i32)))"#
+        ));
+        assert_eq!(own.len(), 1, "{own:?}");
+        assert!(own[0].starts_with("the exported `memory` is not the imported one"));
         assert_eq!(
             missing(r#"(module (memory (export "memory") 1) (func (export "_start")))"#),
             Vec::<&str>::new()

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use p1_adapter::P1Ctx;
 
-use crate::message::{Message, Result};
+use crate::message::{Message, Result, say};
 
 /// What a service manager says of the sockets it hands over (systemd, sd_listen_fds(3)), as far as it means
 /// something to a program without process ids.
@@ -24,7 +24,12 @@ pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
 /// Opens a listening socket on each of `addresses`, as `wasmtime run -S tcplisten` does.
 pub(crate) fn bind(addresses: &[String]) -> Result<Vec<TcpListener>> {
     let bind = |address: &String| {
-        TcpListener::bind(address).map_err(|error| {
+        let bound = TcpListener::bind(address).inspect(|listener| {
+            if let (true, Ok(found)) = (address.ends_with(":0"), listener.local_addr()) {
+                say(format_args!("note: `{address}` is {found}"));
+            }
+        });
+        bound.map_err(|error| {
             let message = Message::failure(format!("cannot listen on `{address}`")).why(&error);
             match error.kind() {
                 std::io::ErrorKind::InvalidInput => {
