@@ -6,6 +6,7 @@ use std::sync::Arc;
 use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
 use wasmtime_wasi::FsPerms;
 
+use crate::calls::Noting;
 use crate::config::Plan;
 use crate::listen;
 use crate::load::Source;
@@ -25,9 +26,12 @@ pub(crate) fn context(
         .args(&plan.argv)
         .envs(&plan.env)
         .end_signal(end.clone());
-    if let Some(watch) = watch {
-        builder.call_observer(Arc::clone(watch) as _);
-    }
+    match watch {
+        Some(watch) => builder.call_observer(Arc::clone(watch) as _),
+        None => builder
+            .call_observer(Arc::new(Noting))
+            .observe_waiting_calls_only(true),
+    };
     // A module that came in on stdin has used it up.
     if plan.stdio.stdin && plan.module != Source::Stdin {
         builder.inherit_stdin();

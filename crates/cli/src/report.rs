@@ -6,6 +6,7 @@ use p1_adapter::Raised;
 use wasi_threads::{GroupError, LeftBehind, Outcome, PrepareError, RunError};
 use wasmtime::Trap;
 
+use crate::calls::Calls;
 use crate::config::first_line;
 use crate::exit::Exit;
 use crate::message::{Message, say};
@@ -97,9 +98,9 @@ impl Reporter {
 }
 
 /// Names the threads that were still in host code when the grace period was over.
-pub(crate) fn left_behind(threads: &[LeftBehind]) {
+pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
     for left in threads {
-        let call = left.host_call.unwrap_or("a system call");
+        let call = calls.of_left(left).unwrap_or("a system call");
         say(format_args!(
             "note: thread {} was left behind in {call}: it did not leave within `--shutdown-grace`",
             left.thread

@@ -13,6 +13,7 @@ use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
 use wasmtime::Engine;
 use wasmtime_wasi::I32Exit;
 
+use crate::calls::Calls;
 use crate::config::{Plan, first_line};
 use crate::context::context;
 use crate::coredump::CoreDump;
@@ -49,6 +50,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let ctx = context(&plan, &end, listeners, watch.as_ref())?;
     let linker = linker(&engine, &module, &ctx, &plan, &name)?;
     let threads = Arc::new(Threads::default());
+    let calls = Arc::new(Calls::default());
     let dump = plan
         .coredump
         .clone()
@@ -70,10 +72,12 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         // from a dead network file system.
         .grace(plan.shutdown_grace)
         .around_thread({
-            let threads = Arc::clone(&threads);
-            move |_, life| {
+            let (threads, calls) = (Arc::clone(&threads), Arc::clone(&calls));
+            move |thread, life| {
                 threads.enter();
+                calls.enter(thread);
                 life();
+                calls.leave(thread);
                 threads.leave();
             }
         });
@@ -91,7 +95,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let reporter = Reporter {
         name: name.clone(),
         timeout: plan.limits.timeout,
-        signal: signals::watch(group.handle())?,
+        signal: signals::watch(group.handle(), Arc::clone(&calls))?,
     };
     let stats = Stats {
         prepared_in: began.elapsed(),
@@ -106,7 +110,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
     .map_err(|error| report::run(&error, &name))?;
-    report::left_behind(&group.left_behind());
+    report::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
     let exit = reporter.outcome(&outcome);
     if let Some(dump) = &dump {
