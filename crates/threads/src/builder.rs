@@ -3,21 +3,23 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store, StoreContextMut};
+use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
 
 use crate::abi;
+use crate::backtrace::Appended;
 use crate::bind::Binder;
 use crate::error::{GroupError, HOST_STACK_HEADROOM};
 use crate::group::ThreadGroup;
 use crate::inner::{Around, Core, ExitCode, OnTrap, thread_spawn};
 use crate::life::{Life, OnEnd};
 use crate::limits::Limits;
-use crate::memory::same_memory;
+use crate::linked::{self, How, Linked, Part};
+use crate::memories;
 use crate::observe::{Observer, Watch};
 use crate::pool::{Hosts, Pool};
 use crate::prepare::{ThreadEntry, ThreadModule};
 use crate::ready::Stock;
-use crate::shape::{MemoryImport, Shape};
+use crate::shape::Shape;
 use crate::store::{MakeState, Stores, ThreadInfo};
 use crate::tid::ThreadId;
 use crate::waits::ParkingLot;
@@ -49,6 +51,7 @@ pub enum Termination {
 pub struct GroupBuilder<T: 'static> {
     engine: Engine,
     module: ThreadModule,
+    preloads: Vec<(String, ThreadModule)>,
     linker: Linker<T>,
     limits: Limits,
     pool: Pool,
@@ -71,6 +74,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Self {
             engine: engine.clone(),
             module: module.clone(),
+            preloads: Vec::new(),
             linker,
             limits: Limits::default(),
             pool: Pool::default(),
@@ -87,6 +91,23 @@ impl<T: Send + 'static> GroupBuilder<T> {
             #[cfg(feature = "async")]
             async_calls: false,
         }
+    }
+
+    /// Puts an instance of `module` beneath the group's own module, which imports its exports from `name`. May be
+    /// given several times: a module may import from those given before it.
+    ///
+    /// As wasi-threads gives each thread an instance of the module, so it does here: every thread has its own instance of
+    /// each preloaded module, with its own globals and tables. All of a thread's instances are made first, then the
+    /// start functions run, in the order given and the group's own module last; a preloaded module's `_initialize`
+    /// runs in the main thread only, after its start function. What it imports comes from the linker and from the
+    /// modules before it; a shared memory imported by the name the group's module uses is the group's.
+    ///
+    /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group that starts
+    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`]. Costs each spawn a copy
+    /// of the linker.
+    pub fn preload(mut self, name: &str, module: &ThreadModule) -> Self {
+        self.preloads.push((name.to_owned(), module.clone()));
+        self
     }
 
     /// What the group and its threads may use.
@@ -241,16 +262,32 @@ impl<T: Send + 'static> GroupBuilder<T> {
             self.async_calls,
         )?;
         let shape = Shape::of(&self.module)?;
+        let mut preloads = Vec::new();
+        for (name, module) in self.preloads {
+            if !Engine::same(module.module().engine(), &self.engine) {
+                return Err(GroupError::OtherEngine);
+            }
+            let shape = Shape::of(&module)?;
+            preloads.push((name, module, shape));
+        }
+        let spawns = shape.spawns || preloads.iter().any(|(_, _, shape)| shape.spawns);
+        if spawns {
+            shape.check_threaded(self.module.module())?;
+        }
         let memory = match (shape.shared_memory(), self.memory) {
             (None, None) => None,
             (None, Some(_)) => return Err(GroupError::MemoryNotWanted),
             (Some(_), Some(given)) => Some(given),
-            (Some(import), None) => Some(create_memory(&self.engine, import, &self.limits)?),
+            (Some(import), None) => Some(memories::create(&self.engine, import, &self.limits)?),
         };
         let epochs = self.termination == Termination::Epochs;
+        let waits_reach_group = self.module.waits_reach_group()
+            && preloads
+                .iter()
+                .all(|(_, module, _)| module.waits_reach_group());
         let lot = ParkingLot::new(
             self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
-            self.detect_deadlock && self.module.waits_reach_group(),
+            self.detect_deadlock && waits_reach_group,
         );
         let watch = self.observer.map(|observer| Arc::new(Watch::new(observer)));
         let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end, watch);
@@ -274,7 +311,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let mut linker = self.linker;
         linker.allow_shadowing(true);
         let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
-        if shape.spawns {
+        if spawns {
             let core = Arc::clone(&core_cell);
             linker
                 .func_wrap(abi::SPAWN_MODULE, abi::SPAWN_NAME, move |arg: i32| {
@@ -282,49 +319,71 @@ impl<T: Send + 'static> GroupBuilder<T> {
                 })
                 .map_err(GroupError::Link)?;
         }
-        let mut imported = Vec::new();
         let caps = stores.caps();
-        caps.apply(|| {
-            define_memories(
-                &mut linker,
-                &mut main,
-                &shape,
-                memory.as_ref(),
-                &self.limits,
-                &mut imported,
-            )
-        })?;
-        let pre = linker
-            .instantiate_pre(self.module.module())
-            .map_err(GroupError::Link)?;
-        let mut memories: Vec<SharedMemory> = Vec::new();
-        for memory in imported.iter().flatten() {
-            // One memory may be imported under several names.
-            if !memories.iter().any(|other| same_memory(other, memory)) {
-                memories.push(memory.clone());
-            }
+        let mut memories = Vec::new();
+        let mut imported = Vec::new();
+        for (module, memory) in std::iter::once((&shape, memory.as_ref()))
+            .chain(preloads.iter().map(|(_, _, shape)| (shape, None)))
+        {
+            let found = caps.apply(|| {
+                memories::define(
+                    &mut linker,
+                    &mut main,
+                    module,
+                    memory,
+                    &self.limits,
+                    |from, name| linked::provided(&preloads, from, name),
+                )
+            })?;
+            memories::collect(&mut memories, &found);
+            imported.push(found);
         }
-        let binder = Binder::new(
-            &self.engine,
-            &lot,
-            self.module.prepared(),
-            &imported,
-            &memories,
-            life.watch(),
-        )
-        .map_err(GroupError::Link)?;
+        linked::check(&linker, &mut main, (&self.module, &shape), &preloads)?;
+        let how = if preloads.is_empty() {
+            let pre = linker.instantiate_pre(self.module.module());
+            How::Once(pre.map_err(GroupError::Link)?)
+        } else {
+            How::PerStore(linker)
+        };
+        let part = |module: &ThreadModule, imported: &[Option<SharedMemory>]| {
+            let binder = Binder::new(
+                &self.engine,
+                &lot,
+                module.prepared(),
+                imported,
+                &memories,
+                life.watch(),
+            );
+            binder
+                .map(|binder| Part {
+                    module: module.clone(),
+                    binder,
+                })
+                .map_err(GroupError::Link)
+        };
+        let main_part = part(&self.module, &imported[0])?;
+        let mut preloaded = Vec::new();
+        for ((name, module, _), imported) in preloads.iter().zip(&imported[1..]) {
+            preloaded.push((name.clone(), part(module, imported)?));
+        }
+        let linked = Linked {
+            main: main_part,
+            preloaded,
+            how,
+        };
         life.set_memories(memories);
-        let ahead = shape.spawns
+        life.set_appended(Appended::new(linked.modules().cloned()));
+        let ahead = spawns
             && self.module.is_prepared()
-            && !self.module.instantiation_is_visible()
+            && !linked.instantiation_is_visible()
             && self.module.thread_entry() == ThreadEntry::Present;
         let stock = Stock::new(if ahead { self.pool.ready } else { 0 });
         let core = Arc::new(Core {
             life,
             hosts: Hosts::new(host_stack, self.pool),
+            doubtful_memory: spawns && shape.defines_memory,
             module: self.module,
-            pre,
-            binder,
+            linked,
             stores,
             stock,
             limits: self.limits,
@@ -390,75 +449,4 @@ fn check_engine(
         return Err(GroupError::FuelDisabled);
     }
     Ok(host_stack)
-}
-
-/// Creates the shared memory `import` asks for. The limit is checked before anything is reserved.
-fn create_memory(
-    engine: &Engine,
-    import: &MemoryImport,
-    limits: &Limits,
-) -> Result<SharedMemory, GroupError> {
-    if !engine.get_shared_memory() {
-        return Err(GroupError::SharedMemoryDisabled);
-    }
-    // A shared memory without a maximum does not validate.
-    let pages = import.ty.maximum().unwrap_or(u64::MAX);
-    let declared = pages.saturating_mul(import.ty.page_size());
-    if let Some(limit) = limits.shared_memory
-        && declared > limit
-    {
-        return Err(GroupError::SharedMemoryTooLarge { declared, limit });
-    }
-    SharedMemory::new(engine, import.ty.clone()).map_err(GroupError::Memory)
-}
-
-/// Defines every memory the module imports: the group's own, over what the linker says; the others
-/// where the linker has nothing. `imported` gets one entry for each, `None` for one that is not shared.
-fn define_memories<T: 'static>(
-    linker: &mut Linker<T>,
-    main: &mut Store<T>,
-    shape: &Shape,
-    memory: Option<&SharedMemory>,
-    limits: &Limits,
-    imported: &mut Vec<Option<SharedMemory>>,
-) -> Result<(), GroupError> {
-    let mut own = memory;
-    for (index, import) in shape.memories.iter().enumerate() {
-        let (module, name) = (import.module.as_str(), import.name.as_str());
-        let twin = shape.memories[..index]
-            .iter()
-            .position(|other| other.module == module && other.name == name);
-        let found = match twin {
-            // Imported a second time under the same name.
-            Some(twin) => imported.get(twin).cloned().flatten(),
-            None if import.ty.is_shared() => {
-                let (shared, define) = match own.take() {
-                    Some(own) => (own.clone(), true),
-                    None => match linker.get(&mut *main, module, name).ok() {
-                        Some(Extern::SharedMemory(theirs)) => (theirs, false),
-                        _ => (create_memory(main.engine(), import, limits)?, true),
-                    },
-                };
-                if define {
-                    linker
-                        .define(&*main, module, name, shared.clone())
-                        .map_err(GroupError::Link)?;
-                }
-                Some(shared)
-            }
-            None => {
-                if linker.get(&mut *main, module, name).is_err() {
-                    // Only modules without threads get here: the memory belongs to the main store.
-                    let memory =
-                        Memory::new(&mut *main, import.ty.clone()).map_err(GroupError::Memory)?;
-                    linker
-                        .define(&*main, module, name, memory)
-                        .map_err(GroupError::Link)?;
-                }
-                None
-            }
-        };
-        imported.push(found);
-    }
-    Ok(())
 }

@@ -43,6 +43,38 @@ pub enum GroupError {
          `--export-memory`"
     )]
     MemoryNotExported,
+    /// The module imports `wasi.thread-spawn` and a shared memory, but what it exports as `memory` is another,
+    /// which it defines itself: WASI works on that one, and every thread would get its own. Found
+    /// when the main instance is made, so it comes inside of [`RunError::Instantiate`].
+    #[error(
+        "the module imports `wasi.thread-spawn` and a shared memory, but exports another as `memory`, which it \
+         defines itself, so that every thread would get its own: link it with `--import-memory \
+         --shared-memory --max-memory=BYTES --export-memory`"
+    )]
+    MemoryExportedIsOwn,
+    /// A module to be preloaded did not come through [`prepare`](crate::prepare()).
+    #[error("the preloaded module `{name}` is not prepared, so its threads could not be ended")]
+    PreloadUnprepared {
+        /// The name it was to be preloaded under.
+        name: String,
+    },
+    /// A module to be preloaded is a command.
+    #[error(
+        "the preloaded module `{name}` is a command (it exports `_start`): only libraries can be preloaded"
+    )]
+    PreloadCommand {
+        /// The name it was to be preloaded under.
+        name: String,
+    },
+    /// A module to be preloaded has a memory that is not shared or not imported, in a group that starts threads.
+    #[error(
+        "the preloaded module `{name}` has a memory of its own, of which every thread would get another: in a \
+         program that starts threads it must import the shared memory, or have none"
+    )]
+    PreloadMemory {
+        /// The name it was to be preloaded under.
+        name: String,
+    },
     /// `wasi.thread-spawn` is imported with another type than `(param i32) (result i32)`.
     #[error("the module imports `wasi.thread-spawn` as {found}, not as a function from i32 to i32")]
     SpawnType {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
 
+use crate::backtrace::Backtrace;
 use crate::builder::GroupBuilder;
 use crate::error::RunError;
 use crate::host::HostMemory;
@@ -177,7 +178,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     pub fn host_memory(&self) -> Option<HostMemory> {
         let lot = self
             .core
-            .module
+            .linked
             .waits_reach_group()
             .then(|| Arc::clone(self.core.life.lot()));
         let watch = self.core.life.watch().cloned();
@@ -203,6 +204,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .clone()
     }
 
+    /// Where in the guest's program a trap happened: [`Outcome::backtrace`] without the frames of functions that
+    /// [`prepare`](crate::prepare()) appended. `outcome` is this group's.
+    pub fn backtrace_of(&self, outcome: &Outcome) -> Option<Backtrace> {
+        match outcome {
+            Outcome::Trapped { error, .. } => Backtrace::of_error(error, self.core.life.appended()),
+            _ => None,
+        }
+    }
+
     /// Failed calls of `thread-spawn` so far.
     pub fn spawn_failures(&self) -> SpawnFailures {
         self.core.life.spawn_failures()
@@ -218,7 +228,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
 impl<T: Send + 'static> ThreadGroup<T> {
     /// Waits for every host thread of the ended group, and joins it, at most for the grace period; drops
     /// what was made ahead.
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.join();
         self.core.stock.clear();
     }
@@ -244,7 +254,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 continue;
             }
             life.interrupt();
-            if !self.core.module.waits_reach_group() {
+            if !self.core.linked.waits_reach_group() {
                 for memory in life.memories() {
                     interrupt::sweep(memory, || {
                         hosts.join_ended(Duration::ZERO)
@@ -258,6 +268,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         let left = life
             .records()
             .iter()
+            .filter(|record| !record.is_idle())
             .map(|record| LeftBehind {
                 thread: record.id(),
                 host_call: record.host_call().map(|(name, _)| name),

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Error, Instance, InstancePre, Store, StoreContextMut};
 
-use crate::bind::Binder;
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
 use crate::current;
@@ -14,6 +13,7 @@ use crate::error::GroupEnded;
 use crate::error::SpawnError;
 use crate::life::Life;
 use crate::limits::Limits;
+use crate::linked::{How, Instances, Linked};
 use crate::observe::{FailedSpawn, Spawn, Watch};
 use crate::pool::Hosts;
 use crate::prepare::{ThreadEntry, ThreadModule};
@@ -36,8 +36,9 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) life: Arc<Life>,
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) module: ThreadModule,
-    pub(crate) pre: InstancePre<T>,
-    pub(crate) binder: Binder<T>,
+    pub(crate) linked: Linked<T>,
+    /// Whether it has to be seen on the main instance that its `memory` is a shared one.
+    pub(crate) doubtful_memory: bool,
     pub(crate) stores: Stores<T>,
     pub(crate) stock: Stock<T>,
     pub(crate) limits: Limits,
@@ -72,10 +73,10 @@ impl<T: Send + 'static> Core<T> {
             Some(Ready {
                 id,
                 store,
-                instance,
+                instances,
             }) => {
                 let slot = self.life.enter(&self.limits, Some(id))?;
-                Guest::with_instance(core, slot, store, instance, entry)
+                Guest::with_instances(core, slot, store, instances, entry)
             }
             None => {
                 let slot = self.life.enter(&self.limits, None)?;
@@ -97,21 +98,48 @@ impl<T: Send + 'static> Core<T> {
         Ok((id, made_ahead))
     }
 
-    /// Makes an instance in `store` and binds its waits. Of a prepared module it runs no guest code.
-    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instance, Error> {
-        let instance = self.stores.caps().apply(|| self.make_instance(store))?;
-        self.binder.bind(store, instance)?;
-        Ok(instance)
+    /// Makes the instances of a store and binds their waits. Of prepared modules it runs no guest code.
+    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instances, Error> {
+        self.stores.caps().apply(|| self.make_instances(store))
     }
 
-    fn make_instance(&self, store: &mut Store<T>) -> Result<Instance, Error> {
+    fn make_instances(&self, store: &mut Store<T>) -> Result<Instances, Error> {
+        let Linked {
+            main,
+            preloaded,
+            how,
+        } = &self.linked;
+        let mut beneath = Vec::new();
+        let instance = match how {
+            How::Once(pre) => self.make_instance(pre, store)?,
+            How::PerStore(linker) => {
+                let mut linker = linker.clone();
+                for (name, part) in preloaded {
+                    let pre = linker.instantiate_pre(part.module.module())?;
+                    let instance = self.make_instance(&pre, store)?;
+                    part.binder.bind(store, instance)?;
+                    linker.instance(&mut *store, name, instance)?;
+                    beneath.push(instance);
+                }
+                let pre = linker.instantiate_pre(main.module.module())?;
+                self.make_instance(&pre, store)?
+            }
+        };
+        main.binder.bind(store, instance)?;
+        Ok(Instances {
+            main: instance,
+            preloaded: beneath.into(),
+        })
+    }
+
+    fn make_instance(&self, pre: &InstancePre<T>, store: &mut Store<T>) -> Result<Instance, Error> {
         #[cfg(feature = "async")]
         if self.async_calls {
-            let made = self.pre.instantiate_async(store);
+            let made = pre.instantiate_async(store);
             // Of a prepared module this is ready at once: there is no start function to run.
             return block_on(self.life.token(), made).unwrap_or_else(|| Err(GroupEnded.into()));
         }
-        self.pre.instantiate(store)
+        pre.instantiate(store)
     }
 }
 

@@ -98,6 +98,7 @@
 //! with its answer.
 
 mod abi;
+mod backtrace;
 mod bind;
 #[cfg(feature = "async")]
 mod block_on;
@@ -110,6 +111,8 @@ mod inner;
 mod interrupt;
 mod life;
 mod limits;
+mod linked;
+mod memories;
 pub mod memory;
 mod observe;
 mod outcome;
@@ -120,6 +123,7 @@ mod ready;
 mod record;
 mod report;
 pub mod rewrite;
+mod room;
 mod run_async;
 mod shape;
 mod stamp;
@@ -130,6 +134,7 @@ mod tid;
 mod token;
 pub mod waits;
 
+pub use crate::backtrace::Backtrace;
 pub use crate::builder::{GroupBuilder, Termination};
 pub use crate::current::{HostCall, host_call};
 pub use crate::error::{

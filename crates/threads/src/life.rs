@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Error, SharedMemory, WasmBacktrace};
 
+use crate::backtrace::{Appended, Backtrace};
 use crate::error::SpawnError;
 use crate::limits::Limits;
 use crate::memory::offset_of;
@@ -50,6 +51,8 @@ pub(crate) struct Life {
     lot: Arc<ParkingLot>,
     /// The group's memories, to turn host addresses into guest addresses. Set once, by the builder.
     memories: OnceLock<Vec<SharedMemory>>,
+    /// To tell the guest's frames in a backtrace from others. Set once, by the builder.
+    appended: OnceLock<Arc<Appended>>,
     /// Set once everything the end does has been done.
     reached: AtomicBool,
 }
@@ -99,6 +102,7 @@ impl Life {
             watch,
             lot,
             memories: OnceLock::new(),
+            appended: OnceLock::new(),
             reached: AtomicBool::new(false),
         })
     }
@@ -205,7 +209,8 @@ impl Life {
             if let Some(Outcome::Deadlocked(deadlock)) = &mut state.outcome {
                 for thread in &mut deadlock.threads {
                     if thread.thread == id {
-                        thread.backtrace = backtrace.map(Arc::new);
+                        let taken = |trace| Backtrace::taken(trace, self.appended());
+                        thread.backtrace = backtrace.map(taken);
                         break;
                     }
                 }
@@ -238,6 +243,15 @@ impl Life {
     pub(crate) fn set_memories(&self, memories: Vec<SharedMemory>) {
         // Called once.
         let _ = self.memories.set(memories);
+    }
+
+    pub(crate) fn set_appended(&self, appended: Appended) {
+        // Called once.
+        let _ = self.appended.set(Arc::new(appended));
+    }
+
+    pub(crate) fn appended(&self) -> &Arc<Appended> {
+        self.appended.get_or_init(Arc::default)
     }
 
     pub(crate) fn memories(&self) -> &[SharedMemory] {

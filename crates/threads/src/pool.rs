@@ -7,6 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use wasmtime::Engine;
+
+use crate::room;
+
 /// One guest thread, to be run on a host thread.
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -117,21 +121,51 @@ impl Hosts {
         };
         drop(state);
         join_all(dead);
-        result
+        // A refused job is dropped here, without the lock: it holds a store with the embedder's data, and a
+        // place in the group.
+        result.map_err(|(error, _refused)| error)
     }
 
-    /// Starts a host thread that begins with `job`. It cannot look at the state before the caller
-    /// gives the lock back, by when its handle is in `live`.
-    fn start(self: &Arc<Self>, state: &mut State, job: Job) -> io::Result<()> {
+    /// Starts a host thread that begins with `job`, which comes back when the host refuses. The thread
+    /// cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
+    fn start(
+        self: &Arc<Self>,
+        state: &mut State,
+        job: Job,
+    ) -> Result<(), (io::Error, Option<Job>)> {
+        let starting = match room::take(self.stack_size) {
+            Ok(starting) => starting,
+            Err(error) => return Err((error, Some(job))),
+        };
         let key = state.next;
         let hosts = Arc::clone(self);
-        let handle = std::thread::Builder::new()
+        // The standard library drops what it cannot start, so the job is handed over beside it.
+        let job = Arc::new(Mutex::new(Some(job)));
+        let taken = Arc::clone(&job);
+        let take = |job: &Mutex<Option<Job>>| {
+            let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
+            job.take()
+        };
+        let started = std::thread::Builder::new()
             .name("wasi-thread".to_owned())
             .stack_size(self.stack_size)
-            .spawn(move || hosts.life(key, job))?;
-        state.next += 1;
-        state.live.insert(key, handle);
-        Ok(())
+            .spawn(move || {
+                // Wasmtime's signal stack is made now, while room is kept for it.
+                Engine::tls_eager_initialize();
+                drop(starting);
+                if let Some(job) = take(&taken) {
+                    drop(taken);
+                    hosts.life(key, job);
+                }
+            });
+        match started {
+            Ok(handle) => {
+                state.next += 1;
+                state.live.insert(key, handle);
+                Ok(())
+            }
+            Err(error) => Err((error, take(&job))),
+        }
     }
 
     /// What a host thread does from its start to its end.
@@ -230,5 +264,36 @@ fn join_all(handles: Vec<JoinHandle<()>>) {
     for handle in handles {
         // A job does not panic; if it did, its thread is gone all the same.
         let _ = handle.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A job that was refused is dropped without the lock: what it holds may be the embedder's, and may come back
+    /// to the pool.
+    #[test]
+    fn a_refused_job_is_dropped_without_the_lock() {
+        struct Looks(Arc<Hosts>, Arc<AtomicBool>);
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                // With the lock held by this very thread, this would fail.
+                self.1
+                    .store(self.0.state.try_lock().is_ok(), Ordering::SeqCst);
+            }
+        }
+        // A stack that no system has.
+        let hosts = Hosts::new(1 << 60, Pool::new());
+        let free = Arc::new(AtomicBool::new(false));
+        let looks = Looks(Arc::clone(&hosts), Arc::clone(&free));
+        let refused = hosts.dispatch(Box::new(move || drop(looks)));
+        assert!(refused.is_err());
+        assert!(
+            free.load(Ordering::SeqCst),
+            "dropped under the lock, or not at all"
+        );
+        assert!(hosts.join_ended(Duration::ZERO));
     }
 }

@@ -1,7 +1,7 @@
 //! A group whose exports are called from outside, as often as its embedder likes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, mpsc};
 use std::time::Instant;
 
 use wasmtime::{Val, WasmParams, WasmResults};
@@ -21,7 +21,8 @@ use crate::thread::{Entry, Guest};
 /// A trap, a panic, an exit in a call or in any thread ends the group, and every later call fails. A call
 /// that returns does not end it. Dropping the reactor does, and blocks until its threads are gone.
 pub struct Reactor<T: Send + 'static> {
-    main: Arc<Mutex<Guest<T>>>,
+    /// `None` once the group has been finished.
+    main: Arc<Mutex<Option<Guest<T>>>>,
     group: ThreadGroup<T>,
 }
 
@@ -42,8 +43,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
             store,
             Entry::Reactor,
         );
+        guest.set_idle(true);
         let reactor = Reactor {
-            main: Arc::new(Mutex::new(guest)),
+            main: Arc::new(Mutex::new(Some(guest))),
             group: self,
         };
         reactor.on_host_thread(Guest::begin_reactor)?;
@@ -91,14 +93,23 @@ impl<T: Send + 'static> Reactor<T> {
         self.group.handle()
     }
 
-    /// Ends the group as [`Outcome::Cancelled`], unless it has ended, waits for its threads, and says how it
-    /// ended.
-    pub fn finish(self) -> Outcome {
-        let handle = self.handle();
-        handle.cancel();
-        drop(self);
+    /// Ends the group as [`Outcome::Cancelled`], unless it has ended, waits for its threads (or leaves them behind:
+    /// [`ThreadGroup::left_behind`] names them afterwards), and says how it ended. Every later call fails.
+    ///
+    /// The main instance is gone then; the shared memory can still be read.
+    pub fn finish(&self) -> Outcome {
+        self.handle().cancel();
+        self.group.finish();
+        // A call that was left behind holds the lock, and needs the instance.
+        let main = match self.main.try_lock() {
+            Ok(mut main) => main.take(),
+            Err(TryLockError::Poisoned(main)) => main.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        // The embedder's data is dropped here, by code that may panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(main)));
         // Ended above at the latest.
-        handle.outcome().unwrap_or(Outcome::Cancelled)
+        self.handle().outcome().unwrap_or(Outcome::Cancelled)
     }
 
     /// Runs `work` on the main instance, on a host thread of the group, and waits for it.
@@ -118,9 +129,19 @@ impl<T: Send + 'static> Reactor<T> {
         core.hosts
             .dispatch(Box::new(move || {
                 let result = {
-                    let mut guest = main.lock().unwrap_or_else(PoisonError::into_inner);
-                    catch_unwind(AssertUnwindSafe(|| work(&mut guest)))
-                        .unwrap_or_else(|payload| Err(CallError::Ended(guest.panicked(payload))))
+                    let mut main = main.lock().unwrap_or_else(PoisonError::into_inner);
+                    match &mut *main {
+                        Some(guest) => {
+                            guest.set_idle(false);
+                            let result = catch_unwind(AssertUnwindSafe(|| work(guest)));
+                            guest.set_idle(true);
+                            result.unwrap_or_else(|payload| {
+                                Err(CallError::Ended(guest.panicked(payload)))
+                            })
+                        }
+                        // The caller sees how the group ended.
+                        None => return,
+                    }
                 };
                 // The reactor may be gone with its caller.
                 drop(main);
@@ -138,5 +159,12 @@ impl<T: Send + 'static> Reactor<T> {
             }
         }
         answered.recv().unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl<T: Send + 'static> Drop for Reactor<T> {
+    /// Before the main instance goes: without it, threads that wait for a call would look like a deadlock.
+    fn drop(&mut self) {
+        self.finish();
     }
 }

@@ -9,17 +9,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wasmtime::{Instance, Store};
+use wasmtime::Store;
 
 use crate::inner::Core;
 use crate::life::Life;
+use crate::linked::Instances;
 use crate::tid::ThreadId;
 
 /// A store and an instance that wait for their thread to be spawned.
 pub(crate) struct Ready<T: 'static> {
     pub(crate) id: ReservedId,
     pub(crate) store: Store<T>,
-    pub(crate) instance: Instance,
+    pub(crate) instances: Instances,
 }
 
 /// An id without a thread; gives itself back unless it is used.
@@ -106,11 +107,11 @@ impl<T: Send + 'static> Stock<T> {
     fn make(core: &Core<T>) -> Option<Ready<T>> {
         let id = ReservedId::take(&core.life)?;
         let mut store = core.stores.make(id.id?).ok()?;
-        let instance = core.instantiate(&mut store).ok()?;
+        let instances = core.instantiate(&mut store).ok()?;
         Some(Ready {
             id,
             store,
-            instance,
+            instances,
         })
     }
 

@@ -26,6 +26,7 @@ struct State {
     next_key: u64,
     sinks: Vec<(u64, Sink)>,
     host_call: Option<(&'static str, Instant)>,
+    idle: bool,
 }
 
 impl ThreadRecord {
@@ -101,6 +102,16 @@ impl ThreadRecord {
         for (_, sink) in sinks {
             sink(None);
         }
+    }
+
+    /// Whether no host thread works for this thread, which is main, between the calls of a reactor.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().idle
+    }
+
+    /// Says so, or the contrary.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.lock().idle = idle;
     }
 
     /// The host call the thread says it is in.

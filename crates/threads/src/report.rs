@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::WasmBacktrace;
-
+use crate::backtrace::Backtrace;
 use crate::life::Life;
 use crate::tid::ThreadId;
 use crate::waits::Width;
@@ -28,7 +27,7 @@ pub struct WaitingThread {
     /// Whether the wait has a timeout.
     pub timed: bool,
     /// Where in the program it waits; `None` when it could not be asked.
-    pub backtrace: Option<Arc<WasmBacktrace>>,
+    pub backtrace: Option<Backtrace>,
 }
 
 /// A group all of whose threads wait for one another.
@@ -54,6 +53,8 @@ pub enum ThreadState {
         /// Since when, likewise.
         since: Option<Instant>,
     },
+    /// It is the main instance of a [`Reactor`](crate::Reactor), between two calls.
+    Idle,
 }
 
 /// One thread in a [`Report`].
@@ -65,7 +66,7 @@ pub struct ThreadReport {
     /// What it is doing.
     pub state: ThreadState,
     /// Where in the program; `None` when it did not answer in time.
-    pub backtrace: Option<Arc<WasmBacktrace>>,
+    pub backtrace: Option<Backtrace>,
 }
 
 /// What every thread of a group is doing, by thread id.
@@ -90,23 +91,27 @@ pub struct LeftBehind {
 /// Answers as they come in.
 #[derive(Default)]
 struct Answers {
-    got: Mutex<Vec<(ThreadId, Option<Arc<WasmBacktrace>>)>>,
+    got: Mutex<Vec<(ThreadId, Option<Backtrace>)>>,
     more: Condvar,
 }
 
 /// Asks every thread what it is doing. Threads that wait or run wasm answer themselves; whoever has not
 /// answered after `patience` is in a host call.
 pub(crate) fn take(life: &Life, patience: Duration) -> Report {
-    let records = life.records();
+    // A thread that runs nothing answers nothing.
+    let (idle, records): (Vec<_>, Vec<_>) =
+        life.records().into_iter().partition(|one| one.is_idle());
     let answers = Arc::new(Answers::default());
     let keys: Vec<_> = records
         .iter()
         .map(|record| {
             let id = record.id();
             let answers = Arc::clone(&answers);
+            let appended = Arc::clone(life.appended());
             record.ask(Box::new(move |backtrace| {
+                let backtrace = backtrace.map(|trace| Backtrace::taken(trace, &appended));
                 let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
-                got.push((id, backtrace.map(Arc::new)));
+                got.push((id, backtrace));
                 answers.more.notify_all();
             }))
         })
@@ -130,7 +135,13 @@ pub(crate) fn take(life: &Life, patience: Duration) -> Report {
         record.forget(key);
     }
     let waiting = life.lot().waiters();
-    let mut threads = Vec::new();
+    // The only one is main, whose id is the lowest.
+    let idle = idle.iter().map(|record| ThreadReport {
+        thread: record.id(),
+        state: ThreadState::Idle,
+        backtrace: None,
+    });
+    let mut threads: Vec<_> = idle.collect();
     for record in &records {
         let thread = record.id();
         let answer = got.iter().find(|(id, _)| *id == thread);
@@ -186,10 +197,7 @@ impl fmt::Display for WaitingThread {
 }
 
 /// The backtrace, indented, on lines of its own.
-fn write_backtrace(
-    f: &mut fmt::Formatter<'_>,
-    backtrace: Option<&Arc<WasmBacktrace>>,
-) -> fmt::Result {
+fn write_backtrace(f: &mut fmt::Formatter<'_>, backtrace: Option<&Backtrace>) -> fmt::Result {
     if let Some(backtrace) = backtrace {
         for line in backtrace.to_string().lines() {
             write!(f, "\n  {line}")?;
@@ -220,6 +228,7 @@ impl fmt::Display for Report {
         for thread in &self.threads {
             match &thread.state {
                 ThreadState::Running => write!(f, "\nthread {} runs", thread.thread)?,
+                ThreadState::Idle => write!(f, "\nthread {} is not being called", thread.thread)?,
                 ThreadState::Waiting(waiting) => write!(f, "\n{waiting}")?,
                 ThreadState::HostCall { name, since } => {
                     write!(f, "\nthread {} is in ", thread.thread)?;

@@ -21,10 +21,12 @@ pub(crate) struct Shape {
     pub(crate) spawns: bool,
     /// All memory imports, in order.
     pub(crate) memories: Vec<MemoryImport>,
+    /// Whether it also defines memories, so that what it exports may be one of them.
+    pub(crate) defines_memory: bool,
 }
 
 impl Shape {
-    /// Looks at `module`; an error names the linker flag a threaded module lacks.
+    /// Looks at `module`.
     pub(crate) fn of(module: &ThreadModule) -> Result<Self, GroupError> {
         let module = module.module();
         let mut spawns = false;
@@ -47,15 +49,15 @@ impl Shape {
                 _ => {}
             }
         }
-        let shape = Shape { spawns, memories };
-        if shape.spawns {
-            shape.check_threaded(module)?;
-        }
-        Ok(shape)
+        Ok(Shape {
+            spawns,
+            memories,
+            defines_memory: module.resources_required().num_memories > 0,
+        })
     }
 
-    /// What a module that starts threads needs of its memory.
-    fn check_threaded(&self, module: &Module) -> Result<(), GroupError> {
+    /// What a module that starts threads needs of its memory; an error names the linker flag it lacks.
+    pub(crate) fn check_threaded(&self, module: &Module) -> Result<(), GroupError> {
         let exported = module.get_export(abi::MEMORY).and_then(|ty| match ty {
             ExternType::Memory(ty) => Some(ty),
             _ => None,

@@ -13,9 +13,11 @@ use crate::abi;
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
 use crate::current;
-use crate::error::{CallError, GroupEnded, RunError};
+use crate::error::{CallError, GroupEnded, GroupError, RunError};
 use crate::inner::Core;
 use crate::life::Slot;
+use crate::linked::Instances;
+use crate::memory::same_memory;
 use crate::outcome::Outcome;
 use crate::tid::ThreadId;
 
@@ -46,7 +48,7 @@ pub(crate) struct Guest<T: 'static> {
     core: Arc<Core<T>>,
     slot: Slot,
     store: Store<T>,
-    instance: Option<Instance>,
+    instances: Option<Instances>,
     entry: Entry,
 }
 
@@ -68,21 +70,21 @@ impl<T: Send + 'static> Guest<T> {
             core,
             slot,
             store,
-            instance: None,
+            instances: None,
             entry,
         }
     }
 
     /// A thread whose store and instance were made ahead.
-    pub(crate) fn with_instance(
+    pub(crate) fn with_instances(
         core: Arc<Core<T>>,
         slot: Slot,
         store: Store<T>,
-        instance: Instance,
+        instances: Instances,
         entry: Entry,
     ) -> Self {
         let mut guest = Self::with_store(core, slot, store, entry);
-        guest.instance = Some(instance);
+        guest.instances = Some(instances);
         guest
     }
 
@@ -91,11 +93,15 @@ impl<T: Send + 'static> Guest<T> {
         self.slot.id()
     }
 
-    /// Makes the instance. A prepared module runs no guest code here.
-    pub(crate) fn instantiate(&mut self) -> Result<Instance, Error> {
-        let instance = self.core.instantiate(&mut self.store)?;
-        self.instance = Some(instance);
-        Ok(instance)
+    /// Whether no host thread works for it: see [`ThreadRecord::is_idle`](crate::record::ThreadRecord::is_idle).
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.slot.record().set_idle(idle);
+    }
+
+    /// Makes the instances. Prepared modules run no guest code here.
+    pub(crate) fn instantiate(&mut self) -> Result<(), Error> {
+        self.instances = Some(self.core.instantiate(&mut self.store)?);
+        Ok(())
     }
 
     /// Runs the thread to its end on the calling host thread. Never panics.
@@ -191,7 +197,7 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// Draws fuel, instantiates where that has not happened, runs the start function.
+    /// Draws fuel, instantiates where that has not happened, runs the start functions.
     fn begin(&mut self) -> Result<Instance, Stop> {
         // A thread that was being started when the group ended runs no guest code.
         if self.core.life.is_ended() {
@@ -201,9 +207,8 @@ impl<T: Send + 'static> Guest<T> {
             .stores
             .fill(&mut self.store)
             .map_err(Stop::NotMade)?;
-        let instance = match self.instance {
-            Some(instance) => instance,
-            None => self.instantiate().map_err(|error| {
+        if self.instances.is_none() {
+            self.instantiate().map_err(|error| {
                 // A start function that trapped, exited or failed in a host call did run.
                 let ran = error.is::<Trap>()
                     || error.is::<WasmBacktrace>()
@@ -213,13 +218,40 @@ impl<T: Send + 'static> Guest<T> {
                     _ if ran => Stop::Guest(error),
                     _ => Stop::NotMade(error),
                 }
-            })?,
-        };
-        let start = self.core.module.start_export().map(str::to_owned);
-        if let Some(start) = start {
-            self.call::<(), ()>(instance, &start, ())?;
+            })?;
         }
-        Ok(instance)
+        let Some(instances) = &self.instances else {
+            return Err(Stop::Ended);
+        };
+        let (main, beneath) = (instances.main, instances.preloaded.clone());
+        let core = Arc::clone(&self.core);
+        let is_thread = matches!(self.entry, Entry::Thread { .. });
+        if core.doubtful_memory && !is_thread {
+            self.check_memory(main).map_err(Stop::NotMade)?;
+        }
+        for (instance, (_, part)) in beneath.iter().copied().zip(&core.linked.preloaded) {
+            if let Some(start) = part.module.start_export() {
+                self.call::<(), ()>(instance, start, ())?;
+            }
+            // Once in the group, as the guest's own: what it initialises is in the memory.
+            if !is_thread && part.module.module().get_export(abi::INITIALIZE).is_some() {
+                self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+            }
+        }
+        if let Some(start) = core.module.start_export() {
+            self.call::<(), ()>(main, start, ())?;
+        }
+        Ok(main)
+    }
+
+    /// Whether the memory that WASI works on is one that the threads share.
+    fn check_memory(&mut self, main: Instance) -> Result<(), Error> {
+        let exported = main.get_shared_memory(&mut self.store, abi::MEMORY);
+        let memories = self.core.life.memories();
+        match exported {
+            Some(memory) if memories.iter().any(|one| same_memory(one, &memory)) => Ok(()),
+            _ => Err(GroupError::MemoryExportedIsOwn.into()),
+        }
     }
 
     /// Begins the life of a reactor's main instance.
@@ -246,7 +278,7 @@ impl<T: Send + 'static> Guest<T> {
         name: &str,
         params: &[Val],
     ) -> Result<Vec<Val>, CallError> {
-        let Some(instance) = self.instance else {
+        let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
             return self.settle(Err(Stop::Ended));
         };
         let result = self.told(|guest| {
@@ -277,7 +309,7 @@ impl<T: Send + 'static> Guest<T> {
         name: &str,
         params: P,
     ) -> Result<R, CallError> {
-        let Some(instance) = self.instance else {
+        let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
             return self.settle(Err(Stop::Ended));
         };
         instance

@@ -250,6 +250,18 @@ fn a_report_says_what_each_thread_does() {
             let report = handle.report(Duration::from_millis(300));
             let text = report.to_string();
             assert_eq!(report.threads.len(), 4, "{text}");
+            // The wait's own frame, of the function that the rewrite appended, is not the guest's.
+            let waiting = report.threads[0].backtrace.as_ref().unwrap();
+            let first = waiting.frames().next().unwrap();
+            assert_eq!(first.func_name(), Some("park"), "{text}");
+            let whole = waiting.whole().unwrap().frames();
+            assert_eq!(whole.len(), waiting.frames().count() + 1, "{text}");
+            let lines = waiting.to_string();
+            let first = lines.lines().nth(1).unwrap();
+            assert!(
+                first.starts_with("    0: ") && first.ends_with("!park"),
+                "{lines}"
+            );
             assert!(
                 matches!(&report.threads[0].state, ThreadState::Waiting(w) if w.address == Some(64)),
                 "{text}"
@@ -327,4 +339,126 @@ fn left_behind_after_the_grace_period() {
         .handle()
         .threads()
         .is_empty()));
+}
+
+/// A trap in a bulk memory operation happens in a function that the rewrite appended; the guest is told where it was
+/// itself.
+#[test]
+fn backtraces_begin_with_the_guest() {
+    let _dog = watchdog("backtraces_begin_with_the_guest", 60);
+    let engine = engine();
+    for (what, trap) in [
+        (
+            "(memory.fill (i32.const 0) (i32.const 0) (global.get $big))",
+            wasmtime::Trap::MemoryOutOfBounds,
+        ),
+        (
+            "(drop (memory.atomic.wait32 (i32.const 2) (i32.const 0) (i64.const 0)))",
+            wasmtime::Trap::HeapMisaligned,
+        ),
+    ] {
+        let module = Door::Prepared.module(
+            &engine,
+            &guest(&format!(
+                r#"(global $big i32 (i32.const 0x7fffffff))
+                   (func $culprit {what})
+                   (func (export "_start") (call $culprit))"#
+            )),
+        );
+        let group = builder(&engine, &module, &Arc::default()).build().unwrap();
+        let outcome = group.run("_start").unwrap();
+        assert!(
+            matches!(&outcome, Outcome::Trapped { trap: Some(found), .. } if *found == trap),
+            "{outcome:?}"
+        );
+        let backtrace = group.backtrace_of(&outcome).unwrap();
+        let names: Vec<_> = backtrace.frames().map(|frame| frame.func_name()).collect();
+        assert_eq!(names[0], Some("culprit"), "{backtrace}");
+        assert_eq!(names.len(), 2, "{backtrace}");
+        assert_eq!(outcome.backtrace().unwrap().frames().len(), 3);
+    }
+    let group = builder(
+        &engine,
+        &Door::Prepared.module(&engine, &guest(r#"(func (export "_start"))"#)),
+        &Arc::default(),
+    )
+    .build()
+    .unwrap();
+    assert!(group.backtrace_of(&group.run("_start").unwrap()).is_none());
+}
+
+/// A reactor that is dropped while its threads wait for the next call ends as cancelled: they were not stuck as
+/// long as somebody could call.
+#[test]
+fn a_dropped_reactor_is_no_deadlock() {
+    let _dog = watchdog("a_dropped_reactor_is_no_deadlock", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(
+            r#"(func (export "wasi_thread_start") (param i32 i32)
+                 (call $signal (i32.const 0)) (call $park))
+               (func (export "start") (drop (call $spawn (i32.const 0)))
+                 (call $await (i32.const 0) (i32.const 1)))"#,
+        ),
+    );
+    for finish in [false, true] {
+        let ended = Arc::new(std::sync::Mutex::new(None));
+        let told = Arc::clone(&ended);
+        struct Ends(Arc<std::sync::Mutex<Option<Outcome>>>);
+        impl wasi_threads::Observer for Ends {
+            fn ended(&self, outcome: &Outcome) {
+                *self.0.lock().unwrap() = Some(outcome.clone());
+            }
+        }
+        let group = builder(&engine, &module, &Arc::default())
+            .detect_deadlock(true)
+            .observer(Arc::new(Ends(told)))
+            .build()
+            .unwrap();
+        let reactor = group.into_reactor().unwrap();
+        reactor.call::<(), ()>("start", ()).unwrap();
+        // Asked while it is idle: it answers at once, and is not said to be in a host call.
+        let asked = Instant::now();
+        let report = reactor.handle().report(Duration::from_secs(20));
+        assert!(asked.elapsed() < Duration::from_secs(10));
+        assert!(
+            matches!(report.threads[0].state, ThreadState::Idle),
+            "{report}"
+        );
+        if finish {
+            let outcome = reactor.finish();
+            assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
+            assert!(reactor.call::<(), ()>("start", ()).is_err());
+        }
+        drop(reactor);
+        let ended = ended.lock().unwrap();
+        assert!(matches!(*ended, Some(Outcome::Cancelled)), "{ended:?}");
+    }
+}
+
+/// What a reactor leaves behind is named, and its main instance, which nobody runs, is not.
+#[test]
+fn a_reactor_names_who_is_left_behind() {
+    let _dog = watchdog("a_reactor_names_who_is_left_behind", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(
+            r#"(func (export "wasi_thread_start") (param i32 i32)
+                 (call $signal (i32.const 0)) (call $sleep (i32.const 400)))
+               (func (export "start") (drop (call $spawn (i32.const 0)))
+                 (call $await (i32.const 0) (i32.const 1)))"#,
+        ),
+    );
+    let group = builder(&engine, &module, &Arc::default())
+        .grace(Duration::from_millis(20))
+        .build()
+        .unwrap();
+    let reactor = group.into_reactor().unwrap();
+    reactor.call::<(), ()>("start", ()).unwrap();
+    assert!(matches!(reactor.finish(), Outcome::Cancelled));
+    let left = reactor.group().left_behind();
+    let ids: Vec<_> = left.iter().map(|one| one.thread.get()).collect();
+    assert_eq!(ids, [1], "{left:?}");
 }

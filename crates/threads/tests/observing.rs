@@ -182,7 +182,10 @@ fn an_observer_sees_who_woke_whom() {
         assert_eq!(open, None);
     }
     let main_wakes = told.iter().find_map(|one| match one {
-        Told::Notified(Some(0), _, 16, _, count, woken, list) => Some((*count, *woken, list.len())),
+        Told::Notified(Some(0), _, 16, at, count, woken, list) => {
+            assert!(*at > start);
+            Some((*count, *woken, list.len()))
+        }
         _ => None,
     });
     // Both waited by then, unless this machine was held up for long.

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use support::*;
-use wasi_threads::{GroupError, Limits, Outcome, SpawnError, ThreadGroup};
+use wasi_threads::{GroupError, Limits, Outcome, RunError, SpawnError, ThreadGroup};
 use wasmtime::{Engine, Linker, MemoryType, SharedMemory, Trap};
 
 const SPAWN: &str = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;
@@ -191,4 +191,49 @@ fn a_memory_of_the_embedders_own() {
     assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
     let byte = &wasi_threads::memory::bytes(&memory, 9, 1).unwrap()[0];
     assert_eq!(byte.load(std::sync::atomic::Ordering::SeqCst), 3);
+}
+
+/// A module that imports a shared memory, and defines and exports another: WASI would work on the one, each
+/// thread's own, and the threads would share the other.
+#[test]
+fn an_exported_memory_of_its_own_is_refused() {
+    let _dog = watchdog("an_exported_memory_of_its_own_is_refused", 60);
+    let mut config = config();
+    config.wasm_multi_memory(true);
+    let engine = Engine::new(&config).unwrap();
+    let module = |memories: &str| {
+        format!(
+            r#"(module {SPAWN} (import "host" "count" (func $count))
+                 (import "env" "memory" (memory $shared 1 1 shared))
+                 {memories}
+                 (func (export "wasi_thread_start") (param i32 i32))
+                 (func (export "_start") (call $count)))"#
+        )
+    };
+    for door in DOORS {
+        let run = |memories: &str| {
+            let log = Arc::<Log>::default();
+            let bytes = wat::parse_str(module(memories)).unwrap();
+            let group = builder(&engine, &door.module(&engine, &bytes), &log)
+                .build()
+                .unwrap();
+            let outcome = group.run("_start");
+            (outcome, log.count.load(std::sync::atomic::Ordering::SeqCst))
+        };
+        let (outcome, ran) = run(r#"(memory $own (export "memory") 1 1 shared)"#);
+        let Err(RunError::Instantiate(error)) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let found = error.downcast_ref::<GroupError>();
+        assert!(
+            matches!(found, Some(GroupError::MemoryExportedIsOwn)),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("`--import-memory "), "{error}");
+        assert_eq!(ran, 0);
+        // A second memory that WASI does not see is the module's business.
+        let (outcome, ran) = run(r#"(memory $own 1 1) (export "memory" (memory $shared))"#);
+        assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
+        assert_eq!(ran, 1);
+    }
 }

@@ -1,0 +1,182 @@
+//! Whether the host has room for one more thread.
+//!
+//! A thread that has been created sets itself up: Rust's runtime and wasmtime each map a signal stack for
+//! it, and where the system refuses that, Rust aborts the process. So it has to be known before: in numbers of
+//! mappings (Linux, `vm.max_map_count`), and in address space where that is limited (`RLIMIT_AS`, `ulimit -v`, or
+//! strict overcommitment). What the system refuses at creation (`RLIMIT_NPROC`, `pids.max`, a stack that does
+//! not fit) is an ordinary error, and is not looked at here.
+//!
+//! Both limits are the process's, so this room is one for all groups. Elsewhere than on Linux nothing is known.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Mappings one more thread may take: stack, two signal stacks, each with its guard; an arena of the
+/// allocator; tables and memories of its instance. 6 were seen on average.
+const MAPPINGS_EACH: usize = 12;
+
+/// Mappings that are left to the rest of the process.
+const MAPPINGS_KEPT: usize = 512;
+
+/// Threads that may be started before the mappings are counted again, at most.
+const COUNT_EVERY: usize = 256;
+
+/// How long it is taken for granted that there is no room: counting many mappings takes milliseconds, and a guest
+/// may ask in a loop.
+const FULL_FOR: Duration = Duration::from_millis(20);
+
+/// Address space that a thread may need until it is set up, beyond its stack, in bytes.
+const SPACE_EACH: usize = 1 << 20;
+
+/// Address space that is left to the rest of the process.
+const SPACE_KEPT: usize = 16 << 20;
+
+/// Threads that have been started and have not set themselves up, in the whole process.
+static STARTING: AtomicUsize = AtomicUsize::new(0);
+
+/// A thread that sets itself up, until this is dropped.
+pub(crate) struct Starting(());
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Room for one more thread with a stack of `stack` bytes, or why there is none.
+pub(crate) fn take(stack: usize) -> io::Result<Starting> {
+    mappings()?;
+    let starting = STARTING.fetch_add(1, Ordering::Relaxed) + 1;
+    let starting_one = Starting(());
+    if space_is_limited() {
+        let wanted = SPACE_EACH
+            .saturating_mul(starting)
+            .saturating_add(SPACE_KEPT)
+            .saturating_add(stack);
+        // Reserved and given back at once; nothing touches it.
+        let mut probe = Vec::<u8>::new();
+        if probe.try_reserve_exact(wanted).is_err() {
+            return Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                "the address space of the process has no room for another thread (`ulimit -v`)",
+            ));
+        }
+    }
+    Ok(starting_one)
+}
+
+/// How many threads may be started before the mappings have to be counted again.
+#[derive(Default)]
+struct Budget {
+    left: usize,
+    full_since: Option<Instant>,
+}
+
+/// Accounts for the mappings of one more thread.
+fn mappings() -> io::Result<()> {
+    static LIMIT: OnceLock<Option<usize>> = OnceLock::new();
+    static BUDGET: Mutex<Budget> = Mutex::new(Budget {
+        left: 0,
+        full_since: None,
+    });
+    let Some(limit) = *LIMIT.get_or_init(map_limit) else {
+        return Ok(());
+    };
+    let mut budget = BUDGET.lock().unwrap_or_else(PoisonError::into_inner);
+    if budget.left == 0 {
+        let still_full = |since: Instant| since.elapsed() < FULL_FOR;
+        if !budget.full_since.is_some_and(still_full) {
+            budget.left = room(limit, mapped());
+            budget.full_since = (budget.left == 0).then(Instant::now);
+        }
+    }
+    match budget.left.checked_sub(1) {
+        Some(left) => {
+            budget.left = left;
+            Ok(())
+        }
+        None => Err(io::Error::new(
+            io::ErrorKind::OutOfMemory,
+            format!(
+                "the process has no room for the mappings of another thread: the system allows it {limit} \
+                 (`vm.max_map_count`)"
+            ),
+        )),
+    }
+}
+
+/// How many threads fit, at most those until the next count.
+fn room(limit: usize, mapped: usize) -> usize {
+    (limit.saturating_sub(mapped).saturating_sub(MAPPINGS_KEPT) / MAPPINGS_EACH).min(COUNT_EVERY)
+}
+
+/// Mappings a process may have; `None` where that is not limited or not known.
+fn map_limit() -> Option<usize> {
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    limit.trim().parse().ok()
+}
+
+/// Mappings this process has.
+fn mapped() -> usize {
+    let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+    maps.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Whether a mapping may be refused for want of address space.
+fn space_is_limited() -> bool {
+    static LIMITED: OnceLock<bool> = OnceLock::new();
+    *LIMITED.get_or_init(|| {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let strict = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
+        limits_space(&limits) || strict.trim() == "2"
+    })
+}
+
+/// Whether the text of `/proc/self/limits` limits the address space.
+fn limits_space(limits: &str) -> bool {
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max address space"))
+        .and_then(|line| line.split_whitespace().next())
+        .is_some_and(|soft| soft != "unlimited")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_what_the_mappings_leave() {
+        assert_eq!(room(65_530, 100), COUNT_EVERY);
+        assert_eq!(room(65_530, 65_530), 0);
+        assert_eq!(room(65_530, 65_530 - MAPPINGS_KEPT), 0);
+        let ten = 65_530 - MAPPINGS_KEPT - 10 * MAPPINGS_EACH;
+        assert_eq!(room(65_530, ten), 10);
+        assert_eq!(room(0, 100), 0);
+    }
+
+    #[test]
+    fn the_limit_of_the_address_space_is_read() {
+        let text = |value: &str| {
+            format!(
+                "Limit                     Soft Limit           Hard Limit           Units\n\
+                 Max cpu time              unlimited            unlimited            seconds\n\
+                 Max address space         {value}           unlimited            bytes\n"
+            )
+        };
+        assert!(!limits_space(&text("unlimited ")));
+        assert!(limits_space(&text("4194304000")));
+        assert!(!limits_space(""));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_has_mappings() {
+        assert!(mapped() > 10);
+        assert!(map_limit().is_some());
+        assert!(take(1 << 20).is_ok());
+        assert_eq!(STARTING.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,210 @@
+//! Modules beneath the group's own, an instance of each in every thread.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use support::*;
+use wasi_threads::{GroupError, Outcome, RunError, ThreadGroup, ThreadModule, prepare};
+use wasmtime::{Engine, Val};
+
+fn prepared(engine: &Engine, text: &str) -> ThreadModule {
+    prepare(engine, &wat::parse_str(text).unwrap()).unwrap()
+}
+
+/// Its own global, which its start function sets; the group's memory, on which it waits; a function of the
+/// host's; once for the group, an initialisation.
+const LIBRARY: &str = r#"(module
+    (import "env" "memory" (memory 1 64 shared))
+    (import "host" "count" (func $count))
+    (global $mine (mut i32) (i32.const 0))
+    (start $begin)
+    (func $begin (global.set $mine (i32.const 5)))
+    (func (export "_initialize")
+      (drop (i32.atomic.rmw.add (i32.const 512) (i32.const 1))))
+    (func (export "next") (result i32)
+      (call $count)
+      (global.set $mine (i32.add (global.get $mine) (i32.const 1)))
+      (global.get $mine))
+    (func (export "park")
+      (drop (memory.atomic.wait32 (i32.const 600) (i32.const 0) (i64.const -1)))))"#;
+
+const USES: &str = r#"
+    (import "lib" "next" (func $next (result i32)))
+    (import "lib" "park" (func $lib_park))"#;
+
+fn uses(body: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {USES} {PRELUDE} {body})")).unwrap()
+}
+
+#[test]
+fn every_thread_has_its_own_instance() {
+    let _dog = watchdog("every_thread_has_its_own_instance", 60);
+    let engine = engine();
+    let library = prepared(&engine, LIBRARY);
+    // A second one, which builds on the first.
+    let upper = prepared(
+        &engine,
+        r#"(module (import "lib" "next" (func $next (result i32)))
+             (func (export "twice") (result i32) (drop (call $next)) (call $next)))"#,
+    );
+    let bytes = wat::parse_str(format!(
+        r#"(module (import "upper" "twice" (func $twice (result i32))) {USES} {PRELUDE}
+             (func (export "wasi_thread_start") (param i32 i32)
+               (call $log (call $next))
+               (call $signal (i32.const 0)))
+             (func (export "_start") (local $i i32)
+               (call $log (call $twice))
+               (loop $l
+                 (drop (call $spawn (i32.const 0)))
+                 (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                 (call $await (i32.const 0) (local.get $i))
+                 (br_if $l (i32.lt_u (local.get $i) (i32.const 20))))
+               (call $log (call $next))
+               (call $log (i32.atomic.load (i32.const 512)))))"#
+    ))
+    .unwrap();
+    for door in DOORS {
+        let module = door.module(&engine, &bytes);
+        let log = Arc::<Log>::default();
+        let group = builder(&engine, &module, &log)
+            .preload("lib", &library)
+            .preload("upper", &upper)
+            .build()
+            .unwrap();
+        let outcome = group.run("_start").unwrap();
+        assert!(
+            matches!(outcome, Outcome::Returned),
+            "{door:?}: {outcome:?}"
+        );
+        let mut expected = vec![7];
+        expected.extend([6; 20]);
+        // Main's own went on; the initialisation ran once.
+        expected.extend([8, 1]);
+        assert_eq!(*log.values.lock().unwrap(), expected, "{door:?}");
+        assert_eq!(log.count.load(Ordering::SeqCst), 23);
+    }
+}
+
+/// Threads that wait in a preloaded module are ended, seen in reports, and found stuck.
+#[test]
+fn waits_of_a_preloaded_module_reach_the_group() {
+    let _dog = watchdog("waits_of_a_preloaded_module_reach_the_group", 60);
+    let engine = engine();
+    let library = prepared(&engine, LIBRARY);
+    let bytes = uses(
+        r#"(func (export "wasi_thread_start") (param i32 i32) (call $lib_park))
+           (func (export "_start") (drop (call $spawn (i32.const 0))) (call $lib_park))"#,
+    );
+    let module = Door::Prepared.module(&engine, &bytes);
+    let group = builder(&engine, &module, &Arc::default())
+        .preload("lib", &library)
+        .detect_deadlock(true)
+        .build()
+        .unwrap();
+    let outcome = group.run("_start").unwrap();
+    let Outcome::Deadlocked(deadlock) = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(deadlock.threads.len(), 2);
+    for thread in &deadlock.threads {
+        assert_eq!((thread.address, thread.memory), (Some(600), Some(0)));
+        let backtrace = thread.backtrace.as_ref().unwrap();
+        assert_eq!(backtrace.frames().count(), 2, "{backtrace}");
+    }
+}
+
+#[test]
+fn a_library_is_called_with_what_is_beneath() {
+    let _dog = watchdog("a_library_is_called_with_what_is_beneath", 60);
+    let engine = engine();
+    // Without threads, a memory of its own is nobody else's business.
+    let library = prepared(
+        &engine,
+        r#"(module (memory (export "mem") 1) (data (i32.const 3) "\2a")
+             (func (export "peek") (param i32) (result i32) (i32.load8_u (local.get 0))))"#,
+    );
+    let module = prepared(
+        &engine,
+        r#"(module (import "lib" "peek" (func $peek (param i32) (result i32)))
+             (import "lib" "mem" (memory 1))
+             (func (export "f") (param i32) (result i32)
+               (i32.add (call $peek (local.get 0)) (i32.load8_u (local.get 0)))))"#,
+    );
+    let group = builder(&engine, &module, &Arc::default())
+        .preload("lib", &library)
+        .build()
+        .unwrap();
+    let (outcome, results) = group.invoke("f", &[Val::I32(3)]).unwrap();
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert!(matches!(results[..], [Val::I32(84)]), "{results:?}");
+}
+
+#[test]
+fn what_cannot_be_preloaded_is_named() {
+    let _dog = watchdog("what_cannot_be_preloaded_is_named", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(&engine, &uses(r#"(func (export "_start"))"#));
+    let library = prepared(&engine, LIBRARY);
+    let build = |preloads: &[(&str, &ThreadModule)]| -> Result<ThreadGroup<Data>, GroupError> {
+        let mut builder = builder(&engine, &module, &Arc::default());
+        for (name, module) in preloads {
+            builder = builder.preload(name, module);
+        }
+        builder.build()
+    };
+    assert!(build(&[("lib", &library)]).is_ok());
+    let refused = |preload: &ThreadModule| build(&[("lib", preload)]).unwrap_err();
+
+    let foreign = ThreadModule::from_unprepared(library.module().clone());
+    assert!(matches!(
+        refused(&foreign),
+        GroupError::PreloadUnprepared { name } if name == "lib"
+    ));
+    let command = prepared(&engine, r#"(module (func (export "_start")))"#);
+    assert!(matches!(
+        refused(&command),
+        GroupError::PreloadCommand { .. }
+    ));
+    for own in [
+        "(memory 1)",
+        r#"(import "x" "m" (memory 1))"#,
+        "(memory 1 1 shared)",
+    ] {
+        let own = prepared(&engine, &format!("(module {own})"));
+        assert!(matches!(refused(&own), GroupError::PreloadMemory { .. }));
+    }
+
+    // What nobody has: under another name, not exported, or asked for before it is there.
+    let unknown = |error: GroupError| {
+        let text = error.to_string();
+        assert!(matches!(error, GroupError::Link(_)), "{text}");
+        assert!(text.contains("unknown import"), "{text}");
+    };
+    unknown(build(&[]).unwrap_err());
+    unknown(build(&[("bil", &library)]).unwrap_err());
+    unknown(refused(&prepared(&engine, "(module)")));
+    let upper = prepared(
+        &engine,
+        r#"(module (import "lib" "next" (func (result i32))))"#,
+    );
+    unknown(build(&[("upper", &upper), ("lib", &library)]).unwrap_err());
+    assert!(build(&[("lib", &library), ("upper", &upper)]).is_ok());
+
+    // Of another type: seen when the instances are made.
+    let other = prepared(
+        &engine,
+        r#"(module (func (export "next")) (func (export "park")))"#,
+    );
+    let group = build(&[("lib", &other)]).unwrap();
+    assert!(matches!(group.run("_start"), Err(RunError::Instantiate(_))));
+
+    let mut config = config();
+    config.wasm_multi_memory(true);
+    let elsewhere = Engine::new(&config).unwrap();
+    assert!(matches!(
+        refused(&prepared(&elsewhere, "(module)")),
+        GroupError::OtherEngine
+    ));
+}
