@@ -233,7 +233,7 @@ fn to_the_letter() {
             1,
             "error: the module on stdin cannot be run\n  \
              why: nothing provides what it imports: the table `env.t`\n  \
-             help: only another module can provide what is not a function: link it in\n",
+             help: only another module can provide what is not a function: link it in, or `--preload` it\n",
         ),
         (
             "-",
@@ -292,7 +292,7 @@ fn to_the_letter() {
             134,
             "error: the main thread of the module on stdin trapped\n  \
              why: wasm trap: wasm `unreachable` instruction executed\n\
-             error while executing at wasm backtrace:\n    \
+             wasm backtrace:\n    \
              0:     0x23 - <unknown>!deep\n    \
              1:     0x28 - <unknown>!<wasm function 1>\n",
         ),

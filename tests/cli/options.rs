@@ -265,6 +265,95 @@ fn limits_of_calls() {
         .expect_stderr(&["when a shared memory grows"]);
 }
 
+/// Libraries under names, one importing from the other, and both from WASI; every thread has its own of each.
+#[test]
+fn libraries_beneath_the_module() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let low = write(
+        "low.wat",
+        r#"(module
+             (global $calls (mut i32) (i32.const 0))
+             (global $made (mut i32) (i32.const 0))
+             (func (export "_initialize") (global.set $made (i32.const 1000)))
+             (func (export "next") (result i32)
+               (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+               (i32.add (global.get $calls) (global.get $made))))"#,
+    );
+    let high = write(
+        "high.wat",
+        r#"(module
+             (import "low" "next" (func $next (result i32)))
+             (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+             (memory (export "memory") 1)
+             (func (export "twice") (result i32)
+               ;; Into this library's own memory.
+               (drop (call $random (i32.const 8) (i32.const 8)))
+               (if (i64.eqz (i64.load (i32.const 8))) (then unreachable))
+               (drop (call $next)) (call $next)))"#,
+    );
+    let main = write(
+        "main.wat",
+        r#"(module
+             (import "high" "twice" (func $twice (result i32)))
+             (memory (export "memory") 1)
+             (func (export "f") (result i32)
+               (if (i64.ne (i64.load (i32.const 8)) (i64.const 0)) (then unreachable))
+               (call $twice)))"#,
+    );
+    let run = |options: &str| program().args(options).args("--invoke f").arg(&main).run();
+    let both = format!("--preload low={low} --preload high={high}");
+    assert_eq!(run(&both).expect_code(0).stdout, "1002\n");
+    run(&format!("--preload high={high} --preload low={low}"))
+        .expect_code(1)
+        .expect_stderr(&["high.wat` cannot be run", "the function `low.next`"]);
+    run(&format!("--preload low={low}"))
+        .expect_code(1)
+        .expect_stderr(&["main.wat` cannot be run", "the function `high.twice`"]);
+    run("--preload high=nowhere.wasm")
+        .expect_code(1)
+        .expect_stderr(&["cannot read `nowhere.wasm`"]);
+    run(&format!(
+        "--preload low={}",
+        Guest::wat("hello").path().display()
+    ))
+    .expect_code(1);
+
+    // With threads: a counter in each.
+    let counter = write(
+        "counter.wat",
+        r#"(module
+             (global $calls (mut i32) (i32.const 0))
+             (func (export "next") (result i32)
+               (global.set $calls (i32.add (global.get $calls) (i32.const 1))) (global.get $calls)))"#,
+    );
+    let threads = write(
+        "threads.wat",
+        r#"(module
+             (import "counter" "next" (func $next (result i32)))
+             (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (import "env" "memory" (memory 1 1 shared))
+             (export "memory" (memory 0))
+             (func (export "wasi_thread_start") (param i32 i32)
+               (drop (call $next))
+               (call $exit (i32.add (i32.const 40) (call $next))))
+             (func (export "_start")
+               (drop (call $next)) (drop (call $next))
+               (drop (call $spawn (i32.const 0)))
+               (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))"#,
+    );
+    program()
+        .args(&format!("--preload counter={counter}"))
+        .arg(threads)
+        .run()
+        .expect_code(42);
+}
+
 /// Which memory WASI works on: the one exported as `memory`, whatever else is there.
 #[test]
 fn the_exported_memory_is_wasis() {
@@ -457,7 +546,7 @@ fn what_cannot_work_is_an_error() {
         ("-S inherit-network", "preview1"),
         ("-S cwd=/", "working directory"),
         ("--profile guest", "store"),
-        ("--preload a=b.wasm", "instance"),
+        ("--preload b.wasm", "NAME=MODULE"),
         ("-D guest-debug", "debug"),
         ("-g 1234", "store"),
         ("-D coredump=core.%p", "patterns"),

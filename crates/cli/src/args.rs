@@ -112,9 +112,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) invoke: Option<String>,
 
-    /// Instantiates a module under a name for the main one to import.
-    #[arg(long, value_name = "NAME=MODULE")]
-    pub(crate) preload: Vec<String>,
+    /// Puts a library under a name, for the module (and libraries after it) to import from.
+    ///
+    /// Every thread has its own instance of it.
+    #[arg(long, value_name = "NAME=MODULE", value_parser = parse_preload)]
+    pub(crate) preload: Vec<(String, PathBuf)>,
 
     /// Allows a precompiled module (`.cwasm`). It is native code: trust its
     /// origin as you would trust a program's.
@@ -227,6 +229,13 @@ fn parse_env(typed: &str) -> Result<(String, Option<String>), String> {
     Ok((name.to_owned(), value))
 }
 
+fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
+    match typed.split_once('=') {
+        Some((name, path)) if !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("it has a name and a file: NAME=MODULE".into()),
+    }
+}
+
 fn parse_duration(typed: &str) -> Result<Duration, String> {
     // The same as `-W timeout` takes.
     Duration::parse(Some(typed)).map_err(|error| error.to_string())
@@ -259,6 +268,13 @@ mod tests {
         assert!(parse_dir("a::b::ro::c").is_err());
         assert!(parse_dir("::b").is_err());
         assert!(parse_dir("a::").is_err());
+    }
+
+    #[test]
+    fn preload() {
+        assert_eq!(parse_preload("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(parse_preload("a").is_err());
+        assert!(parse_preload("a=").is_err());
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::stats::Format;
 /// What is to be done, every default filled in.
 pub(crate) struct Plan {
     pub(crate) module: Source,
+    /// Libraries beneath it, by the names they are imported under.
+    pub(crate) preloads: Vec<(String, Source)>,
     /// The program's arguments, its own name first.
     pub(crate) argv: Vec<String>,
     /// In the order given; a later one replaces an earlier one of its name.
@@ -39,6 +41,8 @@ pub(crate) struct Plan {
     /// Whether the engine's code looks for interrupts.
     pub(crate) epochs: bool,
     pub(crate) unknown_imports: UnknownImports,
+    /// Whether libraries may export what nothing knows.
+    pub(crate) unknown_exports: Option<bool>,
     /// Where a core dump goes after a trap.
     pub(crate) coredump: Option<PathBuf>,
     pub(crate) allow_precompiled: bool,
@@ -106,11 +110,6 @@ impl Plan {
         if args.gdbstub.is_some() {
             return Err(refuse::debugger("--gdbstub"));
         }
-        if !args.preload.is_empty() {
-            return Err(Message::usage("`--preload` cannot work here")
-                .why("a module linked to a threaded one would need an instance in every thread, which is not supported yet")
-                .help("link the modules into one, with wasm-ld or wasm-merge"));
-        }
         let common = &mut args.common;
         let engine = engine_config(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
@@ -119,6 +118,11 @@ impl Plan {
 
         Ok(Plan {
             module,
+            preloads: args
+                .preload
+                .into_iter()
+                .map(|(name, path)| (name, Source::File(path)))
+                .collect(),
             argv,
             env: environment(common, &args.vars)?,
             dirs: args.dirs,
@@ -155,6 +159,7 @@ impl Plan {
             preview0: common.wasi.preview0 != Some(false),
             epochs: wasm.epoch_interruption != Some(false),
             unknown_imports: unknown_imports(common)?,
+            unknown_exports: wasm.unknown_exports_allow,
             coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,
             shutdown_grace: args.shutdown_grace,
@@ -412,7 +417,7 @@ mod tests {
             "-D guest-debug x.wasm",
             "--profile guest x.wasm",
             "--profile nonsense x.wasm",
-            "--preload a=b.wasm x.wasm",
+            "--preload b.wasm x.wasm",
             "--target riscv64 x.wasm",
             "-W timeout=1s,epoch-interruption=n x.wasm",
             "--timeout 1s -W epoch-interruption=n x.wasm",

@@ -10,15 +10,20 @@ use crate::config::{Plan, UnknownImports, first_line};
 use crate::message::{Message, Result};
 
 /// Makes the linker, and refuses a module that imports what nothing provides.
+///
+/// `preloads`: libraries by the names they are imported under, each of which may import from those before it.
 pub(crate) fn linker(
     engine: &Engine,
     module: &ThreadModule,
+    preloads: &[(&str, ThreadModule)],
     ctx: &P1Ctx,
     plan: &Plan,
-    name: &str,
 ) -> Result<Linker<P1State>> {
     let mut linker = Linker::new(engine);
     let module = module.module();
+    if let Some(allow) = plan.unknown_exports {
+        linker.allow_unknown_exports(allow);
+    }
     let linked = add_to_linker_sync(&mut linker, |state| state)
         .and_then(|()| {
             if plan.preview0 {
@@ -35,16 +40,31 @@ pub(crate) fn linker(
         Message::failure("the imports cannot be defined").why(first_line(&error))
     })?;
     let mut scratch = Store::new(engine, P1State::new(ctx.clone()));
-    let missing: Vec<ImportType<'_>> = module
-        .imports()
-        .filter(|import| !of_the_group(import))
-        .filter(|import| linker.get_by_import(&mut scratch, import).is_none())
-        .collect();
-    if missing.is_empty() {
-        Ok(linker)
-    } else {
-        Err(nothing_provides(&missing, name))
+    let sources = plan.preloads.iter().map(|(_, source)| source);
+    let modules = preloads.iter().map(|(_, library)| library.module());
+    for (index, (module, source)) in modules
+        .chain([module])
+        .zip(sources.chain([&plan.module]))
+        .enumerate()
+    {
+        let missing: Vec<ImportType<'_>> = module
+            .imports()
+            .filter(|import| !of_the_group(import))
+            .filter(|import| !of_a_library(import, &preloads[..index]))
+            .filter(|import| linker.get_by_import(&mut scratch, import).is_none())
+            .collect();
+        if !missing.is_empty() {
+            return Err(nothing_provides(&missing, &source.display()));
+        }
     }
+    Ok(linker)
+}
+
+/// Whether one of `libraries` exports this import.
+fn of_a_library(import: &ImportType<'_>, libraries: &[(&str, ThreadModule)]) -> bool {
+    libraries.iter().any(|(name, library)| {
+        *name == import.module() && library.module().get_export(import.name()).is_some()
+    })
 }
 
 /// Whether the group of threads defines this import.
@@ -82,7 +102,7 @@ fn nothing_provides(missing: &[ImportType<'_>], name: &str) -> Message {
         .help(if functions_only {
             "`-W unknown-imports-trap` runs it as long as it does not call what is missing"
         } else {
-            "only another module can provide what is not a function: link it in"
+            "only another module can provide what is not a function: link it in, or `--preload` it"
         })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p1_adapter::Raised;
-use wasi_threads::{GroupError, LeftBehind, Outcome, PrepareError, RunError};
+use wasi_threads::{Backtrace, GroupError, LeftBehind, Outcome, PrepareError, RunError};
 use wasmtime::Trap;
 
 use crate::calls::Calls;
@@ -25,10 +25,10 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// The status for an outcome, after saying on stderr what there is to say.
-    pub(crate) fn outcome(&self, outcome: &Outcome) -> Exit {
+    pub(crate) fn outcome(&self, outcome: &Outcome, backtrace: Option<Backtrace>) -> Exit {
         let (exit, message) = self.judge(outcome);
         if let Some(message) = message {
-            match outcome.backtrace() {
+            match backtrace {
                 // In one piece: the program's own output may go the same way.
                 Some(backtrace) => say(format_args!("{message}\n{backtrace}")),
                 None => say(message),
@@ -151,6 +151,18 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
         GroupError::MemoryNotExported => message
             .why("it starts threads, but exports no memory named `memory`, where WASI looks for it")
             .help("link it with `--export-memory`"),
+        GroupError::MemoryExportedIsOwn => message
+            .why("it starts threads, but exports a memory of its own, so that each thread would get its own")
+            .help("link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`"),
+        GroupError::PreloadCommand { .. } => message
+            .why(error)
+            .help("link it as a library: clang and rustc call that a reactor"),
+        GroupError::PreloadMemory { .. } => message
+            .why(error)
+            .help("link it with `--import-memory --shared-memory`"),
+        GroupError::PreloadUnprepared { .. } => message
+            .why(error)
+            .help("compile it with `wasi-threads-run compile`"),
         GroupError::SharedMemoryDisabled => message
             .why("its memory is shared, and `-W shared-memory=n` forbids that")
             .help("leave out `-W shared-memory=n`"),
@@ -177,7 +189,10 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
         RunError::ExportType { .. } => message
             .why(error)
             .help("only such functions can be programs"),
-        RunError::Instantiate(cause) => message.why(first_line(cause)),
+        RunError::Instantiate(cause) => match cause.downcast_ref() {
+            Some(shape) => group(shape, name),
+            None => message.why(first_line(cause)),
+        },
         other => message.why(one_line(other)),
     }
 }

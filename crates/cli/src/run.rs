@@ -39,6 +39,11 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let engine = Engine::new(&plan.engine)
         .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
     let module = prepare(&engine, &plan, loaded, &name)?;
+    let mut preloads = Vec::new();
+    for (import, source) in &plan.preloads {
+        let library = prepare(&engine, &plan, source.load()?, &source.display())?;
+        preloads.push((import.as_str(), library));
+    }
     shape::check(module.module(), &name, &plan)?;
     let runs = shape::runs(module.module(), &name, &plan)?;
 
@@ -48,13 +53,14 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let watch =
         (trace.is_some() || plan.stats.is_some()).then(|| Arc::new(Watch::new(trace.is_some())));
     let ctx = context(&plan, &end, listeners, watch.as_ref())?;
-    let linker = linker(&engine, &module, &ctx, &plan, &name)?;
+    let linker = linker(&engine, &module, &preloads, &ctx, &plan)?;
     let threads = Arc::new(Threads::default());
     let calls = Arc::new(Calls::default());
     let dump = plan
         .coredump
         .clone()
         .map(|path| Arc::new(CoreDump::new(path, plan.module.display())));
+    let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
         .limits(limits(&plan, &module))
         .termination(if plan.epochs {
@@ -65,8 +71,12 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         .exit_code(|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0))
         .on_end(move || end.raise())
         // WASI works on the memory exported as `memory`, which need not be the
-        // one the threads share: the state finds it at the first call.
-        .state(move |_| P1State::new(ctx.clone()))
+        // one the threads share: the state finds it at the first call; or at every
+        // call, where libraries have memories of their own.
+        .state(move |_| match several {
+            true => P1State::with_lookup(ctx.clone()),
+            false => P1State::new(ctx.clone()),
+        })
         .detect_deadlock(plan.detect_deadlock)
         // A thread may sit in a system call that nothing interrupts, such as reading
         // from a dead network file system.
@@ -81,6 +91,9 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
                 threads.leave();
             }
         });
+    for (import, library) in &preloads {
+        group = group.preload(import, library);
+    }
     if let Some(watch) = &watch {
         group = group.observer(Arc::clone(watch) as _);
     }
@@ -112,7 +125,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     .map_err(|error| report::run(&error, &name))?;
     report::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
-    let exit = reporter.outcome(&outcome);
+    let exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
     if let Some(dump) = &dump {
         dump.write(group.memory())?;
     }
