@@ -263,7 +263,10 @@ fn sigquit_asks_what_threads_do() {
         .signal("QUIT")
         .run()
         .expect_code(134)
-        .expect_stderr(&["thread main is in a host call", "thread 1 waits"]);
+        .expect_stderr(&[
+            "thread main is in the host call `poll_oneoff`",
+            "thread 1 waits",
+        ]);
 }
 
 /// `proc_raise` of a signal that ends processes: the status a shell would see.

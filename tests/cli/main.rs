@@ -9,9 +9,11 @@ mod ending;
 mod examples;
 mod messages;
 mod options;
+mod sockets;
 mod subcommands;
 mod threads;
 mod toolchains;
+mod watching;
 
 use integration_tests::Program;
 

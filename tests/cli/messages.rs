@@ -177,7 +177,7 @@ fn to_the_letter() {
             1,
             "error: the module on stdin has no function `_start` to run\n  \
              why: it exports: a, b\n  \
-             help: name one that takes and returns nothing with `--invoke`\n",
+             help: name one with `--invoke`\n",
         ),
         (
             "-",
@@ -202,6 +202,64 @@ fn to_the_letter() {
             "error: the module on stdin cannot be run\n  \
              why: it starts threads, but exports no memory named `memory`, where WASI looks for it\n  \
              help: link it with `--export-memory`\n",
+        ),
+        (
+            "-",
+            spawning(""),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: it starts threads, but has no memory that they could share\n  \
+             help: link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`\n",
+        ),
+        (
+            "-W threads=n -",
+            spawning("(import \"env\" \"memory\" (memory 1 1 shared)) (export \"memory\" (memory 0))"),
+            1,
+            "error: the module on stdin cannot be compiled\n  \
+             why: it uses shared memory or atomics, and `-W threads=n` forbids that\n  \
+             help: leave out `-W threads=n`\n",
+        ),
+        (
+            "-",
+            "(module (import \"env\" \"f\" (func)) (import \"env\" \"g\" (func)) (func (export \"_start\")))".into(),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: nothing provides what it imports: the function `env.f`, the function `env.g`\n  \
+             help: `-W unknown-imports-trap` runs it as long as it does not call what is missing\n",
+        ),
+        (
+            "-W unknown-imports-trap -",
+            "(module (import \"env\" \"t\" (table 1 funcref)) (import \"env\" \"f\" (func)) (func (export \"_start\")))".into(),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: nothing provides what it imports: the table `env.t`\n  \
+             help: only another module can provide what is not a function: link it in, or `--preload` it\n",
+        ),
+        (
+            "-",
+            "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))".into(),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: incompatible import type for `wasi_snapshot_preview1::sched_yield`: types incompatible: \
+             expected type `(func)`, found type `(func (result i32))`\n  \
+             help: it was built for another version of what it imports: build it again with a current toolchain\n",
+        ),
+        (
+            "-",
+            spawning("(import \"env\" \"memory\" (memory 1 1 shared)) (export \"memory\" (memory 0)) \
+                      (func (export \"a\") (drop (call $spawn (i32.const 0))))")
+                .replace("(func (export \"_start\"))", "(func (export \"_start\") (drop (call $spawn (i32.const 0))))"),
+            0,
+            "note: 1 spawn failed: the module exports no function `wasi_thread_start` from (i32, i32) to nothing: \
+             link it with `--export=wasi_thread_start`\n",
+        ),
+        (
+            "-S inherit-network -",
+            String::new(),
+            2,
+            "error: `-S inherit-network` cannot work here\n  \
+             why: preview1 has no call that opens a socket, so there is nothing to allow or forbid\n  \
+             help: leave the option out; `-S tcplisten=ADDRESS` gives a listening socket\n",
         ),
         (
             "-W max-memory-size=1000 -",
@@ -234,7 +292,7 @@ fn to_the_letter() {
             134,
             "error: the main thread of the module on stdin trapped\n  \
              why: wasm trap: wasm `unreachable` instruction executed\n\
-             error while executing at wasm backtrace:\n    \
+             wasm backtrace:\n    \
              0:     0x23 - <unknown>!deep\n    \
              1:     0x28 - <unknown>!<wasm function 1>\n",
         ),

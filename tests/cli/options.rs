@@ -170,9 +170,332 @@ fn another_export() {
     run("--invoke nowhere")
         .expect_code(1)
         .expect_stderr(&["nowhere"]);
-    run("--invoke takes")
+    run("--invoke takes").expect_code(2).expect_stderr(&[
+        "not enough arguments for `takes`",
+        "parameter 1 of type i32",
+    ]);
+}
+
+/// As with `wasmtime run`: parameters come from the arguments, results go to stdout.
+#[test]
+fn exports_with_parameters() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (global $made (mut i32) (i32.const 0))
+        (func (export "_initialize") (global.set $made (i32.const 100)))
+        (func (export "sum") (param i32 i64 f32 f64) (result i64 f64)
+          (i64.add (i64.extend_i32_s (i32.add (local.get 0) (global.get $made))) (local.get 1))
+          (f64.add (f64.promote_f32 (local.get 2)) (local.get 3)))
+        (func (export "end") (param i32) (result i32) (call $exit (local.get 0)) (i32.const 0))
+        (func (export "trap") (param i32) (result i32) unreachable)
+        (func (export "reference") (result funcref) (ref.null func)))"#;
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("calls.wat");
+    std::fs::write(&module, text).unwrap();
+    let run = |function: &str, args: &str| {
+        program()
+            .args(&format!("--invoke {function}"))
+            .arg(&module)
+            .args(args)
+            .run()
+    };
+    assert_eq!(
+        run("sum", "-3 0x10 1.5 2").expect_code(0).stdout,
+        "113\n3.5\n"
+    );
+    // What is left over is the program's.
+    assert_eq!(run("sum", "0 0 0 0 more").expect_code(0).stdout, "100\n0\n");
+    run("sum", "1 x 0 0").expect_code(2).expect_stderr(&[
+        "`x` is no parameter for `sum`",
+        "parameter 2 is of type i64",
+    ]);
+    run("end", "9").expect_code(9);
+    run("reference", "")
         .expect_code(1)
-        .expect_stderr(&["takes"]);
+        .expect_stderr(&["references"]);
+    #[cfg(unix)]
+    assert_eq!(run("trap", "1").expect_code(134).stdout, "");
+}
+
+#[test]
+fn limits_of_calls() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "path_open"
+          (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "random") (result i32) (call $random (i32.const 0) (i32.const 1000)))
+        ;; A path of 3000 zero bytes.
+        (func (export "open") (result i32)
+          (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 3000) (i32.const 0)
+            (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 60000)))
+        (func (export "grow") (result i32) (memory.grow (i32.const 400)))
+        (func (export "_start")))"#;
+    let run = |options: &str| {
+        program()
+            .args(options)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    assert_eq!(run("--invoke random").expect_code(0).stdout, "0\n");
+    // Not enough fuel for the path: ENOMEM (48), before anybody looks at it.
+    assert_eq!(run("--dir . --invoke open").expect_code(0).stdout, "28\n");
+    let little = "--dir . -S hostcall-fuel=100 --invoke open";
+    assert_eq!(run(little).expect_code(0).stdout, "48\n");
+    let grow = "-W max-memory-size=100000 --invoke grow";
+    assert_eq!(run(grow).expect_code(0).stdout, "-1\n");
+    #[cfg(unix)]
+    {
+        run("-S max-random-size=999 --invoke random")
+            .expect_code(134)
+            .expect_stderr(&["1000 bytes, the limit is 999"]);
+        run(&format!("-W trap-on-grow-failure {grow}"))
+            .expect_code(134)
+            .expect_stderr(&["growing to 26279936 bytes of memory failed"]);
+    }
+    // A shared memory grows without anybody being asked.
+    let shared = r#"(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))"#;
+    program()
+        .args("-W trap-on-grow-failure -")
+        .input(Input::Bytes(shared.into()))
+        .run()
+        .expect_code(2)
+        .expect_stderr(&["when a shared memory grows"]);
+}
+
+/// Libraries under names, one importing from the other, and both from WASI; every thread has its own of each.
+#[test]
+fn libraries_beneath_the_module() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let low = write(
+        "low.wat",
+        r#"(module
+             (global $calls (mut i32) (i32.const 0))
+             (global $made (mut i32) (i32.const 0))
+             (func (export "_initialize") (global.set $made (i32.const 1000)))
+             (func (export "next") (result i32)
+               (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+               (i32.add (global.get $calls) (global.get $made))))"#,
+    );
+    let high = write(
+        "high.wat",
+        r#"(module
+             (import "low" "next" (func $next (result i32)))
+             (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+             (memory (export "memory") 1)
+             (func (export "twice") (result i32)
+               ;; Into this library's own memory.
+               (drop (call $random (i32.const 8) (i32.const 8)))
+               (if (i64.eqz (i64.load (i32.const 8))) (then unreachable))
+               (drop (call $next)) (call $next)))"#,
+    );
+    let main = write(
+        "main.wat",
+        r#"(module
+             (import "high" "twice" (func $twice (result i32)))
+             (memory (export "memory") 1)
+             (func (export "f") (result i32)
+               (if (i64.ne (i64.load (i32.const 8)) (i64.const 0)) (then unreachable))
+               (call $twice)))"#,
+    );
+    let run = |options: &str| program().args(options).args("--invoke f").arg(&main).run();
+    let both = format!("--preload low={low} --preload high={high}");
+    assert_eq!(run(&both).expect_code(0).stdout, "1002\n");
+    run(&format!("--preload high={high} --preload low={low}"))
+        .expect_code(1)
+        .expect_stderr(&["high.wat` cannot be run", "the function `low.next`"]);
+    run(&format!("--preload low={low}"))
+        .expect_code(1)
+        .expect_stderr(&["main.wat` cannot be run", "the function `high.twice`"]);
+    run("--preload high=nowhere.wasm")
+        .expect_code(1)
+        .expect_stderr(&["cannot read `nowhere.wasm`"]);
+    run(&format!(
+        "--preload low={}",
+        Guest::wat("hello").path().display()
+    ))
+    .expect_code(1);
+
+    // With threads: a counter in each.
+    let counter = write(
+        "counter.wat",
+        r#"(module
+             (global $calls (mut i32) (i32.const 0))
+             (func (export "next") (result i32)
+               (global.set $calls (i32.add (global.get $calls) (i32.const 1))) (global.get $calls)))"#,
+    );
+    let threads = write(
+        "threads.wat",
+        r#"(module
+             (import "counter" "next" (func $next (result i32)))
+             (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (import "env" "memory" (memory 1 1 shared))
+             (export "memory" (memory 0))
+             (func (export "wasi_thread_start") (param i32 i32)
+               (drop (call $next))
+               (call $exit (i32.add (i32.const 40) (call $next))))
+             (func (export "_start")
+               (drop (call $next)) (drop (call $next))
+               (drop (call $spawn (i32.const 0)))
+               (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))"#,
+    );
+    program()
+        .args(&format!("--preload counter={counter}"))
+        .arg(threads)
+        .run()
+        .expect_code(42);
+}
+
+/// Which memory WASI works on: the one exported as `memory`, whatever else is there.
+#[test]
+fn the_exported_memory_is_wasis() {
+    // `random_get` of 8 bytes at 0; then which of the memories has any.
+    let looks = |load: &str| {
+        format!(
+            r#"(if (i64.ne ({load} (i32.const 0)) (i64.const 0)) (then (call $exit (i32.const 1))))"#
+        )
+    };
+    let module = |memories: &str, random_in: u32| {
+        format!(
+            r#"(module
+                 (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+                 (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                 {memories}
+                 (func (export "_start")
+                   (drop (call $random (i32.const 0) (i32.const 8)))
+                   (if (i64.eqz (i64.load {random_in} (i32.const 0))) (then (call $exit (i32.const 2))))
+                   {}))"#,
+            looks(&format!("i64.load {}", 1 - random_in))
+        )
+    };
+    for (what, memories, random_in) in [
+        (
+            "two own ones",
+            r#"(memory 1) (memory 1) (export "memory" (memory 1))"#,
+            1,
+        ),
+        (
+            "two shared ones",
+            r#"(import "env" "a" (memory 1 1 shared)) (import "env" "b" (memory 1 1 shared))
+               (export "memory" (memory 1))"#,
+            1,
+        ),
+        (
+            "two shared ones, the first exported",
+            r#"(import "env" "a" (memory 1 1 shared)) (import "env" "b" (memory 1 1 shared))
+               (export "memory" (memory 0))"#,
+            0,
+        ),
+        (
+            "an own one exported, a shared one imported",
+            r#"(import "env" "memory" (memory 1 1 shared)) (memory 1) (export "memory" (memory 1))"#,
+            1,
+        ),
+        (
+            "an own shared one exported",
+            r#"(import "env" "memory" (memory 1 1 shared)) (memory 1 1 shared) (export "memory" (memory 1))"#,
+            1,
+        ),
+    ] {
+        let run = program()
+            .arg("-")
+            .input(Input::Bytes(module(memories, random_in).into_bytes()))
+            .run();
+        assert_eq!(run.code(), 0, "{what}: {run}");
+    }
+}
+
+/// No folder for the cache is no reason not to run: in a container, for a service's user.
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_cache_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for home in ["/dev/null", "/proc/nowhere"] {
+        let run = program()
+            .env("XDG_CACHE_HOME", format!("{home}/cache"))
+            .env("XDG_CONFIG_HOME", format!("{home}/config"))
+            .env("HOME", home)
+            .guest(&Guest::wat("hello"))
+            .run()
+            .expect_code(0);
+        assert_eq!(
+            (&*run.stdout, &*run.stderr),
+            ("hello, world\n", ""),
+            "{home}"
+        );
+    }
+    // Asked for, it is an error.
+    program()
+        .args("-C cache=y")
+        .env("XDG_CACHE_HOME", "/dev/null/cache")
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(2)
+        .expect_stderr(&["error: "]);
+    // A folder that is there and cannot be written: root can write everywhere, so by another user's hand.
+    let folder = tempfile::tempdir().unwrap();
+    let allow = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let place = folder.path();
+    std::fs::copy(env!("CARGO_BIN_EXE_wasi-threads-run"), place.join("run")).unwrap();
+    std::fs::copy(Guest::wat("hello").path(), place.join("hello.wat")).unwrap();
+    std::fs::create_dir_all(place.join("cache/wasmtime")).unwrap();
+    for closed in ["cache/wasmtime", "cache", "."] {
+        allow(&place.join(closed), 0o555);
+    }
+    let as_nobody = std::fs::write(place.join("probe"), "").is_ok();
+    let run = match as_nobody {
+        true => Program::new("setpriv")
+            .args("--reuid=65534 --regid=65534 --clear-groups --")
+            .arg(place.join("run")),
+        false => Program::new(place.join("run")),
+    };
+    let run = run
+        .env("XDG_CACHE_HOME", place.join("cache"))
+        .env("HOME", "/nonexistent")
+        .arg(place.join("hello.wat"))
+        .run();
+    // So that it can be removed.
+    for open in [".", "cache", "cache/wasmtime"] {
+        allow(&place.join(open), 0o755);
+    }
+    let run = run.expect_code(0);
+    assert_eq!(run.stdout, "hello, world\n", "{run}");
+}
+
+/// What is written to a pipe that nobody reads any more ends the program, as it does other tools (141 is SIGPIPE).
+#[test]
+#[cfg(unix)]
+fn a_closed_pipe_ends_the_program() {
+    let forever = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 100) "yes\0a")
+        (func (export "_start")
+          (i32.store (i32.const 0) (i32.const 100))
+          (i32.store (i32.const 4) (i32.const 4))
+          (loop (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))"#;
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("yes.wat");
+    std::fs::write(&module, forever).unwrap();
+    let line = "\"$0\" --timeout 20s \"$1\" | head -n 1; exit ${PIPESTATUS[0]}";
+    let run = Program::new("bash")
+        .arg("-c")
+        .arg(line)
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .arg(&module)
+        .run()
+        .expect_code(141);
+    assert_eq!((&*run.stdout, &*run.stderr), ("yes\n", ""));
 }
 
 #[test]
@@ -223,8 +546,10 @@ fn what_cannot_work_is_an_error() {
         ("-S inherit-network", "preview1"),
         ("-S cwd=/", "working directory"),
         ("--profile guest", "store"),
-        ("--preload a=b.wasm", "instance"),
+        ("--preload b.wasm", "NAME=MODULE"),
         ("-D guest-debug", "debug"),
+        ("-g 1234", "store"),
+        ("-D coredump=core.%p", "patterns"),
         ("-W no-such-thing", "no-such-thing"),
         ("--no-such-thing", "no-such-thing"),
         ("--dir a::b::c", "`ro` or `rw`"),
@@ -235,35 +560,6 @@ fn what_cannot_work_is_an_error() {
         run.expect_code(2).expect_stderr(&[why]);
     }
     program().run().expect_code(2);
-}
-
-#[test]
-fn stats() {
-    let run = |option: &str| {
-        program()
-            .args(option)
-            .guest(&Guest::c("mutex_condvar"))
-            .args("4 10")
-            .run()
-            .expect_code(0)
-    };
-    run("--stats").expect_stderr(&[
-        "threads  4 started, 0 spawns failed, 5 at once at most",
-        "woken",
-    ]);
-    let json = run("--stats=json");
-    let line = json.stderr.trim_end();
-    assert!(
-        line.starts_with('{') && line.ends_with('}') && !line.contains('\n'),
-        "{json}"
-    );
-    for text in [
-        r#""started":4"#,
-        r#""most_at_once":5"#,
-        r#""shared_memory_bytes":16777216"#,
-    ] {
-        assert!(line.contains(text), "no `{text}`: {json}");
-    }
 }
 
 /// On a terminal a long compilation shows signs of life, and leaves no trace of them;

@@ -1,5 +1,6 @@
 //! Programs of real toolchains, where those are installed. Where they are not, a
-//! line says so; the freestanding guests ask the same of the host.
+//! line says so; the freestanding guests ask the same of the host. Continuous
+//! integration (`CI=true`) must have the Rust target, so that it is tested somewhere.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +24,10 @@ fn has_rust_target() -> bool {
     let found = printed
         .is_ok_and(|printed| Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir());
     if !found {
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "CI needs the Rust target {RUST_TARGET}: rustup target add {RUST_TARGET}"
+        );
         println!("the Rust target {RUST_TARGET} is not installed: its programs are left out");
     }
     found

@@ -29,7 +29,6 @@ pub enum Input {
 }
 
 /// A command line of the binary, to be run once.
-#[derive(Debug)]
 pub struct Program {
     binary: PathBuf,
     args: Vec<OsString>,
@@ -40,6 +39,7 @@ pub struct Program {
     alone: bool,
     signal: Option<&'static str>,
     ignored: bool,
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Program {
@@ -61,6 +61,7 @@ impl Program {
             alone: false,
             signal: None,
             ignored: false,
+            meanwhile: None,
         }
     }
 
@@ -140,6 +141,12 @@ impl Program {
         command
     }
 
+    /// Does `work` once it has begun to write to stdout, and before the signal, if there is one.
+    pub fn meanwhile(mut self, work: impl FnOnce() + Send + 'static) -> Self {
+        self.meanwhile = Some(Box::new(work));
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Panics
@@ -187,7 +194,11 @@ impl Program {
         let process = child.id();
         let (signalled, when_signalled) = mpsc::channel();
         let signal = self.signal;
+        let meanwhile = self.meanwhile;
         let stdout = collect(child.stdout.take(), move || {
+            if let Some(work) = meanwhile {
+                work();
+            }
             if let Some(name) = signal {
                 // Time for the other threads to get to where the test wants them.
                 std::thread::sleep(Duration::from_millis(50));

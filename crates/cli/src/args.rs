@@ -73,6 +73,10 @@ pub(crate) struct CompileArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
+    /// Writes Cranelift's intermediate code to this folder, a file per function.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) emit_clif: Option<PathBuf>,
+
     /// The module (`.wasm`, `.wat`, or `-` for stdin).
     #[arg(value_name = "MODULE")]
     pub(crate) module: OsString,
@@ -103,13 +107,16 @@ pub(crate) struct RunArgs {
 
     /// Calls this exported function instead of `_start`.
     ///
-    /// It must take nothing and return nothing.
+    /// Its parameters, integers (also 0x...) and floats, are taken from the arguments after the
+    /// module; its results are printed, a line each.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) invoke: Option<String>,
 
-    /// Instantiates a module under a name for the main one to import.
-    #[arg(long, value_name = "NAME=MODULE")]
-    pub(crate) preload: Vec<String>,
+    /// Puts a library under a name, for the module (and libraries after it) to import from.
+    ///
+    /// Every thread has its own instance of it.
+    #[arg(long, value_name = "NAME=MODULE", value_parser = parse_preload)]
+    pub(crate) preload: Vec<(String, PathBuf)>,
 
     /// Allows a precompiled module (`.cwasm`). It is native code: trust its
     /// origin as you would trust a program's.
@@ -119,6 +126,10 @@ pub(crate) struct RunArgs {
     /// Makes the compiled code known to a profiler: perfmap, jitdump, vtune.
     #[arg(long, value_name = "STRATEGY")]
     pub(crate) profile: Option<String>,
+
+    /// Wasmtime's debugger, which follows one store.
+    #[arg(short = 'g', long, value_name = "[ADDR:]PORT", hide = true)]
+    pub(crate) gdbstub: Option<String>,
 
     /// Most threads the program may have at once besides its first.
     ///
@@ -141,6 +152,12 @@ pub(crate) struct RunArgs {
     /// Says on stderr, after the run, what it did in figures.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "human")]
     pub(crate) stats: Option<Format>,
+
+    /// Writes a timeline of the run to a file, for Perfetto (ui.perfetto.dev) or chrome://tracing.
+    ///
+    /// One track per thread: WASI calls, waits, who woke whom, who started whom.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 
     /// How long threads may take to leave once the program has ended.
     ///
@@ -212,6 +229,13 @@ fn parse_env(typed: &str) -> Result<(String, Option<String>), String> {
     Ok((name.to_owned(), value))
 }
 
+fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
+    match typed.split_once('=') {
+        Some((name, path)) if !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("it has a name and a file: NAME=MODULE".into()),
+    }
+}
+
 fn parse_duration(typed: &str) -> Result<Duration, String> {
     // The same as `-W timeout` takes.
     Duration::parse(Some(typed)).map_err(|error| error.to_string())
@@ -244,6 +268,13 @@ mod tests {
         assert!(parse_dir("a::b::ro::c").is_err());
         assert!(parse_dir("::b").is_err());
         assert!(parse_dir("a::").is_err());
+    }
+
+    #[test]
+    fn preload() {
+        assert_eq!(parse_preload("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(parse_preload("a").is_err());
+        assert!(parse_preload("a=").is_err());
     }
 
     #[test]

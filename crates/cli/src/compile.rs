@@ -27,13 +27,20 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
                 .help("give one with `--output FILE`"));
         }
     };
-    let config = config::for_compile(&mut args.common)?;
+    let mut config = config::for_compile(&mut args.common)?;
+    if let Some(folder) = &args.emit_clif {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)
+        })?;
+        config.emit_clif(folder);
+    }
     let engine = Engine::new(&config)
         .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
     let Loaded::Wasm(bytes) = source.load()? else {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
-    let module = run::prepare_wasm(&engine, &bytes, &name)?;
+    let threads = args.common.wasm.threads != Some(false);
+    let module = run::prepare_wasm(&engine, &bytes, &name, threads)?;
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;

@@ -2,13 +2,14 @@
 //!
 //! Everything that can be found wrong before the module is read is found here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wasmtime::{Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::{Deadlock, Dir, RunArgs};
+use crate::listen;
 use crate::load::Source;
 use crate::message::{Message, Result};
 use crate::refuse;
@@ -17,25 +18,39 @@ use crate::stats::Format;
 /// What is to be done, every default filled in.
 pub(crate) struct Plan {
     pub(crate) module: Source,
+    /// Libraries beneath it, by the names they are imported under.
+    pub(crate) preloads: Vec<(String, Source)>,
     /// The program's arguments, its own name first.
     pub(crate) argv: Vec<String>,
     /// In the order given; a later one replaces an earlier one of its name.
     pub(crate) env: Vec<(String, String)>,
     pub(crate) dirs: Vec<Dir>,
+    /// Addresses to listen on.
+    pub(crate) tcplisten: Vec<String>,
+    /// Whether the sockets of a service manager are the program's.
+    pub(crate) listenfd: bool,
     pub(crate) stdio: Stdio,
     pub(crate) entry: Entry,
     pub(crate) engine: Config,
     pub(crate) limits: Limits,
     pub(crate) thread_spawn: bool,
+    /// Whether shared memories and atomics may be used.
+    pub(crate) threads_proposal: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
     /// Whether the engine's code looks for interrupts.
     pub(crate) epochs: bool,
     pub(crate) unknown_imports: UnknownImports,
+    /// Whether libraries may export what nothing knows.
+    pub(crate) unknown_exports: Option<bool>,
+    /// Where a core dump goes after a trap.
+    pub(crate) coredump: Option<PathBuf>,
     pub(crate) allow_precompiled: bool,
     pub(crate) shutdown_grace: Duration,
     pub(crate) detect_deadlock: bool,
     pub(crate) stats: Option<Format>,
+    /// Where the timeline goes.
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
@@ -77,6 +92,12 @@ pub(crate) struct Limits {
     pub(crate) fuel: Option<u64>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) descriptors: Option<usize>,
+    /// Bytes that one `random_get` may ask for.
+    pub(crate) random: Option<u64>,
+    /// What one host call may copy.
+    pub(crate) hostcall_fuel: Option<usize>,
+    /// Whether growth that is refused is a trap.
+    pub(crate) trap_on_grow_failure: bool,
 }
 
 impl Plan {
@@ -86,10 +107,8 @@ impl Plan {
         fill_in(common)?;
         args.legacy.apply(common);
         refuse::check(common)?;
-        if !args.preload.is_empty() {
-            return Err(Message::usage("`--preload` cannot work here")
-                .why("a module linked to a threaded one would need an instance in every thread, which is not supported yet")
-                .help("link the modules into one, with wasm-ld or wasm-merge"));
+        if args.gdbstub.is_some() {
+            return Err(refuse::debugger("--gdbstub"));
         }
         let common = &mut args.common;
         let engine = engine_config(common, args.profile.as_deref(), args.timeout)?;
@@ -99,9 +118,16 @@ impl Plan {
 
         Ok(Plan {
             module,
+            preloads: args
+                .preload
+                .into_iter()
+                .map(|(name, path)| (name, Source::File(path)))
+                .collect(),
             argv,
             env: environment(common, &args.vars)?,
             dirs: args.dirs,
+            tcplisten: common.wasi.tcplisten.clone(),
+            listenfd: common.wasi.listenfd == Some(true),
             stdio: Stdio {
                 stdin: common.wasi.inherit_stdin.unwrap_or(true),
                 stdout: common.wasi.inherit_stdout.unwrap_or(true),
@@ -124,20 +150,27 @@ impl Plan {
                 // Whichever is shorter, if both are given.
                 timeout: args.timeout.into_iter().chain(wasm.timeout).min(),
                 descriptors: common.wasi.max_resources,
+                random: common.wasi.max_random_size,
+                hostcall_fuel: common.wasi.hostcall_fuel,
+                trap_on_grow_failure: wasm.trap_on_grow_failure == Some(true),
             },
             thread_spawn: common.wasi.threads != Some(false),
+            threads_proposal: wasm.threads != Some(false),
             preview0: common.wasi.preview0 != Some(false),
             epochs: wasm.epoch_interruption != Some(false),
             unknown_imports: unknown_imports(common)?,
+            unknown_exports: wasm.unknown_exports_allow,
+            coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,
             shutdown_grace: args.shutdown_grace,
             detect_deadlock: args.deadlock == Deadlock::Report,
             stats: args.stats,
+            trace: args.trace,
         })
     }
 }
 
-/// Fills in the option groups from what was typed and from the file of `--config`.
+/// Fills in the option groups from what was typed and from the file of `--config`, and starts the log.
 fn fill_in(common: &mut CommonOptions) -> Result<()> {
     common
         .init_logging()
@@ -231,6 +264,9 @@ fn environment(
     vars: &[(String, Option<String>)],
 ) -> Result<Vec<(String, String)>> {
     let mut env: Vec<(String, String)> = Vec::new();
+    if common.wasi.listenfd == Some(true) {
+        env.extend(listen::variables());
+    }
     let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
         Some(entry) => entry.1 = value,
         None => env.push((name, value)),
@@ -281,6 +317,19 @@ fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
     }
 }
 
+/// Where `-D coredump` writes.
+fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
+    match &common.debug.coredump {
+        // As Wasmtime does, so that what they may come to mean is free.
+        Some(path) if path.contains('%') => Err(Message::usage(
+            "`-D coredump` cannot have a `%` in its path",
+        )
+        .why("patterns are not supported")
+        .help("name a file")),
+        path => Ok(path.as_ref().map(PathBuf::from)),
+    }
+}
+
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
     format!("{error:#}").replace('\n', " ")
@@ -295,10 +344,13 @@ mod tests {
     fn plan(line: &str) -> Result<Plan> {
         let args = std::iter::once("wasi-threads-run").chain(line.split_whitespace());
         let cli = Cli::try_parse_from(args).map_err(|e| Message::usage(e.to_string()))?;
-        Plan::from_args(match cli.command {
+        let mut args = match cli.command {
             Some(crate::args::Command::Run(run)) => *run,
             _ => cli.run,
-        })
+        };
+        // A process has one log, and this one has many command lines.
+        args.common.debug.logging = Some(false);
+        Plan::from_args(args)
     }
 
     fn argv(line: &str) -> Vec<String> {
@@ -360,11 +412,12 @@ mod tests {
             "-S http=y x.wasm",
             "-S inherit-network x.wasm",
             "-S cwd=/ x.wasm",
-            "-D logging x.wasm",
+            "-g 1234 x.wasm",
+            "-D coredump=core.%p x.wasm",
             "-D guest-debug x.wasm",
             "--profile guest x.wasm",
             "--profile nonsense x.wasm",
-            "--preload a=b.wasm x.wasm",
+            "--preload b.wasm x.wasm",
             "--target riscv64 x.wasm",
             "-W timeout=1s,epoch-interruption=n x.wasm",
             "--timeout 1s -W epoch-interruption=n x.wasm",

@@ -122,7 +122,10 @@ impl Facts {
         }
         if self.imports_spawn {
             if self.imported_memories.is_empty() {
-                missing.push("the memory is its own: link with --import-memory");
+                missing.push(match self.defined_memories.is_empty() {
+                    true => "no memory: link with --import-memory",
+                    false => "the memory is its own: link with --import-memory",
+                });
             }
             if !self.imported_memories.iter().all(|(_, ty)| ty.shared)
                 || self.imported_memories.is_empty()
@@ -135,6 +138,16 @@ impl Facts {
                      (wasi-libc for threads has it)",
                 );
             }
+        }
+        if self.imports_spawn
+            && let Some(index) = self.exported_memory
+            && !self.imported_memories.is_empty()
+            && index as usize >= self.imported_memories.len()
+        {
+            missing.push(
+                "the exported `memory` is not the imported one, so that each thread has its own: export the \
+                 imported one, with --export-memory",
+            );
         }
         if self.exported_memory.is_none() && (self.imports_spawn || !self.preview1.is_empty()) {
             missing.push("no exported `memory`: link with --export-memory");
@@ -310,6 +323,12 @@ mod tests {
                 "{flag}: {bare:?}"
             );
         }
+        let own = missing(&format!(
+            r#"(module {spawn} (import "env" "memory" (memory 1 1 shared)) (memory 1) (export "memory" (memory 1))
+               (func (export "_start")) (func (export "wasi_thread_start") (param i32 i32)))"#
+        ));
+        assert_eq!(own.len(), 1, "{own:?}");
+        assert!(own[0].starts_with("the exported `memory` is not the imported one"));
         assert_eq!(
             missing(r#"(module (memory (export "memory") 1) (func (export "_start")))"#),
             Vec::<&str>::new()

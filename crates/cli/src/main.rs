@@ -3,17 +3,23 @@
 //! A run is a line of steps, one module each: the command line as typed
 //! ([`args`], [`legacy`]), what it means and what of it cannot be done
 //! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`]), its
-//! shape ([`shape`]), its compilation ([`progress`]), the program ([`run`], [`signals`]), what is said about its
-//! end ([`report`], [`stats`]) and the status ([`exit`]). Whatever goes wrong on the way is a
+//! shape ([`shape`]), its compilation ([`progress`]), the program ([`run`], [`context`], [`link`], [`listen`], [`invoke`], [`signals`], [`calls`]), what is said about its
+//! end ([`report`], [`watch`], [`stats`], [`trace`]) and the status ([`exit`]). Whatever goes wrong on the way is a
 //! [`message`]. The other subcommands are [`compile`], [`inspect`] and what is in
 //! [`shell`].
 
 mod args;
+mod calls;
 mod compile;
 mod config;
+mod context;
+mod coredump;
 mod exit;
 mod inspect;
+mod invoke;
 mod legacy;
+mod link;
+mod listen;
 mod load;
 mod message;
 mod precompiled;
@@ -26,6 +32,8 @@ mod shell;
 mod signals;
 mod stats;
 mod system;
+mod trace;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,13 @@ const NO_SOCKETS: &str =
     "preview1 has no call that opens a socket, so there is nothing to allow or forbid";
 const DEBUGGER: &str = "the debugger stops one thread's store, and a threaded program has many";
 
+/// Refuses an option of the debugger.
+pub(crate) fn debugger(option: &str) -> Message {
+    Message::usage(format!("`{option}` cannot work here"))
+        .why(DEBUGGER)
+        .help("leave the option out; `-D coredump=FILE` keeps what there is at a trap")
+}
+
 /// Refuses the first option that cannot be honoured.
 ///
 /// An option that switches off what does not exist here (`-S nn=n`) asks for
@@ -70,11 +77,6 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
             wasi.max_component_handles.is_some(),
             COMPONENTS,
         ),
-        (
-            "-S max-random-size",
-            wasi.max_random_size.is_some(),
-            COMPONENTS,
-        ),
         ("-S inherit-network", on(wasi.inherit_network), NO_SOCKETS),
         (
             "-S allow-ip-name-lookup",
@@ -93,42 +95,12 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
             wasi.cli == Some(false) || wasi.common == Some(false),
             "the program's standard streams and exit are part of what it would take away",
         ),
-        (
-            "-S hostcall-fuel",
-            wasi.hostcall_fuel.is_some(),
-            "the functions of preview1 copy between guest and system directly, without a fuel for copies",
-        ),
-        (
-            "-S listenfd",
-            on(wasi.listenfd),
-            "sockets cannot be given to the program yet",
-        ),
-        (
-            "-S tcplisten",
-            !wasi.tcplisten.is_empty(),
-            "sockets cannot be given to the program yet",
-        ),
-        (
-            "-D coredump",
-            debug.coredump.is_some(),
-            "a core dump holds one thread's store, and stores are gone when the program has ended",
-        ),
-        (
-            "-W trap-on-grow-failure",
-            on(wasm.trap_on_grow_failure),
-            "a failed growth returns -1 to the program; turning it into a trap is not supported yet",
-        ),
         ("-D guest-debug", on(debug.guest_debug), DEBUGGER),
         ("-D debugger", debug.debugger.is_some(), DEBUGGER),
         ("-D arg", !debug.arg.is_empty(), DEBUGGER),
         ("-D inherit-stdin", on(debug.inherit_stdin), DEBUGGER),
         ("-D inherit-stdout", on(debug.inherit_stdout), DEBUGGER),
         ("-D inherit-stderr", on(debug.inherit_stderr), DEBUGGER),
-        (
-            "-D log-to-files",
-            on(debug.log_to_files),
-            "this program is built without logging",
-        ),
         (
             "-R path",
             record.path.is_some(),
@@ -168,7 +140,15 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
     match refused.into_iter().find(|(_, given, _)| *given) {
         Some((option, _, why)) => Err(Message::usage(format!("`{option}` cannot work here"))
             .why(why)
-            .help("leave the option out")),
+            .help(match option {
+                "-S cwd" => {
+                    "leave the option out; `--dir HOST::.` is where a program's relative paths lead"
+                }
+                "-S inherit-network" | "-S tcp" => {
+                    "leave the option out; `-S tcplisten=ADDRESS` gives a listening socket"
+                }
+                _ => "leave the option out",
+            })),
         None => Ok(()),
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use p1_adapter::Raised;
-use wasi_threads::{CallError, GroupError, LeftBehind, Outcome, PrepareError, RunError};
+use wasi_threads::{Backtrace, GroupError, LeftBehind, Outcome, PrepareError, RunError};
 use wasmtime::Trap;
 
+use crate::calls::Calls;
 use crate::config::first_line;
 use crate::exit::Exit;
 use crate::message::{Message, say};
@@ -24,10 +25,10 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// The status for an outcome, after saying on stderr what there is to say.
-    pub(crate) fn outcome(&self, outcome: &Outcome) -> Exit {
+    pub(crate) fn outcome(&self, outcome: &Outcome, backtrace: Option<Backtrace>) -> Exit {
         let (exit, message) = self.judge(outcome);
         if let Some(message) = message {
-            match outcome.backtrace() {
+            match backtrace {
                 // In one piece: the program's own output may go the same way.
                 Some(backtrace) => say(format_args!("{message}\n{backtrace}")),
                 None => say(message),
@@ -97,9 +98,9 @@ impl Reporter {
 }
 
 /// Names the threads that were still in host code when the grace period was over.
-pub(crate) fn left_behind(threads: &[LeftBehind]) {
+pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
     for left in threads {
-        let call = left.host_call.unwrap_or("a system call");
+        let call = calls.of_left(left).unwrap_or("a system call");
         say(format_args!(
             "note: thread {} was left behind in {call}: it did not leave within `--shutdown-grace`",
             left.thread
@@ -118,12 +119,21 @@ fn with_hint(message: Message, trap: Option<Trap>) -> Message {
 }
 
 /// A module that does not become a program.
-pub(crate) fn prepare(error: &PrepareError, name: &str) -> Message {
+///
+/// `threads`: whether the options allow shared memories and atomics.
+pub(crate) fn prepare(error: &PrepareError, name: &str, threads: bool) -> Message {
     let message = Message::failure(format!("{name} cannot be compiled"));
-    match error {
-        PrepareError::Compile(cause) => message.why(first_line(cause)),
-        other => message.why(one_line(other)),
+    let why = match error {
+        PrepareError::Compile(cause) => first_line(cause),
+        other => one_line(other),
+    };
+    // What the validator says names the proposal.
+    if !threads && why.contains("threads") {
+        return message
+            .why("it uses shared memory or atomics, and `-W threads=n` forbids that")
+            .help("leave out `-W threads=n`");
     }
+    message.why(why)
 }
 
 /// A module that does not become a group of threads.
@@ -141,6 +151,18 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
         GroupError::MemoryNotExported => message
             .why("it starts threads, but exports no memory named `memory`, where WASI looks for it")
             .help("link it with `--export-memory`"),
+        GroupError::MemoryExportedIsOwn => message
+            .why("it starts threads, but exports a memory of its own, so that each thread would get its own")
+            .help("link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`"),
+        GroupError::PreloadCommand { .. } => message
+            .why(error)
+            .help("link it as a library: clang and rustc call that a reactor"),
+        GroupError::PreloadMemory { .. } => message
+            .why(error)
+            .help("link it with `--import-memory --shared-memory`"),
+        GroupError::PreloadUnprepared { .. } => message
+            .why(error)
+            .help("compile it with `wasi-threads-run compile`"),
         GroupError::SharedMemoryDisabled => message
             .why("its memory is shared, and `-W shared-memory=n` forbids that")
             .help("leave out `-W shared-memory=n`"),
@@ -152,9 +174,10 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
         GroupError::HostStackTooSmall { .. } => message
             .why(error)
             .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),
-        GroupError::Link(cause) => message
-            .why(first_line(cause))
-            .help("`-W unknown-imports-trap` runs it as long as it does not call what is missing"),
+        // What is not there at all was found before.
+        GroupError::Link(cause) => message.why(first_line(cause)).help(
+            "it was built for another version of what it imports: build it again with a current toolchain",
+        ),
         other => message.why(one_line(other)),
     }
 }
@@ -166,19 +189,10 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
         RunError::ExportType { .. } => message
             .why(error)
             .help("only such functions can be programs"),
-        RunError::Instantiate(cause) => message.why(first_line(cause)),
-        other => message.why(one_line(other)),
-    }
-}
-
-/// A call of a library that was not made.
-pub(crate) fn call(error: &CallError, name: &str) -> Message {
-    let message = Message::failure(format!("{name} cannot be run"));
-    match error {
-        CallError::Run(error) => run(error, name),
-        CallError::Export(cause) => message
-            .why(first_line(cause))
-            .help("only functions without parameters and results can be called"),
+        RunError::Instantiate(cause) => match cause.downcast_ref() {
+            Some(shape) => group(shape, name),
+            None => message.why(first_line(cause)),
+        },
         other => message.why(one_line(other)),
     }
 }

@@ -3,24 +3,49 @@
 //! The thread group refuses modules of the wrong shape itself; this is about
 //! what only a whole program needs.
 
-use wasmtime::{ExternType, Module};
+use wasmtime::{ExternType, Module, Val};
 
-use crate::config::Entry;
+use crate::config::{Entry, Plan};
+use crate::invoke;
 use crate::message::{Message, Result};
 
 /// Preview1, and its name before it was called that.
 const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// Refuses a module that could not run as a program, or not with these options.
-pub(crate) fn check(module: &Module, name: &str, spawns_allowed: bool) -> Result<()> {
+pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     let cannot = || Message::failure(format!("{name} cannot be run"));
     let imports_spawn = module
         .imports()
         .any(|import| import.module() == "wasi" && import.name() == "thread-spawn");
-    if imports_spawn && !spawns_allowed {
+    if imports_spawn && !plan.thread_spawn {
         return Err(cannot()
             .why("it starts threads, and `-S threads=n` forbids that")
             .help("leave out `-S threads=n`"));
+    }
+    // Imported ones are not among the required resources.
+    if imports_spawn
+        && module.resources_required().num_memories == 0
+        && !module
+            .imports()
+            .any(|import| import.ty().memory().is_some())
+    {
+        return Err(cannot()
+            .why("it starts threads, but has no memory that they could share")
+            .help(
+                "link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`",
+            ));
+    }
+    if plan.limits.trap_on_grow_failure
+        && module
+            .imports()
+            .any(|import| matches!(import.ty(), ExternType::Memory(ty) if ty.is_shared()))
+    {
+        return Err(
+            Message::usage("`-W trap-on-grow-failure` cannot work for this module")
+                .why("its memory is shared, and Wasmtime asks nobody when a shared memory grows")
+                .help("leave the option out"),
+        );
     }
     let needs_memory = module
         .imports()
@@ -45,25 +70,39 @@ pub(crate) fn check(module: &Module, name: &str, spawns_allowed: bool) -> Result
 pub(crate) enum Runs {
     /// A command: this export is the program.
     Command(String),
-    /// A library (a WASI reactor): `_initialize`, then this export, if any.
-    Library(Option<String>),
+    /// A library (a WASI reactor), or a function that takes or returns something: `_initialize` if there is one,
+    /// then this call.
+    Call(Call),
+}
+
+/// A call of an export.
+pub(crate) struct Call {
+    pub(crate) export: String,
+    pub(crate) params: Vec<Val>,
 }
 
 /// Finds what is to be run, as `wasmtime run` does.
-pub(crate) fn runs(module: &Module, name: &str, entry: &Entry) -> Result<Runs> {
-    let has = |export: &str| matches!(module.get_export(export), Some(ExternType::Func(_)));
+pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
+    let function = |export: &str| match module.get_export(export) {
+        Some(ExternType::Func(ty)) => Some(ty),
+        _ => None,
+    };
+    let has = |export: &str| function(export).is_some();
     let library = has("_initialize");
-    let wanted = match entry {
+    let wanted = match &plan.entry {
         Entry::Named(wanted) => wanted.as_str(),
         Entry::Default if has("") => "",
-        Entry::Default if library && !has("_start") => return Ok(Runs::Library(None)),
+        Entry::Default if library && !has("_start") => "_initialize",
         Entry::Default => "_start",
     };
-    if has(wanted) {
-        return Ok(match library {
-            true => Runs::Library(Some(wanted.to_owned())),
-            false => Runs::Command(wanted.to_owned()),
-        });
+    if let Some(ty) = function(wanted) {
+        let export = wanted.to_owned();
+        if !library && ty.params().len() == 0 && ty.results().len() == 0 {
+            return Ok(Runs::Command(export));
+        }
+        // The program's own name comes first.
+        let params = invoke::params(wanted, &ty, &plan.argv[1..])?;
+        return Ok(Runs::Call(Call { export, params }));
     }
     let message = Message::failure(format!("{name} has no function `{wanted}` to run"));
     let mut functions: Vec<&str> = module
@@ -79,6 +118,6 @@ pub(crate) fn runs(module: &Module, name: &str, entry: &Entry) -> Result<Runs> {
     } else {
         message
             .why(format!("it exports: {}", functions.join(", ")))
-            .help("name one that takes and returns nothing with `--invoke`")
+            .help("name one with `--invoke`")
     })
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use wasi_threads::GroupHandle;
 
+use crate::calls::Calls;
 use crate::message::{Message, Result, say};
 
 /// How long a thread may take to say what it does; one that computes or waits needs
@@ -35,7 +36,7 @@ impl Received {
 /// A signal that this process was started with ignored, as shells do for jobs in
 /// the background, stays ignored.
 #[cfg(unix)]
-pub(crate) fn watch(handle: GroupHandle) -> Result<Received> {
+pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> {
     use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
 
@@ -53,7 +54,9 @@ pub(crate) fn watch(handle: GroupHandle) -> Result<Received> {
         .spawn(move || {
             for signal in signals.forever() {
                 if signal == SIGQUIT {
-                    say(handle.report(PATIENCE));
+                    let mut report = handle.report(PATIENCE);
+                    calls.complete(&mut report);
+                    say(report);
                     continue;
                 }
                 // Both are below 32.
@@ -73,7 +76,7 @@ pub(crate) fn watch(handle: GroupHandle) -> Result<Received> {
 
 /// No signals here: the system's own way to end a process applies.
 #[cfg(not(unix))]
-pub(crate) fn watch(_: GroupHandle) -> Result<Received> {
+pub(crate) fn watch(_: GroupHandle, _: Arc<Calls>) -> Result<Received> {
     Ok(Received::default())
 }
 

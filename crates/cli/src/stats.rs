@@ -1,14 +1,17 @@
 //! `--stats`: what a run did, in figures, after it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use wasi_threads::ThreadGroup;
 use wasi_threads::waits::WaitStatistics;
+use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::message::say;
+use crate::system;
+use crate::watch::{self, Times};
 
 /// How `--stats` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +58,7 @@ pub(crate) struct Stats {
 #[derive(Default)]
 pub(crate) struct Totals {
     waits: WaitStatistics,
-    failed_spawns: u64,
+    spawn_failures: SpawnFailures,
     /// Bytes of the memory the threads shared, if they did.
     shared_memory: Option<u64>,
 }
@@ -65,15 +68,46 @@ impl Totals {
     pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
         Totals {
             waits: group.wait_statistics(),
-            failed_spawns: group.spawn_failures().count,
+            spawn_failures: group.spawn_failures(),
             shared_memory: group.memory().map(|memory| memory.data_size() as u64),
         }
     }
 }
 
+impl Totals {
+    /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
+    ///
+    /// `by_default`: whether the limit of threads is what this machine has room for.
+    pub(crate) fn explain_spawns(&self, by_default: bool) {
+        let SpawnFailures { count, last, .. } = &self.spawn_failures;
+        if let Some(why) = last.as_ref().and_then(|last| explanation(last, by_default)) {
+            let s = if *count == 1 { "" } else { "s" };
+            say(format_args!("note: {count} spawn{s} failed: {why}"));
+        }
+    }
+}
+
+fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
+    match failure {
+        // Its end needs no explanation.
+        SpawnError::Ended => None,
+        SpawnError::Limit(most) if by_default => Some(format!(
+            "{most} threads were alive, more than which `{}` has no room for: raise it, or say \
+             `--max-threads`",
+            system::LIMIT
+        )),
+        // What was asked for.
+        SpawnError::Limit(_) | SpawnError::LimitEver(_) => None,
+        SpawnError::NoEntryPoint => Some(format!(
+            "{failure}: link it with `--export=wasi_thread_start`"
+        )),
+        other => Some(other.to_string()),
+    }
+}
+
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(&self, totals: &Totals, format: Format) {
+    pub(crate) fn report(&self, totals: &Totals, seen: &watch::Totals, format: Format) {
         let ran_for = self.run_began.elapsed();
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
@@ -87,18 +121,23 @@ impl Stats {
                 say(format_args!(
                     "time     {:.1?} to prepare, {ran_for:.1?} to run\n\
                      threads  {started} started, {} spawns failed, {most} at once at most\n\
+                     spawns   {}\n\
                      waits    {} waited: {} woken, {} timed out, {} ended; {} found another value; {} notifies\n\
-                     memory   {} shared, {} of this process at most",
+                     waiting  {}\n\
+                     memory   {} shared, {} of this process at most{}",
                     self.prepared_in,
-                    totals.failed_spawns,
+                    totals.spawn_failures.count,
+                    times(&seen.spawns),
                     waits.queued,
                     waits.wakes,
                     waits.timeouts,
                     waits.ended,
                     waits.not_equal,
                     waits.notifies,
+                    times(&seen.waits),
                     totals.shared_memory.map_or("nothing".into(), mib),
                     or_unknown(peak),
+                    calls(seen),
                 ));
             }
             Format::Json => say(json!({
@@ -106,7 +145,7 @@ impl Stats {
                 "run_seconds": ran_for.as_secs_f64(),
                 "threads": {
                     "started": started,
-                    "failed_spawns": totals.failed_spawns,
+                    "failed_spawns": totals.spawn_failures.count,
                     "most_at_once": most,
                 },
                 "waits": {
@@ -116,12 +155,61 @@ impl Stats {
                     "ended": waits.ended,
                     "other_value": waits.not_equal,
                     "notifies": waits.notifies,
+                    "seconds": seconds(seen.waits.total),
+                    "longest_seconds": seconds(seen.waits.longest),
                 },
+                "spawns": {
+                    "count": seen.spawns.count,
+                    "seconds": seconds(seen.spawns.total),
+                    "longest_seconds": seconds(seen.spawns.longest),
+                },
+                "host_calls": seen.calls.iter().map(|(name, calls)| ((*name).to_owned(), json!({
+                    "calls": calls.times.count,
+                    "failed": calls.failed,
+                    "seconds": seconds(calls.times.total),
+                    "longest_seconds": seconds(calls.times.longest),
+                }))).collect::<serde_json::Map<_, _>>(),
                 "shared_memory_bytes": totals.shared_memory,
                 "peak_process_bytes": peak,
             })),
         }
     }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// A number of things and the time they took, for people.
+fn times(times: &Times) -> String {
+    let time = Duration::from_nanos;
+    match times.count {
+        0 => "none".into(),
+        count => format!(
+            "{:.1?} in all, {:.1?} each, {:.1?} at most",
+            time(times.total),
+            time(times.total / count),
+            time(times.longest)
+        ),
+    }
+}
+
+/// A line for each function of WASI that was called; what took longest first.
+fn calls(seen: &watch::Totals) -> String {
+    let mut calls: Vec<_> = seen.calls.iter().collect();
+    calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
+    let mut text = String::new();
+    for (name, calls) in calls {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\ncalls    {} {name}, {} failed: {}",
+            calls.times.count,
+            calls.failed,
+            times(&calls.times)
+        );
+    }
+    text
 }
 
 /// The most memory this process ever had in use at once, in bytes, where the system
@@ -138,6 +226,18 @@ fn peak_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_nobody_asked_for_is_explained() {
+        let limit = SpawnError::Limit(10_500);
+        let said = explanation(&limit, true).unwrap_or_default();
+        assert!(
+            said.contains("vm.max_map_count") && said.contains("10500"),
+            "{said}"
+        );
+        assert_eq!(explanation(&limit, false), None);
+        assert_eq!(explanation(&SpawnError::Ended, true), None);
+    }
 
     #[test]
     fn most_at_once() {

@@ -6,6 +6,9 @@ const MAPPINGS_PER_10_THREADS: u64 = 61;
 /// Mappings the rest of the process takes, with room to spare.
 const OTHER_MAPPINGS: u64 = 1000;
 
+/// What limits them, as sysctl(8) names it.
+pub(crate) const LIMIT: &str = "vm.max_map_count";
+
 /// How many threads fit into the mappings a process may have (Linux:
 /// `vm.max_map_count`); `None` where there is no such limit, or none is known.
 ///

@@ -86,15 +86,29 @@ macro_rules! functions {
     };
 }
 
+/// Whether a function may have to wait.
+macro_rules! waits {
+    (now) => {
+        false
+    };
+    (wait) => {
+        true
+    };
+}
+
 /// Links one function whose wait, if any, is the calling thread's.
 macro_rules! add {
-    ($version:ident $linker:ident, $module:literal, $get:ident,
+    ($version:ident $when:ident $linker:ident, $module:literal, $get:ident,
      $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)?) => {
         $linker.func_wrap(
             $module,
             stringify!($name),
             move |mut caller: Caller<'_, T> $(, $arg: $ty)*| -> Result<result!($($ret)?)> {
+<<<<<<< HEAD
                 let name = Some(stringify!($name));
+=======
+                let name = Some((stringify!($name), waits!($when)));
+>>>>>>> cli
                 enter(&mut caller, $get, name, None, #[inline(always)] |call, memory| {
                     behind!($version $name)(call, memory $(, $arg)*)
                 })
@@ -189,7 +203,7 @@ pub fn add_to_linker_sync<T: 'static>(
 ) -> Result<()> {
     macro_rules! link {
         ($( $when:ident $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)? ; )*) => { $(
-            add!(preview1 linker, "wasi_snapshot_preview1", get, $name ( $($arg: $ty),* ) $(-> $ret)?);
+            add!(preview1 $when linker, "wasi_snapshot_preview1", get, $name ( $($arg: $ty),* ) $(-> $ret)?);
         )* };
     }
     functions!(link);
@@ -208,11 +222,11 @@ pub fn add_unstable_to_linker_sync<T: 'static>(
 ) -> Result<()> {
     macro_rules! link {
         ($( $when:ident $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)? ; )*) => { $(
-            link!(@one $name ( $($arg: $ty),* ) $(-> $ret)?);
+            link!(@one $when $name ( $($arg: $ty),* ) $(-> $ret)?);
         )* };
-        (@one sock_accept $($rest:tt)*) => {};
-        (@one $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)?) => {
-            add!(unstable linker, "wasi_unstable", get, $name ( $($arg: $ty),* ) $(-> $ret)?);
+        (@one $when:ident sock_accept $($rest:tt)*) => {};
+        (@one $when:ident $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)?) => {
+            add!(unstable $when linker, "wasi_unstable", get, $name ( $($arg: $ty),* ) $(-> $ret)?);
         };
     }
     functions!(link);
@@ -243,7 +257,7 @@ pub fn add_to_linker_async<T: Send + 'static>(
             link!(@$when $name ( $($arg : $ty),* ) $(-> $ret)?);
         )* };
         (@now $($function:tt)*) => {
-            add!(preview1 linker, "wasi_snapshot_preview1", get, $($function)*);
+            add!(preview1 now linker, "wasi_snapshot_preview1", get, $($function)*);
         };
         (@wait $($function:tt)*) => {
             add_waiting!(preview1 linker, "wasi_snapshot_preview1", get, $($function)*);
@@ -268,7 +282,7 @@ pub fn add_unstable_to_linker_async<T: Send + 'static>(
         )* };
         (@wait sock_accept $($rest:tt)*) => {};
         (@now $($function:tt)*) => {
-            add!(unstable linker, "wasi_unstable", get, $($function)*);
+            add!(unstable now linker, "wasi_unstable", get, $($function)*);
         };
         (@wait $($function:tt)*) => {
             add_waiting!(unstable linker, "wasi_unstable", get, $($function)*);
@@ -278,12 +292,21 @@ pub fn add_unstable_to_linker_async<T: Send + 'static>(
     Ok(())
 }
 
+<<<<<<< HEAD
 /// Runs `function` for the calling instance. With a `name` the context's observer is told of it.
+=======
+/// Runs `function` for the calling instance. With a `name` the context's observer is told of it; beside the name, whether
+/// it may have to wait.
+>>>>>>> cli
 #[inline(always)]
 fn enter<T: 'static, R: Returned>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut P1State,
+<<<<<<< HEAD
     name: Option<&'static str>,
+=======
+    name: Option<(&'static str, bool)>,
+>>>>>>> cli
     resume: Option<&mut Resume>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
@@ -375,12 +398,25 @@ fn run<R: Returned>(
     ctx: &crate::ctx::P1Ctx,
     scratch: &mut crate::preview2::Scratch,
     fuel: usize,
+<<<<<<< HEAD
     name: Option<&'static str>,
+=======
+    name: Option<(&'static str, bool)>,
+>>>>>>> cli
     resume: Option<&mut Resume>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
     let shared = &*ctx.shared;
+<<<<<<< HEAD
     let observed = shared.observer.as_ref().zip(name);
+=======
+    let observed = match (&shared.observer, name) {
+        (Some(observer), Some((name, waits))) if waits || !shared.observe_waiting => {
+            Some((observer, name))
+        }
+        _ => None,
+    };
+>>>>>>> cli
     let token = match observed {
         Some((observer, name)) => observe::start(observer, name),
         None => 0,

@@ -21,6 +21,7 @@ pub struct Limits {
     pub(crate) instances: Option<usize>,
     pub(crate) fuel: Option<u64>,
     pub(crate) fuel_slice: u64,
+    pub(crate) trap_on_grow_failure: bool,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -40,6 +41,7 @@ impl Default for Limits {
             instances: None,
             fuel: None,
             fuel_slice: 1_000_000,
+            trap_on_grow_failure: false,
             timeout: None,
         }
     }
@@ -145,6 +147,15 @@ impl Limits {
     /// What a thread draws from the group's fuel at once (default 1,000,000 units; at least 1).
     pub fn fuel_slice(mut self, units: u64) -> Self {
         self.fuel_slice = units.max(1);
+        self
+    }
+
+    /// Makes a growth that [`memory`](Self::memory), [`table_elements`](Self::table_elements), a declared
+    /// maximum or the host refuses a trap, instead of -1 for the guest (as
+    /// `StoreLimitsBuilder::trap_on_grow_failure` does). The growth of a shared memory stays -1: wasmtime
+    /// asks no limiter about it.
+    pub fn trap_on_grow_failure(mut self, trap: bool) -> Self {
+        self.trap_on_grow_failure = trap;
         self
     }
 

@@ -67,6 +67,7 @@ impl<T: Send + 'static> Stores<T> {
             caps: Caps {
                 memory: limits.memory,
                 table_elements: limits.table_elements,
+                trap: limits.trap_on_grow_failure,
             },
             counts: Counts {
                 memories: limits.memories.unwrap_or(wasmtime::DEFAULT_MEMORY_LIMIT),
@@ -173,6 +174,8 @@ impl Fuel {
 pub(crate) struct Caps {
     memory: Option<usize>,
     table_elements: Option<usize>,
+    /// Whether what is not allowed is a trap.
+    trap: bool,
 }
 
 /// How many of each a store may hold.
@@ -185,7 +188,7 @@ struct Counts {
 
 thread_local! {
     /// The caps of the group whose store this host thread works on.
-    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None }) };
+    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, trap: false }) };
     /// The counts that a limiter being installed shows. Wasmtime asks for them once, there.
     static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
 }
@@ -225,9 +228,27 @@ impl Limiter {
     }
 }
 
-/// Whether `desired` is within the group's cap and the declared maximum.
-fn allows(cap: Option<usize>, desired: usize, maximum: Option<usize>) -> bool {
-    cap.is_none_or(|cap| desired <= cap) && maximum.is_none_or(|maximum| desired <= maximum)
+/// Whether `desired` is within the group's cap and the declared maximum; an error where that is to be a trap.
+fn allows(
+    cap: Option<usize>,
+    desired: usize,
+    maximum: Option<usize>,
+    what: &str,
+) -> Result<bool, Error> {
+    let allowed =
+        cap.is_none_or(|cap| desired <= cap) && maximum.is_none_or(|maximum| desired <= maximum);
+    if !allowed && CAPS.get().trap {
+        return Err(Error::msg(format!("growing to {desired} {what} failed")));
+    }
+    Ok(allowed)
+}
+
+/// What to do where an allowed growth failed.
+fn failed(error: Error, what: &str) -> Result<(), Error> {
+    match CAPS.get().trap {
+        true => Err(error.context(format!("growing the {what} failed"))),
+        false => Ok(()),
+    }
 }
 
 impl ResourceLimiter for Limiter {
@@ -237,7 +258,11 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        Ok(allows(CAPS.get().memory, desired, maximum))
+        allows(CAPS.get().memory, desired, maximum, "bytes of memory")
+    }
+
+    fn memory_grow_failed(&mut self, error: Error) -> Result<(), Error> {
+        failed(error, "memory")
     }
 
     fn table_growing(
@@ -246,7 +271,16 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        Ok(allows(CAPS.get().table_elements, desired, maximum))
+        allows(
+            CAPS.get().table_elements,
+            desired,
+            maximum,
+            "table elements",
+        )
+    }
+
+    fn table_grow_failed(&mut self, error: Error) -> Result<(), Error> {
+        failed(error, "table")
     }
 
     fn instances(&self) -> usize {

@@ -1,0 +1,216 @@
+//! `-D coredump=FILE`: what there was when a thread trapped.
+//!
+//! Wasmtime makes the dump of the trapped thread's store (tool-conventions, Coredump.md). It leaves out shared
+//! memories, which belong to no store, and calls every thread `main`: both are mended here.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use p1_adapter::P1State;
+use wasi_threads::ThreadId;
+use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, MemoryType, RawSection};
+use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
+use wasmtime::{SharedMemory, StoreContextMut, Trap, WasmCoreDump};
+
+use crate::message::{Message, Result, say};
+
+/// Pieces a memory is saved in. Zeros at their ends are left out.
+const PIECE: usize = 4096;
+
+/// The dump of a run that asks for one.
+#[derive(Debug)]
+pub(crate) struct CoreDump {
+    path: PathBuf,
+    /// The module's name in the dump.
+    module: String,
+    taken: Mutex<Option<(ThreadId, Vec<u8>)>>,
+}
+
+impl CoreDump {
+    /// One that will be written to `path`.
+    pub(crate) fn new(path: PathBuf, module: String) -> Self {
+        CoreDump {
+            path,
+            module,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Takes what the store of the thread that trapped knows, on that thread.
+    pub(crate) fn take(
+        &self,
+        thread: ThreadId,
+        error: &wasmtime::Error,
+        store: StoreContextMut<'_, P1State>,
+    ) {
+        // As Wasmtime: not for the error of a host function.
+        if error.is::<Trap>()
+            && let Some(dump) = error.downcast_ref::<WasmCoreDump>()
+        {
+            let dump = dump.serialize(store, &self.module);
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((thread, dump));
+        }
+    }
+
+    /// Writes the file, if there was a trap. The threads have ended: `memory` is as the last of them left it.
+    pub(crate) fn write(&self, memory: Option<&SharedMemory>) -> Result<()> {
+        let taken = self
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some((thread, dump)) = taken else {
+            return Ok(());
+        };
+        let name = match thread.get() {
+            0 => "main".to_owned(),
+            id => format!("thread {id}"),
+        };
+        let cannot = || Message::failure("the core dump cannot be written");
+        let dump = complete(&dump, memory, &name).map_err(|error| cannot().why(error))?;
+        std::fs::write(&self.path, dump)
+            .map_err(|error| cannot().why(format!("`{}`: {error}", self.path.display())))?;
+        say(format_args!(
+            "note: the core dump is in `{}`",
+            self.path.display()
+        ));
+        Ok(())
+    }
+}
+
+/// `dump` with the shared memory as its first, and with the thread's name.
+fn complete(
+    dump: &[u8],
+    memory: Option<&SharedMemory>,
+    thread: &str,
+) -> std::result::Result<Vec<u8>, BinaryReaderError> {
+    let mut module = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(dump) {
+        let payload = payload?;
+        match &payload {
+            Payload::MemorySection(section) => {
+                let mut memories = MemorySection::new();
+                if let Some(shared) = memory {
+                    memories.memory(type_of(shared));
+                }
+                for theirs in section.clone() {
+                    let theirs = theirs?;
+                    memories.memory(MemoryType {
+                        minimum: theirs.initial,
+                        maximum: theirs.maximum,
+                        memory64: theirs.memory64,
+                        shared: theirs.shared,
+                        page_size_log2: theirs.page_size_log2,
+                    });
+                }
+                module.section(&memories);
+            }
+            Payload::DataSection(section) => {
+                let mut data = DataSection::new();
+                for segment in section.clone() {
+                    let segment = segment?;
+                    let wasmparser::DataKind::Active {
+                        memory_index,
+                        offset_expr,
+                    } = segment.kind
+                    else {
+                        continue;
+                    };
+                    // Everything but the `end` that the encoder adds.
+                    let mut offset = offset_expr.get_binary_reader();
+                    let len = offset.bytes_remaining().saturating_sub(1);
+                    let offset = ConstExpr::raw(offset.read_bytes(len)?.iter().copied());
+                    let index = memory_index + u32::from(memory.is_some());
+                    data.active(index, &offset, segment.data.iter().copied());
+                }
+                if let Some(shared) = memory {
+                    save(shared, &mut data);
+                }
+                module.section(&data);
+            }
+            Payload::CustomSection(section) => match section.as_known() {
+                KnownCustom::CoreDumpInstances(instances) => {
+                    let mut all = wasm_encoder::CoreDumpInstancesSection::new();
+                    for instance in instances.instances {
+                        let theirs = instance.memories.iter();
+                        let ours = memory.map(|_| 0);
+                        let shift = u32::from(memory.is_some());
+                        let memories: Vec<u32> = ours
+                            .into_iter()
+                            .chain(theirs.map(|index| index + shift))
+                            .collect();
+                        all.instance(instance.module_index, memories, instance.globals);
+                    }
+                    module.section(&all);
+                }
+                KnownCustom::CoreDumpStack(_) => {
+                    // A zero, the thread's name, and the frames, which stay as they are.
+                    let mut reader = BinaryReader::new(section.data(), section.data_offset());
+                    reader.read_u8()?;
+                    reader.read_string()?;
+                    let mut data = vec![0];
+                    wasm_encoder::Encode::encode(thread, &mut data);
+                    data.extend_from_slice(reader.read_bytes(reader.bytes_remaining())?);
+                    module.section(&CustomSection {
+                        name: section.name().into(),
+                        data: data.into(),
+                    });
+                }
+                _ => {
+                    module.section(&CustomSection {
+                        name: section.name().into(),
+                        data: section.data().into(),
+                    });
+                }
+            },
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    module.section(&RawSection {
+                        id,
+                        data: &dump[range],
+                    });
+                }
+            }
+        }
+    }
+    Ok(module.finish())
+}
+
+fn type_of(memory: &SharedMemory) -> MemoryType {
+    let ty = memory.ty();
+    MemoryType {
+        minimum: memory.size(),
+        maximum: ty.maximum(),
+        memory64: ty.is_64(),
+        shared: true,
+        page_size_log2: (ty.page_size_log2() != 16).then(|| ty.page_size_log2().into()),
+    }
+}
+
+/// Adds the content of `memory`, memory 0 of the dump.
+fn save(memory: &SharedMemory, data: &mut DataSection) {
+    let wide = memory.ty().is_64();
+    for start in (0..memory.data_size()).step_by(PIECE) {
+        let len = PIECE.min(memory.data_size() - start);
+        // It does not shrink: what was inside is inside.
+        let Ok(cells) = wasi_threads::memory::bytes(memory, start as u64, len) else {
+            return;
+        };
+        let piece: Vec<u8> = cells
+            .iter()
+            .map(|cell| cell.load(Ordering::Relaxed))
+            .collect();
+        let Some(first) = piece.iter().position(|byte| *byte != 0) else {
+            continue;
+        };
+        let last = piece.iter().rposition(|byte| *byte != 0).unwrap_or(first);
+        let offset = (start + first) as u64;
+        let offset = match wide {
+            true => ConstExpr::i64_const(offset.cast_signed()),
+            // A 32-bit memory has no addresses beyond them.
+            false => ConstExpr::i32_const((offset as u32).cast_signed()),
+        };
+        data.active(0, &offset, piece[first..=last].iter().copied());
+    }
+}

@@ -1,0 +1,239 @@
+//! `--trace FILE`: a timeline, in the Trace Event Format that Perfetto and chrome://tracing open.
+//!
+//! One track per guest thread, under the thread's id: its life, its WASI calls, its waits. Arrows lead from a spawn to
+//! the thread it started, and from a notify to the waits it ended.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use wasi_threads::WaitEnd;
+
+use crate::message::{Message, Result};
+use crate::watch::{Event, Nanos, Watch, What};
+
+/// The process of all tracks. Its number means nothing.
+const PROCESS: u32 = 1;
+
+/// The file of a trace, made before the program runs, so that it is known that it can be.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    path: PathBuf,
+    file: File,
+}
+
+impl Trace {
+    /// Makes the file.
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
+        match File::create(&path) {
+            Ok(file) => Ok(Trace { path, file }),
+            Err(error) => Err(cannot_write(&path, &error)),
+        }
+    }
+
+    /// Writes what `watch` has seen of the program `name`.
+    pub(crate) fn write(self, watch: &Watch, name: &str) -> Result<()> {
+        let mut out = BufWriter::new(self.file);
+        write(&mut out, name, &watch.events())
+            .and_then(|()| out.flush())
+            .map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+fn cannot_write(path: &std::path::Path, error: &io::Error) -> Message {
+    Message::failure(format!("cannot write the trace `{}`", path.display())).why(error)
+}
+
+/// Microseconds, the format's unit. Its numbers may have fractions.
+fn micros(nanos: Nanos) -> f64 {
+    nanos as f64 / 1000.0
+}
+
+fn write(out: &mut impl Write, name: &str, events: &[Event]) -> io::Result<()> {
+    let mut first = true;
+    out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
+    let mut put = |value: &Value| {
+        out.write_all(if first { b"\n" } else { b",\n" })?;
+        first = false;
+        serde_json::to_writer(&mut *out, value).map_err(io::Error::from)
+    };
+    put(
+        &json!({"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": name}}),
+    )?;
+    let threads: BTreeSet<u32> = events.iter().map(|event| event.thread).collect();
+    for thread in threads {
+        let name = match thread {
+            0 => "main".to_owned(),
+            id => format!("thread {id}"),
+        };
+        put(
+            &json!({"ph": "M", "pid": PROCESS, "tid": thread, "name": "thread_name", "args": {"name": name}}),
+        )?;
+        put(
+            &json!({"ph": "M", "pid": PROCESS, "tid": thread, "name": "thread_sort_index", "args": {"sort_index": thread}}),
+        )?;
+    }
+    let arrows = Arrows::of(events);
+    let mut lives: HashMap<u32, usize> = HashMap::new();
+    let mut spawns: HashMap<u32, usize> = HashMap::new();
+    for event in events {
+        put(&slice(event))?;
+        match &event.what {
+            // The n-th spawn of an id begins its n-th life: ids are taken again only after their life's end.
+            What::Spawn(child) => {
+                let nth = count(&mut spawns, *child);
+                if arrows.spawned.contains(&(*child, nth)) {
+                    put(&arrow(
+                        "s",
+                        "spawn",
+                        format!("spawn {child}.{nth}"),
+                        event.thread,
+                        event.began,
+                    ))?;
+                }
+            }
+            What::Life => {
+                let nth = count(&mut lives, event.thread);
+                if arrows.spawned.contains(&(event.thread, nth)) {
+                    let id = format!("spawn {}.{nth}", event.thread);
+                    put(&arrow("f", "spawn", id, event.thread, event.began))?;
+                }
+            }
+            What::Notify { id, woken, .. } => {
+                for thread in woken {
+                    if arrows.woken.contains(&(*id, *thread)) {
+                        let id = format!("wake {id}.{thread}");
+                        put(&arrow("s", "wake", id, event.thread, event.began))?;
+                    }
+                }
+            }
+            What::Wait {
+                end:
+                    WaitEnd::Woken {
+                        notify: Some(notify),
+                        ..
+                    },
+                ..
+            } if arrows.woken.contains(&(notify.get(), event.thread)) => {
+                // Inside of the wait, and so bound to it.
+                let at = event.ended.saturating_sub(1).max(event.began);
+                let id = format!("wake {}.{}", notify.get(), event.thread);
+                put(&arrow("f", "wake", id, event.thread, at))?;
+            }
+            _ => {}
+        }
+    }
+    out.write_all(b"\n]}\n")
+}
+
+/// How often `key` was there before.
+fn count(seen: &mut HashMap<u32, usize>, key: u32) -> usize {
+    let times = seen.entry(key).or_default();
+    *times += 1;
+    *times - 1
+}
+
+/// The arrows whose two ends are there: an event may have been lost, or its thread left behind.
+struct Arrows {
+    /// A thread's id, and which of its lives.
+    spawned: HashSet<(u32, usize)>,
+    /// A notify, and the thread it woke.
+    woken: HashSet<(u32, u32)>,
+}
+
+impl Arrows {
+    fn of(events: &[Event]) -> Self {
+        let mut spawns: HashMap<u32, usize> = HashMap::new();
+        let mut lives: HashMap<u32, usize> = HashMap::new();
+        let mut notifies = HashSet::new();
+        let mut wakes = HashSet::new();
+        for event in events {
+            match &event.what {
+                What::Spawn(child) => *spawns.entry(*child).or_default() += 1,
+                What::Life => *lives.entry(event.thread).or_default() += 1,
+                What::Notify { id, woken, .. } => {
+                    notifies.extend(woken.iter().map(|thread| (*id, *thread)));
+                }
+                What::Wait {
+                    end:
+                        WaitEnd::Woken {
+                            notify: Some(notify),
+                            ..
+                        },
+                    ..
+                } => {
+                    wakes.insert((notify.get(), event.thread));
+                }
+                _ => {}
+            }
+        }
+        let mut spawned = HashSet::new();
+        for (thread, spawns) in spawns {
+            let lives = lives.get(&thread).copied().unwrap_or(0);
+            spawned.extend((0..spawns.min(lives)).map(|nth| (thread, nth)));
+        }
+        Arrows {
+            spawned,
+            woken: &notifies & &wakes,
+        }
+    }
+}
+
+/// One end of an arrow: `s`, or `f`, which belongs to the slice around it.
+fn arrow(phase: &str, name: &str, id: String, thread: u32, at: Nanos) -> Value {
+    let mut value = json!({
+        "ph": phase, "pid": PROCESS, "tid": thread, "ts": micros(at),
+        "name": name, "cat": name, "id": id,
+    });
+    if phase == "f" {
+        value["bp"] = "e".into();
+    }
+    value
+}
+
+/// An event as a slice of its thread's track; the end as a mark across all of them.
+fn slice(event: &Event) -> Value {
+    let hexadecimal = |address: u64| format!("{address:#x}");
+    let (name, category, args) = match &event.what {
+        What::Life => match event.thread {
+            0 => ("main".to_owned(), "thread", json!({})),
+            id => (format!("thread {id}"), "thread", json!({})),
+        },
+        What::Call(name, errno) => ((*name).to_owned(), "wasi", json!({"errno": errno})),
+        What::Wait { address, end } => {
+            let mut args = json!({"address": hexadecimal(*address)});
+            args["end"] = match end {
+                WaitEnd::Woken { by, notify } => {
+                    args["by"] = json!(by.map(|by| by.get()));
+                    args["notify"] = json!(notify.map(|notify| notify.get()));
+                    "woken"
+                }
+                WaitEnd::NotEqual => "another value",
+                WaitEnd::TimedOut => "timed out",
+                _ => "the program ended",
+            }
+            .into();
+            ("wait".to_owned(), "wait", args)
+        }
+        What::Notify { address, id, woken } => (
+            "notify".to_owned(),
+            "wait",
+            json!({"address": hexadecimal(*address), "notify": id, "woken": woken}),
+        ),
+        What::Spawn(child) => ("spawn".to_owned(), "spawn", json!({"thread": child})),
+        What::SpawnFailed(why) => ("spawn failed".to_owned(), "spawn", json!({"why": why})),
+        What::End(how) => {
+            return json!({
+                "ph": "i", "s": "p", "pid": PROCESS, "tid": event.thread, "ts": micros(event.began),
+                "name": format!("the program ends: {how}"), "cat": "end",
+            });
+        }
+    };
+    json!({
+        "ph": "X", "pid": PROCESS, "tid": event.thread,
+        "ts": micros(event.began), "dur": micros(event.ended - event.began),
+        "name": name, "cat": category, "args": args,
+    })
+}

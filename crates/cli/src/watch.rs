@@ -1,0 +1,331 @@
+//! What a run does, as it does it: for `--stats` and `--trace`.
+//!
+//! Threads, waits and wake-ups come from the group, WASI calls from the adapter. Each is told on the thread whose
+//! deed it is and kept in that thread's own record, so that threads do not meet here: a record's lock is taken by
+//! its thread, and by whoever reads it when the run is over.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use p1_adapter::{CallObserver, CallOutcome};
+use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait, WaitEnd};
+
+use crate::calls::Noting;
+
+/// Events that are kept of one host thread at most (about 80 MB).
+const MOST_EVENTS: usize = 1 << 20;
+
+/// Nanoseconds since the watch began.
+pub(crate) type Nanos = u64;
+
+/// Watches one run.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    began: Instant,
+    /// Whether single events are kept, or only what they add up to.
+    events: bool,
+    records: Mutex<Vec<Arc<Mutex<Record>>>>,
+}
+
+/// What one host thread has seen of its guest threads.
+#[derive(Debug, Default)]
+struct Record {
+    events: Vec<Event>,
+    totals: Totals,
+    /// When the life began that goes on.
+    life: Nanos,
+    /// When the wait began that goes on.
+    wait: Nanos,
+}
+
+/// What events add up to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) calls: BTreeMap<&'static str, Calls>,
+    pub(crate) spawns: Times,
+    pub(crate) waits: Times,
+    /// Events that there was no room for.
+    pub(crate) lost: u64,
+}
+
+/// The calls of one WASI function.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Calls {
+    pub(crate) times: Times,
+    /// How many returned another errno than 0.
+    pub(crate) failed: u64,
+}
+
+/// A number of things that take time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) count: u64,
+    pub(crate) total: Nanos,
+    pub(crate) longest: Nanos,
+}
+
+/// Something that happened on a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) thread: u32,
+    pub(crate) began: Nanos,
+    pub(crate) ended: Nanos,
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// The thread lived.
+    Life,
+    /// It called a function of WASI; the errno, if it returned.
+    Call(&'static str, Option<u16>),
+    /// It waited on its memory.
+    Wait { address: u64, end: WaitEnd },
+    /// It notified: the notify's number, and whom it woke.
+    Notify {
+        address: u64,
+        id: u32,
+        woken: Vec<u32>,
+    },
+    /// It started a thread.
+    Spawn(u32),
+    /// It did not: why.
+    SpawnFailed(String),
+    /// It ended the program: how.
+    End(String),
+}
+
+thread_local! {
+    /// This host thread's record, of the watch it is with. There is one watch in a process.
+    static RECORD: RefCell<Option<Arc<Mutex<Record>>>> = const { RefCell::new(None) };
+    /// The guest thread this host thread runs.
+    static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+impl Times {
+    fn add(&mut self, took: Nanos) {
+        self.count += 1;
+        self.total += took;
+        self.longest = self.longest.max(took);
+    }
+
+    fn join(&mut self, other: &Times) {
+        self.count += other.count;
+        self.total += other.total;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+impl Watch {
+    /// Begins to watch; with `events`, keeps them one by one.
+    pub(crate) fn new(events: bool) -> Self {
+        Watch {
+            began: Instant::now(),
+            events,
+            records: Mutex::default(),
+        }
+    }
+
+    /// All that was seen so far, in figures.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut all = Totals::default();
+        for record in lock(&self.records).iter() {
+            let totals = &lock(record).totals;
+            for (name, calls) in &totals.calls {
+                let sum = all.calls.entry(name).or_default();
+                sum.times.join(&calls.times);
+                sum.failed += calls.failed;
+            }
+            all.spawns.join(&totals.spawns);
+            all.waits.join(&totals.waits);
+            all.lost += totals.lost;
+        }
+        all
+    }
+
+    /// The events so far, by when they began.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let mut all = Vec::new();
+        for record in lock(&self.records).iter() {
+            all.extend_from_slice(&lock(record).events);
+        }
+        // What encloses comes before what it encloses.
+        all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
+        all
+    }
+
+    fn now(&self) -> Nanos {
+        self.since(Instant::now())
+    }
+
+    fn since(&self, instant: Instant) -> Nanos {
+        let nanos = instant.saturating_duration_since(self.began).as_nanos();
+        // 584 years of them.
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+
+    /// Works on this host thread's record.
+    fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> R {
+        RECORD.with_borrow_mut(|mine| {
+            let record = mine.get_or_insert_with(|| {
+                let record = Arc::default();
+                lock(&self.records).push(Arc::clone(&record));
+                record
+            });
+            work(&mut lock(record))
+        })
+    }
+
+    fn keep(&self, record: &mut Record, began: Nanos, ended: Nanos, what: What) {
+        if !self.events {
+            return;
+        }
+        if record.events.len() >= MOST_EVENTS {
+            record.totals.lost += 1;
+            return;
+        }
+        record.events.push(Event {
+            thread: GUEST.get(),
+            began,
+            ended,
+            what,
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panic interrupted is a figure, and still one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl CallObserver for Watch {
+    fn started(&self, function: &'static str) -> u64 {
+        Noting.started(function);
+        self.now()
+    }
+
+    fn ended(&self, function: &'static str, started: u64, outcome: CallOutcome<'_>) {
+        let now = self.now();
+        Noting.ended(function, 0, CallOutcome::Returned(0));
+        let errno = match outcome {
+            CallOutcome::Returned(errno) => Some(errno),
+            _ => None,
+        };
+        self.with(|record| {
+            let calls = record.totals.calls.entry(function).or_default();
+            calls.times.add(now - started);
+            calls.failed += u64::from(errno.is_some_and(|errno| errno != 0));
+            self.keep(record, started, now, What::Call(function, errno));
+        });
+    }
+}
+
+impl Observer for Watch {
+    fn thread_began(&self, thread: ThreadId) {
+        GUEST.set(thread.get());
+        let now = self.now();
+        self.with(|record| record.life = now);
+    }
+
+    fn thread_ended(&self, _: ThreadId) {
+        let now = self.now();
+        self.with(|record| self.keep(record, record.life, now, What::Life));
+    }
+
+    fn spawned(&self, spawn: &Spawn) {
+        let began = self.since(spawn.began);
+        let took = u64::try_from(spawn.took.as_nanos()).unwrap_or(u64::MAX);
+        self.with(|record| {
+            record.totals.spawns.add(took);
+            let what = What::Spawn(spawn.thread.get());
+            self.keep(record, began, began + took, what);
+        });
+    }
+
+    fn spawn_failed(&self, failure: &FailedSpawn<'_>) {
+        let began = self.since(failure.began);
+        let now = self.now();
+        self.with(|record| {
+            let what = What::SpawnFailed(failure.error.to_string());
+            self.keep(record, began, now, what);
+        });
+    }
+
+    fn wait_began(&self, _: &Wait) {
+        let now = self.now();
+        self.with(|record| record.wait = now);
+    }
+
+    fn wait_ended(&self, wait: &Wait, end: WaitEnd) {
+        let now = self.now();
+        self.with(|record| {
+            let began = record.wait;
+            record.totals.waits.add(now - began);
+            let address = wait.address;
+            self.keep(record, began, now, What::Wait { address, end });
+        });
+    }
+
+    fn notified(&self, notify: &Notify<'_>) {
+        let began = self.since(notify.at);
+        let now = self.now();
+        self.with(|record| {
+            let what = What::Notify {
+                address: notify.address,
+                id: notify.id.get(),
+                woken: notify.threads.iter().map(|thread| thread.get()).collect(),
+            };
+            self.keep(record, began, now, what);
+        });
+    }
+
+    fn ended(&self, outcome: &Outcome) {
+        let now = self.now();
+        let said = match outcome {
+            Outcome::Returned => "returned".to_owned(),
+            Outcome::Exited(code) => format!("exit code {code}"),
+            Outcome::Trapped { thread, .. } => format!("thread {thread} trapped"),
+            Outcome::TimedOut => "timed out".to_owned(),
+            Outcome::Cancelled => "cancelled".to_owned(),
+            Outcome::Deadlocked(_) => "deadlock".to_owned(),
+            Outcome::Panicked { .. } => "a host function panicked".to_owned(),
+            _ => "ended".to_owned(),
+        };
+        self.with(|record| self.keep(record, now, now, What::End(said)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_add_up() {
+        let watch = Arc::new(Watch::new(true));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for errno in [0, 8, 0] {
+                        let started = watch.started("fd_write");
+                        CallObserver::ended(
+                            &*watch,
+                            "fd_write",
+                            started,
+                            CallOutcome::Returned(errno),
+                        );
+                    }
+                });
+            }
+        });
+        let totals = watch.totals();
+        let calls = totals.calls["fd_write"];
+        assert_eq!((calls.times.count, calls.failed), (12, 4));
+        assert!(calls.times.longest <= calls.times.total);
+        let events = watch.events();
+        assert_eq!(events.len(), 12);
+        assert!(events.is_sorted_by_key(|event| event.began));
+    }
+}
