@@ -60,10 +60,7 @@ pub struct P1CtxBuilder {
     max_descriptors: u32,
     limits: Limits,
     observer: Option<Arc<dyn CallObserver>>,
-<<<<<<< HEAD
-=======
     observe_waiting: bool,
->>>>>>> cli
 }
 
 enum Stdio {
@@ -101,10 +98,7 @@ impl P1CtxBuilder {
                 fuel: None,
             },
             observer: None,
-<<<<<<< HEAD
-=======
             observe_waiting: false,
->>>>>>> cli
         }
     }
 
@@ -286,8 +280,6 @@ impl P1CtxBuilder {
         self
     }
 
-<<<<<<< HEAD
-=======
     /// Tells the observer of calls that may have to wait for somebody else only: `fd_read`, `fd_write`, `poll_oneoff`,
     /// `sock_accept`, `sock_recv` and `sock_send`. The other calls then cost what they cost without an observer (default:
     /// of all calls).
@@ -296,7 +288,6 @@ impl P1CtxBuilder {
         self
     }
 
->>>>>>> cli
     /// The signal that ends this context's blocked calls. Without it the context gets one of its own
     /// ([`P1Ctx::end_signal`]).
     pub fn end_signal(&mut self, end: EndSignal) -> &mut Self {
@@ -373,10 +364,7 @@ impl P1CtxBuilder {
                 end,
                 limits: this.limits,
                 observer: this.observer,
-<<<<<<< HEAD
-=======
                 observe_waiting: this.observe_waiting,
->>>>>>> cli
                 fs,
             }),
         })

@@ -31,11 +31,8 @@ pub(crate) struct Shared {
     pub(crate) end: EndSignal,
     pub(crate) limits: Limits,
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
-<<<<<<< HEAD
-=======
     /// Whether the observer is told of calls that may have to wait only.
     pub(crate) observe_waiting: bool,
->>>>>>> cli
     /// A file system context without preopens that may block the current thread.
     pub(crate) fs: WasiFilesystemCtx,
 }

@@ -104,11 +104,7 @@ macro_rules! add {
             $module,
             stringify!($name),
             move |mut caller: Caller<'_, T> $(, $arg: $ty)*| -> Result<result!($($ret)?)> {
-<<<<<<< HEAD
-                let name = Some(stringify!($name));
-=======
                 let name = Some((stringify!($name), waits!($when)));
->>>>>>> cli
                 enter(&mut caller, $get, name, None, #[inline(always)] |call, memory| {
                     behind!($version $name)(call, memory $(, $arg)*)
                 })
@@ -292,21 +288,13 @@ pub fn add_unstable_to_linker_async<T: Send + 'static>(
     Ok(())
 }
 
-<<<<<<< HEAD
-/// Runs `function` for the calling instance. With a `name` the context's observer is told of it.
-=======
 /// Runs `function` for the calling instance. With a `name` the context's observer is told of it; beside the name, whether
 /// it may have to wait.
->>>>>>> cli
 #[inline(always)]
 fn enter<T: 'static, R: Returned>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut P1State,
-<<<<<<< HEAD
-    name: Option<&'static str>,
-=======
     name: Option<(&'static str, bool)>,
->>>>>>> cli
     resume: Option<&mut Resume>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
@@ -398,25 +386,17 @@ fn run<R: Returned>(
     ctx: &crate::ctx::P1Ctx,
     scratch: &mut crate::preview2::Scratch,
     fuel: usize,
-<<<<<<< HEAD
-    name: Option<&'static str>,
-=======
     name: Option<(&'static str, bool)>,
->>>>>>> cli
     resume: Option<&mut Resume>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
     let shared = &*ctx.shared;
-<<<<<<< HEAD
-    let observed = shared.observer.as_ref().zip(name);
-=======
     let observed = match (&shared.observer, name) {
         (Some(observer), Some((name, waits))) if waits || !shared.observe_waiting => {
             Some((observer, name))
         }
         _ => None,
     };
->>>>>>> cli
     let token = match observed {
         Some((observer, name)) => observe::start(observer, name),
         None => 0,

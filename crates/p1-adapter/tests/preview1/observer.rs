@@ -137,6 +137,43 @@ fn every_function_is_told_by_its_name() {
 }
 
 #[test]
+fn an_observer_of_waiting_calls_is_told_of_no_others() {
+    let notes = Arc::new(Notes::default());
+    let ctx = P1CtxBuilder::new()
+        .call_observer(notes.clone())
+        .observe_waiting_calls_only(true)
+        .build()
+        .unwrap();
+    let mut told = Vec::new();
+    for (name, params) in FUNCTIONS {
+        let mut guest = Guest::new(&ctx);
+        let args: Vec<Val> = params
+            .chars()
+            .map(|kind| match kind {
+                'i' => Val::I32(0),
+                _ => Val::I64(0),
+            })
+            .collect();
+        let _ = guest.try_call(name, &args);
+        if !notes.take().is_empty() {
+            told.push(name);
+        }
+    }
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "fd_read",
+            "fd_write",
+            "poll_oneoff",
+            "sock_accept",
+            "sock_recv",
+            "sock_send"
+        ]
+    );
+}
+
+#[test]
 fn fuel_set_on_the_builder_holds_for_every_store() {
     let dir = tempfile::tempdir().unwrap();
     let ctx = P1CtxBuilder::new()
