@@ -152,22 +152,34 @@ impl Open<'_> {
         }
     }
 
-    /// Whether the open would wait if this were a FIFO: both sides at once never do, and what is new or a directory is
-    /// none.
+    /// Whether the open would wait if this were a FIFO: both sides at once never do, and what is new is none.
     fn may_wait(&self) -> bool {
         self.access() != FifoAccess::ReadWrite
-            && !self.how.contains(OpenFlags::EXCLUSIVE)
-            && !self.how.contains(OpenFlags::DIRECTORY)
+            && !self.how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE)
+    }
+
+    /// wasmtime-wasi opens first and looks afterwards whether it is a directory, so that one would wait for the other
+    /// side of a FIFO only to be told that it is none. A slash behind the name has the system refuse it. (But not where
+    /// links are not to be followed: a slash would follow one.)
+    fn ask_for_directory(&mut self) {
+        if self.how == OpenFlags::DIRECTORY
+            && self.follow.contains(PathFlags::SYMLINK_FOLLOW)
+            && !self.path.is_empty()
+        {
+            self.path.push('/');
+        }
     }
 
     /// Opens it.
     ///
     /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for writing with `nxio` if
     /// nobody reads. That flag alone costs a look at the path first.
-    pub(crate) fn run(self, scratch: &mut Scratch, end: &EndSignal) -> Result<Opened> {
+    pub(crate) fn run(mut self, scratch: &mut Scratch, end: &EndSignal) -> Result<Opened> {
+        self.ask_for_directory();
         let waits = self.may_wait();
         if waits
             && self.nonblock
+            && !self.how.contains(OpenFlags::DIRECTORY)
             && let Some(fifo) = self.nonblocking_fifo(scratch, end)?
         {
             return Ok(Opened::Fifo(fifo));

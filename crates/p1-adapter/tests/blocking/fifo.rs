@@ -194,6 +194,51 @@ fn a_guest_blocked_on_a_fifo_ends() {
     });
 }
 
+/// Flags that make sense for no FIFO: `DIRECTORY`, which the system is left to refuse where links are followed and which
+/// waits in wasmtime-wasi where they are not, and `EXCL` without `CREAT`, which means nothing. Neither open was watched.
+#[test]
+fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
+    const NOTDIR: i32 = 54;
+    const DIRECTORY: i32 = 2;
+    const EXCL: i32 = 4;
+    soon(|| {
+        let (dir, _) = fifo();
+        for (how, follow, waits) in [
+            (DIRECTORY, 1, false),
+            (DIRECTORY, 0, true),
+            (EXCL, 1, true),
+            (EXCL, 0, true),
+        ] {
+            let ctx = ctx_with(dir.path());
+            let end = ctx.end_signal().clone();
+            let mut guest = Guest::shared(&ctx);
+            let opening = thread::spawn(move || {
+                let mut args = guest.open_args("fifo", how, READ);
+                args[1] = wasmtime::Val::I32(follow);
+                guest.try_call("path_open", &args)
+            });
+            if waits {
+                thread::sleep(SETTLE);
+                assert!(!opening.is_finished(), "{how} {follow}");
+                end.raise();
+            }
+            assert!(eventually(|| opening.is_finished()), "{how} {follow}");
+            match opening.join().unwrap() {
+                Ok(errno) => assert!(!waits && errno == NOTDIR, "{how} {follow}: {errno}"),
+                Err(error) => assert!(waits && error.is::<Interrupted>(), "{error:?}"),
+            }
+        }
+        // Without waiting for anybody it is no directory either.
+        let mut guest = Guest::shared(&ctx_with(dir.path()));
+        for follow in [0, 1] {
+            let mut args = guest.open_args("fifo", DIRECTORY, READ | WRITE);
+            args[1] = wasmtime::Val::I32(follow);
+            args[7] = wasmtime::Val::I32(crate::support::abi::NONBLOCK);
+            assert_eq!(guest.call("path_open", &args), NOTDIR);
+        }
+    });
+}
+
 /// A guest reads what a writer sends through a FIFO, waits in the read, and ends there too.
 #[test]
 fn a_guest_reads_a_fifo_and_ends_in_the_read() {

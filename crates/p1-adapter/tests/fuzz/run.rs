@@ -1,0 +1,349 @@
+//! A program on a host that has one of everything, and what must be so afterwards.
+
+use crate::generate::MEMORY;
+use crate::program::{FUNCTIONS, Program, Step, text};
+use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_sync};
+use rustix::fs::{CWD, Mode};
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use wasmtime::{
+    Config, Engine, Instance, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val,
+};
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi::{FsPerms, OpenMode};
+use wiggle::{GuestMemory, GuestPtr};
+
+/// How long a program may take after the signal.
+const BOUND: Duration = Duration::from_secs(20);
+
+struct World {
+    engine: Engine,
+    own: Module,
+    shared: Module,
+    linker: Linker<P1State>,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let mut config = Config::new();
+    config.wasm_threads(true).shared_memory(true);
+    let engine = Engine::new(&config).unwrap();
+    let module = |memory: &str| Module::new(&engine, text(memory)).unwrap();
+    let own = module(r#"(memory (export "memory") 1)"#);
+    let shared =
+        module(r#"(import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))"#);
+    let mut linker = Linker::new(&engine);
+    add_to_linker_sync(&mut linker, |state| state).unwrap();
+    World {
+        engine,
+        own,
+        shared,
+        linker,
+    }
+});
+
+/// Raises the signal of programs that have run for too long, and ends the process if that does not help.
+#[derive(Default)]
+struct Watchdog(Mutex<Vec<Watched>>);
+
+struct Watched {
+    number: u64,
+    since: Instant,
+    patience: Duration,
+    end: EndSignal,
+    program: Program,
+}
+
+static WATCHDOG: LazyLock<&'static Watchdog> = LazyLock::new(|| {
+    let watchdog: &'static Watchdog = Box::leak(Box::default());
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(1));
+            watchdog.look();
+        }
+    });
+    watchdog
+});
+
+impl Watchdog {
+    fn all(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) {
+        for watched in &*self.all() {
+            let (since, program) = (watched.since.elapsed(), &watched.program);
+            if since > watched.patience {
+                watched.end.raise();
+            }
+            if since > watched.patience + BOUND {
+                // There is no other way out of a call that does not return.
+                let mut err = std::io::stderr();
+                let _ = writeln!(err, "not ended {BOUND:?} after the signal:\n{program}");
+                std::process::abort();
+            }
+        }
+    }
+
+    /// Runs `run`, which `end` ends.
+    fn watch<R>(
+        &self,
+        end: &EndSignal,
+        patience: Duration,
+        program: &Program,
+        run: impl FnOnce() -> R,
+    ) -> R {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.all().push(Watched {
+            number,
+            since: Instant::now(),
+            patience,
+            end: end.clone(),
+            program: program.clone(),
+        });
+        let result = run();
+        self.all().retain(|watched| watched.number != number);
+        result
+    }
+}
+
+/// What a program sees of the host, and what it must not touch.
+struct Host {
+    dir: TempDir,
+    ctx: P1Ctx,
+    /// The other ends of pipes and sockets, kept open.
+    _peers: Box<dyn std::any::Any>,
+}
+
+fn populate(dir: &Path) {
+    fs::create_dir_all(dir.join("dir")).unwrap();
+    fs::write(dir.join("file"), b"The quick brown fox").unwrap();
+    fs::write(dir.join("dir/inner"), b"inner").unwrap();
+    rustix::fs::mkfifoat(CWD, dir.join("fifo"), Mode::from_raw_mode(0o600)).unwrap();
+    for (name, target) in [
+        ("link", "file"),
+        ("dangling", "nowhere"),
+        ("loop", "loop"),
+        ("out", ".."),
+    ] {
+        symlink(target, dir.join(name)).unwrap();
+    }
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret"), b"secret").unwrap();
+        for name in ["written", "read"] {
+            populate(&dir.path().join(name));
+        }
+        let ctx = P1CtxBuilder::new()
+            .args(&["prog", "argument"])
+            .env("NAME", "value")
+            .stdin(MemoryInputPipe::new("typed"))
+            .stdout(MemoryOutputPipe::new(1 << 20))
+            .max_descriptors(40)
+            .preopened_dir(dir.path().join("written"), "/", FsPerms::ReadWrite)
+            .unwrap()
+            .preopened_dir(dir.path().join("read"), "/read", FsPerms::ReadOnly)
+            .unwrap()
+            .build()
+            .unwrap();
+        let (from_pipe, mut into_pipe) = std::io::pipe().unwrap();
+        into_pipe.write_all(b"in the pipe").unwrap();
+        let (out_of_pipe, to_pipe) = std::io::pipe().unwrap();
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"in the socket").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        ctx.push_stream(from_pipe, StreamAccess::Read).unwrap();
+        ctx.push_stream(to_pipe, StreamAccess::Write).unwrap();
+        ctx.push_stream(socket, StreamAccess::ReadWrite).unwrap();
+        ctx.push_listener(listener).unwrap();
+        let file = fs::File::open(dir.path().join("read/file")).unwrap();
+        ctx.push_file(file, FsPerms::ReadOnly, OpenMode::READ)
+            .unwrap();
+        Self {
+            dir,
+            ctx,
+            _peers: Box::new((into_pipe, out_of_pipe, peer, client)),
+        }
+    }
+
+    /// What no program may have changed.
+    fn check(&self) -> Result<(), String> {
+        let dir = self.dir.path();
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        if names != ["read", "secret", "written"] {
+            return Err(format!("outside the preopens there is {names:?}"));
+        }
+        if fs::read(dir.join("secret")).unwrap() != b"secret" {
+            return Err("a file outside the preopens has changed".to_owned());
+        }
+        let read = dir.join("read");
+        let count = fs::read_dir(&read).unwrap().count();
+        let file = fs::read(read.join("file")).unwrap();
+        let inner = fs::read(read.join("dir/inner")).unwrap();
+        if count != 7 || file != b"The quick brown fox" || inner != b"inner" {
+            return Err("a read-only preopen has changed".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// What came of a call: its function and errno, or a trap.
+pub(crate) type Outcome = (usize, Option<u16>);
+
+/// One thread of the program.
+fn thread(ctx: &P1Ctx, memory: Option<&SharedMemory>, program: &Program) -> Vec<Outcome> {
+    let world = &*WORLD;
+    let (mut store, instance) = match memory {
+        Some(memory) => {
+            let state = P1State::with_memory(ctx.clone(), memory.clone());
+            let mut store = Store::new(&world.engine, state);
+            let mut linker = world.linker.clone();
+            linker
+                .define(&store, "env", "memory", memory.clone())
+                .unwrap();
+            let instance = linker.instantiate(&mut store, &world.shared).unwrap();
+            (store, instance)
+        }
+        None => {
+            let mut store = Store::new(&world.engine, P1State::new(ctx.clone()));
+            let instance = world.linker.instantiate(&mut store, &world.own).unwrap();
+            (store, instance)
+        }
+    };
+    let mut outcomes = Vec::new();
+    for step in &program.0 {
+        match step {
+            Step::Poke(at, bytes) => {
+                let len = bytes.len().min(MEMORY.saturating_sub(*at) as usize);
+                match memory {
+                    Some(memory) => GuestMemory::Shared(memory.data())
+                        .copy_from_slice(&bytes[..len], GuestPtr::new((*at, len as u32)))
+                        .unwrap(),
+                    None => {
+                        let memory = instance.get_memory(&mut store, "memory").unwrap();
+                        let at = (*at).min(MEMORY) as usize;
+                        memory.write(&mut store, at, &bytes[..len]).unwrap();
+                    }
+                }
+            }
+            Step::Call(function, args) => {
+                let outcome = call(&mut store, &instance, *function, args);
+                outcomes.push((*function, outcome));
+                if ctx.end_signal().is_raised() {
+                    break;
+                }
+            }
+        }
+    }
+    outcomes
+}
+
+fn call(
+    store: &mut Store<P1State>,
+    instance: &Instance,
+    function: usize,
+    args: &[u64],
+) -> Option<u16> {
+    let (name, params) = FUNCTIONS[function];
+    let mut args = args.to_vec();
+    if name == "fd_allocate" {
+        // This one takes the space on the disk. What is refused is left.
+        args[2] = Some(args[2])
+            .filter(|len| *len > i64::MAX as u64)
+            .unwrap_or(args[2] & 0xFFFF);
+        args[1] = Some(args[1])
+            .filter(|at| *at > i64::MAX as u64)
+            .unwrap_or(args[1] & 0xFFFF);
+    }
+    let args: Vec<Val> = args
+        .iter()
+        .zip(params.chars())
+        .map(|(arg, kind)| match kind {
+            'I' => Val::I64(*arg as i64),
+            _ => Val::I32(*arg as i32),
+        })
+        .collect();
+    let called = instance.get_func(&mut *store, name).unwrap();
+    let mut result = [Val::I32(-1)];
+    let results = usize::from(name != "proc_exit");
+    match called.call(store, &args, &mut result[..results]) {
+        Ok(()) => {
+            let errno = result[0].unwrap_i32();
+            assert!((0..77).contains(&errno), "{name} returned {errno}");
+            Some(errno as u16)
+        }
+        Err(_) => None,
+    }
+}
+
+/// How the memory is had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Manner {
+    /// A memory of its own.
+    Own,
+    /// A shared memory.
+    Shared,
+    /// Two threads run the same program in one shared memory.
+    Twice,
+}
+
+pub(crate) const MANNERS: [Manner; 3] = [Manner::Own, Manner::Shared, Manner::Twice];
+
+/// Runs `program`, which is ended after `patience`; what came of the calls of its first thread.
+pub(crate) fn run(
+    program: &Program,
+    manner: Manner,
+    patience: Duration,
+) -> Result<Vec<Outcome>, String> {
+    let host = Host::new();
+    let end = host.ctx.end_signal().clone();
+    let memory = || {
+        let mut ty = MemoryTypeBuilder::new();
+        let ty = ty.shared(true).min(1).max(Some(1)).build().unwrap();
+        SharedMemory::new(&WORLD.engine, ty).unwrap()
+    };
+    let threads = || match manner {
+        Manner::Own => thread(&host.ctx, None, program),
+        Manner::Shared => thread(&host.ctx, Some(&memory()), program),
+        Manner::Twice => {
+            let memory = memory();
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| thread(&host.ctx, Some(&memory), program));
+                let outcomes = thread(&host.ctx, Some(&memory), program);
+                other.join().unwrap();
+                outcomes
+            })
+        }
+    };
+    let caught = WATCHDOG.watch(&end, patience, program, || {
+        catch_unwind(AssertUnwindSafe(threads))
+    });
+    let outcomes = caught.map_err(|_| "a panic".to_owned())?;
+    host.check()?;
+    Ok(outcomes)
+}
+
+/// For the test of the checks themselves: a host that a program has changed where it must not.
+pub(crate) fn spoilt() -> Result<(), String> {
+    let host = Host::new();
+    host.check().expect("nothing has happened yet");
+    fs::write(host.dir.path().join("read/file"), b"changed").unwrap();
+    host.check()
+}
