@@ -31,9 +31,10 @@ const FULL_FOR: Duration = Duration::from_millis(20);
 /// Address space that a thread may need until it is set up, beyond its stack, in bytes.
 const SPACE_EACH: usize = 1 << 20;
 
-/// Address space that is left to the rest of the process. More than 32 MiB, beyond which glibc's allocator always
-/// maps: it would keep a smaller probe, and find it again.
-const SPACE_KEPT: usize = 40 << 20;
+/// Address space that is left to the rest of the process. With glibc a probe has to be larger than 64 MiB to tell
+/// anything: up to 32 MiB its allocator may keep what is given back, and up to 64 MiB it may take it from an arena,
+/// whose address space it reserved before.
+const SPACE_KEPT: usize = 80 << 20;
 
 /// Threads that have been started and have not set themselves up, in the whole process.
 static STARTING: AtomicUsize = AtomicUsize::new(0);

@@ -3,38 +3,12 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
 use support::*;
 use wasi_threads::{Outcome, SpawnError};
 use wasmtime::Engine;
-
-/// Set in the process that runs a test's own part.
-const INSIDE: &str = "WASI_THREADS_ROOM_INSIDE";
-
-/// Runs `test` of this binary in a process of its own, under `limits` (shell), and checks that it passed. True in
-/// that process, where the caller goes on.
-fn in_a_process(test: &str, limits: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let output = Command::new("sh")
-        .args(["-c", &format!(r#"{limits}; exec "$0" "$@""#)])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .env_remove("RUST_BACKTRACE")
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "{out}");
-    eprint!("{err}");
-    false
-}
 
 /// Spawns threads that park, until one is refused or there are `most`; logs how many there are and the
 /// last result, and returns.

@@ -5,6 +5,7 @@
     reason = "each test binary includes this module and uses its part"
 )]
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -205,6 +206,19 @@ pub fn host_threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
+/// How often the long form of a test does what it does; `None` in an ordinary run. `scripts/threads-stress.sh`
+/// sets it.
+pub fn stress() -> Option<u32> {
+    let rounds = std::env::var("WASI_THREADS_STRESS").ok()?;
+    Some(rounds.parse().unwrap())
+}
+
+/// The median and the worst.
+pub fn median_and_worst(mut times: Vec<Duration>) -> (Duration, Duration) {
+    times.sort_unstable();
+    (times[times.len() / 2], times[times.len() - 1])
+}
+
 /// Waits until `condition` holds, for at most `limit`; whether it does.
 pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
@@ -215,4 +229,31 @@ pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
         std::thread::sleep(Duration::from_millis(1));
     }
     true
+}
+
+/// Set in the process that runs a test's own part.
+const INSIDE: &str = "WASI_THREADS_TEST_INSIDE";
+
+/// Runs `test` of this binary in a process of its own, under `limits` (shell), and checks that it passed. True in
+/// that process, where the caller goes on. Its stdin is a pipe that nobody writes to.
+pub fn in_a_process(test: &str, limits: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let (stdin, _held_open) = std::io::pipe().unwrap();
+    let output = Command::new("sh")
+        .stdin(stdin)
+        .args(["-c", &format!(r#"{limits}; exec "$0" "$@""#)])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    assert!(out.contains("1 passed"), "{out}");
+    eprint!("{err}");
+    false
 }
