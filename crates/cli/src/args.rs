@@ -162,7 +162,7 @@ pub(crate) struct RunArgs {
     /// How long threads may take to leave once the program has ended.
     ///
     /// Running and waiting threads leave at once; one inside a system call that
-    /// nothing interrupts (opening a FIFO, a dead network disk) may not. After this
+    /// nothing interrupts (a dead network disk) may not. After this
     /// time the process ends without it.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1s")]
     pub(crate) shutdown_grace: Duration,
