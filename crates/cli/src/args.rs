@@ -236,7 +236,7 @@ fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn parse_duration(typed: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(typed: &str) -> Result<Duration, String> {
     // The same as `-W timeout` takes.
     Duration::parse(Some(typed)).map_err(|error| error.to_string())
 }
