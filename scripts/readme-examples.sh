@@ -13,7 +13,7 @@ repository=$PWD
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# `cargo install --path crates/cli` puts the binary here, and the other examples
+# `cargo install` puts the binary here, and the other examples
 # find it here.
 export CARGO_INSTALL_ROOT=$scratch/root
 export PATH=$CARGO_INSTALL_ROOT/bin:$PATH
