@@ -21,7 +21,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$repository/target}
 
 # Beside app.wasm.
 mkdir "$scratch/beside"
-cp examples/primes.wat "$scratch/beside/app.wasm"
+cp tests/guests/args_env.wat "$scratch/beside/app.wasm"
 export NAME=value
 
 # A cargo project.
