@@ -138,7 +138,17 @@ impl Program {
         } else {
             _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
         }
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.signal {
+            // Whoever runs the tests in the background has them ignore signals, and ignored signals are inherited.
+            Some(_) if cfg!(target_os = "linux") => {
+                let mut command = Command::new("env");
+                command
+                    .arg("--default-signal=INT,QUIT,TERM")
+                    .arg(&self.binary);
+                command
+            }
+            _ => Command::new(&self.binary),
+        };
         command
             .args(&self.args)
             .envs(self.envs.iter().cloned())
