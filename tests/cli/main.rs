@@ -5,8 +5,11 @@
     reason = "figures that were measured, and what is left out, for who runs the tests"
 )]
 
+mod compiled;
 mod ending;
 mod examples;
+mod exports;
+mod limits;
 mod messages;
 mod options;
 mod sockets;

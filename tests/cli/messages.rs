@@ -34,6 +34,11 @@ fn no_such_file() {
         .run()
         .expect_code(1)
         .expect_stderr(&["--dir"]);
+    program()
+        .args("serve app.wasm")
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["`serve` is a subcommand of `wasmtime` only"]);
 }
 
 #[test]

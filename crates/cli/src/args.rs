@@ -162,7 +162,7 @@ pub(crate) struct RunArgs {
     /// How long threads may take to leave once the program has ended.
     ///
     /// Running and waiting threads leave at once; one inside a system call that
-    /// nothing interrupts (opening a FIFO, a dead network disk) may not. After this
+    /// nothing interrupts (a dead network disk) may not. After this
     /// time the process ends without it.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1s")]
     pub(crate) shutdown_grace: Duration,
@@ -236,7 +236,7 @@ fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn parse_duration(typed: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(typed: &str) -> Result<Duration, String> {
     // The same as `-W timeout` takes.
     Duration::parse(Some(typed)).map_err(|error| error.to_string())
 }

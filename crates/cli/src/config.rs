@@ -125,7 +125,7 @@ impl Plan {
                 .collect(),
             argv,
             env: environment(common, &args.vars)?,
-            dirs: args.dirs,
+            dirs: args.dirs.into_iter().chain(args.legacy.dirs()).collect(),
             tcplisten: common.wasi.tcplisten.clone(),
             listenfd: common.wasi.listenfd == Some(true),
             stdio: Stdio {
@@ -395,6 +395,8 @@ mod tests {
             "run --wasm-features=threads --wasi-modules=experimental-wasi-threads x.wasm",
             "--wasm-features threads --wasi-modules experimental-wasi-threads x.wasm",
             "run --wasm-features all --wasi-modules=default,experimental-wasi-threads x.wasm",
+            "--disable-cache --mapdir /::. --wasm-timeout 5 --trap-unknown-imports x.wasm",
+            "run --tcplisten 127.0.0.1:8080 --listenfd --fuel 1000 x.wasm",
             // when preview2 had to be switched off for threads
             "run -S preview2=n -S threads x.wasm",
         ] {
@@ -403,6 +405,19 @@ mod tests {
             assert_eq!(plan.module, Source::File("x.wasm".into()), "{line}");
             assert_eq!(plan.argv, ["x.wasm"], "{line}");
         }
+    }
+
+    #[test]
+    fn what_old_options_mean() {
+        let line =
+            "--mapdir /data::. --tcplisten [::1]:80 --listenfd --wasm-timeout 5 --fuel 9 x.wasm";
+        let plan = plan(line).unwrap_or_else(|message| panic!("{message}"));
+        let dir = &plan.dirs[0];
+        assert_eq!((&*dir.host, &*dir.guest), (".", "/data"));
+        assert_eq!(plan.tcplisten, ["[::1]:80"]);
+        assert!(plan.listenfd);
+        assert_eq!(plan.limits.timeout, Some(Duration::from_secs(5)));
+        assert_eq!(plan.limits.fuel, Some(9));
     }
 
     #[test]

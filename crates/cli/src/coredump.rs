@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use p1_adapter::P1State;
 use wasi_threads::ThreadId;
-use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, MemoryType, RawSection};
+use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, RawSection};
 use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
-use wasmtime::{SharedMemory, StoreContextMut, Trap, WasmCoreDump};
+use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
 use crate::message::{Message, Result, say};
 
@@ -24,7 +24,17 @@ pub(crate) struct CoreDump {
     path: PathBuf,
     /// The module's name in the dump.
     module: String,
-    taken: Mutex<Option<(ThreadId, Vec<u8>)>>,
+    taken: Mutex<Option<Taken>>,
+}
+
+/// What the trapped thread's store knew.
+#[derive(Debug)]
+struct Taken {
+    thread: ThreadId,
+    /// As Wasmtime makes it.
+    dump: Vec<u8>,
+    /// Which of its instances import a shared memory.
+    sharing: Vec<bool>,
 }
 
 impl CoreDump {
@@ -42,14 +52,26 @@ impl CoreDump {
         &self,
         thread: ThreadId,
         error: &wasmtime::Error,
-        store: StoreContextMut<'_, P1State>,
+        mut store: StoreContextMut<'_, P1State>,
     ) {
         // As Wasmtime: not for the error of a host function.
         if error.is::<Trap>()
             && let Some(dump) = error.downcast_ref::<WasmCoreDump>()
         {
-            let dump = dump.serialize(store, &self.module);
-            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((thread, dump));
+            let shares = |module: &Module| {
+                let mut imports = module.imports();
+                imports.any(|import| import.ty().memory().is_some_and(MemoryType::is_shared))
+            };
+            let taken = Taken {
+                thread,
+                sharing: dump
+                    .instances()
+                    .iter()
+                    .map(|instance| shares(instance.module(&store)))
+                    .collect(),
+                dump: dump.serialize(&mut store, &self.module),
+            };
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
         }
     }
 
@@ -60,15 +82,15 @@ impl CoreDump {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some((thread, dump)) = taken else {
+        let Some(taken) = taken else {
             return Ok(());
         };
-        let name = match thread.get() {
+        let name = match taken.thread.get() {
             0 => "main".to_owned(),
             id => format!("thread {id}"),
         };
         let cannot = || Message::failure("the core dump cannot be written");
-        let dump = complete(&dump, memory, &name).map_err(|error| cannot().why(error))?;
+        let dump = complete(&taken, memory, &name).map_err(|error| cannot().why(error))?;
         std::fs::write(&self.path, dump)
             .map_err(|error| cannot().why(format!("`{}`: {error}", self.path.display())))?;
         say(format_args!(
@@ -79,13 +101,14 @@ impl CoreDump {
     }
 }
 
-/// `dump` with the shared memory as its first, and with the thread's name.
+/// The dump with the shared memory as its first, and with the thread's name.
 fn complete(
-    dump: &[u8],
+    taken: &Taken,
     memory: Option<&SharedMemory>,
     thread: &str,
 ) -> std::result::Result<Vec<u8>, BinaryReaderError> {
     let mut module = wasm_encoder::Module::new();
+    let dump = &taken.dump[..];
     for payload in Parser::new(0).parse_all(dump) {
         let payload = payload?;
         match &payload {
@@ -96,7 +119,7 @@ fn complete(
                 }
                 for theirs in section.clone() {
                     let theirs = theirs?;
-                    memories.memory(MemoryType {
+                    memories.memory(wasm_encoder::MemoryType {
                         minimum: theirs.initial,
                         maximum: theirs.maximum,
                         memory64: theirs.memory64,
@@ -132,9 +155,10 @@ fn complete(
             Payload::CustomSection(section) => match section.as_known() {
                 KnownCustom::CoreDumpInstances(instances) => {
                     let mut all = wasm_encoder::CoreDumpInstancesSection::new();
-                    for instance in instances.instances {
+                    for (index, instance) in instances.instances.into_iter().enumerate() {
                         let theirs = instance.memories.iter();
-                        let ours = memory.map(|_| 0);
+                        let shares = taken.sharing.get(index) == Some(&true);
+                        let ours = memory.filter(|_| shares).map(|_| 0);
                         let shift = u32::from(memory.is_some());
                         let memories: Vec<u32> = ours
                             .into_iter()
@@ -177,9 +201,9 @@ fn complete(
     Ok(module.finish())
 }
 
-fn type_of(memory: &SharedMemory) -> MemoryType {
+fn type_of(memory: &SharedMemory) -> wasm_encoder::MemoryType {
     let ty = memory.ty();
-    MemoryType {
+    wasm_encoder::MemoryType {
         minimum: memory.size(),
         maximum: ty.maximum(),
         memory64: ty.is_64(),

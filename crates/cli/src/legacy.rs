@@ -4,7 +4,11 @@
 //! carry all of them, so all are taken, verbatim. The newest, `-S threads` and
 //! `-W threads,shared-memory`, are ordinary options of `wasmtime-cli-flags`.
 
+use std::time::Duration;
+
 use wasmtime_cli_flags::CommonOptions;
+
+use crate::args::{Dir, parse_duration};
 
 /// Options that `wasmtime` had before version 14.
 #[derive(clap::Args)]
@@ -16,6 +20,38 @@ pub(crate) struct LegacyOptions {
     /// The name of `-W` before Wasmtime 14.
     #[arg(long, value_name = "NAMES", hide = true, value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_feature)]
     wasm_features: Vec<(WasmFeature, bool)>,
+
+    /// `--dir HOST::GUEST` before Wasmtime 14, the other way round.
+    #[arg(long, value_name = "GUEST::HOST", hide = true, value_parser = parse_mapdir)]
+    mapdir: Vec<Dir>,
+
+    /// `-S tcplisten` before Wasmtime 14.
+    #[arg(long, value_name = "ADDRESS", hide = true)]
+    tcplisten: Vec<String>,
+
+    /// `-S listenfd` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    listenfd: bool,
+
+    /// `-W timeout` before Wasmtime 14.
+    #[arg(long, value_name = "TIME", hide = true, value_parser = parse_duration)]
+    wasm_timeout: Option<Duration>,
+
+    /// `-W fuel` before Wasmtime 14.
+    #[arg(long, value_name = "N", hide = true)]
+    fuel: Option<u64>,
+
+    /// `-W unknown-imports-trap` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    trap_unknown_imports: bool,
+
+    /// `-W unknown-imports-default` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    default_values_unknown_imports: bool,
+
+    /// `-C cache=n` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    disable_cache: bool,
 }
 
 /// A value of `--wasi-modules` that has a meaning here.
@@ -44,6 +80,17 @@ enum WasmFeature {
     Threads,
 }
 
+fn parse_mapdir(typed: &str) -> Result<Dir, String> {
+    match typed.split_once("::") {
+        Some((guest, host)) if !guest.is_empty() && !host.is_empty() => Ok(Dir {
+            host: host.into(),
+            guest: guest.into(),
+            read_only: false,
+        }),
+        _ => Err("it has two parts: GUEST::HOST".into()),
+    }
+}
+
 fn parse_feature(typed: &str) -> Result<(WasmFeature, bool), String> {
     let (name, on) = match typed.strip_prefix('-') {
         Some(name) => (name, false),
@@ -55,6 +102,11 @@ fn parse_feature(typed: &str) -> Result<(WasmFeature, bool), String> {
 }
 
 impl LegacyOptions {
+    /// The folders of `--mapdir`.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = Dir> {
+        self.mapdir.iter().cloned()
+    }
+
     /// Says the same in today's words.
     pub(crate) fn apply(&self, common: &mut CommonOptions) {
         for module in &self.wasi_modules {
@@ -63,7 +115,24 @@ impl LegacyOptions {
                 WasiModule::ExperimentalWasiThreads => common.wasi.threads = Some(true),
             }
         }
+        common.wasi.tcplisten.extend_from_slice(&self.tcplisten);
+        let on = |option: &mut Option<bool>, given: bool| {
+            if given {
+                *option = Some(true);
+            }
+        };
+        on(&mut common.wasi.listenfd, self.listenfd);
         let wasm = &mut common.wasm;
+        on(&mut wasm.unknown_imports_trap, self.trap_unknown_imports);
+        on(
+            &mut wasm.unknown_imports_default,
+            self.default_values_unknown_imports,
+        );
+        wasm.timeout = wasm.timeout.or(self.wasm_timeout);
+        wasm.fuel = wasm.fuel.or(self.fuel);
+        if self.disable_cache {
+            common.codegen.cache = Some(false);
+        }
         for &(feature, on) in &self.wasm_features {
             let option = match feature {
                 WasmFeature::All => &mut wasm.all_proposals,

@@ -112,8 +112,30 @@ impl Source {
     }
 }
 
+/// What else `wasmtime` can do.
+const OTHER_SUBCOMMANDS: [&str; 9] = [
+    "config",
+    "explore",
+    "hot-blocks",
+    "objdump",
+    "replay",
+    "serve",
+    "settings",
+    "wast",
+    "wizer",
+];
+
 fn missing(path: &Path) -> String {
     match path.extension() {
+        None if path
+            .to_str()
+            .is_some_and(|name| OTHER_SUBCOMMANDS.contains(&name)) =>
+        {
+            format!(
+                "`{}` is a subcommand of `wasmtime` only; here there are run, compile, inspect, completion and man",
+                path.display()
+            )
+        }
         Some(_) => "check the path; options of the program itself go after the module".into(),
         None => format!(
             "check the path (is it `{}.wasm`?)",

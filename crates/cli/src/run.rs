@@ -116,6 +116,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         threads,
     };
     // What is written to a pipe that nobody reads any more ends this process, as it does other tools.
+    #[cfg(unix)]
     sigpipe::reset();
     // The return of the function ends the program, threads that it started included.
     let (outcome, results) = match &runs {

@@ -92,8 +92,8 @@ fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
         // Its end needs no explanation.
         SpawnError::Ended => None,
         SpawnError::Limit(most) if by_default => Some(format!(
-            "{most} threads were alive, more than which `{}` has no room for: raise it, or say \
-             `--max-threads`",
+            "{most} threads were alive, and `{}` has room for no more: raise it (sysctl -w {}=N)",
+            system::LIMIT,
             system::LIMIT
         )),
         // What was asked for.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
-use crate::message::{Message, Result};
+use crate::message::{Message, Result, say};
 use crate::watch::{Event, Nanos, Watch, What};
 
 /// The process of all tracks. Its number means nothing.
@@ -38,7 +38,14 @@ impl Trace {
         let mut out = BufWriter::new(self.file);
         write(&mut out, name, &watch.events())
             .and_then(|()| out.flush())
-            .map_err(|error| cannot_write(&self.path, &error))
+            .map_err(|error| cannot_write(&self.path, &error))?;
+        match watch.totals().lost {
+            0 => {}
+            lost => say(format_args!(
+                "note: the trace has no room for more: the last {lost} events are not in it"
+            )),
+        }
+        Ok(())
     }
 }
 

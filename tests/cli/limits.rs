@@ -1,0 +1,92 @@
+//! Limits hold.
+
+use crate::program;
+use integration_tests::{Guest, Input};
+
+#[test]
+fn limits_of_calls() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "path_open"
+          (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "random") (result i32) (call $random (i32.const 0) (i32.const 1000)))
+        ;; A path of 3000 zero bytes.
+        (func (export "open") (result i32)
+          (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 3000) (i32.const 0)
+            (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 60000)))
+        (func (export "grow") (result i32) (memory.grow (i32.const 400)))
+        (func (export "_start")))"#;
+    let run = |options: &str| {
+        program()
+            .args(options)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    assert_eq!(run("--invoke random").expect_code(0).stdout, "0\n");
+    // Not enough fuel for the path: ENOMEM (48), before anybody looks at it.
+    assert_eq!(run("--dir . --invoke open").expect_code(0).stdout, "28\n");
+    let little = "--dir . -S hostcall-fuel=100 --invoke open";
+    assert_eq!(run(little).expect_code(0).stdout, "48\n");
+    let grow = "-W max-memory-size=100000 --invoke grow";
+    assert_eq!(run(grow).expect_code(0).stdout, "-1\n");
+    #[cfg(unix)]
+    {
+        run("-S max-random-size=999 --invoke random")
+            .expect_code(134)
+            .expect_stderr(&["1000 bytes, the limit is 999"]);
+        run(&format!("-W trap-on-grow-failure {grow}"))
+            .expect_code(134)
+            .expect_stderr(&["growing to 26279936 bytes of memory failed"]);
+    }
+    // A shared memory grows without anybody being asked.
+    let shared = r#"(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))"#;
+    program()
+        .args("-W trap-on-grow-failure -")
+        .input(Input::Bytes(shared.into()))
+        .run()
+        .expect_code(2)
+        .expect_stderr(&["when a shared memory grows"]);
+}
+
+#[test]
+fn memory_limits() {
+    // 256 MiB may be declared, 16 MiB are allowed.
+    let shared = r#"(module (import "env" "memory" (memory 1 4096 shared)) (export "memory" (memory 0))
+                     (func (export "_start")))"#;
+    let run = |args: &str, text: &str| {
+        program()
+            .args(args)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    run("", shared).expect_code(0);
+    run("-W max-memory-size=268435456", shared).expect_code(0);
+    run("-W max-memory-size=16777216", shared)
+        .expect_code(1)
+        .expect_stderr(&["268435456", "16777216"]);
+    let own = r#"(module (memory (export "memory") 1)
+                  (func (export "_start")
+                    (if (i32.ne (memory.grow (i32.const 400)) (i32.const -1)) (then unreachable))))"#;
+    run("-W max-memory-size=16777216", own).expect_code(0);
+}
+
+#[test]
+#[cfg(unix)]
+fn fuel() {
+    let spin = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
+    program()
+        .args("-W fuel=100000")
+        .arg("-")
+        .input(Input::Bytes(spin.into()))
+        .run()
+        .expect_code(134)
+        .expect_stderr(&["fuel"]);
+    program()
+        .args("-W fuel=100000")
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(0);
+}
