@@ -1,5 +1,6 @@
 //! The 46 functions, called by a guest: a module of one trampoline per function, driven from here.
 
+mod advisories;
 mod args_env;
 mod asynchronous;
 mod clocks;

@@ -1,6 +1,6 @@
 //! `wasi_unstable`: the same, but for four functions.
 
-use crate::guest::{DATA, INVAL, NOENT, OK, OUT, WORLD, ctx_with};
+use crate::guest::{DATA, INVAL, NOENT, NOMEM, OK, OUT, WORLD, ctx_with};
 use crate::table::text_of;
 use p1_adapter::{P1State, add_unstable_to_linker_async, add_unstable_to_linker_sync};
 use std::fs;
@@ -148,4 +148,17 @@ fn sock_accept_is_not_there_and_all_else_is() {
             assert_eq!(found, name != "sock_accept", "{name}");
         }
     }
+}
+
+#[test]
+fn polling_costs_fuel() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(dir.path());
+    guest.store.set_hostcall_fuel(200);
+    guest.write(DATA, &[0; 56 * 3]);
+    let mut poll =
+        |count: u32| guest.call("poll_oneoff", &[i(DATA), i(DATA + 512), i(count), i(OUT)]);
+    assert_eq!(poll(1), OK);
+    assert_eq!(poll(3), NOMEM);
+    assert_eq!(poll(u32::MAX), NOMEM);
 }
