@@ -402,7 +402,7 @@ fn host_and_guest_meet_in_the_memory() {
 /// written by each instantiation at its spawn, never by one made ahead.
 #[test]
 fn instances_made_ahead_are_not_seen() {
-    let _dog = watchdog("instances_made_ahead_are_not_seen", 120);
+    let _dog = watchdog("instances_made_ahead_are_not_seen", 600);
     let engine = engine();
     let body = |data: &str| {
         guest(&format!(
@@ -427,16 +427,20 @@ fn instances_made_ahead_are_not_seen() {
     for data in [r#"(data (i32.const 1024) "abcd")"#, ""] {
         let module = Door::Prepared.module(&engine, &body(data));
         assert_eq!(module.instantiation_is_visible(), !data.is_empty());
-        let group = builder(&engine, &module, &Arc::default()).build().unwrap();
-        let outcome = group.run("_start").unwrap();
-        assert!(matches!(outcome, Outcome::Returned), "{data}: {outcome:?}");
+        let runs = if stress().is_some() { 1000 } else { 1 };
+        for _ in 0..runs {
+            let group = builder(&engine, &module, &Arc::default()).build().unwrap();
+            let outcome = group.run("_start").unwrap();
+            assert!(matches!(outcome, Outcome::Returned), "{data}: {outcome:?}");
+        }
+        eprintln!("a segment overwritten in a loop of spawns {data:?}: right in {runs} runs");
     }
 }
 
 /// A start function runs once in each thread, on that thread, before its entry.
 #[test]
 fn start_functions_run_where_the_thread_is() {
-    let _dog = watchdog("start_functions_run_where_the_thread_is", 60);
+    let _dog = watchdog("start_functions_run_where_the_thread_is", 300);
     let engine = engine();
     // Counts itself, calls a host function, waits (with a timeout), and main's spawns a thread.
     let bytes = guest(
@@ -456,7 +460,8 @@ fn start_functions_run_where_the_thread_is() {
     );
     for door in DOORS {
         let module = door.module(&engine, &bytes);
-        for _ in 0..20 {
+        let runs = if stress().is_some() { 1000 } else { 20 };
+        for _ in 0..runs {
             let log = Arc::<Log>::default();
             let group = builder(&engine, &module, &log).build().unwrap();
             let outcome = group.run("_start").unwrap();
@@ -466,6 +471,9 @@ fn start_functions_run_where_the_thread_is() {
             );
             assert_eq!(*log.values.lock().unwrap(), [1000, 1001, 2001, 2]);
         }
+        eprintln!(
+            "a start function that counts, calls, waits, spawns ({door:?}): right in {runs} runs"
+        );
     }
 }
 
