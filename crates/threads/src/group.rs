@@ -30,7 +30,8 @@ const AGAIN_MOST: Duration = Duration::from_millis(250);
 /// A group of threads that run one module over one shared memory, and end together.
 ///
 /// Made by [`ThreadGroup::builder`]; runs once. Dropping a group ends it as
-/// [`Outcome::Cancelled`] if it has not ended, and blocks until its host threads are gone.
+/// [`Outcome::Cancelled`] if it has not ended, and blocks until its host threads are gone; all but the
+/// calling one, should that be a host function of the group.
 pub struct ThreadGroup<T: Send + 'static> {
     pub(crate) core: Arc<Core<T>>,
     /// The main thread's store, until it runs.

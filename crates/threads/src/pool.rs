@@ -108,7 +108,7 @@ impl Hosts {
 
     /// Runs `job` on a parked host thread, or on a new one.
     ///
-    /// A job does not panic: it catches what its guest thread does.
+    /// A job does not panic: it catches what its guest thread does. If it did, it would be forgotten.
     pub(crate) fn dispatch(self: &Arc<Self>, job: Job) -> io::Result<()> {
         let mut state = self.lock();
         let dead = std::mem::take(&mut state.dead);
@@ -171,12 +171,14 @@ impl Hosts {
 
     /// What a host thread does from its start to its end.
     fn life(&self, key: u64, first: Job) {
-        first();
+        // Whatever a job does, this thread's handle has to come to `dead`, or the group would wait for ever.
+        let run = |job: Job| drop(catch_unwind(AssertUnwindSafe(job)));
+        run(first);
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
                 drop(state);
-                job();
+                run(job);
                 state = self.lock();
                 continue;
             }
@@ -237,11 +239,13 @@ impl Hosts {
         self.work.notify_all();
     }
 
-    /// Joins what has ended; true when no host thread is left. Waits up to `wait` for the next one
-    /// to end when some are left.
+    /// Joins what has ended; true when no host thread is left but perhaps the caller's own, which cannot wait for
+    /// itself. Waits up to `wait` for the next one to end when some are left.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
+        let me = std::thread::current().id();
+        let others = |state: &State| state.live.values().any(|live| live.thread().id() != me);
         let mut state = self.lock();
-        if state.dead.is_empty() && !state.live.is_empty() && !wait.is_zero() {
+        if state.dead.is_empty() && others(&state) && !wait.is_zero() {
             state = self
                 .left
                 .wait_timeout(state, wait)
@@ -249,7 +253,7 @@ impl Hosts {
                 .0;
         }
         let dead = std::mem::take(&mut state.dead);
-        let none_left = state.live.is_empty();
+        let none_left = !others(&state);
         drop(state);
         join_all(dead);
         none_left

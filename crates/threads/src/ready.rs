@@ -98,7 +98,7 @@ impl<T: Send + 'static> Stock<T> {
                     Some(ready)
                 };
                 drop(stock);
-                drop(over);
+                dropped(over);
             }
             Ok(None) | Err(_) => self.failed.store(true, Ordering::Relaxed),
         }
@@ -118,16 +118,21 @@ impl<T: Send + 'static> Stock<T> {
     /// Drops one that nobody has asked for.
     pub(crate) fn shrink(&self) {
         let one = self.lock().pop();
-        drop(one);
+        dropped(one);
     }
 
     /// Drops all of them.
     pub(crate) fn clear(&self) {
         let all = std::mem::take(&mut *self.lock());
-        drop(all);
+        all.into_iter().for_each(dropped);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Ready<T>>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Drops what holds data of the embedder's. A panic in that has no thread of the guest to be the outcome of.
+fn dropped<R>(unused: R) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(unused)));
 }

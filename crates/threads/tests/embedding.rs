@@ -402,7 +402,7 @@ fn host_and_guest_meet_in_the_memory() {
 /// written by each instantiation at its spawn, never by one made ahead.
 #[test]
 fn instances_made_ahead_are_not_seen() {
-    let _dog = watchdog("instances_made_ahead_are_not_seen", 120);
+    let _dog = watchdog("instances_made_ahead_are_not_seen", 600);
     let engine = engine();
     let body = |data: &str| {
         guest(&format!(
@@ -427,16 +427,20 @@ fn instances_made_ahead_are_not_seen() {
     for data in [r#"(data (i32.const 1024) "abcd")"#, ""] {
         let module = Door::Prepared.module(&engine, &body(data));
         assert_eq!(module.instantiation_is_visible(), !data.is_empty());
-        let group = builder(&engine, &module, &Arc::default()).build().unwrap();
-        let outcome = group.run("_start").unwrap();
-        assert!(matches!(outcome, Outcome::Returned), "{data}: {outcome:?}");
+        let runs = if stress().is_some() { 1000 } else { 1 };
+        for _ in 0..runs {
+            let group = builder(&engine, &module, &Arc::default()).build().unwrap();
+            let outcome = group.run("_start").unwrap();
+            assert!(matches!(outcome, Outcome::Returned), "{data}: {outcome:?}");
+        }
+        eprintln!("a segment overwritten in a loop of spawns {data:?}: right in {runs} runs");
     }
 }
 
 /// A start function runs once in each thread, on that thread, before its entry.
 #[test]
 fn start_functions_run_where_the_thread_is() {
-    let _dog = watchdog("start_functions_run_where_the_thread_is", 60);
+    let _dog = watchdog("start_functions_run_where_the_thread_is", 300);
     let engine = engine();
     // Counts itself, calls a host function, waits (with a timeout), and main's spawns a thread.
     let bytes = guest(
@@ -456,7 +460,8 @@ fn start_functions_run_where_the_thread_is() {
     );
     for door in DOORS {
         let module = door.module(&engine, &bytes);
-        for _ in 0..20 {
+        let runs = if stress().is_some() { 1000 } else { 20 };
+        for _ in 0..runs {
             let log = Arc::<Log>::default();
             let group = builder(&engine, &module, &log).build().unwrap();
             let outcome = group.run("_start").unwrap();
@@ -466,6 +471,9 @@ fn start_functions_run_where_the_thread_is() {
             );
             assert_eq!(*log.values.lock().unwrap(), [1000, 1001, 2001, 2]);
         }
+        eprintln!(
+            "a start function that counts, calls, waits, spawns ({door:?}): right in {runs} runs"
+        );
     }
 }
 
@@ -521,4 +529,107 @@ fn idle_threads_leave() {
     assert!(made.load(Ordering::SeqCst) >= 21);
     drop(reactor);
     assert_eq!(made.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst));
+}
+
+/// Data of instances that were made ahead and not needed may panic as it is dropped, on whatever thread: nobody waits
+/// for ever, and the outcome stays.
+#[test]
+fn a_panic_in_the_data_of_an_unused_instance() {
+    let _dog = watchdog("a_panic_in_the_data_of_an_unused_instance", 60);
+    struct Panics(bool);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if self.0 {
+                panic!("as it is dropped");
+            }
+        }
+    }
+    let engine = engine();
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(
+            r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
+               (func (export "_start") (local $i i32)
+                 (loop $l
+                   (drop (call $spawn (i32.const 0)))
+                   (br_if $l (i32.lt_u
+                     (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 8))))
+                 (call $await (i32.const 0) (i32.const 8)))"#,
+        ),
+    );
+    for _ in 0..20 {
+        let mut linker = wasmtime::Linker::<Panics>::new(&engine);
+        linker
+            .define_unknown_imports_as_traps(module.module())
+            .unwrap();
+        let made = AtomicU32::new(0);
+        let group = ThreadGroup::builder(&engine, &module, linker)
+            // Main's and those of the eight threads do not panic.
+            .state(move |_| Panics(made.fetch_add(1, Ordering::SeqCst) > 8))
+            .pool(
+                Pool::new()
+                    .idle(2)
+                    .ready(1)
+                    .idle_time(Duration::from_micros(50)),
+            )
+            .build()
+            .unwrap();
+        let outcome = group.run("_start").unwrap();
+        // A thread that got an instance made ahead may have got such data.
+        assert!(
+            matches!(outcome, Outcome::Returned | Outcome::Panicked { .. }),
+            "{outcome:?}"
+        );
+        assert_eq!(group.handle().threads(), []);
+    }
+}
+
+/// A reactor that is dropped by a host function of its own group: the group ends, and does not wait for the very thread
+/// that waits.
+#[test]
+fn a_reactor_dropped_by_its_own_thread() {
+    let _dog = watchdog("a_reactor_dropped_by_its_own_thread", 60);
+    /// Where the reactor is; the store data of its own threads.
+    #[derive(Clone, Default)]
+    struct Place(Arc<Mutex<Option<wasi_threads::Reactor<Place>>>>);
+    let engine = engine();
+    let bytes = wat::parse_str(
+        r#"(module (import "env" "memory" (memory 1 1 shared))
+             (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+             (import "host" "drop" (func $drop))
+             (export "memory" (memory 0))
+             (func (export "wasi_thread_start") (param i32 i32) (call $drop) (loop $l (br $l)))
+             (func (export "start") (drop (call $spawn (i32.const 0)))))"#,
+    )
+    .unwrap();
+    let module = Door::Prepared.module(&engine, &bytes);
+    let mut linker = wasmtime::Linker::<Place>::new(&engine);
+    linker
+        .func_wrap("host", "drop", |caller: wasmtime::Caller<'_, Place>| {
+            let place = caller.data().clone();
+            // Until it has been put there.
+            let reactor = loop {
+                if let Some(reactor) = place.0.lock().unwrap().take() {
+                    break reactor;
+                }
+                std::thread::yield_now();
+            };
+            drop(reactor);
+        })
+        .unwrap();
+    let place = Place::default();
+    let data = place.clone();
+    let group = ThreadGroup::builder(&engine, &module, linker)
+        .state(move |_| data.clone())
+        .build()
+        .unwrap();
+    let reactor = group.into_reactor().unwrap();
+    let handle = reactor.handle();
+    reactor.call::<(), ()>("start", ()).unwrap();
+    *place.0.lock().unwrap() = Some(reactor);
+    assert!(eventually(Duration::from_secs(30), || handle
+        .threads()
+        .is_empty()));
+    assert!(matches!(handle.outcome(), Some(Outcome::Cancelled)));
+    assert!(place.0.lock().unwrap().is_none());
 }

@@ -23,8 +23,14 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn stress() -> usize {
-    std::env::var("WASI_THREADS_STRESS").map_or(1, |n| n.parse().unwrap())
+/// One of the short form, or what the long form is given.
+fn rounds() -> usize {
+    stress().unwrap_or(1) as usize
+}
+
+/// Whether this is the long form.
+fn long() -> bool {
+    rounds() > 1
 }
 
 /// Whether the process has no more host threads than `before`. A joined thread has run its last
@@ -95,10 +101,9 @@ fn times_to_end(door: Door, threads: u32, what: &str, rounds: usize) -> Vec<Dura
 fn parked_threads_end_at_once() {
     let _alone = alone();
     let _dog = watchdog("parked_threads_end_at_once", 300);
-    let rounds = if stress() > 1 { 20 } else { 3 };
-    let threads = if stress() > 1 { 1000 } else { 200 };
+    let (threads, rounds) = if long() { (1000, 20) } else { (200, 3) };
     let times = times_to_end(Door::Prepared, threads, "(call $park)", rounds);
-    assert!(times[rounds / 2] < Duration::from_millis(if stress() > 1 { 400 } else { 300 }));
+    assert!(times[rounds / 2] < Duration::from_millis(if long() { 400 } else { 300 }));
 }
 
 #[test]
@@ -115,7 +120,7 @@ fn unprepared_parked_threads_end_by_the_sweep() {
 fn spinning_threads_end_at_once() {
     let _alone = alone();
     let _dog = watchdog("spinning_threads_end_at_once", 300);
-    let rounds = if stress() > 1 { 20 } else { 5 };
+    let rounds = if long() { 20 } else { 5 };
     let times = times_to_end(Door::Prepared, 16, "(call $spin)", rounds);
     assert!(times[rounds / 2] < Duration::from_millis(500));
 }
@@ -219,7 +224,7 @@ fn ending_while_threads_are_being_started() {
         ),
     );
     let before = host_threads();
-    for round in 0..30 * stress() {
+    for round in 0..30 * rounds() {
         let group = builder(&engine, &module, &Arc::default())
             .limits(
                 Limits::new()
@@ -237,6 +242,64 @@ fn ending_while_threads_are_being_started() {
         assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
         assert_eq!(group.handle().threads(), []);
         assert!(gone_back_to(before));
+    }
+}
+
+/// A thread exits while main spawns others as fast as it can, each of which ends at once.
+#[test]
+fn a_spawning_main_ends_at_once() {
+    let _alone = alone();
+    let _dog = watchdog("a_spawning_main_ends_at_once", 300);
+    let engine = engine();
+    let bytes = wat::parse_str(format!(
+        r#"(module (import "host" "exit_noted" (func $exit_noted)) {PRELUDE}
+             (func (export "wasi_thread_start") (param i32) (param $arg i32)
+               (if (local.get $arg) (then (call $sleep (i32.const 20)) (call $exit_noted))))
+             (func (export "_start")
+               (drop (call $spawn (i32.const 1)))
+               (loop $l (drop (call $spawn (i32.const 0))) (br $l))))"#
+    ))
+    .unwrap();
+    let module = Door::Prepared.module(&engine, &bytes);
+    let noted = Arc::new(Mutex::new(None));
+    let mut linker = linker(&engine);
+    let note = Arc::clone(&noted);
+    linker
+        .func_wrap("host", "exit_noted", move || -> wasmtime::Result<()> {
+            *note.lock().unwrap() = Some(Instant::now());
+            Err(Exit(7).into())
+        })
+        .unwrap();
+    let before = host_threads();
+    let rounds = if long() { 200 } else { 10 };
+    for limit in [None, Some(8)] {
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let mut limits = Limits::new();
+            if let Some(limit) = limit {
+                limits = limits.threads(limit);
+            }
+            let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker.clone())
+                .exit_code(|error| error.downcast_ref::<Exit>().map(|exit| exit.0))
+                .limits(limits)
+                .state(|info| Data {
+                    id: info.id(),
+                    token: info.token().clone(),
+                    log: Arc::default(),
+                })
+                .build()
+                .unwrap();
+            let outcome = group.run("_start").unwrap();
+            let returned = Instant::now();
+            assert!(matches!(outcome, Outcome::Exited(7)), "{outcome:?}");
+            times.push(returned - noted.lock().unwrap().take().unwrap());
+            assert!(gone_back_to(before));
+        }
+        let (median, worst) = median_and_worst(times);
+        eprintln!(
+            "exit while main spawns, limit {limit:?}: median {median:?}, worst {worst:?} of {rounds}"
+        );
+        assert!(median < Duration::from_millis(500));
     }
 }
 
@@ -273,7 +336,7 @@ fn many_groups_leave_nothing() {
                  (call $await (i32.const 0) (i32.const 3)))"#,
         ),
     );
-    let groups = if stress() > 1 { 10_000 } else { 600 };
+    let groups = if long() { 10_000 } else { 600 };
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let (threads_before, descriptors_before) = (host_threads(), descriptors());
     let mut after_100 = 0;

@@ -155,10 +155,13 @@ fn merely_waiting_is_no_deadlock() {
 /// Correct programs are never called deadlocked: threads that hand a token round by waits alone.
 #[test]
 fn handing_over_is_no_deadlock() {
-    let stress: u32 = std::env::var("WASI_THREADS_STRESS").map_or(1, |n| n.parse().unwrap());
-    let _dog = watchdog("handing_over_is_no_deadlock", 120 + 60 * u64::from(stress));
+    // Ten million waits in the long form.
+    let (rounds, wanted) = match stress() {
+        Some(stress) => (50_000, 100_000 * u64::from(stress)),
+        None => (20_000, 1),
+    };
+    let _dog = watchdog("handing_over_is_no_deadlock", 120 + wanted / 10_000);
     let engine = engine();
-    let rounds = 20_000 * stress;
     // Word 16 says whose turn it is, of four.
     let module = Door::Prepared.module(
         &engine,
@@ -188,13 +191,18 @@ fn handing_over_is_no_deadlock() {
                  (call $await (i32.const 0) (i32.const 4)))"#
         )),
     );
-    let group = builder(&engine, &module, &Arc::default())
-        .detect_deadlock(true)
-        .build()
-        .unwrap();
-    let outcome = group.run("_start").unwrap();
-    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
-    eprintln!("waits of a correct program: {:?}", group.wait_statistics());
+    let (mut groups, mut waits) = (0, 0);
+    while waits < wanted {
+        let group = builder(&engine, &module, &Arc::default())
+            .detect_deadlock(true)
+            .build()
+            .unwrap();
+        let outcome = group.run("_start").unwrap();
+        assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+        groups += 1;
+        waits += group.wait_statistics().queued;
+    }
+    eprintln!("{waits} waits of a correct program, in {groups} groups: no deadlock reported");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn threads_alive() {
 /// 1,000 times that number of threads.
 #[test]
 fn spawn_and_join_at_the_limit() {
-    let stress: u32 = std::env::var("WASI_THREADS_STRESS").map_or(2, |n| n.parse().unwrap());
+    let stress = stress().unwrap_or(2);
     let _dog = watchdog("spawn_and_join_at_the_limit", 120 + 10 * u64::from(stress));
     let threads = stress * 1000;
     for limit in [1, 8] {
@@ -88,6 +88,9 @@ fn spawn_and_join_at_the_limit() {
             );
             assert_eq!(group.spawn_failures().count, 0);
         }
+        eprintln!(
+            "{threads} threads spawned and joined at a limit of {limit}, with and without a pool"
+        );
     }
 }
 
@@ -340,6 +343,81 @@ fn recursion_at_the_smallest_stack_traps() {
                         assert_eq!(*thread == ThreadId::MAIN, from_main);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The same where host code stands between: a host function that calls back into the guest, and a reactor's call.
+#[test]
+fn recursion_beneath_a_host_call_traps() {
+    let _dog = watchdog("recursion_beneath_a_host_call_traps", 120);
+    let wasm_stack = 64 << 10;
+    let mut config = config();
+    config.max_wasm_stack(wasm_stack);
+    let engine = Engine::new(&config).unwrap();
+    let limits = Limits::new().host_stack(wasm_stack + HOST_STACK_HEADROOM);
+    let bytes = wat::parse_str(format!(
+        r#"(module (import "host" "back" (func $back (param i32))) {PRELUDE}
+             ;; Half of the way, then through the host, and on.
+             (func $deep (export "deep") (param i32)
+               (call $deep (i32.add (local.get 0) (i32.const 1))))
+             (func $half (param i32)
+               (if (i32.eqz (local.get 0)) (then (call $back (i32.const 0)) (unreachable)))
+               (call $half (i32.sub (local.get 0) (i32.const 1))))
+             ;; Through the host at every step.
+             (func (export "bounce") (param i32) (call $back (i32.const 1)))
+             (func (export "wasi_thread_start") (param i32) (param $arg i32)
+               (call $from (local.get $arg)))
+             (func $from (export "from") (param i32)
+               (if (local.get 0) (then (call $back (i32.const 1))) (else (call $half (i32.const 200)))))
+             (func (export "in_child") (param i32) (drop (call $spawn (local.get 0))) (call $park)))"#
+    ))
+    .unwrap();
+    let mut linker = linker(&engine);
+    linker
+        .func_wrap(
+            "host",
+            "back",
+            |mut caller: wasmtime::Caller<'_, Data>, which: i32| -> wasmtime::Result<()> {
+                let name = ["deep", "bounce"][which as usize];
+                let function = caller
+                    .get_export(name)
+                    .and_then(wasmtime::Extern::into_func);
+                function
+                    .unwrap()
+                    .typed::<i32, ()>(&caller)?
+                    .call(&mut caller, 0)
+            },
+        )
+        .unwrap();
+    let module = Door::Prepared.module(&engine, &bytes);
+    for entry in ["from", "in_child"] {
+        for bounce in [0, 1] {
+            for reactor in [false, true] {
+                let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker.clone())
+                    .limits(limits.clone())
+                    .state(|info| Data {
+                        id: info.id(),
+                        token: info.token().clone(),
+                        log: Arc::default(),
+                    })
+                    .build()
+                    .unwrap();
+                let params = [wasmtime::Val::I32(bounce)];
+                let outcome = if reactor {
+                    match group.into_reactor().unwrap().invoke(entry, &params) {
+                        Err(wasi_threads::CallError::Ended(outcome)) => outcome,
+                        other => panic!("{other:?}"),
+                    }
+                } else {
+                    group.invoke(entry, &params).unwrap().0
+                };
+                let Outcome::Trapped { thread, trap, .. } = &outcome else {
+                    panic!("{entry} {bounce}: {outcome:?}");
+                };
+                assert_eq!(*trap, Some(Trap::StackOverflow), "{entry} {bounce}");
+                assert_eq!(*thread == ThreadId::MAIN, entry == "from");
             }
         }
     }

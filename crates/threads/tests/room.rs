@@ -100,8 +100,7 @@ fn the_limit_of_mappings_is_a_failed_spawn() {
         return;
     }
     let _dog = watchdog("the_limit_of_mappings_is_a_failed_spawn", 300);
-    let stress: u32 = std::env::var("WASI_THREADS_STRESS").map_or(1, |n| n.parse().unwrap());
-    if stress <= 1 {
+    if stress().is_none_or(|stress| stress <= 1) {
         let (threads, why) = fill(300);
         assert_eq!(threads, 300, "{why:?}");
         return;
