@@ -205,12 +205,29 @@ impl Descriptor {
         Self::with(Kind::Stream(stream), flags & Fdflags::NONBLOCK).below(parent)
     }
 
+    /// With no rights but these.
+    pub(crate) fn limited_to(mut self, base: Rights, inheriting: Rights) -> Self {
+        *self.dropped_base.get_mut() |= !base.bits();
+        *self.dropped_inheriting.get_mut() |= !inheriting.bits();
+        self
+    }
+
     /// Without the rights `parent` no longer passes on.
     fn below(mut self, parent: &Self) -> Self {
         let dropped = parent.dropped_inheriting.load(Ordering::Relaxed);
         *self.dropped_base.get_mut() = dropped;
         *self.dropped_inheriting.get_mut() = dropped;
         self
+    }
+
+    /// `notcapable` when the right to tell was given up, and the one to seek, which includes it (witx, `fd_seek`).
+    #[inline]
+    pub(crate) fn allow_tell(&self) -> Result<()> {
+        let either = Rights::FD_TELL | Rights::FD_SEEK;
+        if self.dropped_base.load(Ordering::Relaxed) & either.bits() == either.bits() {
+            return Err(Errno::Notcapable.into());
+        }
+        Ok(())
     }
 
     /// `notcapable` when one of `rights` was given up.

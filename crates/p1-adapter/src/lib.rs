@@ -77,11 +77,13 @@ mod guest;
 mod guest_io;
 mod linker;
 mod observe;
+pub mod own_kinds;
 mod preview1;
 mod preview2;
 mod push;
 mod random;
 mod resume;
+mod rights;
 mod special;
 mod stream;
 mod unstable;
@@ -95,8 +97,9 @@ pub use linker::{
     add_unstable_to_linker_sync,
 };
 pub use observe::{CallObserver, CallOutcome};
-pub use push::StreamAccess;
+pub use push::{Handover, StreamAccess};
 pub use random::RandomSource;
+pub use rights::Rights;
 
 /// The example of the README, compiled.
 #[cfg(doctest)]

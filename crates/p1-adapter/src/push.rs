@@ -1,12 +1,15 @@
-//! Descriptors an embedder hands over: listeners, connections, pipes.
+//! Descriptors an embedder hands over: listeners, connections, pipes, files, directories, streams of its own.
 
-use crate::blocking::{Listener, Stream as HostStream, StreamKind};
+use crate::abi::types;
+use crate::blocking::{EmbedderInput, EmbedderOutput, Listener, Stream as HostStream, StreamKind};
 use crate::ctx::P1Ctx;
 use crate::descriptor::Descriptor;
 use crate::error::BuildError;
-use crate::stream::Stream;
+use crate::rights::Rights;
+use crate::stream::{Source, Stream};
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
@@ -26,9 +29,125 @@ fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> BuildError {
 }
 
 impl P1Ctx {
+    /// Hands descriptors over with no rights but these: `base` for the descriptor itself, `inheriting` for what is opened
+    /// below it. A call it has no right to is `notcapable`. A right named here that the descriptor would not have
+    /// anyway is not gained.
+    ///
+    /// ```
+    /// use p1_adapter::{P1CtxBuilder, Rights};
+    /// use wasmtime_wasi::{FsPerms, OpenMode};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = P1CtxBuilder::new().build()?;
+    /// // A log that can be written and nothing else: not read, not cut, not even measured.
+    /// let log = tempfile::tempfile()?;
+    /// let fd = ctx
+    ///     .limited_to(Rights::FD_WRITE, Rights::empty())
+    ///     .push_file(log, FsPerms::ReadWrite, OpenMode::WRITE)?;
+    /// assert_eq!(fd, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn limited_to(&self, base: Rights, inheriting: Rights) -> Handover<'_> {
+        Handover {
+            ctx: self,
+            base,
+            inheriting,
+        }
+    }
+
+    fn unlimited(&self) -> Handover<'_> {
+        self.limited_to(Rights::all(), Rights::all())
+    }
+
+    /// As [`Handover::push_listener`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_listener(&self, listener: impl Into<OwnedFd>) -> Result<u32, BuildError> {
+        self.unlimited().push_listener(listener)
+    }
+
+    /// As [`Handover::push_inherited_listener`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_inherited_listener(&self, listener: impl Into<OwnedFd>) -> Result<u32, BuildError> {
+        self.unlimited().push_inherited_listener(listener)
+    }
+
+    /// As [`Handover::push_stream`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_stream(
+        &self,
+        stream: impl Into<OwnedFd>,
+        access: StreamAccess,
+    ) -> Result<u32, BuildError> {
+        self.unlimited().push_stream(stream, access)
+    }
+
+    /// As [`Handover::push_file`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_file(&self, file: File, perms: FsPerms, mode: OpenMode) -> Result<u32, BuildError> {
+        self.unlimited().push_file(file, perms, mode)
+    }
+
+    /// As [`Handover::push_dir`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_dir(
+        &self,
+        dir: File,
+        name: Option<&str>,
+        perms: FsPerms,
+    ) -> Result<u32, BuildError> {
+        self.unlimited().push_dir(dir, name, perms)
+    }
+
+    /// As [`Handover::push_input`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_input(&self, input: impl StdinStream + 'static) -> Result<u32, BuildError> {
+        self.unlimited().push_input(input)
+    }
+
+    /// As [`Handover::push_output`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_output(&self, output: impl StdoutStream + 'static) -> Result<u32, BuildError> {
+        self.unlimited().push_output(output)
+    }
+}
+
+/// Hands descriptors over with chosen rights; see [`P1Ctx::limited_to`].
+///
+/// The methods are those of [`P1Ctx`] itself, which push with all rights.
+#[derive(Clone, Copy, Debug)]
+pub struct Handover<'a> {
+    ctx: &'a P1Ctx,
+    base: Rights,
+    inheriting: Rights,
+}
+
+impl Handover<'_> {
     fn push(&self, descriptor: Descriptor) -> Result<u32, BuildError> {
-        let fds = &self.shared.fds;
-        fds.push(descriptor)
+        let fds = &self.ctx.shared.fds;
+        let rights = |rights: Rights| types::Rights::from_bits_truncate(rights.bits());
+        fds.push(descriptor.limited_to(rights(self.base), rights(self.inheriting)))
             .map_err(|_| BuildError::TooManyDescriptors { limit: fds.limit() })
     }
 
@@ -138,5 +257,27 @@ impl P1Ctx {
             wasi::Dir::new(dir, perms, mode, true),
             name,
         ))
+    }
+
+    /// Gives the guest an input of the embedder's own making under the lowest free number, which is returned. It is read
+    /// as [`P1CtxBuilder::stdin`](crate::P1CtxBuilder::stdin) is. [`crate::own_kinds`] shows how to make one.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: no number is free.
+    pub fn push_input(&self, input: impl StdinStream + 'static) -> Result<u32, BuildError> {
+        let source = Source::Input(EmbedderInput::new(input));
+        self.push(Descriptor::stream(Stream::input(source)))
+    }
+
+    /// Gives the guest an output of the embedder's own making under the lowest free number, which is returned. It is
+    /// written as [`P1CtxBuilder::stdout`](crate::P1CtxBuilder::stdout) is. [`crate::own_kinds`] shows how to make one.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: no number is free.
+    pub fn push_output(&self, output: impl StdoutStream + 'static) -> Result<u32, BuildError> {
+        let source = Source::Output(EmbedderOutput::new(output));
+        self.push(Descriptor::stream(Stream::output(source)))
     }
 }

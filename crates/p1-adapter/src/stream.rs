@@ -132,6 +132,10 @@ impl Stream {
         }
     }
 
+    pub(crate) fn is_listener(&self) -> bool {
+        matches!(self.source, Source::Listener(_))
+    }
+
     pub(crate) fn check_read(&self) -> Result<()> {
         if self.readable {
             Ok(())

@@ -71,7 +71,8 @@ fn check_offset(offset: Filesize) -> Result<()> {
     Ok(())
 }
 
-/// `spipe` for a stream one may read; `badf` for one that is for writing only.
+/// Takes the rights to read and to seek (witx, `fd_read`). `spipe` for a stream one may read; `badf` for one that is for
+/// writing only.
 pub(crate) fn pread(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -84,13 +85,13 @@ pub(crate) fn pread(
     if let Kind::Stream(stream) = &descriptor.kind {
         stream.check_read()?;
     }
-    let file = descriptor.seekable(Rights::FD_READ)?;
+    let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
     check_offset(offset)?;
     file.check_read()?;
     size(bufs.read_at(file.fd(), offset)?)
 }
 
-/// With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
+/// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
 /// `badf` for one that is for reading only.
 pub(crate) fn pwrite(
     call: &mut Call<'_>,
@@ -104,7 +105,7 @@ pub(crate) fn pwrite(
     if let Kind::Stream(stream) = &descriptor.kind {
         stream.check_write()?;
     }
-    let file = descriptor.seekable(Rights::FD_WRITE)?;
+    let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
     let offset = if descriptor.flags().contains(Fdflags::APPEND) {
         0
     } else {
@@ -119,11 +120,14 @@ pub(crate) fn pwrite(
 /// still ask where it is (witx, `fd_seek` and `fd_tell`).
 pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
-    let right = match (whence, offset) {
-        (Whence::Cur, 0) => Rights::FD_TELL,
-        _ => Rights::FD_SEEK,
+    let (tells, right) = match (whence, offset) {
+        (Whence::Cur, 0) => (true, Rights::empty()),
+        _ => (false, Rights::FD_SEEK),
     };
     let file = descriptor.seekable(right)?;
+    if tells {
+        descriptor.allow_tell()?;
+    }
     let to = match whence {
         Whence::Set => SeekFrom::Start(offset.try_into().map_err(|_| Errno::Inval)?),
         Whence::Cur => SeekFrom::Current(offset),
@@ -134,6 +138,7 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
 
 pub(crate) fn tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.seekable(Rights::FD_TELL)?;
+    let file = descriptor.seekable(Rights::empty())?;
+    descriptor.allow_tell()?;
     Ok(rustix::fs::tell(file.fd())?)
 }

@@ -39,23 +39,39 @@ impl Twins {
         args.extend(offset.map(Val::I64));
         args.push(i(OUT));
         if buf.len != 0 && u64::from(buf.at) + u64::from(buf.len) > 65536 {
-            let (ours, theirs) = self.numbers(fd);
-            let theirs = self.theirs.call(name, &[&[i(theirs)], &args[..]].concat());
-            let nothing = theirs == Some(0) && self.theirs.u32(OUT) == 0;
-            self.write(OUT, &[0; 4]);
-            if theirs == Some(0) && !nothing {
-                return Err(format!(
-                    "the peer's {name} transferred something out of bounds"
-                ));
-            }
-            // Which leaves a time of access behind.
-            self.read_there_only |= name.ends_with("read");
-            return match self.ours.call(name, &[&[i(ours)], &args[..]].concat()) {
-                None => Ok(()),
-                errno => Err(format!("{name} out of bounds answers {errno:?}")),
-            };
+            return self.transfer_out_of_bounds(name, fd, buf, &args);
         }
         self.with_fd(name, fd, &args).map(drop)
+    }
+
+    /// A trap here. The peer traps where it comes to the end of the memory, after it has read the file; or does not, where
+    /// the file has no more than there is room for.
+    fn transfer_out_of_bounds(
+        &mut self,
+        name: &str,
+        fd: Fd,
+        buf: Buf,
+        args: &[Val],
+    ) -> Result<(), String> {
+        let (ours, theirs) = self.numbers(fd);
+        let answer = self.theirs.call(name, &[&[i(theirs)], args].concat());
+        let count = self.theirs.u32(OUT);
+        self.write(OUT, &[0; 4]);
+        let reads = name.ends_with("read");
+        // Which leaves a time of access behind.
+        self.read_there_only |= reads;
+        if answer == Some(0) && count != 0 {
+            if !reads || buf.at.checked_add(count).is_none_or(|end| end > 65536) {
+                return Err(format!("the peer's {name} transferred {count} bytes"));
+            }
+            let before = self.ours.read(buf.at, count).to_vec();
+            self.theirs.write(buf.at, &before);
+            self.align_cursors(fd)?;
+        }
+        match self.ours.call(name, &[&[i(ours)], args].concat()) {
+            None => Ok(()),
+            errno => Err(format!("{name} out of bounds answers {errno:?}")),
+        }
     }
 
     fn call(&mut self, op: &Op) -> Result<(), String> {
@@ -273,7 +289,7 @@ impl Twins {
         }
     }
 
-    /// An empty write with `APPEND` moves the peer's cursor to the end, the system's stays.
+    /// After what moves the peer's cursor only. (An empty write with `APPEND` moves it to the end.)
     fn align_cursors(&mut self, fd: Fd) -> Result<(), String> {
         let (ours, theirs) = self.numbers(fd);
         if self.theirs.call("fd_tell", &[i(theirs), i(OUT)]) == Some(0) {

@@ -40,13 +40,11 @@ struct Seen {
 impl Seen {
     /// Whether something in here is new.
     fn add(&mut self, outcomes: &[Outcome]) -> bool {
-        let answers = outcomes
-            .iter()
-            .fold(false, |new, outcome| self.answers.insert(*outcome) || new);
-        let pairs = outcomes
-            .windows(2)
-            .fold(false, |new, two| self.pairs.insert((two[0], two[1])) || new);
-        answers || pairs
+        let before = (self.answers.len(), self.pairs.len());
+        self.answers.extend(outcomes);
+        self.pairs
+            .extend(outcomes.windows(2).map(|two| (two[0], two[1])));
+        before != (self.answers.len(), self.pairs.len())
     }
 }
 

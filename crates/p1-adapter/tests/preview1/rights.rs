@@ -1,8 +1,10 @@
 //! Rights, and giving them up.
 
 use crate::guest::*;
+use p1_adapter::{P1CtxBuilder, Rights, StreamAccess};
 use std::fs;
 use wasmtime::Val;
+use wasmtime_wasi::{FsPerms, OpenMode};
 
 const TELL: i64 = 1 << 5;
 const SEEK: i64 = 1 << 2;
@@ -94,5 +96,108 @@ fn what_a_directory_no_longer_passes_on_its_files_do_not_get() {
         );
         assert_eq!(guest.at("path_unlink_file", DIR, "f"), NOTCAPABLE);
         assert!(dir.join("f").exists());
+    });
+}
+
+#[test]
+fn what_is_pushed_has_the_rights_that_were_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), b"abc").unwrap();
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(dir.path().join("f"))
+        .unwrap();
+    let mode = OpenMode::READ | OpenMode::WRITE;
+    let log = ctx
+        .limited_to(Rights::FD_WRITE, Rights::empty())
+        .push_file(file, FsPerms::ReadWrite, mode)
+        .unwrap() as i32;
+    let listed = ctx
+        .limited_to(Rights::PATH_OPEN | Rights::FD_READDIR, Rights::FD_READ)
+        .push_dir(
+            fs::File::open(dir.path()).unwrap(),
+            None,
+            FsPerms::ReadWrite,
+        )
+        .unwrap() as i32;
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let pipe = ctx
+        .limited_to(Rights::FD_READ, Rights::empty())
+        .push_stream(reader, StreamAccess::Read)
+        .unwrap() as i32;
+
+    let mut guest = Guest::new(&ctx);
+    assert_eq!(rights(&mut guest, log), (WRITE, 0));
+    assert_eq!(guest.put(log, b"x"), Ok(1));
+    assert_eq!(guest.get(log, 1), Err(NOTCAPABLE));
+    assert_eq!(guest.seek(log, 0, 0), Err(NOTCAPABLE));
+    assert_eq!(guest.seek(log, 0, 1), Err(NOTCAPABLE));
+    assert_eq!(guest.ask("fd_filestat_get", log), NOTCAPABLE);
+
+    let fd = guest.open_at(listed, "f", 0, READ, 0).unwrap();
+    assert_eq!(guest.get(fd, 10), Ok(b"xbc".to_vec()));
+    assert_eq!(guest.ask("fd_tell", fd), NOTCAPABLE, "not passed on");
+    assert_eq!(
+        guest.open_at(listed, "f", 0, READ | WRITE, 0),
+        Err(NOTCAPABLE)
+    );
+    assert_eq!(guest.open_at(listed, "g", CREAT, READ, 0), Err(NOTCAPABLE));
+    assert_eq!(guest.at("path_unlink_file", listed, "f"), NOTCAPABLE);
+
+    let mut subscription = [0u8; 48];
+    subscription[8] = 1;
+    subscription[16..20].copy_from_slice(&pipe.to_le_bytes());
+    guest.write(1024, &subscription);
+    let poll = [1024, DATA as i32, 1, OUT as i32].map(Val::I32);
+    assert_eq!(guest.call("poll_oneoff", &poll), NOTCAPABLE);
+}
+
+#[test]
+fn the_right_to_seek_includes_the_right_to_tell() {
+    both(|guest, _| {
+        let fd = guest.create("f");
+        assert_eq!(set(guest, fd, SEEK, 0), OK);
+        assert_eq!(guest.ask("fd_tell", fd), OK);
+        assert_eq!(guest.seek(fd, 0, 1), Ok(0));
+        assert_eq!(guest.seek(fd, 3, 0), Ok(3));
+        let other = guest.create("f");
+        assert_eq!(set(guest, other, TELL, 0), OK);
+        assert_eq!(guest.ask("fd_tell", other), OK);
+        assert_eq!(guest.seek(other, 3, 0), Err(NOTCAPABLE));
+        assert_eq!(set(guest, fd, 0, 0), OK);
+        assert_eq!(guest.ask("fd_tell", fd), NOTCAPABLE);
+    });
+}
+
+#[test]
+fn a_position_takes_the_right_to_seek() {
+    both(|guest, _| {
+        let fd = guest.create("f");
+        guest.put(fd, b"abc").unwrap();
+        assert_eq!(set(guest, fd, READ | WRITE, 0), OK);
+        assert_eq!(guest.get_at(fd, 3, 0), Err(NOTCAPABLE));
+        assert_eq!(guest.put_at(fd, b"x", 0), Err(NOTCAPABLE));
+        assert_eq!(guest.put(fd, b"d"), Ok(1));
+    });
+}
+
+#[test]
+fn what_may_not_be_read_may_not_be_waited_for() {
+    const POLL: i64 = 1 << 27;
+    both(|guest, _| {
+        let fd = guest.create("f");
+        assert_eq!(set(guest, fd, POLL | WRITE, 0), OK);
+        let mut poll = |tag: u8| {
+            let mut subscription = [0u8; 48];
+            subscription[8] = tag;
+            subscription[16..20].copy_from_slice(&fd.to_le_bytes());
+            guest.write(1024, &subscription);
+            let args = [1024, DATA as i32, 1, OUT as i32].map(Val::I32);
+            guest.call("poll_oneoff", &args)
+        };
+        assert_eq!(poll(1), NOTCAPABLE);
+        assert_eq!(poll(2), OK);
     });
 }

@@ -129,13 +129,25 @@ fn source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
 fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
     let entry = call.fd(fd)?;
     entry.allow(Rights::POLL_FD_READWRITE)?;
+    // What one may not do one may not wait for (witx, `poll_fd_readwrite`).
+    let transfer = match direction {
+        Direction::Read => Rights::FD_READ,
+        Direction::Write => Rights::FD_WRITE,
+    };
     match &entry.kind {
         Kind::Dir(_) => Err(Errno::Badf.into()),
-        Kind::File(file) => Ok(Source::Known(Answer::Bytes(match direction {
-            Direction::Write => 1,
-            Direction::Read => file.bytes_left()?,
-        }))),
+        Kind::File(file) => {
+            entry.allow(transfer)?;
+            Ok(Source::Known(Answer::Bytes(match direction {
+                Direction::Write => 1,
+                Direction::Read => file.bytes_left()?,
+            })))
+        }
         Kind::Stream(stream) => {
+            // A listener is waited for to accept from.
+            if !stream.is_listener() {
+                entry.allow(transfer)?;
+            }
             stream.check_poll(direction)?;
             Ok(Source::Stream(StreamOf(entry.keep()), direction))
         }
