@@ -12,6 +12,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -215,6 +216,35 @@ fn footprint() -> Result<(u64, usize, usize)> {
     ))
 }
 
+/// As many host threads that park, with the same stacks, and are then woken one by one and joined.
+fn native_threads(count: u32) -> Result<()> {
+    let end = Arc::new(AtomicBool::new(false));
+    let stack = Engine::default().get_max_wasm_stack() + (1 << 20);
+    let threads = (0..count).map(|_| {
+        let end = Arc::clone(&end);
+        std::thread::Builder::new()
+            .stack_size(stack)
+            .spawn(move || {
+                while !end.load(Ordering::Acquire) {
+                    std::thread::park();
+                }
+            })
+    });
+    let threads: Vec<_> = threads.collect::<std::io::Result<_>>()?;
+    std::thread::sleep(Duration::from_millis(200));
+    let ended = Instant::now();
+    end.store(true, Ordering::Release);
+    threads.iter().for_each(|thread| thread.thread().unpark());
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+    println!(
+        "{count} native threads that park, ended in {:.1?}",
+        ended.elapsed()
+    );
+    Ok(())
+}
+
 fn threads(engine: &Engine, count: u32) -> Result<()> {
     let crowd = module(
         engine,
@@ -283,6 +313,7 @@ fn main() -> Result<()> {
             None => vec![1000, 10_000],
         };
         for count in counts {
+            native_threads(count)?;
             threads(&engine, count)?;
         }
     }

@@ -11,7 +11,8 @@ use wasmtime::{
 };
 
 use crate::current;
-use crate::error::GroupEnded;
+use crate::interrupt::Unwinding;
+use crate::life::Life;
 use crate::memory::{same_memory, word32, word64};
 use crate::observe::Watch;
 use crate::prepare::Prepared;
@@ -23,6 +24,7 @@ use crate::waits::{ParkingLot, WaitOutcome, Width};
 pub(crate) struct Binder<T: 'static> {
     lot: Arc<ParkingLot>,
     watch: Option<Arc<Watch>>,
+    unwinding: Arc<Unwinding>,
     table: Option<String>,
     slots: Vec<(WaitSlot, Source)>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
@@ -42,15 +44,15 @@ impl<T: 'static> Binder<T> {
     /// among `memories`, the group's, is what reports call them by.
     pub(crate) fn new(
         engine: &Engine,
-        lot: &Arc<ParkingLot>,
+        life: &Life,
         prepared: Option<&Prepared>,
         imported: &[Option<SharedMemory>],
         memories: &[SharedMemory],
-        watch: Option<&Arc<Watch>>,
     ) -> Result<Self, Error> {
         let mut binder = Self {
-            lot: Arc::clone(lot),
-            watch: watch.cloned(),
+            lot: Arc::clone(life.lot()),
+            watch: life.watch().cloned(),
+            unwinding: Arc::clone(life.errors()),
             table: None,
             slots: Vec::new(),
             functions: Linker::new(engine),
@@ -83,9 +85,10 @@ impl<T: 'static> Binder<T> {
     ) -> Result<(), Error> {
         let functions = &mut self.functions;
         let watch = self.watch.clone();
+        let unwinding = Arc::clone(&self.unwinding);
         match op {
-            WaitOp::Wait32 => functions.func_wrap("", name, wait32(memory, place))?,
-            WaitOp::Wait64 => functions.func_wrap("", name, wait64(memory, place))?,
+            WaitOp::Wait32 => functions.func_wrap("", name, wait32(memory, place, unwinding))?,
+            WaitOp::Wait64 => functions.func_wrap("", name, wait64(memory, place, unwinding))?,
             WaitOp::Notify => {
                 functions.func_wrap("", name, notify(memory, place, &self.lot, watch))?
             }
@@ -101,14 +104,19 @@ impl<T: 'static> Binder<T> {
         let table = instance
             .get_table(&mut *store, name)
             .ok_or_else(|| Error::msg("a prepared module lacks its table of waits"))?;
+        let unwinding = || Arc::clone(&self.unwinding);
         for (index, (slot, source)) in self.slots.iter().enumerate() {
             let function = match source {
                 Source::Shared(name) => self.functions.get(&mut *store, "", name)?.into_func(),
                 Source::Instance => {
                     let memory = instance.get_shared_memory(&mut *store, &slot.memory_export);
                     memory.map(|memory| match slot.op {
-                        WaitOp::Wait32 => Func::wrap(&mut *store, wait32(memory, None)),
-                        WaitOp::Wait64 => Func::wrap(&mut *store, wait64(memory, None)),
+                        WaitOp::Wait32 => {
+                            Func::wrap(&mut *store, wait32(memory, None, unwinding()))
+                        }
+                        WaitOp::Wait64 => {
+                            Func::wrap(&mut *store, wait64(memory, None, unwinding()))
+                        }
                         WaitOp::Notify => {
                             let watch = self.watch.clone();
                             Func::wrap(&mut *store, notify(memory, None, &self.lot, watch))
@@ -131,6 +139,7 @@ impl<T: 'static> Binder<T> {
 fn wait32<T: 'static>(
     memory: SharedMemory,
     place: Option<usize>,
+    unwinding: Arc<Unwinding>,
 ) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
     move |caller, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
@@ -141,13 +150,14 @@ fn wait32<T: 'static>(
                 thread.report(|| WasmBacktrace::force_capture(&caller));
             })
         };
-        result(match thread.watch() {
+        let outcome = match thread.watch() {
             None => wait(),
             Some(watch) => {
                 let at = (place, address as u64);
                 watch.wait(&thread, at, Width::W32, timeout, wait)
             }
-        })
+        };
+        result(outcome, &unwinding)
     }
 }
 
@@ -155,6 +165,7 @@ fn wait32<T: 'static>(
 fn wait64<T: 'static>(
     memory: SharedMemory,
     place: Option<usize>,
+    unwinding: Arc<Unwinding>,
 ) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
     move |caller, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
@@ -165,13 +176,14 @@ fn wait64<T: 'static>(
                 thread.report(|| WasmBacktrace::force_capture(&caller));
             })
         };
-        result(match thread.watch() {
+        let outcome = match thread.watch() {
             None => wait(),
             Some(watch) => {
                 let at = (place, address as u64);
                 watch.wait(&thread, at, Width::W64, timeout, wait)
             }
-        })
+        };
+        result(outcome, &unwinding)
     }
 }
 
@@ -202,9 +214,9 @@ fn thread() -> Result<Arc<ThreadRecord>, Error> {
 }
 
 /// What the guest gets.
-fn result(outcome: WaitOutcome) -> Result<i32, Error> {
+fn result(outcome: WaitOutcome, unwinding: &Unwinding) -> Result<i32, Error> {
     match outcome.code() {
         Some(code) => Ok(code as i32),
-        None => Err(GroupEnded.into()),
+        None => Err(unwinding.error()),
     }
 }

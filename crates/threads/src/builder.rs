@@ -346,14 +346,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             How::PerStore(linker)
         };
         let part = |module: &ThreadModule, imported: &[Option<SharedMemory>]| {
-            let binder = Binder::new(
-                &self.engine,
-                &lot,
-                module.prepared(),
-                imported,
-                &memories,
-                life.watch(),
-            );
+            let binder = Binder::new(&self.engine, &life, module.prepared(), imported, &memories);
             binder
                 .map(|binder| Part {
                     module: module.clone(),

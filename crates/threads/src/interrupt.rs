@@ -1,8 +1,8 @@
 //! How a thread that runs wasm, or waits inside wasmtime, is reached.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use wasmtime::{SharedMemory, Store, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, Error, SharedMemory, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::current;
 use crate::error::GroupEnded;
@@ -29,7 +29,7 @@ pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>) {
     let stop = life.has_epochs();
     store.epoch_deadline_callback(move |store| {
         if stop && life.is_ended() {
-            return Err(GroupEnded.into());
+            return Err(life.unwinding());
         }
         if let Some(thread) = current::get()
             && thread.waiter().take_report()
@@ -38,6 +38,33 @@ pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>) {
         }
         Ok(UpdateDeadline::Continue(1))
     });
+}
+
+/// Makes the errors by which the threads of one ended group are unwound.
+///
+/// Wasmtime takes a backtrace for every error that unwinds wasm, unless it has one: names are copied, and with debug
+/// information, lines looked up, which for a thousand threads that all end would take a thousand times some
+/// milliseconds, for nobody. So the error gets an empty one, of a store that runs nothing.
+pub(crate) struct Unwinding {
+    engine: Engine,
+    idle: OnceLock<Mutex<Store<()>>>,
+}
+
+impl Unwinding {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self {
+            engine: engine.clone(),
+            idle: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Error {
+        let idle = self
+            .idle
+            .get_or_init(|| Mutex::new(Store::new(&self.engine, ())));
+        let idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        Error::from(GroupEnded).context(WasmBacktrace::force_capture(&*idle))
+    }
 }
 
 /// How many bytes of memory are swept between two looks at whether anybody is left.

@@ -14,6 +14,7 @@ use wasmtime::{Engine, Error, SharedMemory, WasmBacktrace};
 
 use crate::backtrace::{Appended, Backtrace};
 use crate::error::SpawnError;
+use crate::interrupt::Unwinding;
 use crate::limits::Limits;
 use crate::memory::offset_of;
 use crate::observe::Watch;
@@ -35,6 +36,7 @@ pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 /// What every thread of a group shares, apart from its code and the embedder's data.
 pub(crate) struct Life {
     engine: Engine,
+    unwinding: Arc<Unwinding>,
     /// Whether ending interrupts running wasm.
     epochs: bool,
     /// Read by every epoch callback, by host functions, by spawns.
@@ -71,6 +73,8 @@ struct State {
     tids: Tids,
     threads: HashMap<ThreadId, Arc<ThreadRecord>>,
     spawn_failures: SpawnFailures,
+    /// Spawns that wait at the limit. A notification costs a system call even where nobody waits.
+    at_limit: u32,
 }
 
 /// Failed `thread-spawn` calls of a group.
@@ -93,6 +97,7 @@ impl Life {
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
+            unwinding: Arc::new(Unwinding::new(engine)),
             epochs,
             token: EndToken::default(),
             state: Mutex::default(),
@@ -118,6 +123,15 @@ impl Life {
     pub(crate) fn is_ended(&self) -> bool {
         fence(Ordering::SeqCst);
         self.token.is_ended()
+    }
+
+    /// The error by which a thread of the ended group is unwound.
+    pub(crate) fn unwinding(&self) -> Error {
+        self.unwinding.error()
+    }
+
+    pub(crate) fn errors(&self) -> &Arc<Unwinding> {
+        &self.unwinding
     }
 
     pub(crate) fn has_epochs(&self) -> bool {
@@ -374,11 +388,13 @@ impl Life {
             if left.is_zero() {
                 return Err(SpawnError::Limit(max));
             }
+            state.at_limit += 1;
             state = self
                 .slot_free
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+            state.at_limit -= 1;
         }
         let id = reserved.and_then(ReservedId::into_id);
         let id = match id {
@@ -415,8 +431,11 @@ impl Life {
         if id != ThreadId::MAIN {
             state.alive -= 1;
             state.tids.give_back(id);
+            let wanted = state.at_limit > 0;
             drop(state);
-            self.slot_free.notify_one();
+            if wanted {
+                self.slot_free.notify_one();
+            }
         }
     }
 

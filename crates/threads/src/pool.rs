@@ -62,6 +62,9 @@ impl Pool {
     }
 }
 
+/// How many ended threads are joined in one go, while others are still on their way out.
+const JOINED_AT_ONCE: usize = 64;
+
 /// The host threads of one group.
 ///
 /// A thread is in `live` from its start, under the lock, until its last act, which moves its
@@ -87,6 +90,8 @@ struct State {
     queue: VecDeque<Job>,
     idle: usize,
     closing: bool,
+    /// How many wait for `dead` to grow.
+    joining: u32,
 }
 
 impl Hosts {
@@ -203,7 +208,14 @@ impl Hosts {
         if let Some(handle) = state.live.remove(&key) {
             state.dead.push(handle);
         }
-        self.left.notify_all();
+        // Where a thousand threads end at once, whoever joins them is not woken for each. One may be left
+        // that cannot join itself.
+        let tell =
+            state.joining > 0 && (state.live.len() <= 1 || state.dead.len() >= JOINED_AT_ONCE);
+        drop(state);
+        if tell {
+            self.left.notify_all();
+        }
     }
 
     /// Waits for work, for the end, or for the idle time to pass.
@@ -240,17 +252,19 @@ impl Hosts {
     }
 
     /// Joins what has ended; true when no host thread is left but perhaps the caller's own, which cannot wait for
-    /// itself. Waits up to `wait` for the next one to end when some are left.
+    /// itself. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
         let me = std::thread::current().id();
         let others = |state: &State| state.live.values().any(|live| live.thread().id() != me);
         let mut state = self.lock();
         if state.dead.is_empty() && others(&state) && !wait.is_zero() {
+            state.joining += 1;
             state = self
                 .left
                 .wait_timeout(state, wait)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+            state.joining -= 1;
         }
         let dead = std::mem::take(&mut state.dead);
         let none_left = !others(&state);

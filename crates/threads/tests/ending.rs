@@ -377,3 +377,74 @@ fn dropping_a_group_ends_it() {
     assert!(matches!(handle.outcome(), Some(Outcome::Cancelled)));
     assert_eq!(ended.load(Ordering::SeqCst), 1);
 }
+
+/// A thread that is unwound because its group has ended has no backtrace taken: with debug information that takes
+/// milliseconds, for each of perhaps a thousand threads.
+#[test]
+fn the_end_takes_no_backtraces() {
+    let _alone = alone();
+    let _dog = watchdog("the_end_takes_no_backtraces", 60);
+    let engine = engine();
+    let bytes = wat::parse_str(format!(
+        r#"(module (import "host" "back" (func $back (param i32))) {PRELUDE}
+             (func (export "park") (call $count) (call $park))
+             (func (export "spin") (call $count) (call $spin))
+             (func (export "wasi_thread_start") (param i32) (param $which i32)
+               (call $back (local.get $which)))
+             (func (export "_start")
+               (drop (call $spawn (i32.const 0)))
+               (drop (call $spawn (i32.const 1)))
+               (call $park)))"#
+    ))
+    .unwrap();
+    let module = Door::Prepared.module(&engine, &bytes);
+    let frames = Arc::new(Mutex::new(Vec::new()));
+    let mut linker = linker(&engine);
+    let seen = Arc::clone(&frames);
+    linker
+        .func_wrap(
+            "host",
+            "back",
+            move |mut caller: wasmtime::Caller<'_, Data>, which: i32| -> wasmtime::Result<()> {
+                let name = ["park", "spin"][which as usize];
+                let function = caller
+                    .get_export(name)
+                    .and_then(wasmtime::Extern::into_func);
+                let result = function
+                    .unwrap()
+                    .typed::<(), ()>(&caller)?
+                    .call(&mut caller, ());
+                let error = result.unwrap_err();
+                assert!(error.is::<wasi_threads::GroupEnded>(), "{error:?}");
+                let backtrace = error.downcast_ref::<wasmtime::WasmBacktrace>();
+                seen.lock()
+                    .unwrap()
+                    .push(backtrace.map(|trace| trace.frames().len()));
+                Err(error)
+            },
+        )
+        .unwrap();
+    let log = Arc::<Log>::default();
+    let data = Arc::clone(&log);
+    let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
+        .state(move |info| Data {
+            id: info.id(),
+            token: info.token().clone(),
+            log: Arc::clone(&data),
+        })
+        .build()
+        .unwrap();
+    let handle = group.handle();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(eventually(Duration::from_secs(30), || {
+                log.count.load(Ordering::SeqCst) == 2
+            }));
+            std::thread::sleep(Duration::from_millis(10));
+            handle.cancel();
+        });
+        let outcome = group.run("_start").unwrap();
+        assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
+    });
+    assert_eq!(*frames.lock().unwrap(), [Some(0), Some(0)]);
+}
