@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// A wait, from [`Waitable::ready`]. Owns what it needs, so it can go anywhere; dropped, it leaves
+/// A wait, from [`Waitable::ready`](crate::Waitable::ready). Owns what it needs, so it can go anywhere; dropped, it leaves
 /// the line, and if it was its turn the next one gets it.
 #[must_use = "a wait does nothing unless polled or blocked on"]
 pub struct Ready<V: Pollable> {
