@@ -6,6 +6,10 @@ use std::time::Duration;
 ///
 /// Everything is unlimited by default, except the wait of a spawn at the thread limit (50 ms) and
 /// the host stack, which follows the engine's wasm stack.
+///
+/// Threads beyond what the host has room for are refused in any case: `thread-spawn` returns `-EAGAIN`, and
+/// [`SpawnError::HostThread`](crate::SpawnError::HostThread) names the system's limit (on Linux, `vm.max_map_count` for about
+/// 10,000 threads, or a limited address space).
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub(crate) threads: Option<u32>,
@@ -162,6 +166,9 @@ impl Limits {
     /// Wall-clock time from the start of [`run`](crate::ThreadGroup::run) after which the group ends as
     /// [`Outcome::TimedOut`](crate::Outcome::TimedOut). It needs no thread of the guest to run: it
     /// ends blocked threads as well.
+    ///
+    /// [`invoke`](crate::ThreadGroup::invoke) has one deadline for initialisation and call; each call of a
+    /// [`Reactor`](crate::Reactor) has its own.
     pub fn timeout(mut self, after: Duration) -> Self {
         self.timeout = Some(after);
         self

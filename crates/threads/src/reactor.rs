@@ -29,7 +29,8 @@ pub struct Reactor<T: Send + 'static> {
 impl<T: Send + 'static> ThreadGroup<T> {
     /// Instantiates the module once, runs its start function and, where it is exported, `_initialize`.
     ///
-    /// [`Limits::timeout`](crate::Limits::timeout) then bounds each call, this one included.
+    /// [`Limits::timeout`](crate::Limits::timeout) then bounds each call by itself, this one included: a reactor lives
+    /// as long as its embedder likes. For one deadline over initialisation and a call, see [`invoke`](Self::invoke).
     ///
     /// # Errors
     ///
