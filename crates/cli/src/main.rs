@@ -40,6 +40,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
+    p1_adapter::prepare_process();
     let exit = command(args::Cli::parse()).unwrap_or_else(|message| {
         message::say(&message);
         message.exit()

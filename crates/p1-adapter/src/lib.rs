@@ -100,6 +100,8 @@ pub use observe::{CallObserver, CallOutcome};
 pub use push::{Handover, StreamAccess};
 pub use random::RandomSource;
 pub use rights::Rights;
+/// To be called before the first thread is started, where the time to start matters.
+pub use table_sync::prepare_process;
 
 /// The example of the README, compiled.
 #[cfg(doctest)]
