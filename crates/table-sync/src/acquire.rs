@@ -26,9 +26,9 @@ impl<'t> Permit<'t> for Shared<'t> {
     fn attempt(
         place: &Place<'t>,
         first: bool,
-        queue: Option<&crate::lock::QueueGuard<'_>>,
+        _queue: Option<&crate::lock::QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
-        place.try_shared(!first, queue.is_none())
+        place.try_counted(!first)
     }
 }
 

@@ -2,7 +2,7 @@
 //! a detached entry.
 
 use super::QueueGuard;
-use super::permit::Exclusive;
+use super::permit::{Exclusive, Shared};
 use crate::cell;
 use crate::queue::Queue;
 use crate::readers::{self, Published};
@@ -13,9 +13,17 @@ use crate::sync::lock;
 use crate::table::Core;
 use std::task::Waker;
 
-/// Ends a published reader, or one that saw it had come too late.
+/// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller
+/// to answer.
+#[cold]
+pub(super) fn too_late<'t>(core: &Core, slot: &Slot, published: Published) -> Option<Shared<'t>> {
+    retract(core, slot, &published);
+    None
+}
+
+/// Ends a published reader.
 #[inline]
-pub(super) fn retract(core: &Core, slot: &Slot, published: Published) {
+pub(super) fn retract(core: &Core, slot: &Slot, published: &Published) {
     published.retract();
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
     // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;

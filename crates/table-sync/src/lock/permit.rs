@@ -1,5 +1,6 @@
 //! What a transition of a slot's word grants, and how it is given up.
 
+use super::Place;
 use super::leave::{retract, settle_and_wake};
 use crate::queue::Queue;
 use crate::readers::Published;
@@ -79,7 +80,28 @@ impl Drop for Vacant<'_> {
     }
 }
 
+/// A [`Shared`] that is counted, less what the place says: so it comes back from a call in a
+/// register. To be [made one again](Self::at) at once.
+#[must_use]
+pub(crate) struct Counted(());
+
+impl Counted {
+    /// `place` is the one that the permit was for.
+    #[inline]
+    pub(crate) fn at<'t>(self, place: Place<'t>) -> Shared<'t> {
+        Shared::new(place.core, place.slot, None)
+    }
+}
+
 impl<'t> Shared<'t> {
+    /// Only for a permit that is counted.
+    #[inline]
+    pub(crate) fn into_counted(self) -> Counted {
+        debug_assert!(self.published.is_none(), "a permit by publishing");
+        std::mem::forget(self);
+        Counted(())
+    }
+
     #[inline]
     pub(super) fn new(core: &'t Core, slot: &'t Slot, published: Option<Published>) -> Self {
         Self {
@@ -99,7 +121,7 @@ impl<'t> Shared<'t> {
 impl Drop for Shared<'_> {
     #[inline]
     fn drop(&mut self) {
-        match self.published.take() {
+        match &self.published {
             Some(published) => retract(self.core, self.slot, published),
             None => {
                 // Release: what was read happens before whoever acquires the word next.
@@ -160,7 +182,7 @@ impl<'t> Exclusive<'t> {
         let state = State(self.slot.state.load(Relaxed));
         let waiting = state.has(QUEUED).then(|| self.drain_queue());
         let value = take(&mut self);
-        self.free(state);
+        self.free(state.generation());
         if let Some(waiting) = waiting {
             waiting.into_iter().for_each(Waker::wake);
         }
@@ -176,21 +198,19 @@ impl<'t> Exclusive<'t> {
             .unwrap_or_default()
     }
 
-    /// Gives the empty slot to its next entry. The word was this.
+    /// Gives the empty slot to its next entry.
     #[inline]
-    fn free(self, state: State) {
+    pub(super) fn free(self, generation: u32) {
         let (core, slot) = (self.core, self.slot);
         // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
         // Release, for readers that come too late and for `Vacant`; a plain store, as above.
-        if state.generation() < core.max_generation {
-            slot.state
-                .store(State::new(state.generation() + 1, 0).0, Release);
+        if generation < core.max_generation {
+            slot.state.store(State::new(generation + 1, 0).0, Release);
             core.shards.give_back(slot);
         } else {
             // Not present, not on a list, ever again.
-            slot.state
-                .store(State::new(state.generation(), 0).0, Release);
+            slot.state.store(State::new(generation, 0).0, Release);
             core.shards.retire();
         }
     }

@@ -10,9 +10,15 @@ use crate::sync::lock;
 use std::task::Waker;
 
 impl<'t> Place<'t> {
-    /// Takes an idle entry without kin out of the table; `None` if it is anything else.
+    /// Whether the entry is present, idle, without kin and not waited for.
     #[inline]
-    pub(crate) fn remove_idle(&self) -> Option<Exclusive<'t>> {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state() == State::new(self.generation, PRESENT)
+    }
+
+    /// Takes such an entry out of the table; `None` if it is anything else.
+    #[inline]
+    pub(crate) fn remove_idle(&self) -> Option<Removed<'t>> {
         let idle = State::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
@@ -24,7 +30,10 @@ impl<'t> Place<'t> {
                 Relaxed,
             )
             .ok()
-            .map(|_| Exclusive::new(self.core, self.slot))
+            .map(|_| Removed {
+                permit: Exclusive::new(self.core, self.slot),
+                generation: self.generation,
+            })
     }
 
     /// Removes the entry, held or not. To be [finished](Detached::finish) with no lock held.
@@ -63,6 +72,22 @@ impl<'t> Place<'t> {
                 }
             }
         }
+    }
+}
+
+/// An entry removed while idle. Nobody waits for it and nobody joins, so its word is known.
+pub(crate) struct Removed<'t> {
+    permit: Exclusive<'t>,
+    generation: u32,
+}
+
+impl<'t> Removed<'t> {
+    /// As [`Exclusive::reclaim`].
+    #[inline]
+    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Exclusive<'t>) -> R) -> R {
+        let value = take(&mut self.permit);
+        self.permit.free(self.generation);
+        value
     }
 }
 
