@@ -4,7 +4,7 @@ use crate::acquire::Request;
 use crate::cell;
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
-use crate::handle::{AnyHandle, Handle};
+use crate::handle::{AnyHandle, Handle, Invariant};
 use crate::lock::{Counted, Exclusive, Place, Refusal, RemoveRefusal, Shared};
 use crate::state::{BIASED, State};
 use std::fmt;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 /// the same name do on [`Table`](crate::Table), less the lookup.
 pub struct Entry<'t, T> {
     place: Place<'t>,
-    _type: PhantomData<fn() -> T>,
+    _type: PhantomData<Invariant<T>>,
 }
 
 impl<T> Clone for Entry<'_, T> {

@@ -22,6 +22,7 @@ mod leave;
 mod permit;
 mod removal;
 
+use crate::flaw::{Flaw, on};
 use crate::heat::Heat;
 use crate::queue::Queue;
 use crate::readers;
@@ -30,6 +31,7 @@ use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, State, WRITER_QUEU
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::{MutexGuard, lock};
 use crate::table::Core;
+pub(crate) use leave::settle_and_wake;
 use leave::{end_drain, too_late};
 
 pub(crate) use permit::{Counted, Exclusive, RemoveRefusal, Shared, Vacant};
@@ -78,7 +80,8 @@ impl<'t> Place<'t> {
     #[inline]
     pub(crate) fn try_published(&self) -> Option<Shared<'t>> {
         let published = readers::publish(self.slot.id)?;
-        if self.state().is_present_with(self.generation, BIASED) {
+        let may_read = self.state().is_present_with(self.generation, BIASED);
+        if may_read || on(Flaw::PublishWithoutLook) {
             return Some(Shared::new(self.core, self.slot, Some(published)));
         }
         too_late(self.core, self.slot, published)
@@ -131,7 +134,9 @@ impl<'t> Place<'t> {
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
-    /// every processor but waits for nobody. `queue`: the slot's queue lock, if held.
+    /// every processor but waits for nobody. `queue`: the slot's queue lock, if held; then a caller
+    /// that is told [`NotPresent`](Refusal::NotPresent) owes a [`settle_and_wake`] once it has
+    /// released that.
     #[inline(never)]
     pub(crate) fn try_exclusive(
         self,
@@ -139,24 +144,28 @@ impl<'t> Place<'t> {
     ) -> Result<Exclusive<'t>, Refusal> {
         let slot = self.slot;
         let mut state = State(slot.state.load(Relaxed));
-        let mut scanned = false;
+        let mut drained = false;
         loop {
             if !state.is_present(self.generation) {
+                // Who ends a drain and does not go in has to see to those who relied on the drain
+                // for being told: the holder of a detached entry, the waiters of a later one.
+                if drained && queue.is_none() && !on(Flaw::DrainEndedUnsettled) {
+                    settle_and_wake(self.core, slot);
+                }
                 return Err(Refusal::NotPresent);
             }
             if state.has(BIASED) {
-                state = revoke(slot, state);
-            } else if state.has(DRAIN) {
-                if scanned {
-                    return Err(Refusal::Busy);
-                }
-                scanned = true;
-                match queue {
-                    Some(queue) => end_drain(slot, queue),
-                    None => end_drain(slot, &lock(&slot.queue)),
+                if revoke(slot, state) {
+                    // A scan is due from whoever sets `DRAIN`, and from leaving readers: from
+                    // nobody else, however often he asks.
+                    drained = true;
+                    match queue {
+                        Some(queue) => end_drain(slot, queue),
+                        None => end_drain(slot, &lock(&slot.queue)),
+                    }
                 }
                 state = State(slot.state.load(Relaxed));
-            } else if state.has(EXCLUSIVE) || state.has_counted_readers() {
+            } else if state.has(EXCLUSIVE | DRAIN) || state.has_counted_readers() {
                 return Err(Refusal::Busy);
             } else {
                 // Acquire: after everything the holders before did.
@@ -211,20 +220,18 @@ fn cool(slot: &Slot) {
     }
 }
 
-/// `BIASED` becomes `DRAIN`. Returns the word as it is now.
+/// `BIASED` becomes `DRAIN`, if the word is still this; says whether it did.
 #[cold]
-fn revoke(slot: &Slot, state: State) -> State {
+fn revoke(slot: &Slot, state: State) -> bool {
     let drained = state.without(BIASED).with(DRAIN);
     // Relaxed: the barrier in the scan orders it against the readers.
-    match slot
+    let done = slot
         .state
         .compare_exchange(state.0, drained.0, Relaxed, Relaxed)
-    {
-        Ok(_) => {
-            let heat = Heat(slot.heat.load(Relaxed));
-            slot.heat.store(heat.cooled(true).0, Relaxed);
-            drained
-        }
-        Err(now) => State(now),
+        .is_ok();
+    if done {
+        let heat = Heat(slot.heat.load(Relaxed));
+        slot.heat.store(heat.cooled(true).0, Relaxed);
     }
+    done
 }

@@ -9,6 +9,7 @@
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
 //! as threads ever read at the same time.
 
+use crate::flaw::{Flaw, on, order};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, asymmetric, lock};
 use std::cell::Cell;
@@ -178,8 +179,11 @@ impl Published {
     /// and a state that asks leaving readers for notice is visible to the caller's next load.
     #[inline]
     pub(crate) fn retract(&self) {
-        self.0.store(0, Ordering::Release);
-        asymmetric::light();
+        self.0
+            .store(0, order(Flaw::RetractRelaxed, Ordering::Release));
+        if !on(Flaw::RetractWithoutBarrier) {
+            asymmetric::light();
+        }
     }
 }
 
@@ -202,7 +206,9 @@ pub(crate) fn publish(id: u64) -> Option<Published> {
         _ => free_cell(record)?,
     };
     cell.store(id, Ordering::Release);
-    asymmetric::light();
+    if !on(Flaw::PublishWithoutBarrier) {
+        asymmetric::light();
+    }
     Some(Published(cell))
 }
 
@@ -216,7 +222,9 @@ fn free_cell(record: &'static Record) -> Option<&'static AtomicU64> {
 /// of `id` before; those that come too late see that and retract.
 #[cold]
 pub(crate) fn any(id: u64) -> bool {
-    asymmetric::heavy();
+    if !on(Flaw::ScanWithoutBarrier) {
+        asymmetric::heavy();
+    }
     REGISTRY.records().any(|record| {
         let mut cells = record.cells.iter();
         // Acquire pairs with the release in `retract` and `publish`.

@@ -4,6 +4,7 @@
 //! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
 //! any thread may use any list, and there may be any number of threads.
 
+use crate::flaw::{Flaw, on};
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{hint, list_hint, thread};
@@ -43,10 +44,11 @@ impl Shard {
     #[inline]
     fn try_lock(&self) -> Option<Locked<'_>> {
         // Acquire pairs with the release in `Locked::drop`.
-        self.locked
+        let done = self
+            .locked
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-            .then(|| Locked(self))
+            .is_ok();
+        (done || on(Flaw::FreeListUnlocked)).then(|| Locked(self))
     }
 
     fn lock(&self) -> Locked<'_> {
@@ -210,6 +212,9 @@ impl Shards {
         }
         let Some(index) = self.fresh() else {
             drop(shard);
+            if on(Flaw::FullAtFirstSight) {
+                return None;
+            }
             return self.checkout_or_full(slots);
         };
         shard.count(1);

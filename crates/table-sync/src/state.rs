@@ -5,6 +5,8 @@
 //! | generation     | readers     | flags         |
 //! ```
 
+use crate::flaw::{Flaw, on};
+use crate::queue::Mode;
 use std::fmt;
 
 /// The entry can be found.
@@ -60,6 +62,9 @@ impl State {
     /// Whether a handle of `generation` finds its entry here, with all of `flags`.
     #[inline]
     pub(crate) fn is_present_with(self, generation: u32, flags: u64) -> bool {
+        if on(Flaw::GenerationIgnored) {
+            return self.0 & (PRESENT | flags) == PRESENT | flags;
+        }
         let wanted = Self::new(generation, PRESENT | flags).0;
         self.0 & (GENERATION | PRESENT | flags) == wanted
     }
@@ -74,6 +79,15 @@ impl State {
     #[inline]
     pub(crate) fn is_idle(self) -> bool {
         self.0 & (READERS | EXCLUSIVE | BIASED | DRAIN) == 0
+    }
+
+    /// Whether the first in the queue has to wait for somebody who will see to the queue when he
+    /// leaves.
+    pub(crate) fn is_closed_to(self, mode: Mode) -> bool {
+        match mode {
+            Mode::Shared => self.has(EXCLUSIVE),
+            Mode::Exclusive => self.has(EXCLUSIVE | DRAIN) || self.has_counted_readers(),
+        }
     }
 
     #[inline]

@@ -3,11 +3,11 @@
 use super::leave::settle_and_wake;
 use super::{Exclusive, Place, RemoveRefusal};
 use crate::cell;
+use crate::flaw::{Flaw, on};
 use crate::queue::Queue;
 use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::lock;
-use std::task::Waker;
 
 impl<'t> Place<'t> {
     /// Whether the entry is present, idle, without kin and not waited for.
@@ -44,12 +44,15 @@ impl<'t> Place<'t> {
             if !state.is_present(self.generation) {
                 return Err(RemoveRefusal::NotPresent);
             }
-            if state.has(KIN) && !kin_checked {
+            if state.has(KIN) && !kin_checked && !on(Flaw::KinNotLocked) {
                 return Err(RemoveRefusal::Kin);
             }
             let mut after = state.without(PRESENT);
             if after.has(BIASED) {
-                after = after.without(BIASED).with(DRAIN);
+                after = after.without(BIASED);
+                if !on(Flaw::DetachWithoutDrain) {
+                    after = after.with(DRAIN);
+                }
             }
             let idle = after.is_idle();
             after = after.with(if idle { EXCLUSIVE } else { DETACHED });
@@ -112,9 +115,9 @@ impl Detached<'_> {
             // By now the slot may have been reclaimed, even reused. Then these are the waiters
             // of a later entry; woken and without a place in the queue they join again.
             place.clear_queue_flags();
-            let waiting = queue.as_deref_mut().map(Queue::drain).unwrap_or_default();
+            let waiting = queue.as_deref_mut().map(Queue::drain);
             drop(queue);
-            waiting.into_iter().for_each(Waker::wake);
+            drop(waiting);
         }
         if state.has(DRAIN) {
             settle_and_wake(place.core, place.slot);
