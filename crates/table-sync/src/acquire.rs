@@ -1,6 +1,7 @@
 //! Waiting for an entry's lock, for threads and tasks alike.
 
-use crate::lock::{Exclusive, Place, Refusal, Shared};
+use crate::flaw::{Flaw, on};
+use crate::lock::{Exclusive, Place, QueueGuard, Refusal, Shared, settle_and_wake};
 use crate::queue::{Mode, Queue};
 use crate::state::{PRESENT, QUEUED, State, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -15,7 +16,7 @@ pub(crate) trait Permit<'t>: Sized {
     fn attempt(
         place: &Place<'t>,
         first: bool,
-        queue: Option<&crate::lock::QueueGuard<'_>>,
+        queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal>;
 }
 
@@ -26,9 +27,9 @@ impl<'t> Permit<'t> for Shared<'t> {
     fn attempt(
         place: &Place<'t>,
         first: bool,
-        queue: Option<&crate::lock::QueueGuard<'_>>,
+        _queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
-        place.try_shared(!first, queue.is_none())
+        place.try_counted(!first)
     }
 }
 
@@ -39,7 +40,7 @@ impl<'t> Permit<'t> for Exclusive<'t> {
     fn attempt(
         place: &Place<'t>,
         _first: bool,
-        queue: Option<&crate::lock::QueueGuard<'_>>,
+        queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
         place.try_exclusive(queue)
     }
@@ -93,20 +94,26 @@ impl<'t> Request<'t> {
             }
         }
         // Again, now that whoever leaves the entry knows of this waiter.
-        let result = P::attempt(&place, first == Some(true), Some(&guard));
+        let result = match on(Flaw::JoinWithoutLook) && old.is_none() {
+            true => Err(Refusal::Busy),
+            false => P::attempt(&place, first == Some(true), Some(&guard)),
+        };
         if !matches!(result, Err(Refusal::Busy)) {
             let queue = guard.get_or_insert_default();
             if let Some((_, waker)) = self.ticket.take().and_then(|it| queue.leave(it)) {
-                old = Some(waker);
+                old = waker;
             }
             place.retract_announcement(queue);
             // Readers behind a reader can go in as well. Whoever is behind a writer waits for
             // its release.
             if P::MODE == Mode::Shared || result.is_err() {
-                next = queue.first().map(|(_, waker)| waker.clone());
+                next = queue.call_first(|_| true);
             }
         }
         drop(guard);
+        if matches!(result, Err(Refusal::NotPresent)) {
+            settle_and_wake(place.core, place.slot);
+        }
         drop(old);
         if let Some(next) = next {
             next.wake();
@@ -156,8 +163,8 @@ impl Drop for Request<'_> {
             self.place.retract_announcement(queue);
             // The turn may have been this one's; and a reader may have been waiting for no
             // other reason than this writer.
-            if *first {
-                next = queue.first().map(|(_, waker)| waker.clone());
+            if *first && !on(Flaw::QuitterKeepsTurn) {
+                next = queue.call_first(|_| true);
             }
         }
         drop(guard);

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::flaw::{Flaw, order};
 use crate::lock::{Exclusive, Shared, Vacant};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -76,7 +77,8 @@ pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
     let cell = &vacant.slot().value;
     let kind: *const Kind = Kind::of::<T>();
     // Release: who sees this kind sees that the slot's earlier entry has gone.
-    cell.kind.store(kind.cast_mut(), Ordering::Release);
+    let release = order(Flaw::KindRelaxed, Ordering::Release);
+    cell.kind.store(kind.cast_mut(), release);
     let value: Option<Box<dyn Any + Send>> = Some(Box::new(value));
     // SAFETY: the permit says that this thread took the slot off a free list and has not
     // published it, so no other permit exists for it. Nothing is there to be dropped: a slot on a

@@ -4,8 +4,9 @@ use crate::acquire::Request;
 use crate::cell;
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
-use crate::handle::{AnyHandle, Handle};
-use crate::lock::{Exclusive, Place, Refusal, RemoveRefusal};
+use crate::handle::{AnyHandle, Handle, Invariant};
+use crate::lock::{Counted, Exclusive, Place, Refusal, RemoveRefusal, Shared};
+use crate::state::{BIASED, State};
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -18,7 +19,7 @@ use std::task::{Context, Poll};
 /// the same name do on [`Table`](crate::Table), less the lookup.
 pub struct Entry<'t, T> {
     place: Place<'t>,
-    _type: PhantomData<fn() -> T>,
+    _type: PhantomData<Invariant<T>>,
 }
 
 impl<T> Clone for Entry<'_, T> {
@@ -55,6 +56,11 @@ impl<'t, T: 'static> Entry<'t, T> {
             .typed()
     }
 
+    #[inline]
+    pub(crate) fn place(&self) -> Place<'t> {
+        self.place
+    }
+
     /// Whether the entry is still in the table. Reads one word.
     #[inline]
     pub fn is_present(&self) -> bool {
@@ -71,14 +77,34 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send + Sync,
     {
-        match self.place.try_shared(true, true) {
-            Ok(permit) => Ok(SharedGuard::new(permit)),
-            Err(Refusal::Busy) => match Request::new(self.place).block() {
-                Ok(permit) => Ok(SharedGuard::new(permit)),
-                Err(refusal) => Err(refusal.into()),
-            },
-            Err(refusal) => Err(refusal.into()),
+        self.get_from(self.place.state(), shared)
+    }
+
+    /// Shared access, by publishing if the word was one that allows it, otherwise in another way.
+    #[inline]
+    pub(crate) fn get_from(
+        &self,
+        state: State,
+        otherwise: fn(Place<'t>) -> Result<Counted, Error>,
+    ) -> Result<SharedGuard<'t, T>, Error>
+    where
+        T: Send + Sync,
+    {
+        if let Some(guard) = self.published(state) {
+            return Ok(guard);
         }
+        Ok(SharedGuard::new(otherwise(self.place)?.at(self.place)))
+    }
+
+    #[inline]
+    fn published(&self, state: State) -> Option<SharedGuard<'t, T>>
+    where
+        T: Send + Sync,
+    {
+        if !state.is_present_with(self.place.generation, BIASED) {
+            return None;
+        }
+        self.place.try_published().map(SharedGuard::new)
     }
 
     /// See [`Table::try_get`](crate::Table::try_get).
@@ -91,10 +117,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send + Sync,
     {
-        match self.place.try_shared(false, true) {
-            Ok(permit) => Ok(SharedGuard::new(permit)),
-            Err(refusal) => Err(refusal.into()),
-        }
+        self.get_from(self.place.state(), try_shared)
     }
 
     /// See [`Table::get_async`](crate::Table::get_async).
@@ -117,13 +140,9 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send,
     {
-        match self.place.try_exclusive(None) {
-            Ok(permit) => Ok(ExclusiveGuard::new(permit)),
-            Err(Refusal::Busy) => match Request::new(self.place).block() {
-                Ok(permit) => Ok(ExclusiveGuard::new(permit)),
-                Err(refusal) => Err(refusal.into()),
-            },
-            Err(refusal) => Err(refusal.into()),
+        match self.place.try_exclusive_idle() {
+            Some(permit) => Ok(ExclusiveGuard::new(permit)),
+            None => exclusive(self.place).map(ExclusiveGuard::new),
         }
     }
 
@@ -137,9 +156,9 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send,
     {
-        match self.place.try_exclusive(None) {
-            Ok(permit) => Ok(ExclusiveGuard::new(permit)),
-            Err(refusal) => Err(refusal.into()),
+        match self.place.try_exclusive_idle() {
+            Some(permit) => Ok(ExclusiveGuard::new(permit)),
+            None => try_exclusive(self.place).map(ExclusiveGuard::new),
         }
     }
 
@@ -156,25 +175,13 @@ impl<'t, T: 'static> Entry<'t, T> {
     /// See [`Table::delete`](crate::Table::delete).
     #[inline]
     pub(crate) fn delete(self) -> Result<T, Error> {
-        if let Some(permit) = self.place.remove_idle() {
-            return Ok(value(permit));
-        }
-        match Request::new(self.place).block() {
-            Ok(permit) => self.delete_held(permit),
-            Err(refusal) => Err(refusal.into()),
-        }
+        self.delete_held(exclusive(self.place)?)
     }
 
     /// See [`Table::try_delete`](crate::Table::try_delete).
     #[inline]
     pub(crate) fn try_delete(self) -> Result<T, Error> {
-        if let Some(permit) = self.place.remove_idle() {
-            return Ok(value(permit));
-        }
-        match self.place.try_exclusive(None) {
-            Ok(permit) => self.delete_held(permit),
-            Err(refusal) => Err(refusal.into()),
-        }
+        self.delete_held(try_exclusive(self.place)?)
     }
 
     /// With the entry lock held: takes the value out, unless there are children.
@@ -187,7 +194,7 @@ impl<'t, T: 'static> Entry<'t, T> {
                 kinship.remove(self.place, || permit.remove(true).map_err(Error::from))?;
             }
         }
-        Ok(value(permit))
+        Ok(*permit.reclaim(cell::take_as))
     }
 
     /// See [`Table::detach`](crate::Table::detach).
@@ -205,10 +212,33 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 }
 
-/// The value of a removed entry.
-#[inline]
-fn value<T: 'static>(permit: Exclusive<'_>) -> T {
-    *permit.reclaim(cell::take_as)
+// The ways that are not worth to be inlined: whoever comes here pays for more than a call.
+
+#[inline(never)]
+pub(crate) fn shared(place: Place<'_>) -> Result<Counted, Error> {
+    let permit = match place.try_counted(true) {
+        Err(Refusal::Busy) => Request::new(place).block::<Shared<'_>>()?,
+        result => result?,
+    };
+    Ok(permit.into_counted())
+}
+
+#[inline(never)]
+pub(crate) fn try_shared(place: Place<'_>) -> Result<Counted, Error> {
+    Ok(place.try_counted(false)?.into_counted())
+}
+
+#[inline(never)]
+pub(crate) fn exclusive(place: Place<'_>) -> Result<Exclusive<'_>, Error> {
+    match place.try_exclusive(None) {
+        Err(Refusal::Busy) => Ok(Request::new(place).block()?),
+        result => Ok(result?),
+    }
+}
+
+#[inline(never)]
+pub(crate) fn try_exclusive(place: Place<'_>) -> Result<Exclusive<'_>, Error> {
+    Ok(place.try_exclusive(None)?)
 }
 
 impl From<RemoveRefusal> for Error {
@@ -233,7 +263,16 @@ pub(crate) fn get_async<'t, T: Send + Sync + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<SharedGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
     let mut request = entry.map(|entry| Request::new(entry.place));
-    poll_fn(move |context| poll(&mut request, context).map_ok(SharedGuard::new))
+    poll_fn(move |context| {
+        if let Ok(entry) = &entry
+            && let Some(guard) = entry.published(entry.place.state())
+        {
+            // Dropped here, if not before: a request that waits leaves the queue.
+            request = Err(Error::NotPresent);
+            return Poll::Ready(Ok(guard));
+        }
+        poll(&mut request, context).map_ok(SharedGuard::new)
+    })
 }
 
 pub(crate) fn get_mut_async<'t, T: Send + 'static>(

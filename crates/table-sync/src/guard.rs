@@ -1,6 +1,7 @@
 //! What gives access to a value.
 
 use crate::cell;
+use crate::handle::Invariant;
 use crate::lock::{Exclusive, Shared};
 use std::any::Any;
 use std::fmt;
@@ -19,7 +20,7 @@ use std::ops::{Deref, DerefMut};
 ///
 /// It stays on its thread, so no future that holds it across an `.await` is `Send`:
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail
 /// # async fn pause() {}
 /// fn spawn(_: impl Future<Output = ()> + Send) {}
 /// let table: &'static table_sync::Table = Box::leak(Box::default());
@@ -44,10 +45,28 @@ use std::ops::{Deref, DerefMut};
 ///     println!("{five}");
 /// });
 /// ```
+/// It does not turn into one of a subtype, which would be another type to the table:
+///
+/// ```compile_fail
+/// type Any = for<'a> fn(&'a u8) -> &'a u8;
+/// type Static = fn(&'static u8) -> &'static u8;
+/// let table = table_sync::Table::new();
+/// let handle = table.push((|it| it) as Any).unwrap();
+/// let guard: table_sync::SharedGuard<'_, Static> = table.get(&handle).unwrap();
+/// ```
+///
+/// ```
+/// type Any = for<'a> fn(&'a u8) -> &'a u8;
+/// type Static = fn(&'static u8) -> &'static u8;
+/// let table = table_sync::Table::new();
+/// let handle = table.push((|it| it) as Any).unwrap();
+/// let guard: table_sync::SharedGuard<'_, Any> = table.get(&handle).unwrap();
+/// let function: Static = *guard;
+/// ```
 #[must_use = "the access ends when the guard is dropped"]
 pub struct SharedGuard<'t, T> {
     permit: Shared<'t>,
-    _value: PhantomData<&'t T>,
+    _value: PhantomData<(&'t T, Invariant<T>)>,
 }
 
 impl<'t, T: Sync + 'static> SharedGuard<'t, T> {

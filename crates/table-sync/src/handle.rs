@@ -82,12 +82,15 @@ impl fmt::Debug for AnyHandle {
     }
 }
 
+/// A type that is looked up by its id is not to be swapped for a subtype, which has another.
+pub(crate) type Invariant<T> = fn(T) -> T;
+
 /// Names one entry of type `T` of one [`Table`](crate::Table).
 ///
 /// A plain number ([`AnyHandle`]) with a type claimed for it: `Copy`, `Send` and `Sync` whatever
 /// `T` is, and checked at each use. It owns nothing: dropping it leaves the entry where it is.
 #[repr(transparent)]
-pub struct Handle<T>(AnyHandle, PhantomData<fn() -> T>);
+pub struct Handle<T>(AnyHandle, PhantomData<Invariant<T>>);
 
 impl<T> Handle<T> {
     /// The same name without the type.

@@ -107,6 +107,10 @@ mod cell;
 mod children;
 mod entry;
 mod error;
+#[cfg(not(loom))]
+mod flaw;
+#[cfg(loom)]
+pub mod flaw;
 mod guard;
 mod handle;
 mod heat;

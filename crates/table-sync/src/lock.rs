@@ -22,6 +22,7 @@ mod leave;
 mod permit;
 mod removal;
 
+use crate::flaw::{Flaw, on};
 use crate::heat::Heat;
 use crate::queue::Queue;
 use crate::readers;
@@ -30,9 +31,10 @@ use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, State, WRITER_QUEU
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::{MutexGuard, lock};
 use crate::table::Core;
-use leave::{end_drain, retract};
+pub(crate) use leave::settle_and_wake;
+use leave::{end_drain, too_late};
 
-pub(crate) use permit::{Exclusive, RemoveRefusal, Shared, Vacant};
+pub(crate) use permit::{Counted, Exclusive, RemoveRefusal, Shared, Vacant};
 
 /// A slot's queue lock, held.
 pub(crate) type QueueGuard<'q> = MutexGuard<'q, Option<Box<Queue>>>;
@@ -60,36 +62,40 @@ impl<'t> Place<'t> {
     /// Whether the entry is still there.
     #[inline]
     pub(crate) fn is_present(&self) -> bool {
-        State(self.slot.state.load(Acquire)).is_present(self.generation)
+        self.state().is_present(self.generation)
     }
 
-    /// One attempt at shared access. `polite`: not past a queued writer. `may_publish`: the
-    /// caller does not hold the queue lock, which a reader that published too late needs.
+    /// The word as it is.
     #[inline]
-    pub(crate) fn try_shared(
-        &self,
-        polite: bool,
-        may_publish: bool,
-    ) -> Result<Shared<'t>, Refusal> {
+    pub(crate) fn state(&self) -> State {
+        // Acquire: pairs with `Vacant::publish` and with the release of the last writer, through
+        // whatever read-modify-writes lie between.
+        State(self.slot.state.load(Acquire))
+    }
+
+    /// Shared access by publishing, to an entry whose word said that it is present and `BIASED`.
+    /// `None` if it is not any more, or if this thread cannot publish: then
+    /// [`try_counted`](Self::try_counted) has the answer. Takes the slot's queue lock if it
+    /// published too late.
+    #[inline]
+    pub(crate) fn try_published(&self) -> Option<Shared<'t>> {
+        let published = readers::publish(self.slot.id)?;
+        let may_read = self.state().is_present_with(self.generation, BIASED);
+        if may_read || on(Flaw::PublishWithoutLook) {
+            return Some(Shared::new(self.core, self.slot, Some(published)));
+        }
+        too_late(self.core, self.slot, published)
+    }
+
+    /// One attempt at shared access by being counted. `polite`: not past a queued writer.
+    #[inline]
+    pub(crate) fn try_counted(self, polite: bool) -> Result<Shared<'t>, Refusal> {
         let slot = self.slot;
         let mut contended = false;
-        // Acquire, here and below: pairs with `Vacant::publish` and with the release of the last
-        // writer, through whatever read-modify-writes lie between.
-        let mut state = State(slot.state.load(Acquire));
+        let mut state = self.state();
         loop {
             if !state.is_present(self.generation) {
                 return Err(Refusal::NotPresent);
-            }
-            if state.has(BIASED)
-                && may_publish
-                && let Some(published) = readers::publish(slot.id)
-            {
-                state = State(slot.state.load(Acquire));
-                if state.is_present(self.generation) && state.has(BIASED) {
-                    return Ok(Shared::new(self.core, slot, Some(published)));
-                }
-                retract(self.core, slot, published);
-                continue;
             }
             if state.has(EXCLUSIVE) || polite && state.has(WRITER_QUEUED) {
                 return Err(Refusal::Busy);
@@ -102,7 +108,7 @@ impl<'t> Place<'t> {
                 .compare_exchange_weak(state.0, state.0 + READER, Acquire, Acquire)
             {
                 Ok(_) => {
-                    self.warm(State(state.0 + READER), contended);
+                    warm(slot, State(state.0 + READER), contended);
                     return Ok(Shared::new(self.core, slot, None));
                 }
                 Err(now) => {
@@ -110,31 +116,6 @@ impl<'t> Place<'t> {
                     contended = true;
                 }
             }
-        }
-    }
-
-    /// Counts a reader towards the bias, and sets it when there were enough: when what counting
-    /// cost them comes to what taking the bias back will cost.
-    #[inline]
-    fn warm(&self, state: State, contended: bool) {
-        let heat = Heat(self.slot.heat.load(Relaxed));
-        let heat = heat.warmer(contended);
-        self.slot.heat.store(heat.0, Relaxed);
-        if heat.is_hot() {
-            self.set_bias(state);
-        }
-    }
-
-    #[cold]
-    fn set_bias(&self, state: State) {
-        let id_is_unique = self.slot.id >> 32 != 0;
-        if id_is_unique && !state.has(BIASED | DRAIN | WRITER_QUEUED) {
-            // Relaxed: grants nothing by itself; a release sequence goes through it. If it fails
-            // the next reader tries again.
-            let _ =
-                self.slot
-                    .state
-                    .compare_exchange(state.0, state.with(BIASED).0, Relaxed, Relaxed);
         }
     }
 
@@ -148,39 +129,43 @@ impl<'t> Place<'t> {
             .state
             .compare_exchange(idle.0, idle.with(EXCLUSIVE).0, Acquire, Relaxed)
             .ok()?;
-        if Heat(self.slot.heat.load(Relaxed)).is_warm() {
-            self.cool(false);
-        }
+        cool(self.slot);
         Some(Exclusive::new(self.core, self.slot))
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
-    /// every processor but waits for nobody. `queue`: the slot's queue lock, if held.
-    #[inline]
+    /// every processor but waits for nobody. `queue`: the slot's queue lock, if held; then a caller
+    /// that is told [`NotPresent`](Refusal::NotPresent) owes a [`settle_and_wake`] once it has
+    /// released that.
+    #[inline(never)]
     pub(crate) fn try_exclusive(
-        &self,
+        self,
         queue: Option<&QueueGuard<'_>>,
     ) -> Result<Exclusive<'t>, Refusal> {
         let slot = self.slot;
         let mut state = State(slot.state.load(Relaxed));
-        let mut scanned = false;
+        let mut drained = false;
         loop {
             if !state.is_present(self.generation) {
+                // Who ends a drain and does not go in has to see to those who relied on the drain
+                // for being told: the holder of a detached entry, the waiters of a later one.
+                if drained && queue.is_none() && !on(Flaw::DrainEndedUnsettled) {
+                    settle_and_wake(self.core, slot);
+                }
                 return Err(Refusal::NotPresent);
             }
             if state.has(BIASED) {
-                state = self.revoke(state);
-            } else if state.has(DRAIN) {
-                if scanned {
-                    return Err(Refusal::Busy);
-                }
-                scanned = true;
-                match queue {
-                    Some(queue) => end_drain(slot, queue),
-                    None => end_drain(slot, &lock(&slot.queue)),
+                if revoke(slot, state) {
+                    // A scan is due from whoever sets `DRAIN`, and from leaving readers: from
+                    // nobody else, however often he asks.
+                    drained = true;
+                    match queue {
+                        Some(queue) => end_drain(slot, queue),
+                        None => end_drain(slot, &lock(&slot.queue)),
+                    }
                 }
                 state = State(slot.state.load(Relaxed));
-            } else if state.has(EXCLUSIVE) || state.has_counted_readers() {
+            } else if state.has(EXCLUSIVE | DRAIN) || state.has_counted_readers() {
                 return Err(Refusal::Busy);
             } else {
                 // Acquire: after everything the holders before did.
@@ -191,9 +176,7 @@ impl<'t> Place<'t> {
                     Relaxed,
                 ) {
                     Ok(_) => {
-                        if Heat(slot.heat.load(Relaxed)).is_warm() {
-                            self.cool(false);
-                        }
+                        cool(slot);
                         return Ok(Exclusive::new(self.core, slot));
                     }
                     Err(now) => state = State(now),
@@ -201,27 +184,54 @@ impl<'t> Place<'t> {
             }
         }
     }
+}
 
-    /// `BIASED` becomes `DRAIN`. Returns the word as it is now.
-    #[cold]
-    fn revoke(&self, state: State) -> State {
-        let drained = state.without(BIASED).with(DRAIN);
-        // Relaxed: the barrier in the scan orders it against the readers.
-        match self
-            .slot
+/// Counts a reader towards the bias, and sets it when there were enough: when what counting cost
+/// them comes to what taking the bias back will cost.
+#[inline]
+fn warm(slot: &Slot, state: State, contended: bool) {
+    let heat = Heat(slot.heat.load(Relaxed));
+    let heat = heat.warmer(contended);
+    slot.heat.store(heat.0, Relaxed);
+    if heat.is_hot() {
+        set_bias(slot, state);
+    }
+}
+
+#[cold]
+fn set_bias(slot: &Slot, state: State) {
+    let id_is_unique = slot.id >> 32 != 0;
+    if id_is_unique && !state.has(BIASED | DRAIN | WRITER_QUEUED) {
+        // Relaxed: grants nothing by itself; a release sequence goes through it. If it fails the
+        // next reader tries again.
+        let biased = state.with(BIASED).0;
+        let _ = slot
             .state
-            .compare_exchange(state.0, drained.0, Relaxed, Relaxed)
-        {
-            Ok(_) => {
-                self.cool(true);
-                drained
-            }
-            Err(now) => State(now),
-        }
+            .compare_exchange(state.0, biased, Relaxed, Relaxed);
     }
+}
 
-    fn cool(&self, revoked: bool) {
-        let heat = Heat(self.slot.heat.load(Relaxed));
-        self.slot.heat.store(heat.cooled(revoked).0, Relaxed);
+/// After a writer got in: readers begin to count anew.
+#[inline]
+fn cool(slot: &Slot) {
+    let heat = Heat(slot.heat.load(Relaxed));
+    if heat.is_warm() {
+        slot.heat.store(heat.cooled(false).0, Relaxed);
     }
+}
+
+/// `BIASED` becomes `DRAIN`, if the word is still this; says whether it did.
+#[cold]
+fn revoke(slot: &Slot, state: State) -> bool {
+    let drained = state.without(BIASED).with(DRAIN);
+    // Relaxed: the barrier in the scan orders it against the readers.
+    let done = slot
+        .state
+        .compare_exchange(state.0, drained.0, Relaxed, Relaxed)
+        .is_ok();
+    if done {
+        let heat = Heat(slot.heat.load(Relaxed));
+        slot.heat.store(heat.cooled(true).0, Relaxed);
+    }
+    done
 }

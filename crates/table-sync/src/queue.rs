@@ -1,5 +1,6 @@
 //! Who waits for one entry, in order of arrival. All of it happens under the slot's queue lock.
 
+use crate::sync::WakeAll;
 use std::collections::VecDeque;
 use std::task::Waker;
 
@@ -13,7 +14,9 @@ pub(crate) enum Mode {
 struct Waiter {
     ticket: u64,
     mode: Mode,
-    waker: Waker,
+    /// Taken when it is used: to be woken twice before having looked once is of no use. (And so no
+    /// waker is cloned under the lock, which is user code.)
+    waker: Option<Waker>,
 }
 
 /// The waiters of one slot. Only the first is ever woken: to leave the queue is its own doing,
@@ -35,7 +38,7 @@ impl Queue {
         self.waiters.push_back(Waiter {
             ticket,
             mode,
-            waker,
+            waker: Some(waker),
         });
         ticket
     }
@@ -52,26 +55,26 @@ impl Queue {
         self.position(ticket).map(|at| at == 0)
     }
 
-    /// Replaces the waiter's waker, and returns the old one for the caller to drop unlocked.
+    /// Gives the waiter a new waker, and returns the old one for the caller to drop unlocked.
     pub(crate) fn rewake(&mut self, ticket: u64, waker: Waker) -> Option<Waker> {
         let at = self.position(ticket)?;
-        Some(std::mem::replace(&mut self.waiters[at].waker, waker))
+        self.waiters[at].waker.replace(waker)
     }
 
     /// Takes the waiter out; says whether it was first and returns its waker for the caller to
     /// drop unlocked.
-    pub(crate) fn leave(&mut self, ticket: u64) -> Option<(bool, Waker)> {
+    pub(crate) fn leave(&mut self, ticket: u64) -> Option<(bool, Option<Waker>)> {
         let at = self.position(ticket)?;
         let waiter = self.waiters.remove(at)?;
         self.exclusive -= usize::from(waiter.mode == Mode::Exclusive);
         Some((at == 0, waiter.waker))
     }
 
-    /// The first waiter's mode and waker.
-    pub(crate) fn first(&self) -> Option<(Mode, &Waker)> {
-        self.waiters
-            .front()
-            .map(|waiter| (waiter.mode, &waiter.waker))
+    /// The first waiter's waker, for the caller to use unlocked, if `may_go` says that it is of
+    /// use to one who wants that. `None` also if it has been used since the waiter last looked.
+    pub(crate) fn call_first(&mut self, may_go: impl FnOnce(Mode) -> bool) -> Option<Waker> {
+        let first = self.waiters.front_mut()?;
+        may_go(first.mode).then(|| first.waker.take())?
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -82,9 +85,10 @@ impl Queue {
         self.exclusive > 0
     }
 
-    /// Empties the queue: the entry has gone. All are to be woken to see that.
-    pub(crate) fn drain(&mut self) -> Vec<Waker> {
+    /// Empties the queue: the entry has gone. All are woken to see that when what is returned is
+    /// dropped, by the caller, unlocked.
+    pub(crate) fn drain(&mut self) -> WakeAll {
         self.exclusive = 0;
-        self.waiters.drain(..).map(|waiter| waiter.waker).collect()
+        WakeAll(self.waiters.drain(..).filter_map(|it| it.waker).collect())
     }
 }

@@ -9,6 +9,7 @@
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
 //! as threads ever read at the same time.
 
+use crate::flaw::{Flaw, on, order};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, asymmetric, lock};
 use std::cell::Cell;
@@ -128,57 +129,61 @@ mod registry {
 
 use registry::REGISTRY;
 
-/// This thread's record, once it has one; given back when the thread ends.
-struct Seat(Cell<Option<&'static Record>>);
-
-impl Seat {
-    #[inline]
-    fn record(&self) -> &'static Record {
-        match self.0.get() {
-            Some(record) => record,
-            None => self.checkout(),
-        }
-    }
-
-    #[cold]
-    fn checkout(&self) -> &'static Record {
-        let record = REGISTRY.checkout();
-        self.0.set(Some(record));
-        record
-    }
+// This thread's record, once it has one. Two values, because one that is dropped with its thread
+// has to be asked at each access whether it still is there.
+#[cfg(not(loom))]
+thread_local! {
+    static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static LEASE: Lease = const { Lease(Cell::new(None)) };
+}
+#[cfg(loom)]
+loom::thread_local! {
+    static RECORD: Cell<Option<&'static Record>> = Cell::new(None);
+    static LEASE: Lease = Lease(Cell::new(None));
 }
 
-impl Drop for Seat {
+/// Gives a thread's record back when the thread ends.
+struct Lease(Cell<Option<&'static Record>>);
+
+impl Drop for Lease {
     fn drop(&mut self) {
         // Cells of guards that were leaked, or that outlive this value in other thread-local
         // storage, stay taken: the next owner of the record uses the others.
         // (A model's first thread ends after the registry.)
         #[cfg(not(loom))]
         if let Some(record) = self.0.take() {
+            RECORD.set(None);
             REGISTRY.give_back(record);
         }
     }
 }
 
-#[cfg(not(loom))]
-thread_local! {
-    static SEAT: Seat = const { Seat(Cell::new(None)) };
-}
-#[cfg(loom)]
-loom::thread_local! {
-    static SEAT: Seat = Seat(Cell::new(None));
+/// A thread's first record; `None` if the thread is ending and must not have one any more.
+#[cold]
+fn checkout() -> Option<&'static Record> {
+    LEASE
+        .try_with(|lease| {
+            let record = REGISTRY.checkout();
+            lease.0.set(Some(record));
+            RECORD.with(|it| it.set(Some(record)));
+            record
+        })
+        .ok()
 }
 
-/// A reader made visible. Goes away only by [`retract`](Self::retract).
+/// A reader made visible. Goes away only by [`retract`](Self::retract), once.
 pub(crate) struct Published(&'static AtomicU64);
 
 impl Published {
     /// Makes the reader invisible. What it read happens before a [`any`] that no longer finds it,
     /// and a state that asks leaving readers for notice is visible to the caller's next load.
     #[inline]
-    pub(crate) fn retract(self) {
-        self.0.store(0, Ordering::Release);
-        asymmetric::light();
+    pub(crate) fn retract(&self) {
+        self.0
+            .store(0, order(Flaw::RetractRelaxed, Ordering::Release));
+        if !on(Flaw::RetractWithoutBarrier) {
+            asymmetric::light();
+        }
     }
 }
 
@@ -187,26 +192,39 @@ impl Published {
 /// taken, or if the thread is ending and has none any more.
 #[inline]
 pub(crate) fn publish(id: u64) -> Option<Published> {
-    let record = SEAT.try_with(Seat::record).ok()?;
+    let record = match RECORD.with(Cell::get) {
+        Some(record) => record,
+        None => checkout()?,
+    };
     // Only this thread takes cells of its record, so one seen free stays free.
     //
     // Acquire here and release below, as in `retract`: a scan that finds this id where an earlier
     // one stood must still be ordered after the earlier guard's reads. That guard may have been
-    // another thread's, if it outlived the `Seat` of the record's owner before.
-    let cell = record
-        .cells
-        .iter()
-        .find(|cell| cell.load(Ordering::Acquire) == 0)?;
+    // another thread's, if it outlived the `Lease` of the record's owner before.
+    let cell = match &record.cells[0] {
+        first if first.load(Ordering::Acquire) == 0 => first,
+        _ => free_cell(record)?,
+    };
     cell.store(id, Ordering::Release);
-    asymmetric::light();
+    if !on(Flaw::PublishWithoutBarrier) {
+        asymmetric::light();
+    }
     Some(Published(cell))
+}
+
+#[inline(never)]
+fn free_cell(record: &'static Record) -> Option<&'static AtomicU64> {
+    let mut cells = record.cells.iter();
+    cells.find(|cell| cell.load(Ordering::Acquire) == 0)
 }
 
 /// Whether some thread is visible as a reader of entry `id`. The caller has stopped new readers
 /// of `id` before; those that come too late see that and retract.
 #[cold]
 pub(crate) fn any(id: u64) -> bool {
-    asymmetric::heavy();
+    if !on(Flaw::ScanWithoutBarrier) {
+        asymmetric::heavy();
+    }
     REGISTRY.records().any(|record| {
         let mut cells = record.cells.iter();
         // Acquire pairs with the release in `retract` and `publish`.

@@ -34,7 +34,7 @@ use access::Request;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use turns::{Core, Inner, Line, Out, Stage, WakeAll};
+use turns::{Core, Inner, Line, Out, Stage};
 
 pub use access::Access;
 pub use wait::Ready;
@@ -90,6 +90,7 @@ impl<V: Pollable> Waitable<V> {
                     fired: false,
                     future: 0,
                     closed: false,
+                    polling: false,
                     waiters: Line::default(),
                     turn: None,
                     accessors: Line::default(),
@@ -147,7 +148,7 @@ impl<V: Pollable> Drop for Waitable<V> {
         core.closed = true;
         let stage = std::mem::replace(&mut core.stage, Stage::Out);
         // Dropped last, also if the value's drop panics.
-        let _waiters = WakeAll(std::mem::take(&mut core.waiters.line));
+        let _waiters = core.waiters.dismiss();
         core.turn = None;
         drop(core);
         // The future gives the value home; a thread that is polling finds it closed and drops
@@ -159,7 +160,7 @@ impl<V: Pollable> Drop for Waitable<V> {
 
 impl<V: Pollable> fmt::Debug for Waitable<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiters = lock(&self.inner.core).waiters.line.len();
+        let waiters = lock(&self.inner.core).waiters.len();
         f.debug_struct("Waitable")
             .field("waiters", &waiters)
             .finish_non_exhaustive()

@@ -4,6 +4,7 @@
 //! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
 //! any thread may use any list, and there may be any number of threads.
 
+use crate::flaw::{Flaw, on};
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{hint, list_hint, thread};
@@ -43,10 +44,11 @@ impl Shard {
     #[inline]
     fn try_lock(&self) -> Option<Locked<'_>> {
         // Acquire pairs with the release in `Locked::drop`.
-        self.locked
+        let done = self
+            .locked
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-            .then(|| Locked(self))
+            .is_ok();
+        (done || on(Flaw::FreeListUnlocked)).then(|| Locked(self))
     }
 
     fn lock(&self) -> Locked<'_> {
@@ -77,7 +79,7 @@ impl Locked<'_> {
         if head == NIL {
             return None;
         }
-        let slot = slots.grow(head);
+        let slot = slots.get(head).expect("its bucket was made for a push");
         self.0
             .head
             .store(slot.link.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -171,7 +173,7 @@ impl Shards {
     }
 
     /// A slot for a new entry, counted as live; `None` if every slot that may be is in use.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn checkout<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
         let (at, shard) = self.any();
         let slot = shard.pop(slots);
@@ -210,6 +212,9 @@ impl Shards {
         }
         let Some(index) = self.fresh() else {
             drop(shard);
+            if on(Flaw::FullAtFirstSight) {
+                return None;
+            }
             return self.checkout_or_full(slots);
         };
         shard.count(1);

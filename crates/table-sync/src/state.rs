@@ -5,6 +5,8 @@
 //! | generation     | readers     | flags         |
 //! ```
 
+use crate::flaw::{Flaw, on};
+use crate::queue::Mode;
 use std::fmt;
 
 /// The entry can be found.
@@ -28,12 +30,15 @@ pub(crate) const DETACHED: u64 = 1 << 7;
 pub(crate) const READER: u64 = 1 << 8;
 const READERS: u64 = 0xffff_ff00;
 
+const GENERATION: u64 = 0xffff_ffff_0000_0000;
+
 /// A value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State(pub(crate) u64);
 
 impl State {
     /// A slot of this generation with only `flags` set.
+    #[inline]
     pub(crate) fn new(generation: u32, flags: u64) -> Self {
         Self(u64::from(generation) << 32 | flags)
     }
@@ -51,7 +56,17 @@ impl State {
     /// Whether a handle of `generation` finds its entry here.
     #[inline]
     pub(crate) fn is_present(self, generation: u32) -> bool {
-        self.has(PRESENT) && self.generation() == generation
+        self.is_present_with(generation, 0)
+    }
+
+    /// Whether a handle of `generation` finds its entry here, with all of `flags`.
+    #[inline]
+    pub(crate) fn is_present_with(self, generation: u32, flags: u64) -> bool {
+        if on(Flaw::GenerationIgnored) {
+            return self.0 & (PRESENT | flags) == PRESENT | flags;
+        }
+        let wanted = Self::new(generation, PRESENT | flags).0;
+        self.0 & (GENERATION | PRESENT | flags) == wanted
     }
 
     /// Whether one more counted reader fits.
@@ -64,6 +79,15 @@ impl State {
     #[inline]
     pub(crate) fn is_idle(self) -> bool {
         self.0 & (READERS | EXCLUSIVE | BIASED | DRAIN) == 0
+    }
+
+    /// Whether the first in the queue has to wait for somebody who will see to the queue when he
+    /// leaves.
+    pub(crate) fn is_closed_to(self, mode: Mode) -> bool {
+        match mode {
+            Mode::Shared => self.has(EXCLUSIVE),
+            Mode::Exclusive => self.has(EXCLUSIVE | DRAIN) || self.has_counted_readers(),
+        }
     }
 
     #[inline]

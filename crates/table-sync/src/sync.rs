@@ -16,6 +16,9 @@ pub(crate) use std::{
     thread,
 };
 
+use std::collections::VecDeque;
+use std::task::Waker;
+
 /// `std`'s cell with the accessors of `loom`'s.
 #[cfg(not(loom))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -40,6 +43,28 @@ impl<T> UnsafeCell<T> {
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
+/// Wakes everybody when it is dropped, the rest also if one of the wakers panics.
+pub(crate) struct WakeAll(pub(crate) VecDeque<Waker>);
+
+impl Drop for WakeAll {
+    fn drop(&mut self) {
+        struct Rest<'w>(&'w mut VecDeque<Waker>);
+        impl Rest<'_> {
+            fn wake(&mut self) {
+                while let Some(waker) = self.0.pop_front() {
+                    waker.wake();
+                }
+            }
+        }
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                self.wake();
+            }
+        }
+        Rest(&mut self.0).wake();
+    }
 }
 
 /// A pair of barriers that order a store before a later load on both sides of a handshake, the

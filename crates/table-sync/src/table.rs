@@ -3,7 +3,7 @@
 use crate::acquire::Request;
 use crate::cell;
 use crate::children::Kinship;
-use crate::entry::Entry;
+use crate::entry::{self, Entry};
 use crate::error::Error;
 use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
@@ -94,6 +94,7 @@ impl Table {
         Ok(named(vacant, 0))
     }
 
+    #[inline]
     fn vacant(&self) -> Result<Vacant<'_>, Error> {
         let slot = self.core.shards.checkout(&self.core.slots);
         Ok(Vacant::new(&self.core, slot.ok_or(Error::Full)?))
@@ -190,7 +191,18 @@ impl Table {
     /// [`Error::NotPresent`], [`Error::WrongType`].
     #[inline]
     pub fn find<T: 'static>(&self, handle: &Handle<T>) -> Result<Entry<'_, T>, Error> {
-        Entry::check(self.place(handle.any())?)
+        Ok(self.look(handle)?.0)
+    }
+
+    /// An entry, and its word as it was when it was found.
+    #[inline]
+    fn look<T: 'static>(&self, handle: &Handle<T>) -> Result<(Entry<'_, T>, State), Error> {
+        let place = self.slot(handle.any()).ok_or(Error::NotPresent)?;
+        let state = place.state();
+        if !state.is_present(place.generation) {
+            return Err(Error::NotPresent);
+        }
+        Ok((Entry::check(place)?, state))
     }
 
     /// Shared access. Waits while somebody has exclusive access or has been waiting for it.
@@ -207,7 +219,8 @@ impl Table {
         &self,
         handle: &Handle<T>,
     ) -> Result<SharedGuard<'_, T>, Error> {
-        self.find(handle)?.get()
+        let (entry, state) = self.look(handle)?;
+        entry.get_from(state, entry::shared)
     }
 
     /// Shared access if nobody has exclusive access. Does not wait, and does not queue up behind
@@ -221,7 +234,8 @@ impl Table {
         &self,
         handle: &Handle<T>,
     ) -> Result<SharedGuard<'_, T>, Error> {
-        self.find(handle)?.try_get()
+        let (entry, state) = self.look(handle)?;
+        entry.get_from(state, entry::try_shared)
     }
 
     /// As [`get`](Self::get), without blocking the thread. Dropped before it is ready, the future
@@ -230,7 +244,7 @@ impl Table {
         &self,
         handle: &Handle<T>,
     ) -> impl Future<Output = Result<SharedGuard<'_, T>, Error>> + Send + Unpin + use<'_, T> {
-        crate::entry::get_async(self.find(handle))
+        entry::get_async(self.find(handle))
     }
 
     /// Exclusive access. Waits for everybody else's access to end; new shared access by
@@ -247,17 +261,35 @@ impl Table {
         &self,
         handle: &Handle<T>,
     ) -> Result<ExclusiveGuard<'_, T>, Error> {
-        // An idle entry is locked without being looked at first: a load right after the unlocking
-        // of the same word would wait for that. The type is that of this generation only once the
-        // permit is there; before, it saves an entry of another type from being locked.
-        if let Some(place) = self.slot(handle.any())
-            && place.slot.value.is::<T>()
-            && let Some(permit) = place.try_exclusive_idle()
-            && place.slot.value.is::<T>()
-        {
-            return Ok(ExclusiveGuard::new(permit));
+        match self.idle(handle) {
+            Some(permit) => Ok(permit),
+            None => self.get_mut_held(handle),
         }
-        self.find(handle)?.get_mut()
+    }
+
+    #[inline(never)]
+    fn get_mut_held<T: Send + 'static>(
+        &self,
+        handle: &Handle<T>,
+    ) -> Result<ExclusiveGuard<'_, T>, Error> {
+        entry::exclusive(self.find(handle)?.place()).map(ExclusiveGuard::new)
+    }
+
+    /// Exclusive access if the entry is idle. It is not looked at first: a load right after the
+    /// unlocking of the same word would wait for that.
+    #[inline]
+    fn idle<T: Send + 'static>(&self, handle: &Handle<T>) -> Option<ExclusiveGuard<'_, T>> {
+        let place = self.slot(handle.any())?;
+        // The type is that of this generation only once the permit is there; before, it saves an
+        // entry of another type from being locked.
+        if !place.slot.value.is::<T>() {
+            return None;
+        }
+        let permit = place.try_exclusive_idle()?;
+        if !place.slot.value.is::<T>() {
+            return None;
+        }
+        Some(ExclusiveGuard::new(permit))
     }
 
     /// Exclusive access if nobody has access. Does not wait.
@@ -270,7 +302,10 @@ impl Table {
         &self,
         handle: &Handle<T>,
     ) -> Result<ExclusiveGuard<'_, T>, Error> {
-        self.find(handle)?.try_get_mut()
+        match self.idle(handle) {
+            Some(permit) => Ok(permit),
+            None => self.find(handle)?.try_get_mut(),
+        }
     }
 
     /// As [`get_mut`](Self::get_mut), without blocking the thread. Dropped before it is ready, the
@@ -280,7 +315,7 @@ impl Table {
         handle: &Handle<T>,
     ) -> impl Future<Output = Result<ExclusiveGuard<'_, T>, Error>> + Send + Unpin + use<'_, T>
     {
-        crate::entry::get_mut_async(self.find(handle))
+        entry::get_mut_async(self.find(handle))
     }
 
     /// Exclusive access to an entry of whatever type. Otherwise as [`get_mut`](Self::get_mut).
@@ -308,7 +343,10 @@ impl Table {
     /// at once if there are children, or after the wait if one was added; [`Error::WrongType`].
     #[inline]
     pub fn delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
-        self.entry_to_delete(handle)?.delete()
+        match self.remove_idle(handle) {
+            Some(removed) => Ok(removed),
+            None => self.delete_held(handle),
+        }
     }
 
     /// As [`delete`](Self::delete), if nobody has access. Does not wait.
@@ -318,7 +356,26 @@ impl Table {
     /// [`Error::NotPresent`], [`Error::HasChildren`], [`Error::WrongType`], [`Error::InUse`].
     #[inline]
     pub fn try_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
-        self.entry_to_delete(handle)?.try_delete()
+        match self.remove_idle(handle) {
+            Some(removed) => Ok(removed),
+            None => self.entry_to_delete(handle)?.try_delete(),
+        }
+    }
+
+    /// Removes an entry that is idle and has no kin.
+    #[inline]
+    fn remove_idle<T: Send + 'static>(&self, handle: Handle<T>) -> Option<T> {
+        let place = self.slot(handle.any())?;
+        // The type is looked at between two looks at the word.
+        if !place.is_idle() || !place.slot.value.is::<T>() {
+            return None;
+        }
+        Some(*place.remove_idle()?.reclaim(cell::take_as))
+    }
+
+    #[inline(never)]
+    fn delete_held<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
+        self.entry_to_delete(handle)?.delete()
     }
 
     /// As [`delete`](Self::delete), without blocking the thread. Dropped before it is ready, the
@@ -327,10 +384,9 @@ impl Table {
         &self,
         handle: Handle<T>,
     ) -> impl Future<Output = Result<T, Error>> + Send + Unpin + use<'_, T> {
-        crate::entry::delete_async(self.entry_to_delete(handle))
+        entry::delete_async(self.entry_to_delete(handle))
     }
 
-    #[inline]
     fn entry_to_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<Entry<'_, T>, Error> {
         let place = self.place(handle.any())?;
         if place.has_kin() && self.core.kinship.has_children(place) {

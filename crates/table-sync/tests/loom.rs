@@ -12,6 +12,8 @@ mod support;
 
 #[path = "loom/access.rs"]
 mod access;
+#[path = "loom/flaws.rs"]
+mod flaws;
 #[path = "loom/kin.rs"]
 mod kin;
 #[path = "loom/ready.rs"]

@@ -2,25 +2,33 @@
 //! a detached entry.
 
 use super::QueueGuard;
-use super::permit::Exclusive;
+use super::permit::{Exclusive, Shared};
 use crate::cell;
-use crate::queue::Queue;
+use crate::flaw::{Flaw, on};
 use crate::readers::{self, Published};
 use crate::slot::Slot;
-use crate::state::{DETACHED, DRAIN, EXCLUSIVE, State};
+use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, State};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::lock;
 use crate::table::Core;
 use std::task::Waker;
 
-/// Ends a published reader, or one that saw it had come too late.
+/// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller
+/// to answer.
+#[cold]
+pub(super) fn too_late<'t>(core: &Core, slot: &Slot, published: Published) -> Option<Shared<'t>> {
+    retract(core, slot, &published);
+    None
+}
+
+/// Ends a published reader.
 #[inline]
-pub(super) fn retract(core: &Core, slot: &Slot, published: Published) {
+pub(super) fn retract(core: &Core, slot: &Slot, published: &Published) {
     published.retract();
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
     // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
     // to help that one along does no harm.
-    if State(slot.state.load(Relaxed)).has(DRAIN) {
+    if State(slot.state.load(Relaxed)).has(DRAIN) && !on(Flaw::RetractWithoutLook) {
         settle_and_wake(core, slot);
     }
 }
@@ -35,10 +43,18 @@ struct Aftermath<'t> {
 }
 
 impl Aftermath<'_> {
-    fn run(self) {
-        if let Some(waker) = self.wake {
+    fn run(mut self) {
+        if let Some(waker) = self.wake.take()
+            && !on(Flaw::LeaverWakesNobody)
+        {
             waker.wake();
         }
+    }
+}
+
+impl Drop for Aftermath<'_> {
+    /// Here, so that it is done also if the waker panics.
+    fn drop(&mut self) {
         if self.reclaim {
             self.core.detached.fetch_sub(1, Relaxed);
             drop(Exclusive::new(self.core, self.slot).reclaim(cell::take));
@@ -47,11 +63,11 @@ impl Aftermath<'_> {
 }
 
 /// Looks at the entry after somebody left it: the last to leave a detached entry reclaims it,
-/// otherwise the first waiter is woken to try again.
+/// otherwise the first waiter is woken to try again, if it has a chance.
 #[cold]
-pub(super) fn settle_and_wake(core: &Core, slot: &Slot) {
-    let queue = lock(&slot.queue);
-    let aftermath = settle(core, slot, &queue);
+pub(crate) fn settle_and_wake(core: &Core, slot: &Slot) {
+    let mut queue = lock(&slot.queue);
+    let aftermath = settle(core, slot, &mut queue);
     drop(queue);
     aftermath.run();
 }
@@ -67,7 +83,7 @@ pub(super) fn end_drain(slot: &Slot, _queue: &QueueGuard<'_>) {
 }
 
 /// Under the queue lock: ends `DRAIN` if it can, then decides what follows.
-fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &QueueGuard<'_>) -> Aftermath<'t> {
+fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aftermath<'t> {
     end_drain(slot, queue);
     let mut state = State(slot.state.load(Acquire));
     let mut reclaim = false;
@@ -86,10 +102,11 @@ fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &QueueGuard<'_>) -> Afterma
             Err(now) => state = State(now),
         }
     }
+    // If somebody is in the first waiter's way, whoever that is comes here when he leaves: the
+    // waiter's `QUEUED` was set before.
     let wake = queue
-        .as_deref()
-        .and_then(Queue::first)
-        .map(|(_, waker)| waker.clone());
+        .as_deref_mut()
+        .and_then(|it| it.call_first(|mode| !state.has(PRESENT) || !state.is_closed_to(mode)));
     Aftermath {
         core,
         slot,

@@ -1,16 +1,18 @@
 //! What a transition of a slot's word grants, and how it is given up.
 
+use super::Place;
 use super::leave::{retract, settle_and_wake};
+use crate::flaw::{Flaw, on, order};
 use crate::queue::Queue;
 use crate::readers::Published;
 use crate::slot::Slot;
 use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State};
+use crate::sync::WakeAll;
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::lock;
 use crate::table::Core;
 use std::marker::PhantomData;
 use std::sync::MutexGuard as StdMutexGuard;
-use std::task::Waker;
 
 /// Makes a permit stay on its thread, as its place among the visible readers does, without
 /// giving up `Sync`.
@@ -55,9 +57,10 @@ impl<'t> Vacant<'t> {
         self.slot.heat.store(0, Relaxed);
         // Release: who sees this generation present sees the value. A plain store will do, as
         // nobody else changes the word of a slot that is not present and not detached.
-        self.slot
-            .state
-            .store(State::new(generation, PRESENT | flags).0, Release);
+        self.slot.state.store(
+            State::new(generation, PRESENT | flags).0,
+            order(Flaw::PushRelaxed, Release),
+        );
         std::mem::forget(self);
         generation
     }
@@ -79,7 +82,28 @@ impl Drop for Vacant<'_> {
     }
 }
 
+/// A [`Shared`] that is counted, less what the place says: so it comes back from a call in a
+/// register. To be [made one again](Self::at) at once.
+#[must_use]
+pub(crate) struct Counted(());
+
+impl Counted {
+    /// `place` is the one that the permit was for.
+    #[inline]
+    pub(crate) fn at<'t>(self, place: Place<'t>) -> Shared<'t> {
+        Shared::new(place.core, place.slot, None)
+    }
+}
+
 impl<'t> Shared<'t> {
+    /// Only for a permit that is counted.
+    #[inline]
+    pub(crate) fn into_counted(self) -> Counted {
+        debug_assert!(self.published.is_none(), "a permit by publishing");
+        std::mem::forget(self);
+        Counted(())
+    }
+
     #[inline]
     pub(super) fn new(core: &'t Core, slot: &'t Slot, published: Option<Published>) -> Self {
         Self {
@@ -99,11 +123,12 @@ impl<'t> Shared<'t> {
 impl Drop for Shared<'_> {
     #[inline]
     fn drop(&mut self) {
-        match self.published.take() {
+        match &self.published {
             Some(published) => retract(self.core, self.slot, published),
             None => {
                 // Release: what was read happens before whoever acquires the word next.
-                let before = State(self.slot.state.fetch_sub(READER, Release));
+                let order = order(Flaw::ReaderLeavesRelaxed, Release);
+                let before = State(self.slot.state.fetch_sub(READER, order));
                 let after = State(before.0 - READER);
                 if before.has(QUEUED | DETACHED) && !after.has_counted_readers() {
                     settle_and_wake(self.core, self.slot);
@@ -133,6 +158,7 @@ impl<'t> Exclusive<'t> {
     #[inline]
     pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
         let mut state = State(self.slot.state.load(Relaxed));
+        let kin_checked = kin_checked || on(Flaw::KinNotLocked);
         loop {
             if !state.has(PRESENT) {
                 return Err(RemoveRefusal::NotPresent);
@@ -160,37 +186,30 @@ impl<'t> Exclusive<'t> {
         let state = State(self.slot.state.load(Relaxed));
         let waiting = state.has(QUEUED).then(|| self.drain_queue());
         let value = take(&mut self);
-        self.free(state);
-        if let Some(waiting) = waiting {
-            waiting.into_iter().for_each(Waker::wake);
-        }
+        self.free(state.generation());
+        drop(waiting);
         value
     }
 
     /// The entry is not present, so nobody joins any more.
     #[cold]
-    fn drain_queue(&self) -> Vec<Waker> {
-        lock(&self.slot.queue)
-            .as_deref_mut()
-            .map(Queue::drain)
-            .unwrap_or_default()
+    fn drain_queue(&self) -> Option<WakeAll> {
+        lock(&self.slot.queue).as_deref_mut().map(Queue::drain)
     }
 
-    /// Gives the empty slot to its next entry. The word was this.
+    /// Gives the empty slot to its next entry.
     #[inline]
-    fn free(self, state: State) {
+    pub(super) fn free(self, generation: u32) {
         let (core, slot) = (self.core, self.slot);
         // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
         // Release, for readers that come too late and for `Vacant`; a plain store, as above.
-        if state.generation() < core.max_generation {
-            slot.state
-                .store(State::new(state.generation() + 1, 0).0, Release);
+        if generation < core.max_generation || on(Flaw::WornOutSlotReused) {
+            slot.state.store(State::new(generation + 1, 0).0, Release);
             core.shards.give_back(slot);
         } else {
             // Not present, not on a list, ever again.
-            slot.state
-                .store(State::new(state.generation(), 0).0, Release);
+            slot.state.store(State::new(generation, 0).0, Release);
             core.shards.retire();
         }
     }
@@ -207,7 +226,8 @@ impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         // Release: what was written happens before whoever acquires the word next.
         // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
-        let before = State(self.slot.state.fetch_sub(EXCLUSIVE, Release));
+        let order = order(Flaw::WriterLeavesRelaxed, Release);
+        let before = State(self.slot.state.fetch_sub(EXCLUSIVE, order));
         if before.has(QUEUED | DETACHED) {
             settle_and_wake(self.core, self.slot);
         }

@@ -3,16 +3,22 @@
 use super::leave::settle_and_wake;
 use super::{Exclusive, Place, RemoveRefusal};
 use crate::cell;
+use crate::flaw::{Flaw, on};
 use crate::queue::Queue;
 use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::lock;
-use std::task::Waker;
 
 impl<'t> Place<'t> {
-    /// Takes an idle entry without kin out of the table; `None` if it is anything else.
+    /// Whether the entry is present, idle, without kin and not waited for.
     #[inline]
-    pub(crate) fn remove_idle(&self) -> Option<Exclusive<'t>> {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state() == State::new(self.generation, PRESENT)
+    }
+
+    /// Takes such an entry out of the table; `None` if it is anything else.
+    #[inline]
+    pub(crate) fn remove_idle(&self) -> Option<Removed<'t>> {
         let idle = State::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
@@ -24,7 +30,10 @@ impl<'t> Place<'t> {
                 Relaxed,
             )
             .ok()
-            .map(|_| Exclusive::new(self.core, self.slot))
+            .map(|_| Removed {
+                permit: Exclusive::new(self.core, self.slot),
+                generation: self.generation,
+            })
     }
 
     /// Removes the entry, held or not. To be [finished](Detached::finish) with no lock held.
@@ -35,12 +44,15 @@ impl<'t> Place<'t> {
             if !state.is_present(self.generation) {
                 return Err(RemoveRefusal::NotPresent);
             }
-            if state.has(KIN) && !kin_checked {
+            if state.has(KIN) && !kin_checked && !on(Flaw::KinNotLocked) {
                 return Err(RemoveRefusal::Kin);
             }
             let mut after = state.without(PRESENT);
             if after.has(BIASED) {
-                after = after.without(BIASED).with(DRAIN);
+                after = after.without(BIASED);
+                if !on(Flaw::DetachWithoutDrain) {
+                    after = after.with(DRAIN);
+                }
             }
             let idle = after.is_idle();
             after = after.with(if idle { EXCLUSIVE } else { DETACHED });
@@ -66,6 +78,22 @@ impl<'t> Place<'t> {
     }
 }
 
+/// An entry removed while idle. Nobody waits for it and nobody joins, so its word is known.
+pub(crate) struct Removed<'t> {
+    permit: Exclusive<'t>,
+    generation: u32,
+}
+
+impl<'t> Removed<'t> {
+    /// As [`Exclusive::reclaim`].
+    #[inline]
+    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Exclusive<'t>) -> R) -> R {
+        let value = take(&mut self.permit);
+        self.permit.free(self.generation);
+        value
+    }
+}
+
 /// An entry just detached.
 #[must_use]
 pub(crate) enum Detached<'t> {
@@ -87,9 +115,9 @@ impl Detached<'_> {
             // By now the slot may have been reclaimed, even reused. Then these are the waiters
             // of a later entry; woken and without a place in the queue they join again.
             place.clear_queue_flags();
-            let waiting = queue.as_deref_mut().map(Queue::drain).unwrap_or_default();
+            let waiting = queue.as_deref_mut().map(Queue::drain);
             drop(queue);
-            waiting.into_iter().for_each(Waker::wake);
+            drop(waiting);
         }
         if state.has(DRAIN) {
             settle_and_wake(place.core, place.slot);

@@ -1,6 +1,6 @@
 //! Access to the value in between.
 
-use super::turns::{Core, Stage, wake};
+use super::turns::{Core, Stage};
 use super::{Pollable, Waitable};
 use crate::sync::lock;
 use std::fmt;
@@ -69,7 +69,7 @@ impl<V: Pollable> Drop for Request<'_, V> {
         let next = core.next();
         drop(core);
         drop(old);
-        wake(next);
+        next.wake();
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where the value is, and whose turn it is.
 
 use super::Pollable;
-use crate::sync::{Mutex, lock};
+use crate::flaw::{Flaw, on};
+use crate::sync::{Mutex, WakeAll, lock};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -32,11 +33,13 @@ pub(super) struct Core<V> {
     /// The number of the current future, to tell its waker from those of earlier ones.
     pub(super) future: u64,
     pub(super) closed: bool,
+    /// The value is out because a waiter polls.
+    pub(super) polling: bool,
     /// Waits for readiness.
     pub(super) waiters: Line,
     /// The waiter that was woken to poll, and has not done so yet.
     pub(super) turn: Option<u64>,
-    /// Waits for access. They come before waiters.
+    /// Waits for access.
     pub(super) accessors: Line,
     /// The accessor that was woken to try, and has not done so yet.
     pub(super) called: Option<u64>,
@@ -46,7 +49,8 @@ pub(super) struct Core<V> {
 #[derive(Default)]
 pub(super) struct Line {
     next: u64,
-    pub(super) line: VecDeque<(u64, Waker)>,
+    /// A waker is taken when it is used, until its sleeper brings another.
+    line: VecDeque<(u64, Option<Waker>)>,
 }
 
 impl Line {
@@ -54,10 +58,10 @@ impl Line {
     pub(super) fn enter(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
         let at = ticket.and_then(|ticket| self.position(ticket));
         if let Some((_, old)) = at.and_then(|at| self.line.get_mut(at)) {
-            return Some(std::mem::replace(old, waker));
+            return old.replace(waker);
         }
         *ticket = Some(self.next);
-        self.line.push_back((self.next, waker));
+        self.line.push_back((self.next, Some(waker)));
         self.next += 1;
         None
     }
@@ -68,48 +72,79 @@ impl Line {
 
     pub(super) fn leave(&mut self, ticket: u64) -> Option<Waker> {
         let at = self.position(ticket)?;
-        self.line.remove(at).map(|(_, waker)| waker)
+        self.line.remove(at)?.1
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.line.len()
+    }
+
+    /// The ticket of the first, and the waker to wake it with.
+    fn call_first(&mut self) -> Option<(u64, Option<Waker>)> {
+        self.line
+            .front_mut()
+            .map(|(ticket, waker)| (*ticket, waker.take()))
+    }
+
+    /// Empties the line, and wakes all when what is returned is dropped.
+    pub(super) fn dismiss(&mut self) -> WakeAll {
+        WakeAll(self.line.drain(..).filter_map(|(_, waker)| waker).collect())
     }
 }
 
 impl<V> Core<V> {
-    /// To be called after every change: wakes whoever can go on now, if that is anybody who has
-    /// not been woken for it already. The caller wakes the returned waker unlocked.
-    pub(super) fn next(&mut self) -> Option<Waker> {
+    /// To be called after every change: says who can go on now, as far as they have not been told
+    /// already. To be [woken](Next::wake) unlocked.
+    ///
+    /// An accessor in line does not keep the turn from a waiter: both are told, and whoever is there
+    /// first goes on. So accessors that follow each other closely do not starve waiters, and a
+    /// waiter that was told and does not poll keeps no accessor out.
+    pub(super) fn next(&mut self) -> Next {
+        let mut next = Next::default();
         let poll_is_due = match self.stage {
-            Stage::Out => return None,
-            Stage::Idle(_) => true,
+            Stage::Out => return next,
+            Stage::Idle(_) => !on(Flaw::AccessEndsUnseen),
             Stage::Armed(..) => self.fired,
         };
-        if let Some((ticket, waker)) = self.accessors.line.front() {
-            // It will be back, or leave: then this is called again.
-            return self
-                .called
-                .replace(*ticket)
-                .is_none()
-                .then(|| waker.clone());
+        // Both will be back, or leave: then this is called again.
+        if self.called.is_none()
+            && let Some((ticket, waker)) = self.accessors.call_first()
+        {
+            self.called = Some(ticket);
+            next.accessor = waker;
         }
-        if !poll_is_due || self.turn.is_some() {
-            return None;
+        if poll_is_due
+            && self.turn.is_none()
+            && let Some((ticket, waker)) = self.waiters.call_first()
+        {
+            self.turn = Some(ticket);
+            next.waiter = waker;
         }
-        let (ticket, waker) = self.waiters.line.front()?;
-        self.turn = Some(*ticket);
-        Some(waker.clone())
+        next
     }
 }
 
-pub(super) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
+/// Who can go on.
+#[derive(Default)]
+#[must_use]
+pub(super) struct Next {
+    waiter: Option<Waker>,
+    accessor: Option<Waker>,
 }
 
-/// Wakes those who were in line when it is dropped.
-pub(super) struct WakeAll(pub(super) VecDeque<(u64, Waker)>);
-
-impl Drop for WakeAll {
-    fn drop(&mut self) {
-        self.0.drain(..).for_each(|(_, waker)| waker.wake());
+impl Next {
+    pub(super) fn wake(self) {
+        // Also if the first panics.
+        struct Then(Option<Waker>);
+        impl Drop for Then {
+            fn drop(&mut self) {
+                if let Some(waker) = self.0.take() {
+                    waker.wake();
+                }
+            }
+        }
+        let _accessor = Then(self.accessor);
+        drop(Then(self.waiter));
     }
 }
 
@@ -148,7 +183,7 @@ impl<V: Send> Wake for Fan<V> {
         core.fired = true;
         let next = core.next();
         drop(core);
-        wake(next);
+        next.wake();
     }
 }
 
@@ -166,6 +201,7 @@ impl<V> Drop for Out<'_, V> {
         let value = lock(&self.0.home).take();
         let mut core = lock(&self.0.core);
         let mut closed = None;
+        core.polling = false;
         match value {
             Some(value) if !core.closed => core.stage = Stage::Idle(value),
             value => closed = value,
@@ -173,7 +209,7 @@ impl<V> Drop for Out<'_, V> {
         let next = core.next();
         drop(core);
         drop(closed);
-        wake(next);
+        next.wake();
     }
 }
 
@@ -220,7 +256,7 @@ impl<V: Pollable> Inner<V> {
     /// Drops the future if nobody is left that waits for it.
     pub(super) fn disarm_if_alone(&self) {
         let mut core = lock(&self.core);
-        if !core.waiters.line.is_empty() || !matches!(core.stage, Stage::Armed(..)) {
+        if !core.waiters.len() == 0 || !matches!(core.stage, Stage::Armed(..)) {
             return;
         }
         let armed = std::mem::replace(&mut core.stage, Stage::Out);

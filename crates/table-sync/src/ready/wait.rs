@@ -1,13 +1,14 @@
 //! Waiting for readiness.
 
-use super::turns::{Core, Fan, Inner, Out, Stage, wake};
+use super::turns::{Core, Fan, Inner, Next, Out, Stage};
 use super::{Closed, Pollable};
+use crate::flaw::{Flaw, on};
 use crate::sync::{lock, park};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A wait, from [`Waitable::ready`](crate::Waitable::ready). Owns what it needs, so it can go anywhere; dropped, it leaves
 /// the line, and if it was its turn the next one gets it.
@@ -16,6 +17,9 @@ pub struct Ready<V: Pollable> {
     pub(super) inner: Arc<Inner<V>>,
     pub(super) ticket: Option<u64>,
 }
+
+/// Between looks at a poll that is going on.
+const NAP: Duration = Duration::from_micros(50);
 
 impl<V: Pollable> Ready<V> {
     /// Blocks the thread until the value is ready.
@@ -28,18 +32,28 @@ impl<V: Pollable> Ready<V> {
             .expect("without a deadline there is a result")
     }
 
-    /// Blocks the thread until the value is ready, or until `deadline`: then `None`. The value is
-    /// asked at least once, whatever the deadline.
-    pub fn block_until(mut self, deadline: Instant) -> Option<Result<(), Closed>> {
-        park::block_on(Some(deadline), |context| Pin::new(&mut self).poll(context))
+    /// Blocks the thread until the value is ready, or until `deadline`: then `None`.
+    ///
+    /// `None` means: not ready when it was asked last, by this call or by another waiter; or somebody
+    /// had [access](crate::Waitable::lock) until the deadline, so it could not be asked. A poll by
+    /// another waiter that is going on at the deadline is waited for, whatever the deadline.
+    pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
+        loop {
+            let ready = park::block_on(Some(deadline), |it| Pin::new(&mut self).poll(it));
+            if ready.is_some() || !lock(&self.inner.core).polling {
+                return ready;
+            }
+            // Polls do not block, and who ends one that stays pending tells nobody.
+            deadline = Instant::now() + NAP;
+        }
     }
 
     /// Takes this waiter out of the line; returns its waker to drop and one to wake.
-    fn leave(&mut self, core: &mut Core<V>) -> (Option<Waker>, Option<Waker>) {
+    fn leave(&mut self, core: &mut Core<V>) -> (Option<Waker>, Next) {
         let Some(ticket) = self.ticket.take() else {
-            return (None, None);
+            return (None, Next::default());
         };
-        if core.turn == Some(ticket) {
+        if core.turn == Some(ticket) && !on(Flaw::ReadyQuitterKeepsTurn) {
             core.turn = None;
         }
         (core.waiters.leave(ticket), core.next())
@@ -75,6 +89,7 @@ impl<V: Pollable> Future for Ready<V> {
         }
         // From here to the next lock the value is this thread's, and events set `fired`.
         core.fired = false;
+        core.polling = true;
         let stage = std::mem::replace(&mut core.stage, Stage::Out);
         if let Stage::Idle(_) = stage {
             core.future += 1;
@@ -102,7 +117,7 @@ impl<V: Pollable> Future for Ready<V> {
             drop(old);
             // The turn goes on from here: the value is back and somebody may be next.
             drop(out);
-            wake(next);
+            next.wake();
             return Poll::Ready(Ok(()));
         }
         let mut core = lock(&inner.core);
@@ -114,10 +129,12 @@ impl<V: Pollable> Future for Ready<V> {
         }
         std::mem::forget(out);
         core.stage = Stage::Armed(future, fan);
+        core.polling = false;
+        core.fired &= !on(Flaw::EventDuringPollUnseen);
         // An accessor may have come, or an event.
         let next = core.next();
         drop(core);
-        wake(next);
+        next.wake();
         Poll::Pending
     }
 }
@@ -130,7 +147,7 @@ impl<V: Pollable> Drop for Ready<V> {
         let inner = self.inner.clone();
         let (old, next) = self.leave(&mut lock(&inner.core));
         drop(old);
-        wake(next);
+        next.wake();
         inner.disarm_if_alone();
     }
 }

@@ -283,3 +283,66 @@ fn full_is_true() {
         assert_eq!(table.push(3u32), Err(Error::Full));
     });
 }
+
+/// A writer that ends the drain of an entry which was detached meanwhile sees to its end: the last
+/// reader, which has seen no drain, does not.
+#[test]
+fn a_writer_ends_the_drain_of_a_detached_entry() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        let drops = Arc::new(AtomicUsize::new(0));
+        let handle = table.push(Counted(drops.clone())).unwrap();
+        drop(table.get(&handle).unwrap());
+        let held = table.get(&handle).unwrap();
+        let mut bodies: Vec<Box<dyn FnOnce(&Table) + Send>> = Vec::new();
+        bodies.push(Box::new(move |table| drop(table.try_get_mut(&handle))));
+        bodies.push(Box::new(move |table| table.detach(handle).unwrap()));
+        let threads: Vec<_> = bodies
+            .into_iter()
+            .map(|body| {
+                let table = table.clone();
+                loom::thread::spawn(move || body(&table))
+            })
+            .collect();
+        assert_eq!(held.0.load(SeqCst), 0);
+        drop(held);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(drops.load(SeqCst), 1);
+        assert_eq!(table.push(0u8).unwrap().index(), handle.index());
+    });
+}
+
+/// A writer with a handle of the slot's earlier entry may end the drain of its later one: then it
+/// wakes that one's writer, whom the reader relied on the drain to be told of.
+#[test]
+fn a_stale_writer_ends_the_drain_of_a_later_entry() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        let old = table.push(1u32).unwrap();
+        drop(table.get(&old).unwrap());
+        let held = table.get(&old).unwrap();
+        let stale = {
+            let table = table.clone();
+            loom::thread::spawn(move || drop(table.try_get_mut(&old)))
+        };
+        drop(held);
+        if table.try_delete(old).is_err() {
+            // The stale one is not stale: not what this is about.
+            stale.join().unwrap();
+            return;
+        }
+        let new = table.push(2u32).unwrap();
+        drop(table.get(&new).unwrap());
+        let held = table.get(&new).unwrap();
+        let writer = {
+            let table = table.clone();
+            loom::thread::spawn(move || *table.get_mut(&new).unwrap() += 1)
+        };
+        drop(held);
+        writer.join().unwrap();
+        stale.join().unwrap();
+        assert_eq!(table.delete(new), Ok(3));
+    });
+}
