@@ -1,9 +1,9 @@
-//! Words of a shared memory as atomics: this crate's one file with unsafe code.
-#![allow(unsafe_code)]
+//! Words of a shared memory as atomics.
 
-use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use wasmtime::{SharedMemory, Trap};
+
+use crate::raw;
 
 /// Why an address does not name a word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,16 +35,7 @@ impl From<WordError> for Trap {
 ///
 /// [`WordError`], misaligned before out of bounds.
 pub fn word32(memory: &SharedMemory, offset: u64) -> Result<&AtomicU32, WordError> {
-    let cells = cells(memory, offset, 4)?;
-    // SAFETY:
-    // - `cells` is 4 bytes long, at a multiple of 4 (both checked in `cells`).
-    // - They lie in the memory's mapping, which neither moves nor shrinks, and
-    //   lives as long as the handle the result borrows from.
-    // - Nobody holds a Rust reference to their content: the mapping is reached
-    //   through `UnsafeCell<u8>`, in this crate through atomics only. Accesses
-    //   by compiled guest code are not part of Rust's memory model; on the
-    //   processors Wasmtime has, they do not tear an aligned word.
-    Ok(unsafe { AtomicU32::from_ptr(UnsafeCell::raw_get(cells.as_ptr()).cast()) })
+    raw::word32(memory, start(offset, 4)?).ok_or(WordError::OutOfBounds)
 }
 
 /// The 64-bit word at `offset`. As [`word32`] otherwise.
@@ -53,9 +44,7 @@ pub fn word32(memory: &SharedMemory, offset: u64) -> Result<&AtomicU32, WordErro
 ///
 /// [`WordError`], misaligned before out of bounds.
 pub fn word64(memory: &SharedMemory, offset: u64) -> Result<&AtomicU64, WordError> {
-    let cells = cells(memory, offset, 8)?;
-    // SAFETY: as in `word32`, with 8 bytes at a multiple of 8.
-    Ok(unsafe { AtomicU64::from_ptr(UnsafeCell::raw_get(cells.as_ptr()).cast()) })
+    raw::word64(memory, start(offset, 8)?).ok_or(WordError::OutOfBounds)
 }
 
 /// The bytes from `offset` on, as atomics.
@@ -64,16 +53,7 @@ pub fn word64(memory: &SharedMemory, offset: u64) -> Result<&AtomicU64, WordErro
 ///
 /// [`WordError::OutOfBounds`].
 pub fn bytes(memory: &SharedMemory, offset: u64, len: usize) -> Result<&[AtomicU8], WordError> {
-    let start = usize::try_from(offset).map_err(|_| WordError::OutOfBounds)?;
-    let end = start.checked_add(len).ok_or(WordError::OutOfBounds)?;
-    let cells = memory
-        .data()
-        .get(start..end)
-        .ok_or(WordError::OutOfBounds)?;
-    // SAFETY: `AtomicU8` has the size, alignment and bit validity of `u8`, and
-    // interior mutability as `UnsafeCell<u8>` has it; extent and lifetime are
-    // those of `cells`. The other facts are those of `word32`.
-    Ok(unsafe { std::slice::from_raw_parts(cells.as_ptr().cast(), len) })
+    raw::bytes(memory, start(offset, 1)?, len).ok_or(WordError::OutOfBounds)
 }
 
 /// Where in `memory` a host address lies: the guest's address, or `None` when
@@ -90,22 +70,12 @@ pub(crate) fn same_memory(one: &SharedMemory, other: &SharedMemory) -> bool {
     one.data().as_ptr() == other.data().as_ptr()
 }
 
-/// `len` bytes at a multiple of `len`, in the guest's count and the host's.
-fn cells(memory: &SharedMemory, offset: u64, len: usize) -> Result<&[UnsafeCell<u8>], WordError> {
-    if !offset.is_multiple_of(len as u64) {
+/// The guest's address as an index, if it is a multiple of `len`.
+fn start(offset: u64, len: u64) -> Result<usize, WordError> {
+    if !offset.is_multiple_of(len) {
         return Err(WordError::Misaligned);
     }
-    let start = usize::try_from(offset).map_err(|_| WordError::OutOfBounds)?;
-    let end = start.checked_add(len).ok_or(WordError::OutOfBounds)?;
-    let cells = memory
-        .data()
-        .get(start..end)
-        .ok_or(WordError::OutOfBounds)?;
-    // A mapping starts at a page, so this repeats the first check.
-    if !cells.as_ptr().addr().is_multiple_of(len) {
-        return Err(WordError::Misaligned);
-    }
-    Ok(cells)
+    usize::try_from(offset).map_err(|_| WordError::OutOfBounds)
 }
 
 #[cfg(test)]

@@ -4,15 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
+use crate::host_thread::{HostThread, Joined, Main, Stacks};
 use crate::room;
 
 /// One guest thread, to be run on a host thread.
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Main;
 
 /// How many host threads stay parked, how long, and how many instances are made ahead.
 #[derive(Clone, Debug)]
@@ -82,11 +82,11 @@ pub(crate) struct Hosts {
     retired: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-#[derive(Default)]
 struct State {
     next: u64,
-    live: HashMap<u64, JoinHandle<()>>,
-    dead: Vec<JoinHandle<()>>,
+    live: HashMap<u64, HostThread>,
+    dead: Vec<HostThread>,
+    stacks: Stacks,
     queue: VecDeque<Job>,
     idle: usize,
     closing: bool,
@@ -99,7 +99,16 @@ impl Hosts {
         Arc::new(Self {
             stack_size,
             pool,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                next: 0,
+                live: HashMap::new(),
+                dead: Vec::new(),
+                stacks: Stacks::new(stack_size),
+                queue: VecDeque::new(),
+                idle: 0,
+                closing: false,
+                joining: 0,
+            }),
             work: Condvar::new(),
             left: Condvar::new(),
             retired: OnceLock::new(),
@@ -125,53 +134,31 @@ impl Hosts {
             self.start(&mut state, job)
         };
         drop(state);
-        join_all(dead);
+        self.join_all(dead, false);
         // A refused job is dropped here, without the lock: it holds a store with the embedder's data, and a
         // place in the group.
         result.map_err(|(error, _refused)| error)
     }
 
-    /// Starts a host thread that begins with `job`, which comes back when the host refuses. The thread
-    /// cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
-    fn start(
-        self: &Arc<Self>,
-        state: &mut State,
-        job: Job,
-    ) -> Result<(), (io::Error, Option<Job>)> {
+    /// Starts a host thread that begins with `job`, which comes back, in another guise, when the host refuses. The
+    /// thread cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
+    fn start(self: &Arc<Self>, state: &mut State, job: Job) -> Result<(), (io::Error, Main)> {
         let starting = match room::take(self.stack_size) {
             Ok(starting) => starting,
-            Err(error) => return Err((error, Some(job))),
+            Err(error) => return Err((error, job)),
         };
         let key = state.next;
         let hosts = Arc::clone(self);
-        // The standard library drops what it cannot start, so the job is handed over beside it.
-        let job = Arc::new(Mutex::new(Some(job)));
-        let taken = Arc::clone(&job);
-        let take = |job: &Mutex<Option<Job>>| {
-            let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
-            job.take()
-        };
-        let started = std::thread::Builder::new()
-            .name("wasi-thread".to_owned())
-            .stack_size(self.stack_size)
-            .spawn(move || {
-                // Wasmtime's signal stack is made now, while room is kept for it. Should it fail all the
-                // same, the guest's first call panics likewise, and is the group's outcome.
-                let _ = catch_unwind(Engine::tls_eager_initialize);
-                drop(starting);
-                if let Some(job) = take(&taken) {
-                    drop(taken);
-                    hosts.life(key, job);
-                }
-            });
-        match started {
-            Ok(handle) => {
-                state.next += 1;
-                state.live.insert(key, handle);
-                Ok(())
-            }
-            Err(error) => Err((error, take(&job))),
-        }
+        let thread = state.stacks.start(Box::new(move || {
+            // Wasmtime sets itself up now, while room is kept for it. Should it fail all the
+            // same, the guest's first call panics likewise, and is the group's outcome.
+            let _ = catch_unwind(Engine::tls_eager_initialize);
+            drop(starting);
+            hosts.life(key, job);
+        }))?;
+        state.next += 1;
+        state.live.insert(key, thread);
+        Ok(())
     }
 
     /// What a host thread does from its start to its end.
@@ -254,8 +241,7 @@ impl Hosts {
     /// Joins what has ended; true when no host thread is left but perhaps the caller's own, which cannot wait for
     /// itself. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
-        let me = std::thread::current().id();
-        let others = |state: &State| state.live.values().any(|live| live.thread().id() != me);
+        let others = |state: &State| state.live.values().any(|live| !live.is_current());
         let mut state = self.lock();
         if state.dead.is_empty() && others(&state) && !wait.is_zero() {
             state.joining += 1;
@@ -268,9 +254,27 @@ impl Hosts {
         }
         let dead = std::mem::take(&mut state.dead);
         let none_left = !others(&state);
+        let closing = state.closing;
         drop(state);
-        join_all(dead);
+        self.join_all(dead, closing);
         none_left
+    }
+
+    /// Joins threads that have done their last act, and takes back their stacks. Blocks only for what the system
+    /// does to end a thread.
+    ///
+    /// Unless they are the `last` ones, stacks that stay for the next threads give back their memory. Otherwise that
+    /// happens to many at once, when the last thread on a slab has been joined.
+    fn join_all(&self, dead: Vec<HostThread>, last: bool) {
+        if dead.is_empty() {
+            return;
+        }
+        let mut joined: Vec<_> = dead.into_iter().map(HostThread::join).collect();
+        if !last {
+            joined.iter_mut().for_each(Joined::clear);
+        }
+        let unused = self.lock().stacks.take_back(joined);
+        drop(unused);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -278,11 +282,14 @@ impl Hosts {
     }
 }
 
-/// Joins threads that have done their last act.
-fn join_all(handles: Vec<JoinHandle<()>>) {
-    for handle in handles {
-        // A job does not panic; if it did, its thread is gone all the same.
-        let _ = handle.join();
+impl Drop for Hosts {
+    /// Threads that were left behind have ended since, or this would not be the last reference to what they hold; one
+    /// of them may be the calling one.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in state.dead.drain(..) {
+            thread.join();
+        }
     }
 }
 

@@ -74,6 +74,9 @@ pub(super) struct Node {
     /// The tag of the notify that took the node off its queue, 0 for none.
     /// Written by the waker before its signal, read by the owner after.
     pub(super) tag: Guarded64,
+    /// Waits that found another value without taking the lock. Written by the owner alone; kept when the node
+    /// changes hands.
+    pub(super) not_equal: Guarded64,
 }
 
 impl Default for Node {
@@ -90,6 +93,7 @@ impl Default for Node {
             thread: Guarded32::new(0),
             spin: Guarded32::new(0),
             tag: Guarded64::new(0),
+            not_equal: Guarded64::new(0),
         }
     }
 }
@@ -158,6 +162,12 @@ impl Nodes {
     /// Gives a node back. It is on no queue, and its owner is done with it.
     pub(super) fn give_back(&self, index: u32) {
         self.free.lock().returned.push(index);
+    }
+
+    /// Calls `visit` for every node that was ever handed out.
+    pub(super) fn each_used(&self, mut visit: impl FnMut(&Node)) {
+        let used = self.free.lock().used;
+        (0..used).for_each(|index| visit(self.get(index)));
     }
 
     /// The node at `index`, which [`Nodes::take`] returned at some time.

@@ -5,13 +5,18 @@
 //! which only the bucket's lock hands out. A node is on one queue at a time.
 
 use super::node::{NIL, Node, Nodes, flag, signal};
-use crate::sync::{Mutex, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence_after_update};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// One bucket on a cache line of its own.
+/// One bucket on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Bucket {
+    /// Waiters that are queued, or about to compare their word. Changed with the lock held; read without it by
+    /// [`Bucket::notified`].
+    waiters: AtomicU32,
+    /// Calls to notify.
+    notifies: AtomicU64,
     queue: Mutex<Queue>,
 }
 
@@ -19,6 +24,8 @@ impl Bucket {
     /// An empty bucket.
     pub(super) fn new() -> Self {
         Self {
+            waiters: AtomicU32::new(0),
+            notifies: AtomicU64::new(0),
             queue: Mutex::new(Queue::new()),
         }
     }
@@ -27,6 +34,40 @@ impl Bucket {
     pub(super) fn lock(&self) -> crate::sync::MutexGuard<'_, Queue> {
         self.queue.lock()
     }
+
+    /// A waiter is about to compare its word, with the lock held.
+    ///
+    /// Pairs with [`Bucket::notified`]: a notify that misses this waiter has stored to the word before the waiter
+    /// reads it.
+    pub(super) fn expect_waiter(&self) {
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        fence_after_update();
+    }
+
+    /// These many waiters are off the queue, or were not queued after all. With the lock held.
+    pub(super) fn waiters_gone(&self, count: u32) {
+        if count > 0 {
+            self.waiters.fetch_sub(count, Relaxed);
+        }
+    }
+
+    /// Counts a notify, and says whether it has to look for waiters. Takes no lock.
+    pub(super) fn notified(&self) -> bool {
+        self.notifies.fetch_add(1, Ordering::SeqCst);
+        fence_after_update();
+        self.waiters.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether no waiter is queued or expected.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the models"))]
+    pub(super) fn nobody_expected(&self) -> bool {
+        self.waiters.load(Relaxed) == 0
+    }
+
+    /// How often notify was called.
+    pub(super) fn notifies(&self) -> u64 {
+        self.notifies.load(Relaxed)
+    }
 }
 
 /// Counters of one bucket; summed over all of them for the lot's totals.
@@ -34,7 +75,6 @@ impl Bucket {
 pub(super) struct Counters {
     pub(super) queued: u64,
     pub(super) not_equal: u64,
-    pub(super) notifies: u64,
     pub(super) wakes: u64,
     pub(super) timeouts: u64,
     pub(super) ended: u64,

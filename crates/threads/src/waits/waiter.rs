@@ -95,7 +95,7 @@ impl Waiter {
     ///
     /// # Panics
     ///
-    /// If the same waiter waits already, on another thread or further up in
+    /// If the word holds `expected` and the same waiter waits already, on another thread or further up in
     /// the stack. A panic of `on_report` goes through, and the wait is undone;
     /// a wake-up that was on its way is then used up.
     pub fn wait32(
@@ -128,14 +128,32 @@ impl Waiter {
         })
     }
 
+    /// What a wait answers that does not have to take the lock: the word holds another value.
+    fn at_once(&self, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
+        if equal() {
+            return None;
+        }
+        if self.lot.is_ended() {
+            // Counted with the others, under the lock.
+            return None;
+        }
+        let node = self.lot.nodes.get(self.node);
+        let before = node.not_equal.load(Relaxed);
+        node.not_equal.store(before + 1, Relaxed);
+        Some(WaitOutcome::NotEqual)
+    }
+
     pub(crate) fn wait_at(
         &self,
         address: u64,
         width: Width,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
-        equal: impl FnOnce() -> bool,
+        equal: impl Fn() -> bool,
     ) -> WaitOutcome {
+        if let Some(outcome) = self.at_once(&equal) {
+            return outcome;
+        }
         let node = self.lot.nodes.get(self.node);
         let _busy = Busy::enter(node);
         let mut flags = flag::QUEUED;
@@ -148,16 +166,20 @@ impl Waiter {
             flags |= flag::COUNTED;
         }
         let quiet = {
-            let mut queue = self.lot.bucket(address).lock();
+            let bucket = self.lot.bucket(address);
+            let mut queue = bucket.lock();
             if self.lot.ended_under_lock() {
                 queue.counters.ended += 1;
                 return WaitOutcome::Ended;
             }
+            bucket.expect_waiter();
             if !equal() {
+                bucket.waiters_gone(1);
                 queue.counters.not_equal += 1;
                 return WaitOutcome::NotEqual;
             }
             if timeout_ns == 0 {
+                bucket.waiters_gone(1);
                 queue.counters.timeouts += 1;
                 return WaitOutcome::TimedOut;
             }
@@ -311,9 +333,11 @@ impl Queued<'_> {
     /// Takes the node off its queue, unless a waker has done so.
     fn leave(&self, timed_out: bool) -> bool {
         let lot = &self.waiter.lot;
-        let mut queue = lot.bucket(self.address).lock();
+        let bucket = lot.bucket(self.address);
+        let mut queue = bucket.lock();
         let left = queue.remove(&lot.nodes, self.waiter.node);
         if left {
+            bucket.waiters_gone(1);
             queue.counters.timeouts += u64::from(timed_out);
             lot.liveness.wakes(u32::from(self.node.has(flag::COUNTED)));
         }
