@@ -219,10 +219,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.life.spawn_failures()
     }
 
-    /// Fuel that no thread has drawn; after the end, what was not consumed. `None` without
+    /// Fuel that no thread holds; after the end, what was not consumed. `None` without
     /// [`Limits::fuel`](crate::Limits::fuel).
     pub fn fuel_left(&self) -> Option<u64> {
-        self.core.stores.fuel_left()
+        self.core.stores.fuel().map(|fuel| fuel.left())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Error, Instance, InstancePre, Store, StoreContextMut};
+use wasmtime::{Caller, Error, Instance, InstancePre, Store, StoreContextMut};
 
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
@@ -144,11 +144,23 @@ impl<T: Send + 'static> Core<T> {
 }
 
 /// The host's side of `wasi.thread-spawn`.
-pub(crate) fn thread_spawn<T: Send + 'static>(core: Option<&Weak<Core<T>>>, arg: i32) -> i32 {
+pub(crate) fn thread_spawn<T: Send + 'static>(
+    core: Option<&Weak<Core<T>>>,
+    caller: Caller<'_, T>,
+    arg: i32,
+) -> Result<i32, Error> {
     // Without a core no thread of the group can be running: it holds the core.
     let Some(core) = core.and_then(Weak::upgrade) else {
-        return SpawnError::Ended.errno();
+        return Ok(SpawnError::Ended.errno());
     };
+    match core.stores.fuel() {
+        None => Ok(spawn_for_guest(&core, arg)),
+        // The new thread needs some, and this one may hold all.
+        Some(fuel) => fuel.without(caller, |_| spawn_for_guest(&core, arg)),
+    }
+}
+
+fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {
     let result = match core.life.watch() {
         None => core.spawn(arg),
         Some(watch) => observed_spawn(watch, || core.spawn(arg)),

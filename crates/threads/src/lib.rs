@@ -105,6 +105,7 @@ mod block_on;
 mod builder;
 mod current;
 mod error;
+mod fuel;
 mod group;
 mod host;
 mod inner;

@@ -106,6 +106,8 @@ impl<T: Send + 'static> Stock<T> {
 
     fn make(core: &Core<T>) -> Option<Ready<T>> {
         let id = ReservedId::take(&core.life)?;
+        // So that it draws a part of the group's fuel, and not all of it.
+        let _member = core.stores.join_fuel();
         let mut store = core.stores.make(id.id?).ok()?;
         let instances = core.instantiate(&mut store).ok()?;
         Some(Ready {

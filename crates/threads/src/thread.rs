@@ -14,6 +14,7 @@ use crate::abi;
 use crate::block_on::block_on;
 use crate::current;
 use crate::error::{CallError, GroupEnded, GroupError, RunError};
+use crate::fuel::Member;
 use crate::inner::Core;
 use crate::life::Slot;
 use crate::linked::Instances;
@@ -47,6 +48,8 @@ pub(crate) struct Invocation {
 pub(crate) struct Guest<T: 'static> {
     core: Arc<Core<T>>,
     slot: Slot,
+    /// The thread's share of the group's fuel.
+    member: Option<Member>,
     store: Store<T>,
     instances: Option<Instances>,
     entry: Entry,
@@ -67,6 +70,7 @@ impl<T: Send + 'static> Guest<T> {
         entry: Entry,
     ) -> Self {
         Self {
+            member: core.stores.join_fuel(),
             core,
             slot,
             store,
@@ -151,7 +155,10 @@ impl<T: Send + 'static> Guest<T> {
                     life.end(Outcome::Returned);
                 }
                 // First of all: a guest may have seen the join already.
-                Entry::Thread { .. } => self.slot.leave(),
+                Entry::Thread { .. } => {
+                    self.slot.leave();
+                    self.member = None;
+                }
                 // Reactors are not run.
                 Entry::Reactor => {}
             },
@@ -197,16 +204,12 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// Draws fuel, instantiates where that has not happened, runs the start functions.
+    /// Instantiates where that has not happened, runs the start functions.
     fn begin(&mut self) -> Result<Instance, Stop> {
         // A thread that was being started when the group ended runs no guest code.
         if self.core.life.is_ended() {
             return Err(Stop::Ended);
         }
-        self.core
-            .stores
-            .fill(&mut self.store)
-            .map_err(Stop::NotMade)?;
         if self.instances.is_none() {
             self.instantiate().map_err(|error| {
                 // A start function that trapped, exited or failed in a host call did run.
