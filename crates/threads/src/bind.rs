@@ -217,7 +217,7 @@ fn notify(
         let count = count as u32;
         let woken = match &watch {
             None => lot.notify(word, count),
-            Some(watch) => watch.notify((place, address as u64), count, |tag, each| {
+            Some(watch) => watch.notify(&lot, (place, address as u64), count, |tag, each| {
                 lot.notify_tagged(word, count, tag, each)
             }),
         };

@@ -373,7 +373,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             preloaded,
             how,
         };
-        life.set_memories(memories);
+        life.set_memories(&memories);
         life.set_appended(Appended::new(linked.modules().cloned()));
         let ahead = spawns
             && self.module.is_prepared()
@@ -388,6 +388,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             linked,
             stores,
             stock,
+            memories,
             limits: self.limits,
             exit_code: self.exit_code,
             grace: self.grace,

@@ -103,6 +103,7 @@ mod bind;
 #[cfg(feature = "async")]
 mod block_on;
 mod builder;
+mod caught;
 mod current;
 mod error;
 mod fuel;
