@@ -62,7 +62,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         .map(|path| Arc::new(CoreDump::new(path, plan.module.display())));
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
-        .limits(limits(&plan, &module))
+        .limits(limits(&plan))
         .termination(if plan.epochs {
             Termination::Epochs
         } else {
@@ -170,7 +170,7 @@ pub(crate) fn prepare_wasm(
     wasi_threads::prepare(engine, bytes).map_err(|error| report::prepare(&error, name, threads))
 }
 
-fn limits(plan: &Plan, module: &ThreadModule) -> Limits {
+fn limits(plan: &Plan) -> Limits {
     /// Applies a limit if it was given.
     fn given<V>(limits: Limits, value: Option<V>, set: impl FnOnce(Limits, V) -> Limits) -> Limits {
         match value {
@@ -193,14 +193,5 @@ fn limits(plan: &Plan, module: &ThreadModule) -> Limits {
     let limits = given(limits, wanted.instances, Limits::instances);
     let limits = given(limits, wanted.timeout, Limits::timeout);
     let limits = limits.trap_on_grow_failure(wanted.trap_on_grow_failure);
-    given(limits, wanted.fuel, |limits, units| {
-        // A thread draws a slice at a time, and must not need more than one between
-        // two host calls: without other threads, all of it.
-        let slice = if module.imports_thread_spawn() {
-            units / 16
-        } else {
-            units
-        };
-        limits.fuel(units).fuel_slice(slice)
-    })
+    given(limits, wanted.fuel, Limits::fuel)
 }

@@ -11,6 +11,7 @@ use wasmtime::{
 };
 
 use crate::current;
+use crate::fuel::Fuel;
 use crate::interrupt::Unwinding;
 use crate::life::Life;
 use crate::memory::{same_memory, word32, word64};
@@ -25,6 +26,7 @@ pub(crate) struct Binder<T: 'static> {
     lot: Arc<ParkingLot>,
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
+    fuel: Option<Arc<Fuel>>,
     table: Option<String>,
     slots: Vec<(WaitSlot, Source)>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
@@ -45,6 +47,7 @@ impl<T: 'static> Binder<T> {
     pub(crate) fn new(
         engine: &Engine,
         life: &Life,
+        fuel: Option<&Arc<Fuel>>,
         prepared: Option<&Prepared>,
         imported: &[Option<SharedMemory>],
         memories: &[SharedMemory],
@@ -53,6 +56,7 @@ impl<T: 'static> Binder<T> {
             lot: Arc::clone(life.lot()),
             watch: life.watch().cloned(),
             unwinding: Arc::clone(life.errors()),
+            fuel: fuel.cloned(),
             table: None,
             slots: Vec::new(),
             functions: Linker::new(engine),
@@ -85,10 +89,14 @@ impl<T: 'static> Binder<T> {
     ) -> Result<(), Error> {
         let functions = &mut self.functions;
         let watch = self.watch.clone();
-        let unwinding = Arc::clone(&self.unwinding);
+        let (unwinding, fuel) = (Arc::clone(&self.unwinding), self.fuel.clone());
         match op {
-            WaitOp::Wait32 => functions.func_wrap("", name, wait32(memory, place, unwinding))?,
-            WaitOp::Wait64 => functions.func_wrap("", name, wait64(memory, place, unwinding))?,
+            WaitOp::Wait32 => {
+                functions.func_wrap("", name, wait32(memory, place, unwinding, fuel))?
+            }
+            WaitOp::Wait64 => {
+                functions.func_wrap("", name, wait64(memory, place, unwinding, fuel))?
+            }
             WaitOp::Notify => {
                 functions.func_wrap("", name, notify(memory, place, &self.lot, watch))?
             }
@@ -104,7 +112,7 @@ impl<T: 'static> Binder<T> {
         let table = instance
             .get_table(&mut *store, name)
             .ok_or_else(|| Error::msg("a prepared module lacks its table of waits"))?;
-        let unwinding = || Arc::clone(&self.unwinding);
+        let shared = || (Arc::clone(&self.unwinding), self.fuel.clone());
         for (index, (slot, source)) in self.slots.iter().enumerate() {
             let function = match source {
                 Source::Shared(name) => self.functions.get(&mut *store, "", name)?.into_func(),
@@ -112,10 +120,12 @@ impl<T: 'static> Binder<T> {
                     let memory = instance.get_shared_memory(&mut *store, &slot.memory_export);
                     memory.map(|memory| match slot.op {
                         WaitOp::Wait32 => {
-                            Func::wrap(&mut *store, wait32(memory, None, unwinding()))
+                            let (unwinding, fuel) = shared();
+                            Func::wrap(&mut *store, wait32(memory, None, unwinding, fuel))
                         }
                         WaitOp::Wait64 => {
-                            Func::wrap(&mut *store, wait64(memory, None, unwinding()))
+                            let (unwinding, fuel) = shared();
+                            Func::wrap(&mut *store, wait64(memory, None, unwinding, fuel))
                         }
                         WaitOp::Notify => {
                             let watch = self.watch.clone();
@@ -140,23 +150,27 @@ fn wait32<T: 'static>(
     memory: SharedMemory,
     place: Option<usize>,
     unwinding: Arc<Unwinding>,
+    fuel: Option<Arc<Fuel>>,
 ) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
-    move |caller, address, expected, timeout| {
+    move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
         let thread = thread()?;
-        let wait = || {
-            let expected = (expected as u32).to_le();
-            thread.waiter().wait32(word, expected, timeout, &mut || {
-                thread.report(|| WasmBacktrace::force_capture(&caller));
-            })
-        };
-        let outcome = match thread.watch() {
-            None => wait(),
-            Some(watch) => {
-                let at = (place, address as u64);
-                watch.wait(&thread, at, Width::W32, timeout, wait)
+        let wait = |caller: &mut Caller<'_, T>| {
+            let wait = || {
+                let expected = (expected as u32).to_le();
+                thread.waiter().wait32(word, expected, timeout, &mut || {
+                    thread.report(|| WasmBacktrace::force_capture(&*caller));
+                })
+            };
+            match thread.watch() {
+                None => wait(),
+                Some(watch) => {
+                    let at = (place, address as u64);
+                    watch.wait(&thread, at, Width::W32, timeout, wait)
+                }
             }
         };
+        let outcome = holding_no_fuel(fuel.as_deref(), caller, wait)?;
         result(outcome, &unwinding)
     }
 }
@@ -166,23 +180,27 @@ fn wait64<T: 'static>(
     memory: SharedMemory,
     place: Option<usize>,
     unwinding: Arc<Unwinding>,
+    fuel: Option<Arc<Fuel>>,
 ) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
-    move |caller, address, expected, timeout| {
+    move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
         let thread = thread()?;
-        let wait = || {
-            let expected = (expected as u64).to_le();
-            thread.waiter().wait64(word, expected, timeout, &mut || {
-                thread.report(|| WasmBacktrace::force_capture(&caller));
-            })
-        };
-        let outcome = match thread.watch() {
-            None => wait(),
-            Some(watch) => {
-                let at = (place, address as u64);
-                watch.wait(&thread, at, Width::W64, timeout, wait)
+        let wait = |caller: &mut Caller<'_, T>| {
+            let wait = || {
+                let expected = (expected as u64).to_le();
+                thread.waiter().wait64(word, expected, timeout, &mut || {
+                    thread.report(|| WasmBacktrace::force_capture(&*caller));
+                })
+            };
+            match thread.watch() {
+                None => wait(),
+                Some(watch) => {
+                    let at = (place, address as u64);
+                    watch.wait(&thread, at, Width::W64, timeout, wait)
+                }
             }
         };
+        let outcome = holding_no_fuel(fuel.as_deref(), caller, wait)?;
         result(outcome, &unwinding)
     }
 }
@@ -199,11 +217,23 @@ fn notify(
         let count = count as u32;
         let woken = match &watch {
             None => lot.notify(word, count),
-            Some(watch) => watch.notify((place, address as u64), count, |tag, each| {
+            Some(watch) => watch.notify(&lot, (place, address as u64), count, |tag, each| {
                 lot.notify_tagged(word, count, tag, each)
             }),
         };
         Ok(woken as i32)
+    }
+}
+
+/// Waits. A thread that does needs no fuel, and others may.
+fn holding_no_fuel<T: 'static>(
+    fuel: Option<&Fuel>,
+    mut caller: Caller<'_, T>,
+    wait: impl FnOnce(&mut Caller<'_, T>) -> WaitOutcome,
+) -> Result<WaitOutcome, Error> {
+    match fuel {
+        None => Ok(wait(&mut caller)),
+        Some(fuel) => fuel.without(caller, wait),
     }
 }
 

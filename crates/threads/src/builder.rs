@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
+use wasmtime::{Caller, Engine, Linker, SharedMemory, StoreContextMut};
 
 use crate::abi;
 use crate::backtrace::Appended;
@@ -314,9 +314,11 @@ impl<T: Send + 'static> GroupBuilder<T> {
         if spawns {
             let core = Arc::clone(&core_cell);
             linker
-                .func_wrap(abi::SPAWN_MODULE, abi::SPAWN_NAME, move |arg: i32| {
-                    thread_spawn(core.get(), arg)
-                })
+                .func_wrap(
+                    abi::SPAWN_MODULE,
+                    abi::SPAWN_NAME,
+                    move |caller: Caller<'_, T>, arg: i32| thread_spawn(core.get(), caller, arg),
+                )
                 .map_err(GroupError::Link)?;
         }
         let caps = stores.caps();
@@ -346,7 +348,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
             How::PerStore(linker)
         };
         let part = |module: &ThreadModule, imported: &[Option<SharedMemory>]| {
-            let binder = Binder::new(&self.engine, &life, module.prepared(), imported, &memories);
+            let binder = Binder::new(
+                &self.engine,
+                &life,
+                stores.fuel(),
+                module.prepared(),
+                imported,
+                &memories,
+            );
             binder
                 .map(|binder| Part {
                     module: module.clone(),
@@ -364,7 +373,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             preloaded,
             how,
         };
-        life.set_memories(memories);
+        life.set_memories(&memories);
         life.set_appended(Appended::new(linked.modules().cloned()));
         let ahead = spawns
             && self.module.is_prepared()
@@ -379,6 +388,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             linked,
             stores,
             stock,
+            memories,
             limits: self.limits,
             exit_code: self.exit_code,
             grace: self.grace,

@@ -4,10 +4,10 @@
 //! once per group and not once per thread.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::caught::caught;
 use crate::record::ThreadRecord;
 
 thread_local! {
@@ -68,9 +68,7 @@ impl Drop for HostCall {
             thread.set_host_call(self.before);
             if let Some(watch) = thread.watch() {
                 // Perhaps in the course of a panic, which a second one would turn into an abort.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    watch.observer().host_call_ended(thread.id(), self.name);
-                }));
+                caught(|| watch.observer().host_call_ended(thread.id(), self.name));
             }
         }
     }

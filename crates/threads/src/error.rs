@@ -203,6 +203,10 @@ pub enum CallError {
     /// The group has ended, in this call or elsewhere.
     #[error("the group has ended: {0:?}")]
     Ended(Outcome),
+    /// A host function called the reactor beneath a call of the same reactor, which it would have waited for. The group
+    /// goes on.
+    #[error("a call of a reactor cannot be made beneath another call of it")]
+    Nested,
     /// The call was not made.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -219,10 +219,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.life.spawn_failures()
     }
 
-    /// Fuel that no thread has drawn; after the end, what was not consumed. `None` without
+    /// Fuel that no thread holds; after the end, what was not consumed. `None` without
     /// [`Limits::fuel`](crate::Limits::fuel).
     pub fn fuel_left(&self) -> Option<u64> {
-        self.core.stores.fuel_left()
+        self.core.stores.fuel().map(|fuel| fuel.left())
     }
 }
 
@@ -234,37 +234,46 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.stock.clear();
     }
 
-    fn join(&self) {
-        let hosts = &self.core.hosts;
+    /// Interrupts the threads of the ended group again and again, until `gone`, which blocks for the time it is
+    /// given at most; false if the grace period was over first.
+    pub(crate) fn supervise(&self, mut gone: impl FnMut(Duration) -> bool) -> bool {
         let life = &self.core.life;
-        hosts.close();
         let mut wait = AGAIN_FIRST;
         let now = Instant::now();
         let mut again = now + wait;
         let give_up = self.core.grace.and_then(|grace| now.checked_add(grace));
         loop {
             let next = give_up.map_or(again, |give_up| give_up.min(again));
-            if hosts.join_ended(next.saturating_duration_since(Instant::now())) {
-                return;
+            if gone(next.saturating_duration_since(Instant::now())) {
+                return true;
             }
             let now = Instant::now();
-            if give_up.is_some_and(|give_up| now >= give_up) {
-                break;
-            }
-            if now < again {
+            let over = |now| give_up.is_some_and(|give_up| now >= give_up);
+            if now < again && !over(now) {
                 continue;
             }
+            // Once at least, however short the grace period is.
             life.interrupt();
+            if over(now) {
+                return gone(AGAIN_FIRST);
+            }
             if !self.core.linked.waits_reach_group() {
-                for memory in life.memories() {
-                    interrupt::sweep(memory, || {
-                        hosts.join_ended(Duration::ZERO)
-                            || give_up.is_some_and(|give_up| Instant::now() >= give_up)
-                    });
+                for memory in &self.core.memories {
+                    interrupt::sweep(memory, || gone(Duration::ZERO) || over(Instant::now()));
                 }
             }
             wait = (wait * 2).min(AGAIN_MOST);
             again = Instant::now() + wait;
+        }
+    }
+
+    fn join(&self) {
+        let hosts = &self.core.hosts;
+        let life = &self.core.life;
+        hosts.close();
+        let _waits = hosts.waits_for_others();
+        if self.supervise(|wait| hosts.join_ended(wait)) {
+            return;
         }
         let left = life
             .records()

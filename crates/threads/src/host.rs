@@ -161,7 +161,7 @@ impl HostMemory {
         Ok(match &self.lot {
             Some(lot) => match &self.watch {
                 None => lot.notify(word, count),
-                Some(watch) => watch.notify((Some(0), address), count, |tag, each| {
+                Some(watch) => watch.notify(lot, (Some(0), address), count, |tag, each| {
                     lot.notify_tagged(word, count, tag, each)
                 }),
             },

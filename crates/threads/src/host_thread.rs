@@ -117,11 +117,6 @@ mod on_slabs {
     }
 
     impl HostThread {
-        /// Whether it is the calling thread.
-        pub(crate) fn is_current(&self) -> bool {
-            self.0.is_current()
-        }
-
         /// Waits until the thread has run its last instruction.
         pub(crate) fn join(self) -> Joined {
             Joined(self.0.join())
@@ -230,11 +225,6 @@ mod by_std {
     }
 
     impl HostThread {
-        /// Whether it is the calling thread.
-        pub(crate) fn is_current(&self) -> bool {
-            self.0.thread().id() == std::thread::current().id()
-        }
-
         /// Waits until the thread has run its last instruction.
         pub(crate) fn join(self) -> Joined {
             // What it ran does not panic; if it did, its thread is gone all the same.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Error, Instance, InstancePre, Store, StoreContextMut};
+use wasmtime::{Caller, Error, Instance, InstancePre, SharedMemory, Store, StoreContextMut};
 
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
@@ -37,6 +37,8 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) module: ThreadModule,
     pub(crate) linked: Linked<T>,
+    /// The shared memories that are the same in every store, without duplicates.
+    pub(crate) memories: Vec<SharedMemory>,
     /// Whether it has to be seen on the main instance that its `memory` is a shared one.
     pub(crate) doubtful_memory: bool,
     pub(crate) stores: Stores<T>,
@@ -75,11 +77,25 @@ impl<T: Send + 'static> Core<T> {
                 store,
                 instances,
             }) => {
-                let slot = self.life.enter(&self.limits, Some(id))?;
-                Guest::with_instances(core, slot, store, instances, entry)
+                let mut id = Some(id);
+                let slot = self.life.enter(&self.limits, &mut id);
+                match slot {
+                    Ok(slot) => Guest::with_instances(core, slot, store, instances, entry),
+                    Err(error) => {
+                        // Another spawn may have use for it.
+                        if let Some(id) = id {
+                            self.stock.put(Ready {
+                                id,
+                                store,
+                                instances,
+                            });
+                        }
+                        return Err(error);
+                    }
+                }
             }
             None => {
-                let slot = self.life.enter(&self.limits, None)?;
+                let slot = self.life.enter(&self.limits, &mut None)?;
                 let mut guest = Guest::new(core, slot, entry).map_err(failed)?;
                 if self.module.is_prepared() {
                     guest.instantiate().map_err(failed)?;
@@ -144,11 +160,23 @@ impl<T: Send + 'static> Core<T> {
 }
 
 /// The host's side of `wasi.thread-spawn`.
-pub(crate) fn thread_spawn<T: Send + 'static>(core: Option<&Weak<Core<T>>>, arg: i32) -> i32 {
+pub(crate) fn thread_spawn<T: Send + 'static>(
+    core: Option<&Weak<Core<T>>>,
+    caller: Caller<'_, T>,
+    arg: i32,
+) -> Result<i32, Error> {
     // Without a core no thread of the group can be running: it holds the core.
     let Some(core) = core.and_then(Weak::upgrade) else {
-        return SpawnError::Ended.errno();
+        return Ok(SpawnError::Ended.errno());
     };
+    match core.stores.fuel() {
+        None => Ok(spawn_for_guest(&core, arg)),
+        // The new thread needs some, and this one may hold all.
+        Some(fuel) => fuel.without(caller, |_| spawn_for_guest(&core, arg)),
+    }
+}
+
+fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {
     let result = match core.life.watch() {
         None => core.spawn(arg),
         Some(watch) => observed_spawn(watch, || core.spawn(arg)),

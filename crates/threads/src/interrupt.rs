@@ -7,8 +7,9 @@ use wasmtime::{Engine, Error, SharedMemory, Store, UpdateDeadline, WasmBacktrace
 use crate::current;
 use crate::error::GroupEnded;
 use crate::life::Life;
+use crate::tid::ThreadId;
 
-/// Makes `store` stop soon after its group has ended.
+/// Makes `store`, of thread `id`, stop soon after its group has ended.
 ///
 /// The deadline is always the next epoch. When it comes, whoever incremented the epoch and why, the
 /// callback asks the thread's own group: ended, and wasm is unwound with [`GroupEnded`]; asked for a
@@ -18,7 +19,7 @@ use crate::life::Life;
 /// One race remains: wasmtime computes the next deadline after the callback has returned, from an
 /// epoch the end may just have incremented. The supervisor increments again until every
 /// thread is gone.
-pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>) {
+pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>, id: ThreadId) {
     if !store.engine().get_epoch_interruption() {
         return;
     }
@@ -31,7 +32,10 @@ pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>) {
         if stop && life.is_ended() {
             return Err(life.unwinding());
         }
+        // Instantiation is compiled code too, and may run on the host thread of another, whose question this is not.
         if let Some(thread) = current::get()
+            && thread.id() == id
+            && thread.is_of(life.lot())
             && thread.waiter().take_report()
         {
             thread.report(|| WasmBacktrace::force_capture(&store));

@@ -103,8 +103,10 @@ mod bind;
 #[cfg(feature = "async")]
 mod block_on;
 mod builder;
+mod caught;
 mod current;
 mod error;
+mod fuel;
 mod group;
 mod host;
 mod host_thread;

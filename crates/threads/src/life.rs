@@ -5,7 +5,7 @@
 //! caller that set it goes on to reach the threads.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,17 +13,18 @@ use std::time::{Duration, Instant};
 use wasmtime::{Engine, Error, SharedMemory, WasmBacktrace};
 
 use crate::backtrace::{Appended, Backtrace};
+use crate::caught::caught;
 use crate::error::SpawnError;
 use crate::interrupt::Unwinding;
 use crate::limits::Limits;
-use crate::memory::offset_of;
+use crate::memory::reach;
 use crate::observe::Watch;
 use crate::outcome::Outcome;
 use crate::ready::ReservedId;
 use crate::record::ThreadRecord;
 use crate::report::{Deadlock, WaitingThread};
 use crate::tid::{ThreadId, Tids};
-use crate::token::EndToken;
+use crate::token::{self, EndToken};
 use crate::waits::{ParkingLot, Waiting};
 
 /// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
@@ -51,8 +52,9 @@ pub(crate) struct Life {
     watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
-    /// The group's memories, to turn host addresses into guest addresses. Set once, by the builder.
-    memories: OnceLock<Vec<SharedMemory>>,
+    /// Where the group's memories are, to turn host addresses into guest addresses. Set once, by the builder. A
+    /// handle to the group keeps this, and must not keep the memories.
+    memories: OnceLock<Vec<Range<usize>>>,
     /// To tell the guest's frames in a backtrace from others. Set once, by the builder.
     appended: OnceLock<Arc<Appended>>,
     /// Set once everything the end does has been done.
@@ -145,36 +147,41 @@ impl Life {
     /// Ends the group. The first cause wins; true for the caller that gave it, who has reached every
     /// thread when this returns. Callers hold no lock of the group.
     pub(crate) fn end(&self, outcome: Outcome) -> bool {
-        {
+        let first = {
             let mut state = self.lock();
-            if state.outcome.is_some() {
+            if state.outcome.is_none() {
+                state.outcome = Some(outcome);
+                true
+            } else if state.unreported.take().is_some() {
+                // Stuck threads are taking their backtraces. Whoever wants an end does not wait for them: some may have been
+                // woken from outside, and never give one.
+                false
+            } else {
                 return false;
             }
-            state.outcome = Some(outcome);
-        }
+        };
         self.reach();
-        true
+        first
     }
 
     /// Reaches every thread of a group that has its outcome, in this order: flag, waits, epoch,
-    /// condition variables, the embedder's hooks. Called once. Blocks for no thread of the group.
+    /// condition variables, wakers, the embedder's hooks. Called once. Blocks for no thread of the group.
     fn reach(&self) {
-        self.token.raise();
+        let wakers = self.token.flag();
         self.lot.end();
         self.interrupt();
         self.slot_free.notify_all();
+        wakers.into_iter().flatten().for_each(token::wake);
         for hook in &self.on_end {
             // A hook that panics must not keep the others, or the end, from happening.
-            let _ = catch_unwind(AssertUnwindSafe(hook));
+            caught(hook);
         }
         if let Some(watch) = &self.watch {
             let outcome = self.outcome().unwrap_or(Outcome::Cancelled);
-            let _ = catch_unwind(AssertUnwindSafe(|| watch.observer().ended(&outcome)));
+            caught(|| watch.observer().ended(&outcome));
         }
         self.reached.store(true, Ordering::Release);
-        // The supervisor's check and its wait are one step under this lock.
-        drop(self.lock());
-        self.changed.notify_all();
+        self.tell();
     }
 
     /// Ends the group as deadlocked if it is. Called when the last live thread has begun to wait.
@@ -189,7 +196,8 @@ impl Life {
         let Some(stuck) = self.lot.stuck() else {
             return;
         };
-        let threads: Vec<_> = stuck.iter().map(|one| self.describe(one)).collect();
+        let mut threads: Vec<_> = stuck.iter().map(|one| self.describe(one)).collect();
+        threads.sort_unstable_by_key(|one| one.thread);
         let records: Vec<_> = threads
             .iter()
             .filter_map(|one| state.threads.get(&one.thread).cloned())
@@ -242,7 +250,8 @@ impl Life {
         let found = memories
             .iter()
             .enumerate()
-            .find_map(|(index, memory)| Some((index, offset_of(memory, waiting.address)?)));
+            .find(|(_, memory)| memory.contains(&waiting.address))
+            .map(|(index, memory)| (index, (waiting.address - memory.start) as u64));
         WaitingThread {
             thread: ThreadId::of_lot(waiting.thread),
             memory: found.map(|(index, _)| index),
@@ -254,9 +263,9 @@ impl Life {
         }
     }
 
-    pub(crate) fn set_memories(&self, memories: Vec<SharedMemory>) {
+    pub(crate) fn set_memories(&self, memories: &[SharedMemory]) {
         // Called once.
-        let _ = self.memories.set(memories);
+        let _ = self.memories.set(memories.iter().map(reach).collect());
     }
 
     pub(crate) fn set_appended(&self, appended: Appended) {
@@ -266,10 +275,6 @@ impl Life {
 
     pub(crate) fn appended(&self) -> &Arc<Appended> {
         self.appended.get_or_init(Arc::default)
-    }
-
-    pub(crate) fn memories(&self) -> &[SharedMemory] {
-        self.memories.get().map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn watch(&self) -> Option<&Arc<Watch>> {
@@ -307,43 +312,67 @@ impl Life {
     /// Blocks until the group has ended and its threads have been told, or `deadline` passes; true
     /// when it has ended.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
+        self.wait_ended_unless(deadline, || false).unwrap_or(true)
+    }
+
+    /// [`wait_ended`](Self::wait_ended), or until `done`; `None` then. Whoever makes that true calls [`tell`](Self::tell).
+    pub(crate) fn wait_ended_unless(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut() -> bool,
+    ) -> Option<bool> {
         let mut state = self.lock();
         let mut reports_until = None;
         loop {
+            if done() {
+                return None;
+            }
             let until = if state.outcome.is_none() {
                 deadline
             } else if self.reached.load(Ordering::Acquire) {
-                return true;
+                return Some(true);
             } else if state.unreported.is_some() {
                 Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
             } else {
                 // Whoever gave the outcome is telling the threads, which is not timed.
                 None
             };
-            let Some(until) = until else {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if !left.is_zero() {
-                state = self
-                    .changed
-                    .wait_timeout(state, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_none_or(|left| !left.is_zero()) {
+                state = wait(&self.changed, state, left);
             } else if state.outcome.is_none() {
-                return false;
+                return Some(false);
             } else {
                 // A stuck thread did not answer: end without its backtrace.
                 state.unreported = None;
                 drop(state);
                 self.reach();
-                return true;
+                return Some(true);
             }
         }
+    }
+
+    /// Blocks until `done`, for `patience` at most; whether it is.
+    pub(crate) fn wait_done(&self, patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+        let deadline = Instant::now().checked_add(patience);
+        let mut state = self.lock();
+        loop {
+            if done() {
+                return true;
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            state = wait(&self.changed, state, left);
+        }
+    }
+
+    /// Lets those look again who wait for something to be done.
+    pub(crate) fn tell(&self) {
+        // Their check and their wait are one step under this lock.
+        drop(self.lock());
+        self.changed.notify_all();
     }
 
     /// Reserves the main thread's place.
@@ -356,17 +385,18 @@ impl Life {
             life: Arc::clone(self),
             record,
             held: true,
+            started: false,
         }
     }
 
     /// Reserves the place of a thread the guest starts. At the limit of live threads it blocks, for
     /// [`Limits::spawn_wait`], until one leaves or the group ends.
     ///
-    /// The thread takes over `reserved`, or else gets an id here.
+    /// The thread takes over `reserved`, unless this fails, or else gets an id here.
     pub(crate) fn enter(
         self: &Arc<Self>,
         limits: &Limits,
-        reserved: Option<ReservedId>,
+        reserved: &mut Option<ReservedId>,
     ) -> Result<Slot, SpawnError> {
         let mut state = self.lock();
         let mut deadline = None;
@@ -383,20 +413,17 @@ impl Life {
                 break;
             };
             let now = Instant::now();
-            let deadline = *deadline.get_or_insert(now + limits.spawn_wait);
-            let left = deadline.saturating_duration_since(now);
-            if left.is_zero() {
+            // No clock gets there: then it waits for as long as it takes.
+            let deadline = *deadline.get_or_insert_with(|| now.checked_add(limits.spawn_wait));
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
                 return Err(SpawnError::Limit(max));
             }
             state.at_limit += 1;
-            state = self
-                .slot_free
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = wait(&self.slot_free, state, left);
             state.at_limit -= 1;
         }
-        let id = reserved.and_then(ReservedId::into_id);
+        let id = reserved.take().and_then(ReservedId::into_id);
         let id = match id {
             Some(id) => id,
             None => state.tids.take().ok_or(SpawnError::NoThreadId)?,
@@ -411,6 +438,7 @@ impl Life {
             life: Arc::clone(self),
             record,
             held: true,
+            started: false,
         })
     }
 
@@ -419,18 +447,20 @@ impl Life {
         self.lock().tids.take()
     }
 
-    /// Gives back an id that was reserved and not used.
+    /// Gives back an id whose store is gone.
     pub(crate) fn give_back_id(&self, id: ThreadId) {
         self.lock().tids.give_back(id);
     }
 
-    /// Takes a thread out of the group.
-    fn leave(&self, id: ThreadId) {
+    /// Takes a thread out of the group. One that was never `started` does not count as one that was.
+    fn leave(&self, id: ThreadId, started: bool) {
         let mut state = self.lock();
         state.threads.remove(&id);
         if id != ThreadId::MAIN {
             state.alive -= 1;
-            state.tids.give_back(id);
+            if !started {
+                state.ever -= 1;
+            }
             let wanted = state.at_limit > 0;
             drop(state);
             if wanted {
@@ -469,12 +499,13 @@ impl Life {
     }
 }
 
-/// A thread's place in its group: its id, and its share of the limit. Given back when dropped, or
-/// earlier by [`Slot::leave`].
+/// A thread's place in its group: its id, and its share of the limit. Given back when dropped; all but the id perhaps
+/// earlier, by [`Slot::leave`].
 pub(crate) struct Slot {
     life: Arc<Life>,
     record: Arc<ThreadRecord>,
     held: bool,
+    started: bool,
 }
 
 impl Slot {
@@ -486,11 +517,16 @@ impl Slot {
         &self.record
     }
 
-    /// Gives the place back.
+    /// The thread runs on its host thread.
+    pub(crate) fn start(&mut self) {
+        self.started = true;
+    }
+
+    /// Gives the place back, and keeps the id: while the store lives, so do data made for it.
     pub(crate) fn leave(&mut self) {
         if std::mem::take(&mut self.held) {
             self.record.gone();
-            self.life.leave(self.record.id());
+            self.life.leave(self.record.id(), self.started);
         }
     }
 }
@@ -498,5 +534,25 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.leave();
+        let id = self.record.id();
+        if id != ThreadId::MAIN {
+            self.life.give_back_id(id);
+        }
+    }
+}
+
+/// Waits on `condition`, for `left` at most.
+fn wait<'a>(
+    condition: &Condvar,
+    state: MutexGuard<'a, State>,
+    left: Option<Duration>,
+) -> MutexGuard<'a, State> {
+    let poisoned = PoisonError::into_inner;
+    match left {
+        None => condition.wait(state).unwrap_or_else(poisoned),
+        Some(left) => {
+            let waited = condition.wait_timeout(state, left);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
     }
 }

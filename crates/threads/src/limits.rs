@@ -24,7 +24,6 @@ pub struct Limits {
     pub(crate) tables: Option<usize>,
     pub(crate) instances: Option<usize>,
     pub(crate) fuel: Option<u64>,
-    pub(crate) fuel_slice: u64,
     pub(crate) trap_on_grow_failure: bool,
     pub(crate) timeout: Option<Duration>,
 }
@@ -44,7 +43,6 @@ impl Default for Limits {
             tables: None,
             instances: None,
             fuel: None,
-            fuel_slice: 1_000_000,
             trap_on_grow_failure: false,
             timeout: None,
         }
@@ -138,19 +136,21 @@ impl Limits {
 
     /// Fuel of the whole group: an upper bound on the units all threads together consume.
     ///
-    /// Needs `Config::consume_fuel`. Each thread draws a slice (see [`fuel_slice`](Self::fuel_slice))
-    /// when it starts, draws again when it has less than half a slice left as it returns from a host
-    /// call, and gives back what is left when it ends. So a thread traps with "all fuel consumed" when
-    /// the pool is empty, and also when it consumes more than a slice between two host calls: give a
-    /// group of long computations a large slice.
+    /// Needs `Config::consume_fuel`. A thread holds fuel while it runs wasm: it draws some as it begins, more whenever it has
+    /// used that up, and gives back what is left when it waits, starts a thread, or ends. It traps with "all fuel
+    /// consumed" when the pool is empty. A thread that is alone holds all of it, and stops
+    /// where it would in a store of wasmtime's own with as much.
+    ///
+    /// Beside others a thread draws a sixteenth of what is left, divided by the number of live threads, and
+    /// at least 1,000 units. So a trap may find unused what threads in host calls of the embedder's hold: less than a
+    /// sixteenth, or 1,000 units each. On the other side, wasm looks whether it has any left at each loop and function
+    /// entry; what it consumes between the last unit and that look, which wasmtime does not count at the end of a store's
+    /// fuel, is not counted at the end of each draw. There are at most about `16 * threads * ln(units)` draws.
+    ///
+    /// Host functions of the embedder's find in their store what the thread holds, which is not what the group has left
+    /// ([`ThreadGroup::fuel_left`](crate::ThreadGroup::fuel_left)). What they add to it or take away is the group's.
     pub fn fuel(mut self, units: u64) -> Self {
         self.fuel = Some(units);
-        self
-    }
-
-    /// What a thread draws from the group's fuel at once (default 1,000,000 units; at least 1).
-    pub fn fuel_slice(mut self, units: u64) -> Self {
-        self.fuel_slice = units.max(1);
         self
     }
 

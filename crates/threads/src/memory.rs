@@ -65,6 +65,16 @@ pub fn offset_of(memory: &SharedMemory, address: usize) -> Option<u64> {
     (offset < data.len()).then_some(offset as u64)
 }
 
+/// The host addresses that `memory` can grow to.
+pub(crate) fn reach(memory: &SharedMemory) -> std::ops::Range<usize> {
+    let ty = memory.ty();
+    let start = memory.data().as_ptr().addr();
+    // A shared memory has a maximum, and address space for all of it.
+    let most = ty.maximum().unwrap_or(ty.minimum());
+    let most = usize::try_from(most.saturating_mul(ty.page_size())).unwrap_or(usize::MAX);
+    start..start.saturating_add(most)
+}
+
 /// Whether two handles are of one memory: a shared memory never moves, and two never share a mapping.
 pub(crate) fn same_memory(one: &SharedMemory, other: &SharedMemory) -> bool {
     one.data().as_ptr() == other.data().as_ptr()

@@ -10,7 +10,7 @@ use crate::error::SpawnError;
 use crate::outcome::Outcome;
 use crate::record::ThreadRecord;
 use crate::tid::ThreadId;
-use crate::waits::{WaitOutcome, Width};
+use crate::waits::{ParkingLot, WaitOutcome, Width};
 
 /// Watches a group: for a timeline, for statistics.
 ///
@@ -236,11 +236,14 @@ impl Watch {
     /// Does `notify`, which takes a tag and tells each thread it wakes, and tells of it.
     pub(crate) fn notify(
         &self,
+        lot: &Arc<ParkingLot>,
         (memory, address): (Option<usize>, u64),
         count: u32,
         notify: impl FnOnce(u64, &mut dyn FnMut(u32)) -> u32,
     ) -> u32 {
-        let thread = current::get().map(|thread| thread.id());
+        // A thread of another group is host code here.
+        let thread = current::get().filter(|thread| thread.is_of(lot));
+        let thread = thread.map(|thread| thread.id());
         let id = self.notifies.fetch_add(1, Ordering::Relaxed);
         let at = Instant::now();
         let mut threads = Vec::new();

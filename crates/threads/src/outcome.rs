@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::caught::discard;
 use crate::report::Deadlock;
 use crate::tid::ThreadId;
 
@@ -77,6 +78,7 @@ impl Outcome {
         } else {
             "a panic whose payload is not text".to_owned()
         };
+        discard(payload);
         Outcome::Panicked { thread, message }
     }
 }

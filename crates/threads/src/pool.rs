@@ -1,13 +1,15 @@
 //! Host threads of a group: started on demand, parked between guest threads, joined at the end.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
+use crate::caught::caught;
 use crate::host_thread::{HostThread, Joined, Main, Stacks};
 use crate::room;
 
@@ -62,6 +64,11 @@ impl Pool {
     }
 }
 
+thread_local! {
+    /// The group whose host thread the calling one is, by the address of its `Hosts`, and the thread's key there.
+    static INSIDE: Cell<Option<(usize, u64)>> = const { Cell::new(None) };
+}
+
 /// How many ended threads are joined in one go, while others are still on their way out.
 const JOINED_AT_ONCE: usize = 64;
 
@@ -92,6 +99,8 @@ struct State {
     closing: bool,
     /// How many wait for `dead` to grow.
     joining: u32,
+    /// Host threads of this group's own that wait for the others. They do not wait for one another.
+    waiting: Vec<u64>,
 }
 
 impl Hosts {
@@ -164,7 +173,10 @@ impl Hosts {
     /// What a host thread does from its start to its end.
     fn life(&self, key: u64, first: Job) {
         // Whatever a job does, this thread's handle has to come to `dead`, or the group would wait for ever.
-        let run = |job: Job| drop(catch_unwind(AssertUnwindSafe(job)));
+        let run = |job: Job| {
+            caught(job);
+        };
+        INSIDE.set(Some((self.address(), key)));
         run(first);
         let mut state = self.lock();
         loop {
@@ -185,7 +197,7 @@ impl Hosts {
                 {
                     drop(state);
                     // Drops data of the embedder's, which may panic.
-                    let _ = catch_unwind(AssertUnwindSafe(retired));
+                    caught(retired);
                     state = self.lock();
                     // A job that came meanwhile was not promised to this thread.
                 }
@@ -197,8 +209,9 @@ impl Hosts {
         }
         // Where a thousand threads end at once, whoever joins them is not woken for each. One may be left
         // that cannot join itself.
-        let tell =
-            state.joining > 0 && (state.live.len() <= 1 || state.dead.len() >= JOINED_AT_ONCE);
+        let tell = state.joining > 0
+            && (state.live.len() <= state.waiting.len().max(1)
+                || state.dead.len() >= JOINED_AT_ONCE);
         drop(state);
         if tell {
             self.left.notify_all();
@@ -238,10 +251,38 @@ impl Hosts {
         self.work.notify_all();
     }
 
-    /// Joins what has ended; true when no host thread is left but perhaps the caller's own, which cannot wait for
-    /// itself. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
+    /// Says that the calling thread is about to wait for the others, until the result is dropped. Only matters on a
+    /// host thread of the group's own.
+    pub(crate) fn waits_for_others(&self) -> WaitsForOthers<'_> {
+        let key = self.own_key();
+        if let Some(key) = key {
+            self.lock().waiting.push(key);
+            self.left.notify_all();
+        }
+        WaitsForOthers { hosts: self, key }
+    }
+
+    /// The key of the calling thread, if it is one of these.
+    fn own_key(&self) -> Option<u64> {
+        let (hosts, key) = INSIDE.get()?;
+        (hosts == self.address()).then_some(key)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Joins what has ended; true when no host thread is left. The caller's own does not count, which cannot wait for
+    /// itself, nor for such a caller those that [wait for others](Self::waits_for_others) as well. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
-        let others = |state: &State| state.live.values().any(|live| !live.is_current());
+        let me = self.own_key();
+        let others = |state: &State| match me {
+            None => !state.live.is_empty(),
+            Some(me) => state
+                .live
+                .keys()
+                .any(|key| *key != me && !state.waiting.contains(key)),
+        };
         let mut state = self.lock();
         if state.dead.is_empty() && others(&state) && !wait.is_zero() {
             state.joining += 1;
@@ -289,6 +330,23 @@ impl Drop for Hosts {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in state.dead.drain(..) {
             thread.join();
+        }
+    }
+}
+
+/// A thread that waits for the others: see [`Hosts::waits_for_others`].
+pub(crate) struct WaitsForOthers<'a> {
+    hosts: &'a Hosts,
+    key: Option<u64>,
+}
+
+impl Drop for WaitsForOthers<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let mut state = self.hosts.lock();
+            if let Some(at) = state.waiting.iter().position(|other| *other == key) {
+                state.waiting.swap_remove(at);
+            }
         }
     }
 }

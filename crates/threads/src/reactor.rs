@@ -1,22 +1,28 @@
 //! A group whose exports are called from outside, as often as its embedder likes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use wasmtime::{Val, WasmParams, WasmResults};
 
+use crate::caught::caught;
+use crate::current;
 use crate::error::{CallError, RunError};
 use crate::group::{GroupHandle, ThreadGroup};
+use crate::life::Life;
 use crate::outcome::Outcome;
 use crate::thread::{Entry, Guest};
+use crate::tid::ThreadId;
 
 /// One main instance whose exports may be called from any number of host threads, one call at a time, while
 /// threads the guest has started run on.
 ///
 /// Calls of one reactor wait for one another: an instance has one shadow stack, so two calls in it at
 /// once would overwrite each other's locals. A guest that wants to work in parallel starts threads.
-/// Each call runs on a host thread of the group, whose stack the group chose; the caller blocks.
+/// Each call runs on a host thread of the group, whose stack the group chose; the caller blocks. Hence a host function that a
+/// call is in must not wait for another call of the same reactor: one it makes itself fails with
+/// [`CallError::Nested`], one it has another thread make is waited for until the timeout.
 ///
 /// A trap, a panic, an exit in a call or in any thread ends the group, and every later call fails. A call
 /// that returns does not end it. Dropping the reactor does, and blocks until its threads are gone.
@@ -60,8 +66,9 @@ impl<T: Send + 'static> Reactor<T> {
     /// # Errors
     ///
     /// [`CallError::Export`] when there is no such export of this type, and the group goes on;
-    /// [`CallError::Ended`] when the group has ended, before or during the call; [`CallError::Run`] when
-    /// no host thread could be had.
+    /// [`CallError::Ended`] when the group has ended, before or during the call (and, if the call is in a host
+    /// function that ignores the [`EndToken`](crate::EndToken), the [grace period](crate::GroupBuilder::grace) is over);
+    /// [`CallError::Nested`] beneath another call; [`CallError::Run`] when no host thread could be had.
     pub fn call<P, R>(&self, name: &str, params: P) -> Result<R, CallError>
     where
         P: WasmParams + Send + Sync + 'static,
@@ -108,7 +115,7 @@ impl<T: Send + 'static> Reactor<T> {
             Err(TryLockError::WouldBlock) => None,
         };
         // The embedder's data is dropped here, by code that may panic.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(main)));
+        caught(|| drop(main));
         // Ended above at the latest.
         self.handle().outcome().unwrap_or(Outcome::Cancelled)
     }
@@ -121,7 +128,12 @@ impl<T: Send + 'static> Reactor<T> {
         let core = &self.group.core;
         let life = &core.life;
         let ended = || CallError::Ended(life.outcome().unwrap_or(Outcome::Cancelled));
-        let (answer, answered) = mpsc::sync_channel(1);
+        if current::get()
+            .is_some_and(|thread| thread.id() == ThreadId::MAIN && thread.is_of(life.lot()))
+        {
+            return Err(CallError::Nested);
+        }
+        let (answer, answered) = Answer::new(life);
         let main = Arc::clone(&self.main);
         let deadline = core
             .limits
@@ -146,21 +158,77 @@ impl<T: Send + 'static> Reactor<T> {
                 };
                 // The reactor may be gone with its caller.
                 drop(main);
-                let _ = answer.send(result);
+                answer.give(result);
             }))
             .map_err(RunError::HostThread)?;
-        if let Some(deadline) = deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match answered.recv_timeout(left) {
-                Ok(result) => return result,
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ended()),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    life.end(Outcome::TimedOut);
-                }
-            }
+        // The caller is the supervisor meanwhile, as that of `run` is.
+        if life.wait_ended_unless(deadline, || answered.is_there()) == Some(false) {
+            life.end(Outcome::TimedOut);
+            life.wait_ended_unless(None, || answered.is_there());
         }
-        answered.recv().unwrap_or_else(|_| Err(ended()))
+        self.group
+            .supervise(|patience| life.wait_done(patience, || answered.is_there()));
+        answered.take().unwrap_or_else(|| Err(ended()))
     }
+}
+
+/// What a call comes to, on its way to the caller.
+struct Answer<R> {
+    life: Arc<Life>,
+    place: Arc<Mutex<Place<R>>>,
+}
+
+/// The caller's side of it.
+struct Answered<R>(Arc<Mutex<Place<R>>>);
+
+enum Place<R> {
+    Empty,
+    There(R),
+    /// Nothing comes.
+    Never,
+}
+
+impl<R> Answer<R> {
+    fn new(life: &Arc<Life>) -> (Self, Answered<R>) {
+        let place = Arc::new(Mutex::new(Place::Empty));
+        let answer = Answer {
+            life: Arc::clone(life),
+            place: Arc::clone(&place),
+        };
+        (answer, Answered(place))
+    }
+
+    fn give(self, result: R) {
+        *lock(&self.place) = Place::There(result);
+    }
+}
+
+impl<R> Drop for Answer<R> {
+    fn drop(&mut self) {
+        let mut place = lock(&self.place);
+        if matches!(*place, Place::Empty) {
+            *place = Place::Never;
+        }
+        drop(place);
+        self.life.tell();
+    }
+}
+
+impl<R> Answered<R> {
+    fn is_there(&self) -> bool {
+        !matches!(*lock(&self.0), Place::Empty)
+    }
+
+    fn take(&self) -> Option<R> {
+        match std::mem::replace(&mut *lock(&self.0), Place::Never) {
+            Place::There(result) => Some(result),
+            Place::Empty | Place::Never => None,
+        }
+    }
+}
+
+fn lock<R>(place: &Mutex<Place<R>>) -> MutexGuard<'_, Place<R>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Send + 'static> Drop for Reactor<T> {

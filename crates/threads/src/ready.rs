@@ -5,12 +5,12 @@
 //! used once. A store's data is made for a thread's id, so a ready thread has its id already; it has
 //! no place in the group, and counts for no limit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime::Store;
 
+use crate::caught::caught;
 use crate::inner::Core;
 use crate::life::Life;
 use crate::linked::Instances;
@@ -88,24 +88,29 @@ impl<T: Send + 'static> Stock<T> {
             return;
         }
         // Data and instantiation are the embedder's code.
-        match catch_unwind(AssertUnwindSafe(|| Self::make(core))) {
-            Ok(Some(ready)) => {
-                let mut stock = self.lock();
-                let over = if stock.len() < self.most {
-                    stock.push(ready);
-                    None
-                } else {
-                    Some(ready)
-                };
-                drop(stock);
-                dropped(over);
-            }
-            Ok(None) | Err(_) => self.failed.store(true, Ordering::Relaxed),
+        match caught(|| Self::make(core)) {
+            Some(Some(ready)) => self.put(ready),
+            Some(None) | None => self.failed.store(true, Ordering::Relaxed),
         }
+    }
+
+    /// Puts one there, or back there; drops it where there is no room.
+    pub(crate) fn put(&self, ready: Ready<T>) {
+        let mut stock = self.lock();
+        let over = if stock.len() < self.most {
+            stock.push(ready);
+            None
+        } else {
+            Some(ready)
+        };
+        drop(stock);
+        dropped(over);
     }
 
     fn make(core: &Core<T>) -> Option<Ready<T>> {
         let id = ReservedId::take(&core.life)?;
+        // So that it draws a part of the group's fuel, and not all of it.
+        let _member = core.stores.join_fuel();
         let mut store = core.stores.make(id.id?).ok()?;
         let instances = core.instantiate(&mut store).ok()?;
         Some(Ready {
@@ -134,5 +139,5 @@ impl<T: Send + 'static> Stock<T> {
 
 /// Drops what holds data of the embedder's. A panic in that has no thread of the guest to be the outcome of.
 fn dropped<R>(unused: R) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(unused)));
+    caught(|| drop(unused));
 }

@@ -16,6 +16,8 @@ pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
 pub(crate) struct ThreadRecord {
     id: ThreadId,
     waiter: Waiter,
+    /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
+    lot: usize,
     watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
@@ -38,6 +40,7 @@ impl ThreadRecord {
         Arc::new(Self {
             id,
             waiter: lot.register(id.get(), Role::Guest),
+            lot: Arc::as_ptr(lot).addr(),
             watch: watch.cloned(),
             state: Mutex::default(),
         })
@@ -45,6 +48,11 @@ impl ThreadRecord {
 
     pub(crate) fn id(&self) -> ThreadId {
         self.id
+    }
+
+    /// Whether the thread is of the group whose parking lot this is.
+    pub(crate) fn is_of(&self, lot: &Arc<ParkingLot>) -> bool {
+        self.lot == Arc::as_ptr(lot).addr()
     }
 
     /// The thread's place in the parking lot.

@@ -117,9 +117,16 @@ pub(crate) fn take(life: &Life, patience: Duration) -> Report {
         })
         .collect();
     life.interrupt();
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now().checked_add(patience);
     let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
     while got.len() < records.len() {
+        let Some(deadline) = deadline else {
+            got = answers
+                .more
+                .wait(got)
+                .unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::caught::caught;
 use crate::error::RunError;
 use crate::group::{GroupHandle, ThreadGroup};
 use crate::outcome::Outcome;
@@ -46,7 +47,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 let result = group.run(&export);
                 *shared.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 // If this was the last handle, dropping it has nothing left to wait for.
-                drop(group);
+                // What the embedder gave the group may panic as it goes.
+                caught(|| drop(group));
                 shared.reaped.raise();
             }
         };

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use wasmtime::{CallHook, Engine, Error, ResourceLimiter, SharedMemory, Store};
+use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
 
+use crate::fuel::{Fuel, Member};
 use crate::interrupt;
 use crate::life::Life;
 use crate::limits::Limits;
@@ -74,12 +74,7 @@ impl<T: Send + 'static> Stores<T> {
                 tables: limits.tables.unwrap_or(wasmtime::DEFAULT_TABLE_LIMIT),
                 instances: limits.instances.unwrap_or(wasmtime::DEFAULT_INSTANCE_LIMIT),
             },
-            fuel: limits.fuel.map(|units| {
-                Arc::new(Fuel {
-                    left: AtomicU64::new(units),
-                    slice: limits.fuel_slice,
-                })
-            }),
+            fuel: limits.fuel.map(Fuel::new),
         }
     }
 
@@ -88,7 +83,7 @@ impl<T: Send + 'static> Stores<T> {
         self.caps
     }
 
-    /// A store for thread `id`: the embedder's data, epochs, limits, and no fuel yet.
+    /// A store for thread `id`: the embedder's data, epochs, limits, and no fuel before it runs.
     pub(crate) fn make(&self, id: ThreadId) -> Result<Store<T>, Error> {
         let data = (self.make_state)(&ThreadInfo {
             id,
@@ -96,76 +91,35 @@ impl<T: Send + 'static> Stores<T> {
             token: self.life.token().clone(),
         });
         let mut store = Store::try_new(&self.engine, data)?;
-        interrupt::arm(&mut store, &self.life);
+        interrupt::arm(&mut store, &self.life, id);
         let counts = self.counts;
         store.limiter(move |_| limiter(counts));
         if self.engine.get_consume_fuel() {
             match &self.fuel {
                 // Without a limit, the store must not start with wasmtime's default of nothing.
                 None => store.set_fuel(u64::MAX)?,
-                Some(fuel) => {
-                    store.set_fuel(0)?;
-                    let fuel = Arc::clone(fuel);
-                    store.call_hook(move |mut store, hook| {
-                        if let CallHook::ReturningFromHost = hook {
-                            let held = store.get_fuel()?;
-                            if held < fuel.slice / 2 {
-                                store.set_fuel(held + fuel.draw(fuel.slice - held))?;
-                            }
-                        }
-                        Ok(())
-                    });
-                }
+                Some(fuel) => fuel.hook(&mut store)?,
             }
         }
         Ok(store)
     }
 
-    /// Draws the first slice of fuel for a thread that starts.
-    pub(crate) fn fill(&self, store: &mut Store<T>) -> Result<(), Error> {
-        if let Some(fuel) = &self.fuel {
-            let held = store.get_fuel()?;
-            store.set_fuel(held + fuel.draw(fuel.slice.saturating_sub(held)))?;
-        }
-        Ok(())
+    /// Counts one thread more among those that draw fuel.
+    pub(crate) fn join_fuel(&self) -> Option<Member> {
+        self.fuel.as_ref().map(Fuel::join)
     }
 
-    /// Gives back the fuel of a thread that ends.
+    /// Gives back the fuel of a thread that ends; a panic keeps some in the store.
     pub(crate) fn drain(&self, store: &mut Store<T>) {
-        if let Some(fuel) = &self.fuel
-            && let Ok(held) = store.get_fuel()
-        {
-            fuel.left.fetch_add(held, Ordering::Relaxed);
-            let _ = store.set_fuel(0);
+        if let Some(fuel) = &self.fuel {
+            // The engine counts fuel, or there would be no limit.
+            let _ = fuel.give_back(store);
         }
     }
 
-    /// Fuel that no thread has drawn; `None` without a limit.
-    pub(crate) fn fuel_left(&self) -> Option<u64> {
-        self.fuel
-            .as_ref()
-            .map(|fuel| fuel.left.load(Ordering::Relaxed))
-    }
-}
-
-/// The group's fuel.
-struct Fuel {
-    left: AtomicU64,
-    slice: u64,
-}
-
-impl Fuel {
-    /// Takes up to `want` units.
-    fn draw(&self, want: u64) -> u64 {
-        let mut drawn = 0;
-        // The closure never refuses, so this is a plain atomic update.
-        let _ = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                drawn = want.min(left);
-                Some(left - drawn)
-            });
-        drawn
+    /// The group's fuel, where it has a limit.
+    pub(crate) fn fuel(&self) -> Option<&Arc<Fuel>> {
+        self.fuel.as_ref()
     }
 }
 

@@ -12,8 +12,10 @@ use wasmtime::{
 use crate::abi;
 #[cfg(feature = "async")]
 use crate::block_on::block_on;
+use crate::caught::caught;
 use crate::current;
 use crate::error::{CallError, GroupEnded, GroupError, RunError};
+use crate::fuel::Member;
 use crate::inner::Core;
 use crate::life::Slot;
 use crate::linked::Instances;
@@ -46,10 +48,13 @@ pub(crate) struct Invocation {
 /// It is made by the thread that starts it and run on a host thread of the group.
 pub(crate) struct Guest<T: 'static> {
     core: Arc<Core<T>>,
-    slot: Slot,
+    /// The thread's share of the group's fuel.
+    member: Option<Member>,
     store: Store<T>,
     instances: Option<Instances>,
     entry: Entry,
+    /// Dropped last: the id is its own until the store's data are gone.
+    slot: Slot,
 }
 
 impl<T: Send + 'static> Guest<T> {
@@ -67,6 +72,7 @@ impl<T: Send + 'static> Guest<T> {
         entry: Entry,
     ) -> Self {
         Self {
+            member: core.stores.join_fuel(),
             core,
             slot,
             store,
@@ -105,7 +111,8 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// Runs the thread to its end on the calling host thread. Never panics.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(mut self) {
+        self.slot.start();
         let core = Arc::clone(&self.core);
         let id = self.slot.id();
         let Some(around) = &core.around else {
@@ -126,7 +133,7 @@ impl<T: Send + 'static> Guest<T> {
             core.life.end(Outcome::Cancelled);
         }
         // What was not run is dropped here, by code of the embedder that may panic.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(guest)));
+        caught(|| drop(guest));
     }
 
     /// The thread's life in the group. Never panics.
@@ -139,35 +146,45 @@ impl<T: Send + 'static> Guest<T> {
             }
             self.inside(Self::enter)
         }));
+        // What ends the thread first, before anybody is told: the first cause wins.
+        let returned = matches!(result, Ok(Ok(())));
+        let or_panicked = |result: Result<(), Box<dyn Any + Send>>| {
+            if let Err(payload) = result {
+                life.end(Outcome::of_panic(id, payload));
+            }
+        };
+        or_panicked(result.and_then(|result| {
+            // It asks the embedder what an error means.
+            catch_unwind(AssertUnwindSafe(|| self.conclude(result)))
+        }));
         if let Some(watch) = life.watch() {
-            let told = catch_unwind(AssertUnwindSafe(|| watch.observer().thread_ended(id)));
-            if let Err(payload) = told {
-                life.end(Outcome::of_panic(id, payload));
-            }
+            or_panicked(catch_unwind(AssertUnwindSafe(|| {
+                watch.observer().thread_ended(id);
+            })));
         }
-        match result {
-            Ok(Ok(())) => match self.entry {
-                Entry::Main { .. } | Entry::Invoke(_) => {
-                    life.end(Outcome::Returned);
-                }
-                // First of all: a guest may have seen the join already.
-                Entry::Thread { .. } => self.slot.leave(),
-                // Reactors are not run.
-                Entry::Reactor => {}
-            },
-            Ok(Err(Stop::Ended)) => {}
-            Ok(Err(Stop::NotMade(error))) => life.fail(error),
-            Ok(Err(Stop::Guest(error))) => self.failed(error),
-            Err(payload) => {
-                life.end(Outcome::of_panic(id, payload));
-            }
+        if returned && matches!(self.entry, Entry::Thread { .. }) {
+            // Before the store goes: a guest may have seen the join already.
+            self.slot.leave();
+            self.member = None;
         }
         // The embedder's data is dropped here, by code that may panic as well.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
+        or_panicked(catch_unwind(AssertUnwindSafe(|| {
             self.core.stores.drain(&mut self.store);
             drop(self);
-        })) {
-            life.end(Outcome::of_panic(id, payload));
+        })));
+    }
+
+    /// What the end of the thread is to the group.
+    fn conclude(&mut self, result: Result<(), Stop>) {
+        let life = &self.core.life;
+        match (result, &self.entry) {
+            (Ok(()), Entry::Main { .. } | Entry::Invoke(_)) => {
+                life.end(Outcome::Returned);
+            }
+            // Only the thread's own; and reactors are not run.
+            (Ok(()), Entry::Thread { .. } | Entry::Reactor) | (Err(Stop::Ended), _) => {}
+            (Err(Stop::NotMade(error)), _) => life.fail(error),
+            (Err(Stop::Guest(error)), _) => self.failed(error),
         }
     }
 
@@ -197,16 +214,12 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// Draws fuel, instantiates where that has not happened, runs the start functions.
+    /// Instantiates where that has not happened, runs the start functions.
     fn begin(&mut self) -> Result<Instance, Stop> {
         // A thread that was being started when the group ended runs no guest code.
         if self.core.life.is_ended() {
             return Err(Stop::Ended);
         }
-        self.core
-            .stores
-            .fill(&mut self.store)
-            .map_err(Stop::NotMade)?;
         if self.instances.is_none() {
             self.instantiate().map_err(|error| {
                 // A start function that trapped, exited or failed in a host call did run.
@@ -247,7 +260,7 @@ impl<T: Send + 'static> Guest<T> {
     /// Whether the memory that WASI works on is one that the threads share.
     fn check_memory(&mut self, main: Instance) -> Result<(), Error> {
         let exported = main.get_shared_memory(&mut self.store, abi::MEMORY);
-        let memories = self.core.life.memories();
+        let memories = &self.core.memories;
         match exported {
             Some(memory) if memories.iter().any(|one| same_memory(one, &memory)) => Ok(()),
             _ => Err(GroupError::MemoryExportedIsOwn.into()),
@@ -358,9 +371,7 @@ impl<T: Send + 'static> Guest<T> {
             && let Some(hook) = &core.on_trap
             && let Outcome::Trapped { error, .. } = &outcome
         {
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                hook(id, error, self.store.as_context_mut());
-            }));
+            caught(|| hook(id, error, self.store.as_context_mut()));
         }
     }
 

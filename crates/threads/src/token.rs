@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::caught::caught;
+
 /// Tells host functions that the group they serve has ended.
 ///
 /// A host function that blocks should end when the group does: poll [`is_ended`](Self::is_ended),
@@ -84,19 +86,21 @@ impl EndToken {
 
     /// Ends the token; true for the first caller.
     pub(crate) fn raise(&self) -> bool {
+        let wakers = self.flag();
+        let first = wakers.is_some();
+        wakers.into_iter().flatten().for_each(wake);
+        first
+    }
+
+    /// Ends the token; for the first caller, the wakers that it has to [`wake`].
+    pub(crate) fn flag(&self) -> Option<impl Iterator<Item = Waker> + use<>> {
         // Under the lock, so that nobody checks, finds it unset, and sleeps after the wake-up.
-        let wakers = {
-            let mut waiters = self.lock();
-            if self.inner.ended.swap(true, Ordering::SeqCst) {
-                return false;
-            }
-            self.inner.condition.notify_all();
-            std::mem::take(&mut waiters.wakers)
-        };
-        for (_, waker) in wakers {
-            waker.wake();
+        let mut waiters = self.lock();
+        if self.inner.ended.swap(true, Ordering::SeqCst) {
+            return None;
         }
-        true
+        self.inner.condition.notify_all();
+        Some(std::mem::take(&mut waiters.wakers).into_values())
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiters> {
@@ -115,6 +119,11 @@ impl std::fmt::Debug for EndToken {
     }
 }
 
+/// Wakes: foreign code, whose panic must not keep the others, or the end, from happening.
+pub(crate) fn wake(waker: Waker) {
+    caught(|| waker.wake());
+}
+
 /// The future of [`EndToken::ended`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -129,20 +138,20 @@ impl Future for Ended {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // A waker's clone and drop are foreign code, and happen outside the lock.
+        let waker = cx.waker().clone();
         let mut waiters = this.token.lock();
         if this.token.is_ended() {
+            drop(waiters);
             return Poll::Ready(());
         }
         let key = *this.key.get_or_insert_with(|| {
             waiters.next += 1;
             waiters.next
         });
-        match waiters.wakers.get_mut(&key) {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => {
-                waiters.wakers.insert(key, cx.waker().clone());
-            }
-        }
+        let old = waiters.wakers.insert(key, waker);
+        drop(waiters);
+        drop(old);
         Poll::Pending
     }
 }
