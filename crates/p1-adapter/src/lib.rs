@@ -78,6 +78,7 @@ mod guest_io;
 mod linker;
 mod observe;
 pub mod own_kinds;
+mod position;
 mod preview1;
 mod preview2;
 mod push;

@@ -210,8 +210,9 @@ impl Handover<'_> {
     ///
     /// [`BuildError`]: the operating system refuses to look at it, or no number is free.
     pub fn push_file(&self, file: File, perms: FsPerms, mode: OpenMode) -> Result<u32, BuildError> {
-        let look = refused("cannot look at a file");
+        let look = |e| refused("cannot look at a file")(e);
         let kind = StreamKind::of(&file).map_err(look)?;
+        let found = rustix::fs::fstat(&file).map_err(|e| look(e.into()))?;
         if !matches!(kind, StreamKind::File | StreamKind::Memory) {
             let write = mode.contains(OpenMode::WRITE) && !perms.write_not_permitted();
             let host = HostStream::inherited(file.as_fd())
@@ -220,10 +221,11 @@ impl Handover<'_> {
             return self.push(Descriptor::stream(stream));
         }
         let append = rustix::fs::fcntl_getfl(&file)
-            .map_err(|e| refused("cannot look at a file")(e.into()))?
+            .map_err(|e| look(e.into()))?
             .contains(rustix::fs::OFlags::APPEND);
         self.push(Descriptor::file(
             wasi::File::new(file, perms, mode, true),
+            rustix::fs::FileType::from_raw_mode(found.st_mode),
             append,
         ))
     }

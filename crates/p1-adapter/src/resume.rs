@@ -68,7 +68,7 @@ impl Resume {
     fn wait_for_stream(&mut self, descriptor: Arc<Descriptor>, direction: Direction) -> Error {
         self.descriptor = Some(Arc::clone(&descriptor));
         self.wait_for(Box::pin(async move {
-            if let Kind::Stream(stream) = &descriptor.kind {
+            if let Kind::Stream(stream) = descriptor.kind()? {
                 ready(stream, direction).await?;
             }
             Ok(Woken::Ready)

@@ -7,6 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What kind of object a [`Stream`] is.
@@ -59,6 +60,36 @@ pub(super) enum Policy {
     PollFirst = 3,
 }
 
+/// Who closes a stream's descriptor.
+#[derive(Debug)]
+pub enum Held {
+    /// The stream.
+    Own(OwnedFd),
+    /// Whoever has it last.
+    Shared(Arc<std::fs::File>),
+}
+
+impl From<OwnedFd> for Held {
+    fn from(fd: OwnedFd) -> Held {
+        Held::Own(fd)
+    }
+}
+
+impl From<Arc<std::fs::File>> for Held {
+    fn from(file: Arc<std::fs::File>) -> Held {
+        Held::Shared(file)
+    }
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Held::Own(fd) => fd.as_fd(),
+            Held::Shared(file) => file.as_fd(),
+        }
+    }
+}
+
 /// A host descriptor that reads and writes in order: a pipe, a terminal, a socket, a device, or a
 /// regular file used as one.
 ///
@@ -66,7 +97,7 @@ pub(super) enum Policy {
 /// descriptor it holds, which is never the one it was made from.
 #[derive(Debug)]
 pub struct Stream {
-    fd: OwnedFd,
+    fd: Held,
     kind: StreamKind,
     policy: AtomicU8,
     /// Held for the whole of one guest write.
@@ -98,7 +129,7 @@ impl Stream {
             Some(fd) => fd,
             None => fcntl_dupfd_cloexec(fd, 3)?,
         };
-        Ok(Stream::with(fd, kind, policy))
+        Ok(Stream::with(fd.into(), kind, policy))
     }
 
     /// A stream on a descriptor whose open file description is this process's alone, such as a FIFO
@@ -107,7 +138,8 @@ impl Stream {
     /// # Errors
     ///
     /// What `fstat` or `fcntl` report.
-    pub fn owned(fd: OwnedFd) -> io::Result<Stream> {
+    pub fn owned(fd: impl Into<Held>) -> io::Result<Stream> {
+        let fd = fd.into();
         let kind = classify(&fstat(&fd)?, fd.as_fd());
         let policy = match kind {
             StreamKind::File | StreamKind::Memory => Policy::Direct,
@@ -120,7 +152,7 @@ impl Stream {
         Ok(Stream::with(fd, kind, policy))
     }
 
-    fn with(fd: OwnedFd, kind: StreamKind, policy: Policy) -> Stream {
+    fn with(fd: Held, kind: StreamKind, policy: Policy) -> Stream {
         Stream {
             fd,
             kind,

@@ -1,6 +1,6 @@
 //! `fd_read`, `fd_pread`, `fd_write`, `fd_pwrite`, `fd_seek`, `fd_tell`.
 //!
-//! Each is one system call, at the operating system's cursor or at the offset given. Two threads that read one
+//! Each is one system call (`fd_tell` none, if nothing has moved the cursor since the last: see [`crate::position`]), at the operating system's cursor or at the offset given. Two threads that read one
 //! descriptor get disjoint bytes, two that write never interleave inside a call, and with `APPEND` neither overwrites.
 
 use crate::abi::types::{
@@ -26,9 +26,10 @@ pub(crate) fn read(
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_READ)?;
-    match &descriptor.kind {
+    match descriptor.kind()? {
         Kind::File(file) => {
             file.check_read()?;
+            let _moving = file.moving();
             size(bufs.read(file.fd())?)
         }
         Kind::Stream(stream) => {
@@ -50,9 +51,10 @@ pub(crate) fn write(
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_WRITE)?;
-    match &descriptor.kind {
+    match descriptor.kind()? {
         Kind::File(file) => {
             file.check_write()?;
+            let _moving = file.moving();
             size(bufs.write(file.fd())?)
         }
         Kind::Stream(stream) => {
@@ -82,7 +84,7 @@ pub(crate) fn pread(
 ) -> Result<Size> {
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    if let Kind::Stream(stream) = &descriptor.kind {
+    if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_read()?;
     }
     let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
@@ -102,7 +104,7 @@ pub(crate) fn pwrite(
 ) -> Result<Size> {
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    if let Kind::Stream(stream) = &descriptor.kind {
+    if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_write()?;
     }
     let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
@@ -127,18 +129,19 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
     let file = descriptor.seekable(right)?;
     if tells {
         descriptor.allow_tell()?;
+        return Ok(file.tell()?);
     }
     let to = match whence {
         Whence::Set => SeekFrom::Start(offset.try_into().map_err(|_| Errno::Inval)?),
         Whence::Cur => SeekFrom::Current(offset),
         Whence::End => SeekFrom::End(offset),
     };
-    Ok(rustix::fs::seek(file.fd(), to)?)
+    Ok(file.seek(to)?)
 }
 
 pub(crate) fn tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.seekable(Rights::empty())?;
     descriptor.allow_tell()?;
-    Ok(rustix::fs::tell(file.fd())?)
+    Ok(file.tell()?)
 }

@@ -6,7 +6,7 @@ use crate::call::Call;
 use crate::convert::{self, NewTime};
 use crate::descriptor::Kind;
 use crate::error::Result;
-use rustix::fs::{AtFlags, FallocateFlags, StatxFlags, Timestamps};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Statx, StatxFlags, Timestamps};
 use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 
@@ -52,7 +52,14 @@ pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
 pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
-    match &descriptor.kind {
+    if let Some(file) = descriptor.unasked() {
+        // The attributes have the type among them.
+        let stat = statx(file.fd())?;
+        if file.learn(FileType::from_raw_mode(stat.stx_mode.into())) {
+            return convert::filestat_from_statx(&stat);
+        }
+    }
+    match descriptor.kind()? {
         Kind::Stream(stream) => Ok(Filestat {
             dev: 0,
             ino: 0,
@@ -63,14 +70,14 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
             mtim: 0,
             ctim: 0,
         }),
-        Kind::File(file) => stat(file.fd()),
-        Kind::Dir(dir) => stat(dir.fd()?),
+        Kind::File(file) => convert::filestat_from_statx(&statx(file.fd())?),
+        Kind::Dir(dir) => convert::filestat_from_statx(&statx(dir.fd()?)?),
     }
 }
 
-fn stat(fd: BorrowedFd<'_>) -> Result<Filestat> {
+fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
     let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    convert::filestat_from_statx(&rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
+    Ok(rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
 }
 
 /// `perm` below a read-only preopen, before the operating system is asked.
@@ -95,7 +102,7 @@ pub(crate) fn set_times(
     let (access, modification) = NewTime::pair(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
-    let target = match &descriptor.kind {
+    let target = match descriptor.kind()? {
         Kind::Stream(_) => return Err(Errno::Badf.into()),
         Kind::File(file) => {
             file.check_perms()?;

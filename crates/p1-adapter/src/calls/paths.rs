@@ -92,7 +92,7 @@ pub(crate) fn open(
 ) -> Result<Fd> {
     let path = call.string(memory, path)?;
     let parent = call.fd(fd)?;
-    let dir = match &parent.kind {
+    let dir = match parent.kind()? {
         Kind::Dir(dir) => dir,
         Kind::File(_) => return Err(Errno::Notdir.into()),
         Kind::Stream(_) => return Err(Errno::Badf.into()),

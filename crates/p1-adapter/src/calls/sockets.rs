@@ -20,7 +20,7 @@ use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
 fn socket(descriptor: &Descriptor) -> Result<&Stream> {
-    match &descriptor.kind {
+    match descriptor.kind()? {
         Kind::Stream(stream) => match &stream.source {
             Source::Listener(_) => Ok(stream),
             Source::Host(host) if host.kind() == StreamKind::Socket => Ok(stream),

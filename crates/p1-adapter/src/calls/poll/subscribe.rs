@@ -42,9 +42,10 @@ pub(crate) struct StreamOf(Arc<Descriptor>);
 
 impl StreamOf {
     pub(super) fn get(&self) -> &Stream {
-        match &self.0.kind {
-            Kind::Stream(stream) => stream,
-            Kind::File(_) | Kind::Dir(_) => unreachable!("made of streams only"),
+        match self.0.kind() {
+            Ok(Kind::Stream(stream)) => stream,
+            // What has been recognised as a stream stays one, and is not asked again.
+            _ => unreachable!("made of streams only"),
         }
     }
 }
@@ -134,7 +135,7 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
         Direction::Read => Rights::FD_READ,
         Direction::Write => Rights::FD_WRITE,
     };
-    match &entry.kind {
+    match entry.kind()? {
         Kind::Dir(_) => Err(Errno::Badf.into()),
         Kind::File(file) => {
             entry.allow(transfer)?;
