@@ -214,7 +214,13 @@ impl Open<'_> {
         }
         let stream = fifo.open(access, true, end)?;
         let (read, write) = (access == FifoAccess::Read, access == FifoAccess::Write);
-        Ok(Some(Stream::duplex(stream, read, write)))
+        let perms = match &self.dir.inner {
+            Descriptor::Dir(dir) => dir.perms,
+            Descriptor::File(_) => return Ok(None),
+        };
+        Ok(Some(
+            Stream::duplex(stream, read, write).opened_below(perms),
+        ))
     }
 }
 
@@ -282,9 +288,11 @@ pub(crate) fn as_stream(file: File) -> Result<Result<Stream, (File, FileType)>> 
         file.open_mode.contains(OpenMode::READ),
         file.open_mode.contains(OpenMode::WRITE) && !file.perms.write_not_permitted(),
     );
+    let perms = file.perms;
     let fd: OwnedFd = match Arc::try_unwrap(file.file) {
         Ok(file) => file.into(),
         Err(shared) => shared.as_fd().try_clone_to_owned()?,
     };
-    Ok(Ok(Stream::duplex(HostStream::owned(fd)?, read, write)))
+    let stream = Stream::duplex(HostStream::owned(fd)?, read, write);
+    Ok(Ok(stream.opened_below(perms)))
 }

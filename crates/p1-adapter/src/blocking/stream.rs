@@ -7,14 +7,16 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::Mutex;
 
 /// What kind of object a [`Stream`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
     /// A regular file, directory or block device: always ready.
     File,
-    /// `/dev/null`, `/dev/zero` and the like: always ready.
+    /// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random` and `/dev/urandom`: always ready.
     Memory,
     /// A pipe or FIFO.
     Pipe,
@@ -130,6 +132,11 @@ impl Stream {
         }
     }
 
+    /// The turn of whoever writes, for a task to hold across waits; nothing where a write is one system call.
+    pub(crate) fn write_turn(&self) -> Option<&Arc<Mutex<()>>> {
+        (!self.is_always_ready()).then(|| self.writing.mutex())
+    }
+
     /// What it is.
     pub fn kind(&self) -> StreamKind {
         self.kind
@@ -174,15 +181,16 @@ impl AsFd for Stream {
 }
 
 fn classify(stat: &Stat, fd: BorrowedFd<'_>) -> StreamKind {
-    // Linux device numbers; elsewhere such a device is polled first, which it answers at once.
-    const MEMORY_MAJOR: u32 = 1;
+    // Linux device numbers: null, zero, full, random, urandom. Elsewhere such a device is polled first, which it answers at
+    // once. (The kernel's log, 1:11, has the same major number, and a read at its end waits.)
+    const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
     const PTY_MULTIPLEXER: (u32, u32) = (5, 2);
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile | FileType::Directory | FileType::BlockDevice => StreamKind::File,
         FileType::Fifo => StreamKind::Pipe,
         FileType::Socket => StreamKind::Socket,
-        FileType::CharacterDevice if cfg!(target_os = "linux") && device.0 == MEMORY_MAJOR => {
+        FileType::CharacterDevice if cfg!(target_os = "linux") && MEMORY.contains(&device) => {
             StreamKind::Memory
         }
         // Opening the multiplexer again would make another pty.
