@@ -140,6 +140,15 @@ impl File {
         self.check_perms()
     }
 
+    /// As the operating system has it: a file that was not opened for writing is not cut (`inval`).
+    pub(crate) fn check_cut(&self) -> Result<()> {
+        self.check_perms()?;
+        if !self.inner.open_mode.contains(OpenMode::WRITE) {
+            return Err(Errno::Inval.into());
+        }
+        Ok(())
+    }
+
     /// The check of any other change: below a preopen that may be written (`perm`).
     pub(crate) fn check_perms(&self) -> Result<()> {
         if self.inner.perms.write_not_permitted() {
@@ -259,15 +268,26 @@ impl Descriptor {
         Self::with(What::File(file), flags)
     }
 
-    /// What `path_open` found below `parent`, opened with `flags`. Rights the parent no longer passes on are dropped.
-    pub(crate) fn opened(found: wasi::Descriptor, flags: Fdflags, parent: &Self) -> Result<Self> {
-        let file = match found {
+    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights the parent no longer
+    /// passes on are dropped.
+    pub(crate) fn opened(
+        found: wasi::Descriptor,
+        flags: Fdflags,
+        write: bool,
+        parent: &Self,
+    ) -> Result<Self> {
+        let mut file = match found {
             dir @ wasi::Descriptor::Dir(_) => {
                 let what = What::Dir(Dir::unnamed(dir));
                 return Ok(Self::with(what, Fdflags::empty()).below(parent));
             }
-            wasi::Descriptor::File(file) => File::unasked(file, true),
+            wasi::Descriptor::File(file) => file,
         };
+        if !write {
+            // wasmtime-wasi opens what is to be made or cut for writing too, whether that was asked for or not.
+            file.open_mode.remove(OpenMode::WRITE);
+        }
+        let file = File::unasked(file, true);
         let mut flags = flags & (Fdflags::APPEND | Fdflags::NONBLOCK);
         if flags.contains(Fdflags::APPEND) {
             if file.as_stream()?.is_none() {
@@ -324,7 +344,7 @@ impl Descriptor {
     }
 
     /// Without the rights `parent` no longer passes on.
-    fn below(mut self, parent: &Self) -> Self {
+    pub(crate) fn below(mut self, parent: &Self) -> Self {
         let dropped = parent.dropped_inheriting.load(Ordering::Relaxed);
         *self.dropped_base.get_mut() = dropped;
         *self.dropped_inheriting.get_mut() = dropped;
@@ -357,8 +377,13 @@ impl Descriptor {
         needed.set(Rights::PATH_CREATE_FILE, how.contains(Oflags::CREAT));
         needed.set(Rights::PATH_FILESTAT_SET_SIZE, how.contains(Oflags::TRUNC));
         self.allow(needed)?;
+        let dropped = self.dropped_inheriting.load(Ordering::Relaxed);
         let transfer = wanted & (Rights::FD_READ | Rights::FD_WRITE);
-        if self.dropped_inheriting.load(Ordering::Relaxed) & transfer.bits() != 0 {
+        // Whoever passes on neither of these wants what lies below to stay as it is. (Directories do not report the right
+        // to cut files, as wasmtime-wasi's do not, so it cannot be given up by itself.)
+        let change = Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE;
+        let keeps = dropped & change.bits() == change.bits();
+        if dropped & transfer.bits() != 0 || (keeps && how.contains(Oflags::TRUNC)) {
             return Err(Errno::Notcapable.into());
         }
         Ok(())
@@ -463,10 +488,7 @@ impl Descriptor {
     /// The rights a descriptor is born with, as wasmtime-wasi's `p1.rs` (`fd_fdstat_get`) reports them.
     fn initial_rights(&self) -> Result<(Rights, Rights)> {
         Ok(match self.kind()? {
-            Kind::Stream(stream) => {
-                let rights = stream.rights();
-                (rights, rights)
-            }
+            Kind::Stream(stream) => (stream.rights(), stream.inheriting_rights()),
             Kind::Dir(Dir {
                 preopen: Some(_), ..
             }) => (PREOPEN, PREOPEN.union(PREOPEN_INHERITING)),

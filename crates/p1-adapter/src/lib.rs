@@ -83,6 +83,7 @@ mod preview1;
 mod preview2;
 mod push;
 mod random;
+mod reasons;
 mod resume;
 mod rights;
 mod special;

@@ -1,5 +1,6 @@
 //! Random numbers: the operating system's, or an embedder's.
 
+use crate::blocking::EndSignal;
 use crate::error::Result;
 use crate::guest::write_bytes;
 use crate::guest_io::GuestBufs;
@@ -28,10 +29,16 @@ pub(crate) enum Random {
 }
 
 impl Random {
-    /// Fills `len` bytes of guest memory from `at`.
-    pub(crate) fn fill(&self, memory: &mut GuestMemory<'_>, at: u32, len: u32) -> Result<()> {
+    /// Fills `len` bytes of guest memory from `at`, unless `end` is raised meanwhile.
+    pub(crate) fn fill(
+        &self,
+        memory: &mut GuestMemory<'_>,
+        at: u32,
+        len: u32,
+        end: &EndSignal,
+    ) -> Result<()> {
         // Also the bounds check, before any of it is written.
-        let bufs = GuestBufs::new(memory, std::iter::once((at, len)))?;
+        let bufs = GuestBufs::one(memory, at, len)?;
         match self {
             Self::Host if len as usize <= SMALL => {
                 drop(bufs);
@@ -40,13 +47,14 @@ impl Random {
                 rand::rng().fill_bytes(bytes);
                 write_bytes(memory, GuestPtr::new(at), bytes).map(drop)
             }
-            Self::Host => Ok(bufs.fill_random()?),
+            Self::Host => bufs.fill_random(end),
             Self::Custom(source) => {
                 drop(bufs);
                 let mut chunk = [0; 4096];
                 let mut at = GuestPtr::new(at);
                 let mut left = len as usize;
                 while left != 0 {
+                    end.check()?;
                     let n = left.min(chunk.len());
                     source.fill(&mut chunk[..n]);
                     at = write_bytes(memory, at, &chunk[..n])?;

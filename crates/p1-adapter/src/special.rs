@@ -214,7 +214,13 @@ impl Open<'_> {
         }
         let stream = fifo.open(access, true, end)?;
         let (read, write) = (access == FifoAccess::Read, access == FifoAccess::Write);
-        Ok(Some(Stream::duplex(stream, read, write)))
+        let perms = match &self.dir.inner {
+            Descriptor::Dir(dir) => dir.perms,
+            Descriptor::File(_) => return Ok(None),
+        };
+        Ok(Some(
+            Stream::duplex(stream, read, write).opened_below(perms),
+        ))
     }
 }
 
@@ -286,6 +292,7 @@ pub(crate) fn as_stream(file: &File) -> Result<Result<Stream, FileType>> {
         file.open_mode.contains(OpenMode::READ),
         file.open_mode.contains(OpenMode::WRITE) && !file.perms.write_not_permitted(),
     );
-    let host = HostStream::owned(Arc::clone(&file.file))?;
-    Ok(Ok(Stream::duplex(host, read, write)))
+    let host = HostStream::of_file(Arc::clone(&file.file))?;
+    let stream = Stream::duplex(host, read, write);
+    Ok(Ok(stream.opened_below(file.perms)))
 }

@@ -65,25 +65,45 @@ impl Listener {
     /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
     /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`.
     pub fn accept(&self, nonblocking: bool, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
+        let ((), connection) = self.accept_to(nonblocking, end, || Ok::<_, BlockingError>(()))?;
+        Ok(connection)
+    }
+
+    /// As [`accept`](Self::accept), with a `place` made before each attempt and given up for each wait: a connection for
+    /// which there is none stays in the queue.
+    pub(crate) fn accept_to<P, E: From<BlockingError>>(
+        &self,
+        nonblocking: bool,
+        end: &EndSignal,
+        mut place: impl FnMut() -> Result<P, E>,
+    ) -> Result<(P, OwnedFd), E> {
         loop {
+            let place = place()?;
             let accepted = match &self.accepting {
                 None => accept(&self.fd),
                 Some(turn) => {
-                    let _turn = turn.take(end)?;
-                    if is_ready(self.fd.as_fd(), Direction::Read)?.ready {
-                        accept(&self.fd)
+                    let _turn = if nonblocking {
+                        turn.try_take()
+                            .ok_or(Errno::AGAIN)
+                            .map_err(BlockingError::from)?
                     } else {
-                        Err(Errno::AGAIN)
+                        turn.take(end).map_err(BlockingError::from)?
+                    };
+                    match is_ready(self.fd.as_fd(), Direction::Read) {
+                        Ok(found) if found.ready => accept(&self.fd),
+                        Ok(_) => Err(Errno::AGAIN),
+                        Err(errno) => Err(errno),
                     }
                 }
             };
             match accepted {
-                Ok(connection) => return Ok(connection),
-                Err(Errno::INTR) => end.check()?,
+                Ok(connection) => return Ok((place, connection)),
+                Err(Errno::INTR) => end.check().map_err(BlockingError::from)?,
                 Err(Errno::AGAIN) if !nonblocking => {
+                    drop(place);
                     wait(&mut [self.interest()], &Deadline::NEVER, end)?;
                 }
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(BlockingError::from(errno).into()),
             }
         }
     }

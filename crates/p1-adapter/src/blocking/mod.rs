@@ -71,10 +71,12 @@ mod wait;
 
 pub use deadline::Deadline;
 pub use embedder::{EmbedderInput, EmbedderOutput, Ready};
+pub(crate) use embedder::{PREMATURE, premature};
 pub(crate) use end::Hook;
 pub use end::{BlockingError, EndSignal, Interrupted};
 pub use fifo::{Fifo, FifoAccess};
 pub use listener::Listener;
+pub(crate) use ready::any_ready;
 pub use ready::ready;
 pub use stream::{Manner, Stream, StreamKind};
 pub use wait::{Direction, Interest, Readiness, wait, wait_with};

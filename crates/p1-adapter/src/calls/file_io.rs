@@ -12,7 +12,7 @@ use crate::error::Result;
 use rustix::fs::SeekFrom;
 use wiggle::GuestMemory;
 
-/// The kernel transfers less than 2 GiB at a time, so a count always fits.
+/// A list of buffers never holds more than 2 GiB, so a count always fits.
 fn size(n: usize) -> Result<Size> {
     Ok(n.try_into()?)
 }
@@ -25,15 +25,16 @@ pub(crate) fn read(
 ) -> Result<Size> {
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    descriptor.allow(Rights::FD_READ)?;
+    call.allow(&descriptor, Rights::FD_READ)?;
     match descriptor.kind()? {
         Kind::File(file) => {
             file.check_read()?;
             let _moving = file.moving();
-            size(bufs.read(file.fd())?)
+            size(bufs.read(file.fd(), &call.shared.end)?)
         }
         Kind::Stream(stream) => {
             stream.check_read()?;
+            stream.check_record(&bufs)?;
             size(call.once(&descriptor, |nonblock, end| {
                 stream.read(&bufs, nonblock, end)
             })?)
@@ -50,15 +51,16 @@ pub(crate) fn write(
 ) -> Result<Size> {
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    descriptor.allow(Rights::FD_WRITE)?;
+    call.allow(&descriptor, Rights::FD_WRITE)?;
     match descriptor.kind()? {
         Kind::File(file) => {
             file.check_write()?;
             let _moving = file.moving();
-            size(bufs.write(file.fd())?)
+            size(bufs.write(file.fd(), &call.shared.end)?)
         }
         Kind::Stream(stream) => {
             stream.check_write()?;
+            stream.check_record(&bufs)?;
             size(call.write(&descriptor, stream, &bufs)?)
         }
         Kind::Dir(_) => Err(Errno::Badf.into()),
@@ -90,7 +92,7 @@ pub(crate) fn pread(
     let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
     check_offset(offset)?;
     file.check_read()?;
-    size(bufs.read_at(file.fd(), offset)?)
+    size(bufs.read_at(file.fd(), offset, &call.shared.end)?)
 }
 
 /// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
@@ -115,7 +117,7 @@ pub(crate) fn pwrite(
     };
     check_offset(offset)?;
     file.check_write()?;
-    size(bufs.write_at(file.fd(), offset)?)
+    size(bufs.write_at(file.fd(), offset, &call.shared.end)?)
 }
 
 /// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without the right to seek may

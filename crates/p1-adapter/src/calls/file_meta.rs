@@ -4,7 +4,7 @@
 use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
 use crate::call::Call;
 use crate::convert::{self, NewTime};
-use crate::descriptor::Kind;
+use crate::descriptor::{Descriptor, Kind};
 use crate::error::Result;
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Statx, StatxFlags, Timestamps};
 use std::num::NonZeroU64;
@@ -36,19 +36,30 @@ pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result
 
 pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fdatasync(
-        descriptor.as_file(Rights::FD_DATASYNC)?.fd(),
-    )?)
+    Ok(rustix::fs::fdatasync(to_sync(
+        &descriptor,
+        Rights::FD_DATASYNC,
+    )?)?)
 }
 
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fsync(
-        descriptor.as_file(Rights::FD_SYNC)?.fd(),
-    )?)
+    Ok(rustix::fs::fsync(to_sync(&descriptor, Rights::FD_SYNC)?)?)
 }
 
-/// A stream has a type and nothing else.
+/// A file, or another object that was opened by a path, of which the operating system may say that it cannot.
+fn to_sync(descriptor: &Descriptor, right: Rights) -> Result<BorrowedFd<'_>> {
+    match descriptor.kind()? {
+        Kind::Stream(stream) => {
+            let (fd, _) = stream.opened().ok_or(Errno::Badf)?;
+            descriptor.allow(right)?;
+            Ok(fd)
+        }
+        _ => Ok(descriptor.as_file(right)?.fd()),
+    }
+}
+
+/// A stream has a type and nothing else, unless it was opened by a path.
 pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
@@ -59,20 +70,26 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
             return convert::filestat_from_statx(&stat);
         }
     }
-    match descriptor.kind()? {
-        Kind::Stream(stream) => Ok(Filestat {
-            dev: 0,
-            ino: 0,
-            filetype: stream.file_type(),
-            nlink: 0,
-            size: 0,
-            atim: 0,
-            mtim: 0,
-            ctim: 0,
-        }),
-        Kind::File(file) => convert::filestat_from_statx(&statx(file.fd())?),
-        Kind::Dir(dir) => convert::filestat_from_statx(&statx(dir.fd()?)?),
-    }
+    let fd = match descriptor.kind()? {
+        Kind::Stream(stream) => match stream.opened() {
+            Some((fd, _)) => fd,
+            None => {
+                return Ok(Filestat {
+                    dev: 0,
+                    ino: 0,
+                    filetype: stream.file_type(),
+                    nlink: 0,
+                    size: 0,
+                    atim: 0,
+                    mtim: 0,
+                    ctim: 0,
+                });
+            }
+        },
+        Kind::File(file) => file.fd(),
+        Kind::Dir(dir) => dir.fd()?,
+    };
+    convert::filestat_from_statx(&statx(fd)?)
 }
 
 fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
@@ -84,7 +101,7 @@ fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
 pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_FILESTAT_SET_SIZE)?;
-    file.check_perms()?;
+    file.check_cut()?;
     // Beyond what the operating system can express.
     if i64::try_from(size).is_err() {
         return Err(Errno::Inval.into());
@@ -103,7 +120,11 @@ pub(crate) fn set_times(
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
     let target = match descriptor.kind()? {
-        Kind::Stream(_) => return Err(Errno::Badf.into()),
+        Kind::Stream(stream) => match stream.opened() {
+            Some((_, perms)) if perms.write_not_permitted() => return Err(Errno::Perm.into()),
+            Some((fd, _)) => fd,
+            None => return Err(Errno::Badf.into()),
+        },
         Kind::File(file) => {
             file.check_perms()?;
             file.fd()

@@ -1,7 +1,9 @@
 //! The guest's subscriptions, copied out and understood.
 
 use super::Layout;
-use crate::abi::types::{Errno, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata};
+use crate::abi::types::{
+    Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata,
+};
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::{Deadline, Direction};
 use crate::call::Call;
@@ -50,7 +52,11 @@ impl StreamOf {
     }
 }
 
-/// Reads every subscription.
+/// What one subscription makes the host keep, at most: itself, its place and its interest in a wait, what `poll(2)` is
+/// given, a waiter of an embedder's stream or a task's, its event.
+const KEPT: usize = size_of::<Subscribed>() + size_of::<Event>() + 200;
+
+/// Reads every subscription. Fuel is paid for what the guest has written and for what is kept of it.
 ///
 /// `inval` for a clock that cannot be waited for or a tag that is none: those are faults of the call.
 pub(super) fn all(
@@ -60,7 +66,7 @@ pub(super) fn all(
     count: u32,
     layout: Layout,
 ) -> Result<Subscriptions> {
-    call.pay(count as usize * layout.size as usize)?;
+    call.pay(count as usize * (layout.size as usize + KEPT))?;
     let mut all = SmallVec::new();
     for i in 0..count {
         let at = i
