@@ -27,7 +27,8 @@ fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 /// a listener that is [`owned`](Self::owned). One that other processes have too
 /// ([`inherited`](Self::inherited), as from a service manager) is left alone: it is polled first, and
 /// another process that takes the connection between poll and accept leaves the thread in the
-/// kernel until the next connection.
+/// kernel until the next connection. Others that wait then wait for it, and those that do not (`nonblocking`) are told
+/// `WouldBlock`.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
@@ -78,24 +79,23 @@ impl Listener {
         mut place: impl FnMut() -> Result<P, E>,
     ) -> Result<(P, OwnedFd), E> {
         loop {
-            let place = place()?;
-            let accepted = match &self.accepting {
-                None => accept(&self.fd),
-                Some(turn) => {
-                    let _turn = if nonblocking {
-                        turn.try_take()
-                            .ok_or(Errno::AGAIN)
-                            .map_err(BlockingError::from)?
-                    } else {
-                        turn.take(end).map_err(BlockingError::from)?
-                    };
-                    match is_ready(self.fd.as_fd(), Direction::Read) {
-                        Ok(found) if found.ready => accept(&self.fd),
-                        Ok(_) => Err(Errno::AGAIN),
-                        Err(errno) => Err(errno),
-                    }
+            let turn = match &self.accepting {
+                None => None,
+                Some(turn) if nonblocking => {
+                    Some(turn.try_take().ok_or(BlockingError::from(Errno::AGAIN))?)
                 }
+                Some(turn) => Some(turn.take(end).map_err(BlockingError::from)?),
             };
+            let place = place()?;
+            let accepted = match turn
+                .as_ref()
+                .map(|_| is_ready(self.fd.as_fd(), Direction::Read))
+            {
+                Some(Ok(found)) if !found.ready => Err(Errno::AGAIN),
+                Some(Err(errno)) => Err(errno),
+                Some(Ok(_)) | None => accept(&self.fd),
+            };
+            drop(turn);
             match accepted {
                 Ok(connection) => return Ok((place, connection)),
                 Err(Errno::INTR) => end.check().map_err(BlockingError::from)?,

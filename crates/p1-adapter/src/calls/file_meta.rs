@@ -21,7 +21,8 @@ pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Adv
     )?)
 }
 
-/// Reserves space and grows the file if need be, as `posix_fallocate`. `notsup` where the file system cannot.
+/// Reserves space and grows the file if need be, as `posix_fallocate`. `badf` for a file that was not opened for writing,
+/// `notsup` where the file system cannot.
 pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_ALLOCATE)?;
@@ -97,7 +98,8 @@ fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
     Ok(rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
 }
 
-/// `perm` below a read-only preopen, before the operating system is asked.
+/// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the operating system is
+/// asked.
 pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_FILESTAT_SET_SIZE)?;

@@ -1,7 +1,7 @@
 //! The async linker: what a call that is tried again keeps from its first attempt.
 
 use crate::asynchronous::{LIST, Task, bare, from_guest, runtime, soon};
-use crate::guest::{DATA, NONBLOCK, OK, OUT, WORLD, allow_descriptors, alone};
+use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT, WORLD, allow_descriptors, alone};
 use crate::table::text;
 use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async};
 use std::io::{PipeReader, Read as _};
@@ -147,6 +147,29 @@ fn a_write_that_does_not_wait_stays_out_of_a_record_that_does() {
         drop((other, ctx));
         all.extend(soon(draining).await.unwrap());
         assert!(all == record());
+    });
+}
+
+#[test]
+fn a_task_and_a_thread_do_not_write_into_each_others_records() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, reader) = from_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let threads = ctx.clone();
+        let writing = tokio::spawn(async move { task.put(fd, &[b'a'; LEN]).await });
+        settle().await;
+        let thread = std::thread::spawn(move || {
+            let mut guest = Guest::sized(&threads, 16);
+            guest.put(fd as i32, &[b'b'; LEN])
+        });
+        settle().await;
+        drop(ctx);
+        let all = drain(reader).await;
+        assert_eq!(soon(writing).await.unwrap() as usize, LEN);
+        assert_eq!(thread.join().unwrap(), Ok(LEN as u32));
+        assert!(all[..LEN].iter().all(|byte| *byte == b'a'));
+        assert!(all[LEN..].iter().all(|byte| *byte == b'b'));
     });
 }
 
