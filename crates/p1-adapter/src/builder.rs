@@ -188,7 +188,12 @@ impl P1CtxBuilder {
     }
 
     /// Gives the guest a standard output of the embedder's, such as wasmtime-wasi's `MemoryOutputPipe`. Used as
-    /// [`stdin`](Self::stdin) is; one guest write is one write to it, then a flush.
+    /// [`stdin`](Self::stdin) is; one guest write is one write to it, then a flush, which the call waits for unless the
+    /// guest asked not to wait.
+    ///
+    /// The end signal ends waits of the stream's `ready`, and is looked at before each piece of 64 KiB. A stream that blocks
+    /// in `write` instead (`std::io::stdout()` given here does) is not reached there: use
+    /// [`inherit_stdout`](Self::inherit_stdout) for the host's own.
     pub fn stdout(&mut self, stdout: impl StdoutStream + 'static) -> &mut Self {
         self.stdio[1] = Stdio::Given(Source::Output(EmbedderOutput::new(stdout)));
         self
@@ -264,8 +269,9 @@ impl P1CtxBuilder {
         self
     }
 
-    /// How many bytes of strings, lists and structures one call may make the host copy or allocate. A call that wants more
-    /// is `nomem`. Data buffers of reads and writes do not count: they are not copied.
+    /// How many bytes of strings, lists and structures one call may make the host copy or keep. A call that wants more is
+    /// `nomem`. Data buffers of reads and writes do not count: they are not copied. A buffer of a list costs 8 bytes, a
+    /// subscription of `poll_oneoff` some 370, which is what it makes the host keep, at most.
     ///
     /// Default: what the store says, [`wasmtime::Store::set_hostcall_fuel`] (128 MiB unless set). Set here, it holds for
     /// every store the context is used in, and the store's is not looked at.

@@ -1,7 +1,8 @@
 //! One call of one thread: what it may use and what it leaves behind.
 
-use crate::abi::types::{Errno, Fd};
+use crate::abi::types::{Errno, Fd, Rights};
 use crate::ctx::Shared;
+use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::fds::Entry;
 use crate::preview2::Scratch;
@@ -31,5 +32,22 @@ impl<'a> Call<'a> {
             return Ok(kept);
         }
         self.shared.fds.get(fd.into())
+    }
+
+    /// Whether an earlier attempt has begun this call. What was checked then is not checked again.
+    #[inline]
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resume
+            .as_ref()
+            .is_some_and(|resume| resume.has_begun())
+    }
+
+    /// `notcapable` when one of `rights` was given up before the call.
+    #[inline]
+    pub(crate) fn allow(&self, descriptor: &Descriptor, rights: Rights) -> Result<()> {
+        if self.is_resumed() {
+            return Ok(());
+        }
+        descriptor.allow(rights)
     }
 }

@@ -1,24 +1,27 @@
 //! What a descriptor number stands for, and what it may do.
 //!
 //! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode it was opened with) is
-//! plain data, read without a lock. What the guest may change are four words: flags and dropped rights, each an atomic.
+//! plain data, read without a lock. What kind `path_open` has found is asked for when it first matters: many a file is
+//! only opened, stat'ed and closed, and wasmtime-wasi has looked no further than whether it is a directory. What the guest may change are four words: flags and dropped rights, each an atomic.
 //! The one lock here orders changes of `O_APPEND`, which lives in two places (the operating system's flag and our
 //! record of it).
 
 use crate::abi::types::{Errno, Fdflags, Filetype, Oflags, Rights};
 use crate::error::Result;
+use crate::position::{Moving, Position};
 use crate::special;
 use crate::stream::Stream;
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags, SeekFrom};
+use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem as wasi;
 
 /// One open descriptor. Shared by every thread that uses its number.
 pub(crate) struct Descriptor {
-    pub(crate) kind: Kind,
+    what: What,
     /// Rights given up with `fd_fdstat_set_rights`: base and inheriting. A right that is not in here is not checked by
     /// us, but by the mode the file was opened with and the permissions of its preopen.
     dropped_base: AtomicU64,
@@ -29,18 +32,33 @@ pub(crate) struct Descriptor {
 }
 
 /// The kinds of descriptor.
-pub(crate) enum Kind {
-    /// A byte stream: standard input, output and error, and what an embedder pushes.
-    Stream(Stream),
+pub(crate) enum Kind<'a> {
+    /// A byte stream: standard input, output and error, what an embedder pushes, and what `path_open` finds that may
+    /// block.
+    Stream(&'a Stream),
+    /// A file, or a device that never waits.
+    File(&'a File),
+    Dir(&'a Dir),
+}
+
+/// What a descriptor is made of.
+enum What {
+    /// Much larger than the rest, and far rarer: kept apart, so that opening a file moves less.
+    Stream(Box<Stream>),
+    /// A file, or a stream that has not been recognised as one yet.
     File(File),
     Dir(Dir),
 }
 
-/// An open file (or device, or FIFO: whatever `path_open` found that is not a directory).
+/// What was opened and is not a directory.
 pub(crate) struct File {
     pub(crate) inner: wasi::File,
-    /// The file type, asked for when first needed. It cannot change while the file is open.
+    /// The file type, once it is known that this is a file. It cannot change while the file is open.
     file_type: AtomicU8,
+    /// What this is instead, once it is known to be a stream. Never set together with the type.
+    stream: OnceLock<Box<Stream>>,
+    /// Where the cursor is, unless somebody else has the description too.
+    position: Option<Position>,
 }
 
 /// An open directory.
@@ -53,17 +71,53 @@ pub(crate) struct Dir {
 const UNASKED: u8 = u8::MAX;
 
 impl File {
-    pub(crate) fn new(inner: wasi::File) -> Self {
+    /// Of a type not yet looked at; `own`: nobody else has the description.
+    fn unasked(inner: wasi::File, own: bool) -> Self {
         Self {
             inner,
             file_type: AtomicU8::new(UNASKED),
+            stream: OnceLock::new(),
+            position: own.then(Position::new),
         }
     }
 
-    /// With its type, which then need not be asked for.
-    pub(crate) fn of_type(mut self, found: rustix::fs::FileType) -> Self {
-        *self.file_type.get_mut() = crate::convert::file_type(found) as u8;
-        self
+    /// This as a stream, if it is one.
+    #[inline]
+    fn as_stream(&self) -> Result<Option<&Stream>> {
+        if self.file_type.load(Ordering::Relaxed) != UNASKED {
+            return Ok(None);
+        }
+        self.look()
+    }
+
+    /// Finds out whether this is a file: one `fstat`, for the first who asks. Several threads may ask at once: they
+    /// find the same, and all use the stream that is there first.
+    #[inline(never)]
+    fn look(&self) -> Result<Option<&Stream>> {
+        if self.stream.get().is_none() {
+            match special::as_stream(&self.inner)? {
+                Ok(stream) => drop(self.stream.set(Box::new(stream))),
+                Err(found) => {
+                    self.is_file(found);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(self.stream.get().map(|stream| &**stream))
+    }
+
+    fn is_file(&self, found: FileType) {
+        self.file_type
+            .store(crate::convert::file_type(found) as u8, Ordering::Relaxed);
+    }
+
+    /// Takes note of a type that somebody has seen; whether that says that this is a file.
+    pub(crate) fn learn(&self, found: FileType) -> bool {
+        let file = !special::may_be_stream(found);
+        if file {
+            self.is_file(found);
+        }
+        file
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -86,6 +140,15 @@ impl File {
         self.check_perms()
     }
 
+    /// As the operating system has it: a file that was not opened for writing is not cut (`inval`).
+    pub(crate) fn check_cut(&self) -> Result<()> {
+        self.check_perms()?;
+        if !self.inner.open_mode.contains(OpenMode::WRITE) {
+            return Err(Errno::Inval.into());
+        }
+        Ok(())
+    }
+
     /// The check of any other change: below a preopen that may be written (`perm`).
     pub(crate) fn check_perms(&self) -> Result<()> {
         if self.inner.perms.write_not_permitted() {
@@ -94,25 +157,50 @@ impl File {
         Ok(())
     }
 
+    /// To be held by a system call that may move the cursor.
+    #[inline]
+    pub(crate) fn moving(&self) -> Option<Moving<'_>> {
+        self.kept_position().map(Position::moving)
+    }
+
+    /// What else has a cursor than a regular file may have ideas of its own about it.
+    #[inline]
+    fn kept_position(&self) -> Option<&Position> {
+        let regular = self.file_type.load(Ordering::Relaxed) == Filetype::RegularFile as u8;
+        self.position.as_ref().filter(|_| regular)
+    }
+
+    /// Where the cursor is: one system call, or none if nobody has moved it since the last.
+    pub(crate) fn tell(&self) -> Result<u64, Os> {
+        if let Some(known) = self.kept_position().and_then(Position::known) {
+            return Ok(known);
+        }
+        self.seek(SeekFrom::Current(0))
+    }
+
+    /// Moves the cursor; where it is then.
+    pub(crate) fn seek(&self, to: SeekFrom) -> Result<u64, Os> {
+        let moving = self.moving();
+        let at = rustix::fs::seek(self.fd(), to)?;
+        if let Some(moving) = moving {
+            moving.ends_at(at);
+        }
+        Ok(at)
+    }
+
     /// How many bytes lie between the cursor and the end of the file.
     pub(crate) fn bytes_left(&self) -> Result<u64, Errno> {
         let size = rustix::fs::fstat(self.fd())
             .map_err(crate::convert::errno)?
             .st_size;
         // What has no position (a FIFO, a terminal) has no bytes one could count.
-        let at = rustix::fs::tell(self.fd()).unwrap_or(0);
+        let at = self.tell().unwrap_or(0);
         Ok(u64::try_from(size).unwrap_or(0).saturating_sub(at))
     }
 
-    /// The file's type: one `fstat` per open file, at most.
-    pub(crate) fn file_type(&self) -> Result<Filetype> {
-        if let Ok(known) = Filetype::try_from(self.file_type.load(Ordering::Relaxed)) {
-            return Ok(known);
-        }
-        let stat = rustix::fs::fstat(self.fd())?;
-        let found = crate::convert::file_type(rustix::fs::FileType::from_raw_mode(stat.st_mode));
-        self.file_type.store(found as u8, Ordering::Relaxed);
-        Ok(found)
+    /// The file's type. Only asked of what is known to be a file.
+    pub(crate) fn file_type(&self) -> Filetype {
+        Filetype::try_from(self.file_type.load(Ordering::Relaxed)).unwrap_or(Filetype::Unknown)
     }
 }
 
@@ -144,9 +232,9 @@ impl Dir {
 }
 
 impl Descriptor {
-    fn with(kind: Kind, flags: Fdflags) -> Self {
+    fn with(what: What, flags: Fdflags) -> Self {
         Self {
-            kind,
+            what,
             dropped_base: AtomicU64::new(0),
             dropped_inheriting: AtomicU64::new(0),
             nonblock: AtomicBool::new(flags.contains(Fdflags::NONBLOCK)),
@@ -156,7 +244,7 @@ impl Descriptor {
     }
 
     pub(crate) fn stream(stream: Stream) -> Self {
-        Self::with(Kind::Stream(stream), Fdflags::empty())
+        Self::with(What::Stream(Box::new(stream)), Fdflags::empty())
     }
 
     pub(crate) fn preopen(dir: wasi::Dir, name: &str) -> Self {
@@ -164,45 +252,88 @@ impl Descriptor {
     }
 
     pub(crate) fn dir_named(dir: wasi::Dir, name: Option<&str>) -> Self {
-        let kind = Kind::Dir(Dir {
+        let what = What::Dir(Dir {
             inner: wasi::Descriptor::Dir(dir),
             preopen: name.map(Box::from),
         });
-        Self::with(kind, Fdflags::empty())
+        Self::with(what, Fdflags::empty())
     }
 
-    /// A file whose description has `O_APPEND` set or not, as `append` says.
-    pub(crate) fn file(file: wasi::File, append: bool) -> Self {
+    /// A file of a type that is no stream's, whose description has `O_APPEND` set or not, as `append` says.
+    pub(crate) fn file(file: wasi::File, found: FileType, append: bool) -> Self {
+        let file = File::unasked(file, false);
+        file.is_file(found);
         let mut flags = Fdflags::empty();
         flags.set(Fdflags::APPEND, append);
-        Self::with(Kind::File(File::new(file)), flags)
+        Self::with(What::File(file), flags)
     }
 
-    /// What `path_open` found below `parent`, opened with `flags`. Rights the parent no longer passes on are dropped.
-    pub(crate) fn opened(found: wasi::Descriptor, flags: Fdflags, parent: &Self) -> Result<Self> {
-        let file = match found {
+    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights the parent no longer
+    /// passes on are dropped.
+    pub(crate) fn opened(
+        found: wasi::Descriptor,
+        flags: Fdflags,
+        write: bool,
+        parent: &Self,
+    ) -> Result<Self> {
+        let mut file = match found {
             dir @ wasi::Descriptor::Dir(_) => {
-                let kind = Kind::Dir(Dir::unnamed(dir));
-                return Ok(Self::with(kind, Fdflags::empty()).below(parent));
+                let what = What::Dir(Dir::unnamed(dir));
+                return Ok(Self::with(what, Fdflags::empty()).below(parent));
             }
             wasi::Descriptor::File(file) => file,
         };
-        let (file, found) = match special::as_stream(file)? {
-            Ok(stream) => return Ok(Self::opened_stream(stream, flags, parent)),
-            Err(file) => file,
-        };
-        if flags.contains(Fdflags::APPEND) {
-            // The description is new and ours alone; nothing else is set on it that this could clear.
-            rustix::fs::fcntl_setfl(&*file.file, OFlags::APPEND)?;
+        if !write {
+            // wasmtime-wasi opens what is to be made or cut for writing too, whether that was asked for or not.
+            file.open_mode.remove(OpenMode::WRITE);
         }
-        let flags = flags & (Fdflags::APPEND | Fdflags::NONBLOCK);
-        let file = File::new(file).of_type(found);
-        Ok(Self::with(Kind::File(file), flags).below(parent))
+        let file = File::unasked(file, true);
+        let mut flags = flags & (Fdflags::APPEND | Fdflags::NONBLOCK);
+        if flags.contains(Fdflags::APPEND) {
+            if file.as_stream()?.is_none() {
+                // The description is new and ours alone; nothing else is set on it that this could clear.
+                rustix::fs::fcntl_setfl(&*file.inner.file, OFlags::APPEND)?;
+            } else {
+                // It means nothing to a stream.
+                flags.remove(Fdflags::APPEND);
+            }
+        }
+        Ok(Self::with(What::File(file), flags).below(parent))
     }
 
     /// As `opened`, for a stream. `APPEND` means nothing to it.
     pub(crate) fn opened_stream(stream: Stream, flags: Fdflags, parent: &Self) -> Self {
-        Self::with(Kind::Stream(stream), flags & Fdflags::NONBLOCK).below(parent)
+        let what = What::Stream(Box::new(stream));
+        Self::with(what, flags & Fdflags::NONBLOCK).below(parent)
+    }
+
+    /// What it is. The first time, one `fstat` for what `path_open` found.
+    #[inline]
+    pub(crate) fn kind(&self) -> Result<Kind<'_>> {
+        Ok(match &self.what {
+            What::Stream(stream) => Kind::Stream(stream),
+            What::Dir(dir) => Kind::Dir(dir),
+            What::File(file) => match file.as_stream()? {
+                None => Kind::File(file),
+                Some(stream) => Kind::Stream(stream),
+            },
+        })
+    }
+
+    /// The directory, if it is one: never asks the operating system.
+    pub(crate) fn as_dir(&self) -> Option<&Dir> {
+        match &self.what {
+            What::Dir(dir) => Some(dir),
+            What::Stream(_) | What::File(_) => None,
+        }
+    }
+
+    /// The file that [`kind`](Self::kind) would still have to look at.
+    pub(crate) fn unasked(&self) -> Option<&File> {
+        match &self.what {
+            What::File(file) if file.file_type.load(Ordering::Relaxed) == UNASKED => Some(file),
+            _ => None,
+        }
     }
 
     /// With no rights but these.
@@ -213,7 +344,7 @@ impl Descriptor {
     }
 
     /// Without the rights `parent` no longer passes on.
-    fn below(mut self, parent: &Self) -> Self {
+    pub(crate) fn below(mut self, parent: &Self) -> Self {
         let dropped = parent.dropped_inheriting.load(Ordering::Relaxed);
         *self.dropped_base.get_mut() = dropped;
         *self.dropped_inheriting.get_mut() = dropped;
@@ -246,8 +377,13 @@ impl Descriptor {
         needed.set(Rights::PATH_CREATE_FILE, how.contains(Oflags::CREAT));
         needed.set(Rights::PATH_FILESTAT_SET_SIZE, how.contains(Oflags::TRUNC));
         self.allow(needed)?;
+        let dropped = self.dropped_inheriting.load(Ordering::Relaxed);
         let transfer = wanted & (Rights::FD_READ | Rights::FD_WRITE);
-        if self.dropped_inheriting.load(Ordering::Relaxed) & transfer.bits() != 0 {
+        // Whoever passes on neither of these wants what lies below to stay as it is. (Directories do not report the right
+        // to cut files, as wasmtime-wasi's do not, so it cannot be given up by itself.)
+        let change = Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE;
+        let keeps = dropped & change.bits() == change.bits();
+        if dropped & transfer.bits() != 0 || (keeps && how.contains(Oflags::TRUNC)) {
             return Err(Errno::Notcapable.into());
         }
         Ok(())
@@ -256,7 +392,7 @@ impl Descriptor {
     /// The file, or `badf`.
     #[inline]
     pub(crate) fn as_file(&self, rights: Rights) -> Result<&File> {
-        match &self.kind {
+        match self.kind()? {
             Kind::File(file) => {
                 self.allow(rights)?;
                 Ok(file)
@@ -268,21 +404,21 @@ impl Descriptor {
     /// The file, or `spipe` for a stream: what has no position cannot be positioned.
     #[inline]
     pub(crate) fn seekable(&self, rights: Rights) -> Result<&File> {
-        match &self.kind {
+        match self.kind()? {
             Kind::Stream(_) => Err(Errno::Spipe.into()),
-            _ => self.as_file(rights),
+            Kind::File(file) => {
+                self.allow(rights)?;
+                Ok(file)
+            }
+            Kind::Dir(_) => Err(Errno::Badf.into()),
         }
     }
 
     /// The directory, or `badf`.
     pub(crate) fn dir(&self, rights: Rights) -> Result<&Dir> {
-        match &self.kind {
-            Kind::Dir(dir) => {
-                self.allow(rights)?;
-                Ok(dir)
-            }
-            Kind::Stream(_) | Kind::File(_) => Err(Errno::Badf.into()),
-        }
+        let dir = self.as_dir().ok_or(Errno::Badf)?;
+        self.allow(rights)?;
+        Ok(dir)
     }
 
     /// Whether the guest asked for calls that fail with `again` instead of waiting.
@@ -305,7 +441,7 @@ impl Descriptor {
             .change_flags
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match &self.kind {
+        match self.kind()? {
             Kind::File(file) => {
                 if append != self.append.load(Ordering::Relaxed) {
                     let mut os = rustix::fs::fcntl_getfl(file.fd())?;
@@ -324,20 +460,20 @@ impl Descriptor {
     }
 
     /// The rights reported by `fd_fdstat_get`: base and inheriting.
-    pub(crate) fn rights(&self) -> (Rights, Rights) {
-        let (base, inheriting) = self.initial_rights();
+    pub(crate) fn rights(&self) -> Result<(Rights, Rights)> {
+        let (base, inheriting) = self.initial_rights()?;
         let left = |rights: Rights, dropped: &AtomicU64| {
             Rights::from_bits_truncate(rights.bits() & !dropped.load(Ordering::Relaxed))
         };
-        (
+        Ok((
             left(base, &self.dropped_base),
             left(inheriting, &self.dropped_inheriting),
-        )
+        ))
     }
 
     /// Gives rights up for good. Asking for one that is not held is `notcapable`, and nothing changes.
     pub(crate) fn set_rights(&self, base: Rights, inheriting: Rights) -> Result<()> {
-        let (held_base, held_inheriting) = self.rights();
+        let (held_base, held_inheriting) = self.rights()?;
         if !held_base.contains(base) || !held_inheriting.contains(inheriting) {
             return Err(Errno::Notcapable.into());
         }
@@ -350,12 +486,9 @@ impl Descriptor {
     }
 
     /// The rights a descriptor is born with, as wasmtime-wasi's `p1.rs` (`fd_fdstat_get`) reports them.
-    fn initial_rights(&self) -> (Rights, Rights) {
-        match &self.kind {
-            Kind::Stream(stream) => {
-                let rights = stream.rights();
-                (rights, rights)
-            }
+    fn initial_rights(&self) -> Result<(Rights, Rights)> {
+        Ok(match self.kind()? {
+            Kind::Stream(stream) => (stream.rights(), stream.inheriting_rights()),
             Kind::Dir(Dir {
                 preopen: Some(_), ..
             }) => (PREOPEN, PREOPEN.union(PREOPEN_INHERITING)),
@@ -384,7 +517,7 @@ impl Descriptor {
                 }
                 (rights, rights)
             }
-        }
+        })
     }
 }
 

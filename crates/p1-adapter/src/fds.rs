@@ -10,6 +10,7 @@ use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -34,6 +35,12 @@ pub(crate) struct Fds {
     more: [OnceLock<Box<[Slot]>>; SEGMENTS],
     free: Mutex<Free>,
     limit: u32,
+}
+
+/// A number taken and meaning nothing yet: to every lookup it is not open. Dropped, it is free again.
+pub(crate) struct Reserved<'a> {
+    fds: &'a Fds,
+    number: u32,
 }
 
 /// Which numbers are free: those in the heap, each once, the lowest on top, and everything from `next` on.
@@ -85,8 +92,11 @@ fn slots(count: u32) -> Box<[Slot]> {
 impl Fds {
     /// An empty table of at most `limit` numbers.
     pub(crate) fn new(limit: u32) -> Self {
+        let table = Table::new();
+        // The numbers are the limit. (More descriptors than numbers there may be: those closed while a call has them.)
+        table.set_max_capacity(usize::MAX);
         Self {
-            table: Table::new(),
+            table,
             first: slots(FIRST),
             more: [const { OnceLock::new() }; SEGMENTS],
             free: Mutex::default(),
@@ -146,10 +156,13 @@ impl Fds {
 
     /// Gives `descriptor` the lowest free number; `mfile` at the limit.
     pub(crate) fn push(&self, descriptor: Descriptor) -> Result<u32, Errno> {
-        let handle = self
-            .table
-            .push(Arc::new(descriptor))
-            .map_err(|_| Errno::Mfile)?;
+        self.reserve()?.fill(descriptor)
+    }
+
+    /// Takes the lowest free number, for a descriptor that is still to be made; `mfile` at the limit. What cannot be
+    /// undone (creating a file, cutting one, accepting a connection) is done with a number in hand, as operating systems
+    /// do it.
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_>, Errno> {
         let mut free = self.lock();
         let number = match free.below.pop() {
             Some(Reverse(number)) => number,
@@ -157,15 +170,9 @@ impl Fds {
                 free.next += 1;
                 free.next - 1
             }
-            None => {
-                drop(free);
-                self.detach(handle);
-                return Err(Errno::Mfile);
-            }
+            None => return Err(Errno::Mfile),
         };
-        self.make_slot(number)
-            .store(handle.to_raw(), Ordering::Release);
-        Ok(number)
+        Ok(Reserved { fds: self, number })
     }
 
     /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
@@ -185,9 +192,10 @@ impl Fds {
         let source = self.slot(from).ok_or(Errno::Badf)?;
         let target = self.slot(to).ok_or(Errno::Badf)?;
         let mut free = self.lock();
-        // Slots change only under the lock.
-        let moved = source.load(Ordering::Relaxed);
-        let replaced = target.load(Ordering::Relaxed);
+        // Slots that name something change only under the lock; one that names nothing may be filled meanwhile by whoever
+        // has reserved it, which this call then has come before.
+        let moved = source.load(Ordering::Acquire);
+        let replaced = target.load(Ordering::Acquire);
         let replaced = Handle::from_raw(replaced)
             .filter(|_| moved != 0)
             .ok_or(Errno::Badf)?;
@@ -210,5 +218,58 @@ impl Fds {
             Ok(()),
             "only what was taken out of a slot is detached, once"
         );
+    }
+}
+
+impl Reserved<'_> {
+    /// Makes the number mean `descriptor`.
+    pub(crate) fn fill(self, descriptor: Descriptor) -> Result<u32, Errno> {
+        let this = ManuallyDrop::new(self);
+        let handle = match this.fds.table.push(Arc::new(descriptor)) {
+            Ok(handle) => handle,
+            // Handles have run out.
+            Err(_) => {
+                drop(ManuallyDrop::into_inner(this));
+                return Err(Errno::Nfile);
+            }
+        };
+        // Nobody else stores to a slot whose number is taken and names nothing, so this takes no lock.
+        this.fds
+            .make_slot(this.number)
+            .store(handle.to_raw(), Ordering::Release);
+        Ok(this.number)
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.fds.lock().below.push(Reverse(self.number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_the_one_that_was_asked_for() {
+        for limit in [0, 1, 1 << 20, 2_000_000] {
+            let fds = Fds::new(limit);
+            assert_eq!(fds.limit(), limit);
+            assert!(fds.table.max_capacity() > limit as usize);
+        }
+        assert_eq!(Fds::new(0).reserve().err(), Some(Errno::Mfile));
+    }
+
+    #[test]
+    fn a_number_given_back_is_the_next_one_given_out() {
+        let fds = Fds::new(2);
+        let (first, second) = (fds.reserve().unwrap(), fds.reserve().unwrap());
+        assert_eq!((first.number, second.number), (0, 1));
+        assert!(fds.reserve().is_err());
+        drop(first);
+        assert!(matches!(fds.get(0), Err(Errno::Badf)));
+        assert!(matches!(fds.close(1), Err(Errno::Badf)));
+        assert_eq!(fds.reserve().unwrap().number, 0);
     }
 }

@@ -6,7 +6,7 @@
 use crate::abi::types::{self, Errno};
 use crate::call::Call;
 use crate::error::{Error, Result};
-use crate::guest_io::GuestBufs;
+use crate::guest_io::{BufferList, GuestBufs};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 impl Call<'_> {
@@ -47,7 +47,7 @@ impl Call<'_> {
         list: types::IovecArray,
     ) -> Result<GuestBufs<'m>> {
         self.pay_for::<types::Iovec>(list.len())?;
-        buffers(memory, list.offset_base(), list.len())
+        self.buffers(memory, list.offset_base(), list.len())
     }
 
     /// The buffers of a write.
@@ -57,34 +57,43 @@ impl Call<'_> {
         list: types::CiovecArray,
     ) -> Result<GuestBufs<'m>> {
         self.pay_for::<types::Ciovec>(list.len())?;
-        buffers(memory, list.offset_base(), list.len())
+        self.buffers(memory, list.offset_base(), list.len())
+    }
+
+    /// Reads the list, once: a call that is tried again has it from its first attempt.
+    fn buffers<'m>(
+        &mut self,
+        memory: &'m mut GuestMemory<'_>,
+        at: u32,
+        count: u32,
+    ) -> Result<GuestBufs<'m>> {
+        let Some(resume) = &mut self.resume else {
+            let list = read_list(memory, at, count)?;
+            return GuestBufs::new(memory, &list);
+        };
+        let list = match resume.buffers.take() {
+            Some(list) => list,
+            None => read_list(memory, at, count)?,
+        };
+        GuestBufs::new(memory, resume.buffers.insert(list))
     }
 }
 
 /// `iovec` and `ciovec` have one layout: address, then length, 4 bytes each.
-fn buffers<'m>(memory: &'m mut GuestMemory<'_>, list: u32, count: u32) -> Result<GuestBufs<'m>> {
-    const ON_STACK: usize = 8;
-    let pair = |memory: &GuestMemory<'_>, i: u32| -> Result<(u32, u32)> {
-        let at = GuestPtr::<u32>::new(list).add(i.checked_mul(2).ok_or(Errno::Overflow)?)?;
-        Ok((memory.read(at)?, memory.read(at.add(1)?)?))
+fn read_list(memory: &GuestMemory<'_>, at: u32, count: u32) -> Result<BufferList> {
+    let size = match memory {
+        GuestMemory::Unshared(bytes) => bytes.len(),
+        GuestMemory::Shared(cells) => cells.len(),
     };
-    // Read first, then borrow the memory for the buffers: the list itself may be changed by other threads.
-    if count as usize <= ON_STACK {
-        let mut pairs = [(0, 0); ON_STACK];
-        for (i, slot) in (0..count).zip(&mut pairs) {
-            *slot = pair(memory, i)?;
-        }
-        GuestBufs::new(memory, pairs.into_iter().take(count as usize))
-    } else {
-        let mut pairs = Vec::new();
-        for i in 0..count {
-            pairs.push(pair(memory, i)?);
-        }
-        GuestBufs::new(memory, pairs.into_iter())
+    let mut list = BufferList::default();
+    for i in 0..count {
+        let at = GuestPtr::<u32>::new(at).add(i.checked_mul(2).ok_or(Errno::Overflow)?)?;
+        list.add(size, memory.read(at)?, memory.read(at.add(1)?)?)?;
     }
+    Ok(list)
 }
 
-/// Writes `bytes` at `ptr`; the pointer behind them.
+/// Writes `bytes` at `ptr`; the pointer behind them, which is 0 behind the last byte of 4 GiB.
 pub(crate) fn write_bytes(
     memory: &mut GuestMemory<'_>,
     ptr: GuestPtr<u8>,
@@ -92,5 +101,5 @@ pub(crate) fn write_bytes(
 ) -> Result<GuestPtr<u8>> {
     let len = u32::try_from(bytes.len())?;
     memory.copy_from_slice(bytes, ptr.as_array(len))?;
-    Ok(ptr.add(len)?)
+    Ok(GuestPtr::new(ptr.offset().wrapping_add(len)))
 }

@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::blocking::Manner;
+use crate::blocking::{EndSignal, Manner};
 use crate::error::Result;
 use rustix::io::Errno as Os;
 use smallvec::SmallVec;
@@ -24,12 +24,53 @@ use wiggle::{GuestError, GuestMemory, Region};
 /// How many buffers one system call takes (`IOV_MAX` on Linux).
 const IOV_MAX: usize = 1024;
 
-/// Buffers in guest memory, in the guest's order, for one vectored system call.
+/// How many bytes one call transfers (`MAX_RW_COUNT` on Linux): a count of them fits into a guest's `size`, also where the
+/// call is made of several transfers.
+const TRANSFER_MAX: usize = 0x7fff_f000;
+
+/// The random bytes between two looks at the end signal.
+const RANDOM_CHUNK: usize = 1 << 20;
+
+/// A guest's list of buffers, copied out of its memory: `(address, length)`.
 ///
-/// Empty buffers are left out. Of a longer list only the first 1024 take part: the call then transfers less than was
-/// asked for, which every caller of `fd_read` and `fd_write` must expect anyway.
+/// Empty buffers are left out. Of a longer list only the first 1024 take part, and of more bytes than 2 GiB less a page
+/// only those: the call then transfers less than was asked for, which every caller of `fd_read` and `fd_write` must expect
+/// anyway.
+#[derive(Default)]
+pub(crate) struct BufferList {
+    pairs: SmallVec<[(u32, u32); 8]>,
+    bytes: usize,
+    cut: bool,
+}
+
+impl BufferList {
+    /// Adds a buffer of a memory of `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// A trap when it reaches beyond the end of the memory, whether it takes part or not; the address of an empty one does
+    /// not matter.
+    pub(crate) fn add(&mut self, size: usize, start: u32, len: u32) -> Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        check(size, start, len)?;
+        let taken = (len as usize).min(TRANSFER_MAX - self.bytes);
+        if taken == 0 || self.pairs.len() == IOV_MAX {
+            self.cut = true;
+            return Ok(());
+        }
+        self.cut |= taken < len as usize;
+        self.bytes += taken;
+        self.pairs.push((start, taken as u32));
+        Ok(())
+    }
+}
+
+/// Buffers in guest memory, in the guest's order, for one vectored system call.
 pub(crate) struct GuestBufs<'m> {
     bufs: SmallVec<[libc::iovec; 8]>,
+    cut: bool,
     memory: PhantomData<&'m ()>,
 }
 
@@ -53,34 +94,55 @@ fn check(size: usize, start: u32, len: u32) -> Result<(), GuestError> {
 }
 
 impl<'m> GuestBufs<'m> {
-    /// The buffers `(address, length)` of `memory`.
+    /// The buffers of `list` in `memory`, which may be another one than the list was made for, or have grown.
     ///
     /// # Errors
     ///
-    /// A trap when one of them reaches beyond the end of the memory; the address of an empty one does not matter.
-    pub(crate) fn new(
-        memory: &'m mut GuestMemory<'_>,
-        bufs: impl Iterator<Item = (u32, u32)>,
-    ) -> Result<Self> {
+    /// A trap when one of them reaches beyond the end of the memory.
+    pub(crate) fn new(memory: &'m mut GuestMemory<'_>, list: &BufferList) -> Result<Self> {
         let (base, size) = base_of(memory);
         let mut out = SmallVec::new();
-        for (start, len) in bufs {
-            if len == 0 {
-                continue;
-            }
-            check(size, start, len)?;
-            if out.len() < IOV_MAX {
-                // The offset was just found to lie inside the allocation.
-                out.push(libc::iovec {
-                    iov_base: base.wrapping_add(start as usize).cast(),
-                    iov_len: len as usize,
-                });
-            }
+        for (start, len) in &list.pairs {
+            check(size, *start, *len)?;
+            // The offset was just found to lie inside the allocation.
+            out.push(libc::iovec {
+                iov_base: base.wrapping_add(*start as usize).cast(),
+                iov_len: *len as usize,
+            });
         }
         Ok(Self {
             bufs: out,
+            cut: list.cut,
             memory: PhantomData,
         })
+    }
+
+    /// One buffer, of any length.
+    ///
+    /// # Errors
+    ///
+    /// A trap when it reaches beyond the end of the memory; the address of an empty one does not matter.
+    pub(crate) fn one(memory: &'m mut GuestMemory<'_>, start: u32, len: u32) -> Result<Self> {
+        let (base, size) = base_of(memory);
+        let mut out = SmallVec::new();
+        if len != 0 {
+            check(size, start, len)?;
+            // As in `new`.
+            out.push(libc::iovec {
+                iov_base: base.wrapping_add(start as usize).cast(),
+                iov_len: len as usize,
+            });
+        }
+        Ok(Self {
+            bufs: out,
+            cut: false,
+            memory: PhantomData,
+        })
+    }
+
+    /// Whether the guest's list had more than takes part.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// How many bytes the buffers hold together.
@@ -92,6 +154,7 @@ impl<'m> GuestBufs<'m> {
     pub(crate) fn slice(&self, range: &Range<usize>) -> GuestBufs<'m> {
         GuestBufs {
             bufs: self.part(range),
+            cut: false,
             memory: PhantomData,
         }
     }
@@ -121,56 +184,74 @@ impl<'m> GuestBufs<'m> {
     }
 
     /// `readv(2)`: reads at the description's own cursor.
-    pub(crate) fn read(&self, fd: BorrowedFd<'_>) -> Result<usize, Os> {
+    pub(crate) fn read(&self, fd: BorrowedFd<'_>, end: &EndSignal) -> Result<usize> {
         // The kernel is quicker with one buffer than with a list of one.
         if let [buf] = self.bufs[..] {
-            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `new`, narrowed only in `slice`);
+            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `new` or `one`, narrowed only in `slice`);
             // a linear memory's pages stay mapped for as long as the memory is borrowed, a shared one's never move; no
             // reference to the bytes exists while the kernel writes them: an unshared memory is borrowed mutably by
             // this value, a shared one is only ever seen through `UnsafeCell`. `fd` is open for the duration of the
             // call.
-            return retry(|| unsafe { libc::read(fd.as_raw_fd(), buf.iov_base, buf.iov_len) });
+            return retry(end, || unsafe {
+                libc::read(fd.as_raw_fd(), buf.iov_base, buf.iov_len)
+            });
         }
         // SAFETY: the same; the list lives across the call.
-        retry(|| unsafe { libc::readv(fd.as_raw_fd(), self.bufs.as_ptr(), self.count()) })
+        retry(end, || unsafe {
+            libc::readv(fd.as_raw_fd(), self.bufs.as_ptr(), self.count())
+        })
     }
 
     /// `writev(2)`: writes at the description's own cursor, or at the end with `O_APPEND`.
-    pub(crate) fn write(&self, fd: BorrowedFd<'_>) -> Result<usize, Os> {
+    pub(crate) fn write(&self, fd: BorrowedFd<'_>, end: &EndSignal) -> Result<usize> {
         if let [buf] = self.bufs[..] {
             // SAFETY: as for `read`; the kernel only reads the bytes.
-            return retry(|| unsafe { libc::write(fd.as_raw_fd(), buf.iov_base, buf.iov_len) });
+            return retry(end, || unsafe {
+                libc::write(fd.as_raw_fd(), buf.iov_base, buf.iov_len)
+            });
         }
         // SAFETY: as for `read`; the kernel only reads the bytes.
-        retry(|| unsafe { libc::writev(fd.as_raw_fd(), self.bufs.as_ptr(), self.count()) })
+        retry(end, || unsafe {
+            libc::writev(fd.as_raw_fd(), self.bufs.as_ptr(), self.count())
+        })
     }
 
     /// `preadv(2)`.
-    pub(crate) fn read_at(&self, fd: BorrowedFd<'_>, offset: u64) -> Result<usize, Os> {
+    pub(crate) fn read_at(
+        &self,
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        end: &EndSignal,
+    ) -> Result<usize> {
         let offset = offset_of(offset)?;
         if let [buf] = self.bufs[..] {
             // SAFETY: as for `read`.
-            return retry(|| unsafe {
+            return retry(end, || unsafe {
                 libc::pread64(fd.as_raw_fd(), buf.iov_base, buf.iov_len, offset)
             });
         }
         // SAFETY: as for `read`.
-        retry(|| unsafe {
+        retry(end, || unsafe {
             libc::preadv64(fd.as_raw_fd(), self.bufs.as_ptr(), self.count(), offset)
         })
     }
 
     /// `pwritev(2)`. With `O_APPEND` Linux appends whatever the offset says.
-    pub(crate) fn write_at(&self, fd: BorrowedFd<'_>, offset: u64) -> Result<usize, Os> {
+    pub(crate) fn write_at(
+        &self,
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        end: &EndSignal,
+    ) -> Result<usize> {
         let offset = offset_of(offset)?;
         if let [buf] = self.bufs[..] {
             // SAFETY: as for `write`.
-            return retry(|| unsafe {
+            return retry(end, || unsafe {
                 libc::pwrite64(fd.as_raw_fd(), buf.iov_base, buf.iov_len, offset)
             });
         }
         // SAFETY: as for `write`.
-        retry(|| unsafe {
+        retry(end, || unsafe {
             libc::pwritev64(fd.as_raw_fd(), self.bufs.as_ptr(), self.count(), offset)
         })
     }
@@ -269,10 +350,11 @@ impl<'m> GuestBufs<'m> {
             rest = later;
             let to = buf.iov_base.cast::<u8>();
             for (i, byte) in now.iter().enumerate() {
-                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `new` checked, in pages that stay
-                // mapped while 'm lasts. The access is atomic, so a host thread that copies to or from the same shared
-                // memory does not race with it; guest code is compiled code outside the Rust memory model. An `u8`
-                // has no alignment to keep.
+                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `new` or `one` checked, in pages that
+                // stay mapped while 'm lasts. The access is atomic, so a host thread that does the same to the same
+                // shared memory does not race with it; guest code is compiled code outside the Rust memory model.
+                // (wiggle's copies, of strings and of small results, are not atomic: DESIGN.md, "Memory".) An `u8` has no
+                // alignment to keep.
                 unsafe { AtomicU8::from_ptr(to.wrapping_add(i)) }.store(*byte, Ordering::Relaxed);
             }
         }
@@ -292,26 +374,31 @@ impl<'m> GuestBufs<'m> {
         out
     }
 
-    /// Fills the buffers with random bytes from `getrandom(2)`.
-    pub(crate) fn fill_random(&self) -> Result<(), Os> {
+    /// Fills the buffers with random bytes from `getrandom(2)`; looks at `end` before each megabyte.
+    pub(crate) fn fill_random(&self, end: &EndSignal) -> Result<()> {
         for buf in &self.bufs {
             let mut done = 0;
             while done < buf.iov_len {
+                end.check()?;
                 let at = buf.iov_base.cast::<u8>().wrapping_add(done).cast();
-                // SAFETY: as for `read`; `at` and what is left of `iov_len` stay inside the buffer.
-                done += retry(|| unsafe { libc::getrandom(at, buf.iov_len - done, 0) })?;
+                let len = (buf.iov_len - done).min(RANDOM_CHUNK);
+                // SAFETY: as for `read`; `at` and `len` stay inside the buffer.
+                done += retry(end, || unsafe { libc::getrandom(at, len, 0) })?;
             }
         }
         Ok(())
     }
 }
 
-/// Runs a system call until no signal handler interrupts it.
-fn retry(mut call: impl FnMut() -> libc::ssize_t) -> Result<usize, Os> {
+/// Runs a system call until no signal handler interrupts it, or the end signal is raised: an embedder that interrupts a
+/// thread in a file system that hangs (and lets itself be interrupted) gets it out.
+#[inline]
+fn retry(end: &EndSignal, mut call: impl FnMut() -> libc::ssize_t) -> Result<usize> {
     loop {
         match once(call()) {
-            Err(Os::INTR) => {}
-            other => return other,
+            Ok(count) => return Ok(count),
+            Err(Os::INTR) => end.check()?,
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -48,12 +48,16 @@
 //!
 //! # What it guarantees
 //!
-//! * Every data call is one vectored system call straight on guest memory, at the operating system's own cursor: two
-//!   readers of one descriptor get disjoint bytes, and a write with `APPEND` never overwrites.
+//! * Every data call on a file is one vectored system call straight on guest memory, at the operating system's own cursor:
+//!   two readers of one descriptor get disjoint bytes, and a write with `APPEND` never overwrites. Streams are read and
+//!   written in the same way, as often as waiting makes it necessary.
 //! * Closing or renumbering a descriptor while another thread is inside a call on it neither fails that call nor lets
 //!   it touch a stranger's file. Numbers are given out lowest first.
 //! * A raised [`EndSignal`] ends every blocked call, and every later one, with the trap [`Interrupted`].
-//! * Nothing a guest passes can panic the host; the library never ends the host process.
+//! * Nothing a guest passes can panic the host; the library never ends the host process. The operating system does, for two
+//!   of the guest's writes, where the host lets it: one beyond `RLIMIT_FSIZE`, if that is set, raises `SIGXFSZ`, and one to a
+//!   pipe without readers `SIGPIPE`. Rust programs ignore the second from the start; a host that is none, or has set it back,
+//!   ignores both to have the guest told (`fbig`, `pipe`).
 //! * A program that uses only files, standard streams and clocks starts no tokio runtime and no helper thread.
 //!
 //! # What it is not for
@@ -78,10 +82,12 @@ mod guest_io;
 mod linker;
 mod observe;
 pub mod own_kinds;
+mod position;
 mod preview1;
 mod preview2;
 mod push;
 mod random;
+mod reasons;
 mod resume;
 mod rights;
 mod special;

@@ -238,8 +238,8 @@ pub fn add_unstable_to_linker_sync<T: 'static>(
 /// Files are read and written on the calling thread, as are paths: they wait for a disk at most. Opening a FIFO waits for
 /// the other side on the calling thread, unless it is opened with `NONBLOCK`.
 ///
-/// One stream should not be written through both kinds of linker: two tasks, or two threads, never interleave inside a
-/// write, a task and a thread may where a pipe is full.
+/// Tasks and threads may write one stream: none comes between the first byte and the last of another's write. While a poll
+/// of several streams waits it takes one descriptor of the process, any other wait a duplicate of the stream's.
 ///
 /// # Errors
 ///

@@ -47,8 +47,9 @@
 //! * `ready` is where waiting is done. It is polled by many threads and tasks in turn, and dropped half-way when something
 //!   else is wanted of the stream, so it must lose nothing when dropped. An end signal ends the wait.
 //! * One guest write is offered in pieces of at most what `check_write` permits, in order, with no other write in
-//!   between, then flushed. `check_write` returning 0 means "wait for `ready`".
-//! * `read` returning no bytes means "wait for `ready`"; `Closed` is the end of the file for a reader and `pipe` for a writer;
+//!   between, then flushed. `check_write` returning 0 means "wait for `ready`". An end signal is looked at before each
+//!   piece: a `write` that takes its time delays it by that.
+//! * `read` returning no bytes means "wait for `ready`"; `Closed` is the end of the file for a reader and `io` for a writer;
 //!   `LastOperationFailed` with an [`std::io::Error`] in it becomes that errno; `Trap` ends the guest.
 //!
 //! Here is an output that keeps the last line it was given:

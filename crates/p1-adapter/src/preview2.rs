@@ -42,9 +42,9 @@ impl Scratch {
         }
     }
 
-    /// The context the operations run on.
-    pub(crate) fn fs(&self) -> &WasiFilesystemCtx {
-        &self.fs
+    /// The watch, and the context the operations run on.
+    pub(crate) fn watch_and_fs(&mut self) -> (&mut Watch, &WasiFilesystemCtx) {
+        (&mut self.watch, &self.fs)
     }
 
     /// Runs `operation` with `dir` lent to the table.

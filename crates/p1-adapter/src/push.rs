@@ -7,8 +7,9 @@ use crate::descriptor::Descriptor;
 use crate::error::BuildError;
 use crate::rights::Rights;
 use crate::stream::{Source, Stream};
+use rustix::fs::FileType;
 use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};
@@ -26,6 +27,19 @@ pub enum StreamAccess {
 
 fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> BuildError {
     move |source| BuildError::Os { what, source }
+}
+
+/// Directories are handed over by `push_dir`, which asks for the permissions their contents have.
+fn refuse_directory(fd: BorrowedFd<'_>) -> Result<(), BuildError> {
+    let refuse = refused("cannot use a descriptor as a file or stream");
+    let mode = match rustix::fs::fstat(fd) {
+        Ok(stat) => stat.st_mode,
+        Err(errno) => return Err(refuse(errno.into())),
+    };
+    match FileType::from_raw_mode(mode) {
+        FileType::Directory => Err(refuse(std::io::ErrorKind::IsADirectory.into())),
+        _ => Ok(()),
+    }
 }
 
 impl P1Ctx {
@@ -89,6 +103,19 @@ impl P1Ctx {
         access: StreamAccess,
     ) -> Result<u32, BuildError> {
         self.unlimited().push_stream(stream, access)
+    }
+
+    /// As [`Handover::push_own_stream`], with all rights.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_own_stream(
+        &self,
+        stream: impl Into<OwnedFd>,
+        access: StreamAccess,
+    ) -> Result<u32, BuildError> {
+        self.unlimited().push_own_stream(stream, access)
     }
 
     /// As [`Handover::push_file`], with all rights.
@@ -184,14 +211,40 @@ impl Handover<'_> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, or no number is free.
+    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
     pub fn push_stream(
         &self,
         stream: impl Into<OwnedFd>,
         access: StreamAccess,
     ) -> Result<u32, BuildError> {
-        let stream = HostStream::inherited(stream.into().as_fd())
+        let stream = stream.into();
+        refuse_directory(stream.as_fd())?;
+        let stream = HostStream::inherited(stream.as_fd())
             .map_err(refused("cannot use a descriptor as a stream"))?;
+        self.push_host(stream, access)
+    }
+
+    /// As [`push_stream`](Self::push_stream), for a descriptor whose open file description nobody else has: it becomes
+    /// non-blocking, so that the end signal reaches every wait on it, whatever it is. (`push_stream` polls what is
+    /// neither file, pipe, terminal nor socket and then makes a call that may block: an event descriptor that would
+    /// overflow, a device with rules of its own.)
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
+    pub fn push_own_stream(
+        &self,
+        stream: impl Into<OwnedFd>,
+        access: StreamAccess,
+    ) -> Result<u32, BuildError> {
+        let stream = stream.into();
+        refuse_directory(stream.as_fd())?;
+        let stream =
+            HostStream::owned(stream).map_err(refused("cannot make a descriptor non-blocking"))?;
+        self.push_host(stream, access)
+    }
+
+    fn push_host(&self, stream: HostStream, access: StreamAccess) -> Result<u32, BuildError> {
         let (read, write) = match access {
             StreamAccess::Read => (true, false),
             StreamAccess::Write => (false, true),
@@ -208,10 +261,12 @@ impl Handover<'_> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, or no number is free.
+    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
     pub fn push_file(&self, file: File, perms: FsPerms, mode: OpenMode) -> Result<u32, BuildError> {
-        let look = refused("cannot look at a file");
+        refuse_directory(file.as_fd())?;
+        let look = |e| refused("cannot look at a file")(e);
         let kind = StreamKind::of(&file).map_err(look)?;
+        let found = rustix::fs::fstat(&file).map_err(|e| look(e.into()))?;
         if !matches!(kind, StreamKind::File | StreamKind::Memory) {
             let write = mode.contains(OpenMode::WRITE) && !perms.write_not_permitted();
             let host = HostStream::inherited(file.as_fd())
@@ -220,10 +275,11 @@ impl Handover<'_> {
             return self.push(Descriptor::stream(stream));
         }
         let append = rustix::fs::fcntl_getfl(&file)
-            .map_err(|e| refused("cannot look at a file")(e.into()))?
+            .map_err(|e| look(e.into()))?
             .contains(rustix::fs::OFlags::APPEND);
         self.push(Descriptor::file(
             wasi::File::new(file, perms, mode, true),
+            FileType::from_raw_mode(found.st_mode),
             append,
         ))
     }

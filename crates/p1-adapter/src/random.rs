@@ -1,5 +1,6 @@
 //! Random numbers: the operating system's, or an embedder's.
 
+use crate::blocking::EndSignal;
 use crate::error::Result;
 use crate::guest::write_bytes;
 use crate::guest_io::GuestBufs;
@@ -11,7 +12,9 @@ use wiggle::{GuestMemory, GuestPtr};
 /// A source of random bytes that any number of threads may ask at once.
 ///
 /// The default source takes no lock of this process: each thread's own generator for requests up to 256 bytes, seeded by
-/// the operating system and again every 64 KiB (`rand`'s `ThreadRng`, ChaCha), `getrandom(2)` for larger ones.
+/// the operating system and again every 64 KiB (`rand`'s `ThreadRng`, ChaCha), `getrandom(2)` for larger ones. A process that
+/// forks and goes on in both (without `exec`) has the same generators in both: the small requests of the forking thread
+/// then give the same bytes here and there until the next 64 KiB. Such a host gives a source of its own.
 pub trait RandomSource: Send + Sync {
     /// Fills `bytes`. Called with at most 4096 bytes at a time.
     fn fill(&self, bytes: &mut [u8]);
@@ -28,10 +31,16 @@ pub(crate) enum Random {
 }
 
 impl Random {
-    /// Fills `len` bytes of guest memory from `at`.
-    pub(crate) fn fill(&self, memory: &mut GuestMemory<'_>, at: u32, len: u32) -> Result<()> {
+    /// Fills `len` bytes of guest memory from `at`, unless `end` is raised meanwhile.
+    pub(crate) fn fill(
+        &self,
+        memory: &mut GuestMemory<'_>,
+        at: u32,
+        len: u32,
+        end: &EndSignal,
+    ) -> Result<()> {
         // Also the bounds check, before any of it is written.
-        let bufs = GuestBufs::new(memory, std::iter::once((at, len)))?;
+        let bufs = GuestBufs::one(memory, at, len)?;
         match self {
             Self::Host if len as usize <= SMALL => {
                 drop(bufs);
@@ -40,13 +49,14 @@ impl Random {
                 rand::rng().fill_bytes(bytes);
                 write_bytes(memory, GuestPtr::new(at), bytes).map(drop)
             }
-            Self::Host => Ok(bufs.fill_random()?),
+            Self::Host => bufs.fill_random(end),
             Self::Custom(source) => {
                 drop(bufs);
                 let mut chunk = [0; 4096];
                 let mut at = GuestPtr::new(at);
                 let mut left = len as usize;
                 while left != 0 {
+                    end.check()?;
                     let n = left.min(chunk.len());
                     source.fill(&mut chunk[..n]);
                     at = write_bytes(memory, at, &chunk[..n])?;

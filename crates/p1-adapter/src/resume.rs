@@ -12,7 +12,7 @@ use crate::calls::poll::Subscriptions;
 use crate::descriptor::{Descriptor, Kind};
 use crate::error::{Error, Result};
 use crate::fds::Entry;
-use crate::guest_io::GuestBufs;
+use crate::guest_io::{BufferList, GuestBufs};
 use crate::stream::{Readiness, Stream};
 use std::future::Future;
 use std::pin::Pin;
@@ -35,10 +35,17 @@ pub(crate) enum Woken {
 pub(crate) struct Resume {
     wait: Option<Wait>,
     descriptor: Option<Arc<Descriptor>>,
+    /// The guest's list of buffers, read once.
+    pub(crate) buffers: Option<BufferList>,
     /// Bytes transferred so far, where a call is more than one transfer.
     done: usize,
-    /// Held from the first byte of a write to its last.
+    /// Held from the first byte of a write to its last, and for the flush.
     turn: Option<OwnedMutexGuard<()>>,
+    /// All is written, and not flushed yet.
+    written: bool,
+    flush_begun: bool,
+    /// Attempts in a row that got nowhere although the stream was ready.
+    fruitless: u32,
     /// The subscriptions of a poll, read once.
     pub(crate) poll: Option<Arc<Subscriptions>>,
 }
@@ -55,6 +62,12 @@ impl Resume {
         }
     }
 
+    /// Whether an attempt has found its descriptor and what it may do, and begun to wait.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.descriptor.is_some()
+    }
+
     pub(crate) fn kept(&self) -> Option<Entry<'static>> {
         self.descriptor.clone().map(Entry::Kept)
     }
@@ -65,10 +78,29 @@ impl Resume {
         Errno::Again.into()
     }
 
+    /// Counts what was transferred.
+    fn progress(&mut self, count: usize) {
+        self.done += count;
+        self.fruitless = 0;
+    }
+
+    /// A stream that keeps saying "ready" without being so lets other tasks run in between; an embedder's is given up at
+    /// last, as it is where a thread waits.
     fn wait_for_stream(&mut self, descriptor: Arc<Descriptor>, direction: Direction) -> Error {
+        self.fruitless += 1;
+        let again = self.fruitless > 1;
+        if let Ok(Kind::Stream(stream)) = descriptor.kind()
+            && stream.is_embedders()
+            && self.fruitless > blocking::PREMATURE
+        {
+            return blocking::premature().into();
+        }
         self.descriptor = Some(Arc::clone(&descriptor));
         self.wait_for(Box::pin(async move {
-            if let Kind::Stream(stream) = &descriptor.kind {
+            if again {
+                tokio::task::yield_now().await;
+            }
+            if let Kind::Stream(stream) = descriptor.kind()? {
                 ready(stream, direction).await?;
             }
             Ok(Woken::Ready)
@@ -77,7 +109,7 @@ impl Resume {
 }
 
 /// Completes when `stream` is ready for `direction`.
-pub(crate) async fn ready(stream: &Stream, direction: Direction) -> Result<()> {
+async fn ready(stream: &Stream, direction: Direction) -> Result<()> {
     match stream.readiness(direction) {
         Readiness::Always => {}
         Readiness::Poll(interest) => drop(blocking::ready(interest).await?),
@@ -91,13 +123,18 @@ fn would_block<T>(result: &Result<T>) -> bool {
 }
 
 impl Call<'_> {
+    /// Whether the descriptor was not to wait when the call began; it is then never tried again.
+    fn is_nonblock(&self, descriptor: &Entry<'_>) -> bool {
+        !self.is_resumed() && descriptor.nonblock()
+    }
+
     /// One transfer, or one connection: `attempt` is told whether it may wait on this thread.
     pub(crate) fn once<T>(
         &mut self,
         descriptor: &Entry<'_>,
         attempt: impl FnOnce(bool, &EndSignal) -> Result<T>,
     ) -> Result<T> {
-        let (nonblock, end) = (descriptor.nonblock(), &self.shared.end);
+        let (nonblock, end) = (self.is_nonblock(descriptor), &self.shared.end);
         let Some(resume) = &mut self.resume else {
             return attempt(nonblock, end);
         };
@@ -115,7 +152,7 @@ impl Call<'_> {
         len: usize,
         mut attempt: impl FnMut(std::ops::Range<usize>) -> Result<usize>,
     ) -> Result<usize> {
-        let nonblock = descriptor.nonblock();
+        let (nonblock, end) = (self.is_nonblock(descriptor), &self.shared.end);
         let mut none = Resume::default();
         let resume = match &mut self.resume {
             Some(resume) => resume,
@@ -125,10 +162,11 @@ impl Call<'_> {
             let result = attempt(resume.done..len);
             match result {
                 Ok(count) => {
-                    resume.done += count;
+                    resume.progress(count);
                     if count == 0 || resume.done >= len {
                         return Ok(resume.done);
                     }
+                    end.check()?;
                 }
                 Err(_) if would_block(&result) && !nonblock => {
                     return Err(resume.wait_for_stream(descriptor.keep(), Direction::Read));
@@ -146,16 +184,19 @@ impl Call<'_> {
         stream: &Stream,
         bufs: &GuestBufs<'_>,
     ) -> Result<usize> {
-        let (nonblock, end) = (descriptor.nonblock(), &self.shared.end);
-        let Some(resume) = self.resume.as_deref_mut().filter(|_| !nonblock) else {
+        let (nonblock, end) = (self.is_nonblock(descriptor), &self.shared.end);
+        let turn = stream
+            .write_turn()
+            .filter(|_| !nonblock && !stream.is_nothing(bufs));
+        let (Some(resume), Some(turn)) = (self.resume.as_deref_mut(), turn) else {
             return stream.write(bufs, nonblock, end);
         };
         if resume.turn.is_none() {
-            match Arc::clone(stream.turn()).try_lock_owned() {
+            match Arc::clone(turn).try_lock_owned() {
                 Ok(turn) => resume.turn = Some(turn),
                 Err(_) => {
                     resume.descriptor = Some(descriptor.keep());
-                    let turn = Arc::clone(stream.turn());
+                    let turn = Arc::clone(turn);
                     return Err(resume.wait_for(Box::pin(async move {
                         Ok(Woken::Turn(turn.lock_owned().await))
                     })));
@@ -163,14 +204,13 @@ impl Call<'_> {
             }
         }
         let len = bufs.len();
-        loop {
-            let result = stream.write(&bufs.slice(&(resume.done..len)), true, end);
+        while !resume.written {
+            let result = stream.write_piece(&bufs.slice(&(resume.done..len)), end);
             match result {
                 Ok(count) => {
-                    resume.done += count;
-                    if count == 0 || resume.done >= len {
-                        return Ok(resume.done);
-                    }
+                    resume.progress(count);
+                    resume.written = count == 0 || resume.done >= len;
+                    end.check()?;
                 }
                 Err(_) if would_block(&result) => {
                     return Err(resume.wait_for_stream(descriptor.keep(), Direction::Write));
@@ -179,5 +219,10 @@ impl Call<'_> {
                 error => return error,
             }
         }
+        let flushed = stream.flush_piece(&mut resume.flush_begun);
+        if would_block(&flushed) {
+            return Err(resume.wait_for_stream(descriptor.keep(), Direction::Write));
+        }
+        flushed.map(|()| resume.done)
     }
 }

@@ -185,8 +185,8 @@ impl Open<'_> {
             return Ok(Opened::Fifo(fifo));
         }
         if waits {
-            let fs = scratch.fs().clone();
-            scratch.watch.enter(&self, &fs, end)?;
+            let (watch, fs) = scratch.watch_and_fs();
+            watch.enter(&self, fs, end)?;
         }
         let found = scratch.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
         if waits {
@@ -214,7 +214,13 @@ impl Open<'_> {
         }
         let stream = fifo.open(access, true, end)?;
         let (read, write) = (access == FifoAccess::Read, access == FifoAccess::Write);
-        Ok(Some(Stream::duplex(stream, read, write)))
+        let perms = match &self.dir.inner {
+            Descriptor::Dir(dir) => dir.perms,
+            Descriptor::File(_) => return Ok(None),
+        };
+        Ok(Some(
+            Stream::duplex(stream, read, write).opened_below(perms),
+        ))
     }
 }
 
@@ -265,26 +271,28 @@ fn find(
     Ok(None)
 }
 
-/// A FIFO, terminal or other device that has been opened as a file, as the stream it is; `Err` gives back what is
-/// better off as a file, with its type: files, and memory devices (`/dev/null`, `/dev/zero`), which never wait and have a position.
+/// Whether something of this type may be a stream; otherwise it is a file, for certain.
+pub(crate) fn may_be_stream(found: FileType) -> bool {
+    !matches!(
+        found,
+        FileType::RegularFile | FileType::Directory | FileType::BlockDevice
+    )
+}
+
+/// A FIFO, terminal or other device that has been opened as a file, as the stream it is; `Err` says of what type it is if it
+/// is better off as a file: files, and memory devices (`/dev/null`, `/dev/zero`), which never wait and have a position.
 ///
-/// The description is new and this process's alone, so it is made non-blocking.
-pub(crate) fn as_stream(file: File) -> Result<Result<Stream, (File, FileType)>> {
+/// The description is this process's alone, and only used through the stream from now on, so it is made non-blocking.
+pub(crate) fn as_stream(file: &File) -> Result<Result<Stream, FileType>> {
     let found = FileType::from_raw_mode(fstat(&file.file)?.st_mode);
-    match found {
-        FileType::RegularFile | FileType::Directory | FileType::BlockDevice => {
-            return Ok(Err((file, found)));
-        }
-        _ if StreamKind::of(&file.file)? == StreamKind::Memory => return Ok(Err((file, found))),
-        _ => {}
+    if !may_be_stream(found) || StreamKind::of(&file.file)? == StreamKind::Memory {
+        return Ok(Err(found));
     }
     let (read, write) = (
         file.open_mode.contains(OpenMode::READ),
         file.open_mode.contains(OpenMode::WRITE) && !file.perms.write_not_permitted(),
     );
-    let fd: OwnedFd = match Arc::try_unwrap(file.file) {
-        Ok(file) => file.into(),
-        Err(shared) => shared.as_fd().try_clone_to_owned()?,
-    };
-    Ok(Ok(Stream::duplex(HostStream::owned(fd)?, read, write)))
+    let host = HostStream::of_file(Arc::clone(&file.file))?;
+    let stream = Stream::duplex(host, read, write);
+    Ok(Ok(stream.opened_below(file.perms)))
 }

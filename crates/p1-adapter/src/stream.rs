@@ -9,15 +9,19 @@ use crate::error::Result;
 use crate::guest_io::GuestBufs;
 use rustix::net::SocketType;
 use rustix::net::sockopt::socket_type;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
+use wasmtime_wasi::FsPerms;
 
 /// A stream as the guest sees it: where the bytes go, and in which directions.
 pub(crate) struct Stream {
     pub(crate) source: Source,
     readable: bool,
     writable: bool,
-    /// Orders the writes of tasks, which do not hold a thread while they wait.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// What kind of socket it is, if it is one.
+    socket: Option<SocketType>,
+    /// If it was opened by a path.
+    opened: Option<FsPerms>,
 }
 
 /// What is behind a stream.
@@ -45,46 +49,84 @@ pub(crate) enum Readiness<'a> {
 }
 
 impl Stream {
-    pub(crate) fn input(source: Source) -> Self {
+    fn new(source: Source, readable: bool, writable: bool) -> Self {
+        let socket = match &source {
+            // A kind that cannot be asked for is taken for bytes in order.
+            Source::Host(host) if host.kind() == StreamKind::Socket => {
+                Some(socket_type(host).unwrap_or(SocketType::STREAM))
+            }
+            _ => None,
+        };
         Self {
             source,
-            readable: true,
-            writable: false,
-            turn: Arc::default(),
+            readable,
+            writable,
+            socket,
+            opened: None,
         }
     }
 
+    pub(crate) fn input(source: Source) -> Self {
+        Self::new(source, true, false)
+    }
+
     pub(crate) fn output(source: Source) -> Self {
-        Self {
-            source,
-            readable: false,
-            writable: true,
-            turn: Arc::default(),
-        }
+        Self::new(source, false, true)
     }
 
     /// A connected socket, or another stream that goes both ways or is limited to one by the embedder.
     pub(crate) fn duplex(host: blocking::Stream, readable: bool, writable: bool) -> Self {
-        Self {
-            source: Source::Host(host),
-            readable,
-            writable,
-            turn: Arc::default(),
-        }
+        Self::new(Source::Host(host), readable, writable)
     }
 
     pub(crate) fn listener(listener: Listener) -> Self {
-        Self {
-            source: Source::Listener(listener),
-            readable: false,
-            writable: false,
-            turn: Arc::default(),
+        Self::new(Source::Listener(listener), false, false)
+    }
+
+    /// As something that `path_open` found below a directory of these permissions: it has attributes.
+    pub(crate) fn opened_below(mut self, perms: FsPerms) -> Self {
+        self.opened = Some(perms);
+        self
+    }
+
+    /// The descriptor of what was opened by a path, and the permissions it was found with.
+    pub(crate) fn opened(&self) -> Option<(BorrowedFd<'_>, FsPerms)> {
+        match &self.source {
+            Source::Host(host) => Some((host.as_fd(), self.opened?)),
+            _ => None,
         }
     }
 
-    /// Whoever holds it is the one task that writes.
-    pub(crate) fn turn(&self) -> &Arc<tokio::sync::Mutex<()>> {
-        &self.turn
+    /// Whoever holds it is the one thread or task that writes. Nothing where nothing is waited for.
+    pub(crate) fn write_turn(&self) -> Option<&Arc<tokio::sync::Mutex<()>>> {
+        match &self.source {
+            Source::Host(host) => host.write_turn(),
+            Source::Output(output) => Some(output.write_turn()),
+            Source::Null | Source::Listener(_) | Source::Input(_) => None,
+        }
+    }
+
+    pub(crate) fn is_embedders(&self) -> bool {
+        matches!(self.source, Source::Input(_) | Source::Output(_))
+    }
+
+    /// Whether each transfer is a record of its own: a datagram, or one of a socket that keeps them apart in order.
+    pub(crate) fn has_records(&self) -> bool {
+        self.socket.is_some_and(|kind| kind != SocketType::STREAM)
+    }
+
+    /// `msgsize` for a record that would have to be cut because its list of buffers is too long. Bytes in order are
+    /// transferred in part.
+    pub(crate) fn check_record(&self, bufs: &GuestBufs<'_>) -> Result<()> {
+        if bufs.is_cut() && self.has_records() {
+            return Err(Errno::Msgsize.into());
+        }
+        Ok(())
+    }
+
+    /// Whether a write of `bufs` is nothing to do: an empty record is one, no bytes are none.
+    pub(crate) fn is_nothing(&self, bufs: &GuestBufs<'_>) -> bool {
+        bufs.len() == 0 && !self.has_records()
     }
 
     pub(crate) fn rights(&self) -> Rights {
@@ -104,21 +146,44 @@ impl Stream {
                     | Rights::FD_FDSTAT_SET_FLAGS
                     | Rights::FD_FILESTAT_GET;
             }
+            Source::Host(_) if self.opened.is_some() => {
+                rights |= Rights::POLL_FD_READWRITE
+                    | Rights::FD_FDSTAT_SET_FLAGS
+                    | Rights::FD_FILESTAT_GET
+                    | Rights::FD_FILESTAT_SET_TIMES
+                    | Rights::FD_SYNC
+                    | Rights::FD_DATASYNC;
+            }
             _ => {}
         }
         rights
     }
 
+    /// What is passed on: for a listener what its connections are born with, else the same.
+    pub(crate) fn inheriting_rights(&self) -> Rights {
+        match &self.source {
+            Source::Listener(_) => {
+                Rights::FD_READ
+                    | Rights::FD_WRITE
+                    | Rights::SOCK_SHUTDOWN
+                    | Rights::POLL_FD_READWRITE
+                    | Rights::FD_FDSTAT_SET_FLAGS
+                    | Rights::FD_FILESTAT_GET
+            }
+            _ => self.rights(),
+        }
+    }
+
     /// A terminal is a character device and a socket is one; everything else has no type, so that a C library does not
     /// take it for one.
     pub(crate) fn file_type(&self) -> Filetype {
+        if let Some(kind) = self.socket {
+            return match kind {
+                SocketType::DGRAM => Filetype::SocketDgram,
+                _ => Filetype::SocketStream,
+            };
+        }
         let terminal = match &self.source {
-            Source::Host(host) if host.kind() == StreamKind::Socket => {
-                return match socket_type(host) {
-                    Ok(SocketType::DGRAM) => Filetype::SocketDgram,
-                    _ => Filetype::SocketStream,
-                };
-            }
             Source::Listener(_) => return Filetype::SocketStream,
             Source::Host(host) => host.kind() == StreamKind::Terminal,
             Source::Input(input) => input.is_terminal(),
@@ -193,6 +258,7 @@ impl Stream {
         match &self.source {
             Source::Null | Source::Input(_) => Ok(bufs.len()),
             Source::Listener(_) => Err(Errno::Notconn.into()),
+            _ if self.is_nothing(bufs) => Ok(0),
             Source::Host(host) => {
                 Ok(host.write(bufs.len(), nonblock, end, |fd, manner, range| {
                     Ok(bufs.try_write(fd, manner, &range)?)
@@ -201,6 +267,31 @@ impl Stream {
             Source::Output(output) => Ok(output.write(bufs.len(), nonblock, end, |range| {
                 Ok::<_, BlockingError>(bufs.copy_out(&range).into())
             })?),
+        }
+    }
+
+    /// A piece of the write of whoever has the turn: what can be written without waiting, which is `again` if that is
+    /// nothing.
+    pub(crate) fn write_piece(&self, bufs: &GuestBufs<'_>, end: &EndSignal) -> Result<usize> {
+        match &self.source {
+            Source::Host(host) => Ok(host.write_in_turn(
+                bufs.len(),
+                true,
+                end,
+                |fd, manner, range| Ok(bufs.try_write(fd, manner, &range)?),
+            )?),
+            Source::Output(output) => Ok(output.write_piece(bufs.len(), |range| {
+                Ok::<_, BlockingError>(bufs.copy_out(&range).into())
+            })?),
+            Source::Null | Source::Listener(_) | Source::Input(_) => self.write(bufs, true, end),
+        }
+    }
+
+    /// Starts what is left to do when everything is written, if it has not `begun`; `again` until it is done.
+    pub(crate) fn flush_piece(&self, begun: &mut bool) -> Result<()> {
+        match &self.source {
+            Source::Output(output) => Ok(output.flush_piece(begun)?),
+            _ => Ok(()),
         }
     }
 
@@ -215,6 +306,15 @@ impl Stream {
             Source::Listener(listener) => Readiness::Poll(listener.interest()),
             Source::Input(input) => Readiness::Future(input.ready()),
             Source::Output(output) => Readiness::Future(output.ready()),
+        }
+    }
+
+    /// Whether nothing on it ever waits.
+    pub(crate) fn is_always_ready(&self) -> bool {
+        match &self.source {
+            Source::Null => true,
+            Source::Host(host) => host.is_always_ready(),
+            Source::Listener(_) | Source::Input(_) | Source::Output(_) => false,
         }
     }
 

@@ -18,6 +18,7 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use table_sync::{Pollable, Waitable};
 use tokio::sync::Mutex;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
@@ -26,7 +27,7 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 /// How often in a row a stream may say "ready" and then have nothing, before it is taken for broken.
 /// (wasmtime-wasi gives up after 10; here a read that does not wait may have been faster.)
-const PREMATURE: u32 = 1000;
+pub(crate) const PREMATURE: u32 = 1000;
 
 /// The most taken from one write at a time: what wasmtime-wasi's streams permit.
 const CHUNK: usize = 64 << 10;
@@ -46,7 +47,7 @@ pub struct EmbedderInput {
 pub struct EmbedderOutput {
     stream: Waitable<Output>,
     /// Held for the whole of one guest write. Taken before `stream`.
-    writing: Mutex<()>,
+    writing: Arc<Mutex<()>>,
     terminal: bool,
 }
 
@@ -172,7 +173,7 @@ impl EmbedderOutput {
         EmbedderOutput {
             terminal: stdout.is_terminal(),
             stream: Waitable::new(Output::Unopened(Box::new(stdout))),
-            writing: Mutex::new(()),
+            writing: Arc::default(),
         }
     }
 
@@ -181,24 +182,39 @@ impl EmbedderOutput {
         self.terminal
     }
 
+    /// The turn of whoever writes, for a task to hold across waits.
+    pub(crate) fn write_turn(&self) -> &Arc<Mutex<()>> {
+        &self.writing
+    }
+
     /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for its
     /// turn, for room, and for the flush. With `nonblocking` it writes what there is room for and does
-    /// not wait for the flush.
+    /// not wait for the flush. No bytes are nothing to do.
     ///
     /// # Errors
     ///
-    /// As for [`EmbedderInput::read`]; a closed stream is `EIO`, as in wasmtime-wasi.
+    /// As for [`EmbedderInput::read`]; a closed stream is `EIO`, as in wasmtime-wasi. The signal is looked at before each
+    /// piece as well, so that it ends a write that never has to wait.
     pub fn write(
         &self,
         len: usize,
         nonblocking: bool,
         end: &EndSignal,
-        source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
+        mut source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
     ) -> Result<usize, BlockingError> {
-        if nonblocking {
-            self.write_now(len, source)
+        if len == 0 {
+            Ok(0)
+        } else if nonblocking {
+            let _turn = self.writing.try_lock().map_err(|_| Errno::AGAIN)?;
+            let done = self.write_piece(len, source)?;
+            with_ambient_tokio_runtime(|| self.stream.lock().open().flush()).map_err(failure)?;
+            Ok(done)
         } else {
-            drive(end, self.write_async(len, source))
+            let checked = |range| {
+                end.check()?;
+                source(range)
+            };
+            drive(end, self.write_async(len, checked))
         }
     }
 
@@ -213,6 +229,9 @@ impl EmbedderOutput {
         len: usize,
         mut source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
     ) -> Result<usize, BlockingError> {
+        if len == 0 {
+            return Ok(0);
+        }
         let _turn = self.writing.lock().await;
         let mut done = 0;
         let mut fruitless = 0;
@@ -260,25 +279,47 @@ impl EmbedderOutput {
         Ok(())
     }
 
-    fn write_now(
+    /// Writes what there is room for now (`WouldBlock` without any) and does not flush: a piece of the write of whoever
+    /// has the turn.
+    pub(crate) fn write_piece(
         &self,
         len: usize,
         mut source: impl FnMut(Range<usize>) -> Result<Bytes, BlockingError>,
     ) -> Result<usize, BlockingError> {
-        let _turn = self.writing.try_lock().map_err(|_| Errno::AGAIN)?;
         with_ambient_tokio_runtime(|| {
             let mut stream = self.stream.lock();
             let stream = stream.open();
             match stream.check_write().map_err(failure)? {
-                _ if len == 0 => Ok(0),
                 0 => Err(Errno::AGAIN.into()),
                 permit => {
                     let piece = 0..len.min(permit.min(CHUNK));
                     let done = piece.end;
                     stream.write(source(piece)?).map_err(failure)?;
-                    stream.flush().map_err(failure)?;
                     Ok(done)
                 }
+            }
+        })
+    }
+
+    /// Starts a flush, if it has not `begun`, and says whether it is done: `WouldBlock` until then. For whoever has the
+    /// turn.
+    pub(crate) fn flush_piece(&self, begun: &mut bool) -> Result<(), BlockingError> {
+        with_ambient_tokio_runtime(|| {
+            let mut stream = self.stream.lock();
+            let stream = stream.open();
+            if !*begun {
+                *begun = true;
+                match stream.flush() {
+                    Ok(()) => {}
+                    // As in `write_async`: for the next write to find.
+                    Err(StreamError::Closed) => return Ok(()),
+                    Err(error) => return Err(failure(error)),
+                }
+            }
+            match stream.check_write() {
+                Ok(0) => Err(Errno::AGAIN.into()),
+                Ok(_) | Err(StreamError::Closed) => Ok(()),
+                Err(error) => Err(failure(error)),
             }
         })
     }
@@ -324,7 +365,7 @@ fn failure(error: StreamError) -> BlockingError {
     }
 }
 
-fn premature() -> BlockingError {
+pub(crate) fn premature() -> BlockingError {
     BlockingError::Stream(wasmtime::Error::msg(
         "the stream said it was ready and then was not, too many times",
     ))

@@ -27,7 +27,8 @@ fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 /// a listener that is [`owned`](Self::owned). One that other processes have too
 /// ([`inherited`](Self::inherited), as from a service manager) is left alone: it is polled first, and
 /// another process that takes the connection between poll and accept leaves the thread in the
-/// kernel until the next connection.
+/// kernel until the next connection. Others that wait then wait for it, and those that do not (`nonblocking`) are told
+/// `WouldBlock`.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
@@ -65,25 +66,44 @@ impl Listener {
     /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
     /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`.
     pub fn accept(&self, nonblocking: bool, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
+        let ((), connection) = self.accept_to(nonblocking, end, || Ok::<_, BlockingError>(()))?;
+        Ok(connection)
+    }
+
+    /// As [`accept`](Self::accept), with a `place` made before each attempt and given up for each wait: a connection for
+    /// which there is none stays in the queue.
+    pub(crate) fn accept_to<P, E: From<BlockingError>>(
+        &self,
+        nonblocking: bool,
+        end: &EndSignal,
+        mut place: impl FnMut() -> Result<P, E>,
+    ) -> Result<(P, OwnedFd), E> {
         loop {
-            let accepted = match &self.accepting {
-                None => accept(&self.fd),
-                Some(turn) => {
-                    let _turn = turn.take(end)?;
-                    if is_ready(self.fd.as_fd(), Direction::Read)?.ready {
-                        accept(&self.fd)
-                    } else {
-                        Err(Errno::AGAIN)
-                    }
+            let turn = match &self.accepting {
+                None => None,
+                Some(turn) if nonblocking => {
+                    Some(turn.try_take().ok_or(BlockingError::from(Errno::AGAIN))?)
                 }
+                Some(turn) => Some(turn.take(end).map_err(BlockingError::from)?),
             };
+            let place = place()?;
+            let accepted = match turn
+                .as_ref()
+                .map(|_| is_ready(self.fd.as_fd(), Direction::Read))
+            {
+                Some(Ok(found)) if !found.ready => Err(Errno::AGAIN),
+                Some(Err(errno)) => Err(errno),
+                Some(Ok(_)) | None => accept(&self.fd),
+            };
+            drop(turn);
             match accepted {
-                Ok(connection) => return Ok(connection),
-                Err(Errno::INTR) => end.check()?,
+                Ok(connection) => return Ok((place, connection)),
+                Err(Errno::INTR) => end.check().map_err(BlockingError::from)?,
                 Err(Errno::AGAIN) if !nonblocking => {
+                    drop(place);
                     wait(&mut [self.interest()], &Deadline::NEVER, end)?;
                 }
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(BlockingError::from(errno).into()),
             }
         }
     }

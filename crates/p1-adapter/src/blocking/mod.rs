@@ -10,7 +10,7 @@
 //!
 //! | object | attempt | if that is refused |
 //! |---|---|---|
-//! | regular file, directory, block device, `/dev/null` and its like | plain call: it does not wait for another program | - |
+//! | regular file, directory, block device, `/dev/null`, `zero`, `full`, `random`, `urandom` | plain call: it does not wait for another program | - |
 //! | pipe, FIFO | own description, reopened non-blocking through `/proc/self/fd` | `RWF_NOWAIT`, then poll first |
 //! | terminal (not a pty master) | own description, reopened non-blocking | poll first |
 //! | socket | `MSG_DONTWAIT` | - |
@@ -20,15 +20,21 @@
 //! Reopening is refused where `/proc` is not mounted, where the object belongs to another user
 //! (a terminal after `su`), and for a pipe's write end whose readers have all gone. *Poll first*
 //! asks `poll(2)`, then makes a blocking call of bounded size while holding a lock that keeps the
-//! other threads of this process out. What remains is a race with *other processes*: one that takes
-//! the bytes (or the room) between the two calls leaves the thread blocked in the kernel until more
-//! arrive, and [`EndSignal::raise`] does not reach it there.
+//! other threads of this process out. For pipes and terminals in their usual mode this is exact but for a race with
+//! *other processes*: one that takes the bytes (or the room) between the two calls leaves the thread blocked in the kernel
+//! until more arrive, and [`EndSignal::raise`] does not reach it there. For anything else it is a best effort: "ready" may
+//! mean less than the call wants (an event counter that would overflow, a raw terminal with both `VMIN` and `VTIME`),
+//! and then the call waits as well. [`Stream::owned`], for a description that nobody else has, has no such gap.
 //!
 //! No read takes more than the caller asked for, so whatever is left in a pipe or terminal is there
 //! for the next process. (An embedder's stream, [`EmbedderInput`], may read ahead by itself.)
 //!
 //! A file system that hangs (a dead NFS server, a failing disk) blocks a thread where no signal
-//! reaches it; regular files are read and written directly and share that limit with every program.
+//! reaches it; regular files are read and written directly and share that limit with every program. An embedder that
+//! interrupts such a thread with a signal of the host's (a handler without `SA_RESTART`) gets it out if the file system lets
+//! itself be interrupted: after `EINTR` the end signal is looked at. What says it is a regular file and still waits is
+//! treated as one: `/proc/kmsg`, `trace_pipe` of tracefs. One call transfers up to 2 GiB less a page, as Linux does, and the
+//! signal waits for that: of memory or a page cache a second or so.
 //!
 //! # What has no descriptor to poll
 //!
@@ -71,10 +77,12 @@ mod wait;
 
 pub use deadline::Deadline;
 pub use embedder::{EmbedderInput, EmbedderOutput, Ready};
+pub(crate) use embedder::{PREMATURE, premature};
 pub(crate) use end::Hook;
 pub use end::{BlockingError, EndSignal, Interrupted};
 pub use fifo::{Fifo, FifoAccess};
 pub use listener::Listener;
+pub(crate) use ready::any_ready;
 pub use ready::ready;
 pub use stream::{Manner, Stream, StreamKind};
 pub use wait::{Direction, Interest, Readiness, wait, wait_with};

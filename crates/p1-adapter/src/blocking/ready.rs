@@ -1,10 +1,10 @@
 //! Waiting for a descriptor in a future.
 
-use super::wait::{Direction, Interest, Readiness, is_ready};
+use super::wait::{Direction, Interest, Readiness, is_ready, merge};
 use rustix::io::Errno;
 use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::Interest as Watch;
 use tokio::io::unix::AsyncFd;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
@@ -35,22 +35,76 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
             Direction::Read => Watch::READABLE,
             Direction::Write => Watch::WRITABLE,
         };
-        // Registered before it is looked at once more, which epoll does by itself: what became ready in
-        // between is reported at once.
-        // Deprecated because other types could close or swap their descriptor while it is registered; an `OwnedFd`
-        // that `AsyncFd` owns cannot, so this call is sound, and its replacement would be an unsafe one.
-        #[allow(deprecated)]
-        let watched = with_ambient_tokio_runtime(|| AsyncFd::with_interest(ours, watch));
-        match watched {
-            Ok(watched) => drop(watched.ready(watch).await?),
-            // epoll refuses what is always ready.
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
-                return Ok(Readiness {
-                    ready: true,
-                    hangup: false,
-                });
-            }
-            Err(error) => return Err(error),
+        if !watched(ours, watch).await? {
+            return Ok(Readiness {
+                ready: true,
+                hangup: false,
+            });
         }
+    }
+}
+
+/// Completes when one of `interests` may be ready; there must be one. As [`ready`], but one descriptor is all it takes,
+/// however many are waited for: an `epoll` that has them, which is waited for itself.
+///
+/// # Errors
+///
+/// What `epoll_create`, `epoll_ctl` or the registration report.
+#[cfg(target_os = "linux")]
+pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
+    use rustix::event::{PollFlags, epoll};
+    if let [interest] = interests {
+        return ready(*interest).await.map(drop);
+    }
+    // The descriptors are borrowed for as long as this future lives, and with them what the `epoll` watches.
+    let all = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (place, (fd, events)) in (0..).zip(merge(interests).0) {
+        let mut watch = epoll::EventFlags::empty();
+        watch.set(epoll::EventFlags::IN, events.contains(PollFlags::IN));
+        watch.set(epoll::EventFlags::OUT, events.contains(PollFlags::OUT));
+        match epoll::add(&all, fd, epoll::EventData::new_u64(place), watch) {
+            Ok(()) => {}
+            // Always ready.
+            Err(Errno::PERM) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    watched(all, Watch::READABLE).await.map(drop)
+}
+
+/// No `epoll`: a descriptor for each of them.
+#[cfg(not(target_os = "linux"))]
+pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
+    use std::pin::Pin;
+    let mut all: Vec<Pin<Box<dyn Future<Output = io::Result<Readiness>> + Send + '_>>> = Vec::new();
+    for interest in interests {
+        all.push(Box::pin(ready(*interest)));
+    }
+    std::future::poll_fn(|cx| {
+        let done = all.iter_mut().find_map(|one| match one.as_mut().poll(cx) {
+            std::task::Poll::Ready(result) => Some(result.map(drop)),
+            std::task::Poll::Pending => None,
+        });
+        done.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+    })
+    .await
+}
+
+/// Waits until `ours` is ready for `watch`, or says that it cannot be waited for because it always is.
+async fn watched(ours: OwnedFd, watch: Watch) -> io::Result<bool> {
+    // Registered before it is looked at once more, which epoll does by itself: what became ready in
+    // between is reported at once.
+    // Deprecated because other types could close or swap their descriptor while it is registered; an `OwnedFd`
+    // that `AsyncFd` owns cannot, so this call is sound, and its replacement would be an unsafe one.
+    #[allow(deprecated)]
+    let watched = with_ambient_tokio_runtime(|| AsyncFd::with_interest(ours, watch));
+    match watched {
+        Ok(watched) => {
+            drop(watched.ready(watch).await?);
+            Ok(true)
+        }
+        // epoll refuses what is always ready.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => Ok(false),
+        Err(error) => Err(error),
     }
 }

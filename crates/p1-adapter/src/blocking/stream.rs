@@ -7,14 +7,16 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::Mutex;
 
 /// What kind of object a [`Stream`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
     /// A regular file, directory or block device: always ready.
     File,
-    /// `/dev/null`, `/dev/zero` and the like: always ready.
+    /// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random` and `/dev/urandom`: always ready.
     Memory,
     /// A pipe or FIFO.
     Pipe,
@@ -59,6 +61,24 @@ pub(super) enum Policy {
     PollFirst = 3,
 }
 
+/// Who closes a stream's descriptor.
+#[derive(Debug)]
+enum Held {
+    /// The stream.
+    Own(OwnedFd),
+    /// Whoever has it last.
+    Shared(Arc<std::fs::File>),
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Held::Own(fd) => fd.as_fd(),
+            Held::Shared(file) => file.as_fd(),
+        }
+    }
+}
+
 /// A host descriptor that reads and writes in order: a pipe, a terminal, a socket, a device, or a
 /// regular file used as one.
 ///
@@ -66,7 +86,7 @@ pub(super) enum Policy {
 /// descriptor it holds, which is never the one it was made from.
 #[derive(Debug)]
 pub struct Stream {
-    fd: OwnedFd,
+    fd: Held,
     kind: StreamKind,
     policy: AtomicU8,
     /// Held for the whole of one guest write.
@@ -98,7 +118,7 @@ impl Stream {
             Some(fd) => fd,
             None => fcntl_dupfd_cloexec(fd, 3)?,
         };
-        Ok(Stream::with(fd, kind, policy))
+        Ok(Stream::with(Held::Own(fd), kind, policy))
     }
 
     /// A stream on a descriptor whose open file description is this process's alone, such as a FIFO
@@ -108,6 +128,15 @@ impl Stream {
     ///
     /// What `fstat` or `fcntl` report.
     pub fn owned(fd: OwnedFd) -> io::Result<Stream> {
+        Stream::own(Held::Own(fd))
+    }
+
+    /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through the stream only.
+    pub(crate) fn of_file(file: Arc<std::fs::File>) -> io::Result<Stream> {
+        Stream::own(Held::Shared(file))
+    }
+
+    fn own(fd: Held) -> io::Result<Stream> {
         let kind = classify(&fstat(&fd)?, fd.as_fd());
         let policy = match kind {
             StreamKind::File | StreamKind::Memory => Policy::Direct,
@@ -120,7 +149,7 @@ impl Stream {
         Ok(Stream::with(fd, kind, policy))
     }
 
-    fn with(fd: OwnedFd, kind: StreamKind, policy: Policy) -> Stream {
+    fn with(fd: Held, kind: StreamKind, policy: Policy) -> Stream {
         Stream {
             fd,
             kind,
@@ -128,6 +157,11 @@ impl Stream {
             writing: Turn::default(),
             reading: Turn::default(),
         }
+    }
+
+    /// The turn of whoever writes, for a task to hold across waits; nothing where a write is one system call.
+    pub(crate) fn write_turn(&self) -> Option<&Arc<Mutex<()>>> {
+        (!self.is_always_ready()).then(|| self.writing.mutex())
     }
 
     /// What it is.
@@ -174,15 +208,16 @@ impl AsFd for Stream {
 }
 
 fn classify(stat: &Stat, fd: BorrowedFd<'_>) -> StreamKind {
-    // Linux device numbers; elsewhere such a device is polled first, which it answers at once.
-    const MEMORY_MAJOR: u32 = 1;
+    // Linux device numbers: null, zero, full, random, urandom. Elsewhere such a device is polled first, which it answers at
+    // once. (The kernel's log, 1:11, has the same major number, and a read at its end waits.)
+    const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
     const PTY_MULTIPLEXER: (u32, u32) = (5, 2);
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile | FileType::Directory | FileType::BlockDevice => StreamKind::File,
         FileType::Fifo => StreamKind::Pipe,
         FileType::Socket => StreamKind::Socket,
-        FileType::CharacterDevice if cfg!(target_os = "linux") && device.0 == MEMORY_MAJOR => {
+        FileType::CharacterDevice if cfg!(target_os = "linux") && MEMORY.contains(&device) => {
             StreamKind::Memory
         }
         // Opening the multiplexer again would make another pty.

@@ -45,7 +45,11 @@ impl Stream {
             let outcome = match self.policy() {
                 policy @ Policy::PollFirst => {
                     // Keeps a second reader of this process from taking what this one has seen.
-                    let _turn = self.reading.take(end)?;
+                    let _turn = if nonblocking {
+                        self.reading.try_take().ok_or(Errno::AGAIN)?
+                    } else {
+                        self.reading.take(end)?
+                    };
                     if is_ready(self.as_fd(), Direction::Read)?.ready {
                         self.attempt(policy, end, &mut attempt)?
                     } else {
@@ -89,6 +93,7 @@ impl Stream {
                     if count == 0 || done >= len {
                         return Ok(done);
                     }
+                    end.check()?;
                 }
                 Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
                 Err(error) => return Err(error),
@@ -108,7 +113,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`BlockingError::Interrupted`] if `end` is raised while it waits, even if part was written;
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits or between two pieces, even if part was written;
     /// otherwise what `attempt` returned, unless some bytes had been written before: then their
     /// number is the result, and the error comes with the next write.
     pub fn write(
@@ -136,6 +141,17 @@ impl Stream {
         } else {
             self.writing.take(end)?
         };
+        self.write_in_turn(len, nonblocking, end, attempt)
+    }
+
+    /// As [`write`](Self::write), for whoever has the turn already.
+    pub(crate) fn write_in_turn(
+        &self,
+        len: usize,
+        nonblocking: bool,
+        end: &EndSignal,
+        mut attempt: impl FnMut(BorrowedFd<'_>, Manner, Range<usize>) -> io::Result<usize>,
+    ) -> Result<usize, BlockingError> {
         let mut done = 0;
         loop {
             let outcome = match self.policy() {
@@ -155,6 +171,7 @@ impl Stream {
                     if done >= len || nonblocking || count == 0 {
                         return Ok(done);
                     }
+                    end.check()?;
                 }
                 Ok(Outcome::AskAgain) => {}
                 Ok(Outcome::WouldBlock) if nonblocking => return Err(Errno::AGAIN.into()),

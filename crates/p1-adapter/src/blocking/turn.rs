@@ -2,16 +2,23 @@
 
 use super::end::{EndSignal, Interrupted};
 use super::park::park_on;
+use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// First come, first served; a thread that waits for its turn sleeps and ends with the signal.
+/// First come, first served; a thread that waits for its turn sleeps and ends with the signal. A task, which may hold its
+/// turn across waits, locks the mutex itself.
 #[derive(Debug, Default)]
-pub(super) struct Turn(Mutex<()>);
+pub(super) struct Turn(Arc<Mutex<()>>);
 
 /// Held for the length of one turn.
 pub(super) type Held<'a> = MutexGuard<'a, ()>;
 
 impl Turn {
+    /// What a task locks.
+    pub(super) fn mutex(&self) -> &Arc<Mutex<()>> {
+        &self.0
+    }
+
     /// The turn, if nobody has it.
     pub(super) fn try_take(&self) -> Option<Held<'_>> {
         self.0.try_lock().ok()

@@ -7,7 +7,9 @@ use super::sys::{Event, realtime_timer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::time::ClockId;
-use std::os::fd::{AsFd, BorrowedFd};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
@@ -112,11 +114,12 @@ pub fn wait(
         None => None,
     };
 
-    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(interests.len() + 2);
+    let (merged, places) = merge(interests);
+    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(merged.len() + 2);
     fds.extend(
-        interests
+        merged
             .iter()
-            .map(|interest| PollFd::from_borrowed_fd(interest.fd, interest.events())),
+            .map(|(fd, events)| PollFd::from_borrowed_fd(*fd, *events)),
     );
     fds.push(PollFd::from_borrowed_fd(ended, PollFlags::IN));
     if let Some(timer) = &timer {
@@ -132,15 +135,48 @@ pub fn wait(
         end.check()?;
     }
 
-    if !fds[interests.len()].revents().is_empty() {
+    if !fds[merged.len()].revents().is_empty() {
         return Err(Interrupted.into());
     }
     let mut ready = 0;
-    for (interest, fd) in interests.iter_mut().zip(&fds) {
-        interest.take(fd.revents());
+    for (interest, place) in interests.iter_mut().zip(places) {
+        interest.take(fds[place].revents());
         ready += usize::from(interest.found.ready);
     }
     Ok(ready)
+}
+
+/// One entry for each descriptor, however many wait for it, and for each interest which one is its own. `poll(2)` takes no
+/// more entries than a process may have descriptors, so what is open always fits (with the two of a wait itself).
+pub(super) fn merge<'fd>(
+    interests: &[Interest<'fd>],
+) -> (
+    SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]>,
+    SmallVec<[usize; 4]>,
+) {
+    /// Up to here looking through all of them is quicker than hashing.
+    const FEW: usize = 16;
+    let mut merged: SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]> = SmallVec::new();
+    let mut places = SmallVec::new();
+    let mut index = HashMap::new();
+    for interest in interests {
+        let number = interest.fd.as_raw_fd();
+        let known = if interests.len() <= FEW {
+            merged.iter().position(|(fd, _)| fd.as_raw_fd() == number)
+        } else {
+            index.get(&number).copied()
+        };
+        let place = known.unwrap_or_else(|| {
+            merged.push((interest.fd, PollFlags::empty()));
+            if interests.len() > FEW {
+                index.insert(number, merged.len() - 1);
+            }
+            merged.len() - 1
+        });
+        merged[place].1 |= interest.events();
+        places.push(place);
+    }
+    (merged, places)
 }
 
 /// As [`wait`], with readiness that only a future can tell ([`EmbedderInput::ready`] and the like).

@@ -3,7 +3,7 @@
 
 use crate::abi::types::{Errno, Fd, Fdflags, Fdstat, Filetype, Prestat, PrestatDir, Rights, Size};
 use crate::call::Call;
-use crate::descriptor::{Descriptor, Dir, Kind};
+use crate::descriptor::{Descriptor, Kind};
 use crate::error::Result;
 use crate::guest::write_bytes;
 use wiggle::{GuestMemory, GuestPtr};
@@ -19,12 +19,12 @@ pub(crate) fn renumber(call: &Call<'_>, from: Fd, to: Fd) -> Result<()> {
 /// No system call, except once per file for its type.
 pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     let descriptor = call.fd(fd)?;
-    let fs_filetype = match &descriptor.kind {
+    let fs_filetype = match descriptor.kind()? {
         Kind::Stream(stream) => stream.file_type(),
         Kind::Dir(_) => Filetype::Directory,
-        Kind::File(file) => file.file_type()?,
+        Kind::File(file) => file.file_type(),
     };
-    let (fs_rights_base, fs_rights_inheriting) = descriptor.rights();
+    let (fs_rights_base, fs_rights_inheriting) = descriptor.rights()?;
     Ok(Fdstat {
         fs_filetype,
         fs_flags: descriptor.flags(),
@@ -36,7 +36,7 @@ pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
 /// Changes `APPEND` and `NONBLOCK`. The synchronising flags are fixed when a file is opened: `inval`.
 pub(crate) fn set_flags(call: &Call<'_>, fd: Fd, flags: Fdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    if let Kind::Dir(_) = descriptor.kind {
+    if descriptor.as_dir().is_some() {
         return Err(Errno::Badf.into());
     }
     if flags.intersects(Fdflags::DSYNC | Fdflags::SYNC | Fdflags::RSYNC) {
@@ -51,13 +51,7 @@ pub(crate) fn set_rights(call: &Call<'_>, fd: Fd, base: Rights, inheriting: Righ
 }
 
 fn preopen(descriptor: &Descriptor) -> Option<&str> {
-    match &descriptor.kind {
-        Kind::Dir(Dir {
-            preopen: Some(name),
-            ..
-        }) => Some(name),
-        _ => None,
-    }
+    descriptor.as_dir()?.preopen.as_deref()
 }
 
 /// `badf` for everything that is not a preopen: C libraries count up from 3 until they see it.

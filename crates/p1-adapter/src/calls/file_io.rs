@@ -1,6 +1,6 @@
 //! `fd_read`, `fd_pread`, `fd_write`, `fd_pwrite`, `fd_seek`, `fd_tell`.
 //!
-//! Each is one system call, at the operating system's cursor or at the offset given. Two threads that read one
+//! Each is one system call (`fd_tell` none, if nothing has moved the cursor since the last: see [`crate::position`]), at the operating system's cursor or at the offset given. Two threads that read one
 //! descriptor get disjoint bytes, two that write never interleave inside a call, and with `APPEND` neither overwrites.
 
 use crate::abi::types::{
@@ -12,7 +12,7 @@ use crate::error::Result;
 use rustix::fs::SeekFrom;
 use wiggle::GuestMemory;
 
-/// The kernel transfers less than 2 GiB at a time, so a count always fits.
+/// A list of buffers never holds more than 2 GiB, so a count always fits.
 fn size(n: usize) -> Result<Size> {
     Ok(n.try_into()?)
 }
@@ -25,14 +25,16 @@ pub(crate) fn read(
 ) -> Result<Size> {
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    descriptor.allow(Rights::FD_READ)?;
-    match &descriptor.kind {
+    call.allow(&descriptor, Rights::FD_READ)?;
+    match descriptor.kind()? {
         Kind::File(file) => {
             file.check_read()?;
-            size(bufs.read(file.fd())?)
+            let _moving = file.moving();
+            size(bufs.read(file.fd(), &call.shared.end)?)
         }
         Kind::Stream(stream) => {
             stream.check_read()?;
+            stream.check_record(&bufs)?;
             size(call.once(&descriptor, |nonblock, end| {
                 stream.read(&bufs, nonblock, end)
             })?)
@@ -49,14 +51,16 @@ pub(crate) fn write(
 ) -> Result<Size> {
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    descriptor.allow(Rights::FD_WRITE)?;
-    match &descriptor.kind {
+    call.allow(&descriptor, Rights::FD_WRITE)?;
+    match descriptor.kind()? {
         Kind::File(file) => {
             file.check_write()?;
-            size(bufs.write(file.fd())?)
+            let _moving = file.moving();
+            size(bufs.write(file.fd(), &call.shared.end)?)
         }
         Kind::Stream(stream) => {
             stream.check_write()?;
+            stream.check_record(&bufs)?;
             size(call.write(&descriptor, stream, &bufs)?)
         }
         Kind::Dir(_) => Err(Errno::Badf.into()),
@@ -82,13 +86,13 @@ pub(crate) fn pread(
 ) -> Result<Size> {
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    if let Kind::Stream(stream) = &descriptor.kind {
+    if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_read()?;
     }
     let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
     check_offset(offset)?;
     file.check_read()?;
-    size(bufs.read_at(file.fd(), offset)?)
+    size(bufs.read_at(file.fd(), offset, &call.shared.end)?)
 }
 
 /// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
@@ -102,7 +106,7 @@ pub(crate) fn pwrite(
 ) -> Result<Size> {
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    if let Kind::Stream(stream) = &descriptor.kind {
+    if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_write()?;
     }
     let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
@@ -113,7 +117,7 @@ pub(crate) fn pwrite(
     };
     check_offset(offset)?;
     file.check_write()?;
-    size(bufs.write_at(file.fd(), offset)?)
+    size(bufs.write_at(file.fd(), offset, &call.shared.end)?)
 }
 
 /// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without the right to seek may
@@ -127,18 +131,19 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
     let file = descriptor.seekable(right)?;
     if tells {
         descriptor.allow_tell()?;
+        return Ok(file.tell()?);
     }
     let to = match whence {
         Whence::Set => SeekFrom::Start(offset.try_into().map_err(|_| Errno::Inval)?),
         Whence::Cur => SeekFrom::Current(offset),
         Whence::End => SeekFrom::End(offset),
     };
-    Ok(rustix::fs::seek(file.fd(), to)?)
+    Ok(file.seek(to)?)
 }
 
 pub(crate) fn tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.seekable(Rights::empty())?;
     descriptor.allow_tell()?;
-    Ok(rustix::fs::tell(file.fd())?)
+    Ok(file.tell()?)
 }

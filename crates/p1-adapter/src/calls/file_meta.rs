@@ -4,9 +4,9 @@
 use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
 use crate::call::Call;
 use crate::convert::{self, NewTime};
-use crate::descriptor::Kind;
+use crate::descriptor::{Descriptor, Kind};
 use crate::error::Result;
-use rustix::fs::{AtFlags, FallocateFlags, StatxFlags, Timestamps};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Statx, StatxFlags, Timestamps};
 use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 
@@ -21,7 +21,8 @@ pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Adv
     )?)
 }
 
-/// Reserves space and grows the file if need be, as `posix_fallocate`. `notsup` where the file system cannot.
+/// Reserves space and grows the file if need be, as `posix_fallocate`. `badf` for a file that was not opened for writing,
+/// `notsup` where the file system cannot.
 pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_ALLOCATE)?;
@@ -36,48 +37,73 @@ pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result
 
 pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fdatasync(
-        descriptor.as_file(Rights::FD_DATASYNC)?.fd(),
-    )?)
+    Ok(rustix::fs::fdatasync(to_sync(
+        &descriptor,
+        Rights::FD_DATASYNC,
+    )?)?)
 }
 
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fsync(
-        descriptor.as_file(Rights::FD_SYNC)?.fd(),
-    )?)
+    Ok(rustix::fs::fsync(to_sync(&descriptor, Rights::FD_SYNC)?)?)
 }
 
-/// A stream has a type and nothing else.
-pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
-    let descriptor = call.fd(fd)?;
-    descriptor.allow(Rights::FD_FILESTAT_GET)?;
-    match &descriptor.kind {
-        Kind::Stream(stream) => Ok(Filestat {
-            dev: 0,
-            ino: 0,
-            filetype: stream.file_type(),
-            nlink: 0,
-            size: 0,
-            atim: 0,
-            mtim: 0,
-            ctim: 0,
-        }),
-        Kind::File(file) => stat(file.fd()),
-        Kind::Dir(dir) => stat(dir.fd()?),
+/// A file, or another object that was opened by a path, of which the operating system may say that it cannot.
+fn to_sync(descriptor: &Descriptor, right: Rights) -> Result<BorrowedFd<'_>> {
+    match descriptor.kind()? {
+        Kind::Stream(stream) => {
+            let (fd, _) = stream.opened().ok_or(Errno::Badf)?;
+            descriptor.allow(right)?;
+            Ok(fd)
+        }
+        _ => Ok(descriptor.as_file(right)?.fd()),
     }
 }
 
-fn stat(fd: BorrowedFd<'_>) -> Result<Filestat> {
-    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    convert::filestat_from_statx(&rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
+/// A stream has a type and nothing else, unless it was opened by a path.
+pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
+    let descriptor = call.fd(fd)?;
+    descriptor.allow(Rights::FD_FILESTAT_GET)?;
+    if let Some(file) = descriptor.unasked() {
+        // The attributes have the type among them.
+        let stat = statx(file.fd())?;
+        if file.learn(FileType::from_raw_mode(stat.stx_mode.into())) {
+            return convert::filestat_from_statx(&stat);
+        }
+    }
+    let fd = match descriptor.kind()? {
+        Kind::Stream(stream) => match stream.opened() {
+            Some((fd, _)) => fd,
+            None => {
+                return Ok(Filestat {
+                    dev: 0,
+                    ino: 0,
+                    filetype: stream.file_type(),
+                    nlink: 0,
+                    size: 0,
+                    atim: 0,
+                    mtim: 0,
+                    ctim: 0,
+                });
+            }
+        },
+        Kind::File(file) => file.fd(),
+        Kind::Dir(dir) => dir.fd()?,
+    };
+    convert::filestat_from_statx(&statx(fd)?)
 }
 
-/// `perm` below a read-only preopen, before the operating system is asked.
+fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    Ok(rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
+}
+
+/// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the operating system is
+/// asked.
 pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_FILESTAT_SET_SIZE)?;
-    file.check_perms()?;
+    file.check_cut()?;
     // Beyond what the operating system can express.
     if i64::try_from(size).is_err() {
         return Err(Errno::Inval.into());
@@ -95,8 +121,12 @@ pub(crate) fn set_times(
     let (access, modification) = NewTime::pair(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
-    let target = match &descriptor.kind {
-        Kind::Stream(_) => return Err(Errno::Badf.into()),
+    let target = match descriptor.kind()? {
+        Kind::Stream(stream) => match stream.opened() {
+            Some((_, perms)) if perms.write_not_permitted() => return Err(Errno::Perm.into()),
+            Some((fd, _)) => fd,
+            None => return Err(Errno::Badf.into()),
+        },
         Kind::File(file) => {
             file.check_perms()?;
             file.fd()

@@ -9,6 +9,7 @@ use crate::descriptor::{Descriptor, Kind};
 use crate::error::Result;
 use crate::guest::write_bytes;
 use crate::special;
+use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
 use wiggle::{GuestMemory, GuestPtr};
 
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
@@ -22,7 +23,8 @@ pub(crate) fn create_directory(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_CREATE_DIRECTORY)?;
     let path = call.string(memory, path)?;
-    call.scratch.create_directory_at(dir, path)
+    let result = call.scratch.create_directory_at(dir, path.clone());
+    call.scratch.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn filestat(
@@ -53,13 +55,14 @@ pub(crate) fn set_times(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
-    call.scratch.set_times_at(
+    let result = call.scratch.set_times_at(
         dir,
         convert::path_flags(lookup),
-        path,
+        path.clone(),
         access.to_p2(),
         modification.to_p2(),
-    )
+    );
+    call.scratch.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn link(
@@ -74,11 +77,13 @@ pub(crate) fn link(
         to.dir(Rights::PATH_LINK_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
-    call.scratch
-        .link_at(from, convert::path_flags(flags), old, to, new)
+    let scratch = &mut *call.scratch;
+    let flags = convert::path_flags(flags);
+    let result = scratch.link_at(from, flags, old.clone(), to, new.clone());
+    scratch.explained(result, true, &[(from, &old), (to, &new)])
 }
 
-/// Opens a file or directory and gives it the lowest free number.
+/// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
 ///
 /// `notdir` where the descriptor is a file, `badf` where it is a stream; `notsup` for the synchronising flags, which
 /// wasmtime-wasi does not open files with.
@@ -90,9 +95,10 @@ pub(crate) fn open(
     rights: Rights,
     flags: Fdflags,
 ) -> Result<Fd> {
-    let path = call.string(memory, path)?;
+    let at = path;
+    let path = call.string(memory, at)?;
     let parent = call.fd(fd)?;
-    let dir = match &parent.kind {
+    let dir = match parent.kind()? {
         Kind::Dir(dir) => dir,
         Kind::File(_) => return Err(Errno::Notdir.into()),
         Kind::Stream(_) => return Err(Errno::Badf.into()),
@@ -107,11 +113,25 @@ pub(crate) fn open(
         wanted,
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
-    let opened = match open.run(call.scratch, &call.shared.end)? {
-        special::Opened::Plain(found) => Descriptor::opened(found, flags, &parent)?,
+    let number = call.shared.fds.reserve()?;
+    let opened = match open.run(call.scratch, &call.shared.end) {
+        Err(error) => {
+            // Copied out again, for a look at where it failed only.
+            let path = call.string(memory, at)?;
+            let changes = how.intersects(Oflags::CREAT | Oflags::TRUNC)
+                || wanted.contains(DescriptorFlags::WRITE);
+            return call.scratch.explained(Err(error), changes, &[(dir, &path)]);
+        }
+        Ok(opened) => opened,
+    };
+    let opened = match opened {
+        special::Opened::Plain(found) => {
+            let write = wanted.contains(DescriptorFlags::WRITE);
+            Descriptor::opened(found, flags, write, &parent)?
+        }
         special::Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
-    Ok(call.shared.fds.push(opened)?.into())
+    Ok(number.fill(opened)?.into())
 }
 
 /// The link's target without a NUL, cut off at `len`.
@@ -141,7 +161,8 @@ pub(crate) fn remove_directory(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_REMOVE_DIRECTORY)?;
     let path = call.string(memory, path)?;
-    call.scratch.remove_directory_at(dir, path)
+    let result = call.scratch.remove_directory_at(dir, path.clone());
+    call.scratch.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn rename(
@@ -156,7 +177,9 @@ pub(crate) fn rename(
         to.dir(Rights::PATH_RENAME_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
-    call.scratch.rename_at(from, old, to, new)
+    let scratch = &mut *call.scratch;
+    let result = scratch.rename_at(from, old.clone(), to, new.clone());
+    scratch.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 pub(crate) fn symlink(
@@ -169,7 +192,8 @@ pub(crate) fn symlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
     let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
-    call.scratch.symlink_at(dir, target, path)
+    let result = call.scratch.symlink_at(dir, target, path.clone());
+    call.scratch.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn unlink_file(
@@ -181,5 +205,6 @@ pub(crate) fn unlink_file(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_UNLINK_FILE)?;
     let path = call.string(memory, path)?;
-    call.scratch.unlink_file_at(dir, path)
+    let result = call.scratch.unlink_file_at(dir, path.clone());
+    call.scratch.explained(result, true, &[(dir, &path)])
 }

@@ -31,7 +31,8 @@ impl Layout {
 /// of the subscriptions.
 ///
 /// All subscriptions are read, once, before the wait; the events are written after it. A subscription the call cannot
-/// wait for (a number that is not open, a direction the descriptor does not have, a right given up) is reported at
+/// wait for (a number that is not open, a direction the stream does not have, a right given up; a file is ready in both,
+/// whatever it was opened for) is reported at
 /// once, as an event with that error, next to the others. If every one is like that, the call itself fails with the
 /// first one's error: a program that polls one descriptor and does not look into events learns of it too, as it does
 /// from wasmtime-wasi.

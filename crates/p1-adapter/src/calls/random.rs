@@ -18,5 +18,6 @@ pub(crate) fn get(
             "random_get asked for {len} bytes, the limit is {limit}"
         ))));
     }
-    call.shared.random.fill(memory, buf.offset(), len)
+    let shared = call.shared;
+    shared.random.fill(memory, buf.offset(), len, &shared.end)
 }

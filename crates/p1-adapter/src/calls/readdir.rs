@@ -19,7 +19,8 @@ use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 /// Room for entries on their way from the kernel: at least one of the longest names, at most a few pages.
 const KERNEL_BUFFER: std::ops::RangeInclusive<usize> = 1024..=(32 << 10);
 
-/// Fills `buf` with entries from behind `cookie` on. The last one may be cut off; a result less than `len` means the
+/// Fills `buf` with entries from behind `cookie` on (`inval` beyond 2^63-1; which others it knows is the file system's
+/// affair, and most take any). The last one may be cut off; a result less than `len` means the
 /// end of the directory.
 pub(crate) fn readdir(
     call: &mut Call<'_>,

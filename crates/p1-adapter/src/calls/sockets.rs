@@ -10,17 +10,17 @@ use crate::abi::types::{
 use crate::blocking::{self, StreamKind};
 use crate::call::Call;
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::guest_io::GuestBufs;
 use crate::stream::{Source, Stream};
 use rustix::fd::{AsFd as _, BorrowedFd};
-use rustix::net::{Shutdown, SocketType};
+use rustix::net::Shutdown;
 use std::io;
 use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
 fn socket(descriptor: &Descriptor) -> Result<&Stream> {
-    match &descriptor.kind {
+    match descriptor.kind()? {
         Kind::Stream(stream) => match &stream.source {
             Source::Listener(_) => Ok(stream),
             Source::Host(host) if host.kind() == StreamKind::Socket => Ok(stream),
@@ -39,29 +39,33 @@ fn connected(stream: &Stream) -> Result<&blocking::Stream> {
 }
 
 /// The next connection of a listener, under the lowest free number. `flags` may hold `NONBLOCK`, for the new
-/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen.
+/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen. Rights the
+/// listener no longer passes on are dropped.
+///
+/// The number is taken before the connection (`mfile` leaves it in the queue), and not while there is none to accept.
 pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> {
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
     let Source::Listener(listener) = &stream.source else {
         return Err(Errno::Inval.into());
     };
-    descriptor.allow(Rights::SOCK_ACCEPT)?;
+    call.allow(&descriptor, Rights::SOCK_ACCEPT)?;
     if !Fdflags::NONBLOCK.contains(flags) {
         return Err(Errno::Inval.into());
     }
-    let connection = call.once(&descriptor, |nonblock, end| {
-        Ok(listener.accept(nonblock, end)?)
+    let fds = &call.shared.fds;
+    let (number, connection) = call.once(&descriptor, |nonblock, end| {
+        listener.accept_to(nonblock, end, || Ok::<_, Error>(fds.reserve()?))
     })?;
     let connection = blocking::Stream::owned(connection)?;
-    let accepted = Descriptor::stream(Stream::duplex(connection, true, true));
+    let accepted = Descriptor::stream(Stream::duplex(connection, true, true)).below(&descriptor);
     accepted.set_flags(flags)?;
-    Ok(call.shared.fds.push(accepted)?.into())
+    Ok(number.fill(accepted)?.into())
 }
 
 /// One receive. `RECV_PEEK` leaves the bytes where they are; `RECV_WAITALL` waits until the buffers are full, on a
-/// stream socket and without `RECV_PEEK` (with it, POSIX allows less). `RECV_DATA_TRUNCATED` comes back when a datagram
-/// was longer than the buffers.
+/// stream socket and without `RECV_PEEK` (with it, POSIX allows less). `RECV_DATA_TRUNCATED` comes back when a datagram, or
+/// another record, was longer than the buffers.
 pub(crate) fn recv(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -72,12 +76,13 @@ pub(crate) fn recv(
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
-    descriptor.allow(Rights::FD_READ)?;
+    call.allow(&descriptor, Rights::FD_READ)?;
     let host = connected(stream)?;
     stream.check_read()?;
+    stream.check_record(&bufs)?;
 
     let peek = flags.contains(Riflags::RECV_PEEK);
-    let datagram = rustix::net::sockopt::socket_type(host)? == SocketType::DGRAM;
+    let datagram = stream.has_records();
     if bufs.len() == 0 && !datagram {
         return Ok((0, Roflags::empty()));
     }
@@ -93,6 +98,7 @@ pub(crate) fn recv(
     };
     let all = flags.contains(Riflags::RECV_WAITALL) && !peek && !datagram;
     let count = if all {
+        // Which a call that is tried again finds out for itself.
         let (asynchronous, nonblock) = (call.resume.is_some(), descriptor.nonblock());
         let end = &call.shared.end;
         call.until_full(&descriptor, bufs.len(), |missing| {
@@ -120,9 +126,10 @@ pub(crate) fn send(
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
-    descriptor.allow(Rights::FD_WRITE)?;
+    call.allow(&descriptor, Rights::FD_WRITE)?;
     connected(stream)?;
     stream.check_write()?;
+    stream.check_record(&bufs)?;
     if flags != Siflags::default() {
         return Err(Errno::Inval.into());
     }
@@ -131,12 +138,21 @@ pub(crate) fn send(
 }
 
 /// Ends one or both directions: a thread that waits to read finds the end, the peer too. Never waits. `inval` for
-/// neither direction, `notconn` for a listener.
+/// neither direction, `badf` for one that the descriptor does not have, `notconn` for a listener.
 pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let host = connected(socket(&descriptor)?)?;
+    let stream = socket(&descriptor)?;
+    let host = connected(stream)?;
     descriptor.allow(Rights::SOCK_SHUTDOWN)?;
-    let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
+    let (read, write) = (how.contains(Sdflags::RD), how.contains(Sdflags::WR));
+    // It acts on the socket, which others may have, and not on this descriptor alone.
+    if read {
+        stream.check_read()?;
+    }
+    if write {
+        stream.check_write()?;
+    }
+    let how = match (read, write) {
         (true, true) => Shutdown::Both,
         (true, false) => Shutdown::Read,
         (false, true) => Shutdown::Write,

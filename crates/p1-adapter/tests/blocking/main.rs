@@ -11,6 +11,7 @@ mod flags;
 mod guest;
 mod listener;
 mod poll;
+mod progress;
 mod reads;
 mod sockets;
 mod subject;

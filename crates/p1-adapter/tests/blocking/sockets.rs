@@ -240,3 +240,73 @@ fn every_blocked_socket_call_ends() {
         }
     });
 }
+
+#[test]
+fn a_record_is_not_a_part_of_a_stream() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, recv, send, socketpair};
+    use rustix::net::{RecvFlags, SendFlags};
+    soon(|| {
+        let ctx = ctx();
+        let kind = SocketType::SEQPACKET;
+        let (a, b) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
+        let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        send(&b, b"0123456789", SendFlags::empty()).unwrap();
+        send(&b, b"ab", SendFlags::empty()).unwrap();
+        send(&b, b"cd", SendFlags::empty()).unwrap();
+        assert_eq!(guest.recv(fd, 4, 0), Ok((b"0123".to_vec(), TRUNCATED)));
+        assert_eq!(guest.recv(fd, 4, WAITALL), Ok((b"ab".to_vec(), 0)));
+        assert_eq!(guest.recv(fd, 4, 0), Ok((b"cd".to_vec(), 0)));
+        assert_eq!(guest.send(fd, b"reply", 0), Ok(5));
+        let mut buffer = [0; 16];
+        let got = recv(&b, &mut buffer[..], RecvFlags::empty()).unwrap();
+        assert_eq!(got.0, 5);
+    });
+}
+
+#[test]
+fn a_record_of_more_buffers_than_the_system_takes_is_refused_whole() {
+    const MSGSIZE: i32 = 35;
+    soon(|| {
+        let ctx = ctx();
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        let list: Vec<(u32, u32)> = (0..1025).map(|i| (DATA + i, 1)).collect();
+        let [list, count] = guest.iovs(&list);
+        let out = I32(OUT as i32);
+        let send = [I32(fd), list, count, I32(0), out];
+        assert_eq!(guest.call("sock_send", &send), MSGSIZE);
+        assert_eq!(
+            guest.call("fd_write", &[I32(fd), list, count, out]),
+            MSGSIZE
+        );
+        b.send(b"kept").unwrap();
+        let receive = [I32(fd), list, count, I32(0), out, I32(OUT as i32 + 4)];
+        assert_eq!(guest.call("sock_recv", &receive), MSGSIZE);
+        assert_eq!(guest.call("fd_read", &[I32(fd), list, count, out]), MSGSIZE);
+        assert_eq!(guest.recv(fd, 8, 0), Ok((b"kept".to_vec(), 0)));
+    });
+}
+
+#[test]
+fn a_direction_that_was_not_given_is_not_shut_down() {
+    soon(|| {
+        let ctx = ctx();
+        let (a, b) = UnixStream::pair().unwrap();
+        let mut host = a.try_clone().unwrap();
+        let reader = ctx.push_stream(a, StreamAccess::Read).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        assert_eq!(
+            guest.shutdown(reader, 2),
+            BADF,
+            "the writing half is the host's"
+        );
+        assert_eq!(guest.shutdown(reader, 3), BADF);
+        host.write_all(b"still").unwrap();
+        let mut got = [0; 5];
+        (&b).read_exact(&mut got).unwrap();
+        assert_eq!(guest.shutdown(reader, 1), OK);
+        assert_eq!(guest.recv(reader, 8, 0), Ok((vec![], 0)));
+    });
+}

@@ -8,6 +8,8 @@
 //! * Several buffers per call: the peer transfers the first that is not empty, this adapter all. One is generated.
 //! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at the descriptor first,
 //!   and not at a buffer it has nothing to put into. It reads a file before it traps, which changes the time of access.
+//! * What is opened with `CREAT` or `TRUNC` and not to be written can be written there and not here: it is always opened
+//!   to be written.
 //! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to the end.
 //! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
 //!   compared as sets of names and types.
@@ -36,6 +38,15 @@ fn cases() -> u32 {
 
 #[test]
 fn both_adapters_answer_alike() {
+    compare(false);
+}
+
+#[test]
+fn the_async_linker_answers_alike_too() {
+    compare(true);
+}
+
+fn compare(asynchronous: bool) {
     let config = Config {
         cases: cases(),
         failure_persistence: None,
@@ -47,7 +58,7 @@ fn both_adapters_answer_alike() {
         .run(
             &prop::collection::vec(op::any_op(), 1..40),
             |ops: Vec<Op>| {
-                let mut twins = Twins::new();
+                let mut twins = Twins::new(asynchronous);
                 for (i, op) in ops.iter().enumerate() {
                     if let Err(difference) = twins.run(op) {
                         return Err(TestCaseError::fail(format!(
@@ -64,7 +75,7 @@ fn both_adapters_answer_alike() {
 /// The comparison itself must be able to fail.
 #[test]
 fn a_difference_is_found() {
-    let mut twins = Twins::new();
+    let mut twins = Twins::new(false);
     assert_eq!(
         twins.run(&Op::Unlink {
             dir: op::PREOPEN,

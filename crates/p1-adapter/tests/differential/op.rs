@@ -10,7 +10,7 @@ pub(crate) enum Fd {
     Closed,
 }
 
-/// The preopened directory, while it is open.
+/// The preopened directory that may be written, while it is open. The next one is another, for reading only.
 pub(crate) const PREOPEN: Fd = Fd::Open(0);
 
 /// Names that meet, miss, escape and loop.
@@ -149,6 +149,8 @@ pub(crate) enum Op {
     PollFd {
         fd: Fd,
         write: bool,
+        /// Another one in the same call.
+        and: Option<(Fd, bool)>,
     },
     Args(Buf),
     Environ(Buf),
@@ -157,6 +159,8 @@ pub(crate) enum Op {
     Time(u8),
     Random(Buf),
     Yield,
+    /// Of what is not open: everything else the peer does not support.
+    Allocate,
     Sock(Fd),
     Exit(u8),
 }
@@ -166,7 +170,7 @@ fn fd() -> impl Strategy<Value = Fd> {
 }
 
 fn dir() -> impl Strategy<Value = Fd> {
-    prop_oneof![4 => Just(PREOPEN), 2 => fd()]
+    prop_oneof![6 => Just(PREOPEN), 1 => Just(Fd::Open(1)), 2 => fd()]
 }
 
 fn a_path() -> impl Strategy<Value = Path> {
@@ -294,7 +298,13 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
     let rest = prop_oneof![
         (0u8..2, proptest::bool::ANY)
             .prop_map(|(clock, absolute)| Op::PollClock { clock, absolute }),
-        (fd(), proptest::bool::ANY).prop_map(|(fd, write)| Op::PollFd { fd, write }),
+        (
+            fd(),
+            proptest::bool::ANY,
+            prop::option::of((fd(), proptest::bool::ANY))
+        )
+            .prop_map(|(fd, write, and)| Op::PollFd { fd, write, and }),
+        Just(Op::Allocate),
         buf().prop_map(Op::Args),
         buf().prop_map(Op::Environ),
         Just(Op::Sizes),

@@ -10,7 +10,7 @@ use wasmtime::Val;
 const OUT: u32 = 64;
 const LIST: u32 = 512;
 const SUBSCRIPTION: u32 = 1024;
-const EVENT: u32 = 1088;
+const EVENT: u32 = 1152;
 const LISTING: u32 = 0x3000;
 const LISTING_LEN: u32 = 0x2000;
 
@@ -86,6 +86,13 @@ impl Twins {
                 flags,
             } => {
                 let [p, n] = at(path);
+                // The peer gives the right to write with these.
+                const CREAT_OR_TRUNC: u8 = 1 | 8;
+                let rights = if how & CREAT_OR_TRUNC != 0 {
+                    rights | 2
+                } else {
+                    rights
+                };
                 let rights = Val::I64(i64::from(rights & 1) << 1 | i64::from(rights & 2) << 5);
                 let args = [
                     flag(follow),
@@ -243,16 +250,24 @@ impl Twins {
                 subscription[40] = absolute.into();
                 self.poll(&subscription, &subscription)
             }
-            Op::PollFd { fd, write } => {
-                let (a, b) = self.numbers(fd);
-                let subscription = |fd: u32| {
-                    let mut bytes = [0; 48];
-                    bytes[8] = 1 + u8::from(write);
-                    bytes[16..20].copy_from_slice(&fd.to_le_bytes());
-                    bytes
-                };
-                self.poll(&subscription(a), &subscription(b))
+            Op::PollFd { fd, write, and } => {
+                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+                for (fd, write) in std::iter::once((fd, write)).chain(and) {
+                    let subscription = |fd: u32| {
+                        let mut bytes = [0; 48];
+                        bytes[8] = 1 + u8::from(write);
+                        bytes[16..20].copy_from_slice(&fd.to_le_bytes());
+                        bytes
+                    };
+                    let (a, b) = self.numbers(fd);
+                    ours.extend(subscription(a));
+                    theirs.extend(subscription(b));
+                }
+                self.poll(&ours, &theirs)
             }
+            Op::Allocate => self
+                .with_fd("fd_allocate", Fd::Closed, &[Val::I64(0), Val::I64(1)])
+                .map(drop),
             Op::Args(buf) => self.strings("args_get", buf),
             Op::Environ(buf) => self.strings("environ_get", buf),
             Op::Sizes => {
@@ -333,16 +348,19 @@ impl Twins {
     fn poll(&mut self, ours: &[u8], theirs: &[u8]) -> Result<(), String> {
         self.ours.write(SUBSCRIPTION, ours);
         self.theirs.write(SUBSCRIPTION, theirs);
-        let result = self.alike("poll_oneoff", &[i(SUBSCRIPTION), i(EVENT), i(1), i(OUT)]);
-        self.write(SUBSCRIPTION, &[0; 48]);
+        let count = (ours.len() / 48) as u32;
+        let args = [i(SUBSCRIPTION), i(EVENT), i(count), i(OUT)];
+        let result = self.alike("poll_oneoff", &args);
+        self.write(SUBSCRIPTION, &[0; 96]);
         // The peer reports 1 byte for whatever is ready.
         self.write(EVENT + 16, &[0; 8]);
+        self.write(EVENT + 48, &[0; 8]);
         result.map(drop)
     }
 
     /// The names and types of a whole listing.
     fn list(&mut self, fd: Fd) -> Result<(), String> {
-        fn entries<T>(side: &Side<T>) -> BTreeSet<(Vec<u8>, u8)> {
+        fn entries<T: Send>(side: &Side<T>) -> BTreeSet<(Vec<u8>, u8)> {
             let mut rest = side.read(LISTING, side.u32(OUT));
             let mut all = BTreeSet::new();
             while let Some((head, tail)) = rest.split_at_checked(24) {

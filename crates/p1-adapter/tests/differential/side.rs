@@ -3,9 +3,10 @@
 use p1_adapter::P1State;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Val};
 use wasmtime_wasi::p1::WasiP1Ctx;
 
@@ -16,6 +17,7 @@ pub(crate) struct World {
     engine: Engine,
     module: Module,
     pub(crate) ours: Linker<P1State>,
+    pub(crate) ours_async: Linker<P1State>,
     pub(crate) theirs: Linker<WasiP1Ctx>,
 }
 
@@ -24,15 +26,22 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     let module = Module::new(&engine, table::text(r#"(memory (export "memory") 1)"#)).unwrap();
     let mut ours = Linker::new(&engine);
     p1_adapter::add_to_linker_sync(&mut ours, |state| state).unwrap();
+    let mut ours_async = Linker::new(&engine);
+    p1_adapter::add_to_linker_async(&mut ours_async, |state| state).unwrap();
     let mut theirs = Linker::new(&engine);
     wasmtime_wasi::p1::add_to_linker_sync(&mut theirs, |state| state).unwrap();
     World {
         engine,
         module,
         ours,
+        ours_async,
         theirs,
     }
 });
+
+/// Where calls of the async linker wait, if they do.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 
 /// One adapter at work.
 pub(crate) struct Side<T: 'static> {
@@ -40,28 +49,36 @@ pub(crate) struct Side<T: 'static> {
     instance: Instance,
     memory: Memory,
     dir: TempDir,
+    asynchronous: bool,
 }
 
-impl<T: 'static> Side<T> {
-    pub(crate) fn new(linker: &Linker<T>, state: impl FnOnce(&std::path::Path) -> T) -> Self {
+impl<T: Send + 'static> Side<T> {
+    /// `state` gets a directory to be written and one to be read only.
+    pub(crate) fn new(
+        linker: &Linker<T>,
+        asynchronous: bool,
+        state: impl FnOnce(&Path, &Path) -> T,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let inside = dir.path().join("in");
-        fs::create_dir_all(inside.join("dir")).unwrap();
-        fs::write(
-            inside.join("file"),
-            b"The quick brown fox jumps over the lazy dog.",
-        )
-        .unwrap();
-        fs::write(inside.join("dir/inner"), b"inner").unwrap();
-        for (name, target) in [
-            ("link", "file"),
-            ("dangling", "nowhere"),
-            ("loop", "loop"),
-            ("out", ".."),
-        ] {
-            std::os::unix::fs::symlink(target, inside.join(name)).unwrap();
+        for inside in ["in", "kept"].map(|name| dir.path().join(name)) {
+            fs::create_dir_all(inside.join("dir")).unwrap();
+            fs::write(
+                inside.join("file"),
+                b"The quick brown fox jumps over the lazy dog.",
+            )
+            .unwrap();
+            fs::write(inside.join("dir/inner"), b"inner").unwrap();
+            for (name, target) in [
+                ("link", "file"),
+                ("dangling", "nowhere"),
+                ("loop", "loop"),
+                ("out", ".."),
+            ] {
+                std::os::unix::fs::symlink(target, inside.join(name)).unwrap();
+            }
         }
-        let mut store = Store::new(&WORLD.engine, state(&inside));
+        let state = state(&dir.path().join("in"), &dir.path().join("kept"));
+        let mut store = Store::new(&WORLD.engine, state);
         let instance = linker.instantiate(&mut store, &WORLD.module).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         Self {
@@ -69,6 +86,7 @@ impl<T: 'static> Side<T> {
             instance,
             memory,
             dir,
+            asynchronous,
         }
     }
 
@@ -77,9 +95,13 @@ impl<T: 'static> Side<T> {
         let function = self.instance.get_func(&mut self.store, name).unwrap();
         let mut result = [Val::I32(-1)];
         let results = usize::from(name != "proc_exit");
-        function
-            .call(&mut self.store, args, &mut result[..results])
-            .ok()?;
+        let (store, result_of) = (&mut self.store, &mut result[..results]);
+        if self.asynchronous {
+            RUNTIME.block_on(function.call_async(store, args, result_of))
+        } else {
+            function.call(store, args, result_of)
+        }
+        .ok()?;
         Some(result[0].unwrap_i32())
     }
 
@@ -104,7 +126,7 @@ impl<T: 'static> Side<T> {
 
     /// Everything below the directory.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Found> {
-        fn walk(at: &std::path::Path, top: &std::path::Path, all: &mut BTreeMap<PathBuf, Found>) {
+        fn walk(at: &Path, top: &Path, all: &mut BTreeMap<PathBuf, Found>) {
             for entry in fs::read_dir(at).unwrap() {
                 let entry = entry.unwrap();
                 let path = entry.path();

@@ -26,31 +26,41 @@ pub(crate) struct Twins {
 }
 
 impl Twins {
-    pub(crate) fn new() -> Self {
+    /// With this adapter's async linker, if `asynchronous`.
+    pub(crate) fn new(asynchronous: bool) -> Self {
         const ARGS: [&str; 2] = ["prog", "arg"];
-        let ours = Side::new(&WORLD.ours, |dir| {
+        let linker = if asynchronous {
+            &WORLD.ours_async
+        } else {
+            &WORLD.ours
+        };
+        let ours = Side::new(linker, asynchronous, |dir, kept| {
             let ctx = P1CtxBuilder::new()
                 .args(&ARGS)
                 .env("NAME", "value")
                 .preopened_dir(dir, "/pre", FsPerms::ReadWrite)
                 .unwrap()
+                .preopened_dir(kept, "/kept", FsPerms::ReadOnly)
+                .unwrap()
                 .build()
                 .unwrap();
             P1State::new(ctx)
         });
-        let theirs = Side::new(&WORLD.theirs, |dir| {
+        let theirs = Side::new(&WORLD.theirs, false, |dir, kept| {
             WasiCtxBuilder::new()
                 .allow_blocking_current_thread(true)
                 .args(&ARGS)
                 .env("NAME", "value")
                 .preopened_dir(dir, "/pre", FsPerms::ReadWrite)
                 .unwrap()
+                .preopened_dir(kept, "/kept", FsPerms::ReadOnly)
+                .unwrap()
                 .build_p1()
         });
         let mut twins = Self {
             ours,
             theirs,
-            open: vec![(3, 3)],
+            open: vec![(3, 3), (4, 4)],
             stdio: [true; 3],
             read_there_only: false,
         };

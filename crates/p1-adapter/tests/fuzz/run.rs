@@ -2,7 +2,9 @@
 
 use crate::generate::MEMORY;
 use crate::program::{FUNCTIONS, Program, Step, text};
-use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_sync};
+use p1_adapter::{
+    EndSignal, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async, add_to_linker_sync,
+};
 use rustix::fs::{CWD, Mode};
 use std::fs;
 use std::io::Write as _;
@@ -15,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 use wasmtime::{
     Config, Engine, Instance, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val,
 };
@@ -30,6 +33,10 @@ struct World {
     own: Module,
     shared: Module,
     linker: Linker<P1State>,
+    /// The async one.
+    tasks: Linker<P1State>,
+    /// Where tasks run.
+    runtime: Runtime,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -42,11 +49,16 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         module(r#"(import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))"#);
     let mut linker = Linker::new(&engine);
     add_to_linker_sync(&mut linker, |state| state).unwrap();
+    let mut tasks = Linker::new(&engine);
+    add_to_linker_async(&mut tasks, |state| state).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     World {
         engine,
         own,
         shared,
         linker,
+        tasks,
+        runtime,
     }
 });
 
@@ -207,8 +219,13 @@ impl Host {
 /// What came of a call: its function and errno, or a trap.
 pub(crate) type Outcome = (usize, Option<u16>);
 
-/// One thread of the program.
-fn thread(ctx: &P1Ctx, memory: Option<&SharedMemory>, program: &Program) -> Vec<Outcome> {
+/// One thread of the program, or, with `task`, the task it is.
+fn thread(
+    ctx: &P1Ctx,
+    memory: Option<&SharedMemory>,
+    task: bool,
+    program: &Program,
+) -> Vec<Outcome> {
     let world = &*WORLD;
     let (mut store, instance) = match memory {
         Some(memory) => {
@@ -223,7 +240,12 @@ fn thread(ctx: &P1Ctx, memory: Option<&SharedMemory>, program: &Program) -> Vec<
         }
         None => {
             let mut store = Store::new(&world.engine, P1State::new(ctx.clone()));
-            let instance = world.linker.instantiate(&mut store, &world.own).unwrap();
+            let linker = if task { &world.tasks } else { &world.linker };
+            // No start function: nothing is called.
+            let instance = world
+                .runtime
+                .block_on(linker.instantiate_async(&mut store, &world.own))
+                .unwrap();
             (store, instance)
         }
     };
@@ -244,7 +266,7 @@ fn thread(ctx: &P1Ctx, memory: Option<&SharedMemory>, program: &Program) -> Vec<
                 }
             }
             Step::Call(function, args) => {
-                let outcome = call(&mut store, &instance, *function, args);
+                let outcome = call(&mut store, &instance, task, *function, args);
                 outcomes.push((*function, outcome));
                 if ctx.end_signal().is_raised() {
                     break;
@@ -258,6 +280,7 @@ fn thread(ctx: &P1Ctx, memory: Option<&SharedMemory>, program: &Program) -> Vec<
 fn call(
     store: &mut Store<P1State>,
     instance: &Instance,
+    task: bool,
     function: usize,
     args: &[u64],
 ) -> Option<u16> {
@@ -283,7 +306,14 @@ fn call(
     let called = instance.get_func(&mut *store, name).unwrap();
     let mut result = [Val::I32(-1)];
     let results = usize::from(name != "proc_exit");
-    match called.call(store, &args, &mut result[..results]) {
+    let result_of = &mut result[..results];
+    let returned = if task {
+        let call = called.call_async(store, &args, result_of);
+        WORLD.runtime.block_on(call)
+    } else {
+        called.call(store, &args, result_of)
+    };
+    match returned {
         Ok(()) => {
             let errno = result[0].unwrap_i32();
             assert!((0..77).contains(&errno), "{name} returned {errno}");
@@ -302,9 +332,11 @@ pub(crate) enum Manner {
     Shared,
     /// Two threads run the same program in one shared memory.
     Twice,
+    /// A memory of its own, and the async linker.
+    Task,
 }
 
-pub(crate) const MANNERS: [Manner; 3] = [Manner::Own, Manner::Shared, Manner::Twice];
+pub(crate) const MANNERS: [Manner; 4] = [Manner::Own, Manner::Shared, Manner::Twice, Manner::Task];
 
 /// Runs `program`, which is ended after `patience`; what came of the calls of its first thread.
 pub(crate) fn run(
@@ -320,13 +352,14 @@ pub(crate) fn run(
         SharedMemory::new(&WORLD.engine, ty).unwrap()
     };
     let threads = || match manner {
-        Manner::Own => thread(&host.ctx, None, program),
-        Manner::Shared => thread(&host.ctx, Some(&memory()), program),
+        Manner::Own => thread(&host.ctx, None, false, program),
+        Manner::Task => thread(&host.ctx, None, true, program),
+        Manner::Shared => thread(&host.ctx, Some(&memory()), false, program),
         Manner::Twice => {
             let memory = memory();
             std::thread::scope(|scope| {
-                let other = scope.spawn(|| thread(&host.ctx, Some(&memory), program));
-                let outcomes = thread(&host.ctx, Some(&memory), program);
+                let other = scope.spawn(|| thread(&host.ctx, Some(&memory), false, program));
+                let outcomes = thread(&host.ctx, Some(&memory), false, program);
                 other.join().unwrap();
                 outcomes
             })

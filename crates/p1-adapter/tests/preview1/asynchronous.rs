@@ -18,16 +18,16 @@ static LINKED: LazyLock<(Module, Linker<P1State>)> = LazyLock::new(|| {
 });
 
 /// A guest that is a task.
-struct Task {
+pub(crate) struct Task {
     store: Store<P1State>,
     instance: Instance,
     memory: Memory,
 }
 
-const LIST: u32 = 1024;
+pub(crate) const LIST: u32 = 1024;
 
 impl Task {
-    async fn new(ctx: &P1Ctx) -> Self {
+    pub(crate) async fn new(ctx: &P1Ctx) -> Self {
         let mut store = Store::new(&WORLD.engine, P1State::new(ctx.clone()));
         let (module, linker) = &*LINKED;
         let instance = linker.instantiate_async(&mut store, module).await.unwrap();
@@ -39,7 +39,7 @@ impl Task {
         }
     }
 
-    async fn try_call(&mut self, name: &str, args: &[Val]) -> wasmtime::Result<i32> {
+    pub(crate) async fn try_call(&mut self, name: &str, args: &[Val]) -> wasmtime::Result<i32> {
         let function = self.instance.get_func(&mut self.store, name).unwrap();
         let mut result = [Val::I32(-1)];
         function
@@ -48,31 +48,31 @@ impl Task {
         Ok(result[0].unwrap_i32())
     }
 
-    fn write(&mut self, at: u32, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) {
         self.memory
             .write(&mut self.store, at as usize, bytes)
             .unwrap();
     }
 
-    fn u32(&self, at: u32) -> u32 {
+    pub(crate) fn u32(&self, at: u32) -> u32 {
         let bytes = &self.memory.data(&self.store)[at as usize..][..4];
         u32::from_le_bytes(bytes.try_into().unwrap())
     }
 
-    fn args(&mut self, fd: u32, len: u32) -> [Val; 4] {
+    pub(crate) fn args(&mut self, fd: u32, len: u32) -> [Val; 4] {
         self.write(LIST, &DATA.to_le_bytes());
         self.write(LIST + 4, &len.to_le_bytes());
         [fd, LIST, 1, OUT].map(|n| Val::I32(n as i32))
     }
 
-    async fn get(&mut self, fd: u32, len: u32) -> Vec<u8> {
+    pub(crate) async fn get(&mut self, fd: u32, len: u32) -> Vec<u8> {
         let args = self.args(fd, len);
         assert_eq!(self.try_call("fd_read", &args).await.unwrap(), OK);
         let n = self.u32(OUT) as usize;
         self.memory.data(&self.store)[DATA as usize..][..n].to_vec()
     }
 
-    async fn put(&mut self, fd: u32, bytes: &[u8]) -> u32 {
+    pub(crate) async fn put(&mut self, fd: u32, bytes: &[u8]) -> u32 {
         self.write(DATA, bytes);
         let args = self.args(fd, bytes.len() as u32);
         assert_eq!(self.try_call("fd_write", &args).await.unwrap(), OK);
@@ -81,22 +81,22 @@ impl Task {
 }
 
 /// One thread: a call that held it would stop everything.
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn bare() -> P1Ctx {
+pub(crate) fn bare() -> P1Ctx {
     P1CtxBuilder::new().build().unwrap()
 }
 
 /// A pipe whose reading end the guest has.
-fn to_guest(ctx: &P1Ctx) -> (u32, PipeWriter) {
+pub(crate) fn to_guest(ctx: &P1Ctx) -> (u32, PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
     (ctx.push_stream(reader, StreamAccess::Read).unwrap(), writer)
 }
 
 /// A pipe whose writing end the guest has.
-fn from_guest(ctx: &P1Ctx) -> (u32, PipeReader) {
+pub(crate) fn from_guest(ctx: &P1Ctx) -> (u32, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     (
         ctx.push_stream(writer, StreamAccess::Write).unwrap(),
@@ -104,7 +104,7 @@ fn from_guest(ctx: &P1Ctx) -> (u32, PipeReader) {
     )
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .expect("in time")

@@ -3,6 +3,7 @@
 use crate::guest::*;
 use std::fs;
 use wasmtime::Val;
+use wasmtime_wasi::{FsPerms, OpenMode};
 
 #[test]
 fn what_is_written_is_read_back_at_one_cursor() {
@@ -22,6 +23,69 @@ fn what_is_written_is_read_back_at_one_cursor() {
         assert_eq!(guest.close(fd), BADF);
         assert_eq!(guest.get(fd, 1), Err(BADF));
     });
+}
+
+/// Where the cursor is, asked twice: the second answer may be remembered.
+fn told(guest: &mut Guest, fd: i32) -> u64 {
+    assert_eq!(guest.ask("fd_tell", fd), OK);
+    let first = guest.u64(OUT);
+    assert_eq!(guest.ask("fd_tell", fd), OK);
+    assert_eq!(guest.u64(OUT), first);
+    first
+}
+
+#[test]
+fn tell_is_right_after_whatever_moves_the_cursor() {
+    both(|guest, _| {
+        let fd = guest.create("t");
+        assert_eq!(told(guest, fd), 0);
+        assert_eq!(guest.put(fd, b"0123456789"), Ok(10));
+        assert_eq!(told(guest, fd), 10);
+        assert_eq!(guest.seek(fd, 2, 0), Ok(2));
+        assert_eq!(told(guest, fd), 2);
+        assert_eq!(guest.get(fd, 3).unwrap(), b"234");
+        assert_eq!(told(guest, fd), 5);
+        assert_eq!(guest.seek(fd, -1, 1), Ok(4));
+        assert_eq!(told(guest, fd), 4);
+        // These leave it where it is.
+        assert_eq!(guest.put_at(fd, b"xx", 20), Ok(2));
+        assert_eq!(guest.get_at(fd, 2, 20).unwrap(), b"xx");
+        assert_eq!(guest.seek(fd, -1, 0), Err(INVAL));
+        assert_eq!(told(guest, fd), 4);
+        assert_eq!(guest.seek(fd, 0, 2), Ok(22));
+        assert_eq!(told(guest, fd), 22);
+        // Appending moves it to the end first.
+        assert_eq!(guest.seek(fd, 1, 0), Ok(1));
+        assert_eq!(told(guest, fd), 1);
+        let flags = [Val::I32(fd), Val::I32(APPEND)];
+        assert_eq!(guest.call("fd_fdstat_set_flags", &flags), OK);
+        assert_eq!(guest.put(fd, b"end"), Ok(3));
+        assert_eq!(told(guest, fd), 25);
+        // The number does not matter.
+        let other = guest.create("u");
+        assert_eq!(told(guest, other), 0);
+        let numbers = [Val::I32(fd), Val::I32(other)];
+        assert_eq!(guest.call("fd_renumber", &numbers), OK);
+        assert_eq!(told(guest, other), 25);
+    });
+}
+
+#[test]
+fn the_cursor_of_a_file_that_others_have_is_asked_for_every_time() {
+    use std::io::Seek as _;
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("s"), b"0123456789").unwrap();
+    let ctx = ctx_with(dir.path());
+    let mut file = fs::File::open(dir.path().join("s")).unwrap();
+    let theirs = file.try_clone().unwrap();
+    let fd = ctx
+        .push_file(theirs, FsPerms::ReadWrite, OpenMode::READ)
+        .unwrap() as i32;
+    let mut guest = Guest::new(&ctx);
+    assert_eq!(guest.get(fd, 3).unwrap(), b"012");
+    assert_eq!(told(&mut guest, fd), 3);
+    file.seek(std::io::SeekFrom::Start(7)).unwrap();
+    assert_eq!(told(&mut guest, fd), 7);
 }
 
 #[test]
@@ -196,7 +260,7 @@ fn opening_honours_its_flags() {
 fn numbers_are_lowest_first_and_limited() {
     let dir = tempfile::tempdir().unwrap();
     let ctx = p1_adapter::P1CtxBuilder::new()
-        .preopened_dir(dir.path(), "/", wasmtime_wasi::FsPerms::ReadWrite)
+        .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
         .unwrap()
         .max_descriptors(70)
         .build()

@@ -128,6 +128,21 @@ impl Guest {
         Self::with_memory(ctx, SharedMemory::new(&WORLD.engine, ty).unwrap())
     }
 
+    /// A guest with a memory of its own of `pages` pages.
+    pub(crate) fn sized(ctx: &P1Ctx, pages: u32) -> Self {
+        let memory = format!(r#"(memory (export "memory") {pages})"#);
+        let module = Module::new(&WORLD.engine, text(&memory)).unwrap();
+        let mut store = Store::new(&WORLD.engine, P1State::new(ctx.clone()));
+        let instance = WORLD.linker.instantiate(&mut store, &module).unwrap();
+        let memory = Bytes::Own(instance.get_memory(&mut store, "memory").unwrap());
+        Self {
+            store,
+            instance,
+            memory,
+            ctx: ctx.clone(),
+        }
+    }
+
     fn with_memory(ctx: &P1Ctx, memory: SharedMemory) -> Self {
         let state = P1State::with_memory(ctx.clone(), memory.clone());
         let mut store = Store::new(&WORLD.engine, state);
@@ -361,4 +376,38 @@ pub(crate) fn both(test: impl Fn(&mut Guest, &Path)) {
         let dir = tempfile::tempdir().unwrap();
         test(&mut make(&ctx_with(dir.path())), dir.path());
     }
+}
+
+/// Runs `body` in a process of its own, which runs the calling test and nothing else: for what concerns a whole process
+/// (its limits, the most memory it had). `name` is that test's, as the test harness writes it.
+pub(crate) fn alone(name: &str, body: impl FnOnce()) {
+    const MARK: &str = "P1_ADAPTER_ALONE";
+    if std::env::var_os(MARK).is_some_and(|asked| asked == name) {
+        return body();
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(MARK, name)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{failed}");
+    assert!(said.contains("1 passed"), "no test {name}: {said}");
+}
+
+/// Lets this process open `more` descriptors beyond those it has, and no others. For [`alone`].
+pub(crate) fn allow_descriptors(more: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let is_open = |number: &u64| {
+        let path = format!("/proc/self/fd/{number}");
+        std::fs::symlink_metadata(path).is_ok()
+    };
+    // The limit is for numbers; the one after the last that may be given out.
+    let refused = (0..).filter(|number| !is_open(number)).nth(more as usize);
+    let limit = Rlimit {
+        current: refused,
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
 }

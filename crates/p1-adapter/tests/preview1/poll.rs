@@ -237,7 +237,7 @@ fn faults_are_errnos() {
 #[test]
 fn it_is_paid_for_with_fuel() {
     let mut guest = Guest::new(&P1CtxBuilder::new().build().unwrap());
-    guest.store.set_hostcall_fuel(100);
+    guest.store.set_hostcall_fuel(500);
     let on = On::Clock {
         id: 1,
         timeout: 0,
@@ -268,4 +268,34 @@ fn a_raised_signal_ends_a_sleep() {
     let error = guest.try_call("poll_oneoff", &args).unwrap_err();
     assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
     assert!(raiser.join().unwrap().elapsed() < Duration::from_secs(1));
+}
+
+/// `poll(2)` takes no more entries than a process may have descriptors.
+#[test]
+fn more_subscriptions_than_the_process_may_have_descriptors() {
+    alone(
+        "poll::more_subscriptions_than_the_process_may_have_descriptors",
+        || {
+            let ctx = P1CtxBuilder::new().build().unwrap();
+            let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+            let access = p1_adapter::StreamAccess::ReadWrite;
+            let fd = ctx.push_stream(a, access).unwrap();
+            let mut guest = Guest::new(&ctx);
+            allow_descriptors(10);
+            let mut all = vec![On::Read(fd); 150];
+            all.push(On::Clock {
+                id: 1,
+                timeout: 20 * MS,
+                absolute: false,
+            });
+            let args = subscribe(&mut guest, &all);
+            assert_eq!(guest.call("poll_oneoff", &args), OK);
+            assert_eq!(guest.u32(OUT), 1, "the clock");
+            std::io::Write::write_all(&mut &b, b"x").unwrap();
+            all.extend([On::Write(fd); 50]);
+            let args = subscribe(&mut guest, &all);
+            assert_eq!(guest.call("poll_oneoff", &args), OK);
+            assert_eq!(guest.u32(OUT), 200, "each of them, and not the clock");
+        },
+    );
 }

@@ -201,3 +201,60 @@ fn what_may_not_be_read_may_not_be_waited_for() {
         assert_eq!(poll(2), OK);
     });
 }
+
+#[test]
+fn who_gave_up_writing_does_not_cut_files() {
+    both(|guest, dir| {
+        const PATH_OPEN: i64 = 1 << 13;
+        const READDIR: i64 = 1 << 14;
+        fs::write(dir.join("f"), b"precious").unwrap();
+        assert_eq!(set(guest, DIR, PATH_OPEN | READDIR, READ), OK);
+        assert_eq!(guest.open("f", TRUNC, READ, 0), Err(NOTCAPABLE));
+        assert_eq!(fs::read(dir.join("f")).unwrap(), b"precious");
+        let fd = guest.open("f", 0, READ, 0).unwrap();
+        assert_eq!(guest.get(fd, 8).unwrap(), b"precious");
+    });
+    // Rights that are given up on another account leave it alone.
+    both(|guest, dir| {
+        fs::write(dir.join("f"), b"waste").unwrap();
+        let (base, inheriting) = rights(guest, DIR);
+        let unlink = 1 << 26;
+        assert_eq!(set(guest, DIR, base & !unlink, inheriting & !unlink), OK);
+        assert!(guest.open("f", TRUNC, WRITE, 0).is_ok());
+        assert_eq!(fs::read(dir.join("f")).unwrap(), b"");
+    });
+}
+
+#[test]
+fn connections_get_what_their_listener_passes_on() {
+    use std::net::{TcpListener, TcpStream};
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let limited = ctx
+        .limited_to(Rights::SOCK_ACCEPT, Rights::FD_READ)
+        .push_listener(listener.try_clone().unwrap())
+        .unwrap() as i32;
+    let whole = ctx.push_listener(listener).unwrap() as i32;
+    let mut guest = Guest::new(&ctx);
+    let accept = |guest: &mut Guest, listener: i32| {
+        let client = TcpStream::connect(address).unwrap();
+        let args = [listener, 0, OUT as i32].map(Val::I32);
+        assert_eq!(guest.call("sock_accept", &args), OK);
+        (guest.u32(OUT) as i32, client)
+    };
+    let (reader, _client) = accept(&mut guest, limited);
+    assert_eq!(guest.put(reader, b"x"), Err(NOTCAPABLE));
+    assert_eq!(rights(&mut guest, reader), (READ, READ));
+
+    // What is passed on can be read, and given up.
+    let (base, inheriting) = rights(&mut guest, whole);
+    assert_eq!(inheriting & (READ | WRITE), READ | WRITE);
+    let (connection, _client) = accept(&mut guest, whole);
+    assert_eq!(guest.put(connection, b"x"), Ok(1));
+    assert_eq!(rights(&mut guest, connection).0, inheriting);
+    assert_eq!(set(&mut guest, whole, base, inheriting & !READ), OK);
+    let (writer, _client) = accept(&mut guest, whole);
+    assert_eq!(guest.put(writer, b"x"), Ok(1));
+    assert_eq!(guest.get(writer, 1), Err(NOTCAPABLE));
+}

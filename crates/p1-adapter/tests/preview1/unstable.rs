@@ -154,7 +154,7 @@ fn sock_accept_is_not_there_and_all_else_is() {
 fn polling_costs_fuel() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = Guest::new(dir.path());
-    guest.store.set_hostcall_fuel(200);
+    guest.store.set_hostcall_fuel(500);
     guest.write(DATA, &[0; 56 * 3]);
     let mut poll =
         |count: u32| guest.call("poll_oneoff", &[i(DATA), i(DATA + 512), i(count), i(OUT)]);

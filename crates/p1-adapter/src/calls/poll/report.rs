@@ -7,8 +7,10 @@ use crate::blocking::Direction;
 
 /// One event for each subscription that is ready, in order.
 ///
-/// `nbytes` is what can be read now, as far as the host can say (the rest of a file, what lies in a pipe); for writing,
-/// which has no such number, it is 1. A file at its end and a stream whose peer has gone are flagged as hung up.
+/// `nbytes` is what can be read now, as far as the host can say (the rest of a file, what lies in a pipe; none in
+/// `/dev/zero` and the files of `/proc`, which have no size); for writing, which has no such number, it is 1. What never
+/// waits and has no bytes left is flagged as hung up, and so is what `poll(2)` says has: a pipe without its other side, a
+/// socket that is shut in both directions. (One that the peer has shut in one direction is ready to read, and reads the end.)
 pub(super) fn events<'a>(
     subscribed: &'a [Subscribed],
     waiting: &'a Waiting<'_>,
@@ -30,11 +32,14 @@ pub(super) fn events<'a>(
                     if !found.ready {
                         return None;
                     }
-                    let bytes = match direction {
-                        Direction::Read => stream.get().readable_bytes(),
-                        Direction::Write => 1,
+                    let (bytes, at_end) = match direction {
+                        Direction::Read => {
+                            let bytes = stream.get().readable_bytes();
+                            (bytes, bytes == 0 && stream.get().is_always_ready())
+                        }
+                        Direction::Write => (1, false),
                     };
-                    (Errno::Success, bytes, hangup(found.hangup))
+                    (Errno::Success, bytes, hangup(found.hangup || at_end))
                 }
             };
             Some(Event {

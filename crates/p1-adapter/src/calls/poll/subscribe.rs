@@ -1,7 +1,9 @@
 //! The guest's subscriptions, copied out and understood.
 
 use super::Layout;
-use crate::abi::types::{Errno, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata};
+use crate::abi::types::{
+    Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata,
+};
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::{Deadline, Direction};
 use crate::call::Call;
@@ -42,14 +44,19 @@ pub(crate) struct StreamOf(Arc<Descriptor>);
 
 impl StreamOf {
     pub(super) fn get(&self) -> &Stream {
-        match &self.0.kind {
-            Kind::Stream(stream) => stream,
-            Kind::File(_) | Kind::Dir(_) => unreachable!("made of streams only"),
+        match self.0.kind() {
+            Ok(Kind::Stream(stream)) => stream,
+            // What has been recognised as a stream stays one, and is not asked again.
+            _ => unreachable!("made of streams only"),
         }
     }
 }
 
-/// Reads every subscription.
+/// What one subscription makes the host keep, at most: itself, its place and its interest in a wait, what `poll(2)` is
+/// given, a waiter of an embedder's stream or a task's, its event.
+const KEPT: usize = size_of::<Subscribed>() + size_of::<Event>() + 200;
+
+/// Reads every subscription. Fuel is paid for what the guest has written and for what is kept of it.
 ///
 /// `inval` for a clock that cannot be waited for or a tag that is none: those are faults of the call.
 pub(super) fn all(
@@ -59,7 +66,7 @@ pub(super) fn all(
     count: u32,
     layout: Layout,
 ) -> Result<Subscriptions> {
-    call.pay(count as usize * layout.size as usize)?;
+    call.pay(count as usize * (layout.size as usize + KEPT))?;
     let mut all = SmallVec::new();
     for i in 0..count {
         let at = i
@@ -134,7 +141,7 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
         Direction::Read => Rights::FD_READ,
         Direction::Write => Rights::FD_WRITE,
     };
-    match &entry.kind {
+    match entry.kind()? {
         Kind::Dir(_) => Err(Errno::Badf.into()),
         Kind::File(file) => {
             entry.allow(transfer)?;

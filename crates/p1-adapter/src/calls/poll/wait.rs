@@ -2,10 +2,10 @@
 
 use super::subscribe::{Source, Subscribed, Subscriptions};
 use crate::blocking::{
-    BlockingError, Deadline, EndSignal, Interest, Readiness as Found, Ready, wait_with,
+    BlockingError, Deadline, EndSignal, Interest, Readiness as Found, Ready, any_ready, wait_with,
 };
 use crate::error::Result;
-use crate::resume::{Woken, ready};
+use crate::resume::Woken;
 use crate::stream::Readiness;
 use smallvec::SmallVec;
 use std::future::poll_fn;
@@ -101,16 +101,25 @@ impl<'a> Waiting<'a> {
 ///
 /// A clock that is set meanwhile is noticed when the time that was left at the start has passed.
 pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {
+    let mut interests = Vec::new();
     let mut all: Vec<Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>> = Vec::new();
     let mut deadline = Deadline::NEVER;
     for subscription in subscribed.iter() {
         match &subscription.source {
             Source::Clock(due) => deadline = deadline.or(*due),
             Source::Known(_) => deadline = Deadline::NOW,
-            Source::Stream(stream, direction) => {
-                all.push(Box::pin(ready(stream.get(), *direction)));
-            }
+            Source::Stream(stream, direction) => match stream.get().readiness(*direction) {
+                Readiness::Always => deadline = Deadline::NOW,
+                Readiness::Poll(interest) => interests.push(interest),
+                Readiness::Future(future) => all.push(Box::pin(async {
+                    future.await;
+                    Ok(())
+                })),
+            },
         }
+    }
+    if !interests.is_empty() {
+        all.push(Box::pin(async { Ok(any_ready(&interests).await?) }));
     }
     if let Some(left) = deadline.left() {
         let sleep = with_ambient_tokio_runtime(|| tokio::time::sleep(left));

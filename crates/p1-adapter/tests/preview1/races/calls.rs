@@ -1,7 +1,7 @@
 //! What the threads of these tests do, and ways in which it is often got wrong.
 
 use crate::guest::*;
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Mutex, OnceLock};
 use wasmtime::Val;
 
 /// Each thread has its own corner of the memory: the helpers' fixed places would collide.
@@ -78,6 +78,12 @@ impl Corner {
         }
     }
 
+    fn tell(self, guest: &mut Guest, fd: i32) -> u64 {
+        let args = [Val::I32(fd), self.out()];
+        assert_eq!(guest.call("fd_tell", &args), OK);
+        guest.u64(self.0 + 16)
+    }
+
     fn seek(self, guest: &mut Guest, fd: i32, offset: i64, whence: i32) -> u64 {
         let args = [Val::I32(fd), Val::I64(offset), Val::I32(whence), self.out()];
         assert_eq!(guest.call("fd_seek", &args), OK);
@@ -149,6 +155,11 @@ pub(super) trait Calls: Sync {
         at.open(guest, path, 0, READ, 0)
     }
 
+    /// Where the cursor is.
+    fn tell(&self, guest: &mut Guest, at: Corner, fd: i32) -> u64 {
+        at.tell(guest, fd)
+    }
+
     /// Any other call.
     fn other(&self, guest: &mut Guest, name: &str, args: &[Val]) -> i32 {
         guest.call(name, args)
@@ -194,6 +205,16 @@ impl Calls for LoadsAndStores {
         let bytes = at.pread(guest, fd, len, position)?;
         at.seek(guest, fd, (position + bytes.len() as u64) as i64, 0);
         Ok(bytes)
+    }
+}
+
+/// Remembers the position it was told first.
+#[derive(Default)]
+pub(super) struct Remembers(OnceLock<u64>);
+
+impl Calls for Remembers {
+    fn tell(&self, guest: &mut Guest, at: Corner, fd: i32) -> u64 {
+        *self.0.get_or_init(|| at.tell(guest, fd))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One call of `fd_write` is one write, appending never overwrites, and readers of one descriptor share what there is.
 
-use super::calls::{Calls, Corner, InPieces, LoadsAndStores, Ours, SeeksTheEnd};
+use super::calls::{Calls, Corner, InPieces, LoadsAndStores, Ours, Remembers, SeeksTheEnd};
 use super::{CROWDS, Check, rounds, threads};
 use crate::guest::*;
 use std::fs;
@@ -129,6 +129,45 @@ fn readers_of_one_descriptor_get_disjoint_bytes() {
         bytes_are_disjoint(&Ours, n, rounds(300)).unwrap();
         let broken = LoadsAndStores(Barrier::new(n as usize));
         bytes_are_disjoint(&broken, n, 3).unwrap_err();
+    }
+}
+
+fn positions_are_of_now(calls: &dyn Calls, readers: u32, each: u32) -> Check {
+    let dir = tempfile::tempdir().unwrap();
+    let len = u64::from(readers * each * 4);
+    fs::write(dir.path().join("n"), vec![0; len as usize]).unwrap();
+    let mut guest = Guest::shared(&ctx_with(dir.path()));
+    let fd = guest.open("n", 0, READ, 0).unwrap();
+    let told = threads(&guest, readers, |i, guest| {
+        let at = Corner::of(i);
+        let mut last = 0;
+        for n in 1..=u64::from(each) {
+            calls.read(guest, at, fd, 4).unwrap();
+            // Twice: the second may be remembered.
+            for _ in 0..2 {
+                let told = calls.tell(guest, at, fd);
+                if told < last || told < 4 * n || told > len {
+                    return Err(format!("told {told} after {last} and {n} reads of 4"));
+                }
+                last = told;
+            }
+        }
+        Ok(())
+    });
+    told.into_iter().collect::<Check>()?;
+    let told = calls.tell(&mut guest, Corner::of(0), fd);
+    if told == len {
+        Ok(())
+    } else {
+        Err(format!("told {told} at the end of {len}"))
+    }
+}
+
+#[test]
+fn a_position_told_is_never_of_before() {
+    for n in CROWDS {
+        positions_are_of_now(&Ours, n, rounds(300)).unwrap();
+        positions_are_of_now(&Remembers::default(), n, 3).unwrap_err();
     }
 }
 

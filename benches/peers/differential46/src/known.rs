@@ -1,0 +1,219 @@
+//! Every answer that is meant to differ, with the reason.
+
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Standard input: nothing to read.
+    Input,
+    /// Standard output and error: writes are swallowed.
+    Output,
+    Dir,
+    File,
+    Listener,
+    Socket,
+    Closed,
+}
+
+use Kind::{Closed, Dir, File, Input, Listener, Output, Socket};
+
+/// One difference: in these functions, on these kinds of descriptor (on any, or without one, if none is named), this
+/// adapter answers one of the first errnos and wasi-common the second. `None`: a trap.
+pub struct Known {
+    functions: &'static [&'static str],
+    kinds: &'static [Kind],
+    ours: &'static [Option<i32>],
+    theirs: Option<i32>,
+    pub why: &'static str,
+}
+
+const SUCCESS: Option<i32> = Some(0);
+const BADF: Option<i32> = Some(8);
+const INVAL: Option<i32> = Some(28);
+const NOTCONN: Option<i32> = Some(53);
+const NOTDIR: Option<i32> = Some(54);
+const NOTSOCK: Option<i32> = Some(57);
+const NOTSUP: Option<i32> = Some(58);
+const SPIPE: Option<i32> = Some(70);
+const NOTCAPABLE: Option<i32> = Some(76);
+
+/// The list.
+pub const ALL: [Known; 14] = [
+    Known {
+        functions: &["sock_accept", "sock_recv", "sock_send", "sock_shutdown"],
+        kinds: &[Input, Output, Dir, File],
+        ours: &[NOTSOCK],
+        theirs: BADF,
+        why: "POSIX: a descriptor that is no socket is notsock",
+    },
+    Known {
+        functions: &["sock_recv", "sock_send", "sock_shutdown"],
+        kinds: &[Listener],
+        ours: &[NOTCONN],
+        theirs: BADF,
+        why: "POSIX: a socket that listens is not connected",
+    },
+    Known {
+        functions: &["sock_accept"],
+        kinds: &[Socket],
+        ours: &[INVAL],
+        theirs: BADF,
+        why: "POSIX: accepting from a socket that does not listen is inval",
+    },
+    Known {
+        functions: &["fd_seek", "fd_tell"],
+        kinds: &[Input, Output, Listener, Socket],
+        ours: &[SPIPE],
+        theirs: BADF,
+        why: "POSIX: what has no position is spipe",
+    },
+    Known {
+        functions: &["fd_pread"],
+        kinds: &[Input, Socket],
+        ours: &[SPIPE],
+        theirs: BADF,
+        why: "POSIX: what has no position is spipe",
+    },
+    Known {
+        functions: &["fd_pwrite"],
+        kinds: &[Output, Socket],
+        ours: &[SPIPE],
+        theirs: BADF,
+        why: "POSIX: what has no position is spipe",
+    },
+    Known {
+        functions: &["fd_sync", "fd_datasync"],
+        kinds: &[Input, Output, Listener, Socket],
+        ours: &[BADF],
+        theirs: SUCCESS,
+        why: "as wasmtime-wasi has it: there is nothing to synchronise in a stream",
+    },
+    Known {
+        functions: &["fd_fdstat_set_flags"],
+        kinds: &[Input, Output],
+        ours: &[SUCCESS, INVAL],
+        theirs: BADF,
+        why: "wasi-common cannot change the flags of these; NONBLOCK is a flag of every stream, APPEND and SYNC of none",
+    },
+    Known {
+        functions: &["fd_fdstat_set_rights"],
+        kinds: &[Input, Output, Dir, File, Listener, Socket],
+        ours: &[SUCCESS, NOTCAPABLE],
+        theirs: NOTSUP,
+        why: "wasi-common has no rights to give up",
+    },
+    Known {
+        functions: &["fd_allocate"],
+        kinds: &[File],
+        ours: &[SUCCESS, INVAL],
+        theirs: NOTSUP,
+        why: "wasi-common does not allocate",
+    },
+    Known {
+        functions: &["fd_allocate"],
+        kinds: &[Input, Output, Listener, Socket],
+        ours: &[BADF],
+        theirs: NOTSUP,
+        why: "wasi-common does not allocate",
+    },
+    Known {
+        functions: &["clock_time_get", "clock_res_get"],
+        kinds: &[],
+        ours: &[SUCCESS],
+        theirs: BADF,
+        why: "wasi-common has no CPU-time clocks",
+    },
+    Known {
+        functions: &["fd_prestat_dir_name"],
+        kinds: &[Closed],
+        ours: &[BADF],
+        theirs: NOTDIR,
+        why: "a number that is not open is badf everywhere",
+    },
+    Known {
+        functions: &["proc_raise"],
+        kinds: &[],
+        ours: &[SUCCESS],
+        theirs: None,
+        why: "wasi-common traps for every signal; POSIX ignores some",
+    },
+];
+
+/// What is not compared in a call that answers alike, or not generated, and why.
+pub const NOT_COMPARED: [(&str, &str); 12] = [
+    (
+        "descriptor numbers",
+        "the lowest here, never used before there; the test maps them",
+    ),
+    (
+        "several buffers in fd_read, fd_pread, sock_recv",
+        "wasi-common fills the first that is not empty",
+    ),
+    (
+        "rights in fd_fdstat_get",
+        "wasi-common reports FD_READ and FD_WRITE and nothing else",
+    ),
+    (
+        "flags of standard streams",
+        "wasi-common says APPEND for its virtual pipes",
+    ),
+    (
+        "dev, ino and times of a file",
+        "real device and inode there, wasmtime-wasi's hash here; the twins are two files",
+    ),
+    (
+        "polls in which something is ready and something is not",
+        "wasi-common reports all descriptors once one is ready",
+    ),
+    (
+        "polls of a standard stream or a directory among others",
+        "one that cannot be polled fails the whole call there; here its own event",
+    ),
+    (
+        "the order of events, nbytes of files and of writes, flags at the end of a stream",
+        "reads first there; wasi-common says at least 1, and 0 for writes",
+    ),
+    (
+        "absolute deadlines on the real-time clock, CPU-time clocks in a poll",
+        "notsup there; CPU-time clocks sleep for real time there if they are alone, inval here",
+    ),
+    (
+        "sock_accept with flags other than NONBLOCK",
+        "wasi-common accepts first and then drops the connection",
+    ),
+    ("sock_send with flags", "ignored there, inval here"),
+    (
+        "RECV_WAITALL with fewer bytes than asked for",
+        "wasi-common fails and loses what it has read",
+    ),
+];
+
+/// The difference this is, by its place in the list.
+pub fn find(
+    function: &str,
+    kind: Option<Kind>,
+    ours: Option<i32>,
+    theirs: Option<i32>,
+) -> Option<usize> {
+    ALL.iter().position(|known| {
+        known.functions.contains(&function)
+            && (known.kinds.is_empty() || kind.is_some_and(|kind| known.kinds.contains(&kind)))
+            && known.ours.contains(&ours)
+            && known.theirs == theirs
+    })
+}
+
+impl Known {
+    /// Where it shows.
+    pub fn place(&self) -> String {
+        let kinds: Vec<_> = self
+            .kinds
+            .iter()
+            .map(|kind| format!("{kind:?}").to_lowercase())
+            .collect();
+        if kinds.is_empty() {
+            self.functions.join(", ")
+        } else {
+            format!("{} on {}", self.functions.join(", "), kinds.join(", "))
+        }
+    }
+}

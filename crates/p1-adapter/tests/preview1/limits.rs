@@ -1,0 +1,160 @@
+//! What happens at the ends of ranges: the last descriptor, the last byte of a memory, more bytes than a call can count.
+
+use crate::guest::*;
+use p1_adapter::{P1CtxBuilder, RandomSource, Rights};
+use std::fs;
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use wasmtime::Val;
+use wasmtime_wasi::FsPerms;
+
+#[test]
+fn an_open_that_finds_no_number_leaves_the_file_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), b"precious").unwrap();
+    let ctx = P1CtxBuilder::new()
+        .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
+        .unwrap()
+        .max_descriptors(4)
+        .build()
+        .unwrap();
+    let mut guest = Guest::new(&ctx);
+    assert_eq!(guest.open("f", TRUNC, WRITE, 0), Err(MFILE));
+    assert_eq!(fs::read(dir.path().join("f")).unwrap(), b"precious");
+    assert_eq!(guest.open("new", CREAT | EXCL, WRITE, 0), Err(MFILE));
+    assert!(!dir.path().join("new").exists());
+    // An open that fails gives its number back.
+    assert_eq!(guest.close(2), OK);
+    assert_eq!(guest.open("none", 0, READ, 0), Err(NOENT));
+    assert_eq!(guest.open("new", CREAT | EXCL, WRITE, 0), Ok(2));
+}
+
+#[test]
+fn an_accept_that_finds_no_number_leaves_the_connection_in_the_queue() {
+    let ctx = P1CtxBuilder::new().max_descriptors(4).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    assert_eq!(ctx.push_listener(listener).unwrap(), 3);
+    let mut client = TcpStream::connect(address).unwrap();
+    let mut guest = Guest::new(&ctx);
+    let args = [3, 0, OUT as i32].map(Val::I32);
+    assert_eq!(guest.call("sock_accept", &args), MFILE);
+    assert_eq!(guest.close(2), OK);
+    assert_eq!(guest.call("sock_accept", &args), OK);
+    assert_eq!(guest.u32(OUT), 2);
+    assert_eq!(guest.put(2, b"served"), Ok(6));
+    let mut got = [0; 6];
+    client.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"served");
+}
+
+/// Descriptors closed while a call still has them do not count: the numbers are the limit.
+#[test]
+fn a_number_that_is_being_opened_is_no_descriptor_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).unwrap();
+    let mut guest = Guest::shared(&ctx_with(dir.path()));
+    let mut other = guest.thread();
+    let opening = std::thread::spawn(move || other.open("fifo", 0, READ, 0));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(guest.close(4), BADF);
+    let renumber = [3, 4].map(Val::I32);
+    assert_eq!(guest.call("fd_renumber", &renumber), BADF);
+    assert_eq!(guest.open(".", DIRECTORY, READ, 0), Ok(5));
+    drop(fs::File::options().write(true).open(&fifo).unwrap());
+    assert_eq!(opening.join().unwrap(), Ok(4));
+    assert_eq!(guest.close(4), OK);
+}
+
+#[test]
+fn a_call_transfers_no_more_than_it_can_count() {
+    const PAGES: u32 = 80;
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    let mut guest = Guest::sized(&ctx, PAGES);
+    for i in 0..1024 {
+        guest.write(DATA + i * 8, &0u32.to_le_bytes());
+        guest.write(DATA + i * 8 + 4, &(PAGES << 16).to_le_bytes());
+    }
+    assert!(u64::from(PAGES << 16) * 1024 > u64::from(u32::MAX));
+    let args = [1, DATA as i32, 1024, OUT as i32].map(Val::I32);
+    assert_eq!(guest.call("fd_write", &args), OK);
+    assert_eq!(guest.u32(OUT), 0x7fff_f000, "as Linux counts");
+}
+
+struct Fives;
+
+impl RandomSource for Fives {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(5);
+    }
+}
+
+#[test]
+fn a_buffer_may_end_where_the_memory_ends_at_4_gib() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("target", dir.path().join("link")).unwrap();
+    for custom in [false, true] {
+        let mut builder = P1CtxBuilder::new();
+        builder
+            .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
+            .unwrap()
+            .arg("abc");
+        if custom {
+            builder.secure_random(Fives);
+        }
+        let ctx = builder.build().unwrap();
+        let mut guest = Guest::sized(&ctx, 1 << 16);
+        let behind = |len: u32| Val::I32(0u32.wrapping_sub(len) as i32);
+        for len in [16, 512] {
+            let args = [behind(len), Val::I32(len as i32)];
+            assert_eq!(guest.call("random_get", &args), OK);
+        }
+        let [p, n] = guest.path("link");
+        let args = [
+            Val::I32(DIR),
+            p,
+            n,
+            behind(6),
+            Val::I32(6),
+            Val::I32(OUT as i32),
+        ];
+        assert_eq!(guest.call("path_readlink", &args), OK);
+        let args = [Val::I32(DIR), behind(1), Val::I32(1)];
+        assert_eq!(guest.call("fd_prestat_dir_name", &args), OK);
+        let args = [Val::I32(DATA as i32), behind(4)];
+        assert_eq!(guest.call("args_get", &args), OK);
+        let args = [
+            Val::I32(DIR),
+            behind(10),
+            Val::I32(10),
+            Val::I64(0),
+            Val::I32(OUT as i32),
+        ];
+        assert_eq!(guest.call("fd_readdir", &args), OK);
+        assert_eq!(guest.u32(OUT), 10);
+        // One byte further is out of bounds.
+        let args = [behind(16), Val::I32(17)];
+        assert!(guest.try_call("random_get", &args).is_err());
+    }
+}
+
+#[test]
+fn a_directory_is_not_pushed_as_a_file_or_a_stream() {
+    use p1_adapter::StreamAccess;
+    use wasmtime_wasi::OpenMode;
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = P1CtxBuilder::new().build().unwrap();
+    let open = || fs::File::open(dir.path()).unwrap();
+    assert!(
+        ctx.push_file(open(), FsPerms::ReadOnly, OpenMode::READ)
+            .is_err()
+    );
+    assert!(ctx.push_stream(open(), StreamAccess::Read).is_err());
+    let limited = ctx.limited_to(Rights::all(), Rights::all());
+    assert_eq!(
+        limited.push_dir(open(), None, FsPerms::ReadOnly).unwrap(),
+        3
+    );
+}

@@ -1,0 +1,349 @@
+//! The async linker: what a call that is tried again keeps from its first attempt.
+
+use crate::asynchronous::{LIST, Task, bare, from_guest, runtime, soon};
+use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT, WORLD, allow_descriptors, alone};
+use crate::table::text;
+use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async};
+use std::io::{PipeReader, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wasmtime::{Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdinStream};
+use wasmtime_wasi::p2::{InputStream, Pollable, StreamResult};
+
+/// More than any pipe or socket of this suite holds.
+const LEN: usize = 700_000;
+
+/// A record in which no part is like another.
+fn record() -> Vec<u8> {
+    (0..LEN as u32 / 4).flat_map(u32::to_le_bytes).collect()
+}
+
+async fn call(task: &mut Task, name: &str, args: &[Val]) {
+    assert_eq!(task.try_call(name, args).await.unwrap(), OK, "{name}");
+}
+
+/// All there is until the last writer has gone.
+async fn drain(mut reader: PipeReader) -> Vec<u8> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).unwrap();
+        all
+    });
+    soon(reading).await.unwrap()
+}
+
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(30)).await;
+}
+
+#[test]
+fn no_byte_is_sent_twice_when_nonblock_is_set_while_a_write_waits() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, reader) = from_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let mut other = Task::new(&ctx).await;
+        let writing = tokio::spawn(async move { task.put(fd, &record()).await });
+        settle().await;
+        let args = [fd as i32, NONBLOCK].map(Val::I32);
+        call(&mut other, "fd_fdstat_set_flags", &args).await;
+        // The other keeps the context, and the writing end with it, until the record is through.
+        let draining = tokio::spawn(drain(reader));
+        let count = soon(writing).await.unwrap() as usize;
+        drop((other, ctx));
+        let all = soon(draining).await.unwrap();
+        assert_eq!(count, LEN, "it had begun before the flag was set");
+        assert!(all == record(), "{} bytes came", all.len());
+    });
+}
+
+#[test]
+fn rights_given_up_while_a_write_waits_do_not_fail_it() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, reader) = from_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let mut other = Task::new(&ctx).await;
+        let writing = tokio::spawn(async move { task.put(fd, &record()).await });
+        settle().await;
+        let args = [Val::I32(fd as i32), Val::I64(0), Val::I64(0)];
+        call(&mut other, "fd_fdstat_set_rights", &args).await;
+        let draining = tokio::spawn(drain(reader));
+        assert_eq!(soon(writing).await.unwrap() as usize, LEN);
+        drop((other, ctx));
+        assert!(soon(draining).await.unwrap() == record());
+    });
+}
+
+#[test]
+fn a_list_of_buffers_is_read_once() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, reader) = from_guest(&ctx);
+        let mut ty = MemoryTypeBuilder::new();
+        let ty = ty.shared(true).min(16).max(Some(16)).build().unwrap();
+        let memory = SharedMemory::new(&WORLD.engine, ty).unwrap();
+        let put = |at: u32, bytes: &[u8]| {
+            wiggle::GuestMemory::Shared(memory.data())
+                .copy_from_slice(bytes, wiggle::GuestPtr::new((at, bytes.len() as u32)))
+                .unwrap();
+        };
+        let declared =
+            r#"(import "env" "memory" (memory 16 16 shared)) (export "memory" (memory 0))"#;
+        let module = Module::new(&WORLD.engine, text(declared)).unwrap();
+        let mut linker = Linker::new(&WORLD.engine);
+        add_to_linker_async(&mut linker, |state| state).unwrap();
+        let state = P1State::with_memory(ctx.clone(), memory.clone());
+        let mut store = Store::new(&WORLD.engine, state);
+        linker
+            .define(&store, "env", "memory", memory.clone())
+            .unwrap();
+        let instance = linker.instantiate_async(&mut store, &module).await.unwrap();
+        let write = instance
+            .get_typed_func::<(u32, u32, u32, u32), i32>(&mut store, "fd_write")
+            .unwrap();
+        put(DATA, &record());
+        put(LIST, &DATA.to_le_bytes());
+        put(LIST + 4, &(LEN as u32).to_le_bytes());
+        let writing = tokio::spawn(async move {
+            let result = write.call_async(&mut store, (fd, LIST, 1, OUT)).await;
+            (result, store)
+        });
+        settle().await;
+        // Another thread of the program makes it a list that is out of bounds.
+        put(LIST, &u32::MAX.to_le_bytes());
+        let draining = tokio::spawn(drain(reader));
+        let (result, store) = soon(writing).await.unwrap();
+        assert_eq!(result.unwrap(), OK);
+        drop((store, ctx));
+        assert!(soon(draining).await.unwrap() == record());
+    });
+}
+
+#[test]
+fn a_write_that_does_not_wait_stays_out_of_a_record_that_does() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, mut reader) = from_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let mut other = Task::new(&ctx).await;
+        let writing = tokio::spawn(async move { task.put(fd, &record()).await });
+        settle().await;
+        let args = [fd as i32, NONBLOCK].map(Val::I32);
+        call(&mut other, "fd_fdstat_set_flags", &args).await;
+        // Room for a byte, in the middle of the record.
+        let mut all = vec![0; 8192];
+        reader.read_exact(&mut all).unwrap();
+        other.write(DATA, b"!");
+        let args = other.args(fd, 1);
+        let errno = other.try_call("fd_write", &args).await.unwrap();
+        assert_eq!(errno, 6, "again");
+        let draining = tokio::spawn(drain(reader));
+        assert_eq!(soon(writing).await.unwrap() as usize, LEN);
+        drop((other, ctx));
+        all.extend(soon(draining).await.unwrap());
+        assert!(all == record());
+    });
+}
+
+#[test]
+fn a_task_and_a_thread_do_not_write_into_each_others_records() {
+    runtime().block_on(async {
+        let ctx = bare();
+        let (fd, reader) = from_guest(&ctx);
+        let mut task = Task::new(&ctx).await;
+        let threads = ctx.clone();
+        let writing = tokio::spawn(async move { task.put(fd, &[b'a'; LEN]).await });
+        settle().await;
+        let thread = std::thread::spawn(move || {
+            let mut guest = Guest::sized(&threads, 16);
+            guest.put(fd as i32, &[b'b'; LEN])
+        });
+        settle().await;
+        drop(ctx);
+        let all = drain(reader).await;
+        assert_eq!(soon(writing).await.unwrap() as usize, LEN);
+        assert_eq!(thread.join().unwrap(), Ok(LEN as u32));
+        assert!(all[..LEN].iter().all(|byte| *byte == b'a'));
+        assert!(all[LEN..].iter().all(|byte| *byte == b'b'));
+    });
+}
+
+#[test]
+fn a_blocking_write_to_an_embedders_stream_waits_for_its_flush() {
+    runtime().block_on(async {
+        let (ours, mut theirs) = tokio::io::duplex(1);
+        let ctx = P1CtxBuilder::new()
+            .stdout(AsyncStdoutStream::new(64 << 10, ours))
+            .build()
+            .unwrap();
+        let mut task = Task::new(&ctx).await;
+        let writing = tokio::spawn(async move { task.put(1, b"not lost").await });
+        settle().await;
+        assert!(
+            !writing.is_finished(),
+            "seven of the bytes are on their way"
+        );
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            theirs.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        assert_eq!(soon(writing).await.unwrap(), 8);
+        // The stream's worker ends with the context, and with what it has not passed on.
+        drop(ctx);
+        assert_eq!(soon(reading).await.unwrap(), b"not lost");
+    });
+}
+
+#[test]
+fn a_write_that_does_not_wait_does_not_wait_for_the_flush() {
+    runtime().block_on(async {
+        let (ours, _theirs) = tokio::io::duplex(1);
+        let ctx = P1CtxBuilder::new()
+            .stdout(AsyncStdoutStream::new(64 << 10, ours))
+            .build()
+            .unwrap();
+        let mut task = Task::new(&ctx).await;
+        let args = [1, NONBLOCK].map(Val::I32);
+        call(&mut task, "fd_fdstat_set_flags", &args).await;
+        assert_eq!(soon(task.put(1, b"on its way")).await, 10);
+    });
+}
+
+/// An input that says "ready" at once and has nothing, ever.
+#[derive(Clone, Default)]
+struct Liar(Arc<AtomicU32>);
+
+#[async_trait]
+impl Pollable for Liar {
+    async fn ready(&mut self) {}
+}
+
+impl InputStream for Liar {
+    fn read(&mut self, _: usize) -> StreamResult<bytes::Bytes> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes::Bytes::new())
+    }
+}
+
+impl IsTerminal for Liar {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdinStream for Liar {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncRead + Send + Sync> {
+        Box::new(tokio::io::empty())
+    }
+
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        Box::new(self.clone())
+    }
+}
+
+/// Runs `test` on a thread of its own, which is left behind if it does not come to an end.
+fn bounded(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(test);
+    let start = Instant::now();
+    while !thread.is_finished() {
+        assert!(start.elapsed() < Duration::from_secs(30), "still running");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_stream_that_is_ready_and_has_nothing_lets_other_tasks_run_and_is_given_up() {
+    bounded(|| {
+        runtime().block_on(async {
+            let liar = Liar::default();
+            let ctx = P1CtxBuilder::new().stdin(liar.clone()).build().unwrap();
+            let mut task = Task::new(&ctx).await;
+            let ran = Arc::new(AtomicBool::new(false));
+            let others = ran.clone();
+            tokio::spawn(async move { others.store(true, Ordering::Relaxed) });
+            let args = task.args(0, 10);
+            let error = task.try_call("fd_read", &args).await.unwrap_err();
+            assert!(error.downcast_ref::<Interrupted>().is_none());
+            assert!(ran.load(Ordering::Relaxed), "no other task ran");
+            assert!(liar.0.load(Ordering::Relaxed) > 100, "given up too soon");
+        });
+    });
+}
+
+fn subscribe(task: &mut Task, fds: &[u32], tags: &[u8]) -> [Val; 4] {
+    let mut count = 0;
+    for fd in fds {
+        for tag in tags {
+            let mut bytes = [0u8; 48];
+            bytes[8] = *tag;
+            bytes[16..20].copy_from_slice(&fd.to_le_bytes());
+            task.write(DATA + count * 48, &bytes);
+            count += 1;
+        }
+    }
+    [DATA, DATA + 0x40000, count, OUT].map(|n| Val::I32(n as i32))
+}
+
+#[test]
+fn a_poll_of_many_streams_takes_few_descriptors() {
+    alone(
+        "resumed::a_poll_of_many_streams_takes_few_descriptors",
+        || {
+            runtime().block_on(async {
+                let ctx = bare();
+                let mut task = Task::new(&ctx).await;
+                let mut peers = Vec::new();
+                let fds: Vec<u32> = (0..100)
+                    .map(|_| {
+                        let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+                        peers.push(b);
+                        ctx.push_stream(a, StreamAccess::ReadWrite).unwrap()
+                    })
+                    .collect();
+                // The runtime's own are there already; a hundred more would be too many.
+                allow_descriptors(20);
+                let args = subscribe(&mut task, &fds, &[1]);
+                let polling = tokio::spawn(async move {
+                    let errno = task.try_call("poll_oneoff", &args).await.unwrap();
+                    (errno, task.u32(OUT))
+                });
+                settle().await;
+                assert!(!polling.is_finished());
+                use std::io::Write as _;
+                peers[50].write_all(b"x").unwrap();
+                assert_eq!(soon(polling).await.unwrap(), (OK, 1));
+            });
+        },
+    );
+}
+
+#[test]
+fn a_poll_may_name_one_stream_many_times() {
+    runtime().block_on(async {
+        let ctx: P1Ctx = bare();
+        let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap();
+        let mut task = Task::new(&ctx).await;
+        let args = subscribe(&mut task, &[fd; 300], &[1]);
+        let polling = tokio::spawn(async move {
+            let errno = task.try_call("poll_oneoff", &args).await.unwrap();
+            (errno, task.u32(OUT))
+        });
+        settle().await;
+        assert!(!polling.is_finished());
+        let mut b = tokio::net::UnixStream::from_std({
+            b.set_nonblocking(true).unwrap();
+            b
+        })
+        .unwrap();
+        b.write_all(b"x").await.unwrap();
+        assert_eq!(soon(polling).await.unwrap(), (OK, 300));
+    });
+}
