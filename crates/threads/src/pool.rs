@@ -117,6 +117,7 @@ impl Hosts {
                 idle: 0,
                 closing: false,
                 joining: 0,
+                waiting: Vec::new(),
             }),
             work: Condvar::new(),
             left: Condvar::new(),
