@@ -19,7 +19,7 @@ use crate::observe::Watch;
 use crate::prepare::Prepared;
 use crate::record::ThreadRecord;
 use crate::rewrite::{WaitOp, WaitSlot};
-use crate::waits::{ParkingLot, WaitOutcome, Width};
+use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
 
 /// Fills the wait tables of one group's instances.
 pub(crate) struct Binder<T: 'static> {
@@ -154,10 +154,14 @@ fn wait32<T: 'static>(
 ) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
+        let expected = (expected as u32).to_le();
+        let at_once = |waiter: &Waiter| waiter.differs32(word, expected);
+        if let Some(outcome) = unobserved(at_once) {
+            return result(outcome, &unwinding);
+        }
         let thread = thread()?;
         let wait = |caller: &mut Caller<'_, T>| {
             let wait = || {
-                let expected = (expected as u32).to_le();
                 thread.waiter().wait32(word, expected, timeout, &mut || {
                     thread.report(|| WasmBacktrace::force_capture(&*caller));
                 })
@@ -184,10 +188,14 @@ fn wait64<T: 'static>(
 ) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
+        let expected = (expected as u64).to_le();
+        let at_once = |waiter: &Waiter| waiter.differs64(word, expected);
+        if let Some(outcome) = unobserved(at_once) {
+            return result(outcome, &unwinding);
+        }
         let thread = thread()?;
         let wait = |caller: &mut Caller<'_, T>| {
             let wait = || {
-                let expected = (expected as u64).to_le();
                 thread.waiter().wait64(word, expected, timeout, &mut || {
                     thread.report(|| WasmBacktrace::force_capture(&*caller));
                 })
@@ -235,6 +243,15 @@ fn holding_no_fuel<T: 'static>(
         None => Ok(wait(&mut caller)),
         Some(fuel) => fuel.without(caller, wait),
     }
+}
+
+/// What a wait answers that does not have to wait, unless somebody watches it.
+fn unobserved(at_once: impl FnOnce(&Waiter) -> Option<WaitOutcome>) -> Option<WaitOutcome> {
+    current::with(|thread| match thread.watch() {
+        None => at_once(thread.waiter()),
+        Some(_) => None,
+    })
+    .flatten()
 }
 
 /// The guest thread that waits.

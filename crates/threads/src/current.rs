@@ -32,6 +32,12 @@ pub(crate) fn get() -> Option<Arc<ThreadRecord>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
+/// Looks at the guest thread the calling host thread runs, if any. `f` is no foreign code: it must not
+/// [`enter`].
+pub(crate) fn with<R>(f: impl FnOnce(&ThreadRecord) -> R) -> Option<R> {
+    CURRENT.with_borrow(|current| current.as_deref().map(f))
+}
+
 /// Says that the calling thread is in the host call `name`, until the guard is dropped. For host
 /// functions that may block: the name appears in [`Report`](crate::Report)s and among the threads
 /// [left behind](crate::ThreadGroup::left_behind). Calls nest. Reads the clock and takes one lock that

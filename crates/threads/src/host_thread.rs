@@ -155,7 +155,10 @@ mod on_slabs {
             // Some are left on every slab but the first three.
             let ended: Vec<_> = threads.drain(..100).map(HostThread::join).collect();
             drop(stacks.take_back(ended));
-            assert_eq!(stacks.slabs.iter().map(|s| s.free.len()).sum::<usize>(), 55 + 100 - 63);
+            assert_eq!(
+                stacks.slabs.iter().map(|s| s.free.len()).sum::<usize>(),
+                55 + 100 - 63
+            );
             // Those that are free are taken before more are mapped.
             for _ in 0..55 + 100 - 63 {
                 threads.push(start(&mut stacks));

@@ -191,7 +191,10 @@ mod linux {
                 return Ok(());
             }
             let len = self.slab.guard;
-            for guard in [self.start(), self.signal_stack().wrapping_byte_add(SIGNAL_STACK)] {
+            for guard in [
+                self.start(),
+                self.signal_stack().wrapping_byte_add(SIGNAL_STACK),
+            ] {
                 // SAFETY: a page of this place that nobody uses: the guards are part of neither stack.
                 let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
                 // Older kernels, and memory that is locked: the page becomes a mapping of its own.
@@ -381,7 +384,10 @@ mod linux {
             let ran = Arc::new(AtomicUsize::new(0));
             let mut threads = Vec::new();
             for stack in stacks {
-                let (start, end) = (stack.stack().addr(), stack.stack().addr() + stack.slab.stack);
+                let (start, end) = (
+                    stack.stack().addr(),
+                    stack.stack().addr() + stack.slab.stack,
+                );
                 let ran = Arc::clone(&ran);
                 let main = move || {
                     let here = 0_u8;
@@ -464,7 +470,10 @@ mod linux {
             }
             let mut again = std::process::Command::new(std::env::current_exe().unwrap());
             again
-                .args(["--exact", "raw::linux::tests::the_guard_beneath_a_stack_is_a_fault"])
+                .args([
+                    "--exact",
+                    "raw::linux::tests::the_guard_beneath_a_stack_is_a_fault",
+                ])
                 .env(CHILD, "1");
             use std::os::unix::process::ExitStatusExt as _;
             let output = again.output().unwrap();

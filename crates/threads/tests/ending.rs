@@ -97,11 +97,52 @@ fn times_to_end(door: Door, threads: u32, what: &str, rounds: usize) -> Vec<Dura
     times
 }
 
+/// As many threads of the standard library, each asleep by itself: from the first one's being woken until the last
+/// has been joined. What an end is to be compared with, in the same run.
+fn times_to_join(threads: u32, rounds: usize) {
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let stop = Arc::new(AtomicBool::new(false));
+        let asleep = Arc::new(AtomicU64::new(0));
+        let started: Vec<_> = (0..threads)
+            .map(|_| {
+                let (stop, asleep) = (Arc::clone(&stop), Arc::clone(&asleep));
+                std::thread::spawn(move || {
+                    asleep.fetch_add(1, Ordering::SeqCst);
+                    while !stop.load(Ordering::SeqCst) {
+                        std::thread::park();
+                    }
+                })
+            })
+            .collect();
+        assert!(eventually(Duration::from_secs(60), || {
+            asleep.load(Ordering::SeqCst) == u64::from(threads)
+        }));
+        std::thread::sleep(Duration::from_millis(20));
+        let start = Instant::now();
+        stop.store(true, Ordering::SeqCst);
+        for thread in &started {
+            thread.thread().unpark();
+        }
+        for thread in started {
+            thread.join().unwrap();
+        }
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    eprintln!(
+        "the standard library, {threads} threads, woken and joined: median {:?}, worst {:?} of {rounds}",
+        times[rounds / 2],
+        times[rounds - 1]
+    );
+}
+
 #[test]
 fn parked_threads_end_at_once() {
     let _alone = alone();
     let _dog = watchdog("parked_threads_end_at_once", 300);
     let (threads, rounds) = if long() { (1000, 20) } else { (200, 3) };
+    times_to_join(threads, rounds);
     let times = times_to_end(Door::Prepared, threads, "(call $park)", rounds);
     assert!(times[rounds / 2] < Duration::from_millis(if long() { 400 } else { 300 }));
 }

@@ -448,6 +448,59 @@ fn the_busiest_addresses_are_kept_on_request() {
     assert!(list[0].waits >= 301 && list[0].waits - list[0].excess <= 301);
 }
 
+/// A waiter looks out for a moment where that pays. Where it does not, it gives up: a thread whose every wait is
+/// long sleeps through nearly all of them.
+#[test]
+#[cfg(target_os = "linux")]
+fn long_waits_take_no_processor_time() {
+    let lot = ParkingLot::new(2, false);
+    let waiter = lot.register(1, Role::Guest);
+    let word = AtomicU32::new(0);
+    const WAITS: u32 = 300;
+    thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            let time = || -> Duration {
+                let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+                Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+            };
+            let before = time();
+            for turn in 0..WAITS {
+                while word.load(Ordering::SeqCst) == turn {
+                    waiter.wait32(&word, turn, FOREVER, &mut none);
+                }
+            }
+            time() - before
+        });
+        for _ in 0..WAITS {
+            thread::sleep(Duration::from_millis(2));
+            word.fetch_add(1, Ordering::SeqCst);
+            lot.notify(&word, 1);
+        }
+        let busy = busy.join().unwrap();
+        // 600 ms of waiting; each wake-up is some microseconds of work.
+        assert!(busy < Duration::from_millis(60), "{busy:?}");
+    });
+}
+
+/// A notify that takes no lock is counted like any other, and so is a wait that is refused without it.
+#[test]
+fn what_takes_no_lock_is_counted() {
+    let lot = ParkingLot::new(1, false);
+    let word = AtomicU32::new(0);
+    for round in 0..3 {
+        // The node is used again by each.
+        let waiter = lot.register(round, Role::Guest);
+        for _ in 0..5 {
+            let outcome = waiter.wait32(&word, 1, FOREVER, &mut none);
+            assert_eq!(outcome, WaitOutcome::NotEqual);
+            assert_eq!(lot.notify(&word, 1), 0);
+        }
+    }
+    let statistics = lot.statistics();
+    assert_eq!((statistics.not_equal, statistics.notifies), (15, 15));
+    assert_eq!((statistics.queued, statistics.wakes), (0, 0));
+}
+
 #[test]
 fn auto_traits() {
     fn check<T: Send + Sync + 'static>() {}

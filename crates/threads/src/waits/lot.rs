@@ -143,7 +143,7 @@ impl ParkingLot {
     }
 
     /// Whether a notify of this address would take no lock.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the models"))]
+    #[allow(dead_code, reason = "for the models")]
     pub(crate) fn nobody_expected(&self, address: u64) -> bool {
         self.bucket(address).nobody_expected()
     }
@@ -274,7 +274,8 @@ impl ParkingLot {
             sum.timeouts += counters.timeouts;
             sum.ended += counters.ended;
         }
-        self.nodes.each_used(|node| sum.not_equal += node.not_equal.load(Relaxed));
+        self.nodes
+            .each_used(|node| sum.not_equal += node.not_equal.load(Relaxed));
         sum
     }
 

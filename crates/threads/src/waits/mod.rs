@@ -51,10 +51,13 @@ mod liveness;
 mod lot;
 mod node;
 mod queue;
+mod spinning;
 mod stats;
 mod waiter;
 
 pub use liveness::HostWriter;
 pub use lot::{ParkingLot, Waiting, Width};
 pub use stats::{BusyAddress, WaitStatistics};
+#[allow(unused_imports, reason = "for the models")]
+pub(crate) use waiter::Place;
 pub use waiter::{Role, WaitOutcome, Waiter};

@@ -4,6 +4,7 @@
 //! never freed before their lot: a waker may still touch the word of a thread
 //! that has long moved on, which then costs a spurious wake-up and no more.
 
+use super::spinning::{Last, Spinning};
 use crate::sync::{AtomicU32, Mutex, Sleeper};
 use std::sync::OnceLock;
 // Fields guarded by a bucket's lock are plain data in atomic clothes (this
@@ -70,7 +71,9 @@ pub(super) struct Node {
     /// registration.
     pub(super) thread: Guarded32,
     /// What the owner's last waits taught about spinning; its own alone.
-    pub(super) spin: Guarded32,
+    pub(super) spinning: Spinning,
+    /// What the owner waited for last; its own alone.
+    pub(super) last: Last,
     /// The tag of the notify that took the node off its queue, 0 for none.
     /// Written by the waker before its signal, read by the owner after.
     pub(super) tag: Guarded64,
@@ -91,7 +94,8 @@ impl Default for Node {
             address: Guarded64::new(0),
             since: Guarded64::new(0),
             thread: Guarded32::new(0),
-            spin: Guarded32::new(0),
+            spinning: Spinning::default(),
+            last: Last::default(),
             tag: Guarded64::new(0),
             not_equal: Guarded64::new(0),
         }

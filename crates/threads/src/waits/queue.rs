@@ -59,7 +59,7 @@ impl Bucket {
     }
 
     /// Whether no waiter is queued or expected.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the models"))]
+    #[allow(dead_code, reason = "for the models")]
     pub(super) fn nobody_expected(&self) -> bool {
         self.waiters.load(Relaxed) == 0
     }

@@ -45,6 +45,27 @@ pub enum Role {
     Host,
 }
 
+/// What a thread waits for: a word, and the value it is to leave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The host address of the word.
+    pub(crate) address: u64,
+    /// How wide it is.
+    pub(crate) width: Width,
+    /// What it holds.
+    pub(crate) expected: u64,
+}
+
+impl Place {
+    fn of<T>(word: &T, width: Width, expected: u64) -> Self {
+        Self {
+            address: address_of(word),
+            width,
+            expected,
+        }
+    }
+}
+
 /// A registered thread: its place in the queues, and the word it sleeps on.
 ///
 /// Made by [`ParkingLot::register`]. It may be shared, so that others can ask
@@ -105,7 +126,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        self.wait_at(address_of(word), Width::W32, timeout_ns, on_report, || {
+        let place = Place::of(word, Width::W32, expected.into());
+        self.wait_at(place, timeout_ns, on_report, || {
             word.load(Ordering::SeqCst) == expected
         })
     }
@@ -123,13 +145,26 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        self.wait_at(address_of(word), Width::W64, timeout_ns, on_report, || {
+        let place = Place::of(word, Width::W64, expected);
+        self.wait_at(place, timeout_ns, on_report, || {
             word.load(Ordering::SeqCst) == expected
         })
     }
 
+    /// What [`Waiter::wait32`] answers where the word holds another value; `None` if it has to look closer.
+    pub(crate) fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
+        let place = Place::of(word, Width::W32, expected.into());
+        self.at_once(place, || word.load(Ordering::SeqCst) == expected)
+    }
+
+    /// As [`Waiter::differs32`], for [`Waiter::wait64`].
+    pub(crate) fn differs64(&self, word: &AtomicU64, expected: u64) -> Option<WaitOutcome> {
+        let place = Place::of(word, Width::W64, expected);
+        self.at_once(place, || word.load(Ordering::SeqCst) == expected)
+    }
+
     /// What a wait answers that does not have to take the lock: the word holds another value.
-    fn at_once(&self, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
+    fn at_once(&self, place: Place, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
         if equal() {
             return None;
         }
@@ -140,24 +175,28 @@ impl Waiter {
         let node = self.lot.nodes.get(self.node);
         let before = node.not_equal.load(Relaxed);
         node.not_equal.store(before + 1, Relaxed);
+        if !node.last.swap_if_new(place) {
+            // A lock, and somebody is just taking it: to be back at once would take its cache line away.
+            (0..REFUSED).for_each(|_| spin_loop());
+        }
         Some(WaitOutcome::NotEqual)
     }
 
     pub(crate) fn wait_at(
         &self,
-        address: u64,
-        width: Width,
+        place: Place,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
         equal: impl Fn() -> bool,
     ) -> WaitOutcome {
-        if let Some(outcome) = self.at_once(&equal) {
+        if let Some(outcome) = self.at_once(place, &equal) {
             return outcome;
         }
         let node = self.lot.nodes.get(self.node);
         let _busy = Busy::enter(node);
+        let address = place.address;
         let mut flags = flag::QUEUED;
-        if width == Width::W64 {
+        if place.width == Width::W64 {
             flags |= flag::WIDE;
         }
         if timeout_ns >= 0 {
@@ -200,11 +239,12 @@ impl Waiter {
             node,
             address,
         };
+        let handover = node.last.swap_if_new(place);
         self.lot.busiest.count(address);
         if quiet {
             self.lot.liveness.quiet();
         }
-        queued.park(timeout_ns, on_report)
+        queued.park(timeout_ns, handover, on_report)
     }
 
     /// Asks the thread to report itself. If it waits, it wakes, runs its
@@ -282,13 +322,13 @@ struct Queued<'a> {
 }
 
 impl Queued<'_> {
-    fn park(self, timeout_ns: i64, on_report: &mut dyn FnMut()) -> WaitOutcome {
+    fn park(self, timeout_ns: i64, handover: bool, on_report: &mut dyn FnMut()) -> WaitOutcome {
         let mut deadline = match u64::try_from(timeout_ns) {
             Err(_) => None,
             // A deadline the clock cannot express is never reached.
             Ok(nanos) => Instant::now().checked_add(Duration::from_nanos(nanos)),
         };
-        if !self.spin() {
+        if !(handover && self.spin()) {
             self.node.since.store(self.waiter.lot.clock(), Relaxed);
         }
         loop {
@@ -348,39 +388,38 @@ impl Queued<'_> {
     /// has paid lately: where the waker runs on another processor right now, it
     /// saves both sides their system call; where it does not, it is a waste.
     fn spin(&self) -> bool {
-        if !self.waiter.lot.spin {
+        if !self.waiter.lot.spin || !self.node.spinning.wanted() {
             return false;
         }
-        let mut trust = self.node.spin.load(Relaxed);
-        if trust > TRUSTED {
-            trust -= 1;
-            self.node.spin.store(trust, Relaxed);
-            if trust > TRUSTED {
-                return false;
+        let begin = Instant::now();
+        let signalled = || self.node.signal.load(Relaxed) != 0;
+        let paid = loop {
+            if (0..LOOKS).any(|_| {
+                spin_loop();
+                signalled()
+            }) {
+                break true;
             }
-            trust = 0;
-        }
-        for _ in 0..SPINS {
-            if self.node.signal.load(Relaxed) != 0 {
-                self.node.spin.store((trust + 1).min(TRUSTED), Relaxed);
-                return true;
+            if begin.elapsed() > SPIN_FOR {
+                break signalled();
             }
-            spin_loop();
-        }
-        let worse = trust.checked_sub(1).unwrap_or(TRUSTED + PROBE_EVERY);
-        self.node.spin.store(worse, Relaxed);
-        false
+        };
+        self.node.spinning.tried(paid);
+        paid
     }
 }
 
-/// How often a waiter looks before it sleeps: 1 to 2 microseconds, about what
-/// sleeping and being woken costs.
-const SPINS: u32 = 50;
-/// [`Node::spin`] counts successes up to here, less failures. Beyond, it counts
-/// down the waits until the next attempt.
-const TRUSTED: u32 = 3;
-/// How many waits a thread that has lost its trust sleeps through at once.
-const PROBE_EVERY: u32 = 64;
+/// How long a waiter looks out before it sleeps: about twice what it takes to
+/// wake a thread that sleeps in the kernel, so that the first attempt outlasts
+/// a partner which still sleeps.
+const SPIN_FOR: Duration = Duration::from_micros(20);
+
+/// How long a wait takes that is refused for the second time in a row, in
+/// spins: a fifth of a microsecond, about what the system call takes natively.
+const REFUSED: u32 = 16;
+
+/// Looks between two looks at the clock: about a microsecond.
+const LOOKS: u32 = 32;
 
 impl Drop for Queued<'_> {
     /// Only when a callback panicked.
