@@ -3,7 +3,7 @@
 use crate::ends::ends;
 use crate::guest::Guest;
 use crate::support::abi::{AGAIN, IO, OK};
-use crate::support::{BOUND, Check, SETTLE, eventually, soon};
+use crate::support::{Check, SETTLE, bound, eventually, soon};
 use p1_adapter::blocking::{
     BlockingError, Deadline, EmbedderInput, EmbedderOutput, EndSignal, wait_with,
 };
@@ -127,7 +127,7 @@ fn readers_and_pollers_of_one_stream_all_get_their_share() {
         let look = wait_with(&mut [], &mut [Some(stdin.ready())], &Deadline::NOW, &end);
         assert_eq!(look.unwrap(), 0);
         assert!(is_would_block(&read(&stdin, 8, true, &end)));
-        assert!(start.elapsed() < BOUND);
+        assert!(start.elapsed() < bound());
         in_tokio(async { peer.write_all(b"0123456789abcdef").await.unwrap() });
         for poller in pollers {
             assert_eq!(poller.join().unwrap(), (1, true));

@@ -2,7 +2,7 @@
 
 use crate::subject::{Deaf, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
 use crate::support::{
-    BOUND, Check, SETTLE, eventually, fails_at_last, pipe, pty, rounds, sockets, soon, tcp,
+    Check, SETTLE, bound, eventually, fails_at_last, pipe, pty, rounds, sockets, soon, tcp,
 };
 use p1_adapter::blocking::{Deadline, Direction, EndSignal, wait};
 use rustix::fd::OwnedFd;
@@ -42,7 +42,7 @@ pub(crate) fn ends(
 
     let raised = Instant::now();
     end.raise();
-    while finished.load(Ordering::SeqCst) < threads && raised.elapsed() < BOUND {
+    while finished.load(Ordering::SeqCst) < threads && raised.elapsed() < bound() {
         thread::sleep(Duration::from_micros(200));
     }
     let late = threads - finished.load(Ordering::SeqCst);
@@ -60,7 +60,8 @@ pub(crate) fn ends(
     }
     if late > 0 {
         return Err(format!(
-            "{what}: {late} of {threads} had not ended after {BOUND:?}"
+            "{what}: {late} of {threads} had not ended after {:?}",
+            bound()
         ));
     }
     eprintln!("{what}: {threads} thread(s) ended {worst:?} after the signal");
@@ -189,7 +190,7 @@ fn a_reader_that_lost_the_race_for_a_byte_ends() {
             assert!(eventually(|| finished.load(Ordering::SeqCst) > 0));
             end.raise();
             let raised = Instant::now();
-            while finished.load(Ordering::SeqCst) < 4 && raised.elapsed() < BOUND {
+            while finished.load(Ordering::SeqCst) < 4 && raised.elapsed() < bound() {
                 thread::sleep(Duration::from_millis(1));
             }
             let late = 4 - finished.load(Ordering::SeqCst);
@@ -261,7 +262,7 @@ fn a_sleep_ends() {
     soon(|| ends("nap", 1, |end| wait(&mut [], &Deadline::NOW, end), || ())).unwrap_err();
     soon(|| {
         let deaf = |_: &EndSignal| {
-            thread::sleep(BOUND * 2);
+            thread::sleep(bound() * 2);
             Ok(0)
         };
         ends("deaf sleep", 1, deaf, || ())

@@ -4,7 +4,7 @@ use crate::ends::ends;
 use crate::guest::{Guest, ctx_with};
 use crate::subject::read_once;
 use crate::support::abi::{READ, WRITE};
-use crate::support::{BOUND, Check, SETTLE, eventually, fifo, soon};
+use crate::support::{Check, SETTLE, bound, eventually, fifo, soon};
 use p1_adapter::Interrupted;
 use p1_adapter::blocking::{BlockingError, EndSignal, Fifo, FifoAccess, StreamKind};
 use std::ffi::OsStr;
@@ -188,7 +188,7 @@ fn a_guest_blocked_on_a_fifo_ends() {
                 assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
                 let late = at.saturating_duration_since(raised);
                 eprintln!("path_open of {path}: ended {late:?} after the signal");
-                assert!(late < BOUND, "{path}: {late:?}");
+                assert!(late < bound(), "{path}: {late:?}");
             }
         }
     });

@@ -4,6 +4,7 @@
 //! shown to hold for the crate's `Stream`, and shown to be caught for a subject with the very fault it
 //! is about, so that a check that cannot fail would itself fail.
 
+mod detach;
 mod embedder;
 mod ends;
 mod fifo;
@@ -12,6 +13,7 @@ mod guest;
 mod listener;
 mod poll;
 mod progress;
+mod promptly;
 mod reads;
 mod sockets;
 mod subject;

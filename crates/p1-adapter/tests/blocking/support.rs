@@ -6,9 +6,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How late a call may end after the signal and still pass on a loaded machine; what was seen is
-/// printed. The aim is 10 ms.
-pub(crate) const BOUND: Duration = Duration::from_millis(500);
+/// How late a call may end after the signal: with many threads on a loaded machine half a second, or what `P1_BOUND_MS` says
+/// (10 is the aim, for a machine that does nothing else). What was seen is printed.
+pub(crate) fn bound() -> Duration {
+    let asked = std::env::var("P1_BOUND_MS").ok();
+    let milliseconds = asked.map_or(500, |text| text.parse().expect("P1_BOUND_MS is a number"));
+    Duration::from_millis(milliseconds)
+}
 
 /// How long to wait for a thread that should get on with it, before it counts as held up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);

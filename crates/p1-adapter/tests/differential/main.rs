@@ -17,7 +17,9 @@
 //! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
 //!   the peer.
 //! * `proc_exit` above 125: the peer refuses it.
-//! * The `nbytes` of a poll: the peer always says 1.
+//! * A poll in which one of several subscriptions is at fault: the peer fails, this adapter reports it beside the others. Of
+//!   several that are ready the peer reports some, this adapter all: only the errno is compared.
+//! * The `nbytes` of a poll: the peer always says 1; and it does not say that a standard input is at its end.
 
 mod op;
 mod run;

@@ -248,22 +248,33 @@ impl Twins {
                 let mut subscription = [0; 48];
                 subscription[16] = clock;
                 subscription[40] = absolute.into();
-                self.poll(&subscription, &subscription)
+                self.poll(&subscription, &subscription).map(drop)
             }
             Op::PollFd { fd, write, and } => {
-                let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-                for (fd, write) in std::iter::once((fd, write)).chain(and) {
-                    let subscription = |fd: u32| {
+                let subscriptions = |this: &Self, fd: Fd, write: bool| {
+                    let (a, b) = this.numbers(fd);
+                    [a, b].map(|fd| {
                         let mut bytes = [0; 48];
                         bytes[8] = 1 + u8::from(write);
                         bytes[16..20].copy_from_slice(&fd.to_le_bytes());
                         bytes
-                    };
-                    let (a, b) = self.numbers(fd);
-                    ours.extend(subscription(a));
-                    theirs.extend(subscription(b));
+                    })
+                };
+                let [ours, theirs] = subscriptions(self, fd, write);
+                let one = self.poll(&ours, &theirs)?;
+                let Some((fd, write)) = and else {
+                    return Ok(());
+                };
+                let [our_other, their_other] = subscriptions(self, fd, write);
+                let other = self.poll(&our_other, &their_other)?;
+                // The peer fails for one that is at fault, this adapter reports it beside the others.
+                if (one, other) == (Some(0), Some(0)) {
+                    self.poll(&[ours, our_other].concat(), &[theirs, their_other].concat())?;
+                    // And of several that are ready not all are reported there.
+                    self.write(EVENT, &[0; 64]);
+                    self.write(OUT, &[0; 4]);
                 }
-                self.poll(&ours, &theirs)
+                Ok(())
             }
             Op::Allocate => self
                 .with_fd("fd_allocate", Fd::Closed, &[Val::I64(0), Val::I64(1)])
@@ -345,17 +356,20 @@ impl Twins {
         Ok(())
     }
 
-    fn poll(&mut self, ours: &[u8], theirs: &[u8]) -> Result<(), String> {
+    fn poll(&mut self, ours: &[u8], theirs: &[u8]) -> Result<Option<i32>, String> {
         self.ours.write(SUBSCRIPTION, ours);
         self.theirs.write(SUBSCRIPTION, theirs);
         let count = (ours.len() / 48) as u32;
+        let stdin = ours[8] == 1 && ours[16..20] == [0; 4];
         let args = [i(SUBSCRIPTION), i(EVENT), i(count), i(OUT)];
         let result = self.alike("poll_oneoff", &args);
         self.write(SUBSCRIPTION, &[0; 96]);
-        // The peer reports 1 byte for whatever is ready.
+        // The peer reports 1 byte for whatever is ready, and no end of standard input.
         self.write(EVENT + 16, &[0; 8]);
-        self.write(EVENT + 48, &[0; 8]);
-        result.map(drop)
+        if stdin {
+            self.write(EVENT + 24, &[0; 2]);
+        }
+        result
     }
 
     /// The names and types of a whole listing.

@@ -79,7 +79,12 @@ impl<T: Send + 'static> Side<T> {
         }
         let state = state(&dir.path().join("in"), &dir.path().join("kept"));
         let mut store = Store::new(&WORLD.engine, state);
-        let instance = linker.instantiate(&mut store, &WORLD.module).unwrap();
+        let instance = if asynchronous {
+            RUNTIME.block_on(linker.instantiate_async(&mut store, &WORLD.module))
+        } else {
+            linker.instantiate(&mut store, &WORLD.module)
+        };
+        let instance = instance.unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         Self {
             store,

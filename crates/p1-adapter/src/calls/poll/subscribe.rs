@@ -146,7 +146,11 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
         Kind::File(file) => {
             entry.allow(transfer)?;
             Ok(Source::Known(Answer::Bytes(match direction {
-                Direction::Write => 1,
+                Direction::Write => {
+                    // As wasmtime-wasi has it, which looks at the permissions and not at the mode.
+                    file.check_perms()?;
+                    1
+                }
                 Direction::Read => file.bytes_left()?,
             })))
         }
