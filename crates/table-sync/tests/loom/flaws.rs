@@ -6,12 +6,12 @@ use table_sync::flaw::Flaw;
 /// The model that is to find it.
 fn model_for(flaw: Flaw) -> &'static str {
     match flaw {
-        Flaw::PushRelaxed => "removal::pushes_do_not_meet",
+        Flaw::PushRelaxed => "removal::a_push_is_seen_whole",
         Flaw::KindRelaxed => "removal::a_late_reader_does_not_disturb_a_later_entry",
         Flaw::GenerationIgnored => "removal::a_stale_handle_never_finds_a_later_entry",
         Flaw::WornOutSlotReused => "removal::a_worn_out_slot_retires",
         Flaw::FreeListUnlocked => "removal::pushes_do_not_meet",
-        Flaw::FullAtFirstSight => "removal::full_is_true",
+        Flaw::FullAtFirstSight => "removal::a_busy_list_is_not_taken_for_empty",
         Flaw::ReaderLeavesRelaxed => "access::a_writer_excludes_a_counted_reader",
         Flaw::WriterLeavesRelaxed => "waiting::three_writers",
         Flaw::PublishWithoutBarrier
