@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use table_sync::{AnyHandle, Error, Handle, Table};
@@ -418,7 +418,8 @@ fn iterators_lock_one_entry_at_a_time() {
 fn guards_left_to_thread_local_destructors() {
     struct Last(std::cell::RefCell<Option<table_sync::SharedGuard<'static, u32>>>);
     thread_local!(static LAST: Last = const { Last(std::cell::RefCell::new(None)) });
-    let table: &'static Table = Box::leak(Box::default());
+    static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+    let table: &'static Table = &TABLE;
     let handle = table.push(5u32).unwrap();
     heat(table, &handle);
     for _ in 0..2 {
