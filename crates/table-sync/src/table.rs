@@ -10,7 +10,7 @@ use crate::handle::{AnyHandle, Handle};
 use crate::lock::{Place, Refusal, Vacant};
 use crate::shard::Shards;
 use crate::slot::Directory;
-use crate::state::{KIN, State};
+use crate::state::{BIASED, KIN, State};
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed};
 use std::collections::HashSet;
@@ -461,6 +461,13 @@ impl Table {
     /// reported; one that came or went meanwhile may be.
     pub fn handles(&self) -> impl Iterator<Item = AnyHandle> + use<'_> {
         (0..self.core.shards.used()).filter_map(|index| self.handle_at(index))
+    }
+
+    /// For tests: whether readers of the entry publish themselves just now.
+    #[doc(hidden)]
+    pub fn is_biased(&self, handle: AnyHandle) -> bool {
+        let place = self.place(handle);
+        place.is_ok_and(|it| it.state().has(BIASED))
     }
 
     /// The handle of the entry that a slot has now.

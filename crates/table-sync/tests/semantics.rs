@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use table_sync::{AnyHandle, Error, Handle, Table};
@@ -17,6 +17,22 @@ fn heat<T: Send + Sync + 'static>(table: &Table, handle: &Handle<T>) {
     for _ in 0..if cfg!(miri) { 8 } else { 40_000 } {
         drop(table.get(handle).unwrap());
     }
+    // Where a light barrier is a real one, only readers that contend publish themselves.
+    for _ in 0..1_000 {
+        if table.is_biased(handle.any()) {
+            return;
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        drop(table.get(handle).unwrap());
+                    }
+                });
+            }
+        });
+    }
+    panic!("readers that contend are to publish themselves");
 }
 
 /// Notes when it is dropped.
@@ -402,7 +418,8 @@ fn iterators_lock_one_entry_at_a_time() {
 fn guards_left_to_thread_local_destructors() {
     struct Last(std::cell::RefCell<Option<table_sync::SharedGuard<'static, u32>>>);
     thread_local!(static LAST: Last = const { Last(std::cell::RefCell::new(None)) });
-    let table: &'static Table = Box::leak(Box::default());
+    static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+    let table: &'static Table = &TABLE;
     let handle = table.push(5u32).unwrap();
     heat(table, &handle);
     for _ in 0..2 {
@@ -415,4 +432,75 @@ fn guards_left_to_thread_local_destructors() {
         heat(table, &handle);
     }
     table.delete(handle).unwrap();
+}
+
+/// Whoever leaves looks whether the first waiter can go in, and lets it sleep if not.
+#[test]
+fn a_writer_is_woken_by_the_last_of_its_readers() {
+    for published in [false, true] {
+        let table = Table::new();
+        let handle = table.push(1u32).unwrap();
+        if published {
+            heat(&table, &handle);
+        }
+        let readers = [(); 3].map(|()| table.get(&handle).unwrap());
+        let count = Arc::<Count>::default();
+        let mut write = pin!(table.get_mut_async(&handle));
+        assert!(poll(write.as_mut(), &count).is_pending());
+        for (at, reader) in readers.into_iter().enumerate() {
+            assert_eq!(count.0.load(SeqCst), 0, "with {at} of 3 gone");
+            drop(reader);
+        }
+        assert_eq!(count.0.load(SeqCst), 1);
+        assert!(poll(write.as_mut(), &count).is_ready());
+    }
+}
+
+/// A writer that tries again and again does not keep readers from going, nor does any of its tries
+/// take what it failed to get.
+#[test]
+fn a_try_on_an_entry_that_is_drained_says_in_use() {
+    let table = Table::new();
+    let handle = table.push(1u32).unwrap();
+    heat(&table, &handle);
+    let reader = table.get(&handle).unwrap();
+    for _ in 0..1_000 {
+        assert_eq!(table.try_get_mut(&handle).err(), Some(Error::InUse));
+        assert_eq!(table.try_delete(handle), Err(Error::InUse));
+    }
+    drop(reader);
+    *table.try_get_mut(&handle).unwrap() += 1;
+    // A bias that comes back is taken back again.
+    heat(&table, &handle);
+    assert_eq!(table.try_delete(handle), Ok(2));
+}
+
+/// A waker is user code. One that panics neither keeps the others asleep nor the value alive.
+#[test]
+fn a_waker_that_panics_is_the_only_one_to_suffer() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let table = Table::new();
+    let handle = table.push(1u32).unwrap();
+    let held = table.get_mut(&handle).unwrap();
+    let bomb = Waker::from(Arc::new(Bomb));
+    let count = Arc::<Count>::default();
+    let mut first = pin!(table.get_async(&handle));
+    let mut second = pin!(table.get_async(&handle));
+    let pending = first.as_mut().poll(&mut Context::from_waker(&bomb));
+    assert!(pending.is_pending());
+    assert!(poll(second.as_mut(), &count).is_pending());
+    let detached = catch_unwind(AssertUnwindSafe(|| table.detach(handle)));
+    assert!(detached.is_err());
+    assert_eq!(count.0.load(SeqCst), 1);
+    assert!(matches!(
+        poll(second.as_mut(), &count),
+        Poll::Ready(Err(Error::NotPresent))
+    ));
+    drop(held);
+    assert_eq!(table.push(2u32).unwrap().index(), handle.index());
 }

@@ -13,6 +13,11 @@ use table_sync::{Error, Handle, Table};
 const THREADS: u64 = 8;
 /// Places where threads leave handles for each other.
 const PLACES: usize = 64;
+/// More of them, that are mostly read: readers publish themselves there.
+const READ: usize = 4;
+
+/// Replaced entries of those places whose readers published themselves.
+static BIASED: AtomicU64 = AtomicU64::new(0);
 
 /// Values alive.
 static ALIVE: AtomicI64 = AtomicI64::new(0);
@@ -126,6 +131,44 @@ fn turn(table: &Table, places: &[RwLock<Handle<Value>>], random: &mut u64, count
     }
 }
 
+/// Reads a place that is mostly read, now and then over a pause; rarely writes there, or removes
+/// what is there in one of the ways that meet published readers.
+fn read_mostly(table: &Table, places: &[RwLock<Handle<Value>>], random: &mut u64) {
+    *random = random.wrapping_mul(6_364_136_223_846_793_005) + 1;
+    let place = &places[(*random >> 40) as usize % READ];
+    let handle = *place.read().unwrap();
+    match (*random >> 30) % if cfg!(miri) { 16 } else { 4096 } {
+        0 => table
+            .get_mut(&handle)
+            .map_or_else(gone, |mut it| it.pair = (5, 5)),
+        1 | 2 => table
+            .try_get_mut(&handle)
+            .map_or_else(gone, |it| it.check()),
+        3 => {
+            let new = table.push(Value::new(*random >> 32)).unwrap();
+            let old = std::mem::replace(&mut *place.write().unwrap(), new);
+            BIASED.fetch_add(table.is_biased(old.any()).into(), Ordering::Relaxed);
+            match *random >> 60 & 3 {
+                0 => table.delete(old).map(drop).unwrap(),
+                1 => {
+                    while table.try_delete(old).map(drop) == Err(Error::InUse) {
+                        std::thread::yield_now();
+                    }
+                }
+                _ => table.detach(old).unwrap(),
+            }
+        }
+        number => {
+            if let Ok(value) = table.get(&handle) {
+                if number % 64 == 4 {
+                    std::thread::yield_now();
+                }
+                value.check();
+            }
+        }
+    }
+}
+
 #[test]
 fn eight_threads() {
     let seconds = std::env::var("TABLE_SYNC_STRESS_SECONDS")
@@ -134,17 +177,23 @@ fn eight_threads() {
     let places: Vec<_> = (0..PLACES as u64)
         .map(|number| RwLock::new(table.push(Value::new(number)).unwrap()))
         .collect();
+    let read: Vec<_> = (0..READ as u64)
+        .map(|number| RwLock::new(table.push(Value::new(number)).unwrap()))
+        .collect();
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     let counts = AtomicU64::new(0);
     let mut memory = Vec::new();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (table, places, counts) = (&table, &places, &counts);
+            let (table, places, read, counts) = (&table, &places, &read, &counts);
             scope.spawn(move || {
                 let mut random = thread + 1;
                 while Instant::now() < end {
                     for _ in 0..if cfg!(miri) { 2 } else { 100 } {
                         turn(table, places, &mut random, counts);
+                    }
+                    for _ in 0..if cfg!(miri) { 20 } else { 2000 } {
+                        read_mostly(table, read, &mut random);
                     }
                 }
             });
@@ -155,17 +204,23 @@ fn eight_threads() {
         }
     });
     // Every entry that was not removed is there, and nothing else.
-    assert_eq!(table.len(), PLACES);
-    assert_eq!(table.handles().count(), PLACES);
-    for place in &places {
+    assert_eq!(table.len(), PLACES + READ);
+    assert_eq!(table.handles().count(), PLACES + READ);
+    for place in places.iter().chain(&read) {
         table.get(&place.read().unwrap()).unwrap().check();
     }
-    assert_eq!(ALIVE.load(Ordering::SeqCst), PLACES as i64);
+    assert_eq!(ALIVE.load(Ordering::SeqCst), (PLACES + READ) as i64);
     drop(table);
     assert_eq!(ALIVE.load(Ordering::SeqCst), 0);
     eprintln!(
-        "{} calls by {THREADS} threads in {seconds} s; resident KiB over time: {memory:?}",
-        counts.load(Ordering::SeqCst)
+        "{} mixed calls and 20 times as many reads by {THREADS} threads in {seconds} s; {} entries \
+         removed from under published readers; resident KiB over time: {memory:?}",
+        counts.load(Ordering::SeqCst),
+        BIASED.load(Ordering::SeqCst)
+    );
+    assert!(
+        BIASED.load(Ordering::SeqCst) > 0,
+        "no reader published itself"
     );
     // Flat: after the first third nothing is added but noise.
     if let [_, _, _, early, .., late] = memory[..] {

@@ -1,9 +1,13 @@
 //! Removal, both ways, against lookups, holders and reuse of the slot.
 
-use crate::support::{Counted, model, race};
+use crate::support::{Counted, model, pause, race};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use table_sync::{Error, Table};
+use loom::thread;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
+use table_sync::{AnyHandle, Error, Table};
 
 #[test]
 fn get_races_with_delete() {
@@ -263,6 +267,47 @@ fn pushes_do_not_meet() {
     });
 }
 
+/// Whoever sees an entry sees its value, however it came by the handle.
+#[test]
+fn a_push_is_seen_whole() {
+    model(3, || {
+        let table = Arc::new(Table::new());
+        race(
+            &table,
+            [
+                // The first slot's first generation. By a form that does not look at the type,
+                // which has an ordering of its own.
+                Box::new(
+                    |table| match table.get_any_mut(AnyHandle::from_raw(1 << 32).unwrap()) {
+                        Ok(value) => assert_eq!(value.downcast_ref(), Some(&7u32)),
+                        Err(error) => assert_eq!(error, Error::NotPresent),
+                    },
+                ),
+                Box::new(|table| drop(table.push(7u32).unwrap())),
+            ],
+        );
+    });
+}
+
+/// A free slot on a list that another thread is using just then is free all the same.
+#[test]
+fn a_busy_list_is_not_taken_for_empty() {
+    model(2, || {
+        let table = Arc::new(Table::new());
+        table.set_max_capacity(2);
+        let a = table.push(0u32).unwrap();
+        let b = table.push(1u32).unwrap();
+        table.delete(a).unwrap();
+        race(
+            &table,
+            [
+                Box::new(|table| assert!(table.push(2u32).is_ok())),
+                Box::new(move |table| assert_eq!(table.delete(b), Ok(1))),
+            ],
+        );
+    });
+}
+
 /// At the limit: full is answered only if it is true.
 #[test]
 fn full_is_true() {
@@ -288,45 +333,53 @@ fn full_is_true() {
 /// reader, which has seen no drain, does not.
 #[test]
 fn a_writer_ends_the_drain_of_a_detached_entry() {
-    model(2, || {
+    model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
         let handle = table.push(Counted(drops.clone())).unwrap();
         drop(table.get(&handle).unwrap());
         let held = table.get(&handle).unwrap();
-        let mut bodies: Vec<Box<dyn FnOnce(&Table) + Send>> = Vec::new();
-        bodies.push(Box::new(move |table| drop(table.try_get_mut(&handle))));
-        bodies.push(Box::new(move |table| table.detach(handle).unwrap()));
-        let threads: Vec<_> = bodies
-            .into_iter()
-            .map(|body| {
-                let table = table.clone();
-                loom::thread::spawn(move || body(&table))
-            })
-            .collect();
+        let writer = {
+            let table = table.clone();
+            thread::spawn(move || drop(table.try_get_mut(&handle)))
+        };
+        let remover = {
+            let table = table.clone();
+            thread::spawn(move || table.detach(handle).unwrap())
+        };
+        remover.join().unwrap();
         assert_eq!(held.0.load(SeqCst), 0);
         drop(held);
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        writer.join().unwrap();
         assert_eq!(drops.load(SeqCst), 1);
         assert_eq!(table.push(0u8).unwrap().index(), handle.index());
     });
+}
+
+/// Whether it was used.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// A writer with a handle of the slot's earlier entry may end the drain of its later one: then it
 /// wakes that one's writer, whom the reader relied on the drain to be told of.
 #[test]
 fn a_stale_writer_ends_the_drain_of_a_later_entry() {
-    model(3, || {
+    model(2, || {
         let table = Arc::new(Table::new());
         let old = table.push(1u32).unwrap();
         drop(table.get(&old).unwrap());
         let held = table.get(&old).unwrap();
         let stale = {
             let table = table.clone();
-            loom::thread::spawn(move || drop(table.try_get_mut(&old)))
+            thread::spawn(move || drop(table.try_get_mut(&old)))
         };
+        pause();
         drop(held);
         if table.try_delete(old).is_err() {
             // The stale one is not stale: not what this is about.
@@ -336,13 +389,18 @@ fn a_stale_writer_ends_the_drain_of_a_later_entry() {
         let new = table.push(2u32).unwrap();
         drop(table.get(&new).unwrap());
         let held = table.get(&new).unwrap();
-        let writer = {
-            let table = table.clone();
-            loom::thread::spawn(move || *table.get_mut(&new).unwrap() += 1)
-        };
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        let mut writer = pin!(table.get_mut_async(&new));
+        assert!(writer.as_mut().poll(&mut context).is_pending());
         drop(held);
-        writer.join().unwrap();
         stale.join().unwrap();
+        assert!(woken.0.load(Relaxed));
+        match writer.as_mut().poll(&mut context) {
+            Poll::Ready(guard) => *guard.unwrap() += 1,
+            Poll::Pending => panic!("nobody is there"),
+        }
         assert_eq!(table.delete(new), Ok(3));
     });
 }

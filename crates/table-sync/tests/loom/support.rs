@@ -33,6 +33,11 @@ pub fn race<const N: usize>(table: &Arc<Table>, bodies: [Box<dyn FnOnce(&Table) 
     }
 }
 
+/// Lets any other thread go on, without that being counted as a preemption.
+pub fn pause() {
+    thread::spawn(|| {}).join().unwrap();
+}
+
 /// A value whose drops are counted.
 pub struct Counted(pub Arc<AtomicUsize>);
 
