@@ -80,7 +80,8 @@ impl Table {
 
     /// Puts a value in and names it.
     ///
-    /// Takes no lock that another thread waits for: a thread that finds a free list busy uses
+    /// Takes no lock that another thread waits for, unless it looks as if the table were full (then
+    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy uses
     /// another. Allocates memory for the value, and slots when all are taken; a thread that needs
     /// slots which another is just allocating waits for that.
     ///
@@ -117,7 +118,7 @@ impl Table {
         let vacant = self.vacant()?;
         cell::put(&vacant, value);
         let index = vacant.slot().index();
-        // If the parent has gone the closure is dropped, and the value with it, unlocked.
+        // If the parent has gone the value is dropped with this, unlocked.
         let mut vacant = Some(vacant);
         self.core
             .kinship
@@ -444,9 +445,9 @@ impl Table {
     /// Exclusive access to the entries that `map` names, in its order, each with what `map` has
     /// for it; waits for each, when its turn comes, as [`get_any_mut`](Self::get_any_mut) does.
     ///
-    /// Guards that are kept while the iterator goes on are several entry locks at a time: two
-    /// threads that do that with overlapping maps do not block each other, as both go in order of
-    /// handles.
+    /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks at a
+    /// time: two threads that do that with overlapping maps wait for each other, and not in a circle,
+    /// as both go in order of handles.
     pub fn iter_entries<K>(
         &self,
         map: std::collections::BTreeMap<AnyHandle, K>,
@@ -486,8 +487,8 @@ impl Table {
             .filter(|handle| handle.generation() as u8 == generation)
     }
 
-    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, otherwise
-    /// off by no more than what is. Looks at every free list.
+    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of a
+    /// detached entry dropped; otherwise off by no more than what is. Looks at every free list.
     pub fn len(&self) -> usize {
         let detached = self.core.detached.load(Relaxed);
         let live = self.core.shards.live();
