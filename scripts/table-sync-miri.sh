@@ -15,5 +15,5 @@ export CARGO_TARGET_DIR="${MIRI_TARGET_DIR:-target/miri}"
 export MIRIFLAGS="-Zmiri-disable-isolation ${MIRIFLAGS:-}"
 export TABLE_SYNC_STRESS_SECONDS="${TABLE_SYNC_STRESS_SECONDS:-5}"
 exec cargo "+$toolchain" miri test --package table-sync --lib \
-    --test semantics --test readiness --test auto_traits --test linearizability --test stress \
+    --test semantics --test waiting --test readiness --test auto_traits --test linearizability --test stress \
     -- "$@"

@@ -1,8 +1,11 @@
 //! The value of a slot, and this crate's only `unsafe` code.
 //!
-//! The functions here are safe to call because each asks for a permit ([`crate::lock`]) and a
-//! permit is a claim on the slot's state word: only `lock` makes permits, each by the transition
-//! of that word which its type names, and gives the claim up in its `drop`.
+//! The functions here ask for a permit ([`crate::lock`]), which is a claim on the slot's state word:
+//! only `lock` makes permits, each by the transition of that word which its type names, and gives
+//! the claim up in its `drop`. A permit proves access, not the type: for that callers of a function
+//! that is generic in `T` have seen [`ValueCell::is`] say so of the permit's generation. They are in
+//! `table` and `entry` (`look`, `idle`, `remove_idle`, `Entry::check`), before a guard is made or a
+//! value taken. Tests check it again (`debug_assert`).
 
 #![allow(unsafe_code)]
 
@@ -103,7 +106,7 @@ pub(crate) fn take(permit: &mut Exclusive<'_>) -> Option<Box<dyn Any + Send>> {
     cell.value.with_mut(|place| unsafe { (*place).take() })
 }
 
-/// Moves the value out of a removed entry. Exactly the type the entry was pushed with, or a panic.
+/// Moves the value out of a removed entry. `T` is the type the entry was pushed with: see above.
 #[inline]
 pub(crate) fn take_as<T: 'static>(permit: &mut Exclusive<'_>) -> Box<T> {
     let any = take(permit).expect("an entry has a value until it is reclaimed");
@@ -115,7 +118,7 @@ pub(crate) fn take_as<T: 'static>(permit: &mut Exclusive<'_>) -> Box<T> {
     unsafe { Box::from_raw(Box::into_raw(any).cast::<T>()) }
 }
 
-/// The value, shared. Exactly the type the entry was pushed with, or a panic.
+/// The value, shared. `T` is the type the entry was pushed with: see above.
 #[inline]
 pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p Shared<'_>) -> &'p T {
     let cell = &permit.slot().value;
@@ -132,7 +135,7 @@ pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p Shared<'_>) -> &'p T {
     downcast(any)
 }
 
-/// The value, exclusive. Exactly the type the entry was pushed with, or a panic.
+/// The value, exclusive. `T` is the type the entry was pushed with: see above.
 #[inline]
 pub(crate) fn exclusive<'p, T: 'static>(permit: &'p mut Exclusive<'_>) -> &'p mut T {
     let any = exclusive_any(permit);

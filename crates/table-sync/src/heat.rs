@@ -4,8 +4,9 @@
 //! To publish is cheaper for readers and does not make them share a cache line; to take the bias
 //! back costs a barrier on all processors. So the bias waits until counting has cost about as
 //! much as taking it back will (a contended count weighs more), any writer starts the account
-//! anew, and each time a bias was taken back the next one waits twice as long. Whatever the
-//! pattern of accesses, barriers take at most about as long as counting would have taken.
+//! anew, and each time a bias was taken back the next one waits twice as long. So barriers of those
+//! who take it back take at most about as long as counting would have taken; the readers that are
+//! in at that moment add one each.
 
 use crate::sync::asymmetric;
 

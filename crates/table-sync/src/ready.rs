@@ -45,6 +45,10 @@ pub use wait::Ready;
 /// Readiness is to be a condition of the value, not an event that only a registered future sees:
 /// `ready` may be dropped while pending and called again, and must then complete if the condition
 /// held meanwhile and nobody has used it up.
+///
+/// It is polled by whichever waiter has the turn, on that one's thread, and it is dropped by whoever
+/// wants access, on his. A value that needs a runtime for that (tokio's do) needs it on every
+/// thread that waits or has access: enter the runtime before [`Ready::block`].
 pub trait Pollable: Send + 'static {
     /// Completes when the value is ready for whatever it is waited for.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;

@@ -97,10 +97,8 @@ impl Directory {
 
     /// Makes the bucket of a slot; returns the bucket's first index.
     pub(crate) fn grow_bucket_of(&self, index: u32) -> u32 {
-        let (bucket, offset) = Self::locate(index);
-        if bucket < BUCKETS {
-            self.grow(index);
-        }
+        let (_, offset) = Self::locate(index);
+        self.grow(index);
         index - offset as u32
     }
 

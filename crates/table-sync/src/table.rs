@@ -1,5 +1,7 @@
 //! The table: what a user calls, put together from the other files.
 
+mod life;
+
 use crate::acquire::Request;
 use crate::cell;
 use crate::children::Kinship;
@@ -11,13 +13,8 @@ use crate::lock::{Place, Refusal, Vacant};
 use crate::shard::Shards;
 use crate::slot::Directory;
 use crate::state::{BIASED, KIN, State};
-use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed};
-use std::collections::HashSet;
 use std::fmt;
-
-/// What [`Table::max_capacity`] starts as; `ResourceTable` has the same.
-const DEFAULT_MAX_CAPACITY: usize = 1_000_000;
 
 /// The parts of a table that permits refer to.
 pub(crate) struct Core {
@@ -38,49 +35,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table. Allocates its free lists, no slots.
-    pub fn new() -> Self {
-        Self::with_capacity(0)
-    }
-
-    /// An empty table with room for `capacity` entries at once before it allocates slots again.
-    /// (Each value is allocated when it is pushed.)
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self::with_max_generation(capacity, u32::MAX)
-    }
-
-    /// For tests: slots that wear out early.
-    #[doc(hidden)]
-    pub fn with_max_generation(capacity: usize, max_generation: u32) -> Self {
-        asymmetric::init();
-        let table = Self {
-            core: Core {
-                slots: Directory::new(next_table_number()),
-                shards: Shards::new(shard_count(), DEFAULT_MAX_CAPACITY),
-                kinship: Kinship::new(),
-                detached: AtomicUsize::new(0),
-                max_generation: max_generation.max(1),
-            },
-        };
-        // Loom does not see what orders the making of a bucket, so there it happens here.
-        let capacity = if cfg!(loom) { 6 } else { capacity };
-        let last = u32::try_from(capacity).unwrap_or(u32::MAX).checked_sub(1);
-        if let Some(mut last) = last {
-            // Every bucket from the last back to the first.
-            loop {
-                last = table.core.slots.grow_bucket_of(last);
-                match last.checked_sub(1) {
-                    Some(before) => last = before,
-                    None => break,
-                }
-            }
-        }
-        table
-    }
-
     /// Puts a value in and names it.
     ///
-    /// Takes no lock that another thread waits for: a thread that finds a free list busy uses
+    /// Takes no lock that another thread waits for, unless it looks as if the table were full (then
+    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy uses
     /// another. Allocates memory for the value, and slots when all are taken; a thread that needs
     /// slots which another is just allocating waits for that.
     ///
@@ -117,7 +75,7 @@ impl Table {
         let vacant = self.vacant()?;
         cell::put(&vacant, value);
         let index = vacant.slot().index();
-        // If the parent has gone the closure is dropped, and the value with it, unlocked.
+        // If the parent has gone the value is dropped with this, unlocked.
         let mut vacant = Some(vacant);
         self.core
             .kinship
@@ -444,9 +402,9 @@ impl Table {
     /// Exclusive access to the entries that `map` names, in its order, each with what `map` has
     /// for it; waits for each, when its turn comes, as [`get_any_mut`](Self::get_any_mut) does.
     ///
-    /// Guards that are kept while the iterator goes on are several entry locks at a time: two
-    /// threads that do that with overlapping maps do not block each other, as both go in order of
-    /// handles.
+    /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks at a
+    /// time: two threads that do that with overlapping maps wait for each other, and not in a circle,
+    /// as both go in order of handles.
     pub fn iter_entries<K>(
         &self,
         map: std::collections::BTreeMap<AnyHandle, K>,
@@ -486,8 +444,8 @@ impl Table {
             .filter(|handle| handle.generation() as u8 == generation)
     }
 
-    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, otherwise
-    /// off by no more than what is. Looks at every free list.
+    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of a
+    /// detached entry dropped; otherwise off by no more than what is. Looks at every free list.
     pub fn len(&self) -> usize {
         let detached = self.core.detached.load(Relaxed);
         let live = self.core.shards.live();
@@ -535,58 +493,9 @@ impl From<Refusal> for Error {
     }
 }
 
-fn shard_count() -> usize {
-    if cfg!(loom) {
-        return 2;
-    }
-    let processors = std::thread::available_parallelism().map_or(4, |n| n.get());
-    (2 * processors).clamp(4, 128)
-}
-
-/// Numbers tables, so that no two have slots of the same id. 0, which has readers counted instead
-/// of published, once the numbers have run out.
-fn next_table_number() -> u32 {
-    use std::sync::atomic::AtomicU64;
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    u32::try_from(NEXT.fetch_add(1, Relaxed)).unwrap_or(0)
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Table ")?;
         f.debug_list().entries(self.handles()).finish()
-    }
-}
-
-impl Drop for Table {
-    /// Children before their parents, otherwise by index. (A circle is entered at its lowest.)
-    fn drop(&mut self) {
-        let mut kin = self.core.kinship.take_all();
-        if kin.is_empty() {
-            // Then the order of the slots is right.
-            return;
-        }
-        let mut entered = HashSet::new();
-        for index in 0..self.core.shards.used() {
-            let mut path = vec![index];
-            while let Some(&index) = path.last() {
-                if entered.insert(index) {
-                    let children = kin.remove(&index).unwrap_or_default();
-                    let unseen = children.iter().rev().filter(|it| !entered.contains(it));
-                    path.extend(unseen);
-                } else {
-                    path.pop();
-                    if let Some(slot) = self.core.slots.get_mut(index) {
-                        drop(slot.value.take());
-                    }
-                }
-            }
-        }
     }
 }

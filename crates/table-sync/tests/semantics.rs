@@ -1,61 +1,17 @@
-//! What the documentation promises, one test a promise.
+//! What the documentation promises, one test a promise; about waiting in `waiting.rs`.
 
 #![cfg(not(loom))]
 #![allow(missing_docs)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use support::{Noted, heat};
 use table_sync::{AnyHandle, Error, Handle, Table};
-
-/// Reads an entry until its readers publish themselves, however long that takes.
-fn heat<T: Send + Sync + 'static>(table: &Table, handle: &Handle<T>) {
-    for _ in 0..if cfg!(miri) { 8 } else { 40_000 } {
-        drop(table.get(handle).unwrap());
-    }
-    // Where a light barrier is a real one, only readers that contend publish themselves.
-    for _ in 0..1_000 {
-        if table.is_biased(handle.any()) {
-            return;
-        }
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    for _ in 0..10_000 {
-                        drop(table.get(handle).unwrap());
-                    }
-                });
-            }
-        });
-    }
-    panic!("readers that contend are to publish themselves");
-}
-
-/// Notes when it is dropped.
-struct Noted(&'static str, Arc<Mutex<Vec<&'static str>>>);
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        self.1.lock().unwrap().push(self.0);
-    }
-}
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
-
-fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(&Waker::from(count.clone())))
-}
 
 #[test]
 fn raw_handles_go_there_and_back() {
@@ -272,54 +228,6 @@ fn the_table_may_be_used_inside_a_guard_and_a_drop() {
 }
 
 #[test]
-fn async_forms_pend_wake_and_leave() {
-    let table = Table::new();
-    let handle = table.push(1u32).unwrap();
-    let writer = table.get_mut(&handle).unwrap();
-    let counts: [Arc<Count>; 3] = Default::default();
-    let mut read = pin!(table.get_async(&handle));
-    let mut write = Box::pin(table.get_mut_async(&handle));
-    let mut delete = pin!(table.delete_async(handle));
-    assert!(poll(read.as_mut(), &counts[0]).is_pending());
-    assert!(poll(write.as_mut(), &counts[1]).is_pending());
-    assert!(poll(delete.as_mut(), &counts[2]).is_pending());
-    drop(writer);
-    // In order of arrival, one at a time.
-    assert_eq!(counts.each_ref().map(|it| it.0.load(SeqCst)), [1, 0, 0]);
-    let Poll::Ready(Ok(guard)) = poll(read.as_mut(), &counts[0]) else {
-        panic!("nobody else was there");
-    };
-    assert!(poll(write.as_mut(), &counts[1]).is_pending());
-    drop(guard);
-    assert!(counts[1].0.load(SeqCst) >= 1);
-    // Gives up, having been woken: the next one is.
-    drop(write);
-    assert_eq!(counts[2].0.load(SeqCst), 1);
-    assert!(matches!(
-        poll(delete.as_mut(), &counts[2]),
-        Poll::Ready(Ok(1))
-    ));
-    assert_eq!(table.get(&handle).err(), Some(Error::NotPresent));
-}
-
-#[test]
-fn waiters_learn_that_the_entry_is_gone() {
-    let table = Table::new();
-    let handle = table.push(1u32).unwrap();
-    let held = table.get_mut(&handle).unwrap();
-    let count = Arc::<Count>::default();
-    let mut read = pin!(table.get_async(&handle));
-    assert!(poll(read.as_mut(), &count).is_pending());
-    table.detach(handle).unwrap();
-    assert_eq!(count.0.load(SeqCst), 1);
-    let Poll::Ready(result) = poll(read.as_mut(), &count) else {
-        panic!("still waiting for a detached entry");
-    };
-    assert_eq!(result.err(), Some(Error::NotPresent));
-    drop(held);
-}
-
-#[test]
 fn a_worn_out_slot_is_never_used_again() {
     let table = Table::with_max_generation(0, 3);
     table.set_max_capacity(1);
@@ -434,73 +342,64 @@ fn guards_left_to_thread_local_destructors() {
     table.delete(handle).unwrap();
 }
 
-/// Whoever leaves looks whether the first waiter can go in, and lets it sleep if not.
 #[test]
-fn a_writer_is_woken_by_the_last_of_its_readers() {
+fn a_leaked_guard_keeps_its_entry_in_use() {
     for published in [false, true] {
         let table = Table::new();
         let handle = table.push(1u32).unwrap();
         if published {
             heat(&table, &handle);
         }
-        let readers = [(); 3].map(|()| table.get(&handle).unwrap());
-        let count = Arc::<Count>::default();
-        let mut write = pin!(table.get_mut_async(&handle));
-        assert!(poll(write.as_mut(), &count).is_pending());
-        for (at, reader) in readers.into_iter().enumerate() {
-            assert_eq!(count.0.load(SeqCst), 0, "with {at} of 3 gone");
-            drop(reader);
-        }
-        assert_eq!(count.0.load(SeqCst), 1);
-        assert!(poll(write.as_mut(), &count).is_ready());
-    }
-}
-
-/// A writer that tries again and again does not keep readers from going, nor does any of its tries
-/// take what it failed to get.
-#[test]
-fn a_try_on_an_entry_that_is_drained_says_in_use() {
-    let table = Table::new();
-    let handle = table.push(1u32).unwrap();
-    heat(&table, &handle);
-    let reader = table.get(&handle).unwrap();
-    for _ in 0..1_000 {
-        assert_eq!(table.try_get_mut(&handle).err(), Some(Error::InUse));
+        std::mem::forget(table.get(&handle).unwrap());
         assert_eq!(table.try_delete(handle), Err(Error::InUse));
+        assert_eq!(*table.get(&handle).unwrap(), 1);
+        // Another table's entries are not concerned, nor others of this one.
+        let other = table.push(2u32).unwrap();
+        assert_eq!(table.try_delete(other), Ok(2));
     }
-    drop(reader);
-    *table.try_get_mut(&handle).unwrap() += 1;
-    // A bias that comes back is taken back again.
-    heat(&table, &handle);
-    assert_eq!(table.try_delete(handle), Ok(2));
 }
 
-/// A waker is user code. One that panics neither keeps the others asleep nor the value alive.
 #[test]
-fn a_waker_that_panics_is_the_only_one_to_suffer() {
-    struct Bomb;
-    impl Wake for Bomb {
-        fn wake(self: Arc<Self>) {
+fn a_value_that_panics_when_dropped_reaches_who_dropped_it() {
+    struct Bomb(Option<Noted>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            drop(self.0.take());
             panic!("on purpose");
         }
     }
+    let log = Arc::<Mutex<Vec<&'static str>>>::default();
     let table = Table::new();
-    let handle = table.push(1u32).unwrap();
-    let held = table.get_mut(&handle).unwrap();
-    let bomb = Waker::from(Arc::new(Bomb));
-    let count = Arc::<Count>::default();
-    let mut first = pin!(table.get_async(&handle));
-    let mut second = pin!(table.get_async(&handle));
-    let pending = first.as_mut().poll(&mut Context::from_waker(&bomb));
-    assert!(pending.is_pending());
-    assert!(poll(second.as_mut(), &count).is_pending());
-    let detached = catch_unwind(AssertUnwindSafe(|| table.detach(handle)));
-    assert!(detached.is_err());
-    assert_eq!(count.0.load(SeqCst), 1);
-    assert!(matches!(
-        poll(second.as_mut(), &count),
-        Poll::Ready(Err(Error::NotPresent))
-    ));
-    drop(held);
-    assert_eq!(table.push(2u32).unwrap().index(), handle.index());
+    let idle = table.push(Bomb(None)).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| table.detach(idle))).is_err());
+    assert!(table.is_empty());
+    // The table's own end: the rest in order of indices.
+    table.push(Bomb(Some(Noted("first", log.clone())))).unwrap();
+    for name in ["second", "third"] {
+        table.push(Noted(name, log.clone())).unwrap();
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(table))).is_err());
+    assert_eq!(*log.lock().unwrap(), ["first", "second", "third"]);
+}
+
+#[test]
+fn what_does_not_get_in_is_dropped() {
+    let log = Arc::<Mutex<Vec<&'static str>>>::default();
+    let table = Table::new();
+    let parent = table.push(0u32).unwrap();
+    table.set_max_capacity(1);
+    assert_eq!(
+        table.push(Noted("full", log.clone())).err(),
+        Some(Error::Full)
+    );
+    table.set_max_capacity(2);
+    table.delete(parent).unwrap();
+    assert_eq!(
+        table
+            .push_child(Noted("orphan", log.clone()), &parent)
+            .err(),
+        Some(Error::NotPresent)
+    );
+    assert_eq!(*log.lock().unwrap(), ["full", "orphan"]);
+    assert!(table.is_empty());
 }

@@ -74,7 +74,7 @@ impl<V: Pollable> Drop for Request<'_, V> {
 }
 
 /// Access to a [`Waitable`]'s value. It stays on its thread; when it is dropped, whoever waits for
-/// access or else for readiness goes on.
+/// access or else for readiness goes on. Leaked, it keeps both waiting for ever.
 #[must_use = "the access ends when the guard is dropped"]
 pub struct Access<'w, V: Pollable> {
     waitable: &'w Waitable<V>,

@@ -7,7 +7,7 @@ use loom::thread;
 use table_sync::Table;
 
 /// Runs a model. The bound is `LOOM_MAX_PREEMPTIONS`, or `bound` if that is unset.
-pub fn model(bound: usize, body: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn model(bound: usize, body: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(bound));
     builder.max_branches = 20_000;
@@ -15,7 +15,10 @@ pub fn model(bound: usize, body: impl Fn() + Sync + Send + 'static) {
 }
 
 /// Runs the closures at the same time, the last on this thread.
-pub fn race<const N: usize>(table: &Arc<Table>, bodies: [Box<dyn FnOnce(&Table) + Send>; N]) {
+pub(crate) fn race<const N: usize>(
+    table: &Arc<Table>,
+    bodies: [Box<dyn FnOnce(&Table) + Send>; N],
+) {
     let mut bodies = Vec::from(bodies);
     let here = bodies.pop();
     let threads: Vec<_> = bodies
@@ -34,12 +37,12 @@ pub fn race<const N: usize>(table: &Arc<Table>, bodies: [Box<dyn FnOnce(&Table) 
 }
 
 /// Lets any other thread go on, without that being counted as a preemption.
-pub fn pause() {
+pub(crate) fn pause() {
     thread::spawn(|| {}).join().unwrap();
 }
 
 /// A value whose drops are counted.
-pub struct Counted(pub Arc<AtomicUsize>);
+pub(crate) struct Counted(pub Arc<AtomicUsize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
