@@ -238,7 +238,11 @@ fn slice(event: &Event) -> Value {
                 "woken": woken.iter().copied().map(name_of).collect::<Vec<_>>(),
             }),
         ),
-        What::Spawn(child) => ("spawn".to_owned(), "spawn", json!({"thread": name_of(*child)})),
+        What::Spawn(child) => (
+            "spawn".to_owned(),
+            "spawn",
+            json!({"thread": name_of(*child)}),
+        ),
         What::SpawnFailed(why) => ("spawn failed".to_owned(), "spawn", json!({"why": why})),
         What::End(how) => {
             return json!({
