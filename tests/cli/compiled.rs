@@ -1,4 +1,4 @@
-//! Compiling: how long it may seem to take, the cache, and code compiled before.
+//! Compiling: how long it may seem to take, and the cache.
 
 use crate::program;
 use integration_tests::{Guest, Program};
@@ -101,50 +101,6 @@ fn progress() {
         .run()
         .expect_code(0);
     assert_eq!(silent.stderr, "");
-}
-
-/// Code compiled before runs if it is vouched for, threads included: they end by
-/// another way than those of modules compiled here.
-#[test]
-fn precompiled() {
-    use wasmtime::{Config, Engine, WasmBacktraceDetails};
-    let mut config = Config::new();
-    config
-        .shared_memory(true)
-        .epoch_interruption(true)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
-    let engine = Engine::new(&config).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let compiled = |guest: &Guest| {
-        let wasm = wat::parse_file(guest.path()).unwrap();
-        let path = folder.path().join("module.cwasm");
-        std::fs::write(&path, engine.precompile_module(&wasm).unwrap()).unwrap();
-        path
-    };
-    let run = |guest: &Guest, options: &str, args: &str| {
-        program()
-            .args(options)
-            .arg(compiled(guest))
-            .args(args)
-            .run()
-    };
-    let allow = "--allow-precompiled";
-    run(&Guest::wat("hello"), "", "")
-        .expect_code(1)
-        .expect_stderr(&[allow]);
-    let hello = run(&Guest::wat("hello"), allow, "").expect_code(0);
-    assert_eq!(hello.stdout, "hello, world\n");
-    let spawns = run(&Guest::c("spawns"), allow, "once 8").expect_code(0);
-    assert_eq!(spawns.stdout, "once 8: ok\n");
-    run(&Guest::c("ending"), allow, "exit spin").expect_code(7);
-    run(&Guest::c("ending"), allow, "exit wait").expect_code(7);
-    run(
-        &Guest::wat("hello"),
-        "--allow-precompiled -W epoch-interruption=n",
-        "",
-    )
-    .expect_code(1)
-    .expect_stderr(&["cannot be loaded", "epoch"]);
 }
 
 /// A compiled module is kept, and used the next time.

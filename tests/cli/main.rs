@@ -12,6 +12,7 @@ mod exports;
 mod limits;
 mod messages;
 mod options;
+mod precompiled;
 mod sockets;
 mod subcommands;
 mod threads;

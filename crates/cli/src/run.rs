@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use p1_adapter::{EndSignal, P1State};
 use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
-use wasmtime::Engine;
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 use wasmtime_wasi::I32Exit;
 
 use crate::calls::Calls;
@@ -27,7 +27,7 @@ use crate::shape::{self, Runs};
 use crate::stats::{Stats, Threads, Totals};
 use crate::trace::Trace;
 use crate::watch::Watch;
-use crate::{invoke, listen, message, precompiled, signals, system};
+use crate::{invoke, listen, message, signals, system};
 
 /// What is to be done.
 pub(crate) fn run(plan: Plan) -> Result<Exit> {
@@ -35,15 +35,8 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
     let trace = plan.trace.clone().map(Trace::create).transpose()?;
-    let loaded = plan.module.load()?;
-    let engine = Engine::new(&plan.engine)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
-    let module = prepare(&engine, &plan, loaded, &name)?;
-    let mut preloads = Vec::new();
-    for (import, source) in &plan.preloads {
-        let library = prepare(&engine, &plan, source.load()?, &source.display())?;
-        preloads.push((import.as_str(), library));
-    }
+    let modules = Modules::of(&plan)?;
+    let (engine, module, preloads) = modules.prepare(&plan)?;
     shape::check(module.module(), &name, &plan)?;
     let runs = shape::runs(module.module(), &name, &plan)?;
 
@@ -143,18 +136,83 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     Ok(exit)
 }
 
-fn prepare(engine: &Engine, plan: &Plan, loaded: Loaded, name: &str) -> Result<ThreadModule> {
+/// The modules of a run, as they were found.
+struct Modules {
+    main: Loaded,
+    /// In the order of the plan.
+    preloads: Vec<Loaded>,
+}
+
+/// The engine, the program, and the libraries beneath it under their names.
+type Prepared<'a> = (Engine, ThreadModule, Vec<(&'a str, ThreadModule)>);
+
+impl Modules {
+    fn of(plan: &Plan) -> Result<Self> {
+        let preloads = plan.preloads.iter().map(|(_, source)| source.load());
+        Ok(Modules {
+            main: plan.module.load()?,
+            preloads: preloads.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Makes them ready for threads, on an engine that fits.
+    fn prepare<'a>(&self, plan: &'a Plan) -> Result<Prepared<'a>> {
+        let message = match self.prepare_on(plan, &plan.engine) {
+            Err(message) => message,
+            prepared => return prepared,
+        };
+        let foreign =
+            |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
+        let any_foreign = self.preloads.iter().chain([&self.main]).any(foreign);
+        if !any_foreign
+            || !message
+                .to_string()
+                .contains("WebAssembly backtrace support")
+        {
+            return Err(message);
+        }
+        // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
+        let mut config = plan.engine.clone();
+        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        self.prepare_on(plan, &config)
+    }
+
+    fn prepare_on<'a>(&self, plan: &'a Plan, config: &Config) -> Result<Prepared<'a>> {
+        let engine = Engine::new(config).map_err(|error| {
+            Message::usage("the options cannot be used").why(first_line(&error))
+        })?;
+        let module = prepare(&engine, plan, &self.main, &plan.module.display())?;
+        let mut preloads = Vec::new();
+        for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {
+            let library = prepare(&engine, plan, loaded, &source.display())?;
+            preloads.push((import.as_str(), library));
+        }
+        Ok((engine, module, preloads))
+    }
+}
+
+fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<ThreadModule> {
     match loaded {
-        Loaded::Wasm(bytes) => prepare_wasm(engine, &bytes, name, plan.threads_proposal),
+        Loaded::Wasm(bytes) => prepare_wasm(engine, bytes, name, plan.threads_proposal),
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
                 .why("it would be run as native code, unchecked")
                 .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file"))
         }
-        Loaded::Precompiled(bytes) => precompiled::load(engine, &bytes).map_err(|error| {
+        Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
+            let why = first_line(&error);
+            let help = match code.is_foreign() && plan.epochs && why.contains("epoch") {
+                true => {
+                    "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
+                         `-W epoch-interruption=n`"
+                }
+                false => {
+                    "compile it again, by the same version of Wasmtime and with the same options"
+                }
+            };
             Message::failure(format!("{name} cannot be loaded"))
-                .why(first_line(&error))
-                .help("compile it again, by the same version of Wasmtime and with the same options")
+                .why(why)
+                .help(help)
         }),
     }
 }

@@ -91,7 +91,7 @@ struct Inner {
 }
 
 /// What the rewrite said about a module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) waits_rewritten: bool,
     pub(crate) wait_slots: Vec<WaitSlot>,
