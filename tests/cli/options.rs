@@ -150,32 +150,6 @@ fn module_on_stdin() {
     assert_eq!(run.stdout, "once 2: ok\n");
 }
 
-/// What is written to a pipe that nobody reads any more ends the program, as it does other tools (141 is SIGPIPE).
-#[test]
-#[cfg(unix)]
-fn a_closed_pipe_ends_the_program() {
-    let forever = r#"(module
-        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-        (memory (export "memory") 1)
-        (data (i32.const 100) "yes\0a")
-        (func (export "_start")
-          (i32.store (i32.const 0) (i32.const 100))
-          (i32.store (i32.const 4) (i32.const 4))
-          (loop (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))"#;
-    let folder = tempfile::tempdir().unwrap();
-    let module = folder.path().join("yes.wat");
-    std::fs::write(&module, forever).unwrap();
-    let line = "\"$0\" --timeout 20s \"$1\" | head -n 1; exit ${PIPESTATUS[0]}";
-    let run = Program::new("bash")
-        .arg("-c")
-        .arg(line)
-        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
-        .arg(&module)
-        .run()
-        .expect_code(141);
-    assert_eq!((&*run.stdout, &*run.stderr), ("yes\n", ""));
-}
-
 #[test]
 fn what_cannot_work_is_an_error() {
     for (options, why) in [

@@ -202,7 +202,7 @@ fn trace_of_many_lives_and_of_a_trap() {
         .guest(&Guest::wat("hello"))
         .run()
         .expect_code(1)
-        .expect_stderr(&["cannot write the trace `no/such/folder/trace.json`"]);
+        .expect_stderr(&["error: the trace `no/such/folder/trace.json` cannot be written"]);
     assert_eq!(run.stdout, "");
 }
 
@@ -299,12 +299,13 @@ fn coredump() {
     }
     assert!(memories.len() == 1 && memories[0].shared, "{memories:?}");
     assert!(frames >= 2 && text, "{frames} frames, text: {text}");
-    program()
-        .args("-D coredump=no/such/folder/core")
-        .guest(&Guest::c("ending"))
-        .args("trap wait")
-        .run()
-        .expect_stderr(&["error: the core dump cannot be written"]);
+    // As it was typed, for debuggers: it once had the back-quotes of messages around it.
+    let module = Guest::c("ending").path().display().to_string();
+    let has = |text: &str| {
+        dump.windows(text.len())
+            .any(|bytes| bytes == text.as_bytes())
+    };
+    assert!(has(&module) && !has(&format!("`{module}`")));
 }
 
 /// The log is Wasmtime's: `WASMTIME_LOG` says what of it is shown.

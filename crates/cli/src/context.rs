@@ -11,6 +11,7 @@ use crate::config::Plan;
 use crate::listen;
 use crate::load::Source;
 use crate::message::{Message, Result};
+use crate::raw;
 use crate::watch::Watch;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
@@ -25,7 +26,8 @@ pub(crate) fn context(
     builder
         .args(&plan.argv)
         .envs(&plan.env)
-        .end_signal(end.clone());
+        .end_signal(end.clone())
+        .raise_sigpipe(raw::sigpipe_ends());
     match watch {
         Some(watch) => builder.call_observer(Arc::clone(watch) as _),
         None => builder

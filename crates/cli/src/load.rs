@@ -48,6 +48,14 @@ impl Source {
         }
     }
 
+    /// As it was typed.
+    pub(crate) fn typed_as(&self) -> String {
+        match self {
+            Source::Stdin => "-".into(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
     /// Reads it, and turns the text format into the binary one. Precompiled code in a file is left there.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let bytes = match self {

@@ -1,11 +1,12 @@
-//! Precompiled modules. The only unsafe code of this package.
-#![allow(unsafe_code)]
+//! Precompiled modules: whose they are, and loading them.
 
 use std::fs::File;
 use std::io::Cursor;
 
 use wasi_threads::{Stamp, StampError, ThreadModule};
-use wasmtime::{Engine, Module};
+use wasmtime::Engine;
+
+use crate::raw::Code;
 
 /// Code that was compiled before, not yet loaded.
 #[derive(Debug)]
@@ -14,14 +15,6 @@ pub(crate) struct Precompiled {
     /// What the preparation of the module found out; `None` for a file of `wasmtime compile`, whose threads end by
     /// slower means.
     stamp: Option<Stamp>,
-}
-
-#[derive(Debug)]
-enum Code {
-    /// To be mapped.
-    File(File),
-    /// From a pipe.
-    Bytes(Vec<u8>),
 }
 
 impl Precompiled {
@@ -61,20 +54,7 @@ impl Precompiled {
     /// Wasmtime checks that its own version and the engine's settings are those the
     /// code was compiled with; it cannot check the code.
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<ThreadModule> {
-        // SAFETY: `Module::deserialize` and `Module::deserialize_open_file` ask that the bytes come from
-        // `Module::serialize` or `Engine::precompile_module`, unmodified, because they
-        // are run as native code. That cannot be checked here; the user, who could run
-        // any native code as well, has vouched for it with `--allow-precompiled`, the
-        // only way to this function. What `compile` adds is outside of what they read: behind the
-        // sections that the ELF header names, and in the header's unused bytes (the stamp of wasi-threads).
-        // That a mapped file stays as it is, is vouched for in the same way; `compile` replaces files
-        // and does not write into them.
-        let module = match &self.code {
-            Code::File(file) => unsafe {
-                Module::deserialize_open_file(engine, file.try_clone()?)?
-            },
-            Code::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes)? },
-        };
+        let module = self.code.deserialize(engine)?;
         Ok(match &self.stamp {
             Some(stamp) => stamp.clone().into_module(module)?,
             None => ThreadModule::from_unprepared(module),

@@ -13,7 +13,6 @@ use crate::message::{Message, say};
 use crate::signals::Received;
 
 /// Says how the program ended.
-#[derive(Clone)]
 pub(crate) struct Reporter {
     /// The module, as messages name it.
     pub(crate) name: String,
@@ -60,6 +59,10 @@ impl Reporter {
                     id => format!("thread {id}"),
                 };
                 match error.downcast_ref::<Raised>() {
+                    // Of which shells say nothing, either.
+                    Some(raised) if raised.name == "SIGPIPE" => {
+                        return (Exit::Signal(raised.number), None);
+                    }
                     // The numbers of WASI's signals are those of Linux.
                     Some(raised) => Message::new(
                         Exit::Signal(raised.number),

@@ -34,7 +34,6 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let began = Instant::now();
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
-    let trace = plan.trace.clone().map(Trace::create).transpose()?;
     let modules = Modules::of(&plan)?;
     let (engine, module, preloads) = modules.prepare(&plan)?;
     shape::check(module.module(), &name, &plan)?;
@@ -43,8 +42,8 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let end = EndSignal::new().map_err(|error| {
         Message::failure("the program cannot be prepared to be ended").why(error)
     })?;
-    let watch =
-        (trace.is_some() || plan.stats.is_some()).then(|| Arc::new(Watch::new(trace.is_some())));
+    let traced = plan.trace.is_some();
+    let watch = (traced || plan.stats.is_some()).then(|| Arc::new(Watch::new(traced)));
     let ctx = context(&plan, &end, listeners, watch.as_ref())?;
     let linker = linker(&engine, &module, &preloads, &ctx, &plan)?;
     let threads = Arc::new(Threads::default());
@@ -52,7 +51,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let dump = plan
         .coredump
         .clone()
-        .map(|path| Arc::new(CoreDump::new(path, plan.module.display())));
+        .map(|path| Arc::new(CoreDump::new(path, plan.module.typed_as())));
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
         .limits(limits(&plan, &module))
@@ -103,31 +102,37 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         timeout: plan.limits.timeout,
         signal: signals::watch(group.handle(), Arc::clone(&calls))?,
     };
-    let stats = Stats {
-        prepared_in: began.elapsed(),
-        run_began: Instant::now(),
-        threads,
-    };
-    // What is written to a pipe that nobody reads any more ends this process, as it does other tools.
-    #[cfg(unix)]
-    sigpipe::reset();
+    // Not earlier: what cannot be run leaves the trace of another run alone.
+    let trace = plan.trace.clone().map(Trace::create).transpose()?;
+    let prepared_in = began.elapsed();
+    let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
     let (outcome, results) = match &runs {
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
     .map_err(|error| report::run(&error, &name))?;
+    let stats = Stats {
+        prepared_in,
+        ran_for: run_began.elapsed(),
+        threads,
+    };
     report::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
-    let exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    // The status is the program's, whatever fails from here on.
     if let Some(dump) = &dump {
-        dump.write(group.memory())?;
+        dump.write(group.memory());
     }
     totals.explain_spawns(plan.limits.threads.is_none());
-    message::print(&invoke::results(&results))?;
+    if let Err(message) = message::print(&invoke::results(&results)) {
+        message::say(&message);
+        // But what it was called for is its results.
+        exit = message.exit();
+    }
     if let Some(watch) = &watch {
         if let Some(trace) = trace {
-            trace.write(watch, &plan.argv[0])?;
+            trace.write(watch, &plan.argv[0]);
         }
         if let Some(format) = plan.stats {
             stats.report(&totals, &watch.totals(), format);

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
-use crate::message::{Message, Result, say};
-use crate::watch::{Event, Nanos, Watch, What};
+use crate::message::{Message, Result, say, warn};
+use crate::watch::{Event, MOST_EVENTS, Nanos, Watch, What};
 
 /// The process of all tracks: the smallest number that is no guest thread's id.
 ///
@@ -32,28 +32,30 @@ impl Trace {
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
         match File::create(&path) {
             Ok(file) => Ok(Trace { path, file }),
-            Err(error) => Err(cannot_write(&path, &error)),
+            Err(error) => Err(Message::failure(what_failed(&path)).why(error)),
         }
     }
 
-    /// Writes what `watch` has seen of the program `name`.
-    pub(crate) fn write(self, watch: &Watch, name: &str) -> Result<()> {
+    /// Writes what `watch` has seen of the program `name`, or says why it cannot be written.
+    pub(crate) fn write(self, watch: &Watch, name: &str) {
         let mut out = BufWriter::new(self.file);
-        write(&mut out, name, &watch.events())
-            .and_then(|()| out.flush())
-            .map_err(|error| cannot_write(&self.path, &error))?;
+        if let Err(error) = write(&mut out, name, &watch.take_events()).and_then(|()| out.flush()) {
+            // So that nothing is written once more, in vain, when it is dropped.
+            let _ = out.into_parts();
+            warn(format_args!("{}", what_failed(&self.path)), &error);
+            return;
+        }
         match watch.totals().lost {
             0 => {}
             lost => say(format_args!(
-                "note: the trace has no room for more: the last {lost} events are not in it"
+                "note: the trace has room for {MOST_EVENTS} calls, waits and notifies: {lost} later ones are not in it"
             )),
         }
-        Ok(())
     }
 }
 
-fn cannot_write(path: &std::path::Path, error: &io::Error) -> Message {
-    Message::failure(format!("cannot write the trace `{}`", path.display())).why(error)
+fn what_failed(path: &Path) -> String {
+    format!("the trace `{}` cannot be written", path.display())
 }
 
 /// The number of a thread's track: the thread's id, or what stands for the main thread, which has none.
