@@ -18,6 +18,8 @@ pub(crate) struct Reporter {
     pub(crate) name: String,
     /// The time limit, if there was one.
     pub(crate) timeout: Option<Duration>,
+    /// Fuel that nobody had used at the end, if it was limited.
+    pub(crate) fuel_left: Option<u64>,
     /// The signal that ended the program, if one did.
     pub(crate) signal: Received,
 }
@@ -70,7 +72,7 @@ impl Reporter {
                     ),
                     None => {
                         let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"));
-                        with_hint(message.why(error.root_cause()), *trap)
+                        self.with_hint(message.why(error.root_cause()), *trap)
                     }
                 }
             }
@@ -98,6 +100,25 @@ impl Reporter {
         };
         (message.exit(), Some(message))
     }
+
+    fn with_hint(&self, message: Message, trap: Option<Trap>) -> Message {
+        match (trap, self.fuel_left) {
+            // It was not all of the fuel that was used up.
+            (Some(Trap::OutOfFuel), Some(left @ 1..)) => message
+                .why(format!(
+                    "it used up its part of the fuel between two host calls; {left} units were left for other threads"
+                ))
+                .help(
+                    "a thread's part is what is left of `-W fuel`, divided by the number of threads that live: raise it, \
+                     or call `sched_yield` in long computations",
+                ),
+            (Some(Trap::OutOfFuel), _) => message.help("the limit is `-W fuel`"),
+            (Some(Trap::StackOverflow), _) => message.help(
+                "if the recursion is meant to end, raise `-W max-wasm-stack` (and `--thread-stack-size` with it)",
+            ),
+            _ => message,
+        }
+    }
 }
 
 /// Names the threads that were still in host code when the grace period was over.
@@ -108,16 +129,6 @@ pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
             "note: thread {} was left behind in {call}: it did not leave within `--shutdown-grace`",
             left.thread
         ));
-    }
-}
-
-fn with_hint(message: Message, trap: Option<Trap>) -> Message {
-    match trap {
-        Some(Trap::OutOfFuel) => message.help("the limit is `-W fuel`"),
-        Some(Trap::StackOverflow) => {
-            message.help("the limit is `-W max-wasm-stack`; endless recursion has none")
-        }
-        _ => message,
     }
 }
 

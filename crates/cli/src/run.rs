@@ -54,7 +54,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         .map(|path| Arc::new(CoreDump::new(path, plan.module.typed_as())));
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
-        .limits(limits(&plan, &module))
+        .limits(limits(&plan))
         .termination(if plan.epochs {
             Termination::Epochs
         } else {
@@ -97,9 +97,10 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         .build()
         .map_err(|error| report::group(&error, &name))?;
 
-    let reporter = Reporter {
+    let mut reporter = Reporter {
         name: name.clone(),
         timeout: plan.limits.timeout,
+        fuel_left: None,
         signal: signals::watch(group.handle(), Arc::clone(&calls))?,
     };
     // Not earlier: what cannot be run leaves the trace of another run alone.
@@ -119,6 +120,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     };
     report::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
+    reporter.fuel_left = group.fuel_left();
     let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
     // The status is the program's, whatever fails from here on.
     if let Some(dump) = &dump {
@@ -233,7 +235,7 @@ pub(crate) fn prepare_wasm(
     wasi_threads::prepare(engine, bytes).map_err(|error| report::prepare(&error, name, threads))
 }
 
-fn limits(plan: &Plan, module: &ThreadModule) -> Limits {
+fn limits(plan: &Plan) -> Limits {
     /// Applies a limit if it was given.
     fn given<V>(limits: Limits, value: Option<V>, set: impl FnOnce(Limits, V) -> Limits) -> Limits {
         match value {
@@ -256,14 +258,5 @@ fn limits(plan: &Plan, module: &ThreadModule) -> Limits {
     let limits = given(limits, wanted.instances, Limits::instances);
     let limits = given(limits, wanted.timeout, Limits::timeout);
     let limits = limits.trap_on_grow_failure(wanted.trap_on_grow_failure);
-    given(limits, wanted.fuel, |limits, units| {
-        // A thread draws a slice at a time, and must not need more than one between
-        // two host calls: without other threads, all of it.
-        let slice = if module.imports_thread_spawn() {
-            units / 16
-        } else {
-            units
-        };
-        limits.fuel(units).fuel_slice(slice)
-    })
+    given(limits, wanted.fuel, Limits::fuel)
 }

@@ -44,7 +44,7 @@ impl Default for Limits {
             tables: None,
             instances: None,
             fuel: None,
-            fuel_slice: 1_000_000,
+            fuel_slice: 1,
             trap_on_grow_failure: false,
             timeout: None,
         }
@@ -138,17 +138,17 @@ impl Limits {
 
     /// Fuel of the whole group: an upper bound on the units all threads together consume.
     ///
-    /// Needs `Config::consume_fuel`. Each thread draws a slice (see [`fuel_slice`](Self::fuel_slice))
-    /// when it starts, draws again when it has less than half a slice left as it returns from a host
-    /// call, and gives back what is left when it ends. So a thread traps with "all fuel consumed" when
-    /// the pool is empty, and also when it consumes more than a slice between two host calls: give a
-    /// group of long computations a large slice.
+    /// Needs `Config::consume_fuel`. A thread holds fuel while its code runs, and gives it back when it calls the
+    /// host, waits or ends. What it draws is what is left divided by the number of threads that live: everything, while it
+    /// is the only one. So a thread traps with "all fuel consumed" when nothing is left, and, beside others, also when
+    /// it consumes more than its part between two host calls: wasmtime has no place where it could draw again.
     pub fn fuel(mut self, units: u64) -> Self {
         self.fuel = Some(units);
         self
     }
 
-    /// What a thread draws from the group's fuel at once (default 1,000,000 units; at least 1).
+    /// What a thread draws from the group's fuel at least, as long as there is so much, even if others are left with
+    /// less than their part for it (default: 1 unit).
     pub fn fuel_slice(mut self, units: u64) -> Self {
         self.fuel_slice = units.max(1);
         self

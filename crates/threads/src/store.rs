@@ -77,6 +77,7 @@ impl<T: Send + 'static> Stores<T> {
             fuel: limits.fuel.map(|units| {
                 Arc::new(Fuel {
                     left: AtomicU64::new(units),
+                    threads: AtomicU64::new(0),
                     slice: limits.fuel_slice,
                 })
             }),
@@ -106,14 +107,19 @@ impl<T: Send + 'static> Stores<T> {
                 Some(fuel) => {
                     store.set_fuel(0)?;
                     let fuel = Arc::clone(fuel);
+                    // Held while the guest's code runs and at no other time: a thread that waits keeps
+                    // nothing from the others.
                     store.call_hook(move |mut store, hook| {
-                        if let CallHook::ReturningFromHost = hook {
-                            let held = store.get_fuel()?;
-                            if held < fuel.slice / 2 {
-                                store.set_fuel(held + fuel.draw(fuel.slice - held))?;
+                        let held = store.get_fuel()?;
+                        match hook {
+                            CallHook::CallingWasm | CallHook::ReturningFromHost => {
+                                store.set_fuel(held.saturating_add(fuel.draw()))
+                            }
+                            CallHook::ReturningFromWasm | CallHook::CallingHost => {
+                                fuel.give(held);
+                                store.set_fuel(0)
                             }
                         }
-                        Ok(())
                     });
                 }
             }
@@ -121,21 +127,19 @@ impl<T: Send + 'static> Stores<T> {
         Ok(store)
     }
 
-    /// Draws the first slice of fuel for a thread that starts.
-    pub(crate) fn fill(&self, store: &mut Store<T>) -> Result<(), Error> {
-        if let Some(fuel) = &self.fuel {
-            let held = store.get_fuel()?;
-            store.set_fuel(held + fuel.draw(fuel.slice.saturating_sub(held)))?;
-        }
-        Ok(())
+    /// Counts a thread among those that the fuel is for, until what it returns is dropped.
+    pub(crate) fn enter(&self) -> Option<Consumer> {
+        let fuel = Arc::clone(self.fuel.as_ref()?);
+        fuel.threads.fetch_add(1, Ordering::Relaxed);
+        Some(Consumer(fuel))
     }
 
-    /// Gives back the fuel of a thread that ends.
+    /// Gives back the fuel of a thread that ends, should it have any.
     pub(crate) fn drain(&self, store: &mut Store<T>) {
         if let Some(fuel) = &self.fuel
             && let Ok(held) = store.get_fuel()
         {
-            fuel.left.fetch_add(held, Ordering::Relaxed);
+            fuel.give(held);
             let _ = store.set_fuel(0);
         }
     }
@@ -149,23 +153,40 @@ impl<T: Send + 'static> Stores<T> {
 }
 
 /// The group's fuel.
+///
+/// Numbers that no other memory depends on, so `Relaxed` is enough: a thread is counted by the one that starts it, which
+/// draws again only when its call of `thread-spawn` returns, and before the new thread can draw.
 struct Fuel {
     left: AtomicU64,
+    /// Threads that live.
+    threads: AtomicU64,
     slice: u64,
 }
 
 impl Fuel {
-    /// Takes up to `want` units.
-    fn draw(&self, want: u64) -> u64 {
-        let mut drawn = 0;
+    /// Takes one thread's part of what is left: everything, if there is no other thread.
+    fn draw(&self) -> u64 {
+        let threads = self.threads.load(Ordering::Relaxed).max(1);
+        let part = |left: u64| (left / threads).max(self.slice).min(left);
         // The closure never refuses, so this is a plain atomic update.
-        let _ = self
+        let update = |left| Some(left - part(left));
+        let before = self
             .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                drawn = want.min(left);
-                Some(left - drawn)
-            });
-        drawn
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+        part(before.unwrap_or_else(|left| left))
+    }
+
+    fn give(&self, units: u64) {
+        self.left.fetch_add(units, Ordering::Relaxed);
+    }
+}
+
+/// A thread that the group's fuel is for.
+pub(crate) struct Consumer(Arc<Fuel>);
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.0.threads.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::life::Slot;
 use crate::linked::Instances;
 use crate::memory::same_memory;
 use crate::outcome::Outcome;
+use crate::store::Consumer;
 use crate::tid::ThreadId;
 
 /// What a thread calls.
@@ -50,6 +51,8 @@ pub(crate) struct Guest<T: 'static> {
     store: Store<T>,
     instances: Option<Instances>,
     entry: Entry,
+    /// Its claim on the group's fuel. Given up with the rest, after the fuel it held.
+    _consumer: Option<Consumer>,
 }
 
 impl<T: Send + 'static> Guest<T> {
@@ -66,12 +69,14 @@ impl<T: Send + 'static> Guest<T> {
         store: Store<T>,
         entry: Entry,
     ) -> Self {
+        let _consumer = core.stores.enter();
         Self {
             core,
             slot,
             store,
             instances: None,
             entry,
+            _consumer,
         }
     }
 
@@ -197,16 +202,12 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// Draws fuel, instantiates where that has not happened, runs the start functions.
+    /// Instantiates where that has not happened, runs the start functions.
     fn begin(&mut self) -> Result<Instance, Stop> {
         // A thread that was being started when the group ended runs no guest code.
         if self.core.life.is_ended() {
             return Err(Stop::Ended);
         }
-        self.core
-            .stores
-            .fill(&mut self.store)
-            .map_err(Stop::NotMade)?;
         if self.instances.is_none() {
             self.instantiate().map_err(|error| {
                 // A start function that trapped, exited or failed in a host call did run.

@@ -205,6 +205,51 @@ fn fuel_is_one_pool_for_the_group() {
     }
 }
 
+/// A thread that waits keeps no fuel from the others, and the only one has all of it.
+#[test]
+fn fuel_is_held_by_threads_that_run() {
+    let _dog = watchdog("fuel_is_held_by_threads_that_run", 60);
+    let engine = fuel_engine();
+    // The children wait while main counts without host calls: to `n` beside them, having counted to `n` alone.
+    let text = |n: u32| {
+        format!(
+            r#"(func $work (local $i i32)
+                 (loop $l
+                   (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n})))))
+               (func (export "wasi_thread_start") (param i32 i32)
+                 (drop (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const -1))))
+               (func (export "_start")
+                 (call $work)
+                 (drop (call $spawn (i32.const 0)))
+                 (drop (call $spawn (i32.const 0)))
+                 (drop (call $spawn (i32.const 0)))
+                 (call $work))"#
+        )
+    };
+    let run = |n: u32, fuel: u64| {
+        let module = Door::Prepared.module(&engine, &guest(&text(n)));
+        let group = builder(&engine, &module, &Arc::default())
+            .limits(Limits::new().fuel(fuel))
+            .build()
+            .unwrap();
+        (group.run("_start").unwrap(), group.fuel_left().unwrap())
+    };
+    let (outcome, left) = run(10_000, 10_000_000);
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    // What main needs each time, and a little for the children.
+    let need = (10_000_000 - left) / 2;
+    assert!(need > 10_000, "{need}");
+    // Alone a thread may use all; beside three, a fourth of what is left.
+    let (outcome, _) = run(10_000, need + 4 * need + 1_000);
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    let (outcome, left) = run(10_000, need + 3 * need);
+    let Outcome::Trapped { trap, .. } = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(*trap, Some(Trap::OutOfFuel));
+    assert!(left > need, "{left}");
+}
+
 #[test]
 fn an_engine_with_fuel_and_a_group_without() {
     let _dog = watchdog("an_engine_with_fuel_and_a_group_without", 60);
