@@ -62,6 +62,27 @@ fn without_a_cache_folder() {
     assert_eq!(run.stdout, "hello, world\n", "{run}");
 }
 
+/// A file that configures the cache, and is wrong, is told, and not taken for a home that cannot be written.
+#[test]
+fn a_broken_cache_configuration_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("wasmtime")).unwrap();
+    std::fs::write(folder.path().join("wasmtime/config.toml"), "garbage = [").unwrap();
+    let run = |options: &str| {
+        program()
+            .args(options)
+            .env("XDG_CONFIG_HOME", folder.path())
+            .guest(&Guest::wat("hello"))
+            .run()
+    };
+    for options in ["", "-C cache=y"] {
+        run(options)
+            .expect_code(2)
+            .expect_stderr(&["failed to parse config file", "wasmtime/config.toml"]);
+    }
+    run("-C cache=n").expect_code(0);
+}
+
 /// On a terminal a long compilation shows signs of life, and leaves no trace of them;
 /// elsewhere it is silent.
 #[test]

@@ -54,6 +54,13 @@ fn old_spellings() {
         "run --wasm-features=threads --wasi-modules=experimental-wasi-threads",
         "--wasm-features threads --wasi-modules experimental-wasi-threads",
         "run -S preview2=n -S threads=y",
+        // one line for programs of preview1 and of preview2
+        "run -S inherit-network,tcp,udp,allow-ip-name-lookup",
+        // options of before Wasmtime 14
+        "run --disable-logging --disable-parallel-compilation --opt-level 1 --max-wasm-stack 300000 --wasm-features=all,component-model,function-references",
+        "--static-memory-maximum-size 0 --dynamic-memory-guard-size 65536 --wasi-modules=default,-experimental-wasi-nn,experimental-wasi-threads",
+        "--max-memory-size 100000000 --max-instances 10 --max-tables 10 --max-memories 10 --allow-unknown-exports --epoch-interruption --disable-memory-init-cow",
+        "--cranelift-set opt_level=none --cranelift-enable enable_alias_analysis --enable-cranelift-nan-canonicalization --relaxed-simd-deterministic",
     ] {
         let run = program()
             .args(options)
@@ -154,7 +161,6 @@ fn module_on_stdin() {
 fn what_cannot_work_is_an_error() {
     for (options, why) in [
         ("-S nn", "components"),
-        ("-S inherit-network", "preview1"),
         ("-S cwd=/", "working directory"),
         ("--profile guest", "store"),
         ("--preload b.wasm", "NAME=MODULE"),

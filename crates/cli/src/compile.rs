@@ -33,7 +33,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
                 .help("give one with `--output FILE`"));
         }
     };
-    let mut config = config::for_compile(&mut args.common)?;
+    let mut config = config::for_compile(&mut args.common, &args.legacy)?;
     if let Some(folder) = &args.emit_clif {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)

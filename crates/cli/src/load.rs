@@ -199,6 +199,7 @@ const OTHER_SUBCOMMANDS: [&str; 9] = [
 
 fn missing(path: &Path) -> String {
     match path.extension() {
+        None if path.as_os_str().is_empty() => "the module's name is empty".into(),
         None if path
             .to_str()
             .is_some_and(|name| OTHER_SUBCOMMANDS.contains(&name)) =>

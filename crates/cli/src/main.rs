@@ -40,8 +40,6 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
     p1_adapter::prepare_process();
@@ -59,7 +57,7 @@ fn main() -> ExitCode {
 fn parse() -> message::Result<args::Cli> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let parsed = std::panic::catch_unwind(args::Cli::parse);
+    let parsed = std::panic::catch_unwind(args::parse);
     std::panic::set_hook(hook);
     parsed.or_else(|panic| match panic.downcast_ref::<String>() {
         Some(said) if let Some(why) = said.strip_prefix("failed printing to stdout: ") => {

@@ -30,21 +30,23 @@ use crate::watch::Watch;
 use crate::{invoke, listen, message, signals, system};
 
 /// What is to be done.
-pub(crate) fn run(plan: Plan) -> Result<Exit> {
+pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let began = Instant::now();
+    let inherited = std::mem::take(&mut plan.listenfd);
+    let plan = plan;
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
     let modules = Modules::of(&plan)?;
     let (engine, module, preloads) = modules.prepare(&plan)?;
     shape::check(module.module(), &name, &plan)?;
-    let runs = shape::runs(module.module(), &name, &plan)?;
+    let runs = shape::runs(&module, &name, &plan)?;
 
     let end = EndSignal::new().map_err(|error| {
         Message::failure("the program cannot be prepared to be ended").why(error)
     })?;
     let traced = plan.trace.is_some();
     let watch = (traced || plan.stats.is_some()).then(|| Arc::new(Watch::new(traced)));
-    let ctx = context(&plan, &end, listeners, watch.as_ref())?;
+    let ctx = context(&plan, &end, (inherited, listeners), watch.as_ref())?;
     let linker = linker(&engine, &module, &preloads, &ctx, &plan)?;
     let threads = Arc::new(Threads::default());
     let calls = Arc::new(Calls::default());
@@ -109,6 +111,7 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
     let (outcome, results) = match &runs {
+        Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }

@@ -242,6 +242,19 @@ impl ThreadModule {
         self.inner.prepared.as_ref()?.start_export.as_deref()
     }
 
+    /// Whether an export is the guest's own, by its name, and not one that the rewrite appended.
+    pub fn is_guest_export(&self, name: &str) -> bool {
+        let Some(prepared) = &self.inner.prepared else {
+            return true;
+        };
+        // Memories that the guest exports as well are listed under the guest's names.
+        let appended_memory = name.starts_with("wasi-threads:memory-")
+            && (prepared.wait_slots.iter()).any(|slot| slot.memory_export == name);
+        !appended_memory
+            && prepared.start_export.as_deref() != Some(name)
+            && prepared.wait_table.as_deref() != Some(name)
+    }
+
     /// Whether instantiating the module can be seen by other threads: it runs a
     /// start function, or writes active data segments into a shared memory.
     ///

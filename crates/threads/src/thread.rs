@@ -28,6 +28,8 @@ pub(crate) enum Entry {
     Main { export: String },
     /// The export given to `invoke`, after the module's initialisation; likewise.
     Invoke(Arc<Invocation>),
+    /// Nothing beyond the start function: its return ends the group.
+    Start,
     /// `wasi_thread_start(id, arg)`: its return ends the thread.
     Thread { arg: i32 },
     /// Nothing by itself: exports are called one by one.
@@ -152,7 +154,7 @@ impl<T: Send + 'static> Guest<T> {
         }
         match result {
             Ok(Ok(())) => match self.entry {
-                Entry::Main { .. } | Entry::Invoke(_) => {
+                Entry::Main { .. } | Entry::Invoke(_) | Entry::Start => {
                     life.end(Outcome::Returned);
                 }
                 // First of all: a guest may have seen the join already.
@@ -198,7 +200,7 @@ impl<T: Send + 'static> Guest<T> {
                 let params = (self.slot.id().as_i32(), *arg);
                 self.call(instance, abi::THREAD_START, params)
             }
-            Entry::Reactor => Ok(()),
+            Entry::Start | Entry::Reactor => Ok(()),
         }
     }
 
