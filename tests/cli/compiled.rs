@@ -147,6 +147,58 @@ fn precompiled() {
     .expect_stderr(&["cannot be loaded", "epoch"]);
 }
 
+/// A file of `wasmtime compile`, whose engine looks for no interrupts and keeps no lines for backtraces, did not load.
+#[test]
+fn precompiled_by_wasmtime() {
+    use wasmtime::{Config, Engine};
+    let mut config = Config::new();
+    config.shared_memory(true);
+    let engine = Engine::new(&config).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |guest: &Guest, options: &str, args: &str| {
+        let wasm = wat::parse_file(guest.path()).unwrap();
+        let path = folder.path().join("module.cwasm");
+        std::fs::write(&path, engine.precompile_module(&wasm).unwrap()).unwrap();
+        program()
+            .args("--allow-precompiled")
+            .args(options)
+            .arg(path)
+            .args(args)
+            .run()
+    };
+    let hello = run(&Guest::wat("hello"), "", "").expect_code(0);
+    assert_eq!(hello.stdout, "hello, world\n");
+    run(&Guest::c("spawns"), "", "once 8").expect_code(0);
+    run(&Guest::c("ending"), "", "exit wait").expect_code(7);
+    // What the command line asks for is not given up.
+    for (options, help) in [
+        ("-W epoch-interruption=y", "same options"),
+        ("--timeout 9s", "a timeout needs that"),
+    ] {
+        run(&Guest::wat("hello"), options, "")
+            .expect_code(1)
+            .expect_stderr(&["cannot be loaded", "epoch", help]);
+    }
+}
+
+/// A configuration of the cache that makes no sense was ignored without a word, and the cache with it.
+#[test]
+fn a_broken_configuration_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("wasmtime");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("config.toml"), "garbage = [").unwrap();
+    let run = |options: &str| {
+        program()
+            .args(options)
+            .env("XDG_CONFIG_HOME", folder.path())
+            .guest(&Guest::wat("hello"))
+            .run()
+    };
+    run("").expect_code(2).expect_stderr(&["config.toml"]);
+    run("-C cache=n").expect_code(0);
+}
+
 /// A compiled module is kept, and used the next time.
 #[test]
 fn cache() {

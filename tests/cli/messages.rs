@@ -147,6 +147,28 @@ fn threads_switched_off() {
         .expect_code(0);
 }
 
+#[test]
+#[cfg(unix)]
+fn a_recursion_without_an_end() {
+    let text = r#"(module (func $deep (export "_start") (call $deep)))"#;
+    let run = program()
+        .arg("-")
+        .input(Input::Bytes(text.into()))
+        .run()
+        .expect_code(134);
+    assert!(
+        run.stderr.starts_with(
+            "error: the main thread of the module on stdin trapped\n  \
+             why: wasm trap: call stack exhausted\n  \
+             help: a recursion without an end, most likely; if it has one, raise `-W max-wasm-stack`\n\
+             wasm backtrace:\n"
+        ),
+        "{run}"
+    );
+    // Not all of it.
+    assert!(run.stderr.lines().count() < 50, "{run}");
+}
+
 /// Every message to the letter, so that a change of one is a decision.
 #[test]
 fn to_the_letter() {
@@ -166,7 +188,31 @@ fn to_the_letter() {
             1,
             "error: the folder `no/such` cannot be opened\n  \
              why: No such file or directory (os error 2)\n  \
-             help: check `--dir`: HOST comes first, HOST::GUEST\n",
+             help: check the order: `--dir HOST::GUEST`, but `--mapdir GUEST::HOST`\n",
+        ),
+        (
+            // What preparation adds to a module is not the module's.
+            "-",
+            "(module (func $f) (start $f))".into(),
+            1,
+            "error: the module on stdin has no function `_start` to run\n  \
+             why: it exports no function at all\n  \
+             help: link it as a command (wasi-sdk's and rustc's default), or with `--export`\n",
+        ),
+        (
+            "--invoke wasi-threads:start -",
+            "(module (func $f) (start $f))".into(),
+            1,
+            "error: the module on stdin has no function `wasi-threads:start` to run\n  \
+             why: it exports no function at all\n  \
+             help: link it as a command (wasi-sdk's and rustc's default), or with `--export`\n",
+        ),
+        (
+            "-W max-wasm-stack=18446744073709551615 -",
+            String::new(),
+            2,
+            "error: `-W max-wasm-stack` is too large\n  \
+             why: no machine has more than 9223372036854775807 bytes of it\n",
         ),
         (
             "-",

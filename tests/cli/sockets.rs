@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::program;
-use integration_tests::{Guest, Input};
+use integration_tests::Guest;
 
 /// What a program may take from SIGTERM to its end while all its threads are in `sock_accept`.
 const PROMPT: Duration = Duration::from_millis(100);
@@ -153,17 +153,35 @@ fn listenfd() {
     child.wait().unwrap();
     assert_eq!(answered, Ok(()));
 
-    // The variables are the program's, and what is no socket is refused.
-    let run = program()
-        .args("-S listenfd")
-        .env("LISTEN_FDS", "0")
+    // The variables are the program's, as far as they are for it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "exec \"$0\" \"$@\" 3<&0 </dev/null"])
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .args(["-C", "cache=n", "-S", "listenfd"])
+        .arg(Guest::wat("args_env").path())
+        .env("LISTEN_FDS", "1")
         .env("LISTEN_FDNAMES", "web")
-        .guest(&Guest::wat("args_env"))
-        .input(Input::Null)
-        .run()
-        .expect_code(0);
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .output()
+        .unwrap();
     assert_eq!(
-        run.stdout,
-        "args_env.wat\nLISTEN_FDS=0\nLISTEN_FDNAMES=web\n"
+        String::from_utf8_lossy(&output.stdout),
+        "args_env.wat\nLISTEN_FDS=1\nLISTEN_FDNAMES=web\n",
+        "{output:?}"
     );
+}
+
+/// Sockets for another process, or none: the program was told of them all the same.
+#[test]
+#[cfg(unix)]
+fn no_variables_without_sockets() {
+    for (fds, pid) in [("1", "1"), ("x", ""), ("-1", ""), ("0", "")] {
+        let mut run = program().args("-S listenfd").env("LISTEN_FDS", fds);
+        if !pid.is_empty() {
+            run = run.env("LISTEN_PID", pid);
+        }
+        let run = run.guest(&Guest::wat("args_env")).run().expect_code(0);
+        assert!(!run.stdout.contains("LISTEN_FDS"), "{run}");
+    }
 }

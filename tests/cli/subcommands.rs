@@ -55,22 +55,40 @@ fn inspect_names_what_is_missing() {
 fn for_the_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let run = program().args("completion").arg(shell).run().expect_code(0);
-        assert!(
-            run.stdout.contains("--max-threads") || run.stdout.contains("max-threads"),
-            "{run}"
-        );
+        // fish has no dashes.
+        assert!(run.stdout.contains("max-threads"), "{run}");
+        if shell == "bash" {
+            program_of(shell, "-n", run.stdout.as_bytes());
+        }
     }
     let run = program().arg("man").run().expect_code(0);
     assert!(
         run.stdout.starts_with(".ie") || run.stdout.starts_with(".TH"),
         "{run}"
     );
+    // Every subcommand's options, and no page that is not there.
+    for text in ["emit\\-clif", "SUBCOMMAND COMPILE", "SUBCOMMAND INSPECT"] {
+        assert!(run.stdout.contains(text), "no `{text}`: {run}");
+    }
+    assert!(!run.stdout.contains("(1)"), "{run}");
     let run = program().arg("--version").run().expect_code(0);
     assert!(run.stdout.starts_with("wasi-threads-run 48."), "{run}");
     let run = program().arg("--help").run().expect_code(0);
     for text in ["--dir", "--env", "--timeout", "Exit status", "Unofficial"] {
         assert!(run.stdout.contains(text), "no `{text}`: {run}");
     }
+    // What is always refused is not offered.
+    assert!(!run.stdout.contains("--record"), "{run}");
+    assert!(!run.stdout.contains("--target"), "{run}");
+}
+
+/// Has a shell read a script.
+fn program_of(shell: &str, option: &str, script: &[u8]) {
+    integration_tests::Program::new(shell)
+        .arg(option)
+        .input(Input::Bytes(script.to_vec()))
+        .run()
+        .expect_code(0);
 }
 
 #[test]
@@ -122,11 +140,134 @@ fn compile() {
         .run()
         .expect_code(2)
         .expect_stderr(&["--output"]);
-    // Without --output it lies beside the module.
+    // Without --output it lies in the current folder, as that of `wasmtime compile` does.
+    let elsewhere = tempfile::tempdir().unwrap();
     let module = folder.path().join("a.wat");
     std::fs::copy(Guest::wat("hello").path(), &module).unwrap();
-    program().arg("compile").arg(&module).run().expect_code(0);
-    assert!(folder.path().join("a.cwasm").is_file());
+    program()
+        .arg("compile")
+        .arg(&module)
+        .in_folder(elsewhere.path())
+        .run()
+        .expect_code(0);
+    let names: Vec<_> = std::fs::read_dir(elsewhere.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["a.cwasm"]);
+    // What is no file is written to, not replaced.
+    let run = program()
+        .args("compile -o /dev/null")
+        .arg(&module)
+        .run()
+        .expect_code(0);
+    assert_eq!(run.stderr, "");
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    program()
+        .args("compile -o no/such/folder/a.cwasm")
+        .arg(&module)
+        .run()
+        .expect_code(1)
+        .expect_stderr(&["cannot write `no/such/folder/a.cwasm`"]);
+}
+
+/// A compiled module that lost its end, or was given more, ran without its start function.
+#[test]
+fn a_compiled_module_with_another_end_is_not_run() {
+    // Traps unless its start function ran.
+    let text = r#"(module (global $ran (mut i32) (i32.const 0)) (func $go (global.set $ran (i32.const 1))) (start $go)
+                   (func (export "_start") (if (i32.eqz (global.get $ran)) (then unreachable))))"#;
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.cwasm");
+    program()
+        .args("compile - -o")
+        .arg(&out)
+        .input(Input::Bytes(text.into()))
+        .run()
+        .expect_code(0);
+    let whole = std::fs::read(&out).unwrap();
+    let run = |bytes: &[u8]| {
+        std::fs::write(&out, bytes).unwrap();
+        let of_file = program().args("--allow-precompiled").arg(&out).run();
+        let of_stdin = program()
+            .args("--allow-precompiled -")
+            .input(Input::Bytes(bytes.to_vec()))
+            .run();
+        assert_eq!(of_file.code(), of_stdin.code());
+        of_file
+    };
+    run(&whole).expect_code(0);
+    for cut in 1..=40 {
+        run(&whole[..whole.len() - cut])
+            .expect_code(1)
+            .expect_stderr(&["cannot be loaded"]);
+    }
+    let longer = [&*whole, b"\n"].concat();
+    run(&longer)
+        .expect_code(1)
+        .expect_stderr(&["cannot be loaded", "something was added"]);
+    let mut later = whole.clone();
+    let at = later.len() - 3;
+    later[at] = b'9';
+    run(&later)
+        .expect_code(1)
+        .expect_stderr(&["cannot be loaded", "another version of this program"]);
+}
+
+/// What `inspect` says is missing, and nothing else, keeps a module from being run.
+#[test]
+fn inspect_and_run_agree() {
+    let p1 = "wasi_snapshot_preview1";
+    for (text, fits) in [
+        (r#"(module (func (export "_start")))"#.to_owned(), true),
+        (r#"(module (import "env" "nope" (func)) (func (export "_start")))"#.to_owned(), false),
+        (r#"(module (import "env" "nope" (global i32)) (func (export "_start")))"#.to_owned(), false),
+        (
+            format!(
+                r#"(module (import "{p1}" "no_such" (func)) (memory (export "memory") 1) (func (export "_start")))"#
+            ),
+            false,
+        ),
+        (
+            format!(
+                r#"(module (import "{p1}" "sched_yield" (func)) (memory (export "memory") 1) (func (export "_start")))"#
+            ),
+            false,
+        ),
+        (
+            format!(
+                r#"(module (import "{p1}" "sched_yield" (func (result i32))) (memory (export "memory") 1)
+                    (func (export "_start")))"#
+            ),
+            true,
+        ),
+        (
+            r#"(module (import "wasi_unstable" "sched_yield" (func (result i32))) (memory (export "memory") 1)
+                (func (export "_start")))"#
+                .to_owned(),
+            true,
+        ),
+        (r#"(module (func (export "_start") (param i32)))"#.to_owned(), false),
+        (
+            r#"(module (import "wasi" "thread-spawn" (func (param i32 i32) (result i32)))
+                (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
+                (func (export "_start")) (func (export "wasi_thread_start") (param i32 i32)))"#
+                .to_owned(),
+            false,
+        ),
+        (r#"(module)"#.to_owned(), false),
+    ] {
+        let status = |args: &str| {
+            program()
+                .args(args)
+                .input(Input::Bytes(text.clone().into_bytes()))
+                .run()
+                .code()
+        };
+        let inspected = status("inspect -");
+        assert_eq!(inspected, i32::from(!fits), "{text}");
+        assert_eq!(status("-") == 0, fits, "{text}");
+    }
 }
 
 /// A reader of the output that goes away is no panic.
@@ -142,6 +283,16 @@ fn a_closed_pipe_is_no_panic() {
             .unwrap();
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
+    // Printed by a library while options are read; as other tools do, by the signal.
+    let output = std::process::Command::new("bash")
+        .args(["-c", "\"$0\" -W help | true; exit \"${PIPESTATUS[0]}\""])
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .output()
+        .unwrap();
+    assert!(
+        [Some(0), Some(141)].contains(&output.status.code()) && output.stderr.is_empty(),
+        "{output:?}"
+    );
     let output = std::process::Command::new("bash")
         .args(["-c", "exec 2>&-; \"$0\" nowhere.wasm"])
         .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))

@@ -271,6 +271,12 @@ fn coredump() {
         .expect_code(134)
         .expect_stderr(&["note: the core dump is in `", "thread 1 of "]);
     let dump = std::fs::read(&path).unwrap();
+    // Its name is a path, as debuggers take it for one.
+    let named = |name: &str| {
+        dump.windows(name.len())
+            .any(|bytes| bytes == name.as_bytes())
+    };
+    assert!(named("ending.wasm") && !named("ending.wasm`"));
     let (mut memories, mut frames, mut text) = (Vec::new(), 0, false);
     for payload in Parser::new(0).parse_all(&dump) {
         match payload.unwrap() {
@@ -304,6 +310,7 @@ fn coredump() {
         .guest(&Guest::c("ending"))
         .args("trap wait")
         .run()
+        .expect_code(134)
         .expect_stderr(&["error: the core dump cannot be written"]);
 }
 

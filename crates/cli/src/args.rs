@@ -23,6 +23,7 @@ use crate::stats::Format;
     version,
     override_usage = "wasi-threads-run [run] [OPTIONS] MODULE [ARGS]...\n       wasi-threads-run <COMMAND>",
     args_conflicts_with_subcommands = true,
+    mut_args = hide_refused,
     after_help = "Without a subcommand, `run` is meant.\n\n\
         Exit status: that of the program (its `proc_exit`, 0 to 255; 0 when `_start` returns), \
         134 after a trap, 1 when nothing could be run, 2 for a wrong command line.\n\n\
@@ -42,10 +43,12 @@ pub(crate) struct Cli {
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Runs a module (what is meant when no subcommand is given)
+    #[command(mut_args = hide_refused)]
     Run(Box<RunArgs>),
     /// Compiles a module to native code, to be run with --allow-precompiled
     ///
     /// The options that concern compilation must be the same for both.
+    #[command(mut_args = hide_refused)]
     Compile(Box<CompileArgs>),
     /// Says whether a module can run here, and which linker flag is missing if not
     ///
@@ -61,6 +64,14 @@ pub(crate) enum Command {
     },
     /// Prints the manual page, in roff
     Man,
+}
+
+/// Options of Wasmtime that are always refused are not in the help.
+fn hide_refused(arg: clap::Arg) -> clap::Arg {
+    let refused = arg
+        .get_long()
+        .is_some_and(|long| ["record", "target"].contains(&long));
+    if refused { arg.hide(true) } else { arg }
 }
 
 /// Everything `compile` takes.
@@ -138,7 +149,7 @@ pub(crate) struct RunArgs {
     pub(crate) max_threads: Option<u32>,
 
     /// Host stack of each thread, in bytes.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) thread_stack_size: Option<usize>,
 
     /// Ends the program after this time (10, 10s, 500ms), blocked threads too.
@@ -234,6 +245,11 @@ fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
         Some((name, path)) if !path.is_empty() => Ok((name.to_owned(), path.into())),
         _ => Err("it has a name and a file: NAME=MODULE".into()),
     }
+}
+
+fn parse_bytes(typed: &str) -> Result<usize, String> {
+    // The same as `-W max-wasm-stack` takes.
+    usize::parse(Some(typed)).map_err(|error| error.to_string())
 }
 
 pub(crate) fn parse_duration(typed: &str) -> Result<Duration, String> {

@@ -1,6 +1,7 @@
 //! `compile MODULE`: to native code, for `run --allow-precompiled`.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use wasmtime::Engine;
 
@@ -20,7 +21,10 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let name = source.display();
     let output = match (args.output, &source) {
         (Some(output), _) => output,
-        (None, Source::File(path)) => PathBuf::from(path).with_extension("cwasm"),
+        // In the current folder, as `wasmtime compile` does.
+        (None, Source::File(path)) => {
+            PathBuf::from(path.file_name().unwrap_or(path.as_os_str())).with_extension("cwasm")
+        }
         (None, Source::Stdin) => {
             return Err(Message::usage("no name for the compiled module")
                 .why("the module comes from stdin")
@@ -44,8 +48,27 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;
-    std::fs::write(&output, bytes).map_err(|error| {
+    write(&output, &bytes).map_err(|error| {
         Message::failure(format!("cannot write `{}`", output.display())).why(error)
     })?;
     Ok(Exit::Success)
+}
+
+/// Writes a file in one go: what has its name is the old one or all of the new one, also for a program that has the
+/// old one mapped, and also if this process is ended in the middle of it.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // `/dev/stdout`, a pipe: nothing to take the place of.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return std::fs::write(path, bytes);
+    }
+    // Where a link leads to, not the link, is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut new = path.clone().into_os_string();
+    new.push(format!(".{}.tmp", std::process::id()));
+    let done = std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path));
+    if done.is_err() {
+        // Of the two errors, that of the writing is the one to know.
+        let _ = std::fs::remove_file(&new);
+    }
+    done
 }

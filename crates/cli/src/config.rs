@@ -9,7 +9,7 @@ use wasmtime::{Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::{Deadlock, Dir, RunArgs};
-use crate::listen;
+use crate::listen::Sockets;
 use crate::load::Source;
 use crate::message::{Message, Result};
 use crate::refuse;
@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     pub(crate) dirs: Vec<Dir>,
     /// Addresses to listen on.
     pub(crate) tcplisten: Vec<String>,
-    /// Whether the sockets of a service manager are the program's.
-    pub(crate) listenfd: bool,
+    /// What a service manager handed over; the others are opened when it is known that there is a program.
+    pub(crate) sockets: Sockets,
     pub(crate) stdio: Stdio,
     pub(crate) entry: Entry,
     pub(crate) engine: Config,
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) preview0: bool,
     /// Whether the engine's code looks for interrupts.
     pub(crate) epochs: bool,
+    /// Whether the command line says so.
+    pub(crate) epochs_asked: bool,
     pub(crate) unknown_imports: UnknownImports,
     /// Whether libraries may export what nothing knows.
     pub(crate) unknown_exports: Option<bool>,
@@ -110,7 +112,11 @@ impl Plan {
         if args.gdbstub.is_some() {
             return Err(refuse::debugger("--gdbstub"));
         }
-        let common = &mut args.common;
+        let epochs_asked = common.wasm.epoch_interruption.is_some();
+        let mut sockets = Sockets::default();
+        if common.wasi.listenfd == Some(true) {
+            sockets.inherit();
+        }
         let engine = engine_config(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
@@ -124,10 +130,10 @@ impl Plan {
                 .map(|(name, path)| (name, Source::File(path)))
                 .collect(),
             argv,
-            env: environment(common, &args.vars)?,
+            env: environment(common, &args.vars, sockets.variables())?,
             dirs: args.dirs.into_iter().chain(args.legacy.dirs()).collect(),
             tcplisten: common.wasi.tcplisten.clone(),
-            listenfd: common.wasi.listenfd == Some(true),
+            sockets,
             stdio: Stdio {
                 stdin: common.wasi.inherit_stdin.unwrap_or(true),
                 stdout: common.wasi.inherit_stdout.unwrap_or(true),
@@ -158,6 +164,7 @@ impl Plan {
             threads_proposal: wasm.threads != Some(false),
             preview0: common.wasi.preview0 != Some(false),
             epochs: wasm.epoch_interruption != Some(false),
+            epochs_asked,
             unknown_imports: unknown_imports(common)?,
             unknown_exports: wasm.unknown_exports_allow,
             coredump: coredump(common)?,
@@ -176,6 +183,9 @@ fn fill_in(common: &mut CommonOptions) -> Result<()> {
         .init_logging()
         .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
 }
+
+/// Half of what can be addressed.
+const MOST_STACK: usize = usize::MAX / 2;
 
 /// The engine that `compile` compiles for: that of a run with the same options.
 pub(crate) fn for_compile(common: &mut CommonOptions) -> Result<Config> {
@@ -200,10 +210,20 @@ fn engine_config(
             .why("without it a computing thread cannot be stopped")
             .help("leave out `-W epoch-interruption=n`"));
     }
+    // Wasmtime adds to it without a look.
+    if wasm.max_wasm_stack.is_some_and(|bytes| bytes > MOST_STACK) {
+        return Err(Message::usage("`-W max-wasm-stack` is too large")
+            .why(format!("no machine has more than {MOST_STACK} bytes of it")));
+    }
     let mut config = match common.config(None) {
         // Nobody asked for the cache: a home that cannot be written (a container, a
-        // service's user) is no reason not to run.
-        Err(error) if common.codegen.cache.is_none() && common.codegen.cache_config.is_none() => {
+        // service's user) is no reason not to run. A file that makes no sense is.
+        Err(error)
+            if common.codegen.cache.is_none()
+                && common.codegen.cache_config.is_none()
+                && (error.root_cause().is::<std::io::Error>()
+                    || error.to_string().contains("failed to get the default")) =>
+        {
             common.codegen.cache = Some(false);
             common.config(None).map_err(|_| error)
         }
@@ -262,11 +282,9 @@ fn text(arg: &std::ffi::OsStr) -> Result<String> {
 fn environment(
     common: &CommonOptions,
     vars: &[(String, Option<String>)],
+    sockets: Vec<(String, String)>,
 ) -> Result<Vec<(String, String)>> {
-    let mut env: Vec<(String, String)> = Vec::new();
-    if common.wasi.listenfd == Some(true) {
-        env.extend(listen::variables());
-    }
+    let mut env = sockets;
     let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
         Some(entry) => entry.1 = value,
         None => env.push((name, value)),
@@ -415,7 +433,7 @@ mod tests {
         let dir = &plan.dirs[0];
         assert_eq!((&*dir.host, &*dir.guest), (".", "/data"));
         assert_eq!(plan.tcplisten, ["[::1]:80"]);
-        assert!(plan.listenfd);
+
         assert_eq!(plan.limits.timeout, Some(Duration::from_secs(5)));
         assert_eq!(plan.limits.fuel, Some(9));
     }

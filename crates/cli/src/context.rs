@@ -1,6 +1,5 @@
 //! What the program has of WASI: arguments, environment, folders, sockets and standard streams.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
@@ -8,9 +7,10 @@ use wasmtime_wasi::FsPerms;
 
 use crate::calls::Noting;
 use crate::config::Plan;
-use crate::listen;
+use crate::listen::Sockets;
 use crate::load::Source;
 use crate::message::{Message, Result};
+use crate::pipe;
 use crate::watch::Watch;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
@@ -18,18 +18,26 @@ use crate::watch::Watch;
 pub(crate) fn context(
     plan: &Plan,
     end: &EndSignal,
-    listeners: Vec<TcpListener>,
+    sockets: Sockets,
     watch: Option<&Arc<Watch>>,
+    ends: &Arc<pipe::Ends>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
         .args(&plan.argv)
         .envs(&plan.env)
         .end_signal(end.clone());
+    let ends = Arc::clone(ends);
     match watch {
-        Some(watch) => builder.call_observer(Arc::clone(watch) as _),
+        Some(watch) => builder.call_observer(Arc::new(pipe::Observer {
+            inner: Arc::clone(watch),
+            ends,
+        })),
         None => builder
-            .call_observer(Arc::new(Noting))
+            .call_observer(Arc::new(pipe::Observer {
+                inner: Arc::new(Noting),
+                ends,
+            }))
             .observe_waiting_calls_only(true),
     };
     // A module that came in on stdin has used it up.
@@ -63,16 +71,12 @@ pub(crate) fn context(
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 Message::failure(format!("the folder `{}` cannot be opened", dir.host))
                     .why(cause.unwrap_or_else(|| error.to_string()))
-                    .help("check `--dir`: HOST comes first, HOST::GUEST")
+                    .help("check the order: `--dir HOST::GUEST`, but `--mapdir GUEST::HOST`")
             })?;
     }
     let ctx = builder.build().map_err(|error| {
         Message::failure("the program's surroundings cannot be made").why(error)
     })?;
-    #[cfg(unix)]
-    if plan.listenfd {
-        listen::give_inherited(&ctx)?;
-    }
-    listen::give(&ctx, listeners)?;
+    sockets.give(&ctx)?;
     Ok(ctx)
 }

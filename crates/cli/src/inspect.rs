@@ -6,8 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
+use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
+use wasmparser::{
+    CompositeInnerType, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef, ValType,
+};
+use wasmtime::{Engine, Linker, Store};
 
+use crate::config::first_line;
 use crate::exit::Exit;
 use crate::load::{Loaded, Source};
 use crate::message::{Message, Result};
@@ -32,6 +37,12 @@ struct Facts {
     preview1: Vec<String>,
     /// Other imported functions, by module.
     other: BTreeMap<String, Vec<String>>,
+    /// The types of the type section; `None` for what is no function's.
+    types: Vec<Option<FuncType>>,
+    /// The type of each function, imported ones first.
+    function_types: Vec<u32>,
+    /// Functions with a fixed type, by what they are called here, and whether they have it.
+    typed: Vec<Typed>,
     functions: u32,
     active_segments: u32,
     passive_segments: u32,
@@ -40,15 +51,36 @@ struct Facts {
     dwarf: bool,
 }
 
+/// A function whose type is given by WASI.
+#[derive(Debug)]
+struct Typed {
+    what: String,
+    found: String,
+    wanted: Signature,
+}
+
+/// Parameters and results.
+type Signature = (Vec<ValType>, Vec<ValType>);
+
 impl Facts {
-    fn of(wasm: &[u8]) -> wasmparser::Result<Self> {
+    fn of(wasm: &[u8], provided: &Provided) -> wasmparser::Result<Self> {
         let mut facts = Facts::default();
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        facts.types.extend(group?.into_types().map(|ty| {
+                            match ty.composite_type.inner {
+                                CompositeInnerType::Func(ty) => Some(ty),
+                                _ => None,
+                            }
+                        }));
+                    }
+                }
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
-                        facts.import(import.module, import.name, import.ty);
+                        facts.import(import.module, import.name, import.ty, provided);
                     }
                 }
                 Payload::MemorySection(section) => {
@@ -65,15 +97,33 @@ impl Facts {
                             }
                             ("wasi_thread_start", ExternalKind::Func) => {
                                 facts.exports_thread_start = true;
+                                let wanted = (vec![ValType::I32; 2], vec![]);
+                                facts.typed("the export `wasi_thread_start`", export.index, wanted);
                             }
-                            ("_start", ExternalKind::Func) => facts.exports_start = true,
-                            ("_initialize", ExternalKind::Func) => facts.exports_initialize = true,
+                            ("_start", ExternalKind::Func) => {
+                                facts.exports_start = true;
+                                facts.typed(
+                                    "the export `_start`",
+                                    export.index,
+                                    Signature::default(),
+                                );
+                            }
+                            ("_initialize", ExternalKind::Func) => {
+                                facts.exports_initialize = true;
+                                let wanted = Signature::default();
+                                facts.typed("the export `_initialize`", export.index, wanted);
+                            }
                             _ => {}
                         }
                     }
                 }
                 Payload::StartSection { .. } => facts.has_start_section = true,
-                Payload::FunctionSection(section) => facts.functions = section.count(),
+                Payload::FunctionSection(section) => {
+                    facts.functions = section.count();
+                    for ty in section {
+                        facts.function_types.push(ty?);
+                    }
+                }
                 Payload::DataSection(section) => {
                     for data in section {
                         match data?.kind {
@@ -92,37 +142,89 @@ impl Facts {
         Ok(facts)
     }
 
-    fn import(&mut self, module: &str, name: &str, ty: TypeRef) {
-        match ty {
-            TypeRef::Memory(ty) => self
-                .imported_memories
-                .push((format!("{module}.{name}"), ty)),
-            TypeRef::Func(_) | TypeRef::FuncExact(_) => match (module, name) {
-                ("wasi", "thread-spawn") => self.imports_spawn = true,
-                (PREVIEW1 | PREVIEW0, _) => self.preview1.push(name.to_owned()),
-                _ => self
-                    .other
-                    .entry(module.to_owned())
-                    .or_default()
-                    .push(name.to_owned()),
-            },
-            _ => self
-                .other
-                .entry(module.to_owned())
-                .or_default()
-                .push(name.to_owned()),
+    fn import(&mut self, module: &str, name: &str, ty: TypeRef, provided: &Provided) {
+        let function = match ty {
+            TypeRef::Memory(ty) => {
+                self.imported_memories
+                    .push((format!("{module}.{name}"), ty));
+                return;
+            }
+            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                self.function_types.push(ty);
+                Some(self.function_types.len() as u32 - 1)
+            }
+            _ => None,
+        };
+        let spawn = (module, name) == ("wasi", "thread-spawn");
+        if let Some(function) = function {
+            let wanted = match spawn {
+                true => Some((vec![ValType::I32], vec![ValType::I32])),
+                false => provided.get(&(module.to_owned(), name.to_owned())).cloned(),
+            };
+            if let Some(wanted) = wanted {
+                self.typed(&format!("the import `{module}.{name}`"), function, wanted);
+                match spawn {
+                    true => self.imports_spawn = true,
+                    false => self.preview1.push(name.to_owned()),
+                }
+                return;
+            }
+        }
+        self.other
+            .entry(module.to_owned())
+            .or_default()
+            .push(name.to_owned());
+    }
+
+    /// Notes a function that must have the type `wanted`, if it has another.
+    fn typed(&mut self, what: &str, function: u32, wanted: Signature) {
+        let ty = self.function_types.get(function as usize);
+        let found = ty.and_then(|ty| self.types.get(*ty as usize)?.as_ref());
+        // What is not there is for a validator to say.
+        if let Some(found) = found
+            && (found.params(), found.results()) != (&*wanted.0, &*wanted.1)
+        {
+            self.typed.push(Typed {
+                what: what.to_owned(),
+                found: describe_signature(found.params(), found.results()),
+                wanted,
+            });
         }
     }
 
     /// What keeps it from being a threaded program, each with what to do about it.
-    fn missing(&self) -> Vec<&'static str> {
-        let mut missing = Vec::new();
+    fn missing(&self) -> Vec<String> {
+        let mut missing: Vec<String> = Vec::new();
+        let mut add = |line: &str| missing.push(line.to_owned());
         if !self.exports_start && !self.exports_initialize {
-            missing.push("no `_start`: link it as a command");
+            add("no `_start`: link it as a command");
+        }
+        for (module, names) in &self.other {
+            add(&match &**module {
+                PREVIEW1 | PREVIEW0 => format!(
+                    "`{module}` has no {}: build it with a current toolchain",
+                    names.join(", ")
+                ),
+                _ => format!(
+                    "nothing provides `{module}` ({}): link it in, or `--preload` a library under that name",
+                    names.join(", ")
+                ),
+            });
+        }
+        for Typed {
+            what,
+            found,
+            wanted,
+        } in &self.typed
+        {
+            add(&format!(
+                "{what} is {found}, and must be {}: build it with a current toolchain",
+                describe_signature(&wanted.0, &wanted.1)
+            ));
         }
         if self.imports_spawn {
             if self.imported_memories.is_empty() {
-                missing.push(match self.defined_memories.is_empty() {
+                add(match self.defined_memories.is_empty() {
                     true => "no memory: link with --import-memory",
                     false => "the memory is its own: link with --import-memory",
                 });
@@ -130,10 +232,10 @@ impl Facts {
             if !self.imported_memories.iter().all(|(_, ty)| ty.shared)
                 || self.imported_memories.is_empty()
             {
-                missing.push("no shared memory: link with --shared-memory --max-memory=BYTES");
+                add("no shared memory: link with --shared-memory --max-memory=BYTES");
             }
             if !self.exports_thread_start {
-                missing.push(
+                add(
                     "no `wasi_thread_start`, so every spawn fails: link with --export=wasi_thread_start \
                      (wasi-libc for threads has it)",
                 );
@@ -144,13 +246,13 @@ impl Facts {
             && !self.imported_memories.is_empty()
             && index as usize >= self.imported_memories.len()
         {
-            missing.push(
+            add(
                 "the exported `memory` is not the imported one, so that each thread has its own: export the \
                  imported one, with --export-memory",
             );
         }
         if self.exported_memory.is_none() && (self.imports_spawn || !self.preview1.is_empty()) {
-            missing.push("no exported `memory`: link with --export-memory");
+            add("no exported `memory`: link with --export-memory");
         }
         missing
     }
@@ -241,6 +343,48 @@ impl Facts {
     }
 }
 
+/// The functions of WASI that are there, with their types.
+type Provided = BTreeMap<(String, String), Signature>;
+
+fn provided() -> wasmtime::Result<Provided> {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    add_to_linker_sync(&mut linker, |state| state)?;
+    add_unstable_to_linker_sync(&mut linker, |state| state)?;
+    let mut store = Store::new(&engine, P1State::new(P1CtxBuilder::new().build()?));
+    let items: Vec<_> = linker
+        .iter(&mut store)
+        .map(|(module, name, item)| ((module.to_owned(), name.to_owned()), item))
+        .collect();
+    let mut provided = Provided::new();
+    for (place, item) in items {
+        if let Some(ty) = item.ty(&store).func() {
+            let signature = (
+                ty.params().map(value).collect(),
+                ty.results().map(value).collect(),
+            );
+            provided.insert(place, signature);
+        }
+    }
+    Ok(provided)
+}
+
+/// Preview1 has integers only.
+fn value(ty: wasmtime::ValType) -> ValType {
+    match ty {
+        wasmtime::ValType::I64 => ValType::I64,
+        _ => ValType::I32,
+    }
+}
+
+fn describe_signature(params: &[ValType], results: &[ValType]) -> String {
+    let list = |types: &[ValType]| {
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        types.join(", ")
+    };
+    format!("({}) -> ({})", list(params), list(results))
+}
+
 fn describe_memory(ty: &MemoryType) -> String {
     let page = ty.page_size_log2.map_or(PAGE, |log2| 1 << log2);
     let size = |pages: u64| match pages.saturating_mul(page) {
@@ -271,7 +415,10 @@ pub(crate) fn inspect(source: &Source) -> Result<Exit> {
             .why("it is precompiled: imports and exports are no longer there as such")
             .help("inspect the .wasm file it was made from"));
     };
-    let facts = Facts::of(&wasm).map_err(|error| {
+    let provided = provided().map_err(|error| {
+        Message::failure("the functions of WASI cannot be listed").why(first_line(&error))
+    })?;
+    let facts = Facts::of(&wasm, &provided).map_err(|error| {
         Message::failure(format!("{name} cannot be inspected")).why(error.message())
     })?;
     let missing = facts.missing();
@@ -293,11 +440,11 @@ pub(crate) fn inspect(source: &Source) -> Result<Exit> {
 
 #[cfg(test)]
 mod tests {
-    use super::Facts;
+    use super::{Facts, provided};
 
-    fn missing(text: &str) -> Vec<&'static str> {
+    fn missing(text: &str) -> Vec<String> {
         let wasm = wat::parse_str(text).unwrap();
-        Facts::of(&wasm).unwrap().missing()
+        Facts::of(&wasm, &provided().unwrap()).unwrap().missing()
     }
 
     #[test]
@@ -308,7 +455,7 @@ mod tests {
                 r#"(module {spawn} (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
                    (func (export "_start")) (func (export "wasi_thread_start") (param i32 i32)))"#
             )),
-            Vec::<&str>::new()
+            Vec::<String>::new()
         );
         let bare = missing(&format!("(module {spawn} (memory 1))"));
         for flag in [
@@ -331,7 +478,7 @@ mod tests {
         assert!(own[0].starts_with("the exported `memory` is not the imported one"));
         assert_eq!(
             missing(r#"(module (memory (export "memory") 1) (func (export "_start")))"#),
-            Vec::<&str>::new()
+            Vec::<String>::new()
         );
     }
 }

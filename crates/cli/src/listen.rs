@@ -10,19 +10,68 @@ use p1_adapter::P1Ctx;
 
 use crate::message::{Message, Result, say};
 
-/// What a service manager says of the sockets it hands over (systemd, sd_listen_fds(3)), as far as it means
-/// something to a program without process ids.
-const LISTEN_VARIABLES: [&str; 2] = ["LISTEN_FDS", "LISTEN_FDNAMES"];
+/// Sockets for the program, in the order it gets them.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    /// What a service manager handed to this process (`-S listenfd`).
+    #[cfg(unix)]
+    inherited: Option<listenfd::ListenFd>,
+    /// Opened here (`-S tcplisten`).
+    listeners: Vec<TcpListener>,
+}
 
-/// The variables that `-S listenfd` passes on.
-pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
-    LISTEN_VARIABLES
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+/// What a service manager says of the sockets it hands over (systemd, sd_listen_fds(3)), as far as it means
+/// something to a program without process ids: their number and their names.
+const NUMBER: &str = "LISTEN_FDS";
+const NAMES: &str = "LISTEN_FDNAMES";
+
+impl Sockets {
+    /// Takes what a service manager handed to this process, if it did.
+    #[cfg(unix)]
+    pub(crate) fn inherit(&mut self) {
+        self.inherited = Some(listenfd::ListenFd::from_env());
+    }
+
+    /// No service manager hands over sockets in this way here.
+    #[cfg(not(unix))]
+    pub(crate) fn inherit(&mut self) {}
+
+    /// The variables that go with what was inherited: none, if nothing was.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        #[cfg(unix)]
+        let number = self.inherited.as_ref().map_or(0, listenfd::ListenFd::len);
+        #[cfg(not(unix))]
+        let number = 0;
+        let mut variables = Vec::new();
+        if number > 0 {
+            variables.push((NUMBER.to_owned(), number.to_string()));
+            variables.extend(
+                std::env::var(NAMES)
+                    .ok()
+                    .map(|names| (NAMES.to_owned(), names)),
+            );
+        }
+        variables
+    }
+
+    /// Opens a listening socket on each of `addresses` as well.
+    pub(crate) fn bind(&mut self, addresses: &[String]) -> Result<()> {
+        self.listeners = bind(addresses)?;
+        Ok(())
+    }
+
+    /// Gives all of them to the program.
+    pub(crate) fn give(self, ctx: &P1Ctx) -> Result<()> {
+        #[cfg(unix)]
+        if let Some(inherited) = self.inherited {
+            give_inherited(ctx, inherited)?;
+        }
+        give(ctx, self.listeners)
+    }
 }
 
 /// Opens a listening socket on each of `addresses`, as `wasmtime run -S tcplisten` does.
-pub(crate) fn bind(addresses: &[String]) -> Result<Vec<TcpListener>> {
+fn bind(addresses: &[String]) -> Result<Vec<TcpListener>> {
     let bind = |address: &String| {
         let bound = TcpListener::bind(address).inspect(|listener| {
             if let (true, Ok(found)) = (address.ends_with(":0"), listener.local_addr()) {
@@ -47,11 +96,10 @@ pub(crate) fn bind(addresses: &[String]) -> Result<Vec<TcpListener>> {
 
 /// Gives the program the sockets that a service manager handed to this process (`-S listenfd`).
 #[cfg(unix)]
-pub(crate) fn give_inherited(ctx: &P1Ctx) -> Result<()> {
+fn give_inherited(ctx: &P1Ctx, mut inherited: listenfd::ListenFd) -> Result<()> {
     let cannot = |error: &dyn std::fmt::Display| {
         Message::failure("the sockets of `-S listenfd` cannot be used").why(error)
     };
-    let mut inherited = listenfd::ListenFd::from_env();
     for index in 0..inherited.len() {
         // One that is neither is an error of the second call.
         let taken = match inherited.take_tcp_listener(index) {
@@ -69,7 +117,7 @@ pub(crate) fn give_inherited(ctx: &P1Ctx) -> Result<()> {
 }
 
 /// Gives the program these sockets.
-pub(crate) fn give(ctx: &P1Ctx, listeners: Vec<TcpListener>) -> Result<()> {
+fn give(ctx: &P1Ctx, listeners: Vec<TcpListener>) -> Result<()> {
     for listener in listeners {
         ctx.push_listener(listener).map_err(|error| {
             Message::failure("a listening socket cannot be given to the program").why(error)

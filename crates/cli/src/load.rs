@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use wasmtime::{Engine, Precompiled};
 
 use crate::message::{Message, Result};
+use crate::precompiled::Code;
 
 /// Where a module comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) enum Loaded {
     /// A WebAssembly binary, not yet looked into.
     Wasm(Vec<u8>),
     /// Code compiled by Wasmtime before.
-    Precompiled(Vec<u8>),
+    Precompiled(Code),
 }
 
 impl Source {
@@ -42,11 +43,26 @@ impl Source {
         }
     }
 
+    /// What it is called where a program reads it: the path as typed.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Source::Stdin => "-".into(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
     /// Reads it whole, and turns the text format into the binary one.
     pub(crate) fn load(&self) -> Result<Loaded> {
+        // Code is mapped from its file, not read.
+        if let Source::File(path) = self
+            && let Ok(Some(Precompiled::Module)) = Engine::detect_precompiled_file(path)
+        {
+            let code = Code::of_file(path).map_err(|error| self.cannot_read(&error))?;
+            return Ok(Loaded::Precompiled(code));
+        }
         let bytes = self.read()?;
         match Engine::detect_precompiled(&bytes) {
-            Some(Precompiled::Module) => return Ok(Loaded::Precompiled(bytes)),
+            Some(Precompiled::Module) => return Ok(Loaded::Precompiled(Code::Bytes(bytes))),
             Some(Precompiled::Component) => return Err(self.is_component()),
             None => {}
         }
@@ -68,24 +84,30 @@ impl Source {
     }
 
     fn read(&self) -> Result<Vec<u8>> {
-        let (read, named) = match self {
+        match self {
             Source::Stdin => {
                 let mut bytes = Vec::new();
                 let read = std::io::stdin().lock().read_to_end(&mut bytes);
-                (read.map(|_| bytes), "stdin".to_owned())
+                read.map(|_| bytes)
             }
-            Source::File(path) => (std::fs::read(path), self.display()),
+            Source::File(path) => std::fs::read(path),
+        }
+        .map_err(|error| self.cannot_read(&error))
+    }
+
+    fn cannot_read(&self, error: &std::io::Error) -> Message {
+        let named = match self {
+            Source::Stdin => "stdin".to_owned(),
+            Source::File(_) => self.display(),
         };
-        read.map_err(|error| {
-            let message = Message::failure(format!("cannot read {named}")).why(&error);
-            match (error.kind(), self) {
-                (std::io::ErrorKind::NotFound, Source::File(path)) => message.help(missing(path)),
-                (std::io::ErrorKind::IsADirectory, _) => {
-                    message.help("name a .wasm or .wat file; folders are given with --dir")
-                }
-                _ => message,
+        let message = Message::failure(format!("cannot read {named}")).why(error);
+        match (error.kind(), self) {
+            (std::io::ErrorKind::NotFound, Source::File(path)) => message.help(missing(path)),
+            (std::io::ErrorKind::IsADirectory, _) => {
+                message.help("name a .wasm or .wat file; folders are given with --dir")
             }
-        })
+            _ => message,
+        }
     }
 
     fn not_wasm(&self, bytes: &[u8], error: &wat::Error) -> Message {

@@ -3,10 +3,12 @@
 //! A run is a line of steps, one module each: the command line as typed
 //! ([`args`], [`legacy`]), what it means and what of it cannot be done
 //! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`]), its
-//! shape ([`shape`]), its compilation ([`progress`]), the program ([`run`], [`context`], [`link`], [`listen`], [`invoke`], [`signals`], [`calls`]), what is said about its
-//! end ([`report`], [`watch`], [`stats`], [`trace`]) and the status ([`exit`]). Whatever goes wrong on the way is a
-//! [`message`]. The other subcommands are [`compile`], [`inspect`] and what is in
-//! [`shell`].
+//! shape ([`shape`]), its compilation ([`progress`]), the program ([`run`],
+//! [`context`], [`link`], [`listen`], [`invoke`], [`signals`], [`pipe`],
+//! [`calls`], [`system`]), what is said about its end ([`report`], [`watch`],
+//! [`stats`], [`trace`], [`coredump`]) and the status ([`exit`]). Whatever goes
+//! wrong on the way is a [`message`]. The other subcommands are [`compile`],
+//! [`inspect`] and what is in [`shell`].
 
 mod args;
 mod calls;
@@ -22,6 +24,7 @@ mod link;
 mod listen;
 mod load;
 mod message;
+mod pipe;
 mod precompiled;
 mod progress;
 mod refuse;
@@ -42,7 +45,12 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
     p1_adapter::prepare_process();
-    let exit = command(args::Cli::parse()).unwrap_or_else(|message| {
+    // `-W help | head`: what is printed while options are read is printed by a library, which would panic.
+    #[cfg(unix)]
+    sigpipe::reset();
+    let cli = args::Cli::parse();
+    let done = pipe::note().and_then(|()| command(cli));
+    let exit = done.unwrap_or_else(|message| {
         message::say(&message);
         message.exit()
     });

@@ -122,6 +122,12 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
             "wmemcheck follows one store, and a threaded program has many",
         ),
         (
+            "-W shared-everything-threads",
+            on(wasm.shared_everything_threads),
+            "Wasmtime 48 does not have that proposal",
+        ),
+        ("-W component-model", on(wasm.component_model), COMPONENTS),
+        (
             "-W async-stack-size",
             wasm.async_stack_size.is_some(),
             "guest threads run on host threads of their own: see --thread-stack-size",
@@ -134,7 +140,7 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
         (
             "--target",
             target.is_some(),
-            "a module can only be run by this machine",
+            "this program has the code generator of this machine's processor only",
         ),
     ];
     match refused.into_iter().find(|(_, given, _)| *given) {

@@ -13,7 +13,6 @@ use crate::message::{Message, say};
 use crate::signals::Received;
 
 /// Says how the program ended.
-#[derive(Clone)]
 pub(crate) struct Reporter {
     /// The module, as messages name it.
     pub(crate) name: String,
@@ -111,9 +110,9 @@ pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
 fn with_hint(message: Message, trap: Option<Trap>) -> Message {
     match trap {
         Some(Trap::OutOfFuel) => message.help("the limit is `-W fuel`"),
-        Some(Trap::StackOverflow) => {
-            message.help("the limit is `-W max-wasm-stack`; endless recursion has none")
-        }
+        Some(Trap::StackOverflow) => message.help(
+            "a recursion without an end, most likely; if it has one, raise `-W max-wasm-stack`",
+        ),
         _ => message,
     }
 }

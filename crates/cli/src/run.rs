@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use p1_adapter::{EndSignal, P1State};
 use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
-use wasmtime::Engine;
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 use wasmtime_wasi::I32Exit;
 
 use crate::calls::Calls;
@@ -27,17 +27,16 @@ use crate::shape::{self, Runs};
 use crate::stats::{Stats, Threads, Totals};
 use crate::trace::Trace;
 use crate::watch::Watch;
-use crate::{invoke, listen, message, precompiled, signals, system};
+use crate::{invoke, message, pipe, precompiled, signals, system};
 
 /// What is to be done.
-pub(crate) fn run(plan: Plan) -> Result<Exit> {
+pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let began = Instant::now();
     let name = plan.module.display();
-    let listeners = listen::bind(&plan.tcplisten)?;
-    let trace = plan.trace.clone().map(Trace::create).transpose()?;
+    let mut sockets = std::mem::take(&mut plan.sockets);
+    sockets.bind(&plan.tcplisten)?;
     let loaded = plan.module.load()?;
-    let engine = Engine::new(&plan.engine)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+    let engine = engine(&mut plan, &loaded)?;
     let module = prepare(&engine, &plan, loaded, &name)?;
     let mut preloads = Vec::new();
     for (import, source) in &plan.preloads {
@@ -47,19 +46,23 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     shape::check(module.module(), &name, &plan)?;
     let runs = shape::runs(module.module(), &name, &plan)?;
 
+    // Before the program runs, so that it is known that it can be written; not sooner, so that an older one stays
+    // where nothing runs.
+    let trace = plan.trace.clone().map(Trace::create).transpose()?;
     let end = EndSignal::new().map_err(|error| {
         Message::failure("the program cannot be prepared to be ended").why(error)
     })?;
     let watch =
         (trace.is_some() || plan.stats.is_some()).then(|| Arc::new(Watch::new(trace.is_some())));
-    let ctx = context(&plan, &end, listeners, watch.as_ref())?;
+    let broken_pipe = Arc::new(pipe::Ends::default());
+    let ctx = context(&plan, &end, sockets, watch.as_ref(), &broken_pipe)?;
     let linker = linker(&engine, &module, &preloads, &ctx, &plan)?;
     let threads = Arc::new(Threads::default());
     let calls = Arc::new(Calls::default());
     let dump = plan
         .coredump
         .clone()
-        .map(|path| Arc::new(CoreDump::new(path, plan.module.display())));
+        .map(|path| Arc::new(CoreDump::new(path, plan.module.path())));
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
         .limits(limits(&plan, &module))
@@ -105,42 +108,93 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         .build()
         .map_err(|error| report::group(&error, &name))?;
 
+    let signal = signals::watch(group.handle(), Arc::clone(&calls))?;
+    broken_pipe.group(group.handle(), signal.clone());
     let reporter = Reporter {
         name: name.clone(),
         timeout: plan.limits.timeout,
-        signal: signals::watch(group.handle(), Arc::clone(&calls))?,
+        signal,
     };
     let stats = Stats {
         prepared_in: began.elapsed(),
         run_began: Instant::now(),
         threads,
     };
-    // What is written to a pipe that nobody reads any more ends this process, as it does other tools.
-    #[cfg(unix)]
-    sigpipe::reset();
     // The return of the function ends the program, threads that it started included.
     let (outcome, results) = match &runs {
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
     .map_err(|error| report::run(&error, &name))?;
+    let ran_for = stats.run_began.elapsed();
     report::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
-    let exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    // What fails from here on is said, and the rest done all the same: the status is the program's own, unless
+    // that would be success.
+    let mut late = |done: Result<()>| {
+        if let Err(message) = done {
+            message::say(&message);
+            if exit.status() == 0 {
+                exit = message.exit();
+            }
+        }
+    };
     if let Some(dump) = &dump {
-        dump.write(group.memory())?;
+        late(dump.write(group.memory()));
     }
     totals.explain_spawns(plan.limits.threads.is_none());
-    message::print(&invoke::results(&results))?;
+    late(message::print(&invoke::results(&results)));
     if let Some(watch) = &watch {
         if let Some(trace) = trace {
-            trace.write(watch, &plan.argv[0])?;
+            late(trace.write(watch, &plan.argv[0]));
         }
         if let Some(format) = plan.stats {
-            stats.report(&totals, &watch.totals(), format);
+            stats.report(ran_for, &totals, &watch.totals(), format);
         }
     }
     Ok(exit)
+}
+
+/// The engine that the command line asks for; for code of `wasmtime compile`, the one it was compiled for, as far as
+/// the command line leaves that open.
+fn engine(plan: &mut Plan, loaded: &Loaded) -> Result<Engine> {
+    let new = |config: &Config| {
+        Engine::new(config)
+            .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
+    };
+    let engine = new(&plan.engine)?;
+    let foreign = match loaded {
+        Loaded::Precompiled(code) if plan.allow_precompiled && code.is_foreign() => code,
+        _ => return Ok(engine),
+    };
+    let mut nearest = None;
+    let without_epochs = !plan.epochs_asked && plan.limits.timeout.is_none();
+    for epochs in [plan.epochs, false] {
+        if epochs != plan.epochs && !without_epochs {
+            break;
+        }
+        for details in [None, Some(WasmBacktraceDetails::Disable)] {
+            let mut config = plan.engine.clone();
+            config.epoch_interruption(epochs);
+            if let Some(details) = details {
+                config.wasm_backtrace_details(details);
+            }
+            let other = new(&config)?;
+            match precompiled::load(&other, foreign) {
+                Ok(_) => {
+                    plan.epochs = epochs;
+                    return Ok(other);
+                }
+                // One that differs in nothing that is tried here: it says what is the matter.
+                Err(error) if !first_line(&error).contains("backtrace support") => {
+                    nearest.get_or_insert(other);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(nearest.unwrap_or(engine))
 }
 
 fn prepare(engine: &Engine, plan: &Plan, loaded: Loaded, name: &str) -> Result<ThreadModule> {
@@ -151,10 +205,16 @@ fn prepare(engine: &Engine, plan: &Plan, loaded: Loaded, name: &str) -> Result<T
                 .why("it would be run as native code, unchecked")
                 .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file"))
         }
-        Loaded::Precompiled(bytes) => precompiled::load(engine, &bytes).map_err(|error| {
+        Loaded::Precompiled(code) => precompiled::load(engine, &code).map_err(|error| {
+            let why = first_line(&error);
+            let help = if plan.limits.timeout.is_some() && why.contains("epoch") {
+                "compile it by `wasi-threads-run compile`, or with `-W epoch-interruption`: a timeout needs that"
+            } else {
+                "compile it again, by the same version of this program or of Wasmtime, with the same options"
+            };
             Message::failure(format!("{name} cannot be loaded"))
-                .why(first_line(&error))
-                .help("compile it again, by the same version of Wasmtime and with the same options")
+                .why(why)
+                .help(help)
         }),
     }
 }

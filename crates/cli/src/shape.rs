@@ -12,6 +12,9 @@ use crate::message::{Message, Result};
 /// Preview1, and its name before it was called that.
 const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
+/// What the names of exports begin with that the module did not have when it was linked.
+const ADDED: &str = "wasi-threads:";
+
 /// Refuses a module that could not run as a program, or not with these options.
 pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     let cannot = || Message::failure(format!("{name} cannot be run"));
@@ -84,7 +87,8 @@ pub(crate) struct Call {
 /// Finds what is to be run, as `wasmtime run` does.
 pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
     let function = |export: &str| match module.get_export(export) {
-        Some(ExternType::Func(ty)) => Some(ty),
+        // Not what the preparation added.
+        Some(ExternType::Func(ty)) if !export.starts_with(ADDED) => Some(ty),
         _ => None,
     };
     let has = |export: &str| function(export).is_some();
@@ -109,6 +113,7 @@ pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
         .exports()
         .filter(|export| export.ty().func().is_some())
         .map(|export| export.name())
+        .filter(|name| !name.starts_with(ADDED))
         .collect();
     functions.truncate(8);
     Err(if functions.is_empty() {

@@ -22,6 +22,13 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
 pub(crate) struct Received(Arc<AtomicU8>);
 
 impl Received {
+    /// Notes that `signal` ends the program; whether it was the first to.
+    pub(crate) fn first(&self, signal: u8) -> bool {
+        self.0
+            .compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
     /// The signal's number.
     pub(crate) fn get(&self) -> Option<u8> {
         match self.0.load(Ordering::Acquire) {
@@ -48,7 +55,7 @@ pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> 
         .filter(|signal| !is_ignored(*signal))
         .collect();
     let mut signals = Signals::new(wanted).map_err(cannot)?;
-    let number = Arc::clone(&received.0);
+    let ends = received.clone();
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
@@ -61,10 +68,7 @@ pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> 
                 }
                 // Both are below 32.
                 let signal = u8::try_from(signal).unwrap_or(u8::MAX);
-                let first = number
-                    .compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire)
-                    .is_ok();
-                if !first {
+                if !ends.first(signal) {
                     std::process::exit(crate::exit::Exit::Signal(signal).status().into());
                 }
                 handle.cancel();

@@ -107,8 +107,15 @@ fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
 
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(&self, totals: &Totals, seen: &watch::Totals, format: Format) {
-        let ran_for = self.run_began.elapsed();
+    ///
+    /// `ran_for`: from the program's start to its end, without what was done about it since.
+    pub(crate) fn report(
+        &self,
+        ran_for: Duration,
+        totals: &Totals,
+        seen: &watch::Totals,
+        format: Format,
+    ) {
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
         let most = self.threads.most.load(Relaxed);
