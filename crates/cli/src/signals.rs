@@ -49,10 +49,10 @@ pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> 
 
     let cannot = |error| Message::failure("signals cannot be received").why(error);
     let received = Received::default();
-    let wanted = [SIGINT, SIGTERM, SIGQUIT];
-    let wanted: Vec<_> = wanted
+    let ignored = ignored();
+    let wanted: Vec<_> = [SIGINT, SIGTERM, SIGQUIT]
         .into_iter()
-        .filter(|signal| !is_ignored(*signal))
+        .filter(|signal| ignored & (1 << (signal - 1)) == 0)
         .collect();
     let mut signals = Signals::new(wanted).map_err(cannot)?;
     let ends = received.clone();
@@ -84,15 +84,15 @@ pub(crate) fn watch(_: GroupHandle, _: Arc<Calls>) -> Result<Received> {
     Ok(Received::default())
 }
 
-/// Whether this process was started with `signal` ignored. Only Linux says so
+/// The signals that this process was started with ignored, bit 0 for signal 1. Only Linux says so
 /// without changing it; elsewhere nothing is taken to be ignored.
 #[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
-    // proc(5): SigIgn is a mask in hexadecimal, bit 0 for signal 1.
+fn ignored() -> u64 {
+    // proc(5): SigIgn is a mask in hexadecimal.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+        .unwrap_or(0)
 }

@@ -45,7 +45,7 @@ impl Trace {
         match watch.totals().lost {
             0 => {}
             lost => say(format_args!(
-                "note: the trace has no room for more: the last {lost} events are not in it"
+                "note: the trace has no room for more: {lost} calls and waits are not in it"
             )),
         }
         Ok(())

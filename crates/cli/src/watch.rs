@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,8 +15,8 @@ use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait
 
 use crate::calls::Noting;
 
-/// Events that are kept of one host thread at most (about 80 MB).
-const MOST_EVENTS: usize = 1 << 20;
+/// Events that are kept at most, of all threads together (about 300 MB), apart from those that make the tracks.
+const MOST_EVENTS: u64 = 1 << 22;
 
 /// Nanoseconds since the watch began.
 pub(crate) type Nanos = u64;
@@ -26,6 +27,8 @@ pub(crate) struct Watch {
     began: Instant,
     /// Whether single events are kept, or only what they add up to.
     events: bool,
+    /// How many events there is room for.
+    room: AtomicU64,
     records: Mutex<Vec<Arc<Mutex<Record>>>>,
 }
 
@@ -125,6 +128,7 @@ impl Watch {
         Watch {
             began: Instant::now(),
             events,
+            room: AtomicU64::new(MOST_EVENTS),
             records: Mutex::default(),
         }
     }
@@ -146,11 +150,11 @@ impl Watch {
         all
     }
 
-    /// The events so far, by when they began.
+    /// Takes the events so far, by when they began.
     pub(crate) fn events(&self) -> Vec<Event> {
         let mut all = Vec::new();
         for record in lock(&self.records).iter() {
-            all.extend_from_slice(&lock(record).events);
+            all.append(&mut lock(record).events);
         }
         // What encloses comes before what it encloses.
         all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
@@ -183,7 +187,13 @@ impl Watch {
         if !self.events {
             return;
         }
-        if record.events.len() >= MOST_EVENTS {
+        let track = matches!(what, What::Life | What::Spawn(_) | What::End(_));
+        let room = || {
+            self.room
+                .fetch_update(Relaxed, Relaxed, |room| room.checked_sub(1))
+                .is_ok()
+        };
+        if !track && !room() {
             record.totals.lost += 1;
             return;
         }
@@ -327,5 +337,30 @@ mod tests {
         let events = watch.events();
         assert_eq!(events.len(), 12);
         assert!(events.is_sorted_by_key(|event| event.began));
+    }
+
+    /// A full record lost the life of its thread, and each thread had a room of its own, without a bound for all.
+    #[test]
+    fn lives_are_kept_where_there_is_no_room() {
+        let watch = Watch::new(true);
+        watch.room.store(1, Relaxed);
+        Observer::thread_began(&watch, ThreadId::MAIN);
+        for _ in 0..3 {
+            let started = watch.started("fd_write");
+            CallObserver::ended(&watch, "fd_write", started, CallOutcome::Returned(0));
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let started = watch.started("fd_read");
+                CallObserver::ended(&watch, "fd_read", started, CallOutcome::Returned(0));
+            });
+        });
+        Observer::thread_ended(&watch, ThreadId::MAIN);
+        let kept: Vec<_> = watch.events().into_iter().map(|event| event.what).collect();
+        assert!(
+            matches!(&kept[..], [What::Life, What::Call("fd_write", Some(0))]),
+            "{kept:?}"
+        );
+        assert_eq!(watch.totals().lost, 3);
     }
 }
