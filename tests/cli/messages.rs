@@ -59,7 +59,7 @@ fn not_a_module() {
     refused("(component)").expect_stderr(&["is a component", "wasmtime run"]);
     // A valid preamble, then nonsense.
     refused(*b"\0asm\x01\0\0\0\xff\xff\xff").expect_stderr(&["error: "]);
-    refused(*b"\0asm\x01\0\0\0\x01\x7f").expect_stderr(&["error: "]);
+    refused(*b"\0asm\x01\0\0\0\x01\x7f").expect_stderr(&["incomplete: build or download it again"]);
 }
 
 #[test]
@@ -206,6 +206,14 @@ fn to_the_letter() {
             "error: the module on stdin has no function `wasi-threads:start` to run\n  \
              why: it exports no function at all\n  \
              help: link it as a command (wasi-sdk's and rustc's default), or with `--export`\n",
+        ),
+        (
+            "-W max-memory-size=10 -",
+            "(module (memory (export \"memory\") 1) (func (export \"_start\")))".into(),
+            1,
+            "error: the module on stdin cannot be run\n  \
+             why: memory minimum size of 1 pages exceeds memory limits\n  \
+             help: raise `-W max-memory-size`\n",
         ),
         (
             "-W max-wasm-stack=18446744073709551615 -",
