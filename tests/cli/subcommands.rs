@@ -169,6 +169,11 @@ fn for_the_shell() {
         run.stdout.starts_with(".ie") || run.stdout.starts_with(".TH"),
         "{run}"
     );
+    // Every subcommand's options, and no page that is not there.
+    for text in ["emit\\-clif", "SUBCOMMAND COMPILE", "SUBCOMMAND INSPECT"] {
+        assert!(run.stdout.contains(text), "no `{text}`: {run}");
+    }
+    assert!(!run.stdout.contains("(1)"), "{run}");
     let run = program().arg("--version").run().expect_code(0);
     // The exact Wasmtime too: what is reported as a fault may be one of its.
     let lock = std::fs::read_to_string(integration_tests::repository().join("Cargo.lock")).unwrap();

@@ -147,7 +147,13 @@ pub(crate) fn prepare(error: &PrepareError, name: &str, threads: bool) -> Messag
             .why("it uses shared memory or atomics, and `-W threads=n` forbids that")
             .help("leave out `-W threads=n`");
     }
-    message.why(why)
+    // Cut short, or with another file's bytes in it.
+    match why.contains("unexpected end") {
+        true => message
+            .why(why)
+            .help("the file seems to be incomplete: build or download it again"),
+        false => message.why(why),
+    }
 }
 
 /// A module that does not become a group of threads.
@@ -205,7 +211,15 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
             .help("only such functions can be programs"),
         RunError::Instantiate(cause) => match cause.downcast_ref() {
             Some(shape) => group(shape, name),
-            None => message.why(first_line(cause)),
+            None => {
+                let why = first_line(cause);
+                let limited = why.contains("exceeds memory limits");
+                let message = message.why(why);
+                match limited {
+                    true => message.help("raise `-W max-memory-size`"),
+                    false => message,
+                }
+            }
         },
         other => message.why(one_line(other)),
     }
