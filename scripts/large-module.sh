@@ -4,12 +4,17 @@
 #
 # usage: scripts/large-module.sh [SIZE]          default: 20
 #
-# OURS is the binary (default: target/release/wasi-threads-run). Where a `wasmtime` is on
-# the PATH, it runs the same module beside it. Figures are wall-clock seconds.
+# OURS is the binary (default: target/release/wasi-threads-run), WASMTIME a `wasmtime` to
+# run the same module (default: that on the PATH, if there is one). Figures are wall-clock
+# seconds and peak memory; starts that take little are the median of 9, in turns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+for tool in python3 script /usr/bin/time; do
+  command -v "$tool" >/dev/null || { echo "large-module: $tool is missing" >&2; exit 1; }
+done
 size=${1:-20}
 ours=$(realpath "${OURS:-target/release/wasi-threads-run}")
+wasmtime=${WASMTIME:-$(command -v wasmtime || true)}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache
@@ -54,26 +59,47 @@ open(sys.argv[2], "wb").write(module)
 print(f"{count} functions, {len(module) / 1e6:.1f} MB")
 PYTHON
 
-timed() { # NAME COMMAND...
-  local name=$1 before after
-  shift
-  before=$(date +%s%N)
-  "$@"
-  after=$(date +%s%N)
-  awk -v n="$name" -v t=$((after - before)) 'BEGIN { printf "%-34s %7.2f s\n", n, t / 1e9 }'
+# usage: measure RUNS [NAME=COMMAND]..., the words of a command parted by blanks
+measure() {
+  python3 - "$@" <<'PYTHON'
+import statistics, subprocess, sys, time
+
+runs, rows = int(sys.argv[1]), [row.split("=", 1) for row in sys.argv[2:]]
+taken = {name: [] for name, _ in rows}
+for _ in range(runs):
+    for name, command in rows:
+        words, began = command.split("|"), time.perf_counter()
+        # GNU time, which is small: a process's peak is never less than that of who started it.
+        ran = subprocess.run(["/usr/bin/time", "-f", "%M", *words], stderr=subprocess.PIPE, text=True)
+        seconds = time.perf_counter() - began
+        if ran.returncode:
+            sys.exit(f"large-module: {words}: {ran.stderr}")
+        taken[name].append((seconds, int(ran.stderr.split()[-1]) / 1024))
+for name, samples in taken.items():
+    seconds, memory = (statistics.median(column) for column in zip(*samples))
+    print(f"{name:<36} {seconds:7.3f} s {memory:7.0f} MiB")
+PYTHON
 }
-timed "ours: first start" "$ours" "$dir/large.wasm"
-timed "ours: second start, cached" "$ours" "$dir/large.wasm"
-timed "ours: compile" "$ours" compile -C cache=n "$dir/large.wasm"
-timed "ours: start of the .cwasm" "$ours" --allow-precompiled "$dir/large.cwasm"
-ls -l "$dir/large.cwasm" | awk '{ printf "%-34s %7.1f MB\n", "ours: size of the .cwasm", $5 / 1e6 }'
-# On a terminal of its own, where a long compilation says what it does.
-script --quiet --return --command "$ours -C cache=n $dir/large.wasm" /dev/null |
-  tr '\r' '\n' | grep 'compiling' | tail -n 1 | sed 's/^/ours: on a terminal, at last:       /'
-if command -v wasmtime >/dev/null; then
-  wasmtime --version
-  timed "wasmtime: first start" wasmtime -C cache=y "$dir/large.wasm"
-  timed "wasmtime: second start, cached" wasmtime -C cache=y "$dir/large.wasm"
-  timed "wasmtime: compile" wasmtime compile -C cache=n -o "$dir/theirs.cwasm" "$dir/large.wasm"
-  timed "wasmtime: start of the .cwasm" wasmtime --allow-precompiled "$dir/theirs.cwasm"
+
+module=$dir/large.wasm
+first=("ours: first start=$ours|$module")
+compile=("ours: compile=$ours|compile|-C|cache=n|-o|$dir/ours.cwasm|$module")
+starts=("ours: second start, cached=$ours|$module"
+  "ours: start of the .cwasm=$ours|--allow-precompiled|$dir/ours.cwasm")
+if [ -n "$wasmtime" ]; then
+  "$wasmtime" --version
+  first+=("wasmtime: first start=$wasmtime|run|$module")
+  compile+=("wasmtime: compile=$wasmtime|compile|-C|cache=n|-o|$dir/theirs.cwasm|$module")
+  starts+=("wasmtime: second start, cached=$wasmtime|run|$module"
+    "wasmtime: start of the .cwasm=$wasmtime|run|--allow-precompiled|$dir/theirs.cwasm")
 fi
+measure 1 "${first[@]}"
+measure 1 "${compile[@]}"
+measure 9 "${starts[@]}"
+for file in "$dir"/*.cwasm; do
+  ls -l "$file" | awk -v n="size of $(basename "$file")" '{ printf "%-36s %7.1f MB\n", n, $5 / 1e6 }'
+done
+# On a terminal of its own, where a long compilation says what it does.
+script --quiet --return --command "'$ours' -C cache=n '$module'" /dev/null |
+  tr '\r' '\n' | grep 'compiling' | tail -n 1 | sed 's/^/ours, on a terminal, at last: /' ||
+  echo "ours, on a terminal: too short for a sign of life"

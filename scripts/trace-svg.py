@@ -23,11 +23,12 @@ def main():
     with open(sys.argv[1]) as file:
         events = json.load(file)["traceEvents"]
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    order = {e["tid"]: e["args"]["sort_index"] for e in events if e["name"] == "thread_sort_index"}
     timed = [e for e in events if e["ph"] != "M"]
     slices = [e for e in timed if e["ph"] == "X"]
     begin = min(e["ts"] for e in timed)
     end = max(e["ts"] + e.get("dur", 0) for e in timed)
-    rows = {tid: TOP + n * (ROW + GAP) for n, tid in enumerate(sorted(names))}
+    rows = {tid: TOP + n * (ROW + GAP) for n, tid in enumerate(sorted(names, key=order.get))}
     height = TOP + len(rows) * (ROW + GAP) + 44
 
     def x(ts):
@@ -57,7 +58,9 @@ def main():
         y, tall = (rows[e["tid"]], ROW) if life else (rows[e["tid"]] + 5, ROW - 10)
         left, wide = x(e["ts"]), max(x(e["ts"] + e["dur"]) - x(e["ts"]), 0.7)
         colour = NOTIFY if e["name"] == "notify" else COLOURS[e["cat"]]
-        args = ", ".join(f"{key} {value}" for key, value in e["args"].items())
+        args = ", ".join(
+            f"{key} {' and '.join(value) or 'nobody' if isinstance(value, list) else value}" for key, value in e["args"].items()
+        )
         title = f'{e["name"]}, {e["dur"]:.1f} µs{": " + args if args else ""}'
         out.append(
             f'<rect x="{left:.2f}" y="{y}" width="{wide:.2f}" height="{tall}" rx="2" fill="{colour}">'

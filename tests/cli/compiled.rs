@@ -1,4 +1,4 @@
-//! Compiling: how long it may seem to take, the cache, and code compiled before.
+//! Compiling: how long it may seem to take, and the cache.
 
 use crate::program;
 use integration_tests::{Guest, Program};
@@ -62,6 +62,27 @@ fn without_a_cache_folder() {
     assert_eq!(run.stdout, "hello, world\n", "{run}");
 }
 
+/// A file that configures the cache, and is wrong, is told, and not taken for a home that cannot be written.
+#[test]
+fn a_broken_cache_configuration_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("wasmtime")).unwrap();
+    std::fs::write(folder.path().join("wasmtime/config.toml"), "garbage = [").unwrap();
+    let run = |options: &str| {
+        program()
+            .args(options)
+            .env("XDG_CONFIG_HOME", folder.path())
+            .guest(&Guest::wat("hello"))
+            .run()
+    };
+    for options in ["", "-C cache=y"] {
+        run(options)
+            .expect_code(2)
+            .expect_stderr(&["failed to parse config file", "wasmtime/config.toml"]);
+    }
+    run("-C cache=n").expect_code(0);
+}
+
 /// On a terminal a long compilation shows signs of life, and leaves no trace of them;
 /// elsewhere it is silent.
 #[test]
@@ -101,50 +122,6 @@ fn progress() {
         .run()
         .expect_code(0);
     assert_eq!(silent.stderr, "");
-}
-
-/// Code compiled before runs if it is vouched for, threads included: they end by
-/// another way than those of modules compiled here.
-#[test]
-fn precompiled() {
-    use wasmtime::{Config, Engine, WasmBacktraceDetails};
-    let mut config = Config::new();
-    config
-        .shared_memory(true)
-        .epoch_interruption(true)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
-    let engine = Engine::new(&config).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let compiled = |guest: &Guest| {
-        let wasm = wat::parse_file(guest.path()).unwrap();
-        let path = folder.path().join("module.cwasm");
-        std::fs::write(&path, engine.precompile_module(&wasm).unwrap()).unwrap();
-        path
-    };
-    let run = |guest: &Guest, options: &str, args: &str| {
-        program()
-            .args(options)
-            .arg(compiled(guest))
-            .args(args)
-            .run()
-    };
-    let allow = "--allow-precompiled";
-    run(&Guest::wat("hello"), "", "")
-        .expect_code(1)
-        .expect_stderr(&[allow]);
-    let hello = run(&Guest::wat("hello"), allow, "").expect_code(0);
-    assert_eq!(hello.stdout, "hello, world\n");
-    let spawns = run(&Guest::c("spawns"), allow, "once 8").expect_code(0);
-    assert_eq!(spawns.stdout, "once 8: ok\n");
-    run(&Guest::c("ending"), allow, "exit spin").expect_code(7);
-    run(&Guest::c("ending"), allow, "exit wait").expect_code(7);
-    run(
-        &Guest::wat("hello"),
-        "--allow-precompiled -W epoch-interruption=n",
-        "",
-    )
-    .expect_code(1)
-    .expect_stderr(&["cannot be loaded", "epoch"]);
 }
 
 /// A compiled module is kept, and used the next time.

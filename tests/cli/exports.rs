@@ -251,3 +251,52 @@ fn libraries() {
         .expect_code(134)
         .expect_stderr(&["unreachable"]);
 }
+
+/// What the preparation of a module exports is nobody's to see or to call: a start function once ran twice.
+#[test]
+fn exports_of_the_rewrite_are_not_the_programs() {
+    let run = |options: &str, text: &str| {
+        program()
+            .args(options)
+            .arg("-")
+            .input(Input::Bytes(text.into()))
+            .run()
+    };
+    let starts = r#"(module (func $f) (start $f) (func (export "a")))"#;
+    let refused = run("--invoke wasi-threads:start", starts).expect_code(1);
+    assert_eq!(
+        refused.stderr,
+        "error: the module on stdin has no function `wasi-threads:start` to run\n  \
+         why: it exports: a\n  \
+         help: name one with `--invoke`\n"
+    );
+    // One that is the program's own may have any name.
+    let own = r#"(module (func $f) (start $f) (func (export "wasi-threads:start")))"#;
+    run("--invoke wasi-threads:start", own).expect_code(0);
+    run("--invoke wasi-threads:start-1", own).expect_code(1);
+}
+
+/// A module that has no program runs its start function, as with `wasmtime run`; it was once refused.
+#[test]
+fn a_module_without_an_entry_runs_its_start_function() {
+    let run = |text: &str| program().arg("-").input(Input::Bytes(text.into())).run();
+    let exits = run(r#"(module
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (memory (export "memory") 1)
+             (func $start (call $exit (i32.const 9)))
+             (start $start))"#)
+    .expect_code(9);
+    assert_eq!(exits.stderr, "");
+    let quiet = run("(module (func $f) (start $f))").expect_code(0);
+    assert_eq!(quiet.stderr, "");
+    #[cfg(unix)]
+    run("(module (func $f unreachable) (start $f))")
+        .expect_code(134)
+        .expect_stderr(&["unreachable"]);
+    let nothing = run(r#"(module (func (export "a")) (func (export "b")))"#).expect_code(0);
+    assert_eq!(
+        nothing.stderr,
+        "note: the module on stdin has no function `_start`, so there is nothing to run: it exports: a, b; \
+         name one with `--invoke`\n"
+    );
+}

@@ -90,3 +90,46 @@ fn fuel() {
         .run()
         .expect_code(0);
 }
+
+/// Main counts to `alone` before it starts a thread, which waits for its end, and to `beside` after it.
+fn counting(alone: u32, beside: u32) -> String {
+    format!(
+        r#"(module
+             (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+             (import "env" "memory" (memory 1 1 shared))
+             (export "memory" (memory 0))
+             (func $count (param $left i32)
+               (loop
+                 (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))
+             (func (export "wasi_thread_start") (param i32 i32)
+               (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+             (func (export "_start")
+               (call $count (i32.const {alone}))
+               (if (i32.const {beside}) (then
+                 (drop (call $spawn (i32.const 0)))
+                 (call $count (i32.const {beside}))))))"#
+    )
+}
+
+/// A module that could start threads once had a sixteenth of its fuel between two host calls, started or not.
+#[test]
+#[cfg(unix)]
+fn any_thread_can_use_all_the_fuel() {
+    let run = |text: String| {
+        program()
+            .args("-W fuel=1000000")
+            .arg("-")
+            .input(Input::Bytes(text.into_bytes()))
+            .run()
+    };
+    // Some five units for each.
+    run(counting(180_000, 0)).expect_code(0);
+    run(counting(300_000, 0))
+        .expect_code(134)
+        .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
+    // Beside another one, too.
+    run(counting(20_000, 160_000)).expect_code(0);
+    run(counting(20_000, 300_000))
+        .expect_code(134)
+        .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
+}

@@ -5,13 +5,16 @@
     reason = "figures that were measured, and what is left out, for who runs the tests"
 )]
 
+mod closed_pipes;
 mod compiled;
 mod ending;
 mod examples;
 mod exports;
+mod failures;
 mod limits;
 mod messages;
 mod options;
+mod precompiled;
 mod sockets;
 mod subcommands;
 mod threads;

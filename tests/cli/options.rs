@@ -54,6 +54,13 @@ fn old_spellings() {
         "run --wasm-features=threads --wasi-modules=experimental-wasi-threads",
         "--wasm-features threads --wasi-modules experimental-wasi-threads",
         "run -S preview2=n -S threads=y",
+        // one line for programs of preview1 and of preview2
+        "run -S inherit-network,tcp,udp,allow-ip-name-lookup",
+        // options of before Wasmtime 14
+        "run --disable-logging --disable-parallel-compilation --opt-level 1 --max-wasm-stack 300000 --wasm-features=all,component-model,function-references",
+        "--static-memory-maximum-size 0 --dynamic-memory-guard-size 65536 --wasi-modules=default,-experimental-wasi-nn,experimental-wasi-threads",
+        "--max-memory-size 100000000 --max-instances 10 --max-tables 10 --max-memories 10 --allow-unknown-exports --epoch-interruption --disable-memory-init-cow",
+        "--cranelift-set opt_level=none --cranelift-enable enable_alias_analysis --enable-cranelift-nan-canonicalization --relaxed-simd-deterministic",
     ] {
         let run = program()
             .args(options)
@@ -150,37 +157,10 @@ fn module_on_stdin() {
     assert_eq!(run.stdout, "once 2: ok\n");
 }
 
-/// What is written to a pipe that nobody reads any more ends the program, as it does other tools (141 is SIGPIPE).
-#[test]
-#[cfg(unix)]
-fn a_closed_pipe_ends_the_program() {
-    let forever = r#"(module
-        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-        (memory (export "memory") 1)
-        (data (i32.const 100) "yes\0a")
-        (func (export "_start")
-          (i32.store (i32.const 0) (i32.const 100))
-          (i32.store (i32.const 4) (i32.const 4))
-          (loop (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))"#;
-    let folder = tempfile::tempdir().unwrap();
-    let module = folder.path().join("yes.wat");
-    std::fs::write(&module, forever).unwrap();
-    let line = "\"$0\" --timeout 20s \"$1\" | head -n 1; exit ${PIPESTATUS[0]}";
-    let run = Program::new("bash")
-        .arg("-c")
-        .arg(line)
-        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
-        .arg(&module)
-        .run()
-        .expect_code(141);
-    assert_eq!((&*run.stdout, &*run.stderr), ("yes\n", ""));
-}
-
 #[test]
 fn what_cannot_work_is_an_error() {
     for (options, why) in [
         ("-S nn", "components"),
-        ("-S inherit-network", "preview1"),
         ("-S cwd=/", "working directory"),
         ("--profile guest", "store"),
         ("--preload b.wasm", "NAME=MODULE"),

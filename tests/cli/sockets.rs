@@ -153,17 +153,44 @@ fn listenfd() {
     child.wait().unwrap();
     assert_eq!(answered, Ok(()));
 
-    // The variables are the program's, and what is no socket is refused.
-    let run = program()
-        .args("-S listenfd")
-        .env("LISTEN_FDS", "0")
+    // Without sockets the program is told of none: it once was, and took the first folder for one.
+    let given = |variables: &[(&str, &str)]| {
+        let mut run = program().args("-S listenfd").env("LISTEN_FDNAMES", "web");
+        for (name, value) in variables {
+            run = run.env(name, value);
+        }
+        let run = run
+            .guest(&Guest::wat("args_env"))
+            .input(Input::Null)
+            .run()
+            .expect_code(0);
+        assert_eq!(run.stdout, "args_env.wat\n", "{variables:?}");
+    };
+    given(&[("LISTEN_FDS", "0")]);
+    given(&[("LISTEN_FDS", "1"), ("LISTEN_PID", "1")]);
+    given(&[("LISTEN_FDS", "x")]);
+    given(&[("LISTEN_FDS", "-1")]);
+    given(&[]);
+}
+
+/// The program is told how many sockets it has, whatever else there was in the environment.
+#[test]
+#[cfg(target_os = "linux")]
+fn listenfd_variables() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null"])
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .args(["-C", "cache=n", "-S", "listenfd"])
+        .arg(Guest::wat("args_env").path())
+        .env("LISTEN_FDS", "1")
         .env("LISTEN_FDNAMES", "web")
-        .guest(&Guest::wat("args_env"))
-        .input(Input::Null)
-        .run()
-        .expect_code(0);
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .output()
+        .unwrap();
     assert_eq!(
-        run.stdout,
-        "args_env.wat\nLISTEN_FDS=0\nLISTEN_FDNAMES=web\n"
+        String::from_utf8_lossy(&output.stdout),
+        "args_env.wat\nLISTEN_FDS=1\nLISTEN_FDNAMES=web\n",
+        "{output:?}"
     );
 }

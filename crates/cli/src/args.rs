@@ -4,14 +4,15 @@
 //! and refuses what cannot be.
 
 use std::ffi::OsString;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use wasmtime_cli_flags::CommonOptions;
 use wasmtime_cli_flags::opt::WasmtimeOptionValue;
 
-use crate::legacy::LegacyOptions;
+use crate::legacy::{LegacyCommon, LegacyOptions};
 use crate::stats::Format;
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
@@ -38,6 +39,65 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
 }
 
+/// The command line, as what it may be.
+///
+/// Two of the options that the library has for everybody are refused by all subcommands, and so are in no list.
+pub(crate) fn command() -> clap::Command {
+    fn hide(command: clap::Command) -> clap::Command {
+        command
+            .mut_arg("record_raw", |arg| arg.hide(true))
+            .mut_arg("target", |arg| arg.hide(true))
+    }
+    hide(Cli::command())
+        .mut_subcommand("run", hide)
+        .mut_subcommand("compile", hide)
+        .version(version())
+}
+
+/// Reads the command line; what is wrong with it, or asked for by it, ends the process.
+pub(crate) fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// This program's version, and Wasmtime's if it may be asked for, as it takes an engine to know it.
+fn version() -> &'static str {
+    let own = env!("CARGO_PKG_VERSION");
+    let asked = std::env::args_os().any(|arg| arg == "--version" || arg == "-V");
+    match asked.then(wasmtime_version).flatten() {
+        // Once in a process, which then ends.
+        Some(theirs) => format!("{own} (Wasmtime {theirs})").leak(),
+        None => own,
+    }
+}
+
+/// The exact version of Wasmtime. There is no constant for it, but it is part of what makes compiled code
+/// compatible, and so of a hash: this is a hasher that listens.
+fn wasmtime_version() -> Option<String> {
+    #[derive(Default)]
+    struct Listener(Vec<String>);
+
+    impl Hasher for Listener {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0
+                .extend(std::str::from_utf8(bytes).ok().map(str::to_owned));
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    let mut listener = Listener::default();
+    let engine = wasmtime::Engine::default();
+    engine.precompile_compatibility_hash().hash(&mut listener);
+    let numbers = |text: &String| {
+        let mut parts = text.split('.');
+        parts.clone().count() == 3 && parts.all(|part| part.parse::<u32>().is_ok())
+    };
+    listener.0.into_iter().find(numbers)
+}
+
 /// What can be asked for by name.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -45,7 +105,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Compiles a module to native code, to be run with --allow-precompiled
     ///
-    /// The options that concern compilation must be the same for both.
+    /// The options that concern compilation must be the same for both; those that do not, such as -S and limits, may be
+    /// there for both too, and matter when it is run.
     Compile(Box<CompileArgs>),
     /// Says whether a module can run here, and which linker flag is missing if not
     ///
@@ -69,7 +130,10 @@ pub(crate) struct CompileArgs {
     #[command(flatten)]
     pub(crate) common: CommonOptions,
 
-    /// The file to write (default: the module's name, ending in .cwasm).
+    #[command(flatten)]
+    pub(crate) legacy: LegacyCommon,
+
+    /// The file to write (default: the module's name, ending in .cwasm, in the current folder).
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -134,11 +198,11 @@ pub(crate) struct RunArgs {
     /// Most threads the program may have at once besides its first.
     ///
     /// At the limit `thread-spawn` waits a little for one to leave, then fails.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=MAX_THREAD_ID))]
+    #[arg(long, value_name = "N", value_parser = parse_max_threads)]
     pub(crate) max_threads: Option<u32>,
 
     /// Host stack of each thread, in bytes.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     pub(crate) thread_stack_size: Option<usize>,
 
     /// Ends the program after this time (10, 10s, 500ms), blocked threads too.
@@ -182,7 +246,7 @@ pub(crate) enum Deadlock {
 }
 
 /// The largest thread id of wasi-threads, so also the most threads.
-const MAX_THREAD_ID: i64 = (1 << 29) - 1;
+const MAX_THREAD_ID: u32 = (1 << 29) - 1;
 
 /// One `--dir`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,6 +300,18 @@ fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
+/// A value as `-W` and the like take it: numbers with `_` in them or in hexadecimal, too.
+pub(crate) fn number<V: WasmtimeOptionValue>(typed: &str) -> Result<V, String> {
+    V::parse(Some(typed)).map_err(|error| error.to_string())
+}
+
+fn parse_max_threads(typed: &str) -> Result<u32, String> {
+    match number(typed)? {
+        threads @ 0..=MAX_THREAD_ID => Ok(threads),
+        _ => Err(format!("wasi-threads has {MAX_THREAD_ID} thread ids")),
+    }
+}
+
 pub(crate) fn parse_duration(typed: &str) -> Result<Duration, String> {
     // The same as `-W timeout` takes.
     Duration::parse(Some(typed)).map_err(|error| error.to_string())
@@ -244,11 +320,20 @@ pub(crate) fn parse_duration(typed: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn clap_is_content() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number("0x100000"), Ok(1usize << 20));
+        assert_eq!(number("1_000_000"), Ok(1_000_000usize));
+        assert!(number::<usize>("1k").is_err());
+        assert_eq!(parse_max_threads("0x10"), Ok(16));
+        assert!(parse_max_threads("536870912").is_err());
+        assert!(parse_max_threads("x").is_err_and(|why| why.contains("digit")));
     }
 
     #[test]

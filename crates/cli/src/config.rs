@@ -9,7 +9,8 @@ use wasmtime::{Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::{Deadlock, Dir, RunArgs};
-use crate::listen;
+use crate::legacy::LegacyCommon;
+use crate::listen::Inherited;
 use crate::load::Source;
 use crate::message::{Message, Result};
 use crate::refuse;
@@ -27,8 +28,8 @@ pub(crate) struct Plan {
     pub(crate) dirs: Vec<Dir>,
     /// Addresses to listen on.
     pub(crate) tcplisten: Vec<String>,
-    /// Whether the sockets of a service manager are the program's.
-    pub(crate) listenfd: bool,
+    /// The sockets of a service manager that are the program's.
+    pub(crate) listenfd: Inherited,
     pub(crate) stdio: Stdio,
     pub(crate) entry: Entry,
     pub(crate) engine: Config,
@@ -41,8 +42,6 @@ pub(crate) struct Plan {
     /// Whether the engine's code looks for interrupts.
     pub(crate) epochs: bool,
     pub(crate) unknown_imports: UnknownImports,
-    /// Whether libraries may export what nothing knows.
-    pub(crate) unknown_exports: Option<bool>,
     /// Where a core dump goes after a trap.
     pub(crate) coredump: Option<PathBuf>,
     pub(crate) allow_precompiled: bool,
@@ -104,13 +103,18 @@ impl Plan {
     /// Decides what `args` mean, or says why they cannot be meant.
     pub(crate) fn from_args(mut args: RunArgs) -> Result<Self> {
         let common = &mut args.common;
+        args.legacy.apply_logging(common);
         fill_in(common)?;
         args.legacy.apply(common);
-        refuse::check(common)?;
+        refuse::check(common, refuse::For::Run)?;
         if args.gdbstub.is_some() {
             return Err(refuse::debugger("--gdbstub"));
         }
-        let common = &mut args.common;
+        // Before the engine: its cache has a thread.
+        let listenfd = match common.wasi.listenfd {
+            Some(true) => Inherited::take(),
+            _ => Inherited::default(),
+        };
         let engine = engine_config(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
@@ -124,10 +128,10 @@ impl Plan {
                 .map(|(name, path)| (name, Source::File(path)))
                 .collect(),
             argv,
-            env: environment(common, &args.vars)?,
+            env: environment(common, &args.vars, &listenfd)?,
             dirs: args.dirs.into_iter().chain(args.legacy.dirs()).collect(),
             tcplisten: common.wasi.tcplisten.clone(),
-            listenfd: common.wasi.listenfd == Some(true),
+            listenfd,
             stdio: Stdio {
                 stdin: common.wasi.inherit_stdin.unwrap_or(true),
                 stdout: common.wasi.inherit_stdout.unwrap_or(true),
@@ -159,7 +163,6 @@ impl Plan {
             preview0: common.wasi.preview0 != Some(false),
             epochs: wasm.epoch_interruption != Some(false),
             unknown_imports: unknown_imports(common)?,
-            unknown_exports: wasm.unknown_exports_allow,
             coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,
             shutdown_grace: args.shutdown_grace,
@@ -178,9 +181,11 @@ fn fill_in(common: &mut CommonOptions) -> Result<()> {
 }
 
 /// The engine that `compile` compiles for: that of a run with the same options.
-pub(crate) fn for_compile(common: &mut CommonOptions) -> Result<Config> {
+pub(crate) fn for_compile(common: &mut CommonOptions, legacy: &LegacyCommon) -> Result<Config> {
+    legacy.apply_logging(common);
     fill_in(common)?;
-    refuse::check(common)?;
+    legacy.apply(common);
+    refuse::check(common, refuse::For::Compile)?;
     engine_config(common, None, None)
 }
 
@@ -200,10 +205,22 @@ fn engine_config(
             .why("without it a computing thread cannot be stopped")
             .help("leave out `-W epoch-interruption=n`"));
     }
+    // A sum of the library's would wrap beyond it.
+    if common
+        .wasm
+        .max_wasm_stack
+        .is_some_and(|bytes| bytes > isize::MAX as usize)
+    {
+        return Err(Message::usage("`-W max-wasm-stack` is too large")
+            .why("no machine has so much memory")
+            .help("give it in bytes"));
+    }
     let mut config = match common.config(None) {
-        // Nobody asked for the cache: a home that cannot be written (a container, a
-        // service's user) is no reason not to run.
-        Err(error) if common.codegen.cache.is_none() && common.codegen.cache_config.is_none() => {
+        Err(error)
+            if common.codegen.cache.is_none()
+                && common.codegen.cache_config.is_none()
+                && has_no_cache_folder(&error) =>
+        {
             common.codegen.cache = Some(false);
             common.config(None).map_err(|_| error)
         }
@@ -234,6 +251,20 @@ fn engine_config(
     Ok(config)
 }
 
+/// Whether `error` is that there is no place for the cache, which nobody asked for: a home that cannot be written (a
+/// container, a service's user) is no reason not to run. A file that configures the cache, and is wrong, is one.
+fn has_no_cache_folder(error: &wasmtime::Error) -> bool {
+    // Wasmtime's words: it has no types for them.
+    let said = format!("{error:#}");
+    [
+        "failed to create cache directory",
+        "failed to canonicalize cache directory",
+        "failed to get the default",
+    ]
+    .iter()
+    .any(|start| said.contains(start))
+}
+
 fn module_and_argv(
     typed: &[std::ffi::OsString],
     argv0: Option<&str>,
@@ -262,11 +293,9 @@ fn text(arg: &std::ffi::OsStr) -> Result<String> {
 fn environment(
     common: &CommonOptions,
     vars: &[(String, Option<String>)],
+    listenfd: &Inherited,
 ) -> Result<Vec<(String, String)>> {
-    let mut env: Vec<(String, String)> = Vec::new();
-    if common.wasi.listenfd == Some(true) {
-        env.extend(listen::variables());
-    }
+    let mut env: Vec<(String, String)> = listenfd.variables().collect();
     let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
         Some(entry) => entry.1 = value,
         None => env.push((name, value)),
@@ -326,6 +355,9 @@ fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
         )
         .why("patterns are not supported")
         .help("name a file")),
+        Some(path) if path.is_empty() => {
+            Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
+        }
         path => Ok(path.as_ref().map(PathBuf::from)),
     }
 }
@@ -397,6 +429,8 @@ mod tests {
             "run --wasm-features all --wasi-modules=default,experimental-wasi-threads x.wasm",
             "--disable-cache --mapdir /::. --wasm-timeout 5 --trap-unknown-imports x.wasm",
             "run --tcplisten 127.0.0.1:8080 --listenfd --fuel 1000 x.wasm",
+            // one line for programs of preview1 and of preview2
+            "run -S inherit-network,tcp,udp,allow-ip-name-lookup x.wasm",
             // when preview2 had to be switched off for threads
             "run -S preview2=n -S threads x.wasm",
         ] {
@@ -415,7 +449,6 @@ mod tests {
         let dir = &plan.dirs[0];
         assert_eq!((&*dir.host, &*dir.guest), (".", "/data"));
         assert_eq!(plan.tcplisten, ["[::1]:80"]);
-        assert!(plan.listenfd);
         assert_eq!(plan.limits.timeout, Some(Duration::from_secs(5)));
         assert_eq!(plan.limits.fuel, Some(9));
     }
@@ -425,10 +458,10 @@ mod tests {
         for line in [
             "-S nn x.wasm",
             "-S http=y x.wasm",
-            "-S inherit-network x.wasm",
             "-S cwd=/ x.wasm",
             "-g 1234 x.wasm",
             "-D coredump=core.%p x.wasm",
+            "-D coredump= x.wasm",
             "-D guest-debug x.wasm",
             "--profile guest x.wasm",
             "--profile nonsense x.wasm",
@@ -438,6 +471,11 @@ mod tests {
             "--timeout 1s -W epoch-interruption=n x.wasm",
             "-W unknown-imports-trap,unknown-imports-default x.wasm",
             "--wasi-modules experimental-wasi-nn x.wasm",
+            "-W shared-everything-threads x.wasm",
+            "-W component-model x.wasm",
+            "-W component-model-async=y x.wasm",
+            "-O pooling-total-memories=3 x.wasm",
+            "-W max-wasm-stack=18446744073709551615 x.wasm",
             "-W no-such-option x.wasm",
             "--no-such-option x.wasm",
         ] {

@@ -8,9 +8,10 @@ use wasmtime_wasi::FsPerms;
 
 use crate::calls::Noting;
 use crate::config::Plan;
-use crate::listen;
+use crate::listen::{self, Inherited};
 use crate::load::Source;
 use crate::message::{Message, Result};
+use crate::raw;
 use crate::watch::Watch;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
@@ -18,14 +19,15 @@ use crate::watch::Watch;
 pub(crate) fn context(
     plan: &Plan,
     end: &EndSignal,
-    listeners: Vec<TcpListener>,
+    (mut inherited, listeners): (Inherited, Vec<TcpListener>),
     watch: Option<&Arc<Watch>>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
         .args(&plan.argv)
         .envs(&plan.env)
-        .end_signal(end.clone());
+        .end_signal(end.clone())
+        .raise_sigpipe(raw::sigpipe_ends());
     match watch {
         Some(watch) => builder.call_observer(Arc::clone(watch) as _),
         None => builder
@@ -63,16 +65,13 @@ pub(crate) fn context(
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 Message::failure(format!("the folder `{}` cannot be opened", dir.host))
                     .why(cause.unwrap_or_else(|| error.to_string()))
-                    .help("check `--dir`: HOST comes first, HOST::GUEST")
+                    .help("check the path: in `--dir HOST::GUEST` the host's comes first, in `--mapdir GUEST::HOST` last")
             })?;
     }
     let ctx = builder.build().map_err(|error| {
         Message::failure("the program's surroundings cannot be made").why(error)
     })?;
-    #[cfg(unix)]
-    if plan.listenfd {
-        listen::give_inherited(&ctx)?;
-    }
+    listen::give_inherited(&ctx, &mut inherited)?;
     listen::give(&ctx, listeners)?;
     Ok(ctx)
 }

@@ -3,6 +3,7 @@
 //! Wasmtime makes the dump of the trapped thread's store (tool-conventions, Coredump.md). It leaves out shared
 //! memories, which belong to no store, and calls every thread `main`: both are mended here.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,7 @@ use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, RawSect
 use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
 use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
-use crate::message::{Message, Result, say};
+use crate::message::{say, warn};
 
 /// Pieces a memory is saved in. Zeros at their ends are left out.
 const PIECE: usize = 4096;
@@ -75,29 +76,35 @@ impl CoreDump {
         }
     }
 
-    /// Writes the file, if there was a trap. The threads have ended: `memory` is as the last of them left it.
-    pub(crate) fn write(&self, memory: Option<&SharedMemory>) -> Result<()> {
+    /// Writes the file, if there was a trap, and says where it is or why it is not there. The threads have ended: `memory`
+    /// is as the last of them left it.
+    pub(crate) fn write(&self, memory: Option<&SharedMemory>) {
         let taken = self
             .taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(taken) = taken else {
-            return Ok(());
+            return;
         };
         let name = match taken.thread.get() {
             0 => "main".to_owned(),
             id => format!("thread {id}"),
         };
-        let cannot = || Message::failure("the core dump cannot be written");
-        let dump = complete(&taken, memory, &name).map_err(|error| cannot().why(error))?;
-        std::fs::write(&self.path, dump)
-            .map_err(|error| cannot().why(format!("`{}`: {error}", self.path.display())))?;
-        say(format_args!(
-            "note: the core dump is in `{}`",
-            self.path.display()
-        ));
-        Ok(())
+        let path = self.path.display();
+        let cannot = |why: &dyn Display| {
+            warn(
+                format_args!("the core dump `{path}` cannot be written"),
+                why,
+            );
+        };
+        match complete(&taken, memory, &name) {
+            Err(error) => cannot(&error),
+            Ok(dump) => match std::fs::write(&self.path, dump) {
+                Err(error) => cannot(&error),
+                Ok(()) => say(format_args!("note: the core dump is in `{path}`")),
+            },
+        }
     }
 }
 
@@ -106,7 +113,7 @@ fn complete(
     taken: &Taken,
     memory: Option<&SharedMemory>,
     thread: &str,
-) -> std::result::Result<Vec<u8>, BinaryReaderError> {
+) -> Result<Vec<u8>, BinaryReaderError> {
     let mut module = wasm_encoder::Module::new();
     let dump = &taken.dump[..];
     for payload in Parser::new(0).parse_all(dump) {

@@ -6,20 +6,16 @@
 
 use std::time::Duration;
 
+use wasmtime::OptLevel;
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::{Dir, parse_duration};
+use crate::args::{Dir, number, parse_duration};
 
-/// Options that `wasmtime` had before version 14.
+/// Options that `wasmtime run` had before version 14.
 #[derive(clap::Args)]
 pub(crate) struct LegacyOptions {
-    /// The name of `-S` before Wasmtime 14.
-    #[arg(long, value_name = "NAMES", hide = true, value_delimiter = ',')]
-    wasi_modules: Vec<WasiModule>,
-
-    /// The name of `-W` before Wasmtime 14.
-    #[arg(long, value_name = "NAMES", hide = true, value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_feature)]
-    wasm_features: Vec<(WasmFeature, bool)>,
+    #[command(flatten)]
+    common: LegacyCommon,
 
     /// `--dir HOST::GUEST` before Wasmtime 14, the other way round.
     #[arg(long, value_name = "GUEST::HOST", hide = true, value_parser = parse_mapdir)]
@@ -37,10 +33,6 @@ pub(crate) struct LegacyOptions {
     #[arg(long, value_name = "TIME", hide = true, value_parser = parse_duration)]
     wasm_timeout: Option<Duration>,
 
-    /// `-W fuel` before Wasmtime 14.
-    #[arg(long, value_name = "N", hide = true)]
-    fuel: Option<u64>,
-
     /// `-W unknown-imports-trap` before Wasmtime 14.
     #[arg(long, hide = true)]
     trap_unknown_imports: bool,
@@ -49,13 +41,141 @@ pub(crate) struct LegacyOptions {
     #[arg(long, hide = true)]
     default_values_unknown_imports: bool,
 
+    /// `-W unknown-exports-allow` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    allow_unknown_exports: bool,
+
+    /// `-D coredump` before Wasmtime 14.
+    #[arg(long, value_name = "FILE", hide = true)]
+    coredump_on_trap: Option<String>,
+
+    /// `-W max-memory-size` before Wasmtime 14.
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<usize>)]
+    max_memory_size: Option<usize>,
+
+    /// `-W max-table-elements` before Wasmtime 14.
+    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
+    max_table_elements: Option<usize>,
+
+    /// `-W max-instances` before Wasmtime 14.
+    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
+    max_instances: Option<usize>,
+
+    /// `-W max-tables` before Wasmtime 14.
+    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
+    max_tables: Option<usize>,
+
+    /// `-W max-memories` before Wasmtime 14.
+    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
+    max_memories: Option<usize>,
+
+    /// `-W trap-on-grow-failure` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    trap_on_grow_failure: bool,
+}
+
+/// Options that all subcommands had before version 14. (`-O` without a value is not among them: it has one today.)
+#[derive(clap::Args)]
+pub(crate) struct LegacyCommon {
+    /// The name of `-S` before Wasmtime 14.
+    #[arg(long, value_name = "NAMES", hide = true, value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_module)]
+    wasi_modules: Vec<(WasiModule, bool)>,
+
+    /// The name of `-W` before Wasmtime 14.
+    #[arg(long, value_name = "NAMES", hide = true, value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_feature)]
+    wasm_features: Vec<(WasmFeature, bool)>,
+
+    /// `-W fuel` before Wasmtime 14.
+    #[arg(long, value_name = "N", hide = true, value_parser = number::<u64>)]
+    fuel: Option<u64>,
+
+    /// `-W epoch-interruption` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    epoch_interruption: bool,
+
+    /// `-W max-wasm-stack` before Wasmtime 14.
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<usize>)]
+    max_wasm_stack: Option<usize>,
+
+    /// `-W nan-canonicalization` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    enable_cranelift_nan_canonicalization: bool,
+
+    /// `-W relaxed-simd-deterministic` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    relaxed_simd_deterministic: bool,
+
     /// `-C cache=n` before Wasmtime 14.
     #[arg(long, hide = true)]
     disable_cache: bool,
+
+    /// `-C parallel-compilation=n` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    disable_parallel_compilation: bool,
+
+    /// `-C cranelift-debug-verifier` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    enable_cranelift_debug_verifier: bool,
+
+    /// `-C cranelift-NAME` before Wasmtime 14.
+    #[arg(long, value_name = "SETTING", hide = true)]
+    cranelift_enable: Vec<String>,
+
+    /// `-C cranelift-NAME=VALUE` before Wasmtime 14.
+    #[arg(long, value_name = "NAME=VALUE", hide = true, value_parser = parse_setting)]
+    cranelift_set: Vec<(String, String)>,
+
+    /// `-D logging=n` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    disable_logging: bool,
+
+    /// `-D log-to-files` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    log_to_files: bool,
+
+    /// `-D address-map=n` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    disable_address_map: bool,
+
+    /// `-D debug-info` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    debug_info: bool,
+
+    /// `-O opt-level` before Wasmtime 14.
+    #[arg(long, value_name = "LEVEL", hide = true, value_parser = number::<OptLevel>)]
+    opt_level: Option<OptLevel>,
+
+    /// `-O pooling-allocator` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    pooling_allocator: bool,
+
+    /// `-O memory-init-cow=n` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    disable_memory_init_cow: bool,
+
+    /// `-O memory-reservation` before Wasmtime 14.
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<u64>)]
+    static_memory_maximum_size: Option<u64>,
+
+    /// `-O memory-may-move=n` before Wasmtime 14.
+    #[arg(long, hide = true)]
+    static_memory_forced: bool,
+
+    /// `-O memory-guard-size` before Wasmtime 14.
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<u64>)]
+    static_memory_guard_size: Option<u64>,
+
+    /// `-O memory-guard-size` before Wasmtime 14.
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<u64>)]
+    dynamic_memory_guard_size: Option<u64>,
+
+    /// `-O memory-reservation-for-growth` before Wasmtime 14.
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<u64>)]
+    dynamic_memory_reserved_for_growth: Option<u64>,
 }
 
-/// A value of `--wasi-modules` that has a meaning here.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+/// A value of `--wasi-modules`, which may have a `-` before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum WasiModule {
     /// What the option stood for when it was not given.
     Default,
@@ -63,6 +183,12 @@ enum WasiModule {
     WasiCommon,
     /// `-S threads`.
     ExperimentalWasiThreads,
+    /// `-S nn`.
+    ExperimentalWasiNn,
+    /// `-S http`.
+    ExperimentalWasiHttp,
+    /// What no version has any more.
+    ExperimentalWasiCrypto,
 }
 
 /// A value of `--wasm-features`, which may have a `-` before it.
@@ -70,6 +196,10 @@ enum WasiModule {
 enum WasmFeature {
     All,
     BulkMemory,
+    /// Of no meaning for a core module.
+    ComponentModel,
+    ExtendedConst,
+    FunctionReferences,
     Memory64,
     MultiMemory,
     MultiValue,
@@ -91,14 +221,55 @@ fn parse_mapdir(typed: &str) -> Result<Dir, String> {
     }
 }
 
-fn parse_feature(typed: &str) -> Result<(WasmFeature, bool), String> {
+/// A value of an enumeration, off if it has a `-` before it.
+fn signed<V: clap::ValueEnum>(typed: &str, had: &str) -> Result<(V, bool), String> {
     let (name, on) = match typed.strip_prefix('-') {
         Some(name) => (name, false),
         None => (typed, true),
     };
-    let feature = <WasmFeature as clap::ValueEnum>::from_str(name, false)
-        .map_err(|_| format!("`{name}` is no feature that this option ever had"))?;
-    Ok((feature, on))
+    let value = V::from_str(name, false).map_err(|_| format!("`{name}` is no {had}"))?;
+    Ok((value, on))
+}
+
+fn parse_feature(typed: &str) -> Result<(WasmFeature, bool), String> {
+    signed(typed, "feature that Wasmtime 9 to 13 had under this option")
+}
+
+fn parse_module(typed: &str) -> Result<(WasiModule, bool), String> {
+    match signed(
+        typed,
+        "part of WASI that Wasmtime 9 to 13 had under this option",
+    )? {
+        (WasiModule::ExperimentalWasiCrypto, true) => {
+            Err("no version of Wasmtime since 15 has wasi-crypto".into())
+        }
+        module => Ok(module),
+    }
+}
+
+fn parse_setting(typed: &str) -> Result<(String, String), String> {
+    match typed.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("a setting has a name and a value: NAME=VALUE".into()),
+    }
+}
+
+fn given<V: Clone>(option: &mut Option<V>, value: &Option<V>) {
+    if option.is_none() {
+        option.clone_from(value);
+    }
+}
+
+fn on(option: &mut Option<bool>, given: bool) {
+    if given {
+        *option = Some(true);
+    }
+}
+
+fn off(option: &mut Option<bool>, given: bool) {
+    if given {
+        *option = Some(false);
+    }
 }
 
 impl LegacyOptions {
@@ -107,36 +278,62 @@ impl LegacyOptions {
         self.mapdir.iter().cloned()
     }
 
+    /// Says what concerns the log in today's words; see [`LegacyCommon::apply_logging`].
+    pub(crate) fn apply_logging(&self, common: &mut CommonOptions) {
+        self.common.apply_logging(common);
+    }
+
     /// Says the same in today's words.
     pub(crate) fn apply(&self, common: &mut CommonOptions) {
-        for module in &self.wasi_modules {
-            match module {
-                WasiModule::Default | WasiModule::WasiCommon => {}
-                WasiModule::ExperimentalWasiThreads => common.wasi.threads = Some(true),
-            }
-        }
+        self.common.apply(common);
         common.wasi.tcplisten.extend_from_slice(&self.tcplisten);
-        let on = |option: &mut Option<bool>, given: bool| {
-            if given {
-                *option = Some(true);
-            }
-        };
         on(&mut common.wasi.listenfd, self.listenfd);
+        given(&mut common.debug.coredump, &self.coredump_on_trap);
         let wasm = &mut common.wasm;
         on(&mut wasm.unknown_imports_trap, self.trap_unknown_imports);
         on(
             &mut wasm.unknown_imports_default,
             self.default_values_unknown_imports,
         );
-        wasm.timeout = wasm.timeout.or(self.wasm_timeout);
-        wasm.fuel = wasm.fuel.or(self.fuel);
-        if self.disable_cache {
-            common.codegen.cache = Some(false);
+        on(&mut wasm.unknown_exports_allow, self.allow_unknown_exports);
+        on(&mut wasm.trap_on_grow_failure, self.trap_on_grow_failure);
+        given(&mut wasm.timeout, &self.wasm_timeout);
+        given(&mut wasm.max_memory_size, &self.max_memory_size);
+        given(&mut wasm.max_table_elements, &self.max_table_elements);
+        given(&mut wasm.max_instances, &self.max_instances);
+        given(&mut wasm.max_tables, &self.max_tables);
+        given(&mut wasm.max_memories, &self.max_memories);
+    }
+}
+
+impl LegacyCommon {
+    /// Says what concerns the log in today's words. To be called first: reading today's options starts the log.
+    pub(crate) fn apply_logging(&self, common: &mut CommonOptions) {
+        off(&mut common.debug.logging, self.disable_logging);
+        on(&mut common.debug.log_to_files, self.log_to_files);
+    }
+
+    /// Says the same in today's words.
+    pub(crate) fn apply(&self, common: &mut CommonOptions) {
+        let wasi = &mut common.wasi;
+        for &(module, on) in &self.wasi_modules {
+            let option = match module {
+                WasiModule::Default | WasiModule::ExperimentalWasiCrypto => continue,
+                WasiModule::WasiCommon => &mut wasi.cli,
+                WasiModule::ExperimentalWasiThreads => &mut wasi.threads,
+                WasiModule::ExperimentalWasiNn => &mut wasi.nn,
+                WasiModule::ExperimentalWasiHttp => &mut wasi.http,
+            };
+            *option = Some(on);
         }
+        let wasm = &mut common.wasm;
         for &(feature, on) in &self.wasm_features {
             let option = match feature {
+                WasmFeature::ComponentModel => continue,
                 WasmFeature::All => &mut wasm.all_proposals,
                 WasmFeature::BulkMemory => &mut wasm.bulk_memory,
+                WasmFeature::ExtendedConst => &mut wasm.extended_const,
+                WasmFeature::FunctionReferences => &mut wasm.function_references,
                 WasmFeature::Memory64 => &mut wasm.memory64,
                 WasmFeature::MultiMemory => &mut wasm.multi_memory,
                 WasmFeature::MultiValue => &mut wasm.multi_value,
@@ -148,6 +345,51 @@ impl LegacyOptions {
             };
             *option = Some(on);
         }
+        given(&mut wasm.fuel, &self.fuel);
+        given(&mut wasm.max_wasm_stack, &self.max_wasm_stack);
+        on(&mut wasm.epoch_interruption, self.epoch_interruption);
+        on(
+            &mut wasm.nan_canonicalization,
+            self.enable_cranelift_nan_canonicalization,
+        );
+        on(
+            &mut wasm.relaxed_simd_deterministic,
+            self.relaxed_simd_deterministic,
+        );
+        let codegen = &mut common.codegen;
+        off(&mut codegen.cache, self.disable_cache);
+        off(
+            &mut codegen.parallel_compilation,
+            self.disable_parallel_compilation,
+        );
+        on(
+            &mut codegen.cranelift_debug_verifier,
+            self.enable_cranelift_debug_verifier,
+        );
+        let enabled = self
+            .cranelift_enable
+            .iter()
+            .map(|name| (name.clone(), None));
+        let set = self.cranelift_set.iter();
+        let set = set.map(|(name, value)| (name.clone(), Some(value.clone())));
+        codegen.cranelift.extend(enabled.chain(set));
+        off(&mut common.debug.address_map, self.disable_address_map);
+        on(&mut common.debug.debug_info, self.debug_info);
+        let opts = &mut common.opts;
+        given(&mut opts.opt_level, &self.opt_level);
+        on(&mut opts.pooling_allocator, self.pooling_allocator);
+        off(&mut opts.memory_init_cow, self.disable_memory_init_cow);
+        off(&mut opts.memory_may_move, self.static_memory_forced);
+        given(
+            &mut opts.memory_reservation,
+            &self.static_memory_maximum_size,
+        );
+        given(&mut opts.memory_guard_size, &self.static_memory_guard_size);
+        given(&mut opts.memory_guard_size, &self.dynamic_memory_guard_size);
+        given(
+            &mut opts.memory_reservation_for_growth,
+            &self.dynamic_memory_reserved_for_growth,
+        );
     }
 }
 
@@ -162,6 +404,20 @@ mod tests {
             parse_feature("-bulk-memory"),
             Ok((WasmFeature::BulkMemory, false))
         );
+        assert_eq!(
+            parse_feature("component-model"),
+            Ok((WasmFeature::ComponentModel, true))
+        );
         assert!(parse_feature("module-linking").is_err());
+    }
+
+    #[test]
+    fn modules() {
+        assert_eq!(
+            parse_module("-experimental-wasi-crypto"),
+            Ok((WasiModule::ExperimentalWasiCrypto, false))
+        );
+        assert!(parse_module("experimental-wasi-crypto").is_err());
+        assert!(parse_module("experimental-wasi-nothing").is_err());
     }
 }

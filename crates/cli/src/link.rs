@@ -21,9 +21,6 @@ pub(crate) fn linker(
 ) -> Result<Linker<P1State>> {
     let mut linker = Linker::new(engine);
     let module = module.module();
-    if let Some(allow) = plan.unknown_exports {
-        linker.allow_unknown_exports(allow);
-    }
     let linked = add_to_linker_sync(&mut linker, |state| state)
         .and_then(|()| {
             if plan.preview0 {

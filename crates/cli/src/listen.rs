@@ -10,15 +10,46 @@ use p1_adapter::P1Ctx;
 
 use crate::message::{Message, Result, say};
 
-/// What a service manager says of the sockets it hands over (systemd, sd_listen_fds(3)), as far as it means
-/// something to a program without process ids.
-const LISTEN_VARIABLES: [&str; 2] = ["LISTEN_FDS", "LISTEN_FDNAMES"];
+/// The sockets that a service manager handed to this process (`-S listenfd`; systemd, sd_listen_fds(3)).
+#[derive(Default)]
+pub(crate) struct Inherited {
+    #[cfg(unix)]
+    sockets: Option<listenfd::ListenFd>,
+    names: Option<String>,
+}
 
-/// The variables that `-S listenfd` passes on.
-pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
-    LISTEN_VARIABLES
+impl Inherited {
+    /// Takes those that are meant for this process: `LISTEN_PID`, where it is set, says for which they are.
+    ///
+    /// The variables that say so are this process's no more; a program without process ids could not tell whether they
+    /// are meant for it. To be called before there are other threads.
+    pub(crate) fn take() -> Self {
+        Inherited {
+            names: std::env::var("LISTEN_FDNAMES").ok(),
+            #[cfg(unix)]
+            sockets: Some(listenfd::ListenFd::from_env()),
+        }
+    }
+
+    fn count(&self) -> usize {
+        #[cfg(unix)]
+        return self.sockets.as_ref().map_or(0, listenfd::ListenFd::len);
+        #[cfg(not(unix))]
+        0
+    }
+
+    /// What the program is told of them: nothing, if there are none.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (String, String)> {
+        let count = Some(self.count()).filter(|count| *count > 0);
+        let names = self.names.clone().filter(|_| count.is_some());
+        let of = |name: &str, value: Option<String>| value.map(|value| (name.to_owned(), value));
+        [
+            of("LISTEN_FDS", count.map(|count| count.to_string())),
+            of("LISTEN_FDNAMES", names),
+        ]
         .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .flatten()
+    }
 }
 
 /// Opens a listening socket on each of `addresses`, as `wasmtime run -S tcplisten` does.
@@ -45,18 +76,20 @@ pub(crate) fn bind(addresses: &[String]) -> Result<Vec<TcpListener>> {
     addresses.iter().map(bind).collect()
 }
 
-/// Gives the program the sockets that a service manager handed to this process (`-S listenfd`).
+/// Gives the program the sockets that a service manager handed to this process.
 #[cfg(unix)]
-pub(crate) fn give_inherited(ctx: &P1Ctx) -> Result<()> {
+pub(crate) fn give_inherited(ctx: &P1Ctx, inherited: &mut Inherited) -> Result<()> {
     let cannot = |error: &dyn std::fmt::Display| {
         Message::failure("the sockets of `-S listenfd` cannot be used").why(error)
     };
-    let mut inherited = listenfd::ListenFd::from_env();
-    for index in 0..inherited.len() {
+    let Some(sockets) = &mut inherited.sockets else {
+        return Ok(());
+    };
+    for index in 0..sockets.len() {
         // One that is neither is an error of the second call.
-        let taken = match inherited.take_tcp_listener(index) {
+        let taken = match sockets.take_tcp_listener(index) {
             Ok(tcp) => Ok(tcp.map(OwnedFd::from)),
-            Err(_) => inherited
+            Err(_) => sockets
                 .take_unix_listener(index)
                 .map(|unix| unix.map(OwnedFd::from)),
         };
@@ -65,6 +98,12 @@ pub(crate) fn give_inherited(ctx: &P1Ctx) -> Result<()> {
                 .map_err(|error| cannot(&error))?;
         }
     }
+    Ok(())
+}
+
+/// There are none.
+#[cfg(not(unix))]
+pub(crate) fn give_inherited(_: &P1Ctx, _: &mut Inherited) -> Result<()> {
     Ok(())
 }
 

@@ -1,12 +1,18 @@
 //! From what was typed as the module to its bytes.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use wasmtime::{Engine, Precompiled};
+use wasi_threads::StampError;
+use wasmtime::Engine;
 
 use crate::message::{Message, Result};
+use crate::precompiled::Precompiled;
+
+/// What precompiled code begins with: it is in an ELF file.
+const ELF: &[u8] = b"\x7fELF";
 
 /// Where a module comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +28,7 @@ pub(crate) enum Loaded {
     /// A WebAssembly binary, not yet looked into.
     Wasm(Vec<u8>),
     /// Code compiled by Wasmtime before.
-    Precompiled(Vec<u8>),
+    Precompiled(Precompiled),
 }
 
 impl Source {
@@ -42,13 +48,41 @@ impl Source {
         }
     }
 
-    /// Reads it whole, and turns the text format into the binary one.
+    /// As it was typed.
+    pub(crate) fn typed_as(&self) -> String {
+        match self {
+            Source::Stdin => "-".into(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Reads it, and turns the text format into the binary one. Precompiled code in a file is left there.
     pub(crate) fn load(&self) -> Result<Loaded> {
-        let bytes = self.read()?;
-        match Engine::detect_precompiled(&bytes) {
-            Some(Precompiled::Module) => return Ok(Loaded::Precompiled(bytes)),
-            Some(Precompiled::Component) => return Err(self.is_component()),
-            None => {}
+        let bytes = match self {
+            Source::Stdin => {
+                let mut bytes = Vec::new();
+                let read = std::io::stdin().lock().read_to_end(&mut bytes);
+                read.map_err(|error| self.unreadable(&error))?;
+                bytes
+            }
+            Source::File(path) => {
+                let mut file = File::open(path).map_err(|error| self.unreadable(&error))?;
+                if let Some(precompiled) = self.precompiled_file(path, &mut file)? {
+                    return Ok(Loaded::Precompiled(precompiled));
+                }
+                let mut bytes = Vec::new();
+                let read = file.read_to_end(&mut bytes);
+                read.map_err(|error| self.unreadable(&error))?;
+                bytes
+            }
+        };
+        if bytes.starts_with(ELF) {
+            let detected = Engine::detect_precompiled(&bytes);
+            let precompiled = Precompiled::bytes(bytes.clone());
+            let precompiled = precompiled.map_err(|error| self.unloadable(&error))?;
+            if !precompiled.is_foreign() || self.is_module(detected)? {
+                return Ok(Loaded::Precompiled(precompiled));
+            }
         }
         let wasm = match wat::parse_bytes(&bytes) {
             Ok(wasm) => wasm.into_owned(),
@@ -67,25 +101,63 @@ impl Source {
         Ok(Loaded::Wasm(wasm))
     }
 
-    fn read(&self) -> Result<Vec<u8>> {
-        let (read, named) = match self {
-            Source::Stdin => {
-                let mut bytes = Vec::new();
-                let read = std::io::stdin().lock().read_to_end(&mut bytes);
-                (read.map(|_| bytes), "stdin".to_owned())
-            }
-            Source::File(path) => (std::fs::read(path), self.display()),
+    /// The code in `file` if it is one that can be mapped and has code; otherwise `file` stands at its beginning.
+    fn precompiled_file(&self, path: &Path, file: &mut File) -> Result<Option<Precompiled>> {
+        let unreadable = |error| self.unreadable(&error);
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Ok(None);
+        }
+        let mut front = Vec::new();
+        let most = ELF.len() as u64;
+        file.take(most)
+            .read_to_end(&mut front)
+            .map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        if front != ELF {
+            return Ok(None);
+        }
+        let ours = Precompiled::of_ours(file).map_err(|error| self.unloadable(&error))?;
+        if ours.is_some() {
+            return Ok(ours);
+        }
+        // What cannot be told is what `wat` has to say something about.
+        let detected = Engine::detect_precompiled_file(path).unwrap_or_default();
+        if self.is_module(detected)? {
+            let file = file.try_clone().map_err(unreadable)?;
+            return Ok(Some(Precompiled::foreign(file)));
+        }
+        file.rewind().map_err(unreadable)?;
+        Ok(None)
+    }
+
+    fn is_module(&self, detected: Option<wasmtime::Precompiled>) -> Result<bool> {
+        match detected {
+            Some(wasmtime::Precompiled::Module) => Ok(true),
+            Some(wasmtime::Precompiled::Component) => Err(self.is_component()),
+            None => Ok(false),
+        }
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> Message {
+        let named = match self {
+            Source::Stdin => "stdin".to_owned(),
+            Source::File(_) => self.display(),
         };
-        read.map_err(|error| {
-            let message = Message::failure(format!("cannot read {named}")).why(&error);
-            match (error.kind(), self) {
-                (std::io::ErrorKind::NotFound, Source::File(path)) => message.help(missing(path)),
-                (std::io::ErrorKind::IsADirectory, _) => {
-                    message.help("name a .wasm or .wat file; folders are given with --dir")
-                }
-                _ => message,
+        let message = Message::failure(format!("cannot read {named}")).why(error);
+        match (error.kind(), self) {
+            (std::io::ErrorKind::NotFound, Source::File(path)) => message.help(missing(path)),
+            (std::io::ErrorKind::IsADirectory, _) => {
+                message.help("name a .wasm or .wat file; folders are given with --dir")
             }
-        })
+            _ => message,
+        }
+    }
+
+    /// Code of ours that is not as `compile` wrote it.
+    fn unloadable(&self, error: &StampError) -> Message {
+        Message::failure(format!("{} cannot be loaded", self.display()))
+            .why(error)
+            .help("compile it again")
     }
 
     fn not_wasm(&self, bytes: &[u8], error: &wat::Error) -> Message {
@@ -127,6 +199,7 @@ const OTHER_SUBCOMMANDS: [&str; 9] = [
 
 fn missing(path: &Path) -> String {
     match path.extension() {
+        None if path.as_os_str().is_empty() => "the module's name is empty".into(),
         None if path
             .to_str()
             .is_some_and(|name| OTHER_SUBCOMMANDS.contains(&name)) =>

@@ -22,6 +22,11 @@ pub(crate) fn say(text: impl fmt::Display) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
+/// Says in one line that something beside the program went wrong, after it has ended: that changes no status.
+pub(crate) fn warn(what: impl fmt::Display, why: &dyn fmt::Display) {
+    say(format_args!("warning: {what}: {why}"));
+}
+
 /// Prints what was asked for on stdout.
 ///
 /// A reader that has gone away (`| head`) has seen enough: no error.

@@ -1,32 +1,72 @@
-//! Precompiled modules. The only unsafe code of this package.
-#![allow(unsafe_code)]
+//! Precompiled modules: whose they are, and loading them.
 
-use wasi_threads::{StampError, Stamped, ThreadModule};
-use wasmtime::{Engine, Module};
+use std::fs::File;
+use std::io::Cursor;
 
-/// Loads code that was compiled before, for `--allow-precompiled`.
-///
-/// A file of `compile` has a stamp and comes back as it was prepared; one of
-/// `wasmtime compile` has none, and its threads end by slower means.
-///
-/// Wasmtime checks that its own version and the engine's settings are those the
-/// code was compiled with; it cannot check the code.
-pub(crate) fn load(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<ThreadModule> {
-    match Stamped::parse(bytes) {
-        Ok(stamped) => {
-            let module = deserialize(engine, stamped.compiled())?;
-            Ok(stamped.into_module(module)?)
+use wasi_threads::{Stamp, StampError, ThreadModule};
+use wasmtime::Engine;
+
+use crate::raw::Code;
+
+/// Code that was compiled before, not yet loaded.
+#[derive(Debug)]
+pub(crate) struct Precompiled {
+    code: Code,
+    /// What the preparation of the module found out; `None` for a file of `wasmtime compile`, whose threads end by
+    /// slower means.
+    stamp: Option<Stamp>,
+}
+
+impl Precompiled {
+    /// A file of `compile`; `None` if it is none.
+    pub(crate) fn of_ours(mut file: &File) -> Result<Option<Self>, StampError> {
+        Ok(match stamp(Stamp::read(&mut file))? {
+            None => None,
+            stamp => Some(Precompiled {
+                code: Code::File(file.try_clone()?),
+                stamp,
+            }),
+        })
+    }
+
+    /// A file of `wasmtime compile`.
+    pub(crate) fn foreign(file: File) -> Self {
+        Precompiled {
+            code: Code::File(file),
+            stamp: None,
         }
-        Err(StampError::Missing) => deserialize(engine, bytes).map(ThreadModule::from_unprepared),
-        Err(damaged) => Err(damaged.into()),
+    }
+
+    /// Bytes of either.
+    pub(crate) fn bytes(bytes: Vec<u8>) -> Result<Self, StampError> {
+        let stamp = stamp(Stamp::read(&mut Cursor::new(&bytes)))?;
+        let code = Code::Bytes(bytes);
+        Ok(Precompiled { code, stamp })
+    }
+
+    /// Whether it is one of `wasmtime compile`.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.stamp.is_none()
+    }
+
+    /// Loads it, for `--allow-precompiled`.
+    ///
+    /// Wasmtime checks that its own version and the engine's settings are those the
+    /// code was compiled with; it cannot check the code.
+    pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<ThreadModule> {
+        let module = self.code.deserialize(engine)?;
+        Ok(match &self.stamp {
+            Some(stamp) => stamp.clone().into_module(module)?,
+            None => ThreadModule::from_unprepared(module),
+        })
     }
 }
 
-fn deserialize(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
-    // SAFETY: `Module::deserialize` asks that the bytes come from
-    // `Module::serialize` or `Engine::precompile_module`, unmodified, because they
-    // are run as native code. That cannot be checked here; the user, who could run
-    // any native code as well, has vouched for it with `--allow-precompiled`, the
-    // only way to this function. Nothing else is asked for.
-    unsafe { Module::deserialize(engine, bytes) }
+/// The stamp; `None` if there is none.
+fn stamp(read: Result<Stamp, StampError>) -> Result<Option<Stamp>, StampError> {
+    match read {
+        Ok(stamp) => Ok(Some(stamp)),
+        Err(StampError::Missing) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

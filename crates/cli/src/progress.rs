@@ -23,7 +23,8 @@ impl Progress {
     pub(crate) fn compiling(name: &str, bytes: usize) -> Self {
         let (end, ended) = mpsc::channel::<()>();
         let line = format!(
-            "compiling {name} ({:.1} MiB)",
+            "compiling {} ({:.1} MiB)",
+            shortened(name),
             bytes as f64 / f64::from(1 << 20)
         );
         let thread = std::io::stderr().is_terminal().then(|| {
@@ -37,6 +38,18 @@ impl Progress {
             end: Some(end),
             thread: thread.flatten(),
         }
+    }
+}
+
+/// The end of a long name: a line that the terminal breaks could not be written over.
+fn shortened(name: &str) -> String {
+    /// With what is around it, less than the 80 columns of the narrowest terminals.
+    const MOST: usize = 40;
+    match name.chars().count().checked_sub(MOST) {
+        None | Some(0) => name.to_owned(),
+        Some(more) => std::iter::once('…')
+            .chain(name.chars().skip(more + 1))
+            .collect(),
     }
 }
 
@@ -70,5 +83,22 @@ impl Drop for Progress {
             // lost but the line.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn a_long_name_does_not_break_the_line() {
+        assert_eq!(shortened("`a.wasm`"), "`a.wasm`");
+        let long = format!("`/{}/a.wasm`", "ä".repeat(100));
+        let short = shortened(&long);
+        assert_eq!(short.chars().count(), 40);
+        assert!(
+            short.starts_with('…') && short.ends_with("ä/a.wasm`"),
+            "{short}"
+        );
     }
 }

@@ -3,13 +3,11 @@
 //! `wasmtime-cli-flags` takes them all; an option that was taken and then
 //! forgotten would be worse than none, so each is refused, with its reason.
 
-use wasmtime_cli_flags::CommonOptions;
+use wasmtime_cli_flags::{CommonOptions, OptimizeOptions, WasmOptions};
 
 use crate::message::{Message, Result};
 
 const COMPONENTS: &str = "it concerns components; this program runs core modules on WASI preview1";
-const NO_SOCKETS: &str =
-    "preview1 has no call that opens a socket, so there is nothing to allow or forbid";
 const DEBUGGER: &str = "the debugger stops one thread's store, and a threaded program has many";
 
 /// Refuses an option of the debugger.
@@ -19,12 +17,73 @@ pub(crate) fn debugger(option: &str) -> Message {
         .help("leave the option out; `-D coredump=FILE` keeps what there is at a trap")
 }
 
+/// What the options are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    Run,
+    Compile,
+}
+
+/// Whether anything of the component model is asked for.
+fn components(wasm: &WasmOptions) -> bool {
+    [
+        wasm.component_model,
+        wasm.component_model_async,
+        wasm.component_model_more_async_builtins,
+        wasm.component_model_async_stackful,
+        wasm.component_model_threading,
+        wasm.component_model_error_context,
+        wasm.component_model_gc,
+        wasm.component_model_map,
+        wasm.component_model_memory64,
+        wasm.component_model_fixed_length_lists,
+        wasm.component_model_implements,
+    ]
+    .contains(&Some(true))
+}
+
+/// Whether the pooling allocator's ways are chosen.
+fn pooling(opts: &OptimizeOptions) -> bool {
+    [
+        opts.pooling_decommit_batch_size,
+        opts.pooling_memory_keep_resident,
+        opts.pooling_table_keep_resident,
+        opts.pooling_max_memory_size,
+        opts.pooling_table_elements,
+        opts.pooling_max_core_instance_size,
+        opts.pooling_async_stack_keep_resident,
+        opts.pooling_max_component_instance_size,
+    ]
+    .iter()
+    .any(Option::is_some)
+        || [
+            opts.pooling_total_core_instances,
+            opts.pooling_total_component_instances,
+            opts.pooling_total_memories,
+            opts.pooling_total_tables,
+            opts.pooling_total_stacks,
+            opts.pooling_max_unused_warm_slots,
+            opts.pooling_max_core_instances_per_component,
+            opts.pooling_max_memories_per_component,
+            opts.pooling_max_tables_per_component,
+            opts.pooling_max_tables_per_module,
+            opts.pooling_max_memories_per_module,
+            opts.pooling_total_gc_heaps,
+        ]
+        .iter()
+        .any(Option::is_some)
+        || opts.pooling_pagemap_scan.is_some()
+}
+
 /// Refuses the first option that cannot be honoured.
 ///
 /// An option that switches off what does not exist here (`-S nn=n`) asks for
 /// nothing and is fine.
-pub(crate) fn check(common: &CommonOptions) -> Result<()> {
+///
+/// `compile` takes those that only a run has a use for, so that one line of options can be for both.
+pub(crate) fn check(common: &CommonOptions, purpose: For) -> Result<()> {
     let CommonOptions {
+        opts,
         wasi,
         wasm,
         debug,
@@ -77,18 +136,10 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
             wasi.max_component_handles.is_some(),
             COMPONENTS,
         ),
-        ("-S inherit-network", on(wasi.inherit_network), NO_SOCKETS),
-        (
-            "-S allow-ip-name-lookup",
-            on(wasi.allow_ip_name_lookup),
-            NO_SOCKETS,
-        ),
-        ("-S tcp", on(wasi.tcp), NO_SOCKETS),
-        ("-S udp", on(wasi.udp), NO_SOCKETS),
         (
             "-S cwd",
             wasi.cwd.is_some(),
-            "preview1 has no working directory: a program's libc makes one from the folders of --dir",
+            "preview1 has no call that tells a program its working directory: a libc makes one from the folders of --dir",
         ),
         (
             "-S cli=n",
@@ -134,7 +185,23 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
         (
             "--target",
             target.is_some(),
-            "a module can only be run by this machine",
+            match purpose {
+                For::Run => "a module can only be run by this machine",
+                For::Compile => {
+                    "the compiler in this binary is the one for this machine's processor"
+                }
+            },
+        ),
+        (
+            "-W shared-everything-threads",
+            on(wasm.shared_everything_threads),
+            "Wasmtime 48 does not have that proposal: it takes the option and does nothing",
+        ),
+        ("-W component-model", components(wasm), COMPONENTS),
+        (
+            "-O pooling-...",
+            !on(opts.pooling_allocator) && pooling(opts),
+            "it sets how the pooling allocator works, which is off: `-O pooling-allocator` turns it on",
         ),
     ];
     match refused.into_iter().find(|(_, given, _)| *given) {
@@ -144,8 +211,9 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
                 "-S cwd" => {
                     "leave the option out; `--dir HOST::.` is where a program's relative paths lead"
                 }
-                "-S inherit-network" | "-S tcp" => {
-                    "leave the option out; `-S tcplisten=ADDRESS` gives a listening socket"
+                "-O pooling-..." => "add `-O pooling-allocator`, or leave the option out",
+                "--target" if purpose == For::Compile => {
+                    "leave the option out, and compile on a machine of that kind"
                 }
                 _ => "leave the option out",
             })),
@@ -155,7 +223,7 @@ pub(crate) fn check(common: &CommonOptions) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{For, check};
     use wasmtime_cli_flags::CommonOptions;
 
     #[test]
@@ -163,9 +231,9 @@ mod tests {
         let mut common = CommonOptions::new();
         common.wasi.nn = Some(false);
         common.wasi.inherit_network = Some(false);
-        assert!(check(&common).is_ok());
+        assert!(check(&common, For::Run).is_ok());
         common.wasi.nn = Some(true);
-        let message = check(&common).expect_err("-S nn").to_string();
+        let message = check(&common, For::Run).expect_err("-S nn").to_string();
         assert!(message.contains("`-S nn`"), "{message}");
     }
 }

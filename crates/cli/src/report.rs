@@ -13,7 +13,6 @@ use crate::message::{Message, say};
 use crate::signals::Received;
 
 /// Says how the program ended.
-#[derive(Clone)]
 pub(crate) struct Reporter {
     /// The module, as messages name it.
     pub(crate) name: String,
@@ -60,6 +59,10 @@ impl Reporter {
                     id => format!("thread {id}"),
                 };
                 match error.downcast_ref::<Raised>() {
+                    // Of which shells say nothing, either.
+                    Some(raised) if raised.name == "SIGPIPE" => {
+                        return (Exit::Signal(raised.number), None);
+                    }
                     // The numbers of WASI's signals are those of Linux.
                     Some(raised) => Message::new(
                         Exit::Signal(raised.number),
@@ -67,7 +70,7 @@ impl Reporter {
                     ),
                     None => {
                         let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"));
-                        with_hint(message.why(error.root_cause()), *trap)
+                        self.with_hint(message.why(error.root_cause()), *trap)
                     }
                 }
             }
@@ -95,6 +98,16 @@ impl Reporter {
         };
         (message.exit(), Some(message))
     }
+
+    fn with_hint(&self, message: Message, trap: Option<Trap>) -> Message {
+        match trap {
+            Some(Trap::OutOfFuel) => message.help("the limit is `-W fuel`"),
+            Some(Trap::StackOverflow) => message.help(
+                "if the recursion is meant to end, raise `-W max-wasm-stack` (and `--thread-stack-size` with it)",
+            ),
+            _ => message,
+        }
+    }
 }
 
 /// Names the threads that were still in host code when the grace period was over.
@@ -105,16 +118,6 @@ pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
             "note: thread {} was left behind in {call}: it did not leave within `--shutdown-grace`",
             left.thread
         ));
-    }
-}
-
-fn with_hint(message: Message, trap: Option<Trap>) -> Message {
-    match trap {
-        Some(Trap::OutOfFuel) => message.help("the limit is `-W fuel`"),
-        Some(Trap::StackOverflow) => {
-            message.help("the limit is `-W max-wasm-stack`; endless recursion has none")
-        }
-        _ => message,
     }
 }
 
@@ -133,7 +136,13 @@ pub(crate) fn prepare(error: &PrepareError, name: &str, threads: bool) -> Messag
             .why("it uses shared memory or atomics, and `-W threads=n` forbids that")
             .help("leave out `-W threads=n`");
     }
-    message.why(why)
+    // Cut short, or with another file's bytes in it.
+    match why.contains("unexpected end") {
+        true => message
+            .why(why)
+            .help("the file seems to be incomplete: build or download it again"),
+        false => message.why(why),
+    }
 }
 
 /// A module that does not become a group of threads.
@@ -191,7 +200,15 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
             .help("only such functions can be programs"),
         RunError::Instantiate(cause) => match cause.downcast_ref() {
             Some(shape) => group(shape, name),
-            None => message.why(first_line(cause)),
+            None => {
+                let why = first_line(cause);
+                let limited = why.contains("exceeds memory limits");
+                let message = message.why(why);
+                match limited {
+                    true => message.help("raise `-W max-memory-size`"),
+                    false => message,
+                }
+            }
         },
         other => message.why(one_line(other)),
     }

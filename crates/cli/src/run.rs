@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use p1_adapter::{EndSignal, P1State};
 use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
-use wasmtime::Engine;
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 use wasmtime_wasi::I32Exit;
 
 use crate::calls::Calls;
@@ -27,39 +27,33 @@ use crate::shape::{self, Runs};
 use crate::stats::{Stats, Threads, Totals};
 use crate::trace::Trace;
 use crate::watch::Watch;
-use crate::{invoke, listen, message, precompiled, signals, system};
+use crate::{invoke, listen, message, signals, system};
 
 /// What is to be done.
-pub(crate) fn run(plan: Plan) -> Result<Exit> {
+pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let began = Instant::now();
+    let inherited = std::mem::take(&mut plan.listenfd);
+    let plan = plan;
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
-    let trace = plan.trace.clone().map(Trace::create).transpose()?;
-    let loaded = plan.module.load()?;
-    let engine = Engine::new(&plan.engine)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
-    let module = prepare(&engine, &plan, loaded, &name)?;
-    let mut preloads = Vec::new();
-    for (import, source) in &plan.preloads {
-        let library = prepare(&engine, &plan, source.load()?, &source.display())?;
-        preloads.push((import.as_str(), library));
-    }
+    let modules = Modules::of(&plan)?;
+    let (engine, module, preloads) = modules.prepare(&plan)?;
     shape::check(module.module(), &name, &plan)?;
-    let runs = shape::runs(module.module(), &name, &plan)?;
+    let runs = shape::runs(&module, &name, &plan)?;
 
     let end = EndSignal::new().map_err(|error| {
         Message::failure("the program cannot be prepared to be ended").why(error)
     })?;
-    let watch =
-        (trace.is_some() || plan.stats.is_some()).then(|| Arc::new(Watch::new(trace.is_some())));
-    let ctx = context(&plan, &end, listeners, watch.as_ref())?;
+    let traced = plan.trace.is_some();
+    let watch = (traced || plan.stats.is_some()).then(|| Arc::new(Watch::new(traced)));
+    let ctx = context(&plan, &end, (inherited, listeners), watch.as_ref())?;
     let linker = linker(&engine, &module, &preloads, &ctx, &plan)?;
     let threads = Arc::new(Threads::default());
     let calls = Arc::new(Calls::default());
     let dump = plan
         .coredump
         .clone()
-        .map(|path| Arc::new(CoreDump::new(path, plan.module.display())));
+        .map(|path| Arc::new(CoreDump::new(path, plan.module.typed_as())));
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
         .limits(limits(&plan))
@@ -110,31 +104,38 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
         timeout: plan.limits.timeout,
         signal: signals::watch(group.handle(), Arc::clone(&calls))?,
     };
-    let stats = Stats {
-        prepared_in: began.elapsed(),
-        run_began: Instant::now(),
-        threads,
-    };
-    // What is written to a pipe that nobody reads any more ends this process, as it does other tools.
-    #[cfg(unix)]
-    sigpipe::reset();
+    // Not earlier: what cannot be run leaves the trace of another run alone.
+    let trace = plan.trace.clone().map(Trace::create).transpose()?;
+    let prepared_in = began.elapsed();
+    let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
     let (outcome, results) = match &runs {
+        Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
     .map_err(|error| report::run(&error, &name))?;
+    let stats = Stats {
+        prepared_in,
+        ran_for: run_began.elapsed(),
+        threads,
+    };
     report::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
-    let exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    // The status is the program's, whatever fails from here on.
     if let Some(dump) = &dump {
-        dump.write(group.memory())?;
+        dump.write(group.memory());
     }
     totals.explain_spawns(plan.limits.threads.is_none());
-    message::print(&invoke::results(&results))?;
+    if let Err(message) = message::print(&invoke::results(&results)) {
+        message::say(&message);
+        // But what it was called for is its results.
+        exit = message.exit();
+    }
     if let Some(watch) = &watch {
         if let Some(trace) = trace {
-            trace.write(watch, &plan.argv[0])?;
+            trace.write(watch, &plan.argv[0]);
         }
         if let Some(format) = plan.stats {
             stats.report(&totals, &watch.totals(), format);
@@ -143,18 +144,83 @@ pub(crate) fn run(plan: Plan) -> Result<Exit> {
     Ok(exit)
 }
 
-fn prepare(engine: &Engine, plan: &Plan, loaded: Loaded, name: &str) -> Result<ThreadModule> {
+/// The modules of a run, as they were found.
+struct Modules {
+    main: Loaded,
+    /// In the order of the plan.
+    preloads: Vec<Loaded>,
+}
+
+/// The engine, the program, and the libraries beneath it under their names.
+type Prepared<'a> = (Engine, ThreadModule, Vec<(&'a str, ThreadModule)>);
+
+impl Modules {
+    fn of(plan: &Plan) -> Result<Self> {
+        let preloads = plan.preloads.iter().map(|(_, source)| source.load());
+        Ok(Modules {
+            main: plan.module.load()?,
+            preloads: preloads.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Makes them ready for threads, on an engine that fits.
+    fn prepare<'a>(&self, plan: &'a Plan) -> Result<Prepared<'a>> {
+        let message = match self.prepare_on(plan, &plan.engine) {
+            Err(message) => message,
+            prepared => return prepared,
+        };
+        let foreign =
+            |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
+        let any_foreign = self.preloads.iter().chain([&self.main]).any(foreign);
+        if !any_foreign
+            || !message
+                .to_string()
+                .contains("WebAssembly backtrace support")
+        {
+            return Err(message);
+        }
+        // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
+        let mut config = plan.engine.clone();
+        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        self.prepare_on(plan, &config)
+    }
+
+    fn prepare_on<'a>(&self, plan: &'a Plan, config: &Config) -> Result<Prepared<'a>> {
+        let engine = Engine::new(config).map_err(|error| {
+            Message::usage("the options cannot be used").why(first_line(&error))
+        })?;
+        let module = prepare(&engine, plan, &self.main, &plan.module.display())?;
+        let mut preloads = Vec::new();
+        for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {
+            let library = prepare(&engine, plan, loaded, &source.display())?;
+            preloads.push((import.as_str(), library));
+        }
+        Ok((engine, module, preloads))
+    }
+}
+
+fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<ThreadModule> {
     match loaded {
-        Loaded::Wasm(bytes) => prepare_wasm(engine, &bytes, name, plan.threads_proposal),
+        Loaded::Wasm(bytes) => prepare_wasm(engine, bytes, name, plan.threads_proposal),
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
                 .why("it would be run as native code, unchecked")
                 .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file"))
         }
-        Loaded::Precompiled(bytes) => precompiled::load(engine, &bytes).map_err(|error| {
+        Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
+            let why = first_line(&error);
+            let help = match code.is_foreign() && plan.epochs && why.contains("epoch") {
+                true => {
+                    "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
+                         `-W epoch-interruption=n`"
+                }
+                false => {
+                    "compile it again, by the same version of Wasmtime and with the same options"
+                }
+            };
             Message::failure(format!("{name} cannot be loaded"))
-                .why(first_line(&error))
-                .help("compile it again, by the same version of Wasmtime and with the same options")
+                .why(why)
+                .help(help)
         }),
     }
 }

@@ -3,11 +3,12 @@
 //! The thread group refuses modules of the wrong shape itself; this is about
 //! what only a whole program needs.
 
+use wasi_threads::ThreadModule;
 use wasmtime::{ExternType, Module, Val};
 
 use crate::config::{Entry, Plan};
 use crate::invoke;
-use crate::message::{Message, Result};
+use crate::message::{Message, Result, say};
 
 /// Preview1, and its name before it was called that.
 const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
@@ -70,6 +71,8 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
 pub(crate) enum Runs {
     /// A command: this export is the program.
     Command(String),
+    /// A module that has no program: it is instantiated, which runs its start function if it has one.
+    Start,
     /// A library (a WASI reactor), or a function that takes or returns something: `_initialize` if there is one,
     /// then this call.
     Call(Call),
@@ -82,9 +85,9 @@ pub(crate) struct Call {
 }
 
 /// Finds what is to be run, as `wasmtime run` does.
-pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
-    let function = |export: &str| match module.get_export(export) {
-        Some(ExternType::Func(ty)) => Some(ty),
+pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Runs> {
+    let function = |export: &str| match module.module().get_export(export) {
+        Some(ExternType::Func(ty)) if module.is_guest_export(export) => Some(ty),
         _ => None,
     };
     let has = |export: &str| function(export).is_some();
@@ -104,20 +107,35 @@ pub(crate) fn runs(module: &Module, name: &str, plan: &Plan) -> Result<Runs> {
         let params = invoke::params(wanted, &ty, &plan.argv[1..])?;
         return Ok(Runs::Call(Call { export, params }));
     }
-    let message = Message::failure(format!("{name} has no function `{wanted}` to run"));
     let mut functions: Vec<&str> = module
+        .module()
         .exports()
-        .filter(|export| export.ty().func().is_some())
+        .filter(|export| export.ty().func().is_some() && module.is_guest_export(export.name()))
         .map(|export| export.name())
         .collect();
     functions.truncate(8);
-    Err(if functions.is_empty() {
-        message
-            .why("it exports no function at all")
-            .help("link it as a command (wasi-sdk's and rustc's default), or with `--export`")
-    } else {
-        message
-            .why(format!("it exports: {}", functions.join(", ")))
-            .help("name one with `--invoke`")
-    })
+    let (why, help) = match functions.is_empty() {
+        true => (
+            "it exports no function at all".to_owned(),
+            "link it as a command (wasi-sdk's and rustc's default), or with `--export`",
+        ),
+        false => (
+            format!("it exports: {}", functions.join(", ")),
+            "name one with `--invoke`",
+        ),
+    };
+    if let Entry::Named(_) = plan.entry {
+        return Err(
+            Message::failure(format!("{name} has no function `{wanted}` to run"))
+                .why(why)
+                .help(help),
+        );
+    }
+    // Where nobody prepared the module, it cannot be known.
+    if module.is_prepared() && module.start_export().is_none() {
+        say(format_args!(
+            "note: {name} has no function `{wanted}`, so there is nothing to run: {why}; {help}"
+        ));
+    }
+    Ok(Runs::Start)
 }

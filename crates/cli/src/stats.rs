@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use wasi_threads::waits::WaitStatistics;
@@ -50,7 +50,8 @@ impl Threads {
 pub(crate) struct Stats {
     /// From the start of loading to a module that can be run.
     pub(crate) prepared_in: Duration,
-    pub(crate) run_began: Instant,
+    /// From there to the end of the program and of its threads.
+    pub(crate) ran_for: Duration,
     pub(crate) threads: Arc<Threads>,
 }
 
@@ -108,7 +109,7 @@ fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
 impl Stats {
     /// Says it on stderr.
     pub(crate) fn report(&self, totals: &Totals, seen: &watch::Totals, format: Format) {
-        let ran_for = self.run_began.elapsed();
+        let ran_for = self.ran_for;
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
         let most = self.threads.most.load(Relaxed);

@@ -3,19 +3,22 @@
 //! One track per guest thread, under the thread's id: its life, its WASI calls, its waits. Arrows lead from a spawn to
 //! the thread it started, and from a notify to the waits it ended.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
-use crate::message::{Message, Result, say};
-use crate::watch::{Event, Nanos, Watch, What};
+use crate::message::{Message, Result, say, warn};
+use crate::watch::{Event, MOST_EVENTS, Nanos, Watch, What};
 
-/// The process of all tracks. Its number means nothing.
-const PROCESS: u32 = 1;
+/// The process of all tracks: the smallest number that is no guest thread's id.
+///
+/// Viewers take the thread that has its process's number for the process's main thread, and in Perfetto a thread 0
+/// shares that one's track. So this is the number of the main thread's track as well.
+const PROCESS: u32 = 1 << 29;
 
 /// The file of a trace, made before the program runs, so that it is known that it can be.
 #[derive(Debug)]
@@ -29,28 +32,43 @@ impl Trace {
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
         match File::create(&path) {
             Ok(file) => Ok(Trace { path, file }),
-            Err(error) => Err(cannot_write(&path, &error)),
+            Err(error) => Err(Message::failure(what_failed(&path)).why(error)),
         }
     }
 
-    /// Writes what `watch` has seen of the program `name`.
-    pub(crate) fn write(self, watch: &Watch, name: &str) -> Result<()> {
+    /// Writes what `watch` has seen of the program `name`, or says why it cannot be written.
+    pub(crate) fn write(self, watch: &Watch, name: &str) {
         let mut out = BufWriter::new(self.file);
-        write(&mut out, name, &watch.events())
-            .and_then(|()| out.flush())
-            .map_err(|error| cannot_write(&self.path, &error))?;
+        if let Err(error) = write(&mut out, name, &watch.take_events()).and_then(|()| out.flush()) {
+            // So that nothing is written once more, in vain, when it is dropped.
+            let _ = out.into_parts();
+            warn(format_args!("{}", what_failed(&self.path)), &error);
+            return;
+        }
         match watch.totals().lost {
             0 => {}
             lost => say(format_args!(
-                "note: the trace has no room for more: the last {lost} events are not in it"
+                "note: the trace has room for {MOST_EVENTS} calls, waits and notifies: {lost} later ones are not in it"
             )),
         }
-        Ok(())
     }
 }
 
-fn cannot_write(path: &std::path::Path, error: &io::Error) -> Message {
-    Message::failure(format!("cannot write the trace `{}`", path.display())).why(error)
+fn what_failed(path: &Path) -> String {
+    format!("the trace `{}` cannot be written", path.display())
+}
+
+/// The number of a thread's track: the thread's id, or what stands for the main thread, which has none.
+fn track(thread: u32) -> u32 {
+    if thread == 0 { PROCESS } else { thread }
+}
+
+/// What a thread is called.
+fn name_of(thread: u32) -> String {
+    match thread {
+        0 => "main".to_owned(),
+        id => format!("thread {id}"),
+    }
 }
 
 /// Microseconds, the format's unit. Its numbers may have fractions.
@@ -67,19 +85,16 @@ fn write(out: &mut impl Write, name: &str, events: &[Event]) -> io::Result<()> {
         serde_json::to_writer(&mut *out, value).map_err(io::Error::from)
     };
     put(
-        &json!({"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": name}}),
+        &json!({"ph": "M", "pid": PROCESS, "tid": PROCESS, "name": "process_name", "args": {"name": name}}),
     )?;
     let threads: BTreeSet<u32> = events.iter().map(|event| event.thread).collect();
     for thread in threads {
-        let name = match thread {
-            0 => "main".to_owned(),
-            id => format!("thread {id}"),
-        };
+        let name = name_of(thread);
         put(
-            &json!({"ph": "M", "pid": PROCESS, "tid": thread, "name": "thread_name", "args": {"name": name}}),
+            &json!({"ph": "M", "pid": PROCESS, "tid": track(thread), "name": "thread_name", "args": {"name": name}}),
         )?;
         put(
-            &json!({"ph": "M", "pid": PROCESS, "tid": thread, "name": "thread_sort_index", "args": {"sort_index": thread}}),
+            &json!({"ph": "M", "pid": PROCESS, "tid": track(thread), "name": "thread_sort_index", "args": {"sort_index": thread}}),
         )?;
     }
     let arrows = Arrows::of(events);
@@ -91,28 +106,20 @@ fn write(out: &mut impl Write, name: &str, events: &[Event]) -> io::Result<()> {
             // The n-th spawn of an id begins its n-th life: ids are taken again only after their life's end.
             What::Spawn(child) => {
                 let nth = count(&mut spawns, *child);
-                if arrows.spawned.contains(&(*child, nth)) {
-                    put(&arrow(
-                        "s",
-                        "spawn",
-                        format!("spawn {child}.{nth}"),
-                        event.thread,
-                        event.began,
-                    ))?;
+                if let Some(id) = arrows.spawned.get(&(*child, nth)) {
+                    put(&arrow("s", "spawn", *id, event.thread, event.began))?;
                 }
             }
             What::Life => {
                 let nth = count(&mut lives, event.thread);
-                if arrows.spawned.contains(&(event.thread, nth)) {
-                    let id = format!("spawn {}.{nth}", event.thread);
-                    put(&arrow("f", "spawn", id, event.thread, event.began))?;
+                if let Some(id) = arrows.spawned.get(&(event.thread, nth)) {
+                    put(&arrow("f", "spawn", *id, event.thread, event.began))?;
                 }
             }
             What::Notify { id, woken, .. } => {
                 for thread in woken {
-                    if arrows.woken.contains(&(*id, *thread)) {
-                        let id = format!("wake {id}.{thread}");
-                        put(&arrow("s", "wake", id, event.thread, event.began))?;
+                    if let Some(id) = arrows.woken.get(&(*id, *thread)) {
+                        put(&arrow("s", "wake", *id, event.thread, event.began))?;
                     }
                 }
             }
@@ -123,11 +130,10 @@ fn write(out: &mut impl Write, name: &str, events: &[Event]) -> io::Result<()> {
                         ..
                     },
                 ..
-            } if arrows.woken.contains(&(notify.get(), event.thread)) => {
+            } if let Some(id) = arrows.woken.get(&(notify.get(), event.thread)) => {
                 // Inside of the wait, and so bound to it.
                 let at = event.ended.saturating_sub(1).max(event.began);
-                let id = format!("wake {}.{}", notify.get(), event.thread);
-                put(&arrow("f", "wake", id, event.thread, at))?;
+                put(&arrow("f", "wake", *id, event.thread, at))?;
             }
             _ => {}
         }
@@ -142,12 +148,13 @@ fn count(seen: &mut HashMap<u32, usize>, key: u32) -> usize {
     *times - 1
 }
 
-/// The arrows whose two ends are there: an event may have been lost, or its thread left behind.
+/// The arrows whose two ends are there: an event may have been lost, or its thread left behind. Each has a number of
+/// its own, the format's id of it: Perfetto takes nothing else.
 struct Arrows {
-    /// A thread's id, and which of its lives.
-    spawned: HashSet<(u32, usize)>,
-    /// A notify, and the thread it woke.
-    woken: HashSet<(u32, u32)>,
+    /// By a thread's id, and which of its lives.
+    spawned: BTreeMap<(u32, usize), usize>,
+    /// By a notify, and the thread it woke.
+    woken: BTreeMap<(u32, u32), usize>,
 }
 
 impl Arrows {
@@ -176,22 +183,26 @@ impl Arrows {
                 _ => {}
             }
         }
-        let mut spawned = HashSet::new();
+        let mut numbers = 1..;
+        let mut spawned = BTreeMap::new();
         for (thread, spawns) in spawns {
             let lives = lives.get(&thread).copied().unwrap_or(0);
-            spawned.extend((0..spawns.min(lives)).map(|nth| (thread, nth)));
+            spawned.extend(
+                (0..spawns.min(lives))
+                    .map(|nth| (thread, nth))
+                    .zip(&mut numbers),
+            );
         }
-        Arrows {
-            spawned,
-            woken: &notifies & &wakes,
-        }
+        let woken = notifies.intersection(&wakes).copied();
+        let woken = woken.zip(&mut numbers).collect();
+        Arrows { spawned, woken }
     }
 }
 
 /// One end of an arrow: `s`, or `f`, which belongs to the slice around it.
-fn arrow(phase: &str, name: &str, id: String, thread: u32, at: Nanos) -> Value {
+fn arrow(phase: &str, name: &str, id: usize, thread: u32, at: Nanos) -> Value {
     let mut value = json!({
-        "ph": phase, "pid": PROCESS, "tid": thread, "ts": micros(at),
+        "ph": phase, "pid": PROCESS, "tid": track(thread), "ts": micros(at),
         "name": name, "cat": name, "id": id,
     });
     if phase == "f" {
@@ -204,16 +215,13 @@ fn arrow(phase: &str, name: &str, id: String, thread: u32, at: Nanos) -> Value {
 fn slice(event: &Event) -> Value {
     let hexadecimal = |address: u64| format!("{address:#x}");
     let (name, category, args) = match &event.what {
-        What::Life => match event.thread {
-            0 => ("main".to_owned(), "thread", json!({})),
-            id => (format!("thread {id}"), "thread", json!({})),
-        },
+        What::Life => (name_of(event.thread), "thread", json!({})),
         What::Call(name, errno) => ((*name).to_owned(), "wasi", json!({"errno": errno})),
         What::Wait { address, end } => {
             let mut args = json!({"address": hexadecimal(*address)});
             args["end"] = match end {
                 WaitEnd::Woken { by, notify } => {
-                    args["by"] = json!(by.map(|by| by.get()));
+                    args["by"] = json!(by.map(|by| name_of(by.get())));
                     args["notify"] = json!(notify.map(|notify| notify.get()));
                     "woken"
                 }
@@ -227,19 +235,26 @@ fn slice(event: &Event) -> Value {
         What::Notify { address, id, woken } => (
             "notify".to_owned(),
             "wait",
-            json!({"address": hexadecimal(*address), "notify": id, "woken": woken}),
+            json!({
+                "address": hexadecimal(*address), "notify": id,
+                "woken": woken.iter().copied().map(name_of).collect::<Vec<_>>(),
+            }),
         ),
-        What::Spawn(child) => ("spawn".to_owned(), "spawn", json!({"thread": child})),
+        What::Spawn(child) => (
+            "spawn".to_owned(),
+            "spawn",
+            json!({"thread": name_of(*child)}),
+        ),
         What::SpawnFailed(why) => ("spawn failed".to_owned(), "spawn", json!({"why": why})),
         What::End(how) => {
             return json!({
-                "ph": "i", "s": "p", "pid": PROCESS, "tid": event.thread, "ts": micros(event.began),
+                "ph": "i", "s": "p", "pid": PROCESS, "tid": track(event.thread), "ts": micros(event.began),
                 "name": format!("the program ends: {how}"), "cat": "end",
             });
         }
     };
     json!({
-        "ph": "X", "pid": PROCESS, "tid": event.thread,
+        "ph": "X", "pid": PROCESS, "tid": track(event.thread),
         "ts": micros(event.began), "dur": micros(event.ended - event.began),
         "name": name, "cat": category, "args": args,
     })

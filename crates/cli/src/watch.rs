@@ -6,16 +6,23 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use p1_adapter::{CallObserver, CallOutcome};
+use p1_adapter::{CallObserver, CallOutcome, Raised};
 use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait, WaitEnd};
 
 use crate::calls::Noting;
 
-/// Events that are kept of one host thread at most (about 80 MB).
-const MOST_EVENTS: usize = 1 << 20;
+/// Calls, waits and notifies that are kept of one run at most, all threads together (about 160 MB).
+pub(crate) const MOST_EVENTS: usize = 1 << 21;
+
+/// Lives, spawns and ends that are kept beside them, so that every track has its frame.
+const MOST_LIVES: usize = 1 << 20;
+
+/// Events that a host thread takes room for at once, so that threads rarely meet there.
+const ROOM: usize = 256;
 
 /// Nanoseconds since the watch began.
 pub(crate) type Nanos = u64;
@@ -27,6 +34,10 @@ pub(crate) struct Watch {
     /// Whether single events are kept, or only what they add up to.
     events: bool,
     records: Mutex<Vec<Arc<Mutex<Record>>>>,
+    /// Room for events that no thread has taken.
+    room: AtomicUsize,
+    /// The same for lives.
+    room_for_lives: AtomicUsize,
 }
 
 /// What one host thread has seen of its guest threads.
@@ -34,6 +45,8 @@ pub(crate) struct Watch {
 struct Record {
     events: Vec<Event>,
     totals: Totals,
+    /// For how many more events there is room.
+    room: usize,
     /// When the life began that goes on.
     life: Nanos,
     /// When the wait began that goes on.
@@ -122,10 +135,16 @@ impl Times {
 impl Watch {
     /// Begins to watch; with `events`, keeps them one by one.
     pub(crate) fn new(events: bool) -> Self {
+        Self::with_room(events, MOST_EVENTS)
+    }
+
+    fn with_room(events: bool, room: usize) -> Self {
         Watch {
             began: Instant::now(),
             events,
             records: Mutex::default(),
+            room: AtomicUsize::new(room),
+            room_for_lives: AtomicUsize::new(MOST_LIVES),
         }
     }
 
@@ -146,11 +165,15 @@ impl Watch {
         all
     }
 
-    /// The events so far, by when they began.
-    pub(crate) fn events(&self) -> Vec<Event> {
+    /// The events so far, by when they began. They are nowhere else then.
+    pub(crate) fn take_events(&self) -> Vec<Event> {
         let mut all = Vec::new();
         for record in lock(&self.records).iter() {
-            all.extend_from_slice(&lock(record).events);
+            let mut events = std::mem::take(&mut lock(record).events);
+            match all.is_empty() {
+                true => all = events,
+                false => all.append(&mut events),
+            }
         }
         // What encloses comes before what it encloses.
         all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
@@ -183,7 +206,18 @@ impl Watch {
         if !self.events {
             return;
         }
-        if record.events.len() >= MOST_EVENTS {
+        let has_room = match what {
+            What::Life | What::Spawn(_) | What::End(_) => take(&self.room_for_lives, 1) == 1,
+            _ => {
+                if record.room == 0 {
+                    record.room = take(&self.room, ROOM);
+                }
+                let has_room = record.room > 0;
+                record.room -= usize::from(has_room);
+                has_room
+            }
+        };
+        if !has_room {
             record.totals.lost += 1;
             return;
         }
@@ -194,6 +228,13 @@ impl Watch {
             what,
         });
     }
+}
+
+/// Takes up to `most` of the room that is left.
+fn take(room: &AtomicUsize, most: usize) -> usize {
+    // Only a number: no other memory depends on it.
+    let before = room.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
+    before.unwrap_or_else(|left| left).min(most)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -287,6 +328,11 @@ impl Observer for Watch {
         let said = match outcome {
             Outcome::Returned => "returned".to_owned(),
             Outcome::Exited(code) => format!("exit code {code}"),
+            Outcome::Trapped { thread, error, .. }
+                if let Some(raised) = error.downcast_ref::<Raised>() =>
+            {
+                format!("thread {thread} raised {}", raised.name)
+            }
             Outcome::Trapped { thread, .. } => format!("thread {thread} trapped"),
             Outcome::TimedOut => "timed out".to_owned(),
             Outcome::Cancelled => "cancelled".to_owned(),
@@ -324,8 +370,34 @@ mod tests {
         let calls = totals.calls["fd_write"];
         assert_eq!((calls.times.count, calls.failed), (12, 4));
         assert!(calls.times.longest <= calls.times.total);
-        let events = watch.events();
+        let events = watch.take_events();
         assert_eq!(events.len(), 12);
         assert!(events.is_sorted_by_key(|event| event.began));
+    }
+
+    /// Room was once each thread's own, so that a hundred of them could take all memory; and a full record had no
+    /// life of its thread, which ends last.
+    #[test]
+    fn room_is_for_all_threads_together() {
+        let watch = Watch::with_room(true, 2 * ROOM + 100);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    watch.thread_began(ThreadId::MAIN);
+                    for _ in 0..ROOM {
+                        let started = watch.started("fd_write");
+                        CallObserver::ended(&watch, "fd_write", started, CallOutcome::Returned(0));
+                    }
+                    watch.thread_ended(ThreadId::MAIN);
+                });
+            }
+        });
+        let events = watch.take_events();
+        let lives = events
+            .iter()
+            .filter(|event| matches!(event.what, What::Life));
+        assert_eq!(lives.count(), 4);
+        assert_eq!(events.len(), 2 * ROOM + 100 + 4);
+        assert_eq!(watch.totals().lost, 2 * ROOM as u64 - 100);
     }
 }

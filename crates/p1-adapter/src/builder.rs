@@ -61,6 +61,7 @@ pub struct P1CtxBuilder {
     limits: Limits,
     observer: Option<Arc<dyn CallObserver>>,
     observe_waiting: bool,
+    raise_sigpipe: bool,
 }
 
 enum Stdio {
@@ -99,6 +100,7 @@ impl P1CtxBuilder {
             },
             observer: None,
             observe_waiting: false,
+            raise_sigpipe: false,
         }
     }
 
@@ -294,6 +296,16 @@ impl P1CtxBuilder {
         self
     }
 
+    /// Whether a `fd_write` to a pipe (or standard stream) that nobody reads any more ends the guest, as `SIGPIPE` ends a
+    /// process: the call traps with [`Raised`](crate::Raised). Default: it returns `pipe` to the guest, as it always does
+    /// for a socket that goes both ways, and for a call that gave its thread back to wait.
+    ///
+    /// The host process must ignore `SIGPIPE`, as those of Rust do, or catch it.
+    pub fn raise_sigpipe(&mut self, raise: bool) -> &mut Self {
+        self.raise_sigpipe = raise;
+        self
+    }
+
     /// The signal that ends this context's blocked calls. Without it the context gets one of its own
     /// ([`P1Ctx::end_signal`]).
     pub fn end_signal(&mut self, end: EndSignal) -> &mut Self {
@@ -371,6 +383,7 @@ impl P1CtxBuilder {
                 limits: this.limits,
                 observer: this.observer,
                 observe_waiting: this.observe_waiting,
+                raise_sigpipe: this.raise_sigpipe,
                 fs,
             }),
         })

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
     /// Whether the observer is told of calls that may have to wait only.
     pub(crate) observe_waiting: bool,
+    /// Whether a write that nobody reads any more ends the guest.
+    pub(crate) raise_sigpipe: bool,
     /// A file system context without preopens that may block the current thread.
     pub(crate) fs: WasiFilesystemCtx,
 }

@@ -1,4 +1,4 @@
-//! wiggle's trait, delegated to the modules of [`calls`](crate::calls). No behaviour.
+//! wiggle's trait, delegated to the modules of [`calls`](crate::calls).
 
 use crate::abi::types::{self as t, CiovecArray, Fd, IovecArray, Size};
 use crate::abi::wasi_snapshot_preview1::WasiSnapshotPreview1;
@@ -6,7 +6,7 @@ use crate::call::Call;
 use crate::calls::{
     args_env, clocks, fd_table, file_io, file_meta, paths, poll, process, random, readdir, sockets,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use wiggle::{GuestMemory, GuestPtr};
 
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
@@ -186,7 +186,11 @@ impl WasiSnapshotPreview1 for Call<'_> {
     }
 
     fn fd_write(&mut self, memory: Memory<'_, '_>, fd: Fd, iovs: CiovecArray) -> Result<Size> {
-        file_io::write(self, memory, fd, iovs)
+        let written = file_io::write(self, memory, fd, iovs);
+        if self.shared.raise_sigpipe && matches!(written, Err(Error::Errno(t::Errno::Pipe))) {
+            return process::broken_pipe(self, fd);
+        }
+        written
     }
 
     fn path_create_directory(

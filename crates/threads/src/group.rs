@@ -74,6 +74,16 @@ impl<T: Send + 'static> ThreadGroup<T> {
         })
     }
 
+    /// Instantiates the module, which runs its start function if it has one, and nothing more; returns how the group
+    /// ended. In everything else it is [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]: no guest code has run then.
+    pub fn start(&self) -> Result<Outcome, RunError> {
+        self.run_entry(Entry::Start)
+    }
+
     /// Initialises a library (calls `_initialize`, where it is exported) and calls `export` with `params`, as the
     /// group's main thread; returns how the group ended and, if that is [`Outcome::Returned`], what
     /// `export` returned.

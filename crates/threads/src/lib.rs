@@ -157,7 +157,7 @@ pub use crate::prepare::{
 pub use crate::reactor::Reactor;
 pub use crate::report::{Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread};
 pub use crate::run_async::Running;
-pub use crate::stamp::{StampError, Stamped};
+pub use crate::stamp::{Stamp, StampError, Stamped};
 pub use crate::store::ThreadInfo;
 pub use crate::tid::ThreadId;
 pub use crate::token::{EndToken, Ended};

@@ -91,7 +91,7 @@ struct Inner {
 }
 
 /// What the rewrite said about a module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) waits_rewritten: bool,
     pub(crate) wait_slots: Vec<WaitSlot>,
@@ -240,6 +240,19 @@ impl ThreadModule {
     /// instantiation still runs it.
     pub fn start_export(&self) -> Option<&str> {
         self.inner.prepared.as_ref()?.start_export.as_deref()
+    }
+
+    /// Whether an export is the guest's own, by its name, and not one that the rewrite appended.
+    pub fn is_guest_export(&self, name: &str) -> bool {
+        let Some(prepared) = &self.inner.prepared else {
+            return true;
+        };
+        // Memories that the guest exports as well are listed under the guest's names.
+        let appended_memory = name.starts_with("wasi-threads:memory-")
+            && (prepared.wait_slots.iter()).any(|slot| slot.memory_export == name);
+        !appended_memory
+            && prepared.start_export.as_deref() != Some(name)
+            && prepared.wait_table.as_deref() != Some(name)
     }
 
     /// Whether instantiating the module can be seen by other threads: it runs a

@@ -231,7 +231,9 @@ impl fmt::Display for Deadlock {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} threads", self.threads.len())?;
+        let count = self.threads.len();
+        let s = if count == 1 { "" } else { "s" };
+        write!(f, "{count} thread{s}")?;
         for thread in &self.threads {
             match &thread.state {
                 ThreadState::Running => write!(f, "\nthread {} runs", thread.thread)?,

@@ -2,11 +2,19 @@
 //! with what the rewrite said.
 //!
 //! ```text
-//! compiled module | stamp | length of the stamp, 4 bytes | "wasi-threads:1" and two zeroes
+//! compiled module, with MARK in it | stamp | footer
+//! footer: length of the compiled module, 8 bytes | length of the stamp, 4 bytes
+//!         | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
 //! ```
 //!
-//! All numbers are little-endian. The end of the file says whether there is a
-//! stamp, so a foreign `.cwasm` is told from one of ours by its last 16 bytes.
+//! All numbers are little-endian. The file is known as one of ours from its front and from its
+//! end, so one that was cut short or got something added is seen to be damaged, and not taken
+//! for a foreign `.cwasm`, whose waits and start function nobody binds. The mark lies in
+//! bytes 9 to 15 of the compiled module, an ELF file: the format leaves them unused
+//! (System V ABI, "ELF Identification", `EI_PAD`), and wasmtime neither writes nor reads them.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use wasmtime::{ExternType, Module};
 
@@ -14,29 +22,57 @@ use crate::prepare::{Prepared, ThreadModule};
 use crate::rewrite::{WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file. The number in it is the format's.
-const MAGIC: &[u8; 16] = b"wasi-threads:1\0\0";
+const MAGIC: &[u8; 16] = b"wasi-threads:2\0\0";
+/// What [`MAGIC`] begins with in every format.
+const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
+/// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
+const MARK: &[u8; 7] = b"wthrd:2";
+/// What [`MARK`] begins with in every format.
+const MARK_OF_ANY: &[u8] = b"wthrd:";
+const MARK_PLACE: Range<usize> = 9..16;
+/// Bytes of the footer.
+const FOOTER: u64 = 8 + 4 + 4 + 16;
+/// A stamp names a slot for every kind of wait: longer ones are nonsense.
+const LONGEST_STAMP: u32 = 1 << 28;
 
 /// Why a stamped module was not taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
-    /// The bytes have no stamp at their end, or one of another format.
-    #[error("no stamp: the module was not compiled from a prepared one, or by another version")]
+    /// The bytes have nothing of a stamp: what compiled them was not [`ThreadModule::serialize`].
+    #[error("no stamp: the module was not compiled from a prepared one")]
     Missing,
-    /// There is a stamp, but it is cut short or makes no sense.
-    #[error("the stamp is damaged")]
+    /// The stamp is of another format than this version's.
+    #[error("it was compiled by another version of wasi-threads")]
+    Version,
+    /// The file is not as it was written: cut short, longer, or changed.
+    #[error("the file is damaged: it was cut short, or changed, after it was compiled")]
     Damaged,
     /// The module lacks something that its stamp says it has, so they do not
     /// belong together.
     #[error("the stamp belongs to another module: {0} is missing or of another type")]
     Foreign(String),
+    /// The file could not be read.
+    #[error("the file cannot be read")]
+    Read(#[from] io::Error),
+}
+
+/// What the end of a stamped file says.
+///
+/// It is for a file that is to be mapped (`Module::deserialize_open_file`), which need not be
+/// read into memory for it; [`Stamped`] is for bytes.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    prepared: Prepared,
+    compiled: u64,
 }
 
 /// The bytes of a stamped module, taken apart.
 ///
 /// Turning the compiled part into a [`Module`] is the caller's, as
 /// `Module::deserialize` is unsafe: compiled bytes are native code, and have to
-/// come from somewhere that is trusted. Nothing here checks that.
+/// come from somewhere that is trusted. A checksum finds what happened to them by accident; that
+/// they are what wasmtime compiled, it cannot say.
 ///
 /// ```
 /// # use wasi_threads::{Stamped, StampError};
@@ -45,12 +81,12 @@ pub enum StampError {
 #[derive(Debug)]
 pub struct Stamped<'a> {
     compiled: &'a [u8],
-    prepared: Prepared,
+    stamp: Stamp,
 }
 
 impl ThreadModule {
     /// The compiled module and, if it was prepared, a stamp, for
-    /// [`Stamped::parse`] to read. An unprepared module comes out as
+    /// [`Stamped::parse`] and [`Stamp::read`]. An unprepared module comes out as
     /// `Module::serialize` has it.
     ///
     /// # Errors
@@ -58,41 +94,95 @@ impl ThreadModule {
     /// Those of `Module::serialize`.
     pub fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = self.module().serialize()?;
-        if let Some(prepared) = self.prepared() {
-            let stamp = write(prepared);
-            bytes.extend_from_slice(&stamp);
-            bytes.extend_from_slice(&(stamp.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(MAGIC);
+        let Some(prepared) = self.prepared() else {
+            return Ok(bytes);
+        };
+        match bytes.get_mut(MARK_PLACE) {
+            Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
+            _ => {
+                return Err(wasmtime::Error::msg(
+                    "a compiled module has no room for a mark where it had in wasmtime 48",
+                ));
+            }
         }
+        let compiled = bytes.len() as u64;
+        let stamp = write(prepared);
+        bytes.extend_from_slice(&stamp);
+        bytes.extend_from_slice(&compiled.to_le_bytes());
+        bytes.extend_from_slice(&(stamp.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend_from_slice(MAGIC);
         Ok(bytes)
     }
 }
 
-impl<'a> Stamped<'a> {
-    /// Takes apart what [`ThreadModule::serialize`] gave.
+impl Stamp {
+    /// Reads the stamp of a whole file, and checks that the file is as
+    /// [`ThreadModule::serialize`] gave it; afterwards `file` stands anywhere.
+    ///
+    /// Reads the file once, in pieces, which takes about as long as it takes to copy it.
     ///
     /// # Errors
     ///
-    /// [`StampError::Missing`] or [`StampError::Damaged`].
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, StampError> {
-        let rest = bytes.strip_suffix(MAGIC).ok_or(StampError::Missing)?;
-        let (rest, length) = rest.split_last_chunk::<4>().ok_or(StampError::Damaged)?;
-        let at = rest
-            .len()
-            .checked_sub(u32::from_le_bytes(*length) as usize)
-            .ok_or(StampError::Damaged)?;
-        let (compiled, stamp) = rest.split_at(at);
-        let prepared = read(stamp).ok_or(StampError::Damaged)?;
-        Ok(Stamped { compiled, prepared })
+    /// [`StampError`], but for [`StampError::Foreign`].
+    pub fn read(file: &mut (impl Read + Seek)) -> Result<Self, StampError> {
+        let length = file.seek(SeekFrom::End(0))?;
+        let mut front = [0; MARK_PLACE.end];
+        let mut end = [0; MAGIC.len()];
+        if length >= front.len() as u64 {
+            file.rewind()?;
+            file.read_exact(&mut front)?;
+            file.seek(SeekFrom::End(-(end.len() as i64)))?;
+            file.read_exact(&mut end)?;
+        }
+        let mark = &front[MARK_PLACE];
+        let marked = mark.starts_with(MARK_OF_ANY);
+        let stamped = end.starts_with(MAGIC_OF_ANY);
+        match (marked, stamped) {
+            (false, false) => return Err(StampError::Missing),
+            (true, _) if mark != MARK => return Err(StampError::Version),
+            (false, true) if end != *MAGIC => return Err(StampError::Version),
+            _ if mark != MARK || end != *MAGIC => return Err(StampError::Damaged),
+            _ => {}
+        }
+        let body = length.checked_sub(FOOTER).ok_or(StampError::Damaged)?;
+        file.seek(SeekFrom::Start(body))?;
+        let mut footer = [0; FOOTER as usize];
+        file.read_exact(&mut footer)?;
+        let from = &mut &footer[..];
+        let (compiled, stamp, sum) = (|| {
+            let compiled = u64::from_le_bytes(read_array(from)?);
+            Some((compiled, read_u32(from)?, read_u32(from)?))
+        })()
+        .ok_or(StampError::Damaged)?;
+        if compiled.checked_add(stamp.into()) != Some(body) || stamp > LONGEST_STAMP {
+            return Err(StampError::Damaged);
+        }
+        file.rewind()?;
+        let mut hasher = crc32fast::Hasher::new();
+        let mut piece = vec![0; 1 << 16];
+        let mut left = length - (4 + MAGIC.len() as u64);
+        while left > 0 {
+            let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read = file.read(&mut piece[..most])?;
+            if read == 0 {
+                // It became shorter meanwhile.
+                return Err(StampError::Damaged);
+            }
+            hasher.update(&piece[..read]);
+            left -= read as u64;
+        }
+        if hasher.finalize() != sum {
+            return Err(StampError::Damaged);
+        }
+        file.seek(SeekFrom::Start(compiled))?;
+        let mut bytes = vec![0; stamp as usize];
+        file.read_exact(&mut bytes)?;
+        let prepared = read(&bytes).ok_or(StampError::Damaged)?;
+        Ok(Stamp { prepared, compiled })
     }
 
-    /// What to hand to `Module::deserialize`.
-    pub fn compiled(&self) -> &'a [u8] {
-        self.compiled
-    }
-
-    /// The prepared module again. `module` is what became of
-    /// [`compiled`](Stamped::compiled).
+    /// The prepared module again. `module` is what became of the file.
     ///
     /// # Errors
     ///
@@ -123,6 +213,39 @@ impl<'a> Stamped<'a> {
             })?;
         }
         Ok(ThreadModule::new(module, Some(prepared)))
+    }
+}
+
+impl<'a> Stamped<'a> {
+    /// Takes apart what [`ThreadModule::serialize`] gave.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stamp::read`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, StampError> {
+        let stamp = Stamp::read(&mut Cursor::new(bytes))?;
+        let compiled = usize::try_from(stamp.compiled)
+            .ok()
+            .and_then(|length| bytes.get(..length))
+            .ok_or(StampError::Damaged)?;
+        Ok(Stamped { compiled, stamp })
+    }
+
+    /// What to hand to `Module::deserialize`: what `Module::serialize` gave, but for seven unused bytes of
+    /// the ELF header.
+    pub fn compiled(&self) -> &'a [u8] {
+        self.compiled
+    }
+
+    /// The prepared module again. `module` is what became of
+    /// [`compiled`](Stamped::compiled).
+    ///
+    /// # Errors
+    ///
+    /// [`StampError::Foreign`] if `module` lacks an export that the stamp
+    /// speaks of.
+    pub fn into_module(self, module: Module) -> Result<ThreadModule, StampError> {
+        self.stamp.into_module(module)
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Entry {
     Main { export: String },
     /// The export given to `invoke`, after the module's initialisation; likewise.
     Invoke(Arc<Invocation>),
+    /// Nothing beyond the start function: its return ends the group.
+    Start,
     /// `wasi_thread_start(id, arg)`: its return ends the thread.
     Thread { arg: i32 },
     /// Nothing by itself: exports are called one by one.
@@ -178,7 +180,7 @@ impl<T: Send + 'static> Guest<T> {
     fn conclude(&mut self, result: Result<(), Stop>) {
         let life = &self.core.life;
         match (result, &self.entry) {
-            (Ok(()), Entry::Main { .. } | Entry::Invoke(_)) => {
+            (Ok(()), Entry::Main { .. } | Entry::Invoke(_) | Entry::Start) => {
                 life.end(Outcome::Returned);
             }
             // Only the thread's own; and reactors are not run.
@@ -210,7 +212,7 @@ impl<T: Send + 'static> Guest<T> {
                 let params = (self.slot.id().as_i32(), *arg);
                 self.call(instance, abi::THREAD_START, params)
             }
-            Entry::Reactor => Ok(()),
+            Entry::Start | Entry::Reactor => Ok(()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! `proc_exit`, `proc_raise`, `sched_yield`.
 
-use crate::abi::types::{Errno, Exitcode, Signal};
+use crate::abi::types::{Errno, Exitcode, Fd, Rights, Signal, Size};
+use crate::call::Call;
+use crate::descriptor::Kind;
 use crate::error::{Error, Raised, Result};
 use wasmtime_wasi::I32Exit;
 
@@ -44,6 +46,18 @@ pub(crate) fn raise(signal: Signal) -> Result<()> {
         number: signal as u8,
         name,
     })))
+}
+
+/// What becomes of a write to `fd` that nobody reads any more, where that is to end the guest. A socket that goes both
+/// ways belongs to a conversation that the guest may well survive.
+#[cold]
+pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
+    let descriptor = call.fd(fd)?;
+    match descriptor.kind()? {
+        Kind::Stream(stream) if stream.rights().contains(Rights::FD_READ) => {}
+        _ => raise(Signal::Pipe)?,
+    }
+    Err(Errno::Pipe.into())
 }
 
 /// Lets other threads of the host run.

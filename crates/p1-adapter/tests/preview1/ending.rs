@@ -1,7 +1,7 @@
 //! How a program ends: by itself, by a signal of its own, by the end signal.
 
 use crate::guest::*;
-use p1_adapter::{EndSignal, Interrupted, P1CtxBuilder, Raised};
+use p1_adapter::{EndSignal, Interrupted, P1CtxBuilder, Raised, StreamAccess};
 use wasmtime::Val;
 use wasmtime_wasi::I32Exit;
 
@@ -49,6 +49,37 @@ fn proc_raise_does_what_posix_says_by_default() {
         })
     );
     assert!(guest.try_call("proc_raise", &[Val::I32(200)]).is_err());
+}
+
+/// `fd_write` where nobody reads any more: an errno, or the end, as the embedder wants it; for a connection always an errno.
+#[test]
+fn a_broken_pipe_raises_sigpipe_if_it_is_to() {
+    const PIPE: i32 = 64;
+    for raise in [false, true] {
+        let ctx = P1CtxBuilder::new().raise_sigpipe(raise).build().unwrap();
+        let (_, writer) = std::io::pipe().unwrap();
+        let pipe = ctx.push_stream(writer, StreamAccess::Write).unwrap() as i32;
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop(theirs);
+        let socket = ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        assert_eq!(guest.put(socket, b"x"), Err(PIPE));
+        guest.write(DATA, b"x");
+        let [list, count] = guest.iovs(&[(DATA, 1)]);
+        let args = [Val::I32(pipe), list, count, Val::I32(OUT as i32)];
+        let written = guest.try_call("fd_write", &args);
+        let raised = written
+            .as_ref()
+            .err()
+            .and_then(|error| error.downcast_ref::<Raised>());
+        match raise {
+            true => assert_eq!(
+                raised.map(|raised| (raised.number, raised.name)),
+                Some((13, "SIGPIPE"))
+            ),
+            false => assert!(matches!(written, Ok(PIPE)), "{written:?}"),
+        }
+    }
 }
 
 #[test]

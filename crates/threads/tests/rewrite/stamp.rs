@@ -2,7 +2,7 @@
 // `Module::deserialize` is unsafe: it trusts the bytes, here its own.
 #![allow(unsafe_code)]
 
-use wasi_threads::{StampError, Stamped, ThreadModule, prepare};
+use wasi_threads::{Stamp, StampError, Stamped, ThreadModule, prepare};
 use wasmtime::{Engine, Module};
 
 use super::both::{engine, wat};
@@ -56,26 +56,67 @@ fn a_foreign_compiled_module_has_no_stamp() {
     assert!(matches!(Stamped::parse(&bytes), Err(StampError::Missing)));
 }
 
+/// Cut short or followed by something, it once counted as a foreign one, and ran without its start function and with
+/// waits bound to nothing.
 #[test]
-fn a_damaged_stamp_is_told_and_never_a_panic() {
+fn a_damaged_file_is_told_from_a_foreign_one() {
+    let engine = engine();
+    for text in [EVERYTHING, "(module)"] {
+        let module = prepare(&engine, &wat(text)).expect("a module to prepare");
+        let bytes = module.serialize().expect("bytes");
+        let compiled = Stamped::parse(&bytes).expect("a stamp").compiled().len();
+        let damaged = |bytes: &[u8]| matches!(Stamped::parse(bytes), Err(StampError::Damaged));
+        // Every length of the stamp and the footer, and some of what is before them.
+        let cuts = (compiled - 64..bytes.len()).chain([16, 17, 100, compiled / 2]);
+        for length in cuts {
+            assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
+        }
+        for more in ["\0", "\n", "wasi-threads:2\0\0"] {
+            assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
+        }
+        // The front is missing.
+        assert!(damaged(&bytes[16..]));
+        // Every byte of the stamp and of the footer, some of the code, and none twice.
+        for at in (compiled..bytes.len()).chain((64..compiled).step_by(997)) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x20;
+            assert!(
+                matches!(
+                    Stamped::parse(&changed),
+                    Err(StampError::Damaged | StampError::Version)
+                ),
+                "byte {at} changed"
+            );
+        }
+        // Of another format: at the front, and of the one that had no mark there.
+        let mut other = bytes.clone();
+        other[15] = b'3';
+        assert!(matches!(Stamped::parse(&other), Err(StampError::Version)));
+        let mut first = bytes.clone();
+        first[9..16].fill(0);
+        let end = first.len() - 16;
+        first[end..].copy_from_slice(b"wasi-threads:1\0\0");
+        assert!(matches!(Stamped::parse(&first), Err(StampError::Version)));
+    }
+}
+
+/// A file need not be in memory for its stamp to be read, and is mapped as it is.
+#[test]
+fn a_file_is_mapped() {
+    use std::io::Write as _;
     let engine = engine();
     let module = prepare(&engine, &wat(EVERYTHING)).expect("a module to prepare");
-    let bytes = module.serialize().expect("bytes");
-    let compiled = Stamped::parse(&bytes).expect("a stamp").compiled().len();
-    let stamp = &bytes[compiled..];
-    for cut in 1..stamp.len() {
-        // The front is missing, so that the end still says there is a stamp.
-        let result = Stamped::parse(&stamp[cut..]);
-        assert!(result.is_err(), "{cut} bytes less");
-    }
-    for at in 0..stamp.len() {
-        for value in [0, 1, 0x7f, 0xff] {
-            let mut changed = stamp.to_vec();
-            changed[at] = value;
-            // Some changes make another stamp that can be read.
-            let _ = Stamped::parse(&changed);
-        }
-    }
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&module.serialize().expect("bytes"))
+        .expect("room");
+    let stamp = Stamp::read(&mut file).expect("a stamp");
+    // SAFETY: as in `load`; the file has no name that anybody could open it by.
+    let compiled = unsafe { Module::deserialize_open_file(&engine, file) };
+    let after = stamp
+        .into_module(compiled.expect("a module wasmtime wrote"))
+        .expect("a stamp that fits");
+    assert_eq!(module.start_export(), after.start_export());
+    assert!(after.waits_reach_group());
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! What fails beside the program, or after it: the status stays the program's.
+
+use crate::program;
+use integration_tests::{Guest, Input, Program};
+
+const EXIT_7: &str = r#"(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (call $exit (i32.const 7))))"#;
+
+const TRAP: &str = r#"(module (func (export "_start") unreachable))"#;
+
+fn given(text: &str, options: &str) -> Program {
+    program()
+        .args(options)
+        .arg("-")
+        .input(Input::Bytes(text.into()))
+}
+
+/// They once took its place, with status 1, and kept what came after them from being said.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_trace_or_core_dump_that_cannot_be_written_changes_no_status() {
+    let full =
+        "warning: the trace `/dev/full` cannot be written: No space left on device (os error 28)\n";
+    for (text, status) in [
+        (EXIT_7, 7),
+        (TRAP, 134),
+        (r#"(module (func (export "_start")))"#, 0),
+    ] {
+        let run = given(text, "--trace /dev/full --stats")
+            .run()
+            .expect_code(status);
+        assert!(run.stderr.contains(full), "{run}");
+        assert!(run.stderr.contains("\nthreads  0 started"), "{run}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.json");
+    let run = program()
+        .args("-D coredump=no/such/folder/core --stats --trace")
+        .arg(&trace)
+        .guest(&Guest::c("ending"))
+        .args("trap wait")
+        .run()
+        .expect_code(134)
+        .expect_stderr(&[
+            "warning: the core dump `no/such/folder/core` cannot be written: No such file",
+            "thread 1 of",
+            "threads  1 started",
+        ]);
+    let text = std::fs::read_to_string(&trace).unwrap();
+    assert!(text.contains("thread 1 trapped"), "{run}");
+}
+
+/// What `--invoke` was called for is its results: without them nothing has succeeded.
+#[test]
+#[cfg(target_os = "linux")]
+fn results_that_cannot_be_written_are_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("f.wat");
+    std::fs::write(
+        &module,
+        r#"(module (func (export "f") (result i32) (i32.const 5)))"#,
+    )
+    .unwrap();
+    let output = std::process::Command::new("bash")
+        .args(["-c", "\"$0\" --stats --invoke f \"$1\" > /dev/full"])
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .arg(&module)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.starts_with("error: stdout cannot be written\n  why: No space left"),
+        "{said}"
+    );
+    assert!(said.contains("threads  0 started"), "{said}");
+}
+
+/// A run that never was one leaves an older trace as it is.
+#[test]
+fn what_cannot_be_run_leaves_the_trace_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.json");
+    std::fs::write(&trace, "older").unwrap();
+    for module in ["nowhere.wasm", env!("CARGO_BIN_EXE_wasi-threads-run")] {
+        program()
+            .arg("--trace")
+            .arg(&trace)
+            .arg(module)
+            .run()
+            .expect_code(1);
+        assert_eq!(
+            std::fs::read_to_string(&trace).unwrap(),
+            "older",
+            "{module}"
+        );
+    }
+}
+
+/// The time a run took is the program's, not also that of writing down what it did.
+#[test]
+fn the_time_of_a_run_has_no_trace_in_it() {
+    let calls = r#"(module
+        (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start") (local $left i32)
+          (local.set $left (i32.const 100000))
+          (loop
+            (drop (call $yield))
+            (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.json");
+    let module = folder.path().join("calls.wat");
+    std::fs::write(&module, calls).unwrap();
+    let run = program()
+        .args("--stats=json --trace")
+        .arg(&path)
+        .arg(&module)
+        .run()
+        .expect_code(0);
+    let stats: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+    let trace: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let life = events
+        .iter()
+        .find(|event| event["ph"] == "X" && event["name"] == "main")
+        .unwrap();
+    let lived = life["dur"].as_f64().unwrap() / 1e6;
+    let ran = stats["run_seconds"].as_f64().unwrap();
+    let whole = run.elapsed.as_secs_f64();
+    // Writing 100,000 events takes longer than making them: half of what is not the life is far more than what
+    // belongs to the run beside it.
+    assert!(
+        ran >= lived && ran - lived < (whole - lived) / 2.0,
+        "{ran} {lived} {whole}"
+    );
+}
