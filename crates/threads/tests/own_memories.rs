@@ -71,8 +71,9 @@ fn a_reactors_wait_on_an_own_memory_ends() {
     let engine = engine();
     let bytes = wat::parse_str(
         r#"(module (memory (export "own") 1 1 shared)
-             (func (export "f")
-               (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))))"#,
+             (func (export "f") (loop $l
+               (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))
+               (br $l))))"#,
     )
     .unwrap();
     let reactor = builder(&engine, &unprepared(&engine, &bytes), &Arc::default())
