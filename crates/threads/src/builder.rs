@@ -103,8 +103,9 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// modules before it; a shared memory imported by the name the group's module uses is the group's.
     ///
     /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group that starts
-    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`]. Costs each spawn a copy
-    /// of the linker.
+    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`]. It looks for what is imported
+    /// from a preloaded module by name only: one of another type is found when the main instance is made
+    /// ([`RunError::Instantiate`](crate::RunError::Instantiate)). Costs each spawn a copy of the linker.
     pub fn preload(mut self, name: &str, module: &ThreadModule) -> Self {
         self.preloads.push((name.to_owned(), module.clone()));
         self
@@ -147,6 +148,11 @@ impl<T: Send + 'static> GroupBuilder<T> {
     }
 
     /// Uses this shared memory for the module's first shared memory import instead of making one.
+    ///
+    /// One group at a time: waits are the group's own, so the notifies of another group with the same memory wake nobody
+    /// here, and with [`detect_deadlock`](Self::detect_deadlock) threads that wait for another group look stuck. The same goes
+    /// for a shared memory that the linker has. A host function of one group reaches the other's waiters with that
+    /// group's [`HostMemory`](crate::HostMemory).
     pub fn memory(mut self, memory: SharedMemory) -> Self {
         self.memory = Some(memory);
         self
@@ -179,7 +185,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// Runs `around` on each thread's own host thread with the thread's id and its life to run: what it
     /// does before and after are hooks, and what it holds meanwhile is held for the thread's life (an entered
     /// runtime, a span). It must call its argument once; a thread that is not run ends the group
-    /// as [`Outcome::Cancelled`](crate::Outcome::Cancelled). After the call the thread has left the group. The
+    /// as [`Outcome::Cancelled`](crate::Outcome::Cancelled). After the call the thread has left the group, and its id may
+    /// be another's. The
     /// calls of a [`Reactor`](crate::Reactor) are not threads, and are not run in it.
     pub fn around_thread(
         mut self,
@@ -274,6 +281,9 @@ impl<T: Send + 'static> GroupBuilder<T> {
         if spawns {
             shape.check_threaded(self.module.module())?;
         }
+        for shape in std::iter::once(&shape).chain(preloads.iter().map(|(_, _, shape)| shape)) {
+            memories::check_own(shape, &self.limits)?;
+        }
         let memory = match (shape.shared_memory(), self.memory) {
             (None, None) => None,
             (None, Some(_)) => return Err(GroupError::MemoryNotWanted),
@@ -347,7 +357,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         } else {
             How::PerStore(linker)
         };
-        let part = |module: &ThreadModule, imported: &[Option<SharedMemory>]| {
+        let part = |module: &ThreadModule, shape: &Shape, imported: &[Option<SharedMemory>]| {
             let binder = Binder::new(
                 &self.engine,
                 &life,
@@ -360,13 +370,21 @@ impl<T: Send + 'static> GroupBuilder<T> {
                 .map(|binder| Part {
                     module: module.clone(),
                     binder,
+                    own_memories: match waits_reach_group {
+                        true => Vec::new(),
+                        false => shape
+                            .own_shared
+                            .iter()
+                            .map(|(name, _)| name.clone())
+                            .collect(),
+                    },
                 })
                 .map_err(GroupError::Link)
         };
-        let main_part = part(&self.module, &imported[0])?;
+        let main_part = part(&self.module, &shape, &imported[0])?;
         let mut preloaded = Vec::new();
-        for ((name, module, _), imported) in preloads.iter().zip(&imported[1..]) {
-            preloaded.push((name.clone(), part(module, imported)?));
+        for ((name, module, shape), imported) in preloads.iter().zip(&imported[1..]) {
+            preloaded.push((name.clone(), part(module, shape, imported)?));
         }
         let linked = Linked {
             main: main_part,
@@ -389,6 +407,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             stores,
             stock,
             memories,
+            own_memories: Arc::default(),
             limits: self.limits,
             exit_code: self.exit_code,
             grace: self.grace,

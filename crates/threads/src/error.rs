@@ -96,6 +96,13 @@ pub enum GroupError {
         /// What the group allows.
         limit: u64,
     },
+    /// [`Limits::shared_memory`](crate::Limits::shared_memory) is set, and a module that did not come through
+    /// [`prepare`](crate::prepare()) defines a memory that it does not export: if that is a shared one, nothing would limit it.
+    #[error(
+        "the module is not prepared and defines a memory that it does not export: it may be a shared one, which could \
+         not be limited"
+    )]
+    MemoryHidden,
     /// The memory given by [`GroupBuilder::memory`](crate::GroupBuilder::memory) does not fit: the
     /// module imports no shared memory.
     #[error("a shared memory was given, but the module imports none")]
@@ -188,7 +195,8 @@ pub enum RunError {
     /// The host could not start the main thread.
     #[error("the host could not start a thread: {0}")]
     HostThread(#[source] std::io::Error),
-    /// The main instance could not be made, and no guest code ran.
+    /// The main instance could not be made, and no guest code ran, except perhaps the start function of an
+    /// [unprepared](crate::ThreadModule::from_unprepared) module, which is part of instantiation.
     #[error("the module cannot be instantiated: {0:#}")]
     Instantiate(#[source] wasmtime::Error),
 }

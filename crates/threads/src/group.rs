@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
 
+use crate::abi;
 use crate::backtrace::Backtrace;
 use crate::builder::GroupBuilder;
 use crate::error::RunError;
-use crate::host::HostMemory;
+use crate::host::{HostMemory, HostWaits, Waits};
 use crate::inner::Core;
 use crate::interrupt;
 use crate::life::{Life, SpawnFailures};
@@ -20,7 +21,7 @@ use crate::shape;
 use crate::thread::{Entry, Guest, Invocation};
 use crate::tid::ThreadId;
 use crate::token::EndToken;
-use crate::waits::{ParkingLot, WaitStatistics};
+use crate::waits::{BusyAddress, WaitStatistics};
 
 /// How long the supervisor waits before it interrupts again, at first and at most. Only the race
 /// described at [`interrupt::arm`] and unprepared modules need a second time.
@@ -37,6 +38,8 @@ pub struct ThreadGroup<T: Send + 'static> {
     /// The main thread's store, until it runs.
     main: Mutex<Option<Store<T>>>,
     memory: Option<SharedMemory>,
+    /// Host threads that wait on it inside wasmtime.
+    host_waits: Option<Arc<HostWaits>>,
     left_behind: Mutex<Vec<LeftBehind>>,
 }
 
@@ -48,10 +51,17 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 
     pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
+        let host_waits = match &memory {
+            Some(memory) if !core.linked.waits_reach_group() => {
+                Some(HostWaits::new(memory.clone(), core.life.token().clone()))
+            }
+            _ => None,
+        };
         Self {
             core,
             main: Mutex::new(Some(main)),
             memory,
+            host_waits,
             left_behind: Mutex::default(),
         }
     }
@@ -96,6 +106,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// See [`RunError`]: no guest code has run then.
     pub fn invoke(&self, export: &str, params: &[Val]) -> Result<(Outcome, Vec<Val>), RunError> {
         self.check_values(export, params)?;
+        if export != abi::INITIALIZE {
+            self.check_initialize()?;
+        }
         let invocation = Arc::new(Invocation {
             export: export.to_owned(),
             params: params.to_vec(),
@@ -144,6 +157,14 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .take()
     }
 
+    /// Whether `_initialize`, where there is one, can be called.
+    pub(crate) fn check_initialize(&self) -> Result<(), RunError> {
+        match self.check_export(abi::INITIALIZE) {
+            Err(RunError::NoExport(_)) => Ok(()),
+            checked => checked,
+        }
+    }
+
     /// Whether `export` can be run.
     fn check_export(&self, export: &str) -> Result<(), RunError> {
         let found = |ty: &ExternType| RunError::ExportType {
@@ -187,13 +208,12 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     /// Waits, notifies, loads and stores on that memory from host code.
     pub fn host_memory(&self) -> Option<HostMemory> {
-        let lot = self
-            .core
-            .linked
-            .waits_reach_group()
-            .then(|| Arc::clone(self.core.life.lot()));
+        let waits = match &self.host_waits {
+            Some(theirs) => Waits::Wasmtimes(Arc::clone(theirs)),
+            None => Waits::Groups(Arc::clone(self.core.life.lot())),
+        };
         let watch = self.core.life.watch().cloned();
-        Some(HostMemory::new(self.memory.clone()?, lot, watch))
+        Some(HostMemory::new(self.memory.clone()?, waits, watch))
     }
 
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.
@@ -201,9 +221,16 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.life.lot().statistics()
     }
 
-    /// The group's parking lot, for its per-address statistics.
-    pub fn parking_lot(&self) -> &Arc<ParkingLot> {
-        self.core.life.lot()
+    /// Starts to keep the `capacity` addresses that are waited on most, from nothing; 0 stops. While it is on, each wait
+    /// takes one lock more.
+    pub fn track_busiest_waits(&self, capacity: usize) {
+        self.core.life.lot().track_busiest(capacity);
+    }
+
+    /// The addresses waited on most since [`track_busiest_waits`](Self::track_busiest_waits), busiest first. They are the
+    /// host's: [`offset_of`](crate::memory::offset_of) makes them the guest's.
+    pub fn busiest_waits(&self) -> Vec<BusyAddress> {
+        self.core.life.lot().busiest()
     }
 
     /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,
@@ -242,6 +269,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
     pub(crate) fn finish(&self) {
         self.join();
         self.core.stock.clear();
+        if let Some(waits) = &self.host_waits {
+            waits.end();
+        }
     }
 
     /// Interrupts the threads of the ended group again and again, until `gone`, which blocks for the time it is
@@ -268,7 +298,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 return gone(AGAIN_FIRST);
             }
             if !self.core.linked.waits_reach_group() {
-                for memory in &self.core.memories {
+                let own = self.core.own_memories.all();
+                for memory in self.core.memories.iter().chain(&own) {
                     interrupt::sweep(memory, || gone(Duration::ZERO) || over(Instant::now()));
                 }
             }

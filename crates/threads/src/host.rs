@@ -1,14 +1,15 @@
 //! The embedder's side of a group's memory.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wasmtime::{SharedMemory, WaitResult};
 
 use crate::memory::{WordError, word32, word64};
 use crate::observe::Watch;
+use crate::token::EndToken;
 use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
 
 /// The number host threads wait under. No guest thread has it.
@@ -25,10 +26,87 @@ const HOST: u32 = u32::MAX;
 #[derive(Clone)]
 pub struct HostMemory {
     memory: SharedMemory,
-    /// `None` for an unprepared module, whose waits are in wasmtime's hands.
-    lot: Option<Arc<ParkingLot>>,
+    waits: Waits,
     watch: Option<Arc<Watch>>,
 }
+
+/// Where waits on the memory go.
+#[derive(Clone)]
+pub(crate) enum Waits {
+    /// Where the guest's do: the module is prepared.
+    Groups(Arc<ParkingLot>),
+    /// As the guest's, to wasmtime, where nothing but a notify on their address ends them.
+    Wasmtimes(Arc<HostWaits>),
+}
+
+/// The host threads that wait inside wasmtime on the memory of an unprepared group.
+pub(crate) struct HostWaits {
+    memory: SharedMemory,
+    token: EndToken,
+    /// Where they wait: each is here from before it looks at the token until it is back.
+    addresses: Mutex<Vec<u64>>,
+    fewer: Condvar,
+}
+
+impl HostWaits {
+    pub(crate) fn new(memory: SharedMemory, token: EndToken) -> Arc<Self> {
+        Arc::new(Self {
+            memory,
+            token,
+            addresses: Mutex::default(),
+            fewer: Condvar::new(),
+        })
+    }
+
+    fn wait(
+        &self,
+        address: u64,
+        wait: impl FnOnce() -> Result<WaitResult, wasmtime::Trap>,
+    ) -> WaitOutcome {
+        self.lock().push(address);
+        let result = (!self.token.is_ended()).then(wait);
+        let mut addresses = self.lock();
+        if let Some(at) = addresses.iter().position(|other| *other == address) {
+            addresses.swap_remove(at);
+        }
+        drop(addresses);
+        self.fewer.notify_all();
+        match result {
+            // The end wakes by a notify, and so may anybody else have.
+            Some(Ok(WaitResult::Ok)) if !self.token.is_ended() => WaitOutcome::Woken,
+            Some(Ok(WaitResult::Mismatch)) => WaitOutcome::NotEqual,
+            Some(Ok(WaitResult::TimedOut)) => WaitOutcome::TimedOut,
+            // A bad address, its only failure, was excluded before.
+            Some(Ok(WaitResult::Ok) | Err(_)) | None => WaitOutcome::Ended,
+        }
+    }
+
+    /// Wakes all of them, now that the group has ended. One that has looked at the token before that, and is about
+    /// to wait, is woken the next time.
+    pub(crate) fn end(&self) {
+        let mut addresses = self.lock();
+        while !addresses.is_empty() {
+            for address in &*addresses {
+                // In bounds and aligned, so it cannot fail.
+                let _ = self.memory.atomic_notify(*address, u32::MAX);
+            }
+            addresses = self
+                .fewer
+                .wait_timeout(addresses, AGAIN)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When those are notified again that the end has missed.
+const AGAIN: Duration = Duration::from_millis(1);
 
 impl fmt::Debug for HostMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,12 +118,12 @@ impl fmt::Debug for HostMemory {
 
 impl HostMemory {
     /// The first of a group's memories.
-    pub(crate) fn new(
-        memory: SharedMemory,
-        lot: Option<Arc<ParkingLot>>,
-        watch: Option<Arc<Watch>>,
-    ) -> Self {
-        Self { memory, lot, watch }
+    pub(crate) fn new(memory: SharedMemory, waits: Waits, watch: Option<Arc<Watch>>) -> Self {
+        Self {
+            memory,
+            waits,
+            watch,
+        }
     }
 
     /// The memory itself.
@@ -56,7 +134,10 @@ impl HostMemory {
     /// Counts as a live thread of the group while it is held: the group is not found deadlocked as long
     /// as host code may still write its memory. `None` for an unprepared module, which never is.
     pub fn writer(&self) -> Option<HostWriter> {
-        self.lot.as_ref().map(ParkingLot::host_writer)
+        match &self.waits {
+            Waits::Groups(lot) => Some(lot.host_writer()),
+            Waits::Wasmtimes(_) => None,
+        }
     }
 
     /// Loads a 32-bit word.
@@ -104,8 +185,8 @@ impl HostMemory {
     /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes (`None`:
     /// never), or until the group ends: `memory.atomic.wait32` from host code.
     ///
-    /// With an unprepared module the wait is wasmtime's, and the end of the group wakes it as it wakes the
-    /// guest's, by notifying every address.
+    /// With an unprepared module the wait is wasmtime's, and whoever waits for the group's threads (the caller of
+    /// [`run`](crate::ThreadGroup::run), say) wakes it.
     ///
     /// # Errors
     ///
@@ -117,14 +198,16 @@ impl HostMemory {
         timeout: Option<Duration>,
     ) -> Result<WaitOutcome, WordError> {
         let word = word32(&self.memory, address)?;
-        Ok(match &self.lot {
-            Some(lot) => lot.register(HOST, Role::Host).wait32(
+        Ok(match &self.waits {
+            Waits::Groups(lot) => lot.register(HOST, Role::Host).wait32(
                 word,
                 expected.to_le(),
                 nanos(timeout),
                 &mut || (),
             ),
-            None => theirs(self.memory.atomic_wait32(address, expected, timeout)),
+            Waits::Wasmtimes(waits) => waits.wait(address, || {
+                self.memory.atomic_wait32(address, expected, timeout)
+            }),
         })
     }
 
@@ -140,14 +223,16 @@ impl HostMemory {
         timeout: Option<Duration>,
     ) -> Result<WaitOutcome, WordError> {
         let word = word64(&self.memory, address)?;
-        Ok(match &self.lot {
-            Some(lot) => lot.register(HOST, Role::Host).wait64(
+        Ok(match &self.waits {
+            Waits::Groups(lot) => lot.register(HOST, Role::Host).wait64(
                 word,
                 expected.to_le(),
                 nanos(timeout),
                 &mut || (),
             ),
-            None => theirs(self.memory.atomic_wait64(address, expected, timeout)),
+            Waits::Wasmtimes(waits) => waits.wait(address, || {
+                self.memory.atomic_wait64(address, expected, timeout)
+            }),
         })
     }
 
@@ -158,15 +243,15 @@ impl HostMemory {
     /// [`WordError`].
     pub fn notify(&self, address: u64, count: u32) -> Result<u32, WordError> {
         let word = word32(&self.memory, address)?;
-        Ok(match &self.lot {
-            Some(lot) => match &self.watch {
+        Ok(match &self.waits {
+            Waits::Groups(lot) => match &self.watch {
                 None => lot.notify(word, count),
                 Some(watch) => watch.notify(lot, (Some(0), address), count, |tag, each| {
                     lot.notify_tagged(word, count, tag, each)
                 }),
             },
             // In bounds and aligned: checked above.
-            None => self.memory.atomic_notify(address, count).unwrap_or(0),
+            Waits::Wasmtimes(_) => self.memory.atomic_notify(address, count).unwrap_or(0),
         })
     }
 }
@@ -176,14 +261,4 @@ fn nanos(timeout: Option<Duration>) -> i64 {
     timeout.map_or(-1, |timeout| {
         i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX)
     })
-}
-
-/// What wasmtime's own wait came to. Its only failure, a bad address, was excluded before.
-fn theirs(result: Result<WaitResult, wasmtime::Trap>) -> WaitOutcome {
-    match result {
-        Ok(WaitResult::Ok) => WaitOutcome::Woken,
-        Ok(WaitResult::Mismatch) => WaitOutcome::NotEqual,
-        Ok(WaitResult::TimedOut) => WaitOutcome::TimedOut,
-        Err(_) => WaitOutcome::Ended,
-    }
 }

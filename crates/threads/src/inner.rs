@@ -14,6 +14,8 @@ use crate::error::SpawnError;
 use crate::life::Life;
 use crate::limits::Limits;
 use crate::linked::{How, Instances, Linked};
+use crate::memories::OwnMemories;
+use crate::memory::same_memory;
 use crate::observe::{FailedSpawn, Spawn, Watch};
 use crate::pool::Hosts;
 use crate::prepare::{ThreadEntry, ThreadModule};
@@ -39,6 +41,8 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) linked: Linked<T>,
     /// The shared memories that are the same in every store, without duplicates.
     pub(crate) memories: Vec<SharedMemory>,
+    /// Those of single instances, where waits are wasmtime's.
+    pub(crate) own_memories: Arc<OwnMemories>,
     /// Whether it has to be seen on the main instance that its `memory` is a shared one.
     pub(crate) doubtful_memory: bool,
     pub(crate) stores: Stores<T>,
@@ -134,7 +138,14 @@ impl<T: Send + 'static> Core<T> {
                     let pre = linker.instantiate_pre(part.module.module())?;
                     let instance = self.make_instance(&pre, store)?;
                     part.binder.bind(store, instance)?;
-                    linker.instance(&mut *store, name, instance)?;
+                    for export in part.module.module().exports() {
+                        let export = export.name();
+                        if !part.module.is_appended_export(export)
+                            && let Some(item) = instance.get_export(&mut *store, export)
+                        {
+                            linker.define(&mut *store, name, export, item)?;
+                        }
+                    }
                     beneath.push(instance);
                 }
                 let pre = linker.instantiate_pre(main.module.module())?;
@@ -142,9 +153,23 @@ impl<T: Send + 'static> Core<T> {
             }
         };
         main.binder.bind(store, instance)?;
+        let mut own = Vec::new();
+        let parts = preloaded.iter().map(|(_, part)| part);
+        for (part, instance) in std::iter::once(main)
+            .chain(parts)
+            .zip(std::iter::once(&instance).chain(&beneath))
+        {
+            for name in &part.own_memories {
+                let memory = instance.get_shared_memory(&mut *store, name);
+                let known =
+                    |memory: &SharedMemory| self.memories.iter().any(|it| same_memory(it, memory));
+                own.extend(memory.filter(|memory| !known(memory)));
+            }
+        }
         Ok(Instances {
             main: instance,
             preloaded: beneath.into(),
+            _own_memories: (!own.is_empty()).then(|| self.own_memories.hold(own)),
         })
     }
 

@@ -556,3 +556,55 @@ fn wait<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life() -> Arc<Life> {
+        let lot = ParkingLot::new(4, false);
+        Life::new(&Engine::default(), false, lot, Vec::new(), None)
+    }
+
+    /// What was not started, because its instance or its host thread could not be had, does not count as started.
+    #[test]
+    fn threads_ever_counts_those_that_were_started() {
+        let life = life();
+        let limits = Limits::new().threads_ever(2);
+        for _ in 0..10 {
+            drop(life.enter(&limits, &mut None).unwrap());
+        }
+        for _ in 0..2 {
+            let mut slot = life.enter(&limits, &mut None).unwrap();
+            slot.start();
+        }
+        let third = life.enter(&limits, &mut None);
+        assert!(matches!(third, Err(SpawnError::LimitEver(2))));
+    }
+
+    /// A thread that has left keeps its id for as long as there may be data that were made for it.
+    #[test]
+    fn an_id_is_not_given_again_before_the_store_is_gone() {
+        let life = life();
+        let limits = Limits::new().threads(1).spawn_wait(Duration::ZERO);
+        let mut first = life.enter(&limits, &mut None).unwrap();
+        assert!(life.enter(&limits, &mut None).is_err());
+        first.leave();
+        let second = life.enter(&limits, &mut None).unwrap();
+        assert_eq!((first.id().get(), second.id().get()), (1, 2));
+        drop(first);
+        drop(second);
+        let third = life.enter(&limits, &mut None).unwrap();
+        assert_eq!(third.id().get(), 1);
+    }
+
+    /// An id that is reserved comes back from a spawn that is refused.
+    #[test]
+    fn a_refused_spawn_keeps_the_reserved_id() {
+        let life = life();
+        let limits = Limits::new().threads(0).spawn_wait(Duration::ZERO);
+        let mut reserved = ReservedId::take(&life);
+        assert!(life.enter(&limits, &mut reserved).is_err());
+        assert!(reserved.is_some());
+    }
+}

@@ -95,8 +95,11 @@ impl Limits {
         self
     }
 
-    /// Largest *maximum* a shared memory of the group may declare, in bytes. Checked before anything is
-    /// reserved: wasmtime does not ask a limiter when a shared memory grows.
+    /// Largest *maximum* a shared memory of the group may declare, imported or its own, in bytes. Checked before
+    /// anything is reserved: wasmtime does not ask a limiter when a shared memory grows. A memory given by
+    /// [`GroupBuilder::memory`](crate::GroupBuilder::memory), or that the linker has, is the embedder's to limit. An unprepared
+    /// module with a memory that cannot be looked at is refused
+    /// ([`GroupError::MemoryHidden`](crate::GroupError::MemoryHidden)).
     pub fn shared_memory(mut self, bytes: u64) -> Self {
         self.shared_memory = Some(bytes);
         self
@@ -109,7 +112,7 @@ impl Limits {
         self
     }
 
-    /// Most unshared memories in each thread's store.
+    /// Most memories in each thread's store: all but shared ones that are imported.
     pub fn memories(mut self, max: usize) -> Self {
         self.memories = Some(max);
         self
@@ -117,12 +120,16 @@ impl Limits {
 
     /// Most elements in each table. A larger initial table fails the instance, a larger growth
     /// returns -1 to the guest.
+    ///
+    /// This also bounds how long an end waits for one `table.grow`, `fill`, `copy` or `init`, which nothing interrupts:
+    /// unlike memory operations they are not split.
     pub fn table_elements(mut self, max: usize) -> Self {
         self.table_elements = Some(max);
         self
     }
 
-    /// Most tables in each thread's store.
+    /// Most tables in each thread's store. A prepared module that waits on a shared memory has one more than it
+    /// was made with.
     pub fn tables(mut self, max: usize) -> Self {
         self.tables = Some(max);
         self

@@ -3,15 +3,19 @@
 
 use wasmtime::{Instance, InstancePre, Linker, Store};
 
+use crate::abi;
 use crate::bind::Binder;
 use crate::error::GroupError;
+use crate::memories::Holding;
 use crate::prepare::ThreadModule;
-use crate::shape::Shape;
+use crate::shape::{self, Shape};
 
 /// A module and the binding of its waits.
 pub(crate) struct Part<T: 'static> {
     pub(crate) module: ThreadModule,
     pub(crate) binder: Binder<T>,
+    /// The exports that may be shared memories of the instance's own, where its waits are wasmtime's.
+    pub(crate) own_memories: Vec<String>,
 }
 
 /// What a store is filled with.
@@ -35,6 +39,8 @@ pub(crate) struct Instances {
     pub(crate) main: Instance,
     /// One for each preloaded module, in order.
     pub(crate) preloaded: Box<[Instance]>,
+    /// Their own shared memories, where their waits are wasmtime's.
+    pub(crate) _own_memories: Option<Holding>,
 }
 
 impl<T: 'static> Linked<T> {
@@ -73,6 +79,17 @@ pub(crate) fn check<T: 'static>(
         if module.module().get_export("_start").is_some() {
             return Err(GroupError::PreloadCommand { name: name() });
         }
+        match module.module().get_export(abi::INITIALIZE) {
+            Some(ty) if !ty.func().is_some_and(|ty| shape::is(ty, 0, 0)) => {
+                return Err(GroupError::Link(wasmtime::format_err!(
+                    "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
+                     results",
+                    name(),
+                    shape::describe(&ty)
+                )));
+            }
+            _ => {}
+        }
         // Every thread has an instance of its own, which is what a module's globals and tables
         // are made for, but hardly its memory.
         let own =
@@ -104,7 +121,9 @@ fn check_imports<T: 'static>(
 
 /// Whether a preloaded module exports what is imported by this name.
 pub(crate) fn provided(preloads: &[(String, ThreadModule, Shape)], from: &str, name: &str) -> bool {
-    let exports = |module: &ThreadModule| module.module().get_export(name).is_some();
+    let exports = |module: &ThreadModule| {
+        module.module().get_export(name).is_some() && !module.is_appended_export(name)
+    };
     preloads
         .iter()
         .any(|(preload, module, _)| preload == from && exports(module))

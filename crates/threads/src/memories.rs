@@ -1,6 +1,8 @@
-//! The memories a group's modules import: made, and defined.
+//! The memories of a group's modules: those they import are made and defined, those of their own limited and held.
 
-use wasmtime::{Engine, Extern, Linker, Memory, SharedMemory, Store};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wasmtime::{Engine, Extern, Linker, Memory, MemoryType, SharedMemory, Store};
 
 use crate::error::GroupError;
 use crate::limits::Limits;
@@ -16,6 +18,78 @@ pub(crate) fn collect(memories: &mut Vec<SharedMemory>, found: &[Option<SharedMe
     }
 }
 
+/// Checks the shared memories that a module may define itself against the limit: wasmtime asks no limiter about their
+/// growth.
+pub(crate) fn check_own(shape: &Shape, limits: &Limits) -> Result<(), GroupError> {
+    if limits.shared_memory.is_none() {
+        return Ok(());
+    }
+    for (_, ty) in &shape.own_shared {
+        check(ty, limits)?;
+    }
+    match shape.hides_memory {
+        true => Err(GroupError::MemoryHidden),
+        false => Ok(()),
+    }
+}
+
+fn check(ty: &MemoryType, limits: &Limits) -> Result<(), GroupError> {
+    // A shared memory without a maximum does not validate.
+    let pages = ty.maximum().unwrap_or(u64::MAX);
+    let declared = pages.saturating_mul(ty.page_size());
+    match limits.shared_memory {
+        Some(limit) if declared > limit => {
+            Err(GroupError::SharedMemoryTooLarge { declared, limit })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The shared memories of instances, for as long as these live, whose waits are wasmtime's.
+#[derive(Default)]
+pub(crate) struct OwnMemories(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    next: u64,
+    memories: Vec<(u64, SharedMemory)>,
+}
+
+impl OwnMemories {
+    /// Holds `memories` until the result is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, memories: Vec<SharedMemory>) -> Holding {
+        let mut held = self.lock();
+        held.next += 1;
+        let key = held.next;
+        held.memories
+            .extend(memories.into_iter().map(|memory| (key, memory)));
+        Holding(Arc::clone(self), key)
+    }
+
+    /// Those that are held.
+    pub(crate) fn all(&self) -> Vec<SharedMemory> {
+        let held = self.lock();
+        held.memories
+            .iter()
+            .map(|(_, memory)| memory.clone())
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`OwnMemories::hold`].
+pub(crate) struct Holding(Arc<OwnMemories>, u64);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let mut held = self.0.lock();
+        held.memories.retain(|(key, _)| *key != self.1);
+    }
+}
+
 /// Creates the shared memory `import` asks for. The limit is checked before anything is reserved.
 pub(crate) fn create(
     engine: &Engine,
@@ -25,14 +99,7 @@ pub(crate) fn create(
     if !engine.get_shared_memory() {
         return Err(GroupError::SharedMemoryDisabled);
     }
-    // A shared memory without a maximum does not validate.
-    let pages = import.ty.maximum().unwrap_or(u64::MAX);
-    let declared = pages.saturating_mul(import.ty.page_size());
-    if let Some(limit) = limits.shared_memory
-        && declared > limit
-    {
-        return Err(GroupError::SharedMemoryTooLarge { declared, limit });
-    }
+    check(&import.ty, limits)?;
     SharedMemory::new(engine, import.ty.clone()).map_err(GroupError::Memory)
 }
 

@@ -147,8 +147,11 @@ impl ThreadModule {
     /// What it cannot do: its `memory.atomic.wait`s park inside wasmtime, where
     /// nothing but a notify on the very address reaches them, so a group ends
     /// such threads by notifying every address of the memory, again and again
-    /// until they are gone. They appear in no stuck report and in no
-    /// statistics. Its start function runs as part of each instantiation, and
+    /// until they are gone. A thread that waits on a shared memory which the
+    /// module defines itself is reached if the module exports it, and not
+    /// before instantiation is over (its start function waits there, say):
+    /// then only a grace period bounds the end. They appear in no stuck report
+    /// and in no statistics. Its start function runs as part of each instantiation, and
     /// its data segments are taken to be active, so no instance is made ahead
     /// of its thread. Large bulk memory operations run to their end.
     pub fn from_unprepared(module: Module) -> Self {
@@ -279,6 +282,17 @@ impl ThreadModule {
         appended
             .and_then(|p| p.first_appended_function)
             .is_none_or(|first| index < first)
+    }
+
+    /// Whether an export is one that the rewrite appended, by its name.
+    ///
+    /// They are for the group: a guest that has the table of another module's waits could rewire them.
+    pub fn is_appended_export(&self, name: &str) -> bool {
+        self.inner.prepared.as_ref().is_some_and(|prepared| {
+            prepared.wait_table.as_deref() == Some(name)
+                || prepared.start_export.as_deref() == Some(name)
+                || name.starts_with(rewrite::MEMORY_EXPORT)
+        })
     }
 
     /// Where a place in the code of this module (as in

@@ -40,9 +40,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Run`] when the group has run already or cannot be instantiated; otherwise as
+    /// [`CallError::Run`] when the group has run already, cannot be instantiated, or exports an `_initialize` that is no
+    /// function without parameters and results; otherwise as
     /// for [`Reactor::call`].
     pub fn into_reactor(self) -> Result<Reactor<T>, CallError> {
+        self.check_initialize()?;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let guest = Guest::with_store(
             Arc::clone(&self.core),

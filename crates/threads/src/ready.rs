@@ -30,7 +30,7 @@ pub(crate) struct ReservedId {
 }
 
 impl ReservedId {
-    fn take(life: &Arc<Life>) -> Option<Self> {
+    pub(crate) fn take(life: &Arc<Life>) -> Option<Self> {
         let id = life.reserve_id()?;
         Some(Self {
             life: Arc::clone(life),

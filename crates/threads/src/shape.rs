@@ -23,11 +23,16 @@ pub(crate) struct Shape {
     pub(crate) memories: Vec<MemoryImport>,
     /// Whether it also defines memories, so that what it exports may be one of them.
     pub(crate) defines_memory: bool,
+    /// Names and types of the shared memories it exports, where it defines some. The rewrite exports all of them.
+    pub(crate) own_shared: Vec<(String, MemoryType)>,
+    /// Whether it defines a memory that cannot be looked at: it is not prepared, and does not export it.
+    pub(crate) hides_memory: bool,
 }
 
 impl Shape {
     /// Looks at `module`.
     pub(crate) fn of(module: &ThreadModule) -> Result<Self, GroupError> {
+        let is_prepared = module.is_prepared();
         let module = module.module();
         let mut spawns = false;
         let mut memories = Vec::new();
@@ -49,10 +54,22 @@ impl Shape {
                 _ => {}
             }
         }
+        let defined = module.resources_required().num_memories;
+        // Each may be an imported one, if an import is of its type.
+        let mut exported: Vec<_> = module
+            .exports()
+            .filter_map(|export| Some((export.name().to_owned(), export.ty().memory()?.clone())))
+            .collect();
+        let imports = |ty: &MemoryType| memories.iter().any(|import| import.ty == *ty);
+        let surely_own = exported.iter().filter(|(_, ty)| !imports(ty)).count();
+        let hides_memory = !is_prepared && surely_own < defined as usize;
+        exported.retain(|(_, ty)| defined > 0 && ty.is_shared());
         Ok(Shape {
             spawns,
             memories,
-            defines_memory: module.resources_required().num_memories > 0,
+            defines_memory: defined > 0,
+            own_shared: exported,
+            hides_memory,
         })
     }
 
@@ -86,7 +103,7 @@ impl Shape {
 }
 
 /// Whether `ty` takes `params` and returns `results` values, all of them i32.
-fn is(ty: &FuncType, params: usize, results: usize) -> bool {
+pub(crate) fn is(ty: &FuncType, params: usize, results: usize) -> bool {
     let i32s = |mut types: Box<dyn Iterator<Item = ValType> + '_>, count: usize| {
         (0..count).all(|_| types.next().is_some_and(|ty| ty.is_i32())) && types.next().is_none()
     };

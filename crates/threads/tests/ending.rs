@@ -174,13 +174,46 @@ fn threads_in_host_calls_end_at_once() {
     assert!(times[2] < Duration::from_millis(500));
 }
 
+/// One fill of a GiB that nobody has touched, which takes seconds, and the end in the middle of it.
 #[test]
 fn bulk_memory_ends_between_chunks() {
     let _alone = alone();
     let _dog = watchdog("bulk_memory_ends_between_chunks", 300);
-    let fill = "(loop $l (memory.fill (i32.const 1024) (i32.const 0) (i32.const 64000)) (br $l))";
-    let times = times_to_end(Door::Prepared, 4, fill, 5);
-    assert!(times[2] < Duration::from_millis(500));
+    let engine = engine();
+    let bytes = wat::parse_str(
+        r#"(module (import "env" "memory" (memory 16384 16384 shared))
+             (import "host" "count" (func $count))
+             (func (export "_start") (local $length i32)
+               (local.set $length (i32.const 0x3fffffff))
+               (call $count)
+               (memory.fill (i32.const 0) (i32.const 1) (local.get $length))))"#,
+    )
+    .unwrap();
+    let module = Door::Prepared.module(&engine, &bytes);
+    let log = Arc::<Log>::default();
+    let group = builder(&engine, &module, &log).build().unwrap();
+    let handle = group.handle();
+    let memory = group.host_memory().unwrap();
+    let (ended, outcome) = std::thread::scope(|scope| {
+        let ender = scope.spawn(|| {
+            // It has begun.
+            assert!(eventually(Duration::from_secs(60), || {
+                memory.load32(0).unwrap() != 0
+            }));
+            handle.cancel();
+            Instant::now()
+        });
+        let outcome = group.run("_start").unwrap();
+        (ender.join().unwrap(), outcome)
+    });
+    eprintln!("in a fill of 1 GiB: {:?}", ended.elapsed());
+    assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
+    assert_eq!(log.count.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        memory.load32((1 << 30) - 8).unwrap(),
+        0,
+        "it ran to its end"
+    );
 }
 
 /// Two groups and a bystander on one engine, which the embedder ticks every millisecond: the end of one
@@ -417,6 +450,29 @@ fn dropping_a_group_ends_it() {
     drop(group);
     assert!(matches!(handle.outcome(), Some(Outcome::Cancelled)));
     assert_eq!(ended.load(Ordering::SeqCst), 1);
+
+    // Its threads run, and its runner panics.
+    let before = host_threads();
+    let module = Door::Prepared.module(
+        &engine,
+        &guest(
+            r#"(func (export "f") (drop (call $spawn (i32.const 0))))
+        (func (export "wasi_thread_start") (param i32 i32) (call $spin))"#,
+        ),
+    );
+    let reactor = builder(&engine, &module, &Arc::default())
+        .build()
+        .unwrap()
+        .into_reactor()
+        .unwrap();
+    let handle = reactor.handle();
+    let runner = std::thread::spawn(move || {
+        reactor.call::<(), ()>("f", ()).unwrap();
+        panic!("its runner panics");
+    });
+    assert!(runner.join().is_err());
+    assert!(matches!(handle.outcome(), Some(Outcome::Cancelled)));
+    assert!(gone_back_to(before));
 }
 
 /// A thread that is unwound because its group has ended has no backtrace taken: with debug information that takes

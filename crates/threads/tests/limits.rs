@@ -112,6 +112,23 @@ fn threads_ever() {
     assert_eq!(log, [6, EAGAIN]);
 }
 
+/// A wait that no clock can express is one for as long as it takes.
+#[test]
+fn a_spawn_waits_for_as_long_as_it_takes() {
+    let _dog = watchdog("a_spawn_waits_for_as_long_as_it_takes", 60);
+    let (outcome, log) = run_with(
+        r#"(func (export "wasi_thread_start") (param i32 i32)
+             (call $sleep (i32.const 100)) (call $signal (i32.const 0)))
+           (func (export "_start")
+             (call $log (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0)))
+             (call $log (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0)))
+             (call $await (i32.const 0) (i32.const 2)))"#,
+        Limits::new().threads(1).spawn_wait(Duration::MAX),
+    );
+    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert_eq!(log, [1, 1]);
+}
+
 #[test]
 fn timeout_ends_blocked_threads() {
     let _dog = watchdog("timeout_ends_blocked_threads", 60);

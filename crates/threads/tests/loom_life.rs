@@ -232,3 +232,132 @@ fn a_job_is_not_lost_to_a_thread_that_leaves() {
     loom::model(|| dispatch_against_idling(false, true));
     assert!(fails(|| dispatch_against_idling(true, false)));
 }
+
+/// How an end treats a group whose stuck threads are taking their backtraces.
+#[derive(Clone, Copy, PartialEq)]
+enum AskedEnd {
+    /// As `Life::end`: it does the telling instead of the last answer.
+    Takes,
+    /// There is an outcome, so there is nothing to do.
+    Returns,
+    /// It tells, and leaves the last answer to tell as well.
+    Tells,
+}
+
+/// A stuck group, whose last backtrace comes or does not (somebody outside has woken the thread), against an end from
+/// elsewhere: the threads are told, and once.
+fn asked_against_the_end(answers: bool, end: AskedEnd) {
+    struct Life {
+        unreported: Mutex<Option<usize>>,
+        told: AtomicU64,
+    }
+    let life = Arc::new(Life {
+        unreported: Mutex::new(Some(1)),
+        told: AtomicU64::new(0),
+    });
+    let thread = {
+        let life = Arc::clone(&life);
+        thread::spawn(move || {
+            if !answers {
+                return;
+            }
+            let last = {
+                let mut unreported = life.unreported.lock().unwrap();
+                let Some(left) = &mut *unreported else {
+                    return;
+                };
+                *left -= 1;
+                let last = *left == 0;
+                if last {
+                    *unreported = None;
+                }
+                last
+            };
+            if last {
+                life.told.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    let tells = {
+        let mut unreported = life.unreported.lock().unwrap();
+        match end {
+            AskedEnd::Takes => unreported.take().is_some(),
+            AskedEnd::Returns => false,
+            AskedEnd::Tells => unreported.is_some(),
+        }
+    };
+    if tells {
+        life.told.fetch_add(1, Ordering::Relaxed);
+    }
+    thread.join().unwrap();
+    assert_eq!(life.told.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_stuck_group_is_told_once_by_whoever_comes() {
+    loom::model(|| asked_against_the_end(true, AskedEnd::Takes));
+    loom::model(|| asked_against_the_end(false, AskedEnd::Takes));
+    assert!(fails(|| asked_against_the_end(false, AskedEnd::Returns)));
+    assert!(fails(|| asked_against_the_end(true, AskedEnd::Tells)));
+}
+
+/// Two host threads of a group that wait for the others, and the embedder, who waits for all. `mutual` is the fault: they
+/// wait for each other.
+fn joining_from_inside(mutual: bool) {
+    #[derive(Default)]
+    struct State {
+        live: Vec<u64>,
+        waiting: Vec<u64>,
+    }
+    let hosts = Arc::new((
+        Mutex::new(State {
+            live: vec![1, 2],
+            waiting: Vec::new(),
+        }),
+        Condvar::new(),
+    ));
+    let threads: Vec<_> = [1, 2]
+        .map(|me| {
+            let hosts = Arc::clone(&hosts);
+            thread::spawn(move || {
+                // `finish`, in a host function.
+                hosts.0.lock().unwrap().waiting.push(me);
+                hosts.1.notify_all();
+                let mut state = hosts.0.lock().unwrap();
+                while state
+                    .live
+                    .iter()
+                    .any(|key| *key != me && (mutual || !state.waiting.contains(key)))
+                {
+                    state = hosts.1.wait(state).unwrap();
+                }
+                drop(state);
+                hosts.0.lock().unwrap().waiting.retain(|key| *key != me);
+                // Its last act.
+                hosts.0.lock().unwrap().live.retain(|key| *key != me);
+                hosts.1.notify_all();
+            })
+        })
+        .into();
+    let mut state = hosts.0.lock().unwrap();
+    while !state.live.is_empty() {
+        state = hosts.1.wait(state).unwrap();
+    }
+    drop(state);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn threads_that_wait_for_the_others_do_not_wait_for_each_other() {
+    if std::env::var_os(TWIN).is_some() {
+        return loom::model(|| joining_from_inside(true));
+    }
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| joining_from_inside(false));
+    assert!(deadlocks(
+        "threads_that_wait_for_the_others_do_not_wait_for_each_other"
+    ));
+}

@@ -520,3 +520,51 @@ fn a_trap_leaves_a_core_dump() {
         assert!(bytes.starts_with(b"\0asm"));
     }
 }
+
+/// A notify on a group's memory by a thread of another group is host code's, whatever the thread's id there.
+#[test]
+fn a_thread_of_another_group_is_host_code() {
+    #[derive(Default)]
+    struct Sees(Mutex<Vec<Option<ThreadId>>>);
+    impl Observer for Sees {
+        fn notified(&self, notify: &Notify<'_>) {
+            self.0.lock().unwrap().push(notify.thread);
+        }
+    }
+    let _dog = watchdog("a_thread_of_another_group_is_host_code", 60);
+    let engine = engine();
+    let sees = Arc::new(Sees::default());
+    let observer: Arc<dyn Observer> = sees.clone();
+    let body = r#"(func (export "_start") (call $signal (i32.const 0)))"#;
+    let watched = builder(
+        &engine,
+        &Door::Prepared.module(&engine, &guest(body)),
+        &Arc::default(),
+    )
+    .observer(observer)
+    .build()
+    .unwrap();
+    let memory = watched.host_memory().unwrap();
+    let mut linker = linker(&engine);
+    linker
+        .func_wrap("host", "poke", move || {
+            memory.notify(8, 1).unwrap();
+        })
+        .unwrap();
+    let bytes = wat::parse_str(format!(
+        r#"(module (import "host" "poke" (func $poke)) {PRELUDE} (func (export "_start") (call $poke)))"#
+    ))
+    .unwrap();
+    let module = Door::Prepared.module(&engine, &bytes);
+    let other = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
+        .state(|info| Data {
+            id: info.id(),
+            token: info.token().clone(),
+            log: Arc::default(),
+        })
+        .build()
+        .unwrap();
+    assert!(matches!(other.run("_start"), Ok(Outcome::Returned)));
+    assert!(matches!(watched.run("_start"), Ok(Outcome::Returned)));
+    assert_eq!(*sees.0.lock().unwrap(), [None, Some(ThreadId::MAIN)]);
+}

@@ -208,3 +208,64 @@ fn what_cannot_be_preloaded_is_named() {
         GroupError::OtherEngine
     ));
 }
+
+/// What the rewrite appended to a library is the group's: no module above it gets the table of its waits.
+#[test]
+fn a_librarys_waits_cannot_be_rewired() {
+    let _dog = watchdog("a_librarys_waits_cannot_be_rewired", 60);
+    let engine = engine();
+    let library = prepared(&engine, LIBRARY);
+    let imports = [
+        r#"(import "lib" "wasi-threads:waits" (table 0 funcref))"#,
+        r#"(import "lib" "wasi-threads:start" (func))"#,
+        r#"(import "lib" "wasi-threads:memory-0" (memory 1 64 shared))"#,
+    ];
+    for import in imports {
+        let text = format!(r#"(module {import} (func (export "_start")))"#);
+        let module = prepared(&engine, &text);
+        let group = builder(&engine, &module, &Arc::default())
+            .preload("lib", &library)
+            .build();
+        // A shared memory that nobody has is made.
+        let refused = matches!(group, Err(GroupError::Link(_)));
+        assert_eq!(refused, !import.contains("memory-0"), "{import}: {group:?}");
+    }
+}
+
+/// What cannot be called is found before anything runs.
+#[test]
+fn an_initialize_of_another_type_is_refused() {
+    let _dog = watchdog("an_initialize_of_another_type_is_refused", 60);
+    let engine = engine();
+    let text = r#"(module (import "host" "count" (func $count)) (start $s) (func $s (call $count))
+        (func (export "_initialize") (param i32)) (func (export "f")))"#;
+    let module = prepared(&engine, text);
+    let log = Arc::<Log>::default();
+    let group = || builder(&engine, &module, &log).build().unwrap();
+    let result = group().invoke("f", &[]);
+    assert!(
+        matches!(&result, Err(RunError::ExportType { name, .. }) if name == "_initialize"),
+        "{result:?}"
+    );
+    let result = group().into_reactor().map(drop);
+    assert!(
+        matches!(
+            result,
+            Err(wasi_threads::CallError::Run(RunError::ExportType { .. }))
+        ),
+        "{result:?}"
+    );
+    let main = prepared(&engine, r#"(module (func (export "_start")))"#);
+    let result = builder(&engine, &main, &log)
+        .preload("lib", &module)
+        .build();
+    assert!(matches!(result, Err(GroupError::Link(_))), "{result:?}");
+    assert_eq!(log.count.load(Ordering::SeqCst), 0);
+    // Nobody calls it here.
+    let module = prepared(
+        &engine,
+        r#"(module (func (export "_initialize") (param i32)) (func (export "_start")))"#,
+    );
+    let group = builder(&engine, &module, &log).build().unwrap();
+    assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
+}

@@ -15,6 +15,9 @@ const MOST_FUNCTIONS: u64 = 1_000_000;
 const MOST_EXPORTS: u64 = 1_000_000;
 const MOST_TABLES: u64 = 100;
 
+/// How the name begins under which a memory is exported that was not.
+pub(crate) const MEMORY_EXPORT: &str = "wasi-threads:memory-";
+
 /// A kind of export, as the binary format numbers it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ExportKind {
@@ -99,7 +102,7 @@ impl Appendix {
             return name.clone();
         }
         let name = self.export(
-            &format!("wasi-threads:memory-{memory}"),
+            &format!("{MEMORY_EXPORT}{memory}"),
             ExportKind::Memory,
             memory,
         );
@@ -117,6 +120,11 @@ impl Appendix {
         self.taken.insert(name.clone());
         self.exports.push((name.clone(), kind, index));
         name
+    }
+
+    /// Whether anything is exported that was not.
+    pub(super) fn has_exports(&self) -> bool {
+        !self.exports.is_empty()
     }
 
     /// The first appended function, if there is any.

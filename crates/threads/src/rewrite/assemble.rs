@@ -83,12 +83,18 @@ pub(super) fn assemble<'a>(
     if !out.wait_slots.is_empty() {
         out.wait_table = Some(appendix.table(out.wait_slots.len() as u32));
     }
+    // So that whoever limits or ends the module sees them.
+    for (index, memory) in (0_u32..).zip(&scan.memories) {
+        if index >= scan.imported_memories && memory.shared {
+            appendix.memory_export(index);
+        }
+    }
     if let Some(start) = scan.start.filter(|_| options.start) {
         let name = appendix.export("wasi-threads:start", ExportKind::Function, start);
         out.start_export = Some(name);
         out.start_inside = false;
     }
-    if calls.is_empty() && out.start_export.is_none() {
+    if calls.is_empty() && !appendix.has_exports() {
         return Ok(out);
     }
     appendix.check_limits()?;

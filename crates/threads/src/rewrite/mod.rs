@@ -21,6 +21,9 @@
 //!   in chunks: each turn of their loop is a point where an epoch deadline is
 //!   seen.
 //!
+//! A shared memory that the module defines and does not export gets an export, so that it can be limited and, where
+//! waits are left alone, reached.
+//!
 //! # What stays the same
 //!
 //! Types, functions, tables, exports are appended, never inserted, so no index
@@ -55,6 +58,8 @@ mod bulk;
 mod encode;
 mod scan;
 mod waits;
+
+pub(crate) use append::MEMORY_EXPORT;
 
 /// What [`rewrite_with`] is to rewrite.
 #[derive(Clone, Debug)]
@@ -185,8 +190,10 @@ pub struct Rewritten<'a> {
 /// Rewrites a module as [`RewriteOptions::default`] says.
 ///
 /// Takes a pass over the module, validation included; locks nothing. Rewriting
-/// what was rewritten changes nothing, but then the names of what the first
-/// pass appended are lost: keep them.
+/// what was rewritten finds no waits and no start function, and the names of
+/// what the first pass appended are lost: keep them. It does find the bulk
+/// memory operations in the functions that were appended, and splits them once
+/// more, which is only slower.
 ///
 /// # Errors
 ///

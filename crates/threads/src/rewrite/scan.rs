@@ -21,6 +21,8 @@ pub(super) struct Scan {
     pub(super) functions: u32,
     pub(super) tables: u32,
     pub(super) memories: Vec<MemoryType>,
+    /// How many of these are imported.
+    pub(super) imported_memories: u32,
     /// By name; of those that export a memory, its index.
     pub(super) exports: BTreeMap<String, Option<u32>>,
     pub(super) start: Option<u32>,
@@ -47,15 +49,18 @@ pub(super) struct Site {
 }
 
 /// What an instruction to replace does.
+///
+/// In the order in which the functions that replace them are appended: `memory.fill` comes first, whose calls have the
+/// least room for an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum SiteKind {
+    Fill {
+        memory: u32,
+    },
     Wait {
         op: WaitOp,
         memory: u32,
         offset: u64,
-    },
-    Fill {
-        memory: u32,
     },
     Copy {
         to: u32,
@@ -80,12 +85,12 @@ pub(super) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
         functions: 0,
         tables: 0,
         memories: Vec::new(),
+        imported_memories: 0,
         exports: BTreeMap::new(),
         start: None,
         active_data_on_shared: false,
         sites: Vec::new(),
     };
-    let mut imported_memories = 0;
     let mut segment_lengths = Vec::new();
     for payload in parser.parse_all(bytes) {
         let payload = payload?;
@@ -116,7 +121,8 @@ pub(super) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
                 }
             }
             Payload::ImportSection(_) => {
-                imported_memories = validator.types(0).map_or(0, |types| types.memory_count());
+                found.imported_memories =
+                    validator.types(0).map_or(0, |types| types.memory_count());
             }
             Payload::StartSection { func, .. } => found.start = Some(func),
             Payload::CodeSectionStart { .. } => memories(&validator, &mut found.memories),
@@ -128,7 +134,7 @@ pub(super) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
                     segment_lengths.push(segment.data.len());
                     if let DataKind::Active { memory_index, .. } = segment.kind {
                         found.active_data_on_shared |= !segment.data.is_empty()
-                            && memory_index < imported_memories
+                            && memory_index < found.imported_memories
                             && found
                                 .memories
                                 .get(memory_index as usize)
@@ -136,7 +142,8 @@ pub(super) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
                     }
                 }
             }
-            Payload::End(_) => {}
+            // It may have neither.
+            Payload::End(_) => memories(&validator, &mut found.memories),
             _ => {}
         }
         if let Some(types) = validator.types(0) {

@@ -196,6 +196,18 @@ fn a_fill_has_room_up_to_the_two_byte_indices() {
         assert_eq!(after.bulk_sites_left, 1 - replaced, "{before}");
         wasmparser::validate(&after.bytes).expect("a valid module");
     }
+    // What replaces other instructions does not take its room: (memory 1 1 shared), a notify beside the fill.
+    let notify = "(drop (memory.atomic.notify (local.get 0) (i32.const 1)))";
+    let fill = "(memory.fill (local.get 0) (i32.const 1) (local.get 0))";
+    let empty = "(func)".repeat(16_382);
+    let bytes = wat::parse_str(format!(
+        "(module (memory 1 1 shared) {empty} (func (param i32) {notify} {fill}))"
+    ))
+    .expect("a module");
+    let after = rewrite(&bytes).expect("a module that can be rewritten");
+    assert_eq!((after.bulk_sites, after.bulk_sites_left), (1, 0));
+    assert_eq!(after.wait_sites, 1);
+    wasmparser::validate(&after.bytes).expect("a valid module");
     // An opcode that a linker left padded has room for more.
     let body = [0x20, 0, 0x41, 1, 0x20, 0, 0xfc, 0x8b, 0x00, 0x00];
     let bytes = module(false, 16_383, &[ValType::I32], &[], &body);

@@ -92,12 +92,26 @@ fn a_name_that_is_taken_is_left_to_its_owner() {
     Module::from_binary(&engine(), &after.bytes).expect("a module that compiles");
 }
 
+/// A shared memory that nobody outside could see gets an export, and nothing else happens.
+#[test]
+fn a_hidden_shared_memory_is_exported() {
+    let bytes = wat("(module (memory 1) (memory 1 2 shared) (func (export \"f\")))");
+    let after = rewrite(&bytes).expect("a module that can be rewritten");
+    let module = Module::from_binary(&engine(), &after.bytes).expect("a module that compiles");
+    let names: Vec<_> = module.exports().map(|export| export.name()).collect();
+    assert_eq!(names, ["f", "wasi-threads:memory-1"]);
+    assert_eq!(after.first_appended_function, None);
+    let twice = rewrite(&after.bytes).expect("a module that can be rewritten");
+    assert!(matches!(twice.bytes, Cow::Borrowed(_)));
+}
+
 #[test]
 fn a_module_with_nothing_to_rewrite_comes_back_as_it_was() {
     for text in [
         "(module)",
         "(module (memory 1) (func (export \"f\")))",
-        "(module (memory 1 1 shared) (func (result i32) (i32.atomic.load (i32.const 0))))",
+        "(module (memory (export \"m\") 1 1 shared)
+           (func (result i32) (i32.atomic.load (i32.const 0))))",
         // On a memory of one thread, waits do not wait.
         "(module (memory 1) (func (result i32)
            (memory.atomic.notify (i32.const 0) (i32.const 1))))",
