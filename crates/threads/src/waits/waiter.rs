@@ -404,9 +404,7 @@ impl Queued<'_> {
                 break signalled();
             }
         };
-        // Who was signalled late would have been better off asleep; it is a success only if it makes two that sleep
-        // at first meet, and then the next ones come quickly.
-        self.node.spinning.tried(paid && begin.elapsed() < QUICK);
+        self.node.spinning.tried(paid);
         paid
     }
 }
@@ -415,10 +413,6 @@ impl Queued<'_> {
 /// wake a thread that sleeps in the kernel, so that the first attempt outlasts
 /// a partner which still sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(20);
-
-/// A spin has paid if the signal came within what sleeping and being woken
-/// costs where it costs least, between two threads on one processor.
-const QUICK: Duration = Duration::from_micros(2);
 
 /// How long a wait takes that is refused for the second time in a row, in
 /// spins: a fifth of a microsecond, about what the system call takes natively.
