@@ -146,17 +146,15 @@ pub fn wait(
     Ok(ready)
 }
 
+/// The descriptors of a poll, each once.
+type Merged<'fd> = SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]>;
+
 /// One entry for each descriptor, however many wait for it, and for each interest which one is its own. `poll(2)` takes no
 /// more entries than a process may have descriptors, so what is open always fits (with the two of a wait itself).
-pub(super) fn merge<'fd>(
-    interests: &[Interest<'fd>],
-) -> (
-    SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]>,
-    SmallVec<[usize; 4]>,
-) {
+pub(super) fn merge<'fd>(interests: &[Interest<'fd>]) -> (Merged<'fd>, SmallVec<[usize; 4]>) {
     /// Up to here looking through all of them is quicker than hashing.
     const FEW: usize = 16;
-    let mut merged: SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]> = SmallVec::new();
+    let mut merged = Merged::new();
     let mut places = SmallVec::new();
     let mut index = HashMap::new();
     for interest in interests {

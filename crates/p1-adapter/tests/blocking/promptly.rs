@@ -42,8 +42,11 @@ fn transfer(
     (name, args)
 }
 
+/// A kind of blocked call: what it is called, and how to make one.
+type Blocking = (&'static str, fn() -> Blocked);
+
 /// Pushed descriptors get number 3.
-fn kinds() -> Vec<(&'static str, fn() -> Blocked)> {
+fn kinds() -> Vec<Blocking> {
     const OUTS: i32 = OUT as i32;
     vec![
         ("read of a pipe", || {
