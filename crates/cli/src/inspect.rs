@@ -217,7 +217,9 @@ impl Facts {
         let runs = [START, INITIALIZE, ""]
             .iter()
             .any(|name| self.exported(name).is_some());
-        if !runs && !(self.has_start_section && self.spawn.is_none() && self.preview1.is_empty()) {
+        let only_starts =
+            self.has_start_section && self.spawn.is_none() && self.preview1.is_empty();
+        if !runs && !only_starts {
             miss("no `_start`: link it as a command");
         }
         if let Some(spawn) = self.spawn {

@@ -20,16 +20,19 @@ pub(crate) enum Code {
 impl Code {
     /// Makes it a module, for `--allow-precompiled`.
     pub(crate) fn deserialize(&self, engine: &Engine) -> wasmtime::Result<Module> {
-        // SAFETY: `Module::deserialize` and `Module::deserialize_open_file` ask that the bytes come from
-        // `Module::serialize` or `Engine::precompile_module`, unmodified, because they
-        // are run as native code. That cannot be checked here; the user, who could run
+        // Both ask that the bytes come from `Module::serialize` or `Engine::precompile_module`, unmodified,
+        // because they are run as native code. That cannot be checked here; the user, who could run
         // any native code as well, has vouched for it with `--allow-precompiled`, the
         // only way to this function. What `compile` adds is outside of what they read: behind the
         // sections that the ELF header names, and in the header's unused bytes (the stamp of wasi-threads).
-        // That a mapped file stays as it is, is vouched for in the same way; `compile` replaces files
-        // and does not write into them.
         match self {
-            Code::File(file) => unsafe { Module::deserialize_open_file(engine, file.try_clone()?) },
+            Code::File(file) => {
+                let file = file.try_clone()?;
+                // SAFETY: as above. That a mapped file stays as it is, is vouched for in the same way;
+                // `compile` replaces files and does not write into them.
+                unsafe { Module::deserialize_open_file(engine, file) }
+            }
+            // SAFETY: as above.
             Code::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
         }
     }
