@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem::{Descriptor, File, WasiFilesystemCtx};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DescriptorType, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorType, NewTimestamp, OpenFlags, PathFlags,
 };
 
 /// As many symbolic links as Linux follows.
@@ -74,19 +74,25 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 }
 
 impl Watch {
-    /// Notes what is about to be opened. From here to `leave`, raising `end` frees the open.
-    fn enter(&mut self, open: &Open<'_>, fs: &WasiFilesystemCtx, end: &EndSignal) -> Result<()> {
+    /// Notes what is about to be opened, and for what. From here to `leave`, raising `end` frees the open.
+    fn enter(
+        &mut self,
+        (dir, follow, path): (&Dir, PathFlags, &String),
+        access: FifoAccess,
+        fs: &WasiFilesystemCtx,
+        end: &EndSignal,
+    ) -> Result<()> {
         if self.hook.is_none() {
             let (slot, fs) = (Arc::clone(&self.slot), fs.clone());
             self.hook = Some(end.on_raise(move || free(slot, fs))?);
         }
         {
             let mut slot = lock(&self.slot);
-            slot.path.clone_from(&open.path);
+            slot.path.clone_from(path);
             slot.pending = Some(Pending {
-                dir: open.dir.inner.clone(),
-                follow: open.follow,
-                access: open.access(),
+                dir: dir.inner.clone(),
+                follow,
+                access,
             });
         }
         // The hook locks the slot after the signal is raised: it has seen what was just noted, or else this sees
@@ -120,7 +126,7 @@ fn free(slot: Arc<Mutex<Slot>>, fs: WasiFilesystemCtx) {
     let look = move || {
         let dir = Dir::unnamed(pending.dir);
         let mut scratch = Scratch::new(fs);
-        let Ok(Some(fifo)) = find(&mut scratch, &dir, pending.follow, path) else {
+        let Ok(Some((fifo, _))) = find(&mut scratch, &dir, pending.follow, path) else {
             return;
         };
         let Ok(side) = fifo.other_side(pending.access) else {
@@ -186,7 +192,8 @@ impl Open<'_> {
         }
         if waits {
             let (watch, fs) = scratch.watch_and_fs();
-            watch.enter(&self, fs, end)?;
+            let place = (self.dir, self.follow, &self.path);
+            watch.enter(place, self.access(), fs, end)?;
         }
         let found = scratch.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
         if waits {
@@ -205,7 +212,7 @@ impl Open<'_> {
         if self.wanted.intersects(synchronised) {
             return Ok(None);
         }
-        let Some(fifo) = find(scratch, self.dir, self.follow, self.path.clone())? else {
+        let Some((fifo, _)) = find(scratch, self.dir, self.follow, self.path.clone())? else {
             return Ok(None);
         };
         let access = self.access();
@@ -224,13 +231,42 @@ impl Open<'_> {
     }
 }
 
-/// The FIFO at a path. Its directory, and the target of each link, are wasmtime-wasi's to resolve.
+/// Sets the times of what lies at a path.
+///
+/// Where links are followed wasmtime-wasi opens what it finds, for writing, and waits in that if it is a FIFO. The times
+/// of one are therefore set by its own name, where no link is followed and nothing is opened. Should one take the place of what
+/// was looked at, the signal frees the open.
+pub(crate) fn set_times(
+    scratch: &mut Scratch,
+    dir: &Dir,
+    follow: PathFlags,
+    path: String,
+    (access, modification): (NewTimestamp, NewTimestamp),
+    end: &EndSignal,
+) -> Result<()> {
+    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
+        return scratch.set_times_at(dir, follow, path, access, modification);
+    }
+    // What cannot be looked for here is for the call itself to report.
+    if let Ok(Some((_, name))) = find(scratch, dir, follow, path.clone()) {
+        return scratch.set_times_at(dir, PathFlags::empty(), name, access, modification);
+    }
+    let (watch, fs) = scratch.watch_and_fs();
+    watch.enter((dir, follow, &path), FifoAccess::Write, fs, end)?;
+    let set = scratch.set_times_at(dir, follow, path, access, modification);
+    scratch.watch.leave();
+    end.check()?;
+    set
+}
+
+/// The FIFO at a path, and the path without links at its end. Its directory, and the target of each link, are
+/// wasmtime-wasi's to resolve.
 fn find(
     scratch: &mut Scratch,
     dir: &Dir,
     follow: PathFlags,
     mut path: String,
-) -> Result<Option<Fifo>> {
+) -> Result<Option<(Fifo, String)>> {
     match scratch.type_at(dir, follow, path.clone()) {
         // wasmtime-wasi has a name for a FIFO and, as of 48, uses it nowhere on Unix: it says "unknown".
         Ok(DescriptorType::Fifo | DescriptorType::Unknown) => {}
@@ -259,7 +295,7 @@ fn find(
             }
         };
         if let Ok(Some(fifo)) = Fifo::find(directory, OsStr::new(name)) {
-            return Ok(Some(fifo));
+            return Ok(Some((fifo, path)));
         }
         let prefix = path.len() - name.len();
         let Ok(target) = scratch.readlink_at(dir, path.clone()) else {

@@ -55,12 +55,13 @@ pub(crate) fn set_times(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
-    let result = call.scratch.set_times_at(
+    let result = special::set_times(
+        call.scratch,
         dir,
         convert::path_flags(lookup),
         path.clone(),
-        access.to_p2(),
-        modification.to_p2(),
+        (access.to_p2(), modification.to_p2()),
+        &call.shared.end,
     );
     call.scratch.explained(result, true, &[(dir, &path)])
 }

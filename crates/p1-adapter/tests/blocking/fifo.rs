@@ -322,3 +322,28 @@ fn a_guest_opens_a_fifo_without_waiting() {
         assert_eq!(guest.seek(fd, 0, 0), Err(70), "ESPIPE");
     });
 }
+
+/// wasmtime-wasi opens what a path leads to, to set its times, and would wait for the other side of a FIFO where no
+/// signal reaches it.
+#[test]
+fn times_of_a_fifo_are_set_without_opening_it() {
+    const SET_BOTH: i32 = 1 | 4;
+    soon(|| {
+        let (dir, path) = fifo();
+        std::os::unix::fs::symlink("fifo", dir.path().join("link")).unwrap();
+        let mut guest = Guest::shared(&ctx_with(dir.path()));
+        for (name, follow, seconds) in [("fifo", 0, 1), ("fifo", 1, 2), ("link", 1, 3)] {
+            let [fd, _, at, len, ..] = guest.open_args(name, 0, 0);
+            let time = wasmtime::Val::I64(seconds * 1_000_000_000);
+            let (follow, set) = (wasmtime::Val::I32(follow), wasmtime::Val::I32(SET_BOTH));
+            let args = [fd, follow, at, len, time, time, set];
+            assert_eq!(guest.call("path_filestat_set_times", &args), 0, "{name}");
+            let found = std::fs::metadata(&path).unwrap();
+            let modified = found
+                .modified()
+                .unwrap()
+                .duration_since(std::time::UNIX_EPOCH);
+            assert_eq!(modified.unwrap().as_secs(), seconds as u64, "{name}");
+        }
+    });
+}

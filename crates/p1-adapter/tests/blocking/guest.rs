@@ -11,7 +11,7 @@ use wasmtime::{
 use wasmtime_wasi::FsPerms;
 use wiggle::{GuestMemory, GuestPtr};
 
-const FUNCTIONS: [(&str, &str); 15] = [
+const FUNCTIONS: [(&str, &str); 16] = [
     ("clock_time_get", "i32 i64 i32"),
     ("fd_close", "i32"),
     ("fd_fdstat_get", "i32 i32"),
@@ -22,6 +22,7 @@ const FUNCTIONS: [(&str, &str); 15] = [
     ("fd_seek", "i32 i64 i32 i32"),
     ("fd_write", "i32 i32 i32 i32"),
     ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
+    ("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32"),
     ("poll_oneoff", "i32 i32 i32 i32"),
     ("sock_accept", "i32 i32 i32"),
     ("sock_recv", "i32 i32 i32 i32 i32 i32"),
