@@ -18,6 +18,11 @@ step env RUSTDOCFLAGS='-D warnings' \
 # table-sync's models are built with other flags; the other crates' run with
 # their tests.
 step scripts/table-sync-loom.sh
+# The sanitizer's runtime comes with the toolchains of this kind of host.
+case "$(rustc -vV)" in
+  *"host: x86_64-unknown-linux-gnu"* | *"host: aarch64-unknown-linux-gnu"*) step scripts/table-sync-sanitizers.sh ;;
+  *) echo "test.sh: no AddressSanitizer on this host: scripts/table-sync-sanitizers.sh is left out" ;;
+esac
 # Every target and every documentation example; --no-fail-fast shows every
 # failure of a run, not only the first.
 step cargo test --workspace --no-fail-fast

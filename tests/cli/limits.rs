@@ -133,3 +133,37 @@ fn any_thread_can_use_all_the_fuel() {
         .expect_code(134)
         .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
 }
+
+/// Where the system has no room for another thread, the program gets EAGAIN (6), negative, and its user is told of
+/// which limit that is.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_limit_of_the_system_is_named() {
+    let text = r#"(module
+        (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
+        (func (export "wasi_thread_start") (param i32 i32)
+          (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+        (func (export "_start") (local $id i32)
+          (loop $more
+            (local.set $id (call $spawn (i32.const 0)))
+            (br_if $more (i32.ge_s (local.get $id) (i32.const 0))))
+          (call $exit (i32.sub (i32.const 0) (local.get $id)))))"#;
+    // In KiB: enough for the program and the reservation of its memory.
+    integration_tests::Program::new("sh")
+        .args("-c")
+        .arg("ulimit -v 6000000; exec \"$0\" -")
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .input(Input::Bytes(text.into()))
+        .run()
+        .expect_code(6)
+        .expect_stderr(&["note: 1 spawn failed: ", "`ulimit -v`"]);
+    // Asked for on the command line, it needs no explanation.
+    let run = program()
+        .args("--max-threads 3 -")
+        .input(Input::Bytes(text.into()))
+        .run()
+        .expect_code(6);
+    assert_eq!(run.stderr, "");
+}
