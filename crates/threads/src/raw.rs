@@ -1,7 +1,7 @@
 //! This crate's one file with unsafe code: words of a shared memory as atomics, and host threads on stacks of
 //! the crate's own.
 //!
-//! What is here decides nothing. [`memory`](crate::memory) has the guest's rules, `stacks.rs` says which stacks
+//! What is here decides nothing. [`memory`](crate::memory) has the guest's rules, `host_thread.rs` says which stacks
 //! there are, `pool.rs` what runs on them.
 #![allow(unsafe_code)]
 
