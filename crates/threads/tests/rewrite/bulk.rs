@@ -232,6 +232,33 @@ fn a_constant_length_is_replaced_only_if_it_is_long() {
     assert_eq!(chunked(&text(u32::MAX), 64).bulk_sites, 2);
 }
 
+/// What was rewritten is split once more, which is slower and nothing else.
+#[test]
+fn operations_rewritten_twice_do_what_they_did() {
+    let engine = engine();
+    let linker = Linker::new(&engine);
+    let module = wat(&operations("i32", "i32"));
+    let once = chunked(&module, 7);
+    let twice = chunked(&once.bytes, 3);
+    assert!(twice.bulk_sites > 0);
+    let mut one = original(&engine, &linker, &module).expect("an instance");
+    let mut other = rewritten(&engine, &linker, &twice).expect("an instance");
+    for (name, params) in [
+        ("init", [65_500, 0, 36]),
+        ("init", [65_501, 0, 36]),
+        ("fill", [100, 9, 41]),
+        ("fill", [65_530, 9, 7]),
+        ("move", [103, 100, 50]),
+        ("move", [100, 103, 50]),
+        ("copy", [0, 65_530, 6]),
+        ("copy", [0, 65_530, 7]),
+    ] {
+        let params = params.map(Val::I32);
+        assert_eq!(one.call(name, &params), other.call(name, &params), "{name}");
+        assert_eq!(bytes(&mut one), bytes(&mut other), "{name} {params:?}");
+    }
+}
+
 /// An engine that stops guest code at the next look at the epoch.
 fn stopping() -> Engine {
     let mut config = wasmtime::Config::new();

@@ -1,0 +1,226 @@
+//! The places of a group's threads: who gets one, waits for one, and gives it back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Life, wait};
+use crate::error::SpawnError;
+use crate::limits::Limits;
+use crate::ready::ReservedId;
+use crate::record::ThreadRecord;
+use crate::tid::ThreadId;
+
+/// Failed `thread-spawn` calls of a group.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SpawnFailures {
+    /// How many calls failed.
+    pub count: u64,
+    /// Why the last one did.
+    pub last: Option<SpawnError>,
+}
+
+impl Life {
+    /// Reserves the main thread's place.
+    pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.watch.as_ref());
+        self.lock()
+            .threads
+            .insert(ThreadId::MAIN, Arc::clone(&record));
+        Slot {
+            life: Arc::clone(self),
+            record,
+            held: true,
+            started: false,
+        }
+    }
+
+    /// Reserves the place of a thread the guest starts. At the limit of live threads it blocks, for
+    /// [`Limits::spawn_wait`], until one leaves or the group ends.
+    ///
+    /// The thread takes over `reserved`, unless this fails, or else gets an id here.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        limits: &Limits,
+        reserved: &mut Option<ReservedId>,
+    ) -> Result<Slot, SpawnError> {
+        let mut state = self.lock();
+        let mut deadline = None;
+        loop {
+            if state.outcome.is_some() {
+                return Err(SpawnError::Ended);
+            }
+            if let Some(max) = limits.threads_ever
+                && state.ever >= max
+            {
+                return Err(SpawnError::LimitEver(max));
+            }
+            let Some(max) = limits.threads.filter(|max| state.alive >= *max) else {
+                break;
+            };
+            let now = Instant::now();
+            // No clock gets there: then it waits for as long as it takes.
+            let deadline = *deadline.get_or_insert_with(|| now.checked_add(limits.spawn_wait));
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(SpawnError::Limit(max));
+            }
+            state.at_limit += 1;
+            state = wait(&self.slot_free, state, left);
+            state.at_limit -= 1;
+        }
+        let id = reserved.take().and_then(ReservedId::into_id);
+        let id = match id {
+            Some(id) => id,
+            None => state.tids.take().ok_or(SpawnError::NoThreadId)?,
+        };
+        state.alive += 1;
+        state.ever += 1;
+        // Under the lock: a thread counts as live before anyone can find the group stuck.
+        let record = ThreadRecord::new(id, &self.lot, self.watch.as_ref());
+        state.threads.insert(id, Arc::clone(&record));
+        drop(state);
+        Ok(Slot {
+            life: Arc::clone(self),
+            record,
+            held: true,
+            started: false,
+        })
+    }
+
+    /// Takes an id for a thread that may be spawned later.
+    pub(crate) fn reserve_id(&self) -> Option<ThreadId> {
+        self.lock().tids.take()
+    }
+
+    /// Gives back an id whose store is gone.
+    pub(crate) fn give_back_id(&self, id: ThreadId) {
+        self.lock().tids.give_back(id);
+    }
+
+    /// Takes a thread out of the group. One that was never `started` does not count as one that was.
+    fn leave(&self, id: ThreadId, started: bool) {
+        let mut state = self.lock();
+        state.threads.remove(&id);
+        if id != ThreadId::MAIN {
+            state.alive -= 1;
+            if !started {
+                state.ever -= 1;
+            }
+            let wanted = state.at_limit > 0;
+            drop(state);
+            if wanted {
+                self.slot_free.notify_one();
+            }
+        }
+    }
+
+    /// Keeps why a `thread-spawn` failed.
+    pub(crate) fn note_spawn_failure(&self, error: &SpawnError) {
+        let failures = &mut self.lock().spawn_failures;
+        failures.count += 1;
+        failures.last = Some(error.clone());
+    }
+
+    pub(crate) fn spawn_failures(&self) -> SpawnFailures {
+        self.lock().spawn_failures.clone()
+    }
+}
+
+/// A thread's place in its group: its id, and its share of the limit. Given back when dropped; all but the id perhaps
+/// earlier, by [`Slot::leave`].
+pub(crate) struct Slot {
+    life: Arc<Life>,
+    record: Arc<ThreadRecord>,
+    held: bool,
+    started: bool,
+}
+
+impl Slot {
+    pub(crate) fn id(&self) -> ThreadId {
+        self.record.id()
+    }
+
+    pub(crate) fn record(&self) -> &Arc<ThreadRecord> {
+        &self.record
+    }
+
+    /// The thread runs on its host thread.
+    pub(crate) fn start(&mut self) {
+        self.started = true;
+    }
+
+    /// Gives the place back, and keeps the id: while the store lives, so do data made for it.
+    pub(crate) fn leave(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.record.gone();
+            self.life.leave(self.record.id(), self.started);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.leave();
+        let id = self.record.id();
+        if id != ThreadId::MAIN {
+            self.life.give_back_id(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use wasmtime::Engine;
+
+    use crate::waits::ParkingLot;
+
+    fn life() -> Arc<Life> {
+        let lot = ParkingLot::new(4, false);
+        Life::new(&Engine::default(), false, lot, Vec::new(), None)
+    }
+
+    /// What was not started, because its instance or its host thread could not be had, does not count as started.
+    #[test]
+    fn threads_ever_counts_those_that_were_started() {
+        let life = life();
+        let limits = Limits::new().threads_ever(2);
+        for _ in 0..10 {
+            drop(life.enter(&limits, &mut None).unwrap());
+        }
+        for _ in 0..2 {
+            let mut slot = life.enter(&limits, &mut None).unwrap();
+            slot.start();
+        }
+        let third = life.enter(&limits, &mut None);
+        assert!(matches!(third, Err(SpawnError::LimitEver(2))));
+    }
+
+    /// A thread that has left keeps its id for as long as there may be data that were made for it.
+    #[test]
+    fn an_id_is_not_given_again_before_the_store_is_gone() {
+        let life = life();
+        let limits = Limits::new().threads(1).spawn_wait(Duration::ZERO);
+        let mut first = life.enter(&limits, &mut None).unwrap();
+        assert!(life.enter(&limits, &mut None).is_err());
+        first.leave();
+        let second = life.enter(&limits, &mut None).unwrap();
+        assert_eq!((first.id().get(), second.id().get()), (1, 2));
+        drop(first);
+        drop(second);
+        let third = life.enter(&limits, &mut None).unwrap();
+        assert_eq!(third.id().get(), 1);
+    }
+
+    /// An id that is reserved comes back from a spawn that is refused.
+    #[test]
+    fn a_refused_spawn_keeps_the_reserved_id() {
+        let life = life();
+        let limits = Limits::new().threads(0).spawn_wait(Duration::ZERO);
+        let mut reserved = ReservedId::take(&life);
+        assert!(life.enter(&limits, &mut reserved).is_err());
+        assert!(reserved.is_some());
+    }
+}
