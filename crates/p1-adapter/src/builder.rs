@@ -380,6 +380,7 @@ impl P1CtxBuilder {
                 clocks: Clocks::new(this.wall, this.monotonic),
                 random: this.random,
                 end,
+                opens: Arc::default(),
                 limits: this.limits,
                 observer: this.observer,
                 observe_waiting: this.observe_waiting,

@@ -6,6 +6,7 @@ use crate::fds::Fds;
 use crate::observe::CallObserver;
 use crate::preview2::Scratch;
 use crate::random::Random;
+use crate::watch::Opens;
 use std::fmt;
 use std::sync::Arc;
 use wasmtime::{Memory, SharedMemory};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) clocks: Clocks,
     pub(crate) random: Random,
     pub(crate) end: EndSignal,
+    /// What is being opened and moved just now.
+    pub(crate) opens: Arc<Opens>,
     pub(crate) limits: Limits,
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
     /// Whether the observer is told of calls that may have to wait only.

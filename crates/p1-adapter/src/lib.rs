@@ -93,6 +93,7 @@ mod rights;
 mod special;
 mod stream;
 mod unstable;
+mod watch;
 
 pub use blocking::{EndSignal, Interrupted};
 pub use builder::P1CtxBuilder;

@@ -6,7 +6,7 @@
 
 use crate::descriptor::Dir;
 use crate::error::{Error, Result};
-use crate::special::Watch;
+use crate::watch::Watch;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -1,27 +1,23 @@
 //! What `path_open` finds that is neither file nor directory: FIFOs, terminals and other devices that may block.
 //!
 //! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other side is opened too, and
-//! no descriptor and no lock of ours ends the wait. What does is the other side. So a thread notes what it is about to
-//! open ([`Watch`]); when the signal is raised while it is in there, a helper thread asks wasmtime-wasi what lies at
-//! that path and, if it is a FIFO, is the other side until the open has returned.
+//! no descriptor and no lock of ours ends the wait. What does is the other side: [`Watch`](crate::watch::Watch).
 //!
-//! Nothing is asked before an open, so files pay two uncontended locks and no system call for it.
-//!
-//! Not freed are: a FIFO that was renamed or unlinked while the thread waited in its open, one of which this process may
-//! open one side only and that the wrong one, and anything outside Linux (there is no `O_PATH`). Such a thread
-//! stays until a real peer comes.
+//! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
 
-use crate::blocking::{EndSignal, Fifo, FifoAccess, Hook, Stream as HostStream, StreamKind};
+use crate::abi::types::Errno;
+use crate::blocking::{EndSignal, Fifo, FifoAccess, Stream as HostStream, StreamKind};
+use crate::ctx::Shared;
 use crate::descriptor::Dir;
 use crate::error::Result;
 use crate::preview2::Scratch;
 use crate::stream::Stream;
-use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fd::AsFd as _;
 use rustix::fs::{FileType, fstat};
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use wasmtime_wasi::OpenMode;
-use wasmtime_wasi::filesystem::{Descriptor, File, WasiFilesystemCtx};
+use wasmtime_wasi::filesystem::{Descriptor, File};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, NewTimestamp, OpenFlags, PathFlags,
 };
@@ -43,104 +39,6 @@ pub(crate) struct Open<'a> {
 pub(crate) enum Opened {
     Plain(Descriptor),
     Fifo(Stream),
-}
-
-/// The open a store's thread is in, for others to see.
-#[derive(Default)]
-pub(crate) struct Watch {
-    slot: Arc<Mutex<Slot>>,
-    /// Made by the first open, so that a store that opens nothing costs nothing.
-    hook: Option<Hook>,
-}
-
-#[derive(Default)]
-struct Slot {
-    pending: Option<Pending>,
-    /// What is pending. Its allocation is used again by the next open.
-    path: String,
-    /// The other side, held for as long as `pending` is there.
-    freed: Option<OwnedFd>,
-}
-
-#[derive(Clone)]
-struct Pending {
-    dir: Descriptor,
-    follow: PathFlags,
-    access: FifoAccess,
-}
-
-fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Watch {
-    /// Notes what is about to be opened, and for what. From here to `leave`, raising `end` frees the open.
-    fn enter(
-        &mut self,
-        (dir, follow, path): (&Dir, PathFlags, &String),
-        access: FifoAccess,
-        fs: &WasiFilesystemCtx,
-        end: &EndSignal,
-    ) -> Result<()> {
-        if self.hook.is_none() {
-            let (slot, fs) = (Arc::clone(&self.slot), fs.clone());
-            self.hook = Some(end.on_raise(move || free(slot, fs))?);
-        }
-        {
-            let mut slot = lock(&self.slot);
-            slot.path.clone_from(path);
-            slot.pending = Some(Pending {
-                dir: dir.inner.clone(),
-                follow,
-                access,
-            });
-        }
-        // The hook locks the slot after the signal is raised: it has seen what was just noted, or else this sees
-        // the signal.
-        if end.is_raised() {
-            self.leave();
-            end.check()?;
-        }
-        Ok(())
-    }
-
-    fn leave(&self) {
-        let mut slot = lock(&self.slot);
-        let left = (slot.pending.take(), slot.freed.take());
-        // Closing what was held may take a while.
-        drop(slot);
-        drop(left);
-    }
-}
-
-/// Frees the open noted in `slot`, if there is one. Looking a path up may wait for a file system, so it is done on a
-/// thread of its own and not on the one that raises the signal.
-fn free(slot: Arc<Mutex<Slot>>, fs: WasiFilesystemCtx) {
-    let (pending, path) = {
-        let slot = lock(&slot);
-        let Some(pending) = slot.pending.clone() else {
-            return;
-        };
-        (pending, slot.path.clone())
-    };
-    let look = move || {
-        let dir = Dir::unnamed(pending.dir);
-        let mut scratch = Scratch::new(fs);
-        let Ok(Some((fifo, _))) = find(&mut scratch, &dir, pending.follow, path) else {
-            return;
-        };
-        let Ok(side) = fifo.other_side(pending.access) else {
-            return;
-        };
-        let mut slot = lock(&slot);
-        if slot.pending.is_some() {
-            slot.freed = Some(side);
-        }
-    };
-    // Without a thread to do it the open stays where it is, like one of a FIFO that cannot be found.
-    let _ = std::thread::Builder::new()
-        .name("wasi-free-open".to_owned())
-        .spawn(look);
 }
 
 impl Open<'_> {
@@ -180,54 +78,68 @@ impl Open<'_> {
     ///
     /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for writing with `nxio` if
     /// nobody reads. That flag alone costs a look at the path first.
-    pub(crate) fn run(mut self, scratch: &mut Scratch, end: &EndSignal) -> Result<Opened> {
+    pub(crate) fn run(mut self, scratch: &mut Scratch, shared: &Shared) -> Result<Opened> {
         self.ask_for_directory();
-        let waits = self.may_wait();
-        if waits
-            && self.nonblock
-            && !self.how.contains(OpenFlags::DIRECTORY)
-            && let Some(fifo) = self.nonblocking_fifo(scratch, end)?
+        if !self.may_wait() {
+            return self.plain(scratch);
+        }
+        if self.nonblock
+            && let Some(fifo) = self.fifo(scratch)?
         {
-            return Ok(Opened::Fifo(fifo));
+            return Ok(Opened::Fifo(self.open_fifo(&fifo, true, &shared.end)?));
         }
-        if waits {
-            let (watch, fs) = scratch.watch_and_fs();
-            let place = (self.dir, self.follow, &self.path);
-            watch.enter(place, self.access(), fs, end)?;
-        }
-        let found = scratch.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
-        if waits {
-            scratch.watch.leave();
-            // What the helper let through was no real peer.
-            end.check()?;
-        }
-        Ok(Opened::Plain(found?))
+        let (watch, fs) = scratch.watch_and_fs();
+        let place = (self.dir, self.follow, &self.path);
+        let moving = watch.enter(place, self.access(), fs, shared)?;
+        // Somebody who may be moving what this is about to open has not seen that it is. Through a descriptor of the
+        // object the names do not matter.
+        let fifo = match moving {
+            true => self.fifo(scratch).unwrap_or(None),
+            false => None,
+        };
+        let found = match fifo {
+            Some(fifo) => {
+                let opened = self.open_fifo(&fifo, false, &shared.end);
+                opened.map(Opened::Fifo)
+            }
+            None => self.plain(scratch),
+        };
+        scratch.watch.leave(shared);
+        // What the helper let through was no real peer.
+        shared.end.check()?;
+        found
     }
 
-    fn nonblocking_fifo(&self, scratch: &mut Scratch, end: &EndSignal) -> Result<Option<Stream>> {
+    fn plain(self, scratch: &mut Scratch) -> Result<Opened> {
+        let found = scratch.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
+        found.map(Opened::Plain)
+    }
+
+    /// The FIFO there, if it is one that a plain open would open.
+    fn fifo(&self, scratch: &mut Scratch) -> Result<Option<Fifo>> {
         let synchronised = DescriptorFlags::FILE_INTEGRITY_SYNC
             | DescriptorFlags::DATA_INTEGRITY_SYNC
             | DescriptorFlags::REQUESTED_WRITE_SYNC;
         // Those flags fail, which the plain open will say.
-        if self.wanted.intersects(synchronised) {
+        if self.wanted.intersects(synchronised) || self.how.contains(OpenFlags::DIRECTORY) {
             return Ok(None);
         }
-        let Some((fifo, _)) = find(scratch, self.dir, self.follow, self.path.clone())? else {
-            return Ok(None);
-        };
+        let found = find(scratch, self.dir, self.follow, self.path.clone())?;
+        Ok(found.map(|(fifo, _)| fifo))
+    }
+
+    fn open_fifo(&self, fifo: &Fifo, nonblock: bool, end: &EndSignal) -> Result<Stream> {
         let access = self.access();
         if access == FifoAccess::Write {
             self.dir.check_perms()?;
         }
-        let stream = fifo.open(access, true, end)?;
+        let stream = fifo.open(access, nonblock, end)?;
         let (read, write) = (access == FifoAccess::Read, access == FifoAccess::Write);
         let perms = match &self.dir.inner {
             Descriptor::Dir(dir) => dir.perms,
-            Descriptor::File(_) => return Ok(None),
+            Descriptor::File(_) => return Err(Errno::Notdir.into()),
         };
-        Ok(Some(
-            Stream::duplex(stream, read, write).opened_below(perms),
-        ))
+        Ok(Stream::duplex(stream, read, write).opened_below(perms))
     }
 }
 
@@ -242,7 +154,7 @@ pub(crate) fn set_times(
     follow: PathFlags,
     path: String,
     (access, modification): (NewTimestamp, NewTimestamp),
-    end: &EndSignal,
+    shared: &Shared,
 ) -> Result<()> {
     if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
         return scratch.set_times_at(dir, follow, path, access, modification);
@@ -252,16 +164,16 @@ pub(crate) fn set_times(
         return scratch.set_times_at(dir, PathFlags::empty(), name, access, modification);
     }
     let (watch, fs) = scratch.watch_and_fs();
-    watch.enter((dir, follow, &path), FifoAccess::Write, fs, end)?;
+    watch.enter((dir, follow, &path), FifoAccess::Write, fs, shared)?;
     let set = scratch.set_times_at(dir, follow, path, access, modification);
-    scratch.watch.leave();
-    end.check()?;
+    scratch.watch.leave(shared);
+    shared.end.check()?;
     set
 }
 
 /// The FIFO at a path, and the path without links at its end. Its directory, and the target of each link, are
 /// wasmtime-wasi's to resolve.
-fn find(
+pub(crate) fn find(
     scratch: &mut Scratch,
     dir: &Dir,
     follow: PathFlags,

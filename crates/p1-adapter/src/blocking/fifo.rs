@@ -23,6 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Fifo {
     /// An `O_PATH` descriptor: it names the object and is no end of it.
     anchor: Arc<OwnedFd>,
+    /// Device and inode.
+    id: (u64, u64),
 }
 
 /// Which sides to open.
@@ -74,9 +76,11 @@ impl Fifo {
             OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        let found = FileType::from_raw_mode(fstat(&anchor)?.st_mode);
+        let stat = fstat(&anchor)?;
+        let found = FileType::from_raw_mode(stat.st_mode);
         Ok((found == FileType::Fifo).then(|| Fifo {
             anchor: Arc::new(anchor),
+            id: (stat.st_dev, stat.st_ino),
         }))
     }
 
@@ -85,6 +89,11 @@ impl Fifo {
     #[cfg(not(target_os = "linux"))]
     pub fn find(_directory: BorrowedFd<'_>, _name: &OsStr) -> io::Result<Option<Fifo>> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether both are one and the same, under whatever names. (A number of one that is held is not given to another.)
+    pub(crate) fn is_same(&self, other: &Fifo) -> bool {
+        self.id == other.id
     }
 
     /// Opens the side that an open with `access` waits for, or both if that is allowed: never waits.
@@ -126,8 +135,7 @@ impl Fifo {
         // Kept until this call has returned; if the hook runs later than that, it goes with the hook.
         let freed = Arc::new(Mutex::new(None::<OwnedFd>));
         let hook = {
-            let (freed, anchor) = (Arc::clone(&freed), Arc::clone(&self.anchor));
-            let fifo = Fifo { anchor };
+            let (freed, fifo) = (Arc::clone(&freed), self.clone());
             end.on_raise(move || {
                 let side = fifo.other_side(access);
                 *freed.lock().unwrap_or_else(PoisonError::into_inner) = side.ok();

@@ -61,7 +61,7 @@ pub(crate) fn set_times(
         convert::path_flags(lookup),
         path.clone(),
         (access.to_p2(), modification.to_p2()),
-        &call.shared.end,
+        call.shared,
     );
     call.scratch.explained(result, true, &[(dir, &path)])
 }
@@ -115,7 +115,7 @@ pub(crate) fn open(
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
     let number = call.shared.fds.reserve()?;
-    let opened = match open.run(call.scratch, &call.shared.end) {
+    let opened = match open.run(call.scratch, call.shared) {
         Err(error) => {
             // Copied out again, for a look at where it failed only.
             let path = call.string(memory, at)?;
@@ -162,7 +162,9 @@ pub(crate) fn remove_directory(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_REMOVE_DIRECTORY)?;
     let path = call.string(memory, path)?;
+    let moving = call.shared.opens.moving(call.scratch);
     let result = call.scratch.remove_directory_at(dir, path.clone());
+    drop(moving);
     call.scratch.explained(result, true, &[(dir, &path)])
 }
 
@@ -179,7 +181,9 @@ pub(crate) fn rename(
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let scratch = &mut *call.scratch;
+    let moving = call.shared.opens.moving(scratch);
     let result = scratch.rename_at(from, old.clone(), to, new.clone());
+    drop(moving);
     scratch.explained(result, true, &[(from, &old), (to, &new)])
 }
 
@@ -206,6 +210,8 @@ pub(crate) fn unlink_file(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_UNLINK_FILE)?;
     let path = call.string(memory, path)?;
+    let moving = call.shared.opens.moving(call.scratch);
     let result = call.scratch.unlink_file_at(dir, path.clone());
+    drop(moving);
     call.scratch.explained(result, true, &[(dir, &path)])
 }

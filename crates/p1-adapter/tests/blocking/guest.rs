@@ -11,7 +11,7 @@ use wasmtime::{
 use wasmtime_wasi::FsPerms;
 use wiggle::{GuestMemory, GuestPtr};
 
-const FUNCTIONS: [(&str, &str); 16] = [
+const FUNCTIONS: [(&str, &str); 19] = [
     ("clock_time_get", "i32 i64 i32"),
     ("fd_close", "i32"),
     ("fd_fdstat_get", "i32 i32"),
@@ -23,6 +23,9 @@ const FUNCTIONS: [(&str, &str); 16] = [
     ("fd_write", "i32 i32 i32 i32"),
     ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
     ("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32"),
+    ("path_remove_directory", "i32 i32 i32"),
+    ("path_rename", "i32 i32 i32 i32 i32 i32"),
+    ("path_unlink_file", "i32 i32 i32"),
     ("poll_oneoff", "i32 i32 i32 i32"),
     ("sock_accept", "i32 i32 i32"),
     ("sock_recv", "i32 i32 i32 i32 i32 i32"),

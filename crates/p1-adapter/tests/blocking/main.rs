@@ -11,6 +11,7 @@ mod fifo;
 mod flags;
 mod guest;
 mod listener;
+mod moved_fifo;
 mod poll;
 mod progress;
 mod promptly;
