@@ -33,12 +33,14 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
                 .help("give one with `--output FILE`"));
         }
     };
-    let mut config = config::for_compile(&mut args.common, &args.legacy)?;
+    let (mut config, mut cache) = config::for_compile(&mut args.common, &args.legacy)?;
     if let Some(folder) = &args.emit_clif {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)
         })?;
         config.emit_clif(folder);
+        // Only what is compiled has it.
+        cache = None;
     }
     let engine = Engine::new(&config)
         .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
@@ -46,7 +48,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
     let threads = args.common.wasm.threads != Some(false);
-    let module = run::prepare_wasm(&engine, &bytes, &name, threads)?;
+    let module = run::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;

@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasmtime::{Config, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::{Deadlock, Dir, RunArgs};
+use crate::cache;
 use crate::legacy::LegacyCommon;
 use crate::listen::Inherited;
 use crate::load::Source;
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) stdio: Stdio,
     pub(crate) entry: Entry,
     pub(crate) engine: Config,
+    /// Where prepared modules are kept.
+    pub(crate) cache: Option<Cache>,
     pub(crate) limits: Limits,
     pub(crate) thread_spawn: bool,
     /// Whether shared memories and atomics may be used.
@@ -110,12 +113,12 @@ impl Plan {
         if args.gdbstub.is_some() {
             return Err(refuse::debugger("--gdbstub"));
         }
-        // Before the engine: its cache has a thread.
+        // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
             _ => Inherited::default(),
         };
-        let engine = engine_config(common, args.profile.as_deref(), args.timeout)?;
+        let (engine, cache) = engine_config(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
         let wasm = &common.wasm;
@@ -142,6 +145,7 @@ impl Plan {
                 None => Entry::Default,
             },
             engine,
+            cache,
             limits: Limits {
                 threads: args.max_threads,
                 host_stack: args.thread_stack_size,
@@ -180,8 +184,11 @@ fn fill_in(common: &mut CommonOptions) -> Result<()> {
         .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
 }
 
-/// The engine that `compile` compiles for: that of a run with the same options.
-pub(crate) fn for_compile(common: &mut CommonOptions, legacy: &LegacyCommon) -> Result<Config> {
+/// The engine that `compile` compiles for, and the cache: those of a run with the same options.
+pub(crate) fn for_compile(
+    common: &mut CommonOptions,
+    legacy: &LegacyCommon,
+) -> Result<(Config, Option<Cache>)> {
     legacy.apply_logging(common);
     fill_in(common)?;
     legacy.apply(common);
@@ -189,12 +196,12 @@ pub(crate) fn for_compile(common: &mut CommonOptions, legacy: &LegacyCommon) -> 
     engine_config(common, None, None)
 }
 
-/// The engine that `-O -C -D -W` and `--profile` ask for, with what threads need.
+/// The engine and the cache that `-O -C -D -W` and `--profile` ask for, with what threads need.
 fn engine_config(
     common: &mut CommonOptions,
     profile: Option<&str>,
     timeout: Option<Duration>,
-) -> Result<Config> {
+) -> Result<(Config, Option<Cache>)> {
     let wasm = &mut common.wasm;
     wasm.threads.get_or_insert(true);
     wasm.shared_memory.get_or_insert(true);
@@ -215,18 +222,10 @@ fn engine_config(
             .why("no machine has so much memory")
             .help("give it in bytes"));
     }
-    let mut config = match common.config(None) {
-        Err(error)
-            if common.codegen.cache.is_none()
-                && common.codegen.cache_config.is_none()
-                && has_no_cache_folder(&error) =>
-        {
-            common.codegen.cache = Some(false);
-            common.config(None).map_err(|_| error)
-        }
-        config => config,
-    }
-    .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+    let cache = cache::take(&mut common.codegen)?;
+    let mut config = common
+        .config(None)
+        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
     // File and line in backtraces, where the module has debug information, without
     // asking for it by an environment variable.
     if common.debug.max_backtrace != Some(0) {
@@ -248,21 +247,7 @@ fn engine_config(
             }
         });
     }
-    Ok(config)
-}
-
-/// Whether `error` is that there is no place for the cache, which nobody asked for: a home that cannot be written (a
-/// container, a service's user) is no reason not to run. A file that configures the cache, and is wrong, is one.
-fn has_no_cache_folder(error: &wasmtime::Error) -> bool {
-    // Wasmtime's words: it has no types for them.
-    let said = format!("{error:#}");
-    [
-        "failed to create cache directory",
-        "failed to canonicalize cache directory",
-        "failed to get the default",
-    ]
-    .iter()
-    .any(|start| said.contains(start))
+    Ok((config, cache))
 }
 
 fn module_and_argv(

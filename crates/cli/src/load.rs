@@ -1,5 +1,6 @@
 //! From what was typed as the module to its bytes.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -84,8 +85,10 @@ impl Source {
                 return Ok(Loaded::Precompiled(precompiled));
             }
         }
-        let wasm = match wat::parse_bytes(&bytes) {
-            Ok(wasm) => wasm.into_owned(),
+        let parsed = match wat::parse_bytes(&bytes) {
+            // The binary format already, which may be large.
+            Ok(Cow::Borrowed(_)) => None,
+            Ok(Cow::Owned(wasm)) => Some(wasm),
             Err(mut error) => {
                 if let Source::File(path) = self {
                     error.set_path(path);
@@ -93,6 +96,7 @@ impl Source {
                 return Err(self.not_wasm(&bytes, &error));
             }
         };
+        let wasm = parsed.unwrap_or(bytes);
         // The binary format's preamble: magic, then version and layer, which is
         // 1 for components (component-model, "Binary format").
         if wasm.get(6..8) == Some(&[1, 0]) {

@@ -3,7 +3,7 @@
 //! A run is a line of steps, one module each: the command line as typed
 //! ([`args`], [`legacy`]), what it means and what of it cannot be done
 //! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`],
-//! [`raw`]), its shape ([`shape`]), its compilation ([`progress`]), the program
+//! [`raw`]), its shape ([`shape`]), its compilation ([`cache`], [`progress`]), the program
 //! ([`run`], [`context`], [`link`], [`listen`], [`invoke`], [`signals`],
 //! [`calls`], [`system`]), what is said about its end ([`report`], [`watch`],
 //! [`stats`], [`trace`], [`coredump`]) and the status ([`exit`]). Whatever goes
@@ -11,6 +11,7 @@
 //! [`inspect`] and what is in [`shell`].
 
 mod args;
+mod cache;
 mod calls;
 mod compile;
 mod config;

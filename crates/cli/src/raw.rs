@@ -38,6 +38,20 @@ impl Code {
     }
 }
 
+/// Makes a module of what the cache had.
+pub(crate) fn deserialize_cached(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
+    // SAFETY: the bytes must come from `Module::serialize`, unmodified, because they are run as native code.
+    // - They were read from Wasmtime's cache folder, in a file whose name is the SHA-256 of the module and of all
+    //   that decides what becomes of it. Such files are written by `cache.rs`, which writes what
+    //   `ThreadModule::serialize` gave and nothing else.
+    // - They have the checksum and the length that were written: no file that was cut short or damaged gets here.
+    // - Who writes something else there, checksum and all, must be able to write the folder, and Wasmtime runs what it
+    //   finds in that folder in the same way (`compile_cached` in its `src/compile/runtime.rs`), without a checksum.
+    //   So whoever is not to run native code as this user must not be able to write the folder, as before.
+    // - The mark of wasi-threads in them is in unused bytes of the ELF header (see `Code::deserialize`).
+    unsafe { Module::deserialize(engine, bytes) }
+}
+
 /// Whether this process was started with SIGPIPE ignored.
 #[cfg(unix)]
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);

@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use p1_adapter::{EndSignal, P1State};
 use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
-use wasmtime::{Config, Engine, WasmBacktraceDetails};
+use wasmtime::{Cache, Config, Engine, WasmBacktraceDetails};
 use wasmtime_wasi::I32Exit;
 
+use crate::cache::prepare_cached;
 use crate::calls::Calls;
 use crate::config::{Plan, first_line};
 use crate::context::context;
@@ -201,7 +202,10 @@ impl Modules {
 
 fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<ThreadModule> {
     match loaded {
-        Loaded::Wasm(bytes) => prepare_wasm(engine, bytes, name, plan.threads_proposal),
+        Loaded::Wasm(bytes) => {
+            let cache = plan.cache.as_ref();
+            prepare_wasm(engine, cache, bytes, name, plan.threads_proposal)
+        }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
                 .why("it would be run as native code, unchecked")
@@ -225,15 +229,17 @@ fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<
     }
 }
 
-/// Rewrites and compiles a module. `threads`: whether the options allow shared memories and atomics.
+/// Rewrites and compiles a module, if the cache does not have it. `threads`: whether the options allow shared memories
+/// and atomics.
 pub(crate) fn prepare_wasm(
     engine: &Engine,
+    cache: Option<&Cache>,
     bytes: &[u8],
     name: &str,
     threads: bool,
 ) -> Result<ThreadModule> {
     let _progress = Progress::compiling(name, bytes.len());
-    wasi_threads::prepare(engine, bytes).map_err(|error| report::prepare(&error, name, threads))
+    prepare_cached(engine, cache, bytes).map_err(|error| report::prepare(&error, name, threads))
 }
 
 fn limits(plan: &Plan) -> Limits {

@@ -106,6 +106,7 @@ mod builder;
 mod caught;
 mod current;
 mod error;
+mod fingerprint;
 mod fuel;
 mod group;
 mod host;
@@ -152,7 +153,8 @@ pub use crate::observe::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, W
 pub use crate::outcome::Outcome;
 pub use crate::pool::Pool;
 pub use crate::prepare::{
-    ImportedMemory, PrepareError, ThreadEntry, ThreadModule, prepare, prepare_with,
+    ImportedMemory, PrepareError, ThreadEntry, ThreadModule, preparation_compatibility_hash,
+    prepare, prepare_with,
 };
 pub use crate::reactor::Reactor;
 pub use crate::report::{Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread};

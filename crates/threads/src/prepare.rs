@@ -3,12 +3,15 @@
 //!
 //! [`prepare`] rewrites ([`crate::rewrite`]), compiles, and keeps what the
 //! group has to know about the module. [`ThreadModule::from_unprepared`] is the
-//! door for a module somebody else compiled.
+//! door for a module somebody else compiled; [`preparation_compatibility_hash`]
+//! is for whoever keeps prepared modules.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use wasmtime::{Engine, ExternType, MemoryType, Module, Precompiled, ValType};
 
+use crate::fingerprint::FINGERPRINT;
 use crate::rewrite::{self, RewriteError, RewriteOptions, Rewritten, WaitSlot};
 
 /// The module of the import by which a guest starts a thread.
@@ -71,6 +74,40 @@ pub fn prepare_with(
     let rewritten = rewrite::rewrite_with(bytes, options)?;
     let module = Module::from_binary(engine, &rewritten.bytes).map_err(PrepareError::Compile)?;
     Ok(ThreadModule::new(module, Some(Prepared::of(&rewritten))))
+}
+
+/// What, besides the bytes of a module, decides what [`prepare_with`] makes of it: for the keys of a cache of prepared
+/// modules ([`ThreadModule::serialize`]).
+///
+/// Where this and the bytes are the same, so is the module, and what was serialized can be deserialized: the engines
+/// have the same compiler, settings and version of wasmtime, and the preparation has the same options and is made by the
+/// same code. The counterpart of [`Engine::precompile_compatibility_hash`], which is part of it.
+///
+/// ```
+/// use std::hash::{BuildHasher, RandomState};
+/// use wasi_threads::preparation_compatibility_hash;
+/// use wasi_threads::rewrite::RewriteOptions;
+///
+/// let engine = wasmtime::Engine::default();
+/// let other = wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true))?;
+/// let options = RewriteOptions::default();
+/// let hasher = RandomState::new();
+/// assert_ne!(
+///     hasher.hash_one(preparation_compatibility_hash(&engine, &options)),
+///     hasher.hash_one(preparation_compatibility_hash(&other, &options)),
+/// );
+/// # Ok::<(), wasmtime::Error>(())
+/// ```
+pub fn preparation_compatibility_hash<'a>(
+    engine: &'a Engine,
+    options: &RewriteOptions,
+) -> impl Hash + use<'a> {
+    (
+        engine.precompile_compatibility_hash(),
+        env!("CARGO_PKG_VERSION"),
+        FINGERPRINT,
+        options.clone(),
+    )
 }
 
 /// A compiled module and what a thread group has to know about it.

@@ -99,6 +99,12 @@ impl ThreadModule {
         };
         match bytes.get_mut(MARK_PLACE) {
             Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
+            // It was deserialized itself, perhaps with the stamp of that time behind it, as a mapped file has.
+            Some(place) if place == MARK => {
+                if let Ok(stamp) = Stamp::read(&mut Cursor::new(&bytes)) {
+                    bytes.truncate(stamp.compiled as usize);
+                }
+            }
             _ => {
                 return Err(wasmtime::Error::msg(
                     "a compiled module has no room for a mark where it had in wasmtime 48",
@@ -126,6 +132,14 @@ impl Stamp {
     ///
     /// [`StampError`], but for [`StampError::Foreign`].
     pub fn read(file: &mut (impl Read + Seek)) -> Result<Self, StampError> {
+        Self::checked(file, sum_of_front)
+    }
+
+    /// `sum_of_front` gives the CRC-32 of so many bytes from the beginning of the file.
+    fn checked<F: Read + Seek>(
+        file: &mut F,
+        sum_of_front: fn(&mut F, u64) -> io::Result<u32>,
+    ) -> Result<Self, StampError> {
         let length = file.seek(SeekFrom::End(0))?;
         let mut front = [0; MARK_PLACE.end];
         let mut end = [0; MAGIC.len()];
@@ -158,21 +172,7 @@ impl Stamp {
         if compiled.checked_add(stamp.into()) != Some(body) || stamp > LONGEST_STAMP {
             return Err(StampError::Damaged);
         }
-        file.rewind()?;
-        let mut hasher = crc32fast::Hasher::new();
-        let mut piece = vec![0; 1 << 16];
-        let mut left = length - (4 + MAGIC.len() as u64);
-        while left > 0 {
-            let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let read = file.read(&mut piece[..most])?;
-            if read == 0 {
-                // It became shorter meanwhile.
-                return Err(StampError::Damaged);
-            }
-            hasher.update(&piece[..read]);
-            left -= read as u64;
-        }
-        if hasher.finalize() != sum {
+        if sum_of_front(file, length - (4 + MAGIC.len() as u64))? != sum {
             return Err(StampError::Damaged);
         }
         file.seek(SeekFrom::Start(compiled))?;
@@ -223,7 +223,10 @@ impl<'a> Stamped<'a> {
     ///
     /// As [`Stamp::read`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, StampError> {
-        let stamp = Stamp::read(&mut Cursor::new(bytes))?;
+        let stamp = Stamp::checked(&mut Cursor::new(bytes), |bytes, length| {
+            // In place. It is a part of the length that these bytes have.
+            Ok(crc32fast::hash(&bytes.get_ref()[..length as usize]))
+        })?;
         let compiled = usize::try_from(stamp.compiled)
             .ok()
             .and_then(|length| bytes.get(..length))
@@ -247,6 +250,24 @@ impl<'a> Stamped<'a> {
     pub fn into_module(self, module: Module) -> Result<ThreadModule, StampError> {
         self.stamp.into_module(module)
     }
+}
+
+/// Reads the bytes in pieces. A file that became shorter meanwhile has the sum of what is left.
+fn sum_of_front(file: &mut (impl Read + Seek), length: u64) -> io::Result<u32> {
+    file.rewind()?;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut piece = vec![0; 1 << 16];
+    let mut left = length;
+    while left > 0 {
+        let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = file.read(&mut piece[..most])?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&piece[..read]);
+        left -= read as u64;
+    }
+    Ok(hasher.finalize())
 }
 
 fn write(prepared: &Prepared) -> Vec<u8> {

@@ -62,7 +62,7 @@ mod waits;
 pub(crate) use append::MEMORY_EXPORT;
 
 /// What [`rewrite_with`] is to rewrite.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RewriteOptions {
     /// Send waits and notifies on shared memories to the host. On by default.

@@ -40,6 +40,11 @@ fn what_was_found_is_found_again() {
         assert!(shown(&before).is_some_and(|text| text.contains("code_file_shift")));
         assert_eq!(shown(&before), shown(&after));
         assert_eq!(before.start_export(), after.start_export());
+        // And serialized again, also where the stamp was loaded with the code, as of a mapped file.
+        assert!(after.serialize().expect("bytes") == bytes);
+        let stamp = Stamp::read(&mut std::io::Cursor::new(&bytes)).expect("a stamp");
+        let mapped = stamp.into_module(load(&engine, &bytes));
+        assert!(mapped.expect("it fits").serialize().expect("bytes") == bytes);
     }
 }
 
