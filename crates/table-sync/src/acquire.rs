@@ -3,7 +3,7 @@
 use crate::flaw::{Flaw, on};
 use crate::lock::{Exclusive, Place, QueueGuard, Refusal, Shared, settle_and_wake};
 use crate::queue::{Mode, Queue};
-use crate::state::{PRESENT, QUEUED, State, WRITER_QUEUED};
+use crate::state::{PRESENT, QUEUED, State, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{hint, lock, park};
 use std::task::{Context, Poll, Waker};
@@ -81,7 +81,13 @@ impl<'t> Request<'t> {
         // entry before it: ask again.
         let mut first = self.ticket.and_then(|ticket| queue.is_first(ticket));
         match (self.ticket, first) {
-            (Some(ticket), Some(_)) => old = queue.rewake(ticket, waker),
+            (Some(ticket), Some(_)) => {
+                old = queue.rewake(ticket, waker);
+                // It may have been called, and wants to be again. What has gone is found out below.
+                if !on(Flaw::CalledOnce) {
+                    place.announce(P::MODE);
+                }
+            }
             _ => {
                 self.ticket = None;
                 if !place.announce(P::MODE) {
@@ -134,8 +140,14 @@ impl<'t> Request<'t> {
                 result => return result,
             }
         }
-        park::block_on(None, |context| self.poll(context.waker()))
-            .expect("without a deadline there is a result")
+        park::block_on(None, |context| {
+            // It was woken when nobody was in its way; somebody may be again, and is soon gone.
+            if self.ticket.is_some() {
+                self.place.look_out(P::MODE);
+            }
+            self.poll(context.waker())
+        })
+        .expect("without a deadline there is a result")
     }
 
     /// For futures.
@@ -176,12 +188,12 @@ impl Drop for Request<'_> {
 }
 
 impl Place<'_> {
-    /// Under the queue lock: says in the word that a waiter is about to join. `false` if the
-    /// entry has gone.
+    /// Under the queue lock: says in the word that a waiter is about to join, or to look again. `false` if
+    /// the entry has gone.
     fn announce(&self, mode: Mode) -> bool {
         let flags = match mode {
-            Mode::Shared => QUEUED,
-            Mode::Exclusive => QUEUED | WRITER_QUEUED,
+            Mode::Shared => QUEUED | TO_CALL,
+            Mode::Exclusive => QUEUED | TO_CALL | WRITER_QUEUED,
         };
         let mut state = State(self.slot.state.load(Relaxed));
         while state.is_present(self.generation) {
@@ -209,7 +221,7 @@ impl Place<'_> {
             stale |= WRITER_QUEUED;
         }
         if queue.is_empty() {
-            stale |= QUEUED;
+            stale |= QUEUED | TO_CALL;
         }
         if stale != 0 {
             self.slot.state.fetch_and(!stale, Relaxed);
@@ -220,7 +232,18 @@ impl Place<'_> {
     pub(crate) fn clear_queue_flags(&self) {
         self.slot
             .state
-            .fetch_and(!(QUEUED | WRITER_QUEUED), Relaxed);
+            .fetch_and(!(QUEUED | TO_CALL | WRITER_QUEUED), Relaxed);
+    }
+
+    /// Waits a few moments for the entry to be open to `mode`, only looking at the word.
+    fn look_out(&self, mode: Mode) {
+        for _ in 0..SPINS {
+            let state = State(self.slot.state.load(Relaxed));
+            if !state.is_present(self.generation) || !state.is_closed_to(mode) {
+                return;
+            }
+            self.spin();
+        }
     }
 
     /// Waits a moment for a change of the word, only looking at it.

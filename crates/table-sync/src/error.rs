@@ -22,7 +22,7 @@ pub enum Error {
     #[error("resource has children")]
     HasChildren,
     /// A `try_` form found the entry held in a way that excludes the wanted access. Blocking
-    /// and async forms report it only when the entry already has 2^24 - 1 counted readers.
+    /// and async forms report it only when the entry already has 2^23 - 1 counted readers.
     #[error("resource is in use")]
     InUse,
     /// [`Table::add_child`](crate::Table::add_child): the child has a parent already.

@@ -44,6 +44,8 @@ pub enum Flaw {
     DetachWithoutDrain,
     /// A waiter sleeps without another look after it has joined the queue.
     JoinWithoutLook,
+    /// A waiter that was called and could not go in does not ask to be called again.
+    CalledOnce,
     /// A waiter that gives up does not wake the next.
     QuitterKeepsTurn,
     /// Whoever leaves an entry wakes nobody.
@@ -61,7 +63,7 @@ pub enum Flaw {
 #[cfg(loom)]
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::PushRelaxed,
         Self::KindRelaxed,
         Self::GenerationIgnored,
@@ -79,6 +81,7 @@ impl Flaw {
         Self::DrainEndedUnsettled,
         Self::DetachWithoutDrain,
         Self::JoinWithoutLook,
+        Self::CalledOnce,
         Self::QuitterKeepsTurn,
         Self::LeaverWakesNobody,
         Self::KinNotLocked,

@@ -1,8 +1,8 @@
 //! The word of a slot: its generation above the state of its lock.
 //!
 //! ```text
-//!  63            32 31          8 7 6 5 4 3 2 1 0
-//! | generation     | readers     | flags         |
+//!  63            32 31        9 8 7 6 5 4 3 2 1 0
+//! | generation     | readers   | flags             |
 //! ```
 
 use crate::flaw::{Flaw, on};
@@ -26,9 +26,12 @@ pub(crate) const KIN: u64 = 1 << 6;
 /// The entry was removed while held. Whoever finds it idle reclaims it. Excludes `PRESENT`.
 pub(crate) const DETACHED: u64 = 1 << 7;
 
+/// The first in the queue has not been called since it last looked: whoever leaves looks at the queue. Only with `QUEUED`.
+pub(crate) const TO_CALL: u64 = 1 << 8;
+
 /// One counted reader.
-pub(crate) const READER: u64 = 1 << 8;
-const READERS: u64 = 0xffff_ff00;
+pub(crate) const READER: u64 = 1 << 9;
+const READERS: u64 = 0xffff_fe00;
 
 const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
@@ -110,10 +113,10 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "generation {}, {} readers, flags {:#010b}",
+            "generation {}, {} readers, flags {:#011b}",
             self.generation(),
             (self.0 & READERS) / READER,
-            self.0 & 0xff
+            self.0 & 0x1ff
         )
     }
 }

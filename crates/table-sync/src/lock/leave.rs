@@ -7,7 +7,7 @@ use crate::cell;
 use crate::flaw::{Flaw, on};
 use crate::readers::{self, Published};
 use crate::slot::Slot;
-use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, State};
+use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, State, TO_CALL};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::lock;
 use crate::table::Core;
@@ -103,10 +103,19 @@ fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aft
         }
     }
     // If somebody is in the first waiter's way, whoever that is comes here when he leaves: the
-    // waiter's `QUEUED` was set before.
-    let wake = queue
-        .as_deref_mut()
-        .and_then(|it| it.call_first(|mode| !state.has(PRESENT) || !state.is_closed_to(mode)));
+    // waiter's `TO_CALL` was set before.
+    let mut called = false;
+    let wake = queue.as_deref_mut().and_then(|it| {
+        it.call_first(|mode| {
+            called = !state.has(PRESENT) || !state.is_closed_to(mode);
+            called
+        })
+    });
+    if called {
+        // Nobody else need come here until it has looked. Relaxed: grants nothing; who asks to be
+        // called does so under the same lock.
+        slot.state.fetch_and(!TO_CALL, Relaxed);
+    }
     Aftermath {
         core,
         slot,

@@ -6,7 +6,7 @@ use crate::flaw::{Flaw, on, order};
 use crate::queue::Queue;
 use crate::readers::Published;
 use crate::slot::Slot;
-use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State};
+use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State, TO_CALL};
 use crate::sync::WakeAll;
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::lock;
@@ -130,7 +130,7 @@ impl Drop for Shared<'_> {
                 let order = order(Flaw::ReaderLeavesRelaxed, Release);
                 let before = State(self.slot.state.fetch_sub(READER, order));
                 let after = State(before.0 - READER);
-                if before.has(QUEUED | DETACHED) && !after.has_counted_readers() {
+                if before.has(TO_CALL | DETACHED) && !after.has_counted_readers() {
                     settle_and_wake(self.core, self.slot);
                 }
             }
@@ -228,7 +228,7 @@ impl Drop for Exclusive<'_> {
         // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
         let order = order(Flaw::WriterLeavesRelaxed, Release);
         let before = State(self.slot.state.fetch_sub(EXCLUSIVE, order));
-        if before.has(QUEUED | DETACHED) {
+        if before.has(TO_CALL | DETACHED) {
             settle_and_wake(self.core, self.slot);
         }
     }

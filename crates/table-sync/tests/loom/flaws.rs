@@ -25,7 +25,9 @@ fn models_for(flaw: Flaw) -> &'static [&'static str] {
             "removal::a_stale_writer_ends_the_drain_of_a_later_entry",
         ],
         Flaw::DetachWithoutDrain => &["removal::detach_leaves_the_value_to_its_holders"],
-        Flaw::JoinWithoutLook | Flaw::LeaverWakesNobody => &["waiting::three_writers"],
+        Flaw::JoinWithoutLook | Flaw::LeaverWakesNobody | Flaw::CalledOnce => {
+            &["waiting::three_writers"]
+        }
         Flaw::QuitterKeepsTurn => &["waiting::a_dropped_waiter_hands_its_turn_on"],
         Flaw::KinNotLocked => &["kin::a_parent_goes_or_gets_a_child"],
         Flaw::AccessEndsUnseen => &["ready::one_event_between_drop_and_making"],
