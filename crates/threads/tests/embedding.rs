@@ -1,4 +1,4 @@
-//! The embedder's side: reactors, async embedders and host functions, hooks, the memory, the pool.
+//! The embedder's side: async embedders and host functions, hooks, the memory, the pool.
 
 mod support;
 
@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use support::*;
 use wasi_threads::waits::WaitOutcome;
-use wasi_threads::{CallError, Limits, Outcome, Pool, ThreadGroup, ThreadId};
-use wasmtime::Trap;
+use wasi_threads::{Outcome, Pool, ThreadGroup};
 
 /// Drives a future on this thread.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -31,109 +30,6 @@ fn block_on<F: Future>(future: F) -> F::Output {
         }
         std::thread::park_timeout(Duration::from_secs(30));
     }
-}
-
-const REACTOR: &str = r#"
-    (func (export "_initialize") (i32.store (i32.const 32) (i32.const 100)))
-    (func (export "add") (param i32) (result i32)
-      (i32.add (i32.atomic.rmw.add (i32.const 32) (local.get 0)) (local.get 0)))
-    (func (export "spawn") (result i32) (call $spawn (i32.const 0)))
-    (func (export "await") (param i32) (call $await (i32.const 0) (local.get 0)))
-    (func (export "wasi_thread_start") (param i32 i32)
-      (drop (i32.atomic.rmw.add (i32.const 32) (i32.const 1000)))
-      (call $signal (i32.const 0)))
-    (func (export "trap") (unreachable))
-    (func (export "panic") (call $panic))
-    (func (export "spin") (call $spin))"#;
-
-#[test]
-fn a_reactor_is_called_from_several_threads() {
-    let _dog = watchdog("a_reactor_is_called_from_several_threads", 60);
-    let engine = engine();
-    for door in DOORS {
-        let module = door.module(&engine, &guest(REACTOR));
-        let group = builder(&engine, &module, &Arc::default()).build().unwrap();
-        let reactor = group.into_reactor().unwrap();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..25 {
-                        reactor.call::<i32, i32>("add", 1).unwrap();
-                    }
-                    assert!(reactor.call::<(), i32>("spawn", ()).unwrap() > 0);
-                });
-            }
-        });
-        reactor.call::<i32, ()>("await", 4).unwrap();
-        assert_eq!(reactor.call::<i32, i32>("add", 0).unwrap(), 4200);
-        // A wrong call is the caller's fault and ends nothing.
-        assert!(matches!(
-            reactor.call::<i64, i32>("add", 1),
-            Err(CallError::Export(_))
-        ));
-        assert!(matches!(
-            reactor.call::<(), ()>("none", ()),
-            Err(CallError::Export(_))
-        ));
-        assert_eq!(reactor.call::<i32, i32>("add", 0).unwrap(), 4200);
-        let handle = reactor.handle();
-        assert!(!handle.is_ended());
-        assert!(matches!(reactor.finish(), Outcome::Cancelled));
-        assert_eq!(handle.threads(), []);
-    }
-}
-
-#[test]
-fn what_ends_a_reactor() {
-    let _dog = watchdog("what_ends_a_reactor", 60);
-    let engine = engine();
-    let module = Door::Prepared.module(&engine, &guest(REACTOR));
-    let reactor = |limits| {
-        builder(&engine, &module, &Arc::default())
-            .limits(limits)
-            .build()
-            .unwrap()
-            .into_reactor()
-            .unwrap()
-    };
-    let ended = |result: Result<(), CallError>| match result {
-        Err(CallError::Ended(outcome)) => outcome,
-        other => panic!("{other:?}"),
-    };
-    let it = reactor(Limits::new());
-    let outcome = ended(it.call("trap", ()));
-    let Outcome::Trapped { thread, trap, .. } = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert_eq!(
-        (thread, trap),
-        (ThreadId::MAIN, Some(Trap::UnreachableCodeReached))
-    );
-    assert!(matches!(
-        ended(it.call("spin", ())),
-        Outcome::Trapped { .. }
-    ));
-
-    let it = reactor(Limits::new());
-    let outcome = ended(it.call("panic", ()));
-    assert!(matches!(outcome, Outcome::Panicked { .. }), "{outcome:?}");
-    assert!(matches!(it.finish(), Outcome::Panicked { .. }));
-
-    let it = reactor(Limits::new().timeout(Duration::from_millis(300)));
-    assert_eq!(it.call::<i32, i32>("add", 1).unwrap(), 101);
-    let outcome = ended(it.call("spin", ()));
-    assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
-
-    let it = reactor(Limits::new());
-    let handle = it.handle();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(30));
-            handle.cancel();
-        });
-        let outcome = ended(it.call("spin", ()));
-        assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
-    });
 }
 
 #[test]
@@ -577,54 +473,4 @@ fn a_panic_in_the_data_of_an_unused_instance() {
         );
         assert_eq!(group.handle().threads(), []);
     }
-}
-
-/// A reactor that is dropped by a host function of its own group: the group ends, and does not wait for the very thread
-/// that waits.
-#[test]
-fn a_reactor_dropped_by_its_own_thread() {
-    let _dog = watchdog("a_reactor_dropped_by_its_own_thread", 60);
-    /// Where the reactor is; the store data of its own threads.
-    #[derive(Clone, Default)]
-    struct Place(Arc<Mutex<Option<wasi_threads::Reactor<Place>>>>);
-    let engine = engine();
-    let bytes = wat::parse_str(
-        r#"(module (import "env" "memory" (memory 1 1 shared))
-             (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
-             (import "host" "drop" (func $drop))
-             (export "memory" (memory 0))
-             (func (export "wasi_thread_start") (param i32 i32) (call $drop) (loop $l (br $l)))
-             (func (export "start") (drop (call $spawn (i32.const 0)))))"#,
-    )
-    .unwrap();
-    let module = Door::Prepared.module(&engine, &bytes);
-    let mut linker = wasmtime::Linker::<Place>::new(&engine);
-    linker
-        .func_wrap("host", "drop", |caller: wasmtime::Caller<'_, Place>| {
-            let place = caller.data().clone();
-            // Until it has been put there.
-            let reactor = loop {
-                if let Some(reactor) = place.0.lock().unwrap().take() {
-                    break reactor;
-                }
-                std::thread::yield_now();
-            };
-            drop(reactor);
-        })
-        .unwrap();
-    let place = Place::default();
-    let data = place.clone();
-    let group = ThreadGroup::builder(&engine, &module, linker)
-        .state(move |_| data.clone())
-        .build()
-        .unwrap();
-    let reactor = group.into_reactor().unwrap();
-    let handle = reactor.handle();
-    reactor.call::<(), ()>("start", ()).unwrap();
-    *place.0.lock().unwrap() = Some(reactor);
-    assert!(eventually(Duration::from_secs(30), || handle
-        .threads()
-        .is_empty()));
-    assert!(matches!(handle.outcome(), Some(Outcome::Cancelled)));
-    assert!(place.0.lock().unwrap().is_none());
 }
