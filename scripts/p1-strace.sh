@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 command -v strace >/dev/null || { echo "p1-strace: install strace" >&2; exit 1; }
 # Without optimisation the standard library looks at every descriptor before it closes it.
-cargo build -q --release -p p1-adapter --example host
+cargo build -q --release --workspace --example host
 host=$(realpath "${CARGO_TARGET_DIR:-target}/release/examples/host")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -8,5 +8,5 @@ cd "$(dirname "$0")/.."
 REWRITE_SMITH_MODULES=${1:-50000}
 REWRITE_SMITH_SEED=${2:-1}
 export REWRITE_SMITH_MODULES REWRITE_SMITH_SEED
-exec cargo test -p wasi-threads --test rewrite -- \
+exec cargo test --workspace --test rewrite -- \
     --nocapture smith::random_modules_do_what_they_did

@@ -5,8 +5,8 @@
 #
 # The models compile the sources they check a second time, over loom's types
 # (tests/loom/sync.rs), so there is no cfg and no feature to set, and Wasmtime
-# is not built anew.
+# is not built anew: nor by --workspace, which has the features of a run of all tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
-exec cargo test --package wasi-threads --test loom_waits -- "$@"
+exec cargo test --workspace --test loom_waits -- "$@"
