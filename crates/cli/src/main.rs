@@ -5,7 +5,7 @@
 //! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`],
 //! [`raw`]), its shape ([`shape`]), its compilation ([`cache`], [`progress`]), the program
 //! ([`run`], [`context`], [`link`], [`listen`], [`invoke`], [`signals`],
-//! [`calls`], [`system`]), what is said about its end ([`report`], [`watch`],
+//! [`calls`]), what is said about its end ([`report`], [`watch`],
 //! [`stats`], [`trace`], [`coredump`]) and the status ([`exit`]). Whatever goes
 //! wrong on the way is a [`message`]. The other subcommands are [`compile`],
 //! [`inspect`] and what is in [`shell`].
@@ -35,7 +35,6 @@ mod shape;
 mod shell;
 mod signals;
 mod stats;
-mod system;
 mod trace;
 mod watch;
 

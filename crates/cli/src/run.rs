@@ -28,7 +28,7 @@ use crate::shape::{self, Runs};
 use crate::stats::{Stats, Threads, Totals};
 use crate::trace::Trace;
 use crate::watch::Watch;
-use crate::{invoke, listen, message, signals, system};
+use crate::{invoke, listen, message, signals};
 
 /// What is to be done.
 pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
@@ -128,7 +128,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     if let Some(dump) = &dump {
         dump.write(group.memory());
     }
-    totals.explain_spawns(plan.limits.threads.is_none());
+    totals.explain_spawns();
     if let Err(message) = message::print(&invoke::results(&results)) {
         message::say(&message);
         // But what it was called for is its results.
@@ -251,8 +251,7 @@ fn limits(plan: &Plan) -> Limits {
         }
     }
     let wanted = &plan.limits;
-    let threads = wanted.threads.or_else(system::most_threads);
-    let limits = given(Limits::new(), threads, Limits::threads);
+    let limits = given(Limits::new(), wanted.threads, Limits::threads);
     let limits = given(limits, wanted.host_stack, Limits::host_stack);
     // Wasmtime asks no limiter when a shared memory grows, so what it may become is
     // what counts.

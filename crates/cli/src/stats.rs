@@ -10,7 +10,6 @@ use wasi_threads::waits::WaitStatistics;
 use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::message::say;
-use crate::system;
 use crate::watch::{self, Times};
 
 /// How `--stats` says it.
@@ -77,30 +76,27 @@ impl Totals {
 
 impl Totals {
     /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
-    ///
-    /// `by_default`: whether the limit of threads is what this machine has room for.
-    pub(crate) fn explain_spawns(&self, by_default: bool) {
+    pub(crate) fn explain_spawns(&self) {
         let SpawnFailures { count, last, .. } = &self.spawn_failures;
-        if let Some(why) = last.as_ref().and_then(|last| explanation(last, by_default)) {
+        if let Some(why) = last.as_ref().and_then(explanation) {
             let s = if *count == 1 { "" } else { "s" };
             say(format_args!("note: {count} spawn{s} failed: {why}"));
         }
     }
 }
 
-fn explanation(failure: &SpawnError, by_default: bool) -> Option<String> {
+fn explanation(failure: &SpawnError) -> Option<String> {
     match failure {
         // Its end needs no explanation.
         SpawnError::Ended => None,
-        SpawnError::Limit(most) if by_default => Some(format!(
-            "{most} threads were alive, and `{}` has room for no more: raise it (sysctl -w {}=N)",
-            system::LIMIT,
-            system::LIMIT
-        )),
         // What was asked for.
         SpawnError::Limit(_) | SpawnError::LimitEver(_) => None,
         SpawnError::NoEntryPoint => Some(format!(
             "{failure}: link it with `--export=wasi_thread_start`"
+        )),
+        // Where the limit was seen coming it is named.
+        SpawnError::HostThread(why) if !why.contains('`') => Some(format!(
+            "{failure}: see `ulimit -u`, and on Linux `sysctl kernel.pid_max` and pids.max of the control group"
         )),
         other => Some(other.to_string()),
     }
@@ -230,14 +226,16 @@ mod tests {
 
     #[test]
     fn a_limit_nobody_asked_for_is_explained() {
-        let limit = SpawnError::Limit(10_500);
-        let said = explanation(&limit, true).unwrap_or_default();
+        let refused = |why: &str| explanation(&SpawnError::HostThread(why.to_owned()));
+        let said = refused("Resource temporarily unavailable (os error 11)").unwrap_or_default();
         assert!(
-            said.contains("vm.max_map_count") && said.contains("10500"),
+            said.contains("pids.max") && said.contains("os error 11"),
             "{said}"
         );
-        assert_eq!(explanation(&limit, false), None);
-        assert_eq!(explanation(&SpawnError::Ended, true), None);
+        let said = refused("no room (`ulimit -v`)").unwrap_or_default();
+        assert!(said.ends_with("(`ulimit -v`)"), "{said}");
+        assert_eq!(explanation(&SpawnError::Limit(10_500)), None);
+        assert_eq!(explanation(&SpawnError::Ended), None);
     }
 
     #[test]
