@@ -1,5 +1,7 @@
 //! Every answer that is meant to differ, with the reason.
 
+use crate::op::Op;
+
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -16,11 +18,36 @@ pub enum Kind {
 
 use Kind::{Closed, Dir, File, Input, Listener, Output, Socket};
 
+/// What is particular about a call's arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    Any,
+    /// A read into no bytes, a write of none.
+    Nothing,
+    /// A seek to before the start.
+    Negative,
+}
+
+impl Case {
+    pub fn of(op: &Op) -> Self {
+        match op {
+            Op::Read(_, 0) | Op::Pread(_, 0, _) => Case::Nothing,
+            Op::Write(_, lens) | Op::Send(_, lens) if lens.iter().all(|len| *len == 0) => {
+                Case::Nothing
+            }
+            Op::Seek(_, ..0, 0) => Case::Negative,
+            _ => Case::Any,
+        }
+    }
+}
+
 /// One difference: in these functions, on these kinds of descriptor (on any, or without one, if none is named), this
 /// adapter answers one of the first errnos and wasi-common the second. `None`: a trap.
 pub struct Known {
     functions: &'static [&'static str],
     kinds: &'static [Kind],
+    /// The only case, or `Any`.
+    case: Case,
     ours: &'static [Option<i32>],
     theirs: Option<i32>,
     pub why: &'static str,
@@ -33,14 +60,24 @@ const NOTCONN: Option<i32> = Some(53);
 const NOTDIR: Option<i32> = Some(54);
 const NOTSOCK: Option<i32> = Some(57);
 const NOTSUP: Option<i32> = Some(58);
+const PIPE: Option<i32> = Some(64);
 const SPIPE: Option<i32> = Some(70);
 const NOTCAPABLE: Option<i32> = Some(76);
 
 /// The list.
-pub const ALL: [Known; 17] = [
+pub const ALL: [Known; 18] = [
+    Known {
+        functions: &["fd_write", "sock_send"],
+        kinds: &[Socket],
+        case: Case::Nothing,
+        ours: &[PIPE],
+        theirs: SUCCESS,
+        why: "a write of nothing to a socket that was shut: writev does not ask the socket, sendmsg does",
+    },
     Known {
         functions: &["fd_read", "fd_pread"],
         kinds: &[Input, Listener, Socket],
+        case: Case::Nothing,
         ours: &[BADF, SPIPE],
         theirs: SUCCESS,
         why: "a read of nothing: wasi-common is done before it looks at what is to be read",
@@ -48,6 +85,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_seek"],
         kinds: &[Input, Output, Listener, Socket],
+        case: Case::Negative,
         ours: &[SPIPE],
         theirs: INVAL,
         why: "a negative position: wasi-common looks at it before it looks at the descriptor",
@@ -55,6 +93,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_seek"],
         kinds: &[Dir, Closed],
+        case: Case::Negative,
         ours: &[BADF],
         theirs: INVAL,
         why: "a negative position: wasi-common looks at it before it looks at the descriptor",
@@ -62,6 +101,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["sock_accept", "sock_recv", "sock_send", "sock_shutdown"],
         kinds: &[Input, Output, Dir, File],
+        case: Case::Any,
         ours: &[NOTSOCK],
         theirs: BADF,
         why: "POSIX: a descriptor that is no socket is notsock",
@@ -69,6 +109,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["sock_recv", "sock_send", "sock_shutdown"],
         kinds: &[Listener],
+        case: Case::Any,
         ours: &[NOTCONN],
         theirs: BADF,
         why: "POSIX: a socket that listens is not connected",
@@ -76,6 +117,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["sock_accept"],
         kinds: &[Socket],
+        case: Case::Any,
         ours: &[INVAL],
         theirs: BADF,
         why: "POSIX: accepting from a socket that does not listen is inval",
@@ -83,6 +125,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_seek", "fd_tell"],
         kinds: &[Input, Output, Listener, Socket],
+        case: Case::Any,
         ours: &[SPIPE],
         theirs: BADF,
         why: "POSIX: what has no position is spipe",
@@ -90,6 +133,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_pread"],
         kinds: &[Input, Socket],
+        case: Case::Any,
         ours: &[SPIPE],
         theirs: BADF,
         why: "POSIX: what has no position is spipe",
@@ -97,6 +141,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_pwrite"],
         kinds: &[Output, Socket],
+        case: Case::Any,
         ours: &[SPIPE],
         theirs: BADF,
         why: "POSIX: what has no position is spipe",
@@ -104,6 +149,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_sync", "fd_datasync"],
         kinds: &[Input, Output, Listener, Socket],
+        case: Case::Any,
         ours: &[BADF],
         theirs: SUCCESS,
         why: "as wasmtime-wasi has it: there is nothing to synchronise in a stream",
@@ -111,6 +157,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_fdstat_set_flags"],
         kinds: &[Input, Output],
+        case: Case::Any,
         ours: &[SUCCESS, INVAL],
         theirs: BADF,
         why: "wasi-common cannot change the flags of these; NONBLOCK is a flag of every stream, APPEND and SYNC of none",
@@ -118,6 +165,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_fdstat_set_rights"],
         kinds: &[Input, Output, Dir, File, Listener, Socket],
+        case: Case::Any,
         ours: &[SUCCESS, NOTCAPABLE],
         theirs: NOTSUP,
         why: "wasi-common has no rights to give up",
@@ -125,6 +173,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_allocate"],
         kinds: &[File],
+        case: Case::Any,
         ours: &[SUCCESS, INVAL],
         theirs: NOTSUP,
         why: "wasi-common does not allocate",
@@ -132,6 +181,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_allocate"],
         kinds: &[Input, Output, Listener, Socket],
+        case: Case::Any,
         ours: &[BADF],
         theirs: NOTSUP,
         why: "wasi-common does not allocate",
@@ -139,6 +189,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["clock_time_get", "clock_res_get"],
         kinds: &[],
+        case: Case::Any,
         ours: &[SUCCESS],
         theirs: BADF,
         why: "wasi-common has no CPU-time clocks",
@@ -146,6 +197,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["fd_prestat_dir_name"],
         kinds: &[Closed],
+        case: Case::Any,
         ours: &[BADF],
         theirs: NOTDIR,
         why: "a number that is not open is badf everywhere",
@@ -153,6 +205,7 @@ pub const ALL: [Known; 17] = [
     Known {
         functions: &["proc_raise"],
         kinds: &[],
+        case: Case::Any,
         ours: &[SUCCESS, NOTSUP],
         theirs: None,
         why: "wasi-common traps for every signal; POSIX ignores some, and those that stop are not supported",
@@ -160,7 +213,7 @@ pub const ALL: [Known; 17] = [
 ];
 
 /// What is not compared in a call that answers alike, or not generated, and why.
-pub const NOT_COMPARED: [(&str, &str); 13] = [
+pub const NOT_COMPARED: [(&str, &str); 15] = [
     (
         "path_open with TRUNC and APPEND",
         "cap-std refuses the two together (inval)",
@@ -210,18 +263,28 @@ pub const NOT_COMPARED: [(&str, &str); 13] = [
         "RECV_WAITALL with fewer bytes than asked for",
         "wasi-common fails and loses what it has read",
     ),
+    (
+        "RECV_PEEK of no bytes at a socket that has none",
+        "a Unix socket there waits for some, or is again; nothing is to be done here",
+    ),
+    (
+        "sock_shutdown of the receiving side before the other end has finished",
+        "what comes afterwards is refused or taken, as the timing of the two connections goes",
+    ),
 ];
 
 /// The difference this is, by its place in the list.
 pub fn find(
     function: &str,
     kind: Option<Kind>,
+    case: Case,
     ours: Option<i32>,
     theirs: Option<i32>,
 ) -> Option<usize> {
     ALL.iter().position(|known| {
         known.functions.contains(&function)
             && (known.kinds.is_empty() || kind.is_some_and(|kind| known.kinds.contains(&kind)))
+            && (known.case == Case::Any || known.case == case)
             && known.ours.contains(&ours)
             && known.theirs == theirs
     })
