@@ -1,7 +1,7 @@
 //! Every call with its arguments, and what of its results cannot be alike.
 
 use super::layout::{BYTES, INTO, LIST, OUT};
-use super::{Outcome, Twins};
+use super::{OK, Outcome, Twins};
 use crate::known::Kind;
 use crate::op::Op;
 use crate::side::Arg::{I, L};
