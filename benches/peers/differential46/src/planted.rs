@@ -1,6 +1,6 @@
 //! Faults planted in our side: the comparison must be able to fail, in a sequence made for it and in random ones.
 
-use crate::op::Op;
+use crate::op::{Fd, Op};
 use crate::sequences;
 use crate::side::{Arg, Guest, Spoil};
 use crate::twins::{Outcome, Twins};
@@ -28,7 +28,7 @@ const ALL: [Planted; 6] = [
             }
             answer
         },
-        ops: || vec![Op::Fdstat(5)],
+        ops: || vec![Op::Fdstat(Fd::Socket(0))],
         found: &["answers Some(8), the peer Some(0)"],
     },
     Planted {
@@ -40,7 +40,7 @@ const ALL: [Planted; 6] = [
             }
             answer
         },
-        ops: || vec![Op::PeerSends(0, 20), Op::Recv(5, 64, 0)],
+        ops: || vec![Op::PeerSends(0, 20), Op::Recv(Fd::Socket(0), 64, 0)],
         found: &["memory differs"],
     },
     Planted {
@@ -53,13 +53,13 @@ const ALL: [Planted; 6] = [
             answer
         },
         // The answers differ as they are meant to.
-        ops: || vec![Op::Tell(5)],
+        ops: || vec![Op::Tell(Fd::Socket(0))],
         found: &["fails and has written a result"],
     },
     Planted {
         what: "other bytes sent",
         fault: |guest, name, args| other_bytes("sock_send", guest, name, args),
-        ops: || vec![Op::Send(5, vec![20])],
+        ops: || vec![Op::Send(Fd::Socket(0), vec![20])],
         found: &["the other ends receive different bytes"],
     },
     Planted {
@@ -73,8 +73,8 @@ const ALL: [Planted; 6] = [
             }
             answer
         },
-        ops: || vec![Op::Poll(vec![(5, true)])],
-        found: &["events {}, the peer's {1:"],
+        ops: || vec![Op::Poll(vec![(Fd::Socket(0), true)])],
+        found: &["events {}, the peer's {"],
     },
     Planted {
         what: "other bytes in a file",
@@ -85,7 +85,7 @@ const ALL: [Planted; 6] = [
                 how: 1,
                 flags: 0,
             };
-            vec![new, Op::Pwrite(6, vec![20], 0)]
+            vec![new, Op::Pwrite(Fd::File(0), vec![20], 0)]
         },
         found: &["files differ", "memory differs"],
     },
@@ -100,16 +100,24 @@ fn flip(guest: &mut dyn Guest, args: &[Arg], index: usize) {
 
 /// The call, but with the first byte of its first buffer changed for as long as it runs.
 fn other_bytes(which: &str, guest: &mut dyn Guest, name: &str, args: &[Arg]) -> Option<i32> {
-    let first = match *args {
-        [_, Arg::I(list), Arg::I(1..), ..] if which == name => list as usize,
-        _ => return guest.call(name, args),
+    let at = match *args {
+        [_, Arg::I(list), Arg::I(1..), ..] if which == name => first_buffer(guest.memory(), list),
+        _ => None,
     };
-    let memory = guest.memory();
-    let at = u32::from_le_bytes(memory[first..first + 4].try_into().expect("four bytes")) as usize;
+    let Some(at) = at else {
+        return guest.call(name, args);
+    };
     guest.memory_mut()[at] ^= 0x80;
     let answer = guest.call(name, args);
     guest.memory_mut()[at] ^= 0x80;
     answer
+}
+
+/// Where it is, if it is in the memory.
+fn first_buffer(memory: &[u8], list: u32) -> Option<usize> {
+    let at = memory.get(list as usize..)?.first_chunk()?;
+    let at = u32::from_le_bytes(*at) as usize;
+    (at < memory.len()).then_some(at)
 }
 
 /// Whether each is found, for what it is.

@@ -10,8 +10,9 @@ mod poll;
 mod sockets;
 mod table;
 
-use crate::known::{self, Case, Kind};
+use crate::known::{Case, Kind};
 use crate::op::Op;
+use crate::seen::Seen;
 use crate::side::{Side, Spoil};
 use layout::BYTES;
 use sockets::Socket;
@@ -37,8 +38,7 @@ pub struct Twins {
     listening: bool,
     /// What is particular about the arguments of the call that is made.
     case: Case,
-    /// How often each known difference was seen.
-    pub seen: Vec<u64>,
+    pub seen: Seen,
     sent: u8,
 }
 
@@ -73,7 +73,7 @@ impl Twins {
             pending: VecDeque::new(),
             listening: true,
             case: Case::Any,
-            seen: vec![0; known::ALL.len()],
+            seen: Seen::default(),
             sent: 0,
         }
     }

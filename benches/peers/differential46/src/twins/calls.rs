@@ -3,8 +3,8 @@
 use super::layout::{BYTES, INTO, LIST, OUT};
 use super::{OK, Outcome, Twins};
 use crate::known::Kind;
-use crate::op::Op;
-use crate::side::Arg::{I, L};
+use crate::op::{Fd, Op};
+use crate::side::Arg::{self, I, L};
 
 impl Twins {
     pub(super) fn call(&mut self, op: &Op) -> Outcome {
@@ -144,12 +144,47 @@ impl Twins {
             }
             Op::Raise(signal) => self.alike("proc_raise", &[I((*signal).into())]).map(drop),
             Op::Yield => self.alike("sched_yield", &[]).map(drop),
+            Op::Odd { fd, call, how } => self.odd(*fd, *call, *how),
             Op::Random(len) => {
                 self.alike("random_get", &[I(INTO), I((*len).into())])?;
                 self.clear(INTO, (*len).into());
                 Ok(())
             }
         }
+    }
+
+    /// No memory where the pointer points, or none that is aligned: to a list of buffers, a buffer or a result.
+    fn odd(&mut self, fd: Fd, call: u8, how: u8) -> Outcome {
+        let open = self.get(fd);
+        let end = self.ours.memory().len() as u32;
+        let (list, buffer) = match how {
+            0 => (LIST, end - 16),
+            1 => (LIST, u32::MAX - 16),
+            2 => (LIST + 1, INTO),
+            _ => (end - 4, INTO),
+        };
+        if how < 2 {
+            self.write(LIST, &[buffer.to_le_bytes(), 64u32.to_le_bytes()].concat());
+        }
+        let out = if how % 2 == 0 { OUT + 1 } else { end - 4 };
+        let (list, one, at, none) = (I(list), I(1), L(0), I(0));
+        let (name, args): (_, &[Arg]) = match call {
+            0 => ("fd_read", &[list, one, I(OUT)]),
+            1 => ("fd_pread", &[list, one, at, I(OUT)]),
+            2 => ("fd_write", &[list, one, I(OUT)]),
+            3 => ("fd_pwrite", &[list, one, at, I(OUT)]),
+            4 => ("sock_recv", &[list, one, none, I(OUT), I(OUT + 4)]),
+            5 => ("sock_send", &[list, one, none, I(OUT)]),
+            6 => ("fd_tell", &[I(out)]),
+            7 => ("fd_fdstat_get", &[I(out)]),
+            _ => ("fd_filestat_get", &[I(out)]),
+        };
+        self.with(name, &open, args)?;
+        // Flags, of which there may be room for no more.
+        if matches!(open.kind, Kind::Input | Kind::Output) {
+            self.clear(end - 2, 2);
+        }
+        Ok(())
     }
 
     /// Buffers one behind the other, filled with what there is to write.
@@ -164,7 +199,7 @@ impl Twins {
     }
 
     /// The peer allocates nothing, so its file is made as long as ours by other means.
-    fn allocate(&mut self, fd: u8, at: u16, len: u16) -> Outcome {
+    fn allocate(&mut self, fd: Fd, at: u16, len: u16) -> Outcome {
         let open = self.get(fd);
         let args = [L(at.into()), L(len.into())];
         if self.with("fd_allocate", &open, &args)?.0 == Some(0) {

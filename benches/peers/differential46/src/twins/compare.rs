@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 
 impl Twins {
     /// One call, with the same arguments on both sides.
-    pub(super) fn alike(&mut self, name: &str, args: &[Arg]) -> Result<Answers, String> {
+    pub(super) fn alike(&mut self, name: &'static str, args: &[Arg]) -> Result<Answers, String> {
         self.both(name, None, args, args)
     }
 
     /// One call on a descriptor, which goes first and has a number of its own on each side.
     pub(super) fn with(
         &mut self,
-        name: &str,
+        name: &'static str,
         open: &Open,
         args: &[Arg],
     ) -> Result<Answers, String> {
@@ -30,13 +30,14 @@ impl Twins {
     /// calls that follow. Ours must have written none if its answer is an error.
     pub(super) fn both(
         &mut self,
-        name: &str,
+        name: &'static str,
         kind: Option<Kind>,
         ours: &[Arg],
         theirs: &[Arg],
     ) -> Result<Answers, String> {
         let before = results(&self.ours);
         let (ours, theirs) = (self.ours.call(name, ours), self.theirs.call(name, theirs));
+        self.seen.call(name, ours == Some(0));
         if ours == theirs {
             return Ok((ours, theirs));
         }
@@ -45,7 +46,7 @@ impl Twins {
                 "{name} on {kind:?} answers {ours:?}, the peer {theirs:?} (none: trap)"
             ));
         };
-        self.seen[index] += 1;
+        self.seen.known[index] += 1;
         let after = results(&self.ours);
         if ours != Some(0) && before != after {
             return Err(format!("{name} on {kind:?} fails and has written a result"));

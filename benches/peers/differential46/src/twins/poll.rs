@@ -1,19 +1,33 @@
-//! `poll_oneoff`: on what is ready, with a clock that is not, and on a clock alone.
+//! `poll_oneoff`: on descriptors with a clock, and on a clock alone.
 
 use super::layout::{EVENTS, OUT, SUBSCRIPTIONS};
 use super::table::Open;
 use super::{OK, Outcome, Twins};
 use crate::known::Kind;
+use crate::op::Fd;
 use crate::side::Arg::I;
 use crate::side::Side;
 use std::collections::BTreeMap;
 
+/// A descriptor in a poll.
+pub(super) struct On {
+    pub(super) open: Open,
+    pub(super) write: bool,
+    pub(super) ready: bool,
+}
+
+/// What an event says: its type, the error, how many bytes, flags.
+type Said = (u8, u16, u64, u16);
+
+/// The number of the clock's subscription.
+const CLOCK: u64 = 99;
+
 impl Twins {
-    pub(super) fn poll(&mut self, on: &[(u8, bool)]) -> Outcome {
-        let mut ready = Vec::new();
+    pub(super) fn poll(&mut self, on: &[(Fd, bool)]) -> Outcome {
+        let mut all = Vec::new();
         for (fd, write) in on {
-            let open = self.get(*fd);
-            let is_ready = match (open.kind, write) {
+            let (open, write) = (self.get(*fd), *write);
+            let ready = match (open.kind, write) {
                 (Kind::File, _) => true,
                 (Kind::Listener, false) => !self.pending.is_empty(),
                 (Kind::Socket, true) => true,
@@ -22,25 +36,25 @@ impl Twins {
                     socket.waiting != 0 || socket.finished
                 }
                 // On its own: the error is that of the whole call on both sides.
-                (Kind::Dir | Kind::Closed, _) => on.len() == 1,
+                (Kind::Dir | Kind::Closed, _) if on.len() == 1 => true,
                 // Not compared: see `known::NOT_COMPARED`.
-                (Kind::Input | Kind::Output, _) | (Kind::Listener, true) => false,
+                (Kind::Dir | Kind::Closed | Kind::Input | Kind::Output, _)
+                | (Kind::Listener, true) => continue,
             };
-            if is_ready {
-                ready.push((open, *write));
-            }
+            all.push(On { open, write, ready });
         }
-        self.poll_now(&ready)
+        self.poll_on(&all)
     }
 
-    /// Polls what is ready, with a clock that is not.
-    pub(super) fn poll_now(&mut self, on: &[(Open, bool)]) -> Outcome {
+    /// With a clock that is late if something is ready, and soon if not.
+    pub(super) fn poll_on(&mut self, on: &[On]) -> Outcome {
         if on.is_empty() {
             return Ok(());
         }
-        let alone = matches!(on, [(open, _)] if matches!(open.kind, Kind::Dir | Kind::Closed));
+        let alone = matches!(on, [one] if matches!(one.open.kind, Kind::Dir | Kind::Closed));
         let mut subscriptions = [Vec::new(), Vec::new()];
-        for (user, (open, write)) in (1u8..).zip(on) {
+        for (user, one) in (1u8..).zip(on) {
+            let On { open, write, .. } = one;
             for (bytes, number) in subscriptions.iter_mut().zip([open.ours, open.theirs]) {
                 let mut one = [0; 48];
                 one[0] = user;
@@ -52,9 +66,11 @@ impl Twins {
         let mut count = on.len() as u32;
         if !alone {
             let mut clock = [0; 48];
-            clock[0] = 99;
+            clock[0] = CLOCK as u8;
             clock[16] = 1;
-            clock[24..32].copy_from_slice(&5_000_000_000u64.to_le_bytes());
+            let ready = on.iter().any(|one| one.ready);
+            let timeout: u64 = if ready { 5_000_000_000 } else { 100_000 };
+            clock[24..32].copy_from_slice(&timeout.to_le_bytes());
             subscriptions
                 .iter_mut()
                 .for_each(|bytes| bytes.extend(clock));
@@ -67,10 +83,18 @@ impl Twins {
         self.clear(SUBSCRIPTIONS, subscriptions[0].len());
         let answers = answers?;
         if answers == OK {
-            let (ours, theirs) = (self.events(&self.ours, on), self.events(&self.theirs, on));
-            if ours != theirs || ours.len() != on.len() {
+            let (ours, mut theirs) = (self.events(&self.ours, on), self.events(&self.theirs, on));
+            let ready = (1u64..).zip(on).filter(|(_, one)| one.ready);
+            let mut due: Vec<_> = ready.map(|(number, _)| number).collect();
+            if due.is_empty() {
+                due.push(CLOCK);
+            } else {
+                // Not compared: see `known::NOT_COMPARED`.
+                theirs.retain(|number, _| due.contains(number) || *number == CLOCK);
+            }
+            if ours != theirs || !ours.keys().eq(&due) {
                 return Err(format!(
-                    "events {ours:?}, the peer's {theirs:?} (number: type, error, bytes, flags)"
+                    "events {ours:?}, the peer's {theirs:?} (number: type, error, bytes, flags), due {due:?}"
                 ));
             }
         }
@@ -80,7 +104,7 @@ impl Twins {
     }
 
     /// The events of a poll by the number of their subscription, as far as they are compared.
-    fn events(&self, side: &Side, on: &[(Open, bool)]) -> BTreeMap<u64, (u8, u16, u64, u16)> {
+    fn events(&self, side: &Side, on: &[On]) -> BTreeMap<u64, Said> {
         let mut all = BTreeMap::new();
         for bytes in side.read(EVENTS, 32 * side.u32(OUT)).chunks_exact(32) {
             let number = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
@@ -90,7 +114,7 @@ impl Twins {
             let subscription = usize::try_from(number)
                 .ok()
                 .and_then(|n| on.get(n.wrapping_sub(1)));
-            if let Some((open, write)) = subscription {
+            if let Some(On { open, write, .. }) = subscription {
                 let finished = open.kind == Kind::Socket && self.sockets[open.socket].finished;
                 if *write || open.kind == Kind::File {
                     count = 0;
@@ -116,7 +140,7 @@ impl Twins {
         subscription[0] = 77;
         subscription[16] = clock;
         subscription[24..28].copy_from_slice(&nanoseconds.to_le_bytes());
-        subscription[40] = (absolute).into();
+        subscription[40] = absolute.into();
         self.write(SUBSCRIPTIONS, &subscription);
         self.alike("poll_oneoff", &[I(SUBSCRIPTIONS), I(EVENTS), I(1), I(OUT)])?;
         self.compare_memory()?;

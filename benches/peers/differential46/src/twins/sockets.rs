@@ -1,9 +1,11 @@
 //! Sockets and their other ends, which are the test's.
 
 use super::layout::{BYTES, INTO, LIST, OUT};
+use super::poll::On;
 use super::table::Open;
 use super::{OK, Outcome, Twins};
 use crate::known::Kind;
+use crate::op::Fd;
 use crate::side::Arg::I;
 use crate::side::{Peer, Side};
 use crate::sys;
@@ -77,7 +79,7 @@ impl Twins {
         Ok(())
     }
 
-    pub(super) fn accept(&mut self, fd: u8, nonblock: bool) -> Outcome {
+    pub(super) fn accept(&mut self, fd: Fd, nonblock: bool) -> Outcome {
         let open = self.get(fd);
         if open.kind == Kind::Listener {
             if self.pending.is_empty() && !open.nonblock {
@@ -85,7 +87,11 @@ impl Twins {
             }
             if !self.pending.is_empty() {
                 // A connection is there when the client's call returns, or the moment after.
-                self.poll_now(&[(open.clone(), false)])?;
+                self.poll_on(&[On {
+                    open: open.clone(),
+                    write: false,
+                    ready: true,
+                }])?;
             }
         }
         let flags = if nonblock { 4 } else { 0 };
@@ -99,7 +105,7 @@ impl Twins {
         Ok(())
     }
 
-    pub(super) fn recv(&mut self, fd: u8, len: u16, flags: u8) -> Outcome {
+    pub(super) fn recv(&mut self, fd: Fd, len: u16, flags: u8) -> Outcome {
         let open = self.get(fd);
         let (peek, all) = (flags & 1 != 0, flags & 2 != 0);
         let waits = self.would_wait(&open);
@@ -129,7 +135,7 @@ impl Twins {
         }
     }
 
-    pub(super) fn send(&mut self, name: &str, fd: u8, lens: &[u16]) -> Outcome {
+    pub(super) fn send(&mut self, name: &'static str, fd: Fd, lens: &[u16]) -> Outcome {
         let open = self.get(fd);
         self.buffers(lens, BYTES);
         let mut args = vec![I(LIST), I(lens.len() as u32)];
@@ -151,7 +157,7 @@ impl Twins {
         Ok(())
     }
 
-    pub(super) fn shutdown(&mut self, fd: u8, how: u8) -> Outcome {
+    pub(super) fn shutdown(&mut self, fd: Fd, how: u8) -> Outcome {
         let open = self.get(fd);
         // Not compared: see `known::NOT_COMPARED`.
         if how & 1 != 0 && self.socket(&open).is_some_and(|socket| !socket.finished) {

@@ -3,6 +3,7 @@
 use super::layout::{NAMES, OUT, PATH};
 use super::{OK, Outcome, Twins};
 use crate::known::Kind;
+use crate::op::Fd;
 use crate::side::Arg::{I, L};
 
 /// An open descriptor.
@@ -17,30 +18,37 @@ pub(super) struct Open {
     pub(super) nonblock: bool,
 }
 
+const CLOSED: Open = Open {
+    ours: 1000,
+    theirs: 1000,
+    kind: Kind::Closed,
+    socket: 0,
+    nonblock: false,
+};
+
 impl Twins {
     /// The index of an open descriptor, or none for the closed one.
-    pub(super) fn index(&self, fd: u8) -> Option<usize> {
-        let index = usize::from(fd) % (self.open.len() + 1);
+    pub(super) fn index(&self, fd: Fd) -> Option<usize> {
+        let (kind, n) = match fd {
+            Fd::Any(n) => (None, n),
+            Fd::Socket(n) => (Some(Kind::Socket), n),
+            Fd::File(n) => (Some(Kind::File), n),
+            Fd::Listener(n) => (Some(Kind::Listener), n),
+        };
+        let of_kind = |(_, open): &(usize, &Open)| kind == Some(open.kind);
+        let these: Vec<_> = self.open.iter().enumerate().filter(of_kind).collect();
+        if !these.is_empty() {
+            return Some(these[usize::from(n) % these.len()].0);
+        }
+        let index = usize::from(n) % (self.open.len() + 1);
         (index < self.open.len()).then_some(index)
     }
 
-    pub(super) fn get(&self, fd: u8) -> Open {
+    pub(super) fn get(&self, fd: Fd) -> Open {
         match self.index(fd) {
             Some(index) => self.open[index].clone(),
-            None => Open {
-                ours: 1000,
-                theirs: 1000,
-                kind: Kind::Closed,
-                socket: 0,
-                nonblock: false,
-            },
+            None => CLOSED,
         }
-    }
-
-    /// The first descriptor of a kind, or the closed one.
-    fn get_kind(&self, kind: Kind) -> Open {
-        let index = self.open.iter().position(|open| open.kind == kind);
-        self.get(index.unwrap_or(self.open.len()) as u8)
     }
 
     pub(super) fn opened(&mut self, kind: Kind, socket: usize, nonblock: bool) {
@@ -78,7 +86,8 @@ impl Twins {
         if how & 8 != 0 && flags & 1 != 0 {
             return Ok(());
         }
-        let dir = self.get_kind(Kind::Dir);
+        let dir = self.open.iter().find(|open| open.kind == Kind::Dir);
+        let dir = dir.cloned().unwrap_or(CLOSED);
         let rights = L(0x7f | 1 << 21);
         let len = I(name.len() as u32);
         let args = [I(1), I(PATH), len, I(how), rights, rights, I(flags), I(OUT)];
@@ -89,7 +98,7 @@ impl Twins {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, fd: u8) -> Outcome {
+    pub(super) fn close(&mut self, fd: Fd) -> Outcome {
         let open = self.get(fd);
         if self.with("fd_close", &open, &[])? == OK
             && let Some(index) = self.index(fd)
@@ -100,7 +109,7 @@ impl Twins {
         Ok(())
     }
 
-    pub(super) fn renumber(&mut self, from: u8, to: u8) -> Outcome {
+    pub(super) fn renumber(&mut self, from: Fd, to: Fd) -> Outcome {
         let (from_open, to_open) = (self.get(from), self.get(to));
         let ours = [I(from_open.ours), I(to_open.ours)];
         let theirs = [I(from_open.theirs), I(to_open.theirs)];
