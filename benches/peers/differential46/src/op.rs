@@ -13,7 +13,7 @@ pub enum Fd {
     Listener(u8),
 }
 
-/// Buffers of a write, by length. They lie one behind the other.
+/// Buffers of a call, by length. They lie one behind the other.
 pub type Lens = Vec<u16>;
 
 #[derive(Clone, Debug)]
@@ -25,8 +25,10 @@ pub enum Op {
     /// The other end of a socket sends no more.
     PeerFinishes(u8),
     Accept(Fd, bool),
-    Recv(Fd, u16, u8),
+    Recv(Fd, Lens, u8),
     Send(Fd, Lens),
+    /// Of nothing, with flags, of which none is defined.
+    SendFlags(Fd, u16),
     Shutdown(Fd, u8),
     Open {
         name: u8,
@@ -35,8 +37,8 @@ pub enum Op {
     },
     Close(Fd),
     Renumber(Fd, Fd),
-    Read(Fd, u16),
-    Pread(Fd, u16, u16),
+    Read(Fd, Lens),
+    Pread(Fd, Lens, u16),
     Write(Fd, Lens),
     Pwrite(Fd, Lens, u16),
     Seek(Fd, i16, u8),
@@ -91,14 +93,15 @@ pub fn any_op() -> impl Strategy<Value = Op> {
         4 => (0u8..7, 1u16..400).prop_map(|(peer, n)| Op::PeerSends(peer, n)),
         1 => (0u8..7).prop_map(Op::PeerFinishes),
         4 => (listener(), any::<bool>()).prop_map(|(fd, nonblock)| Op::Accept(fd, nonblock)),
-        6 => (socket(), len(), 0u8..5).prop_map(|(fd, n, flags)| Op::Recv(fd, n, flags)),
+        6 => (socket(), lens(), 0u8..5).prop_map(|(fd, lens, flags)| Op::Recv(fd, lens, flags)),
         5 => (socket(), lens()).prop_map(|(fd, lens)| Op::Send(fd, lens)),
+        1 => (socket(), 1u16..4).prop_map(|(fd, flags)| Op::SendFlags(fd, flags)),
         1 => (socket(), 0u8..6).prop_map(|(fd, how)| Op::Shutdown(fd, how)),
     ];
     let io = prop_oneof![
-        (file(), len()).prop_map(|(fd, n)| Op::Read(fd, n)),
-        (socket(), len()).prop_map(|(fd, n)| Op::Read(fd, n)),
-        (file(), len(), 0u16..4000).prop_map(|(fd, n, at)| Op::Pread(fd, n, at)),
+        (file(), lens()).prop_map(|(fd, lens)| Op::Read(fd, lens)),
+        (socket(), lens()).prop_map(|(fd, lens)| Op::Read(fd, lens)),
+        (file(), lens(), 0u16..4000).prop_map(|(fd, lens, at)| Op::Pread(fd, lens, at)),
         (file(), lens()).prop_map(|(fd, lens)| Op::Write(fd, lens)),
         (file(), lens(), 0u16..4000).prop_map(|(fd, lens, at)| Op::Pwrite(fd, lens, at)),
         (file(), -50i16..4000, 0u8..4).prop_map(|(fd, by, whence)| Op::Seek(fd, by, whence)),

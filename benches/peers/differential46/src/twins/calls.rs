@@ -1,7 +1,8 @@
 //! Every call with its arguments, and what of its results cannot be alike.
 
 use super::layout::{BYTES, INTO, LIST, OUT};
-use super::{OK, Outcome, Twins};
+use super::table::Open;
+use super::{Answers, OK, Outcome, Twins};
 use crate::known::Kind;
 use crate::op::{Fd, Op};
 use crate::side::Arg::{self, I, L};
@@ -16,29 +17,32 @@ impl Twins {
             Op::PeerSends(peer, len) => self.peer_sends(*peer, *len),
             Op::PeerFinishes(peer) => self.peer_finishes(*peer),
             Op::Accept(fd, nonblock) => self.accept(*fd, *nonblock),
-            Op::Recv(fd, len, flags) => self.recv(*fd, *len, *flags),
+            Op::Recv(fd, lens, flags) => self.recv(*fd, lens, *flags),
             Op::Send(fd, lens) => self.send("sock_send", *fd, lens),
             Op::Write(fd, lens) => self.send("fd_write", *fd, lens),
+            Op::SendFlags(fd, flags) => {
+                let open = self.get(*fd);
+                let args = [I(LIST), I(0), I((*flags).into()), I(OUT)];
+                self.with("sock_send", &open, &args).map(drop)
+            }
             Op::Shutdown(fd, how) => self.shutdown(*fd, *how),
             Op::Open { name, how, flags } => self.path_open(*name, *how, *flags),
             Op::Close(fd) => self.close(*fd),
             Op::Renumber(from, to) => self.renumber(*from, *to),
-            Op::Read(fd, len) => {
+            Op::Read(fd, lens) => {
                 let open = self.get(*fd);
-                if *len != 0 && self.would_wait(&open) {
+                if lens.iter().any(|len| *len != 0) && self.would_wait(&open) {
                     return Ok(());
                 }
-                self.buffers(&[*len], INTO);
-                if self.with("fd_read", &open, &[I(LIST), I(1), I(OUT)])? == OK {
+                if self.reading("fd_read", &open, lens, &[I(OUT)])? == OK {
                     self.received(&open);
                 }
                 Ok(())
             }
-            Op::Pread(fd, len, at) => {
+            Op::Pread(fd, lens, at) => {
                 let open = self.get(*fd);
-                self.buffers(&[*len], INTO);
-                self.with("fd_pread", &open, &[I(LIST), I(1), L((*at).into()), I(OUT)])
-                    .map(drop)
+                let rest = [L((*at).into()), I(OUT)];
+                self.reading("fd_pread", &open, lens, &rest).map(drop)
             }
             Op::Pwrite(fd, lens, at) => {
                 let open = self.get(*fd);
@@ -67,8 +71,15 @@ impl Twins {
             Op::Fdstat(fd) => {
                 let open = self.get(*fd);
                 self.with("fd_fdstat_get", &open, &[I(OUT)])?;
-                // Rights.
-                self.clear(OUT + 8, 16);
+                for side in [&mut self.ours, &mut self.theirs] {
+                    // FD_READ and FD_WRITE: not compared otherwise, see `known::NOT_COMPARED`.
+                    let rights = match open.kind {
+                        Kind::Dir | Kind::Listener => 0,
+                        _ => side.read(OUT + 8, 1)[0] & 0x42,
+                    };
+                    side.write(OUT + 8, &[rights]);
+                }
+                self.clear(OUT + 9, 15);
                 if matches!(open.kind, Kind::Input | Kind::Output) {
                     self.clear(OUT + 2, 2);
                 }
@@ -196,6 +207,24 @@ impl Twins {
             at += u32::from(*len);
         }
         (at - from) as usize
+    }
+
+    /// A read into several buffers, one behind the other. The peer fills the first only, so it gets one of the whole length.
+    pub(super) fn reading(
+        &mut self,
+        name: &'static str,
+        open: &Open,
+        lens: &[u16],
+        rest: &[Arg],
+    ) -> Result<Answers, String> {
+        let all = self.buffers(lens, INTO);
+        let one = [INTO.to_le_bytes(), (all as u32).to_le_bytes()].concat();
+        self.theirs.write(LIST, &one);
+        let ours = [&[I(open.ours), I(LIST), I(lens.len() as u32)], rest].concat();
+        let theirs = [&[I(open.theirs), I(LIST), I(1)], rest].concat();
+        let answers = self.both(name, Some(open.kind), &ours, &theirs);
+        self.clear(LIST, 8 * (lens.len() + 1));
+        answers
     }
 
     /// The peer allocates nothing, so its file is made as long as ours by other means.

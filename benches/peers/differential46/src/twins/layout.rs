@@ -15,7 +15,7 @@ pub const BYTES: u32 = 0x4000;
 pub const INTO: u32 = 0xA000;
 
 /// Everywhere a call may be told to put a result.
-pub const RESULTS: [Range<u32>; 3] = [OUT..LIST, EVENTS..BYTES, INTO..INTO + 0x1000];
+pub const RESULTS: [Range<u32>; 3] = [OUT..LIST, EVENTS..BYTES, INTO..INTO + 0x3000];
 
 /// The paths that are opened.
 pub const NAMES: [&str; 3] = ["file", "new", "missing/x"];

@@ -84,6 +84,10 @@ impl Twins {
         let answers = answers?;
         if answers == OK {
             let (ours, mut theirs) = (self.events(&self.ours, on), self.events(&self.theirs, on));
+            // Beyond the end of a file: see `known::NOT_COMPARED`.
+            for (_, _, bytes, _) in theirs.values_mut().filter(|said| said.2 > i64::MAX as u64) {
+                *bytes = 1;
+            }
             let ready = (1u64..).zip(on).filter(|(_, one)| one.ready);
             let mut due: Vec<_> = ready.map(|(number, _)| number).collect();
             if due.is_empty() {
@@ -116,9 +120,7 @@ impl Twins {
                 .and_then(|n| on.get(n.wrapping_sub(1)));
             if let Some(On { open, write, .. }) = subscription {
                 let finished = open.kind == Kind::Socket && self.sockets[open.socket].finished;
-                if *write || open.kind == Kind::File {
-                    count = 0;
-                }
+                count = if *write { 0 } else { count.max(1) };
                 if finished && self.sockets[open.socket].waiting == 0 {
                     count = 0;
                 }

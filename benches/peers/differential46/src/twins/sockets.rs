@@ -1,6 +1,6 @@
 //! Sockets and their other ends, which are the test's.
 
-use super::layout::{BYTES, INTO, LIST, OUT};
+use super::layout::{BYTES, LIST, OUT};
 use super::poll::On;
 use super::table::Open;
 use super::{OK, Outcome, Twins};
@@ -105,8 +105,9 @@ impl Twins {
         Ok(())
     }
 
-    pub(super) fn recv(&mut self, fd: Fd, len: u16, flags: u8) -> Outcome {
+    pub(super) fn recv(&mut self, fd: Fd, lens: &[u16], flags: u8) -> Outcome {
         let open = self.get(fd);
+        let len: usize = lens.iter().map(|len| usize::from(*len)).sum();
         let (peek, all) = (flags & 1 != 0, flags & 2 != 0);
         let waits = self.would_wait(&open);
         if let Some(socket) = self.socket(&open) {
@@ -115,13 +116,12 @@ impl Twins {
             }
             // Not compared: see `known::NOT_COMPARED`.
             let nothing = peek && len == 0 && socket.waiting == 0 && !socket.finished;
-            if nothing || all && !peek && socket.waiting < usize::from(len) {
+            if nothing || all && !peek && socket.waiting < len {
                 return Ok(());
             }
         }
-        self.buffers(&[len], INTO);
-        let args = [I(LIST), I(1), I(flags.into()), I(OUT), I(OUT + 4)];
-        if self.with("sock_recv", &open, &args)? == OK && !peek {
+        let rest = [I(flags.into()), I(OUT), I(OUT + 4)];
+        if self.reading("sock_recv", &open, lens, &rest)? == OK && !peek {
             self.received(&open);
         }
         Ok(())
