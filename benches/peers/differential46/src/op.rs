@@ -123,7 +123,12 @@ pub fn any_op() -> impl Strategy<Value = Op> {
     let meta = prop_oneof![
         file().prop_map(Op::Filestat),
         (file(), 0u16..5000).prop_map(|(fd, n)| Op::SetSize(fd, n)),
-        (file(), 0u16..5000, 0u16..5000).prop_map(|(fd, at, n)| Op::Allocate(fd, at, n)),
+        (
+            file(),
+            0u16..5000,
+            prop_oneof![1 => Just(0), 3 => 1u16..5000]
+        )
+            .prop_map(|(fd, at, n)| Op::Allocate(fd, at, n)),
         (file(), 0u8..7).prop_map(|(fd, advice)| Op::Advise(fd, advice)),
         file().prop_map(Op::Sync),
         file().prop_map(Op::Datasync),

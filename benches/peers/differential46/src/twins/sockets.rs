@@ -100,7 +100,7 @@ impl Twins {
                 .pending
                 .pop_front()
                 .ok_or("a connection nobody has made")?;
-            self.opened(Kind::Socket, socket, nonblock);
+            self.opened(Kind::Socket, socket, nonblock)?;
         }
         Ok(())
     }

@@ -51,15 +51,24 @@ impl Twins {
         }
     }
 
-    pub(super) fn opened(&mut self, kind: Kind, socket: usize, nonblock: bool) {
+    /// What a call has opened: under the lowest number here.
+    pub(super) fn opened(&mut self, kind: Kind, socket: usize, nonblock: bool) -> Outcome {
+        let (ours, theirs) = (self.ours.u32(OUT), self.theirs.u32(OUT));
+        let is_free = |number: &u32| self.open.iter().all(|open| open.ours != *number);
+        if (0..).find(is_free) != Some(ours) {
+            return Err(format!(
+                "{kind:?} has the number {ours}, a lower one is free"
+            ));
+        }
         self.open.push(Open {
-            ours: self.ours.u32(OUT),
-            theirs: self.theirs.u32(OUT),
+            ours,
+            theirs,
             kind,
             socket,
             nonblock,
         });
         self.clear(OUT, 4);
+        Ok(())
     }
 
     /// After the last number of a descriptor has gone.
@@ -92,7 +101,7 @@ impl Twins {
         let len = I(name.len() as u32);
         let args = [I(1), I(PATH), len, I(how), rights, rights, I(flags), I(OUT)];
         if self.with("path_open", &dir, &args)? == OK {
-            self.opened(Kind::File, 0, flags & 4 != 0);
+            self.opened(Kind::File, 0, flags & 4 != 0)?;
         }
         self.clear(PATH, 16);
         Ok(())
