@@ -177,7 +177,11 @@ impl Twins {
         if how < 2 {
             self.write(LIST, &[buffer.to_le_bytes(), 64u32.to_le_bytes()].concat());
         }
-        let out = if how % 2 == 0 { OUT + 1 } else { end - 4 };
+        let out = if how.is_multiple_of(2) {
+            OUT + 1
+        } else {
+            end - 4
+        };
         let (list, one, at, none) = (I(list), I(1), L(0), I(0));
         let (name, args): (_, &[Arg]) = match call {
             0 => ("fd_read", &[list, one, I(OUT)]),
