@@ -8,22 +8,23 @@
 //! ```
 //!
 //! What is meant to differ is listed in [`known`], with the reason. The first other difference ends the run, with the
-//! shortest sequence that shows it.
+//! shortest sequence that shows it. Before the run, faults are planted in our side and must be found ([`planted`]).
+#![deny(unsafe_code)]
 
 mod known;
 mod op;
+mod planted;
+mod seen;
+mod sequences;
 mod side;
+mod sys;
 mod twins;
 
-use op::Op;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestError, TestRunner};
-use std::cell::RefCell;
+use proptest::test_runner::TestError;
 use std::process::ExitCode;
-use twins::Twins;
 
 fn main() -> ExitCode {
-    let sequences = match std::env::args().nth(1).map(|n| n.parse()) {
+    let count = match std::env::args().nth(1).map(|n| n.parse()) {
         None => 2000,
         Some(Ok(n)) => n,
         Some(Err(_)) => {
@@ -31,34 +32,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if !differences_are_found() {
-        eprintln!("differential46: a twin that was changed on purpose was not found out");
+    if let Err(why) = planted::all_found() {
+        eprintln!("differential46: a planted fault is not found: {why}");
         return ExitCode::FAILURE;
     }
-    let (calls, seen) = (
-        RefCell::new(0u64),
-        RefCell::new(vec![0u64; known::ALL.len()]),
-    );
-    let config = Config {
-        cases: sequences,
-        failure_persistence: None,
-        max_shrink_iters: 2000,
-        ..Config::default()
-    };
-    let result = TestRunner::new(config).run(&prop::collection::vec(op::any_op(), 1..60), |ops| {
-        let mut twins = Twins::new();
-        for (i, op) in ops.iter().enumerate() {
-            twins.run(op).map_err(|difference| {
-                TestCaseError::fail(format!("call {i}, {op:?}: {difference}"))
-            })?;
-        }
-        twins.compare_files().map_err(TestCaseError::fail)?;
-        *calls.borrow_mut() += ops.len() as u64;
-        for (all, one) in seen.borrow_mut().iter_mut().zip(&twins.seen) {
-            *all += one;
-        }
-        Ok(())
-    });
+    let (result, seen) = sequences::run(count, None);
     match result {
         Ok(()) => {}
         Err(TestError::Fail(why, ops)) => {
@@ -73,56 +51,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    println!("| answers that are meant to differ | seen | why |\n|---|---:|---|");
-    for (known, seen) in known::ALL.iter().zip(&*seen.borrow()) {
-        println!("| {} | {seen} | {} |", known.place(), known.why);
-    }
-    println!("\n| not compared | why |\n|---|---|");
-    for (what, why) in known::NOT_COMPARED {
-        println!("| {what} | {why} |");
-    }
-    println!(
-        "\n{sequences} sequences, {} calls: alike",
-        calls.into_inner()
-    );
-    // A list that has outlived what it lists hides something.
-    let unseen = seen.into_inner().iter().filter(|seen| **seen == 0).count();
-    if sequences >= 2000 && unseen != 0 {
-        eprintln!("differential46: {unseen} of the differences listed were never seen");
+    seen.print();
+    let missing = seen.missing();
+    if count >= 2000 && !missing.is_empty() {
+        eprintln!("differential46: never seen: {missing:#?}");
         return ExitCode::FAILURE;
     }
+    println!("\n{count} sequences, {} calls: alike", seen.all_calls());
     ExitCode::SUCCESS
-}
-
-/// The comparison itself must be able to fail: files, memory, answers and what the other end receives.
-fn differences_are_found() -> bool {
-    let tries: [(fn(&mut Twins), Op); 3] = [
-        (
-            |twins| {
-                let _ = twins.ours.call("fd_close", &[side::Arg::I(4)]);
-            },
-            Op::Fdstat(4),
-        ),
-        (
-            |twins| twins.ours.write(0x4000, b"other"),
-            Op::Send(5, vec![20]),
-        ),
-        (
-            |twins| {
-                let _ = twins.theirs.peers[0].send(b"more");
-            },
-            Op::PeerSends(0, 3),
-        ),
-    ];
-    let found = tries.into_iter().all(|(change, op)| {
-        let mut twins = Twins::new();
-        change(&mut twins);
-        [op, Op::Recv(5, 64, 0)]
-            .iter()
-            .any(|op| twins.run(op).is_err())
-    });
-    let twins = Twins::new();
-    let files = std::fs::write(twins.ours.dir.path().join("other"), b"x").is_ok()
-        && twins.compare_files().is_err();
-    found && files
 }

@@ -23,6 +23,9 @@ pub enum Arg {
     L(i64),
 }
 
+/// Makes a call and something wrong with it.
+pub type Spoil = fn(&mut dyn Guest, &str, &[Arg]) -> Option<i32>;
+
 /// What a side's context is made of.
 struct Parts<'a> {
     dir: &'a Path,
@@ -33,7 +36,7 @@ struct Parts<'a> {
 }
 
 /// A guest's instance under one adapter.
-trait Guest {
+pub trait Guest {
     /// The errno, or `None` for a trap.
     fn call(&mut self, name: &str, args: &[Arg]) -> Option<i32>;
     fn memory(&self) -> &[u8];
@@ -188,6 +191,7 @@ impl Peer {
 /// One adapter at work.
 pub struct Side {
     guest: Box<dyn Guest>,
+    spoil: Option<Spoil>,
     pub dir: TempDir,
     address: SocketAddr,
     /// The other ends of the sockets: of descriptor 5 first, then of every connection made, in order.
@@ -195,15 +199,15 @@ pub struct Side {
 }
 
 impl Side {
-    pub fn ours() -> Self {
-        Self::new(|parts| Box::new(Ours::start(parts)))
+    pub fn ours(spoil: Option<Spoil>) -> Self {
+        Self::new(spoil, |parts| Box::new(Ours::start(parts)))
     }
 
     pub fn theirs() -> Self {
-        Self::new(|parts| Box::new(Theirs::start(parts)))
+        Self::new(None, |parts| Box::new(Theirs::start(parts)))
     }
 
-    fn new(start: impl FnOnce(Parts<'_>) -> Box<dyn Guest>) -> Self {
+    fn new(spoil: Option<Spoil>, start: impl FnOnce(Parts<'_>) -> Box<dyn Guest>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("file"), b"The quick brown fox").expect("a file");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -217,6 +221,7 @@ impl Side {
         });
         Self {
             guest,
+            spoil,
             dir,
             address,
             peers: vec![Peer::Unix(peer)],
@@ -232,7 +237,10 @@ impl Side {
     }
 
     pub fn call(&mut self, name: &str, args: &[Arg]) -> Option<i32> {
-        self.guest.call(name, args)
+        match self.spoil {
+            Some(spoil) => spoil(&mut *self.guest, name, args),
+            None => self.guest.call(name, args),
+        }
     }
 
     pub fn read(&self, at: u32, len: u32) -> &[u8] {
