@@ -1,6 +1,6 @@
 //! Transfers, polls, listings: what is done to both sides and taken out before comparing.
 
-use crate::op::{At, Buf, EVENT, Fd, Io, OUT, SUBSCRIPTION};
+use crate::op::{At, Buf, EVENT, Fd, Io, LIST, OUT, SUBSCRIPTION};
 use crate::side::Side;
 use crate::twins::{Kind, Twins, i};
 use std::collections::BTreeSet;
@@ -17,9 +17,17 @@ impl Twins {
         &mut self,
         name: &str,
         fd: Fd,
-        Io { buf, list, out }: Io,
+        Io {
+            buf,
+            mut list,
+            mut out,
+        }: Io,
         offset: Option<i64>,
     ) -> Result<(), String> {
+        let is_out_of_bounds = buf.len != 0 && u64::from(buf.at) + u64::from(buf.len) > SIZE;
+        if is_out_of_bounds {
+            (list, out) = (LIST, OUT);
+        }
         if u64::from(list) + 8 <= SIZE {
             self.write(list, &buf.at.to_le_bytes());
             self.write(list + 4, &buf.len.to_le_bytes());
@@ -27,8 +35,7 @@ impl Twins {
         let mut args = vec![i(list), i(1)];
         args.extend(offset.map(Val::I64));
         args.push(i(out));
-        if buf.len != 0 && u64::from(buf.at) + u64::from(buf.len) > SIZE {
-            *args.last_mut().unwrap() = i(OUT);
+        if is_out_of_bounds {
             return self.transfer_out_of_bounds(name, fd, buf, &args);
         }
         self.with_fd(name, fd, &args).map(drop)
@@ -106,7 +113,7 @@ impl Twins {
     }
 
     /// What a call that trapped has written before it found out is nobody's concern.
-    fn spoilt(&mut self, at: At) {
+    pub(crate) fn spoilt(&mut self, at: At) {
         let len = SIZE.saturating_sub(at.into()).min(256);
         if len > 0 {
             self.write(at, &vec![0; len as usize]);
@@ -175,6 +182,9 @@ impl Twins {
         let answer = self.alike("poll_oneoff", &[subscription, event, i(count), out])?;
         if u64::from(subscriptions) + 96 <= SIZE {
             self.write(subscriptions, &[0; 96]);
+        }
+        if answer.is_none() {
+            self.spoilt(events);
         }
         // The peer reports 1 byte for whatever is ready, and no end of standard input.
         if u64::from(events) + 32 <= SIZE {

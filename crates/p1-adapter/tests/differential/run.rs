@@ -154,13 +154,18 @@ impl Twins {
             Op::Tell(fd, out) => self.with_fd("fd_tell", fd, &[i(out)]).map(drop),
             Op::Fdstat(fd, out) => {
                 let answer = self.with_fd("fd_fdstat_get", fd, &[i(out)])?;
-                let kind = self.kind(fd);
-                if answer == Some(0) && matches!(kind, Some(Kind::Fifo | Kind::Device)) {
-                    self.write(out + 8, &[0; 16]);
-                    // Nor is there an end to append to.
-                    const APPEND: u32 = 1 << 16;
-                    let theirs = self.theirs.u32(out) & !APPEND;
-                    self.theirs.write(out, &theirs.to_le_bytes());
+                let is_stream = matches!(self.kind(fd), Some(Kind::Fifo | Kind::Device));
+                match answer {
+                    Some(0) if is_stream => {
+                        self.write(out + 8, &[0; 16]);
+                        // Nor is there an end to append to.
+                        const APPEND: u32 = 1 << 16;
+                        let (ours, theirs) = (self.ours.u32(out), self.theirs.u32(out));
+                        self.ours.write(out, &(ours & !APPEND).to_le_bytes());
+                        self.theirs.write(out, &(theirs & !APPEND).to_le_bytes());
+                    }
+                    Some(_) => {}
+                    None => self.spoilt(out),
                 }
                 Ok(())
             }
