@@ -4,7 +4,7 @@
 use crate::calls::{Calls, Corner, LooksTwice, OneLock, Ours};
 use crate::guest::Guest;
 use crate::support::abi::OK;
-use crate::support::{CROWDS, Check, blocked_in, pipe, rounds, soon, within};
+use crate::support::{CROWDS, Check, all_blocked_in, pipe, rounds, soon, within};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -100,26 +100,25 @@ fn a_write_goes_on(
     drop(writer);
     let mut guest = Guest::shared(&ctx);
     thread::scope(|scope| {
-        let threads: Vec<_> = (1..n)
-            .map(|i| {
-                let mut guest = guest.thread();
-                blocked_in(scope, move || {
-                    let at = Corner::of(i);
-                    let more: &[u32] = match name {
-                        "sock_send" => &[0, at.out()],
-                        _ => &[at.out()],
-                    };
-                    if i == 1 {
-                        let args = at.args(&mut guest, FD, LEN, more);
-                        let errno = calls.call(&mut guest, at, name, &args);
-                        (errno, guest.u32(at.out()))
-                    } else {
-                        let args = at.poll(&mut guest, FD, true, true);
-                        (guest.call("poll_oneoff", &args), LEN)
-                    }
-                })
-            })
-            .collect();
+        let threads = (1..n).map(|i| {
+            let mut guest = guest.thread();
+            move || {
+                let at = Corner::of(i);
+                let more: &[u32] = match name {
+                    "sock_send" => &[0, at.out()],
+                    _ => &[at.out()],
+                };
+                if i == 1 {
+                    let args = at.args(&mut guest, FD, LEN, more);
+                    let errno = calls.call(&mut guest, at, name, &args);
+                    (errno, guest.u32(at.out()))
+                } else {
+                    let args = at.poll(&mut guest, FD, true, true);
+                    (guest.call("poll_oneoff", &args), LEN)
+                }
+            }
+        });
+        let threads = all_blocked_in(scope, threads);
         detach(&mut guest, change, || push(stranger.as_fd()));
         drop(stranger);
         // To the end, which comes when the last call on it has.
@@ -175,17 +174,16 @@ fn a_receive_goes_on_when_its_number_is_taken_away() {
         strangers_peer.write_all(&vec![b's'; n]).unwrap();
         let mut guest = Guest::shared(&ctx);
         thread::scope(|scope| {
-            let receivers: Vec<_> = (1..n)
-                .map(|i| {
-                    let mut guest = guest.thread();
-                    blocked_in(scope, move || {
-                        let at = Corner::of(i);
-                        let args = at.args(&mut guest, FD, 1, &[0, at.out(), at.out() + 4]);
-                        let errno = calls.call(&mut guest, at, "sock_recv", &args);
-                        (errno, guest.u32(at.out()), guest.read(at.data(), 1))
-                    })
-                })
-                .collect();
+            let receivers = (1..n).map(|i| {
+                let mut guest = guest.thread();
+                move || {
+                    let at = Corner::of(i);
+                    let args = at.args(&mut guest, FD, 1, &[0, at.out(), at.out() + 4]);
+                    let errno = calls.call(&mut guest, at, "sock_recv", &args);
+                    (errno, guest.u32(at.out()), guest.read(at.data(), 1))
+                }
+            });
+            let receivers = all_blocked_in(scope, receivers);
             detach(&mut guest, change, || {
                 ctx.push_stream(stranger, StreamAccess::ReadWrite).unwrap()
             });
@@ -214,20 +212,19 @@ fn an_accept_goes_on_when_its_number_is_taken_away() {
         ctx.push_listener(listener).unwrap();
         let mut guest = Guest::shared(&ctx);
         thread::scope(|scope| {
-            let acceptors: Vec<_> = (1..n)
-                .map(|i| {
-                    let mut guest = guest.thread();
-                    blocked_in(scope, move || {
-                        let at = Corner::of(i);
-                        let args = [FD, 0, at.out() as i32].map(I32);
-                        assert_eq!(calls.call(&mut guest, at, "sock_accept", &args), OK);
-                        let connection = guest.u32(at.out()) as i32;
-                        guest.write(at.data(), b"y");
-                        let args = at.args(&mut guest, connection, 1, &[at.out()]);
-                        assert_eq!(guest.call("fd_write", &args), OK);
-                    })
-                })
-                .collect();
+            let acceptors = (1..n).map(|i| {
+                let mut guest = guest.thread();
+                move || {
+                    let at = Corner::of(i);
+                    let args = [FD, 0, at.out() as i32].map(I32);
+                    assert_eq!(calls.call(&mut guest, at, "sock_accept", &args), OK);
+                    let connection = guest.u32(at.out()) as i32;
+                    guest.write(at.data(), b"y");
+                    let args = at.args(&mut guest, connection, 1, &[at.out()]);
+                    assert_eq!(guest.call("fd_write", &args), OK);
+                }
+            });
+            let acceptors = all_blocked_in(scope, acceptors);
             detach(&mut guest, change, || ctx.push_listener(stranger).unwrap());
             let _strangers = connect(1).unwrap();
             // Refused, if nobody holds the listener any more.
@@ -257,18 +254,17 @@ fn a_poll_goes_on_when_its_number_is_taken_away() {
         let returned = AtomicUsize::new(0);
         let returned = &returned;
         thread::scope(|scope| {
-            let pollers: Vec<_> = (1..n)
-                .map(|i| {
-                    let mut guest = guest.thread();
-                    blocked_in(scope, move || {
-                        let at = Corner::of(i);
-                        let args = at.poll(&mut guest, FD, false, true);
-                        let errno = calls.call(&mut guest, at, "poll_oneoff", &args);
-                        returned.fetch_add(1, Ordering::SeqCst);
-                        (errno, guest.u32(at.out()))
-                    })
-                })
-                .collect();
+            let pollers = (1..n).map(|i| {
+                let mut guest = guest.thread();
+                move || {
+                    let at = Corner::of(i);
+                    let args = at.poll(&mut guest, FD, false, true);
+                    let errno = calls.call(&mut guest, at, "poll_oneoff", &args);
+                    returned.fetch_add(1, Ordering::SeqCst);
+                    (errno, guest.u32(at.out()))
+                }
+            });
+            let pollers = all_blocked_in(scope, pollers);
             detach(&mut guest, change, || {
                 ctx.push_stream(other_read, StreamAccess::Read).unwrap()
             });
@@ -366,11 +362,12 @@ fn others_go_on(calls: &dyn Calls, n: usize, stuck: Stuck) -> Check {
     thread::scope(|scope| {
         let waiting = {
             let mut guest = guest.thread();
-            blocked_in(scope, move || {
+            let call = move || {
                 let at = Corner::of(0);
                 let (name, args) = stuck.args(&mut guest, at);
                 calls.call(&mut guest, at, name, &args)
-            })
+            };
+            all_blocked_in(scope, [call]).pop().unwrap()
         };
         let early = waiting.is_finished();
         let mut threads = Vec::new();

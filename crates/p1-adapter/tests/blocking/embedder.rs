@@ -3,7 +3,9 @@
 use crate::ends::ends;
 use crate::guest::Guest;
 use crate::support::abi::{AGAIN, IO, OK};
-use crate::support::{CROWDS, Check, IMPATIENCE, PATIENCE, blocked, bound, rounds, soon, within};
+use crate::support::{
+    CROWDS, Check, IMPATIENCE, PATIENCE, all_blocked, blocked, bound, rounds, soon, within,
+};
 use p1_adapter::blocking::{
     BlockingError, Deadline, EmbedderInput, EmbedderOutput, EndSignal, wait_with,
 };
@@ -171,7 +173,7 @@ fn all_get_their_share<S: Sharing>(sharing: S, n: usize) -> Check {
         assert!(sharing.wait(stdin, Deadline::NEVER, end));
         Vec::new()
     };
-    let pollers: Vec<_> = (1..n).map(|_| blocked(each(wait))).collect();
+    let pollers = all_blocked((1..n).map(|_| each(wait)));
     // Nothing there: a look does not wait behind them.
     let looking = thread::spawn(each(|sharing, stdin, end| {
         assert!(!sharing.wait(stdin, Deadline::NOW, end));

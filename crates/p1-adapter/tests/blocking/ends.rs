@@ -2,8 +2,8 @@
 
 use crate::subject::{Deaf, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
 use crate::support::{
-    CROWDS, Check, IMPATIENCE, Tid, blocked, bound, eventually, pipe, pty, rounds, sockets, soon,
-    tcp, within,
+    CROWDS, Check, IMPATIENCE, Tid, all_blocked, bound, eventually, pipe, pty, rounds, settle,
+    sockets, soon, tcp, within,
 };
 use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal, wait};
 use rustix::fd::{AsFd, OwnedFd};
@@ -40,9 +40,7 @@ pub(crate) fn ends(
         })
         .collect();
     let ended = || finished.load(Ordering::SeqCst);
-    for tid in tids.iter().take(threads) {
-        tid.settle(|| ended() > 0);
-    }
+    settle(&tids, threads, || ended() > 0);
     let early = ended();
 
     let raised = Instant::now();
@@ -238,12 +236,10 @@ fn a_reader_that_lost_the_race_for_a_byte_ends() {
         let (read, write) = pipe();
         let stream = Arc::new(S::shared_by(read.as_fd(), threads));
         let end = EndSignal::new().unwrap();
-        let readers: Vec<_> = (0..threads)
-            .map(|_| {
-                let (stream, end) = (stream.clone(), end.clone());
-                blocked(move || stream.read(&mut [0], false, &end))
-            })
-            .collect();
+        let readers = all_blocked((0..threads).map(|_| {
+            let (stream, end) = (stream.clone(), end.clone());
+            move || stream.read(&mut [0], false, &end)
+        }));
         let finished = || readers.iter().filter(|r| r.is_finished()).count();
         rustix::io::write(&write, b"1").unwrap();
         assert!(eventually(|| finished() > 0));

@@ -4,7 +4,7 @@ use crate::calls::{Calls, Corner, OneLock, Ours};
 use crate::guest::{Guest, ctx_with};
 use crate::support::abi::{BADF, DATA, INVAL, NOMEM, NONBLOCK, NOTCAPABLE, OK, OUT, READ, WRITE};
 use crate::support::{
-    CROWDS, Check, blocked, blocked_in, eventually, pipe, rounds, sockets, soon, within,
+    CROWDS, Check, all_blocked, all_blocked_in, eventually, pipe, rounds, sockets, soon, within,
 };
 use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
 use rustix::fd::AsFd;
@@ -340,16 +340,15 @@ fn many_poll(calls: &dyn Calls, n: usize) -> Check {
     let mut first = Guest::shared(&ctx);
     // With the one that looks on, n.
     thread::scope(|scope| {
-        let pollers: Vec<_> = (1..n)
-            .map(|i| {
-                let mut guest = first.thread();
-                blocked_in(scope, move || {
-                    let at = Corner::of(i);
-                    let args = at.poll(&mut guest, fd, false, true);
-                    calls.call(&mut guest, at, "poll_oneoff", &args)
-                })
-            })
-            .collect();
+        let pollers = (1..n).map(|i| {
+            let mut guest = first.thread();
+            move || {
+                let at = Corner::of(i);
+                let args = at.poll(&mut guest, fd, false, true);
+                calls.call(&mut guest, at, "poll_oneoff", &args)
+            }
+        });
+        let pollers = all_blocked_in(scope, pollers);
         let done = Arc::new(AtomicUsize::new(0));
         let looking = {
             let (mut guest, done) = (first.thread(), done.clone());
@@ -373,19 +372,17 @@ fn many_poll(calls: &dyn Calls, n: usize) -> Check {
     })?;
     assert_eq!(first.get(fd, 8), Ok(b"!".to_vec()));
 
-    let waiting: Vec<_> = (1..n)
-        .map(|i| {
-            let mut guest = first.thread();
-            blocked(move || {
-                let at = Corner::of(i);
-                let (name, args) = match i % 2 {
-                    0 => ("poll_oneoff", at.poll(&mut guest, fd, false, true)),
-                    _ => ("fd_read", at.args(&mut guest, fd, 1, &[at.out()])),
-                };
-                guest.try_call(name, &args)
-            })
-        })
-        .collect();
+    let waiting = all_blocked((1..n).map(|i| {
+        let mut guest = first.thread();
+        move || {
+            let at = Corner::of(i);
+            let (name, args) = match i % 2 {
+                0 => ("poll_oneoff", at.poll(&mut guest, fd, false, true)),
+                _ => ("fd_read", at.args(&mut guest, fd, 1, &[at.out()])),
+            };
+            guest.try_call(name, &args)
+        }
+    }));
     assert_eq!(
         first.call("fd_fdstat_set_flags", &[I32(fd), I32(NONBLOCK)]),
         OK

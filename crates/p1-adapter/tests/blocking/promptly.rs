@@ -6,7 +6,7 @@
 use crate::guest::Guest;
 use crate::support::abi::{DATA, OUT};
 use crate::support::{
-    CROWDS, Check, IMPATIENCE, blocked, bound, fifo, rounds, sockets, soon, within,
+    CROWDS, Check, IMPATIENCE, all_blocked, bound, fifo, rounds, sockets, soon, within,
 };
 use p1_adapter::{EndSignal, Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
 use std::any::Any;
@@ -144,21 +144,19 @@ fn kinds() -> Vec<Blocking> {
 /// Starts `n` guests that make the call, which waits.
 fn start(n: usize, ctx: &P1Ctx, call: Call) -> Vec<JoinHandle<(wasmtime::Result<i32>, Instant)>> {
     let first = Guest::shared(ctx);
-    (0..n)
-        .map(|_| {
-            let mut guest = first.thread();
-            blocked(move || {
-                // All write the same.
-                let (name, args) = call(&mut guest);
-                let mut returned = guest.try_call(name, &args);
-                // The first sends may fit.
-                while name == "sock_send" && returned.is_ok() {
-                    returned = guest.try_call(name, &args);
-                }
-                (returned, Instant::now())
-            })
-        })
-        .collect()
+    all_blocked((0..n).map(|_| {
+        let mut guest = first.thread();
+        move || {
+            // All write the same.
+            let (name, args) = call(&mut guest);
+            let mut returned = guest.try_call(name, &args);
+            // The first sends may fit.
+            while name == "sock_send" && returned.is_ok() {
+                returned = guest.try_call(name, &args);
+            }
+            (returned, Instant::now())
+        }
+    }))
 }
 
 fn is_interrupted(returned: &wasmtime::Result<i32>) -> bool {

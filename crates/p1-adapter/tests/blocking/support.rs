@@ -26,31 +26,77 @@ pub(crate) const CROWDS: [usize; 3] = [2, 4, 16];
 /// Long enough for what has no state to wait for.
 pub(crate) const SETTLE: Duration = Duration::from_millis(30);
 
-/// Starts a thread and comes back when it [`waits`](Tid::waits), or has ended.
+/// Starts a thread and comes back when it sleeps, or has ended.
 pub(crate) fn blocked<R: Send + 'static>(
     run: impl FnOnce() -> R + Send + 'static,
 ) -> JoinHandle<R> {
-    let (said, tid) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        said.send(Tid::mine()).unwrap();
-        run()
-    });
-    tid.recv().unwrap().settle(|| thread.is_finished());
-    thread
+    all_blocked([run]).pop().unwrap()
 }
 
-/// As [`blocked`], in a scope.
-pub(crate) fn blocked_in<'s, R: Send + 's>(
-    scope: &'s Scope<'s, '_>,
-    run: impl FnOnce() -> R + Send + 's,
-) -> ScopedJoinHandle<'s, R> {
-    let (said, tid) = mpsc::channel();
-    let thread = scope.spawn(move || {
-        said.send(Tid::mine()).unwrap();
-        run()
+/// As [`blocked`], for several.
+pub(crate) fn all_blocked<R: Send + 'static>(
+    all: impl IntoIterator<Item = impl FnOnce() -> R + Send + 'static>,
+) -> Vec<JoinHandle<R>> {
+    let (said, tids) = mpsc::channel();
+    let threads: Vec<_> = all
+        .into_iter()
+        .map(|run| {
+            let said = said.clone();
+            thread::spawn(move || {
+                said.send(Tid::mine()).unwrap();
+                run()
+            })
+        })
+        .collect();
+    settle(&tids, threads.len(), || {
+        threads.iter().any(JoinHandle::is_finished)
     });
-    tid.recv().unwrap().settle(|| thread.is_finished());
-    thread
+    threads
+}
+
+/// As [`all_blocked`], in a scope.
+pub(crate) fn all_blocked_in<'s, R: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    all: impl IntoIterator<Item = impl FnOnce() -> R + Send + 's>,
+) -> Vec<ScopedJoinHandle<'s, R>> {
+    let (said, tids) = mpsc::channel();
+    let threads: Vec<_> = all
+        .into_iter()
+        .map(|run| {
+            let said = said.clone();
+            scope.spawn(move || {
+                said.send(Tid::mine()).unwrap();
+                run()
+            })
+        })
+        .collect();
+    settle(&tids, threads.len(), || {
+        threads.iter().any(ScopedJoinHandle::is_finished)
+    });
+    threads
+}
+
+/// Waits until all threads that say who they are sleep, or one has ended. One that does neither shows in what it returns.
+pub(crate) fn settle(tids: &mpsc::Receiver<Tid>, count: usize, ended: impl Fn() -> bool) {
+    let tids: Vec<_> = tids.iter().take(count).collect();
+    let look = || -> Vec<_> { tids.iter().map(|tid| tid.sleep()).collect() };
+    let start = Instant::now();
+    while !ended() && start.elapsed() < PATIENCE {
+        let seen = look();
+        let in_locks = seen
+            .iter()
+            .any(|sleep| matches!(sleep, Some(Sleep::Lock(_))));
+        if seen.contains(&None) {
+            thread::sleep(Duration::from_micros(100));
+        } else if !in_locks {
+            return;
+        } else {
+            thread::sleep(Duration::from_millis(2));
+            if look() == seen {
+                return;
+            }
+        }
+    }
 }
 
 /// A thread of this process, as the system knows it.
@@ -63,27 +109,12 @@ impl Tid {
         Tid(rustix::thread::gettid().as_raw_nonzero().get())
     }
 
-    /// Waits until the thread waits itself, or has ended. One that does neither shows in what it returns.
-    pub(crate) fn settle(self, ended: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !ended() && start.elapsed() < PATIENCE && !self.waits() {
-            thread::sleep(Duration::from_micros(100));
-        }
-    }
-
-    /// Whether it sleeps in a system call that waits for something to happen outside. In a lock is something else: who
-    /// waits there may get on at once, so it counts if nothing changes for a while.
-    fn waits(self) -> bool {
-        match self.call() {
-            Some(libc::SYS_futex) => {
-                let before = self.switches();
-                thread::sleep(Duration::from_millis(3));
-                before.is_some()
-                    && self.call() == Some(libc::SYS_futex)
-                    && before == self.switches()
-            }
-            Some(call) => WAITING.contains(&call),
-            None => false,
+    /// What it sleeps in, if it does.
+    fn sleep(self) -> Option<Sleep> {
+        match self.call()? {
+            libc::SYS_futex => Some(Sleep::Lock(self.switches()?)),
+            call if WAITING.contains(&call) => Some(Sleep::Call),
+            _ => None,
         }
     }
 
@@ -101,6 +132,15 @@ impl Tid {
             .find(|line| line.starts_with("voluntary_ctxt_switches"))
             .map(str::to_owned)
     }
+}
+
+/// How a thread sleeps.
+#[derive(PartialEq)]
+enum Sleep {
+    /// In a system call that waits for something to happen outside.
+    Call,
+    /// In a lock, since it went to sleep so many times: it may get on at once, so this counts if it stays like that.
+    Lock(String),
 }
 
 /// System calls in which a thread of these tests may wait.

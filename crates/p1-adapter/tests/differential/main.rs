@@ -24,6 +24,8 @@
 //!   devices are read to. (The test holds both sides of the FIFOs, so no open of one waits.)
 //! * What a call that trapped has written before it found out: the fields of a structure that goes beyond the end of
 //!   the memory.
+//! * `args_get` and `environ_get` with the pointers and the strings in one place: the peer writes string by string, this
+//!   adapter all strings first.
 //! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
 //!   the peer.
 //! * `proc_exit` above 125: the peer refuses it.
