@@ -1,9 +1,9 @@
 //! Every kind of blocked call ends with the signal, however many threads are in it.
 
-use crate::subject::{Deaf, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
+use crate::subject::{Deaf, OneLock, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
 use crate::support::{
-    CROWDS, Check, IMPATIENCE, Tid, all_blocked, bound, eventually, pipe, pty, rounds, settle,
-    sockets, soon, tcp, within,
+    CROWDS, Check, IMPATIENCE, Tid, all_blocked, blocked, bound, eventually, pipe, pty, rounds,
+    settle, sockets, soon, tcp, within,
 };
 use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal, wait};
 use rustix::fd::{AsFd, OwnedFd};
@@ -194,6 +194,31 @@ fn a_blocked_read_ends() {
 #[test]
 fn a_blocked_write_ends() {
     ends_always(every_write::<Ours>, every_write::<Deaf>);
+}
+
+/// The first goes on: it is the wait for the turn that ends.
+#[test]
+fn a_queued_write_ends() {
+    fn check<S: Subject>(threads: usize, limit: Duration) -> Check {
+        let (read, write) = pipe();
+        let stream = subject::<S>(&write);
+        let first = stream.clone();
+        let first = blocked(move || {
+            let nobody = EndSignal::new().unwrap();
+            first.write(&vec![b'x'; 1 << 20], false, &nobody)
+        });
+        assert!(!first.is_finished());
+        let outcome = ends(
+            "queued write",
+            threads - 1,
+            limit,
+            move |end| stream.write(b"x", false, end),
+            move || drop(read),
+        );
+        let _ = first.join().unwrap();
+        outcome
+    }
+    ends_always(check::<Ours>, check::<OneLock>);
 }
 
 /// A pty master cannot be reopened and knows no `RWF_NOWAIT`: the last resort.

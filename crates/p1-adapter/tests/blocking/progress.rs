@@ -20,11 +20,10 @@ use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
+type Transfer = fn(&Stream, &EndSignal, &mut dyn FnMut() -> usize) -> Result<usize, BlockingError>;
+
 /// `transfer` makes transfers of one byte for as long as it is let; the signal is raised in the tenth.
-fn ends_between_two_pieces(
-    of: fn((OwnedFd, OwnedFd)) -> OwnedFd,
-    transfer: fn(&Stream, &EndSignal, &mut dyn FnMut() -> usize) -> Result<usize, BlockingError>,
-) {
+fn ends_between_two_pieces(of: fn((OwnedFd, OwnedFd)) -> OwnedFd, transfer: Transfer) {
     soon(move || {
         let stream = Stream::owned(of(pipe())).unwrap();
         let end = EndSignal::new().unwrap();
