@@ -1,195 +1,430 @@
-//! Closing or renumbering a descriptor while another thread is inside a call on it: the call goes on with what it found, and
-//! whoever gets the number next is not touched by it. And what such a call does not hold up.
+//! Closing or renumbering a descriptor while other threads are inside calls on it: the calls go on with what they found, and
+//! whoever gets the number next is not touched by them. And what such calls do not hold up.
 
+use crate::calls::{Calls, Corner, LooksTwice, OneLock, Ours};
 use crate::guest::Guest;
-use crate::support::abi::{DATA, OK, OUT};
-use crate::support::{PATIENCE, SETTLE, eventually, pipe, rounds, soon};
+use crate::support::abi::OK;
+use crate::support::{CROWDS, Check, all_blocked_in, pipe, rounds, soon, within};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
-use wasmtime::Val::I32;
-
-/// More than a pipe or a socket holds.
-const LEN: u32 = 0x30000;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use wasmtime::Val::{self, I32};
 
 /// The number of what a test is about.
 const FD: i32 = 3;
+
+/// What a record has.
+const LEN: u32 = 4096;
 
 fn ctx() -> P1Ctx {
     P1CtxBuilder::new().build().unwrap()
 }
 
-/// Takes number `FD` away from what has it: closes it, or puts `other` in its place.
-fn detach(guest: &mut Guest, by_renumber: bool, other: impl FnOnce() -> u32) {
-    if by_renumber {
-        let other = other() as i32;
-        assert_eq!(guest.call("fd_renumber", &[I32(other), I32(FD)]), OK);
-    } else {
-        assert_eq!(guest.close(FD), OK);
-        assert_eq!(other() as i32, FD, "the lowest free number");
+/// How a number comes to mean something else.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Close,
+    Renumber,
+}
+
+/// Takes number `FD` away from what has it: closes it, or puts what `other` is in its place.
+fn detach(guest: &mut Guest, change: Change, other: impl FnOnce() -> u32) {
+    match change {
+        Change::Renumber => {
+            let other = other() as i32;
+            assert_eq!(guest.call("fd_renumber", &[I32(other), I32(FD)]), OK);
+        }
+        Change::Close => {
+            assert_eq!(guest.close(FD), OK);
+            assert_eq!(other() as i32, FD, "the lowest free number");
+        }
     }
 }
 
-/// What must not have to wait for a call on the same descriptor.
-fn goes_on(guest: &mut Guest) {
-    let start = Instant::now();
-    assert_eq!(guest.ask("fd_fdstat_get", FD), OK);
-    let flags = [I32(FD), I32(0)];
-    assert_eq!(guest.call("fd_fdstat_set_flags", &flags), OK);
-    let mut subscriptions = [0; 96];
-    subscriptions[16] = 1;
-    subscriptions[48 + 8] = 1;
-    subscriptions[48 + 16] = FD as u8;
-    guest.write(DATA, &subscriptions);
-    let poll = [DATA as i32, DATA as i32 + 128, 2, OUT as i32].map(I32);
-    assert_eq!(guest.call("poll_oneoff", &poll), OK);
-    assert!(start.elapsed() < PATIENCE);
-}
-
-fn call(mut guest: Guest, name: &'static str, more: &'static [i32]) -> JoinHandle<(i32, Guest)> {
-    thread::spawn(move || {
-        let [list, count] = guest.iovs(&[(DATA, LEN)]);
-        let mut args = vec![I32(FD), list, count];
-        args.extend(more.iter().map(|n| I32(*n)));
-        (guest.call(name, &args), guest)
-    })
-}
-
-/// Nothing has been written to the other end of what got the number.
-fn untouched(stranger: &mut (impl Read + std::os::fd::AsFd)) {
-    rustix::io::ioctl_fionbio(&*stranger, true).unwrap();
-    let mut byte = [0];
-    match stranger.read(&mut byte) {
-        Ok(0) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-        other => panic!("a stranger got something: {other:?}"),
+/// What has arrived, without waiting for more.
+fn arrived(from: &mut (impl Read + AsFd)) -> Vec<u8> {
+    rustix::io::ioctl_fionbio(&*from, true).unwrap();
+    let mut all = Vec::new();
+    match from.read_to_end(&mut all) {
+        Ok(_) => all,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => all,
+        // Nobody has accepted it, and nobody will.
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => all,
+        Err(error) => panic!("{error}"),
     }
 }
 
-fn both_ways(test: fn(bool)) {
+/// Writes until there is no room; how many bytes that took.
+fn fill(to: impl AsFd) -> usize {
+    rustix::io::ioctl_fionbio(&to, true).unwrap();
+    let mut count = 0;
+    while let Ok(more) = rustix::io::write(&to, &[b'f'; 512]) {
+        count += more;
+    }
+    rustix::io::ioctl_fionbio(&to, false).unwrap();
+    count
+}
+
+/// The check, for every crowd and change, of `Ours`; and of calls that look their number up twice.
+fn calls_go_on(check: fn(&dyn Calls, usize, Change) -> Check) {
     soon(move || {
-        for _ in 0..rounds(3) {
-            test(false);
-            test(true);
+        for n in CROWDS {
+            for change in [Change::Close, Change::Renumber] {
+                for _ in 0..rounds(3) {
+                    check(&Ours, n, change).unwrap();
+                }
+                check(&LooksTwice, n, change).unwrap_err();
+            }
         }
     });
 }
 
+/// One thread writes and others wait until they could, on what is full; then `reader` gets all of it.
+fn a_write_goes_on(
+    (calls, n, change): (&dyn Calls, usize, Change),
+    name: &str,
+    (writer, mut reader): (impl AsFd, impl Read),
+    (stranger, mut strangers_reader): (impl AsFd, impl Read + AsFd),
+) -> Check {
+    let ctx = ctx();
+    let push = |fd: BorrowedFd<'_>| {
+        let fd = fd.try_clone_to_owned().unwrap();
+        ctx.push_stream(fd, StreamAccess::Write).unwrap()
+    };
+    push(writer.as_fd());
+    let filled = fill(&writer);
+    drop(writer);
+    let mut guest = Guest::shared(&ctx);
+    thread::scope(|scope| {
+        let threads = (1..n).map(|i| {
+            let mut guest = guest.thread();
+            move || {
+                let at = Corner::of(i);
+                let more: &[u32] = match name {
+                    "sock_send" => &[0, at.out()],
+                    _ => &[at.out()],
+                };
+                if i == 1 {
+                    let args = at.args(&mut guest, FD, LEN, more);
+                    let errno = calls.call(&mut guest, at, name, &args);
+                    (errno, guest.u32(at.out()))
+                } else {
+                    let args = at.poll(&mut guest, FD, true, true);
+                    (guest.call("poll_oneoff", &args), LEN)
+                }
+            }
+        });
+        let threads = all_blocked_in(scope, threads);
+        detach(&mut guest, change, || push(stranger.as_fd()));
+        drop(stranger);
+        // To the end, which comes when the last call on it has.
+        let mut count = 0;
+        let mut buffer = [0; 1 << 16];
+        loop {
+            match reader.read(&mut buffer).unwrap() {
+                0 => break,
+                more => count += more,
+            }
+        }
+        for thread in threads {
+            let answer = thread.join().unwrap();
+            if answer != (OK, LEN) {
+                return Err(format!("{change:?}: {name} answers {answer:?}"));
+            }
+        }
+        let strangers = arrived(&mut strangers_reader).len();
+        if (count, strangers) != (filled + LEN as usize, 0) {
+            return Err(format!(
+                "{change:?}: {count} bytes of {filled} and {LEN} came, a stranger got {strangers}"
+            ));
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_write_goes_on_when_its_number_is_taken_away() {
-    both_ways(|by_renumber| {
-        let ctx = ctx();
-        let (read, write) = pipe();
-        ctx.push_stream(write, StreamAccess::Write).unwrap();
-        let mut guest = Guest::shared(&ctx);
-        let writing = call(guest.thread(), "fd_write", &[OUT as i32]);
-        thread::sleep(SETTLE);
-        assert!(!writing.is_finished());
-        let (other_read, other_write) = pipe();
-        detach(&mut guest, by_renumber, || {
-            ctx.push_stream(other_write, StreamAccess::Write).unwrap()
-        });
-        let mut all = vec![0; LEN as usize];
-        File::from(read).read_exact(&mut all).unwrap();
-        let (errno, guest) = writing.join().unwrap();
-        assert_eq!((errno, guest.u32(OUT)), (OK, LEN));
-        untouched(&mut File::from(other_read));
+    calls_go_on(|calls, n, change| {
+        let ((read, write), (other_read, other_write)) = (pipe(), pipe());
+        let (reader, strangers) = (File::from(read), File::from(other_read));
+        let what = (calls, n, change);
+        a_write_goes_on(what, "fd_write", (write, reader), (other_write, strangers))
     });
 }
 
 #[test]
 fn a_send_goes_on_when_its_number_is_taken_away() {
-    both_ways(|by_renumber| {
-        let ctx = ctx();
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        rustix::net::sockopt::set_socket_send_buffer_size(&ours, 4096).unwrap();
-        ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
-        let mut guest = Guest::shared(&ctx);
-        let sending = call(guest.thread(), "sock_send", &[0, OUT as i32]);
-        thread::sleep(SETTLE);
-        assert!(!sending.is_finished());
-        // Reading the same socket does not wait for the writer.
-        theirs.write_all(b"x").unwrap();
-        let start = Instant::now();
-        goes_on(&mut guest.thread());
-        assert!(start.elapsed() < PATIENCE);
-        let (stranger, mut strangers_peer) = UnixStream::pair().unwrap();
-        detach(&mut guest, by_renumber, || {
-            ctx.push_stream(stranger, StreamAccess::ReadWrite).unwrap()
-        });
-        let mut all = vec![0; LEN as usize];
-        theirs.read_exact(&mut all).unwrap();
-        let (errno, guest) = sending.join().unwrap();
-        assert_eq!((errno, guest.u32(OUT)), (OK, LEN));
-        untouched(&mut strangers_peer);
+    calls_go_on(|calls, n, change| {
+        let (ours, stranger) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        a_write_goes_on((calls, n, change), "sock_send", ours, stranger)
     });
 }
 
 #[test]
 fn a_receive_goes_on_when_its_number_is_taken_away() {
-    both_ways(|by_renumber| {
+    calls_go_on(|calls, n, change| {
         let ctx = ctx();
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let ((ours, mut theirs), (stranger, mut strangers_peer)) =
+            (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
         ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
+        strangers_peer.write_all(&vec![b's'; n]).unwrap();
         let mut guest = Guest::shared(&ctx);
-        let receiving = call(
-            guest.thread(),
-            "sock_recv",
-            &[0, OUT as i32, OUT as i32 + 4],
-        );
-        thread::sleep(SETTLE);
-        assert!(!receiving.is_finished());
-        goes_on(&mut guest.thread());
-        let (stranger, mut strangers_peer) = UnixStream::pair().unwrap();
-        strangers_peer.write_all(b"not yours").unwrap();
-        detach(&mut guest, by_renumber, || {
-            ctx.push_stream(stranger, StreamAccess::ReadWrite).unwrap()
-        });
-        thread::sleep(SETTLE);
-        assert!(!receiving.is_finished(), "it has read a stranger's bytes");
-        theirs.write_all(b"here").unwrap();
-        let (errno, guest) = receiving.join().unwrap();
-        assert_eq!((errno, guest.u32(OUT)), (OK, 4));
-        assert_eq!(guest.read(DATA, 4), b"here");
+        thread::scope(|scope| {
+            let receivers = (1..n).map(|i| {
+                let mut guest = guest.thread();
+                move || {
+                    let at = Corner::of(i);
+                    let args = at.args(&mut guest, FD, 1, &[0, at.out(), at.out() + 4]);
+                    let errno = calls.call(&mut guest, at, "sock_recv", &args);
+                    (errno, guest.u32(at.out()), guest.read(at.data(), 1))
+                }
+            });
+            let receivers = all_blocked_in(scope, receivers);
+            detach(&mut guest, change, || {
+                ctx.push_stream(stranger, StreamAccess::ReadWrite).unwrap()
+            });
+            theirs.write_all(&vec![b'p'; n - 1]).unwrap();
+            for receiver in receivers {
+                let got = receiver.join().unwrap();
+                if got != (OK, 1, b"p".to_vec()) {
+                    return Err(format!("{change:?}: {got:?}"));
+                }
+            }
+            Ok(())
+        })
     });
 }
 
 #[test]
 fn an_accept_goes_on_when_its_number_is_taken_away() {
-    both_ways(|by_renumber| {
+    calls_go_on(|calls, n, change| {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["ours", "stranger"].map(|name| dir.path().join(name));
+        let [listener, stranger] = [0, 1].map(|i| UnixListener::bind(&paths[i]).unwrap());
+        let connect = |i: usize| -> std::io::Result<Vec<UnixStream>> {
+            (1..n).map(|_| UnixStream::connect(&paths[i])).collect()
+        };
         let ctx = ctx();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         ctx.push_listener(listener).unwrap();
         let mut guest = Guest::shared(&ctx);
-        let mut other = guest.thread();
-        let accepting = thread::spawn(move || {
-            let args = [FD, 0, OUT as i32].map(I32);
-            (other.call("sock_accept", &args), other)
-        });
-        thread::sleep(SETTLE);
-        assert!(!accepting.is_finished());
-        goes_on(&mut guest.thread());
-        let strangers = TcpListener::bind("127.0.0.1:0").unwrap();
-        let strangers_address = strangers.local_addr().unwrap();
-        detach(&mut guest, by_renumber, || {
-            ctx.push_listener(strangers).unwrap()
-        });
-        let _stranger = TcpStream::connect(strangers_address).unwrap();
-        thread::sleep(SETTLE);
-        assert!(!accepting.is_finished(), "it has accepted a stranger");
-        let mut client = TcpStream::connect(address).unwrap();
-        assert!(eventually(|| accepting.is_finished()));
-        let (errno, mut guest) = accepting.join().unwrap();
-        assert_eq!(errno, OK);
-        let connection = guest.u32(OUT) as i32;
-        assert_eq!(guest.put(connection, b"yours"), Ok(5));
-        let mut got = [0; 5];
-        client.read_exact(&mut got).unwrap();
-        assert_eq!(&got, b"yours");
+        thread::scope(|scope| {
+            let acceptors = (1..n).map(|i| {
+                let mut guest = guest.thread();
+                move || {
+                    let at = Corner::of(i);
+                    let args = [FD, 0, at.out() as i32].map(I32);
+                    assert_eq!(calls.call(&mut guest, at, "sock_accept", &args), OK);
+                    let connection = guest.u32(at.out()) as i32;
+                    guest.write(at.data(), b"y");
+                    let args = at.args(&mut guest, connection, 1, &[at.out()]);
+                    assert_eq!(guest.call("fd_write", &args), OK);
+                }
+            });
+            let acceptors = all_blocked_in(scope, acceptors);
+            detach(&mut guest, change, || ctx.push_listener(stranger).unwrap());
+            let _strangers = connect(1).unwrap();
+            // Refused, if nobody holds the listener any more.
+            let clients = connect(0);
+            for acceptor in acceptors {
+                acceptor.join().unwrap();
+            }
+            for mut client in clients.map_err(|error| error.to_string())? {
+                let got = arrived(&mut client);
+                if got != b"y" {
+                    return Err(format!("{change:?}: a client got {got:?}"));
+                }
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Nothing comes from the stranger: who waits for it waits on.
+#[test]
+fn a_poll_goes_on_when_its_number_is_taken_away() {
+    calls_go_on(|calls, n, change| {
+        let ctx = ctx();
+        let ((read, write), (other_read, other_write)) = (pipe(), pipe());
+        ctx.push_stream(read, StreamAccess::Read).unwrap();
+        let mut guest = Guest::shared(&ctx);
+        let returned = AtomicUsize::new(0);
+        let returned = &returned;
+        thread::scope(|scope| {
+            let pollers = (1..n).map(|i| {
+                let mut guest = guest.thread();
+                move || {
+                    let at = Corner::of(i);
+                    let args = at.poll(&mut guest, FD, false, true);
+                    let errno = calls.call(&mut guest, at, "poll_oneoff", &args);
+                    returned.fetch_add(1, Ordering::SeqCst);
+                    (errno, guest.u32(at.out()))
+                }
+            });
+            let pollers = all_blocked_in(scope, pollers);
+            detach(&mut guest, change, || {
+                ctx.push_stream(other_read, StreamAccess::Read).unwrap()
+            });
+            let early = returned.load(Ordering::SeqCst);
+            rustix::io::write(&write, b"p").unwrap();
+            // One that looks twice has to be waited for no longer than it takes to see that.
+            let all = || returned.load(Ordering::SeqCst) == n - 1;
+            let in_time = within(calls.patience(), all);
+            rustix::io::write(&other_write, b"s").unwrap();
+            for poller in pollers {
+                assert_eq!(poller.join().unwrap(), (OK, 1));
+            }
+            match (early, in_time) {
+                (0, true) => Ok(()),
+                _ => Err(format!("{change:?}: {early} early, all in time: {in_time}")),
+            }
+        })
+    });
+}
+
+/// A call that waits, on number [`FD`].
+#[derive(Clone, Copy, Debug)]
+enum Stuck {
+    Read,
+    Write,
+    Receive,
+    Send,
+    Accept,
+    Poll,
+}
+
+impl Stuck {
+    const ALL: [Self; 6] = [
+        Self::Read,
+        Self::Write,
+        Self::Receive,
+        Self::Send,
+        Self::Accept,
+        Self::Poll,
+    ];
+
+    /// Makes what it waits on; what is given back ends the wait.
+    fn push(self, ctx: &P1Ctx) -> Box<dyn FnOnce()> {
+        match self {
+            Self::Read | Self::Poll => {
+                let (read, write) = pipe();
+                ctx.push_stream(read, StreamAccess::Read).unwrap();
+                Box::new(move || drop(write))
+            }
+            Self::Write => {
+                let (read, write) = pipe();
+                fill(&write);
+                ctx.push_stream(write, StreamAccess::Write).unwrap();
+                Box::new(move || drop(read))
+            }
+            Self::Receive | Self::Send => {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                fill(&ours);
+                ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
+                Box::new(move || drop(theirs))
+            }
+            Self::Accept => {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("socket");
+                ctx.push_listener(UnixListener::bind(&path).unwrap())
+                    .unwrap();
+                Box::new(move || drop((UnixStream::connect(path).unwrap(), dir)))
+            }
+        }
+    }
+
+    fn args(self, guest: &mut Guest, at: Corner) -> (&'static str, Vec<Val>) {
+        let out = at.out();
+        match self {
+            Self::Read => ("fd_read", at.args(guest, FD, 1, &[out])),
+            Self::Write => ("fd_write", at.args(guest, FD, LEN, &[out])),
+            Self::Receive => ("sock_recv", at.args(guest, FD, 1, &[0, out, out + 4])),
+            Self::Send => ("sock_send", at.args(guest, FD, LEN, &[0, out])),
+            Self::Accept => ("sock_accept", [FD, 0, out as i32].map(I32).to_vec()),
+            Self::Poll => ("poll_oneoff", at.poll(guest, FD, false, true)),
+        }
+    }
+}
+
+/// One thread is stuck; the others must be done with everything else, on the same descriptor and on another.
+fn others_go_on(calls: &dyn Calls, n: usize, stuck: Stuck) -> Check {
+    let ctx = ctx();
+    let release = stuck.push(&ctx);
+    let (other, to_other) = pipe();
+    let other = ctx.push_stream(other, StreamAccess::Read).unwrap() as i32;
+    rustix::io::write(&to_other, &vec![b'o'; n]).unwrap();
+    let guest = Guest::shared(&ctx);
+    let done = AtomicUsize::new(0);
+    let done = &done;
+    thread::scope(|scope| {
+        let waiting = {
+            let mut guest = guest.thread();
+            let call = move || {
+                let at = Corner::of(0);
+                let (name, args) = stuck.args(&mut guest, at);
+                calls.call(&mut guest, at, name, &args)
+            };
+            all_blocked_in(scope, [call]).pop().unwrap()
+        };
+        let early = waiting.is_finished();
+        let mut threads = Vec::new();
+        for i in 1..n {
+            let mut guest = guest.thread();
+            threads.push(scope.spawn(move || {
+                let at = Corner::of(i);
+                let out = I32(at.data() as i32);
+                for (name, args) in [
+                    ("fd_fdstat_get", vec![I32(FD), out]),
+                    ("fd_filestat_get", vec![I32(FD), out]),
+                    ("fd_fdstat_set_flags", vec![I32(FD), I32(0)]),
+                    ("poll_oneoff", at.poll(&mut guest, FD, false, false)),
+                    ("poll_oneoff", at.poll(&mut guest, FD, true, false)),
+                    ("fd_read", at.args(&mut guest, other, 1, &[at.out()])),
+                ] {
+                    let errno = calls.call(&mut guest, at, name, &args);
+                    assert_eq!(errno, OK, "{stuck:?}: {name}");
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+            }));
+        }
+        let all = within(calls.patience(), || done.load(Ordering::SeqCst) == n - 1);
+        // Last, the number goes.
+        if all {
+            let mut guest = guest.thread();
+            threads.push(scope.spawn(move || {
+                let errno = calls.call(&mut guest, Corner::of(n), "fd_close", &[I32(FD)]);
+                assert_eq!(errno, OK);
+                done.fetch_add(1, Ordering::SeqCst);
+            }));
+        }
+        let closed = all && within(calls.patience(), || done.load(Ordering::SeqCst) == n);
+        let late = waiting.is_finished();
+        release();
+        waiting.join().unwrap();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        match (early || late, all, closed) {
+            (false, true, true) => Ok(()),
+            (true, ..) => Err(format!("{stuck:?}: it was not stuck")),
+            (_, all, closed) => Err(format!("{stuck:?}: done: {all}, closed: {closed}")),
+        }
+    })
+}
+
+#[test]
+fn a_stuck_call_delays_nobody() {
+    soon(|| {
+        for n in CROWDS {
+            for stuck in Stuck::ALL {
+                for _ in 0..rounds(3) {
+                    others_go_on(&Ours, n, stuck).unwrap();
+                }
+                others_go_on(&OneLock::default(), n, stuck).unwrap_err();
+            }
+        }
     });
 }

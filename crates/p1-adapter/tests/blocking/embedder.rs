@@ -3,15 +3,17 @@
 use crate::ends::ends;
 use crate::guest::Guest;
 use crate::support::abi::{AGAIN, IO, OK};
-use crate::support::{Check, SETTLE, bound, eventually, soon};
+use crate::support::{
+    CROWDS, Check, IMPATIENCE, PATIENCE, all_blocked, blocked, bound, rounds, soon, within,
+};
 use p1_adapter::blocking::{
     BlockingError, Deadline, EmbedderInput, EmbedderOutput, EndSignal, wait_with,
 };
 use p1_adapter::{Interrupted, P1CtxBuilder};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use wasmtime_wasi::cli::{AsyncStdinStream, AsyncStdoutStream};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
@@ -62,90 +64,159 @@ fn is_would_block<T>(outcome: &Result<T, BlockingError>) -> bool {
     matches!(outcome, Err(BlockingError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock)
 }
 
+/// Reads, polls and writes of `threads` threads on one stream each end.
+fn all_end(threads: usize, limit: Duration) -> Check {
+    let (stdin, _keep) = input();
+    let stdin = Arc::new(EmbedderInput::new(stdin));
+    let reading = stdin.clone();
+    ends(
+        "read of an embedder's stream",
+        threads,
+        limit,
+        move |end| Ok(read(&reading, 8, false, end)?.len()),
+        || (),
+    )?;
+    ends(
+        "poll of an embedder's stream",
+        threads,
+        limit,
+        move |end| wait_with(&mut [], &mut [Some(stdin.ready())], &Deadline::NEVER, end),
+        || (),
+    )?;
+    let (stdout, _keep) = output(16);
+    let stdout = EmbedderOutput::new(stdout);
+    ends(
+        "write to an embedder's stream",
+        threads,
+        limit,
+        move |end| write(&stdout, &[0; 4096], false, end),
+        || (),
+    )
+}
+
 #[test]
 fn any_number_of_threads_blocked_on_one_stream_end() {
-    soon(|| {
-        let (stdin, _keep) = input();
-        let stdin = Arc::new(EmbedderInput::new(stdin));
-        let reading = stdin.clone();
-        ends(
-            "read of an embedder's stream",
-            50,
-            move |end| Ok(read(&reading, 8, false, end)?.len()),
-            || (),
-        )?;
-        ends(
-            "poll of an embedder's stream",
-            50,
-            move |end| wait_with(&mut [], &mut [Some(stdin.ready())], &Deadline::NEVER, end),
-            || (),
-        )?;
-        let (stdout, _keep) = output(16);
-        let stdout = EmbedderOutput::new(stdout);
-        ends(
-            "write to an embedder's stream",
-            50,
-            move |end| write(&stdout, &[0; 4096], false, end),
-            || (),
-        )
-    })
-    .unwrap();
-    // The check notices who does not listen.
-    let check: Check = soon(|| {
+    // One that does not listen.
+    fn deaf(threads: usize, limit: Duration) -> Check {
         let (stdin, mut keep) = input();
         let stdin = Arc::new(EmbedderInput::new(stdin));
-        let deaf = move |_: &EndSignal| {
+        let read = move |_: &EndSignal| {
             let nobody = EndSignal::new().unwrap();
             Ok(read(&stdin, 1, false, &nobody)?.len())
         };
-        ends("deaf read", 1, deaf, move || {
-            in_tokio(async { keep.write_all(b"x").await.unwrap() });
+        ends("deaf read", threads, limit, read, move || {
+            in_tokio(async { keep.write_all(&vec![b'x'; threads]).await.unwrap() });
         })
+    }
+    soon(|| {
+        all_end(50, bound()).unwrap();
+        for n in CROWDS {
+            for _ in 0..rounds(1) {
+                all_end(n, bound()).unwrap();
+            }
+            deaf(n, IMPATIENCE).unwrap_err();
+        }
     });
-    check.unwrap_err();
+}
+
+/// How a thread waits for a stream, and how it reads two bytes.
+trait Sharing: Send + Sync + 'static {
+    fn wait(&self, from: &EmbedderInput, deadline: Deadline, end: &EndSignal) -> bool {
+        wait_with(&mut [], &mut [Some(from.ready())], &deadline, end).unwrap() > 0
+    }
+
+    fn read(&self, from: &EmbedderInput, end: &EndSignal) -> Vec<u8> {
+        read(from, 2, false, end).unwrap_or_default()
+    }
+
+    /// How long to wait for the others.
+    const PATIENCE: Duration = IMPATIENCE;
+}
+
+struct Ours;
+
+impl Sharing for Ours {
+    const PATIENCE: Duration = PATIENCE;
+}
+
+/// Lets one thread wait at a time.
+#[derive(Default)]
+struct OneLock(Mutex<()>);
+
+impl Sharing for OneLock {
+    fn wait(&self, from: &EmbedderInput, deadline: Deadline, end: &EndSignal) -> bool {
+        let _held = self.0.lock().unwrap();
+        Ours.wait(from, deadline, end)
+    }
+}
+
+/// Reads more than it was asked for, and drops it.
+struct ReadsAhead;
+
+impl Sharing for ReadsAhead {
+    fn read(&self, from: &EmbedderInput, end: &EndSignal) -> Vec<u8> {
+        let mut all = read(from, 64, false, end).unwrap_or_default();
+        all.truncate(2);
+        all
+    }
+}
+
+fn all_get_their_share<S: Sharing>(sharing: S, n: usize) -> Check {
+    let (stdin, mut peer) = input();
+    let (stdin, sharing) = (Arc::new(EmbedderInput::new(stdin)), Arc::new(sharing));
+    let end = EndSignal::new().unwrap();
+    let each = |run: fn(&S, &EmbedderInput, &EndSignal) -> Vec<u8>| {
+        let (stdin, sharing, end) = (stdin.clone(), sharing.clone(), end.clone());
+        move || run(&sharing, &stdin, &end)
+    };
+    let wait = |sharing: &S, stdin: &EmbedderInput, end: &EndSignal| {
+        assert!(sharing.wait(stdin, Deadline::NEVER, end));
+        Vec::new()
+    };
+    let pollers = all_blocked((1..n).map(|_| each(wait)));
+    // Nothing there: a look does not wait behind them.
+    let looking = thread::spawn(each(|sharing, stdin, end| {
+        assert!(!sharing.wait(stdin, Deadline::NOW, end));
+        assert!(is_would_block(&read(stdin, 8, true, end)));
+        Vec::new()
+    }));
+    let in_time = within(S::PATIENCE, || looking.is_finished());
+    let all: Vec<_> = (0..2 * n as u8).collect();
+    in_tokio(async { peer.write_all(&all).await.unwrap() });
+    for poller in pollers {
+        poller.join().unwrap();
+    }
+    let _ = looking.join();
+    let readers: Vec<_> = (0..n)
+        .map(|_| thread::spawn(each(|sharing, stdin, end| sharing.read(stdin, end))))
+        .collect();
+    let all_read = within(S::PATIENCE, || readers.iter().all(|r| r.is_finished()));
+    drop(peer);
+    if all_read {
+        assert_eq!(read(&stdin, 8, false, &end).unwrap(), b"", "the end");
+    }
+    end.raise();
+    let mut got: Vec<_> = readers
+        .into_iter()
+        .flat_map(|r| r.join().unwrap())
+        .collect();
+    got.sort_unstable();
+    match in_time && all_read && got == all {
+        true => Ok(()),
+        false => Err(format!("in time: {in_time}, {all_read}, read {got:?}")),
+    }
 }
 
 #[test]
 fn readers_and_pollers_of_one_stream_all_get_their_share() {
     soon(|| {
-        let (stdin, mut peer) = input();
-        let stdin = Arc::new(EmbedderInput::new(stdin));
-        let end = EndSignal::new().unwrap();
-        let pollers: Vec<_> = (0..20)
-            .map(|_| {
-                let (stdin, end) = (stdin.clone(), end.clone());
-                thread::spawn(move || {
-                    let mut futures = [Some(stdin.ready())];
-                    let ready = wait_with(&mut [], &mut futures, &Deadline::NEVER, &end).unwrap();
-                    (ready, futures[0].is_none())
-                })
-            })
-            .collect();
-        thread::sleep(SETTLE);
-        // Nothing there: a look does not wait behind them.
-        let start = Instant::now();
-        let look = wait_with(&mut [], &mut [Some(stdin.ready())], &Deadline::NOW, &end);
-        assert_eq!(look.unwrap(), 0);
-        assert!(is_would_block(&read(&stdin, 8, true, &end)));
-        assert!(start.elapsed() < bound());
-        in_tokio(async { peer.write_all(b"0123456789abcdef").await.unwrap() });
-        for poller in pollers {
-            assert_eq!(poller.join().unwrap(), (1, true));
+        for n in CROWDS {
+            for _ in 0..rounds(3) {
+                all_get_their_share(Ours, n).unwrap();
+            }
+            all_get_their_share(OneLock::default(), n).unwrap_err();
+            all_get_their_share(ReadsAhead, n).unwrap_err();
         }
-        let readers: Vec<_> = (0..8)
-            .map(|_| {
-                let (stdin, end) = (stdin.clone(), end.clone());
-                thread::spawn(move || read(&stdin, 2, false, &end).unwrap())
-            })
-            .collect();
-        let mut all: Vec<_> = readers
-            .into_iter()
-            .flat_map(|r| r.join().unwrap())
-            .collect();
-        all.sort_unstable();
-        assert_eq!(all, b"0123456789abcdef");
-        drop(peer);
-        assert_eq!(read(&stdin, 8, false, &end).unwrap(), b"", "the end");
     });
 }
 
@@ -168,14 +239,13 @@ fn a_mixed_wait_returns_for_whichever_comes_first() {
                 } else {
                     far
                 };
-                thread::spawn(move || {
+                blocked(move || {
                     let mut interests = [Interest::new(pipe_in.as_fd(), Direction::Read)];
                     let mut futures = [Some(stdin.ready())];
                     let count = wait_with(&mut interests, &mut futures, &deadline, &end).unwrap();
                     (count, interests[0].found().ready, futures[0].is_none())
                 })
             };
-            thread::sleep(SETTLE);
             let mut peer = peer;
             match first {
                 0 => in_tokio(async { peer.write_all(b"x").await.unwrap() }),
@@ -194,43 +264,75 @@ fn a_mixed_wait_returns_for_whichever_comes_first() {
     });
 }
 
+type Write = Box<dyn Fn(&EmbedderOutput, &[u8], &EndSignal) -> usize + Send + Sync>;
+
+fn records_stay_whole(write: Write, n: usize) -> Check {
+    const RECORD: usize = 20_000;
+    let (stdout, mut peer) = output(1000);
+    let shared = Arc::new((EmbedderOutput::new(stdout), write));
+    let end = EndSignal::new().unwrap();
+    let writers: Vec<_> = (0..n)
+        .map(|writer| {
+            let (shared, end) = (shared.clone(), end.clone());
+            thread::spawn(move || {
+                let (stdout, write) = &*shared;
+                let record = vec![b'a' + writer as u8; RECORD];
+                assert_eq!(write(stdout, &record, &end), RECORD);
+            })
+        })
+        .collect();
+    let mut got = vec![0; n * RECORD];
+    in_tokio(async { peer.read_exact(&mut got).await.unwrap() });
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    match got
+        .chunks(RECORD)
+        .all(|record| *record == vec![record[0]; RECORD])
+    {
+        true => Ok(()),
+        false => Err("a record was broken up".to_owned()),
+    }
+}
+
 #[test]
 fn one_write_is_one_write() {
-    const RECORD: usize = 50_000;
+    let ours =
+        |to: &EmbedderOutput, bytes: &[u8], end: &EndSignal| write(to, bytes, false, end).unwrap();
+    soon(move || {
+        for n in CROWDS {
+            for _ in 0..rounds(3) {
+                records_stay_whole(Box::new(ours), n).unwrap();
+            }
+            // In two pieces, between which the others write their first.
+            let begun = Barrier::new(n);
+            let in_pieces = move |to: &EmbedderOutput, bytes: &[u8], end: &EndSignal| {
+                let (first, second) = bytes.split_at(bytes.len() / 2);
+                let count = ours(to, first, end);
+                begun.wait();
+                count + ours(to, second, end)
+            };
+            records_stay_whole(Box::new(in_pieces), n).unwrap_err();
+        }
+    });
+}
+
+#[test]
+fn a_write_that_does_not_wait_is_told_so() {
     soon(|| {
-        let (stdout, mut peer) = output(1000);
-        let stdout = Arc::new(EmbedderOutput::new(stdout));
         let end = EndSignal::new().unwrap();
-        let writers: Vec<_> = (0..8u8)
-            .map(|writer| {
-                let (stdout, end) = (stdout.clone(), end.clone());
-                thread::spawn(move || {
-                    let record = vec![b'a' + writer; RECORD];
-                    assert_eq!(write(&stdout, &record, false, &end).unwrap(), RECORD);
-                })
-            })
-            .collect();
-        let mut got = vec![0; 8 * RECORD];
-        in_tokio(async { peer.read_exact(&mut got).await.unwrap() });
-        for record in got.chunks(RECORD) {
-            assert!(record.iter().all(|byte| *byte == record[0]));
-        }
-        for writer in writers {
-            writer.join().unwrap();
-        }
         // Full, then busy.
         let (stdout, _keep) = output(10);
         let stdout = Arc::new(EmbedderOutput::new(stdout));
         assert_eq!(write(&stdout, &[0; 100], true, &end).unwrap(), 10);
-        let blocked = {
+        let waiting = {
             let (stdout, end) = (stdout.clone(), end.clone());
-            thread::spawn(move || write(&stdout, &[0; 100], false, &end))
+            blocked(move || write(&stdout, &[0; 100], false, &end))
         };
-        thread::sleep(SETTLE);
         assert!(is_would_block(&write(&stdout, b"x", true, &end)));
         end.raise();
         assert!(matches!(
-            blocked.join().unwrap(),
+            waiting.join().unwrap(),
             Err(BlockingError::Interrupted(_))
         ));
     });
@@ -295,20 +397,18 @@ fn a_guest_blocked_on_an_embedders_stream_ends() {
         );
         in_tokio(async { peer.write_all(b"abc").await.unwrap() });
         assert_eq!(guest.get(0, 8), Ok(b"abc".to_vec()));
-        let blocked: Vec<_> = (0..10)
+        let waiting: Vec<_> = (0..10)
             .map(|_| {
                 let mut guest = guest.thread();
-                thread::spawn(move || {
+                blocked(move || {
                     let [list, count] = guest.iovs(&[(0x10000, 8)]);
                     let args = [wasmtime::Val::I32(0), list, count, wasmtime::Val::I32(64)];
                     guest.try_call("fd_read", &args).unwrap_err()
                 })
             })
             .collect();
-        thread::sleep(SETTLE);
         end.raise();
-        for thread in blocked {
-            assert!(eventually(|| thread.is_finished()));
+        for thread in waiting {
             assert!(
                 thread
                     .join()

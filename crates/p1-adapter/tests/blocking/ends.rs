@@ -1,34 +1,37 @@
 //! Every kind of blocked call ends with the signal, however many threads are in it.
 
-use crate::subject::{Deaf, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
+use crate::subject::{Deaf, OneLock, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
 use crate::support::{
-    Check, SETTLE, bound, eventually, fails_at_last, pipe, pty, rounds, sockets, soon, tcp,
+    CROWDS, Check, IMPATIENCE, Tid, all_blocked, blocked, bound, eventually, pipe, pty, rounds,
+    settle, sockets, soon, tcp, within,
 };
-use p1_adapter::blocking::{Deadline, Direction, EndSignal, wait};
-use rustix::fd::OwnedFd;
-use std::sync::Arc;
+use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal, wait};
+use rustix::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Runs `call` on `threads` threads, raises the signal once they are blocked, and says how late the
-/// last one ended. `release` unblocks those that did not hear it, so that nothing is left behind.
+/// last one ended, which must be within `limit`. `release` unblocks those that did not hear it, so that nothing is left
+/// behind.
 pub(crate) fn ends(
     what: &str,
     threads: usize,
+    limit: Duration,
     call: impl Fn(&EndSignal) -> Outcome + Send + Sync + 'static,
     release: impl FnOnce(),
 ) -> Check {
     let end = EndSignal::new().unwrap();
     let call = Arc::new(call);
-    let started = Arc::new(AtomicUsize::new(0));
+    let (said, tids) = mpsc::channel();
     let finished = Arc::new(AtomicUsize::new(0));
     let running: Vec<_> = (0..threads)
         .map(|_| {
             let (end, call) = (end.clone(), call.clone());
-            let (started, finished) = (started.clone(), finished.clone());
+            let (said, finished) = (said.clone(), finished.clone());
             thread::spawn(move || {
-                started.fetch_add(1, Ordering::SeqCst);
+                said.send(Tid::mine()).unwrap();
                 let outcome = call(&end);
                 let at = Instant::now();
                 finished.fetch_add(1, Ordering::SeqCst);
@@ -36,16 +39,16 @@ pub(crate) fn ends(
             })
         })
         .collect();
-    assert!(eventually(|| started.load(Ordering::SeqCst) == threads));
-    thread::sleep(SETTLE);
-    let early = finished.load(Ordering::SeqCst);
+    let ended = || finished.load(Ordering::SeqCst);
+    settle(&tids, threads, || ended() > 0);
+    let early = ended();
 
     let raised = Instant::now();
     end.raise();
-    while finished.load(Ordering::SeqCst) < threads && raised.elapsed() < bound() {
-        thread::sleep(Duration::from_micros(200));
-    }
-    let late = threads - finished.load(Ordering::SeqCst);
+    let late = match within(limit, || ended() == threads) {
+        true => 0,
+        false => threads - ended(),
+    };
     release();
     let mut worst = Duration::ZERO;
     for thread in running {
@@ -60,239 +63,268 @@ pub(crate) fn ends(
     }
     if late > 0 {
         return Err(format!(
-            "{what}: {late} of {threads} had not ended after {:?}",
-            bound()
+            "{what}: {late} of {threads} had not ended after {limit:?}"
         ));
     }
     eprintln!("{what}: {threads} thread(s) ended {worst:?} after the signal");
     Ok(())
 }
 
+/// Raises the signal just before, while or just after two threads wait: `wait` and `raise` are given the round's signal.
+pub(crate) fn races(
+    rounds: u64,
+    wait: impl Fn(u64, &EndSignal) -> Result<(), BlockingError> + Send + Sync + 'static,
+    raise: impl Fn(&EndSignal),
+) -> Check {
+    let wait = Arc::new(wait);
+    for round in 0..rounds {
+        let end = EndSignal::new().unwrap();
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let (wait, end) = (wait.clone(), end.clone());
+                thread::spawn(move || wait(round, &end))
+            })
+            .collect();
+        for _ in 0..(round % 100) * 20 {
+            std::hint::spin_loop();
+        }
+        raise(&end);
+        for waiter in waiters {
+            match waiter.join().unwrap() {
+                Err(BlockingError::Interrupted(_)) => {}
+                other => return Err(format!("round {round}: {other:?}")),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The fault that [`races`] is about: two waiters look at the signal, it is raised, and they go to sleep all the same.
+pub(crate) fn looks_then_sleeps() -> Check {
+    let (looked, raised) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
+    let (has_looked, is_raised) = (looked.clone(), raised.clone());
+    races(
+        1,
+        move |_, end| {
+            end.check()?;
+            has_looked.wait();
+            is_raised.wait();
+            thread::park_timeout(IMPATIENCE);
+            Ok(())
+        },
+        move |end| {
+            looked.wait();
+            end.raise();
+            raised.wait();
+        },
+    )
+}
+
+/// A check for `n` threads, many times for the crate's own, and once for one that must not pass it.
+fn ends_always(ours: fn(usize, Duration) -> Check, broken: fn(usize, Duration) -> Check) {
+    soon(move || {
+        for n in CROWDS {
+            for _ in 0..rounds(1) {
+                ours(n, bound()).unwrap();
+            }
+            broken(n, IMPATIENCE).unwrap_err();
+        }
+    });
+}
+
 /// `peer` stays open and silent until the call has ended; closing it releases who did not hear.
-fn read_ends<S: Subject>(what: &str, threads: usize, fd: OwnedFd, peer: OwnedFd) -> Check {
+fn read_ends<S: Subject>(
+    what: &str,
+    (threads, limit): (usize, Duration),
+    (fd, peer): (OwnedFd, OwnedFd),
+) -> Check {
     let stream = subject::<S>(&fd);
     ends(
         what,
         threads,
+        limit,
         move |end| stream.read(&mut [0; 16], false, end),
         move || drop(peer),
     )
 }
 
-fn write_ends<S: Subject>(what: &str, fd: OwnedFd, peer: OwnedFd) -> Check {
-    let stream = subject::<S>(&fd);
+/// One writes, the others queue behind it.
+fn write_ends<S: Subject>(
+    what: &str,
+    (threads, limit): (usize, Duration),
+    (fd, peer): (OwnedFd, OwnedFd),
+) -> Check {
     // More than any buffer in between holds; made here, so that its giving back is not measured.
-    let bytes = vec![b'x'; 16 << 20];
+    static BYTES: [u8; 16 << 20] = [b'x'; 16 << 20];
+    let stream = subject::<S>(&fd);
     ends(
         what,
-        1,
-        move |end| stream.write(&bytes, false, end),
+        threads,
+        limit,
+        move |end| stream.write(&BYTES, false, end),
         move || drop(peer),
     )
 }
 
-fn every_read<S: Subject>() -> Check {
-    let (read, write) = pipe();
-    read_ends::<S>("read of a pipe", 1, read, write)?;
-    let (master, terminal) = pty();
-    read_ends::<S>("read of a terminal", 1, terminal, master)?;
-    let (a, b) = sockets();
-    read_ends::<S>("read of a unix socket", 1, a, b)?;
-    let (a, b) = tcp();
-    read_ends::<S>("read of a TCP socket", 1, a, b)
+fn swapped<T>((a, b): (T, T)) -> (T, T) {
+    (b, a)
 }
 
-fn every_write<S: Subject>() -> Check {
-    let (read, write) = pipe();
-    write_ends::<S>("write to a pipe", write, read)?;
-    let (master, terminal) = pty();
-    write_ends::<S>("write to a terminal", terminal, master)?;
-    let (a, b) = sockets();
-    write_ends::<S>("write to a unix socket", a, b)?;
-    let (a, b) = tcp();
-    write_ends::<S>("write to a TCP socket", a, b)
+fn every_read<S: Subject>(threads: usize, limit: Duration) -> Check {
+    let how = (threads, limit);
+    read_ends::<S>("read of a pipe", how, pipe())?;
+    read_ends::<S>("read of a terminal", how, swapped(pty()))?;
+    read_ends::<S>("read of a unix socket", how, sockets())?;
+    read_ends::<S>("read of a TCP socket", how, tcp())
+}
+
+fn every_write<S: Subject>(threads: usize, limit: Duration) -> Check {
+    let how = (threads, limit);
+    write_ends::<S>("write to a pipe", how, swapped(pipe()))?;
+    write_ends::<S>("write to a terminal", how, swapped(pty()))?;
+    write_ends::<S>("write to a unix socket", how, sockets())?;
+    write_ends::<S>("write to a TCP socket", how, tcp())
 }
 
 #[test]
 fn a_blocked_read_ends() {
-    soon(every_read::<Ours>).unwrap();
-    soon(every_read::<Deaf>).unwrap_err();
+    ends_always(every_read::<Ours>, every_read::<Deaf>);
 }
 
 #[test]
 fn a_blocked_write_ends() {
-    soon(every_write::<Ours>).unwrap();
-    soon(every_write::<Deaf>).unwrap_err();
+    ends_always(every_write::<Ours>, every_write::<Deaf>);
+}
+
+/// The first goes on: it is the wait for the turn that ends.
+#[test]
+fn a_queued_write_ends() {
+    fn check<S: Subject>(threads: usize, limit: Duration) -> Check {
+        let (read, write) = pipe();
+        let stream = subject::<S>(&write);
+        let first = stream.clone();
+        let first = blocked(move || {
+            let nobody = EndSignal::new().unwrap();
+            first.write(&vec![b'x'; 1 << 20], false, &nobody)
+        });
+        assert!(!first.is_finished());
+        let outcome = ends(
+            "queued write",
+            threads - 1,
+            limit,
+            move |end| stream.write(b"x", false, end),
+            move || drop(read),
+        );
+        let _ = first.join().unwrap();
+        outcome
+    }
+    ends_always(check::<Ours>, check::<OneLock>);
 }
 
 /// A pty master cannot be reopened and knows no `RWF_NOWAIT`: the last resort.
 #[test]
 fn a_read_that_polls_first_ends() {
-    soon(|| {
-        let (master, terminal) = pty();
-        read_ends::<Ours>("read of a pty master", 4, master, terminal)
-    })
-    .unwrap();
-    soon(|| {
-        let (master, terminal) = pty();
-        read_ends::<Deaf>("read of a pty master", 4, master, terminal)
-    })
-    .unwrap_err();
+    fn check<S: Subject>(threads: usize, limit: Duration) -> Check {
+        read_ends::<S>("read of a pty master", (threads, limit), pty())
+    }
+    ends_always(check::<Ours>, check::<Deaf>);
 }
 
 #[test]
 fn a_hundred_readers_of_one_pipe_end() {
-    fn check<S: Subject>() -> Check {
-        let (read, write) = pipe();
-        read_ends::<S>("read of one pipe", 100, read, write)
-    }
-    soon(check::<Ours>).unwrap();
-    soon(check::<Deaf>).unwrap_err();
+    soon(|| read_ends::<Ours>("read of one pipe", (100, bound()), pipe())).unwrap();
+    soon(|| read_ends::<Deaf>("read of one pipe", (100, IMPATIENCE), pipe())).unwrap_err();
+}
+
+fn polls_end<S: Subject>(threads: usize, limit: Duration) -> Check {
+    let (read, write) = pipe();
+    let stream = subject::<S>(&read);
+    ends(
+        "poll of one pipe",
+        threads,
+        limit,
+        move |end| stream.poll(Direction::Read, Deadline::NEVER, end),
+        move || drop(write),
+    )
 }
 
 #[test]
-fn a_hundred_polls_of_one_pipe_end() {
-    fn check<S: Subject>() -> Check {
-        let (read, write) = pipe();
-        let stream = subject::<S>(&read);
-        ends(
-            "poll of one pipe",
-            100,
-            move |end| stream.poll(Direction::Read, Deadline::NEVER, end),
-            move || drop(write),
-        )
-    }
-    soon(check::<Ours>).unwrap();
-    soon(check::<Deaf>).unwrap_err();
+fn polls_of_one_pipe_end() {
+    ends_always(polls_end::<Ours>, polls_end::<Deaf>);
+    soon(|| polls_end::<Ours>(100, bound())).unwrap();
 }
 
-/// One byte wakes two readers; the slower one must not be caught inside the read.
+/// One byte wakes all readers; the slower ones must not be caught inside the read.
 #[test]
 fn a_reader_that_lost_the_race_for_a_byte_ends() {
-    fn check<S: Subject>() -> Check {
-        for _ in 0..rounds(50) {
-            let (read, write) = pipe();
-            let stream = subject::<S>(&read);
-            let end = EndSignal::new().unwrap();
-            let finished = Arc::new(AtomicUsize::new(0));
-            let readers: Vec<_> = (0..4)
-                .map(|_| {
-                    let (stream, end, finished) = (stream.clone(), end.clone(), finished.clone());
-                    thread::spawn(move || {
-                        let outcome = stream.read(&mut [0], false, &end);
-                        finished.fetch_add(1, Ordering::SeqCst);
-                        outcome
-                    })
-                })
-                .collect();
-            thread::sleep(Duration::from_millis(5));
-            rustix::io::write(&write, b"1").unwrap();
-            assert!(eventually(|| finished.load(Ordering::SeqCst) > 0));
-            end.raise();
-            let raised = Instant::now();
-            while finished.load(Ordering::SeqCst) < 4 && raised.elapsed() < bound() {
-                thread::sleep(Duration::from_millis(1));
-            }
-            let late = 4 - finished.load(Ordering::SeqCst);
-            drop(write);
-            let outcomes: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
-            if late > 0 {
-                return Err(format!("{late} caught inside a read"));
-            }
-            let got = outcomes.iter().filter(|o| matches!(o, Ok(1))).count();
-            if got != 1 || outcomes.iter().filter(|o| was_interrupted(o)).count() != 3 {
-                return Err(format!("{outcomes:?}"));
-            }
+    fn check<S: Subject>(threads: usize, limit: Duration) -> Check {
+        let (read, write) = pipe();
+        let stream = Arc::new(S::shared_by(read.as_fd(), threads));
+        let end = EndSignal::new().unwrap();
+        let readers = all_blocked((0..threads).map(|_| {
+            let (stream, end) = (stream.clone(), end.clone());
+            move || stream.read(&mut [0], false, &end)
+        }));
+        let finished = || readers.iter().filter(|r| r.is_finished()).count();
+        rustix::io::write(&write, b"1").unwrap();
+        assert!(eventually(|| finished() > 0));
+        end.raise();
+        within(limit, || finished() == threads);
+        let late = threads - finished();
+        drop(write);
+        let outcomes: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
+        if late > 0 {
+            return Err(format!("{late} caught inside a read"));
+        }
+        let got = outcomes.iter().filter(|o| matches!(o, Ok(1))).count();
+        let ended = outcomes.iter().filter(|o| was_interrupted(o)).count();
+        if (got, ended) != (1, threads - 1) {
+            return Err(format!("{outcomes:?}"));
         }
         Ok(())
     }
-    soon(check::<Ours>).unwrap();
-    fails_at_last(|| soon(check::<PollsFirst>));
-}
-
-/// The second writer waits for the first, not for the descriptor.
-#[test]
-fn a_queued_write_ends() {
-    fn check<S: Subject>() -> Check {
-        let (read, write) = pipe();
-        let stream = subject::<S>(&write);
-        ends(
-            "two writes to one pipe",
-            2,
-            move |end| stream.write(&vec![b'x'; 1 << 20], false, end),
-            move || drop(read),
-        )
-    }
-    soon(check::<Ours>).unwrap();
-    soon(check::<Deaf>).unwrap_err();
+    ends_always(check::<Ours>, check::<PollsFirst>);
 }
 
 #[test]
 fn a_sleep_ends() {
-    soon(|| {
-        ends(
-            "sleep",
-            8,
-            |end| wait(&mut [], &Deadline::NEVER, end),
-            || (),
-        )
-    })
-    .unwrap();
-    soon(|| {
-        let far = Deadline::after_nanos(u64::MAX);
-        ends(
-            "sleep of 584 years",
-            1,
-            move |end| wait(&mut [], &far, end),
-            || (),
-        )
-    })
-    .unwrap();
-    soon(|| {
-        let far = Deadline::at_realtime(u64::MAX);
-        ends(
-            "sleep to the year 2554",
-            1,
-            move |end| wait(&mut [], &far, end),
-            || (),
-        )
-    })
-    .unwrap();
-    // The check does notice a sleep that is over too soon, and one that does not hear the signal.
-    soon(|| ends("nap", 1, |end| wait(&mut [], &Deadline::NOW, end), || ())).unwrap_err();
-    soon(|| {
-        let deaf = |_: &EndSignal| {
-            thread::sleep(bound() * 2);
+    fn check(threads: usize, limit: Duration) -> Check {
+        for deadline in [
+            Deadline::NEVER,
+            Deadline::after_nanos(u64::MAX),
+            Deadline::at_realtime(u64::MAX),
+        ] {
+            let sleep = move |end: &EndSignal| wait(&mut [], &deadline, end);
+            ends("sleep", threads, limit, sleep, || ())?;
+        }
+        Ok(())
+    }
+    fn nap(threads: usize, limit: Duration) -> Check {
+        let sleep = |end: &EndSignal| wait(&mut [], &Deadline::NOW, end);
+        ends("nap", threads, limit, sleep, || ())
+    }
+    fn deaf(threads: usize, limit: Duration) -> Check {
+        let sleep = move |_: &EndSignal| {
+            thread::sleep(limit * 2);
             Ok(0)
         };
-        ends("deaf sleep", 1, deaf, || ())
-    })
-    .unwrap_err();
+        ends("deaf sleep", threads, limit, sleep, || ())
+    }
+    // The check notices a sleep that is over too soon, and one that does not hear the signal.
+    ends_always(check, nap);
+    ends_always(|_, _| Ok(()), deaf);
 }
 
 /// Raising races with the very first wait, which is the one that makes the descriptor.
 #[test]
 fn a_first_wait_that_races_with_the_signal_ends() {
     soon(|| {
-        for round in 0..2_000 {
-            let end = EndSignal::new().unwrap();
-            let waiters: Vec<_> = (0..2)
-                .map(|_| {
-                    let end = end.clone();
-                    thread::spawn(move || {
-                        wait(&mut [], &Deadline::after_nanos(5_000_000_000), &end)
-                    })
-                })
-                .collect();
-            for _ in 0..round % 50 {
-                std::hint::spin_loop();
-            }
-            end.raise();
-            for waiter in waiters {
-                assert!(was_interrupted(&waiter.join().unwrap()), "round {round}");
-            }
-        }
-    });
+        let five_seconds = Deadline::after_nanos(5_000_000_000);
+        let sleep = move |_, end: &EndSignal| wait(&mut [], &five_seconds, end).map(drop);
+        races(rounds(2000), sleep, EndSignal::raise)
+    })
+    .unwrap();
+    soon(looks_then_sleeps).unwrap_err();
 }
 
 #[test]

@@ -1,19 +1,20 @@
 //! Opening a FIFO: waits for the other side as POSIX says, and ends with the signal.
 
-use crate::ends::ends;
+use crate::ends::{ends, looks_then_sleeps, races};
 use crate::guest::{Guest, ctx_with};
 use crate::subject::read_once;
 use crate::support::abi::{READ, WRITE};
-use crate::support::{Check, SETTLE, bound, eventually, fifo, soon};
-use p1_adapter::Interrupted;
+use crate::support::{CROWDS, Check, IMPATIENCE, blocked, bound, eventually, fifo, rounds, soon};
 use p1_adapter::blocking::{BlockingError, EndSignal, Fifo, FifoAccess, StreamKind};
+use p1_adapter::{Interrupted, P1CtxBuilder};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use wasmtime_wasi::FsPerms;
 
 fn find(dir: &Path) -> Fifo {
     let dir = File::open(dir).unwrap();
@@ -24,13 +25,15 @@ fn find(dir: &Path) -> Fifo {
 
 #[test]
 fn opening_a_fifo_ends() {
-    fn check(open: fn(&Path, FifoAccess, &EndSignal) -> Result<(), BlockingError>) -> Check {
+    type Open = fn(&Path, FifoAccess, &EndSignal) -> Result<(), BlockingError>;
+    fn check(open: Open, threads: usize, limit: Duration) -> Check {
         for access in [FifoAccess::Read, FifoAccess::Write] {
             let (dir, path) = fifo();
             let at = dir.path().to_owned();
             ends(
                 &format!("opening a FIFO, {access:?}"),
-                4,
+                threads,
+                limit,
                 move |end| open(&at, access, end).map(|()| 0),
                 move || drop(OpenOptions::new().read(true).write(true).open(path)),
             )?;
@@ -47,33 +50,41 @@ fn opening_a_fifo_ends() {
             .open(dir.join("fifo"))?;
         Ok(())
     }
-    soon(move || check(ours)).unwrap();
-    soon(move || check(plain)).unwrap_err();
+    soon(move || {
+        for n in CROWDS {
+            for _ in 0..rounds(1) {
+                check(ours, n, bound()).unwrap();
+            }
+            check(plain, n, IMPATIENCE).unwrap_err();
+        }
+    });
+}
+
+/// A directory with a FIFO of the round's own. (Who frees an open is the other side for a moment, which may last into the
+/// next round and let an open of that through, as any other side would.)
+fn fifo_of(round: u64, dir: &Path) -> PathBuf {
+    let at = dir.join(round.to_string());
+    // Of two threads, one makes them.
+    let _ = std::fs::create_dir(&at);
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let _ = rustix::fs::mkfifoat(rustix::fs::CWD, at.join("fifo"), mode);
+    at
 }
 
 /// The signal comes at any moment of the open.
 #[test]
 fn opening_a_fifo_races_with_the_signal() {
     soon(|| {
-        let (dir, _) = fifo();
-        for round in 0..500 {
-            let fifo = find(dir.path());
-            let end = EndSignal::new().unwrap();
-            let opener = {
-                let end = end.clone();
-                let access = [FifoAccess::Read, FifoAccess::Write][round % 2];
-                thread::spawn(move || fifo.open(access, false, &end).map(drop))
-            };
-            for _ in 0..(round % 100) * 20 {
-                std::hint::spin_loop();
-            }
-            end.raise();
-            match opener.join().unwrap() {
-                Err(BlockingError::Interrupted(Interrupted)) => {}
-                other => panic!("round {round}: {other:?}"),
-            }
-        }
-    });
+        let dir = tempfile::tempdir().unwrap();
+        let open = move |round: u64, end: &EndSignal| {
+            let at = fifo_of(round, dir.path());
+            let access = [FifoAccess::Read, FifoAccess::Write][round as usize % 2];
+            find(&at).open(access, false, end).map(drop)
+        };
+        races(rounds(500), open, EndSignal::raise)
+    })
+    .unwrap();
+    soon(looks_then_sleeps).unwrap_err();
 }
 
 #[test]
@@ -84,7 +95,7 @@ fn the_other_side_lets_an_open_through() {
         let end = EndSignal::new().unwrap();
         let reader = {
             let (fifo, end) = (fifo.clone(), end.clone());
-            thread::spawn(move || {
+            blocked(move || {
                 let stream = fifo.open(FifoAccess::Read, false, &end).unwrap();
                 assert_eq!(stream.kind(), StreamKind::Pipe);
                 let mut buffer = [0; 16];
@@ -99,7 +110,6 @@ fn the_other_side_lets_an_open_through() {
                 (buffer[..count].to_vec(), after)
             })
         };
-        thread::sleep(SETTLE);
         assert!(
             !reader.is_finished(),
             "an open for reading waits for a writer"
@@ -107,7 +117,7 @@ fn the_other_side_lets_an_open_through() {
         std::fs::write(&path, "through").unwrap();
         assert_eq!(reader.join().unwrap(), (b"through".to_vec(), 0));
 
-        let writer = thread::spawn(move || {
+        let writer = blocked(move || {
             let stream = fifo.open(FifoAccess::Write, false, &end).unwrap();
             stream
                 .write(4, false, &end, |fd, manner, range| {
@@ -115,7 +125,6 @@ fn the_other_side_lets_an_open_through() {
                 })
                 .unwrap()
         });
-        thread::sleep(SETTLE);
         assert!(
             !writer.is_finished(),
             "an open for writing waits for a reader"
@@ -174,12 +183,11 @@ fn a_guest_blocked_on_a_fifo_ends() {
                 let ctx = ctx_with(dir.path());
                 let end = ctx.end_signal().clone();
                 let mut guest = Guest::shared(&ctx);
-                let blocked = thread::spawn(move || {
+                let blocked = blocked(move || {
                     let args = guest.open_args(path, 0, rights);
                     let error = guest.try_call("path_open", &args).unwrap_err();
                     (Instant::now(), error)
                 });
-                thread::sleep(SETTLE);
                 assert!(!blocked.is_finished(), "{path}");
                 let raised = Instant::now();
                 end.raise();
@@ -212,13 +220,12 @@ fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
             let ctx = ctx_with(dir.path());
             let end = ctx.end_signal().clone();
             let mut guest = Guest::shared(&ctx);
-            let opening = thread::spawn(move || {
+            let opening = blocked(move || {
                 let mut args = guest.open_args("fifo", how, READ);
                 args[1] = wasmtime::Val::I32(follow);
                 guest.try_call("path_open", &args)
             });
             if waits {
-                thread::sleep(SETTLE);
                 assert!(!opening.is_finished(), "{how} {follow}");
                 end.raise();
             }
@@ -256,12 +263,11 @@ fn a_guest_reads_a_fifo_and_ends_in_the_read() {
         let fd = guest.open("fifo", 0, READ);
         assert_eq!(guest.get(fd, 64), Ok(b"hello".to_vec()));
         let fifo = writer.join().unwrap();
-        let blocked = thread::spawn(move || {
+        let blocked = blocked(move || {
             let [list, count] = guest.iovs(&[(0x10000, 8)]);
             let args = [wasmtime::Val::I32(fd), list, count, wasmtime::Val::I32(64)];
             guest.try_call("fd_read", &args).unwrap_err()
         });
-        thread::sleep(SETTLE);
         assert!(!blocked.is_finished());
         end.raise();
         assert!(eventually(|| blocked.is_finished()));
@@ -275,25 +281,25 @@ fn a_guest_reads_a_fifo_and_ends_in_the_read() {
 #[test]
 fn a_guests_open_of_a_fifo_races_with_the_signal() {
     soon(|| {
-        let (dir, _) = fifo();
-        for round in 0..300 {
-            let ctx = ctx_with(dir.path());
-            let end = ctx.end_signal().clone();
+        let dir = tempfile::tempdir().unwrap();
+        let open = move |round: u64, end: &EndSignal| {
+            let at = fifo_of(round, dir.path());
+            let ctx = P1CtxBuilder::new()
+                .preopened_dir(at, "/", FsPerms::ReadWrite)
+                .unwrap()
+                .end_signal(end.clone())
+                .build()
+                .unwrap();
             let mut guest = Guest::shared(&ctx);
-            let rights = [READ, WRITE][round % 2];
-            let blocked = thread::spawn(move || {
-                let args = guest.open_args("fifo", 0, rights);
-                guest.try_call("path_open", &args).unwrap_err()
-            });
-            for _ in 0..(round % 100) * 100 {
-                std::hint::spin_loop();
+            let args = guest.open_args("fifo", 0, [READ, WRITE][round as usize % 2]);
+            match guest.try_call("path_open", &args) {
+                Err(error) if error.is::<Interrupted>() => Err(Interrupted.into()),
+                other => panic!("round {round}: {other:?}"),
             }
-            end.raise();
-            assert!(eventually(|| blocked.is_finished()), "round {round}");
-            let error = blocked.join().unwrap();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
-        }
-    });
+        };
+        races(rounds(300), open, EndSignal::raise)
+    })
+    .unwrap();
 }
 
 /// `NONBLOCK` in `path_open`: for reading at once, for writing an error.

@@ -1,11 +1,10 @@
 //! What is inherited is left as it was found: flags, and bytes nobody asked for.
 
 use crate::subject::{Ours, ReadsAhead, SetsFlag, Subject, subject};
-use crate::support::{Check, SETTLE, pipe, pty, sockets, soon, tcp};
+use crate::support::{Check, blocked, pipe, pty, rounds, sockets, soon, tcp};
 use p1_adapter::blocking::EndSignal;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::fcntl_getfl;
-use std::thread;
 
 /// The flags of `fd`'s description before, during and after blocked reads and writes.
 fn flags_stay<S: Subject>(what: &str, fd: &OwnedFd, reads: bool) -> Check {
@@ -14,7 +13,7 @@ fn flags_stay<S: Subject>(what: &str, fd: &OwnedFd, reads: bool) -> Check {
     let end = EndSignal::new().unwrap();
     let blocked = {
         let (stream, end) = (stream.clone(), end.clone());
-        thread::spawn(move || {
+        blocked(move || {
             let _ = if reads {
                 stream.read(&mut [0; 8], false, &end)
             } else {
@@ -22,7 +21,6 @@ fn flags_stay<S: Subject>(what: &str, fd: &OwnedFd, reads: bool) -> Check {
             };
         })
     };
-    thread::sleep(SETTLE);
     let during = fcntl_getfl(fd).unwrap();
     end.raise();
     blocked.join().unwrap();
@@ -52,7 +50,7 @@ fn inherited_flags_stay() {
         let (a, _b) = tcp();
         flags_stay::<S>("TCP socket, reading", &a, true)
     }
-    soon(check::<Ours>).unwrap();
+    soon(|| (0..rounds(1)).try_for_each(|_| check::<Ours>())).unwrap();
     soon(check::<SetsFlag>).unwrap_err();
 }
 
@@ -90,6 +88,6 @@ fn unread_bytes_are_left() {
         }
         Ok(())
     }
-    soon(check::<Ours>).unwrap();
+    soon(|| (0..rounds(1)).try_for_each(|_| check::<Ours>())).unwrap();
     soon(check::<ReadsAhead>).unwrap_err();
 }

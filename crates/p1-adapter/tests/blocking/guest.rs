@@ -11,12 +11,13 @@ use wasmtime::{
 use wasmtime_wasi::FsPerms;
 use wiggle::{GuestMemory, GuestPtr};
 
-const FUNCTIONS: [(&str, &str); 19] = [
+const FUNCTIONS: [(&str, &str); 20] = [
     ("clock_time_get", "i32 i64 i32"),
     ("fd_close", "i32"),
     ("fd_fdstat_get", "i32 i32"),
     ("fd_fdstat_set_flags", "i32 i32"),
     ("fd_fdstat_set_rights", "i32 i64 i64"),
+    ("fd_filestat_get", "i32 i32"),
     ("fd_read", "i32 i32 i32 i32"),
     ("fd_renumber", "i32 i32"),
     ("fd_seek", "i32 i64 i32 i32"),

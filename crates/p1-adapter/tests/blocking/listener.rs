@@ -1,13 +1,15 @@
 //! Accepting connections.
 
 use crate::ends::ends;
-use crate::support::{Check, SETTLE, soon};
+use crate::support::{CROWDS, Check, IMPATIENCE, bound, eventually, rounds, soon};
 use p1_adapter::blocking::{BlockingError, EndSignal, Listener};
 use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, fcntl_getfl};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 fn listener() -> (TcpListener, std::net::SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -15,63 +17,66 @@ fn listener() -> (TcpListener, std::net::SocketAddr) {
     (listener, address)
 }
 
-/// Threads blocked in accept end, all of them, also those that lost the race for a connection.
-#[test]
-fn a_blocked_accept_ends() {
-    fn check(make: fn(OwnedFd) -> Listener) -> Check {
-        let (socket, address) = listener();
-        let ours = Arc::new(make(socket.into()));
-        ends(
-            "accept",
-            8,
-            move |end| {
-                loop {
-                    ours.accept(false, end)?;
-                }
-            },
-            || (),
-        )?;
-        let (socket, _keep) = (TcpListener::bind("127.0.0.1:0").unwrap(), address);
-        let address = socket.local_addr().unwrap();
-        let ours = Arc::new(make(socket.into()));
-        let clients = thread::spawn(move || {
-            (0..20)
-                .map(|_| TcpStream::connect(address).unwrap())
-                .collect::<Vec<_>>()
-        });
-        let outcome = ends(
-            "accept, with connections coming in",
-            8,
-            move |end| {
-                loop {
-                    ours.accept(false, end)?;
-                }
-            },
-            || (),
-        );
-        drop(clients.join().unwrap());
-        outcome
-    }
-    soon(|| check(|fd| Listener::owned(fd).unwrap())).unwrap();
-    soon(|| check(Listener::inherited)).unwrap();
+type Accept = fn(&Listener, &EndSignal) -> Result<OwnedFd, BlockingError>;
+
+fn accept(from: &Listener, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
+    from.accept(false, end)
 }
 
-/// The check above fails for a plain blocking accept.
+/// Threads blocked in accept end, all of them, also those that lost the race for one of `connections`.
+fn accepts_end(
+    make: fn(OwnedFd) -> Listener,
+    accept: Accept,
+    connections: usize,
+    (threads, limit): (usize, Duration),
+) -> Check {
+    let (socket, address) = listener();
+    let connect = move || TcpStream::connect(address).unwrap();
+    let accepting = Arc::new(make(socket.into()));
+    let keep = accepting.clone();
+    let clients = thread::spawn(move || (0..connections).map(|_| connect()).collect::<Vec<_>>());
+    let outcome = ends(
+        "accept",
+        threads,
+        limit,
+        move |end| {
+            loop {
+                accept(&accepting, end)?;
+            }
+        },
+        || {
+            // For those that did not hear it.
+            for _ in 0..threads {
+                let _ = TcpStream::connect(address);
+            }
+        },
+    );
+    drop((clients.join().unwrap(), keep));
+    outcome
+}
+
 #[test]
-fn a_plain_accept_does_not_end() {
+fn a_blocked_accept_ends() {
+    fn owned(fd: OwnedFd) -> Listener {
+        Listener::owned(fd).unwrap()
+    }
+    // Looks at the signal before it accepts, and not while.
+    fn deaf(from: &Listener, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
+        end.check()?;
+        from.accept(false, &EndSignal::new().unwrap())
+    }
     soon(|| {
-        let (socket, address) = listener();
-        ends(
-            "plain accept",
-            1,
-            move |_| {
-                socket.accept().unwrap();
-                Ok(0)
-            },
-            move || drop(TcpStream::connect(address)),
-        )
-    })
-    .unwrap_err();
+        for n in CROWDS {
+            // Connections that come and go leave their ports behind for a minute: not with each round.
+            for connections in [0, 20] {
+                for _ in 0..if connections == 0 { rounds(1) } else { 3 } {
+                    accepts_end(owned, accept, connections, (n, bound())).unwrap();
+                    accepts_end(Listener::inherited, accept, connections, (n, bound())).unwrap();
+                }
+            }
+            accepts_end(owned, deaf, 0, (n, IMPATIENCE)).unwrap_err();
+        }
+    });
 }
 
 #[test]
@@ -91,42 +96,71 @@ fn an_inherited_listener_keeps_its_flags() {
     assert!(fcntl_getfl(&theirs).unwrap().contains(OFlags::NONBLOCK));
 }
 
+/// Accepts on `n` threads until all of `count` connections have been.
+fn each_goes_to_one(
+    accept: impl Fn(&Listener, &EndSignal) -> Result<OwnedFd, BlockingError> + Send + Sync + 'static,
+    n: usize,
+    count: usize,
+) -> Check {
+    let (socket, address) = listener();
+    let ours = Arc::new(Listener::owned(socket.into()).unwrap());
+    let (end, accept) = (EndSignal::new().unwrap(), Arc::new(accept));
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let acceptors: Vec<_> = (0..n)
+        .map(|_| {
+            let (ours, end, accept) = (ours.clone(), end.clone(), accept.clone());
+            let accepted = accepted.clone();
+            thread::spawn(move || {
+                let mut peers = Vec::new();
+                while let Ok(connection) = accept(&ours, &end) {
+                    let stream = TcpStream::from(connection);
+                    peers.push(stream.peer_addr().unwrap().port());
+                    accepted.fetch_add(1, Ordering::SeqCst);
+                }
+                peers
+            })
+        })
+        .collect();
+    let mut expected = Vec::new();
+    for i in 0..count {
+        let client = TcpStream::connect(address).unwrap();
+        expected.push(client.local_addr().unwrap().port());
+        // Two wait at the most.
+        assert!(eventually(|| accepted.load(Ordering::SeqCst) + 1 >= i));
+    }
+    assert!(eventually(|| accepted.load(Ordering::SeqCst) >= count));
+    end.raise();
+    let mut seen: Vec<_> = acceptors
+        .into_iter()
+        .flat_map(|a| a.join().unwrap())
+        .collect();
+    seen.sort_unstable();
+    expected.sort_unstable();
+    match seen == expected {
+        true => Ok(()),
+        false => Err(format!("{seen:?}, not {expected:?}")),
+    }
+}
+
 #[test]
 fn every_connection_goes_to_one_thread() {
     soon(|| {
-        let (socket, address) = listener();
-        let ours = Arc::new(Listener::owned(socket.into()).unwrap());
-        let end = EndSignal::new().unwrap();
-        let acceptors: Vec<_> = (0..4)
-            .map(|_| {
-                let (ours, end) = (ours.clone(), end.clone());
-                thread::spawn(move || {
-                    let mut peers = Vec::new();
-                    while let Ok(connection) = ours.accept(false, &end) {
-                        let stream = TcpStream::from(connection);
-                        peers.push(stream.peer_addr().unwrap().port());
+        for n in CROWDS {
+            each_goes_to_one(accept, n, rounds(200) as usize).unwrap();
+            // Gives the first out twice.
+            let first = Mutex::new(None);
+            let twice = move |from: &Listener, end: &EndSignal| {
+                let mut first = first.lock().unwrap();
+                match first.take() {
+                    Some(connection) => Ok(connection),
+                    None => {
+                        let connection = accept(from, end)?;
+                        *first = Some(connection.try_clone().unwrap());
+                        Ok(connection)
                     }
-                    peers
-                })
-            })
-            .collect();
-        let mut clients = Vec::new();
-        let mut expected: Vec<_> = (0..200)
-            .map(|_| {
-                let client = TcpStream::connect(address).unwrap();
-                let port = client.local_addr().unwrap().port();
-                clients.push(client);
-                port
-            })
-            .collect();
-        thread::sleep(SETTLE * 5);
-        end.raise();
-        let mut seen: Vec<_> = acceptors
-            .into_iter()
-            .flat_map(|a| a.join().unwrap())
-            .collect();
-        seen.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(seen, expected);
+                }
+            };
+            each_goes_to_one(twice, n, 4).unwrap_err();
+        }
     });
 }

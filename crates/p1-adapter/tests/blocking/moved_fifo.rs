@@ -2,7 +2,7 @@
 
 use crate::guest::{Guest, ctx_with};
 use crate::support::abi::{OK, READ, WRITE};
-use crate::support::{Check, SETTLE, eventually, fifo, rounds, soon};
+use crate::support::{Check, SETTLE, blocked, eventually, fifo, rounds, soon};
 use p1_adapter::Interrupted;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use std::fs::{self, OpenOptions};
@@ -79,11 +79,10 @@ fn check(path: &'static str, what: Move, rights: i64, guest: bool) -> Check {
     let ctx = ctx_with(dir.path());
     let mut opener = Guest::shared(&ctx);
     let mut mover = Guest::shared(&ctx);
-    let opening = thread::spawn(move || {
+    let opening = blocked(move || {
         let args = opener.open_args(path, 0, rights);
         opener.try_call("path_open", &args)
     });
-    thread::sleep(SETTLE);
     assert!(!opening.is_finished(), "{path}");
     match guest {
         true => by_guest(&mut mover, what),

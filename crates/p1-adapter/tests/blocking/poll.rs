@@ -1,10 +1,15 @@
 //! `poll_oneoff` as a guest calls it.
 
+use crate::calls::{Calls, Corner, OneLock, Ours};
 use crate::guest::{Guest, ctx_with};
 use crate::support::abi::{BADF, DATA, INVAL, NOMEM, NONBLOCK, NOTCAPABLE, OK, OUT, READ, WRITE};
-use crate::support::{SETTLE, eventually, pipe, sockets, soon};
+use crate::support::{
+    CROWDS, Check, all_blocked, all_blocked_in, eventually, pipe, rounds, sockets, soon, within,
+};
 use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
 use rustix::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::Val::{I32, I64};
@@ -327,67 +332,81 @@ fn an_empty_standard_input_is_ready() {
     });
 }
 
-/// Many threads poll and read one stream; a close does not disturb them, data wakes them, the signal ends them.
+/// Many threads poll and read one stream; data wakes them, a close does not disturb them, the signal ends them.
+fn many_poll(calls: &dyn Calls, n: usize) -> Check {
+    let ctx = ctx();
+    let (pipe_in, pipe_out) = pipe();
+    let fd = ctx.push_stream(pipe_in, StreamAccess::Read).unwrap() as i32;
+    let mut first = Guest::shared(&ctx);
+    // With the one that looks on, n.
+    thread::scope(|scope| {
+        let pollers = (1..n).map(|i| {
+            let mut guest = first.thread();
+            move || {
+                let at = Corner::of(i);
+                let args = at.poll(&mut guest, fd, false, true);
+                calls.call(&mut guest, at, "poll_oneoff", &args)
+            }
+        });
+        let pollers = all_blocked_in(scope, pollers);
+        let done = Arc::new(AtomicUsize::new(0));
+        let looking = {
+            let (mut guest, done) = (first.thread(), done.clone());
+            scope.spawn(move || {
+                let at = Corner::of(n);
+                let args = at.poll(&mut guest, fd, false, false);
+                let looked = calls.call(&mut guest, at, "poll_oneoff", &args);
+                done.store(1, Ordering::SeqCst);
+                looked
+            })
+        };
+        let in_time = within(calls.patience(), || done.load(Ordering::SeqCst) == 1);
+        let early = pollers.iter().filter(|p| p.is_finished()).count();
+        rustix::io::write(&pipe_out, b"!").unwrap();
+        let mut answers: Vec<_> = pollers.into_iter().map(|p| p.join().unwrap()).collect();
+        answers.push(looking.join().unwrap());
+        match (early, in_time) {
+            (0, true) if answers.iter().all(|errno| *errno == OK) => Ok(()),
+            _ => Err(format!("{early} early, in time: {in_time}, {answers:?}")),
+        }
+    })?;
+    assert_eq!(first.get(fd, 8), Ok(b"!".to_vec()));
+
+    let waiting = all_blocked((1..n).map(|i| {
+        let mut guest = first.thread();
+        move || {
+            let at = Corner::of(i);
+            let (name, args) = match i % 2 {
+                0 => ("poll_oneoff", at.poll(&mut guest, fd, false, true)),
+                _ => ("fd_read", at.args(&mut guest, fd, 1, &[at.out()])),
+            };
+            guest.try_call(name, &args)
+        }
+    }));
+    assert_eq!(
+        first.call("fd_fdstat_set_flags", &[I32(fd), I32(NONBLOCK)]),
+        OK
+    );
+    assert_eq!(first.close(fd), OK);
+    assert_eq!(first.get(fd, 8), Err(BADF));
+    assert!(waiting.iter().all(|thread| !thread.is_finished()));
+    ctx.end_signal().raise();
+    for thread in waiting {
+        let error = thread.join().unwrap().unwrap_err();
+        assert!(error.is::<Interrupted>(), "{error:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn polls_of_many_threads() {
     soon(|| {
-        let ctx = ctx();
-        let (pipe_in, pipe_out) = pipe();
-        let fd = ctx.push_stream(pipe_in, StreamAccess::Read).unwrap() as i32;
-        let mut first = Guest::shared(&ctx);
-        // Each in its own part of the shared memory.
-        let spawn = |first: &Guest, i: u32, name: &'static str| {
-            let mut guest = first.thread();
-            thread::spawn(move || {
-                let at = DATA + i * 0x200;
-                guest.write(at, &on(u64::from(i), FD_READ, fd));
-                guest.write(at + 0x80, &(at + 0x100).to_le_bytes());
-                guest.write(at + 0x84, &1u32.to_le_bytes());
-                let out = I32((at + 0xf0) as i32);
-                let args = match name {
-                    "poll_oneoff" => [I32(at as i32), I32((at + 0x40) as i32), I32(1), out],
-                    _ => [I32(fd), I32((at + 0x80) as i32), I32(1), out],
-                };
-                guest.try_call(name, &args)
-            })
-        };
-        let pollers: Vec<_> = (0..20).map(|i| spawn(&first, i, "poll_oneoff")).collect();
-        thread::sleep(SETTLE);
-        assert!(pollers.iter().all(|p| !p.is_finished()));
-        rustix::io::write(&pipe_out, b"!").unwrap();
-        for poller in pollers {
-            assert!(eventually(|| poller.is_finished()));
-            assert_eq!(poller.join().unwrap().unwrap(), OK);
+        for n in CROWDS {
+            for _ in 0..rounds(3) {
+                many_poll(&Ours, n).unwrap();
+            }
+            many_poll(&OneLock::default(), n).unwrap_err();
         }
-        assert_eq!(first.get(fd, 8), Ok(b"!".to_vec()));
-
-        let blocked: Vec<_> = (0..20)
-            .map(|i| spawn(&first, i, ["poll_oneoff", "fd_read"][i as usize % 2]))
-            .collect();
-        thread::sleep(SETTLE);
-        let start = Instant::now();
-        assert_eq!(
-            first.call("fd_fdstat_set_flags", &[I32(fd), I32(NONBLOCK)]),
-            OK
-        );
-        assert_eq!(first.close(fd), OK);
-        assert_eq!(first.get(fd, 8), Err(BADF));
-        assert!(start.elapsed() < Duration::from_millis(200));
-        assert!(blocked.iter().all(|thread| !thread.is_finished()));
-        ctx.end_signal().raise();
-        for thread in blocked {
-            assert!(eventually(|| thread.is_finished()));
-            let error = thread.join().unwrap().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
-        }
-        let sub = [clock(1, MONOTONIC, 0, false)];
-        first.write(IN, &sub[0]);
-        let args = [I32(IN as i32), I32(EVENTS as i32), I32(1), I32(OUT as i32)];
-        let error = first.try_call("poll_oneoff", &args).unwrap_err();
-        assert!(
-            error.downcast_ref::<Interrupted>().is_some(),
-            "later calls end at once"
-        );
     });
 }
 

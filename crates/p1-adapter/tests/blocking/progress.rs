@@ -2,11 +2,12 @@
 
 use crate::guest::Guest;
 use crate::support::abi::{DATA, NONBLOCK, OK, OUT};
-use crate::support::{SETTLE, soon};
+use crate::support::{Check, IMPATIENCE, PATIENCE, SETTLE, eventually, pipe, rounds, soon, within};
 use bytes::Bytes;
 use p1_adapter::blocking::{BlockingError, EndSignal, Manner, Stream};
 use p1_adapter::{Interrupted, P1CtxBuilder, StreamAccess};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -19,46 +20,40 @@ use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-fn interrupted(outcome: Result<usize, BlockingError>) -> bool {
-    matches!(outcome, Err(BlockingError::Interrupted(_)))
+type Transfer = fn(&Stream, &EndSignal, &mut dyn FnMut() -> usize) -> Result<usize, BlockingError>;
+
+/// `transfer` makes transfers of one byte for as long as it is let; the signal is raised in the tenth.
+fn ends_between_two_pieces(of: fn((OwnedFd, OwnedFd)) -> OwnedFd, transfer: Transfer) {
+    soon(move || {
+        let stream = Stream::owned(of(pipe())).unwrap();
+        let end = EndSignal::new().unwrap();
+        let mut pieces = 0;
+        let outcome = transfer(&stream, &end, &mut || {
+            pieces += 1;
+            if pieces == 10 {
+                end.raise();
+            }
+            1
+        });
+        assert!(matches!(outcome, Err(BlockingError::Interrupted(_))));
+        assert_eq!(pieces, 10);
+    });
 }
 
 #[test]
 fn a_write_that_never_has_to_wait_ends_between_two_pieces() {
-    soon(|| {
-        let (_read, write) = crate::support::pipe();
-        let stream = Stream::owned(write).unwrap();
-        let end = EndSignal::new().unwrap();
-        let mut pieces = 0;
-        let outcome = stream.write(1000, false, &end, |_, _, _| {
-            pieces += 1;
-            if pieces == 10 {
-                end.raise();
-            }
-            Ok(1)
-        });
-        assert!(interrupted(outcome));
-        assert_eq!(pieces, 10);
-    });
+    ends_between_two_pieces(
+        |(_, write)| write,
+        |stream, end, piece| stream.write(1000, false, end, |_, _, _| Ok(piece())),
+    );
 }
 
 #[test]
 fn a_read_of_all_that_never_has_to_wait_ends_between_two_pieces() {
-    soon(|| {
-        let (read, _write) = crate::support::pipe();
-        let stream = Stream::owned(read).unwrap();
-        let end = EndSignal::new().unwrap();
-        let mut pieces = 0;
-        let outcome = stream.read_all(1000, false, &end, |_, _, _| {
-            pieces += 1;
-            if pieces == 10 {
-                end.raise();
-            }
-            Ok(1)
-        });
-        assert!(interrupted(outcome));
-        assert_eq!(pieces, 10);
-    });
+    ends_between_two_pieces(
+        |(read, _)| read,
+        |stream, end, piece| stream.read_all(1000, false, end, |_, _, _| Ok(piece())),
+    );
 }
 
 /// An output that always has room, and takes its time.
@@ -125,7 +120,7 @@ fn a_long_write_to_an_embedders_stream_that_always_has_room_ends() {
 /// A stream that is polled first, because it refuses every other way of asking.
 fn polled_first() -> Stream {
     let event = eventfd(1, EventfdFlags::CLOEXEC).unwrap();
-    Stream::inherited(rustix::fd::AsFd::as_fd(&event)).unwrap()
+    Stream::inherited(event.as_fd()).unwrap()
 }
 
 fn refuse(manner: Manner) -> io::Result<()> {
@@ -138,7 +133,7 @@ fn refuse(manner: Manner) -> io::Result<()> {
 /// As it happens when another process takes what a poll has seen.
 #[test]
 fn a_read_that_does_not_wait_does_not_wait_for_one_that_is_stuck() {
-    soon(|| {
+    fn check(nonblocking: bool, patience: Duration) -> Check {
         let stream = Arc::new(polled_first());
         let end = EndSignal::new().unwrap();
         let (stuck, is_stuck) = mpsc::channel();
@@ -156,22 +151,22 @@ fn a_read_that_does_not_wait_does_not_wait_for_one_that_is_stuck() {
         };
         is_stuck.recv().unwrap();
         let second = thread::spawn(move || {
-            stream.read(true, &end, |_, manner| {
+            stream.read(nonblocking, &end, |_, manner| {
                 refuse(manner)?;
                 Ok(2)
             })
         });
-        thread::sleep(SETTLE);
-        let waited = !second.is_finished();
+        let in_time = within(patience, || second.is_finished());
         free.send(()).unwrap();
         assert_eq!(first.join().unwrap().unwrap(), 1);
-        assert!(!waited);
-        let error = second.join().unwrap().unwrap_err();
-        assert!(
-            matches!(&error, BlockingError::Io(e) if e.kind() == io::ErrorKind::WouldBlock),
-            "{error:?}"
-        );
-    });
+        match (in_time, second.join().unwrap()) {
+            (true, Err(BlockingError::Io(e))) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            (_, other) => Err(format!("in time: {in_time}, {other:?}")),
+        }
+    }
+    soon(|| (0..rounds(10)).try_for_each(|_| check(true, PATIENCE))).unwrap();
+    // As if the flag were not looked at.
+    soon(|| check(false, IMPATIENCE)).unwrap_err();
 }
 
 #[test]
@@ -190,12 +185,8 @@ fn an_empty_write_waits_for_nobody() {
             thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(guest.call("fd_fdstat_set_flags", &[I32(1), I32(0)]), OK);
-        let start = Instant::now();
         let writing = thread::spawn(move || guest.put(1, b""));
-        while !writing.is_finished() {
-            assert!(start.elapsed() < Duration::from_secs(5), "it waits");
-            thread::sleep(Duration::from_millis(1));
-        }
+        assert!(eventually(|| writing.is_finished()), "it waits");
         assert_eq!(writing.join().unwrap(), Ok(0));
     });
 }

@@ -5,12 +5,13 @@
 
 use crate::guest::Guest;
 use crate::support::abi::{DATA, OUT};
-use crate::support::{fifo, rounds, sockets, soon};
-use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
+use crate::support::{
+    CROWDS, Check, IMPATIENCE, all_blocked, bound, fifo, rounds, sockets, soon, within,
+};
+use p1_adapter::{EndSignal, Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
 use std::any::Any;
 use std::net::TcpListener;
-use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wasmtime::Val::{self, I32, I64};
 use wasmtime_wasi::FsPerms;
@@ -20,11 +21,10 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 const AIM: Duration = Duration::from_millis(10);
 
 /// A context, what keeps a call on it waiting, and the call.
-type Blocked = (
-    P1Ctx,
-    Box<dyn Any>,
-    fn(&mut Guest) -> (&'static str, Vec<Val>),
-);
+type Blocked = (P1Ctx, Box<dyn Any>, Call);
+
+/// What a guest calls.
+type Call = fn(&mut Guest) -> (&'static str, Vec<Val>);
 
 fn bare() -> P1Ctx {
     P1CtxBuilder::new().build().unwrap()
@@ -76,6 +76,15 @@ fn kinds() -> Vec<Blocking> {
             ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
             (ctx, Box::new(theirs), |guest| {
                 transfer(guest, "sock_recv", 3, &[0, OUTS, OUTS + 4])
+            })
+        }),
+        ("receive of all", || {
+            let (ctx, (ours, theirs)) = (bare(), sockets());
+            ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
+            rustix::io::write(&theirs, b"some").unwrap();
+            (ctx, Box::new(theirs), |guest| {
+                const WAITALL: i32 = 2;
+                transfer(guest, "sock_recv", 3, &[WAITALL, OUTS, OUTS + 4])
             })
         }),
         ("send", || {
@@ -132,36 +141,149 @@ fn kinds() -> Vec<Blocking> {
     ]
 }
 
-/// From just before the signal is raised until the guest's call has returned.
-fn latency(make: fn() -> Blocked) -> Duration {
+/// Starts `n` guests that make the call, which waits.
+fn start(n: usize, ctx: &P1Ctx, call: Call) -> Vec<JoinHandle<(wasmtime::Result<i32>, Instant)>> {
+    let first = Guest::shared(ctx);
+    all_blocked((0..n).map(|_| {
+        let mut guest = first.thread();
+        move || {
+            // All write the same.
+            let (name, args) = call(&mut guest);
+            let mut returned = guest.try_call(name, &args);
+            // The first sends may fit.
+            while name == "sock_send" && returned.is_ok() {
+                returned = guest.try_call(name, &args);
+            }
+            (returned, Instant::now())
+        }
+    }))
+}
+
+fn is_interrupted(returned: &wasmtime::Result<i32>) -> bool {
+    matches!(returned, Err(error) if error.is::<Interrupted>())
+}
+
+/// From just before the signal is raised, by `raise`, until the guest's call has returned.
+fn latency(make: fn() -> Blocked, raise: fn(&EndSignal)) -> Duration {
     let (ctx, _peer, call) = make();
-    let mut guest = Guest::shared(&ctx);
-    let (ready, is_ready) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        let (name, args) = call(&mut guest);
-        ready.send(()).unwrap();
-        let returned = guest.try_call(name, &args);
-        (returned, Instant::now())
-    });
-    is_ready.recv().unwrap();
-    thread::sleep(Duration::from_millis(5));
+    let thread = start(1, &ctx, call).pop().unwrap();
     let raised = Instant::now();
-    ctx.end_signal().raise();
+    raise(ctx.end_signal());
     let (returned, at) = thread.join().unwrap();
-    let error = returned.unwrap_err();
-    assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:?}");
+    assert!(is_interrupted(&returned), "{returned:?}");
     at.saturating_duration_since(raised)
+}
+
+fn is_prompt(what: &str, make: fn() -> Blocked, rounds: u64, raise: fn(&EndSignal)) -> Check {
+    let mut all: Vec<_> = (0..rounds).map(|_| latency(make, raise)).collect();
+    all.sort_unstable();
+    let (median, worst) = (all[all.len() / 2], all[all.len() - 1]);
+    eprintln!("{what}: median {median:?}, worst {worst:?}");
+    match median <= AIM {
+        true => Ok(()),
+        false => Err(format!("{what}: {median:?}")),
+    }
 }
 
 #[test]
 fn every_blocked_call_ends_within_ten_milliseconds() {
     soon(|| {
         for (what, make) in kinds() {
-            let mut all: Vec<_> = (0..rounds(41)).map(|_| latency(make)).collect();
-            all.sort_unstable();
-            let (median, worst) = (all[all.len() / 2], all[all.len() - 1]);
-            eprintln!("{what}: median {median:?}, worst {worst:?}");
-            assert!(median <= AIM, "{what}: {median:?}");
+            is_prompt(what, make, rounds(41), EndSignal::raise).unwrap();
+            // A signal that is passed on a little late.
+            let late = |end: &EndSignal| {
+                thread::sleep(AIM + AIM / 10);
+                end.raise();
+            };
+            is_prompt(what, make, 3, late).unwrap_err();
+        }
+    });
+}
+
+/// All of `n` threads end, by a trap, and so does what they call later.
+fn all_end(what: &str, make: fn() -> Blocked, n: usize, within_: Duration, deaf: bool) -> Check {
+    let (ctx, peer, call) = make();
+    let threads = start(n, &ctx, call);
+    let early = threads.iter().filter(|thread| thread.is_finished()).count();
+    let signal = match deaf {
+        true => EndSignal::new().unwrap(),
+        false => ctx.end_signal().clone(),
+    };
+    signal.raise();
+    let ended = || threads.iter().all(|thread| thread.is_finished());
+    let in_time = within(within_, ended);
+    let later = Guest::new(&ctx).try_call("fd_close", &[I32(1000)]);
+    // Whoever did not hear it hears this.
+    ctx.end_signal().raise();
+    let all = threads.into_iter().map(|thread| thread.join().unwrap().0);
+    let all: Vec<_> = all.collect();
+    drop(peer);
+    match all.iter().find(|returned| !is_interrupted(returned)) {
+        Some(other) => Err(format!("{what}: {other:?}")),
+        None if early > 0 || !in_time => {
+            Err(format!("{what}: {early} of {n} early, in time: {in_time}"))
+        }
+        None if !is_interrupted(&later) => Err(format!("{what}: later, {later:?}")),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn every_blocked_call_of_every_thread_ends() {
+    soon(|| {
+        for n in CROWDS {
+            for (what, make) in kinds() {
+                for _ in 0..rounds(1) {
+                    all_end(what, make, n, bound(), false).unwrap();
+                }
+                // A signal that nobody hears.
+                all_end(what, make, n, IMPATIENCE / 4, true).unwrap_err();
+            }
+        }
+    });
+}
+
+fn later_calls_end(n: usize, end: &EndSignal, ctx: &P1Ctx) -> Check {
+    end.raise();
+    let first = Guest::shared(ctx);
+    let threads: Vec<_> = (0..n)
+        .map(|_| {
+            let mut guest = first.thread();
+            thread::spawn(move || {
+                let calls: [(&str, &[i32]); 4] = [
+                    ("fd_fdstat_get", &[0, OUT as i32]),
+                    ("fd_close", &[1]),
+                    ("fd_read", &[0, 0, 0, OUT as i32]),
+                    ("sock_shutdown", &[0, 1]),
+                ];
+                let mut returned = calls.map(|(name, args)| {
+                    let args: Vec<_> = args.iter().map(|n| I32(*n)).collect();
+                    (name, guest.try_call(name, &args))
+                });
+                returned.sort_by_key(|(_, returned)| is_interrupted(returned));
+                returned
+            })
+        })
+        .collect();
+    for thread in threads {
+        let [(name, returned), ..] = thread.join().unwrap();
+        if !is_interrupted(&returned) {
+            return Err(format!("{name}: {returned:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn later_calls_of_every_thread_end_at_once() {
+    soon(|| {
+        for n in CROWDS {
+            for _ in 0..rounds(3) {
+                let ctx = bare();
+                later_calls_end(n, ctx.end_signal(), &ctx).unwrap();
+            }
+            // A signal that is only heard by who waits.
+            later_calls_end(n, &EndSignal::new().unwrap(), &bare()).unwrap_err();
         }
     });
 }

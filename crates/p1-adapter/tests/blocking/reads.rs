@@ -1,32 +1,41 @@
 //! Several threads reading one stream.
 
 use crate::subject::{NeverAgain, OneLock, Ours, ReadsAhead, Subject, subject};
-use crate::support::{Check, PATIENCE, SETTLE, eventually, pipe, pty, rounds, sockets, soon};
+use crate::support::{
+    CROWDS, Check, IMPATIENCE, PATIENCE, blocked, eventually, pipe, pty, rounds, sockets, soon,
+    within,
+};
 use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use std::collections::BTreeSet;
 use std::io;
 use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
-/// Eight readers share what one writer sends: nothing twice, nothing lost, and nothing hoarded by a
+/// Readers share what one writer sends: nothing twice, nothing lost, and nothing hoarded by a
 /// reader that has gone.
 #[test]
 fn readers_get_disjoint_bytes() {
     /// `first` of the `records` are there before anyone reads.
-    fn check<S: Subject>(read: OwnedFd, write: OwnedFd, first: u64, records: u64) -> Check {
+    fn check<S: Subject>(
+        (read, write): (OwnedFd, OwnedFd),
+        readers: u64,
+        (first, records): (u64, u64),
+        patience: Duration,
+    ) -> Check {
         let end = EndSignal::new().unwrap();
         for record in 0..first {
             rustix::io::write(&write, &record.to_le_bytes()).unwrap();
         }
+        let count = readers;
         // Each reader has its own view of the one inherited description.
-        let readers: Vec<_> = (0..8)
+        let readers: Vec<_> = (0..readers)
             .map(|_| {
-                let stream = S::new(std::os::fd::AsFd::as_fd(&read));
+                let stream = S::new(read.as_fd());
                 let end = end.clone();
                 thread::spawn(move || {
                     let mut seen = Vec::new();
-                    for _ in 0..records / 8 {
+                    for _ in 0..records / count {
                         let mut record = [0; 8];
                         match stream.read(&mut record, false, &end) {
                             Ok(8) => seen.push(u64::from_le_bytes(record)),
@@ -60,7 +69,7 @@ fn readers_get_disjoint_bytes() {
             rustix::io::write(&write, &record.to_le_bytes()).unwrap();
         }
         // Readers that others took bytes from never finish: release them.
-        let _ = finished.recv_timeout(std::time::Duration::from_secs(2));
+        let _ = finished.recv_timeout(patience);
         end.raise();
         drop(write);
         match collector.join().unwrap() {
@@ -69,96 +78,76 @@ fn readers_get_disjoint_bytes() {
             Err(problem) => Err(problem),
         }
     }
-    soon(|| {
-        let (read, write) = pipe();
-        check::<Ours>(read, write, 0, 20_000)
-    })
-    .unwrap();
-    soon(|| {
-        let (a, b) = sockets();
-        check::<Ours>(a, b, 0, 20_000)
-    })
-    .unwrap();
-    // What waits before anyone reads is what reading ahead is sure to take too much of.
-    soon(|| {
-        let (read, write) = pipe();
-        check::<Ours>(read, write, 800, 800)
-    })
-    .unwrap();
-    soon(|| {
-        let (read, write) = pipe();
-        check::<ReadsAhead>(read, write, 800, 800)
-    })
-    .unwrap_err();
+    for n in CROWDS {
+        let n = n as u64;
+        let some = (0, n * rounds(1000));
+        soon(move || check::<Ours>(pipe(), n, some, PATIENCE)).unwrap();
+        soon(move || check::<Ours>(sockets(), n, some, PATIENCE)).unwrap();
+        // What waits before anyone reads is what reading ahead is sure to take too much of.
+        let all = (800, 800);
+        soon(move || check::<Ours>(pipe(), n, all, PATIENCE)).unwrap();
+        soon(move || check::<ReadsAhead>(pipe(), n, all, IMPATIENCE)).unwrap_err();
+    }
 }
 
 /// While one thread is blocked in a read, others poll the same stream.
 #[test]
 fn a_blocked_read_does_not_delay_a_poll() {
-    fn check<S: Subject>(fd: OwnedFd, peer: OwnedFd) -> Check {
+    fn check<S: Subject>((fd, peer): (OwnedFd, OwnedFd), n: usize, patience: Duration) -> Check {
         let stream = subject::<S>(&fd);
         let end = EndSignal::new().unwrap();
         let reader = {
             let (stream, end) = (stream.clone(), end.clone());
-            thread::spawn(move || stream.read(&mut [0; 1], false, &end))
+            blocked(move || stream.read(&mut [0; 1], false, &end))
         };
-        thread::sleep(SETTLE);
-        let poller = {
-            let (stream, end) = (stream.clone(), end.clone());
-            thread::spawn(move || {
-                let start = Instant::now();
-                let found = stream.poll(Direction::Read, Deadline::after_nanos(1_000_000), &end);
-                (start.elapsed(), found)
+        let pollers: Vec<_> = (1..n)
+            .map(|_| {
+                let (stream, end) = (stream.clone(), end.clone());
+                thread::spawn(move || {
+                    stream.poll(Direction::Read, Deadline::after_nanos(1_000_000), &end)
+                })
             })
-        };
-        let in_time = {
-            let start = Instant::now();
-            while !poller.is_finished() && start.elapsed() < PATIENCE {
-                thread::sleep(std::time::Duration::from_millis(1));
-            }
-            poller.is_finished()
-        };
+            .collect();
+        let in_time = within(patience, || pollers.iter().all(|p| p.is_finished()));
         end.raise();
         drop(peer);
         let _ = reader.join().unwrap();
-        let (took, found) = poller.join().unwrap();
-        match (in_time, found) {
-            (true, Ok(0)) => Ok(()),
-            (_, found) => Err(format!("poll took {took:?} and found {found:?}")),
+        let found: Vec<_> = pollers.into_iter().map(|p| p.join().unwrap()).collect();
+        match in_time && found.iter().all(|found| matches!(found, Ok(0))) {
+            true => Ok(()),
+            false => Err(format!("in time: {in_time}, found {found:?}")),
         }
     }
-    for _ in 0..rounds(1) {
-        for_each_pair(check::<Ours>).unwrap();
+    for n in CROWDS {
+        for _ in 0..rounds(1) {
+            for_each_pair(move |pair| check::<Ours>(pair, n, PATIENCE)).unwrap();
+        }
+        for_each_pair(move |pair| check::<OneLock>(pair, n, IMPATIENCE)).unwrap_err();
     }
-    for_each_pair(check::<OneLock>).unwrap_err();
 }
 
-fn for_each_pair(check: fn(OwnedFd, OwnedFd) -> Check) -> Check {
+fn for_each_pair(check: impl Fn((OwnedFd, OwnedFd)) -> Check + Send + 'static) -> Check {
     soon(move || {
-        let (read, write) = pipe();
-        check(read, write)?;
-        let (a, b) = sockets();
-        check(a, b)?;
+        check(pipe())?;
+        check(sockets())?;
         let (master, terminal) = pty();
-        check(terminal, master)?;
+        check((terminal, master))?;
         // Polls first: its read lock is not held while it waits.
-        let (master, terminal) = pty();
-        check(master, terminal)
+        check(pty())
     })
 }
 
 /// Data for a blocked reader arrives whichever kind of stream it is, and the end is the end.
 #[test]
 fn a_blocked_read_gets_what_arrives_and_then_the_end() {
-    fn check(read: OwnedFd, write: OwnedFd) -> Check {
+    fn check((read, write): (OwnedFd, OwnedFd)) -> Check {
         let stream = subject::<Ours>(&read);
         let end = EndSignal::new().unwrap();
-        let reader = thread::spawn(move || {
+        let reader = blocked(move || {
             let mut buffer = [0; 64];
             let count = stream.read(&mut buffer, false, &end).unwrap();
             (buffer[..count].to_vec(), stream, end)
         });
-        thread::sleep(SETTLE);
         assert!(!reader.is_finished());
         rustix::io::write(&write, b"hello\n").unwrap();
         assert!(eventually(|| reader.is_finished()));
@@ -180,7 +169,7 @@ fn a_blocked_read_gets_what_arrives_and_then_the_end() {
 
 #[test]
 fn a_guest_that_asked_not_to_wait_does_not() {
-    fn check<S: Subject>() -> Check {
+    fn check<S: Subject>(patience: Duration) -> Check {
         let (master, terminal) = pty();
         let (other_master, other_terminal) = pty();
         let ((pipe_in, pipe_out), (a, b)) = (pipe(), sockets());
@@ -197,7 +186,7 @@ fn a_guest_that_asked_not_to_wait_does_not() {
                 let (stream, end) = (stream.clone(), end.clone());
                 thread::spawn(move || stream.read(&mut [0; 8], true, &end))
             };
-            let in_time = eventually_quick(|| reader.is_finished());
+            let in_time = within(patience, || reader.is_finished());
             end.raise();
             drop(peer);
             match (in_time, reader.join().unwrap()) {
@@ -207,17 +196,6 @@ fn a_guest_that_asked_not_to_wait_does_not() {
         }
         Ok(())
     }
-    soon(check::<Ours>).unwrap();
-    soon(check::<NeverAgain>).unwrap_err();
-}
-
-fn eventually_quick(mut condition: impl FnMut() -> bool) -> bool {
-    let start = Instant::now();
-    while !condition() {
-        if start.elapsed() > PATIENCE {
-            return false;
-        }
-        thread::sleep(std::time::Duration::from_millis(1));
-    }
-    true
+    soon(|| (0..rounds(1)).try_for_each(|_| check::<Ours>(PATIENCE))).unwrap();
+    soon(|| check::<NeverAgain>(IMPATIENCE)).unwrap_err();
 }

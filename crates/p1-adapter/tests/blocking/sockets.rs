@@ -2,8 +2,8 @@
 
 use crate::guest::{Guest, ctx_with};
 use crate::support::abi::{AGAIN, BADF, DATA, INVAL, NONBLOCK, NOTCONN, NOTSOCK, OK, OUT};
-use crate::support::{SETTLE, eventually, sockets, soon, tcp};
-use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
+use crate::support::{blocked, eventually, sockets, soon, tcp};
+use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -122,8 +122,7 @@ fn a_receive_that_wants_all_waits_for_all() {
         let mut guest = Guest::shared(&ctx);
         let mut other = guest.thread();
         peer.write_all(b"one ").unwrap();
-        let blocked = thread::spawn(move || other.recv(fd, 11, WAITALL));
-        thread::sleep(SETTLE);
+        let blocked = blocked(move || other.recv(fd, 11, WAITALL));
         assert!(!blocked.is_finished());
         peer.write_all(b"two three").unwrap();
         assert!(eventually(|| blocked.is_finished()));
@@ -184,60 +183,6 @@ fn faults_have_their_numbers() {
         assert_eq!(guest.shutdown(socket, 0), INVAL);
         assert_eq!(guest.put(pipe, b"x"), Ok(1));
         assert_eq!(guest.get(pipe, 1), Err(BADF), "given to be written");
-    });
-}
-
-#[test]
-fn every_blocked_socket_call_ends() {
-    soon(|| {
-        for call in ["accept", "recv", "recv all", "send"] {
-            let ctx = ctx();
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let listener = ctx.push_listener(listener).unwrap() as i32;
-            let (a, _peer) = sockets();
-            let socket = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
-            let first = Guest::shared(&ctx);
-            let threads: Vec<_> = (0..3)
-                .map(|_| {
-                    let mut guest = first.thread();
-                    thread::spawn(move || {
-                        let [list, count] = guest.iovs(&[(DATA, 0x30000)]);
-                        let out = I32(OUT as i32);
-                        let (name, args) = match call {
-                            "accept" => ("sock_accept", vec![I32(listener), I32(0), out]),
-                            "send" => ("sock_send", vec![I32(socket), list, count, I32(0), out]),
-                            _ => {
-                                let flags = if call == "recv" { 0 } else { WAITALL };
-                                let more = I32(OUT as i32 + 4);
-                                (
-                                    "sock_recv",
-                                    vec![I32(socket), list, count, I32(flags), out, more],
-                                )
-                            }
-                        };
-                        // The first sends fit.
-                        loop {
-                            if let Err(error) = guest.try_call(name, &args) {
-                                break error;
-                            }
-                        }
-                    })
-                })
-                .collect();
-            thread::sleep(SETTLE);
-            assert!(threads.iter().all(|thread| !thread.is_finished()), "{call}");
-            let raised = std::time::Instant::now();
-            ctx.end_signal().raise();
-            for thread in threads {
-                assert!(eventually(|| thread.is_finished()), "{call}");
-                let error = thread.join().unwrap();
-                assert!(
-                    error.downcast_ref::<Interrupted>().is_some(),
-                    "{call}: {error:?}"
-                );
-            }
-            eprintln!("{call}: 3 guests ended within {:?}", raised.elapsed());
-        }
     });
 }
 

@@ -7,13 +7,21 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{ReadWriteFlags, preadv2, pwritev2};
 use rustix::net::{RecvFlags, SendFlags};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 pub(crate) type Outcome = Result<usize, BlockingError>;
 
 pub(crate) trait Subject: Send + Sync + 'static {
     fn new(fd: BorrowedFd<'_>) -> Self;
+    /// One that `threads` threads are going to use at once.
+    fn shared_by(fd: BorrowedFd<'_>, threads: usize) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = threads;
+        Self::new(fd)
+    }
     fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome;
     fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome;
     fn poll(&self, direction: Direction, deadline: Deadline, end: &EndSignal) -> Outcome;
@@ -181,54 +189,57 @@ impl Subject for ReadsAhead {
     delegate!(write, poll);
 }
 
-/// Writes piece by piece with nothing to keep other writers out.
-pub(crate) struct NoTurn {
+/// Writes each record in two pieces, between which the others write their first.
+pub(crate) struct InPieces {
     ours: Ours,
+    begun: Barrier,
 }
 
-impl Subject for NoTurn {
+impl Subject for InPieces {
     fn new(fd: BorrowedFd<'_>) -> Self {
-        NoTurn {
+        Self::shared_by(fd, 1)
+    }
+
+    fn shared_by(fd: BorrowedFd<'_>, threads: usize) -> Self {
+        InPieces {
             ours: Ours::new(fd),
+            begun: Barrier::new(threads),
         }
     }
 
     fn write(&self, bytes: &[u8], _: bool, end: &EndSignal) -> Outcome {
-        let mut done = 0;
-        while done < bytes.len() {
-            match self.ours.write(&bytes[done..], true, end) {
-                Ok(count) => done += count,
-                Err(error) if would_block(&error) => {
-                    // Busy with another writer, or full.
-                    sleep_until_ready(self.ours.0.as_fd(), Direction::Write, end)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let count = self.ours.write(first, false, end)?;
+        self.begun.wait();
+        Ok(count + self.ours.write(second, false, end)?)
     }
 
     delegate!(read, poll);
 }
 
-/// Polls, then makes a call that blocks if another thread was faster.
+/// Polls, then makes a call that blocks if another thread was faster: all have seen the same.
 pub(crate) struct PollsFirst {
     ours: Ours,
     theirs: OwnedFd,
+    seen: Barrier,
 }
 
 impl Subject for PollsFirst {
     fn new(fd: BorrowedFd<'_>) -> Self {
+        Self::shared_by(fd, 1)
+    }
+
+    fn shared_by(fd: BorrowedFd<'_>, threads: usize) -> Self {
         PollsFirst {
             ours: Ours::new(fd),
             theirs: fd.try_clone_to_owned().unwrap(),
+            seen: Barrier::new(threads),
         }
     }
 
     fn read(&self, buffer: &mut [u8], _: bool, end: &EndSignal) -> Outcome {
         sleep_until_ready(self.theirs.as_fd(), Direction::Read, end)?;
-        // Long enough for others to have seen the same.
-        std::thread::sleep(Duration::from_millis(2));
+        self.seen.wait();
         Ok(rustix::io::read(&self.theirs, buffer)?)
     }
 

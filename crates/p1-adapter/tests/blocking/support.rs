@@ -3,22 +3,162 @@
 use rustix::fd::OwnedFd;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-/// How late a call may end after the signal: with many threads on a loaded machine half a second, or what `P1_BOUND_MS` says
+/// How late a call may end after the signal: with many threads on a loaded machine some seconds, or what `P1_BOUND_MS` says
 /// (10 is the aim, for a machine that does nothing else). What was seen is printed.
 pub(crate) fn bound() -> Duration {
     let asked = std::env::var("P1_BOUND_MS").ok();
-    let milliseconds = asked.map_or(500, |text| text.parse().expect("P1_BOUND_MS is a number"));
+    let milliseconds = asked.map_or(5000, |text| text.parse().expect("P1_BOUND_MS is a number"));
     Duration::from_millis(milliseconds)
 }
 
 /// How long to wait for a thread that should get on with it, before it counts as held up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Long enough for a thread to have reached its system call.
+/// The same where it is known to be held up.
+pub(crate) const IMPATIENCE: Duration = Duration::from_millis(200);
+
+/// How many threads.
+pub(crate) const CROWDS: [usize; 3] = [2, 4, 16];
+
+/// Long enough for what has no state to wait for.
 pub(crate) const SETTLE: Duration = Duration::from_millis(30);
+
+/// Starts a thread and comes back when it sleeps, or has ended.
+pub(crate) fn blocked<R: Send + 'static>(
+    run: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    all_blocked([run]).pop().unwrap()
+}
+
+/// As [`blocked`], for several.
+pub(crate) fn all_blocked<R: Send + 'static>(
+    all: impl IntoIterator<Item = impl FnOnce() -> R + Send + 'static>,
+) -> Vec<JoinHandle<R>> {
+    let (said, tids) = mpsc::channel();
+    let threads: Vec<_> = all
+        .into_iter()
+        .map(|run| {
+            let said = said.clone();
+            thread::spawn(move || {
+                said.send(Tid::mine()).unwrap();
+                run()
+            })
+        })
+        .collect();
+    settle(&tids, threads.len(), || {
+        threads.iter().any(JoinHandle::is_finished)
+    });
+    threads
+}
+
+/// As [`all_blocked`], in a scope.
+pub(crate) fn all_blocked_in<'s, R: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    all: impl IntoIterator<Item = impl FnOnce() -> R + Send + 's>,
+) -> Vec<ScopedJoinHandle<'s, R>> {
+    let (said, tids) = mpsc::channel();
+    let threads: Vec<_> = all
+        .into_iter()
+        .map(|run| {
+            let said = said.clone();
+            scope.spawn(move || {
+                said.send(Tid::mine()).unwrap();
+                run()
+            })
+        })
+        .collect();
+    settle(&tids, threads.len(), || {
+        threads.iter().any(ScopedJoinHandle::is_finished)
+    });
+    threads
+}
+
+/// Waits until all threads that say who they are sleep, or one has ended. One that does neither shows in what it returns.
+pub(crate) fn settle(tids: &mpsc::Receiver<Tid>, count: usize, ended: impl Fn() -> bool) {
+    let tids: Vec<_> = tids.iter().take(count).collect();
+    let look = || -> Vec<_> { tids.iter().map(|tid| tid.sleep()).collect() };
+    let start = Instant::now();
+    while !ended() && start.elapsed() < PATIENCE {
+        let seen = look();
+        let in_locks = seen
+            .iter()
+            .any(|sleep| matches!(sleep, Some(Sleep::Lock(_))));
+        if seen.contains(&None) {
+            thread::sleep(Duration::from_micros(100));
+        } else if !in_locks {
+            return;
+        } else {
+            thread::sleep(Duration::from_millis(2));
+            if look() == seen {
+                return;
+            }
+        }
+    }
+}
+
+/// A thread of this process, as the system knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Tid(i32);
+
+impl Tid {
+    /// The calling thread.
+    pub(crate) fn mine() -> Self {
+        Tid(rustix::thread::gettid().as_raw_nonzero().get())
+    }
+
+    /// What it sleeps in, if it does.
+    fn sleep(self) -> Option<Sleep> {
+        match self.call()? {
+            libc::SYS_futex => Some(Sleep::Lock(self.switches()?)),
+            call if WAITING.contains(&call) => Some(Sleep::Call),
+            _ => None,
+        }
+    }
+
+    /// The system call it sleeps in.
+    fn call(self) -> Option<libc::c_long> {
+        let call = std::fs::read_to_string(format!("/proc/self/task/{}/syscall", self.0)).ok()?;
+        call.split(' ').next()?.parse().ok()
+    }
+
+    /// How often it went to sleep.
+    fn switches(self) -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{}/status", self.0)).ok()?;
+        let mut lines = status.lines();
+        lines
+            .find(|line| line.starts_with("voluntary_ctxt_switches"))
+            .map(str::to_owned)
+    }
+}
+
+/// How a thread sleeps.
+#[derive(PartialEq)]
+enum Sleep {
+    /// In a system call that waits for something to happen outside.
+    Call,
+    /// In a lock, since it went to sleep so many times: it may get on at once, so this counts if it stays like that.
+    Lock(String),
+}
+
+/// System calls in which a thread of these tests may wait.
+const WAITING: &[libc::c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    libc::SYS_ppoll,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_clock_nanosleep,
+];
 
 /// What a check says: nothing, or what went wrong.
 pub(crate) type Check = Result<(), String>;
@@ -44,7 +184,7 @@ pub(crate) fn bounded<T: Send + 'static>(
 
 /// Like [`bounded`] with a limit no healthy test comes near.
 pub(crate) fn soon<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    bounded(Duration::from_secs(60 + 2 * rounds(1)), body)
+    bounded(Duration::from_secs(120 + 2 * rounds(1)), body)
 }
 
 /// How often to repeat what may go wrong only now and then: `least`, or more with `P1_ROUNDS`.
@@ -54,22 +194,19 @@ pub(crate) fn rounds(least: u64) -> u64 {
     least.max(asked)
 }
 
-/// What a broken subject is found out by: a check that needs some luck to see the fault sees it sooner or later.
-pub(crate) fn fails_at_last(mut check: impl FnMut() -> Check) {
-    assert!(
-        (0..100).any(|_| check().is_err()),
-        "not found out in 100 attempts"
-    );
+/// Waits for `condition`, as long as a healthy test could need.
+pub(crate) fn eventually(condition: impl FnMut() -> bool) -> bool {
+    within(PATIENCE, condition)
 }
 
-/// Waits for `condition`, at most five seconds.
-pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+/// Waits for `condition`, at most `limit`.
+pub(crate) fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
-        if start.elapsed() > Duration::from_secs(5) {
+        if start.elapsed() > limit {
             return false;
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_micros(200));
     }
     true
 }

@@ -1,23 +1,26 @@
 //! One write is one write, and delays nothing but other writes.
 
-use crate::subject::{NeverAgain, NoTurn, OneLock, Ours, Subject, subject};
+use crate::subject::{InPieces, NeverAgain, OneLock, Ours, Subject, subject};
 use crate::support::{
-    Check, PATIENCE, SETTLE, fails_at_last, pipe, pty, rounds, sockets, soon, tcp,
+    CROWDS, Check, IMPATIENCE, PATIENCE, blocked, pipe, pty, rounds, sockets, soon, tcp, within,
 };
 use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal, StreamKind};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Sixteen threads write records larger than any buffer; each must arrive in one piece.
-fn records_stay_whole<S: Subject>(to: OwnedFd, from: OwnedFd, rounds: usize) -> Check {
+/// Threads write records larger than any buffer; each must arrive in one piece.
+fn records_stay_whole<S: Subject>(
+    (to, from): (OwnedFd, OwnedFd),
+    writers: usize,
+    rounds: usize,
+) -> Check {
     const RECORD: usize = 100_000;
-    const WRITERS: usize = 16;
-    let stream = subject::<S>(&to);
+    let stream = Arc::new(S::shared_by(to.as_fd(), writers));
     let end = EndSignal::new().unwrap();
-    let writers: Vec<_> = (0..WRITERS)
+    let threads: Vec<_> = (0..writers)
         .map(|writer| {
             let (stream, end) = (stream.clone(), end.clone());
             thread::spawn(move || {
@@ -31,20 +34,32 @@ fn records_stay_whole<S: Subject>(to: OwnedFd, from: OwnedFd, rounds: usize) -> 
     let mut run = (0, 0);
     let mut broken = 0;
     let mut buffer = vec![0; 1 << 16];
-    let mut left = RECORD * WRITERS * rounds;
+    let mut left = RECORD * writers * rounds;
     while left > 0 {
         let count = rustix::io::read(&from, &mut buffer[..]).unwrap();
         left -= count;
-        for &byte in &buffer[..count] {
+        let mut rest = &buffer[..count];
+        while let Some(&byte) = rest.first() {
             if byte != run.0 || run.1 == RECORD {
                 broken += usize::from(run.1 % RECORD != 0);
                 run = (byte, 0);
             }
-            run.1 += 1;
+            // What belongs to the same record, at the most.
+            let most = rest.len().min(RECORD - run.1);
+            let same = match rest[..most] == RECORDS[usize::from(byte - b'a')][..most] {
+                true => most,
+                false => rest
+                    .iter()
+                    .take_while(|next| **next == byte)
+                    .count()
+                    .min(most),
+            };
+            run.1 += same;
+            rest = &rest[same..];
         }
     }
-    for writer in writers {
-        writer.join().unwrap();
+    for thread in threads {
+        thread.join().unwrap();
     }
     if broken > 0 {
         return Err(format!("{broken} records were broken up"));
@@ -52,82 +67,89 @@ fn records_stay_whole<S: Subject>(to: OwnedFd, from: OwnedFd, rounds: usize) -> 
     Ok(())
 }
 
+/// What a buffer full of one writer's bytes looks like.
+static RECORDS: [[u8; 1 << 16]; 16] = {
+    let mut all = [[0; 1 << 16]; 16];
+    let mut writer = 0;
+    while writer < 16 {
+        all[writer] = [b'a' + writer as u8; 1 << 16];
+        writer += 1;
+    }
+    all
+};
+
 #[test]
 fn records_of_several_writers_stay_whole() {
-    fn check<S: Subject>(rounds: usize) -> Check {
+    fn check<S: Subject>(writers: usize, rounds: usize) -> Check {
         let (read, write) = pipe();
-        records_stay_whole::<S>(write, read, rounds)?;
-        let (a, b) = sockets();
-        records_stay_whole::<S>(a, b, rounds)?;
-        let (a, b) = tcp();
-        records_stay_whole::<S>(a, b, rounds)
+        records_stay_whole::<S>((write, read), writers, rounds)?;
+        records_stay_whole::<S>(sockets(), writers, rounds)?;
+        records_stay_whole::<S>(tcp(), writers, rounds)
     }
-    soon(|| check::<Ours>(rounds(10) as usize)).unwrap();
-    fails_at_last(|| soon(|| check::<NoTurn>(10)));
+    for n in CROWDS {
+        soon(move || check::<Ours>(n, rounds(10) as usize)).unwrap();
+        soon(move || check::<InPieces>(n, 1)).unwrap_err();
+    }
 }
 
 /// With a writer stuck on a full stream, the others go about their business.
 #[test]
 fn a_blocked_write_delays_no_read_poll_or_close() {
-    fn check<S: Subject>(fd: OwnedFd, peer: OwnedFd) -> Check {
+    fn check<S: Subject>((fd, peer): (OwnedFd, OwnedFd), n: usize, patience: Duration) -> Check {
         let stream = subject::<S>(&fd);
         let end = EndSignal::new().unwrap();
         let writer = {
             let (stream, end) = (stream.clone(), end.clone());
-            thread::spawn(move || stream.write(&vec![b'x'; 16 << 20], false, &end))
+            blocked(move || stream.write(&vec![b'x'; 16 << 20], false, &end))
         };
-        thread::sleep(SETTLE);
         assert!(!writer.is_finished());
-        rustix::io::write(&peer, b"ping\n").unwrap();
-        let other = {
-            let (stream, end) = (stream.clone(), end.clone());
-            thread::spawn(move || {
-                let readable = stream.poll(Direction::Read, Deadline::NEVER, &end).unwrap();
-                let count = stream.read(&mut [0; 64], false, &end).unwrap();
-                // How full a socket must be to count as full is its own affair: only that it answers.
-                stream
-                    .poll(Direction::Write, Deadline::after_nanos(1_000_000), &end)
-                    .unwrap();
-                (readable, count)
+        let others: Vec<_> = (1..n)
+            .map(|_| {
+                rustix::io::write(&peer, b"ping\n").unwrap();
+                let (stream, end) = (stream.clone(), end.clone());
+                thread::spawn(move || {
+                    let readable = stream.poll(Direction::Read, Deadline::NEVER, &end).unwrap();
+                    let count = stream.read(&mut [0; 5], false, &end).unwrap();
+                    // How full a socket must be to count as full is its own affair: only that it answers.
+                    stream
+                        .poll(Direction::Write, Deadline::after_nanos(1_000_000), &end)
+                        .unwrap();
+                    (readable, count)
+                })
             })
-        };
-        let start = Instant::now();
-        while !other.is_finished() && start.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let in_time = other.is_finished();
+            .collect();
+        let in_time = within(patience, || others.iter().all(|other| other.is_finished()));
         // A close drops the table's reference; the writer keeps its own.
+        let start = Instant::now();
         drop(stream);
         let closed = start.elapsed();
         end.raise();
         let _ = writer.join().unwrap();
-        let seen = other.join().ok();
+        let seen: Vec<_> = others.into_iter().map(|other| other.join().ok()).collect();
         drop(peer);
-        if !in_time || seen != Some((1, 5)) || closed > PATIENCE * 2 {
+        if !in_time || seen.iter().any(|seen| *seen != Some((1, 5))) || closed > PATIENCE {
             return Err(format!(
                 "in time: {in_time}, saw {seen:?}, closed after {closed:?}"
             ));
         }
         Ok(())
     }
-    fn all<S: Subject>() -> Check {
-        let (a, b) = sockets();
-        check::<S>(a, b)?;
-        let (a, b) = tcp();
-        check::<S>(a, b)?;
+    fn all<S: Subject>(n: usize, patience: Duration) -> Check {
+        check::<S>(sockets(), n, patience)?;
+        check::<S>(tcp(), n, patience)?;
         let (master, terminal) = pty();
-        check::<S>(terminal, master)
+        check::<S>((terminal, master), n, patience)
     }
-    for _ in 0..rounds(1) {
-        soon(all::<Ours>).unwrap();
+    for n in CROWDS {
+        soon(move || (0..rounds(1)).try_for_each(|_| all::<Ours>(n, PATIENCE))).unwrap();
+        soon(move || all::<OneLock>(n, IMPATIENCE)).unwrap_err();
     }
-    soon(all::<OneLock>).unwrap_err();
 }
 
 /// A full stream, and a stream that another thread is writing to.
 #[test]
 fn a_guest_that_asked_not_to_wait_is_told_so() {
-    fn check<S: Subject>() -> Check {
+    fn check<S: Subject>(patience: Duration) -> Check {
         let (read, write) = pipe();
         let stream = subject::<S>(&write);
         let end = EndSignal::new().unwrap();
@@ -139,12 +161,7 @@ fn a_guest_that_asked_not_to_wait_is_told_so() {
                 let full = stream.write(&whole, true, &end);
                 (partial, full)
             });
-            let start = Instant::now();
-            while !first.is_finished() && start.elapsed() < PATIENCE {
-                thread::sleep(Duration::from_millis(1));
-            }
-            let in_time = first.is_finished();
-            if !in_time {
+            if !within(patience, || first.is_finished()) {
                 drop(read);
                 let _ = first.join();
                 return Err("the write waited".to_owned());
@@ -161,9 +178,8 @@ fn a_guest_that_asked_not_to_wait_is_told_so() {
         // Room, but not this thread's turn.
         let writer = {
             let (stream, end) = (stream.clone(), end.clone());
-            thread::spawn(move || stream.write(&whole, false, &end))
+            blocked(move || stream.write(&whole, false, &end))
         };
-        thread::sleep(SETTLE);
         let busy = stream.write(b"x", true, &end);
         end.raise();
         let _ = writer.join();
@@ -172,8 +188,8 @@ fn a_guest_that_asked_not_to_wait_is_told_so() {
             other => Err(format!("while another writes: {other:?}")),
         }
     }
-    soon(check::<Ours>).unwrap();
-    soon(check::<NeverAgain>).unwrap_err();
+    soon(|| (0..rounds(1)).try_for_each(|_| check::<Ours>(PATIENCE))).unwrap();
+    soon(|| check::<NeverAgain>(IMPATIENCE)).unwrap_err();
 }
 
 /// Readers that have gone: `EPIPE`, even where the write end can no longer be reopened.
@@ -207,9 +223,8 @@ fn a_write_cut_short_says_how_much_was_written() {
         let end = EndSignal::new().unwrap();
         let writer = {
             let (stream, end) = (stream.clone(), end.clone());
-            thread::spawn(move || stream.write(&vec![0; 1 << 20], false, &end))
+            blocked(move || stream.write(&vec![0; 1 << 20], false, &end))
         };
-        thread::sleep(SETTLE);
         drop(read);
         let count = writer.join().unwrap().unwrap();
         assert!(count > 0 && count < 1 << 20, "{count}");
@@ -236,7 +251,7 @@ fn a_write_that_polls_first_arrives_whole() {
             let (line, stream, end) = (line.clone(), stream.clone(), end.clone());
             thread::spawn(move || stream.write(&line, false, &end).unwrap())
         };
-        let input = Arc::new(Ours::new(std::os::fd::AsFd::as_fd(&terminal)));
+        let input = Arc::new(Ours::new(terminal.as_fd()));
         let mut got = Vec::new();
         while got.last() != Some(&b'\n') {
             let mut buffer = [0; 512];

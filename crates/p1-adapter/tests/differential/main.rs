@@ -1,6 +1,9 @@
 //! Random sequences of calls on this adapter and on `wasmtime_wasi::p1`, in twin directories: the same errno or trap,
 //! the same bytes in memory after every call, the same files at the end.
 //!
+//! Both have a memory of their own, or both a shared one. Results, structures and buffers lie where nothing else does, or
+//! unaligned, over one another, at the end of the memory and beyond it.
+//!
 //! `P1_DIFFERENTIAL_CASES` sets how many sequences are run (default: 2,000). What is meant to differ is not generated,
 //! or is taken out before comparing; each place says why:
 //!
@@ -8,12 +11,21 @@
 //! * Several buffers per call: the peer transfers the first that is not empty, this adapter all. One is generated.
 //! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at the descriptor first,
 //!   and not at a buffer it has nothing to put into. It reads a file before it traps, which changes the time of access.
+//! * To poll a file for reading there reads it, which changes the time of access.
 //! * What is opened with `CREAT` or `TRUNC` and not to be written can be written there and not here: it is always opened
 //!   to be written.
 //! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to the end.
 //! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
 //!   compared as sets of names and types.
 //! * Inode numbers and the times of real events differ between twin files.
+//! * A FIFO or a device that was opened is a stream here and a file with a cursor there: reading, writing and polling a FIFO
+//!   there answers as a file would (`spipe`), and a stream here has no size, no place, no end to append to, nothing below
+//!   it and no use for advice (`spipe` or `badf`), nor a file's rights. Everything else about them is compared, and what
+//!   devices are read to. (The test holds both sides of the FIFOs, so no open of one waits.)
+//! * What a call that trapped has written before it found out: the fields of a structure that goes beyond the end of
+//!   the memory.
+//! * `args_get` and `environ_get` with the pointers and the strings in one place: the peer writes string by string, this
+//!   adapter all strings first.
 //! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
 //!   the peer.
 //! * `proc_exit` above 125: the peer refuses it.
@@ -21,6 +33,7 @@
 //!   several that are ready the peer reports some, this adapter all: only the errno is compared.
 //! * The `nbytes` of a poll: the peer always says 1; and it does not say that a standard input is at its end.
 
+mod compare;
 mod op;
 mod run;
 mod side;
@@ -29,6 +42,7 @@ mod twins;
 use op::Op;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use side::Manner;
 use twins::Twins;
 
 fn cases() -> u32 {
@@ -58,9 +72,12 @@ fn compare(asynchronous: bool) {
     let mut runner = TestRunner::new(config);
     runner
         .run(
-            &prop::collection::vec(op::any_op(), 1..40),
-            |ops: Vec<Op>| {
-                let mut twins = Twins::new(asynchronous);
+            &(any::<bool>(), prop::collection::vec(op::any_op(), 1..40)),
+            |(shared, ops): (bool, Vec<Op>)| {
+                let mut twins = Twins::new(Manner {
+                    asynchronous,
+                    shared,
+                });
                 for (i, op) in ops.iter().enumerate() {
                     if let Err(difference) = twins.run(op) {
                         return Err(TestCaseError::fail(format!(
@@ -74,10 +91,60 @@ fn compare(asynchronous: bool) {
         .unwrap_or_else(|e| panic!("{e}"));
 }
 
+/// Times of access that only a poll has changed there, and a standard input at its end under another number.
+#[test]
+fn what_the_peer_has_of_its_own_is_taken_out() {
+    let file = op::Fd::Open(2);
+    let open = Op::Open {
+        dir: op::PREOPEN,
+        path: op::path("file"),
+        follow: true,
+        how: 0,
+        rights: op::Rights {
+            base: 1 << 1,
+            inheriting: 0,
+        },
+        flags: 0,
+        out: op::OUT,
+    };
+    const ATIM_AND_MTIM_NOW: u8 = 1 | 8;
+    let poll = |fd, and| Op::PollFd {
+        fd,
+        write: false,
+        and,
+    };
+    let stdin = [op::Fd::Stdio(0), op::Fd::Stdio(2)];
+    for ops in [
+        vec![
+            open,
+            Op::SetTimes(file, 0, 0, ATIM_AND_MTIM_NOW),
+            poll(file, None),
+            Op::Filestat(file, op::OUT),
+        ],
+        vec![
+            Op::Renumber(stdin[0], stdin[1]),
+            poll(op::PREOPEN, Some((stdin[1], false))),
+        ],
+    ] {
+        for shared in [false, true] {
+            let mut twins = Twins::new(Manner {
+                asynchronous: false,
+                shared,
+            });
+            for op in &ops {
+                assert_eq!(twins.run(op), Ok(()), "{op:?}");
+            }
+        }
+    }
+}
+
 /// The comparison itself must be able to fail.
 #[test]
 fn a_difference_is_found() {
-    let mut twins = Twins::new(false);
+    let mut twins = Twins::new(Manner {
+        asynchronous: false,
+        shared: false,
+    });
     assert_eq!(
         twins.run(&Op::Unlink {
             dir: op::PREOPEN,
@@ -90,6 +157,7 @@ fn a_difference_is_found() {
         dir: op::PREOPEN,
         path: op::path("other"),
         follow: false,
+        out: op::OUT,
     };
     assert!(twins.run(&stat).is_err());
     assert!(twins.compare_files().is_err());

@@ -1,29 +1,41 @@
 //! One adapter with its guest and its directory.
 
 use p1_adapter::P1State;
+use rustix::fs::{CWD, Mode};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Val};
+use wasmtime::{
+    Config, Engine, Extern, Instance, Linker, Memory, MemoryType, Module, SharedMemory, Store, Val,
+};
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wiggle::{GuestMemory, GuestPtr};
 
 #[path = "../preview1/table.rs"]
 mod table;
 
 pub(crate) struct World {
-    engine: Engine,
-    module: Module,
+    pub(crate) engine: Engine,
+    own: Module,
+    shared: Module,
     pub(crate) ours: Linker<P1State>,
     pub(crate) ours_async: Linker<P1State>,
     pub(crate) theirs: Linker<WasiP1Ctx>,
 }
 
 pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let engine = Engine::default();
-    let module = Module::new(&engine, table::text(r#"(memory (export "memory") 1)"#)).unwrap();
+    let mut config = Config::new();
+    config.wasm_threads(true).shared_memory(true);
+    let engine = Engine::new(&config).unwrap();
+    let module = |memory: &str| Module::new(&engine, table::text(memory)).unwrap();
+    let own = module(r#"(memory (export "memory") 1)"#);
+    let shared =
+        module(r#"(import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))"#);
     let mut ours = Linker::new(&engine);
     p1_adapter::add_to_linker_sync(&mut ours, |state| state).unwrap();
     let mut ours_async = Linker::new(&engine);
@@ -32,7 +44,8 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     wasmtime_wasi::p1::add_to_linker_sync(&mut theirs, |state| state).unwrap();
     World {
         engine,
-        module,
+        own,
+        shared,
         ours,
         ours_async,
         theirs,
@@ -43,24 +56,39 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 
+enum Bytes {
+    Own(Memory),
+    Shared(SharedMemory),
+}
+
 /// One adapter at work.
 pub(crate) struct Side<T: 'static> {
     store: Store<T>,
     instance: Instance,
-    memory: Memory,
+    memory: Bytes,
     dir: TempDir,
+    /// Both sides of the FIFOs, so that no open of one waits.
+    _fifos: [File; 2],
     asynchronous: bool,
+}
+
+/// How an adapter is used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) asynchronous: bool,
+    pub(crate) shared: bool,
 }
 
 impl<T: Send + 'static> Side<T> {
     /// `state` gets a directory to be written and one to be read only.
     pub(crate) fn new(
         linker: &Linker<T>,
-        asynchronous: bool,
+        manner: Manner,
         state: impl FnOnce(&Path, &Path) -> T,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for inside in ["in", "kept"].map(|name| dir.path().join(name)) {
+        let fifos = ["in", "kept"].map(|name| {
+            let inside = dir.path().join(name);
             fs::create_dir_all(inside.join("dir")).unwrap();
             fs::write(
                 inside.join("file"),
@@ -76,22 +104,38 @@ impl<T: Send + 'static> Side<T> {
             ] {
                 std::os::unix::fs::symlink(target, inside.join(name)).unwrap();
             }
-        }
+            let path = inside.join("fifo");
+            rustix::fs::mkfifoat(CWD, &path, Mode::from_raw_mode(0o600)).unwrap();
+            File::options().read(true).write(true).open(path).unwrap()
+        });
         let state = state(&dir.path().join("in"), &dir.path().join("kept"));
         let mut store = Store::new(&WORLD.engine, state);
-        let instance = if asynchronous {
-            RUNTIME.block_on(linker.instantiate_async(&mut store, &WORLD.module))
+        let mut linker = linker.clone();
+        let module = if manner.shared {
+            let ty = MemoryType::shared(1, 1);
+            let memory = SharedMemory::new(&WORLD.engine, ty).unwrap();
+            linker.define(&store, "env", "memory", memory).unwrap();
+            &WORLD.shared
         } else {
-            linker.instantiate(&mut store, &WORLD.module)
+            &WORLD.own
+        };
+        let instance = if manner.asynchronous {
+            RUNTIME.block_on(linker.instantiate_async(&mut store, module))
+        } else {
+            linker.instantiate(&mut store, module)
         };
         let instance = instance.unwrap();
-        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        let memory = match instance.get_export(&mut store, "memory").unwrap() {
+            Extern::SharedMemory(memory) => Bytes::Shared(memory),
+            memory => Bytes::Own(memory.into_memory().unwrap()),
+        };
         Self {
             store,
             instance,
             memory,
             dir,
-            asynchronous,
+            _fifos: fifos,
+            asynchronous: manner.asynchronous,
         }
     }
 
@@ -111,17 +155,32 @@ impl<T: Send + 'static> Side<T> {
     }
 
     pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) {
-        self.memory
-            .write(&mut self.store, at as usize, bytes)
+        let memory = match &self.memory {
+            Bytes::Own(memory) => GuestMemory::Unshared(memory.data_mut(&mut self.store)),
+            Bytes::Shared(memory) => GuestMemory::Shared(memory.data()),
+        };
+        let mut memory = memory;
+        memory
+            .copy_from_slice(bytes, GuestPtr::new((at, bytes.len() as u32)))
             .unwrap();
     }
 
-    pub(crate) fn read(&self, at: u32, len: u32) -> &[u8] {
-        &self.memory.data(&self.store)[at as usize..][..len as usize]
+    pub(crate) fn read(&self, at: u32, len: u32) -> Cow<'_, [u8]> {
+        match &self.memory {
+            Bytes::Own(memory) => memory.data(&self.store)[at as usize..][..len as usize].into(),
+            Bytes::Shared(memory) => GuestMemory::Shared(memory.data())
+                .to_vec(GuestPtr::new((at, len)))
+                .unwrap()
+                .into(),
+        }
     }
 
     pub(crate) fn u32(&self, at: u32) -> u32 {
-        u32::from_le_bytes(self.read(at, 4).try_into().unwrap())
+        u32::from_le_bytes(self.read(at, 4)[..].try_into().unwrap())
+    }
+
+    pub(crate) fn u64(&self, at: u32) -> u64 {
+        u64::from_le_bytes(self.read(at, 8)[..].try_into().unwrap())
     }
 
     /// Changes the directory behind the guest's back.
@@ -141,6 +200,8 @@ impl<T: Send + 'static> Side<T> {
                 } else if kind.is_dir() {
                     walk(&path, top, all);
                     Found::Directory
+                } else if kind.is_fifo() {
+                    Found::Fifo
                 } else {
                     match entry.metadata().unwrap().len() {
                         0..0x10_0000 => Found::File(fs::read(&path).unwrap()),
@@ -160,6 +221,7 @@ impl<T: Send + 'static> Side<T> {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Found {
     Directory,
+    Fifo,
     Link(PathBuf),
     File(Vec<u8>),
     /// Seeking leaves holes: nothing but the length is looked at in what is long.

@@ -1,7 +1,7 @@
 //! Both adapters, side by side.
 
 use crate::op::{Fd, PATHS};
-use crate::side::{Side, WORLD};
+use crate::side::{Manner, Side, WORLD};
 use p1_adapter::{P1CtxBuilder, P1State};
 use wasmtime::Val;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -14,27 +14,47 @@ pub(crate) fn i(n: u32) -> Val {
     Val::I32(n as i32)
 }
 
-/// Both adapters and the descriptors open in both: ours, theirs.
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// Or a directory.
+    File,
+    Standard,
+    Fifo,
+    Device,
+}
+
+/// A descriptor open in both.
+#[derive(Clone, Copy)]
+pub(crate) struct Both {
+    pub(crate) ours: u32,
+    pub(crate) theirs: u32,
+    pub(crate) kind: Kind,
+}
+
+/// Both adapters and the descriptors open in both.
 pub(crate) struct Twins {
     pub(crate) ours: Side<P1State>,
     pub(crate) theirs: Side<WasiP1Ctx>,
-    pub(crate) open: Vec<(u32, u32)>,
-    /// Which of the standard streams have not been closed.
-    stdio: [bool; 3],
-    /// Whether the peer has read a file in a call that trapped afterwards.
+    pub(crate) open: Vec<Both>,
+    /// What is under the numbers of the standard streams, where they have not been closed.
+    stdio: [Option<Kind>; 3],
+    /// The number that standard input has now.
+    pub(crate) stdin: u32,
+    /// Whether the peer has read a file in a call that trapped afterwards, or in a poll.
     pub(crate) read_there_only: bool,
 }
 
 impl Twins {
-    /// With this adapter's async linker, if `asynchronous`.
-    pub(crate) fn new(asynchronous: bool) -> Self {
+    /// The peer has its sync linker and a memory of the same kind.
+    pub(crate) fn new(manner: Manner) -> Self {
         const ARGS: [&str; 2] = ["prog", "arg"];
-        let linker = if asynchronous {
+        let linker = if manner.asynchronous {
             &WORLD.ours_async
         } else {
             &WORLD.ours
         };
-        let ours = Side::new(linker, asynchronous, |dir, kept| {
+        let ours = Side::new(linker, manner, |dir, kept| {
             let ctx = P1CtxBuilder::new()
                 .args(&ARGS)
                 .env("NAME", "value")
@@ -42,11 +62,17 @@ impl Twins {
                 .unwrap()
                 .preopened_dir(kept, "/kept", FsPerms::ReadOnly)
                 .unwrap()
+                .preopened_dir("/dev", "/dev", FsPerms::ReadOnly)
+                .unwrap()
                 .build()
                 .unwrap();
             P1State::new(ctx)
         });
-        let theirs = Side::new(&WORLD.theirs, false, |dir, kept| {
+        let manner = Manner {
+            asynchronous: false,
+            ..manner
+        };
+        let theirs = Side::new(&WORLD.theirs, manner, |dir, kept| {
             WasiCtxBuilder::new()
                 .allow_blocking_current_thread(true)
                 .args(&ARGS)
@@ -55,13 +81,22 @@ impl Twins {
                 .unwrap()
                 .preopened_dir(kept, "/kept", FsPerms::ReadOnly)
                 .unwrap()
+                .preopened_dir("/dev", "/dev", FsPerms::ReadOnly)
+                .unwrap()
                 .build_p1()
         });
         let mut twins = Self {
             ours,
             theirs,
-            open: vec![(3, 3), (4, 4)],
-            stdio: [true; 3],
+            open: [3, 4]
+                .map(|n| Both {
+                    ours: n,
+                    theirs: n,
+                    kind: Kind::File,
+                })
+                .to_vec(),
+            stdio: [Some(Kind::Standard); 3],
+            stdin: 0,
             read_there_only: false,
         };
         twins.write(STRINGS, PATHS.concat().as_bytes());
@@ -86,9 +121,28 @@ impl Twins {
     /// Which numbers a descriptor has on the two sides.
     pub(crate) fn numbers(&self, fd: Fd) -> (u32, u32) {
         match (self.index(fd), fd) {
-            (Some(index), _) => self.open[index],
-            (None, Fd::Stdio(n)) if self.stdio[usize::from(n)] => (n.into(), n.into()),
+            (Some(index), _) => (self.open[index].ours, self.open[index].theirs),
+            (None, Fd::Stdio(n)) if self.stdio[usize::from(n)].is_some() => (n.into(), n.into()),
             (None, _) => (1000, 1000),
+        }
+    }
+
+    /// What a descriptor is, if it is open.
+    pub(crate) fn kind(&self, fd: Fd) -> Option<Kind> {
+        match (self.index(fd), fd) {
+            (Some(index), _) => Some(self.open[index].kind),
+            (None, Fd::Stdio(n)) => self.stdio[usize::from(n)],
+            (None, _) => None,
+        }
+    }
+
+    /// What is `from` is now `to` as well.
+    pub(crate) fn copied(&mut self, from: Fd, to: Fd) {
+        let kind = self.kind(from);
+        match (self.index(to), to, kind) {
+            (Some(index), _, Some(kind)) => self.open[index].kind = kind,
+            (None, Fd::Stdio(n), kind) => self.stdio[usize::from(n)] = kind,
+            _ => {}
         }
     }
 
@@ -98,7 +152,7 @@ impl Twins {
             (Some(index), _) => {
                 self.open.remove(index);
             }
-            (None, Fd::Stdio(n)) => self.stdio[usize::from(n)] = false,
+            (None, Fd::Stdio(n)) => self.stdio[usize::from(n)] = None,
             (None, _) => {}
         }
     }
@@ -140,13 +194,15 @@ impl Twins {
         if ours == theirs {
             return Ok(());
         }
-        match ours.iter().zip(theirs).position(|(a, b)| a != b) {
+        match ours.iter().zip(&theirs[..]).position(|(a, b)| a != b) {
             None => Ok(()),
-            Some(at) => Err(format!(
-                "memory differs at {at:#x}: {:?}, the peer's {:?}",
-                &ours[at..(at + 16).min(65536)],
-                &theirs[at..(at + 16).min(65536)]
-            )),
+            Some(at) => {
+                let end = (at + 16).min(65536);
+                let (ours, theirs) = (&ours[at..end], &theirs[at..end]);
+                Err(format!(
+                    "memory differs at {at:#x}: {ours:?}, the peer's {theirs:?}"
+                ))
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
 use wasmtime::{Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdinStream};
@@ -40,22 +41,47 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(30)).await;
 }
 
-#[test]
-fn no_byte_is_sent_twice_when_nonblock_is_set_while_a_write_waits() {
-    runtime().block_on(async {
+/// A task that waits in the middle of the write of a [`record`], and another on the same descriptor.
+struct Waiting {
+    fd: u32,
+    other: Task,
+    writing: JoinHandle<u32>,
+    reader: PipeReader,
+}
+
+impl Waiting {
+    async fn new() -> Self {
         let ctx = bare();
         let (fd, reader) = from_guest(&ctx);
         let mut task = Task::new(&ctx).await;
-        let mut other = Task::new(&ctx).await;
+        let other = Task::new(&ctx).await;
         let writing = tokio::spawn(async move { task.put(fd, &record()).await });
         settle().await;
-        let args = [fd as i32, NONBLOCK].map(Val::I32);
-        call(&mut other, "fd_fdstat_set_flags", &args).await;
+        Waiting {
+            fd,
+            other,
+            writing,
+            reader,
+        }
+    }
+
+    /// What the write says and what comes, when it is read on.
+    async fn read_on(self) -> (usize, Vec<u8>) {
         // The other keeps the context, and the writing end with it, until the record is through.
-        let draining = tokio::spawn(drain(reader));
-        let count = soon(writing).await.unwrap() as usize;
-        drop((other, ctx));
-        let all = soon(draining).await.unwrap();
+        let draining = tokio::spawn(drain(self.reader));
+        let count = soon(self.writing).await.unwrap() as usize;
+        drop(self.other);
+        (count, soon(draining).await.unwrap())
+    }
+}
+
+#[test]
+fn no_byte_is_sent_twice_when_nonblock_is_set_while_a_write_waits() {
+    runtime().block_on(async {
+        let mut waiting = Waiting::new().await;
+        let args = [waiting.fd as i32, NONBLOCK].map(Val::I32);
+        call(&mut waiting.other, "fd_fdstat_set_flags", &args).await;
+        let (count, all) = waiting.read_on().await;
         assert_eq!(count, LEN, "it had begun before the flag was set");
         assert!(all == record(), "{} bytes came", all.len());
     });
@@ -64,18 +90,10 @@ fn no_byte_is_sent_twice_when_nonblock_is_set_while_a_write_waits() {
 #[test]
 fn rights_given_up_while_a_write_waits_do_not_fail_it() {
     runtime().block_on(async {
-        let ctx = bare();
-        let (fd, reader) = from_guest(&ctx);
-        let mut task = Task::new(&ctx).await;
-        let mut other = Task::new(&ctx).await;
-        let writing = tokio::spawn(async move { task.put(fd, &record()).await });
-        settle().await;
-        let args = [Val::I32(fd as i32), Val::I64(0), Val::I64(0)];
-        call(&mut other, "fd_fdstat_set_rights", &args).await;
-        let draining = tokio::spawn(drain(reader));
-        assert_eq!(soon(writing).await.unwrap() as usize, LEN);
-        drop((other, ctx));
-        assert!(soon(draining).await.unwrap() == record());
+        let mut waiting = Waiting::new().await;
+        let args = [Val::I32(waiting.fd as i32), Val::I64(0), Val::I64(0)];
+        call(&mut waiting.other, "fd_fdstat_set_rights", &args).await;
+        assert!(waiting.read_on().await == (LEN, record()));
     });
 }
 
@@ -127,26 +145,19 @@ fn a_list_of_buffers_is_read_once() {
 #[test]
 fn a_write_that_does_not_wait_stays_out_of_a_record_that_does() {
     runtime().block_on(async {
-        let ctx = bare();
-        let (fd, mut reader) = from_guest(&ctx);
-        let mut task = Task::new(&ctx).await;
-        let mut other = Task::new(&ctx).await;
-        let writing = tokio::spawn(async move { task.put(fd, &record()).await });
-        settle().await;
-        let args = [fd as i32, NONBLOCK].map(Val::I32);
-        call(&mut other, "fd_fdstat_set_flags", &args).await;
+        let mut waiting = Waiting::new().await;
+        let args = [waiting.fd as i32, NONBLOCK].map(Val::I32);
+        call(&mut waiting.other, "fd_fdstat_set_flags", &args).await;
         // Room for a byte, in the middle of the record.
         let mut all = vec![0; 8192];
-        reader.read_exact(&mut all).unwrap();
-        other.write(DATA, b"!");
-        let args = other.args(fd, 1);
-        let errno = other.try_call("fd_write", &args).await.unwrap();
+        waiting.reader.read_exact(&mut all).unwrap();
+        waiting.other.write(DATA, b"!");
+        let args = waiting.other.args(waiting.fd, 1);
+        let errno = waiting.other.try_call("fd_write", &args).await.unwrap();
         assert_eq!(errno, 6, "again");
-        let draining = tokio::spawn(drain(reader));
-        assert_eq!(soon(writing).await.unwrap() as usize, LEN);
-        drop((other, ctx));
-        all.extend(soon(draining).await.unwrap());
-        assert!(all == record());
+        let (count, rest) = waiting.read_on().await;
+        all.extend(rest);
+        assert!((count, all) == (LEN, record()));
     });
 }
 
@@ -291,6 +302,17 @@ fn subscribe(task: &mut Task, fds: &[u32], tags: &[u8]) -> [Val; 4] {
     [DATA, DATA + 0x40000, count, OUT].map(|n| Val::I32(n as i32))
 }
 
+/// Its errno, at last, and how many are ready.
+async fn a_poll_waits(mut task: Task, args: [Val; 4]) -> JoinHandle<(i32, u32)> {
+    let polling = tokio::spawn(async move {
+        let errno = task.try_call("poll_oneoff", &args).await.unwrap();
+        (errno, task.u32(OUT))
+    });
+    settle().await;
+    assert!(!polling.is_finished());
+    polling
+}
+
 #[test]
 fn a_poll_of_many_streams_takes_few_descriptors() {
     alone(
@@ -310,12 +332,7 @@ fn a_poll_of_many_streams_takes_few_descriptors() {
                 // The runtime's own are there already; a hundred more would be too many.
                 allow_descriptors(20);
                 let args = subscribe(&mut task, &fds, &[1]);
-                let polling = tokio::spawn(async move {
-                    let errno = task.try_call("poll_oneoff", &args).await.unwrap();
-                    (errno, task.u32(OUT))
-                });
-                settle().await;
-                assert!(!polling.is_finished());
+                let polling = a_poll_waits(task, args).await;
                 use std::io::Write as _;
                 peers[50].write_all(b"x").unwrap();
                 assert_eq!(soon(polling).await.unwrap(), (OK, 1));
@@ -332,12 +349,7 @@ fn a_poll_may_name_one_stream_many_times() {
         let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap();
         let mut task = Task::new(&ctx).await;
         let args = subscribe(&mut task, &[fd; 300], &[1]);
-        let polling = tokio::spawn(async move {
-            let errno = task.try_call("poll_oneoff", &args).await.unwrap();
-            (errno, task.u32(OUT))
-        });
-        settle().await;
-        assert!(!polling.is_finished());
+        let polling = a_poll_waits(task, args).await;
         let mut b = tokio::net::UnixStream::from_std({
             b.set_nonblocking(true).unwrap();
             b

@@ -155,6 +155,11 @@ pub(super) trait Calls: Sync {
         at.open(guest, path, 0, READ, 0)
     }
 
+    /// A new file.
+    fn create(&self, guest: &mut Guest, at: Corner, path: &str) -> Result<i32, i32> {
+        at.open(guest, path, CREAT | EXCL, READ | WRITE, 0)
+    }
+
     /// Where the cursor is.
     fn tell(&self, guest: &mut Guest, at: Corner, fd: i32) -> u64 {
         at.tell(guest, fd)
@@ -262,17 +267,22 @@ impl Calls for SecondLowest {
 /// Gives out one number to all.
 pub(super) struct GivesOutTwice(pub(super) Mutex<Option<i32>>);
 
+impl GivesOutTwice {
+    fn number(&self, open: impl FnOnce() -> Result<i32, i32>) -> Result<i32, i32> {
+        let mut given = self.0.lock().unwrap();
+        let number = given.map_or_else(open, Ok)?;
+        *given = Some(number);
+        Ok(number)
+    }
+}
+
 impl Calls for GivesOutTwice {
     fn open(&self, guest: &mut Guest, at: Corner, path: &str) -> Result<i32, i32> {
-        let mut given = self.0.lock().unwrap();
-        match *given {
-            Some(number) => Ok(number),
-            None => {
-                let number = at.open(guest, path, 0, READ, 0)?;
-                *given = Some(number);
-                Ok(number)
-            }
-        }
+        self.number(|| at.open(guest, path, 0, READ, 0))
+    }
+
+    fn create(&self, guest: &mut Guest, at: Corner, path: &str) -> Result<i32, i32> {
+        self.number(|| at.open(guest, path, CREAT | EXCL, READ | WRITE, 0))
     }
 }
 

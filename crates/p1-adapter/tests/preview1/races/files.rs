@@ -1,10 +1,12 @@
 //! One call of `fd_write` is one write, appending never overwrites, and readers of one descriptor share what there is.
 
-use super::calls::{Calls, Corner, InPieces, LoadsAndStores, Ours, Remembers, SeeksTheEnd};
+use super::calls::{
+    Calls, Corner, GivesOutTwice, InPieces, LoadsAndStores, Ours, Remembers, SeeksTheEnd,
+};
 use super::{CROWDS, Check, rounds, threads};
 use crate::guest::*;
 use std::fs;
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 
 /// Whether every record of every thread is in `text`, whole and in the order of its thread.
 fn all_there(text: &str, writers: u32, each: u32) -> Check {
@@ -171,32 +173,45 @@ fn a_position_told_is_never_of_before() {
     }
 }
 
-#[test]
-fn files_of_many_threads_do_not_mix() {
+fn files_do_not_mix(calls: &dyn Calls, n: u32, each: u32) -> Check {
     let dir = tempfile::tempdir().unwrap();
     let guest = Guest::shared(&ctx_with(dir.path()));
-    let each = rounds(100);
-    threads(&guest, 8, |i, guest| {
+    let seen = threads(&guest, n, |i, guest| {
         let corner = Corner::of(i);
         for n in 0..each {
             let path = format!("file-{i}-{n}");
-            let fd = corner
-                .open(guest, &path, CREAT | EXCL, READ | WRITE, 0)
-                .unwrap();
-            assert_eq!(
-                corner.write(guest, fd, path.as_bytes()),
-                Ok(path.len() as u32)
-            );
-            assert_eq!(corner.pread(guest, fd, 64, 0).unwrap(), path.as_bytes());
-            assert_eq!(guest.close(fd), OK);
+            let fd = calls.create(guest, corner, &path)?;
+            corner.write(guest, fd, path.as_bytes())?;
+            let text = corner.pread(guest, fd, 64, 0)?;
+            if text != path.as_bytes() || guest.close(fd) != OK {
+                return Ok::<_, i32>(Some(path));
+            }
         }
+        Ok(None)
     });
+    match seen.iter().find(|seen| **seen != Ok(None)) {
+        None => {}
+        Some(wrong) => return Err(format!("not whose it should be, or an errno: {wrong:?}")),
+    }
     let mut count = 0;
     for entry in fs::read_dir(dir.path()).unwrap() {
         let entry = entry.unwrap();
         let text = fs::read_to_string(entry.path()).unwrap();
-        assert_eq!(text, entry.file_name().to_str().unwrap());
+        if entry.file_name().to_str() != Some(&text) {
+            return Err(format!("{entry:?} holds {text}"));
+        }
         count += 1;
     }
-    assert_eq!(count, 8 * each);
+    match count == n * each {
+        true => Ok(()),
+        false => Err(format!("{count} files")),
+    }
+}
+
+#[test]
+fn files_of_many_threads_do_not_mix() {
+    for n in CROWDS {
+        files_do_not_mix(&Ours, n, rounds(100)).unwrap();
+        files_do_not_mix(&GivesOutTwice(Mutex::new(None)), n, 1).unwrap_err();
+    }
 }

@@ -8,7 +8,7 @@ use crate::guest::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex};
 use wasmtime::Val;
 
@@ -153,11 +153,27 @@ fn a_call_keeps_the_descriptor_it_found() {
     }
 }
 
-/// Runs `change` on one thread while others read number `fd`, whose file has its name as its only contents; how many
-/// reads found something and how many did not.
+/// How many reads there have been; one that fails counts for many.
+struct Reads(AtomicU64);
+
+impl Reads {
+    const MANY: u64 = 1 << 32;
+
+    /// Waits until one of `n` threads has begun a read since, and has ended it.
+    fn one_more(&self, n: u32) {
+        let start = self.0.load(Ordering::SeqCst);
+        while self.0.load(Ordering::SeqCst) < start + u64::from(n) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Runs `change` on one of `n` threads while the others read number `fd`, whose file has its name as its only contents; how
+/// many reads found something and how many did not.
 fn while_in_use(
+    n: u32,
     names: &[&str],
-    change: impl Fn(&mut Guest, i32) -> Check,
+    change: impl Fn(&mut Guest, i32, &Reads) -> Check,
 ) -> Result<(u64, u64), String> {
     let dir = tempfile::tempdir().unwrap();
     for name in names {
@@ -166,11 +182,12 @@ fn while_in_use(
     let mut guest = Guest::shared(&ctx_with(dir.path()));
     let fd = guest.open(names[0], 0, READ, 0).unwrap();
     let done = AtomicBool::new(false);
+    let reads = Reads(AtomicU64::new(0));
     std::thread::scope(|scope| {
-        let readers: Vec<_> = (1..4u32)
+        let readers: Vec<_> = (1..n)
             .map(|i| {
                 let mut guest = guest.thread();
-                let done = &done;
+                let (done, reads) = (&done, &reads.0);
                 scope.spawn(move || {
                     let (mut found, mut missed) = (0u64, 0u64);
                     while !done.load(Ordering::Relaxed) || found == 0 {
@@ -178,17 +195,20 @@ fn while_in_use(
                             Ok(bytes) if names.iter().any(|name| name.as_bytes() == bytes) => {
                                 found += 1;
                             }
-                            Ok(bytes) => return Err(format!("a stranger's bytes: {bytes:?}")),
                             Err(BADF) => missed += 1,
-                            Err(errno) => return Err(format!("errno {errno}")),
+                            other => {
+                                reads.fetch_add(Reads::MANY, Ordering::SeqCst);
+                                return Err(format!("a stranger's bytes, or an errno: {other:?}"));
+                            }
                         }
+                        reads.fetch_add(1, Ordering::SeqCst);
                     }
                     Ok((found, missed))
                 })
             })
             .collect();
         let mut changer = guest.thread();
-        let changed = change(&mut changer, fd);
+        let changed = change(&mut changer, fd, &reads);
         done.store(true, Ordering::Relaxed);
         let mut all = (0, 0);
         for reader in readers {
@@ -201,56 +221,55 @@ fn while_in_use(
 
 #[test]
 fn closing_and_reopening_under_readers() {
-    let (found, _) = while_in_use(&["mine-a", "mine-b"], |guest, fd| {
-        for round in 0..rounds(2000) as usize {
-            assert_eq!(guest.close(fd), OK);
-            let opened = guest.open(["mine-a", "mine-b"][round % 2], 0, READ, 0);
-            assert_eq!(opened, Ok(fd));
-        }
-        Ok(())
-    })
-    .unwrap();
-    assert!(found > 0);
+    for n in CROWDS {
+        let (found, _) = while_in_use(n, &["mine-a", "mine-b"], |guest, fd, _| {
+            for round in 0..rounds(1000) as usize {
+                assert_eq!(guest.close(fd), OK);
+                let opened = guest.open(["mine-a", "mine-b"][round % 2], 0, READ, 0);
+                assert_eq!(opened, Ok(fd));
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert!(found > 0);
+        // A stranger's file under the number.
+        while_in_use(n, &["mine-a"], |guest, fd, reads| {
+            let other = guest.open("stranger", CREAT, READ | WRITE, 0).unwrap();
+            guest.put(other, b"stranger").unwrap();
+            let numbers = [Val::I32(other), Val::I32(fd)];
+            assert_eq!(guest.call("fd_renumber", &numbers), OK);
+            reads.one_more(n);
+            Ok(())
+        })
+        .unwrap_err();
+    }
 }
 
 #[test]
 fn a_number_that_is_renumbered_is_never_free() {
-    let (_, missed) = while_in_use(&["one", "two"], |guest, fd| {
-        for round in 0..rounds(2000) as usize {
-            let other = guest.open(["one", "two"][round % 2], 0, READ, 0).unwrap();
-            assert_ne!(other, fd);
-            let numbers = [Val::I32(other), Val::I32(fd)];
-            assert_eq!(guest.call("fd_renumber", &numbers), OK);
-        }
-        Ok(())
-    })
-    .unwrap();
-    assert_eq!(
-        missed, 0,
-        "calls found nothing at a number that is never free"
-    );
-}
-
-/// The checks of the last two tests, met by a change that is wrong.
-#[test]
-fn a_number_that_is_free_or_a_strangers_is_noticed() {
-    let sleep = || std::thread::sleep(std::time::Duration::from_millis(20));
-    let (_, missed) = while_in_use(&["one", "two"], |guest, fd| {
+    for n in CROWDS {
+        let (_, missed) = while_in_use(n, &["one", "two"], |guest, fd, _| {
+            for round in 0..rounds(1000) as usize {
+                let other = guest.open(["one", "two"][round % 2], 0, READ, 0).unwrap();
+                assert_ne!(other, fd);
+                let numbers = [Val::I32(other), Val::I32(fd)];
+                assert_eq!(guest.call("fd_renumber", &numbers), OK);
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(
+            missed, 0,
+            "calls found nothing at a number that is never free"
+        );
         // As if by close, then open: others find nothing in between.
-        assert_eq!(guest.close(fd), OK);
-        sleep();
-        assert_eq!(guest.open("two", 0, READ, 0), Ok(fd));
-        Ok(())
-    })
-    .unwrap();
-    assert!(missed > 0);
-    while_in_use(&["one"], |guest, fd| {
-        let other = guest.open("stranger", CREAT, READ | WRITE, 0).unwrap();
-        guest.put(other, b"stranger").unwrap();
-        let numbers = [Val::I32(other), Val::I32(fd)];
-        assert_eq!(guest.call("fd_renumber", &numbers), OK);
-        sleep();
-        Ok(())
-    })
-    .unwrap_err();
+        let (_, missed) = while_in_use(n, &["one", "two"], |guest, fd, reads| {
+            assert_eq!(guest.close(fd), OK);
+            reads.one_more(n);
+            assert_eq!(guest.open("two", 0, READ, 0), Ok(fd));
+            Ok(())
+        })
+        .unwrap();
+        assert!(missed > 0);
+    }
 }
