@@ -8,4 +8,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export P1_DIFFERENTIAL_CASES=${1:-200000}
-cargo test -p p1-adapter --test differential -- --nocapture alike
+cargo test --workspace --test differential -- --nocapture alike

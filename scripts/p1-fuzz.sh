@@ -13,4 +13,4 @@ if [ -n "${2:-}" ]; then
   P1_FUZZ_SAVE=$(realpath "$2")
   export P1_FUZZ_SAVE
 fi
-cargo test -p p1-adapter --test fuzz -- --nocapture arbitrary_programs
+cargo test --workspace --test fuzz -- --nocapture arbitrary_programs

@@ -10,6 +10,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export P1_ROUNDS=${1:-1000}
-cargo test -p p1-adapter --test preview1 -- races::
+cargo test --workspace --test preview1 -- races::
 # Two at a time: each has up to 17 threads.
-cargo test -p p1-adapter --test blocking -- --test-threads 2
+cargo test --workspace --test blocking -- --test-threads 2
