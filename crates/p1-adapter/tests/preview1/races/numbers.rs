@@ -159,10 +159,11 @@ struct Reads(AtomicU64);
 impl Reads {
     const MANY: u64 = 1 << 32;
 
-    /// Waits until one of `n` threads has begun a read since, and has ended it.
+    /// Waits until one of `n` threads has begun a read since, and has ended it; or has failed, and reads no more.
     fn one_more(&self, n: u32) {
-        let start = self.0.load(Ordering::SeqCst);
-        while self.0.load(Ordering::SeqCst) < start + u64::from(n) {
+        let count = || self.0.load(Ordering::SeqCst);
+        let enough = (count() + u64::from(n)).min(Self::MANY);
+        while count() < enough {
             std::thread::yield_now();
         }
     }
