@@ -94,6 +94,7 @@ impl Open<'_> {
         // Somebody who may be moving what this is about to open has not seen that it is. Through a descriptor of the
         // object the names do not matter.
         let fifo = match moving {
+            // What cannot be looked for is for the open itself to report.
             true => self.fifo(scratch).unwrap_or(None),
             false => None,
         };

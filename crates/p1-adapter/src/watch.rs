@@ -16,6 +16,8 @@
 //!   first and opens that through a descriptor, where names do not matter.
 //! * A mover counts itself. If opens are under way, it pins the FIFOs at their paths, *then* moves.
 //!
+//! The list of slots and a slot are locked one at a time, each for a moment; paths are looked up with neither held.
+//!
 //! So of an opener and a mover one sees the other. `tests::model` runs this through loom.
 //!
 //! Not freed are: a FIFO that somebody else than this context's threads moved or removed while the thread waited in its open; one

@@ -162,14 +162,9 @@ fn async_host_functions_in_every_thread() {
             )
             .unwrap();
         let log = Arc::<Log>::default();
-        let data = Arc::clone(&log);
         let group = ThreadGroup::builder(&engine, &module, linker)
             .async_host_functions(true)
-            .state(move |info| Data {
-                id: info.id(),
-                token: info.token().clone(),
-                log: Arc::clone(&data),
-            })
+            .state(data_of(&log))
             .build()
             .unwrap();
         std::thread::scope(|scope| {

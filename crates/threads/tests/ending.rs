@@ -356,11 +356,7 @@ fn a_spawning_main_ends_at_once() {
             let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker.clone())
                 .exit_code(|error| error.downcast_ref::<Exit>().map(|exit| exit.0))
                 .limits(limits)
-                .state(|info| Data {
-                    id: info.id(),
-                    token: info.token().clone(),
-                    log: Arc::default(),
-                })
+                .state(data_of(&Arc::default()))
                 .build()
                 .unwrap();
             let outcome = group.run("_start").unwrap();
@@ -522,13 +518,8 @@ fn the_end_takes_no_backtraces() {
         )
         .unwrap();
     let log = Arc::<Log>::default();
-    let data = Arc::clone(&log);
     let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
-        .state(move |info| Data {
-            id: info.id(),
-            token: info.token().clone(),
-            log: Arc::clone(&data),
-        })
+        .state(data_of(&log))
         .build()
         .unwrap();
     let handle = group.handle();

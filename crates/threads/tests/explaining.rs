@@ -236,13 +236,8 @@ fn a_report_says_what_each_thread_does() {
             caller.data().token.wait();
         })
         .unwrap();
-    let data = Arc::clone(&log);
     let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
-        .state(move |info| Data {
-            id: info.id(),
-            token: info.token().clone(),
-            log: Arc::clone(&data),
-        })
+        .state(data_of(&log))
         .build()
         .unwrap();
     let handle = group.handle();
@@ -322,13 +317,8 @@ fn left_behind_after_the_grace_period() {
             let _ = released.lock().unwrap().recv();
         })
         .unwrap();
-    let data = Arc::clone(&log);
     let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
-        .state(move |info| Data {
-            id: info.id(),
-            token: info.token().clone(),
-            log: Arc::clone(&data),
-        })
+        .state(data_of(&log))
         .limits(wasi_threads::Limits::new().timeout(Duration::from_millis(50)))
         .grace(Duration::from_millis(50))
         .build()

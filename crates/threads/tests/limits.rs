@@ -347,11 +347,7 @@ fn recursion_beneath_a_host_call_traps() {
             for reactor in [false, true] {
                 let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker.clone())
                     .limits(limits.clone())
-                    .state(|info| Data {
-                        id: info.id(),
-                        token: info.token().clone(),
-                        log: Arc::default(),
-                    })
+                    .state(data_of(&Arc::default()))
                     .build()
                     .unwrap();
                 let params = [wasmtime::Val::I32(bounce)];

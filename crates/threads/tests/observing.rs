@@ -241,13 +241,8 @@ fn an_observer_sees_the_host_and_the_end() {
             let _inner = host_call("inner");
         })
         .unwrap();
-    let data = Arc::clone(&log);
     let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
-        .state(move |info| Data {
-            id: info.id(),
-            token: info.token().clone(),
-            log: Arc::clone(&data),
-        })
+        .state(data_of(&log))
         .observer(Arc::clone(&book) as Arc<dyn Observer>)
         .build()
         .unwrap();
@@ -557,11 +552,7 @@ fn a_thread_of_another_group_is_host_code() {
     .unwrap();
     let module = Door::Prepared.module(&engine, &bytes);
     let other = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
-        .state(|info| Data {
-            id: info.id(),
-            token: info.token().clone(),
-            log: Arc::default(),
-        })
+        .state(data_of(&Arc::default()))
         .build()
         .unwrap();
     assert!(matches!(other.run("_start"), Ok(Outcome::Returned)));

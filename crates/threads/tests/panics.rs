@@ -71,11 +71,8 @@ fn a_panic_with_a_bomb_is_an_outcome() {
             linker
                 .func_wrap("host", "bomb", || -> () { panic_any(Bomb) })
                 .unwrap();
-            let mut group = ThreadGroup::builder(&engine, &module, linker).state(|info| Data {
-                id: info.id(),
-                token: info.token().clone(),
-                log: Arc::default(),
-            });
+            let mut group =
+                ThreadGroup::builder(&engine, &module, linker).state(data_of(&Arc::default()));
             if around {
                 group = group.around_thread(|_, run| run());
             }

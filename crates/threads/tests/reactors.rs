@@ -188,11 +188,7 @@ fn the_grace_period_bounds_a_reactors_call() {
         let reactor = ThreadGroup::builder(&engine, &module, linker)
             .limits(limits)
             .grace(Duration::from_millis(50))
-            .state(|info| Data {
-                id: info.id(),
-                token: info.token().clone(),
-                log: Arc::default(),
-            })
+            .state(data_of(&Arc::default()))
             .build()
             .unwrap()
             .into_reactor()

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use wasi_threads::{
-    EndToken, GroupBuilder, Limits, Outcome, ThreadGroup, ThreadId, ThreadModule, prepare,
+    EndToken, GroupBuilder, Limits, Outcome, ThreadGroup, ThreadId, ThreadInfo, ThreadModule,
+    prepare,
 };
 use wasmtime::{Caller, Config, Engine, Linker, Module};
 
@@ -169,16 +170,21 @@ impl Door {
     }
 }
 
+/// Makes each thread's store data.
+pub fn data_of(log: &Arc<Log>) -> impl Fn(&ThreadInfo) -> Data + Send + Sync + 'static {
+    let log = Arc::clone(log);
+    move |info| Data {
+        id: info.id(),
+        token: info.token().clone(),
+        log: Arc::clone(&log),
+    }
+}
+
 /// A builder with the tests' host functions.
 pub fn builder(engine: &Engine, module: &ThreadModule, log: &Arc<Log>) -> GroupBuilder<Data> {
-    let log = Arc::clone(log);
     ThreadGroup::builder(engine, module, linker(engine))
         .exit_code(|error| error.downcast_ref::<Exit>().map(|exit| exit.0))
-        .state(move |info| Data {
-            id: info.id(),
-            token: info.token().clone(),
-            log: Arc::clone(&log),
-        })
+        .state(data_of(log))
 }
 
 /// Runs the guest `body` with `limits`, prepared, and returns its outcome and what it logged.
