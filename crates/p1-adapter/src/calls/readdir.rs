@@ -53,7 +53,11 @@ pub(crate) fn readdir(
     let mut entries = RawDir::new(&own, &mut kernel[..room]);
     while out.left != 0 {
         let Some(entry) = entries.next() else { break };
-        let entry = entry?;
+        let entry = match entry {
+            // The directory has been removed: its end, says POSIX.
+            Err(rustix::io::Errno::NOENT) => break,
+            entry => entry?,
+        };
         let name = entry.file_name();
         let bytes = std::str::from_utf8(name.to_bytes())
             .map_err(|_| Errno::Ilseq)?

@@ -16,7 +16,7 @@
 //!   to be written.
 //! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to the end.
 //! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
-//!   compared as sets of names and types.
+//!   compared as sets of names and types. One that has been removed is empty here, as POSIX has it, and has `.` and `..` there.
 //! * Inode numbers and the times of real events differ between twin files.
 //! * A FIFO or a device that was opened is a stream here and a file with a cursor there: reading, writing and polling a FIFO
 //!   there answers as a file would (`spipe`), and a stream here has no size, no place, no end to append to, nothing below
@@ -91,7 +91,8 @@ fn compare(asynchronous: bool) {
         .unwrap_or_else(|e| panic!("{e}"));
 }
 
-/// Times of access that only a poll has changed there, and a standard input at its end under another number.
+/// Times of access that only a poll has changed there, a standard input at its end under another number, and what is in a
+/// directory that has been removed.
 #[test]
 fn what_the_peer_has_of_its_own_is_taken_out() {
     let file = op::Fd::Open(2);
@@ -124,6 +125,29 @@ fn what_the_peer_has_of_its_own_is_taken_out() {
         vec![
             Op::Renumber(stdin[0], stdin[1]),
             poll(op::PREOPEN, Some((stdin[1], false))),
+        ],
+        vec![
+            Op::Open {
+                dir: op::PREOPEN,
+                path: op::path("dir"),
+                follow: true,
+                how: 0,
+                rights: op::Rights {
+                    base: 0,
+                    inheriting: 0,
+                },
+                flags: 0,
+                out: op::OUT,
+            },
+            Op::Unlink {
+                dir: op::PREOPEN,
+                path: op::path("dir/inner"),
+            },
+            Op::Rmdir {
+                dir: op::PREOPEN,
+                path: op::path("dir"),
+            },
+            Op::List(op::Fd::Open(2), op::OUT),
         ],
     ] {
         for shared in [false, true] {

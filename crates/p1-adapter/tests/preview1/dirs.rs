@@ -185,6 +185,18 @@ fn making_and_removing() {
     });
 }
 
+/// What was removed is at its end, as POSIX has it; the system says that it is not there.
+#[test]
+fn a_removed_directory_is_empty() {
+    both(|guest, _| {
+        assert_eq!(guest.at("path_create_directory", DIR, "d"), OK);
+        let sub = guest.open("d", DIRECTORY, READ, 0).unwrap();
+        assert_eq!(list(guest, sub, 4096).len(), 2);
+        assert_eq!(guest.at("path_remove_directory", DIR, "d"), OK);
+        assert_eq!(list_from(guest, sub, 4096, 0), Ok((Vec::new(), 0)));
+    });
+}
+
 #[test]
 fn renaming_and_linking() {
     both(|guest, dir| {
