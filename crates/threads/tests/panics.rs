@@ -333,7 +333,9 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
     linker
         .func_wrap("host", "sleep", move |millis: i32| {
             // Both instances are being made; then time for what is left of that.
-            assert!(eventually(Duration::from_secs(30), || makes.load(Ordering::SeqCst) == 5));
+            assert!(eventually(Duration::from_secs(30), || makes
+                .load(Ordering::SeqCst)
+                == 5));
             std::thread::sleep(Duration::from_millis(millis as u64));
         })
         .unwrap();
@@ -350,7 +352,9 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
         .state(move |_| {
             // The third is the first that is made ahead: not before the second thread has one of its own.
             if makes.fetch_add(1, Ordering::SeqCst) == 2 {
-                assert!(eventually(Duration::from_secs(30), || makes.load(Ordering::SeqCst) >= 4));
+                assert!(eventually(Duration::from_secs(30), || makes
+                    .load(Ordering::SeqCst)
+                    >= 4));
             }
             Counted(Arc::clone(&drops))
         })
