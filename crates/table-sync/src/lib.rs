@@ -134,7 +134,7 @@ mod heat;
 mod lock;
 mod queue;
 mod readers;
-mod ready;
+mod readiness;
 #[cfg(feature = "wasmtime")]
 mod resource;
 mod shard;
@@ -147,7 +147,7 @@ pub use entry::Entry;
 pub use error::Error;
 pub use guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 pub use handle::{AnyHandle, Handle};
-pub use ready::{Access, Closed, Pollable, Ready, Waitable};
+pub use readiness::{Access, Closed, Pollable, Ready, Waitable};
 pub use table::Table;
 
 /// Does early what the first [`Table`] of the process would do: tells the kernel that the process

@@ -16,7 +16,7 @@
 //! 4. the pool of reader records: one;
 //! 5. free lists: one, a second only by `try_lock`; all of them ascending.
 //!
-//! `ready` has two mutexes of its own, never held together, nor with any of these but 1. The making
+//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. The making
 //! of a bucket of slots, which waits for whoever makes the same one, happens under 1 and 2 at most.
 //!
 //! User code (drops, wakers, closures) runs under 1 alone.

@@ -16,8 +16,8 @@ mod access;
 mod flaws;
 #[path = "loom/kin.rs"]
 mod kin;
-#[path = "loom/ready.rs"]
-mod ready;
+#[path = "loom/readiness.rs"]
+mod readiness;
 #[path = "loom/removal.rs"]
 mod removal;
 #[path = "loom/waiting.rs"]

@@ -30,9 +30,9 @@ fn models_for(flaw: Flaw) -> &'static [&'static str] {
         }
         Flaw::QuitterKeepsTurn => &["waiting::a_dropped_waiter_hands_its_turn_on"],
         Flaw::KinNotLocked => &["kin::a_parent_goes_or_gets_a_child"],
-        Flaw::AccessEndsUnseen => &["ready::one_event_between_drop_and_making"],
-        Flaw::EventDuringPollUnseen => &["ready::two_waiters_see_one_lasting_condition"],
-        Flaw::ReadyQuitterKeepsTurn => &["ready::a_dropped_waiter_hands_its_turn_on"],
+        Flaw::AccessEndsUnseen => &["readiness::one_event_between_drop_and_making"],
+        Flaw::EventDuringPollUnseen => &["readiness::two_waiters_see_one_lasting_condition"],
+        Flaw::ReadyQuitterKeepsTurn => &["readiness::a_dropped_waiter_hands_its_turn_on"],
     }
 }
 
