@@ -1,7 +1,7 @@
 //! Waiting for an entry's lock, for threads and tasks alike.
 
-use crate::flaw::{Flaw, on};
 use crate::lock::{Exclusive, Place, QueueGuard, Refusal, Shared, settle_and_wake};
+use crate::mutants::{Mutant, on};
 use crate::queue::{Mode, Queue};
 use crate::state::{PRESENT, QUEUED, State, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -84,7 +84,7 @@ impl<'t> Request<'t> {
             (Some(ticket), Some(_)) => {
                 old = queue.rewake(ticket, waker);
                 // It may have been called, and wants to be again. What has gone is found out below.
-                if !on(Flaw::CalledOnce) {
+                if !on(Mutant::CalledOnce) {
                     place.announce(P::MODE);
                 }
             }
@@ -100,7 +100,7 @@ impl<'t> Request<'t> {
             }
         }
         // Again, now that whoever leaves the entry knows of this waiter.
-        let result = match on(Flaw::JoinWithoutLook) && old.is_none() {
+        let result = match on(Mutant::JoinWithoutLook) && old.is_none() {
             true => Err(Refusal::Busy),
             false => P::attempt(&place, first == Some(true), Some(&guard)),
         };
@@ -175,7 +175,7 @@ impl Drop for Request<'_> {
             self.place.retract_announcement(queue);
             // The turn may have been this one's; and a reader may have been waiting for no
             // other reason than this writer.
-            if *first && !on(Flaw::QuitterKeepsTurn) {
+            if *first && !on(Mutant::QuitterKeepsTurn) {
                 next = queue.call_first(|_| true);
             }
         }

@@ -9,8 +9,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::flaw::{Flaw, order};
 use crate::lock::{Exclusive, Shared, Vacant};
+use crate::mutants::{Mutant, order};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::any::{Any, TypeId};
@@ -80,7 +80,7 @@ pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
     let cell = &vacant.slot().value;
     let kind: *const Kind = Kind::of::<T>();
     // Release: who sees this kind sees that the slot's earlier entry has gone.
-    let release = order(Flaw::KindRelaxed, Ordering::Release);
+    let release = order(Mutant::KindRelaxed, Ordering::Release);
     cell.kind.store(kind.cast_mut(), release);
     let value: Option<Box<dyn Any + Send>> = Some(Box::new(value));
     // SAFETY: the permit says that this thread took the slot off a free list and has not

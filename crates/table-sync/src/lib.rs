@@ -124,14 +124,14 @@ mod cell;
 mod children;
 mod entry;
 mod error;
-#[cfg(not(loom))]
-mod flaw;
-#[cfg(loom)]
-pub mod flaw;
 mod guard;
 mod handle;
 mod heat;
 mod lock;
+#[cfg(not(loom))]
+mod mutants;
+#[cfg(loom)]
+pub mod mutants;
 mod queue;
 mod readers;
 mod readiness;

@@ -25,8 +25,8 @@ mod leave;
 mod permit;
 mod removal;
 
-use crate::flaw::{Flaw, on};
 use crate::heat::Heat;
+use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
 use crate::readers;
 use crate::slot::Slot;
@@ -84,7 +84,7 @@ impl<'t> Place<'t> {
     pub(crate) fn try_published(&self) -> Option<Shared<'t>> {
         let published = readers::publish(self.slot.id)?;
         let may_read = self.state().is_present_with(self.generation, BIASED);
-        if may_read || on(Flaw::PublishWithoutLook) {
+        if may_read || on(Mutant::PublishWithoutLook) {
             return Some(Shared::new(self.core, self.slot, Some(published)));
         }
         too_late(self.core, self.slot, published)
@@ -152,7 +152,7 @@ impl<'t> Place<'t> {
             if !state.is_present(self.generation) {
                 // Who ends a drain and does not go in has to see to those who relied on the drain
                 // for being told: the holder of a detached entry, the waiters of a later one.
-                if drained && queue.is_none() && !on(Flaw::DrainEndedUnsettled) {
+                if drained && queue.is_none() && !on(Mutant::DrainEndedUnsettled) {
                     settle_and_wake(self.core, slot);
                 }
                 return Err(Refusal::NotPresent);

@@ -9,7 +9,7 @@
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
 //! as threads ever read at the same time.
 
-use crate::flaw::{Flaw, on, order};
+use crate::mutants::{Mutant, on, order};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, asymmetric, lock};
 use std::cell::Cell;
@@ -180,8 +180,8 @@ impl Published {
     #[inline]
     pub(crate) fn retract(&self) {
         self.0
-            .store(0, order(Flaw::RetractRelaxed, Ordering::Release));
-        if !on(Flaw::RetractWithoutBarrier) {
+            .store(0, order(Mutant::RetractRelaxed, Ordering::Release));
+        if !on(Mutant::RetractWithoutBarrier) {
             asymmetric::light();
         }
     }
@@ -206,7 +206,7 @@ pub(crate) fn publish(id: u64) -> Option<Published> {
         _ => free_cell(record)?,
     };
     cell.store(id, Ordering::Release);
-    if !on(Flaw::PublishWithoutBarrier) {
+    if !on(Mutant::PublishWithoutBarrier) {
         asymmetric::light();
     }
     Some(Published(cell))
@@ -222,7 +222,7 @@ fn free_cell(record: &'static Record) -> Option<&'static AtomicU64> {
 /// of `id` before; those that come too late see that and retract.
 #[cold]
 pub(crate) fn any(id: u64) -> bool {
-    if !on(Flaw::ScanWithoutBarrier) {
+    if !on(Mutant::ScanWithoutBarrier) {
         asymmetric::heavy();
     }
     REGISTRY.records().any(|record| {

@@ -4,7 +4,7 @@
 //! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
 //! any thread may use any list, and there may be any number of threads.
 
-use crate::flaw::{Flaw, on};
+use crate::mutants::{Mutant, on};
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{hint, list_hint, thread};
@@ -48,7 +48,7 @@ impl Shard {
             .locked
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
-        (done || on(Flaw::FreeListUnlocked)).then(|| Locked(self))
+        (done || on(Mutant::FreeListUnlocked)).then(|| Locked(self))
     }
 
     fn lock(&self) -> Locked<'_> {
@@ -212,7 +212,7 @@ impl Shards {
         }
         let Some(index) = self.fresh() else {
             drop(shard);
-            if on(Flaw::FullAtFirstSight) {
+            if on(Mutant::FullAtFirstSight) {
                 return None;
             }
             return self.checkout_or_full(slots);

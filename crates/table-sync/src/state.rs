@@ -5,7 +5,7 @@
 //! | generation     | readers   | flags             |
 //! ```
 
-use crate::flaw::{Flaw, on};
+use crate::mutants::{Mutant, on};
 use crate::queue::Mode;
 use std::fmt;
 
@@ -65,7 +65,7 @@ impl State {
     /// Whether a handle of `generation` finds its entry here, with all of `flags`.
     #[inline]
     pub(crate) fn is_present_with(self, generation: u32, flags: u64) -> bool {
-        if on(Flaw::GenerationIgnored) {
+        if on(Mutant::GenerationIgnored) {
             return self.0 & (PRESENT | flags) == PRESENT | flags;
         }
         let wanted = Self::new(generation, PRESENT | flags).0;

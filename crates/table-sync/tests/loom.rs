@@ -12,10 +12,10 @@ mod support;
 
 #[path = "loom/access.rs"]
 mod access;
-#[path = "loom/flaws.rs"]
-mod flaws;
 #[path = "loom/kin.rs"]
 mod kin;
+#[path = "loom/mutants.rs"]
+mod mutants;
 #[path = "loom/readiness.rs"]
 mod readiness;
 #[path = "loom/removal.rs"]

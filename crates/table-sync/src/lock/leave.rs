@@ -4,7 +4,7 @@
 use super::QueueGuard;
 use super::permit::{Exclusive, Shared};
 use crate::cell;
-use crate::flaw::{Flaw, on};
+use crate::mutants::{Mutant, on};
 use crate::readers::{self, Published};
 use crate::slot::Slot;
 use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, State, TO_CALL};
@@ -28,7 +28,7 @@ pub(super) fn retract(core: &Core, slot: &Slot, published: &Published) {
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
     // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
     // to help that one along does no harm.
-    if State(slot.state.load(Relaxed)).has(DRAIN) && !on(Flaw::RetractWithoutLook) {
+    if State(slot.state.load(Relaxed)).has(DRAIN) && !on(Mutant::RetractWithoutLook) {
         settle_and_wake(core, slot);
     }
 }
@@ -45,7 +45,7 @@ struct Aftermath<'t> {
 impl Aftermath<'_> {
     fn run(mut self) {
         if let Some(waker) = self.wake.take()
-            && !on(Flaw::LeaverWakesNobody)
+            && !on(Mutant::LeaverWakesNobody)
         {
             waker.wake();
         }

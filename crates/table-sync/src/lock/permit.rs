@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::leave::{retract, settle_and_wake};
-use crate::flaw::{Flaw, on, order};
+use crate::mutants::{Mutant, on, order};
 use crate::queue::Queue;
 use crate::readers::Published;
 use crate::slot::Slot;
@@ -59,7 +59,7 @@ impl<'t> Vacant<'t> {
         // nobody else changes the word of a slot that is not present and not detached.
         self.slot.state.store(
             State::new(generation, PRESENT | flags).0,
-            order(Flaw::PushRelaxed, Release),
+            order(Mutant::PushRelaxed, Release),
         );
         std::mem::forget(self);
         generation
@@ -127,7 +127,7 @@ impl Drop for Shared<'_> {
             Some(published) => retract(self.core, self.slot, published),
             None => {
                 // Release: what was read happens before whoever acquires the word next.
-                let order = order(Flaw::ReaderLeavesRelaxed, Release);
+                let order = order(Mutant::ReaderLeavesRelaxed, Release);
                 let before = State(self.slot.state.fetch_sub(READER, order));
                 let after = State(before.0 - READER);
                 if before.has(TO_CALL | DETACHED) && !after.has_counted_readers() {
@@ -158,7 +158,7 @@ impl<'t> Exclusive<'t> {
     #[inline]
     pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
         let mut state = State(self.slot.state.load(Relaxed));
-        let kin_checked = kin_checked || on(Flaw::KinNotLocked);
+        let kin_checked = kin_checked || on(Mutant::KinNotLocked);
         loop {
             if !state.has(PRESENT) {
                 return Err(RemoveRefusal::NotPresent);
@@ -204,7 +204,7 @@ impl<'t> Exclusive<'t> {
         // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
         // Release, for readers that come too late and for `Vacant`; a plain store, as above.
-        if generation < core.max_generation || on(Flaw::WornOutSlotReused) {
+        if generation < core.max_generation || on(Mutant::WornOutSlotReused) {
             slot.state.store(State::new(generation + 1, 0).0, Release);
             core.shards.give_back(slot);
         } else {
@@ -226,7 +226,7 @@ impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         // Release: what was written happens before whoever acquires the word next.
         // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
-        let order = order(Flaw::WriterLeavesRelaxed, Release);
+        let order = order(Mutant::WriterLeavesRelaxed, Release);
         let before = State(self.slot.state.fetch_sub(EXCLUSIVE, order));
         if before.has(TO_CALL | DETACHED) {
             settle_and_wake(self.core, self.slot);

@@ -3,7 +3,7 @@
 use super::leave::settle_and_wake;
 use super::{Exclusive, Place, RemoveRefusal};
 use crate::cell;
-use crate::flaw::{Flaw, on};
+use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
 use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -44,13 +44,13 @@ impl<'t> Place<'t> {
             if !state.is_present(self.generation) {
                 return Err(RemoveRefusal::NotPresent);
             }
-            if state.has(KIN) && !kin_checked && !on(Flaw::KinNotLocked) {
+            if state.has(KIN) && !kin_checked && !on(Mutant::KinNotLocked) {
                 return Err(RemoveRefusal::Kin);
             }
             let mut after = state.without(PRESENT);
             if after.has(BIASED) {
                 after = after.without(BIASED);
-                if !on(Flaw::DetachWithoutDrain) {
+                if !on(Mutant::DetachWithoutDrain) {
                     after = after.with(DRAIN);
                 }
             }

@@ -1,7 +1,7 @@
 //! Where the value is, and whose turn it is.
 
 use super::Pollable;
-use crate::flaw::{Flaw, on};
+use crate::mutants::{Mutant, on};
 use crate::sync::{Mutex, WakeAll, lock};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -103,7 +103,7 @@ impl<V> Core<V> {
         let mut next = Next::default();
         let poll_is_due = match self.stage {
             Stage::Out => return next,
-            Stage::Idle(_) => !on(Flaw::AccessEndsUnseen),
+            Stage::Idle(_) => !on(Mutant::AccessEndsUnseen),
             Stage::Armed(..) => self.fired,
         };
         // Both will be back, or leave: then this is called again.

@@ -2,7 +2,7 @@
 
 use super::turns::{Core, Fan, Inner, Next, Out, Stage};
 use super::{Closed, Pollable};
-use crate::flaw::{Flaw, on};
+use crate::mutants::{Mutant, on};
 use crate::sync::{lock, park};
 use std::fmt;
 use std::pin::Pin;
@@ -53,7 +53,7 @@ impl<V: Pollable> Ready<V> {
         let Some(ticket) = self.ticket.take() else {
             return (None, Next::default());
         };
-        if core.turn == Some(ticket) && !on(Flaw::ReadyQuitterKeepsTurn) {
+        if core.turn == Some(ticket) && !on(Mutant::ReadyQuitterKeepsTurn) {
             core.turn = None;
         }
         (core.waiters.leave(ticket), core.next())
@@ -130,7 +130,7 @@ impl<V: Pollable> Future for Ready<V> {
         std::mem::forget(out);
         core.stage = Stage::Armed(future, fan);
         core.polling = false;
-        core.fired &= !on(Flaw::EventDuringPollUnseen);
+        core.fired &= !on(Mutant::EventDuringPollUnseen);
         // An accessor may have come, or an event.
         let next = core.next();
         drop(core);

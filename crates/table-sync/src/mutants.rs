@@ -1,15 +1,15 @@
 //! Steps of the protocols that the models can break on purpose.
 //!
 //! A model that cannot fail shows nothing. So for each step that an argument in DESIGN.md rests on
-//! there is a flaw here that leaves it out, and `tests/loom/flaws.rs` runs a model with it and expects
+//! there is a mutant here that leaves it out, and `tests/loom/mutants.rs` runs a model with it and expects
 //! loom to find it. Outside loom [`on`] is `false` at compile time.
 
 use crate::sync::atomic::Ordering;
 
-/// A step left out or weakened. Named by `TABLE_SYNC_FLAW` when a model runs.
+/// A step left out or weakened. Named by `TABLE_SYNC_MUTANT` when a model runs.
 #[cfg_attr(not(loom), allow(unreachable_pub))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flaw {
+pub enum Mutant {
     /// An entry is made present without release.
     PushRelaxed,
     /// The kind of a slot's next entry is stored without release.
@@ -61,7 +61,7 @@ pub enum Flaw {
 }
 
 #[cfg(loom)]
-impl Flaw {
+impl Mutant {
     /// All of them.
     pub const ALL: [Self; 24] = [
         Self::PushRelaxed,
@@ -94,27 +94,27 @@ impl Flaw {
 /// Whether this step is to be left out.
 #[cfg(not(loom))]
 #[inline(always)]
-pub(crate) const fn on(_: Flaw) -> bool {
+pub(crate) const fn on(_: Mutant) -> bool {
     false
 }
 
 /// Whether this step is to be left out.
 #[cfg(loom)]
-pub(crate) fn on(flaw: Flaw) -> bool {
+pub(crate) fn on(mutant: Mutant) -> bool {
     use std::sync::OnceLock;
-    static CHOSEN: OnceLock<Option<Flaw>> = OnceLock::new();
+    static CHOSEN: OnceLock<Option<Mutant>> = OnceLock::new();
     let chosen = CHOSEN.get_or_init(|| {
-        let name = std::env::var("TABLE_SYNC_FLAW").ok()?;
-        let found = Flaw::ALL.into_iter().find(|it| format!("{it:?}") == name);
-        Some(found.expect("TABLE_SYNC_FLAW names a flaw"))
+        let name = std::env::var("TABLE_SYNC_MUTANT").ok()?;
+        let found = Mutant::ALL.into_iter().find(|it| format!("{it:?}") == name);
+        Some(found.expect("TABLE_SYNC_MUTANT names a mutant"))
     });
-    *chosen == Some(flaw)
+    *chosen == Some(mutant)
 }
 
 /// The ordering, or `Relaxed` if it is to be left out.
 #[inline(always)]
-pub(crate) fn order(flaw: Flaw, ordering: Ordering) -> Ordering {
-    if on(flaw) {
+pub(crate) fn order(mutant: Mutant, ordering: Ordering) -> Ordering {
+    if on(mutant) {
         Ordering::Relaxed
     } else {
         ordering
