@@ -120,13 +120,13 @@
 struct Readme;
 
 mod acquire;
+mod bias;
 mod cell;
 mod children;
 mod entry;
 mod error;
 mod guard;
 mod handle;
-mod heat;
 mod lock;
 #[cfg(not(loom))]
 mod mutants;

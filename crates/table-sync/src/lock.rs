@@ -25,7 +25,7 @@ mod leave;
 mod permit;
 mod removal;
 
-use crate::heat::Heat;
+use crate::bias::BiasCount;
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
 use crate::readers;
@@ -111,7 +111,7 @@ impl<'t> Place<'t> {
                 .compare_exchange_weak(state.0, state.0 + READER, Acquire, Acquire)
             {
                 Ok(_) => {
-                    warm(slot, State(state.0 + READER), contended);
+                    count_reader(slot, State(state.0 + READER), contended);
                     return Ok(Shared::new(self.core, slot, None));
                 }
                 Err(now) => {
@@ -132,7 +132,7 @@ impl<'t> Place<'t> {
             .state
             .compare_exchange(idle.0, idle.with(EXCLUSIVE).0, Acquire, Relaxed)
             .ok()?;
-        cool(self.slot);
+        reset_count(self.slot);
         Some(Exclusive::new(self.core, self.slot))
     }
 
@@ -179,7 +179,7 @@ impl<'t> Place<'t> {
                     Relaxed,
                 ) {
                     Ok(_) => {
-                        cool(slot);
+                        reset_count(slot);
                         return Ok(Exclusive::new(self.core, slot));
                     }
                     Err(now) => state = State(now),
@@ -192,11 +192,11 @@ impl<'t> Place<'t> {
 /// Counts a reader towards the bias, and sets it when there were enough: when what counting cost
 /// them comes to what taking the bias back will cost.
 #[inline]
-fn warm(slot: &Slot, state: State, contended: bool) {
-    let heat = Heat(slot.heat.load(Relaxed));
-    let heat = heat.warmer(contended);
-    slot.heat.store(heat.0, Relaxed);
-    if heat.is_hot() {
+fn count_reader(slot: &Slot, state: State, contended: bool) {
+    let count = BiasCount(slot.bias_count.load(Relaxed));
+    let count = count.with_reader(contended);
+    slot.bias_count.store(count.0, Relaxed);
+    if count.is_reached() {
         set_bias(slot, state);
     }
 }
@@ -216,10 +216,10 @@ fn set_bias(slot: &Slot, state: State) {
 
 /// After a writer got in: readers begin to count anew.
 #[inline]
-fn cool(slot: &Slot) {
-    let heat = Heat(slot.heat.load(Relaxed));
-    if heat.is_warm() {
-        slot.heat.store(heat.cooled(false).0, Relaxed);
+fn reset_count(slot: &Slot) {
+    let count = BiasCount(slot.bias_count.load(Relaxed));
+    if count.is_begun() {
+        slot.bias_count.store(count.reset(false).0, Relaxed);
     }
 }
 
@@ -233,8 +233,8 @@ fn revoke(slot: &Slot, state: State) -> bool {
         .compare_exchange(state.0, drained.0, Relaxed, Relaxed)
         .is_ok();
     if done {
-        let heat = Heat(slot.heat.load(Relaxed));
-        slot.heat.store(heat.cooled(true).0, Relaxed);
+        let count = BiasCount(slot.bias_count.load(Relaxed));
+        slot.bias_count.store(count.reset(true).0, Relaxed);
     }
     done
 }

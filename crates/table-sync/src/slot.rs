@@ -19,7 +19,7 @@ pub(crate) struct Slot {
     /// On a free list, the next slot's index; touched under that list's lock.
     pub(crate) link: AtomicU32,
     /// How often the entry was read lately; see [`crate::lock`]. Not exact.
-    pub(crate) heat: AtomicU32,
+    pub(crate) bias_count: AtomicU32,
     pub(crate) value: ValueCell,
     /// Who waits for the entry.
     pub(crate) queue: Mutex<Option<Box<Queue>>>,
@@ -31,7 +31,7 @@ impl Slot {
             state: AtomicU64::new(0),
             id: u64::from(table) << 32 | index as u64,
             link: AtomicU32::new(0),
-            heat: AtomicU32::new(0),
+            bias_count: AtomicU32::new(0),
             value: ValueCell::new(),
             queue: Mutex::new(None),
         }

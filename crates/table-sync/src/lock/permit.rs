@@ -54,7 +54,7 @@ impl<'t> Vacant<'t> {
     #[inline]
     pub(crate) fn publish(self, flags: u64) -> u32 {
         let generation = self.generation();
-        self.slot.heat.store(0, Relaxed);
+        self.slot.bias_count.store(0, Relaxed);
         // Release: who sees this generation present sees the value. A plain store will do, as
         // nobody else changes the word of a slot that is not present and not detached.
         self.slot.state.store(
