@@ -1,6 +1,6 @@
 //! Waiting for an entry's lock, for threads and tasks alike.
 
-use crate::lock::{Exclusive, Place, QueueGuard, Refusal, Shared, settle_and_wake};
+use crate::lock::{AnyEntry, Exclusive, QueueGuard, Refusal, Shared, settle_and_wake};
 use crate::mutants::{Mutant, on};
 use crate::queue::{Mode, Queue};
 use crate::state::{PRESENT, QUEUED, State, TO_CALL, WRITER_QUEUED};
@@ -14,7 +14,7 @@ pub(crate) trait Permit<'t>: Sized {
 
     /// One attempt. `first`: the caller heads the queue, whose lock it holds.
     fn attempt(
-        place: &Place<'t>,
+        entry: &AnyEntry<'t>,
         first: bool,
         queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal>;
@@ -25,11 +25,11 @@ impl<'t> Permit<'t> for Shared<'t> {
 
     #[inline]
     fn attempt(
-        place: &Place<'t>,
+        entry: &AnyEntry<'t>,
         first: bool,
         _queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
-        place.try_counted(!first)
+        entry.try_counted(!first)
     }
 }
 
@@ -38,25 +38,25 @@ impl<'t> Permit<'t> for Exclusive<'t> {
 
     #[inline]
     fn attempt(
-        place: &Place<'t>,
+        entry: &AnyEntry<'t>,
         _first: bool,
         queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
-        place.try_exclusive(queue)
+        entry.try_exclusive(queue)
     }
 }
 
 /// A request for one permit, pending or not yet made. Dropped while pending, it leaves the queue
 /// and hands its turn on.
 pub(crate) struct Request<'t> {
-    place: Place<'t>,
+    entry: AnyEntry<'t>,
     ticket: Option<u64>,
 }
 
 impl<'t> Request<'t> {
-    pub(crate) fn new(place: Place<'t>) -> Self {
+    pub(crate) fn new(entry: AnyEntry<'t>) -> Self {
         Self {
-            place,
+            entry,
             ticket: None,
         }
     }
@@ -65,14 +65,14 @@ impl<'t> Request<'t> {
     /// permit only.
     pub(crate) fn poll<P: Permit<'t>>(&mut self, waker: &Waker) -> Poll<Result<P, Refusal>> {
         if self.ticket.is_none() {
-            match P::attempt(&self.place, false, None) {
+            match P::attempt(&self.entry, false, None) {
                 Err(Refusal::Busy) => {}
                 result => return Poll::Ready(result),
             }
         }
-        let place = self.place;
+        let entry = self.entry;
         let waker = waker.clone();
-        let mut guard = lock(&place.slot.queue);
+        let mut guard = lock(&entry.slot.queue);
         // Dropped after the lock: wakers are user code.
         let mut old = None;
         let mut next = None;
@@ -85,12 +85,12 @@ impl<'t> Request<'t> {
                 old = queue.rewake(ticket, waker);
                 // It may have been called, and wants to be again. What has gone is found out below.
                 if !on(Mutant::CalledOnce) {
-                    place.announce(P::MODE);
+                    entry.announce(P::MODE);
                 }
             }
             _ => {
                 self.ticket = None;
-                if !place.announce(P::MODE) {
+                if !entry.announce(P::MODE) {
                     drop(guard);
                     return Poll::Ready(Err(Refusal::NotPresent));
                 }
@@ -102,14 +102,14 @@ impl<'t> Request<'t> {
         // Again, now that whoever leaves the entry knows of this waiter.
         let result = match on(Mutant::JoinWithoutLook) && old.is_none() {
             true => Err(Refusal::Busy),
-            false => P::attempt(&place, first == Some(true), Some(&guard)),
+            false => P::attempt(&entry, first == Some(true), Some(&guard)),
         };
         if !matches!(result, Err(Refusal::Busy)) {
             let queue = guard.get_or_insert_default();
             if let Some((_, waker)) = self.ticket.take().and_then(|it| queue.leave(it)) {
                 old = waker;
             }
-            place.retract_announcement(queue);
+            entry.retract_announcement(queue);
             // Readers behind a reader can go in as well. Whoever is behind a writer waits for
             // its release.
             if P::MODE == Mode::Shared || result.is_err() {
@@ -118,7 +118,7 @@ impl<'t> Request<'t> {
         }
         drop(guard);
         if matches!(result, Err(Refusal::NotPresent)) {
-            settle_and_wake(place.core, place.slot);
+            settle_and_wake(entry.core, entry.slot);
         }
         drop(old);
         if let Some(next) = next {
@@ -135,15 +135,15 @@ impl<'t> Request<'t> {
     pub(crate) fn block<P: Permit<'t>>(mut self) -> Result<P, Refusal> {
         // Most holds are short.
         for _ in 0..SPINS {
-            match P::attempt(&self.place, false, None) {
-                Err(Refusal::Busy) => self.place.spin(),
+            match P::attempt(&self.entry, false, None) {
+                Err(Refusal::Busy) => self.entry.spin(),
                 result => return result,
             }
         }
         park::block_on(None, |context| {
             // It was woken when nobody was in its way; somebody may be again, and is soon gone.
             if self.ticket.is_some() {
-                self.place.look_out(P::MODE);
+                self.entry.look_out(P::MODE);
             }
             self.poll(context.waker())
         })
@@ -165,14 +165,14 @@ const SPINS: usize = if cfg!(any(loom, miri)) { 0 } else { 8 };
 impl Drop for Request<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
-        let mut guard = lock(&self.place.slot.queue);
+        let mut guard = lock(&self.entry.slot.queue);
         let Some(queue) = guard.as_deref_mut() else {
             return;
         };
         let mut next = None;
         let old = queue.leave(ticket);
         if let Some((first, _)) = &old {
-            self.place.retract_announcement(queue);
+            self.entry.retract_announcement(queue);
             // The turn may have been this one's; and a reader may have been waiting for no
             // other reason than this writer.
             if *first && !on(Mutant::QuitterKeepsTurn) {
@@ -187,7 +187,7 @@ impl Drop for Request<'_> {
     }
 }
 
-impl Place<'_> {
+impl AnyEntry<'_> {
     /// Under the queue lock: says in the word that a waiter is about to join, or to look again. `false` if
     /// the entry has gone.
     fn announce(&self, mode: Mode) -> bool {

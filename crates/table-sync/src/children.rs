@@ -10,7 +10,7 @@
 //! Entry locks come before stripes: a remover that waits for an entry's holders holds no stripe.
 
 use crate::error::Error;
-use crate::lock::Place;
+use crate::lock::AnyEntry;
 use crate::state::{KIN, State};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -97,7 +97,7 @@ impl Kinship {
 
     /// Makes present entries parent and child. `Err` and no change if either has gone, or the
     /// child has a parent.
-    pub(crate) fn link(&self, child: Place<'_>, parent: Place<'_>) -> Result<(), Error> {
+    pub(crate) fn link(&self, child: AnyEntry<'_>, parent: AnyEntry<'_>) -> Result<(), Error> {
         let (c, p) = (child.slot.index(), parent.slot.index());
         let mut pair = self.pair(c, p);
         // `KIN` on an entry without kin does no harm: it only makes its removal look here.
@@ -117,7 +117,7 @@ impl Kinship {
     pub(crate) fn link_new<R>(
         &self,
         child: u32,
-        parent: Place<'_>,
+        parent: AnyEntry<'_>,
         publish: impl FnOnce() -> R,
     ) -> Result<R, Error> {
         let p = parent.slot.index();
@@ -131,7 +131,7 @@ impl Kinship {
     }
 
     /// The reverse of `link`.
-    pub(crate) fn unlink(&self, child: Place<'_>, parent: Place<'_>) -> Result<(), Error> {
+    pub(crate) fn unlink(&self, child: AnyEntry<'_>, parent: AnyEntry<'_>) -> Result<(), Error> {
         let (c, p) = (child.slot.index(), parent.slot.index());
         let mut pair = self.pair(c, p);
         if !child.is_present() || !parent.is_present() {
@@ -148,15 +148,15 @@ impl Kinship {
     /// did, unless the entry has children; then takes it from its parent's list.
     pub(crate) fn remove<R>(
         &self,
-        place: Place<'_>,
+        entry: AnyEntry<'_>,
         remove: impl FnOnce() -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let index = place.slot.index();
+        let index = entry.slot.index();
         // The parent is known only under the entry's own lock, which may be the later one.
         let mut parent = self.one(index).get(&index).and_then(|kin| kin.parent);
         loop {
             let mut pair = self.pair(index, parent.unwrap_or(index));
-            if !place.is_present() {
+            if !entry.is_present() {
                 return Err(Error::NotPresent);
             }
             let kin = pair.of(index).get(&index);
@@ -177,17 +177,17 @@ impl Kinship {
     }
 
     /// Whether the entry has children just now.
-    pub(crate) fn has_children(&self, place: Place<'_>) -> bool {
-        let index = place.slot.index();
+    pub(crate) fn has_children(&self, entry: AnyEntry<'_>) -> bool {
+        let index = entry.slot.index();
         let stripe = self.one(index);
-        place.is_present()
+        entry.is_present()
             && stripe
                 .get(&index)
                 .is_some_and(|kin| !kin.children.is_empty())
     }
 
     /// The entry's children, with their generations, by index.
-    pub(crate) fn children(&self, parent: Place<'_>) -> Result<Vec<(u32, u32)>, Error> {
+    pub(crate) fn children(&self, parent: AnyEntry<'_>) -> Result<Vec<(u32, u32)>, Error> {
         let index = parent.slot.index();
         let stripe = self.one(index);
         if !parent.is_present() {
@@ -217,7 +217,7 @@ impl Kinship {
     }
 }
 
-impl Place<'_> {
+impl AnyEntry<'_> {
     /// Whether the entry may have kin.
     #[inline]
     pub(crate) fn has_kin(&self) -> bool {

@@ -44,7 +44,7 @@ pub(crate) type QueueGuard<'q> = MutexGuard<'q, Option<Box<Queue>>>;
 
 /// An entry as found: where, and which generation.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'t> {
+pub(crate) struct AnyEntry<'t> {
     pub(crate) core: &'t Core,
     pub(crate) slot: &'t Slot,
     pub(crate) generation: u32,
@@ -61,7 +61,7 @@ pub(crate) enum Refusal {
     Saturated,
 }
 
-impl<'t> Place<'t> {
+impl<'t> AnyEntry<'t> {
     /// Whether the entry is still there.
     #[inline]
     pub(crate) fn is_present(&self) -> bool {

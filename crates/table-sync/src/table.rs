@@ -9,7 +9,7 @@ use crate::entry::{self, Entry};
 use crate::error::Error;
 use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
-use crate::lock::{Place, Refusal, Vacant};
+use crate::lock::{AnyEntry, Refusal, Vacant};
 use crate::shard::Shards;
 use crate::slot::Directory;
 use crate::state::{BIASED, KIN, State};
@@ -71,7 +71,7 @@ impl Table {
         T: Send + 'static,
         U: 'static,
     {
-        let parent = self.place(parent.any())?;
+        let parent = self.entry(parent.any())?;
         let vacant = self.vacant()?;
         cell::put(&vacant, value);
         let index = vacant.slot().index();
@@ -100,8 +100,8 @@ impl Table {
         child: Handle<T>,
         parent: Handle<U>,
     ) -> Result<(), Error> {
-        let child = self.place(child.any())?;
-        self.core.kinship.link(child, self.place(parent.any())?)
+        let child = self.entry(child.any())?;
+        self.core.kinship.link(child, self.entry(parent.any())?)
     }
 
     /// Ends what [`push_child`](Self::push_child) or [`add_child`](Self::add_child) began; both
@@ -118,21 +118,21 @@ impl Table {
         child: Handle<T>,
         parent: Handle<U>,
     ) -> Result<(), Error> {
-        let child = self.place(child.any())?;
-        self.core.kinship.unlink(child, self.place(parent.any())?)
+        let child = self.entry(child.any())?;
+        self.core.kinship.unlink(child, self.entry(parent.any())?)
     }
 
     #[inline]
-    pub(crate) fn place(&self, handle: AnyHandle) -> Result<Place<'_>, Error> {
-        self.slot(handle)
-            .filter(Place::is_present)
+    pub(crate) fn entry(&self, handle: AnyHandle) -> Result<AnyEntry<'_>, Error> {
+        self.any_entry(handle)
+            .filter(AnyEntry::is_present)
             .ok_or(Error::NotPresent)
     }
 
-    /// The place that the handle names, whether or not its entry is there.
+    /// The entry that the handle names, whether or not it is there.
     #[inline]
-    fn slot(&self, handle: AnyHandle) -> Option<Place<'_>> {
-        Some(Place {
+    fn any_entry(&self, handle: AnyHandle) -> Option<AnyEntry<'_>> {
+        Some(AnyEntry {
             core: &self.core,
             slot: self.core.slots.get(handle.index())?,
             generation: handle.generation(),
@@ -155,12 +155,12 @@ impl Table {
     /// An entry, and its word as it was when it was found.
     #[inline]
     fn look<T: 'static>(&self, handle: &Handle<T>) -> Result<(Entry<'_, T>, State), Error> {
-        let place = self.slot(handle.any()).ok_or(Error::NotPresent)?;
-        let state = place.state();
-        if !state.is_present(place.generation) {
+        let entry = self.any_entry(handle.any()).ok_or(Error::NotPresent)?;
+        let state = entry.state();
+        if !state.is_present(entry.generation) {
             return Err(Error::NotPresent);
         }
-        Ok((Entry::check(place)?, state))
+        Ok((Entry::check(entry)?, state))
     }
 
     /// Shared access. Waits while somebody has exclusive access or has been waiting for it.
@@ -230,21 +230,21 @@ impl Table {
         &self,
         handle: &Handle<T>,
     ) -> Result<ExclusiveGuard<'_, T>, Error> {
-        entry::exclusive(self.find(handle)?.place()).map(ExclusiveGuard::new)
+        entry::exclusive(self.find(handle)?.any()).map(ExclusiveGuard::new)
     }
 
     /// Exclusive access if the entry is idle. It is not looked at first: a load right after the
     /// unlocking of the same word would wait for that.
     #[inline]
     fn idle<T: Send + 'static>(&self, handle: &Handle<T>) -> Option<ExclusiveGuard<'_, T>> {
-        let place = self.slot(handle.any())?;
+        let entry = self.any_entry(handle.any())?;
         // The type is that of this generation only once the permit is there; before, it saves an
         // entry of another type from being locked.
-        if !place.slot.value.is::<T>() {
+        if !entry.slot.value.is::<T>() {
             return None;
         }
-        let permit = place.try_exclusive_idle()?;
-        if !place.slot.value.is::<T>() {
+        let permit = entry.try_exclusive_idle()?;
+        if !entry.slot.value.is::<T>() {
             return None;
         }
         Some(ExclusiveGuard::new(permit))
@@ -282,8 +282,8 @@ impl Table {
     ///
     /// [`Error::NotPresent`].
     pub fn get_any_mut(&self, handle: AnyHandle) -> Result<AnyGuard<'_>, Error> {
-        let place = self.place(handle)?;
-        match Request::new(place).block() {
+        let entry = self.entry(handle)?;
+        match Request::new(entry).block() {
             Ok(permit) => Ok(AnyGuard::new(permit)),
             Err(refusal) => Err(refusal.into()),
         }
@@ -323,12 +323,12 @@ impl Table {
     /// Removes an entry that is idle and has no kin.
     #[inline]
     fn remove_idle<T: Send + 'static>(&self, handle: Handle<T>) -> Option<T> {
-        let place = self.slot(handle.any())?;
+        let entry = self.any_entry(handle.any())?;
         // The type is looked at between two looks at the word.
-        if !place.is_idle() || !place.slot.value.is::<T>() {
+        if !entry.is_idle() || !entry.slot.value.is::<T>() {
             return None;
         }
-        Some(*place.remove_idle()?.reclaim(cell::take_as))
+        Some(*entry.remove_idle()?.reclaim(cell::take_as))
     }
 
     #[inline(never)]
@@ -346,11 +346,11 @@ impl Table {
     }
 
     fn entry_to_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<Entry<'_, T>, Error> {
-        let place = self.place(handle.any())?;
-        if place.has_kin() && self.core.kinship.has_children(place) {
+        let entry = self.entry(handle.any())?;
+        if entry.has_kin() && self.core.kinship.has_children(entry) {
             return Err(Error::HasChildren);
         }
-        Entry::check(place)
+        Entry::check(entry)
     }
 
     /// Removes an entry at once, whoever holds it. It is gone for everybody who looks for it or
@@ -375,7 +375,7 @@ impl Table {
     ///
     /// [`Error::NotPresent`]. The type is not looked at.
     pub fn children<T: 'static>(&self, parent: &Handle<T>) -> Result<Vec<AnyHandle>, Error> {
-        let children = self.core.kinship.children(self.place(parent.any())?)?;
+        let children = self.core.kinship.children(self.entry(parent.any())?)?;
         Ok(children
             .into_iter()
             .filter_map(|(index, generation)| AnyHandle::new(index, generation))
@@ -424,8 +424,8 @@ impl Table {
     /// For tests: whether readers of the entry publish themselves just now.
     #[doc(hidden)]
     pub fn is_biased(&self, handle: AnyHandle) -> bool {
-        let place = self.place(handle);
-        place.is_ok_and(|it| it.state().has(BIASED))
+        let entry = self.entry(handle);
+        entry.is_ok_and(|it| it.state().has(BIASED))
     }
 
     /// The handle of the entry that a slot has now.

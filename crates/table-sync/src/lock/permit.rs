@@ -1,6 +1,6 @@
 //! What a transition of a slot's word grants, and how it is given up.
 
-use super::Place;
+use super::AnyEntry;
 use super::leave::{retract, settle_and_wake};
 use crate::mutants::{Mutant, on, order};
 use crate::queue::Queue;
@@ -82,16 +82,16 @@ impl Drop for Vacant<'_> {
     }
 }
 
-/// A [`Shared`] that is counted, less what the place says: so it comes back from a call in a
+/// A [`Shared`] that is counted, less what the entry says: so it comes back from a call in a
 /// register. To be [made one again](Self::at) at once.
 #[must_use]
 pub(crate) struct Counted(());
 
 impl Counted {
-    /// `place` is the one that the permit was for.
+    /// `entry` is the one that the permit was for.
     #[inline]
-    pub(crate) fn at<'t>(self, place: Place<'t>) -> Shared<'t> {
-        Shared::new(place.core, place.slot, None)
+    pub(crate) fn at<'t>(self, entry: AnyEntry<'t>) -> Shared<'t> {
+        Shared::new(entry.core, entry.slot, None)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ways of an entry out of the table, but for waiting like a writer.
 
 use super::leave::settle_and_wake;
-use super::{Exclusive, Place, RemoveRefusal};
+use super::{AnyEntry, Exclusive, RemoveRefusal};
 use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
@@ -9,7 +9,7 @@ use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, Sta
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::lock;
 
-impl<'t> Place<'t> {
+impl<'t> AnyEntry<'t> {
     /// Whether the entry is present, idle, without kin and not waited for.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
@@ -100,27 +100,27 @@ pub(crate) enum Detached<'t> {
     /// Nobody held it.
     Mine(Exclusive<'t>),
     /// It may be held, and its word was this.
-    Held(Place<'t>, State),
+    Held(AnyEntry<'t>, State),
 }
 
 impl Detached<'_> {
     /// Tells whoever waits for the entry, and drops the value if nobody holds it.
     pub(crate) fn finish(self) {
-        let (place, state) = match self {
+        let (entry, state) = match self {
             Self::Mine(permit) => return drop(permit.reclaim(cell::take)),
-            Self::Held(place, state) => (place, state),
+            Self::Held(entry, state) => (entry, state),
         };
         if state.has(QUEUED) {
-            let mut queue = lock(&place.slot.queue);
+            let mut queue = lock(&entry.slot.queue);
             // By now the slot may have been reclaimed, even reused. Then these are the waiters
             // of a later entry; woken and without a place in the queue they join again.
-            place.clear_queue_flags();
+            entry.clear_queue_flags();
             let waiting = queue.as_deref_mut().map(Queue::drain);
             drop(queue);
             drop(waiting);
         }
         if state.has(DRAIN) {
-            settle_and_wake(place.core, place.slot);
+            settle_and_wake(entry.core, entry.slot);
         }
     }
 }
