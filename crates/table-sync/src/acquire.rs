@@ -1,6 +1,6 @@
 //! Waiting for an entry's lock, for threads and tasks alike.
 
-use crate::lock::{AnyEntry, Exclusive, QueueGuard, Refusal, Shared, settle_and_wake};
+use crate::lock::{AnyEntry, ExclusivePermit, QueueGuard, Refusal, SharedPermit, settle_and_wake};
 use crate::mutants::{Mutant, on};
 use crate::queue::{Mode, Queue};
 use crate::state::{PRESENT, QUEUED, State, TO_CALL, WRITER_QUEUED};
@@ -20,7 +20,7 @@ pub(crate) trait Permit<'t>: Sized {
     ) -> Result<Self, Refusal>;
 }
 
-impl<'t> Permit<'t> for Shared<'t> {
+impl<'t> Permit<'t> for SharedPermit<'t> {
     const MODE: Mode = Mode::Shared;
 
     #[inline]
@@ -33,7 +33,7 @@ impl<'t> Permit<'t> for Shared<'t> {
     }
 }
 
-impl<'t> Permit<'t> for Exclusive<'t> {
+impl<'t> Permit<'t> for ExclusivePermit<'t> {
     const MODE: Mode = Mode::Exclusive;
 
     #[inline]

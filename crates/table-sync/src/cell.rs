@@ -9,7 +9,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::lock::{Exclusive, Shared, Vacant};
+use crate::lock::{ExclusivePermit, SharedPermit, VacantPermit};
 use crate::mutants::{Mutant, order};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -76,7 +76,7 @@ impl ValueCell {
 
 /// Fills an empty slot.
 #[inline]
-pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
+pub(crate) fn put<T: Send + 'static>(vacant: &VacantPermit<'_>, value: T) {
     let cell = &vacant.slot().value;
     let kind: *const Kind = Kind::of::<T>();
     // Release: who sees this kind sees that the slot's earlier entry has gone.
@@ -90,7 +90,7 @@ pub(crate) fn put<T: Send + 'static>(vacant: &Vacant<'_>, value: T) {
 }
 
 /// Empties a slot that was filled and not published.
-pub(crate) fn unput(vacant: &Vacant<'_>) -> Option<Box<dyn Any + Send>> {
+pub(crate) fn unput(vacant: &VacantPermit<'_>) -> Option<Box<dyn Any + Send>> {
     let cell = &vacant.slot().value;
     // SAFETY: as in `put`.
     cell.value.with_mut(|place| unsafe { (*place).take() })
@@ -98,9 +98,9 @@ pub(crate) fn unput(vacant: &Vacant<'_>) -> Option<Box<dyn Any + Send>> {
 
 /// Moves the value out of a removed entry.
 #[inline]
-pub(crate) fn take(permit: &mut Exclusive<'_>) -> Option<Box<dyn Any + Send>> {
+pub(crate) fn take(permit: &mut ExclusivePermit<'_>) -> Option<Box<dyn Any + Send>> {
     let cell = &permit.slot().value;
-    // SAFETY: an `Exclusive` was made by the transition that set `EXCLUSIVE`, from a state with no
+    // SAFETY: an `ExclusivePermit` was made by the transition that set `EXCLUSIVE`, from a state with no
     // reader counted and none published, and no permit is made while it is set; it is borrowed
     // exclusively here, so no reference derived from it is alive.
     cell.value.with_mut(|place| unsafe { (*place).take() })
@@ -108,7 +108,7 @@ pub(crate) fn take(permit: &mut Exclusive<'_>) -> Option<Box<dyn Any + Send>> {
 
 /// Moves the value out of a removed entry. `T` is the type the entry was pushed with: see above.
 #[inline]
-pub(crate) fn take_as<T: 'static>(permit: &mut Exclusive<'_>) -> Box<T> {
+pub(crate) fn take_as<T: 'static>(permit: &mut ExclusivePermit<'_>) -> Box<T> {
     let any = take(permit).expect("an entry has a value until it is reclaimed");
     debug_assert!(
         any.is::<T>(),
@@ -120,12 +120,12 @@ pub(crate) fn take_as<T: 'static>(permit: &mut Exclusive<'_>) -> Box<T> {
 
 /// The value, shared. `T` is the type the entry was pushed with: see above.
 #[inline]
-pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p Shared<'_>) -> &'p T {
+pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p SharedPermit<'_>) -> &'p T {
     let cell = &permit.slot().value;
     debug_assert!(cell.is::<T>(), "a guard is made after the type was checked");
     let any: &'p (dyn Any + Send) = cell
         .value
-        // SAFETY: while a `Shared` exists, as a count in the state word or as a published reader,
+        // SAFETY: while a `SharedPermit` exists, as a count in the state word or as a published reader,
         // no transition sets `EXCLUSIVE`, so nobody writes the value; it was put there before
         // the generation became present, which this permit's acquisition has seen. The reference
         // lives no longer than the borrow of the permit.
@@ -137,7 +137,7 @@ pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p Shared<'_>) -> &'p T {
 
 /// The value, exclusive. `T` is the type the entry was pushed with: see above.
 #[inline]
-pub(crate) fn exclusive<'p, T: 'static>(permit: &'p mut Exclusive<'_>) -> &'p mut T {
+pub(crate) fn exclusive<'p, T: 'static>(permit: &'p mut ExclusivePermit<'_>) -> &'p mut T {
     let any = exclusive_any(permit);
     debug_assert!(any.is::<T>(), "a guard is made after the type was checked");
     // SAFETY: as in `downcast`.
@@ -146,13 +146,13 @@ pub(crate) fn exclusive<'p, T: 'static>(permit: &'p mut Exclusive<'_>) -> &'p mu
 
 /// The value, exclusive, read only.
 #[inline]
-pub(crate) fn exclusive_ref<'p, T: 'static>(permit: &'p Exclusive<'_>) -> &'p T {
+pub(crate) fn exclusive_ref<'p, T: 'static>(permit: &'p ExclusivePermit<'_>) -> &'p T {
     downcast(exclusive_any_ref(permit))
 }
 
 /// The value, exclusive, as whatever it is.
 #[inline]
-pub(crate) fn exclusive_any<'p>(permit: &'p mut Exclusive<'_>) -> &'p mut (dyn Any + Send) {
+pub(crate) fn exclusive_any<'p>(permit: &'p mut ExclusivePermit<'_>) -> &'p mut (dyn Any + Send) {
     let cell = &permit.slot().value;
     cell.value
         // SAFETY: as in `take`; the reference lives no longer than the exclusive borrow.
@@ -163,7 +163,7 @@ pub(crate) fn exclusive_any<'p>(permit: &'p mut Exclusive<'_>) -> &'p mut (dyn A
 
 /// The value, exclusive, read only, as whatever it is.
 #[inline]
-pub(crate) fn exclusive_any_ref<'p>(permit: &'p Exclusive<'_>) -> &'p (dyn Any + Send) {
+pub(crate) fn exclusive_any_ref<'p>(permit: &'p ExclusivePermit<'_>) -> &'p (dyn Any + Send) {
     let cell = &permit.slot().value;
     cell.value
         // SAFETY: as in `take`, but borrowed shared, and so is the result.

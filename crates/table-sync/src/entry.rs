@@ -5,7 +5,7 @@ use crate::cell;
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle, Invariant};
-use crate::lock::{AnyEntry, Counted, Exclusive, Refusal, RemoveRefusal, Shared};
+use crate::lock::{AnyEntry, CountedReader, ExclusivePermit, Refusal, RemoveRefusal, SharedPermit};
 use crate::state::{BIASED, State};
 use std::fmt;
 use std::future::poll_fn;
@@ -85,7 +85,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     pub(crate) fn get_from(
         &self,
         state: State,
-        otherwise: fn(AnyEntry<'t>) -> Result<Counted, Error>,
+        otherwise: fn(AnyEntry<'t>) -> Result<CountedReader, Error>,
     ) -> Result<SharedGuard<'t, T>, Error>
     where
         T: Send + Sync,
@@ -185,7 +185,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 
     /// With the entry lock held: takes the value out, unless there are children.
-    fn delete_held(&self, permit: Exclusive<'t>) -> Result<T, Error> {
+    fn delete_held(&self, permit: ExclusivePermit<'t>) -> Result<T, Error> {
         match permit.remove(false) {
             Ok(()) => {}
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
@@ -215,21 +215,21 @@ impl<'t, T: 'static> Entry<'t, T> {
 // The ways that are not worth to be inlined: whoever comes here pays for more than a call.
 
 #[inline(never)]
-pub(crate) fn shared(entry: AnyEntry<'_>) -> Result<Counted, Error> {
+pub(crate) fn shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {
     let permit = match entry.try_counted(true) {
-        Err(Refusal::Busy) => Request::new(entry).block::<Shared<'_>>()?,
+        Err(Refusal::Busy) => Request::new(entry).block::<SharedPermit<'_>>()?,
         result => result?,
     };
     Ok(permit.into_counted())
 }
 
 #[inline(never)]
-pub(crate) fn try_shared(entry: AnyEntry<'_>) -> Result<Counted, Error> {
+pub(crate) fn try_shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {
     Ok(entry.try_counted(false)?.into_counted())
 }
 
 #[inline(never)]
-pub(crate) fn exclusive(entry: AnyEntry<'_>) -> Result<Exclusive<'_>, Error> {
+pub(crate) fn exclusive(entry: AnyEntry<'_>) -> Result<ExclusivePermit<'_>, Error> {
     match entry.try_exclusive(None) {
         Err(Refusal::Busy) => Ok(Request::new(entry).block()?),
         result => Ok(result?),
@@ -237,7 +237,7 @@ pub(crate) fn exclusive(entry: AnyEntry<'_>) -> Result<Exclusive<'_>, Error> {
 }
 
 #[inline(never)]
-pub(crate) fn try_exclusive(entry: AnyEntry<'_>) -> Result<Exclusive<'_>, Error> {
+pub(crate) fn try_exclusive(entry: AnyEntry<'_>) -> Result<ExclusivePermit<'_>, Error> {
     Ok(entry.try_exclusive(None)?)
 }
 

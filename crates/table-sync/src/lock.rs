@@ -37,7 +37,9 @@ use crate::table::Core;
 pub(crate) use leave::settle_and_wake;
 use leave::{end_drain, too_late};
 
-pub(crate) use permit::{Counted, Exclusive, RemoveRefusal, Shared, Vacant};
+pub(crate) use permit::{
+    CountedReader, ExclusivePermit, RemoveRefusal, SharedPermit, VacantPermit,
+};
 
 /// A slot's queue lock, held.
 pub(crate) type QueueGuard<'q> = MutexGuard<'q, Option<Box<Queue>>>;
@@ -71,7 +73,7 @@ impl<'t> AnyEntry<'t> {
     /// The word as it is.
     #[inline]
     pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with `Vacant::publish` and with the release of the last writer, through
+        // Acquire: pairs with `VacantPermit::publish` and with the release of the last writer, through
         // whatever read-modify-writes lie between.
         State(self.slot.state.load(Acquire))
     }
@@ -81,18 +83,18 @@ impl<'t> AnyEntry<'t> {
     /// [`try_counted`](Self::try_counted) has the answer. Takes the slot's queue lock if it
     /// published too late.
     #[inline]
-    pub(crate) fn try_published(&self) -> Option<Shared<'t>> {
+    pub(crate) fn try_published(&self) -> Option<SharedPermit<'t>> {
         let published = readers::publish(self.slot.id)?;
         let may_read = self.state().is_present_with(self.generation, BIASED);
         if may_read || on(Mutant::PublishWithoutLook) {
-            return Some(Shared::new(self.core, self.slot, Some(published)));
+            return Some(SharedPermit::new(self.core, self.slot, Some(published)));
         }
         too_late(self.core, self.slot, published)
     }
 
     /// One attempt at shared access by being counted. `polite`: not past a queued writer.
     #[inline]
-    pub(crate) fn try_counted(self, polite: bool) -> Result<Shared<'t>, Refusal> {
+    pub(crate) fn try_counted(self, polite: bool) -> Result<SharedPermit<'t>, Refusal> {
         let slot = self.slot;
         let mut contended = false;
         let mut state = self.state();
@@ -112,7 +114,7 @@ impl<'t> AnyEntry<'t> {
             {
                 Ok(_) => {
                     count_reader(slot, State(state.0 + READER), contended);
-                    return Ok(Shared::new(self.core, slot, None));
+                    return Ok(SharedPermit::new(self.core, slot, None));
                 }
                 Err(now) => {
                     state = State(now);
@@ -125,7 +127,7 @@ impl<'t> AnyEntry<'t> {
     /// Exclusive access if the entry is idle, in one step without a look before it. The entry may
     /// be of any type.
     #[inline]
-    pub(crate) fn try_exclusive_idle(&self) -> Option<Exclusive<'t>> {
+    pub(crate) fn try_exclusive_idle(&self) -> Option<ExclusivePermit<'t>> {
         let idle = State::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
@@ -133,7 +135,7 @@ impl<'t> AnyEntry<'t> {
             .compare_exchange(idle.0, idle.with(EXCLUSIVE).0, Acquire, Relaxed)
             .ok()?;
         reset_count(self.slot);
-        Some(Exclusive::new(self.core, self.slot))
+        Some(ExclusivePermit::new(self.core, self.slot))
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
@@ -144,7 +146,7 @@ impl<'t> AnyEntry<'t> {
     pub(crate) fn try_exclusive(
         self,
         queue: Option<&QueueGuard<'_>>,
-    ) -> Result<Exclusive<'t>, Refusal> {
+    ) -> Result<ExclusivePermit<'t>, Refusal> {
         let slot = self.slot;
         let mut state = State(slot.state.load(Relaxed));
         let mut drained = false;
@@ -180,7 +182,7 @@ impl<'t> AnyEntry<'t> {
                 ) {
                     Ok(_) => {
                         reset_count(slot);
-                        return Ok(Exclusive::new(self.core, slot));
+                        return Ok(ExclusivePermit::new(self.core, slot));
                     }
                     Err(now) => state = State(now),
                 }

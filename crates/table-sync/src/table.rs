@@ -9,7 +9,7 @@ use crate::entry::{self, Entry};
 use crate::error::Error;
 use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
-use crate::lock::{AnyEntry, Refusal, Vacant};
+use crate::lock::{AnyEntry, Refusal, VacantPermit};
 use crate::shard::Shards;
 use crate::slot::Directory;
 use crate::state::{BIASED, KIN, State};
@@ -53,9 +53,9 @@ impl Table {
     }
 
     #[inline]
-    fn vacant(&self) -> Result<Vacant<'_>, Error> {
+    fn vacant(&self) -> Result<VacantPermit<'_>, Error> {
         let slot = self.core.shards.checkout(&self.core.slots);
-        Ok(Vacant::new(&self.core, slot.ok_or(Error::Full)?))
+        Ok(VacantPermit::new(&self.core, slot.ok_or(Error::Full)?))
     }
 
     /// Puts a value in as a child of an entry, which cannot be removed before it.
@@ -476,7 +476,7 @@ impl Table {
 
 /// Publishes a filled slot and names it.
 #[inline]
-fn named<T>(vacant: Vacant<'_>, flags: u64) -> Handle<T> {
+fn named<T>(vacant: VacantPermit<'_>, flags: u64) -> Handle<T> {
     let index = vacant.slot().index();
     let generation = vacant.publish(flags);
     AnyHandle::new(index, generation)

@@ -2,7 +2,7 @@
 //! a detached entry.
 
 use super::QueueGuard;
-use super::permit::{Exclusive, Shared};
+use super::permit::{ExclusivePermit, SharedPermit};
 use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::readers::{self, Published};
@@ -16,7 +16,11 @@ use std::task::Waker;
 /// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller
 /// to answer.
 #[cold]
-pub(super) fn too_late<'t>(core: &Core, slot: &Slot, published: Published) -> Option<Shared<'t>> {
+pub(super) fn too_late<'t>(
+    core: &Core,
+    slot: &Slot,
+    published: Published,
+) -> Option<SharedPermit<'t>> {
     retract(core, slot, &published);
     None
 }
@@ -57,7 +61,7 @@ impl Drop for Aftermath<'_> {
     fn drop(&mut self) {
         if self.reclaim {
             self.core.detached.fetch_sub(1, Relaxed);
-            drop(Exclusive::new(self.core, self.slot).reclaim(cell::take));
+            drop(ExclusivePermit::new(self.core, self.slot).reclaim(cell::take));
         }
     }
 }

@@ -19,13 +19,13 @@ use std::sync::MutexGuard as StdMutexGuard;
 type NotSend = PhantomData<StdMutexGuard<'static, ()>>;
 
 /// A slot off the free list.
-pub(crate) struct Vacant<'t> {
+pub(crate) struct VacantPermit<'t> {
     core: &'t Core,
     slot: &'t Slot,
 }
 
 /// Shared access to the value.
-pub(crate) struct Shared<'t> {
+pub(crate) struct SharedPermit<'t> {
     core: &'t Core,
     slot: &'t Slot,
     /// How this reader is seen: published, or counted in the word.
@@ -34,13 +34,13 @@ pub(crate) struct Shared<'t> {
 }
 
 /// Exclusive access to the value.
-pub(crate) struct Exclusive<'t> {
+pub(crate) struct ExclusivePermit<'t> {
     core: &'t Core,
     slot: &'t Slot,
     _not_send: NotSend,
 }
 
-impl<'t> Vacant<'t> {
+impl<'t> VacantPermit<'t> {
     pub(crate) fn new(core: &'t Core, slot: &'t Slot) -> Self {
         Self { core, slot }
     }
@@ -74,7 +74,7 @@ impl<'t> Vacant<'t> {
     }
 }
 
-impl Drop for Vacant<'_> {
+impl Drop for VacantPermit<'_> {
     fn drop(&mut self) {
         let value = crate::cell::unput(self);
         self.core.shards.give_back(self.slot);
@@ -82,26 +82,26 @@ impl Drop for Vacant<'_> {
     }
 }
 
-/// A [`Shared`] that is counted, less what the entry says: so it comes back from a call in a
+/// A [`SharedPermit`] that is counted, less what the entry says: so it comes back from a call in a
 /// register. To be [made one again](Self::at) at once.
 #[must_use]
-pub(crate) struct Counted(());
+pub(crate) struct CountedReader(());
 
-impl Counted {
+impl CountedReader {
     /// `entry` is the one that the permit was for.
     #[inline]
-    pub(crate) fn at<'t>(self, entry: AnyEntry<'t>) -> Shared<'t> {
-        Shared::new(entry.core, entry.slot, None)
+    pub(crate) fn at<'t>(self, entry: AnyEntry<'t>) -> SharedPermit<'t> {
+        SharedPermit::new(entry.core, entry.slot, None)
     }
 }
 
-impl<'t> Shared<'t> {
+impl<'t> SharedPermit<'t> {
     /// Only for a permit that is counted.
     #[inline]
-    pub(crate) fn into_counted(self) -> Counted {
+    pub(crate) fn into_counted(self) -> CountedReader {
         debug_assert!(self.published.is_none(), "a permit by publishing");
         std::mem::forget(self);
-        Counted(())
+        CountedReader(())
     }
 
     #[inline]
@@ -120,7 +120,7 @@ impl<'t> Shared<'t> {
     }
 }
 
-impl Drop for Shared<'_> {
+impl Drop for SharedPermit<'_> {
     #[inline]
     fn drop(&mut self) {
         match &self.published {
@@ -138,7 +138,7 @@ impl Drop for Shared<'_> {
     }
 }
 
-impl<'t> Exclusive<'t> {
+impl<'t> ExclusivePermit<'t> {
     #[inline]
     pub(super) fn new(core: &'t Core, slot: &'t Slot) -> Self {
         Self {
@@ -203,7 +203,7 @@ impl<'t> Exclusive<'t> {
         let (core, slot) = (self.core, self.slot);
         // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
-        // Release, for readers that come too late and for `Vacant`; a plain store, as above.
+        // Release, for readers that come too late and for `VacantPermit`; a plain store, as above.
         if generation < core.max_generation || on(Mutant::WornOutSlotReused) {
             slot.state.store(State::new(generation + 1, 0).0, Release);
             core.shards.give_back(slot);
@@ -215,13 +215,13 @@ impl<'t> Exclusive<'t> {
     }
 }
 
-/// See [`Exclusive::remove`].
+/// See [`ExclusivePermit::remove`].
 pub(crate) enum RemoveRefusal {
     NotPresent,
     Kin,
 }
 
-impl Drop for Exclusive<'_> {
+impl Drop for ExclusivePermit<'_> {
     #[inline]
     fn drop(&mut self) {
         // Release: what was written happens before whoever acquires the word next.

@@ -1,7 +1,7 @@
 //! The ways of an entry out of the table, but for waiting like a writer.
 
 use super::leave::settle_and_wake;
-use super::{AnyEntry, Exclusive, RemoveRefusal};
+use super::{AnyEntry, ExclusivePermit, RemoveRefusal};
 use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
@@ -31,7 +31,7 @@ impl<'t> AnyEntry<'t> {
             )
             .ok()
             .map(|_| Removed {
-                permit: Exclusive::new(self.core, self.slot),
+                permit: ExclusivePermit::new(self.core, self.slot),
                 generation: self.generation,
             })
     }
@@ -65,7 +65,7 @@ impl<'t> AnyEntry<'t> {
                 .state
                 .compare_exchange_weak(state.0, after.0, Acquire, Relaxed)
             {
-                Ok(_) if idle => return Ok(Detached::Mine(Exclusive::new(self.core, slot))),
+                Ok(_) if idle => return Ok(Detached::Mine(ExclusivePermit::new(self.core, slot))),
                 Ok(_) => return Ok(Detached::Held(*self, after)),
                 Err(now) => {
                     state = State(now);
@@ -80,14 +80,14 @@ impl<'t> AnyEntry<'t> {
 
 /// An entry removed while idle. Nobody waits for it and nobody joins, so its word is known.
 pub(crate) struct Removed<'t> {
-    permit: Exclusive<'t>,
+    permit: ExclusivePermit<'t>,
     generation: u32,
 }
 
 impl<'t> Removed<'t> {
-    /// As [`Exclusive::reclaim`].
+    /// As [`ExclusivePermit::reclaim`].
     #[inline]
-    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Exclusive<'t>) -> R) -> R {
+    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut ExclusivePermit<'t>) -> R) -> R {
         let value = take(&mut self.permit);
         self.permit.free(self.generation);
         value
@@ -98,7 +98,7 @@ impl<'t> Removed<'t> {
 #[must_use]
 pub(crate) enum Detached<'t> {
     /// Nobody held it.
-    Mine(Exclusive<'t>),
+    Mine(ExclusivePermit<'t>),
     /// It may be held, and its word was this.
     Held(AnyEntry<'t>, State),
 }

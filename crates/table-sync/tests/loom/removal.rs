@@ -1,6 +1,6 @@
 //! Removal, both ways, against lookups, holders and reuse of the slot.
 
-use crate::support::{Counted, model, pause, race};
+use crate::support::{DropCounted, model, pause, race};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
@@ -137,7 +137,7 @@ fn detach_leaves_the_value_to_its_holders() {
         model(2, move || {
             let table = Arc::new(Table::new());
             let drops = Arc::new(AtomicUsize::new(0));
-            let handle = table.push(Counted(drops.clone())).unwrap();
+            let handle = table.push(DropCounted(drops.clone())).unwrap();
             if biased {
                 drop(table.get(&handle).unwrap());
             }
@@ -166,7 +166,7 @@ fn detach_under_a_writer() {
     model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
-        let handle = table.push(Counted(drops.clone())).unwrap();
+        let handle = table.push(DropCounted(drops.clone())).unwrap();
         race(
             &table,
             [
@@ -190,7 +190,7 @@ fn detach_against_delete() {
     model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
-        let handle = table.push(Counted(drops.clone())).unwrap();
+        let handle = table.push(DropCounted(drops.clone())).unwrap();
         drop(table.get(&handle).unwrap());
         let removed = Arc::new(AtomicUsize::new(0));
         let (a, b) = (removed.clone(), removed.clone());
@@ -336,7 +336,7 @@ fn a_writer_ends_the_drain_of_a_detached_entry() {
     model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
-        let handle = table.push(Counted(drops.clone())).unwrap();
+        let handle = table.push(DropCounted(drops.clone())).unwrap();
         drop(table.get(&handle).unwrap());
         let held = table.get(&handle).unwrap();
         let writer = {

@@ -42,9 +42,9 @@ pub(crate) fn pause() {
 }
 
 /// A value whose drops are counted.
-pub(crate) struct Counted(pub Arc<AtomicUsize>);
+pub(crate) struct DropCounted(pub Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for DropCounted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
