@@ -3,12 +3,12 @@
 use crate::lock::{AnyEntry, ExclusivePermit, QueueGuard, Refusal, SharedPermit, settle_and_wake};
 use crate::mutants::{Mutant, on};
 use crate::queue::{Mode, Queue};
-use crate::state::{PRESENT, QUEUED, State, TO_CALL, WRITER_QUEUED};
+use crate::state::{PRESENT, QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{hint, lock, park};
 use std::task::{Context, Poll, Waker};
 
-/// What [`Request`] asks for.
+/// What [`LockRequest`] asks for.
 pub(crate) trait Permit<'t>: Sized {
     const MODE: Mode;
 
@@ -48,12 +48,12 @@ impl<'t> Permit<'t> for ExclusivePermit<'t> {
 
 /// A request for one permit, pending or not yet made. Dropped while pending, it leaves the queue
 /// and hands its turn on.
-pub(crate) struct Request<'t> {
+pub(crate) struct LockRequest<'t> {
     entry: AnyEntry<'t>,
     ticket: Option<u64>,
 }
 
-impl<'t> Request<'t> {
+impl<'t> LockRequest<'t> {
     pub(crate) fn new(entry: AnyEntry<'t>) -> Self {
         Self {
             entry,
@@ -118,7 +118,7 @@ impl<'t> Request<'t> {
         }
         drop(guard);
         if matches!(result, Err(Refusal::NotPresent)) {
-            settle_and_wake(entry.core, entry.slot);
+            settle_and_wake(entry.storage, entry.slot);
         }
         drop(old);
         if let Some(next) = next {
@@ -162,7 +162,7 @@ impl<'t> Request<'t> {
 /// How many times a blocked thread looks again before it parks.
 const SPINS: usize = if cfg!(any(loom, miri)) { 0 } else { 8 };
 
-impl Drop for Request<'_> {
+impl Drop for LockRequest<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut guard = lock(&self.entry.slot.queue);
@@ -195,7 +195,7 @@ impl AnyEntry<'_> {
             Mode::Shared => QUEUED | TO_CALL,
             Mode::Exclusive => QUEUED | TO_CALL | WRITER_QUEUED,
         };
-        let mut state = State(self.slot.state.load(Relaxed));
+        let mut state = SlotState(self.slot.state.load(Relaxed));
         while state.is_present(self.generation) {
             // Relaxed: holders leave by a read-modify-write of the same word. Either it comes
             // after this one and sees the flag, or the attempt that follows sees it.
@@ -206,7 +206,7 @@ impl AnyEntry<'_> {
                 Relaxed,
             ) {
                 Ok(_) => return true,
-                Err(now) => state = State(now),
+                Err(now) => state = SlotState(now),
             }
         }
         debug_assert!(!state.has(PRESENT) || state.generation() != self.generation);
@@ -238,7 +238,7 @@ impl AnyEntry<'_> {
     /// Waits a few moments for the entry to be open to `mode`, only looking at the word.
     fn look_out(&self, mode: Mode) {
         for _ in 0..SPINS {
-            let state = State(self.slot.state.load(Relaxed));
+            let state = SlotState(self.slot.state.load(Relaxed));
             if !state.is_present(self.generation) || !state.is_closed_to(mode) {
                 return;
             }

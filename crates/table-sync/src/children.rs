@@ -11,7 +11,7 @@
 
 use crate::error::Error;
 use crate::lock::AnyEntry;
-use crate::state::{KIN, State};
+use crate::state::{KIN, SlotState};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::collections::{BTreeSet, HashMap};
@@ -201,8 +201,8 @@ impl Kinship {
             .children
             .iter()
             .filter_map(|&child| {
-                let slot = parent.core.slots.get(child)?;
-                Some((child, State(slot.state.load(Relaxed)).generation()))
+                let slot = parent.storage.slots.get(child)?;
+                Some((child, SlotState(slot.state.load(Relaxed)).generation()))
             })
             .collect())
     }
@@ -221,12 +221,12 @@ impl AnyEntry<'_> {
     /// Whether the entry may have kin.
     #[inline]
     pub(crate) fn has_kin(&self) -> bool {
-        State(self.slot.state.load(Relaxed)).has(KIN)
+        SlotState(self.slot.state.load(Relaxed)).has(KIN)
     }
 
     /// Says that the entry may have kin; `false` if it has gone.
     fn mark_kin(&self) -> bool {
-        let mut state = State(self.slot.state.load(Relaxed));
+        let mut state = SlotState(self.slot.state.load(Relaxed));
         while state.is_present(self.generation) {
             if state.has(KIN) {
                 return true;
@@ -240,7 +240,7 @@ impl AnyEntry<'_> {
                 Relaxed,
             ) {
                 Ok(_) => return true,
-                Err(now) => state = State(now),
+                Err(now) => state = SlotState(now),
             }
         }
         false

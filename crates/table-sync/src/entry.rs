@@ -1,12 +1,12 @@
 //! An entry that was found, and the ways to its value.
 
-use crate::acquire::Request;
+use crate::acquire::LockRequest;
 use crate::cell;
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle, Invariant};
 use crate::lock::{AnyEntry, CountedReader, ExclusivePermit, Refusal, RemoveRefusal, SharedPermit};
-use crate::state::{BIASED, State};
+use crate::state::{BIASED, SlotState};
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -84,7 +84,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     #[inline]
     pub(crate) fn get_from(
         &self,
-        state: State,
+        state: SlotState,
         otherwise: fn(AnyEntry<'t>) -> Result<CountedReader, Error>,
     ) -> Result<SharedGuard<'t, T>, Error>
     where
@@ -97,7 +97,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 
     #[inline]
-    fn published(&self, state: State) -> Option<SharedGuard<'t, T>>
+    fn published(&self, state: SlotState) -> Option<SharedGuard<'t, T>>
     where
         T: Send + Sync,
     {
@@ -190,7 +190,7 @@ impl<'t, T: 'static> Entry<'t, T> {
             Ok(()) => {}
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
             Err(RemoveRefusal::Kin) => {
-                let kinship = &self.any.core.kinship;
+                let kinship = &self.any.storage.kinship;
                 kinship.remove(self.any, || permit.remove(true).map_err(Error::from))?;
             }
         }
@@ -203,7 +203,7 @@ impl<'t, T: 'static> Entry<'t, T> {
             Ok(detached) => detached,
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
             Err(RemoveRefusal::Kin) => {
-                let kinship = &self.any.core.kinship;
+                let kinship = &self.any.storage.kinship;
                 kinship.remove(self.any, || self.any.detach(true).map_err(Error::from))?
             }
         };
@@ -217,7 +217,7 @@ impl<'t, T: 'static> Entry<'t, T> {
 #[inline(never)]
 pub(crate) fn shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {
     let permit = match entry.try_counted(true) {
-        Err(Refusal::Busy) => Request::new(entry).block::<SharedPermit<'_>>()?,
+        Err(Refusal::Busy) => LockRequest::new(entry).block::<SharedPermit<'_>>()?,
         result => result?,
     };
     Ok(permit.into_counted())
@@ -231,7 +231,7 @@ pub(crate) fn try_shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {
 #[inline(never)]
 pub(crate) fn exclusive(entry: AnyEntry<'_>) -> Result<ExclusivePermit<'_>, Error> {
     match entry.try_exclusive(None) {
-        Err(Refusal::Busy) => Ok(Request::new(entry).block()?),
+        Err(Refusal::Busy) => Ok(LockRequest::new(entry).block()?),
         result => Ok(result?),
     }
 }
@@ -250,7 +250,7 @@ impl From<RemoveRefusal> for Error {
 
 /// Polls a request for an entry that was perhaps not found.
 fn poll<'t, P: crate::acquire::Permit<'t>>(
-    request: &mut Result<Request<'t>, Error>,
+    request: &mut Result<LockRequest<'t>, Error>,
     context: &mut Context<'_>,
 ) -> Poll<Result<P, Error>> {
     match request {
@@ -262,7 +262,7 @@ fn poll<'t, P: crate::acquire::Permit<'t>>(
 pub(crate) fn get_async<'t, T: Send + Sync + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<SharedGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
-    let mut request = entry.map(|entry| Request::new(entry.any));
+    let mut request = entry.map(|entry| LockRequest::new(entry.any));
     poll_fn(move |context| {
         if let Ok(entry) = &entry
             && let Some(guard) = entry.published(entry.any.state())
@@ -278,14 +278,14 @@ pub(crate) fn get_async<'t, T: Send + Sync + 'static>(
 pub(crate) fn get_mut_async<'t, T: Send + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<ExclusiveGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
-    let mut request = entry.map(|entry| Request::new(entry.any));
+    let mut request = entry.map(|entry| LockRequest::new(entry.any));
     poll_fn(move |context| poll(&mut request, context).map_ok(ExclusiveGuard::new))
 }
 
 pub(crate) fn delete_async<'t, T: Send + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<T, Error>> + Send + Unpin + use<'t, T> {
-    let mut request = entry.map(|entry| Request::new(entry.any));
+    let mut request = entry.map(|entry| LockRequest::new(entry.any));
     poll_fn(move |context| {
         let permit = std::task::ready!(poll(&mut request, context))?;
         Poll::Ready(match entry {

@@ -30,10 +30,10 @@ use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
 use crate::readers;
 use crate::slot::Slot;
-use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, State, WRITER_QUEUED};
+use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, SlotState, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::{MutexGuard, lock};
-use crate::table::Core;
+use crate::table::Storage;
 pub(crate) use leave::settle_and_wake;
 use leave::{end_drain, too_late};
 
@@ -47,7 +47,7 @@ pub(crate) type QueueGuard<'q> = MutexGuard<'q, Option<Box<Queue>>>;
 /// An entry as found: where, and which generation.
 #[derive(Clone, Copy)]
 pub(crate) struct AnyEntry<'t> {
-    pub(crate) core: &'t Core,
+    pub(crate) storage: &'t Storage,
     pub(crate) slot: &'t Slot,
     pub(crate) generation: u32,
 }
@@ -72,10 +72,10 @@ impl<'t> AnyEntry<'t> {
 
     /// The word as it is.
     #[inline]
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> SlotState {
         // Acquire: pairs with `VacantPermit::publish` and with the release of the last writer, through
         // whatever read-modify-writes lie between.
-        State(self.slot.state.load(Acquire))
+        SlotState(self.slot.state.load(Acquire))
     }
 
     /// Shared access by publishing, to an entry whose word said that it is present and `BIASED`.
@@ -87,9 +87,9 @@ impl<'t> AnyEntry<'t> {
         let published = readers::publish(self.slot.id)?;
         let may_read = self.state().is_present_with(self.generation, BIASED);
         if may_read || on(Mutant::PublishWithoutLook) {
-            return Some(SharedPermit::new(self.core, self.slot, Some(published)));
+            return Some(SharedPermit::new(self.storage, self.slot, Some(published)));
         }
-        too_late(self.core, self.slot, published)
+        too_late(self.storage, self.slot, published)
     }
 
     /// One attempt at shared access by being counted. `polite`: not past a queued writer.
@@ -113,11 +113,11 @@ impl<'t> AnyEntry<'t> {
                 .compare_exchange_weak(state.0, state.0 + READER, Acquire, Acquire)
             {
                 Ok(_) => {
-                    count_reader(slot, State(state.0 + READER), contended);
-                    return Ok(SharedPermit::new(self.core, slot, None));
+                    count_reader(slot, SlotState(state.0 + READER), contended);
+                    return Ok(SharedPermit::new(self.storage, slot, None));
                 }
                 Err(now) => {
-                    state = State(now);
+                    state = SlotState(now);
                     contended = true;
                 }
             }
@@ -128,14 +128,14 @@ impl<'t> AnyEntry<'t> {
     /// be of any type.
     #[inline]
     pub(crate) fn try_exclusive_idle(&self) -> Option<ExclusivePermit<'t>> {
-        let idle = State::new(self.generation, PRESENT);
+        let idle = SlotState::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
             .state
             .compare_exchange(idle.0, idle.with(EXCLUSIVE).0, Acquire, Relaxed)
             .ok()?;
         reset_count(self.slot);
-        Some(ExclusivePermit::new(self.core, self.slot))
+        Some(ExclusivePermit::new(self.storage, self.slot))
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
@@ -148,14 +148,14 @@ impl<'t> AnyEntry<'t> {
         queue: Option<&QueueGuard<'_>>,
     ) -> Result<ExclusivePermit<'t>, Refusal> {
         let slot = self.slot;
-        let mut state = State(slot.state.load(Relaxed));
+        let mut state = SlotState(slot.state.load(Relaxed));
         let mut drained = false;
         loop {
             if !state.is_present(self.generation) {
                 // Who ends a drain and does not go in has to see to those who relied on the drain
                 // for being told: the holder of a detached entry, the waiters of a later one.
                 if drained && queue.is_none() && !on(Mutant::DrainEndedUnsettled) {
-                    settle_and_wake(self.core, slot);
+                    settle_and_wake(self.storage, slot);
                 }
                 return Err(Refusal::NotPresent);
             }
@@ -169,7 +169,7 @@ impl<'t> AnyEntry<'t> {
                         None => end_drain(slot, &lock(&slot.queue)),
                     }
                 }
-                state = State(slot.state.load(Relaxed));
+                state = SlotState(slot.state.load(Relaxed));
             } else if state.has(EXCLUSIVE | DRAIN) || state.has_counted_readers() {
                 return Err(Refusal::Busy);
             } else {
@@ -182,9 +182,9 @@ impl<'t> AnyEntry<'t> {
                 ) {
                     Ok(_) => {
                         reset_count(slot);
-                        return Ok(ExclusivePermit::new(self.core, slot));
+                        return Ok(ExclusivePermit::new(self.storage, slot));
                     }
-                    Err(now) => state = State(now),
+                    Err(now) => state = SlotState(now),
                 }
             }
         }
@@ -194,7 +194,7 @@ impl<'t> AnyEntry<'t> {
 /// Counts a reader towards the bias, and sets it when there were enough: when what counting cost
 /// them comes to what taking the bias back will cost.
 #[inline]
-fn count_reader(slot: &Slot, state: State, contended: bool) {
+fn count_reader(slot: &Slot, state: SlotState, contended: bool) {
     let count = BiasCount(slot.bias_count.load(Relaxed));
     let count = count.with_reader(contended);
     slot.bias_count.store(count.0, Relaxed);
@@ -204,7 +204,7 @@ fn count_reader(slot: &Slot, state: State, contended: bool) {
 }
 
 #[cold]
-fn set_bias(slot: &Slot, state: State) {
+fn set_bias(slot: &Slot, state: SlotState) {
     let id_is_unique = slot.id >> 32 != 0;
     if id_is_unique && !state.has(BIASED | DRAIN | WRITER_QUEUED) {
         // Relaxed: grants nothing by itself; a release sequence goes through it. If it fails the
@@ -227,7 +227,7 @@ fn reset_count(slot: &Slot) {
 
 /// `BIASED` becomes `DRAIN`, if the word is still this; says whether it did.
 #[cold]
-fn revoke(slot: &Slot, state: State) -> bool {
+fn revoke(slot: &Slot, state: SlotState) -> bool {
     let drained = state.without(BIASED).with(DRAIN);
     // Relaxed: the barrier in the scan orders it against the readers.
     let done = slot

@@ -8,7 +8,7 @@
 //! What is done about it (DESIGN.md has the drawing):
 //!
 //! - While anybody waits there is one future, made and polled by one of the waiters, with a waker
-//!   of this module's ([`Fan`](turns)). The others sleep.
+//!   of this module's ([`FutureWaker`](turns)). The others sleep.
 //! - When that waker is used, one waiter is woken: it has the *turn*. It polls the future. If that
 //!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the turn goes
 //!   to the next, who makes a future of its own and polls it: still ready, and it is done as
@@ -21,7 +21,7 @@
 //!
 //! No lock is held while a future is made, polled or dropped, while a waker is used, or while
 //! anybody sleeps. This module uses nothing of the table, and no `unsafe` code: the future owns the
-//! value, by a [`Lease`](turns) whose drop puts it back.
+//! value, by a [`ValueLease`](turns) whose drop puts it back.
 //!
 //! [`turns`] decides who goes on, [`wait`] and [`access`] are the two things to wait for.
 
@@ -30,11 +30,11 @@ mod turns;
 mod wait;
 
 use crate::sync::{Mutex, lock, park};
-use access::Request;
+use access::AccessRequest;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use turns::{Core, Inner, Line, Out, Stage};
+use turns::{Line, Out, Stage, WaitState, Waited};
 
 pub use access::Access;
 pub use wait::Ready;
@@ -81,15 +81,15 @@ pub struct Closed;
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Waitable<V: Pollable> {
-    inner: Arc<Inner<V>>,
+    waited: Arc<Waited<V>>,
 }
 
 impl<V: Pollable> Waitable<V> {
     /// Makes a value waitable.
     pub fn new(value: V) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                core: Mutex::new(Core {
+            waited: Arc::new(Waited {
+                state: Mutex::new(WaitState {
                     stage: Stage::Idle(Box::new(value)),
                     fired: false,
                     future: 0,
@@ -109,7 +109,7 @@ impl<V: Pollable> Waitable<V> {
     /// value while it sleeps, and may outlive this: then it ends with [`Closed`].
     pub fn ready(&self) -> Ready<V> {
         Ready {
-            inner: self.inner.clone(),
+            waited: self.waited.clone(),
             ticket: None,
         }
     }
@@ -119,7 +119,7 @@ impl<V: Pollable> Waitable<V> {
     ///
     /// Blocks the thread. Not for a thread that has access: it waits for itself.
     pub fn lock(&self) -> Access<'_, V> {
-        let mut request = Request::new(self);
+        let mut request = AccessRequest::new(self);
         park::block_on(None, |context| request.poll(context.waker()))
             .expect("without a deadline there is a result")
     }
@@ -127,12 +127,12 @@ impl<V: Pollable> Waitable<V> {
     /// As [`lock`](Self::lock), without waiting. `None` while another thread has access or is
     /// polling.
     pub fn try_lock(&self) -> Option<Access<'_, V>> {
-        self.inner.take().map(|value| Access::new(self, value))
+        self.waited.take().map(|value| Access::new(self, value))
     }
 
     /// As [`lock`](Self::lock), without blocking the thread.
     pub fn lock_async(&self) -> impl Future<Output = Access<'_, V>> + Send + Unpin + use<'_, V> {
-        let mut request = Request::new(self);
+        let mut request = AccessRequest::new(self);
         poll_fn(move |context| request.poll(context.waker()))
     }
 
@@ -148,23 +148,23 @@ impl<V: Pollable> Waitable<V> {
 
 impl<V: Pollable> Drop for Waitable<V> {
     fn drop(&mut self) {
-        let mut core = lock(&self.inner.core);
-        core.closed = true;
-        let stage = std::mem::replace(&mut core.stage, Stage::Out);
+        let mut state = lock(&self.waited.state);
+        state.closed = true;
+        let stage = std::mem::replace(&mut state.stage, Stage::Out);
         // Dropped last, also if the value's drop panics.
-        let _waiters = core.waiters.dismiss();
-        core.turn = None;
-        drop(core);
+        let _waiters = state.waiters.dismiss();
+        state.turn = None;
+        drop(state);
         // The future gives the value home; a thread that is polling finds it closed and drops
         // what it has.
         drop(stage);
-        drop(Out(&self.inner));
+        drop(Out(&self.waited));
     }
 }
 
 impl<V: Pollable> fmt::Debug for Waitable<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiters = lock(&self.inner.core).waiters.len();
+        let waiters = lock(&self.waited.state).waiters.len();
         f.debug_struct("Waitable")
             .field("waiters", &waiters)
             .finish_non_exhaustive()

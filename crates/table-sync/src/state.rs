@@ -37,9 +37,9 @@ const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
 /// A value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct State(pub(crate) u64);
+pub(crate) struct SlotState(pub(crate) u64);
 
-impl State {
+impl SlotState {
     /// A slot of this generation with only `flags` set.
     #[inline]
     pub(crate) fn new(generation: u32, flags: u64) -> Self {
@@ -109,7 +109,7 @@ impl State {
     }
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for SlotState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

@@ -2,7 +2,7 @@
 
 mod life;
 
-use crate::acquire::Request;
+use crate::acquire::LockRequest;
 use crate::cell;
 use crate::children::Kinship;
 use crate::entry::{self, Entry};
@@ -12,12 +12,12 @@ use crate::handle::{AnyHandle, Handle};
 use crate::lock::{AnyEntry, Refusal, VacantPermit};
 use crate::shard::Shards;
 use crate::slot::Directory;
-use crate::state::{BIASED, KIN, State};
+use crate::state::{BIASED, KIN, SlotState};
 use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed};
 use std::fmt;
 
 /// The parts of a table that permits refer to.
-pub(crate) struct Core {
+pub(crate) struct Storage {
     pub(crate) slots: Directory,
     pub(crate) shards: Shards,
     pub(crate) kinship: Kinship,
@@ -31,7 +31,7 @@ pub(crate) struct Core {
 ///
 /// Every method takes `&self`. See the [crate documentation](crate) for what is guaranteed.
 pub struct Table {
-    core: Core,
+    storage: Storage,
 }
 
 impl Table {
@@ -54,8 +54,8 @@ impl Table {
 
     #[inline]
     fn vacant(&self) -> Result<VacantPermit<'_>, Error> {
-        let slot = self.core.shards.checkout(&self.core.slots);
-        Ok(VacantPermit::new(&self.core, slot.ok_or(Error::Full)?))
+        let slot = self.storage.shards.checkout(&self.storage.slots);
+        Ok(VacantPermit::new(&self.storage, slot.ok_or(Error::Full)?))
     }
 
     /// Puts a value in as a child of an entry, which cannot be removed before it.
@@ -77,7 +77,7 @@ impl Table {
         let index = vacant.slot().index();
         // If the parent has gone the value is dropped with this, unlocked.
         let mut vacant = Some(vacant);
-        self.core
+        self.storage
             .kinship
             .link_new(index, parent, || {
                 vacant.take().map(|vacant| named(vacant, KIN))
@@ -101,7 +101,7 @@ impl Table {
         parent: Handle<U>,
     ) -> Result<(), Error> {
         let child = self.entry(child.any())?;
-        self.core.kinship.link(child, self.entry(parent.any())?)
+        self.storage.kinship.link(child, self.entry(parent.any())?)
     }
 
     /// Ends what [`push_child`](Self::push_child) or [`add_child`](Self::add_child) began; both
@@ -119,7 +119,9 @@ impl Table {
         parent: Handle<U>,
     ) -> Result<(), Error> {
         let child = self.entry(child.any())?;
-        self.core.kinship.unlink(child, self.entry(parent.any())?)
+        self.storage
+            .kinship
+            .unlink(child, self.entry(parent.any())?)
     }
 
     #[inline]
@@ -133,8 +135,8 @@ impl Table {
     #[inline]
     fn any_entry(&self, handle: AnyHandle) -> Option<AnyEntry<'_>> {
         Some(AnyEntry {
-            core: &self.core,
-            slot: self.core.slots.get(handle.index())?,
+            storage: &self.storage,
+            slot: self.storage.slots.get(handle.index())?,
             generation: handle.generation(),
         })
     }
@@ -154,7 +156,7 @@ impl Table {
 
     /// An entry, and its word as it was when it was found.
     #[inline]
-    fn look<T: 'static>(&self, handle: &Handle<T>) -> Result<(Entry<'_, T>, State), Error> {
+    fn look<T: 'static>(&self, handle: &Handle<T>) -> Result<(Entry<'_, T>, SlotState), Error> {
         let entry = self.any_entry(handle.any()).ok_or(Error::NotPresent)?;
         let state = entry.state();
         if !state.is_present(entry.generation) {
@@ -283,7 +285,7 @@ impl Table {
     /// [`Error::NotPresent`].
     pub fn get_any_mut(&self, handle: AnyHandle) -> Result<AnyGuard<'_>, Error> {
         let entry = self.entry(handle)?;
-        match Request::new(entry).block() {
+        match LockRequest::new(entry).block() {
             Ok(permit) => Ok(AnyGuard::new(permit)),
             Err(refusal) => Err(refusal.into()),
         }
@@ -347,7 +349,7 @@ impl Table {
 
     fn entry_to_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<Entry<'_, T>, Error> {
         let entry = self.entry(handle.any())?;
-        if entry.has_kin() && self.core.kinship.has_children(entry) {
+        if entry.has_kin() && self.storage.kinship.has_children(entry) {
             return Err(Error::HasChildren);
         }
         Entry::check(entry)
@@ -375,7 +377,7 @@ impl Table {
     ///
     /// [`Error::NotPresent`]. The type is not looked at.
     pub fn children<T: 'static>(&self, parent: &Handle<T>) -> Result<Vec<AnyHandle>, Error> {
-        let children = self.core.kinship.children(self.entry(parent.any())?)?;
+        let children = self.storage.kinship.children(self.entry(parent.any())?)?;
         Ok(children
             .into_iter()
             .filter_map(|(index, generation)| AnyHandle::new(index, generation))
@@ -418,7 +420,7 @@ impl Table {
     /// Takes no lock. An entry that was there from before the call until the iterator ended is
     /// reported; one that came or went meanwhile may be.
     pub fn handles(&self) -> impl Iterator<Item = AnyHandle> + use<'_> {
-        (0..self.core.shards.used()).filter_map(|index| self.handle_at(index))
+        (0..self.storage.shards.used()).filter_map(|index| self.handle_at(index))
     }
 
     /// For tests: whether readers of the entry publish themselves just now.
@@ -430,7 +432,7 @@ impl Table {
 
     /// The handle of the entry that a slot has now.
     fn handle_at(&self, index: u32) -> Option<AnyHandle> {
-        let state = State(self.core.slots.get(index)?.state.load(Acquire));
+        let state = SlotState(self.storage.slots.get(index)?.state.load(Acquire));
         state
             .is_present(state.generation())
             .then(|| AnyHandle::new(index, state.generation()))?
@@ -447,8 +449,8 @@ impl Table {
     /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of a
     /// detached entry dropped; otherwise off by no more than what is. Looks at every free list.
     pub fn len(&self) -> usize {
-        let detached = self.core.detached.load(Relaxed);
-        let live = self.core.shards.live();
+        let detached = self.storage.detached.load(Relaxed);
+        let live = self.storage.shards.live();
         // Torn sums may wrap below zero.
         usize::try_from(live.wrapping_sub(detached).cast_signed()).unwrap_or(0)
     }
@@ -460,7 +462,7 @@ impl Table {
 
     /// See [`set_max_capacity`](Self::set_max_capacity).
     pub fn max_capacity(&self) -> usize {
-        self.core.shards.max()
+        self.storage.shards.max()
     }
 
     /// Sets how many slots may be in use, 1,000,000 at first. A push that finds no free slot and
@@ -470,7 +472,7 @@ impl Table {
     /// used again whatever the limit is now. A slot is free again when the removal of its entry
     /// has returned and the last guard has been dropped.
     pub fn set_max_capacity(&self, max: usize) {
-        self.core.shards.set_max(max);
+        self.storage.shards.set_max(max);
     }
 }
 

@@ -7,40 +7,40 @@ use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::readers::{self, Published};
 use crate::slot::Slot;
-use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, State, TO_CALL};
+use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, SlotState, TO_CALL};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::lock;
-use crate::table::Core;
+use crate::table::Storage;
 use std::task::Waker;
 
 /// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller
 /// to answer.
 #[cold]
 pub(super) fn too_late<'t>(
-    core: &Core,
+    storage: &Storage,
     slot: &Slot,
     published: Published,
 ) -> Option<SharedPermit<'t>> {
-    retract(core, slot, &published);
+    retract(storage, slot, &published);
     None
 }
 
 /// Ends a published reader.
 #[inline]
-pub(super) fn retract(core: &Core, slot: &Slot, published: &Published) {
+pub(super) fn retract(storage: &Storage, slot: &Slot, published: &Published) {
     published.retract();
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
     // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
     // to help that one along does no harm.
-    if State(slot.state.load(Relaxed)).has(DRAIN) && !on(Mutant::RetractWithoutLook) {
-        settle_and_wake(core, slot);
+    if SlotState(slot.state.load(Relaxed)).has(DRAIN) && !on(Mutant::RetractWithoutLook) {
+        settle_and_wake(storage, slot);
     }
 }
 
 /// What is to be done after a slot's queue lock was released.
 #[must_use]
 struct Aftermath<'t> {
-    core: &'t Core,
+    storage: &'t Storage,
     slot: &'t Slot,
     wake: Option<Waker>,
     reclaim: bool,
@@ -60,8 +60,8 @@ impl Drop for Aftermath<'_> {
     /// Here, so that it is done also if the waker panics.
     fn drop(&mut self) {
         if self.reclaim {
-            self.core.detached.fetch_sub(1, Relaxed);
-            drop(ExclusivePermit::new(self.core, self.slot).reclaim(cell::take));
+            self.storage.detached.fetch_sub(1, Relaxed);
+            drop(ExclusivePermit::new(self.storage, self.slot).reclaim(cell::take));
         }
     }
 }
@@ -69,9 +69,9 @@ impl Drop for Aftermath<'_> {
 /// Looks at the entry after somebody left it: the last to leave a detached entry reclaims it,
 /// otherwise the first waiter is woken to try again, if it has a chance.
 #[cold]
-pub(crate) fn settle_and_wake(core: &Core, slot: &Slot) {
+pub(crate) fn settle_and_wake(storage: &Storage, slot: &Slot) {
     let mut queue = lock(&slot.queue);
-    let aftermath = settle(core, slot, &mut queue);
+    let aftermath = settle(storage, slot, &mut queue);
     drop(queue);
     aftermath.run();
 }
@@ -80,16 +80,16 @@ pub(crate) fn settle_and_wake(core: &Core, slot: &Slot) {
 pub(super) fn end_drain(slot: &Slot, _queue: &QueueGuard<'_>) {
     // `DRAIN` ends only here, under the queue lock, and keeps `BIASED` away: the result of the
     // scan cannot be overtaken.
-    if State(slot.state.load(Acquire)).has(DRAIN) && !readers::any(slot.id) {
+    if SlotState(slot.state.load(Acquire)).has(DRAIN) && !readers::any(slot.id) {
         // Release: the scan acquired what the readers did, the next owner acquires it from here.
         slot.state.fetch_and(!DRAIN, AcqRel);
     }
 }
 
 /// Under the queue lock: ends `DRAIN` if it can, then decides what follows.
-fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aftermath<'t> {
+fn settle<'t>(storage: &'t Storage, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aftermath<'t> {
     end_drain(slot, queue);
-    let mut state = State(slot.state.load(Acquire));
+    let mut state = SlotState(slot.state.load(Acquire));
     let mut reclaim = false;
     while state.has(DETACHED) && state.is_idle() {
         // Acquire: everything all holders did happens before the drop of the value.
@@ -103,7 +103,7 @@ fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aft
                 reclaim = true;
                 break;
             }
-            Err(now) => state = State(now),
+            Err(now) => state = SlotState(now),
         }
     }
     // If somebody is in the first waiter's way, whoever that is comes here when he leaves: the
@@ -121,7 +121,7 @@ fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aft
         slot.state.fetch_and(!TO_CALL, Relaxed);
     }
     Aftermath {
-        core,
+        storage,
         slot,
         wake,
         reclaim,

@@ -6,11 +6,11 @@ use crate::mutants::{Mutant, on, order};
 use crate::queue::Queue;
 use crate::readers::Published;
 use crate::slot::Slot;
-use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State, TO_CALL};
+use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, SlotState, TO_CALL};
 use crate::sync::WakeAll;
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::lock;
-use crate::table::Core;
+use crate::table::Storage;
 use std::marker::PhantomData;
 use std::sync::MutexGuard as StdMutexGuard;
 
@@ -20,13 +20,13 @@ type NotSend = PhantomData<StdMutexGuard<'static, ()>>;
 
 /// A slot off the free list.
 pub(crate) struct VacantPermit<'t> {
-    core: &'t Core,
+    storage: &'t Storage,
     slot: &'t Slot,
 }
 
 /// Shared access to the value.
 pub(crate) struct SharedPermit<'t> {
-    core: &'t Core,
+    storage: &'t Storage,
     slot: &'t Slot,
     /// How this reader is seen: published, or counted in the word.
     published: Option<Published>,
@@ -35,14 +35,14 @@ pub(crate) struct SharedPermit<'t> {
 
 /// Exclusive access to the value.
 pub(crate) struct ExclusivePermit<'t> {
-    core: &'t Core,
+    storage: &'t Storage,
     slot: &'t Slot,
     _not_send: NotSend,
 }
 
 impl<'t> VacantPermit<'t> {
-    pub(crate) fn new(core: &'t Core, slot: &'t Slot) -> Self {
-        Self { core, slot }
+    pub(crate) fn new(storage: &'t Storage, slot: &'t Slot) -> Self {
+        Self { storage, slot }
     }
 
     #[inline]
@@ -58,7 +58,7 @@ impl<'t> VacantPermit<'t> {
         // Release: who sees this generation present sees the value. A plain store will do, as
         // nobody else changes the word of a slot that is not present and not detached.
         self.slot.state.store(
-            State::new(generation, PRESENT | flags).0,
+            SlotState::new(generation, PRESENT | flags).0,
             order(Mutant::PushRelaxed, Release),
         );
         std::mem::forget(self);
@@ -70,14 +70,14 @@ impl<'t> VacantPermit<'t> {
     pub(crate) fn generation(&self) -> u32 {
         // Relaxed: the free list's lock ordered this after the store in `reclaim`. A slot that
         // was never used has generation 0, which is nobody's.
-        State(self.slot.state.load(Relaxed)).generation().max(1)
+        SlotState(self.slot.state.load(Relaxed)).generation().max(1)
     }
 }
 
 impl Drop for VacantPermit<'_> {
     fn drop(&mut self) {
         let value = crate::cell::unput(self);
-        self.core.shards.give_back(self.slot);
+        self.storage.shards.give_back(self.slot);
         drop(value);
     }
 }
@@ -91,7 +91,7 @@ impl CountedReader {
     /// `entry` is the one that the permit was for.
     #[inline]
     pub(crate) fn at<'t>(self, entry: AnyEntry<'t>) -> SharedPermit<'t> {
-        SharedPermit::new(entry.core, entry.slot, None)
+        SharedPermit::new(entry.storage, entry.slot, None)
     }
 }
 
@@ -105,9 +105,9 @@ impl<'t> SharedPermit<'t> {
     }
 
     #[inline]
-    pub(super) fn new(core: &'t Core, slot: &'t Slot, published: Option<Published>) -> Self {
+    pub(super) fn new(storage: &'t Storage, slot: &'t Slot, published: Option<Published>) -> Self {
         Self {
-            core,
+            storage,
             slot,
             published,
             _not_send: PhantomData,
@@ -124,14 +124,14 @@ impl Drop for SharedPermit<'_> {
     #[inline]
     fn drop(&mut self) {
         match &self.published {
-            Some(published) => retract(self.core, self.slot, published),
+            Some(published) => retract(self.storage, self.slot, published),
             None => {
                 // Release: what was read happens before whoever acquires the word next.
                 let order = order(Mutant::ReaderLeavesRelaxed, Release);
-                let before = State(self.slot.state.fetch_sub(READER, order));
-                let after = State(before.0 - READER);
+                let before = SlotState(self.slot.state.fetch_sub(READER, order));
+                let after = SlotState(before.0 - READER);
                 if before.has(TO_CALL | DETACHED) && !after.has_counted_readers() {
-                    settle_and_wake(self.core, self.slot);
+                    settle_and_wake(self.storage, self.slot);
                 }
             }
         }
@@ -140,9 +140,9 @@ impl Drop for SharedPermit<'_> {
 
 impl<'t> ExclusivePermit<'t> {
     #[inline]
-    pub(super) fn new(core: &'t Core, slot: &'t Slot) -> Self {
+    pub(super) fn new(storage: &'t Storage, slot: &'t Slot) -> Self {
         Self {
-            core,
+            storage,
             slot,
             _not_send: PhantomData,
         }
@@ -157,7 +157,7 @@ impl<'t> ExclusivePermit<'t> {
     /// if it may have kin, which the caller did not ask to ignore.
     #[inline]
     pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
-        let mut state = State(self.slot.state.load(Relaxed));
+        let mut state = SlotState(self.slot.state.load(Relaxed));
         let kin_checked = kin_checked || on(Mutant::KinNotLocked);
         loop {
             if !state.has(PRESENT) {
@@ -174,7 +174,7 @@ impl<'t> ExclusivePermit<'t> {
                 Relaxed,
             ) {
                 Ok(_) => return Ok(()),
-                Err(now) => state = State(now),
+                Err(now) => state = SlotState(now),
             }
         }
     }
@@ -183,7 +183,7 @@ impl<'t> ExclusivePermit<'t> {
     /// value. Waiters are woken.
     #[inline]
     pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Self) -> R) -> R {
-        let state = State(self.slot.state.load(Relaxed));
+        let state = SlotState(self.slot.state.load(Relaxed));
         let waiting = state.has(QUEUED).then(|| self.drain_queue());
         let value = take(&mut self);
         self.free(state.generation());
@@ -200,17 +200,18 @@ impl<'t> ExclusivePermit<'t> {
     /// Gives the empty slot to its next entry.
     #[inline]
     pub(super) fn free(self, generation: u32) {
-        let (core, slot) = (self.core, self.slot);
+        let (storage, slot) = (self.storage, self.slot);
         // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
         // Release, for readers that come too late and for `VacantPermit`; a plain store, as above.
-        if generation < core.max_generation || on(Mutant::WornOutSlotReused) {
-            slot.state.store(State::new(generation + 1, 0).0, Release);
-            core.shards.give_back(slot);
+        if generation < storage.max_generation || on(Mutant::WornOutSlotReused) {
+            slot.state
+                .store(SlotState::new(generation + 1, 0).0, Release);
+            storage.shards.give_back(slot);
         } else {
             // Not present, not on a list, ever again.
-            slot.state.store(State::new(generation, 0).0, Release);
-            core.shards.retire();
+            slot.state.store(SlotState::new(generation, 0).0, Release);
+            storage.shards.retire();
         }
     }
 }
@@ -227,9 +228,9 @@ impl Drop for ExclusivePermit<'_> {
         // Release: what was written happens before whoever acquires the word next.
         // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
         let order = order(Mutant::WriterLeavesRelaxed, Release);
-        let before = State(self.slot.state.fetch_sub(EXCLUSIVE, order));
+        let before = SlotState(self.slot.state.fetch_sub(EXCLUSIVE, order));
         if before.has(TO_CALL | DETACHED) {
-            settle_and_wake(self.core, self.slot);
+            settle_and_wake(self.storage, self.slot);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{AnyEntry, ExclusivePermit, RemoveRefusal};
 use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
-use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
+use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::lock;
 
@@ -13,13 +13,13 @@ impl<'t> AnyEntry<'t> {
     /// Whether the entry is present, idle, without kin and not waited for.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
-        self.state() == State::new(self.generation, PRESENT)
+        self.state() == SlotState::new(self.generation, PRESENT)
     }
 
     /// Takes such an entry out of the table; `None` if it is anything else.
     #[inline]
     pub(crate) fn remove_idle(&self) -> Option<Removed<'t>> {
-        let idle = State::new(self.generation, PRESENT);
+        let idle = SlotState::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
             .state
@@ -31,7 +31,7 @@ impl<'t> AnyEntry<'t> {
             )
             .ok()
             .map(|_| Removed {
-                permit: ExclusivePermit::new(self.core, self.slot),
+                permit: ExclusivePermit::new(self.storage, self.slot),
                 generation: self.generation,
             })
     }
@@ -39,7 +39,7 @@ impl<'t> AnyEntry<'t> {
     /// Removes the entry, held or not. To be [finished](Detached::finish) with no lock held.
     pub(crate) fn detach(&self, kin_checked: bool) -> Result<Detached<'t>, RemoveRefusal> {
         let slot = self.slot;
-        let mut state = State(slot.state.load(Relaxed));
+        let mut state = SlotState(slot.state.load(Relaxed));
         loop {
             if !state.is_present(self.generation) {
                 return Err(RemoveRefusal::NotPresent);
@@ -58,19 +58,21 @@ impl<'t> AnyEntry<'t> {
             after = after.with(if idle { EXCLUSIVE } else { DETACHED });
             if !idle {
                 // Before the entry can be reclaimed, which counts it out again.
-                self.core.detached.fetch_add(1, Relaxed);
+                self.storage.detached.fetch_add(1, Relaxed);
             }
             // Acquire, for the case that the value is this thread's from here on.
             match slot
                 .state
                 .compare_exchange_weak(state.0, after.0, Acquire, Relaxed)
             {
-                Ok(_) if idle => return Ok(Detached::Mine(ExclusivePermit::new(self.core, slot))),
+                Ok(_) if idle => {
+                    return Ok(Detached::Mine(ExclusivePermit::new(self.storage, slot)));
+                }
                 Ok(_) => return Ok(Detached::Held(*self, after)),
                 Err(now) => {
-                    state = State(now);
+                    state = SlotState(now);
                     if !idle {
-                        self.core.detached.fetch_sub(1, Relaxed);
+                        self.storage.detached.fetch_sub(1, Relaxed);
                     }
                 }
             }
@@ -100,7 +102,7 @@ pub(crate) enum Detached<'t> {
     /// Nobody held it.
     Mine(ExclusivePermit<'t>),
     /// It may be held, and its word was this.
-    Held(AnyEntry<'t>, State),
+    Held(AnyEntry<'t>, SlotState),
 }
 
 impl Detached<'_> {
@@ -120,7 +122,7 @@ impl Detached<'_> {
             drop(waiting);
         }
         if state.has(DRAIN) {
-            settle_and_wake(entry.core, entry.slot);
+            settle_and_wake(entry.storage, entry.slot);
         }
     }
 }

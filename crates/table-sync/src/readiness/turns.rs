@@ -10,9 +10,9 @@ use std::task::{Wake, Waker};
 
 pub(super) type PendingFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-pub(super) struct Inner<V> {
-    pub(super) core: Mutex<Core<V>>,
-    /// Where a [`Lease`] puts the value. Locked for that alone, and never together with `core`.
+pub(super) struct Waited<V> {
+    pub(super) state: Mutex<WaitState<V>>,
+    /// Where a [`ValueLease`] puts the value. Locked for that alone, and never together with `state`.
     pub(super) home: Mutex<Option<Box<V>>>,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Stage<V> {
     Out,
 }
 
-pub(super) struct Core<V> {
+pub(super) struct WaitState<V> {
     pub(super) stage: Stage<V>,
     /// The waker of the current future was used since it was last polled.
     pub(super) fired: bool,
@@ -92,15 +92,15 @@ impl Line {
     }
 }
 
-impl<V> Core<V> {
+impl<V> WaitState<V> {
     /// To be called after every change: says who can go on now, as far as they have not been told
-    /// already. To be [woken](Next::wake) unlocked.
+    /// already. To be [woken](ToWake::wake) unlocked.
     ///
     /// An accessor in line does not keep the turn from a waiter: both are told, and whoever is there
     /// first goes on. So accessors that follow each other closely do not starve waiters, and a
     /// waiter that was told and does not poll keeps no accessor out.
-    pub(super) fn next(&mut self) -> Next {
-        let mut next = Next::default();
+    pub(super) fn next(&mut self) -> ToWake {
+        let mut next = ToWake::default();
         let poll_is_due = match self.stage {
             Stage::Out => return next,
             Stage::Idle(_) => !on(Mutant::AccessEndsUnseen),
@@ -127,12 +127,12 @@ impl<V> Core<V> {
 /// Who can go on.
 #[derive(Default)]
 #[must_use]
-pub(super) struct Next {
+pub(super) struct ToWake {
     waiter: Option<Waker>,
     accessor: Option<Waker>,
 }
 
-impl Next {
+impl ToWake {
     pub(super) fn wake(self) {
         // Also if the first panics.
         struct Then(Option<Waker>);
@@ -149,46 +149,46 @@ impl Next {
 }
 
 /// The value while it is in a future. Gives it back, however that ends.
-pub(super) struct Lease<V> {
+pub(super) struct ValueLease<V> {
     value: Option<Box<V>>,
-    inner: Arc<Inner<V>>,
+    waited: Arc<Waited<V>>,
 }
 
-impl<V> Drop for Lease<V> {
+impl<V> Drop for ValueLease<V> {
     fn drop(&mut self) {
-        *lock(&self.inner.home) = self.value.take();
+        *lock(&self.waited.home) = self.value.take();
     }
 }
 
 /// The waker that the future is polled with.
-pub(super) struct Fan<V> {
+pub(super) struct FutureWaker<V> {
     /// Weak: the value may keep the waker, and is inside.
-    pub(super) inner: Weak<Inner<V>>,
+    pub(super) waited: Weak<Waited<V>>,
     pub(super) future: u64,
 }
 
-impl<V: Send> Wake for Fan<V> {
+impl<V: Send> Wake for FutureWaker<V> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let Some(inner) = self.inner.upgrade() else {
+        let Some(waited) = self.waited.upgrade() else {
             return;
         };
-        let mut core = lock(&inner.core);
-        if core.future != self.future {
+        let mut state = lock(&waited.state);
+        if state.future != self.future {
             return;
         }
-        core.fired = true;
-        let next = core.next();
-        drop(core);
+        state.fired = true;
+        let next = state.next();
+        drop(state);
         next.wake();
     }
 }
 
 /// A claim on [`Stage::Out`]. Dropped, it puts the value that is home back in its place.
-pub(super) struct Out<'i, V>(pub(super) &'i Inner<V>);
+pub(super) struct Out<'i, V>(pub(super) &'i Waited<V>);
 
 impl<V> Out<'_, V> {
     pub(super) fn value(&self) -> Box<V> {
@@ -199,27 +199,27 @@ impl<V> Out<'_, V> {
 impl<V> Drop for Out<'_, V> {
     fn drop(&mut self) {
         let value = lock(&self.0.home).take();
-        let mut core = lock(&self.0.core);
+        let mut state = lock(&self.0.state);
         let mut closed = None;
-        core.polling = false;
+        state.polling = false;
         match value {
-            Some(value) if !core.closed => core.stage = Stage::Idle(value),
+            Some(value) if !state.closed => state.stage = Stage::Idle(value),
             value => closed = value,
         }
-        let next = core.next();
-        drop(core);
+        let next = state.next();
+        drop(state);
         drop(closed);
         next.wake();
     }
 }
 
-impl<V: Pollable> Inner<V> {
+impl<V: Pollable> Waited<V> {
     /// Puts the value into a future, not polled yet.
     pub(super) fn arm(self: &Arc<Self>, value: Box<V>) -> PendingFuture {
         // Made out here: a future that is dropped before it was polled must give back, too.
-        let mut lease = Lease {
+        let mut lease = ValueLease {
             value: Some(value),
-            inner: self.clone(),
+            waited: self.clone(),
         };
         Box::pin(async move {
             if let Some(value) = &mut lease.value {
@@ -230,13 +230,13 @@ impl<V: Pollable> Inner<V> {
 
     /// Takes the value for access, if it can be had.
     pub(super) fn take(&self) -> Option<Box<V>> {
-        let mut core = lock(&self.core);
-        match std::mem::replace(&mut core.stage, Stage::Out) {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut state.stage, Stage::Out) {
             Stage::Out => None,
             Stage::Idle(value) => Some(value),
             Stage::Armed(future, waker) => {
-                core.fired = false;
-                drop(core);
+                state.fired = false;
+                drop(state);
                 // Puts the value in its place should the drop panic.
                 let out = Out(self);
                 drop((future, waker));
@@ -255,13 +255,13 @@ impl<V: Pollable> Inner<V> {
 
     /// Drops the future if nobody is left that waits for it.
     pub(super) fn disarm_if_alone(&self) {
-        let mut core = lock(&self.core);
-        if !core.waiters.len() == 0 || !matches!(core.stage, Stage::Armed(..)) {
+        let mut state = lock(&self.state);
+        if !state.waiters.len() == 0 || !matches!(state.stage, Stage::Armed(..)) {
             return;
         }
-        let armed = std::mem::replace(&mut core.stage, Stage::Out);
-        core.fired = false;
-        drop(core);
+        let armed = std::mem::replace(&mut state.stage, Stage::Out);
+        state.fired = false;
+        drop(state);
         let out = Out(self);
         drop(armed);
         drop(out);

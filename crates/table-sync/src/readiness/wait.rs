@@ -1,6 +1,6 @@
 //! Waiting for readiness.
 
-use super::turns::{Core, Fan, Inner, Next, Out, Stage};
+use super::turns::{FutureWaker, Out, Stage, ToWake, WaitState, Waited};
 use super::{Closed, Pollable};
 use crate::mutants::{Mutant, on};
 use crate::sync::{lock, park};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// the line, and if it was its turn the next one gets it.
 #[must_use = "a wait does nothing unless polled or blocked on"]
 pub struct Ready<V: Pollable> {
-    pub(super) inner: Arc<Inner<V>>,
+    pub(super) waited: Arc<Waited<V>>,
     pub(super) ticket: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ impl<V: Pollable> Ready<V> {
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
             let ready = park::block_on(Some(deadline), |it| Pin::new(&mut self).poll(it));
-            if ready.is_some() || !lock(&self.inner.core).polling {
+            if ready.is_some() || !lock(&self.waited.state).polling {
                 return ready;
             }
             // Polls do not block, and who ends one that stays pending tells nobody.
@@ -49,14 +49,14 @@ impl<V: Pollable> Ready<V> {
     }
 
     /// Takes this waiter out of the line; returns its waker to drop and one to wake.
-    fn leave(&mut self, core: &mut Core<V>) -> (Option<Waker>, Next) {
+    fn leave(&mut self, state: &mut WaitState<V>) -> (Option<Waker>, ToWake) {
         let Some(ticket) = self.ticket.take() else {
-            return (None, Next::default());
+            return (None, ToWake::default());
         };
-        if core.turn == Some(ticket) && !on(Mutant::ReadyQuitterKeepsTurn) {
-            core.turn = None;
+        if state.turn == Some(ticket) && !on(Mutant::ReadyQuitterKeepsTurn) {
+            state.turn = None;
         }
-        (core.waiters.leave(ticket), core.next())
+        (state.waiters.leave(ticket), state.next())
     }
 }
 
@@ -65,75 +65,77 @@ impl<V: Pollable> Future for Ready<V> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let inner = this.inner.clone();
+        let waited = this.waited.clone();
         let waker = context.waker().clone();
-        let mut core = lock(&inner.core);
-        if core.closed {
+        let mut state = lock(&waited.state);
+        if state.closed {
             this.ticket = None;
             return Poll::Ready(Err(Closed));
         }
-        let old = core.waiters.enter(&mut this.ticket, waker);
-        if core.turn == this.ticket {
-            core.turn = None;
+        let old = state.waiters.enter(&mut this.ticket, waker);
+        if state.turn == this.ticket {
+            state.turn = None;
         }
-        let asleep = match &core.stage {
+        let asleep = match &state.stage {
             // Whoever has it calls `next` afterwards.
             Stage::Out => true,
-            Stage::Armed(..) => !core.fired,
+            Stage::Armed(..) => !state.fired,
             Stage::Idle(_) => false,
         };
         if asleep {
-            drop(core);
+            drop(state);
             drop(old);
             return Poll::Pending;
         }
         // From here to the next lock the value is this thread's, and events set `fired`.
-        core.fired = false;
-        core.polling = true;
-        let stage = std::mem::replace(&mut core.stage, Stage::Out);
+        state.fired = false;
+        state.polling = true;
+        let stage = std::mem::replace(&mut state.stage, Stage::Out);
         if let Stage::Idle(_) = stage {
-            core.future += 1;
+            state.future += 1;
         }
-        let number = core.future;
-        drop(core);
+        let number = state.future;
+        drop(state);
         drop(old);
-        let out = Out(&inner);
-        let (mut future, fan) = match stage {
-            Stage::Armed(future, fan) => (future, fan),
+        let out = Out(&waited);
+        let (mut future, future_waker) = match stage {
+            Stage::Armed(future, future_waker) => (future, future_waker),
             Stage::Idle(value) => {
-                let fan = Fan {
-                    inner: Arc::downgrade(&inner),
+                let future_waker = FutureWaker {
+                    waited: Arc::downgrade(&waited),
                     future: number,
                 };
-                (inner.arm(value), Waker::from(Arc::new(fan)))
+                (waited.arm(value), Waker::from(Arc::new(future_waker)))
             }
             Stage::Out => unreachable!("looked at above"),
         };
         // Should this panic, `future` gives the value home and `out` puts it in its place.
-        let poll = future.as_mut().poll(&mut Context::from_waker(&fan));
+        let poll = future
+            .as_mut()
+            .poll(&mut Context::from_waker(&future_waker));
         if poll.is_ready() {
             drop(future);
-            let (old, next) = this.leave(&mut lock(&inner.core));
+            let (old, next) = this.leave(&mut lock(&waited.state));
             drop(old);
             // The turn goes on from here: the value is back and somebody may be next.
             drop(out);
             next.wake();
             return Poll::Ready(Ok(()));
         }
-        let mut core = lock(&inner.core);
-        if core.closed {
-            drop(core);
+        let mut state = lock(&waited.state);
+        if state.closed {
+            drop(state);
             this.ticket = None;
             drop(future);
             return Poll::Ready(Err(Closed));
         }
         std::mem::forget(out);
-        core.stage = Stage::Armed(future, fan);
-        core.polling = false;
-        core.fired &= !on(Mutant::EventDuringPollUnseen);
+        state.stage = Stage::Armed(future, future_waker);
+        state.polling = false;
+        state.fired &= !on(Mutant::EventDuringPollUnseen);
         // An accessor may have come, or an event.
-        let next = core.next();
-        drop(core);
+        let next = state.next();
+        drop(state);
         next.wake();
         Poll::Pending
     }
@@ -144,11 +146,11 @@ impl<V: Pollable> Drop for Ready<V> {
         if self.ticket.is_none() {
             return;
         }
-        let inner = self.inner.clone();
-        let (old, next) = self.leave(&mut lock(&inner.core));
+        let waited = self.waited.clone();
+        let (old, next) = self.leave(&mut lock(&waited.state));
         drop(old);
         next.wake();
-        inner.disarm_if_alone();
+        waited.disarm_if_alone();
     }
 }
 

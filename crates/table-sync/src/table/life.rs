@@ -1,6 +1,6 @@
 //! A table's beginning and its end.
 
-use super::{Core, Table};
+use super::{Storage, Table};
 use crate::children::Kinship;
 use crate::shard::Shards;
 use crate::slot::Directory;
@@ -29,7 +29,7 @@ impl Table {
     pub fn with_max_generation(capacity: usize, max_generation: u32) -> Self {
         asymmetric::init();
         let table = Self {
-            core: Core {
+            storage: Storage {
                 slots: Directory::new(next_table_number()),
                 shards: Shards::new(shard_count(), DEFAULT_MAX_CAPACITY),
                 kinship: Kinship::new(),
@@ -43,7 +43,7 @@ impl Table {
         if let Some(mut last) = last {
             // Every bucket from the last back to the first.
             loop {
-                last = table.core.slots.grow_bucket_of(last);
+                last = table.storage.slots.grow_bucket_of(last);
                 match last.checked_sub(1) {
                     Some(before) => last = before,
                     None => break,
@@ -82,13 +82,13 @@ impl Default for Table {
 impl Drop for Table {
     /// Children before their parents, otherwise by index. (A circle is entered at its lowest.)
     fn drop(&mut self) {
-        let mut kin = self.core.kinship.take_all();
+        let mut kin = self.storage.kinship.take_all();
         if kin.is_empty() {
             // Then the order of the slots is right.
             return;
         }
         let mut entered = HashSet::new();
-        for index in 0..self.core.shards.used() {
+        for index in 0..self.storage.shards.used() {
             let mut path = vec![index];
             while let Some(&index) = path.last() {
                 if entered.insert(index) {
@@ -97,7 +97,7 @@ impl Drop for Table {
                     path.extend(unseen);
                 } else {
                     path.pop();
-                    if let Some(slot) = self.core.slots.get_mut(index) {
+                    if let Some(slot) = self.storage.slots.get_mut(index) {
                         drop(slot.value.take());
                     }
                 }
