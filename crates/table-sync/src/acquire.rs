@@ -175,7 +175,7 @@ impl Drop for LockRequest<'_> {
             self.entry.retract_announcement(queue);
             // The turn may have been this one's; and a reader may have been waiting for no
             // other reason than this writer.
-            if *first && !on(Mutant::QuitterKeepsTurn) {
+            if *first && !on(Mutant::QuitterCallsNobody) {
                 next = queue.call_first(|_| true);
             }
         }

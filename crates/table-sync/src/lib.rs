@@ -125,6 +125,7 @@ mod cell;
 mod children;
 mod entry;
 mod error;
+mod free_slots;
 mod guard;
 mod handle;
 mod lock;
@@ -137,7 +138,6 @@ mod readers;
 mod readiness;
 #[cfg(feature = "wasmtime")]
 mod resource;
-mod shard;
 mod slot;
 mod state;
 mod sync;

@@ -47,7 +47,7 @@ pub enum Mutant {
     /// A waiter that was called and could not go in does not ask to be called again.
     CalledOnce,
     /// A waiter that gives up does not wake the next.
-    QuitterKeepsTurn,
+    QuitterCallsNobody,
     /// Whoever leaves an entry wakes nobody.
     LeaverWakesNobody,
     /// An entry is removed without a look at its children under their lock.
@@ -57,7 +57,7 @@ pub enum Mutant {
     /// An event during a poll that ends pending is not seen.
     EventDuringPollUnseen,
     /// A wait for readiness that is dropped keeps the turn.
-    ReadyQuitterKeepsTurn,
+    ReadinessQuitterCallsNobody,
 }
 
 #[cfg(loom)]
@@ -82,12 +82,12 @@ impl Mutant {
         Self::DetachWithoutDrain,
         Self::JoinWithoutLook,
         Self::CalledOnce,
-        Self::QuitterKeepsTurn,
+        Self::QuitterCallsNobody,
         Self::LeaverWakesNobody,
         Self::KinNotLocked,
         Self::AccessEndsUnseen,
         Self::EventDuringPollUnseen,
-        Self::ReadyQuitterKeepsTurn,
+        Self::ReadinessQuitterCallsNobody,
     ];
 }
 

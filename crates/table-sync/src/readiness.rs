@@ -8,7 +8,7 @@
 //! What is done about it (DESIGN.md has the drawing):
 //!
 //! - While anybody waits there is one future, made and polled by one of the waiters, with a waker
-//!   of this module's ([`FutureWaker`](turns)). The others sleep.
+//!   of this module's ([`FutureWaker`](value)). The others sleep.
 //! - When that waker is used, one waiter is woken: it has the *turn*. It polls the future. If that
 //!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the turn goes
 //!   to the next, who makes a future of its own and polls it: still ready, and it is done as
@@ -21,12 +21,12 @@
 //!
 //! No lock is held while a future is made, polled or dropped, while a waker is used, or while
 //! anybody sleeps. This module uses nothing of the table, and no `unsafe` code: the future owns the
-//! value, by a [`ValueLease`](turns) whose drop puts it back.
+//! value, by a [`ValueLease`](value) whose drop puts it back.
 //!
-//! [`turns`] decides who goes on, [`wait`] and [`access`] are the two things to wait for.
+//! [`value`] decides who goes on, [`wait`] and [`access`] are the two things to wait for.
 
 mod access;
-mod turns;
+mod value;
 mod wait;
 
 use crate::sync::{Mutex, lock, park};
@@ -34,7 +34,7 @@ use access::AccessRequest;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use turns::{Line, Out, Stage, WaitState, Waited};
+use value::{Line, Out, Stage, WaitState, Waited};
 
 pub use access::Access;
 pub use wait::Ready;
@@ -96,9 +96,9 @@ impl<V: Pollable> Waitable<V> {
                     closed: false,
                     polling: false,
                     waiters: Line::default(),
-                    turn: None,
+                    called_waiter: None,
                     accessors: Line::default(),
-                    called: None,
+                    called_accessor: None,
                 }),
                 home: Mutex::new(None),
             }),
@@ -153,7 +153,7 @@ impl<V: Pollable> Drop for Waitable<V> {
         let stage = std::mem::replace(&mut state.stage, Stage::Out);
         // Dropped last, also if the value's drop panics.
         let _waiters = state.waiters.dismiss();
-        state.turn = None;
+        state.called_waiter = None;
         drop(state);
         // The future gives the value home; a thread that is polling finds it closed and drops
         // what it has.

@@ -7,10 +7,10 @@ use crate::cell;
 use crate::children::Kinship;
 use crate::entry::{self, Entry};
 use crate::error::Error;
+use crate::free_slots::FreeSlots;
 use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
 use crate::lock::{AnyEntry, Refusal, VacantPermit};
-use crate::shard::Shards;
 use crate::slot::Directory;
 use crate::state::{BIASED, KIN, SlotState};
 use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed};
@@ -19,9 +19,9 @@ use std::fmt;
 /// The parts of a table that permits refer to.
 pub(crate) struct Storage {
     pub(crate) slots: Directory,
-    pub(crate) shards: Shards,
+    pub(crate) free_slots: FreeSlots,
     pub(crate) kinship: Kinship,
-    /// Entries detached and still held: live for the shards, not for the user.
+    /// Entries detached and still held: live for the free lists, not for the user.
     pub(crate) detached: AtomicUsize,
     /// The last generation of a slot.
     pub(crate) max_generation: u32,
@@ -54,7 +54,7 @@ impl Table {
 
     #[inline]
     fn vacant(&self) -> Result<VacantPermit<'_>, Error> {
-        let slot = self.storage.shards.checkout(&self.storage.slots);
+        let slot = self.storage.free_slots.checkout(&self.storage.slots);
         Ok(VacantPermit::new(&self.storage, slot.ok_or(Error::Full)?))
     }
 
@@ -420,7 +420,7 @@ impl Table {
     /// Takes no lock. An entry that was there from before the call until the iterator ended is
     /// reported; one that came or went meanwhile may be.
     pub fn handles(&self) -> impl Iterator<Item = AnyHandle> + use<'_> {
-        (0..self.storage.shards.used()).filter_map(|index| self.handle_at(index))
+        (0..self.storage.free_slots.used()).filter_map(|index| self.handle_at(index))
     }
 
     /// For tests: whether readers of the entry publish themselves just now.
@@ -450,7 +450,7 @@ impl Table {
     /// detached entry dropped; otherwise off by no more than what is. Looks at every free list.
     pub fn len(&self) -> usize {
         let detached = self.storage.detached.load(Relaxed);
-        let live = self.storage.shards.live();
+        let live = self.storage.free_slots.live();
         // Torn sums may wrap below zero.
         usize::try_from(live.wrapping_sub(detached).cast_signed()).unwrap_or(0)
     }
@@ -462,7 +462,7 @@ impl Table {
 
     /// See [`set_max_capacity`](Self::set_max_capacity).
     pub fn max_capacity(&self) -> usize {
-        self.storage.shards.max()
+        self.storage.free_slots.max()
     }
 
     /// Sets how many slots may be in use, 1,000,000 at first. A push that finds no free slot and
@@ -472,7 +472,7 @@ impl Table {
     /// used again whatever the limit is now. A slot is free again when the removal of its entry
     /// has returned and the last guard has been dropped.
     pub fn set_max_capacity(&self, max: usize) {
-        self.storage.shards.set_max(max);
+        self.storage.free_slots.set_max(max);
     }
 }
 

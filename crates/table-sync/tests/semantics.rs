@@ -232,19 +232,19 @@ fn a_worn_out_slot_is_never_used_again() {
     let table = Table::with_max_generation(0, 3);
     table.set_max_capacity(1);
     let mut issued = Vec::new();
-    for turn in 0..7 {
+    for round in 0..7 {
         // A retired slot does not count against the limit.
-        let handle = table.push(turn).unwrap();
+        let handle = table.push(round).unwrap();
         assert!(!issued.contains(&handle.to_raw()));
         assert!(handle.generation() <= 3);
-        assert_eq!(handle.index(), turn / 3);
+        assert_eq!(handle.index(), round / 3);
         for old in &issued {
             let old = Handle::<u32>::from_raw(*old).unwrap();
             assert_eq!(table.get(&old).err(), Some(Error::NotPresent));
         }
         issued.push(handle.to_raw());
         assert_eq!(table.push(0u8), Err(Error::Full));
-        assert_eq!(table.delete(handle), Ok(turn));
+        assert_eq!(table.delete(handle), Ok(round));
     }
 }
 

@@ -77,7 +77,7 @@ impl<'t> VacantPermit<'t> {
 impl Drop for VacantPermit<'_> {
     fn drop(&mut self) {
         let value = crate::cell::unput(self);
-        self.storage.shards.give_back(self.slot);
+        self.storage.free_slots.give_back(self.slot);
         drop(value);
     }
 }
@@ -207,11 +207,11 @@ impl<'t> ExclusivePermit<'t> {
         if generation < storage.max_generation || on(Mutant::WornOutSlotReused) {
             slot.state
                 .store(SlotState::new(generation + 1, 0).0, Release);
-            storage.shards.give_back(slot);
+            storage.free_slots.give_back(slot);
         } else {
             // Not present, not on a list, ever again.
             slot.state.store(SlotState::new(generation, 0).0, Release);
-            storage.shards.retire();
+            storage.free_slots.retire();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Access to the value in between.
 
-use super::turns::{Stage, WaitState};
+use super::value::{Stage, WaitState};
 use super::{Pollable, Waitable};
 use crate::sync::lock;
 use std::fmt;
@@ -36,8 +36,8 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
             let waker = waker.clone();
             let mut state = lock(&waited.state);
             let old = state.accessors.enter(&mut self.ticket, waker);
-            if state.called == self.ticket {
-                state.called = None;
+            if state.called_accessor == self.ticket {
+                state.called_accessor = None;
             }
             // Unless it has come back since, whoever has the value calls `next` afterwards.
             let out = matches!(state.stage, Stage::Out);
@@ -52,8 +52,8 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
     /// Takes this accessor out of the line; returns its waker to drop.
     fn leave(&mut self, state: &mut WaitState<V>) -> Option<Waker> {
         let ticket = self.ticket.take()?;
-        if state.called == Some(ticket) {
-            state.called = None;
+        if state.called_accessor == Some(ticket) {
+            state.called_accessor = None;
         }
         state.accessors.leave(ticket)
     }

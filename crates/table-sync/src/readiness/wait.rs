@@ -1,6 +1,6 @@
 //! Waiting for readiness.
 
-use super::turns::{FutureWaker, Out, Stage, ToWake, WaitState, Waited};
+use super::value::{FutureWaker, Out, Stage, ToWake, WaitState, Waited};
 use super::{Closed, Pollable};
 use crate::mutants::{Mutant, on};
 use crate::sync::{lock, park};
@@ -53,8 +53,8 @@ impl<V: Pollable> Ready<V> {
         let Some(ticket) = self.ticket.take() else {
             return (None, ToWake::default());
         };
-        if state.turn == Some(ticket) && !on(Mutant::ReadyQuitterKeepsTurn) {
-            state.turn = None;
+        if state.called_waiter == Some(ticket) && !on(Mutant::ReadinessQuitterCallsNobody) {
+            state.called_waiter = None;
         }
         (state.waiters.leave(ticket), state.next())
     }
@@ -73,8 +73,8 @@ impl<V: Pollable> Future for Ready<V> {
             return Poll::Ready(Err(Closed));
         }
         let old = state.waiters.enter(&mut this.ticket, waker);
-        if state.turn == this.ticket {
-            state.turn = None;
+        if state.called_waiter == this.ticket {
+            state.called_waiter = None;
         }
         let asleep = match &state.stage {
             // Whoever has it calls `next` afterwards.

@@ -2,7 +2,7 @@
 
 use super::{Storage, Table};
 use crate::children::Kinship;
-use crate::shard::Shards;
+use crate::free_slots::FreeSlots;
 use crate::slot::Directory;
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -31,7 +31,7 @@ impl Table {
         let table = Self {
             storage: Storage {
                 slots: Directory::new(next_table_number()),
-                shards: Shards::new(shard_count(), DEFAULT_MAX_CAPACITY),
+                free_slots: FreeSlots::new(list_count(), DEFAULT_MAX_CAPACITY),
                 kinship: Kinship::new(),
                 detached: AtomicUsize::new(0),
                 max_generation: max_generation.max(1),
@@ -54,7 +54,7 @@ impl Table {
     }
 }
 
-fn shard_count() -> usize {
+fn list_count() -> usize {
     if cfg!(loom) {
         return 2;
     }
@@ -88,7 +88,7 @@ impl Drop for Table {
             return;
         }
         let mut entered = HashSet::new();
-        for index in 0..self.storage.shards.used() {
+        for index in 0..self.storage.free_slots.used() {
             let mut path = vec![index];
             while let Some(&index) = path.last() {
                 if entered.insert(index) {

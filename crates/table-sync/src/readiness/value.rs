@@ -38,11 +38,11 @@ pub(super) struct WaitState<V> {
     /// Waits for readiness.
     pub(super) waiters: Line,
     /// The waiter that was woken to poll, and has not done so yet.
-    pub(super) turn: Option<u64>,
+    pub(super) called_waiter: Option<u64>,
     /// Waits for access.
     pub(super) accessors: Line,
     /// The accessor that was woken to try, and has not done so yet.
-    pub(super) called: Option<u64>,
+    pub(super) called_accessor: Option<u64>,
 }
 
 /// Sleepers in order of arrival.
@@ -107,17 +107,17 @@ impl<V> WaitState<V> {
             Stage::Armed(..) => self.fired,
         };
         // Both will be back, or leave: then this is called again.
-        if self.called.is_none()
+        if self.called_accessor.is_none()
             && let Some((ticket, waker)) = self.accessors.call_first()
         {
-            self.called = Some(ticket);
+            self.called_accessor = Some(ticket);
             next.accessor = waker;
         }
         if poll_is_due
-            && self.turn.is_none()
+            && self.called_waiter.is_none()
             && let Some((ticket, waker)) = self.waiters.call_first()
         {
-            self.turn = Some(ticket);
+            self.called_waiter = Some(ticket);
             next.waiter = waker;
         }
         next
