@@ -35,9 +35,9 @@
 //! |---|---|---|---|
 //! | look | | [`find`](Table::find) | |
 //! | share | [`get`](Table::get) | [`try_get`](Table::try_get) | [`get_async`](Table::get_async) |
-//! | have alone | [`get_mut`](Table::get_mut) | [`try_get_mut`](Table::try_get_mut) | [`get_mut_async`](Table::get_mut_async) |
+//! | lock exclusively | [`get_mut`](Table::get_mut) | [`try_get_mut`](Table::try_get_mut) | [`get_mut_async`](Table::get_mut_async) |
 //! | take out | [`delete`](Table::delete) | [`try_delete`](Table::try_delete) | [`delete_async`](Table::delete_async) |
-//! | throw out | | [`detach`](Table::detach) | |
+//! | detach | | [`detach`](Table::detach) | |
 //! | wait for a condition | [`Ready::block`] | | [`Waitable::ready`] |
 //!
 //! # Consistency
