@@ -1,10 +1,10 @@
 //! An entry that was found, and the ways to its value.
 
 use crate::acquire::LockRequest;
-use crate::cell;
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle, Invariant};
+use crate::lock::cell;
 use crate::lock::{AnyEntry, CountedReader, ExclusivePermit, Refusal, RemoveRefusal, SharedPermit};
 use crate::state::{BIASED, SlotState};
 use std::fmt;

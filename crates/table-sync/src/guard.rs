@@ -1,7 +1,7 @@
 //! What gives access to a value.
 
-use crate::cell;
 use crate::handle::Invariant;
+use crate::lock::cell;
 use crate::lock::{ExclusivePermit, SharedPermit};
 use std::any::Any;
 use std::fmt;

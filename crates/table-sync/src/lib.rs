@@ -121,7 +121,6 @@ struct Readme;
 
 mod acquire;
 mod bias;
-mod cell;
 mod children;
 mod entry;
 mod error;

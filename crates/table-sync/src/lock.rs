@@ -21,6 +21,7 @@
 //!
 //! User code (drops, wakers, closures) runs under 1 alone.
 
+pub(crate) mod cell;
 mod leave;
 mod permit;
 mod removal;

@@ -3,7 +3,7 @@
 //! A slot never moves and is never freed before its table: whoever has an index may look at the
 //! slot's word, whatever has become of the entry.
 
-use crate::cell::ValueCell;
+use crate::lock::cell::ValueCell;
 use crate::queue::Queue;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64};

@@ -3,13 +3,13 @@
 mod life;
 
 use crate::acquire::LockRequest;
-use crate::cell;
 use crate::children::Kinship;
 use crate::entry::{self, Entry};
 use crate::error::Error;
 use crate::free_slots::FreeSlots;
 use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
+use crate::lock::cell;
 use crate::lock::{AnyEntry, Refusal, VacantPermit};
 use crate::slot::Directory;
 use crate::state::{BIASED, KIN, SlotState};

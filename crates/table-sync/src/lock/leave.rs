@@ -2,8 +2,8 @@
 //! a detached entry.
 
 use super::QueueGuard;
+use super::cell;
 use super::permit::{ExclusivePermit, SharedPermit};
-use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::readers::{self, Published};
 use crate::slot::Slot;

@@ -76,7 +76,7 @@ impl<'t> VacantPermit<'t> {
 
 impl Drop for VacantPermit<'_> {
     fn drop(&mut self) {
-        let value = crate::cell::unput(self);
+        let value = super::cell::unput(self);
         self.storage.free_slots.give_back(self.slot);
         drop(value);
     }

@@ -1,8 +1,8 @@
 //! The ways of an entry out of the table, but for waiting like a writer.
 
+use super::cell;
 use super::leave::settle_and_wake;
 use super::{AnyEntry, ExclusivePermit, RemoveRefusal};
-use crate::cell;
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
 use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState};

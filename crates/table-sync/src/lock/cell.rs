@@ -9,7 +9,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::lock::{ExclusivePermit, SharedPermit, VacantPermit};
+use super::{ExclusivePermit, SharedPermit, VacantPermit};
 use crate::mutants::{Mutant, order};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, Ordering};
