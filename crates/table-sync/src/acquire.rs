@@ -3,7 +3,7 @@
 use crate::lock::{AnyEntry, ExclusivePermit, QueueGuard, Refusal, SharedPermit, settle_and_wake};
 use crate::mutants::{Mutant, on};
 use crate::queue::{Mode, Queue};
-use crate::state::{PRESENT, QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
+use crate::state::{QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{hint, lock, park};
 use std::task::{Context, Poll, Waker};
@@ -195,22 +195,9 @@ impl AnyEntry<'_> {
             Mode::Shared => QUEUED | TO_CALL,
             Mode::Exclusive => QUEUED | TO_CALL | WRITER_QUEUED,
         };
-        let mut state = SlotState(self.slot.state.load(Relaxed));
-        while state.is_present(self.generation) {
-            // Relaxed: holders leave by a read-modify-write of the same word. Either it comes
-            // after this one and sees the flag, or the attempt that follows sees it.
-            match self.slot.state.compare_exchange_weak(
-                state.0,
-                state.with(flags).0,
-                Relaxed,
-                Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => state = SlotState(now),
-            }
-        }
-        debug_assert!(!state.has(PRESENT) || state.generation() != self.generation);
-        false
+        // Relaxed: holders leave by a read-modify-write of the same word. Either it comes
+        // after this one and sees the flag, or the attempt that follows sees it.
+        self.set_if_present(flags)
     }
 
     /// Under the queue lock: the flags that nobody in the queue stands for any more. The queue is
@@ -226,13 +213,6 @@ impl AnyEntry<'_> {
         if stale != 0 {
             self.slot.state.fetch_and(!stale, Relaxed);
         }
-    }
-
-    /// Under the queue lock, after the queue was emptied.
-    pub(crate) fn clear_queue_flags(&self) {
-        self.slot
-            .state
-            .fetch_and(!(QUEUED | TO_CALL | WRITER_QUEUED), Relaxed);
     }
 
     /// Waits a few moments for the entry to be open to `mode`, only looking at the word.

@@ -190,8 +190,8 @@ impl<'t, T: 'static> Entry<'t, T> {
             Ok(()) => {}
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
             Err(RemoveRefusal::Kin) => {
-                let kinship = &self.any.storage.kinship;
-                kinship.remove(self.any, || permit.remove(true).map_err(Error::from))?;
+                self.any
+                    .remove_with_kin(|| permit.remove(true).map_err(Error::from))?;
             }
         }
         Ok(*permit.reclaim(cell::take_as))
@@ -203,8 +203,8 @@ impl<'t, T: 'static> Entry<'t, T> {
             Ok(detached) => detached,
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
             Err(RemoveRefusal::Kin) => {
-                let kinship = &self.any.storage.kinship;
-                kinship.remove(self.any, || self.any.detach(true).map_err(Error::from))?
+                let detach = || self.any.detach(true).map_err(Error::from);
+                self.any.remove_with_kin(detach)?
             }
         };
         detached.finish();

@@ -127,6 +127,7 @@ mod error;
 mod free_slots;
 mod guard;
 mod handle;
+mod kinship;
 mod lock;
 #[cfg(not(loom))]
 mod mutants;
@@ -139,6 +140,7 @@ mod readiness;
 mod resource;
 mod slot;
 mod state;
+mod storage;
 mod sync;
 mod table;
 

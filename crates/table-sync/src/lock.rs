@@ -32,9 +32,9 @@ use crate::queue::Queue;
 use crate::readers;
 use crate::slot::Slot;
 use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, SlotState, WRITER_QUEUED};
+use crate::storage::Storage;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::{MutexGuard, lock};
-use crate::table::Storage;
 pub(crate) use leave::settle_and_wake;
 use leave::{end_drain, too_late};
 
@@ -77,6 +77,23 @@ impl<'t> AnyEntry<'t> {
         // Acquire: pairs with `VacantPermit::publish` and with the release of the last writer, through
         // whatever read-modify-writes lie between.
         SlotState(self.slot.state.load(Acquire))
+    }
+
+    /// Sets flags in the word, relaxed, unless the entry has gone: then `false`.
+    pub(crate) fn set_if_present(&self, flags: u64) -> bool {
+        let mut state = SlotState(self.slot.state.load(Relaxed));
+        while state.is_present(self.generation) {
+            match self.slot.state.compare_exchange_weak(
+                state.0,
+                state.with(flags).0,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = SlotState(now),
+            }
+        }
+        false
     }
 
     /// Shared access by publishing, to an entry whose word said that it is present and `BIASED`.

@@ -3,29 +3,16 @@
 mod life;
 
 use crate::acquire::LockRequest;
-use crate::children::Kinship;
 use crate::entry::{self, Entry};
 use crate::error::Error;
-use crate::free_slots::FreeSlots;
 use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
 use crate::lock::cell;
 use crate::lock::{AnyEntry, Refusal, VacantPermit};
-use crate::slot::Directory;
 use crate::state::{BIASED, KIN, SlotState};
-use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed};
+use crate::storage::Storage;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::fmt;
-
-/// The parts of a table that permits refer to.
-pub(crate) struct Storage {
-    pub(crate) slots: Directory,
-    pub(crate) free_slots: FreeSlots,
-    pub(crate) kinship: Kinship,
-    /// Entries detached and still held: live for the free lists, not for the user.
-    pub(crate) detached: AtomicUsize,
-    /// The last generation of a slot.
-    pub(crate) max_generation: u32,
-}
 
 /// A table of values of any type, each found by its [`Handle`].
 ///
@@ -77,11 +64,8 @@ impl Table {
         let index = vacant.slot().index();
         // If the parent has gone the value is dropped with this, unlocked.
         let mut vacant = Some(vacant);
-        self.storage
-            .kinship
-            .link_new(index, parent, || {
-                vacant.take().map(|vacant| named(vacant, KIN))
-            })?
+        parent
+            .link_new(index, || vacant.take().map(|vacant| named(vacant, KIN)))?
             .ok_or(Error::NotPresent)
     }
 
@@ -101,7 +85,7 @@ impl Table {
         parent: Handle<U>,
     ) -> Result<(), Error> {
         let child = self.entry(child.any())?;
-        self.storage.kinship.link(child, self.entry(parent.any())?)
+        child.link(self.entry(parent.any())?)
     }
 
     /// Ends what [`push_child`](Self::push_child) or [`add_child`](Self::add_child) began; both
@@ -119,9 +103,7 @@ impl Table {
         parent: Handle<U>,
     ) -> Result<(), Error> {
         let child = self.entry(child.any())?;
-        self.storage
-            .kinship
-            .unlink(child, self.entry(parent.any())?)
+        child.unlink(self.entry(parent.any())?)
     }
 
     #[inline]
@@ -349,7 +331,7 @@ impl Table {
 
     fn entry_to_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<Entry<'_, T>, Error> {
         let entry = self.entry(handle.any())?;
-        if entry.has_kin() && self.storage.kinship.has_children(entry) {
+        if entry.has_kin() && entry.has_children() {
             return Err(Error::HasChildren);
         }
         Entry::check(entry)
@@ -377,7 +359,7 @@ impl Table {
     ///
     /// [`Error::NotPresent`]. The type is not looked at.
     pub fn children<T: 'static>(&self, parent: &Handle<T>) -> Result<Vec<AnyHandle>, Error> {
-        let children = self.storage.kinship.children(self.entry(parent.any())?)?;
+        let children = self.entry(parent.any())?.children()?;
         Ok(children
             .into_iter()
             .filter_map(|(index, generation)| AnyHandle::new(index, generation))

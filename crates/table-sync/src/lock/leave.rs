@@ -8,9 +8,9 @@ use crate::mutants::{Mutant, on};
 use crate::readers::{self, Published};
 use crate::slot::Slot;
 use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, SlotState, TO_CALL};
+use crate::storage::Storage;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::lock;
-use crate::table::Storage;
 use std::task::Waker;
 
 /// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller

@@ -7,10 +7,10 @@ use crate::queue::Queue;
 use crate::readers::Published;
 use crate::slot::Slot;
 use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, SlotState, TO_CALL};
+use crate::storage::Storage;
 use crate::sync::WakeAll;
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::lock;
-use crate::table::Storage;
 use std::marker::PhantomData;
 use std::sync::MutexGuard as StdMutexGuard;
 

@@ -5,7 +5,9 @@ use super::leave::settle_and_wake;
 use super::{AnyEntry, ExclusivePermit, RemoveRefusal};
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
-use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState};
+use crate::state::{
+    BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState, TO_CALL, WRITER_QUEUED,
+};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::lock;
 
@@ -116,7 +118,8 @@ impl Detached<'_> {
             let mut queue = lock(&entry.slot.queue);
             // By now the slot may have been reclaimed, even reused. Then these are the waiters
             // of a later entry; woken and without a place in the queue they join again.
-            entry.clear_queue_flags();
+            let flags = QUEUED | TO_CALL | WRITER_QUEUED;
+            entry.slot.state.fetch_and(!flags, Relaxed);
             let waiting = queue.as_deref_mut().map(Queue::drain);
             drop(queue);
             drop(waiting);

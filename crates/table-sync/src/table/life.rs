@@ -1,9 +1,10 @@
 //! A table's beginning and its end.
 
-use super::{Storage, Table};
-use crate::children::Kinship;
+use super::Table;
 use crate::free_slots::FreeSlots;
+use crate::kinship::Kinship;
 use crate::slot::Directory;
+use crate::storage::Storage;
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::collections::HashSet;
