@@ -36,7 +36,7 @@ impl<'t, T: 'static> Entry<'t, T> {
         // If the slot has gone to a later entry since, the answer may be about that. Its kind is
         // stored (release) after the generation has changed and loaded (acquire) before that is
         // looked at again, here or when a permit is taken.
-        if entry.slot.value.is::<T>() {
+        if cell::is::<T>(entry.slot) {
             return Ok(Self {
                 any: entry,
                 _type: PhantomData,

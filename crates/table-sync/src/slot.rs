@@ -3,10 +3,11 @@
 //! A slot never moves and is never freed before its table: whoever has an index may look at the
 //! slot's word, whatever has become of the entry.
 
-use crate::lock::cell::ValueCell;
 use crate::queue::Queue;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, UnsafeCell};
+use std::any::{Any, TypeId};
+use std::ptr;
 use std::sync::OnceLock;
 
 /// A place for one entry at a time, on a cache line of its own.
@@ -20,7 +21,7 @@ pub(crate) struct Slot {
     pub(crate) link: AtomicU32,
     /// How often the entry was read lately; see [`crate::lock`]. Not exact.
     pub(crate) bias_count: AtomicU32,
-    pub(crate) value: ValueCell,
+    pub(crate) cell: ValueCell,
     /// Who waits for the entry.
     pub(crate) queue: Mutex<Option<Box<Queue>>>,
 }
@@ -32,13 +33,57 @@ impl Slot {
             id: u64::from(table) << 32 | index as u64,
             link: AtomicU32::new(0),
             bias_count: AtomicU32::new(0),
-            value: ValueCell::new(),
+            cell: ValueCell::new(),
             queue: Mutex::new(None),
         }
     }
 
     pub(crate) fn index(&self) -> u32 {
         self.id as u32
+    }
+}
+
+/// Where a slot keeps its entry's value, and the value's type. [`crate::lock::cell`] has the ways in.
+pub(crate) struct ValueCell {
+    /// Null, or from a `&'static Kind`.
+    kind: AtomicPtr<Kind>,
+    pub(crate) value: UnsafeCell<Option<Box<dyn Any + Send>>>,
+}
+
+impl ValueCell {
+    fn new() -> Self {
+        Self {
+            kind: AtomicPtr::new(ptr::null_mut()),
+            value: UnsafeCell::new(None),
+        }
+    }
+
+    /// What was set last; null before.
+    #[inline]
+    pub(crate) fn kind(&self) -> *const Kind {
+        // Acquire pairs with the store in `cell::put`.
+        self.kind.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn set_kind(&self, kind: &'static Kind, order: Ordering) {
+        self.kind.store(ptr::from_ref(kind).cast_mut(), order);
+    }
+}
+
+/// What is known of an entry without holding it.
+#[derive(PartialEq)]
+pub(crate) struct Kind {
+    type_id: TypeId,
+}
+
+impl Kind {
+    pub(crate) const fn of<T: 'static>() -> &'static Self {
+        const {
+            &Self {
+                type_id: TypeId::of::<T>(),
+            }
+        }
     }
 }
 

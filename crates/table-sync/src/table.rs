@@ -224,11 +224,11 @@ impl Table {
         let entry = self.any_entry(handle.any())?;
         // The type is that of this generation only once the permit is there; before, it saves an
         // entry of another type from being locked.
-        if !entry.slot.value.is::<T>() {
+        if !cell::is::<T>(entry.slot) {
             return None;
         }
         let permit = entry.try_exclusive_idle()?;
-        if !entry.slot.value.is::<T>() {
+        if !cell::is::<T>(entry.slot) {
             return None;
         }
         Some(ExclusiveGuard::new(permit))
@@ -309,7 +309,7 @@ impl Table {
     fn remove_idle<T: Send + 'static>(&self, handle: Handle<T>) -> Option<T> {
         let entry = self.any_entry(handle.any())?;
         // The type is looked at between two looks at the word.
-        if !entry.is_idle() || !entry.slot.value.is::<T>() {
+        if !entry.is_idle() || !cell::is::<T>(entry.slot) {
             return None;
         }
         Some(*entry.remove_idle()?.reclaim(cell::take_as))

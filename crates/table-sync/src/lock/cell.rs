@@ -3,7 +3,7 @@
 //! The functions here ask for a permit ([`crate::lock`]), which is a claim on the slot's state word:
 //! only `lock` makes permits, each by the transition of that word which its type names, and gives
 //! the claim up in its `drop`. A permit proves access, not the type: for that callers of a function
-//! that is generic in `T` have seen [`ValueCell::is`] say so of the permit's generation. They are in
+//! that is generic in `T` have seen [`is`] say so of the permit's generation. They are in
 //! `table` and `entry` (`look`, `idle`, `remove_idle`, `Entry::check`), before a guard is made or a
 //! value taken. Tests check it again (`debug_assert`).
 
@@ -11,77 +11,46 @@
 
 use super::{ExclusivePermit, SharedPermit, VacantPermit};
 use crate::mutants::{Mutant, order};
-use crate::sync::UnsafeCell;
-use crate::sync::atomic::{AtomicPtr, Ordering};
-use std::any::{Any, TypeId};
+use crate::slot::{Kind, Slot, ValueCell};
+use crate::sync::atomic::Ordering;
+use std::any::Any;
 use std::ptr;
 
-/// What is known of an entry without holding it.
-struct Kind {
-    type_id: TypeId,
-}
-
-impl Kind {
-    const fn of<T: 'static>() -> &'static Self {
-        const {
-            &Self {
-                type_id: TypeId::of::<T>(),
-            }
-        }
-    }
-}
-
-/// Where a slot keeps its entry's value, and the value's type.
-pub(crate) struct ValueCell {
-    kind: AtomicPtr<Kind>,
-    value: UnsafeCell<Option<Box<dyn Any + Send>>>,
-}
-
-// SAFETY: `kind` is atomic. `value` is reached only by the functions below. `put`, `take` and
-// `exclusive*` go with a permit that no other permit for the same slot coexists with, so they move
-// the value, or a `&mut` to it, between threads: enough for that is `Send`, which the boxed type
-// has. `shared` hands out `&T` on several threads at once and asks for `T: Sync` itself.
+// SAFETY: `kind` is atomic. `value` gives raw pointers, which only the functions below follow, and
+// `&mut`. `put`, `take` and `exclusive*` go with a permit that no other permit for the same slot
+// coexists with, so they move the value, or a `&mut` to it, between threads: enough for that is
+// `Send`, which the boxed type has. `shared` hands out `&T` on several threads at once and asks for
+// `T: Sync` itself.
 unsafe impl Sync for ValueCell {}
 
-impl ValueCell {
-    pub(crate) fn new() -> Self {
-        Self {
-            kind: AtomicPtr::new(ptr::null_mut()),
-            value: UnsafeCell::new(None),
-        }
+/// Whether the slot's entry is a `T`. Without a permit the answer may be about an entry that came
+/// later; it is about the entry of a given generation if that generation was seen before and
+/// is seen after.
+#[inline]
+pub(crate) fn is<T: 'static>(slot: &Slot) -> bool {
+    let kind = slot.cell.kind();
+    if ptr::eq(kind, Kind::of::<T>()) {
+        return true;
     }
+    // The same type may have several `Kind`s, one per codegen unit.
+    //
+    // SAFETY: a `ValueCell` has null there or what was a `&'static Kind`, which nothing writes to.
+    unsafe { kind.as_ref() }.is_some_and(|kind| *kind == *Kind::of::<T>())
+}
 
-    /// Empties a cell that nobody else can reach.
-    pub(crate) fn take(&mut self) -> Option<Box<dyn Any + Send>> {
-        // SAFETY: `&mut self`.
-        self.value.with_mut(|place| unsafe { (*place).take() })
-    }
-
-    /// Whether the entry is a `T`. Without a permit the answer may be about an entry that came
-    /// later; it is about the entry of a given generation if that generation was seen before and
-    /// is seen after.
-    #[inline]
-    pub(crate) fn is<T: 'static>(&self) -> bool {
-        // Acquire pairs with the store in `put`.
-        let kind = self.kind.load(Ordering::Acquire);
-        if ptr::eq(kind, Kind::of::<T>()) {
-            return true;
-        }
-        // The same type may have several `Kind`s, one per codegen unit.
-        //
-        // SAFETY: null, or stored by `put` from a `&'static Kind`, which nothing writes to.
-        unsafe { kind.as_ref() }.is_some_and(|kind| kind.type_id == TypeId::of::<T>())
-    }
+/// Empties a slot that nobody else can reach.
+pub(crate) fn empty(slot: &mut Slot) -> Option<Box<dyn Any + Send>> {
+    // SAFETY: `&mut`.
+    slot.cell.value.with_mut(|place| unsafe { (*place).take() })
 }
 
 /// Fills an empty slot.
 #[inline]
 pub(crate) fn put<T: Send + 'static>(vacant: &VacantPermit<'_>, value: T) {
-    let cell = &vacant.slot().value;
-    let kind: *const Kind = Kind::of::<T>();
+    let cell = &vacant.slot().cell;
     // Release: who sees this kind sees that the slot's earlier entry has gone.
     let release = order(Mutant::KindRelaxed, Ordering::Release);
-    cell.kind.store(kind.cast_mut(), release);
+    cell.set_kind(Kind::of::<T>(), release);
     let value: Option<Box<dyn Any + Send>> = Some(Box::new(value));
     // SAFETY: the permit says that this thread took the slot off a free list and has not
     // published it, so no other permit exists for it. Nothing is there to be dropped: a slot on a
@@ -91,7 +60,7 @@ pub(crate) fn put<T: Send + 'static>(vacant: &VacantPermit<'_>, value: T) {
 
 /// Empties a slot that was filled and not published.
 pub(crate) fn unput(vacant: &VacantPermit<'_>) -> Option<Box<dyn Any + Send>> {
-    let cell = &vacant.slot().value;
+    let cell = &vacant.slot().cell;
     // SAFETY: as in `put`.
     cell.value.with_mut(|place| unsafe { (*place).take() })
 }
@@ -99,7 +68,7 @@ pub(crate) fn unput(vacant: &VacantPermit<'_>) -> Option<Box<dyn Any + Send>> {
 /// Moves the value out of a removed entry.
 #[inline]
 pub(crate) fn take(permit: &mut ExclusivePermit<'_>) -> Option<Box<dyn Any + Send>> {
-    let cell = &permit.slot().value;
+    let cell = &permit.slot().cell;
     // SAFETY: an `ExclusivePermit` was made by the transition that set `EXCLUSIVE`, from a state with no
     // reader counted and none published, and no permit is made while it is set; it is borrowed
     // exclusively here, so no reference derived from it is alive.
@@ -121,8 +90,11 @@ pub(crate) fn take_as<T: 'static>(permit: &mut ExclusivePermit<'_>) -> Box<T> {
 /// The value, shared. `T` is the type the entry was pushed with: see above.
 #[inline]
 pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p SharedPermit<'_>) -> &'p T {
-    let cell = &permit.slot().value;
-    debug_assert!(cell.is::<T>(), "a guard is made after the type was checked");
+    let cell = &permit.slot().cell;
+    debug_assert!(
+        is::<T>(permit.slot()),
+        "a guard is made after the type was checked"
+    );
     let any: &'p (dyn Any + Send) = cell
         .value
         // SAFETY: while a `SharedPermit` exists, as a count in the state word or as a published reader,
@@ -153,7 +125,7 @@ pub(crate) fn exclusive_ref<'p, T: 'static>(permit: &'p ExclusivePermit<'_>) -> 
 /// The value, exclusive, as whatever it is.
 #[inline]
 pub(crate) fn exclusive_any<'p>(permit: &'p mut ExclusivePermit<'_>) -> &'p mut (dyn Any + Send) {
-    let cell = &permit.slot().value;
+    let cell = &permit.slot().cell;
     cell.value
         // SAFETY: as in `take`; the reference lives no longer than the exclusive borrow.
         .with_mut(|place| unsafe { &mut *place })
@@ -164,7 +136,7 @@ pub(crate) fn exclusive_any<'p>(permit: &'p mut ExclusivePermit<'_>) -> &'p mut 
 /// The value, exclusive, read only, as whatever it is.
 #[inline]
 pub(crate) fn exclusive_any_ref<'p>(permit: &'p ExclusivePermit<'_>) -> &'p (dyn Any + Send) {
-    let cell = &permit.slot().value;
+    let cell = &permit.slot().cell;
     cell.value
         // SAFETY: as in `take`, but borrowed shared, and so is the result.
         .with(|place| unsafe { &*place })
@@ -176,7 +148,7 @@ pub(crate) fn exclusive_any_ref<'p>(permit: &'p ExclusivePermit<'_>) -> &'p (dyn
 #[inline]
 fn downcast<T: 'static>(any: &(dyn Any + Send)) -> &T {
     debug_assert!(any.is::<T>(), "a guard is made after the type was checked");
-    // SAFETY: a typed guard is made by `Table` only after `ValueCell::is::<T>` was true with the
+    // SAFETY: a typed guard is made by `Table` only after `is::<T>` was true with the
     // slot's generation the same before (when the entry was found) and after (when the permit
     // was taken). `kind` changes only together with the value, in `put`, between generations.
     unsafe { &*ptr::from_ref(any).cast::<T>() }

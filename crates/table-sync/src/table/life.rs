@@ -3,6 +3,7 @@
 use super::Table;
 use crate::free_slots::FreeSlots;
 use crate::kinship::Kinship;
+use crate::lock::cell;
 use crate::slot::Directory;
 use crate::storage::Storage;
 use crate::sync::asymmetric;
@@ -99,7 +100,7 @@ impl Drop for Table {
                 } else {
                     path.pop();
                     if let Some(slot) = self.storage.slots.get_mut(index) {
-                        drop(slot.value.take());
+                        drop(cell::empty(slot));
                     }
                 }
             }
