@@ -1,7 +1,8 @@
 //! The lock of an entry: the transitions of the slot's word, and the permits they grant.
 //!
-//! This file has the ways in, [`permit`] what they give, [`leave`] what follows when somebody goes,
-//! [`removal`] the ways out of the table.
+//! This file has the ways in, [`permit`] what they give, [`cell`] what that is good for, [`leave`] what
+//! follows when somebody goes, [`removal`] the ways out of the table, [`reuse`] a slot's way from one
+//! entry to the next.
 //!
 //! DESIGN.md has the drawing, the argument for each ordering, and the loom models that go with it.
 //!
@@ -25,6 +26,7 @@ pub(crate) mod cell;
 mod leave;
 mod permit;
 mod removal;
+mod reuse;
 
 use crate::bias::BiasCount;
 use crate::mutants::{Mutant, on};
@@ -38,9 +40,9 @@ use crate::sync::{MutexGuard, lock};
 pub(crate) use leave::settle_and_wake;
 use leave::{end_drain, too_late};
 
-pub(crate) use permit::{
-    CountedReader, ExclusivePermit, RemoveRefusal, SharedPermit, VacantPermit,
-};
+pub(crate) use permit::{CountedReader, ExclusivePermit, SharedPermit};
+pub(crate) use removal::RemoveRefusal;
+pub(crate) use reuse::VacantPermit;
 
 /// A slot's queue lock, held.
 pub(crate) type QueueGuard<'q> = MutexGuard<'q, Option<Box<Queue>>>;

@@ -2,7 +2,7 @@
 
 use super::cell;
 use super::leave::settle_and_wake;
-use super::{AnyEntry, ExclusivePermit, RemoveRefusal};
+use super::{AnyEntry, ExclusivePermit};
 use crate::mutants::{Mutant, on};
 use crate::queue::Queue;
 use crate::state::{
@@ -80,6 +80,40 @@ impl<'t> AnyEntry<'t> {
             }
         }
     }
+}
+
+impl ExclusivePermit<'_> {
+    /// Makes the entry not present, keeping the permit; `Err` if it was detached meanwhile, or
+    /// if it may have kin, which the caller did not ask to ignore.
+    #[inline]
+    pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
+        let mut state = SlotState(self.slot.state.load(Relaxed));
+        let kin_checked = kin_checked || on(Mutant::KinNotLocked);
+        loop {
+            if !state.has(PRESENT) {
+                return Err(RemoveRefusal::NotPresent);
+            }
+            if state.has(KIN) && !kin_checked {
+                return Err(RemoveRefusal::Kin);
+            }
+            // Relaxed: this thread has the entry, and publishes nothing by this but the absence.
+            match self.slot.state.compare_exchange_weak(
+                state.0,
+                state.without(PRESENT).0,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return Ok(()),
+                Err(now) => state = SlotState(now),
+            }
+        }
+    }
+}
+
+/// Why an entry was not taken out of the table.
+pub(crate) enum RemoveRefusal {
+    NotPresent,
+    Kin,
 }
 
 /// An entry removed while idle. Nobody waits for it and nobody joins, so its word is known.
