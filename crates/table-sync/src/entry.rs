@@ -241,6 +241,15 @@ pub(crate) fn try_exclusive(entry: AnyEntry<'_>) -> Result<ExclusivePermit<'_>, 
     Ok(entry.try_exclusive(None)?)
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotPresent => Self::NotPresent,
+            Refusal::Busy | Refusal::Saturated => Self::InUse,
+        }
+    }
+}
+
 impl From<RemoveRefusal> for Error {
     /// `Kin` is not refused when the caller has asked to ignore it.
     fn from(_: RemoveRefusal) -> Self {

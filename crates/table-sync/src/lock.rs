@@ -12,7 +12,7 @@
 //! stated:
 //!
 //! 1. entry locks (guards): no order among them is kept here, it is the user's;
-//! 2. kinship stripes: ascending ([`crate::children`]);
+//! 2. kinship stripes: ascending ([`crate::kinship`]);
 //! 3. a slot's queue lock: one at a time;
 //! 4. the pool of reader records: one;
 //! 5. free lists: one, a second only by `try_lock`; all of them ascending.
