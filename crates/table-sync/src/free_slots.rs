@@ -4,10 +4,12 @@
 //! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
 //! any thread may use any list, and there may be any number of threads.
 
+mod list_hint;
+
 use crate::mutants::{Mutant, on};
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{hint, list_hint, thread};
+use crate::sync::{hint, thread};
 
 /// Ends a list. (Slot `u32::MAX` is never made.)
 const NIL: u32 = u32::MAX;

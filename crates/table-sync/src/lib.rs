@@ -142,6 +142,7 @@ mod slot;
 mod state;
 mod storage;
 mod sync;
+mod sys;
 mod table;
 
 pub use entry::Entry;
