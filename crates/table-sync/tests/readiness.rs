@@ -17,6 +17,8 @@ use table_sync::{Closed, Error, Pollable, Ready, Table, Waitable};
 struct Condition {
     permits: AtomicUsize,
     waker: Mutex<Option<Waker>>,
+    /// Futures made by `ready`, and polls of them.
+    made: AtomicUsize,
     polls: AtomicUsize,
     /// Registrations that were used: more than one an event would be a second event.
     fired: AtomicUsize,
@@ -51,6 +53,7 @@ impl Drop for Deregister {
 impl Pollable for Source {
     async fn ready(&mut self) {
         let condition = self.condition.clone();
+        condition.made.fetch_add(1, SeqCst);
         let _deregister = Deregister(condition.clone());
         poll_fn(|context: &mut Context<'_>| {
             assert!(!std::mem::take(&mut self.panics), "on purpose");
@@ -183,6 +186,29 @@ fn a_dropped_waiter_hands_its_turn_on() {
     // One that has not got the turn takes none with it.
     drop(third);
     assert_eq!(second.poll(), Poll::Ready(Ok(())));
+}
+
+/// The future is shared: a waiter that gives up leaves it to the others.
+#[test]
+fn a_dropped_waiter_leaves_the_future_to_the_others() {
+    let (condition, waitable) = source(true);
+    let mut stays = Wait::new(&waitable);
+    assert!(stays.poll().is_pending());
+    for _ in 0..5 {
+        let mut quitter = Wait::new(&waitable);
+        assert!(quitter.poll().is_pending());
+        drop(quitter);
+        // As an executor does if it was woken.
+        if stays.woken() > 0 {
+            assert!(stays.poll().is_pending());
+        }
+    }
+    assert_eq!(condition.made.load(SeqCst), 1);
+    assert_eq!(stays.woken(), 0);
+    condition.set(1);
+    assert_eq!(stays.woken(), 1);
+    assert_eq!(stays.poll(), Poll::Ready(Ok(())));
+    assert_eq!(condition.made.load(SeqCst), 1);
 }
 
 #[test]

@@ -256,7 +256,7 @@ impl<V: Pollable> Waited<V> {
     /// Drops the future if nobody is left that waits for it.
     pub(super) fn disarm_if_alone(&self) {
         let mut state = lock(&self.state);
-        if !state.waiters.len() == 0 || !matches!(state.stage, Stage::Armed(..)) {
+        if state.waiters.len() > 0 || !matches!(state.stage, Stage::Armed(..)) {
             return;
         }
         let armed = std::mem::replace(&mut state.stage, Stage::Out);
