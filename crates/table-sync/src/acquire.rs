@@ -2,8 +2,8 @@
 
 use crate::lock::{AnyEntry, ExclusivePermit, QueueGuard, Refusal, SharedPermit, settle_and_wake};
 use crate::mutants::{Mutant, on};
-use crate::queue::{Mode, Queue};
-use crate::state::{QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
+use crate::slot::Queue;
+use crate::state::{Mode, QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{hint, lock, park};
 use std::task::{Context, Poll, Waker};
@@ -47,7 +47,7 @@ impl<'t> Permit<'t> for ExclusivePermit<'t> {
 }
 
 /// A request for one permit, pending or not yet made. Dropped while pending, it leaves the queue
-/// and hands its turn on.
+/// and calls the next, if it may have been called.
 pub(crate) struct LockRequest<'t> {
     entry: AnyEntry<'t>,
     ticket: Option<u64>,
@@ -73,47 +73,37 @@ impl<'t> LockRequest<'t> {
         let entry = self.entry;
         let waker = waker.clone();
         let mut guard = lock(&entry.slot.queue);
-        // Dropped after the lock: wakers are user code.
-        let mut old = None;
-        let mut next = None;
         let queue = guard.get_or_insert_default();
         // A ticket that is not there any more was given up by whoever removed the entry, or an
-        // entry before it: ask again.
-        let mut first = self.ticket.and_then(|ticket| queue.is_first(ticket));
-        match (self.ticket, first) {
-            (Some(ticket), Some(_)) => {
-                old = queue.rewake(ticket, waker);
-                // It may have been called, and wants to be again. What has gone is found out below.
-                if !on(Mutant::CalledOnce) {
-                    entry.announce(P::MODE);
-                }
-            }
-            _ => {
-                self.ticket = None;
-                if !entry.announce(P::MODE) {
-                    drop(guard);
-                    return Poll::Ready(Err(Refusal::NotPresent));
-                }
-                let ticket = queue.join(P::MODE, waker);
-                first = queue.is_first(ticket);
-                self.ticket = Some(ticket);
-            }
+        // entry before it: join anew, if there still is something to join for.
+        let joined = self.ticket.is_some_and(|it| queue.position(it).is_some());
+        if !entry.announce(P::MODE) && !joined {
+            self.ticket = None;
+            drop(guard);
+            return Poll::Ready(Err(Refusal::NotPresent));
+        }
+        // Dropped after the lock: wakers are user code.
+        let mut old = queue.join(&mut self.ticket, P::MODE, waker);
+        let mut next = None;
+        if on(Mutant::CalledOnce) && joined {
+            entry.slot.state.fetch_and(!TO_CALL, Relaxed);
         }
         // Again, now that whoever leaves the entry knows of this waiter.
-        let result = match on(Mutant::JoinWithoutLook) && old.is_none() {
+        let first = self.ticket.and_then(|it| queue.position(it)) == Some(0);
+        let result = match on(Mutant::JoinWithoutLook) && !joined {
             true => Err(Refusal::Busy),
-            false => P::attempt(&entry, first == Some(true), Some(&guard)),
+            false => P::attempt(&entry, first, Some(&guard)),
         };
         if !matches!(result, Err(Refusal::Busy)) {
             let queue = guard.get_or_insert_default();
-            if let Some((_, waker)) = self.ticket.take().and_then(|it| queue.leave(it)) {
-                old = waker;
+            if let Some(left) = self.ticket.take().and_then(|it| queue.leave(it)) {
+                entry.retract_announcement(left.wanted, queue);
+                old = left.waker;
             }
-            entry.retract_announcement(queue);
             // Readers behind a reader can go in as well. Whoever is behind a writer waits for
             // its release.
             if P::MODE == Mode::Shared || result.is_err() {
-                next = queue.call_first(|_| true);
+                next = queue.call_first();
             }
         }
         drop(guard);
@@ -169,18 +159,16 @@ impl Drop for LockRequest<'_> {
         let Some(queue) = guard.as_deref_mut() else {
             return;
         };
-        let mut next = None;
-        let old = queue.leave(ticket);
-        if let Some((first, _)) = &old {
-            self.entry.retract_announcement(queue);
-            // The turn may have been this one's; and a reader may have been waiting for no
-            // other reason than this writer.
-            if *first && !on(Mutant::QuitterCallsNobody) {
-                next = queue.call_first(|_| true);
-            }
-        }
+        let Some(left) = queue.leave(ticket) else {
+            return;
+        };
+        self.entry.retract_announcement(left.wanted, queue);
+        // It may have been called; and a reader may have been waiting for no other reason than
+        // this writer.
+        let calls = left.was_first && !on(Mutant::QuitterCallsNobody);
+        let next = calls.then(|| queue.call_first()).flatten();
         drop(guard);
-        drop(old);
+        drop(left);
         if let Some(next) = next {
             next.wake();
         }
@@ -200,11 +188,12 @@ impl AnyEntry<'_> {
         self.set_if_present(flags)
     }
 
-    /// Under the queue lock: the flags that nobody in the queue stands for any more. The queue is
-    /// that of whatever entry the slot has, so that is the entry the flags are about.
-    fn retract_announcement(&self, queue: &Queue) {
+    /// Under the queue lock, after a waiter left: takes back the flags that nobody in the queue
+    /// stands for any more. The queue is that of whatever entry the slot has, so that is the entry
+    /// the flags are about.
+    fn retract_announcement(&self, left: Mode, queue: &Queue) {
         let mut stale = 0;
-        if !queue.has_exclusive() {
+        if left == Mode::Exclusive && !queue.has(&Mode::Exclusive) {
             stale |= WRITER_QUEUED;
         }
         if queue.is_empty() {

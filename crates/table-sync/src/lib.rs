@@ -133,7 +133,6 @@ mod lock;
 mod mutants;
 #[cfg(loom)]
 pub mod mutants;
-mod queue;
 mod readers;
 mod readiness;
 #[cfg(feature = "wasmtime")]
@@ -144,6 +143,7 @@ mod storage;
 mod sync;
 mod sys;
 mod table;
+mod wait_line;
 
 pub use entry::Entry;
 pub use error::Error;

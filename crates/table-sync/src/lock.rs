@@ -30,9 +30,8 @@ mod reuse;
 
 use crate::bias::BiasCount;
 use crate::mutants::{Mutant, on};
-use crate::queue::Queue;
 use crate::readers;
-use crate::slot::Slot;
+use crate::slot::{Queue, Slot};
 use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, SlotState, WRITER_QUEUED};
 use crate::storage::Storage;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};

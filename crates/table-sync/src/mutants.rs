@@ -56,7 +56,7 @@ pub enum Mutant {
     AccessEndsUnseen,
     /// An event during a poll that ends pending is not seen.
     EventDuringPollUnseen,
-    /// A wait for readiness that is dropped keeps the turn.
+    /// A wait for readiness that was called and is dropped does not call the next.
     ReadinessQuitterCallsNobody,
 }
 

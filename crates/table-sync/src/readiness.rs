@@ -9,32 +9,34 @@
 //!
 //! - While anybody waits there is one future, made and polled by one of the waiters, with a waker
 //!   of this module's ([`FutureWaker`](value)). The others sleep.
-//! - When that waker is used, one waiter is woken: it has the *turn*. It polls the future. If that
-//!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the turn goes
-//!   to the next, who makes a future of its own and polls it: still ready, and it is done as
+//! - When that waker is used, the first waiter is *called*: woken, to poll the future. If that
+//!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the next is
+//!   called, which makes a future of its own and polls it: still ready, and it is done as
 //!   well; not ready any more, and it sleeps with the rest behind it. So each waiter sees a
 //!   `ready` that returned for it alone, and an event that satisfies one wakes one more, no more.
-//! - Access drops the future, which gives the value back. When it ends, a waiter gets
-//!   the turn: it makes a new future and polls it before anybody sleeps on it, so that an event
+//! - Access drops the future, which gives the value back. When it ends, a waiter is
+//!   called: it makes a new future and polls it before anybody sleeps on it, so that an event
 //!   that nobody was registered for is seen.
-//! - A waiter that is dropped passes on the turn if it had it.
+//! - A waiter that is dropped calls the next if it was called, and leaves the future to the others.
 //!
 //! No lock is held while a future is made, polled or dropped, while a waker is used, or while
 //! anybody sleeps. This module uses nothing of the table, and no `unsafe` code: the future owns the
 //! value, by a [`ValueLease`](value) whose drop puts it back.
 //!
-//! [`value`] decides who goes on, [`wait`] and [`access`] are the two things to wait for.
+//! [`value`] decides who goes on, [`wait`] and [`access`] are the two things to wait for, each in a
+//! [`wait_line`](crate::wait_line).
 
 mod access;
 mod value;
 mod wait;
 
 use crate::sync::{Mutex, lock, park};
+use crate::wait_line::WaitLine;
 use access::AccessRequest;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use value::{Line, Out, Stage, WaitState, Waited};
+use value::{Out, Stage, WaitState, Waited};
 
 pub use access::Access;
 pub use wait::Ready;
@@ -46,8 +48,8 @@ pub use wait::Ready;
 /// `ready` may be dropped while pending and called again, and must then complete if the condition
 /// held meanwhile and nobody has used it up.
 ///
-/// It is polled by whichever waiter has the turn, on that one's thread, and it is dropped by whoever
-/// wants access, on his. A value that needs a runtime for that (tokio's do) needs it on every
+/// It is polled by whichever waiter is called, on that waiter's thread, and it is dropped by a thread
+/// that wants access, on that thread. A value that needs a runtime for that (tokio's do) needs it on every
 /// thread that waits or has access: enter the runtime before [`Ready::block`].
 pub trait Pollable: Send + 'static {
     /// Completes when the value is ready for whatever it is waited for.
@@ -95,10 +97,8 @@ impl<V: Pollable> Waitable<V> {
                     future: 0,
                     closed: false,
                     polling: false,
-                    waiters: Line::default(),
-                    called_waiter: None,
-                    accessors: Line::default(),
-                    called_accessor: None,
+                    waiters: WaitLine::default(),
+                    accessors: WaitLine::default(),
                 }),
                 home: Mutex::new(None),
             }),
@@ -152,8 +152,7 @@ impl<V: Pollable> Drop for Waitable<V> {
         state.closed = true;
         let stage = std::mem::replace(&mut state.stage, Stage::Out);
         // Dropped last, also if the value's drop panics.
-        let _waiters = state.waiters.dismiss();
-        state.called_waiter = None;
+        let _waiters = state.waiters.call_all();
         drop(state);
         // The future gives the value home; a thread that is polling finds it closed and drops
         // what it has.

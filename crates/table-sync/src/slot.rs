@@ -3,12 +3,16 @@
 //! A slot never moves and is never freed before its table: whoever has an index may look at the
 //! slot's word, whatever has become of the entry.
 
-use crate::queue::Queue;
+use crate::state::Mode;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, UnsafeCell};
+use crate::wait_line::WaitLine;
 use std::any::{Any, TypeId};
 use std::ptr;
 use std::sync::OnceLock;
+
+/// The waiters for the lock of an entry. Tickets are not even reused by a slot's later entries.
+pub(crate) type Queue = WaitLine<Mode>;
 
 /// A place for one entry at a time, on a cache line of its own.
 #[repr(align(64))]

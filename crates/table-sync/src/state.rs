@@ -6,7 +6,6 @@
 //! ```
 
 use crate::mutants::{Mutant, on};
-use crate::queue::Mode;
 use std::fmt;
 
 /// The entry can be found.
@@ -34,6 +33,13 @@ pub(crate) const READER: u64 = 1 << 9;
 const READERS: u64 = 0xffff_fe00;
 
 const GENERATION: u64 = 0xffff_ffff_0000_0000;
+
+/// What a waiter wants of an entry's lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    Shared,
+    Exclusive,
+}
 
 /// A value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -19,9 +19,6 @@ pub(crate) use std::{
     thread,
 };
 
-use std::collections::VecDeque;
-use std::task::Waker;
-
 /// `std`'s cell with the accessors of `loom`'s.
 #[cfg(not(loom))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -46,26 +43,4 @@ impl<T> UnsafeCell<T> {
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
-}
-
-/// Wakes everybody when it is dropped, the rest also if one of the wakers panics.
-pub(crate) struct WakeAll(pub(crate) VecDeque<Waker>);
-
-impl Drop for WakeAll {
-    fn drop(&mut self) {
-        struct Rest<'w>(&'w mut VecDeque<Waker>);
-        impl Rest<'_> {
-            fn wake(&mut self) {
-                while let Some(waker) = self.0.pop_front() {
-                    waker.wake();
-                }
-            }
-        }
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                self.wake();
-            }
-        }
-        Rest(&mut self.0).wake();
-    }
 }

@@ -173,7 +173,7 @@ fn an_event_wakes_no_more_than_it_satisfies_and_one() {
 }
 
 #[test]
-fn a_dropped_waiter_hands_its_turn_on() {
+fn a_dropped_waiter_calls_the_next() {
     let (condition, waitable) = source(true);
     let [mut first, mut second, mut third] = [(); 3].map(|()| Wait::new(&waitable));
     for wait in [&mut first, &mut second, &mut third] {
@@ -183,7 +183,7 @@ fn a_dropped_waiter_hands_its_turn_on() {
     assert_eq!([first.woken(), second.woken(), third.woken()], [1, 0, 0]);
     drop(first);
     assert_eq!([second.woken(), third.woken()], [1, 0]);
-    // One that has not got the turn takes none with it.
+    // One that was not called calls nobody.
     drop(third);
     assert_eq!(second.poll(), Poll::Ready(Ok(())));
 }
@@ -410,7 +410,7 @@ fn every_event_finds_a_waiter() {
             scope.spawn(move || {
                 for round in 0..rounds {
                     if round % 3 == 0 {
-                        // Gives up, perhaps with the turn.
+                        // Gives up, perhaps called.
                         let soon = Instant::now() + Duration::from_micros(50);
                         let wait = waitable.ready().block_until(soon);
                         if wait.is_some() {

@@ -1,4 +1,4 @@
-//! What follows when somebody leaves an entry: the end of a drain, the next waiter's turn, the end of
+//! What follows when somebody leaves an entry: the end of a drain, the call of the next waiter, the end of
 //! a detached entry.
 
 use super::QueueGuard;
@@ -110,8 +110,8 @@ fn settle<'t>(storage: &'t Storage, slot: &'t Slot, queue: &mut QueueGuard<'_>) 
     // waiter's `TO_CALL` was set before.
     let mut called = false;
     let wake = queue.as_deref_mut().and_then(|it| {
-        it.call_first(|mode| {
-            called = !state.has(PRESENT) || !state.is_closed_to(mode);
+        it.call_first_if(|mode| {
+            called = !state.has(PRESENT) || !state.is_closed_to(*mode);
             called
         })
     });

@@ -4,7 +4,7 @@ use super::cell;
 use super::leave::settle_and_wake;
 use super::{AnyEntry, ExclusivePermit};
 use crate::mutants::{Mutant, on};
-use crate::queue::Queue;
+use crate::slot::Queue;
 use crate::state::{
     BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState, TO_CALL, WRITER_QUEUED,
 };
@@ -154,7 +154,7 @@ impl Detached<'_> {
             // of a later entry; woken and without a place in the queue they join again.
             let flags = QUEUED | TO_CALL | WRITER_QUEUED;
             entry.slot.state.fetch_and(!flags, Relaxed);
-            let waiting = queue.as_deref_mut().map(Queue::drain);
+            let waiting = queue.as_deref_mut().map(Queue::call_all);
             drop(queue);
             drop(waiting);
         }

@@ -2,12 +2,12 @@
 
 use super::{ExclusivePermit, cell};
 use crate::mutants::{Mutant, on, order};
-use crate::queue::Queue;
-use crate::slot::Slot;
+use crate::slot::{Queue, Slot};
 use crate::state::{PRESENT, QUEUED, SlotState};
 use crate::storage::Storage;
 use crate::sync::atomic::Ordering::{Relaxed, Release};
-use crate::sync::{WakeAll, lock};
+use crate::sync::lock;
+use crate::wait_line::CallAll;
 
 /// A slot off the free list.
 pub(crate) struct VacantPermit<'t> {
@@ -72,8 +72,8 @@ impl ExclusivePermit<'_> {
 
     /// The entry is not present, so nobody joins any more.
     #[cold]
-    fn drain_queue(&self) -> Option<WakeAll> {
-        lock(&self.slot.queue).as_deref_mut().map(Queue::drain)
+    fn drain_queue(&self) -> Option<CallAll> {
+        lock(&self.slot.queue).as_deref_mut().map(Queue::call_all)
     }
 
     /// Gives the empty slot to its next entry.

@@ -35,11 +35,8 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
             }
             let waker = waker.clone();
             let mut state = lock(&waited.state);
-            let old = state.accessors.enter(&mut self.ticket, waker);
-            if state.called_accessor == self.ticket {
-                state.called_accessor = None;
-            }
-            // Unless it has come back since, whoever has the value calls `next` afterwards.
+            let old = state.accessors.join(&mut self.ticket, (), waker);
+            // Unless it has come back since, whoever has the value calls the next afterwards.
             let out = matches!(state.stage, Stage::Out);
             drop(state);
             drop(old);
@@ -51,11 +48,7 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
 
     /// Takes this accessor out of the line; returns its waker to drop.
     fn leave(&mut self, state: &mut WaitState<V>) -> Option<Waker> {
-        let ticket = self.ticket.take()?;
-        if state.called_accessor == Some(ticket) {
-            state.called_accessor = None;
-        }
-        state.accessors.leave(ticket)
+        state.accessors.leave(self.ticket.take()?)?.waker
     }
 }
 
@@ -66,10 +59,10 @@ impl<V: Pollable> Drop for AccessRequest<'_, V> {
         }
         let mut state = lock(&self.waitable.waited.state);
         let old = self.leave(&mut state);
-        let next = state.next();
+        let next = state.call_next();
         drop(state);
         drop(old);
-        next.wake();
+        drop(next);
     }
 }
 

@@ -1,12 +1,13 @@
-//! Where the value is, and whose turn it is.
+//! Where the value is, and who is called to go on.
 
 use super::Pollable;
 use crate::mutants::{Mutant, on};
-use crate::sync::{Mutex, WakeAll, lock};
-use std::collections::VecDeque;
+use crate::sync::{Mutex, lock};
+use crate::wait_line::{CallAll, WaitLine};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
+use std::{array, iter};
 
 pub(super) type PendingFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -18,7 +19,7 @@ pub(super) struct Waited<V> {
 
 /// Where the value is.
 pub(super) enum Stage<V> {
-    /// Here; nobody waits for it, or the turn is somebody's.
+    /// Here; nobody waits for it, or a waiter was called to poll.
     Idle(Box<V>),
     /// In a future that was pending when it was last polled.
     Armed(PendingFuture, Waker),
@@ -36,117 +37,34 @@ pub(super) struct WaitState<V> {
     /// The value is out because a waiter polls.
     pub(super) polling: bool,
     /// Waits for readiness.
-    pub(super) waiters: Line,
-    /// The waiter that was woken to poll, and has not done so yet.
-    pub(super) called_waiter: Option<u64>,
+    pub(super) waiters: WaitLine<()>,
     /// Waits for access.
-    pub(super) accessors: Line,
-    /// The accessor that was woken to try, and has not done so yet.
-    pub(super) called_accessor: Option<u64>,
-}
-
-/// Sleepers in order of arrival.
-#[derive(Default)]
-pub(super) struct Line {
-    next: u64,
-    /// A waker is taken when it is used, until its sleeper brings another.
-    line: VecDeque<(u64, Option<Waker>)>,
-}
-
-impl Line {
-    /// Puts a sleeper last, or gives one that is in line a new waker. Returns a waker to drop.
-    pub(super) fn enter(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let at = ticket.and_then(|ticket| self.position(ticket));
-        if let Some((_, old)) = at.and_then(|at| self.line.get_mut(at)) {
-            return old.replace(waker);
-        }
-        *ticket = Some(self.next);
-        self.line.push_back((self.next, Some(waker)));
-        self.next += 1;
-        None
-    }
-
-    fn position(&self, ticket: u64) -> Option<usize> {
-        self.line.binary_search_by_key(&ticket, |it| it.0).ok()
-    }
-
-    pub(super) fn leave(&mut self, ticket: u64) -> Option<Waker> {
-        let at = self.position(ticket)?;
-        self.line.remove(at)?.1
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.line.len()
-    }
-
-    /// The ticket of the first, and the waker to wake it with.
-    fn call_first(&mut self) -> Option<(u64, Option<Waker>)> {
-        self.line
-            .front_mut()
-            .map(|(ticket, waker)| (*ticket, waker.take()))
-    }
-
-    /// Empties the line, and wakes all when what is returned is dropped.
-    pub(super) fn dismiss(&mut self) -> WakeAll {
-        WakeAll(self.line.drain(..).filter_map(|(_, waker)| waker).collect())
-    }
+    pub(super) accessors: WaitLine<()>,
 }
 
 impl<V> WaitState<V> {
-    /// To be called after every change: says who can go on now, as far as they have not been told
-    /// already. To be [woken](ToWake::wake) unlocked.
+    /// To be called after every change: calls whoever can go on now and has not been called
+    /// already. What is returned is to be dropped with no lock held.
     ///
-    /// An accessor in line does not keep the turn from a waiter: both are told, and whoever is there
+    /// An accessor in line does not keep a waiter from being called: both are, and whoever is there
     /// first goes on. So accessors that follow each other closely do not starve waiters, and a
-    /// waiter that was told and does not poll keeps no accessor out.
-    pub(super) fn next(&mut self) -> ToWake {
-        let mut next = ToWake::default();
+    /// waiter that was called and does not poll keeps no accessor out.
+    pub(super) fn call_next(&mut self) -> Called {
         let poll_is_due = match self.stage {
-            Stage::Out => return next,
+            Stage::Out => false,
             Stage::Idle(_) => !on(Mutant::AccessEndsUnseen),
             Stage::Armed(..) => self.fired,
         };
         // Both will be back, or leave: then this is called again.
-        if self.called_accessor.is_none()
-            && let Some((ticket, waker)) = self.accessors.call_first()
-        {
-            self.called_accessor = Some(ticket);
-            next.accessor = waker;
-        }
-        if poll_is_due
-            && self.called_waiter.is_none()
-            && let Some((ticket, waker)) = self.waiters.call_first()
-        {
-            self.called_waiter = Some(ticket);
-            next.waiter = waker;
-        }
-        next
+        let is_here = !matches!(self.stage, Stage::Out);
+        let accessor = is_here.then(|| self.accessors.call_first()).flatten();
+        let waiter = poll_is_due.then(|| self.waiters.call_first()).flatten();
+        CallAll([waiter, accessor].into_iter().flatten())
     }
 }
 
-/// Who can go on.
-#[derive(Default)]
-#[must_use]
-pub(super) struct ToWake {
-    waiter: Option<Waker>,
-    accessor: Option<Waker>,
-}
-
-impl ToWake {
-    pub(super) fn wake(self) {
-        // Also if the first panics.
-        struct Then(Option<Waker>);
-        impl Drop for Then {
-            fn drop(&mut self) {
-                if let Some(waker) = self.0.take() {
-                    waker.wake();
-                }
-            }
-        }
-        let _accessor = Then(self.accessor);
-        drop(Then(self.waiter));
-    }
-}
+/// A waiter and an accessor, or one, or none.
+pub(super) type Called = CallAll<iter::Flatten<array::IntoIter<Option<Waker>, 2>>>;
 
 /// The value while it is in a future. Gives it back, however that ends.
 pub(super) struct ValueLease<V> {
@@ -181,9 +99,9 @@ impl<V: Send> Wake for FutureWaker<V> {
             return;
         }
         state.fired = true;
-        let next = state.next();
+        let next = state.call_next();
         drop(state);
-        next.wake();
+        drop(next);
     }
 }
 
@@ -206,10 +124,10 @@ impl<V> Drop for Out<'_, V> {
             Some(value) if !state.closed => state.stage = Stage::Idle(value),
             value => closed = value,
         }
-        let next = state.next();
+        let next = state.call_next();
         drop(state);
         drop(closed);
-        next.wake();
+        drop(next);
     }
 }
 
@@ -256,7 +174,7 @@ impl<V: Pollable> Waited<V> {
     /// Drops the future if nobody is left that waits for it.
     pub(super) fn disarm_if_alone(&self) {
         let mut state = lock(&self.state);
-        if state.waiters.len() > 0 || !matches!(state.stage, Stage::Armed(..)) {
+        if !state.waiters.is_empty() || !matches!(state.stage, Stage::Armed(..)) {
             return;
         }
         let armed = std::mem::replace(&mut state.stage, Stage::Out);

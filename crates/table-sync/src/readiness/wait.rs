@@ -1,6 +1,6 @@
 //! Waiting for readiness.
 
-use super::value::{FutureWaker, Out, Stage, ToWake, WaitState, Waited};
+use super::value::{Called, FutureWaker, Out, Stage, WaitState, Waited};
 use super::{Closed, Pollable};
 use crate::mutants::{Mutant, on};
 use crate::sync::{lock, park};
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// A wait, from [`Waitable::ready`](crate::Waitable::ready). Owns what it needs, so it can go anywhere; dropped, it leaves
-/// the line, and if it was its turn the next one gets it.
+/// the line, and the next one is called if it was.
 #[must_use = "a wait does nothing unless polled or blocked on"]
 pub struct Ready<V: Pollable> {
     pub(super) waited: Arc<Waited<V>>,
@@ -48,15 +48,11 @@ impl<V: Pollable> Ready<V> {
         }
     }
 
-    /// Takes this waiter out of the line; returns its waker to drop and one to wake.
-    fn leave(&mut self, state: &mut WaitState<V>) -> (Option<Waker>, ToWake) {
-        let Some(ticket) = self.ticket.take() else {
-            return (None, ToWake::default());
-        };
-        if state.called_waiter == Some(ticket) && !on(Mutant::ReadinessQuitterCallsNobody) {
-            state.called_waiter = None;
-        }
-        (state.waiters.leave(ticket), state.next())
+    /// Takes this waiter out of the line; returns its waker to drop, and who is called now.
+    fn leave(&mut self, state: &mut WaitState<V>) -> (Option<Waker>, Called) {
+        let ticket = self.ticket.take();
+        let left = ticket.and_then(|it| state.waiters.leave(it));
+        (left.and_then(|it| it.waker), state.call_next())
     }
 }
 
@@ -72,12 +68,9 @@ impl<V: Pollable> Future for Ready<V> {
             this.ticket = None;
             return Poll::Ready(Err(Closed));
         }
-        let old = state.waiters.enter(&mut this.ticket, waker);
-        if state.called_waiter == this.ticket {
-            state.called_waiter = None;
-        }
+        let old = state.waiters.join(&mut this.ticket, (), waker);
         let asleep = match &state.stage {
-            // Whoever has it calls `next` afterwards.
+            // Whoever has it calls the next afterwards.
             Stage::Out => true,
             Stage::Armed(..) => !state.fired,
             Stage::Idle(_) => false,
@@ -117,9 +110,9 @@ impl<V: Pollable> Future for Ready<V> {
             drop(future);
             let (old, next) = this.leave(&mut lock(&waited.state));
             drop(old);
-            // The turn goes on from here: the value is back and somebody may be next.
+            // The value is back: this calls the next.
             drop(out);
-            next.wake();
+            drop(next);
             return Poll::Ready(Ok(()));
         }
         let mut state = lock(&waited.state);
@@ -134,9 +127,9 @@ impl<V: Pollable> Future for Ready<V> {
         state.polling = false;
         state.fired &= !on(Mutant::EventDuringPollUnseen);
         // An accessor may have come, or an event.
-        let next = state.next();
+        let next = state.call_next();
         drop(state);
-        next.wake();
+        drop(next);
         Poll::Pending
     }
 }
@@ -149,7 +142,10 @@ impl<V: Pollable> Drop for Ready<V> {
         let waited = self.waited.clone();
         let (old, next) = self.leave(&mut lock(&waited.state));
         drop(old);
-        next.wake();
+        if on(Mutant::ReadinessQuitterCallsNobody) {
+            return std::mem::forget(next);
+        }
+        drop(next);
         waited.disarm_if_alone();
     }
 }

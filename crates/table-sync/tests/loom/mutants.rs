@@ -28,11 +28,11 @@ fn models_for(mutant: Mutant) -> &'static [&'static str] {
         Mutant::JoinWithoutLook | Mutant::LeaverWakesNobody | Mutant::CalledOnce => {
             &["waiting::three_writers"]
         }
-        Mutant::QuitterCallsNobody => &["waiting::a_dropped_waiter_hands_its_turn_on"],
+        Mutant::QuitterCallsNobody => &["waiting::a_dropped_waiter_calls_the_next"],
         Mutant::KinNotLocked => &["kin::a_parent_goes_or_gets_a_child"],
         Mutant::AccessEndsUnseen => &["readiness::one_event_between_drop_and_making"],
         Mutant::EventDuringPollUnseen => &["readiness::two_waiters_see_one_lasting_condition"],
-        Mutant::ReadinessQuitterCallsNobody => &["readiness::a_dropped_waiter_hands_its_turn_on"],
+        Mutant::ReadinessQuitterCallsNobody => &["readiness::a_dropped_waiter_calls_the_next"],
     }
 }
 

@@ -27,7 +27,7 @@ fn three_writers() {
 
 /// A waiter that gives up, having perhaps been woken, does not keep the next one waiting.
 #[test]
-fn a_dropped_waiter_hands_its_turn_on() {
+fn a_dropped_waiter_calls_the_next() {
     model(2, || {
         let table = Arc::new(Table::new());
         let handle = table.push(0u32).unwrap();
