@@ -1,7 +1,7 @@
 //! Waiting for an entry's lock, for threads and tasks alike.
 
 use crate::lock::{AnyEntry, ExclusivePermit, QueueGuard, Refusal, SharedPermit, settle_and_wake};
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::slot::Queue;
 use crate::state::{Mode, QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -85,15 +85,11 @@ impl<'t> LockRequest<'t> {
         // Dropped after the lock: wakers are user code.
         let mut old = queue.join(&mut self.ticket, P::MODE, waker);
         let mut next = None;
-        if on(Mutant::CalledOnce) && joined {
-            entry.slot.state.fetch_and(!TO_CALL, Relaxed);
-        }
+        mutant!(CalledOnce: if joined { entry.slot.state.fetch_and(!TO_CALL, Relaxed); });
+        mutant!(JoinWithoutLook: if !joined { return Poll::Pending; });
         // Again, now that whoever leaves the entry knows of this waiter.
         let first = self.ticket.and_then(|it| queue.position(it)) == Some(0);
-        let result = match on(Mutant::JoinWithoutLook) && !joined {
-            true => Err(Refusal::Busy),
-            false => P::attempt(&entry, first, Some(&guard)),
-        };
+        let result = P::attempt(&entry, first, Some(&guard));
         if !matches!(result, Err(Refusal::Busy)) {
             let queue = guard.get_or_insert_default();
             if let Some(left) = self.ticket.take().and_then(|it| queue.leave(it)) {
@@ -165,8 +161,8 @@ impl Drop for LockRequest<'_> {
         self.entry.retract_announcement(left.wanted, queue);
         // It may have been called; and a reader may have been waiting for no other reason than
         // this writer.
-        let calls = left.was_first && !on(Mutant::QuitterCallsNobody);
-        let next = calls.then(|| queue.call_first()).flatten();
+        mutant!(QuitterCallsNobody: return);
+        let next = left.was_first.then(|| queue.call_first()).flatten();
         drop(guard);
         drop(left);
         if let Some(next) = next {

@@ -6,7 +6,7 @@
 
 mod list_hint;
 
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{hint, thread};
@@ -50,7 +50,8 @@ impl FreeList {
             .locked
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
-        (done || on(Mutant::FreeListUnlocked)).then(|| LockedList(self))
+        mutant!(FreeListUnlocked: let done = true);
+        done.then(|| LockedList(self))
     }
 
     fn lock(&self) -> LockedList<'_> {
@@ -214,9 +215,7 @@ impl FreeSlots {
         }
         let Some(index) = self.fresh() else {
             drop(list);
-            if on(Mutant::FullAtFirstSight) {
-                return None;
-            }
+            mutant!(FullAtFirstSight: return None);
             return self.checkout_or_full(slots);
         };
         list.count(1);

@@ -29,7 +29,7 @@ mod removal;
 mod reuse;
 
 use crate::bias::BiasCount;
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::readers;
 use crate::slot::{Queue, Slot};
 use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, SlotState, WRITER_QUEUED};
@@ -105,7 +105,8 @@ impl<'t> AnyEntry<'t> {
     pub(crate) fn try_published(&self) -> Option<SharedPermit<'t>> {
         let published = readers::publish(self.slot.id)?;
         let may_read = self.state().is_present_with(self.generation, BIASED);
-        if may_read || on(Mutant::PublishWithoutLook) {
+        mutant!(PublishWithoutLook: let may_read = true);
+        if may_read {
             return Some(SharedPermit::new(self.storage, self.slot, Some(published)));
         }
         too_late(self.storage, self.slot, published)
@@ -173,7 +174,8 @@ impl<'t> AnyEntry<'t> {
             if !state.is_present(self.generation) {
                 // Who ends a drain and does not go in has to see to those who relied on the drain
                 // for being told: the holder of a detached entry, the waiters of a later one.
-                if drained && queue.is_none() && !on(Mutant::DrainEndedUnsettled) {
+                mutant!(DrainEndedUnsettled: return Err(Refusal::NotPresent));
+                if drained && queue.is_none() {
                     settle_and_wake(self.storage, slot);
                 }
                 return Err(Refusal::NotPresent);

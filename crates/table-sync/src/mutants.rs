@@ -1,15 +1,53 @@
-//! Steps of the protocols that the models can break on purpose.
+//! Steps of the protocols that the models can leave out on purpose.
 //!
 //! A model that cannot fail shows nothing. So for each step that an argument in DESIGN.md rests on
-//! there is a mutant here that leaves it out, and `tests/loom/mutants.rs` runs a model with it and expects
-//! loom to find it. Outside loom [`on`] is `false` at compile time.
+//! there is a mutant that leaves it out or weakens it: a line of [`mutant!`] beside the step.
+//! `tests/loom/mutants.rs` runs a model of each and expects loom to find it. Outside of models such a
+//! line is nothing.
 
-use crate::sync::atomic::Ordering;
+/// `mutant!(Name: statements)` runs the statements if the models run the mutant of that name;
+/// `mutant!(Name: let variable = value)` gives a variable another value then.
+#[cfg(not(loom))]
+macro_rules! mutant {
+    ($($line:tt)*) => {};
+}
+#[cfg(loom)]
+macro_rules! mutant {
+    ($name:ident: let $variable:ident = $value:expr) => {
+        let $variable = if $crate::mutants::on($crate::mutants::Mutant::$name) {
+            #[allow(unused_imports)]
+            use $crate::sync::atomic::Ordering::Relaxed;
+            $value
+        } else {
+            $variable
+        };
+    };
+    ($name:ident: $($statements:tt)*) => {
+        if $crate::mutants::on($crate::mutants::Mutant::$name) {
+            $($statements)*
+        }
+    };
+}
+pub(crate) use mutant;
 
-/// A step left out or weakened. Named by `TABLE_SYNC_MUTANT` when a model runs.
-#[cfg_attr(not(loom), allow(unreachable_pub))]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mutant {
+#[cfg(loom)]
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A step left out or weakened. Named by `TABLE_SYNC_MUTANT` when a model runs.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Mutant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+#[cfg(loom)]
+mutants! {
     /// An entry is made present without release.
     PushRelaxed,
     /// The kind of a slot's next entry is stored without release.
@@ -46,10 +84,10 @@ pub enum Mutant {
     JoinWithoutLook,
     /// A waiter that was called and could not go in does not ask to be called again.
     CalledOnce,
-    /// A waiter that gives up does not wake the next.
+    /// A waiter that was called and gives up does not call the next.
     QuitterCallsNobody,
-    /// Whoever leaves an entry wakes nobody.
-    LeaverWakesNobody,
+    /// Whoever leaves an entry calls nobody.
+    LeaverCallsNobody,
     /// An entry is removed without a look at its children under their lock.
     KinNotLocked,
     /// An access to a waitable value ends and no waiter is told.
@@ -60,63 +98,16 @@ pub enum Mutant {
     ReadinessQuitterCallsNobody,
 }
 
-#[cfg(loom)]
-impl Mutant {
-    /// All of them.
-    pub const ALL: [Self; 24] = [
-        Self::PushRelaxed,
-        Self::KindRelaxed,
-        Self::GenerationIgnored,
-        Self::WornOutSlotReused,
-        Self::FreeListUnlocked,
-        Self::FullAtFirstSight,
-        Self::ReaderLeavesRelaxed,
-        Self::WriterLeavesRelaxed,
-        Self::PublishWithoutBarrier,
-        Self::PublishWithoutLook,
-        Self::RetractWithoutBarrier,
-        Self::RetractWithoutLook,
-        Self::RetractRelaxed,
-        Self::ScanWithoutBarrier,
-        Self::DrainEndedUnsettled,
-        Self::DetachWithoutDrain,
-        Self::JoinWithoutLook,
-        Self::CalledOnce,
-        Self::QuitterCallsNobody,
-        Self::LeaverWakesNobody,
-        Self::KinNotLocked,
-        Self::AccessEndsUnseen,
-        Self::EventDuringPollUnseen,
-        Self::ReadinessQuitterCallsNobody,
-    ];
-}
-
-/// Whether this step is to be left out.
-#[cfg(not(loom))]
-#[inline(always)]
-pub(crate) const fn on(_: Mutant) -> bool {
-    false
-}
-
-/// Whether this step is to be left out.
+/// Whether the models run this mutant.
 #[cfg(loom)]
 pub(crate) fn on(mutant: Mutant) -> bool {
     use std::sync::OnceLock;
     static CHOSEN: OnceLock<Option<Mutant>> = OnceLock::new();
     let chosen = CHOSEN.get_or_init(|| {
         let name = std::env::var("TABLE_SYNC_MUTANT").ok()?;
-        let found = Mutant::ALL.into_iter().find(|it| format!("{it:?}") == name);
+        let mut all = Mutant::ALL.iter().copied();
+        let found = all.find(|it| format!("{it:?}") == name);
         Some(found.expect("TABLE_SYNC_MUTANT names a mutant"))
     });
     *chosen == Some(mutant)
-}
-
-/// The ordering, or `Relaxed` if it is to be left out.
-#[inline(always)]
-pub(crate) fn order(mutant: Mutant, ordering: Ordering) -> Ordering {
-    if on(mutant) {
-        Ordering::Relaxed
-    } else {
-        ordering
-    }
 }

@@ -9,7 +9,7 @@
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
 //! as threads ever read at the same time.
 
-use crate::mutants::{Mutant, on, order};
+use crate::mutants::mutant;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, asymmetric, lock};
 use std::cell::Cell;
@@ -179,11 +179,11 @@ impl Published {
     /// and a state that asks leaving readers for notice is visible to the caller's next load.
     #[inline]
     pub(crate) fn retract(&self) {
-        self.0
-            .store(0, order(Mutant::RetractRelaxed, Ordering::Release));
-        if !on(Mutant::RetractWithoutBarrier) {
-            asymmetric::light();
-        }
+        let order = Ordering::Release;
+        mutant!(RetractRelaxed: let order = Relaxed);
+        self.0.store(0, order);
+        mutant!(RetractWithoutBarrier: return);
+        asymmetric::light();
     }
 }
 
@@ -206,9 +206,8 @@ pub(crate) fn publish(id: u64) -> Option<Published> {
         _ => free_cell(record)?,
     };
     cell.store(id, Ordering::Release);
-    if !on(Mutant::PublishWithoutBarrier) {
-        asymmetric::light();
-    }
+    mutant!(PublishWithoutBarrier: return Some(Published(cell)));
+    asymmetric::light();
     Some(Published(cell))
 }
 
@@ -222,9 +221,12 @@ fn free_cell(record: &'static ReaderRecord) -> Option<&'static AtomicU64> {
 /// of `id` before; those that come too late see that and retract.
 #[cold]
 pub(crate) fn any(id: u64) -> bool {
-    if !on(Mutant::ScanWithoutBarrier) {
-        asymmetric::heavy();
-    }
+    mutant!(ScanWithoutBarrier: return is_in_a_cell(id));
+    asymmetric::heavy();
+    is_in_a_cell(id)
+}
+
+fn is_in_a_cell(id: u64) -> bool {
     REGISTRY.records().any(|record| {
         let mut cells = record.cells.iter();
         // Acquire pairs with the release in `retract` and `publish`.

@@ -5,7 +5,7 @@
 //! | generation     | readers   | flags             |
 //! ```
 
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use std::fmt;
 
 /// The entry can be found.
@@ -71,9 +71,7 @@ impl SlotState {
     /// Whether a handle of `generation` finds its entry here, with all of `flags`.
     #[inline]
     pub(crate) fn is_present_with(self, generation: u32, flags: u64) -> bool {
-        if on(Mutant::GenerationIgnored) {
-            return self.0 & (PRESENT | flags) == PRESENT | flags;
-        }
+        mutant!(GenerationIgnored: return self.0 & (PRESENT | flags) == PRESENT | flags);
         let wanted = Self::new(generation, PRESENT | flags).0;
         self.0 & (GENERATION | PRESENT | flags) == wanted
     }

@@ -10,9 +10,9 @@
 #![allow(unsafe_code)]
 
 use super::{ExclusivePermit, SharedPermit, VacantPermit};
-use crate::mutants::{Mutant, order};
+use crate::mutants::mutant;
 use crate::slot::{Kind, Slot, ValueCell};
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering::Release;
 use std::any::Any;
 use std::ptr;
 
@@ -49,8 +49,9 @@ pub(crate) fn empty(slot: &mut Slot) -> Option<Box<dyn Any + Send>> {
 pub(crate) fn put<T: Send + 'static>(vacant: &VacantPermit<'_>, value: T) {
     let cell = &vacant.slot().cell;
     // Release: who sees this kind sees that the slot's earlier entry has gone.
-    let release = order(Mutant::KindRelaxed, Ordering::Release);
-    cell.set_kind(Kind::of::<T>(), release);
+    let order = Release;
+    mutant!(KindRelaxed: let order = Relaxed);
+    cell.set_kind(Kind::of::<T>(), order);
     let value: Option<Box<dyn Any + Send>> = Some(Box::new(value));
     // SAFETY: the permit says that this thread took the slot off a free list and has not
     // published it, so no other permit exists for it. Nothing is there to be dropped: a slot on a

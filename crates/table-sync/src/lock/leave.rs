@@ -4,7 +4,7 @@
 use super::QueueGuard;
 use super::cell;
 use super::permit::{ExclusivePermit, SharedPermit};
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::readers::{self, Published};
 use crate::slot::Slot;
 use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, SlotState, TO_CALL};
@@ -29,10 +29,11 @@ pub(super) fn too_late<'t>(
 #[inline]
 pub(super) fn retract(storage: &Storage, slot: &Slot, published: &Published) {
     published.retract();
+    mutant!(RetractWithoutLook: return);
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
     // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
     // to help that one along does no harm.
-    if SlotState(slot.state.load(Relaxed)).has(DRAIN) && !on(Mutant::RetractWithoutLook) {
+    if SlotState(slot.state.load(Relaxed)).has(DRAIN) {
         settle_and_wake(storage, slot);
     }
 }
@@ -48,9 +49,8 @@ struct Aftermath<'t> {
 
 impl Aftermath<'_> {
     fn run(mut self) {
-        if let Some(waker) = self.wake.take()
-            && !on(Mutant::LeaverWakesNobody)
-        {
+        mutant!(LeaverCallsNobody: return);
+        if let Some(waker) = self.wake.take() {
             waker.wake();
         }
     }

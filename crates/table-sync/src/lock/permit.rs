@@ -2,7 +2,7 @@
 
 use super::AnyEntry;
 use super::leave::{retract, settle_and_wake};
-use crate::mutants::{Mutant, order};
+use crate::mutants::mutant;
 use crate::readers::Published;
 use crate::slot::Slot;
 use crate::state::{DETACHED, EXCLUSIVE, READER, SlotState, TO_CALL};
@@ -76,7 +76,8 @@ impl Drop for SharedPermit<'_> {
             Some(published) => retract(self.storage, self.slot, published),
             None => {
                 // Release: what was read happens before whoever acquires the word next.
-                let order = order(Mutant::ReaderLeavesRelaxed, Release);
+                let order = Release;
+                mutant!(ReaderLeavesRelaxed: let order = Relaxed);
                 let before = SlotState(self.slot.state.fetch_sub(READER, order));
                 let after = SlotState(before.0 - READER);
                 if before.has(TO_CALL | DETACHED) && !after.has_counted_readers() {
@@ -108,7 +109,8 @@ impl Drop for ExclusivePermit<'_> {
     fn drop(&mut self) {
         // Release: what was written happens before whoever acquires the word next.
         // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
-        let order = order(Mutant::WriterLeavesRelaxed, Release);
+        let order = Release;
+        mutant!(WriterLeavesRelaxed: let order = Relaxed);
         let before = SlotState(self.slot.state.fetch_sub(EXCLUSIVE, order));
         if before.has(TO_CALL | DETACHED) {
             settle_and_wake(self.storage, self.slot);

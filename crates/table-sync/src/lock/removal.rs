@@ -3,7 +3,7 @@
 use super::cell;
 use super::leave::settle_and_wake;
 use super::{AnyEntry, ExclusivePermit};
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::slot::Queue;
 use crate::state::{
     BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState, TO_CALL, WRITER_QUEUED,
@@ -41,20 +41,19 @@ impl<'t> AnyEntry<'t> {
     /// Removes the entry, held or not. To be [finished](Detached::finish) with no lock held.
     pub(crate) fn detach(&self, kin_checked: bool) -> Result<Detached<'t>, RemoveRefusal> {
         let slot = self.slot;
+        mutant!(KinNotLocked: let kin_checked = true);
         let mut state = SlotState(slot.state.load(Relaxed));
         loop {
             if !state.is_present(self.generation) {
                 return Err(RemoveRefusal::NotPresent);
             }
-            if state.has(KIN) && !kin_checked && !on(Mutant::KinNotLocked) {
+            if state.has(KIN) && !kin_checked {
                 return Err(RemoveRefusal::Kin);
             }
             let mut after = state.without(PRESENT);
             if after.has(BIASED) {
-                after = after.without(BIASED);
-                if !on(Mutant::DetachWithoutDrain) {
-                    after = after.with(DRAIN);
-                }
+                after = after.without(BIASED).with(DRAIN);
+                mutant!(DetachWithoutDrain: after = after.without(DRAIN));
             }
             let idle = after.is_idle();
             after = after.with(if idle { EXCLUSIVE } else { DETACHED });
@@ -87,8 +86,8 @@ impl ExclusivePermit<'_> {
     /// if it may have kin, which the caller did not ask to ignore.
     #[inline]
     pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
+        mutant!(KinNotLocked: let kin_checked = true);
         let mut state = SlotState(self.slot.state.load(Relaxed));
-        let kin_checked = kin_checked || on(Mutant::KinNotLocked);
         loop {
             if !state.has(PRESENT) {
                 return Err(RemoveRefusal::NotPresent);

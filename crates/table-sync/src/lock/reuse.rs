@@ -1,7 +1,7 @@
 //! A slot between two entries: reclaimed from one, given a generation, published as the next.
 
 use super::{ExclusivePermit, cell};
-use crate::mutants::{Mutant, on, order};
+use crate::mutants::mutant;
 use crate::slot::{Queue, Slot};
 use crate::state::{PRESENT, QUEUED, SlotState};
 use crate::storage::Storage;
@@ -32,10 +32,10 @@ impl<'t> VacantPermit<'t> {
         self.slot.bias_count.store(0, Relaxed);
         // Release: who sees this generation present sees the value. A plain store will do, as
         // nobody else changes the word of a slot that is not present and not detached.
-        self.slot.state.store(
-            SlotState::new(generation, PRESENT | flags).0,
-            order(Mutant::PushRelaxed, Release),
-        );
+        let order = Release;
+        mutant!(PushRelaxed: let order = Relaxed);
+        let state = SlotState::new(generation, PRESENT | flags);
+        self.slot.state.store(state.0, order);
         std::mem::forget(self);
         generation
     }
@@ -83,7 +83,9 @@ impl ExclusivePermit<'_> {
         // From the store on the slot is no longer this entry's.
         std::mem::forget(self);
         // Release, for readers that come too late and for `VacantPermit`; a plain store, as above.
-        if generation < storage.max_generation || on(Mutant::WornOutSlotReused) {
+        let is_worn_out = generation >= storage.max_generation;
+        mutant!(WornOutSlotReused: let is_worn_out = false);
+        if !is_worn_out {
             slot.state
                 .store(SlotState::new(generation + 1, 0).0, Release);
             storage.free_slots.give_back(slot);

@@ -1,7 +1,7 @@
 //! Where the value is, and who is called to go on.
 
 use super::Pollable;
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::sync::{Mutex, lock};
 use crate::wait_line::{CallAll, WaitLine};
 use std::pin::Pin;
@@ -52,9 +52,10 @@ impl<V> WaitState<V> {
     pub(super) fn call_next(&mut self) -> Called {
         let poll_is_due = match self.stage {
             Stage::Out => false,
-            Stage::Idle(_) => !on(Mutant::AccessEndsUnseen),
+            Stage::Idle(_) => true,
             Stage::Armed(..) => self.fired,
         };
+        mutant!(AccessEndsUnseen: let poll_is_due = poll_is_due && !matches!(self.stage, Stage::Idle(_)));
         // Both will be back, or leave: then this is called again.
         let is_here = !matches!(self.stage, Stage::Out);
         let accessor = is_here.then(|| self.accessors.call_first()).flatten();

@@ -2,7 +2,7 @@
 
 use super::value::{Called, FutureWaker, Out, Stage, WaitState, Waited};
 use super::{Closed, Pollable};
-use crate::mutants::{Mutant, on};
+use crate::mutants::mutant;
 use crate::sync::{lock, park};
 use std::fmt;
 use std::pin::Pin;
@@ -125,7 +125,7 @@ impl<V: Pollable> Future for Ready<V> {
         std::mem::forget(out);
         state.stage = Stage::Armed(future, future_waker);
         state.polling = false;
-        state.fired &= !on(Mutant::EventDuringPollUnseen);
+        mutant!(EventDuringPollUnseen: state.fired = false);
         // An accessor may have come, or an event.
         let next = state.call_next();
         drop(state);
@@ -142,9 +142,7 @@ impl<V: Pollable> Drop for Ready<V> {
         let waited = self.waited.clone();
         let (old, next) = self.leave(&mut lock(&waited.state));
         drop(old);
-        if on(Mutant::ReadinessQuitterCallsNobody) {
-            return std::mem::forget(next);
-        }
+        mutant!(ReadinessQuitterCallsNobody: return std::mem::forget(next));
         drop(next);
         waited.disarm_if_alone();
     }

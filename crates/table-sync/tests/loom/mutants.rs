@@ -25,7 +25,7 @@ fn models_for(mutant: Mutant) -> &'static [&'static str] {
             "removal::a_stale_writer_ends_the_drain_of_a_later_entry",
         ],
         Mutant::DetachWithoutDrain => &["removal::detach_leaves_the_value_to_its_holders"],
-        Mutant::JoinWithoutLook | Mutant::LeaverWakesNobody | Mutant::CalledOnce => {
+        Mutant::JoinWithoutLook | Mutant::LeaverCallsNobody | Mutant::CalledOnce => {
             &["waiting::three_writers"]
         }
         Mutant::QuitterCallsNobody => &["waiting::a_dropped_waiter_calls_the_next"],
@@ -56,7 +56,8 @@ fn each_is_found() {
         return;
     }
     let missed: Vec<_> = Mutant::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|mutant| models_for(mutant).iter().map(move |model| (mutant, *model)))
         .filter(|(mutant, model)| !finds(model, *mutant))
         .collect();

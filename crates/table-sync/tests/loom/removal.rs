@@ -283,7 +283,9 @@ fn a_push_is_seen_whole() {
                         Err(error) => assert_eq!(error, Error::NotPresent),
                     },
                 ),
-                Box::new(|table| drop(table.push(7u32).unwrap())),
+                Box::new(|table| {
+                    table.push(7u32).unwrap();
+                }),
             ],
         );
     });
