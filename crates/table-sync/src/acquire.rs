@@ -126,14 +126,13 @@ impl<'t> LockRequest<'t> {
                 result => return result,
             }
         }
-        park::block_on(None, |context| {
+        park::block_on(|context| {
             // It was woken when nobody was in its way; somebody may be again, and is soon gone.
             if self.ticket.is_some() {
                 self.entry.look_out(P::MODE);
             }
             self.poll(context.waker())
         })
-        .expect("without a deadline there is a result")
     }
 
     /// For futures.

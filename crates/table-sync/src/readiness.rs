@@ -120,8 +120,7 @@ impl<V: Pollable> Waitable<V> {
     /// Blocks the thread. Not for a thread that has access: it waits for itself.
     pub fn lock(&self) -> Access<'_, V> {
         let mut request = AccessRequest::new(self);
-        park::block_on(None, |context| request.poll(context.waker()))
-            .expect("without a deadline there is a result")
+        park::block_on(|context| request.poll(context.waker()))
     }
 
     /// As [`lock`](Self::lock), without waiting. `None` while another thread has access or is

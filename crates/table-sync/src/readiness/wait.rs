@@ -28,8 +28,7 @@ impl<V: Pollable> Ready<V> {
     ///
     /// [`Closed`].
     pub fn block(mut self) -> Result<(), Closed> {
-        park::block_on(None, |context| Pin::new(&mut self).poll(context))
-            .expect("without a deadline there is a result")
+        park::block_on(|context| Pin::new(&mut self).poll(context))
     }
 
     /// Blocks the thread until the value is ready, or until `deadline`: then `None`.
@@ -39,7 +38,7 @@ impl<V: Pollable> Ready<V> {
     /// another waiter that is going on at the deadline is waited for, whatever the deadline.
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
-            let ready = park::block_on(Some(deadline), |it| Pin::new(&mut self).poll(it));
+            let ready = park::block_on_until(deadline, |it| Pin::new(&mut self).poll(it));
             if ready.is_some() || !lock(&self.waited.state).polling {
                 return ready;
             }

@@ -23,9 +23,20 @@ impl Wake for Parker {
     }
 }
 
-/// Runs `poll` on this thread until it is ready, parked in between. With a deadline, `None`
-/// once that has passed.
-pub(crate) fn block_on<R>(
+/// Runs `poll` on this thread until it is ready, parked in between.
+pub(crate) fn block_on<R>(poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
+    block(None, poll).expect("without a deadline there is a result")
+}
+
+/// As [`block_on`]; `None` once the deadline has passed.
+pub(crate) fn block_on_until<R>(
+    deadline: Instant,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
+) -> Option<R> {
+    block(Some(deadline), poll)
+}
+
+fn block<R>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> Option<R> {
@@ -39,6 +50,7 @@ pub(crate) fn block_on<R>(
         if let Poll::Ready(result) = poll(&mut context) {
             return Some(result);
         }
+        // Not the thread's token alone: a poll that parks inside takes that.
         while !parker.woken.swap(false, Ordering::Acquire) {
             match deadline {
                 None => thread::park(),
@@ -63,4 +75,32 @@ fn park_timeout(left: Duration) {
 #[cfg(loom)]
 fn park_timeout(_left: Duration) {
     thread::park();
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_poll_that_parks_does_not_swallow_a_wake_up() {
+        let (done, waits) = mpsc::channel();
+        // On its own thread: the fault would be to sleep for ever.
+        let thread = thread::spawn(move || {
+            let mut polls = 0;
+            block_on(|context| {
+                polls += 1;
+                if polls == 2 {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                // Takes the token that the waker has left.
+                thread::park();
+                Poll::Pending
+            });
+            done.send(polls).unwrap();
+        });
+        assert_eq!(waits.recv_timeout(Duration::from_secs(20)), Ok(2));
+        thread.join().unwrap();
+    }
 }
