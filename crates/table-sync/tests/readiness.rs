@@ -266,6 +266,28 @@ fn deadlines() {
     assert_eq!(waitable.ready().block_until(past), Some(Ok(())));
 }
 
+/// A value that asks to be polled again each time: then there is no sleep to end at the deadline.
+#[test]
+fn a_deadline_ends_polls_that_follow_each_other() {
+    struct Restless(Instant);
+    impl Pollable for Restless {
+        async fn ready(&mut self) {
+            poll_fn(|context: &mut Context<'_>| {
+                context.waker().wake_by_ref();
+                match Instant::now() < self.0 {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                }
+            })
+            .await;
+        }
+    }
+    let late = Instant::now() + Duration::from_secs(20);
+    let soon = Instant::now() + Duration::from_millis(20);
+    let waitable = Waitable::new(Restless(late));
+    assert_eq!(waitable.ready().block_until(soon), None);
+}
+
 /// A poll by another thread that is going on at the deadline is waited for.
 #[test]
 fn a_deadline_waits_for_a_poll_that_is_going_on() {

@@ -47,8 +47,13 @@ fn block<R>(
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
     loop {
+        let is_last = deadline.is_some_and(|end| end <= Instant::now());
         if let Poll::Ready(result) = poll(&mut context) {
             return Some(result);
+        }
+        // Also if each poll asks for the next.
+        if is_last {
+            return None;
         }
         // Not the thread's token alone: a poll that parks inside takes that.
         while !parker.woken.swap(false, Ordering::Acquire) {
