@@ -6,7 +6,7 @@ use crate::slot::Queue;
 use crate::state::{Mode, QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{hint, lock, park};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 /// What [`LockRequest`] asks for.
 pub(crate) trait Permit<'t>: Sized {
@@ -133,14 +133,6 @@ impl<'t> LockRequest<'t> {
             }
             self.poll(context.waker())
         })
-    }
-
-    /// For futures.
-    pub(crate) fn poll_in<P: Permit<'t>>(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<P, Refusal>> {
-        self.poll(context.waker())
     }
 }
 

@@ -1,6 +1,6 @@
 //! An entry that was found, and the ways to its value.
 
-use crate::acquire::LockRequest;
+use crate::acquire::{LockRequest, Permit};
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle, Invariant};
@@ -140,9 +140,18 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send,
     {
+        self.get_mut_from(exclusive)
+    }
+
+    /// Exclusive access, in one step if the entry is idle, otherwise in another way.
+    #[inline]
+    fn get_mut_from(
+        &self,
+        otherwise: fn(AnyEntry<'t>) -> Result<ExclusivePermit<'t>, Error>,
+    ) -> Result<ExclusiveGuard<'t, T>, Error> {
         match self.any.try_exclusive_idle() {
             Some(permit) => Ok(ExclusiveGuard::new(permit)),
-            None => exclusive(self.any).map(ExclusiveGuard::new),
+            None => otherwise(self.any).map(ExclusiveGuard::new),
         }
     }
 
@@ -156,10 +165,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send,
     {
-        match self.any.try_exclusive_idle() {
-            Some(permit) => Ok(ExclusiveGuard::new(permit)),
-            None => try_exclusive(self.any).map(ExclusiveGuard::new),
-        }
+        self.get_mut_from(try_exclusive)
     }
 
     /// See [`Table::get_mut_async`](crate::Table::get_mut_async).
@@ -258,12 +264,12 @@ impl From<RemoveRefusal> for Error {
 }
 
 /// Polls a request for an entry that was perhaps not found.
-fn poll<'t, P: crate::acquire::Permit<'t>>(
+fn poll<'t, P: Permit<'t>>(
     request: &mut Result<LockRequest<'t>, Error>,
     context: &mut Context<'_>,
 ) -> Poll<Result<P, Error>> {
     match request {
-        Ok(request) => request.poll_in(context).map_err(Error::from),
+        Ok(request) => request.poll(context.waker()).map_err(Error::from),
         Err(error) => Poll::Ready(Err(*error)),
     }
 }
