@@ -72,12 +72,13 @@ impl AnyEntry<'_> {
             if !self.is_present() {
                 return Err(Error::NotPresent);
             }
-            let now = kin.parent_of(index);
+            let of = kin.of(index);
+            let now = of.and_then(|kin| kin.parent);
             if now != parent {
                 parent = now;
                 continue;
             }
-            if kin.has_children(index) {
+            if of.is_some_and(|kin| !kin.children.is_empty()) {
                 return Err(Error::HasChildren);
             }
             let removed = remove()?;
@@ -92,7 +93,7 @@ impl AnyEntry<'_> {
     pub(crate) fn has_children(self) -> bool {
         let index = self.slot.index();
         let kin = self.storage.kinship.lock_one(index);
-        self.is_present() && kin.has_children(index)
+        self.is_present() && kin.of(index).is_some_and(|kin| !kin.children.is_empty())
     }
 
     /// The entry's children, with their generations, by index.
@@ -107,9 +108,9 @@ impl AnyEntry<'_> {
             let slot = self.storage.slots.get(child)?;
             Some(SlotState(slot.state.load(Relaxed)).generation())
         };
-        let children = kin.children_of(index);
+        let children = kin.of(index).into_iter().flat_map(|kin| &kin.children);
         Ok(children
-            .filter_map(|child| Some((child, generation(child)?)))
+            .filter_map(|&child| Some((child, generation(child)?)))
             .collect())
     }
 

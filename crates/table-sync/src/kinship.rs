@@ -14,9 +14,9 @@ const STRIPES: u32 = 2;
 /// The kin of one entry, by slot index. Indices will do: an entry leaves its parent's list before
 /// its slot can be reused, and cannot go before its children.
 #[derive(Default)]
-struct Kin {
-    parent: Option<u32>,
-    children: BTreeSet<u32>,
+pub(crate) struct Kin {
+    pub(crate) parent: Option<u32>,
+    pub(crate) children: BTreeSet<u32>,
 }
 
 type Stripe = HashMap<u32, Kin>;
@@ -35,7 +35,12 @@ impl Kinship {
 
     /// Locks the stripe of one index.
     pub(crate) fn lock_one(&self, index: u32) -> LockedKin<'_> {
-        self.lock_two(index, index)
+        let low_at = index % STRIPES;
+        LockedKin {
+            low: lock(&self.stripes[low_at as usize]),
+            high: None,
+            low_at,
+        }
     }
 
     /// Locks the stripes of two indices. The only place where two locks of a kind are taken:
@@ -68,19 +73,16 @@ pub(crate) struct LockedKin<'k> {
 }
 
 impl LockedKin<'_> {
+    /// `None` if there is neither a parent nor a child.
+    pub(crate) fn of(&self, index: u32) -> Option<&Kin> {
+        match &self.high {
+            Some(high) if index % STRIPES != self.low_at => high.get(&index),
+            _ => self.low.get(&index),
+        }
+    }
+
     pub(crate) fn parent_of(&self, index: u32) -> Option<u32> {
-        self.kin(index)?.parent
-    }
-
-    /// By index.
-    pub(crate) fn children_of(&self, index: u32) -> impl Iterator<Item = u32> {
-        self.kin(index)
-            .into_iter()
-            .flat_map(|kin| kin.children.iter().copied())
-    }
-
-    pub(crate) fn has_children(&self, index: u32) -> bool {
-        self.children_of(index).next().is_some()
+        self.of(index)?.parent
     }
 
     pub(crate) fn link(&mut self, child: u32, parent: u32) {
@@ -101,15 +103,9 @@ impl LockedKin<'_> {
     }
 
     fn forget_if_alone(&mut self, index: u32) {
-        if self.parent_of(index).is_none() && !self.has_children(index) {
+        let is_alone = |kin: &Kin| kin.parent.is_none() && kin.children.is_empty();
+        if self.of(index).is_some_and(is_alone) {
             self.stripe(index).remove(&index);
-        }
-    }
-
-    fn kin(&self, index: u32) -> Option<&Kin> {
-        match &self.high {
-            Some(high) if index % STRIPES != self.low_at => high.get(&index),
-            _ => self.low.get(&index),
         }
     }
 
