@@ -163,8 +163,8 @@ impl Drop for LockRequest<'_> {
 }
 
 impl AnyEntry<'_> {
-    /// Under the queue lock: says in the word that a waiter is about to join, or to look again. `false` if
-    /// the entry has gone.
+    /// Under the queue lock: says in the word that a waiter is about to join, or to look again.
+    /// `false` if the entry has gone.
     fn announce(&self, mode: Mode) -> bool {
         let flags = match mode {
             Mode::Shared => QUEUED | TO_CALL,

@@ -5,7 +5,8 @@
 //! lock. An operation on a pair locks the stripes of both, the lower first
 //! ([`Kinship::lock_two`](crate::kinship::Kinship::lock_two)), and holds them while it changes the
 //! words of either: an entry with `KIN` is removed only under the lock of its own stripe and its
-//! parent's. So whoever holds an entry's stripe and saw it present with `KIN` may rely on its staying.
+//! parent's. So whoever holds an entry's stripe and saw it present with `KIN` may rely on its
+//! staying.
 //!
 //! Entry locks come before stripes: a remover that waits for an entry's holders holds no stripe.
 

@@ -75,7 +75,7 @@
 //! - Pushes and removals use a free list that no other thread is using just then. Parents and
 //!   children are kept under striped locks that entries without kin do not touch. The order of
 //!   all locks inside is written down at the head of `src/lock.rs`, the order of kin in
-//!   `src/children.rs`.
+//!   `src/kinship.rs`.
 //! - Values are dropped, and wakers used, with no lock of the table held but the caller's guards.
 //!
 //! # Async

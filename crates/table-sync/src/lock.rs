@@ -1,8 +1,8 @@
 //! The lock of an entry: the transitions of the slot's word, and the permits they grant.
 //!
-//! This file has the ways in, [`permit`] what they give, [`cell`] what that is good for, [`leave`] what
-//! follows when somebody goes, [`removal`] the ways out of the table, [`reuse`] a slot's way from one
-//! entry to the next.
+//! This file has the ways in, [`permit`] what they give, [`cell`] the value that a permit opens,
+//! [`leave`] what follows when a permit is given up, [`removal`] the ways out of the table, [`reuse`]
+//! a slot between two entries.
 //!
 //! DESIGN.md has the drawing, the argument for each ordering, and the loom models that go with it.
 //!
@@ -17,8 +17,9 @@
 //! 4. the pool of reader records: one;
 //! 5. free lists: one, a second only by `try_lock`; all of them ascending.
 //!
-//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. The making
-//! of a bucket of slots, which waits for whoever makes the same one, happens under 1 and 2 at most.
+//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. The
+//! making of a bucket of slots, which waits for whoever makes the same one, happens under 1 and 2 at
+//! most.
 //!
 //! User code (drops, wakers, closures) runs under 1 alone.
 
@@ -75,8 +76,8 @@ impl<'t> AnyEntry<'t> {
     /// The word as it is.
     #[inline]
     pub(crate) fn state(&self) -> SlotState {
-        // Acquire: pairs with `VacantPermit::publish` and with the release of the last writer, through
-        // whatever read-modify-writes lie between.
+        // Acquire: pairs with `VacantPermit::publish` and with the release of the last writer,
+        // through whatever read-modify-writes lie between.
         SlotState(self.slot.state.load(Acquire))
     }
 

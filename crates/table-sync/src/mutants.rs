@@ -2,8 +2,8 @@
 //!
 //! A model that cannot fail shows nothing. So for each step that an argument in DESIGN.md rests on
 //! there is a mutant that leaves it out or weakens it: a line of [`mutant!`] beside the step.
-//! `tests/loom/mutants.rs` runs a model of each and expects loom to find it. Outside of models such a
-//! line is nothing.
+//! `tests/loom/mutants.rs` runs a model of each and expects loom to find it. Outside of models such
+//! a line is nothing.
 
 /// `mutant!(Name: statements)` runs the statements if the models run the mutant of that name;
 /// `mutant!(Name: let variable = value)` gives a variable another value then.

@@ -48,9 +48,9 @@ pub use wait::Ready;
 /// `ready` may be dropped while pending and called again, and must then complete if the condition
 /// held meanwhile and nobody has used it up.
 ///
-/// It is polled by whichever waiter is called, on that waiter's thread, and it is dropped by a thread
-/// that wants access, on that thread. A value that needs a runtime for that (tokio's do) needs it on every
-/// thread that waits or has access: enter the runtime before [`Ready::block`].
+/// The future is polled on the thread of the waiter that is called, and dropped on the thread that
+/// wants access. A value that needs a runtime for that (tokio's do) needs it on every thread that
+/// waits or has access: enter the runtime before [`Ready::block`].
 pub trait Pollable: Send + 'static {
     /// Completes when the value is ready for whatever it is waited for.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;

@@ -47,7 +47,8 @@ impl Slot {
     }
 }
 
-/// Where a slot keeps its entry's value, and the value's type. [`crate::lock::cell`] has the ways in.
+/// Where a slot keeps its entry's value, and the value's type. The ways in are in
+/// [`crate::lock::cell`].
 pub(crate) struct ValueCell {
     /// Null, or from a `&'static Kind`.
     kind: AtomicPtr<Kind>,

@@ -1,5 +1,5 @@
-//! What follows when somebody leaves an entry: the end of a drain, the call of the next waiter, the end of
-//! a detached entry.
+//! What follows when a permit is given up: the end of a drain, the call of the next waiter, the end
+//! of a detached entry.
 
 use super::QueueGuard;
 use super::cell;

@@ -13,7 +13,8 @@ pub(super) type PendingFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct Waited<V> {
     pub(super) state: Mutex<WaitState<V>>,
-    /// Where a [`ValueLease`] puts the value. Locked for that alone, and never together with `state`.
+    /// Where a [`ValueLease`] puts the value. Locked for that alone, and never together with
+    /// `state`.
     pub(super) home: Mutex<Option<Box<V>>>,
 }
 
@@ -55,7 +56,7 @@ impl<V> WaitState<V> {
             Stage::Idle(_) => true,
             Stage::Armed(..) => self.fired,
         };
-        mutant!(AccessEndsUnseen: let poll_is_due = poll_is_due && !matches!(self.stage, Stage::Idle(_)));
+        mutant!(AccessEndsUnseen: let poll_is_due = matches!(self.stage, Stage::Armed(..)) && self.fired);
         // Both will be back, or leave: then this is called again.
         let is_here = !matches!(self.stage, Stage::Out);
         let accessor = is_here.then(|| self.accessors.call_first()).flatten();
