@@ -127,17 +127,17 @@ mod reactor;
 mod ready;
 mod record;
 mod report;
-pub mod rewrite;
 mod room;
 mod run_async;
 mod shape;
 mod stamp;
 mod store;
-mod sync;
 mod thread;
 mod tid;
 mod token;
-pub mod waits;
+
+pub use interruptible_wasm as rewrite;
+pub use memory_waits as waits;
 
 pub use crate::backtrace::Backtrace;
 pub use crate::builder::{GroupBuilder, Termination};
