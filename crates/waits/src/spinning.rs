@@ -2,7 +2,7 @@
 //!
 //! Both parts belong to the owner of a node alone; they are atomics only because the crate has no unsafe cells.
 
-use crate::waiter::Place;
+use crate::word::Place;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What a thread waited for last.
@@ -110,7 +110,7 @@ mod tests {
         let last = Last::default();
         let place = |address, expected| Place {
             address,
-            width: crate::Width::W32,
+            width: crate::word::Width::W32,
             expected,
         };
         assert!(last.swap_if_new(place(8, 2)));

@@ -1,38 +1,13 @@
 //! A thread's side of the lot: waiting, and being asked to report.
 
-use crate::lot::{ParkingLot, Width, address_of};
+use crate::lot::ParkingLot;
 use crate::node::{Node, flag, signal};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop, yield_now};
+use crate::outcome::WaitOutcome;
+use crate::parked::Parked;
+use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::word::{Place, Width};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-
-/// How a wait went.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum WaitOutcome {
-    /// A notify woke the thread: 0 to the guest.
-    Woken,
-    /// The word held another value: 1 to the guest.
-    NotEqual,
-    /// The timeout passed: 2 to the guest.
-    TimedOut,
-    /// The group has ended: the guest gets no answer, its thread is to unwind.
-    Ended,
-}
-
-impl WaitOutcome {
-    /// What `memory.atomic.wait32` and `wait64` return, by the threads
-    /// proposal; `None` for [`WaitOutcome::Ended`].
-    #[must_use]
-    pub fn code(self) -> Option<u32> {
-        match self {
-            Self::Woken => Some(0),
-            Self::NotEqual => Some(1),
-            Self::TimedOut => Some(2),
-            Self::Ended => None,
-        }
-    }
-}
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -45,24 +20,14 @@ pub enum Role {
     Host,
 }
 
-/// What a thread waits for: a word, and the value it is to leave.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// The host address of the word.
-    pub(crate) address: u64,
-    /// How wide it is.
-    pub(crate) width: Width,
-    /// What it holds.
-    pub(crate) expected: u64,
-}
-
-impl Place {
-    fn of<T>(word: &T, width: Width, expected: u64) -> Self {
-        Self {
-            address: address_of(word),
-            width,
-            expected,
-        }
+impl ParkingLot {
+    /// Gives a thread its place, under the number the group knows it by.
+    ///
+    /// For a guest thread, the thread that starts it calls this before it
+    /// does so: a thread counts as live from here until [`Waiter::finish`].
+    #[must_use]
+    pub fn register(self: &Arc<Self>, thread: u32, role: Role) -> Waiter {
+        Waiter::new(self.clone(), thread, role)
     }
 }
 
@@ -234,8 +199,9 @@ impl Waiter {
             queue.push(&self.lot.nodes, self.node);
             flags & flag::COUNTED != 0 && self.lot.liveness.waits()
         };
-        let queued = Queued {
-            waiter: self,
+        let parked = Parked {
+            lot: &self.lot,
+            index: self.node,
             node,
             address,
         };
@@ -244,7 +210,7 @@ impl Waiter {
         if quiet {
             self.lot.liveness.quiet();
         }
-        queued.park(timeout_ns, handover, on_report)
+        parked.park(timeout_ns, handover, on_report)
     }
 
     /// Asks the thread to report itself. If it waits, it wakes, runs its
@@ -297,6 +263,10 @@ impl Drop for Waiter {
     }
 }
 
+/// How long a wait takes that is refused for the second time in a row, in
+/// spins: a fifth of a microsecond, about what the system call takes natively.
+const REFUSED: u32 = 16;
+
 /// Keeps a node to one wait at a time.
 struct Busy<'a>(&'a Node);
 
@@ -311,124 +281,5 @@ impl<'a> Busy<'a> {
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Release);
-    }
-}
-
-/// A node on a queue. Dropping it takes the node off again.
-struct Queued<'a> {
-    waiter: &'a Waiter,
-    node: &'a Node,
-    address: u64,
-}
-
-impl Queued<'_> {
-    fn park(self, timeout_ns: i64, handover: bool, on_report: &mut dyn FnMut()) -> WaitOutcome {
-        let mut deadline = match u64::try_from(timeout_ns) {
-            Err(_) => None,
-            // A deadline the clock cannot express is never reached.
-            Ok(nanos) => Instant::now().checked_add(Duration::from_nanos(nanos)),
-        };
-        if !(handover && self.spin()) {
-            self.node.since.store(self.waiter.lot.clock(), Relaxed);
-        }
-        loop {
-            // Acquire: what the waker did before is seen from here on.
-            let seen = self.node.signal.load(Ordering::Acquire);
-            if seen & signal::GONE != 0 {
-                std::mem::forget(self);
-                return if seen & signal::WOKEN != 0 {
-                    WaitOutcome::Woken
-                } else {
-                    WaitOutcome::Ended
-                };
-            }
-            if seen & signal::REPORT != 0 {
-                let awake = !(signal::REPORT | signal::ASLEEP);
-                self.node.signal.fetch_and(awake, Ordering::Acquire);
-                on_report();
-                continue;
-            }
-            let asleep = seen | signal::ASLEEP;
-            if seen != asleep
-                && self
-                    .node
-                    .signal
-                    .compare_exchange(seen, asleep, Relaxed, Relaxed)
-                    .is_err()
-            {
-                continue;
-            }
-            let in_time = self.node.sleeper.sleep(&self.node.signal, asleep, deadline);
-            if !in_time {
-                if self.leave(true) {
-                    std::mem::forget(self);
-                    return WaitOutcome::TimedOut;
-                }
-                // A waker has counted this thread: its signal is on the way.
-                deadline = None;
-            }
-        }
-    }
-
-    /// Takes the node off its queue, unless a waker has done so.
-    fn leave(&self, timed_out: bool) -> bool {
-        let lot = &self.waiter.lot;
-        let bucket = lot.bucket(self.address);
-        let mut queue = bucket.lock();
-        let left = queue.remove(&lot.nodes, self.waiter.node);
-        if left {
-            bucket.waiters_gone(1);
-            queue.counters.timeouts += u64::from(timed_out);
-            lot.liveness.wakes(u32::from(self.node.has(flag::COUNTED)));
-        }
-        left
-    }
-
-    /// Looks out for a signal for a moment before the thread sleeps, if that
-    /// has paid lately: where the waker runs on another processor right now, it
-    /// saves both sides their system call; where it does not, it is a waste.
-    fn spin(&self) -> bool {
-        if !self.waiter.lot.spin || !self.node.spinning.wanted() {
-            return false;
-        }
-        let begin = Instant::now();
-        let signalled = || self.node.signal.load(Relaxed) != 0;
-        let paid = loop {
-            if (0..LOOKS).any(|_| {
-                spin_loop();
-                signalled()
-            }) {
-                break true;
-            }
-            if begin.elapsed() > SPIN_FOR {
-                break signalled();
-            }
-        };
-        self.node.spinning.tried(paid);
-        paid
-    }
-}
-
-/// How long a waiter looks out before it sleeps: about twice what it takes to
-/// wake a thread that sleeps in the kernel, so that the first attempt outlasts
-/// a partner which still sleeps.
-const SPIN_FOR: Duration = Duration::from_micros(20);
-
-/// How long a wait takes that is refused for the second time in a row, in
-/// spins: a fifth of a microsecond, about what the system call takes natively.
-const REFUSED: u32 = 16;
-
-/// Looks between two looks at the clock: about a microsecond.
-const LOOKS: u32 = 32;
-
-impl Drop for Queued<'_> {
-    /// Only when a callback panicked.
-    fn drop(&mut self) {
-        if self.leave(false) {
-            return;
-        }
-        while self.node.signal.load(Ordering::Acquire) & signal::GONE == 0 {
-            yield_now();
-        }
     }
 }

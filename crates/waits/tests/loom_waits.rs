@@ -21,12 +21,18 @@
 
 #[path = "loom/deadlocks.rs"]
 mod deadlocks;
+#[path = "../src/host_writer.rs"]
+mod host_writer;
 #[path = "../src/liveness.rs"]
 mod liveness;
 #[path = "../src/lot.rs"]
 mod lot;
 #[path = "../src/node.rs"]
 mod node;
+#[path = "../src/outcome.rs"]
+mod outcome;
+#[path = "../src/parked.rs"]
+mod parked;
 #[path = "../src/queue.rs"]
 mod queue;
 #[path = "../src/spinning.rs"]
@@ -39,13 +45,17 @@ mod sync;
 mod sys;
 #[path = "../src/waiter.rs"]
 mod waiter;
+#[path = "../src/word.rs"]
+mod word;
 
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread;
-use lot::{ParkingLot, Width};
+use lot::ParkingLot;
+use outcome::WaitOutcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use waiter::{Place, Role, WaitOutcome, Waiter};
+use waiter::{Role, Waiter};
+use word::{Place, Width};
 
 const X: u64 = 4;
 const Y: u64 = 8;
