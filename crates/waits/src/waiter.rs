@@ -5,7 +5,7 @@ use crate::node::{Node, flag, signal};
 use crate::outcome::WaitOutcome;
 use crate::parked::Parked;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
-use crate::word::{Place, Width};
+use crate::word::{Awaited, Width};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -91,8 +91,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let place = Place::of(word, Width::W32, expected.into());
-        self.wait_at(place, timeout_ns, on_report, || {
+        let awaited = Awaited::of(word, Width::W32, expected.into());
+        self.wait_at(awaited, timeout_ns, on_report, || {
             word.load(Ordering::SeqCst) == expected
         })
     }
@@ -110,26 +110,26 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let place = Place::of(word, Width::W64, expected);
-        self.wait_at(place, timeout_ns, on_report, || {
+        let awaited = Awaited::of(word, Width::W64, expected);
+        self.wait_at(awaited, timeout_ns, on_report, || {
             word.load(Ordering::SeqCst) == expected
         })
     }
 
     /// What [`Waiter::wait32`] answers where the word holds another value; `None` if it has to look closer.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
-        let place = Place::of(word, Width::W32, expected.into());
-        self.at_once(place, || word.load(Ordering::SeqCst) == expected)
+        let awaited = Awaited::of(word, Width::W32, expected.into());
+        self.at_once(awaited, || word.load(Ordering::SeqCst) == expected)
     }
 
     /// As [`Waiter::differs32`], for [`Waiter::wait64`].
     pub fn differs64(&self, word: &AtomicU64, expected: u64) -> Option<WaitOutcome> {
-        let place = Place::of(word, Width::W64, expected);
-        self.at_once(place, || word.load(Ordering::SeqCst) == expected)
+        let awaited = Awaited::of(word, Width::W64, expected);
+        self.at_once(awaited, || word.load(Ordering::SeqCst) == expected)
     }
 
     /// What a wait answers that does not have to take the lock: the word holds another value.
-    fn at_once(&self, place: Place, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
+    fn at_once(&self, awaited: Awaited, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
         if equal() {
             return None;
         }
@@ -140,7 +140,7 @@ impl Waiter {
         let node = self.lot.nodes.get(self.node);
         let before = node.not_equal.load(Relaxed);
         node.not_equal.store(before + 1, Relaxed);
-        if !node.last.swap_if_new(place) {
+        if !node.last.swap_if_new(awaited) {
             // A lock, and somebody is just taking it: to be back at once would take its cache line away.
             (0..REFUSED).for_each(|_| spin_loop());
         }
@@ -149,19 +149,19 @@ impl Waiter {
 
     pub(crate) fn wait_at(
         &self,
-        place: Place,
+        awaited: Awaited,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
         equal: impl Fn() -> bool,
     ) -> WaitOutcome {
-        if let Some(outcome) = self.at_once(place, &equal) {
+        if let Some(outcome) = self.at_once(awaited, &equal) {
             return outcome;
         }
         let node = self.lot.nodes.get(self.node);
         let _busy = Busy::enter(node);
-        let address = place.address;
+        let address = awaited.address;
         let mut flags = flag::QUEUED;
-        if place.width == Width::W64 {
+        if awaited.width == Width::W64 {
             flags |= flag::WIDE;
         }
         if timeout_ns >= 0 {
@@ -205,7 +205,7 @@ impl Waiter {
             node,
             address,
         };
-        let handover = node.last.swap_if_new(place);
+        let handover = node.last.swap_if_new(awaited);
         self.lot.busiest.count(address);
         if quiet {
             self.lot.liveness.quiet();

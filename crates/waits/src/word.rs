@@ -11,7 +11,7 @@ pub enum Width {
 
 /// What a thread waits for: a word, and the value it is to leave.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Awaited {
     /// The host address of the word.
     pub(crate) address: u64,
     /// How wide it is.
@@ -20,7 +20,7 @@ pub(crate) struct Place {
     pub(crate) expected: u64,
 }
 
-impl Place {
+impl Awaited {
     pub(crate) fn of<T>(word: &T, width: Width, expected: u64) -> Self {
         Self {
             address: address_of(word),
