@@ -21,7 +21,7 @@ use crate::shape;
 use crate::thread::{Entry, Guest, Invocation};
 use crate::tid::ThreadId;
 use crate::token::EndToken;
-use crate::waits::{BusyAddress, WaitStatistics};
+use crate::waits::WaitStatistics;
 
 /// How long the supervisor waits before it interrupts again, at first and at most. Only the race
 /// described at [`interrupt::arm`] and unprepared modules need a second time.
@@ -219,18 +219,6 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.
     pub fn wait_statistics(&self) -> WaitStatistics {
         self.core.life.lot().statistics()
-    }
-
-    /// Starts to keep the `capacity` addresses that are waited on most, from nothing; 0 stops. While it is on, each wait
-    /// takes one lock more.
-    pub fn track_busiest_waits(&self, capacity: usize) {
-        self.core.life.lot().track_busiest(capacity);
-    }
-
-    /// The addresses waited on most since [`track_busiest_waits`](Self::track_busiest_waits), busiest first. They are the
-    /// host's: [`offset_of`](crate::memory::offset_of) makes them the guest's.
-    pub fn busiest_waits(&self) -> Vec<BusyAddress> {
-        self.core.life.lot().busiest()
     }
 
     /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,

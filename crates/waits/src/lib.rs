@@ -68,6 +68,6 @@ mod word;
 pub use host_writer::HostWriter;
 pub use lot::{ParkingLot, Waiting};
 pub use outcome::WaitOutcome;
-pub use stats::{BusyAddress, WaitStatistics};
+pub use stats::WaitStatistics;
 pub use waiter::{Role, Waiter};
 pub use word::Width;

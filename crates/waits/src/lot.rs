@@ -3,7 +3,7 @@
 use crate::liveness::Liveness;
 use crate::node::{Node, Nodes, flag, signal};
 use crate::queue::{Bucket, Chain, Take};
-use crate::stats::{Busiest, BusyAddress, WaitStatistics};
+use crate::stats::WaitStatistics;
 use crate::sync::{AtomicBool, AtomicU32, Ordering, spin_allowed};
 use crate::word::{Width, address_of};
 use std::sync::Arc;
@@ -22,7 +22,6 @@ pub struct ParkingLot {
     pub(crate) liveness: Liveness,
     /// Set before `end` takes the first bucket's lock, read under that lock.
     ended: AtomicBool,
-    pub(crate) busiest: Busiest,
     pub(crate) spin: bool,
     made: Instant,
 }
@@ -47,7 +46,7 @@ pub struct Waiting {
 impl ParkingLot {
     /// A lot for about `threads` threads.
     ///
-    /// The number of buckets follows it, between 16 and 1024 (64 bytes each);
+    /// The number of buckets follows it, between 16 and 1024 (128 bytes each);
     /// more threads than that only share buckets. With `detect_deadlock`, each
     /// wait without timeout also keeps the count that [`ParkingLot::stuck`]
     /// needs: one atomic operation as it starts to wait and one as it is woken.
@@ -63,7 +62,6 @@ impl ParkingLot {
             nodes: Nodes::new(),
             liveness: Liveness::new(detect_deadlock),
             ended: AtomicBool::new(false),
-            busiest: Busiest::default(),
             spin: spin_allowed(),
             made: Instant::now(),
         })
@@ -252,20 +250,6 @@ impl ParkingLot {
         self.nodes
             .each_used(|node| sum.not_equal += node.not_equal.load(Relaxed));
         sum
-    }
-
-    /// Starts to keep the `capacity` busiest addresses, from nothing; 0 stops.
-    /// While it is on, each wait also takes one lock of the lot and looks
-    /// through the list.
-    pub fn track_busiest(&self, capacity: usize) {
-        self.busiest.track(capacity);
-    }
-
-    /// The addresses waited on most since [`ParkingLot::track_busiest`],
-    /// busiest first.
-    #[must_use]
-    pub fn busiest(&self) -> Vec<BusyAddress> {
-        self.busiest.list()
     }
 
     pub(crate) fn bucket(&self, address: u64) -> &Bucket {

@@ -206,7 +206,6 @@ impl Waiter {
             address,
         };
         let handover = node.last.swap_if_new(awaited);
-        self.lot.busiest.count(address);
         if quiet {
             self.lot.liveness.quiet();
         }

@@ -428,26 +428,6 @@ fn without_detection_nothing_is_stuck() {
     thread.join().unwrap();
 }
 
-#[test]
-fn the_busiest_addresses_are_kept_on_request() {
-    let lot = ParkingLot::new(1, false);
-    let waiter = lot.register(0, Role::Guest);
-    let words: Vec<AtomicU32> = (0..100).map(|_| AtomicU32::new(0)).collect();
-    waiter.wait32(&words[0], 0, 1, &mut none);
-    assert!(lot.busiest().is_empty());
-    lot.track_busiest(10);
-    for word in &words {
-        for _ in 0..3 {
-            waiter.wait32(&words[42], 0, 1, &mut none);
-        }
-        waiter.wait32(word, 0, 1, &mut none);
-    }
-    let list = lot.busiest();
-    assert_eq!(list.len(), 10);
-    assert_eq!(list[0].address, std::ptr::from_ref(&words[42]).addr());
-    assert!(list[0].waits >= 301 && list[0].waits - list[0].excess <= 301);
-}
-
 /// A waiter looks out for a moment where that pays. Where it does not, it gives up: a thread whose every wait is
 /// long sleeps through nearly all of them.
 #[test]
