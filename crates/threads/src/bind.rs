@@ -155,21 +155,22 @@ fn wait32<T: 'static>(
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
         let expected = (expected as u32).to_le();
-        let at_once = |waiter: &Waiter| waiter.differs32(word, expected);
-        if let Some(outcome) = unobserved(at_once) {
+        let differs = |waiter: &Waiter| waiter.differs32(word, expected);
+        if let Some(outcome) = unobserved(differs) {
             return result(outcome, &unwinding);
         }
         let thread = thread()?;
         let wait = |caller: &mut Caller<'_, T>| {
-            let wait = || {
-                thread.waiter().wait32(word, expected, timeout, &mut || {
+            let park = || {
+                thread.waiter().park32(word, expected, timeout, &mut || {
                     thread.report(|| WasmBacktrace::force_capture(&*caller));
                 })
             };
             match thread.watch() {
-                None => wait(),
+                None => park(),
                 Some(watch) => {
                     let at = (place, address as u64);
+                    let wait = || differs(thread.waiter()).unwrap_or_else(park);
                     watch.wait(&thread, at, Width::W32, timeout, wait)
                 }
             }
@@ -189,21 +190,22 @@ fn wait64<T: 'static>(
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
         let expected = (expected as u64).to_le();
-        let at_once = |waiter: &Waiter| waiter.differs64(word, expected);
-        if let Some(outcome) = unobserved(at_once) {
+        let differs = |waiter: &Waiter| waiter.differs64(word, expected);
+        if let Some(outcome) = unobserved(differs) {
             return result(outcome, &unwinding);
         }
         let thread = thread()?;
         let wait = |caller: &mut Caller<'_, T>| {
-            let wait = || {
-                thread.waiter().wait64(word, expected, timeout, &mut || {
+            let park = || {
+                thread.waiter().park64(word, expected, timeout, &mut || {
                     thread.report(|| WasmBacktrace::force_capture(&*caller));
                 })
             };
             match thread.watch() {
-                None => wait(),
+                None => park(),
                 Some(watch) => {
                     let at = (place, address as u64);
+                    let wait = || differs(thread.waiter()).unwrap_or_else(park);
                     watch.wait(&thread, at, Width::W64, timeout, wait)
                 }
             }
@@ -246,9 +248,9 @@ fn holding_no_fuel<T: 'static>(
 }
 
 /// What a wait answers that does not have to wait, unless somebody watches it.
-fn unobserved(at_once: impl FnOnce(&Waiter) -> Option<WaitOutcome>) -> Option<WaitOutcome> {
+fn unobserved(differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>) -> Option<WaitOutcome> {
     current::with(|thread| match thread.watch() {
-        None => at_once(thread.waiter()),
+        None => differs(thread.waiter()),
         Some(_) => None,
     })
     .flatten()

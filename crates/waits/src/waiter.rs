@@ -91,10 +91,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let awaited = Awaited::of(word, Width::W32, expected.into());
-        self.wait_at(awaited, timeout_ns, on_report, || {
-            word.load(Ordering::SeqCst) == expected
-        })
+        let (awaited, equal) = Awaited::of32(word, expected);
+        self.wait_at(awaited, timeout_ns, on_report, equal)
     }
 
     /// Waits on a 64-bit word: `memory.atomic.wait64`. As
@@ -110,31 +108,75 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let awaited = Awaited::of(word, Width::W64, expected);
-        self.wait_at(awaited, timeout_ns, on_report, || {
-            word.load(Ordering::SeqCst) == expected
-        })
+        let (awaited, equal) = Awaited::of64(word, expected);
+        self.wait_at(awaited, timeout_ns, on_report, equal)
     }
 
-    /// What [`Waiter::wait32`] answers where the word holds another value; `None` if it has to look closer.
+    /// The first half of [`Waiter::wait32`]: what it answers where the word holds another value, which takes no
+    /// lock; `None` where the thread has to wait, or the lot has ended.
+    ///
+    /// For a thread that has something to do before it sleeps: it asks this first, and then waits with
+    /// [`Waiter::park32`], so that the word is looked at once without the lock. Counts in [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread
+    /// that gets the same answer for the same word and value again and again is held up for a fifth of a
+    /// microsecond each time: it is in a loop around a lock that another is just taking.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
-        let awaited = Awaited::of(word, Width::W32, expected.into());
-        self.at_once(awaited, || word.load(Ordering::SeqCst) == expected)
+        let (awaited, equal) = Awaited::of32(word, expected);
+        self.differs_at(awaited, &equal)
     }
 
-    /// As [`Waiter::differs32`], for [`Waiter::wait64`].
+    /// As [`Waiter::differs32`], of [`Waiter::wait64`].
     pub fn differs64(&self, word: &AtomicU64, expected: u64) -> Option<WaitOutcome> {
-        let awaited = Awaited::of(word, Width::W64, expected);
-        self.at_once(awaited, || word.load(Ordering::SeqCst) == expected)
+        let (awaited, equal) = Awaited::of64(word, expected);
+        self.differs_at(awaited, &equal)
     }
 
-    /// What a wait answers that does not have to take the lock: the word holds another value.
-    fn at_once(&self, awaited: Awaited, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
-        if equal() {
-            return None;
-        }
-        if self.lot.is_ended() {
-            // Counted with the others, under the lock.
+    /// The second half of [`Waiter::wait32`]: compares the word under the bucket's lock, and waits. It is a whole
+    /// wait, and needs no [`Waiter::differs32`] before it; without, a word that holds another value costs a lock.
+    ///
+    /// # Panics
+    ///
+    /// As [`Waiter::wait32`].
+    pub fn park32(
+        &self,
+        word: &AtomicU32,
+        expected: u32,
+        timeout_ns: i64,
+        on_report: &mut dyn FnMut(),
+    ) -> WaitOutcome {
+        let (awaited, equal) = Awaited::of32(word, expected);
+        self.park_at(awaited, timeout_ns, on_report, equal)
+    }
+
+    /// As [`Waiter::park32`], of [`Waiter::wait64`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Waiter::wait32`].
+    pub fn park64(
+        &self,
+        word: &AtomicU64,
+        expected: u64,
+        timeout_ns: i64,
+        on_report: &mut dyn FnMut(),
+    ) -> WaitOutcome {
+        let (awaited, equal) = Awaited::of64(word, expected);
+        self.park_at(awaited, timeout_ns, on_report, equal)
+    }
+
+    pub(crate) fn wait_at(
+        &self,
+        awaited: Awaited,
+        timeout_ns: i64,
+        on_report: &mut dyn FnMut(),
+        equal: impl Fn() -> bool,
+    ) -> WaitOutcome {
+        self.differs_at(awaited, &equal)
+            .unwrap_or_else(|| self.park_at(awaited, timeout_ns, on_report, equal))
+    }
+
+    fn differs_at(&self, awaited: Awaited, equal: &impl Fn() -> bool) -> Option<WaitOutcome> {
+        // Where the lot has ended, the wait is counted with the others, under the lock.
+        if equal() || self.lot.is_ended() {
             return None;
         }
         let node = self.lot.nodes.get(self.node);
@@ -147,19 +189,41 @@ impl Waiter {
         Some(WaitOutcome::NotEqual)
     }
 
-    pub(crate) fn wait_at(
+    fn park_at(
         &self,
         awaited: Awaited,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
         equal: impl Fn() -> bool,
     ) -> WaitOutcome {
-        if let Some(outcome) = self.at_once(awaited, &equal) {
-            return outcome;
-        }
         let node = self.lot.nodes.get(self.node);
         let _busy = Busy::enter(node);
-        let address = awaited.address;
+        let quiet = match self.queue_up(node, awaited, timeout_ns, equal) {
+            Ok(quiet) => quiet,
+            Err(outcome) => return outcome,
+        };
+        let parked = Parked {
+            lot: &self.lot,
+            index: self.node,
+            node,
+            address: awaited.address,
+        };
+        let handover = node.last.swap_if_new(awaited);
+        if quiet {
+            self.lot.liveness.quiet();
+        }
+        parked.park(timeout_ns, handover, on_report)
+    }
+
+    /// Puts the node on the queue of its bucket; whether no thread is live any more. Or, if there is nothing to wait
+    /// for, what the wait answers.
+    fn queue_up(
+        &self,
+        node: &Node,
+        awaited: Awaited,
+        timeout_ns: i64,
+        equal: impl Fn() -> bool,
+    ) -> Result<bool, WaitOutcome> {
         let mut flags = flag::QUEUED;
         if awaited.width == Width::W64 {
             flags |= flag::WIDE;
@@ -169,47 +233,34 @@ impl Waiter {
         } else if self.counted {
             flags |= flag::COUNTED;
         }
-        let quiet = {
-            let bucket = self.lot.bucket(address);
-            let mut queue = bucket.lock();
-            if self.lot.ended_under_lock() {
-                queue.counters.ended += 1;
-                return WaitOutcome::Ended;
-            }
-            bucket.expect_waiter();
-            if !equal() {
-                bucket.waiters_gone(1);
-                queue.counters.not_equal += 1;
-                return WaitOutcome::NotEqual;
-            }
-            if timeout_ns == 0 {
-                bucket.waiters_gone(1);
-                queue.counters.timeouts += 1;
-                return WaitOutcome::TimedOut;
-            }
-            queue.counters.queued += 1;
-            node.address.store(address, Relaxed);
-            node.flags.store(flags, Relaxed);
-            node.since.store(0, Relaxed);
-            // What the last wait left behind goes, a report asked for stays.
-            // Nobody signals a node that is on no queue, so no order is needed.
-            if node.signal.load(Relaxed) & !signal::REPORT != 0 {
-                node.signal.fetch_and(signal::REPORT, Relaxed);
-            }
-            queue.push(&self.lot.nodes, self.node);
-            flags & flag::COUNTED != 0 && self.lot.liveness.waits()
-        };
-        let parked = Parked {
-            lot: &self.lot,
-            index: self.node,
-            node,
-            address,
-        };
-        let handover = node.last.swap_if_new(awaited);
-        if quiet {
-            self.lot.liveness.quiet();
+        let bucket = self.lot.bucket(awaited.address);
+        let mut queue = bucket.lock();
+        if self.lot.ended_under_lock() {
+            queue.counters.ended += 1;
+            return Err(WaitOutcome::Ended);
         }
-        parked.park(timeout_ns, handover, on_report)
+        bucket.expect_waiter();
+        if !equal() {
+            bucket.waiters_gone(1);
+            queue.counters.not_equal += 1;
+            return Err(WaitOutcome::NotEqual);
+        }
+        if timeout_ns == 0 {
+            bucket.waiters_gone(1);
+            queue.counters.timeouts += 1;
+            return Err(WaitOutcome::TimedOut);
+        }
+        queue.counters.queued += 1;
+        node.address.store(awaited.address, Relaxed);
+        node.flags.store(flags, Relaxed);
+        node.since.store(0, Relaxed);
+        // What the last wait left behind goes, a report asked for stays.
+        // Nobody signals a node that is on no queue, so no order is needed.
+        if node.signal.load(Relaxed) & !signal::REPORT != 0 {
+            node.signal.fetch_and(signal::REPORT, Relaxed);
+        }
+        queue.push(&self.lot.nodes, self.node);
+        Ok(flags & flag::COUNTED != 0 && self.lot.liveness.waits())
     }
 
     /// Asks the thread to report itself. If it waits, it wakes, runs its

@@ -1,5 +1,7 @@
 //! The words that threads wait on.
 
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
 /// How wide the word is that a thread waits on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Width {
@@ -21,12 +23,24 @@ pub(crate) struct Awaited {
 }
 
 impl Awaited {
-    pub(crate) fn of<T>(word: &T, width: Width, expected: u64) -> Self {
-        Self {
+    /// For a 32-bit word; and whether it holds `expected`, by a sequentially consistent load.
+    pub(crate) fn of32(word: &AtomicU32, expected: u32) -> (Self, impl Fn() -> bool) {
+        let awaited = Self {
             address: address_of(word),
-            width,
+            width: Width::W32,
+            expected: expected.into(),
+        };
+        (awaited, move || word.load(Ordering::SeqCst) == expected)
+    }
+
+    /// As [`Awaited::of32`], for a 64-bit word.
+    pub(crate) fn of64(word: &AtomicU64, expected: u64) -> (Self, impl Fn() -> bool) {
+        let awaited = Self {
+            address: address_of(word),
+            width: Width::W64,
             expected,
-        }
+        };
+        (awaited, move || word.load(Ordering::SeqCst) == expected)
     }
 }
 
