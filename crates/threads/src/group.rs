@@ -171,7 +171,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             name: export.to_owned(),
             found: shape::describe(ty),
         };
-        match self.core.module.module().get_export(export) {
+        match self.guest_export(export) {
             None => Err(RunError::NoExport(export.to_owned())),
             Some(ty) => match ty.func() {
                 Some(func) if func.params().len() == 0 && func.results().len() == 0 => Ok(()),
@@ -180,9 +180,16 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
+    /// The type of an export, if it is the guest's own.
+    fn guest_export(&self, name: &str) -> Option<ExternType> {
+        let module = &self.core.module;
+        let ty = module.module().get_export(name);
+        ty.filter(|_| module.is_guest_export(name))
+    }
+
     /// Whether `export` can be called with `params`.
     pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
-        let ty = self.core.module.module().get_export(export);
+        let ty = self.guest_export(export);
         let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
         let (name, found) = (export.to_owned(), shape::describe(&ty));
         match ty.func() {
