@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::{Encode, Function, ValType};
 
-use super::RewriteError;
+use crate::RewriteError;
 use crate::encode::{push_name, push_u32};
 use crate::scan::Scan;
 

@@ -23,6 +23,7 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("assemble.rs", include_bytes!("assemble.rs")),
     ("bulk.rs", include_bytes!("bulk.rs")),
     ("encode.rs", include_bytes!("encode.rs")),
+    ("error.rs", include_bytes!("error.rs")),
     ("fingerprint.rs", include_bytes!("fingerprint.rs")),
     ("lib.rs", include_bytes!("lib.rs")),
     ("scan.rs", include_bytes!("scan.rs")),

@@ -60,10 +60,12 @@ mod append;
 mod assemble;
 mod bulk;
 mod encode;
+mod error;
 mod fingerprint;
 mod scan;
 mod waits;
 
+pub use error::RewriteError;
 pub use fingerprint::{FINGERPRINT, extend_fingerprint};
 
 /// What [`rewrite_with`] is to rewrite.
@@ -94,30 +96,6 @@ impl Default for RewriteOptions {
             bulk_chunk: Some(DEFAULT_BULK_CHUNK),
         }
     }
-}
-
-/// Why a module was not rewritten.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RewriteError {
-    /// The bytes are a component, not a core module.
-    #[error("a component, not a core module")]
-    Component,
-    /// The bytes are no valid module. Every proposal that wasmparser knows is
-    /// let through here; which of them are on is the engine's business.
-    #[error("not a valid module")]
-    Invalid(#[from] wasmparser::BinaryReaderError),
-    /// The module is so near to a limit that engines agree on that what the
-    /// rewrite appends does not fit.
-    #[error("no room: the module would have {count} {what}, and the limit is {limit}")]
-    NoRoom {
-        /// Of what there would be too many.
-        what: &'static str,
-        /// How many there would be.
-        count: u64,
-        /// How many there may be.
-        limit: u64,
-    },
 }
 
 /// Which of the three instructions a slot of the appended table stands for.

@@ -8,7 +8,7 @@ use wasmparser::{
     OperatorsReader, Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
-use super::{RewriteError, RewriteOptions, WaitOp};
+use crate::{RewriteError, RewriteOptions, WaitOp};
 
 /// The length of what precedes the first section: magic number and version.
 pub(crate) const HEADER: usize = 8;
