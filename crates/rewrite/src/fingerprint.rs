@@ -26,6 +26,7 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("error.rs", include_bytes!("error.rs")),
     ("fingerprint.rs", include_bytes!("fingerprint.rs")),
     ("lib.rs", include_bytes!("lib.rs")),
+    ("names.rs", include_bytes!("names.rs")),
     ("scan.rs", include_bytes!("scan.rs")),
     ("waits.rs", include_bytes!("waits.rs")),
 ];
