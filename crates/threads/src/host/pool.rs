@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 use crate::host::capacity;
-use crate::host::host_thread::{HostThread, Joined, Main, Stacks};
 use crate::host::panics::caught;
-
-/// One guest thread, to be run on a host thread.
-type Job = Main;
+use crate::host::stacks::Stacks;
+use crate::sys::native_thread::{Main, NativeThread};
+use crate::sys::stacks::Stack;
 
 /// How many host threads stay parked, how long, and how many instances are made ahead.
 #[derive(Clone, Debug)]
@@ -91,10 +90,11 @@ pub(crate) struct Hosts {
 
 struct State {
     next: u64,
-    live: HashMap<u64, HostThread>,
-    dead: Vec<HostThread>,
+    live: HashMap<u64, NativeThread>,
+    dead: Vec<NativeThread>,
     stacks: Stacks,
-    queue: VecDeque<Job>,
+    /// Guest threads, each to be run on a host thread.
+    queue: VecDeque<Main>,
     idle: usize,
     closing: bool,
     /// How many wait for `dead` to grow.
@@ -133,7 +133,7 @@ impl Hosts {
     /// Runs `job` on a parked host thread, or on a new one.
     ///
     /// A job does not panic: it catches what its guest thread does. If it did, it would be forgotten.
-    pub(crate) fn dispatch(self: &Arc<Self>, job: Job) -> io::Result<()> {
+    pub(crate) fn dispatch(self: &Arc<Self>, job: Main) -> io::Result<()> {
         let mut state = self.lock();
         let dead = std::mem::take(&mut state.dead);
         let result = if state.idle > state.queue.len() {
@@ -152,7 +152,7 @@ impl Hosts {
 
     /// Starts a host thread that begins with `job`, which comes back, in another guise, when the host refuses. The
     /// thread cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
-    fn start(self: &Arc<Self>, state: &mut State, job: Job) -> Result<(), (io::Error, Main)> {
+    fn start(self: &Arc<Self>, state: &mut State, job: Main) -> Result<(), (io::Error, Main)> {
         let starting = match capacity::take(self.stack_size) {
             Ok(starting) => starting,
             Err(error) => return Err((error, job)),
@@ -172,9 +172,9 @@ impl Hosts {
     }
 
     /// What a host thread does from its start to its end.
-    fn life(&self, key: u64, first: Job) {
+    fn life(&self, key: u64, first: Main) {
         // Whatever a job does, this thread's handle has to come to `dead`, or the group would wait for ever.
-        let run = |job: Job| {
+        let run = |job: Main| {
             caught(job);
         };
         INSIDE.set(Some((self.address(), key)));
@@ -307,13 +307,13 @@ impl Hosts {
     ///
     /// Unless they are the `last` ones, stacks that stay for the next threads give back their memory. Otherwise that
     /// happens to many at once, when the last thread on a slab has been joined.
-    fn join_all(&self, dead: Vec<HostThread>, last: bool) {
+    fn join_all(&self, dead: Vec<NativeThread>, last: bool) {
         if dead.is_empty() {
             return;
         }
-        let mut joined: Vec<_> = dead.into_iter().map(HostThread::join).collect();
+        let mut joined: Vec<_> = dead.into_iter().filter_map(NativeThread::join).collect();
         if !last {
-            joined.iter_mut().for_each(Joined::clear);
+            joined.iter_mut().for_each(Stack::clear);
         }
         let unused = self.lock().stacks.take_back(joined);
         drop(unused);
