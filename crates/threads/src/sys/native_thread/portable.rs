@@ -43,8 +43,12 @@ impl NativeThread {
         }
     }
 
-    /// Waits until the thread has run its last instruction; its stack.
+    /// Waits until the thread has run its last instruction; its stack. `None` for the calling thread, which is
+    /// treated as if dropped.
     pub(crate) fn join(self) -> Option<Stack> {
+        if self.thread.thread().id() == std::thread::current().id() {
+            return None;
+        }
         // A panic of what it ran is forgotten: its thread is gone all the same.
         let _ = self.thread.join();
         Some(self.stack)
@@ -100,5 +104,20 @@ mod tests {
         };
         assert_eq!(stack.size(), 1 << 60);
         main();
+    }
+
+    /// As a pool does that is dropped by its last thread: it has that thread's own handle.
+    #[test]
+    fn a_thread_that_joins_itself_goes_on() {
+        let stack = Slab::map(1, 1 << 20).unwrap().pop().unwrap();
+        let (give, take) = std::sync::mpsc::channel::<NativeThread>();
+        let (said, hear) = std::sync::mpsc::channel();
+        let main = move || {
+            let own = take.recv().unwrap();
+            assert!(own.join().is_none());
+            said.send(()).unwrap();
+        };
+        give.send(started(stack, main)).unwrap();
+        hear.recv().unwrap();
     }
 }
