@@ -115,7 +115,7 @@ pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
 pub use crate::group::thread_group::{GroupHandle, ThreadGroup};
 pub use crate::host::pool::Pool;
-pub use crate::life::SpawnFailures;
+pub use crate::life::slot::SpawnFailures;
 pub use crate::memory::host::HostMemory;
 pub use crate::module::precompiled::{Stamp, StampError, Stamped};
 pub use crate::module::prepare::{

@@ -392,7 +392,9 @@ impl<T: Send + 'static> GroupBuilder<T> {
             how,
         };
         life.set_memories(&memories);
-        life.set_appended(Appended::new(linked.modules().cloned()));
+        life.set_appended(Appended::new(linked.modules().filter_map(|module| {
+            Some((module.module().clone(), module.first_appended_function()?))
+        })));
         let ahead = spawns
             && self.module.is_prepared()
             && !linked.instantiation_is_visible()

@@ -8,7 +8,9 @@ use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
 
 use crate::group::builder::GroupBuilder;
 use crate::group::core::Core;
-use crate::life::{Life, SpawnFailures};
+use crate::life::Life;
+use crate::life::gather_report;
+use crate::life::slot::SpawnFailures;
 use crate::memory::host::{HostMemory, HostWaits, Waits};
 use crate::module::prepare::ThreadModule;
 use crate::module::shape;
@@ -19,7 +21,7 @@ use crate::types::backtrace::Backtrace;
 use crate::types::end_token::EndToken;
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
-use crate::types::report::{self, LeftBehind, Report};
+use crate::types::report::{LeftBehind, Report};
 use crate::types::thread_id::ThreadId;
 use crate::waits::{BusyAddress, WaitStatistics};
 
@@ -376,7 +378,7 @@ impl GroupHandle {
     /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
     /// a host call. Interrupts running wasm, and lets it go on.
     pub fn report(&self, patience: Duration) -> Report {
-        report::take(&self.life, patience)
+        gather_report::gather(&self.life, patience)
     }
 
     /// Ids of the threads that have not ended, in order.

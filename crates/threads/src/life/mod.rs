@@ -4,8 +4,11 @@
 //! and the races; in short: [`Life::end`] sets the outcome once, under the lock, and only the
 //! caller that set it goes on to reach the threads.
 
-mod slot;
+pub(crate) mod gather_report;
+pub(crate) mod reserved_id;
+pub(crate) mod slot;
 mod stuck;
+pub(crate) mod unwinding;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,7 +20,6 @@ use wasmtime::{Engine, Error, SharedMemory};
 
 use crate::host::panics::caught;
 use crate::memory::words::reach;
-use crate::thread::interrupt::Unwinding;
 use crate::types::backtrace::Appended;
 use crate::types::end_token::{self, EndToken};
 use crate::types::outcome::Outcome;
@@ -26,8 +28,8 @@ use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
-pub(crate) use slot::Slot;
-pub use slot::SpawnFailures;
+use self::slot::SpawnFailures;
+use self::unwinding::Unwinding;
 
 /// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
 /// only a host without processor time for them gets here.

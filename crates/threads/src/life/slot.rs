@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::reserved_id::ReservedId;
 use super::{Life, wait};
-use crate::thread::prewarm::ReservedId;
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;

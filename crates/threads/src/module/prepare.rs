@@ -315,10 +315,13 @@ impl ThreadModule {
     /// function in front of the guest's frames, which are those of the module
     /// as it was.
     pub fn is_guest_function(&self, index: u32) -> bool {
-        let appended = self.inner.prepared.as_ref();
-        appended
-            .and_then(|p| p.first_appended_function)
+        self.first_appended_function()
             .is_none_or(|first| index < first)
+    }
+
+    /// The index from which on all functions are the rewrite's, if it appended any.
+    pub(crate) fn first_appended_function(&self) -> Option<u32> {
+        self.inner.prepared.as_ref()?.first_appended_function
     }
 
     /// Whether an export is one that the rewrite appended, by its name.

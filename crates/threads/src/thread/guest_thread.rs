@@ -11,7 +11,7 @@ use wasmtime::{
 
 use crate::group::core::Core;
 use crate::host::panics::caught;
-use crate::life::Slot;
+use crate::life::slot::Slot;
 use crate::memory::words::same_memory;
 #[cfg(feature = "async")]
 use crate::thread::block_on::block_on;

@@ -6,50 +6,20 @@
 //! no place in the group, and counts for no limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wasmtime::Store;
 
 use crate::group::core::Core;
 use crate::host::panics::caught;
-use crate::life::Life;
+use crate::life::reserved_id::ReservedId;
 use crate::thread::linked::Instances;
-use crate::types::thread_id::ThreadId;
 
 /// A store and an instance that wait for their thread to be spawned.
 pub(crate) struct Ready<T: 'static> {
     pub(crate) id: ReservedId,
     pub(crate) store: Store<T>,
     pub(crate) instances: Instances,
-}
-
-/// An id without a thread; gives itself back unless it is used.
-pub(crate) struct ReservedId {
-    life: Arc<Life>,
-    id: Option<ThreadId>,
-}
-
-impl ReservedId {
-    pub(crate) fn take(life: &Arc<Life>) -> Option<Self> {
-        let id = life.reserve_id()?;
-        Some(Self {
-            life: Arc::clone(life),
-            id: Some(id),
-        })
-    }
-
-    /// The id, for a thread that takes it over.
-    pub(crate) fn into_id(mut self) -> Option<ThreadId> {
-        self.id.take()
-    }
-}
-
-impl Drop for ReservedId {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.life.give_back_id(id);
-        }
-    }
 }
 
 /// The instances of one group that were made ahead.
@@ -111,7 +81,7 @@ impl<T: Send + 'static> Stock<T> {
         let id = ReservedId::take(&core.life)?;
         // So that it draws a part of the group's fuel, and not all of it.
         let _member = core.stores.join_fuel();
-        let mut store = core.stores.make(id.id?).ok()?;
+        let mut store = core.stores.make(id.get()?).ok()?;
         let instances = core.instantiate(&mut store).ok()?;
         Some(Ready {
             id,

@@ -11,11 +11,11 @@ use wasmtime::{
 };
 
 use crate::life::Life;
+use crate::life::unwinding::Unwinding;
 use crate::memory::words::{same_memory, word32, word64};
 use crate::module::prepare::Prepared;
 use crate::rewrite::{WaitOp, WaitSlot};
 use crate::thread::current;
-use crate::thread::interrupt::Unwinding;
 use crate::types::fuel::Fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
 use crate::watch::observer::Watch;
