@@ -11,9 +11,10 @@ use crate::group::core::Core;
 use crate::life::Life;
 use crate::life::gather_report;
 use crate::life::slot::SpawnFailures;
-use crate::memory::host::{HostMemory, HostWaits, Waits};
+use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::prepare::ThreadModule;
 use crate::module::shape;
+use crate::thread::current;
 use crate::thread::guest_thread::{Entry, Guest, Invocation};
 use crate::thread::interrupt;
 use crate::types::abi;
@@ -210,12 +211,24 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     /// Waits, notifies, loads and stores on that memory from host code.
     pub fn host_memory(&self) -> Option<HostMemory> {
+        let memory = self.memory.clone()?;
+        let lot = self.core.life.lot();
         let waits = match &self.host_waits {
             Some(theirs) => Waits::Wasmtimes(Arc::clone(theirs)),
-            None => Waits::Groups(Arc::clone(self.core.life.lot())),
+            None => Waits::Groups(Arc::clone(lot)),
         };
-        let watch = self.core.life.watch().cloned();
-        Some(HostMemory::new(self.memory.clone()?, waits, watch))
+        let told = self.core.life.watch().map(|watch| {
+            let (watch, lot) = (Arc::clone(watch), Arc::clone(lot));
+            let told: Arc<ToldNotify> = Arc::new(move |word, address, count| {
+                // The first of the group's memories.
+                let at = (Some(0), address);
+                watch.notify(current::id_in(&lot), at, count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                })
+            });
+            told
+        });
+        Some(HostMemory::new(memory, waits, told))
     }
 
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.

@@ -23,7 +23,7 @@ pub struct SpawnFailures {
 impl Life {
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.watch.as_ref());
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
         self.lock()
             .threads
             .insert(ThreadId::MAIN, Arc::clone(&record));
@@ -77,7 +77,7 @@ impl Life {
         state.alive += 1;
         state.ever += 1;
         // Under the lock: a thread counts as live before anyone can find the group stuck.
-        let record = ThreadRecord::new(id, &self.lot, self.watch.as_ref());
+        let record = ThreadRecord::new(id, &self.lot);
         state.threads.insert(id, Arc::clone(&record));
         drop(state);
         Ok(Slot {

@@ -343,7 +343,9 @@ impl<T: Send + 'static> Guest<T> {
     fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let record = Arc::clone(self.slot.record());
         let caps = self.core.stores.caps();
-        current::enter(&record, || caps.apply(|| f(self)))
+        current::enter(&record, self.core.life.watch().cloned().as_ref(), || {
+            caps.apply(|| f(self))
+        })
     }
 
     /// What a reactor's caller is told; whatever stopped the call ends the group.

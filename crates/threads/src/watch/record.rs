@@ -7,7 +7,6 @@ use wasmtime::WasmBacktrace;
 
 use crate::types::thread_id::ThreadId;
 use crate::waits::{ParkingLot, Role, Waiter};
-use crate::watch::observer::Watch;
 
 /// Takes the backtrace of a thread that was asked for one; `None` when the thread ended first.
 pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
@@ -18,7 +17,6 @@ pub(crate) struct ThreadRecord {
     waiter: Waiter,
     /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
     lot: usize,
-    watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
 
@@ -32,16 +30,11 @@ struct State {
 }
 
 impl ThreadRecord {
-    pub(crate) fn new(
-        id: ThreadId,
-        lot: &Arc<ParkingLot>,
-        watch: Option<&Arc<Watch>>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(id: ThreadId, lot: &Arc<ParkingLot>) -> Arc<Self> {
         Arc::new(Self {
             id,
             waiter: lot.register(id.get(), Role::Guest),
             lot: Arc::as_ptr(lot).addr(),
-            watch: watch.cloned(),
             state: Mutex::default(),
         })
     }
@@ -58,11 +51,6 @@ impl ThreadRecord {
     /// The thread's place in the parking lot.
     pub(crate) fn waiter(&self) -> &Waiter {
         &self.waiter
-    }
-
-    /// Who watches the thread's group, if anybody does.
-    pub(crate) fn watch(&self) -> Option<&Watch> {
-        self.watch.as_deref()
     }
 
     /// Asks the thread for a backtrace, which it takes itself: in a wait, or at an epoch. `sink` is
