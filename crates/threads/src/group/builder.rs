@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmtime::{Caller, Engine, Linker, SharedMemory, StoreContextMut};
 
-use crate::group::core::{Around, Core, ExitCode, OnTrap, thread_spawn};
+use crate::group::core::{Core, thread_spawn};
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::{Hosts, Pool};
 use crate::life::{Life, OnEnd};
@@ -14,6 +14,7 @@ use crate::module::prepare::{ThreadEntry, ThreadModule};
 use crate::module::shape::Shape;
 use crate::thread::linked::{self, How, Linked, Part};
 use crate::thread::prewarm::Stock;
+use crate::thread::program::{Around, ExitCode, OnTrap, Program};
 use crate::thread::store::{MakeState, Stores, ThreadInfo};
 use crate::thread::wait_imports::Binder;
 use crate::types::abi;
@@ -400,23 +401,26 @@ impl<T: Send + 'static> GroupBuilder<T> {
             && !linked.instantiation_is_visible()
             && self.module.thread_entry() == ThreadEntry::Present;
         let stock = Stock::new(if ahead { self.pool.ready } else { 0 });
-        let core = Arc::new(Core {
-            life,
-            hosts: Hosts::new(host_stack, self.pool),
+        let program = Program {
+            life: Arc::clone(&life),
             doubtful_memory: spawns && shape.defines_memory,
-            module: self.module,
             linked,
             stores,
-            stock,
             memories,
             own_memories: Arc::default(),
-            limits: self.limits,
             exit_code: self.exit_code,
-            grace: self.grace,
             around: self.around,
             on_trap: self.on_trap,
             #[cfg(feature = "async")]
             async_calls: self.async_calls,
+        };
+        let core = Arc::new(Core {
+            life,
+            program: Arc::new(program),
+            hosts: Hosts::new(host_stack, self.pool),
+            stock,
+            limits: self.limits,
+            grace: self.grace,
         });
         // Set here and nowhere else.
         let _ = core_cell.set(Arc::downgrade(&core));

@@ -47,7 +47,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.check_initialize()?;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let guest = Guest::with_store(
-            Arc::clone(&self.core),
+            Arc::clone(&self.core.program),
             self.core.life.enter_main(),
             store,
             Entry::Reactor,
@@ -137,6 +137,8 @@ impl<T: Send + 'static> Reactor<T> {
         }
         let (answer, answered) = Answer::new(life);
         let main = Arc::clone(&self.main);
+        // The guest's spawns find it for as long as the call takes.
+        let held = Arc::clone(core);
         let deadline = core
             .limits
             .timeout
@@ -160,6 +162,7 @@ impl<T: Send + 'static> Reactor<T> {
                 };
                 // The reactor may be gone with its caller.
                 drop(main);
+                drop(held);
                 answer.give(result);
             }))
             .map_err(RunError::HostThread)?;

@@ -55,7 +55,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
         let host_waits = match &memory {
-            Some(memory) if !core.linked.waits_reach_group() => {
+            Some(memory) if !core.program.linked.waits_reach_group() => {
                 Some(HostWaits::new(memory.clone(), core.life.token().clone()))
             }
             _ => None,
@@ -133,9 +133,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .limits
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let guest = Guest::with_store(Arc::clone(core), core.life.enter_main(), store, entry);
+        let program = Arc::clone(&core.program);
+        let guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        // The guest's spawns find it for as long as main runs.
+        let held = Arc::clone(core);
         core.hosts
-            .dispatch(Box::new(move || guest.run()))
+            .dispatch(Box::new(move || {
+                guest.run();
+                drop(held);
+            }))
             .map_err(|error| {
                 core.life.end(Outcome::Cancelled);
                 RunError::HostThread(error)
@@ -174,7 +180,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             name: export.to_owned(),
             found: shape::describe(ty),
         };
-        match self.core.module.module().get_export(export) {
+        match self.core.program.module().module().get_export(export) {
             None => Err(RunError::NoExport(export.to_owned())),
             Some(ty) => match ty.func() {
                 Some(func) if func.params().len() == 0 && func.results().len() == 0 => Ok(()),
@@ -185,7 +191,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     /// Whether `export` can be called with `params`.
     pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
-        let ty = self.core.module.module().get_export(export);
+        let ty = self.core.program.module().module().get_export(export);
         let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
         let (name, found) = (export.to_owned(), shape::describe(&ty));
         match ty.func() {
@@ -274,7 +280,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Fuel that no thread holds; after the end, what was not consumed. `None` without
     /// [`Limits::fuel`](crate::Limits::fuel).
     pub fn fuel_left(&self) -> Option<u64> {
-        self.core.stores.fuel().map(|fuel| fuel.left())
+        self.core.program.stores.fuel().map(|fuel| fuel.left())
     }
 }
 
@@ -312,9 +318,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
             if over(now) {
                 return gone(AGAIN_FIRST);
             }
-            if !self.core.linked.waits_reach_group() {
-                let own = self.core.own_memories.all();
-                for memory in self.core.memories.iter().chain(&own) {
+            if !self.core.program.linked.waits_reach_group() {
+                let own = self.core.program.own_memories.all();
+                for memory in self.core.program.memories.iter().chain(&own) {
                     interrupt::sweep(memory, || gone(Duration::ZERO) || over(Instant::now()));
                 }
             }

@@ -9,7 +9,6 @@ use wasmtime::{
     WasmResults,
 };
 
-use crate::group::core::Core;
 use crate::host::panics::caught;
 use crate::life::slot::Slot;
 use crate::memory::words::same_memory;
@@ -17,6 +16,7 @@ use crate::memory::words::same_memory;
 use crate::thread::block_on::block_on;
 use crate::thread::current;
 use crate::thread::linked::Instances;
+use crate::thread::program::Program;
 use crate::types::abi;
 use crate::types::error::{CallError, GroupEnded, GroupError, RunError};
 use crate::types::fuel::Member;
@@ -49,7 +49,7 @@ pub(crate) struct Invocation {
 ///
 /// It is made by the thread that starts it and run on a host thread of the group.
 pub(crate) struct Guest<T: 'static> {
-    core: Arc<Core<T>>,
+    program: Arc<Program<T>>,
     /// The thread's share of the group's fuel.
     member: Option<Member>,
     store: Store<T>,
@@ -61,21 +61,21 @@ pub(crate) struct Guest<T: 'static> {
 
 impl<T: Send + 'static> Guest<T> {
     /// A thread with a store of its own.
-    pub(crate) fn new(core: Arc<Core<T>>, slot: Slot, entry: Entry) -> Result<Self, Error> {
-        let store = core.stores.make(slot.id())?;
-        Ok(Self::with_store(core, slot, store, entry))
+    pub(crate) fn new(program: Arc<Program<T>>, slot: Slot, entry: Entry) -> Result<Self, Error> {
+        let store = program.stores.make(slot.id())?;
+        Ok(Self::with_store(program, slot, store, entry))
     }
 
     /// A thread with a store made before.
     pub(crate) fn with_store(
-        core: Arc<Core<T>>,
+        program: Arc<Program<T>>,
         slot: Slot,
         store: Store<T>,
         entry: Entry,
     ) -> Self {
         Self {
-            member: core.stores.join_fuel(),
-            core,
+            member: program.stores.join_fuel(),
+            program,
             slot,
             store,
             instances: None,
@@ -85,13 +85,13 @@ impl<T: Send + 'static> Guest<T> {
 
     /// A thread whose store and instance were made ahead.
     pub(crate) fn with_instances(
-        core: Arc<Core<T>>,
+        program: Arc<Program<T>>,
         slot: Slot,
         store: Store<T>,
         instances: Instances,
         entry: Entry,
     ) -> Self {
-        let mut guest = Self::with_store(core, slot, store, entry);
+        let mut guest = Self::with_store(program, slot, store, entry);
         guest.instances = Some(instances);
         guest
     }
@@ -108,16 +108,16 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Makes the instances. Prepared modules run no guest code here.
     pub(crate) fn instantiate(&mut self) -> Result<(), Error> {
-        self.instances = Some(self.core.instantiate(&mut self.store)?);
+        self.instances = Some(self.program.instantiate(&mut self.store)?);
         Ok(())
     }
 
     /// Runs the thread to its end on the calling host thread. Never panics.
     pub(crate) fn run(mut self) {
         self.slot.start();
-        let core = Arc::clone(&self.core);
+        let program = Arc::clone(&self.program);
         let id = self.slot.id();
-        let Some(around) = &core.around else {
+        let Some(around) = &program.around else {
             return self.live();
         };
         let mut guest = Some(self);
@@ -129,10 +129,10 @@ impl<T: Send + 'static> Guest<T> {
             });
         }));
         if let Err(payload) = result {
-            core.life.end(Outcome::of_panic(id, payload));
+            program.life.end(Outcome::of_panic(id, payload));
         }
         if guest.is_some() {
-            core.life.end(Outcome::Cancelled);
+            program.life.end(Outcome::Cancelled);
         }
         // What was not run is dropped here, by code of the embedder that may panic.
         caught(|| drop(guest));
@@ -141,7 +141,7 @@ impl<T: Send + 'static> Guest<T> {
     /// The thread's life in the group. Never panics.
     fn live(mut self) {
         let id = self.slot.id();
-        let life = Arc::clone(&self.core.life);
+        let life = Arc::clone(&self.program.life);
         let result = catch_unwind(AssertUnwindSafe(|| {
             if let Some(watch) = life.watch() {
                 watch.observer().thread_began(id);
@@ -171,14 +171,14 @@ impl<T: Send + 'static> Guest<T> {
         }
         // The embedder's data is dropped here, by code that may panic as well.
         or_panicked(catch_unwind(AssertUnwindSafe(|| {
-            self.core.stores.drain(&mut self.store);
+            self.program.stores.drain(&mut self.store);
             drop(self);
         })));
     }
 
     /// What the end of the thread is to the group.
     fn conclude(&mut self, result: Result<(), Stop>) {
-        let life = &self.core.life;
+        let life = &self.program.life;
         match (result, &self.entry) {
             (Ok(()), Entry::Main { .. } | Entry::Invoke(_) | Entry::Start) => {
                 life.end(Outcome::Returned);
@@ -219,7 +219,7 @@ impl<T: Send + 'static> Guest<T> {
     /// Instantiates where that has not happened, runs the start functions.
     fn begin(&mut self) -> Result<Instance, Stop> {
         // A thread that was being started when the group ended runs no guest code.
-        if self.core.life.is_ended() {
+        if self.program.life.is_ended() {
             return Err(Stop::Ended);
         }
         if self.instances.is_none() {
@@ -227,7 +227,7 @@ impl<T: Send + 'static> Guest<T> {
                 // A start function that trapped, exited or failed in a host call did run.
                 let ran = error.is::<Trap>()
                     || error.is::<WasmBacktrace>()
-                    || (self.core.exit_code)(&error).is_some();
+                    || (self.program.exit_code)(&error).is_some();
                 match self.entry {
                     Entry::Thread { .. } => Stop::Guest(error),
                     _ if ran => Stop::Guest(error),
@@ -239,12 +239,12 @@ impl<T: Send + 'static> Guest<T> {
             return Err(Stop::Ended);
         };
         let (main, beneath) = (instances.main, instances.preloaded.clone());
-        let core = Arc::clone(&self.core);
+        let program = Arc::clone(&self.program);
         let is_thread = matches!(self.entry, Entry::Thread { .. });
-        if core.doubtful_memory && !is_thread {
+        if program.doubtful_memory && !is_thread {
             self.check_memory(main).map_err(Stop::NotMade)?;
         }
-        for (instance, (_, part)) in beneath.iter().copied().zip(&core.linked.preloaded) {
+        for (instance, (_, part)) in beneath.iter().copied().zip(&program.linked.preloaded) {
             if let Some(start) = part.module.start_export() {
                 self.call::<(), ()>(instance, start, ())?;
             }
@@ -253,7 +253,7 @@ impl<T: Send + 'static> Guest<T> {
                 self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
             }
         }
-        if let Some(start) = core.module.start_export() {
+        if let Some(start) = program.module().start_export() {
             self.call::<(), ()>(main, start, ())?;
         }
         Ok(main)
@@ -262,7 +262,7 @@ impl<T: Send + 'static> Guest<T> {
     /// Whether the memory that WASI works on is one that the threads share.
     fn check_memory(&mut self, main: Instance) -> Result<(), Error> {
         let exported = main.get_shared_memory(&mut self.store, abi::MEMORY);
-        let memories = &self.core.memories;
+        let memories = &self.program.memories;
         match exported {
             Some(memory) if memories.iter().any(|one| same_memory(one, &memory)) => Ok(()),
             _ => Err(GroupError::MemoryExportedIsOwn.into()),
@@ -280,7 +280,7 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Calls `_initialize`, where the module exports it.
     fn initialize(&mut self, instance: Instance) -> Result<(), Stop> {
-        let module = self.core.module.module();
+        let module = self.program.module().module();
         if module.get_export(abi::INITIALIZE).is_some() {
             self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
         }
@@ -297,7 +297,7 @@ impl<T: Send + 'static> Guest<T> {
             return self.settle(Err(Stop::Ended));
         };
         let result = self.told(|guest| {
-            if guest.core.life.is_ended() {
+            if guest.program.life.is_ended() {
                 return Err(Stop::Ended);
             }
             guest.call_values(instance, name, params)
@@ -307,7 +307,7 @@ impl<T: Send + 'static> Guest<T> {
 
     /// [`inside`](Self::inside), with a word to who watches before and after.
     fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
-        let life = Arc::clone(&self.core.life);
+        let life = Arc::clone(&self.program.life);
         let Some(watch) = life.watch() else {
             return self.inside(f);
         };
@@ -331,7 +331,7 @@ impl<T: Send + 'static> Guest<T> {
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(CallError::Export)?;
         let result = self.told(|guest| {
-            if guest.core.life.is_ended() {
+            if guest.program.life.is_ended() {
                 return Err(Stop::Ended);
             }
             guest.call::<P, R>(instance, name, params)
@@ -342,15 +342,14 @@ impl<T: Send + 'static> Guest<T> {
     /// Runs `f` as this guest thread on the calling host thread.
     fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let record = Arc::clone(self.slot.record());
-        let caps = self.core.stores.caps();
-        current::enter(&record, self.core.life.watch().cloned().as_ref(), || {
-            caps.apply(|| f(self))
-        })
+        let program = Arc::clone(&self.program);
+        let caps = program.stores.caps();
+        current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
 
     /// What a reactor's caller is told; whatever stopped the call ends the group.
     fn settle<R>(&mut self, result: Result<R, Stop>) -> Result<R, CallError> {
-        let life = Arc::clone(&self.core.life);
+        let life = Arc::clone(&self.program.life);
         match result {
             Ok(value) => return Ok(value),
             Err(Stop::Ended) => {}
@@ -369,10 +368,10 @@ impl<T: Send + 'static> Guest<T> {
     /// the store to who asked for it.
     fn failed(&mut self, error: Error) {
         let id = self.slot.id();
-        let core = Arc::clone(&self.core);
-        let outcome = Outcome::of_error(id, error, core.exit_code);
-        if core.life.end(outcome.clone())
-            && let Some(hook) = &core.on_trap
+        let program = Arc::clone(&self.program);
+        let outcome = Outcome::of_error(id, error, program.exit_code);
+        if program.life.end(outcome.clone())
+            && let Some(hook) = &program.on_trap
             && let Outcome::Trapped { error, .. } = &outcome
         {
             caught(|| hook(id, error, self.store.as_context_mut()));
@@ -381,7 +380,7 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.
     pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) -> Outcome {
-        let life = &self.core.life;
+        let life = &self.program.life;
         let outcome = Outcome::of_panic(self.slot.id(), payload);
         life.end(outcome.clone());
         life.outcome().unwrap_or(outcome)
@@ -425,9 +424,9 @@ impl<T: Send + 'static> Guest<T> {
         results: &mut [Val],
     ) -> Result<(), Error> {
         #[cfg(feature = "async")]
-        if self.core.async_calls {
+        if self.program.async_calls {
             let call = function.call_async(&mut self.store, params, results);
-            return block_on(self.core.life.token(), call)
+            return block_on(self.program.life.token(), call)
                 .unwrap_or_else(|| Err(GroupEnded.into()));
         }
         function.call(&mut self.store, params, results)
@@ -436,7 +435,7 @@ impl<T: Send + 'static> Guest<T> {
     /// Why a call failed with `error`.
     fn stop(&self, error: Error) -> Stop {
         match error.downcast_ref::<GroupEnded>() {
-            Some(GroupEnded) if self.core.life.is_ended() => Stop::Ended,
+            Some(GroupEnded) if self.program.life.is_ended() => Stop::Ended,
             _ => Stop::Guest(error),
         }
     }
@@ -447,9 +446,9 @@ impl<T: Send + 'static> Guest<T> {
         params: P,
     ) -> Result<R, Error> {
         #[cfg(feature = "async")]
-        if self.core.async_calls {
+        if self.program.async_calls {
             let call = function.call_async(&mut self.store, params);
-            return block_on(self.core.life.token(), call)
+            return block_on(self.program.life.token(), call)
                 .unwrap_or_else(|| Err(GroupEnded.into()));
         }
         function.call(&mut self.store, params)

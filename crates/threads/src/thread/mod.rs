@@ -7,5 +7,6 @@ pub(crate) mod guest_thread;
 pub(crate) mod interrupt;
 pub(crate) mod linked;
 pub(crate) mod prewarm;
+pub(crate) mod program;
 pub(crate) mod store;
 pub(crate) mod wait_imports;
