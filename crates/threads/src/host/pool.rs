@@ -79,7 +79,7 @@ const JOINED_AT_ONCE: usize = 64;
 pub(crate) struct Hosts {
     stack_size: usize,
     pool: Pool,
-    state: Mutex<State>,
+    state: Mutex<HostsState>,
     /// Parked threads wait here for a job or for the end.
     work: Condvar,
     /// Whoever joins waits here for `dead` to grow.
@@ -88,7 +88,7 @@ pub(crate) struct Hosts {
     retired: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-struct State {
+struct HostsState {
     next: u64,
     live: HashMap<u64, NativeThread>,
     dead: Vec<NativeThread>,
@@ -108,7 +108,7 @@ impl Hosts {
         Arc::new(Self {
             stack_size,
             pool,
-            state: Mutex::new(State {
+            state: Mutex::new(HostsState {
                 next: 0,
                 live: HashMap::new(),
                 dead: Vec::new(),
@@ -152,7 +152,7 @@ impl Hosts {
 
     /// Starts a host thread that begins with `job`, which comes back, in another guise, when the host refuses. The
     /// thread cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
-    fn start(self: &Arc<Self>, state: &mut State, job: Main) -> Result<(), (io::Error, Main)> {
+    fn start(self: &Arc<Self>, state: &mut HostsState, job: Main) -> Result<(), (io::Error, Main)> {
         let starting = match capacity::take(self.stack_size) {
             Ok(starting) => starting,
             Err(error) => return Err((error, job)),
@@ -220,7 +220,7 @@ impl Hosts {
     }
 
     /// Waits for work, for the end, or for the idle time to pass.
-    fn park<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn park<'a>(&'a self, mut state: MutexGuard<'a, HostsState>) -> MutexGuard<'a, HostsState> {
         let deadline = Instant::now().checked_add(self.pool.idle_time);
         state.idle += 1;
         while state.queue.is_empty() && !state.closing {
@@ -277,7 +277,7 @@ impl Hosts {
     /// itself, nor for such a caller those that [wait for others](Self::waits_for_others) as well. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
         let me = self.own_key();
-        let others = |state: &State| match me {
+        let others = |state: &HostsState| match me {
             None => !state.live.is_empty(),
             Some(me) => state
                 .live
@@ -319,7 +319,7 @@ impl Hosts {
         drop(unused);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HostsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Life {
     epochs: bool,
     /// Read by every epoch callback, by host functions, by spawns.
     token: EndToken,
-    state: Mutex<State>,
+    state: Mutex<LifeState>,
     /// The supervisor waits here: for the outcome.
     changed: Condvar,
     /// Spawns at the limit of live threads wait here for one to leave.
@@ -66,7 +66,7 @@ pub(crate) struct Life {
 }
 
 #[derive(Default)]
-struct State {
+struct LifeState {
     outcome: Option<Outcome>,
     /// Stuck threads whose backtrace is outstanding; `None` when none is, or nobody waits for it.
     unreported: Option<usize>,
@@ -304,7 +304,7 @@ impl Life {
         ids
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LifeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -312,9 +312,9 @@ impl Life {
 /// Waits on `condition`, for `left` at most.
 fn wait<'a>(
     condition: &Condvar,
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, LifeState>,
     left: Option<Duration>,
-) -> MutexGuard<'a, State> {
+) -> MutexGuard<'a, LifeState> {
     let poisoned = PoisonError::into_inner;
     match left {
         None => condition.wait(state).unwrap_or_else(poisoned),

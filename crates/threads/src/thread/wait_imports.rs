@@ -80,8 +80,8 @@ impl<T: 'static> Binder<T> {
             let source = match imported.get(slot.memory as usize) {
                 Some(Some(memory)) => {
                     let name = index.to_string();
-                    let place = memories.iter().position(|other| same_memory(other, memory));
-                    binder.define(&name, slot.op, Target(memory.clone(), place))?;
+                    let number = memories.iter().position(|other| same_memory(other, memory));
+                    binder.define(&name, slot.op, Target(memory.clone(), number))?;
                     Source::Shared(name)
                 }
                 _ => Source::Instance,
@@ -136,7 +136,7 @@ impl<T: 'static> Binder<T> {
 /// The guest's number is turned into the bytes that are in the memory, which are little-endian on every host.
 fn wait32<T: 'static>(
     group: &Arc<Group>,
-    Target(memory, place): Target,
+    Target(memory, number): Target,
 ) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
     let group = Arc::clone(group);
     move |caller: Caller<'_, T>, address, expected, timeout| {
@@ -145,7 +145,7 @@ fn wait32<T: 'static>(
         if let Some(outcome) = group.unobserved(|waiter| waiter.differs32(word, expected)) {
             return group.result(outcome);
         }
-        let at = (place, address as u64);
+        let at = (number, address as u64);
         group.wait(caller, at, Width::W32, timeout, |waiter, report| {
             waiter.wait32(word, expected, timeout, report)
         })
@@ -155,7 +155,7 @@ fn wait32<T: 'static>(
 /// The function of a `memory.atomic.wait64`, as [`wait32`].
 fn wait64<T: 'static>(
     group: &Arc<Group>,
-    Target(memory, place): Target,
+    Target(memory, number): Target,
 ) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
     let group = Arc::clone(group);
     move |caller: Caller<'_, T>, address, expected, timeout| {
@@ -164,7 +164,7 @@ fn wait64<T: 'static>(
         if let Some(outcome) = group.unobserved(|waiter| waiter.differs64(word, expected)) {
             return group.result(outcome);
         }
-        let at = (place, address as u64);
+        let at = (number, address as u64);
         group.wait(caller, at, Width::W64, timeout, |waiter, report| {
             waiter.wait64(word, expected, timeout, report)
         })
@@ -174,7 +174,7 @@ fn wait64<T: 'static>(
 /// The function of a `memory.atomic.notify`.
 fn notify(
     group: &Arc<Group>,
-    Target(memory, place): Target,
+    Target(memory, number): Target,
 ) -> impl Fn(i64, i32) -> Result<i32, Error> + Send + Sync + 'static {
     let group = Arc::clone(group);
     move |address, count| {
@@ -183,7 +183,7 @@ fn notify(
         let woken = match &group.watch {
             None => lot.notify(word, count),
             Some(watch) => {
-                let (thread, at) = (current::id_in(lot), (place, address as u64));
+                let (thread, at) = (current::id_in(lot), (number, address as u64));
                 watch.notify(thread, at, count, |tag, each| {
                     lot.notify_tagged(word, count, tag, each)
                 })

@@ -17,11 +17,11 @@ use crate::host::panics::caught;
 /// [`ended`](Self::ended). Cheap to clone; all clones are one token. Once ended it stays ended.
 #[derive(Clone, Default)]
 pub struct EndToken {
-    inner: Arc<Inner>,
+    signal: Arc<Signal>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct Signal {
     ended: AtomicBool,
     waiters: Mutex<Waiters>,
     condition: Condvar,
@@ -36,7 +36,7 @@ struct Waiters {
 impl EndToken {
     /// Whether the group has ended. One atomic load.
     pub fn is_ended(&self) -> bool {
-        self.inner.ended.load(Ordering::Acquire)
+        self.signal.ended.load(Ordering::Acquire)
     }
 
     /// Blocks the calling thread until the group ends.
@@ -44,7 +44,7 @@ impl EndToken {
         let mut waiters = self.lock();
         while !self.is_ended() {
             waiters = self
-                .inner
+                .signal
                 .condition
                 .wait(waiters)
                 .unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ impl EndToken {
                 return false;
             }
             waiters = self
-                .inner
+                .signal
                 .condition
                 .wait_timeout(waiters, left)
                 .unwrap_or_else(PoisonError::into_inner)
@@ -96,15 +96,15 @@ impl EndToken {
     pub(crate) fn flag(&self) -> Option<impl Iterator<Item = Waker> + use<>> {
         // Under the lock, so that nobody checks, finds it unset, and sleeps after the wake-up.
         let mut waiters = self.lock();
-        if self.inner.ended.swap(true, Ordering::SeqCst) {
+        if self.signal.ended.swap(true, Ordering::SeqCst) {
             return None;
         }
-        self.inner.condition.notify_all();
+        self.signal.condition.notify_all();
         Some(std::mem::take(&mut waiters.wakers).into_values())
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiters> {
-        self.inner
+        self.signal
             .waiters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

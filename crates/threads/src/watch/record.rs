@@ -17,11 +17,11 @@ pub(crate) struct ThreadRecord {
     waiter: Waiter,
     /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
     lot: usize,
-    state: Mutex<State>,
+    state: Mutex<RecordState>,
 }
 
 #[derive(Default)]
-struct State {
+struct RecordState {
     gone: bool,
     next_key: u64,
     sinks: Vec<(u64, Sink)>,
@@ -123,7 +123,7 @@ impl ThreadRecord {
         std::mem::replace(&mut self.lock().host_call, call)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RecordState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
