@@ -111,9 +111,10 @@ pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
 pub use crate::group::builder::{GroupBuilder, Termination};
+pub use crate::group::handle::GroupHandle;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
-pub use crate::group::thread_group::{GroupHandle, ThreadGroup};
+pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
 pub use crate::life::slot::SpawnFailures;
 pub use crate::memory::host::HostMemory;

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use wasmtime::{Val, WasmParams, WasmResults};
 
-use crate::group::thread_group::{GroupHandle, ThreadGroup};
+use crate::group::handle::GroupHandle;
+use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
 use crate::life::Life;
 use crate::thread::current;

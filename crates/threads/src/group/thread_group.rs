@@ -2,35 +2,24 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
+use wasmtime::{ExternType, SharedMemory, Store, Val};
 
-use crate::group::builder::GroupBuilder;
 use crate::group::core::Core;
-use crate::life::Life;
-use crate::life::gather_report;
+use crate::group::handle::GroupHandle;
 use crate::life::slot::SpawnFailures;
 use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
-use crate::module::prepare::ThreadModule;
 use crate::module::shape;
 use crate::thread::current;
 use crate::thread::entry::{Entry, Invocation};
 use crate::thread::guest_thread::Guest;
-use crate::thread::interrupt;
 use crate::types::abi;
 use crate::types::backtrace::Backtrace;
-use crate::types::end_token::EndToken;
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
-use crate::types::report::{LeftBehind, Report};
-use crate::types::thread_id::ThreadId;
+use crate::types::report::LeftBehind;
 use crate::waits::{BusyAddress, WaitStatistics};
-
-/// How long the supervisor waits before it interrupts again, at first and at most. Only the race
-/// described at [`interrupt::arm`] and unprepared modules need a second time.
-const AGAIN_FIRST: Duration = Duration::from_millis(1);
-const AGAIN_MOST: Duration = Duration::from_millis(250);
 
 /// A group of threads that run one module over one shared memory, and end together.
 ///
@@ -43,17 +32,11 @@ pub struct ThreadGroup<T: Send + 'static> {
     main: Mutex<Option<Store<T>>>,
     memory: Option<SharedMemory>,
     /// Host threads that wait on it inside wasmtime.
-    host_waits: Option<Arc<HostWaits>>,
-    left_behind: Mutex<Vec<LeftBehind>>,
+    pub(super) host_waits: Option<Arc<HostWaits>>,
+    pub(super) left_behind: Mutex<Vec<LeftBehind>>,
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// Starts to make a group of `module`, whose imports `linker` satisfies, apart from the shared
-    /// memory and `wasi.thread-spawn`. All three are of `engine`.
-    pub fn builder(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> GroupBuilder<T> {
-        GroupBuilder::new(engine, module, linker)
-    }
-
     pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
         let host_waits = match &memory {
             Some(memory) if !core.program.linked.waits_reach_group() => {
@@ -205,9 +188,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     /// A handle that can end the group from anywhere.
     pub fn handle(&self) -> GroupHandle {
-        GroupHandle {
-            life: Arc::clone(&self.core.life),
-        }
+        GroupHandle::new(&self.core.life)
     }
 
     /// The memory the group's threads share, `None` when the module imports none. It may be read
@@ -285,75 +266,6 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 }
 
-impl<T: Send + 'static> ThreadGroup<T> {
-    /// Waits for every host thread of the ended group, and joins it, at most for the grace period; drops
-    /// what was made ahead.
-    pub(crate) fn finish(&self) {
-        self.join();
-        self.core.stock.clear();
-        if let Some(waits) = &self.host_waits {
-            waits.end();
-        }
-    }
-
-    /// Interrupts the threads of the ended group again and again, until `gone`, which blocks for the time it is
-    /// given at most; false if the grace period was over first.
-    pub(crate) fn supervise(&self, mut gone: impl FnMut(Duration) -> bool) -> bool {
-        let life = &self.core.life;
-        let mut wait = AGAIN_FIRST;
-        let now = Instant::now();
-        let mut again = now + wait;
-        let give_up = self.core.grace.and_then(|grace| now.checked_add(grace));
-        loop {
-            let next = give_up.map_or(again, |give_up| give_up.min(again));
-            if gone(next.saturating_duration_since(Instant::now())) {
-                return true;
-            }
-            let now = Instant::now();
-            let over = |now| give_up.is_some_and(|give_up| now >= give_up);
-            if now < again && !over(now) {
-                continue;
-            }
-            // Once at least, however short the grace period is.
-            life.interrupt();
-            if over(now) {
-                return gone(AGAIN_FIRST);
-            }
-            if !self.core.program.linked.waits_reach_group() {
-                let own = self.core.program.own_memories.all();
-                for memory in self.core.program.memories.iter().chain(&own) {
-                    interrupt::sweep(memory, || gone(Duration::ZERO) || over(Instant::now()));
-                }
-            }
-            wait = (wait * 2).min(AGAIN_MOST);
-            again = Instant::now() + wait;
-        }
-    }
-
-    fn join(&self) {
-        let hosts = &self.core.hosts;
-        let life = &self.core.life;
-        hosts.close();
-        let _waits = hosts.waits_for_others();
-        if self.supervise(|wait| hosts.join_ended(wait)) {
-            return;
-        }
-        let left = life
-            .records()
-            .iter()
-            .filter(|record| !record.is_idle())
-            .map(|record| LeftBehind {
-                thread: record.id(),
-                host_call: record.host_call().map(|(name, _)| name),
-            })
-            .collect();
-        *self
-            .left_behind
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = left;
-    }
-}
-
 impl<T: Send + 'static> Drop for ThreadGroup<T> {
     fn drop(&mut self) {
         self.core.life.end(Outcome::Cancelled);
@@ -366,56 +278,6 @@ impl<T: Send + 'static> fmt::Debug for ThreadGroup<T> {
         f.debug_struct("ThreadGroup")
             .field("threads", &self.core.life.threads())
             .field("outcome", &self.core.life.outcome())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Ends a group from anywhere: a signal handler's thread, a request that was dropped, a deadline of
-/// the embedder's own. Cheap to clone; does not keep the group's threads or memory alive.
-#[derive(Clone)]
-pub struct GroupHandle {
-    life: Arc<Life>,
-}
-
-impl GroupHandle {
-    /// Ends the group as [`Outcome::Cancelled`]; true when this call ended it, false when it had ended.
-    /// Does not wait for its threads: [`ThreadGroup::run`] does.
-    pub fn cancel(&self) -> bool {
-        self.life.end(Outcome::Cancelled)
-    }
-
-    /// Whether the group has ended.
-    pub fn is_ended(&self) -> bool {
-        self.life.token().is_ended()
-    }
-
-    /// How the group ended, `None` while it has not.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.life.outcome()
-    }
-
-    /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run wasm answer
-    /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
-    /// a host call. Interrupts running wasm, and lets it go on.
-    pub fn report(&self, patience: Duration) -> Report {
-        gather_report::gather(&self.life, patience)
-    }
-
-    /// Ids of the threads that have not ended, in order.
-    pub fn threads(&self) -> Vec<ThreadId> {
-        self.life.threads()
-    }
-
-    /// The token host functions watch.
-    pub fn token(&self) -> EndToken {
-        self.life.token().clone()
-    }
-}
-
-impl fmt::Debug for GroupHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupHandle")
-            .field("ended", &self.is_ended())
             .finish_non_exhaustive()
     }
 }

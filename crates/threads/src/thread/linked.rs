@@ -18,6 +18,13 @@ pub(crate) struct Part<T: 'static> {
     pub(crate) own_memories: Vec<String>,
 }
 
+/// A module that is to be preloaded, under the name its exports are imported by.
+pub(crate) struct Preload {
+    pub(crate) name: String,
+    pub(crate) module: ThreadModule,
+    pub(crate) shape: Shape,
+}
+
 /// What a store is filled with.
 pub(crate) struct Linked<T: 'static> {
     pub(crate) main: Part<T>,
@@ -68,11 +75,12 @@ pub(crate) fn check<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
     main: (&ThreadModule, &Shape),
-    preloads: &[(String, ThreadModule, Shape)],
+    preloads: &[Preload],
 ) -> Result<(), GroupError> {
-    let spawns = main.1.spawns || preloads.iter().any(|(_, _, shape)| shape.spawns);
-    for (at, (name, module, shape)) in preloads.iter().enumerate() {
-        let name = || name.clone();
+    let spawns = main.1.spawns || preloads.iter().any(|preload| preload.shape.spawns);
+    for (at, preload) in preloads.iter().enumerate() {
+        let Preload { module, shape, .. } = preload;
+        let name = || preload.name.clone();
         if !module.is_prepared() {
             return Err(GroupError::PreloadUnprepared { name: name() });
         }
@@ -106,7 +114,7 @@ fn check_imports<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
     module: &ThreadModule,
-    before: &[(String, ThreadModule, Shape)],
+    before: &[Preload],
 ) -> Result<(), GroupError> {
     for import in module.module().imports() {
         let (from, name) = (import.module(), import.name());
@@ -120,11 +128,11 @@ fn check_imports<T: 'static>(
 }
 
 /// Whether a preloaded module exports what is imported by this name.
-pub(crate) fn provided(preloads: &[(String, ThreadModule, Shape)], from: &str, name: &str) -> bool {
+pub(crate) fn provided(preloads: &[Preload], from: &str, name: &str) -> bool {
     let exports = |module: &ThreadModule| {
         module.module().get_export(name).is_some() && !module.is_appended_export(name)
     };
     preloads
         .iter()
-        .any(|(preload, module, _)| preload == from && exports(module))
+        .any(|preload| preload.name == from && exports(&preload.module))
 }
