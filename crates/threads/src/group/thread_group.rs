@@ -19,7 +19,7 @@ use crate::types::backtrace::Backtrace;
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
 use crate::types::report::LeftBehind;
-use crate::waits::{BusyAddress, WaitStatistics};
+use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
 ///
@@ -164,7 +164,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             name: export.to_owned(),
             found: shape::describe(ty),
         };
-        match self.core.program.module().module().get_export(export) {
+        match self.guest_export(export) {
             None => Err(RunError::NoExport(export.to_owned())),
             Some(ty) => match ty.func() {
                 Some(func) if func.params().len() == 0 && func.results().len() == 0 => Ok(()),
@@ -173,9 +173,16 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
+    /// The type of an export, if it is the guest's own.
+    fn guest_export(&self, name: &str) -> Option<ExternType> {
+        let module = self.core.program.module();
+        let ty = module.module().get_export(name);
+        ty.filter(|_| module.is_guest_export(name))
+    }
+
     /// Whether `export` can be called with `params`.
     pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
-        let ty = self.core.program.module().module().get_export(export);
+        let ty = self.guest_export(export);
         let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
         let (name, found) = (export.to_owned(), shape::describe(&ty));
         match ty.func() {
@@ -222,18 +229,6 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.
     pub fn wait_statistics(&self) -> WaitStatistics {
         self.core.life.lot().statistics()
-    }
-
-    /// Starts to keep the `capacity` addresses that are waited on most, from nothing; 0 stops. While it is on, each wait
-    /// takes one lock more.
-    pub fn track_busiest_waits(&self, capacity: usize) {
-        self.core.life.lot().track_busiest(capacity);
-    }
-
-    /// The addresses waited on most since [`track_busiest_waits`](Self::track_busiest_waits), busiest first. They are the
-    /// host's: [`offset_of`](crate::memory::offset_of) makes them the guest's.
-    pub fn busiest_waits(&self) -> Vec<BusyAddress> {
-        self.core.life.lot().busiest()
     }
 
     /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,

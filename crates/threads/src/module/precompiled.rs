@@ -22,11 +22,11 @@ use crate::module::prepare::{Prepared, ThreadModule};
 use crate::rewrite::{WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file. The number in it is the format's.
-const MAGIC: &[u8; 16] = b"wasi-threads:2\0\0";
+const MAGIC: &[u8; 16] = b"wasi-threads:3\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
 /// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
-const MARK: &[u8; 7] = b"wthrd:2";
+const MARK: &[u8; 7] = b"wthrd:3";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
 const MARK_PLACE: Range<usize> = 9..16;
@@ -198,6 +198,9 @@ impl Stamp {
                 Err(StampError::Foreign(format!("the export `{name}`")))
             }
         };
+        for name in &prepared.appended_exports {
+            needed(name, &|_| true)?;
+        }
         if let Some(name) = &prepared.wait_table {
             needed(name, &|ty| ty.table().is_some_and(|t| t.minimum() == slots))?;
         }
@@ -294,6 +297,10 @@ fn write(prepared: &Prepared) -> Vec<u8> {
         out.extend_from_slice(&slot.memory.to_le_bytes());
         write_name(&mut out, &slot.memory_export);
     }
+    out.extend_from_slice(&(prepared.appended_exports.len() as u32).to_le_bytes());
+    for name in &prepared.appended_exports {
+        write_name(&mut out, name);
+    }
     out
 }
 
@@ -325,11 +332,16 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
             memory_export: read_name(from)?,
         });
     }
+    let mut appended_exports = Vec::new();
+    for _ in 0..read_u32(from)? {
+        appended_exports.push(read_name(from)?);
+    }
     (from.is_empty() && wait_table.is_none() == wait_slots.is_empty()).then_some(Prepared {
         waits_rewritten,
         wait_slots,
         wait_table,
         start_export,
+        appended_exports,
         start_inside,
         active_data_on_shared,
         first_appended_function: (appended != u32::MAX).then_some(appended),

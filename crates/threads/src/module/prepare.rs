@@ -134,6 +134,8 @@ pub(crate) struct Prepared {
     pub(crate) wait_slots: Vec<WaitSlot>,
     pub(crate) wait_table: Option<String>,
     pub(crate) start_export: Option<String>,
+    /// All of them, those above included.
+    pub(crate) appended_exports: Vec<String>,
     pub(crate) start_inside: bool,
     pub(crate) active_data_on_shared: bool,
     pub(crate) first_appended_function: Option<u32>,
@@ -147,6 +149,7 @@ impl Prepared {
             wait_slots: rewritten.wait_slots.clone(),
             wait_table: rewritten.wait_table.clone(),
             start_export: rewritten.start_export.clone(),
+            appended_exports: rewritten.appended_exports.clone(),
             start_inside: rewritten.start_inside,
             active_data_on_shared: rewritten.active_data_on_shared,
             first_appended_function: rewritten.first_appended_function,
@@ -283,16 +286,11 @@ impl ThreadModule {
     }
 
     /// Whether an export is the guest's own, by its name, and not one that the rewrite appended.
+    ///
+    /// Those are for the group: a guest that has the table of another module's waits could rewire them.
     pub fn is_guest_export(&self, name: &str) -> bool {
-        let Some(prepared) = &self.inner.prepared else {
-            return true;
-        };
-        // Memories that the guest exports as well are listed under the guest's names.
-        let appended_memory = name.starts_with("wasi-threads:memory-")
-            && (prepared.wait_slots.iter()).any(|slot| slot.memory_export == name);
-        !appended_memory
-            && prepared.start_export.as_deref() != Some(name)
-            && prepared.wait_table.as_deref() != Some(name)
+        let appended = self.inner.prepared.as_ref().map(|p| &p.appended_exports);
+        appended.is_none_or(|names| names.iter().all(|appended| appended != name))
     }
 
     /// Whether instantiating the module can be seen by other threads: it runs a
@@ -322,17 +320,6 @@ impl ThreadModule {
     /// The index from which on all functions are the rewrite's, if it appended any.
     pub(crate) fn first_appended_function(&self) -> Option<u32> {
         self.inner.prepared.as_ref()?.first_appended_function
-    }
-
-    /// Whether an export is one that the rewrite appended, by its name.
-    ///
-    /// They are for the group: a guest that has the table of another module's waits could rewire them.
-    pub fn is_appended_export(&self, name: &str) -> bool {
-        self.inner.prepared.as_ref().is_some_and(|prepared| {
-            prepared.wait_table.as_deref() == Some(name)
-                || prepared.start_export.as_deref() == Some(name)
-                || name.starts_with(rewrite::MEMORY_EXPORT)
-        })
     }
 
     /// Where a place in the code of this module (as in

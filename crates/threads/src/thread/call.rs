@@ -132,6 +132,10 @@ impl<T: Send + 'static> Guest<T> {
         let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
             return self.settle(Err(Stop::Ended));
         };
+        if !self.program.module().is_guest_export(name) {
+            let error = Error::msg(format!("no export `{name}` but for the group"));
+            return Err(CallError::Export(error));
+        }
         instance
             .get_typed_func::<P, R>(&mut self.store, name)
             .map_err(CallError::Export)?;

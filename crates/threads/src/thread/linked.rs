@@ -130,7 +130,7 @@ fn check_imports<T: 'static>(
 /// Whether a preloaded module exports what is imported by this name.
 pub(crate) fn provided(preloads: &[Preload], from: &str, name: &str) -> bool {
     let exports = |module: &ThreadModule| {
-        module.module().get_export(name).is_some() && !module.is_appended_export(name)
+        module.module().get_export(name).is_some() && module.is_guest_export(name)
     };
     preloads
         .iter()

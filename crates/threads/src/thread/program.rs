@@ -72,7 +72,7 @@ impl<T: Send + 'static> Program<T> {
                     part.binder.bind(store, instance)?;
                     for export in part.module.module().exports() {
                         let export = export.name();
-                        if !part.module.is_appended_export(export)
+                        if part.module.is_guest_export(export)
                             && let Some(item) = instance.get_export(&mut *store, export)
                         {
                             linker.define(&mut *store, name, export, item)?;

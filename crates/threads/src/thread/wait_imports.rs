@@ -142,13 +142,19 @@ fn wait32<T: 'static>(
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
         let expected = (expected as u32).to_le();
-        if let Some(outcome) = group.unobserved(|waiter| waiter.differs32(word, expected)) {
+        let differs = |waiter: &Waiter| waiter.differs32(word, expected);
+        if let Some(outcome) = group.unobserved(differs) {
             return group.result(outcome);
         }
         let at = (number, address as u64);
-        group.wait(caller, at, Width::W32, timeout, |waiter, report| {
-            waiter.wait32(word, expected, timeout, report)
-        })
+        group.wait(
+            caller,
+            at,
+            Width::W32,
+            timeout,
+            differs,
+            |waiter, report| waiter.park32(word, expected, timeout, report),
+        )
     }
 }
 
@@ -161,13 +167,19 @@ fn wait64<T: 'static>(
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
         let expected = (expected as u64).to_le();
-        if let Some(outcome) = group.unobserved(|waiter| waiter.differs64(word, expected)) {
+        let differs = |waiter: &Waiter| waiter.differs64(word, expected);
+        if let Some(outcome) = group.unobserved(differs) {
             return group.result(outcome);
         }
         let at = (number, address as u64);
-        group.wait(caller, at, Width::W64, timeout, |waiter, report| {
-            waiter.wait64(word, expected, timeout, report)
-        })
+        group.wait(
+            caller,
+            at,
+            Width::W64,
+            timeout,
+            differs,
+            |waiter, report| waiter.park64(word, expected, timeout, report),
+        )
     }
 }
 
@@ -197,37 +209,42 @@ impl Group {
     /// What a wait answers that does not have to wait, unless somebody watches it.
     fn unobserved(
         &self,
-        at_once: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
+        differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
     ) -> Option<WaitOutcome> {
         match self.watch {
-            None => current::with(|thread| at_once(thread.waiter())).flatten(),
+            None => current::with(|thread| differs(thread.waiter())).flatten(),
             Some(_) => None,
         }
     }
 
-    /// Waits at `at`, a memory's number and an address in it, as the guest thread that the caller is. It needs no fuel
-    /// meanwhile, and others may.
+    /// Waits at `at`, a memory's number and an address in it, as the guest thread that the caller is, which [has
+    /// asked](Self::unobserved) whether the word differs, unless that is to be told. It needs no fuel meanwhile, and others
+    /// may.
     fn wait<T: 'static>(
         &self,
         mut caller: Caller<'_, T>,
         at: (Option<usize>, u64),
         width: Width,
         timeout: i64,
-        wait: impl FnOnce(&Waiter, &mut dyn FnMut()) -> WaitOutcome,
+        differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
+        park: impl FnOnce(&Waiter, &mut dyn FnMut()) -> WaitOutcome,
     ) -> Result<i32, Error> {
         // Bound functions are called by instances of the group only, on threads that are entered.
         let thread =
             current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))?;
         let waiter = thread.waiter();
         let wait = |caller: &mut Caller<'_, T>| {
-            let wait = || {
-                wait(waiter, &mut || {
+            let park = || {
+                park(waiter, &mut || {
                     thread.report(|| WasmBacktrace::force_capture(&*caller));
                 })
             };
             match &self.watch {
-                None => wait(),
-                Some(watch) => watch.wait(thread.id(), waiter, at, width, timeout, wait),
+                None => park(),
+                Some(watch) => {
+                    let wait = || differs(waiter).unwrap_or_else(park);
+                    watch.wait(thread.id(), waiter, at, width, timeout, wait)
+                }
             }
         };
         self.result(match &self.fuel {
