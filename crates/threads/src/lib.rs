@@ -93,6 +93,10 @@
 //! # Features
 //!
 //! - `async` (on by default): async host functions in every thread.
+//! - `compile` (on by default): Cranelift, and what needs a compiler: [`prepare`], [`prepare_with`], [`PrepareError`],
+//!   [`preparation_compatibility_hash`] and [`ThreadModule::serialize`]. Without it the crate runs what was compiled
+//!   elsewhere ([`Stamped`], [`Stamp`], [`ThreadModule::from_unprepared`]), and the host has no compiler in it: see
+//!   `examples/load.rs`.
 //!
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
 //! with its answer.
@@ -118,11 +122,12 @@ pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
 pub use crate::life::slot::SpawnFailures;
 pub use crate::memory::host::HostMemory;
+#[cfg(feature = "compile")]
+pub use crate::module::compatibility::preparation_compatibility_hash;
 pub use crate::module::precompiled::{Stamp, StampError, Stamped};
-pub use crate::module::prepare::{
-    ImportedMemory, PrepareError, ThreadEntry, ThreadModule, preparation_compatibility_hash,
-    prepare, prepare_with,
-};
+#[cfg(feature = "compile")]
+pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
+pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
 pub use crate::thread::current::{HostCall, host_call};
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::backtrace::Backtrace;

@@ -8,7 +8,7 @@ use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
-use crate::module::prepare::ThreadModule;
+use crate::module::thread_module::ThreadModule;
 use crate::thread::program::{Around, ExitCode, OnTrap};
 use crate::thread::store::{MakeState, ThreadInfo};
 use crate::types::limits::Limits;

@@ -7,7 +7,7 @@ use wasmtime::{Caller, Error};
 
 use crate::host::pool::Hosts;
 use crate::life::Life;
-use crate::module::prepare::ThreadEntry;
+use crate::module::thread_module::ThreadEntry;
 use crate::thread::current;
 use crate::thread::entry::Entry;
 use crate::thread::guest_thread::Guest;

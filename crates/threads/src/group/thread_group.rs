@@ -10,7 +10,7 @@ use crate::group::core::Core;
 use crate::group::handle::GroupHandle;
 use crate::life::slot::SpawnFailures;
 use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
-use crate::module::shape;
+use crate::module::extern_type;
 use crate::thread::current;
 use crate::thread::entry::{Entry, Invocation};
 use crate::thread::guest_thread::Guest;
@@ -162,7 +162,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     fn check_export(&self, export: &str) -> Result<(), RunError> {
         let found = |ty: &ExternType| RunError::ExportType {
             name: export.to_owned(),
-            found: shape::describe(ty),
+            found: extern_type::describe(ty),
         };
         match self.guest_export(export) {
             None => Err(RunError::NoExport(export.to_owned())),
@@ -184,11 +184,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
     pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
         let ty = self.guest_export(export);
         let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
-        let (name, found) = (export.to_owned(), shape::describe(&ty));
+        let (name, found) = (export.to_owned(), extern_type::describe(&ty));
         match ty.func() {
             None => Err(RunError::ExportType { name, found }),
-            Some(func) if shape::has_references(func) => Err(RunError::References { name, found }),
-            Some(func) if !shape::fits(func, params) => Err(RunError::Parameters { name, found }),
+            Some(func) if extern_type::has_references(func) => {
+                Err(RunError::References { name, found })
+            }
+            Some(func) if !extern_type::fits(func, params) => {
+                Err(RunError::Parameters { name, found })
+            }
             Some(_) => Ok(()),
         }
     }

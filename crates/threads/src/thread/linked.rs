@@ -4,8 +4,9 @@
 use wasmtime::{Instance, InstancePre, Linker, Store};
 
 use crate::memory::define::Holding;
-use crate::module::prepare::ThreadModule;
-use crate::module::shape::{self, Shape};
+use crate::module::extern_type;
+use crate::module::shape::Shape;
+use crate::module::thread_module::ThreadModule;
 use crate::thread::wait_imports::Binder;
 use crate::types::abi;
 use crate::types::error::GroupError;
@@ -88,12 +89,12 @@ pub(crate) fn check<T: 'static>(
             return Err(GroupError::PreloadCommand { name: name() });
         }
         match module.module().get_export(abi::INITIALIZE) {
-            Some(ty) if !ty.func().is_some_and(|ty| shape::is(ty, 0, 0)) => {
+            Some(ty) if !ty.func().is_some_and(|ty| extern_type::is(ty, 0, 0)) => {
                 return Err(GroupError::Link(wasmtime::format_err!(
                     "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
                      results",
                     name(),
-                    shape::describe(&ty)
+                    extern_type::describe(&ty)
                 )));
             }
             _ => {}

@@ -7,7 +7,7 @@ use wasmtime::{Error, Instance, InstancePre, SharedMemory, Store, StoreContextMu
 use crate::life::Life;
 use crate::memory::define::OwnMemories;
 use crate::memory::words::same_memory;
-use crate::module::prepare::ThreadModule;
+use crate::module::thread_module::ThreadModule;
 #[cfg(feature = "async")]
 use crate::thread::block_on::block_on;
 use crate::thread::linked::{How, Instances, Linked};

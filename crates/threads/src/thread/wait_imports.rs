@@ -13,7 +13,7 @@ use wasmtime::{
 use crate::life::Life;
 use crate::life::unwinding::Unwinding;
 use crate::memory::words::{same_memory, word32, word64};
-use crate::module::prepare::Prepared;
+use crate::module::prepared::Prepared;
 use crate::rewrite::{WaitOp, WaitSlot};
 use crate::thread::current;
 use crate::types::fuel::Fuel;

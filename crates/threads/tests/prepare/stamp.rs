@@ -28,7 +28,7 @@ fn what_was_found_is_found_again() {
         // All of it, as far as it can be seen.
         let shown = |module: &ThreadModule| {
             format!("{module:?}")
-                .split_once("shared_memories")
+                .split_once(" entry:")
                 .map(|(_, rest)| rest.to_owned())
         };
         assert!(shown(&before).is_some_and(|text| text.contains("code_file_shift")));
