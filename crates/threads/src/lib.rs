@@ -127,6 +127,7 @@ pub use crate::module::compatibility::preparation_compatibility_hash;
 pub use crate::module::precompiled::{Stamp, StampError, Stamped};
 #[cfg(feature = "compile")]
 pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
+pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
 pub use crate::thread::current::{HostCall, host_call};
 pub use crate::thread::store::ThreadInfo;

@@ -12,8 +12,9 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Hosts;
 use crate::life::Life;
 use crate::memory::define;
-use crate::module::shape::Shape;
-use crate::module::thread_module::ThreadEntry;
+use crate::module::memories::Memories;
+use crate::module::shape::ModuleShape;
+use crate::module::thread_module::{ThreadEntry, ThreadModule};
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
@@ -49,7 +50,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         let host_stack = self.check_engine()?;
         let modules = self.look_at_modules()?;
-        let memory = self.shared_memory(&modules.shape)?;
+        let memory = self.shared_memory(&modules.memories)?;
         let life = self.life(modules.waits_reach_group);
         let stores = Stores::new(
             &self.engine,
@@ -78,7 +79,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         });
         let program = Program {
             life: Arc::clone(&life),
-            doubtful_memory: modules.spawns && modules.shape.defines_memory,
+            doubtful_memory: modules.spawns && modules.memories.defines,
             linked,
             stores,
             memories,
@@ -151,43 +152,45 @@ impl<T: Send + 'static> GroupBuilder<T> {
 
     /// Checks the modules by themselves: whether threads can share their memory, and whether it is within the limits.
     fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
-        let shape = Shape::of(&self.module)?;
+        let (shape, memories) = look_at(&self.module)?;
+        let mut spawns = shape.spawns();
         let mut preloads = Vec::new();
         for (name, module) in std::mem::take(&mut self.preloads) {
             if !Engine::same(module.module().engine(), &self.engine) {
                 return Err(GroupError::OtherEngine);
             }
-            let shape = Shape::of(&module)?;
+            let (shape, memories) = look_at(&module)?;
+            spawns |= shape.spawns();
             preloads.push(Preload {
                 name,
                 module,
-                shape,
+                memories,
             });
         }
+        if spawns && let Some(refusal) = shape.memory_refusals().into_iter().next() {
+            return Err(refusal);
+        }
         let modules = Modules {
-            spawns: shape.spawns || preloads.iter().any(|preload| preload.shape.spawns),
             waits_reach_group: self.module.waits_reach_group()
                 && (preloads.iter()).all(|preload| preload.module.waits_reach_group()),
             module: self.module.clone(),
-            shape,
+            memories,
             preloads,
+            spawns,
         };
-        if modules.spawns {
-            modules.shape.check_threaded(self.module.module())?;
-        }
-        for shape in modules.shapes() {
-            define::check_own(shape, &self.limits)?;
+        for memories in modules.memories() {
+            define::check_own(memories, &self.limits)?;
         }
         Ok(modules)
     }
 
     /// The memory the group's threads share: the embedder's, or a new one.
-    fn shared_memory(&mut self, shape: &Shape) -> Result<Option<SharedMemory>, GroupError> {
-        match (shape.shared_memory(), self.memory.take()) {
+    fn shared_memory(&mut self, memories: &Memories) -> Result<Option<SharedMemory>, GroupError> {
+        match (memories.shared(), self.memory.take()) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(GroupError::MemoryNotWanted),
             (Some(_), Some(given)) => Ok(Some(given)),
-            (Some(import), None) => define::create(&self.engine, import, &self.limits).map(Some),
+            (Some(ty), None) => define::create(&self.engine, ty, &self.limits).map(Some),
         }
     }
 
@@ -211,6 +214,15 @@ impl<T: Send + 'static> GroupBuilder<T> {
             });
         }
         life
+    }
+}
+
+/// What a module imports and exports. Refused if it imports `thread-spawn` as something else.
+fn look_at(module: &ThreadModule) -> Result<(ModuleShape, Memories), GroupError> {
+    let shape = ModuleShape::of(module.module());
+    match shape.spawn_refusal() {
+        Some(refusal) => Err(refusal),
+        None => Ok((shape, Memories::of(module))),
     }
 }
 

@@ -7,7 +7,7 @@ use wasmtime::{Caller, Linker, SharedMemory, Store};
 use crate::group::core::{Core, thread_spawn};
 use crate::life::Life;
 use crate::memory::define;
-use crate::module::shape::Shape;
+use crate::module::memories::Memories;
 use crate::module::thread_module::ThreadModule;
 use crate::thread::linked::{self, How, Linked, Part, Preload};
 use crate::thread::store::Stores;
@@ -20,7 +20,7 @@ use crate::types::limits::Limits;
 pub(crate) struct Modules {
     /// The guest's own.
     pub(crate) module: ThreadModule,
-    pub(crate) shape: Shape,
+    pub(crate) memories: Memories,
     pub(crate) preloads: Vec<Preload>,
     /// Whether any of them imports `wasi.thread-spawn`.
     pub(crate) spawns: bool,
@@ -29,10 +29,10 @@ pub(crate) struct Modules {
 }
 
 impl Modules {
-    /// The shapes of all, the guest's own first.
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = &Shape> {
-        let preloads = self.preloads.iter().map(|preload| &preload.shape);
-        std::iter::once(&self.shape).chain(preloads)
+    /// The memories of all, the guest's own module first.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = &Memories> {
+        let preloads = self.preloads.iter().map(|preload| &preload.memories);
+        std::iter::once(&self.memories).chain(preloads)
     }
 }
 
@@ -56,12 +56,13 @@ impl<T: Send + 'static> Linking<'_, T> {
     ) -> Result<(Linked<T>, Vec<SharedMemory>), GroupError> {
         let Modules {
             module,
-            shape,
+            memories: theirs,
             preloads,
+            spawns,
             ..
         } = self.modules;
         linker.allow_shadowing(true);
-        if self.modules.spawns {
+        if *spawns {
             let core = Arc::clone(core);
             let spawn =
                 move |caller: Caller<'_, T>, arg: i32| thread_spawn(core.get(), caller, arg);
@@ -74,17 +75,17 @@ impl<T: Send + 'static> Linking<'_, T> {
         for found in &imported {
             define::collect(&mut memories, found);
         }
-        linked::check(&linker, main, (module, shape), preloads)?;
+        linked::check(&linker, main, module, preloads, *spawns)?;
         let how = if preloads.is_empty() {
             let pre = linker.instantiate_pre(module.module());
             How::Once(pre.map_err(GroupError::Link)?)
         } else {
             How::PerStore(linker)
         };
-        let main = self.part(module, shape, &imported[0], &memories)?;
+        let main = self.part(module, theirs, &imported[0], &memories)?;
         let mut preloaded = Vec::new();
         for (preload, imported) in preloads.iter().zip(&imported[1..]) {
-            let part = self.part(&preload.module, &preload.shape, imported, &memories)?;
+            let part = self.part(&preload.module, &preload.memories, imported, &memories)?;
             preloaded.push((preload.name.clone(), part));
         }
         let linked = Linked {
@@ -107,12 +108,12 @@ impl<T: Send + 'static> Linking<'_, T> {
         let mut imported = Vec::new();
         // The group's own memory is the first import of the guest's own module.
         let mut own = memory;
-        for shape in self.modules.shapes() {
+        for theirs in self.modules.memories() {
             let own = own.take();
             imported.push(
                 self.stores
                     .caps()
-                    .apply(|| define::define(linker, main, shape, own, self.limits, provided))?,
+                    .apply(|| define::define(linker, main, theirs, own, self.limits, provided))?,
             );
         }
         Ok(imported)
@@ -122,7 +123,7 @@ impl<T: Send + 'static> Linking<'_, T> {
     fn part(
         &self,
         module: &ThreadModule,
-        shape: &Shape,
+        theirs: &Memories,
         imported: &[Option<SharedMemory>],
         memories: &[SharedMemory],
     ) -> Result<Part<T>, GroupError> {
@@ -134,7 +135,7 @@ impl<T: Send + 'static> Linking<'_, T> {
             imported,
             memories,
         );
-        let own_shared = shape.own_shared.iter().map(|(name, _)| name.clone());
+        let own_shared = theirs.own_shared.iter().map(|(name, _)| name.clone());
         Ok(Part {
             module: module.clone(),
             binder: binder.map_err(GroupError::Link)?,

@@ -3,6 +3,7 @@
 #[cfg(feature = "compile")]
 pub(crate) mod compatibility;
 pub(crate) mod extern_type;
+pub(crate) mod memories;
 pub(crate) mod precompiled;
 #[cfg(feature = "compile")]
 pub(crate) mod prepare;

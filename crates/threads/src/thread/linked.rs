@@ -5,7 +5,7 @@ use wasmtime::{Instance, InstancePre, Linker, Store};
 
 use crate::memory::define::Holding;
 use crate::module::extern_type;
-use crate::module::shape::Shape;
+use crate::module::memories::Memories;
 use crate::module::thread_module::ThreadModule;
 use crate::thread::wait_imports::Binder;
 use crate::types::abi;
@@ -23,7 +23,7 @@ pub(crate) struct Part<T: 'static> {
 pub(crate) struct Preload {
     pub(crate) name: String,
     pub(crate) module: ThreadModule,
-    pub(crate) shape: Shape,
+    pub(crate) memories: Memories,
 }
 
 /// What a store is filled with.
@@ -71,16 +71,18 @@ impl<T: 'static> Linked<T> {
 
 /// Refuses what cannot be preloaded, and what imports something that nobody has.
 ///
-/// The linker has everything by now but the exports of preloaded modules.
+/// `spawns`: whether any module starts threads. The linker has everything by now but the exports of preloaded modules.
 pub(crate) fn check<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
-    main: (&ThreadModule, &Shape),
+    main: &ThreadModule,
     preloads: &[Preload],
+    spawns: bool,
 ) -> Result<(), GroupError> {
-    let spawns = main.1.spawns || preloads.iter().any(|preload| preload.shape.spawns);
     for (at, preload) in preloads.iter().enumerate() {
-        let Preload { module, shape, .. } = preload;
+        let Preload {
+            module, memories, ..
+        } = preload;
         let name = || preload.name.clone();
         if !module.is_prepared() {
             return Err(GroupError::PreloadUnprepared { name: name() });
@@ -101,14 +103,13 @@ pub(crate) fn check<T: 'static>(
         }
         // Every thread has an instance of its own, which is what a module's globals and tables
         // are made for, but hardly its memory.
-        let own =
-            shape.defines_memory || shape.memories.iter().any(|memory| !memory.ty.is_shared());
+        let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
         if spawns && own {
             return Err(GroupError::PreloadMemory { name: name() });
         }
         check_imports(linker, store, module, &preloads[..at])?;
     }
-    check_imports(linker, store, main.0, preloads)
+    check_imports(linker, store, main, preloads)
 }
 
 fn check_imports<T: 'static>(
