@@ -1,7 +1,7 @@
 //! A prepared module: what it says of itself, and that it survives being a file.
 
 mod module;
-mod stamp;
+mod precompiled;
 
 use wasmtime::{Config, Engine, Module};
 

@@ -17,8 +17,6 @@ fn what_the_group_has_to_know_is_found() {
 
     let plain = found("(module (memory (export \"memory\") 1) (func (export \"_start\")))");
     assert!(plain.is_prepared() && plain.waits_reach_group());
-    assert!(plain.imported_shared_memories().is_empty());
-    assert!(!plain.imports_thread_spawn());
     assert_eq!(plain.thread_entry(), ThreadEntry::Missing);
     assert!(!plain.instantiation_is_visible());
 
@@ -31,15 +29,6 @@ fn what_the_group_has_to_know_is_found() {
            (func (export \"wasi_thread_start\") (param i32 i32))
            (func $start) (start $start))",
     );
-    let memories = threaded.imported_shared_memories();
-    assert_eq!(memories.len(), 1);
-    assert_eq!(
-        (memories[0].module.as_str(), memories[0].name.as_str()),
-        ("env", "memory")
-    );
-    assert_eq!(memories[0].ty.minimum(), 3);
-    assert_eq!(memories[0].ty.maximum(), Some(9));
-    assert!(threaded.imports_thread_spawn());
     assert_eq!(threaded.thread_entry(), ThreadEntry::Present);
     assert_eq!(threaded.start_export(), Some("wasi-threads:start"));
     assert!(!threaded.instantiation_is_visible());
