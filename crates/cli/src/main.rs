@@ -50,7 +50,7 @@ fn command(cli: args::Cli) -> message::Result<message::exit::Exit> {
         Some(args::Command::Run(run_args)) => run::run(run::plan::Plan::from_args(*run_args)?),
         Some(args::Command::Compile(compile_args)) => module::compile::compile(*compile_args),
         Some(args::Command::Inspect { module }) => {
-            module::inspect::inspect(&module::source::Source::typed(&module))
+            module::inspect::inspect(&module::source::ModuleSource::typed(&module))
         }
         Some(args::Command::Completion { shell }) => args::shell::completion(shell),
         Some(args::Command::Man) => args::shell::man(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::OptLevel;
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::{Dir, number, parse_duration};
+use crate::args::{DirOption, number, parse_duration};
 
 /// Options that `wasmtime run` had before version 14.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct LegacyOptions {
 
     /// `--dir HOST::GUEST` before Wasmtime 14, the other way round.
     #[arg(long, value_name = "GUEST::HOST", hide = true, value_parser = parse_mapdir)]
-    mapdir: Vec<Dir>,
+    mapdir: Vec<DirOption>,
 
     /// `-S tcplisten` before Wasmtime 14.
     #[arg(long, value_name = "ADDRESS", hide = true)]
@@ -210,9 +210,9 @@ enum WasmFeature {
     Threads,
 }
 
-fn parse_mapdir(typed: &str) -> Result<Dir, String> {
+fn parse_mapdir(typed: &str) -> Result<DirOption, String> {
     match typed.split_once("::") {
-        Some((guest, host)) if !guest.is_empty() && !host.is_empty() => Ok(Dir {
+        Some((guest, host)) if !guest.is_empty() && !host.is_empty() => Ok(DirOption {
             host: host.into(),
             guest: guest.into(),
             read_only: false,
@@ -274,7 +274,7 @@ fn off(option: &mut Option<bool>, given: bool) {
 
 impl LegacyOptions {
     /// The folders of `--mapdir`.
-    pub(crate) fn dirs(&self) -> impl Iterator<Item = Dir> {
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = DirOption> {
         self.mapdir.iter().cloned()
     }
 

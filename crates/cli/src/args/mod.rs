@@ -18,7 +18,7 @@ use wasmtime_cli_flags::CommonOptions;
 use wasmtime_cli_flags::opt::WasmtimeOptionValue;
 
 use crate::args::legacy::{LegacyCommon, LegacyOptions};
-use crate::report::stats::Format;
+use crate::report::stats::StatsFormat;
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
 ///
@@ -80,9 +80,9 @@ fn version() -> &'static str {
 /// compatible, and so of a hash: this is a hasher that listens.
 fn wasmtime_version() -> Option<String> {
     #[derive(Default)]
-    struct Listener(Vec<String>);
+    struct VersionFinder(Vec<String>);
 
-    impl Hasher for Listener {
+    impl Hasher for VersionFinder {
         fn write(&mut self, bytes: &[u8]) {
             self.0
                 .extend(std::str::from_utf8(bytes).ok().map(str::to_owned));
@@ -93,14 +93,14 @@ fn wasmtime_version() -> Option<String> {
         }
     }
 
-    let mut listener = Listener::default();
+    let mut finder = VersionFinder::default();
     let engine = wasmtime::Engine::default();
-    engine.precompile_compatibility_hash().hash(&mut listener);
+    engine.precompile_compatibility_hash().hash(&mut finder);
     let numbers = |text: &String| {
         let mut parts = text.split('.');
         parts.clone().count() == 3 && parts.all(|part| part.parse::<u32>().is_ok())
     };
-    listener.0.into_iter().find(numbers)
+    finder.0.into_iter().find(numbers)
 }
 
 /// What can be asked for by name.
@@ -164,7 +164,7 @@ pub(crate) struct RunArgs {
     ///
     /// A third part says whether it may be written: `rw` (the default) or `ro`.
     #[arg(long = "dir", value_name = "HOST[::GUEST[::ro]]", value_parser = parse_dir)]
-    pub(crate) dirs: Vec<Dir>,
+    pub(crate) dirs: Vec<DirOption>,
 
     /// Sets an environment variable; without a value, passes on this process's.
     #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = parse_env)]
@@ -216,11 +216,11 @@ pub(crate) struct RunArgs {
 
     /// What happens when all threads wait for one another.
     #[arg(long, value_name = "WHAT", default_value = "report")]
-    pub(crate) deadlock: Deadlock,
+    pub(crate) deadlock: OnDeadlock,
 
     /// Says on stderr, after the run, what it did in figures.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "human")]
-    pub(crate) stats: Option<Format>,
+    pub(crate) stats: Option<StatsFormat>,
 
     /// Writes a timeline of the run to a file, for Perfetto (ui.perfetto.dev) or chrome://tracing.
     ///
@@ -243,7 +243,7 @@ pub(crate) struct RunArgs {
 
 /// A value of `--deadlock`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Deadlock {
+pub(crate) enum OnDeadlock {
     /// Say so, with every thread's backtrace, and end with status 134.
     Report,
     /// Wait on.
@@ -255,13 +255,13 @@ const MAX_THREAD_ID: u32 = (1 << 29) - 1;
 
 /// One `--dir`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Dir {
+pub(crate) struct DirOption {
     pub(crate) host: String,
     pub(crate) guest: String,
     pub(crate) read_only: bool,
 }
 
-fn parse_dir(typed: &str) -> Result<Dir, String> {
+fn parse_dir(typed: &str) -> Result<DirOption, String> {
     let mut parts = typed.split("::");
     let host = parts.next().unwrap_or_default();
     let guest = parts.next().unwrap_or(host);
@@ -280,7 +280,7 @@ fn parse_dir(typed: &str) -> Result<Dir, String> {
     if host.is_empty() || guest.is_empty() {
         return Err("a folder's name is empty".into());
     }
-    Ok(Dir {
+    Ok(DirOption {
         host: host.into(),
         guest: guest.into(),
         read_only,
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn dirs() {
         let dir = |host: &str, guest: &str, read_only| {
-            Ok(Dir {
+            Ok(DirOption {
                 host: host.into(),
                 guest: guest.into(),
                 read_only,

@@ -9,7 +9,7 @@ use wasmtime::Engine;
 use crate::args::CompileArgs;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
-use crate::module::source::{Loaded, Source};
+use crate::module::source::{Loaded, ModuleSource};
 use crate::run;
 use crate::run::plan::{self, first_line};
 
@@ -18,16 +18,16 @@ use crate::run::plan::{self, first_line};
 /// What is written is Wasmtime's own format with a stamp behind it, so that what
 /// the preparation of the module found out is there again when it is run.
 pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
-    let source = Source::typed(&args.module);
+    let source = ModuleSource::typed(&args.module);
     let name = source.display();
     let output = match (args.output, &source) {
         (Some(output), _) => output,
         // Where the command is given, as with `wasmtime compile`.
-        (None, Source::File(path)) => {
+        (None, ModuleSource::File(path)) => {
             let file = path.file_name().unwrap_or(path.as_os_str());
             PathBuf::from(file).with_extension("cwasm")
         }
-        (None, Source::Stdin) => {
+        (None, ModuleSource::Stdin) => {
             return Err(Message::usage("no name for the compiled module")
                 .why("the module comes from stdin")
                 .help("give one with `--output FILE`"));

@@ -12,7 +12,7 @@ use wasmtime::{Engine, ExternType, Linker, Store};
 
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
-use crate::module::source::{Loaded, Source};
+use crate::module::source::{Loaded, ModuleSource};
 use crate::run::plan::first_line;
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
@@ -408,7 +408,7 @@ fn describe_memory(ty: &MemoryType) -> String {
 }
 
 /// Says what the module is on stdout; status 1 if something is missing.
-pub(crate) fn inspect(source: &Source) -> Result<Exit> {
+pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let name = source.display();
     let Loaded::Wasm(wasm) = source.load()? else {
         return Err(Message::failure(format!("{name} cannot be inspected"))

@@ -24,16 +24,16 @@ const MOST_LIVES: usize = 1 << 20;
 /// Events that a host thread takes room for at once, so that threads rarely meet there.
 const ROOM: usize = 256;
 
-/// Nanoseconds since the watch began.
+/// Nanoseconds since the recorder began.
 pub(crate) type Nanos = u64;
 
 /// Watches one run.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Recorder {
     began: Instant,
     /// Whether single events are kept, or only what they add up to.
     events: bool,
-    records: Mutex<Vec<Arc<Mutex<Record>>>>,
+    records: Mutex<Vec<Arc<Mutex<ThreadRecord>>>>,
     /// Room for events that no thread has taken.
     room: AtomicUsize,
     /// The same for lives.
@@ -42,8 +42,8 @@ pub(crate) struct Watch {
 
 /// What one host thread has seen of its guest threads.
 #[derive(Debug, Default)]
-struct Record {
-    events: Vec<Event>,
+struct ThreadRecord {
+    events: Vec<TraceEvent>,
     totals: Totals,
     /// For how many more events there is room.
     room: usize,
@@ -56,7 +56,7 @@ struct Record {
 /// What events add up to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
-    pub(crate) calls: BTreeMap<&'static str, Calls>,
+    pub(crate) calls: BTreeMap<&'static str, CallTotals>,
     pub(crate) spawns: Times,
     pub(crate) waits: Times,
     /// Events that there was no room for.
@@ -65,7 +65,7 @@ pub(crate) struct Totals {
 
 /// The calls of one WASI function.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Calls {
+pub(crate) struct CallTotals {
     pub(crate) times: Times,
     /// How many returned another errno than 0.
     pub(crate) failed: u64,
@@ -81,16 +81,16 @@ pub(crate) struct Times {
 
 /// Something that happened on a thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
+pub(crate) struct TraceEvent {
     pub(crate) thread: u32,
     pub(crate) began: Nanos,
     pub(crate) ended: Nanos,
-    pub(crate) what: What,
+    pub(crate) what: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum EventKind {
     /// The thread lived.
     Life,
     /// It called a function of WASI; the errno, if it returned.
@@ -112,8 +112,8 @@ pub(crate) enum What {
 }
 
 thread_local! {
-    /// This host thread's record, of the watch it is with. There is one watch in a process.
-    static RECORD: RefCell<Option<Arc<Mutex<Record>>>> = const { RefCell::new(None) };
+    /// This host thread's record, of the recorder it is with. There is one recorder in a process.
+    static RECORD: RefCell<Option<Arc<Mutex<ThreadRecord>>>> = const { RefCell::new(None) };
     /// The guest thread this host thread runs.
     static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
@@ -132,14 +132,14 @@ impl Times {
     }
 }
 
-impl Watch {
-    /// Begins to watch; with `events`, keeps them one by one.
+impl Recorder {
+    /// Begins to record; with `events`, keeps them one by one.
     pub(crate) fn new(events: bool) -> Self {
         Self::with_room(events, MOST_EVENTS)
     }
 
     fn with_room(events: bool, room: usize) -> Self {
-        Watch {
+        Recorder {
             began: Instant::now(),
             events,
             records: Mutex::default(),
@@ -166,7 +166,7 @@ impl Watch {
     }
 
     /// The events so far, by when they began. They are nowhere else then.
-    pub(crate) fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<TraceEvent> {
         let mut all = Vec::new();
         for record in lock(&self.records).iter() {
             let mut events = std::mem::take(&mut lock(record).events);
@@ -191,7 +191,7 @@ impl Watch {
     }
 
     /// Works on this host thread's record.
-    fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut ThreadRecord) -> R) -> R {
         RECORD.with_borrow_mut(|mine| {
             let record = mine.get_or_insert_with(|| {
                 let record = Arc::default();
@@ -202,12 +202,14 @@ impl Watch {
         })
     }
 
-    fn keep(&self, record: &mut Record, began: Nanos, ended: Nanos, what: What) {
+    fn keep(&self, record: &mut ThreadRecord, began: Nanos, ended: Nanos, what: EventKind) {
         if !self.events {
             return;
         }
         let has_room = match what {
-            What::Life | What::Spawn(_) | What::End(_) => take(&self.room_for_lives, 1) == 1,
+            EventKind::Life | EventKind::Spawn(_) | EventKind::End(_) => {
+                take(&self.room_for_lives, 1) == 1
+            }
             _ => {
                 if record.room == 0 {
                     record.room = take(&self.room, ROOM);
@@ -221,7 +223,7 @@ impl Watch {
             record.totals.lost += 1;
             return;
         }
-        record.events.push(Event {
+        record.events.push(TraceEvent {
             thread: GUEST.get(),
             began,
             ended,
@@ -242,7 +244,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl CallObserver for Watch {
+impl CallObserver for Recorder {
     fn started(&self, function: &'static str) -> u64 {
         Noting.started(function);
         self.now()
@@ -259,12 +261,12 @@ impl CallObserver for Watch {
             let calls = record.totals.calls.entry(function).or_default();
             calls.times.add(now - started);
             calls.failed += u64::from(errno.is_some_and(|errno| errno != 0));
-            self.keep(record, started, now, What::Call(function, errno));
+            self.keep(record, started, now, EventKind::Call(function, errno));
         });
     }
 }
 
-impl Observer for Watch {
+impl Observer for Recorder {
     fn thread_began(&self, thread: ThreadId) {
         GUEST.set(thread.get());
         let now = self.now();
@@ -273,7 +275,7 @@ impl Observer for Watch {
 
     fn thread_ended(&self, _: ThreadId) {
         let now = self.now();
-        self.with(|record| self.keep(record, record.life, now, What::Life));
+        self.with(|record| self.keep(record, record.life, now, EventKind::Life));
     }
 
     fn spawned(&self, spawn: &Spawn) {
@@ -281,7 +283,7 @@ impl Observer for Watch {
         let took = u64::try_from(spawn.took.as_nanos()).unwrap_or(u64::MAX);
         self.with(|record| {
             record.totals.spawns.add(took);
-            let what = What::Spawn(spawn.thread.get());
+            let what = EventKind::Spawn(spawn.thread.get());
             self.keep(record, began, began + took, what);
         });
     }
@@ -290,7 +292,7 @@ impl Observer for Watch {
         let began = self.since(failure.began);
         let now = self.now();
         self.with(|record| {
-            let what = What::SpawnFailed(failure.error.to_string());
+            let what = EventKind::SpawnFailed(failure.error.to_string());
             self.keep(record, began, now, what);
         });
     }
@@ -306,7 +308,7 @@ impl Observer for Watch {
             let began = record.wait;
             record.totals.waits.add(now - began);
             let address = wait.address;
-            self.keep(record, began, now, What::Wait { address, end });
+            self.keep(record, began, now, EventKind::Wait { address, end });
         });
     }
 
@@ -314,7 +316,7 @@ impl Observer for Watch {
         let began = self.since(notify.at);
         let now = self.now();
         self.with(|record| {
-            let what = What::Notify {
+            let what = EventKind::Notify {
                 address: notify.address,
                 id: notify.id.get(),
                 woken: notify.threads.iter().map(|thread| thread.get()).collect(),
@@ -340,7 +342,7 @@ impl Observer for Watch {
             Outcome::Panicked { .. } => "a host function panicked".to_owned(),
             _ => "ended".to_owned(),
         };
-        self.with(|record| self.keep(record, now, now, What::End(said)));
+        self.with(|record| self.keep(record, now, now, EventKind::End(said)));
     }
 }
 
@@ -350,14 +352,14 @@ mod tests {
 
     #[test]
     fn calls_add_up() {
-        let watch = Arc::new(Watch::new(true));
+        let recorder = Arc::new(Recorder::new(true));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for errno in [0, 8, 0] {
-                        let started = watch.started("fd_write");
+                        let started = recorder.started("fd_write");
                         CallObserver::ended(
-                            &*watch,
+                            &*recorder,
                             "fd_write",
                             started,
                             CallOutcome::Returned(errno),
@@ -366,11 +368,11 @@ mod tests {
                 });
             }
         });
-        let totals = watch.totals();
+        let totals = recorder.totals();
         let calls = totals.calls["fd_write"];
         assert_eq!((calls.times.count, calls.failed), (12, 4));
         assert!(calls.times.longest <= calls.times.total);
-        let events = watch.take_events();
+        let events = recorder.take_events();
         assert_eq!(events.len(), 12);
         assert!(events.is_sorted_by_key(|event| event.began));
     }
@@ -379,25 +381,30 @@ mod tests {
     /// life of its thread, which ends last.
     #[test]
     fn room_is_for_all_threads_together() {
-        let watch = Watch::with_room(true, 2 * ROOM + 100);
+        let recorder = Recorder::with_room(true, 2 * ROOM + 100);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    watch.thread_began(ThreadId::MAIN);
+                    recorder.thread_began(ThreadId::MAIN);
                     for _ in 0..ROOM {
-                        let started = watch.started("fd_write");
-                        CallObserver::ended(&watch, "fd_write", started, CallOutcome::Returned(0));
+                        let started = recorder.started("fd_write");
+                        CallObserver::ended(
+                            &recorder,
+                            "fd_write",
+                            started,
+                            CallOutcome::Returned(0),
+                        );
                     }
-                    watch.thread_ended(ThreadId::MAIN);
+                    recorder.thread_ended(ThreadId::MAIN);
                 });
             }
         });
-        let events = watch.take_events();
+        let events = recorder.take_events();
         let lives = events
             .iter()
-            .filter(|event| matches!(event.what, What::Life));
+            .filter(|event| matches!(event.what, EventKind::Life));
         assert_eq!(lives.count(), 4);
         assert_eq!(events.len(), 2 * ROOM + 100 + 4);
-        assert_eq!(watch.totals().lost, 2 * ROOM as u64 - 100);
+        assert_eq!(recorder.totals().lost, 2 * ROOM as u64 - 100);
     }
 }

@@ -14,7 +14,7 @@ use crate::report::recorder::{self, Times};
 
 /// How `--stats` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum StatsFormat {
     /// Lines for people.
     #[default]
     Human,
@@ -56,17 +56,17 @@ pub(crate) struct Stats {
 
 /// What only the group knows.
 #[derive(Default)]
-pub(crate) struct Totals {
+pub(crate) struct GroupTotals {
     waits: WaitStatistics,
     spawn_failures: SpawnFailures,
     /// Bytes of the memory the threads shared, if they did.
     shared_memory: Option<u64>,
 }
 
-impl Totals {
+impl GroupTotals {
     /// Those of a group so far.
     pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
-        Totals {
+        GroupTotals {
             waits: group.wait_statistics(),
             spawn_failures: group.spawn_failures(),
             shared_memory: group.memory().map(|memory| memory.data_size() as u64),
@@ -74,7 +74,7 @@ impl Totals {
     }
 }
 
-impl Totals {
+impl GroupTotals {
     /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
     pub(crate) fn explain_spawns(&self) {
         let SpawnFailures { count, last, .. } = &self.spawn_failures;
@@ -104,7 +104,12 @@ fn explanation(failure: &SpawnError) -> Option<String> {
 
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(&self, totals: &Totals, seen: &recorder::Totals, format: Format) {
+    pub(crate) fn report(
+        &self,
+        totals: &GroupTotals,
+        seen: &recorder::Totals,
+        format: StatsFormat,
+    ) {
         let ran_for = self.ran_for;
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
@@ -112,7 +117,7 @@ impl Stats {
         let waits = &totals.waits;
         let peak = peak_memory();
         match format {
-            Format::Human => {
+            StatsFormat::Human => {
                 let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
                 let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".into(), mib);
                 say(format_args!(
@@ -137,7 +142,7 @@ impl Stats {
                     calls(seen),
                 ));
             }
-            Format::Json => say(json!({
+            StatsFormat::Json => say(json!({
                 "prepare_seconds": self.prepared_in.as_secs_f64(),
                 "run_seconds": ran_for.as_secs_f64(),
                 "threads": {

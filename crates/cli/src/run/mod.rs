@@ -30,9 +30,9 @@ use crate::module::source::Loaded;
 use crate::report::calls::Calls;
 use crate::report::coredump::CoreDump;
 use crate::report::outcome::{self, Reporter};
-use crate::report::recorder::Watch;
-use crate::report::stats::{Stats, Threads, Totals};
-use crate::report::trace::Trace;
+use crate::report::recorder::Recorder;
+use crate::report::stats::{GroupTotals, Stats, Threads};
+use crate::report::trace::TraceFile;
 use crate::run::context::context;
 use crate::run::link::linker;
 use crate::run::plan::{Plan, first_line};
@@ -54,8 +54,8 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         Message::failure("the program cannot be prepared to be ended").why(error)
     })?;
     let traced = plan.trace.is_some();
-    let watch = (traced || plan.stats.is_some()).then(|| Arc::new(Watch::new(traced)));
-    let ctx = context(&plan, &end, (inherited, listeners), watch.as_ref())?;
+    let recorder = (traced || plan.stats.is_some()).then(|| Arc::new(Recorder::new(traced)));
+    let ctx = context(&plan, &end, (inherited, listeners), recorder.as_ref())?;
     let linker = linker(&engine, &module, &preloads, &ctx, &plan)?;
     let threads = Arc::new(Threads::default());
     let calls = Arc::new(Calls::default());
@@ -97,8 +97,8 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     for (import, library) in &preloads {
         group = group.preload(import, library);
     }
-    if let Some(watch) = &watch {
-        group = group.observer(Arc::clone(watch) as _);
+    if let Some(recorder) = &recorder {
+        group = group.observer(Arc::clone(recorder) as _);
     }
     if let Some(dump) = &dump {
         let dump = Arc::clone(dump);
@@ -114,7 +114,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         signal: signals::watch(group.handle(), Arc::clone(&calls))?,
     };
     // Not earlier: what cannot be run leaves the trace of another run alone.
-    let trace = plan.trace.clone().map(Trace::create).transpose()?;
+    let trace = plan.trace.clone().map(TraceFile::create).transpose()?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
@@ -130,7 +130,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         threads,
     };
     outcome::left_behind(&group.left_behind(), &calls);
-    let totals = Totals::of(&group);
+    let totals = GroupTotals::of(&group);
     let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
     // The status is the program's, whatever fails from here on.
     if let Some(dump) = &dump {
@@ -142,12 +142,12 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         // But what it was called for is its results.
         exit = message.exit();
     }
-    if let Some(watch) = &watch {
+    if let Some(recorder) = &recorder {
         if let Some(trace) = trace {
-            trace.write(watch, &plan.argv[0]);
+            trace.write(recorder, &plan.argv[0]);
         }
         if let Some(format) = plan.stats {
-            stats.report(&totals, &watch.totals(), format);
+            stats.report(&totals, &recorder.totals(), format);
         }
     }
     Ok(exit)

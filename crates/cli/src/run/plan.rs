@@ -10,33 +10,33 @@ use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
 use crate::args::refuse;
-use crate::args::{Deadlock, Dir, RunArgs};
+use crate::args::{DirOption, OnDeadlock, RunArgs};
 use crate::message::{Message, Result};
 use crate::module::cache;
-use crate::module::source::Source;
-use crate::report::stats::Format;
+use crate::module::source::ModuleSource;
+use crate::report::stats::StatsFormat;
 use crate::run::listen::Inherited;
 
 /// What is to be done, every default filled in.
 pub(crate) struct Plan {
-    pub(crate) module: Source,
+    pub(crate) module: ModuleSource,
     /// Libraries beneath it, by the names they are imported under.
-    pub(crate) preloads: Vec<(String, Source)>,
+    pub(crate) preloads: Vec<(String, ModuleSource)>,
     /// The program's arguments, its own name first.
     pub(crate) argv: Vec<String>,
     /// In the order given; a later one replaces an earlier one of its name.
     pub(crate) env: Vec<(String, String)>,
-    pub(crate) dirs: Vec<Dir>,
+    pub(crate) dirs: Vec<DirOption>,
     /// Addresses to listen on.
     pub(crate) tcplisten: Vec<String>,
     /// The sockets of a service manager that are the program's.
     pub(crate) listenfd: Inherited,
-    pub(crate) stdio: Stdio,
-    pub(crate) entry: Entry,
+    pub(crate) stdio: StdioOptions,
+    pub(crate) entry: EntryFunction,
     pub(crate) engine: Config,
     /// Where prepared modules are kept.
     pub(crate) cache: Option<Cache>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitOptions,
     pub(crate) thread_spawn: bool,
     /// Whether shared memories and atomics may be used.
     pub(crate) threads_proposal: bool,
@@ -50,21 +50,21 @@ pub(crate) struct Plan {
     pub(crate) allow_precompiled: bool,
     pub(crate) shutdown_grace: Duration,
     pub(crate) detect_deadlock: bool,
-    pub(crate) stats: Option<Format>,
+    pub(crate) stats: Option<StatsFormat>,
     /// Where the timeline goes.
     pub(crate) trace: Option<PathBuf>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
 /// share reads as empty, or swallows what is written.
-pub(crate) struct Stdio {
+pub(crate) struct StdioOptions {
     pub(crate) stdin: bool,
     pub(crate) stdout: bool,
     pub(crate) stderr: bool,
 }
 
 /// The function that is the program.
-pub(crate) enum Entry {
+pub(crate) enum EntryFunction {
     /// `_start`, or the export with the empty name, as `wasmtime run` does.
     Default,
     /// `--invoke`.
@@ -83,7 +83,7 @@ pub(crate) enum UnknownImports {
 }
 
 /// How much the program may use; `None` is without a limit.
-pub(crate) struct Limits {
+pub(crate) struct LimitOptions {
     pub(crate) threads: Option<u32>,
     pub(crate) host_stack: Option<usize>,
     pub(crate) memory: Option<usize>,
@@ -128,25 +128,25 @@ impl Plan {
             preloads: args
                 .preload
                 .into_iter()
-                .map(|(name, path)| (name, Source::File(path)))
+                .map(|(name, path)| (name, ModuleSource::File(path)))
                 .collect(),
             argv,
             env: environment(common, &args.vars, &listenfd)?,
             dirs: args.dirs.into_iter().chain(args.legacy.dirs()).collect(),
             tcplisten: common.wasi.tcplisten.clone(),
             listenfd,
-            stdio: Stdio {
+            stdio: StdioOptions {
                 stdin: common.wasi.inherit_stdin.unwrap_or(true),
                 stdout: common.wasi.inherit_stdout.unwrap_or(true),
                 stderr: common.wasi.inherit_stderr.unwrap_or(true),
             },
             entry: match args.invoke {
-                Some(name) => Entry::Named(name),
-                None => Entry::Default,
+                Some(name) => EntryFunction::Named(name),
+                None => EntryFunction::Default,
             },
             engine,
             cache,
-            limits: Limits {
+            limits: LimitOptions {
                 threads: args.max_threads,
                 host_stack: args.thread_stack_size,
                 memory: wasm.max_memory_size,
@@ -170,7 +170,7 @@ impl Plan {
             coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,
             shutdown_grace: args.shutdown_grace,
-            detect_deadlock: args.deadlock == Deadlock::Report,
+            detect_deadlock: args.deadlock == OnDeadlock::Report,
             stats: args.stats,
             trace: args.trace,
         })
@@ -253,9 +253,9 @@ fn engine_config(
 fn module_and_argv(
     typed: &[std::ffi::OsString],
     argv0: Option<&str>,
-) -> Result<(Source, Vec<String>)> {
+) -> Result<(ModuleSource, Vec<String>)> {
     let (module, rest) = typed.split_first().expect("clap requires the module");
-    let source = Source::typed(module);
+    let source = ModuleSource::typed(module);
     // Only the file's name, as wasmtime does: where it lies is not the program's
     // business.
     let name = match argv0 {
@@ -421,7 +421,7 @@ mod tests {
         ] {
             let plan = plan(line).unwrap_or_else(|message| panic!("{line}: {message}"));
             assert!(plan.thread_spawn, "{line}");
-            assert_eq!(plan.module, Source::File("x.wasm".into()), "{line}");
+            assert_eq!(plan.module, ModuleSource::File("x.wasm".into()), "{line}");
             assert_eq!(plan.argv, ["x.wasm"], "{line}");
         }
     }

@@ -8,7 +8,7 @@ use wasmtime::{ExternType, Module, Val};
 
 use crate::args::invoke;
 use crate::message::{Message, Result, say};
-use crate::run::plan::{Entry, Plan};
+use crate::run::plan::{EntryFunction, Plan};
 
 /// Preview1, and its name before it was called that.
 const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
@@ -75,11 +75,11 @@ pub(crate) enum Runs {
     Start,
     /// A library (a WASI reactor), or a function that takes or returns something: `_initialize` if there is one,
     /// then this call.
-    Call(Call),
+    Call(ExportCall),
 }
 
 /// A call of an export.
-pub(crate) struct Call {
+pub(crate) struct ExportCall {
     pub(crate) export: String,
     pub(crate) params: Vec<Val>,
 }
@@ -93,10 +93,10 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
     let has = |export: &str| function(export).is_some();
     let library = has("_initialize");
     let wanted = match &plan.entry {
-        Entry::Named(wanted) => wanted.as_str(),
-        Entry::Default if has("") => "",
-        Entry::Default if library && !has("_start") => "_initialize",
-        Entry::Default => "_start",
+        EntryFunction::Named(wanted) => wanted.as_str(),
+        EntryFunction::Default if has("") => "",
+        EntryFunction::Default if library && !has("_start") => "_initialize",
+        EntryFunction::Default => "_start",
     };
     if let Some(ty) = function(wanted) {
         let export = wanted.to_owned();
@@ -105,7 +105,7 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
         }
         // The program's own name comes first.
         let params = invoke::params(wanted, &ty, &plan.argv[1..])?;
-        return Ok(Runs::Call(Call { export, params }));
+        return Ok(Runs::Call(ExportCall { export, params }));
     }
     let mut functions: Vec<&str> = module
         .module()
@@ -124,7 +124,7 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
             "name one with `--invoke`",
         ),
     };
-    if let Entry::Named(_) = plan.entry {
+    if let EntryFunction::Named(_) = plan.entry {
         return Err(
             Message::failure(format!("{name} has no function `{wanted}` to run"))
                 .why(why)

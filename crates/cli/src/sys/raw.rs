@@ -10,14 +10,14 @@ use wasmtime::{Engine, Module};
 
 /// Native code, from wherever it is.
 #[derive(Debug)]
-pub(crate) enum Code {
+pub(crate) enum NativeCode {
     /// To be mapped.
     File(File),
     /// From a pipe.
     Bytes(Vec<u8>),
 }
 
-impl Code {
+impl NativeCode {
     /// Makes it a module, for `--allow-precompiled`.
     pub(crate) fn deserialize(&self, engine: &Engine) -> wasmtime::Result<Module> {
         // Both ask that the bytes come from `Module::serialize` or `Engine::precompile_module`, unmodified,
@@ -26,14 +26,14 @@ impl Code {
         // only way to this function. What `compile` adds is outside of what they read: behind the
         // sections that the ELF header names, and in the header's unused bytes (the stamp of wasi-threads).
         match self {
-            Code::File(file) => {
+            NativeCode::File(file) => {
                 let file = file.try_clone()?;
                 // SAFETY: as above. That a mapped file stays as it is, is vouched for in the same way;
                 // `compile` replaces files and does not write into them.
                 unsafe { Module::deserialize_open_file(engine, file) }
             }
             // SAFETY: as above.
-            Code::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
+            NativeCode::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
         }
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn deserialize_cached(engine: &Engine, bytes: &[u8]) -> wasmtime::Res
     // - Who writes something else there, checksum and all, must be able to write the folder, and Wasmtime runs what it
     //   finds in that folder in the same way (`compile_cached` in its `src/compile/runtime.rs`), without a checksum.
     //   So whoever is not to run native code as this user must not be able to write the folder, as before.
-    // - The mark of wasi-threads in them is in unused bytes of the ELF header (see `Code::deserialize`).
+    // - The mark of wasi-threads in them is in unused bytes of the ELF header (see `NativeCode::deserialize`).
     unsafe { Module::deserialize(engine, bytes) }
 }
 
