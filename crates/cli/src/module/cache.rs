@@ -16,7 +16,7 @@ use wasmtime_internal_cache::ModuleCacheEntry;
 
 use crate::message::{Message, Result};
 use crate::run::plan::first_line;
-use crate::sys::raw;
+use crate::sys::native_code;
 
 /// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.
 const FOLDER: &str = "wasi-threads-run";
@@ -84,6 +84,6 @@ impl Hash for Key<'_> {
 fn load(engine: &Engine, bytes: &[u8]) -> Option<ThreadModule> {
     // Has a checksum, which Wasmtime's own entries lack.
     let stamped = Stamped::parse(bytes).ok()?;
-    let module = raw::deserialize_cached(engine, stamped.compiled()).ok()?;
+    let module = native_code::deserialize_cached(engine, stamped.compiled()).ok()?;
     stamped.into_module(module).ok()
 }

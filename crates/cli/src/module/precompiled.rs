@@ -6,7 +6,7 @@ use std::io::Cursor;
 use wasi_threads::{Stamp, StampError, ThreadModule};
 use wasmtime::Engine;
 
-use crate::sys::raw::NativeCode;
+use crate::sys::native_code::NativeCode;
 
 /// Code that was compiled before, not yet loaded.
 #[derive(Debug)]

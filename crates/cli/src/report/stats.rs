@@ -11,6 +11,7 @@ use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::message::say;
 use crate::report::recorder::{self, Times};
+use crate::sys::process;
 
 /// How `--stats` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -115,7 +116,7 @@ impl Stats {
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
         let most = self.threads.most.load(Relaxed);
         let waits = &totals.waits;
-        let peak = peak_memory();
+        let peak = process::peak_memory();
         match format {
             StatsFormat::Human => {
                 let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
@@ -214,17 +215,6 @@ fn calls(seen: &recorder::Totals) -> String {
     text
 }
 
-/// The most memory this process ever had in use at once, in bytes, where the system
-/// says so without unsafe code: Linux, in proc(5).
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,11 +242,5 @@ mod tests {
         threads.enter();
         assert_eq!(threads.started.load(Relaxed), 3);
         assert_eq!(threads.most.load(Relaxed), 2);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn peak() {
-        assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 16));
     }
 }

@@ -15,7 +15,7 @@ use crate::message::{Message, Result};
 use crate::module::cache;
 use crate::module::source::ModuleSource;
 use crate::report::stats::StatsFormat;
-use crate::run::listen::Inherited;
+use crate::sys::inherited::Inherited;
 
 /// What is to be done, every default filled in.
 pub(crate) struct Plan {

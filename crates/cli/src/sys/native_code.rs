@@ -1,10 +1,7 @@
-//! The only unsafe code of this package: native code that was compiled before, and a look at the process as it was
-//! started.
+//! Native code that was compiled before, made a module.
 #![allow(unsafe_code)]
 
 use std::fs::File;
-#[cfg(unix)]
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Engine, Module};
 
@@ -50,45 +47,4 @@ pub(crate) fn deserialize_cached(engine: &Engine, bytes: &[u8]) -> wasmtime::Res
     //   So whoever is not to run native code as this user must not be able to write the folder, as before.
     // - The mark of wasi-threads in them is in unused bytes of the ELF header (see `NativeCode::deserialize`).
     unsafe { Module::deserialize(engine, bytes) }
-}
-
-/// Whether this process was started with SIGPIPE ignored.
-#[cfg(unix)]
-static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
-
-/// The dynamic loader calls it before `main`: afterwards Rust's runtime has SIGPIPE ignored in any case.
-#[cfg(unix)]
-#[used]
-// SAFETY: these sections hold pointers to functions that take no parameters that they would have to
-// look at and return nothing, as this one does.
-#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
-#[cfg_attr(
-    target_vendor = "apple",
-    unsafe(link_section = "__DATA,__mod_init_func")
-)]
-static BEFORE_MAIN: extern "C" fn() = before_main;
-
-#[cfg(unix)]
-extern "C" fn before_main() {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: nothing is changed, and `action` is as large as what is written into it.
-    let asked = unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr()) };
-    if asked == 0 {
-        // SAFETY: it was written, and all zeroes are a `sigaction` as well.
-        let action = unsafe { action.assume_init() };
-        SIGPIPE_IGNORED.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
-    }
-}
-
-/// Whether writing to a pipe that nobody reads ends a program that this process runs, as it would end the process.
-#[cfg(unix)]
-pub(crate) fn sigpipe_ends() -> bool {
-    // The same thread wrote it, before `main`.
-    !SIGPIPE_IGNORED.load(Ordering::Relaxed)
-}
-
-/// There is no such signal.
-#[cfg(not(unix))]
-pub(crate) fn sigpipe_ends() -> bool {
-    false
 }
