@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::OptLevel;
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::{DirOption, number, parse_duration};
+use crate::args::values::{DirOption, number, parse_duration};
 
 /// Options that `wasmtime run` had before version 14.
 #[derive(clap::Args)]

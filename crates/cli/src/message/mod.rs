@@ -1,5 +1,6 @@
 //! What the program tells its user when it cannot do what was asked.
 
+pub(crate) mod error_text;
 pub(crate) mod exit;
 pub(crate) mod progress;
 

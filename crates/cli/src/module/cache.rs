@@ -14,8 +14,8 @@ use wasmtime::{Cache, Engine};
 use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
 
+use crate::message::error_text::first_line;
 use crate::message::{Message, Result};
-use crate::run::plan::first_line;
 use crate::sys::native_code;
 
 /// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 
 use crate::args::CompileArgs;
+use crate::message::error_text::first_line;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::module::source::{Loaded, ModuleSource};
-use crate::run;
-use crate::run::plan::{self, first_line};
+use crate::module::{engine, prepare};
 
 /// Compiles, and writes the file.
 ///
@@ -33,7 +33,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
                 .help("give one with `--output FILE`"));
         }
     };
-    let (mut config, mut cache) = plan::for_compile(&mut args.common, &args.legacy)?;
+    let (mut config, mut cache) = engine::for_compile(&mut args.common, &args.legacy)?;
     if let Some(folder) = &args.emit_clif {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)
@@ -48,7 +48,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
     let threads = args.common.wasm.threads != Some(false);
-    let module = run::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
+    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;

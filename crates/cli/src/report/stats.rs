@@ -9,19 +9,10 @@ use serde_json::json;
 use wasi_threads::waits::WaitStatistics;
 use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
+use crate::args::values::StatsFormat;
 use crate::message::say;
 use crate::report::recorder::{self, Times};
 use crate::sys::process;
-
-/// How `--stats` says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum StatsFormat {
-    /// Lines for people.
-    #[default]
-    Human,
-    /// One line of JSON.
-    Json,
-}
 
 /// Counts threads as they come and go. Each thread counts itself, so the counters
 /// are for the whole program and need no lock.

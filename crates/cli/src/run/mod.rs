@@ -6,9 +6,12 @@
 //! signal that ends the context's blocked calls.
 
 pub(crate) mod context;
+pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod listen;
+pub(crate) mod modules;
 pub(crate) mod plan;
+pub(crate) mod refused;
 pub(crate) mod shape;
 pub(crate) mod signals;
 
@@ -16,17 +19,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use p1_adapter::{EndSignal, P1State};
-use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
-use wasmtime::{Cache, Config, Engine, WasmBacktraceDetails};
+use wasi_threads::{Termination, ThreadGroup};
 use wasmtime_wasi::I32Exit;
 
 use crate::args::invoke;
 use crate::message;
 use crate::message::exit::Exit;
-use crate::message::progress::Progress;
 use crate::message::{Message, Result};
-use crate::module::cache::prepare_cached;
-use crate::module::source::Loaded;
 use crate::report::calls::Calls;
 use crate::report::coredump::CoreDump;
 use crate::report::outcome::{self, Reporter};
@@ -35,7 +34,8 @@ use crate::report::stats::{GroupTotals, Stats, Threads};
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
 use crate::run::link::linker;
-use crate::run::plan::{Plan, first_line};
+use crate::run::modules::Modules;
+use crate::run::plan::Plan;
 use crate::run::shape::Runs;
 
 /// What is to be done.
@@ -65,7 +65,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         .map(|path| Arc::new(CoreDump::new(path, plan.module.typed_as())));
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
-        .limits(limits(&plan))
+        .limits(plan.limits.of_the_group())
         .termination(if plan.epochs {
             Termination::Epochs
         } else {
@@ -106,13 +106,9 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     }
     let group = group
         .build()
-        .map_err(|error| outcome::group(&error, &name))?;
+        .map_err(|error| refused::group(&error, &name))?;
 
-    let reporter = Reporter {
-        name: name.clone(),
-        timeout: plan.limits.timeout,
-        signal: signals::watch(group.handle(), Arc::clone(&calls))?,
-    };
+    let received = signals::watch(group.handle(), Arc::clone(&calls))?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = plan.trace.clone().map(TraceFile::create).transpose()?;
     let prepared_in = began.elapsed();
@@ -123,7 +119,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
-    .map_err(|error| outcome::run(&error, &name))?;
+    .map_err(|error| refused::run(&error, &name))?;
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),
@@ -131,6 +127,11 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     };
     outcome::left_behind(&group.left_behind(), &calls);
     let totals = GroupTotals::of(&group);
+    let reporter = Reporter {
+        name: name.clone(),
+        timeout: plan.limits.timeout,
+        signal: received.get(),
+    };
     let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
     // The status is the program's, whatever fails from here on.
     if let Some(dump) = &dump {
@@ -151,126 +152,4 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         }
     }
     Ok(exit)
-}
-
-/// The modules of a run, as they were found.
-struct Modules {
-    main: Loaded,
-    /// In the order of the plan.
-    preloads: Vec<Loaded>,
-}
-
-/// The engine, the program, and the libraries beneath it under their names.
-type Prepared<'a> = (Engine, ThreadModule, Vec<(&'a str, ThreadModule)>);
-
-impl Modules {
-    fn of(plan: &Plan) -> Result<Self> {
-        let preloads = plan.preloads.iter().map(|(_, source)| source.load());
-        Ok(Modules {
-            main: plan.module.load()?,
-            preloads: preloads.collect::<Result<_>>()?,
-        })
-    }
-
-    /// Makes them ready for threads, on an engine that fits.
-    fn prepare<'a>(&self, plan: &'a Plan) -> Result<Prepared<'a>> {
-        let message = match self.prepare_on(plan, &plan.engine) {
-            Err(message) => message,
-            prepared => return prepared,
-        };
-        let foreign =
-            |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
-        let any_foreign = self.preloads.iter().chain([&self.main]).any(foreign);
-        if !any_foreign
-            || !message
-                .to_string()
-                .contains("WebAssembly backtrace support")
-        {
-            return Err(message);
-        }
-        // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
-        let mut config = plan.engine.clone();
-        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
-        self.prepare_on(plan, &config)
-    }
-
-    fn prepare_on<'a>(&self, plan: &'a Plan, config: &Config) -> Result<Prepared<'a>> {
-        let engine = Engine::new(config).map_err(|error| {
-            Message::usage("the options cannot be used").why(first_line(&error))
-        })?;
-        let module = prepare(&engine, plan, &self.main, &plan.module.display())?;
-        let mut preloads = Vec::new();
-        for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {
-            let library = prepare(&engine, plan, loaded, &source.display())?;
-            preloads.push((import.as_str(), library));
-        }
-        Ok((engine, module, preloads))
-    }
-}
-
-fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<ThreadModule> {
-    match loaded {
-        Loaded::Wasm(bytes) => {
-            let cache = plan.cache.as_ref();
-            prepare_wasm(engine, cache, bytes, name, plan.threads_proposal)
-        }
-        Loaded::Precompiled(_) if !plan.allow_precompiled => {
-            Err(Message::failure(format!("{name} is precompiled"))
-                .why("it would be run as native code, unchecked")
-                .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file"))
-        }
-        Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
-            let why = first_line(&error);
-            let help = match code.is_foreign() && plan.epochs && why.contains("epoch") {
-                true => {
-                    "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
-                         `-W epoch-interruption=n`"
-                }
-                false => {
-                    "compile it again, by the same version of Wasmtime and with the same options"
-                }
-            };
-            Message::failure(format!("{name} cannot be loaded"))
-                .why(why)
-                .help(help)
-        }),
-    }
-}
-
-/// Rewrites and compiles a module, if the cache does not have it. `threads`: whether the options allow shared memories
-/// and atomics.
-pub(crate) fn prepare_wasm(
-    engine: &Engine,
-    cache: Option<&Cache>,
-    bytes: &[u8],
-    name: &str,
-    threads: bool,
-) -> Result<ThreadModule> {
-    let _progress = Progress::compiling(name, bytes.len());
-    prepare_cached(engine, cache, bytes).map_err(|error| outcome::prepare(&error, name, threads))
-}
-
-fn limits(plan: &Plan) -> Limits {
-    /// Applies a limit if it was given.
-    fn given<V>(limits: Limits, value: Option<V>, set: impl FnOnce(Limits, V) -> Limits) -> Limits {
-        match value {
-            Some(value) => set(limits, value),
-            None => limits,
-        }
-    }
-    let wanted = &plan.limits;
-    let limits = given(Limits::new(), wanted.threads, Limits::threads);
-    let limits = given(limits, wanted.host_stack, Limits::host_stack);
-    // Wasmtime asks no limiter when a shared memory grows, so what it may become is
-    // what counts.
-    let limits = given(limits, wanted.memory, |limits, bytes| {
-        limits.memory(bytes).shared_memory(bytes as u64)
-    });
-    let limits = given(limits, wanted.memories, Limits::memories);
-    let limits = given(limits, wanted.table_elements, Limits::table_elements);
-    let limits = given(limits, wanted.tables, Limits::tables);
-    let limits = given(limits, wanted.instances, Limits::instances);
-    let limits = given(limits, wanted.timeout, Limits::timeout);
-    let limits = limits.trap_on_grow_failure(wanted.trap_on_grow_failure);
-    given(limits, wanted.fuel, Limits::fuel)
 }

@@ -5,16 +5,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::legacy::LegacyCommon;
 use crate::args::refuse;
-use crate::args::{DirOption, OnDeadlock, RunArgs};
+use crate::args::run::RunArgs;
+use crate::args::values::StatsFormat;
+use crate::args::values::{DirOption, OnDeadlock};
 use crate::message::{Message, Result};
-use crate::module::cache;
+use crate::module::engine;
 use crate::module::source::ModuleSource;
-use crate::report::stats::StatsFormat;
+use crate::run::limits::LimitOptions;
 use crate::sys::inherited::Inherited;
 
 /// What is to be done, every default filled in.
@@ -82,32 +83,12 @@ pub(crate) enum UnknownImports {
     Default,
 }
 
-/// How much the program may use; `None` is without a limit.
-pub(crate) struct LimitOptions {
-    pub(crate) threads: Option<u32>,
-    pub(crate) host_stack: Option<usize>,
-    pub(crate) memory: Option<usize>,
-    pub(crate) memories: Option<usize>,
-    pub(crate) table_elements: Option<usize>,
-    pub(crate) tables: Option<usize>,
-    pub(crate) instances: Option<usize>,
-    pub(crate) fuel: Option<u64>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) descriptors: Option<usize>,
-    /// Bytes that one `random_get` may ask for.
-    pub(crate) random: Option<u64>,
-    /// What one host call may copy.
-    pub(crate) hostcall_fuel: Option<usize>,
-    /// Whether growth that is refused is a trap.
-    pub(crate) trap_on_grow_failure: bool,
-}
-
 impl Plan {
     /// Decides what `args` mean, or says why they cannot be meant.
     pub(crate) fn from_args(mut args: RunArgs) -> Result<Self> {
         let common = &mut args.common;
         args.legacy.apply_logging(common);
-        fill_in(common)?;
+        engine::fill_in(common)?;
         args.legacy.apply(common);
         refuse::check(common, refuse::For::Run)?;
         if args.gdbstub.is_some() {
@@ -118,7 +99,7 @@ impl Plan {
             Some(true) => Inherited::take(),
             _ => Inherited::default(),
         };
-        let (engine, cache) = engine_config(common, args.profile.as_deref(), args.timeout)?;
+        let (engine, cache) = engine::configure(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
         let wasm = &common.wasm;
@@ -175,79 +156,6 @@ impl Plan {
             trace: args.trace,
         })
     }
-}
-
-/// Fills in the option groups from what was typed and from the file of `--config`, and starts the log.
-fn fill_in(common: &mut CommonOptions) -> Result<()> {
-    common
-        .init_logging()
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
-}
-
-/// The engine that `compile` compiles for, and the cache: those of a run with the same options.
-pub(crate) fn for_compile(
-    common: &mut CommonOptions,
-    legacy: &LegacyCommon,
-) -> Result<(Config, Option<Cache>)> {
-    legacy.apply_logging(common);
-    fill_in(common)?;
-    legacy.apply(common);
-    refuse::check(common, refuse::For::Compile)?;
-    engine_config(common, None, None)
-}
-
-/// The engine and the cache that `-O -C -D -W` and `--profile` ask for, with what threads need.
-fn engine_config(
-    common: &mut CommonOptions,
-    profile: Option<&str>,
-    timeout: Option<Duration>,
-) -> Result<(Config, Option<Cache>)> {
-    let wasm = &mut common.wasm;
-    wasm.threads.get_or_insert(true);
-    wasm.shared_memory.get_or_insert(true);
-    wasm.epoch_interruption.get_or_insert(true);
-    let timeout = timeout.is_some() || wasm.timeout.is_some();
-    if timeout && wasm.epoch_interruption == Some(false) {
-        return Err(Message::usage("a timeout needs epoch interruption")
-            .why("without it a computing thread cannot be stopped")
-            .help("leave out `-W epoch-interruption=n`"));
-    }
-    // A sum of the library's would wrap beyond it.
-    if common
-        .wasm
-        .max_wasm_stack
-        .is_some_and(|bytes| bytes > isize::MAX as usize)
-    {
-        return Err(Message::usage("`-W max-wasm-stack` is too large")
-            .why("no machine has so much memory")
-            .help("give it in bytes"));
-    }
-    let cache = cache::take(&mut common.codegen)?;
-    let mut config = common
-        .config(None)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
-    // File and line in backtraces, where the module has debug information, without
-    // asking for it by an environment variable.
-    if common.debug.max_backtrace != Some(0) {
-        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
-    }
-    if let Some(profile) = profile {
-        config.profiler(match profile {
-            "perfmap" => ProfilingStrategy::PerfMap,
-            "jitdump" => ProfilingStrategy::JitDump,
-            "vtune" => ProfilingStrategy::VTune,
-            _ if profile.split(',').next() == Some("guest") => {
-                return Err(Message::usage("`--profile guest` cannot work here")
-                    .why("the guest profiler follows one store, and a threaded program has many")
-                    .help("use `--profile perfmap` with `perf record`, or `--profile jitdump`"));
-            }
-            other => {
-                return Err(Message::usage(format!("`--profile {other}` is unknown"))
-                    .help("the strategies are perfmap, jitdump and vtune"));
-            }
-        });
-    }
-    Ok((config, cache))
 }
 
 fn module_and_argv(
@@ -345,11 +253,6 @@ fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
         }
         path => Ok(path.as_ref().map(PathBuf::from)),
     }
-}
-
-/// An error's own words and those of its causes, on one line.
-pub(crate) fn first_line(error: &wasmtime::Error) -> String {
-    format!("{error:#}").replace('\n', " ")
 }
 
 #[cfg(test)]
