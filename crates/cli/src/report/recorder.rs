@@ -5,7 +5,6 @@
 //! its thread, and by whoever reads it when the run is over.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -14,6 +13,8 @@ use p1_adapter::{CallObserver, CallOutcome, Raised};
 use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait, WaitEnd};
 
 use crate::report::calls::Noting;
+use crate::report::events::{EventKind, Nanos, TraceEvent};
+use crate::report::totals::Totals;
 
 /// Calls, waits and notifies that are kept of one run at most, all threads together (about 160 MB).
 pub(crate) const MOST_EVENTS: usize = 1 << 21;
@@ -23,9 +24,6 @@ const MOST_LIVES: usize = 1 << 20;
 
 /// Events that a host thread takes room for at once, so that threads rarely meet there.
 const ROOM: usize = 256;
-
-/// Nanoseconds since the recorder began.
-pub(crate) type Nanos = u64;
 
 /// Watches one run.
 #[derive(Debug)]
@@ -53,83 +51,11 @@ struct ThreadRecord {
     wait: Nanos,
 }
 
-/// What events add up to.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) calls: BTreeMap<&'static str, CallTotals>,
-    pub(crate) spawns: Times,
-    pub(crate) waits: Times,
-    /// Events that there was no room for.
-    pub(crate) lost: u64,
-}
-
-/// The calls of one WASI function.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CallTotals {
-    pub(crate) times: Times,
-    /// How many returned another errno than 0.
-    pub(crate) failed: u64,
-}
-
-/// A number of things that take time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Times {
-    pub(crate) count: u64,
-    pub(crate) total: Nanos,
-    pub(crate) longest: Nanos,
-}
-
-/// Something that happened on a thread.
-#[derive(Clone, Debug)]
-pub(crate) struct TraceEvent {
-    pub(crate) thread: u32,
-    pub(crate) began: Nanos,
-    pub(crate) ended: Nanos,
-    pub(crate) what: EventKind,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub(crate) enum EventKind {
-    /// The thread lived.
-    Life,
-    /// It called a function of WASI; the errno, if it returned.
-    Call(&'static str, Option<u16>),
-    /// It waited on its memory.
-    Wait { address: u64, end: WaitEnd },
-    /// It notified: the notify's number, and whom it woke.
-    Notify {
-        address: u64,
-        id: u32,
-        woken: Vec<u32>,
-    },
-    /// It started a thread.
-    Spawn(u32),
-    /// It did not: why.
-    SpawnFailed(String),
-    /// It ended the program: how.
-    End(String),
-}
-
 thread_local! {
     /// This host thread's record, of the recorder it is with. There is one recorder in a process.
     static RECORD: RefCell<Option<Arc<Mutex<ThreadRecord>>>> = const { RefCell::new(None) };
     /// The guest thread this host thread runs.
     static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-}
-
-impl Times {
-    fn add(&mut self, took: Nanos) {
-        self.count += 1;
-        self.total += took;
-        self.longest = self.longest.max(took);
-    }
-
-    fn join(&mut self, other: &Times) {
-        self.count += other.count;
-        self.total += other.total;
-        self.longest = self.longest.max(other.longest);
-    }
 }
 
 impl Recorder {

@@ -11,7 +11,7 @@ use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::args::values::StatsFormat;
 use crate::message::say;
-use crate::report::recorder::{self, Times};
+use crate::report::totals::{Times, Totals};
 use crate::sys::process;
 
 /// Counts threads as they come and go. Each thread counts itself, so the counters
@@ -96,12 +96,7 @@ fn explanation(failure: &SpawnError) -> Option<String> {
 
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(
-        &self,
-        totals: &GroupTotals,
-        seen: &recorder::Totals,
-        format: StatsFormat,
-    ) {
+    pub(crate) fn report(&self, totals: &GroupTotals, seen: &Totals, format: StatsFormat) {
         let ran_for = self.ran_for;
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
@@ -189,7 +184,7 @@ fn times(times: &Times) -> String {
 }
 
 /// A line for each function of WASI that was called; what took longest first.
-fn calls(seen: &recorder::Totals) -> String {
+fn calls(seen: &Totals) -> String {
     let mut calls: Vec<_> = seen.calls.iter().collect();
     calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
     let mut text = String::new();

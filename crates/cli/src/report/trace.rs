@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
 use crate::message::{Message, Result, say, warn};
-use crate::report::recorder::{EventKind, MOST_EVENTS, Nanos, Recorder, TraceEvent};
+use crate::report::events::{EventKind, Nanos, TraceEvent};
+use crate::report::recorder::{MOST_EVENTS, Recorder};
 
 /// The process of all tracks: the smallest number that is no guest thread's id.
 ///

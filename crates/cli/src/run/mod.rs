@@ -6,6 +6,7 @@
 //! signal that ends the context's blocked calls.
 
 pub(crate) mod context;
+pub(crate) mod environment;
 pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod listen;

@@ -15,6 +15,7 @@ use crate::args::values::{DirOption, OnDeadlock};
 use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
+use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
 use crate::sys::inherited::Inherited;
 
@@ -181,47 +182,6 @@ fn text(arg: &std::ffi::OsStr) -> Result<String> {
     arg.to_str().map(str::to_owned).ok_or_else(|| {
         Message::usage(format!("the argument {arg:?} is not UTF-8")).why("WASI's strings are UTF-8")
     })
-}
-
-fn environment(
-    common: &CommonOptions,
-    vars: &[(String, Option<String>)],
-    listenfd: &Inherited,
-) -> Result<Vec<(String, String)>> {
-    let mut env: Vec<(String, String)> = listenfd.variables().collect();
-    let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
-        Some(entry) => entry.1 = value,
-        None => env.push((name, value)),
-    };
-    if common.wasi.inherit_env == Some(true) {
-        for (name, value) in std::env::vars_os() {
-            match (name.into_string(), value.into_string()) {
-                (Ok(name), Ok(value)) => set(name, value),
-                (Ok(name), Err(_)) | (Err(_), Ok(name)) => return Err(not_utf8(&name)),
-                (Err(name), Err(_)) => return Err(not_utf8(&name.to_string_lossy())),
-            }
-        }
-    }
-    for (name, value) in vars {
-        match value {
-            Some(value) => set(name.clone(), value.clone()),
-            None => match std::env::var(name) {
-                Ok(value) => set(name.clone(), value),
-                // Not set here: not set there.
-                Err(std::env::VarError::NotPresent) => {}
-                Err(std::env::VarError::NotUnicode(_)) => return Err(not_utf8(name)),
-            },
-        }
-    }
-    Ok(env)
-}
-
-fn not_utf8(name: &str) -> Message {
-    Message::usage(format!(
-        "the environment variable `{name}` cannot be passed on"
-    ))
-    .why("its name or value is not UTF-8, and WASI's strings are")
-    .help("set it with --env NAME=VALUE, or pass variables one by one")
 }
 
 fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
