@@ -17,7 +17,11 @@ pub(crate) struct Modules {
 }
 
 /// The engine, the program, and the libraries beneath it under their names.
-pub(crate) type PreparedModules<'a> = (Engine, ThreadModule, Vec<(&'a str, ThreadModule)>);
+pub(crate) struct PreparedModules<'a> {
+    pub(crate) engine: Engine,
+    pub(crate) main: ThreadModule,
+    pub(crate) preloads: Vec<(&'a str, ThreadModule)>,
+}
 
 impl Modules {
     pub(crate) fn of(plan: &Plan) -> Result<Self> {
@@ -54,13 +58,17 @@ impl Modules {
         let engine = Engine::new(config).map_err(|error| {
             Message::usage("the options cannot be used").why(first_line(&error))
         })?;
-        let module = prepare(&engine, plan, &self.main, &plan.module.display())?;
+        let main = prepare(&engine, plan, &self.main, &plan.module.display())?;
         let mut preloads = Vec::new();
         for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {
             let library = prepare(&engine, plan, loaded, &source.display())?;
             preloads.push((import.as_str(), library));
         }
-        Ok((engine, module, preloads))
+        Ok(PreparedModules {
+            engine,
+            main,
+            preloads,
+        })
     }
 }
 
