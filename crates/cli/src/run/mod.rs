@@ -7,6 +7,7 @@
 
 pub(crate) mod context;
 mod ended;
+mod entry;
 pub(crate) mod environment;
 mod group;
 pub(crate) mod limits;
@@ -29,11 +30,11 @@ use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
 use crate::run::ended::Ended;
+use crate::run::entry::Runs;
 use crate::run::link::linker;
 use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
-use crate::run::shape::Runs;
 
 /// What is to be done.
 pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
@@ -44,7 +45,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let listeners = listen::bind(&plan.tcplisten)?;
     let modules = Modules::of(&plan)?.prepare(&plan)?;
     shape::check(modules.main.module(), &name, &plan)?;
-    let runs = shape::runs(&modules.main, &name, &plan)?;
+    let runs = entry::runs(&modules.main, &name, &plan)?;
 
     let end = EndSignal::new().map_err(|error| {
         Message::failure("the program cannot be prepared to be ended").why(error)
