@@ -127,6 +127,7 @@ fn a_closed_pipe_is_no_panic() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
     }
     let output = Command::new("bash")
         .args(["-c", "exec 2>&-; \"$0\" nowhere.wasm"])

@@ -3,6 +3,7 @@
 //! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
 //! and refuses what cannot be.
 
+mod help_output;
 pub(crate) mod invoke;
 pub(crate) mod legacy;
 pub(crate) mod refuse;
@@ -19,6 +20,7 @@ use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
 use crate::args::run::RunArgs;
+use crate::message::Result;
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
 ///
@@ -60,9 +62,11 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Reads the command line; what is wrong with it, or asked for by it, ends the process.
-pub(crate) fn parse() -> Cli {
-    let matches = command().get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+pub(crate) fn parse() -> Result<Cli> {
+    help_output::guarded(|| {
+        let matches = command().get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    })
 }
 
 /// What can be asked for by name.
