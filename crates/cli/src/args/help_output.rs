@@ -3,11 +3,12 @@
 //! The lists of `-O help`, `-W help` and the like are printed by the library that has them, with a macro that panics
 //! where stdout cannot be written.
 
-use std::any::Any;
+use std::io::ErrorKind;
 use std::panic::{self, UnwindSafe};
 use std::sync::Arc;
 
 use crate::message::exit::Exit;
+use crate::message::wording::std_cannot_print;
 use crate::message::{Message, Result};
 
 /// Does `work`. A stdout that cannot be written is an error, or the end of the process if nobody reads it.
@@ -17,7 +18,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T> {
     let hook = Arc::new(panic::take_hook());
     let others = Arc::clone(&hook);
     panic::set_hook(Box::new(move |panic| {
-        if why_stdout_failed(panic.payload()).is_none() {
+        if std_cannot_print(panic.payload()).is_none() {
             others(panic);
         }
     }));
@@ -27,20 +28,14 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T> {
     if let Ok(hook) = Arc::try_unwrap(hook) {
         panic::set_hook(hook);
     }
-    done.or_else(|panic| match why_stdout_failed(&*panic) {
+    done.or_else(|panic| match std_cannot_print(&*panic) {
         // As when this program prints: who has gone has seen enough.
-        Some(why) if why.contains("Broken pipe") => {
+        Some(why) if why.kind() == ErrorKind::BrokenPipe => {
             std::process::exit(Exit::Success.status().into())
         }
         Some(why) => Err(Message::failure("stdout cannot be written").why(why)),
         None => panic::resume_unwind(panic),
     })
-}
-
-/// Why stdout could not be written, if that is what `panic` is about.
-fn why_stdout_failed(panic: &(dyn Any + Send)) -> Option<&str> {
-    let said = panic.downcast_ref::<String>()?;
-    said.strip_prefix("failed printing to stdout: ")
 }
 
 #[cfg(test)]

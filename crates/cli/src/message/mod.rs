@@ -3,6 +3,7 @@
 pub(crate) mod error_text;
 pub(crate) mod exit;
 pub(crate) mod progress;
+pub(crate) mod wording;
 
 use std::fmt;
 use std::io::Write as _;

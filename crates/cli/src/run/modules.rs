@@ -4,6 +4,7 @@ use wasi_threads::ThreadModule;
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use crate::message::error_text::first_line;
+use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
 use crate::module::source::Loaded;
@@ -23,6 +24,19 @@ pub(crate) struct PreparedModules<'a> {
     pub(crate) preloads: Vec<(&'a str, ThreadModule)>,
 }
 
+/// Why they were not prepared.
+enum Unprepared {
+    /// Compiled code has files and lines for backtraces and the engine wants none, or the other way round.
+    BacktraceDetails(Message),
+    Other(Message),
+}
+
+impl From<Message> for Unprepared {
+    fn from(message: Message) -> Self {
+        Unprepared::Other(message)
+    }
+}
+
 impl Modules {
     pub(crate) fn of(plan: &Plan) -> Result<Self> {
         let preloads = plan.preloads.iter().map(|(_, source)| source.load());
@@ -34,27 +48,27 @@ impl Modules {
 
     /// Makes them ready for threads, on an engine that fits.
     pub(crate) fn prepare<'a>(&self, plan: &'a Plan) -> Result<PreparedModules<'a>> {
-        let message = match self.prepare_on(plan, &plan.engine) {
-            Err(message) => message,
-            prepared => return prepared,
-        };
         let foreign =
             |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
-        let any_foreign = self.preloads.iter().chain([&self.main]).any(foreign);
-        if !any_foreign
-            || !message
-                .to_string()
-                .contains("WebAssembly backtrace support")
+        let mut prepared = self.prepare_on(plan, &plan.engine);
+        if let Err(Unprepared::BacktraceDetails(_)) = prepared
+            && self.preloads.iter().chain([&self.main]).any(foreign)
         {
-            return Err(message);
+            // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
+            let mut config = plan.engine.clone();
+            config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+            prepared = self.prepare_on(plan, &config);
         }
-        // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
-        let mut config = plan.engine.clone();
-        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
-        self.prepare_on(plan, &config)
+        prepared.map_err(|unprepared| match unprepared {
+            Unprepared::BacktraceDetails(message) | Unprepared::Other(message) => message,
+        })
     }
 
-    fn prepare_on<'a>(&self, plan: &'a Plan, config: &Config) -> Result<PreparedModules<'a>> {
+    fn prepare_on<'a>(
+        &self,
+        plan: &'a Plan,
+        config: &Config,
+    ) -> std::result::Result<PreparedModules<'a>, Unprepared> {
         let engine = Engine::new(config).map_err(|error| {
             Message::usage("the options cannot be used").why(first_line(&error))
         })?;
@@ -72,31 +86,46 @@ impl Modules {
     }
 }
 
-fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<ThreadModule> {
+fn prepare(
+    engine: &Engine,
+    plan: &Plan,
+    loaded: &Loaded,
+    name: &str,
+) -> std::result::Result<ThreadModule, Unprepared> {
     match loaded {
         Loaded::Wasm(bytes) => {
             let cache = plan.cache.as_ref();
-            prepare_wasm(engine, cache, bytes, name, plan.threads_proposal)
+            Ok(prepare_wasm(
+                engine,
+                cache,
+                bytes,
+                name,
+                plan.threads_proposal,
+            )?)
         }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
                 .why("it would be run as native code, unchecked")
-                .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file"))
+                .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file")
+                .into())
         }
         Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
-            let why = first_line(&error);
-            let help = match code.is_foreign() && plan.epochs && why.contains("epoch") {
-                true => {
-                    "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
-                         `-W epoch-interruption=n`"
+            let message =
+                Message::failure(format!("{name} cannot be loaded")).why(first_line(&error));
+            let again =
+                "compile it again, by the same version of Wasmtime and with the same options";
+            match wasmtime_error(&error) {
+                Some(WasmtimeError::Epochs) if code.is_foreign() && plan.epochs => message
+                    .help(
+                        "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
+                         `-W epoch-interruption=n`",
+                    )
+                    .into(),
+                Some(WasmtimeError::BacktraceDetails) => {
+                    Unprepared::BacktraceDetails(message.help(again))
                 }
-                false => {
-                    "compile it again, by the same version of Wasmtime and with the same options"
-                }
-            };
-            Message::failure(format!("{name} cannot be loaded"))
-                .why(why)
-                .help(help)
+                _ => message.help(again).into(),
+            }
         }),
     }
 }

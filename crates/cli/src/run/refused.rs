@@ -4,6 +4,7 @@ use wasi_threads::{GroupError, RunError};
 
 use crate::message::Message;
 use crate::message::error_text::{first_line, one_line};
+use crate::message::wording::{WasmtimeError, wasmtime_error};
 
 /// A module that does not become a group of threads.
 pub(crate) fn group(error: &GroupError, name: &str) -> Message {
@@ -61,12 +62,10 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
         RunError::Instantiate(cause) => match cause.downcast_ref() {
             Some(shape) => group(shape, name),
             None => {
-                let why = first_line(cause);
-                let limited = why.contains("exceeds memory limits");
-                let message = message.why(why);
-                match limited {
-                    true => message.help("raise `-W max-memory-size`"),
-                    false => message,
+                let message = message.why(first_line(cause));
+                match wasmtime_error(cause) {
+                    Some(WasmtimeError::MemoryLimit) => message.help("raise `-W max-memory-size`"),
+                    _ => message,
                 }
             }
         },
