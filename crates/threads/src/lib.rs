@@ -93,73 +93,54 @@
 //! # Features
 //!
 //! - `async` (on by default): async host functions in every thread.
+//! - `compile` (on by default): Cranelift, and what needs a compiler: [`prepare`], [`prepare_with`], [`PrepareError`],
+//!   [`preparation_compatibility_hash`] and [`ThreadModule::serialize`]. Without it the crate runs what was compiled
+//!   elsewhere ([`Stamped`], [`Stamp`], [`ThreadModule::from_unprepared`]), and the host has no compiler in it: see
+//!   `examples/load.rs`.
 //!
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
 //! with its answer.
 
-mod abi;
-mod backtrace;
-mod bind;
-#[cfg(feature = "async")]
-mod block_on;
-mod builder;
-mod caught;
-mod current;
-mod error;
-mod fingerprint;
-mod fuel;
 mod group;
 mod host;
-mod host_thread;
-mod inner;
-mod interrupt;
 mod life;
-mod limits;
-mod linked;
-mod memories;
 pub mod memory;
-mod observe;
-mod outcome;
-mod pool;
-mod prepare;
-mod raw;
-mod reactor;
-mod ready;
-mod record;
-mod report;
-pub mod rewrite;
-mod room;
-mod run_async;
-mod shape;
-mod stamp;
-mod store;
-mod sync;
+mod module;
+mod sys;
 mod thread;
-mod tid;
-mod token;
-pub mod waits;
+mod types;
+mod watch;
 
-pub use crate::backtrace::Backtrace;
-pub use crate::builder::{GroupBuilder, Termination};
-pub use crate::current::{HostCall, host_call};
-pub use crate::error::{
+pub use interruptible_wasm as rewrite;
+pub use memory_waits as waits;
+
+pub use crate::group::builder::{GroupBuilder, Termination};
+pub use crate::group::handle::GroupHandle;
+pub use crate::group::reactor::Reactor;
+pub use crate::group::run_async::Running;
+pub use crate::group::thread_group::ThreadGroup;
+pub use crate::host::pool::Pool;
+pub use crate::life::slot::SpawnFailures;
+pub use crate::memory::host::HostMemory;
+#[cfg(feature = "compile")]
+pub use crate::module::compatibility::preparation_compatibility_hash;
+pub use crate::module::precompiled::{Stamp, StampError, Stamped};
+#[cfg(feature = "compile")]
+pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
+pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
+pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
+pub use crate::thread::current::{HostCall, host_call};
+pub use crate::thread::store::ThreadInfo;
+pub use crate::types::abi;
+pub use crate::types::backtrace::Backtrace;
+pub use crate::types::end_token::{EndToken, Ended};
+pub use crate::types::error::{
     CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
 };
-pub use crate::group::{GroupHandle, ThreadGroup};
-pub use crate::host::HostMemory;
-pub use crate::life::SpawnFailures;
-pub use crate::limits::Limits;
-pub use crate::observe::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};
-pub use crate::outcome::Outcome;
-pub use crate::pool::Pool;
-pub use crate::prepare::{
-    ImportedMemory, PrepareError, ThreadEntry, ThreadModule, preparation_compatibility_hash,
-    prepare, prepare_with,
+pub use crate::types::limits::Limits;
+pub use crate::types::outcome::Outcome;
+pub use crate::types::report::{
+    Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread,
 };
-pub use crate::reactor::Reactor;
-pub use crate::report::{Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread};
-pub use crate::run_async::Running;
-pub use crate::stamp::{Stamp, StampError, Stamped};
-pub use crate::store::ThreadInfo;
-pub use crate::tid::ThreadId;
-pub use crate::token::{EndToken, Ended};
+pub use crate::types::thread_id::ThreadId;
+pub use crate::watch::observer::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};

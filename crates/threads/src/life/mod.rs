@@ -4,8 +4,11 @@
 //! and the races; in short: [`Life::end`] sets the outcome once, under the lock, and only the
 //! caller that set it goes on to reach the threads.
 
-mod slot;
+pub(crate) mod gather_report;
+pub(crate) mod reserved_id;
+pub(crate) mod slot;
 mod stuck;
+pub(crate) mod unwinding;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,19 +18,18 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Error, SharedMemory};
 
-use crate::backtrace::Appended;
-use crate::caught::caught;
-use crate::interrupt::Unwinding;
-use crate::memory::reach;
-use crate::observe::Watch;
-use crate::outcome::Outcome;
-use crate::record::ThreadRecord;
-use crate::tid::{ThreadId, Tids};
-use crate::token::{self, EndToken};
+use crate::host::panics::caught;
+use crate::memory::words::reach;
+use crate::types::backtrace::Appended;
+use crate::types::end_token::{self, EndToken};
+use crate::types::outcome::Outcome;
+use crate::types::thread_id::{ThreadId, Tids};
 use crate::waits::ParkingLot;
+use crate::watch::observer::Watch;
+use crate::watch::record::ThreadRecord;
 
-pub(crate) use slot::Slot;
-pub use slot::SpawnFailures;
+use self::slot::SpawnFailures;
+use self::unwinding::Unwinding;
 
 /// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
 /// only a host without processor time for them gets here.
@@ -44,7 +46,7 @@ pub(crate) struct Life {
     epochs: bool,
     /// Read by every epoch callback, by host functions, by spawns.
     token: EndToken,
-    state: Mutex<State>,
+    state: Mutex<LifeState>,
     /// The supervisor waits here: for the outcome.
     changed: Condvar,
     /// Spawns at the limit of live threads wait here for one to leave.
@@ -64,7 +66,7 @@ pub(crate) struct Life {
 }
 
 #[derive(Default)]
-struct State {
+struct LifeState {
     outcome: Option<Outcome>,
     /// Stuck threads whose backtrace is outstanding; `None` when none is, or nobody waits for it.
     unreported: Option<usize>,
@@ -163,7 +165,7 @@ impl Life {
         self.lot.end();
         self.interrupt();
         self.slot_free.notify_all();
-        wakers.into_iter().flatten().for_each(token::wake);
+        wakers.into_iter().flatten().for_each(end_token::wake);
         for hook in &self.on_end {
             // A hook that panics must not keep the others, or the end, from happening.
             caught(hook);
@@ -302,7 +304,7 @@ impl Life {
         ids
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LifeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -310,9 +312,9 @@ impl Life {
 /// Waits on `condition`, for `left` at most.
 fn wait<'a>(
     condition: &Condvar,
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, LifeState>,
     left: Option<Duration>,
-) -> MutexGuard<'a, State> {
+) -> MutexGuard<'a, LifeState> {
     let poisoned = PoisonError::into_inner;
     match left {
         None => condition.wait(state).unwrap_or_else(poisoned),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::reserved_id::ReservedId;
 use super::{Life, wait};
-use crate::error::SpawnError;
-use crate::limits::Limits;
-use crate::ready::ReservedId;
-use crate::record::ThreadRecord;
-use crate::tid::ThreadId;
+use crate::types::error::SpawnError;
+use crate::types::limits::Limits;
+use crate::types::thread_id::ThreadId;
+use crate::watch::record::ThreadRecord;
 
 /// Failed `thread-spawn` calls of a group.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ pub struct SpawnFailures {
 impl Life {
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.watch.as_ref());
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
         self.lock()
             .threads
             .insert(ThreadId::MAIN, Arc::clone(&record));
@@ -77,7 +77,7 @@ impl Life {
         state.alive += 1;
         state.ever += 1;
         // Under the lock: a thread counts as live before anyone can find the group stuck.
-        let record = ThreadRecord::new(id, &self.lot, self.watch.as_ref());
+        let record = ThreadRecord::new(id, &self.lot);
         state.threads.insert(id, Arc::clone(&record));
         drop(state);
         Ok(Slot {

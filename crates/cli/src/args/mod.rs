@@ -1,0 +1,128 @@
+//! The command line as typed.
+//!
+//! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
+//! and refuses what cannot be.
+
+mod help_output;
+pub(crate) mod invoke;
+pub(crate) mod legacy;
+pub(crate) mod refuse;
+pub(crate) mod run;
+pub(crate) mod shell;
+pub(crate) mod values;
+mod version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use wasmtime_cli_flags::CommonOptions;
+
+use crate::args::legacy::LegacyCommon;
+use crate::args::run::RunArgs;
+use crate::message::Result;
+
+/// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
+///
+/// Unofficial: not a project of the Bytecode Alliance.
+#[derive(Parser)]
+#[command(
+    name = "wasi-threads-run",
+    version,
+    override_usage = "wasi-threads-run [run] [OPTIONS] MODULE [ARGS]...\n       wasi-threads-run <COMMAND>",
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a subcommand, `run` is meant.\n\n\
+        Exit status: that of the program (its `proc_exit`, 0 to 255; 0 when `_start` returns), \
+        134 after a trap, 1 when nothing could be run, 2 for a wrong command line.\n\n\
+        Examples:\n  \
+        wasi-threads-run app.wasm one two          run app.wasm with two arguments\n  \
+        wasi-threads-run --dir . app.wasm          ... and the current folder\n  \
+        wasi-threads-run -W timeout=10s app.wasm   ... for ten seconds at most"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// The command line, as what it may be.
+///
+/// Two of the options that the library has for everybody are refused by all subcommands, and so are in no list.
+pub(crate) fn command() -> clap::Command {
+    fn hide(command: clap::Command) -> clap::Command {
+        command
+            .mut_arg("record_raw", |arg| arg.hide(true))
+            .mut_arg("target", |arg| arg.hide(true))
+    }
+    hide(Cli::command())
+        .mut_subcommand("run", hide)
+        .mut_subcommand("compile", hide)
+        .version(version::version())
+}
+
+/// Reads the command line; what is wrong with it, or asked for by it, ends the process.
+pub(crate) fn parse() -> Result<Cli> {
+    help_output::guarded(|| {
+        let matches = command().get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    })
+}
+
+/// What can be asked for by name.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Runs a module (what is meant when no subcommand is given)
+    Run(Box<RunArgs>),
+    /// Compiles a module to native code, to be run with --allow-precompiled
+    ///
+    /// The options that concern compilation must be the same for both; those that do not, such as -S and limits, may be
+    /// there for both too, and matter when it is run.
+    Compile(Box<CompileArgs>),
+    /// Says whether a module can run here, and which linker flag is missing if not
+    ///
+    /// Status 1 if something is missing.
+    Inspect {
+        /// The module (`.wasm`, `.wat`, or `-` for stdin).
+        module: OsString,
+    },
+    /// Prints a completion script for a shell
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, in roff
+    Man,
+}
+
+/// Everything `compile` takes.
+#[derive(Parser)]
+pub(crate) struct CompileArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    #[command(flatten)]
+    pub(crate) legacy: LegacyCommon,
+
+    /// The file to write (default: the module's name, ending in .cwasm, in the current folder).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Writes Cranelift's intermediate code to this folder, a file per function.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) emit_clif: Option<PathBuf>,
+
+    /// The module (`.wasm`, `.wat`, or `-` for stdin).
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: OsString,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_is_content() {
+        command().debug_assert();
+    }
+}

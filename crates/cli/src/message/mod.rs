@@ -1,0 +1,116 @@
+//! What the program tells its user when it cannot do what was asked.
+
+pub(crate) mod error_text;
+pub(crate) mod exit;
+pub(crate) mod progress;
+pub(crate) mod wording;
+
+use std::fmt;
+use std::io::Write as _;
+
+use crate::message::exit::Exit;
+
+/// Three lines: what happened, why, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Message {
+    exit: Exit,
+    what: String,
+    why: Option<String>,
+    help: Option<String>,
+}
+
+/// Says something on stderr, whole lines in one call.
+///
+/// Who closed stderr does not want to know, so that it cannot be said is no error.
+pub(crate) fn say(text: impl fmt::Display) {
+    let line = format!("{text}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Says in one line that something beside the program went wrong, after it has ended: that changes no status.
+pub(crate) fn warn(what: impl fmt::Display, why: &dyn fmt::Display) {
+    say(format_args!("warning: {what}: {why}"));
+}
+
+/// Prints what was asked for on stdout.
+///
+/// A reader that has gone away (`| head`) has seen enough: no error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Message::failure("stdout cannot be written").why(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What every step of a run returns.
+pub(crate) type Result<T> = std::result::Result<T, Message>;
+
+impl Message {
+    /// Something that was asked for cannot be done: status 1.
+    pub(crate) fn failure(what: impl Into<String>) -> Self {
+        Self::new(Exit::Failure, what)
+    }
+
+    /// The command line is wrong: status 2.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// A message that ends the process with `exit`.
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Message {
+            exit,
+            what: what.into(),
+            why: None,
+            help: None,
+        }
+    }
+
+    /// Says why.
+    pub(crate) fn why(mut self, why: impl fmt::Display) -> Self {
+        self.why = Some(why.to_string());
+        self
+    }
+
+    /// Says what to do.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The status to end with.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.what)?;
+        if let Some(why) = &self.why {
+            write!(f, "\n  why: {why}")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Message;
+
+    #[test]
+    fn three_lines() {
+        let message = Message::failure("a").why("b").help("c");
+        assert_eq!(message.to_string(), "error: a\n  why: b\n  help: c");
+        assert_eq!(Message::usage("a").to_string(), "error: a");
+    }
+}

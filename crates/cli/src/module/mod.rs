@@ -1,0 +1,9 @@
+//! A module on its way from what was typed to something that can be run.
+
+pub(crate) mod cache;
+pub(crate) mod compile;
+pub(crate) mod engine;
+pub(crate) mod inspect;
+pub(crate) mod precompiled;
+pub(crate) mod prepare;
+pub(crate) mod source;

@@ -1,0 +1,120 @@
+//! How the program ended: what is said about it, and the status.
+
+use std::time::Duration;
+
+use p1_adapter::Raised;
+use wasi_threads::{Backtrace, LeftBehind, Outcome};
+use wasmtime::Trap;
+
+use crate::message::exit::Exit;
+use crate::message::{Message, say};
+use crate::report::calls::Calls;
+
+/// Says how the program ended.
+pub(crate) struct Reporter {
+    /// The module, as messages name it.
+    pub(crate) name: String,
+    /// The time limit, if there was one.
+    pub(crate) timeout: Option<Duration>,
+    /// The signal that ended the program, if one did.
+    pub(crate) signal: Option<u8>,
+}
+
+impl Reporter {
+    /// The status for an outcome, after saying on stderr what there is to say.
+    pub(crate) fn outcome(&self, outcome: &Outcome, backtrace: Option<Backtrace>) -> Exit {
+        let (exit, message) = self.judge(outcome);
+        if let Some(message) = message {
+            match backtrace {
+                // In one piece: the program's own output may go the same way.
+                Some(backtrace) => say(format_args!("{message}\n{backtrace}")),
+                None => say(message),
+            }
+        }
+        exit
+    }
+
+    fn judge(&self, outcome: &Outcome) -> (Exit, Option<Message>) {
+        let name = &self.name;
+        let message = match outcome {
+            Outcome::Returned => return (Exit::Success, None),
+            Outcome::Exited(code) => match u8::try_from(*code) {
+                Ok(code) => return (Exit::Guest(code), None),
+                // The operating system would keep 8 bits of it: 256 would be success.
+                Err(_) => Message::failure(format!("{name} ended with the exit code {code}"))
+                    .why("a process can only say 0 to 255"),
+            },
+            Outcome::Cancelled if let Some(signal) = self.signal => {
+                return (Exit::Signal(signal), None);
+            }
+            Outcome::Trapped {
+                thread,
+                trap,
+                error,
+            } => {
+                let who = match thread.get() {
+                    0 => "the main thread".to_owned(),
+                    id => format!("thread {id}"),
+                };
+                match error.downcast_ref::<Raised>() {
+                    // Of which shells say nothing, either.
+                    Some(raised) if raised.name == "SIGPIPE" => {
+                        return (Exit::Signal(raised.number), None);
+                    }
+                    // The numbers of WASI's signals are those of Linux.
+                    Some(raised) => Message::new(
+                        Exit::Signal(raised.number),
+                        format!("{who} of {name} raised {}", raised.name),
+                    ),
+                    None => {
+                        let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"));
+                        self.with_hint(message.why(error.root_cause()), *trap)
+                    }
+                }
+            }
+            Outcome::Deadlocked(deadlock) => Message::new(
+                Exit::Trap,
+                format!("{name} is stuck: all its threads wait for one another"),
+            )
+            .why(deadlock)
+            .help("`--deadlock off` lets it wait"),
+            Outcome::TimedOut => {
+                let what = match self.timeout {
+                    Some(after) => format!("{name} timed out after {after:?}"),
+                    None => format!("{name} timed out"),
+                };
+                Message::new(Exit::Trap, what).help("the limit is `--timeout` or `-W timeout`")
+            }
+            Outcome::Panicked { thread, message } => Message::new(
+                Exit::Panic,
+                format!("a host function called by thread {thread} of {name} panicked"),
+            )
+            .why(message)
+            .help("this is a bug of wasi-threads-run, not of the program: please report it"),
+            // A kind of end that is not known here is no success.
+            other => Message::failure(format!("{name} was ended: {other:?}")),
+        };
+        (message.exit(), Some(message))
+    }
+
+    fn with_hint(&self, message: Message, trap: Option<Trap>) -> Message {
+        match trap {
+            Some(Trap::OutOfFuel) => message.help("the limit is `-W fuel`"),
+            Some(Trap::StackOverflow) => message.help(
+                "if the recursion is meant to end, raise `-W max-wasm-stack` (and `--thread-stack-size` with it)",
+            ),
+            _ => message,
+        }
+    }
+}
+
+/// Names the threads that were still in host code when the grace period was over.
+pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
+    for left in threads {
+        let call = calls.of_left(left).unwrap_or("a system call");
+        say(format_args!(
+            "note: thread {} was left behind in {call}: it did not leave within `--shutdown-grace`",
+            left.thread
+        ));
+    }
+}

@@ -1,0 +1,336 @@
+//! What a run does, as it does it: for `--stats` and `--trace`.
+//!
+//! Threads, waits and wake-ups come from the group, WASI calls from the adapter. Each is told on the thread whose
+//! deed it is and kept in that thread's own record, so that threads do not meet here: a record's lock is taken by
+//! its thread, and by whoever reads it when the run is over.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use p1_adapter::{CallObserver, CallOutcome, Raised};
+use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait, WaitEnd};
+
+use crate::report::calls::Noting;
+use crate::report::events::{EventKind, Nanos, TraceEvent};
+use crate::report::totals::Totals;
+
+/// Calls, waits and notifies that are kept of one run at most, all threads together (about 160 MB).
+pub(crate) const MOST_EVENTS: usize = 1 << 21;
+
+/// Lives, spawns and ends that are kept beside them, so that every track has its frame.
+const MOST_LIVES: usize = 1 << 20;
+
+/// Events that a host thread takes room for at once, so that threads rarely meet there.
+const ROOM: usize = 256;
+
+/// Watches one run.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    began: Instant,
+    /// Whether single events are kept, or only what they add up to.
+    events: bool,
+    records: Mutex<Vec<Arc<Mutex<ThreadRecord>>>>,
+    /// Room for events that no thread has taken.
+    room: AtomicUsize,
+    /// The same for lives.
+    room_for_lives: AtomicUsize,
+}
+
+/// What one host thread has seen of its guest threads.
+#[derive(Debug, Default)]
+struct ThreadRecord {
+    events: Vec<TraceEvent>,
+    totals: Totals,
+    /// For how many more events there is room.
+    room: usize,
+    /// When the life began that goes on.
+    life: Nanos,
+    /// When the wait began that goes on.
+    wait: Nanos,
+}
+
+thread_local! {
+    /// This host thread's record, of the recorder it is with. There is one recorder in a process.
+    static RECORD: RefCell<Option<Arc<Mutex<ThreadRecord>>>> = const { RefCell::new(None) };
+    /// The guest thread this host thread runs.
+    static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+impl Recorder {
+    /// Begins to record; with `events`, keeps them one by one.
+    pub(crate) fn new(events: bool) -> Self {
+        Self::with_room(events, MOST_EVENTS)
+    }
+
+    fn with_room(events: bool, room: usize) -> Self {
+        Recorder {
+            began: Instant::now(),
+            events,
+            records: Mutex::default(),
+            room: AtomicUsize::new(room),
+            room_for_lives: AtomicUsize::new(MOST_LIVES),
+        }
+    }
+
+    /// All that was seen so far, in figures.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut all = Totals::default();
+        for record in lock(&self.records).iter() {
+            let totals = &lock(record).totals;
+            for (name, calls) in &totals.calls {
+                let sum = all.calls.entry(name).or_default();
+                sum.times.join(&calls.times);
+                sum.failed += calls.failed;
+            }
+            all.spawns.join(&totals.spawns);
+            all.waits.join(&totals.waits);
+            all.lost += totals.lost;
+        }
+        all
+    }
+
+    /// The events so far, by when they began. They are nowhere else then.
+    pub(crate) fn take_events(&self) -> Vec<TraceEvent> {
+        let mut all = Vec::new();
+        for record in lock(&self.records).iter() {
+            let mut events = std::mem::take(&mut lock(record).events);
+            match all.is_empty() {
+                true => all = events,
+                false => all.append(&mut events),
+            }
+        }
+        // What encloses comes before what it encloses.
+        all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
+        all
+    }
+
+    fn now(&self) -> Nanos {
+        self.since(Instant::now())
+    }
+
+    fn since(&self, instant: Instant) -> Nanos {
+        let nanos = instant.saturating_duration_since(self.began).as_nanos();
+        // 584 years of them.
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+
+    /// Works on this host thread's record.
+    fn with<R>(&self, work: impl FnOnce(&mut ThreadRecord) -> R) -> R {
+        RECORD.with_borrow_mut(|mine| {
+            let record = mine.get_or_insert_with(|| {
+                let record = Arc::default();
+                lock(&self.records).push(Arc::clone(&record));
+                record
+            });
+            work(&mut lock(record))
+        })
+    }
+
+    fn keep(&self, record: &mut ThreadRecord, began: Nanos, ended: Nanos, what: EventKind) {
+        if !self.events {
+            return;
+        }
+        let has_room = match what {
+            EventKind::Life | EventKind::Spawn(_) | EventKind::End(_) => {
+                take(&self.room_for_lives, 1) == 1
+            }
+            _ => {
+                if record.room == 0 {
+                    record.room = take(&self.room, ROOM);
+                }
+                let has_room = record.room > 0;
+                record.room -= usize::from(has_room);
+                has_room
+            }
+        };
+        if !has_room {
+            record.totals.lost += 1;
+            return;
+        }
+        record.events.push(TraceEvent {
+            thread: GUEST.get(),
+            began,
+            ended,
+            what,
+        });
+    }
+}
+
+/// Takes up to `most` of the room that is left.
+fn take(room: &AtomicUsize, most: usize) -> usize {
+    // Only a number: no other memory depends on it.
+    let before = room.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
+    before.unwrap_or_else(|left| left).min(most)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panic interrupted is a figure, and still one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl CallObserver for Recorder {
+    fn started(&self, function: &'static str) -> u64 {
+        Noting.started(function);
+        self.now()
+    }
+
+    fn ended(&self, function: &'static str, started: u64, outcome: CallOutcome<'_>) {
+        let now = self.now();
+        Noting.ended(function, 0, CallOutcome::Returned(0));
+        let errno = match outcome {
+            CallOutcome::Returned(errno) => Some(errno),
+            _ => None,
+        };
+        self.with(|record| {
+            let calls = record.totals.calls.entry(function).or_default();
+            calls.times.add(now - started);
+            calls.failed += u64::from(errno.is_some_and(|errno| errno != 0));
+            self.keep(record, started, now, EventKind::Call(function, errno));
+        });
+    }
+}
+
+impl Observer for Recorder {
+    fn thread_began(&self, thread: ThreadId) {
+        GUEST.set(thread.get());
+        let now = self.now();
+        self.with(|record| record.life = now);
+    }
+
+    fn thread_ended(&self, _: ThreadId) {
+        let now = self.now();
+        self.with(|record| self.keep(record, record.life, now, EventKind::Life));
+    }
+
+    fn spawned(&self, spawn: &Spawn) {
+        let began = self.since(spawn.began);
+        let took = u64::try_from(spawn.took.as_nanos()).unwrap_or(u64::MAX);
+        self.with(|record| {
+            record.totals.spawns.add(took);
+            let what = EventKind::Spawn(spawn.thread.get());
+            self.keep(record, began, began + took, what);
+        });
+    }
+
+    fn spawn_failed(&self, failure: &FailedSpawn<'_>) {
+        let began = self.since(failure.began);
+        let now = self.now();
+        self.with(|record| {
+            let what = EventKind::SpawnFailed(failure.error.to_string());
+            self.keep(record, began, now, what);
+        });
+    }
+
+    fn wait_began(&self, _: &Wait) {
+        let now = self.now();
+        self.with(|record| record.wait = now);
+    }
+
+    fn wait_ended(&self, wait: &Wait, end: WaitEnd) {
+        let now = self.now();
+        self.with(|record| {
+            let began = record.wait;
+            record.totals.waits.add(now - began);
+            let address = wait.address;
+            self.keep(record, began, now, EventKind::Wait { address, end });
+        });
+    }
+
+    fn notified(&self, notify: &Notify<'_>) {
+        let began = self.since(notify.at);
+        let now = self.now();
+        self.with(|record| {
+            let what = EventKind::Notify {
+                address: notify.address,
+                id: notify.id.get(),
+                woken: notify.threads.iter().map(|thread| thread.get()).collect(),
+            };
+            self.keep(record, began, now, what);
+        });
+    }
+
+    fn ended(&self, outcome: &Outcome) {
+        let now = self.now();
+        let said = match outcome {
+            Outcome::Returned => "returned".to_owned(),
+            Outcome::Exited(code) => format!("exit code {code}"),
+            Outcome::Trapped { thread, error, .. }
+                if let Some(raised) = error.downcast_ref::<Raised>() =>
+            {
+                format!("thread {thread} raised {}", raised.name)
+            }
+            Outcome::Trapped { thread, .. } => format!("thread {thread} trapped"),
+            Outcome::TimedOut => "timed out".to_owned(),
+            Outcome::Cancelled => "cancelled".to_owned(),
+            Outcome::Deadlocked(_) => "deadlock".to_owned(),
+            Outcome::Panicked { .. } => "a host function panicked".to_owned(),
+            _ => "ended".to_owned(),
+        };
+        self.with(|record| self.keep(record, now, now, EventKind::End(said)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_add_up() {
+        let recorder = Arc::new(Recorder::new(true));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for errno in [0, 8, 0] {
+                        let started = recorder.started("fd_write");
+                        CallObserver::ended(
+                            &*recorder,
+                            "fd_write",
+                            started,
+                            CallOutcome::Returned(errno),
+                        );
+                    }
+                });
+            }
+        });
+        let totals = recorder.totals();
+        let calls = totals.calls["fd_write"];
+        assert_eq!((calls.times.count, calls.failed), (12, 4));
+        assert!(calls.times.longest <= calls.times.total);
+        let events = recorder.take_events();
+        assert_eq!(events.len(), 12);
+        assert!(events.is_sorted_by_key(|event| event.began));
+    }
+
+    /// Room was once each thread's own, so that a hundred of them could take all memory; and a full record had no
+    /// life of its thread, which ends last.
+    #[test]
+    fn room_is_for_all_threads_together() {
+        let recorder = Recorder::with_room(true, 2 * ROOM + 100);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    recorder.thread_began(ThreadId::MAIN);
+                    for _ in 0..ROOM {
+                        let started = recorder.started("fd_write");
+                        CallObserver::ended(
+                            &recorder,
+                            "fd_write",
+                            started,
+                            CallOutcome::Returned(0),
+                        );
+                    }
+                    recorder.thread_ended(ThreadId::MAIN);
+                });
+            }
+        });
+        let events = recorder.take_events();
+        let lives = events
+            .iter()
+            .filter(|event| matches!(event.what, EventKind::Life));
+        assert_eq!(lives.count(), 4);
+        assert_eq!(events.len(), 2 * ROOM + 100 + 4);
+        assert_eq!(recorder.totals().lost, 2 * ROOM as u64 - 100);
+    }
+}

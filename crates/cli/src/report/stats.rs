@@ -1,0 +1,232 @@
+//! `--stats`: what a run did, in figures, after it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde_json::json;
+use wasi_threads::waits::WaitStatistics;
+use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
+
+use crate::args::values::StatsFormat;
+use crate::message::say;
+use crate::report::totals::{Times, Totals};
+use crate::sys::process;
+
+/// Counts threads as they come and go. Each thread counts itself, so the counters
+/// are for the whole program and need no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Threads {
+    started: AtomicU64,
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Threads {
+    /// A thread has begun.
+    pub(crate) fn enter(&self) {
+        self.started.fetch_add(1, Relaxed);
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        self.most.fetch_max(now, Relaxed);
+    }
+
+    /// A thread is leaving.
+    pub(crate) fn leave(&self) {
+        self.now.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The figures of one run.
+pub(crate) struct Stats {
+    /// From the start of loading to a module that can be run.
+    pub(crate) prepared_in: Duration,
+    /// From there to the end of the program and of its threads.
+    pub(crate) ran_for: Duration,
+    pub(crate) threads: Arc<Threads>,
+}
+
+/// What only the group knows.
+#[derive(Default)]
+pub(crate) struct GroupTotals {
+    waits: WaitStatistics,
+    spawn_failures: SpawnFailures,
+    /// Bytes of the memory the threads shared, if they did.
+    shared_memory: Option<u64>,
+}
+
+impl GroupTotals {
+    /// Those of a group so far.
+    pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
+        GroupTotals {
+            waits: group.wait_statistics(),
+            spawn_failures: group.spawn_failures(),
+            shared_memory: group.memory().map(|memory| memory.data_size() as u64),
+        }
+    }
+}
+
+impl GroupTotals {
+    /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
+    pub(crate) fn explain_spawns(&self) {
+        let SpawnFailures { count, last, .. } = &self.spawn_failures;
+        if let Some(why) = last.as_ref().and_then(explanation) {
+            let s = if *count == 1 { "" } else { "s" };
+            say(format_args!("note: {count} spawn{s} failed: {why}"));
+        }
+    }
+}
+
+fn explanation(failure: &SpawnError) -> Option<String> {
+    match failure {
+        // Its end needs no explanation.
+        SpawnError::Ended => None,
+        // What was asked for.
+        SpawnError::Limit(_) | SpawnError::LimitEver(_) => None,
+        SpawnError::NoEntryPoint => Some(format!(
+            "{failure}: link it with `--export=wasi_thread_start`"
+        )),
+        // Where the limit was seen coming it is named.
+        SpawnError::HostThread(why) if !why.contains('`') => Some(format!(
+            "{failure}: see `ulimit -u`, and on Linux `sysctl kernel.pid_max` and pids.max of the control group"
+        )),
+        other => Some(other.to_string()),
+    }
+}
+
+impl Stats {
+    /// Says it on stderr.
+    pub(crate) fn report(&self, totals: &GroupTotals, seen: &Totals, format: StatsFormat) {
+        let ran_for = self.ran_for;
+        // The first thread is the program's own; the others it started.
+        let started = self.threads.started.load(Relaxed).saturating_sub(1);
+        let most = self.threads.most.load(Relaxed);
+        let waits = &totals.waits;
+        let peak = process::peak_memory();
+        match format {
+            StatsFormat::Human => {
+                let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+                let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".into(), mib);
+                say(format_args!(
+                    "time     {:.1?} to prepare, {ran_for:.1?} to run\n\
+                     threads  {started} started, {} spawns failed, {most} at once at most\n\
+                     spawns   {}\n\
+                     waits    {} waited: {} woken, {} timed out, {} ended; {} found another value; {} notifies\n\
+                     waiting  {}\n\
+                     memory   {} shared, {} of this process at most{}",
+                    self.prepared_in,
+                    totals.spawn_failures.count,
+                    times(&seen.spawns),
+                    waits.queued,
+                    waits.wakes,
+                    waits.timeouts,
+                    waits.ended,
+                    waits.not_equal,
+                    waits.notifies,
+                    times(&seen.waits),
+                    totals.shared_memory.map_or("nothing".into(), mib),
+                    or_unknown(peak),
+                    calls(seen),
+                ));
+            }
+            StatsFormat::Json => say(json!({
+                "prepare_seconds": self.prepared_in.as_secs_f64(),
+                "run_seconds": ran_for.as_secs_f64(),
+                "threads": {
+                    "started": started,
+                    "failed_spawns": totals.spawn_failures.count,
+                    "most_at_once": most,
+                },
+                "waits": {
+                    "waited": waits.queued,
+                    "woken": waits.wakes,
+                    "timed_out": waits.timeouts,
+                    "ended": waits.ended,
+                    "other_value": waits.not_equal,
+                    "notifies": waits.notifies,
+                    "seconds": seconds(seen.waits.total),
+                    "longest_seconds": seconds(seen.waits.longest),
+                },
+                "spawns": {
+                    "count": seen.spawns.count,
+                    "seconds": seconds(seen.spawns.total),
+                    "longest_seconds": seconds(seen.spawns.longest),
+                },
+                "host_calls": seen.calls.iter().map(|(name, calls)| ((*name).to_owned(), json!({
+                    "calls": calls.times.count,
+                    "failed": calls.failed,
+                    "seconds": seconds(calls.times.total),
+                    "longest_seconds": seconds(calls.times.longest),
+                }))).collect::<serde_json::Map<_, _>>(),
+                "shared_memory_bytes": totals.shared_memory,
+                "peak_process_bytes": peak,
+            })),
+        }
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// A number of things and the time they took, for people.
+fn times(times: &Times) -> String {
+    let time = Duration::from_nanos;
+    match times.count {
+        0 => "none".into(),
+        count => format!(
+            "{:.1?} in all, {:.1?} each, {:.1?} at most",
+            time(times.total),
+            time(times.total / count),
+            time(times.longest)
+        ),
+    }
+}
+
+/// A line for each function of WASI that was called; what took longest first.
+fn calls(seen: &Totals) -> String {
+    let mut calls: Vec<_> = seen.calls.iter().collect();
+    calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
+    let mut text = String::new();
+    for (name, calls) in calls {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\ncalls    {} {name}, {} failed: {}",
+            calls.times.count,
+            calls.failed,
+            times(&calls.times)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_nobody_asked_for_is_explained() {
+        let refused = |why: &str| explanation(&SpawnError::HostThread(why.to_owned()));
+        let said = refused("Resource temporarily unavailable (os error 11)").unwrap_or_default();
+        assert!(
+            said.contains("pids.max") && said.contains("os error 11"),
+            "{said}"
+        );
+        let said = refused("no room (`ulimit -v`)").unwrap_or_default();
+        assert!(said.ends_with("(`ulimit -v`)"), "{said}");
+        assert_eq!(explanation(&SpawnError::Limit(10_500)), None);
+        assert_eq!(explanation(&SpawnError::Ended), None);
+    }
+
+    #[test]
+    fn most_at_once() {
+        let threads = Threads::default();
+        threads.enter();
+        threads.enter();
+        threads.leave();
+        threads.enter();
+        assert_eq!(threads.started.load(Relaxed), 3);
+        assert_eq!(threads.most.load(Relaxed), 2);
+    }
+}

@@ -1,0 +1,78 @@
+//! What the program has of WASI: arguments, environment, folders, sockets and standard streams.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
+use wasmtime_wasi::FsPerms;
+
+use crate::message::{Message, Result};
+use crate::module::source::ModuleSource;
+use crate::report::calls::Noting;
+use crate::report::recorder::Recorder;
+use crate::run::listen;
+use crate::run::plan::Plan;
+use crate::sys::inherited::Inherited;
+use crate::sys::sigpipe;
+
+/// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
+/// folders at the first descriptor that is none.
+pub(crate) fn context(
+    plan: &Plan,
+    end: &EndSignal,
+    (mut inherited, listeners): (Inherited, Vec<TcpListener>),
+    recorder: Option<&Arc<Recorder>>,
+) -> Result<P1Ctx> {
+    let mut builder = P1CtxBuilder::new();
+    builder
+        .args(&plan.argv)
+        .envs(&plan.env)
+        .end_signal(end.clone())
+        .raise_sigpipe(sigpipe::ends_program());
+    match recorder {
+        Some(recorder) => builder.call_observer(Arc::clone(recorder) as _),
+        None => builder
+            .call_observer(Arc::new(Noting))
+            .observe_waiting_calls_only(true),
+    };
+    // A module that came in on stdin has used it up.
+    if plan.stdio.stdin && plan.module != ModuleSource::Stdin {
+        builder.inherit_stdin();
+    }
+    if plan.stdio.stdout {
+        builder.inherit_stdout();
+    }
+    if plan.stdio.stderr {
+        builder.inherit_stderr();
+    }
+    if let Some(max) = plan.limits.descriptors {
+        builder.max_descriptors(max.try_into().unwrap_or(u32::MAX));
+    }
+    if let Some(max) = plan.limits.random {
+        builder.max_random_size(max.try_into().unwrap_or(u32::MAX));
+    }
+    if let Some(bytes) = plan.limits.hostcall_fuel {
+        builder.hostcall_fuel(bytes);
+    }
+    for dir in &plan.dirs {
+        let perms = if dir.read_only {
+            FsPerms::ReadOnly
+        } else {
+            FsPerms::ReadWrite
+        };
+        builder
+            .preopened_dir(&dir.host, &dir.guest, perms)
+            .map_err(|error| {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                Message::failure(format!("the folder `{}` cannot be opened", dir.host))
+                    .why(cause.unwrap_or_else(|| error.to_string()))
+                    .help("check the path: in `--dir HOST::GUEST` the host's comes first, in `--mapdir GUEST::HOST` last")
+            })?;
+    }
+    let ctx = builder.build().map_err(|error| {
+        Message::failure("the program's surroundings cannot be made").why(error)
+    })?;
+    listen::give_inherited(&ctx, &mut inherited)?;
+    listen::give(&ctx, listeners)?;
+    Ok(ctx)
+}

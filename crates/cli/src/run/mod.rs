@@ -1,0 +1,90 @@
+//! Puts the layers together and runs the program.
+//!
+//! The context of WASI preview1 (`p1-adapter`) and the group of threads
+//! (`wasi-threads`) do not know each other. They meet here: every thread's store
+//! holds its own state on the one context, and the end of the group raises the
+//! signal that ends the context's blocked calls.
+
+pub(crate) mod context;
+mod ended;
+mod entry;
+pub(crate) mod environment;
+mod group;
+pub(crate) mod limits;
+pub(crate) mod link;
+pub(crate) mod listen;
+pub(crate) mod modules;
+mod observers;
+pub(crate) mod plan;
+pub(crate) mod refused;
+pub(crate) mod shape;
+pub(crate) mod signals;
+
+use std::time::Instant;
+
+use p1_adapter::EndSignal;
+
+use crate::message::exit::Exit;
+use crate::message::{Message, Result};
+use crate::report::stats::Stats;
+use crate::report::trace::TraceFile;
+use crate::run::context::context;
+use crate::run::ended::Ended;
+use crate::run::entry::Runs;
+use crate::run::link::linker;
+use crate::run::modules::Modules;
+use crate::run::observers::Observers;
+use crate::run::plan::Plan;
+
+/// What is to be done.
+pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
+    let began = Instant::now();
+    let inherited = std::mem::take(&mut plan.listenfd);
+    let plan = plan;
+    let name = plan.module.display();
+    let listeners = listen::bind(&plan.tcplisten)?;
+    let modules = Modules::of(&plan)?.prepare(&plan)?;
+    shape::check(modules.main.module(), &name, &plan)?;
+    let runs = entry::runs(&modules.main, &name, &plan)?;
+
+    let end = EndSignal::new().map_err(|error| {
+        Message::failure("the program cannot be prepared to be ended").why(error)
+    })?;
+    let observers = Observers::of(&plan);
+    let recorder = observers.recorder.as_ref();
+    let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
+    let linker = linker(&modules, &ctx, &plan)?;
+    let group = group::builder(&plan, &modules, linker, ctx, end);
+    let group = observers.watch(group);
+    let group = group
+        .build()
+        .map_err(|error| refused::group(&error, &name))?;
+
+    let received = signals::watch(group.handle(), observers.calls.clone())?;
+    // Not earlier: what cannot be run leaves the trace of another run alone.
+    let trace = plan.trace.clone().map(TraceFile::create).transpose()?;
+    let prepared_in = began.elapsed();
+    let run_began = Instant::now();
+    // The return of the function ends the program, threads that it started included.
+    let (outcome, results) = match &runs {
+        Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
+        Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
+        Runs::Call(call) => group.invoke(&call.export, &call.params),
+    }
+    .map_err(|error| refused::run(&error, &name))?;
+    let stats = Stats {
+        prepared_in,
+        ran_for: run_began.elapsed(),
+        threads: observers.threads.clone(),
+    };
+    let ended = Ended {
+        plan: &plan,
+        group: &group,
+        observers: &observers,
+        outcome,
+        results,
+        signal: received.get(),
+        stats,
+    };
+    Ok(ended.report(trace))
+}

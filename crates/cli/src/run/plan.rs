@@ -1,0 +1,364 @@
+//! From what was typed to what was meant.
+//!
+//! Everything that can be found wrong before the module is read is found here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wasmtime::{Cache, Config};
+use wasmtime_cli_flags::CommonOptions;
+
+use crate::args::refuse;
+use crate::args::run::RunArgs;
+use crate::args::values::StatsFormat;
+use crate::args::values::{DirOption, OnDeadlock};
+use crate::message::{Message, Result};
+use crate::module::engine;
+use crate::module::source::ModuleSource;
+use crate::run::environment::environment;
+use crate::run::limits::LimitOptions;
+use crate::sys::inherited::Inherited;
+
+/// What is to be done, every default filled in.
+pub(crate) struct Plan {
+    pub(crate) module: ModuleSource,
+    /// Libraries beneath it, by the names they are imported under.
+    pub(crate) preloads: Vec<(String, ModuleSource)>,
+    /// The program's arguments, its own name first.
+    pub(crate) argv: Vec<String>,
+    /// In the order given; a later one replaces an earlier one of its name.
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) dirs: Vec<DirOption>,
+    /// Addresses to listen on.
+    pub(crate) tcplisten: Vec<String>,
+    /// The sockets of a service manager that are the program's.
+    pub(crate) listenfd: Inherited,
+    pub(crate) stdio: StdioOptions,
+    pub(crate) entry: EntryFunction,
+    pub(crate) engine: Config,
+    /// Where prepared modules are kept.
+    pub(crate) cache: Option<Cache>,
+    pub(crate) limits: LimitOptions,
+    pub(crate) thread_spawn: bool,
+    /// Whether shared memories and atomics may be used.
+    pub(crate) threads_proposal: bool,
+    /// Whether WASI is there under the name it had before preview1, too.
+    pub(crate) preview0: bool,
+    /// Whether the engine's code looks for interrupts.
+    pub(crate) epochs: bool,
+    pub(crate) unknown_imports: UnknownImports,
+    /// Where a core dump goes after a trap.
+    pub(crate) coredump: Option<PathBuf>,
+    pub(crate) allow_precompiled: bool,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) detect_deadlock: bool,
+    pub(crate) stats: Option<StatsFormat>,
+    /// Where the timeline goes.
+    pub(crate) trace: Option<PathBuf>,
+}
+
+/// Which standard streams the program shares with this process. One it does not
+/// share reads as empty, or swallows what is written.
+pub(crate) struct StdioOptions {
+    pub(crate) stdin: bool,
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+}
+
+/// The function that is the program.
+pub(crate) enum EntryFunction {
+    /// `_start`, or the export with the empty name, as `wasmtime run` does.
+    Default,
+    /// `--invoke`.
+    Named(String),
+}
+
+/// What happens to imports that nothing provides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownImports {
+    /// The module is refused.
+    Refuse,
+    /// A call of one traps.
+    Trap,
+    /// A call of one returns zeros.
+    Default,
+}
+
+impl Plan {
+    /// Decides what `args` mean, or says why they cannot be meant.
+    pub(crate) fn from_args(mut args: RunArgs) -> Result<Self> {
+        let common = &mut args.common;
+        args.legacy.apply_logging(common);
+        engine::fill_in(common)?;
+        args.legacy.apply(common);
+        refuse::check(common, refuse::For::Run)?;
+        if args.gdbstub.is_some() {
+            return Err(refuse::debugger("--gdbstub"));
+        }
+        // Before the cache, which has a thread.
+        let listenfd = match common.wasi.listenfd {
+            Some(true) => Inherited::take(),
+            _ => Inherited::default(),
+        };
+        let (engine, cache) = engine::configure(common, args.profile.as_deref(), args.timeout)?;
+        let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
+        let common = &args.common;
+        let wasm = &common.wasm;
+
+        Ok(Plan {
+            module,
+            preloads: args
+                .preload
+                .into_iter()
+                .map(|(name, path)| (name, ModuleSource::File(path)))
+                .collect(),
+            argv,
+            env: environment(common, &args.vars, &listenfd)?,
+            dirs: args.dirs.into_iter().chain(args.legacy.dirs()).collect(),
+            tcplisten: common.wasi.tcplisten.clone(),
+            listenfd,
+            stdio: StdioOptions {
+                stdin: common.wasi.inherit_stdin.unwrap_or(true),
+                stdout: common.wasi.inherit_stdout.unwrap_or(true),
+                stderr: common.wasi.inherit_stderr.unwrap_or(true),
+            },
+            entry: match args.invoke {
+                Some(name) => EntryFunction::Named(name),
+                None => EntryFunction::Default,
+            },
+            engine,
+            cache,
+            limits: LimitOptions {
+                threads: args.max_threads,
+                host_stack: args.thread_stack_size,
+                memory: wasm.max_memory_size,
+                memories: wasm.max_memories,
+                table_elements: wasm.max_table_elements,
+                tables: wasm.max_tables,
+                instances: wasm.max_instances,
+                fuel: wasm.fuel,
+                // Whichever is shorter, if both are given.
+                timeout: args.timeout.into_iter().chain(wasm.timeout).min(),
+                descriptors: common.wasi.max_resources,
+                random: common.wasi.max_random_size,
+                hostcall_fuel: common.wasi.hostcall_fuel,
+                trap_on_grow_failure: wasm.trap_on_grow_failure == Some(true),
+            },
+            thread_spawn: common.wasi.threads != Some(false),
+            threads_proposal: wasm.threads != Some(false),
+            preview0: common.wasi.preview0 != Some(false),
+            epochs: wasm.epoch_interruption != Some(false),
+            unknown_imports: unknown_imports(common)?,
+            coredump: coredump(common)?,
+            allow_precompiled: args.allow_precompiled,
+            shutdown_grace: args.shutdown_grace,
+            detect_deadlock: args.deadlock == OnDeadlock::Report,
+            stats: args.stats,
+            trace: args.trace,
+        })
+    }
+}
+
+fn module_and_argv(
+    typed: &[std::ffi::OsString],
+    argv0: Option<&str>,
+) -> Result<(ModuleSource, Vec<String>)> {
+    let (module, rest) = typed.split_first().expect("clap requires the module");
+    let source = ModuleSource::typed(module);
+    // Only the file's name, as wasmtime does: where it lies is not the program's
+    // business.
+    let name = match argv0 {
+        Some(name) => name.to_owned(),
+        None => text(Path::new(module).file_name().unwrap_or(module))?,
+    };
+    let mut argv = vec![name];
+    for arg in rest {
+        argv.push(text(arg)?);
+    }
+    Ok((source, argv))
+}
+
+fn text(arg: &std::ffi::OsStr) -> Result<String> {
+    arg.to_str().map(str::to_owned).ok_or_else(|| {
+        Message::usage(format!("the argument {arg:?} is not UTF-8")).why("WASI's strings are UTF-8")
+    })
+}
+
+fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
+    match (
+        common.wasm.unknown_imports_trap == Some(true),
+        common.wasm.unknown_imports_default == Some(true),
+    ) {
+        (true, true) => Err(Message::usage(
+            "`-W unknown-imports-trap` and `-W unknown-imports-default` contradict each other",
+        )
+        .help("give one of them")),
+        (true, false) => Ok(UnknownImports::Trap),
+        (false, true) => Ok(UnknownImports::Default),
+        (false, false) => Ok(UnknownImports::Refuse),
+    }
+}
+
+/// Where `-D coredump` writes.
+fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
+    match &common.debug.coredump {
+        // As Wasmtime does, so that what they may come to mean is free.
+        Some(path) if path.contains('%') => Err(Message::usage(
+            "`-D coredump` cannot have a `%` in its path",
+        )
+        .why("patterns are not supported")
+        .help("name a file")),
+        Some(path) if path.is_empty() => {
+            Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
+        }
+        path => Ok(path.as_ref().map(PathBuf::from)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
+
+    fn plan(line: &str) -> Result<Plan> {
+        let args = std::iter::once("wasi-threads-run").chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(args).map_err(|e| Message::usage(e.to_string()))?;
+        let mut args = match cli.command {
+            Some(crate::args::Command::Run(run)) => *run,
+            _ => cli.run,
+        };
+        // A process has one log, and this one has many command lines.
+        args.common.debug.logging = Some(false);
+        Plan::from_args(args)
+    }
+
+    fn argv(line: &str) -> Vec<String> {
+        match plan(line) {
+            Ok(plan) => plan.argv,
+            Err(message) => panic!("{line}: {message}"),
+        }
+    }
+
+    #[test]
+    fn arguments_go_to_the_program() {
+        for line in [
+            "a/x.wasm one --two -S three",
+            "run a/x.wasm one --two -S three",
+            "-- a/x.wasm one --two -S three",
+            "run -- a/x.wasm one --two -S three",
+            "run -W timeout=1s --dir . -- a/x.wasm one --two -S three",
+        ] {
+            assert_eq!(
+                argv(line),
+                ["x.wasm", "one", "--two", "-S", "three"],
+                "{line}"
+            );
+        }
+        assert_eq!(argv("x.wasm -- -a"), ["x.wasm", "--", "-a"]);
+        assert_eq!(argv("--argv0 tool x.wasm"), ["tool"]);
+    }
+
+    /// The command lines that build scripts carry, word for word.
+    #[test]
+    fn old_command_lines() {
+        for line in [
+            // tokio's CI, as the runner of wasm32-wasip1-threads
+            "run -W bulk-memory=y -W threads=y -W shared-memory=y -S threads=y -- x.wasm",
+            "run -S threads x.wasm",
+            // wasi-libc's tests
+            "run --wasi threads --wasm shared-memory --dir . -- x.wasm",
+            // from 46's documentation
+            "run -W threads=y,shared-memory=y -S threads=y x.wasm",
+            "-W=threads,shared-memory -S=threads x.wasm",
+            // before 14
+            "run --wasm-features=threads --wasi-modules=experimental-wasi-threads x.wasm",
+            "--wasm-features threads --wasi-modules experimental-wasi-threads x.wasm",
+            "run --wasm-features all --wasi-modules=default,experimental-wasi-threads x.wasm",
+            "--disable-cache --mapdir /::. --wasm-timeout 5 --trap-unknown-imports x.wasm",
+            "run --tcplisten 127.0.0.1:8080 --listenfd --fuel 1000 x.wasm",
+            // one line for programs of preview1 and of preview2
+            "run -S inherit-network,tcp,udp,allow-ip-name-lookup x.wasm",
+            // when preview2 had to be switched off for threads
+            "run -S preview2=n -S threads x.wasm",
+        ] {
+            let plan = plan(line).unwrap_or_else(|message| panic!("{line}: {message}"));
+            assert!(plan.thread_spawn, "{line}");
+            assert_eq!(plan.module, ModuleSource::File("x.wasm".into()), "{line}");
+            assert_eq!(plan.argv, ["x.wasm"], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_old_options_mean() {
+        let line =
+            "--mapdir /data::. --tcplisten [::1]:80 --listenfd --wasm-timeout 5 --fuel 9 x.wasm";
+        let plan = plan(line).unwrap_or_else(|message| panic!("{message}"));
+        let dir = &plan.dirs[0];
+        assert_eq!((&*dir.host, &*dir.guest), (".", "/data"));
+        assert_eq!(plan.tcplisten, ["[::1]:80"]);
+        assert_eq!(plan.limits.timeout, Some(Duration::from_secs(5)));
+        assert_eq!(plan.limits.fuel, Some(9));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for line in [
+            "-S nn x.wasm",
+            "-S http=y x.wasm",
+            "-S cwd=/ x.wasm",
+            "-g 1234 x.wasm",
+            "-D coredump=core.%p x.wasm",
+            "-D coredump= x.wasm",
+            "-D guest-debug x.wasm",
+            "--profile guest x.wasm",
+            "--profile nonsense x.wasm",
+            "--preload b.wasm x.wasm",
+            "--target riscv64 x.wasm",
+            "-W timeout=1s,epoch-interruption=n x.wasm",
+            "--timeout 1s -W epoch-interruption=n x.wasm",
+            "-W unknown-imports-trap,unknown-imports-default x.wasm",
+            "--wasi-modules experimental-wasi-nn x.wasm",
+            "-W shared-everything-threads x.wasm",
+            "-W component-model x.wasm",
+            "-W component-model-async=y x.wasm",
+            "-O pooling-total-memories=3 x.wasm",
+            "-W max-wasm-stack=18446744073709551615 x.wasm",
+            "-W no-such-option x.wasm",
+            "--no-such-option x.wasm",
+        ] {
+            let message = match plan(line) {
+                Ok(_) => panic!("{line}: taken"),
+                Err(message) => message,
+            };
+            assert_eq!(
+                message.exit(),
+                crate::message::exit::Exit::Usage,
+                "{line}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_shorter_timeout_counts() {
+        let timeout = |line| plan(line).map(|plan| plan.limits.timeout).ok().flatten();
+        assert_eq!(
+            timeout("-W timeout=2s x.wasm"),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(
+            timeout("--timeout 1 -W timeout=2s x.wasm"),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(timeout("x.wasm"), None);
+    }
+
+    #[test]
+    fn later_variables_replace_earlier_ones() {
+        let plan = plan("--env A=1 --env B=2 --env A=3 x.wasm").unwrap_or_else(|m| panic!("{m}"));
+        assert_eq!(
+            plan.env,
+            [("A".into(), "3".into()), ("B".into(), "2".into())]
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! What a group keeps from its making to its end, and how it starts a thread for the guest.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use wasmtime::{Caller, Error};
+
+use crate::host::pool::Hosts;
+use crate::life::Life;
+use crate::module::thread_module::ThreadEntry;
+use crate::thread::current;
+use crate::thread::entry::Entry;
+use crate::thread::guest_thread::Guest;
+use crate::thread::prewarm::{Ready, Stock};
+use crate::thread::program::Program;
+use crate::types::error::SpawnError;
+use crate::types::limits::Limits;
+use crate::types::thread_id::ThreadId;
+use crate::watch::observer::{FailedSpawn, Spawn, Watch};
+
+/// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
+pub(crate) struct Core<T: 'static> {
+    pub(crate) life: Arc<Life>,
+    pub(crate) program: Arc<Program<T>>,
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) stock: Stock<T>,
+    pub(crate) limits: Limits,
+    pub(crate) grace: Option<Duration>,
+}
+
+impl<T: Send + 'static> Core<T> {
+    /// Starts a thread for the guest: all of `wasi.thread-spawn` but the errno.
+    ///
+    /// The place is taken first and given back by every failure. A prepared module is instantiated
+    /// here, on the spawning thread, so that a failure is the caller's; it runs no guest code. An
+    /// unprepared module may have a start function, which belongs on the new thread's own stack, so there
+    /// the new thread instantiates.
+    ///
+    /// The id, and whether the instance was made ahead.
+    pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<(ThreadId, bool), SpawnError> {
+        let module = self.program.module();
+        if module.thread_entry() != ThreadEntry::Present {
+            return Err(SpawnError::NoEntryPoint);
+        }
+        let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
+        let entry = Entry::Thread { arg };
+        let program = Arc::clone(&self.program);
+        let ready = self.stock.take();
+        let made_ahead = ready.is_some();
+        let guest = match ready {
+            Some(Ready {
+                id,
+                store,
+                instances,
+            }) => {
+                let mut id = Some(id);
+                let slot = self.life.enter(&self.limits, &mut id);
+                match slot {
+                    Ok(slot) => Guest::with_instances(program, slot, store, instances, entry),
+                    Err(error) => {
+                        // Another spawn may have use for it.
+                        if let Some(id) = id {
+                            self.stock.put(Ready {
+                                id,
+                                store,
+                                instances,
+                            });
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+            None => {
+                let slot = self.life.enter(&self.limits, &mut None)?;
+                let mut guest = Guest::new(program, slot, entry).map_err(failed)?;
+                if module.is_prepared() {
+                    guest.instantiate().map_err(failed)?;
+                }
+                guest
+            }
+        };
+        let id = guest.id();
+        let core = Arc::clone(self);
+        self.hosts
+            .dispatch(Box::new(move || {
+                guest.run();
+                core.stock.refill(&core.program);
+            }))
+            .map_err(|error| SpawnError::HostThread(error.to_string()))?;
+        Ok((id, made_ahead))
+    }
+}
+
+/// The host's side of `wasi.thread-spawn`.
+pub(crate) fn thread_spawn<T: Send + 'static>(
+    core: Option<&Weak<Core<T>>>,
+    caller: Caller<'_, T>,
+    arg: i32,
+) -> Result<i32, Error> {
+    // Without a core no thread of the group can be running: it holds the core.
+    let Some(core) = core.and_then(Weak::upgrade) else {
+        return Ok(SpawnError::Ended.errno());
+    };
+    match core.program.stores.fuel() {
+        None => Ok(spawn_for_guest(&core, arg)),
+        // The new thread needs some, and this one may hold all.
+        Some(fuel) => fuel.without(caller, |_| spawn_for_guest(&core, arg)),
+    }
+}
+
+fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {
+    let result = match core.life.watch() {
+        None => core.spawn(arg),
+        Some(watch) => observed_spawn(watch, || core.spawn(arg)),
+    };
+    match result {
+        Ok((id, _)) => id.as_i32(),
+        Err(error) => {
+            core.life.note_spawn_failure(&error);
+            error.errno()
+        }
+    }
+}
+
+/// Does `spawn`, and tells of it.
+fn observed_spawn(
+    watch: &Watch,
+    spawn: impl FnOnce() -> Result<(ThreadId, bool), SpawnError>,
+) -> Result<(ThreadId, bool), SpawnError> {
+    // Threads that spawn are threads of the group.
+    let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
+    let began = Instant::now();
+    let result = spawn();
+    let took = began.elapsed();
+    match &result {
+        Ok((thread, made_ahead)) => watch.observer().spawned(&Spawn {
+            thread: *thread,
+            parent,
+            began,
+            took,
+            made_ahead: *made_ahead,
+        }),
+        Err(error) => watch.observer().spawn_failed(&FailedSpawn {
+            parent,
+            began,
+            took,
+            error,
+        }),
+    }
+    result
+}

@@ -1,0 +1,282 @@
+//! The group as its embedder sees it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use wasmtime::{ExternType, SharedMemory, Store, Val};
+
+use crate::group::core::Core;
+use crate::group::handle::GroupHandle;
+use crate::life::slot::SpawnFailures;
+use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
+use crate::module::extern_type;
+use crate::thread::current;
+use crate::thread::entry::{Entry, Invocation};
+use crate::thread::guest_thread::Guest;
+use crate::types::abi;
+use crate::types::backtrace::Backtrace;
+use crate::types::error::RunError;
+use crate::types::outcome::Outcome;
+use crate::types::report::LeftBehind;
+use crate::waits::WaitStatistics;
+
+/// A group of threads that run one module over one shared memory, and end together.
+///
+/// Made by [`ThreadGroup::builder`]; runs once. Dropping a group ends it as
+/// [`Outcome::Cancelled`] if it has not ended, and blocks until its host threads are gone; all but the
+/// calling one, should that be a host function of the group.
+pub struct ThreadGroup<T: Send + 'static> {
+    pub(crate) core: Arc<Core<T>>,
+    /// The main thread's store, until it runs.
+    main: Mutex<Option<Store<T>>>,
+    memory: Option<SharedMemory>,
+    /// Host threads that wait on it inside wasmtime.
+    pub(super) host_waits: Option<Arc<HostWaits>>,
+    pub(super) left_behind: Mutex<Vec<LeftBehind>>,
+}
+
+impl<T: Send + 'static> ThreadGroup<T> {
+    pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
+        let host_waits = match &memory {
+            Some(memory) if !core.program.linked.waits_reach_group() => {
+                Some(HostWaits::new(memory.clone(), core.life.token().clone()))
+            }
+            _ => None,
+        };
+        Self {
+            core,
+            main: Mutex::new(Some(main)),
+            memory,
+            host_waits,
+            left_behind: Mutex::default(),
+        }
+    }
+
+    /// Runs `export`, a function without parameters and results, as the group's main thread, and
+    /// returns how the group ended.
+    ///
+    /// Blocks the calling thread, on which no guest code runs: the main thread has a host thread of its
+    /// own, whose stack the group chooses. When it returns, every host thread of the group has been
+    /// joined and every store dropped. The return of `export` ends the whole group, as
+    /// wasi-threads says.
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]: no guest code has run then.
+    pub fn run(&self, export: &str) -> Result<Outcome, RunError> {
+        self.check_export(export)?;
+        self.run_entry(Entry::Main {
+            export: export.to_owned(),
+        })
+    }
+
+    /// Instantiates the module, which runs its start function if it has one, and nothing more; returns how the group
+    /// ended. In everything else it is [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]: no guest code has run then.
+    pub fn start(&self) -> Result<Outcome, RunError> {
+        self.run_entry(Entry::Start)
+    }
+
+    /// Initialises a library (calls `_initialize`, where it is exported) and calls `export` with `params`, as the
+    /// group's main thread; returns how the group ended and, if that is [`Outcome::Returned`], what
+    /// `export` returned.
+    ///
+    /// One deadline ([`Limits::timeout`](crate::Limits::timeout)) is for both calls. In everything else it
+    /// is [`run`](Self::run). To call exports again and again, see [`into_reactor`](Self::into_reactor).
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`]: no guest code has run then.
+    pub fn invoke(&self, export: &str, params: &[Val]) -> Result<(Outcome, Vec<Val>), RunError> {
+        self.check_values(export, params)?;
+        if export != abi::INITIALIZE {
+            self.check_initialize()?;
+        }
+        let invocation = Arc::new(Invocation {
+            export: export.to_owned(),
+            params: params.to_vec(),
+            results: OnceLock::new(),
+        });
+        let outcome = self.run_entry(Entry::Invoke(Arc::clone(&invocation)))?;
+        let results = match outcome {
+            Outcome::Returned => invocation.results.get().cloned(),
+            _ => None,
+        };
+        Ok((outcome, results.unwrap_or_default()))
+    }
+
+    /// Runs the main thread, and waits for the end of the group.
+    fn run_entry(&self, entry: Entry) -> Result<Outcome, RunError> {
+        let core = &self.core;
+        let store = self.take_main().ok_or(RunError::AlreadyRan)?;
+        let deadline = core
+            .limits
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let program = Arc::clone(&core.program);
+        let guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        // The guest's spawns find it for as long as main runs.
+        let held = Arc::clone(core);
+        core.hosts
+            .dispatch(Box::new(move || {
+                guest.run();
+                drop(held);
+            }))
+            .map_err(|error| {
+                core.life.end(Outcome::Cancelled);
+                RunError::HostThread(error)
+            })?;
+        if !core.life.wait_ended(deadline) {
+            core.life.end(Outcome::TimedOut);
+            core.life.wait_ended(None);
+        }
+        self.finish();
+        if let Some(error) = core.life.take_failure() {
+            return Err(RunError::Instantiate(error));
+        }
+        // There is one: the wait above ended.
+        Ok(core.life.outcome().unwrap_or(Outcome::Cancelled))
+    }
+
+    /// The main thread's store, once.
+    pub(crate) fn take_main(&self) -> Option<Store<T>> {
+        self.main
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Whether `_initialize`, where there is one, can be called.
+    pub(crate) fn check_initialize(&self) -> Result<(), RunError> {
+        match self.check_export(abi::INITIALIZE) {
+            Err(RunError::NoExport(_)) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Whether `export` can be run.
+    fn check_export(&self, export: &str) -> Result<(), RunError> {
+        let found = |ty: &ExternType| RunError::ExportType {
+            name: export.to_owned(),
+            found: extern_type::describe(ty),
+        };
+        match self.guest_export(export) {
+            None => Err(RunError::NoExport(export.to_owned())),
+            Some(ty) => match ty.func() {
+                Some(func) if func.params().len() == 0 && func.results().len() == 0 => Ok(()),
+                _ => Err(found(&ty)),
+            },
+        }
+    }
+
+    /// The type of an export, if it is the guest's own.
+    fn guest_export(&self, name: &str) -> Option<ExternType> {
+        let module = self.core.program.module();
+        let ty = module.module().get_export(name);
+        ty.filter(|_| module.is_guest_export(name))
+    }
+
+    /// Whether `export` can be called with `params`.
+    pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
+        let ty = self.guest_export(export);
+        let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
+        let (name, found) = (export.to_owned(), extern_type::describe(&ty));
+        match ty.func() {
+            None => Err(RunError::ExportType { name, found }),
+            Some(func) if extern_type::has_references(func) => {
+                Err(RunError::References { name, found })
+            }
+            Some(func) if !extern_type::fits(func, params) => {
+                Err(RunError::Parameters { name, found })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A handle that can end the group from anywhere.
+    pub fn handle(&self) -> GroupHandle {
+        GroupHandle::new(&self.core.life)
+    }
+
+    /// The memory the group's threads share, `None` when the module imports none. It may be read
+    /// while the group runs and after it has ended.
+    pub fn memory(&self) -> Option<&SharedMemory> {
+        self.memory.as_ref()
+    }
+
+    /// Waits, notifies, loads and stores on that memory from host code.
+    pub fn host_memory(&self) -> Option<HostMemory> {
+        let memory = self.memory.clone()?;
+        let lot = self.core.life.lot();
+        let waits = match &self.host_waits {
+            Some(theirs) => Waits::Wasmtimes(Arc::clone(theirs)),
+            None => Waits::Groups(Arc::clone(lot)),
+        };
+        let told = self.core.life.watch().map(|watch| {
+            let (watch, lot) = (Arc::clone(watch), Arc::clone(lot));
+            let told: Arc<ToldNotify> = Arc::new(move |word, address, count| {
+                // The first of the group's memories.
+                let at = (Some(0), address);
+                watch.notify(current::id_in(&lot), at, count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                })
+            });
+            told
+        });
+        Some(HostMemory::new(memory, waits, told))
+    }
+
+    /// Totals of the guest's waits and notifies; all zero for an unprepared module.
+    pub fn wait_statistics(&self) -> WaitStatistics {
+        self.core.life.lot().statistics()
+    }
+
+    /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,
+    /// and whenever every thread was joined.
+    pub fn left_behind(&self) -> Vec<LeftBehind> {
+        self.left_behind
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Where in the guest's program a trap happened: [`Outcome::backtrace`] without the frames of functions that
+    /// [`prepare`](crate::prepare()) appended. `outcome` is this group's.
+    pub fn backtrace_of(&self, outcome: &Outcome) -> Option<Backtrace> {
+        match outcome {
+            Outcome::Trapped { error, .. } => Backtrace::of_error(error, self.core.life.appended()),
+            _ => None,
+        }
+    }
+
+    /// Failed calls of `thread-spawn` so far.
+    pub fn spawn_failures(&self) -> SpawnFailures {
+        self.core.life.spawn_failures()
+    }
+
+    /// Fuel that no thread holds; after the end, what was not consumed. `None` without
+    /// [`Limits::fuel`](crate::Limits::fuel).
+    pub fn fuel_left(&self) -> Option<u64> {
+        self.core.program.stores.fuel().map(|fuel| fuel.left())
+    }
+}
+
+impl<T: Send + 'static> Drop for ThreadGroup<T> {
+    fn drop(&mut self) {
+        self.core.life.end(Outcome::Cancelled);
+        self.finish();
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for ThreadGroup<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadGroup")
+            .field("threads", &self.core.life.threads())
+            .field("outcome", &self.core.life.outcome())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! From the bytes of a module to a [`ThreadModule`]: [`prepare`] rewrites ([`crate::rewrite`]), compiles, and keeps what
+//! a group has to know about the module.
+
+use wasmtime::{Engine, Module, Precompiled};
+
+use crate::module::prepared::Prepared;
+use crate::module::thread_module::ThreadModule;
+use crate::rewrite::{self, RewriteError, RewriteOptions};
+
+/// Why a module could not be prepared. Needs the feature `compile`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The bytes are a module that wasmtime has compiled already, so there is
+    /// nothing left to rewrite. It can be loaded with `Module::deserialize` and
+    /// handed to [`ThreadModule::from_unprepared`].
+    #[error("the module is precompiled: what is compiled can no longer be rewritten")]
+    Precompiled,
+    /// The rewrite refused the bytes: they are no valid core module.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// The rewritten module does not compile on this engine, mostly because it
+    /// uses a feature that the engine has switched off.
+    #[error("the module does not compile on this engine")]
+    Compile(#[source] wasmtime::Error),
+}
+
+/// Rewrites a module as [`RewriteOptions::default`] says, and compiles it. Needs the feature `compile`.
+///
+/// `bytes` are those of a WebAssembly binary; the text format is the caller's
+/// to parse. Takes the time of a compilation, on the calling thread (and on
+/// wasmtime's compiler threads, where those are enabled); locks nothing.
+///
+/// # Errors
+///
+/// See [`PrepareError`]; no input makes it panic.
+pub fn prepare(engine: &Engine, bytes: &[u8]) -> Result<ThreadModule, PrepareError> {
+    prepare_with(engine, bytes, &RewriteOptions::default())
+}
+
+/// [`prepare`] with a choice of what is rewritten. Needs the feature `compile`.
+///
+/// A module whose waits are left alone ([`RewriteOptions::waits`]) can be ended
+/// by the group only by waking every address, as an unprepared one.
+///
+/// # Errors
+///
+/// See [`PrepareError`].
+pub fn prepare_with(
+    engine: &Engine,
+    bytes: &[u8],
+    options: &RewriteOptions,
+) -> Result<ThreadModule, PrepareError> {
+    if matches!(
+        Engine::detect_precompiled(bytes),
+        Some(Precompiled::Module | Precompiled::Component)
+    ) {
+        return Err(PrepareError::Precompiled);
+    }
+    let rewritten = rewrite::rewrite_with(bytes, options)?;
+    let module = Module::from_binary(engine, &rewritten.bytes).map_err(PrepareError::Compile)?;
+    Ok(ThreadModule::new(module, Some(Prepared::of(&rewritten))))
+}

@@ -1,0 +1,193 @@
+//! One guest thread, from its reservation to its end.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use wasmtime::{AsContextMut, Error, Store};
+
+use crate::host::panics::caught;
+use crate::life::slot::Slot;
+use crate::thread::current;
+use crate::thread::entry::{Entry, Stop};
+use crate::thread::linked::Instances;
+use crate::thread::program::Program;
+use crate::types::fuel::Member;
+use crate::types::outcome::Outcome;
+use crate::types::thread_id::ThreadId;
+
+/// A guest thread that holds its place in the group and has its store.
+///
+/// It is made by the thread that starts it and run on a host thread of the group.
+pub(crate) struct Guest<T: 'static> {
+    pub(super) program: Arc<Program<T>>,
+    /// The thread's share of the group's fuel.
+    pub(super) member: Option<Member>,
+    pub(super) store: Store<T>,
+    pub(super) instances: Option<Instances>,
+    pub(super) entry: Entry,
+    /// Dropped last: the id is its own until the store's data are gone.
+    pub(super) slot: Slot,
+}
+
+impl<T: Send + 'static> Guest<T> {
+    /// A thread with a store of its own.
+    pub(crate) fn new(program: Arc<Program<T>>, slot: Slot, entry: Entry) -> Result<Self, Error> {
+        let store = program.stores.make(slot.id())?;
+        Ok(Self::with_store(program, slot, store, entry))
+    }
+
+    /// A thread with a store made before.
+    pub(crate) fn with_store(
+        program: Arc<Program<T>>,
+        slot: Slot,
+        store: Store<T>,
+        entry: Entry,
+    ) -> Self {
+        Self {
+            member: program.stores.join_fuel(),
+            program,
+            slot,
+            store,
+            instances: None,
+            entry,
+        }
+    }
+
+    /// A thread whose store and instance were made ahead.
+    pub(crate) fn with_instances(
+        program: Arc<Program<T>>,
+        slot: Slot,
+        store: Store<T>,
+        instances: Instances,
+        entry: Entry,
+    ) -> Self {
+        let mut guest = Self::with_store(program, slot, store, entry);
+        guest.instances = Some(instances);
+        guest
+    }
+
+    /// The thread's id.
+    pub(crate) fn id(&self) -> ThreadId {
+        self.slot.id()
+    }
+
+    /// Whether no host thread works for it: see [`ThreadRecord::is_idle`](crate::watch::record::ThreadRecord::is_idle).
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.slot.record().set_idle(idle);
+    }
+
+    /// Makes the instances. Prepared modules run no guest code here.
+    pub(crate) fn instantiate(&mut self) -> Result<(), Error> {
+        self.instances = Some(self.program.instantiate(&mut self.store)?);
+        Ok(())
+    }
+
+    /// Runs the thread to its end on the calling host thread. Never panics.
+    pub(crate) fn run(mut self) {
+        self.slot.start();
+        let program = Arc::clone(&self.program);
+        let id = self.slot.id();
+        let Some(around) = &program.around else {
+            return self.live();
+        };
+        let mut guest = Some(self);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            around(id, &mut || {
+                if let Some(guest) = guest.take() {
+                    guest.live();
+                }
+            });
+        }));
+        if let Err(payload) = result {
+            program.life.end(Outcome::of_panic(id, payload));
+        }
+        if guest.is_some() {
+            program.life.end(Outcome::Cancelled);
+        }
+        // What was not run is dropped here, by code of the embedder that may panic.
+        caught(|| drop(guest));
+    }
+
+    /// The thread's life in the group. Never panics.
+    fn live(mut self) {
+        let id = self.slot.id();
+        let life = Arc::clone(&self.program.life);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(watch) = life.watch() {
+                watch.observer().thread_began(id);
+            }
+            self.inside(Self::enter)
+        }));
+        // What ends the thread first, before anybody is told: the first cause wins.
+        let returned = matches!(result, Ok(Ok(())));
+        let or_panicked = |result: Result<(), Box<dyn Any + Send>>| {
+            if let Err(payload) = result {
+                life.end(Outcome::of_panic(id, payload));
+            }
+        };
+        or_panicked(result.and_then(|result| {
+            // It asks the embedder what an error means.
+            catch_unwind(AssertUnwindSafe(|| self.conclude(result)))
+        }));
+        if let Some(watch) = life.watch() {
+            or_panicked(catch_unwind(AssertUnwindSafe(|| {
+                watch.observer().thread_ended(id);
+            })));
+        }
+        if returned && matches!(self.entry, Entry::Thread { .. }) {
+            // Before the store goes: a guest may have seen the join already.
+            self.slot.leave();
+            self.member = None;
+        }
+        // The embedder's data is dropped here, by code that may panic as well.
+        or_panicked(catch_unwind(AssertUnwindSafe(|| {
+            self.program.stores.drain(&mut self.store);
+            drop(self);
+        })));
+    }
+
+    /// What the end of the thread is to the group.
+    fn conclude(&mut self, result: Result<(), Stop>) {
+        let life = &self.program.life;
+        match (result, &self.entry) {
+            (Ok(()), Entry::Main { .. } | Entry::Invoke(_) | Entry::Start) => {
+                life.end(Outcome::Returned);
+            }
+            // Only the thread's own; and reactors are not run.
+            (Ok(()), Entry::Thread { .. } | Entry::Reactor) | (Err(Stop::Ended), _) => {}
+            (Err(Stop::NotMade(error)), _) => life.fail(error),
+            (Err(Stop::Guest(error)), _) => self.failed(error),
+        }
+    }
+
+    /// Runs `f` as this guest thread on the calling host thread.
+    pub(super) fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let record = Arc::clone(self.slot.record());
+        let program = Arc::clone(&self.program);
+        let caps = program.stores.caps();
+        current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
+    }
+
+    /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
+    /// the store to who asked for it.
+    pub(super) fn failed(&mut self, error: Error) {
+        let id = self.slot.id();
+        let program = Arc::clone(&self.program);
+        let outcome = Outcome::of_error(id, error, program.exit_code);
+        if program.life.end(outcome.clone())
+            && let Some(hook) = &program.on_trap
+            && let Outcome::Trapped { error, .. } = &outcome
+        {
+            caught(|| hook(id, error, self.store.as_context_mut()));
+        }
+    }
+
+    /// Host code panicked in a reactor's call: ends the group, and says how it ended.
+    pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) -> Outcome {
+        let life = &self.program.life;
+        let outcome = Outcome::of_panic(self.slot.id(), payload);
+        life.end(outcome.clone());
+        life.outcome().unwrap_or(outcome)
+    }
+}

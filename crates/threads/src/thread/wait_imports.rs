@@ -1,0 +1,263 @@
+//! The host's side of the waits that the rewrite took out of a module.
+//!
+//! A prepared module calls its waits and notifies through an exported table (see
+//! [`rewrite`](crate::rewrite)). Each instance's table is filled here, after its instantiation and before any
+//! of its code runs, with functions that reach the group's [`ParkingLot`].
+
+use std::sync::Arc;
+
+use wasmtime::{
+    Caller, Engine, Error, Func, Instance, Linker, Ref, SharedMemory, Store, Trap, WasmBacktrace,
+};
+
+use crate::life::Life;
+use crate::life::unwinding::Unwinding;
+use crate::memory::words::{same_memory, word32, word64};
+use crate::module::prepared::Prepared;
+use crate::rewrite::{WaitOp, WaitSlot};
+use crate::thread::current;
+use crate::types::fuel::Fuel;
+use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
+use crate::watch::observer::Watch;
+
+/// Fills the wait tables of one group's instances.
+pub(crate) struct Binder<T: 'static> {
+    group: Arc<Group>,
+    table: Option<String>,
+    slots: Vec<(WaitSlot, Source)>,
+    /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
+    functions: Linker<T>,
+}
+
+/// What the functions of all slots reach.
+struct Group {
+    lot: Arc<ParkingLot>,
+    watch: Option<Arc<Watch>>,
+    unwinding: Arc<Unwinding>,
+    fuel: Option<Arc<Fuel>>,
+}
+
+/// The memory that a slot's function works on, and its number among the group's, which is what reports call it by.
+#[derive(Clone)]
+struct Target(SharedMemory, Option<usize>);
+
+/// Where a slot's function comes from.
+enum Source {
+    /// The memory is the same in every instance: a function made once, by this name.
+    Shared(String),
+    /// The memory belongs to the instance: so does the function.
+    Instance,
+}
+
+impl<T: 'static> Binder<T> {
+    /// `imported` are the module's imported memories by index, `None` for one that is not shared. Their place
+    /// among `memories`, the group's, is what reports call them by.
+    pub(crate) fn new(
+        engine: &Engine,
+        life: &Life,
+        fuel: Option<&Arc<Fuel>>,
+        prepared: Option<&Prepared>,
+        imported: &[Option<SharedMemory>],
+        memories: &[SharedMemory],
+    ) -> Result<Self, Error> {
+        let group = Group {
+            lot: Arc::clone(life.lot()),
+            watch: life.watch().cloned(),
+            unwinding: Arc::clone(life.errors()),
+            fuel: fuel.cloned(),
+        };
+        let mut binder = Self {
+            group: Arc::new(group),
+            table: None,
+            slots: Vec::new(),
+            functions: Linker::new(engine),
+        };
+        let Some(prepared) = prepared else {
+            return Ok(binder);
+        };
+        binder.table.clone_from(&prepared.wait_table);
+        for (index, slot) in prepared.wait_slots.iter().enumerate() {
+            let source = match imported.get(slot.memory as usize) {
+                Some(Some(memory)) => {
+                    let name = index.to_string();
+                    let number = memories.iter().position(|other| same_memory(other, memory));
+                    binder.define(&name, slot.op, Target(memory.clone(), number))?;
+                    Source::Shared(name)
+                }
+                _ => Source::Instance,
+            };
+            binder.slots.push((slot.clone(), source));
+        }
+        Ok(binder)
+    }
+
+    fn define(&mut self, name: &str, op: WaitOp, target: Target) -> Result<(), Error> {
+        let (functions, group) = (&mut self.functions, &self.group);
+        match op {
+            WaitOp::Wait32 => functions.func_wrap("", name, wait32(group, target))?,
+            WaitOp::Wait64 => functions.func_wrap("", name, wait64(group, target))?,
+            WaitOp::Notify => functions.func_wrap("", name, notify(group, target))?,
+        };
+        Ok(())
+    }
+
+    /// Fills the table of `instance`, which has run no code yet.
+    pub(crate) fn bind(&self, store: &mut Store<T>, instance: Instance) -> Result<(), Error> {
+        let Some(name) = &self.table else {
+            return Ok(());
+        };
+        let table = instance
+            .get_table(&mut *store, name)
+            .ok_or_else(|| Error::msg("a prepared module lacks its table of waits"))?;
+        for (index, (slot, source)) in self.slots.iter().enumerate() {
+            let function = match source {
+                Source::Shared(name) => self.functions.get(&mut *store, "", name)?.into_func(),
+                Source::Instance => {
+                    let memory = instance.get_shared_memory(&mut *store, &slot.memory_export);
+                    let group = &self.group;
+                    memory.map(|memory| match (slot.op, Target(memory, None)) {
+                        (WaitOp::Wait32, own) => Func::wrap(&mut *store, wait32(group, own)),
+                        (WaitOp::Wait64, own) => Func::wrap(&mut *store, wait64(group, own)),
+                        (WaitOp::Notify, own) => Func::wrap(&mut *store, notify(group, own)),
+                    })
+                }
+            };
+            if function.is_none() {
+                return Err(Error::msg("a prepared module lacks a memory of its waits"));
+            }
+            table.set(&mut *store, index as u64, Ref::Func(function))?;
+        }
+        Ok(())
+    }
+}
+
+/// The function of a `memory.atomic.wait32`.
+///
+/// The guest's number is turned into the bytes that are in the memory, which are little-endian on every host.
+fn wait32<T: 'static>(
+    group: &Arc<Group>,
+    Target(memory, number): Target,
+) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
+    let group = Arc::clone(group);
+    move |caller: Caller<'_, T>, address, expected, timeout| {
+        let word = word32(&memory, address as u64).map_err(Trap::from)?;
+        let expected = (expected as u32).to_le();
+        let differs = |waiter: &Waiter| waiter.differs32(word, expected);
+        if let Some(outcome) = group.unobserved(differs) {
+            return group.result(outcome);
+        }
+        let at = (number, address as u64);
+        group.wait(
+            caller,
+            at,
+            Width::W32,
+            timeout,
+            differs,
+            |waiter, report| waiter.park32(word, expected, timeout, report),
+        )
+    }
+}
+
+/// The function of a `memory.atomic.wait64`, as [`wait32`].
+fn wait64<T: 'static>(
+    group: &Arc<Group>,
+    Target(memory, number): Target,
+) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
+    let group = Arc::clone(group);
+    move |caller: Caller<'_, T>, address, expected, timeout| {
+        let word = word64(&memory, address as u64).map_err(Trap::from)?;
+        let expected = (expected as u64).to_le();
+        let differs = |waiter: &Waiter| waiter.differs64(word, expected);
+        if let Some(outcome) = group.unobserved(differs) {
+            return group.result(outcome);
+        }
+        let at = (number, address as u64);
+        group.wait(
+            caller,
+            at,
+            Width::W64,
+            timeout,
+            differs,
+            |waiter, report| waiter.park64(word, expected, timeout, report),
+        )
+    }
+}
+
+/// The function of a `memory.atomic.notify`.
+fn notify(
+    group: &Arc<Group>,
+    Target(memory, number): Target,
+) -> impl Fn(i64, i32) -> Result<i32, Error> + Send + Sync + 'static {
+    let group = Arc::clone(group);
+    move |address, count| {
+        let word = word32(&memory, address as u64).map_err(Trap::from)?;
+        let (lot, count) = (&group.lot, count as u32);
+        let woken = match &group.watch {
+            None => lot.notify(word, count),
+            Some(watch) => {
+                let (thread, at) = (current::id_in(lot), (number, address as u64));
+                watch.notify(thread, at, count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                })
+            }
+        };
+        Ok(woken as i32)
+    }
+}
+
+impl Group {
+    /// What a wait answers that does not have to wait, unless somebody watches it.
+    fn unobserved(
+        &self,
+        differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
+    ) -> Option<WaitOutcome> {
+        match self.watch {
+            None => current::with(|thread| differs(thread.waiter())).flatten(),
+            Some(_) => None,
+        }
+    }
+
+    /// Waits at `at`, a memory's number and an address in it, as the guest thread that the caller is, which [has
+    /// asked](Self::unobserved) whether the word differs, unless that is to be told. It needs no fuel meanwhile, and others
+    /// may.
+    fn wait<T: 'static>(
+        &self,
+        mut caller: Caller<'_, T>,
+        at: (Option<usize>, u64),
+        width: Width,
+        timeout: i64,
+        differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
+        park: impl FnOnce(&Waiter, &mut dyn FnMut()) -> WaitOutcome,
+    ) -> Result<i32, Error> {
+        // Bound functions are called by instances of the group only, on threads that are entered.
+        let thread =
+            current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))?;
+        let waiter = thread.waiter();
+        let wait = |caller: &mut Caller<'_, T>| {
+            let park = || {
+                park(waiter, &mut || {
+                    thread.report(|| WasmBacktrace::force_capture(&*caller));
+                })
+            };
+            match &self.watch {
+                None => park(),
+                Some(watch) => {
+                    let wait = || differs(waiter).unwrap_or_else(park);
+                    watch.wait(thread.id(), waiter, at, width, timeout, wait)
+                }
+            }
+        };
+        self.result(match &self.fuel {
+            None => wait(&mut caller),
+            Some(fuel) => fuel.without(caller, wait)?,
+        })
+    }
+
+    /// What the guest gets.
+    fn result(&self, outcome: WaitOutcome) -> Result<i32, Error> {
+        match outcome.code() {
+            Some(code) => Ok(code as i32),
+            None => Err(self.unwinding.error()),
+        }
+    }
+}
