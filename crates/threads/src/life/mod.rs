@@ -21,6 +21,7 @@ use wasmtime::{Engine, Error, SharedMemory};
 use crate::host::panics::caught;
 use crate::memory::words::reach;
 use crate::types::backtrace::Appended;
+use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::end_token::{self, EndToken};
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::{ThreadId, Tids};
@@ -28,7 +29,6 @@ use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
-use self::slot::SpawnFailures;
 use self::unwinding::Unwinding;
 
 /// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
@@ -72,12 +72,10 @@ struct LifeState {
     unreported: Option<usize>,
     /// Why nothing ran, when the main instance could not be made.
     failure: Option<Error>,
-    /// Threads started by the guest and not ended yet.
-    alive: u32,
-    /// Threads ever started by the guest.
-    ever: u64,
-    tids: Tids,
+    /// The threads that have a place, main included: the one count of them.
     threads: HashMap<ThreadId, Arc<ThreadRecord>>,
+    counts: ThreadCounts,
+    tids: Tids,
     spawn_failures: SpawnFailures,
     /// Spawns that wait at the limit. A notification costs a system call even where nobody waits.
     at_limit: u32,
