@@ -56,6 +56,8 @@ pub(crate) struct Life {
     watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
+    /// The host calls that threads note by number.
+    call_names: &'static [&'static str],
     /// Where the group's memories are, to turn host addresses into guest addresses. Set once, by the builder. A
     /// handle to the group keeps this, and must not keep the memories.
     memories: OnceLock<Vec<Range<usize>>>,
@@ -88,6 +90,7 @@ impl Life {
         lot: Arc<ParkingLot>,
         on_end: Vec<OnEnd>,
         watch: Option<Arc<Watch>>,
+        call_names: &'static [&'static str],
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -100,6 +103,7 @@ impl Life {
             on_end,
             watch,
             lot,
+            call_names,
             memories: OnceLock::new(),
             appended: OnceLock::new(),
             reached: AtomicBool::new(false),

@@ -14,7 +14,7 @@ use crate::watch::record::ThreadRecord;
 impl Life {
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.call_names);
         self.lock().insert(&record);
         Slot {
             life: Arc::clone(self),
@@ -65,7 +65,7 @@ impl Life {
         };
         state.counts.started += 1;
         // Under the lock: a thread counts as live before anyone can find the group stuck.
-        let record = ThreadRecord::new(id, &self.lot);
+        let record = ThreadRecord::new(id, &self.lot, self.call_names);
         state.insert(&record);
         drop(state);
         Ok(Slot {
@@ -184,7 +184,7 @@ mod tests {
 
     fn life() -> Arc<Life> {
         let lot = ParkingLot::new(4, false);
-        Life::new(&Engine::default(), false, lot, Vec::new(), None)
+        Life::new(&Engine::default(), false, lot, Vec::new(), None, &[])
     }
 
     /// What was not started, because its instance or its host thread could not be had, does not count as started.
