@@ -120,7 +120,6 @@ pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
 pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
-pub use crate::life::slot::SpawnFailures;
 pub use crate::memory::host::HostMemory;
 #[cfg(feature = "compile")]
 pub use crate::module::compatibility::preparation_compatibility_hash;
@@ -129,10 +128,11 @@ pub use crate::module::precompiled::{Stamp, StampError, Stamped};
 pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
 pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
-pub use crate::thread::current::{HostCall, host_call};
+pub use crate::thread::current::{HostCall, host_call, note_host_call};
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::abi;
 pub use crate::types::backtrace::Backtrace;
+pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};
 pub use crate::types::error::{
     CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,

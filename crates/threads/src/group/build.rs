@@ -204,7 +204,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let watch = self.observer.take();
         let watch = watch.map(|observer| Arc::new(Watch::new(observer)));
         let on_end = std::mem::take(&mut self.on_end);
-        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), on_end, watch);
+        let life = Life::new(
+            &self.engine,
+            epochs,
+            Arc::clone(&lot),
+            on_end,
+            watch,
+            self.call_names,
+        );
         if self.detect_deadlock {
             let life = Arc::downgrade(&life);
             lot.on_quiet(move || {

@@ -50,6 +50,7 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) around: Option<Around>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) on_trap: Option<OnTrap<T>>,
+    pub(super) call_names: &'static [&'static str],
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -75,6 +76,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             around: None,
             observer: None,
             on_trap: None,
+            call_names: &[],
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -189,6 +191,13 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// these places and no other cost.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// What the host calls are called that threads note by number, from 1 on: see
+    /// [`note_host_call`](crate::note_host_call).
+    pub fn host_call_names(mut self, names: &'static [&'static str]) -> Self {
+        self.call_names = names;
         self
     }
 

@@ -8,7 +8,6 @@ use wasmtime::{ExternType, SharedMemory, Store, Val};
 
 use crate::group::core::Core;
 use crate::group::handle::GroupHandle;
-use crate::life::slot::SpawnFailures;
 use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::extern_type;
 use crate::thread::current;
@@ -16,6 +15,7 @@ use crate::thread::entry::{Entry, Invocation};
 use crate::thread::guest_thread::Guest;
 use crate::types::abi;
 use crate::types::backtrace::Backtrace;
+use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
 use crate::types::report::LeftBehind;
@@ -251,6 +251,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
             Outcome::Trapped { error, .. } => Backtrace::of_error(error, self.core.life.appended()),
             _ => None,
         }
+    }
+
+    /// How many threads there were so far.
+    pub fn thread_counts(&self) -> ThreadCounts {
+        self.core.life.thread_counts()
     }
 
     /// Failed calls of `thread-spawn` so far.

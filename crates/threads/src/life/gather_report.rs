@@ -88,7 +88,7 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
                 let call = record.host_call();
                 ThreadState::HostCall {
                     name: call.map(|(name, _)| name),
-                    since: call.map(|(_, since)| since),
+                    since: call.and_then(|(_, since)| since),
                 }
             }
         };

@@ -21,6 +21,7 @@ use wasmtime::{Engine, Error, SharedMemory};
 use crate::host::panics::caught;
 use crate::memory::words::reach;
 use crate::types::backtrace::Appended;
+use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::end_token::{self, EndToken};
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::{ThreadId, Tids};
@@ -28,7 +29,6 @@ use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
-use self::slot::SpawnFailures;
 use self::unwinding::Unwinding;
 
 /// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
@@ -56,6 +56,8 @@ pub(crate) struct Life {
     watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
+    /// The host calls that threads note by number.
+    call_names: &'static [&'static str],
     /// Where the group's memories are, to turn host addresses into guest addresses. Set once, by the builder. A
     /// handle to the group keeps this, and must not keep the memories.
     memories: OnceLock<Vec<Range<usize>>>,
@@ -72,12 +74,10 @@ struct LifeState {
     unreported: Option<usize>,
     /// Why nothing ran, when the main instance could not be made.
     failure: Option<Error>,
-    /// Threads started by the guest and not ended yet.
-    alive: u32,
-    /// Threads ever started by the guest.
-    ever: u64,
-    tids: Tids,
+    /// The threads that have a place, main included: the one count of them.
     threads: HashMap<ThreadId, Arc<ThreadRecord>>,
+    counts: ThreadCounts,
+    tids: Tids,
     spawn_failures: SpawnFailures,
     /// Spawns that wait at the limit. A notification costs a system call even where nobody waits.
     at_limit: u32,
@@ -90,6 +90,7 @@ impl Life {
         lot: Arc<ParkingLot>,
         on_end: Vec<OnEnd>,
         watch: Option<Arc<Watch>>,
+        call_names: &'static [&'static str],
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -102,6 +103,7 @@ impl Life {
             on_end,
             watch,
             lot,
+            call_names,
             memories: OnceLock::new(),
             appended: OnceLock::new(),
             reached: AtomicBool::new(false),

@@ -4,29 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::reserved_id::ReservedId;
-use super::{Life, wait};
+use super::{Life, LifeState, wait};
+use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 use crate::watch::record::ThreadRecord;
 
-/// Failed `thread-spawn` calls of a group.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SpawnFailures {
-    /// How many calls failed.
-    pub count: u64,
-    /// Why the last one did.
-    pub last: Option<SpawnError>,
-}
-
 impl Life {
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot);
-        self.lock()
-            .threads
-            .insert(ThreadId::MAIN, Arc::clone(&record));
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.call_names);
+        self.lock().insert(&record);
         Slot {
             life: Arc::clone(self),
             record,
@@ -51,11 +40,11 @@ impl Life {
                 return Err(SpawnError::Ended);
             }
             if let Some(max) = limits.threads_ever
-                && state.ever >= max
+                && state.counts.started >= max
             {
                 return Err(SpawnError::LimitEver(max));
             }
-            let Some(max) = limits.threads.filter(|max| state.alive >= *max) else {
+            let Some(max) = limits.threads.filter(|max| state.alive() >= *max) else {
                 break;
             };
             let now = Instant::now();
@@ -74,11 +63,10 @@ impl Life {
             Some(id) => id,
             None => state.tids.take().ok_or(SpawnError::NoThreadId)?,
         };
-        state.alive += 1;
-        state.ever += 1;
+        state.counts.started += 1;
         // Under the lock: a thread counts as live before anyone can find the group stuck.
-        let record = ThreadRecord::new(id, &self.lot);
-        state.threads.insert(id, Arc::clone(&record));
+        let record = ThreadRecord::new(id, &self.lot, self.call_names);
+        state.insert(&record);
         drop(state);
         Ok(Slot {
             life: Arc::clone(self),
@@ -103,9 +91,8 @@ impl Life {
         let mut state = self.lock();
         state.threads.remove(&id);
         if id != ThreadId::MAIN {
-            state.alive -= 1;
             if !started {
-                state.ever -= 1;
+                state.counts.started -= 1;
             }
             let wanted = state.at_limit > 0;
             drop(state);
@@ -122,8 +109,26 @@ impl Life {
         failures.last = Some(error.clone());
     }
 
+    pub(crate) fn thread_counts(&self) -> ThreadCounts {
+        self.lock().counts
+    }
+
     pub(crate) fn spawn_failures(&self) -> SpawnFailures {
         self.lock().spawn_failures.clone()
+    }
+}
+
+impl LifeState {
+    fn insert(&mut self, record: &Arc<ThreadRecord>) {
+        self.threads.insert(record.id(), Arc::clone(record));
+        self.counts.most = self.counts.most.max(self.threads.len() as u32);
+    }
+
+    /// How many of the threads the guest has started.
+    fn alive(&self) -> u32 {
+        let main = self.threads.contains_key(&ThreadId::MAIN);
+        // There are fewer than 2^29 ids.
+        self.threads.len() as u32 - u32::from(main)
     }
 }
 
@@ -179,7 +184,7 @@ mod tests {
 
     fn life() -> Arc<Life> {
         let lot = ParkingLot::new(4, false);
-        Life::new(&Engine::default(), false, lot, Vec::new(), None)
+        Life::new(&Engine::default(), false, lot, Vec::new(), None, &[])
     }
 
     /// What was not started, because its instance or its host thread could not be had, does not count as started.
@@ -196,6 +201,30 @@ mod tests {
         }
         let third = life.enter(&limits, &mut None);
         assert!(matches!(third, Err(SpawnError::LimitEver(2))));
+        let counts = ThreadCounts {
+            started: 2,
+            most: 1,
+        };
+        assert_eq!(life.thread_counts(), counts);
+    }
+
+    /// Main has a place, and is none of the threads that are limited.
+    #[test]
+    fn main_counts_among_the_most_and_for_no_limit() {
+        let life = life();
+        let limits = Limits::new().threads(1).spawn_wait(Duration::ZERO);
+        let main = life.enter_main();
+        let mut thread = life.enter(&limits, &mut None).unwrap();
+        thread.start();
+        assert!(life.enter(&limits, &mut None).is_err());
+        drop(thread);
+        drop(main);
+        drop(life.enter(&limits, &mut None).unwrap());
+        let counts = ThreadCounts {
+            started: 1,
+            most: 2,
+        };
+        assert_eq!(life.thread_counts(), counts);
     }
 
     /// A thread that has left keeps its id for as long as there may be data that were made for it.

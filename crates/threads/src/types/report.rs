@@ -46,9 +46,10 @@ pub enum ThreadState {
     Waiting(WaitingThread),
     /// It is in a host call, or in wasm that no epoch interrupts: it did not answer in time.
     HostCall {
-        /// The call's name, where the host function says it with [`host_call`](crate::host_call).
+        /// The call's name, where it is said with [`host_call`](crate::host_call) or
+        /// [`note_host_call`](crate::note_host_call).
         name: Option<&'static str>,
-        /// Since when, likewise.
+        /// Since when, where it is said with `host_call`.
         since: Option<Instant>,
     },
     /// It is the main instance of a [`Reactor`](crate::Reactor), between two calls.
@@ -81,8 +82,8 @@ pub struct Report {
 pub struct LeftBehind {
     /// The thread.
     pub thread: ThreadId,
-    /// The host call it is in, where the host function says it with
-    /// [`host_call`](crate::host_call).
+    /// The host call it is in, where it is said with [`host_call`](crate::host_call) or
+    /// [`note_host_call`](crate::note_host_call).
     pub host_call: Option<&'static str>,
 }
 

@@ -1,5 +1,6 @@
 //! What is known about one thread of a group.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +19,10 @@ pub(crate) struct ThreadRecord {
     /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
     lot: usize,
     state: Mutex<RecordState>,
+    /// What the host calls are called that the thread notes by number, from 1 on.
+    call_names: &'static [&'static str],
+    /// The number of the one it is in; 0 for none.
+    noted_call: AtomicU16,
 }
 
 #[derive(Default)]
@@ -30,12 +35,18 @@ struct RecordState {
 }
 
 impl ThreadRecord {
-    pub(crate) fn new(id: ThreadId, lot: &Arc<ParkingLot>) -> Arc<Self> {
+    pub(crate) fn new(
+        id: ThreadId,
+        lot: &Arc<ParkingLot>,
+        call_names: &'static [&'static str],
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             waiter: lot.register(id.get(), Role::Guest),
             lot: Arc::as_ptr(lot).addr(),
             state: Mutex::default(),
+            call_names,
+            noted_call: AtomicU16::new(0),
         })
     }
 
@@ -110,9 +121,14 @@ impl ThreadRecord {
         self.lock().idle = idle;
     }
 
-    /// The host call the thread says it is in.
-    pub(crate) fn host_call(&self) -> Option<(&'static str, Instant)> {
-        self.lock().host_call
+    /// The host call the thread says it is in, and since when, unless it has noted that by number only.
+    pub(crate) fn host_call(&self) -> Option<(&'static str, Option<Instant>)> {
+        if let Some((name, since)) = self.lock().host_call {
+            return Some((name, Some(since)));
+        }
+        let noted = usize::from(self.noted_call.load(Ordering::Relaxed));
+        let name = self.call_names.get(noted.checked_sub(1)?)?;
+        Some((name, None))
     }
 
     /// Notes which host call the thread is in; what it was in before.
@@ -121,6 +137,14 @@ impl ThreadRecord {
         call: Option<(&'static str, Instant)>,
     ) -> Option<(&'static str, Instant)> {
         std::mem::replace(&mut self.lock().host_call, call)
+    }
+
+    /// Notes by number which host call the thread is in; what it was in before.
+    pub(crate) fn note_host_call(&self, number: u16) -> u16 {
+        // Only the thread itself writes it, so it need not be one step.
+        let before = self.noted_call.load(Ordering::Relaxed);
+        self.noted_call.store(number, Ordering::Relaxed);
+        before
     }
 
     fn lock(&self) -> MutexGuard<'_, RecordState> {
