@@ -1,7 +1,7 @@
 //! What fails beside the program, or after it: the status stays the program's.
 
 use crate::program;
-use integration_tests::{Guest, Input, Program};
+use integration_tests::{Guest, Program};
 
 const EXIT_7: &str = r#"(module
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -11,10 +11,7 @@ const EXIT_7: &str = r#"(module
 const TRAP: &str = r#"(module (func (export "_start") unreachable))"#;
 
 fn given(text: &str, options: &str) -> Program {
-    program()
-        .args(options)
-        .arg("-")
-        .input(Input::Bytes(text.into()))
+    program().args(options).on_stdin(text)
 }
 
 /// They once took its place, with status 1, and kept what came after them from being said.
