@@ -56,11 +56,12 @@ impl From<rustix::io::Errno> for BlockingError {
 /// # Not for
 ///
 /// Signal handlers: raising takes a lock. A handler wakes a thread that raises.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct EndSignal {
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
     raised: AtomicBool,
     /// Set only with `hooks` locked and `raised` false. A raiser holds the same lock when it sets
@@ -77,21 +78,9 @@ struct Hooks {
 }
 
 impl EndSignal {
-    /// A signal that has not been raised.
-    ///
-    /// # Errors
-    ///
-    /// None today: the descriptor it needs is made by the first wait. The result leaves room for
-    /// platforms where it has to exist from the start.
-    pub fn new() -> io::Result<EndSignal> {
-        Ok(EndSignal {
-            shared: Arc::new(Shared {
-                raised: AtomicBool::new(false),
-                event: OnceLock::new(),
-                hooks: Mutex::new(Hooks::default()),
-                notify: Notify::new(),
-            }),
-        })
+    /// A signal that has not been raised. The descriptor it needs is made by the first wait.
+    pub fn new() -> EndSignal {
+        EndSignal::default()
     }
 
     /// Ends every blocked call under this signal, and every later one. Never blocks for long: it

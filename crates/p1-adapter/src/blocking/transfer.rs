@@ -67,40 +67,6 @@ impl Stream {
         }
     }
 
-    /// A read that fills `len` bytes (`MSG_WAITALL`), or as many as come before the end of the stream
-    /// or an error; with `nonblocking`, as many as are there.
-    ///
-    /// Works as [`read`](Self::read) does, except that `attempt` is told which range is still to be
-    /// filled. Two threads doing this at once share what comes, piece by piece.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read); an error after some bytes have come is left for the next call.
-    pub fn read_all(
-        &self,
-        len: usize,
-        nonblocking: bool,
-        end: &EndSignal,
-        mut attempt: impl FnMut(BorrowedFd<'_>, Manner, Range<usize>) -> io::Result<usize>,
-    ) -> Result<usize, BlockingError> {
-        let mut done = 0;
-        loop {
-            match self.read(nonblocking, end, |fd, manner| {
-                attempt(fd, manner, done..len)
-            }) {
-                Ok(count) => {
-                    done += count;
-                    if count == 0 || done >= len {
-                        return Ok(done);
-                    }
-                    end.check()?;
-                }
-                Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
     /// One write of `len` bytes: waits for its turn and then for room, until all is written.
     ///
     /// `attempt` makes one system call on the descriptor, in the [`Manner`] given, for (at most) the

@@ -365,13 +365,6 @@ impl P1CtxBuilder {
         bare.allow_blocking_current_thread(true);
         let fs = bare.build().filesystem().clone();
 
-        let end = match this.end {
-            Some(end) => end,
-            None => EndSignal::new().map_err(|source| BuildError::Os {
-                what: "cannot make an end signal",
-                source,
-            })?,
-        };
         Ok(P1Ctx {
             shared: Arc::new(Shared {
                 args,
@@ -379,7 +372,7 @@ impl P1CtxBuilder {
                 fds,
                 clocks: Clocks::new(this.wall, this.monotonic),
                 random: this.random,
-                end,
+                end: this.end.unwrap_or_default(),
                 opens: Arc::default(),
                 limits: this.limits,
                 observer: this.observer,
