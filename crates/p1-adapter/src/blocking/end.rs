@@ -58,11 +58,11 @@ impl From<rustix::io::Errno> for BlockingError {
 /// Signal handlers: raising takes a lock. A handler wakes a thread that raises.
 #[derive(Clone, Default)]
 pub struct EndSignal {
-    shared: Arc<Shared>,
+    shared: Arc<EndState>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct EndState {
     raised: AtomicBool,
     /// Set only with `hooks` locked and `raised` false. A raiser holds the same lock when it sets
     /// `raised`, so it either sees the event here and fills it, or no event is ever made.

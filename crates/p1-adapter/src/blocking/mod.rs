@@ -62,12 +62,12 @@
 //! `/dev/fd` is not attempted there (it duplicates on most of them), and absolute real-time deadlines
 //! do not follow a clock that is set while a thread waits. Only Linux is tested.
 
+mod block_on;
 pub(crate) mod deadline;
 mod embedder;
 mod end;
 mod fifo;
 mod listener;
-mod park;
 mod readiness;
 mod stream;
 mod transfer;

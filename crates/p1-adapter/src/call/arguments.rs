@@ -67,15 +67,15 @@ impl Call<'_> {
         at: u32,
         count: u32,
     ) -> Result<GuestBufs<'m>> {
-        let Some(resume) = &mut self.resume else {
+        let Some(retry) = &mut self.retry else {
             let list = read_list(memory, at, count)?;
             return GuestBufs::new(memory, &list);
         };
-        let list = match resume.buffers.take() {
+        let list = match retry.buffers.take() {
             Some(list) => list,
             None => read_list(memory, at, count)?,
         };
-        GuestBufs::new(memory, resume.buffers.insert(list))
+        GuestBufs::new(memory, retry.buffers.insert(list))
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn readdir(
         kernel.resize(room, MaybeUninit::uninit());
     }
 
-    let mut out = Output {
+    let mut out = EntryWriter {
         memory,
         at: buf,
         left: len,
@@ -91,13 +91,13 @@ pub(crate) fn readdir(
 }
 
 /// The guest's buffer, filled from the front.
-struct Output<'a, 'm> {
+struct EntryWriter<'a, 'm> {
     memory: &'a mut GuestMemory<'m>,
     at: GuestPtr<u8>,
     left: Size,
 }
 
-impl Output<'_, '_> {
+impl EntryWriter<'_, '_> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let n = bytes.len().min(self.left as usize);
         self.at = write_bytes(self.memory, self.at, &bytes[..n])?;

@@ -8,7 +8,7 @@ use crate::ctx::random_source::{Random, RandomSource};
 use crate::ctx::{Limits, P1Ctx, Shared, Strings};
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
-use crate::descriptor::stream::{Source, Stream};
+use crate::descriptor::stream::{GuestStream, Source};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -349,9 +349,9 @@ impl P1CtxBuilder {
                 }
             };
             push(Descriptor::stream(if fd == 0 {
-                Stream::input(source)
+                GuestStream::input(source)
             } else {
-                Stream::output(source)
+                GuestStream::output(source)
             }))?;
         }
 

@@ -24,7 +24,7 @@ const SEGMENTS: usize = 26;
 type Slot = AtomicU64;
 
 /// What the table holds. The count lets a call keep a descriptor beyond its guard, across a wait.
-type Held = Arc<Descriptor>;
+type HeldDescriptor = Arc<Descriptor>;
 
 /// One context's descriptor numbers.
 pub(crate) struct Fds {
@@ -53,9 +53,9 @@ struct Free {
 /// A descriptor looked up for the time of one call.
 pub(crate) enum Entry<'a> {
     /// Held in the table.
-    Found(SharedGuard<'a, Held>),
+    Found(SharedGuard<'a, HeldDescriptor>),
     /// Found by an earlier attempt of the same call, and held by itself.
-    Kept(Held),
+    Kept(HeldDescriptor),
 }
 
 impl Deref for Entry<'_> {
@@ -138,7 +138,7 @@ impl Fds {
         let slot = self.slot(number).ok_or(Errno::Badf)?;
         let mut raw = slot.load(Ordering::Acquire);
         loop {
-            let handle = Handle::<Held>::from_raw(raw).ok_or(Errno::Badf)?;
+            let handle = Handle::<HeldDescriptor>::from_raw(raw).ok_or(Errno::Badf)?;
             // Nobody ever asks for exclusive access, so this neither waits nor is refused for that.
             match self.table.try_get(&handle) {
                 Ok(guard) => return Ok(Entry::Found(guard)),
@@ -211,7 +211,7 @@ impl Fds {
     }
 
     /// Takes a descriptor that no slot names any more out of the table.
-    fn detach(&self, handle: Handle<Held>) {
+    fn detach(&self, handle: Handle<HeldDescriptor>) {
         let detached = self.table.detach(handle);
         debug_assert_eq!(
             detached,

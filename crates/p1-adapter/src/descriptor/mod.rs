@@ -13,7 +13,7 @@ pub(crate) mod stream;
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
-use crate::descriptor::stream::Stream;
+use crate::descriptor::stream::GuestStream;
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use rustix::fs::{FileType, OFlags};
@@ -38,7 +38,7 @@ pub(crate) struct Descriptor {
 pub(crate) enum Kind<'a> {
     /// A byte stream: standard input, output and error, what an embedder pushes, and what `path_open` finds that may
     /// block.
-    Stream(&'a Stream),
+    Stream(&'a GuestStream),
     /// A file, or a device that never waits.
     File(&'a File),
     Dir(&'a Dir),
@@ -47,7 +47,7 @@ pub(crate) enum Kind<'a> {
 /// What a descriptor is made of.
 enum What {
     /// Much larger than the rest, and far rarer: kept apart, so that opening a file moves less.
-    Stream(Box<Stream>),
+    Stream(Box<GuestStream>),
     /// A file, or a stream that has not been recognised as one yet.
     File(File),
     Dir(Dir),
@@ -65,7 +65,7 @@ impl Descriptor {
         }
     }
 
-    pub(crate) fn stream(stream: Stream) -> Self {
+    pub(crate) fn stream(stream: GuestStream) -> Self {
         Self::with(What::Stream(Box::new(stream)), Fdflags::empty())
     }
 
@@ -124,7 +124,7 @@ impl Descriptor {
     }
 
     /// As `opened`, for a stream. `APPEND` means nothing to it.
-    pub(crate) fn opened_stream(stream: Stream, flags: Fdflags, parent: &Self) -> Self {
+    pub(crate) fn opened_stream(stream: GuestStream, flags: Fdflags, parent: &Self) -> Self {
         let what = What::Stream(Box::new(stream));
         Self::with(what, flags & Fdflags::NONBLOCK).below(parent)
     }

@@ -2,8 +2,8 @@
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filetype};
-use crate::descriptor::position::{Moving, Position};
-use crate::descriptor::stream::Stream;
+use crate::descriptor::position::{CursorMove, Position};
+use crate::descriptor::stream::GuestStream;
 use crate::path::open;
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno as Os;
@@ -19,7 +19,7 @@ pub(crate) struct File {
     /// The file type, once it is known that this is a file. It cannot change while the file is open.
     pub(super) file_type: AtomicU8,
     /// What this is instead, once it is known to be a stream. Never set together with the type.
-    stream: OnceLock<Box<Stream>>,
+    stream: OnceLock<Box<GuestStream>>,
     /// Where the cursor is, unless somebody else has the description too.
     position: Option<Position>,
 }
@@ -46,7 +46,7 @@ impl File {
 
     /// This as a stream, if it is one.
     #[inline]
-    pub(super) fn as_stream(&self) -> Result<Option<&Stream>> {
+    pub(super) fn as_stream(&self) -> Result<Option<&GuestStream>> {
         if self.file_type.load(Ordering::Relaxed) != UNASKED {
             return Ok(None);
         }
@@ -56,7 +56,7 @@ impl File {
     /// Finds out whether this is a file: one `fstat`, for the first who asks. Several threads may ask at once: they
     /// find the same, and all use the stream that is there first.
     #[inline(never)]
-    pub(super) fn look(&self) -> Result<Option<&Stream>> {
+    pub(super) fn look(&self) -> Result<Option<&GuestStream>> {
         if self.stream.get().is_none() {
             match open::as_stream(&self.inner)? {
                 Ok(stream) => drop(self.stream.set(Box::new(stream))),
@@ -124,7 +124,7 @@ impl File {
 
     /// To be held by a system call that may move the cursor.
     #[inline]
-    pub(crate) fn moving(&self) -> Option<Moving<'_>> {
+    pub(crate) fn moving(&self) -> Option<CursorMove<'_>> {
         self.kept_position().map(Position::moving)
     }
 

@@ -69,7 +69,7 @@ impl<W: Word> Position<W> {
 
     /// From here until the guard is dropped the caller may move the cursor.
     #[inline]
-    pub(crate) fn moving(&self) -> Moving<'_, W> {
+    pub(crate) fn moving(&self) -> CursorMove<'_, W> {
         let mut word = self.0.load();
         loop {
             let counted = match word {
@@ -78,7 +78,7 @@ impl<W: Word> Position<W> {
                 shared => (shared + ONE) | SHARED,
             };
             match self.0.replace(word, counted) {
-                Ok(_) => return Moving(self),
+                Ok(_) => return CursorMove(self),
                 Err(now) => word = now,
             }
         }
@@ -86,9 +86,9 @@ impl<W: Word> Position<W> {
 }
 
 /// One thread that may be moving the cursor.
-pub(crate) struct Moving<'a, W: Word = AtomicU64>(&'a Position<W>);
+pub(crate) struct CursorMove<'a, W: Word = AtomicU64>(&'a Position<W>);
 
-impl<W: Word> Moving<'_, W> {
+impl<W: Word> CursorMove<'_, W> {
     /// Ends the move: the system has said that the cursor is at `position`.
     #[inline]
     pub(crate) fn ends_at(self, position: u64) {
@@ -98,7 +98,7 @@ impl<W: Word> Moving<'_, W> {
     }
 }
 
-impl<W: Word> Drop for Moving<'_, W> {
+impl<W: Word> Drop for CursorMove<'_, W> {
     #[inline]
     fn drop(&mut self) {
         let mut word = self.0.0.load();

@@ -9,7 +9,7 @@ mod unstable;
 use crate::abi::error::Error;
 use crate::abi::wasi_snapshot_preview1 as abi;
 use crate::call::Call;
-use crate::call::dispatch::Resume;
+use crate::call::dispatch::Retry;
 use crate::ctx::observe::{self, Observation, Returned};
 use crate::ctx::{MemoryOf, P1State};
 use wasmtime::{AsContextMut as _, Caller, Extern, Linker, Result};
@@ -128,17 +128,17 @@ macro_rules! add_waiting {
                     let observation = observer
                         .as_ref()
                         .map(|observer| Observation::start(observer, stringify!($name)));
-                    let mut resume = Resume::default();
+                    let mut retry = Retry::default();
                     let result = loop {
-                        let attempted = enter(&mut caller, $get, None, Some(&mut resume), |call, memory| {
+                        let attempted = enter(&mut caller, $get, None, Some(&mut retry), |call, memory| {
                             behind!($version $name)(call, memory $(, $arg)*)
                         });
-                        let Some(wait) = resume.take_wait() else {
+                        let Some(wait) = retry.take_wait() else {
                             break attempted;
                         };
                         let end = $get(caller.data_mut()).ctx.shared.end.clone();
                         match end.or_raised(wait).await {
-                            Ok(Ok(woken)) => resume.wake(woken),
+                            Ok(Ok(woken)) => retry.wake(woken),
                             Ok(Err(Error::Errno(errno))) => break Ok(errno as $ret),
                             Ok(Err(Error::Trap(trap))) => break Err(*trap),
                             Err(interrupted) => break Err(interrupted.into()),
@@ -297,7 +297,7 @@ fn enter<T: 'static, R: Returned>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut P1State,
     name: Option<(&'static str, bool)>,
-    resume: Option<&mut Resume>,
+    retry: Option<&mut Retry>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
     let fuel = caller.as_context_mut().hostcall_fuel();
@@ -311,7 +311,7 @@ fn enter<T: 'static, R: Returned>(
                 &mut state.scratch,
                 fuel,
                 name,
-                resume,
+                retry,
                 function,
             )
         }
@@ -325,7 +325,7 @@ fn enter<T: 'static, R: Returned>(
                 scratch,
                 fuel,
                 name,
-                resume,
+                retry,
                 function,
             )
         }
@@ -338,7 +338,7 @@ fn enter<T: 'static, R: Returned>(
                     scratch,
                     fuel,
                     name,
-                    resume,
+                    retry,
                     function,
                 )
             }
@@ -351,7 +351,7 @@ fn enter<T: 'static, R: Returned>(
                     scratch,
                     fuel,
                     name,
-                    resume,
+                    retry,
                     function,
                 )
             }
@@ -389,7 +389,7 @@ fn run<R: Returned>(
     scratch: &mut crate::path::operations::Scratch,
     fuel: usize,
     name: Option<(&'static str, bool)>,
-    resume: Option<&mut Resume>,
+    retry: Option<&mut Retry>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
     let shared = &*ctx.shared;
@@ -410,7 +410,7 @@ fn run<R: Returned>(
                 shared,
                 scratch,
                 fuel: shared.limits.fuel.unwrap_or(fuel),
-                resume,
+                retry,
             };
             function(&mut call, memory)
         },

@@ -1,6 +1,7 @@
 //! Who is opening what, so that an open that waits for a FIFO's other side can be freed.
 //!
-//! A thread notes what it is about to open ([`Watch`]); when the signal is raised while it is in there, a helper thread asks
+//! A thread notes what it is about to open ([`OpenInProgress`]); when the signal is raised while it is in there, a
+//! helper thread asks
 //! wasmtime-wasi what lies at that path and, if it is a FIFO, is the other side until the open has returned.
 //!
 //! By then another thread of the guest's may have moved the FIFO, or a directory on the way to it, so that nothing lies at that
@@ -16,7 +17,7 @@
 //!   first and opens that through a descriptor, where names do not matter.
 //! * A mover counts itself. If opens are under way, it pins the FIFOs at their paths, *then* moves.
 //!
-//! The list of slots and a slot are locked one at a time, each for a moment; paths are looked up with neither held.
+//! The list of stores and what one has noted are locked one at a time, each for a moment; paths are looked up with neither held.
 //!
 //! So of an opener and a mover one sees the other. `tests::model` runs this through loom.
 //!
@@ -43,14 +44,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The open a store's thread is in, for others to see.
 #[derive(Default)]
-pub(crate) struct Watch {
-    slot: Arc<Mutex<Slot>>,
+pub(crate) struct OpenInProgress {
+    noted: Arc<Mutex<Noted>>,
     /// Made by the first open, so that a store that opens nothing costs nothing.
     hook: Option<Hook>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct Noted {
     pending: Option<Pending>,
     /// Tells one open from the next.
     number: u64,
@@ -73,7 +74,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Watch {
+impl OpenInProgress {
     /// Notes what is about to be opened, and for what; whether names are being moved by somebody who may not have
     /// seen it. From here to `leave`, raising the signal frees the open.
     pub(crate) fn enter(
@@ -87,17 +88,17 @@ impl Watch {
             self.hook = Some(self.register(fs, &shared.opens, &shared.end)?);
         }
         {
-            let mut slot = lock(&self.slot);
-            slot.path.clone_from(path);
-            slot.number += 1;
-            slot.pending = Some(Pending {
+            let mut noted = lock(&self.noted);
+            noted.path.clone_from(path);
+            noted.number += 1;
+            noted.pending = Some(Pending {
                 dir: dir.inner.clone(),
                 follow,
                 access,
             });
         }
         let moving = shared.opens.counts.open();
-        // The hook locks the slot after the signal is raised: it has seen what was just noted, or else this sees
+        // The hook locks the noted after the signal is raised: it has seen what was just noted, or else this sees
         // the signal.
         if shared.end.is_raised() {
             self.leave(shared);
@@ -113,21 +114,21 @@ impl Watch {
         opens: &Arc<Opens>,
         end: &EndSignal,
     ) -> Result<Hook> {
-        opens.register(&self.slot);
-        let (slot, opens, fs) = (Arc::clone(&self.slot), Arc::clone(opens), fs.clone());
-        Ok(end.on_raise(move || free(slot, opens, fs))?)
+        opens.register(&self.noted);
+        let (noted, opens, fs) = (Arc::clone(&self.noted), Arc::clone(opens), fs.clone());
+        Ok(end.on_raise(move || free(noted, opens, fs))?)
     }
 
     pub(crate) fn leave(&self, shared: &Shared) {
         shared.opens.counts.opened();
-        let mut slot = lock(&self.slot);
+        let mut noted = lock(&self.noted);
         let left = (
-            slot.pending.take(),
-            std::mem::take(&mut slot.pinned),
-            std::mem::take(&mut slot.freed),
+            noted.pending.take(),
+            std::mem::take(&mut noted.pinned),
+            std::mem::take(&mut noted.freed),
         );
         // Closing what was held may take a while.
-        drop(slot);
+        drop(noted);
         drop(left);
     }
 }
@@ -139,7 +140,7 @@ struct Seen {
     path: String,
 }
 
-impl Slot {
+impl Noted {
     fn seen(&self) -> Option<Seen> {
         self.pending.as_ref().map(|pending| Seen {
             number: self.number,
@@ -162,10 +163,10 @@ impl Seen {
     }
 }
 
-/// Frees the open noted in `slot`, if there is one. Looking a path up may wait for a file system, so it is done on a
+/// Frees the open noted in `noted`, if there is one. Looking a path up may wait for a file system, so it is done on a
 /// thread of its own and not on the one that raises the signal.
-fn free(slot: Arc<Mutex<Slot>>, opens: Arc<Opens>, fs: WasiFilesystemCtx) {
-    let Some(seen) = lock(&slot).seen() else {
+fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, fs: WasiFilesystemCtx) {
+    let Some(seen) = lock(&noted).seen() else {
         return;
     };
     let look = move || {
@@ -174,19 +175,19 @@ fn free(slot: Arc<Mutex<Slot>>, opens: Arc<Opens>, fs: WasiFilesystemCtx) {
             // No new call begins any more, so this comes to an end with those that are under way.
             let moving = opens.counts.moving();
             let found = seen.find(&mut scratch);
-            let mut slot = lock(&slot);
-            if !slot.is_in(&seen) {
+            let mut noted = lock(&noted);
+            if !noted.is_in(&seen) {
                 return;
             }
             // What lay there before and was moved meanwhile has been pinned.
-            let fifos = std::mem::take(&mut slot.pinned).into_iter().chain(found);
+            let fifos = std::mem::take(&mut noted.pinned).into_iter().chain(found);
             for fifo in fifos {
-                slot.freed.extend(fifo.other_side(seen.pending.access));
+                noted.freed.extend(fifo.other_side(seen.pending.access));
             }
             if !moving {
                 return;
             }
-            drop(slot);
+            drop(noted);
             std::thread::sleep(LOOK_AGAIN);
         }
     };
@@ -200,31 +201,31 @@ fn free(slot: Arc<Mutex<Slot>>, opens: Arc<Opens>, fs: WasiFilesystemCtx) {
 #[derive(Default)]
 pub(crate) struct Opens {
     counts: Counts,
-    slots: Mutex<Slots>,
+    stores: Mutex<AllNoted>,
 }
 
-/// The slots of the stores that have opened something.
+/// What the stores that have opened something have noted.
 #[derive(Default)]
-struct Slots {
-    all: Vec<Weak<Mutex<Slot>>>,
+struct AllNoted {
+    all: Vec<Weak<Mutex<Noted>>>,
     /// When to look for those whose store has gone.
     clean_at: usize,
 }
 
 impl Opens {
-    fn register(&self, slot: &Arc<Mutex<Slot>>) {
-        let mut slots = lock(&self.slots);
-        if slots.all.len() >= slots.clean_at {
-            slots.all.retain(|slot| slot.strong_count() > 0);
-            slots.clean_at = (2 * slots.all.len()).max(16);
+    fn register(&self, noted: &Arc<Mutex<Noted>>) {
+        let mut stores = lock(&self.stores);
+        if stores.all.len() >= stores.clean_at {
+            stores.all.retain(|noted| noted.strong_count() > 0);
+            stores.clean_at = (2 * stores.all.len()).max(16);
         }
-        slots.all.push(Arc::downgrade(slot));
+        stores.all.push(Arc::downgrade(noted));
     }
 
     /// From here until the guard is dropped the caller may move or remove names.
     #[inline]
-    pub(crate) fn moving(&self, scratch: &mut Scratch) -> Moving<'_> {
-        let moving = Moving(self);
+    pub(crate) fn moving(&self, scratch: &mut Scratch) -> NameMove<'_> {
+        let moving = NameMove(self);
         if self.counts.begin_move() {
             self.pin(scratch);
         }
@@ -234,29 +235,29 @@ impl Opens {
     /// Pins what the opens under way are of.
     #[cold]
     fn pin(&self, scratch: &mut Scratch) {
-        let slots: Vec<_> = {
-            let slots = lock(&self.slots);
-            slots.all.iter().filter_map(Weak::upgrade).collect()
+        let stores: Vec<_> = {
+            let stores = lock(&self.stores);
+            stores.all.iter().filter_map(Weak::upgrade).collect()
         };
-        for slot in slots {
-            let Some(seen) = lock(&slot).seen() else {
+        for noted in stores {
+            let Some(seen) = lock(&noted).seen() else {
                 continue;
             };
             let Some(fifo) = seen.find(scratch) else {
                 continue;
             };
-            let mut slot = lock(&slot);
-            if slot.is_in(&seen) && !slot.pinned.iter().any(|pinned| pinned.is_same(&fifo)) {
-                slot.pinned.push(fifo);
+            let mut noted = lock(&noted);
+            if noted.is_in(&seen) && !noted.pinned.iter().any(|pinned| pinned.is_same(&fifo)) {
+                noted.pinned.push(fifo);
             }
         }
     }
 }
 
 /// Names may be moving.
-pub(crate) struct Moving<'a>(&'a Opens);
+pub(crate) struct NameMove<'a>(&'a Opens);
 
-impl Drop for Moving<'_> {
+impl Drop for NameMove<'_> {
     fn drop(&mut self) {
         self.0.counts.end_move();
     }

@@ -1,7 +1,8 @@
 //! What `path_open` finds that is neither file nor directory: FIFOs, terminals and other devices that may block.
 //!
 //! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other side is opened too, and
-//! no descriptor and no lock of ours ends the wait. What does is the other side: [`Watch`](crate::path::fifo_open::Watch).
+//! no descriptor and no lock of ours ends the wait. What does is the other side:
+//! [`OpenInProgress`](crate::path::fifo_open::OpenInProgress).
 //!
 //! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
 
@@ -10,7 +11,7 @@ use crate::abi::types::Errno;
 use crate::blocking::{EndSignal, Fifo, FifoAccess, Stream as HostStream, StreamKind};
 use crate::ctx::Shared;
 use crate::descriptor::Dir;
-use crate::descriptor::stream::Stream;
+use crate::descriptor::stream::GuestStream;
 use crate::path::operations::Scratch;
 use rustix::fd::AsFd as _;
 use rustix::fs::{FileType, fstat};
@@ -38,7 +39,7 @@ pub(crate) struct Open<'a> {
 /// What `path_open` got.
 pub(crate) enum Opened {
     Plain(Descriptor),
-    Fifo(Stream),
+    Fifo(GuestStream),
 }
 
 impl Open<'_> {
@@ -129,7 +130,7 @@ impl Open<'_> {
         Ok(found.map(|(fifo, _)| fifo))
     }
 
-    fn open_fifo(&self, fifo: &Fifo, nonblock: bool, end: &EndSignal) -> Result<Stream> {
+    fn open_fifo(&self, fifo: &Fifo, nonblock: bool, end: &EndSignal) -> Result<GuestStream> {
         let access = self.access();
         if access == FifoAccess::Write {
             self.dir.check_perms()?;
@@ -140,7 +141,7 @@ impl Open<'_> {
             Descriptor::Dir(dir) => dir.perms,
             Descriptor::File(_) => return Err(Errno::Notdir.into()),
         };
-        Ok(Stream::duplex(stream, read, write).opened_below(perms))
+        Ok(GuestStream::duplex(stream, read, write).opened_below(perms))
     }
 }
 
@@ -232,7 +233,7 @@ pub(crate) fn may_be_stream(found: FileType) -> bool {
 /// is better off as a file: files, and memory devices (`/dev/null`, `/dev/zero`), which never wait and have a position.
 ///
 /// The description is this process's alone, and only used through the stream from now on, so it is made non-blocking.
-pub(crate) fn as_stream(file: &File) -> Result<Result<Stream, FileType>> {
+pub(crate) fn as_stream(file: &File) -> Result<Result<GuestStream, FileType>> {
     let found = FileType::from_raw_mode(fstat(&file.file)?.st_mode);
     if !may_be_stream(found) || StreamKind::of(&file.file)? == StreamKind::Memory {
         return Ok(Err(found));
@@ -242,6 +243,6 @@ pub(crate) fn as_stream(file: &File) -> Result<Result<Stream, FileType>> {
         file.open_mode.contains(OpenMode::WRITE) && !file.perms.write_not_permitted(),
     );
     let host = HostStream::of_file(Arc::clone(&file.file))?;
-    let stream = Stream::duplex(host, read, write);
+    let stream = GuestStream::duplex(host, read, write);
     Ok(Ok(stream.opened_below(file.perms)))
 }

@@ -6,7 +6,7 @@
 
 use crate::abi::error::{Error, Result};
 use crate::descriptor::Dir;
-use crate::path::fifo_open::Watch;
+use crate::path::fifo_open::OpenInProgress;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -26,7 +26,7 @@ pub(crate) struct Scratch {
     fs: WasiFilesystemCtx,
     table: ResourceTable,
     /// The open this store's thread is in.
-    pub(crate) watch: Watch,
+    pub(crate) watch: OpenInProgress,
     /// Directory entries on their way from the kernel.
     pub(crate) dirents: Vec<std::mem::MaybeUninit<u8>>,
 }
@@ -37,13 +37,13 @@ impl Scratch {
         Self {
             fs,
             table: ResourceTable::new(),
-            watch: Watch::default(),
+            watch: OpenInProgress::default(),
             dirents: Vec::new(),
         }
     }
 
     /// The watch, and the context the operations run on.
-    pub(crate) fn watch_and_fs(&mut self) -> (&mut Watch, &WasiFilesystemCtx) {
+    pub(crate) fn watch_and_fs(&mut self) -> (&mut OpenInProgress, &WasiFilesystemCtx) {
         (&mut self.watch, &self.fs)
     }
 

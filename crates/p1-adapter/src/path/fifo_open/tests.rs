@@ -106,17 +106,17 @@ fn model_finds_an_opener_that_notes_too_late() {
     run(Careless::Early);
 }
 
-/// Slots of stores that have gone are not kept.
+/// What stores that have gone have noted is not kept.
 #[test]
-fn slots_go_with_their_stores() {
+fn notes_go_with_their_stores() {
     let opens = Opens::default();
-    let kept = Watch::default();
-    opens.register(&kept.slot);
+    let kept = OpenInProgress::default();
+    opens.register(&kept.noted);
     for _ in 0..1000 {
-        opens.register(&Watch::default().slot);
+        opens.register(&OpenInProgress::default().noted);
     }
-    let slots = lock(&opens.slots);
-    assert!(slots.all.len() <= 32, "{}", slots.all.len());
-    let alive = |slot: &&Weak<Mutex<Slot>>| slot.strong_count() > 0;
-    assert_eq!(slots.all.iter().filter(alive).count(), 1);
+    let stores = lock(&opens.stores);
+    assert!(stores.all.len() <= 32, "{}", stores.all.len());
+    let alive = |noted: &&Weak<Mutex<Noted>>| noted.strong_count() > 0;
+    assert_eq!(stores.all.iter().filter(alive).count(), 1);
 }
