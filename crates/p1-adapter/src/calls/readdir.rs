@@ -11,7 +11,7 @@ use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
-use crate::call::arguments::write_bytes;
+use crate::guest::memory::write_bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
 use std::mem::MaybeUninit;
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};

@@ -6,10 +6,10 @@
 //! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
 //! afterwards stays `io` (`txtbsy`, `dquot`, `nxio`, `nodev`, a device that really failed).
 
+use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
-use crate::path::operations::Scratch;
 use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -26,7 +26,7 @@ struct Mount {
     read_only: bool,
 }
 
-impl Scratch {
+impl WasiPaths {
     /// `result`, with `io` replaced where the reason can be told. `changes` says whether the operation would have changed a
     /// file system.
     pub(crate) fn explained<T>(
@@ -47,7 +47,7 @@ impl Scratch {
     fn reason(&mut self, changes: bool, places: &[PathBelow<'_>]) -> Option<Errno> {
         let (first, _) = places.first()?;
         if let Err(errno) = rustix::io::fcntl_dupfd_cloexec(first.fd().ok()?, 0) {
-            return Some(crate::abi::convert::errno(errno));
+            return Some(crate::abi::errno::of_os(errno));
         }
         let mounts: Vec<Mount> = places
             .iter()
