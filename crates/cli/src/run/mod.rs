@@ -47,9 +47,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
 
-    let end = EndSignal::new().map_err(|error| {
-        Message::failure("the program cannot be prepared to be ended").why(error)
-    })?;
+    let end = EndSignal::new();
     let observers = Observers::of(&plan);
     let recorder = observers.recorder.as_ref();
     let ctx = context(&plan, &end, (inherited, listeners), recorder)?;

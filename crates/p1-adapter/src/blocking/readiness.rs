@@ -1,0 +1,108 @@
+//! Waiting for a descriptor in a future.
+
+use super::wait::{Direction, Interest, Readiness, is_ready, merge};
+use crate::sys::poll_set::together;
+use rustix::io::Errno;
+use rustix::io::fcntl_dupfd_cloexec;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::Poll;
+use tokio::io::Interest as Watch;
+use tokio::io::unix::AsyncFd;
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
+
+/// Completes when the descriptor of `interest` is ready: what [`wait`](super::wait) is for threads, for one
+/// descriptor. To end it with a signal, run it in [`EndSignal::or_raised`](super::EndSignal::or_raised).
+///
+/// Any number of tasks may wait on one descriptor. Each registers a duplicate of it with the tokio
+/// runtime it is polled in (wasmtime-wasi's, where there is none), for the length of the wait. Dropping
+/// the future gives up the wait and nothing else.
+///
+/// # Errors
+///
+/// What `poll`, `fcntl` or the registration report, such as `EMFILE`.
+///
+/// # Panics
+///
+/// If polled inside a tokio runtime whose I/O driver is not enabled, as everything of tokio's that does I/O.
+pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
+    let (fd, direction) = interest.parts();
+    loop {
+        let found = is_ready(fd, direction)?;
+        if found.ready {
+            return Ok(found);
+        }
+        let ours = fcntl_dupfd_cloexec(fd.as_fd(), 3)?;
+        let watch = match direction {
+            Direction::Read => Watch::READABLE,
+            Direction::Write => Watch::WRITABLE,
+        };
+        if !watched(ours, watch).await? {
+            return Ok(Readiness {
+                ready: true,
+                hangup: false,
+            });
+        }
+    }
+}
+
+/// Completes when one of `interests` may be ready; there must be one. As [`ready`], but one descriptor is all it takes,
+/// however many are waited for: an `epoll` that has them, which is waited for itself.
+///
+/// # Errors
+///
+/// What `epoll_create`, `epoll_ctl` or the registration report.
+pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
+    if let [interest] = interests {
+        return ready(*interest).await.map(drop);
+    }
+    // The descriptors are borrowed for as long as this future lives, and with them what the `epoll` watches.
+    match together(merge(interests).0) {
+        Ok(Some(all)) => watched(all, Watch::READABLE).await.map(drop),
+        Ok(None) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => each_ready(interests).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`any_ready`] where there is no `epoll`: a descriptor for each of them.
+async fn each_ready(interests: &[Interest<'_>]) -> io::Result<()> {
+    let mut all: Vec<Pin<Box<dyn Future<Output = io::Result<Readiness>> + Send + '_>>> = Vec::new();
+    for interest in interests {
+        all.push(Box::pin(ready(*interest)));
+    }
+    first_of(&mut all).await.map(drop)
+}
+
+/// What the first of `all` that completes gives.
+pub(crate) async fn first_of<F: Future + Unpin>(all: &mut [F]) -> F::Output {
+    poll_fn(|cx| {
+        let done = all.iter_mut().find_map(|one| match Pin::new(one).poll(cx) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        });
+        done.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Waits until `ours` is ready for `watch`, or says that it cannot be waited for because it always is.
+async fn watched(ours: OwnedFd, watch: Watch) -> io::Result<bool> {
+    // Registered before it is looked at once more, which epoll does by itself: what became ready in
+    // between is reported at once.
+    // Deprecated because other types could close or swap their descriptor while it is registered; an `OwnedFd`
+    // that `AsyncFd` owns cannot, so this call is sound, and its replacement would be an unsafe one.
+    #[allow(deprecated)]
+    let watched = with_ambient_tokio_runtime(|| AsyncFd::with_interest(ours, watch));
+    match watched {
+        Ok(watched) => {
+            drop(watched.ready(watch).await?);
+            Ok(true)
+        }
+        // epoll refuses what is always ready.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,77 @@
+//! The context: what the threads of one program share. And what each store keeps of its own.
+
+mod build;
+pub(crate) mod builder;
+pub(crate) mod clocks;
+mod from_wasi;
+pub(crate) mod observe;
+pub(crate) mod push;
+pub(crate) mod random_source;
+pub(crate) mod state;
+pub(crate) mod strings;
+
+use crate::blocking::EndSignal;
+use crate::ctx::clocks::Clocks;
+use crate::ctx::observe::CallObserver;
+use crate::ctx::random_source::Random;
+use crate::descriptor::fds::Fds;
+use crate::path::fifo_open::Opens;
+use std::fmt;
+use std::sync::Arc;
+use strings::Strings;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+
+/// Everything a program has of WASI preview1: arguments, environment, clocks, random numbers, descriptors.
+///
+/// Cloning is one reference count; the clones are one and the same context, and any number of threads may use it at
+/// once. Made by [`P1CtxBuilder`](crate::P1CtxBuilder). A store gets at it through a
+/// [`P1State`](crate::P1State).
+#[derive(Clone)]
+pub struct P1Ctx {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// The contents of a context. Nothing in here is behind a lock that two calls could meet at, except the descriptor
+/// numbers while they change.
+pub(crate) struct Shared {
+    pub(crate) args: Strings,
+    pub(crate) env: Strings,
+    pub(crate) fds: Fds,
+    pub(crate) clocks: Clocks,
+    pub(crate) random: Random,
+    pub(crate) end: EndSignal,
+    /// What is being opened and moved just now.
+    pub(crate) opens: Arc<Opens>,
+    pub(crate) limits: Limits,
+    pub(crate) observer: Option<Arc<dyn CallObserver>>,
+    /// Whether the observer is told of calls that may have to wait only.
+    pub(crate) observe_waiting: bool,
+    /// Whether a write that nobody reads any more ends the guest.
+    pub(crate) raise_sigpipe: bool,
+    /// A file system context without preopens that may block the current thread.
+    pub(crate) fs: WasiFilesystemCtx,
+}
+
+/// What one call may ask for at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) path_length: u32,
+    pub(crate) random_size: u32,
+    /// In place of the store's hostcall fuel.
+    pub(crate) fuel: Option<usize>,
+}
+
+impl P1Ctx {
+    /// The signal that ends every blocked call made with this context, and every later one.
+    pub fn end_signal(&self) -> &EndSignal {
+        &self.shared.end
+    }
+}
+
+impl fmt::Debug for P1Ctx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("P1Ctx")
+            .field("end", &self.shared.end)
+            .finish_non_exhaustive()
+    }
+}

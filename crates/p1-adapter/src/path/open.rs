@@ -1,0 +1,165 @@
+//! What `path_open` finds that is neither file nor directory: FIFOs, terminals and other devices that may block.
+//!
+//! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other side is opened too, and
+//! no descriptor and no lock of ours ends the wait. What does is the other side:
+//! [`OpenInProgress`](crate::path::fifo_open::OpenInProgress).
+//!
+//! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
+
+use super::fifo_open::{OpenInProgress, Opens};
+use super::find_fifo::find_fifo;
+use super::operations::WasiPaths;
+use crate::abi::error::Result;
+use crate::abi::types::Errno;
+use crate::blocking::{EndSignal, Fifo, FifoAccess};
+use crate::descriptor::Dir;
+use crate::descriptor::stream::GuestStream;
+use std::sync::Arc;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, NewTimestamp, OpenFlags, PathFlags,
+};
+
+/// What is to be opened, and how.
+pub(crate) struct Open<'a> {
+    pub(crate) dir: &'a Dir,
+    pub(crate) follow: PathFlags,
+    pub(crate) path: String,
+    pub(crate) how: OpenFlags,
+    pub(crate) wanted: DescriptorFlags,
+    pub(crate) nonblock: bool,
+}
+
+/// What `path_open` got.
+pub(crate) enum Opened {
+    Plain(Descriptor),
+    Fifo(GuestStream),
+}
+
+impl Open<'_> {
+    /// The sides of a FIFO that wasmtime-wasi's `open_at` opens for these flags.
+    fn access(&self) -> FifoAccess {
+        let asks_write = self.wanted.contains(DescriptorFlags::WRITE);
+        let write = asks_write
+            || self.how.contains(OpenFlags::CREATE)
+            || self.how.contains(OpenFlags::TRUNCATE);
+        let read = self.wanted.contains(DescriptorFlags::READ) || !asks_write;
+        match (read, write) {
+            (true, true) => FifoAccess::ReadWrite,
+            (false, true) => FifoAccess::Write,
+            (_, false) => FifoAccess::Read,
+        }
+    }
+
+    /// Whether the open would wait if this were a FIFO: both sides at once never do, and what is new is none.
+    fn may_wait(&self) -> bool {
+        self.access() != FifoAccess::ReadWrite
+            && !self.how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE)
+    }
+
+    /// wasmtime-wasi opens first and looks afterwards whether it is a directory, so that one would wait for the other
+    /// side of a FIFO only to be told that it is none. A slash behind the name has the system refuse it. (But not where
+    /// links are not to be followed: a slash would follow one.)
+    fn ask_for_directory(&mut self) {
+        if self.how == OpenFlags::DIRECTORY
+            && self.follow.contains(PathFlags::SYMLINK_FOLLOW)
+            && !self.path.is_empty()
+        {
+            self.path.push('/');
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for writing with `nxio` if
+    /// nobody reads. That flag alone costs a look at the path first.
+    pub(crate) fn run(
+        mut self,
+        paths: &mut WasiPaths,
+        in_progress: &mut OpenInProgress,
+        opens: &Arc<Opens>,
+    ) -> Result<Opened> {
+        self.ask_for_directory();
+        if !self.may_wait() {
+            return self.plain(paths);
+        }
+        let end = opens.end_signal();
+        if self.nonblock
+            && let Some(fifo) = self.fifo(paths)?
+        {
+            return Ok(Opened::Fifo(self.open_fifo(&fifo, true, end)?));
+        }
+        let place = (self.dir, self.follow, &self.path);
+        let entered = in_progress.enter(place, self.access(), paths, opens)?;
+        // Somebody who may be moving what this is about to open has not seen that it is. Through a descriptor of the
+        // object the names do not matter.
+        let fifo = match entered.names_move {
+            // What cannot be looked for is for the open itself to report.
+            true => self.fifo(paths).unwrap_or(None),
+            false => None,
+        };
+        let found = match fifo {
+            Some(fifo) => self.open_fifo(&fifo, false, end).map(Opened::Fifo),
+            None => self.plain(paths),
+        };
+        entered.leave()?;
+        found
+    }
+
+    fn plain(self, paths: &mut WasiPaths) -> Result<Opened> {
+        let found = paths.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
+        found.map(Opened::Plain)
+    }
+
+    /// The FIFO there, if it is one that a plain open would open.
+    fn fifo(&self, paths: &mut WasiPaths) -> Result<Option<Fifo>> {
+        let synchronised = DescriptorFlags::FILE_INTEGRITY_SYNC
+            | DescriptorFlags::DATA_INTEGRITY_SYNC
+            | DescriptorFlags::REQUESTED_WRITE_SYNC;
+        // Those flags fail, which the plain open will say.
+        if self.wanted.intersects(synchronised) || self.how.contains(OpenFlags::DIRECTORY) {
+            return Ok(None);
+        }
+        let found = find_fifo(paths, self.dir, self.follow, self.path.clone())?;
+        Ok(found.map(|(fifo, _)| fifo))
+    }
+
+    fn open_fifo(&self, fifo: &Fifo, nonblock: bool, end: &EndSignal) -> Result<GuestStream> {
+        let access = self.access();
+        if access == FifoAccess::Write {
+            self.dir.check_perms()?;
+        }
+        let stream = fifo.open(access, nonblock, end)?;
+        let (read, write) = (access == FifoAccess::Read, access == FifoAccess::Write);
+        let perms = match &self.dir.inner {
+            Descriptor::Dir(dir) => dir.perms,
+            Descriptor::File(_) => return Err(Errno::Notdir.into()),
+        };
+        Ok(GuestStream::duplex(stream, read, write).opened_below(perms))
+    }
+}
+
+/// Sets the times of what lies at a path.
+///
+/// Where links are followed wasmtime-wasi opens what it finds, for writing, and waits in that if it is a FIFO. The times
+/// of one are therefore set by its own name, where no link is followed and nothing is opened. Should one take the place of what
+/// was looked at, the signal frees the open.
+pub(crate) fn set_times(
+    (paths, in_progress, opens): (&mut WasiPaths, &mut OpenInProgress, &Arc<Opens>),
+    dir: &Dir,
+    follow: PathFlags,
+    path: String,
+    (access, modification): (NewTimestamp, NewTimestamp),
+) -> Result<()> {
+    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
+        return paths.set_times_at(dir, follow, path, access, modification);
+    }
+    // What cannot be looked for here is for the call itself to report.
+    if let Ok(Some((_, name))) = find_fifo(paths, dir, follow, path.clone()) {
+        return paths.set_times_at(dir, PathFlags::empty(), name, access, modification);
+    }
+    let entered = in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?;
+    let set = paths.set_times_at(dir, follow, path, access, modification);
+    entered.leave()?;
+    set
+}
