@@ -25,7 +25,7 @@ use std::time::Instant;
 use p1_adapter::EndSignal;
 
 use crate::message::exit::Exit;
-use crate::message::{Message, Result};
+use crate::message::Result;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
