@@ -5,4 +5,5 @@
 
 pub(crate) mod atomics;
 pub(crate) mod native_thread;
+pub(crate) mod process_limits;
 pub(crate) mod stacks;
