@@ -6,7 +6,7 @@ use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
-use crate::args::refuse;
+use crate::args::refused_options;
 use crate::message::error_text::unusable_options;
 use crate::message::{Message, Result};
 use crate::module::cache;
@@ -26,7 +26,7 @@ pub(crate) fn for_compile(
     legacy.apply_logging(common);
     fill_in(common)?;
     legacy.apply(common);
-    refuse::check(common, refuse::For::Compile)?;
+    refused_options::check(common, refused_options::For::Compile)?;
     configure(common, None, None)
 }
 
