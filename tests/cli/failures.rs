@@ -1,14 +1,7 @@
 //! What fails beside the program, or after it: the status stays the program's.
 
-use crate::program;
+use crate::{EXIT_7, TRAP, program};
 use integration_tests::{Guest, Program};
-
-const EXIT_7: &str = r#"(module
-    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-    (memory (export "memory") 1)
-    (func (export "_start") (call $exit (i32.const 7))))"#;
-
-const TRAP: &str = r#"(module (func (export "_start") unreachable))"#;
 
 fn given(text: &str, options: &str) -> Program {
     program().args(options).on_stdin(text)
