@@ -24,8 +24,8 @@ use std::time::Instant;
 
 use p1_adapter::EndSignal;
 
-use crate::message::exit::Exit;
 use crate::message::Result;
+use crate::message::exit::Exit;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
