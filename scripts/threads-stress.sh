@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 WASI_THREADS_STRESS="${1:-100}"
 export WASI_THREADS_STRESS
 [ "$#" -eq 0 ] || shift
-[ "$#" -gt 0 ] || set -- ending wasi outcomes limits explaining embedding room
+[ "$#" -gt 0 ] || set -- ending wasi outcomes limits explaining embedding capacity
 targets=''
 for test in "$@"; do targets="$targets --test $test"; done
 # One at a time: the tests measure time and count the host threads of their process.

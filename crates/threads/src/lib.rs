@@ -97,69 +97,42 @@
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
 //! with its answer.
 
-mod abi;
-mod backtrace;
-mod bind;
-#[cfg(feature = "async")]
-mod block_on;
-mod builder;
-mod caught;
-mod current;
-mod error;
-mod fingerprint;
-mod fuel;
 mod group;
 mod host;
-mod host_thread;
-mod inner;
-mod interrupt;
 mod life;
-mod limits;
-mod linked;
-mod memories;
 pub mod memory;
-mod observe;
-mod outcome;
-mod pool;
-mod prepare;
-mod raw;
-mod reactor;
-mod ready;
-mod record;
-mod report;
+mod module;
 pub mod rewrite;
-mod room;
-mod run_async;
-mod shape;
-mod stamp;
-mod store;
 mod sync;
+mod sys;
 mod thread;
-mod tid;
-mod token;
+mod types;
 pub mod waits;
+mod watch;
 
-pub use crate::backtrace::Backtrace;
-pub use crate::builder::{GroupBuilder, Termination};
-pub use crate::current::{HostCall, host_call};
-pub use crate::error::{
-    CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
-};
-pub use crate::group::{GroupHandle, ThreadGroup};
-pub use crate::host::HostMemory;
+pub use crate::group::builder::{GroupBuilder, Termination};
+pub use crate::group::reactor::Reactor;
+pub use crate::group::run_async::Running;
+pub use crate::group::thread_group::{GroupHandle, ThreadGroup};
+pub use crate::host::pool::Pool;
 pub use crate::life::SpawnFailures;
-pub use crate::limits::Limits;
-pub use crate::observe::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};
-pub use crate::outcome::Outcome;
-pub use crate::pool::Pool;
-pub use crate::prepare::{
+pub use crate::memory::host::HostMemory;
+pub use crate::module::precompiled::{Stamp, StampError, Stamped};
+pub use crate::module::prepare::{
     ImportedMemory, PrepareError, ThreadEntry, ThreadModule, preparation_compatibility_hash,
     prepare, prepare_with,
 };
-pub use crate::reactor::Reactor;
-pub use crate::report::{Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread};
-pub use crate::run_async::Running;
-pub use crate::stamp::{Stamp, StampError, Stamped};
-pub use crate::store::ThreadInfo;
-pub use crate::tid::ThreadId;
-pub use crate::token::{EndToken, Ended};
+pub use crate::thread::current::{HostCall, host_call};
+pub use crate::thread::store::ThreadInfo;
+pub use crate::types::backtrace::Backtrace;
+pub use crate::types::end_token::{EndToken, Ended};
+pub use crate::types::error::{
+    CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
+};
+pub use crate::types::limits::Limits;
+pub use crate::types::outcome::Outcome;
+pub use crate::types::report::{
+    Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread,
+};
+pub use crate::types::thread_id::ThreadId;
+pub use crate::watch::observer::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};

@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Error, SharedMemory};
 
-use crate::backtrace::Appended;
-use crate::caught::caught;
-use crate::interrupt::Unwinding;
-use crate::memory::reach;
-use crate::observe::Watch;
-use crate::outcome::Outcome;
-use crate::record::ThreadRecord;
-use crate::tid::{ThreadId, Tids};
-use crate::token::{self, EndToken};
+use crate::host::panics::caught;
+use crate::memory::words::reach;
+use crate::thread::interrupt::Unwinding;
+use crate::types::backtrace::Appended;
+use crate::types::end_token::{self, EndToken};
+use crate::types::outcome::Outcome;
+use crate::types::thread_id::{ThreadId, Tids};
 use crate::waits::ParkingLot;
+use crate::watch::observer::Watch;
+use crate::watch::record::ThreadRecord;
 
 pub(crate) use slot::Slot;
 pub use slot::SpawnFailures;
@@ -163,7 +163,7 @@ impl Life {
         self.lot.end();
         self.interrupt();
         self.slot_free.notify_all();
-        wakers.into_iter().flatten().for_each(token::wake);
+        wakers.into_iter().flatten().for_each(end_token::wake);
         for hook in &self.on_end {
             // A hook that panics must not keep the others, or the end, from happening.
             caught(hook);

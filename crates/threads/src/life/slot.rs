@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Life, wait};
-use crate::error::SpawnError;
-use crate::limits::Limits;
-use crate::ready::ReservedId;
-use crate::record::ThreadRecord;
-use crate::tid::ThreadId;
+use crate::thread::prewarm::ReservedId;
+use crate::types::error::SpawnError;
+use crate::types::limits::Limits;
+use crate::types::thread_id::ThreadId;
+use crate::watch::record::ThreadRecord;
 
 /// Failed `thread-spawn` calls of a group.
 #[derive(Clone, Debug, Default)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use wasmtime::WasmBacktrace;
 
 use super::Life;
-use crate::backtrace::Backtrace;
-use crate::outcome::Outcome;
-use crate::report::{Deadlock, WaitingThread};
-use crate::tid::ThreadId;
+use crate::types::backtrace::Backtrace;
+use crate::types::outcome::Outcome;
+use crate::types::report::{Deadlock, WaitingThread};
+use crate::types::thread_id::ThreadId;
 use crate::waits::Waiting;
 
 impl Life {

@@ -1,0 +1,474 @@
+//! From an engine, a module and a linker to a group.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use wasmtime::{Caller, Engine, Linker, SharedMemory, StoreContextMut};
+
+use crate::group::core::{Around, Core, ExitCode, OnTrap, thread_spawn};
+use crate::group::thread_group::ThreadGroup;
+use crate::host::pool::{Hosts, Pool};
+use crate::life::{Life, OnEnd};
+use crate::memory::define;
+use crate::module::prepare::{ThreadEntry, ThreadModule};
+use crate::module::shape::Shape;
+use crate::thread::linked::{self, How, Linked, Part};
+use crate::thread::prewarm::Stock;
+use crate::thread::store::{MakeState, Stores, ThreadInfo};
+use crate::thread::wait_imports::Binder;
+use crate::types::abi;
+use crate::types::backtrace::Appended;
+use crate::types::error::{GroupError, HOST_STACK_HEADROOM};
+use crate::types::limits::Limits;
+use crate::types::thread_id::ThreadId;
+use crate::waits::ParkingLot;
+use crate::watch::observer::{Observer, Watch};
+
+/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`] is not given.
+const DEFAULT_HEADROOM: usize = 1 << 20;
+
+/// Threads the parking lot is sized for without a limit.
+const DEFAULT_LOT: u32 = 64;
+
+/// How running wasm is stopped when its group ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Termination {
+    /// By the engine's epoch, at the next loop iteration or function call. Needs
+    /// `Config::epoch_interruption(true)`.
+    ///
+    /// The group increments the engine's epoch when it ends, a few times at most. Other stores of
+    /// the engine see those increments as ticks.
+    #[default]
+    Epochs,
+    /// Not at all: a thread ends when it next waits, or calls a host function that watches the
+    /// [`EndToken`](crate::EndToken). Wasm that does neither runs on, and
+    /// [`ThreadGroup::run`] does not return before it ends by itself.
+    AtHostCalls,
+}
+
+/// Makes a [`ThreadGroup`].
+pub struct GroupBuilder<T: 'static> {
+    engine: Engine,
+    module: ThreadModule,
+    preloads: Vec<(String, ThreadModule)>,
+    linker: Linker<T>,
+    limits: Limits,
+    pool: Pool,
+    termination: Termination,
+    exit_code: ExitCode,
+    on_end: Vec<OnEnd>,
+    memory: Option<SharedMemory>,
+    make_state: Option<MakeState<T>>,
+    detect_deadlock: bool,
+    grace: Option<Duration>,
+    around: Option<Around>,
+    observer: Option<Arc<dyn Observer>>,
+    on_trap: Option<OnTrap<T>>,
+    #[cfg(feature = "async")]
+    async_calls: bool,
+}
+
+impl<T: Send + 'static> GroupBuilder<T> {
+    pub(crate) fn new(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> Self {
+        Self {
+            engine: engine.clone(),
+            module: module.clone(),
+            preloads: Vec::new(),
+            linker,
+            limits: Limits::default(),
+            pool: Pool::default(),
+            termination: Termination::default(),
+            exit_code: |_| None,
+            on_end: Vec::new(),
+            memory: None,
+            make_state: None,
+            detect_deadlock: false,
+            grace: None,
+            around: None,
+            observer: None,
+            on_trap: None,
+            #[cfg(feature = "async")]
+            async_calls: false,
+        }
+    }
+
+    /// Puts an instance of `module` beneath the group's own module, which imports its exports from `name`. May be
+    /// given several times: a module may import from those given before it.
+    ///
+    /// As wasi-threads gives each thread an instance of the module, so it does here: every thread has its own instance of
+    /// each preloaded module, with its own globals and tables. All of a thread's instances are made first, then the
+    /// start functions run, in the order given and the group's own module last; a preloaded module's `_initialize`
+    /// runs in the main thread only, after its start function. What it imports comes from the linker and from the
+    /// modules before it; a shared memory imported by the name the group's module uses is the group's.
+    ///
+    /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group that starts
+    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`]. It looks for what is imported
+    /// from a preloaded module by name only: one of another type is found when the main instance is made
+    /// ([`RunError::Instantiate`](crate::RunError::Instantiate)). Costs each spawn a copy of the linker.
+    pub fn preload(mut self, name: &str, module: &ThreadModule) -> Self {
+        self.preloads.push((name.to_owned(), module.clone()));
+        self
+    }
+
+    /// What the group and its threads may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many host threads stay parked between guest threads.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// How running wasm is stopped.
+    pub fn termination(mut self, termination: Termination) -> Self {
+        self.termination = termination;
+        self
+    }
+
+    /// How an error of a host function is recognised as an exit: the code makes the outcome
+    /// [`Outcome::Exited`](crate::Outcome::Exited). Without it every error is a trap.
+    ///
+    /// For wasmtime-wasi's error this is `|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0)`.
+    pub fn exit_code(mut self, exit_code: fn(&wasmtime::Error) -> Option<i32>) -> Self {
+        self.exit_code = exit_code;
+        self
+    }
+
+    /// Runs `hook` once when the group ends, on the thread that ended it, after running wasm was
+    /// interrupted and the [`EndToken`](crate::EndToken) raised. This is where blocked host calls of
+    /// other crates are told. It holds no lock of the group, and should not block. May be given
+    /// several times.
+    pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_end.push(Box::new(hook));
+        self
+    }
+
+    /// Uses this shared memory for the module's first shared memory import instead of making one.
+    ///
+    /// One group at a time: waits are the group's own, so the notifies of another group with the same memory wake nobody
+    /// here, and with [`detect_deadlock`](Self::detect_deadlock) threads that wait for another group look stuck. The same goes
+    /// for a shared memory that the linker has. A host function of one group reaches the other's waiters with that
+    /// group's [`HostMemory`](crate::HostMemory).
+    pub fn memory(mut self, memory: SharedMemory) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// Ends the group as [`Outcome::Deadlocked`](crate::Outcome::Deadlocked) when every one of its threads
+    /// waits, without a timeout, on its memory.
+    ///
+    /// By calling this with `true` the embedder declares that nothing outside of the group writes or
+    /// notifies its memory, except host functions during their calls and whoever holds a
+    /// [`HostWriter`](crate::waits::HostWriter) ([`HostMemory::writer`](crate::HostMemory::writer)). A thread in
+    /// a host call is not stuck, nor is one that waits with a timeout. Costs each wait two atomic
+    /// operations. Has no effect on an unprepared module, whose waits cannot be seen.
+    pub fn detect_deadlock(mut self, detect: bool) -> Self {
+        self.detect_deadlock = detect;
+        self
+    }
+
+    /// How long an ended group waits for threads whose host functions ignore the
+    /// [`EndToken`](crate::EndToken). By default for ever. When it is over,
+    /// [`run`](ThreadGroup::run) returns and leaves them behind, and
+    /// [`left_behind`](ThreadGroup::left_behind) names them: each keeps its host thread, its store and the
+    /// memory until its host function returns, and is then ended by its next epoch check or
+    /// wait.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Runs `around` on each thread's own host thread with the thread's id and its life to run: what it
+    /// does before and after are hooks, and what it holds meanwhile is held for the thread's life (an entered
+    /// runtime, a span). It must call its argument once; a thread that is not run ends the group
+    /// as [`Outcome::Cancelled`](crate::Outcome::Cancelled). After the call the thread has left the group, and its id may
+    /// be another's. The
+    /// calls of a [`Reactor`](crate::Reactor) are not threads, and are not run in it.
+    pub fn around_thread(
+        mut self,
+        around: impl Fn(ThreadId, &mut dyn FnMut()) + Send + Sync + 'static,
+    ) -> Self {
+        self.around = Some(Box::new(around));
+        self
+    }
+
+    /// Tells `observer` of threads, waits, notifies and the end. A group without one has a branch in each of
+    /// these places and no other cost.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the group, on the
+    /// host thread it happened on, with that thread's store, which is dropped afterwards. The outcome is set
+    /// and the other threads have been told to end, but may not have ended yet.
+    ///
+    /// This is where a core dump is written: with `Config::coredump_on_trap` the error holds a
+    /// `wasmtime::WasmCoreDump` (so does the outcome's), and its `serialize` wants the store. Shared
+    /// memories are not in it; [`ThreadGroup::memory`] has their bytes after the run. The hook must
+    /// not call into wasm. A panic in it is caught and forgotten. It runs at most once.
+    pub fn on_trap(
+        mut self,
+        hook: impl Fn(ThreadId, &wasmtime::Error, StoreContextMut<'_, T>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_trap = Some(Box::new(hook));
+        self
+    }
+
+    /// Says that the linker has async host functions (`func_wrap_async`). They work in every thread: each host
+    /// thread drives its own guest thread, and blocks where the function awaits. When the group ends, the
+    /// future of a call that awaits is dropped.
+    ///
+    /// One async function makes every call into wasm run on a stack of wasmtime's own
+    /// (`Config::async_stack_size`), made for each thread and each call from outside; calls between wasm and
+    /// host functions that are not async stay as they are. A function that needs a runtime gets it from
+    /// [`around_thread`](Self::around_thread), by entering a handle there.
+    #[cfg(feature = "async")]
+    pub fn async_host_functions(mut self, are_there: bool) -> Self {
+        self.async_calls = are_there;
+        self
+    }
+
+    /// How each thread's store data is made. Required.
+    ///
+    /// Called for the main thread by [`build`](Self::build), and for every other thread either by the thread
+    /// that starts it, inside its `thread-spawn` (a panic there ends the group as
+    /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or ahead of that by a host thread of the pool (see
+    /// [`Pool::ready`]), in which case the thread may never be started and its data is dropped
+    /// unused.
+    pub fn state(mut self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> Self {
+        self.make_state = Some(Box::new(make));
+        self
+    }
+
+    /// Makes the group: checks that engine, module and settings agree, creates the shared memory,
+    /// links. Runs no guest code and starts no host thread.
+    ///
+    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, over whatever it
+    /// already says for them.
+    ///
+    /// # Errors
+    ///
+    /// See [`GroupError`].
+    pub fn build(self) -> Result<ThreadGroup<T>, GroupError> {
+        let make_state = self.make_state.ok_or(GroupError::NoState)?;
+        if !Engine::same(self.module.module().engine(), &self.engine)
+            || !Engine::same(self.linker.engine(), &self.engine)
+        {
+            return Err(GroupError::OtherEngine);
+        }
+        let host_stack = check_engine(
+            &self.engine,
+            &self.limits,
+            self.termination,
+            #[cfg(feature = "async")]
+            self.async_calls,
+        )?;
+        let shape = Shape::of(&self.module)?;
+        let mut preloads = Vec::new();
+        for (name, module) in self.preloads {
+            if !Engine::same(module.module().engine(), &self.engine) {
+                return Err(GroupError::OtherEngine);
+            }
+            let shape = Shape::of(&module)?;
+            preloads.push((name, module, shape));
+        }
+        let spawns = shape.spawns || preloads.iter().any(|(_, _, shape)| shape.spawns);
+        if spawns {
+            shape.check_threaded(self.module.module())?;
+        }
+        for shape in std::iter::once(&shape).chain(preloads.iter().map(|(_, _, shape)| shape)) {
+            define::check_own(shape, &self.limits)?;
+        }
+        let memory = match (shape.shared_memory(), self.memory) {
+            (None, None) => None,
+            (None, Some(_)) => return Err(GroupError::MemoryNotWanted),
+            (Some(_), Some(given)) => Some(given),
+            (Some(import), None) => Some(define::create(&self.engine, import, &self.limits)?),
+        };
+        let epochs = self.termination == Termination::Epochs;
+        let waits_reach_group = self.module.waits_reach_group()
+            && preloads
+                .iter()
+                .all(|(_, module, _)| module.waits_reach_group());
+        let lot = ParkingLot::new(
+            self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
+            self.detect_deadlock && waits_reach_group,
+        );
+        let watch = self.observer.map(|observer| Arc::new(Watch::new(observer)));
+        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end, watch);
+        if self.detect_deadlock {
+            let life = Arc::downgrade(&life);
+            lot.on_quiet(move || {
+                if let Some(life) = life.upgrade() {
+                    life.check_stuck();
+                }
+            });
+        }
+        let stores = Stores::new(
+            &self.engine,
+            &life,
+            memory.clone(),
+            make_state,
+            &self.limits,
+        );
+        let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
+
+        let mut linker = self.linker;
+        linker.allow_shadowing(true);
+        let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
+        if spawns {
+            let core = Arc::clone(&core_cell);
+            linker
+                .func_wrap(
+                    abi::SPAWN_MODULE,
+                    abi::SPAWN_NAME,
+                    move |caller: Caller<'_, T>, arg: i32| thread_spawn(core.get(), caller, arg),
+                )
+                .map_err(GroupError::Link)?;
+        }
+        let caps = stores.caps();
+        let mut memories = Vec::new();
+        let mut imported = Vec::new();
+        for (module, memory) in std::iter::once((&shape, memory.as_ref()))
+            .chain(preloads.iter().map(|(_, _, shape)| (shape, None)))
+        {
+            let found = caps.apply(|| {
+                define::define(
+                    &mut linker,
+                    &mut main,
+                    module,
+                    memory,
+                    &self.limits,
+                    |from, name| linked::provided(&preloads, from, name),
+                )
+            })?;
+            define::collect(&mut memories, &found);
+            imported.push(found);
+        }
+        linked::check(&linker, &mut main, (&self.module, &shape), &preloads)?;
+        let how = if preloads.is_empty() {
+            let pre = linker.instantiate_pre(self.module.module());
+            How::Once(pre.map_err(GroupError::Link)?)
+        } else {
+            How::PerStore(linker)
+        };
+        let part = |module: &ThreadModule, shape: &Shape, imported: &[Option<SharedMemory>]| {
+            let binder = Binder::new(
+                &self.engine,
+                &life,
+                stores.fuel(),
+                module.prepared(),
+                imported,
+                &memories,
+            );
+            binder
+                .map(|binder| Part {
+                    module: module.clone(),
+                    binder,
+                    own_memories: match waits_reach_group {
+                        true => Vec::new(),
+                        false => shape
+                            .own_shared
+                            .iter()
+                            .map(|(name, _)| name.clone())
+                            .collect(),
+                    },
+                })
+                .map_err(GroupError::Link)
+        };
+        let main_part = part(&self.module, &shape, &imported[0])?;
+        let mut preloaded = Vec::new();
+        for ((name, module, shape), imported) in preloads.iter().zip(&imported[1..]) {
+            preloaded.push((name.clone(), part(module, shape, imported)?));
+        }
+        let linked = Linked {
+            main: main_part,
+            preloaded,
+            how,
+        };
+        life.set_memories(&memories);
+        life.set_appended(Appended::new(linked.modules().cloned()));
+        let ahead = spawns
+            && self.module.is_prepared()
+            && !linked.instantiation_is_visible()
+            && self.module.thread_entry() == ThreadEntry::Present;
+        let stock = Stock::new(if ahead { self.pool.ready } else { 0 });
+        let core = Arc::new(Core {
+            life,
+            hosts: Hosts::new(host_stack, self.pool),
+            doubtful_memory: spawns && shape.defines_memory,
+            module: self.module,
+            linked,
+            stores,
+            stock,
+            memories,
+            own_memories: Arc::default(),
+            limits: self.limits,
+            exit_code: self.exit_code,
+            grace: self.grace,
+            around: self.around,
+            on_trap: self.on_trap,
+            #[cfg(feature = "async")]
+            async_calls: self.async_calls,
+        });
+        // Set here and nowhere else.
+        let _ = core_cell.set(Arc::downgrade(&core));
+        let weak = Arc::downgrade(&core);
+        core.hosts.on_retire(move || {
+            if let Some(core) = weak.upgrade() {
+                core.stock.shrink();
+            }
+        });
+        Ok(ThreadGroup::new(core, main, memory))
+    }
+}
+
+/// Checks what engine and group must agree on; the host stack of each thread.
+fn check_engine(
+    engine: &Engine,
+    limits: &Limits,
+    termination: Termination,
+    #[cfg(feature = "async")] async_calls: bool,
+) -> Result<usize, GroupError> {
+    let wasm_stack = engine.get_max_wasm_stack();
+    if let Some(limit) = limits.wasm_stack
+        && wasm_stack > limit
+    {
+        return Err(GroupError::WasmStackTooLarge {
+            engine: wasm_stack,
+            limit,
+        });
+    }
+    let host_stack = limits
+        .host_stack
+        .unwrap_or(wasm_stack.saturating_add(DEFAULT_HEADROOM));
+    if host_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+        return Err(GroupError::HostStackTooSmall {
+            host_stack,
+            wasm_stack,
+        });
+    }
+    #[cfg(feature = "async")]
+    if async_calls {
+        // Wasm and the host functions it calls then run on wasmtime's own stacks.
+        let async_stack = engine.get_async_stack_size();
+        if async_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+            return Err(GroupError::AsyncStackTooSmall {
+                async_stack,
+                wasm_stack,
+            });
+        }
+    }
+    if termination == Termination::Epochs && !engine.get_epoch_interruption() {
+        return Err(GroupError::EpochsDisabled);
+    }
+    if limits.fuel.is_some() && !engine.get_consume_fuel() {
+        return Err(GroupError::FuelDisabled);
+    }
+    Ok(host_stack)
+}

@@ -1,0 +1,241 @@
+//! A group whose exports are called from outside, as often as its embedder likes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
+
+use wasmtime::{Val, WasmParams, WasmResults};
+
+use crate::group::thread_group::{GroupHandle, ThreadGroup};
+use crate::host::panics::caught;
+use crate::life::Life;
+use crate::thread::current;
+use crate::thread::guest_thread::{Entry, Guest};
+use crate::types::error::{CallError, RunError};
+use crate::types::outcome::Outcome;
+use crate::types::thread_id::ThreadId;
+
+/// One main instance whose exports may be called from any number of host threads, one call at a time, while
+/// threads the guest has started run on.
+///
+/// Calls of one reactor wait for one another: an instance has one shadow stack, so two calls in it at
+/// once would overwrite each other's locals. A guest that wants to work in parallel starts threads.
+/// Each call runs on a host thread of the group, whose stack the group chose; the caller blocks. Hence a host function that a
+/// call is in must not wait for another call of the same reactor: one it makes itself fails with
+/// [`CallError::Nested`], one it has another thread make is waited for until the timeout.
+///
+/// A trap, a panic, an exit in a call or in any thread ends the group, and every later call fails. A call
+/// that returns does not end it. Dropping the reactor does, and blocks until its threads are gone.
+pub struct Reactor<T: Send + 'static> {
+    /// `None` once the group has been finished.
+    main: Arc<Mutex<Option<Guest<T>>>>,
+    group: ThreadGroup<T>,
+}
+
+impl<T: Send + 'static> ThreadGroup<T> {
+    /// Instantiates the module once, runs its start function and, where it is exported, `_initialize`.
+    ///
+    /// [`Limits::timeout`](crate::Limits::timeout) then bounds each call by itself, this one included: a reactor lives
+    /// as long as its embedder likes. For one deadline over initialisation and a call, see [`invoke`](Self::invoke).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Run`] when the group has run already, cannot be instantiated, or exports an `_initialize` that is no
+    /// function without parameters and results; otherwise as
+    /// for [`Reactor::call`].
+    pub fn into_reactor(self) -> Result<Reactor<T>, CallError> {
+        self.check_initialize()?;
+        let store = self.take_main().ok_or(RunError::AlreadyRan)?;
+        let guest = Guest::with_store(
+            Arc::clone(&self.core),
+            self.core.life.enter_main(),
+            store,
+            Entry::Reactor,
+        );
+        guest.set_idle(true);
+        let reactor = Reactor {
+            main: Arc::new(Mutex::new(Some(guest))),
+            group: self,
+        };
+        reactor.on_host_thread(Guest::begin_reactor)?;
+        Ok(reactor)
+    }
+}
+
+impl<T: Send + 'static> Reactor<T> {
+    /// Calls the export `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Export`] when there is no such export of this type, and the group goes on;
+    /// [`CallError::Ended`] when the group has ended, before or during the call (and, if the call is in a host
+    /// function that ignores the [`EndToken`](crate::EndToken), the [grace period](crate::GroupBuilder::grace) is over);
+    /// [`CallError::Nested`] beneath another call; [`CallError::Run`] when no host thread could be had.
+    pub fn call<P, R>(&self, name: &str, params: P) -> Result<R, CallError>
+    where
+        P: WasmParams + Send + Sync + 'static,
+        R: WasmResults + Send + Sync + 'static,
+    {
+        let name = name.to_owned();
+        self.on_host_thread(move |guest| guest.call_export(&name, params))
+    }
+
+    /// Calls the export `name` with values whose types are not known when this is compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Run`] when there is no such export ([`RunError::NoExport`]), when the values do not fit it
+    /// ([`RunError::Parameters`]) or it deals in references, and the group goes on; otherwise as for
+    /// [`call`](Self::call).
+    pub fn invoke(&self, name: &str, params: &[Val]) -> Result<Vec<Val>, CallError> {
+        self.group.check_values(name, params)?;
+        let (name, params) = (name.to_owned(), params.to_vec());
+        self.on_host_thread(move |guest| guest.invoke_export(&name, &params))
+    }
+
+    /// The group.
+    pub fn group(&self) -> &ThreadGroup<T> {
+        &self.group
+    }
+
+    /// A handle that can end the group from anywhere.
+    pub fn handle(&self) -> GroupHandle {
+        self.group.handle()
+    }
+
+    /// Ends the group as [`Outcome::Cancelled`], unless it has ended, waits for its threads (or leaves them behind:
+    /// [`ThreadGroup::left_behind`] names them afterwards), and says how it ended. Every later call fails.
+    ///
+    /// The main instance is gone then; the shared memory can still be read.
+    pub fn finish(&self) -> Outcome {
+        self.handle().cancel();
+        self.group.finish();
+        // A call that was left behind holds the lock, and needs the instance.
+        let main = match self.main.try_lock() {
+            Ok(mut main) => main.take(),
+            Err(TryLockError::Poisoned(main)) => main.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        // The embedder's data is dropped here, by code that may panic.
+        caught(|| drop(main));
+        // Ended above at the latest.
+        self.handle().outcome().unwrap_or(Outcome::Cancelled)
+    }
+
+    /// Runs `work` on the main instance, on a host thread of the group, and waits for it.
+    fn on_host_thread<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Guest<T>) -> Result<R, CallError> + Send + 'static,
+    ) -> Result<R, CallError> {
+        let core = &self.group.core;
+        let life = &core.life;
+        let ended = || CallError::Ended(life.outcome().unwrap_or(Outcome::Cancelled));
+        if current::get()
+            .is_some_and(|thread| thread.id() == ThreadId::MAIN && thread.is_of(life.lot()))
+        {
+            return Err(CallError::Nested);
+        }
+        let (answer, answered) = Answer::new(life);
+        let main = Arc::clone(&self.main);
+        let deadline = core
+            .limits
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        core.hosts
+            .dispatch(Box::new(move || {
+                let result = {
+                    let mut main = main.lock().unwrap_or_else(PoisonError::into_inner);
+                    match &mut *main {
+                        Some(guest) => {
+                            guest.set_idle(false);
+                            let result = catch_unwind(AssertUnwindSafe(|| work(guest)));
+                            guest.set_idle(true);
+                            result.unwrap_or_else(|payload| {
+                                Err(CallError::Ended(guest.panicked(payload)))
+                            })
+                        }
+                        // The caller sees how the group ended.
+                        None => return,
+                    }
+                };
+                // The reactor may be gone with its caller.
+                drop(main);
+                answer.give(result);
+            }))
+            .map_err(RunError::HostThread)?;
+        // The caller is the supervisor meanwhile, as that of `run` is.
+        if life.wait_ended_unless(deadline, || answered.is_there()) == Some(false) {
+            life.end(Outcome::TimedOut);
+            life.wait_ended_unless(None, || answered.is_there());
+        }
+        self.group
+            .supervise(|patience| life.wait_done(patience, || answered.is_there()));
+        answered.take().unwrap_or_else(|| Err(ended()))
+    }
+}
+
+/// What a call comes to, on its way to the caller.
+struct Answer<R> {
+    life: Arc<Life>,
+    place: Arc<Mutex<Place<R>>>,
+}
+
+/// The caller's side of it.
+struct Answered<R>(Arc<Mutex<Place<R>>>);
+
+enum Place<R> {
+    Empty,
+    There(R),
+    /// Nothing comes.
+    Never,
+}
+
+impl<R> Answer<R> {
+    fn new(life: &Arc<Life>) -> (Self, Answered<R>) {
+        let place = Arc::new(Mutex::new(Place::Empty));
+        let answer = Answer {
+            life: Arc::clone(life),
+            place: Arc::clone(&place),
+        };
+        (answer, Answered(place))
+    }
+
+    fn give(self, result: R) {
+        *lock(&self.place) = Place::There(result);
+    }
+}
+
+impl<R> Drop for Answer<R> {
+    fn drop(&mut self) {
+        let mut place = lock(&self.place);
+        if matches!(*place, Place::Empty) {
+            *place = Place::Never;
+        }
+        drop(place);
+        self.life.tell();
+    }
+}
+
+impl<R> Answered<R> {
+    fn is_there(&self) -> bool {
+        !matches!(*lock(&self.0), Place::Empty)
+    }
+
+    fn take(&self) -> Option<R> {
+        match std::mem::replace(&mut *lock(&self.0), Place::Never) {
+            Place::There(result) => Some(result),
+            Place::Empty | Place::Never => None,
+        }
+    }
+}
+
+fn lock<R>(place: &Mutex<Place<R>>) -> MutexGuard<'_, Place<R>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Send + 'static> Drop for Reactor<T> {
+    /// Before the main instance goes: without it, threads that wait for a call would look like a deadlock.
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

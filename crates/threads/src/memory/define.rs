@@ -1,0 +1,159 @@
+//! The memories of a group's modules: those they import are made and defined, those of their own limited and held.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wasmtime::{Engine, Extern, Linker, Memory, MemoryType, SharedMemory, Store};
+
+use crate::memory::words::same_memory;
+use crate::module::shape::{MemoryImport, Shape};
+use crate::types::error::GroupError;
+use crate::types::limits::Limits;
+
+/// Adds those of `found` that are not in `memories`: one memory may be imported under several names.
+pub(crate) fn collect(memories: &mut Vec<SharedMemory>, found: &[Option<SharedMemory>]) {
+    for memory in found.iter().flatten() {
+        if !memories.iter().any(|other| same_memory(other, memory)) {
+            memories.push(memory.clone());
+        }
+    }
+}
+
+/// Checks the shared memories that a module may define itself against the limit: wasmtime asks no limiter about their
+/// growth.
+pub(crate) fn check_own(shape: &Shape, limits: &Limits) -> Result<(), GroupError> {
+    if limits.shared_memory.is_none() {
+        return Ok(());
+    }
+    for (_, ty) in &shape.own_shared {
+        check(ty, limits)?;
+    }
+    match shape.hides_memory {
+        true => Err(GroupError::MemoryHidden),
+        false => Ok(()),
+    }
+}
+
+fn check(ty: &MemoryType, limits: &Limits) -> Result<(), GroupError> {
+    // A shared memory without a maximum does not validate.
+    let pages = ty.maximum().unwrap_or(u64::MAX);
+    let declared = pages.saturating_mul(ty.page_size());
+    match limits.shared_memory {
+        Some(limit) if declared > limit => {
+            Err(GroupError::SharedMemoryTooLarge { declared, limit })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The shared memories of instances, for as long as these live, whose waits are wasmtime's.
+#[derive(Default)]
+pub(crate) struct OwnMemories(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    next: u64,
+    memories: Vec<(u64, SharedMemory)>,
+}
+
+impl OwnMemories {
+    /// Holds `memories` until the result is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, memories: Vec<SharedMemory>) -> Holding {
+        let mut held = self.lock();
+        held.next += 1;
+        let key = held.next;
+        held.memories
+            .extend(memories.into_iter().map(|memory| (key, memory)));
+        Holding(Arc::clone(self), key)
+    }
+
+    /// Those that are held.
+    pub(crate) fn all(&self) -> Vec<SharedMemory> {
+        let held = self.lock();
+        held.memories
+            .iter()
+            .map(|(_, memory)| memory.clone())
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`OwnMemories::hold`].
+pub(crate) struct Holding(Arc<OwnMemories>, u64);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let mut held = self.0.lock();
+        held.memories.retain(|(key, _)| *key != self.1);
+    }
+}
+
+/// Creates the shared memory `import` asks for. The limit is checked before anything is reserved.
+pub(crate) fn create(
+    engine: &Engine,
+    import: &MemoryImport,
+    limits: &Limits,
+) -> Result<SharedMemory, GroupError> {
+    if !engine.get_shared_memory() {
+        return Err(GroupError::SharedMemoryDisabled);
+    }
+    check(&import.ty, limits)?;
+    SharedMemory::new(engine, import.ty.clone()).map_err(GroupError::Memory)
+}
+
+/// Defines every memory the module imports: the group's own, over what the linker says; the others
+/// where neither the linker has one nor a preloaded module, which `provided` says. One entry for each, `None` for
+/// one that is not shared, or not known before the instance is.
+pub(crate) fn define<T: 'static>(
+    linker: &mut Linker<T>,
+    main: &mut Store<T>,
+    shape: &Shape,
+    memory: Option<&SharedMemory>,
+    limits: &Limits,
+    provided: impl Fn(&str, &str) -> bool,
+) -> Result<Vec<Option<SharedMemory>>, GroupError> {
+    let mut imported: Vec<Option<SharedMemory>> = Vec::new();
+    let mut own = memory;
+    for (index, import) in shape.memories.iter().enumerate() {
+        let (module, name) = (import.module.as_str(), import.name.as_str());
+        let twin = shape.memories[..index]
+            .iter()
+            .position(|other| other.module == module && other.name == name);
+        let found = match twin {
+            // Each thread's own, or one the embedder shares: its waits are bound instance by instance.
+            _ if provided(module, name) => None,
+            // Imported a second time under the same name.
+            Some(twin) => imported.get(twin).cloned().flatten(),
+            None if import.ty.is_shared() => {
+                let (shared, define) = match own.take() {
+                    Some(own) => (own.clone(), true),
+                    None => match linker.get(&mut *main, module, name).ok() {
+                        Some(Extern::SharedMemory(theirs)) => (theirs, false),
+                        _ => (create(main.engine(), import, limits)?, true),
+                    },
+                };
+                if define {
+                    linker
+                        .define(&*main, module, name, shared.clone())
+                        .map_err(GroupError::Link)?;
+                }
+                Some(shared)
+            }
+            None => {
+                if linker.get(&mut *main, module, name).is_err() {
+                    // Only modules without threads get here: the memory belongs to the main store.
+                    let memory =
+                        Memory::new(&mut *main, import.ty.clone()).map_err(GroupError::Memory)?;
+                    linker
+                        .define(&*main, module, name, memory)
+                        .map_err(GroupError::Link)?;
+                }
+                None
+            }
+        };
+        imported.push(found);
+    }
+    Ok(imported)
+}

@@ -1,0 +1,264 @@
+//! The embedder's side of a group's memory.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wasmtime::{SharedMemory, WaitResult};
+
+use crate::memory::words::{WordError, word32, word64};
+use crate::types::end_token::EndToken;
+use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
+use crate::watch::observer::Watch;
+
+/// The number host threads wait under. No guest thread has it.
+const HOST: u32 = u32::MAX;
+
+/// Waits, notifies, loads and stores on a group's shared memory, from host code.
+///
+/// Waits and notifies meet those of the guest, wherever it makes them: wasmtime's own
+/// `SharedMemory::atomic_wait32` and `atomic_notify` do not reach the waits of a prepared module. Loads
+/// and stores are sequentially consistent and in the guest's byte order.
+///
+/// Addresses are those of the guest. Every method fails with [`WordError`] for one that is misaligned or
+/// out of bounds, and traps nobody.
+#[derive(Clone)]
+pub struct HostMemory {
+    memory: SharedMemory,
+    waits: Waits,
+    watch: Option<Arc<Watch>>,
+}
+
+/// Where waits on the memory go.
+#[derive(Clone)]
+pub(crate) enum Waits {
+    /// Where the guest's do: the module is prepared.
+    Groups(Arc<ParkingLot>),
+    /// As the guest's, to wasmtime, where nothing but a notify on their address ends them.
+    Wasmtimes(Arc<HostWaits>),
+}
+
+/// The host threads that wait inside wasmtime on the memory of an unprepared group.
+pub(crate) struct HostWaits {
+    memory: SharedMemory,
+    token: EndToken,
+    /// Where they wait: each is here from before it looks at the token until it is back.
+    addresses: Mutex<Vec<u64>>,
+    fewer: Condvar,
+}
+
+impl HostWaits {
+    pub(crate) fn new(memory: SharedMemory, token: EndToken) -> Arc<Self> {
+        Arc::new(Self {
+            memory,
+            token,
+            addresses: Mutex::default(),
+            fewer: Condvar::new(),
+        })
+    }
+
+    fn wait(
+        &self,
+        address: u64,
+        wait: impl FnOnce() -> Result<WaitResult, wasmtime::Trap>,
+    ) -> WaitOutcome {
+        self.lock().push(address);
+        let result = (!self.token.is_ended()).then(wait);
+        let mut addresses = self.lock();
+        if let Some(at) = addresses.iter().position(|other| *other == address) {
+            addresses.swap_remove(at);
+        }
+        drop(addresses);
+        self.fewer.notify_all();
+        match result {
+            // The end wakes by a notify, and so may anybody else have.
+            Some(Ok(WaitResult::Ok)) if !self.token.is_ended() => WaitOutcome::Woken,
+            Some(Ok(WaitResult::Mismatch)) => WaitOutcome::NotEqual,
+            Some(Ok(WaitResult::TimedOut)) => WaitOutcome::TimedOut,
+            // A bad address, its only failure, was excluded before.
+            Some(Ok(WaitResult::Ok) | Err(_)) | None => WaitOutcome::Ended,
+        }
+    }
+
+    /// Wakes all of them, now that the group has ended. One that has looked at the token before that, and is about
+    /// to wait, is woken the next time.
+    pub(crate) fn end(&self) {
+        let mut addresses = self.lock();
+        while !addresses.is_empty() {
+            for address in &*addresses {
+                // In bounds and aligned, so it cannot fail.
+                let _ = self.memory.atomic_notify(*address, u32::MAX);
+            }
+            addresses = self
+                .fewer
+                .wait_timeout(addresses, AGAIN)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When those are notified again that the end has missed.
+const AGAIN: Duration = Duration::from_millis(1);
+
+impl fmt::Debug for HostMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostMemory")
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HostMemory {
+    /// The first of a group's memories.
+    pub(crate) fn new(memory: SharedMemory, waits: Waits, watch: Option<Arc<Watch>>) -> Self {
+        Self {
+            memory,
+            waits,
+            watch,
+        }
+    }
+
+    /// The memory itself.
+    pub fn memory(&self) -> &SharedMemory {
+        &self.memory
+    }
+
+    /// Counts as a live thread of the group while it is held: the group is not found deadlocked as long
+    /// as host code may still write its memory. `None` for an unprepared module, which never is.
+    pub fn writer(&self) -> Option<HostWriter> {
+        match &self.waits {
+            Waits::Groups(lot) => Some(lot.host_writer()),
+            Waits::Wasmtimes(_) => None,
+        }
+    }
+
+    /// Loads a 32-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn load32(&self, address: u64) -> Result<u32, WordError> {
+        Ok(u32::from_le(
+            word32(&self.memory, address)?.load(Ordering::SeqCst),
+        ))
+    }
+
+    /// Stores a 32-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn store32(&self, address: u64, value: u32) -> Result<(), WordError> {
+        word32(&self.memory, address)?.store(value.to_le(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Loads a 64-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn load64(&self, address: u64) -> Result<u64, WordError> {
+        Ok(u64::from_le(
+            word64(&self.memory, address)?.load(Ordering::SeqCst),
+        ))
+    }
+
+    /// Stores a 64-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn store64(&self, address: u64, value: u64) -> Result<(), WordError> {
+        word64(&self.memory, address)?.store(value.to_le(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes (`None`:
+    /// never), or until the group ends: `memory.atomic.wait32` from host code.
+    ///
+    /// With an unprepared module the wait is wasmtime's, and whoever waits for the group's threads (the caller of
+    /// [`run`](crate::ThreadGroup::run), say) wakes it.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn wait32(
+        &self,
+        address: u64,
+        expected: u32,
+        timeout: Option<Duration>,
+    ) -> Result<WaitOutcome, WordError> {
+        let word = word32(&self.memory, address)?;
+        Ok(match &self.waits {
+            Waits::Groups(lot) => lot.register(HOST, Role::Host).wait32(
+                word,
+                expected.to_le(),
+                nanos(timeout),
+                &mut || (),
+            ),
+            Waits::Wasmtimes(waits) => waits.wait(address, || {
+                self.memory.atomic_wait32(address, expected, timeout)
+            }),
+        })
+    }
+
+    /// [`wait32`](Self::wait32) on a 64-bit word.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn wait64(
+        &self,
+        address: u64,
+        expected: u64,
+        timeout: Option<Duration>,
+    ) -> Result<WaitOutcome, WordError> {
+        let word = word64(&self.memory, address)?;
+        Ok(match &self.waits {
+            Waits::Groups(lot) => lot.register(HOST, Role::Host).wait64(
+                word,
+                expected.to_le(),
+                nanos(timeout),
+                &mut || (),
+            ),
+            Waits::Wasmtimes(waits) => waits.wait(address, || {
+                self.memory.atomic_wait64(address, expected, timeout)
+            }),
+        })
+    }
+
+    /// Wakes up to `count` threads, guest's or host's, that wait at `address`; how many it woke.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`].
+    pub fn notify(&self, address: u64, count: u32) -> Result<u32, WordError> {
+        let word = word32(&self.memory, address)?;
+        Ok(match &self.waits {
+            Waits::Groups(lot) => match &self.watch {
+                None => lot.notify(word, count),
+                Some(watch) => watch.notify(lot, (Some(0), address), count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                }),
+            },
+            // In bounds and aligned: checked above.
+            Waits::Wasmtimes(_) => self.memory.atomic_notify(address, count).unwrap_or(0),
+        })
+    }
+}
+
+/// A timeout as the lot takes it: beyond 292 years it is none.
+fn nanos(timeout: Option<Duration>) -> i64 {
+    timeout.map_or(-1, |timeout| {
+        i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX)
+    })
+}

@@ -1,0 +1,363 @@
+//! A prepared module as a file: what wasmtime compiled, and behind it a stamp
+//! with what the rewrite said.
+//!
+//! ```text
+//! compiled module, with MARK in it | stamp | footer
+//! footer: length of the compiled module, 8 bytes | length of the stamp, 4 bytes
+//!         | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
+//! ```
+//!
+//! All numbers are little-endian. The file is known as one of ours from its front and from its
+//! end, so one that was cut short or got something added is seen to be damaged, and not taken
+//! for a foreign `.cwasm`, whose waits and start function nobody binds. The mark lies in
+//! bytes 9 to 15 of the compiled module, an ELF file: the format leaves them unused
+//! (System V ABI, "ELF Identification", `EI_PAD`), and wasmtime neither writes nor reads them.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use wasmtime::{ExternType, Module};
+
+use crate::module::prepare::{Prepared, ThreadModule};
+use crate::rewrite::{WaitOp, WaitSlot};
+
+/// The last bytes of a stamped file. The number in it is the format's.
+const MAGIC: &[u8; 16] = b"wasi-threads:2\0\0";
+/// What [`MAGIC`] begins with in every format.
+const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
+/// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
+const MARK: &[u8; 7] = b"wthrd:2";
+/// What [`MARK`] begins with in every format.
+const MARK_OF_ANY: &[u8] = b"wthrd:";
+const MARK_PLACE: Range<usize> = 9..16;
+/// Bytes of the footer.
+const FOOTER: u64 = 8 + 4 + 4 + 16;
+/// A stamp names a slot for every kind of wait: longer ones are nonsense.
+const LONGEST_STAMP: u32 = 1 << 28;
+
+/// Why a stamped module was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StampError {
+    /// The bytes have nothing of a stamp: what compiled them was not [`ThreadModule::serialize`].
+    #[error("no stamp: the module was not compiled from a prepared one")]
+    Missing,
+    /// The stamp is of another format than this version's.
+    #[error("it was compiled by another version of wasi-threads")]
+    Version,
+    /// The file is not as it was written: cut short, longer, or changed.
+    #[error("the file is damaged: it was cut short, or changed, after it was compiled")]
+    Damaged,
+    /// The module lacks something that its stamp says it has, so they do not
+    /// belong together.
+    #[error("the stamp belongs to another module: {0} is missing or of another type")]
+    Foreign(String),
+    /// The file could not be read.
+    #[error("the file cannot be read")]
+    Read(#[from] io::Error),
+}
+
+/// What the end of a stamped file says.
+///
+/// It is for a file that is to be mapped (`Module::deserialize_open_file`), which need not be
+/// read into memory for it; [`Stamped`] is for bytes.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    prepared: Prepared,
+    compiled: u64,
+}
+
+/// The bytes of a stamped module, taken apart.
+///
+/// Turning the compiled part into a [`Module`] is the caller's, as
+/// `Module::deserialize` is unsafe: compiled bytes are native code, and have to
+/// come from somewhere that is trusted. A checksum finds what happened to them by accident; that
+/// they are what wasmtime compiled, it cannot say.
+///
+/// ```
+/// # use wasi_threads::{Stamped, StampError};
+/// assert!(matches!(Stamped::parse(b"\x7fELF..."), Err(StampError::Missing)));
+/// ```
+#[derive(Debug)]
+pub struct Stamped<'a> {
+    compiled: &'a [u8],
+    stamp: Stamp,
+}
+
+impl ThreadModule {
+    /// The compiled module and, if it was prepared, a stamp, for
+    /// [`Stamped::parse`] and [`Stamp::read`]. An unprepared module comes out as
+    /// `Module::serialize` has it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `Module::serialize`.
+    pub fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        let mut bytes = self.module().serialize()?;
+        let Some(prepared) = self.prepared() else {
+            return Ok(bytes);
+        };
+        match bytes.get_mut(MARK_PLACE) {
+            Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
+            // It was deserialized itself, perhaps with the stamp of that time behind it, as a mapped file has.
+            Some(place) if place == MARK => {
+                if let Ok(stamp) = Stamp::read(&mut Cursor::new(&bytes)) {
+                    bytes.truncate(stamp.compiled as usize);
+                }
+            }
+            _ => {
+                return Err(wasmtime::Error::msg(
+                    "a compiled module has no room for a mark where it had in wasmtime 48",
+                ));
+            }
+        }
+        let compiled = bytes.len() as u64;
+        let stamp = write(prepared);
+        bytes.extend_from_slice(&stamp);
+        bytes.extend_from_slice(&compiled.to_le_bytes());
+        bytes.extend_from_slice(&(stamp.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend_from_slice(MAGIC);
+        Ok(bytes)
+    }
+}
+
+impl Stamp {
+    /// Reads the stamp of a whole file, and checks that the file is as
+    /// [`ThreadModule::serialize`] gave it; afterwards `file` stands anywhere.
+    ///
+    /// Reads the file once, in pieces, which takes about as long as it takes to copy it.
+    ///
+    /// # Errors
+    ///
+    /// [`StampError`], but for [`StampError::Foreign`].
+    pub fn read(file: &mut (impl Read + Seek)) -> Result<Self, StampError> {
+        Self::checked(file, sum_of_front)
+    }
+
+    /// `sum_of_front` gives the CRC-32 of so many bytes from the beginning of the file.
+    fn checked<F: Read + Seek>(
+        file: &mut F,
+        sum_of_front: fn(&mut F, u64) -> io::Result<u32>,
+    ) -> Result<Self, StampError> {
+        let length = file.seek(SeekFrom::End(0))?;
+        let mut front = [0; MARK_PLACE.end];
+        let mut end = [0; MAGIC.len()];
+        if length >= front.len() as u64 {
+            file.rewind()?;
+            file.read_exact(&mut front)?;
+            file.seek(SeekFrom::End(-(end.len() as i64)))?;
+            file.read_exact(&mut end)?;
+        }
+        let mark = &front[MARK_PLACE];
+        let marked = mark.starts_with(MARK_OF_ANY);
+        let stamped = end.starts_with(MAGIC_OF_ANY);
+        match (marked, stamped) {
+            (false, false) => return Err(StampError::Missing),
+            (true, _) if mark != MARK => return Err(StampError::Version),
+            (false, true) if end != *MAGIC => return Err(StampError::Version),
+            _ if mark != MARK || end != *MAGIC => return Err(StampError::Damaged),
+            _ => {}
+        }
+        let body = length.checked_sub(FOOTER).ok_or(StampError::Damaged)?;
+        file.seek(SeekFrom::Start(body))?;
+        let mut footer = [0; FOOTER as usize];
+        file.read_exact(&mut footer)?;
+        let from = &mut &footer[..];
+        let (compiled, stamp, sum) = (|| {
+            let compiled = u64::from_le_bytes(read_array(from)?);
+            Some((compiled, read_u32(from)?, read_u32(from)?))
+        })()
+        .ok_or(StampError::Damaged)?;
+        if compiled.checked_add(stamp.into()) != Some(body) || stamp > LONGEST_STAMP {
+            return Err(StampError::Damaged);
+        }
+        if sum_of_front(file, length - (4 + MAGIC.len() as u64))? != sum {
+            return Err(StampError::Damaged);
+        }
+        file.seek(SeekFrom::Start(compiled))?;
+        let mut bytes = vec![0; stamp as usize];
+        file.read_exact(&mut bytes)?;
+        let prepared = read(&bytes).ok_or(StampError::Damaged)?;
+        Ok(Stamp { prepared, compiled })
+    }
+
+    /// The prepared module again. `module` is what became of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`StampError::Foreign`] if `module` lacks an export that the stamp
+    /// speaks of.
+    pub fn into_module(self, module: Module) -> Result<ThreadModule, StampError> {
+        let prepared = self.prepared;
+        let slots = prepared.wait_slots.len() as u64;
+        let needed = |name: &str, fits: &dyn Fn(ExternType) -> bool| {
+            if module.get_export(name).is_some_and(fits) {
+                Ok(())
+            } else {
+                Err(StampError::Foreign(format!("the export `{name}`")))
+            }
+        };
+        if let Some(name) = &prepared.wait_table {
+            needed(name, &|ty| ty.table().is_some_and(|t| t.minimum() == slots))?;
+        }
+        for slot in &prepared.wait_slots {
+            needed(&slot.memory_export, &|ty| {
+                ty.memory().is_some_and(|m| m.is_shared())
+            })?;
+        }
+        if let Some(name) = &prepared.start_export {
+            needed(name, &|ty| {
+                ty.func()
+                    .is_some_and(|f| f.params().len() + f.results().len() == 0)
+            })?;
+        }
+        Ok(ThreadModule::new(module, Some(prepared)))
+    }
+}
+
+impl<'a> Stamped<'a> {
+    /// Takes apart what [`ThreadModule::serialize`] gave.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stamp::read`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, StampError> {
+        let stamp = Stamp::checked(&mut Cursor::new(bytes), |bytes, length| {
+            // In place. It is a part of the length that these bytes have.
+            Ok(crc32fast::hash(&bytes.get_ref()[..length as usize]))
+        })?;
+        let compiled = usize::try_from(stamp.compiled)
+            .ok()
+            .and_then(|length| bytes.get(..length))
+            .ok_or(StampError::Damaged)?;
+        Ok(Stamped { compiled, stamp })
+    }
+
+    /// What to hand to `Module::deserialize`: what `Module::serialize` gave, but for seven unused bytes of
+    /// the ELF header.
+    pub fn compiled(&self) -> &'a [u8] {
+        self.compiled
+    }
+
+    /// The prepared module again. `module` is what became of
+    /// [`compiled`](Stamped::compiled).
+    ///
+    /// # Errors
+    ///
+    /// [`StampError::Foreign`] if `module` lacks an export that the stamp
+    /// speaks of.
+    pub fn into_module(self, module: Module) -> Result<ThreadModule, StampError> {
+        self.stamp.into_module(module)
+    }
+}
+
+/// Reads the bytes in pieces. A file that became shorter meanwhile has the sum of what is left.
+fn sum_of_front(file: &mut (impl Read + Seek), length: u64) -> io::Result<u32> {
+    file.rewind()?;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut piece = vec![0; 1 << 16];
+    let mut left = length;
+    while left > 0 {
+        let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = file.read(&mut piece[..most])?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&piece[..read]);
+        left -= read as u64;
+    }
+    Ok(hasher.finalize())
+}
+
+fn write(prepared: &Prepared) -> Vec<u8> {
+    let mut out = vec![
+        prepared.waits_rewritten.into(),
+        prepared.start_inside.into(),
+        prepared.active_data_on_shared.into(),
+    ];
+    out.extend_from_slice(&prepared.code_file_shift.to_le_bytes());
+    // No function has the last index.
+    let appended = prepared.first_appended_function.unwrap_or(u32::MAX);
+    out.extend_from_slice(&appended.to_le_bytes());
+    // No export that the rewrite appends has an empty name.
+    for name in [&prepared.wait_table, &prepared.start_export] {
+        write_name(&mut out, name.as_deref().unwrap_or_default());
+    }
+    out.extend_from_slice(&(prepared.wait_slots.len() as u32).to_le_bytes());
+    for slot in &prepared.wait_slots {
+        out.push(match slot.op {
+            WaitOp::Wait32 => 0,
+            WaitOp::Wait64 => 1,
+            WaitOp::Notify => 2,
+        });
+        out.extend_from_slice(&slot.memory.to_le_bytes());
+        write_name(&mut out, &slot.memory_export);
+    }
+    out
+}
+
+fn write_name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(&(name.len() as u32).to_le_bytes());
+    out.extend_from_slice(name.as_bytes());
+}
+
+fn read(mut stamp: &[u8]) -> Option<Prepared> {
+    let from = &mut stamp;
+    let waits_rewritten = read_flag(from)?;
+    let start_inside = read_flag(from)?;
+    let active_data_on_shared = read_flag(from)?;
+    let code_file_shift = i64::from_le_bytes(read_array(from)?);
+    let appended = read_u32(from)?;
+    let wait_table = Some(read_name(from)?).filter(|name| !name.is_empty());
+    let start_export = Some(read_name(from)?).filter(|name| !name.is_empty());
+    let mut wait_slots = Vec::new();
+    for _ in 0..read_u32(from)? {
+        let op = match read_array(from)? {
+            [0] => WaitOp::Wait32,
+            [1] => WaitOp::Wait64,
+            [2] => WaitOp::Notify,
+            _ => return None,
+        };
+        wait_slots.push(WaitSlot {
+            op,
+            memory: read_u32(from)?,
+            memory_export: read_name(from)?,
+        });
+    }
+    (from.is_empty() && wait_table.is_none() == wait_slots.is_empty()).then_some(Prepared {
+        waits_rewritten,
+        wait_slots,
+        wait_table,
+        start_export,
+        start_inside,
+        active_data_on_shared,
+        first_appended_function: (appended != u32::MAX).then_some(appended),
+        code_file_shift,
+    })
+}
+
+fn read_array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    let (array, rest) = from.split_first_chunk::<N>()?;
+    *from = rest;
+    Some(*array)
+}
+
+fn read_flag(from: &mut &[u8]) -> Option<bool> {
+    match read_array(from)? {
+        [0] => Some(false),
+        [1] => Some(true),
+        _ => None,
+    }
+}
+
+fn read_u32(from: &mut &[u8]) -> Option<u32> {
+    read_array(from).map(u32::from_le_bytes)
+}
+
+fn read_name(from: &mut &[u8]) -> Option<String> {
+    let length = read_u32(from)? as usize;
+    let (name, rest) = from.split_at_checked(length)?;
+    *from = rest;
+    String::from_utf8(name.to_vec()).ok()
+}

@@ -1,0 +1,93 @@
+//! How a thread that runs wasm, or waits inside wasmtime, is reached.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use wasmtime::{Engine, Error, SharedMemory, Store, UpdateDeadline, WasmBacktrace};
+
+use crate::life::Life;
+use crate::thread::current;
+use crate::types::error::GroupEnded;
+use crate::types::thread_id::ThreadId;
+
+/// Makes `store`, of thread `id`, stop soon after its group has ended.
+///
+/// The deadline is always the next epoch. When it comes, whoever incremented the epoch and why, the
+/// callback asks the thread's own group: ended, and wasm is unwound with [`GroupEnded`]; asked for a
+/// backtrace, and it takes one; else it goes on. The callback changes nothing in the store (RUSTSEC-2026-0223), and a store it unwound is
+/// dropped.
+///
+/// One race remains: wasmtime computes the next deadline after the callback has returned, from an
+/// epoch the end may just have incremented. The supervisor increments again until every
+/// thread is gone.
+pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>, id: ThreadId) {
+    if !store.engine().get_epoch_interruption() {
+        return;
+    }
+    store.set_epoch_deadline(1);
+    let life = Arc::clone(life);
+    // Without the group's use of epochs the deadline must not trap either: another user of the
+    // engine may tick it.
+    let stop = life.has_epochs();
+    store.epoch_deadline_callback(move |store| {
+        if stop && life.is_ended() {
+            return Err(life.unwinding());
+        }
+        // Instantiation is compiled code too, and may run on the host thread of another, whose question this is not.
+        if let Some(thread) = current::get()
+            && thread.id() == id
+            && thread.is_of(life.lot())
+            && thread.waiter().take_report()
+        {
+            thread.report(|| WasmBacktrace::force_capture(&store));
+        }
+        Ok(UpdateDeadline::Continue(1))
+    });
+}
+
+/// Makes the errors by which the threads of one ended group are unwound.
+///
+/// Wasmtime takes a backtrace for every error that unwinds wasm, unless it has one: names are copied, and with debug
+/// information, lines looked up, which for a thousand threads that all end would take a thousand times some
+/// milliseconds, for nobody. So the error gets an empty one, of a store that runs nothing.
+pub(crate) struct Unwinding {
+    engine: Engine,
+    idle: OnceLock<Mutex<Store<()>>>,
+}
+
+impl Unwinding {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self {
+            engine: engine.clone(),
+            idle: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Error {
+        let idle = self
+            .idle
+            .get_or_init(|| Mutex::new(Store::new(&self.engine, ())));
+        let idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        Error::from(GroupEnded).context(WasmBacktrace::force_capture(&*idle))
+    }
+}
+
+/// How many bytes of memory are swept between two looks at whether anybody is left.
+const SWEEP_CHUNK: u64 = 1 << 20;
+
+/// Notifies every address of `memory`, so that threads parked in wasmtime's own
+/// `memory.atomic.wait` return to wasm, where the epoch ends them.
+///
+/// For ended groups of unprepared modules only: it wakes threads the guest did not mean to wake. About
+/// 10 seconds per GiB. Stops early when `done` says so.
+pub(crate) fn sweep(memory: &SharedMemory, mut done: impl FnMut() -> bool) {
+    let end = memory.data_size() as u64;
+    let mut address = 0;
+    while address < end {
+        if address % SWEEP_CHUNK == 0 && done() {
+            return;
+        }
+        // In bounds and aligned, so it cannot fail.
+        let _ = memory.atomic_notify(address, u32::MAX);
+        address += 4;
+    }
+}

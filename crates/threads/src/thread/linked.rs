@@ -1,0 +1,130 @@
+//! The modules of a group as every thread's store gets them: the guest's own, and beneath it those that are
+//! preloaded.
+
+use wasmtime::{Instance, InstancePre, Linker, Store};
+
+use crate::memory::define::Holding;
+use crate::module::prepare::ThreadModule;
+use crate::module::shape::{self, Shape};
+use crate::thread::wait_imports::Binder;
+use crate::types::abi;
+use crate::types::error::GroupError;
+
+/// A module and the binding of its waits.
+pub(crate) struct Part<T: 'static> {
+    pub(crate) module: ThreadModule,
+    pub(crate) binder: Binder<T>,
+    /// The exports that may be shared memories of the instance's own, where its waits are wasmtime's.
+    pub(crate) own_memories: Vec<String>,
+}
+
+/// What a store is filled with.
+pub(crate) struct Linked<T: 'static> {
+    pub(crate) main: Part<T>,
+    /// In order, each under the name its exports are imported by.
+    pub(crate) preloaded: Vec<(String, Part<T>)>,
+    pub(crate) how: How<T>,
+}
+
+/// How the imports of the modules are found.
+pub(crate) enum How<T: 'static> {
+    /// They are the same for all stores.
+    Once(InstancePre<T>),
+    /// Some are exports of preloaded modules, of which each store has its own.
+    PerStore(Linker<T>),
+}
+
+/// The instances in one store.
+pub(crate) struct Instances {
+    pub(crate) main: Instance,
+    /// One for each preloaded module, in order.
+    pub(crate) preloaded: Box<[Instance]>,
+    /// Their own shared memories, where their waits are wasmtime's.
+    pub(crate) _own_memories: Option<Holding>,
+}
+
+impl<T: 'static> Linked<T> {
+    /// Whether other threads can see that a store is filled.
+    pub(crate) fn instantiation_is_visible(&self) -> bool {
+        self.modules().any(ThreadModule::instantiation_is_visible)
+    }
+
+    /// Whether every wait and notify goes to the group.
+    pub(crate) fn waits_reach_group(&self) -> bool {
+        self.modules().all(ThreadModule::waits_reach_group)
+    }
+
+    /// All modules, the guest's own first.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &ThreadModule> {
+        let preloaded = self.preloaded.iter().map(|(_, part)| &part.module);
+        std::iter::once(&self.main.module).chain(preloaded)
+    }
+}
+
+/// Refuses what cannot be preloaded, and what imports something that nobody has.
+///
+/// The linker has everything by now but the exports of preloaded modules.
+pub(crate) fn check<T: 'static>(
+    linker: &Linker<T>,
+    store: &mut Store<T>,
+    main: (&ThreadModule, &Shape),
+    preloads: &[(String, ThreadModule, Shape)],
+) -> Result<(), GroupError> {
+    let spawns = main.1.spawns || preloads.iter().any(|(_, _, shape)| shape.spawns);
+    for (at, (name, module, shape)) in preloads.iter().enumerate() {
+        let name = || name.clone();
+        if !module.is_prepared() {
+            return Err(GroupError::PreloadUnprepared { name: name() });
+        }
+        if module.module().get_export("_start").is_some() {
+            return Err(GroupError::PreloadCommand { name: name() });
+        }
+        match module.module().get_export(abi::INITIALIZE) {
+            Some(ty) if !ty.func().is_some_and(|ty| shape::is(ty, 0, 0)) => {
+                return Err(GroupError::Link(wasmtime::format_err!(
+                    "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
+                     results",
+                    name(),
+                    shape::describe(&ty)
+                )));
+            }
+            _ => {}
+        }
+        // Every thread has an instance of its own, which is what a module's globals and tables
+        // are made for, but hardly its memory.
+        let own =
+            shape.defines_memory || shape.memories.iter().any(|memory| !memory.ty.is_shared());
+        if spawns && own {
+            return Err(GroupError::PreloadMemory { name: name() });
+        }
+        check_imports(linker, store, module, &preloads[..at])?;
+    }
+    check_imports(linker, store, main.0, preloads)
+}
+
+fn check_imports<T: 'static>(
+    linker: &Linker<T>,
+    store: &mut Store<T>,
+    module: &ThreadModule,
+    before: &[(String, ThreadModule, Shape)],
+) -> Result<(), GroupError> {
+    for import in module.module().imports() {
+        let (from, name) = (import.module(), import.name());
+        if !provided(before, from, name) && linker.get(&mut *store, from, name).is_err() {
+            return Err(GroupError::Link(wasmtime::format_err!(
+                "unknown import: `{from}::{name}` has not been defined"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a preloaded module exports what is imported by this name.
+pub(crate) fn provided(preloads: &[(String, ThreadModule, Shape)], from: &str, name: &str) -> bool {
+    let exports = |module: &ThreadModule| {
+        module.module().get_export(name).is_some() && !module.is_appended_export(name)
+    };
+    preloads
+        .iter()
+        .any(|(preload, module, _)| preload == from && exports(module))
+}

@@ -1,0 +1,11 @@
+//! A guest thread: what its store is filled with, and what it does from its entry to its end.
+
+#[cfg(feature = "async")]
+pub(crate) mod block_on;
+pub(crate) mod current;
+pub(crate) mod guest_thread;
+pub(crate) mod interrupt;
+pub(crate) mod linked;
+pub(crate) mod prewarm;
+pub(crate) mod store;
+pub(crate) mod wait_imports;

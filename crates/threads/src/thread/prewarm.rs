@@ -1,0 +1,143 @@
+//! Instances made ahead of their threads.
+//!
+//! Only for modules whose instantiation nobody can see: it writes no active segment into a shared memory,
+//! and runs no start function ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is
+//! used once. A store's data is made for a thread's id, so a ready thread has its id already; it has
+//! no place in the group, and counts for no limit.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wasmtime::Store;
+
+use crate::group::core::Core;
+use crate::host::panics::caught;
+use crate::life::Life;
+use crate::thread::linked::Instances;
+use crate::types::thread_id::ThreadId;
+
+/// A store and an instance that wait for their thread to be spawned.
+pub(crate) struct Ready<T: 'static> {
+    pub(crate) id: ReservedId,
+    pub(crate) store: Store<T>,
+    pub(crate) instances: Instances,
+}
+
+/// An id without a thread; gives itself back unless it is used.
+pub(crate) struct ReservedId {
+    life: Arc<Life>,
+    id: Option<ThreadId>,
+}
+
+impl ReservedId {
+    pub(crate) fn take(life: &Arc<Life>) -> Option<Self> {
+        let id = life.reserve_id()?;
+        Some(Self {
+            life: Arc::clone(life),
+            id: Some(id),
+        })
+    }
+
+    /// The id, for a thread that takes it over.
+    pub(crate) fn into_id(mut self) -> Option<ThreadId> {
+        self.id.take()
+    }
+}
+
+impl Drop for ReservedId {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.life.give_back_id(id);
+        }
+    }
+}
+
+/// The instances of one group that were made ahead.
+pub(crate) struct Stock<T: 'static> {
+    most: usize,
+    ready: Mutex<Vec<Ready<T>>>,
+    /// Set when making one failed: a spawn that meets the same failure reports it.
+    failed: AtomicBool,
+}
+
+impl<T: Send + 'static> Stock<T> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            ready: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes one, if there is any.
+    pub(crate) fn take(&self) -> Option<Ready<T>> {
+        if self.most == 0 {
+            return None;
+        }
+        self.lock().pop()
+    }
+
+    /// Makes one more if there is room. On a host thread that has just run a guest thread, after that
+    /// thread has left: never on the guest's path.
+    pub(crate) fn refill(&self, core: &Core<T>) {
+        if self.most == 0
+            || self.failed.load(Ordering::Relaxed)
+            || core.life.token().is_ended()
+            || self.lock().len() >= self.most
+        {
+            return;
+        }
+        // Data and instantiation are the embedder's code.
+        match caught(|| Self::make(core)) {
+            Some(Some(ready)) => self.put(ready),
+            Some(None) | None => self.failed.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Puts one there, or back there; drops it where there is no room.
+    pub(crate) fn put(&self, ready: Ready<T>) {
+        let mut stock = self.lock();
+        let over = if stock.len() < self.most {
+            stock.push(ready);
+            None
+        } else {
+            Some(ready)
+        };
+        drop(stock);
+        dropped(over);
+    }
+
+    fn make(core: &Core<T>) -> Option<Ready<T>> {
+        let id = ReservedId::take(&core.life)?;
+        // So that it draws a part of the group's fuel, and not all of it.
+        let _member = core.stores.join_fuel();
+        let mut store = core.stores.make(id.id?).ok()?;
+        let instances = core.instantiate(&mut store).ok()?;
+        Some(Ready {
+            id,
+            store,
+            instances,
+        })
+    }
+
+    /// Drops one that nobody has asked for.
+    pub(crate) fn shrink(&self) {
+        let one = self.lock().pop();
+        dropped(one);
+    }
+
+    /// Drops all of them.
+    pub(crate) fn clear(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        all.into_iter().for_each(dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Ready<T>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops what holds data of the embedder's. A panic in that has no thread of the guest to be the outcome of.
+fn dropped<R>(unused: R) {
+    caught(|| drop(unused));
+}

@@ -1,0 +1,251 @@
+//! The store of each thread, with every limit on it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
+
+use crate::life::Life;
+use crate::thread::interrupt;
+use crate::types::end_token::EndToken;
+use crate::types::fuel::{Fuel, Member};
+use crate::types::limits::Limits;
+use crate::types::thread_id::ThreadId;
+
+/// What a thread's store data is made from.
+#[derive(Clone, Debug)]
+pub struct ThreadInfo {
+    pub(crate) id: ThreadId,
+    pub(crate) memory: Option<SharedMemory>,
+    pub(crate) token: EndToken,
+}
+
+impl ThreadInfo {
+    /// The thread's id; [`ThreadId::MAIN`] for the main thread.
+    pub fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    /// The memory the group's threads share; `None` when the module imports none.
+    pub fn memory(&self) -> Option<&SharedMemory> {
+        self.memory.as_ref()
+    }
+
+    /// The token by which host functions learn that the group has ended.
+    pub fn token(&self) -> &EndToken {
+        &self.token
+    }
+}
+
+/// Makes the embedder's data for one thread's store.
+pub(crate) type MakeState<T> = Box<dyn Fn(&ThreadInfo) -> T + Send + Sync>;
+
+/// Makes the stores of a group's threads.
+pub(crate) struct Stores<T: 'static> {
+    engine: Engine,
+    life: Arc<Life>,
+    memory: Option<SharedMemory>,
+    make_state: MakeState<T>,
+    caps: Caps,
+    counts: Counts,
+    fuel: Option<Arc<Fuel>>,
+}
+
+impl<T: Send + 'static> Stores<T> {
+    pub(crate) fn new(
+        engine: &Engine,
+        life: &Arc<Life>,
+        memory: Option<SharedMemory>,
+        make_state: MakeState<T>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            engine: engine.clone(),
+            life: Arc::clone(life),
+            memory,
+            make_state,
+            caps: Caps {
+                memory: limits.memory,
+                table_elements: limits.table_elements,
+                trap: limits.trap_on_grow_failure,
+            },
+            counts: Counts {
+                memories: limits.memories.unwrap_or(wasmtime::DEFAULT_MEMORY_LIMIT),
+                tables: limits.tables.unwrap_or(wasmtime::DEFAULT_TABLE_LIMIT),
+                instances: limits.instances.unwrap_or(wasmtime::DEFAULT_INSTANCE_LIMIT),
+            },
+            fuel: limits.fuel.map(Fuel::new),
+        }
+    }
+
+    /// The size caps, which whoever runs or instantiates a store puts in place with [`Caps::apply`].
+    pub(crate) fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// A store for thread `id`: the embedder's data, epochs, limits, and no fuel before it runs.
+    pub(crate) fn make(&self, id: ThreadId) -> Result<Store<T>, Error> {
+        let data = (self.make_state)(&ThreadInfo {
+            id,
+            memory: self.memory.clone(),
+            token: self.life.token().clone(),
+        });
+        let mut store = Store::try_new(&self.engine, data)?;
+        interrupt::arm(&mut store, &self.life, id);
+        let counts = self.counts;
+        store.limiter(move |_| limiter(counts));
+        if self.engine.get_consume_fuel() {
+            match &self.fuel {
+                // Without a limit, the store must not start with wasmtime's default of nothing.
+                None => store.set_fuel(u64::MAX)?,
+                Some(fuel) => fuel.hook(&mut store)?,
+            }
+        }
+        Ok(store)
+    }
+
+    /// Counts one thread more among those that draw fuel.
+    pub(crate) fn join_fuel(&self) -> Option<Member> {
+        self.fuel.as_ref().map(Fuel::join)
+    }
+
+    /// Gives back the fuel of a thread that ends; a panic keeps some in the store.
+    pub(crate) fn drain(&self, store: &mut Store<T>) {
+        if let Some(fuel) = &self.fuel {
+            // The engine counts fuel, or there would be no limit.
+            let _ = fuel.give_back(store);
+        }
+    }
+
+    /// The group's fuel, where it has a limit.
+    pub(crate) fn fuel(&self) -> Option<&Arc<Fuel>> {
+        self.fuel.as_ref()
+    }
+}
+
+/// Sizes a store may grow to.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Caps {
+    memory: Option<usize>,
+    table_elements: Option<usize>,
+    /// Whether what is not allowed is a trap.
+    trap: bool,
+}
+
+/// How many of each a store may hold.
+#[derive(Clone, Copy)]
+struct Counts {
+    memories: usize,
+    tables: usize,
+    instances: usize,
+}
+
+thread_local! {
+    /// The caps of the group whose store this host thread works on.
+    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, trap: false }) };
+    /// The counts that a limiter being installed shows. Wasmtime asks for them once, there.
+    static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
+}
+
+impl Caps {
+    /// Puts the caps in place on this host thread while `f` runs.
+    pub(crate) fn apply<R>(self, f: impl FnOnce() -> R) -> R {
+        struct Restore(Caps);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CAPS.set(self.0);
+            }
+        }
+        let _restore = Restore(CAPS.replace(self));
+        f()
+    }
+}
+
+/// A limiter that is a view of this host thread's caps.
+///
+/// `Store::limiter` wants a reference into the store's data, which is the embedder's type. A value
+/// without size needs no place: leaking its box allocates nothing.
+struct Limiter;
+
+fn limiter(counts: Counts) -> &'static mut Limiter {
+    COUNTS.set(Some(counts));
+    Box::leak(Box::new(Limiter))
+}
+
+impl Limiter {
+    fn counts() -> Counts {
+        COUNTS.get().unwrap_or(Counts {
+            memories: wasmtime::DEFAULT_MEMORY_LIMIT,
+            tables: wasmtime::DEFAULT_TABLE_LIMIT,
+            instances: wasmtime::DEFAULT_INSTANCE_LIMIT,
+        })
+    }
+}
+
+/// Whether `desired` is within the group's cap and the declared maximum; an error where that is to be a trap.
+fn allows(
+    cap: Option<usize>,
+    desired: usize,
+    maximum: Option<usize>,
+    what: &str,
+) -> Result<bool, Error> {
+    let allowed =
+        cap.is_none_or(|cap| desired <= cap) && maximum.is_none_or(|maximum| desired <= maximum);
+    if !allowed && CAPS.get().trap {
+        return Err(Error::msg(format!("growing to {desired} {what} failed")));
+    }
+    Ok(allowed)
+}
+
+/// What to do where an allowed growth failed.
+fn failed(error: Error, what: &str) -> Result<(), Error> {
+    match CAPS.get().trap {
+        true => Err(error.context(format!("growing the {what} failed"))),
+        false => Ok(()),
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, Error> {
+        allows(CAPS.get().memory, desired, maximum, "bytes of memory")
+    }
+
+    fn memory_grow_failed(&mut self, error: Error) -> Result<(), Error> {
+        failed(error, "memory")
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, Error> {
+        allows(
+            CAPS.get().table_elements,
+            desired,
+            maximum,
+            "table elements",
+        )
+    }
+
+    fn table_grow_failed(&mut self, error: Error) -> Result<(), Error> {
+        failed(error, "table")
+    }
+
+    fn instances(&self) -> usize {
+        Self::counts().instances
+    }
+
+    fn tables(&self) -> usize {
+        Self::counts().tables
+    }
+
+    fn memories(&self) -> usize {
+        Self::counts().memories
+    }
+}

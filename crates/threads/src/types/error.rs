@@ -1,0 +1,274 @@
+//! Why a group cannot be made or run, and why a thread was not started.
+
+use crate::types::abi::errno;
+use crate::types::outcome::Outcome;
+
+/// Host stack a thread must have beyond the engine's `max_wasm_stack`, in bytes.
+///
+/// A host function may be called when the guest has used its stack to the last byte; without room
+/// of its own it would hit the guard page, which aborts the process instead of trapping.
+pub const HOST_STACK_HEADROOM: usize = 256 * 1024;
+
+/// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// [`GroupBuilder::state`](crate::GroupBuilder::state) was not called.
+    #[error("the builder was not told how to make store data")]
+    NoState,
+    /// The engine, the module and the linker given to the builder are not of one engine.
+    #[error("engine, module and linker of the group do not belong to one engine")]
+    OtherEngine,
+    /// The module imports `wasi.thread-spawn` and a memory that is not shared.
+    #[error(
+        "the module imports `wasi.thread-spawn`, but its memory `{module}.{name}` is not shared: \
+         link it with `--shared-memory` (and `--max-memory=BYTES`)"
+    )]
+    MemoryNotShared {
+        /// Module name of the memory import.
+        module: String,
+        /// Field name of the memory import.
+        name: String,
+    },
+    /// The module imports `wasi.thread-spawn` but defines its memory itself: every thread would
+    /// get a memory of its own.
+    #[error(
+        "the module imports `wasi.thread-spawn`, but does not import its memory, so that every thread \
+         would get its own: link it with `--import-memory --shared-memory --max-memory=BYTES`"
+    )]
+    MemoryNotImported,
+    /// The module imports `wasi.thread-spawn`, but exports no memory named `memory`.
+    #[error(
+        "the module imports `wasi.thread-spawn`, but exports no memory named `memory`: link it with \
+         `--export-memory`"
+    )]
+    MemoryNotExported,
+    /// The module imports `wasi.thread-spawn` and a shared memory, but what it exports as `memory` is another,
+    /// which it defines itself: WASI works on that one, and every thread would get its own. Found
+    /// when the main instance is made, so it comes inside of [`RunError::Instantiate`].
+    #[error(
+        "the module imports `wasi.thread-spawn` and a shared memory, but exports another as `memory`, which it \
+         defines itself, so that every thread would get its own: link it with `--import-memory \
+         --shared-memory --max-memory=BYTES --export-memory`"
+    )]
+    MemoryExportedIsOwn,
+    /// A module to be preloaded did not come through [`prepare`](crate::prepare()).
+    #[error("the preloaded module `{name}` is not prepared, so its threads could not be ended")]
+    PreloadUnprepared {
+        /// The name it was to be preloaded under.
+        name: String,
+    },
+    /// A module to be preloaded is a command.
+    #[error(
+        "the preloaded module `{name}` is a command (it exports `_start`): only libraries can be preloaded"
+    )]
+    PreloadCommand {
+        /// The name it was to be preloaded under.
+        name: String,
+    },
+    /// A module to be preloaded has a memory that is not shared or not imported, in a group that starts threads.
+    #[error(
+        "the preloaded module `{name}` has a memory of its own, of which every thread would get another: in a \
+         program that starts threads it must import the shared memory, or have none"
+    )]
+    PreloadMemory {
+        /// The name it was to be preloaded under.
+        name: String,
+    },
+    /// `wasi.thread-spawn` is imported with another type than `(param i32) (result i32)`.
+    #[error("the module imports `wasi.thread-spawn` as {found}, not as a function from i32 to i32")]
+    SpawnType {
+        /// The type the module gives it.
+        found: String,
+    },
+    /// A shared memory is imported, and the engine was made without `Config::shared_memory(true)`.
+    #[error(
+        "the module imports a shared memory, which the engine does not allow: set `Config::shared_memory(true)`"
+    )]
+    SharedMemoryDisabled,
+    /// A shared memory's declared maximum exceeds [`Limits::shared_memory`](crate::Limits::shared_memory).
+    #[error(
+        "the maximum of the module's shared memory, {declared} bytes, exceeds the limit of {limit} bytes"
+    )]
+    SharedMemoryTooLarge {
+        /// What the module declares.
+        declared: u64,
+        /// What the group allows.
+        limit: u64,
+    },
+    /// [`Limits::shared_memory`](crate::Limits::shared_memory) is set, and a module that did not come through
+    /// [`prepare`](crate::prepare()) defines a memory that it does not export: if that is a shared one, nothing would limit it.
+    #[error(
+        "the module is not prepared and defines a memory that it does not export: it may be a shared one, which could \
+         not be limited"
+    )]
+    MemoryHidden,
+    /// The memory given by [`GroupBuilder::memory`](crate::GroupBuilder::memory) does not fit: the
+    /// module imports no shared memory.
+    #[error("a shared memory was given, but the module imports none")]
+    MemoryNotWanted,
+    /// The host stack is too small for the engine's wasm stack.
+    #[error(
+        "a host stack of {host_stack} bytes is too small for the engine's `max_wasm_stack` of {wasm_stack} \
+         bytes: at least {} bytes are needed", wasm_stack.saturating_add(HOST_STACK_HEADROOM)
+    )]
+    HostStackTooSmall {
+        /// What was asked for.
+        host_stack: usize,
+        /// The engine's setting.
+        wasm_stack: usize,
+    },
+    /// The group has async host functions, and the stacks wasmtime runs wasm on then are too small for them.
+    #[error(
+        "an async stack of {async_stack} bytes is too small for the engine's `max_wasm_stack` of {wasm_stack} \
+         bytes: set `Config::async_stack_size` to at least {} bytes",
+        wasm_stack.saturating_add(HOST_STACK_HEADROOM)
+    )]
+    AsyncStackTooSmall {
+        /// The engine's setting.
+        async_stack: usize,
+        /// The engine's setting for wasm.
+        wasm_stack: usize,
+    },
+    /// The engine allows more wasm stack than [`Limits::wasm_stack`](crate::Limits::wasm_stack).
+    #[error("the engine's `max_wasm_stack` of {engine} bytes exceeds the limit of {limit} bytes")]
+    WasmStackTooLarge {
+        /// The engine's setting.
+        engine: usize,
+        /// What the group allows.
+        limit: usize,
+    },
+    /// Running wasm is to be interrupted, and the engine has no epochs.
+    #[error(
+        "running wasm cannot be stopped without `Config::epoch_interruption(true)`: set it, or choose \
+         `Termination::AtHostCalls`"
+    )]
+    EpochsDisabled,
+    /// A fuel limit is set, and the engine does not count fuel.
+    #[error("a fuel limit needs `Config::consume_fuel(true)`")]
+    FuelDisabled,
+    /// The linker does not satisfy the module's imports, or a definition could not be made.
+    #[error("the module cannot be linked: {0:#}")]
+    Link(#[source] wasmtime::Error),
+    /// A shared memory could not be created.
+    #[error("the shared memory could not be created: {0:#}")]
+    Memory(#[source] wasmtime::Error),
+    /// The store of the main thread could not be made.
+    #[error("the store of the main thread could not be created: {0:#}")]
+    Store(#[source] wasmtime::Error),
+}
+
+/// Why [`ThreadGroup::run`](crate::ThreadGroup::run) ran nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The module has no function export of this name.
+    #[error("the module exports no function `{0}`")]
+    NoExport(String),
+    /// The export takes parameters or returns results.
+    #[error("the export `{name}` is {found}, not a function without parameters and results")]
+    ExportType {
+        /// Name of the export.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The values given for the export's parameters are too many, too few, or of other types.
+    #[error("the export `{name}` is {found}, which the given values do not fit")]
+    Parameters {
+        /// Name of the export.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The export takes or returns references, which do not outlive the thread's store.
+    #[error("the export `{name}` is {found}, and references cannot be passed to a thread or back")]
+    References {
+        /// Name of the export.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The group has run already. A group runs once: its memory holds what the last run left.
+    #[error("the group has run already")]
+    AlreadyRan,
+    /// The host could not start the main thread.
+    #[error("the host could not start a thread: {0}")]
+    HostThread(#[source] std::io::Error),
+    /// The main instance could not be made, and no guest code ran, except perhaps the start function of an
+    /// [unprepared](crate::ThreadModule::from_unprepared) module, which is part of instantiation.
+    #[error("the module cannot be instantiated: {0:#}")]
+    Instantiate(#[source] wasmtime::Error),
+}
+
+/// Why a call of a [`Reactor`](crate::Reactor) gave no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The module has no such export, or one of another type.
+    #[error("no such export: {0:#}")]
+    Export(#[source] wasmtime::Error),
+    /// The group has ended, in this call or elsewhere.
+    #[error("the group has ended: {0:?}")]
+    Ended(Outcome),
+    /// A host function called the reactor beneath a call of the same reactor, which it would have waited for. The group
+    /// goes on.
+    #[error("a call of a reactor cannot be made beneath another call of it")]
+    Nested,
+    /// The call was not made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// Why `thread-spawn` failed. The guest sees a negative errno; the embedder finds the last of
+/// these with [`ThreadGroup::spawn_failures`](crate::ThreadGroup::spawn_failures).
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The group has ended, or is ending.
+    #[error("the group has ended")]
+    Ended,
+    /// As many threads as allowed are alive, and none left in time.
+    #[error("{0} threads are alive, which is the limit")]
+    Limit(u32),
+    /// As many threads as allowed were started.
+    #[error("{0} threads were started, which is the limit")]
+    LimitEver(u64),
+    /// All thread ids are in use.
+    #[error("no thread id is free")]
+    NoThreadId,
+    /// The module has no `wasi_thread_start`, or one that is not a function of two `i32`.
+    #[error("the module exports no function `wasi_thread_start` from (i32, i32) to nothing")]
+    NoEntryPoint,
+    /// The thread's store or instance could not be made.
+    #[error("the thread's instance could not be created: {0}")]
+    Instantiate(String),
+    /// The operating system refused a host thread.
+    #[error("the host could not start a thread: {0}")]
+    HostThread(String),
+}
+
+impl SpawnError {
+    /// The preview1 errno, negated, which `thread-spawn` returns for this failure: `-6` (EAGAIN)
+    /// for limits and exhausted resources, `-11` (ECANCELED) when the group has ended, `-58`
+    /// (ENOTSUP) without an entry point.
+    pub fn errno(&self) -> i32 {
+        match self {
+            SpawnError::Ended => -errno::CANCELED,
+            SpawnError::NoEntryPoint => -errno::NOTSUP,
+            SpawnError::Limit(_)
+            | SpawnError::LimitEver(_)
+            | SpawnError::NoThreadId
+            | SpawnError::Instantiate(_)
+            | SpawnError::HostThread(_) => -errno::AGAIN,
+        }
+    }
+}
+
+/// The error by which a thread of an ended group is unwound.
+///
+/// It is what running wasm, a wait and the group's own host functions fail with once the group has
+/// ended. It never becomes an outcome: the group had one already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the thread group has ended")]
+pub struct GroupEnded;

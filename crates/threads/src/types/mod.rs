@@ -1,0 +1,11 @@
+//! The values that a group is made of and answers with. Nothing here starts, waits for or ends a thread.
+
+pub(crate) mod abi;
+pub(crate) mod backtrace;
+pub(crate) mod end_token;
+pub(crate) mod error;
+pub(crate) mod fuel;
+pub(crate) mod limits;
+pub(crate) mod outcome;
+pub(crate) mod report;
+pub(crate) mod thread_id;

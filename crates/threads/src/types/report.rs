@@ -1,0 +1,257 @@
+//! What the threads of a group are doing: on demand, when they are stuck, and when one stays behind.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::life::Life;
+use crate::types::backtrace::Backtrace;
+use crate::types::thread_id::ThreadId;
+use crate::waits::Width;
+
+/// A thread that waits in `memory.atomic.wait32` or `wait64`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WaitingThread {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Which of the module's shared memory imports the word is in, counted without duplicates;
+    /// `None` when it is in a memory the module defines itself.
+    pub memory: Option<usize>,
+    /// The guest's address of the word, offset included.
+    pub address: Option<u64>,
+    /// The width of the word.
+    pub width: Width,
+    /// When it began to wait.
+    pub since: Instant,
+    /// Whether the wait has a timeout.
+    pub timed: bool,
+    /// Where in the program it waits; `None` when it could not be asked.
+    pub backtrace: Option<Backtrace>,
+}
+
+/// A group all of whose threads wait for one another.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Deadlock {
+    /// Every thread of the group, by id.
+    pub threads: Vec<WaitingThread>,
+}
+
+/// What a thread is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ThreadState {
+    /// It runs wasm.
+    Running,
+    /// It waits on a word of the memory.
+    Waiting(WaitingThread),
+    /// It is in a host call, or in wasm that no epoch interrupts: it did not answer in time.
+    HostCall {
+        /// The call's name, where the host function says it with [`host_call`](crate::host_call).
+        name: Option<&'static str>,
+        /// Since when, likewise.
+        since: Option<Instant>,
+    },
+    /// It is the main instance of a [`Reactor`](crate::Reactor), between two calls.
+    Idle,
+}
+
+/// One thread in a [`Report`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ThreadReport {
+    /// The thread.
+    pub thread: ThreadId,
+    /// What it is doing.
+    pub state: ThreadState,
+    /// Where in the program; `None` when it did not answer in time.
+    pub backtrace: Option<Backtrace>,
+}
+
+/// What every thread of a group is doing, by thread id.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The threads that had not ended.
+    pub threads: Vec<ThreadReport>,
+}
+
+/// A thread that was still in host code when the grace period was over.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LeftBehind {
+    /// The thread.
+    pub thread: ThreadId,
+    /// The host call it is in, where the host function says it with
+    /// [`host_call`](crate::host_call).
+    pub host_call: Option<&'static str>,
+}
+
+/// Answers as they come in.
+#[derive(Default)]
+struct Answers {
+    got: Mutex<Vec<(ThreadId, Option<Backtrace>)>>,
+    more: Condvar,
+}
+
+/// Asks every thread what it is doing. Threads that wait or run wasm answer themselves; whoever has not
+/// answered after `patience` is in a host call.
+pub(crate) fn take(life: &Life, patience: Duration) -> Report {
+    // A thread that runs nothing answers nothing.
+    let (idle, records): (Vec<_>, Vec<_>) =
+        life.records().into_iter().partition(|one| one.is_idle());
+    let answers = Arc::new(Answers::default());
+    let keys: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let id = record.id();
+            let answers = Arc::clone(&answers);
+            let appended = Arc::clone(life.appended());
+            record.ask(Box::new(move |backtrace| {
+                let backtrace = backtrace.map(|trace| Backtrace::taken(trace, &appended));
+                let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
+                got.push((id, backtrace));
+                answers.more.notify_all();
+            }))
+        })
+        .collect();
+    life.interrupt();
+    let deadline = Instant::now().checked_add(patience);
+    let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
+    while got.len() < records.len() {
+        let Some(deadline) = deadline else {
+            got = answers
+                .more
+                .wait(got)
+                .unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        got = answers
+            .more
+            .wait_timeout(got, left)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+    }
+    let got = std::mem::take(&mut *got);
+    for (record, key) in records.iter().zip(keys) {
+        record.forget(key);
+    }
+    let waiting = life.lot().waiters();
+    // The only one is main, whose id is the lowest.
+    let idle = idle.iter().map(|record| ThreadReport {
+        thread: record.id(),
+        state: ThreadState::Idle,
+        backtrace: None,
+    });
+    let mut threads: Vec<_> = idle.collect();
+    for record in &records {
+        let thread = record.id();
+        let answer = got.iter().find(|(id, _)| *id == thread);
+        // It ended while it was asked.
+        if let Some((_, None)) = answer {
+            continue;
+        }
+        let backtrace = answer.and_then(|(_, backtrace)| backtrace.clone());
+        let wait = waiting.iter().find(|one| one.thread == thread.get());
+        let state = match (wait, &backtrace) {
+            (Some(wait), _) => ThreadState::Waiting(WaitingThread {
+                backtrace: backtrace.clone(),
+                ..life.describe(wait)
+            }),
+            (None, Some(_)) => ThreadState::Running,
+            (None, None) => {
+                let call = record.host_call();
+                ThreadState::HostCall {
+                    name: call.map(|(name, _)| name),
+                    since: call.map(|(_, since)| since),
+                }
+            }
+        };
+        threads.push(ThreadReport {
+            thread,
+            state,
+            backtrace,
+        });
+    }
+    Report { threads }
+}
+
+impl fmt::Display for WaitingThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = match self.width {
+            Width::W32 => 32,
+            Width::W64 => 64,
+        };
+        write!(f, "thread {} waits on {bits} bits", self.thread)?;
+        match self.address {
+            Some(address) => write!(f, " at {address:#x}")?,
+            None => f.write_str(" of a memory of its own")?,
+        }
+        if let Some(memory @ 1..) = self.memory {
+            write!(f, " of shared memory {memory}")?;
+        }
+        write!(f, ", since {:.1?}", self.since.elapsed())?;
+        if self.timed {
+            f.write_str(", with a timeout")?;
+        }
+        Ok(())
+    }
+}
+
+/// The backtrace, indented, on lines of its own.
+fn write_backtrace(f: &mut fmt::Formatter<'_>, backtrace: Option<&Backtrace>) -> fmt::Result {
+    if let Some(backtrace) = backtrace {
+        for line in backtrace.to_string().lines() {
+            write!(f, "\n  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.threads.len();
+        let s = if count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "deadlock: {count} thread{s}, and nobody left to wake any"
+        )?;
+        for thread in &self.threads {
+            write!(f, "\n{thread}")?;
+            write_backtrace(f, thread.backtrace.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.threads.len();
+        let s = if count == 1 { "" } else { "s" };
+        write!(f, "{count} thread{s}")?;
+        for thread in &self.threads {
+            match &thread.state {
+                ThreadState::Running => write!(f, "\nthread {} runs", thread.thread)?,
+                ThreadState::Idle => write!(f, "\nthread {} is not being called", thread.thread)?,
+                ThreadState::Waiting(waiting) => write!(f, "\n{waiting}")?,
+                ThreadState::HostCall { name, since } => {
+                    write!(f, "\nthread {} is in ", thread.thread)?;
+                    match name {
+                        Some(name) => write!(f, "the host call `{name}`")?,
+                        None => f.write_str("a host call")?,
+                    }
+                    if let Some(since) = since {
+                        write!(f, ", since {:.1?}", since.elapsed())?;
+                    }
+                }
+            }
+            write_backtrace(f, thread.backtrace.as_ref())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! What is known about each thread, and what a group tells whoever watches it.
+
+pub(crate) mod observer;
+pub(crate) mod record;

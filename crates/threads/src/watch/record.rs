@@ -1,0 +1,141 @@
+//! What is known about one thread of a group.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use wasmtime::WasmBacktrace;
+
+use crate::types::thread_id::ThreadId;
+use crate::waits::{ParkingLot, Role, Waiter};
+use crate::watch::observer::Watch;
+
+/// Takes the backtrace of a thread that was asked for one; `None` when the thread ended first.
+pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
+
+/// One thread of a group, from the reservation of its place to its end.
+pub(crate) struct ThreadRecord {
+    id: ThreadId,
+    waiter: Waiter,
+    /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
+    lot: usize,
+    watch: Option<Arc<Watch>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    gone: bool,
+    next_key: u64,
+    sinks: Vec<(u64, Sink)>,
+    host_call: Option<(&'static str, Instant)>,
+    idle: bool,
+}
+
+impl ThreadRecord {
+    pub(crate) fn new(
+        id: ThreadId,
+        lot: &Arc<ParkingLot>,
+        watch: Option<&Arc<Watch>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            waiter: lot.register(id.get(), Role::Guest),
+            lot: Arc::as_ptr(lot).addr(),
+            watch: watch.cloned(),
+            state: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    /// Whether the thread is of the group whose parking lot this is.
+    pub(crate) fn is_of(&self, lot: &Arc<ParkingLot>) -> bool {
+        self.lot == Arc::as_ptr(lot).addr()
+    }
+
+    /// The thread's place in the parking lot.
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
+
+    /// Who watches the thread's group, if anybody does.
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_deref()
+    }
+
+    /// Asks the thread for a backtrace, which it takes itself: in a wait, or at an epoch. `sink` is
+    /// called once: on that thread, or here when it has ended. The key is for [`forget`](Self::forget).
+    pub(crate) fn ask(&self, sink: Sink) -> u64 {
+        let mut state = self.lock();
+        state.next_key += 1;
+        let key = state.next_key;
+        if state.gone {
+            drop(state);
+            sink(None);
+            return key;
+        }
+        state.sinks.push((key, sink));
+        drop(state);
+        self.waiter.request_report();
+        key
+    }
+
+    /// Withdraws a question that was not answered.
+    pub(crate) fn forget(&self, key: u64) {
+        let mut state = self.lock();
+        let index = state.sinks.iter().position(|(other, _)| *other == key);
+        let sink = index.map(|index| state.sinks.swap_remove(index));
+        drop(state);
+        drop(sink);
+    }
+
+    /// Answers, on the thread itself.
+    pub(crate) fn report(&self, backtrace: impl Fn() -> WasmBacktrace) {
+        let sinks = std::mem::take(&mut self.lock().sinks);
+        for (_, sink) in sinks {
+            sink(Some(backtrace()));
+        }
+    }
+
+    /// The thread runs no more wasm.
+    pub(crate) fn gone(&self) {
+        self.waiter.finish();
+        let sinks = {
+            let mut state = self.lock();
+            state.gone = true;
+            std::mem::take(&mut state.sinks)
+        };
+        for (_, sink) in sinks {
+            sink(None);
+        }
+    }
+
+    /// Whether no host thread works for this thread, which is main, between the calls of a reactor.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().idle
+    }
+
+    /// Says so, or the contrary.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.lock().idle = idle;
+    }
+
+    /// The host call the thread says it is in.
+    pub(crate) fn host_call(&self) -> Option<(&'static str, Instant)> {
+        self.lock().host_call
+    }
+
+    /// Notes which host call the thread is in; what it was in before.
+    pub(crate) fn set_host_call(
+        &self,
+        call: Option<(&'static str, Instant)>,
+    ) -> Option<(&'static str, Instant)> {
+        std::mem::replace(&mut self.lock().host_call, call)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
