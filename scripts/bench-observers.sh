@@ -8,7 +8,7 @@
 # As it is, the binary notes which call a thread waits in, for the functions that may wait
 # (fd_write is one, the other operations are not): that is how SIGQUIT can name it. OURS is
 # the binary (default: target/release/wasi-threads-run), WITHOUT one that notes nothing, to be
-# built by hand (no `call_observer` in crates/cli/src/context.rs). RUNS: 9, in turns.
+# built by hand (no `call_observer` in crates/cli/src/run/context.rs). RUNS: 9, in turns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ours=$(realpath "${OURS:-target/release/wasi-threads-run}")

@@ -1,42 +1,15 @@
 //! `wasi-threads-run`: runs WASI preview1 programs with threads on Wasmtime.
 //!
-//! A run is a line of steps, one module each: the command line as typed
-//! ([`args`], [`legacy`]), what it means and what of it cannot be done
-//! ([`config`], [`refuse`]), the module's bytes ([`load`], [`precompiled`],
-//! [`raw`]), its shape ([`shape`]), its compilation ([`cache`], [`progress`]), the program
-//! ([`run`], [`context`], [`link`], [`listen`], [`invoke`], [`signals`],
-//! [`calls`]), what is said about its end ([`report`], [`watch`],
-//! [`stats`], [`trace`], [`coredump`]) and the status ([`exit`]). Whatever goes
-//! wrong on the way is a [`message`]. The other subcommands are [`compile`],
-//! [`inspect`] and what is in [`shell`].
+//! A run is a line of steps: the command line as typed ([`args`]), the module from its bytes to compiled code
+//! ([`module`]), the program ([`run`]), and what is said about it and its end ([`report`]). Whatever goes wrong on the
+//! way is a [`message`]. What depends on the platform is in [`sys`].
 
 mod args;
-mod cache;
-mod calls;
-mod compile;
-mod config;
-mod context;
-mod coredump;
-mod exit;
-mod inspect;
-mod invoke;
-mod legacy;
-mod link;
-mod listen;
-mod load;
 mod message;
-mod precompiled;
-mod progress;
-mod raw;
-mod refuse;
+mod module;
 mod report;
 mod run;
-mod shape;
-mod shell;
-mod signals;
-mod stats;
-mod trace;
-mod watch;
+mod sys;
 
 use std::process::ExitCode;
 
@@ -63,7 +36,7 @@ fn parse() -> message::Result<args::Cli> {
         Some(said) if let Some(why) = said.strip_prefix("failed printing to stdout: ") => {
             match why.contains("Broken pipe") {
                 // As when this program prints: who has gone has seen enough.
-                true => std::process::exit(exit::Exit::Success.status().into()),
+                true => std::process::exit(message::exit::Exit::Success.status().into()),
                 false => Err(message::Message::failure("stdout cannot be written").why(why)),
             }
         }
@@ -71,13 +44,15 @@ fn parse() -> message::Result<args::Cli> {
     })
 }
 
-fn command(cli: args::Cli) -> message::Result<exit::Exit> {
+fn command(cli: args::Cli) -> message::Result<message::exit::Exit> {
     match cli.command {
-        None => run::run(config::Plan::from_args(cli.run)?),
-        Some(args::Command::Run(run_args)) => run::run(config::Plan::from_args(*run_args)?),
-        Some(args::Command::Compile(compile_args)) => compile::compile(*compile_args),
-        Some(args::Command::Inspect { module }) => inspect::inspect(&load::Source::typed(&module)),
-        Some(args::Command::Completion { shell }) => shell::completion(shell),
-        Some(args::Command::Man) => shell::man(),
+        None => run::run(run::plan::Plan::from_args(cli.run)?),
+        Some(args::Command::Run(run_args)) => run::run(run::plan::Plan::from_args(*run_args)?),
+        Some(args::Command::Compile(compile_args)) => module::compile::compile(*compile_args),
+        Some(args::Command::Inspect { module }) => {
+            module::inspect::inspect(&module::source::Source::typed(&module))
+        }
+        Some(args::Command::Completion { shell }) => args::shell::completion(shell),
+        Some(args::Command::Man) => args::shell::man(),
     }
 }

@@ -6,11 +6,11 @@ use p1_adapter::Raised;
 use wasi_threads::{Backtrace, GroupError, LeftBehind, Outcome, PrepareError, RunError};
 use wasmtime::Trap;
 
-use crate::calls::Calls;
-use crate::config::first_line;
-use crate::exit::Exit;
+use crate::message::exit::Exit;
 use crate::message::{Message, say};
-use crate::signals::Received;
+use crate::report::calls::Calls;
+use crate::run::plan::first_line;
+use crate::run::signals::Received;
 
 /// Says how the program ended.
 pub(crate) struct Reporter {

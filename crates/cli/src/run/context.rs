@@ -6,13 +6,13 @@ use std::sync::Arc;
 use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
 use wasmtime_wasi::FsPerms;
 
-use crate::calls::Noting;
-use crate::config::Plan;
-use crate::listen::{self, Inherited};
-use crate::load::Source;
 use crate::message::{Message, Result};
-use crate::raw;
-use crate::watch::Watch;
+use crate::module::source::Source;
+use crate::report::calls::Noting;
+use crate::report::recorder::Watch;
+use crate::run::listen::{self, Inherited};
+use crate::run::plan::Plan;
+use crate::sys::raw;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
 /// folders at the first descriptor that is none.

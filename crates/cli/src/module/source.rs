@@ -10,7 +10,7 @@ use wasi_threads::StampError;
 use wasmtime::Engine;
 
 use crate::message::{Message, Result};
-use crate::precompiled::Precompiled;
+use crate::module::precompiled::Precompiled;
 
 /// What precompiled code begins with: it is in an ELF file.
 const ELF: &[u8] = b"\x7fELF";

@@ -1,9 +1,12 @@
 //! What the program tells its user when it cannot do what was asked.
 
+pub(crate) mod exit;
+pub(crate) mod progress;
+
 use std::fmt;
 use std::io::Write as _;
 
-use crate::exit::Exit;
+use crate::message::exit::Exit;
 
 /// Three lines: what happened, why, and what to do about it.
 #[derive(Debug)]

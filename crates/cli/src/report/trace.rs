@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
 use crate::message::{Message, Result, say, warn};
-use crate::watch::{Event, MOST_EVENTS, Nanos, Watch, What};
+use crate::report::recorder::{Event, MOST_EVENTS, Nanos, Watch, What};
 
 /// The process of all tracks: the smallest number that is no guest thread's id.
 ///

@@ -8,14 +8,14 @@ use std::time::Duration;
 use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::legacy::LegacyCommon;
+use crate::args::refuse;
 use crate::args::{Deadlock, Dir, RunArgs};
-use crate::cache;
-use crate::legacy::LegacyCommon;
-use crate::listen::Inherited;
-use crate::load::Source;
 use crate::message::{Message, Result};
-use crate::refuse;
-use crate::stats::Format;
+use crate::module::cache;
+use crate::module::source::Source;
+use crate::report::stats::Format;
+use crate::run::listen::Inherited;
 
 /// What is to be done, every default filled in.
 pub(crate) struct Plan {
@@ -470,7 +470,7 @@ mod tests {
             };
             assert_eq!(
                 message.exit(),
-                crate::exit::Exit::Usage,
+                crate::message::exit::Exit::Usage,
                 "{line}: {message}"
             );
         }

@@ -1,7 +1,12 @@
 //! The command line as typed.
 //!
-//! Nothing is decided here: [`crate::config`] makes of it what is to be done,
+//! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
 //! and refuses what cannot be.
+
+pub(crate) mod invoke;
+pub(crate) mod legacy;
+pub(crate) mod refuse;
+pub(crate) mod shell;
 
 use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
@@ -12,8 +17,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use wasmtime_cli_flags::CommonOptions;
 use wasmtime_cli_flags::opt::WasmtimeOptionValue;
 
-use crate::legacy::{LegacyCommon, LegacyOptions};
-use crate::stats::Format;
+use crate::args::legacy::{LegacyCommon, LegacyOptions};
+use crate::report::stats::Format;
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
 ///

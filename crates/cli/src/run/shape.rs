@@ -6,9 +6,9 @@
 use wasi_threads::ThreadModule;
 use wasmtime::{ExternType, Module, Val};
 
-use crate::config::{Entry, Plan};
-use crate::invoke;
+use crate::args::invoke;
 use crate::message::{Message, Result, say};
+use crate::run::plan::{Entry, Plan};
 
 /// Preview1, and its name before it was called that.
 const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use crate::args;
-use crate::exit::Exit;
+use crate::message::exit::Exit;
 use crate::message::{Message, Result, print};
 
 /// Prints the completion script for `shell`.

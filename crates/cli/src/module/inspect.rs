@@ -10,10 +10,10 @@ use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_link
 use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 use wasmtime::{Engine, ExternType, Linker, Store};
 
-use crate::config::first_line;
-use crate::exit::Exit;
-use crate::load::{Loaded, Source};
+use crate::message::exit::Exit;
 use crate::message::{Message, Result};
+use crate::module::source::{Loaded, Source};
+use crate::run::plan::first_line;
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 /// What preview1 was called before.

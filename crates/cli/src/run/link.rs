@@ -6,8 +6,8 @@ use p1_adapter::{P1Ctx, P1State, add_to_linker_sync, add_unstable_to_linker_sync
 use wasi_threads::ThreadModule;
 use wasmtime::{Engine, ExternType, ImportType, Linker, Module, Store, Val};
 
-use crate::config::{Plan, UnknownImports, first_line};
 use crate::message::{Message, Result};
+use crate::run::plan::{Plan, UnknownImports, first_line};
 
 /// Makes the linker, and refuses a module that imports what nothing provides.
 ///

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use wasi_threads::{Stamp, StampError, ThreadModule};
 use wasmtime::Engine;
 
-use crate::raw::Code;
+use crate::sys::raw::Code;
 
 /// Code that was compiled before, not yet loaded.
 #[derive(Debug)]

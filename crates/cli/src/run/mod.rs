@@ -5,6 +5,13 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
+pub(crate) mod context;
+pub(crate) mod link;
+pub(crate) mod listen;
+pub(crate) mod plan;
+pub(crate) mod shape;
+pub(crate) mod signals;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,22 +20,23 @@ use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
 use wasmtime::{Cache, Config, Engine, WasmBacktraceDetails};
 use wasmtime_wasi::I32Exit;
 
-use crate::cache::prepare_cached;
-use crate::calls::Calls;
-use crate::config::{Plan, first_line};
-use crate::context::context;
-use crate::coredump::CoreDump;
-use crate::exit::Exit;
-use crate::link::linker;
-use crate::load::Loaded;
+use crate::args::invoke;
+use crate::message;
+use crate::message::exit::Exit;
+use crate::message::progress::Progress;
 use crate::message::{Message, Result};
-use crate::progress::Progress;
-use crate::report::{self, Reporter};
-use crate::shape::{self, Runs};
-use crate::stats::{Stats, Threads, Totals};
-use crate::trace::Trace;
-use crate::watch::Watch;
-use crate::{invoke, listen, message, signals};
+use crate::module::cache::prepare_cached;
+use crate::module::source::Loaded;
+use crate::report::calls::Calls;
+use crate::report::coredump::CoreDump;
+use crate::report::outcome::{self, Reporter};
+use crate::report::recorder::Watch;
+use crate::report::stats::{Stats, Threads, Totals};
+use crate::report::trace::Trace;
+use crate::run::context::context;
+use crate::run::link::linker;
+use crate::run::plan::{Plan, first_line};
+use crate::run::shape::Runs;
 
 /// What is to be done.
 pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
@@ -98,7 +106,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     }
     let group = group
         .build()
-        .map_err(|error| report::group(&error, &name))?;
+        .map_err(|error| outcome::group(&error, &name))?;
 
     let reporter = Reporter {
         name: name.clone(),
@@ -115,13 +123,13 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
-    .map_err(|error| report::run(&error, &name))?;
+    .map_err(|error| outcome::run(&error, &name))?;
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),
         threads,
     };
-    report::left_behind(&group.left_behind(), &calls);
+    outcome::left_behind(&group.left_behind(), &calls);
     let totals = Totals::of(&group);
     let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
     // The status is the program's, whatever fails from here on.
@@ -239,7 +247,7 @@ pub(crate) fn prepare_wasm(
     threads: bool,
 ) -> Result<ThreadModule> {
     let _progress = Progress::compiling(name, bytes.len());
-    prepare_cached(engine, cache, bytes).map_err(|error| report::prepare(&error, name, threads))
+    prepare_cached(engine, cache, bytes).map_err(|error| outcome::prepare(&error, name, threads))
 }
 
 fn limits(plan: &Plan) -> Limits {

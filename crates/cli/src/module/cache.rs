@@ -14,9 +14,9 @@ use wasmtime::{Cache, Engine};
 use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
 
-use crate::config::first_line;
 use crate::message::{Message, Result};
-use crate::raw;
+use crate::run::plan::first_line;
+use crate::sys::raw;
 
 /// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.
 const FOLDER: &str = "wasi-threads-run";

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 
 use crate::args::CompileArgs;
-use crate::config::{self, first_line};
-use crate::exit::Exit;
-use crate::load::{Loaded, Source};
+use crate::message::exit::Exit;
 use crate::message::{Message, Result};
+use crate::module::source::{Loaded, Source};
 use crate::run;
+use crate::run::plan::{self, first_line};
 
 /// Compiles, and writes the file.
 ///
@@ -33,7 +33,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
                 .help("give one with `--output FILE`"));
         }
     };
-    let (mut config, mut cache) = config::for_compile(&mut args.common, &args.legacy)?;
+    let (mut config, mut cache) = plan::for_compile(&mut args.common, &args.legacy)?;
     if let Some(folder) = &args.emit_clif {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)

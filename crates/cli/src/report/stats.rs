@@ -10,7 +10,7 @@ use wasi_threads::waits::WaitStatistics;
 use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
 use crate::message::say;
-use crate::watch::{self, Times};
+use crate::report::recorder::{self, Times};
 
 /// How `--stats` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -104,7 +104,7 @@ fn explanation(failure: &SpawnError) -> Option<String> {
 
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(&self, totals: &Totals, seen: &watch::Totals, format: Format) {
+    pub(crate) fn report(&self, totals: &Totals, seen: &recorder::Totals, format: Format) {
         let ran_for = self.ran_for;
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
@@ -192,7 +192,7 @@ fn times(times: &Times) -> String {
 }
 
 /// A line for each function of WASI that was called; what took longest first.
-fn calls(seen: &watch::Totals) -> String {
+fn calls(seen: &recorder::Totals) -> String {
     let mut calls: Vec<_> = seen.calls.iter().collect();
     calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
     let mut text = String::new();

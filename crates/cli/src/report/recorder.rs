@@ -13,7 +13,7 @@ use std::time::Instant;
 use p1_adapter::{CallObserver, CallOutcome, Raised};
 use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait, WaitEnd};
 
-use crate::calls::Noting;
+use crate::report::calls::Noting;
 
 /// Calls, waits and notifies that are kept of one run at most, all threads together (about 160 MB).
 pub(crate) const MOST_EVENTS: usize = 1 << 21;

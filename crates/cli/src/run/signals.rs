@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use wasi_threads::GroupHandle;
 
-use crate::calls::Calls;
 use crate::message::{Message, Result, say};
+use crate::report::calls::Calls;
 
 /// How long a thread may take to say what it does; one that computes or waits needs
 /// a fraction of it, one in a system call says nothing.
@@ -65,7 +65,7 @@ pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> 
                     .compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire)
                     .is_ok();
                 if !first {
-                    std::process::exit(crate::exit::Exit::Signal(signal).status().into());
+                    std::process::exit(crate::message::exit::Exit::Signal(signal).status().into());
                 }
                 handle.cancel();
             }

@@ -1,0 +1,7 @@
+//! A module on its way from what was typed to something that can be run.
+
+pub(crate) mod cache;
+pub(crate) mod compile;
+pub(crate) mod inspect;
+pub(crate) mod precompiled;
+pub(crate) mod source;

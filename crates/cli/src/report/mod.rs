@@ -1,0 +1,8 @@
+//! What is said about a run.
+
+pub(crate) mod calls;
+pub(crate) mod coredump;
+pub(crate) mod outcome;
+pub(crate) mod recorder;
+pub(crate) mod stats;
+pub(crate) mod trace;
