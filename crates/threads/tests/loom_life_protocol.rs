@@ -1,6 +1,6 @@
 //! Models of how a group's outcome is claimed, of spawns against it, and of what the end wakes.
 //!
-//! The sources `claim.rs`, `bell.rs`, `places.rs` and `handoff.rs` under `src/life` are compiled here a second time, over
+//! The sources `claim.rs` and `places.rs` under `src/life`, `bell.rs` and `handoff.rs` under `src/sys` are compiled here a second time, over
 //! loom's types. Each of them names its careless variants, in which a step is left out or two are swapped; they are nothing
 //! outside of this test, which starts itself once for each, and in each of which loom must find a fault.
 //!
@@ -15,26 +15,22 @@
     reason = "the same sources as in the library, of which the models use a part"
 )]
 
-#[path = "../src/life/bell.rs"]
-mod bell;
 #[path = "../src/life/claim.rs"]
 mod claim;
-#[path = "../src/life/handoff.rs"]
-mod handoff;
 #[path = "../src/life/places.rs"]
 mod places;
-#[path = "loom/life_shim.rs"]
-mod shim;
+#[path = "loom/sys.rs"]
+mod sys;
 
-use bell::Bell;
 use claim::{Claim, Claimed};
-use handoff::Handoff;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use loom::thread;
 use places::{Most, Places, Refused};
 use std::process::Command;
 use std::sync::OnceLock;
+use sys::bell::Bell;
+use sys::handoff::Handoff;
 
 /// A model, and the careless variants in which it must fail.
 struct Model {

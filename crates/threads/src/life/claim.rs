@@ -4,7 +4,7 @@
 //! supervisor that has its turn has its outcome, however many threads of the guest hold or want the group's locks.
 //! `DESIGN.md`, *The claim*, has the argument; the models are `tests/loom_life_protocol.rs`.
 
-use super::shim::{AtomicU64, Ordering, careful};
+use crate::sys::shim::{AtomicU64, Ordering, careful};
 
 /// The outcome is decided.
 const CLAIMED: u64 = 1;

@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use super::bell::Bell;
 use super::claim::Claim;
-use super::shim::{Mutex, careful};
+use crate::sys::bell::Bell;
+use crate::sys::shim::{Mutex, careful};
 
 /// The counts of one group.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! What the protocol of a group's life stands on: atomics, a fence, a lock, sleeping on a word.
 //!
-//! The loom models (`tests/loom_life_protocol.rs`) compile `claim.rs`, `bell.rs`, `places.rs` and `handoff.rs` a second
-//! time, with a module of the same shape over loom's types (`tests/loom/life_shim.rs`) in this one's place.
+//! The loom models (`tests/loom_life_protocol.rs`) compile `bell.rs`, `handoff.rs`, `life/claim.rs` and `life/places.rs` a second
+//! time, with a module of the same shape over loom's types (`tests/loom/shim.rs`) in this one's place.
 
 pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::shim::{AtomicU32, Ordering, Sleepers, careful, fence};
+use crate::sys::shim::{AtomicU32, Ordering, Sleepers, careful, fence};
 
 /// Threads that wait for a change.
 ///

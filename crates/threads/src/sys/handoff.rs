@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shim::{AtomicBool, Mutex, Ordering, careful, fence};
+use crate::sys::shim::{AtomicBool, Mutex, Ordering, careful, fence};
 
 /// Values by key, until the end takes them all; none can be added afterwards.
 ///
