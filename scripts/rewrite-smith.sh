@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sends random modules (wasm-smith) through the rewrite of crates/threads: each
+# Sends random modules (wasm-smith) through crates/rewrite: each
 # must validate, keep its places, and do what it did.
 #
 #   scripts/rewrite-smith.sh [MODULES [FIRST_SEED]]      50,000 from seed 1

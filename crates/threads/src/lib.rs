@@ -102,13 +102,13 @@ mod host;
 mod life;
 pub mod memory;
 mod module;
-pub mod rewrite;
-mod sync;
 mod sys;
 mod thread;
 mod types;
-pub mod waits;
 mod watch;
+
+pub use interruptible_wasm as rewrite;
+pub use memory_waits as waits;
 
 pub use crate::group::builder::{GroupBuilder, Termination};
 pub use crate::group::reactor::Reactor;

@@ -1,0 +1,220 @@
+//! What the rewrite appends to a module: types, functions, one table, exports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasm_encoder::{Encode, Function, ValType};
+
+use super::RewriteError;
+use crate::encode::{push_name, push_u32};
+use crate::scan::Scan;
+
+// Engines agree on these (JS API, "Implementation-defined Limits"), and
+// wasmparser enforces them.
+const MOST_TYPES: u64 = 1_000_000;
+const MOST_FUNCTIONS: u64 = 1_000_000;
+const MOST_EXPORTS: u64 = 1_000_000;
+const MOST_TABLES: u64 = 100;
+
+/// How the name begins under which a memory is exported that was not.
+pub const MEMORY_EXPORT: &str = "wasi-threads:memory-";
+
+/// A kind of export, as the binary format numbers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ExportKind {
+    Function = 0,
+    Table = 1,
+    Memory = 2,
+}
+
+/// The things to append, and the indices they will have.
+pub(crate) struct Appendix {
+    first_type: u32,
+    types: Vec<(Vec<ValType>, Vec<ValType>)>,
+    first_function: u32,
+    functions: Vec<(u32, Function)>,
+    table: u32,
+    table_entries: Option<u32>,
+    taken: BTreeSet<String>,
+    exported_memories: BTreeMap<u32, String>,
+    exports: Vec<(String, ExportKind, u32)>,
+    exports_before: u64,
+}
+
+impl Appendix {
+    pub(crate) fn new(scan: &Scan) -> Self {
+        let mut exported_memories = BTreeMap::new();
+        for (name, memory) in &scan.exports {
+            if let Some(memory) = memory {
+                exported_memories.entry(*memory).or_insert(name.clone());
+            }
+        }
+        Appendix {
+            first_type: scan.types,
+            types: Vec::new(),
+            first_function: scan.functions,
+            functions: Vec::new(),
+            table: scan.tables,
+            table_entries: None,
+            taken: scan.exports.keys().cloned().collect(),
+            exported_memories,
+            exports: Vec::new(),
+            exports_before: scan.exports.len() as u64,
+        }
+    }
+
+    /// The index of a function type, which is appended when first asked for.
+    pub(crate) fn function_type(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
+        let known = self
+            .types
+            .iter()
+            .position(|(p, r)| p == params && r == results);
+        let at = known.unwrap_or_else(|| {
+            self.types.push((params.to_vec(), results.to_vec()));
+            self.types.len() - 1
+        });
+        self.first_type + at as u32
+    }
+
+    /// The index that the next function will have.
+    pub(crate) fn next_function(&self) -> u32 {
+        self.first_function + self.functions.len() as u32
+    }
+
+    pub(crate) fn function(&mut self, ty: u32, body: Function) {
+        self.functions.push((ty, body));
+    }
+
+    /// The index that the appended table has, if there will be one.
+    pub(crate) fn table_index(&self) -> u32 {
+        self.table
+    }
+
+    /// Appends the table, and exports it under the name returned.
+    pub(crate) fn table(&mut self, entries: u32) -> String {
+        self.table_entries = Some(entries);
+        self.export("wasi-threads:waits", ExportKind::Table, self.table)
+    }
+
+    /// The name under which a memory is exported; if there was none, there is
+    /// now.
+    pub(crate) fn memory_export(&mut self, memory: u32) -> String {
+        if let Some(name) = self.exported_memories.get(&memory) {
+            return name.clone();
+        }
+        let name = self.export(
+            &format!("{MEMORY_EXPORT}{memory}"),
+            ExportKind::Memory,
+            memory,
+        );
+        self.exported_memories.insert(memory, name.clone());
+        name
+    }
+
+    /// Exports something under `wish`, or, where the module has an export of
+    /// that name, under `wish` and a number.
+    pub(crate) fn export(&mut self, wish: &str, kind: ExportKind, index: u32) -> String {
+        let name = std::iter::once(wish.to_owned())
+            .chain((1u64..).map(|number| format!("{wish}-{number}")))
+            .find(|name| !self.taken.contains(name))
+            .unwrap_or_else(|| wish.to_owned());
+        self.taken.insert(name.clone());
+        self.exports.push((name.clone(), kind, index));
+        name
+    }
+
+    /// Whether anything is exported that was not.
+    pub(crate) fn has_exports(&self) -> bool {
+        !self.exports.is_empty()
+    }
+
+    /// The first appended function, if there is any.
+    pub(crate) fn first_function(&self) -> Option<u32> {
+        (!self.functions.is_empty()).then_some(self.first_function)
+    }
+
+    /// Whether the module stays within the limits that engines have.
+    pub(crate) fn check_limits(&self) -> Result<(), RewriteError> {
+        let tables = u64::from(self.table) + u64::from(self.table_entries.is_some());
+        let rows = [
+            (
+                "types",
+                u64::from(self.first_type) + self.types.len() as u64,
+                MOST_TYPES,
+            ),
+            (
+                "functions",
+                u64::from(self.first_function) + self.functions.len() as u64,
+                MOST_FUNCTIONS,
+            ),
+            ("tables", tables, MOST_TABLES),
+            (
+                "exports",
+                self.exports_before + self.exports.len() as u64,
+                MOST_EXPORTS,
+            ),
+        ];
+        for (what, count, limit) in rows {
+            if count > limit {
+                return Err(RewriteError::NoRoom { what, count, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of the type section, and how many.
+    pub(crate) fn type_entries(&self) -> (u32, Vec<u8>) {
+        let mut out = Vec::new();
+        for (params, results) in &self.types {
+            out.push(0x60);
+            for list in [params, results] {
+                push_u32(&mut out, list.len() as u32);
+                for ty in list {
+                    ty.encode(&mut out);
+                }
+            }
+        }
+        (self.types.len() as u32, out)
+    }
+
+    /// Entries of the function section, and how many.
+    pub(crate) fn function_entries(&self) -> (u32, Vec<u8>) {
+        let mut out = Vec::new();
+        for (ty, _) in &self.functions {
+            push_u32(&mut out, *ty);
+        }
+        (self.functions.len() as u32, out)
+    }
+
+    /// Entries of the table section, and how many.
+    pub(crate) fn table_entries(&self) -> (u32, Vec<u8>) {
+        const FUNCREF: u8 = 0x70;
+        const WITH_MAXIMUM: u8 = 0x01;
+        let Some(entries) = self.table_entries else {
+            return (0, Vec::new());
+        };
+        let mut out = vec![FUNCREF, WITH_MAXIMUM];
+        push_u32(&mut out, entries);
+        push_u32(&mut out, entries);
+        (1, out)
+    }
+
+    /// Entries of the export section, and how many.
+    pub(crate) fn export_entries(&self) -> (u32, Vec<u8>) {
+        let mut out = Vec::new();
+        for (name, kind, index) in &self.exports {
+            push_name(&mut out, name);
+            out.push(*kind as u8);
+            push_u32(&mut out, *index);
+        }
+        (self.exports.len() as u32, out)
+    }
+
+    /// Entries of the code section, and how many.
+    pub(crate) fn code_entries(&self) -> (u32, Vec<u8>) {
+        let mut out = Vec::new();
+        for (_, body) in &self.functions {
+            body.encode(&mut out);
+        }
+        (self.functions.len() as u32, out)
+    }
+}

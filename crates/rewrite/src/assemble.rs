@@ -1,0 +1,264 @@
+//! Puts the new module together: the old sections, what is replaced in them,
+//! and what is appended.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{RewriteError, RewriteOptions, Rewritten, bulk, waits};
+use crate::append::{Appendix, ExportKind};
+use crate::encode::{call_in, push_u32, push_u32_in, take_u32, u32_length};
+use crate::scan::{HEADER, Scan, Section, SiteKind};
+
+const CUSTOM: u8 = 0;
+const TYPE: u8 = 1;
+const FUNCTION: u8 = 3;
+const TABLE: u8 = 4;
+const EXPORT: u8 = 7;
+const START: u8 = 8;
+const CODE: u8 = 10;
+
+/// The order that the sections of a module have, by id.
+const ORDER: [u8; 13] = [
+    TYPE, 2, FUNCTION, TABLE, 5, 13, 6, EXPORT, START, 9, 12, CODE, 11,
+];
+
+fn rank(id: u8) -> usize {
+    ORDER
+        .iter()
+        .position(|known| *known == id)
+        .unwrap_or(ORDER.len())
+}
+
+/// The new module, and what is to be said about it.
+pub(crate) fn assemble<'a>(
+    bytes: &'a [u8],
+    scan: &Scan,
+    options: &RewriteOptions,
+) -> Result<Rewritten<'a>, RewriteError> {
+    let mut out = Rewritten {
+        bytes: Cow::Borrowed(bytes),
+        waits_rewritten: options.waits,
+        wait_sites: 0,
+        wait_slots: Vec::new(),
+        wait_table: None,
+        bulk_sites: 0,
+        bulk_sites_left: 0,
+        start_export: None,
+        start_inside: scan.start.is_some(),
+        active_data_on_shared: scan.active_data_on_shared,
+        first_appended_function: None,
+        code_file_shift: 0,
+        code_offsets_kept: true,
+    };
+    let mut appendix = Appendix::new(scan);
+    let mut calls = Vec::new();
+    for (kind, places) in by_kind(scan) {
+        let function = appendix.next_function();
+        let before = calls.len();
+        let mut left = 0;
+        for place in places {
+            match call_in(function, place.len()) {
+                Some(call) => calls.push((place.start, call)),
+                None => left += 1,
+            }
+        }
+        let replaced = calls.len() - before;
+        match kind {
+            SiteKind::Wait { .. } if left > 0 => {
+                // Not within the limit on functions, see DESIGN.md.
+                out.waits_rewritten = false;
+            }
+            SiteKind::Wait { .. } => {}
+            _ => out.bulk_sites_left += left,
+        }
+        if replaced == 0 {
+            continue;
+        }
+        match kind {
+            SiteKind::Wait { .. } => out.wait_sites += replaced,
+            _ => out.bulk_sites += replaced,
+        }
+        append_function(&mut appendix, &mut out, scan, options, kind);
+    }
+    if !out.wait_slots.is_empty() {
+        out.wait_table = Some(appendix.table(out.wait_slots.len() as u32));
+    }
+    // So that whoever limits or ends the module sees them.
+    for (index, memory) in (0_u32..).zip(&scan.memories) {
+        if index >= scan.imported_memories && memory.shared {
+            appendix.memory_export(index);
+        }
+    }
+    if let Some(start) = scan.start.filter(|_| options.start) {
+        let name = appendix.export("wasi-threads:start", ExportKind::Function, start);
+        out.start_export = Some(name);
+        out.start_inside = false;
+    }
+    if calls.is_empty() && !appendix.has_exports() {
+        return Ok(out);
+    }
+    appendix.check_limits()?;
+    out.first_appended_function = appendix.first_function();
+    write(bytes, scan, &appendix, &calls, &mut out);
+    Ok(out)
+}
+
+/// The places to replace by what belongs there, in the order in which the
+/// functions are appended: `memory.fill` first, which has the least room.
+fn by_kind(scan: &Scan) -> BTreeMap<SiteKind, Vec<std::ops::Range<usize>>> {
+    let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for site in &scan.sites {
+        kinds.entry(site.kind).or_default().push(site.at.clone());
+    }
+    kinds
+}
+
+fn append_function(
+    appendix: &mut Appendix,
+    out: &mut Rewritten<'_>,
+    scan: &Scan,
+    options: &RewriteOptions,
+    kind: SiteKind,
+) {
+    let chunk = options.bulk_chunk.unwrap_or(u32::MAX);
+    let memory_type = |memory: u32| &scan.memories[memory as usize];
+    match kind {
+        SiteKind::Wait { op, memory, offset } => waits::append(
+            appendix,
+            &mut out.wait_slots,
+            op,
+            memory,
+            memory_type(memory),
+            offset,
+        ),
+        SiteKind::Fill { memory } => {
+            bulk::append_fill(appendix, memory, memory_type(memory), chunk);
+        }
+        SiteKind::Copy { to, from } => bulk::append_copy(
+            appendix,
+            (to, memory_type(to)),
+            (from, memory_type(from)),
+            chunk,
+        ),
+        SiteKind::Init { segment, memory } => {
+            bulk::append_init(appendix, segment, memory, memory_type(memory), chunk);
+        }
+    }
+}
+
+/// Writes the sections, in the order they had; those that are missing and now
+/// needed come where the format wants them.
+fn write(
+    bytes: &[u8],
+    scan: &Scan,
+    appendix: &Appendix,
+    calls: &[(usize, Vec<u8>)],
+    out: &mut Rewritten<'_>,
+) {
+    let mut appended: BTreeMap<usize, (u8, u32, Vec<u8>)> = [
+        (TYPE, appendix.type_entries()),
+        (FUNCTION, appendix.function_entries()),
+        (TABLE, appendix.table_entries()),
+        (EXPORT, appendix.export_entries()),
+        (CODE, appendix.code_entries()),
+    ]
+    .into_iter()
+    .filter(|(_, (count, _))| *count > 0)
+    .map(|(id, (count, entries))| (rank(id), (id, count, entries)))
+    .collect();
+
+    let mut module = Vec::with_capacity(bytes.len() + 1024);
+    module.extend_from_slice(&bytes[..HEADER]);
+    for section in &scan.sections {
+        if section.id == CUSTOM {
+            module.extend_from_slice(&bytes[section.whole.clone()]);
+            continue;
+        }
+        while let Some(entry) = appended.first_entry() {
+            if *entry.key() >= rank(section.id) {
+                break;
+            }
+            let (id, count, entries) = entry.remove();
+            let mut contents = Vec::new();
+            push_u32(&mut contents, count);
+            contents.extend_from_slice(&entries);
+            push_section(&mut module, id, &contents);
+        }
+        let more = appended.remove(&rank(section.id));
+        match (section.id, more) {
+            (START, _) if out.start_export.is_some() => {}
+            (CODE, more) => {
+                let (_, count, entries) = more.unwrap_or_default();
+                let code = code_contents(bytes, section, calls, count, &entries);
+                out.code_offsets_kept = code.offsets_kept;
+                let begin = push_section(&mut module, CODE, &code.contents);
+                out.code_file_shift = begin as i64 - section.contents.start as i64;
+            }
+            (id, Some((_, count, entries))) => {
+                let contents = extended(&bytes[section.contents.clone()], count, &entries);
+                push_section(&mut module, id, &contents);
+            }
+            (_, None) => module.extend_from_slice(&bytes[section.whole.clone()]),
+        }
+    }
+    for (id, count, entries) in appended.into_values() {
+        let mut contents = Vec::new();
+        push_u32(&mut contents, count);
+        contents.extend_from_slice(&entries);
+        push_section(&mut module, id, &contents);
+    }
+    out.bytes = Cow::Owned(module);
+}
+
+/// Appends a section; returns where its contents begin.
+fn push_section(module: &mut Vec<u8>, id: u8, contents: &[u8]) -> usize {
+    module.push(id);
+    push_u32(module, contents.len() as u32);
+    let begin = module.len();
+    module.extend_from_slice(contents);
+    begin
+}
+
+/// A section's contents, a vector, with `count` more entries.
+fn extended(contents: &[u8], count: u32, entries: &[u8]) -> Vec<u8> {
+    let (before, rest) = take_u32(contents).unwrap_or((0, contents));
+    let mut out = Vec::with_capacity(contents.len() + entries.len() + 1);
+    push_u32(&mut out, before + count);
+    out.extend_from_slice(rest);
+    out.extend_from_slice(entries);
+    out
+}
+
+struct Code {
+    contents: Vec<u8>,
+    offsets_kept: bool,
+}
+
+/// The contents of the code section with the calls in place and `count` more
+/// functions. The count keeps its length if it can, so that nothing moves.
+fn code_contents(
+    bytes: &[u8],
+    section: &Section,
+    calls: &[(usize, Vec<u8>)],
+    count: u32,
+    entries: &[u8],
+) -> Code {
+    let contents = &bytes[section.contents.clone()];
+    let (before, rest) = take_u32(contents).unwrap_or((0, contents));
+    let old_length = contents.len() - rest.len();
+    let new_length = old_length.max(u32_length(before + count));
+    let mut out = Vec::with_capacity(contents.len() + entries.len() + 1);
+    let fits = push_u32_in(&mut out, before + count, new_length);
+    debug_assert!(fits);
+    out.extend_from_slice(rest);
+    let moved = section.contents.start + old_length;
+    for (at, call) in calls {
+        let begin = at - moved + new_length;
+        out[begin..begin + call.len()].copy_from_slice(call);
+    }
+    out.extend_from_slice(entries);
+    Code {
+        contents: out,
+        offsets_kept: new_length == old_length,
+    }
+}

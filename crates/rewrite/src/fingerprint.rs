@@ -1,0 +1,85 @@
+//! Which code rewrites a module, as a number.
+//!
+//! Versions tell releases apart. In between, whoever works on the rewrite would be given by a cache what the rewrite
+//! made of a module before: so the sources themselves are part of its keys.
+
+/// Of the sources of this crate, and so another one when they are changed: for the keys of a cache of rewritten
+/// modules.
+///
+/// It is there for accidents and not for adversaries, who would rather change the code than its number.
+pub const FINGERPRINT: u64 = {
+    let mut fingerprint = OFFSET_BASIS;
+    let mut file = 0;
+    while file < SOURCES.len() {
+        fingerprint = extend_fingerprint(fingerprint, SOURCES[file].1);
+        file += 1;
+    }
+    fingerprint
+};
+
+/// By their names in `src`.
+const SOURCES: &[(&str, &[u8])] = &[
+    ("append.rs", include_bytes!("append.rs")),
+    ("assemble.rs", include_bytes!("assemble.rs")),
+    ("bulk.rs", include_bytes!("bulk.rs")),
+    ("encode.rs", include_bytes!("encode.rs")),
+    ("fingerprint.rs", include_bytes!("fingerprint.rs")),
+    ("lib.rs", include_bytes!("lib.rs")),
+    ("scan.rs", include_bytes!("scan.rs")),
+    ("waits.rs", include_bytes!("waits.rs")),
+];
+
+const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// A fingerprint of more: `fingerprint`, and after it `source`, for whoever has sources of its own that decide what
+/// becomes of a rewritten module. Computed by the compiler where both are constants.
+///
+/// FNV-1a: what was hashed in one piece has the same fingerprint as in two.
+///
+/// ```
+/// use interruptible_wasm::{FINGERPRINT, extend_fingerprint};
+///
+/// const MINE: u64 = extend_fingerprint(FINGERPRINT, b"fn main() {}");
+/// assert_ne!(MINE, FINGERPRINT);
+/// ```
+#[must_use]
+pub const fn extend_fingerprint(fingerprint: u64, source: &[u8]) -> u64 {
+    let mut hash = fingerprint;
+    let mut at = 0;
+    while at < source.len() {
+        hash = (hash ^ source[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OFFSET_BASIS, SOURCES, extend_fingerprint};
+
+    #[test]
+    fn no_source_is_left_out() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(
+                SOURCES.iter().any(|(source, _)| *source == name),
+                "{name} is missing in SOURCES"
+            );
+        }
+    }
+
+    #[test]
+    fn it_is_fnv_1a_and_changes_with_any_byte() {
+        // Test vectors of the hash's authors.
+        assert_eq!(extend_fingerprint(OFFSET_BASIS, b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(
+            extend_fingerprint(OFFSET_BASIS, b"a"),
+            0xaf63_dc4c_8601_ec8c
+        );
+        assert_eq!(
+            extend_fingerprint(extend_fingerprint(OFFSET_BASIS, b"foo"), b"bar"),
+            0x8594_4171_f739_67e8
+        );
+    }
+}

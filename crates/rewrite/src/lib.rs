@@ -1,0 +1,223 @@
+//! Rewriting a module so that a thread group can end it: bytes in, bytes out.
+//!
+//! Three things of a module are out of a host's reach once it is compiled: a
+//! thread parked in `memory.atomic.wait`, guest code that runs while a module
+//! is being instantiated (its start function), and a bulk memory operation in
+//! its middle. [`rewrite`] turns each into something a host can reach, without
+//! changing what the module means:
+//!
+//! - *Waits.* Each `memory.atomic.wait32`, `memory.atomic.wait64` and
+//!   `memory.atomic.notify` on a shared memory becomes a call of exactly the
+//!   instruction's length to a function appended after the last one. That
+//!   function adds the instruction's offset to the address and calls the host
+//!   through an appended, exported table, which the host fills right after
+//!   instantiation ([`Rewritten::wait_table`], [`WaitSlot`]).
+//!   On a memory that is not shared these instructions never block, so they
+//!   stay.
+//! - *Start.* The start function becomes an export, which whoever instantiates
+//!   the module calls. Data and element segments stay as they are.
+//! - *Bulk memory.* `memory.fill`, `memory.copy` and `memory.init` of a length
+//!   that is not known to be small become calls to appended functions that work
+//!   in chunks: each turn of their loop is a point where an epoch deadline is
+//!   seen.
+//!
+//! A shared memory that the module defines and does not export gets an export, so that it can be limited and, where
+//! waits are left alone, reached.
+//!
+//! # What stays the same
+//!
+//! Types, functions, tables, exports are appended, never inserted, so no index
+//! changes; the instructions are replaced in place, so no offset within the code
+//! section changes. Hence names, DWARF, source maps, branch hints and profiles
+//! stay right, and custom sections are passed through byte by byte.
+//! [`Rewritten::code_offsets_kept`] tells of the one case in which the offsets
+//! move. Offsets *within the file* do move, all those of the code section by
+//! [`Rewritten::code_file_shift`].
+//!
+//! A module with nothing to rewrite comes back as the very bytes that went in.
+//!
+//! `DESIGN.md` in the crate's folder has the encodings, the room each
+//! needs, and the evidence.
+//!
+//! ```
+//! use interruptible_wasm::rewrite;
+//!
+//! // (module (memory (export "memory") 1))
+//! let module = b"\0asm\x01\0\0\0\x05\x03\x01\0\x01\x07\x0a\x01\x06memory\x02\0";
+//! let rewritten = rewrite(module)?;
+//! assert!(matches!(rewritten.bytes, std::borrow::Cow::Borrowed(_)));
+//! assert!(rewritten.wait_slots.is_empty());
+//! # Ok::<(), interruptible_wasm::RewriteError>(())
+//! ```
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+use std::borrow::Cow;
+
+mod append;
+mod assemble;
+mod bulk;
+mod encode;
+mod fingerprint;
+mod scan;
+mod waits;
+
+pub use append::MEMORY_EXPORT;
+pub use fingerprint::{FINGERPRINT, extend_fingerprint};
+
+/// What [`rewrite_with`] is to rewrite.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RewriteOptions {
+    /// Send waits and notifies on shared memories to the host. On by default.
+    pub waits: bool,
+    /// Turn the start function into an export. On by default.
+    pub start: bool,
+    /// Split bulk memory operations into chunks of this many bytes at most;
+    /// `None` leaves them whole. By default [`DEFAULT_BULK_CHUNK`].
+    ///
+    /// Of use only on an engine with epoch interruption (or fuel): otherwise
+    /// nothing looks in between two chunks. Zero counts as one.
+    pub bulk_chunk: Option<u32>,
+}
+
+/// The chunk into which bulk memory operations are split unless told otherwise,
+/// in bytes.
+pub const DEFAULT_BULK_CHUNK: u32 = 1 << 18;
+
+impl Default for RewriteOptions {
+    fn default() -> Self {
+        RewriteOptions {
+            waits: true,
+            start: true,
+            bulk_chunk: Some(DEFAULT_BULK_CHUNK),
+        }
+    }
+}
+
+/// Why a module was not rewritten.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewriteError {
+    /// The bytes are a component, not a core module.
+    #[error("a component, not a core module")]
+    Component,
+    /// The bytes are no valid module. Every proposal that wasmparser knows is
+    /// let through here; which of them are on is the engine's business.
+    #[error("not a valid module")]
+    Invalid(#[from] wasmparser::BinaryReaderError),
+    /// The module is so near to a limit that engines agree on that what the
+    /// rewrite appends does not fit.
+    #[error("no room: the module would have {count} {what}, and the limit is {limit}")]
+    NoRoom {
+        /// Of what there would be too many.
+        what: &'static str,
+        /// How many there would be.
+        count: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+}
+
+/// Which of the three instructions a slot of the appended table stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WaitOp {
+    /// `memory.atomic.wait32`: `(addr: i64, expected: i32, timeout: i64) -> i32`.
+    Wait32,
+    /// `memory.atomic.wait64`: `(addr: i64, expected: i64, timeout: i64) -> i32`.
+    Wait64,
+    /// `memory.atomic.notify`: `(addr: i64, count: i32) -> i32`.
+    Notify,
+}
+
+/// One entry of the table that the rewrite appended, which the host has to fill
+/// with a function of the type that [`WaitOp`] names.
+///
+/// `addr` is the effective address, offset included, for memories of either
+/// index type. Where the sum overflows the index type, the host sees
+/// `0xffff_ffff_ffff_fff8`, which is aligned and out of every memory's bounds,
+/// so that it ends in the trap the instruction itself would raise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitSlot {
+    /// The instruction.
+    pub op: WaitOp,
+    /// The memory it works on, in the module's index space.
+    pub memory: u32,
+    /// A name under which the module exports that memory: one it had, or an
+    /// appended one.
+    pub memory_export: String,
+}
+
+/// What came of a rewrite.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rewritten<'a> {
+    /// The module: borrowed if nothing had to change.
+    pub bytes: Cow<'a, [u8]>,
+    /// Whether every wait and notify on a shared memory goes to the host now;
+    /// true also if there was none, false if [`RewriteOptions::waits`] is.
+    pub waits_rewritten: bool,
+    /// How many waits and notifies were replaced.
+    pub wait_sites: usize,
+    /// What the entries of the appended table stand for, by index. Empty if
+    /// there is no such table.
+    pub wait_slots: Vec<WaitSlot>,
+    /// The export name of the appended table.
+    pub wait_table: Option<String>,
+    /// How many bulk memory operations were replaced.
+    pub bulk_sites: usize,
+    /// How many bulk memory operations should have been replaced but had no
+    /// room: `memory.fill` has three bytes, which reach the first 16,384
+    /// functions only.
+    pub bulk_sites_left: usize,
+    /// The export name of what was the start function.
+    pub start_export: Option<String>,
+    /// Whether the module still has a start function.
+    pub start_inside: bool,
+    /// Whether instantiation writes data segments into a shared memory that is
+    /// imported, where other threads see it.
+    pub active_data_on_shared: bool,
+    /// The index of the first appended function; all from here on are.
+    pub first_appended_function: Option<u32>,
+    /// By how many bytes the code section moved in the file: a file offset
+    /// within it, less this, is the offset in the original.
+    pub code_file_shift: i64,
+    /// Whether every original instruction is where it was, counted from the
+    /// beginning of the code section's contents, as DWARF does.
+    ///
+    /// False only where the count of functions needs a longer encoding than
+    /// before (122 functions, say, and 8 appended): then all of them moved by
+    /// one byte.
+    pub code_offsets_kept: bool,
+}
+
+/// Rewrites a module as [`RewriteOptions::default`] says.
+///
+/// Takes a pass over the module, validation included; locks nothing. Rewriting
+/// what was rewritten finds no waits and no start function, and the names of
+/// what the first pass appended are lost: keep them. It does find the bulk
+/// memory operations in the functions that were appended, and splits them once
+/// more, which is only slower.
+///
+/// # Errors
+///
+/// [`RewriteError`] if the bytes are no valid core module, or too near to a
+/// limit. No input makes it panic.
+pub fn rewrite(bytes: &[u8]) -> Result<Rewritten<'_>, RewriteError> {
+    rewrite_with(bytes, &RewriteOptions::default())
+}
+
+/// [`rewrite`] with a choice of what is rewritten.
+///
+/// # Errors
+///
+/// As for [`rewrite`].
+pub fn rewrite_with<'a>(
+    bytes: &'a [u8],
+    options: &RewriteOptions,
+) -> Result<Rewritten<'a>, RewriteError> {
+    let scan = scan::scan(bytes, options)?;
+    assemble::assemble(bytes, &scan, options)
+}

@@ -1,0 +1,25 @@
+//! A prepared module: what it says of itself, and that it survives being a file.
+
+mod module;
+mod stamp;
+
+use wasmtime::{Config, Engine};
+
+/// An engine with everything on that the tests' modules use.
+fn engine() -> Engine {
+    let mut config = Config::new();
+    config
+        .shared_memory(true)
+        .wasm_threads(true)
+        .wasm_memory64(true)
+        .wasm_multi_memory(true)
+        .wasm_custom_page_sizes(true)
+        .memory_reservation(1 << 20)
+        .cranelift_opt_level(wasmtime::OptLevel::None);
+    Engine::new(&config).expect("an engine")
+}
+
+/// The bytes of a module in the text format.
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("a module in the text format")
+}

@@ -1,0 +1,149 @@
+//! A prepared module survives being a file.
+// `Module::deserialize` is unsafe: it trusts the bytes, here its own.
+#![allow(unsafe_code)]
+
+use wasi_threads::{Stamp, StampError, Stamped, ThreadModule, prepare};
+use wasmtime::{Engine, Module};
+
+use super::{engine, wat};
+
+const EVERYTHING: &str = "(module
+    (import \"env\" \"memory\" (memory 1 2 shared))
+    (memory $own 1 1 shared)
+    (data (i32.const 0) \"active\")
+    (func (result i32) (memory.atomic.notify (i32.const 0) (i32.const 0)))
+    (func (result i32) (memory.atomic.wait32 $own (i32.const 0) (i32.const 0) (i64.const 0)))
+    (func (result i32) (memory.atomic.wait64 (i32.const 0) (i64.const 0) (i64.const 0)))
+    (func $start) (start $start))";
+
+fn load(engine: &Engine, bytes: &[u8]) -> Module {
+    // SAFETY: the bytes come from `Module::serialize` of this very process, and
+    // nothing has changed them.
+    unsafe { Module::deserialize(engine, bytes) }.expect("a module wasmtime wrote")
+}
+
+#[test]
+fn what_was_found_is_found_again() {
+    let engine = engine();
+    for text in [EVERYTHING, "(module)", "(module (func $f) (start $f))"] {
+        let before = prepare(&engine, &wat(text)).expect("a module to prepare");
+        let bytes = before.serialize().expect("bytes");
+        let stamped = Stamped::parse(&bytes).expect("a stamp");
+        let module = load(&engine, stamped.compiled());
+        let after = stamped.into_module(module).expect("a stamp that fits");
+        // All of it, as far as it can be seen.
+        let shown = |module: &ThreadModule| {
+            format!("{module:?}")
+                .split_once("shared_memories")
+                .map(|(_, rest)| rest.to_owned())
+        };
+        assert!(shown(&before).is_some_and(|text| text.contains("code_file_shift")));
+        assert_eq!(shown(&before), shown(&after));
+        assert_eq!(before.start_export(), after.start_export());
+        // And serialized again, also where the stamp was loaded with the code, as of a mapped file.
+        assert!(after.serialize().expect("bytes") == bytes);
+        let stamp = Stamp::read(&mut std::io::Cursor::new(&bytes)).expect("a stamp");
+        let mapped = stamp.into_module(load(&engine, &bytes));
+        assert!(mapped.expect("it fits").serialize().expect("bytes") == bytes);
+    }
+}
+
+#[test]
+fn a_foreign_compiled_module_has_no_stamp() {
+    let engine = engine();
+    let bytes = engine
+        .precompile_module(&wat("(module)"))
+        .expect("a module that compiles");
+    assert!(matches!(Stamped::parse(&bytes), Err(StampError::Missing)));
+    assert!(matches!(Stamped::parse(b""), Err(StampError::Missing)));
+    let unprepared = ThreadModule::from_unprepared(load(&engine, &bytes));
+    let bytes = unprepared.serialize().expect("bytes");
+    assert!(matches!(Stamped::parse(&bytes), Err(StampError::Missing)));
+}
+
+/// Cut short or followed by something, it once counted as a foreign one, and ran without its start function and with
+/// waits bound to nothing.
+#[test]
+fn a_damaged_file_is_told_from_a_foreign_one() {
+    let engine = engine();
+    for text in [EVERYTHING, "(module)"] {
+        let module = prepare(&engine, &wat(text)).expect("a module to prepare");
+        let bytes = module.serialize().expect("bytes");
+        let compiled = Stamped::parse(&bytes).expect("a stamp").compiled().len();
+        let damaged = |bytes: &[u8]| matches!(Stamped::parse(bytes), Err(StampError::Damaged));
+        // Every length of the stamp and the footer, and some of what is before them.
+        let cuts = (compiled - 64..bytes.len()).chain([16, 17, 100, compiled / 2]);
+        for length in cuts {
+            assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
+        }
+        for more in ["\0", "\n", "wasi-threads:2\0\0"] {
+            assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
+        }
+        // The front is missing.
+        assert!(damaged(&bytes[16..]));
+        // Every byte of the stamp and of the footer, some of the code, and none twice.
+        for at in (compiled..bytes.len()).chain((64..compiled).step_by(997)) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x20;
+            assert!(
+                matches!(
+                    Stamped::parse(&changed),
+                    Err(StampError::Damaged | StampError::Version)
+                ),
+                "byte {at} changed"
+            );
+        }
+        // Of another format: at the front, and of the one that had no mark there.
+        let mut other = bytes.clone();
+        other[15] = b'3';
+        assert!(matches!(Stamped::parse(&other), Err(StampError::Version)));
+        let mut first = bytes.clone();
+        first[9..16].fill(0);
+        let end = first.len() - 16;
+        first[end..].copy_from_slice(b"wasi-threads:1\0\0");
+        assert!(matches!(Stamped::parse(&first), Err(StampError::Version)));
+    }
+}
+
+/// A file need not be in memory for its stamp to be read, and is mapped as it is.
+#[test]
+fn a_file_is_mapped() {
+    use std::io::Write as _;
+    let engine = engine();
+    let module = prepare(&engine, &wat(EVERYTHING)).expect("a module to prepare");
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&module.serialize().expect("bytes"))
+        .expect("room");
+    let stamp = Stamp::read(&mut file).expect("a stamp");
+    // SAFETY: as in `load`; the file has no name that anybody could open it by.
+    let compiled = unsafe { Module::deserialize_open_file(&engine, file) };
+    let after = stamp
+        .into_module(compiled.expect("a module wasmtime wrote"))
+        .expect("a stamp that fits");
+    assert_eq!(module.start_export(), after.start_export());
+    assert!(after.waits_reach_group());
+}
+
+#[test]
+fn a_stamp_of_another_module_is_refused() {
+    let engine = engine();
+    let module = prepare(&engine, &wat(EVERYTHING)).expect("a module to prepare");
+    let bytes = module.serialize().expect("bytes");
+    for other in [
+        "(module)",
+        "(module (table (export \"wasi-threads:waits\") 3 funcref))",
+        "(module (table (export \"wasi-threads:waits\") 2 funcref)
+           (memory (export \"wasi-threads:memory-0\") 1 1 shared)
+           (memory (export \"wasi-threads:memory-1\") 1 1)
+           (func (export \"wasi-threads:start\")))",
+        "(module (table (export \"wasi-threads:waits\") 3 funcref)
+           (memory (export \"wasi-threads:memory-0\") 1 1 shared)
+           (memory (export \"wasi-threads:memory-1\") 1 1 shared)
+           (func (export \"wasi-threads:start\") (param i32)))",
+    ] {
+        let stamped = Stamped::parse(&bytes).expect("a stamp");
+        let module = Module::new(&engine, other).expect("a module that compiles");
+        let result = stamped.into_module(module);
+        assert!(matches!(result, Err(StampError::Foreign(_))), "{other}");
+    }
+}

@@ -1,0 +1,67 @@
+//! The parking lot behind `memory.atomic.wait32`, `wait64` and `notify`.
+//!
+//! One [`ParkingLot`] serves one thread group and all of its memories. Each
+//! thread has a [`Waiter`]; a word is known by its host address, so that two
+//! memories never mix and two names of one memory always meet.
+//!
+//! It guarantees:
+//!
+//! - *No lost wake-up.* The word is compared under the lock of its bucket,
+//!   which a notify takes too. A thread counted by a notify returns
+//!   [`WaitOutcome::Woken`], even when its timeout passes meanwhile.
+//! - *Order.* Threads on one address are woken in the order they queued up, and
+//!   none but those that are counted.
+//! - *An end.* [`ParkingLot::end`] wakes every waiter at once, and every later
+//!   wait returns at once. No polling, no time slices.
+//! - *Bounded memory.* A fixed number of buckets and one node per thread,
+//!   however many addresses are ever used. Waiting allocates nothing.
+//! - *Reports.* A thread can be woken to describe itself, from its own stack,
+//!   and sleeps on without leaving its queue.
+//! - *Deadlocks.* [`ParkingLot::stuck`] finds that nobody is left to wake
+//!   anyone, and never errs as long as nobody outside writes the memory.
+//!
+//! It is not for waits between processes, nor for words whose memory is
+//! unmapped while a thread waits. Wasmtime's own `SharedMemory::atomic_notify`
+//! does not reach these waiters.
+//!
+//! `DESIGN.md`, beside this crate's manifest, has the protocol, the rare
+//! interleavings and the memory orderings.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use memory_waits::{ParkingLot, Role, WaitOutcome};
+//!
+//! let lot = ParkingLot::new(2, false);
+//! let word = AtomicU32::new(0);
+//! std::thread::scope(|scope| {
+//!     let child = lot.register(1, Role::Guest);
+//!     let waits = scope.spawn({
+//!         let word = &word;
+//!         move || child.wait32(word, 0, -1, &mut || ())
+//!     });
+//!     word.store(1, Ordering::SeqCst);
+//!     lot.notify(&word, 1);
+//!     let outcome = waits.join().unwrap();
+//!     // Depending on who came first, it was woken or did not have to wait.
+//!     assert!(matches!(outcome, WaitOutcome::Woken | WaitOutcome::NotEqual));
+//! });
+//! ```
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod liveness;
+mod lot;
+mod node;
+mod queue;
+mod spinning;
+mod stats;
+mod sync;
+mod sys;
+mod waiter;
+
+pub use liveness::HostWriter;
+pub use lot::{ParkingLot, Waiting, Width};
+pub use stats::{BusyAddress, WaitStatistics};
+pub use waiter::{Role, WaitOutcome, Waiter};

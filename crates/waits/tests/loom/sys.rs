@@ -1,0 +1,28 @@
+//! `src/sys` over loom's types.
+
+use std::time::Instant;
+
+use crate::sync::AtomicU32;
+
+#[path = "../../src/sys/portable.rs"]
+mod portable;
+
+/// Loom has no clock, so every deadline passes as soon as its sleeper has
+/// queued up; what others do before it takes the bucket's lock again, loom's
+/// scheduler varies.
+#[derive(Debug)]
+pub(crate) struct Sleeper(portable::Sleeper);
+
+impl Sleeper {
+    pub(crate) fn new() -> Self {
+        Self(portable::Sleeper::new())
+    }
+
+    pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) -> bool {
+        deadline.is_none() && self.0.sleep(word, seen, None)
+    }
+
+    pub(crate) fn wake(&self, word: &AtomicU32) {
+        self.0.wake(word);
+    }
+}
