@@ -1,5 +1,6 @@
 //! What is known about one thread of a group.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +20,8 @@ pub(crate) struct ThreadRecord {
     /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
     lot: usize,
     watch: Option<Arc<Watch>>,
+    /// Whether it has begun to run on its host thread.
+    begun: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -42,8 +45,19 @@ impl ThreadRecord {
             waiter: lot.register(id.get(), Role::Guest),
             lot: Arc::as_ptr(lot).addr(),
             watch: watch.cloned(),
+            begun: AtomicBool::new(false),
             state: Mutex::default(),
         })
+    }
+
+    /// The thread runs on its host thread from here on.
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has begun to.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     pub(crate) fn id(&self) -> ThreadId {
