@@ -1,5 +1,6 @@
 //! From an engine, a module and a linker to a group.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use wasmtime::{Caller, Engine, Linker, SharedMemory, StoreContextMut};
 use crate::group::core::{Around, Core, ExitCode, OnTrap, thread_spawn};
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::{Hosts, Pool};
-use crate::life::{Life, OnEnd};
+use crate::life::{Life, Native, OnEnd};
 use crate::memory::define;
 use crate::module::prepare::{ThreadEntry, ThreadModule};
 use crate::module::shape::Shape;
+use crate::sys::running::{self, Code, Word};
 use crate::thread::linked::{self, How, Linked, Part};
 use crate::thread::prewarm::Stock;
 use crate::thread::store::{MakeState, Stores, ThreadInfo};
@@ -35,7 +37,8 @@ const DEFAULT_LOT: u32 = 64;
 #[non_exhaustive]
 pub enum Termination {
     /// By the engine's epoch, at the next loop iteration or function call. Needs
-    /// `Config::epoch_interruption(true)`.
+    /// `Config::epoch_interruption(true)`. Exact, and on every platform; but the checks in the code cost a program
+    /// that computes 7 to 183 % of its processor time.
     ///
     /// The group increments the engine's epoch when it ends, a few times at most. Other stores of
     /// the engine see those increments as ticks.
@@ -43,8 +46,27 @@ pub enum Termination {
     Epochs,
     /// Not at all: a thread ends when it next waits, or calls a host function that watches the
     /// [`EndToken`](crate::EndToken). Wasm that does neither runs on, and
-    /// [`ThreadGroup::run`] does not return before it ends by itself.
+    /// [`ThreadGroup::run`] does not return before it ends by itself. Costs nothing; a thread that computes for
+    /// ever is never ended.
     AtHostCalls,
+    /// Where it is, for ever, because the process is about to exit: `run`, `start` and `invoke` return once every thread has
+    /// stopped or has been left in a host call, join none, and the caller has nothing left to do but to end the process. No
+    /// checks in the code; a thread that computes stops within microseconds, however many there are.
+    ///
+    /// The end takes execute permission from the code of the group's modules, so *every* thread of the process that runs
+    /// that code stops when it next does, those of other groups included, and no module of it runs again. Stores,
+    /// stacks, memories and instances stay: dropping the group gives nothing back. A group that never ran is dropped as any
+    /// other. [`ThreadGroup::into_reactor`] refuses such a group.
+    ///
+    /// Linux on x86-64 and aarch64. [`GroupBuilder::build`] installs a handler of SIGSEGV in front of Wasmtime's, and one
+    /// of a real-time signal (the first without a handler from `SIGRTMIN + 7` on), for the whole process. Where a seccomp
+    /// filter refuses to take the permission away, that signal is sent to each thread until all have stopped.
+    ProcessExit,
+}
+
+impl Termination {
+    /// Whether [`ProcessExit`](Self::ProcessExit) is there on this platform.
+    pub const CAN_EXIT: bool = running::SUPPORTED;
 }
 
 /// Makes a [`ThreadGroup`].
@@ -65,6 +87,9 @@ pub struct GroupBuilder<T: 'static> {
     around: Option<Around>,
     observer: Option<Arc<dyn Observer>>,
     on_trap: Option<OnTrap<T>>,
+    see_threads: bool,
+    host_word: Option<fn() -> Word>,
+    timeout_report: Option<usize>,
     #[cfg(feature = "async")]
     async_calls: bool,
 }
@@ -88,6 +113,9 @@ impl<T: Send + 'static> GroupBuilder<T> {
             around: None,
             observer: None,
             on_trap: None,
+            see_threads: false,
+            host_word: None,
+            timeout_report: None,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -126,6 +154,32 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// How running wasm is stopped.
     pub fn termination(mut self, termination: Termination) -> Self {
         self.termination = termination;
+        self
+    }
+
+    /// Reads what threads are doing from outside: [`GroupHandle::report`](crate::GroupHandle::report) then has backtraces of
+    /// threads that compute, without epochs, and of threads in host calls. Implied by
+    /// [`Termination::ProcessExit`], which says what is installed for it in the process, and where. Each thread that starts to run the guest
+    /// registers itself, which costs some nanoseconds.
+    pub fn see_threads(mut self, see: bool) -> Self {
+        self.see_threads = see;
+        self
+    }
+
+    /// Where host functions say that they are called: `word` returns the calling thread's word, which is 0 outside of them, and
+    /// the address of something on its stack inside. The group's own host functions use the same.
+    ///
+    /// The end of a group with [`Termination::ProcessExit`] gives threads that are in host functions their grace; without a word
+    /// it takes them for computing ones, and waits for them likewise. `p1_adapter::host_word` is such a function.
+    pub fn host_word(mut self, word: fn() -> &'static AtomicUsize) -> Self {
+        self.host_word = Some(word);
+        self
+    }
+
+    /// Describes `threads` threads when [`Limits::timeout`] passes, before they are told to end:
+    /// [`ThreadGroup::timeout_report`]. Takes up to 200 ms.
+    pub fn report_at_timeout(mut self, threads: usize) -> Self {
+        self.timeout_report = Some(threads);
         self
     }
 
@@ -393,6 +447,12 @@ impl<T: Send + 'static> GroupBuilder<T> {
         };
         life.set_memories(&memories);
         life.set_appended(Appended::new(linked.modules().cloned()));
+        let freezes = self.termination == Termination::ProcessExit;
+        if self.see_threads || freezes {
+            running::prepare().map_err(GroupError::CannotSeeThreads)?;
+            let code = Code::new(linked.modules().map(|module| module.module().clone()));
+            life.set_native(Native::new(code, self.host_word, freezes));
+        }
         let ahead = spawns
             && self.module.is_prepared()
             && !linked.instantiation_is_visible()
@@ -413,6 +473,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             grace: self.grace,
             around: self.around,
             on_trap: self.on_trap,
+            timeout_report: self.timeout_report,
             #[cfg(feature = "async")]
             async_calls: self.async_calls,
         });

@@ -11,6 +11,7 @@ use crate::memory::define::OwnMemories;
 use crate::memory::words::same_memory;
 use crate::module::prepare::{ThreadEntry, ThreadModule};
 #[cfg(feature = "async")]
+use crate::sys::running;
 use crate::thread::block_on::block_on;
 use crate::thread::current;
 use crate::thread::guest_thread::{Entry, Guest};
@@ -55,6 +56,8 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) grace: Option<Duration>,
     pub(crate) around: Option<Around>,
     pub(crate) on_trap: Option<OnTrap<T>>,
+    /// Most threads that are described when the time limit passes.
+    pub(crate) timeout_report: Option<usize>,
 }
 
 impl<T: Send + 'static> Core<T> {
@@ -190,6 +193,7 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     caller: Caller<'_, T>,
     arg: i32,
 ) -> Result<i32, Error> {
+    let _mark = running::mark(false);
     // Without a core no thread of the group can be running: it holds the core.
     let Some(core) = core.and_then(Weak::upgrade) else {
         return Ok(SpawnError::Ended.errno());

@@ -1,6 +1,7 @@
 //! The group as its embedder sees it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
 
 use crate::group::builder::GroupBuilder;
 use crate::group::core::Core;
-use crate::life::{Life, SpawnFailures};
+use crate::life::{Life, SpawnFailures, seen};
 use crate::memory::host::{HostMemory, HostWaits, Waits};
 use crate::module::prepare::ThreadModule;
 use crate::module::shape;
@@ -41,6 +42,11 @@ pub struct ThreadGroup<T: Send + 'static> {
     /// Host threads that wait on it inside wasmtime.
     host_waits: Option<Arc<HostWaits>>,
     left_behind: Mutex<Vec<LeftBehind>>,
+    pub(super) timeout_report: Mutex<Option<Report>>,
+    /// Whether the grace period is over: it is given once.
+    out_of_grace: AtomicBool,
+    /// Whether threads have been stopped for ever: nothing is waited for or given back any more.
+    pub(super) only_to_exit: AtomicBool,
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
@@ -63,6 +69,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
             memory,
             host_waits,
             left_behind: Mutex::default(),
+            timeout_report: Mutex::default(),
+            out_of_grace: AtomicBool::new(false),
+            only_to_exit: AtomicBool::new(false),
         }
     }
 
@@ -138,10 +147,13 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 RunError::HostThread(error)
             })?;
         if !core.life.wait_ended(deadline) {
-            core.life.end(Outcome::TimedOut);
+            self.time_out();
             core.life.wait_ended(None);
         }
-        self.finish();
+        match core.life.native() {
+            Some(native) if native.freezes() => self.settle(native),
+            _ => self.finish(),
+        }
         if let Some(error) = core.life.take_failure() {
             return Err(RunError::Instantiate(error));
         }
@@ -242,6 +254,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .clone()
     }
 
+    /// What the threads were doing when the time limit passed: with
+    /// [`GroupBuilder::report_at_timeout`](crate::GroupBuilder::report_at_timeout), and if the limit did.
+    pub fn timeout_report(&self) -> Option<Report> {
+        self.timeout_report
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Where in the guest's program a trap happened: [`Outcome::backtrace`] without the frames of functions that
     /// [`prepare`](crate::prepare()) appended. `outcome` is this group's.
     pub fn backtrace_of(&self, outcome: &Outcome) -> Option<Backtrace> {
@@ -281,7 +302,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
         let mut wait = AGAIN_FIRST;
         let now = Instant::now();
         let mut again = now + wait;
-        let give_up = self.core.grace.and_then(|grace| now.checked_add(grace));
+        let give_up = match self.out_of_grace.load(Ordering::Relaxed) {
+            true => Some(now),
+            false => self.core.grace.and_then(|grace| now.checked_add(grace)),
+        };
         loop {
             let next = give_up.map_or(again, |give_up| give_up.min(again));
             if gone(next.saturating_duration_since(Instant::now())) {
@@ -295,6 +319,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             // Once at least, however short the grace period is.
             life.interrupt();
             if over(now) {
+                self.out_of_grace.store(true, Ordering::Relaxed);
                 return gone(AGAIN_FIRST);
             }
             if !self.core.linked.waits_reach_group() {
@@ -319,12 +344,17 @@ impl<T: Send + 'static> ThreadGroup<T> {
         let left = life
             .records()
             .iter()
-            .filter(|record| !record.is_idle())
+            // Nor is one left behind that has not run.
+            .filter(|record| !record.is_idle() && record.has_begun())
             .map(|record| LeftBehind {
                 thread: record.id(),
                 host_call: record.host_call().map(|(name, _)| name),
             })
             .collect();
+        self.leave_behind(left);
+    }
+
+    pub(super) fn leave_behind(&self, left: Vec<LeftBehind>) {
         *self
             .left_behind
             .lock()
@@ -334,6 +364,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
 impl<T: Send + 'static> Drop for ThreadGroup<T> {
     fn drop(&mut self) {
+        if self.only_to_exit.load(Ordering::Relaxed) {
+            return;
+        }
         self.core.life.end(Outcome::Cancelled);
         self.finish();
     }
@@ -375,8 +408,20 @@ impl GroupHandle {
     /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run wasm answer
     /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
     /// a host call. Interrupts running wasm, and lets it go on.
+    ///
+    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) nobody is interrupted but by a signal, and
+    /// nobody has to answer: threads in host calls have backtraces, too, and those that have not begun to run are left out.
     pub fn report(&self, patience: Duration) -> Report {
-        report::take(&self.life, patience)
+        self.report_of(usize::MAX, patience)
+    }
+
+    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others. Only with
+    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads); without, it describes all.
+    pub fn report_of(&self, most: usize, patience: Duration) -> Report {
+        match self.life.native() {
+            Some(native) => seen::report(&self.life, native, most, patience),
+            None => report::take(&self.life, patience),
+        }
     }
 
     /// Ids of the threads that have not ended, in order.

@@ -7,6 +7,7 @@
 mod claim;
 mod native;
 mod places;
+pub(crate) mod seen;
 mod slot;
 mod stuck;
 mod wait;
@@ -21,6 +22,7 @@ use wasmtime::{Engine, Error, SharedMemory};
 use crate::host::panics::caught;
 use crate::memory::words::reach;
 use crate::sys::bell::Bell;
+use crate::sys::running;
 use crate::thread::interrupt::Unwinding;
 use crate::types::backtrace::Appended;
 use crate::types::end_token::{self, EndToken};
@@ -136,6 +138,14 @@ impl Life {
     /// before. So no thread starts after the claim.
     pub(crate) fn start(&self) -> bool {
         self.claim.step()
+    }
+
+    /// For a host thread that is left when the group has ended: where nobody joins it, it does nothing any more, and drops
+    /// nothing.
+    pub(crate) fn rest(&self) {
+        if self.native().is_some_and(Native::freezes) {
+            running::hold();
+        }
     }
 
     /// The error by which a thread of the ended group is unwound.

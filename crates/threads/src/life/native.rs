@@ -1,10 +1,11 @@
 //! How the threads of one group are seen and stopped from outside: what `sys/running` does, for one group.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::sys::running::{self, Code, Doing, Inside, Key, Seen, Stop, Walked, Word};
+use crate::types::frames::{Frame, Tables};
 use crate::types::thread_id::ThreadId;
 
 /// A group whose running threads are registered.
@@ -18,6 +19,8 @@ pub(crate) struct Native {
     stop: Option<&'static Stop>,
     /// Whether the code could be taken from them.
     protected: AtomicBool,
+    /// What is where in the code, from the first report on.
+    tables: OnceLock<Tables>,
 }
 
 /// How many threads of an ended group do what.
@@ -41,6 +44,7 @@ impl Native {
             word,
             stop,
             protected: AtomicBool::new(false),
+            tables: OnceLock::new(),
         }
     }
 
@@ -89,6 +93,23 @@ impl Native {
     /// Each thread that runs the guest.
     pub(crate) fn look(&self, f: impl FnMut(Seen)) {
         running::look(self.key, f);
+    }
+
+    /// What the addresses of a walk are: frames of the group's modules.
+    pub(crate) fn frames(&self, walked: &Walked) -> Vec<Frame> {
+        let tables = self.tables.get_or_init(|| Tables::new(self.code.modules()));
+        let mut frames = Vec::new();
+        for (index, address) in walked.addresses.iter().enumerate() {
+            // Behind a call the next instruction may be another line's, or another function's.
+            let called = index > 0 || !walked.in_wasm;
+            frames.extend(tables.frame(*address - usize::from(called)));
+        }
+        frames
+    }
+
+    /// Whether host functions say when they are called.
+    pub(crate) fn has_word(&self) -> bool {
+        self.word.is_some()
     }
 
     /// Where in wasm the threads are that `wanted` says.

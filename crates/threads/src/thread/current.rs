@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::host::panics::caught;
+use crate::sys::running;
 use crate::watch::record::ThreadRecord;
 
 thread_local! {
@@ -52,6 +53,7 @@ pub fn host_call(name: &'static str) -> HostCall {
         thread,
         name,
         before,
+        _mark: running::mark(false),
     };
     if let Some(thread) = &guard.thread
         && let Some(watch) = thread.watch()
@@ -66,6 +68,7 @@ pub struct HostCall {
     thread: Option<Arc<ThreadRecord>>,
     name: &'static str,
     before: Option<(&'static str, Instant)>,
+    _mark: running::Marked,
 }
 
 impl Drop for HostCall {

@@ -114,8 +114,14 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Runs the thread to its end on the calling host thread. Never panics.
     pub(crate) fn run(mut self) {
-        self.slot.start();
         let core = Arc::clone(&self.core);
+        if !core.life.start() {
+            // The group has ended: nobody is told of a thread that runs nothing.
+            core.life.rest();
+            caught(|| drop(self));
+            return;
+        }
+        self.slot.start();
         let id = self.slot.id();
         let Some(around) = &core.around else {
             return self.live();
@@ -163,6 +169,9 @@ impl<T: Send + 'static> Guest<T> {
             or_panicked(catch_unwind(AssertUnwindSafe(|| {
                 watch.observer().thread_ended(id);
             })));
+        }
+        if life.token().is_ended() {
+            life.rest();
         }
         if returned && matches!(self.entry, Entry::Thread { .. }) {
             // Before the store goes: a guest may have seen the join already.
@@ -343,6 +352,9 @@ impl<T: Send + 'static> Guest<T> {
     fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let record = Arc::clone(self.slot.record());
         let caps = self.core.stores.caps();
+        let id = self.slot.id();
+        let core = Arc::clone(&self.core);
+        let _seen = core.life.native().map(|native| native.enter(id));
         current::enter(&record, || caps.apply(|| f(self)))
     }
 
@@ -369,12 +381,13 @@ impl<T: Send + 'static> Guest<T> {
         let id = self.slot.id();
         let core = Arc::clone(&self.core);
         let outcome = Outcome::of_error(id, error, core.exit_code);
-        if core.life.end(outcome.clone())
-            && let Some(hook) = &core.on_trap
-            && let Outcome::Trapped { error, .. } = &outcome
-        {
-            caught(|| hook(id, error, self.store.as_context_mut()));
-        }
+        core.life.end_then(outcome.clone(), || {
+            if let Some(hook) = &core.on_trap
+                && let Outcome::Trapped { error, .. } = &outcome
+            {
+                caught(|| hook(id, error, self.store.as_context_mut()));
+            }
+        });
     }
 
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.

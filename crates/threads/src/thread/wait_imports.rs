@@ -14,6 +14,7 @@ use crate::life::Life;
 use crate::memory::words::{same_memory, word32, word64};
 use crate::module::prepare::Prepared;
 use crate::rewrite::{WaitOp, WaitSlot};
+use crate::sys::running;
 use crate::thread::current;
 use crate::thread::interrupt::Unwinding;
 use crate::types::fuel::Fuel;
@@ -239,6 +240,7 @@ fn holding_no_fuel<T: 'static>(
     mut caller: Caller<'_, T>,
     wait: impl FnOnce(&mut Caller<'_, T>) -> WaitOutcome,
 ) -> Result<WaitOutcome, Error> {
+    let _mark = running::mark(true);
     match fuel {
         None => Ok(wait(&mut caller)),
         Some(fuel) => fuel.without(caller, wait),

@@ -31,6 +31,11 @@ impl Code {
         }
     }
 
+    /// The modules.
+    pub(crate) fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
     /// The texts, one for each module.
     pub(crate) fn texts(&self) -> &[Range<usize>] {
         &self.texts
