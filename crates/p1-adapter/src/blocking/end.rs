@@ -1,6 +1,6 @@
 //! The signal that ends every blocked call of a group of threads.
 
-use super::sys::Event;
+use crate::sys::Event;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -56,12 +56,13 @@ impl From<rustix::io::Errno> for BlockingError {
 /// # Not for
 ///
 /// Signal handlers: raising takes a lock. A handler wakes a thread that raises.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct EndSignal {
-    shared: Arc<Shared>,
+    shared: Arc<EndState>,
 }
 
-struct Shared {
+#[derive(Default)]
+struct EndState {
     raised: AtomicBool,
     /// Set only with `hooks` locked and `raised` false. A raiser holds the same lock when it sets
     /// `raised`, so it either sees the event here and fills it, or no event is ever made.
@@ -77,21 +78,9 @@ struct Hooks {
 }
 
 impl EndSignal {
-    /// A signal that has not been raised.
-    ///
-    /// # Errors
-    ///
-    /// None today: the descriptor it needs is made by the first wait. The result leaves room for
-    /// platforms where it has to exist from the start.
-    pub fn new() -> io::Result<EndSignal> {
-        Ok(EndSignal {
-            shared: Arc::new(Shared {
-                raised: AtomicBool::new(false),
-                event: OnceLock::new(),
-                hooks: Mutex::new(Hooks::default()),
-                notify: Notify::new(),
-            }),
-        })
+    /// A signal that has not been raised. The descriptor it needs is made by the first wait.
+    pub fn new() -> EndSignal {
+        EndSignal::default()
     }
 
     /// Ends every blocked call under this signal, and every later one. Never blocks for long: it

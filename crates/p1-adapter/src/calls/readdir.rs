@@ -7,11 +7,11 @@
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
 
+use crate::abi::convert;
+use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
-use crate::convert;
-use crate::error::Result;
-use crate::guest::write_bytes;
+use crate::call::arguments::write_bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
 use std::mem::MaybeUninit;
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};
@@ -45,7 +45,7 @@ pub(crate) fn readdir(
         kernel.resize(room, MaybeUninit::uninit());
     }
 
-    let mut out = Output {
+    let mut out = EntryWriter {
         memory,
         at: buf,
         left: len,
@@ -91,13 +91,13 @@ pub(crate) fn readdir(
 }
 
 /// The guest's buffer, filled from the front.
-struct Output<'a, 'm> {
+struct EntryWriter<'a, 'm> {
     memory: &'a mut GuestMemory<'m>,
     at: GuestPtr<u8>,
     left: Size,
 }
 
-impl Output<'_, '_> {
+impl EntryWriter<'_, '_> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let n = bytes.len().min(self.left as usize);
         self.at = write_bytes(self.memory, self.at, &bytes[..n])?;

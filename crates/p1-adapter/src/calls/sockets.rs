@@ -4,22 +4,22 @@
 //! All wait as `fd_read` and `fd_write` do: in the kernel, until the end signal, or not at all with `NONBLOCK`. Two
 //! threads that receive from one stream get disjoint bytes; two that send queue behind each other.
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{
     CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
 };
 use crate::blocking::{self, StreamKind};
 use crate::call::Call;
+use crate::descriptor::stream::{GuestStream, Source};
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::{Error, Result};
-use crate::guest_io::GuestBufs;
-use crate::stream::{Source, Stream};
+use crate::guest::buffers::GuestBufs;
 use rustix::fd::{AsFd as _, BorrowedFd};
 use rustix::net::Shutdown;
 use std::io;
 use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
-fn socket(descriptor: &Descriptor) -> Result<&Stream> {
+fn socket(descriptor: &Descriptor) -> Result<&GuestStream> {
     match descriptor.kind()? {
         Kind::Stream(stream) => match &stream.source {
             Source::Listener(_) => Ok(stream),
@@ -31,7 +31,7 @@ fn socket(descriptor: &Descriptor) -> Result<&Stream> {
 }
 
 /// The socket that carries bytes; `notconn` for a listener.
-fn connected(stream: &Stream) -> Result<&blocking::Stream> {
+fn connected(stream: &GuestStream) -> Result<&blocking::Stream> {
     match &stream.source {
         Source::Host(host) => Ok(host),
         _ => Err(Errno::Notconn.into()),
@@ -58,7 +58,8 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
         listener.accept_to(nonblock, end, || Ok::<_, Error>(fds.reserve()?))
     })?;
     let connection = blocking::Stream::owned(connection)?;
-    let accepted = Descriptor::stream(Stream::duplex(connection, true, true)).below(&descriptor);
+    let accepted =
+        Descriptor::stream(GuestStream::duplex(connection, true, true)).below(&descriptor);
     accepted.set_flags(flags)?;
     Ok(number.fill(accepted)?.into())
 }
@@ -99,7 +100,7 @@ pub(crate) fn recv(
     let all = flags.contains(Riflags::RECV_WAITALL) && !peek && !datagram;
     let count = if all {
         // Which a call that is tried again finds out for itself.
-        let (asynchronous, nonblock) = (call.resume.is_some(), descriptor.nonblock());
+        let (asynchronous, nonblock) = (call.retry.is_some(), descriptor.nonblock());
         let end = &call.shared.end;
         call.until_full(&descriptor, bufs.len(), |missing| {
             let bufs = bufs.slice(&missing);

@@ -1,15 +1,15 @@
 //! The guest's subscriptions, copied out and understood.
 
 use super::Layout;
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{
     Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata,
 };
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::{Deadline, Direction};
 use crate::call::Call;
+use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::{Error, Result};
-use crate::stream::Stream;
 use smallvec::SmallVec;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use wiggle::{GuestError, GuestMemory};
 pub(crate) struct Subscribed {
     pub(super) userdata: Userdata,
     pub(super) kind: Eventtype,
-    pub(super) source: Source,
+    pub(super) trigger: Trigger,
 }
 
 /// What makes a subscription ready.
-pub(crate) enum Source {
+pub(crate) enum Trigger {
     Clock(Deadline),
     /// Ready without waiting, with this to report.
     Known(Answer),
@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 pub(crate) struct StreamOf(Arc<Descriptor>);
 
 impl StreamOf {
-    pub(super) fn get(&self) -> &Stream {
+    pub(super) fn get(&self) -> &GuestStream {
         match self.0.kind() {
             Ok(Kind::Stream(stream)) => stream,
             // What has been recognised as a stream stays one, and is not asked again.
@@ -74,7 +74,7 @@ pub(super) fn all(
             .and_then(|offset| subscriptions.checked_add(offset));
         let at = at.ok_or(GuestError::PtrOverflow)?;
         let Subscription { userdata, u } = (layout.read)(memory, at)?;
-        let (kind, source) = match u {
+        let (kind, trigger) = match u {
             SubscriptionU::Clock(clock) => {
                 let absolute = clock
                     .flags
@@ -83,21 +83,21 @@ pub(super) fn all(
                     .shared
                     .clocks
                     .deadline(clock.id, clock.timeout, absolute)?;
-                (Eventtype::Clock, Source::Clock(due))
+                (Eventtype::Clock, Trigger::Clock(due))
             }
             SubscriptionU::FdRead(on) => (
                 Eventtype::FdRead,
-                source(call, on.file_descriptor, Direction::Read)?,
+                trigger(call, on.file_descriptor, Direction::Read)?,
             ),
             SubscriptionU::FdWrite(on) => (
                 Eventtype::FdWrite,
-                source(call, on.file_descriptor, Direction::Write)?,
+                trigger(call, on.file_descriptor, Direction::Write)?,
             ),
         };
         all.push(Subscribed {
             userdata,
             kind,
-            source,
+            trigger,
         });
     }
     Ok(Subscriptions(all))
@@ -117,8 +117,8 @@ impl Deref for Subscriptions {
 impl Subscriptions {
     /// The error of the first subscription, if every one of them is at fault.
     pub(super) fn common_fault(&self) -> Option<Errno> {
-        let mut faults = self.iter().map(|one| match one.source {
-            Source::Known(Answer::Error(errno)) => Some(errno),
+        let mut faults = self.iter().map(|one| match one.trigger {
+            Trigger::Known(Answer::Error(errno)) => Some(errno),
             _ => None,
         });
         let first = faults.next()??;
@@ -126,14 +126,14 @@ impl Subscriptions {
     }
 }
 
-fn source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
-    match try_source(call, fd, direction) {
-        Err(Error::Errno(errno)) => Ok(Source::Known(Answer::Error(errno))),
+fn trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
+    match try_trigger(call, fd, direction) {
+        Err(Error::Errno(errno)) => Ok(Trigger::Known(Answer::Error(errno))),
         other => other,
     }
 }
 
-fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
+fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
     let entry = call.fd(fd)?;
     entry.allow(Rights::POLL_FD_READWRITE)?;
     // What one may not do one may not wait for (witx, `poll_fd_readwrite`).
@@ -145,7 +145,7 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
         Kind::Dir(_) => Err(Errno::Badf.into()),
         Kind::File(file) => {
             entry.allow(transfer)?;
-            Ok(Source::Known(Answer::Bytes(match direction {
+            Ok(Trigger::Known(Answer::Bytes(match direction {
                 Direction::Write => {
                     // As wasmtime-wasi has it, which looks at the permissions and not at the mode.
                     file.check_perms()?;
@@ -160,7 +160,7 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
                 entry.allow(transfer)?;
             }
             stream.check_poll(direction)?;
-            Ok(Source::Stream(StreamOf(entry.keep()), direction))
+            Ok(Trigger::Stream(StreamOf(entry.keep()), direction))
         }
     }
 }

@@ -1,0 +1,349 @@
+//! Conversions between the host's, preview2's and preview1's vocabularies. No behaviour, no state.
+
+use crate::abi::error::{Error, Result};
+use crate::abi::types::{self, Errno, Filetype, Timestamp};
+use rustix::fs::{FileType, Statx, StatxTimestamp};
+use rustix::io::Errno as Os;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
+use wasmtime_wasi::p2::bindings::filesystem::types as p2;
+
+/// The host's errno as the guest's. Numbers preview1 has no name for become `io`.
+#[cold]
+pub(crate) fn errno(os: Os) -> Errno {
+    match os {
+        Os::TOOBIG => Errno::TooBig,
+        Os::ACCESS => Errno::Acces,
+        Os::ADDRINUSE => Errno::Addrinuse,
+        Os::ADDRNOTAVAIL => Errno::Addrnotavail,
+        Os::AFNOSUPPORT => Errno::Afnosupport,
+        Os::AGAIN => Errno::Again,
+        Os::ALREADY => Errno::Already,
+        Os::BADF => Errno::Badf,
+        Os::BADMSG => Errno::Badmsg,
+        Os::BUSY => Errno::Busy,
+        Os::CANCELED => Errno::Canceled,
+        Os::CHILD => Errno::Child,
+        Os::CONNABORTED => Errno::Connaborted,
+        Os::CONNREFUSED => Errno::Connrefused,
+        Os::CONNRESET => Errno::Connreset,
+        Os::DEADLK => Errno::Deadlk,
+        Os::DESTADDRREQ => Errno::Destaddrreq,
+        Os::DOM => Errno::Dom,
+        Os::DQUOT => Errno::Dquot,
+        Os::EXIST => Errno::Exist,
+        Os::FAULT => Errno::Fault,
+        Os::FBIG => Errno::Fbig,
+        Os::HOSTUNREACH => Errno::Hostunreach,
+        Os::IDRM => Errno::Idrm,
+        Os::ILSEQ => Errno::Ilseq,
+        Os::INPROGRESS => Errno::Inprogress,
+        Os::INTR => Errno::Intr,
+        Os::INVAL => Errno::Inval,
+        Os::ISCONN => Errno::Isconn,
+        Os::ISDIR => Errno::Isdir,
+        Os::LOOP => Errno::Loop,
+        Os::MFILE => Errno::Mfile,
+        Os::MLINK => Errno::Mlink,
+        Os::MSGSIZE => Errno::Msgsize,
+        Os::NAMETOOLONG => Errno::Nametoolong,
+        Os::NETDOWN => Errno::Netdown,
+        Os::NETRESET => Errno::Netreset,
+        Os::NETUNREACH => Errno::Netunreach,
+        Os::NFILE => Errno::Nfile,
+        Os::NOBUFS => Errno::Nobufs,
+        Os::NODEV => Errno::Nodev,
+        Os::NOENT => Errno::Noent,
+        Os::NOEXEC => Errno::Noexec,
+        Os::NOLCK => Errno::Nolck,
+        Os::NOMEM => Errno::Nomem,
+        Os::NOMSG => Errno::Nomsg,
+        Os::NOPROTOOPT => Errno::Noprotoopt,
+        Os::NOSPC => Errno::Nospc,
+        Os::NOSYS => Errno::Nosys,
+        Os::NOTCONN => Errno::Notconn,
+        Os::NOTDIR => Errno::Notdir,
+        Os::NOTEMPTY => Errno::Notempty,
+        Os::NOTRECOVERABLE => Errno::Notrecoverable,
+        Os::NOTSOCK => Errno::Notsock,
+        Os::OPNOTSUPP => Errno::Notsup,
+        Os::NOTTY => Errno::Notty,
+        Os::NXIO => Errno::Nxio,
+        Os::OVERFLOW => Errno::Overflow,
+        Os::OWNERDEAD => Errno::Ownerdead,
+        Os::PERM => Errno::Perm,
+        Os::PIPE => Errno::Pipe,
+        Os::PROTO => Errno::Proto,
+        Os::PROTONOSUPPORT => Errno::Protonosupport,
+        Os::PROTOTYPE => Errno::Prototype,
+        Os::RANGE => Errno::Range,
+        Os::ROFS => Errno::Rofs,
+        Os::SPIPE => Errno::Spipe,
+        Os::SRCH => Errno::Srch,
+        Os::STALE => Errno::Stale,
+        Os::TIMEDOUT => Errno::Timedout,
+        Os::TXTBSY => Errno::Txtbsy,
+        Os::XDEV => Errno::Xdev,
+        _ => Errno::Io,
+    }
+}
+
+/// An `io::Error` as the guest's errno.
+#[cold]
+pub(crate) fn io_error(error: &std::io::Error) -> Errno {
+    use std::io::ErrorKind;
+    match Os::from_io_error(error) {
+        Some(os) => errno(os),
+        None => match error.kind() {
+            ErrorKind::NotFound => Errno::Noent,
+            ErrorKind::PermissionDenied => Errno::Perm,
+            ErrorKind::AlreadyExists => Errno::Exist,
+            ErrorKind::InvalidInput => Errno::Inval,
+            ErrorKind::WouldBlock => Errno::Again,
+            ErrorKind::Interrupted => Errno::Intr,
+            ErrorKind::BrokenPipe => Errno::Pipe,
+            _ => Errno::Io,
+        },
+    }
+}
+
+/// preview2's error code as preview1's errno.
+#[cold]
+pub(crate) fn error_code(code: p2::ErrorCode) -> Errno {
+    use p2::ErrorCode as C;
+    match code {
+        C::Access => Errno::Acces,
+        C::WouldBlock => Errno::Again,
+        C::Already => Errno::Already,
+        C::BadDescriptor => Errno::Badf,
+        C::Busy => Errno::Busy,
+        C::Deadlock => Errno::Deadlk,
+        C::Quota => Errno::Dquot,
+        C::Exist => Errno::Exist,
+        C::FileTooLarge => Errno::Fbig,
+        C::IllegalByteSequence => Errno::Ilseq,
+        C::InProgress => Errno::Inprogress,
+        C::Interrupted => Errno::Intr,
+        C::Invalid => Errno::Inval,
+        C::Io => Errno::Io,
+        C::IsDirectory => Errno::Isdir,
+        C::Loop => Errno::Loop,
+        C::TooManyLinks => Errno::Mlink,
+        C::MessageSize => Errno::Msgsize,
+        C::NameTooLong => Errno::Nametoolong,
+        C::NoDevice => Errno::Nodev,
+        C::NoEntry => Errno::Noent,
+        C::NoLock => Errno::Nolck,
+        C::InsufficientMemory => Errno::Nomem,
+        C::InsufficientSpace => Errno::Nospc,
+        C::NotDirectory => Errno::Notdir,
+        C::NotEmpty => Errno::Notempty,
+        C::NotRecoverable => Errno::Notrecoverable,
+        C::Unsupported => Errno::Notsup,
+        C::NoTty => Errno::Notty,
+        C::NoSuchDevice => Errno::Nxio,
+        C::Overflow => Errno::Overflow,
+        C::NotPermitted => Errno::Perm,
+        C::Pipe => Errno::Pipe,
+        C::ReadOnly => Errno::Rofs,
+        C::InvalidSeek => Errno::Spipe,
+        C::TextFileBusy => Errno::Txtbsy,
+        C::CrossDevice => Errno::Xdev,
+    }
+}
+
+/// The host's file type as the guest's. preview1 has no name for a FIFO.
+pub(crate) fn file_type(kind: FileType) -> Filetype {
+    match kind {
+        FileType::RegularFile => Filetype::RegularFile,
+        FileType::Directory => Filetype::Directory,
+        FileType::Symlink => Filetype::SymbolicLink,
+        FileType::BlockDevice => Filetype::BlockDevice,
+        FileType::CharacterDevice => Filetype::CharacterDevice,
+        _ => Filetype::Unknown,
+    }
+}
+
+fn p2_file_type(kind: p2::DescriptorType) -> Filetype {
+    match kind {
+        p2::DescriptorType::RegularFile => Filetype::RegularFile,
+        p2::DescriptorType::Directory => Filetype::Directory,
+        p2::DescriptorType::SymbolicLink => Filetype::SymbolicLink,
+        p2::DescriptorType::BlockDevice => Filetype::BlockDevice,
+        p2::DescriptorType::CharacterDevice => Filetype::CharacterDevice,
+        p2::DescriptorType::Fifo | p2::DescriptorType::Socket | p2::DescriptorType::Unknown => {
+            Filetype::Unknown
+        }
+    }
+}
+
+/// The inode number the guest sees: wasmtime-wasi's metadata hash of device and inode (its `filesystem.rs`,
+/// `MetadataHashValue`), so that a descriptor, a path and a directory entry agree on it.
+pub(crate) fn inode(device: u64, inode: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (device, inode).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Nanoseconds since 1970; times before it and times that do not fit read as the peer reports them: 0 and `overflow`.
+fn nanoseconds(seconds: u64, nanos: u32) -> Result<Timestamp, Errno> {
+    seconds
+        .checked_mul(1_000_000_000)
+        .and_then(|ns| ns.checked_add(nanos.into()))
+        .ok_or(Errno::Overflow)
+}
+
+fn statx_time(t: StatxTimestamp) -> Result<Timestamp, Errno> {
+    u64::try_from(t.tv_sec).map_or(Ok(0), |seconds| nanoseconds(seconds, t.tv_nsec))
+}
+
+/// What `fd_filestat_get` reports, from one `statx`.
+///
+/// `ctim` is the time of birth: that is what wasmtime-wasi reports for paths, and paths are resolved by it alone.
+pub(crate) fn filestat_from_statx(stat: &Statx) -> Result<types::Filestat> {
+    let born = rustix::fs::StatxFlags::from_bits_retain(stat.stx_mask)
+        .contains(rustix::fs::StatxFlags::BTIME);
+    Ok(types::Filestat {
+        dev: 1,
+        ino: inode(
+            rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            stat.stx_ino,
+        ),
+        filetype: file_type(FileType::from_raw_mode(stat.stx_mode.into())),
+        nlink: stat.stx_nlink.into(),
+        size: stat.stx_size,
+        atim: statx_time(stat.stx_atime)?,
+        mtim: statx_time(stat.stx_mtime)?,
+        ctim: if born { statx_time(stat.stx_btime)? } else { 0 },
+    })
+}
+
+/// What `path_filestat_get` reports, from preview2's answers.
+pub(crate) fn filestat_from_p2(
+    stat: &p2::DescriptorStat,
+    hash: &p2::MetadataHashValue,
+) -> Result<types::Filestat> {
+    let time = |t: Option<Datetime>| t.map_or(Ok(0), |t| nanoseconds(t.seconds, t.nanoseconds));
+    Ok(types::Filestat {
+        dev: 1,
+        ino: hash.lower,
+        filetype: p2_file_type(stat.type_),
+        nlink: stat.link_count,
+        size: stat.size,
+        atim: time(stat.data_access_timestamp)?,
+        mtim: time(stat.data_modification_timestamp)?,
+        ctim: time(stat.status_change_timestamp)?,
+    })
+}
+
+/// One timestamp argument of the `*_set_times` functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewTime {
+    Keep,
+    Now,
+    At(Timestamp),
+}
+
+impl NewTime {
+    /// Both times of a call: access, then modification. Asking for a given time and for now at once is `inval`.
+    pub(crate) fn pair(
+        atim: Timestamp,
+        mtim: Timestamp,
+        flags: types::Fstflags,
+    ) -> Result<(Self, Self)> {
+        use types::Fstflags as F;
+        let one = |at: bool, now: bool, time| match (at, now) {
+            (true, true) => Err(Error::Errno(Errno::Inval)),
+            (true, false) => Ok(Self::At(time)),
+            (false, true) => Ok(Self::Now),
+            (false, false) => Ok(Self::Keep),
+        };
+        Ok((
+            one(flags.contains(F::ATIM), flags.contains(F::ATIM_NOW), atim)?,
+            one(flags.contains(F::MTIM), flags.contains(F::MTIM_NOW), mtim)?,
+        ))
+    }
+
+    pub(crate) fn to_p2(self) -> p2::NewTimestamp {
+        match self {
+            Self::Keep => p2::NewTimestamp::NoChange,
+            Self::Now => p2::NewTimestamp::Now,
+            Self::At(ns) => p2::NewTimestamp::Timestamp(Datetime {
+                seconds: ns / 1_000_000_000,
+                nanoseconds: (ns % 1_000_000_000) as u32,
+            }),
+        }
+    }
+
+    pub(crate) fn to_timespec(self) -> rustix::fs::Timespec {
+        match self {
+            Self::Keep => rustix::fs::Timespec {
+                tv_sec: 0,
+                tv_nsec: rustix::fs::UTIME_OMIT,
+            },
+            Self::Now => rustix::fs::Timespec {
+                tv_sec: 0,
+                tv_nsec: rustix::fs::UTIME_NOW,
+            },
+            // u64 nanoseconds are fewer than 2^35 seconds.
+            Self::At(ns) => rustix::fs::Timespec {
+                tv_sec: (ns / 1_000_000_000) as i64,
+                tv_nsec: (ns % 1_000_000_000) as _,
+            },
+        }
+    }
+}
+
+pub(crate) fn path_flags(flags: types::Lookupflags) -> p2::PathFlags {
+    if flags.contains(types::Lookupflags::SYMLINK_FOLLOW) {
+        p2::PathFlags::SYMLINK_FOLLOW
+    } else {
+        p2::PathFlags::empty()
+    }
+}
+
+pub(crate) fn open_flags(flags: types::Oflags) -> p2::OpenFlags {
+    use p2::OpenFlags as To;
+    use types::Oflags as From;
+    let pairs = [
+        (From::CREAT, To::CREATE),
+        (From::DIRECTORY, To::DIRECTORY),
+        (From::EXCL, To::EXCLUSIVE),
+        (From::TRUNC, To::TRUNCATE),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(from, _)| flags.contains(*from))
+        .fold(To::empty(), |all, (_, to)| all | to)
+}
+
+/// What a descriptor shall be opened for: reading and writing by the rights asked for, the rest by the flags.
+pub(crate) fn descriptor_flags(
+    rights: types::Rights,
+    flags: types::Fdflags,
+) -> p2::DescriptorFlags {
+    use p2::DescriptorFlags as To;
+    use types::{Fdflags, Rights};
+    let pairs = [
+        (rights.contains(Rights::FD_READ), To::READ),
+        (rights.contains(Rights::FD_WRITE), To::WRITE),
+        (flags.contains(Fdflags::SYNC), To::FILE_INTEGRITY_SYNC),
+        (flags.contains(Fdflags::DSYNC), To::DATA_INTEGRITY_SYNC),
+        (flags.contains(Fdflags::RSYNC), To::REQUESTED_WRITE_SYNC),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .fold(To::empty(), |all, (_, to)| all | to)
+}
+
+pub(crate) fn advice(advice: types::Advice) -> rustix::fs::Advice {
+    match advice {
+        types::Advice::Normal => rustix::fs::Advice::Normal,
+        types::Advice::Sequential => rustix::fs::Advice::Sequential,
+        types::Advice::Random => rustix::fs::Advice::Random,
+        types::Advice::Willneed => rustix::fs::Advice::WillNeed,
+        types::Advice::Dontneed => rustix::fs::Advice::DontNeed,
+        types::Advice::Noreuse => rustix::fs::Advice::NoReuse,
+    }
+}

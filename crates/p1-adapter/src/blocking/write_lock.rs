@@ -1,0 +1,36 @@
+//! The lock a write holds from its first byte to its last. The wait for it can be ended.
+//!
+//! A stream that is polled first has one for reads too, and a listener one for accepting.
+
+use super::block_on::block_on;
+use super::end::{EndSignal, Interrupted};
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// First come, first served; a thread that waits for the lock sleeps and ends with the signal. A task, which may hold it
+/// across waits, locks the mutex itself.
+#[derive(Debug, Default)]
+pub(super) struct EndableLock(Arc<Mutex<()>>);
+
+/// The lock is held until this is dropped.
+pub(super) type LockGuard<'a> = MutexGuard<'a, ()>;
+
+impl EndableLock {
+    /// What a task locks.
+    pub(super) fn mutex(&self) -> &Arc<Mutex<()>> {
+        &self.0
+    }
+
+    /// Takes the lock if it is free.
+    pub(super) fn try_lock(&self) -> Option<LockGuard<'_>> {
+        self.0.try_lock().ok()
+    }
+
+    /// Waits for the lock.
+    pub(super) fn lock(&self, end: &EndSignal) -> Result<LockGuard<'_>, Interrupted> {
+        match self.try_lock() {
+            Some(guard) => Ok(guard),
+            None => block_on(end.or_raised(self.0.lock())),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Guest strings and arrays, copied out once and paid for with the call's fuel; results written back.
+//!
+//! Fuel (wasmtime's `Store::set_hostcall_fuel`, in bytes) bounds what one call makes the host copy or allocate. Data
+//! buffers of reads and writes cost none: the kernel copies them in place and the host allocates nothing for them.
+
+use crate::abi::error::{Error, Result};
+use crate::abi::types::{self, Errno};
+use crate::call::Call;
+use crate::guest::buffers::{BufferList, GuestBufs};
+use wiggle::{GuestMemory, GuestPtr, GuestType};
+
+impl Call<'_> {
+    /// Takes `bytes` of fuel; `nomem` when there is not enough left.
+    pub(crate) fn pay(&mut self, bytes: usize) -> Result<()> {
+        self.fuel = self.fuel.checked_sub(bytes).ok_or(Errno::Nomem)?;
+        Ok(())
+    }
+
+    /// Takes the fuel that `elements` structures in guest memory cost.
+    pub(crate) fn pay_for<T: GuestType>(&mut self, elements: u32) -> Result<()> {
+        let bytes = u64::from(elements) * u64::from(T::guest_size());
+        self.pay(usize::try_from(bytes)?)
+    }
+
+    /// A path or another string of the guest's.
+    ///
+    /// # Errors
+    ///
+    /// `nametoolong` beyond the context's limit, `ilseq` when it is not UTF-8, a trap when it is out of bounds.
+    pub(crate) fn string(
+        &mut self,
+        memory: &GuestMemory<'_>,
+        ptr: GuestPtr<str>,
+    ) -> Result<String> {
+        if ptr.len() > self.shared.limits.path_length {
+            return Err(Errno::Nametoolong.into());
+        }
+        self.pay(ptr.len() as usize)?;
+        let bytes = memory.to_vec(ptr.as_bytes())?;
+        String::from_utf8(bytes).map_err(|_| Error::Errno(Errno::Ilseq))
+    }
+
+    /// The buffers of a read.
+    pub(crate) fn iovecs<'m>(
+        &mut self,
+        memory: &'m mut GuestMemory<'_>,
+        list: types::IovecArray,
+    ) -> Result<GuestBufs<'m>> {
+        self.pay_for::<types::Iovec>(list.len())?;
+        self.buffers(memory, list.offset_base(), list.len())
+    }
+
+    /// The buffers of a write.
+    pub(crate) fn ciovecs<'m>(
+        &mut self,
+        memory: &'m mut GuestMemory<'_>,
+        list: types::CiovecArray,
+    ) -> Result<GuestBufs<'m>> {
+        self.pay_for::<types::Ciovec>(list.len())?;
+        self.buffers(memory, list.offset_base(), list.len())
+    }
+
+    /// Reads the list, once: a call that is tried again has it from its first attempt.
+    fn buffers<'m>(
+        &mut self,
+        memory: &'m mut GuestMemory<'_>,
+        at: u32,
+        count: u32,
+    ) -> Result<GuestBufs<'m>> {
+        let Some(retry) = &mut self.retry else {
+            let list = read_list(memory, at, count)?;
+            return GuestBufs::new(memory, &list);
+        };
+        let list = match retry.buffers.take() {
+            Some(list) => list,
+            None => read_list(memory, at, count)?,
+        };
+        GuestBufs::new(memory, retry.buffers.insert(list))
+    }
+}
+
+/// `iovec` and `ciovec` have one layout: address, then length, 4 bytes each.
+fn read_list(memory: &GuestMemory<'_>, at: u32, count: u32) -> Result<BufferList> {
+    let size = match memory {
+        GuestMemory::Unshared(bytes) => bytes.len(),
+        GuestMemory::Shared(cells) => cells.len(),
+    };
+    let mut list = BufferList::default();
+    for i in 0..count {
+        let at = GuestPtr::<u32>::new(at).add(i.checked_mul(2).ok_or(Errno::Overflow)?)?;
+        list.add(size, memory.read(at)?, memory.read(at.add(1)?)?)?;
+    }
+    Ok(list)
+}
+
+/// Writes `bytes` at `ptr`; the pointer behind them, which is 0 behind the last byte of 4 GiB.
+pub(crate) fn write_bytes(
+    memory: &mut GuestMemory<'_>,
+    ptr: GuestPtr<u8>,
+    bytes: &[u8],
+) -> Result<GuestPtr<u8>> {
+    let len = u32::try_from(bytes.len())?;
+    memory.copy_from_slice(bytes, ptr.as_array(len))?;
+    Ok(GuestPtr::new(ptr.offset().wrapping_add(len)))
+}

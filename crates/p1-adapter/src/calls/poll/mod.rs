@@ -1,0 +1,83 @@
+//! `poll_oneoff`: what is subscribed to ([`subscribe`]), one [`wait`], what is reported ([`report`]).
+
+mod report;
+mod subscribe;
+mod wait;
+
+use crate::abi::error::Result;
+use crate::abi::types::{Errno, Event, Size, Subscription};
+use crate::call::Call;
+use smallvec::SmallVec;
+use std::sync::Arc;
+pub(crate) use subscribe::Subscriptions;
+use wiggle::{GuestError, GuestMemory, GuestPtr};
+
+/// How subscriptions lie in the guest's memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) size: u32,
+    pub(crate) read: fn(&GuestMemory<'_>, u32) -> Result<Subscription, GuestError>,
+}
+
+impl Layout {
+    /// preview1's.
+    pub(crate) const PREVIEW1: Self = Self {
+        size: 48,
+        read: |memory, at| memory.read(GuestPtr::new(at)),
+    };
+}
+
+/// Waits until at least one subscription has something to report, and writes an event for each that has, in the order
+/// of the subscriptions.
+///
+/// All subscriptions are read, once, before the wait; the events are written after it. A subscription the call cannot
+/// wait for (a number that is not open, a direction the stream does not have, a right given up; a file is ready in both,
+/// whatever it was opened for) is reported at
+/// once, as an event with that error, next to the others. If every one is like that, the call itself fails with the
+/// first one's error: a program that polls one descriptor and does not look into events learns of it too, as it does
+/// from wasmtime-wasi.
+///
+/// `inval` without subscriptions: that would be a wait for nothing.
+pub(crate) fn oneoff(
+    call: &mut Call<'_>,
+    memory: &mut GuestMemory<'_>,
+    subscriptions: u32,
+    events: GuestPtr<Event>,
+    count: Size,
+    layout: Layout,
+) -> Result<Size> {
+    if count == 0 {
+        return Err(Errno::Inval.into());
+    }
+    call.pay_for::<Event>(count)?;
+    let retried = call.retry.as_mut().and_then(|retry| retry.poll.take());
+    let subscribed = match retried {
+        Some(subscribed) => subscribed,
+        None => Arc::new(subscribe::all(call, memory, subscriptions, count, layout)?),
+    };
+    if let Some(errno) = subscribed.common_fault() {
+        return Err(errno.into());
+    }
+    let mut waiting = wait::Waiting::on(&subscribed);
+    loop {
+        match &call.retry {
+            Some(_) => waiting.look(&call.shared.end)?,
+            None => waiting.wait(&call.shared.end)?,
+        }
+        let found: SmallVec<[Event; 4]> = report::events(&subscribed, &waiting).collect();
+        if found.is_empty() {
+            if let Some(retry) = &mut call.retry {
+                drop(waiting);
+                retry.poll = Some(Arc::clone(&subscribed));
+                return Err(retry.wait_for(Box::pin(wait::one_of(subscribed))));
+            }
+            // A clock that was set may have ended the wait early.
+            continue;
+        }
+        let reported = Size::try_from(found.len())?;
+        for (event, slot) in found.into_iter().zip(events.as_array(reported).iter()) {
+            memory.write(slot?, event)?;
+        }
+        return Ok(reported);
+    }
+}

@@ -1,0 +1,453 @@
+//! How a context is put together.
+
+use crate::abi::error::BuildError;
+use crate::blocking::{self, EmbedderInput, EmbedderOutput, EndSignal};
+use crate::ctx::clocks::Clocks;
+use crate::ctx::observe::CallObserver;
+use crate::ctx::random_source::{Random, RandomSource};
+use crate::ctx::{Limits, P1Ctx, Shared, Strings};
+use crate::descriptor::Descriptor;
+use crate::descriptor::fds::Fds;
+use crate::descriptor::stream::{GuestStream, Source};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
+use wasmtime_wasi::filesystem::{
+    Descriptor as WasiDescriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView,
+};
+use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, ResourceTable, WasiCtxBuilder};
+
+const DEFAULT_MAX_DESCRIPTORS: u32 = 1 << 20;
+const DEFAULT_MAX_PATH: u32 = 64 << 10;
+/// wasmtime-wasi's `random::DEFAULT_MAX_SIZE`.
+const DEFAULT_MAX_RANDOM: u32 = 64 << 20;
+
+/// Builds a [`P1Ctx`]. The methods have the names and the meaning of [`wasmtime_wasi::WasiCtxBuilder`]'s.
+///
+/// Nothing is inherited unless asked for: a fresh builder makes a context with no arguments, no environment, no
+/// directories, a standard input at its end, and outputs that swallow what they are given.
+///
+/// ```
+/// use p1_adapter::P1CtxBuilder;
+/// use wasmtime_wasi::FsPerms;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ctx = P1CtxBuilder::new()
+///     .inherit_stdio()
+///     .args(&["prog", "--verbose"])
+///     .env("LANG", "C")
+///     .preopened_dir(std::env::temp_dir(), "/tmp", FsPerms::ReadOnly)?
+///     .build()?;
+/// # let _ = ctx;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct P1CtxBuilder {
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    /// Opens preopens: wasmtime-wasi has the only code that opens directories for a guest.
+    wasi: WasiCtxBuilder,
+    /// Directories somebody else has opened; they come first.
+    opened: WasiFilesystemCtx,
+    stdio: [Stdio; 3],
+    wall: Option<Arc<dyn HostWallClock + Sync>>,
+    monotonic: Option<Arc<dyn HostMonotonicClock + Sync>>,
+    random: Random,
+    end: Option<EndSignal>,
+    max_descriptors: u32,
+    limits: Limits,
+    observer: Option<Arc<dyn CallObserver>>,
+    observe_waiting: bool,
+    raise_sigpipe: bool,
+}
+
+enum Stdio {
+    Null,
+    Inherit,
+    Given(Source),
+}
+
+impl Default for P1CtxBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl P1CtxBuilder {
+    /// A builder for a context that has nothing.
+    pub fn new() -> Self {
+        let mut wasi = WasiCtxBuilder::new();
+        // Before any directory is opened: each keeps the setting of that moment.
+        wasi.allow_blocking_current_thread(true);
+        Self {
+            args: Vec::new(),
+            env: Vec::new(),
+            wasi,
+            opened: WasiFilesystemCtx::default(),
+            stdio: [Stdio::Null, Stdio::Null, Stdio::Null],
+            wall: None,
+            monotonic: None,
+            random: Random::Host,
+            end: None,
+            max_descriptors: DEFAULT_MAX_DESCRIPTORS,
+            limits: Limits {
+                path_length: DEFAULT_MAX_PATH,
+                random_size: DEFAULT_MAX_RANDOM,
+                fuel: None,
+            },
+            observer: None,
+            observe_waiting: false,
+            raise_sigpipe: false,
+        }
+    }
+
+    /// Adds one argument. The first is by convention the program's name.
+    pub fn arg(&mut self, arg: impl AsRef<str>) -> &mut Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args(&mut self, args: &[impl AsRef<str>]) -> &mut Self {
+        self.args
+            .extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds the host process's arguments.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is not valid Unicode, as [`std::env::args`] does.
+    pub fn inherit_args(&mut self) -> &mut Self {
+        self.args.extend(std::env::args());
+        self
+    }
+
+    /// Adds one environment variable.
+    pub fn env(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> &mut Self {
+        self.env
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds environment variables.
+    pub fn envs(&mut self, env: &[(impl AsRef<str>, impl AsRef<str>)]) -> &mut Self {
+        self.env.extend(
+            env.iter()
+                .map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned())),
+        );
+        self
+    }
+
+    /// Adds the host process's environment.
+    ///
+    /// # Panics
+    ///
+    /// If a name or value is not valid Unicode, as [`std::env::vars`] does.
+    pub fn inherit_env(&mut self) -> &mut Self {
+        self.env.extend(std::env::vars());
+        self
+    }
+
+    /// Gives the guest the host's standard input.
+    ///
+    /// The descriptor's flags are not touched, and no more is read than the guest asks for: what it leaves unread is
+    /// there for the next process.
+    pub fn inherit_stdin(&mut self) -> &mut Self {
+        self.stdio[0] = Stdio::Inherit;
+        self
+    }
+
+    /// Gives the guest the host's standard output. Writes go to the descriptor at once; nothing is buffered.
+    pub fn inherit_stdout(&mut self) -> &mut Self {
+        self.stdio[1] = Stdio::Inherit;
+        self
+    }
+
+    /// Gives the guest the host's standard error. Writes go to the descriptor at once; nothing is buffered.
+    pub fn inherit_stderr(&mut self) -> &mut Self {
+        self.stdio[2] = Stdio::Inherit;
+        self
+    }
+
+    /// All three of the host's standard streams.
+    pub fn inherit_stdio(&mut self) -> &mut Self {
+        self.inherit_stdin().inherit_stdout().inherit_stderr()
+    }
+
+    /// Gives the guest a standard input of the embedder's, such as wasmtime-wasi's `MemoryInputPipe`.
+    ///
+    /// It is read through its preview2 stream, made at the first use. Any number of threads may read it and wait for
+    /// it; using it starts wasmtime-wasi's tokio runtime unless the thread is in one. How far it reads ahead is its own
+    /// affair.
+    pub fn stdin(&mut self, stdin: impl StdinStream + 'static) -> &mut Self {
+        self.stdio[0] = Stdio::Given(Source::Input(EmbedderInput::new(stdin)));
+        self
+    }
+
+    /// Gives the guest a standard output of the embedder's, such as wasmtime-wasi's `MemoryOutputPipe`. Used as
+    /// [`stdin`](Self::stdin) is; one guest write is one write to it, then a flush, which the call waits for unless the
+    /// guest asked not to wait.
+    ///
+    /// The end signal ends waits of the stream's `ready`, and is looked at before each piece of 64 KiB. A stream that blocks
+    /// in `write` instead (`std::io::stdout()` given here does) is not reached there: use
+    /// [`inherit_stdout`](Self::inherit_stdout) for the host's own.
+    pub fn stdout(&mut self, stdout: impl StdoutStream + 'static) -> &mut Self {
+        self.stdio[1] = Stdio::Given(Source::Output(EmbedderOutput::new(stdout)));
+        self
+    }
+
+    /// Gives the guest a standard error of the embedder's; see [`stdout`](Self::stdout).
+    pub fn stderr(&mut self, stderr: impl StdoutStream + 'static) -> &mut Self {
+        self.stdio[2] = Stdio::Given(Source::Output(EmbedderOutput::new(stderr)));
+        self
+    }
+
+    /// Gives the guest the directory `host_path` under the name `guest_path`.
+    ///
+    /// wasmtime-wasi opens it, resolves every path below it and enforces `perms`. Preopened directories get descriptor
+    /// numbers from 3 up in the order of these calls.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Preopen`] when the directory cannot be opened.
+    pub fn preopened_dir(
+        &mut self,
+        host_path: impl AsRef<Path>,
+        guest_path: impl AsRef<str>,
+        perms: FsPerms,
+    ) -> Result<&mut Self, BuildError> {
+        let host_path = host_path.as_ref();
+        self.wasi
+            .preopened_dir(host_path, guest_path, perms)
+            .map_err(|source| BuildError::Preopen {
+                path: host_path.to_owned(),
+                source,
+            })?;
+        Ok(self)
+    }
+
+    /// Replaces the real-time clock. Waits until a point on this clock are measured once, at their start.
+    pub fn wall_clock(&mut self, clock: impl HostWallClock + Sync + 'static) -> &mut Self {
+        self.wall = Some(Arc::new(clock));
+        self
+    }
+
+    /// Replaces the monotonic clock. Waits until a point on this clock are measured once, at their start.
+    pub fn monotonic_clock(
+        &mut self,
+        clock: impl HostMonotonicClock + Sync + 'static,
+    ) -> &mut Self {
+        self.monotonic = Some(Arc::new(clock));
+        self
+    }
+
+    /// Replaces the source of random numbers.
+    pub fn secure_random(&mut self, random: impl RandomSource + 'static) -> &mut Self {
+        self.random = Random::Custom(Arc::new(random));
+        self
+    }
+
+    /// How many bytes one `random_get` may ask for (default: 64 MiB). More is a trap.
+    pub fn max_random_size(&mut self, bytes: u32) -> &mut Self {
+        self.limits.random_size = bytes;
+        self
+    }
+
+    /// How many descriptors may be open at once (default: 1,048,576). Opening more is `mfile`.
+    pub fn max_descriptors(&mut self, count: u32) -> &mut Self {
+        self.max_descriptors = count;
+        self
+    }
+
+    /// How many bytes a path may have (default: 64 KiB; the operating system's limits apply as well). A longer one is
+    /// `nametoolong`.
+    pub fn max_path_length(&mut self, bytes: u32) -> &mut Self {
+        self.limits.path_length = bytes;
+        self
+    }
+
+    /// How many bytes of strings, lists and structures one call may make the host copy or keep. A call that wants more is
+    /// `nomem`. Data buffers of reads and writes do not count: they are not copied. A buffer of a list costs 8 bytes, a
+    /// subscription of `poll_oneoff` some 370, which is what it makes the host keep, at most.
+    ///
+    /// Default: what the store says, [`wasmtime::Store::set_hostcall_fuel`] (128 MiB unless set). Set here, it holds for
+    /// every store the context is used in, and the store's is not looked at.
+    pub fn hostcall_fuel(&mut self, bytes: usize) -> &mut Self {
+        self.limits.fuel = Some(bytes);
+        self
+    }
+
+    /// Who is told of every call's start and end. Default: nobody, which costs one test of a pointer per call.
+    pub fn call_observer(&mut self, observer: Arc<dyn CallObserver>) -> &mut Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Tells the observer of calls that may have to wait for somebody else only: `fd_read`, `fd_write`, `poll_oneoff`,
+    /// `sock_accept`, `sock_recv` and `sock_send`. The other calls then cost what they cost without an observer (default:
+    /// of all calls).
+    pub fn observe_waiting_calls_only(&mut self, only: bool) -> &mut Self {
+        self.observe_waiting = only;
+        self
+    }
+
+    /// Whether a `fd_write` to a pipe (or standard stream) that nobody reads any more ends the guest, as `SIGPIPE` ends a
+    /// process: the call traps with [`Raised`](crate::Raised). Default: it returns `pipe` to the guest, as it always does
+    /// for a socket that goes both ways, and for a call that gave its thread back to wait.
+    ///
+    /// The host process must ignore `SIGPIPE`, as those of Rust do, or catch it.
+    pub fn raise_sigpipe(&mut self, raise: bool) -> &mut Self {
+        self.raise_sigpipe = raise;
+        self
+    }
+
+    /// The signal that ends this context's blocked calls. Without it the context gets one of its own
+    /// ([`P1Ctx::end_signal`]).
+    pub fn end_signal(&mut self, end: EndSignal) -> &mut Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// Takes over directories that wasmtime-wasi has opened.
+    pub(crate) fn set_preopens(&mut self, opened: WasiFilesystemCtx) {
+        self.opened = opened;
+    }
+
+    /// Makes the context. The builder is left as a fresh one.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: a NUL byte in an argument or variable, a standard stream that cannot be inherited, more
+    /// descriptors than allowed.
+    pub fn build(&mut self) -> Result<P1Ctx, BuildError> {
+        let mut this = std::mem::take(self);
+        let args = Strings::pack("argument", "arguments", this.args)?;
+        let env = this
+            .env
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let env = Strings::pack("environment variable", "environment variables", env)?;
+
+        let fds = Fds::new(this.max_descriptors);
+        let push = |descriptor| {
+            let limit = this.max_descriptors;
+            fds.push(descriptor)
+                .map_err(|_| BuildError::TooManyDescriptors { limit })
+        };
+        let host: [&dyn AsFd; 3] = [&std::io::stdin(), &std::io::stdout(), &std::io::stderr()];
+        for ((fd, stdio), host) in (0..).zip(this.stdio).zip(host) {
+            let source = match stdio {
+                Stdio::Null => Source::Null,
+                Stdio::Given(source) => source,
+                Stdio::Inherit => {
+                    inherit(host.as_fd()).map_err(|source| BuildError::Stdio { fd, source })?
+                }
+            };
+            push(Descriptor::stream(if fd == 0 {
+                GuestStream::input(source)
+            } else {
+                GuestStream::output(source)
+            }))?;
+        }
+
+        let mut wasi = this.wasi.build();
+        for from in [&mut this.opened, wasi.filesystem()] {
+            for (dir, name) in preopens(from)? {
+                push(Descriptor::preopen(dir, &name))?;
+            }
+        }
+        let mut bare = WasiCtxBuilder::new();
+        bare.allow_blocking_current_thread(true);
+        let fs = bare.build().filesystem().clone();
+
+        Ok(P1Ctx {
+            shared: Arc::new(Shared {
+                args,
+                env,
+                fds,
+                clocks: Clocks::new(this.wall, this.monotonic),
+                random: this.random,
+                end: this.end.unwrap_or_default(),
+                opens: Arc::default(),
+                limits: this.limits,
+                observer: this.observer,
+                observe_waiting: this.observe_waiting,
+                raise_sigpipe: this.raise_sigpipe,
+                fs,
+            }),
+        })
+    }
+}
+
+/// The preopened directories of a context of wasmtime-wasi's, allowed to block the current thread.
+fn preopens(from: &mut WasiFilesystemCtx) -> Result<Vec<(Dir, String)>, BuildError> {
+    let mut table = ResourceTable::new();
+    let mut view = WasiFilesystemCtxView {
+        ctx: from,
+        table: &mut table,
+    };
+    let failed = |path: &str, source| BuildError::Preopen {
+        path: path.into(),
+        source,
+    };
+    let found = view.get_directories().map_err(|e| failed("/", e))?;
+    let dirs = found.into_iter().map(|(opened, name)| {
+        let dir = match table.delete(opened) {
+            Ok(WasiDescriptor::Dir(dir)) => dir,
+            Ok(WasiDescriptor::File(_)) => {
+                return Err(failed(&name, wasmtime::Error::msg("not a directory")));
+            }
+            Err(error) => return Err(failed(&name, error.into())),
+        };
+        let file = dir.dir.try_clone().map_err(|e| failed(&name, e.into()))?;
+        Ok((Dir::new(file, dir.perms, dir.open_mode, true), name))
+    });
+    dirs.collect()
+}
+
+/// A standard stream of the host's. A process may be started with some of them closed: the guest then has one that is
+/// at its end.
+fn inherit(fd: BorrowedFd<'_>) -> std::io::Result<Source> {
+    match blocking::Stream::inherited(fd) {
+        Ok(stream) => Ok(Source::Host(stream)),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {
+            Ok(Source::Null)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Strings {
+    fn pack(
+        one: &'static str,
+        many: &'static str,
+        strings: impl IntoIterator<Item = String>,
+    ) -> Result<Self, BuildError> {
+        let mut bytes = Vec::new();
+        let mut starts = Vec::new();
+        for string in strings {
+            if string.contains('\0') {
+                return Err(BuildError::Nul {
+                    what: one,
+                    value: string,
+                });
+            }
+            starts
+                .push(u32::try_from(bytes.len()).map_err(|_| BuildError::TooLarge { what: many })?);
+            bytes.extend_from_slice(string.as_bytes());
+            bytes.push(0);
+        }
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(BuildError::TooLarge { what: many });
+        }
+        Ok(Self {
+            bytes: bytes.into(),
+            starts: starts.into(),
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! Descriptor numbers: which number means which descriptor.
+//!
+//! Looking a number up takes no lock. Everything that changes the table (opening, closing, renumbering) holds one
+//! mutex for a few instructions; no system call is made and no descriptor is dropped under it.
+//!
+//! A call that has looked its descriptor up keeps it: closing or renumbering detaches the number, and the descriptor
+//! itself goes away with the last call that uses it. A later lookup finds nothing or the number's new owner.
+
+use crate::abi::types::Errno;
+use crate::descriptor::Descriptor;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use table_sync::{Error, Handle, SharedGuard, Table};
+
+/// Numbers below this one live in the table's own allocation.
+const FIRST: u32 = 64;
+const SEGMENTS: usize = 26;
+
+/// The handle of a descriptor, as a number; 0 for none.
+type Slot = AtomicU64;
+
+/// What the table holds. The count lets a call keep a descriptor beyond its guard, across a wait.
+type HeldDescriptor = Arc<Descriptor>;
+
+/// One context's descriptor numbers.
+pub(crate) struct Fds {
+    /// The descriptors. A handle names one of them and never another, however often its slot is used again.
+    table: Table,
+    first: Box<[Slot]>,
+    /// Segment `i` holds the numbers `FIRST << i` up to twice that, and is made when first needed.
+    more: [OnceLock<Box<[Slot]>>; SEGMENTS],
+    free: Mutex<Free>,
+    limit: u32,
+}
+
+/// A number taken and meaning nothing yet: to every lookup it is not open. Dropped, it is free again.
+pub(crate) struct Reserved<'a> {
+    fds: &'a Fds,
+    number: u32,
+}
+
+/// Which numbers are free: those in the heap, each once, the lowest on top, and everything from `next` on.
+#[derive(Default)]
+struct Free {
+    below: BinaryHeap<Reverse<u32>>,
+    next: u32,
+}
+
+/// A descriptor looked up for the time of one call.
+pub(crate) enum Entry<'a> {
+    /// Held in the table.
+    Found(SharedGuard<'a, HeldDescriptor>),
+    /// Found by an earlier attempt of the same call, and held by itself.
+    Kept(HeldDescriptor),
+}
+
+impl Deref for Entry<'_> {
+    type Target = Descriptor;
+
+    #[inline]
+    fn deref(&self) -> &Descriptor {
+        match self {
+            Self::Found(guard) => guard,
+            Self::Kept(held) => held,
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// A hold on the descriptor that may outlast the lookup.
+    pub(crate) fn keep(&self) -> Arc<Descriptor> {
+        match self {
+            Self::Found(guard) => Arc::clone(guard),
+            Self::Kept(held) => Arc::clone(held),
+        }
+    }
+}
+
+fn segment_of(number: u32) -> (usize, usize) {
+    let segment = (number / FIRST).ilog2();
+    (segment as usize, (number - (FIRST << segment)) as usize)
+}
+
+fn slots(count: u32) -> Box<[Slot]> {
+    (0..count).map(|_| Slot::new(0)).collect()
+}
+
+impl Fds {
+    /// An empty table of at most `limit` numbers.
+    pub(crate) fn new(limit: u32) -> Self {
+        let table = Table::new();
+        // The numbers are the limit. (More descriptors than numbers there may be: those closed while a call has them.)
+        table.set_max_capacity(usize::MAX);
+        Self {
+            table,
+            first: slots(FIRST),
+            more: [const { OnceLock::new() }; SEGMENTS],
+            free: Mutex::default(),
+            limit: limit.min(FIRST << (SEGMENTS - 1)),
+        }
+    }
+
+    /// How many numbers there are.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    #[inline]
+    fn slot(&self, number: u32) -> Option<&Slot> {
+        if number < FIRST {
+            return self.first.get(number as usize);
+        }
+        let (segment, index) = segment_of(number);
+        self.more.get(segment)?.get()?.get(index)
+    }
+
+    /// The slot of a number below the limit, made if need be.
+    fn make_slot(&self, number: u32) -> &Slot {
+        if number < FIRST {
+            return &self.first[number as usize];
+        }
+        let (segment, index) = segment_of(number);
+        &self.more[segment].get_or_init(|| slots(FIRST << segment))[index]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Free> {
+        // Nothing under the lock panics half-way through a change.
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The descriptor `number` means now; `badf` when it means none.
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Result<Entry<'_>, Errno> {
+        let slot = self.slot(number).ok_or(Errno::Badf)?;
+        let mut raw = slot.load(Ordering::Acquire);
+        loop {
+            let handle = Handle::<HeldDescriptor>::from_raw(raw).ok_or(Errno::Badf)?;
+            // Nobody ever asks for exclusive access, so this neither waits nor is refused for that.
+            match self.table.try_get(&handle) {
+                Ok(guard) => return Ok(Entry::Found(guard)),
+                Err(Error::NotPresent) => {}
+                Err(_) => return Err(Errno::Busy),
+            }
+            // A slot is changed before what it named is detached: there is something else in it by now, or nothing.
+            let now = slot.load(Ordering::Acquire);
+            if now == raw {
+                return Err(Errno::Badf);
+            }
+            raw = now;
+        }
+    }
+
+    /// Gives `descriptor` the lowest free number; `mfile` at the limit.
+    pub(crate) fn push(&self, descriptor: Descriptor) -> Result<u32, Errno> {
+        self.reserve()?.fill(descriptor)
+    }
+
+    /// Takes the lowest free number, for a descriptor that is still to be made; `mfile` at the limit. What cannot be
+    /// undone (creating a file, cutting one, accepting a connection) is done with a number in hand, as operating systems
+    /// do it.
+    pub(crate) fn reserve(&self) -> Result<Reserved<'_>, Errno> {
+        let mut free = self.lock();
+        let number = match free.below.pop() {
+            Some(Reverse(number)) => number,
+            None if free.next < self.limit => {
+                free.next += 1;
+                free.next - 1
+            }
+            None => return Err(Errno::Mfile),
+        };
+        Ok(Reserved { fds: self, number })
+    }
+
+    /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
+    pub(crate) fn close(&self, number: u32) -> Result<(), Errno> {
+        let slot = self.slot(number).ok_or(Errno::Badf)?;
+        let mut free = self.lock();
+        let handle = Handle::from_raw(slot.swap(0, Ordering::AcqRel)).ok_or(Errno::Badf)?;
+        free.below.push(Reverse(number));
+        drop(free);
+        self.detach(handle);
+        Ok(())
+    }
+
+    /// Makes `to` mean what `from` means and frees `from`, in one step for every lookup of `to`: it finds the old
+    /// descriptor or the new one, never nothing. Both must be open (`badf`); the same number twice changes nothing.
+    pub(crate) fn renumber(&self, from: u32, to: u32) -> Result<(), Errno> {
+        let source = self.slot(from).ok_or(Errno::Badf)?;
+        let target = self.slot(to).ok_or(Errno::Badf)?;
+        let mut free = self.lock();
+        // Slots that name something change only under the lock; one that names nothing may be filled meanwhile by whoever
+        // has reserved it, which this call then has come before.
+        let moved = source.load(Ordering::Acquire);
+        let replaced = target.load(Ordering::Acquire);
+        let replaced = Handle::from_raw(replaced)
+            .filter(|_| moved != 0)
+            .ok_or(Errno::Badf)?;
+        if from == to {
+            return Ok(());
+        }
+        target.store(moved, Ordering::Release);
+        source.store(0, Ordering::Release);
+        free.below.push(Reverse(from));
+        drop(free);
+        self.detach(replaced);
+        Ok(())
+    }
+
+    /// Takes a descriptor that no slot names any more out of the table.
+    fn detach(&self, handle: Handle<HeldDescriptor>) {
+        let detached = self.table.detach(handle);
+        debug_assert_eq!(
+            detached,
+            Ok(()),
+            "only what was taken out of a slot is detached, once"
+        );
+    }
+}
+
+impl Reserved<'_> {
+    /// Makes the number mean `descriptor`.
+    pub(crate) fn fill(self, descriptor: Descriptor) -> Result<u32, Errno> {
+        let this = ManuallyDrop::new(self);
+        let handle = match this.fds.table.push(Arc::new(descriptor)) {
+            Ok(handle) => handle,
+            // Handles have run out.
+            Err(_) => {
+                drop(ManuallyDrop::into_inner(this));
+                return Err(Errno::Nfile);
+            }
+        };
+        // Nobody else stores to a slot whose number is taken and names nothing, so this takes no lock.
+        this.fds
+            .make_slot(this.number)
+            .store(handle.to_raw(), Ordering::Release);
+        Ok(this.number)
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.fds.lock().below.push(Reverse(self.number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_the_one_that_was_asked_for() {
+        for limit in [0, 1, 1 << 20, 2_000_000] {
+            let fds = Fds::new(limit);
+            assert_eq!(fds.limit(), limit);
+            assert!(fds.table.max_capacity() > limit as usize);
+        }
+        assert_eq!(Fds::new(0).reserve().err(), Some(Errno::Mfile));
+    }
+
+    #[test]
+    fn a_number_given_back_is_the_next_one_given_out() {
+        let fds = Fds::new(2);
+        let (first, second) = (fds.reserve().unwrap(), fds.reserve().unwrap());
+        assert_eq!((first.number, second.number), (0, 1));
+        assert!(fds.reserve().is_err());
+        drop(first);
+        assert!(matches!(fds.get(0), Err(Errno::Badf)));
+        assert!(matches!(fds.close(1), Err(Errno::Badf)));
+        assert_eq!(fds.reserve().unwrap().number, 0);
+    }
+}

@@ -1,0 +1,375 @@
+//! What a descriptor number stands for, and what it may do.
+//!
+//! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode it was opened with) is
+//! plain data, read without a lock. What kind `path_open` has found is asked for when it first matters: many a file is
+//! only opened, stat'ed and closed, and wasmtime-wasi has looked no further than whether it is a directory. What the guest may change are four words: flags and dropped rights, each an atomic.
+//! The one lock here orders changes of `O_APPEND`, which lives in two places (the operating system's flag and our
+//! record of it).
+
+pub(crate) mod fds;
+mod opened;
+pub(crate) mod position;
+pub(crate) mod stream;
+
+use crate::abi::error::Result;
+use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
+use crate::descriptor::stream::GuestStream;
+use opened::UNASKED;
+pub(crate) use opened::{Dir, File};
+use rustix::fs::{FileType, OFlags};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use wasmtime_wasi::OpenMode;
+use wasmtime_wasi::filesystem as wasi;
+
+/// One open descriptor. Shared by every thread that uses its number.
+pub(crate) struct Descriptor {
+    what: What,
+    /// Rights given up with `fd_fdstat_set_rights`: base and inheriting. A right that is not in here is not checked by
+    /// us, but by the mode the file was opened with and the permissions of its preopen.
+    dropped_base: AtomicU64,
+    dropped_inheriting: AtomicU64,
+    nonblock: AtomicBool,
+    append: AtomicBool,
+    change_flags: Mutex<()>,
+}
+
+/// The kinds of descriptor.
+pub(crate) enum Kind<'a> {
+    /// A byte stream: standard input, output and error, what an embedder pushes, and what `path_open` finds that may
+    /// block.
+    Stream(&'a GuestStream),
+    /// A file, or a device that never waits.
+    File(&'a File),
+    Dir(&'a Dir),
+}
+
+/// What a descriptor is made of.
+enum What {
+    /// Much larger than the rest, and far rarer: kept apart, so that opening a file moves less.
+    Stream(Box<GuestStream>),
+    /// A file, or a stream that has not been recognised as one yet.
+    File(File),
+    Dir(Dir),
+}
+
+impl Descriptor {
+    fn with(what: What, flags: Fdflags) -> Self {
+        Self {
+            what,
+            dropped_base: AtomicU64::new(0),
+            dropped_inheriting: AtomicU64::new(0),
+            nonblock: AtomicBool::new(flags.contains(Fdflags::NONBLOCK)),
+            append: AtomicBool::new(flags.contains(Fdflags::APPEND)),
+            change_flags: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn stream(stream: GuestStream) -> Self {
+        Self::with(What::Stream(Box::new(stream)), Fdflags::empty())
+    }
+
+    pub(crate) fn preopen(dir: wasi::Dir, name: &str) -> Self {
+        Self::dir_named(dir, Some(name))
+    }
+
+    pub(crate) fn dir_named(dir: wasi::Dir, name: Option<&str>) -> Self {
+        let what = What::Dir(Dir {
+            inner: wasi::Descriptor::Dir(dir),
+            preopen: name.map(Box::from),
+        });
+        Self::with(what, Fdflags::empty())
+    }
+
+    /// A file of a type that is no stream's, whose description has `O_APPEND` set or not, as `append` says.
+    pub(crate) fn file(file: wasi::File, found: FileType, append: bool) -> Self {
+        let file = File::unasked(file, false);
+        file.is_file(found);
+        let mut flags = Fdflags::empty();
+        flags.set(Fdflags::APPEND, append);
+        Self::with(What::File(file), flags)
+    }
+
+    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights the parent no longer
+    /// passes on are dropped.
+    pub(crate) fn opened(
+        found: wasi::Descriptor,
+        flags: Fdflags,
+        write: bool,
+        parent: &Self,
+    ) -> Result<Self> {
+        let mut file = match found {
+            dir @ wasi::Descriptor::Dir(_) => {
+                let what = What::Dir(Dir::unnamed(dir));
+                return Ok(Self::with(what, Fdflags::empty()).below(parent));
+            }
+            wasi::Descriptor::File(file) => file,
+        };
+        if !write {
+            // wasmtime-wasi opens what is to be made or cut for writing too, whether that was asked for or not.
+            file.open_mode.remove(OpenMode::WRITE);
+        }
+        let file = File::unasked(file, true);
+        let mut flags = flags & (Fdflags::APPEND | Fdflags::NONBLOCK);
+        if flags.contains(Fdflags::APPEND) {
+            if file.as_stream()?.is_none() {
+                // The description is new and ours alone; nothing else is set on it that this could clear.
+                rustix::fs::fcntl_setfl(&*file.inner.file, OFlags::APPEND)?;
+            } else {
+                // It means nothing to a stream.
+                flags.remove(Fdflags::APPEND);
+            }
+        }
+        Ok(Self::with(What::File(file), flags).below(parent))
+    }
+
+    /// As `opened`, for a stream. `APPEND` means nothing to it.
+    pub(crate) fn opened_stream(stream: GuestStream, flags: Fdflags, parent: &Self) -> Self {
+        let what = What::Stream(Box::new(stream));
+        Self::with(what, flags & Fdflags::NONBLOCK).below(parent)
+    }
+
+    /// What it is. The first time, one `fstat` for what `path_open` found.
+    #[inline]
+    pub(crate) fn kind(&self) -> Result<Kind<'_>> {
+        Ok(match &self.what {
+            What::Stream(stream) => Kind::Stream(stream),
+            What::Dir(dir) => Kind::Dir(dir),
+            What::File(file) => match file.as_stream()? {
+                None => Kind::File(file),
+                Some(stream) => Kind::Stream(stream),
+            },
+        })
+    }
+
+    /// The directory, if it is one: never asks the operating system.
+    pub(crate) fn as_dir(&self) -> Option<&Dir> {
+        match &self.what {
+            What::Dir(dir) => Some(dir),
+            What::Stream(_) | What::File(_) => None,
+        }
+    }
+
+    /// The file that [`kind`](Self::kind) would still have to look at.
+    pub(crate) fn unasked(&self) -> Option<&File> {
+        match &self.what {
+            What::File(file) if file.file_type.load(Ordering::Relaxed) == UNASKED => Some(file),
+            _ => None,
+        }
+    }
+
+    /// With no rights but these.
+    pub(crate) fn limited_to(mut self, base: Rights, inheriting: Rights) -> Self {
+        *self.dropped_base.get_mut() |= !base.bits();
+        *self.dropped_inheriting.get_mut() |= !inheriting.bits();
+        self
+    }
+
+    /// Without the rights `parent` no longer passes on.
+    pub(crate) fn below(mut self, parent: &Self) -> Self {
+        let dropped = parent.dropped_inheriting.load(Ordering::Relaxed);
+        *self.dropped_base.get_mut() = dropped;
+        *self.dropped_inheriting.get_mut() = dropped;
+        self
+    }
+
+    /// `notcapable` when the right to tell was given up, and the one to seek, which includes it (witx, `fd_seek`).
+    #[inline]
+    pub(crate) fn allow_tell(&self) -> Result<()> {
+        let either = Rights::FD_TELL | Rights::FD_SEEK;
+        if self.dropped_base.load(Ordering::Relaxed) & either.bits() == either.bits() {
+            return Err(Errno::Notcapable.into());
+        }
+        Ok(())
+    }
+
+    /// `notcapable` when one of `rights` was given up.
+    #[inline]
+    pub(crate) fn allow(&self, rights: Rights) -> Result<()> {
+        if self.dropped_base.load(Ordering::Relaxed) & rights.bits() != 0 {
+            return Err(Errno::Notcapable.into());
+        }
+        Ok(())
+    }
+
+    /// The rights `path_open` needs of the directory it opens below: its own for what it does there, its inheriting
+    /// ones for what the new descriptor shall be able to do (`notcapable` for those given up).
+    pub(crate) fn allow_open(&self, how: Oflags, wanted: Rights) -> Result<()> {
+        let mut needed = Rights::PATH_OPEN;
+        needed.set(Rights::PATH_CREATE_FILE, how.contains(Oflags::CREAT));
+        needed.set(Rights::PATH_FILESTAT_SET_SIZE, how.contains(Oflags::TRUNC));
+        self.allow(needed)?;
+        let dropped = self.dropped_inheriting.load(Ordering::Relaxed);
+        let transfer = wanted & (Rights::FD_READ | Rights::FD_WRITE);
+        // Whoever passes on neither of these wants what lies below to stay as it is. (Directories do not report the right
+        // to cut files, as wasmtime-wasi's do not, so it cannot be given up by itself.)
+        let change = Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE;
+        let keeps = dropped & change.bits() == change.bits();
+        if dropped & transfer.bits() != 0 || (keeps && how.contains(Oflags::TRUNC)) {
+            return Err(Errno::Notcapable.into());
+        }
+        Ok(())
+    }
+
+    /// The file, or `badf`.
+    #[inline]
+    pub(crate) fn as_file(&self, rights: Rights) -> Result<&File> {
+        match self.kind()? {
+            Kind::File(file) => {
+                self.allow(rights)?;
+                Ok(file)
+            }
+            Kind::Stream(_) | Kind::Dir(_) => Err(Errno::Badf.into()),
+        }
+    }
+
+    /// The file, or `spipe` for a stream: what has no position cannot be positioned.
+    #[inline]
+    pub(crate) fn seekable(&self, rights: Rights) -> Result<&File> {
+        match self.kind()? {
+            Kind::Stream(_) => Err(Errno::Spipe.into()),
+            Kind::File(file) => {
+                self.allow(rights)?;
+                Ok(file)
+            }
+            Kind::Dir(_) => Err(Errno::Badf.into()),
+        }
+    }
+
+    /// The directory, or `badf`.
+    pub(crate) fn dir(&self, rights: Rights) -> Result<&Dir> {
+        let dir = self.as_dir().ok_or(Errno::Badf)?;
+        self.allow(rights)?;
+        Ok(dir)
+    }
+
+    /// Whether the guest asked for calls that fail with `again` instead of waiting.
+    pub(crate) fn nonblock(&self) -> bool {
+        self.nonblock.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn flags(&self) -> Fdflags {
+        let mut flags = Fdflags::empty();
+        flags.set(Fdflags::APPEND, self.append.load(Ordering::Relaxed));
+        flags.set(Fdflags::NONBLOCK, self.nonblock());
+        flags
+    }
+
+    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already under way may see
+    /// either state). `NONBLOCK` is the guest's alone and never reaches the operating system.
+    pub(crate) fn set_flags(&self, flags: Fdflags) -> Result<()> {
+        let append = flags.contains(Fdflags::APPEND);
+        let _held = self
+            .change_flags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.kind()? {
+            Kind::File(file) => {
+                if append != self.append.load(Ordering::Relaxed) {
+                    let mut os = rustix::fs::fcntl_getfl(file.fd())?;
+                    os.set(OFlags::APPEND, append);
+                    rustix::fs::fcntl_setfl(file.fd(), os)?;
+                    self.append.store(append, Ordering::Relaxed);
+                }
+            }
+            Kind::Stream(_) if append => return Err(Errno::Inval.into()),
+            Kind::Stream(_) => {}
+            Kind::Dir(_) => return Err(Errno::Badf.into()),
+        }
+        self.nonblock
+            .store(flags.contains(Fdflags::NONBLOCK), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The rights reported by `fd_fdstat_get`: base and inheriting.
+    pub(crate) fn rights(&self) -> Result<(Rights, Rights)> {
+        let (base, inheriting) = self.initial_rights()?;
+        let left = |rights: Rights, dropped: &AtomicU64| {
+            Rights::from_bits_truncate(rights.bits() & !dropped.load(Ordering::Relaxed))
+        };
+        Ok((
+            left(base, &self.dropped_base),
+            left(inheriting, &self.dropped_inheriting),
+        ))
+    }
+
+    /// Gives rights up for good. Asking for one that is not held is `notcapable`, and nothing changes.
+    pub(crate) fn set_rights(&self, base: Rights, inheriting: Rights) -> Result<()> {
+        let (held_base, held_inheriting) = self.rights()?;
+        if !held_base.contains(base) || !held_inheriting.contains(inheriting) {
+            return Err(Errno::Notcapable.into());
+        }
+        // Only ever adds to what is dropped, so two calls at once give up what either of them does.
+        self.dropped_base
+            .fetch_or((held_base & !base).bits(), Ordering::Relaxed);
+        self.dropped_inheriting
+            .fetch_or((held_inheriting & !inheriting).bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The rights a descriptor is born with, as wasmtime-wasi's `p1.rs` (`fd_fdstat_get`) reports them.
+    fn initial_rights(&self) -> Result<(Rights, Rights)> {
+        Ok(match self.kind()? {
+            Kind::Stream(stream) => (stream.rights(), stream.inheriting_rights()),
+            Kind::Dir(Dir {
+                preopen: Some(_), ..
+            }) => (PREOPEN, PREOPEN.union(PREOPEN_INHERITING)),
+            Kind::Dir(dir) => {
+                let mut rights = Rights::all()
+                    & !(Rights::FD_SEEK
+                        | Rights::FD_FILESTAT_SET_SIZE
+                        | Rights::PATH_FILESTAT_SET_SIZE
+                        | Rights::FD_WRITE);
+                let readable = match &dir.inner {
+                    wasi::Descriptor::Dir(dir) => dir.open_mode.contains(OpenMode::READ),
+                    wasi::Descriptor::File(_) => false,
+                };
+                if !readable {
+                    rights &= !(Rights::FD_READ | Rights::FD_READDIR);
+                }
+                (rights, rights)
+            }
+            Kind::File(file) => {
+                let mut rights = Rights::all();
+                if !file.inner.open_mode.contains(OpenMode::READ) {
+                    rights &= !(Rights::FD_READ | Rights::FD_READDIR);
+                }
+                if !file.inner.open_mode.contains(OpenMode::WRITE) {
+                    rights &= !Rights::FD_WRITE;
+                }
+                (rights, rights)
+            }
+        })
+    }
+}
+
+/// What C libraries expect of a preopened directory.
+const PREOPEN: Rights = Rights::PATH_CREATE_DIRECTORY
+    .union(Rights::PATH_CREATE_FILE)
+    .union(Rights::PATH_LINK_SOURCE)
+    .union(Rights::PATH_LINK_TARGET)
+    .union(Rights::PATH_OPEN)
+    .union(Rights::FD_READDIR)
+    .union(Rights::PATH_READLINK)
+    .union(Rights::PATH_RENAME_SOURCE)
+    .union(Rights::PATH_RENAME_TARGET)
+    .union(Rights::PATH_SYMLINK)
+    .union(Rights::PATH_REMOVE_DIRECTORY)
+    .union(Rights::PATH_UNLINK_FILE)
+    .union(Rights::PATH_FILESTAT_GET)
+    .union(Rights::PATH_FILESTAT_SET_TIMES)
+    .union(Rights::FD_FILESTAT_GET)
+    .union(Rights::FD_FILESTAT_SET_TIMES);
+
+/// What a preopened directory passes on beyond its own rights.
+const PREOPEN_INHERITING: Rights = Rights::FD_DATASYNC
+    .union(Rights::FD_READ)
+    .union(Rights::FD_SEEK)
+    .union(Rights::FD_FDSTAT_SET_FLAGS)
+    .union(Rights::FD_SYNC)
+    .union(Rights::FD_TELL)
+    .union(Rights::FD_WRITE)
+    .union(Rights::FD_ADVISE)
+    .union(Rights::FD_ALLOCATE)
+    .union(Rights::FD_FILESTAT_SET_SIZE)
+    .union(Rights::POLL_FD_READWRITE);

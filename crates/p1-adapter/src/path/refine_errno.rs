@@ -1,0 +1,95 @@
+//! Why a path operation failed, where wasmtime-wasi has no name for it.
+//!
+//! Preview2's error codes, and wasmtime-wasi's translation to them, lack what an operating system says of two file systems
+//! (`EXDEV`), of one that is mounted read-only (`EROFS`) and of a process without descriptors (`EMFILE`); all of these come
+//! out as `io`. Programs go by them: `mv` copies when it is told `EXDEV`. So after an `io` the circumstances are
+//! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
+//! afterwards stays `io` (`txtbsy`, `dquot`, `nxio`, `nodev`, a device that really failed).
+
+use crate::abi::error::{Error, Result};
+use crate::abi::types::Errno;
+use crate::descriptor::Dir;
+use crate::path::operations::Scratch;
+use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
+use std::os::fd::BorrowedFd;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+/// A directory, and the path below it that an operation was about.
+pub(crate) type PathBelow<'a> = (&'a Dir, &'a str);
+
+/// What is known of the file system a place is on.
+#[derive(PartialEq)]
+struct Mount {
+    id: u64,
+    device: (u32, u32),
+    read_only: bool,
+}
+
+impl Scratch {
+    /// `result`, with `io` replaced where the reason can be told. `changes` says whether the operation would have changed a
+    /// file system.
+    pub(crate) fn explained<T>(
+        &mut self,
+        result: Result<T>,
+        changes: bool,
+        places: &[PathBelow<'_>],
+    ) -> Result<T> {
+        match result {
+            Err(Error::Errno(Errno::Io)) => {
+                Err(self.reason(changes, places).unwrap_or(Errno::Io).into())
+            }
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn reason(&mut self, changes: bool, places: &[PathBelow<'_>]) -> Option<Errno> {
+        let (first, _) = places.first()?;
+        if let Err(errno) = rustix::io::fcntl_dupfd_cloexec(first.fd().ok()?, 0) {
+            return Some(crate::abi::convert::errno(errno));
+        }
+        let mounts: Vec<Mount> = places
+            .iter()
+            .map_while(|place| self.mount_of(*place))
+            .collect();
+        match &mounts[..] {
+            [from, to] if (from.id, from.device) != (to.id, to.device) => Some(Errno::Xdev),
+            mounts if changes && mounts.iter().any(|mount| mount.read_only) => Some(Errno::Rofs),
+            _ => None,
+        }
+    }
+
+    /// That of the directory in which the path's last name is looked up.
+    fn mount_of(&mut self, (dir, path): PathBelow<'_>) -> Option<Mount> {
+        let path = path.trim_end_matches('/');
+        let Some((parent, _)) = path.rsplit_once('/') else {
+            return mount(dir.fd().ok()?);
+        };
+        let opened = self.open_at(
+            dir,
+            PathFlags::SYMLINK_FOLLOW,
+            parent.to_owned(),
+            OpenFlags::DIRECTORY,
+            DescriptorFlags::READ,
+        );
+        match opened.ok()? {
+            Descriptor::Dir(parent) => {
+                use std::os::fd::AsFd as _;
+                mount(parent.dir.as_fd())
+            }
+            Descriptor::File(_) => None,
+        }
+    }
+}
+
+fn mount(fd: BorrowedFd<'_>) -> Option<Mount> {
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask).ok()?;
+    let flags = rustix::fs::fstatvfs(fd).ok()?.f_flag;
+    Some(Mount {
+        id: stat.stx_mnt_id,
+        device: (stat.stx_dev_major, stat.stx_dev_minor),
+        read_only: flags.contains(StatVfsMountFlags::RDONLY),
+    })
+}
