@@ -125,11 +125,11 @@ pub use crate::module::prepare::{
 pub use crate::thread::current::{HostCall, host_call};
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::backtrace::Backtrace;
-pub use crate::types::frames::Frame;
 pub use crate::types::end_token::{EndToken, Ended};
 pub use crate::types::error::{
     CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
 };
+pub use crate::types::frames::Frame;
 pub use crate::types::limits::Limits;
 pub use crate::types::outcome::Outcome;
 pub use crate::types::report::{

@@ -49,6 +49,8 @@ struct Record {
     room: usize,
     /// When the life began that goes on.
     life: Nanos,
+    /// Which thread's it is.
+    living: Option<u32>,
     /// When the wait began that goes on.
     wait: Nanos,
 }
@@ -168,8 +170,19 @@ impl Watch {
     /// The events so far, by when they began. They are nowhere else then.
     pub(crate) fn take_events(&self) -> Vec<Event> {
         let mut all = Vec::new();
+        let now = self.now();
         for record in lock(&self.records).iter() {
-            let mut events = std::mem::take(&mut lock(record).events);
+            let mut record = lock(record);
+            let mut events = std::mem::take(&mut record.events);
+            if let Some(thread) = record.living.take() {
+                // It was stopped where it was.
+                events.push(Event {
+                    thread,
+                    began: record.life,
+                    ended: now,
+                    what: What::Life,
+                });
+            }
             match all.is_empty() {
                 true => all = events,
                 false => all.append(&mut events),
@@ -268,12 +281,18 @@ impl Observer for Watch {
     fn thread_began(&self, thread: ThreadId) {
         GUEST.set(thread.get());
         let now = self.now();
-        self.with(|record| record.life = now);
+        self.with(|record| {
+            record.life = now;
+            record.living = Some(thread.get());
+        });
     }
 
     fn thread_ended(&self, _: ThreadId) {
         let now = self.now();
-        self.with(|record| self.keep(record, record.life, now, What::Life));
+        self.with(|record| {
+            record.living = None;
+            self.keep(record, record.life, now, What::Life);
+        });
     }
 
     fn spawned(&self, spawn: &Spawn) {

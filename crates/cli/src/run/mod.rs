@@ -37,6 +37,7 @@ use crate::run::context::context;
 use crate::run::link::linker;
 use crate::run::plan::{Plan, first_line};
 use crate::run::shape::Runs;
+use crate::sys;
 
 /// What is to be done.
 pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
@@ -64,11 +65,9 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let several = !preloads.is_empty();
     let mut group = ThreadGroup::builder(&engine, &module, linker)
         .limits(limits(&plan))
-        .termination(if plan.epochs {
-            Termination::Epochs
-        } else {
-            Termination::AtHostCalls
-        })
+        .termination(termination(&plan))
+        .host_word(p1_adapter::host_word)
+        .report_at_timeout(DESCRIBED)
         .exit_code(|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0))
         .on_end(move || end.raise())
         // WASI works on the memory exported as `memory`, which need not be the
@@ -128,8 +127,15 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         threads,
     };
     outcome::left_behind(&group.left_behind(), &calls);
+    let stuck_at = group.timeout_report().map(|mut report| {
+        calls.complete(&mut report);
+        report
+    });
     let totals = Totals::of(&group);
     let mut exit = reporter.outcome(&outcome, group.backtrace_of(&outcome));
+    if let Some(report) = stuck_at {
+        message::say(report);
+    }
     // The status is the program's, whatever fails from here on.
     if let Some(dump) = &dump {
         dump.write(group.memory());
@@ -148,7 +154,24 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
             stats.report(&totals, &watch.totals(), format);
         }
     }
+    if termination(&plan) == Termination::ProcessExit {
+        // Threads have been stopped for ever, and use what would be given back here.
+        sys::exit(exit.status());
+    }
     Ok(exit)
+}
+
+/// Threads that are described when the time limit passes, and on SIGQUIT; the others are counted.
+pub(crate) const DESCRIBED: usize = 100;
+
+/// How threads that compute are stopped: where they are, unless the code is to have checks.
+fn termination(plan: &Plan) -> Termination {
+    match plan.epochs {
+        Some(true) => Termination::Epochs,
+        _ if Termination::CAN_EXIT => Termination::ProcessExit,
+        None => Termination::Epochs,
+        Some(false) => Termination::AtHostCalls,
+    }
 }
 
 /// The modules of a run, as they were found.
@@ -172,24 +195,28 @@ impl Modules {
 
     /// Makes them ready for threads, on an engine that fits.
     fn prepare<'a>(&self, plan: &'a Plan) -> Result<Prepared<'a>> {
-        let message = match self.prepare_on(plan, &plan.engine) {
-            Err(message) => message,
-            prepared => return prepared,
-        };
         let foreign =
             |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
         let any_foreign = self.preloads.iter().chain([&self.main]).any(foreign);
-        if !any_foreign
-            || !message
-                .to_string()
-                .contains("WebAssembly backtrace support")
-        {
-            return Err(message);
-        }
-        // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
         let mut config = plan.engine.clone();
-        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
-        self.prepare_on(plan, &config)
+        let (mut details, mut epochs) = (any_foreign, plan.epochs.is_none());
+        loop {
+            let message = match self.prepare_on(plan, &config) {
+                Err(message) => message,
+                prepared => return prepared,
+            };
+            // Engine and code must agree, and Wasmtime has no types for what it says.
+            let said = message.to_string();
+            if said.contains("WebAssembly backtrace support") && std::mem::take(&mut details) {
+                // `wasmtime compile` keeps no files and lines unless it is asked to.
+                config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+            } else if said.contains("epoch interruption") && std::mem::take(&mut epochs) {
+                // A file is of either kind. The checks in one that has them find nothing.
+                config.epoch_interruption(Termination::CAN_EXIT);
+            } else {
+                return Err(message);
+            }
+        }
     }
 
     fn prepare_on<'a>(&self, plan: &'a Plan, config: &Config) -> Result<Prepared<'a>> {
@@ -219,7 +246,8 @@ fn prepare(engine: &Engine, plan: &Plan, loaded: &Loaded, name: &str) -> Result<
         }
         Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
             let why = first_line(&error);
-            let help = match code.is_foreign() && plan.epochs && why.contains("epoch") {
+            let typed = plan.epochs == Some(true);
+            let help = match code.is_foreign() && typed && why.contains("epoch") {
                 true => {
                     "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
                          `-W epoch-interruption=n`"

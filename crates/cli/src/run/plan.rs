@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wasi_threads::Termination;
 use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
@@ -42,8 +43,8 @@ pub(crate) struct Plan {
     pub(crate) threads_proposal: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
-    /// Whether the engine's code looks for interrupts.
-    pub(crate) epochs: bool,
+    /// Whether the engine's code is to look for interrupts, if that was said.
+    pub(crate) epochs: Option<bool>,
     pub(crate) unknown_imports: UnknownImports,
     /// Where a core dump goes after a trap.
     pub(crate) coredump: Option<PathBuf>,
@@ -118,6 +119,7 @@ impl Plan {
             Some(true) => Inherited::take(),
             _ => Inherited::default(),
         };
+        let epochs = common.wasm.epoch_interruption;
         let (engine, cache) = engine_config(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
@@ -165,7 +167,7 @@ impl Plan {
             thread_spawn: common.wasi.threads != Some(false),
             threads_proposal: wasm.threads != Some(false),
             preview0: common.wasi.preview0 != Some(false),
-            epochs: wasm.epoch_interruption != Some(false),
+            epochs,
             unknown_imports: unknown_imports(common)?,
             coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,
@@ -205,9 +207,11 @@ fn engine_config(
     let wasm = &mut common.wasm;
     wasm.threads.get_or_insert(true);
     wasm.shared_memory.get_or_insert(true);
-    wasm.epoch_interruption.get_or_insert(true);
+    // Where a program that computes can be stopped without, its code does without.
+    wasm.epoch_interruption
+        .get_or_insert(!Termination::CAN_EXIT);
     let timeout = timeout.is_some() || wasm.timeout.is_some();
-    if timeout && wasm.epoch_interruption == Some(false) {
+    if timeout && wasm.epoch_interruption == Some(false) && !Termination::CAN_EXIT {
         return Err(Message::usage("a timeout needs epoch interruption")
             .why("without it a computing thread cannot be stopped")
             .help("leave out `-W epoch-interruption=n`"));

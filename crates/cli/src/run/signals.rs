@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use wasi_threads::GroupHandle;
 
+use crate::message::exit::Exit;
 use crate::message::{Message, Result, say};
 use crate::report::calls::Calls;
+use crate::run::DESCRIBED;
 
 /// How long a thread may take to say what it does; one that computes or waits needs
 /// a fraction of it, one in a system call says nothing.
@@ -31,14 +33,18 @@ impl Received {
     }
 }
 
-/// Ends the group of `handle` on a signal, from now on.
+/// Ends the group of `handle` on a signal, from now on; a second one ends the process in its handler, whatever any thread is
+/// doing: the message about the first end may be blocked in writing to a full pipe.
 ///
 /// A signal that this process was started with ignored, as shells do for jobs in
-/// the background, stays ignored.
+/// the background, stays ignored. One that was blocked is not: the thread that takes them lets it through.
 #[cfg(unix)]
 pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> {
     use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::flag;
     use signal_hook::iterator::Signals;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
 
     let cannot = |error| Message::failure("signals cannot be received").why(error);
     let received = Received::default();
@@ -47,26 +53,45 @@ pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> 
         .into_iter()
         .filter(|signal| !is_ignored(*signal))
         .collect();
-    let mut signals = Signals::new(wanted).map_err(cannot)?;
+    let told = Arc::new(AtomicBool::new(false));
+    for signal in wanted.iter().copied().filter(|signal| *signal != SIGQUIT) {
+        // Both are below 32.
+        let number = u8::try_from(signal).unwrap_or(u8::MAX);
+        let status = Exit::Signal(number).status().into();
+        // In this order: the first one only sets the flag.
+        flag::register_conditional_shutdown(signal, status, Arc::clone(&told)).map_err(cannot)?;
+        flag::register(signal, Arc::clone(&told)).map_err(cannot)?;
+    }
+    let mut signals = Signals::new(&wanted).map_err(cannot)?;
+    // Reports are written by a thread of their own: stderr may be full, and an end must not wait for it. One that waits
+    // to be written is enough.
+    let (ask, asked) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("reports".into())
+        .spawn({
+            let handle = handle.clone();
+            move || {
+                while let Ok(()) = asked.recv() {
+                    let mut report = handle.report_of(DESCRIBED, PATIENCE);
+                    calls.complete(&mut report);
+                    say(report);
+                }
+            }
+        })
+        .map_err(cannot)?;
     let number = Arc::clone(&received.0);
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
+            crate::sys::mask::unblock(&wanted);
             for signal in signals.forever() {
                 if signal == SIGQUIT {
-                    let mut report = handle.report(PATIENCE);
-                    calls.complete(&mut report);
-                    say(report);
+                    // If one is asked for already, that is the answer.
+                    let _ = ask.try_send(());
                     continue;
                 }
-                // Both are below 32.
                 let signal = u8::try_from(signal).unwrap_or(u8::MAX);
-                let first = number
-                    .compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire)
-                    .is_ok();
-                if !first {
-                    std::process::exit(crate::message::exit::Exit::Signal(signal).status().into());
-                }
+                let _ = number.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
                 handle.cancel();
             }
         })

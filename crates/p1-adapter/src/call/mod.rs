@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod dispatch;
+pub(crate) mod host_word;
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fd, Rights};

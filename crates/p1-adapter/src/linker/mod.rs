@@ -10,6 +10,7 @@ use crate::abi::error::Error;
 use crate::abi::wasi_snapshot_preview1 as abi;
 use crate::call::Call;
 use crate::call::dispatch::Retry;
+use crate::call::host_word;
 use crate::ctx::observe::{self, Observation, Returned};
 use crate::ctx::{MemoryOf, P1State};
 use wasmtime::{AsContextMut as _, Caller, Extern, Linker, Result};
@@ -392,6 +393,8 @@ fn run<R: Returned>(
     retry: Option<&mut Retry>,
     function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
+    // Before the end signal is looked at: `host_word` says why.
+    let _inside = host_word::enter();
     let shared = &*ctx.shared;
     let observed = match (&shared.observer, name) {
         (Some(observer), Some((name, waits))) if waits || !shared.observe_waiting => {

@@ -69,7 +69,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
             native.chase();
             let survey = native.survey();
             let concluded = life.is_concluded();
-            if concluded && survey.computing == 0 && survey.in_calls == 0 {
+            // Whoever watches hears of waits that ended with the group.
+            let waiting = survey.waiting > 0 && life.watch().is_some();
+            if concluded && survey.computing == 0 && survey.in_calls == 0 && !waiting {
                 break;
             }
             let over = || give_up.is_some_and(|give_up| Instant::now() >= give_up);

@@ -1,7 +1,7 @@
 //! How the threads of one group are seen and stopped from outside: what `sys/running` does, for one group.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::sys::running::{self, Code, Doing, Inside, Key, Seen, Stop, Walked, Word};
@@ -30,6 +30,8 @@ pub(crate) struct Survey {
     pub(crate) computing: usize,
     /// They are in host functions that may have to be waited for.
     pub(crate) in_calls: usize,
+    /// They only wait there.
+    pub(crate) waiting: usize,
 }
 
 impl Native {
@@ -85,7 +87,8 @@ impl Native {
         self.look(|seen| match seen.doing {
             Doing::Computes => survey.computing += 1,
             Doing::HostCode { harmless: false } => survey.in_calls += 1,
-            Doing::HostCode { harmless: true } | Doing::Frozen => {}
+            Doing::HostCode { harmless: true } => survey.waiting += 1,
+            Doing::Frozen => {}
         });
         survey
     }

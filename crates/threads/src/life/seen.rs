@@ -84,5 +84,10 @@ fn is_in_host_call(native: &Native, doing: Doing, walk: Option<&Walked>) -> bool
 
 fn backtrace(life: &Life, native: &Native, walk: &Walked) -> Backtrace {
     let frames = native.frames(walk);
-    Backtrace::walked(frames, !walk.in_wasm, walk.cut, &Arc::clone(life.appended()))
+    Backtrace::walked(
+        frames,
+        !walk.in_wasm,
+        walk.cut,
+        &Arc::clone(life.appended()),
+    )
 }

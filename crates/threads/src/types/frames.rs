@@ -62,7 +62,8 @@ impl fmt::Display for Frame {
 fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     let mut rest = name.chars();
     for char in rest.by_ref().take(MOST_OF_NAME) {
-        let plain = char.is_ascii_graphic() || char == ' ' || (char > '\u{9f}' && char.is_alphanumeric());
+        let plain =
+            char.is_ascii_graphic() || char == ' ' || (char > '\u{9f}' && char.is_alphanumeric());
         match plain {
             true => write!(f, "{char}")?,
             false => write!(f, "{}", char.escape_unicode())?,
@@ -101,7 +102,10 @@ impl Tables {
             Table {
                 text: text.start.addr()..text.end.addr(),
                 functions,
-                addresses: module.address_map().map(Iterator::collect).unwrap_or_default(),
+                addresses: module
+                    .address_map()
+                    .map(Iterator::collect)
+                    .unwrap_or_default(),
                 module: module.clone(),
             }
         };
@@ -112,12 +116,16 @@ impl Tables {
     pub(crate) fn frame(&self, address: usize) -> Option<Frame> {
         let table = self.0.iter().find(|table| table.text.contains(&address))?;
         let offset = address - table.text.start;
-        let next = table.functions.partition_point(|(start, ..)| *start <= offset);
+        let next = table
+            .functions
+            .partition_point(|(start, ..)| *start <= offset);
         let (start, len, index, name) = table.functions.get(next.checked_sub(1)?)?;
         if offset - start >= *len {
             return None;
         }
-        let next = table.addresses.partition_point(|(start, _)| *start <= offset);
+        let next = table
+            .addresses
+            .partition_point(|(start, _)| *start <= offset);
         let at = next.checked_sub(1).and_then(|at| table.addresses[at].1);
         Some(Frame {
             module: table.module.clone(),
