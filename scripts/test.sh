@@ -2,8 +2,20 @@
 # Every check of the project, in the order of what fails fastest: packages,
 # formatting, lints, tests, documentation. CI runs this and nothing else.
 # Fails as soon as one check fails.
+#
+# usage: scripts/test.sh               every check, once
+#        scripts/test.sh --repeat N    all tests N times beside a load of as many busy
+#                                      processes as there are processors; goes on after a
+#                                      failure, and prints how many runs failed and where.
+#                                      Further arguments go to cargo test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --repeat ]; then
+  shift
+  exec scripts/repeat-tests.sh "$@"
+fi
+[ "$#" -eq 0 ] || { echo "test.sh: unknown argument: $1; see the top of the script" >&2; exit 2; }
 
 step() { printf '\n== %s\n' "$*"; "$@"; }
 

@@ -303,14 +303,17 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
             r#"(func (export "wasi_thread_start") (param i32) (param $arg i32)
                  (call $signal (i32.const 0))
                  (if (local.get $arg) (then (call $park))))
+               (func $spawned
+                 (loop $l (br_if $l (i32.eq (call $spawn (i32.const 0)) (i32.const -6)))))
                (func (export "_start") (local $i i32)
                  ;; Two threads end, and two instances are made ahead. The next takes one and stays.
-                 (drop (call $spawn (i32.const 0)))
+                 (call $spawned)
                  (call $await (i32.const 0) (i32.const 1))
-                 (drop (call $spawn (i32.const 0)))
+                 ;; The first thread's place may come back later than its signal: until then this is refused.
+                 (call $spawned)
                  (call $await (i32.const 0) (i32.const 2))
                  (call $sleep (i32.const 400))
-                 (drop (call $spawn (i32.const 1)))
+                 (if (i32.le_s (call $spawn (i32.const 1)) (i32.const 0)) (then (unreachable)))
                  (call $await (i32.const 0) (i32.const 3))
                  (loop $l
                    (if (i32.ne (call $spawn (i32.const 0)) (i32.const -6)) (then (unreachable)))
@@ -326,8 +329,13 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
     linker
         .define_unknown_imports_as_traps(module.module())
         .unwrap();
+    let makes = Arc::clone(&made);
     linker
-        .func_wrap("host", "sleep", |millis: i32| {
+        .func_wrap("host", "sleep", move |millis: i32| {
+            // Both instances are being made; then time for what is left of that.
+            assert!(eventually(Duration::from_secs(30), || makes
+                .load(Ordering::SeqCst)
+                == 5));
             std::thread::sleep(Duration::from_millis(millis as u64));
         })
         .unwrap();
@@ -342,9 +350,11 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
         .limits(Limits::new().threads(1).spawn_wait(Duration::ZERO))
         .pool(Pool::new().ready(2).idle_time(Duration::from_secs(60)))
         .state(move |_| {
-            // The third is the first that is made ahead: so late that the second thread does not get it.
+            // The third is the first that is made ahead: not before the second thread has one of its own.
             if makes.fetch_add(1, Ordering::SeqCst) == 2 {
-                std::thread::sleep(Duration::from_millis(100));
+                assert!(eventually(Duration::from_secs(30), || makes
+                    .load(Ordering::SeqCst)
+                    >= 4));
             }
             Counted(Arc::clone(&drops))
         })
@@ -352,7 +362,8 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
         .unwrap();
     let outcome = group.run("_start").unwrap();
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
-    assert_eq!(group.spawn_failures().count, 5);
+    // Beside those of the second spawn, if it came early.
+    assert!(group.spawn_failures().count >= 5);
     assert_eq!(made.load(Ordering::SeqCst), 5);
     // Those of the two threads that have ended.
     assert_eq!(seen.load(Ordering::SeqCst), 2);
