@@ -1,156 +1,13 @@
-//! Conversions between the host's, preview2's and preview1's vocabularies. No behaviour, no state.
+//! Conversions of types, flags and times between the host's, preview2's and preview1's vocabularies. No behaviour, no
+//! state.
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
-use rustix::fs::{FileType, Statx, StatxTimestamp};
-use rustix::io::Errno as Os;
+use crate::sys::attributes::{Attributes, FileTime};
+use rustix::fs::FileType;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
-
-/// The host's errno as the guest's. Numbers preview1 has no name for become `io`.
-#[cold]
-pub(crate) fn errno(os: Os) -> Errno {
-    match os {
-        Os::TOOBIG => Errno::TooBig,
-        Os::ACCESS => Errno::Acces,
-        Os::ADDRINUSE => Errno::Addrinuse,
-        Os::ADDRNOTAVAIL => Errno::Addrnotavail,
-        Os::AFNOSUPPORT => Errno::Afnosupport,
-        Os::AGAIN => Errno::Again,
-        Os::ALREADY => Errno::Already,
-        Os::BADF => Errno::Badf,
-        Os::BADMSG => Errno::Badmsg,
-        Os::BUSY => Errno::Busy,
-        Os::CANCELED => Errno::Canceled,
-        Os::CHILD => Errno::Child,
-        Os::CONNABORTED => Errno::Connaborted,
-        Os::CONNREFUSED => Errno::Connrefused,
-        Os::CONNRESET => Errno::Connreset,
-        Os::DEADLK => Errno::Deadlk,
-        Os::DESTADDRREQ => Errno::Destaddrreq,
-        Os::DOM => Errno::Dom,
-        Os::DQUOT => Errno::Dquot,
-        Os::EXIST => Errno::Exist,
-        Os::FAULT => Errno::Fault,
-        Os::FBIG => Errno::Fbig,
-        Os::HOSTUNREACH => Errno::Hostunreach,
-        Os::IDRM => Errno::Idrm,
-        Os::ILSEQ => Errno::Ilseq,
-        Os::INPROGRESS => Errno::Inprogress,
-        Os::INTR => Errno::Intr,
-        Os::INVAL => Errno::Inval,
-        Os::ISCONN => Errno::Isconn,
-        Os::ISDIR => Errno::Isdir,
-        Os::LOOP => Errno::Loop,
-        Os::MFILE => Errno::Mfile,
-        Os::MLINK => Errno::Mlink,
-        Os::MSGSIZE => Errno::Msgsize,
-        Os::NAMETOOLONG => Errno::Nametoolong,
-        Os::NETDOWN => Errno::Netdown,
-        Os::NETRESET => Errno::Netreset,
-        Os::NETUNREACH => Errno::Netunreach,
-        Os::NFILE => Errno::Nfile,
-        Os::NOBUFS => Errno::Nobufs,
-        Os::NODEV => Errno::Nodev,
-        Os::NOENT => Errno::Noent,
-        Os::NOEXEC => Errno::Noexec,
-        Os::NOLCK => Errno::Nolck,
-        Os::NOMEM => Errno::Nomem,
-        Os::NOMSG => Errno::Nomsg,
-        Os::NOPROTOOPT => Errno::Noprotoopt,
-        Os::NOSPC => Errno::Nospc,
-        Os::NOSYS => Errno::Nosys,
-        Os::NOTCONN => Errno::Notconn,
-        Os::NOTDIR => Errno::Notdir,
-        Os::NOTEMPTY => Errno::Notempty,
-        Os::NOTRECOVERABLE => Errno::Notrecoverable,
-        Os::NOTSOCK => Errno::Notsock,
-        Os::OPNOTSUPP => Errno::Notsup,
-        Os::NOTTY => Errno::Notty,
-        Os::NXIO => Errno::Nxio,
-        Os::OVERFLOW => Errno::Overflow,
-        Os::OWNERDEAD => Errno::Ownerdead,
-        Os::PERM => Errno::Perm,
-        Os::PIPE => Errno::Pipe,
-        Os::PROTO => Errno::Proto,
-        Os::PROTONOSUPPORT => Errno::Protonosupport,
-        Os::PROTOTYPE => Errno::Prototype,
-        Os::RANGE => Errno::Range,
-        Os::ROFS => Errno::Rofs,
-        Os::SPIPE => Errno::Spipe,
-        Os::SRCH => Errno::Srch,
-        Os::STALE => Errno::Stale,
-        Os::TIMEDOUT => Errno::Timedout,
-        Os::TXTBSY => Errno::Txtbsy,
-        Os::XDEV => Errno::Xdev,
-        _ => Errno::Io,
-    }
-}
-
-/// An `io::Error` as the guest's errno.
-#[cold]
-pub(crate) fn io_error(error: &std::io::Error) -> Errno {
-    use std::io::ErrorKind;
-    match Os::from_io_error(error) {
-        Some(os) => errno(os),
-        None => match error.kind() {
-            ErrorKind::NotFound => Errno::Noent,
-            ErrorKind::PermissionDenied => Errno::Perm,
-            ErrorKind::AlreadyExists => Errno::Exist,
-            ErrorKind::InvalidInput => Errno::Inval,
-            ErrorKind::WouldBlock => Errno::Again,
-            ErrorKind::Interrupted => Errno::Intr,
-            ErrorKind::BrokenPipe => Errno::Pipe,
-            _ => Errno::Io,
-        },
-    }
-}
-
-/// preview2's error code as preview1's errno.
-#[cold]
-pub(crate) fn error_code(code: p2::ErrorCode) -> Errno {
-    use p2::ErrorCode as C;
-    match code {
-        C::Access => Errno::Acces,
-        C::WouldBlock => Errno::Again,
-        C::Already => Errno::Already,
-        C::BadDescriptor => Errno::Badf,
-        C::Busy => Errno::Busy,
-        C::Deadlock => Errno::Deadlk,
-        C::Quota => Errno::Dquot,
-        C::Exist => Errno::Exist,
-        C::FileTooLarge => Errno::Fbig,
-        C::IllegalByteSequence => Errno::Ilseq,
-        C::InProgress => Errno::Inprogress,
-        C::Interrupted => Errno::Intr,
-        C::Invalid => Errno::Inval,
-        C::Io => Errno::Io,
-        C::IsDirectory => Errno::Isdir,
-        C::Loop => Errno::Loop,
-        C::TooManyLinks => Errno::Mlink,
-        C::MessageSize => Errno::Msgsize,
-        C::NameTooLong => Errno::Nametoolong,
-        C::NoDevice => Errno::Nodev,
-        C::NoEntry => Errno::Noent,
-        C::NoLock => Errno::Nolck,
-        C::InsufficientMemory => Errno::Nomem,
-        C::InsufficientSpace => Errno::Nospc,
-        C::NotDirectory => Errno::Notdir,
-        C::NotEmpty => Errno::Notempty,
-        C::NotRecoverable => Errno::Notrecoverable,
-        C::Unsupported => Errno::Notsup,
-        C::NoTty => Errno::Notty,
-        C::NoSuchDevice => Errno::Nxio,
-        C::Overflow => Errno::Overflow,
-        C::NotPermitted => Errno::Perm,
-        C::Pipe => Errno::Pipe,
-        C::ReadOnly => Errno::Rofs,
-        C::InvalidSeek => Errno::Spipe,
-        C::TextFileBusy => Errno::Txtbsy,
-        C::CrossDevice => Errno::Xdev,
-    }
-}
 
 /// The host's file type as the guest's. preview1 has no name for a FIFO.
 pub(crate) fn file_type(kind: FileType) -> Filetype {
@@ -193,28 +50,23 @@ fn nanoseconds(seconds: u64, nanos: u32) -> Result<Timestamp, Errno> {
         .ok_or(Errno::Overflow)
 }
 
-fn statx_time(t: StatxTimestamp) -> Result<Timestamp, Errno> {
-    u64::try_from(t.tv_sec).map_or(Ok(0), |seconds| nanoseconds(seconds, t.tv_nsec))
+fn file_time(t: FileTime) -> Result<Timestamp, Errno> {
+    u64::try_from(t.seconds).map_or(Ok(0), |seconds| nanoseconds(seconds, t.nanoseconds))
 }
 
-/// What `fd_filestat_get` reports, from one `statx`.
+/// What `fd_filestat_get` reports, from one system call.
 ///
 /// `ctim` is the time of birth: that is what wasmtime-wasi reports for paths, and paths are resolved by it alone.
-pub(crate) fn filestat_from_statx(stat: &Statx) -> Result<types::Filestat> {
-    let born = rustix::fs::StatxFlags::from_bits_retain(stat.stx_mask)
-        .contains(rustix::fs::StatxFlags::BTIME);
+pub(crate) fn filestat_from_attributes(found: &Attributes) -> Result<types::Filestat> {
     Ok(types::Filestat {
         dev: 1,
-        ino: inode(
-            rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            stat.stx_ino,
-        ),
-        filetype: file_type(FileType::from_raw_mode(stat.stx_mode.into())),
-        nlink: stat.stx_nlink.into(),
-        size: stat.stx_size,
-        atim: statx_time(stat.stx_atime)?,
-        mtim: statx_time(stat.stx_mtime)?,
-        ctim: if born { statx_time(stat.stx_btime)? } else { 0 },
+        ino: inode(found.device, found.inode),
+        filetype: file_type(found.file_type),
+        nlink: found.links,
+        size: found.size,
+        atim: file_time(found.accessed)?,
+        mtim: file_time(found.modified)?,
+        ctim: found.born.map_or(Ok(0), file_time)?,
     })
 }
 

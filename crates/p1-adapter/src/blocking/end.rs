@@ -1,6 +1,7 @@
 //! The signal that ends every blocked call of a group of threads.
 
-use crate::sys::Event;
+use crate::lock::lock;
+use crate::sys::event::Event;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -8,7 +9,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::task::Poll;
 use tokio::sync::Notify;
 
@@ -34,7 +35,6 @@ pub enum BlockingError {
     Stream(wasmtime::Error),
 }
 
-#[cfg(unix)]
 impl From<rustix::io::Errno> for BlockingError {
     fn from(errno: rustix::io::Errno) -> Self {
         BlockingError::Io(errno.into())
@@ -207,10 +207,7 @@ impl EndSignal {
     }
 
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
-        self.shared
-            .hooks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.hooks)
     }
 }
 

@@ -4,22 +4,10 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::wait::{Direction, Interest, is_ready, wait};
 use super::write_lock::EndableLock;
+use crate::sys::socket::accept;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
-
-#[cfg(target_os = "linux")]
-fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
-    rustix::net::accept_with(fd, rustix::net::SocketFlags::CLOEXEC)
-}
-
-/// Not in one step everywhere: a process forked in between inherits the connection.
-#[cfg(not(target_os = "linux"))]
-fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let connection = rustix::net::accept(fd)?;
-    rustix::io::fcntl_setfd(&connection, rustix::io::FdFlags::CLOEXEC)?;
-    Ok(connection)
-}
 
 /// A socket that accepts connections, and whose `accept` can be ended.
 ///

@@ -2,9 +2,10 @@
 
 use super::wait::{Direction, Interest};
 use super::write_lock::EndableLock;
-use crate::sys::reopen;
+use crate::sys::device;
+use crate::sys::open::reopen;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
 use std::sync::Arc;
@@ -208,20 +209,13 @@ impl AsFd for Stream {
 }
 
 fn classify(stat: &Stat, fd: BorrowedFd<'_>) -> StreamKind {
-    // Linux device numbers: null, zero, full, random, urandom. Elsewhere such a device is polled first, which it answers at
-    // once. (The kernel's log, 1:11, has the same major number, and a read at its end waits.)
-    const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
-    const PTY_MULTIPLEXER: (u32, u32) = (5, 2);
-    let device = (major(stat.st_rdev), minor(stat.st_rdev));
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile | FileType::Directory | FileType::BlockDevice => StreamKind::File,
         FileType::Fifo => StreamKind::Pipe,
         FileType::Socket => StreamKind::Socket,
-        FileType::CharacterDevice if cfg!(target_os = "linux") && MEMORY.contains(&device) => {
-            StreamKind::Memory
-        }
+        FileType::CharacterDevice if device::is_memory(stat) => StreamKind::Memory,
         // Opening the multiplexer again would make another pty.
-        FileType::CharacterDevice if device != PTY_MULTIPLEXER && is_terminal(fd) => {
+        FileType::CharacterDevice if !device::is_pty_multiplexer(stat) && is_terminal(fd) => {
             StreamKind::Terminal
         }
         _ => StreamKind::Other,

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::lock::lock;
 
 /// A word on a cache line of its own.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ struct Owned(&'static Line);
 
 impl Owned {
     fn take() -> Self {
-        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = lock(&FREE).pop();
         Owned(free.unwrap_or_else(|| Box::leak(Box::new(Line(AtomicUsize::new(0))))))
     }
 }
@@ -32,9 +34,7 @@ impl Drop for Owned {
     fn drop(&mut self) {
         WORD.set(None);
         self.0.0.store(0, Ordering::Relaxed);
-        FREE.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(self.0);
+        lock(&FREE).push(self.0);
     }
 }
 

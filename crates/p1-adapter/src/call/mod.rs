@@ -3,14 +3,16 @@
 pub(crate) mod arguments;
 pub(crate) mod dispatch;
 pub(crate) mod host_word;
+pub(crate) mod retry;
+pub(crate) mod subscriptions;
 
-use crate::abi::error::Result;
-use crate::abi::types::{Errno, Fd, Rights};
-use crate::call::dispatch::Retry;
+use crate::abi::error::{Error, Result};
+use crate::abi::types::{Errno, Fd, Rights, UserErrorConversion};
 use crate::ctx::Shared;
+use crate::ctx::state::Scratch;
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Entry;
-use crate::path::operations::Scratch;
+use retry::Retry;
 
 /// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
 pub(crate) struct Call<'a> {
@@ -51,5 +53,14 @@ impl<'a> Call<'a> {
             return Ok(());
         }
         descriptor.allow(rights)
+    }
+}
+
+impl UserErrorConversion for Call<'_> {
+    fn errno_from_error(&mut self, e: Error) -> wasmtime::Result<Errno> {
+        match e {
+            Error::Errno(errno) => Ok(errno),
+            Error::Trap(trap) => Err(*trap),
+        }
     }
 }

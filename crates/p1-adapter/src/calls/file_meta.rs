@@ -6,19 +6,16 @@ use crate::abi::error::Result;
 use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
 use crate::call::Call;
 use crate::descriptor::{Descriptor, Kind};
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Statx, StatxFlags, Timestamps};
-use std::num::NonZeroU64;
+use crate::sys;
+use crate::sys::attributes::Attributes;
+use rustix::fs::Timestamps;
 use std::os::fd::BorrowedFd;
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_ADVISE)?;
-    Ok(rustix::fs::fadvise(
-        file.fd(),
-        offset,
-        NonZeroU64::new(len),
-        convert::advice(advice),
-    )?)
+    let advice = convert::advice(advice);
+    Ok(sys::file::advise(file.fd(), offset, len, advice)?)
 }
 
 /// Reserves space and grows the file if need be, as `posix_fallocate`. `badf` for a file that was not opened for writing,
@@ -27,12 +24,7 @@ pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result
     let descriptor = call.fd(fd)?;
     let file = descriptor.as_file(Rights::FD_ALLOCATE)?;
     file.check_write()?;
-    Ok(rustix::fs::fallocate(
-        file.fd(),
-        FallocateFlags::empty(),
-        offset,
-        len,
-    )?)
+    Ok(sys::file::allocate(file.fd(), offset, len)?)
 }
 
 pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
@@ -66,9 +58,9 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
     if let Some(file) = descriptor.unasked() {
         // The attributes have the type among them.
-        let stat = statx(file.fd())?;
-        if file.learn(FileType::from_raw_mode(stat.stx_mode.into())) {
-            return convert::filestat_from_statx(&stat);
+        let found = Attributes::of(file.fd())?;
+        if file.learn(found.file_type) {
+            return convert::filestat_from_attributes(&found);
         }
     }
     let fd = match descriptor.kind()? {
@@ -90,12 +82,7 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
         Kind::File(file) => file.fd(),
         Kind::Dir(dir) => dir.fd()?,
     };
-    convert::filestat_from_statx(&statx(fd)?)
-}
-
-fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
-    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    Ok(rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
+    convert::filestat_from_attributes(&Attributes::of(fd)?)
 }
 
 /// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the operating system is

@@ -6,13 +6,28 @@ use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
-use crate::call::arguments::write_bytes;
-use crate::descriptor::{Descriptor, Kind};
-use crate::path::open;
+use crate::descriptor::{Descriptor, Dir, Kind};
+use crate::guest::memory::{Memory, write_bytes};
+use crate::path::open::{self, Open, Opened};
+use crate::path::operations::WasiPaths;
 use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
-use wiggle::{GuestMemory, GuestPtr};
+use wiggle::GuestPtr;
 
-type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
+/// A change of what lies at `path`.
+fn change(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    (fd, right): (Fd, Rights),
+    path: GuestPtr<str>,
+    operation: impl FnOnce(&mut WasiPaths, &Dir, String) -> Result<()>,
+) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(right)?;
+    let path = call.string(memory, path)?;
+    let paths = &mut call.scratch.paths;
+    let result = operation(paths, dir, path.clone());
+    paths.explained(result, true, &[(dir, &path)])
+}
 
 pub(crate) fn create_directory(
     call: &mut Call<'_>,
@@ -20,11 +35,8 @@ pub(crate) fn create_directory(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_CREATE_DIRECTORY)?;
-    let path = call.string(memory, path)?;
-    let result = call.scratch.create_directory_at(dir, path.clone());
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let on = (fd, Rights::PATH_CREATE_DIRECTORY);
+    change(call, memory, on, path, WasiPaths::create_directory_at)
 }
 
 pub(crate) fn filestat(
@@ -39,6 +51,7 @@ pub(crate) fn filestat(
     let path = call.string(memory, path)?;
     let (stat, hash) = call
         .scratch
+        .paths
         .stat_at(dir, convert::path_flags(flags), path)?;
     convert::filestat_from_p2(&stat, &hash)
 }
@@ -55,15 +68,15 @@ pub(crate) fn set_times(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
+    let scratch = &mut *call.scratch;
     let result = open::set_times(
-        call.scratch,
+        (&mut scratch.paths, &mut scratch.open, &call.shared.opens),
         dir,
         convert::path_flags(lookup),
         path.clone(),
         (access.to_p2(), modification.to_p2()),
-        call.shared,
     );
-    call.scratch.explained(result, true, &[(dir, &path)])
+    scratch.paths.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn link(
@@ -78,10 +91,10 @@ pub(crate) fn link(
         to.dir(Rights::PATH_LINK_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
-    let scratch = &mut *call.scratch;
+    let paths = &mut call.scratch.paths;
     let flags = convert::path_flags(flags);
-    let result = scratch.link_at(from, flags, old.clone(), to, new.clone());
-    scratch.explained(result, true, &[(from, &old), (to, &new)])
+    let result = paths.link_at(from, flags, old.clone(), to, new.clone());
+    paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 /// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
@@ -106,7 +119,7 @@ pub(crate) fn open(
     };
     parent.allow_open(how, rights)?;
     let wanted = convert::descriptor_flags(rights, flags);
-    let open = open::Open {
+    let open = Open {
         dir,
         follow: convert::path_flags(lookup),
         path,
@@ -115,22 +128,26 @@ pub(crate) fn open(
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
     let number = call.shared.fds.reserve()?;
-    let opened = match open.run(call.scratch, call.shared) {
+    let scratch = &mut *call.scratch;
+    let opened = match open.run(&mut scratch.paths, &mut scratch.open, &call.shared.opens) {
         Err(error) => {
             // Copied out again, for a look at where it failed only.
             let path = call.string(memory, at)?;
             let changes = how.intersects(Oflags::CREAT | Oflags::TRUNC)
                 || wanted.contains(DescriptorFlags::WRITE);
-            return call.scratch.explained(Err(error), changes, &[(dir, &path)]);
+            return call
+                .scratch
+                .paths
+                .explained(Err(error), changes, &[(dir, &path)]);
         }
         Ok(opened) => opened,
     };
     let opened = match opened {
-        open::Opened::Plain(found) => {
+        Opened::Plain(found) => {
             let write = wanted.contains(DescriptorFlags::WRITE);
             Descriptor::opened(found, flags, write, &parent)?
         }
-        open::Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
+        Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
     Ok(number.fill(opened)?.into())
 }
@@ -147,7 +164,7 @@ pub(crate) fn readlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_READLINK)?;
     let path = call.string(memory, path)?;
-    let target = call.scratch.readlink_at(dir, path)?;
+    let target = call.scratch.paths.readlink_at(dir, path)?;
     let n = target.len().min(len as usize);
     write_bytes(memory, buf, &target.as_bytes()[..n])?;
     Ok(n.try_into()?)
@@ -159,13 +176,11 @@ pub(crate) fn remove_directory(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_REMOVE_DIRECTORY)?;
-    let path = call.string(memory, path)?;
-    let moving = call.shared.opens.moving(call.scratch);
-    let result = call.scratch.remove_directory_at(dir, path.clone());
-    drop(moving);
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let (on, opens) = ((fd, Rights::PATH_REMOVE_DIRECTORY), &call.shared.opens);
+    change(call, memory, on, path, |paths, dir, path| {
+        let _moving = opens.moving(paths);
+        paths.remove_directory_at(dir, path)
+    })
 }
 
 pub(crate) fn rename(
@@ -180,11 +195,11 @@ pub(crate) fn rename(
         to.dir(Rights::PATH_RENAME_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
-    let scratch = &mut *call.scratch;
-    let moving = call.shared.opens.moving(scratch);
-    let result = scratch.rename_at(from, old.clone(), to, new.clone());
+    let paths = &mut call.scratch.paths;
+    let moving = call.shared.opens.moving(paths);
+    let result = paths.rename_at(from, old.clone(), to, new.clone());
     drop(moving);
-    scratch.explained(result, true, &[(from, &old), (to, &new)])
+    paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 pub(crate) fn symlink(
@@ -197,8 +212,8 @@ pub(crate) fn symlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
     let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
-    let result = call.scratch.symlink_at(dir, target, path.clone());
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let result = call.scratch.paths.symlink_at(dir, target, path.clone());
+    call.scratch.paths.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn unlink_file(
@@ -207,11 +222,9 @@ pub(crate) fn unlink_file(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_UNLINK_FILE)?;
-    let path = call.string(memory, path)?;
-    let moving = call.shared.opens.moving(call.scratch);
-    let result = call.scratch.unlink_file_at(dir, path.clone());
-    drop(moving);
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let (on, opens) = ((fd, Rights::PATH_UNLINK_FILE), &call.shared.opens);
+    change(call, memory, on, path, |paths, dir, path| {
+        let _moving = opens.moving(paths);
+        paths.unlink_file_at(dir, path)
+    })
 }

@@ -11,8 +11,8 @@ use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
-use crate::call::arguments::write_bytes;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
+use crate::guest::memory::write_bytes;
+use crate::sys::listing::Listing;
 use std::mem::MaybeUninit;
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 
@@ -32,13 +32,7 @@ pub(crate) fn readdir(
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::FD_READDIR)?.fd()?;
-    // A cursor of this call's own.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let own = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
-    if cookie != 0 {
-        let cookie = i64::try_from(cookie).map_err(|_| Errno::Inval)?;
-        rustix::fs::seek(&own, SeekFrom::Start(cookie as u64))?;
-    }
+    let listing = Listing::open(dir, cookie)?;
     let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
     let kernel = &mut call.scratch.dirents;
     if kernel.len() < room {
@@ -50,37 +44,26 @@ pub(crate) fn readdir(
         at: buf,
         left: len,
     };
-    let mut entries = RawDir::new(&own, &mut kernel[..room]);
+    let mut entries = listing.entries(&mut kernel[..room]);
     while out.left != 0 {
-        let Some(entry) = entries.next() else { break };
-        let entry = match entry {
-            // The directory has been removed: its end, says POSIX.
-            Err(rustix::io::Errno::NOENT) => break,
-            entry => entry?,
-        };
-        let name = entry.file_name();
-        let bytes = std::str::from_utf8(name.to_bytes())
+        let Some(entry) = entries.next()? else { break };
+        let bytes = std::str::from_utf8(entry.name().to_bytes())
             .map_err(|_| Errno::Ilseq)?
             .as_bytes();
-        let inode = |stat: Stat| convert::inode(stat.st_dev, stat.st_ino);
-        let (d_ino, d_type) = if bytes == b"." || bytes == b".." {
+        let (found, d_type) = if bytes == b"." || bytes == b".." {
             // What lies above is not the guest's to know: `..` is reported with this directory's own number.
-            (inode(rustix::fs::fstat(&own)?), Filetype::Directory)
+            (listing.itself()?, Filetype::Directory)
         } else {
-            match rustix::fs::statat(&own, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => (
-                    inode(stat),
-                    convert::file_type(FileType::from_raw_mode(stat.st_mode)),
-                ),
-                // Removed since the kernel listed it.
-                Err(rustix::io::Errno::NOENT) => continue,
-                Err(errno) => return Err(errno.into()),
-            }
+            let Some(found) = listing.find(entry.name())? else {
+                continue;
+            };
+            let d_type = convert::file_type(found.file_type);
+            (found, d_type)
         };
         out.entry(
             &Dirent {
-                d_next: entry.next_entry_cookie(),
-                d_ino,
+                d_next: entry.next_cookie(),
+                d_ino: convert::inode(found.device, found.inode),
                 d_namlen: bytes.len().try_into()?,
                 d_type,
             },

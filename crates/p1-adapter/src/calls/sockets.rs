@@ -87,13 +87,9 @@ pub(crate) fn recv(
     if bufs.len() == 0 && !datagram {
         return Ok((0, Roflags::empty()));
     }
-    let mut how = libc::MSG_DONTWAIT;
-    if peek {
-        how |= libc::MSG_PEEK;
-    }
     let mut truncated = false;
     let mut receive = |fd: BorrowedFd<'_>, bufs: &GuestBufs<'_>| -> io::Result<usize> {
-        let (count, cut) = bufs.recv(fd, how)?;
+        let (count, cut) = bufs.recv(fd, peek)?;
         truncated |= cut;
         Ok(count)
     };

@@ -5,7 +5,8 @@
 
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::random_source::RandomSource;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream, WasiCliCtxView};
@@ -22,10 +23,6 @@ use wasmtime_wasi::p2::bindings::random::random::Host as _;
 use wasmtime_wasi::p2::{InputStream, OutputStream};
 use wasmtime_wasi::random::WasiRandomCtx;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx};
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Continues from a context of wasmtime-wasi's: its arguments, environment, preopened directories, standard streams,
 /// clocks and random numbers. What may be called on sockets of preview2 has no counterpart in preview1.

@@ -8,12 +8,13 @@
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
+use crate::lock::lock;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use table_sync::{Error, Handle, SharedGuard, Table};
 
 /// Numbers below this one live in the table's own allocation.
@@ -128,8 +129,7 @@ impl Fds {
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {
-        // Nothing under the lock panics half-way through a change.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.free)
     }
 
     /// The descriptor `number` means now; `badf` when it means none.

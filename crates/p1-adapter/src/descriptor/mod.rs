@@ -9,16 +9,18 @@
 pub(crate) mod fds;
 mod opened;
 pub(crate) mod position;
+mod recognise;
 pub(crate) mod stream;
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
 use crate::descriptor::stream::GuestStream;
+use crate::lock::lock;
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use rustix::fs::{FileType, OFlags};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem as wasi;
 
@@ -259,10 +261,7 @@ impl Descriptor {
     /// either state). `NONBLOCK` is the guest's alone and never reaches the operating system.
     pub(crate) fn set_flags(&self, flags: Fdflags) -> Result<()> {
         let append = flags.contains(Fdflags::APPEND);
-        let _held = self
-            .change_flags
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _held = lock(&self.change_flags);
         match self.kind()? {
             Kind::File(file) => {
                 if append != self.append.load(Ordering::Relaxed) {

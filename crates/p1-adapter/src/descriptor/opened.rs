@@ -1,10 +1,10 @@
 //! What lies behind a descriptor that was opened by a path or handed over as a file: a file or a directory.
 
+use super::recognise;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filetype};
 use crate::descriptor::position::{CursorMove, Position};
 use crate::descriptor::stream::GuestStream;
-use crate::path::open;
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -58,7 +58,7 @@ impl File {
     #[inline(never)]
     pub(super) fn look(&self) -> Result<Option<&GuestStream>> {
         if self.stream.get().is_none() {
-            match open::as_stream(&self.inner)? {
+            match recognise::as_stream(&self.inner)? {
                 Ok(stream) => drop(self.stream.set(Box::new(stream))),
                 Err(found) => {
                     self.is_file(found);
@@ -78,7 +78,7 @@ impl File {
 
     /// Takes note of a type that somebody has seen; whether that says that this is a file.
     pub(crate) fn learn(&self, found: FileType) -> bool {
-        let file = !open::may_be_stream(found);
+        let file = !recognise::may_be_stream(found);
         if file {
             self.is_file(found);
         }
@@ -156,7 +156,7 @@ impl File {
     /// How many bytes lie between the cursor and the end of the file.
     pub(crate) fn bytes_left(&self) -> Result<u64, Errno> {
         let size = rustix::fs::fstat(self.fd())
-            .map_err(crate::abi::convert::errno)?
+            .map_err(crate::abi::errno::of_os)?
             .st_size;
         // What has no position (a FIFO, a terminal) has no bytes one could count.
         let at = self.tell().unwrap_or(0);

@@ -1,6 +1,7 @@
 //! Paths: looked up, opened and changed below a directory, through wasmtime-wasi.
 
 pub(crate) mod fifo_open;
+mod find_fifo;
 pub(crate) mod open;
 pub(crate) mod operations;
 pub(crate) mod refine_errno;

@@ -6,25 +6,19 @@
 //!
 //! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
 
+use super::fifo_open::{OpenInProgress, Opens};
+use super::find_fifo::find_fifo;
+use super::operations::WasiPaths;
 use crate::abi::error::Result;
 use crate::abi::types::Errno;
-use crate::blocking::{EndSignal, Fifo, FifoAccess, Stream as HostStream, StreamKind};
-use crate::ctx::Shared;
+use crate::blocking::{EndSignal, Fifo, FifoAccess};
 use crate::descriptor::Dir;
 use crate::descriptor::stream::GuestStream;
-use crate::path::operations::Scratch;
-use rustix::fd::AsFd as _;
-use rustix::fs::{FileType, fstat};
-use std::ffi::OsStr;
 use std::sync::Arc;
-use wasmtime_wasi::OpenMode;
-use wasmtime_wasi::filesystem::{Descriptor, File};
+use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DescriptorType, NewTimestamp, OpenFlags, PathFlags,
+    DescriptorFlags, NewTimestamp, OpenFlags, PathFlags,
 };
-
-/// As many symbolic links as Linux follows.
-const MAX_LINKS: usize = 40;
 
 /// What is to be opened, and how.
 pub(crate) struct Open<'a> {
@@ -79,46 +73,46 @@ impl Open<'_> {
     ///
     /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for writing with `nxio` if
     /// nobody reads. That flag alone costs a look at the path first.
-    pub(crate) fn run(mut self, scratch: &mut Scratch, shared: &Shared) -> Result<Opened> {
+    pub(crate) fn run(
+        mut self,
+        paths: &mut WasiPaths,
+        in_progress: &mut OpenInProgress,
+        opens: &Arc<Opens>,
+    ) -> Result<Opened> {
         self.ask_for_directory();
         if !self.may_wait() {
-            return self.plain(scratch);
+            return self.plain(paths);
         }
+        let end = opens.end_signal();
         if self.nonblock
-            && let Some(fifo) = self.fifo(scratch)?
+            && let Some(fifo) = self.fifo(paths)?
         {
-            return Ok(Opened::Fifo(self.open_fifo(&fifo, true, &shared.end)?));
+            return Ok(Opened::Fifo(self.open_fifo(&fifo, true, end)?));
         }
-        let (watch, fs) = scratch.watch_and_fs();
         let place = (self.dir, self.follow, &self.path);
-        let moving = watch.enter(place, self.access(), fs, shared)?;
+        let entered = in_progress.enter(place, self.access(), paths, opens)?;
         // Somebody who may be moving what this is about to open has not seen that it is. Through a descriptor of the
         // object the names do not matter.
-        let fifo = match moving {
+        let fifo = match entered.names_move {
             // What cannot be looked for is for the open itself to report.
-            true => self.fifo(scratch).unwrap_or(None),
+            true => self.fifo(paths).unwrap_or(None),
             false => None,
         };
         let found = match fifo {
-            Some(fifo) => {
-                let opened = self.open_fifo(&fifo, false, &shared.end);
-                opened.map(Opened::Fifo)
-            }
-            None => self.plain(scratch),
+            Some(fifo) => self.open_fifo(&fifo, false, end).map(Opened::Fifo),
+            None => self.plain(paths),
         };
-        scratch.watch.leave(shared);
-        // What the helper let through was no real peer.
-        shared.end.check()?;
+        entered.leave()?;
         found
     }
 
-    fn plain(self, scratch: &mut Scratch) -> Result<Opened> {
-        let found = scratch.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
+    fn plain(self, paths: &mut WasiPaths) -> Result<Opened> {
+        let found = paths.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
         found.map(Opened::Plain)
     }
 
     /// The FIFO there, if it is one that a plain open would open.
-    fn fifo(&self, scratch: &mut Scratch) -> Result<Option<Fifo>> {
+    fn fifo(&self, paths: &mut WasiPaths) -> Result<Option<Fifo>> {
         let synchronised = DescriptorFlags::FILE_INTEGRITY_SYNC
             | DescriptorFlags::DATA_INTEGRITY_SYNC
             | DescriptorFlags::REQUESTED_WRITE_SYNC;
@@ -126,7 +120,7 @@ impl Open<'_> {
         if self.wanted.intersects(synchronised) || self.how.contains(OpenFlags::DIRECTORY) {
             return Ok(None);
         }
-        let found = find(scratch, self.dir, self.follow, self.path.clone())?;
+        let found = find_fifo(paths, self.dir, self.follow, self.path.clone())?;
         Ok(found.map(|(fifo, _)| fifo))
     }
 
@@ -151,98 +145,21 @@ impl Open<'_> {
 /// of one are therefore set by its own name, where no link is followed and nothing is opened. Should one take the place of what
 /// was looked at, the signal frees the open.
 pub(crate) fn set_times(
-    scratch: &mut Scratch,
+    (paths, in_progress, opens): (&mut WasiPaths, &mut OpenInProgress, &Arc<Opens>),
     dir: &Dir,
     follow: PathFlags,
     path: String,
     (access, modification): (NewTimestamp, NewTimestamp),
-    shared: &Shared,
 ) -> Result<()> {
     if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
-        return scratch.set_times_at(dir, follow, path, access, modification);
+        return paths.set_times_at(dir, follow, path, access, modification);
     }
     // What cannot be looked for here is for the call itself to report.
-    if let Ok(Some((_, name))) = find(scratch, dir, follow, path.clone()) {
-        return scratch.set_times_at(dir, PathFlags::empty(), name, access, modification);
+    if let Ok(Some((_, name))) = find_fifo(paths, dir, follow, path.clone()) {
+        return paths.set_times_at(dir, PathFlags::empty(), name, access, modification);
     }
-    let (watch, fs) = scratch.watch_and_fs();
-    watch.enter((dir, follow, &path), FifoAccess::Write, fs, shared)?;
-    let set = scratch.set_times_at(dir, follow, path, access, modification);
-    scratch.watch.leave(shared);
-    shared.end.check()?;
+    let entered = in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?;
+    let set = paths.set_times_at(dir, follow, path, access, modification);
+    entered.leave()?;
     set
-}
-
-/// The FIFO at a path, and the path without links at its end. Its directory, and the target of each link, are
-/// wasmtime-wasi's to resolve.
-pub(crate) fn find(
-    scratch: &mut Scratch,
-    dir: &Dir,
-    follow: PathFlags,
-    mut path: String,
-) -> Result<Option<(Fifo, String)>> {
-    match scratch.type_at(dir, follow, path.clone()) {
-        // wasmtime-wasi has a name for a FIFO and, as of 48, uses it nowhere on Unix: it says "unknown".
-        Ok(DescriptorType::Fifo | DescriptorType::Unknown) => {}
-        _ => return Ok(None),
-    }
-    for _ in 0..MAX_LINKS {
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        if matches!(name, "" | "." | "..") {
-            return Ok(None);
-        }
-        let opened;
-        let directory = match parent {
-            "" => dir.fd()?,
-            parent => {
-                opened = scratch.open_at(
-                    dir,
-                    PathFlags::SYMLINK_FOLLOW,
-                    parent.to_owned(),
-                    OpenFlags::DIRECTORY,
-                    DescriptorFlags::READ,
-                )?;
-                match &opened {
-                    Descriptor::Dir(dir) => dir.dir.as_fd(),
-                    Descriptor::File(_) => return Ok(None),
-                }
-            }
-        };
-        if let Ok(Some(fifo)) = Fifo::find(directory, OsStr::new(name)) {
-            return Ok(Some((fifo, path)));
-        }
-        let prefix = path.len() - name.len();
-        let Ok(target) = scratch.readlink_at(dir, path.clone()) else {
-            return Ok(None);
-        };
-        path.truncate(prefix);
-        path.push_str(&target);
-    }
-    Ok(None)
-}
-
-/// Whether something of this type may be a stream; otherwise it is a file, for certain.
-pub(crate) fn may_be_stream(found: FileType) -> bool {
-    !matches!(
-        found,
-        FileType::RegularFile | FileType::Directory | FileType::BlockDevice
-    )
-}
-
-/// A FIFO, terminal or other device that has been opened as a file, as the stream it is; `Err` says of what type it is if it
-/// is better off as a file: files, and memory devices (`/dev/null`, `/dev/zero`), which never wait and have a position.
-///
-/// The description is this process's alone, and only used through the stream from now on, so it is made non-blocking.
-pub(crate) fn as_stream(file: &File) -> Result<Result<GuestStream, FileType>> {
-    let found = FileType::from_raw_mode(fstat(&file.file)?.st_mode);
-    if !may_be_stream(found) || StreamKind::of(&file.file)? == StreamKind::Memory {
-        return Ok(Err(found));
-    }
-    let (read, write) = (
-        file.open_mode.contains(OpenMode::READ),
-        file.open_mode.contains(OpenMode::WRITE) && !file.perms.write_not_permitted(),
-    );
-    let host = HostStream::of_file(Arc::clone(&file.file))?;
-    let stream = GuestStream::duplex(host, read, write);
-    Ok(Ok(stream.opened_below(file.perms)))
 }

@@ -6,27 +6,19 @@
 //! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
 //! afterwards stays `io` (`txtbsy`, `dquot`, `nxio`, `nodev`, a device that really failed).
 
+use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
-use crate::path::operations::Scratch;
-use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
-use std::os::fd::BorrowedFd;
+use crate::sys::attributes::Mount;
+use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
 /// A directory, and the path below it that an operation was about.
 pub(crate) type PathBelow<'a> = (&'a Dir, &'a str);
 
-/// What is known of the file system a place is on.
-#[derive(PartialEq)]
-struct Mount {
-    id: u64,
-    device: (u32, u32),
-    read_only: bool,
-}
-
-impl Scratch {
+impl WasiPaths {
     /// `result`, with `io` replaced where the reason can be told. `changes` says whether the operation would have changed a
     /// file system.
     pub(crate) fn explained<T>(
@@ -47,14 +39,14 @@ impl Scratch {
     fn reason(&mut self, changes: bool, places: &[PathBelow<'_>]) -> Option<Errno> {
         let (first, _) = places.first()?;
         if let Err(errno) = rustix::io::fcntl_dupfd_cloexec(first.fd().ok()?, 0) {
-            return Some(crate::abi::convert::errno(errno));
+            return Some(crate::abi::errno::of_os(errno));
         }
         let mounts: Vec<Mount> = places
             .iter()
             .map_while(|place| self.mount_of(*place))
             .collect();
         match &mounts[..] {
-            [from, to] if (from.id, from.device) != (to.id, to.device) => Some(Errno::Xdev),
+            [from, to] if !from.is_same(to) => Some(Errno::Xdev),
             mounts if changes && mounts.iter().any(|mount| mount.read_only) => Some(Errno::Rofs),
             _ => None,
         }
@@ -64,7 +56,7 @@ impl Scratch {
     fn mount_of(&mut self, (dir, path): PathBelow<'_>) -> Option<Mount> {
         let path = path.trim_end_matches('/');
         let Some((parent, _)) = path.rsplit_once('/') else {
-            return mount(dir.fd().ok()?);
+            return Mount::of(dir.fd().ok()?);
         };
         let opened = self.open_at(
             dir,
@@ -74,22 +66,8 @@ impl Scratch {
             DescriptorFlags::READ,
         );
         match opened.ok()? {
-            Descriptor::Dir(parent) => {
-                use std::os::fd::AsFd as _;
-                mount(parent.dir.as_fd())
-            }
+            Descriptor::Dir(parent) => Mount::of(parent.dir.as_fd()),
             Descriptor::File(_) => None,
         }
     }
-}
-
-fn mount(fd: BorrowedFd<'_>) -> Option<Mount> {
-    let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-    let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask).ok()?;
-    let flags = rustix::fs::fstatvfs(fd).ok()?.f_flag;
-    Some(Mount {
-        id: stat.stx_mnt_id,
-        device: (stat.stx_dev_major, stat.stx_dev_minor),
-        read_only: flags.contains(StatVfsMountFlags::RDONLY),
-    })
 }

@@ -9,7 +9,6 @@ use crate::abi::types::{Errno, Event, Size, Subscription};
 use crate::call::Call;
 use smallvec::SmallVec;
 use std::sync::Arc;
-pub(crate) use subscribe::Subscriptions;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// How subscriptions lie in the guest's memory.

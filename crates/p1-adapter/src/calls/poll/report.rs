@@ -1,9 +1,9 @@
 //! The events of a poll.
 
-use super::subscribe::{Answer, Subscribed, Trigger};
 use super::wait::Waiting;
 use crate::abi::types::{Errno, Event, EventFdReadwrite, Eventrwflags};
 use crate::blocking::Direction;
+use crate::call::subscriptions::{Answer, Subscribed, Trigger};
 
 /// One event for each subscription that is ready, in order.
 ///

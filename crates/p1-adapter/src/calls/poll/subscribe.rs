@@ -2,55 +2,14 @@
 
 use super::Layout;
 use crate::abi::error::{Error, Result};
-use crate::abi::types::{
-    Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata,
-};
+use crate::abi::types::{Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
 use crate::abi::types::{Fd, Rights};
-use crate::blocking::{Deadline, Direction};
+use crate::blocking::Direction;
 use crate::call::Call;
-use crate::descriptor::stream::GuestStream;
-use crate::descriptor::{Descriptor, Kind};
+use crate::call::subscriptions::{Answer, StreamOf, Subscribed, Subscriptions, Trigger};
+use crate::descriptor::Kind;
 use smallvec::SmallVec;
-use std::ops::Deref;
-use std::sync::Arc;
 use wiggle::{GuestError, GuestMemory};
-
-/// One subscription and what it waits for.
-pub(crate) struct Subscribed {
-    pub(super) userdata: Userdata,
-    pub(super) kind: Eventtype,
-    pub(super) trigger: Trigger,
-}
-
-/// What makes a subscription ready.
-pub(crate) enum Trigger {
-    Clock(Deadline),
-    /// Ready without waiting, with this to report.
-    Known(Answer),
-    Stream(StreamOf, Direction),
-}
-
-/// What is known at once.
-#[derive(Clone, Copy)]
-pub(crate) enum Answer {
-    /// The subscription itself is at fault; the error is in its event.
-    Error(Errno),
-    /// A file: never waits. So many bytes are left to read.
-    Bytes(u64),
-}
-
-/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
-pub(crate) struct StreamOf(Arc<Descriptor>);
-
-impl StreamOf {
-    pub(super) fn get(&self) -> &GuestStream {
-        match self.0.kind() {
-            Ok(Kind::Stream(stream)) => stream,
-            // What has been recognised as a stream stays one, and is not asked again.
-            _ => unreachable!("made of streams only"),
-        }
-    }
-}
 
 /// What one subscription makes the host keep, at most: itself, its place and its interest in a wait, what `poll(2)` is
 /// given, a waiter of an embedder's stream or a task's, its event.
@@ -100,30 +59,7 @@ pub(super) fn all(
             trigger,
         });
     }
-    Ok(Subscriptions(all))
-}
-
-/// What one poll is about.
-pub(crate) struct Subscriptions(SmallVec<[Subscribed; 4]>);
-
-impl Deref for Subscriptions {
-    type Target = [Subscribed];
-
-    fn deref(&self) -> &[Subscribed] {
-        &self.0
-    }
-}
-
-impl Subscriptions {
-    /// The error of the first subscription, if every one of them is at fault.
-    pub(super) fn common_fault(&self) -> Option<Errno> {
-        let mut faults = self.iter().map(|one| match one.trigger {
-            Trigger::Known(Answer::Error(errno)) => Some(errno),
-            _ => None,
-        });
-        let first = faults.next()??;
-        faults.all(|fault| fault.is_some()).then_some(first)
-    }
+    Ok(Subscriptions::new(all))
 }
 
 fn trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
@@ -160,7 +96,7 @@ fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger>
                 entry.allow(transfer)?;
             }
             stream.check_poll(direction)?;
-            Ok(Trigger::Stream(StreamOf(entry.keep()), direction))
+            Ok(Trigger::Stream(StreamOf::new(entry.keep()), direction))
         }
     }
 }

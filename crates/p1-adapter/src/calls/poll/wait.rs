@@ -1,17 +1,15 @@
 //! The wait of a poll.
 
-use super::subscribe::{Subscribed, Subscriptions, Trigger};
 use crate::abi::error::Result;
 use crate::blocking::{
-    BlockingError, Deadline, EndSignal, Interest, Readiness, Ready, any_ready, wait_with,
+    BlockingError, Deadline, EndSignal, Interest, Readiness, Ready, any_ready, first_of, wait_with,
 };
-use crate::call::dispatch::Woken;
+use crate::call::retry::Woken;
+use crate::call::subscriptions::{Subscribed, Subscriptions, Trigger};
 use crate::descriptor::stream::ReadyBy;
 use smallvec::SmallVec;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 /// What a list of subscriptions waits for, sorted by how one waits for it.
@@ -128,13 +126,6 @@ pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {
             Ok(())
         }));
     }
-    poll_fn(|cx| {
-        let done = all.iter_mut().find_map(|one| match one.as_mut().poll(cx) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        });
-        done.map_or(Poll::Pending, Poll::Ready)
-    })
-    .await?;
+    first_of(&mut all).await?;
     Ok(Woken::Ready)
 }

@@ -19,24 +19,26 @@
 //!
 //! The list of stores and what one has noted are locked one at a time, each for a moment; paths are looked up with neither held.
 //!
-//! So of an opener and a mover one sees the other. `tests::model` runs this through loom.
+//! So of an opener and a mover one sees the other. `counts::tests::model` runs this through loom.
 //!
 //! Not freed are: a FIFO that somebody else than this context's threads moved or removed while the thread waited in its open; one
 //! that came to its place, and left it again, by two moves that were both under way already when the open began; one of
 //! which this process may open one side only and that the wrong one; and anything outside Linux (there is no `O_PATH`). Such a
 //! thread stays until a real peer comes.
 
+mod counts;
+
+use super::find_fifo::find_fifo;
+use super::operations::WasiPaths;
 use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Fifo, FifoAccess, Hook};
-use crate::ctx::Shared;
 use crate::descriptor::Dir;
-use crate::path::open::find;
-use crate::path::operations::Scratch;
+use crate::lock::lock;
+use counts::Counts;
 use rustix::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtx};
+use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::PathFlags;
 
 /// What the helper waits before it looks once more, while names are being moved.
@@ -70,22 +72,17 @@ struct Pending {
     access: FifoAccess,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl OpenInProgress {
-    /// Notes what is about to be opened, and for what; whether names are being moved by somebody who may not have
-    /// seen it. From here to `leave`, raising the signal frees the open.
-    pub(crate) fn enter(
-        &mut self,
+    /// Notes what is about to be opened, and for what. As long as the result is held, raising the signal frees the open.
+    pub(super) fn enter<'a>(
+        &'a mut self,
         (dir, follow, path): (&Dir, PathFlags, &String),
         access: FifoAccess,
-        fs: &WasiFilesystemCtx,
-        shared: &Shared,
-    ) -> Result<bool> {
+        paths: &WasiPaths,
+        opens: &'a Arc<Opens>,
+    ) -> Result<Entered<'a>> {
         if self.hook.is_none() {
-            self.hook = Some(self.register(fs, &shared.opens, &shared.end)?);
+            self.hook = Some(self.register(paths, opens)?);
         }
         {
             let mut noted = lock(&self.noted);
@@ -97,31 +94,47 @@ impl OpenInProgress {
                 access,
             });
         }
-        let moving = shared.opens.counts.open();
-        // The hook locks the noted after the signal is raised: it has seen what was just noted, or else this sees
+        let entered = Entered {
+            names_move: opens.counts.open(),
+            noted: &self.noted,
+            opens,
+        };
+        // The hook locks the note after the signal is raised: it has seen what was just noted, or else this sees
         // the signal.
-        if shared.end.is_raised() {
-            self.leave(shared);
-            shared.end.check()?;
-        }
-        Ok(moving)
+        opens.end.check()?;
+        Ok(entered)
     }
 
     #[cold]
-    fn register(
-        &self,
-        fs: &WasiFilesystemCtx,
-        opens: &Arc<Opens>,
-        end: &EndSignal,
-    ) -> Result<Hook> {
+    fn register(&self, paths: &WasiPaths, opens: &Arc<Opens>) -> Result<Hook> {
         opens.register(&self.noted);
-        let (noted, opens, fs) = (Arc::clone(&self.noted), Arc::clone(opens), fs.clone());
-        Ok(end.on_raise(move || free(noted, opens, fs))?)
+        let (noted, opens, paths) = (Arc::clone(&self.noted), Arc::clone(opens), paths.another());
+        let end = opens.end.clone();
+        Ok(end.on_raise(move || free(noted, opens, paths))?)
     }
+}
 
-    pub(crate) fn leave(&self, shared: &Shared) {
-        shared.opens.counts.opened();
-        let mut noted = lock(&self.noted);
+/// An open that has been noted.
+pub(super) struct Entered<'a> {
+    /// Whether names are being moved by somebody who may not have seen the note.
+    pub(super) names_move: bool,
+    noted: &'a Mutex<Noted>,
+    opens: &'a Opens,
+}
+
+impl Entered<'_> {
+    /// Ends it. What the helper let through was no real peer: an error then.
+    pub(super) fn leave(self) -> Result<()> {
+        let end = &self.opens.end;
+        drop(self);
+        Ok(end.check()?)
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.opens.counts.opened();
+        let mut noted = lock(self.noted);
         let left = (
             noted.pending.take(),
             std::mem::take(&mut noted.pinned),
@@ -156,25 +169,24 @@ impl Noted {
 
 impl Seen {
     /// The FIFO that the open is of, if it comes to its path now.
-    fn find(&self, scratch: &mut Scratch) -> Option<Fifo> {
+    fn find(&self, paths: &mut WasiPaths) -> Option<Fifo> {
         let dir = Dir::unnamed(self.pending.dir.clone());
-        let found = find(scratch, &dir, self.pending.follow, self.path.clone());
+        let found = find_fifo(paths, &dir, self.pending.follow, self.path.clone());
         found.ok().flatten().map(|(fifo, _)| fifo)
     }
 }
 
 /// Frees the open noted in `noted`, if there is one. Looking a path up may wait for a file system, so it is done on a
 /// thread of its own and not on the one that raises the signal.
-fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, fs: WasiFilesystemCtx) {
+fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, mut paths: WasiPaths) {
     let Some(seen) = lock(&noted).seen() else {
         return;
     };
     let look = move || {
-        let mut scratch = Scratch::new(fs);
         loop {
             // No new call begins any more, so this comes to an end with those that are under way.
             let moving = opens.counts.moving();
-            let found = seen.find(&mut scratch);
+            let found = seen.find(&mut paths);
             let mut noted = lock(&noted);
             if !noted.is_in(&seen) {
                 return;
@@ -198,8 +210,9 @@ fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, fs: WasiFilesystemCtx) {
 }
 
 /// The opens and the moves of names that the threads of one context have under way.
-#[derive(Default)]
 pub(crate) struct Opens {
+    /// What frees the opens.
+    end: EndSignal,
     counts: Counts,
     stores: Mutex<AllNoted>,
 }
@@ -213,6 +226,15 @@ struct AllNoted {
 }
 
 impl Opens {
+    /// None yet; `end` frees those to come.
+    pub(crate) fn new(end: EndSignal) -> Self {
+        Self {
+            end,
+            counts: Counts::default(),
+            stores: Mutex::default(),
+        }
+    }
+
     fn register(&self, noted: &Arc<Mutex<Noted>>) {
         let mut stores = lock(&self.stores);
         if stores.all.len() >= stores.clean_at {
@@ -222,19 +244,23 @@ impl Opens {
         stores.all.push(Arc::downgrade(noted));
     }
 
+    pub(super) fn end_signal(&self) -> &EndSignal {
+        &self.end
+    }
+
     /// From here until the guard is dropped the caller may move or remove names.
     #[inline]
-    pub(crate) fn moving(&self, scratch: &mut Scratch) -> NameMove<'_> {
+    pub(crate) fn moving(&self, paths: &mut WasiPaths) -> NameMove<'_> {
         let moving = NameMove(self);
         if self.counts.begin_move() {
-            self.pin(scratch);
+            self.pin(paths);
         }
         moving
     }
 
     /// Pins what the opens under way are of.
     #[cold]
-    fn pin(&self, scratch: &mut Scratch) {
+    fn pin(&self, paths: &mut WasiPaths) {
         let stores: Vec<_> = {
             let stores = lock(&self.stores);
             stores.all.iter().filter_map(Weak::upgrade).collect()
@@ -243,7 +269,7 @@ impl Opens {
             let Some(seen) = lock(&noted).seen() else {
                 continue;
             };
-            let Some(fifo) = seen.find(scratch) else {
+            let Some(fifo) = seen.find(paths) else {
                 continue;
             };
             let mut noted = lock(&noted);
@@ -260,65 +286,6 @@ pub(crate) struct NameMove<'a>(&'a Opens);
 impl Drop for NameMove<'_> {
     fn drop(&mut self) {
         self.0.counts.end_move();
-    }
-}
-
-const OPEN: u64 = 1;
-const MOVE: u64 = 1 << 32;
-
-/// Opens under way in the lower half, moves in the upper.
-struct Counts<W: Word = AtomicU64>(W);
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self(AtomicU64::new(0))
-    }
-}
-
-impl<W: Word> Counts<W> {
-    /// One more open; whether moves are under way.
-    fn open(&self) -> bool {
-        self.0.add(OPEN) >= MOVE
-    }
-
-    fn opened(&self) {
-        self.0.sub(OPEN);
-    }
-
-    /// One more move; whether opens are under way.
-    fn begin_move(&self) -> bool {
-        !self.0.add(MOVE).is_multiple_of(MOVE)
-    }
-
-    fn end_move(&self) {
-        self.0.sub(MOVE);
-    }
-
-    fn moving(&self) -> bool {
-        self.0.load() >= MOVE
-    }
-}
-
-/// The word, so that loom can stand in for the hardware. What was there before is returned.
-///
-/// Acquire and release: who comes later in the order of the word sees what was noted, or done, before.
-trait Word {
-    fn add(&self, what: u64) -> u64;
-    fn sub(&self, what: u64);
-    fn load(&self) -> u64;
-}
-
-impl Word for AtomicU64 {
-    fn add(&self, what: u64) -> u64 {
-        self.fetch_add(what, Ordering::AcqRel)
-    }
-
-    fn sub(&self, what: u64) {
-        self.fetch_sub(what, Ordering::Release);
-    }
-
-    fn load(&self) -> u64 {
-        self.load(Ordering::Acquire)
     }
 }
 
