@@ -464,6 +464,33 @@ fn without_a_cache_folder() {
     assert_eq!(run.stdout, "hello, world\n", "{run}");
 }
 
+/// A user without a home has no folder for the cache, and none for its configuration.
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_home() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    std::fs::copy(env!("CARGO_BIN_EXE_wasi-threads-run"), place.join("run")).unwrap();
+    std::fs::copy(Guest::wat("hello").path(), place.join("hello.wat")).unwrap();
+    std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Only root can run a program as a user that no list has.
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=4242", "--regid=4242", "--clear-groups", "--"])
+        .arg(place.join("run"))
+        .arg(place.join("hello.wat"))
+        .env_clear()
+        .output()
+        .unwrap();
+    if !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("setpriv: ") {
+        println!("left out: it takes root to have no home");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"hello, world\n", "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
 /// A file that configures the cache, and is wrong, is told, and not taken for a home that cannot be written.
 #[test]
 fn a_broken_cache_configuration_is_an_error() {

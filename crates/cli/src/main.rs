@@ -16,32 +16,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
     p1_adapter::prepare_process();
-    let exit = parse().and_then(command).unwrap_or_else(|message| {
+    let exit = args::parse().and_then(command).unwrap_or_else(|message| {
         message::say(&message);
         message.exit()
     });
     exit.into()
-}
-
-/// Reads the command line, which ends the process where that asks for help.
-///
-/// The lists of `-O help`, `-W help` and the like are printed by the library that has them, with a macro that panics
-/// where stdout cannot be written.
-fn parse() -> message::Result<args::Cli> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let parsed = std::panic::catch_unwind(args::parse);
-    std::panic::set_hook(hook);
-    parsed.or_else(|panic| match panic.downcast_ref::<String>() {
-        Some(said) if let Some(why) = said.strip_prefix("failed printing to stdout: ") => {
-            match why.contains("Broken pipe") {
-                // As when this program prints: who has gone has seen enough.
-                true => std::process::exit(message::exit::Exit::Success.status().into()),
-                false => Err(message::Message::failure("stdout cannot be written").why(why)),
-            }
-        }
-        _ => std::panic::resume_unwind(panic),
-    })
 }
 
 fn command(cli: args::Cli) -> message::Result<message::exit::Exit> {
@@ -50,7 +29,7 @@ fn command(cli: args::Cli) -> message::Result<message::exit::Exit> {
         Some(args::Command::Run(run_args)) => run::run(run::plan::Plan::from_args(*run_args)?),
         Some(args::Command::Compile(compile_args)) => module::compile::compile(*compile_args),
         Some(args::Command::Inspect { module }) => {
-            module::inspect::inspect(&module::source::Source::typed(&module))
+            module::inspect::inspect(&module::source::ModuleSource::typed(&module))
         }
         Some(args::Command::Completion { shell }) => args::shell::completion(shell),
         Some(args::Command::Man) => args::shell::man(),

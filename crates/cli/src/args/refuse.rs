@@ -3,7 +3,9 @@
 //! `wasmtime-cli-flags` takes them all; an option that was taken and then
 //! forgotten would be worse than none, so each is refused, with its reason.
 
-use wasmtime_cli_flags::{CommonOptions, OptimizeOptions, WasmOptions};
+use wasmtime_cli_flags::{
+    CommonOptions, DebugOptions, OptimizeOptions, RecordOptions, WasiOptions, WasmOptions,
+};
 
 use crate::message::{Message, Result};
 
@@ -75,6 +77,22 @@ fn pooling(opts: &OptimizeOptions) -> bool {
         || opts.pooling_pagemap_scan.is_some()
 }
 
+/// An option that cannot do here what it says.
+struct Refused {
+    option: &'static str,
+    /// Whether it was given.
+    given: bool,
+    why: &'static str,
+}
+
+fn refused(option: &'static str, given: bool, why: &'static str) -> Refused {
+    Refused { option, given, why }
+}
+
+fn on(option: Option<bool>) -> bool {
+    option == Some(true)
+}
+
 /// Refuses the first option that cannot be honoured.
 ///
 /// An option that switches off what does not exist here (`-S nn=n`) asks for
@@ -82,132 +100,27 @@ fn pooling(opts: &OptimizeOptions) -> bool {
 ///
 /// `compile` takes those that only a run has a use for, so that one line of options can be for both.
 pub(crate) fn check(common: &CommonOptions, purpose: For) -> Result<()> {
-    let CommonOptions {
-        opts,
-        wasi,
-        wasm,
-        debug,
-        record,
-        target,
-        ..
-    } = common;
-    let on = |option: Option<bool>| option == Some(true);
-    let refused = [
-        ("-S nn", on(wasi.nn), COMPONENTS),
-        ("-S nn-graph", !wasi.nn_graph.is_empty(), COMPONENTS),
-        ("-S http", on(wasi.http), COMPONENTS),
-        (
-            "-S http-outgoing-body-buffer-chunks",
-            wasi.http_outgoing_body_buffer_chunks.is_some(),
-            COMPONENTS,
-        ),
-        (
-            "-S http-outgoing-body-chunk-size",
-            wasi.http_outgoing_body_chunk_size.is_some(),
-            COMPONENTS,
-        ),
-        (
-            "-S max-http-fields-size",
-            wasi.max_http_fields_size.is_some(),
-            COMPONENTS,
-        ),
-        ("-S config", on(wasi.config), COMPONENTS),
-        ("-S config-var", !wasi.config_var.is_empty(), COMPONENTS),
-        ("-S keyvalue", on(wasi.keyvalue), COMPONENTS),
-        (
-            "-S keyvalue-in-memory-data",
-            !wasi.keyvalue_in_memory_data.is_empty(),
-            COMPONENTS,
-        ),
-        ("-S tls", on(wasi.tls), COMPONENTS),
-        ("-S p3", on(wasi.p3), COMPONENTS),
-        (
-            "-S cli-exit-with-code",
-            on(wasi.cli_exit_with_code),
-            COMPONENTS,
-        ),
-        (
-            "-S network-error-code",
-            on(wasi.network_error_code),
-            COMPONENTS,
-        ),
-        (
-            "-S max-component-handles",
-            wasi.max_component_handles.is_some(),
-            COMPONENTS,
-        ),
-        (
-            "-S cwd",
-            wasi.cwd.is_some(),
-            "preview1 has no call that tells a program its working directory: a libc makes one from the folders of --dir",
-        ),
-        (
-            "-S cli=n",
-            wasi.cli == Some(false) || wasi.common == Some(false),
-            "the program's standard streams and exit are part of what it would take away",
-        ),
-        ("-D guest-debug", on(debug.guest_debug), DEBUGGER),
-        ("-D debugger", debug.debugger.is_some(), DEBUGGER),
-        ("-D arg", !debug.arg.is_empty(), DEBUGGER),
-        ("-D inherit-stdin", on(debug.inherit_stdin), DEBUGGER),
-        ("-D inherit-stdout", on(debug.inherit_stdout), DEBUGGER),
-        ("-D inherit-stderr", on(debug.inherit_stderr), DEBUGGER),
-        (
-            "-R path",
-            record.path.is_some(),
-            "a recording replays one store, and a threaded program has many",
-        ),
-        (
-            "-R validation-metadata",
-            record.validation_metadata.is_some(),
-            "nothing is recorded",
-        ),
-        (
-            "-R event-window-size",
-            record.event_window_size.is_some(),
-            "nothing is recorded",
-        ),
-        (
-            "-W wmemcheck",
-            on(wasm.wmemcheck),
-            "wmemcheck follows one store, and a threaded program has many",
-        ),
-        (
-            "-W async-stack-size",
-            wasm.async_stack_size.is_some(),
-            "guest threads run on host threads of their own: see --thread-stack-size",
-        ),
-        (
-            "-W async-stack-zeroing",
-            on(wasm.async_stack_zeroing),
-            "guest threads run on host threads of their own",
-        ),
-        (
-            "--target",
-            target.is_some(),
-            match purpose {
-                For::Run => "a module can only be run by this machine",
-                For::Compile => {
-                    "the compiler in this binary is the one for this machine's processor"
-                }
-            },
-        ),
-        (
-            "-W shared-everything-threads",
-            on(wasm.shared_everything_threads),
-            "Wasmtime 48 does not have that proposal: it takes the option and does nothing",
-        ),
-        ("-W component-model", components(wasm), COMPONENTS),
-        (
-            "-O pooling-...",
-            !on(opts.pooling_allocator) && pooling(opts),
-            "it sets how the pooling allocator works, which is off: `-O pooling-allocator` turns it on",
-        ),
-    ];
-    match refused.into_iter().find(|(_, given, _)| *given) {
-        Some((option, _, why)) => Err(Message::usage(format!("`{option}` cannot work here"))
-            .why(why)
-            .help(match option {
+    let first = of_components(&common.wasi)
+        .into_iter()
+        .chain(of_wasi(&common.wasi))
+        .chain(of_debugging(&common.debug))
+        .chain(of_recording(&common.record))
+        .chain(of_threads(&common.wasm))
+        .chain([of_target(common, purpose)])
+        .chain(of_proposals(&common.wasm))
+        .chain([of_pooling(&common.opts)])
+        .find(|refused| refused.given);
+    match first {
+        Some(refused) => Err(refused.message(purpose)),
+        None => Ok(()),
+    }
+}
+
+impl Refused {
+    fn message(&self, purpose: For) -> Message {
+        Message::usage(format!("`{}` cannot work here", self.option))
+            .why(self.why)
+            .help(match self.option {
                 "-S cwd" => {
                     "leave the option out; `--dir HOST::.` is where a program's relative paths lead"
                 }
@@ -216,9 +129,147 @@ pub(crate) fn check(common: &CommonOptions, purpose: For) -> Result<()> {
                     "leave the option out, and compile on a machine of that kind"
                 }
                 _ => "leave the option out",
-            })),
-        None => Ok(()),
+            })
     }
+}
+
+/// Those of `-S` that only a component can use.
+fn of_components(wasi: &WasiOptions) -> [Refused; 15] {
+    [
+        ("-S nn", on(wasi.nn)),
+        ("-S nn-graph", !wasi.nn_graph.is_empty()),
+        ("-S http", on(wasi.http)),
+        (
+            "-S http-outgoing-body-buffer-chunks",
+            wasi.http_outgoing_body_buffer_chunks.is_some(),
+        ),
+        (
+            "-S http-outgoing-body-chunk-size",
+            wasi.http_outgoing_body_chunk_size.is_some(),
+        ),
+        (
+            "-S max-http-fields-size",
+            wasi.max_http_fields_size.is_some(),
+        ),
+        ("-S config", on(wasi.config)),
+        ("-S config-var", !wasi.config_var.is_empty()),
+        ("-S keyvalue", on(wasi.keyvalue)),
+        (
+            "-S keyvalue-in-memory-data",
+            !wasi.keyvalue_in_memory_data.is_empty(),
+        ),
+        ("-S tls", on(wasi.tls)),
+        ("-S p3", on(wasi.p3)),
+        ("-S cli-exit-with-code", on(wasi.cli_exit_with_code)),
+        ("-S network-error-code", on(wasi.network_error_code)),
+        (
+            "-S max-component-handles",
+            wasi.max_component_handles.is_some(),
+        ),
+    ]
+    .map(|(option, given)| refused(option, given, COMPONENTS))
+}
+
+/// The others of `-S`.
+fn of_wasi(wasi: &WasiOptions) -> [Refused; 2] {
+    [
+        refused(
+            "-S cwd",
+            wasi.cwd.is_some(),
+            "preview1 has no call that tells a program its working directory: a libc makes one from the folders of --dir",
+        ),
+        refused(
+            "-S cli=n",
+            wasi.cli == Some(false) || wasi.common == Some(false),
+            "the program's standard streams and exit are part of what it would take away",
+        ),
+    ]
+}
+
+/// Those of `-D`.
+fn of_debugging(debug: &DebugOptions) -> [Refused; 6] {
+    [
+        ("-D guest-debug", on(debug.guest_debug)),
+        ("-D debugger", debug.debugger.is_some()),
+        ("-D arg", !debug.arg.is_empty()),
+        ("-D inherit-stdin", on(debug.inherit_stdin)),
+        ("-D inherit-stdout", on(debug.inherit_stdout)),
+        ("-D inherit-stderr", on(debug.inherit_stderr)),
+    ]
+    .map(|(option, given)| refused(option, given, DEBUGGER))
+}
+
+/// Those of `-R`.
+fn of_recording(record: &RecordOptions) -> [Refused; 3] {
+    [
+        refused(
+            "-R path",
+            record.path.is_some(),
+            "a recording replays one store, and a threaded program has many",
+        ),
+        refused(
+            "-R validation-metadata",
+            record.validation_metadata.is_some(),
+            "nothing is recorded",
+        ),
+        refused(
+            "-R event-window-size",
+            record.event_window_size.is_some(),
+            "nothing is recorded",
+        ),
+    ]
+}
+
+/// Those of `-W` that do not fit a program of many threads.
+fn of_threads(wasm: &WasmOptions) -> [Refused; 3] {
+    [
+        refused(
+            "-W wmemcheck",
+            on(wasm.wmemcheck),
+            "wmemcheck follows one store, and a threaded program has many",
+        ),
+        refused(
+            "-W async-stack-size",
+            wasm.async_stack_size.is_some(),
+            "guest threads run on host threads of their own: see --thread-stack-size",
+        ),
+        refused(
+            "-W async-stack-zeroing",
+            on(wasm.async_stack_zeroing),
+            "guest threads run on host threads of their own",
+        ),
+    ]
+}
+
+/// Those of `-W` that ask for proposals that are not here.
+fn of_proposals(wasm: &WasmOptions) -> [Refused; 2] {
+    [
+        refused(
+            "-W shared-everything-threads",
+            on(wasm.shared_everything_threads),
+            "Wasmtime 48 does not have that proposal: it takes the option and does nothing",
+        ),
+        refused("-W component-model", components(wasm), COMPONENTS),
+    ]
+}
+
+fn of_target(common: &CommonOptions, purpose: For) -> Refused {
+    refused(
+        "--target",
+        common.target.is_some(),
+        match purpose {
+            For::Run => "a module can only be run by this machine",
+            For::Compile => "the compiler in this binary is the one for this machine's processor",
+        },
+    )
+}
+
+fn of_pooling(opts: &OptimizeOptions) -> Refused {
+    refused(
+        "-O pooling-...",
+        !on(opts.pooling_allocator) && pooling(opts),
+        "it sets how the pooling allocator works, which is off: `-O pooling-allocator` turns it on",
+    )
 }
 
 #[cfg(test)]

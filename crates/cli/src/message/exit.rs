@@ -1,5 +1,7 @@
 //! Exit statuses, all in one place.
 
+use crate::sys::process::ABORT_STATUS;
+
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -21,13 +23,6 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The status of a process that ended by `abort`, as wasmtime reports traps.
-    #[cfg(not(windows))]
-    const ABORT: u8 = 128 + 6;
-    /// What the C library's `abort` gives on Windows, as wasmtime reports traps.
-    #[cfg(windows)]
-    const ABORT: u8 = 3;
-
     /// The number the parent process sees.
     pub(crate) fn status(self) -> u8 {
         match self {
@@ -35,7 +30,7 @@ impl Exit {
             Exit::Guest(code) => code,
             Exit::Failure => 1,
             Exit::Usage => 2,
-            Exit::Trap => Self::ABORT,
+            Exit::Trap => ABORT_STATUS,
             // What a shell says of a process that a signal ended.
             Exit::Signal(number) => 128u8.saturating_add(number),
             // What a Rust program gives that panics.

@@ -1,7 +1,9 @@
 //! What the program tells its user when it cannot do what was asked.
 
+pub(crate) mod error_text;
 pub(crate) mod exit;
 pub(crate) mod progress;
+pub(crate) mod wording;
 
 use std::fmt;
 use std::io::Write as _;

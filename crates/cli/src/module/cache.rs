@@ -14,9 +14,10 @@ use wasmtime::{Cache, Engine};
 use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
 
+use crate::message::error_text::first_line;
+use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
-use crate::run::plan::first_line;
-use crate::sys::raw;
+use crate::sys::native_code;
 
 /// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.
 const FOLDER: &str = "wasi-threads-run";
@@ -28,25 +29,17 @@ pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
     if asked_for == Some(false) {
         return Ok(None);
     }
-    match Cache::from_file(config) {
-        Ok(cache) => Ok(Some(cache)),
-        Err(error) if asked_for.is_none() && config.is_none() && has_no_folder(&error) => Ok(None),
-        Err(error) => Err(Message::usage("the options cannot be used").why(first_line(&error))),
+    let error = match Cache::from_file(config) {
+        Ok(cache) => return Ok(Some(cache)),
+        Err(error) => error,
+    };
+    // A home that cannot be written (a container, a service's user) is no reason not to run, if nobody asked for a
+    // cache. A file that configures it, and is wrong, is one.
+    let nobody_asked = asked_for.is_none() && config.is_none();
+    match wasmtime_error(&error) {
+        Some(WasmtimeError::NoCacheFolder) if nobody_asked => Ok(None),
+        _ => Err(Message::usage("the options cannot be used").why(first_line(&error))),
     }
-}
-
-/// Whether `error` is that there is no place for the cache, which nobody asked for: a home that cannot be written (a
-/// container, a service's user) is no reason not to run. A file that configures the cache, and is wrong, is one.
-fn has_no_folder(error: &wasmtime::Error) -> bool {
-    // Wasmtime's words: it has no types for them.
-    let said = format!("{error:#}");
-    [
-        "failed to create cache directory",
-        "failed to canonicalize cache directory",
-        "failed to get the default",
-    ]
-    .iter()
-    .any(|start| said.contains(start))
 }
 
 /// Takes the prepared module out of the cache, or prepares it and puts it there.
@@ -84,6 +77,6 @@ impl Hash for Key<'_> {
 fn load(engine: &Engine, bytes: &[u8]) -> Option<ThreadModule> {
     // Has a checksum, which Wasmtime's own entries lack.
     let stamped = Stamped::parse(bytes).ok()?;
-    let module = raw::deserialize_cached(engine, stamped.compiled()).ok()?;
+    let module = native_code::deserialize_cached(engine, stamped.compiled()).ok()?;
     stamped.into_module(module).ok()
 }

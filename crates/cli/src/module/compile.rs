@@ -7,33 +7,33 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 
 use crate::args::CompileArgs;
+use crate::message::error_text::first_line;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
-use crate::module::source::{Loaded, Source};
-use crate::run;
-use crate::run::plan::{self, first_line};
+use crate::module::source::{Loaded, ModuleSource};
+use crate::module::{engine, prepare};
 
 /// Compiles, and writes the file.
 ///
 /// What is written is Wasmtime's own format with a stamp behind it, so that what
 /// the preparation of the module found out is there again when it is run.
 pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
-    let source = Source::typed(&args.module);
+    let source = ModuleSource::typed(&args.module);
     let name = source.display();
     let output = match (args.output, &source) {
         (Some(output), _) => output,
         // Where the command is given, as with `wasmtime compile`.
-        (None, Source::File(path)) => {
+        (None, ModuleSource::File(path)) => {
             let file = path.file_name().unwrap_or(path.as_os_str());
             PathBuf::from(file).with_extension("cwasm")
         }
-        (None, Source::Stdin) => {
+        (None, ModuleSource::Stdin) => {
             return Err(Message::usage("no name for the compiled module")
                 .why("the module comes from stdin")
                 .help("give one with `--output FILE`"));
         }
     };
-    let (mut config, mut cache) = plan::for_compile(&mut args.common, &args.legacy)?;
+    let (mut config, mut cache) = engine::for_compile(&mut args.common, &args.legacy)?;
     if let Some(folder) = &args.emit_clif {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)
@@ -48,7 +48,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
     let threads = args.common.wasm.threads != Some(false);
-    let module = run::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
+    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;

@@ -2,6 +2,8 @@
 
 pub(crate) mod cache;
 pub(crate) mod compile;
+pub(crate) mod engine;
 pub(crate) mod inspect;
 pub(crate) mod precompiled;
+pub(crate) mod prepare;
 pub(crate) mod source;

@@ -6,12 +6,12 @@ use std::io::Cursor;
 use wasi_threads::{Stamp, StampError, ThreadModule};
 use wasmtime::Engine;
 
-use crate::sys::raw::Code;
+use crate::sys::native_code::NativeCode;
 
 /// Code that was compiled before, not yet loaded.
 #[derive(Debug)]
 pub(crate) struct Precompiled {
-    code: Code,
+    code: NativeCode,
     /// What the preparation of the module found out; `None` for a file of `wasmtime compile`, whose threads end by
     /// slower means.
     stamp: Option<Stamp>,
@@ -23,7 +23,7 @@ impl Precompiled {
         Ok(match stamp(Stamp::read(&mut file))? {
             None => None,
             stamp => Some(Precompiled {
-                code: Code::File(file.try_clone()?),
+                code: NativeCode::File(file.try_clone()?),
                 stamp,
             }),
         })
@@ -32,7 +32,7 @@ impl Precompiled {
     /// A file of `wasmtime compile`.
     pub(crate) fn foreign(file: File) -> Self {
         Precompiled {
-            code: Code::File(file),
+            code: NativeCode::File(file),
             stamp: None,
         }
     }
@@ -40,7 +40,7 @@ impl Precompiled {
     /// Bytes of either.
     pub(crate) fn bytes(bytes: Vec<u8>) -> Result<Self, StampError> {
         let stamp = stamp(Stamp::read(&mut Cursor::new(&bytes)))?;
-        let code = Code::Bytes(bytes);
+        let code = NativeCode::Bytes(bytes);
         Ok(Precompiled { code, stamp })
     }
 

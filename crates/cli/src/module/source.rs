@@ -17,7 +17,7 @@ const ELF: &[u8] = b"\x7fELF";
 
 /// Where a module comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ModuleSource {
     /// `-`: all of stdin, before the program starts.
     Stdin,
     /// A file.
@@ -32,41 +32,41 @@ pub(crate) enum Loaded {
     Precompiled(Precompiled),
 }
 
-impl Source {
+impl ModuleSource {
     /// What was typed as a module.
     pub(crate) fn typed(module: &OsStr) -> Self {
         match module.to_str() {
-            Some("-") => Source::Stdin,
-            _ => Source::File(PathBuf::from(module)),
+            Some("-") => ModuleSource::Stdin,
+            _ => ModuleSource::File(PathBuf::from(module)),
         }
     }
 
     /// How messages name it.
     pub(crate) fn display(&self) -> String {
         match self {
-            Source::Stdin => "the module on stdin".into(),
-            Source::File(path) => format!("`{}`", path.display()),
+            ModuleSource::Stdin => "the module on stdin".into(),
+            ModuleSource::File(path) => format!("`{}`", path.display()),
         }
     }
 
     /// As it was typed.
     pub(crate) fn typed_as(&self) -> String {
         match self {
-            Source::Stdin => "-".into(),
-            Source::File(path) => path.display().to_string(),
+            ModuleSource::Stdin => "-".into(),
+            ModuleSource::File(path) => path.display().to_string(),
         }
     }
 
     /// Reads it, and turns the text format into the binary one. Precompiled code in a file is left there.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let bytes = match self {
-            Source::Stdin => {
+            ModuleSource::Stdin => {
                 let mut bytes = Vec::new();
                 let read = std::io::stdin().lock().read_to_end(&mut bytes);
                 read.map_err(|error| self.unreadable(&error))?;
                 bytes
             }
-            Source::File(path) => {
+            ModuleSource::File(path) => {
                 let mut file = File::open(path).map_err(|error| self.unreadable(&error))?;
                 if let Some(precompiled) = self.precompiled_file(path, &mut file)? {
                     return Ok(Loaded::Precompiled(precompiled));
@@ -90,7 +90,7 @@ impl Source {
             Ok(Cow::Borrowed(_)) => None,
             Ok(Cow::Owned(wasm)) => Some(wasm),
             Err(mut error) => {
-                if let Source::File(path) = self {
+                if let ModuleSource::File(path) = self {
                     error.set_path(path);
                 }
                 return Err(self.not_wasm(&bytes, &error));
@@ -144,12 +144,12 @@ impl Source {
 
     fn unreadable(&self, error: &std::io::Error) -> Message {
         let named = match self {
-            Source::Stdin => "stdin".to_owned(),
-            Source::File(_) => self.display(),
+            ModuleSource::Stdin => "stdin".to_owned(),
+            ModuleSource::File(_) => self.display(),
         };
         let message = Message::failure(format!("cannot read {named}")).why(error);
         match (error.kind(), self) {
-            (std::io::ErrorKind::NotFound, Source::File(path)) => message.help(missing(path)),
+            (std::io::ErrorKind::NotFound, ModuleSource::File(path)) => message.help(missing(path)),
             (std::io::ErrorKind::IsADirectory, _) => {
                 message.help("name a .wasm or .wat file; folders are given with --dir")
             }

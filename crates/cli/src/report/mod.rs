@@ -2,7 +2,9 @@
 
 pub(crate) mod calls;
 pub(crate) mod coredump;
+pub(crate) mod events;
 pub(crate) mod outcome;
 pub(crate) mod recorder;
 pub(crate) mod stats;
+pub(crate) mod totals;
 pub(crate) mod trace;

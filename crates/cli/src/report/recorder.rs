@@ -5,7 +5,6 @@
 //! its thread, and by whoever reads it when the run is over.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -14,6 +13,8 @@ use p1_adapter::{CallObserver, CallOutcome, Raised};
 use wasi_threads::{FailedSpawn, Notify, Observer, Outcome, Spawn, ThreadId, Wait, WaitEnd};
 
 use crate::report::calls::Noting;
+use crate::report::events::{EventKind, Nanos, TraceEvent};
+use crate::report::totals::Totals;
 
 /// Calls, waits and notifies that are kept of one run at most, all threads together (about 160 MB).
 pub(crate) const MOST_EVENTS: usize = 1 << 21;
@@ -24,16 +25,13 @@ const MOST_LIVES: usize = 1 << 20;
 /// Events that a host thread takes room for at once, so that threads rarely meet there.
 const ROOM: usize = 256;
 
-/// Nanoseconds since the watch began.
-pub(crate) type Nanos = u64;
-
 /// Watches one run.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Recorder {
     began: Instant,
     /// Whether single events are kept, or only what they add up to.
     events: bool,
-    records: Mutex<Vec<Arc<Mutex<Record>>>>,
+    records: Mutex<Vec<Arc<Mutex<ThreadRecord>>>>,
     /// Room for events that no thread has taken.
     room: AtomicUsize,
     /// The same for lives.
@@ -42,106 +40,34 @@ pub(crate) struct Watch {
 
 /// What one host thread has seen of its guest threads.
 #[derive(Debug, Default)]
-struct Record {
-    events: Vec<Event>,
+struct ThreadRecord {
+    events: Vec<TraceEvent>,
     totals: Totals,
     /// For how many more events there is room.
     room: usize,
     /// When the life began that goes on.
     life: Nanos,
-    /// Which thread's it is.
+    /// Which thread's it is, if one does.
     living: Option<u32>,
     /// When the wait began that goes on.
     wait: Nanos,
 }
 
-/// What events add up to.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) calls: BTreeMap<&'static str, Calls>,
-    pub(crate) spawns: Times,
-    pub(crate) waits: Times,
-    /// Events that there was no room for.
-    pub(crate) lost: u64,
-}
-
-/// The calls of one WASI function.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Calls {
-    pub(crate) times: Times,
-    /// How many returned another errno than 0.
-    pub(crate) failed: u64,
-}
-
-/// A number of things that take time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Times {
-    pub(crate) count: u64,
-    pub(crate) total: Nanos,
-    pub(crate) longest: Nanos,
-}
-
-/// Something that happened on a thread.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) thread: u32,
-    pub(crate) began: Nanos,
-    pub(crate) ended: Nanos,
-    pub(crate) what: What,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub(crate) enum What {
-    /// The thread lived.
-    Life,
-    /// It called a function of WASI; the errno, if it returned.
-    Call(&'static str, Option<u16>),
-    /// It waited on its memory.
-    Wait { address: u64, end: WaitEnd },
-    /// It notified: the notify's number, and whom it woke.
-    Notify {
-        address: u64,
-        id: u32,
-        woken: Vec<u32>,
-    },
-    /// It started a thread.
-    Spawn(u32),
-    /// It did not: why.
-    SpawnFailed(String),
-    /// It ended the program: how.
-    End(String),
-}
-
 thread_local! {
-    /// This host thread's record, of the watch it is with. There is one watch in a process.
-    static RECORD: RefCell<Option<Arc<Mutex<Record>>>> = const { RefCell::new(None) };
+    /// This host thread's record, of the recorder it is with. There is one recorder in a process.
+    static RECORD: RefCell<Option<Arc<Mutex<ThreadRecord>>>> = const { RefCell::new(None) };
     /// The guest thread this host thread runs.
     static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-impl Times {
-    fn add(&mut self, took: Nanos) {
-        self.count += 1;
-        self.total += took;
-        self.longest = self.longest.max(took);
-    }
-
-    fn join(&mut self, other: &Times) {
-        self.count += other.count;
-        self.total += other.total;
-        self.longest = self.longest.max(other.longest);
-    }
-}
-
-impl Watch {
-    /// Begins to watch; with `events`, keeps them one by one.
+impl Recorder {
+    /// Begins to record; with `events`, keeps them one by one.
     pub(crate) fn new(events: bool) -> Self {
         Self::with_room(events, MOST_EVENTS)
     }
 
     fn with_room(events: bool, room: usize) -> Self {
-        Watch {
+        Recorder {
             began: Instant::now(),
             events,
             records: Mutex::default(),
@@ -168,7 +94,7 @@ impl Watch {
     }
 
     /// The events so far, by when they began. They are nowhere else then.
-    pub(crate) fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<TraceEvent> {
         let mut all = Vec::new();
         let now = self.now();
         for record in lock(&self.records).iter() {
@@ -176,11 +102,11 @@ impl Watch {
             let mut events = std::mem::take(&mut record.events);
             if let Some(thread) = record.living.take() {
                 // It was stopped where it was.
-                events.push(Event {
+                events.push(TraceEvent {
                     thread,
                     began: record.life,
                     ended: now,
-                    what: What::Life,
+                    what: EventKind::Life,
                 });
             }
             match all.is_empty() {
@@ -204,7 +130,7 @@ impl Watch {
     }
 
     /// Works on this host thread's record.
-    fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut ThreadRecord) -> R) -> R {
         RECORD.with_borrow_mut(|mine| {
             let record = mine.get_or_insert_with(|| {
                 let record = Arc::default();
@@ -215,12 +141,14 @@ impl Watch {
         })
     }
 
-    fn keep(&self, record: &mut Record, began: Nanos, ended: Nanos, what: What) {
+    fn keep(&self, record: &mut ThreadRecord, began: Nanos, ended: Nanos, what: EventKind) {
         if !self.events {
             return;
         }
         let has_room = match what {
-            What::Life | What::Spawn(_) | What::End(_) => take(&self.room_for_lives, 1) == 1,
+            EventKind::Life | EventKind::Spawn(_) | EventKind::End(_) => {
+                take(&self.room_for_lives, 1) == 1
+            }
             _ => {
                 if record.room == 0 {
                     record.room = take(&self.room, ROOM);
@@ -234,7 +162,7 @@ impl Watch {
             record.totals.lost += 1;
             return;
         }
-        record.events.push(Event {
+        record.events.push(TraceEvent {
             thread: GUEST.get(),
             began,
             ended,
@@ -255,7 +183,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl CallObserver for Watch {
+impl CallObserver for Recorder {
     fn started(&self, function: &'static str) -> u64 {
         Noting.started(function);
         self.now()
@@ -272,12 +200,12 @@ impl CallObserver for Watch {
             let calls = record.totals.calls.entry(function).or_default();
             calls.times.add(now - started);
             calls.failed += u64::from(errno.is_some_and(|errno| errno != 0));
-            self.keep(record, started, now, What::Call(function, errno));
+            self.keep(record, started, now, EventKind::Call(function, errno));
         });
     }
 }
 
-impl Observer for Watch {
+impl Observer for Recorder {
     fn thread_began(&self, thread: ThreadId) {
         GUEST.set(thread.get());
         let now = self.now();
@@ -291,7 +219,7 @@ impl Observer for Watch {
         let now = self.now();
         self.with(|record| {
             record.living = None;
-            self.keep(record, record.life, now, What::Life);
+            self.keep(record, record.life, now, EventKind::Life);
         });
     }
 
@@ -300,7 +228,7 @@ impl Observer for Watch {
         let took = u64::try_from(spawn.took.as_nanos()).unwrap_or(u64::MAX);
         self.with(|record| {
             record.totals.spawns.add(took);
-            let what = What::Spawn(spawn.thread.get());
+            let what = EventKind::Spawn(spawn.thread.get());
             self.keep(record, began, began + took, what);
         });
     }
@@ -309,7 +237,7 @@ impl Observer for Watch {
         let began = self.since(failure.began);
         let now = self.now();
         self.with(|record| {
-            let what = What::SpawnFailed(failure.error.to_string());
+            let what = EventKind::SpawnFailed(failure.error.to_string());
             self.keep(record, began, now, what);
         });
     }
@@ -325,7 +253,7 @@ impl Observer for Watch {
             let began = record.wait;
             record.totals.waits.add(now - began);
             let address = wait.address;
-            self.keep(record, began, now, What::Wait { address, end });
+            self.keep(record, began, now, EventKind::Wait { address, end });
         });
     }
 
@@ -333,7 +261,7 @@ impl Observer for Watch {
         let began = self.since(notify.at);
         let now = self.now();
         self.with(|record| {
-            let what = What::Notify {
+            let what = EventKind::Notify {
                 address: notify.address,
                 id: notify.id.get(),
                 woken: notify.threads.iter().map(|thread| thread.get()).collect(),
@@ -359,7 +287,7 @@ impl Observer for Watch {
             Outcome::Panicked { .. } => "a host function panicked".to_owned(),
             _ => "ended".to_owned(),
         };
-        self.with(|record| self.keep(record, now, now, What::End(said)));
+        self.with(|record| self.keep(record, now, now, EventKind::End(said)));
     }
 }
 
@@ -369,14 +297,14 @@ mod tests {
 
     #[test]
     fn calls_add_up() {
-        let watch = Arc::new(Watch::new(true));
+        let recorder = Arc::new(Recorder::new(true));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for errno in [0, 8, 0] {
-                        let started = watch.started("fd_write");
+                        let started = recorder.started("fd_write");
                         CallObserver::ended(
-                            &*watch,
+                            &*recorder,
                             "fd_write",
                             started,
                             CallOutcome::Returned(errno),
@@ -385,11 +313,11 @@ mod tests {
                 });
             }
         });
-        let totals = watch.totals();
+        let totals = recorder.totals();
         let calls = totals.calls["fd_write"];
         assert_eq!((calls.times.count, calls.failed), (12, 4));
         assert!(calls.times.longest <= calls.times.total);
-        let events = watch.take_events();
+        let events = recorder.take_events();
         assert_eq!(events.len(), 12);
         assert!(events.is_sorted_by_key(|event| event.began));
     }
@@ -398,25 +326,30 @@ mod tests {
     /// life of its thread, which ends last.
     #[test]
     fn room_is_for_all_threads_together() {
-        let watch = Watch::with_room(true, 2 * ROOM + 100);
+        let recorder = Recorder::with_room(true, 2 * ROOM + 100);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    watch.thread_began(ThreadId::MAIN);
+                    recorder.thread_began(ThreadId::MAIN);
                     for _ in 0..ROOM {
-                        let started = watch.started("fd_write");
-                        CallObserver::ended(&watch, "fd_write", started, CallOutcome::Returned(0));
+                        let started = recorder.started("fd_write");
+                        CallObserver::ended(
+                            &recorder,
+                            "fd_write",
+                            started,
+                            CallOutcome::Returned(0),
+                        );
                     }
-                    watch.thread_ended(ThreadId::MAIN);
+                    recorder.thread_ended(ThreadId::MAIN);
                 });
             }
         });
-        let events = watch.take_events();
+        let events = recorder.take_events();
         let lives = events
             .iter()
-            .filter(|event| matches!(event.what, What::Life));
+            .filter(|event| matches!(event.what, EventKind::Life));
         assert_eq!(lives.count(), 4);
         assert_eq!(events.len(), 2 * ROOM + 100 + 4);
-        assert_eq!(watch.totals().lost, 2 * ROOM as u64 - 100);
+        assert_eq!(recorder.totals().lost, 2 * ROOM as u64 - 100);
     }
 }

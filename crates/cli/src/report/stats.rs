@@ -9,18 +9,10 @@ use serde_json::json;
 use wasi_threads::waits::WaitStatistics;
 use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
 
+use crate::args::values::StatsFormat;
 use crate::message::say;
-use crate::report::recorder::{self, Times};
-
-/// How `--stats` says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// Lines for people.
-    #[default]
-    Human,
-    /// One line of JSON.
-    Json,
-}
+use crate::report::totals::{Times, Totals};
+use crate::sys::process;
 
 /// Counts threads as they come and go. Each thread counts itself, so the counters
 /// are for the whole program and need no lock.
@@ -56,17 +48,17 @@ pub(crate) struct Stats {
 
 /// What only the group knows.
 #[derive(Default)]
-pub(crate) struct Totals {
+pub(crate) struct GroupTotals {
     waits: WaitStatistics,
     spawn_failures: SpawnFailures,
     /// Bytes of the memory the threads shared, if they did.
     shared_memory: Option<u64>,
 }
 
-impl Totals {
+impl GroupTotals {
     /// Those of a group so far.
     pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
-        Totals {
+        GroupTotals {
             waits: group.wait_statistics(),
             spawn_failures: group.spawn_failures(),
             shared_memory: group.memory().map(|memory| memory.data_size() as u64),
@@ -74,7 +66,7 @@ impl Totals {
     }
 }
 
-impl Totals {
+impl GroupTotals {
     /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
     pub(crate) fn explain_spawns(&self) {
         let SpawnFailures { count, last, .. } = &self.spawn_failures;
@@ -104,15 +96,15 @@ fn explanation(failure: &SpawnError) -> Option<String> {
 
 impl Stats {
     /// Says it on stderr.
-    pub(crate) fn report(&self, totals: &Totals, seen: &recorder::Totals, format: Format) {
+    pub(crate) fn report(&self, totals: &GroupTotals, seen: &Totals, format: StatsFormat) {
         let ran_for = self.ran_for;
         // The first thread is the program's own; the others it started.
         let started = self.threads.started.load(Relaxed).saturating_sub(1);
         let most = self.threads.most.load(Relaxed);
         let waits = &totals.waits;
-        let peak = peak_memory();
+        let peak = process::peak_memory();
         match format {
-            Format::Human => {
+            StatsFormat::Human => {
                 let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
                 let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".into(), mib);
                 say(format_args!(
@@ -137,7 +129,7 @@ impl Stats {
                     calls(seen),
                 ));
             }
-            Format::Json => say(json!({
+            StatsFormat::Json => say(json!({
                 "prepare_seconds": self.prepared_in.as_secs_f64(),
                 "run_seconds": ran_for.as_secs_f64(),
                 "threads": {
@@ -192,7 +184,7 @@ fn times(times: &Times) -> String {
 }
 
 /// A line for each function of WASI that was called; what took longest first.
-fn calls(seen: &recorder::Totals) -> String {
+fn calls(seen: &Totals) -> String {
     let mut calls: Vec<_> = seen.calls.iter().collect();
     calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
     let mut text = String::new();
@@ -207,17 +199,6 @@ fn calls(seen: &recorder::Totals) -> String {
         );
     }
     text
-}
-
-/// The most memory this process ever had in use at once, in bytes, where the system
-/// says so without unsafe code: Linux, in proc(5).
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
 }
 
 #[cfg(test)]
@@ -247,11 +228,5 @@ mod tests {
         threads.enter();
         assert_eq!(threads.started.load(Relaxed), 3);
         assert_eq!(threads.most.load(Relaxed), 2);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn peak() {
-        assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 16));
     }
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
 use crate::message::{Message, Result, say, warn};
-use crate::report::recorder::{Event, MOST_EVENTS, Nanos, Watch, What};
+use crate::report::events::{EventKind, Nanos, TraceEvent};
+use crate::report::recorder::{MOST_EVENTS, Recorder};
 
 /// The process of all tracks: the smallest number that is no guest thread's id.
 ///
@@ -22,30 +23,32 @@ const PROCESS: u32 = 1 << 29;
 
 /// The file of a trace, made before the program runs, so that it is known that it can be.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub(crate) struct TraceFile {
     path: PathBuf,
     file: File,
 }
 
-impl Trace {
+impl TraceFile {
     /// Makes the file.
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
         match File::create(&path) {
-            Ok(file) => Ok(Trace { path, file }),
+            Ok(file) => Ok(TraceFile { path, file }),
             Err(error) => Err(Message::failure(what_failed(&path)).why(error)),
         }
     }
 
-    /// Writes what `watch` has seen of the program `name`, or says why it cannot be written.
-    pub(crate) fn write(self, watch: &Watch, name: &str) {
+    /// Writes what `recorder` has seen of the program `name`, or says why it cannot be written.
+    pub(crate) fn write(self, recorder: &Recorder, name: &str) {
         let mut out = BufWriter::new(self.file);
-        if let Err(error) = write(&mut out, name, &watch.take_events()).and_then(|()| out.flush()) {
+        if let Err(error) =
+            write(&mut out, name, &recorder.take_events()).and_then(|()| out.flush())
+        {
             // So that nothing is written once more, in vain, when it is dropped.
             let _ = out.into_parts();
             warn(format_args!("{}", what_failed(&self.path)), &error);
             return;
         }
-        match watch.totals().lost {
+        match recorder.totals().lost {
             0 => {}
             lost => say(format_args!(
                 "note: the trace has room for {MOST_EVENTS} calls, waits and notifies: {lost} later ones are not in it"
@@ -76,7 +79,7 @@ fn micros(nanos: Nanos) -> f64 {
     nanos as f64 / 1000.0
 }
 
-fn write(out: &mut impl Write, name: &str, events: &[Event]) -> io::Result<()> {
+fn write(out: &mut impl Write, name: &str, events: &[TraceEvent]) -> io::Result<()> {
     let mut first = true;
     out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
     let mut put = |value: &Value| {
@@ -104,26 +107,26 @@ fn write(out: &mut impl Write, name: &str, events: &[Event]) -> io::Result<()> {
         put(&slice(event))?;
         match &event.what {
             // The n-th spawn of an id begins its n-th life: ids are taken again only after their life's end.
-            What::Spawn(child) => {
+            EventKind::Spawn(child) => {
                 let nth = count(&mut spawns, *child);
                 if let Some(id) = arrows.spawned.get(&(*child, nth)) {
                     put(&arrow("s", "spawn", *id, event.thread, event.began))?;
                 }
             }
-            What::Life => {
+            EventKind::Life => {
                 let nth = count(&mut lives, event.thread);
                 if let Some(id) = arrows.spawned.get(&(event.thread, nth)) {
                     put(&arrow("f", "spawn", *id, event.thread, event.began))?;
                 }
             }
-            What::Notify { id, woken, .. } => {
+            EventKind::Notify { id, woken, .. } => {
                 for thread in woken {
                     if let Some(id) = arrows.woken.get(&(*id, *thread)) {
                         put(&arrow("s", "wake", *id, event.thread, event.began))?;
                     }
                 }
             }
-            What::Wait {
+            EventKind::Wait {
                 end:
                     WaitEnd::Woken {
                         notify: Some(notify),
@@ -158,19 +161,19 @@ struct Arrows {
 }
 
 impl Arrows {
-    fn of(events: &[Event]) -> Self {
+    fn of(events: &[TraceEvent]) -> Self {
         let mut spawns: HashMap<u32, usize> = HashMap::new();
         let mut lives: HashMap<u32, usize> = HashMap::new();
         let mut notifies = HashSet::new();
         let mut wakes = HashSet::new();
         for event in events {
             match &event.what {
-                What::Spawn(child) => *spawns.entry(*child).or_default() += 1,
-                What::Life => *lives.entry(event.thread).or_default() += 1,
-                What::Notify { id, woken, .. } => {
+                EventKind::Spawn(child) => *spawns.entry(*child).or_default() += 1,
+                EventKind::Life => *lives.entry(event.thread).or_default() += 1,
+                EventKind::Notify { id, woken, .. } => {
                     notifies.extend(woken.iter().map(|thread| (*id, *thread)));
                 }
-                What::Wait {
+                EventKind::Wait {
                     end:
                         WaitEnd::Woken {
                             notify: Some(notify),
@@ -212,12 +215,12 @@ fn arrow(phase: &str, name: &str, id: usize, thread: u32, at: Nanos) -> Value {
 }
 
 /// An event as a slice of its thread's track; the end as a mark across all of them.
-fn slice(event: &Event) -> Value {
+fn slice(event: &TraceEvent) -> Value {
     let hexadecimal = |address: u64| format!("{address:#x}");
     let (name, category, args) = match &event.what {
-        What::Life => (name_of(event.thread), "thread", json!({})),
-        What::Call(name, errno) => ((*name).to_owned(), "wasi", json!({"errno": errno})),
-        What::Wait { address, end } => {
+        EventKind::Life => (name_of(event.thread), "thread", json!({})),
+        EventKind::Call(name, errno) => ((*name).to_owned(), "wasi", json!({"errno": errno})),
+        EventKind::Wait { address, end } => {
             let mut args = json!({"address": hexadecimal(*address)});
             args["end"] = match end {
                 WaitEnd::Woken { by, notify } => {
@@ -232,7 +235,7 @@ fn slice(event: &Event) -> Value {
             .into();
             ("wait".to_owned(), "wait", args)
         }
-        What::Notify { address, id, woken } => (
+        EventKind::Notify { address, id, woken } => (
             "notify".to_owned(),
             "wait",
             json!({
@@ -240,13 +243,13 @@ fn slice(event: &Event) -> Value {
                 "woken": woken.iter().copied().map(name_of).collect::<Vec<_>>(),
             }),
         ),
-        What::Spawn(child) => (
+        EventKind::Spawn(child) => (
             "spawn".to_owned(),
             "spawn",
             json!({"thread": name_of(*child)}),
         ),
-        What::SpawnFailed(why) => ("spawn failed".to_owned(), "spawn", json!({"why": why})),
-        What::End(how) => {
+        EventKind::SpawnFailed(why) => ("spawn failed".to_owned(), "spawn", json!({"why": why})),
+        EventKind::End(how) => {
             return json!({
                 "ph": "i", "s": "p", "pid": PROCESS, "tid": track(event.thread), "ts": micros(event.began),
                 "name": format!("the program ends: {how}"), "cat": "end",

@@ -7,12 +7,13 @@ use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
 use wasmtime_wasi::FsPerms;
 
 use crate::message::{Message, Result};
-use crate::module::source::Source;
+use crate::module::source::ModuleSource;
 use crate::report::calls::Noting;
-use crate::report::recorder::Watch;
-use crate::run::listen::{self, Inherited};
+use crate::report::recorder::Recorder;
+use crate::run::listen;
 use crate::run::plan::Plan;
-use crate::sys::raw;
+use crate::sys::inherited::Inherited;
+use crate::sys::sigpipe;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
 /// folders at the first descriptor that is none.
@@ -20,22 +21,22 @@ pub(crate) fn context(
     plan: &Plan,
     end: &EndSignal,
     (mut inherited, listeners): (Inherited, Vec<TcpListener>),
-    watch: Option<&Arc<Watch>>,
+    recorder: Option<&Arc<Recorder>>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
         .args(&plan.argv)
         .envs(&plan.env)
         .end_signal(end.clone())
-        .raise_sigpipe(raw::sigpipe_ends());
-    match watch {
-        Some(watch) => builder.call_observer(Arc::clone(watch) as _),
+        .raise_sigpipe(sigpipe::ends_program());
+    match recorder {
+        Some(recorder) => builder.call_observer(Arc::clone(recorder) as _),
         None => builder
             .call_observer(Arc::new(Noting))
             .observe_waiting_calls_only(true),
     };
     // A module that came in on stdin has used it up.
-    if plan.stdio.stdin && plan.module != Source::Stdin {
+    if plan.stdio.stdin && plan.module != ModuleSource::Stdin {
         builder.inherit_stdin();
     }
     if plan.stdio.stdout {

@@ -4,23 +4,28 @@ use std::fmt::Write as _;
 
 use p1_adapter::{P1Ctx, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
 use wasi_threads::ThreadModule;
-use wasmtime::{Engine, ExternType, ImportType, Linker, Module, Store, Val};
+use wasmtime::{ExternType, ImportType, Linker, Module, Store, Val};
 
+use crate::message::error_text::first_line;
 use crate::message::{Message, Result};
-use crate::run::plan::{Plan, UnknownImports, first_line};
+use crate::run::modules::PreparedModules;
+use crate::run::plan::{Plan, UnknownImports};
 
 /// Makes the linker, and refuses a module that imports what nothing provides.
 ///
-/// `preloads`: libraries by the names they are imported under, each of which may import from those before it.
+/// A library may import from those before it.
 pub(crate) fn linker(
-    engine: &Engine,
-    module: &ThreadModule,
-    preloads: &[(&str, ThreadModule)],
+    modules: &PreparedModules<'_>,
     ctx: &P1Ctx,
     plan: &Plan,
 ) -> Result<Linker<P1State>> {
+    let PreparedModules {
+        engine,
+        main,
+        preloads,
+    } = modules;
     let mut linker = Linker::new(engine);
-    let module = module.module();
+    let module = main.module();
     let linked = add_to_linker_sync(&mut linker, |state| state)
         .and_then(|()| {
             if plan.preview0 {

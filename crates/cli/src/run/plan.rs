@@ -5,39 +5,40 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasi_threads::Termination;
-use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::legacy::LegacyCommon;
 use crate::args::refuse;
-use crate::args::{Deadlock, Dir, RunArgs};
+use crate::args::run::RunArgs;
+use crate::args::values::StatsFormat;
+use crate::args::values::{DirOption, OnDeadlock};
 use crate::message::{Message, Result};
-use crate::module::cache;
-use crate::module::source::Source;
-use crate::report::stats::Format;
-use crate::run::listen::Inherited;
+use crate::module::engine;
+use crate::module::source::ModuleSource;
+use crate::run::environment::environment;
+use crate::run::limits::LimitOptions;
+use crate::sys::inherited::Inherited;
 
 /// What is to be done, every default filled in.
 pub(crate) struct Plan {
-    pub(crate) module: Source,
+    pub(crate) module: ModuleSource,
     /// Libraries beneath it, by the names they are imported under.
-    pub(crate) preloads: Vec<(String, Source)>,
+    pub(crate) preloads: Vec<(String, ModuleSource)>,
     /// The program's arguments, its own name first.
     pub(crate) argv: Vec<String>,
     /// In the order given; a later one replaces an earlier one of its name.
     pub(crate) env: Vec<(String, String)>,
-    pub(crate) dirs: Vec<Dir>,
+    pub(crate) dirs: Vec<DirOption>,
     /// Addresses to listen on.
     pub(crate) tcplisten: Vec<String>,
     /// The sockets of a service manager that are the program's.
     pub(crate) listenfd: Inherited,
-    pub(crate) stdio: Stdio,
-    pub(crate) entry: Entry,
+    pub(crate) stdio: StdioOptions,
+    pub(crate) entry: EntryFunction,
     pub(crate) engine: Config,
     /// Where prepared modules are kept.
     pub(crate) cache: Option<Cache>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitOptions,
     pub(crate) thread_spawn: bool,
     /// Whether shared memories and atomics may be used.
     pub(crate) threads_proposal: bool,
@@ -51,21 +52,21 @@ pub(crate) struct Plan {
     pub(crate) allow_precompiled: bool,
     pub(crate) shutdown_grace: Duration,
     pub(crate) detect_deadlock: bool,
-    pub(crate) stats: Option<Format>,
+    pub(crate) stats: Option<StatsFormat>,
     /// Where the timeline goes.
     pub(crate) trace: Option<PathBuf>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
 /// share reads as empty, or swallows what is written.
-pub(crate) struct Stdio {
+pub(crate) struct StdioOptions {
     pub(crate) stdin: bool,
     pub(crate) stdout: bool,
     pub(crate) stderr: bool,
 }
 
 /// The function that is the program.
-pub(crate) enum Entry {
+pub(crate) enum EntryFunction {
     /// `_start`, or the export with the empty name, as `wasmtime run` does.
     Default,
     /// `--invoke`.
@@ -83,32 +84,12 @@ pub(crate) enum UnknownImports {
     Default,
 }
 
-/// How much the program may use; `None` is without a limit.
-pub(crate) struct Limits {
-    pub(crate) threads: Option<u32>,
-    pub(crate) host_stack: Option<usize>,
-    pub(crate) memory: Option<usize>,
-    pub(crate) memories: Option<usize>,
-    pub(crate) table_elements: Option<usize>,
-    pub(crate) tables: Option<usize>,
-    pub(crate) instances: Option<usize>,
-    pub(crate) fuel: Option<u64>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) descriptors: Option<usize>,
-    /// Bytes that one `random_get` may ask for.
-    pub(crate) random: Option<u64>,
-    /// What one host call may copy.
-    pub(crate) hostcall_fuel: Option<usize>,
-    /// Whether growth that is refused is a trap.
-    pub(crate) trap_on_grow_failure: bool,
-}
-
 impl Plan {
     /// Decides what `args` mean, or says why they cannot be meant.
     pub(crate) fn from_args(mut args: RunArgs) -> Result<Self> {
         let common = &mut args.common;
         args.legacy.apply_logging(common);
-        fill_in(common)?;
+        engine::fill_in(common)?;
         args.legacy.apply(common);
         refuse::check(common, refuse::For::Run)?;
         if args.gdbstub.is_some() {
@@ -120,7 +101,7 @@ impl Plan {
             _ => Inherited::default(),
         };
         let epochs = common.wasm.epoch_interruption;
-        let (engine, cache) = engine_config(common, args.profile.as_deref(), args.timeout)?;
+        let (engine, cache) = engine::configure(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
         let wasm = &common.wasm;
@@ -130,25 +111,25 @@ impl Plan {
             preloads: args
                 .preload
                 .into_iter()
-                .map(|(name, path)| (name, Source::File(path)))
+                .map(|(name, path)| (name, ModuleSource::File(path)))
                 .collect(),
             argv,
             env: environment(common, &args.vars, &listenfd)?,
             dirs: args.dirs.into_iter().chain(args.legacy.dirs()).collect(),
             tcplisten: common.wasi.tcplisten.clone(),
             listenfd,
-            stdio: Stdio {
+            stdio: StdioOptions {
                 stdin: common.wasi.inherit_stdin.unwrap_or(true),
                 stdout: common.wasi.inherit_stdout.unwrap_or(true),
                 stderr: common.wasi.inherit_stderr.unwrap_or(true),
             },
             entry: match args.invoke {
-                Some(name) => Entry::Named(name),
-                None => Entry::Default,
+                Some(name) => EntryFunction::Named(name),
+                None => EntryFunction::Default,
             },
             engine,
             cache,
-            limits: Limits {
+            limits: LimitOptions {
                 threads: args.max_threads,
                 host_stack: args.thread_stack_size,
                 memory: wasm.max_memory_size,
@@ -172,94 +153,19 @@ impl Plan {
             coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,
             shutdown_grace: args.shutdown_grace,
-            detect_deadlock: args.deadlock == Deadlock::Report,
+            detect_deadlock: args.deadlock == OnDeadlock::Report,
             stats: args.stats,
             trace: args.trace,
         })
     }
 }
 
-/// Fills in the option groups from what was typed and from the file of `--config`, and starts the log.
-fn fill_in(common: &mut CommonOptions) -> Result<()> {
-    common
-        .init_logging()
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
-}
-
-/// The engine that `compile` compiles for, and the cache: those of a run with the same options.
-pub(crate) fn for_compile(
-    common: &mut CommonOptions,
-    legacy: &LegacyCommon,
-) -> Result<(Config, Option<Cache>)> {
-    legacy.apply_logging(common);
-    fill_in(common)?;
-    legacy.apply(common);
-    refuse::check(common, refuse::For::Compile)?;
-    engine_config(common, None, None)
-}
-
-/// The engine and the cache that `-O -C -D -W` and `--profile` ask for, with what threads need.
-fn engine_config(
-    common: &mut CommonOptions,
-    profile: Option<&str>,
-    timeout: Option<Duration>,
-) -> Result<(Config, Option<Cache>)> {
-    let wasm = &mut common.wasm;
-    wasm.threads.get_or_insert(true);
-    wasm.shared_memory.get_or_insert(true);
-    // Where a program that computes can be stopped without, its code does without.
-    wasm.epoch_interruption
-        .get_or_insert(!Termination::CAN_EXIT);
-    let timeout = timeout.is_some() || wasm.timeout.is_some();
-    if timeout && wasm.epoch_interruption == Some(false) && !Termination::CAN_EXIT {
-        return Err(Message::usage("a timeout needs epoch interruption")
-            .why("without it a computing thread cannot be stopped")
-            .help("leave out `-W epoch-interruption=n`"));
-    }
-    // A sum of the library's would wrap beyond it.
-    if common
-        .wasm
-        .max_wasm_stack
-        .is_some_and(|bytes| bytes > isize::MAX as usize)
-    {
-        return Err(Message::usage("`-W max-wasm-stack` is too large")
-            .why("no machine has so much memory")
-            .help("give it in bytes"));
-    }
-    let cache = cache::take(&mut common.codegen)?;
-    let mut config = common
-        .config(None)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
-    // File and line in backtraces, where the module has debug information, without
-    // asking for it by an environment variable.
-    if common.debug.max_backtrace != Some(0) {
-        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
-    }
-    if let Some(profile) = profile {
-        config.profiler(match profile {
-            "perfmap" => ProfilingStrategy::PerfMap,
-            "jitdump" => ProfilingStrategy::JitDump,
-            "vtune" => ProfilingStrategy::VTune,
-            _ if profile.split(',').next() == Some("guest") => {
-                return Err(Message::usage("`--profile guest` cannot work here")
-                    .why("the guest profiler follows one store, and a threaded program has many")
-                    .help("use `--profile perfmap` with `perf record`, or `--profile jitdump`"));
-            }
-            other => {
-                return Err(Message::usage(format!("`--profile {other}` is unknown"))
-                    .help("the strategies are perfmap, jitdump and vtune"));
-            }
-        });
-    }
-    Ok((config, cache))
-}
-
 fn module_and_argv(
     typed: &[std::ffi::OsString],
     argv0: Option<&str>,
-) -> Result<(Source, Vec<String>)> {
+) -> Result<(ModuleSource, Vec<String>)> {
     let (module, rest) = typed.split_first().expect("clap requires the module");
-    let source = Source::typed(module);
+    let source = ModuleSource::typed(module);
     // Only the file's name, as wasmtime does: where it lies is not the program's
     // business.
     let name = match argv0 {
@@ -277,47 +183,6 @@ fn text(arg: &std::ffi::OsStr) -> Result<String> {
     arg.to_str().map(str::to_owned).ok_or_else(|| {
         Message::usage(format!("the argument {arg:?} is not UTF-8")).why("WASI's strings are UTF-8")
     })
-}
-
-fn environment(
-    common: &CommonOptions,
-    vars: &[(String, Option<String>)],
-    listenfd: &Inherited,
-) -> Result<Vec<(String, String)>> {
-    let mut env: Vec<(String, String)> = listenfd.variables().collect();
-    let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
-        Some(entry) => entry.1 = value,
-        None => env.push((name, value)),
-    };
-    if common.wasi.inherit_env == Some(true) {
-        for (name, value) in std::env::vars_os() {
-            match (name.into_string(), value.into_string()) {
-                (Ok(name), Ok(value)) => set(name, value),
-                (Ok(name), Err(_)) | (Err(_), Ok(name)) => return Err(not_utf8(&name)),
-                (Err(name), Err(_)) => return Err(not_utf8(&name.to_string_lossy())),
-            }
-        }
-    }
-    for (name, value) in vars {
-        match value {
-            Some(value) => set(name.clone(), value.clone()),
-            None => match std::env::var(name) {
-                Ok(value) => set(name.clone(), value),
-                // Not set here: not set there.
-                Err(std::env::VarError::NotPresent) => {}
-                Err(std::env::VarError::NotUnicode(_)) => return Err(not_utf8(name)),
-            },
-        }
-    }
-    Ok(env)
-}
-
-fn not_utf8(name: &str) -> Message {
-    Message::usage(format!(
-        "the environment variable `{name}` cannot be passed on"
-    ))
-    .why("its name or value is not UTF-8, and WASI's strings are")
-    .help("set it with --env NAME=VALUE, or pass variables one by one")
 }
 
 fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
@@ -349,11 +214,6 @@ fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
         }
         path => Ok(path.as_ref().map(PathBuf::from)),
     }
-}
-
-/// An error's own words and those of its causes, on one line.
-pub(crate) fn first_line(error: &wasmtime::Error) -> String {
-    format!("{error:#}").replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -425,7 +285,7 @@ mod tests {
         ] {
             let plan = plan(line).unwrap_or_else(|message| panic!("{line}: {message}"));
             assert!(plan.thread_spawn, "{line}");
-            assert_eq!(plan.module, Source::File("x.wasm".into()), "{line}");
+            assert_eq!(plan.module, ModuleSource::File("x.wasm".into()), "{line}");
             assert_eq!(plan.argv, ["x.wasm"], "{line}");
         }
     }

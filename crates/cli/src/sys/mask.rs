@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Lets the calling thread take these signals. A process may be started with all of them blocked.
-pub(crate) fn unblock(signals: &[i32]) {
+pub(super) fn unblock(signals: &[i32]) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is initialised before it is used; a number that is no signal is refused, and not added.
     unsafe {

@@ -1,78 +1,12 @@
-//! Spellings of older `wasmtime` versions that name what is always on here.
-//!
-//! Wasmtime had three names for wasi-threads over time. Build scripts still
-//! carry all of them, so all are taken, verbatim. The newest, `-S threads` and
-//! `-W threads,shared-memory`, are ordinary options of `wasmtime-cli-flags`.
-
-use std::time::Duration;
+//! Those of all subcommands.
 
 use wasmtime::OptLevel;
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::{Dir, number, parse_duration};
+use super::fill_in::{given, off, on};
+use super::names::{WasiModule, WasmFeature, parse_feature, parse_module};
 
-/// Options that `wasmtime run` had before version 14.
-#[derive(clap::Args)]
-pub(crate) struct LegacyOptions {
-    #[command(flatten)]
-    common: LegacyCommon,
-
-    /// `--dir HOST::GUEST` before Wasmtime 14, the other way round.
-    #[arg(long, value_name = "GUEST::HOST", hide = true, value_parser = parse_mapdir)]
-    mapdir: Vec<Dir>,
-
-    /// `-S tcplisten` before Wasmtime 14.
-    #[arg(long, value_name = "ADDRESS", hide = true)]
-    tcplisten: Vec<String>,
-
-    /// `-S listenfd` before Wasmtime 14.
-    #[arg(long, hide = true)]
-    listenfd: bool,
-
-    /// `-W timeout` before Wasmtime 14.
-    #[arg(long, value_name = "TIME", hide = true, value_parser = parse_duration)]
-    wasm_timeout: Option<Duration>,
-
-    /// `-W unknown-imports-trap` before Wasmtime 14.
-    #[arg(long, hide = true)]
-    trap_unknown_imports: bool,
-
-    /// `-W unknown-imports-default` before Wasmtime 14.
-    #[arg(long, hide = true)]
-    default_values_unknown_imports: bool,
-
-    /// `-W unknown-exports-allow` before Wasmtime 14.
-    #[arg(long, hide = true)]
-    allow_unknown_exports: bool,
-
-    /// `-D coredump` before Wasmtime 14.
-    #[arg(long, value_name = "FILE", hide = true)]
-    coredump_on_trap: Option<String>,
-
-    /// `-W max-memory-size` before Wasmtime 14.
-    #[arg(long, value_name = "BYTES", hide = true, value_parser = number::<usize>)]
-    max_memory_size: Option<usize>,
-
-    /// `-W max-table-elements` before Wasmtime 14.
-    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
-    max_table_elements: Option<usize>,
-
-    /// `-W max-instances` before Wasmtime 14.
-    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
-    max_instances: Option<usize>,
-
-    /// `-W max-tables` before Wasmtime 14.
-    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
-    max_tables: Option<usize>,
-
-    /// `-W max-memories` before Wasmtime 14.
-    #[arg(long, value_name = "N", hide = true, value_parser = number::<usize>)]
-    max_memories: Option<usize>,
-
-    /// `-W trap-on-grow-failure` before Wasmtime 14.
-    #[arg(long, hide = true)]
-    trap_on_grow_failure: bool,
-}
+use crate::args::values::number;
 
 /// Options that all subcommands had before version 14. (`-O` without a value is not among them: it has one today.)
 #[derive(clap::Args)]
@@ -174,135 +108,10 @@ pub(crate) struct LegacyCommon {
     dynamic_memory_reserved_for_growth: Option<u64>,
 }
 
-/// A value of `--wasi-modules`, which may have a `-` before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum WasiModule {
-    /// What the option stood for when it was not given.
-    Default,
-    /// Preview1 itself.
-    WasiCommon,
-    /// `-S threads`.
-    ExperimentalWasiThreads,
-    /// `-S nn`.
-    ExperimentalWasiNn,
-    /// `-S http`.
-    ExperimentalWasiHttp,
-    /// What no version has any more.
-    ExperimentalWasiCrypto,
-}
-
-/// A value of `--wasm-features`, which may have a `-` before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum WasmFeature {
-    All,
-    BulkMemory,
-    /// Of no meaning for a core module.
-    ComponentModel,
-    ExtendedConst,
-    FunctionReferences,
-    Memory64,
-    MultiMemory,
-    MultiValue,
-    ReferenceTypes,
-    RelaxedSimd,
-    Simd,
-    TailCall,
-    Threads,
-}
-
-fn parse_mapdir(typed: &str) -> Result<Dir, String> {
-    match typed.split_once("::") {
-        Some((guest, host)) if !guest.is_empty() && !host.is_empty() => Ok(Dir {
-            host: host.into(),
-            guest: guest.into(),
-            read_only: false,
-        }),
-        _ => Err("it has two parts: GUEST::HOST".into()),
-    }
-}
-
-/// A value of an enumeration, off if it has a `-` before it.
-fn signed<V: clap::ValueEnum>(typed: &str, had: &str) -> Result<(V, bool), String> {
-    let (name, on) = match typed.strip_prefix('-') {
-        Some(name) => (name, false),
-        None => (typed, true),
-    };
-    let value = V::from_str(name, false).map_err(|_| format!("`{name}` is no {had}"))?;
-    Ok((value, on))
-}
-
-fn parse_feature(typed: &str) -> Result<(WasmFeature, bool), String> {
-    signed(typed, "feature that Wasmtime 9 to 13 had under this option")
-}
-
-fn parse_module(typed: &str) -> Result<(WasiModule, bool), String> {
-    match signed(
-        typed,
-        "part of WASI that Wasmtime 9 to 13 had under this option",
-    )? {
-        (WasiModule::ExperimentalWasiCrypto, true) => {
-            Err("no version of Wasmtime since 15 has wasi-crypto".into())
-        }
-        module => Ok(module),
-    }
-}
-
 fn parse_setting(typed: &str) -> Result<(String, String), String> {
     match typed.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => Err("a setting has a name and a value: NAME=VALUE".into()),
-    }
-}
-
-fn given<V: Clone>(option: &mut Option<V>, value: &Option<V>) {
-    if option.is_none() {
-        option.clone_from(value);
-    }
-}
-
-fn on(option: &mut Option<bool>, given: bool) {
-    if given {
-        *option = Some(true);
-    }
-}
-
-fn off(option: &mut Option<bool>, given: bool) {
-    if given {
-        *option = Some(false);
-    }
-}
-
-impl LegacyOptions {
-    /// The folders of `--mapdir`.
-    pub(crate) fn dirs(&self) -> impl Iterator<Item = Dir> {
-        self.mapdir.iter().cloned()
-    }
-
-    /// Says what concerns the log in today's words; see [`LegacyCommon::apply_logging`].
-    pub(crate) fn apply_logging(&self, common: &mut CommonOptions) {
-        self.common.apply_logging(common);
-    }
-
-    /// Says the same in today's words.
-    pub(crate) fn apply(&self, common: &mut CommonOptions) {
-        self.common.apply(common);
-        common.wasi.tcplisten.extend_from_slice(&self.tcplisten);
-        on(&mut common.wasi.listenfd, self.listenfd);
-        given(&mut common.debug.coredump, &self.coredump_on_trap);
-        let wasm = &mut common.wasm;
-        on(&mut wasm.unknown_imports_trap, self.trap_unknown_imports);
-        on(
-            &mut wasm.unknown_imports_default,
-            self.default_values_unknown_imports,
-        );
-        on(&mut wasm.unknown_exports_allow, self.allow_unknown_exports);
-        on(&mut wasm.trap_on_grow_failure, self.trap_on_grow_failure);
-        given(&mut wasm.timeout, &self.wasm_timeout);
-        given(&mut wasm.max_memory_size, &self.max_memory_size);
-        given(&mut wasm.max_table_elements, &self.max_table_elements);
-        given(&mut wasm.max_instances, &self.max_instances);
-        given(&mut wasm.max_tables, &self.max_tables);
-        given(&mut wasm.max_memories, &self.max_memories);
     }
 }
 
@@ -390,34 +199,5 @@ impl LegacyCommon {
             &mut opts.memory_reservation_for_growth,
             &self.dynamic_memory_reserved_for_growth,
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn features() {
-        assert_eq!(parse_feature("threads"), Ok((WasmFeature::Threads, true)));
-        assert_eq!(
-            parse_feature("-bulk-memory"),
-            Ok((WasmFeature::BulkMemory, false))
-        );
-        assert_eq!(
-            parse_feature("component-model"),
-            Ok((WasmFeature::ComponentModel, true))
-        );
-        assert!(parse_feature("module-linking").is_err());
-    }
-
-    #[test]
-    fn modules() {
-        assert_eq!(
-            parse_module("-experimental-wasi-crypto"),
-            Ok((WasiModule::ExperimentalWasiCrypto, false))
-        );
-        assert!(parse_module("experimental-wasi-crypto").is_err());
-        assert!(parse_module("experimental-wasi-nothing").is_err());
     }
 }

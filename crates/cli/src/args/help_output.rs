@@ -1,0 +1,70 @@
+//! Help that a library prints while it parses.
+//!
+//! The lists of `-O help`, `-W help` and the like are printed by the library that has them, with a macro that panics
+//! where stdout cannot be written.
+
+use std::io::ErrorKind;
+use std::panic::{self, UnwindSafe};
+use std::sync::Arc;
+
+use crate::message::exit::Exit;
+use crate::message::wording::std_cannot_print;
+use crate::message::{Message, Result};
+
+/// Does `work`. A stdout that cannot be written is an error, or the end of the process if nobody reads it.
+///
+/// A panic for that reason is told as this error, and so not by the hook of panics. Every other panic goes its way.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T> {
+    let hook = Arc::new(panic::take_hook());
+    let others = Arc::clone(&hook);
+    panic::set_hook(Box::new(move |panic| {
+        if std_cannot_print(panic.payload()).is_none() {
+            others(panic);
+        }
+    }));
+    let done = panic::catch_unwind(work);
+    // The one that is dropped here has the other half of `hook`.
+    drop(panic::take_hook());
+    if let Ok(hook) = Arc::try_unwrap(hook) {
+        panic::set_hook(hook);
+    }
+    done.or_else(|panic| match std_cannot_print(&*panic) {
+        // As when this program prints: who has gone has seen enough.
+        Some(why) if why.kind() == ErrorKind::BrokenPipe => {
+            std::process::exit(Exit::Success.status().into())
+        }
+        Some(why) => Err(Message::failure("stdout cannot be written").why(why)),
+        None => panic::resume_unwind(panic),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::guarded;
+
+    /// A panic that has nothing to do with stdout once said nothing, so that nobody could report it.
+    #[test]
+    fn other_panics_say_what_they_say() {
+        const CHILD: &str = "PANICS_WHILE_IT_PARSES";
+        if std::env::var_os(CHILD).is_some() {
+            let parsed =
+                guarded(|| assert!(std::env::args_os().len() > 1000, "a fault of the parser"));
+            unreachable!("{parsed:?}");
+        }
+        let this = concat!(module_path!(), "::other_panics_say_what_they_say");
+        let (_, this) = this.split_once("::").unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this, "--nocapture"])
+            .env(CHILD, "")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{output:?}");
+        assert!(
+            said.contains("a fault of the parser") && said.contains(file!()),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! Errors of libraries that are told apart by their words, as they have no types.
+//!
+//! One function for each library. The tests have the library itself make every error, so that one that words it
+//! anew is noticed: here, and, where it takes a process of its own, in `tests/cli/closed_pipes.rs` (a stdout that
+//! cannot be written) and `tests/cli/cache.rs` (a user without a home).
+
+use std::any::Any;
+use std::io;
+
+/// An error of Wasmtime's that something can be done about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WasmtimeError {
+    /// There is no folder for the cache.
+    NoCacheFolder,
+    /// Compiled code has files and lines and the engine wants none, or the other way round.
+    BacktraceDetails,
+    /// The same of interruption by epochs.
+    Epochs,
+    /// A memory is larger than the limit from its start.
+    MemoryLimit,
+}
+
+/// Which of Wasmtime's errors `error` is.
+pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
+    let said = format!("{error:#}");
+    [
+        // To be created, or to be canonicalized.
+        ("cache directory: ", WasmtimeError::NoCacheFolder),
+        ("failed to get the default", WasmtimeError::NoCacheFolder),
+        (
+            "WebAssembly backtrace support",
+            WasmtimeError::BacktraceDetails,
+        ),
+        ("epoch interruption", WasmtimeError::Epochs),
+        ("exceeds memory limits", WasmtimeError::MemoryLimit),
+    ]
+    .into_iter()
+    .find_map(|(words, error)| said.contains(words).then_some(error))
+}
+
+/// Whether wasmparser came to an end that it did not expect: of the file, or of a part of it.
+pub(crate) fn wasmparser_ended_early(error: &wasmparser::BinaryReaderError) -> bool {
+    error.message().contains("unexpected end")
+}
+
+/// Why the standard library could not print on stdout, if that is what it panicked about.
+pub(crate) fn std_cannot_print(panic: &(dyn Any + Send)) -> Option<io::Error> {
+    let said = panic.downcast_ref::<String>()?;
+    let why = said.strip_prefix("failed printing to stdout: ")?;
+    let number = why
+        .rsplit_once("(os error ")
+        .and_then(|(_, number)| number.strip_suffix(')')?.parse().ok());
+    Some(match number {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::other(why),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WasmtimeError::{BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder};
+    use super::*;
+    use crate::sys::native_code::NativeCode;
+    use wasmparser::Validator;
+    use wasmtime::{
+        Cache, CacheConfig, Config, Engine, Instance, Module, Store, StoreLimits,
+        StoreLimitsBuilder, WasmBacktraceDetails,
+    };
+
+    fn engine(set: impl FnOnce(&mut Config)) -> Engine {
+        let mut config = Config::new();
+        // Whatever the environment says.
+        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        set(&mut config);
+        Engine::new(&config).unwrap()
+    }
+
+    #[test]
+    fn wasmtime_on_the_cache() {
+        let mut config = CacheConfig::new();
+        config.with_directory(std::env::current_exe().unwrap().join("cache"));
+        let error = Cache::new(config).unwrap_err();
+        assert_eq!(wasmtime_error(&error), Some(NoCacheFolder), "{error:?}");
+        // A setting that is wrong.
+        let mut config = CacheConfig::new();
+        config
+            .with_directory(std::env::temp_dir())
+            .with_file_count_limit_percent_if_deleting(101);
+        let error = Cache::new(config).unwrap_err();
+        assert_eq!(wasmtime_error(&error), None, "{error:?}");
+    }
+
+    #[test]
+    fn wasmtime_on_compiled_code() {
+        let module = Module::new(&engine(|_| {}), "(module)").unwrap();
+        let code = NativeCode::Bytes(module.serialize().unwrap());
+        let loaded = |set: fn(&mut Config)| {
+            let error = code.deserialize(&engine(set)).unwrap_err();
+            wasmtime_error(&error)
+        };
+        assert_eq!(
+            loaded(|config| {
+                config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+            }),
+            Some(BacktraceDetails)
+        );
+        assert_eq!(
+            loaded(|config| {
+                config.epoch_interruption(true);
+            }),
+            Some(Epochs)
+        );
+        assert_eq!(
+            loaded(|config| {
+                config.consume_fuel(true);
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn wasmtime_on_limits() {
+        let engine = engine(|_| {});
+        let instantiate = |module: &str, limits: StoreLimitsBuilder| {
+            let module = Module::new(&engine, module).unwrap();
+            let mut store = Store::new(&engine, limits.build());
+            store.limiter(|limits: &mut StoreLimits| limits);
+            wasmtime_error(&Instance::new(&mut store, &module, &[]).unwrap_err())
+        };
+        let limits = StoreLimitsBuilder::new();
+        assert_eq!(
+            instantiate("(module (memory 2))", limits.memory_size(1 << 16)),
+            Some(MemoryLimit)
+        );
+        let limits = StoreLimitsBuilder::new();
+        assert_eq!(
+            instantiate("(module (table 2 funcref))", limits.table_elements(1)),
+            None
+        );
+    }
+
+    #[test]
+    fn wasmparser_on_the_end() {
+        let whole = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
+        let ended_early = |bytes: &[u8]| {
+            let error = Validator::new().validate_all(bytes).err().unwrap();
+            wasmparser_ended_early(&error)
+        };
+        // Of the file, within a section's head and within its content.
+        for length in [9, whole.len() - 1] {
+            assert!(ended_early(&whole[..length]), "{length}");
+        }
+        // Of the section of types: it should have one, and has none.
+        assert!(ended_early(b"\0asm\x01\0\0\0\x01\x01\x01"));
+        let mut other = whole.clone();
+        // No section has this number.
+        other[8] = 99;
+        assert!(!ended_early(&other));
+    }
+}

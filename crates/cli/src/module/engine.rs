@@ -1,0 +1,88 @@
+//! The engine and the cache that the options ask for.
+
+use std::time::Duration;
+
+use wasi_threads::Termination;
+use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime_cli_flags::CommonOptions;
+
+use crate::args::legacy::LegacyCommon;
+use crate::args::refuse;
+use crate::message::error_text::first_line;
+use crate::message::{Message, Result};
+use crate::module::cache;
+
+/// Fills in the option groups from what was typed and from the file of `--config`, and starts the log.
+pub(crate) fn fill_in(common: &mut CommonOptions) -> Result<()> {
+    common
+        .init_logging()
+        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
+}
+
+/// The engine that `compile` compiles for, and the cache: those of a run with the same options.
+pub(crate) fn for_compile(
+    common: &mut CommonOptions,
+    legacy: &LegacyCommon,
+) -> Result<(Config, Option<Cache>)> {
+    legacy.apply_logging(common);
+    fill_in(common)?;
+    legacy.apply(common);
+    refuse::check(common, refuse::For::Compile)?;
+    configure(common, None, None)
+}
+
+/// The engine and the cache that `-O -C -D -W` and `--profile` ask for, with what threads need.
+pub(crate) fn configure(
+    common: &mut CommonOptions,
+    profile: Option<&str>,
+    timeout: Option<Duration>,
+) -> Result<(Config, Option<Cache>)> {
+    let wasm = &mut common.wasm;
+    wasm.threads.get_or_insert(true);
+    wasm.shared_memory.get_or_insert(true);
+    // Where a program that computes can be stopped without, its code does without.
+    wasm.epoch_interruption
+        .get_or_insert(!Termination::CAN_EXIT);
+    let timeout = timeout.is_some() || wasm.timeout.is_some();
+    if timeout && wasm.epoch_interruption == Some(false) && !Termination::CAN_EXIT {
+        return Err(Message::usage("a timeout needs epoch interruption")
+            .why("without it a computing thread cannot be stopped")
+            .help("leave out `-W epoch-interruption=n`"));
+    }
+    // A sum of the library's would wrap beyond it.
+    if common
+        .wasm
+        .max_wasm_stack
+        .is_some_and(|bytes| bytes > isize::MAX as usize)
+    {
+        return Err(Message::usage("`-W max-wasm-stack` is too large")
+            .why("no machine has so much memory")
+            .help("give it in bytes"));
+    }
+    let cache = cache::take(&mut common.codegen)?;
+    let mut config = common
+        .config(None)
+        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+    // File and line in backtraces, where the module has debug information, without
+    // asking for it by an environment variable.
+    if common.debug.max_backtrace != Some(0) {
+        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    }
+    if let Some(profile) = profile {
+        config.profiler(match profile {
+            "perfmap" => ProfilingStrategy::PerfMap,
+            "jitdump" => ProfilingStrategy::JitDump,
+            "vtune" => ProfilingStrategy::VTune,
+            _ if profile.split(',').next() == Some("guest") => {
+                return Err(Message::usage("`--profile guest` cannot work here")
+                    .why("the guest profiler follows one store, and a threaded program has many")
+                    .help("use `--profile perfmap` with `perf record`, or `--profile jitdump`"));
+            }
+            other => {
+                return Err(Message::usage(format!("`--profile {other}` is unknown"))
+                    .help("the strategies are perfmap, jitdump and vtune"));
+            }
+        });
+    }
+    Ok((config, cache))
+}

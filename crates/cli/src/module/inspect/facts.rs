@@ -1,0 +1,167 @@
+//! What of a module matters here, read without compiling it.
+
+use std::collections::BTreeMap;
+
+use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
+
+const PREVIEW1: &str = "wasi_snapshot_preview1";
+/// What preview1 was called before.
+const PREVIEW0: &str = "wasi_unstable";
+pub(super) const START: &str = "_start";
+pub(super) const INITIALIZE: &str = "_initialize";
+pub(super) const THREAD_START: &str = "wasi_thread_start";
+
+/// A function type, as text.
+pub(super) fn function_type(
+    params: impl Iterator<Item = String>,
+    results: impl Iterator<Item = String>,
+) -> String {
+    let list = |types: Vec<String>| types.join(", ");
+    format!(
+        "({}) -> ({})",
+        list(params.collect()),
+        list(results.collect())
+    )
+}
+
+/// What of a module matters here.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Imported memories by the names they are imported under.
+    pub(super) imported_memories: Vec<(String, MemoryType)>,
+    pub(super) defined_memories: Vec<MemoryType>,
+    /// Which of all memories is exported as `memory`.
+    pub(super) exported_memory: Option<u32>,
+    /// The function types, as text; something else is none.
+    pub(super) types: Vec<Option<String>>,
+    /// The type of every function, by its index.
+    pub(super) function_types: Vec<u32>,
+    /// The type under which `thread-spawn` is imported.
+    pub(super) spawn: Option<u32>,
+    /// The function exports that mean something to a host, and what else is exported under their names.
+    pub(super) exports: BTreeMap<String, Option<u32>>,
+    /// Imported functions of WASI: module, name, type.
+    pub(super) preview1: Vec<(String, String, u32)>,
+    /// Other imports, by module: their kind and name.
+    pub(super) other: BTreeMap<String, Vec<(&'static str, String)>>,
+    pub(super) functions: u32,
+    pub(super) active_segments: u32,
+    pub(super) passive_segments: u32,
+    pub(super) has_start_section: bool,
+    pub(super) names: bool,
+    pub(super) dwarf: bool,
+}
+
+impl Facts {
+    pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<Self> {
+        let mut facts = Facts::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        facts.import(import.module, import.name, import.ty);
+                    }
+                }
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        facts.defined_memories.push(memory?);
+                    }
+                }
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        for ty in group?.into_types() {
+                            facts.types.push(match ty.composite_type.inner {
+                                CompositeInnerType::Func(ty) => {
+                                    let params = ty.params().iter().map(ToString::to_string);
+                                    let results = ty.results().iter().map(ToString::to_string);
+                                    Some(function_type(params, results))
+                                }
+                                _ => None,
+                            });
+                        }
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        match (export.name, export.kind) {
+                            ("memory", ExternalKind::Memory) => {
+                                facts.exported_memory = Some(export.index);
+                            }
+                            (THREAD_START | START | INITIALIZE | "", kind) => {
+                                let function = kind == ExternalKind::Func;
+                                let index = function.then_some(export.index);
+                                facts.exports.insert(export.name.to_owned(), index);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Payload::StartSection { .. } => facts.has_start_section = true,
+                Payload::FunctionSection(section) => {
+                    facts.functions = section.count();
+                    for ty in section {
+                        facts.function_types.push(ty?);
+                    }
+                }
+                Payload::DataSection(section) => {
+                    for data in section {
+                        match data?.kind {
+                            wasmparser::DataKind::Active { .. } => facts.active_segments += 1,
+                            wasmparser::DataKind::Passive => facts.passive_segments += 1,
+                        }
+                    }
+                }
+                Payload::CustomSection(section) => {
+                    facts.names |= section.name() == "name";
+                    facts.dwarf |= section.name() == ".debug_info";
+                }
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+
+    fn import(&mut self, module: &str, name: &str, ty: TypeRef) {
+        let kind = match ty {
+            TypeRef::Memory(ty) => {
+                self.imported_memories
+                    .push((format!("{module}.{name}"), ty));
+                return;
+            }
+            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                self.function_types.push(ty);
+                match (module, name) {
+                    ("wasi", "thread-spawn") => {
+                        self.spawn = Some(ty);
+                        return;
+                    }
+                    (PREVIEW1 | PREVIEW0, _) => {
+                        self.preview1.push((module.to_owned(), name.to_owned(), ty));
+                        return;
+                    }
+                    _ => "function",
+                }
+            }
+            TypeRef::Global(_) => "global",
+            TypeRef::Table(_) => "table",
+            TypeRef::Tag(_) => "tag",
+        };
+        let others = self.other.entry(module.to_owned()).or_default();
+        others.push((kind, name.to_owned()));
+    }
+
+    /// A function type, as text.
+    pub(super) fn type_of(&self, ty: u32) -> &str {
+        let ty = self.types.get(ty as usize).and_then(Option::as_deref);
+        ty.unwrap_or("no function type")
+    }
+
+    /// The type of the function exported as `name`, as text; `None` if there is no such export.
+    pub(super) fn exported(&self, name: &str) -> Option<&str> {
+        let index = (*self.exports.get(name)?)?;
+        let ty = self.function_types.get(index as usize)?;
+        Some(self.type_of(*ty))
+    }
+}

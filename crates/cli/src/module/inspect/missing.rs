@@ -1,0 +1,127 @@
+//! What keeps a module from being a program that runs here.
+
+use std::collections::HashMap;
+
+use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
+use wasmtime::{Engine, ExternType, Linker, Store};
+
+use super::facts::{Facts, INITIALIZE, START, THREAD_START, function_type};
+
+const THREAD_START_TYPE: &str = "(i32, i32) -> ()";
+const SPAWN_TYPE: &str = "(i32) -> (i32)";
+const REBUILD: &str = "as it was built for: build it with a current toolchain";
+
+/// The types of WASI's functions, as text, by module and name.
+pub(super) type Known = HashMap<(String, String), String>;
+
+/// What `run` links.
+pub(super) fn known() -> wasmtime::Result<Known> {
+    let engine = Engine::default();
+    let mut linker: Linker<P1State> = Linker::new(&engine);
+    add_to_linker_sync(&mut linker, |state| state)?;
+    add_unstable_to_linker_sync(&mut linker, |state| state)?;
+    let mut store = Store::new(&engine, P1State::new(P1CtxBuilder::new().build()?));
+    let functions: Vec<_> = linker
+        .iter(&mut store)
+        .map(|(module, name, item)| (module.to_owned(), name.to_owned(), item))
+        .collect();
+    let mut known = Known::new();
+    for (module, name, item) in functions {
+        if let ExternType::Func(ty) = item.ty(&store) {
+            let params = ty.params().map(|ty| ty.to_string());
+            let results = ty.results().map(|ty| ty.to_string());
+            known.insert((module, name), function_type(params, results));
+        }
+    }
+    Ok(known)
+}
+
+impl Facts {
+    /// What keeps it from being a program that runs here, each with what to do about it.
+    ///
+    /// `known`: the functions of WASI that are here.
+    pub(super) fn missing(&self, known: &Known) -> Vec<String> {
+        let mut missing: Vec<String> = Vec::new();
+        let mut miss = |what: &str| missing.push(what.to_owned());
+        let runs = [START, INITIALIZE, ""]
+            .iter()
+            .any(|name| self.exported(name).is_some());
+        let only_starts =
+            self.has_start_section && self.spawn.is_none() && self.preview1.is_empty();
+        if !runs && !only_starts {
+            miss("no `_start`: link it as a command");
+        }
+        if let Some(spawn) = self.spawn {
+            if self.imported_memories.is_empty() {
+                miss(match self.defined_memories.is_empty() {
+                    true => "no memory: link with --import-memory",
+                    false => "the memory is its own: link with --import-memory",
+                });
+            }
+            if !self.imported_memories.iter().all(|(_, ty)| ty.shared)
+                || self.imported_memories.is_empty()
+            {
+                miss("no shared memory: link with --shared-memory --max-memory=BYTES");
+            }
+            if self.exported(THREAD_START).is_none() {
+                miss(
+                    "no `wasi_thread_start`, so every spawn fails: link with --export=wasi_thread_start \
+                     (wasi-libc for threads has it)",
+                );
+            }
+            if let Some(index) = self.exported_memory
+                && !self.imported_memories.is_empty()
+                && index as usize >= self.imported_memories.len()
+            {
+                miss(
+                    "the exported `memory` is not the imported one, so that each thread has its own: export the \
+                     imported one, with --export-memory",
+                );
+            }
+            if self.type_of(spawn) != SPAWN_TYPE {
+                let ty = self.type_of(spawn);
+                miss(&format!(
+                    "`wasi.thread-spawn` is {SPAWN_TYPE}, and not {ty}, {REBUILD}"
+                ));
+            }
+        }
+        if self.exported_memory.is_none() && (self.spawn.is_some() || !self.preview1.is_empty()) {
+            miss("no exported `memory`: link with --export-memory");
+        }
+        for (name, wanted) in [
+            (START, "() -> ()"),
+            (INITIALIZE, "() -> ()"),
+            (THREAD_START, THREAD_START_TYPE),
+        ] {
+            match (self.exported(name), self.exports.get(name)) {
+                (Some(ty), _) if ty != wanted => {
+                    miss(&format!(
+                        "`{name}` is {ty}, and not {wanted}: build it with a current toolchain"
+                    ));
+                }
+                (None, Some(_)) => miss(&format!(
+                    "`{name}` is no function: export the function under that name"
+                )),
+                _ => {}
+            }
+        }
+        for (module, name, ty) in &self.preview1 {
+            let ty = self.type_of(*ty);
+            match known.get(&(module.clone(), name.clone())) {
+                None => miss(&format!("`{module}` has no function `{name}`, {REBUILD}")),
+                Some(there) if there != ty => miss(&format!(
+                    "`{module}.{name}` is {there}, and not {ty}, {REBUILD}"
+                )),
+                Some(_) => {}
+            }
+        }
+        for (module, others) in &self.other {
+            for (kind, name) in others {
+                miss(&format!(
+                    "nothing provides the {kind} `{module}.{name}`: link it in, or run with `--preload {module}=MODULE`"
+                ));
+            }
+        }
+        missing
+    }
+}

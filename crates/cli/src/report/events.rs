@@ -1,0 +1,38 @@
+//! What a run does, one event at a time.
+
+use wasi_threads::WaitEnd;
+
+/// Nanoseconds since the recorder began.
+pub(crate) type Nanos = u64;
+
+/// Something that happened on a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct TraceEvent {
+    pub(crate) thread: u32,
+    pub(crate) began: Nanos,
+    pub(crate) ended: Nanos,
+    pub(crate) what: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum EventKind {
+    /// The thread lived.
+    Life,
+    /// It called a function of WASI; the errno, if it returned.
+    Call(&'static str, Option<u16>),
+    /// It waited on its memory.
+    Wait { address: u64, end: WaitEnd },
+    /// It notified: the notify's number, and whom it woke.
+    Notify {
+        address: u64,
+        id: u32,
+        woken: Vec<u32>,
+    },
+    /// It started a thread.
+    Spawn(u32),
+    /// It did not: why.
+    SpawnFailed(String),
+    /// It ended the program: how.
+    End(String),
+}

@@ -1,0 +1,65 @@
+//! After a program's end.
+
+use p1_adapter::P1State;
+use wasi_threads::{Outcome, ThreadGroup};
+use wasmtime::Val;
+
+use crate::args::invoke;
+use crate::message;
+use crate::message::exit::Exit;
+use crate::report::outcome::{self, Reporter};
+use crate::report::stats::{GroupTotals, Stats};
+use crate::report::trace::TraceFile;
+use crate::run::observers::Observers;
+use crate::run::plan::Plan;
+
+/// A program that has ended, and what is known of it.
+pub(crate) struct Ended<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) group: &'a ThreadGroup<P1State>,
+    pub(crate) observers: &'a Observers,
+    pub(crate) outcome: Outcome,
+    /// What the function returned.
+    pub(crate) results: Vec<Val>,
+    /// The signal that ended it, if one did.
+    pub(crate) signal: Option<u8>,
+    pub(crate) stats: Stats,
+}
+
+impl Ended<'_> {
+    /// Says, prints and writes all that was asked for, and gives the status.
+    pub(crate) fn report(self, trace: Option<TraceFile>) -> Exit {
+        outcome::left_behind(&self.group.left_behind(), &self.observers.calls);
+        let totals = GroupTotals::of(self.group);
+        let reporter = Reporter {
+            name: self.plan.module.display(),
+            timeout: self.plan.limits.timeout,
+            signal: self.signal,
+        };
+        let backtrace = self.group.backtrace_of(&self.outcome);
+        let mut exit = reporter.outcome(&self.outcome, backtrace);
+        if let Some(mut report) = self.group.timeout_report() {
+            self.observers.calls.complete(&mut report);
+            message::say(report);
+        }
+        // The status is the program's, whatever fails from here on.
+        if let Some(dump) = &self.observers.dump {
+            dump.write(self.group.memory());
+        }
+        totals.explain_spawns();
+        if let Err(message) = message::print(&invoke::results(&self.results)) {
+            message::say(&message);
+            // But what it was called for is its results.
+            exit = message.exit();
+        }
+        if let Some(recorder) = &self.observers.recorder {
+            if let Some(trace) = trace {
+                trace.write(recorder, &self.plan.argv[0]);
+            }
+            if let Some(format) = self.plan.stats {
+                self.stats.report(&totals, &recorder.totals(), format);
+            }
+        }
+        exit
+    }
+}

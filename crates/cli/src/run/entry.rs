@@ -1,0 +1,81 @@
+//! Which function of a module is the program.
+
+use wasi_threads::ThreadModule;
+use wasmtime::{ExternType, Val};
+
+use crate::args::invoke;
+use crate::message::{Message, Result, say};
+use crate::run::plan::{EntryFunction, Plan};
+
+/// What of a module is to be run.
+pub(crate) enum Runs {
+    /// A command: this export is the program.
+    Command(String),
+    /// A module that has no program: it is instantiated, which runs its start function if it has one.
+    Start,
+    /// A library (a WASI reactor), or a function that takes or returns something: `_initialize` if there is one,
+    /// then this call.
+    Call(ExportCall),
+}
+
+/// A call of an export.
+pub(crate) struct ExportCall {
+    pub(crate) export: String,
+    pub(crate) params: Vec<Val>,
+}
+
+/// Finds what is to be run, as `wasmtime run` does.
+pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Runs> {
+    let function = |export: &str| match module.module().get_export(export) {
+        Some(ExternType::Func(ty)) if module.is_guest_export(export) => Some(ty),
+        _ => None,
+    };
+    let has = |export: &str| function(export).is_some();
+    let library = has("_initialize");
+    let wanted = match &plan.entry {
+        EntryFunction::Named(wanted) => wanted.as_str(),
+        EntryFunction::Default if has("") => "",
+        EntryFunction::Default if library && !has("_start") => "_initialize",
+        EntryFunction::Default => "_start",
+    };
+    if let Some(ty) = function(wanted) {
+        let export = wanted.to_owned();
+        if !library && ty.params().len() == 0 && ty.results().len() == 0 {
+            return Ok(Runs::Command(export));
+        }
+        // The program's own name comes first.
+        let params = invoke::params(wanted, &ty, &plan.argv[1..])?;
+        return Ok(Runs::Call(ExportCall { export, params }));
+    }
+    let mut functions: Vec<&str> = module
+        .module()
+        .exports()
+        .filter(|export| export.ty().func().is_some() && module.is_guest_export(export.name()))
+        .map(|export| export.name())
+        .collect();
+    functions.truncate(8);
+    let (why, help) = match functions.is_empty() {
+        true => (
+            "it exports no function at all".to_owned(),
+            "link it as a command (wasi-sdk's and rustc's default), or with `--export`",
+        ),
+        false => (
+            format!("it exports: {}", functions.join(", ")),
+            "name one with `--invoke`",
+        ),
+    };
+    if let EntryFunction::Named(_) = plan.entry {
+        return Err(
+            Message::failure(format!("{name} has no function `{wanted}` to run"))
+                .why(why)
+                .help(help),
+        );
+    }
+    // Where nobody prepared the module, it cannot be known.
+    if module.is_prepared() && module.start_export().is_none() {
+        say(format_args!(
+            "note: {name} has no function `{wanted}`, so there is nothing to run: {why}; {help}"
+        ));
+    }
+    Ok(Runs::Start)
+}

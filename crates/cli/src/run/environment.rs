@@ -1,0 +1,48 @@
+//! The program's environment variables.
+
+use wasmtime_cli_flags::CommonOptions;
+
+use crate::message::{Message, Result};
+use crate::sys::inherited::Inherited;
+
+/// Those that are inherited and those that were typed; a later one replaces an earlier one of its name.
+pub(crate) fn environment(
+    common: &CommonOptions,
+    vars: &[(String, Option<String>)],
+    listenfd: &Inherited,
+) -> Result<Vec<(String, String)>> {
+    let mut env: Vec<(String, String)> = listenfd.variables().collect();
+    let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
+        Some(entry) => entry.1 = value,
+        None => env.push((name, value)),
+    };
+    if common.wasi.inherit_env == Some(true) {
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => set(name, value),
+                (Ok(name), Err(_)) | (Err(_), Ok(name)) => return Err(not_utf8(&name)),
+                (Err(name), Err(_)) => return Err(not_utf8(&name.to_string_lossy())),
+            }
+        }
+    }
+    for (name, value) in vars {
+        match value {
+            Some(value) => set(name.clone(), value.clone()),
+            None => match std::env::var(name) {
+                Ok(value) => set(name.clone(), value),
+                // Not set here: not set there.
+                Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => return Err(not_utf8(name)),
+            },
+        }
+    }
+    Ok(env)
+}
+
+fn not_utf8(name: &str) -> Message {
+    Message::usage(format!(
+        "the environment variable `{name}` cannot be passed on"
+    ))
+    .why("its name or value is not UTF-8, and WASI's strings are")
+    .help("set it with --env NAME=VALUE, or pass variables one by one")
+}

@@ -1,0 +1,55 @@
+//! The group of threads, as the options want it.
+
+use p1_adapter::{EndSignal, P1Ctx, P1State};
+use wasi_threads::{GroupBuilder, Termination, ThreadGroup};
+use wasmtime::Linker;
+use wasmtime_wasi::I32Exit;
+
+use crate::run::modules::PreparedModules;
+use crate::run::plan::Plan;
+
+/// Threads that are described when the time limit passes, and on SIGQUIT; the others are counted.
+pub(crate) const DESCRIBED: usize = 100;
+
+/// How threads that compute are stopped: where they are, unless the code is to have checks.
+pub(crate) fn termination(plan: &Plan) -> Termination {
+    match plan.epochs {
+        Some(true) => Termination::Epochs,
+        _ if Termination::CAN_EXIT => Termination::ProcessExit,
+        None => Termination::Epochs,
+        Some(false) => Termination::AtHostCalls,
+    }
+}
+
+/// A group whose threads share `ctx`, and whose end raises `end`.
+pub(crate) fn builder(
+    plan: &Plan,
+    modules: &PreparedModules<'_>,
+    linker: Linker<P1State>,
+    ctx: P1Ctx,
+    end: EndSignal,
+) -> GroupBuilder<P1State> {
+    let several = !modules.preloads.is_empty();
+    let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
+        .limits(plan.limits.of_the_group())
+        .termination(termination(plan))
+        .host_word(p1_adapter::host_word)
+        .report_at_timeout(DESCRIBED)
+        .exit_code(|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0))
+        .on_end(move || end.raise())
+        // WASI works on the memory exported as `memory`, which need not be the
+        // one the threads share: the state finds it at the first call; or at every
+        // call, where libraries have memories of their own.
+        .state(move |_| match several {
+            true => P1State::with_lookup(ctx.clone()),
+            false => P1State::new(ctx.clone()),
+        })
+        .detect_deadlock(plan.detect_deadlock)
+        // A thread may sit in a system call that nothing interrupts, such as reading
+        // from a dead network file system.
+        .grace(plan.shutdown_grace);
+    for (import, library) in &modules.preloads {
+        group = group.preload(import, library);
+    }
+    group
+}

@@ -1,0 +1,147 @@
+//! The modules of a run, made ready for threads on one engine.
+
+use wasi_threads::{Termination, ThreadModule};
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
+
+use crate::message::error_text::first_line;
+use crate::message::wording::{WasmtimeError, wasmtime_error};
+use crate::message::{Message, Result};
+use crate::module::prepare::prepare_wasm;
+use crate::module::source::Loaded;
+use crate::run::plan::Plan;
+
+/// The modules of a run, as they were found.
+pub(crate) struct Modules {
+    main: Loaded,
+    /// In the order of the plan.
+    preloads: Vec<Loaded>,
+}
+
+/// The engine, the program, and the libraries beneath it under their names.
+pub(crate) struct PreparedModules<'a> {
+    pub(crate) engine: Engine,
+    pub(crate) main: ThreadModule,
+    pub(crate) preloads: Vec<(&'a str, ThreadModule)>,
+}
+
+/// Why they were not prepared.
+enum Unprepared {
+    /// Compiled code has files and lines for backtraces and the engine wants none, or the other way round.
+    BacktraceDetails(Message),
+    /// Compiled code has checks for epochs and the engine wants none, or the other way round.
+    Epochs(Message),
+    Other(Message),
+}
+
+impl From<Message> for Unprepared {
+    fn from(message: Message) -> Self {
+        Unprepared::Other(message)
+    }
+}
+
+impl Modules {
+    pub(crate) fn of(plan: &Plan) -> Result<Self> {
+        let preloads = plan.preloads.iter().map(|(_, source)| source.load());
+        Ok(Modules {
+            main: plan.module.load()?,
+            preloads: preloads.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Makes them ready for threads, on an engine that fits.
+    pub(crate) fn prepare<'a>(&self, plan: &'a Plan) -> Result<PreparedModules<'a>> {
+        let foreign =
+            |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
+        let mut config = plan.engine.clone();
+        let mut details = self.preloads.iter().chain([&self.main]).any(foreign);
+        let mut epochs = plan.epochs.is_none();
+        // Engine and code must agree.
+        loop {
+            match self.prepare_on(plan, &config) {
+                Ok(prepared) => return Ok(prepared),
+                Err(Unprepared::BacktraceDetails(_)) if std::mem::take(&mut details) => {
+                    // `wasmtime compile` keeps no files and lines unless it is asked to.
+                    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+                }
+                Err(Unprepared::Epochs(_)) if std::mem::take(&mut epochs) => {
+                    // Not as it is by default. The checks in code that has them find nothing.
+                    config.epoch_interruption(Termination::CAN_EXIT);
+                }
+                Err(
+                    Unprepared::BacktraceDetails(message)
+                    | Unprepared::Epochs(message)
+                    | Unprepared::Other(message),
+                ) => return Err(message),
+            }
+        }
+    }
+
+    fn prepare_on<'a>(
+        &self,
+        plan: &'a Plan,
+        config: &Config,
+    ) -> std::result::Result<PreparedModules<'a>, Unprepared> {
+        let engine = Engine::new(config).map_err(|error| {
+            Message::usage("the options cannot be used").why(first_line(&error))
+        })?;
+        let main = prepare(&engine, plan, &self.main, &plan.module.display())?;
+        let mut preloads = Vec::new();
+        for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {
+            let library = prepare(&engine, plan, loaded, &source.display())?;
+            preloads.push((import.as_str(), library));
+        }
+        Ok(PreparedModules {
+            engine,
+            main,
+            preloads,
+        })
+    }
+}
+
+fn prepare(
+    engine: &Engine,
+    plan: &Plan,
+    loaded: &Loaded,
+    name: &str,
+) -> std::result::Result<ThreadModule, Unprepared> {
+    match loaded {
+        Loaded::Wasm(bytes) => {
+            let cache = plan.cache.as_ref();
+            Ok(prepare_wasm(
+                engine,
+                cache,
+                bytes,
+                name,
+                plan.threads_proposal,
+            )?)
+        }
+        Loaded::Precompiled(_) if !plan.allow_precompiled => {
+            Err(Message::failure(format!("{name} is precompiled"))
+                .why("it would be run as native code, unchecked")
+                .help("run it with `--allow-precompiled` if you trust it, or run the .wasm file")
+                .into())
+        }
+        Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
+            let message =
+                Message::failure(format!("{name} cannot be loaded")).why(first_line(&error));
+            let again =
+                "compile it again, by the same version of Wasmtime and with the same options";
+            match wasmtime_error(&error) {
+                Some(WasmtimeError::Epochs) => {
+                    let asked = code.is_foreign() && plan.epochs == Some(true);
+                    Unprepared::Epochs(message.help(match asked {
+                        true => {
+                            "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
+                             `-W epoch-interruption=n`"
+                        }
+                        false => again,
+                    }))
+                }
+                Some(WasmtimeError::BacktraceDetails) => {
+                    Unprepared::BacktraceDetails(message.help(again))
+                }
+                _ => message.help(again).into(),
+            }
+        }),
+    }
+}

@@ -1,0 +1,53 @@
+//! What is kept of a run while it goes on.
+
+use std::sync::Arc;
+
+use p1_adapter::P1State;
+use wasi_threads::GroupBuilder;
+
+use crate::report::calls::Calls;
+use crate::report::coredump::CoreDump;
+use crate::report::recorder::Recorder;
+use crate::report::stats::Threads;
+use crate::run::plan::Plan;
+
+/// All that looks on, as far as the options ask for it.
+pub(crate) struct Observers {
+    pub(crate) threads: Arc<Threads>,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) recorder: Option<Arc<Recorder>>,
+    pub(crate) dump: Option<Arc<CoreDump>>,
+}
+
+impl Observers {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let traced = plan.trace.is_some();
+        let dump = |path| Arc::new(CoreDump::new(path, plan.module.typed_as()));
+        Observers {
+            threads: Arc::default(),
+            calls: Arc::default(),
+            recorder: (traced || plan.stats.is_some()).then(|| Arc::new(Recorder::new(traced))),
+            dump: plan.coredump.clone().map(dump),
+        }
+    }
+
+    /// Has them told of what happens in the group.
+    pub(crate) fn watch(&self, mut group: GroupBuilder<P1State>) -> GroupBuilder<P1State> {
+        let (threads, calls) = (Arc::clone(&self.threads), Arc::clone(&self.calls));
+        group = group.around_thread(move |thread, life| {
+            threads.enter();
+            calls.enter(thread);
+            life();
+            calls.leave(thread);
+            threads.leave();
+        });
+        if let Some(recorder) = &self.recorder {
+            group = group.observer(Arc::clone(recorder) as _);
+        }
+        if let Some(dump) = &self.dump {
+            let dump = Arc::clone(dump);
+            group = group.on_trap(move |thread, error, store| dump.take(thread, error, store));
+        }
+        group
+    }
+}

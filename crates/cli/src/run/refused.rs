@@ -1,0 +1,74 @@
+//! What is said of a program that cannot be run.
+
+use wasi_threads::{GroupError, RunError};
+
+use crate::message::Message;
+use crate::message::error_text::{first_line, one_line};
+use crate::message::wording::{WasmtimeError, wasmtime_error};
+
+/// A module that does not become a group of threads.
+pub(crate) fn group(error: &GroupError, name: &str) -> Message {
+    let message = Message::failure(format!("{name} cannot be run"));
+    match error {
+        GroupError::MemoryNotShared { module, name } => message
+            .why(format!(
+                "it starts threads, but its memory `{module}.{name}` is not shared"
+            ))
+            .help("link it with `--shared-memory --max-memory=BYTES`"),
+        GroupError::MemoryNotImported => message
+            .why("it starts threads, but defines its memory itself, so that each thread would get its own")
+            .help("link it with `--import-memory --shared-memory --max-memory=BYTES`"),
+        GroupError::MemoryNotExported => message
+            .why("it starts threads, but exports no memory named `memory`, where WASI looks for it")
+            .help("link it with `--export-memory`"),
+        GroupError::MemoryExportedIsOwn => message
+            .why("it starts threads, but exports a memory of its own, so that each thread would get its own")
+            .help("link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`"),
+        GroupError::PreloadCommand { .. } => message
+            .why(error)
+            .help("link it as a library: clang and rustc call that a reactor"),
+        GroupError::PreloadMemory { .. } => message
+            .why(error)
+            .help("link it with `--import-memory --shared-memory`"),
+        GroupError::PreloadUnprepared { .. } => message
+            .why(error)
+            .help("compile it with `wasi-threads-run compile`"),
+        GroupError::SharedMemoryDisabled => message
+            .why("its memory is shared, and `-W shared-memory=n` forbids that")
+            .help("leave out `-W shared-memory=n`"),
+        GroupError::SharedMemoryTooLarge { declared, limit } => message
+            .why(format!(
+                "its shared memory may grow to {declared} bytes, and the limit is {limit}"
+            ))
+            .help("raise `-W max-memory-size`, or link it with a smaller `--max-memory`"),
+        GroupError::HostStackTooSmall { .. } => message
+            .why(error)
+            .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),
+        // What is not there at all was found before.
+        GroupError::Link(cause) => message.why(first_line(cause)).help(
+            "it was built for another version of what it imports: build it again with a current toolchain",
+        ),
+        other => message.why(one_line(other)),
+    }
+}
+
+/// A group in which no guest code ran.
+pub(crate) fn run(error: &RunError, name: &str) -> Message {
+    let message = Message::failure(format!("{name} cannot be run"));
+    match error {
+        RunError::ExportType { .. } => message
+            .why(error)
+            .help("only such functions can be programs"),
+        RunError::Instantiate(cause) => match cause.downcast_ref() {
+            Some(shape) => group(shape, name),
+            None => {
+                let message = message.why(first_line(cause));
+                match wasmtime_error(cause) {
+                    Some(WasmtimeError::MemoryLimit) => message.help("raise `-W max-memory-size`"),
+                    _ => message,
+                }
+            }
+        },
+        other => message.why(one_line(other)),
+    }
+}

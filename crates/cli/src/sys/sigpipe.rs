@@ -1,0 +1,46 @@
+//! SIGPIPE as it was when this process was started.
+#![allow(unsafe_code)]
+
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether this process was started with SIGPIPE ignored.
+#[cfg(unix)]
+static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// The dynamic loader calls it before `main`: afterwards Rust's runtime has SIGPIPE ignored in any case.
+#[cfg(unix)]
+#[used]
+// SAFETY: these sections hold pointers to functions that take no parameters that they would have to
+// look at and return nothing, as this one does.
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+#[cfg_attr(
+    target_vendor = "apple",
+    unsafe(link_section = "__DATA,__mod_init_func")
+)]
+static BEFORE_MAIN: extern "C" fn() = before_main;
+
+#[cfg(unix)]
+extern "C" fn before_main() {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing is changed, and `action` is as large as what is written into it.
+    let asked = unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr()) };
+    if asked == 0 {
+        // SAFETY: it was written, and all zeroes are a `sigaction` as well.
+        let action = unsafe { action.assume_init() };
+        SIGPIPE_IGNORED.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+    }
+}
+
+/// Whether writing to a pipe that nobody reads ends a program that this process runs, as it would end the process.
+#[cfg(unix)]
+pub(crate) fn ends_program() -> bool {
+    // The same thread wrote it, before `main`.
+    !SIGPIPE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn ends_program() -> bool {
+    false
+}
