@@ -274,6 +274,16 @@ fn exports_of_the_rewrite_are_not_the_programs() {
     let own = r#"(module (func $f) (start $f) (func (export "wasi-threads:start")))"#;
     run("--invoke wasi-threads:start", own).expect_code(0);
     run("--invoke wasi-threads:start-1", own).expect_code(1);
+    // Nor is it there for the module above a library.
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("library.wat");
+    std::fs::write(&library, starts).unwrap();
+    let above = r#"(module (import "lib" "wasi-threads:start" (func)) (func (export "_start")))"#;
+    run(&format!("--preload lib={}", library.display()), above)
+        .expect_code(1)
+        .expect_stderr(&[
+            "nothing provides what it imports: the function `lib.wasi-threads:start`",
+        ]);
 }
 
 /// A module that has no program runs its start function, as with `wasmtime run`; it was once refused.

@@ -15,9 +15,6 @@ const MOST_FUNCTIONS: u64 = 1_000_000;
 const MOST_EXPORTS: u64 = 1_000_000;
 const MOST_TABLES: u64 = 100;
 
-/// How the name begins under which a memory is exported that was not.
-pub const MEMORY_EXPORT: &str = "wasi-threads:memory-";
-
 /// A kind of export, as the binary format numbers it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ExportKind {
@@ -102,7 +99,7 @@ impl Appendix {
             return name.clone();
         }
         let name = self.export(
-            &format!("{MEMORY_EXPORT}{memory}"),
+            &format!("wasi-threads:memory-{memory}"),
             ExportKind::Memory,
             memory,
         );
@@ -120,6 +117,11 @@ impl Appendix {
         self.taken.insert(name.clone());
         self.exports.push((name.clone(), kind, index));
         name
+    }
+
+    /// The names of what is exported that was not.
+    pub(crate) fn export_names(&self) -> Vec<String> {
+        self.exports.iter().map(|(name, ..)| name.clone()).collect()
     }
 
     /// Whether anything is exported that was not.

@@ -44,6 +44,7 @@ pub(crate) fn assemble<'a>(
         bulk_sites: 0,
         bulk_sites_left: 0,
         start_export: None,
+        appended_exports: Vec::new(),
         start_inside: scan.start.is_some(),
         active_data_on_shared: scan.active_data_on_shared,
         first_appended_function: None,
@@ -99,6 +100,7 @@ pub(crate) fn assemble<'a>(
     }
     appendix.check_limits()?;
     out.first_appended_function = appendix.first_function();
+    out.appended_exports = appendix.export_names();
     write(bytes, scan, &appendix, &calls, &mut out);
     Ok(out)
 }

@@ -64,7 +64,6 @@ mod fingerprint;
 mod scan;
 mod waits;
 
-pub use append::MEMORY_EXPORT;
 pub use fingerprint::{FINGERPRINT, extend_fingerprint};
 
 /// What [`rewrite_with`] is to rewrite.
@@ -174,6 +173,8 @@ pub struct Rewritten<'a> {
     pub bulk_sites_left: usize,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
+    /// The names of all exports that were appended: every other one is the module's own, whatever its name.
+    pub appended_exports: Vec<String>,
     /// Whether the module still has a start function.
     pub start_inside: bool,
     /// Whether instantiation writes data segments into a shared memory that is

@@ -93,6 +93,10 @@
 //! # Features
 //!
 //! - `async` (on by default): async host functions in every thread.
+//! - `compile` (on by default): Cranelift, and what needs a compiler: [`prepare`], [`prepare_with`], [`PrepareError`],
+//!   [`preparation_compatibility_hash`] and [`ThreadModule::serialize`]. Without it the crate runs what was compiled
+//!   elsewhere ([`Stamped`], [`Stamp`], [`ThreadModule::from_unprepared`]), and the host has no compiler in it: see
+//!   `examples/load.rs`.
 //!
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
 //! with its answer.
@@ -111,20 +115,23 @@ pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
 pub use crate::group::builder::{GroupBuilder, Termination};
+pub use crate::group::handle::GroupHandle;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
-pub use crate::group::thread_group::{GroupHandle, ThreadGroup};
+pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
-pub use crate::life::SpawnFailures;
 pub use crate::memory::host::HostMemory;
+#[cfg(feature = "compile")]
+pub use crate::module::compatibility::preparation_compatibility_hash;
 pub use crate::module::precompiled::{Stamp, StampError, Stamped};
-pub use crate::module::prepare::{
-    ImportedMemory, PrepareError, ThreadEntry, ThreadModule, preparation_compatibility_hash,
-    prepare, prepare_with,
-};
-pub use crate::thread::current::{HostCall, host_call};
+#[cfg(feature = "compile")]
+pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
+pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
+pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
+pub use crate::thread::current::{HostCall, host_call, note_host_call};
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::backtrace::Backtrace;
+pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};
 pub use crate::types::error::{
     CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,

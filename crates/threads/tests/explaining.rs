@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use support::*;
-use wasi_threads::{Outcome, ThreadId, ThreadState, host_call};
+use wasi_threads::{Outcome, ThreadId, ThreadState, host_call, note_host_call};
 use wasmtime::Caller;
 
 /// Two mutexes (words 8 and 12), taken in opposite order by two threads, which meet at word 0.
@@ -289,6 +289,75 @@ fn a_report_says_what_each_thread_does() {
         assert!(matches!(run.join().unwrap(), Outcome::Cancelled));
     });
     assert!(handle.report(Duration::ZERO).threads.is_empty());
+}
+
+/// A host call that is noted by number has its name in a report, unless one within it says its own.
+#[test]
+fn a_host_call_may_be_noted_by_number() {
+    let _dog = watchdog("a_host_call_may_be_noted_by_number", 60);
+    let engine = engine();
+    let module = Door::Prepared.module(
+        &engine,
+        &wat::parse_str(format!(
+            r#"(module (import "host" "noted" (func $noted)) {PRELUDE}
+               (func (export "wasi_thread_start") (param i32 i32))
+               (func (export "_start") (call $noted)))"#
+        ))
+        .unwrap(),
+    );
+    let (here, asked) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let mut linker = linker(&engine);
+    let ask = {
+        let (here, asked) = (Arc::clone(&here), Arc::clone(&asked));
+        move || {
+            here.wait();
+            asked.wait();
+        }
+    };
+    linker
+        .func_wrap("host", "noted", move || {
+            assert_eq!(note_host_call(2), 0);
+            ask();
+            {
+                let _call = host_call("a call within");
+                ask();
+            }
+            ask();
+            // One without a name.
+            assert_eq!(note_host_call(9), 2);
+            ask();
+            assert_eq!(note_host_call(0), 9);
+            ask();
+        })
+        .unwrap();
+    let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
+        .state(data_of(&Arc::default()))
+        .host_call_names(&["first", "second"])
+        .build()
+        .unwrap();
+    let handle = group.handle();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| group.run("_start").unwrap());
+        for expected in [
+            Some(("second", false)),
+            Some(("a call within", true)),
+            Some(("second", false)),
+            None,
+            None,
+        ] {
+            here.wait();
+            let report = handle.report(Duration::from_millis(20));
+            let ThreadState::HostCall { name, since, .. } = report.threads[0].state else {
+                panic!("{report}");
+            };
+            assert_eq!(name.map(|name| (name, since.is_some())), expected);
+            asked.wait();
+        }
+        assert!(matches!(run.join().unwrap(), Outcome::Returned));
+    });
+    // Nobody's thread is in nothing.
+    assert_eq!(note_host_call(1), 0);
+    assert_eq!(note_host_call(0), 0);
 }
 
 /// A host function that ignores the token is left behind after the grace period, by name.

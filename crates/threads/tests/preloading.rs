@@ -232,6 +232,61 @@ fn a_librarys_waits_cannot_be_rewired() {
     }
 }
 
+/// A library's own exports reach the module above it, whatever their names.
+#[test]
+fn a_librarys_own_exports_may_have_any_name() {
+    let _dog = watchdog("a_librarys_own_exports_may_have_any_name", 60);
+    let engine = engine();
+    let library = prepared(
+        &engine,
+        r#"(module
+             (memory $hidden 1 1 shared)
+             (memory $named 1 1 shared)
+             (export "wasi-threads:memory-1" (memory $named))
+             (func (export "wasi-threads:memory-0") (result i32)
+               (memory.atomic.notify $hidden (i32.const 0) (i32.const 0)))
+             (func (export "wasi-threads:memory-7") (result i32)
+               (memory.atomic.notify $named (i32.const 0) (i32.const 0))))"#,
+    );
+    let module = prepared(
+        &engine,
+        r#"(module
+             (import "lib" "wasi-threads:memory-0" (func $f (result i32)))
+             (import "lib" "wasi-threads:memory-1" (memory 1 1 shared))
+             (import "lib" "wasi-threads:memory-7" (func $g (result i32)))
+             (func (export "_start") (drop (call $f)) (drop (call $g))))"#,
+    );
+    let group = builder(&engine, &module, &Arc::default())
+        .preload("lib", &library)
+        .build()
+        .unwrap();
+    assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
+}
+
+/// What the rewrite appended to the group's own module is no more to be run than to be linked to: the start function
+/// would run twice.
+#[test]
+fn what_was_appended_is_no_export_to_run() {
+    let _dog = watchdog("what_was_appended_is_no_export_to_run", 60);
+    let engine = engine();
+    let module = prepared(
+        &engine,
+        r#"(module (import "host" "count" (func $count)) (start $s) (func $s (call $count)))"#,
+    );
+    let log = Arc::<Log>::default();
+    let group = || builder(&engine, &module, &log).build().unwrap();
+    let result = group().run("wasi-threads:start");
+    assert!(matches!(result, Err(RunError::NoExport(_))), "{result:?}");
+    let result = group().invoke("wasi-threads:start", &[]);
+    assert!(matches!(result, Err(RunError::NoExport(_))), "{result:?}");
+    let reactor = group().into_reactor().unwrap();
+    let result = reactor.call::<(), ()>("wasi-threads:start", ());
+    assert!(result.is_err(), "{result:?}");
+    let result = reactor.invoke("wasi-threads:start", &[]);
+    assert!(result.is_err(), "{result:?}");
+    assert_eq!(log.count.load(Ordering::SeqCst), 1);
+}
+
 /// What cannot be called is found before anything runs.
 #[test]
 fn an_initialize_of_another_type_is_refused() {

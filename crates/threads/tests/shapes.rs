@@ -5,8 +5,11 @@ mod support;
 use std::sync::Arc;
 
 use support::*;
-use wasi_threads::{GroupError, Limits, Outcome, RunError, SpawnError, ThreadGroup};
-use wasmtime::{Engine, Linker, MemoryType, SharedMemory, Trap};
+use wasi_threads::{
+    ExportedMemory, GroupError, Limits, MemoryImport, ModuleShape, Outcome, RunError, SpawnError,
+    SpawnImport, ThreadGroup,
+};
+use wasmtime::{Engine, Linker, MemoryType, Module, SharedMemory, Trap};
 
 const SPAWN: &str = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;
 
@@ -35,7 +38,13 @@ fn what_is_lacking_is_named() {
     assert!(error.to_string().contains("`--import-memory "), "{error}");
 
     let error = refused(SPAWN);
-    assert!(matches!(error, GroupError::MemoryNotImported), "{error}");
+    assert!(matches!(error, GroupError::NoMemory), "{error}");
+    assert!(error.to_string().contains("`--import-memory "), "{error}");
+
+    let error = refused(&format!(
+        r#"{SPAWN} (import "env" "memory" (memory 1 1 shared)) (memory (export "memory") 1)"#
+    ));
+    assert!(matches!(error, GroupError::MemoryExportedIsOwn), "{error}");
 
     let error = refused(&format!(
         r#"{SPAWN} (import "env" "memory" (memory 1 1 shared))"#
@@ -49,6 +58,60 @@ fn what_is_lacking_is_named() {
     let error = refused(r#"(import "nobody" "home" (func))"#);
     assert!(matches!(error, GroupError::Link(_)));
     assert!(error.to_string().contains("nobody"), "{error}");
+}
+
+/// All that is wrong is named, whoever looked at the module, and a group names the first of it.
+#[test]
+fn everything_that_is_lacking_is_named() {
+    let engine = engine();
+    let kinds = |shape: &ModuleShape| -> Vec<String> {
+        let refusals = shape.refusals();
+        let kind = |one: &GroupError| format!("{one:?}").split(' ').next().unwrap().to_owned();
+        refusals.iter().map(kind).collect()
+    };
+    let cases: [(&str, &[&str]); 7] = [
+        ("", &[]),
+        (r#"(import "a" "b" (func)) (memory 1)"#, &[]),
+        (SPAWN, &["NoMemory", "MemoryNotExported"]),
+        (
+            r#"(import "wasi" "thread-spawn" (global i32)) (memory 1)"#,
+            &["SpawnType", "MemoryNotImported", "MemoryNotExported"],
+        ),
+        (
+            r#"(import "wasi" "thread-spawn" (func (param i32) (result i32)))
+               (import "a" "b" (memory 1)) (memory (export "memory") 1 1 shared)"#,
+            &["MemoryNotShared", "MemoryExportedIsOwn"],
+        ),
+        (
+            r#"(import "wasi" "thread-spawn" (func (param i32) (result i32)))
+               (import "a" "b" (memory 1 1 shared)) (export "memory" (memory 0))"#,
+            &[],
+        ),
+        // Which of the two it exports is seen when there is an instance.
+        (
+            r#"(import "wasi" "thread-spawn" (func (param i32) (result i32)))
+               (import "a" "b" (memory 1 1 shared)) (memory (export "memory") 1 1 shared)"#,
+            &[],
+        ),
+    ];
+    for (body, expected) in cases {
+        let module = Module::new(&engine, format!("(module {body})")).unwrap();
+        let shape = ModuleShape::of(&module);
+        assert_eq!(kinds(&shape), expected, "{body}");
+        assert_eq!(shape.spawns(), body.contains("thread-spawn"), "{body}");
+    }
+    // What a compiled module does not say.
+    let own = ModuleShape {
+        spawn: Some(SpawnImport::AsDefined),
+        memories: vec![MemoryImport {
+            module: "a".to_owned(),
+            name: "b".to_owned(),
+            shared: true,
+        }],
+        defines_memory: true,
+        exported_memory: Some(ExportedMemory::Own),
+    };
+    assert_eq!(kinds(&own), ["MemoryExportedIsOwn"]);
 }
 
 #[test]

@@ -51,17 +51,23 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod host_writer;
 mod liveness;
 mod lot;
 mod node;
+mod outcome;
+mod parked;
 mod queue;
 mod spinning;
 mod stats;
 mod sync;
 mod sys;
 mod waiter;
+mod word;
 
-pub use liveness::HostWriter;
-pub use lot::{ParkingLot, Waiting, Width};
-pub use stats::{BusyAddress, WaitStatistics};
-pub use waiter::{Role, WaitOutcome, Waiter};
+pub use host_writer::HostWriter;
+pub use lot::{ParkingLot, Waiting};
+pub use outcome::WaitOutcome;
+pub use stats::WaitStatistics;
+pub use waiter::{Role, Waiter};
+pub use word::Width;

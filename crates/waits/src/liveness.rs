@@ -6,9 +6,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-
-use crate::lot::ParkingLot;
+use std::sync::OnceLock;
 
 /// One started thread in the packed count.
 const THREAD: u64 = 1 << 32;
@@ -68,12 +66,12 @@ impl Liveness {
     }
 
     /// A host writer is taken.
-    fn writer_taken(&self) {
+    pub(crate) fn writer_taken(&self) {
         self.count.fetch_add(LIVE, Ordering::AcqRel);
     }
 
     /// A host writer is given back. Called without any lock.
-    fn writer_given_back(&self) {
+    pub(crate) fn writer_given_back(&self) {
         let before = self.count.fetch_sub(LIVE, Ordering::AcqRel);
         debug_assert!(before % THREAD >= LIVE);
         if before % THREAD == LIVE && before >= THREAD {
@@ -114,28 +112,5 @@ impl Liveness {
         let count = self.count.load(Ordering::Acquire);
         (self.enabled && count.is_multiple_of(THREAD) && count > 0)
             .then_some((count / THREAD) as usize)
-    }
-}
-
-/// A promise to write to the memory, or to notify, from outside the group: it
-/// counts as one live thread, so no deadlock is found while it is held.
-///
-/// Taken with [`ParkingLot::host_writer`]; dropping it gives it back and may
-/// run the hook of [`ParkingLot::on_quiet`] on the dropping thread.
-#[derive(Debug)]
-pub struct HostWriter {
-    lot: Arc<ParkingLot>,
-}
-
-impl HostWriter {
-    pub(crate) fn new(lot: Arc<ParkingLot>) -> Self {
-        lot.liveness.writer_taken();
-        Self { lot }
-    }
-}
-
-impl Drop for HostWriter {
-    fn drop(&mut self) {
-        self.lot.liveness.writer_given_back();
     }
 }

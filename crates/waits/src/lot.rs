@@ -1,11 +1,11 @@
 //! The lot: buckets, notify, end, and the lists of who waits.
 
-use crate::liveness::{HostWriter, Liveness};
+use crate::liveness::Liveness;
 use crate::node::{Node, Nodes, flag, signal};
 use crate::queue::{Bucket, Chain, Take};
-use crate::stats::{Busiest, BusyAddress, WaitStatistics};
+use crate::stats::WaitStatistics;
 use crate::sync::{AtomicBool, AtomicU32, Ordering, spin_allowed};
-use crate::waiter::{Role, Waiter};
+use crate::word::{Width, address_of};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 ///
 /// See the [crate documentation](crate) for what it guarantees. All methods
 /// may be called from any thread; none blocks for longer than it takes others
-/// to leave a bucket's lock, and none but [`Waiter`]'s waits sleeps.
+/// to leave a bucket's lock, and none but [`Waiter`](crate::Waiter)'s waits sleeps.
 #[derive(Debug)]
 pub struct ParkingLot {
     buckets: Box<[Bucket]>,
@@ -22,25 +22,15 @@ pub struct ParkingLot {
     pub(crate) liveness: Liveness,
     /// Set before `end` takes the first bucket's lock, read under that lock.
     ended: AtomicBool,
-    pub(crate) busiest: Busiest,
     pub(crate) spin: bool,
     made: Instant,
-}
-
-/// How wide the word is that a thread waits on.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Width {
-    /// `memory.atomic.wait32`.
-    W32,
-    /// `memory.atomic.wait64`.
-    W64,
 }
 
 /// A thread that waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Waiting {
-    /// The number its [`Waiter`] was registered with.
+    /// The number its [`Waiter`](crate::Waiter) was registered with.
     pub thread: u32,
     /// The host address of the word.
     pub address: usize,
@@ -56,7 +46,7 @@ pub struct Waiting {
 impl ParkingLot {
     /// A lot for about `threads` threads.
     ///
-    /// The number of buckets follows it, between 16 and 1024 (64 bytes each);
+    /// The number of buckets follows it, between 16 and 1024 (128 bytes each);
     /// more threads than that only share buckets. With `detect_deadlock`, each
     /// wait without timeout also keeps the count that [`ParkingLot::stuck`]
     /// needs: one atomic operation as it starts to wait and one as it is woken.
@@ -72,19 +62,9 @@ impl ParkingLot {
             nodes: Nodes::new(),
             liveness: Liveness::new(detect_deadlock),
             ended: AtomicBool::new(false),
-            busiest: Busiest::default(),
             spin: spin_allowed(),
             made: Instant::now(),
         })
-    }
-
-    /// Gives a thread its place, under the number the group knows it by.
-    ///
-    /// For a guest thread, the thread that starts it calls this before it
-    /// does so: a thread counts as live from here until [`Waiter::finish`].
-    #[must_use]
-    pub fn register(self: &Arc<Self>, thread: u32, role: Role) -> Waiter {
-        Waiter::new(self.clone(), thread, role)
     }
 
     /// Wakes at most `count` of the threads that wait on `word`, those that
@@ -111,7 +91,7 @@ impl ParkingLot {
     }
 
     /// As [`ParkingLot::notify`], for those who watch: each woken thread finds
-    /// `tag` with [`Waiter::tag`], and `each` is called with its number, by the
+    /// `tag` with [`Waiter::tag`](crate::Waiter::tag), and `each` is called with its number, by the
     /// notifying thread, before that thread can go on.
     pub fn notify_tagged(
         &self,
@@ -229,7 +209,7 @@ impl ParkingLot {
     ///
     /// `Some` is final as far as the guest goes: only something outside the
     /// group can still change it, by starting a thread, by notifying, or by
-    /// taking a [`HostWriter`]. The caller excludes these by holding the
+    /// taking a [`HostWriter`](crate::HostWriter). The caller excludes these by holding the
     /// group's own lock, which they take too, from this call until the group
     /// has ended. It blocks on nothing but the buckets' locks.
     #[must_use]
@@ -249,15 +229,9 @@ impl ParkingLot {
     ///
     /// It runs on the thread whose step it was (one that has queued up and is
     /// about to sleep, one that has finished, one that dropped a
-    /// [`HostWriter`]), without any lock of the lot held.
+    /// [`HostWriter`](crate::HostWriter)), without any lock of the lot held.
     pub fn on_quiet(&self, hook: impl Fn() + Send + Sync + 'static) -> bool {
         self.liveness.set_hook(Box::new(hook))
-    }
-
-    /// Takes a [`HostWriter`].
-    #[must_use]
-    pub fn host_writer(self: &Arc<Self>) -> HostWriter {
-        HostWriter::new(self.clone())
     }
 
     /// The lot's totals. Takes each bucket's lock in turn.
@@ -278,20 +252,6 @@ impl ParkingLot {
         sum
     }
 
-    /// Starts to keep the `capacity` busiest addresses, from nothing; 0 stops.
-    /// While it is on, each wait also takes one lock of the lot and looks
-    /// through the list.
-    pub fn track_busiest(&self, capacity: usize) {
-        self.busiest.track(capacity);
-    }
-
-    /// The addresses waited on most since [`ParkingLot::track_busiest`],
-    /// busiest first.
-    #[must_use]
-    pub fn busiest(&self) -> Vec<BusyAddress> {
-        self.busiest.list()
-    }
-
     pub(crate) fn bucket(&self, address: u64) -> &Bucket {
         // Fibonacci hashing: the high bits of the product depend on all of the
         // address. Words are 4 bytes apart.
@@ -309,9 +269,4 @@ impl ParkingLot {
     pub(crate) fn clock(&self) -> u64 {
         u64::try_from(self.made.elapsed().as_nanos()).map_or(u64::MAX, |nanos| nanos.max(1))
     }
-}
-
-/// The key of a word: its host address.
-pub(crate) fn address_of<T>(word: &T) -> u64 {
-    std::ptr::from_ref(word).addr() as u64
 }

@@ -5,7 +5,8 @@
 //! which only the bucket's lock hands out. A node is on one queue at a time.
 
 use crate::node::{NIL, Node, Nodes, flag, signal};
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence_after_update};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sys::fence_after_update;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// One bucket on cache lines of its own.
@@ -31,7 +32,7 @@ impl Bucket {
     }
 
     /// Takes the bucket's lock.
-    pub(crate) fn lock(&self) -> crate::sync::MutexGuard<'_, Queue> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock()
     }
 

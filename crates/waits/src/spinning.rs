@@ -2,7 +2,7 @@
 //!
 //! Both parts belong to the owner of a node alone; they are atomics only because the crate has no unsafe cells.
 
-use crate::waiter::Place;
+use crate::word::Awaited;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What a thread waited for last.
@@ -18,12 +18,12 @@ pub(crate) struct Last {
 
 impl Last {
     /// Notes a wait; whether it is for another word or value than the one before.
-    pub(crate) fn swap_if_new(&self, place: Place) -> bool {
-        let new = self.address.load(Relaxed) != place.address
-            || self.expected.load(Relaxed) != place.expected;
+    pub(crate) fn swap_if_new(&self, awaited: Awaited) -> bool {
+        let new = self.address.load(Relaxed) != awaited.address
+            || self.expected.load(Relaxed) != awaited.expected;
         if new {
-            self.address.store(place.address, Relaxed);
-            self.expected.store(place.expected, Relaxed);
+            self.address.store(awaited.address, Relaxed);
+            self.expected.store(awaited.expected, Relaxed);
         }
         new
     }
@@ -108,15 +108,15 @@ mod tests {
     #[test]
     fn a_lock_is_known_by_its_value() {
         let last = Last::default();
-        let place = |address, expected| Place {
+        let awaited = |address, expected| Awaited {
             address,
-            width: crate::Width::W32,
+            width: crate::word::Width::W32,
             expected,
         };
-        assert!(last.swap_if_new(place(8, 2)));
-        assert!(!last.swap_if_new(place(8, 2)));
-        assert!(last.swap_if_new(place(8, 3)));
-        assert!(last.swap_if_new(place(12, 3)));
-        assert!(last.swap_if_new(place(8, 3)));
+        assert!(last.swap_if_new(awaited(8, 2)));
+        assert!(!last.swap_if_new(awaited(8, 2)));
+        assert!(last.swap_if_new(awaited(8, 3)));
+        assert!(last.swap_if_new(awaited(12, 3)));
+        assert!(last.swap_if_new(awaited(8, 3)));
     }
 }

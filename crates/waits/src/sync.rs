@@ -58,16 +58,6 @@ pub(crate) fn condvar_wait_timeout<'a, T>(
         .0
 }
 
-/// A full fence after an atomic read-modify-write of the same thread: what was written before is visible before
-/// what comes after is read. On x86 the read-modify-write is one already, so nothing is left to do but to keep
-/// the compiler from reordering.
-pub(crate) fn fence_after_update() {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    std::sync::atomic::fence(Ordering::SeqCst);
-}
-
 /// How many times a waiter may look at its word before it sleeps: none where
 /// the waker could not run meanwhile because there is one processor only.
 pub(crate) fn spin_allowed() -> bool {

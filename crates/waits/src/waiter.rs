@@ -1,38 +1,13 @@
 //! A thread's side of the lot: waiting, and being asked to report.
 
-use crate::lot::{ParkingLot, Width, address_of};
+use crate::lot::ParkingLot;
 use crate::node::{Node, flag, signal};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop, yield_now};
+use crate::outcome::WaitOutcome;
+use crate::parked::Parked;
+use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::word::{Awaited, Width};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-
-/// How a wait went.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum WaitOutcome {
-    /// A notify woke the thread: 0 to the guest.
-    Woken,
-    /// The word held another value: 1 to the guest.
-    NotEqual,
-    /// The timeout passed: 2 to the guest.
-    TimedOut,
-    /// The group has ended: the guest gets no answer, its thread is to unwind.
-    Ended,
-}
-
-impl WaitOutcome {
-    /// What `memory.atomic.wait32` and `wait64` return, by the threads
-    /// proposal; `None` for [`WaitOutcome::Ended`].
-    #[must_use]
-    pub fn code(self) -> Option<u32> {
-        match self {
-            Self::Woken => Some(0),
-            Self::NotEqual => Some(1),
-            Self::TimedOut => Some(2),
-            Self::Ended => None,
-        }
-    }
-}
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -45,24 +20,14 @@ pub enum Role {
     Host,
 }
 
-/// What a thread waits for: a word, and the value it is to leave.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// The host address of the word.
-    pub(crate) address: u64,
-    /// How wide it is.
-    pub(crate) width: Width,
-    /// What it holds.
-    pub(crate) expected: u64,
-}
-
-impl Place {
-    fn of<T>(word: &T, width: Width, expected: u64) -> Self {
-        Self {
-            address: address_of(word),
-            width,
-            expected,
-        }
+impl ParkingLot {
+    /// Gives a thread its place, under the number the group knows it by.
+    ///
+    /// For a guest thread, the thread that starts it calls this before it
+    /// does so: a thread counts as live from here until [`Waiter::finish`].
+    #[must_use]
+    pub fn register(self: &Arc<Self>, thread: u32, role: Role) -> Waiter {
+        Waiter::new(self.clone(), thread, role)
     }
 }
 
@@ -126,10 +91,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let place = Place::of(word, Width::W32, expected.into());
-        self.wait_at(place, timeout_ns, on_report, || {
-            word.load(Ordering::SeqCst) == expected
-        })
+        let (awaited, equal) = Awaited::of32(word, expected);
+        self.wait_at(awaited, timeout_ns, on_report, equal)
     }
 
     /// Waits on a 64-bit word: `memory.atomic.wait64`. As
@@ -145,58 +108,124 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let place = Place::of(word, Width::W64, expected);
-        self.wait_at(place, timeout_ns, on_report, || {
-            word.load(Ordering::SeqCst) == expected
-        })
+        let (awaited, equal) = Awaited::of64(word, expected);
+        self.wait_at(awaited, timeout_ns, on_report, equal)
     }
 
-    /// What [`Waiter::wait32`] answers where the word holds another value; `None` if it has to look closer.
+    /// The first half of [`Waiter::wait32`]: what it answers where the word holds another value, which takes no
+    /// lock; `None` where the thread has to wait, or the lot has ended.
+    ///
+    /// For a thread that has something to do before it sleeps: it asks this first, and then waits with
+    /// [`Waiter::park32`], so that the word is looked at once without the lock. Counts in [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread
+    /// that gets the same answer for the same word and value again and again is held up for a fifth of a
+    /// microsecond each time: it is in a loop around a lock that another is just taking.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
-        let place = Place::of(word, Width::W32, expected.into());
-        self.at_once(place, || word.load(Ordering::SeqCst) == expected)
+        let (awaited, equal) = Awaited::of32(word, expected);
+        self.differs_at(awaited, &equal)
     }
 
-    /// As [`Waiter::differs32`], for [`Waiter::wait64`].
+    /// As [`Waiter::differs32`], of [`Waiter::wait64`].
     pub fn differs64(&self, word: &AtomicU64, expected: u64) -> Option<WaitOutcome> {
-        let place = Place::of(word, Width::W64, expected);
-        self.at_once(place, || word.load(Ordering::SeqCst) == expected)
+        let (awaited, equal) = Awaited::of64(word, expected);
+        self.differs_at(awaited, &equal)
     }
 
-    /// What a wait answers that does not have to take the lock: the word holds another value.
-    fn at_once(&self, place: Place, equal: impl Fn() -> bool) -> Option<WaitOutcome> {
-        if equal() {
-            return None;
-        }
-        if self.lot.is_ended() {
-            // Counted with the others, under the lock.
+    /// The second half of [`Waiter::wait32`]: compares the word under the bucket's lock, and waits. It is a whole
+    /// wait, and needs no [`Waiter::differs32`] before it; without, a word that holds another value costs a lock.
+    ///
+    /// # Panics
+    ///
+    /// As [`Waiter::wait32`].
+    pub fn park32(
+        &self,
+        word: &AtomicU32,
+        expected: u32,
+        timeout_ns: i64,
+        on_report: &mut dyn FnMut(),
+    ) -> WaitOutcome {
+        let (awaited, equal) = Awaited::of32(word, expected);
+        self.park_at(awaited, timeout_ns, on_report, equal)
+    }
+
+    /// As [`Waiter::park32`], of [`Waiter::wait64`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Waiter::wait32`].
+    pub fn park64(
+        &self,
+        word: &AtomicU64,
+        expected: u64,
+        timeout_ns: i64,
+        on_report: &mut dyn FnMut(),
+    ) -> WaitOutcome {
+        let (awaited, equal) = Awaited::of64(word, expected);
+        self.park_at(awaited, timeout_ns, on_report, equal)
+    }
+
+    pub(crate) fn wait_at(
+        &self,
+        awaited: Awaited,
+        timeout_ns: i64,
+        on_report: &mut dyn FnMut(),
+        equal: impl Fn() -> bool,
+    ) -> WaitOutcome {
+        self.differs_at(awaited, &equal)
+            .unwrap_or_else(|| self.park_at(awaited, timeout_ns, on_report, equal))
+    }
+
+    fn differs_at(&self, awaited: Awaited, equal: &impl Fn() -> bool) -> Option<WaitOutcome> {
+        // Where the lot has ended, the wait is counted with the others, under the lock.
+        if equal() || self.lot.is_ended() {
             return None;
         }
         let node = self.lot.nodes.get(self.node);
         let before = node.not_equal.load(Relaxed);
         node.not_equal.store(before + 1, Relaxed);
-        if !node.last.swap_if_new(place) {
+        if !node.last.swap_if_new(awaited) {
             // A lock, and somebody is just taking it: to be back at once would take its cache line away.
             (0..REFUSED).for_each(|_| spin_loop());
         }
         Some(WaitOutcome::NotEqual)
     }
 
-    pub(crate) fn wait_at(
+    fn park_at(
         &self,
-        place: Place,
+        awaited: Awaited,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
         equal: impl Fn() -> bool,
     ) -> WaitOutcome {
-        if let Some(outcome) = self.at_once(place, &equal) {
-            return outcome;
-        }
         let node = self.lot.nodes.get(self.node);
         let _busy = Busy::enter(node);
-        let address = place.address;
+        let quiet = match self.queue_up(node, awaited, timeout_ns, equal) {
+            Ok(quiet) => quiet,
+            Err(outcome) => return outcome,
+        };
+        let parked = Parked {
+            lot: &self.lot,
+            index: self.node,
+            node,
+            address: awaited.address,
+        };
+        let handover = node.last.swap_if_new(awaited);
+        if quiet {
+            self.lot.liveness.quiet();
+        }
+        parked.park(timeout_ns, handover, on_report)
+    }
+
+    /// Puts the node on the queue of its bucket; whether no thread is live any more. Or, if there is nothing to wait
+    /// for, what the wait answers.
+    fn queue_up(
+        &self,
+        node: &Node,
+        awaited: Awaited,
+        timeout_ns: i64,
+        equal: impl Fn() -> bool,
+    ) -> Result<bool, WaitOutcome> {
         let mut flags = flag::QUEUED;
-        if place.width == Width::W64 {
+        if awaited.width == Width::W64 {
             flags |= flag::WIDE;
         }
         if timeout_ns >= 0 {
@@ -204,47 +233,34 @@ impl Waiter {
         } else if self.counted {
             flags |= flag::COUNTED;
         }
-        let quiet = {
-            let bucket = self.lot.bucket(address);
-            let mut queue = bucket.lock();
-            if self.lot.ended_under_lock() {
-                queue.counters.ended += 1;
-                return WaitOutcome::Ended;
-            }
-            bucket.expect_waiter();
-            if !equal() {
-                bucket.waiters_gone(1);
-                queue.counters.not_equal += 1;
-                return WaitOutcome::NotEqual;
-            }
-            if timeout_ns == 0 {
-                bucket.waiters_gone(1);
-                queue.counters.timeouts += 1;
-                return WaitOutcome::TimedOut;
-            }
-            queue.counters.queued += 1;
-            node.address.store(address, Relaxed);
-            node.flags.store(flags, Relaxed);
-            node.since.store(0, Relaxed);
-            // What the last wait left behind goes, a report asked for stays.
-            // Nobody signals a node that is on no queue, so no order is needed.
-            if node.signal.load(Relaxed) & !signal::REPORT != 0 {
-                node.signal.fetch_and(signal::REPORT, Relaxed);
-            }
-            queue.push(&self.lot.nodes, self.node);
-            flags & flag::COUNTED != 0 && self.lot.liveness.waits()
-        };
-        let queued = Queued {
-            waiter: self,
-            node,
-            address,
-        };
-        let handover = node.last.swap_if_new(place);
-        self.lot.busiest.count(address);
-        if quiet {
-            self.lot.liveness.quiet();
+        let bucket = self.lot.bucket(awaited.address);
+        let mut queue = bucket.lock();
+        if self.lot.ended_under_lock() {
+            queue.counters.ended += 1;
+            return Err(WaitOutcome::Ended);
         }
-        queued.park(timeout_ns, handover, on_report)
+        bucket.expect_waiter();
+        if !equal() {
+            bucket.waiters_gone(1);
+            queue.counters.not_equal += 1;
+            return Err(WaitOutcome::NotEqual);
+        }
+        if timeout_ns == 0 {
+            bucket.waiters_gone(1);
+            queue.counters.timeouts += 1;
+            return Err(WaitOutcome::TimedOut);
+        }
+        queue.counters.queued += 1;
+        node.address.store(awaited.address, Relaxed);
+        node.flags.store(flags, Relaxed);
+        node.since.store(0, Relaxed);
+        // What the last wait left behind goes, a report asked for stays.
+        // Nobody signals a node that is on no queue, so no order is needed.
+        if node.signal.load(Relaxed) & !signal::REPORT != 0 {
+            node.signal.fetch_and(signal::REPORT, Relaxed);
+        }
+        queue.push(&self.lot.nodes, self.node);
+        Ok(flags & flag::COUNTED != 0 && self.lot.liveness.waits())
     }
 
     /// Asks the thread to report itself. If it waits, it wakes, runs its
@@ -297,6 +313,10 @@ impl Drop for Waiter {
     }
 }
 
+/// How long a wait takes that is refused for the second time in a row, in
+/// spins: a fifth of a microsecond, about what the system call takes natively.
+const REFUSED: u32 = 16;
+
 /// Keeps a node to one wait at a time.
 struct Busy<'a>(&'a Node);
 
@@ -311,124 +331,5 @@ impl<'a> Busy<'a> {
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Release);
-    }
-}
-
-/// A node on a queue. Dropping it takes the node off again.
-struct Queued<'a> {
-    waiter: &'a Waiter,
-    node: &'a Node,
-    address: u64,
-}
-
-impl Queued<'_> {
-    fn park(self, timeout_ns: i64, handover: bool, on_report: &mut dyn FnMut()) -> WaitOutcome {
-        let mut deadline = match u64::try_from(timeout_ns) {
-            Err(_) => None,
-            // A deadline the clock cannot express is never reached.
-            Ok(nanos) => Instant::now().checked_add(Duration::from_nanos(nanos)),
-        };
-        if !(handover && self.spin()) {
-            self.node.since.store(self.waiter.lot.clock(), Relaxed);
-        }
-        loop {
-            // Acquire: what the waker did before is seen from here on.
-            let seen = self.node.signal.load(Ordering::Acquire);
-            if seen & signal::GONE != 0 {
-                std::mem::forget(self);
-                return if seen & signal::WOKEN != 0 {
-                    WaitOutcome::Woken
-                } else {
-                    WaitOutcome::Ended
-                };
-            }
-            if seen & signal::REPORT != 0 {
-                let awake = !(signal::REPORT | signal::ASLEEP);
-                self.node.signal.fetch_and(awake, Ordering::Acquire);
-                on_report();
-                continue;
-            }
-            let asleep = seen | signal::ASLEEP;
-            if seen != asleep
-                && self
-                    .node
-                    .signal
-                    .compare_exchange(seen, asleep, Relaxed, Relaxed)
-                    .is_err()
-            {
-                continue;
-            }
-            let in_time = self.node.sleeper.sleep(&self.node.signal, asleep, deadline);
-            if !in_time {
-                if self.leave(true) {
-                    std::mem::forget(self);
-                    return WaitOutcome::TimedOut;
-                }
-                // A waker has counted this thread: its signal is on the way.
-                deadline = None;
-            }
-        }
-    }
-
-    /// Takes the node off its queue, unless a waker has done so.
-    fn leave(&self, timed_out: bool) -> bool {
-        let lot = &self.waiter.lot;
-        let bucket = lot.bucket(self.address);
-        let mut queue = bucket.lock();
-        let left = queue.remove(&lot.nodes, self.waiter.node);
-        if left {
-            bucket.waiters_gone(1);
-            queue.counters.timeouts += u64::from(timed_out);
-            lot.liveness.wakes(u32::from(self.node.has(flag::COUNTED)));
-        }
-        left
-    }
-
-    /// Looks out for a signal for a moment before the thread sleeps, if that
-    /// has paid lately: where the waker runs on another processor right now, it
-    /// saves both sides their system call; where it does not, it is a waste.
-    fn spin(&self) -> bool {
-        if !self.waiter.lot.spin || !self.node.spinning.wanted() {
-            return false;
-        }
-        let begin = Instant::now();
-        let signalled = || self.node.signal.load(Relaxed) != 0;
-        let paid = loop {
-            if (0..LOOKS).any(|_| {
-                spin_loop();
-                signalled()
-            }) {
-                break true;
-            }
-            if begin.elapsed() > SPIN_FOR {
-                break signalled();
-            }
-        };
-        self.node.spinning.tried(paid);
-        paid
-    }
-}
-
-/// How long a waiter looks out before it sleeps: about twice what it takes to
-/// wake a thread that sleeps in the kernel, so that the first attempt outlasts
-/// a partner which still sleeps.
-const SPIN_FOR: Duration = Duration::from_micros(20);
-
-/// How long a wait takes that is refused for the second time in a row, in
-/// spins: a fifth of a microsecond, about what the system call takes natively.
-const REFUSED: u32 = 16;
-
-/// Looks between two looks at the clock: about a microsecond.
-const LOOKS: u32 = 32;
-
-impl Drop for Queued<'_> {
-    /// Only when a callback panicked.
-    fn drop(&mut self) {
-        if self.leave(false) {
-            return;
-        }
-        while self.node.signal.load(Ordering::Acquire) & signal::GONE == 0 {
-            yield_now();
-        }
     }
 }

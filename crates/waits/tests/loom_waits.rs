@@ -21,12 +21,18 @@
 
 #[path = "loom/deadlocks.rs"]
 mod deadlocks;
+#[path = "../src/host_writer.rs"]
+mod host_writer;
 #[path = "../src/liveness.rs"]
 mod liveness;
 #[path = "../src/lot.rs"]
 mod lot;
 #[path = "../src/node.rs"]
 mod node;
+#[path = "../src/outcome.rs"]
+mod outcome;
+#[path = "../src/parked.rs"]
+mod parked;
 #[path = "../src/queue.rs"]
 mod queue;
 #[path = "../src/spinning.rs"]
@@ -39,13 +45,17 @@ mod sync;
 mod sys;
 #[path = "../src/waiter.rs"]
 mod waiter;
+#[path = "../src/word.rs"]
+mod word;
 
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread;
-use lot::{ParkingLot, Width};
+use lot::ParkingLot;
+use outcome::WaitOutcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use waiter::{Place, Role, WaitOutcome, Waiter};
+use waiter::{Role, Waiter};
+use word::{Awaited, Width};
 
 const X: u64 = 4;
 const Y: u64 = 8;
@@ -128,8 +138,8 @@ fn lot(detect: bool) -> Arc<ParkingLot> {
     ParkingLot::with_buckets(1, detect)
 }
 
-fn place(address: u64, expected: u32) -> Place {
-    Place {
+fn awaited(address: u64, expected: u32) -> Awaited {
+    Awaited {
         address,
         width: Width::W32,
         expected: expected.into(),
@@ -138,7 +148,7 @@ fn place(address: u64, expected: u32) -> Place {
 
 /// Waits at `address` for `word` to leave `expected`.
 fn wait(waiter: &Waiter, address: u64, word: &AtomicU32, expected: u32, ns: i64) -> WaitOutcome {
-    waiter.wait_at(place(address, expected), ns, &mut || (), || {
+    waiter.wait_at(awaited(address, expected), ns, &mut || (), || {
         word.load(Ordering::SeqCst) == expected
     })
 }
@@ -197,7 +207,7 @@ fn a_notify_without_the_lock_misses_nobody() {
         let waiter = Arc::new(lot.register(1, Role::Guest));
         let thread = thread::spawn({
             let word = word.clone();
-            move || waiter.wait_at(place(X, 0), -1, &mut || (), || word.load(Relaxed) == 0)
+            move || waiter.wait_at(awaited(X, 0), -1, &mut || (), || word.load(Relaxed) == 0)
         });
         word.store(1, Relaxed);
         // Whoever is missed sleeps for ever, which loom finds.
@@ -246,7 +256,7 @@ fn the_oldest_first() {
                 thread::spawn(move || {
                     let looks = std::cell::Cell::new(0);
                     let mine = std::cell::Cell::new(u32::MAX);
-                    let outcome = waiter.wait_at(place(X, 0), -1, &mut || (), || {
+                    let outcome = waiter.wait_at(awaited(X, 0), -1, &mut || (), || {
                         looks.set(looks.get() + 1);
                         // The second time is under the bucket's lock: the place in the queue.
                         if looks.get() == 2 {
@@ -372,7 +382,7 @@ fn report_against_notify() {
             let (waiter, word) = (waiter.clone(), word.clone());
             move || {
                 let mut reports = 0;
-                let outcome = waiter.wait_at(place(X, 0), -1, &mut || reports += 1, || {
+                let outcome = waiter.wait_at(awaited(X, 0), -1, &mut || reports += 1, || {
                     word.load(Ordering::SeqCst) == 0
                 });
                 (outcome, reports + u32::from(waiter.take_report()))
@@ -404,7 +414,7 @@ fn a_request_outlives_a_wait() {
         });
         let mut reports = 0;
         for _ in 0..2 {
-            let outcome = waiter.wait_at(place(X, 0), 1, &mut || reports += 1, || true);
+            let outcome = waiter.wait_at(awaited(X, 0), 1, &mut || reports += 1, || true);
             assert_eq!(outcome, WaitOutcome::TimedOut);
         }
         asker.join().unwrap();
@@ -426,7 +436,7 @@ fn a_sleeper_reports_and_sleeps_on() {
                     reported.store(true, Ordering::SeqCst);
                     this.unpark();
                 };
-                waiter.wait_at(place(X, 0), -1, &mut on_report, || true)
+                waiter.wait_at(awaited(X, 0), -1, &mut on_report, || true)
             }
         });
         waiter.request_report();

@@ -417,6 +417,31 @@ fn what_may_still_change_is_not_stuck() {
     assert_eq!(parked.join().unwrap(), WaitOutcome::Ended);
 }
 
+/// A wait is its two halves, one after the other.
+#[test]
+fn the_halves_of_a_wait_answer_as_the_whole() {
+    let lot = ParkingLot::new(1, false);
+    let waiter = lot.register(0, Role::Guest);
+    let (narrow, wide) = (AtomicU32::new(5), AtomicU64::new(5 << 32));
+    assert_eq!(waiter.differs32(&narrow, 5), None);
+    assert_eq!(waiter.differs64(&wide, 5 << 32), None);
+    assert_eq!(waiter.differs32(&narrow, 6), Some(WaitOutcome::NotEqual));
+    assert_eq!(waiter.differs64(&wide, 5), Some(WaitOutcome::NotEqual));
+    let parked = waiter.park32(&narrow, 6, FOREVER, &mut none);
+    assert_eq!(parked, WaitOutcome::NotEqual);
+    let parked = waiter.park64(&wide, 5, FOREVER, &mut none);
+    assert_eq!(parked, WaitOutcome::NotEqual);
+    let parked = waiter.park64(&wide, 5 << 32, MS, &mut none);
+    assert_eq!(parked, WaitOutcome::TimedOut);
+    let statistics = lot.statistics();
+    assert_eq!((statistics.not_equal, statistics.timeouts), (4, 1));
+    // So that a loop of waits ends: the other half says so.
+    lot.end();
+    assert_eq!(waiter.differs32(&narrow, 6), None);
+    let parked = waiter.park32(&narrow, 6, FOREVER, &mut none);
+    assert_eq!(parked, WaitOutcome::Ended);
+}
+
 #[test]
 fn without_detection_nothing_is_stuck() {
     let lot = ParkingLot::new(2, false);
@@ -426,26 +451,6 @@ fn without_detection_nothing_is_stuck() {
     assert_eq!(lot.stuck(), None);
     lot.end();
     thread.join().unwrap();
-}
-
-#[test]
-fn the_busiest_addresses_are_kept_on_request() {
-    let lot = ParkingLot::new(1, false);
-    let waiter = lot.register(0, Role::Guest);
-    let words: Vec<AtomicU32> = (0..100).map(|_| AtomicU32::new(0)).collect();
-    waiter.wait32(&words[0], 0, 1, &mut none);
-    assert!(lot.busiest().is_empty());
-    lot.track_busiest(10);
-    for word in &words {
-        for _ in 0..3 {
-            waiter.wait32(&words[42], 0, 1, &mut none);
-        }
-        waiter.wait32(word, 0, 1, &mut none);
-    }
-    let list = lot.busiest();
-    assert_eq!(list.len(), 10);
-    assert_eq!(list[0].address, std::ptr::from_ref(&words[42]).addr());
-    assert!(list[0].waits >= 301 && list[0].waits - list[0].excess <= 301);
 }
 
 /// A waiter looks out for a moment where that pays. Where it does not, it gives up: a thread whose every wait is

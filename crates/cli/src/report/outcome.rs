@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use p1_adapter::Raised;
-use wasi_threads::{Backtrace, GroupError, LeftBehind, Outcome, PrepareError, RunError};
+use wasi_threads::{Backtrace, LeftBehind, Outcome};
 use wasmtime::Trap;
 
 use crate::message::exit::Exit;
 use crate::message::{Message, say};
 use crate::report::calls::Calls;
-use crate::run::plan::first_line;
-use crate::run::signals::Received;
 
 /// Says how the program ended.
 pub(crate) struct Reporter {
@@ -19,7 +17,7 @@ pub(crate) struct Reporter {
     /// The time limit, if there was one.
     pub(crate) timeout: Option<Duration>,
     /// The signal that ended the program, if one did.
-    pub(crate) signal: Received,
+    pub(crate) signal: Option<u8>,
 }
 
 impl Reporter {
@@ -46,7 +44,7 @@ impl Reporter {
                 Err(_) => Message::failure(format!("{name} ended with the exit code {code}"))
                     .why("a process can only say 0 to 255"),
             },
-            Outcome::Cancelled if let Some(signal) = self.signal.get() => {
+            Outcome::Cancelled if let Some(signal) = self.signal => {
                 return (Exit::Signal(signal), None);
             }
             Outcome::Trapped {
@@ -136,111 +134,4 @@ pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
             ));
         }
     }
-}
-
-/// A module that does not become a program.
-///
-/// `threads`: whether the options allow shared memories and atomics.
-pub(crate) fn prepare(error: &PrepareError, name: &str, threads: bool) -> Message {
-    let message = Message::failure(format!("{name} cannot be compiled"));
-    let why = match error {
-        PrepareError::Compile(cause) => first_line(cause),
-        other => one_line(other),
-    };
-    // What the validator says names the proposal.
-    if !threads && why.contains("threads") {
-        return message
-            .why("it uses shared memory or atomics, and `-W threads=n` forbids that")
-            .help("leave out `-W threads=n`");
-    }
-    // Cut short, or with another file's bytes in it.
-    match why.contains("unexpected end") {
-        true => message
-            .why(why)
-            .help("the file seems to be incomplete: build or download it again"),
-        false => message.why(why),
-    }
-}
-
-/// A module that does not become a group of threads.
-pub(crate) fn group(error: &GroupError, name: &str) -> Message {
-    let message = Message::failure(format!("{name} cannot be run"));
-    match error {
-        GroupError::MemoryNotShared { module, name } => message
-            .why(format!(
-                "it starts threads, but its memory `{module}.{name}` is not shared"
-            ))
-            .help("link it with `--shared-memory --max-memory=BYTES`"),
-        GroupError::MemoryNotImported => message
-            .why("it starts threads, but defines its memory itself, so that each thread would get its own")
-            .help("link it with `--import-memory --shared-memory --max-memory=BYTES`"),
-        GroupError::MemoryNotExported => message
-            .why("it starts threads, but exports no memory named `memory`, where WASI looks for it")
-            .help("link it with `--export-memory`"),
-        GroupError::MemoryExportedIsOwn => message
-            .why("it starts threads, but exports a memory of its own, so that each thread would get its own")
-            .help("link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`"),
-        GroupError::PreloadCommand { .. } => message
-            .why(error)
-            .help("link it as a library: clang and rustc call that a reactor"),
-        GroupError::PreloadMemory { .. } => message
-            .why(error)
-            .help("link it with `--import-memory --shared-memory`"),
-        GroupError::PreloadUnprepared { .. } => message
-            .why(error)
-            .help("compile it with `wasi-threads-run compile`"),
-        GroupError::SharedMemoryDisabled => message
-            .why("its memory is shared, and `-W shared-memory=n` forbids that")
-            .help("leave out `-W shared-memory=n`"),
-        GroupError::SharedMemoryTooLarge { declared, limit } => message
-            .why(format!(
-                "its shared memory may grow to {declared} bytes, and the limit is {limit}"
-            ))
-            .help("raise `-W max-memory-size`, or link it with a smaller `--max-memory`"),
-        GroupError::HostStackTooSmall { .. } => message
-            .why(error)
-            .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),
-        // What is not there at all was found before.
-        GroupError::Link(cause) => message.why(first_line(cause)).help(
-            "it was built for another version of what it imports: build it again with a current toolchain",
-        ),
-        other => message.why(one_line(other)),
-    }
-}
-
-/// A group in which no guest code ran.
-pub(crate) fn run(error: &RunError, name: &str) -> Message {
-    let message = Message::failure(format!("{name} cannot be run"));
-    match error {
-        RunError::ExportType { .. } => message
-            .why(error)
-            .help("only such functions can be programs"),
-        RunError::Instantiate(cause) => match cause.downcast_ref() {
-            Some(shape) => group(shape, name),
-            None => {
-                let why = first_line(cause);
-                let limited = why.contains("exceeds memory limits");
-                let message = message.why(why);
-                match limited {
-                    true => message.help("raise `-W max-memory-size`"),
-                    false => message,
-                }
-            }
-        },
-        other => message.why(one_line(other)),
-    }
-}
-
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some errors repeat their cause in their own words.
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text.replace('\n', " ")
 }

@@ -65,7 +65,9 @@ pub(crate) fn linker(
 /// Whether one of `libraries` exports this import.
 fn of_a_library(import: &ImportType<'_>, libraries: &[(&str, ThreadModule)]) -> bool {
     libraries.iter().any(|(name, library)| {
-        *name == import.module() && library.module().get_export(import.name()).is_some()
+        *name == import.module()
+            && library.module().get_export(import.name()).is_some()
+            && library.is_guest_export(import.name())
     })
 }
 

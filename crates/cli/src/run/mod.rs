@@ -25,8 +25,8 @@ use std::time::Instant;
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
 
-use crate::message::exit::Exit;
 use crate::message::Result;
+use crate::message::exit::Exit;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;

@@ -1,8 +1,8 @@
 //! The word that says whether a thread is in a host call.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
 use crate::lock::lock;
 

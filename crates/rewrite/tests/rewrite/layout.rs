@@ -22,6 +22,8 @@ struct Parts<'a> {
     code: usize,
     /// Of each function body, where it is in the code section.
     bodies: Vec<(Range<usize>, &'a [u8])>,
+    /// The names of the exports.
+    exports: Vec<&'a str>,
 }
 
 fn take_apart(bytes: &[u8]) -> Parts<'_> {
@@ -35,6 +37,12 @@ fn take_apart(bytes: &[u8]) -> Parts<'_> {
             Payload::CustomSection(custom) => {
                 let before = order.clone();
                 parts.customs.push((custom.name(), custom.data(), before));
+            }
+            Payload::ExportSection(exports) => {
+                let names = exports.clone().into_iter();
+                parts.exports = names
+                    .map(|export| export.expect("it parses").name)
+                    .collect();
             }
             Payload::CodeSectionStart { range, .. } => {
                 parts.code = range.start;
@@ -95,6 +103,8 @@ pub(crate) fn assert_nothing_moved(before: &[u8], after: &Rewritten<'_>) {
             _ => assert_eq!(contents, &other.sections[id], "section {id}"),
         }
     }
+    let appended: Vec<&str> = after.appended_exports.iter().map(String::as_str).collect();
+    assert_eq!(other.exports, [one.exports, appended].concat(), "exports");
     assert!(other.bodies.len() >= one.bodies.len());
     if one.code > 0 {
         assert_eq!(other.code as i64 - one.code as i64, after.code_file_shift);

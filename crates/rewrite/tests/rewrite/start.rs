@@ -99,6 +99,7 @@ fn a_hidden_shared_memory_is_exported() {
     let module = Module::from_binary(&engine(), &after.bytes).expect("a module that compiles");
     let names: Vec<_> = module.exports().map(|export| export.name()).collect();
     assert_eq!(names, ["f", "wasi-threads:memory-1"]);
+    assert_eq!(after.appended_exports, ["wasi-threads:memory-1"]);
     assert_eq!(after.first_appended_function, None);
     let twice = rewrite(&after.bytes).expect("a module that can be rewritten");
     assert!(matches!(twice.bytes, Cow::Borrowed(_)));

@@ -1,36 +1,21 @@
 //! From an engine, a module and a linker to a group.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use wasmtime::{Caller, Engine, Linker, SharedMemory, StoreContextMut};
+use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
 
-use crate::group::core::{Around, Core, ExitCode, OnTrap, thread_spawn};
 use crate::group::thread_group::ThreadGroup;
-use crate::host::pool::{Hosts, Pool};
-use crate::life::{Life, Native, OnEnd};
-use crate::memory::define;
-use crate::module::prepare::{ThreadEntry, ThreadModule};
-use crate::module::shape::Shape;
-use crate::sys::running::{self, Code, Word};
-use crate::thread::linked::{self, How, Linked, Part};
-use crate::thread::prewarm::Stock;
-use crate::thread::store::{MakeState, Stores, ThreadInfo};
-use crate::thread::wait_imports::Binder;
-use crate::types::abi;
-use crate::types::backtrace::Appended;
-use crate::types::error::{GroupError, HOST_STACK_HEADROOM};
+use crate::host::pool::Pool;
+use crate::life::OnEnd;
+use crate::module::thread_module::ThreadModule;
+use crate::sys::running::{self, Word};
+use crate::thread::program::{Around, ExitCode, OnTrap};
+use crate::thread::store::{MakeState, ThreadInfo};
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
-use crate::waits::ParkingLot;
-use crate::watch::observer::{Observer, Watch};
-
-/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`] is not given.
-const DEFAULT_HEADROOM: usize = 1 << 20;
-
-/// Threads the parking lot is sized for without a limit.
-const DEFAULT_LOT: u32 = 64;
+use crate::watch::observer::Observer;
 
 /// How running wasm is stopped when its group ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,32 +56,35 @@ impl Termination {
 
 /// Makes a [`ThreadGroup`].
 pub struct GroupBuilder<T: 'static> {
-    engine: Engine,
-    module: ThreadModule,
-    preloads: Vec<(String, ThreadModule)>,
-    linker: Linker<T>,
-    limits: Limits,
-    pool: Pool,
-    termination: Termination,
-    exit_code: ExitCode,
-    on_end: Vec<OnEnd>,
-    memory: Option<SharedMemory>,
-    make_state: Option<MakeState<T>>,
-    detect_deadlock: bool,
-    grace: Option<Duration>,
-    around: Option<Around>,
-    observer: Option<Arc<dyn Observer>>,
-    on_trap: Option<OnTrap<T>>,
-    see_threads: bool,
-    host_word: Option<fn() -> Word>,
-    timeout_report: Option<usize>,
+    pub(super) engine: Engine,
+    pub(super) module: ThreadModule,
+    pub(super) preloads: Vec<(String, ThreadModule)>,
+    pub(super) linker: Linker<T>,
+    pub(super) limits: Limits,
+    pub(super) pool: Pool,
+    pub(super) termination: Termination,
+    pub(super) exit_code: ExitCode,
+    pub(super) on_end: Vec<OnEnd>,
+    pub(super) memory: Option<SharedMemory>,
+    pub(super) make_state: Option<MakeState<T>>,
+    pub(super) detect_deadlock: bool,
+    pub(super) grace: Option<Duration>,
+    pub(super) around: Option<Around>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) on_trap: Option<OnTrap<T>>,
+    pub(super) call_names: &'static [&'static str],
+    pub(super) see_threads: bool,
+    pub(super) host_word: Option<fn() -> Word>,
+    pub(super) timeout_report: Option<usize>,
     #[cfg(feature = "async")]
-    async_calls: bool,
+    pub(super) async_calls: bool,
 }
 
-impl<T: Send + 'static> GroupBuilder<T> {
-    pub(crate) fn new(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> Self {
-        Self {
+impl<T: Send + 'static> ThreadGroup<T> {
+    /// Starts to make a group of `module`, whose imports `linker` satisfies, apart from the shared
+    /// memory and `wasi.thread-spawn`. All three are of `engine`.
+    pub fn builder(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> GroupBuilder<T> {
+        GroupBuilder {
             engine: engine.clone(),
             module: module.clone(),
             preloads: Vec::new(),
@@ -113,6 +101,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             around: None,
             observer: None,
             on_trap: None,
+            call_names: &[],
             see_threads: false,
             host_word: None,
             timeout_report: None,
@@ -120,7 +109,9 @@ impl<T: Send + 'static> GroupBuilder<T> {
             async_calls: false,
         }
     }
+}
 
+impl<T: Send + 'static> GroupBuilder<T> {
     /// Puts an instance of `module` beneath the group's own module, which imports its exports from `name`. May be
     /// given several times: a module may import from those given before it.
     ///
@@ -131,7 +122,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// modules before it; a shared memory imported by the name the group's module uses is the group's.
     ///
     /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group that starts
-    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`]. It looks for what is imported
+    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`](crate::GroupError). It looks for what is imported
     /// from a preloaded module by name only: one of another type is found when the main instance is made
     /// ([`RunError::Instantiate`](crate::RunError::Instantiate)). Costs each spawn a copy of the linker.
     pub fn preload(mut self, name: &str, module: &ThreadModule) -> Self {
@@ -257,6 +248,13 @@ impl<T: Send + 'static> GroupBuilder<T> {
         self
     }
 
+    /// What the host calls are called that threads note by number, from 1 on: see
+    /// [`note_host_call`](crate::note_host_call).
+    pub fn host_call_names(mut self, names: &'static [&'static str]) -> Self {
+        self.call_names = names;
+        self
+    }
+
     /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the group, on the
     /// host thread it happened on, with that thread's store, which is dropped afterwards. The outcome is set
     /// and the other threads have been told to end, but may not have ended yet.
@@ -298,238 +296,4 @@ impl<T: Send + 'static> GroupBuilder<T> {
         self.make_state = Some(Box::new(make));
         self
     }
-
-    /// Makes the group: checks that engine, module and settings agree, creates the shared memory,
-    /// links. Runs no guest code and starts no host thread.
-    ///
-    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, over whatever it
-    /// already says for them.
-    ///
-    /// # Errors
-    ///
-    /// See [`GroupError`].
-    pub fn build(self) -> Result<ThreadGroup<T>, GroupError> {
-        let make_state = self.make_state.ok_or(GroupError::NoState)?;
-        if !Engine::same(self.module.module().engine(), &self.engine)
-            || !Engine::same(self.linker.engine(), &self.engine)
-        {
-            return Err(GroupError::OtherEngine);
-        }
-        let host_stack = check_engine(
-            &self.engine,
-            &self.limits,
-            self.termination,
-            #[cfg(feature = "async")]
-            self.async_calls,
-        )?;
-        let shape = Shape::of(&self.module)?;
-        let mut preloads = Vec::new();
-        for (name, module) in self.preloads {
-            if !Engine::same(module.module().engine(), &self.engine) {
-                return Err(GroupError::OtherEngine);
-            }
-            let shape = Shape::of(&module)?;
-            preloads.push((name, module, shape));
-        }
-        let spawns = shape.spawns || preloads.iter().any(|(_, _, shape)| shape.spawns);
-        if spawns {
-            shape.check_threaded(self.module.module())?;
-        }
-        for shape in std::iter::once(&shape).chain(preloads.iter().map(|(_, _, shape)| shape)) {
-            define::check_own(shape, &self.limits)?;
-        }
-        let memory = match (shape.shared_memory(), self.memory) {
-            (None, None) => None,
-            (None, Some(_)) => return Err(GroupError::MemoryNotWanted),
-            (Some(_), Some(given)) => Some(given),
-            (Some(import), None) => Some(define::create(&self.engine, import, &self.limits)?),
-        };
-        let epochs = self.termination == Termination::Epochs;
-        let waits_reach_group = self.module.waits_reach_group()
-            && preloads
-                .iter()
-                .all(|(_, module, _)| module.waits_reach_group());
-        let lot = ParkingLot::new(
-            self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
-            self.detect_deadlock && waits_reach_group,
-        );
-        let watch = self.observer.map(|observer| Arc::new(Watch::new(observer)));
-        let life = Life::new(&self.engine, epochs, Arc::clone(&lot), self.on_end, watch);
-        if self.detect_deadlock {
-            let life = Arc::downgrade(&life);
-            lot.on_quiet(move || {
-                if let Some(life) = life.upgrade() {
-                    life.check_stuck();
-                }
-            });
-        }
-        let stores = Stores::new(
-            &self.engine,
-            &life,
-            memory.clone(),
-            make_state,
-            &self.limits,
-        );
-        let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
-
-        let mut linker = self.linker;
-        linker.allow_shadowing(true);
-        let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
-        if spawns {
-            let core = Arc::clone(&core_cell);
-            linker
-                .func_wrap(
-                    abi::SPAWN_MODULE,
-                    abi::SPAWN_NAME,
-                    move |caller: Caller<'_, T>, arg: i32| thread_spawn(core.get(), caller, arg),
-                )
-                .map_err(GroupError::Link)?;
-        }
-        let caps = stores.caps();
-        let mut memories = Vec::new();
-        let mut imported = Vec::new();
-        for (module, memory) in std::iter::once((&shape, memory.as_ref()))
-            .chain(preloads.iter().map(|(_, _, shape)| (shape, None)))
-        {
-            let found = caps.apply(|| {
-                define::define(
-                    &mut linker,
-                    &mut main,
-                    module,
-                    memory,
-                    &self.limits,
-                    |from, name| linked::provided(&preloads, from, name),
-                )
-            })?;
-            define::collect(&mut memories, &found);
-            imported.push(found);
-        }
-        linked::check(&linker, &mut main, (&self.module, &shape), &preloads)?;
-        let how = if preloads.is_empty() {
-            let pre = linker.instantiate_pre(self.module.module());
-            How::Once(pre.map_err(GroupError::Link)?)
-        } else {
-            How::PerStore(linker)
-        };
-        let part = |module: &ThreadModule, shape: &Shape, imported: &[Option<SharedMemory>]| {
-            let binder = Binder::new(
-                &self.engine,
-                &life,
-                stores.fuel(),
-                module.prepared(),
-                imported,
-                &memories,
-            );
-            binder
-                .map(|binder| Part {
-                    module: module.clone(),
-                    binder,
-                    own_memories: match waits_reach_group {
-                        true => Vec::new(),
-                        false => shape
-                            .own_shared
-                            .iter()
-                            .map(|(name, _)| name.clone())
-                            .collect(),
-                    },
-                })
-                .map_err(GroupError::Link)
-        };
-        let main_part = part(&self.module, &shape, &imported[0])?;
-        let mut preloaded = Vec::new();
-        for ((name, module, shape), imported) in preloads.iter().zip(&imported[1..]) {
-            preloaded.push((name.clone(), part(module, shape, imported)?));
-        }
-        let linked = Linked {
-            main: main_part,
-            preloaded,
-            how,
-        };
-        life.set_memories(&memories);
-        life.set_appended(Appended::new(linked.modules().cloned()));
-        let freezes = self.termination == Termination::ProcessExit;
-        if self.see_threads || freezes {
-            running::prepare().map_err(GroupError::CannotSeeThreads)?;
-            let code = Code::new(linked.modules().map(|module| module.module().clone()));
-            life.set_native(Native::new(code, self.host_word, freezes));
-        }
-        let ahead = spawns
-            && self.module.is_prepared()
-            && !linked.instantiation_is_visible()
-            && self.module.thread_entry() == ThreadEntry::Present;
-        let stock = Stock::new(if ahead { self.pool.ready } else { 0 });
-        let core = Arc::new(Core {
-            life,
-            hosts: Hosts::new(host_stack, self.pool),
-            doubtful_memory: spawns && shape.defines_memory,
-            module: self.module,
-            linked,
-            stores,
-            stock,
-            memories,
-            own_memories: Arc::default(),
-            limits: self.limits,
-            exit_code: self.exit_code,
-            grace: self.grace,
-            around: self.around,
-            on_trap: self.on_trap,
-            timeout_report: self.timeout_report,
-            #[cfg(feature = "async")]
-            async_calls: self.async_calls,
-        });
-        // Set here and nowhere else.
-        let _ = core_cell.set(Arc::downgrade(&core));
-        let weak = Arc::downgrade(&core);
-        core.hosts.on_retire(move || {
-            if let Some(core) = weak.upgrade() {
-                core.stock.shrink();
-            }
-        });
-        Ok(ThreadGroup::new(core, main, memory))
-    }
-}
-
-/// Checks what engine and group must agree on; the host stack of each thread.
-fn check_engine(
-    engine: &Engine,
-    limits: &Limits,
-    termination: Termination,
-    #[cfg(feature = "async")] async_calls: bool,
-) -> Result<usize, GroupError> {
-    let wasm_stack = engine.get_max_wasm_stack();
-    if let Some(limit) = limits.wasm_stack
-        && wasm_stack > limit
-    {
-        return Err(GroupError::WasmStackTooLarge {
-            engine: wasm_stack,
-            limit,
-        });
-    }
-    let host_stack = limits
-        .host_stack
-        .unwrap_or(wasm_stack.saturating_add(DEFAULT_HEADROOM));
-    if host_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
-        return Err(GroupError::HostStackTooSmall {
-            host_stack,
-            wasm_stack,
-        });
-    }
-    #[cfg(feature = "async")]
-    if async_calls {
-        // Wasm and the host functions it calls then run on wasmtime's own stacks.
-        let async_stack = engine.get_async_stack_size();
-        if async_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
-            return Err(GroupError::AsyncStackTooSmall {
-                async_stack,
-                wasm_stack,
-            });
-        }
-    }
-    if termination == Termination::Epochs && !engine.get_epoch_interruption() {
-        return Err(GroupError::EpochsDisabled);
-    }
-    if limits.fuel.is_some() && !engine.get_consume_fuel() {
-        return Err(GroupError::FuelDisabled);
-    }
-    Ok(host_stack)
 }

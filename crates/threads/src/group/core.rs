@@ -1,61 +1,32 @@
-//! What the threads of one group run on: the linked module, the stores, the host threads.
+//! What a group keeps from its making to its end, and how it starts a thread for the guest.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Caller, Error, Instance, InstancePre, SharedMemory, Store, StoreContextMut};
+use wasmtime::{Caller, Error};
 
 use crate::host::pool::Hosts;
 use crate::life::Life;
-use crate::memory::define::OwnMemories;
-use crate::memory::words::same_memory;
-use crate::module::prepare::{ThreadEntry, ThreadModule};
-#[cfg(feature = "async")]
+use crate::module::thread_module::ThreadEntry;
 use crate::sys::running;
-use crate::thread::block_on::block_on;
 use crate::thread::current;
-use crate::thread::guest_thread::{Entry, Guest};
-use crate::thread::linked::{How, Instances, Linked};
+use crate::thread::entry::Entry;
+use crate::thread::guest_thread::Guest;
 use crate::thread::prewarm::{Ready, Stock};
-use crate::thread::store::Stores;
-#[cfg(feature = "async")]
-use crate::types::error::GroupEnded;
+use crate::thread::program::Program;
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 use crate::watch::observer::{FailedSpawn, Spawn, Watch};
 
-/// How an error becomes an exit code.
-pub(crate) type ExitCode = fn(&Error) -> Option<i32>;
-
-/// What runs around each thread.
-pub(crate) type Around = Box<dyn Fn(ThreadId, &mut dyn FnMut()) + Send + Sync>;
-
-/// What sees the store of a thread whose trap ended the group.
-pub(crate) type OnTrap<T> = Box<dyn Fn(ThreadId, &Error, StoreContextMut<'_, T>) + Send + Sync>;
-
 /// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
 pub(crate) struct Core<T: 'static> {
     pub(crate) life: Arc<Life>,
+    pub(crate) program: Arc<Program<T>>,
     pub(crate) hosts: Arc<Hosts>,
-    pub(crate) module: ThreadModule,
-    pub(crate) linked: Linked<T>,
-    /// The shared memories that are the same in every store, without duplicates.
-    pub(crate) memories: Vec<SharedMemory>,
-    /// Those of single instances, where waits are wasmtime's.
-    pub(crate) own_memories: Arc<OwnMemories>,
-    /// Whether it has to be seen on the main instance that its `memory` is a shared one.
-    pub(crate) doubtful_memory: bool,
-    pub(crate) stores: Stores<T>,
     pub(crate) stock: Stock<T>,
     pub(crate) limits: Limits,
-    pub(crate) exit_code: ExitCode,
-    /// Whether wasm is called through wasmtime's async entry points.
-    #[cfg(feature = "async")]
-    pub(crate) async_calls: bool,
     pub(crate) grace: Option<Duration>,
-    pub(crate) around: Option<Around>,
-    pub(crate) on_trap: Option<OnTrap<T>>,
     /// Most threads that are described when the time limit passes.
     pub(crate) timeout_report: Option<usize>,
 }
@@ -70,12 +41,13 @@ impl<T: Send + 'static> Core<T> {
     ///
     /// The id, and whether the instance was made ahead.
     pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<(ThreadId, bool), SpawnError> {
-        if self.module.thread_entry() != ThreadEntry::Present {
+        let module = self.program.module();
+        if module.thread_entry() != ThreadEntry::Present {
             return Err(SpawnError::NoEntryPoint);
         }
         let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
         let entry = Entry::Thread { arg };
-        let core = Arc::clone(self);
+        let program = Arc::clone(&self.program);
         let ready = self.stock.take();
         let made_ahead = ready.is_some();
         let guest = match ready {
@@ -87,7 +59,7 @@ impl<T: Send + 'static> Core<T> {
                 let mut id = Some(id);
                 let slot = self.life.enter(&self.limits, &mut id);
                 match slot {
-                    Ok(slot) => Guest::with_instances(core, slot, store, instances, entry),
+                    Ok(slot) => Guest::with_instances(program, slot, store, instances, entry),
                     Err(error) => {
                         // Another spawn may have use for it.
                         if let Some(id) = id {
@@ -103,8 +75,8 @@ impl<T: Send + 'static> Core<T> {
             }
             None => {
                 let slot = self.life.enter(&self.limits, &mut None)?;
-                let mut guest = Guest::new(core, slot, entry).map_err(failed)?;
-                if self.module.is_prepared() {
+                let mut guest = Guest::new(program, slot, entry).map_err(failed)?;
+                if module.is_prepared() {
                     guest.instantiate().map_err(failed)?;
                 }
                 guest
@@ -115,75 +87,10 @@ impl<T: Send + 'static> Core<T> {
         self.hosts
             .dispatch(Box::new(move || {
                 guest.run();
-                core.stock.refill(&core);
+                core.stock.refill(&core.program);
             }))
             .map_err(|error| SpawnError::HostThread(error.to_string()))?;
         Ok((id, made_ahead))
-    }
-
-    /// Makes the instances of a store and binds their waits. Of prepared modules it runs no guest code.
-    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instances, Error> {
-        self.stores.caps().apply(|| self.make_instances(store))
-    }
-
-    fn make_instances(&self, store: &mut Store<T>) -> Result<Instances, Error> {
-        let Linked {
-            main,
-            preloaded,
-            how,
-        } = &self.linked;
-        let mut beneath = Vec::new();
-        let instance = match how {
-            How::Once(pre) => self.make_instance(pre, store)?,
-            How::PerStore(linker) => {
-                let mut linker = linker.clone();
-                for (name, part) in preloaded {
-                    let pre = linker.instantiate_pre(part.module.module())?;
-                    let instance = self.make_instance(&pre, store)?;
-                    part.binder.bind(store, instance)?;
-                    for export in part.module.module().exports() {
-                        let export = export.name();
-                        if !part.module.is_appended_export(export)
-                            && let Some(item) = instance.get_export(&mut *store, export)
-                        {
-                            linker.define(&mut *store, name, export, item)?;
-                        }
-                    }
-                    beneath.push(instance);
-                }
-                let pre = linker.instantiate_pre(main.module.module())?;
-                self.make_instance(&pre, store)?
-            }
-        };
-        main.binder.bind(store, instance)?;
-        let mut own = Vec::new();
-        let parts = preloaded.iter().map(|(_, part)| part);
-        for (part, instance) in std::iter::once(main)
-            .chain(parts)
-            .zip(std::iter::once(&instance).chain(&beneath))
-        {
-            for name in &part.own_memories {
-                let memory = instance.get_shared_memory(&mut *store, name);
-                let known =
-                    |memory: &SharedMemory| self.memories.iter().any(|it| same_memory(it, memory));
-                own.extend(memory.filter(|memory| !known(memory)));
-            }
-        }
-        Ok(Instances {
-            main: instance,
-            preloaded: beneath.into(),
-            _own_memories: (!own.is_empty()).then(|| self.own_memories.hold(own)),
-        })
-    }
-
-    fn make_instance(&self, pre: &InstancePre<T>, store: &mut Store<T>) -> Result<Instance, Error> {
-        #[cfg(feature = "async")]
-        if self.async_calls {
-            let made = pre.instantiate_async(store);
-            // Of a prepared module this is ready at once: there is no start function to run.
-            return block_on(self.life.token(), made).unwrap_or_else(|| Err(GroupEnded.into()));
-        }
-        pre.instantiate(store)
     }
 }
 
@@ -198,7 +105,7 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     let Some(core) = core.and_then(Weak::upgrade) else {
         return Ok(SpawnError::Ended.errno());
     };
-    match core.stores.fuel() {
+    match core.program.stores.fuel() {
         None => Ok(spawn_for_guest(&core, arg)),
         // The new thread needs some, and this one may hold all.
         Some(fuel) => fuel.without(caller, |_| spawn_for_guest(&core, arg)),

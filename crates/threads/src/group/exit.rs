@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::group::thread_group::ThreadGroup;
-use crate::life::{Native, seen};
+use crate::life::{Native, gather_report, seen};
 use crate::sys::running::Doing;
 use crate::thread::interrupt;
 use crate::types::outcome::Outcome;
-use crate::types::report::{self, LeftBehind};
+use crate::types::report::LeftBehind;
 use crate::types::thread_id::ThreadId;
 
 /// How long threads may take to say what they do when the time limit passes.
@@ -47,7 +47,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             (native, Some(most)) => {
                 let report = match native {
                     Some(native) => seen::report(life, native, most, PATIENCE),
-                    None => report::take(life, PATIENCE),
+                    None => gather_report::gather(life, PATIENCE),
                 };
                 if life.end(Outcome::TimedOut) {
                     keep(report);
@@ -79,10 +79,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 self.leave_behind(self.not_settled(native));
                 break;
             }
-            if !core.linked.waits_reach_group() {
+            if !core.program.linked.waits_reach_group() {
                 // They sleep inside Wasmtime.
-                let own = core.own_memories.all();
-                for memory in core.memories.iter().chain(&own) {
+                let own = core.program.own_memories.all();
+                for memory in core.program.memories.iter().chain(&own) {
                     interrupt::sweep(memory, || native.survey().computing == 0 || over());
                 }
             }

@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use wasmtime::{Val, WasmParams, WasmResults};
 
-use crate::group::thread_group::{GroupHandle, ThreadGroup};
+use crate::group::handle::GroupHandle;
+use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
 use crate::life::{Life, Native};
 use crate::thread::current;
-use crate::thread::guest_thread::{Entry, Guest};
+use crate::thread::entry::Entry;
+use crate::thread::guest_thread::Guest;
 use crate::types::error::{CallError, RunError};
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::ThreadId;
@@ -50,7 +52,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.check_initialize()?;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let guest = Guest::with_store(
-            Arc::clone(&self.core),
+            Arc::clone(&self.core.program),
             self.core.life.enter_main(),
             store,
             Entry::Reactor,
@@ -140,6 +142,8 @@ impl<T: Send + 'static> Reactor<T> {
         }
         let (answer, answered) = Answer::new(life);
         let main = Arc::clone(&self.main);
+        // The guest's spawns find it for as long as the call takes.
+        let held = Arc::clone(core);
         let deadline = core
             .limits
             .timeout
@@ -163,6 +167,7 @@ impl<T: Send + 'static> Reactor<T> {
                 };
                 // The reactor may be gone with its caller.
                 drop(main);
+                drop(held);
                 answer.give(result);
             }))
             .map_err(RunError::HostThread)?;
@@ -180,14 +185,14 @@ impl<T: Send + 'static> Reactor<T> {
 /// What a call comes to, on its way to the caller.
 struct Answer<R> {
     life: Arc<Life>,
-    place: Arc<Mutex<Place<R>>>,
+    reply: Arc<Mutex<Reply<R>>>,
 }
 
 /// The caller's side of it.
-struct Answered<R>(Arc<Mutex<Place<R>>>);
+struct Answered<R>(Arc<Mutex<Reply<R>>>);
 
-enum Place<R> {
-    Empty,
+enum Reply<R> {
+    Awaited,
     There(R),
     /// Nothing comes.
     Never,
@@ -195,45 +200,45 @@ enum Place<R> {
 
 impl<R> Answer<R> {
     fn new(life: &Arc<Life>) -> (Self, Answered<R>) {
-        let place = Arc::new(Mutex::new(Place::Empty));
+        let reply = Arc::new(Mutex::new(Reply::Awaited));
         let answer = Answer {
             life: Arc::clone(life),
-            place: Arc::clone(&place),
+            reply: Arc::clone(&reply),
         };
-        (answer, Answered(place))
+        (answer, Answered(reply))
     }
 
     fn give(self, result: R) {
-        *lock(&self.place) = Place::There(result);
+        *lock(&self.reply) = Reply::There(result);
     }
 }
 
 impl<R> Drop for Answer<R> {
     fn drop(&mut self) {
-        let mut place = lock(&self.place);
-        if matches!(*place, Place::Empty) {
-            *place = Place::Never;
+        let mut reply = lock(&self.reply);
+        if matches!(*reply, Reply::Awaited) {
+            *reply = Reply::Never;
         }
-        drop(place);
+        drop(reply);
         self.life.tell();
     }
 }
 
 impl<R> Answered<R> {
     fn is_there(&self) -> bool {
-        !matches!(*lock(&self.0), Place::Empty)
+        !matches!(*lock(&self.0), Reply::Awaited)
     }
 
     fn take(&self) -> Option<R> {
-        match std::mem::replace(&mut *lock(&self.0), Place::Never) {
-            Place::There(result) => Some(result),
-            Place::Empty | Place::Never => None,
+        match std::mem::replace(&mut *lock(&self.0), Reply::Never) {
+            Reply::There(result) => Some(result),
+            Reply::Awaited | Reply::Never => None,
         }
     }
 }
 
-fn lock<R>(place: &Mutex<Place<R>>) -> MutexGuard<'_, Place<R>> {
-    place.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<R>(reply: &Mutex<Reply<R>>) -> MutexGuard<'_, Reply<R>> {
+    reply.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Send + 'static> Drop for Reactor<T> {

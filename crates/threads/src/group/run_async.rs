@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::group::thread_group::{GroupHandle, ThreadGroup};
+use crate::group::handle::GroupHandle;
+use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
 use crate::types::end_token::{EndToken, Ended};
 use crate::types::error::RunError;

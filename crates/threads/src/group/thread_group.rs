@@ -3,31 +3,24 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use wasmtime::{Engine, ExternType, Linker, SharedMemory, Store, Val};
+use wasmtime::{ExternType, SharedMemory, Store, Val};
 
-use crate::group::builder::GroupBuilder;
 use crate::group::core::Core;
-use crate::life::{Life, SpawnFailures, seen};
-use crate::memory::host::{HostMemory, HostWaits, Waits};
-use crate::module::prepare::ThreadModule;
-use crate::module::shape;
-use crate::thread::guest_thread::{Entry, Guest, Invocation};
-use crate::thread::interrupt;
+use crate::group::handle::GroupHandle;
+use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
+use crate::module::extern_type;
+use crate::thread::current;
+use crate::thread::entry::{Entry, Invocation};
+use crate::thread::guest_thread::Guest;
 use crate::types::abi;
 use crate::types::backtrace::Backtrace;
-use crate::types::end_token::EndToken;
+use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
-use crate::types::report::{self, LeftBehind, Report};
-use crate::types::thread_id::ThreadId;
-use crate::waits::{BusyAddress, WaitStatistics};
-
-/// How long the supervisor waits before it interrupts again, at first and at most. Only the race
-/// described at [`interrupt::arm`] and unprepared modules need a second time.
-const AGAIN_FIRST: Duration = Duration::from_millis(1);
-const AGAIN_MOST: Duration = Duration::from_millis(250);
+use crate::types::report::{LeftBehind, Report};
+use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
 ///
@@ -40,25 +33,19 @@ pub struct ThreadGroup<T: Send + 'static> {
     main: Mutex<Option<Store<T>>>,
     memory: Option<SharedMemory>,
     /// Host threads that wait on it inside wasmtime.
-    host_waits: Option<Arc<HostWaits>>,
-    left_behind: Mutex<Vec<LeftBehind>>,
+    pub(super) host_waits: Option<Arc<HostWaits>>,
+    pub(super) left_behind: Mutex<Vec<LeftBehind>>,
     pub(super) timeout_report: Mutex<Option<Report>>,
     /// Whether the grace period is over: it is given once.
-    out_of_grace: AtomicBool,
+    pub(super) out_of_grace: AtomicBool,
     /// Whether threads have been stopped for ever: nothing is waited for or given back any more.
     pub(super) only_to_exit: AtomicBool,
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// Starts to make a group of `module`, whose imports `linker` satisfies, apart from the shared
-    /// memory and `wasi.thread-spawn`. All three are of `engine`.
-    pub fn builder(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> GroupBuilder<T> {
-        GroupBuilder::new(engine, module, linker)
-    }
-
     pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
         let host_waits = match &memory {
-            Some(memory) if !core.linked.waits_reach_group() => {
+            Some(memory) if !core.program.linked.waits_reach_group() => {
                 Some(HostWaits::new(memory.clone(), core.life.token().clone()))
             }
             _ => None,
@@ -139,9 +126,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .limits
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let guest = Guest::with_store(Arc::clone(core), core.life.enter_main(), store, entry);
+        let program = Arc::clone(&core.program);
+        let guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        // The guest's spawns find it for as long as main runs.
+        let held = Arc::clone(core);
         core.hosts
-            .dispatch(Box::new(move || guest.run()))
+            .dispatch(Box::new(move || {
+                guest.run();
+                drop(held);
+            }))
             .map_err(|error| {
                 core.life.end(Outcome::Cancelled);
                 RunError::HostThread(error)
@@ -181,9 +174,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
     fn check_export(&self, export: &str) -> Result<(), RunError> {
         let found = |ty: &ExternType| RunError::ExportType {
             name: export.to_owned(),
-            found: shape::describe(ty),
+            found: extern_type::describe(ty),
         };
-        match self.core.module.module().get_export(export) {
+        match self.guest_export(export) {
             None => Err(RunError::NoExport(export.to_owned())),
             Some(ty) => match ty.func() {
                 Some(func) if func.params().len() == 0 && func.results().len() == 0 => Ok(()),
@@ -192,24 +185,33 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
+    /// The type of an export, if it is the guest's own.
+    fn guest_export(&self, name: &str) -> Option<ExternType> {
+        let module = self.core.program.module();
+        let ty = module.module().get_export(name);
+        ty.filter(|_| module.is_guest_export(name))
+    }
+
     /// Whether `export` can be called with `params`.
     pub(crate) fn check_values(&self, export: &str, params: &[Val]) -> Result<(), RunError> {
-        let ty = self.core.module.module().get_export(export);
+        let ty = self.guest_export(export);
         let ty = ty.ok_or_else(|| RunError::NoExport(export.to_owned()))?;
-        let (name, found) = (export.to_owned(), shape::describe(&ty));
+        let (name, found) = (export.to_owned(), extern_type::describe(&ty));
         match ty.func() {
             None => Err(RunError::ExportType { name, found }),
-            Some(func) if shape::has_references(func) => Err(RunError::References { name, found }),
-            Some(func) if !shape::fits(func, params) => Err(RunError::Parameters { name, found }),
+            Some(func) if extern_type::has_references(func) => {
+                Err(RunError::References { name, found })
+            }
+            Some(func) if !extern_type::fits(func, params) => {
+                Err(RunError::Parameters { name, found })
+            }
             Some(_) => Ok(()),
         }
     }
 
     /// A handle that can end the group from anywhere.
     pub fn handle(&self) -> GroupHandle {
-        GroupHandle {
-            life: Arc::clone(&self.core.life),
-        }
+        GroupHandle::new(&self.core.life)
     }
 
     /// The memory the group's threads share, `None` when the module imports none. It may be read
@@ -220,29 +222,29 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     /// Waits, notifies, loads and stores on that memory from host code.
     pub fn host_memory(&self) -> Option<HostMemory> {
+        let memory = self.memory.clone()?;
+        let lot = self.core.life.lot();
         let waits = match &self.host_waits {
             Some(theirs) => Waits::Wasmtimes(Arc::clone(theirs)),
-            None => Waits::Groups(Arc::clone(self.core.life.lot())),
+            None => Waits::Groups(Arc::clone(lot)),
         };
-        let watch = self.core.life.watch().cloned();
-        Some(HostMemory::new(self.memory.clone()?, waits, watch))
+        let told = self.core.life.watch().map(|watch| {
+            let (watch, lot) = (Arc::clone(watch), Arc::clone(lot));
+            let told: Arc<ToldNotify> = Arc::new(move |word, address, count| {
+                // The first of the group's memories.
+                let at = (Some(0), address);
+                watch.notify(current::id_in(&lot), at, count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                })
+            });
+            told
+        });
+        Some(HostMemory::new(memory, waits, told))
     }
 
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.
     pub fn wait_statistics(&self) -> WaitStatistics {
         self.core.life.lot().statistics()
-    }
-
-    /// Starts to keep the `capacity` addresses that are waited on most, from nothing; 0 stops. While it is on, each wait
-    /// takes one lock more.
-    pub fn track_busiest_waits(&self, capacity: usize) {
-        self.core.life.lot().track_busiest(capacity);
-    }
-
-    /// The addresses waited on most since [`track_busiest_waits`](Self::track_busiest_waits), busiest first. They are the
-    /// host's: [`offset_of`](crate::memory::offset_of) makes them the guest's.
-    pub fn busiest_waits(&self) -> Vec<BusyAddress> {
-        self.core.life.lot().busiest()
     }
 
     /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,
@@ -272,6 +274,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
+    /// How many threads there were so far.
+    pub fn thread_counts(&self) -> ThreadCounts {
+        self.core.life.thread_counts()
+    }
+
     /// Failed calls of `thread-spawn` so far.
     pub fn spawn_failures(&self) -> SpawnFailures {
         self.core.life.spawn_failures()
@@ -280,85 +287,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Fuel that no thread holds; after the end, what was not consumed. `None` without
     /// [`Limits::fuel`](crate::Limits::fuel).
     pub fn fuel_left(&self) -> Option<u64> {
-        self.core.stores.fuel().map(|fuel| fuel.left())
-    }
-}
-
-impl<T: Send + 'static> ThreadGroup<T> {
-    /// Waits for every host thread of the ended group, and joins it, at most for the grace period; drops
-    /// what was made ahead.
-    pub(crate) fn finish(&self) {
-        self.join();
-        self.core.stock.clear();
-        if let Some(waits) = &self.host_waits {
-            waits.end();
-        }
-    }
-
-    /// Interrupts the threads of the ended group again and again, until `gone`, which blocks for the time it is
-    /// given at most; false if the grace period was over first.
-    pub(crate) fn supervise(&self, mut gone: impl FnMut(Duration) -> bool) -> bool {
-        let life = &self.core.life;
-        let mut wait = AGAIN_FIRST;
-        let now = Instant::now();
-        let mut again = now + wait;
-        let give_up = match self.out_of_grace.load(Ordering::Relaxed) {
-            true => Some(now),
-            false => self.core.grace.and_then(|grace| now.checked_add(grace)),
-        };
-        loop {
-            let next = give_up.map_or(again, |give_up| give_up.min(again));
-            if gone(next.saturating_duration_since(Instant::now())) {
-                return true;
-            }
-            let now = Instant::now();
-            let over = |now| give_up.is_some_and(|give_up| now >= give_up);
-            if now < again && !over(now) {
-                continue;
-            }
-            // Once at least, however short the grace period is.
-            life.interrupt();
-            if over(now) {
-                self.out_of_grace.store(true, Ordering::Relaxed);
-                return gone(AGAIN_FIRST);
-            }
-            if !self.core.linked.waits_reach_group() {
-                let own = self.core.own_memories.all();
-                for memory in self.core.memories.iter().chain(&own) {
-                    interrupt::sweep(memory, || gone(Duration::ZERO) || over(Instant::now()));
-                }
-            }
-            wait = (wait * 2).min(AGAIN_MOST);
-            again = Instant::now() + wait;
-        }
-    }
-
-    fn join(&self) {
-        let hosts = &self.core.hosts;
-        let life = &self.core.life;
-        hosts.close();
-        let _waits = hosts.waits_for_others();
-        if self.supervise(|wait| hosts.join_ended(wait)) {
-            return;
-        }
-        let left = life
-            .records()
-            .iter()
-            // Nor is one left behind that has not run.
-            .filter(|record| !record.is_idle() && record.has_begun())
-            .map(|record| LeftBehind {
-                thread: record.id(),
-                host_call: record.host_call().map(|(name, _)| name),
-            })
-            .collect();
-        self.leave_behind(left);
-    }
-
-    pub(super) fn leave_behind(&self, left: Vec<LeftBehind>) {
-        *self
-            .left_behind
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = left;
+        self.core.program.stores.fuel().map(|fuel| fuel.left())
     }
 }
 
@@ -377,68 +306,6 @@ impl<T: Send + 'static> fmt::Debug for ThreadGroup<T> {
         f.debug_struct("ThreadGroup")
             .field("threads", &self.core.life.threads())
             .field("outcome", &self.core.life.outcome())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Ends a group from anywhere: a signal handler's thread, a request that was dropped, a deadline of
-/// the embedder's own. Cheap to clone; does not keep the group's threads or memory alive.
-#[derive(Clone)]
-pub struct GroupHandle {
-    life: Arc<Life>,
-}
-
-impl GroupHandle {
-    /// Ends the group as [`Outcome::Cancelled`]; true when this call ended it, false when it had ended.
-    /// Does not wait for its threads: [`ThreadGroup::run`] does.
-    pub fn cancel(&self) -> bool {
-        self.life.end(Outcome::Cancelled)
-    }
-
-    /// Whether the group has ended.
-    pub fn is_ended(&self) -> bool {
-        self.life.token().is_ended()
-    }
-
-    /// How the group ended, `None` while it has not.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.life.outcome()
-    }
-
-    /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run wasm answer
-    /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
-    /// a host call. Interrupts running wasm, and lets it go on.
-    ///
-    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) nobody is interrupted but by a signal, and
-    /// nobody has to answer: threads in host calls have backtraces, too, and those that have not begun to run are left out.
-    pub fn report(&self, patience: Duration) -> Report {
-        self.report_of(usize::MAX, patience)
-    }
-
-    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others. Only with
-    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads); without, it describes all.
-    pub fn report_of(&self, most: usize, patience: Duration) -> Report {
-        match self.life.native() {
-            Some(native) => seen::report(&self.life, native, most, patience),
-            None => report::take(&self.life, patience),
-        }
-    }
-
-    /// Ids of the threads that have not ended, in order.
-    pub fn threads(&self) -> Vec<ThreadId> {
-        self.life.threads()
-    }
-
-    /// The token host functions watch.
-    pub fn token(&self) -> EndToken {
-        self.life.token().clone()
-    }
-}
-
-impl fmt::Debug for GroupHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupHandle")
-            .field("ended", &self.is_ended())
             .finish_non_exhaustive()
     }
 }

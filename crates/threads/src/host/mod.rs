@@ -1,6 +1,6 @@
 //! Host threads: how many the host has room for, what they run on, and panics of foreign code on them.
 
 pub(crate) mod capacity;
-pub(crate) mod host_thread;
 pub(crate) mod panics;
 pub(crate) mod pool;
+pub(crate) mod stacks;

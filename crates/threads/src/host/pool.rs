@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 use crate::host::capacity;
-use crate::host::host_thread::{HostThread, Joined, Main, Stacks};
 use crate::host::panics::caught;
-
-/// One guest thread, to be run on a host thread.
-type Job = Main;
+use crate::host::stacks::Stacks;
+use crate::sys::native_thread::{Main, NativeThread};
+use crate::sys::stacks::Stack;
 
 /// How many host threads stay parked, how long, and how many instances are made ahead.
 #[derive(Clone, Debug)]
@@ -80,7 +79,7 @@ const JOINED_AT_ONCE: usize = 64;
 pub(crate) struct Hosts {
     stack_size: usize,
     pool: Pool,
-    state: Mutex<State>,
+    state: Mutex<HostsState>,
     /// Parked threads wait here for a job or for the end.
     work: Condvar,
     /// Whoever joins waits here for `dead` to grow.
@@ -89,12 +88,13 @@ pub(crate) struct Hosts {
     retired: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-struct State {
+struct HostsState {
     next: u64,
-    live: HashMap<u64, HostThread>,
-    dead: Vec<HostThread>,
+    live: HashMap<u64, NativeThread>,
+    dead: Vec<NativeThread>,
     stacks: Stacks,
-    queue: VecDeque<Job>,
+    /// Guest threads, each to be run on a host thread.
+    queue: VecDeque<Main>,
     idle: usize,
     closing: bool,
     /// How many wait for `dead` to grow.
@@ -108,7 +108,7 @@ impl Hosts {
         Arc::new(Self {
             stack_size,
             pool,
-            state: Mutex::new(State {
+            state: Mutex::new(HostsState {
                 next: 0,
                 live: HashMap::new(),
                 dead: Vec::new(),
@@ -133,7 +133,7 @@ impl Hosts {
     /// Runs `job` on a parked host thread, or on a new one.
     ///
     /// A job does not panic: it catches what its guest thread does. If it did, it would be forgotten.
-    pub(crate) fn dispatch(self: &Arc<Self>, job: Job) -> io::Result<()> {
+    pub(crate) fn dispatch(self: &Arc<Self>, job: Main) -> io::Result<()> {
         let mut state = self.lock();
         let dead = std::mem::take(&mut state.dead);
         let result = if state.idle > state.queue.len() {
@@ -152,7 +152,7 @@ impl Hosts {
 
     /// Starts a host thread that begins with `job`, which comes back, in another guise, when the host refuses. The
     /// thread cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
-    fn start(self: &Arc<Self>, state: &mut State, job: Job) -> Result<(), (io::Error, Main)> {
+    fn start(self: &Arc<Self>, state: &mut HostsState, job: Main) -> Result<(), (io::Error, Main)> {
         let starting = match capacity::take(self.stack_size) {
             Ok(starting) => starting,
             Err(error) => return Err((error, job)),
@@ -172,9 +172,9 @@ impl Hosts {
     }
 
     /// What a host thread does from its start to its end.
-    fn life(&self, key: u64, first: Job) {
+    fn life(&self, key: u64, first: Main) {
         // Whatever a job does, this thread's handle has to come to `dead`, or the group would wait for ever.
-        let run = |job: Job| {
+        let run = |job: Main| {
             caught(job);
         };
         INSIDE.set(Some((self.address(), key)));
@@ -220,7 +220,7 @@ impl Hosts {
     }
 
     /// Waits for work, for the end, or for the idle time to pass.
-    fn park<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn park<'a>(&'a self, mut state: MutexGuard<'a, HostsState>) -> MutexGuard<'a, HostsState> {
         let deadline = Instant::now().checked_add(self.pool.idle_time);
         state.idle += 1;
         while state.queue.is_empty() && !state.closing {
@@ -277,7 +277,7 @@ impl Hosts {
     /// itself, nor for such a caller those that [wait for others](Self::waits_for_others) as well. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
         let me = self.own_key();
-        let others = |state: &State| match me {
+        let others = |state: &HostsState| match me {
             None => !state.live.is_empty(),
             Some(me) => state
                 .live
@@ -307,19 +307,19 @@ impl Hosts {
     ///
     /// Unless they are the `last` ones, stacks that stay for the next threads give back their memory. Otherwise that
     /// happens to many at once, when the last thread on a slab has been joined.
-    fn join_all(&self, dead: Vec<HostThread>, last: bool) {
+    fn join_all(&self, dead: Vec<NativeThread>, last: bool) {
         if dead.is_empty() {
             return;
         }
-        let mut joined: Vec<_> = dead.into_iter().map(HostThread::join).collect();
+        let mut joined: Vec<_> = dead.into_iter().filter_map(NativeThread::join).collect();
         if !last {
-            joined.iter_mut().for_each(Joined::clear);
+            joined.iter_mut().for_each(Stack::clear);
         }
         let unused = self.lock().stacks.take_back(joined);
         drop(unused);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HostsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,11 +5,14 @@
 //! caller that claimed it goes on to reach the threads.
 
 mod claim;
+pub(crate) mod gather_report;
 mod native;
 mod places;
+pub(crate) mod reserved_id;
 pub(crate) mod seen;
-mod slot;
+pub(crate) mod slot;
 mod stuck;
+pub(crate) mod unwinding;
 mod wait;
 
 use std::collections::HashMap;
@@ -23,8 +26,8 @@ use crate::host::panics::caught;
 use crate::memory::words::reach;
 use crate::sys::bell::Bell;
 use crate::sys::running;
-use crate::thread::interrupt::Unwinding;
 use crate::types::backtrace::Appended;
+use crate::types::counts::SpawnFailures;
 use crate::types::end_token::{self, EndToken};
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::{ThreadId, Tids};
@@ -32,12 +35,11 @@ use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
-use claim::{Claim, Claimed};
-pub(crate) use native::Native;
-use places::Places;
-pub(crate) use slot::Slot;
-pub use slot::SpawnFailures;
-use stuck::Asked;
+use self::claim::{Claim, Claimed};
+pub(crate) use self::native::Native;
+use self::places::Places;
+use self::stuck::Asked;
+use self::unwinding::Unwinding;
 
 /// A hook that runs once, when the group ends.
 pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
@@ -69,6 +71,8 @@ pub(crate) struct Life {
     watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
+    /// The host calls that threads note by number.
+    call_names: &'static [&'static str],
     /// Where the group's memories are, to turn host addresses into guest addresses. Set once, by the builder. A
     /// handle to the group keeps this, and must not keep the memories.
     memories: OnceLock<Vec<Range<usize>>>,
@@ -87,6 +91,8 @@ pub(crate) struct Life {
 struct Threads {
     tids: Tids,
     records: HashMap<ThreadId, Arc<ThreadRecord>>,
+    /// Most of them that there were at once.
+    most: u32,
 }
 
 impl Life {
@@ -96,6 +102,7 @@ impl Life {
         lot: Arc<ParkingLot>,
         on_end: Vec<OnEnd>,
         watch: Option<Arc<Watch>>,
+        call_names: &'static [&'static str],
     ) -> Arc<Self> {
         Arc::new(Self {
             engine: engine.clone(),
@@ -113,6 +120,7 @@ impl Life {
             on_end,
             watch,
             lot,
+            call_names,
             memories: OnceLock::new(),
             appended: OnceLock::new(),
             native: OnceLock::new(),

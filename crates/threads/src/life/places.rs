@@ -100,6 +100,11 @@ impl Places {
         Ok(())
     }
 
+    /// How many threads there were, those that hold a place included.
+    pub(crate) fn ever(&self) -> u64 {
+        self.counts.lock().ever
+    }
+
     /// Gives a place back. One whose thread was never `started` does not count as one that was.
     pub(crate) fn give_back(&self, started: bool) {
         let mut counts = self.counts.lock();

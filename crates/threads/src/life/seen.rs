@@ -46,7 +46,7 @@ pub(crate) fn report(life: &Life, native: &Native, most: usize, patience: Durati
                 let call = record().and_then(|record| record.host_call());
                 ThreadState::HostCall {
                     name: call.map(|(name, _)| name),
-                    since: call.map(|(_, since)| since),
+                    since: call.and_then(|(_, since)| since),
                 }
             }
             None => ThreadState::Running,

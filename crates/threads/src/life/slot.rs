@@ -4,30 +4,20 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::Life;
+use super::Threads;
 use super::places::{Most, Refused};
-use crate::thread::prewarm::ReservedId;
+use super::reserved_id::ReservedId;
+use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 use crate::watch::record::ThreadRecord;
 
-/// Failed `thread-spawn` calls of a group.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SpawnFailures {
-    /// How many calls failed.
-    pub count: u64,
-    /// Why the last one did.
-    pub last: Option<SpawnError>,
-}
-
 impl Life {
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
-        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.watch.as_ref());
-        self.list()
-            .records
-            .insert(ThreadId::MAIN, Arc::clone(&record));
+        let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.call_names);
+        self.list().insert(&record);
         Slot {
             life: Arc::clone(self),
             record,
@@ -66,8 +56,8 @@ impl Life {
             return Err(SpawnError::NoThreadId);
         };
         // Its spawner is live until it is: nobody finds the group stuck in between.
-        let record = ThreadRecord::new(id, &self.lot, self.watch.as_ref());
-        list.records.insert(id, Arc::clone(&record));
+        let record = ThreadRecord::new(id, &self.lot, self.call_names);
+        list.insert(&record);
         drop(list);
         Ok(Slot {
             life: Arc::clone(self),
@@ -103,6 +93,14 @@ impl Life {
         failures.last = Some(error.clone());
     }
 
+    pub(crate) fn thread_counts(&self) -> ThreadCounts {
+        let most = self.list().most;
+        ThreadCounts {
+            started: self.places.ever(),
+            most,
+        }
+    }
+
     pub(crate) fn spawn_failures(&self) -> SpawnFailures {
         self.failures().clone()
     }
@@ -111,6 +109,14 @@ impl Life {
         self.spawn_failures
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Threads {
+    fn insert(&mut self, record: &Arc<ThreadRecord>) {
+        self.records.insert(record.id(), Arc::clone(record));
+        // There are fewer than 2^29 ids.
+        self.most = self.most.max(self.records.len() as u32);
     }
 }
 
@@ -167,7 +173,7 @@ mod tests {
 
     fn life() -> Arc<Life> {
         let lot = ParkingLot::new(4, false);
-        Life::new(&Engine::default(), false, lot, Vec::new(), None)
+        Life::new(&Engine::default(), false, lot, Vec::new(), None, &[])
     }
 
     /// What was not started, because its instance or its host thread could not be had, does not count as started.
@@ -184,6 +190,30 @@ mod tests {
         }
         let third = life.enter(&limits, &mut None);
         assert!(matches!(third, Err(SpawnError::LimitEver(2))));
+        let counts = ThreadCounts {
+            started: 2,
+            most: 1,
+        };
+        assert_eq!(life.thread_counts(), counts);
+    }
+
+    /// Main has a place, and is none of the threads that are limited.
+    #[test]
+    fn main_counts_among_the_most_and_for_no_limit() {
+        let life = life();
+        let limits = Limits::new().threads(1).spawn_wait(Duration::ZERO);
+        let main = life.enter_main();
+        let mut thread = life.enter(&limits, &mut None).unwrap();
+        thread.start();
+        assert!(life.enter(&limits, &mut None).is_err());
+        drop(thread);
+        drop(main);
+        drop(life.enter(&limits, &mut None).unwrap());
+        let counts = ThreadCounts {
+            started: 1,
+            most: 2,
+        };
+        assert_eq!(life.thread_counts(), counts);
     }
 
     /// A thread that has left keeps its id for as long as there may be data that were made for it.

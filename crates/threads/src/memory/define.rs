@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::{Engine, Extern, Linker, Memory, MemoryType, SharedMemory, Store};
 
 use crate::memory::words::same_memory;
-use crate::module::shape::{MemoryImport, Shape};
+use crate::module::memories::Memories;
 use crate::types::error::GroupError;
 use crate::types::limits::Limits;
 
@@ -20,14 +20,14 @@ pub(crate) fn collect(memories: &mut Vec<SharedMemory>, found: &[Option<SharedMe
 
 /// Checks the shared memories that a module may define itself against the limit: wasmtime asks no limiter about their
 /// growth.
-pub(crate) fn check_own(shape: &Shape, limits: &Limits) -> Result<(), GroupError> {
+pub(crate) fn check_own(own: &Memories, limits: &Limits) -> Result<(), GroupError> {
     if limits.shared_memory.is_none() {
         return Ok(());
     }
-    for (_, ty) in &shape.own_shared {
+    for (_, ty) in &own.own_shared {
         check(ty, limits)?;
     }
-    match shape.hides_memory {
+    match own.hides {
         true => Err(GroupError::MemoryHidden),
         false => Ok(()),
     }
@@ -90,17 +90,17 @@ impl Drop for Holding {
     }
 }
 
-/// Creates the shared memory `import` asks for. The limit is checked before anything is reserved.
+/// Creates a shared memory of type `ty`. The limit is checked before anything is reserved.
 pub(crate) fn create(
     engine: &Engine,
-    import: &MemoryImport,
+    ty: &MemoryType,
     limits: &Limits,
 ) -> Result<SharedMemory, GroupError> {
     if !engine.get_shared_memory() {
         return Err(GroupError::SharedMemoryDisabled);
     }
-    check(&import.ty, limits)?;
-    SharedMemory::new(engine, import.ty.clone()).map_err(GroupError::Memory)
+    check(ty, limits)?;
+    SharedMemory::new(engine, ty.clone()).map_err(GroupError::Memory)
 }
 
 /// Defines every memory the module imports: the group's own, over what the linker says; the others
@@ -109,29 +109,29 @@ pub(crate) fn create(
 pub(crate) fn define<T: 'static>(
     linker: &mut Linker<T>,
     main: &mut Store<T>,
-    shape: &Shape,
+    memories: &Memories,
     memory: Option<&SharedMemory>,
     limits: &Limits,
     provided: impl Fn(&str, &str) -> bool,
 ) -> Result<Vec<Option<SharedMemory>>, GroupError> {
     let mut imported: Vec<Option<SharedMemory>> = Vec::new();
     let mut own = memory;
-    for (index, import) in shape.memories.iter().enumerate() {
+    for (index, (import, ty)) in memories.imports.iter().enumerate() {
         let (module, name) = (import.module.as_str(), import.name.as_str());
-        let twin = shape.memories[..index]
+        let twin = memories.imports[..index]
             .iter()
-            .position(|other| other.module == module && other.name == name);
+            .position(|(other, _)| other.module == module && other.name == name);
         let found = match twin {
             // Each thread's own, or one the embedder shares: its waits are bound instance by instance.
             _ if provided(module, name) => None,
             // Imported a second time under the same name.
             Some(twin) => imported.get(twin).cloned().flatten(),
-            None if import.ty.is_shared() => {
+            None if ty.is_shared() => {
                 let (shared, define) = match own.take() {
                     Some(own) => (own.clone(), true),
                     None => match linker.get(&mut *main, module, name).ok() {
                         Some(Extern::SharedMemory(theirs)) => (theirs, false),
-                        _ => (create(main.engine(), import, limits)?, true),
+                        _ => (create(main.engine(), ty, limits)?, true),
                     },
                 };
                 if define {
@@ -144,8 +144,7 @@ pub(crate) fn define<T: 'static>(
             None => {
                 if linker.get(&mut *main, module, name).is_err() {
                     // Only modules without threads get here: the memory belongs to the main store.
-                    let memory =
-                        Memory::new(&mut *main, import.ty.clone()).map_err(GroupError::Memory)?;
+                    let memory = Memory::new(&mut *main, ty.clone()).map_err(GroupError::Memory)?;
                     linker
                         .define(&*main, module, name, memory)
                         .map_err(GroupError::Link)?;

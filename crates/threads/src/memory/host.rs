@@ -1,7 +1,7 @@
 //! The embedder's side of a group's memory.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use wasmtime::{SharedMemory, WaitResult};
 use crate::memory::words::{WordError, word32, word64};
 use crate::types::end_token::EndToken;
 use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
-use crate::watch::observer::Watch;
 
 /// The number host threads wait under. No guest thread has it.
 const HOST: u32 = u32::MAX;
@@ -27,8 +26,12 @@ const HOST: u32 = u32::MAX;
 pub struct HostMemory {
     memory: SharedMemory,
     waits: Waits,
-    watch: Option<Arc<Watch>>,
+    told: Option<Arc<ToldNotify>>,
 }
+
+/// Does a notify of host code in a group that somebody watches, and tells of it: of the word, at this address, how
+/// many to wake; how many it woke.
+pub(crate) type ToldNotify = dyn Fn(&AtomicU32, u64, u32) -> u32 + Send + Sync;
 
 /// Where waits on the memory go.
 #[derive(Clone)]
@@ -117,12 +120,13 @@ impl fmt::Debug for HostMemory {
 }
 
 impl HostMemory {
-    /// The first of a group's memories.
-    pub(crate) fn new(memory: SharedMemory, waits: Waits, watch: Option<Arc<Watch>>) -> Self {
+    /// The first of a group's memories. `told` is how a notify on the group's parking lot is done, where somebody is
+    /// to be told.
+    pub(crate) fn new(memory: SharedMemory, waits: Waits, told: Option<Arc<ToldNotify>>) -> Self {
         Self {
             memory,
             waits,
-            watch,
+            told,
         }
     }
 
@@ -244,11 +248,9 @@ impl HostMemory {
     pub fn notify(&self, address: u64, count: u32) -> Result<u32, WordError> {
         let word = word32(&self.memory, address)?;
         Ok(match &self.waits {
-            Waits::Groups(lot) => match &self.watch {
+            Waits::Groups(lot) => match &self.told {
                 None => lot.notify(word, count),
-                Some(watch) => watch.notify(lot, (Some(0), address), count, |tag, each| {
-                    lot.notify_tagged(word, count, tag, each)
-                }),
+                Some(notify) => notify(word, address, count),
             },
             // In bounds and aligned: checked above.
             Waits::Wasmtimes(_) => self.memory.atomic_notify(address, count).unwrap_or(0),

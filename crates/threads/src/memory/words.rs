@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use wasmtime::{SharedMemory, Trap};
 
-use crate::sys::raw;
+use crate::sys::atomics;
 
 /// Why an address does not name a word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,7 +35,7 @@ impl From<WordError> for Trap {
 ///
 /// [`WordError`], misaligned before out of bounds.
 pub fn word32(memory: &SharedMemory, offset: u64) -> Result<&AtomicU32, WordError> {
-    raw::word32(memory, start(offset, 4)?).ok_or(WordError::OutOfBounds)
+    atomics::word32(memory, start(offset, 4)?).ok_or(WordError::OutOfBounds)
 }
 
 /// The 64-bit word at `offset`. As [`word32`] otherwise.
@@ -44,7 +44,7 @@ pub fn word32(memory: &SharedMemory, offset: u64) -> Result<&AtomicU32, WordErro
 ///
 /// [`WordError`], misaligned before out of bounds.
 pub fn word64(memory: &SharedMemory, offset: u64) -> Result<&AtomicU64, WordError> {
-    raw::word64(memory, start(offset, 8)?).ok_or(WordError::OutOfBounds)
+    atomics::word64(memory, start(offset, 8)?).ok_or(WordError::OutOfBounds)
 }
 
 /// The bytes from `offset` on, as atomics.
@@ -53,7 +53,7 @@ pub fn word64(memory: &SharedMemory, offset: u64) -> Result<&AtomicU64, WordErro
 ///
 /// [`WordError::OutOfBounds`].
 pub fn bytes(memory: &SharedMemory, offset: u64, len: usize) -> Result<&[AtomicU8], WordError> {
-    raw::bytes(memory, start(offset, 1)?, len).ok_or(WordError::OutOfBounds)
+    atomics::bytes(memory, start(offset, 1)?, len).ok_or(WordError::OutOfBounds)
 }
 
 /// Where in `memory` a host address lies: the guest's address, or `None` when

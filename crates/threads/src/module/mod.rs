@@ -1,6 +1,14 @@
 //! The guest's module: prepared, compiled, kept as a file, and looked at.
 
+#[cfg(feature = "compile")]
 pub(crate) mod compatibility;
+pub(crate) mod extern_type;
+pub(crate) mod memories;
 pub(crate) mod precompiled;
+#[cfg(feature = "compile")]
 pub(crate) mod prepare;
+pub(crate) mod prepared;
+#[cfg(feature = "compile")]
+mod serialize;
 pub(crate) mod shape;
+pub(crate) mod thread_module;

@@ -18,18 +18,19 @@ use std::ops::Range;
 
 use wasmtime::{ExternType, Module};
 
-use crate::module::prepare::{Prepared, ThreadModule};
+use crate::module::prepared::Prepared;
+use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file. The number in it is the format's.
-const MAGIC: &[u8; 16] = b"wasi-threads:2\0\0";
+pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:3\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
 /// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
-const MARK: &[u8; 7] = b"wthrd:2";
+pub(super) const MARK: &[u8; 7] = b"wthrd:3";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
-const MARK_PLACE: Range<usize> = 9..16;
+pub(super) const MARK_PLACE: Range<usize> = 9..16;
 /// Bytes of the footer.
 const FOOTER: u64 = 8 + 4 + 4 + 16;
 /// A stamp names a slot for every kind of wait: longer ones are nonsense.
@@ -64,7 +65,7 @@ pub enum StampError {
 #[derive(Clone, Debug)]
 pub struct Stamp {
     prepared: Prepared,
-    compiled: u64,
+    pub(super) compiled: u64,
 }
 
 /// The bytes of a stamped module, taken apart.
@@ -82,44 +83,6 @@ pub struct Stamp {
 pub struct Stamped<'a> {
     compiled: &'a [u8],
     stamp: Stamp,
-}
-
-impl ThreadModule {
-    /// The compiled module and, if it was prepared, a stamp, for
-    /// [`Stamped::parse`] and [`Stamp::read`]. An unprepared module comes out as
-    /// `Module::serialize` has it.
-    ///
-    /// # Errors
-    ///
-    /// Those of `Module::serialize`.
-    pub fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
-        let mut bytes = self.module().serialize()?;
-        let Some(prepared) = self.prepared() else {
-            return Ok(bytes);
-        };
-        match bytes.get_mut(MARK_PLACE) {
-            Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
-            // It was deserialized itself, perhaps with the stamp of that time behind it, as a mapped file has.
-            Some(place) if place == MARK => {
-                if let Ok(stamp) = Stamp::read(&mut Cursor::new(&bytes)) {
-                    bytes.truncate(stamp.compiled as usize);
-                }
-            }
-            _ => {
-                return Err(wasmtime::Error::msg(
-                    "a compiled module has no room for a mark where it had in wasmtime 48",
-                ));
-            }
-        }
-        let compiled = bytes.len() as u64;
-        let stamp = write(prepared);
-        bytes.extend_from_slice(&stamp);
-        bytes.extend_from_slice(&compiled.to_le_bytes());
-        bytes.extend_from_slice(&(stamp.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-        bytes.extend_from_slice(MAGIC);
-        Ok(bytes)
-    }
 }
 
 impl Stamp {
@@ -198,6 +161,9 @@ impl Stamp {
                 Err(StampError::Foreign(format!("the export `{name}`")))
             }
         };
+        for name in &prepared.appended_exports {
+            needed(name, &|_| true)?;
+        }
         if let Some(name) = &prepared.wait_table {
             needed(name, &|ty| ty.table().is_some_and(|t| t.minimum() == slots))?;
         }
@@ -270,38 +236,6 @@ fn sum_of_front(file: &mut (impl Read + Seek), length: u64) -> io::Result<u32> {
     Ok(hasher.finalize())
 }
 
-fn write(prepared: &Prepared) -> Vec<u8> {
-    let mut out = vec![
-        prepared.waits_rewritten.into(),
-        prepared.start_inside.into(),
-        prepared.active_data_on_shared.into(),
-    ];
-    out.extend_from_slice(&prepared.code_file_shift.to_le_bytes());
-    // No function has the last index.
-    let appended = prepared.first_appended_function.unwrap_or(u32::MAX);
-    out.extend_from_slice(&appended.to_le_bytes());
-    // No export that the rewrite appends has an empty name.
-    for name in [&prepared.wait_table, &prepared.start_export] {
-        write_name(&mut out, name.as_deref().unwrap_or_default());
-    }
-    out.extend_from_slice(&(prepared.wait_slots.len() as u32).to_le_bytes());
-    for slot in &prepared.wait_slots {
-        out.push(match slot.op {
-            WaitOp::Wait32 => 0,
-            WaitOp::Wait64 => 1,
-            WaitOp::Notify => 2,
-        });
-        out.extend_from_slice(&slot.memory.to_le_bytes());
-        write_name(&mut out, &slot.memory_export);
-    }
-    out
-}
-
-fn write_name(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(&(name.len() as u32).to_le_bytes());
-    out.extend_from_slice(name.as_bytes());
-}
-
 fn read(mut stamp: &[u8]) -> Option<Prepared> {
     let from = &mut stamp;
     let waits_rewritten = read_flag(from)?;
@@ -325,11 +259,16 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
             memory_export: read_name(from)?,
         });
     }
+    let mut appended_exports = Vec::new();
+    for _ in 0..read_u32(from)? {
+        appended_exports.push(read_name(from)?);
+    }
     (from.is_empty() && wait_table.is_none() == wait_slots.is_empty()).then_some(Prepared {
         waits_rewritten,
         wait_slots,
         wait_table,
         start_export,
+        appended_exports,
         start_inside,
         active_data_on_shared,
         first_appended_function: (appended != u32::MAX).then_some(appended),

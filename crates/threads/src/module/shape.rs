@@ -1,142 +1,167 @@
-//! What a module imports and exports, as far as a group cares.
+//! Whether the threads of a module could share its memory: the one check, for groups and for whoever looks at a module
+//! before there is one.
 
-use wasmtime::{ExternType, FuncType, MemoryType, Module, Val, ValType};
+use wasmtime::{ExternType, ImportType, MemoryType, Module};
 
-use crate::module::prepare::ThreadModule;
+use crate::module::extern_type::{describe, is};
 use crate::types::abi;
 use crate::types::error::GroupError;
 
-/// A memory import.
-#[derive(Clone, Debug)]
-pub(crate) struct MemoryImport {
-    pub(crate) module: String,
-    pub(crate) name: String,
-    pub(crate) ty: MemoryType,
+/// What of a module decides whether it can start threads.
+///
+/// [`of`](Self::of) looks at a compiled module. Whoever has looked at one otherwise, at its bytes, say, fills
+/// this in.
+///
+/// ```
+/// use wasi_threads::{GroupError, ModuleShape, SpawnImport};
+///
+/// let shape = ModuleShape {
+///     spawn: Some(SpawnImport::AsDefined),
+///     defines_memory: true,
+///     ..ModuleShape::default()
+/// };
+/// assert!(matches!(
+///     shape.refusals()[..],
+///     [GroupError::MemoryNotImported, GroupError::MemoryNotExported]
+/// ));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ModuleShape {
+    /// How `wasi.thread-spawn` is imported; `None` if it is not.
+    pub spawn: Option<SpawnImport>,
+    /// The imported memories, in order.
+    pub memories: Vec<MemoryImport>,
+    /// Whether it defines memories itself.
+    pub defines_memory: bool,
+    /// Which memory it exports as `memory`, on which WASI works; `None` if it exports none.
+    pub exported_memory: Option<ExportedMemory>,
 }
 
-/// The imports and exports of a module that decide how its group is made.
-#[derive(Clone, Debug)]
-pub(crate) struct Shape {
-    /// Whether the module imports `wasi.thread-spawn`.
-    pub(crate) spawns: bool,
-    /// All memory imports, in order.
-    pub(crate) memories: Vec<MemoryImport>,
-    /// Whether it also defines memories, so that what it exports may be one of them.
-    pub(crate) defines_memory: bool,
-    /// Names and types of the shared memories it exports, where it defines some. The rewrite exports all of them.
-    pub(crate) own_shared: Vec<(String, MemoryType)>,
-    /// Whether it defines a memory that cannot be looked at: it is not prepared, and does not export it.
-    pub(crate) hides_memory: bool,
+/// How a module imports `wasi.thread-spawn`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpawnImport {
+    /// As a function from i32 to i32.
+    AsDefined,
+    /// As something else, here as messages show it.
+    Other(String),
 }
 
-impl Shape {
-    /// Looks at `module`.
-    pub(crate) fn of(module: &ThreadModule) -> Result<Self, GroupError> {
-        let is_prepared = module.is_prepared();
-        let module = module.module();
-        let mut spawns = false;
-        let mut memories = Vec::new();
+/// A memory that a module imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryImport {
+    /// The import's module.
+    pub module: String,
+    /// The import's name.
+    pub name: String,
+    /// Whether it is shared.
+    pub shared: bool,
+}
+
+impl MemoryImport {
+    pub(crate) fn of(import: &ImportType<'_>, ty: &MemoryType) -> Self {
+        Self {
+            module: import.module().to_owned(),
+            name: import.name().to_owned(),
+            shared: ty.is_shared(),
+        }
+    }
+}
+
+/// Which memory a module exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportedMemory {
+    /// One that it imports.
+    Imported,
+    /// One that it defines.
+    Own,
+    /// Either: a compiled module does not say which. A group finds out when it has made the main instance.
+    Either,
+}
+
+impl ModuleShape {
+    /// Looks at a compiled module.
+    pub fn of(module: &Module) -> Self {
+        let mut shape = Self {
+            // Imported ones are not among them.
+            defines_memory: module.resources_required().num_memories > 0,
+            ..Self::default()
+        };
         for import in module.imports() {
             match import.ty() {
-                ExternType::Memory(ty) => memories.push(MemoryImport {
-                    module: import.module().to_owned(),
-                    name: import.name().to_owned(),
-                    ty,
-                }),
+                ExternType::Memory(ty) => shape.memories.push(MemoryImport::of(&import, &ty)),
                 ty if import.module() == abi::SPAWN_MODULE && import.name() == abi::SPAWN_NAME => {
-                    if !ty.func().is_some_and(|ty| is(ty, 1, 1)) {
-                        return Err(GroupError::SpawnType {
-                            found: describe(&ty),
-                        });
-                    }
-                    spawns = true;
+                    shape.spawn = Some(match ty.func() {
+                        Some(ty) if is(ty, 1, 1) => SpawnImport::AsDefined,
+                        _ => SpawnImport::Other(describe(&ty)),
+                    });
                 }
                 _ => {}
             }
         }
-        let defined = module.resources_required().num_memories;
-        // Each may be an imported one, if an import is of its type.
-        let mut exported: Vec<_> = module
-            .exports()
-            .filter_map(|export| Some((export.name().to_owned(), export.ty().memory()?.clone())))
-            .collect();
-        let imports = |ty: &MemoryType| memories.iter().any(|import| import.ty == *ty);
-        let surely_own = exported.iter().filter(|(_, ty)| !imports(ty)).count();
-        let hides_memory = !is_prepared && surely_own < defined as usize;
-        exported.retain(|(_, ty)| defined > 0 && ty.is_shared());
-        Ok(Shape {
-            spawns,
-            memories,
-            defines_memory: defined > 0,
-            own_shared: exported,
-            hides_memory,
-        })
-    }
-
-    /// What a module that starts threads needs of its memory; an error names the linker flag it lacks.
-    pub(crate) fn check_threaded(&self, module: &Module) -> Result<(), GroupError> {
-        let exported = module.get_export(abi::MEMORY).and_then(|ty| match ty {
-            ExternType::Memory(ty) => Some(ty),
+        shape.exported_memory = match module.get_export(abi::MEMORY) {
+            Some(ExternType::Memory(_)) if !shape.defines_memory => Some(ExportedMemory::Imported),
+            Some(ExternType::Memory(ty)) => {
+                let like_it = |import: &MemoryImport| import.shared == ty.is_shared();
+                Some(match shape.memories.iter().any(like_it) {
+                    true => ExportedMemory::Either,
+                    false => ExportedMemory::Own,
+                })
+            }
             _ => None,
-        });
-        if self.memories.is_empty() {
-            return Err(GroupError::MemoryNotImported);
+        };
+        shape
+    }
+
+    /// Whether the module imports `wasi.thread-spawn`, of whatever type.
+    pub fn spawns(&self) -> bool {
+        self.spawn.is_some()
+    }
+
+    /// Everything for which a group of such a module is refused, each with what to do about it: nothing of a module that
+    /// starts no threads. A group names the first.
+    pub fn refusals(&self) -> Vec<GroupError> {
+        let mut refusals: Vec<_> = self.spawn_refusal().into_iter().collect();
+        if self.spawns() {
+            refusals.extend(self.memory_refusals());
         }
-        if let Some(private) = self.memories.iter().find(|memory| !memory.ty.is_shared()) {
-            return Err(GroupError::MemoryNotShared {
-                module: private.module.clone(),
-                name: private.name.clone(),
-            });
-        }
-        match exported {
-            None => Err(GroupError::MemoryNotExported),
-            // A memory of its own beside an imported one: it is the exported one that WASI calls use.
-            Some(ty) if !ty.is_shared() => Err(GroupError::MemoryNotImported),
-            Some(_) => Ok(()),
+        refusals
+    }
+
+    /// What is wrong with the import of `thread-spawn`.
+    pub(crate) fn spawn_refusal(&self) -> Option<GroupError> {
+        match &self.spawn {
+            Some(SpawnImport::Other(found)) => Some(GroupError::SpawnType {
+                found: found.clone(),
+            }),
+            Some(SpawnImport::AsDefined) | None => None,
         }
     }
 
-    /// The memory the group's threads share: the first shared one that is imported.
-    pub(crate) fn shared_memory(&self) -> Option<&MemoryImport> {
-        self.memories.iter().find(|memory| memory.ty.is_shared())
-    }
-}
-
-/// Whether `ty` takes `params` and returns `results` values, all of them i32.
-pub(crate) fn is(ty: &FuncType, params: usize, results: usize) -> bool {
-    let i32s = |mut types: Box<dyn Iterator<Item = ValType> + '_>, count: usize| {
-        (0..count).all(|_| types.next().is_some_and(|ty| ty.is_i32())) && types.next().is_none()
-    };
-    i32s(Box::new(ty.params()), params) && i32s(Box::new(ty.results()), results)
-}
-
-/// Whether `params` fit the parameters of `ty`. Values of a store, which references are, fit nothing.
-pub(crate) fn fits(ty: &FuncType, params: &[Val]) -> bool {
-    ty.params().len() == params.len()
-        && ty.params().zip(params).all(|(ty, value)| {
-            matches!(
-                (ty, value),
-                (ValType::I32, Val::I32(_))
-                    | (ValType::I64, Val::I64(_))
-                    | (ValType::F32, Val::F32(_))
-                    | (ValType::F64, Val::F64(_))
-                    | (ValType::V128, Val::V128(_))
-            )
-        })
-}
-
-/// Whether `ty` takes or returns references, which belong to one store.
-pub(crate) fn has_references(ty: &FuncType) -> bool {
-    ty.params().chain(ty.results()).any(|ty| ty.is_ref())
-}
-
-/// A type as error messages show it.
-pub(crate) fn describe(ty: &ExternType) -> String {
-    match ty {
-        ExternType::Func(ty) => format!("a function of type `{ty}`"),
-        ExternType::Global(_) => "a global".to_owned(),
-        ExternType::Table(_) => "a table".to_owned(),
-        ExternType::Memory(_) => "a memory".to_owned(),
-        ExternType::Tag(_) => "a tag".to_owned(),
+    /// What keeps threads from sharing its memory, whoever starts them.
+    pub(crate) fn memory_refusals(&self) -> Vec<GroupError> {
+        let mut refusals = Vec::new();
+        let private = self.memories.iter().find(|import| !import.shared);
+        match private {
+            _ if self.memories.is_empty() => refusals.push(match self.defines_memory {
+                true => GroupError::MemoryNotImported,
+                false => GroupError::NoMemory,
+            }),
+            Some(MemoryImport { module, name, .. }) => {
+                refusals.push(GroupError::MemoryNotShared {
+                    module: module.clone(),
+                    name: name.clone(),
+                });
+            }
+            None => {}
+        }
+        match self.exported_memory {
+            None => refusals.push(GroupError::MemoryNotExported),
+            // WASI works on the exported one.
+            Some(ExportedMemory::Own) if !self.memories.is_empty() => {
+                refusals.push(GroupError::MemoryExportedIsOwn);
+            }
+            Some(_) => {}
+        }
+        refusals
     }
 }

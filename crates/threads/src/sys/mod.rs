@@ -1,7 +1,12 @@
-//! What depends on the platform, and the crate's unsafe code.
+//! What depends on the platform, and the crate's unsafe code. Nothing here decides anything.
+//!
+//! `stacks` and `native_thread` offer the same on every platform; where the standard library starts the threads, it has
+//! the stacks as well, and then a stack is a promise of one.
 
+pub(crate) mod atomics;
 pub(crate) mod bell;
 pub(crate) mod handoff;
-pub(crate) mod raw;
+pub(crate) mod native_thread;
 pub(crate) mod running;
 pub(crate) mod shim;
+pub(crate) mod stacks;

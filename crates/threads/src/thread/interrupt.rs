@@ -1,18 +1,17 @@
 //! How a thread that runs wasm, or waits inside wasmtime, is reached.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use wasmtime::{Engine, Error, SharedMemory, Store, UpdateDeadline, WasmBacktrace};
+use wasmtime::{SharedMemory, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::life::Life;
 use crate::thread::current;
-use crate::types::error::GroupEnded;
 use crate::types::thread_id::ThreadId;
 
 /// Makes `store`, of thread `id`, stop soon after its group has ended.
 ///
 /// The deadline is always the next epoch. When it comes, whoever incremented the epoch and why, the
-/// callback asks the thread's own group: ended, and wasm is unwound with [`GroupEnded`]; asked for a
+/// callback asks the thread's own group: ended, and wasm is unwound with [`GroupEnded`](crate::GroupEnded); asked for a
 /// backtrace, and it takes one; else it goes on. The callback changes nothing in the store (RUSTSEC-2026-0223), and a store it unwound is
 /// dropped.
 ///
@@ -42,33 +41,6 @@ pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>, id: ThreadId) {
         }
         Ok(UpdateDeadline::Continue(1))
     });
-}
-
-/// Makes the errors by which the threads of one ended group are unwound.
-///
-/// Wasmtime takes a backtrace for every error that unwinds wasm, unless it has one: names are copied, and with debug
-/// information, lines looked up, which for a thousand threads that all end would take a thousand times some
-/// milliseconds, for nobody. So the error gets an empty one, of a store that runs nothing.
-pub(crate) struct Unwinding {
-    engine: Engine,
-    idle: OnceLock<Mutex<Store<()>>>,
-}
-
-impl Unwinding {
-    pub(crate) fn new(engine: &Engine) -> Self {
-        Self {
-            engine: engine.clone(),
-            idle: OnceLock::new(),
-        }
-    }
-
-    pub(crate) fn error(&self) -> Error {
-        let idle = self
-            .idle
-            .get_or_init(|| Mutex::new(Store::new(&self.engine, ())));
-        let idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
-        Error::from(GroupEnded).context(WasmBacktrace::force_capture(&*idle))
-    }
 }
 
 /// How many bytes of memory are swept between two looks at whether anybody is left.

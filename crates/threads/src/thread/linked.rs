@@ -4,8 +4,9 @@
 use wasmtime::{Instance, InstancePre, Linker, Store};
 
 use crate::memory::define::Holding;
-use crate::module::prepare::ThreadModule;
-use crate::module::shape::{self, Shape};
+use crate::module::extern_type;
+use crate::module::memories::Memories;
+use crate::module::thread_module::ThreadModule;
 use crate::thread::wait_imports::Binder;
 use crate::types::abi;
 use crate::types::error::GroupError;
@@ -16,6 +17,13 @@ pub(crate) struct Part<T: 'static> {
     pub(crate) binder: Binder<T>,
     /// The exports that may be shared memories of the instance's own, where its waits are wasmtime's.
     pub(crate) own_memories: Vec<String>,
+}
+
+/// A module that is to be preloaded, under the name its exports are imported by.
+pub(crate) struct Preload {
+    pub(crate) name: String,
+    pub(crate) module: ThreadModule,
+    pub(crate) memories: Memories,
 }
 
 /// What a store is filled with.
@@ -63,16 +71,19 @@ impl<T: 'static> Linked<T> {
 
 /// Refuses what cannot be preloaded, and what imports something that nobody has.
 ///
-/// The linker has everything by now but the exports of preloaded modules.
+/// `spawns`: whether any module starts threads. The linker has everything by now but the exports of preloaded modules.
 pub(crate) fn check<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
-    main: (&ThreadModule, &Shape),
-    preloads: &[(String, ThreadModule, Shape)],
+    main: &ThreadModule,
+    preloads: &[Preload],
+    spawns: bool,
 ) -> Result<(), GroupError> {
-    let spawns = main.1.spawns || preloads.iter().any(|(_, _, shape)| shape.spawns);
-    for (at, (name, module, shape)) in preloads.iter().enumerate() {
-        let name = || name.clone();
+    for (at, preload) in preloads.iter().enumerate() {
+        let Preload {
+            module, memories, ..
+        } = preload;
+        let name = || preload.name.clone();
         if !module.is_prepared() {
             return Err(GroupError::PreloadUnprepared { name: name() });
         }
@@ -80,33 +91,32 @@ pub(crate) fn check<T: 'static>(
             return Err(GroupError::PreloadCommand { name: name() });
         }
         match module.module().get_export(abi::INITIALIZE) {
-            Some(ty) if !ty.func().is_some_and(|ty| shape::is(ty, 0, 0)) => {
+            Some(ty) if !ty.func().is_some_and(|ty| extern_type::is(ty, 0, 0)) => {
                 return Err(GroupError::Link(wasmtime::format_err!(
                     "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
                      results",
                     name(),
-                    shape::describe(&ty)
+                    extern_type::describe(&ty)
                 )));
             }
             _ => {}
         }
         // Every thread has an instance of its own, which is what a module's globals and tables
         // are made for, but hardly its memory.
-        let own =
-            shape.defines_memory || shape.memories.iter().any(|memory| !memory.ty.is_shared());
+        let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
         if spawns && own {
             return Err(GroupError::PreloadMemory { name: name() });
         }
         check_imports(linker, store, module, &preloads[..at])?;
     }
-    check_imports(linker, store, main.0, preloads)
+    check_imports(linker, store, main, preloads)
 }
 
 fn check_imports<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
     module: &ThreadModule,
-    before: &[(String, ThreadModule, Shape)],
+    before: &[Preload],
 ) -> Result<(), GroupError> {
     for import in module.module().imports() {
         let (from, name) = (import.module(), import.name());
@@ -120,11 +130,11 @@ fn check_imports<T: 'static>(
 }
 
 /// Whether a preloaded module exports what is imported by this name.
-pub(crate) fn provided(preloads: &[(String, ThreadModule, Shape)], from: &str, name: &str) -> bool {
+pub(crate) fn provided(preloads: &[Preload], from: &str, name: &str) -> bool {
     let exports = |module: &ThreadModule| {
-        module.module().get_export(name).is_some() && !module.is_appended_export(name)
+        module.module().get_export(name).is_some() && module.is_guest_export(name)
     };
     preloads
         .iter()
-        .any(|(preload, module, _)| preload == from && exports(module))
+        .any(|preload| preload.name == from && exports(&preload.module))
 }

@@ -6,50 +6,20 @@
 //! no place in the group, and counts for no limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wasmtime::Store;
 
-use crate::group::core::Core;
 use crate::host::panics::caught;
-use crate::life::Life;
+use crate::life::reserved_id::ReservedId;
 use crate::thread::linked::Instances;
-use crate::types::thread_id::ThreadId;
+use crate::thread::program::Program;
 
 /// A store and an instance that wait for their thread to be spawned.
 pub(crate) struct Ready<T: 'static> {
     pub(crate) id: ReservedId,
     pub(crate) store: Store<T>,
     pub(crate) instances: Instances,
-}
-
-/// An id without a thread; gives itself back unless it is used.
-pub(crate) struct ReservedId {
-    life: Arc<Life>,
-    id: Option<ThreadId>,
-}
-
-impl ReservedId {
-    pub(crate) fn take(life: &Arc<Life>) -> Option<Self> {
-        let id = life.reserve_id()?;
-        Some(Self {
-            life: Arc::clone(life),
-            id: Some(id),
-        })
-    }
-
-    /// The id, for a thread that takes it over.
-    pub(crate) fn into_id(mut self) -> Option<ThreadId> {
-        self.id.take()
-    }
-}
-
-impl Drop for ReservedId {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.life.give_back_id(id);
-        }
-    }
 }
 
 /// The instances of one group that were made ahead.
@@ -79,16 +49,16 @@ impl<T: Send + 'static> Stock<T> {
 
     /// Makes one more if there is room. On a host thread that has just run a guest thread, after that
     /// thread has left: never on the guest's path.
-    pub(crate) fn refill(&self, core: &Core<T>) {
+    pub(crate) fn refill(&self, program: &Program<T>) {
         if self.most == 0
             || self.failed.load(Ordering::Relaxed)
-            || core.life.token().is_ended()
+            || program.life.token().is_ended()
             || self.lock().len() >= self.most
         {
             return;
         }
         // Data and instantiation are the embedder's code.
-        match caught(|| Self::make(core)) {
+        match caught(|| Self::make(program)) {
             Some(Some(ready)) => self.put(ready),
             Some(None) | None => self.failed.store(true, Ordering::Relaxed),
         }
@@ -107,12 +77,12 @@ impl<T: Send + 'static> Stock<T> {
         dropped(over);
     }
 
-    fn make(core: &Core<T>) -> Option<Ready<T>> {
-        let id = ReservedId::take(&core.life)?;
+    fn make(program: &Program<T>) -> Option<Ready<T>> {
+        let id = ReservedId::take(&program.life)?;
         // So that it draws a part of the group's fuel, and not all of it.
-        let _member = core.stores.join_fuel();
-        let mut store = core.stores.make(id.id?).ok()?;
-        let instances = core.instantiate(&mut store).ok()?;
+        let _member = program.stores.join_fuel();
+        let mut store = program.stores.make(id.get()?).ok()?;
+        let instances = program.instantiate(&mut store).ok()?;
         Some(Ready {
             id,
             store,

@@ -11,28 +11,36 @@ use wasmtime::{
 };
 
 use crate::life::Life;
+use crate::life::unwinding::Unwinding;
 use crate::memory::words::{same_memory, word32, word64};
-use crate::module::prepare::Prepared;
+use crate::module::prepared::Prepared;
 use crate::rewrite::{WaitOp, WaitSlot};
 use crate::sys::running;
 use crate::thread::current;
-use crate::thread::interrupt::Unwinding;
 use crate::types::fuel::Fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
 use crate::watch::observer::Watch;
-use crate::watch::record::ThreadRecord;
 
 /// Fills the wait tables of one group's instances.
 pub(crate) struct Binder<T: 'static> {
-    lot: Arc<ParkingLot>,
-    watch: Option<Arc<Watch>>,
-    unwinding: Arc<Unwinding>,
-    fuel: Option<Arc<Fuel>>,
+    group: Arc<Group>,
     table: Option<String>,
     slots: Vec<(WaitSlot, Source)>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
     functions: Linker<T>,
 }
+
+/// What the functions of all slots reach.
+struct Group {
+    lot: Arc<ParkingLot>,
+    watch: Option<Arc<Watch>>,
+    unwinding: Arc<Unwinding>,
+    fuel: Option<Arc<Fuel>>,
+}
+
+/// The memory that a slot's function works on, and its number among the group's, which is what reports call it by.
+#[derive(Clone)]
+struct Target(SharedMemory, Option<usize>);
 
 /// Where a slot's function comes from.
 enum Source {
@@ -53,11 +61,14 @@ impl<T: 'static> Binder<T> {
         imported: &[Option<SharedMemory>],
         memories: &[SharedMemory],
     ) -> Result<Self, Error> {
-        let mut binder = Self {
+        let group = Group {
             lot: Arc::clone(life.lot()),
             watch: life.watch().cloned(),
             unwinding: Arc::clone(life.errors()),
             fuel: fuel.cloned(),
+        };
+        let mut binder = Self {
+            group: Arc::new(group),
             table: None,
             slots: Vec::new(),
             functions: Linker::new(engine),
@@ -70,8 +81,8 @@ impl<T: 'static> Binder<T> {
             let source = match imported.get(slot.memory as usize) {
                 Some(Some(memory)) => {
                     let name = index.to_string();
-                    let place = memories.iter().position(|other| same_memory(other, memory));
-                    binder.define(&name, slot.op, memory.clone(), place)?;
+                    let number = memories.iter().position(|other| same_memory(other, memory));
+                    binder.define(&name, slot.op, Target(memory.clone(), number))?;
                     Source::Shared(name)
                 }
                 _ => Source::Instance,
@@ -81,26 +92,12 @@ impl<T: 'static> Binder<T> {
         Ok(binder)
     }
 
-    fn define(
-        &mut self,
-        name: &str,
-        op: WaitOp,
-        memory: SharedMemory,
-        place: Option<usize>,
-    ) -> Result<(), Error> {
-        let functions = &mut self.functions;
-        let watch = self.watch.clone();
-        let (unwinding, fuel) = (Arc::clone(&self.unwinding), self.fuel.clone());
+    fn define(&mut self, name: &str, op: WaitOp, target: Target) -> Result<(), Error> {
+        let (functions, group) = (&mut self.functions, &self.group);
         match op {
-            WaitOp::Wait32 => {
-                functions.func_wrap("", name, wait32(memory, place, unwinding, fuel))?
-            }
-            WaitOp::Wait64 => {
-                functions.func_wrap("", name, wait64(memory, place, unwinding, fuel))?
-            }
-            WaitOp::Notify => {
-                functions.func_wrap("", name, notify(memory, place, &self.lot, watch))?
-            }
+            WaitOp::Wait32 => functions.func_wrap("", name, wait32(group, target))?,
+            WaitOp::Wait64 => functions.func_wrap("", name, wait64(group, target))?,
+            WaitOp::Notify => functions.func_wrap("", name, notify(group, target))?,
         };
         Ok(())
     }
@@ -113,25 +110,16 @@ impl<T: 'static> Binder<T> {
         let table = instance
             .get_table(&mut *store, name)
             .ok_or_else(|| Error::msg("a prepared module lacks its table of waits"))?;
-        let shared = || (Arc::clone(&self.unwinding), self.fuel.clone());
         for (index, (slot, source)) in self.slots.iter().enumerate() {
             let function = match source {
                 Source::Shared(name) => self.functions.get(&mut *store, "", name)?.into_func(),
                 Source::Instance => {
                     let memory = instance.get_shared_memory(&mut *store, &slot.memory_export);
-                    memory.map(|memory| match slot.op {
-                        WaitOp::Wait32 => {
-                            let (unwinding, fuel) = shared();
-                            Func::wrap(&mut *store, wait32(memory, None, unwinding, fuel))
-                        }
-                        WaitOp::Wait64 => {
-                            let (unwinding, fuel) = shared();
-                            Func::wrap(&mut *store, wait64(memory, None, unwinding, fuel))
-                        }
-                        WaitOp::Notify => {
-                            let watch = self.watch.clone();
-                            Func::wrap(&mut *store, notify(memory, None, &self.lot, watch))
-                        }
+                    let group = &self.group;
+                    memory.map(|memory| match (slot.op, Target(memory, None)) {
+                        (WaitOp::Wait32, own) => Func::wrap(&mut *store, wait32(group, own)),
+                        (WaitOp::Wait64, own) => Func::wrap(&mut *store, wait64(group, own)),
+                        (WaitOp::Notify, own) => Func::wrap(&mut *store, notify(group, own)),
                     })
                 }
             };
@@ -144,128 +132,134 @@ impl<T: 'static> Binder<T> {
     }
 }
 
-/// The function of a `memory.atomic.wait32`. `place` is the memory's among the group's.
+/// The function of a `memory.atomic.wait32`.
 ///
 /// The guest's number is turned into the bytes that are in the memory, which are little-endian on every host.
 fn wait32<T: 'static>(
-    memory: SharedMemory,
-    place: Option<usize>,
-    unwinding: Arc<Unwinding>,
-    fuel: Option<Arc<Fuel>>,
+    group: &Arc<Group>,
+    Target(memory, number): Target,
 ) -> impl Fn(Caller<'_, T>, i64, i32, i64) -> Result<i32, Error> + Send + Sync + 'static {
+    let group = Arc::clone(group);
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
         let expected = (expected as u32).to_le();
-        let at_once = |waiter: &Waiter| waiter.differs32(word, expected);
-        if let Some(outcome) = unobserved(at_once) {
-            return result(outcome, &unwinding);
+        let differs = |waiter: &Waiter| waiter.differs32(word, expected);
+        if let Some(outcome) = group.unobserved(differs) {
+            return group.result(outcome);
         }
-        let thread = thread()?;
-        let wait = |caller: &mut Caller<'_, T>| {
-            let wait = || {
-                thread.waiter().wait32(word, expected, timeout, &mut || {
-                    thread.report(|| WasmBacktrace::force_capture(&*caller));
-                })
-            };
-            match thread.watch() {
-                None => wait(),
-                Some(watch) => {
-                    let at = (place, address as u64);
-                    watch.wait(&thread, at, Width::W32, timeout, wait)
-                }
-            }
-        };
-        let outcome = holding_no_fuel(fuel.as_deref(), caller, wait)?;
-        result(outcome, &unwinding)
+        let at = (number, address as u64);
+        group.wait(
+            caller,
+            at,
+            Width::W32,
+            timeout,
+            differs,
+            |waiter, report| waiter.park32(word, expected, timeout, report),
+        )
     }
 }
 
 /// The function of a `memory.atomic.wait64`, as [`wait32`].
 fn wait64<T: 'static>(
-    memory: SharedMemory,
-    place: Option<usize>,
-    unwinding: Arc<Unwinding>,
-    fuel: Option<Arc<Fuel>>,
+    group: &Arc<Group>,
+    Target(memory, number): Target,
 ) -> impl Fn(Caller<'_, T>, i64, i64, i64) -> Result<i32, Error> + Send + Sync + 'static {
+    let group = Arc::clone(group);
     move |caller: Caller<'_, T>, address, expected, timeout| {
         let word = word64(&memory, address as u64).map_err(Trap::from)?;
         let expected = (expected as u64).to_le();
-        let at_once = |waiter: &Waiter| waiter.differs64(word, expected);
-        if let Some(outcome) = unobserved(at_once) {
-            return result(outcome, &unwinding);
+        let differs = |waiter: &Waiter| waiter.differs64(word, expected);
+        if let Some(outcome) = group.unobserved(differs) {
+            return group.result(outcome);
         }
-        let thread = thread()?;
-        let wait = |caller: &mut Caller<'_, T>| {
-            let wait = || {
-                thread.waiter().wait64(word, expected, timeout, &mut || {
-                    thread.report(|| WasmBacktrace::force_capture(&*caller));
-                })
-            };
-            match thread.watch() {
-                None => wait(),
-                Some(watch) => {
-                    let at = (place, address as u64);
-                    watch.wait(&thread, at, Width::W64, timeout, wait)
-                }
-            }
-        };
-        let outcome = holding_no_fuel(fuel.as_deref(), caller, wait)?;
-        result(outcome, &unwinding)
+        let at = (number, address as u64);
+        group.wait(
+            caller,
+            at,
+            Width::W64,
+            timeout,
+            differs,
+            |waiter, report| waiter.park64(word, expected, timeout, report),
+        )
     }
 }
 
+/// The function of a `memory.atomic.notify`.
 fn notify(
-    memory: SharedMemory,
-    place: Option<usize>,
-    lot: &Arc<ParkingLot>,
-    watch: Option<Arc<Watch>>,
+    group: &Arc<Group>,
+    Target(memory, number): Target,
 ) -> impl Fn(i64, i32) -> Result<i32, Error> + Send + Sync + 'static {
-    let lot = Arc::clone(lot);
+    let group = Arc::clone(group);
     move |address, count| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
-        let count = count as u32;
-        let woken = match &watch {
+        let (lot, count) = (&group.lot, count as u32);
+        let woken = match &group.watch {
             None => lot.notify(word, count),
-            Some(watch) => watch.notify(&lot, (place, address as u64), count, |tag, each| {
-                lot.notify_tagged(word, count, tag, each)
-            }),
+            Some(watch) => {
+                let (thread, at) = (current::id_in(lot), (number, address as u64));
+                watch.notify(thread, at, count, |tag, each| {
+                    lot.notify_tagged(word, count, tag, each)
+                })
+            }
         };
         Ok(woken as i32)
     }
 }
 
-/// Waits. A thread that does needs no fuel, and others may.
-fn holding_no_fuel<T: 'static>(
-    fuel: Option<&Fuel>,
-    mut caller: Caller<'_, T>,
-    wait: impl FnOnce(&mut Caller<'_, T>) -> WaitOutcome,
-) -> Result<WaitOutcome, Error> {
-    let _mark = running::mark(true);
-    match fuel {
-        None => Ok(wait(&mut caller)),
-        Some(fuel) => fuel.without(caller, wait),
+impl Group {
+    /// What a wait answers that does not have to wait, unless somebody watches it.
+    fn unobserved(
+        &self,
+        differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
+    ) -> Option<WaitOutcome> {
+        match self.watch {
+            None => current::with(|thread| differs(thread.waiter())).flatten(),
+            Some(_) => None,
+        }
     }
-}
 
-/// What a wait answers that does not have to wait, unless somebody watches it.
-fn unobserved(at_once: impl FnOnce(&Waiter) -> Option<WaitOutcome>) -> Option<WaitOutcome> {
-    current::with(|thread| match thread.watch() {
-        None => at_once(thread.waiter()),
-        Some(_) => None,
-    })
-    .flatten()
-}
+    /// Waits at `at`, a memory's number and an address in it, as the guest thread that the caller is, which [has
+    /// asked](Self::unobserved) whether the word differs, unless that is to be told. It needs no fuel meanwhile, and others
+    /// may.
+    fn wait<T: 'static>(
+        &self,
+        mut caller: Caller<'_, T>,
+        at: (Option<usize>, u64),
+        width: Width,
+        timeout: i64,
+        differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
+        park: impl FnOnce(&Waiter, &mut dyn FnMut()) -> WaitOutcome,
+    ) -> Result<i32, Error> {
+        // Bound functions are called by instances of the group only, on threads that are entered.
+        let thread =
+            current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))?;
+        let waiter = thread.waiter();
+        let _mark = running::mark(true);
+        let wait = |caller: &mut Caller<'_, T>| {
+            let park = || {
+                park(waiter, &mut || {
+                    thread.report(|| WasmBacktrace::force_capture(&*caller));
+                })
+            };
+            match &self.watch {
+                None => park(),
+                Some(watch) => {
+                    let wait = || differs(waiter).unwrap_or_else(park);
+                    watch.wait(thread.id(), waiter, at, width, timeout, wait)
+                }
+            }
+        };
+        self.result(match &self.fuel {
+            None => wait(&mut caller),
+            Some(fuel) => fuel.without(caller, wait)?,
+        })
+    }
 
-/// The guest thread that waits.
-fn thread() -> Result<Arc<ThreadRecord>, Error> {
-    // Bound functions are called by instances of the group only, on threads that are entered.
-    current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))
-}
-
-/// What the guest gets.
-fn result(outcome: WaitOutcome, unwinding: &Unwinding) -> Result<i32, Error> {
-    match outcome.code() {
-        Some(code) => Ok(code as i32),
-        None => Err(unwinding.error()),
+    /// What the guest gets.
+    fn result(&self, outcome: WaitOutcome) -> Result<i32, Error> {
+        match outcome.code() {
+            Some(code) => Ok(code as i32),
+            None => Err(self.unwinding.error()),
+        }
     }
 }

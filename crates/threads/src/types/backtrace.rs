@@ -5,28 +5,27 @@ use std::sync::Arc;
 
 use wasmtime::{FrameInfo, Module, WasmBacktrace};
 
-use crate::module::prepare::ThreadModule;
 use crate::types::frames::Frame;
 
-/// Which functions of a group's modules the rewrite appended.
+/// Which functions of a group's modules the rewrite appended: in each of these modules, all from this index on.
 #[derive(Debug, Default)]
-pub(crate) struct Appended(Vec<ThreadModule>);
+pub(crate) struct Appended(Vec<(Module, u32)>);
 
 impl Appended {
-    pub(crate) fn new(modules: impl Iterator<Item = ThreadModule>) -> Self {
-        Self(modules.collect())
+    pub(crate) fn new(from: impl Iterator<Item = (Module, u32)>) -> Self {
+        Self(from.collect())
     }
 
     fn is_guest(&self, frame: &FrameInfo) -> bool {
-        let same = |module: &&ThreadModule| Module::same(module.module(), frame.module());
-        let module = self.0.iter().find(same);
-        module.is_none_or(|module| module.is_guest_function(frame.func_index()))
+        let same = |(module, _): &&(Module, u32)| Module::same(module, frame.module());
+        let appended = self.0.iter().find(same);
+        appended.is_none_or(|(_, first)| frame.func_index() < *first)
     }
 
     fn has_guest(&self, frame: &Frame) -> bool {
-        let same = |module: &&ThreadModule| Module::same(module.module(), frame.module());
-        let module = self.0.iter().find(same);
-        module.is_none_or(|module| module.is_guest_function(frame.func_index()))
+        let same = |(module, _): &&(Module, u32)| Module::same(module, frame.module());
+        let appended = self.0.iter().find(same);
+        appended.is_none_or(|(_, first)| frame.func_index() < *first)
     }
 }
 

@@ -17,11 +17,11 @@ use crate::sys::handoff::{Handoff, Left};
 /// [`ended`](Self::ended). Cheap to clone; all clones are one token. Once ended it stays ended.
 #[derive(Clone, Default)]
 pub struct EndToken {
-    inner: Arc<Inner>,
+    signal: Arc<Signal>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct Signal {
     /// The flag, and the wakers of futures that wait for it.
     wakers: Handoff<Waker>,
     /// Rung after the flag, for threads that wait for it.
@@ -34,17 +34,17 @@ pub(crate) type Wakers = Left<Waker>;
 impl EndToken {
     /// Whether the group has ended. One atomic load.
     pub fn is_ended(&self) -> bool {
-        self.inner.wakers.is_ended()
+        self.signal.wakers.is_ended()
     }
 
     /// Blocks the calling thread until the group ends.
     pub fn wait(&self) {
         loop {
-            let heard = self.inner.ended.listen();
+            let heard = self.signal.ended.listen();
             if self.is_ended() {
                 return;
             }
-            self.inner.ended.wait(heard, None);
+            self.signal.ended.wait(heard, None);
         }
     }
 
@@ -56,14 +56,14 @@ impl EndToken {
             return true;
         };
         loop {
-            let heard = self.inner.ended.listen();
+            let heard = self.signal.ended.listen();
             if self.is_ended() {
                 return true;
             }
             if deadline <= Instant::now() {
                 return false;
             }
-            self.inner.ended.wait(heard, Some(deadline));
+            self.signal.ended.wait(heard, Some(deadline));
         }
     }
 
@@ -77,7 +77,7 @@ impl EndToken {
 
     /// Ends the token; true for the first caller.
     pub(crate) fn raise(&self) -> bool {
-        let (first, wakers) = self.inner.wakers.end();
+        let (first, wakers) = self.signal.wakers.end();
         self.ring();
         wakers.into_iter().for_each(wake);
         first
@@ -86,12 +86,12 @@ impl EndToken {
     /// Sets the flag: what looks at the token sees it from here on. Who waits for it has to be told: by [`ring`](Self::ring), and
     /// the wakers. Takes no lock that is held.
     pub(crate) fn flag(&self) -> Wakers {
-        self.inner.wakers.end().1
+        self.signal.wakers.end().1
     }
 
     /// Tells the threads that wait for the token.
     pub(crate) fn ring(&self) {
-        self.inner.ended.ring();
+        self.signal.ended.ring();
     }
 }
 
@@ -127,7 +127,7 @@ impl Future for Ended {
         }
         // A waker's clone and drop are foreign code, and happen outside the lock.
         let waker = cx.waker().clone();
-        let (key, old, left) = this.token.inner.wakers.put(this.key, waker);
+        let (key, old, left) = this.token.signal.wakers.put(this.key, waker);
         this.key = Some(key);
         drop(old);
         left.into_iter().for_each(wake);
@@ -142,7 +142,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(key) = self.key {
             // Dropped outside the lock: a waker's drop is foreign code.
-            let (waker, left) = self.token.inner.wakers.take(key);
+            let (waker, left) = self.token.signal.wakers.take(key);
             drop(waker);
             left.into_iter().for_each(wake);
         }
@@ -180,6 +180,6 @@ mod tests {
             let mut future = Box::pin(token.ended());
             assert!(future.as_mut().poll(&mut cx).is_pending());
         }
-        assert_eq!(token.inner.wakers.len(), 0);
+        assert_eq!(token.signal.wakers.len(), 0);
     }
 }

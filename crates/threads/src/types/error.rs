@@ -30,6 +30,12 @@ pub enum GroupError {
         /// Field name of the memory import.
         name: String,
     },
+    /// The module imports `wasi.thread-spawn`, and neither imports nor defines a memory.
+    #[error(
+        "the module imports `wasi.thread-spawn`, but has no memory that its threads could share: link it with \
+         `--import-memory --export-memory --shared-memory --max-memory=BYTES`"
+    )]
+    NoMemory,
     /// The module imports `wasi.thread-spawn` but defines its memory itself: every thread would
     /// get a memory of its own.
     #[error(
@@ -44,8 +50,8 @@ pub enum GroupError {
     )]
     MemoryNotExported,
     /// The module imports `wasi.thread-spawn` and a shared memory, but what it exports as `memory` is another,
-    /// which it defines itself: WASI works on that one, and every thread would get its own. Found
-    /// when the main instance is made, so it comes inside of [`RunError::Instantiate`].
+    /// which it defines itself: WASI works on that one, and every thread would get its own. Where both are shared,
+    /// that is found when the main instance is made, so it comes inside of [`RunError::Instantiate`].
     #[error(
         "the module imports `wasi.thread-spawn` and a shared memory, but exports another as `memory`, which it \
          defines itself, so that every thread would get its own: link it with `--import-memory \

@@ -1,10 +1,8 @@
 //! What the threads of a group are doing: on demand, when they are stuck, and when one stays behind.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::life::Life;
 use crate::types::backtrace::Backtrace;
 use crate::types::thread_id::ThreadId;
 use crate::waits::Width;
@@ -48,9 +46,10 @@ pub enum ThreadState {
     Waiting(WaitingThread),
     /// It is in a host call, or in wasm that no epoch interrupts: it did not answer in time.
     HostCall {
-        /// The call's name, where the host function says it with [`host_call`](crate::host_call).
+        /// The call's name, where it is said with [`host_call`](crate::host_call) or
+        /// [`note_host_call`](crate::note_host_call).
         name: Option<&'static str>,
-        /// Since when, likewise.
+        /// Since when, where it is said with `host_call`.
         since: Option<Instant>,
     },
     /// It is the main instance of a [`Reactor`](crate::Reactor), between two calls.
@@ -104,105 +103,9 @@ impl Others {
 pub struct LeftBehind {
     /// The thread.
     pub thread: ThreadId,
-    /// The host call it is in, where the host function says it with
-    /// [`host_call`](crate::host_call).
+    /// The host call it is in, where it is said with [`host_call`](crate::host_call) or
+    /// [`note_host_call`](crate::note_host_call).
     pub host_call: Option<&'static str>,
-}
-
-/// Answers as they come in.
-#[derive(Default)]
-struct Answers {
-    got: Mutex<Vec<(ThreadId, Option<Backtrace>)>>,
-    more: Condvar,
-}
-
-/// Asks every thread what it is doing. Threads that wait or run wasm answer themselves; whoever has not
-/// answered after `patience` is in a host call.
-pub(crate) fn take(life: &Life, patience: Duration) -> Report {
-    // A thread that runs nothing answers nothing.
-    let (idle, records): (Vec<_>, Vec<_>) =
-        life.records().into_iter().partition(|one| one.is_idle());
-    let answers = Arc::new(Answers::default());
-    let keys: Vec<_> = records
-        .iter()
-        .map(|record| {
-            let id = record.id();
-            let answers = Arc::clone(&answers);
-            let appended = Arc::clone(life.appended());
-            record.ask(Box::new(move |backtrace| {
-                let backtrace = backtrace.map(|trace| Backtrace::taken(trace, &appended));
-                let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
-                got.push((id, backtrace));
-                answers.more.notify_all();
-            }))
-        })
-        .collect();
-    life.interrupt();
-    let deadline = Instant::now().checked_add(patience);
-    let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
-    while got.len() < records.len() {
-        let Some(deadline) = deadline else {
-            got = answers
-                .more
-                .wait(got)
-                .unwrap_or_else(PoisonError::into_inner);
-            continue;
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        got = answers
-            .more
-            .wait_timeout(got, left)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
-    }
-    let got = std::mem::take(&mut *got);
-    for (record, key) in records.iter().zip(keys) {
-        record.forget(key);
-    }
-    let waiting = life.lot().waiters();
-    // The only one is main, whose id is the lowest.
-    let idle = idle.iter().map(|record| ThreadReport {
-        thread: record.id(),
-        state: ThreadState::Idle,
-        backtrace: None,
-    });
-    let mut threads: Vec<_> = idle.collect();
-    for record in &records {
-        let thread = record.id();
-        let answer = got.iter().find(|(id, _)| *id == thread);
-        // It ended while it was asked.
-        if let Some((_, None)) = answer {
-            continue;
-        }
-        let backtrace = answer.and_then(|(_, backtrace)| backtrace.clone());
-        let wait = waiting.iter().find(|one| one.thread == thread.get());
-        let state = match (wait, &backtrace) {
-            (Some(wait), _) => ThreadState::Waiting(WaitingThread {
-                backtrace: backtrace.clone(),
-                ..life.describe(wait)
-            }),
-            (None, Some(_)) => ThreadState::Running,
-            (None, None) => {
-                let call = record.host_call();
-                ThreadState::HostCall {
-                    name: call.map(|(name, _)| name),
-                    since: call.map(|(_, since)| since),
-                }
-            }
-        };
-        threads.push(ThreadReport {
-            thread,
-            state,
-            backtrace,
-        });
-    }
-    Report {
-        threads,
-        others: Others::default(),
-    }
 }
 
 impl fmt::Display for WaitingThread {

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::thread::current;
 use crate::types::abi::MAX_TID;
 use crate::types::error::SpawnError;
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::ThreadId;
-use crate::waits::{ParkingLot, WaitOutcome, Width};
-use crate::watch::record::ThreadRecord;
+use crate::waits::{WaitOutcome, Waiter, Width};
 
 /// Watches a group: for a timeline, for statistics.
 ///
@@ -205,17 +203,19 @@ impl Watch {
         &*self.observer
     }
 
-    /// Does `wait`, and tells of it. `wait` is as the guest gave it, `timeout_ns` included.
+    /// Does `wait` of `thread`, which waits as `waiter`, and tells of it. `wait` is as the guest gave it,
+    /// `timeout_ns` included.
     pub(crate) fn wait(
         &self,
-        thread: &ThreadRecord,
+        thread: ThreadId,
+        waiter: &Waiter,
         (memory, address): (Option<usize>, u64),
         width: Width,
         timeout_ns: i64,
         wait: impl FnOnce() -> WaitOutcome,
     ) -> WaitOutcome {
         let told = Wait {
-            thread: thread.id(),
+            thread,
             memory,
             address,
             width,
@@ -224,7 +224,7 @@ impl Watch {
         self.observer.wait_began(&told);
         let outcome = wait();
         let end = match outcome {
-            WaitOutcome::Woken => woken(thread.waiter().tag()),
+            WaitOutcome::Woken => woken(waiter.tag()),
             WaitOutcome::NotEqual => WaitEnd::NotEqual,
             WaitOutcome::TimedOut => WaitEnd::TimedOut,
             WaitOutcome::Ended => WaitEnd::Ended,
@@ -233,17 +233,15 @@ impl Watch {
         outcome
     }
 
-    /// Does `notify`, which takes a tag and tells each thread it wakes, and tells of it.
+    /// Does `notify` of `thread`, which is `None` for host code that is no thread of the group, and tells of it.
+    /// `notify` takes a tag and tells each thread it wakes.
     pub(crate) fn notify(
         &self,
-        lot: &Arc<ParkingLot>,
+        thread: Option<ThreadId>,
         (memory, address): (Option<usize>, u64),
         count: u32,
         notify: impl FnOnce(u64, &mut dyn FnMut(u32)) -> u32,
     ) -> u32 {
-        // A thread of another group is host code here.
-        let thread = current::get().filter(|thread| thread.is_of(lot));
-        let thread = thread.map(|thread| thread.id());
         let id = self.notifies.fetch_add(1, Ordering::Relaxed);
         let at = Instant::now();
         let mut threads = Vec::new();

@@ -1,6 +1,6 @@
 //! What is known about one thread of a group.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -8,7 +8,6 @@ use wasmtime::WasmBacktrace;
 
 use crate::types::thread_id::ThreadId;
 use crate::waits::{ParkingLot, Role, Waiter};
-use crate::watch::observer::Watch;
 
 /// Takes the backtrace of a thread that was asked for one; `None` when the thread ended first.
 pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
@@ -19,14 +18,17 @@ pub(crate) struct ThreadRecord {
     waiter: Waiter,
     /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
     lot: usize,
-    watch: Option<Arc<Watch>>,
     /// Whether it has begun to run on its host thread.
     begun: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<RecordState>,
+    /// What the host calls are called that the thread notes by number, from 1 on.
+    call_names: &'static [&'static str],
+    /// The number of the one it is in; 0 for none.
+    noted_call: AtomicU16,
 }
 
 #[derive(Default)]
-struct State {
+struct RecordState {
     gone: bool,
     next_key: u64,
     sinks: Vec<(u64, Sink)>,
@@ -38,15 +40,16 @@ impl ThreadRecord {
     pub(crate) fn new(
         id: ThreadId,
         lot: &Arc<ParkingLot>,
-        watch: Option<&Arc<Watch>>,
+        call_names: &'static [&'static str],
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             waiter: lot.register(id.get(), Role::Guest),
             lot: Arc::as_ptr(lot).addr(),
-            watch: watch.cloned(),
             begun: AtomicBool::new(false),
             state: Mutex::default(),
+            call_names,
+            noted_call: AtomicU16::new(0),
         })
     }
 
@@ -72,11 +75,6 @@ impl ThreadRecord {
     /// The thread's place in the parking lot.
     pub(crate) fn waiter(&self) -> &Waiter {
         &self.waiter
-    }
-
-    /// Who watches the thread's group, if anybody does.
-    pub(crate) fn watch(&self) -> Option<&Watch> {
-        self.watch.as_deref()
     }
 
     /// Asks the thread for a backtrace, which it takes itself: in a wait, or at an epoch. `sink` is
@@ -136,9 +134,14 @@ impl ThreadRecord {
         self.lock().idle = idle;
     }
 
-    /// The host call the thread says it is in.
-    pub(crate) fn host_call(&self) -> Option<(&'static str, Instant)> {
-        self.lock().host_call
+    /// The host call the thread says it is in, and since when, unless it has noted that by number only.
+    pub(crate) fn host_call(&self) -> Option<(&'static str, Option<Instant>)> {
+        if let Some((name, since)) = self.lock().host_call {
+            return Some((name, Some(since)));
+        }
+        let noted = usize::from(self.noted_call.load(Ordering::Relaxed));
+        let name = self.call_names.get(noted.checked_sub(1)?)?;
+        Some((name, None))
     }
 
     /// Notes which host call the thread is in; what it was in before.
@@ -149,7 +152,15 @@ impl ThreadRecord {
         std::mem::replace(&mut self.lock().host_call, call)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Notes by number which host call the thread is in; what it was in before.
+    pub(crate) fn note_host_call(&self, number: u16) -> u16 {
+        // Only the thread itself writes it, so it need not be one step.
+        let before = self.noted_call.load(Ordering::Relaxed);
+        self.noted_call.store(number, Ordering::Relaxed);
+        before
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RecordState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

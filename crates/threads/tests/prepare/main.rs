@@ -1,9 +1,9 @@
 //! A prepared module: what it says of itself, and that it survives being a file.
 
 mod module;
-mod stamp;
+mod precompiled;
 
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, Module};
 
 /// An engine with everything on that the tests' modules use.
 fn engine() -> Engine {
@@ -22,4 +22,12 @@ fn engine() -> Engine {
 /// The bytes of a module in the text format.
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module in the text format")
+}
+
+// `Module::deserialize` is unsafe: it trusts the bytes, here its own.
+#[allow(unsafe_code)]
+fn load(engine: &Engine, bytes: &[u8]) -> Module {
+    // SAFETY: the bytes come from `Module::serialize` of this very process, and
+    // nothing has changed them.
+    unsafe { Module::deserialize(engine, bytes) }.expect("a module wasmtime wrote")
 }

@@ -1,6 +1,6 @@
 //! What a [`ThreadModule`] says of the module it was made of.
 
-use wasi_threads::{PrepareError, ThreadEntry, ThreadModule, prepare};
+use wasi_threads::{PrepareError, Stamped, ThreadEntry, ThreadModule, prepare};
 use wasmtime::{Config, Engine, Module, Store};
 
 use super::{engine, wat};
@@ -17,8 +17,6 @@ fn what_the_group_has_to_know_is_found() {
 
     let plain = found("(module (memory (export \"memory\") 1) (func (export \"_start\")))");
     assert!(plain.is_prepared() && plain.waits_reach_group());
-    assert!(plain.imported_shared_memories().is_empty());
-    assert!(!plain.imports_thread_spawn());
     assert_eq!(plain.thread_entry(), ThreadEntry::Missing);
     assert!(!plain.instantiation_is_visible());
 
@@ -31,15 +29,6 @@ fn what_the_group_has_to_know_is_found() {
            (func (export \"wasi_thread_start\") (param i32 i32))
            (func $start) (start $start))",
     );
-    let memories = threaded.imported_shared_memories();
-    assert_eq!(memories.len(), 1);
-    assert_eq!(
-        (memories[0].module.as_str(), memories[0].name.as_str()),
-        ("env", "memory")
-    );
-    assert_eq!(memories[0].ty.minimum(), 3);
-    assert_eq!(memories[0].ty.maximum(), Some(9));
-    assert!(threaded.imports_thread_spawn());
     assert_eq!(threaded.thread_entry(), ThreadEntry::Present);
     assert_eq!(threaded.start_export(), Some("wasi-threads:start"));
     assert!(!threaded.instantiation_is_visible());
@@ -104,6 +93,52 @@ fn frames_lead_back_to_the_original() {
     assert_eq!(found, offsets(&unprepared));
     assert_eq!(bytes[found[0]], 0, "an unreachable");
     assert_eq!(bytes[found[1]], 0x10, "a call");
+}
+
+/// An export is the guest's own or an appended one, whatever its name, also after the module was a file.
+#[test]
+fn exports_are_told_apart_by_who_made_them() {
+    let engine = engine();
+    let waits = |memory: &str| {
+        format!("(func (result i32) (memory.atomic.notify {memory} (i32.const 0) (i32.const 0)))")
+    };
+    let texts = [
+        // Not waited on, and exported so that it can be limited.
+        "(memory $m 1 1 shared) (func)".to_owned(),
+        format!("(memory $m 1 1 shared) {}", waits("$m")),
+        // The guest's own names, of whatever kind.
+        "(memory (export \"wasi-threads:memory-0\") 1 1 shared)".to_owned(),
+        format!(
+            "(memory $m (export \"wasi-threads:memory-0\") 1 1 shared) {}",
+            waits("$m")
+        ),
+        "(func (export \"wasi-threads:memory-7\"))".to_owned(),
+        format!(
+            "(memory $m 1 1 shared) (func (export \"wasi-threads:memory-0\"))
+             (global (export \"wasi-threads:waits\") i32 (i32.const 0))
+             (func $s (export \"wasi-threads:start\")) (start $s) {}",
+            waits("$m")
+        ),
+    ];
+    for text in texts {
+        let bytes = wat(&format!("(module {text})"));
+        let own: Vec<_> = names(&Module::new(&engine, &bytes).expect("a module that compiles"));
+        let prepared = prepare(&engine, &bytes).expect("a module to prepare");
+        let file = prepared.serialize().expect("bytes");
+        let stamped = Stamped::parse(&file).expect("a stamp");
+        let module = super::load(&engine, stamped.compiled());
+        let loaded = stamped.into_module(module).expect("a stamp that fits");
+        for module in [&prepared, &loaded] {
+            let mut found = names(module.module());
+            found.retain(|name| module.is_guest_export(name));
+            assert_eq!(found, own, "{text}");
+        }
+    }
+}
+
+fn names(module: &Module) -> Vec<String> {
+    let exports = module.exports();
+    exports.map(|export| export.name().to_owned()).collect()
 }
 
 #[test]

@@ -7,15 +7,15 @@ use rustix::thread::futex;
 
 /// Sleeping in the kernel on a word, on platforms with a futex.
 #[derive(Debug)]
-pub(crate) struct Sleeper;
+pub(crate) struct FutexSleeper;
 
-impl Sleeper {
+impl FutexSleeper {
     /// A sleeper for one node.
     pub(crate) fn new() -> Self {
         Self
     }
 
-    /// Sleeps while `word` holds `seen`, until [`Sleeper::wake`] or `deadline`.
+    /// Sleeps while `word` holds `seen`, until [`FutexSleeper::wake`] or `deadline`.
     /// May return early for no reason. Returns `false` when the deadline had
     /// passed before the call.
     pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) -> bool {

@@ -11,12 +11,12 @@ use std::time::Instant;
 /// sleeper sees the change, or the waker gets the mutex only once the sleeper
 /// is inside the condition variable's wait: no wake-up falls between.
 #[derive(Debug)]
-pub(crate) struct Sleeper {
+pub(crate) struct CondvarSleeper {
     gate: Mutex<()>,
     changed: Condvar,
 }
 
-impl Sleeper {
+impl CondvarSleeper {
     /// A sleeper for one node.
     pub(crate) fn new() -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Sleeper {
         }
     }
 
-    /// Sleeps while `word` holds `seen`, until [`Sleeper::wake`] or `deadline`.
+    /// Sleeps while `word` holds `seen`, until [`CondvarSleeper::wake`] or `deadline`.
     /// May return early for no reason. Returns `false` when the deadline had
     /// passed before the call.
     pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) -> bool {
@@ -57,13 +57,13 @@ impl Sleeper {
 
 #[cfg(test)]
 mod tests {
-    use super::{AtomicU32, Ordering, Sleeper};
+    use super::{AtomicU32, CondvarSleeper, Ordering};
     use std::time::{Duration, Instant};
 
     #[test]
     fn a_change_wakes_the_sleeper() {
         for round in 0..200 {
-            let sleeper = Sleeper::new();
+            let sleeper = CondvarSleeper::new();
             let word = AtomicU32::new(0);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_deadline_ends_the_sleep() {
-        let sleeper = Sleeper::new();
+        let sleeper = CondvarSleeper::new();
         let word = AtomicU32::new(0);
         let start = Instant::now();
         let deadline = start + Duration::from_millis(20);
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn another_value_does_not_sleep() {
-        let sleeper = Sleeper::new();
+        let sleeper = CondvarSleeper::new();
         let word = AtomicU32::new(7);
         assert!(sleeper.sleep(&word, 0, None));
     }

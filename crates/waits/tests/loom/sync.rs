@@ -36,11 +36,6 @@ pub(crate) fn condvar_wait_timeout<'a, T>(
     unreachable!("loom has no clock")
 }
 
-/// The fence that the library leaves to the processor on x86.
-pub(crate) fn fence_after_update() {
-    loom::sync::atomic::fence(Ordering::SeqCst);
-}
-
 /// Models do not spin: it would only repeat what sleeping explores.
 pub(crate) fn spin_allowed() -> bool {
     false

@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
-use crate::sync::AtomicU32;
+use crate::sync::{AtomicU32, Ordering};
+
+/// The fence that the library leaves to the processor on x86.
+pub(crate) fn fence_after_update() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
 
 #[path = "../../src/sys/portable.rs"]
 mod portable;
@@ -11,11 +16,11 @@ mod portable;
 /// queued up; what others do before it takes the bucket's lock again, loom's
 /// scheduler varies.
 #[derive(Debug)]
-pub(crate) struct Sleeper(portable::Sleeper);
+pub(crate) struct Sleeper(portable::CondvarSleeper);
 
 impl Sleeper {
     pub(crate) fn new() -> Self {
-        Self(portable::Sleeper::new())
+        Self(portable::CondvarSleeper::new())
     }
 
     pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) -> bool {

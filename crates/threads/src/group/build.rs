@@ -1,0 +1,250 @@
+//! Making a group: what engine, modules and settings must agree on, the group's memory, its life, and what its
+//! threads have in common.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use wasmtime::{Engine, SharedMemory};
+
+use crate::group::builder::{GroupBuilder, Termination};
+use crate::group::core::Core;
+use crate::group::link::{Linking, Modules};
+use crate::group::thread_group::ThreadGroup;
+use crate::host::pool::Hosts;
+use crate::life::{Life, Native};
+use crate::memory::define;
+use crate::module::memories::Memories;
+use crate::module::shape::ModuleShape;
+use crate::module::thread_module::{ThreadEntry, ThreadModule};
+use crate::sys::running::{self, Code};
+use crate::thread::linked::{Linked, Preload};
+use crate::thread::prewarm::Stock;
+use crate::thread::program::Program;
+use crate::thread::store::Stores;
+use crate::types::backtrace::Appended;
+use crate::types::error::{GroupError, HOST_STACK_HEADROOM};
+use crate::types::thread_id::ThreadId;
+use crate::waits::ParkingLot;
+use crate::watch::observer::Watch;
+
+/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`](crate::Limits::host_stack) is not given.
+const DEFAULT_HEADROOM: usize = 1 << 20;
+
+/// Threads the parking lot is sized for without a limit.
+const DEFAULT_LOT: u32 = 64;
+
+impl<T: Send + 'static> GroupBuilder<T> {
+    /// Makes the group: checks that engine, module and settings agree, creates the shared memory,
+    /// links. Runs no guest code and starts no host thread.
+    ///
+    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, over whatever it
+    /// already says for them.
+    ///
+    /// # Errors
+    ///
+    /// See [`GroupError`].
+    pub fn build(mut self) -> Result<ThreadGroup<T>, GroupError> {
+        let make_state = self.make_state.take().ok_or(GroupError::NoState)?;
+        if !Engine::same(self.module.module().engine(), &self.engine)
+            || !Engine::same(self.linker.engine(), &self.engine)
+        {
+            return Err(GroupError::OtherEngine);
+        }
+        let host_stack = self.check_engine()?;
+        let modules = self.look_at_modules()?;
+        let memory = self.shared_memory(&modules.memories)?;
+        let life = self.life(modules.waits_reach_group);
+        let stores = Stores::new(
+            &self.engine,
+            &life,
+            memory.clone(),
+            make_state,
+            &self.limits,
+        );
+        let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
+        let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
+        let linking = Linking {
+            modules: &modules,
+            life: &life,
+            stores: &stores,
+            limits: &self.limits,
+        };
+        let (linked, memories) =
+            linking.link(self.linker, &mut main, memory.as_ref(), &core_cell)?;
+        life.set_memories(&memories);
+        life.set_appended(Appended::new(linked.modules().filter_map(|module| {
+            Some((module.module().clone(), module.first_appended_function()?))
+        })));
+        let freezes = self.termination == Termination::ProcessExit;
+        if self.see_threads || freezes {
+            running::prepare().map_err(GroupError::CannotSeeThreads)?;
+            let code = Code::new(linked.modules().map(|module| module.module().clone()));
+            life.set_native(Native::new(code, self.host_word, freezes));
+        }
+        let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
+            true => self.pool.ready,
+            false => 0,
+        });
+        let program = Program {
+            life: Arc::clone(&life),
+            doubtful_memory: modules.spawns && modules.memories.defines,
+            linked,
+            stores,
+            memories,
+            own_memories: Arc::default(),
+            exit_code: self.exit_code,
+            around: self.around,
+            on_trap: self.on_trap,
+            #[cfg(feature = "async")]
+            async_calls: self.async_calls,
+        };
+        let core = Arc::new(Core {
+            life,
+            program: Arc::new(program),
+            hosts: Hosts::new(host_stack, self.pool),
+            stock,
+            limits: self.limits,
+            grace: self.grace,
+            timeout_report: self.timeout_report,
+        });
+        // Set here and nowhere else.
+        let _ = core_cell.set(Arc::downgrade(&core));
+        let weak = Arc::downgrade(&core);
+        core.hosts.on_retire(move || {
+            if let Some(core) = weak.upgrade() {
+                core.stock.shrink();
+            }
+        });
+        Ok(ThreadGroup::new(core, main, memory))
+    }
+
+    /// Checks what engine and group must agree on; the host stack of each thread.
+    fn check_engine(&self) -> Result<usize, GroupError> {
+        let (engine, limits) = (&self.engine, &self.limits);
+        let wasm_stack = engine.get_max_wasm_stack();
+        if let Some(limit) = limits.wasm_stack
+            && wasm_stack > limit
+        {
+            return Err(GroupError::WasmStackTooLarge {
+                engine: wasm_stack,
+                limit,
+            });
+        }
+        let host_stack = limits
+            .host_stack
+            .unwrap_or(wasm_stack.saturating_add(DEFAULT_HEADROOM));
+        if host_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+            return Err(GroupError::HostStackTooSmall {
+                host_stack,
+                wasm_stack,
+            });
+        }
+        #[cfg(feature = "async")]
+        if self.async_calls {
+            // Wasm and the host functions it calls then run on wasmtime's own stacks.
+            let async_stack = engine.get_async_stack_size();
+            if async_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+                return Err(GroupError::AsyncStackTooSmall {
+                    async_stack,
+                    wasm_stack,
+                });
+            }
+        }
+        if self.termination == Termination::Epochs && !engine.get_epoch_interruption() {
+            return Err(GroupError::EpochsDisabled);
+        }
+        if limits.fuel.is_some() && !engine.get_consume_fuel() {
+            return Err(GroupError::FuelDisabled);
+        }
+        Ok(host_stack)
+    }
+
+    /// Checks the modules by themselves: whether threads can share their memory, and whether it is within the limits.
+    fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
+        let (shape, memories) = look_at(&self.module)?;
+        let mut spawns = shape.spawns();
+        let mut preloads = Vec::new();
+        for (name, module) in std::mem::take(&mut self.preloads) {
+            if !Engine::same(module.module().engine(), &self.engine) {
+                return Err(GroupError::OtherEngine);
+            }
+            let (shape, memories) = look_at(&module)?;
+            spawns |= shape.spawns();
+            preloads.push(Preload {
+                name,
+                module,
+                memories,
+            });
+        }
+        if spawns && let Some(refusal) = shape.memory_refusals().into_iter().next() {
+            return Err(refusal);
+        }
+        let modules = Modules {
+            waits_reach_group: self.module.waits_reach_group()
+                && (preloads.iter()).all(|preload| preload.module.waits_reach_group()),
+            module: self.module.clone(),
+            memories,
+            preloads,
+            spawns,
+        };
+        for memories in modules.memories() {
+            define::check_own(memories, &self.limits)?;
+        }
+        Ok(modules)
+    }
+
+    /// The memory the group's threads share: the embedder's, or a new one.
+    fn shared_memory(&mut self, memories: &Memories) -> Result<Option<SharedMemory>, GroupError> {
+        match (memories.shared(), self.memory.take()) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(GroupError::MemoryNotWanted),
+            (Some(_), Some(given)) => Ok(Some(given)),
+            (Some(ty), None) => define::create(&self.engine, ty, &self.limits).map(Some),
+        }
+    }
+
+    /// The group's life and its parking lot, in which deadlocks are found only where all waits can be seen.
+    fn life(&mut self, waits_reach_group: bool) -> Arc<Life> {
+        let epochs = self.termination == Termination::Epochs;
+        let lot = ParkingLot::new(
+            self.limits.threads.unwrap_or(DEFAULT_LOT) as usize,
+            self.detect_deadlock && waits_reach_group,
+        );
+        let watch = self.observer.take();
+        let watch = watch.map(|observer| Arc::new(Watch::new(observer)));
+        let on_end = std::mem::take(&mut self.on_end);
+        let life = Life::new(
+            &self.engine,
+            epochs,
+            Arc::clone(&lot),
+            on_end,
+            watch,
+            self.call_names,
+        );
+        if self.detect_deadlock {
+            let life = Arc::downgrade(&life);
+            lot.on_quiet(move || {
+                if let Some(life) = life.upgrade() {
+                    life.check_stuck();
+                }
+            });
+        }
+        life
+    }
+}
+
+/// What a module imports and exports. Refused if it imports `thread-spawn` as something else.
+fn look_at(module: &ThreadModule) -> Result<(ModuleShape, Memories), GroupError> {
+    let shape = ModuleShape::of(module.module());
+    match shape.spawn_refusal() {
+        Some(refusal) => Err(refusal),
+        None => Ok((shape, Memories::of(module))),
+    }
+}
+
+/// Whether instances may be made before their threads are spawned.
+fn may_be_prewarmed<T>(modules: &Modules, linked: &Linked<T>) -> bool {
+    modules.spawns
+        && modules.module.is_prepared()
+        && !linked.instantiation_is_visible()
+        && modules.module.thread_entry() == ThreadEntry::Present
+}

@@ -1,0 +1,37 @@
+//! What is known of a module that was prepared.
+
+#[cfg(feature = "compile")]
+use crate::rewrite::Rewritten;
+use crate::rewrite::WaitSlot;
+
+/// What the rewrite said about a module.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) waits_rewritten: bool,
+    pub(crate) wait_slots: Vec<WaitSlot>,
+    pub(crate) wait_table: Option<String>,
+    pub(crate) start_export: Option<String>,
+    /// All of them, those above included.
+    pub(crate) appended_exports: Vec<String>,
+    pub(crate) start_inside: bool,
+    pub(crate) active_data_on_shared: bool,
+    pub(crate) first_appended_function: Option<u32>,
+    pub(crate) code_file_shift: i64,
+}
+
+#[cfg(feature = "compile")]
+impl Prepared {
+    pub(crate) fn of(rewritten: &Rewritten<'_>) -> Self {
+        Prepared {
+            waits_rewritten: rewritten.waits_rewritten,
+            wait_slots: rewritten.wait_slots.clone(),
+            wait_table: rewritten.wait_table.clone(),
+            start_export: rewritten.start_export.clone(),
+            appended_exports: rewritten.appended_exports.clone(),
+            start_inside: rewritten.start_inside,
+            active_data_on_shared: rewritten.active_data_on_shared,
+            first_appended_function: rewritten.first_appended_function,
+            code_file_shift: rewritten.code_file_shift,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Writing a prepared module as a file. `precompiled.rs` has the format.
+
+use std::io::Cursor;
+
+use crate::module::precompiled::{MAGIC, MARK, MARK_PLACE, Stamp};
+use crate::module::prepared::Prepared;
+use crate::module::thread_module::ThreadModule;
+use crate::rewrite::WaitOp;
+
+impl ThreadModule {
+    /// The compiled module and, if it was prepared, a stamp, for
+    /// [`Stamped::parse`](crate::Stamped::parse) and [`Stamp::read`]. An unprepared module comes out as
+    /// `Module::serialize` has it. Needs the feature `compile`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `Module::serialize`.
+    pub fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        let mut bytes = self.module().serialize()?;
+        let Some(prepared) = self.prepared() else {
+            return Ok(bytes);
+        };
+        match bytes.get_mut(MARK_PLACE) {
+            Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
+            // It was deserialized itself, perhaps with the stamp of that time behind it, as a mapped file has.
+            Some(place) if place == MARK => {
+                if let Ok(stamp) = Stamp::read(&mut Cursor::new(&bytes)) {
+                    bytes.truncate(stamp.compiled as usize);
+                }
+            }
+            _ => {
+                return Err(wasmtime::Error::msg(
+                    "a compiled module has no room for a mark where it had in wasmtime 48",
+                ));
+            }
+        }
+        let compiled = bytes.len() as u64;
+        let stamp = write(prepared);
+        bytes.extend_from_slice(&stamp);
+        bytes.extend_from_slice(&compiled.to_le_bytes());
+        bytes.extend_from_slice(&(stamp.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend_from_slice(MAGIC);
+        Ok(bytes)
+    }
+}
+
+fn write(prepared: &Prepared) -> Vec<u8> {
+    let mut out = vec![
+        prepared.waits_rewritten.into(),
+        prepared.start_inside.into(),
+        prepared.active_data_on_shared.into(),
+    ];
+    out.extend_from_slice(&prepared.code_file_shift.to_le_bytes());
+    // No function has the last index.
+    let appended = prepared.first_appended_function.unwrap_or(u32::MAX);
+    out.extend_from_slice(&appended.to_le_bytes());
+    // No export that the rewrite appends has an empty name.
+    for name in [&prepared.wait_table, &prepared.start_export] {
+        write_name(&mut out, name.as_deref().unwrap_or_default());
+    }
+    out.extend_from_slice(&(prepared.wait_slots.len() as u32).to_le_bytes());
+    for slot in &prepared.wait_slots {
+        out.push(match slot.op {
+            WaitOp::Wait32 => 0,
+            WaitOp::Wait64 => 1,
+            WaitOp::Notify => 2,
+        });
+        out.extend_from_slice(&slot.memory.to_le_bytes());
+        write_name(&mut out, &slot.memory_export);
+    }
+    out.extend_from_slice(&(prepared.appended_exports.len() as u32).to_le_bytes());
+    for name in &prepared.appended_exports {
+        write_name(&mut out, name);
+    }
+    out
+}
+
+fn write_name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(&(name.len() as u32).to_le_bytes());
+    out.extend_from_slice(name.as_bytes());
+}

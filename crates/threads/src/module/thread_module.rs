@@ -1,0 +1,160 @@
+//! A compiled module as a group takes it. [`ThreadModule::from_unprepared`] is the door for one that somebody else
+//! compiled.
+
+use std::sync::Arc;
+
+use wasmtime::{ExternType, Module};
+
+use crate::module::extern_type;
+use crate::module::prepared::Prepared;
+use crate::types::abi;
+
+/// A compiled module and what a thread group has to know about it.
+///
+/// Cheap to clone: clones share one compiled module.
+#[derive(Clone, Debug)]
+pub struct ThreadModule {
+    facts: Arc<Facts>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    module: Module,
+    entry: ThreadEntry,
+    prepared: Option<Prepared>,
+}
+
+/// What a module offers as the first function of a new thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadEntry {
+    /// `wasi_thread_start: (i32, i32) -> ()`, as wasi-threads asks for.
+    Present,
+    /// No export of that name, or one that is not a function.
+    Missing,
+    /// A function of that name with another type.
+    WrongSignature,
+}
+
+impl ThreadModule {
+    /// Takes a module that was compiled without [`prepare`](crate::prepare()), for instance a
+    /// foreign `.cwasm`.
+    ///
+    /// What it cannot do: its `memory.atomic.wait`s park inside wasmtime, where
+    /// nothing but a notify on the very address reaches them, so a group ends
+    /// such threads by notifying every address of the memory, again and again
+    /// until they are gone. A thread that waits on a shared memory which the
+    /// module defines itself is reached if the module exports it, and not
+    /// before instantiation is over (its start function waits there, say):
+    /// then only a grace period bounds the end. They appear in no stuck report
+    /// and in no statistics. Its start function runs as part of each instantiation, and
+    /// its data segments are taken to be active, so no instance is made ahead
+    /// of its thread. Large bulk memory operations run to their end.
+    pub fn from_unprepared(module: Module) -> Self {
+        Self::new(module, None)
+    }
+
+    pub(crate) fn new(module: Module, prepared: Option<Prepared>) -> Self {
+        let entry = match module.get_export(abi::THREAD_START) {
+            Some(ExternType::Func(ty)) if extern_type::is(&ty, 2, 0) => ThreadEntry::Present,
+            Some(ExternType::Func(_)) => ThreadEntry::WrongSignature,
+            _ => ThreadEntry::Missing,
+        };
+        ThreadModule {
+            facts: Arc::new(Facts {
+                module,
+                entry,
+                prepared,
+            }),
+        }
+    }
+
+    /// The compiled module.
+    pub fn module(&self) -> &Module {
+        &self.facts.module
+    }
+
+    /// Whether the module came through [`prepare`](crate::prepare()).
+    pub fn is_prepared(&self) -> bool {
+        self.facts.prepared.is_some()
+    }
+
+    /// Whether every wait and notify on a shared memory goes to the group: true
+    /// of a prepared module without any, false of every unprepared one.
+    pub fn waits_reach_group(&self) -> bool {
+        self.facts
+            .prepared
+            .as_ref()
+            .is_some_and(|p| p.waits_rewritten)
+    }
+
+    /// What the module exports as `wasi_thread_start`.
+    pub fn thread_entry(&self) -> ThreadEntry {
+        self.facts.entry
+    }
+
+    /// The export that was the module's start function, a function without
+    /// parameters and results.
+    ///
+    /// Whoever instantiates the module calls it, right after
+    /// instantiation and the binding of the waits and before any
+    /// other export: instantiation itself runs no guest code. `None` if the
+    /// module had no start function, or is unprepared, in which case
+    /// instantiation still runs it.
+    pub fn start_export(&self) -> Option<&str> {
+        self.facts.prepared.as_ref()?.start_export.as_deref()
+    }
+
+    /// Whether an export is the guest's own, by its name, and not one that the rewrite appended.
+    ///
+    /// Those are for the group: a guest that has the table of another module's waits could rewire them.
+    pub fn is_guest_export(&self, name: &str) -> bool {
+        let appended = self.facts.prepared.as_ref().map(|p| &p.appended_exports);
+        appended.is_none_or(|names| names.iter().all(|appended| appended != name))
+    }
+
+    /// Whether instantiating the module can be seen by other threads: it runs a
+    /// start function, or writes active data segments into a shared memory.
+    ///
+    /// Only where this is false may an instance be made before the guest asked
+    /// for its thread. It is true of every unprepared module, because its data
+    /// segments cannot be looked at.
+    pub fn instantiation_is_visible(&self) -> bool {
+        match &self.facts.prepared {
+            Some(p) => p.start_inside || p.active_data_on_shared,
+            None => true,
+        }
+    }
+
+    /// Whether a function is the guest's own, by its index (as in
+    /// `FrameInfo::func_index`), and not one that the rewrite appended.
+    ///
+    /// A backtrace out of a wait or a bulk memory operation has an appended
+    /// function in front of the guest's frames, which are those of the module
+    /// as it was.
+    pub fn is_guest_function(&self, index: u32) -> bool {
+        self.first_appended_function()
+            .is_none_or(|first| index < first)
+    }
+
+    /// The index from which on all functions are the rewrite's, if it appended any.
+    pub(crate) fn first_appended_function(&self) -> Option<u32> {
+        self.facts.prepared.as_ref()?.first_appended_function
+    }
+
+    /// Where a place in the code of this module (as in
+    /// `FrameInfo::module_offset`) is in the file that was prepared, in bytes
+    /// from its beginning. Of meaning only for the guest's own functions.
+    pub fn original_offset(&self, offset: usize) -> usize {
+        let shift = self
+            .facts
+            .prepared
+            .as_ref()
+            .map_or(0, |p| p.code_file_shift);
+        (offset as i64).saturating_sub(shift).max(0) as usize
+    }
+
+    /// What the rewrite said, if there was one.
+    pub(crate) fn prepared(&self) -> Option<&Prepared> {
+        self.facts.prepared.as_ref()
+    }
+}

@@ -1,0 +1,169 @@
+//! Stacks that are mapped many at a time.
+//!
+//! The standard library's threads have a stack and a signal stack each, and wasmtime, finding the latter too small,
+//! maps another: three mappings with guards, made and given back one by one. Here one mapping holds the stacks and
+//! signal stacks of several threads.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::ptr;
+use std::sync::Arc;
+
+use libc::c_void;
+
+/// Bytes of a signal stack. From this size on wasmtime uses the one it finds.
+pub(crate) const SIGNAL_STACK: usize = 256 << 10;
+
+/// `MADV_GUARD_INSTALL`, since Linux 6.13: pages that fault, without a mapping of their own.
+const GUARD_INSTALL: libc::c_int = 102;
+
+/// A mapping with places for the stacks of several threads. Each place is, upwards: guard, signal stack,
+/// guard, stack.
+///
+/// Unmapped with the last [`Stack`] of it, all of which hold it.
+#[derive(Debug)]
+pub(crate) struct Slab {
+    base: *mut c_void,
+    places: usize,
+    guard: usize,
+    stack: usize,
+}
+
+// SAFETY: the pointer is an address for system calls; no memory is reached through it here, and the mapping
+// belongs to the process, not to a thread.
+unsafe impl Send for Slab {}
+// SAFETY: as above; no method changes the slab.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    /// Maps `places` stacks of at least `stack` bytes, and returns all of them.
+    pub(crate) fn map(places: usize, stack: usize) -> io::Result<Vec<Stack>> {
+        // SAFETY: reads a number.
+        let guard = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
+            .map_err(|_| io::Error::last_os_error())?;
+        let too_large = || io::Error::from_raw_os_error(libc::ENOMEM);
+        let stack = stack
+            .checked_next_multiple_of(guard)
+            .ok_or_else(too_large)?;
+        let place = stack
+            .checked_add(2 * guard + SIGNAL_STACK)
+            .ok_or_else(too_large)?;
+        let len = place.checked_mul(places).ok_or_else(too_large)?;
+        // SAFETY: a new private mapping at an address of the system's choice touches nothing that exists.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE
+                    | libc::MAP_ANONYMOUS
+                    | libc::MAP_NORESERVE
+                    // No huge pages: most of a stack is never touched.
+                    | libc::MAP_STACK,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let slab = Arc::new(Self {
+            base,
+            places,
+            guard,
+            stack,
+        });
+        let stack = |index| Stack {
+            slab: Arc::clone(&slab),
+            index,
+            guarded: false,
+        };
+        Ok((0..places).map(stack).collect())
+    }
+
+    /// How many stacks it has.
+    pub(crate) fn places(&self) -> usize {
+        self.places
+    }
+
+    fn place(&self) -> usize {
+        2 * self.guard + SIGNAL_STACK + self.stack
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        // SAFETY: exactly what `map` mapped. Every `Stack` holds the slab, and a thread's is kept until the thread
+        // has been joined, so nothing runs on it and nobody has a pointer into it.
+        let result = unsafe { libc::munmap(self.base, self.places * self.place()) };
+        debug_assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    }
+}
+
+/// One place in a [`Slab`]. There is one value for each place: who has it may use the memory.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    slab: Arc<Slab>,
+    index: usize,
+    guarded: bool,
+}
+
+impl Stack {
+    /// Where it lies.
+    pub(crate) fn slab(&self) -> &Arc<Slab> {
+        &self.slab
+    }
+
+    /// Where the place begins.
+    fn start(&self) -> *mut c_void {
+        self.slab
+            .base
+            .wrapping_byte_add(self.index * self.slab.place())
+    }
+
+    /// The lower end of the signal stack, which has [`SIGNAL_STACK`] bytes.
+    pub(crate) fn signal_stack(&self) -> *mut c_void {
+        self.start().wrapping_byte_add(self.slab.guard)
+    }
+
+    /// The lower end of the stack itself.
+    pub(crate) fn stack(&self) -> *mut c_void {
+        self.signal_stack()
+            .wrapping_byte_add(SIGNAL_STACK + self.slab.guard)
+    }
+
+    /// Its bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.slab.stack
+    }
+
+    /// Makes its guards, once.
+    pub(crate) fn guard(&mut self) -> io::Result<()> {
+        if self.guarded {
+            return Ok(());
+        }
+        let len = self.slab.guard;
+        for guard in [
+            self.start(),
+            self.signal_stack().wrapping_byte_add(SIGNAL_STACK),
+        ] {
+            // SAFETY: a page of this place that nobody uses: the guards are part of neither stack.
+            let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
+            // Older kernels, and memory that is locked: the page becomes a mapping of its own.
+            // SAFETY: as above.
+            if !installed && unsafe { libc::mprotect(guard, len, libc::PROT_NONE) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        self.guarded = true;
+        Ok(())
+    }
+
+    /// Gives back the memory that was touched. The guards stay.
+    pub(crate) fn clear(&mut self) {
+        let len = self.slab.place();
+        // SAFETY: this value says that nobody runs on the stack, so nobody misses its content.
+        // A refusal costs memory, and nothing else.
+        let _ = unsafe { libc::madvise(self.start(), len, libc::MADV_DONTNEED) };
+    }
+}

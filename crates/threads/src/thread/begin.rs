@@ -1,0 +1,101 @@
+//! A thread's way into the guest: its instances, their start functions, its entry.
+
+use std::sync::Arc;
+
+use wasmtime::{Error, Instance, Trap, WasmBacktrace};
+
+use crate::memory::words::same_memory;
+use crate::thread::entry::{Entry, Stop};
+use crate::thread::guest_thread::Guest;
+use crate::types::abi;
+use crate::types::error::GroupError;
+
+impl<T: Send + 'static> Guest<T> {
+    /// Instantiates where that has not happened, and calls the entry.
+    pub(super) fn enter(&mut self) -> Result<(), Stop> {
+        let instance = self.begin()?;
+        match &self.entry {
+            Entry::Main { export } => {
+                let export = export.clone();
+                self.call(instance, &export, ())
+            }
+            Entry::Invoke(invocation) => {
+                let invocation = Arc::clone(invocation);
+                if invocation.export != abi::INITIALIZE {
+                    self.initialize(instance)?;
+                }
+                let results = self.call_values(instance, &invocation.export, &invocation.params)?;
+                // Set here and nowhere else.
+                let _ = invocation.results.set(results);
+                Ok(())
+            }
+            Entry::Thread { arg } => {
+                let params = (self.slot.id().as_i32(), *arg);
+                self.call(instance, abi::THREAD_START, params)
+            }
+            Entry::Start | Entry::Reactor => Ok(()),
+        }
+    }
+
+    /// Instantiates where that has not happened, runs the start functions.
+    pub(super) fn begin(&mut self) -> Result<Instance, Stop> {
+        // A thread that was being started when the group ended runs no guest code.
+        if self.program.life.is_ended() {
+            return Err(Stop::Ended);
+        }
+        if self.instances.is_none() {
+            self.instantiate().map_err(|error| {
+                // A start function that trapped, exited or failed in a host call did run.
+                let ran = error.is::<Trap>()
+                    || error.is::<WasmBacktrace>()
+                    || (self.program.exit_code)(&error).is_some();
+                match self.entry {
+                    Entry::Thread { .. } => Stop::Guest(error),
+                    _ if ran => Stop::Guest(error),
+                    _ => Stop::NotMade(error),
+                }
+            })?;
+        }
+        let Some(instances) = &self.instances else {
+            return Err(Stop::Ended);
+        };
+        let (main, beneath) = (instances.main, instances.preloaded.clone());
+        let program = Arc::clone(&self.program);
+        let is_thread = matches!(self.entry, Entry::Thread { .. });
+        if program.doubtful_memory && !is_thread {
+            self.check_memory(main).map_err(Stop::NotMade)?;
+        }
+        for (instance, (_, part)) in beneath.iter().copied().zip(&program.linked.preloaded) {
+            if let Some(start) = part.module.start_export() {
+                self.call::<(), ()>(instance, start, ())?;
+            }
+            // Once in the group, as the guest's own: what it initialises is in the memory.
+            if !is_thread && part.module.module().get_export(abi::INITIALIZE).is_some() {
+                self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+            }
+        }
+        if let Some(start) = program.module().start_export() {
+            self.call::<(), ()>(main, start, ())?;
+        }
+        Ok(main)
+    }
+
+    /// Whether the memory that WASI works on is one that the threads share.
+    fn check_memory(&mut self, main: Instance) -> Result<(), Error> {
+        let exported = main.get_shared_memory(&mut self.store, abi::MEMORY);
+        let memories = &self.program.memories;
+        match exported {
+            Some(memory) if memories.iter().any(|one| same_memory(one, &memory)) => Ok(()),
+            _ => Err(GroupError::MemoryExportedIsOwn.into()),
+        }
+    }
+
+    /// Calls `_initialize`, where the module exports it.
+    pub(super) fn initialize(&mut self, instance: Instance) -> Result<(), Stop> {
+        let module = self.program.module().module();
+        if module.get_export(abi::INITIALIZE).is_some() {
+            self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
+        }
+        Ok(())
+    }
+}

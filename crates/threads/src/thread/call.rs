@@ -1,0 +1,167 @@
+//! Calls of a guest's exports: by a thread's entry, and by whoever has a reactor.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use wasmtime::{Error, Func, Instance, TypedFunc, Val, WasmParams, WasmResults};
+
+#[cfg(feature = "async")]
+use crate::thread::block_on::block_on;
+use crate::thread::entry::Stop;
+use crate::thread::guest_thread::Guest;
+use crate::types::error::{CallError, GroupEnded, RunError};
+use crate::types::outcome::Outcome;
+
+impl<T: Send + 'static> Guest<T> {
+    /// Calls an export.
+    pub(super) fn call<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        params: P,
+    ) -> Result<R, Stop> {
+        let function = instance
+            .get_typed_func::<P, R>(&mut self.store, name)
+            .map_err(Stop::NotMade)?;
+        let result = self.call_function(&function, params);
+        result.map_err(|error| self.stop(error))
+    }
+
+    /// Calls an export with values of types that fit the export's.
+    pub(super) fn call_values(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, Stop> {
+        let function = instance
+            .get_func(&mut self.store, name)
+            .ok_or_else(|| Stop::NotMade(Error::msg("no such function")))?;
+        // What is in here before the call does not matter.
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        let result = self.call_dynamic(&function, params, &mut results);
+        result.map_err(|error| self.stop(error))?;
+        Ok(results)
+    }
+
+    fn call_dynamic(
+        &mut self,
+        function: &Func,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), Error> {
+        #[cfg(feature = "async")]
+        if self.program.async_calls {
+            let call = function.call_async(&mut self.store, params, results);
+            return block_on(self.program.life.token(), call)
+                .unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        function.call(&mut self.store, params, results)
+    }
+
+    /// Why a call failed with `error`.
+    fn stop(&self, error: Error) -> Stop {
+        match error.downcast_ref::<GroupEnded>() {
+            Some(GroupEnded) if self.program.life.is_ended() => Stop::Ended,
+            _ => Stop::Guest(error),
+        }
+    }
+
+    fn call_function<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
+        &mut self,
+        function: &TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R, Error> {
+        #[cfg(feature = "async")]
+        if self.program.async_calls {
+            let call = function.call_async(&mut self.store, params);
+            return block_on(self.program.life.token(), call)
+                .unwrap_or_else(|| Err(GroupEnded.into()));
+        }
+        function.call(&mut self.store, params)
+    }
+}
+
+impl<T: Send + 'static> Guest<T> {
+    /// Begins the life of a reactor's main instance.
+    pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
+        let result = self.told(|guest| {
+            let instance = guest.begin()?;
+            guest.initialize(instance)
+        });
+        self.settle(result)
+    }
+
+    /// [`call_export`](Self::call_export) with values of types that fit the export's.
+    pub(crate) fn invoke_export(
+        &mut self,
+        name: &str,
+        params: &[Val],
+    ) -> Result<Vec<Val>, CallError> {
+        let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
+            return self.settle(Err(Stop::Ended));
+        };
+        let result = self.told(|guest| {
+            if guest.program.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            guest.call_values(instance, name, params)
+        });
+        self.settle(result)
+    }
+
+    /// [`inside`](Self::inside), with a word to who watches before and after.
+    fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let life = Arc::clone(&self.program.life);
+        let Some(watch) = life.watch() else {
+            return self.inside(f);
+        };
+        let id = self.slot.id();
+        watch.observer().thread_began(id);
+        let result = catch_unwind(AssertUnwindSafe(|| self.inside(f)));
+        watch.observer().thread_ended(id);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// Calls an export of a reactor's main instance.
+    pub(crate) fn call_export<P: WasmParams + Sync, R: WasmResults + Send + Sync + 'static>(
+        &mut self,
+        name: &str,
+        params: P,
+    ) -> Result<R, CallError> {
+        let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
+            return self.settle(Err(Stop::Ended));
+        };
+        if !self.program.module().is_guest_export(name) {
+            let error = Error::msg(format!("no export `{name}` but for the group"));
+            return Err(CallError::Export(error));
+        }
+        instance
+            .get_typed_func::<P, R>(&mut self.store, name)
+            .map_err(CallError::Export)?;
+        let result = self.told(|guest| {
+            if guest.program.life.is_ended() {
+                return Err(Stop::Ended);
+            }
+            guest.call::<P, R>(instance, name, params)
+        });
+        self.settle(result)
+    }
+
+    /// What a reactor's caller is told; whatever stopped the call ends the group.
+    fn settle<R>(&mut self, result: Result<R, Stop>) -> Result<R, CallError> {
+        let life = Arc::clone(&self.program.life);
+        match result {
+            Ok(value) => return Ok(value),
+            Err(Stop::Ended) => {}
+            Err(Stop::NotMade(error)) => {
+                life.end(Outcome::Cancelled);
+                return Err(RunError::Instantiate(error).into());
+            }
+            Err(Stop::Guest(error)) => self.failed(error),
+        }
+        Err(CallError::Ended(
+            life.outcome().unwrap_or(Outcome::Cancelled),
+        ))
+    }
+}
