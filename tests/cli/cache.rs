@@ -132,7 +132,7 @@ fn options_that_matter_are_part_of_the_key() {
     let module = kept.module("module.wat", "hello");
     let sets = [
         "",
-        "-W epoch-interruption=n",
+        "-W epoch-interruption",
         "-W fuel=1000000",
         "-O opt-level=0",
         "-D address-map=n,max-backtrace=0",

@@ -334,7 +334,11 @@ fn to_the_letter() {
             "(module (func (export \"_start\") (loop (br 0))))".into(),
             134,
             "error: the module on stdin timed out after 100ms\n  \
-             help: the limit is `--timeout` or `-W timeout`\n",
+             help: the limit is `--timeout` or `-W timeout`\n\
+             1 thread\n\
+             thread main runs\n  \
+             wasm backtrace:\n      \
+             0:     0x25 - <wasm function 0>\n",
         ),
         (
             "-",

@@ -175,19 +175,21 @@ fn what_cannot_work_is_an_error() {
     program().run().expect_code(2);
 }
 
-/// Without epochs a program runs, and one that waits or blocks still ends.
+/// With epochs and without, a program ends whatever its main thread does.
 #[test]
-fn no_epochs() {
-    let run = |args: &str| {
+fn with_epochs_and_without() {
+    let run = |epochs: &str, args: &str| {
         program()
-            .args("-W epoch-interruption=n")
+            .args(epochs)
             .guest(&Guest::c("ending"))
             .args(args)
             .input(Input::Silent)
             .run()
     };
-    for main in ["wait", "sleep", "read", "poll", "join"] {
-        run(&format!("exit {main}")).expect_code(7);
+    for epochs in ["-W epoch-interruption=n", "-W epoch-interruption"] {
+        for main in ["wait", "sleep", "read", "poll", "join", "spin"] {
+            run(epochs, &format!("exit {main}")).expect_code(7);
+        }
     }
 }
 

@@ -156,10 +156,16 @@ fn files_of_wasmtime_compile() {
         }
         // Without epochs, as `wasmtime compile` has it unless asked.
         let hello = compiled(&hello, false, details);
-        run(&hello, allow, "")
+        for options in [allow, "--allow-precompiled -W epoch-interruption=n"] {
+            run(&hello, options, "").expect_code(0);
+        }
+        run(&hello, "--allow-precompiled -W epoch-interruption", "")
             .expect_code(1)
             .expect_stderr(&["cannot be loaded", "-W epoch-interruption=n"]);
-        run(&hello, "--allow-precompiled -W epoch-interruption=n", "").expect_code(0);
+        let ending_without = compiled(&ending, false, details);
+        for main in ["spin", "wait"] {
+            run(&ending_without, allow, &format!("exit {main}")).expect_code(7);
+        }
         // The other way round: what is lacking is another option.
         run(
             &compiled(&ending, true, details),

@@ -224,9 +224,13 @@ fn compile() {
     run("stay wait")
         .expect_code(134)
         .expect_stderr(&["all its threads wait for one another"]);
-    // Other options, other code.
-    compile(&Guest::wat("hello"), "-W epoch-interruption=n").expect_code(0);
-    run("")
+    // Code with checks, and without: either kind runs, unless the other is asked for.
+    compile(&Guest::wat("hello"), "-W epoch-interruption").expect_code(0);
+    assert_eq!(run("").expect_code(0).stdout, "hello, world\n");
+    program()
+        .args("--allow-precompiled -W epoch-interruption=n")
+        .arg(folder.path().join("out.cwasm"))
+        .run()
         .expect_code(1)
         .expect_stderr(&["cannot be loaded", "epoch"]);
     program()

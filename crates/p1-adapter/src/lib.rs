@@ -81,6 +81,7 @@ mod sys;
 pub use abi::error::{BuildError, Raised};
 pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
+pub use call::host_word::host_word;
 pub use ctx::P1Ctx;
 pub use ctx::builder::P1CtxBuilder;
 pub use ctx::observe::{CallObserver, CallOutcome};

@@ -137,10 +137,11 @@ pub use crate::types::end_token::{EndToken, Ended};
 pub use crate::types::error::{
     CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
 };
+pub use crate::types::frames::Frame;
 pub use crate::types::limits::Limits;
 pub use crate::types::outcome::Outcome;
 pub use crate::types::report::{
-    Deadlock, LeftBehind, Report, ThreadReport, ThreadState, WaitingThread,
+    Deadlock, LeftBehind, Others, Report, ThreadReport, ThreadState, WaitingThread,
 };
 pub use crate::types::thread_id::ThreadId;
 pub use crate::watch::observer::{FailedSpawn, Notify, NotifyId, Observer, Spawn, Wait, WaitEnd};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wasi_threads::Termination;
 use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
@@ -39,9 +40,11 @@ pub(crate) fn configure(
     let wasm = &mut common.wasm;
     wasm.threads.get_or_insert(true);
     wasm.shared_memory.get_or_insert(true);
-    wasm.epoch_interruption.get_or_insert(true);
+    // Where a program that computes can be stopped without, its code does without.
+    wasm.epoch_interruption
+        .get_or_insert(!Termination::CAN_EXIT);
     let timeout = timeout.is_some() || wasm.timeout.is_some();
-    if timeout && wasm.epoch_interruption == Some(false) {
+    if timeout && wasm.epoch_interruption == Some(false) && !Termination::CAN_EXIT {
         return Err(Message::usage("a timeout needs epoch interruption")
             .why("without it a computing thread cannot be stopped")
             .help("leave out `-W epoch-interruption=n`"));

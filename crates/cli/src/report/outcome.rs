@@ -108,13 +108,30 @@ impl Reporter {
     }
 }
 
-/// Names the threads that were still in host code when the grace period was over.
+/// Says which threads were still in host code when the grace period was over: in one line, however many.
 pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
-    for left in threads {
-        let call = calls.of_left(left).unwrap_or("a system call");
-        say(format_args!(
-            "note: thread {} was left behind in {call}: it did not leave within `--shutdown-grace`",
-            left.thread
-        ));
+    let call = |left| calls.of_left(left).unwrap_or("a system call");
+    match threads {
+        [] => {}
+        [left] => say(format_args!(
+            "note: thread {} was left behind in {}: it did not leave within `--shutdown-grace`",
+            left.thread,
+            call(left)
+        )),
+        several => {
+            let mut counts = std::collections::BTreeMap::<_, usize>::new();
+            for left in several {
+                *counts.entry(call(left)).or_default() += 1;
+            }
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(call, count)| format!("{count} in {call}"))
+                .collect();
+            say(format_args!(
+                "note: {} threads were left behind: {}; they did not leave within `--shutdown-grace`",
+                several.len(),
+                counts.join(", ")
+            ));
+        }
     }
 }

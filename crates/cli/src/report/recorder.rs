@@ -47,6 +47,8 @@ struct ThreadRecord {
     room: usize,
     /// When the life began that goes on.
     life: Nanos,
+    /// Which thread's it is, if one does.
+    living: Option<u32>,
     /// When the wait began that goes on.
     wait: Nanos,
 }
@@ -94,8 +96,19 @@ impl Recorder {
     /// The events so far, by when they began. They are nowhere else then.
     pub(crate) fn take_events(&self) -> Vec<TraceEvent> {
         let mut all = Vec::new();
+        let now = self.now();
         for record in lock(&self.records).iter() {
-            let mut events = std::mem::take(&mut lock(record).events);
+            let mut record = lock(record);
+            let mut events = std::mem::take(&mut record.events);
+            if let Some(thread) = record.living.take() {
+                // It was stopped where it was.
+                events.push(TraceEvent {
+                    thread,
+                    began: record.life,
+                    ended: now,
+                    what: EventKind::Life,
+                });
+            }
             match all.is_empty() {
                 true => all = events,
                 false => all.append(&mut events),
@@ -196,12 +209,18 @@ impl Observer for Recorder {
     fn thread_began(&self, thread: ThreadId) {
         GUEST.set(thread.get());
         let now = self.now();
-        self.with(|record| record.life = now);
+        self.with(|record| {
+            record.life = now;
+            record.living = Some(thread.get());
+        });
     }
 
     fn thread_ended(&self, _: ThreadId) {
         let now = self.now();
-        self.with(|record| self.keep(record, record.life, now, EventKind::Life));
+        self.with(|record| {
+            record.living = None;
+            self.keep(record, record.life, now, EventKind::Life);
+        });
     }
 
     fn spawned(&self, spawn: &Spawn) {

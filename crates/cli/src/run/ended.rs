@@ -38,6 +38,10 @@ impl Ended<'_> {
         };
         let backtrace = self.group.backtrace_of(&self.outcome);
         let mut exit = reporter.outcome(&self.outcome, backtrace);
+        if let Some(mut report) = self.group.timeout_report() {
+            self.observers.calls.complete(&mut report);
+            message::say(report);
+        }
         // The status is the program's, whatever fails from here on.
         if let Some(dump) = &self.observers.dump {
             dump.write(self.group.memory());

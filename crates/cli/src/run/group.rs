@@ -8,6 +8,19 @@ use wasmtime_wasi::I32Exit;
 use crate::run::modules::PreparedModules;
 use crate::run::plan::Plan;
 
+/// Threads that are described when the time limit passes, and on SIGQUIT; the others are counted.
+pub(crate) const DESCRIBED: usize = 100;
+
+/// How threads that compute are stopped: where they are, unless the code is to have checks.
+pub(crate) fn termination(plan: &Plan) -> Termination {
+    match plan.epochs {
+        Some(true) => Termination::Epochs,
+        _ if Termination::CAN_EXIT => Termination::ProcessExit,
+        None => Termination::Epochs,
+        Some(false) => Termination::AtHostCalls,
+    }
+}
+
 /// A group whose threads share `ctx`, and whose end raises `end`.
 pub(crate) fn builder(
     plan: &Plan,
@@ -19,11 +32,9 @@ pub(crate) fn builder(
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
         .limits(plan.limits.of_the_group())
-        .termination(if plan.epochs {
-            Termination::Epochs
-        } else {
-            Termination::AtHostCalls
-        })
+        .termination(termination(plan))
+        .host_word(p1_adapter::host_word)
+        .report_at_timeout(DESCRIBED)
         .exit_code(|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0))
         .on_end(move || end.raise())
         // WASI works on the memory exported as `memory`, which need not be the

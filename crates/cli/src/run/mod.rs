@@ -23,6 +23,7 @@ mod shape;
 use std::time::Instant;
 
 use p1_adapter::EndSignal;
+use wasi_threads::Termination;
 
 use crate::message::Result;
 use crate::message::exit::Exit;
@@ -35,6 +36,7 @@ use crate::run::link::linker;
 use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
+use crate::sys::process;
 
 /// What is to be done.
 pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
@@ -84,5 +86,10 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         signal: received.get(),
         stats,
     };
-    Ok(ended.report(trace))
+    let exit = ended.report(trace);
+    if group::termination(&plan) == Termination::ProcessExit {
+        // Threads have been stopped for ever, and use what would be given back here.
+        process::exit_now(exit.status());
+    }
+    Ok(exit)
 }

@@ -1,6 +1,6 @@
 //! The modules of a run, made ready for threads on one engine.
 
-use wasi_threads::ThreadModule;
+use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use crate::message::error_text::{first_line, unusable_options};
@@ -28,6 +28,8 @@ pub(crate) struct PreparedModules<'a> {
 enum Unprepared {
     /// Compiled code has files and lines for backtraces and the engine wants none, or the other way round.
     BacktraceDetails(Message),
+    /// Compiled code has checks for epochs and the engine wants none, or the other way round.
+    Epochs(Message),
     Other(Message),
 }
 
@@ -50,18 +52,28 @@ impl Modules {
     pub(crate) fn prepare<'a>(&self, plan: &'a Plan) -> Result<PreparedModules<'a>> {
         let foreign =
             |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
-        let mut prepared = self.prepare_on(plan, &plan.engine);
-        if let Err(Unprepared::BacktraceDetails(_)) = prepared
-            && self.preloads.iter().chain([&self.main]).any(foreign)
-        {
-            // `wasmtime compile` keeps no files and lines unless it is asked to, and engine and code must agree.
-            let mut config = plan.engine.clone();
-            config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
-            prepared = self.prepare_on(plan, &config);
+        let mut config = plan.engine.clone();
+        let mut details = self.preloads.iter().chain([&self.main]).any(foreign);
+        let mut epochs = plan.epochs.is_none();
+        // Engine and code must agree.
+        loop {
+            match self.prepare_on(plan, &config) {
+                Ok(prepared) => return Ok(prepared),
+                Err(Unprepared::BacktraceDetails(_)) if std::mem::take(&mut details) => {
+                    // `wasmtime compile` keeps no files and lines unless it is asked to.
+                    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+                }
+                Err(Unprepared::Epochs(_)) if std::mem::take(&mut epochs) => {
+                    // Not as it is by default. The checks in code that has them find nothing.
+                    config.epoch_interruption(Termination::CAN_EXIT);
+                }
+                Err(
+                    Unprepared::BacktraceDetails(message)
+                    | Unprepared::Epochs(message)
+                    | Unprepared::Other(message),
+                ) => return Err(message),
+            }
         }
-        prepared.map_err(|unprepared| match unprepared {
-            Unprepared::BacktraceDetails(message) | Unprepared::Other(message) => message,
-        })
     }
 
     fn prepare_on<'a>(
@@ -113,12 +125,16 @@ fn prepare(
             let again =
                 "compile it again, by the same version of Wasmtime and with the same options";
             match wasmtime_error(&error) {
-                Some(WasmtimeError::Epochs) if code.is_foreign() && plan.epochs => message
-                    .help(
-                        "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
-                         `-W epoch-interruption=n`",
-                    )
-                    .into(),
+                Some(WasmtimeError::Epochs) => {
+                    let asked = code.is_foreign() && plan.epochs == Some(true);
+                    Unprepared::Epochs(message.help(match asked {
+                        true => {
+                            "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
+                             `-W epoch-interruption=n`"
+                        }
+                        false => again,
+                    }))
+                }
                 Some(WasmtimeError::BacktraceDetails) => {
                     Unprepared::BacktraceDetails(message.help(again))
                 }

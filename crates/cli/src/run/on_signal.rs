@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use wasi_threads::GroupHandle;
@@ -13,6 +14,7 @@ use wasi_threads::GroupHandle;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result, say};
 use crate::report::calls::Calls;
+use crate::run::group::DESCRIBED;
 use crate::sys::signals::{self, Asked};
 
 /// How long a thread may take to say what it does; one that computes or waits needs
@@ -33,27 +35,37 @@ impl Received {
     }
 }
 
-/// Ends the group of `handle` on a signal, from now on.
+/// Ends the group of `handle` on a signal, from now on; a second one ends the process.
+///
+/// Reports are written by a thread of their own: stderr may be full, and an end does not wait for that. Where one is
+/// asked for already, a SIGQUIT more is the same.
 pub(crate) fn watch(handle: GroupHandle, calls: Arc<Calls>) -> Result<Received> {
+    let cannot = |error| Message::failure("signals cannot be received").why(error);
     let received = Received::default();
+    let (ask, wanted) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("reports".into())
+        .spawn({
+            let handle = handle.clone();
+            move || {
+                while let Ok(()) = wanted.recv() {
+                    let mut report = handle.report_of(DESCRIBED, PATIENCE);
+                    calls.complete(&mut report);
+                    say(report);
+                }
+            }
+        })
+        .map_err(cannot)?;
     let number = Arc::clone(&received.0);
     let asked = move |signal| match signal {
         Asked::Report => {
-            let mut report = handle.report(PATIENCE);
-            calls.complete(&mut report);
-            say(report);
+            let _ = ask.try_send(());
         }
         Asked::End(signal) => {
-            let first = number
-                .compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok();
-            if !first {
-                std::process::exit(Exit::Signal(signal).status().into());
-            }
+            let _ = number.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
             handle.cancel();
         }
     };
-    signals::receive(asked)
-        .map_err(|error| Message::failure("signals cannot be received").why(error))?;
+    signals::receive(|number| Exit::Signal(number).status(), asked).map_err(cannot)?;
     Ok(received)
 }

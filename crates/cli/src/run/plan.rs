@@ -44,8 +44,8 @@ pub(crate) struct Plan {
     pub(crate) threads_proposal: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
-    /// Whether the engine's code looks for interrupts.
-    pub(crate) epochs: bool,
+    /// Whether the engine's code is to look for interrupts, if that was said.
+    pub(crate) epochs: Option<bool>,
     pub(crate) unknown_imports: UnknownImports,
     /// Where a core dump goes after a trap.
     pub(crate) coredump: Option<PathBuf>,
@@ -100,6 +100,7 @@ impl Plan {
             Some(true) => Inherited::take(),
             _ => Inherited::default(),
         };
+        let epochs = common.wasm.epoch_interruption;
         let (engine, cache) = engine::configure(common, args.profile.as_deref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
@@ -147,7 +148,7 @@ impl Plan {
             thread_spawn: common.wasi.threads != Some(false),
             threads_proposal: wasm.threads != Some(false),
             preview0: common.wasi.preview0 != Some(false),
-            epochs: wasm.epoch_interruption != Some(false),
+            epochs,
             unknown_imports: unknown_imports(common)?,
             coredump: coredump(common)?,
             allow_precompiled: args.allow_precompiled,

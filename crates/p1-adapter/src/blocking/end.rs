@@ -8,8 +8,8 @@ use std::future::Future;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::task::Poll;
 use tokio::sync::Notify;
 
@@ -55,7 +55,7 @@ impl From<rustix::io::Errno> for BlockingError {
 ///
 /// # Not for
 ///
-/// Signal handlers: raising takes a lock. A handler wakes a thread that raises.
+/// Signal handlers: raising wakes others. A handler wakes a thread that raises.
 #[derive(Clone, Default)]
 pub struct EndSignal {
     shared: Arc<EndState>,
@@ -64,8 +64,8 @@ pub struct EndSignal {
 #[derive(Default)]
 struct EndState {
     raised: AtomicBool,
-    /// Set only with `hooks` locked and `raised` false. A raiser holds the same lock when it sets
-    /// `raised`, so it either sees the event here and fills it, or no event is ever made.
+    /// Set only with `hooks` locked. Whoever wants to wait on it looks at `raised` afterwards, and a raiser looks here after it has
+    /// set that, with a fence in between on either side: the raiser fills the event, or nobody waits on it.
     event: OnceLock<Event>,
     hooks: Mutex<Hooks>,
     notify: Notify,
@@ -83,22 +83,36 @@ impl EndSignal {
         EndSignal::default()
     }
 
-    /// Ends every blocked call under this signal, and every later one. Never blocks for long: it
-    /// holds a lock for the time of one `write(2)`, then wakes what waits elsewhere.
+    /// Ends every blocked call under this signal, and every later one. The flag is stored first. Waits for no lock that a
+    /// call holds: what a call that registers or leaves just now keeps it from waking, that call wakes itself.
     pub fn raise(&self) {
-        let hooks = {
-            let mut hooks = self.hooks();
-            if self.shared.raised.swap(true, Ordering::AcqRel) {
-                return;
-            }
-            if let Some(event) = self.shared.event.get() {
-                event.set();
-            }
-            std::mem::take(&mut hooks.waiting)
-        };
+        if self.shared.raised.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        fence(Ordering::SeqCst);
+        if let Some(event) = self.shared.event.get() {
+            event.set();
+        }
         self.shared.notify.notify_waiters();
+        let hooks = match self.shared.hooks.try_lock() {
+            Ok(mut hooks) => std::mem::take(&mut hooks.waiting),
+            Err(TryLockError::Poisoned(hooks)) => std::mem::take(&mut hooks.into_inner().waiting),
+            // Its holder looks at the flag when it has let go.
+            Err(TryLockError::WouldBlock) => BTreeMap::new(),
+        };
         for hook in hooks.into_values() {
             hook();
+        }
+    }
+
+    /// After the lock of the hooks was let go: runs those that the raiser could not get at.
+    fn after_hooks(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_raised() {
+            let hooks = std::mem::take(&mut self.hooks().waiting);
+            for hook in hooks.into_values() {
+                hook();
+            }
         }
     }
 
@@ -160,6 +174,8 @@ impl EndSignal {
                 let _ = self.shared.event.set(made);
             }
         }
+        self.after_hooks();
+        self.check()?;
         match self.shared.event.get() {
             Some(event) => Ok(event.descriptor()),
             None => Err(Interrupted.into()),
@@ -167,11 +183,12 @@ impl EndSignal {
     }
 
     /// Runs `hook` when the signal is raised, on the raising thread, unless the returned guard is
-    /// dropped first. For waits that no descriptor ends (opening a FIFO). The signal counts as raised by then.
+    /// dropped first. For waits that no descriptor ends (opening a FIFO). The signal counts as raised by then. If it is raised
+    /// at this very moment, it runs here.
     ///
     /// # Errors
     ///
-    /// [`Interrupted`] if the signal has been raised: `hook` will not run.
+    /// [`Interrupted`] if the signal was raised before: `hook` will not run.
     pub(crate) fn on_raise(
         &self,
         hook: impl FnOnce() + Send + 'static,
@@ -182,6 +199,7 @@ impl EndSignal {
         hooks.next += 1;
         hooks.waiting.insert(id, Box::new(hook));
         drop(hooks);
+        self.after_hooks();
         Ok(Hook {
             signal: self.clone(),
             id,
@@ -212,5 +230,6 @@ impl Drop for Hook {
         let removed = self.signal.hooks().waiting.remove(&self.id);
         // What the hook holds goes away without the lock.
         drop(removed);
+        self.signal.after_hooks();
     }
 }

@@ -1,6 +1,7 @@
 //! What stands around every call: finding the memory, making the [`Call`], looking at the end signal, telling the observer.
 
 use crate::call::Call;
+use crate::call::host_word;
 use crate::call::retry::Retry;
 use crate::ctx::P1Ctx;
 use crate::ctx::observe::{self, Returned};
@@ -83,6 +84,8 @@ where
 
     #[inline(always)]
     fn call(self, memory: &mut GuestMemory<'_>, ctx: &P1Ctx, scratch: &mut Scratch) -> Result<R> {
+        // Before the end signal is looked at: `host_word` says why.
+        let _inside = host_word::enter();
         let shared = &*ctx.shared;
         let observed = match (&shared.observer, self.name) {
             (Some(observer), Some((name, waits))) if waits || !shared.observe_waiting => {

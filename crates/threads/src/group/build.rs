@@ -10,11 +10,12 @@ use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Hosts;
-use crate::life::Life;
+use crate::life::{Life, Native};
 use crate::memory::define;
 use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
+use crate::sys::running::{self, Code};
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
@@ -73,6 +74,12 @@ impl<T: Send + 'static> GroupBuilder<T> {
         life.set_appended(Appended::new(linked.modules().filter_map(|module| {
             Some((module.module().clone(), module.first_appended_function()?))
         })));
+        let freezes = self.termination == Termination::ProcessExit;
+        if self.see_threads || freezes {
+            running::prepare().map_err(GroupError::CannotSeeThreads)?;
+            let code = Code::new(linked.modules().map(|module| module.module().clone()));
+            life.set_native(Native::new(code, self.host_word, freezes));
+        }
         let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
             true => self.pool.ready,
             false => 0,
@@ -97,6 +104,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             stock,
             limits: self.limits,
             grace: self.grace,
+            timeout_report: self.timeout_report,
         });
         // Set here and nowhere else.
         let _ = core_cell.set(Arc::downgrade(&core));

@@ -1,6 +1,7 @@
 //! From an engine, a module and a linker to a group.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
@@ -9,6 +10,7 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
 use crate::module::thread_module::ThreadModule;
+use crate::sys::running::{self, Word};
 use crate::thread::program::{Around, ExitCode, OnTrap};
 use crate::thread::store::{MakeState, ThreadInfo};
 use crate::types::limits::Limits;
@@ -20,7 +22,8 @@ use crate::watch::observer::Observer;
 #[non_exhaustive]
 pub enum Termination {
     /// By the engine's epoch, at the next loop iteration or function call. Needs
-    /// `Config::epoch_interruption(true)`.
+    /// `Config::epoch_interruption(true)`. Exact, and on every platform; but the checks in the code cost a program
+    /// that computes 7 to 183 % of its processor time.
     ///
     /// The group increments the engine's epoch when it ends, a few times at most. Other stores of
     /// the engine see those increments as ticks.
@@ -28,8 +31,27 @@ pub enum Termination {
     Epochs,
     /// Not at all: a thread ends when it next waits, or calls a host function that watches the
     /// [`EndToken`](crate::EndToken). Wasm that does neither runs on, and
-    /// [`ThreadGroup::run`] does not return before it ends by itself.
+    /// [`ThreadGroup::run`] does not return before it ends by itself. Costs nothing; a thread that computes for
+    /// ever is never ended.
     AtHostCalls,
+    /// Where it is, for ever, because the process is about to exit: `run`, `start` and `invoke` return once every thread has
+    /// stopped or has been left in a host call, join none, and the caller has nothing left to do but to end the process. No
+    /// checks in the code; a thread that computes stops within microseconds, however many there are.
+    ///
+    /// The end takes execute permission from the code of the group's modules, so *every* thread of the process that runs
+    /// that code stops when it next does, those of other groups included, and no module of it runs again. Stores,
+    /// stacks, memories and instances stay: dropping the group gives nothing back. A group that never ran is dropped as any
+    /// other. [`ThreadGroup::into_reactor`] refuses such a group.
+    ///
+    /// Linux on x86-64 and aarch64. [`GroupBuilder::build`] installs a handler of SIGSEGV in front of Wasmtime's, and one
+    /// of a real-time signal (the first without a handler from `SIGRTMIN + 7` on), for the whole process. Where a seccomp
+    /// filter refuses to take the permission away, that signal is sent to each thread until all have stopped.
+    ProcessExit,
+}
+
+impl Termination {
+    /// Whether [`ProcessExit`](Self::ProcessExit) is there on this platform.
+    pub const CAN_EXIT: bool = running::SUPPORTED;
 }
 
 /// Makes a [`ThreadGroup`].
@@ -51,6 +73,9 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) on_trap: Option<OnTrap<T>>,
     pub(super) call_names: &'static [&'static str],
+    pub(super) see_threads: bool,
+    pub(super) host_word: Option<fn() -> Word>,
+    pub(super) timeout_report: Option<usize>,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -77,6 +102,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
             observer: None,
             on_trap: None,
             call_names: &[],
+            see_threads: false,
+            host_word: None,
+            timeout_report: None,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -117,6 +145,32 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// How running wasm is stopped.
     pub fn termination(mut self, termination: Termination) -> Self {
         self.termination = termination;
+        self
+    }
+
+    /// Reads what threads are doing from outside: [`GroupHandle::report`](crate::GroupHandle::report) then has backtraces of
+    /// threads that compute, without epochs, and of threads in host calls. Implied by
+    /// [`Termination::ProcessExit`], which says what is installed for it in the process, and where. Each thread that starts to run the guest
+    /// registers itself, which costs some nanoseconds.
+    pub fn see_threads(mut self, see: bool) -> Self {
+        self.see_threads = see;
+        self
+    }
+
+    /// Where host functions say that they are called: `word` returns the calling thread's word, which is 0 outside of them, and
+    /// the address of something on its stack inside. The group's own host functions use the same.
+    ///
+    /// The end of a group with [`Termination::ProcessExit`] gives threads that are in host functions their grace; without a word
+    /// it takes them for computing ones, and waits for them likewise. `p1_adapter::host_word` is such a function.
+    pub fn host_word(mut self, word: fn() -> &'static AtomicUsize) -> Self {
+        self.host_word = Some(word);
+        self
+    }
+
+    /// Describes `threads` threads when [`Limits::timeout`] passes, before they are told to end:
+    /// [`ThreadGroup::timeout_report`]. Takes up to 200 ms.
+    pub fn report_at_timeout(mut self, threads: usize) -> Self {
+        self.timeout_report = Some(threads);
         self
     }
 

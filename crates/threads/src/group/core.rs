@@ -8,6 +8,7 @@ use wasmtime::{Caller, Error};
 use crate::host::pool::Hosts;
 use crate::life::Life;
 use crate::module::thread_module::ThreadEntry;
+use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry::Entry;
 use crate::thread::guest_thread::Guest;
@@ -26,6 +27,8 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) stock: Stock<T>,
     pub(crate) limits: Limits,
     pub(crate) grace: Option<Duration>,
+    /// Most threads that are described when the time limit passes.
+    pub(crate) timeout_report: Option<usize>,
 }
 
 impl<T: Send + 'static> Core<T> {
@@ -97,6 +100,7 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     caller: Caller<'_, T>,
     arg: i32,
 ) -> Result<i32, Error> {
+    let _mark = running::mark(false);
     // Without a core no thread of the group can be running: it holds the core.
     let Some(core) = core.and_then(Weak::upgrade) else {
         return Ok(SpawnError::Ended.errno());

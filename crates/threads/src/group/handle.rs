@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::life::{Life, gather_report};
+use crate::life::{Life, gather_report, seen};
 use crate::types::end_token::EndToken;
 use crate::types::outcome::Outcome;
 use crate::types::report::Report;
@@ -43,8 +43,20 @@ impl GroupHandle {
     /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run wasm answer
     /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
     /// a host call. Interrupts running wasm, and lets it go on.
+    ///
+    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) nobody is interrupted but by a signal, and
+    /// nobody has to answer: threads in host calls have backtraces, too, and those that have not begun to run are left out.
     pub fn report(&self, patience: Duration) -> Report {
-        gather_report::gather(&self.life, patience)
+        self.report_of(usize::MAX, patience)
+    }
+
+    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others. Only with
+    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads); without, it describes all.
+    pub fn report_of(&self, most: usize, patience: Duration) -> Report {
+        match self.life.native() {
+            Some(native) => seen::report(&self.life, native, most, patience),
+            None => gather_report::gather(&self.life, patience),
+        }
     }
 
     /// Ids of the threads that have not ended, in order.

@@ -3,6 +3,7 @@
 mod build;
 pub(crate) mod builder;
 pub(crate) mod core;
+mod exit;
 pub(crate) mod handle;
 mod link;
 pub(crate) mod reactor;

@@ -9,7 +9,7 @@ use wasmtime::{Val, WasmParams, WasmResults};
 use crate::group::handle::GroupHandle;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
-use crate::life::Life;
+use crate::life::{Life, Native};
 use crate::thread::current;
 use crate::thread::entry::Entry;
 use crate::thread::guest_thread::Guest;
@@ -46,6 +46,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// function without parameters and results; otherwise as
     /// for [`Reactor::call`].
     pub fn into_reactor(self) -> Result<Reactor<T>, CallError> {
+        if self.core.life.native().is_some_and(Native::freezes) {
+            return Err(RunError::OnlyToExit.into());
+        }
         self.check_initialize()?;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let guest = Guest::with_store(

@@ -1,6 +1,7 @@
 //! The end of a group as the caller of `run` sees it through: interrupting its threads until all are gone.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::group::thread_group::ThreadGroup;
@@ -30,7 +31,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
         let mut wait = AGAIN_FIRST;
         let now = Instant::now();
         let mut again = now + wait;
-        let give_up = self.core.grace.and_then(|grace| now.checked_add(grace));
+        let give_up = match self.out_of_grace.load(Ordering::Relaxed) {
+            true => Some(now),
+            false => self.core.grace.and_then(|grace| now.checked_add(grace)),
+        };
         loop {
             let next = give_up.map_or(again, |give_up| give_up.min(again));
             if gone(next.saturating_duration_since(Instant::now())) {
@@ -44,6 +48,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             // Once at least, however short the grace period is.
             life.interrupt();
             if over(now) {
+                self.out_of_grace.store(true, Ordering::Relaxed);
                 return gone(AGAIN_FIRST);
             }
             if !self.core.program.linked.waits_reach_group() {
@@ -68,12 +73,17 @@ impl<T: Send + 'static> ThreadGroup<T> {
         let left = life
             .records()
             .iter()
-            .filter(|record| !record.is_idle())
+            // Nor is one left behind that has not run.
+            .filter(|record| !record.is_idle() && record.has_begun())
             .map(|record| LeftBehind {
                 thread: record.id(),
                 host_call: record.host_call().map(|(name, _)| name),
             })
             .collect();
+        self.leave_behind(left);
+    }
+
+    pub(super) fn leave_behind(&self, left: Vec<LeftBehind>) {
         *self
             .left_behind
             .lock()

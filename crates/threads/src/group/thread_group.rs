@@ -1,6 +1,7 @@
 //! The group as its embedder sees it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use crate::types::backtrace::Backtrace;
 use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
-use crate::types::report::LeftBehind;
+use crate::types::report::{LeftBehind, Report};
 use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
@@ -34,6 +35,11 @@ pub struct ThreadGroup<T: Send + 'static> {
     /// Host threads that wait on it inside wasmtime.
     pub(super) host_waits: Option<Arc<HostWaits>>,
     pub(super) left_behind: Mutex<Vec<LeftBehind>>,
+    pub(super) timeout_report: Mutex<Option<Report>>,
+    /// Whether the grace period is over: it is given once.
+    pub(super) out_of_grace: AtomicBool,
+    /// Whether threads have been stopped for ever: nothing is waited for or given back any more.
+    pub(super) only_to_exit: AtomicBool,
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
@@ -50,6 +56,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
             memory,
             host_waits,
             left_behind: Mutex::default(),
+            timeout_report: Mutex::default(),
+            out_of_grace: AtomicBool::new(false),
+            only_to_exit: AtomicBool::new(false),
         }
     }
 
@@ -131,10 +140,13 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 RunError::HostThread(error)
             })?;
         if !core.life.wait_ended(deadline) {
-            core.life.end(Outcome::TimedOut);
+            self.time_out();
             core.life.wait_ended(None);
         }
-        self.finish();
+        match core.life.native() {
+            Some(native) if native.freezes() => self.settle(native),
+            _ => self.finish(),
+        }
         if let Some(error) = core.life.take_failure() {
             return Err(RunError::Instantiate(error));
         }
@@ -244,6 +256,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .clone()
     }
 
+    /// What the threads were doing when the time limit passed: with
+    /// [`GroupBuilder::report_at_timeout`](crate::GroupBuilder::report_at_timeout), and if the limit did.
+    pub fn timeout_report(&self) -> Option<Report> {
+        self.timeout_report
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Where in the guest's program a trap happened: [`Outcome::backtrace`] without the frames of functions that
     /// [`prepare`](crate::prepare()) appended. `outcome` is this group's.
     pub fn backtrace_of(&self, outcome: &Outcome) -> Option<Backtrace> {
@@ -272,6 +293,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
 impl<T: Send + 'static> Drop for ThreadGroup<T> {
     fn drop(&mut self) {
+        if self.only_to_exit.load(Ordering::Relaxed) {
+            return;
+        }
         self.core.life.end(Outcome::Cancelled);
         self.finish();
     }

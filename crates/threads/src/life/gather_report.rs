@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Life;
 use crate::types::backtrace::Backtrace;
-use crate::types::report::{Report, ThreadReport, ThreadState, WaitingThread};
+use crate::types::report::{Others, Report, ThreadReport, ThreadState, WaitingThread};
 use crate::types::thread_id::ThreadId;
 
 /// Answers as they come in.
@@ -98,5 +98,8 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
             backtrace,
         });
     }
-    Report { threads }
+    Report {
+        threads,
+        others: Others::default(),
+    }
 }

@@ -1,27 +1,33 @@
 //! The life of a group: who is in it, how it ended, and the one place where it ends.
 //!
 //! Nothing here knows wasm or the embedder's store data. `DESIGN.md` has the states, the lock order
-//! and the races; in short: [`Life::end`] sets the outcome once, under the lock, and only the
-//! caller that set it goes on to reach the threads.
+//! and the races; in short: [`Life::end`] claims the outcome, by one atomic word, and only the
+//! caller that claimed it goes on to reach the threads.
 
+mod claim;
 pub(crate) mod gather_report;
+mod native;
+mod places;
 pub(crate) mod reserved_id;
+pub(crate) mod seen;
 pub(crate) mod slot;
 mod stuck;
 pub(crate) mod unwinding;
+mod wait;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wasmtime::{Engine, Error, SharedMemory};
 
 use crate::host::panics::caught;
 use crate::memory::words::reach;
+use crate::sys::bell::Bell;
+use crate::sys::running;
 use crate::types::backtrace::Appended;
-use crate::types::counts::{SpawnFailures, ThreadCounts};
+use crate::types::counts::SpawnFailures;
 use crate::types::end_token::{self, EndToken};
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::{ThreadId, Tids};
@@ -29,11 +35,11 @@ use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
+use self::claim::{Claim, Claimed};
+pub(crate) use self::native::Native;
+use self::places::Places;
+use self::stuck::Asked;
 use self::unwinding::Unwinding;
-
-/// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
-/// only a host without processor time for them gets here.
-const DEADLOCK_REPORTS: Duration = Duration::from_millis(500);
 
 /// A hook that runs once, when the group ends.
 pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
@@ -42,15 +48,24 @@ pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 pub(crate) struct Life {
     engine: Engine,
     unwinding: Arc<Unwinding>,
-    /// Whether ending interrupts running wasm.
+    /// Whether ending interrupts running wasm by the engine's epoch.
     epochs: bool,
     /// Read by every epoch callback, by host functions, by spawns.
     token: EndToken,
-    state: Mutex<LifeState>,
-    /// The supervisor waits here: for the outcome.
-    changed: Condvar,
-    /// Spawns at the limit of live threads wait here for one to leave.
-    slot_free: Condvar,
+    /// Which cause is the outcome.
+    claim: Claim,
+    /// Set by whoever claimed it, before anybody is told.
+    outcome: OnceLock<Outcome>,
+    /// The stuck threads that are asked where they are.
+    asked: OnceLock<Asked>,
+    /// Why nothing ran, when the main instance could not be made.
+    failure: Mutex<Option<Error>>,
+    /// How many threads there are, and may be.
+    places: Places,
+    threads: Mutex<Threads>,
+    spawn_failures: Mutex<SpawnFailures>,
+    /// Rung for the supervisor: there is an outcome, everybody has been told, something it waits for is done.
+    changed: Bell,
     on_end: Vec<OnEnd>,
     /// Who watches the group.
     watch: Option<Arc<Watch>>,
@@ -63,24 +78,21 @@ pub(crate) struct Life {
     memories: OnceLock<Vec<Range<usize>>>,
     /// To tell the guest's frames in a backtrace from others. Set once, by the builder.
     appended: OnceLock<Arc<Appended>>,
+    /// How running threads are seen and stopped without epochs. Set once, by the builder, where that is wanted.
+    native: OnceLock<Native>,
     /// Set once everything the end does has been done.
     reached: AtomicBool,
+    /// Set once whoever ended the group has nothing left to do for that.
+    concluded: AtomicBool,
 }
 
+/// The threads that hold a place. The lock is taken by threads that spawn and end, and by whoever lists them; not by an end.
 #[derive(Default)]
-struct LifeState {
-    outcome: Option<Outcome>,
-    /// Stuck threads whose backtrace is outstanding; `None` when none is, or nobody waits for it.
-    unreported: Option<usize>,
-    /// Why nothing ran, when the main instance could not be made.
-    failure: Option<Error>,
-    /// The threads that have a place, main included: the one count of them.
-    threads: HashMap<ThreadId, Arc<ThreadRecord>>,
-    counts: ThreadCounts,
+struct Threads {
     tids: Tids,
-    spawn_failures: SpawnFailures,
-    /// Spawns that wait at the limit. A notification costs a system call even where nobody waits.
-    at_limit: u32,
+    records: HashMap<ThreadId, Arc<ThreadRecord>>,
+    /// Most of them that there were at once.
+    most: u32,
 }
 
 impl Life {
@@ -97,16 +109,23 @@ impl Life {
             unwinding: Arc::new(Unwinding::new(engine)),
             epochs,
             token: EndToken::default(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            slot_free: Condvar::new(),
+            claim: Claim::new(),
+            outcome: OnceLock::new(),
+            asked: OnceLock::new(),
+            failure: Mutex::default(),
+            places: Places::default(),
+            threads: Mutex::default(),
+            spawn_failures: Mutex::default(),
+            changed: Bell::default(),
             on_end,
             watch,
             lot,
             call_names,
             memories: OnceLock::new(),
             appended: OnceLock::new(),
+            native: OnceLock::new(),
             reached: AtomicBool::new(false),
+            concluded: AtomicBool::new(false),
         })
     }
 
@@ -123,6 +142,20 @@ impl Life {
         self.token.is_ended()
     }
 
+    /// Counts a thread that is about to run the guest's code; false where it must not, because the outcome was claimed
+    /// before. So no thread starts after the claim.
+    pub(crate) fn start(&self) -> bool {
+        self.claim.step()
+    }
+
+    /// For a host thread that is left when the group has ended: where nobody joins it, it does nothing any more, and drops
+    /// nothing.
+    pub(crate) fn rest(&self) {
+        if self.native().is_some_and(Native::freezes) {
+            running::hold();
+        }
+    }
+
     /// The error by which a thread of the ended group is unwound.
     pub(crate) fn unwinding(&self) -> Error {
         self.unwinding.error()
@@ -137,37 +170,62 @@ impl Life {
     }
 
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        self.lock().outcome.clone()
+        self.outcome.get().cloned()
     }
 
     /// Ends the group. The first cause wins; true for the caller that gave it, who has reached every
     /// thread when this returns. Callers hold no lock of the group.
     pub(crate) fn end(&self, outcome: Outcome) -> bool {
-        let first = {
-            let mut state = self.lock();
-            if state.outcome.is_none() {
-                state.outcome = Some(outcome);
-                true
-            } else if state.unreported.take().is_some() {
-                // Stuck threads are taking their backtraces. Whoever wants an end does not wait for them: some may have been
-                // woken from outside, and never give one.
-                false
-            } else {
-                return false;
-            }
+        self.end_then(outcome, || ())
+    }
+
+    /// [`end`](Self::end), and for the caller that gave the cause, `after`: an end that does not join waits for that.
+    pub(crate) fn end_then(&self, outcome: Outcome, after: impl FnOnce()) -> bool {
+        let Some(decided) = self.decide(outcome) else {
+            return false;
         };
-        self.reach();
+        let first = decided.first;
+        self.reach(decided);
+        if first {
+            after();
+        }
+        self.concluded.store(true, Ordering::Release);
+        self.tell();
         first
     }
 
-    /// Reaches every thread of a group that has its outcome, in this order: flag, waits, epoch,
-    /// condition variables, wakers, the embedder's hooks. Called once. Blocks for no thread of the group.
-    fn reach(&self) {
+    /// Claims the outcome, and stops threads that run wasm; `None` for a cause that came late. Takes no lock that a
+    /// thread of the guest can hold.
+    pub(crate) fn decide(&self, outcome: Outcome) -> Option<Decided> {
+        let (first, started) = match self.claim.claim() {
+            Claimed::Late => return None,
+            Claimed::First { steps } => (true, steps > 0),
+            // Stuck threads are taking their backtraces. Whoever wants an end does not wait for them: some may have been
+            // woken from outside, and never give one.
+            Claimed::Asking => (self.asked.get().is_none(), true),
+        };
+        let outcome = match self.asked.get() {
+            Some(asked) if !first => asked.outcome(),
+            _ => outcome,
+        };
+        // Set here alone, by the only one that claims.
+        let _ = self.outcome.set(outcome);
         let wakers = self.token.flag();
-        self.lot.end();
         self.interrupt();
-        self.slot_free.notify_all();
-        wakers.into_iter().flatten().for_each(end_token::wake);
+        if started && let Some(native) = self.native.get() {
+            native.stop();
+        }
+        Some(Decided { first, wakers })
+    }
+
+    /// Reaches every thread of a group that has its outcome, whose running wasm has been interrupted, in this order: spawns at
+    /// the limit, waits, host functions that watch the token, the embedder's hooks. Called once. Blocks for no thread of the
+    /// group.
+    pub(crate) fn reach(&self, decided: Decided) {
+        self.places.free.ring();
+        self.lot.end();
+        self.token.ring();
+        decided.wakers.into_iter().for_each(end_token::wake);
         for hook in &self.on_end {
             // A hook that panics must not keep the others, or the end, from happening.
             caught(hook);
@@ -178,6 +236,17 @@ impl Life {
         }
         self.reached.store(true, Ordering::Release);
         self.tell();
+    }
+
+    /// Says that a caller of [`decide`](Self::decide) has nothing left to do for the end.
+    pub(crate) fn conclude(&self) {
+        self.concluded.store(true, Ordering::Release);
+        self.tell();
+    }
+
+    /// Whether whoever ended the group has nothing left to do for that.
+    pub(crate) fn is_concluded(&self) -> bool {
+        self.concluded.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_memories(&self, memories: &[SharedMemory]) {
@@ -194,6 +263,16 @@ impl Life {
         self.appended.get_or_init(Arc::default)
     }
 
+    pub(crate) fn set_native(&self, native: Native) {
+        // Called once.
+        let _ = self.native.set(native);
+    }
+
+    /// How running threads are seen without epochs, where that is wanted.
+    pub(crate) fn native(&self) -> Option<&Native> {
+        self.native.get()
+    }
+
     pub(crate) fn watch(&self) -> Option<&Arc<Watch>> {
         self.watch.as_ref()
     }
@@ -204,18 +283,19 @@ impl Life {
 
     /// Ends a group whose main instance could not be made.
     pub(crate) fn fail(&self, error: Error) {
-        {
-            let mut state = self.lock();
-            if state.outcome.is_none() && state.failure.is_none() {
-                state.failure = Some(error);
-            }
+        if !self.claim.is_claimed() {
+            self.failure().get_or_insert(error);
         }
         self.end(Outcome::Cancelled);
     }
 
     /// Why nothing ran, if that is what happened.
     pub(crate) fn take_failure(&self) -> Option<Error> {
-        self.lock().failure.take()
+        self.failure().take()
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends running wasm into its epoch callback. The end has been flagged before.
@@ -226,103 +306,34 @@ impl Life {
         }
     }
 
-    /// Blocks until the group has ended and its threads have been told, or `deadline` passes; true
-    /// when it has ended.
-    pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        self.wait_ended_unless(deadline, || false).unwrap_or(true)
-    }
-
-    /// [`wait_ended`](Self::wait_ended), or until `done`; `None` then. Whoever makes that true calls [`tell`](Self::tell).
-    pub(crate) fn wait_ended_unless(
-        &self,
-        deadline: Option<Instant>,
-        mut done: impl FnMut() -> bool,
-    ) -> Option<bool> {
-        let mut state = self.lock();
-        let mut reports_until = None;
-        loop {
-            if done() {
-                return None;
-            }
-            let until = if state.outcome.is_none() {
-                deadline
-            } else if self.reached.load(Ordering::Acquire) {
-                return Some(true);
-            } else if state.unreported.is_some() {
-                Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
-            } else {
-                // Whoever gave the outcome is telling the threads, which is not timed.
-                None
-            };
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left.is_none_or(|left| !left.is_zero()) {
-                state = wait(&self.changed, state, left);
-            } else if state.outcome.is_none() {
-                return Some(false);
-            } else {
-                // A stuck thread did not answer: end without its backtrace.
-                state.unreported = None;
-                drop(state);
-                self.reach();
-                return Some(true);
-            }
-        }
-    }
-
-    /// Blocks until `done`, for `patience` at most; whether it is.
-    pub(crate) fn wait_done(&self, patience: Duration, mut done: impl FnMut() -> bool) -> bool {
-        let deadline = Instant::now().checked_add(patience);
-        let mut state = self.lock();
-        loop {
-            if done() {
-                return true;
-            }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return false;
-            }
-            state = wait(&self.changed, state, left);
-        }
-    }
-
     /// Lets those look again who wait for something to be done.
     pub(crate) fn tell(&self) {
-        // Their check and their wait are one step under this lock.
-        drop(self.lock());
-        self.changed.notify_all();
+        self.changed.ring();
     }
 
     /// The threads that have not ended, in the order of their ids.
     pub(crate) fn records(&self) -> Vec<Arc<ThreadRecord>> {
-        let mut records: Vec<_> = self.lock().threads.values().cloned().collect();
+        let mut records: Vec<_> = self.list().records.values().cloned().collect();
         records.sort_unstable_by_key(|record| record.id());
         records
     }
 
     /// Ids of the threads that have not ended, in order.
     pub(crate) fn threads(&self) -> Vec<ThreadId> {
-        let mut ids: Vec<_> = self.lock().threads.keys().copied().collect();
+        let mut ids: Vec<_> = self.list().records.keys().copied().collect();
         ids.sort_unstable();
         ids
     }
 
-    fn lock(&self) -> MutexGuard<'_, LifeState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn list(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits on `condition`, for `left` at most.
-fn wait<'a>(
-    condition: &Condvar,
-    state: MutexGuard<'a, LifeState>,
-    left: Option<Duration>,
-) -> MutexGuard<'a, LifeState> {
-    let poisoned = PoisonError::into_inner;
-    match left {
-        None => condition.wait(state).unwrap_or_else(poisoned),
-        Some(left) => {
-            let waited = condition.wait_timeout(state, left);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        }
-    }
+/// The outcome is claimed, threads that run wasm are stopped, and nobody else has been told.
+#[must_use = "the others have to be told"]
+pub(crate) struct Decided {
+    /// Whether the caller's cause is the outcome.
+    pub(crate) first: bool,
+    wakers: end_token::Wakers,
 }

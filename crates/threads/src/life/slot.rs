@@ -1,10 +1,12 @@
 //! The places of a group's threads: who gets one, waits for one, and gives it back.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::Life;
+use super::Threads;
+use super::places::{Most, Refused};
 use super::reserved_id::ReservedId;
-use super::{Life, LifeState, wait};
 use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
@@ -15,7 +17,7 @@ impl Life {
     /// Reserves the main thread's place.
     pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
         let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.call_names);
-        self.lock().insert(&record);
+        self.list().insert(&record);
         Slot {
             life: Arc::clone(self),
             record,
@@ -33,41 +35,30 @@ impl Life {
         limits: &Limits,
         reserved: &mut Option<ReservedId>,
     ) -> Result<Slot, SpawnError> {
-        let mut state = self.lock();
-        let mut deadline = None;
-        loop {
-            if state.outcome.is_some() {
-                return Err(SpawnError::Ended);
-            }
-            if let Some(max) = limits.threads_ever
-                && state.counts.started >= max
-            {
-                return Err(SpawnError::LimitEver(max));
-            }
-            let Some(max) = limits.threads.filter(|max| state.alive() >= *max) else {
-                break;
-            };
-            let now = Instant::now();
-            // No clock gets there: then it waits for as long as it takes.
-            let deadline = *deadline.get_or_insert_with(|| now.checked_add(limits.spawn_wait));
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(SpawnError::Limit(max));
-            }
-            state.at_limit += 1;
-            state = wait(&self.slot_free, state, left);
-            state.at_limit -= 1;
-        }
-        let id = reserved.take().and_then(ReservedId::into_id);
-        let id = match id {
-            Some(id) => id,
-            None => state.tids.take().ok_or(SpawnError::NoThreadId)?,
+        let most = Most {
+            alive: limits.threads,
+            ever: limits.threads_ever,
         };
-        state.counts.started += 1;
-        // Under the lock: a thread counts as live before anyone can find the group stuck.
+        // No clock gets as far as some waits: then it waits for as long as it takes.
+        let until = || Instant::now().checked_add(limits.spawn_wait);
+        self.places
+            .take(&self.claim, most, until)
+            .map_err(|refused| match refused {
+                Refused::Ended => SpawnError::Ended,
+                Refused::Alive(most) => SpawnError::Limit(most),
+                Refused::Ever(most) => SpawnError::LimitEver(most),
+            })?;
+        let id = reserved.take().and_then(ReservedId::into_id);
+        let mut list = self.list();
+        let Some(id) = id.or_else(|| list.tids.take()) else {
+            drop(list);
+            self.places.give_back(false);
+            return Err(SpawnError::NoThreadId);
+        };
+        // Its spawner is live until it is: nobody finds the group stuck in between.
         let record = ThreadRecord::new(id, &self.lot, self.call_names);
-        state.insert(&record);
-        drop(state);
+        list.insert(&record);
+        drop(list);
         Ok(Slot {
             life: Arc::clone(self),
             record,
@@ -78,57 +69,54 @@ impl Life {
 
     /// Takes an id for a thread that may be spawned later.
     pub(crate) fn reserve_id(&self) -> Option<ThreadId> {
-        self.lock().tids.take()
+        self.list().tids.take()
     }
 
     /// Gives back an id whose store is gone.
     pub(crate) fn give_back_id(&self, id: ThreadId) {
-        self.lock().tids.give_back(id);
+        self.list().tids.give_back(id);
     }
 
     /// Takes a thread out of the group. One that was never `started` does not count as one that was.
     fn leave(&self, id: ThreadId, started: bool) {
-        let mut state = self.lock();
-        state.threads.remove(&id);
+        let record = self.list().records.remove(&id);
+        drop(record);
         if id != ThreadId::MAIN {
-            if !started {
-                state.counts.started -= 1;
-            }
-            let wanted = state.at_limit > 0;
-            drop(state);
-            if wanted {
-                self.slot_free.notify_one();
-            }
+            self.places.give_back(started);
         }
     }
 
     /// Keeps why a `thread-spawn` failed.
     pub(crate) fn note_spawn_failure(&self, error: &SpawnError) {
-        let failures = &mut self.lock().spawn_failures;
+        let mut failures = self.failures();
         failures.count += 1;
         failures.last = Some(error.clone());
     }
 
     pub(crate) fn thread_counts(&self) -> ThreadCounts {
-        self.lock().counts
+        let most = self.list().most;
+        ThreadCounts {
+            started: self.places.ever(),
+            most,
+        }
     }
 
     pub(crate) fn spawn_failures(&self) -> SpawnFailures {
-        self.lock().spawn_failures.clone()
+        self.failures().clone()
+    }
+
+    fn failures(&self) -> MutexGuard<'_, SpawnFailures> {
+        self.spawn_failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl LifeState {
+impl Threads {
     fn insert(&mut self, record: &Arc<ThreadRecord>) {
-        self.threads.insert(record.id(), Arc::clone(record));
-        self.counts.most = self.counts.most.max(self.threads.len() as u32);
-    }
-
-    /// How many of the threads the guest has started.
-    fn alive(&self) -> u32 {
-        let main = self.threads.contains_key(&ThreadId::MAIN);
+        self.records.insert(record.id(), Arc::clone(record));
         // There are fewer than 2^29 ids.
-        self.threads.len() as u32 - u32::from(main)
+        self.most = self.most.max(self.records.len() as u32);
     }
 }
 
@@ -153,6 +141,7 @@ impl Slot {
     /// The thread runs on its host thread.
     pub(crate) fn start(&mut self) {
         self.started = true;
+        self.record.begin();
     }
 
     /// Gives the place back, and keeps the id: while the store lives, so do data made for it.

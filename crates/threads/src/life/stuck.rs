@@ -1,6 +1,7 @@
 //! A group that cannot go on: found, described and ended as deadlocked.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::WasmBacktrace;
 
@@ -11,64 +12,88 @@ use crate::types::report::{Deadlock, WaitingThread};
 use crate::types::thread_id::ThreadId;
 use crate::waits::Waiting;
 
+/// The stuck threads of a group, and where they say that they are.
+pub(crate) struct Asked {
+    /// By id.
+    threads: Vec<WaitingThread>,
+    /// The backtrace of each; `None` from one that had gone.
+    answers: Vec<OnceLock<Option<Backtrace>>>,
+    left: AtomicUsize,
+}
+
+impl Asked {
+    fn new(threads: Vec<WaitingThread>) -> Self {
+        Self {
+            left: AtomicUsize::new(threads.len()),
+            answers: threads.iter().map(|_| OnceLock::new()).collect(),
+            threads,
+        }
+    }
+
+    /// The outcome, with the backtraces that there are by now.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let threads = self.threads.iter().zip(&self.answers);
+        let threads = threads.map(|(thread, answer)| WaitingThread {
+            backtrace: answer.get().cloned().flatten(),
+            ..thread.clone()
+        });
+        Outcome::Deadlocked(Deadlock {
+            threads: threads.collect(),
+        })
+    }
+}
+
 impl Life {
     /// Ends the group as deadlocked if it is. Called when the last live thread has begun to wait.
     ///
-    /// The group's lock is held from the check until there is an outcome: no thread is started in
-    /// between. The end itself comes when every stuck thread has given its backtrace.
+    /// The claim says whether a thread was registered between the look at the parking lot and the claim: then this
+    /// looks again. The end itself comes when every stuck thread has given its backtrace.
     pub(crate) fn check_stuck(self: &Arc<Self>) {
-        let mut state = self.lock();
-        if state.outcome.is_some() {
-            return;
-        }
-        let Some(stuck) = self.lot.stuck() else {
-            return;
+        let stuck = loop {
+            let Some(seen) = self.claim.look() else {
+                return;
+            };
+            let Some(stuck) = self.lot.stuck() else {
+                return;
+            };
+            if self.claim.ask(seen) {
+                break stuck;
+            }
         };
         let mut threads: Vec<_> = stuck.iter().map(|one| self.describe(one)).collect();
         threads.sort_unstable_by_key(|one| one.thread);
+        let list = self.list();
         let records: Vec<_> = threads
             .iter()
-            .filter_map(|one| state.threads.get(&one.thread).cloned())
+            .map(|one| list.records.get(&one.thread).cloned())
             .collect();
-        state.outcome = Some(Outcome::Deadlocked(Deadlock { threads }));
-        state.unreported = Some(records.len());
-        drop(state);
+        drop(list);
+        // Set here alone: one asks. Who ends the group before this, as something else, has not seen it.
+        let _ = self.asked.set(Asked::new(threads));
         // The supervisor now bounds the reports.
-        self.changed.notify_all();
-        for record in records {
+        self.tell();
+        for (index, record) in records.into_iter().enumerate() {
+            let Some(record) = record else {
+                self.stuck_reported(index, None);
+                continue;
+            };
             let life = Arc::clone(self);
-            let id = record.id();
             record.ask(Box::new(move |backtrace| {
-                life.stuck_reported(id, backtrace)
+                life.stuck_reported(index, backtrace);
             }));
         }
     }
 
     /// A stuck thread has given its backtrace, or has gone.
-    fn stuck_reported(&self, id: ThreadId, backtrace: Option<WasmBacktrace>) {
-        let last = {
-            let mut state = self.lock();
-            let Some(left) = &mut state.unreported else {
-                return;
-            };
-            *left -= 1;
-            let last = *left == 0;
-            if last {
-                state.unreported = None;
-            }
-            if let Some(Outcome::Deadlocked(deadlock)) = &mut state.outcome {
-                for thread in &mut deadlock.threads {
-                    if thread.thread == id {
-                        let taken = |trace| Backtrace::taken(trace, self.appended());
-                        thread.backtrace = backtrace.map(taken);
-                        break;
-                    }
-                }
-            }
-            last
+    fn stuck_reported(&self, index: usize, backtrace: Option<WasmBacktrace>) {
+        let Some(asked) = self.asked.get() else {
+            return;
         };
-        if last {
-            self.reach();
+        let taken = |trace| Backtrace::taken(trace, self.appended());
+        // Each answers once.
+        let _ = asked.answers[index].set(backtrace.map(taken));
+        if asked.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.end(asked.outcome());
         }
     }
 

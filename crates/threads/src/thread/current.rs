@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::host::panics::caught;
+use crate::sys::running;
 use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
@@ -76,6 +77,7 @@ pub fn host_call(name: &'static str) -> HostCall {
         thread,
         name,
         before,
+        _mark: running::mark(false),
     };
     if let Some(Entered {
         record,
@@ -122,6 +124,7 @@ pub struct HostCall {
     thread: Option<Entered>,
     name: &'static str,
     before: Option<(&'static str, Instant)>,
+    _mark: running::Marked,
 }
 
 impl Drop for HostCall {

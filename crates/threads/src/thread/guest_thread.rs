@@ -85,8 +85,14 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Runs the thread to its end on the calling host thread. Never panics.
     pub(crate) fn run(mut self) {
-        self.slot.start();
         let program = Arc::clone(&self.program);
+        if !program.life.start() {
+            // The group has ended: nobody is told of a thread that runs nothing.
+            program.life.rest();
+            caught(|| drop(self));
+            return;
+        }
+        self.slot.start();
         let id = self.slot.id();
         let Some(around) = &program.around else {
             return self.live();
@@ -135,6 +141,9 @@ impl<T: Send + 'static> Guest<T> {
                 watch.observer().thread_ended(id);
             })));
         }
+        if life.token().is_ended() {
+            life.rest();
+        }
         if returned && matches!(self.entry, Entry::Thread { .. }) {
             // Before the store goes: a guest may have seen the join already.
             self.slot.leave();
@@ -166,6 +175,8 @@ impl<T: Send + 'static> Guest<T> {
         let record = Arc::clone(self.slot.record());
         let program = Arc::clone(&self.program);
         let caps = program.stores.caps();
+        let id = self.slot.id();
+        let _seen = program.life.native().map(|native| native.enter(id));
         current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
 
@@ -175,12 +186,13 @@ impl<T: Send + 'static> Guest<T> {
         let id = self.slot.id();
         let program = Arc::clone(&self.program);
         let outcome = Outcome::of_error(id, error, program.exit_code);
-        if program.life.end(outcome.clone())
-            && let Some(hook) = &program.on_trap
-            && let Outcome::Trapped { error, .. } = &outcome
-        {
-            caught(|| hook(id, error, self.store.as_context_mut()));
-        }
+        program.life.end_then(outcome.clone(), || {
+            if let Some(hook) = &program.on_trap
+                && let Outcome::Trapped { error, .. } = &outcome
+            {
+                caught(|| hook(id, error, self.store.as_context_mut()));
+            }
+        });
     }
 
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.

@@ -15,6 +15,7 @@ use crate::life::unwinding::Unwinding;
 use crate::memory::words::{same_memory, word32, word64};
 use crate::module::prepared::Prepared;
 use crate::rewrite::{WaitOp, WaitSlot};
+use crate::sys::running;
 use crate::thread::current;
 use crate::types::fuel::Fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
@@ -233,6 +234,7 @@ impl Group {
         let thread =
             current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))?;
         let waiter = thread.waiter();
+        let _mark = running::mark(true);
         let wait = |caller: &mut Caller<'_, T>| {
             let park = || {
                 park(waiter, &mut || {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use wasmtime::{FrameInfo, Module, WasmBacktrace};
 
+use crate::types::frames::Frame;
+
 /// Which functions of a group's modules the rewrite appended: in each of these modules, all from this index on.
 #[derive(Debug, Default)]
 pub(crate) struct Appended(Vec<(Module, u32)>);
@@ -15,6 +17,12 @@ impl Appended {
     }
 
     fn is_guest(&self, frame: &FrameInfo) -> bool {
+        let same = |(module, _): &&(Module, u32)| Module::same(module, frame.module());
+        let appended = self.0.iter().find(same);
+        appended.is_none_or(|(_, first)| frame.func_index() < *first)
+    }
+
+    fn has_guest(&self, frame: &Frame) -> bool {
         let same = |(module, _): &&(Module, u32)| Module::same(module, frame.module());
         let appended = self.0.iter().find(same);
         appended.is_none_or(|(_, first)| frame.func_index() < *first)
@@ -36,6 +44,17 @@ enum Trace {
     Taken(Arc<WasmBacktrace>),
     /// It is in this error's context.
     InError(Arc<wasmtime::Error>),
+    /// It was found on the thread's stack, from outside.
+    Walked(Arc<Walk>),
+}
+
+#[derive(Debug)]
+struct Walk {
+    /// The guest's.
+    frames: Vec<Frame>,
+    /// The innermost was looked for on the stack: the thread was in host code.
+    scanned: bool,
+    cut: bool,
 }
 
 impl Backtrace {
@@ -54,17 +73,51 @@ impl Backtrace {
         })
     }
 
-    /// The frames of the guest, the innermost first.
+    /// One that was found on the thread's stack. `scanned`: its beginning was looked for; `cut`: there were more frames.
+    pub(crate) fn walked(
+        frames: Vec<Frame>,
+        scanned: bool,
+        cut: bool,
+        appended: &Arc<Appended>,
+    ) -> Self {
+        let guests = frames.into_iter().filter(|frame| appended.has_guest(frame));
+        Self {
+            trace: Trace::Walked(Arc::new(Walk {
+                frames: guests.collect(),
+                scanned,
+                cut,
+            })),
+            appended: Arc::clone(appended),
+        }
+    }
+
+    /// The frames of the guest, the innermost first, where the thread's stack was read from outside; `None` where Wasmtime
+    /// took them: [`frames`](Self::frames) has those.
+    pub fn walked_frames(&self) -> Option<&[Frame]> {
+        match &self.trace {
+            Trace::Walked(walk) => Some(&walk.frames),
+            Trace::Taken(_) | Trace::InError(_) => None,
+        }
+    }
+
+    /// Whether its innermost frame was looked for on the stack, because the thread was in host code. It is right as far as
+    /// anybody has seen, but not by construction.
+    pub fn is_scanned(&self) -> bool {
+        matches!(&self.trace, Trace::Walked(walk) if walk.scanned)
+    }
+
+    /// The frames of the guest, the innermost first; none of one that has [`walked_frames`](Self::walked_frames).
     pub fn frames(&self) -> impl Iterator<Item = &FrameInfo> {
         let all = self.whole().map_or(&[][..], WasmBacktrace::frames);
         all.iter().filter(|frame| self.appended.is_guest(frame))
     }
 
-    /// As wasmtime took it, with all frames. `None` never happens for one that a group gave.
+    /// As wasmtime took it, with all frames; `None` of one that has [`walked_frames`](Self::walked_frames).
     pub fn whole(&self) -> Option<&WasmBacktrace> {
         match &self.trace {
             Trace::Taken(trace) => Some(trace),
             Trace::InError(error) => error.downcast_ref(),
+            Trace::Walked(_) => None,
         }
     }
 }
@@ -72,6 +125,20 @@ impl Backtrace {
 impl fmt::Display for Backtrace {
     /// As wasmtime writes it, names made readable and with files and lines where they are known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Trace::Walked(walk) = &self.trace {
+            f.write_str("wasm backtrace")?;
+            if walk.scanned {
+                f.write_str(", found on the stack")?;
+            }
+            f.write_str(":")?;
+            for (index, frame) in walk.frames.iter().enumerate() {
+                write!(f, "\n  {index:>3}: {frame}")?;
+            }
+            if walk.cut {
+                f.write_str("\n  ...")?;
+            }
+            return Ok(());
+        }
         let Some(whole) = self.whole() else {
             return Ok(());
         };

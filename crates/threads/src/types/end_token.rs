@@ -1,14 +1,14 @@
 //! The token by which host code learns that its group has ended.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::host::panics::caught;
+use crate::sys::bell::Bell;
+use crate::sys::handoff::{Handoff, Left};
 
 /// Tells host functions that the group they serve has ended.
 ///
@@ -22,32 +22,29 @@ pub struct EndToken {
 
 #[derive(Default)]
 struct Signal {
-    ended: AtomicBool,
-    waiters: Mutex<Waiters>,
-    condition: Condvar,
+    /// The flag, and the wakers of futures that wait for it.
+    wakers: Handoff<Waker>,
+    /// Rung after the flag, for threads that wait for it.
+    ended: Bell,
 }
 
-#[derive(Default)]
-struct Waiters {
-    next: u64,
-    wakers: HashMap<u64, Waker>,
-}
+/// Wakers that whoever ended the token has to [`wake`].
+pub(crate) type Wakers = Left<Waker>;
 
 impl EndToken {
     /// Whether the group has ended. One atomic load.
     pub fn is_ended(&self) -> bool {
-        self.signal.ended.load(Ordering::Acquire)
+        self.signal.wakers.is_ended()
     }
 
     /// Blocks the calling thread until the group ends.
     pub fn wait(&self) {
-        let mut waiters = self.lock();
-        while !self.is_ended() {
-            waiters = self
-                .signal
-                .condition
-                .wait(waiters)
-                .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let heard = self.signal.ended.listen();
+            if self.is_ended() {
+                return;
+            }
+            self.signal.ended.wait(heard, None);
         }
     }
 
@@ -58,21 +55,15 @@ impl EndToken {
             self.wait();
             return true;
         };
-        let mut waiters = self.lock();
         loop {
+            let heard = self.signal.ended.listen();
             if self.is_ended() {
                 return true;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if deadline <= Instant::now() {
                 return false;
             }
-            waiters = self
-                .signal
-                .condition
-                .wait_timeout(waiters, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            self.signal.ended.wait(heard, Some(deadline));
         }
     }
 
@@ -86,28 +77,21 @@ impl EndToken {
 
     /// Ends the token; true for the first caller.
     pub(crate) fn raise(&self) -> bool {
-        let wakers = self.flag();
-        let first = wakers.is_some();
-        wakers.into_iter().flatten().for_each(wake);
+        let (first, wakers) = self.signal.wakers.end();
+        self.ring();
+        wakers.into_iter().for_each(wake);
         first
     }
 
-    /// Ends the token; for the first caller, the wakers that it has to [`wake`].
-    pub(crate) fn flag(&self) -> Option<impl Iterator<Item = Waker> + use<>> {
-        // Under the lock, so that nobody checks, finds it unset, and sleeps after the wake-up.
-        let mut waiters = self.lock();
-        if self.signal.ended.swap(true, Ordering::SeqCst) {
-            return None;
-        }
-        self.signal.condition.notify_all();
-        Some(std::mem::take(&mut waiters.wakers).into_values())
+    /// Sets the flag: what looks at the token sees it from here on. Who waits for it has to be told: by [`ring`](Self::ring), and
+    /// the wakers. Takes no lock that is held.
+    pub(crate) fn flag(&self) -> Wakers {
+        self.signal.wakers.end().1
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiters> {
-        self.signal
-            .waiters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Tells the threads that wait for the token.
+    pub(crate) fn ring(&self) {
+        self.signal.ended.ring();
     }
 }
 
@@ -138,21 +122,19 @@ impl Future for Ended {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // A waker's clone and drop are foreign code, and happen outside the lock.
-        let waker = cx.waker().clone();
-        let mut waiters = this.token.lock();
         if this.token.is_ended() {
-            drop(waiters);
             return Poll::Ready(());
         }
-        let key = *this.key.get_or_insert_with(|| {
-            waiters.next += 1;
-            waiters.next
-        });
-        let old = waiters.wakers.insert(key, waker);
-        drop(waiters);
+        // A waker's clone and drop are foreign code, and happen outside the lock.
+        let waker = cx.waker().clone();
+        let (key, old, left) = this.token.signal.wakers.put(this.key, waker);
+        this.key = Some(key);
         drop(old);
-        Poll::Pending
+        left.into_iter().for_each(wake);
+        match this.token.is_ended() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 }
 
@@ -160,8 +142,9 @@ impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(key) = self.key {
             // Dropped outside the lock: a waker's drop is foreign code.
-            let waker = self.token.lock().wakers.remove(&key);
+            let (waker, left) = self.token.signal.wakers.take(key);
             drop(waker);
+            left.into_iter().for_each(wake);
         }
     }
 }
@@ -197,6 +180,6 @@ mod tests {
             let mut future = Box::pin(token.ended());
             assert!(future.as_mut().poll(&mut cx).is_pending());
         }
-        assert_eq!(token.lock().wakers.len(), 0);
+        assert_eq!(token.signal.wakers.len(), 0);
     }
 }

@@ -150,6 +150,10 @@ pub enum GroupError {
          `Termination::AtHostCalls`"
     )]
     EpochsDisabled,
+    /// Threads are to be seen or stopped from outside ([`Termination::ProcessExit`](crate::Termination::ProcessExit),
+    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads)), and the platform has no way to, or refuses it.
+    #[error("threads cannot be seen from outside: {0}")]
+    CannotSeeThreads(std::io::Error),
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,
@@ -195,6 +199,10 @@ pub enum RunError {
         /// Its type.
         found: String,
     },
+    /// The group ends only to exit the process ([`Termination::ProcessExit`](crate::Termination::ProcessExit)), and a reactor's
+    /// callers go on.
+    #[error("a group that ends only to exit the process cannot be a reactor")]
+    OnlyToExit,
     /// The group has run already. A group runs once: its memory holds what the last run left.
     #[error("the group has run already")]
     AlreadyRan,

@@ -5,6 +5,7 @@ pub(crate) mod backtrace;
 pub(crate) mod counts;
 pub(crate) mod end_token;
 pub(crate) mod error;
+pub(crate) mod frames;
 pub(crate) mod fuel;
 pub(crate) mod limits;
 pub(crate) mod outcome;

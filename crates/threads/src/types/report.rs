@@ -72,8 +72,29 @@ pub struct ThreadReport {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The threads that had not ended.
+    /// The threads that had not ended, as far as they are described.
     pub threads: Vec<ThreadReport>,
+    /// The others, in figures.
+    pub others: Others,
+}
+
+/// Threads that a [`Report`] counts only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Others {
+    /// They run wasm.
+    pub running: usize,
+    /// They wait on words of the memory.
+    pub waiting: usize,
+    /// They are in host calls.
+    pub in_host_calls: usize,
+}
+
+impl Others {
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.running + self.waiting + self.in_host_calls
+    }
 }
 
 /// A thread that was still in host code when the grace period was over.
@@ -137,7 +158,7 @@ impl fmt::Display for Deadlock {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.threads.len();
+        let count = self.threads.len() + self.others.count();
         let s = if count == 1 { "" } else { "s" };
         write!(f, "{count} thread{s}")?;
         for thread in &self.threads {
@@ -157,6 +178,18 @@ impl fmt::Display for Report {
                 }
             }
             write_backtrace(f, thread.backtrace.as_ref())?;
+        }
+        let Others {
+            running,
+            waiting,
+            in_host_calls,
+        } = self.others;
+        if self.others.count() > 0 {
+            write!(
+                f,
+                "\nand {}: {running} run, {waiting} wait, {in_host_calls} are in host calls",
+                self.others.count()
+            )?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What is known about one thread of a group.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +18,8 @@ pub(crate) struct ThreadRecord {
     waiter: Waiter,
     /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
     lot: usize,
+    /// Whether it has begun to run on its host thread.
+    begun: AtomicBool,
     state: Mutex<RecordState>,
     /// What the host calls are called that the thread notes by number, from 1 on.
     call_names: &'static [&'static str],
@@ -44,10 +46,21 @@ impl ThreadRecord {
             id,
             waiter: lot.register(id.get(), Role::Guest),
             lot: Arc::as_ptr(lot).addr(),
+            begun: AtomicBool::new(false),
             state: Mutex::default(),
             call_names,
             noted_call: AtomicU16::new(0),
         })
+    }
+
+    /// The thread runs on its host thread from here on.
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has begun to.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     pub(crate) fn id(&self) -> ThreadId {

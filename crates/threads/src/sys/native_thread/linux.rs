@@ -140,6 +140,7 @@ impl Drop for NativeThread {
 extern "C" fn enter(start: *mut c_void) -> *mut c_void {
     // SAFETY: `NativeThread::start` made it by `Box::into_raw`, for this call alone.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+    crate::sys::running::prepare_thread();
     // SAFETY: the signal stack lies in the thread's own place, which is kept until the thread has been joined;
     // the name is a string with an end.
     unsafe {

@@ -1,0 +1,109 @@
+//! The word that says whether a thread is in a host call.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
+
+use crate::lock::lock;
+
+/// A word on a cache line of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line(AtomicUsize);
+
+/// Words that no thread has.
+static FREE: Mutex<Vec<&'static Line>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The calling thread's word, if anybody has asked for it.
+    static WORD: Cell<Option<&'static AtomicUsize>> = const { Cell::new(None) };
+    /// Gives it back with the thread.
+    static OWNED: Owned = Owned::take();
+}
+
+struct Owned(&'static Line);
+
+impl Owned {
+    fn take() -> Self {
+        let free = lock(&FREE).pop();
+        Owned(free.unwrap_or_else(|| Box::leak(Box::new(Line(AtomicUsize::new(0))))))
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        WORD.set(None);
+        self.0.0.store(0, Ordering::Relaxed);
+        lock(&FREE).push(self.0);
+    }
+}
+
+/// The calling thread's word: 0 while it is in none of this crate's functions for guests, else the address of something
+/// on its stack where the call began.
+///
+/// Other threads may read it at any time: a word stays where it is for ever, and is another thread's after its own has ended.
+/// A call stores it before it looks at its context's end signal ([`EndSignal`](crate::EndSignal)), with no fence in
+/// between. So whoever raises the signal, has every processor pass a barrier (membarrier(2)), and then sees 0, has
+/// seen a thread that gets into no call any more.
+///
+/// From the first time a thread asks for its word, each of its calls makes two stores more. It takes a lock that time, and no other.
+pub fn host_word() -> &'static AtomicUsize {
+    WORD.get().unwrap_or_else(|| {
+        let word = OWNED.with(|owned| &owned.0.0);
+        WORD.set(Some(word));
+        word
+    })
+}
+
+/// The calling thread is in a host call until the result is dropped.
+#[inline(always)]
+pub(crate) fn enter() -> Inside {
+    let word = WORD.get();
+    if let Some(word) = word {
+        let here = 0_u8;
+        word.store(
+            std::hint::black_box(&raw const here).addr() & !1,
+            Ordering::Relaxed,
+        );
+        // The processor may do the next load first, and the barrier deals with that; the compiler may not.
+        compiler_fence(Ordering::SeqCst);
+    }
+    Inside(word)
+}
+
+/// See [`enter`].
+pub(crate) struct Inside(Option<&'static AtomicUsize>);
+
+impl Drop for Inside {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(word) = self.0 {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_set_inside_and_is_another_threads_later() {
+        let word = std::thread::spawn(|| {
+            assert!(WORD.get().is_none());
+            drop(enter());
+            let word = host_word();
+            assert!(std::ptr::eq(word, host_word()));
+            assert_eq!(word.load(Ordering::Relaxed), 0);
+            let inside = enter();
+            assert_ne!(word.load(Ordering::Relaxed), 0);
+            drop(inside);
+            assert_eq!(word.load(Ordering::Relaxed), 0);
+            let left = enter();
+            std::mem::forget(left);
+            word
+        });
+        // Left inside by a thread that has gone: nobody is.
+        assert_eq!(word.join().unwrap().load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,127 @@
+//! How the threads of one group are seen and stopped from outside: what `sys/running` does, for one group.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::sys::running::{self, Code, Doing, Inside, Key, Seen, StopOrder, Walked, Word};
+use crate::types::frames::{Frame, Tables};
+use crate::types::thread_id::ThreadId;
+
+/// A group whose running threads are registered.
+#[derive(Debug)]
+pub(crate) struct Native {
+    key: Key,
+    code: Arc<Code>,
+    /// Where host functions keep the calling thread's word.
+    word: Option<fn() -> Word>,
+    /// For a group whose end freezes its threads.
+    stop: Option<&'static StopOrder>,
+    /// Whether the code could be taken from them.
+    protected: AtomicBool,
+    /// What is where in the code, from the first report on.
+    tables: OnceLock<Tables>,
+}
+
+/// How many threads of an ended group do what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Survey {
+    /// They have not stopped yet.
+    pub(crate) computing: usize,
+    /// They are in host functions that may have to be waited for.
+    pub(crate) in_calls: usize,
+    /// They only wait there.
+    pub(crate) waiting: usize,
+}
+
+impl Native {
+    /// For a group with this code. `freezes`: its end stops threads where they are, for ever.
+    pub(crate) fn new(code: Code, word: Option<fn() -> Word>, freezes: bool) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let stop = freezes.then(|| StopOrder::new(&code));
+        Self {
+            // A number that is not used again.
+            key: NEXT.fetch_add(1, Ordering::Relaxed),
+            code: Arc::new(code),
+            word,
+            stop,
+            protected: AtomicBool::new(false),
+            tables: OnceLock::new(),
+        }
+    }
+
+    /// Whether the group's end freezes its threads.
+    pub(crate) fn freezes(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Registers the calling thread while it runs the guest.
+    pub(crate) fn enter(&self, thread: ThreadId) -> Inside {
+        let word = self.word.map(|word| word());
+        running::enter(&self.code, self.key, thread.get(), word)
+    }
+
+    /// Stops threads in wasm where they are, and whoever comes back to it, if that is how this group ends. Takes no lock.
+    pub(crate) fn stop(&self) {
+        if let Some(stop) = self.stop {
+            let protected = running::freeze(stop);
+            self.protected.store(protected, Ordering::Release);
+            // What host functions have stored in their words is seen from here on, where the system has such a barrier.
+            running::barrier();
+            if !protected {
+                running::chase(self.key);
+            }
+        }
+    }
+
+    /// Where the system does not let the code be taken: stops those that are in wasm now.
+    pub(crate) fn chase(&self) {
+        if !self.protected.load(Ordering::Acquire) {
+            running::chase(self.key);
+        }
+    }
+
+    /// What the threads of the ended group do.
+    pub(crate) fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        self.look(|seen| match seen.doing {
+            Doing::Computes => survey.computing += 1,
+            Doing::HostCode { harmless: false } => survey.in_calls += 1,
+            Doing::HostCode { harmless: true } => survey.waiting += 1,
+            Doing::Frozen => {}
+        });
+        survey
+    }
+
+    /// Each thread that runs the guest.
+    pub(crate) fn look(&self, f: impl FnMut(Seen)) {
+        running::look(self.key, f);
+    }
+
+    /// What the addresses of a walk are: frames of the group's modules.
+    pub(crate) fn frames(&self, walked: &Walked) -> Vec<Frame> {
+        let tables = self.tables.get_or_init(|| Tables::new(self.code.modules()));
+        let mut frames = Vec::new();
+        for (index, address) in walked.addresses.iter().enumerate() {
+            // Behind a call the next instruction may be another line's, or another function's.
+            let called = index > 0 || !walked.in_wasm;
+            frames.extend(tables.frame(*address - usize::from(called)));
+        }
+        frames
+    }
+
+    /// Whether host functions say when they are called.
+    pub(crate) fn has_word(&self) -> bool {
+        self.word.is_some()
+    }
+
+    /// Where in wasm the threads are that `wanted` says.
+    pub(crate) fn walk(
+        &self,
+        most: usize,
+        patience: Duration,
+        wanted: impl FnMut(u32) -> bool,
+    ) -> Vec<Walked> {
+        running::walk(self.key, &self.code, most, patience, wanted)
+    }
+}

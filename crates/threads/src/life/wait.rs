@@ -1,0 +1,72 @@
+//! Waiting for the end of a group.
+
+use std::time::{Duration, Instant};
+
+use crate::life::Life;
+use crate::types::outcome::Outcome;
+use crate::types::report::Deadlock;
+
+use std::sync::atomic::Ordering;
+
+/// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
+/// only a host without processor time for them gets here.
+const DEADLOCK_REPORTS: Duration = Duration::from_millis(500);
+
+impl Life {
+    /// Blocks until the group has ended and its threads have been told, or `deadline` passes; true
+    /// when it has ended.
+    pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
+        self.wait_ended_unless(deadline, || false).unwrap_or(true)
+    }
+
+    /// [`wait_ended`](Self::wait_ended), or until `done`; `None` then. Whoever makes that true calls [`tell`](Self::tell).
+    pub(crate) fn wait_ended_unless(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut() -> bool,
+    ) -> Option<bool> {
+        let mut reports_until = None;
+        loop {
+            let heard = self.changed.listen();
+            if done() {
+                return None;
+            }
+            if self.reached.load(Ordering::Acquire) {
+                return Some(true);
+            }
+            let asking = self.claim.is_asking();
+            let until = if asking {
+                Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
+            } else if self.claim.is_closed() {
+                // Whoever gave the outcome is telling the threads, which is not timed.
+                None
+            } else {
+                deadline
+            };
+            if until.is_none_or(|until| until > Instant::now()) {
+                self.changed.wait(heard, until);
+            } else if asking {
+                // A stuck thread did not answer: end without its backtrace. The list is there, or this is it.
+                let threads = Vec::new();
+                self.end(Outcome::Deadlocked(Deadlock { threads }));
+            } else {
+                return Some(false);
+            }
+        }
+    }
+
+    /// Blocks until `done`, for `patience` at most; whether it is.
+    pub(crate) fn wait_done(&self, patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+        let deadline = Instant::now().checked_add(patience);
+        loop {
+            let heard = self.changed.listen();
+            if done() {
+                return true;
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return false;
+            }
+            self.changed.wait(heard, deadline);
+        }
+    }
+}

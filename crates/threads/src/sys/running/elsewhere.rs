@@ -1,0 +1,89 @@
+//! Platforms without these operations: nobody is registered, seen or stopped.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Code, Key, Seen, Walked, Word};
+
+/// Whether this platform has the operations.
+pub(crate) const SUPPORTED: bool = false;
+
+/// What is needed to stop a group: nothing makes one.
+#[derive(Debug)]
+pub(crate) struct StopOrder(());
+
+impl StopOrder {
+    /// One for the group with this code.
+    pub(crate) fn new(_: &Code) -> &'static StopOrder {
+        &StopOrder(())
+    }
+}
+
+/// Says that it cannot be done.
+///
+/// # Errors
+///
+/// Always.
+pub(crate) fn prepare() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Does nothing.
+pub(crate) fn prepare_thread() {}
+
+/// Stops nothing.
+pub(crate) fn freeze(_: &'static StopOrder) -> bool {
+    false
+}
+
+/// Stops nobody.
+pub(crate) fn chase(_: Key) {}
+
+/// Is refused.
+pub(crate) fn barrier() -> bool {
+    false
+}
+
+/// Sees nobody.
+pub(crate) fn look(_: Key, _: impl FnMut(Seen)) {}
+
+/// Finds nobody.
+pub(crate) fn walk(
+    _: Key,
+    _: &Code,
+    _: usize,
+    _: Duration,
+    _: impl FnMut(u32) -> bool,
+) -> Vec<Walked> {
+    Vec::new()
+}
+
+/// No registration.
+#[derive(Debug)]
+pub(crate) struct Inside(());
+
+/// Registers nobody.
+pub(crate) fn enter(_: &Arc<Code>, _: Key, _: u32, _: Option<Word>) -> Inside {
+    Inside(())
+}
+
+/// No mark.
+#[derive(Debug)]
+pub(crate) struct Marked(());
+
+impl Drop for Marked {
+    fn drop(&mut self) {}
+}
+
+/// Marks nothing.
+pub(crate) fn mark(_: bool) -> Marked {
+    Marked(())
+}
+
+/// The calling thread does nothing any more.
+pub(crate) fn hold() -> ! {
+    loop {
+        std::thread::park();
+    }
+}

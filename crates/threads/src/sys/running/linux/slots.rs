@@ -1,0 +1,312 @@
+//! The registry of threads that run wasm: append-only, in blocks that are never freed.
+//!
+//! So whoever signals a thread needs no lock, and a slot that is looked at a moment too late is another thread's or
+//! nobody's, but memory of this registry all the same. A host thread keeps its slot from the first guest thread it runs
+//! to its own end.
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, compiler_fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::{Code, Doing, HARMLESS, Key, Seen, Word};
+
+/// Frames that are kept of one thread.
+pub(super) const FRAMES: usize = 64;
+
+/// Slots in one block.
+const BLOCK: usize = 32;
+
+/// Nobody runs the guest here.
+pub(super) const OUT: u32 = 0;
+/// The thread runs a guest thread.
+pub(super) const IN: u32 = 1;
+/// The thread has stopped for good.
+pub(super) const FROZEN: u32 = 2;
+
+/// One host thread.
+#[derive(Debug)]
+pub(super) struct Registered {
+    /// [`OUT`], [`IN`] or [`FROZEN`].
+    pub(super) state: AtomicU32,
+    pub(super) key: AtomicUsize,
+    pub(super) thread: AtomicU32,
+    /// The system's id, of tgkill(2).
+    pub(super) tid: AtomicI32,
+    /// The thread's stack: its lowest address, and the one behind it.
+    pub(super) low: AtomicUsize,
+    pub(super) high: AtomicUsize,
+    /// The thread's word: a `Word`, never null while the thread is in.
+    word: AtomicPtr<AtomicUsize>,
+    /// Where it is kept if nobody gave one.
+    own_word: AtomicUsize,
+    /// The code of the group, alive while the thread is in.
+    pub(super) code: AtomicPtr<Code>,
+    /// What the thread is asked, 0 for nothing; its handler takes it.
+    pub(super) request: AtomicU32,
+    /// The last request that was answered.
+    pub(super) answer: AtomicU32,
+    /// The answer: 1 for a walk that began in wasm.
+    pub(super) in_wasm: AtomicU32,
+    pub(super) len: AtomicUsize,
+    pub(super) frames: [AtomicUsize; FRAMES],
+}
+
+impl Registered {
+    fn new() -> Self {
+        Self {
+            state: AtomicU32::new(OUT),
+            key: AtomicUsize::new(0),
+            thread: AtomicU32::new(0),
+            tid: AtomicI32::new(0),
+            low: AtomicUsize::new(0),
+            high: AtomicUsize::new(0),
+            word: AtomicPtr::new(ptr::null_mut()),
+            own_word: AtomicUsize::new(0),
+            code: AtomicPtr::new(ptr::null_mut()),
+            request: AtomicU32::new(0),
+            answer: AtomicU32::new(0),
+            in_wasm: AtomicU32::new(0),
+            len: AtomicUsize::new(0),
+            frames: [const { AtomicUsize::new(0) }; FRAMES],
+        }
+    }
+
+    /// The thread's word.
+    pub(super) fn word(&self) -> usize {
+        self.word_ref()
+            .map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn word_ref(&self) -> Option<Word> {
+        // SAFETY: only `set_word` stores it, from a reference that lives for ever, or null.
+        unsafe { self.word.load(Ordering::Acquire).as_ref() }
+    }
+
+    fn set_word(&self, word: Option<Word>) {
+        let pointer = word.map_or(ptr::null_mut(), |word| ptr::from_ref(word).cast_mut());
+        self.word.store(pointer, Ordering::Release);
+    }
+
+    /// Whether a thread of group `key` is in here, running or frozen.
+    pub(super) fn is_of(&self, key: Key) -> bool {
+        self.state.load(Ordering::Acquire) != OUT && self.key.load(Ordering::Relaxed) == key
+    }
+
+    /// The code of the group, for the thread itself and its handlers, while it is in.
+    pub(super) fn code(&self) -> Option<&Code> {
+        // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the calling thread, which alone
+        // enters and leaves, is within that.
+        unsafe { self.code.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+#[derive(Debug)]
+struct Block {
+    slots: [Registered; BLOCK],
+    next: *const Block,
+}
+
+// SAFETY: `next` is set before the block is published and is a reference that lives for ever; slots are atomics.
+unsafe impl Sync for Block {}
+// SAFETY: as above.
+unsafe impl Send for Block {}
+
+/// The newest block.
+static BLOCKS: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
+
+/// Slots that no host thread has. Taken and given back by host threads as they begin and end; by nobody else.
+static FREE: Mutex<Vec<&'static Registered>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The calling thread's slot, for its handlers: no destructor, no lazy start.
+    static MINE: Cell<*const Registered> = const { Cell::new(ptr::null()) };
+    /// Gives it back with the thread.
+    static OWNED: Owned = Owned(take());
+}
+
+struct Owned(&'static Registered);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        MINE.set(ptr::null());
+        compiler_fence(Ordering::SeqCst);
+        free().push(self.0);
+    }
+}
+
+fn free() -> std::sync::MutexGuard<'static, Vec<&'static Registered>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take() -> &'static Registered {
+    let slot = {
+        let mut free = free();
+        if free.is_empty() {
+            let block: &'static Block = Box::leak(Box::new(Block {
+                slots: std::array::from_fn(|_| Registered::new()),
+                next: BLOCKS.load(Ordering::Acquire),
+            }));
+            // The lock is held, so nobody else publishes one.
+            BLOCKS.store(ptr::from_ref(block).cast_mut(), Ordering::Release);
+            free.extend(&block.slots);
+        }
+        free.pop()
+    };
+    let Some(slot) = slot else {
+        unreachable!("a new block has slots")
+    };
+    let (low, high) = stack_of_this_thread();
+    slot.low.store(low, Ordering::Relaxed);
+    slot.high.store(high, Ordering::Relaxed);
+    // SAFETY: asks for a number.
+    slot.tid.store(unsafe { libc::gettid() }, Ordering::Relaxed);
+    slot
+}
+
+/// Each slot that was ever made.
+pub(super) fn each(mut f: impl FnMut(&'static Registered)) {
+    let mut next: *const Block = BLOCKS.load(Ordering::Acquire);
+    // SAFETY: blocks are published once they are made, and never freed.
+    while let Some(block) = unsafe { next.as_ref() } {
+        block.slots.iter().for_each(&mut f);
+        next = block.next;
+    }
+}
+
+/// The slot of the calling thread, if it is registered. For handlers, too.
+pub(super) fn mine() -> Option<&'static Registered> {
+    // SAFETY: null, or a slot, which lives for ever.
+    unsafe { MINE.get().as_ref() }
+}
+
+/// The registration of the calling thread; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    slot: &'static Registered,
+    before: (u32, Key, u32, Option<Word>, *mut Code),
+    /// Read by the handlers until this is dropped.
+    _code: Arc<Code>,
+    /// A registration is the thread's.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+/// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the result is dropped. Its
+/// word is `word`, or one of the registry's own. Nests.
+pub(crate) fn enter(code: &Arc<Code>, key: Key, thread: u32, word: Option<Word>) -> Inside {
+    let slot = OWNED.with(|owned| owned.0);
+    let before = (
+        slot.state.load(Ordering::Relaxed),
+        slot.key.load(Ordering::Relaxed),
+        slot.thread.load(Ordering::Relaxed),
+        slot.word_ref(),
+        slot.code.load(Ordering::Relaxed),
+    );
+    set(
+        slot,
+        (
+            IN,
+            key,
+            thread,
+            Some(word.unwrap_or(&slot.own_word)),
+            Arc::as_ptr(code).cast_mut(),
+        ),
+    );
+    MINE.set(slot);
+    Inside {
+        slot,
+        before,
+        _code: Arc::clone(code),
+        _not_send: std::marker::PhantomData,
+    }
+}
+
+/// Changes what a slot says. A handler that runs in between finds nobody in.
+fn set(slot: &Registered, to: (u32, Key, u32, Option<Word>, *mut Code)) {
+    let (state, key, thread, word, code) = to;
+    slot.state.store(OUT, Ordering::Release);
+    compiler_fence(Ordering::SeqCst);
+    slot.key.store(key, Ordering::Relaxed);
+    slot.thread.store(thread, Ordering::Relaxed);
+    slot.set_word(word);
+    slot.code.store(code, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    slot.state.store(state, Ordering::Release);
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        set(self.slot, self.before);
+    }
+}
+
+/// The calling thread is in host code until the result is dropped; `harmless` if it only waits there, so that nobody has to
+/// wait for it. Two stores; nothing on a thread that is not registered.
+#[inline]
+pub(crate) fn mark(harmless: bool) -> Marked {
+    let word = mine().and_then(Registered::word_ref);
+    let here = 0_u8;
+    let before = word.map_or(0, |word| {
+        let before = word.load(Ordering::Relaxed);
+        let here = std::hint::black_box(&raw const here).addr() & !HARMLESS;
+        word.store(here | usize::from(harmless), Ordering::Relaxed);
+        before
+    });
+    Marked { word, before }
+}
+
+/// See [`mark`].
+#[derive(Debug)]
+#[must_use = "the mark is gone when this is dropped"]
+pub(crate) struct Marked {
+    word: Option<Word>,
+    before: usize,
+}
+
+impl Drop for Marked {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(word) = self.word {
+            word.store(self.before, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The registered threads of group `key`, in no order. Takes no lock.
+pub(crate) fn look(key: Key, mut f: impl FnMut(Seen)) {
+    each(|slot| {
+        if !slot.is_of(key) {
+            return;
+        }
+        let doing = match (slot.state.load(Ordering::Acquire), slot.word()) {
+            (FROZEN, _) => Doing::Frozen,
+            (_, 0) => Doing::Computes,
+            (_, word) => Doing::HostCode {
+                harmless: word & HARMLESS != 0,
+            },
+        };
+        f(Seen {
+            thread: slot.thread.load(Ordering::Relaxed),
+            doing,
+        });
+    });
+}
+
+/// Where the calling thread's stack begins and ends; nowhere, if the system does not say.
+fn stack_of_this_thread() -> (usize, usize) {
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: the attributes are used only after the system has filled them in, and are destroyed once.
+    unsafe {
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return (0, 0);
+        }
+        let mut low = ptr::null_mut();
+        let mut size = 0;
+        let error = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut low, &raw mut size);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        match error {
+            0 => (low.addr(), low.addr() + size),
+            _ => (0, 0),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The walk along frame pointers, and the scan of a stack for where such a walk begins.
+//!
+//! Runs in signal handlers, on the thread whose stack it is: it allocates nothing, takes no lock, and reads only between the
+//! stack pointer and the end of the stack.
+
+use std::sync::atomic::Ordering;
+
+use super::super::{Code, HARMLESS};
+use super::slots::{FRAMES, Registered};
+
+/// How much of a stack is looked through for the first frame of wasm.
+const SCAN: usize = 256 << 10;
+
+/// What a thread was at when the signal came.
+#[derive(Clone, Copy)]
+pub(super) struct Registers {
+    pub(super) pc: usize,
+    fp: usize,
+    sp: usize,
+    /// Where a function returns to that has not kept it on the stack yet, on processors that have such a register.
+    link: usize,
+}
+
+impl Registers {
+    /// Those in `context`.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the kernel gave a handler, which is running.
+    #[allow(clippy::cast_sign_loss, reason = "addresses")]
+    pub(super) unsafe fn of(context: *const libc::c_void) -> Self {
+        // SAFETY: the kernel gives handlers with `SA_SIGINFO` a `ucontext_t`.
+        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+        #[cfg(target_arch = "x86_64")]
+        {
+            let registers = &context.uc_mcontext.gregs;
+            Self {
+                pc: registers[libc::REG_RIP as usize] as usize,
+                fp: registers[libc::REG_RBP as usize] as usize,
+                sp: registers[libc::REG_RSP as usize] as usize,
+                link: 0,
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let registers = &context.uc_mcontext;
+            Self {
+                pc: registers.pc as usize,
+                fp: registers.regs[29] as usize,
+                sp: registers.sp as usize,
+                link: registers.regs[30] as usize,
+            }
+        }
+    }
+}
+
+/// The stack of the calling thread, from the stack pointer upwards.
+struct Stack {
+    from: usize,
+    end: usize,
+}
+
+impl Stack {
+    /// The word at `address`, if it is on the stack.
+    fn word(&self, address: usize) -> Option<usize> {
+        let fits = address >= self.from
+            && address.is_multiple_of(size_of::<usize>())
+            && address.checked_add(size_of::<usize>())? <= self.end;
+        // SAFETY: within the part of the calling thread's own stack that is in use, so it is mapped, and nobody else writes
+        // it; aligned. What it means is not relied on.
+        fits.then(|| unsafe { *std::ptr::with_exposed_provenance::<usize>(address) })
+    }
+}
+
+/// Writes down where in wasm the calling thread is, whose slot this is, into the slot. In wasm it begins with the
+/// registers; in host code with the first frame on the stack from which a chain leads through wasm to a trampoline.
+pub(super) fn write(slot: &Registered, registers: &Registers) {
+    let mut len = 0;
+    let mut push = |address: usize| {
+        if let Some(frame) = slot.frames.get(len) {
+            frame.store(address, Ordering::Relaxed);
+        }
+        len += 1;
+        len <= FRAMES
+    };
+    let mut in_wasm = false;
+    let (low, high) = (
+        slot.low.load(Ordering::Relaxed),
+        slot.high.load(Ordering::Relaxed),
+    );
+    if let Some(code) = slot.code()
+        && (low..high).contains(&registers.sp)
+    {
+        let stack = Stack {
+            from: registers.sp,
+            end: high,
+        };
+        in_wasm = code.has(registers.pc);
+        if in_wasm {
+            from_registers(code, &stack, registers, &mut push);
+        } else {
+            let word = slot.word() & !HARMLESS;
+            let start = registers.sp.max(if word < high { word } else { 0 });
+            from_scan(code, &stack, start, &mut push);
+        }
+    }
+    slot.in_wasm.store(u32::from(in_wasm), Ordering::Relaxed);
+    slot.len.store(len, Ordering::Relaxed);
+}
+
+/// From the instruction the thread is at.
+fn from_registers(
+    code: &Code,
+    stack: &Stack,
+    registers: &Registers,
+    push: &mut impl FnMut(usize) -> bool,
+) {
+    if !push(registers.pc) {
+        return;
+    }
+    if let Some(caller) = without_frame(stack, registers)
+        && (!code.has(caller) || !push(caller))
+    {
+        return;
+    }
+    along(code, stack, registers.fp, push);
+}
+
+/// Where the function returns to whose frame is not there yet, or no longer; `None` where it is. Wasmtime gives every function
+/// a frame, leaves and trampolines included, so the first instructions and the last are the same in all.
+fn without_frame(stack: &Stack, registers: &Registers) -> Option<usize> {
+    let Registers { pc, sp, link, .. } = *registers;
+    let bytes = |from: usize, len: usize| {
+        // SAFETY: `pc` lies in a text of a module, which is mapped, readable, and begins and ends with pages of which no
+        // function is the first or the last few bytes: texts are padded, and read two words around an instruction.
+        unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(from), len) }
+    };
+    if cfg!(target_arch = "x86_64") {
+        let _ = link;
+        match bytes(pc, 1) {
+            // `ret`, and the one that takes arguments off.
+            [0xc3 | 0xc2] => stack.word(sp),
+            // `push %rbp`, before `mov %rsp, %rbp`.
+            [0x55] if bytes(pc, 4) == [0x55, 0x48, 0x89, 0xe5] => stack.word(sp),
+            // `mov %rsp, %rbp`, behind `push %rbp`.
+            [0x48] if bytes(pc, 3) == [0x48, 0x89, 0xe5] && bytes(pc - 1, 1) == [0x55] => {
+                stack.word(sp.wrapping_add(8))
+            }
+            _ => None,
+        }
+    } else {
+        let instruction = |at: usize| {
+            let bytes = bytes(at, 4);
+            u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+        };
+        // `ret`; `stp x29, x30, [sp, #-16]!`, perhaps behind `paciasp`; `mov x29, sp` behind it.
+        match instruction(pc) {
+            0xd65f_03c0 | 0xa9bf_7bfd | 0xd503_233f => Some(link),
+            0x9100_03fd if instruction(pc - 4) == 0xa9bf_7bfd => Some(link),
+            _ => None,
+        }
+    }
+}
+
+/// Along the chain of frames from `fp` on, as long as it stays in wasm.
+fn along(code: &Code, stack: &Stack, mut fp: usize, push: &mut impl FnMut(usize) -> bool) {
+    while let Some((next, pc)) = frame(stack, fp) {
+        if !code.has(pc) || !push(pc) || next <= fp {
+            return;
+        }
+        fp = next;
+    }
+}
+
+/// The frame at `fp`: the frame pointer of its caller, and where it returns to.
+fn frame(stack: &Stack, fp: usize) -> Option<(usize, usize)> {
+    let next = stack.word(fp)?;
+    let pc = stack.word(fp.wrapping_add(size_of::<usize>()))?;
+    Some((next, pc))
+}
+
+/// From the first frame of wasm above `start`.
+fn from_scan(code: &Code, stack: &Stack, start: usize, push: &mut impl FnMut(usize) -> bool) {
+    let mut at = start.next_multiple_of(size_of::<usize>());
+    let end = stack.end.min(at.saturating_add(SCAN));
+    while at < end {
+        if let Some((next, pc)) = frame(stack, at)
+            && next > at
+            && code.has(pc)
+            // The call into the host goes through a trampoline, whose own frame is this one.
+            && code.is_body(pc) != Some(false)
+            && ends_well(code, stack, next)
+        {
+            push(pc);
+            along(code, stack, next, push);
+            return;
+        }
+        at += size_of::<usize>();
+    }
+}
+
+/// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called.
+fn ends_well(code: &Code, stack: &Stack, mut fp: usize) -> bool {
+    let mut last_is_trampoline = false;
+    // A stack of wasm has no more than so many words.
+    for _ in 0..1 << 20 {
+        let Some((next, pc)) = frame(stack, fp) else {
+            return false;
+        };
+        if !code.has(pc) {
+            return last_is_trampoline;
+        }
+        last_is_trampoline = code.is_body(pc) != Some(true);
+        if next <= fp {
+            return false;
+        }
+        fp = next;
+    }
+    false
+}

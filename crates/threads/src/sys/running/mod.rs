@@ -1,0 +1,99 @@
+//! Threads that run wasm, seen and stopped from outside, without checks in their code.
+//!
+//! The operations, which each platform has or has not ([`SUPPORTED`]):
+//!
+//! | operation | what it does |
+//! |---|---|
+//! | [`prepare`] | installs the two handlers, once for the process |
+//! | [`prepare_thread`] | lets the calling thread be reached by them |
+//! | [`enter`] | registers the calling thread while it runs the guest |
+//! | [`mark`] | says that it is in host code, and where on its stack that began |
+//! | [`freeze`] | takes execute permission from the guest's code: each thread stops at its next instruction of wasm |
+//! | [`chase`] | where permission cannot be taken: a signal to each thread, which stops it if it is in wasm |
+//! | [`barrier`] | has each processor see what was stored before, so that words read afterwards are current |
+//! | [`look`] | which threads there are, and what they do |
+//! | [`walk`] | where in wasm they are |
+//! | [`hold`] | the calling thread does nothing any more |
+//!
+//! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that asks for them, and epochs
+//! end its threads. What other systems would need, and have: macOS `mprotect` and Mach exception ports (its handler
+//! would have to be asked before Wasmtime's port), `thread_get_state` for the walk; Windows `VirtualProtect`, a vectored
+//! handler added in front of Wasmtime's, `SuspendThread` and `GetThreadContext` for the walk, `FlushProcessWriteBuffers` as
+//! the barrier.
+
+mod code;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod linux;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+use linux as platform;
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod elsewhere;
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+use elsewhere as platform;
+
+pub(crate) use code::Code;
+pub(crate) use platform::{
+    Inside, Marked, SUPPORTED, StopOrder, barrier, chase, enter, freeze, hold, look, mark, prepare,
+    prepare_thread, walk,
+};
+
+use std::sync::atomic::AtomicUsize;
+
+/// The word of a thread: 0 while it runs wasm, or what Wasmtime does for wasm; else where on its stack the host's part
+/// begins, with [`HARMLESS`] beside it.
+pub(crate) type Word = &'static AtomicUsize;
+
+/// In a [`Word`]: the thread only waits, and nobody has to wait for it.
+pub(crate) const HARMLESS: usize = 1;
+
+/// Which group a thread is of: a number that no other group of the process has.
+pub(crate) type Key = usize;
+
+/// What a registered thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It runs wasm, or what Wasmtime does for wasm.
+    Computes,
+    /// It is in a function of the host's; whether it only waits there.
+    HostCode {
+        /// It only waits.
+        harmless: bool,
+    },
+    /// It has stopped for good.
+    Frozen,
+}
+
+/// One registered thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Its number in its group.
+    pub(crate) thread: u32,
+    /// What it does.
+    pub(crate) doing: Doing,
+}
+
+/// Where in wasm a thread is: addresses in the text of its group's modules, the innermost first.
+#[derive(Clone, Debug)]
+pub(crate) struct Walked {
+    /// Its number in its group.
+    pub(crate) thread: u32,
+    /// The innermost address is where it executes; the others are where calls return to. All are the latter where the
+    /// thread is in host code.
+    pub(crate) addresses: Vec<usize>,
+    /// The innermost address is where it executes.
+    pub(crate) in_wasm: bool,
+    /// There were more frames than are kept.
+    pub(crate) cut: bool,
+}
