@@ -278,3 +278,92 @@ fn a_raised_signal() {
             .expect_stderr(&["the main thread of the module on stdin raised", name]);
     }
 }
+
+/// What no helper of these tests does: a process with pipes that nobody reads.
+#[cfg(target_os = "linux")]
+mod by_hand {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    fn start(command: &mut Command, text: &str, folder: &std::path::Path) -> Child {
+        let path = folder.join("guest.wat");
+        std::fs::write(&path, text).unwrap();
+        command.arg(path).spawn().unwrap()
+    }
+
+    fn send(child: &Child, signal: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end, and ends it if that does not come.
+    fn wait(child: &mut Child) -> Option<i32> {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(30) {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        None
+    }
+
+    /// The message about the time limit blocks, as stderr is full; the first signal finds that the program has ended, and the
+    /// second ends the process.
+    #[test]
+    fn a_second_signal_ends_a_process_that_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let (unread, full) = std::io::pipe().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wasi-threads-run"));
+        command
+            .args(["--timeout", "300ms"])
+            .stdout(full.try_clone().unwrap())
+            .stderr(full);
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 2)
+            (func (export "_start")
+              (i32.store (i32.const 4) (i32.const 65536))
+              (loop $l (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12))) (br $l))))"#;
+        let mut child = start(&mut command, text, folder.path());
+        drop(command);
+        // Long past the limit it is still there, for it cannot say so.
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(child.try_wait().unwrap().is_none());
+        send(&child, "TERM");
+        std::thread::sleep(Duration::from_millis(100));
+        send(&child, "TERM");
+        assert_eq!(wait(&mut child), Some(143));
+        drop(unread);
+    }
+
+    /// With all signals blocked a fault of wasm was the end of the process, and SIGTERM was not taken.
+    #[test]
+    fn a_process_that_was_started_with_signals_blocked() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |text: &str, signal: bool| {
+            let mut command = Command::new("env");
+            command
+                .args(["--block-signal", env!("CARGO_BIN_EXE_wasi-threads-run")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped());
+            let mut child = start(&mut command, text, folder.path());
+            if signal {
+                std::thread::sleep(Duration::from_millis(1000));
+                send(&child, "TERM");
+            }
+            wait(&mut child)
+        };
+        let bounds = r#"(module (memory (export "memory") 1)
+            (func (export "_start") (drop (i32.load (i32.const -8)))))"#;
+        assert_eq!(run(bounds, false), Some(134));
+        let spins = r#"(module (memory (export "memory") 1)
+            (func (export "_start") (loop $l (br $l))))"#;
+        assert_eq!(run(spins, true), Some(143));
+    }
+}

@@ -47,7 +47,8 @@ pub(crate) fn receive(
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            super::mask::unblock(&wanted);
+            super::own_thread::unblock(&wanted);
+            super::own_thread::hurry();
             for signal in signals.forever() {
                 asked(match signal {
                     SIGQUIT => Asked::Report,

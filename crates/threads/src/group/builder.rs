@@ -43,6 +43,9 @@ pub enum Termination {
     /// stacks, memories and instances stay: dropping the group gives nothing back. A group that never ran is dropped as any
     /// other. [`ThreadGroup::into_reactor`] refuses such a group.
     ///
+    /// The thread that calls `run` asks for the highest priority (-20) once the guest runs, where it may have that, so that it gets its turn
+    /// beside threads that compute.
+    ///
     /// Linux on x86-64 and aarch64. [`GroupBuilder::build`] installs a handler of SIGSEGV in front of Wasmtime's, and one
     /// of a real-time signal (the first without a handler from `SIGRTMIN + 7` on), for the whole process. Where a seccomp
     /// filter refuses to take the permission away, that signal is sent to each thread until all have stopped.

@@ -9,8 +9,10 @@ use wasmtime::{ExternType, SharedMemory, Store, Val};
 
 use crate::group::core::Core;
 use crate::group::handle::GroupHandle;
+use crate::life::Native;
 use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::extern_type;
+use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry::{Entry, Invocation};
 use crate::thread::guest_thread::Guest;
@@ -139,6 +141,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 core.life.end(Outcome::Cancelled);
                 RunError::HostThread(error)
             })?;
+        if core.life.native().is_some_and(Native::freezes) {
+            // Its guest has its thread: this one only waits, and then must not wait for its turn.
+            running::hurry();
+        }
         if !core.life.wait_ended(deadline) {
             self.time_out();
             core.life.wait_ended(None);

@@ -32,6 +32,9 @@ pub(crate) fn prepare() -> io::Result<()> {
 /// Does nothing.
 pub(crate) fn prepare_thread() {}
 
+/// Asks for nothing.
+pub(crate) fn hurry() {}
+
 /// Stops nothing.
 pub(crate) fn freeze(_: &'static StopOrder) -> bool {
     false

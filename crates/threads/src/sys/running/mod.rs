@@ -13,6 +13,7 @@
 //! | [`barrier`] | has each processor see what was stored before, so that words read afterwards are current |
 //! | [`look`] | which threads there are, and what they do |
 //! | [`walk`] | where in wasm they are |
+//! | [`hurry`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
 //! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that asks for them, and epochs
@@ -45,8 +46,8 @@ use elsewhere as platform;
 
 pub(crate) use code::Code;
 pub(crate) use platform::{
-    Inside, Marked, SUPPORTED, StopOrder, barrier, chase, enter, freeze, hold, look, mark, prepare,
-    prepare_thread, walk,
+    Inside, Marked, SUPPORTED, StopOrder, barrier, chase, enter, freeze, hold, hurry, look, mark,
+    prepare, prepare_thread, walk,
 };
 
 use std::sync::atomic::AtomicUsize;

@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""How a program ends: figures, and what must never happen.
+
+    scripts/end.py BINARY [speed|starts|quit|hostile|many] [--load] [--rounds N] [--threads N,N,...]
+
+speed    spinning guests, ended by proc_exit, trap, timeout and SIGTERM; medians and worst
+starts   a start function that spawns two and spins, with a time limit
+quit     SIGQUIT again and again at threads that compute, read, wait and sleep
+hostile  all signals blocked, seccomp filters, full pipes, a preloaded module
+many     each end many times: statuses, lines, leftover processes
+
+With --load two busy processes run beside it. Linux only.
+"""
+import argparse, ctypes, os, signal, statistics, struct, subprocess, sys, tempfile, time
+
+MORE = '''
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+'''
+WASI = '''
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "env" "memory" (memory 64 1024 shared))
+  (export "memory" (memory 0))
+  (data (i32.const 512) "now\\n")
+  (func $say (i32.store (i32.const 0) (i32.const 512)) (i32.store (i32.const 4) (i32.const 4))
+    (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 12))))
+'''
+
+def spinners(threads, last, mixed):
+    """Threads that are released together from a wait, and compute; `mixed`: half of them fill, grow or call the host."""
+    other = '''
+      (block $out (block $grow (block $fill (br_table $fill $grow $out (i32.rem_u (local.get 0) (i32.const 6))))
+        (loop $l (memory.fill (i32.const 1048576) (local.get 0) (i32.const 1048576)) (br $l)))
+        (loop $l (drop (memory.grow (i32.const 0))) (br $l)))
+      (if (i32.eq (i32.rem_u (local.get 0) (i32.const 6)) (i32.const 2))
+        (then (loop $l (drop (call $yield)) (br $l))))''' if mixed else ''
+    return f'''(module {WASI}
+      (func (export "wasi_thread_start") (param i32 i32)
+        (drop (i32.atomic.rmw.add (i32.const 68) (i32.const 1)))
+        (drop (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const -1)))
+        {other}
+        (loop $l (i64.store (i32.const 2048) (i64.const 1)) (br $l)))
+      (func (export "_start") (local $i i32)
+        (loop $l (drop (call $spawn (i32.const 0)))
+          (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {threads}))))
+        (loop $w (br_if $w (i32.lt_u (i32.atomic.load (i32.const 68)) (i32.const {threads}))))
+        (i32.atomic.store (i32.const 64) (i32.const 1))
+        (drop (memory.atomic.notify (i32.const 64) (i32.const -1)))
+        (call $say) {last}))'''
+
+def guest(folder, name, text):
+    path = os.path.join(folder, name + '.wat')
+    with open(path, 'w') as file:
+        file.write(text)
+    return path
+
+def ended(binary, args, path, status, send=None, until_message=False, preexec=None):
+    """Milliseconds from what the guest says (or from the signal) to the reaped process."""
+    process = subprocess.Popen([binary, *args, path], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                               stdin=subprocess.DEVNULL, preexec_fn=preexec)
+    line = process.stderr.readline()
+    assert line == b'now\n', (args, line, process.stderr.read())
+    if send is not None:
+        time.sleep(0.1)
+        process.send_signal(send)
+    began = time.monotonic()
+    said = process.stderr.read()
+    code = process.wait()
+    took = (time.monotonic() - began) * 1e3
+    assert code == status, (args, code, said[-2000:])
+    return took, said
+
+def figures(times):
+    return f'median {statistics.median(times):8.1f} ms, worst {max(times):8.1f} ms'
+
+def speed(binary, folder, options):
+    for mixed in (False, True):
+        for threads in options.threads:
+            for name, last, status, args, send in (
+                    ('proc_exit', '(call $exit (i32.const 7))', 7, [], None),
+                    ('trap', '(unreachable)', 134, [], None),
+                    ('SIGTERM', '(loop $x (br $x))', 143, [], signal.SIGTERM)):
+                path = guest(folder, f'{name}{threads}{mixed}', spinners(threads, last, mixed))
+                for extra in options.extra:
+                    times = [ended(binary, [*args, *extra], path, status, send)[0] for _ in range(options.rounds)]
+                    print(f'{threads:5} threads{", half in the host" if mixed else "":19} {name:9} {" ".join(extra):28} '
+                          f'{figures(times)}', flush=True)
+            path = guest(folder, f'timeout{threads}{mixed}', spinners(threads, '(loop $x (br $x))', mixed))
+            # From the moment of the time limit, which begins a moment before the guest does.
+            limit = 2000 + 2 * threads
+            times = []
+            for _ in range(options.rounds):
+                began = time.monotonic()
+                ended(binary, ['--timeout', f'{limit}ms'], path, 134)
+                times.append((time.monotonic() - began) * 1e3 - limit)
+            print(f'{threads:5} threads{", half in the host" if mixed else "":19} timeout, start included{"":12} '
+                  f'{figures(times)}', flush=True)
+
+def starts(binary, folder, options):
+    text = f'''(module {WASI}
+      (func $begin (drop (call $spawn (i32.const 0))) (drop (call $spawn (i32.const 0))) (loop $l (br $l)))
+      (start $begin)
+      (func (export "wasi_thread_start") (param i32 i32))
+      (func (export "_start")))'''
+    path = guest(folder, 'starts', text)
+    times = []
+    for _ in range(options.rounds):
+        began = time.monotonic()
+        done = subprocess.run([binary, '--timeout', '2s', path], capture_output=True, timeout=120)
+        times.append((time.monotonic() - began) * 1e3)
+        assert done.returncode == 134, done
+        assert b'timed out after 2s' in done.stderr, done.stderr[:500]
+    print(f'a start function that spawns two and spins, --timeout 2s: {figures(times)}')
+
+def quit_(binary, folder, options):
+    text = f'''(module {MORE} {WASI}
+      (func $compute (loop $l (call $leaf) (br $l)))
+      (func $leaf (i64.store (i32.const 2048) (i64.const 1)))
+      (func $reading (i32.store (i32.const 1024) (i32.const 4096)) (i32.store (i32.const 1028) (i32.const 1))
+        (drop (call $read (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 1032))))
+      (func $waiting (drop (memory.atomic.wait32 (i32.const 100) (i32.const 0) (i64.const -1))))
+      (func $sleeping (i32.store (i32.const 1112) (i32.const 1)) (i64.store (i32.const 1120) (i64.const 600000000000))
+        (drop (call $poll (i32.const 1096) (i32.const 1200) (i32.const 1) (i32.const 1300))))
+      (func $deep (param $n i32) (param $what i32)
+        (if (local.get $n) (then (call $deep (i32.sub (local.get $n) (i32.const 1)) (local.get $what)) (return)))
+        (if (i32.eq (local.get $what) (i32.const 0)) (then (call $compute)))
+        (if (i32.eq (local.get $what) (i32.const 1)) (then (call $reading)))
+        (if (i32.eq (local.get $what) (i32.const 2)) (then (call $waiting)))
+        (if (i32.eq (local.get $what) (i32.const 3)) (then (call $sleeping))))
+      (func (export "wasi_thread_start") (param i32) (param $what i32)
+        (call $deep (i32.const 4) (local.get $what)))
+      (func (export "_start") (local $i i32)
+        (loop $l (drop (call $spawn (i32.and (local.get $i) (i32.const 3))))
+          (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 12))))
+        (call $say) (call $waiting)))'''
+    path = guest(folder, 'quit', text)
+    wrong = stacks = 0
+    process = subprocess.Popen([binary, '--deadlock', 'off', path], stderr=subprocess.PIPE, stdin=subprocess.PIPE)
+    assert process.stderr.readline() == b'now\n'
+    time.sleep(0.5)
+    chain = ['deep'] * 5 + ['<wasm function']
+    inner = (['compute'], ['reading'], ['waiting'], ['sleeping'])
+    for _ in range(options.rounds):
+        process.send_signal(signal.SIGQUIT)
+        assert process.stderr.readline().startswith(b'13 threads')
+        blocks, seen = [], 0
+        while seen < 13 * 8:
+            line = process.stderr.readline().decode()
+            if line.startswith('thread '):
+                blocks.append([])
+            elif ': ' in line and 'backtrace' not in line:
+                blocks[-1].append(line.rsplit('!', 1)[-1].rsplit(' - ', 1)[-1].strip())
+            if len(blocks) == 13 and blocks[-1] and blocks[-1][-1].startswith('<wasm function'):
+                break
+            seen += 1
+        for number, frames in enumerate(blocks):
+            if number == 0:
+                continue
+            stacks += 1
+            frames = frames[1:] if frames[:1] == ['leaf'] else frames
+            if frames[:1] != inner[(number - 1) & 3] or frames[1:6] != chain[:5] or len(frames) != 7:
+                wrong += 1
+                print('another stack:', number, frames)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    print(f'{options.rounds} times SIGQUIT: {stacks} stacks, {wrong} of them wrong')
+
+def seccomp(*refused):
+    """A filter that refuses system calls: (number, None) always, (number, bit of its third argument) where that is lacking."""
+    def install():
+        libc = ctypes.CDLL(None, use_errno=True)
+        code = []
+        ins = lambda c, jt, jf, k: code.append(struct.pack('HBBI', c, jt, jf, k))
+        ins(0x20, 0, 0, 0)
+        for number, lacking in refused:
+            if lacking is None:
+                ins(0x15, 0, 1, number)
+                ins(0x06, 0, 0, 0x00050001)
+            else:
+                ins(0x15, 0, 4, number)
+                ins(0x20, 0, 0, 32)
+                ins(0x45, 1, 0, lacking)
+                ins(0x06, 0, 0, 0x00050001)
+                ins(0x06, 0, 0, 0x7fff0000)
+        ins(0x06, 0, 0, 0x7fff0000)
+        program = b''.join(code)
+        buffer = ctypes.create_string_buffer(program, len(program))
+        class Prog(ctypes.Structure):
+            _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
+        prog = Prog(len(code), ctypes.cast(buffer, ctypes.c_void_p))
+        assert libc.prctl(38, 1, 0, 0, 0) == 0
+        assert libc.prctl(22, 2, ctypes.byref(prog), 0, 0) == 0, ctypes.get_errno()
+    return install
+
+def blocked():
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(range(1, 64)) - {9, 19, 32, 33})
+
+def hostile(binary, folder, options):
+    exits = guest(folder, 'exits', spinners(20, '(call $exit (i32.const 7))', True))
+    spins = guest(folder, 'spins', spinners(20, '(loop $x (br $x))', True))
+    bounds = guest(folder, 'bounds', spinners(20, '(drop (i32.load (i32.const -4)))', True))
+    membarrier, mprotect = {'x86_64': (324, 10), 'aarch64': (283, 226)}[os.uname().machine]
+    for name, preexec in (('all signals blocked', blocked),
+                          ('membarrier refused', seccomp((membarrier, None))),
+                          ):
+        for _ in range(options.rounds):
+            ended(binary, [], exits, 7, preexec=preexec)
+            ended(binary, [], bounds, 134, preexec=preexec)
+            ended(binary, [], spins, 143, signal.SIGTERM, preexec=preexec)
+            ended(binary, ['--timeout', '1s'], spins, 134, preexec=preexec)
+        print(f'{name}: each ended as it should, {options.rounds} times')
+    # `mprotect` without execute is what the end does; compiling does it, too, so the module comes compiled.
+    compiled = []
+    for path in (exits, spins):
+        out = path[:-4] + '.cwasm'
+        subprocess.run([binary, 'compile', '-o', out, path], check=True, stderr=subprocess.DEVNULL)
+        compiled.append(out)
+    libraries = guest(folder, 'library', '(module (func (export "turn") (loop $l (br $l))))')
+    text = spinners(20, '(call $exit (i32.const 7))', False).replace(
+        '(import "env"', '(import "lib" "turn" (func $turn))\n  (import "env"', 1).replace(
+        '(loop $l (i64.store (i32.const 2048) (i64.const 1)) (br $l))', '(call $turn)')
+    preloads = guest(folder, 'preloads', text)
+    for _ in range(options.rounds):
+        ended(binary, ['--preload', f'lib={libraries}'], preloads, 7)
+    print(f'threads in a preloaded module: ended as it should, {options.rounds} times')
+    # Full pipes: the message about the time limit blocks, and so does everything after it. The second signal ends that.
+    text = f'''(module {WASI} (func (export "wasi_thread_start") (param i32 i32))
+      (func (export "_start") (call $say)
+        (loop $l (i32.store (i32.const 0) (i32.const 512)) (i32.store (i32.const 4) (i32.const 65536))
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+          (br $l))))'''
+    fills = guest(folder, 'fills', text)
+    for _ in range(options.rounds):
+        out, into = os.pipe()
+        process = subprocess.Popen([binary, '--timeout', '500ms', fills], stdout=into, stderr=into)
+        os.close(into)
+        time.sleep(1.2)
+        assert process.poll() is None, 'it does not block'
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=20)
+        assert code == 143, code
+        os.close(out)
+    print(f'stdout and stderr are full: the second signal ended it, {options.rounds} times '
+          f'(last in {(time.monotonic() - began) * 1e3:.1f} ms)')
+
+def many(binary, folder, options):
+    ends = (('proc_exit', '(call $exit (i32.const 7))', 7, [], None, b''),
+            ('trap', '(unreachable)', 134, [], None, b'trapped'),
+            ('SIGTERM', '(loop $x (br $x))', 143, [], signal.SIGTERM, None),
+            ('timeout', '(loop $x (br $x))', 134, ['--timeout', '300ms'], None, b'timed out after 300ms'),
+            ('deadlock', '(drop (memory.atomic.wait32 (i32.const 100) (i32.const 0) (i64.const -1)))', 134, [], None,
+             b'all its threads wait for one another'))
+    for name, last, status, args, send, said in ends:
+        text = spinners(12, last, True)
+        if name == 'deadlock':
+            text = f'(module {WASI} (func (export "wasi_thread_start") (param i32 i32) {last}) ' \
+                   f'(func (export "_start") (drop (call $spawn (i32.const 0))) (call $say) {last}))'
+        path = guest(folder, 'many' + name, text)
+        times = []
+        for _ in range(options.rounds):
+            took, lines = ended(binary, args, path, status, send)
+            times.append(took)
+            if said:
+                assert lines.count(b'error: ') == 1 and said in lines, lines
+            else:
+                assert lines == b'', lines
+        print(f'{name}: {options.rounds} times as it should be, {figures(times)}', flush=True)
+    left = subprocess.run(['pgrep', '-f', folder], capture_output=True).stdout
+    assert left == b'', left
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('binary')
+    parser.add_argument('what', choices=['speed', 'starts', 'quit', 'hostile', 'many'])
+    parser.add_argument('--load', action='store_true')
+    parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--threads', default='8,300,1500,5000')
+    parser.add_argument('--epochs', action='store_true', help='-W epoch-interruption beside it')
+    options = parser.parse_args()
+    options.threads = [int(count) for count in options.threads.split(',')]
+    options.extra = [[]] + ([['-W', 'epoch-interruption']] if options.epochs else [])
+    busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(2 if options.load else 0)]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            {'speed': speed, 'starts': starts, 'quit': quit_, 'hostile': hostile, 'many': many}[options.what](
+                options.binary, folder, options)
+    finally:
+        for process in busy:
+            process.kill()
+
+main()
