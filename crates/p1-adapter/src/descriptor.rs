@@ -324,7 +324,7 @@ impl Descriptor {
                 if !readable {
                     rights &= !(Rights::FD_READ | Rights::FD_READDIR);
                 }
-                (rights, rights)
+                (rights, rights | PREOPEN_INHERITING)
             }
             Kind::File(file) => {
                 let mut rights = Rights::all();
