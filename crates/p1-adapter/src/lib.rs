@@ -67,46 +67,28 @@
 
 mod abi;
 pub mod blocking;
-mod builder;
 mod call;
 mod calls;
-mod clock;
-mod convert;
 mod ctx;
 mod descriptor;
-mod error;
-mod fds;
-mod from_wasi;
 mod guest;
-mod guest_io;
 mod linker;
-mod observe;
 pub mod own_kinds;
-mod position;
-mod preview1;
-mod preview2;
-mod push;
-mod random;
-mod reasons;
-mod resume;
-mod rights;
-mod special;
-mod stream;
-mod unstable;
-mod watch;
+mod path;
+mod sys;
 
+pub use abi::error::{BuildError, Raised};
+pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
-pub use builder::P1CtxBuilder;
+pub use ctx::builder::P1CtxBuilder;
+pub use ctx::observe::{CallObserver, CallOutcome};
+pub use ctx::push::{Handover, StreamAccess};
+pub use ctx::random_source::RandomSource;
 pub use ctx::{P1Ctx, P1State};
-pub use error::{BuildError, Raised};
 pub use linker::{
     add_to_linker_async, add_to_linker_sync, add_unstable_to_linker_async,
     add_unstable_to_linker_sync,
 };
-pub use observe::{CallObserver, CallOutcome};
-pub use push::{Handover, StreamAccess};
-pub use random::RandomSource;
-pub use rights::Rights;
 /// To be called before the first thread is started, where the time to start matters.
 pub use table_sync::prepare_process;
 

@@ -115,7 +115,7 @@ pub(super) fn now(clock: ClockId) -> u64 {
 /// Nanoseconds as a `timespec`. `u64::MAX` ns is 18,446,744,073 s, which every `time_t` of 64 bits
 /// holds; a 32-bit one saturates.
 #[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)]
-pub(super) fn timespec(nanoseconds: u64) -> Timespec {
+pub(crate) fn timespec(nanoseconds: u64) -> Timespec {
     Timespec {
         tv_sec: (nanoseconds / NANOS)
             .try_into()

@@ -1,6 +1,6 @@
 //! The signal that ends every blocked call of a group of threads.
 
-use super::sys::Event;
+use crate::sys::Event;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;

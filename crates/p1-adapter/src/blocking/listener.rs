@@ -2,8 +2,8 @@
 
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
-use super::turn::Turn;
 use super::wait::{Direction, Interest, is_ready, wait};
+use super::write_lock::Turn;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;

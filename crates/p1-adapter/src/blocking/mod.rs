@@ -62,18 +62,17 @@
 //! `/dev/fd` is not attempted there (it duplicates on most of them), and absolute real-time deadlines
 //! do not follow a clock that is set while a thread waits. Only Linux is tested.
 
-mod deadline;
+pub(crate) mod deadline;
 mod embedder;
 mod end;
 mod fifo;
 mod listener;
 mod park;
-mod ready;
+mod readiness;
 mod stream;
-mod sys;
 mod transfer;
-mod turn;
 mod wait;
+mod write_lock;
 
 pub use deadline::Deadline;
 pub use embedder::{EmbedderInput, EmbedderOutput, Ready};
@@ -82,7 +81,7 @@ pub(crate) use end::Hook;
 pub use end::{BlockingError, EndSignal, Interrupted};
 pub use fifo::{Fifo, FifoAccess};
 pub use listener::Listener;
-pub(crate) use ready::any_ready;
-pub use ready::ready;
+pub(crate) use readiness::any_ready;
+pub use readiness::ready;
 pub use stream::{Manner, Stream, StreamKind};
 pub use wait::{Direction, Interest, Readiness, wait, wait_with};

@@ -1,8 +1,8 @@
 //! A host descriptor that may block, and how to use it without blocking in it.
 
-use super::sys::reopen;
-use super::turn::Turn;
 use super::wait::{Direction, Interest};
+use super::write_lock::Turn;
+use crate::sys::reopen;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
 use rustix::io::fcntl_dupfd_cloexec;

@@ -3,7 +3,7 @@
 use super::deadline::{Deadline, now, timespec};
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
-use super::sys::{Event, realtime_timer};
+use crate::sys::{Event, realtime_timer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::time::ClockId;

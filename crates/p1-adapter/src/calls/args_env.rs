@@ -1,9 +1,9 @@
 //! `args_get`, `args_sizes_get`, `environ_get`, `environ_sizes_get`.
 
+use crate::abi::error::Result;
 use crate::abi::types::Size;
+use crate::call::arguments::write_bytes;
 use crate::ctx::Strings;
-use crate::error::Result;
-use crate::guest::write_bytes;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// The strings at `buf`, and a pointer to each at `list`.

@@ -1,11 +1,11 @@
 //! What concerns the descriptor and its number rather than the file behind it: `fd_close`, `fd_renumber`,
 //! `fd_fdstat_get`, `fd_fdstat_set_flags`, `fd_fdstat_set_rights`, `fd_prestat_get`, `fd_prestat_dir_name`.
 
+use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fd, Fdflags, Fdstat, Filetype, Prestat, PrestatDir, Rights, Size};
 use crate::call::Call;
+use crate::call::arguments::write_bytes;
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::Result;
-use crate::guest::write_bytes;
 use wiggle::{GuestMemory, GuestPtr};
 
 pub(crate) fn close(call: &Call<'_>, fd: Fd) -> Result<()> {

@@ -1,14 +1,14 @@
 //! `fd_read`, `fd_pread`, `fd_write`, `fd_pwrite`, `fd_seek`, `fd_tell`.
 //!
-//! Each is one system call (`fd_tell` none, if nothing has moved the cursor since the last: see [`crate::position`]), at the operating system's cursor or at the offset given. Two threads that read one
+//! Each is one system call (`fd_tell` none, if nothing has moved the cursor since the last: see [`crate::descriptor::position`]), at the operating system's cursor or at the offset given. Two threads that read one
 //! descriptor get disjoint bytes, two that write never interleave inside a call, and with `APPEND` neither overwrites.
 
+use crate::abi::error::Result;
 use crate::abi::types::{
     CiovecArray, Errno, Fd, Fdflags, Filedelta, Filesize, IovecArray, Rights, Size, Whence,
 };
 use crate::call::Call;
 use crate::descriptor::Kind;
-use crate::error::Result;
 use rustix::fs::SeekFrom;
 use wiggle::GuestMemory;
 

@@ -1,11 +1,11 @@
 //! An open file's attributes, size and place on disk: `fd_advise`, `fd_allocate`, `fd_datasync`, `fd_sync`,
 //! `fd_filestat_get`, `fd_filestat_set_size`, `fd_filestat_set_times`.
 
+use crate::abi::convert::{self, NewTime};
+use crate::abi::error::Result;
 use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
 use crate::call::Call;
-use crate::convert::{self, NewTime};
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::Result;
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Statx, StatxFlags, Timestamps};
 use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;

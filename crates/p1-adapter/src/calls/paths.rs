@@ -1,14 +1,14 @@
 //! The `path_*` functions: the guest's strings come in, wasmtime-wasi does the work.
 
+use crate::abi::convert::{self, NewTime};
+use crate::abi::error::Result;
 use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
-use crate::convert::{self, NewTime};
+use crate::call::arguments::write_bytes;
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::Result;
-use crate::guest::write_bytes;
-use crate::special;
+use crate::path::open;
 use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -55,7 +55,7 @@ pub(crate) fn set_times(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
-    let result = special::set_times(
+    let result = open::set_times(
         call.scratch,
         dir,
         convert::path_flags(lookup),
@@ -106,7 +106,7 @@ pub(crate) fn open(
     };
     parent.allow_open(how, rights)?;
     let wanted = convert::descriptor_flags(rights, flags);
-    let open = special::Open {
+    let open = open::Open {
         dir,
         follow: convert::path_flags(lookup),
         path,
@@ -126,11 +126,11 @@ pub(crate) fn open(
         Ok(opened) => opened,
     };
     let opened = match opened {
-        special::Opened::Plain(found) => {
+        open::Opened::Plain(found) => {
             let write = wanted.contains(DescriptorFlags::WRITE);
             Descriptor::opened(found, flags, write, &parent)?
         }
-        special::Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
+        open::Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
     Ok(number.fill(opened)?.into())
 }

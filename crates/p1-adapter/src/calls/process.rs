@@ -1,9 +1,9 @@
 //! `proc_exit`, `proc_raise`, `sched_yield`.
 
+use crate::abi::error::{Error, Raised, Result};
 use crate::abi::types::{Errno, Exitcode, Fd, Rights, Signal, Size};
 use crate::call::Call;
 use crate::descriptor::Kind;
-use crate::error::{Error, Raised, Result};
 use wasmtime_wasi::I32Exit;
 
 /// All 32 bits of the status are passed on; what they mean to an operating system is the embedder's matter.

@@ -7,11 +7,11 @@
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
 
+use crate::abi::convert;
+use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
-use crate::convert;
-use crate::error::Result;
-use crate::guest::write_bytes;
+use crate::call::arguments::write_bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
 use std::mem::MaybeUninit;
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};

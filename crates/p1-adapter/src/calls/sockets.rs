@@ -4,15 +4,15 @@
 //! All wait as `fd_read` and `fd_write` do: in the kernel, until the end signal, or not at all with `NONBLOCK`. Two
 //! threads that receive from one stream get disjoint bytes; two that send queue behind each other.
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{
     CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
 };
 use crate::blocking::{self, StreamKind};
 use crate::call::Call;
+use crate::descriptor::stream::{Source, Stream};
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::{Error, Result};
-use crate::guest_io::GuestBufs;
-use crate::stream::{Source, Stream};
+use crate::guest::buffers::GuestBufs;
 use rustix::fd::{AsFd as _, BorrowedFd};
 use rustix::net::Shutdown;
 use std::io;

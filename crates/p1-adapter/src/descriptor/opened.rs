@@ -1,10 +1,10 @@
 //! What lies behind a descriptor that was opened by a path or handed over as a file: a file or a directory.
 
+use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filetype};
-use crate::error::Result;
-use crate::position::{Moving, Position};
-use crate::special;
-use crate::stream::Stream;
+use crate::descriptor::position::{Moving, Position};
+use crate::descriptor::stream::Stream;
+use crate::path::open;
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -58,7 +58,7 @@ impl File {
     #[inline(never)]
     pub(super) fn look(&self) -> Result<Option<&Stream>> {
         if self.stream.get().is_none() {
-            match special::as_stream(&self.inner)? {
+            match open::as_stream(&self.inner)? {
                 Ok(stream) => drop(self.stream.set(Box::new(stream))),
                 Err(found) => {
                     self.is_file(found);
@@ -70,13 +70,15 @@ impl File {
     }
 
     pub(super) fn is_file(&self, found: FileType) {
-        self.file_type
-            .store(crate::convert::file_type(found) as u8, Ordering::Relaxed);
+        self.file_type.store(
+            crate::abi::convert::file_type(found) as u8,
+            Ordering::Relaxed,
+        );
     }
 
     /// Takes note of a type that somebody has seen; whether that says that this is a file.
     pub(crate) fn learn(&self, found: FileType) -> bool {
-        let file = !special::may_be_stream(found);
+        let file = !open::may_be_stream(found);
         if file {
             self.is_file(found);
         }
@@ -154,7 +156,7 @@ impl File {
     /// How many bytes lie between the cursor and the end of the file.
     pub(crate) fn bytes_left(&self) -> Result<u64, Errno> {
         let size = rustix::fs::fstat(self.fd())
-            .map_err(crate::convert::errno)?
+            .map_err(crate::abi::convert::errno)?
             .st_size;
         // What has no position (a FIFO, a terminal) has no bytes one could count.
         let at = self.tell().unwrap_or(0);

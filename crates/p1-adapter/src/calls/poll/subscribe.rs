@@ -1,15 +1,15 @@
 //! The guest's subscriptions, copied out and understood.
 
 use super::Layout;
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{
     Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata,
 };
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::{Deadline, Direction};
 use crate::call::Call;
+use crate::descriptor::stream::Stream;
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::{Error, Result};
-use crate::stream::Stream;
 use smallvec::SmallVec;
 use std::ops::Deref;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! The wait of a poll.
 
 use super::subscribe::{Source, Subscribed, Subscriptions};
+use crate::abi::error::Result;
 use crate::blocking::{
     BlockingError, Deadline, EndSignal, Interest, Readiness as Found, Ready, any_ready, wait_with,
 };
-use crate::error::Result;
-use crate::resume::Woken;
-use crate::stream::Readiness;
+use crate::call::dispatch::Woken;
+use crate::descriptor::stream::Readiness;
 use smallvec::SmallVec;
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,12 +1,19 @@
 //! What the threads of one program share, and what each store keeps of its own.
 
+pub(crate) mod builder;
+pub(crate) mod clocks;
+mod from_wasi;
+pub(crate) mod observe;
+pub(crate) mod push;
+pub(crate) mod random_source;
+
 use crate::blocking::EndSignal;
-use crate::clock::Clocks;
-use crate::fds::Fds;
-use crate::observe::CallObserver;
-use crate::preview2::Scratch;
-use crate::random::Random;
-use crate::watch::Opens;
+use crate::ctx::clocks::Clocks;
+use crate::ctx::observe::CallObserver;
+use crate::ctx::random_source::Random;
+use crate::descriptor::fds::Fds;
+use crate::path::fifo_open::Opens;
+use crate::path::operations::Scratch;
 use std::fmt;
 use std::sync::Arc;
 use wasmtime::{Memory, SharedMemory};

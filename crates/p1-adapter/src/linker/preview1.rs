@@ -1,12 +1,13 @@
 //! wiggle's trait, delegated to the modules of [`calls`](crate::calls).
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{self as t, CiovecArray, Fd, IovecArray, Size};
 use crate::abi::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use crate::call::Call;
 use crate::calls::{
-    args_env, clocks, fd_table, file_io, file_meta, paths, poll, process, random, readdir, sockets,
+    args_env, clock_get, fd_table, file_io, file_meta, paths, poll, process, random_get, readdir,
+    sockets,
 };
-use crate::error::{Error, Result};
 use wiggle::{GuestMemory, GuestPtr};
 
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
@@ -41,7 +42,7 @@ impl WasiSnapshotPreview1 for Call<'_> {
     }
 
     fn clock_res_get(&mut self, _: Memory<'_, '_>, id: t::Clockid) -> Result<t::Timestamp> {
-        clocks::resolution(self, id)
+        clock_get::resolution(self, id)
     }
 
     #[inline]
@@ -51,7 +52,7 @@ impl WasiSnapshotPreview1 for Call<'_> {
         id: t::Clockid,
         _precision: t::Timestamp,
     ) -> Result<t::Timestamp> {
-        clocks::time(self, id)
+        clock_get::time(self, id)
     }
 
     fn fd_advise(
@@ -332,7 +333,7 @@ impl WasiSnapshotPreview1 for Call<'_> {
     }
 
     fn random_get(&mut self, memory: Memory<'_, '_>, buf: GuestPtr<u8>, len: Size) -> Result<()> {
-        random::get(self, memory, buf, len)
+        random_get::get(self, memory, buf, len)
     }
 
     fn sock_accept(&mut self, _: Memory<'_, '_>, fd: Fd, flags: t::Fdflags) -> Result<Fd> {

@@ -1,12 +1,12 @@
 //! Descriptors that carry bytes in order: standard input, output and error, pipes and the like.
 
+use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filetype, Rights};
 use crate::blocking::{
     self, BlockingError, Direction, EmbedderInput, EmbedderOutput, EndSignal, Interest, Listener,
     Ready, StreamKind,
 };
-use crate::error::Result;
-use crate::guest_io::GuestBufs;
+use crate::guest::buffers::GuestBufs;
 use rustix::net::SocketType;
 use rustix::net::sockopt::socket_type;
 use std::os::fd::{AsFd as _, BorrowedFd};

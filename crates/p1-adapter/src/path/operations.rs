@@ -4,9 +4,9 @@
 //! but on directories that allow blocking the current thread they never wait, so each future is ready when it is polled
 //! first; no runtime exists and no thread is started.
 
+use crate::abi::error::{Error, Result};
 use crate::descriptor::Dir;
-use crate::error::{Error, Result};
-use crate::watch::Watch;
+use crate::path::fifo_open::Watch;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

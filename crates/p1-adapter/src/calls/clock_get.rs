@@ -1,8 +1,8 @@
 //! `clock_res_get`, `clock_time_get`.
 
+use crate::abi::error::Result;
 use crate::abi::types::{Clockid, Timestamp};
 use crate::call::Call;
-use crate::error::Result;
 
 pub(crate) fn resolution(call: &Call<'_>, clock: Clockid) -> Result<Timestamp> {
     Ok(call.shared.clocks.resolution(clock))

@@ -1,12 +1,15 @@
 //! One call of one thread: what it may use and what it leaves behind.
 
+pub(crate) mod arguments;
+pub(crate) mod dispatch;
+
+use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fd, Rights};
+use crate::call::dispatch::Resume;
 use crate::ctx::Shared;
 use crate::descriptor::Descriptor;
-use crate::error::Result;
-use crate::fds::Entry;
-use crate::preview2::Scratch;
-use crate::resume::Resume;
+use crate::descriptor::fds::Entry;
+use crate::path::operations::Scratch;
 
 /// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
 pub(crate) struct Call<'a> {

@@ -91,13 +91,13 @@ impl From<Errno> for Error {
 
 impl From<rustix::io::Errno> for Error {
     fn from(errno: rustix::io::Errno) -> Self {
-        Self::Errno(crate::convert::errno(errno))
+        Self::Errno(crate::abi::convert::errno(errno))
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::Errno(crate::convert::io_error(&error))
+        Self::Errno(crate::abi::convert::io_error(&error))
     }
 }
 
@@ -146,7 +146,7 @@ impl From<GuestError> for Error {
 impl From<wasmtime_wasi::p2::FsError> for Error {
     fn from(error: wasmtime_wasi::p2::FsError) -> Self {
         match error.downcast() {
-            Ok(code) => Self::Errno(crate::convert::error_code(code)),
+            Ok(code) => Self::Errno(crate::abi::convert::error_code(code)),
             Err(trap) => Self::trap(trap),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Source: `wasi_unstable.witx` beside preview1's in the WASI repository; the two differ in nothing else.
 
+use crate::abi::error::Result;
 use crate::abi::types::{
     self, Errno, Eventtype, Fd, Filestat, Lookupflags, Subscription, SubscriptionClock,
     SubscriptionFdReadwrite, SubscriptionU, UserErrorConversion as _,
@@ -10,7 +11,6 @@ use crate::abi::types::{
 use crate::abi::wasi_snapshot_preview1 as abi;
 use crate::call::Call;
 use crate::calls::{file_meta, paths, poll};
-use crate::error::Result;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// The call's result as wiggle's generated functions give it.

@@ -3,8 +3,8 @@
 //! Arguments, environment and preopens come out through wasmtime-wasi's public traits. Streams, clocks and random numbers
 //! are `Send` but not `Sync`, in private fields: each is kept whole behind a mutex of its own and asked through it.
 
-use crate::builder::P1CtxBuilder;
-use crate::random::RandomSource;
+use crate::ctx::builder::P1CtxBuilder;
+use crate::ctx::random_source::RandomSource;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -6,8 +6,12 @@
 // The generated handle types carry an `unsafe fn inner` that nothing here calls; no unsafe block is generated.
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::too_many_arguments)]
 
+pub(crate) mod convert;
+pub(crate) mod error;
+pub(crate) mod rights;
+
+use crate::abi::error::Error;
 use crate::call::Call;
-use crate::error::Error;
 
 wiggle::from_witx!({
     witx: ["witx/wasi_snapshot_preview1.witx"],

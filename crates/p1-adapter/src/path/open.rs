@@ -1,17 +1,17 @@
 //! What `path_open` finds that is neither file nor directory: FIFOs, terminals and other devices that may block.
 //!
 //! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other side is opened too, and
-//! no descriptor and no lock of ours ends the wait. What does is the other side: [`Watch`](crate::watch::Watch).
+//! no descriptor and no lock of ours ends the wait. What does is the other side: [`Watch`](crate::path::fifo_open::Watch).
 //!
 //! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
 
+use crate::abi::error::Result;
 use crate::abi::types::Errno;
 use crate::blocking::{EndSignal, Fifo, FifoAccess, Stream as HostStream, StreamKind};
 use crate::ctx::Shared;
 use crate::descriptor::Dir;
-use crate::error::Result;
-use crate::preview2::Scratch;
-use crate::stream::Stream;
+use crate::descriptor::stream::Stream;
+use crate::path::operations::Scratch;
 use rustix::fd::AsFd as _;
 use rustix::fs::{FileType, fstat};
 use std::ffi::OsStr;

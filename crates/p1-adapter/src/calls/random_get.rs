@@ -1,8 +1,8 @@
 //! `random_get`.
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::Size;
 use crate::call::Call;
-use crate::error::{Error, Result};
 use wiggle::{GuestMemory, GuestPtr};
 
 /// Fills `len` bytes. Asking for more than the context allows is a trap, as in wasmtime-wasi.

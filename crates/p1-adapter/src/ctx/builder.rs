@@ -1,14 +1,14 @@
 //! How a context is put together.
 
+use crate::abi::error::BuildError;
 use crate::blocking::{self, EmbedderInput, EmbedderOutput, EndSignal};
-use crate::clock::Clocks;
+use crate::ctx::clocks::Clocks;
+use crate::ctx::observe::CallObserver;
+use crate::ctx::random_source::{Random, RandomSource};
 use crate::ctx::{Limits, P1Ctx, Shared, Strings};
 use crate::descriptor::Descriptor;
-use crate::error::BuildError;
-use crate::fds::Fds;
-use crate::observe::CallObserver;
-use crate::random::{Random, RandomSource};
-use crate::stream::{Source, Stream};
+use crate::descriptor::fds::Fds;
+use crate::descriptor::stream::{Source, Stream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;

@@ -6,10 +6,10 @@
 //! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
 //! afterwards stays `io` (`txtbsy`, `dquot`, `nxio`, `nodev`, a device that really failed).
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
-use crate::error::{Error, Result};
-use crate::preview2::Scratch;
+use crate::path::operations::Scratch;
 use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -47,7 +47,7 @@ impl Scratch {
     fn reason(&mut self, changes: bool, places: &[Place<'_>]) -> Option<Errno> {
         let (first, _) = places.first()?;
         if let Err(errno) = rustix::io::fcntl_dupfd_cloexec(first.fd().ok()?, 0) {
-            return Some(crate::convert::errno(errno));
+            return Some(crate::abi::convert::errno(errno));
         }
         let mounts: Vec<Mount> = places
             .iter()

@@ -5,15 +5,15 @@
 //! the descriptor found at first (a number closed meanwhile does not fail the call), how far it has come, whose turn it
 //! is. Dropping the future of a call gives all of that up.
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::blocking::{self, Direction, EndSignal};
 use crate::call::Call;
 use crate::calls::poll::Subscriptions;
+use crate::descriptor::fds::Entry;
+use crate::descriptor::stream::{Readiness, Stream};
 use crate::descriptor::{Descriptor, Kind};
-use crate::error::{Error, Result};
-use crate::fds::Entry;
-use crate::guest_io::{BufferList, GuestBufs};
-use crate::stream::{Readiness, Stream};
+use crate::guest::buffers::{BufferList, GuestBufs};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -25,12 +25,12 @@
 //! which this process may open one side only and that the wrong one; and anything outside Linux (there is no `O_PATH`). Such a
 //! thread stays until a real peer comes.
 
+use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Fifo, FifoAccess, Hook};
 use crate::ctx::Shared;
 use crate::descriptor::Dir;
-use crate::error::Result;
-use crate::preview2::Scratch;
-use crate::special::find;
+use crate::path::open::find;
+use crate::path::operations::Scratch;
 use rustix::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

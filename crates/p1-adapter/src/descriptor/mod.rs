@@ -6,11 +6,14 @@
 //! The one lock here orders changes of `O_APPEND`, which lives in two places (the operating system's flag and our
 //! record of it).
 
+pub(crate) mod fds;
 mod opened;
+pub(crate) mod position;
+pub(crate) mod stream;
 
+use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
-use crate::error::Result;
-use crate::stream::Stream;
+use crate::descriptor::stream::Stream;
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use rustix::fs::{FileType, OFlags};

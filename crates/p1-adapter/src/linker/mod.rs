@@ -3,13 +3,15 @@
 //! A table and what stands around every call: finding the memory, making the [`Call`], looking at the end signal. What
 //! the functions do is elsewhere.
 
+mod preview1;
+mod unstable;
+
+use crate::abi::error::Error;
 use crate::abi::wasi_snapshot_preview1 as abi;
 use crate::call::Call;
+use crate::call::dispatch::Resume;
+use crate::ctx::observe::{self, Observation, Returned};
 use crate::ctx::{MemoryOf, P1State};
-use crate::error::Error;
-use crate::observe::{self, Observation, Returned};
-use crate::resume::Resume;
-use crate::unstable;
 use wasmtime::{AsContextMut as _, Caller, Extern, Linker, Result};
 use wiggle::GuestMemory;
 
@@ -384,7 +386,7 @@ fn find<T: 'static>(
 fn run<R: Returned>(
     memory: &mut GuestMemory<'_>,
     ctx: &crate::ctx::P1Ctx,
-    scratch: &mut crate::preview2::Scratch,
+    scratch: &mut crate::path::operations::Scratch,
     fuel: usize,
     name: Option<(&'static str, bool)>,
     resume: Option<&mut Resume>,

@@ -1,9 +1,9 @@
 //! Random numbers: the operating system's, or an embedder's.
 
+use crate::abi::error::Result;
 use crate::blocking::EndSignal;
-use crate::error::Result;
-use crate::guest::write_bytes;
-use crate::guest_io::GuestBufs;
+use crate::call::arguments::write_bytes;
+use crate::guest::buffers::GuestBufs;
 use rand::Rng as _;
 use std::fmt;
 use std::sync::Arc;

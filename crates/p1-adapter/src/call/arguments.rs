@@ -3,10 +3,10 @@
 //! Fuel (wasmtime's `Store::set_hostcall_fuel`, in bytes) bounds what one call makes the host copy or allocate. Data
 //! buffers of reads and writes cost none: the kernel copies them in place and the host allocates nothing for them.
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno};
 use crate::call::Call;
-use crate::error::{Error, Result};
-use crate::guest_io::{BufferList, GuestBufs};
+use crate::guest::buffers::{BufferList, GuestBufs};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 impl Call<'_> {

@@ -1,7 +1,7 @@
 //! Conversions between the host's, preview2's and preview1's vocabularies. No behaviour, no state.
 
+use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
-use crate::error::{Error, Result};
 use rustix::fs::{FileType, Statx, StatxTimestamp};
 use rustix::io::Errno as Os;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -1,12 +1,12 @@
 //! Descriptors an embedder hands over: listeners, connections, pipes, files, directories, streams of its own.
 
+use crate::abi::error::BuildError;
+use crate::abi::rights::Rights;
 use crate::abi::types;
 use crate::blocking::{EmbedderInput, EmbedderOutput, Listener, Stream as HostStream, StreamKind};
 use crate::ctx::P1Ctx;
 use crate::descriptor::Descriptor;
-use crate::error::BuildError;
-use crate::rights::Rights;
-use crate::stream::{Source, Stream};
+use crate::descriptor::stream::{Source, Stream};
 use rustix::fs::FileType;
 use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};

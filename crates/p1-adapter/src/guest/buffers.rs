@@ -11,8 +11,8 @@
 
 #![allow(unsafe_code)]
 
+use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Manner};
-use crate::error::Result;
 use rustix::io::Errno as Os;
 use smallvec::SmallVec;
 use std::marker::PhantomData;

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use std::io;
 
 /// A descriptor that becomes readable once and stays so: nobody reads from it.
-pub(super) struct Event {
+pub(crate) struct Event {
     readable: OwnedFd,
     /// The other end, where the platform has only pipes.
     #[cfg(not(target_os = "linux"))]
@@ -14,7 +14,7 @@ pub(super) struct Event {
 
 impl Event {
     #[cfg(target_os = "linux")]
-    pub(super) fn new() -> io::Result<Event> {
+    pub(crate) fn new() -> io::Result<Event> {
         use rustix::event::{EventfdFlags, eventfd};
         Ok(Event {
             readable: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -22,7 +22,7 @@ impl Event {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn new() -> io::Result<Event> {
+    pub(crate) fn new() -> io::Result<Event> {
         let (readable, writable) = rustix::pipe::pipe()?;
         for end in [&readable, &writable] {
             rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
@@ -32,7 +32,7 @@ impl Event {
     }
 
     /// Makes it readable. Cannot fail: the counter (or pipe) is full only when it is readable.
-    pub(super) fn set(&self) {
+    pub(crate) fn set(&self) {
         #[cfg(target_os = "linux")]
         let end = &self.readable;
         #[cfg(not(target_os = "linux"))]
@@ -41,12 +41,12 @@ impl Event {
     }
 
     /// Makes it unreadable again.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut count = [0u8; 8];
         while let Err(Errno::INTR) = rustix::io::read(&self.readable, &mut count) {}
     }
 
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.readable.as_fd()
     }
 }
@@ -54,7 +54,7 @@ impl Event {
 /// A descriptor that becomes readable when `CLOCK_REALTIME` reaches `nanoseconds`, however the clock
 /// is set meanwhile: the kernel keeps such a timer on the clock itself, not on a computed interval.
 #[cfg(target_os = "linux")]
-pub(super) fn realtime_timer(nanoseconds: u64) -> io::Result<OwnedFd> {
+pub(crate) fn realtime_timer(nanoseconds: u64) -> io::Result<OwnedFd> {
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
         timerfd_settime,
@@ -67,9 +67,9 @@ pub(super) fn realtime_timer(nanoseconds: u64) -> io::Result<OwnedFd> {
         &timer,
         TimerfdTimerFlags::ABSTIME,
         &Itimerspec {
-            it_interval: super::deadline::timespec(0),
+            it_interval: crate::blocking::deadline::timespec(0),
             // All zeroes would disarm it; the first nanosecond of 1970 has passed as well.
-            it_value: super::deadline::timespec(nanoseconds.max(1)),
+            it_value: crate::blocking::deadline::timespec(nanoseconds.max(1)),
         },
     )?;
     Ok(timer)
@@ -77,7 +77,7 @@ pub(super) fn realtime_timer(nanoseconds: u64) -> io::Result<OwnedFd> {
 
 /// No timer that follows the clock here: the caller takes the remaining time once.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn realtime_timer(_nanoseconds: u64) -> io::Result<OwnedFd> {
+pub(crate) fn realtime_timer(_nanoseconds: u64) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -86,7 +86,7 @@ pub(super) fn realtime_timer(_nanoseconds: u64) -> io::Result<OwnedFd> {
 /// The caller has made sure that `fd` is a pipe or a terminal: opening other devices anew has side
 /// effects (a pty master would come back as a *new* pty).
 #[cfg(target_os = "linux")]
-pub(super) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     use rustix::fd::AsRawFd;
     use rustix::fs::{Mode, OFlags, fcntl_getfl, fstat, open};
     let access = fcntl_getfl(fd)? & OFlags::ACCMODE;
@@ -107,6 +107,6 @@ pub(super) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// `/dev/fd/N` duplicates on most other systems, which shares the flags: not attempted.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn reopen(_fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(crate) fn reopen(_fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }

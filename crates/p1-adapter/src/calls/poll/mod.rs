@@ -4,9 +4,9 @@ mod report;
 mod subscribe;
 mod wait;
 
+use crate::abi::error::Result;
 use crate::abi::types::{Errno, Event, Size, Subscription};
 use crate::call::Call;
-use crate::error::Result;
 use smallvec::SmallVec;
 use std::sync::Arc;
 pub(crate) use subscribe::Subscriptions;

@@ -1,0 +1,3 @@
+//! The guest's memory, as system calls see it.
+
+pub(crate) mod buffers;
