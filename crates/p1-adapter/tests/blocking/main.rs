@@ -14,6 +14,7 @@ mod flags;
 mod guest;
 mod listener;
 mod moved_fifo;
+mod parks;
 mod poll;
 mod progress;
 mod promptly;
