@@ -6,15 +6,20 @@ use crate::abi::error::Result;
 use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
 use crate::call::Call;
 use crate::descriptor::{Descriptor, Kind};
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Statx, StatxFlags, Timestamps};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, Statx, StatxFlags, Timestamps};
+use rustix::io::Errno as Os;
 use std::num::NonZeroU64;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.as_file(Rights::FD_ADVISE)?;
+    if descriptor.as_dir().is_some() {
+        return Err(Errno::Badf.into());
+    }
+    descriptor.allow(Rights::FD_ADVISE)?;
+    // What is no descriptor of the system's is like a pipe.
     Ok(rustix::fs::fadvise(
-        file.fd(),
+        descriptor.host()?.ok_or(Errno::Spipe)?,
         offset,
         NonZeroU64::new(len),
         convert::advice(advice),
@@ -25,39 +30,48 @@ pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Adv
 /// `notsup` where the file system cannot.
 pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.as_file(Rights::FD_ALLOCATE)?;
-    file.check_write()?;
+    descriptor.allow(Rights::FD_ALLOCATE)?;
+    match descriptor.kind()? {
+        Kind::File(file) => file.check_write()?,
+        Kind::Stream(stream) => stream.check_write()?,
+        Kind::Dir(_) => return Err(Errno::Badf.into()),
+    }
     Ok(rustix::fs::fallocate(
-        file.fd(),
+        descriptor.host()?.ok_or(Errno::Spipe)?,
         FallocateFlags::empty(),
         offset,
         len,
     )?)
 }
 
+/// As `sync`.
 pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fdatasync(to_sync(
-        &descriptor,
-        Rights::FD_DATASYNC,
-    )?)?)
+    descriptor.allow(Rights::FD_DATASYNC)?;
+    to_sync(&descriptor, |fd| rustix::fs::fdatasync(fd))
 }
 
+/// Makes what was written durable; of a directory, which names it holds. `inval` for what the system cannot synchronise
+/// (a pipe, a socket, a terminal, a stream of the embedder's).
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fsync(to_sync(&descriptor, Rights::FD_SYNC)?)?)
+    descriptor.allow(Rights::FD_SYNC)?;
+    to_sync(&descriptor, |fd| rustix::fs::fsync(fd))
 }
 
-/// A file, or another object that was opened by a path, of which the operating system may say that it cannot.
-fn to_sync(descriptor: &Descriptor, right: Rights) -> Result<BorrowedFd<'_>> {
-    match descriptor.kind()? {
-        Kind::Stream(stream) => {
-            let (fd, _) = stream.opened().ok_or(Errno::Badf)?;
-            descriptor.allow(right)?;
-            Ok(fd)
-        }
-        _ => Ok(descriptor.as_file(right)?.fd()),
+fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), Os>) -> Result<()> {
+    let host = descriptor.host()?.ok_or(Errno::Inval)?;
+    match (sync(host), descriptor.as_dir()) {
+        // A preopen is good for paths only.
+        (Err(Os::BADF), Some(_)) => Ok(sync(reopen(host)?.as_fd())?),
+        (result, _) => Ok(result?),
     }
+}
+
+/// The directory anew, to be read: for what cannot be done with one that is good for paths only.
+fn reopen(dir: BorrowedFd<'_>) -> Result<OwnedFd, Os> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, c".", flags, Mode::empty())
 }
 
 /// A stream has a type and nothing else, unless it was opened by a path.
@@ -102,7 +116,11 @@ fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
 /// asked.
 pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.as_file(Rights::FD_FILESTAT_SET_SIZE)?;
+    let file = match descriptor.kind()? {
+        Kind::File(file) => file,
+        Kind::Dir(_) | Kind::Stream(_) => return Err(Errno::Inval.into()),
+    };
+    descriptor.allow(Rights::FD_FILESTAT_SET_SIZE)?;
     file.check_cut()?;
     // Beyond what the operating system can express.
     if i64::try_from(size).is_err() {
@@ -121,6 +139,10 @@ pub(crate) fn set_times(
     let (access, modification) = NewTime::pair(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
+    let times = Timestamps {
+        last_access: access.to_timespec(),
+        last_modification: modification.to_timespec(),
+    };
     let target = match descriptor.kind()? {
         Kind::Stream(stream) => match stream.opened() {
             Some((_, perms)) if perms.write_not_permitted() => return Err(Errno::Perm.into()),
@@ -133,12 +155,14 @@ pub(crate) fn set_times(
         }
         Kind::Dir(dir) => {
             dir.check_perms()?;
-            dir.fd()?
+            // By its own name: a preopen is good for paths only.
+            return Ok(rustix::fs::utimensat(
+                dir.fd()?,
+                c".",
+                &times,
+                AtFlags::empty(),
+            )?);
         }
-    };
-    let times = Timestamps {
-        last_access: access.to_timespec(),
-        last_modification: modification.to_timespec(),
     };
     Ok(rustix::fs::futimens(target, &times)?)
 }

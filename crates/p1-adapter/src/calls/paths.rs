@@ -7,9 +7,11 @@ use crate::abi::types::{
 };
 use crate::call::Call;
 use crate::call::arguments::write_bytes;
-use crate::descriptor::{Descriptor, Kind};
+use crate::descriptor::Descriptor;
 use crate::path::open;
-use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
+use crate::path::single::single;
+use crate::path::slashes::{self, Last};
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, PathFlags};
 use wiggle::{GuestMemory, GuestPtr};
 
 type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
@@ -23,6 +25,9 @@ pub(crate) fn create_directory(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_CREATE_DIRECTORY)?;
     let path = call.string(memory, path)?;
+    if let Some(single) = single(dir, slashes::without(&path).0) {
+        return single.create_directory();
+    }
     let result = call.scratch.create_directory_at(dir, path.clone());
     call.scratch.explained(result, true, &[(dir, &path)])
 }
@@ -37,9 +42,16 @@ pub(crate) fn filestat(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
-    let (stat, hash) = call
-        .scratch
-        .stat_at(dir, convert::path_flags(flags), path)?;
+    let mut flags = convert::path_flags(flags);
+    if let Some(single) = single(dir, &path)
+        && let Some(stat) = single.stat(flags)?
+    {
+        return Ok(stat);
+    }
+    if slashes::follow_anyway(&path) {
+        flags |= PathFlags::SYMLINK_FOLLOW;
+    }
+    let (stat, hash) = call.scratch.stat_at(dir, flags, path)?;
     convert::filestat_from_p2(&stat, &hash)
 }
 
@@ -60,7 +72,7 @@ pub(crate) fn set_times(
         dir,
         convert::path_flags(lookup),
         path.clone(),
-        (access.to_p2(), modification.to_p2()),
+        (access, modification),
         call.shared,
     );
     call.scratch.explained(result, true, &[(dir, &path)])
@@ -80,13 +92,14 @@ pub(crate) fn link(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let scratch = &mut *call.scratch;
     let flags = convert::path_flags(flags);
+    scratch.check_slash_of_made(to, &new)?;
     let result = scratch.link_at(from, flags, old.clone(), to, new.clone());
     scratch.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 /// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
 ///
-/// `notdir` where the descriptor is a file, `badf` where it is a stream; `notsup` for the synchronising flags, which
+/// `notdir` where the descriptor is no directory; `notsup` for the synchronising flags, which
 /// wasmtime-wasi does not open files with.
 pub(crate) fn open(
     call: &mut Call<'_>,
@@ -99,11 +112,7 @@ pub(crate) fn open(
     let at = path;
     let path = call.string(memory, at)?;
     let parent = call.fd(fd)?;
-    let dir = match parent.kind()? {
-        Kind::Dir(dir) => dir,
-        Kind::File(_) => return Err(Errno::Notdir.into()),
-        Kind::Stream(_) => return Err(Errno::Badf.into()),
-    };
+    let dir = parent.as_dir().ok_or(Errno::Notdir)?;
     parent.allow_open(how, rights)?;
     let wanted = convert::descriptor_flags(rights, flags);
     let open = open::Open {
@@ -162,8 +171,18 @@ pub(crate) fn remove_directory(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_REMOVE_DIRECTORY)?;
     let path = call.string(memory, path)?;
+    let stripped = slashes::without(&path).0;
+    if let Some(single) = single(dir, stripped) {
+        let _moving = call.shared.opens.moving(call.scratch);
+        return single.remove_directory();
+    }
+    call.scratch.check_removed_directory(dir, &path)?;
+    let name = match slashes::last(&path) {
+        Last::Name => stripped.to_owned(),
+        _ => path.clone(),
+    };
     let moving = call.shared.opens.moving(call.scratch);
-    let result = call.scratch.remove_directory_at(dir, path.clone());
+    let result = call.scratch.remove_directory_at(dir, name);
     drop(moving);
     call.scratch.explained(result, true, &[(dir, &path)])
 }
@@ -182,6 +201,9 @@ pub(crate) fn rename(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let scratch = &mut *call.scratch;
     let moving = call.shared.opens.moving(scratch);
+    if let (Some(old), Some(new)) = (single(from, &old), single(to, &new)) {
+        return old.rename(new);
+    }
     let result = scratch.rename_at(from, old.clone(), to, new.clone());
     drop(moving);
     scratch.explained(result, true, &[(from, &old), (to, &new)])
@@ -197,6 +219,7 @@ pub(crate) fn symlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
     let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
+    call.scratch.check_slash_of_made(dir, &path)?;
     let result = call.scratch.symlink_at(dir, target, path.clone());
     call.scratch.explained(result, true, &[(dir, &path)])
 }
@@ -211,6 +234,10 @@ pub(crate) fn unlink_file(
     let dir = descriptor.dir(Rights::PATH_UNLINK_FILE)?;
     let path = call.string(memory, path)?;
     let moving = call.shared.opens.moving(call.scratch);
+    if let Some(single) = single(dir, &path) {
+        return single.unlink_file();
+    }
+    call.scratch.check_slash_of_removed(dir, &path)?;
     let result = call.scratch.unlink_file_at(dir, path.clone());
     drop(moving);
     call.scratch.explained(result, true, &[(dir, &path)])

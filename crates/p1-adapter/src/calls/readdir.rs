@@ -1,8 +1,8 @@
 //! `fd_readdir`.
 //!
-//! The cookie of an entry is the operating system's own position behind it (`d_off`), so it stays good while entries
-//! come and go: one that is there throughout is reported once, whatever happens to the others. Nothing is remembered
-//! between calls, and two threads may read one directory at different places.
+//! The cookie of an entry stands for the operating system's own position behind it (`d_off`), so it stays good while
+//! entries come and go: one that is there throughout is reported once, whatever happens to the others. Two threads may
+//! read one directory at different places. [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
 //!
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
@@ -12,16 +12,21 @@ use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
 use crate::call::arguments::write_bytes;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
+use crate::descriptor::cookies::Place;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, SeekFrom};
+use rustix::io::Errno as Os;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 
 /// Room for entries on their way from the kernel: at least one of the longest names, at most a few pages.
 const KERNEL_BUFFER: std::ops::RangeInclusive<usize> = 1024..=(32 << 10);
 
-/// Fills `buf` with entries from behind `cookie` on (`inval` beyond 2^63-1; which others it knows is the file system's
-/// affair, and most take any). The last one may be cut off; a result less than `len` means the
-/// end of the directory.
+/// Fills `buf` with entries from behind `cookie` on. The last one may be cut off; a result less than `len` means the end of
+/// the directory, and so does a cookie that was never given out.
+///
+/// A name that is not UTF-8 is left out: no call could be made with it. An entry that may not be looked at has the type and
+/// the inode that the directory itself says.
 pub(crate) fn readdir(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -31,13 +36,14 @@ pub(crate) fn readdir(
     cookie: Dircookie,
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::FD_READDIR)?.fd()?;
+    let dir = descriptor.dir(Rights::FD_READDIR)?;
     // A cursor of this call's own.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let own = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
-    if cookie != 0 {
-        let cookie = i64::try_from(cookie).map_err(|_| Errno::Inval)?;
-        rustix::fs::seek(&own, SeekFrom::Start(cookie as u64))?;
+    let own = rustix::fs::openat(dir.fd()?, c".", flags, Mode::empty())?;
+    match dir.cookies.place(cookie) {
+        Place::Start => {}
+        Place::At(position) => drop(rustix::fs::seek(&own, SeekFrom::Start(position))?),
+        Place::Nowhere => return Ok(0),
     }
     let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
     let kernel = &mut call.scratch.dirents;
@@ -55,39 +61,56 @@ pub(crate) fn readdir(
         let Some(entry) = entries.next() else { break };
         let entry = match entry {
             // The directory has been removed: its end, says POSIX.
-            Err(rustix::io::Errno::NOENT) => break,
+            Err(Os::NOENT) => break,
             entry => entry?,
         };
-        let name = entry.file_name();
-        let bytes = std::str::from_utf8(name.to_bytes())
-            .map_err(|_| Errno::Ilseq)?
-            .as_bytes();
-        let inode = |stat: Stat| convert::inode(stat.st_dev, stat.st_ino);
-        let (d_ino, d_type) = if bytes == b"." || bytes == b".." {
-            // What lies above is not the guest's to know: `..` is reported with this directory's own number.
-            (inode(rustix::fs::fstat(&own)?), Filetype::Directory)
-        } else {
-            match rustix::fs::statat(&own, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => (
-                    inode(stat),
-                    convert::file_type(FileType::from_raw_mode(stat.st_mode)),
-                ),
-                // Removed since the kernel listed it.
-                Err(rustix::io::Errno::NOENT) => continue,
-                Err(errno) => return Err(errno.into()),
-            }
+        let Ok(name) = std::str::from_utf8(entry.file_name().to_bytes()) else {
+            continue;
+        };
+        let Some((d_ino, d_type)) = look(own.as_fd(), &entry, name)? else {
+            continue;
         };
         out.entry(
             &Dirent {
-                d_next: entry.next_entry_cookie(),
+                d_next: dir.cookies.of(entry.next_entry_cookie()),
                 d_ino,
-                d_namlen: bytes.len().try_into()?,
+                d_namlen: name.len().try_into()?,
                 d_type,
             },
-            bytes,
+            name.as_bytes(),
         )?;
     }
     Ok(len - out.left)
+}
+
+/// Inode and type of an entry of `dir`; nothing if it has been removed since the kernel listed it.
+fn look(
+    dir: BorrowedFd<'_>,
+    entry: &RawDirEntry<'_>,
+    name: &str,
+) -> Result<Option<(u64, Filetype)>, Errno> {
+    let itself = || rustix::fs::fstat(dir).map_err(convert::errno);
+    if name == "." || name == ".." {
+        // What lies above is not the guest's to know: `..` is reported with this directory's own number.
+        let stat = itself()?;
+        return Ok(Some((
+            convert::inode(stat.st_dev, stat.st_ino),
+            Filetype::Directory,
+        )));
+    }
+    match rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some((
+            convert::inode(stat.st_dev, stat.st_ino),
+            convert::file_type(FileType::from_raw_mode(stat.st_mode)),
+        ))),
+        Err(Os::NOENT) => Ok(None),
+        // May be listed and not searched (mode 0400).
+        Err(Os::ACCESS) => Ok(Some((
+            convert::inode(itself()?.st_dev, entry.ino()),
+            convert::file_type(entry.file_type()),
+        ))),
+        Err(os) => Err(convert::errno(os)),
+    }
 }
 
 /// The guest's buffer, filled from the front.

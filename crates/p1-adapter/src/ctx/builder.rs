@@ -1,15 +1,16 @@
 //! How a context is put together.
 
 use crate::abi::error::BuildError;
-use crate::blocking::{self, EmbedderInput, EmbedderOutput, EndSignal};
+use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
 use crate::ctx::clocks::Clocks;
+use crate::ctx::inherit;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{Random, RandomSource};
 use crate::ctx::{Limits, P1Ctx, Shared, Strings};
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{Source, Stream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
@@ -345,7 +346,9 @@ impl P1CtxBuilder {
                 Stdio::Null => Source::Null,
                 Stdio::Given(source) => source,
                 Stdio::Inherit => {
-                    inherit(host.as_fd()).map_err(|source| BuildError::Stdio { fd, source })?
+                    let inherited = inherit::standard_stream(fd, host.as_fd());
+                    push(inherited.map_err(|source| BuildError::Stdio { fd, source })?)?;
+                    continue;
                 }
             };
             push(Descriptor::stream(if fd == 0 {
@@ -415,18 +418,6 @@ fn preopens(from: &mut WasiFilesystemCtx) -> Result<Vec<(Dir, String)>, BuildErr
         Ok((Dir::new(file, dir.perms, dir.open_mode, true), name))
     });
     dirs.collect()
-}
-
-/// A standard stream of the host's. A process may be started with some of them closed: the guest then has one that is
-/// at its end.
-fn inherit(fd: BorrowedFd<'_>) -> std::io::Result<Source> {
-    match blocking::Stream::inherited(fd) {
-        Ok(stream) => Ok(Source::Host(stream)),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {
-            Ok(Source::Null)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 impl Strings {

@@ -6,6 +6,7 @@
 //! The one lock here orders changes of `O_APPEND`, which lives in two places (the operating system's flag and our
 //! record of it).
 
+pub(crate) mod cookies;
 pub(crate) mod fds;
 mod opened;
 pub(crate) mod position;
@@ -13,10 +14,12 @@ pub(crate) mod stream;
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
+use crate::descriptor::cookies::Cookies;
 use crate::descriptor::stream::Stream;
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use rustix::fs::{FileType, OFlags};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use wasmtime_wasi::OpenMode;
@@ -77,6 +80,7 @@ impl Descriptor {
         let what = What::Dir(Dir {
             inner: wasi::Descriptor::Dir(dir),
             preopen: name.map(Box::from),
+            cookies: Cookies::default(),
         });
         Self::with(what, Fdflags::empty())
     }
@@ -139,6 +143,16 @@ impl Descriptor {
                 None => Kind::File(file),
                 Some(stream) => Kind::Stream(stream),
             },
+        })
+    }
+
+    /// The host's descriptor behind it, if it is one of the system's; a directory's may be good for nothing but paths
+    /// (`O_PATH`).
+    pub(crate) fn host(&self) -> Result<Option<BorrowedFd<'_>>> {
+        Ok(match self.kind()? {
+            Kind::File(file) => Some(file.fd()),
+            Kind::Dir(dir) => Some(dir.fd()?),
+            Kind::Stream(stream) => stream.host(),
         })
     }
 
@@ -236,9 +250,9 @@ impl Descriptor {
         }
     }
 
-    /// The directory, or `badf`.
+    /// The directory, or `notdir`.
     pub(crate) fn dir(&self, rights: Rights) -> Result<&Dir> {
-        let dir = self.as_dir().ok_or(Errno::Badf)?;
+        let dir = self.as_dir().ok_or(Errno::Notdir)?;
         self.allow(rights)?;
         Ok(dir)
     }
@@ -274,7 +288,8 @@ impl Descriptor {
             }
             Kind::Stream(_) if append => return Err(Errno::Inval.into()),
             Kind::Stream(_) => {}
-            Kind::Dir(_) => return Err(Errno::Badf.into()),
+            // Nothing is ever appended to it, so the flag is only remembered.
+            Kind::Dir(_) => self.append.store(append, Ordering::Relaxed),
         }
         self.nonblock
             .store(flags.contains(Fdflags::NONBLOCK), Ordering::Relaxed);

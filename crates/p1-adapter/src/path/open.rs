@@ -5,25 +5,39 @@
 //!
 //! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
 
-use crate::abi::error::Result;
+use crate::abi::convert::NewTime;
+use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::blocking::{EndSignal, Fifo, FifoAccess, Stream as HostStream, StreamKind};
 use crate::ctx::Shared;
 use crate::descriptor::Dir;
 use crate::descriptor::stream::Stream;
 use crate::path::operations::Scratch;
+use crate::path::single::{Single, is_single_name, single};
+use crate::path::slashes;
 use rustix::fd::AsFd as _;
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{AtFlags, FileType, fstat};
 use std::ffi::OsStr;
 use std::sync::Arc;
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem::{Descriptor, File};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DescriptorType, NewTimestamp, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorType, OpenFlags, PathFlags,
 };
 
 /// As many symbolic links as Linux follows.
 const MAX_LINKS: usize = 40;
+
+/// The longest path on Linux, with the NUL behind it.
+const PATH_MAX: usize = 4096;
+
+/// Whether a flag is among them that wasmtime-wasi does not open files with.
+fn synchronised(wanted: DescriptorFlags) -> bool {
+    let all = DescriptorFlags::FILE_INTEGRITY_SYNC
+        | DescriptorFlags::DATA_INTEGRITY_SYNC
+        | DescriptorFlags::REQUESTED_WRITE_SYNC;
+    wanted.intersects(all)
+}
 
 /// What is to be opened, and how.
 pub(crate) struct Open<'a> {
@@ -42,12 +56,10 @@ pub(crate) enum Opened {
 }
 
 impl Open<'_> {
-    /// The sides of a FIFO that wasmtime-wasi's `open_at` opens for these flags.
+    /// The sides of a FIFO that are opened for these flags: those asked for, and that for writing where it is to be cut.
     fn access(&self) -> FifoAccess {
         let asks_write = self.wanted.contains(DescriptorFlags::WRITE);
-        let write = asks_write
-            || self.how.contains(OpenFlags::CREATE)
-            || self.how.contains(OpenFlags::TRUNCATE);
+        let write = asks_write || self.how.contains(OpenFlags::TRUNCATE);
         let read = self.wanted.contains(DescriptorFlags::READ) || !asks_write;
         match (read, write) {
             (true, true) => FifoAccess::ReadWrite,
@@ -69,6 +81,8 @@ impl Open<'_> {
         if self.how == OpenFlags::DIRECTORY
             && self.follow.contains(PathFlags::SYMLINK_FOLLOW)
             && !self.path.is_empty()
+            // The longest path there is has no room for one.
+            && self.path.len() < PATH_MAX - 1
         {
             self.path.push('/');
         }
@@ -79,7 +93,12 @@ impl Open<'_> {
     /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for writing with `nxio` if
     /// nobody reads. That flag alone costs a look at the path first.
     pub(crate) fn run(mut self, scratch: &mut Scratch, shared: &Shared) -> Result<Opened> {
-        self.ask_for_directory();
+        if self.is_single() && !self.may_wait() {
+            return self.plain(scratch);
+        }
+        if !self.is_single() {
+            self.ask_for_directory();
+        }
         if !self.may_wait() {
             return self.plain(scratch);
         }
@@ -111,18 +130,74 @@ impl Open<'_> {
         found
     }
 
-    fn plain(self, scratch: &mut Scratch) -> Result<Opened> {
-        let found = scratch.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
-        found.map(Opened::Plain)
+    /// Whether the system opens it as what it is named: a single component, and flags that wasmtime-wasi takes.
+    fn is_single(&self) -> bool {
+        let only = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
+        is_single_name(&self.path)
+            && !synchronised(self.wanted)
+            && !(self.how.contains(OpenFlags::DIRECTORY) && self.how.intersects(only))
+    }
+
+    fn plain(mut self, scratch: &mut Scratch) -> Result<Opened> {
+        if self.is_single() {
+            let single = Single {
+                dir: self.dir,
+                name: &self.path,
+            };
+            if let Some(found) = single.open(self.follow, self.how, self.wanted)? {
+                return Ok(Opened::Plain(found));
+            }
+            // A link, to be followed.
+            self.ask_for_directory();
+        }
+        // wasmtime-wasi would open what may have to be made for writing: what is there already is opened as asked.
+        if self.how == OpenFlags::CREATE && !self.wanted.contains(DescriptorFlags::WRITE) {
+            self.dir.check_perms()?;
+            match self.open(scratch, OpenFlags::empty()) {
+                Err(Error::Errno(Errno::Noent)) => {}
+                Ok(Descriptor::Dir(_)) => return Err(Errno::Isdir.into()),
+                found => return found.map(Opened::Plain),
+            }
+        }
+        self.open(scratch, self.how).map(Opened::Plain)
+    }
+
+    /// Opens it through wasmtime-wasi. What fails for a reason that wasmtime-wasi has no name for is opened once more by the
+    /// system, as a name in its directory, which says why.
+    fn open(&self, scratch: &mut Scratch, how: OpenFlags) -> Result<Descriptor> {
+        let path = self.path.clone();
+        let failed = match scratch.open_at(self.dir, self.follow, path, how, self.wanted) {
+            Err(Error::Errno(Errno::Io)) => Errno::Io,
+            // No directory, says Linux of a link that is not to be followed and shall be one.
+            Err(Error::Errno(Errno::Loop))
+                if how.contains(OpenFlags::DIRECTORY)
+                    && !self.follow.contains(PathFlags::SYMLINK_FOLLOW) =>
+            {
+                Errno::Loop
+            }
+            opened => return opened,
+        };
+        let Some((parent, name)) = self
+            .path
+            .rsplit_once('/')
+            .filter(|(_, name)| is_single_name(name))
+        else {
+            return Err(failed.into());
+        };
+        let (read, directory) = (DescriptorFlags::READ, OpenFlags::DIRECTORY);
+        let parent = format!("{parent}/");
+        let parent = scratch.open_at(self.dir, PathFlags::SYMLINK_FOLLOW, parent, directory, read);
+        let dir = Dir::unnamed(parent.map_err(|_| failed)?);
+        let single = Single { dir: &dir, name };
+        single
+            .open(self.follow, how, self.wanted)?
+            .ok_or(failed.into())
     }
 
     /// The FIFO there, if it is one that a plain open would open.
     fn fifo(&self, scratch: &mut Scratch) -> Result<Option<Fifo>> {
-        let synchronised = DescriptorFlags::FILE_INTEGRITY_SYNC
-            | DescriptorFlags::DATA_INTEGRITY_SYNC
-            | DescriptorFlags::REQUESTED_WRITE_SYNC;
         // Those flags fail, which the plain open will say.
-        if self.wanted.intersects(synchronised) || self.how.contains(OpenFlags::DIRECTORY) {
+        if synchronised(self.wanted) || self.how.contains(OpenFlags::DIRECTORY) {
             return Ok(None);
         }
         let found = find(scratch, self.dir, self.follow, self.path.clone())?;
@@ -154,19 +229,29 @@ pub(crate) fn set_times(
     dir: &Dir,
     follow: PathFlags,
     path: String,
-    (access, modification): (NewTimestamp, NewTimestamp),
+    (access, modification): (NewTime, NewTime),
     shared: &Shared,
 ) -> Result<()> {
-    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
-        return scratch.set_times_at(dir, follow, path, access, modification);
+    if let Some(single) = single(dir, &path)
+        && single.set_times(follow, access, modification)?
+    {
+        return Ok(());
     }
-    // What cannot be looked for here is for the call itself to report.
-    if let Ok(Some((_, name))) = find(scratch, dir, follow, path.clone()) {
-        return scratch.set_times_at(dir, PathFlags::empty(), name, access, modification);
+    // What cannot be looked for here is for wasmtime-wasi to report.
+    if let Ok(Some((parent, name))) = last_name(scratch, dir, follow, &path) {
+        let parent = parent.map(Dir::unnamed);
+        let dir = parent.as_ref().unwrap_or(dir);
+        let name = Single { dir, name: &name };
+        return name
+            .set_times(PathFlags::empty(), access, modification)
+            .map(drop);
+    }
+    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
+        return scratch.set_times_at(dir, follow, path, access.to_p2(), modification.to_p2());
     }
     let (watch, fs) = scratch.watch_and_fs();
     watch.enter((dir, follow, &path), FifoAccess::Write, fs, shared)?;
-    let set = scratch.set_times_at(dir, follow, path, access, modification);
+    let set = scratch.set_times_at(dir, follow, path, access.to_p2(), modification.to_p2());
     scratch.watch.leave(shared);
     shared.end.check()?;
     set
@@ -216,6 +301,52 @@ pub(crate) fn find(
         };
         path.truncate(prefix);
         path.push_str(&target);
+    }
+    Ok(None)
+}
+
+/// The directory and the name in it that `path` leads to, where links at its end are followed if that is asked for or a
+/// slash is behind it; no directory if it is `dir` itself. Nothing for what has no name of its own (`.`), for a slash behind
+/// what is no directory, and for a link that is not relative. The way to the directory is wasmtime-wasi's to resolve.
+fn last_name(
+    scratch: &mut Scratch,
+    dir: &Dir,
+    follow: PathFlags,
+    path: &str,
+) -> Result<Option<(Option<Descriptor>, String)>> {
+    let (path, slashed) = slashes::without(path);
+    let follow = slashed || follow.contains(PathFlags::SYMLINK_FOLLOW);
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if !is_single_name(name) || path.starts_with('/') {
+            return Ok(None);
+        }
+        let parent = match parent {
+            "" => None,
+            parent => Some(Dir::unnamed(scratch.open_at(
+                dir,
+                PathFlags::SYMLINK_FOLLOW,
+                parent.to_owned(),
+                OpenFlags::DIRECTORY,
+                DescriptorFlags::READ,
+            )?)),
+        };
+        let within = parent.as_ref().unwrap_or(dir).fd()?;
+        let stat = rustix::fs::statat(within, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink if follow => {
+                let prefix = path.len() - name.len();
+                let target = scratch.readlink_at(dir, path.clone())?;
+                if target.starts_with('/') {
+                    return Ok(None);
+                }
+                path.truncate(prefix);
+                path.push_str(&target);
+            }
+            found if slashed && found != FileType::Directory => return Ok(None),
+            _ => return Ok(Some((parent.map(|dir| dir.inner), name.to_owned()))),
+        }
     }
     Ok(None)
 }

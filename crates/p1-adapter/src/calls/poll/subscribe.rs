@@ -35,7 +35,7 @@ pub(crate) enum Source {
 pub(crate) enum Answer {
     /// The subscription itself is at fault; the error is in its event.
     Error(Errno),
-    /// A file: never waits. So many bytes are left to read.
+    /// A file or a directory: never waits. So many bytes are left to read.
     Bytes(u64),
 }
 
@@ -142,7 +142,8 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
         Direction::Write => Rights::FD_WRITE,
     };
     match entry.kind()? {
-        Kind::Dir(_) => Err(Errno::Badf.into()),
+        // Never waits, and has no bytes.
+        Kind::Dir(_) => Ok(Source::Known(Answer::Bytes(0))),
         Kind::File(file) => {
             entry.allow(transfer)?;
             Ok(Source::Known(Answer::Bytes(match direction {
