@@ -12,14 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifdef __wasi__
-/* `sys/stat.h` of Debian's wasi-libc has other values than its library takes. */
-#undef UTIME_NOW
-#undef UTIME_OMIT
-#define UTIME_NOW (-1)
-#define UTIME_OMIT (-2)
-#endif
-
 /* report.c */
 
 /* Opens the file that the cells go to. */

@@ -42,9 +42,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     shape::check(module.module(), &name, &plan)?;
     let runs = shape::runs(&module, &name, &plan)?;
 
-    let end = EndSignal::new().map_err(|error| {
-        Message::failure("the program cannot be prepared to be ended").why(error)
-    })?;
+    let end = EndSignal::new();
     let traced = plan.trace.is_some();
     let watch = (traced || plan.stats.is_some()).then(|| Arc::new(Watch::new(traced)));
     let ctx = context(&plan, &end, (inherited, listeners), watch.as_ref())?;

@@ -73,6 +73,7 @@ mod ctx;
 mod descriptor;
 mod guest;
 mod linker;
+mod lock;
 pub mod own_kinds;
 mod path;
 mod sys;
@@ -80,11 +81,12 @@ mod sys;
 pub use abi::error::{BuildError, Raised};
 pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
+pub use ctx::P1Ctx;
 pub use ctx::builder::P1CtxBuilder;
 pub use ctx::observe::{CallObserver, CallOutcome};
 pub use ctx::push::{Handover, StreamAccess};
 pub use ctx::random_source::RandomSource;
-pub use ctx::{P1Ctx, P1State};
+pub use ctx::state::P1State;
 pub use linker::{
     add_to_linker_async, add_to_linker_sync, add_unstable_to_linker_async,
     add_unstable_to_linker_sync,

@@ -100,7 +100,7 @@ fn group(
     linker: &Linker<Data>,
     limits: Limits,
 ) -> (ThreadGroup<Data>, Arc<Shared>) {
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let mut wasi = P1CtxBuilder::new();
     wasi.inherit_stdin().end_signal(end.clone());
     let wasi = wasi.build().unwrap();

@@ -1,6 +1,7 @@
 //! What a call can end with: an errno for the guest, or a trap for the host.
 
-use crate::abi::types::Errno;
+use super::errno;
+use super::types::Errno;
 use crate::blocking::{BlockingError, Interrupted};
 use wiggle::GuestError;
 
@@ -91,13 +92,13 @@ impl From<Errno> for Error {
 
 impl From<rustix::io::Errno> for Error {
     fn from(errno: rustix::io::Errno) -> Self {
-        Self::Errno(crate::abi::convert::errno(errno))
+        Self::Errno(errno::of_os(errno))
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::Errno(crate::abi::convert::io_error(&error))
+        Self::Errno(errno::of_io_error(&error))
     }
 }
 
@@ -146,7 +147,7 @@ impl From<GuestError> for Error {
 impl From<wasmtime_wasi::p2::FsError> for Error {
     fn from(error: wasmtime_wasi::p2::FsError) -> Self {
         match error.downcast() {
-            Ok(code) => Self::Errno(crate::abi::convert::error_code(code)),
+            Ok(code) => Self::Errno(errno::of_error_code(code)),
             Err(trap) => Self::trap(trap),
         }
     }

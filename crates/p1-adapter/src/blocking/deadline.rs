@@ -1,9 +1,7 @@
 //! When a wait gives up.
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use crate::sys::time::{ClockId, Timespec, now, timespec};
 use std::time::Duration;
-
-const NANOS: u64 = 1_000_000_000;
 
 /// The moment a wait returns with nothing ready: a point on the host's monotonic clock, a point on
 /// its real-time clock, both (the earlier one counts) or neither.
@@ -101,26 +99,6 @@ impl Deadline {
     /// The point on the real-time clock, if it is still ahead.
     pub(super) fn realtime(&self) -> Option<u64> {
         self.realtime
-    }
-}
-
-/// The clock's nanoseconds. Negative times (before 1970, before boot) count as 0.
-pub(super) fn now(clock: ClockId) -> u64 {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
-    let seconds = u64::try_from(tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(tv_nsec).unwrap_or(0);
-    seconds.saturating_mul(NANOS).saturating_add(nanos)
-}
-
-/// Nanoseconds as a `timespec`. `u64::MAX` ns is 18,446,744,073 s, which every `time_t` of 64 bits
-/// holds; a 32-bit one saturates.
-#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)]
-pub(crate) fn timespec(nanoseconds: u64) -> Timespec {
-    Timespec {
-        tv_sec: (nanoseconds / NANOS)
-            .try_into()
-            .unwrap_or(i64::from(i32::MAX)),
-        tv_nsec: (nanoseconds % NANOS).try_into().unwrap_or(0),
     }
 }
 

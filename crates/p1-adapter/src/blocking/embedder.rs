@@ -9,8 +9,8 @@
 //! adapters start its global runtime when the stream is first used, and futures are polled inside
 //! that runtime, or inside the caller's if the thread is in one.
 
+use super::block_on::block_on;
 use super::end::{BlockingError, EndSignal};
-use super::park::park_on;
 use bytes::Bytes;
 use rustix::io::Errno;
 use std::fmt;
@@ -37,63 +37,63 @@ pub type Ready<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// An embedder's input stream, shared by any number of threads.
 pub struct EmbedderInput {
-    stream: Waitable<Input>,
-    /// Held by the blocked reader whose turn it is.
+    stream: Waitable<LazyInput>,
+    /// Held by the one blocked reader that may read next.
     reading: Mutex<()>,
     terminal: bool,
 }
 
 /// An embedder's output stream, shared by any number of threads.
 pub struct EmbedderOutput {
-    stream: Waitable<Output>,
+    stream: Waitable<LazyOutput>,
     /// Held for the whole of one guest write. Taken before `stream`.
     writing: Arc<Mutex<()>>,
     terminal: bool,
 }
 
 /// A stream that is made when first used: making one may start a runtime.
-enum Input {
+enum LazyInput {
     Unopened(Box<dyn StdinStream>),
     Open(Box<dyn InputStream>),
 }
 
-/// As [`Input`].
-enum Output {
+/// As [`LazyInput`].
+enum LazyOutput {
     Unopened(Box<dyn StdoutStream>),
     Open(Box<dyn OutputStream>),
 }
 
-impl Input {
+impl LazyInput {
     fn open(&mut self) -> &mut dyn InputStream {
-        if let Input::Unopened(stdin) = self {
-            *self = Input::Open(stdin.p2_stream());
+        if let LazyInput::Unopened(stdin) = self {
+            *self = LazyInput::Open(stdin.p2_stream());
         }
         match self {
-            Input::Open(stream) => &mut **stream,
-            Input::Unopened(_) => unreachable!("opened above"),
+            LazyInput::Open(stream) => &mut **stream,
+            LazyInput::Unopened(_) => unreachable!("opened above"),
         }
     }
 }
 
-impl Output {
+impl LazyOutput {
     fn open(&mut self) -> &mut dyn OutputStream {
-        if let Output::Unopened(stdout) = self {
-            *self = Output::Open(stdout.p2_stream());
+        if let LazyOutput::Unopened(stdout) = self {
+            *self = LazyOutput::Open(stdout.p2_stream());
         }
         match self {
-            Output::Open(stream) => &mut **stream,
-            Output::Unopened(_) => unreachable!("opened above"),
+            LazyOutput::Open(stream) => &mut **stream,
+            LazyOutput::Unopened(_) => unreachable!("opened above"),
         }
     }
 }
 
-impl Pollable for Input {
+impl Pollable for LazyInput {
     async fn ready(&mut self) {
         self.open().ready().await;
     }
 }
 
-impl Pollable for Output {
+impl Pollable for LazyOutput {
     async fn ready(&mut self) {
         self.open().ready().await;
     }
@@ -104,7 +104,7 @@ impl EmbedderInput {
     pub fn new(stdin: impl StdinStream + 'static) -> Self {
         EmbedderInput {
             terminal: stdin.is_terminal(),
-            stream: Waitable::new(Input::Unopened(Box::new(stdin))),
+            stream: Waitable::new(LazyInput::Unopened(Box::new(stdin))),
             reading: Mutex::new(()),
         }
     }
@@ -147,7 +147,7 @@ impl EmbedderInput {
     ///
     /// What the stream failed with.
     pub async fn read_async(&self, max: usize) -> Result<Bytes, BlockingError> {
-        let _turn = self.reading.lock().await;
+        let _lock = self.reading.lock().await;
         for _ in 0..=PREMATURE {
             // The access ends with the statement.
             let got = take(self.stream.lock_async().await.open(), max)?;
@@ -172,7 +172,7 @@ impl EmbedderOutput {
     pub fn new(stdout: impl StdoutStream + 'static) -> Self {
         EmbedderOutput {
             terminal: stdout.is_terminal(),
-            stream: Waitable::new(Output::Unopened(Box::new(stdout))),
+            stream: Waitable::new(LazyOutput::Unopened(Box::new(stdout))),
             writing: Arc::default(),
         }
     }
@@ -182,13 +182,13 @@ impl EmbedderOutput {
         self.terminal
     }
 
-    /// The turn of whoever writes, for a task to hold across waits.
-    pub(crate) fn write_turn(&self) -> &Arc<Mutex<()>> {
+    /// The write lock, for a task to hold across waits.
+    pub(crate) fn write_lock(&self) -> &Arc<Mutex<()>> {
         &self.writing
     }
 
-    /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for its
-    /// turn, for room, and for the flush. With `nonblocking` it writes what there is room for and does
+    /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for the
+    /// write lock, for room, and for the flush. With `nonblocking` it writes what there is room for and does
     /// not wait for the flush. No bytes are nothing to do.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl EmbedderOutput {
         if len == 0 {
             Ok(0)
         } else if nonblocking {
-            let _turn = self.writing.try_lock().map_err(|_| Errno::AGAIN)?;
+            let _lock = self.writing.try_lock().map_err(|_| Errno::AGAIN)?;
             let done = self.write_piece(len, source)?;
             with_ambient_tokio_runtime(|| self.stream.lock().open().flush()).map_err(failure)?;
             Ok(done)
@@ -232,7 +232,7 @@ impl EmbedderOutput {
         if len == 0 {
             return Ok(0);
         }
-        let _turn = self.writing.lock().await;
+        let _lock = self.writing.lock().await;
         let mut done = 0;
         let mut fruitless = 0;
         while done < len {
@@ -279,8 +279,8 @@ impl EmbedderOutput {
         Ok(())
     }
 
-    /// Writes what there is room for now (`WouldBlock` without any) and does not flush: a piece of the write of whoever
-    /// has the turn.
+    /// Writes what there is room for now (`WouldBlock` without any) and does not flush: a piece of the write of the
+    /// holder of the write lock.
     pub(crate) fn write_piece(
         &self,
         len: usize,
@@ -301,8 +301,8 @@ impl EmbedderOutput {
         })
     }
 
-    /// Starts a flush, if it has not `begun`, and says whether it is done: `WouldBlock` until then. For whoever has the
-    /// turn.
+    /// Starts a flush, if it has not `begun`, and says whether it is done: `WouldBlock` until then. For the holder of the
+    /// write lock.
     pub(crate) fn flush_piece(&self, begun: &mut bool) -> Result<(), BlockingError> {
         with_ambient_tokio_runtime(|| {
             let mut stream = self.stream.lock();
@@ -351,7 +351,7 @@ fn drive<T>(
     future: impl Future<Output = Result<T, BlockingError>>,
 ) -> Result<T, BlockingError> {
     end.check()?;
-    with_ambient_tokio_runtime(|| park_on(end.or_raised(future))?)
+    with_ambient_tokio_runtime(|| block_on(end.or_raised(future))?)
 }
 
 fn failure(error: StreamError) -> BlockingError {

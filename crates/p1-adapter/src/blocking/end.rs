@@ -1,6 +1,7 @@
 //! The signal that ends every blocked call of a group of threads.
 
-use crate::sys::Event;
+use crate::lock::lock;
+use crate::sys::event::Event;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -8,7 +9,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::Poll;
 use tokio::sync::Notify;
 
@@ -34,7 +35,6 @@ pub enum BlockingError {
     Stream(wasmtime::Error),
 }
 
-#[cfg(unix)]
 impl From<rustix::io::Errno> for BlockingError {
     fn from(errno: rustix::io::Errno) -> Self {
         BlockingError::Io(errno.into())
@@ -56,12 +56,13 @@ impl From<rustix::io::Errno> for BlockingError {
 /// # Not for
 ///
 /// Signal handlers: raising takes a lock. A handler wakes a thread that raises.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct EndSignal {
-    shared: Arc<Shared>,
+    shared: Arc<EndState>,
 }
 
-struct Shared {
+#[derive(Default)]
+struct EndState {
     raised: AtomicBool,
     /// Set only with `hooks` locked and `raised` false. A raiser holds the same lock when it sets
     /// `raised`, so it either sees the event here and fills it, or no event is ever made.
@@ -77,21 +78,9 @@ struct Hooks {
 }
 
 impl EndSignal {
-    /// A signal that has not been raised.
-    ///
-    /// # Errors
-    ///
-    /// None today: the descriptor it needs is made by the first wait. The result leaves room for
-    /// platforms where it has to exist from the start.
-    pub fn new() -> io::Result<EndSignal> {
-        Ok(EndSignal {
-            shared: Arc::new(Shared {
-                raised: AtomicBool::new(false),
-                event: OnceLock::new(),
-                hooks: Mutex::new(Hooks::default()),
-                notify: Notify::new(),
-            }),
-        })
+    /// A signal that has not been raised. The descriptor it needs is made by the first wait.
+    pub fn new() -> EndSignal {
+        EndSignal::default()
     }
 
     /// Ends every blocked call under this signal, and every later one. Never blocks for long: it
@@ -200,10 +189,7 @@ impl EndSignal {
     }
 
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
-        self.shared
-            .hooks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.hooks)
     }
 }
 

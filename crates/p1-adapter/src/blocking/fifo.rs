@@ -11,12 +11,14 @@
 
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
+use crate::lock::lock;
+use crate::sys::open::{anchor, open_again};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A FIFO found in a directory, not opened yet: neither side of it is there.
 #[derive(Clone, Debug)]
@@ -64,31 +66,18 @@ impl Fifo {
     /// # Errors
     ///
     /// What `openat` reports; `Unsupported` where there is no `O_PATH`.
-    #[cfg(target_os = "linux")]
     pub fn find(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<Fifo>> {
         let bytes = name.as_encoded_bytes();
         if bytes.is_empty() || bytes.contains(&b'/') || matches!(bytes, b"." | b"..") {
             return Err(Errno::INVAL.into());
         }
-        let anchor = openat(
-            directory,
-            name,
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let anchor = anchor(directory, name)?;
         let stat = fstat(&anchor)?;
         let found = FileType::from_raw_mode(stat.st_mode);
         Ok((found == FileType::Fifo).then(|| Fifo {
             anchor: Arc::new(anchor),
             id: (stat.st_dev, stat.st_ino),
         }))
-    }
-
-    /// Nothing to name an object with: the FIFO is opened like any file, and the wait cannot be
-    /// ended.
-    #[cfg(not(target_os = "linux"))]
-    pub fn find(_directory: BorrowedFd<'_>, _name: &OsStr) -> io::Result<Option<Fifo>> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Whether both are one and the same, under whatever names. (A number of one that is held is not given to another.)
@@ -104,10 +93,9 @@ impl Fifo {
     /// What `open` reports. If only the other side may be opened, and that is the writing one, `ENXIO`
     /// until the reader is there.
     pub(crate) fn other_side(&self, access: FifoAccess) -> io::Result<OwnedFd> {
-        let path = format!("/proc/self/fd/{}", self.anchor.as_fd().as_raw_fd());
         let both = FifoAccess::ReadWrite.flags() | OFlags::NONBLOCK;
-        Ok(open(&*path, both, Mode::empty())
-            .or_else(|_| open(&*path, access.other_side(), Mode::empty()))?)
+        let anchor = self.anchor.as_fd();
+        Ok(open_again(anchor, both).or_else(|_| open_again(anchor, access.other_side()))?)
     }
 
     /// Opens it, waiting for the other side unless `nonblocking`. The kernel checks permissions as
@@ -127,9 +115,9 @@ impl Fifo {
         nonblocking: bool,
         end: &EndSignal,
     ) -> Result<Stream, BlockingError> {
-        let path = format!("/proc/self/fd/{}", self.anchor.as_fd().as_raw_fd());
+        let anchor = self.anchor.as_fd();
         if nonblocking || access == FifoAccess::ReadWrite {
-            let fd = open(path, access.flags() | OFlags::NONBLOCK, Mode::empty())?;
+            let fd = open_again(anchor, access.flags() | OFlags::NONBLOCK)?;
             return Ok(Stream::owned(fd)?);
         }
         // Kept until this call has returned; if the hook runs later than that, it goes with the hook.
@@ -138,11 +126,11 @@ impl Fifo {
             let (freed, fifo) = (Arc::clone(&freed), self.clone());
             end.on_raise(move || {
                 let side = fifo.other_side(access);
-                *freed.lock().unwrap_or_else(PoisonError::into_inner) = side.ok();
+                *lock(&freed) = side.ok();
             })?
         };
         let opened = loop {
-            match open(&*path, access.flags(), Mode::empty()) {
+            match open_again(anchor, access.flags()) {
                 Err(Errno::INTR) => end.check()?,
                 result => break result,
             }

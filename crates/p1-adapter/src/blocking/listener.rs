@@ -3,23 +3,11 @@
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::wait::{Direction, Interest, is_ready, wait};
-use super::write_lock::Turn;
+use super::write_lock::EndableLock;
+use crate::sys::socket::accept;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
-
-#[cfg(target_os = "linux")]
-fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
-    rustix::net::accept_with(fd, rustix::net::SocketFlags::CLOEXEC)
-}
-
-/// Not in one step everywhere: a process forked in between inherits the connection.
-#[cfg(not(target_os = "linux"))]
-fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let connection = rustix::net::accept(fd)?;
-    rustix::io::fcntl_setfd(&connection, rustix::io::FdFlags::CLOEXEC)?;
-    Ok(connection)
-}
 
 /// A socket that accepts connections, and whose `accept` can be ended.
 ///
@@ -33,7 +21,7 @@ fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 pub struct Listener {
     fd: OwnedFd,
     /// Between poll and accept, for a shared description.
-    accepting: Option<Turn>,
+    accepting: Option<EndableLock>,
 }
 
 impl Listener {
@@ -54,7 +42,7 @@ impl Listener {
     pub fn inherited(fd: OwnedFd) -> Listener {
         Listener {
             fd,
-            accepting: Some(Turn::default()),
+            accepting: Some(EndableLock::default()),
         }
     }
 
@@ -79,15 +67,15 @@ impl Listener {
         mut place: impl FnMut() -> Result<P, E>,
     ) -> Result<(P, OwnedFd), E> {
         loop {
-            let turn = match &self.accepting {
+            let lock = match &self.accepting {
                 None => None,
-                Some(turn) if nonblocking => {
-                    Some(turn.try_take().ok_or(BlockingError::from(Errno::AGAIN))?)
+                Some(lock) if nonblocking => {
+                    Some(lock.try_lock().ok_or(BlockingError::from(Errno::AGAIN))?)
                 }
-                Some(turn) => Some(turn.take(end).map_err(BlockingError::from)?),
+                Some(lock) => Some(lock.lock(end).map_err(BlockingError::from)?),
             };
             let place = place()?;
-            let accepted = match turn
+            let accepted = match lock
                 .as_ref()
                 .map(|_| is_ready(self.fd.as_fd(), Direction::Read))
             {
@@ -95,7 +83,7 @@ impl Listener {
                 Some(Err(errno)) => Err(errno),
                 Some(Ok(_)) | None => accept(&self.fd),
             };
-            drop(turn);
+            drop(lock);
             match accepted {
                 Ok(connection) => return Ok((place, connection)),
                 Err(Errno::INTR) => end.check().map_err(BlockingError::from)?,

@@ -62,12 +62,12 @@
 //! `/dev/fd` is not attempted there (it duplicates on most of them), and absolute real-time deadlines
 //! do not follow a clock that is set while a thread waits. Only Linux is tested.
 
-pub(crate) mod deadline;
+mod block_on;
+mod deadline;
 mod embedder;
 mod end;
 mod fifo;
 mod listener;
-mod park;
 mod readiness;
 mod stream;
 mod transfer;
@@ -81,7 +81,7 @@ pub(crate) use end::Hook;
 pub use end::{BlockingError, EndSignal, Interrupted};
 pub use fifo::{Fifo, FifoAccess};
 pub use listener::Listener;
-pub(crate) use readiness::any_ready;
 pub use readiness::ready;
+pub(crate) use readiness::{any_ready, first_of};
 pub use stream::{Manner, Stream, StreamKind};
 pub use wait::{Direction, Interest, Readiness, wait, wait_with};

@@ -1,10 +1,14 @@
 //! Waiting for a descriptor in a future.
 
 use super::wait::{Direction, Interest, Readiness, is_ready, merge};
+use crate::sys::poll_set::together;
 use rustix::io::Errno;
 use rustix::io::fcntl_dupfd_cloexec;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::Poll;
 use tokio::io::Interest as Watch;
 use tokio::io::unix::AsyncFd;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
@@ -50,42 +54,36 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
 /// # Errors
 ///
 /// What `epoll_create`, `epoll_ctl` or the registration report.
-#[cfg(target_os = "linux")]
 pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
-    use rustix::event::{PollFlags, epoll};
     if let [interest] = interests {
         return ready(*interest).await.map(drop);
     }
     // The descriptors are borrowed for as long as this future lives, and with them what the `epoll` watches.
-    let all = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    for (place, (fd, events)) in (0..).zip(merge(interests).0) {
-        let mut watch = epoll::EventFlags::empty();
-        watch.set(epoll::EventFlags::IN, events.contains(PollFlags::IN));
-        watch.set(epoll::EventFlags::OUT, events.contains(PollFlags::OUT));
-        match epoll::add(&all, fd, epoll::EventData::new_u64(place), watch) {
-            Ok(()) => {}
-            // Always ready.
-            Err(Errno::PERM) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        }
+    match together(merge(interests).0) {
+        Ok(Some(all)) => watched(all, Watch::READABLE).await.map(drop),
+        Ok(None) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => each_ready(interests).await,
+        Err(error) => Err(error),
     }
-    watched(all, Watch::READABLE).await.map(drop)
 }
 
-/// No `epoll`: a descriptor for each of them.
-#[cfg(not(target_os = "linux"))]
-pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
-    use std::pin::Pin;
+/// As [`any_ready`] where there is no `epoll`: a descriptor for each of them.
+async fn each_ready(interests: &[Interest<'_>]) -> io::Result<()> {
     let mut all: Vec<Pin<Box<dyn Future<Output = io::Result<Readiness>> + Send + '_>>> = Vec::new();
     for interest in interests {
         all.push(Box::pin(ready(*interest)));
     }
-    std::future::poll_fn(|cx| {
-        let done = all.iter_mut().find_map(|one| match one.as_mut().poll(cx) {
-            std::task::Poll::Ready(result) => Some(result.map(drop)),
-            std::task::Poll::Pending => None,
+    first_of(&mut all).await.map(drop)
+}
+
+/// What the first of `all` that completes gives.
+pub(crate) async fn first_of<F: Future + Unpin>(all: &mut [F]) -> F::Output {
+    poll_fn(|cx| {
+        let done = all.iter_mut().find_map(|one| match Pin::new(one).poll(cx) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
         });
-        done.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+        done.map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }

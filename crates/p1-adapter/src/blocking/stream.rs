@@ -1,10 +1,11 @@
 //! A host descriptor that may block, and how to use it without blocking in it.
 
 use super::wait::{Direction, Interest};
-use super::write_lock::Turn;
-use crate::sys::reopen;
+use super::write_lock::EndableLock;
+use crate::sys::device;
+use crate::sys::open::reopen;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, major, minor};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
 use std::sync::Arc;
@@ -63,18 +64,18 @@ pub(super) enum Policy {
 
 /// Who closes a stream's descriptor.
 #[derive(Debug)]
-enum Held {
+enum HeldFd {
     /// The stream.
     Own(OwnedFd),
     /// Whoever has it last.
     Shared(Arc<std::fs::File>),
 }
 
-impl AsFd for Held {
+impl AsFd for HeldFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Held::Own(fd) => fd.as_fd(),
-            Held::Shared(file) => file.as_fd(),
+            HeldFd::Own(fd) => fd.as_fd(),
+            HeldFd::Shared(file) => file.as_fd(),
         }
     }
 }
@@ -86,13 +87,13 @@ impl AsFd for Held {
 /// descriptor it holds, which is never the one it was made from.
 #[derive(Debug)]
 pub struct Stream {
-    fd: Held,
+    fd: HeldFd,
     kind: StreamKind,
     policy: AtomicU8,
     /// Held for the whole of one guest write.
-    pub(super) writing: Turn,
+    pub(super) writing: EndableLock,
     /// Between "is it ready" and the read, where that takes two calls.
-    pub(super) reading: Turn,
+    pub(super) reading: EndableLock,
 }
 
 impl Stream {
@@ -118,7 +119,7 @@ impl Stream {
             Some(fd) => fd,
             None => fcntl_dupfd_cloexec(fd, 3)?,
         };
-        Ok(Stream::with(Held::Own(fd), kind, policy))
+        Ok(Stream::with(HeldFd::Own(fd), kind, policy))
     }
 
     /// A stream on a descriptor whose open file description is this process's alone, such as a FIFO
@@ -128,15 +129,15 @@ impl Stream {
     ///
     /// What `fstat` or `fcntl` report.
     pub fn owned(fd: OwnedFd) -> io::Result<Stream> {
-        Stream::own(Held::Own(fd))
+        Stream::own(HeldFd::Own(fd))
     }
 
     /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through the stream only.
     pub(crate) fn of_file(file: Arc<std::fs::File>) -> io::Result<Stream> {
-        Stream::own(Held::Shared(file))
+        Stream::own(HeldFd::Shared(file))
     }
 
-    fn own(fd: Held) -> io::Result<Stream> {
+    fn own(fd: HeldFd) -> io::Result<Stream> {
         let kind = classify(&fstat(&fd)?, fd.as_fd());
         let policy = match kind {
             StreamKind::File | StreamKind::Memory => Policy::Direct,
@@ -149,18 +150,18 @@ impl Stream {
         Ok(Stream::with(fd, kind, policy))
     }
 
-    fn with(fd: Held, kind: StreamKind, policy: Policy) -> Stream {
+    fn with(fd: HeldFd, kind: StreamKind, policy: Policy) -> Stream {
         Stream {
             fd,
             kind,
             policy: AtomicU8::new(policy as u8),
-            writing: Turn::default(),
-            reading: Turn::default(),
+            writing: EndableLock::default(),
+            reading: EndableLock::default(),
         }
     }
 
-    /// The turn of whoever writes, for a task to hold across waits; nothing where a write is one system call.
-    pub(crate) fn write_turn(&self) -> Option<&Arc<Mutex<()>>> {
+    /// The write lock, for a task to hold across waits; nothing where a write is one system call.
+    pub(crate) fn write_lock(&self) -> Option<&Arc<Mutex<()>>> {
         (!self.is_always_ready()).then(|| self.writing.mutex())
     }
 
@@ -208,20 +209,13 @@ impl AsFd for Stream {
 }
 
 fn classify(stat: &Stat, fd: BorrowedFd<'_>) -> StreamKind {
-    // Linux device numbers: null, zero, full, random, urandom. Elsewhere such a device is polled first, which it answers at
-    // once. (The kernel's log, 1:11, has the same major number, and a read at its end waits.)
-    const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
-    const PTY_MULTIPLEXER: (u32, u32) = (5, 2);
-    let device = (major(stat.st_rdev), minor(stat.st_rdev));
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile | FileType::Directory | FileType::BlockDevice => StreamKind::File,
         FileType::Fifo => StreamKind::Pipe,
         FileType::Socket => StreamKind::Socket,
-        FileType::CharacterDevice if cfg!(target_os = "linux") && MEMORY.contains(&device) => {
-            StreamKind::Memory
-        }
+        FileType::CharacterDevice if device::is_memory(stat) => StreamKind::Memory,
         // Opening the multiplexer again would make another pty.
-        FileType::CharacterDevice if device != PTY_MULTIPLEXER && is_terminal(fd) => {
+        FileType::CharacterDevice if !device::is_pty_multiplexer(stat) && is_terminal(fd) => {
             StreamKind::Terminal
         }
         _ => StreamKind::Other,

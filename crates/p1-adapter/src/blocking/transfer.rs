@@ -14,7 +14,7 @@ use std::ops::Range;
 const POLLED_WRITE: usize = 512;
 
 /// What came of one attempt.
-enum Outcome {
+enum Attempted {
     Done(usize),
     WouldBlock,
     /// This way of asking is not supported here; the policy has been changed.
@@ -45,63 +45,29 @@ impl Stream {
             let outcome = match self.policy() {
                 policy @ Policy::PollFirst => {
                     // Keeps a second reader of this process from taking what this one has seen.
-                    let _turn = if nonblocking {
-                        self.reading.try_take().ok_or(Errno::AGAIN)?
+                    let _lock = if nonblocking {
+                        self.reading.try_lock().ok_or(Errno::AGAIN)?
                     } else {
-                        self.reading.take(end)?
+                        self.reading.lock(end)?
                     };
                     if is_ready(self.as_fd(), Direction::Read)?.ready {
                         self.attempt(policy, end, &mut attempt)?
                     } else {
-                        Outcome::WouldBlock
+                        Attempted::WouldBlock
                     }
                 }
                 policy => self.attempt(policy, end, &mut attempt)?,
             };
             match outcome {
-                Outcome::Done(count) => return Ok(count),
-                Outcome::AskAgain => {}
-                Outcome::WouldBlock if nonblocking => return Err(Errno::AGAIN.into()),
-                Outcome::WouldBlock => self.wait_for(Direction::Read, end)?,
+                Attempted::Done(count) => return Ok(count),
+                Attempted::AskAgain => {}
+                Attempted::WouldBlock if nonblocking => return Err(Errno::AGAIN.into()),
+                Attempted::WouldBlock => self.wait_for(Direction::Read, end)?,
             }
         }
     }
 
-    /// A read that fills `len` bytes (`MSG_WAITALL`), or as many as come before the end of the stream
-    /// or an error; with `nonblocking`, as many as are there.
-    ///
-    /// Works as [`read`](Self::read) does, except that `attempt` is told which range is still to be
-    /// filled. Two threads doing this at once share what comes, piece by piece.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read); an error after some bytes have come is left for the next call.
-    pub fn read_all(
-        &self,
-        len: usize,
-        nonblocking: bool,
-        end: &EndSignal,
-        mut attempt: impl FnMut(BorrowedFd<'_>, Manner, Range<usize>) -> io::Result<usize>,
-    ) -> Result<usize, BlockingError> {
-        let mut done = 0;
-        loop {
-            match self.read(nonblocking, end, |fd, manner| {
-                attempt(fd, manner, done..len)
-            }) {
-                Ok(count) => {
-                    done += count;
-                    if count == 0 || done >= len {
-                        return Ok(done);
-                    }
-                    end.check()?;
-                }
-                Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// One write of `len` bytes: waits for its turn and then for room, until all is written.
+    /// One write of `len` bytes: waits for the write lock and then for room, until all is written.
     ///
     /// `attempt` makes one system call on the descriptor, in the [`Manner`] given, for (at most) the
     /// given range of the guest's bytes, and returns how many were taken. With `nonblocking` there is
@@ -130,22 +96,22 @@ impl Stream {
                 match self.attempt(Policy::Direct, end, |fd, manner| {
                     attempt(fd, manner, 0..len)
                 })? {
-                    Outcome::Done(count) => break Ok(count),
-                    Outcome::WouldBlock => break Err(Errno::AGAIN.into()),
-                    Outcome::AskAgain => {}
+                    Attempted::Done(count) => break Ok(count),
+                    Attempted::WouldBlock => break Err(Errno::AGAIN.into()),
+                    Attempted::AskAgain => {}
                 }
             };
         }
-        let _turn = if nonblocking {
-            self.writing.try_take().ok_or(Errno::AGAIN)?
+        let _lock = if nonblocking {
+            self.writing.try_lock().ok_or(Errno::AGAIN)?
         } else {
-            self.writing.take(end)?
+            self.writing.lock(end)?
         };
-        self.write_in_turn(len, nonblocking, end, attempt)
+        self.write_locked(len, nonblocking, end, attempt)
     }
 
-    /// As [`write`](Self::write), for whoever has the turn already.
-    pub(crate) fn write_in_turn(
+    /// As [`write`](Self::write), for the holder of the write lock.
+    pub(crate) fn write_locked(
         &self,
         len: usize,
         nonblocking: bool,
@@ -160,22 +126,22 @@ impl Stream {
                         let limit = len.min(done + POLLED_WRITE);
                         self.attempt(policy, end, |fd, manner| attempt(fd, manner, done..limit))
                     } else {
-                        Ok(Outcome::WouldBlock)
+                        Ok(Attempted::WouldBlock)
                     }
                 }
                 policy => self.attempt(policy, end, |fd, manner| attempt(fd, manner, done..len)),
             };
             match outcome {
-                Ok(Outcome::Done(count)) => {
+                Ok(Attempted::Done(count)) => {
                     done += count;
                     if done >= len || nonblocking || count == 0 {
                         return Ok(done);
                     }
                     end.check()?;
                 }
-                Ok(Outcome::AskAgain) => {}
-                Ok(Outcome::WouldBlock) if nonblocking => return Err(Errno::AGAIN.into()),
-                Ok(Outcome::WouldBlock) => self.wait_for(Direction::Write, end)?,
+                Ok(Attempted::AskAgain) => {}
+                Ok(Attempted::WouldBlock) if nonblocking => return Err(Errno::AGAIN.into()),
+                Ok(Attempted::WouldBlock) => self.wait_for(Direction::Write, end)?,
                 Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
                 Err(error) => return Err(error),
             }
@@ -195,7 +161,7 @@ impl Stream {
         policy: Policy,
         end: &EndSignal,
         mut attempt: impl FnMut(BorrowedFd<'_>, Manner) -> io::Result<usize>,
-    ) -> Result<Outcome, BlockingError> {
+    ) -> Result<Attempted, BlockingError> {
         let manner = match policy {
             Policy::Direct | Policy::PollFirst => Manner::Plain,
             Policy::NoWait => Manner::NoWait,
@@ -203,18 +169,18 @@ impl Stream {
         };
         loop {
             let error = match attempt(self.as_fd(), manner) {
-                Ok(count) => return Ok(Outcome::Done(count)),
+                Ok(count) => return Ok(Attempted::Done(count)),
                 Err(error) => error,
             };
             match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => end.check()?,
-                Some(Errno::AGAIN) => return Ok(Outcome::WouldBlock),
+                Some(Errno::AGAIN) => return Ok(Attempted::WouldBlock),
                 // EOPNOTSUPP: this object has no such flag. ENOSYS, EINVAL: this kernel.
                 Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
                     if manner == Manner::NoWait =>
                 {
                     self.poll_first();
-                    return Ok(Outcome::AskAgain);
+                    return Ok(Attempted::AskAgain);
                 }
                 _ => return Err(error.into()),
             }

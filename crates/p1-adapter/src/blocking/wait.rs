@@ -1,12 +1,12 @@
 //! One wait, in one `poll(2)`.
 
-use super::deadline::{Deadline, now, timespec};
+use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
-use crate::sys::{Event, realtime_timer};
+use crate::sys::event::Event;
+use crate::sys::time::{ClockId, now, realtime_timer, timespec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::time::ClockId;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};

@@ -1,34 +1,36 @@
-//! A lock whose wait can be ended.
+//! The lock a write holds from its first byte to its last. The wait for it can be ended.
+//!
+//! A stream that is polled first has one for reads too, and a listener one for accepting.
 
+use super::block_on::block_on;
 use super::end::{EndSignal, Interrupted};
-use super::park::park_on;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// First come, first served; a thread that waits for its turn sleeps and ends with the signal. A task, which may hold its
-/// turn across waits, locks the mutex itself.
+/// First come, first served; a thread that waits for the lock sleeps and ends with the signal. A task, which may hold it
+/// across waits, locks the mutex itself.
 #[derive(Debug, Default)]
-pub(super) struct Turn(Arc<Mutex<()>>);
+pub(super) struct EndableLock(Arc<Mutex<()>>);
 
-/// Held for the length of one turn.
-pub(super) type Held<'a> = MutexGuard<'a, ()>;
+/// The lock is held until this is dropped.
+pub(super) type LockGuard<'a> = MutexGuard<'a, ()>;
 
-impl Turn {
+impl EndableLock {
     /// What a task locks.
     pub(super) fn mutex(&self) -> &Arc<Mutex<()>> {
         &self.0
     }
 
-    /// The turn, if nobody has it.
-    pub(super) fn try_take(&self) -> Option<Held<'_>> {
+    /// Takes the lock if it is free.
+    pub(super) fn try_lock(&self) -> Option<LockGuard<'_>> {
         self.0.try_lock().ok()
     }
 
-    /// Waits for the turn.
-    pub(super) fn take(&self, end: &EndSignal) -> Result<Held<'_>, Interrupted> {
-        match self.try_take() {
-            Some(held) => Ok(held),
-            None => park_on(end.or_raised(self.0.lock())),
+    /// Waits for the lock.
+    pub(super) fn lock(&self, end: &EndSignal) -> Result<LockGuard<'_>, Interrupted> {
+        match self.try_lock() {
+            Some(guard) => Ok(guard),
+            None => block_on(end.or_raised(self.0.lock())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Guest strings and arrays, copied out once and paid for with the call's fuel; results written back.
+//! Guest strings and arrays, copied out once and paid for with the call's fuel.
 //!
 //! Fuel (wasmtime's `Store::set_hostcall_fuel`, in bytes) bounds what one call makes the host copy or allocate. Data
 //! buffers of reads and writes cost none: the kernel copies them in place and the host allocates nothing for them.
@@ -6,7 +6,8 @@
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno};
 use crate::call::Call;
-use crate::guest::buffers::{BufferList, GuestBufs};
+use crate::guest::buffers::GuestBufs;
+use crate::guest::memory::read_list;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 impl Call<'_> {
@@ -68,39 +69,14 @@ impl Call<'_> {
         at: u32,
         count: u32,
     ) -> Result<GuestBufs<'m>> {
-        let Some(resume) = &mut self.resume else {
+        let Some(retry) = &mut self.retry else {
             let list = read_list(memory, at, count)?;
             return GuestBufs::new(memory, &list);
         };
-        let list = match resume.buffers.take() {
+        let list = match retry.buffers.take() {
             Some(list) => list,
             None => read_list(memory, at, count)?,
         };
-        GuestBufs::new(memory, resume.buffers.insert(list))
+        GuestBufs::new(memory, retry.buffers.insert(list))
     }
-}
-
-/// `iovec` and `ciovec` have one layout: address, then length, 4 bytes each.
-fn read_list(memory: &GuestMemory<'_>, at: u32, count: u32) -> Result<BufferList> {
-    let size = match memory {
-        GuestMemory::Unshared(bytes) => bytes.len(),
-        GuestMemory::Shared(cells) => cells.len(),
-    };
-    let mut list = BufferList::default();
-    for i in 0..count {
-        let at = GuestPtr::<u32>::new(at).add(i.checked_mul(2).ok_or(Errno::Overflow)?)?;
-        list.add(size, memory.read(at)?, memory.read(at.add(1)?)?)?;
-    }
-    Ok(list)
-}
-
-/// Writes `bytes` at `ptr`; the pointer behind them, which is 0 behind the last byte of 4 GiB.
-pub(crate) fn write_bytes(
-    memory: &mut GuestMemory<'_>,
-    ptr: GuestPtr<u8>,
-    bytes: &[u8],
-) -> Result<GuestPtr<u8>> {
-    let len = u32::try_from(bytes.len())?;
-    memory.copy_from_slice(bytes, ptr.as_array(len))?;
-    Ok(GuestPtr::new(ptr.offset().wrapping_add(len)))
 }

@@ -2,14 +2,16 @@
 
 pub(crate) mod arguments;
 pub(crate) mod dispatch;
+pub(crate) mod retry;
+pub(crate) mod subscriptions;
 
-use crate::abi::error::Result;
-use crate::abi::types::{Errno, Fd, Rights};
-use crate::call::dispatch::Resume;
+use crate::abi::error::{Error, Result};
+use crate::abi::types::{Errno, Fd, Rights, UserErrorConversion};
 use crate::ctx::Shared;
+use crate::ctx::state::Scratch;
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Entry;
-use crate::path::operations::Scratch;
+use retry::Retry;
 
 /// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
 pub(crate) struct Call<'a> {
@@ -21,7 +23,7 @@ pub(crate) struct Call<'a> {
     pub(crate) fuel: usize,
     /// Where there is one, this is an attempt: what would wait leaves here what it waits for, and is tried again.
     /// Otherwise the calling thread waits.
-    pub(crate) resume: Option<&'a mut Resume>,
+    pub(crate) retry: Option<&'a mut Retry>,
 }
 
 impl<'a> Call<'a> {
@@ -29,8 +31,8 @@ impl<'a> Call<'a> {
     /// the one it found at first.
     #[inline]
     pub(crate) fn fd(&self, fd: Fd) -> Result<Entry<'a>, Errno> {
-        if let Some(resume) = &self.resume
-            && let Some(kept) = resume.kept()
+        if let Some(retry) = &self.retry
+            && let Some(kept) = retry.kept()
         {
             return Ok(kept);
         }
@@ -39,18 +41,25 @@ impl<'a> Call<'a> {
 
     /// Whether an earlier attempt has begun this call. What was checked then is not checked again.
     #[inline]
-    pub(crate) fn is_resumed(&self) -> bool {
-        self.resume
-            .as_ref()
-            .is_some_and(|resume| resume.has_begun())
+    pub(crate) fn is_retried(&self) -> bool {
+        self.retry.as_ref().is_some_and(|retry| retry.has_begun())
     }
 
     /// `notcapable` when one of `rights` was given up before the call.
     #[inline]
     pub(crate) fn allow(&self, descriptor: &Descriptor, rights: Rights) -> Result<()> {
-        if self.is_resumed() {
+        if self.is_retried() {
             return Ok(());
         }
         descriptor.allow(rights)
+    }
+}
+
+impl UserErrorConversion for Call<'_> {
+    fn errno_from_error(&mut self, e: Error) -> wasmtime::Result<Errno> {
+        match e {
+            Error::Errno(errno) => Ok(errno),
+            Error::Trap(trap) => Err(*trap),
+        }
     }
 }

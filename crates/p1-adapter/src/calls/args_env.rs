@@ -2,8 +2,8 @@
 
 use crate::abi::error::Result;
 use crate::abi::types::Size;
-use crate::call::arguments::write_bytes;
-use crate::ctx::Strings;
+use crate::ctx::strings::Strings;
+use crate::guest::memory::write_bytes;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// The strings at `buf`, and a pointer to each at `list`.

@@ -4,8 +4,8 @@
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fd, Fdflags, Fdstat, Filetype, Prestat, PrestatDir, Rights, Size};
 use crate::call::Call;
-use crate::call::arguments::write_bytes;
 use crate::descriptor::{Descriptor, Kind};
+use crate::guest::memory::write_bytes;
 use wiggle::{GuestMemory, GuestPtr};
 
 pub(crate) fn close(call: &Call<'_>, fd: Fd) -> Result<()> {

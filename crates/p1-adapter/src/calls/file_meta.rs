@@ -155,13 +155,14 @@ pub(crate) fn set_times(
         }
         Kind::Dir(dir) => {
             dir.check_perms()?;
-            // By its own name: a preopen is good for paths only.
-            return Ok(rustix::fs::utimensat(
-                dir.fd()?,
-                c".",
-                &times,
-                AtFlags::empty(),
-            )?);
+            return match rustix::fs::futimens(dir.fd()?, &times) {
+                // A preopen is good for paths only: by its own name.
+                Err(Os::BADF) => {
+                    let itself = AtFlags::empty();
+                    Ok(rustix::fs::utimensat(dir.fd()?, c".", &times, itself)?)
+                }
+                set => Ok(set?),
+            };
         }
     };
     Ok(rustix::fs::futimens(target, &times)?)

@@ -6,15 +6,29 @@ use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
-use crate::call::arguments::write_bytes;
-use crate::descriptor::Descriptor;
-use crate::path::open;
-use crate::path::single::single;
-use crate::path::slashes::{self, Last};
-use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, PathFlags};
-use wiggle::{GuestMemory, GuestPtr};
+use crate::descriptor::{Descriptor, Dir};
+use crate::guest::memory::{Memory, write_bytes};
+use crate::path::open::{Open, Opened};
+use crate::path::operations::WasiPaths;
+use crate::path::set_times;
+use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
+use wiggle::GuestPtr;
 
-type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
+/// A change of what lies at `path`.
+fn change(
+    call: &mut Call<'_>,
+    memory: Memory<'_, '_>,
+    (fd, right): (Fd, Rights),
+    path: GuestPtr<str>,
+    operation: impl FnOnce(&mut WasiPaths, &Dir, String) -> Result<()>,
+) -> Result<()> {
+    let descriptor = call.fd(fd)?;
+    let dir = descriptor.dir(right)?;
+    let path = call.string(memory, path)?;
+    let paths = &mut call.scratch.paths;
+    let result = operation(paths, dir, path.clone());
+    paths.explained(result, true, &[(dir, &path)])
+}
 
 pub(crate) fn create_directory(
     call: &mut Call<'_>,
@@ -22,14 +36,8 @@ pub(crate) fn create_directory(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_CREATE_DIRECTORY)?;
-    let path = call.string(memory, path)?;
-    if let Some(single) = single(dir, slashes::without(&path).0) {
-        return single.create_directory();
-    }
-    let result = call.scratch.create_directory_at(dir, path.clone());
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let on = (fd, Rights::PATH_CREATE_DIRECTORY);
+    change(call, memory, on, path, WasiPaths::create_directory)
 }
 
 pub(crate) fn filestat(
@@ -42,17 +50,8 @@ pub(crate) fn filestat(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
-    let mut flags = convert::path_flags(flags);
-    if let Some(single) = single(dir, &path)
-        && let Some(stat) = single.stat(flags)?
-    {
-        return Ok(stat);
-    }
-    if slashes::follow_anyway(&path) {
-        flags |= PathFlags::SYMLINK_FOLLOW;
-    }
-    let (stat, hash) = call.scratch.stat_at(dir, flags, path)?;
-    convert::filestat_from_p2(&stat, &hash)
+    let paths = &mut call.scratch.paths;
+    paths.stat(dir, convert::path_flags(flags), path)
 }
 
 pub(crate) fn set_times(
@@ -67,15 +66,15 @@ pub(crate) fn set_times(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
-    let result = open::set_times(
-        call.scratch,
+    let scratch = &mut *call.scratch;
+    let result = set_times::set_times(
+        (&mut scratch.paths, &mut scratch.open, &call.shared.opens),
         dir,
         convert::path_flags(lookup),
         path.clone(),
         (access, modification),
-        call.shared,
     );
-    call.scratch.explained(result, true, &[(dir, &path)])
+    scratch.paths.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn link(
@@ -90,11 +89,10 @@ pub(crate) fn link(
         to.dir(Rights::PATH_LINK_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
-    let scratch = &mut *call.scratch;
+    let paths = &mut call.scratch.paths;
     let flags = convert::path_flags(flags);
-    scratch.check_slash_of_made(to, &new)?;
-    let result = scratch.link_at(from, flags, old.clone(), to, new.clone());
-    scratch.explained(result, true, &[(from, &old), (to, &new)])
+    let result = paths.link((from, flags, old.clone()), (to, new.clone()));
+    paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 /// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
@@ -115,7 +113,7 @@ pub(crate) fn open(
     let dir = parent.as_dir().ok_or(Errno::Notdir)?;
     parent.allow_open(how, rights)?;
     let wanted = convert::descriptor_flags(rights, flags);
-    let open = open::Open {
+    let open = Open {
         dir,
         follow: convert::path_flags(lookup),
         path,
@@ -124,22 +122,26 @@ pub(crate) fn open(
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
     let number = call.shared.fds.reserve()?;
-    let opened = match open.run(call.scratch, call.shared) {
+    let scratch = &mut *call.scratch;
+    let opened = match open.run(&mut scratch.paths, &mut scratch.open, &call.shared.opens) {
         Err(error) => {
             // Copied out again, for a look at where it failed only.
             let path = call.string(memory, at)?;
             let changes = how.intersects(Oflags::CREAT | Oflags::TRUNC)
                 || wanted.contains(DescriptorFlags::WRITE);
-            return call.scratch.explained(Err(error), changes, &[(dir, &path)]);
+            return call
+                .scratch
+                .paths
+                .explained(Err(error), changes, &[(dir, &path)]);
         }
         Ok(opened) => opened,
     };
     let opened = match opened {
-        open::Opened::Plain(found) => {
+        Opened::Plain(found) => {
             let write = wanted.contains(DescriptorFlags::WRITE);
             Descriptor::opened(found, flags, write, &parent)?
         }
-        open::Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
+        Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
     Ok(number.fill(opened)?.into())
 }
@@ -156,7 +158,7 @@ pub(crate) fn readlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_READLINK)?;
     let path = call.string(memory, path)?;
-    let target = call.scratch.readlink_at(dir, path)?;
+    let target = call.scratch.paths.readlink_at(dir, path)?;
     let n = target.len().min(len as usize);
     write_bytes(memory, buf, &target.as_bytes()[..n])?;
     Ok(n.try_into()?)
@@ -168,23 +170,11 @@ pub(crate) fn remove_directory(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_REMOVE_DIRECTORY)?;
-    let path = call.string(memory, path)?;
-    let stripped = slashes::without(&path).0;
-    if let Some(single) = single(dir, stripped) {
-        let _moving = call.shared.opens.moving(call.scratch);
-        return single.remove_directory();
-    }
-    call.scratch.check_removed_directory(dir, &path)?;
-    let name = match slashes::last(&path) {
-        Last::Name => stripped.to_owned(),
-        _ => path.clone(),
-    };
-    let moving = call.shared.opens.moving(call.scratch);
-    let result = call.scratch.remove_directory_at(dir, name);
-    drop(moving);
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let (on, opens) = ((fd, Rights::PATH_REMOVE_DIRECTORY), &call.shared.opens);
+    change(call, memory, on, path, |paths, dir, path| {
+        let _moving = opens.moving(paths);
+        paths.remove_directory(dir, path)
+    })
 }
 
 pub(crate) fn rename(
@@ -199,14 +189,11 @@ pub(crate) fn rename(
         to.dir(Rights::PATH_RENAME_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
-    let scratch = &mut *call.scratch;
-    let moving = call.shared.opens.moving(scratch);
-    if let (Some(old), Some(new)) = (single(from, &old), single(to, &new)) {
-        return old.rename(new);
-    }
-    let result = scratch.rename_at(from, old.clone(), to, new.clone());
+    let paths = &mut call.scratch.paths;
+    let moving = call.shared.opens.moving(paths);
+    let result = paths.rename(from, old.clone(), to, new.clone());
     drop(moving);
-    scratch.explained(result, true, &[(from, &old), (to, &new)])
+    paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 pub(crate) fn symlink(
@@ -219,9 +206,8 @@ pub(crate) fn symlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
     let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
-    call.scratch.check_slash_of_made(dir, &path)?;
-    let result = call.scratch.symlink_at(dir, target, path.clone());
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let result = call.scratch.paths.symlink(dir, target, path.clone());
+    call.scratch.paths.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn unlink_file(
@@ -230,15 +216,9 @@ pub(crate) fn unlink_file(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_UNLINK_FILE)?;
-    let path = call.string(memory, path)?;
-    let moving = call.shared.opens.moving(call.scratch);
-    if let Some(single) = single(dir, &path) {
-        return single.unlink_file();
-    }
-    call.scratch.check_slash_of_removed(dir, &path)?;
-    let result = call.scratch.unlink_file_at(dir, path.clone());
-    drop(moving);
-    call.scratch.explained(result, true, &[(dir, &path)])
+    let (on, opens) = ((fd, Rights::PATH_UNLINK_FILE), &call.shared.opens);
+    change(call, memory, on, path, |paths, dir, path| {
+        let _moving = opens.moving(paths);
+        paths.unlink_file(dir, path)
+    })
 }

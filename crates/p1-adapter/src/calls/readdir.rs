@@ -7,12 +7,13 @@
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
 
-use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
+use crate::abi::{convert, errno};
 use crate::call::Call;
-use crate::call::arguments::write_bytes;
 use crate::descriptor::cookies::Place;
+use crate::guest::memory::write_bytes;
+use crate::sys;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, SeekFrom};
 use rustix::io::Errno as Os;
 use std::mem::MaybeUninit;
@@ -39,7 +40,11 @@ pub(crate) fn readdir(
     let dir = descriptor.dir(Rights::FD_READDIR)?;
     // A cursor of this call's own.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let own = rustix::fs::openat(dir.fd()?, c".", flags, Mode::empty())?;
+    let own = match rustix::fs::openat(dir.fd()?, c".", flags, Mode::empty()) {
+        // May be listed and not searched (mode 0400).
+        Err(Os::ACCESS) => sys::open::reopen(dir.fd()?).map_err(|_| Errno::Acces)?,
+        own => own?,
+    };
     match dir.cookies.place(cookie) {
         Place::Start => {}
         Place::At(position) => drop(rustix::fs::seek(&own, SeekFrom::Start(position))?),
@@ -51,7 +56,7 @@ pub(crate) fn readdir(
         kernel.resize(room, MaybeUninit::uninit());
     }
 
-    let mut out = Output {
+    let mut out = EntryWriter {
         memory,
         at: buf,
         left: len,
@@ -89,7 +94,7 @@ fn look(
     entry: &RawDirEntry<'_>,
     name: &str,
 ) -> Result<Option<(u64, Filetype)>, Errno> {
-    let itself = || rustix::fs::fstat(dir).map_err(convert::errno);
+    let itself = || rustix::fs::fstat(dir).map_err(errno::of_os);
     if name == "." || name == ".." {
         // What lies above is not the guest's to know: `..` is reported with this directory's own number.
         let stat = itself()?;
@@ -109,18 +114,18 @@ fn look(
             convert::inode(itself()?.st_dev, entry.ino()),
             convert::file_type(entry.file_type()),
         ))),
-        Err(os) => Err(convert::errno(os)),
+        Err(os) => Err(errno::of_os(os)),
     }
 }
 
 /// The guest's buffer, filled from the front.
-struct Output<'a, 'm> {
+struct EntryWriter<'a, 'm> {
     memory: &'a mut GuestMemory<'m>,
     at: GuestPtr<u8>,
     left: Size,
 }
 
-impl Output<'_, '_> {
+impl EntryWriter<'_, '_> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let n = bytes.len().min(self.left as usize);
         self.at = write_bytes(self.memory, self.at, &bytes[..n])?;

@@ -6,11 +6,12 @@
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{
-    CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
+    CiovecArray, Errno, Fd, Fdflags, Filetype, IovecArray, Riflags, Rights, Roflags, Sdflags,
+    Siflags, Size,
 };
 use crate::blocking::{self, StreamKind};
 use crate::call::Call;
-use crate::descriptor::stream::{Source, Stream};
+use crate::descriptor::stream::{GuestStream, Source};
 use crate::descriptor::{Descriptor, Kind};
 use crate::guest::buffers::GuestBufs;
 use rustix::fd::{AsFd as _, BorrowedFd};
@@ -19,7 +20,7 @@ use std::io;
 use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
-fn socket(descriptor: &Descriptor) -> Result<&Stream> {
+fn socket(descriptor: &Descriptor) -> Result<&GuestStream> {
     match descriptor.kind()? {
         Kind::Stream(stream) => match &stream.source {
             Source::Listener(_) => Ok(stream),
@@ -31,7 +32,7 @@ fn socket(descriptor: &Descriptor) -> Result<&Stream> {
 }
 
 /// The socket that carries bytes; `notconn` for a listener.
-fn connected(stream: &Stream) -> Result<&blocking::Stream> {
+fn connected(stream: &GuestStream) -> Result<&blocking::Stream> {
     match &stream.source {
         Source::Host(host) => Ok(host),
         _ => Err(Errno::Notconn.into()),
@@ -39,7 +40,8 @@ fn connected(stream: &Stream) -> Result<&blocking::Stream> {
 }
 
 /// The next connection of a listener, under the lowest free number. `flags` may hold `NONBLOCK`, for the new
-/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen. Rights the
+/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen, `notsup` for
+/// one of datagrams. Rights the
 /// listener no longer passes on are dropped.
 ///
 /// The number is taken before the connection (`mfile` leaves it in the queue), and not while there is none to accept.
@@ -47,7 +49,10 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
     let Source::Listener(listener) = &stream.source else {
-        return Err(Errno::Inval.into());
+        return Err(match stream.file_type() {
+            Filetype::SocketDgram => Errno::Notsup.into(),
+            _ => Errno::Inval.into(),
+        });
     };
     call.allow(&descriptor, Rights::SOCK_ACCEPT)?;
     if !Fdflags::NONBLOCK.contains(flags) {
@@ -58,7 +63,8 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
         listener.accept_to(nonblock, end, || Ok::<_, Error>(fds.reserve()?))
     })?;
     let connection = blocking::Stream::owned(connection)?;
-    let accepted = Descriptor::stream(Stream::duplex(connection, true, true)).below(&descriptor);
+    let accepted =
+        Descriptor::stream(GuestStream::duplex(connection, true, true)).below(&descriptor);
     accepted.set_flags(flags)?;
     Ok(number.fill(accepted)?.into())
 }
@@ -86,20 +92,16 @@ pub(crate) fn recv(
     if bufs.len() == 0 && !datagram {
         return Ok((0, Roflags::empty()));
     }
-    let mut how = libc::MSG_DONTWAIT;
-    if peek {
-        how |= libc::MSG_PEEK;
-    }
     let mut truncated = false;
     let mut receive = |fd: BorrowedFd<'_>, bufs: &GuestBufs<'_>| -> io::Result<usize> {
-        let (count, cut) = bufs.recv(fd, how)?;
+        let (count, cut) = bufs.recv(fd, peek)?;
         truncated |= cut;
         Ok(count)
     };
     let all = flags.contains(Riflags::RECV_WAITALL) && !peek && !datagram;
     let count = if all {
         // Which a call that is tried again finds out for itself.
-        let (asynchronous, nonblock) = (call.resume.is_some(), descriptor.nonblock());
+        let (asynchronous, nonblock) = (call.retry.is_some(), descriptor.nonblock());
         let end = &call.shared.end;
         call.until_full(&descriptor, bufs.len(), |missing| {
             let bufs = bufs.slice(&missing);

@@ -2,23 +2,15 @@
 
 use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
-use crate::ctx::clocks::Clocks;
-use crate::ctx::inherit;
+use crate::ctx::Limits;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{Random, RandomSource};
-use crate::ctx::{Limits, P1Ctx, Shared, Strings};
-use crate::descriptor::Descriptor;
-use crate::descriptor::fds::Fds;
-use crate::descriptor::stream::{Source, Stream};
-use std::os::fd::AsFd;
+use crate::descriptor::stream::Source;
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
-use wasmtime_wasi::filesystem::{
-    Descriptor as WasiDescriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView,
-};
-use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
-use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, ResourceTable, WasiCtxBuilder};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 
 const DEFAULT_MAX_DESCRIPTORS: u32 = 1 << 20;
 const DEFAULT_MAX_PATH: u32 = 64 << 10;
@@ -47,25 +39,26 @@ const DEFAULT_MAX_RANDOM: u32 = 64 << 20;
 /// ```
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct P1CtxBuilder {
-    args: Vec<String>,
-    env: Vec<(String, String)>,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
     /// Opens preopens: wasmtime-wasi has the only code that opens directories for a guest.
-    wasi: WasiCtxBuilder,
+    pub(super) wasi: WasiCtxBuilder,
     /// Directories somebody else has opened; they come first.
-    opened: WasiFilesystemCtx,
-    stdio: [Stdio; 3],
-    wall: Option<Arc<dyn HostWallClock + Sync>>,
-    monotonic: Option<Arc<dyn HostMonotonicClock + Sync>>,
-    random: Random,
-    end: Option<EndSignal>,
-    max_descriptors: u32,
-    limits: Limits,
-    observer: Option<Arc<dyn CallObserver>>,
-    observe_waiting: bool,
-    raise_sigpipe: bool,
+    pub(super) opened: WasiFilesystemCtx,
+    pub(super) stdio: [Stdio; 3],
+    pub(super) wall: Option<Arc<dyn HostWallClock + Sync>>,
+    pub(super) monotonic: Option<Arc<dyn HostMonotonicClock + Sync>>,
+    pub(super) random: Random,
+    pub(super) end: Option<EndSignal>,
+    pub(super) max_descriptors: u32,
+    pub(super) limits: Limits,
+    pub(super) observer: Option<Arc<dyn CallObserver>>,
+    pub(super) observe_waiting: bool,
+    pub(super) raise_sigpipe: bool,
 }
 
-enum Stdio {
+/// One standard stream.
+pub(super) enum Stdio {
     Null,
     Inherit,
     Given(Source),
@@ -317,135 +310,5 @@ impl P1CtxBuilder {
     /// Takes over directories that wasmtime-wasi has opened.
     pub(crate) fn set_preopens(&mut self, opened: WasiFilesystemCtx) {
         self.opened = opened;
-    }
-
-    /// Makes the context. The builder is left as a fresh one.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`]: a NUL byte in an argument or variable, a standard stream that cannot be inherited, more
-    /// descriptors than allowed.
-    pub fn build(&mut self) -> Result<P1Ctx, BuildError> {
-        let mut this = std::mem::take(self);
-        let args = Strings::pack("argument", "arguments", this.args)?;
-        let env = this
-            .env
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let env = Strings::pack("environment variable", "environment variables", env)?;
-
-        let fds = Fds::new(this.max_descriptors);
-        let push = |descriptor| {
-            let limit = this.max_descriptors;
-            fds.push(descriptor)
-                .map_err(|_| BuildError::TooManyDescriptors { limit })
-        };
-        let host: [&dyn AsFd; 3] = [&std::io::stdin(), &std::io::stdout(), &std::io::stderr()];
-        for ((fd, stdio), host) in (0..).zip(this.stdio).zip(host) {
-            let source = match stdio {
-                Stdio::Null => Source::Null,
-                Stdio::Given(source) => source,
-                Stdio::Inherit => {
-                    let inherited = inherit::standard_stream(fd, host.as_fd());
-                    push(inherited.map_err(|source| BuildError::Stdio { fd, source })?)?;
-                    continue;
-                }
-            };
-            push(Descriptor::stream(if fd == 0 {
-                Stream::input(source)
-            } else {
-                Stream::output(source)
-            }))?;
-        }
-
-        let mut wasi = this.wasi.build();
-        for from in [&mut this.opened, wasi.filesystem()] {
-            for (dir, name) in preopens(from)? {
-                push(Descriptor::preopen(dir, &name))?;
-            }
-        }
-        let mut bare = WasiCtxBuilder::new();
-        bare.allow_blocking_current_thread(true);
-        let fs = bare.build().filesystem().clone();
-
-        let end = match this.end {
-            Some(end) => end,
-            None => EndSignal::new().map_err(|source| BuildError::Os {
-                what: "cannot make an end signal",
-                source,
-            })?,
-        };
-        Ok(P1Ctx {
-            shared: Arc::new(Shared {
-                args,
-                env,
-                fds,
-                clocks: Clocks::new(this.wall, this.monotonic),
-                random: this.random,
-                end,
-                opens: Arc::default(),
-                limits: this.limits,
-                observer: this.observer,
-                observe_waiting: this.observe_waiting,
-                raise_sigpipe: this.raise_sigpipe,
-                fs,
-            }),
-        })
-    }
-}
-
-/// The preopened directories of a context of wasmtime-wasi's, allowed to block the current thread.
-fn preopens(from: &mut WasiFilesystemCtx) -> Result<Vec<(Dir, String)>, BuildError> {
-    let mut table = ResourceTable::new();
-    let mut view = WasiFilesystemCtxView {
-        ctx: from,
-        table: &mut table,
-    };
-    let failed = |path: &str, source| BuildError::Preopen {
-        path: path.into(),
-        source,
-    };
-    let found = view.get_directories().map_err(|e| failed("/", e))?;
-    let dirs = found.into_iter().map(|(opened, name)| {
-        let dir = match table.delete(opened) {
-            Ok(WasiDescriptor::Dir(dir)) => dir,
-            Ok(WasiDescriptor::File(_)) => {
-                return Err(failed(&name, wasmtime::Error::msg("not a directory")));
-            }
-            Err(error) => return Err(failed(&name, error.into())),
-        };
-        let file = dir.dir.try_clone().map_err(|e| failed(&name, e.into()))?;
-        Ok((Dir::new(file, dir.perms, dir.open_mode, true), name))
-    });
-    dirs.collect()
-}
-
-impl Strings {
-    fn pack(
-        one: &'static str,
-        many: &'static str,
-        strings: impl IntoIterator<Item = String>,
-    ) -> Result<Self, BuildError> {
-        let mut bytes = Vec::new();
-        let mut starts = Vec::new();
-        for string in strings {
-            if string.contains('\0') {
-                return Err(BuildError::Nul {
-                    what: one,
-                    value: string,
-                });
-            }
-            starts
-                .push(u32::try_from(bytes.len()).map_err(|_| BuildError::TooLarge { what: many })?);
-            bytes.extend_from_slice(string.as_bytes());
-            bytes.push(0);
-        }
-        if u32::try_from(bytes.len()).is_err() {
-            return Err(BuildError::TooLarge { what: many });
-        }
-        Ok(Self {
-            bytes: bytes.into(),
-            starts: starts.into(),
-        })
     }
 }

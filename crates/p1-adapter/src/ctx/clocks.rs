@@ -2,7 +2,7 @@
 
 use crate::abi::types::{Clockid, Errno, Timestamp};
 use crate::blocking::Deadline;
-use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+use crate::sys::time::{self, ClockId};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
@@ -19,21 +19,8 @@ pub(crate) struct Clocks {
     start: u64,
 }
 
-fn nanoseconds(time: Timespec) -> u64 {
-    // Times before 1970, and the far end of what 64 bits hold (the year 2554), are out of preview1's reach.
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(time.tv_nsec as u64)
-}
-
 fn saturated(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[inline]
-fn host(clock: ClockId) -> u64 {
-    nanoseconds(clock_gettime(clock))
 }
 
 impl Clocks {
@@ -42,7 +29,7 @@ impl Clocks {
         Self {
             wall,
             monotonic,
-            start: host(ClockId::Monotonic).saturating_sub(1),
+            start: time::now(ClockId::Monotonic).saturating_sub(1),
         }
     }
 
@@ -51,15 +38,15 @@ impl Clocks {
     pub(crate) fn now(&self, clock: Clockid) -> Timestamp {
         match clock {
             Clockid::Monotonic => match &self.monotonic {
-                None => host(ClockId::Monotonic).saturating_sub(self.start),
+                None => time::now(ClockId::Monotonic).saturating_sub(self.start),
                 Some(custom) => custom.now(),
             },
             Clockid::Realtime => match &self.wall {
-                None => host(ClockId::Realtime),
+                None => time::now(ClockId::Realtime),
                 Some(custom) => saturated(custom.now()),
             },
-            Clockid::ProcessCputimeId => host(ClockId::ProcessCPUTime),
-            Clockid::ThreadCputimeId => host(ClockId::ThreadCPUTime),
+            Clockid::ProcessCputimeId => time::now(ClockId::ProcessCPUTime),
+            Clockid::ThreadCputimeId => time::now(ClockId::ThreadCPUTime),
         }
     }
 
@@ -68,10 +55,10 @@ impl Clocks {
         let found = match (clock, &self.monotonic, &self.wall) {
             (Clockid::Monotonic, Some(custom), _) => custom.resolution(),
             (Clockid::Realtime, _, Some(custom)) => saturated(custom.resolution()),
-            (Clockid::Monotonic, None, _) => nanoseconds(clock_getres(ClockId::Monotonic)),
-            (Clockid::Realtime, _, None) => nanoseconds(clock_getres(ClockId::Realtime)),
-            (Clockid::ProcessCputimeId, ..) => nanoseconds(clock_getres(ClockId::ProcessCPUTime)),
-            (Clockid::ThreadCputimeId, ..) => nanoseconds(clock_getres(ClockId::ThreadCPUTime)),
+            (Clockid::Monotonic, None, _) => time::resolution(ClockId::Monotonic),
+            (Clockid::Realtime, _, None) => time::resolution(ClockId::Realtime),
+            (Clockid::ProcessCputimeId, ..) => time::resolution(ClockId::ProcessCPUTime),
+            (Clockid::ThreadCputimeId, ..) => time::resolution(ClockId::ThreadCPUTime),
         };
         found.max(1)
     }

@@ -5,7 +5,8 @@
 
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::random_source::RandomSource;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream, WasiCliCtxView};
@@ -22,10 +23,6 @@ use wasmtime_wasi::p2::bindings::random::random::Host as _;
 use wasmtime_wasi::p2::{InputStream, OutputStream};
 use wasmtime_wasi::random::WasiRandomCtx;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx};
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Continues from a context of wasmtime-wasi's: its arguments, environment, preopened directories, standard streams,
 /// clocks and random numbers. What may be called on sockets of preview2 has no counterpart in preview1.
@@ -67,10 +64,10 @@ impl From<WasiCtx> for P1CtxBuilder {
         builder.args(&cli.get_arguments().unwrap_or_default());
         builder.envs(&cli.get_environment().unwrap_or_default());
 
-        let input = Input::take(&mut cli);
+        let input = TakenInput::take(&mut cli);
         let (output, error) = (
-            Output::take(&mut cli, Which::Out),
-            Output::take(&mut cli, Which::Err),
+            TakenOutput::take(&mut cli, Which::Out),
+            TakenOutput::take(&mut cli, Which::Err),
         );
         if let Some(input) = input {
             builder.stdin(input);
@@ -81,22 +78,22 @@ impl From<WasiCtx> for P1CtxBuilder {
         if let Some(error) = error {
             builder.stderr(error);
         }
-        let clocks = std::sync::Arc::new(Clocks(Mutex::new(std::mem::take(wasi.clocks()))));
-        builder.wall_clock(Shared(clocks.clone()));
-        builder.monotonic_clock(Shared(clocks));
-        builder.secure_random(RandomOf(Mutex::new(std::mem::take(wasi.random()))));
+        let clocks = std::sync::Arc::new(LockedClocks(Mutex::new(std::mem::take(wasi.clocks()))));
+        builder.wall_clock(SharedClocks(clocks.clone()));
+        builder.monotonic_clock(SharedClocks(clocks));
+        builder.secure_random(LockedRandom(Mutex::new(std::mem::take(wasi.random()))));
         builder.set_preopens(std::mem::take(wasi.filesystem()));
         builder
     }
 }
 
 /// A standard input, taken out of its context, to be opened once.
-struct Input {
+struct TakenInput {
     stream: Mutex<Option<Box<dyn InputStream>>>,
     terminal: bool,
 }
 
-impl Input {
+impl TakenInput {
     fn take(cli: &mut WasiCliCtxView<'_>) -> Option<Self> {
         let terminal = matches!(cli.get_terminal_stdin(), Ok(Some(_)));
         let stream = cli.get_stdin().ok()?;
@@ -107,13 +104,13 @@ impl Input {
     }
 }
 
-impl IsTerminal for Input {
+impl IsTerminal for TakenInput {
     fn is_terminal(&self) -> bool {
         self.terminal
     }
 }
 
-impl StdinStream for Input {
+impl StdinStream for TakenInput {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
         // Only asked for by preview3, which this crate does not offer.
         Box::new(tokio::io::empty())
@@ -128,7 +125,7 @@ impl StdinStream for Input {
 }
 
 /// A standard output or error, taken out of its context, to be opened once.
-struct Output {
+struct TakenOutput {
     stream: Mutex<Option<Box<dyn OutputStream>>>,
     terminal: bool,
 }
@@ -139,7 +136,7 @@ enum Which {
     Err,
 }
 
-impl Output {
+impl TakenOutput {
     fn take(cli: &mut WasiCliCtxView<'_>, which: Which) -> Option<Self> {
         let (terminal, stream) = match which {
             Which::Out => (
@@ -158,15 +155,15 @@ impl Output {
     }
 }
 
-impl IsTerminal for Output {
+impl IsTerminal for TakenOutput {
     fn is_terminal(&self) -> bool {
         self.terminal
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for TakenOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        // As for `Input`.
+        // As for `TakenInput`.
         Box::new(tokio::io::sink())
     }
 
@@ -179,9 +176,9 @@ impl StdoutStream for Output {
 }
 
 /// The clocks of a context.
-struct Clocks(Mutex<WasiClocksCtx>);
+struct LockedClocks(Mutex<WasiClocksCtx>);
 
-impl Clocks {
+impl LockedClocks {
     fn ask<R>(&self, question: impl FnOnce(&mut WasiClocksCtxView<'_>) -> R) -> R {
         let mut table = ResourceTable::new();
         question(&mut WasiClocksCtxView {
@@ -191,7 +188,7 @@ impl Clocks {
     }
 }
 
-struct Shared(std::sync::Arc<Clocks>);
+struct SharedClocks(std::sync::Arc<LockedClocks>);
 
 fn duration(time: wasmtime::Result<wall_clock::Datetime>) -> Duration {
     time.map_or(Duration::ZERO, |time| {
@@ -200,7 +197,7 @@ fn duration(time: wasmtime::Result<wall_clock::Datetime>) -> Duration {
     })
 }
 
-impl HostWallClock for Shared {
+impl HostWallClock for SharedClocks {
     fn resolution(&self) -> Duration {
         duration(self.0.ask(|clocks| wall_clock::Host::resolution(clocks)))
     }
@@ -210,7 +207,7 @@ impl HostWallClock for Shared {
     }
 }
 
-impl HostMonotonicClock for Shared {
+impl HostMonotonicClock for SharedClocks {
     fn resolution(&self) -> u64 {
         self.0
             .ask(|clocks| monotonic_clock::Host::resolution(clocks))
@@ -225,9 +222,9 @@ impl HostMonotonicClock for Shared {
 }
 
 /// The random numbers of a context.
-struct RandomOf(Mutex<WasiRandomCtx>);
+struct LockedRandom(Mutex<WasiRandomCtx>);
 
-impl RandomSource for RandomOf {
+impl RandomSource for LockedRandom {
     fn fill(&self, bytes: &mut [u8]) {
         let mut random = lock(&self.0);
         for word in bytes.chunks_mut(8) {

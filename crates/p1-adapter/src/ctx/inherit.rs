@@ -2,7 +2,7 @@
 
 use crate::blocking::{Stream as HostStream, StreamKind};
 use crate::descriptor::Descriptor;
-use crate::descriptor::stream::{Source, Stream};
+use crate::descriptor::stream::{GuestStream, Source};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno as Os, fcntl_dupfd_cloexec};
 use std::fs::File;
@@ -23,9 +23,9 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Descriptor> {
     let stat = match fstat(fd) {
         Err(Os::BADF) if number == 0 => {
-            return Ok(Descriptor::stream(Stream::input(Source::Null)));
+            return Ok(Descriptor::stream(GuestStream::input(Source::Null)));
         }
-        Err(Os::BADF) => return Ok(Descriptor::stream(Stream::output(Source::Null))),
+        Err(Os::BADF) => return Ok(Descriptor::stream(GuestStream::output(Source::Null))),
         stat => stat?,
     };
     let flags = fcntl_getfl(fd)?;
@@ -40,7 +40,7 @@ pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Des
     };
     if !is_file {
         let stream = HostStream::inherited(fd)?;
-        return Ok(Descriptor::stream(Stream::duplex(stream, read, write)));
+        return Ok(Descriptor::stream(GuestStream::duplex(stream, read, write)));
     }
     let mut mode = OpenMode::empty();
     mode.set(OpenMode::READ, read);

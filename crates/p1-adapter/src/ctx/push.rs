@@ -6,7 +6,7 @@ use crate::abi::types;
 use crate::blocking::{EmbedderInput, EmbedderOutput, Listener, Stream as HostStream, StreamKind};
 use crate::ctx::P1Ctx;
 use crate::descriptor::Descriptor;
-use crate::descriptor::stream::{Source, Stream};
+use crate::descriptor::stream::{GuestStream, Source};
 use rustix::fs::FileType;
 use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -190,7 +190,7 @@ impl Handover<'_> {
     pub fn push_listener(&self, listener: impl Into<OwnedFd>) -> Result<u32, BuildError> {
         let listener = Listener::owned(listener.into())
             .map_err(refused("cannot make a listener non-blocking"))?;
-        self.push(Descriptor::stream(Stream::listener(listener)))
+        self.push(Descriptor::stream(GuestStream::listener(listener)))
     }
 
     /// As [`push_listener`](Self::push_listener), for a socket other processes use as well, such as one inherited from a
@@ -203,7 +203,7 @@ impl Handover<'_> {
     /// [`BuildError`]: no number is free.
     pub fn push_inherited_listener(&self, listener: impl Into<OwnedFd>) -> Result<u32, BuildError> {
         let listener = Listener::inherited(listener.into());
-        self.push(Descriptor::stream(Stream::listener(listener)))
+        self.push(Descriptor::stream(GuestStream::listener(listener)))
     }
 
     /// Gives the guest a connected socket, a pipe, a terminal or another descriptor that carries bytes in order, under
@@ -250,7 +250,7 @@ impl Handover<'_> {
             StreamAccess::Write => (false, true),
             StreamAccess::ReadWrite => (true, true),
         };
-        self.push(Descriptor::stream(Stream::duplex(stream, read, write)))
+        self.push(Descriptor::stream(GuestStream::duplex(stream, read, write)))
     }
 
     /// Gives the guest an open file under the lowest free number, which is returned.
@@ -271,7 +271,7 @@ impl Handover<'_> {
             let write = mode.contains(OpenMode::WRITE) && !perms.write_not_permitted();
             let host = HostStream::inherited(file.as_fd())
                 .map_err(refused("cannot use a descriptor as a stream"))?;
-            let stream = Stream::duplex(host, mode.contains(OpenMode::READ), write);
+            let stream = GuestStream::duplex(host, mode.contains(OpenMode::READ), write);
             return self.push(Descriptor::stream(stream));
         }
         let append = rustix::fs::fcntl_getfl(&file)
@@ -323,7 +323,7 @@ impl Handover<'_> {
     /// [`BuildError`]: no number is free.
     pub fn push_input(&self, input: impl StdinStream + 'static) -> Result<u32, BuildError> {
         let source = Source::Input(EmbedderInput::new(input));
-        self.push(Descriptor::stream(Stream::input(source)))
+        self.push(Descriptor::stream(GuestStream::input(source)))
     }
 
     /// Gives the guest an output of the embedder's own making under the lowest free number, which is returned. It is
@@ -334,6 +334,6 @@ impl Handover<'_> {
     /// [`BuildError`]: no number is free.
     pub fn push_output(&self, output: impl StdoutStream + 'static) -> Result<u32, BuildError> {
         let source = Source::Output(EmbedderOutput::new(output));
-        self.push(Descriptor::stream(Stream::output(source)))
+        self.push(Descriptor::stream(GuestStream::output(source)))
     }
 }

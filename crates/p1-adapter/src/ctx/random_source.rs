@@ -2,8 +2,8 @@
 
 use crate::abi::error::Result;
 use crate::blocking::EndSignal;
-use crate::call::arguments::write_bytes;
 use crate::guest::buffers::GuestBufs;
+use crate::guest::memory::write_bytes;
 use rand::Rng as _;
 use std::fmt;
 use std::sync::Arc;

@@ -7,8 +7,9 @@
 //! No more than [`KEPT`] positions are kept. Beyond that the cookie is the position itself with the highest bit set: too
 //! large for a C library's `telldir`, and good for everything else. No cookie that was given out ever reads as the end.
 
+use crate::lock::lock;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// How many positions are kept for one open directory. They take about two megabytes.
 const KEPT: usize = 1 << 16;
@@ -51,7 +52,7 @@ impl Cookies {
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut Kept) -> R) -> R {
-        look(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut lock(&self.kept))
     }
 }
 

@@ -8,12 +8,13 @@
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
+use crate::lock::lock;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use table_sync::{Error, Handle, SharedGuard, Table};
 
 /// Numbers below this one live in the table's own allocation.
@@ -24,7 +25,7 @@ const SEGMENTS: usize = 26;
 type Slot = AtomicU64;
 
 /// What the table holds. The count lets a call keep a descriptor beyond its guard, across a wait.
-type Held = Arc<Descriptor>;
+type HeldDescriptor = Arc<Descriptor>;
 
 /// One context's descriptor numbers.
 pub(crate) struct Fds {
@@ -53,9 +54,9 @@ struct Free {
 /// A descriptor looked up for the time of one call.
 pub(crate) enum Entry<'a> {
     /// Held in the table.
-    Found(SharedGuard<'a, Held>),
+    Found(SharedGuard<'a, HeldDescriptor>),
     /// Found by an earlier attempt of the same call, and held by itself.
-    Kept(Held),
+    Kept(HeldDescriptor),
 }
 
 impl Deref for Entry<'_> {
@@ -128,8 +129,7 @@ impl Fds {
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {
-        // Nothing under the lock panics half-way through a change.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.free)
     }
 
     /// The descriptor `number` means now; `badf` when it means none.
@@ -138,7 +138,7 @@ impl Fds {
         let slot = self.slot(number).ok_or(Errno::Badf)?;
         let mut raw = slot.load(Ordering::Acquire);
         loop {
-            let handle = Handle::<Held>::from_raw(raw).ok_or(Errno::Badf)?;
+            let handle = Handle::<HeldDescriptor>::from_raw(raw).ok_or(Errno::Badf)?;
             // Nobody ever asks for exclusive access, so this neither waits nor is refused for that.
             match self.table.try_get(&handle) {
                 Ok(guard) => return Ok(Entry::Found(guard)),
@@ -211,7 +211,7 @@ impl Fds {
     }
 
     /// Takes a descriptor that no slot names any more out of the table.
-    fn detach(&self, handle: Handle<Held>) {
+    fn detach(&self, handle: Handle<HeldDescriptor>) {
         let detached = self.table.detach(handle);
         debug_assert_eq!(
             detached,

@@ -10,18 +10,20 @@ pub(crate) mod cookies;
 pub(crate) mod fds;
 mod opened;
 pub(crate) mod position;
+mod recognise;
 pub(crate) mod stream;
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
 use crate::descriptor::cookies::Cookies;
-use crate::descriptor::stream::Stream;
+use crate::descriptor::stream::GuestStream;
+use crate::lock::lock;
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use rustix::fs::{FileType, OFlags};
 use std::os::fd::BorrowedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem as wasi;
 
@@ -41,7 +43,7 @@ pub(crate) struct Descriptor {
 pub(crate) enum Kind<'a> {
     /// A byte stream: standard input, output and error, what an embedder pushes, and what `path_open` finds that may
     /// block.
-    Stream(&'a Stream),
+    Stream(&'a GuestStream),
     /// A file, or a device that never waits.
     File(&'a File),
     Dir(&'a Dir),
@@ -50,7 +52,7 @@ pub(crate) enum Kind<'a> {
 /// What a descriptor is made of.
 enum What {
     /// Much larger than the rest, and far rarer: kept apart, so that opening a file moves less.
-    Stream(Box<Stream>),
+    Stream(Box<GuestStream>),
     /// A file, or a stream that has not been recognised as one yet.
     File(File),
     Dir(Dir),
@@ -68,7 +70,7 @@ impl Descriptor {
         }
     }
 
-    pub(crate) fn stream(stream: Stream) -> Self {
+    pub(crate) fn stream(stream: GuestStream) -> Self {
         Self::with(What::Stream(Box::new(stream)), Fdflags::empty())
     }
 
@@ -128,7 +130,7 @@ impl Descriptor {
     }
 
     /// As `opened`, for a stream. `APPEND` means nothing to it.
-    pub(crate) fn opened_stream(stream: Stream, flags: Fdflags, parent: &Self) -> Self {
+    pub(crate) fn opened_stream(stream: GuestStream, flags: Fdflags, parent: &Self) -> Self {
         let what = What::Stream(Box::new(stream));
         Self::with(what, flags & Fdflags::NONBLOCK).below(parent)
     }
@@ -225,18 +227,6 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The file, or `badf`.
-    #[inline]
-    pub(crate) fn as_file(&self, rights: Rights) -> Result<&File> {
-        match self.kind()? {
-            Kind::File(file) => {
-                self.allow(rights)?;
-                Ok(file)
-            }
-            Kind::Stream(_) | Kind::Dir(_) => Err(Errno::Badf.into()),
-        }
-    }
-
     /// The file, or `spipe` for a stream: what has no position cannot be positioned.
     #[inline]
     pub(crate) fn seekable(&self, rights: Rights) -> Result<&File> {
@@ -273,10 +263,7 @@ impl Descriptor {
     /// either state). `NONBLOCK` is the guest's alone and never reaches the operating system.
     pub(crate) fn set_flags(&self, flags: Fdflags) -> Result<()> {
         let append = flags.contains(Fdflags::APPEND);
-        let _held = self
-            .change_flags
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _held = lock(&self.change_flags);
         match self.kind()? {
             Kind::File(file) => {
                 if append != self.append.load(Ordering::Relaxed) {
@@ -288,8 +275,7 @@ impl Descriptor {
             }
             Kind::Stream(_) if append => return Err(Errno::Inval.into()),
             Kind::Stream(_) => {}
-            // Nothing is ever appended to it, so the flag is only remembered.
-            Kind::Dir(_) => self.append.store(append, Ordering::Relaxed),
+            Kind::Dir(_) => return Err(Errno::Badf.into()),
         }
         self.nonblock
             .store(flags.contains(Fdflags::NONBLOCK), Ordering::Relaxed);
@@ -342,6 +328,7 @@ impl Descriptor {
                 if !readable {
                     rights &= !(Rights::FD_READ | Rights::FD_READDIR);
                 }
+                // C libraries give what they open below no more rights than these.
                 (rights, rights | PREOPEN_INHERITING)
             }
             Kind::File(file) => {

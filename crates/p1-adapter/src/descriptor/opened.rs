@@ -1,11 +1,11 @@
 //! What lies behind a descriptor that was opened by a path or handed over as a file: a file or a directory.
 
+use super::recognise;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filetype};
 use crate::descriptor::cookies::Cookies;
-use crate::descriptor::position::{Moving, Position};
-use crate::descriptor::stream::Stream;
-use crate::path::open;
+use crate::descriptor::position::{CursorMove, Position};
+use crate::descriptor::stream::GuestStream;
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -20,7 +20,7 @@ pub(crate) struct File {
     /// The file type, once it is known that this is a file. It cannot change while the file is open.
     pub(super) file_type: AtomicU8,
     /// What this is instead, once it is known to be a stream. Never set together with the type.
-    stream: OnceLock<Box<Stream>>,
+    stream: OnceLock<Box<GuestStream>>,
     /// Where the cursor is, unless somebody else has the description too.
     position: Option<Position>,
 }
@@ -49,7 +49,7 @@ impl File {
 
     /// This as a stream, if it is one.
     #[inline]
-    pub(super) fn as_stream(&self) -> Result<Option<&Stream>> {
+    pub(super) fn as_stream(&self) -> Result<Option<&GuestStream>> {
         if self.file_type.load(Ordering::Relaxed) != UNASKED {
             return Ok(None);
         }
@@ -59,9 +59,9 @@ impl File {
     /// Finds out whether this is a file: one `fstat`, for the first who asks. Several threads may ask at once: they
     /// find the same, and all use the stream that is there first.
     #[inline(never)]
-    pub(super) fn look(&self) -> Result<Option<&Stream>> {
+    pub(super) fn look(&self) -> Result<Option<&GuestStream>> {
         if self.stream.get().is_none() {
-            match open::as_stream(&self.inner)? {
+            match recognise::as_stream(&self.inner)? {
                 Ok(stream) => drop(self.stream.set(Box::new(stream))),
                 Err(found) => {
                     self.is_file(found);
@@ -81,7 +81,7 @@ impl File {
 
     /// Takes note of a type that somebody has seen; whether that says that this is a file.
     pub(crate) fn learn(&self, found: FileType) -> bool {
-        let file = !open::may_be_stream(found);
+        let file = !recognise::may_be_stream(found);
         if file {
             self.is_file(found);
         }
@@ -127,7 +127,7 @@ impl File {
 
     /// To be held by a system call that may move the cursor.
     #[inline]
-    pub(crate) fn moving(&self) -> Option<Moving<'_>> {
+    pub(crate) fn moving(&self) -> Option<CursorMove<'_>> {
         self.kept_position().map(Position::moving)
     }
 
@@ -159,7 +159,7 @@ impl File {
     /// How many bytes lie between the cursor and the end of the file.
     pub(crate) fn bytes_left(&self) -> Result<u64, Errno> {
         let size = rustix::fs::fstat(self.fd())
-            .map_err(crate::abi::convert::errno)?
+            .map_err(crate::abi::errno::of_os)?
             .st_size;
         // What has no position (a FIFO, a terminal) has no bytes one could count.
         let at = self.tell().unwrap_or(0);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use wasmtime_wasi::FsPerms;
 
 /// A stream as the guest sees it: where the bytes go, and in which directions.
-pub(crate) struct Stream {
+pub(crate) struct GuestStream {
     pub(crate) source: Source,
     readable: bool,
     writable: bool,
@@ -39,7 +39,7 @@ pub(crate) enum Source {
 }
 
 /// How one finds out that a stream is ready.
-pub(crate) enum Readiness<'a> {
+pub(crate) enum ReadyBy<'a> {
     /// It always is.
     Always,
     /// By `poll(2)`.
@@ -48,7 +48,7 @@ pub(crate) enum Readiness<'a> {
     Future(Ready<'a>),
 }
 
-impl Stream {
+impl GuestStream {
     fn new(source: Source, readable: bool, writable: bool) -> Self {
         let socket = match &source {
             // A kind that cannot be asked for is taken for bytes in order.
@@ -107,10 +107,10 @@ impl Stream {
     }
 
     /// Whoever holds it is the one thread or task that writes. Nothing where nothing is waited for.
-    pub(crate) fn write_turn(&self) -> Option<&Arc<tokio::sync::Mutex<()>>> {
+    pub(crate) fn write_lock(&self) -> Option<&Arc<tokio::sync::Mutex<()>>> {
         match &self.source {
-            Source::Host(host) => host.write_turn(),
-            Source::Output(output) => Some(output.write_turn()),
+            Source::Host(host) => host.write_lock(),
+            Source::Output(output) => Some(output.write_lock()),
             Source::Null | Source::Listener(_) | Source::Input(_) => None,
         }
     }
@@ -279,11 +279,11 @@ impl Stream {
         }
     }
 
-    /// A piece of the write of whoever has the turn: what can be written without waiting, which is `again` if that is
+    /// A piece of the write of the holder of the write lock: what can be written without waiting, which is `again` if that is
     /// nothing.
     pub(crate) fn write_piece(&self, bufs: &GuestBufs<'_>, end: &EndSignal) -> Result<usize> {
         match &self.source {
-            Source::Host(host) => Ok(host.write_in_turn(
+            Source::Host(host) => Ok(host.write_locked(
                 bufs.len(),
                 true,
                 end,
@@ -305,16 +305,16 @@ impl Stream {
     }
 
     /// How to find out that the stream is ready for `direction`.
-    pub(crate) fn readiness(&self, direction: Direction) -> Readiness<'_> {
+    pub(crate) fn readiness(&self, direction: Direction) -> ReadyBy<'_> {
         match &self.source {
-            Source::Null => Readiness::Always,
+            Source::Null => ReadyBy::Always,
             Source::Host(host) => match host.interest(direction) {
-                Some(interest) => Readiness::Poll(interest),
-                None => Readiness::Always,
+                Some(interest) => ReadyBy::Poll(interest),
+                None => ReadyBy::Always,
             },
-            Source::Listener(listener) => Readiness::Poll(listener.interest()),
-            Source::Input(input) => Readiness::Future(input.ready()),
-            Source::Output(output) => Readiness::Future(output.ready()),
+            Source::Listener(listener) => ReadyBy::Poll(listener.interest()),
+            Source::Input(input) => ReadyBy::Future(input.ready()),
+            Source::Output(output) => ReadyBy::Future(output.ready()),
         }
     }
 

@@ -1,3 +1,4 @@
-//! The guest's memory, as system calls see it.
+//! The guest's memory, as calls and system calls see it.
 
 pub(crate) mod buffers;
+pub(crate) mod memory;

@@ -1,19 +1,20 @@
 //! The 46 functions as items of a wasmtime [`Linker`].
 //!
-//! A table and what stands around every call: finding the memory, making the [`Call`], looking at the end signal. What
-//! the functions do is elsewhere.
+//! `functions.rs` is the table, `enter.rs` what stands around every call. What the functions do is elsewhere.
 
+mod enter;
+mod functions;
 mod preview1;
 mod unstable;
 
 use crate::abi::error::Error;
 use crate::abi::wasi_snapshot_preview1 as abi;
-use crate::call::Call;
-use crate::call::dispatch::Resume;
-use crate::ctx::observe::{self, Observation, Returned};
-use crate::ctx::{MemoryOf, P1State};
-use wasmtime::{AsContextMut as _, Caller, Extern, Linker, Result};
-use wiggle::GuestMemory;
+use crate::call::retry::Retry;
+use crate::ctx::observe::Observation;
+use crate::ctx::state::P1State;
+use enter::enter;
+use functions::{functions, waits};
+use wasmtime::{Caller, Linker, Result};
 
 /// The function behind a name: preview1's for all, except where `wasi_unstable` has another.
 macro_rules! behind {
@@ -31,70 +32,6 @@ macro_rules! behind {
     };
     ($version:ident $name:ident) => {
         abi::$name
-    };
-}
-
-/// Hands every function to the macro `$each`: whether it may have to wait, its name, its parameters and its result.
-macro_rules! functions {
-    ($each:ident) => {
-        $each! {
-                now args_get(argv: i32, buf: i32) -> i32;
-                now args_sizes_get(count: i32, size: i32) -> i32;
-                now environ_get(environ: i32, buf: i32) -> i32;
-                now environ_sizes_get(count: i32, size: i32) -> i32;
-                now clock_res_get(id: i32, out: i32) -> i32;
-                now clock_time_get(id: i32, precision: i64, out: i32) -> i32;
-                now fd_advise(fd: i32, offset: i64, len: i64, advice: i32) -> i32;
-                now fd_allocate(fd: i32, offset: i64, len: i64) -> i32;
-                now fd_close(fd: i32) -> i32;
-                now fd_datasync(fd: i32) -> i32;
-                now fd_fdstat_get(fd: i32, out: i32) -> i32;
-                now fd_fdstat_set_flags(fd: i32, flags: i32) -> i32;
-                now fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64) -> i32;
-                now fd_filestat_get(fd: i32, out: i32) -> i32;
-                now fd_filestat_set_size(fd: i32, size: i64) -> i32;
-                now fd_filestat_set_times(fd: i32, atim: i64, mtim: i64, flags: i32) -> i32;
-                now fd_pread(fd: i32, iovs: i32, count: i32, offset: i64, out: i32) -> i32;
-                now fd_prestat_get(fd: i32, out: i32) -> i32;
-                now fd_prestat_dir_name(fd: i32, path: i32, len: i32) -> i32;
-                now fd_pwrite(fd: i32, iovs: i32, count: i32, offset: i64, out: i32) -> i32;
-                wait fd_read(fd: i32, iovs: i32, count: i32, out: i32) -> i32;
-                now fd_readdir(fd: i32, buf: i32, len: i32, cookie: i64, out: i32) -> i32;
-                now fd_renumber(from: i32, to: i32) -> i32;
-                now fd_seek(fd: i32, offset: i64, whence: i32, out: i32) -> i32;
-                now fd_sync(fd: i32) -> i32;
-                now fd_tell(fd: i32, out: i32) -> i32;
-                wait fd_write(fd: i32, iovs: i32, count: i32, out: i32) -> i32;
-                now path_create_directory(fd: i32, path: i32, len: i32) -> i32;
-                now path_filestat_get(fd: i32, flags: i32, path: i32, len: i32, out: i32) -> i32;
-                now path_filestat_set_times(fd: i32, lookup: i32, path: i32, len: i32, atim: i64, mtim: i64, flags: i32) -> i32;
-                now path_link(old_fd: i32, flags: i32, old: i32, old_len: i32, new_fd: i32, new: i32, new_len: i32) -> i32;
-                now path_open(fd: i32, lookup: i32, path: i32, len: i32, oflags: i32, base: i64, inheriting: i64, flags: i32, out: i32) -> i32;
-                now path_readlink(fd: i32, path: i32, len: i32, buf: i32, buf_len: i32, out: i32) -> i32;
-                now path_remove_directory(fd: i32, path: i32, len: i32) -> i32;
-                now path_rename(old_fd: i32, old: i32, old_len: i32, new_fd: i32, new: i32, new_len: i32) -> i32;
-                now path_symlink(old: i32, old_len: i32, fd: i32, new: i32, new_len: i32) -> i32;
-                now path_unlink_file(fd: i32, path: i32, len: i32) -> i32;
-                wait poll_oneoff(subscriptions: i32, events: i32, count: i32, out: i32) -> i32;
-                now proc_exit(code: i32);
-                now proc_raise(signal: i32) -> i32;
-                now sched_yield() -> i32;
-                now random_get(buf: i32, len: i32) -> i32;
-                wait sock_accept(fd: i32, flags: i32, out: i32) -> i32;
-                wait sock_recv(fd: i32, iovs: i32, count: i32, flags: i32, size: i32, out_flags: i32) -> i32;
-                wait sock_send(fd: i32, iovs: i32, count: i32, flags: i32, out: i32) -> i32;
-                now sock_shutdown(fd: i32, how: i32) -> i32;
-        }
-    };
-}
-
-/// Whether a function may have to wait.
-macro_rules! waits {
-    (now) => {
-        false
-    };
-    (wait) => {
-        true
     };
 }
 
@@ -128,17 +65,17 @@ macro_rules! add_waiting {
                     let observation = observer
                         .as_ref()
                         .map(|observer| Observation::start(observer, stringify!($name)));
-                    let mut resume = Resume::default();
+                    let mut retry = Retry::default();
                     let result = loop {
-                        let attempted = enter(&mut caller, $get, None, Some(&mut resume), |call, memory| {
+                        let attempted = enter(&mut caller, $get, None, Some(&mut retry), |call, memory| {
                             behind!($version $name)(call, memory $(, $arg)*)
                         });
-                        let Some(wait) = resume.take_wait() else {
+                        let Some(wait) = retry.take_wait() else {
                             break attempted;
                         };
                         let end = $get(caller.data_mut()).ctx.shared.end.clone();
                         match end.or_raised(wait).await {
-                            Ok(Ok(woken)) => resume.wake(woken),
+                            Ok(Ok(woken)) => retry.wake(woken),
                             Ok(Err(Error::Errno(errno))) => break Ok(errno as $ret),
                             Ok(Err(Error::Trap(trap))) => break Err(*trap),
                             Err(interrupted) => break Err(interrupted.into()),
@@ -288,135 +225,4 @@ pub fn add_unstable_to_linker_async<T: Send + 'static>(
     }
     functions!(link);
     Ok(())
-}
-
-/// Runs `function` for the calling instance. With a `name` the context's observer is told of it; beside the name, whether
-/// it may have to wait.
-#[inline(always)]
-fn enter<T: 'static, R: Returned>(
-    caller: &mut Caller<'_, T>,
-    get: impl Fn(&mut T) -> &mut P1State,
-    name: Option<(&'static str, bool)>,
-    resume: Option<&mut Resume>,
-    function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
-) -> Result<R> {
-    let fuel = caller.as_context_mut().hostcall_fuel();
-    let state = get(caller.data_mut());
-    match &state.memory {
-        MemoryOf::Shared(memory) => {
-            let mut memory = GuestMemory::Shared(memory.data());
-            run(
-                &mut memory,
-                &state.ctx,
-                &mut state.scratch,
-                fuel,
-                name,
-                resume,
-                function,
-            )
-        }
-        MemoryOf::Own(memory) => {
-            let memory = *memory;
-            let (bytes, data) = memory.data_and_store_mut(caller);
-            let P1State { ctx, scratch, .. } = get(data);
-            run(
-                &mut GuestMemory::Unshared(bytes),
-                ctx,
-                scratch,
-                fuel,
-                name,
-                resume,
-                function,
-            )
-        }
-        MemoryOf::First | MemoryOf::Every => match find(caller, &get)? {
-            MemoryOf::Shared(memory) => {
-                let P1State { ctx, scratch, .. } = get(caller.data_mut());
-                run(
-                    &mut GuestMemory::Shared(memory.data()),
-                    ctx,
-                    scratch,
-                    fuel,
-                    name,
-                    resume,
-                    function,
-                )
-            }
-            MemoryOf::Own(memory) => {
-                let (bytes, data) = memory.data_and_store_mut(caller);
-                let P1State { ctx, scratch, .. } = get(data);
-                run(
-                    &mut GuestMemory::Unshared(bytes),
-                    ctx,
-                    scratch,
-                    fuel,
-                    name,
-                    resume,
-                    function,
-                )
-            }
-            MemoryOf::First | MemoryOf::Every => unreachable!("`find` finds a memory or fails"),
-        },
-    }
-}
-
-/// Looks the calling instance's memory up, and keeps it if it is the store's only one.
-#[cold]
-fn find<T: 'static>(
-    caller: &mut Caller<'_, T>,
-    get: &impl Fn(&mut T) -> &mut P1State,
-) -> Result<MemoryOf> {
-    let found = match caller.get_export("memory") {
-        Some(Extern::Memory(memory)) => MemoryOf::Own(memory),
-        Some(Extern::SharedMemory(memory)) => MemoryOf::Shared(memory),
-        _ => {
-            return Err(wasmtime::Error::msg(
-                "missing required memory export `memory`",
-            ));
-        }
-    };
-    let state = get(caller.data_mut());
-    if let MemoryOf::First = state.memory {
-        state.memory = found.clone();
-    }
-    Ok(found)
-}
-
-#[inline(always)]
-fn run<R: Returned>(
-    memory: &mut GuestMemory<'_>,
-    ctx: &crate::ctx::P1Ctx,
-    scratch: &mut crate::path::operations::Scratch,
-    fuel: usize,
-    name: Option<(&'static str, bool)>,
-    resume: Option<&mut Resume>,
-    function: impl FnOnce(&mut Call<'_>, &mut GuestMemory<'_>) -> Result<R>,
-) -> Result<R> {
-    let shared = &*ctx.shared;
-    let observed = match (&shared.observer, name) {
-        (Some(observer), Some((name, waits))) if waits || !shared.observe_waiting => {
-            Some((observer, name))
-        }
-        _ => None,
-    };
-    let token = match observed {
-        Some((observer, name)) => observe::start(observer, name),
-        None => 0,
-    };
-    let result = shared.end.check().map_err(Into::into).and_then(
-        #[inline(always)]
-        |()| {
-            let mut call = Call {
-                shared,
-                scratch,
-                fuel: shared.limits.fuel.unwrap_or(fuel),
-                resume,
-            };
-            function(&mut call, memory)
-        },
-    );
-    if let Some((observer, name)) = observed {
-        observe::end(observer, name, token, &result);
-    }
-    result
 }

@@ -8,9 +8,8 @@ use crate::calls::{
     args_env, clock_get, fd_table, file_io, file_meta, paths, poll, process, random_get, readdir,
     sockets,
 };
-use wiggle::{GuestMemory, GuestPtr};
-
-type Memory<'a, 'm> = &'a mut GuestMemory<'m>;
+use crate::guest::memory::Memory;
+use wiggle::GuestPtr;
 
 // The parameters are the witx file's.
 #[allow(clippy::too_many_arguments)]

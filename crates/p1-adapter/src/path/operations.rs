@@ -6,7 +6,6 @@
 
 use crate::abi::error::{Error, Result};
 use crate::descriptor::Dir;
-use crate::path::fifo_open::Watch;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -22,29 +21,23 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 /// A file system context of wasmtime-wasi's, and a table that holds descriptors for the time of one operation.
 ///
 /// One per store, so that no two threads meet in it.
-pub(crate) struct Scratch {
+pub(crate) struct WasiPaths {
     fs: WasiFilesystemCtx,
     table: ResourceTable,
-    /// The open this store's thread is in.
-    pub(crate) watch: Watch,
-    /// Directory entries on their way from the kernel.
-    pub(crate) dirents: Vec<std::mem::MaybeUninit<u8>>,
 }
 
-impl Scratch {
+impl WasiPaths {
     /// `fs` must allow blocking the current thread.
     pub(crate) fn new(fs: WasiFilesystemCtx) -> Self {
         Self {
             fs,
             table: ResourceTable::new(),
-            watch: Watch::default(),
-            dirents: Vec::new(),
         }
     }
 
-    /// The watch, and the context the operations run on.
-    pub(crate) fn watch_and_fs(&mut self) -> (&mut Watch, &WasiFilesystemCtx) {
-        (&mut self.watch, &self.fs)
+    /// The same for another thread.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.fs.clone())
     }
 
     /// Runs `operation` with `dir` lent to the table.

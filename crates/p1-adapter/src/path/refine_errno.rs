@@ -6,17 +6,17 @@
 //! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
 //! afterwards stays `io` (`txtbsy`, `dquot`, `nxio`, `nodev`, a device that really failed).
 
+use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
-use crate::path::operations::Scratch;
 use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
 /// A directory, and the path below it that an operation was about.
-pub(crate) type Place<'a> = (&'a Dir, &'a str);
+pub(crate) type PathBelow<'a> = (&'a Dir, &'a str);
 
 /// What is known of the file system a place is on.
 #[derive(PartialEq)]
@@ -26,14 +26,14 @@ struct Mount {
     read_only: bool,
 }
 
-impl Scratch {
+impl WasiPaths {
     /// `result`, with `io` replaced where the reason can be told. `changes` says whether the operation would have changed a
     /// file system.
     pub(crate) fn explained<T>(
         &mut self,
         result: Result<T>,
         changes: bool,
-        places: &[Place<'_>],
+        places: &[PathBelow<'_>],
     ) -> Result<T> {
         match result {
             Err(Error::Errno(Errno::Io)) => {
@@ -44,10 +44,10 @@ impl Scratch {
     }
 
     #[cold]
-    fn reason(&mut self, changes: bool, places: &[Place<'_>]) -> Option<Errno> {
+    fn reason(&mut self, changes: bool, places: &[PathBelow<'_>]) -> Option<Errno> {
         let (first, _) = places.first()?;
         if let Err(errno) = rustix::io::fcntl_dupfd_cloexec(first.fd().ok()?, 0) {
-            return Some(crate::abi::convert::errno(errno));
+            return Some(crate::abi::errno::of_os(errno));
         }
         let mounts: Vec<Mount> = places
             .iter()
@@ -61,7 +61,7 @@ impl Scratch {
     }
 
     /// That of the directory in which the path's last name is looked up.
-    fn mount_of(&mut self, (dir, path): Place<'_>) -> Option<Mount> {
+    fn mount_of(&mut self, (dir, path): PathBelow<'_>) -> Option<Mount> {
         let path = path.trim_end_matches('/');
         let Some((parent, _)) = path.rsplit_once('/') else {
             return mount(dir.fd().ok()?);

@@ -5,7 +5,7 @@
 //! out to need resolving (a link that shall be followed) is left to wasmtime-wasi. The permissions checked are
 //! wasmtime-wasi's, before the system is asked; the system's errors come out as themselves.
 //!
-//! Unix only: Windows takes names apart (`a:b`, `CON`, dots at the end).
+//! So it is on Unix, which this crate is for: Windows takes names apart (`a:b`, `CON`, dots at the end).
 
 use crate::abi::convert::{self, NewTime};
 use crate::abi::error::Result;
@@ -30,7 +30,7 @@ pub(crate) struct Single<'a> {
 
 /// Whether `path` is the name of a directory's entry and nothing else.
 pub(crate) fn is_single_name(path: &str) -> bool {
-    cfg!(unix) && !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
+    !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
 }
 
 /// `path` below `dir` as a single name, if it is one.

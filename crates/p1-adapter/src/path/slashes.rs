@@ -4,10 +4,11 @@
 //! ignores it; what looks at an object follows a link for it; what makes anything else, or removes it, refuses, with an error
 //! that depends on what is there.
 
+use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
-use crate::path::operations::Scratch;
+
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, PathFlags};
 
 /// The last name of a path.
@@ -43,7 +44,7 @@ pub(crate) fn follow_anyway(path: &str) -> bool {
     without(path).1 || (last(path) == Last::Dot && path != ".")
 }
 
-impl Scratch {
+impl WasiPaths {
     /// What lies at a path that ends in a slash, if it ends in a name; the link and not what it leads to. Otherwise nothing.
     fn slashed(&mut self, dir: &Dir, path: &str) -> Option<Result<DescriptorType>> {
         let (stripped, slashed) = without(path);

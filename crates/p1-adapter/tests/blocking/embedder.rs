@@ -101,7 +101,7 @@ fn any_number_of_threads_blocked_on_one_stream_end() {
         let (stdin, mut keep) = input();
         let stdin = Arc::new(EmbedderInput::new(stdin));
         let read = move |_: &EndSignal| {
-            let nobody = EndSignal::new().unwrap();
+            let nobody = EndSignal::new();
             Ok(read(&stdin, 1, false, &nobody)?.len())
         };
         ends("deaf read", threads, limit, read, move || {
@@ -164,7 +164,7 @@ impl Sharing for ReadsAhead {
 fn all_get_their_share<S: Sharing>(sharing: S, n: usize) -> Check {
     let (stdin, mut peer) = input();
     let (stdin, sharing) = (Arc::new(EmbedderInput::new(stdin)), Arc::new(sharing));
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let each = |run: fn(&S, &EmbedderInput, &EndSignal) -> Vec<u8>| {
         let (stdin, sharing, end) = (stdin.clone(), sharing.clone(), end.clone());
         move || run(&sharing, &stdin, &end)
@@ -226,7 +226,7 @@ fn a_mixed_wait_returns_for_whichever_comes_first() {
     soon(|| {
         use p1_adapter::blocking::{Direction, Interest};
         use std::os::fd::AsFd;
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let far = Deadline::after_nanos(20_000_000_000);
         for first in 0..3 {
             let (stdin, peer) = input();
@@ -270,7 +270,7 @@ fn records_stay_whole(write: Write, n: usize) -> Check {
     const RECORD: usize = 20_000;
     let (stdout, mut peer) = output(1000);
     let shared = Arc::new((EmbedderOutput::new(stdout), write));
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let writers: Vec<_> = (0..n)
         .map(|writer| {
             let (shared, end) = (shared.clone(), end.clone());
@@ -320,7 +320,7 @@ fn one_write_is_one_write() {
 #[test]
 fn a_write_that_does_not_wait_is_told_so() {
     soon(|| {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         // Full, then busy.
         let (stdout, _keep) = output(10);
         let stdout = Arc::new(EmbedderOutput::new(stdout));

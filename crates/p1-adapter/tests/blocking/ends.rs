@@ -22,7 +22,7 @@ pub(crate) fn ends(
     call: impl Fn(&EndSignal) -> Outcome + Send + Sync + 'static,
     release: impl FnOnce(),
 ) -> Check {
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let call = Arc::new(call);
     let (said, tids) = mpsc::channel();
     let finished = Arc::new(AtomicUsize::new(0));
@@ -78,7 +78,7 @@ pub(crate) fn races(
 ) -> Check {
     let wait = Arc::new(wait);
     for round in 0..rounds {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let waiters: Vec<_> = (0..2)
             .map(|_| {
                 let (wait, end) = (wait.clone(), end.clone());
@@ -204,7 +204,7 @@ fn a_queued_write_ends() {
         let stream = subject::<S>(&write);
         let first = stream.clone();
         let first = blocked(move || {
-            let nobody = EndSignal::new().unwrap();
+            let nobody = EndSignal::new();
             first.write(&vec![b'x'; 1 << 20], false, &nobody)
         });
         assert!(!first.is_finished());
@@ -260,7 +260,7 @@ fn a_reader_that_lost_the_race_for_a_byte_ends() {
     fn check<S: Subject>(threads: usize, limit: Duration) -> Check {
         let (read, write) = pipe();
         let stream = Arc::new(S::shared_by(read.as_fd(), threads));
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let readers = all_blocked((0..threads).map(|_| {
             let (stream, end) = (stream.clone(), end.clone());
             move || stream.read(&mut [0], false, &end)
@@ -330,7 +330,7 @@ fn a_first_wait_that_races_with_the_signal_ends() {
 #[test]
 fn calls_after_the_signal_end_at_once() {
     soon(|| {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         end.raise();
         end.raise();
         let (read, write) = pipe();

@@ -92,7 +92,7 @@ fn the_other_side_lets_an_open_through() {
     soon(|| {
         let (dir, path) = fifo();
         let fifo = find(dir.path());
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let reader = {
             let (fifo, end) = (fifo.clone(), end.clone());
             blocked(move || {
@@ -140,7 +140,7 @@ fn not_waiting_is_as_posix_has_it() {
     soon(|| {
         let (dir, _) = fifo();
         let fifo = find(dir.path());
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         match fifo.open(FifoAccess::Write, true, &end) {
             Err(BlockingError::Io(e)) => assert_eq!(e.raw_os_error(), Some(6), "ENXIO"),
             other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ use rustix::fs::fcntl_getfl;
 fn flags_stay<S: Subject>(what: &str, fd: &OwnedFd, reads: bool) -> Check {
     let before = fcntl_getfl(fd).unwrap();
     let stream = subject::<S>(fd);
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let blocked = {
         let (stream, end) = (stream.clone(), end.clone());
         blocked(move || {
@@ -66,7 +66,7 @@ fn unread_bytes_are_left() {
             ("terminal", &terminal, &master),
             ("socket", &a, &b),
         ];
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         for (what, from, to) in cases {
             rustix::io::write(to, b"first second\n").unwrap();
             let stream = subject::<S>(from);

@@ -63,7 +63,7 @@ fn a_blocked_accept_ends() {
     // Looks at the signal before it accepts, and not while.
     fn deaf(from: &Listener, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
         end.check()?;
-        from.accept(false, &EndSignal::new().unwrap())
+        from.accept(false, &EndSignal::new())
     }
     soon(|| {
         for n in CROWDS {
@@ -85,7 +85,7 @@ fn an_inherited_listener_keeps_its_flags() {
     let theirs = socket.try_clone().unwrap();
     let before = fcntl_getfl(&theirs).unwrap();
     let inherited = Listener::inherited(socket.into());
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     match inherited.accept(true, &end) {
         Err(BlockingError::Io(e)) => assert_eq!(e.kind(), std::io::ErrorKind::WouldBlock),
         other => panic!("{other:?}"),
@@ -104,7 +104,7 @@ fn each_goes_to_one(
 ) -> Check {
     let (socket, address) = listener();
     let ours = Arc::new(Listener::owned(socket.into()).unwrap());
-    let (end, accept) = (EndSignal::new().unwrap(), Arc::new(accept));
+    let (end, accept) = (EndSignal::new(), Arc::new(accept));
     let accepted = Arc::new(AtomicUsize::new(0));
     let acceptors: Vec<_> = (0..n)
         .map(|_| {

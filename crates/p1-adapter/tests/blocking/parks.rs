@@ -109,7 +109,7 @@ const TRANSFERS: [Transfer; 2] = [
 
 /// The signal is raised while the thread is parked inside the poll, which uses up the wake-up; `then` ends the poll.
 fn ends(transfer: Transfer, stream: Parks, then: impl FnOnce(&Parks, &thread::Thread)) {
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let waiting = {
         let (stream, end) = (stream.clone(), end.clone());
         blocked(move || transfer(stream, &end))

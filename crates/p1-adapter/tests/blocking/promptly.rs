@@ -206,7 +206,7 @@ fn all_end(what: &str, make: fn() -> Blocked, n: usize, within_: Duration, deaf:
     let threads = start(n, &ctx, call);
     let early = threads.iter().filter(|thread| thread.is_finished()).count();
     let signal = match deaf {
-        true => EndSignal::new().unwrap(),
+        true => EndSignal::new(),
         false => ctx.end_signal().clone(),
     };
     signal.raise();
@@ -283,7 +283,7 @@ fn later_calls_of_every_thread_end_at_once() {
                 later_calls_end(n, ctx.end_signal(), &ctx).unwrap();
             }
             // A signal that is only heard by who waits.
-            later_calls_end(n, &EndSignal::new().unwrap(), &bare()).unwrap_err();
+            later_calls_end(n, &EndSignal::new(), &bare()).unwrap_err();
         }
     });
 }

@@ -23,7 +23,7 @@ fn readers_get_disjoint_bytes() {
         (first, records): (u64, u64),
         patience: Duration,
     ) -> Check {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         for record in 0..first {
             rustix::io::write(&write, &record.to_le_bytes()).unwrap();
         }
@@ -95,7 +95,7 @@ fn readers_get_disjoint_bytes() {
 fn a_blocked_read_does_not_delay_a_poll() {
     fn check<S: Subject>((fd, peer): (OwnedFd, OwnedFd), n: usize, patience: Duration) -> Check {
         let stream = subject::<S>(&fd);
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let reader = {
             let (stream, end) = (stream.clone(), end.clone());
             blocked(move || stream.read(&mut [0; 1], false, &end))
@@ -142,7 +142,7 @@ fn for_each_pair(check: impl Fn((OwnedFd, OwnedFd)) -> Check + Send + 'static) -
 fn a_blocked_read_gets_what_arrives_and_then_the_end() {
     fn check((read, write): (OwnedFd, OwnedFd)) -> Check {
         let stream = subject::<Ours>(&read);
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let reader = blocked(move || {
             let mut buffer = [0; 64];
             let count = stream.read(&mut buffer, false, &end).unwrap();
@@ -188,7 +188,7 @@ fn a_guest_that_asked_not_to_wait_does_not() {
         ];
         for (fd, peer) in pairs {
             let stream = subject::<S>(&fd);
-            let end = EndSignal::new().unwrap();
+            let end = EndSignal::new();
             let reader = {
                 let (stream, end) = (stream.clone(), end.clone());
                 thread::spawn(move || stream.read(&mut [0; 8], true, &end))

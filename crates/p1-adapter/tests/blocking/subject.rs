@@ -127,7 +127,7 @@ impl Subject for Deaf {
     }
 
     fn poll(&self, direction: Direction, _: Deadline, _: &EndSignal) -> Outcome {
-        let nobody = EndSignal::new().unwrap();
+        let nobody = EndSignal::new();
         sleep_until_ready(self.0.as_fd(), direction, &nobody)
     }
 }

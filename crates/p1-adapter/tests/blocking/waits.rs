@@ -18,7 +18,7 @@ use wasmtime_wasi::runtime::{in_tokio, with_ambient_tokio_runtime};
 
 fn took(deadline: impl FnOnce() -> Deadline + Send + 'static) -> Duration {
     soon(move || {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let start = Instant::now();
         assert_eq!(wait(&mut [], &deadline(), &end).unwrap(), 0);
         start.elapsed()
@@ -87,7 +87,7 @@ fn a_deadline_in_the_past_does_not_wait() {
 fn a_look_finds_what_is_ready() {
     soon(|| {
         let (read, write) = pipe();
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let mut interests = [
             Interest::new(read.as_fd(), Direction::Read),
             Interest::new(write.as_fd(), Direction::Write),
@@ -132,7 +132,7 @@ fn a_blocked_thread_sleeps() {
         call: impl FnOnce(&EndSignal) + Send + 'static,
         release: impl FnOnce(),
     ) -> Check {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let (send, id) = mpsc::channel();
         let blocked = {
             let end = end.clone();
@@ -180,17 +180,13 @@ fn a_blocked_thread_sleeps() {
         for (to, _from) in [pipe_pair(), sockets(), tcp(), terminal_pair()] {
             let stream = subject::<Ours>(&to);
             let queued = stream.clone();
-            let end = EndSignal::new().unwrap();
+            let end = EndSignal::new();
             let first = {
                 let end = end.clone();
                 thread::spawn(move || stream.write(&vec![0; 16 << 20], false, &end))
             };
             // Full, and the first writer has the turn.
-            let busy = || {
-                queued
-                    .write(&[0], true, &EndSignal::new().unwrap())
-                    .is_err()
-            };
+            let busy = || queued.write(&[0], true, &EndSignal::new()).is_err();
             assert!(eventually(busy));
             sleeps(
                 "queued write",
@@ -265,7 +261,7 @@ fn tasks_wait_for_a_descriptor() {
         let stream = Stream::inherited(read.as_fd()).unwrap();
         let null = Stream::inherited(std::fs::File::open("/dev/null").unwrap().as_fd()).unwrap();
         assert!(null.interest(Direction::Read).is_none());
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let interest = || stream.interest(Direction::Read).unwrap();
         let all = async |count: usize| {
             let waits = (0..count).map(|_| Box::pin(end.or_raised(ready(interest()))));

@@ -19,7 +19,7 @@ fn records_stay_whole<S: Subject>(
 ) -> Check {
     const RECORD: usize = 100_000;
     let stream = Arc::new(S::shared_by(to.as_fd(), writers));
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let threads: Vec<_> = (0..writers)
         .map(|writer| {
             let (stream, end) = (stream.clone(), end.clone());
@@ -97,7 +97,7 @@ fn records_of_several_writers_stay_whole() {
 fn a_blocked_write_delays_no_read_poll_or_close() {
     fn check<S: Subject>((fd, peer): (OwnedFd, OwnedFd), n: usize, patience: Duration) -> Check {
         let stream = subject::<S>(&fd);
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let writer = {
             let (stream, end) = (stream.clone(), end.clone());
             blocked(move || stream.write(&vec![b'x'; 16 << 20], false, &end))
@@ -152,7 +152,7 @@ fn a_guest_that_asked_not_to_wait_is_told_so() {
     fn check<S: Subject>(patience: Duration) -> Check {
         let (read, write) = pipe();
         let stream = subject::<S>(&write);
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let whole = vec![b'x'; 1 << 20];
         let outcome = {
             let (stream, end, whole) = (stream.clone(), end.clone(), whole.clone());
@@ -196,7 +196,7 @@ fn a_guest_that_asked_not_to_wait_is_told_so() {
 #[test]
 fn a_write_nobody_will_read_fails() {
     soon(|| {
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         for gone_first in [true, false] {
             let (read, write) = pipe();
             let mut read = Some(read);
@@ -220,7 +220,7 @@ fn a_write_cut_short_says_how_much_was_written() {
     soon(|| {
         let (read, write) = pipe();
         let stream = subject::<Ours>(&write);
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let writer = {
             let (stream, end) = (stream.clone(), end.clone());
             blocked(move || stream.write(&vec![0; 1 << 20], false, &end))
@@ -242,7 +242,7 @@ fn a_write_that_polls_first_arrives_whole() {
         let (master, terminal) = pty();
         let stream = subject::<Ours>(&master);
         assert_eq!(stream.0.kind(), StreamKind::Other);
-        let end = EndSignal::new().unwrap();
+        let end = EndSignal::new();
         let line: Vec<u8> = (0..3_000)
             .map(|i| b'a' + (i % 26) as u8)
             .chain([b'\n'])

@@ -90,7 +90,7 @@ fn yielding_works() {
 
 #[test]
 fn after_the_end_every_function_traps() {
-    let end = EndSignal::new().unwrap();
+    let end = EndSignal::new();
     let ctx = P1CtxBuilder::new().end_signal(end.clone()).build().unwrap();
     for mut guest in [Guest::new(&ctx), Guest::shared(&ctx)] {
         if !end.is_raised() {

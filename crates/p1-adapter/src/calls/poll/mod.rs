@@ -9,7 +9,6 @@ use crate::abi::types::{Errno, Event, Size, Subscription};
 use crate::call::Call;
 use smallvec::SmallVec;
 use std::sync::Arc;
-pub(crate) use subscribe::Subscriptions;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// How subscriptions lie in the guest's memory.
@@ -50,8 +49,8 @@ pub(crate) fn oneoff(
         return Err(Errno::Inval.into());
     }
     call.pay_for::<Event>(count)?;
-    let resumed = call.resume.as_mut().and_then(|resume| resume.poll.take());
-    let subscribed = match resumed {
+    let retried = call.retry.as_mut().and_then(|retry| retry.poll.take());
+    let subscribed = match retried {
         Some(subscribed) => subscribed,
         None => Arc::new(subscribe::all(call, memory, subscriptions, count, layout)?),
     };
@@ -60,16 +59,16 @@ pub(crate) fn oneoff(
     }
     let mut waiting = wait::Waiting::on(&subscribed);
     loop {
-        match &call.resume {
+        match &call.retry {
             Some(_) => waiting.look(&call.shared.end)?,
             None => waiting.wait(&call.shared.end)?,
         }
         let found: SmallVec<[Event; 4]> = report::events(&subscribed, &waiting).collect();
         if found.is_empty() {
-            if let Some(resume) = &mut call.resume {
+            if let Some(retry) = &mut call.retry {
                 drop(waiting);
-                resume.poll = Some(Arc::clone(&subscribed));
-                return Err(resume.wait_for(Box::pin(wait::one_of(subscribed))));
+                retry.poll = Some(Arc::clone(&subscribed));
+                return Err(retry.wait_for(Box::pin(wait::one_of(subscribed))));
             }
             // A clock that was set may have ended the wait early.
             continue;

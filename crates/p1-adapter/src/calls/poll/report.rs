@@ -1,9 +1,9 @@
 //! The events of a poll.
 
-use super::subscribe::{Answer, Source, Subscribed};
 use super::wait::Waiting;
 use crate::abi::types::{Errno, Event, EventFdReadwrite, Eventrwflags};
 use crate::blocking::Direction;
+use crate::call::subscriptions::{Answer, Subscribed, Trigger};
 
 /// One event for each subscription that is ready, in order.
 ///
@@ -21,12 +21,12 @@ pub(super) fn events<'a>(
         .enumerate()
         .filter_map(|(index, subscription)| {
             let nothing = Eventrwflags::empty();
-            let (error, nbytes, flags) = match &subscription.source {
-                Source::Clock(due) if due.has_passed() => (Errno::Success, 0, nothing),
-                Source::Clock(_) => return None,
-                Source::Known(Answer::Error(errno)) => (*errno, 0, nothing),
-                Source::Known(Answer::Bytes(bytes)) => (Errno::Success, *bytes, nothing),
-                Source::Stream(stream, direction) => {
+            let (error, nbytes, flags) = match &subscription.trigger {
+                Trigger::Clock(due) if due.has_passed() => (Errno::Success, 0, nothing),
+                Trigger::Clock(_) => return None,
+                Trigger::Known(Answer::Error(errno)) => (*errno, 0, nothing),
+                Trigger::Known(Answer::Bytes(bytes)) => (Errno::Success, *bytes, nothing),
+                Trigger::Stream(stream, direction) => {
                     let found = waiting.found(index);
                     if !found.ready {
                         return None;

@@ -2,55 +2,14 @@
 
 use super::Layout;
 use crate::abi::error::{Error, Result};
-use crate::abi::types::{
-    Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU, Userdata,
-};
+use crate::abi::types::{Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
 use crate::abi::types::{Fd, Rights};
-use crate::blocking::{Deadline, Direction};
+use crate::blocking::Direction;
 use crate::call::Call;
-use crate::descriptor::stream::Stream;
-use crate::descriptor::{Descriptor, Kind};
+use crate::call::subscriptions::{Answer, StreamOf, Subscribed, Subscriptions, Trigger};
+use crate::descriptor::Kind;
 use smallvec::SmallVec;
-use std::ops::Deref;
-use std::sync::Arc;
 use wiggle::{GuestError, GuestMemory};
-
-/// One subscription and what it waits for.
-pub(crate) struct Subscribed {
-    pub(super) userdata: Userdata,
-    pub(super) kind: Eventtype,
-    pub(super) source: Source,
-}
-
-/// What makes a subscription ready.
-pub(crate) enum Source {
-    Clock(Deadline),
-    /// Ready without waiting, with this to report.
-    Known(Answer),
-    Stream(StreamOf, Direction),
-}
-
-/// What is known at once.
-#[derive(Clone, Copy)]
-pub(crate) enum Answer {
-    /// The subscription itself is at fault; the error is in its event.
-    Error(Errno),
-    /// A file or a directory: never waits. So many bytes are left to read.
-    Bytes(u64),
-}
-
-/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
-pub(crate) struct StreamOf(Arc<Descriptor>);
-
-impl StreamOf {
-    pub(super) fn get(&self) -> &Stream {
-        match self.0.kind() {
-            Ok(Kind::Stream(stream)) => stream,
-            // What has been recognised as a stream stays one, and is not asked again.
-            _ => unreachable!("made of streams only"),
-        }
-    }
-}
 
 /// What one subscription makes the host keep, at most: itself, its place and its interest in a wait, what `poll(2)` is
 /// given, a waiter of an embedder's stream or a task's, its event.
@@ -74,7 +33,7 @@ pub(super) fn all(
             .and_then(|offset| subscriptions.checked_add(offset));
         let at = at.ok_or(GuestError::PtrOverflow)?;
         let Subscription { userdata, u } = (layout.read)(memory, at)?;
-        let (kind, source) = match u {
+        let (kind, trigger) = match u {
             SubscriptionU::Clock(clock) => {
                 let absolute = clock
                     .flags
@@ -83,57 +42,34 @@ pub(super) fn all(
                     .shared
                     .clocks
                     .deadline(clock.id, clock.timeout, absolute)?;
-                (Eventtype::Clock, Source::Clock(due))
+                (Eventtype::Clock, Trigger::Clock(due))
             }
             SubscriptionU::FdRead(on) => (
                 Eventtype::FdRead,
-                source(call, on.file_descriptor, Direction::Read)?,
+                trigger(call, on.file_descriptor, Direction::Read)?,
             ),
             SubscriptionU::FdWrite(on) => (
                 Eventtype::FdWrite,
-                source(call, on.file_descriptor, Direction::Write)?,
+                trigger(call, on.file_descriptor, Direction::Write)?,
             ),
         };
         all.push(Subscribed {
             userdata,
             kind,
-            source,
+            trigger,
         });
     }
-    Ok(Subscriptions(all))
+    Ok(Subscriptions::new(all))
 }
 
-/// What one poll is about.
-pub(crate) struct Subscriptions(SmallVec<[Subscribed; 4]>);
-
-impl Deref for Subscriptions {
-    type Target = [Subscribed];
-
-    fn deref(&self) -> &[Subscribed] {
-        &self.0
-    }
-}
-
-impl Subscriptions {
-    /// The error of the first subscription, if every one of them is at fault.
-    pub(super) fn common_fault(&self) -> Option<Errno> {
-        let mut faults = self.iter().map(|one| match one.source {
-            Source::Known(Answer::Error(errno)) => Some(errno),
-            _ => None,
-        });
-        let first = faults.next()??;
-        faults.all(|fault| fault.is_some()).then_some(first)
-    }
-}
-
-fn source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
-    match try_source(call, fd, direction) {
-        Err(Error::Errno(errno)) => Ok(Source::Known(Answer::Error(errno))),
+fn trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
+    match try_trigger(call, fd, direction) {
+        Err(Error::Errno(errno)) => Ok(Trigger::Known(Answer::Error(errno))),
         other => other,
     }
 }
 
-fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
+fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
     let entry = call.fd(fd)?;
     entry.allow(Rights::POLL_FD_READWRITE)?;
     // What one may not do one may not wait for (witx, `poll_fd_readwrite`).
@@ -143,10 +79,10 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
     };
     match entry.kind()? {
         // Never waits, and has no bytes.
-        Kind::Dir(_) => Ok(Source::Known(Answer::Bytes(0))),
+        Kind::Dir(_) => Ok(Trigger::Known(Answer::Bytes(0))),
         Kind::File(file) => {
             entry.allow(transfer)?;
-            Ok(Source::Known(Answer::Bytes(match direction {
+            Ok(Trigger::Known(Answer::Bytes(match direction {
                 Direction::Write => {
                     // As wasmtime-wasi has it, which looks at the permissions and not at the mode.
                     file.check_perms()?;
@@ -161,7 +97,7 @@ fn try_source(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Source> {
                 entry.allow(transfer)?;
             }
             stream.check_poll(direction)?;
-            Ok(Source::Stream(StreamOf(entry.keep()), direction))
+            Ok(Trigger::Stream(StreamOf::new(entry.keep()), direction))
         }
     }
 }

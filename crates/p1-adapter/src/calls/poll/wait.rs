@@ -1,17 +1,15 @@
 //! The wait of a poll.
 
-use super::subscribe::{Source, Subscribed, Subscriptions};
 use crate::abi::error::Result;
 use crate::blocking::{
-    BlockingError, Deadline, EndSignal, Interest, Readiness as Found, Ready, any_ready, wait_with,
+    BlockingError, Deadline, EndSignal, Interest, Readiness, Ready, any_ready, first_of, wait_with,
 };
-use crate::call::dispatch::Woken;
-use crate::descriptor::stream::Readiness;
+use crate::call::retry::Woken;
+use crate::call::subscriptions::{Subscribed, Subscriptions, Trigger};
+use crate::descriptor::stream::ReadyBy;
 use smallvec::SmallVec;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 /// What a list of subscriptions waits for, sorted by how one waits for it.
@@ -21,12 +19,12 @@ pub(super) struct Waiting<'a> {
     /// `None` once ready.
     futures: Vec<Option<Ready<'a>>>,
     /// One for each subscription.
-    places: SmallVec<[Place; 4]>,
+    places: SmallVec<[AnswerAt; 4]>,
 }
 
 /// Where a subscription's answer is found.
 #[derive(Clone, Copy)]
-enum Place {
+enum AnswerAt {
     /// Nothing to ask: it is ready, or it is a clock.
     Nowhere,
     Interest(usize),
@@ -42,21 +40,21 @@ impl<'a> Waiting<'a> {
             places: SmallVec::new(),
         };
         for subscription in subscribed {
-            let place = match &subscription.source {
-                Source::Clock(due) => {
+            let place = match &subscription.trigger {
+                Trigger::Clock(due) => {
                     this.deadline = this.deadline.or(*due);
-                    Place::Nowhere
+                    AnswerAt::Nowhere
                 }
-                Source::Known(_) => this.at_once(),
-                Source::Stream(stream, direction) => match stream.get().readiness(*direction) {
-                    Readiness::Always => this.at_once(),
-                    Readiness::Poll(interest) => {
+                Trigger::Known(_) => this.at_once(),
+                Trigger::Stream(stream, direction) => match stream.get().readiness(*direction) {
+                    ReadyBy::Always => this.at_once(),
+                    ReadyBy::Poll(interest) => {
                         this.interests.push(interest);
-                        Place::Interest(this.interests.len() - 1)
+                        AnswerAt::Interest(this.interests.len() - 1)
                     }
-                    Readiness::Future(ready) => {
+                    ReadyBy::Future(ready) => {
                         this.futures.push(Some(ready));
-                        Place::Future(this.futures.len() - 1)
+                        AnswerAt::Future(this.futures.len() - 1)
                     }
                 },
             };
@@ -66,9 +64,9 @@ impl<'a> Waiting<'a> {
     }
 
     /// Something is ready already: the others are looked at, and not waited for.
-    fn at_once(&mut self) -> Place {
+    fn at_once(&mut self) -> AnswerAt {
         self.deadline = Deadline::NOW;
-        Place::Nowhere
+        AnswerAt::Nowhere
     }
 
     /// Waits until one of them is ready or due.
@@ -82,14 +80,14 @@ impl<'a> Waiting<'a> {
     }
 
     /// What the wait found for the subscription at `index`, which is not a clock.
-    pub(super) fn found(&self, index: usize) -> Found {
+    pub(super) fn found(&self, index: usize) -> Readiness {
         match self.places[index] {
-            Place::Nowhere => Found {
+            AnswerAt::Nowhere => Readiness {
                 ready: true,
                 hangup: false,
             },
-            Place::Interest(i) => self.interests[i].found(),
-            Place::Future(i) => Found {
+            AnswerAt::Interest(i) => self.interests[i].found(),
+            AnswerAt::Future(i) => Readiness {
                 ready: self.futures[i].is_none(),
                 hangup: false,
             },
@@ -105,13 +103,13 @@ pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {
     let mut all: Vec<Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>> = Vec::new();
     let mut deadline = Deadline::NEVER;
     for subscription in subscribed.iter() {
-        match &subscription.source {
-            Source::Clock(due) => deadline = deadline.or(*due),
-            Source::Known(_) => deadline = Deadline::NOW,
-            Source::Stream(stream, direction) => match stream.get().readiness(*direction) {
-                Readiness::Always => deadline = Deadline::NOW,
-                Readiness::Poll(interest) => interests.push(interest),
-                Readiness::Future(future) => all.push(Box::pin(async {
+        match &subscription.trigger {
+            Trigger::Clock(due) => deadline = deadline.or(*due),
+            Trigger::Known(_) => deadline = Deadline::NOW,
+            Trigger::Stream(stream, direction) => match stream.get().readiness(*direction) {
+                ReadyBy::Always => deadline = Deadline::NOW,
+                ReadyBy::Poll(interest) => interests.push(interest),
+                ReadyBy::Future(future) => all.push(Box::pin(async {
                     future.await;
                     Ok(())
                 })),
@@ -128,13 +126,6 @@ pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {
             Ok(())
         }));
     }
-    poll_fn(|cx| {
-        let done = all.iter_mut().find_map(|one| match one.as_mut().poll(cx) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        });
-        done.map_or(Poll::Pending, Poll::Ready)
-    })
-    .await?;
+    first_of(&mut all).await?;
     Ok(Woken::Ready)
 }

@@ -26,7 +26,7 @@ impl Wake for Unpark {
 
 /// Runs `future` to its end on this thread. Needs no runtime, so `future` must not need one either:
 /// it waits for other threads of this process only.
-pub(super) fn park_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let unpark = Arc::new(Unpark {
         thread: std::thread::current(),
         woken: AtomicBool::new(false),

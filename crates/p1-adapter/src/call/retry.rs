@@ -1,0 +1,122 @@
+//! Calls that are tried again instead of waiting on their thread: what the async linker makes of a wait.
+//!
+//! An attempt that cannot finish leaves a future in its [`Retry`]. The linker awaits it, holding no memory, no lock and
+//! no entry of the descriptor table, and makes the call again. What the next attempt has to know stays in the `Retry`:
+//! the descriptor found at first (a number closed meanwhile does not fail the call), how far it has come, the write lock.
+//! Dropping the future of a call gives all of that up.
+
+use super::subscriptions::Subscriptions;
+use crate::abi::error::{Error, Result};
+use crate::abi::types::Errno;
+use crate::blocking::{self, Direction};
+use crate::descriptor::fds::Entry;
+use crate::descriptor::stream::{GuestStream, ReadyBy};
+use crate::descriptor::{Descriptor, Kind};
+use crate::guest::buffers::BufferList;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// What an attempt waits for.
+pub(crate) type Wait = Pin<Box<dyn Future<Output = Result<Woken>> + Send>>;
+
+/// How a wait ended.
+pub(crate) enum Woken {
+    /// It may be tried again.
+    Ready,
+    /// The write lock is taken.
+    Locked(OwnedMutexGuard<()>),
+}
+
+/// What one call keeps from one attempt to the next.
+#[derive(Default)]
+pub(crate) struct Retry {
+    wait: Option<Wait>,
+    pub(super) descriptor: Option<Arc<Descriptor>>,
+    /// The guest's list of buffers, read once.
+    pub(crate) buffers: Option<BufferList>,
+    /// Bytes transferred so far, where a call is more than one transfer.
+    pub(super) done: usize,
+    /// Held from the first byte of a write to its last, and for the flush.
+    pub(super) write_lock: Option<OwnedMutexGuard<()>>,
+    /// All is written, and not flushed yet.
+    pub(super) written: bool,
+    pub(super) flush_begun: bool,
+    /// Attempts in a row that got nowhere although the stream was ready.
+    fruitless: u32,
+    /// The subscriptions of a poll, read once.
+    pub(crate) poll: Option<Arc<Subscriptions>>,
+}
+
+impl Retry {
+    /// What the last attempt waits for; nothing if it was the last one.
+    pub(crate) fn take_wait(&mut self) -> Option<Wait> {
+        self.wait.take()
+    }
+
+    pub(crate) fn wake(&mut self, woken: Woken) {
+        if let Woken::Locked(guard) = woken {
+            self.write_lock = Some(guard);
+        }
+    }
+
+    /// Whether an attempt has found its descriptor and what it may do, and begun to wait.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.descriptor.is_some()
+    }
+
+    pub(crate) fn kept(&self) -> Option<Entry<'static>> {
+        self.descriptor.clone().map(Entry::Kept)
+    }
+
+    /// Leaves `wait` to be awaited; what the attempt ends with.
+    pub(crate) fn wait_for(&mut self, wait: Wait) -> Error {
+        self.wait = Some(wait);
+        Errno::Again.into()
+    }
+
+    /// Counts what was transferred.
+    pub(super) fn progress(&mut self, count: usize) {
+        self.done += count;
+        self.fruitless = 0;
+    }
+
+    /// A stream that keeps saying "ready" without being so lets other tasks run in between; an embedder's is given up at
+    /// last, as it is where a thread waits.
+    pub(super) fn wait_for_stream(
+        &mut self,
+        descriptor: Arc<Descriptor>,
+        direction: Direction,
+    ) -> Error {
+        self.fruitless += 1;
+        let again = self.fruitless > 1;
+        if let Ok(Kind::Stream(stream)) = descriptor.kind()
+            && stream.is_embedders()
+            && self.fruitless > blocking::PREMATURE
+        {
+            return blocking::premature().into();
+        }
+        self.descriptor = Some(Arc::clone(&descriptor));
+        self.wait_for(Box::pin(async move {
+            if again {
+                tokio::task::yield_now().await;
+            }
+            if let Kind::Stream(stream) = descriptor.kind()? {
+                ready(stream, direction).await?;
+            }
+            Ok(Woken::Ready)
+        }))
+    }
+}
+
+/// Completes when `stream` is ready for `direction`.
+async fn ready(stream: &GuestStream, direction: Direction) -> Result<()> {
+    match stream.readiness(direction) {
+        ReadyBy::Always => {}
+        ReadyBy::Poll(interest) => drop(blocking::ready(interest).await?),
+        ReadyBy::Future(future) => future.await,
+    }
+    Ok(())
+}

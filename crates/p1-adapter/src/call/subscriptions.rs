@@ -1,0 +1,78 @@
+//! What one poll is about, kept from one attempt to the next.
+
+use crate::abi::types::{Errno, Eventtype, Userdata};
+use crate::blocking::{Deadline, Direction};
+use crate::descriptor::stream::GuestStream;
+use crate::descriptor::{Descriptor, Kind};
+use smallvec::SmallVec;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// One subscription and what it waits for.
+pub(crate) struct Subscribed {
+    pub(crate) userdata: Userdata,
+    pub(crate) kind: Eventtype,
+    pub(crate) trigger: Trigger,
+}
+
+/// What makes a subscription ready.
+pub(crate) enum Trigger {
+    Clock(Deadline),
+    /// Ready without waiting, with this to report.
+    Known(Answer),
+    Stream(StreamOf, Direction),
+}
+
+/// What is known at once.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer {
+    /// The subscription itself is at fault; the error is in its event.
+    Error(Errno),
+    /// A file or a directory: never waits. So many bytes are left to read.
+    Bytes(u64),
+}
+
+/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
+pub(crate) struct StreamOf(Arc<Descriptor>);
+
+impl StreamOf {
+    /// `descriptor` is one that has been recognised as a stream.
+    pub(crate) fn new(descriptor: Arc<Descriptor>) -> Self {
+        Self(descriptor)
+    }
+
+    pub(crate) fn get(&self) -> &GuestStream {
+        match self.0.kind() {
+            Ok(Kind::Stream(stream)) => stream,
+            // What has been recognised as a stream stays one, and is not asked again.
+            _ => unreachable!("made of streams only"),
+        }
+    }
+}
+
+/// What one poll is about.
+pub(crate) struct Subscriptions(SmallVec<[Subscribed; 4]>);
+
+impl Deref for Subscriptions {
+    type Target = [Subscribed];
+
+    fn deref(&self) -> &[Subscribed] {
+        &self.0
+    }
+}
+
+impl Subscriptions {
+    pub(crate) fn new(all: SmallVec<[Subscribed; 4]>) -> Self {
+        Self(all)
+    }
+
+    /// The error of the first subscription, if every one of them is at fault.
+    pub(crate) fn common_fault(&self) -> Option<Errno> {
+        let mut faults = self.iter().map(|one| match one.trigger {
+            Trigger::Known(Answer::Error(errno)) => Some(errno),
+            _ => None,
+        });
+        let first = faults.next()??;
+        faults.all(|fault| fault.is_some()).then_some(first)
+    }
+}
