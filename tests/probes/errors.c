@@ -35,10 +35,9 @@ static const char *stat_of(const char *path)
     return attributes(fstatat(at, path, &stat, AT_SYMLINK_NOFOLLOW), &stat);
 }
 
-/* No times are the time now. (`UTIME_NOW` is refused by the C library of the guest itself.) */
 static const char *times(const char *path, const struct timespec *both)
 {
-    return result(utimensat(at, path, both, 0));
+    return result(set_times_at(at, path, both, 0));
 }
 
 static const char *times_of(int flags, const char *path, const struct timespec *both)
@@ -47,7 +46,7 @@ static const char *times_of(int flags, const char *path, const struct timespec *
     int fd = openat(at, path, flags);
     if (fd < 0)
         return error_name(errno);
-    said = result(futimens(fd, both));
+    said = result(set_times_of(fd, both));
     close(fd);
     return said;
 }

@@ -52,7 +52,7 @@ static const char *with_flags(int added, int removed)
 static const char *times(int now)
 {
     const struct timespec both[2] = {{1000, 1}, {1000, 1}};
-    return result(futimens(fd, now ? NULL : both));
+    return result(set_times_of(fd, now ? NULL : both));
 }
 
 static const char *vector_read(void)

@@ -38,6 +38,10 @@ void probe_standard_streams(void);
 void probe_directories(void);
 void probe_surroundings(void);
 
+/* times.c: `utimensat` and `futimens`; no times are the time now. */
+int set_times_at(int at, const char *path, const struct timespec both[2], int flags);
+int set_times_of(int fd, const struct timespec both[2]);
+
 /* operations.c: every operation on one descriptor, as cells of `area`. */
 void probe_operations(const char *area, const char *kind, int fd);
 

@@ -51,7 +51,8 @@ impl Open<'_> {
     /// wasmtime-wasi would open what may have to be made for writing: what is there already is opened as asked.
     fn open_existing(&self, paths: &mut WasiPaths) -> Result<Option<Descriptor>> {
         let writes = self.wanted.contains(DescriptorFlags::WRITE);
-        if self.how != OpenFlags::CREATE || writes || slashes::without(&self.path).1 {
+        let made_anyway = self.how != OpenFlags::CREATE || writes;
+        if made_anyway || synchronised(self.wanted) || slashes::without(&self.path).1 {
             return Ok(None);
         }
         self.dir.check_perms()?;

@@ -156,7 +156,11 @@ fn a_truncated_entry_fills_the_buffer() {
             let whole: u32 = 24 * 3 + 1 + 2 + 23;
             assert_eq!(used, room.min(whole), "{room}");
         }
-        assert_eq!(list_from(guest, DIR, 100, 100), Ok((vec![], 0)), "past the end");
+        assert_eq!(
+            list_from(guest, DIR, 100, 100),
+            Ok((vec![], 0)),
+            "past the end"
+        );
         let fd = guest.create("f");
         assert_eq!(list_from(guest, fd, 100, 0), Err(NOTDIR));
         assert_eq!(list_from(guest, 1, 100, 0), Err(NOTDIR));
