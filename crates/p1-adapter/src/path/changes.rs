@@ -66,10 +66,8 @@ impl WasiPaths {
     }
 
     pub(crate) fn symlink(&mut self, dir: &Dir, target: String, path: String) -> Result<()> {
-        if !target.starts_with('/') {
-            self.check_slash_of_made(dir, &path)?;
-        }
-        self.symlink_at(dir, target, path)
+        let made = self.symlink_at(dir, target, path.clone());
+        self.slash_of_made(made, dir, &path)
     }
 
     pub(crate) fn link(
@@ -77,11 +75,7 @@ impl WasiPaths {
         (from, follow, old): (&Dir, PathFlags, String),
         (to, new): (&Dir, String),
     ) -> Result<()> {
-        from.check_perms()?;
-        // What wasmtime-wasi refuses it refuses first.
-        if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
-            self.check_slash_of_made(to, &new)?;
-        }
-        self.link_at(from, follow, old, to, new)
+        let linked = self.link_at(from, follow, old, to, new.clone());
+        self.slash_of_made(linked, to, &new)
     }
 }

@@ -66,18 +66,15 @@ impl WasiPaths {
         })
     }
 
-    /// Fails where something that is no directory shall be made, a slash says that one is meant, and something is there.
-    pub(crate) fn check_slash_of_made(&mut self, dir: &Dir, path: &str) -> Result<()> {
-        let Some(found) = self.slashed(dir, path) else {
-            return Ok(());
-        };
-        dir.check_perms()?;
-        match found {
-            Ok(_) => Err(Errno::Exist.into()),
-            // What is not there is refused, with its own error.
-            Err(Error::Errno(Errno::Noent)) => Ok(()),
-            Err(error) => Err(error),
+    /// What making something that is no directory says: `exist` where a slash says that a directory is meant and something
+    /// is there, of whatever type. (wasmtime-wasi resolves it, and fails with what it finds on the way.)
+    pub(super) fn slash_of_made(&mut self, made: Result<()>, dir: &Dir, path: &str) -> Result<()> {
+        if let Err(Error::Errno(Errno::Notdir | Errno::Noent | Errno::Loop)) = &made
+            && let Some(Ok(_)) = self.slashed(dir, path)
+        {
+            return Err(Errno::Exist.into());
         }
+        made
     }
 
     /// Fails where the directory that shall be removed is named `..`: it is not empty, for what named it is in it.
