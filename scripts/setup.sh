@@ -2,7 +2,8 @@
 # Installs what the build and the tests need besides Rust itself:
 #   clang-19, lld-19   compile the C guests of the tests and the examples
 #   bsdutils           has script(1), a terminal for the tests
-#   gcc                links Rust programs and builds the C parts of crates
+#   gcc                links Rust programs and builds the C parts of crates, and the native twin of the probes
+#   wasi-libc, libclang-rt-19-dev-wasm32   a C library for the guest of the probes
 # On Debian and Ubuntu they are installed with apt-get (through sudo when not
 # root); elsewhere, or where that is not possible, the script names what is
 # missing and fails.
@@ -11,6 +12,9 @@ set -euo pipefail
 packages=()
 command -v clang-19 >/dev/null || packages+=(clang-19)
 command -v wasm-ld-19 >/dev/null || packages+=(lld-19)
+[ -e /usr/include/wasm32-wasi/wasi/api.h ] || packages+=(wasi-libc)
+[ -e /usr/lib/llvm-19/lib/clang/19/lib/wasi/libclang_rt.builtins-wasm32.a ] \
+  || packages+=(libclang-rt-19-dev-wasm32)
 # A test runs the binary on a terminal, by script(1).
 command -v script >/dev/null || packages+=(bsdutils)
 # Crates with C code (zstd) need a host C compiler; Rust needs a linker.

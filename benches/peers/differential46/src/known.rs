@@ -192,9 +192,9 @@ pub const ALL: [Known; 24] = [
         functions: &["fd_sync", "fd_datasync"],
         kinds: &[Input, Output, Listener, Socket],
         case: Case::Any,
-        ours: BADF,
+        ours: INVAL,
         theirs: SUCCESS,
-        why: "as wasmtime-wasi has it: there is nothing to synchronise in a stream",
+        why: "POSIX: a stream cannot be synchronised",
     },
     Known {
         functions: &["fd_fdstat_set_flags"],

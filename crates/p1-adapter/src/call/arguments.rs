@@ -33,10 +33,11 @@ impl Call<'_> {
         memory: &GuestMemory<'_>,
         ptr: GuestPtr<str>,
     ) -> Result<String> {
+        // As wasmtime-wasi has it: what cannot be paid for is not looked at further.
+        self.pay(ptr.len() as usize)?;
         if ptr.len() > self.shared.limits.path_length {
             return Err(Errno::Nametoolong.into());
         }
-        self.pay(ptr.len() as usize)?;
         let bytes = memory.to_vec(ptr.as_bytes())?;
         String::from_utf8(bytes).map_err(|_| Error::Errno(Errno::Ilseq))
     }

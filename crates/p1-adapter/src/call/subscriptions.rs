@@ -28,7 +28,7 @@ pub(crate) enum Trigger {
 pub(crate) enum Answer {
     /// The subscription itself is at fault; the error is in its event.
     Error(Errno),
-    /// A file: never waits. So many bytes are left to read.
+    /// A file or a directory: never waits. So many bytes are left to read.
     Bytes(u64),
 }
 

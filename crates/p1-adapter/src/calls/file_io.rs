@@ -39,7 +39,7 @@ pub(crate) fn read(
                 stream.read(&bufs, nonblock, end)
             })?)
         }
-        Kind::Dir(_) => Err(Errno::Badf.into()),
+        Kind::Dir(_) => Err(Errno::Isdir.into()),
     }
 }
 
@@ -86,8 +86,10 @@ pub(crate) fn pread(
 ) -> Result<Size> {
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    if let Kind::Stream(stream) = descriptor.kind()? {
-        stream.check_read()?;
+    match descriptor.kind()? {
+        Kind::Stream(stream) => stream.check_read()?,
+        Kind::Dir(_) => return Err(Errno::Isdir.into()),
+        Kind::File(_) => {}
     }
     let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
     check_offset(offset)?;

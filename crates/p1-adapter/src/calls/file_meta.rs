@@ -8,48 +8,68 @@ use crate::call::Call;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
-use rustix::fs::Timestamps;
-use std::os::fd::BorrowedFd;
+use rustix::fs::{AtFlags, Mode, OFlags, Timestamps};
+use rustix::io::Errno as Os;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.as_file(Rights::FD_ADVISE)?;
-    let advice = convert::advice(advice);
-    Ok(sys::file::advise(file.fd(), offset, len, advice)?)
+    if descriptor.as_dir().is_some() {
+        return Err(Errno::Badf.into());
+    }
+    descriptor.allow(Rights::FD_ADVISE)?;
+    // What is no descriptor of the system's is like a pipe.
+    let host = descriptor.host()?.ok_or(Errno::Spipe)?;
+    Ok(sys::file::advise(
+        host,
+        offset,
+        len,
+        convert::advice(advice),
+    )?)
 }
 
 /// Reserves space and grows the file if need be, as `posix_fallocate`. `badf` for a file that was not opened for writing,
 /// `notsup` where the file system cannot.
 pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.as_file(Rights::FD_ALLOCATE)?;
-    file.check_write()?;
-    Ok(sys::file::allocate(file.fd(), offset, len)?)
+    descriptor.allow(Rights::FD_ALLOCATE)?;
+    match descriptor.kind()? {
+        Kind::File(file) => file.check_write()?,
+        Kind::Stream(stream) => stream.check_write()?,
+        Kind::Dir(_) => return Err(Errno::Badf.into()),
+    }
+    let host = descriptor.host()?.ok_or(Errno::Spipe)?;
+    Ok(sys::file::allocate(host, offset, len)?)
 }
 
+/// As `sync`.
 pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fdatasync(to_sync(
-        &descriptor,
-        Rights::FD_DATASYNC,
-    )?)?)
+    descriptor.allow(Rights::FD_DATASYNC)?;
+    to_sync(&descriptor, |fd| rustix::fs::fdatasync(fd))
 }
 
+/// Makes what was written durable; of a directory, which names it holds. `inval` for what the system cannot synchronise
+/// (a pipe, a socket, a terminal, a stream of the embedder's).
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    Ok(rustix::fs::fsync(to_sync(&descriptor, Rights::FD_SYNC)?)?)
+    descriptor.allow(Rights::FD_SYNC)?;
+    to_sync(&descriptor, |fd| rustix::fs::fsync(fd))
 }
 
-/// A file, or another object that was opened by a path, of which the operating system may say that it cannot.
-fn to_sync(descriptor: &Descriptor, right: Rights) -> Result<BorrowedFd<'_>> {
-    match descriptor.kind()? {
-        Kind::Stream(stream) => {
-            let (fd, _) = stream.opened().ok_or(Errno::Badf)?;
-            descriptor.allow(right)?;
-            Ok(fd)
-        }
-        _ => Ok(descriptor.as_file(right)?.fd()),
+fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), Os>) -> Result<()> {
+    let host = descriptor.host()?.ok_or(Errno::Inval)?;
+    match (sync(host), descriptor.as_dir()) {
+        // A preopen is good for paths only.
+        (Err(Os::BADF), Some(_)) => Ok(sync(reopen(host)?.as_fd())?),
+        (result, _) => Ok(result?),
     }
+}
+
+/// The directory anew, to be read: for what cannot be done with one that is good for paths only.
+fn reopen(dir: BorrowedFd<'_>) -> Result<OwnedFd, Os> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, c".", flags, Mode::empty())
 }
 
 /// A stream has a type and nothing else, unless it was opened by a path.
@@ -89,7 +109,11 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
 /// asked.
 pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let file = descriptor.as_file(Rights::FD_FILESTAT_SET_SIZE)?;
+    let file = match descriptor.kind()? {
+        Kind::File(file) => file,
+        Kind::Dir(_) | Kind::Stream(_) => return Err(Errno::Inval.into()),
+    };
+    descriptor.allow(Rights::FD_FILESTAT_SET_SIZE)?;
     file.check_cut()?;
     // Beyond what the operating system can express.
     if i64::try_from(size).is_err() {
@@ -108,6 +132,10 @@ pub(crate) fn set_times(
     let (access, modification) = NewTime::pair(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
+    let times = Timestamps {
+        last_access: access.to_timespec(),
+        last_modification: modification.to_timespec(),
+    };
     let target = match descriptor.kind()? {
         Kind::Stream(stream) => match stream.opened() {
             Some((_, perms)) if perms.write_not_permitted() => return Err(Errno::Perm.into()),
@@ -120,12 +148,15 @@ pub(crate) fn set_times(
         }
         Kind::Dir(dir) => {
             dir.check_perms()?;
-            dir.fd()?
+            return match rustix::fs::futimens(dir.fd()?, &times) {
+                // A preopen is good for paths only: by its own name.
+                Err(Os::BADF) => {
+                    let itself = AtFlags::empty();
+                    Ok(rustix::fs::utimensat(dir.fd()?, c".", &times, itself)?)
+                }
+                set => Ok(set?),
+            };
         }
-    };
-    let times = Timestamps {
-        last_access: access.to_timespec(),
-        last_modification: modification.to_timespec(),
     };
     Ok(rustix::fs::futimens(target, &times)?)
 }

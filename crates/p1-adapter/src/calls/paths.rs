@@ -6,10 +6,11 @@ use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
-use crate::descriptor::{Descriptor, Dir, Kind};
+use crate::descriptor::{Descriptor, Dir};
 use crate::guest::memory::{Memory, write_bytes};
-use crate::path::open::{self, Open, Opened};
+use crate::path::open::{Open, Opened};
 use crate::path::operations::WasiPaths;
+use crate::path::set_times;
 use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
 use wiggle::GuestPtr;
 
@@ -36,7 +37,7 @@ pub(crate) fn create_directory(
     path: GuestPtr<str>,
 ) -> Result<()> {
     let on = (fd, Rights::PATH_CREATE_DIRECTORY);
-    change(call, memory, on, path, WasiPaths::create_directory_at)
+    change(call, memory, on, path, WasiPaths::create_directory)
 }
 
 pub(crate) fn filestat(
@@ -49,11 +50,8 @@ pub(crate) fn filestat(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
-    let (stat, hash) = call
-        .scratch
-        .paths
-        .stat_at(dir, convert::path_flags(flags), path)?;
-    convert::filestat_from_p2(&stat, &hash)
+    let paths = &mut call.scratch.paths;
+    paths.stat(dir, convert::path_flags(flags), path)
 }
 
 pub(crate) fn set_times(
@@ -69,12 +67,12 @@ pub(crate) fn set_times(
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
     let scratch = &mut *call.scratch;
-    let result = open::set_times(
+    let result = set_times::set_times(
         (&mut scratch.paths, &mut scratch.open, &call.shared.opens),
         dir,
         convert::path_flags(lookup),
         path.clone(),
-        (access.to_p2(), modification.to_p2()),
+        (access, modification),
     );
     scratch.paths.explained(result, true, &[(dir, &path)])
 }
@@ -93,13 +91,13 @@ pub(crate) fn link(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let paths = &mut call.scratch.paths;
     let flags = convert::path_flags(flags);
-    let result = paths.link_at(from, flags, old.clone(), to, new.clone());
+    let result = paths.link((from, flags, old.clone()), (to, new.clone()));
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
 /// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
 ///
-/// `notdir` where the descriptor is a file, `badf` where it is a stream; `notsup` for the synchronising flags, which
+/// `notdir` where the descriptor is no directory; `notsup` for the synchronising flags, which
 /// wasmtime-wasi does not open files with.
 pub(crate) fn open(
     call: &mut Call<'_>,
@@ -112,11 +110,7 @@ pub(crate) fn open(
     let at = path;
     let path = call.string(memory, at)?;
     let parent = call.fd(fd)?;
-    let dir = match parent.kind()? {
-        Kind::Dir(dir) => dir,
-        Kind::File(_) => return Err(Errno::Notdir.into()),
-        Kind::Stream(_) => return Err(Errno::Badf.into()),
-    };
+    let dir = parent.as_dir().ok_or(Errno::Notdir)?;
     parent.allow_open(how, rights)?;
     let wanted = convert::descriptor_flags(rights, flags);
     let open = Open {
@@ -179,7 +173,7 @@ pub(crate) fn remove_directory(
     let (on, opens) = ((fd, Rights::PATH_REMOVE_DIRECTORY), &call.shared.opens);
     change(call, memory, on, path, |paths, dir, path| {
         let _moving = opens.moving(paths);
-        paths.remove_directory_at(dir, path)
+        paths.remove_directory(dir, path)
     })
 }
 
@@ -197,7 +191,7 @@ pub(crate) fn rename(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let paths = &mut call.scratch.paths;
     let moving = call.shared.opens.moving(paths);
-    let result = paths.rename_at(from, old.clone(), to, new.clone());
+    let result = paths.rename(from, old.clone(), to, new.clone());
     drop(moving);
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
@@ -212,7 +206,7 @@ pub(crate) fn symlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
     let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
-    let result = call.scratch.paths.symlink_at(dir, target, path.clone());
+    let result = call.scratch.paths.symlink(dir, target, path.clone());
     call.scratch.paths.explained(result, true, &[(dir, &path)])
 }
 
@@ -225,6 +219,6 @@ pub(crate) fn unlink_file(
     let (on, opens) = ((fd, Rights::PATH_UNLINK_FILE), &call.shared.opens);
     change(call, memory, on, path, |paths, dir, path| {
         let _moving = opens.moving(paths);
-        paths.unlink_file_at(dir, path)
+        paths.unlink_file(dir, path)
     })
 }

@@ -1,16 +1,17 @@
 //! `fd_readdir`.
 //!
-//! The cookie of an entry is the operating system's own position behind it (`d_off`), so it stays good while entries
-//! come and go: one that is there throughout is reported once, whatever happens to the others. Nothing is remembered
-//! between calls, and two threads may read one directory at different places.
+//! The cookie of an entry stands for the operating system's own position behind it (`d_off`), so it stays good while
+//! entries come and go: one that is there throughout is reported once, whatever happens to the others. Two threads may
+//! read one directory at different places. [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
 //!
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
 
 use crate::abi::convert;
 use crate::abi::error::Result;
-use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
+use crate::abi::types::{Dircookie, Dirent, Fd, Filetype, Rights, Size};
 use crate::call::Call;
+use crate::descriptor::cookies::Place;
 use crate::guest::memory::write_bytes;
 use crate::sys::listing::Listing;
 use std::mem::MaybeUninit;
@@ -19,9 +20,11 @@ use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 /// Room for entries on their way from the kernel: at least one of the longest names, at most a few pages.
 const KERNEL_BUFFER: std::ops::RangeInclusive<usize> = 1024..=(32 << 10);
 
-/// Fills `buf` with entries from behind `cookie` on (`inval` beyond 2^63-1; which others it knows is the file system's
-/// affair, and most take any). The last one may be cut off; a result less than `len` means the
-/// end of the directory.
+/// Fills `buf` with entries from behind `cookie` on. The last one may be cut off; a result less than `len` means the end of
+/// the directory, and so does a cookie that was never given out.
+///
+/// A name that is not UTF-8 is left out: no call could be made with it. An entry that may not be looked at has the type and
+/// the inode that the directory itself says.
 pub(crate) fn readdir(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -31,8 +34,14 @@ pub(crate) fn readdir(
     cookie: Dircookie,
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::FD_READDIR)?.fd()?;
-    let listing = Listing::open(dir, cookie)?;
+    let dir = descriptor.dir(Rights::FD_READDIR)?;
+    let position = match dir.cookies.place(cookie) {
+        Place::Start => None,
+        Place::At(position) => Some(position),
+        Place::Nowhere => return Ok(0),
+    };
+    // A cursor of this call's own.
+    let listing = Listing::open(dir.fd()?, position)?;
     let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
     let kernel = &mut call.scratch.dirents;
     if kernel.len() < room {
@@ -47,14 +56,14 @@ pub(crate) fn readdir(
     let mut entries = listing.entries(&mut kernel[..room]);
     while out.left != 0 {
         let Some(entry) = entries.next()? else { break };
-        let bytes = std::str::from_utf8(entry.name().to_bytes())
-            .map_err(|_| Errno::Ilseq)?
-            .as_bytes();
-        let (found, d_type) = if bytes == b"." || bytes == b".." {
+        let Ok(name) = std::str::from_utf8(entry.name().to_bytes()) else {
+            continue;
+        };
+        let (found, d_type) = if name == "." || name == ".." {
             // What lies above is not the guest's to know: `..` is reported with this directory's own number.
             (listing.itself()?, Filetype::Directory)
         } else {
-            let Some(found) = listing.find(entry.name())? else {
+            let Some(found) = listing.find(&entry)? else {
                 continue;
             };
             let d_type = convert::file_type(found.file_type);
@@ -62,12 +71,12 @@ pub(crate) fn readdir(
         };
         out.entry(
             &Dirent {
-                d_next: entry.next_cookie(),
+                d_next: dir.cookies.of(entry.position()),
                 d_ino: convert::inode(found.device, found.inode),
-                d_namlen: bytes.len().try_into()?,
+                d_namlen: name.len().try_into()?,
                 d_type,
             },
-            bytes,
+            name.as_bytes(),
         )?;
     }
     Ok(len - out.left)

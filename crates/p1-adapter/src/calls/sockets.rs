@@ -6,7 +6,8 @@
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{
-    CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
+    CiovecArray, Errno, Fd, Fdflags, Filetype, IovecArray, Riflags, Rights, Roflags, Sdflags,
+    Siflags, Size,
 };
 use crate::blocking::{self, StreamKind};
 use crate::call::Call;
@@ -39,7 +40,8 @@ fn connected(stream: &GuestStream) -> Result<&blocking::Stream> {
 }
 
 /// The next connection of a listener, under the lowest free number. `flags` may hold `NONBLOCK`, for the new
-/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen. Rights the
+/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen, `notsup` for
+/// one of datagrams. Rights the
 /// listener no longer passes on are dropped.
 ///
 /// The number is taken before the connection (`mfile` leaves it in the queue), and not while there is none to accept.
@@ -47,7 +49,10 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
     let Source::Listener(listener) = &stream.source else {
-        return Err(Errno::Inval.into());
+        return Err(match stream.file_type() {
+            Filetype::SocketDgram => Errno::Notsup.into(),
+            _ => Errno::Inval.into(),
+        });
     };
     call.allow(&descriptor, Rights::SOCK_ACCEPT)?;
     if !Fdflags::NONBLOCK.contains(flags) {

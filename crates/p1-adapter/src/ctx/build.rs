@@ -3,14 +3,13 @@
 use super::builder::{P1CtxBuilder, Stdio};
 use super::clocks::Clocks;
 use super::strings::Strings;
-use super::{P1Ctx, Shared};
+use super::{P1Ctx, Shared, inherit};
 use crate::abi::error::BuildError;
-use crate::blocking;
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::path::fifo_open::Opens;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::{
     Descriptor as WasiDescriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView,
@@ -46,7 +45,9 @@ impl P1CtxBuilder {
                 Stdio::Null => Source::Null,
                 Stdio::Given(source) => source,
                 Stdio::Inherit => {
-                    inherit(host.as_fd()).map_err(|source| BuildError::Stdio { fd, source })?
+                    let inherited = inherit::standard_stream(fd, host.as_fd());
+                    push(inherited.map_err(|source| BuildError::Stdio { fd, source })?)?;
+                    continue;
                 }
             };
             push(Descriptor::stream(if fd == 0 {
@@ -110,16 +111,4 @@ fn preopens(from: &mut WasiFilesystemCtx) -> Result<Vec<(Dir, String)>, BuildErr
         Ok((Dir::new(file, dir.perms, dir.open_mode, true), name))
     });
     dirs.collect()
-}
-
-/// A standard stream of the host's. A process may be started with some of them closed: the guest then has one that is
-/// at its end.
-fn inherit(fd: BorrowedFd<'_>) -> std::io::Result<Source> {
-    match blocking::Stream::inherited(fd) {
-        Ok(stream) => Ok(Source::Host(stream)),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {
-            Ok(Source::Null)
-        }
-        Err(error) => Err(error),
-    }
 }

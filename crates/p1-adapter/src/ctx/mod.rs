@@ -4,6 +4,7 @@ mod build;
 pub(crate) mod builder;
 pub(crate) mod clocks;
 mod from_wasi;
+mod inherit;
 pub(crate) mod observe;
 pub(crate) mod push;
 pub(crate) mod random_source;

@@ -6,6 +6,7 @@
 //! The one lock here orders changes of `O_APPEND`, which lives in two places (the operating system's flag and our
 //! record of it).
 
+pub(crate) mod cookies;
 pub(crate) mod fds;
 mod opened;
 pub(crate) mod position;
@@ -14,11 +15,13 @@ pub(crate) mod stream;
 
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
+use crate::descriptor::cookies::Cookies;
 use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use rustix::fs::{FileType, OFlags};
+use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wasmtime_wasi::OpenMode;
@@ -79,6 +82,7 @@ impl Descriptor {
         let what = What::Dir(Dir {
             inner: wasi::Descriptor::Dir(dir),
             preopen: name.map(Box::from),
+            cookies: Cookies::default(),
         });
         Self::with(what, Fdflags::empty())
     }
@@ -141,6 +145,16 @@ impl Descriptor {
                 None => Kind::File(file),
                 Some(stream) => Kind::Stream(stream),
             },
+        })
+    }
+
+    /// The host's descriptor behind it, if it is one of the system's; a directory's may be good for nothing but paths
+    /// (`O_PATH`).
+    pub(crate) fn host(&self) -> Result<Option<BorrowedFd<'_>>> {
+        Ok(match self.kind()? {
+            Kind::File(file) => Some(file.fd()),
+            Kind::Dir(dir) => Some(dir.fd()?),
+            Kind::Stream(stream) => stream.host(),
         })
     }
 
@@ -213,18 +227,6 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The file, or `badf`.
-    #[inline]
-    pub(crate) fn as_file(&self, rights: Rights) -> Result<&File> {
-        match self.kind()? {
-            Kind::File(file) => {
-                self.allow(rights)?;
-                Ok(file)
-            }
-            Kind::Stream(_) | Kind::Dir(_) => Err(Errno::Badf.into()),
-        }
-    }
-
     /// The file, or `spipe` for a stream: what has no position cannot be positioned.
     #[inline]
     pub(crate) fn seekable(&self, rights: Rights) -> Result<&File> {
@@ -238,9 +240,9 @@ impl Descriptor {
         }
     }
 
-    /// The directory, or `badf`.
+    /// The directory, or `notdir`.
     pub(crate) fn dir(&self, rights: Rights) -> Result<&Dir> {
-        let dir = self.as_dir().ok_or(Errno::Badf)?;
+        let dir = self.as_dir().ok_or(Errno::Notdir)?;
         self.allow(rights)?;
         Ok(dir)
     }
@@ -326,7 +328,8 @@ impl Descriptor {
                 if !readable {
                     rights &= !(Rights::FD_READ | Rights::FD_READDIR);
                 }
-                (rights, rights)
+                // C libraries give what they open below no more rights than these.
+                (rights, rights | PREOPEN_INHERITING)
             }
             Kind::File(file) => {
                 let mut rights = Rights::all();

@@ -3,6 +3,7 @@
 use super::recognise;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filetype};
+use crate::descriptor::cookies::Cookies;
 use crate::descriptor::position::{CursorMove, Position};
 use crate::descriptor::stream::GuestStream;
 use rustix::fs::{FileType, SeekFrom};
@@ -29,6 +30,8 @@ pub(crate) struct Dir {
     pub(crate) inner: wasi::Descriptor,
     /// The guest's name for it, if it is a preopen.
     pub(crate) preopen: Option<Box<str>>,
+    /// What its listings have told.
+    pub(crate) cookies: Cookies,
 }
 
 pub(super) const UNASKED: u8 = u8::MAX;
@@ -175,6 +178,7 @@ impl Dir {
         Self {
             inner,
             preopen: None,
+            cookies: Cookies::default(),
         }
     }
 
@@ -183,6 +187,11 @@ impl Dir {
             wasi::Descriptor::Dir(dir) => Ok(dir.dir.as_fd()),
             wasi::Descriptor::File(_) => Err(Errno::Notdir.into()),
         }
+    }
+
+    /// As `fd`, where the system's errors are wanted.
+    pub(crate) fn fd_os(&self) -> Result<BorrowedFd<'_>, Os> {
+        self.fd().map_err(|_| Os::NOTDIR)
     }
 
     /// The check of a change to the directory itself: below a preopen that may be written (`perm`).

@@ -97,6 +97,15 @@ impl GuestStream {
         }
     }
 
+    /// The host's descriptor, if it is one.
+    pub(crate) fn host(&self) -> Option<BorrowedFd<'_>> {
+        match &self.source {
+            Source::Host(host) => Some(host.as_fd()),
+            Source::Listener(listener) => Some(listener.as_fd()),
+            Source::Null | Source::Input(_) | Source::Output(_) => None,
+        }
+    }
+
     /// Whoever holds it is the one thread or task that writes. Nothing where nothing is waited for.
     pub(crate) fn write_lock(&self) -> Option<&Arc<tokio::sync::Mutex<()>>> {
         match &self.source {
@@ -306,15 +315,6 @@ impl GuestStream {
             Source::Listener(listener) => ReadyBy::Poll(listener.interest()),
             Source::Input(input) => ReadyBy::Future(input.ready()),
             Source::Output(output) => ReadyBy::Future(output.ready()),
-        }
-    }
-
-    /// Whether nothing on it ever waits.
-    pub(crate) fn is_always_ready(&self) -> bool {
-        match &self.source {
-            Source::Null => true,
-            Source::Host(host) => host.is_always_ready(),
-            Source::Listener(_) | Source::Input(_) | Source::Output(_) => false,
         }
     }
 

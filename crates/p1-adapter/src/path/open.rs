@@ -8,6 +8,7 @@
 
 use super::fifo_open::{OpenInProgress, Opens};
 use super::find_fifo::find_fifo;
+use super::open_plain::synchronised;
 use super::operations::WasiPaths;
 use crate::abi::error::Result;
 use crate::abi::types::Errno;
@@ -16,9 +17,10 @@ use crate::descriptor::Dir;
 use crate::descriptor::stream::GuestStream;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::Descriptor;
-use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, NewTimestamp, OpenFlags, PathFlags,
-};
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+/// The longest path on Linux, with the NUL behind it.
+const PATH_MAX: usize = 4096;
 
 /// What is to be opened, and how.
 pub(crate) struct Open<'a> {
@@ -37,12 +39,10 @@ pub(crate) enum Opened {
 }
 
 impl Open<'_> {
-    /// The sides of a FIFO that wasmtime-wasi's `open_at` opens for these flags.
+    /// The sides of a FIFO that are opened for these flags: those asked for, and that for writing where it is to be cut.
     fn access(&self) -> FifoAccess {
         let asks_write = self.wanted.contains(DescriptorFlags::WRITE);
-        let write = asks_write
-            || self.how.contains(OpenFlags::CREATE)
-            || self.how.contains(OpenFlags::TRUNCATE);
+        let write = asks_write || self.how.contains(OpenFlags::TRUNCATE);
         let read = self.wanted.contains(DescriptorFlags::READ) || !asks_write;
         match (read, write) {
             (true, true) => FifoAccess::ReadWrite,
@@ -60,10 +60,12 @@ impl Open<'_> {
     /// wasmtime-wasi opens first and looks afterwards whether it is a directory, so that one would wait for the other
     /// side of a FIFO only to be told that it is none. A slash behind the name has the system refuse it. (But not where
     /// links are not to be followed: a slash would follow one.)
-    fn ask_for_directory(&mut self) {
+    pub(super) fn ask_for_directory(&mut self) {
         if self.how == OpenFlags::DIRECTORY
             && self.follow.contains(PathFlags::SYMLINK_FOLLOW)
             && !self.path.is_empty()
+            // The longest path there is has no room for one.
+            && self.path.len() < PATH_MAX - 1
         {
             self.path.push('/');
         }
@@ -79,7 +81,9 @@ impl Open<'_> {
         in_progress: &mut OpenInProgress,
         opens: &Arc<Opens>,
     ) -> Result<Opened> {
-        self.ask_for_directory();
+        if !self.is_single() {
+            self.ask_for_directory();
+        }
         if !self.may_wait() {
             return self.plain(paths);
         }
@@ -106,18 +110,10 @@ impl Open<'_> {
         found
     }
 
-    fn plain(self, paths: &mut WasiPaths) -> Result<Opened> {
-        let found = paths.open_at(self.dir, self.follow, self.path, self.how, self.wanted);
-        found.map(Opened::Plain)
-    }
-
     /// The FIFO there, if it is one that a plain open would open.
     fn fifo(&self, paths: &mut WasiPaths) -> Result<Option<Fifo>> {
-        let synchronised = DescriptorFlags::FILE_INTEGRITY_SYNC
-            | DescriptorFlags::DATA_INTEGRITY_SYNC
-            | DescriptorFlags::REQUESTED_WRITE_SYNC;
         // Those flags fail, which the plain open will say.
-        if self.wanted.intersects(synchronised) || self.how.contains(OpenFlags::DIRECTORY) {
+        if synchronised(self.wanted) || self.how.contains(OpenFlags::DIRECTORY) {
             return Ok(None);
         }
         let found = find_fifo(paths, self.dir, self.follow, self.path.clone())?;
@@ -137,29 +133,4 @@ impl Open<'_> {
         };
         Ok(GuestStream::duplex(stream, read, write).opened_below(perms))
     }
-}
-
-/// Sets the times of what lies at a path.
-///
-/// Where links are followed wasmtime-wasi opens what it finds, for writing, and waits in that if it is a FIFO. The times
-/// of one are therefore set by its own name, where no link is followed and nothing is opened. Should one take the place of what
-/// was looked at, the signal frees the open.
-pub(crate) fn set_times(
-    (paths, in_progress, opens): (&mut WasiPaths, &mut OpenInProgress, &Arc<Opens>),
-    dir: &Dir,
-    follow: PathFlags,
-    path: String,
-    (access, modification): (NewTimestamp, NewTimestamp),
-) -> Result<()> {
-    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
-        return paths.set_times_at(dir, follow, path, access, modification);
-    }
-    // What cannot be looked for here is for the call itself to report.
-    if let Ok(Some((_, name))) = find_fifo(paths, dir, follow, path.clone()) {
-        return paths.set_times_at(dir, PathFlags::empty(), name, access, modification);
-    }
-    let entered = in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?;
-    let set = paths.set_times_at(dir, follow, path, access, modification);
-    entered.leave()?;
-    set
 }

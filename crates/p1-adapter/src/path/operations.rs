@@ -95,9 +95,7 @@ impl WasiPaths {
 
     /// Type, size and times, and the hash that stands for device and inode.
     ///
-    /// wasmtime-wasi answers these in two calls, and each opens a path whose links are to be followed. A single name it
-    /// looks at without opening it if links are not to be followed, which comes to the same where the name is no link: so
-    /// that is asked first.
+    /// wasmtime-wasi answers these in two calls.
     pub(crate) fn stat_at(
         &mut self,
         dir: &Dir,
@@ -106,14 +104,6 @@ impl WasiPaths {
     ) -> Result<(DescriptorStat, MetadataHashValue)> {
         self.with(dir, |view, fd| {
             let again = || Resource::new_borrow(fd.rep());
-            if follow.contains(PathFlags::SYMLINK_FOLLOW) && is_single_name(&path) {
-                let unfollowed = PathFlags::empty();
-                let stat = ready(view.stat_at(again(), unfollowed, path.clone()))?;
-                if stat.type_ != DescriptorType::SymbolicLink {
-                    let hash = ready(view.metadata_hash_at(again(), unfollowed, path))?;
-                    return Ok((stat, hash));
-                }
-            }
             let stat = ready(view.stat_at(again(), follow, path.clone()))?;
             let hash = ready(view.metadata_hash_at(again(), follow, path))?;
             Ok((stat, hash))
@@ -189,11 +179,6 @@ impl WasiPaths {
             ready(view.rename_at(from, old, to, new))
         })
     }
-}
-
-/// Whether `path` is the name of a directory's entry and nothing else.
-fn is_single_name(path: &str) -> bool {
-    !matches!(path, "" | "." | "..") && !path.contains('/')
 }
 
 /// The result of a future that must not wait.

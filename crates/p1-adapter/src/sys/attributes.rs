@@ -1,6 +1,8 @@
 //! The attributes of an open file, and the file system it is on.
 
-use rustix::fs::{AtFlags, FileType, StatVfsMountFlags, StatxFlags, StatxTimestamp, makedev};
+use rustix::fs::{
+    AtFlags, FileType, StatVfsMountFlags, Statx, StatxFlags, StatxTimestamp, makedev,
+};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 
@@ -37,9 +39,19 @@ impl Attributes {
     /// Those of `fd`.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?;
+        Ok(Self::from(rustix::fs::statx(
+            fd,
+            "",
+            AtFlags::EMPTY_PATH,
+            mask,
+        )?))
+    }
+}
+
+impl From<Statx> for Attributes {
+    fn from(stat: Statx) -> Self {
         let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
-        Ok(Self {
+        Self {
             device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
             file_type: FileType::from_raw_mode(stat.stx_mode.into()),
@@ -48,7 +60,7 @@ impl Attributes {
             accessed: stat.stx_atime.into(),
             modified: stat.stx_mtime.into(),
             born: has_birth.then(|| stat.stx_btime.into()),
-        })
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use super::open::reopen;
+
 /// A directory, with a cursor of its own.
 pub(crate) struct Listing(OwnedFd);
 
@@ -17,14 +19,16 @@ pub(crate) struct ListedFile {
 }
 
 impl Listing {
-    /// The directory `dir` behind `cookie`, which is the system's own position (`d_off`) behind an entry, or 0; `EINVAL`
-    /// beyond 2^63-1.
-    pub(crate) fn open(dir: BorrowedFd<'_>, cookie: u64) -> Result<Self, Errno> {
+    /// The directory `dir`, from its start or from a position that [`ListedName::position`] told.
+    pub(crate) fn open(dir: BorrowedFd<'_>, position: Option<u64>) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let own = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
-        if cookie != 0 {
-            let cookie = i64::try_from(cookie).map_err(|_| Errno::INVAL)?;
-            rustix::fs::seek(&own, SeekFrom::Start(cookie as u64))?;
+        let own = match rustix::fs::openat(dir, c".", flags, Mode::empty()) {
+            // May be listed and not searched (mode 0400).
+            Err(Errno::ACCESS) => reopen(dir).map_err(|_| Errno::ACCESS)?,
+            own => own?,
+        };
+        if let Some(position) = position {
+            rustix::fs::seek(&own, SeekFrom::Start(position))?;
         }
         Ok(Self(own))
     }
@@ -39,11 +43,17 @@ impl Listing {
         rustix::fs::fstat(&self.0).map(ListedFile::from)
     }
 
-    /// What the entry `name` is; a link is not followed. Nothing if it has been removed since it was listed.
-    pub(crate) fn find(&self, name: &CStr) -> Result<Option<ListedFile>, Errno> {
-        match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+    /// What a listed entry is; a link is not followed. Nothing if it has been removed since it was listed.
+    pub(crate) fn find(&self, entry: &ListedName<'_>) -> Result<Option<ListedFile>, Errno> {
+        match rustix::fs::statat(&self.0, entry.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
+            // May be listed and not searched (mode 0400): what the listing itself says.
+            Err(Errno::ACCESS) => Ok(Some(ListedFile {
+                device: self.itself()?.device,
+                inode: entry.0.ino(),
+                file_type: entry.0.file_type(),
+            })),
             Err(errno) => Err(errno),
         }
     }
@@ -81,8 +91,8 @@ impl ListedName<'_> {
         self.0.file_name()
     }
 
-    /// The cookie behind it.
-    pub(crate) fn next_cookie(&self) -> u64 {
+    /// The system's position behind it.
+    pub(crate) fn position(&self) -> u64 {
         self.0.next_entry_cookie()
     }
 }

@@ -179,7 +179,6 @@ impl Twins {
             self.theirs.write(subscriptions, theirs);
         }
         let count = (ours.len() / 48) as u32;
-        let stdin = ours[8] == 1 && ours[16..20] == self.stdin.to_le_bytes();
         let [subscription, event, out] = places.map(i);
         let answer = self.alike("poll_oneoff", &[subscription, event, i(count), out])?;
         if u64::from(subscriptions) + 96 <= SIZE {
@@ -188,14 +187,21 @@ impl Twins {
         if answer.is_none() {
             self.spoilt(events);
         }
-        // The peer reports 1 byte for whatever is ready, and no end of standard input.
+        if answer == Some(0) {
+            self.write_if_there(places[2], &[0; 4]);
+        }
+        // The peer reports 1 byte for whatever is ready, and an end as hung up.
         if u64::from(events) + 32 <= SIZE {
-            self.write(events + 16, &[0; 8]);
-            if stdin {
-                self.write(events + 24, &[0; 2]);
-            }
+            // Of a directory, which is ready here and a fault there, nothing is left.
+            self.write(events, &[0; 32]);
         }
         Ok(answer)
+    }
+
+    fn write_if_there(&mut self, at: At, bytes: &[u8]) {
+        if u64::from(at) + bytes.len() as u64 <= SIZE {
+            self.write(at, bytes);
+        }
     }
 
     /// The names and types of a whole listing.

@@ -26,14 +26,18 @@
 //!   the memory.
 //! * `args_get` and `environ_get` with the pointers and the strings in one place: the peer writes string by string, this
 //!   adapter all strings first.
+//! * What POSIX has otherwise and the peer not: the list in [`known`]. The peer is given no slash behind a directory that is
+//!   to be removed, and follows a link with a slash behind it; what an opened directory passes on is not compared, nor who
+//!   sets the times of a preopen.
 //! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
 //!   the peer.
 //! * `proc_exit` above 125: the peer refuses it.
 //! * A poll in which one of several subscriptions is at fault: the peer fails, this adapter reports it beside the others. Of
 //!   several that are ready the peer reports some, this adapter all: only the errno is compared.
-//! * The `nbytes` of a poll: the peer always says 1; and it does not say that a standard input is at its end.
+//! * The `nbytes` of a poll: the peer always says 1; and it says that a file at its end has been hung up.
 
 mod compare;
+mod known;
 mod op;
 mod run;
 mod side;

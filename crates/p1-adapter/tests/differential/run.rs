@@ -125,9 +125,6 @@ impl Twins {
                 let ((a, c), (b, d)) = (self.numbers(from), self.numbers(to));
                 let moved = self.both("fd_renumber", &[i(a), i(b)], &[i(c), i(d)])?;
                 if moved == Some(0) && (a, c) != (b, d) {
-                    if a == self.stdin {
-                        self.stdin = b;
-                    }
                     self.copied(from, to);
                     // The number `from` is gone; `to` stays, with the other file behind it.
                     self.forget(from);
@@ -164,6 +161,8 @@ impl Twins {
                         self.ours.write(out, &(ours & !APPEND).to_le_bytes());
                         self.theirs.write(out, &(theirs & !APPEND).to_le_bytes());
                     }
+                    // What an opened directory passes on.
+                    Some(0) if self.ours.u32(out) & 0xff == 3 => self.write(out + 16, &[0; 8]),
                     Some(_) => {}
                     None => self.spoilt(out),
                 }
@@ -183,6 +182,13 @@ impl Twins {
                 .with_fd("fd_filestat_set_size", fd, &[Val::I64(size)])
                 .map(drop),
             Op::SetTimes(fd, atim, mtim, flags) => {
+                let (_, theirs) = self.numbers(fd);
+                let preopen = self.theirs.call("fd_prestat_get", &[i(theirs), i(OUT)]);
+                self.write(OUT, &[0; 8]);
+                if preopen == Some(0) {
+                    // Its times cannot be set there.
+                    return Ok(());
+                }
                 let args = [
                     Val::I64(atim as i64),
                     Val::I64(mtim as i64),
@@ -212,8 +218,11 @@ impl Twins {
                 out,
             } => {
                 let [p, n] = at(path);
-                let args = [flag(follow), p, n, i(out)];
-                let answer = self.with_fd("path_filestat_get", dir, &args)?;
+                let (a, c) = self.numbers(dir);
+                let followed = follow || PATHS[path.0].ends_with('/');
+                let args = |fd, follow| [i(fd), flag(follow), p, n, i(out)];
+                let (ours, theirs) = (args(a, follow), args(c, followed));
+                let answer = self.both("path_filestat_get", &ours, &theirs)?;
                 self.mask_stat(answer, out);
                 Ok(())
             }
@@ -233,9 +242,17 @@ impl Twins {
             Op::Mkdir { dir, path } => self
                 .with_fd("path_create_directory", dir, &at(path))
                 .map(drop),
-            Op::Rmdir { dir, path } => self
-                .with_fd("path_remove_directory", dir, &at(path))
-                .map(drop),
+            Op::Rmdir { dir, path } => {
+                let ([p, n], (a, c)) = (at(path), self.numbers(dir));
+                let name = PATHS[path.0];
+                let bare = match name.trim_end_matches('/') {
+                    "" => name,
+                    bare => bare,
+                };
+                let theirs = [i(c), p, i(bare.len() as u32)];
+                self.both("path_remove_directory", &[i(a), p, n], &theirs)
+                    .map(drop)
+            }
             Op::Unlink { dir, path } => self.with_fd("path_unlink_file", dir, &at(path)).map(drop),
             Op::Rename { dir, old, to, new } => {
                 let ([o, ol], [n, nl]) = (at(old), at(new));

@@ -8,9 +8,10 @@ use crate::call::subscriptions::{Answer, Subscribed, Trigger};
 /// One event for each subscription that is ready, in order.
 ///
 /// `nbytes` is what can be read now, as far as the host can say (the rest of a file, what lies in a pipe; none in
-/// `/dev/zero` and the files of `/proc`, which have no size); for writing, which has no such number, it is 1. What never
-/// waits and has no bytes left is flagged as hung up, and so is what `poll(2)` says has: a pipe without its other side, a
-/// socket that is shut in both directions. (One that the peer has shut in one direction is ready to read, and reads the end.)
+/// `/dev/zero` and the files of `/proc`, which have no size, nor at a file's end, which is read without waiting); for
+/// writing, which has no such number, it is 1. Flagged as hung up is what `poll(2)` says has: a pipe without its other side,
+/// a socket that is shut in both directions. What has no peer never is. (A socket that the peer has shut in one direction is
+/// ready to read, and reads the end.)
 pub(super) fn events<'a>(
     subscribed: &'a [Subscribed],
     waiting: &'a Waiting<'_>,
@@ -24,22 +25,17 @@ pub(super) fn events<'a>(
                 Trigger::Clock(due) if due.has_passed() => (Errno::Success, 0, nothing),
                 Trigger::Clock(_) => return None,
                 Trigger::Known(Answer::Error(errno)) => (*errno, 0, nothing),
-                Trigger::Known(Answer::Bytes(bytes)) => {
-                    (Errno::Success, *bytes, hangup(*bytes == 0))
-                }
+                Trigger::Known(Answer::Bytes(bytes)) => (Errno::Success, *bytes, nothing),
                 Trigger::Stream(stream, direction) => {
                     let found = waiting.found(index);
                     if !found.ready {
                         return None;
                     }
-                    let (bytes, at_end) = match direction {
-                        Direction::Read => {
-                            let bytes = stream.get().readable_bytes();
-                            (bytes, bytes == 0 && stream.get().is_always_ready())
-                        }
-                        Direction::Write => (1, false),
+                    let bytes = match direction {
+                        Direction::Read => stream.get().readable_bytes(),
+                        Direction::Write => 1,
                     };
-                    (Errno::Success, bytes, hangup(found.hangup || at_end))
+                    (Errno::Success, bytes, hangup(found.hangup))
                 }
             };
             Some(Event {

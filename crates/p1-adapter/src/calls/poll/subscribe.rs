@@ -2,7 +2,7 @@
 
 use super::Layout;
 use crate::abi::error::{Error, Result};
-use crate::abi::types::{Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
+use crate::abi::types::{Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::Direction;
 use crate::call::Call;
@@ -78,7 +78,8 @@ fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger>
         Direction::Write => Rights::FD_WRITE,
     };
     match entry.kind()? {
-        Kind::Dir(_) => Err(Errno::Badf.into()),
+        // Never waits, and has no bytes.
+        Kind::Dir(_) => Ok(Trigger::Known(Answer::Bytes(0))),
         Kind::File(file) => {
             entry.allow(transfer)?;
             Ok(Trigger::Known(Answer::Bytes(match direction {

@@ -1,0 +1,54 @@
+//! Standard streams of the host's, as what they are.
+
+use crate::blocking::{Stream as HostStream, StreamKind};
+use crate::descriptor::Descriptor;
+use crate::descriptor::stream::{GuestStream, Source};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::io::{Errno as Os, fcntl_dupfd_cloexec};
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use wasmtime_wasi::filesystem as wasi;
+use wasmtime_wasi::{FsPerms, OpenMode};
+
+/// The standard stream `number` of the host's, which may do what its descriptor may and nothing else.
+///
+/// A regular file, a block device and a memory device (`/dev/null`) are files: they have attributes, a size and a position,
+/// which is that of the description and so of everybody who shares it. Nothing is read ahead and no flag is changed. A
+/// process may be started with some of the streams closed: the guest then has one that is at its end.
+///
+/// # Errors
+///
+/// What the system says when it is looked at or duplicated.
+pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Descriptor> {
+    let stat = match fstat(fd) {
+        Err(Os::BADF) if number == 0 => {
+            return Ok(Descriptor::stream(GuestStream::input(Source::Null)));
+        }
+        Err(Os::BADF) => return Ok(Descriptor::stream(GuestStream::output(Source::Null))),
+        stat => stat?,
+    };
+    let flags = fcntl_getfl(fd)?;
+    let access = flags & OFlags::ACCMODE;
+    let (read, write) = (access != OFlags::WRONLY, access != OFlags::RDONLY);
+    let found = FileType::from_raw_mode(stat.st_mode);
+    let is_file = match StreamKind::of(fd)? {
+        // A directory would be a way to files that nobody has allowed.
+        StreamKind::File => found != FileType::Directory,
+        StreamKind::Memory => true,
+        _ => false,
+    };
+    if !is_file {
+        let stream = HostStream::inherited(fd)?;
+        return Ok(Descriptor::stream(GuestStream::duplex(stream, read, write)));
+    }
+    let mut mode = OpenMode::empty();
+    mode.set(OpenMode::READ, read);
+    mode.set(OpenMode::WRITE, write);
+    let file = File::from(fcntl_dupfd_cloexec(fd, 3)?);
+    Ok(Descriptor::file(
+        wasi::File::new(file, FsPerms::ReadWrite, mode, true),
+        found,
+        flags.contains(OFlags::APPEND),
+    ))
+}

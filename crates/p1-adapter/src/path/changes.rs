@@ -1,0 +1,81 @@
+//! Looking at names and changing them: the system for a single name, wasmtime-wasi for everything else, and what slashes
+//! behind the last name mean in either case.
+
+use super::operations::WasiPaths;
+use super::single::single;
+use super::slashes::{self, Last};
+use crate::abi::convert;
+use crate::abi::error::Result;
+use crate::abi::types::Filestat;
+use crate::descriptor::Dir;
+use wasmtime_wasi::p2::bindings::filesystem::types::PathFlags;
+
+impl WasiPaths {
+    /// The attributes of what lies at `path`: one system call for a single name, unless it is a link to be followed.
+    pub(crate) fn stat(
+        &mut self,
+        dir: &Dir,
+        mut follow: PathFlags,
+        path: String,
+    ) -> Result<Filestat> {
+        if let Some(single) = single(dir, &path)
+            && let Some(stat) = single.stat(follow)?
+        {
+            return Ok(stat);
+        }
+        if slashes::follow_anyway(&path) {
+            follow |= PathFlags::SYMLINK_FOLLOW;
+        }
+        let (stat, hash) = self.stat_at(dir, follow, path)?;
+        convert::filestat_from_p2(&stat, &hash)
+    }
+
+    pub(crate) fn create_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
+        match single(dir, slashes::without(&path).0) {
+            Some(single) => single.create_directory(),
+            None => self.create_directory_at(dir, path),
+        }
+    }
+
+    pub(crate) fn remove_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
+        let stripped = slashes::without(&path).0;
+        if let Some(single) = single(dir, stripped) {
+            return single.remove_directory();
+        }
+        self.check_removed_directory(dir, &path)?;
+        let path = match slashes::last(&path) {
+            Last::Name => stripped.to_owned(),
+            _ => path,
+        };
+        self.remove_directory_at(dir, path)
+    }
+
+    pub(crate) fn unlink_file(&mut self, dir: &Dir, path: String) -> Result<()> {
+        if let Some(single) = single(dir, &path) {
+            return single.unlink_file();
+        }
+        self.check_slash_of_removed(dir, &path)?;
+        self.unlink_file_at(dir, path)
+    }
+
+    pub(crate) fn rename(&mut self, from: &Dir, old: String, to: &Dir, new: String) -> Result<()> {
+        match (single(from, &old), single(to, &new)) {
+            (Some(old), Some(new)) => old.rename(new),
+            _ => self.rename_at(from, old, to, new),
+        }
+    }
+
+    pub(crate) fn symlink(&mut self, dir: &Dir, target: String, path: String) -> Result<()> {
+        let made = self.symlink_at(dir, target, path.clone());
+        self.slash_of_made(made, dir, &path)
+    }
+
+    pub(crate) fn link(
+        &mut self,
+        (from, follow, old): (&Dir, PathFlags, String),
+        (to, new): (&Dir, String),
+    ) -> Result<()> {
+        let linked = self.link_at(from, follow, old, to, new.clone());
+        self.slash_of_made(linked, to, &new)
+    }
+}

@@ -1,0 +1,96 @@
+//! Setting the times of what lies at a path.
+
+use super::fifo_open::{OpenInProgress, Opens};
+use super::operations::WasiPaths;
+use super::single::{Single, is_single_name, single};
+use super::slashes;
+use crate::abi::convert::NewTime;
+use crate::abi::error::Result;
+use crate::blocking::FifoAccess;
+use crate::descriptor::Dir;
+use rustix::fs::{AtFlags, FileType};
+use std::sync::Arc;
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+/// As many symbolic links as Linux follows.
+const MAX_LINKS: usize = 40;
+
+/// Sets the times of what lies at a path.
+///
+/// By its name in its directory, where no link is followed and nothing is opened: so a FIFO is not waited for, and "now" may
+/// be set by whoever may write, owner or not. (wasmtime-wasi opens what it finds, and takes the time itself.) What has no such
+/// name is wasmtime-wasi's; should a FIFO have taken its place, the signal frees the open.
+pub(crate) fn set_times(
+    (paths, in_progress, opens): (&mut WasiPaths, &mut OpenInProgress, &Arc<Opens>),
+    dir: &Dir,
+    follow: PathFlags,
+    path: String,
+    (access, modification): (NewTime, NewTime),
+) -> Result<()> {
+    if let Some(single) = single(dir, &path)
+        && single.set_times(follow, access, modification)?
+    {
+        return Ok(());
+    }
+    // What cannot be looked for here is for wasmtime-wasi to report.
+    if let Ok(Some((parent, name))) = last_name(paths, dir, follow, &path) {
+        let dir = parent.as_ref().unwrap_or(dir);
+        let name = Single { dir, name: &name };
+        let set = name.set_times(PathFlags::empty(), access, modification);
+        return set.map(drop);
+    }
+    let (access, modification) = (access.to_p2(), modification.to_p2());
+    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
+        return paths.set_times_at(dir, follow, path, access, modification);
+    }
+    let entered = in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?;
+    let set = paths.set_times_at(dir, follow, path, access, modification);
+    entered.leave()?;
+    set
+}
+
+/// The directory and the name in it that `path` leads to, where links at its end are followed if that is asked for or a
+/// slash is behind it; no directory if it is `dir` itself. Nothing for what has no name of its own (`.`), for a slash behind
+/// what is no directory, and for a link that is not relative. The way to the directory is wasmtime-wasi's to resolve.
+fn last_name(
+    paths: &mut WasiPaths,
+    dir: &Dir,
+    follow: PathFlags,
+    path: &str,
+) -> Result<Option<(Option<Dir>, String)>> {
+    let (path, slashed) = slashes::without(path);
+    let follow = slashed || follow.contains(PathFlags::SYMLINK_FOLLOW);
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if !is_single_name(name) || path.starts_with('/') {
+            return Ok(None);
+        }
+        let parent = match parent {
+            "" => None,
+            parent => Some(Dir::unnamed(paths.open_at(
+                dir,
+                PathFlags::SYMLINK_FOLLOW,
+                parent.to_owned(),
+                OpenFlags::DIRECTORY,
+                DescriptorFlags::READ,
+            )?)),
+        };
+        let within = parent.as_ref().unwrap_or(dir).fd()?;
+        let stat = rustix::fs::statat(within, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink if follow => {
+                let prefix = path.len() - name.len();
+                let target = paths.readlink_at(dir, path.clone())?;
+                if target.starts_with('/') {
+                    return Ok(None);
+                }
+                path.truncate(prefix);
+                path.push_str(&target);
+            }
+            found if slashed && found != FileType::Directory => return Ok(None),
+            _ => return Ok(Some((parent, name.to_owned()))),
+        }
+    }
+    Ok(None)
+}

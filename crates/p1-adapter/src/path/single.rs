@@ -1,0 +1,190 @@
+//! Paths of one component, which need no resolution.
+//!
+//! A single name that is neither `.` nor `..` and has no separator is asked of the system itself, without following links:
+//! nothing is resolved, so nothing can lead out of the directory, whoever swaps what for a link meanwhile. Whatever turns
+//! out to need resolving (a link that shall be followed) is left to wasmtime-wasi. The permissions checked are
+//! wasmtime-wasi's, before the system is asked; the system's errors come out as themselves.
+//!
+//! So it is on Unix, which this crate is for: Windows takes names apart (`a:b`, `CON`, dots at the end).
+
+use crate::abi::convert::{self, NewTime};
+use crate::abi::error::Result;
+use crate::abi::types::{Errno, Filestat};
+use crate::descriptor::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, Timestamps};
+use rustix::io::Errno as Os;
+use std::fs::File;
+use wasmtime_wasi::OpenMode;
+use wasmtime_wasi::filesystem as wasi;
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+/// What the system says where a link was found that it was told not to follow. FreeBSD says `EMLINK`.
+const IS_LINK: [Os; 2] = [Os::LOOP, Os::MLINK];
+
+/// A directory and a name in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Single<'a> {
+    pub(crate) dir: &'a Dir,
+    pub(crate) name: &'a str,
+}
+
+/// Whether `path` is the name of a directory's entry and nothing else.
+pub(crate) fn is_single_name(path: &str) -> bool {
+    !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
+}
+
+/// `path` below `dir` as a single name, if it is one.
+pub(crate) fn single<'a>(dir: &'a Dir, path: &'a str) -> Option<Single<'a>> {
+    is_single_name(path).then_some(Single { dir, name: path })
+}
+
+fn follows(follow: PathFlags) -> bool {
+    follow.contains(PathFlags::SYMLINK_FOLLOW)
+}
+
+impl Single<'_> {
+    fn statx(&self) -> Result<Statx, Os> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        rustix::fs::statx(
+            self.dir.fd_os()?,
+            self.name,
+            AtFlags::SYMLINK_NOFOLLOW,
+            mask,
+        )
+    }
+
+    /// The attributes; nothing if they are those of a link that shall be followed, or this system has no `statx`.
+    pub(crate) fn stat(&self, follow: PathFlags) -> Result<Option<Filestat>> {
+        let stat = match self.statx() {
+            // An old sandbox refuses what it does not know with `EPERM`.
+            Err(Os::NOSYS | Os::PERM) => return Ok(None),
+            stat => stat?,
+        };
+        let found = FileType::from_raw_mode(stat.stx_mode.into());
+        if follows(follow) && found == FileType::Symlink {
+            return Ok(None);
+        }
+        Ok(Some(convert::filestat_from_attributes(&stat.into())?))
+    }
+
+    /// Sets the times; false, and nothing done, if a link shall be followed.
+    pub(crate) fn set_times(
+        &self,
+        follow: PathFlags,
+        access: NewTime,
+        modification: NewTime,
+    ) -> Result<bool> {
+        self.dir.check_perms()?;
+        if follows(follow) {
+            let found = rustix::fs::statat(self.dir.fd()?, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
+                return Ok(false);
+            }
+        }
+        let times = Timestamps {
+            last_access: access.to_timespec(),
+            last_modification: modification.to_timespec(),
+        };
+        // Should a link have taken its place, the times are the link's: it is not followed.
+        let nofollow = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::utimensat(self.dir.fd()?, self.name, &times, nofollow)?;
+        Ok(true)
+    }
+
+    pub(crate) fn create_directory(&self) -> Result<()> {
+        self.dir.check_perms()?;
+        let mode = Mode::from_raw_mode(0o777);
+        Ok(rustix::fs::mkdirat(self.dir.fd()?, self.name, mode)?)
+    }
+
+    pub(crate) fn remove_directory(&self) -> Result<()> {
+        self.unlink(AtFlags::REMOVEDIR)
+    }
+
+    pub(crate) fn unlink_file(&self) -> Result<()> {
+        self.unlink(AtFlags::empty())
+    }
+
+    fn unlink(&self, flags: AtFlags) -> Result<()> {
+        self.dir.check_perms()?;
+        Ok(rustix::fs::unlinkat(self.dir.fd()?, self.name, flags)?)
+    }
+
+    /// `perm` between directories of different permissions, and below one that is not to be changed.
+    pub(crate) fn rename(&self, to: Single<'_>) -> Result<()> {
+        self.dir.check_perms()?;
+        to.dir.check_perms()?;
+        Ok(rustix::fs::renameat(
+            self.dir.fd()?,
+            self.name,
+            to.dir.fd()?,
+            to.name,
+        )?)
+    }
+
+    /// Opens it; nothing if a link shall be followed.
+    ///
+    /// The mode is what wasmtime-wasi opens with, with one exception: a file that may have to be made is not opened for
+    /// writing unless that is asked for.
+    pub(crate) fn open(
+        &self,
+        follow: PathFlags,
+        how: OpenFlags,
+        wanted: DescriptorFlags,
+    ) -> Result<Option<wasi::Descriptor>> {
+        let wasi::Descriptor::Dir(below) = &self.dir.inner else {
+            return Err(Errno::Notdir.into());
+        };
+        let asks_write = wanted.contains(DescriptorFlags::WRITE);
+        let read = wanted.contains(DescriptorFlags::READ) || !asks_write;
+        let write = asks_write || how.contains(OpenFlags::TRUNCATE);
+        if below.perms.write_not_permitted() && (write || how.contains(OpenFlags::CREATE)) {
+            return Err(Errno::Perm.into());
+        }
+        let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        flags |= match (read, write) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            (_, false) => OFlags::RDONLY,
+        };
+        let pairs = [
+            (OpenFlags::CREATE, OFlags::CREATE),
+            (OpenFlags::EXCLUSIVE, OFlags::EXCL),
+            (OpenFlags::TRUNCATE, OFlags::TRUNC),
+            (OpenFlags::DIRECTORY, OFlags::DIRECTORY),
+        ];
+        for (asked, flag) in pairs {
+            flags.set(flag, how.contains(asked));
+        }
+        // Alone it means nothing to wasmtime-wasi.
+        flags.set(
+            OFlags::EXCL,
+            how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE),
+        );
+
+        let mode = Mode::from_raw_mode(0o666);
+        let opened = match rustix::fs::openat(self.dir.fd()?, self.name, flags, mode) {
+            Err(os) if follows(follow) && self.may_be_link(os, how) => return Ok(None),
+            opened => File::from(opened?),
+        };
+        let mut open_mode = OpenMode::empty();
+        open_mode.set(OpenMode::READ, read);
+        open_mode.set(OpenMode::WRITE, write);
+        // What can be written is no directory.
+        let is_dir = how.contains(OpenFlags::DIRECTORY)
+            || (!write
+                && FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode)
+                    == FileType::Directory);
+        Ok(Some(if is_dir {
+            wasi::Descriptor::Dir(wasi::Dir::new(opened, below.perms, open_mode, true))
+        } else {
+            wasi::Descriptor::File(wasi::File::new(opened, below.perms, open_mode, true))
+        }))
+    }
+
+    /// Whether an open that failed like this has met a link. Where a directory is asked for the system says no more than
+    /// that it is none.
+    fn may_be_link(&self, os: Os, how: OpenFlags) -> bool {
+        IS_LINK.contains(&os) || (os == Os::NOTDIR && how.contains(OpenFlags::DIRECTORY))
+    }
+}

@@ -1,0 +1,204 @@
+//! What POSIX and Linux say where wasmtime-wasi says otherwise. The whole is compared by the suite `probes`; these are the
+//! cases that programs have been seen to trip over.
+
+use crate::guest::*;
+use p1_adapter::P1CtxBuilder;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use wasmtime::Val;
+
+/// A name of 24 bytes and more of entries, one each: cookie and name.
+fn entries(listing: &[u8]) -> Vec<(u64, String)> {
+    let mut rest = listing;
+    let mut all = Vec::new();
+    while let Some((head, tail)) = rest.split_at_checked(24) {
+        let number = |range: std::ops::Range<usize>| {
+            let mut bytes = [0; 8];
+            bytes[..range.len()].copy_from_slice(&head[range]);
+            u64::from_le_bytes(bytes)
+        };
+        let Some((name, tail)) = tail.split_at_checked(number(16..20) as usize) else {
+            break;
+        };
+        all.push((number(0..8), String::from_utf8(name.to_vec()).unwrap()));
+        rest = tail;
+    }
+    all
+}
+
+fn list(guest: &mut Guest, fd: i32, cookie: u64) -> Vec<(u64, String)> {
+    const AT: u32 = 0x4000;
+    const LEN: u32 = 0x2000;
+    let args = [
+        Val::I32(fd),
+        Val::I32(AT as i32),
+        Val::I32(LEN as i32),
+        Val::I64(cookie as i64),
+        Val::I32(OUT as i32),
+    ];
+    assert_eq!(guest.call("fd_readdir", &args), OK);
+    let used = guest.u32(OUT);
+    entries(&guest.read(AT, used))
+}
+
+#[test]
+fn cookies_fit_a_guests_long_and_stay_good() {
+    both(|guest, dir| {
+        for n in 0..50 {
+            fs::write(dir.join(format!("entry{n}")), b"").unwrap();
+        }
+        let all = list(guest, DIR, 0);
+        assert_eq!(all.len(), 52);
+        for (n, (cookie, _)) in all.iter().enumerate() {
+            assert_eq!(*cookie, n as u64 + 1, "small numbers, in order");
+            assert_eq!(list(guest, DIR, *cookie), all[n + 1..]);
+        }
+        // Others come and go; a position keeps its number, and never reads as the end.
+        for n in 0..25 {
+            fs::remove_file(dir.join(format!("entry{n}"))).unwrap();
+            fs::write(dir.join(format!("new{n}")), b"").unwrap();
+        }
+        let (middle, _) = all[20];
+        let left: Vec<_> = list(guest, DIR, middle)
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
+        for (_, name) in all[21..].iter().filter(|(_, name)| dir.join(name).exists()) {
+            assert_eq!(
+                left.iter().filter(|found| *found == name).count(),
+                1,
+                "{name}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_name_that_is_no_string_is_left_out() {
+    both(|guest, dir| {
+        fs::write(dir.join(OsStr::from_bytes(b"n\xff")), b"").unwrap();
+        fs::write(dir.join("plain"), b"").unwrap();
+        let mut names: Vec<_> = list(guest, DIR, 0)
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
+        names.sort();
+        assert_eq!(names, [".", "..", "plain"]);
+    });
+}
+
+#[test]
+fn slashes_behind_names_are_linuxs() {
+    both(|guest, dir| {
+        fs::write(dir.join("f"), b"").unwrap();
+        symlink("f", dir.join("link")).unwrap();
+        for path in ["d/", "d//", "./d/"] {
+            fs::create_dir(dir.join("d")).unwrap();
+            symlink("d", dir.join("to d")).unwrap();
+            assert_eq!(guest.at("path_remove_directory", DIR, "to d/"), NOTDIR);
+            assert_eq!(guest.at("path_remove_directory", DIR, "d/.."), NOTEMPTY);
+            assert_eq!(guest.at("path_unlink_file", DIR, path), ISDIR);
+            assert_eq!(guest.at("path_remove_directory", DIR, path), OK, "{path}");
+            fs::remove_file(dir.join("to d")).unwrap();
+        }
+        assert_eq!(guest.at("path_remove_directory", DIR, "f/"), NOTDIR);
+        assert_eq!(guest.at("path_unlink_file", DIR, "link/"), NOTDIR);
+        assert!(dir.join("link").is_symlink());
+        let stat = |guest: &mut Guest, path: &str| {
+            let [p, n] = guest.path(path);
+            let args = [Val::I32(DIR), Val::I32(0), p, n, Val::I32(OUT as i32)];
+            guest.call("path_filestat_get", &args)
+        };
+        assert_eq!(stat(guest, "link"), OK);
+        assert_eq!(
+            stat(guest, "link/"),
+            NOTDIR,
+            "the file, which is no directory"
+        );
+        assert_eq!(stat(guest, "link//"), NOTDIR);
+    });
+}
+
+#[test]
+fn a_preopen_has_times_to_set() {
+    both(|guest, dir| {
+        let times = [
+            Val::I32(DIR),
+            Val::I64(1_000),
+            Val::I64(2_000_000_000_000),
+            Val::I32(1 | 4),
+        ];
+        assert_eq!(guest.call("fd_filestat_set_times", &times), OK);
+        let set = fs::metadata(dir).unwrap().modified().unwrap();
+        let since = set.duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(since.as_secs(), 2_000);
+    });
+}
+
+#[test]
+fn what_is_opened_below_an_opened_folder_can_be_written() {
+    both(|guest, dir| {
+        fs::create_dir(dir.join("d")).unwrap();
+        let sub = guest.open("d", DIRECTORY, READ, 0).unwrap();
+        assert_eq!(guest.ask("fd_fdstat_get", sub), OK);
+        let passes_on = guest.u64(OUT + 16);
+        assert_ne!(
+            passes_on & WRITE as u64,
+            0,
+            "C libraries ask for no more than this"
+        );
+        assert_eq!(guest.u64(OUT + 8) & WRITE as u64, 0);
+    });
+}
+
+#[test]
+fn a_file_that_is_there_is_opened_as_asked_for() {
+    both(|guest, dir| {
+        // A program that runs: no other way to open it for writing fails for everybody.
+        fs::copy("/bin/sleep", dir.join("busy")).unwrap();
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(dir.join("busy"), mode).unwrap();
+        let Ok(mut busy) = std::process::Command::new(dir.join("busy"))
+            .arg("60")
+            .spawn()
+        else {
+            return;
+        };
+        const TXTBSY: i32 = 74;
+        let tried = ["busy", "./busy"].map(|path| {
+            let read = guest.open(path, CREAT, READ, 0);
+            (
+                read.map(|fd| guest.close(fd)),
+                guest.open(path, 0, WRITE, 0),
+            )
+        });
+        busy.kill().unwrap();
+        busy.wait().unwrap();
+        assert_eq!(tried, [(Ok(OK), Err(TXTBSY)), (Ok(OK), Err(TXTBSY))]);
+        // And made if it is not there.
+        assert!(guest.open("made", CREAT, READ, 0).is_ok());
+        assert!(guest.open("./made too", CREAT, READ, 0).is_ok());
+        assert!(dir.join("made too").exists());
+    });
+}
+
+#[test]
+fn a_path_that_cannot_be_paid_for_is_not_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = P1CtxBuilder::new()
+        .max_path_length(100)
+        .hostcall_fuel(1_000)
+        .preopened_dir(dir.path(), "/", wasmtime_wasi::FsPerms::ReadWrite)
+        .unwrap()
+        .build()
+        .unwrap();
+    let mut guest = Guest::new(&ctx);
+    assert_eq!(guest.open(&"x".repeat(500), 0, READ, 0), Err(NAMETOOLONG));
+    assert_eq!(
+        guest.open(&"x".repeat(1_500), 0, READ, 0),
+        Err(NOMEM),
+        "as wasmtime 48"
+    );
+}
