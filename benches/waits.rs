@@ -15,8 +15,8 @@ mod contenders;
 
 use contenders::{Contender, Core, Futex, Lot, Place, Spot, Words};
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use wasi_threads::waits::{ParkingLot, Role};
 

@@ -21,6 +21,8 @@ step() { printf '\n== %s\n' "$*"; "$@"; }
 
 step scripts/setup.sh
 step cargo fmt --all --check
+# Lengths of files, circles between folders, names of types: before what takes longer.
+step scripts/architecture.sh
 # --workspace everywhere, and --examples with doc, which makes cargo take the
 # development dependencies into account there too: so all steps see one set of
 # features, and wasmtime is checked once and built once.

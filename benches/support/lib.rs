@@ -23,12 +23,14 @@
 //! A peer that is not there is left out, with a line saying so; native code and
 //! the project's own binary must be there.
 
+pub mod computing;
 pub mod guests;
 pub mod machine;
 pub mod markdown;
 pub mod rows;
 pub mod sample;
 pub mod sides;
+pub mod usage;
 
 use std::error::Error;
 use std::io::Write as _;

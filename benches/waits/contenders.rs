@@ -1,8 +1,7 @@
 //! The contenders: each makes places to wait, on words of a shared memory.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 use wasi_threads::memory::{offset_of, word32};
 use wasi_threads::waits::{ParkingLot, Role, Waiter};
 use wasmtime::{Config, Engine, MemoryType, SharedMemory};
@@ -89,7 +88,7 @@ impl Contender for Core {
 /// Wasmtime's waits take addresses in a shared memory, so that is where the
 /// words of every contender are.
 pub(crate) struct Spot {
-    memory: SharedMemory,
+    pub(crate) memory: SharedMemory,
 }
 
 impl Place for Spot {
@@ -145,7 +144,7 @@ impl<const DETECT: bool> Contender for Lot<DETECT> {
 
 /// Words of a fresh shared memory, each on a cache line of its own.
 pub(crate) struct Words {
-    memory: SharedMemory,
+    pub(crate) memory: SharedMemory,
 }
 
 impl Words {

@@ -321,8 +321,7 @@ fn libraries_and_stdin() {
         let run = logged(kept.program())
             .arg("--preload")
             .arg(format!("library={}", library.display()))
-            .arg("-")
-            .input(integration_tests::Input::Bytes(main.into()))
+            .on_stdin(main)
             .run()
             .expect_code(7);
         assert_eq!(stored(&run), round == 0, "{run}");

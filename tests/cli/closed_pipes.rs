@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::{EXIT_7, TRAP};
+
 /// Writes `yes` to stdout for ever; the errno of a write that fails is the exit status.
 const YES: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -18,13 +20,6 @@ const YES: &str = r#"(module
         (local.set $errno (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
         (if (local.get $errno) (then (call $exit (local.get $errno))))
         (br 0))))"#;
-
-const EXIT_7: &str = r#"(module
-    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-    (memory (export "memory") 1)
-    (func (export "_start") (call $exit (i32.const 7))))"#;
-
-const TRAP: &str = r#"(module (func (export "_start") unreachable))"#;
 
 fn module(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("module.wat");

@@ -76,8 +76,7 @@ fn exit_with(code: u32) -> String {
 fn every_status_arrives() {
     for code in [0, 1, 2, 7, 125, 126, 127, 128, 134, 255] {
         let run = program()
-            .arg("-")
-            .input(Input::Bytes(exit_with(code).into_bytes()))
+            .on_stdin(exit_with(code))
             .run()
             .expect_code(code as i32);
         assert_eq!(run.stderr, "", "{run}");
@@ -89,8 +88,7 @@ fn every_status_arrives() {
 fn a_code_that_is_no_status_is_a_failure() {
     for code in [256, 4096, u32::MAX] {
         program()
-            .arg("-")
-            .input(Input::Bytes(exit_with(code).into_bytes()))
+            .on_stdin(exit_with(code))
             .run()
             .expect_code(1)
             .expect_stderr(&["exit code"]);
@@ -103,8 +101,7 @@ fn a_trap_in_main_is_134() {
     let trap = r#"(module (memory (export "memory") 1) (func $deep unreachable)
                     (func (export "_start") (call $deep)))"#;
     program()
-        .arg("-")
-        .input(Input::Bytes(trap.into()))
+        .on_stdin(trap)
         .run()
         .expect_code(134)
         .expect_stderr(&["unreachable", "wasm backtrace", "deep", "main thread"]);
@@ -129,8 +126,7 @@ fn a_timeout_reaches_every_kind_of_thread() {
     for option in ["-W timeout=300ms", "--timeout 300ms"] {
         let run = program()
             .args(option)
-            .arg("-")
-            .input(Input::Bytes(spin.into()))
+            .on_stdin(spin)
             .run()
             .expect_code(134)
             .expect_stderr(&["300ms"]);
@@ -154,11 +150,7 @@ fn output_already_written_is_not_lost() {
                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
                unreachable))"#
     );
-    let run = program()
-        .arg("-")
-        .input(Input::Bytes(program_text.into_bytes()))
-        .run()
-        .expect_code(134);
+    let run = program().on_stdin(program_text).run().expect_code(134);
     assert_eq!(run.stdout, text);
 }
 
@@ -280,8 +272,7 @@ fn a_raised_signal() {
                  (func (export "_start") (drop (call $raise (i32.const {signal})))))"#
         );
         program()
-            .arg("-")
-            .input(Input::Bytes(text.into_bytes()))
+            .on_stdin(text)
             .run()
             .expect_code(status)
             .expect_stderr(&["the main thread of the module on stdin raised", name]);

@@ -1,7 +1,7 @@
 //! What of a module is run, with what beneath it, on which memory.
 
 use crate::program;
-use integration_tests::{Guest, Input};
+use integration_tests::Guest;
 
 #[test]
 fn another_export() {
@@ -11,13 +11,7 @@ fn another_export() {
         (func (export "other") (call $exit (i32.const 3)))
         (func (export "takes") (param i32))
         (func (export "_start") (call $exit (i32.const 4))))"#;
-    let run = |args: &str| {
-        program()
-            .args(args)
-            .arg("-")
-            .input(Input::Bytes(text.into()))
-            .run()
-    };
+    let run = |args: &str| program().args(args).on_stdin(text).run();
     run("").expect_code(4);
     run("--invoke other").expect_code(3);
     run("--invoke nowhere")
@@ -211,10 +205,7 @@ fn the_exported_memory_is_wasis() {
             1,
         ),
     ] {
-        let run = program()
-            .arg("-")
-            .input(Input::Bytes(module(memories, random_in).into_bytes()))
-            .run();
+        let run = program().on_stdin(module(memories, random_in)).run();
         assert_eq!(run.code(), 0, "{what}: {run}");
     }
 }
@@ -231,13 +222,7 @@ fn libraries() {
         (func (export "tell") (call $exit (global.get $made)))
         (func (export "quiet"))
         (func (export "trap") unreachable))"#;
-    let run = |args: &str| {
-        program()
-            .args(args)
-            .arg("-")
-            .input(Input::Bytes(text.into()))
-            .run()
-    };
+    let run = |args: &str| program().args(args).on_stdin(text).run();
     run("").expect_code(0);
     run("--invoke tell").expect_code(5);
     run("--invoke quiet --stats")
@@ -255,13 +240,7 @@ fn libraries() {
 /// What the preparation of a module exports is nobody's to see or to call: a start function once ran twice.
 #[test]
 fn exports_of_the_rewrite_are_not_the_programs() {
-    let run = |options: &str, text: &str| {
-        program()
-            .args(options)
-            .arg("-")
-            .input(Input::Bytes(text.into()))
-            .run()
-    };
+    let run = |options: &str, text: &str| program().args(options).on_stdin(text).run();
     let starts = r#"(module (func $f) (start $f) (func (export "a")))"#;
     let refused = run("--invoke wasi-threads:start", starts).expect_code(1);
     assert_eq!(
@@ -289,7 +268,7 @@ fn exports_of_the_rewrite_are_not_the_programs() {
 /// A module that has no program runs its start function, as with `wasmtime run`; it was once refused.
 #[test]
 fn a_module_without_an_entry_runs_its_start_function() {
-    let run = |text: &str| program().arg("-").input(Input::Bytes(text.into())).run();
+    let run = |text: &str| program().on_stdin(text).run();
     let exits = run(r#"(module
              (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
              (memory (export "memory") 1)

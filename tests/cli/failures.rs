@@ -1,20 +1,10 @@
 //! What fails beside the program, or after it: the status stays the program's.
 
-use crate::program;
-use integration_tests::{Guest, Input, Program};
-
-const EXIT_7: &str = r#"(module
-    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-    (memory (export "memory") 1)
-    (func (export "_start") (call $exit (i32.const 7))))"#;
-
-const TRAP: &str = r#"(module (func (export "_start") unreachable))"#;
+use crate::{EXIT_7, TRAP, program};
+use integration_tests::{Guest, Program};
 
 fn given(text: &str, options: &str) -> Program {
-    program()
-        .args(options)
-        .arg("-")
-        .input(Input::Bytes(text.into()))
+    program().args(options).on_stdin(text)
 }
 
 /// They once took its place, with status 1, and kept what came after them from being said.

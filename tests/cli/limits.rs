@@ -17,13 +17,7 @@ fn limits_of_calls() {
             (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 60000)))
         (func (export "grow") (result i32) (memory.grow (i32.const 400)))
         (func (export "_start")))"#;
-    let run = |options: &str| {
-        program()
-            .args(options)
-            .arg("-")
-            .input(Input::Bytes(text.into()))
-            .run()
-    };
+    let run = |options: &str| program().args(options).on_stdin(text).run();
     assert_eq!(run("--invoke random").expect_code(0).stdout, "0\n");
     // Not enough fuel for the path: ENOMEM (48), before anybody looks at it.
     assert_eq!(run("--dir . --invoke open").expect_code(0).stdout, "28\n");
@@ -43,8 +37,8 @@ fn limits_of_calls() {
     // A shared memory grows without anybody being asked.
     let shared = r#"(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))"#;
     program()
-        .args("-W trap-on-grow-failure -")
-        .input(Input::Bytes(shared.into()))
+        .args("-W trap-on-grow-failure")
+        .on_stdin(shared)
         .run()
         .expect_code(2)
         .expect_stderr(&["when a shared memory grows"]);
@@ -55,13 +49,7 @@ fn memory_limits() {
     // 256 MiB may be declared, 16 MiB are allowed.
     let shared = r#"(module (import "env" "memory" (memory 1 4096 shared)) (export "memory" (memory 0))
                      (func (export "_start")))"#;
-    let run = |args: &str, text: &str| {
-        program()
-            .args(args)
-            .arg("-")
-            .input(Input::Bytes(text.into()))
-            .run()
-    };
+    let run = |args: &str, text: &str| program().args(args).on_stdin(text).run();
     run("", shared).expect_code(0);
     run("-W max-memory-size=268435456", shared).expect_code(0);
     run("-W max-memory-size=16777216", shared)
@@ -79,8 +67,7 @@ fn fuel() {
     let spin = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
     program()
         .args("-W fuel=100000")
-        .arg("-")
-        .input(Input::Bytes(spin.into()))
+        .on_stdin(spin)
         .run()
         .expect_code(134)
         .expect_stderr(&["fuel"]);
@@ -115,13 +102,7 @@ fn counting(alone: u32, beside: u32) -> String {
 #[test]
 #[cfg(unix)]
 fn any_thread_can_use_all_the_fuel() {
-    let run = |text: String| {
-        program()
-            .args("-W fuel=1000000")
-            .arg("-")
-            .input(Input::Bytes(text.into_bytes()))
-            .run()
-    };
+    let run = |text: String| program().args("-W fuel=1000000").on_stdin(text).run();
     // Some five units for each.
     run(counting(180_000, 0)).expect_code(0);
     run(counting(300_000, 0))
@@ -161,8 +142,8 @@ fn the_limit_of_the_system_is_named() {
         .expect_stderr(&["note: 1 spawn failed: ", "`ulimit -v`"]);
     // Asked for on the command line, it needs no explanation.
     let run = program()
-        .args("--max-threads 3 -")
-        .input(Input::Bytes(text.into()))
+        .args("--max-threads 3")
+        .on_stdin(text)
         .run()
         .expect_code(6);
     assert_eq!(run.stderr, "");

@@ -28,3 +28,11 @@ use integration_tests::Program;
 fn program() -> Program {
     Program::new(env!("CARGO_BIN_EXE_wasi-threads-run"))
 }
+
+/// Ends with status 7.
+const EXIT_7: &str = r#"(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (call $exit (i32.const 7))))"#;
+
+const TRAP: &str = r#"(module (func (export "_start") unreachable))"#;

@@ -5,11 +5,7 @@ use integration_tests::{Finished, Guest, Input};
 
 #[track_caller]
 fn refused(text: impl Into<Vec<u8>>) -> Finished {
-    let run = program()
-        .arg("-")
-        .input(Input::Bytes(text.into()))
-        .run()
-        .expect_code(1);
+    let run = program().on_stdin(text).run().expect_code(1);
     assert_eq!(run.stdout, "");
     // One line what, one line why, one line what to do.
     assert!(run.stderr.starts_with("error: "), "{run}");
@@ -67,13 +63,7 @@ fn imports_that_nothing_provides() {
     let text = r#"(module (import "env" "dance" (func)) (memory (export "memory") 1)
                    (func (export "_start")))"#;
     refused(text).expect_stderr(&["env", "dance"]);
-    let run = |option: &str| {
-        program()
-            .args(option)
-            .arg("-")
-            .input(Input::Bytes(text.into()))
-            .run()
-    };
+    let run = |option: &str| program().args(option).on_stdin(text).run();
     run("-W unknown-imports-trap").expect_code(0);
     run("-W unknown-imports-default").expect_code(0);
 }
@@ -118,11 +108,7 @@ fn no_thread_entry() {
             (func (export "_start")
               (if (i32.ge_s (call $spawn (i32.const 0)) (i32.const 0)) (then unreachable))))"#
     );
-    program()
-        .arg("-")
-        .input(Input::Bytes(text.into_bytes()))
-        .run()
-        .expect_code(0);
+    program().on_stdin(text).run().expect_code(0);
 }
 
 /// `-S threads=n` takes the import away.

@@ -143,11 +143,7 @@ fn standard_streams() {
 fn module_on_stdin() {
     let text = std::fs::read(Guest::wat("hello").path()).unwrap();
     let wasm = std::fs::read(Guest::c("spawns").path()).unwrap();
-    let run = program()
-        .arg("-")
-        .input(Input::Bytes(text))
-        .run()
-        .expect_code(0);
+    let run = program().on_stdin(text).run().expect_code(0);
     assert_eq!(run.stdout, "hello, world\n");
     let run = program()
         .args("- once 2")

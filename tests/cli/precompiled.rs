@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::program;
-use integration_tests::{Finished, Guest, Input};
+use integration_tests::{Finished, Guest};
 
 #[track_caller]
 fn compile(module: &Path, out: &Path) {
@@ -66,8 +66,8 @@ fn a_damaged_file_is_refused_and_not_run_without_its_start_function() {
     // From a pipe, too, where nothing can be mapped.
     for (bytes, status) in [(bytes.clone(), 0), (bytes[..bytes.len() - 1].to_vec(), 1)] {
         program()
-            .args("--allow-precompiled -")
-            .input(Input::Bytes(bytes))
+            .args("--allow-precompiled")
+            .on_stdin(bytes)
             .run()
             .expect_code(status);
     }

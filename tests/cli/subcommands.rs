@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::program;
-use integration_tests::{Guest, Input};
+use integration_tests::Guest;
 
 #[test]
 fn inspect() {
@@ -35,8 +35,8 @@ fn inspect_names_what_is_missing() {
     let text = r#"(module (import "wasi" "thread-spawn" (func (param i32) (result i32)))
                    (import "env" "memory" (memory 1)) (func (export "_start")))"#;
     let run = program()
-        .args("inspect -")
-        .input(Input::Bytes(text.into()))
+        .args("inspect")
+        .on_stdin(text)
         .run()
         .expect_code(1);
     for flag in ["--shared-memory", "--export-memory", "wasi_thread_start"] {
@@ -44,8 +44,8 @@ fn inspect_names_what_is_missing() {
     }
     assert!(!run.stdout.contains("--import-memory"), "{run}");
     program()
-        .args("inspect -")
-        .input(Input::Bytes(b"\0asm\x01\0\0\0\x01\x7f".to_vec()))
+        .args("inspect")
+        .on_stdin(b"\0asm\x01\0\0\0\x01\x7f".to_vec())
         .run()
         .expect_code(1)
         .expect_stderr(&["cannot be inspected"]);
@@ -127,13 +127,7 @@ fn inspect_and_run_agree() {
         ),
     ] {
         let text = format!("(module {module})");
-        let run = |command: &str| {
-            program()
-                .args(command)
-                .arg("-")
-                .input(Input::Bytes(text.clone().into_bytes()))
-                .run()
-        };
+        let run = |command: &str| program().args(command).on_stdin(text.clone()).run();
         let (inspected, ran) = (run("inspect"), run("run"));
         assert_eq!(inspected.code() == 0, good, "{text}: {inspected}");
         assert_eq!(ran.code() == 0, good, "{text}: {ran}");
@@ -144,8 +138,8 @@ fn inspect_and_run_agree() {
         r#"(module {spawn} {memory} {start} (func (export "wasi_thread_start") (param i32)))"#
     );
     let run = program()
-        .args("inspect -")
-        .input(Input::Bytes(text.into_bytes()))
+        .args("inspect")
+        .on_stdin(text)
         .run()
         .expect_code(1);
     assert!(

@@ -82,6 +82,20 @@ fn events(path: &Path) -> Vec<Value> {
     events
 }
 
+/// The events of a guest's run.
+fn traced(guest: &Guest, args: &str) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.json");
+    program()
+        .arg("--trace")
+        .arg(&path)
+        .guest(guest)
+        .args(args)
+        .run()
+        .expect_code(0);
+    events(&path)
+}
+
 fn slices<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
     let mut found = Vec::new();
     found.extend(
@@ -94,16 +108,7 @@ fn slices<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
 
 #[test]
 fn trace() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.json");
-    program()
-        .arg("--trace")
-        .arg(&path)
-        .guest(&Guest::c("mutex_condvar"))
-        .args("4 10")
-        .run()
-        .expect_code(0);
-    let events = events(&path);
+    let events = traced(&Guest::c("mutex_condvar"), "4 10");
     // What the track of an event is called.
     let name_of = |event: &Value| {
         let named = |other: &&Value| other["name"] == "thread_name" && other["tid"] == event["tid"];
@@ -146,16 +151,7 @@ fn trace() {
 /// In Perfetto a thread 0 shared the track of the thread that has its process's number: main that of thread 1.
 #[test]
 fn main_has_a_track_of_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.json");
-    program()
-        .arg("--trace")
-        .arg(&path)
-        .guest(&Guest::c("spawns"))
-        .args("once 3")
-        .run()
-        .expect_code(0);
-    let events = events(&path);
+    let events = traced(&Guest::c("spawns"), "once 3");
     let process = &events[0]["pid"];
     for event in &events {
         assert_eq!(event["pid"], *process, "{event}");

@@ -83,6 +83,11 @@ impl Program {
         self.arg(guest.path())
     }
 
+    /// Adds `-`, and gives it this module on stdin, as text or binary.
+    pub fn on_stdin(self, module: impl Into<Vec<u8>>) -> Self {
+        self.arg("-").input(Input::Bytes(module.into()))
+    }
+
     /// Sets an environment variable of the binary's process.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.envs.push((name.into(), value.as_ref().to_owned()));

@@ -13,6 +13,15 @@ mod sys;
 
 use std::process::ExitCode;
 
+use crate::args::{Cli, Command, shell};
+use crate::message::Result;
+use crate::message::exit::Exit;
+use crate::module::compile::compile;
+use crate::module::inspect::inspect;
+use crate::module::source::ModuleSource;
+use crate::run::plan::Plan;
+use crate::run::run;
+
 fn main() -> ExitCode {
     // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
     p1_adapter::prepare_process();
@@ -23,15 +32,13 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn command(cli: args::Cli) -> message::Result<message::exit::Exit> {
+fn command(cli: Cli) -> Result<Exit> {
     match cli.command {
-        None => run::run(run::plan::Plan::from_args(cli.run)?),
-        Some(args::Command::Run(run_args)) => run::run(run::plan::Plan::from_args(*run_args)?),
-        Some(args::Command::Compile(compile_args)) => module::compile::compile(*compile_args),
-        Some(args::Command::Inspect { module }) => {
-            module::inspect::inspect(&module::source::ModuleSource::typed(&module))
-        }
-        Some(args::Command::Completion { shell }) => args::shell::completion(shell),
-        Some(args::Command::Man) => args::shell::man(),
+        None => run(Plan::from_args(cli.run)?),
+        Some(Command::Run(run_args)) => run(Plan::from_args(*run_args)?),
+        Some(Command::Compile(compile_args)) => compile(*compile_args),
+        Some(Command::Inspect { module }) => inspect(&ModuleSource::typed(&module)),
+        Some(Command::Completion { shell }) => shell::completion(shell),
+        Some(Command::Man) => shell::man(),
     }
 }

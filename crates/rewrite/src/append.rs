@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::{Encode, Function, ValType};
 
-use super::RewriteError;
 use crate::encode::{push_name, push_u32};
 use crate::scan::Scan;
+use crate::{RewriteError, names};
 
 // Engines agree on these (JS API, "Implementation-defined Limits"), and
 // wasmparser enforces them.
@@ -89,7 +89,7 @@ impl Appendix {
     /// Appends the table, and exports it under the name returned.
     pub(crate) fn table(&mut self, entries: u32) -> String {
         self.table_entries = Some(entries);
-        self.export("wasi-threads:waits", ExportKind::Table, self.table)
+        self.export(names::WAIT_TABLE, ExportKind::Table, self.table)
     }
 
     /// The name under which a memory is exported; if there was none, there is
@@ -99,7 +99,7 @@ impl Appendix {
             return name.clone();
         }
         let name = self.export(
-            &format!("wasi-threads:memory-{memory}"),
+            &format!("{}{memory}", names::MEMORY),
             ExportKind::Memory,
             memory,
         );

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{RewriteError, RewriteOptions, Rewritten, bulk, waits};
 use crate::append::{Appendix, ExportKind};
 use crate::encode::{call_in, push_u32, push_u32_in, take_u32, u32_length};
 use crate::scan::{HEADER, Scan, Section, SiteKind};
+use crate::{RewriteError, RewriteOptions, Rewritten, bulk, names, waits};
 
 const CUSTOM: u8 = 0;
 const TYPE: u8 = 1;
@@ -91,7 +91,7 @@ pub(crate) fn assemble<'a>(
         }
     }
     if let Some(start) = scan.start.filter(|_| options.start) {
-        let name = appendix.export("wasi-threads:start", ExportKind::Function, start);
+        let name = appendix.export(names::START, ExportKind::Function, start);
         out.start_export = Some(name);
         out.start_inside = false;
     }

@@ -23,8 +23,10 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("assemble.rs", include_bytes!("assemble.rs")),
     ("bulk.rs", include_bytes!("bulk.rs")),
     ("encode.rs", include_bytes!("encode.rs")),
+    ("error.rs", include_bytes!("error.rs")),
     ("fingerprint.rs", include_bytes!("fingerprint.rs")),
     ("lib.rs", include_bytes!("lib.rs")),
+    ("names.rs", include_bytes!("names.rs")),
     ("scan.rs", include_bytes!("scan.rs")),
     ("waits.rs", include_bytes!("waits.rs")),
 ];

@@ -1,4 +1,4 @@
-//! Rewriting a module so that a thread group can end it: bytes in, bytes out.
+//! Rewriting a WebAssembly module so that its host can end it: bytes in, bytes out.
 //!
 //! Three things of a module are out of a host's reach once it is compiled: a
 //! thread parked in `memory.atomic.wait`, guest code that runs while a module
@@ -36,19 +36,42 @@
 //!
 //! A module with nothing to rewrite comes back as the very bytes that went in.
 //!
+//! What was appended is known by what [`Rewritten`] says, not by its name: a module may have exports of any name itself.
+//!
+//! # What it is not for
+//!
+//! - Deciding anything: the host is called where the module would have waited, and says what comes of it. What it has
+//!   to check, and in which order, is in [`WaitSlot`] and in `DESIGN.md`. The crate `memory-waits` is such a host.
+//! - Loops of the module's own code: engines interrupt these (wasmtime by epochs or fuel).
+//! - Components: [`RewriteError::Component`].
+//!
+//! # Example
+//!
+//! ```
+//! use interruptible_wasm::{WaitOp, names, rewrite};
+//!
+//! let module = wat::parse_str(
+//!     r#"(module
+//!          (import "env" "memory" (memory 1 1 shared))
+//!          (func $start
+//!            (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1))))
+//!          (start $start))"#,
+//! )?;
+//! let rewritten = rewrite(&module)?;
+//! // Instantiation runs nothing. Before it calls this export, the host puts a function
+//! // `(addr: i64, expected: i32, timeout: i64) -> i32` into the first entry of the table.
+//! assert_eq!(rewritten.start_export.as_deref(), Some(names::START));
+//! assert_eq!(rewritten.wait_table.as_deref(), Some(names::WAIT_TABLE));
+//! assert_eq!(rewritten.wait_slots[0].op, WaitOp::Wait32);
+//! assert_eq!(rewritten.wait_slots[0].memory_export, "wasi-threads:memory-0");
+//! // All else is as it was.
+//! assert_eq!(rewritten.wait_sites, 1);
+//! assert!(rewritten.code_offsets_kept);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! `DESIGN.md` in the crate's folder has the encodings, the room each
 //! needs, and the evidence.
-//!
-//! ```
-//! use interruptible_wasm::rewrite;
-//!
-//! // (module (memory (export "memory") 1))
-//! let module = b"\0asm\x01\0\0\0\x05\x03\x01\0\x01\x07\x0a\x01\x06memory\x02\0";
-//! let rewritten = rewrite(module)?;
-//! assert!(matches!(rewritten.bytes, std::borrow::Cow::Borrowed(_)));
-//! assert!(rewritten.wait_slots.is_empty());
-//! # Ok::<(), interruptible_wasm::RewriteError>(())
-//! ```
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -60,10 +83,13 @@ mod append;
 mod assemble;
 mod bulk;
 mod encode;
+mod error;
 mod fingerprint;
+pub mod names;
 mod scan;
 mod waits;
 
+pub use error::RewriteError;
 pub use fingerprint::{FINGERPRINT, extend_fingerprint};
 
 /// What [`rewrite_with`] is to rewrite.
@@ -94,30 +120,6 @@ impl Default for RewriteOptions {
             bulk_chunk: Some(DEFAULT_BULK_CHUNK),
         }
     }
-}
-
-/// Why a module was not rewritten.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RewriteError {
-    /// The bytes are a component, not a core module.
-    #[error("a component, not a core module")]
-    Component,
-    /// The bytes are no valid module. Every proposal that wasmparser knows is
-    /// let through here; which of them are on is the engine's business.
-    #[error("not a valid module")]
-    Invalid(#[from] wasmparser::BinaryReaderError),
-    /// The module is so near to a limit that engines agree on that what the
-    /// rewrite appends does not fit.
-    #[error("no room: the module would have {count} {what}, and the limit is {limit}")]
-    NoRoom {
-        /// Of what there would be too many.
-        what: &'static str,
-        /// How many there would be.
-        count: u64,
-        /// How many there may be.
-        limit: u64,
-    },
 }
 
 /// Which of the three instructions a slot of the appended table stands for.

@@ -8,7 +8,7 @@ use wasmparser::{
     OperatorsReader, Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
-use super::{RewriteError, RewriteOptions, WaitOp};
+use crate::{RewriteError, RewriteOptions, WaitOp};
 
 /// The length of what precedes the first section: magic number and version.
 pub(crate) const HEADER: usize = 8;
@@ -121,14 +121,12 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
                 }
             }
             Payload::ImportSection(_) => {
-                found.imported_memories =
-                    validator.types(0).map_or(0, |types| types.memory_count());
-            }
-            Payload::StartSection { func, .. } => found.start = Some(func),
-            Payload::CodeSectionStart { .. } => memories(&validator, &mut found.memories),
-            Payload::DataSection(segments) => {
-                // A module may have data and no code.
                 memories(&validator, &mut found.memories);
+                found.imported_memories = found.memories.len() as u32;
+            }
+            Payload::MemorySection(_) => memories(&validator, &mut found.memories),
+            Payload::StartSection { func, .. } => found.start = Some(func),
+            Payload::DataSection(segments) => {
                 for segment in segments {
                     let segment = segment?;
                     segment_lengths.push(segment.data.len());
@@ -142,8 +140,6 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
                     }
                 }
             }
-            // It may have neither.
-            Payload::End(_) => memories(&validator, &mut found.memories),
             _ => {}
         }
         if let Some(types) = validator.types(0) {

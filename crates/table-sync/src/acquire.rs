@@ -1,62 +1,62 @@
 //! Waiting for an entry's lock, for threads and tasks alike.
 
-use crate::flaw::{Flaw, on};
-use crate::lock::{Exclusive, Place, QueueGuard, Refusal, Shared, settle_and_wake};
-use crate::queue::{Mode, Queue};
-use crate::state::{PRESENT, QUEUED, State, TO_CALL, WRITER_QUEUED};
+use crate::lock::{AnyEntry, ExclusivePermit, QueueGuard, Refusal, SharedPermit, settle_and_wake};
+use crate::mutants::mutant;
+use crate::slot::Queue;
+use crate::state::{Mode, QUEUED, SlotState, TO_CALL, WRITER_QUEUED};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{hint, lock, park};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
-/// What [`Request`] asks for.
+/// What [`LockRequest`] asks for.
 pub(crate) trait Permit<'t>: Sized {
     const MODE: Mode;
 
     /// One attempt. `first`: the caller heads the queue, whose lock it holds.
     fn attempt(
-        place: &Place<'t>,
+        entry: &AnyEntry<'t>,
         first: bool,
         queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal>;
 }
 
-impl<'t> Permit<'t> for Shared<'t> {
+impl<'t> Permit<'t> for SharedPermit<'t> {
     const MODE: Mode = Mode::Shared;
 
     #[inline]
     fn attempt(
-        place: &Place<'t>,
+        entry: &AnyEntry<'t>,
         first: bool,
         _queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
-        place.try_counted(!first)
+        entry.try_counted(!first)
     }
 }
 
-impl<'t> Permit<'t> for Exclusive<'t> {
+impl<'t> Permit<'t> for ExclusivePermit<'t> {
     const MODE: Mode = Mode::Exclusive;
 
     #[inline]
     fn attempt(
-        place: &Place<'t>,
+        entry: &AnyEntry<'t>,
         _first: bool,
         queue: Option<&QueueGuard<'_>>,
     ) -> Result<Self, Refusal> {
-        place.try_exclusive(queue)
+        entry.try_exclusive(queue)
     }
 }
 
 /// A request for one permit, pending or not yet made. Dropped while pending, it leaves the queue
-/// and hands its turn on.
-pub(crate) struct Request<'t> {
-    place: Place<'t>,
+/// and calls the next, if it may have been called.
+pub(crate) struct LockRequest<'t> {
+    entry: AnyEntry<'t>,
     ticket: Option<u64>,
 }
 
-impl<'t> Request<'t> {
-    pub(crate) fn new(place: Place<'t>) -> Self {
+impl<'t> LockRequest<'t> {
+    pub(crate) fn new(entry: AnyEntry<'t>) -> Self {
         Self {
-            place,
+            entry,
             ticket: None,
         }
     }
@@ -65,60 +65,46 @@ impl<'t> Request<'t> {
     /// permit only.
     pub(crate) fn poll<P: Permit<'t>>(&mut self, waker: &Waker) -> Poll<Result<P, Refusal>> {
         if self.ticket.is_none() {
-            match P::attempt(&self.place, false, None) {
+            match P::attempt(&self.entry, false, None) {
                 Err(Refusal::Busy) => {}
                 result => return Poll::Ready(result),
             }
         }
-        let place = self.place;
+        let entry = self.entry;
         let waker = waker.clone();
-        let mut guard = lock(&place.slot.queue);
-        // Dropped after the lock: wakers are user code.
-        let mut old = None;
-        let mut next = None;
+        let mut guard = lock(&entry.slot.queue);
         let queue = guard.get_or_insert_default();
         // A ticket that is not there any more was given up by whoever removed the entry, or an
-        // entry before it: ask again.
-        let mut first = self.ticket.and_then(|ticket| queue.is_first(ticket));
-        match (self.ticket, first) {
-            (Some(ticket), Some(_)) => {
-                old = queue.rewake(ticket, waker);
-                // It may have been called, and wants to be again. What has gone is found out below.
-                if !on(Flaw::CalledOnce) {
-                    place.announce(P::MODE);
-                }
-            }
-            _ => {
-                self.ticket = None;
-                if !place.announce(P::MODE) {
-                    drop(guard);
-                    return Poll::Ready(Err(Refusal::NotPresent));
-                }
-                let ticket = queue.join(P::MODE, waker);
-                first = queue.is_first(ticket);
-                self.ticket = Some(ticket);
-            }
+        // entry before it: join anew, if there still is something to join for.
+        let joined = self.ticket.is_some_and(|it| queue.position(it).is_some());
+        if !entry.announce(P::MODE) && !joined {
+            self.ticket = None;
+            drop(guard);
+            return Poll::Ready(Err(Refusal::NotPresent));
         }
+        // Dropped after the lock: wakers are user code.
+        let mut old = queue.join(&mut self.ticket, P::MODE, waker);
+        let mut next = None;
+        mutant!(CalledOnce: if joined { entry.slot.state.fetch_and(!TO_CALL, Relaxed); });
+        mutant!(JoinWithoutLook: if !joined { return Poll::Pending; });
         // Again, now that whoever leaves the entry knows of this waiter.
-        let result = match on(Flaw::JoinWithoutLook) && old.is_none() {
-            true => Err(Refusal::Busy),
-            false => P::attempt(&place, first == Some(true), Some(&guard)),
-        };
+        let first = self.ticket.and_then(|it| queue.position(it)) == Some(0);
+        let result = P::attempt(&entry, first, Some(&guard));
         if !matches!(result, Err(Refusal::Busy)) {
             let queue = guard.get_or_insert_default();
-            if let Some((_, waker)) = self.ticket.take().and_then(|it| queue.leave(it)) {
-                old = waker;
+            if let Some(left) = self.ticket.take().and_then(|it| queue.leave(it)) {
+                entry.retract_announcement(left.wanted, queue);
+                old = left.waker;
             }
-            place.retract_announcement(queue);
             // Readers behind a reader can go in as well. Whoever is behind a writer waits for
             // its release.
             if P::MODE == Mode::Shared || result.is_err() {
-                next = queue.call_first(|_| true);
+                next = queue.call_first();
             }
         }
         drop(guard);
         if matches!(result, Err(Refusal::NotPresent)) {
-            settle_and_wake(place.core, place.slot);
+            settle_and_wake(entry.storage, entry.slot);
         }
         drop(old);
         if let Some(next) = next {
@@ -135,89 +121,66 @@ impl<'t> Request<'t> {
     pub(crate) fn block<P: Permit<'t>>(mut self) -> Result<P, Refusal> {
         // Most holds are short.
         for _ in 0..SPINS {
-            match P::attempt(&self.place, false, None) {
-                Err(Refusal::Busy) => self.place.spin(),
+            match P::attempt(&self.entry, false, None) {
+                Err(Refusal::Busy) => self.entry.spin(),
                 result => return result,
             }
         }
-        park::block_on(None, |context| {
+        park::block_on(|context| {
             // It was woken when nobody was in its way; somebody may be again, and is soon gone.
             if self.ticket.is_some() {
-                self.place.look_out(P::MODE);
+                self.entry.look_out(P::MODE);
             }
             self.poll(context.waker())
         })
-        .expect("without a deadline there is a result")
-    }
-
-    /// For futures.
-    pub(crate) fn poll_in<P: Permit<'t>>(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<P, Refusal>> {
-        self.poll(context.waker())
     }
 }
 
 /// How many times a blocked thread looks again before it parks.
 const SPINS: usize = if cfg!(any(loom, miri)) { 0 } else { 8 };
 
-impl Drop for Request<'_> {
+impl Drop for LockRequest<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
-        let mut guard = lock(&self.place.slot.queue);
+        let mut guard = lock(&self.entry.slot.queue);
         let Some(queue) = guard.as_deref_mut() else {
             return;
         };
-        let mut next = None;
-        let old = queue.leave(ticket);
-        if let Some((first, _)) = &old {
-            self.place.retract_announcement(queue);
-            // The turn may have been this one's; and a reader may have been waiting for no
-            // other reason than this writer.
-            if *first && !on(Flaw::QuitterKeepsTurn) {
-                next = queue.call_first(|_| true);
-            }
-        }
+        let Some(left) = queue.leave(ticket) else {
+            return;
+        };
+        self.entry.retract_announcement(left.wanted, queue);
+        // It may have been called; and a reader may have been waiting for no other reason than
+        // this writer.
+        mutant!(QuitterCallsNobody: return);
+        let next = left.was_first.then(|| queue.call_first()).flatten();
         drop(guard);
-        drop(old);
+        drop(left);
         if let Some(next) = next {
             next.wake();
         }
     }
 }
 
-impl Place<'_> {
-    /// Under the queue lock: says in the word that a waiter is about to join, or to look again. `false` if
-    /// the entry has gone.
+impl AnyEntry<'_> {
+    /// Under the queue lock: says in the word that a waiter is about to join, or to look again.
+    /// `false` if the entry has gone.
     fn announce(&self, mode: Mode) -> bool {
         let flags = match mode {
             Mode::Shared => QUEUED | TO_CALL,
             Mode::Exclusive => QUEUED | TO_CALL | WRITER_QUEUED,
         };
-        let mut state = State(self.slot.state.load(Relaxed));
-        while state.is_present(self.generation) {
-            // Relaxed: holders leave by a read-modify-write of the same word. Either it comes
-            // after this one and sees the flag, or the attempt that follows sees it.
-            match self.slot.state.compare_exchange_weak(
-                state.0,
-                state.with(flags).0,
-                Relaxed,
-                Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => state = State(now),
-            }
-        }
-        debug_assert!(!state.has(PRESENT) || state.generation() != self.generation);
-        false
+        // Relaxed: holders leave by a read-modify-write of the same word. Either it comes
+        // after this one and sees the flag, or the attempt that follows sees it.
+        self.set_if_present(flags)
     }
 
-    /// Under the queue lock: the flags that nobody in the queue stands for any more. The queue is
-    /// that of whatever entry the slot has, so that is the entry the flags are about.
-    fn retract_announcement(&self, queue: &Queue) {
+    /// Under the queue lock, after a waiter left: takes back the flags that nobody in the queue
+    /// stands for any more. The queue is that of whatever entry the slot has, so that is the entry
+    /// the flags are about.
+    fn retract_announcement(&self, left: Mode, queue: &Queue) {
         let mut stale = 0;
-        if !queue.has_exclusive() {
+        if left == Mode::Exclusive && !queue.has(&Mode::Exclusive) {
             stale |= WRITER_QUEUED;
         }
         if queue.is_empty() {
@@ -228,17 +191,10 @@ impl Place<'_> {
         }
     }
 
-    /// Under the queue lock, after the queue was emptied.
-    pub(crate) fn clear_queue_flags(&self) {
-        self.slot
-            .state
-            .fetch_and(!(QUEUED | TO_CALL | WRITER_QUEUED), Relaxed);
-    }
-
     /// Waits a few moments for the entry to be open to `mode`, only looking at the word.
     fn look_out(&self, mode: Mode) {
         for _ in 0..SPINS {
-            let state = State(self.slot.state.load(Relaxed));
+            let state = SlotState(self.slot.state.load(Relaxed));
             if !state.is_present(self.generation) || !state.is_closed_to(mode) {
                 return;
             }

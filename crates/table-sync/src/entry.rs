@@ -1,12 +1,12 @@
 //! An entry that was found, and the ways to its value.
 
-use crate::acquire::Request;
-use crate::cell;
+use crate::acquire::{LockRequest, Permit};
 use crate::error::Error;
 use crate::guard::{ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle, Invariant};
-use crate::lock::{Counted, Exclusive, Place, Refusal, RemoveRefusal, Shared};
-use crate::state::{BIASED, State};
+use crate::lock::cell;
+use crate::lock::{AnyEntry, CountedReader, ExclusivePermit, Refusal, RemoveRefusal, SharedPermit};
+use crate::state::{BIASED, SlotState};
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 /// answer [`Error::NotPresent`], also when its slot has a later entry. The methods do what those of
 /// the same name do on [`Table`](crate::Table), less the lookup.
 pub struct Entry<'t, T> {
-    place: Place<'t>,
+    any: AnyEntry<'t>,
     _type: PhantomData<Invariant<T>>,
 }
 
@@ -30,19 +30,19 @@ impl<T> Clone for Entry<'_, T> {
 impl<T> Copy for Entry<'_, T> {}
 
 impl<'t, T: 'static> Entry<'t, T> {
-    /// `place` has been seen present; checks that it is a `T`.
+    /// `entry` has been seen present; checks that it is a `T`.
     #[inline]
-    pub(crate) fn check(place: Place<'t>) -> Result<Self, Error> {
+    pub(crate) fn check(entry: AnyEntry<'t>) -> Result<Self, Error> {
         // If the slot has gone to a later entry since, the answer may be about that. Its kind is
         // stored (release) after the generation has changed and loaded (acquire) before that is
         // looked at again, here or when a permit is taken.
-        if place.slot.value.is::<T>() {
+        if cell::is::<T>(entry.slot) {
             return Ok(Self {
-                place,
+                any: entry,
                 _type: PhantomData,
             });
         }
-        Err(if place.is_present() {
+        Err(if entry.is_present() {
             Error::WrongType
         } else {
             Error::NotPresent
@@ -51,20 +51,20 @@ impl<'t, T: 'static> Entry<'t, T> {
 
     /// The entry's handle.
     pub fn handle(&self) -> Handle<T> {
-        AnyHandle::new(self.place.slot.index(), self.place.generation)
+        AnyHandle::new(self.any.slot.index(), self.any.generation)
             .expect("no slot has generation 0")
             .typed()
     }
 
     #[inline]
-    pub(crate) fn place(&self) -> Place<'t> {
-        self.place
+    pub(crate) fn any(&self) -> AnyEntry<'t> {
+        self.any
     }
 
     /// Whether the entry is still in the table. Reads one word.
     #[inline]
     pub fn is_present(&self) -> bool {
-        self.place.is_present()
+        self.any.is_present()
     }
 
     /// See [`Table::get`](crate::Table::get).
@@ -77,15 +77,15 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send + Sync,
     {
-        self.get_from(self.place.state(), shared)
+        self.get_from(self.any.state(), shared)
     }
 
     /// Shared access, by publishing if the word was one that allows it, otherwise in another way.
     #[inline]
     pub(crate) fn get_from(
         &self,
-        state: State,
-        otherwise: fn(Place<'t>) -> Result<Counted, Error>,
+        state: SlotState,
+        otherwise: fn(AnyEntry<'t>) -> Result<CountedReader, Error>,
     ) -> Result<SharedGuard<'t, T>, Error>
     where
         T: Send + Sync,
@@ -93,18 +93,18 @@ impl<'t, T: 'static> Entry<'t, T> {
         if let Some(guard) = self.published(state) {
             return Ok(guard);
         }
-        Ok(SharedGuard::new(otherwise(self.place)?.at(self.place)))
+        Ok(SharedGuard::new(otherwise(self.any)?.at(self.any)))
     }
 
     #[inline]
-    fn published(&self, state: State) -> Option<SharedGuard<'t, T>>
+    fn published(&self, state: SlotState) -> Option<SharedGuard<'t, T>>
     where
         T: Send + Sync,
     {
-        if !state.is_present_with(self.place.generation, BIASED) {
+        if !state.is_present_with(self.any.generation, BIASED) {
             return None;
         }
-        self.place.try_published().map(SharedGuard::new)
+        self.any.try_published().map(SharedGuard::new)
     }
 
     /// See [`Table::try_get`](crate::Table::try_get).
@@ -117,7 +117,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send + Sync,
     {
-        self.get_from(self.place.state(), try_shared)
+        self.get_from(self.any.state(), try_shared)
     }
 
     /// See [`Table::get_async`](crate::Table::get_async).
@@ -140,9 +140,18 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send,
     {
-        match self.place.try_exclusive_idle() {
+        self.get_mut_from(exclusive)
+    }
+
+    /// Exclusive access, in one step if the entry is idle, otherwise in another way.
+    #[inline]
+    fn get_mut_from(
+        &self,
+        otherwise: fn(AnyEntry<'t>) -> Result<ExclusivePermit<'t>, Error>,
+    ) -> Result<ExclusiveGuard<'t, T>, Error> {
+        match self.any.try_exclusive_idle() {
             Some(permit) => Ok(ExclusiveGuard::new(permit)),
-            None => exclusive(self.place).map(ExclusiveGuard::new),
+            None => otherwise(self.any).map(ExclusiveGuard::new),
         }
     }
 
@@ -156,10 +165,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     where
         T: Send,
     {
-        match self.place.try_exclusive_idle() {
-            Some(permit) => Ok(ExclusiveGuard::new(permit)),
-            None => try_exclusive(self.place).map(ExclusiveGuard::new),
-        }
+        self.get_mut_from(try_exclusive)
     }
 
     /// See [`Table::get_mut_async`](crate::Table::get_mut_async).
@@ -175,23 +181,23 @@ impl<'t, T: 'static> Entry<'t, T> {
     /// See [`Table::delete`](crate::Table::delete).
     #[inline]
     pub(crate) fn delete(self) -> Result<T, Error> {
-        self.delete_held(exclusive(self.place)?)
+        self.delete_held(exclusive(self.any)?)
     }
 
     /// See [`Table::try_delete`](crate::Table::try_delete).
     #[inline]
     pub(crate) fn try_delete(self) -> Result<T, Error> {
-        self.delete_held(try_exclusive(self.place)?)
+        self.delete_held(try_exclusive(self.any)?)
     }
 
     /// With the entry lock held: takes the value out, unless there are children.
-    fn delete_held(&self, permit: Exclusive<'t>) -> Result<T, Error> {
+    fn delete_held(&self, permit: ExclusivePermit<'t>) -> Result<T, Error> {
         match permit.remove(false) {
             Ok(()) => {}
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
             Err(RemoveRefusal::Kin) => {
-                let kinship = &self.place.core.kinship;
-                kinship.remove(self.place, || permit.remove(true).map_err(Error::from))?;
+                self.any
+                    .remove_with_kin(|| permit.remove(true).map_err(Error::from))?;
             }
         }
         Ok(*permit.reclaim(cell::take_as))
@@ -199,12 +205,12 @@ impl<'t, T: 'static> Entry<'t, T> {
 
     /// See [`Table::detach`](crate::Table::detach).
     pub(crate) fn detach(self) -> Result<(), Error> {
-        let detached = match self.place.detach(false) {
+        let detached = match self.any.detach(false) {
             Ok(detached) => detached,
             Err(RemoveRefusal::NotPresent) => return Err(Error::NotPresent),
             Err(RemoveRefusal::Kin) => {
-                let kinship = &self.place.core.kinship;
-                kinship.remove(self.place, || self.place.detach(true).map_err(Error::from))?
+                let detach = || self.any.detach(true).map_err(Error::from);
+                self.any.remove_with_kin(detach)?
             }
         };
         detached.finish();
@@ -215,30 +221,39 @@ impl<'t, T: 'static> Entry<'t, T> {
 // The ways that are not worth to be inlined: whoever comes here pays for more than a call.
 
 #[inline(never)]
-pub(crate) fn shared(place: Place<'_>) -> Result<Counted, Error> {
-    let permit = match place.try_counted(true) {
-        Err(Refusal::Busy) => Request::new(place).block::<Shared<'_>>()?,
+pub(crate) fn shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {
+    let permit = match entry.try_counted(true) {
+        Err(Refusal::Busy) => LockRequest::new(entry).block::<SharedPermit<'_>>()?,
         result => result?,
     };
     Ok(permit.into_counted())
 }
 
 #[inline(never)]
-pub(crate) fn try_shared(place: Place<'_>) -> Result<Counted, Error> {
-    Ok(place.try_counted(false)?.into_counted())
+pub(crate) fn try_shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {
+    Ok(entry.try_counted(false)?.into_counted())
 }
 
 #[inline(never)]
-pub(crate) fn exclusive(place: Place<'_>) -> Result<Exclusive<'_>, Error> {
-    match place.try_exclusive(None) {
-        Err(Refusal::Busy) => Ok(Request::new(place).block()?),
+pub(crate) fn exclusive(entry: AnyEntry<'_>) -> Result<ExclusivePermit<'_>, Error> {
+    match entry.try_exclusive(None) {
+        Err(Refusal::Busy) => Ok(LockRequest::new(entry).block()?),
         result => Ok(result?),
     }
 }
 
 #[inline(never)]
-pub(crate) fn try_exclusive(place: Place<'_>) -> Result<Exclusive<'_>, Error> {
-    Ok(place.try_exclusive(None)?)
+pub(crate) fn try_exclusive(entry: AnyEntry<'_>) -> Result<ExclusivePermit<'_>, Error> {
+    Ok(entry.try_exclusive(None)?)
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotPresent => Self::NotPresent,
+            Refusal::Busy | Refusal::Saturated => Self::InUse,
+        }
+    }
 }
 
 impl From<RemoveRefusal> for Error {
@@ -249,12 +264,12 @@ impl From<RemoveRefusal> for Error {
 }
 
 /// Polls a request for an entry that was perhaps not found.
-fn poll<'t, P: crate::acquire::Permit<'t>>(
-    request: &mut Result<Request<'t>, Error>,
+fn poll<'t, P: Permit<'t>>(
+    request: &mut Result<LockRequest<'t>, Error>,
     context: &mut Context<'_>,
 ) -> Poll<Result<P, Error>> {
     match request {
-        Ok(request) => request.poll_in(context).map_err(Error::from),
+        Ok(request) => request.poll(context.waker()).map_err(Error::from),
         Err(error) => Poll::Ready(Err(*error)),
     }
 }
@@ -262,10 +277,10 @@ fn poll<'t, P: crate::acquire::Permit<'t>>(
 pub(crate) fn get_async<'t, T: Send + Sync + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<SharedGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
-    let mut request = entry.map(|entry| Request::new(entry.place));
+    let mut request = entry.map(|entry| LockRequest::new(entry.any));
     poll_fn(move |context| {
         if let Ok(entry) = &entry
-            && let Some(guard) = entry.published(entry.place.state())
+            && let Some(guard) = entry.published(entry.any.state())
         {
             // Dropped here, if not before: a request that waits leaves the queue.
             request = Err(Error::NotPresent);
@@ -278,14 +293,14 @@ pub(crate) fn get_async<'t, T: Send + Sync + 'static>(
 pub(crate) fn get_mut_async<'t, T: Send + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<ExclusiveGuard<'t, T>, Error>> + Send + Unpin + use<'t, T> {
-    let mut request = entry.map(|entry| Request::new(entry.place));
+    let mut request = entry.map(|entry| LockRequest::new(entry.any));
     poll_fn(move |context| poll(&mut request, context).map_ok(ExclusiveGuard::new))
 }
 
 pub(crate) fn delete_async<'t, T: Send + 'static>(
     entry: Result<Entry<'t, T>, Error>,
 ) -> impl Future<Output = Result<T, Error>> + Send + Unpin + use<'t, T> {
-    let mut request = entry.map(|entry| Request::new(entry.place));
+    let mut request = entry.map(|entry| LockRequest::new(entry.any));
     poll_fn(move |context| {
         let permit = std::task::ready!(poll(&mut request, context))?;
         Poll::Ready(match entry {
@@ -297,7 +312,7 @@ pub(crate) fn delete_async<'t, T: Send + 'static>(
 
 impl<T> fmt::Debug for Entry<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let handle = AnyHandle::new(self.place.slot.index(), self.place.generation);
+        let handle = AnyHandle::new(self.any.slot.index(), self.any.generation);
         f.debug_tuple("Entry").field(&handle).finish()
     }
 }

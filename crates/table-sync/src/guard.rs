@@ -1,8 +1,8 @@
 //! What gives access to a value.
 
-use crate::cell;
 use crate::handle::Invariant;
-use crate::lock::{Exclusive, Shared};
+use crate::lock::cell;
+use crate::lock::{ExclusivePermit, SharedPermit};
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -65,14 +65,14 @@ use std::ops::{Deref, DerefMut};
 /// ```
 #[must_use = "the access ends when the guard is dropped"]
 pub struct SharedGuard<'t, T> {
-    permit: Shared<'t>,
+    permit: SharedPermit<'t>,
     _value: PhantomData<(&'t T, Invariant<T>)>,
 }
 
 impl<'t, T: Sync + 'static> SharedGuard<'t, T> {
     /// The caller has checked the type for the generation the permit is for.
     #[inline]
-    pub(crate) fn new(permit: Shared<'t>) -> Self {
+    pub(crate) fn new(permit: SharedPermit<'t>) -> Self {
         Self {
             permit,
             _value: PhantomData,
@@ -151,14 +151,14 @@ impl<T: Sync + fmt::Display + 'static> fmt::Display for SharedGuard<'_, T> {
 /// ```
 #[must_use = "the access ends when the guard is dropped"]
 pub struct ExclusiveGuard<'t, T> {
-    permit: Exclusive<'t>,
+    permit: ExclusivePermit<'t>,
     _value: PhantomData<&'t mut T>,
 }
 
 impl<'t, T: 'static> ExclusiveGuard<'t, T> {
     /// The caller has checked the type for the generation the permit is for.
     #[inline]
-    pub(crate) fn new(permit: Exclusive<'t>) -> Self {
+    pub(crate) fn new(permit: ExclusivePermit<'t>) -> Self {
         Self {
             permit,
             _value: PhantomData,
@@ -199,13 +199,13 @@ impl<T: fmt::Display + 'static> fmt::Display for ExclusiveGuard<'_, T> {
 /// [`ExclusiveGuard`].
 #[must_use = "the access ends when the guard is dropped"]
 pub struct AnyGuard<'t> {
-    permit: Exclusive<'t>,
+    permit: ExclusivePermit<'t>,
     // The value is `Send` and perhaps not `Sync`, so neither is a guard that derefs to it.
     _value: PhantomData<&'t mut (dyn Any + Send)>,
 }
 
 impl<'t> AnyGuard<'t> {
-    pub(crate) fn new(permit: Exclusive<'t>) -> Self {
+    pub(crate) fn new(permit: ExclusivePermit<'t>) -> Self {
         Self {
             permit,
             _value: PhantomData,

@@ -35,9 +35,9 @@
 //! |---|---|---|---|
 //! | look | | [`find`](Table::find) | |
 //! | share | [`get`](Table::get) | [`try_get`](Table::try_get) | [`get_async`](Table::get_async) |
-//! | have alone | [`get_mut`](Table::get_mut) | [`try_get_mut`](Table::try_get_mut) | [`get_mut_async`](Table::get_mut_async) |
+//! | lock exclusively | [`get_mut`](Table::get_mut) | [`try_get_mut`](Table::try_get_mut) | [`get_mut_async`](Table::get_mut_async) |
 //! | take out | [`delete`](Table::delete) | [`try_delete`](Table::try_delete) | [`delete_async`](Table::delete_async) |
-//! | throw out | | [`detach`](Table::detach) | |
+//! | detach | | [`detach`](Table::detach) | |
 //! | wait for a condition | [`Ready::block`] | | [`Waitable::ready`] |
 //!
 //! # Consistency
@@ -75,7 +75,7 @@
 //! - Pushes and removals use a free list that no other thread is using just then. Parents and
 //!   children are kept under striped locks that entries without kin do not touch. The order of
 //!   all locks inside is written down at the head of `src/lock.rs`, the order of kin in
-//!   `src/children.rs`.
+//!   `src/kinship.rs`.
 //! - Values are dropped, and wakers used, with no lock of the table held but the caller's guards.
 //!
 //! # Async
@@ -120,34 +120,36 @@
 struct Readme;
 
 mod acquire;
-mod cell;
+mod bias;
 mod children;
 mod entry;
 mod error;
-#[cfg(not(loom))]
-mod flaw;
-#[cfg(loom)]
-pub mod flaw;
+mod free_slots;
 mod guard;
 mod handle;
-mod heat;
+mod kinship;
 mod lock;
-mod queue;
+#[cfg(not(loom))]
+mod mutants;
+#[cfg(loom)]
+pub mod mutants;
 mod readers;
-mod ready;
+mod readiness;
 #[cfg(feature = "wasmtime")]
 mod resource;
-mod shard;
 mod slot;
 mod state;
+mod storage;
 mod sync;
+mod sys;
 mod table;
+mod wait_line;
 
 pub use entry::Entry;
 pub use error::Error;
 pub use guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 pub use handle::{AnyHandle, Handle};
-pub use ready::{Access, Closed, Pollable, Ready, Waitable};
+pub use readiness::{Access, Closed, Pollable, Ready, Waitable};
 pub use table::Table;
 
 /// Does early what the first [`Table`] of the process would do: tells the kernel that the process

@@ -1,7 +1,8 @@
 //! The lock of an entry: the transitions of the slot's word, and the permits they grant.
 //!
-//! This file has the ways in, [`permit`] what they give, [`leave`] what follows when somebody goes,
-//! [`removal`] the ways out of the table.
+//! This file has the ways in, [`permit`] what they give, [`cell`] the value that a permit opens,
+//! [`leave`] what follows when a permit is given up, [`removal`] the ways out of the table, [`reuse`]
+//! a slot between two entries.
 //!
 //! DESIGN.md has the drawing, the argument for each ordering, and the loom models that go with it.
 //!
@@ -11,41 +12,45 @@
 //! stated:
 //!
 //! 1. entry locks (guards): no order among them is kept here, it is the user's;
-//! 2. kinship stripes: ascending ([`crate::children`]);
+//! 2. kinship stripes: ascending ([`crate::kinship`]);
 //! 3. a slot's queue lock: one at a time;
 //! 4. the pool of reader records: one;
 //! 5. free lists: one, a second only by `try_lock`; all of them ascending.
 //!
-//! `ready` has two mutexes of its own, never held together, nor with any of these but 1. The making
-//! of a bucket of slots, which waits for whoever makes the same one, happens under 1 and 2 at most.
+//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. The
+//! making of a bucket of slots, which waits for whoever makes the same one, happens under 1 and 2 at
+//! most.
 //!
 //! User code (drops, wakers, closures) runs under 1 alone.
 
+pub(crate) mod cell;
 mod leave;
 mod permit;
 mod removal;
+mod reuse;
 
-use crate::flaw::{Flaw, on};
-use crate::heat::Heat;
-use crate::queue::Queue;
+use crate::bias::BiasCount;
+use crate::mutants::mutant;
 use crate::readers;
-use crate::slot::Slot;
-use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, State, WRITER_QUEUED};
+use crate::slot::{Queue, Slot};
+use crate::state::{BIASED, DRAIN, EXCLUSIVE, PRESENT, READER, SlotState, WRITER_QUEUED};
+use crate::storage::Storage;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::{MutexGuard, lock};
-use crate::table::Core;
 pub(crate) use leave::settle_and_wake;
 use leave::{end_drain, too_late};
 
-pub(crate) use permit::{Counted, Exclusive, RemoveRefusal, Shared, Vacant};
+pub(crate) use permit::{CountedReader, ExclusivePermit, SharedPermit};
+pub(crate) use removal::RemoveRefusal;
+pub(crate) use reuse::VacantPermit;
 
 /// A slot's queue lock, held.
 pub(crate) type QueueGuard<'q> = MutexGuard<'q, Option<Box<Queue>>>;
 
 /// An entry as found: where, and which generation.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'t> {
-    pub(crate) core: &'t Core,
+pub(crate) struct AnyEntry<'t> {
+    pub(crate) storage: &'t Storage,
     pub(crate) slot: &'t Slot,
     pub(crate) generation: u32,
 }
@@ -61,7 +66,7 @@ pub(crate) enum Refusal {
     Saturated,
 }
 
-impl<'t> Place<'t> {
+impl<'t> AnyEntry<'t> {
     /// Whether the entry is still there.
     #[inline]
     pub(crate) fn is_present(&self) -> bool {
@@ -70,10 +75,27 @@ impl<'t> Place<'t> {
 
     /// The word as it is.
     #[inline]
-    pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with `Vacant::publish` and with the release of the last writer, through
-        // whatever read-modify-writes lie between.
-        State(self.slot.state.load(Acquire))
+    pub(crate) fn state(&self) -> SlotState {
+        // Acquire: pairs with `VacantPermit::publish` and with the release of the last writer,
+        // through whatever read-modify-writes lie between.
+        SlotState(self.slot.state.load(Acquire))
+    }
+
+    /// Sets flags in the word, relaxed, unless the entry has gone: then `false`.
+    pub(crate) fn set_if_present(&self, flags: u64) -> bool {
+        let mut state = SlotState(self.slot.state.load(Relaxed));
+        while state.is_present(self.generation) {
+            match self.slot.state.compare_exchange_weak(
+                state.0,
+                state.with(flags).0,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = SlotState(now),
+            }
+        }
+        false
     }
 
     /// Shared access by publishing, to an entry whose word said that it is present and `BIASED`.
@@ -81,18 +103,19 @@ impl<'t> Place<'t> {
     /// [`try_counted`](Self::try_counted) has the answer. Takes the slot's queue lock if it
     /// published too late.
     #[inline]
-    pub(crate) fn try_published(&self) -> Option<Shared<'t>> {
+    pub(crate) fn try_published(&self) -> Option<SharedPermit<'t>> {
         let published = readers::publish(self.slot.id)?;
         let may_read = self.state().is_present_with(self.generation, BIASED);
-        if may_read || on(Flaw::PublishWithoutLook) {
-            return Some(Shared::new(self.core, self.slot, Some(published)));
+        mutant!(PublishWithoutLook: let may_read = true);
+        if may_read {
+            return Some(SharedPermit::new(self.storage, self.slot, Some(published)));
         }
-        too_late(self.core, self.slot, published)
+        too_late(self.storage, self.slot, published)
     }
 
     /// One attempt at shared access by being counted. `polite`: not past a queued writer.
     #[inline]
-    pub(crate) fn try_counted(self, polite: bool) -> Result<Shared<'t>, Refusal> {
+    pub(crate) fn try_counted(self, polite: bool) -> Result<SharedPermit<'t>, Refusal> {
         let slot = self.slot;
         let mut contended = false;
         let mut state = self.state();
@@ -111,11 +134,11 @@ impl<'t> Place<'t> {
                 .compare_exchange_weak(state.0, state.0 + READER, Acquire, Acquire)
             {
                 Ok(_) => {
-                    warm(slot, State(state.0 + READER), contended);
-                    return Ok(Shared::new(self.core, slot, None));
+                    count_reader(slot, SlotState(state.0 + READER), contended);
+                    return Ok(SharedPermit::new(self.storage, slot, None));
                 }
                 Err(now) => {
-                    state = State(now);
+                    state = SlotState(now);
                     contended = true;
                 }
             }
@@ -125,15 +148,15 @@ impl<'t> Place<'t> {
     /// Exclusive access if the entry is idle, in one step without a look before it. The entry may
     /// be of any type.
     #[inline]
-    pub(crate) fn try_exclusive_idle(&self) -> Option<Exclusive<'t>> {
-        let idle = State::new(self.generation, PRESENT);
+    pub(crate) fn try_exclusive_idle(&self) -> Option<ExclusivePermit<'t>> {
+        let idle = SlotState::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
             .state
             .compare_exchange(idle.0, idle.with(EXCLUSIVE).0, Acquire, Relaxed)
             .ok()?;
-        cool(self.slot);
-        Some(Exclusive::new(self.core, self.slot))
+        reset_count(self.slot);
+        Some(ExclusivePermit::new(self.storage, self.slot))
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
@@ -144,16 +167,17 @@ impl<'t> Place<'t> {
     pub(crate) fn try_exclusive(
         self,
         queue: Option<&QueueGuard<'_>>,
-    ) -> Result<Exclusive<'t>, Refusal> {
+    ) -> Result<ExclusivePermit<'t>, Refusal> {
         let slot = self.slot;
-        let mut state = State(slot.state.load(Relaxed));
+        let mut state = SlotState(slot.state.load(Relaxed));
         let mut drained = false;
         loop {
             if !state.is_present(self.generation) {
                 // Who ends a drain and does not go in has to see to those who relied on the drain
                 // for being told: the holder of a detached entry, the waiters of a later one.
-                if drained && queue.is_none() && !on(Flaw::DrainEndedUnsettled) {
-                    settle_and_wake(self.core, slot);
+                mutant!(DrainEndedUnsettled: return Err(Refusal::NotPresent));
+                if drained && queue.is_none() {
+                    settle_and_wake(self.storage, slot);
                 }
                 return Err(Refusal::NotPresent);
             }
@@ -167,7 +191,7 @@ impl<'t> Place<'t> {
                         None => end_drain(slot, &lock(&slot.queue)),
                     }
                 }
-                state = State(slot.state.load(Relaxed));
+                state = SlotState(slot.state.load(Relaxed));
             } else if state.has(EXCLUSIVE | DRAIN) || state.has_counted_readers() {
                 return Err(Refusal::Busy);
             } else {
@@ -179,10 +203,10 @@ impl<'t> Place<'t> {
                     Relaxed,
                 ) {
                     Ok(_) => {
-                        cool(slot);
-                        return Ok(Exclusive::new(self.core, slot));
+                        reset_count(slot);
+                        return Ok(ExclusivePermit::new(self.storage, slot));
                     }
-                    Err(now) => state = State(now),
+                    Err(now) => state = SlotState(now),
                 }
             }
         }
@@ -192,17 +216,17 @@ impl<'t> Place<'t> {
 /// Counts a reader towards the bias, and sets it when there were enough: when what counting cost
 /// them comes to what taking the bias back will cost.
 #[inline]
-fn warm(slot: &Slot, state: State, contended: bool) {
-    let heat = Heat(slot.heat.load(Relaxed));
-    let heat = heat.warmer(contended);
-    slot.heat.store(heat.0, Relaxed);
-    if heat.is_hot() {
+fn count_reader(slot: &Slot, state: SlotState, contended: bool) {
+    let count = BiasCount(slot.bias_count.load(Relaxed));
+    let count = count.with_reader(contended);
+    slot.bias_count.store(count.0, Relaxed);
+    if count.is_reached() {
         set_bias(slot, state);
     }
 }
 
 #[cold]
-fn set_bias(slot: &Slot, state: State) {
+fn set_bias(slot: &Slot, state: SlotState) {
     let id_is_unique = slot.id >> 32 != 0;
     if id_is_unique && !state.has(BIASED | DRAIN | WRITER_QUEUED) {
         // Relaxed: grants nothing by itself; a release sequence goes through it. If it fails the
@@ -216,16 +240,16 @@ fn set_bias(slot: &Slot, state: State) {
 
 /// After a writer got in: readers begin to count anew.
 #[inline]
-fn cool(slot: &Slot) {
-    let heat = Heat(slot.heat.load(Relaxed));
-    if heat.is_warm() {
-        slot.heat.store(heat.cooled(false).0, Relaxed);
+fn reset_count(slot: &Slot) {
+    let count = BiasCount(slot.bias_count.load(Relaxed));
+    if count.is_begun() {
+        slot.bias_count.store(count.reset(false).0, Relaxed);
     }
 }
 
 /// `BIASED` becomes `DRAIN`, if the word is still this; says whether it did.
 #[cold]
-fn revoke(slot: &Slot, state: State) -> bool {
+fn revoke(slot: &Slot, state: SlotState) -> bool {
     let drained = state.without(BIASED).with(DRAIN);
     // Relaxed: the barrier in the scan orders it against the readers.
     let done = slot
@@ -233,8 +257,8 @@ fn revoke(slot: &Slot, state: State) -> bool {
         .compare_exchange(state.0, drained.0, Relaxed, Relaxed)
         .is_ok();
     if done {
-        let heat = Heat(slot.heat.load(Relaxed));
-        slot.heat.store(heat.cooled(true).0, Relaxed);
+        let count = BiasCount(slot.bias_count.load(Relaxed));
+        slot.bias_count.store(count.reset(true).0, Relaxed);
     }
     done
 }

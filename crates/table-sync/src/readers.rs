@@ -1,7 +1,7 @@
 //! Visible readers: where a thread says which entries it reads, in a cache line of its own.
 //!
-//! Each thread that reads a biased entry has a [`Record`] of a few cells. To read, it writes the
-//! entry's id into a free cell; when done, it clears the cell. Whoever needs the entry to be free
+//! Each thread that reads a biased entry has a [`ReaderRecord`] of a few cells. To read, it writes
+//! the entry's id into a free cell; when done, it clears the cell. Whoever needs the entry to be free
 //! of readers stops new ones, then looks through the cells of all threads. Both steps of both
 //! sides are ordered by [`asymmetric`] barriers.
 //!
@@ -9,7 +9,7 @@
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
 //! as threads ever read at the same time.
 
-use crate::flaw::{Flaw, on, order};
+use crate::mutants::mutant;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, asymmetric, lock};
 use std::cell::Cell;
@@ -23,13 +23,13 @@ const CELLS: usize = 1;
 
 /// The cells of one thread. Two lines: the adjacent-line prefetcher pulls in pairs.
 #[repr(align(128))]
-struct Record {
+struct ReaderRecord {
     cells: [AtomicU64; CELLS],
     #[cfg(not(loom))]
-    next: std::sync::OnceLock<&'static Record>,
+    next: std::sync::OnceLock<&'static ReaderRecord>,
 }
 
-impl Record {
+impl ReaderRecord {
     fn new() -> Self {
         Self {
             cells: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -41,18 +41,18 @@ impl Record {
 
 #[cfg(not(loom))]
 mod registry {
-    use super::{Mutex, Record, lock};
+    use super::{Mutex, ReaderRecord, lock};
     use std::sync::OnceLock;
 
     /// All records, chained, and those without a thread.
     pub(super) struct Registry {
-        first: OnceLock<&'static Record>,
+        first: OnceLock<&'static ReaderRecord>,
         pool: Mutex<Pool>,
     }
 
     struct Pool {
-        free: Vec<&'static Record>,
-        last: Option<&'static Record>,
+        free: Vec<&'static ReaderRecord>,
+        last: Option<&'static ReaderRecord>,
     }
 
     pub(super) static REGISTRY: Registry = Registry {
@@ -64,12 +64,12 @@ mod registry {
     };
 
     impl Registry {
-        pub(super) fn checkout(&self) -> &'static Record {
+        pub(super) fn checkout(&self) -> &'static ReaderRecord {
             let mut pool = lock(&self.pool);
             if let Some(record) = pool.free.pop() {
                 return record;
             }
-            let record: &'static Record = Box::leak(Box::new(Record::new()));
+            let record: &'static ReaderRecord = Box::leak(Box::new(ReaderRecord::new()));
             let link = match pool.last {
                 Some(last) => &last.next,
                 None => &self.first,
@@ -80,13 +80,13 @@ mod registry {
             record
         }
 
-        pub(super) fn give_back(&self, record: &'static Record) {
+        pub(super) fn give_back(&self, record: &'static ReaderRecord) {
             lock(&self.pool).free.push(record);
         }
 
         /// A record linked too late to be seen here belongs to a reader that publishes itself
         /// too late: the barrier that orders the cell's store orders the link before it.
-        pub(super) fn records(&self) -> impl Iterator<Item = &'static Record> {
+        pub(super) fn records(&self) -> impl Iterator<Item = &'static ReaderRecord> {
             std::iter::successors(self.first.get().copied(), |record| {
                 record.next.get().copied()
             })
@@ -97,11 +97,11 @@ mod registry {
 /// Loom does not see what `OnceLock` orders, and models have a fixed number of threads.
 #[cfg(loom)]
 mod registry {
-    use super::{Mutex, Record, lock};
+    use super::{Mutex, ReaderRecord, lock};
 
     pub(super) struct Registry {
-        records: [&'static Record; 3],
-        unused: Mutex<Vec<&'static Record>>,
+        records: [&'static ReaderRecord; 3],
+        unused: Mutex<Vec<&'static ReaderRecord>>,
     }
 
     loom::lazy_static! {
@@ -110,18 +110,18 @@ mod registry {
 
     impl Registry {
         fn new() -> Self {
-            let records = std::array::from_fn(|_| &*Box::leak(Box::new(Record::new())));
+            let records = std::array::from_fn(|_| &*Box::leak(Box::new(ReaderRecord::new())));
             Self {
                 records,
                 unused: Mutex::new(Vec::from(records)),
             }
         }
 
-        pub(super) fn checkout(&self) -> &'static Record {
+        pub(super) fn checkout(&self) -> &'static ReaderRecord {
             lock(&self.unused).pop().expect("a model has 3 threads")
         }
 
-        pub(super) fn records(&self) -> impl Iterator<Item = &'static Record> {
+        pub(super) fn records(&self) -> impl Iterator<Item = &'static ReaderRecord> {
             self.records.into_iter()
         }
     }
@@ -133,19 +133,19 @@ use registry::REGISTRY;
 // has to be asked at each access whether it still is there.
 #[cfg(not(loom))]
 thread_local! {
-    static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
-    static LEASE: Lease = const { Lease(Cell::new(None)) };
+    static RECORD: Cell<Option<&'static ReaderRecord>> = const { Cell::new(None) };
+    static RECORD_LEASE: RecordLease = const { RecordLease(Cell::new(None)) };
 }
 #[cfg(loom)]
 loom::thread_local! {
-    static RECORD: Cell<Option<&'static Record>> = Cell::new(None);
-    static LEASE: Lease = Lease(Cell::new(None));
+    static RECORD: Cell<Option<&'static ReaderRecord>> = Cell::new(None);
+    static RECORD_LEASE: RecordLease = RecordLease(Cell::new(None));
 }
 
 /// Gives a thread's record back when the thread ends.
-struct Lease(Cell<Option<&'static Record>>);
+struct RecordLease(Cell<Option<&'static ReaderRecord>>);
 
-impl Drop for Lease {
+impl Drop for RecordLease {
     fn drop(&mut self) {
         // Cells of guards that were leaked, or that outlive this value in other thread-local
         // storage, stay taken: the next owner of the record uses the others.
@@ -160,8 +160,8 @@ impl Drop for Lease {
 
 /// A thread's first record; `None` if the thread is ending and must not have one any more.
 #[cold]
-fn checkout() -> Option<&'static Record> {
-    LEASE
+fn checkout() -> Option<&'static ReaderRecord> {
+    RECORD_LEASE
         .try_with(|lease| {
             let record = REGISTRY.checkout();
             lease.0.set(Some(record));
@@ -179,11 +179,11 @@ impl Published {
     /// and a state that asks leaving readers for notice is visible to the caller's next load.
     #[inline]
     pub(crate) fn retract(&self) {
-        self.0
-            .store(0, order(Flaw::RetractRelaxed, Ordering::Release));
-        if !on(Flaw::RetractWithoutBarrier) {
-            asymmetric::light();
-        }
+        let order = Ordering::Release;
+        mutant!(RetractRelaxed: let order = Relaxed);
+        self.0.store(0, order);
+        mutant!(RetractWithoutBarrier: return);
+        asymmetric::light();
     }
 }
 
@@ -200,20 +200,19 @@ pub(crate) fn publish(id: u64) -> Option<Published> {
     //
     // Acquire here and release below, as in `retract`: a scan that finds this id where an earlier
     // one stood must still be ordered after the earlier guard's reads. That guard may have been
-    // another thread's, if it outlived the `Lease` of the record's owner before.
+    // another thread's, if it outlived the `RecordLease` of the record's owner before.
     let cell = match &record.cells[0] {
         first if first.load(Ordering::Acquire) == 0 => first,
         _ => free_cell(record)?,
     };
     cell.store(id, Ordering::Release);
-    if !on(Flaw::PublishWithoutBarrier) {
-        asymmetric::light();
-    }
+    mutant!(PublishWithoutBarrier: return Some(Published(cell)));
+    asymmetric::light();
     Some(Published(cell))
 }
 
 #[inline(never)]
-fn free_cell(record: &'static Record) -> Option<&'static AtomicU64> {
+fn free_cell(record: &'static ReaderRecord) -> Option<&'static AtomicU64> {
     let mut cells = record.cells.iter();
     cells.find(|cell| cell.load(Ordering::Acquire) == 0)
 }
@@ -222,9 +221,12 @@ fn free_cell(record: &'static Record) -> Option<&'static AtomicU64> {
 /// of `id` before; those that come too late see that and retract.
 #[cold]
 pub(crate) fn any(id: u64) -> bool {
-    if !on(Flaw::ScanWithoutBarrier) {
-        asymmetric::heavy();
-    }
+    mutant!(ScanWithoutBarrier: return is_in_a_cell(id));
+    asymmetric::heavy();
+    is_in_a_cell(id)
+}
+
+fn is_in_a_cell(id: u64) -> bool {
     REGISTRY.records().any(|record| {
         let mut cells = record.cells.iter();
         // Acquire pairs with the release in `retract` and `publish`.

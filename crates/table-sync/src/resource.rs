@@ -70,12 +70,12 @@ mod tests {
         let first = table.push(0u32).unwrap();
         let stale = first.to_resource_own().unwrap();
         let mut handle = first;
-        for turn in 1..=256 {
+        for round in 1..=256 {
             table.delete(handle).unwrap();
-            handle = table.push(turn).unwrap();
+            handle = table.push(round).unwrap();
             assert_eq!(handle.index(), first.index());
             let found = table.handle_of_resource(&stale);
-            if turn < 256 {
+            if round < 256 {
                 assert_eq!(found, Err(Error::NotPresent));
             } else {
                 assert_eq!(found, Ok(handle));

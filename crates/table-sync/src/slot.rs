@@ -3,11 +3,16 @@
 //! A slot never moves and is never freed before its table: whoever has an index may look at the
 //! slot's word, whatever has become of the entry.
 
-use crate::cell::ValueCell;
-use crate::queue::Queue;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64};
+use crate::state::Mode;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, UnsafeCell};
+use crate::wait_line::WaitLine;
+use std::any::{Any, TypeId};
+use std::ptr;
 use std::sync::OnceLock;
+
+/// The waiters for the lock of an entry. Tickets are not even reused by a slot's later entries.
+pub(crate) type Queue = WaitLine<Mode>;
 
 /// A place for one entry at a time, on a cache line of its own.
 #[repr(align(64))]
@@ -19,8 +24,8 @@ pub(crate) struct Slot {
     /// On a free list, the next slot's index; touched under that list's lock.
     pub(crate) link: AtomicU32,
     /// How often the entry was read lately; see [`crate::lock`]. Not exact.
-    pub(crate) heat: AtomicU32,
-    pub(crate) value: ValueCell,
+    pub(crate) bias_count: AtomicU32,
+    pub(crate) cell: ValueCell,
     /// Who waits for the entry.
     pub(crate) queue: Mutex<Option<Box<Queue>>>,
 }
@@ -31,14 +36,59 @@ impl Slot {
             state: AtomicU64::new(0),
             id: u64::from(table) << 32 | index as u64,
             link: AtomicU32::new(0),
-            heat: AtomicU32::new(0),
-            value: ValueCell::new(),
+            bias_count: AtomicU32::new(0),
+            cell: ValueCell::new(),
             queue: Mutex::new(None),
         }
     }
 
     pub(crate) fn index(&self) -> u32 {
         self.id as u32
+    }
+}
+
+/// Where a slot keeps its entry's value, and the value's type. The ways in are in
+/// [`crate::lock::cell`].
+pub(crate) struct ValueCell {
+    /// Null, or from a `&'static Kind`.
+    kind: AtomicPtr<Kind>,
+    pub(crate) value: UnsafeCell<Option<Box<dyn Any + Send>>>,
+}
+
+impl ValueCell {
+    fn new() -> Self {
+        Self {
+            kind: AtomicPtr::new(ptr::null_mut()),
+            value: UnsafeCell::new(None),
+        }
+    }
+
+    /// What was set last; null before.
+    #[inline]
+    pub(crate) fn kind(&self) -> *const Kind {
+        // Acquire pairs with the store in `cell::put`.
+        self.kind.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn set_kind(&self, kind: &'static Kind, order: Ordering) {
+        self.kind.store(ptr::from_ref(kind).cast_mut(), order);
+    }
+}
+
+/// What is known of an entry without holding it.
+#[derive(PartialEq)]
+pub(crate) struct Kind {
+    type_id: TypeId,
+}
+
+impl Kind {
+    pub(crate) const fn of<T: 'static>() -> &'static Self {
+        const {
+            &Self {
+                type_id: TypeId::of::<T>(),
+            }
+        }
     }
 }
 

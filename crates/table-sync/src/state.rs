@@ -5,8 +5,7 @@
 //! | generation     | readers   | flags             |
 //! ```
 
-use crate::flaw::{Flaw, on};
-use crate::queue::Mode;
+use crate::mutants::mutant;
 use std::fmt;
 
 /// The entry can be found.
@@ -35,11 +34,18 @@ const READERS: u64 = 0xffff_fe00;
 
 const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
+/// What a waiter wants of an entry's lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    Shared,
+    Exclusive,
+}
+
 /// A value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct State(pub(crate) u64);
+pub(crate) struct SlotState(pub(crate) u64);
 
-impl State {
+impl SlotState {
     /// A slot of this generation with only `flags` set.
     #[inline]
     pub(crate) fn new(generation: u32, flags: u64) -> Self {
@@ -65,9 +71,7 @@ impl State {
     /// Whether a handle of `generation` finds its entry here, with all of `flags`.
     #[inline]
     pub(crate) fn is_present_with(self, generation: u32, flags: u64) -> bool {
-        if on(Flaw::GenerationIgnored) {
-            return self.0 & (PRESENT | flags) == PRESENT | flags;
-        }
+        mutant!(GenerationIgnored: return self.0 & (PRESENT | flags) == PRESENT | flags);
         let wanted = Self::new(generation, PRESENT | flags).0;
         self.0 & (GENERATION | PRESENT | flags) == wanted
     }
@@ -109,7 +113,7 @@ impl State {
     }
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for SlotState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

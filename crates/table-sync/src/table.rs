@@ -1,37 +1,27 @@
 //! The table: what a user calls, put together from the other files.
+//!
+//! This file puts entries in and finds them, [`access`] is what is done with them, [`delete`] takes
+//! them out, [`kin`] has parents and children, [`contents`] the whole, [`life`] the table's
+//! beginning and end.
 
+mod access;
+mod contents;
+mod delete;
+mod kin;
 mod life;
 
-use crate::acquire::Request;
-use crate::cell;
-use crate::children::Kinship;
-use crate::entry::{self, Entry};
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::guard::{AnyGuard, ExclusiveGuard, SharedGuard};
 use crate::handle::{AnyHandle, Handle};
-use crate::lock::{Place, Refusal, Vacant};
-use crate::shard::Shards;
-use crate::slot::Directory;
-use crate::state::{BIASED, KIN, State};
-use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed};
-use std::fmt;
-
-/// The parts of a table that permits refer to.
-pub(crate) struct Core {
-    pub(crate) slots: Directory,
-    pub(crate) shards: Shards,
-    pub(crate) kinship: Kinship,
-    /// Entries detached and still held: live for the shards, not for the user.
-    pub(crate) detached: AtomicUsize,
-    /// The last generation of a slot.
-    pub(crate) max_generation: u32,
-}
+use crate::lock::{AnyEntry, VacantPermit, cell};
+use crate::state::{BIASED, SlotState};
+use crate::storage::Storage;
 
 /// A table of values of any type, each found by its [`Handle`].
 ///
 /// Every method takes `&self`. See the [crate documentation](crate) for what is guaranteed.
 pub struct Table {
-    core: Core,
+    storage: Storage,
 }
 
 impl Table {
@@ -53,88 +43,24 @@ impl Table {
     }
 
     #[inline]
-    fn vacant(&self) -> Result<Vacant<'_>, Error> {
-        let slot = self.core.shards.checkout(&self.core.slots);
-        Ok(Vacant::new(&self.core, slot.ok_or(Error::Full)?))
-    }
-
-    /// Puts a value in as a child of an entry, which cannot be removed before it.
-    ///
-    /// Locks the kinship stripes of both entries for a moment.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`] if there is no such parent, [`Error::Full`]; the value is dropped
-    /// then. The parent's type is not looked at.
-    pub fn push_child<T, U>(&self, value: T, parent: &Handle<U>) -> Result<Handle<T>, Error>
-    where
-        T: Send + 'static,
-        U: 'static,
-    {
-        let parent = self.place(parent.any())?;
-        let vacant = self.vacant()?;
-        cell::put(&vacant, value);
-        let index = vacant.slot().index();
-        // If the parent has gone the value is dropped with this, unlocked.
-        let mut vacant = Some(vacant);
-        self.core
-            .kinship
-            .link_new(index, parent, || {
-                vacant.take().map(|vacant| named(vacant, KIN))
-            })?
-            .ok_or(Error::NotPresent)
-    }
-
-    /// Makes one entry the child of another.
-    ///
-    /// Locks the kinship stripes of both for a moment. A circle of parents can be made, and
-    /// then none of it can be removed before the circle is broken by
-    /// [`remove_child`](Self::remove_child).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`] if either is missing, [`Error::HasParent`]. The types are not looked
-    /// at.
-    pub fn add_child<T: 'static, U: 'static>(
-        &self,
-        child: Handle<T>,
-        parent: Handle<U>,
-    ) -> Result<(), Error> {
-        let child = self.place(child.any())?;
-        self.core.kinship.link(child, self.place(parent.any())?)
-    }
-
-    /// Ends what [`push_child`](Self::push_child) or [`add_child`](Self::add_child) began; both
-    /// entries stay.
-    ///
-    /// Locks the kinship stripes of both for a moment.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`] if either is missing, [`Error::NotChild`]. The types are not looked
-    /// at.
-    pub fn remove_child<T: 'static, U: 'static>(
-        &self,
-        child: Handle<T>,
-        parent: Handle<U>,
-    ) -> Result<(), Error> {
-        let child = self.place(child.any())?;
-        self.core.kinship.unlink(child, self.place(parent.any())?)
+    fn vacant(&self) -> Result<VacantPermit<'_>, Error> {
+        let slot = self.storage.free_slots.checkout(&self.storage.slots);
+        Ok(VacantPermit::new(&self.storage, slot.ok_or(Error::Full)?))
     }
 
     #[inline]
-    pub(crate) fn place(&self, handle: AnyHandle) -> Result<Place<'_>, Error> {
-        self.slot(handle)
-            .filter(Place::is_present)
+    pub(crate) fn entry(&self, handle: AnyHandle) -> Result<AnyEntry<'_>, Error> {
+        self.any_entry(handle)
+            .filter(AnyEntry::is_present)
             .ok_or(Error::NotPresent)
     }
 
-    /// The place that the handle names, whether or not its entry is there.
+    /// The entry that the handle names, whether or not it is there.
     #[inline]
-    fn slot(&self, handle: AnyHandle) -> Option<Place<'_>> {
-        Some(Place {
-            core: &self.core,
-            slot: self.core.slots.get(handle.index())?,
+    fn any_entry(&self, handle: AnyHandle) -> Option<AnyEntry<'_>> {
+        Some(AnyEntry {
+            storage: &self.storage,
+            slot: self.storage.slots.get(handle.index())?,
             generation: handle.generation(),
         })
     }
@@ -154,348 +80,29 @@ impl Table {
 
     /// An entry, and its word as it was when it was found.
     #[inline]
-    fn look<T: 'static>(&self, handle: &Handle<T>) -> Result<(Entry<'_, T>, State), Error> {
-        let place = self.slot(handle.any()).ok_or(Error::NotPresent)?;
-        let state = place.state();
-        if !state.is_present(place.generation) {
+    fn look<T: 'static>(&self, handle: &Handle<T>) -> Result<(Entry<'_, T>, SlotState), Error> {
+        let entry = self.any_entry(handle.any()).ok_or(Error::NotPresent)?;
+        let state = entry.state();
+        if !state.is_present(entry.generation) {
             return Err(Error::NotPresent);
         }
-        Ok((Entry::check(place)?, state))
-    }
-
-    /// Shared access. Waits while somebody has exclusive access or has been waiting for it.
-    ///
-    /// Blocks the thread. Not for a thread that holds the entry already: with a writer waiting in
-    /// between, it waits for itself ([`try_get`](Self::try_get) does not).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], also when the entry goes while this waits; [`Error::WrongType`];
-    /// [`Error::InUse`] only if no further reader can be counted.
-    #[inline]
-    pub fn get<T: Send + Sync + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> Result<SharedGuard<'_, T>, Error> {
-        let (entry, state) = self.look(handle)?;
-        entry.get_from(state, entry::shared)
-    }
-
-    /// Shared access if nobody has exclusive access. Does not wait, and does not queue up behind
-    /// those that wait.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], [`Error::WrongType`], [`Error::InUse`].
-    #[inline]
-    pub fn try_get<T: Send + Sync + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> Result<SharedGuard<'_, T>, Error> {
-        let (entry, state) = self.look(handle)?;
-        entry.get_from(state, entry::try_shared)
-    }
-
-    /// As [`get`](Self::get), without blocking the thread. Dropped before it is ready, the future
-    /// leaves the queue.
-    pub fn get_async<T: Send + Sync + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> impl Future<Output = Result<SharedGuard<'_, T>, Error>> + Send + Unpin + use<'_, T> {
-        entry::get_async(self.find(handle))
-    }
-
-    /// Exclusive access. Waits for everybody else's access to end; new shared access by
-    /// [`get`](Self::get) waits meanwhile. Waiters try in order of arrival, but whoever comes at
-    /// the right moment may be faster.
-    ///
-    /// Blocks the thread. Not for a thread that holds the entry already: it waits for itself.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], also when the entry goes while this waits; [`Error::WrongType`].
-    #[inline]
-    pub fn get_mut<T: Send + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> Result<ExclusiveGuard<'_, T>, Error> {
-        match self.idle(handle) {
-            Some(permit) => Ok(permit),
-            None => self.get_mut_held(handle),
-        }
-    }
-
-    #[inline(never)]
-    fn get_mut_held<T: Send + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> Result<ExclusiveGuard<'_, T>, Error> {
-        entry::exclusive(self.find(handle)?.place()).map(ExclusiveGuard::new)
-    }
-
-    /// Exclusive access if the entry is idle. It is not looked at first: a load right after the
-    /// unlocking of the same word would wait for that.
-    #[inline]
-    fn idle<T: Send + 'static>(&self, handle: &Handle<T>) -> Option<ExclusiveGuard<'_, T>> {
-        let place = self.slot(handle.any())?;
-        // The type is that of this generation only once the permit is there; before, it saves an
-        // entry of another type from being locked.
-        if !place.slot.value.is::<T>() {
-            return None;
-        }
-        let permit = place.try_exclusive_idle()?;
-        if !place.slot.value.is::<T>() {
-            return None;
-        }
-        Some(ExclusiveGuard::new(permit))
-    }
-
-    /// Exclusive access if nobody has access. Does not wait.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], [`Error::WrongType`], [`Error::InUse`].
-    #[inline]
-    pub fn try_get_mut<T: Send + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> Result<ExclusiveGuard<'_, T>, Error> {
-        match self.idle(handle) {
-            Some(permit) => Ok(permit),
-            None => self.find(handle)?.try_get_mut(),
-        }
-    }
-
-    /// As [`get_mut`](Self::get_mut), without blocking the thread. Dropped before it is ready, the
-    /// future leaves the queue.
-    pub fn get_mut_async<T: Send + 'static>(
-        &self,
-        handle: &Handle<T>,
-    ) -> impl Future<Output = Result<ExclusiveGuard<'_, T>, Error>> + Send + Unpin + use<'_, T>
-    {
-        entry::get_mut_async(self.find(handle))
-    }
-
-    /// Exclusive access to an entry of whatever type. Otherwise as [`get_mut`](Self::get_mut).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`].
-    pub fn get_any_mut(&self, handle: AnyHandle) -> Result<AnyGuard<'_>, Error> {
-        let place = self.place(handle)?;
-        match Request::new(place).block() {
-            Ok(permit) => Ok(AnyGuard::new(permit)),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
-
-    /// Takes an entry out and returns its value. Waits for everybody's access to end; until then
-    /// the entry stays, for others too.
-    ///
-    /// Blocks the thread. Not for a thread that holds the entry: it waits for itself. To get rid
-    /// of an entry without waiting, [`detach`](Self::detach) it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], also when the entry goes while this waits; [`Error::HasChildren`],
-    /// at once if there are children, or after the wait if one was added; [`Error::WrongType`].
-    #[inline]
-    pub fn delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
-        match self.remove_idle(handle) {
-            Some(removed) => Ok(removed),
-            None => self.delete_held(handle),
-        }
-    }
-
-    /// As [`delete`](Self::delete), if nobody has access. Does not wait.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], [`Error::HasChildren`], [`Error::WrongType`], [`Error::InUse`].
-    #[inline]
-    pub fn try_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
-        match self.remove_idle(handle) {
-            Some(removed) => Ok(removed),
-            None => self.entry_to_delete(handle)?.try_delete(),
-        }
-    }
-
-    /// Removes an entry that is idle and has no kin.
-    #[inline]
-    fn remove_idle<T: Send + 'static>(&self, handle: Handle<T>) -> Option<T> {
-        let place = self.slot(handle.any())?;
-        // The type is looked at between two looks at the word.
-        if !place.is_idle() || !place.slot.value.is::<T>() {
-            return None;
-        }
-        Some(*place.remove_idle()?.reclaim(cell::take_as))
-    }
-
-    #[inline(never)]
-    fn delete_held<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
-        self.entry_to_delete(handle)?.delete()
-    }
-
-    /// As [`delete`](Self::delete), without blocking the thread. Dropped before it is ready, the
-    /// future leaves the queue and the entry stays.
-    pub fn delete_async<T: Send + 'static>(
-        &self,
-        handle: Handle<T>,
-    ) -> impl Future<Output = Result<T, Error>> + Send + Unpin + use<'_, T> {
-        entry::delete_async(self.entry_to_delete(handle))
-    }
-
-    fn entry_to_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<Entry<'_, T>, Error> {
-        let place = self.place(handle.any())?;
-        if place.has_kin() && self.core.kinship.has_children(place) {
-            return Err(Error::HasChildren);
-        }
-        Entry::check(place)
-    }
-
-    /// Removes an entry at once, whoever holds it. It is gone for everybody who looks for it or
-    /// waits for it (they get [`Error::NotPresent`]); whoever has access keeps it, and the value
-    /// is dropped with the last of them, on that thread, or here if there is none.
-    ///
-    /// Waits for nobody. Until the value is dropped its slot counts against
-    /// [`max_capacity`](Self::max_capacity), but not in [`len`](Self::len).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`], [`Error::HasChildren`], [`Error::WrongType`].
-    pub fn detach<T: Send + 'static>(&self, handle: Handle<T>) -> Result<(), Error> {
-        self.entry_to_delete(handle)?.detach()
-    }
-
-    /// The entry's children, by index.
-    ///
-    /// Locks the entry's kinship stripe for a moment. The answer is of that moment.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`]. The type is not looked at.
-    pub fn children<T: 'static>(&self, parent: &Handle<T>) -> Result<Vec<AnyHandle>, Error> {
-        let children = self.core.kinship.children(self.place(parent.any())?)?;
-        Ok(children
-            .into_iter()
-            .filter_map(|(index, generation)| AnyHandle::new(index, generation))
-            .collect())
-    }
-
-    /// Exclusive access to the entry's [`children`](Self::children), one after the other; waits
-    /// for each as [`get_any_mut`](Self::get_any_mut) does. Children that have gone by the time
-    /// their turn comes are left out.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPresent`]. The type is not looked at.
-    pub fn iter_children<T: 'static>(
-        &self,
-        parent: &Handle<T>,
-    ) -> Result<impl Iterator<Item = AnyGuard<'_>> + use<'_, T>, Error> {
-        let children = self.children(parent)?;
-        Ok(children
-            .into_iter()
-            .filter_map(|child| self.get_any_mut(child).ok()))
-    }
-
-    /// Exclusive access to the entries that `map` names, in its order, each with what `map` has
-    /// for it; waits for each, when its turn comes, as [`get_any_mut`](Self::get_any_mut) does.
-    ///
-    /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks at a
-    /// time: two threads that do that with overlapping maps wait for each other, and not in a circle,
-    /// as both go in order of handles.
-    pub fn iter_entries<K>(
-        &self,
-        map: std::collections::BTreeMap<AnyHandle, K>,
-    ) -> impl Iterator<Item = (Result<AnyGuard<'_>, Error>, K)> + use<'_, K> {
-        map.into_iter()
-            .map(|(handle, with)| (self.get_any_mut(handle), with))
-    }
-
-    /// The handles of all entries, by index.
-    ///
-    /// Takes no lock. An entry that was there from before the call until the iterator ended is
-    /// reported; one that came or went meanwhile may be.
-    pub fn handles(&self) -> impl Iterator<Item = AnyHandle> + use<'_> {
-        (0..self.core.shards.used()).filter_map(|index| self.handle_at(index))
+        Ok((Entry::check(entry)?, state))
     }
 
     /// For tests: whether readers of the entry publish themselves just now.
     #[doc(hidden)]
     pub fn is_biased(&self, handle: AnyHandle) -> bool {
-        let place = self.place(handle);
-        place.is_ok_and(|it| it.state().has(BIASED))
-    }
-
-    /// The handle of the entry that a slot has now.
-    fn handle_at(&self, index: u32) -> Option<AnyHandle> {
-        let state = State(self.core.slots.get(index)?.state.load(Acquire));
-        state
-            .is_present(state.generation())
-            .then(|| AnyHandle::new(index, state.generation()))?
-    }
-
-    /// The way back from [`AnyHandle::to_rep`]: the entry that the slot has now, if its
-    /// generation ends in the 8 bits that `rep` has of it. `None` otherwise.
-    pub fn handle_of_rep(&self, rep: u32) -> Option<AnyHandle> {
-        let (index, generation) = AnyHandle::split_rep(rep);
-        self.handle_at(index)
-            .filter(|handle| handle.generation() as u8 == generation)
-    }
-
-    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of a
-    /// detached entry dropped; otherwise off by no more than what is. Looks at every free list.
-    pub fn len(&self) -> usize {
-        let detached = self.core.detached.load(Relaxed);
-        let live = self.core.shards.live();
-        // Torn sums may wrap below zero.
-        usize::try_from(live.wrapping_sub(detached).cast_signed()).unwrap_or(0)
-    }
-
-    /// Whether [`len`](Self::len) is 0.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// See [`set_max_capacity`](Self::set_max_capacity).
-    pub fn max_capacity(&self) -> usize {
-        self.core.shards.max()
-    }
-
-    /// Sets how many slots may be in use, 1,000,000 at first. A push that finds no free slot and
-    /// as many in use is [`Error::Full`].
-    ///
-    /// As in `ResourceTable`, lowering it removes nothing, and slots that entries have left are
-    /// used again whatever the limit is now. A slot is free again when the removal of its entry
-    /// has returned and the last guard has been dropped.
-    pub fn set_max_capacity(&self, max: usize) {
-        self.core.shards.set_max(max);
+        let entry = self.entry(handle);
+        entry.is_ok_and(|it| it.state().has(BIASED))
     }
 }
 
 /// Publishes a filled slot and names it.
 #[inline]
-fn named<T>(vacant: Vacant<'_>, flags: u64) -> Handle<T> {
+fn named<T>(vacant: VacantPermit<'_>, flags: u64) -> Handle<T> {
     let index = vacant.slot().index();
     let generation = vacant.publish(flags);
     AnyHandle::new(index, generation)
         .expect("no slot has generation 0")
         .typed()
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NotPresent => Self::NotPresent,
-            Refusal::Busy | Refusal::Saturated => Self::InUse,
-        }
-    }
-}
-
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Table ")?;
-        f.debug_list().entries(self.handles()).finish()
-    }
 }

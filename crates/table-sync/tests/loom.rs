@@ -12,12 +12,12 @@ mod support;
 
 #[path = "loom/access.rs"]
 mod access;
-#[path = "loom/flaws.rs"]
-mod flaws;
 #[path = "loom/kin.rs"]
 mod kin;
-#[path = "loom/ready.rs"]
-mod ready;
+#[path = "loom/mutants.rs"]
+mod mutants;
+#[path = "loom/readiness.rs"]
+mod readiness;
 #[path = "loom/removal.rs"]
 mod removal;
 #[path = "loom/waiting.rs"]

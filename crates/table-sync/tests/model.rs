@@ -98,6 +98,14 @@ struct Known {
     alive: bool,
 }
 
+impl Known {
+    /// The reference's key, if it still has the entry.
+    fn key<T: 'static>(&self) -> Result<Resource<T>, Error> {
+        let key = self.alive.then(|| Resource::new_borrow(self.theirs));
+        key.ok_or(Error::NotPresent)
+    }
+}
+
 #[derive(Default)]
 struct Both {
     ours: Table,
@@ -133,13 +141,10 @@ impl Both {
                 let ours = self
                     .ours
                     .push_child(T::from(value), &known.ours.typed::<A>());
-                let theirs = if known.alive {
-                    let parent = Resource::<A>::new_borrow(known.theirs);
+                let theirs = known.key::<A>().and_then(|parent| {
                     let theirs = self.theirs.push_child(T::from(value), &parent);
                     theirs.map_err(translate)
-                } else {
-                    Err(Error::NotPresent)
-                };
+                });
                 (ours, theirs)
             }
         };
@@ -165,15 +170,10 @@ impl Both {
             .ours
             .get(&known.ours.typed::<T>())
             .map(|it| (*it).into());
-        let theirs: Result<u32, Error> = if known.alive {
-            let key = Resource::<T>::new_borrow(known.theirs);
-            self.theirs
-                .get(&key)
-                .map(|it| (*it).into())
-                .map_err(translate)
-        } else {
-            Err(Error::NotPresent)
-        };
+        let theirs: Result<u32, Error> = known.key::<T>().and_then(|key| {
+            let theirs = self.theirs.get(&key).map_err(translate);
+            theirs.map(|it| (*it).into())
+        });
         prop_assert_eq!(ours, theirs);
         Ok(())
     }
@@ -184,15 +184,10 @@ impl Both {
             .ours
             .get_mut(&known.ours.typed::<T>())
             .map(|mut it| std::mem::replace(&mut *it, T::from(value)).into());
-        let theirs: Result<u32, Error> = if known.alive {
-            let key = Resource::<T>::new_borrow(known.theirs);
-            self.theirs
-                .get_mut(&key)
-                .map(|it| std::mem::replace(it, T::from(value)).into())
-                .map_err(translate)
-        } else {
-            Err(Error::NotPresent)
-        };
+        let theirs: Result<u32, Error> = known.key::<T>().and_then(|key| {
+            let theirs = self.theirs.get_mut(&key).map_err(translate);
+            theirs.map(|it| std::mem::replace(it, T::from(value)).into())
+        });
         prop_assert_eq!(ours, theirs);
         Ok(())
     }
@@ -279,13 +274,10 @@ impl Both {
         };
         let ours = self.ours.iter_children(&known.ours.typed::<A>());
         let ours = ours.map(|it| sorted(it.map(|child| any_value(&*child)).collect()));
-        let theirs = if known.alive {
-            let key = Resource::<A>::new_borrow(known.theirs);
+        let theirs = known.key::<A>().and_then(|key| {
             let theirs = self.theirs.iter_children(&key).map_err(translate);
             theirs.map(|it| sorted(it.map(|child| any_value(child)).collect()))
-        } else {
-            Err(Error::NotPresent)
-        };
+        });
         prop_assert_eq!(ours, theirs);
         Ok(())
     }

@@ -17,6 +17,8 @@ use table_sync::{Closed, Error, Pollable, Ready, Table, Waitable};
 struct Condition {
     permits: AtomicUsize,
     waker: Mutex<Option<Waker>>,
+    /// Futures made by `ready`, and polls of them.
+    made: AtomicUsize,
     polls: AtomicUsize,
     /// Registrations that were used: more than one an event would be a second event.
     fired: AtomicUsize,
@@ -51,6 +53,7 @@ impl Drop for Deregister {
 impl Pollable for Source {
     async fn ready(&mut self) {
         let condition = self.condition.clone();
+        condition.made.fetch_add(1, SeqCst);
         let _deregister = Deregister(condition.clone());
         poll_fn(|context: &mut Context<'_>| {
             assert!(!std::mem::take(&mut self.panics), "on purpose");
@@ -170,7 +173,7 @@ fn an_event_wakes_no_more_than_it_satisfies_and_one() {
 }
 
 #[test]
-fn a_dropped_waiter_hands_its_turn_on() {
+fn a_dropped_waiter_calls_the_next() {
     let (condition, waitable) = source(true);
     let [mut first, mut second, mut third] = [(); 3].map(|()| Wait::new(&waitable));
     for wait in [&mut first, &mut second, &mut third] {
@@ -180,9 +183,32 @@ fn a_dropped_waiter_hands_its_turn_on() {
     assert_eq!([first.woken(), second.woken(), third.woken()], [1, 0, 0]);
     drop(first);
     assert_eq!([second.woken(), third.woken()], [1, 0]);
-    // One that has not got the turn takes none with it.
+    // One that was not called calls nobody.
     drop(third);
     assert_eq!(second.poll(), Poll::Ready(Ok(())));
+}
+
+/// The future is shared: a waiter that gives up leaves it to the others.
+#[test]
+fn a_dropped_waiter_leaves_the_future_to_the_others() {
+    let (condition, waitable) = source(true);
+    let mut stays = Wait::new(&waitable);
+    assert!(stays.poll().is_pending());
+    for _ in 0..5 {
+        let mut quitter = Wait::new(&waitable);
+        assert!(quitter.poll().is_pending());
+        drop(quitter);
+        // As an executor does if it was woken.
+        if stays.woken() > 0 {
+            assert!(stays.poll().is_pending());
+        }
+    }
+    assert_eq!(condition.made.load(SeqCst), 1);
+    assert_eq!(stays.woken(), 0);
+    condition.set(1);
+    assert_eq!(stays.woken(), 1);
+    assert_eq!(stays.poll(), Poll::Ready(Ok(())));
+    assert_eq!(condition.made.load(SeqCst), 1);
 }
 
 #[test]
@@ -238,6 +264,28 @@ fn deadlines() {
     // Asked at least once.
     let past = Instant::now();
     assert_eq!(waitable.ready().block_until(past), Some(Ok(())));
+}
+
+/// A value that asks to be polled again each time: then there is no sleep to end at the deadline.
+#[test]
+fn a_deadline_ends_polls_that_follow_each_other() {
+    struct Restless(Instant);
+    impl Pollable for Restless {
+        async fn ready(&mut self) {
+            poll_fn(|context: &mut Context<'_>| {
+                context.waker().wake_by_ref();
+                match Instant::now() < self.0 {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                }
+            })
+            .await;
+        }
+    }
+    let late = Instant::now() + Duration::from_secs(20);
+    let soon = Instant::now() + Duration::from_millis(20);
+    let waitable = Waitable::new(Restless(late));
+    assert_eq!(waitable.ready().block_until(soon), None);
 }
 
 /// A poll by another thread that is going on at the deadline is waited for.
@@ -384,7 +432,7 @@ fn every_event_finds_a_waiter() {
             scope.spawn(move || {
                 for round in 0..rounds {
                     if round % 3 == 0 {
-                        // Gives up, perhaps with the turn.
+                        // Gives up, perhaps called.
                         let soon = Instant::now() + Duration::from_micros(50);
                         let wait = waitable.ready().block_until(soon);
                         if wait.is_some() {

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
-use support::{Noted, heat};
+use support::{Noted, bias};
 use table_sync::{AnyHandle, Error, Handle, Table};
 
 #[test]
@@ -65,7 +65,7 @@ fn try_forms_say_in_use() {
     let handle = table.push(1u32).unwrap();
     for published in [false, true] {
         if published {
-            heat(&table, &handle);
+            bias(&table, &handle);
         }
         let reader = table.get(&handle).unwrap();
         assert_eq!(*table.try_get(&handle).unwrap(), 1);
@@ -90,7 +90,7 @@ fn detach_waits_for_nobody_and_drops_with_the_last_holder() {
             let handle = table.push(Noted("value", Arc::clone(&log))).unwrap();
             // A value with a mutex inside is `Sync`.
             if published {
-                heat(&table, &handle);
+                bias(&table, &handle);
             }
             let readers = (!exclusive).then(|| [(); 2].map(|()| table.get(&handle).unwrap()));
             let writer = exclusive.then(|| table.get_mut(&handle).unwrap());
@@ -232,19 +232,19 @@ fn a_worn_out_slot_is_never_used_again() {
     let table = Table::with_max_generation(0, 3);
     table.set_max_capacity(1);
     let mut issued = Vec::new();
-    for turn in 0..7 {
+    for round in 0..7 {
         // A retired slot does not count against the limit.
-        let handle = table.push(turn).unwrap();
+        let handle = table.push(round).unwrap();
         assert!(!issued.contains(&handle.to_raw()));
         assert!(handle.generation() <= 3);
-        assert_eq!(handle.index(), turn / 3);
+        assert_eq!(handle.index(), round / 3);
         for old in &issued {
             let old = Handle::<u32>::from_raw(*old).unwrap();
             assert_eq!(table.get(&old).err(), Some(Error::NotPresent));
         }
         issued.push(handle.to_raw());
         assert_eq!(table.push(0u8), Err(Error::Full));
-        assert_eq!(table.delete(handle), Ok(turn));
+        assert_eq!(table.delete(handle), Ok(round));
     }
 }
 
@@ -276,7 +276,7 @@ fn many_guards_on_one_thread() {
     let table = Table::new();
     let handles: Vec<_> = (0..40u32).map(|it| table.push(it).unwrap()).collect();
     for handle in &handles {
-        heat(&table, handle);
+        bias(&table, handle);
     }
     // More than a thread has cells: the rest is counted.
     let guards: Vec<_> = handles.iter().map(|it| table.get(it).unwrap()).collect();
@@ -329,7 +329,7 @@ fn guards_left_to_thread_local_destructors() {
     static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
     let table: &'static Table = &TABLE;
     let handle = table.push(5u32).unwrap();
-    heat(table, &handle);
+    bias(table, &handle);
     for _ in 0..2 {
         std::thread::spawn(move || {
             LAST.with(|last| *last.0.borrow_mut() = Some(table.get(&handle).unwrap()));
@@ -337,7 +337,7 @@ fn guards_left_to_thread_local_destructors() {
         .join()
         .unwrap();
         assert!(table.try_get_mut(&handle).is_ok());
-        heat(table, &handle);
+        bias(table, &handle);
     }
     table.delete(handle).unwrap();
 }
@@ -348,7 +348,7 @@ fn a_leaked_guard_keeps_its_entry_in_use() {
         let table = Table::new();
         let handle = table.push(1u32).unwrap();
         if published {
-            heat(&table, &handle);
+            bias(&table, &handle);
         }
         std::mem::forget(table.get(&handle).unwrap());
         assert_eq!(table.try_delete(handle), Err(Error::InUse));

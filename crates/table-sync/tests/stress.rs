@@ -64,7 +64,7 @@ fn gone(error: Error) {
     );
 }
 
-fn turn(table: &Table, places: &[RwLock<Handle<Value>>], random: &mut u64, counts: &AtomicU64) {
+fn round(table: &Table, places: &[RwLock<Handle<Value>>], random: &mut u64, counts: &AtomicU64) {
     *random = random.wrapping_mul(6_364_136_223_846_793_005) + 1;
     let place = &places[(*random >> 40) as usize % PLACES];
     let handle = *place.read().unwrap();
@@ -190,7 +190,7 @@ fn eight_threads() {
                 let mut random = thread + 1;
                 while Instant::now() < end {
                     for _ in 0..if cfg!(miri) { 2 } else { 100 } {
-                        turn(table, places, &mut random, counts);
+                        round(table, places, &mut random, counts);
                     }
                     for _ in 0..if cfg!(miri) { 20 } else { 2000 } {
                         read_mostly(table, read, &mut random);

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
-use support::{Count, heat, poll};
+use support::{Count, bias, poll};
 use table_sync::{Error, Table};
 
 #[test]
@@ -68,7 +68,7 @@ fn a_writer_is_woken_by_the_last_of_its_readers() {
         let table = Table::new();
         let handle = table.push(1u32).unwrap();
         if published {
-            heat(&table, &handle);
+            bias(&table, &handle);
         }
         let readers = [(); 3].map(|()| table.get(&handle).unwrap());
         let count = Arc::<Count>::default();
@@ -89,7 +89,7 @@ fn a_writer_is_woken_by_the_last_of_its_readers() {
 fn a_try_on_an_entry_that_is_drained_says_in_use() {
     let table = Table::new();
     let handle = table.push(1u32).unwrap();
-    heat(&table, &handle);
+    bias(&table, &handle);
     let reader = table.get(&handle).unwrap();
     for _ in 0..1_000 {
         assert_eq!(table.try_get_mut(&handle).err(), Some(Error::InUse));
@@ -98,7 +98,7 @@ fn a_try_on_an_entry_that_is_drained_says_in_use() {
     drop(reader);
     *table.try_get_mut(&handle).unwrap() += 1;
     // A bias that comes back is taken back again.
-    heat(&table, &handle);
+    bias(&table, &handle);
     assert_eq!(table.try_delete(handle), Ok(2));
 }
 

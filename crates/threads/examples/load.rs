@@ -17,7 +17,10 @@ use wasmtime::{Config, Engine, Linker, Module};
 fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args_os().nth(1).ok_or("which file?")?;
     let mut config = Config::new();
-    config.shared_memory(true).epoch_interruption(true);
+    config
+        .shared_memory(true)
+        .epoch_interruption(true)
+        .gc_support(false);
     let engine = Engine::new(&config)?;
     let bytes = std::fs::read(file)?;
     let stamped = Stamped::parse(&bytes)?;

@@ -14,9 +14,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(from), Some(to)) = (files.next(), files.next()) else {
         return Err("two files are needed: the module, and what it is to become".into());
     };
-    // Engines that load it must have these settings, too.
+    // Engines that load it must have these settings, too. What is off may be missing in their wasmtime.
     let mut config = Config::new();
-    config.shared_memory(true).epoch_interruption(true);
+    config
+        .shared_memory(true)
+        .epoch_interruption(true)
+        .gc_support(false)
+        .wasm_exceptions(false)
+        .wasm_component_model(false);
     let engine = Engine::new(&config)?;
     // Bytes or text: `wat` takes both.
     let module = prepare(&engine, &wat::parse_file(from)?)?;

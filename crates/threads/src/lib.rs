@@ -130,6 +130,7 @@ pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnI
 pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
 pub use crate::thread::current::{HostCall, host_call, note_host_call};
 pub use crate::thread::store::ThreadInfo;
+pub use crate::types::abi;
 pub use crate::types::backtrace::Backtrace;
 pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use support::*;
-use wasi_threads::{Outcome, ThreadId, ThreadState, host_call, note_host_call};
+use wasi_threads::{Outcome, Report, ThreadId, ThreadState, host_call, note_host_call};
 use wasmtime::Caller;
 
 /// Two mutexes (words 8 and 12), taken in opposite order by two threads, which meet at word 0.
@@ -241,16 +241,38 @@ fn a_report_says_what_each_thread_does() {
         .build()
         .unwrap();
     let handle = group.handle();
+    // Main waits, a thread runs, a thread is in the call with a name.
+    let settled = |report: &Report| {
+        let states: Vec<_> = report.threads.iter().map(|one| &one.state).collect();
+        let named = Some("a call with a name");
+        matches!(
+            states[..],
+            [
+                ThreadState::Waiting(_),
+                ThreadState::Running,
+                ThreadState::HostCall { name, .. },
+                ThreadState::HostCall { .. },
+            ] if *name == named
+        )
+    };
     std::thread::scope(|scope| {
         let run = scope.spawn(|| group.run("_start").unwrap());
+        let _cancels = CancelOnDrop(group.handle());
         assert!(eventually(Duration::from_secs(30), || log
             .count
             .load(Ordering::SeqCst)
             == 4));
-        std::thread::sleep(Duration::from_millis(20));
         // Several times: a report changes nothing.
         for _ in 0..3 {
-            let report = handle.report(Duration::from_millis(300));
+            // A thread that is not run in time is taken to be in a host call.
+            let mut report = handle.report(Duration::from_millis(300));
+            assert!(eventually(Duration::from_secs(30), || {
+                let done = settled(&report);
+                if !done {
+                    report = handle.report(Duration::from_millis(300));
+                }
+                done
+            }));
             let text = report.to_string();
             assert_eq!(report.threads.len(), 4, "{text}");
             // The wait's own frame, of the function that the rewrite appended, is not the guest's.
@@ -377,25 +399,32 @@ fn left_behind_after_the_grace_period() {
         .unwrap(),
     );
     let log = Arc::<Log>::default();
+    let (arrive, arrived) = std::sync::mpsc::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
     let mut linker = linker(&engine);
     linker
         .func_wrap("host", "deaf", move || {
             let _call = host_call("deaf");
+            arrive.send(()).unwrap();
             let _ = released.lock().unwrap().recv();
         })
         .unwrap();
     let group = wasi_threads::ThreadGroup::builder(&engine, &module, linker)
         .state(data_of(&log))
-        .limits(wasi_threads::Limits::new().timeout(Duration::from_millis(50)))
         .grace(Duration::from_millis(50))
         .build()
         .unwrap();
-    let start = Instant::now();
-    let outcome = group.run("_start").unwrap();
-    assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
-    assert!(start.elapsed() >= Duration::from_millis(100));
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| group.run("_start").unwrap());
+        let _cancels = CancelOnDrop(group.handle());
+        arrived.recv_timeout(Duration::from_secs(30)).unwrap();
+        let start = Instant::now();
+        assert!(group.handle().cancel());
+        let outcome = run.join().unwrap();
+        assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
+        assert!(start.elapsed() >= Duration::from_millis(50));
+    });
     let left = group.left_behind();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].host_call, Some("deaf"));

@@ -1,7 +1,7 @@
 //! Models of the orders of events that the end of a group rests on, explored by loom.
 //!
-//! What is modelled is the protocol of `DESIGN.md`, step by step as `life/mod.rs`, `token.rs` and `pool.rs` take
-//! it, with wasmtime's part (the epoch counter, the deadline) in its place. Each model has a twin with a
+//! What is modelled is the protocol of `DESIGN.md`, step by step as `life/mod.rs`, `types/end_token.rs` and
+//! `host/pool.rs` take it, with wasmtime's part (the epoch counter, the deadline) in its place. Each model has a twin with a
 //! step left out or swapped, in which loom must find the fault: a model that cannot fail shows nothing.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};

@@ -159,6 +159,17 @@ fn a_preloaded_modules_own_shared_memory_is_limited() {
         matches!(group, Err(GroupError::SharedMemoryTooLarge { .. })),
         "{group:?}"
     );
+    // One that has nothing but its memory.
+    let library = wat::parse_str("(module (memory 65536 65536 shared))").unwrap();
+    let main = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
+    let group = builder(&engine, &prepare(&engine, &main).unwrap(), &Arc::default())
+        .preload("lib", &prepare(&engine, &library).unwrap())
+        .limits(Limits::new().shared_memory(16 << 20))
+        .build();
+    assert!(
+        matches!(group, Err(GroupError::SharedMemoryTooLarge { .. })),
+        "{group:?}"
+    );
 }
 
 /// An embedder's thread that waits on an unprepared group's memory is woken by its end, also where the guest's threads

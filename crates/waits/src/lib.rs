@@ -4,7 +4,7 @@
 //! thread has a [`Waiter`]; a word is known by its host address, so that two
 //! memories never mix and two names of one memory always meet.
 //!
-//! It guarantees:
+//! # What it guarantees
 //!
 //! - *No lost wake-up.* The word is compared under the lock of its bucket,
 //!   which a notify takes too. A thread counted by a notify returns
@@ -20,12 +20,15 @@
 //! - *Deadlocks.* [`ParkingLot::stuck`] finds that nobody is left to wake
 //!   anyone, and never errs as long as nobody outside writes the memory.
 //!
-//! It is not for waits between processes, nor for words whose memory is
-//! unmapped while a thread waits. Wasmtime's own `SharedMemory::atomic_notify`
-//! does not reach these waiters.
+//! # What it is not for
 //!
-//! `DESIGN.md`, beside this crate's manifest, has the protocol, the rare
-//! interleavings and the memory orderings.
+//! - Waits between processes.
+//! - Words whose memory is unmapped while a thread waits.
+//! - Threads that wait by another mechanism: a notify here reaches the waiters of this lot only, and
+//!   wasmtime's own `SharedMemory::atomic_notify` does not reach them.
+//! - Locks: [`ParkingLot`] does not know what a word means, and hands nothing over.
+//!
+//! # Example
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,6 +49,9 @@
 //!     assert!(matches!(outcome, WaitOutcome::Woken | WaitOutcome::NotEqual));
 //! });
 //! ```
+//!
+//! `DESIGN.md`, beside this crate's manifest, has the protocol, the rare
+//! interleavings and the memory orderings.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,8 +6,8 @@
 mod help_output;
 pub(crate) mod invoke;
 pub(crate) mod legacy;
-pub(crate) mod refuse;
-pub(crate) mod run;
+pub(crate) mod refused_options;
+pub(crate) mod run_args;
 pub(crate) mod shell;
 pub(crate) mod values;
 mod version;
@@ -19,7 +19,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
-use crate::args::run::RunArgs;
+use crate::args::run_args::RunArgs;
 use crate::message::Result;
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.

@@ -1,5 +1,7 @@
 //! Errors of libraries, as text for a message.
 
+use crate::message::Message;
+
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
     format!("{error:#}").replace('\n', " ")
@@ -18,4 +20,9 @@ pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text.replace('\n', " ")
+}
+
+/// The message about options that the library which has them does not take.
+pub(crate) fn unusable_options(error: &wasmtime::Error) -> Message {
+    Message::usage("the options cannot be used").why(first_line(error))
 }

@@ -14,9 +14,9 @@ use wasmtime::{Cache, Engine};
 use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
 
-use crate::message::error_text::first_line;
+use crate::message::Result;
+use crate::message::error_text::unusable_options;
 use crate::message::wording::{WasmtimeError, wasmtime_error};
-use crate::message::{Message, Result};
 use crate::sys::native_code;
 
 /// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.
@@ -38,7 +38,7 @@ pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
     let nobody_asked = asked_for.is_none() && config.is_none();
     match wasmtime_error(&error) {
         Some(WasmtimeError::NoCacheFolder) if nobody_asked => Ok(None),
-        _ => Err(Message::usage("the options cannot be used").why(first_line(&error))),
+        _ => Err(unusable_options(&error)),
     }
 }
 

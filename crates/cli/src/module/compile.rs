@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 
 use crate::args::CompileArgs;
-use crate::message::error_text::first_line;
+use crate::message::error_text::{first_line, unusable_options};
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::module::source::{Loaded, ModuleSource};
@@ -42,8 +42,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         // Only what is compiled has it.
         cache = None;
     }
-    let engine = Engine::new(&config)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+    let engine = Engine::new(&config).map_err(|error| unusable_options(&error))?;
     let Loaded::Wasm(bytes) = source.load()? else {
         return Err(Message::failure(format!("{name} is compiled already")));
     };

@@ -7,8 +7,8 @@ use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
-use crate::args::refuse;
-use crate::message::error_text::first_line;
+use crate::args::refused_options;
+use crate::message::error_text::unusable_options;
 use crate::message::{Message, Result};
 use crate::module::cache;
 
@@ -16,7 +16,7 @@ use crate::module::cache;
 pub(crate) fn fill_in(common: &mut CommonOptions) -> Result<()> {
     common
         .init_logging()
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))
+        .map_err(|error| unusable_options(&error))
 }
 
 /// The engine that `compile` compiles for, and the cache: those of a run with the same options.
@@ -27,7 +27,7 @@ pub(crate) fn for_compile(
     legacy.apply_logging(common);
     fill_in(common)?;
     legacy.apply(common);
-    refuse::check(common, refuse::For::Compile)?;
+    refused_options::check(common, refused_options::For::Compile)?;
     configure(common, None, None)
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn configure(
     let cache = cache::take(&mut common.codegen)?;
     let mut config = common
         .config(None)
-        .map_err(|error| Message::usage("the options cannot be used").why(first_line(&error)))?;
+        .map_err(|error| unusable_options(&error))?;
     // File and line in backtraces, where the module has debug information, without
     // asking for it by an environment variable.
     if common.debug.max_backtrace != Some(0) {

@@ -15,6 +15,7 @@ use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
 use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
 use crate::message::{say, warn};
+use crate::report::events::thread_name;
 
 /// Pieces a memory is saved in. Zeros at their ends are left out.
 const PIECE: usize = 4096;
@@ -87,10 +88,7 @@ impl CoreDump {
         let Some(taken) = taken else {
             return;
         };
-        let name = match taken.thread.get() {
-            0 => "main".to_owned(),
-            id => format!("thread {id}"),
-        };
+        let name = thread_name(taken.thread.get());
         let path = self.path.display();
         let cannot = |why: &dyn Display| {
             warn(

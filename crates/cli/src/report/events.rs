@@ -36,3 +36,11 @@ pub(crate) enum EventKind {
     /// It ended the program: how.
     End(String),
 }
+
+/// What a thread is called, by its id.
+pub(crate) fn thread_name(thread: u32) -> String {
+    match thread {
+        0 => "main".to_owned(),
+        id => format!("thread {id}"),
+    }
+}

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
 use crate::message::{Message, Result, say, warn};
-use crate::report::events::{EventKind, Nanos, TraceEvent};
+use crate::report::events::{EventKind, Nanos, TraceEvent, thread_name};
 use crate::report::recorder::{MOST_EVENTS, Recorder};
 
 /// The process of all tracks: the smallest number that is no guest thread's id.
@@ -66,14 +66,6 @@ fn track(thread: u32) -> u32 {
     if thread == 0 { PROCESS } else { thread }
 }
 
-/// What a thread is called.
-fn name_of(thread: u32) -> String {
-    match thread {
-        0 => "main".to_owned(),
-        id => format!("thread {id}"),
-    }
-}
-
 /// Microseconds, the format's unit. Its numbers may have fractions.
 fn micros(nanos: Nanos) -> f64 {
     nanos as f64 / 1000.0
@@ -92,7 +84,7 @@ fn write(out: &mut impl Write, name: &str, events: &[TraceEvent]) -> io::Result<
     )?;
     let threads: BTreeSet<u32> = events.iter().map(|event| event.thread).collect();
     for thread in threads {
-        let name = name_of(thread);
+        let name = thread_name(thread);
         put(
             &json!({"ph": "M", "pid": PROCESS, "tid": track(thread), "name": "thread_name", "args": {"name": name}}),
         )?;
@@ -218,13 +210,13 @@ fn arrow(phase: &str, name: &str, id: usize, thread: u32, at: Nanos) -> Value {
 fn slice(event: &TraceEvent) -> Value {
     let hexadecimal = |address: u64| format!("{address:#x}");
     let (name, category, args) = match &event.what {
-        EventKind::Life => (name_of(event.thread), "thread", json!({})),
+        EventKind::Life => (thread_name(event.thread), "thread", json!({})),
         EventKind::Call(name, errno) => ((*name).to_owned(), "wasi", json!({"errno": errno})),
         EventKind::Wait { address, end } => {
             let mut args = json!({"address": hexadecimal(*address)});
             args["end"] = match end {
                 WaitEnd::Woken { by, notify } => {
-                    args["by"] = json!(by.map(|by| name_of(by.get())));
+                    args["by"] = json!(by.map(|by| thread_name(by.get())));
                     args["notify"] = json!(notify.map(|notify| notify.get()));
                     "woken"
                 }
@@ -240,13 +232,13 @@ fn slice(event: &TraceEvent) -> Value {
             "wait",
             json!({
                 "address": hexadecimal(*address), "notify": id,
-                "woken": woken.iter().copied().map(name_of).collect::<Vec<_>>(),
+                "woken": woken.iter().copied().map(thread_name).collect::<Vec<_>>(),
             }),
         ),
         EventKind::Spawn(child) => (
             "spawn".to_owned(),
             "spawn",
-            json!({"thread": name_of(*child)}),
+            json!({"thread": thread_name(*child)}),
         ),
         EventKind::SpawnFailed(why) => ("spawn failed".to_owned(), "spawn", json!({"why": why})),
         EventKind::End(how) => {

@@ -1,6 +1,6 @@
 //! Which function of a module is the program.
 
-use wasi_threads::ThreadModule;
+use wasi_threads::{ThreadModule, abi};
 use wasmtime::{ExternType, Val};
 
 use crate::args::invoke;
@@ -31,12 +31,12 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
         _ => None,
     };
     let has = |export: &str| function(export).is_some();
-    let library = has("_initialize");
+    let library = has(abi::INITIALIZE);
     let wanted = match &plan.entry {
         EntryFunction::Named(wanted) => wanted.as_str(),
         EntryFunction::Default if has("") => "",
-        EntryFunction::Default if library && !has("_start") => "_initialize",
-        EntryFunction::Default => "_start",
+        EntryFunction::Default if library && !has(abi::START) => abi::INITIALIZE,
+        EntryFunction::Default => abi::START,
     };
     if let Some(ty) = function(wanted) {
         let export = wanted.to_owned();

@@ -10,6 +10,7 @@ use crate::message::error_text::first_line;
 use crate::message::{Message, Result};
 use crate::run::modules::PreparedModules;
 use crate::run::plan::{Plan, UnknownImports};
+use crate::run::shape::is_spawn;
 
 /// Makes the linker, and refuses a module that imports what nothing provides.
 ///
@@ -75,7 +76,7 @@ fn of_a_library(import: &ImportType<'_>, libraries: &[(&str, ThreadModule)]) -> 
 fn of_the_group(import: &ImportType<'_>) -> bool {
     match import.ty() {
         ExternType::Memory(_) => true,
-        ExternType::Func(_) => (import.module(), import.name()) == ("wasi", "thread-spawn"),
+        ExternType::Func(_) => is_spawn(import),
         _ => false,
     }
 }

@@ -5,20 +5,20 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
-pub(crate) mod context;
+mod cannot_run;
+mod context;
 mod ended;
 mod entry;
-pub(crate) mod environment;
+mod environment;
 mod group;
-pub(crate) mod limits;
-pub(crate) mod link;
-pub(crate) mod listen;
-pub(crate) mod modules;
+mod limits;
+mod link;
+mod listen;
+mod modules;
 mod observers;
+mod on_signal;
 pub(crate) mod plan;
-pub(crate) mod refused;
-pub(crate) mod shape;
-pub(crate) mod signals;
+mod shape;
 
 use std::time::Instant;
 
@@ -58,9 +58,9 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let group = observers.watch(group);
     let group = group
         .build()
-        .map_err(|error| refused::group(&error, &name))?;
+        .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = signals::watch(group.handle(), observers.calls.clone())?;
+    let received = on_signal::watch(group.handle(), observers.calls.clone())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = plan.trace.clone().map(TraceFile::create).transpose()?;
     let prepared_in = began.elapsed();
@@ -71,7 +71,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
     }
-    .map_err(|error| refused::run(&error, &name))?;
+    .map_err(|error| cannot_run::run(&error, &name))?;
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),

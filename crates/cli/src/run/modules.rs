@@ -3,7 +3,7 @@
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
-use crate::message::error_text::first_line;
+use crate::message::error_text::{first_line, unusable_options};
 use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
@@ -81,9 +81,7 @@ impl Modules {
         plan: &'a Plan,
         config: &Config,
     ) -> std::result::Result<PreparedModules<'a>, Unprepared> {
-        let engine = Engine::new(config).map_err(|error| {
-            Message::usage("the options cannot be used").why(first_line(&error))
-        })?;
+        let engine = Engine::new(config).map_err(|error| unusable_options(&error))?;
         let main = prepare(&engine, plan, &self.main, &plan.module.display())?;
         let mut preloads = Vec::new();
         for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {

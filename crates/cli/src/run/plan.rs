@@ -8,8 +8,8 @@ use std::time::Duration;
 use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
-use crate::args::refuse;
-use crate::args::run::RunArgs;
+use crate::args::refused_options;
+use crate::args::run_args::RunArgs;
 use crate::args::values::StatsFormat;
 use crate::args::values::{DirOption, OnDeadlock};
 use crate::message::{Message, Result};
@@ -91,9 +91,9 @@ impl Plan {
         args.legacy.apply_logging(common);
         engine::fill_in(common)?;
         args.legacy.apply(common);
-        refuse::check(common, refuse::For::Run)?;
+        refused_options::check(common, refused_options::For::Run)?;
         if args.gdbstub.is_some() {
-            return Err(refuse::debugger("--gdbstub"));
+            return Err(refused_options::debugger("--gdbstub"));
         }
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {

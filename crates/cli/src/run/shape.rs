@@ -3,7 +3,8 @@
 //! The thread group refuses modules of the wrong shape itself; this is about
 //! what only a whole program needs.
 
-use wasmtime::{ExternType, Module};
+use wasi_threads::abi;
+use wasmtime::{ExternType, ImportType, Module};
 
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
@@ -11,12 +12,15 @@ use crate::run::plan::Plan;
 /// Preview1, and its name before it was called that.
 const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
+/// Whether an import is the function that starts a thread.
+pub(crate) fn is_spawn(import: &ImportType<'_>) -> bool {
+    (import.module(), import.name()) == (abi::SPAWN_MODULE, abi::SPAWN_NAME)
+}
+
 /// Refuses a module that could not run as a program, or not with these options.
 pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     let cannot = || Message::failure(format!("{name} cannot be run"));
-    let imports_spawn = module
-        .imports()
-        .any(|import| import.module() == "wasi" && import.name() == "thread-spawn");
+    let imports_spawn = module.imports().any(|import| is_spawn(&import));
     if imports_spawn && !plan.thread_spawn {
         return Err(cannot()
             .why("it starts threads, and `-S threads=n` forbids that")
@@ -49,7 +53,7 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     let needs_memory = module
         .imports()
         .find(|import| PREVIEW1.contains(&import.module()));
-    let memory = module.get_export("memory");
+    let memory = module.get_export(abi::MEMORY);
     if let Some(import) = needs_memory
         && !matches!(memory, Some(ExternType::Memory(_)))
         // The group says the same of a module that spawns, with more detail.

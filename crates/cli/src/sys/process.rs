@@ -21,12 +21,15 @@ pub(crate) fn exit_now(status: u8) -> ! {
 /// The most memory this process ever had in use at once, in bytes, where the system
 /// says so without unsafe code: Linux, in proc(5).
 pub(crate) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kib: u64 = status("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
+}
+
+/// What Linux says of this process under `name` (proc(5), status).
+pub(super) fn status(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim().to_owned())
 }
 
 #[cfg(test)]

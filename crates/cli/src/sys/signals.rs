@@ -2,6 +2,9 @@
 
 use std::io;
 
+#[cfg(unix)]
+use crate::sys::process;
+
 /// What a signal asks for.
 #[cfg_attr(not(unix), expect(dead_code, reason = "no signals here"))]
 pub(crate) enum Asked {
@@ -67,11 +70,8 @@ pub(crate) fn receive(_: fn(u8) -> u8, _: impl Fn(Asked) + Send + 'static) -> io
 /// without changing it; elsewhere nothing is taken to be ignored.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
-    // proc(5): SigIgn is a mask in hexadecimal, bit 0 for signal 1.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+    // A mask in hexadecimal, bit 0 for signal 1.
+    process::status("SigIgn:")
+        .and_then(|mask| u64::from_str_radix(&mask, 16).ok())
         .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

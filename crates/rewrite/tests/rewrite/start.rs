@@ -105,6 +105,23 @@ fn a_hidden_shared_memory_is_exported() {
     assert!(matches!(twice.bytes, Cow::Borrowed(_)));
 }
 
+/// Also that of a module that has neither code nor data: it was once overlooked.
+#[test]
+fn a_memory_with_nothing_beside_it_is_exported() {
+    for (text, name) in [
+        ("(module (memory 1 2 shared))", "wasi-threads:memory-0"),
+        (
+            "(module (import \"env\" \"m\" (memory 1)) (memory 1 2 shared))",
+            "wasi-threads:memory-1",
+        ),
+    ] {
+        let bytes = wat(text);
+        let after = rewrite(&bytes).expect("a module that can be rewritten");
+        assert_eq!(after.appended_exports, [name], "{text}");
+        Module::from_binary(&engine(), &after.bytes).expect("a module that compiles");
+    }
+}
+
 #[test]
 fn a_module_with_nothing_to_rewrite_comes_back_as_it_was() {
     for text in [

@@ -1,42 +1,47 @@
-//! What follows when somebody leaves an entry: the end of a drain, the next waiter's turn, the end of
-//! a detached entry.
+//! What follows when a permit is given up: the end of a drain, the call of the next waiter, the end
+//! of a detached entry.
 
 use super::QueueGuard;
-use super::permit::{Exclusive, Shared};
-use crate::cell;
-use crate::flaw::{Flaw, on};
+use super::cell;
+use super::permit::{ExclusivePermit, SharedPermit};
+use crate::mutants::mutant;
 use crate::readers::{self, Published};
 use crate::slot::Slot;
-use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, State, TO_CALL};
+use crate::state::{DETACHED, DRAIN, EXCLUSIVE, PRESENT, SlotState, TO_CALL};
+use crate::storage::Storage;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::lock;
-use crate::table::Core;
 use std::task::Waker;
 
 /// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller
 /// to answer.
 #[cold]
-pub(super) fn too_late<'t>(core: &Core, slot: &Slot, published: Published) -> Option<Shared<'t>> {
-    retract(core, slot, &published);
+pub(super) fn too_late<'t>(
+    storage: &Storage,
+    slot: &Slot,
+    published: Published,
+) -> Option<SharedPermit<'t>> {
+    retract(storage, slot, &published);
     None
 }
 
 /// Ends a published reader.
 #[inline]
-pub(super) fn retract(core: &Core, slot: &Slot, published: &Published) {
+pub(super) fn retract(storage: &Storage, slot: &Slot, published: &Published) {
     published.retract();
+    mutant!(RetractWithoutLook: return);
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
     // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
     // to help that one along does no harm.
-    if State(slot.state.load(Relaxed)).has(DRAIN) && !on(Flaw::RetractWithoutLook) {
-        settle_and_wake(core, slot);
+    if SlotState(slot.state.load(Relaxed)).has(DRAIN) {
+        settle_and_wake(storage, slot);
     }
 }
 
 /// What is to be done after a slot's queue lock was released.
 #[must_use]
 struct Aftermath<'t> {
-    core: &'t Core,
+    storage: &'t Storage,
     slot: &'t Slot,
     wake: Option<Waker>,
     reclaim: bool,
@@ -44,9 +49,8 @@ struct Aftermath<'t> {
 
 impl Aftermath<'_> {
     fn run(mut self) {
-        if let Some(waker) = self.wake.take()
-            && !on(Flaw::LeaverWakesNobody)
-        {
+        mutant!(LeaverCallsNobody: return);
+        if let Some(waker) = self.wake.take() {
             waker.wake();
         }
     }
@@ -56,8 +60,8 @@ impl Drop for Aftermath<'_> {
     /// Here, so that it is done also if the waker panics.
     fn drop(&mut self) {
         if self.reclaim {
-            self.core.detached.fetch_sub(1, Relaxed);
-            drop(Exclusive::new(self.core, self.slot).reclaim(cell::take));
+            self.storage.detached.fetch_sub(1, Relaxed);
+            drop(ExclusivePermit::new(self.storage, self.slot).reclaim(cell::take));
         }
     }
 }
@@ -65,9 +69,9 @@ impl Drop for Aftermath<'_> {
 /// Looks at the entry after somebody left it: the last to leave a detached entry reclaims it,
 /// otherwise the first waiter is woken to try again, if it has a chance.
 #[cold]
-pub(crate) fn settle_and_wake(core: &Core, slot: &Slot) {
+pub(crate) fn settle_and_wake(storage: &Storage, slot: &Slot) {
     let mut queue = lock(&slot.queue);
-    let aftermath = settle(core, slot, &mut queue);
+    let aftermath = settle(storage, slot, &mut queue);
     drop(queue);
     aftermath.run();
 }
@@ -76,16 +80,16 @@ pub(crate) fn settle_and_wake(core: &Core, slot: &Slot) {
 pub(super) fn end_drain(slot: &Slot, _queue: &QueueGuard<'_>) {
     // `DRAIN` ends only here, under the queue lock, and keeps `BIASED` away: the result of the
     // scan cannot be overtaken.
-    if State(slot.state.load(Acquire)).has(DRAIN) && !readers::any(slot.id) {
+    if SlotState(slot.state.load(Acquire)).has(DRAIN) && !readers::any(slot.id) {
         // Release: the scan acquired what the readers did, the next owner acquires it from here.
         slot.state.fetch_and(!DRAIN, AcqRel);
     }
 }
 
 /// Under the queue lock: ends `DRAIN` if it can, then decides what follows.
-fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aftermath<'t> {
+fn settle<'t>(storage: &'t Storage, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aftermath<'t> {
     end_drain(slot, queue);
-    let mut state = State(slot.state.load(Acquire));
+    let mut state = SlotState(slot.state.load(Acquire));
     let mut reclaim = false;
     while state.has(DETACHED) && state.is_idle() {
         // Acquire: everything all holders did happens before the drop of the value.
@@ -99,15 +103,15 @@ fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aft
                 reclaim = true;
                 break;
             }
-            Err(now) => state = State(now),
+            Err(now) => state = SlotState(now),
         }
     }
     // If somebody is in the first waiter's way, whoever that is comes here when he leaves: the
     // waiter's `TO_CALL` was set before.
     let mut called = false;
     let wake = queue.as_deref_mut().and_then(|it| {
-        it.call_first(|mode| {
-            called = !state.has(PRESENT) || !state.is_closed_to(mode);
+        it.call_first_if(|mode| {
+            called = !state.has(PRESENT) || !state.is_closed_to(*mode);
             called
         })
     });
@@ -117,7 +121,7 @@ fn settle<'t>(core: &'t Core, slot: &'t Slot, queue: &mut QueueGuard<'_>) -> Aft
         slot.state.fetch_and(!TO_CALL, Relaxed);
     }
     Aftermath {
-        core,
+        storage,
         slot,
         wake,
         reclaim,

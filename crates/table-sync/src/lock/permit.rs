@@ -1,16 +1,13 @@
 //! What a transition of a slot's word grants, and how it is given up.
 
-use super::Place;
+use super::AnyEntry;
 use super::leave::{retract, settle_and_wake};
-use crate::flaw::{Flaw, on, order};
-use crate::queue::Queue;
+use crate::mutants::mutant;
 use crate::readers::Published;
 use crate::slot::Slot;
-use crate::state::{DETACHED, EXCLUSIVE, KIN, PRESENT, QUEUED, READER, State, TO_CALL};
-use crate::sync::WakeAll;
-use crate::sync::atomic::Ordering::{Relaxed, Release};
-use crate::sync::lock;
-use crate::table::Core;
+use crate::state::{DETACHED, EXCLUSIVE, READER, SlotState, TO_CALL};
+use crate::storage::Storage;
+use crate::sync::atomic::Ordering::Release;
 use std::marker::PhantomData;
 use std::sync::MutexGuard as StdMutexGuard;
 
@@ -18,15 +15,9 @@ use std::sync::MutexGuard as StdMutexGuard;
 /// giving up `Sync`.
 type NotSend = PhantomData<StdMutexGuard<'static, ()>>;
 
-/// A slot off the free list.
-pub(crate) struct Vacant<'t> {
-    core: &'t Core,
-    slot: &'t Slot,
-}
-
 /// Shared access to the value.
-pub(crate) struct Shared<'t> {
-    core: &'t Core,
+pub(crate) struct SharedPermit<'t> {
+    storage: &'t Storage,
     slot: &'t Slot,
     /// How this reader is seen: published, or counted in the word.
     published: Option<Published>,
@@ -34,80 +25,38 @@ pub(crate) struct Shared<'t> {
 }
 
 /// Exclusive access to the value.
-pub(crate) struct Exclusive<'t> {
-    core: &'t Core,
-    slot: &'t Slot,
+pub(crate) struct ExclusivePermit<'t> {
+    pub(super) storage: &'t Storage,
+    pub(super) slot: &'t Slot,
     _not_send: NotSend,
 }
 
-impl<'t> Vacant<'t> {
-    pub(crate) fn new(core: &'t Core, slot: &'t Slot) -> Self {
-        Self { core, slot }
-    }
-
-    #[inline]
-    pub(crate) fn slot(&self) -> &'t Slot {
-        self.slot
-    }
-
-    /// Makes the filled slot an entry with these flags besides `PRESENT`; returns its generation.
-    #[inline]
-    pub(crate) fn publish(self, flags: u64) -> u32 {
-        let generation = self.generation();
-        self.slot.heat.store(0, Relaxed);
-        // Release: who sees this generation present sees the value. A plain store will do, as
-        // nobody else changes the word of a slot that is not present and not detached.
-        self.slot.state.store(
-            State::new(generation, PRESENT | flags).0,
-            order(Flaw::PushRelaxed, Release),
-        );
-        std::mem::forget(self);
-        generation
-    }
-
-    /// The generation the entry will have.
-    #[inline]
-    pub(crate) fn generation(&self) -> u32 {
-        // Relaxed: the free list's lock ordered this after the store in `reclaim`. A slot that
-        // was never used has generation 0, which is nobody's.
-        State(self.slot.state.load(Relaxed)).generation().max(1)
-    }
-}
-
-impl Drop for Vacant<'_> {
-    fn drop(&mut self) {
-        let value = crate::cell::unput(self);
-        self.core.shards.give_back(self.slot);
-        drop(value);
-    }
-}
-
-/// A [`Shared`] that is counted, less what the place says: so it comes back from a call in a
+/// A [`SharedPermit`] that is counted, less what the entry says: so it comes back from a call in a
 /// register. To be [made one again](Self::at) at once.
 #[must_use]
-pub(crate) struct Counted(());
+pub(crate) struct CountedReader(());
 
-impl Counted {
-    /// `place` is the one that the permit was for.
+impl CountedReader {
+    /// `entry` is the one that the permit was for.
     #[inline]
-    pub(crate) fn at<'t>(self, place: Place<'t>) -> Shared<'t> {
-        Shared::new(place.core, place.slot, None)
+    pub(crate) fn at<'t>(self, entry: AnyEntry<'t>) -> SharedPermit<'t> {
+        SharedPermit::new(entry.storage, entry.slot, None)
     }
 }
 
-impl<'t> Shared<'t> {
+impl<'t> SharedPermit<'t> {
     /// Only for a permit that is counted.
     #[inline]
-    pub(crate) fn into_counted(self) -> Counted {
+    pub(crate) fn into_counted(self) -> CountedReader {
         debug_assert!(self.published.is_none(), "a permit by publishing");
         std::mem::forget(self);
-        Counted(())
+        CountedReader(())
     }
 
     #[inline]
-    pub(super) fn new(core: &'t Core, slot: &'t Slot, published: Option<Published>) -> Self {
+    pub(super) fn new(storage: &'t Storage, slot: &'t Slot, published: Option<Published>) -> Self {
         Self {
-            core,
+            storage,
             slot,
             published,
             _not_send: PhantomData,
@@ -120,29 +69,30 @@ impl<'t> Shared<'t> {
     }
 }
 
-impl Drop for Shared<'_> {
+impl Drop for SharedPermit<'_> {
     #[inline]
     fn drop(&mut self) {
         match &self.published {
-            Some(published) => retract(self.core, self.slot, published),
+            Some(published) => retract(self.storage, self.slot, published),
             None => {
                 // Release: what was read happens before whoever acquires the word next.
-                let order = order(Flaw::ReaderLeavesRelaxed, Release);
-                let before = State(self.slot.state.fetch_sub(READER, order));
-                let after = State(before.0 - READER);
+                let order = Release;
+                mutant!(ReaderLeavesRelaxed: let order = Relaxed);
+                let before = SlotState(self.slot.state.fetch_sub(READER, order));
+                let after = SlotState(before.0 - READER);
                 if before.has(TO_CALL | DETACHED) && !after.has_counted_readers() {
-                    settle_and_wake(self.core, self.slot);
+                    settle_and_wake(self.storage, self.slot);
                 }
             }
         }
     }
 }
 
-impl<'t> Exclusive<'t> {
+impl<'t> ExclusivePermit<'t> {
     #[inline]
-    pub(super) fn new(core: &'t Core, slot: &'t Slot) -> Self {
+    pub(super) fn new(storage: &'t Storage, slot: &'t Slot) -> Self {
         Self {
-            core,
+            storage,
             slot,
             _not_send: PhantomData,
         }
@@ -152,84 +102,18 @@ impl<'t> Exclusive<'t> {
     pub(crate) fn slot(&self) -> &'t Slot {
         self.slot
     }
-
-    /// Makes the entry not present, keeping the permit; `Err` if it was detached meanwhile, or
-    /// if it may have kin, which the caller did not ask to ignore.
-    #[inline]
-    pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
-        let mut state = State(self.slot.state.load(Relaxed));
-        let kin_checked = kin_checked || on(Flaw::KinNotLocked);
-        loop {
-            if !state.has(PRESENT) {
-                return Err(RemoveRefusal::NotPresent);
-            }
-            if state.has(KIN) && !kin_checked {
-                return Err(RemoveRefusal::Kin);
-            }
-            // Relaxed: this thread has the entry, and publishes nothing by this but the absence.
-            match self.slot.state.compare_exchange_weak(
-                state.0,
-                state.without(PRESENT).0,
-                Relaxed,
-                Relaxed,
-            ) {
-                Ok(_) => return Ok(()),
-                Err(now) => state = State(now),
-            }
-        }
-    }
-
-    /// Frees the slot of a removed entry and returns what `take` takes out of it, which is the
-    /// value. Waiters are woken.
-    #[inline]
-    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Self) -> R) -> R {
-        let state = State(self.slot.state.load(Relaxed));
-        let waiting = state.has(QUEUED).then(|| self.drain_queue());
-        let value = take(&mut self);
-        self.free(state.generation());
-        drop(waiting);
-        value
-    }
-
-    /// The entry is not present, so nobody joins any more.
-    #[cold]
-    fn drain_queue(&self) -> Option<WakeAll> {
-        lock(&self.slot.queue).as_deref_mut().map(Queue::drain)
-    }
-
-    /// Gives the empty slot to its next entry.
-    #[inline]
-    pub(super) fn free(self, generation: u32) {
-        let (core, slot) = (self.core, self.slot);
-        // From the store on the slot is no longer this entry's.
-        std::mem::forget(self);
-        // Release, for readers that come too late and for `Vacant`; a plain store, as above.
-        if generation < core.max_generation || on(Flaw::WornOutSlotReused) {
-            slot.state.store(State::new(generation + 1, 0).0, Release);
-            core.shards.give_back(slot);
-        } else {
-            // Not present, not on a list, ever again.
-            slot.state.store(State::new(generation, 0).0, Release);
-            core.shards.retire();
-        }
-    }
 }
 
-/// See [`Exclusive::remove`].
-pub(crate) enum RemoveRefusal {
-    NotPresent,
-    Kin,
-}
-
-impl Drop for Exclusive<'_> {
+impl Drop for ExclusivePermit<'_> {
     #[inline]
     fn drop(&mut self) {
         // Release: what was written happens before whoever acquires the word next.
         // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
-        let order = order(Flaw::WriterLeavesRelaxed, Release);
-        let before = State(self.slot.state.fetch_sub(EXCLUSIVE, order));
+        let order = Release;
+        mutant!(WriterLeavesRelaxed: let order = Relaxed);
+        let before = SlotState(self.slot.state.fetch_sub(EXCLUSIVE, order));
         if before.has(TO_CALL | DETACHED) {
-            settle_and_wake(self.core, self.slot);
+            settle_and_wake(self.storage, self.slot);
         }
     }
 }

@@ -1,25 +1,27 @@
 //! The ways of an entry out of the table, but for waiting like a writer.
 
+use super::cell;
 use super::leave::settle_and_wake;
-use super::{Exclusive, Place, RemoveRefusal};
-use crate::cell;
-use crate::flaw::{Flaw, on};
-use crate::queue::Queue;
-use crate::state::{BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, State};
+use super::{AnyEntry, ExclusivePermit};
+use crate::mutants::mutant;
+use crate::slot::Queue;
+use crate::state::{
+    BIASED, DETACHED, DRAIN, EXCLUSIVE, KIN, PRESENT, QUEUED, SlotState, TO_CALL, WRITER_QUEUED,
+};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sync::lock;
 
-impl<'t> Place<'t> {
+impl<'t> AnyEntry<'t> {
     /// Whether the entry is present, idle, without kin and not waited for.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
-        self.state() == State::new(self.generation, PRESENT)
+        self.state() == SlotState::new(self.generation, PRESENT)
     }
 
     /// Takes such an entry out of the table; `None` if it is anything else.
     #[inline]
     pub(crate) fn remove_idle(&self) -> Option<Removed<'t>> {
-        let idle = State::new(self.generation, PRESENT);
+        let idle = SlotState::new(self.generation, PRESENT);
         // Acquire: after everything the holders before did.
         self.slot
             .state
@@ -31,7 +33,7 @@ impl<'t> Place<'t> {
             )
             .ok()
             .map(|_| Removed {
-                permit: Exclusive::new(self.core, self.slot),
+                permit: ExclusivePermit::new(self.storage, self.slot),
                 generation: self.generation,
             })
     }
@@ -39,38 +41,39 @@ impl<'t> Place<'t> {
     /// Removes the entry, held or not. To be [finished](Detached::finish) with no lock held.
     pub(crate) fn detach(&self, kin_checked: bool) -> Result<Detached<'t>, RemoveRefusal> {
         let slot = self.slot;
-        let mut state = State(slot.state.load(Relaxed));
+        mutant!(KinNotLocked: let kin_checked = true);
+        let mut state = SlotState(slot.state.load(Relaxed));
         loop {
             if !state.is_present(self.generation) {
                 return Err(RemoveRefusal::NotPresent);
             }
-            if state.has(KIN) && !kin_checked && !on(Flaw::KinNotLocked) {
+            if state.has(KIN) && !kin_checked {
                 return Err(RemoveRefusal::Kin);
             }
             let mut after = state.without(PRESENT);
             if after.has(BIASED) {
-                after = after.without(BIASED);
-                if !on(Flaw::DetachWithoutDrain) {
-                    after = after.with(DRAIN);
-                }
+                after = after.without(BIASED).with(DRAIN);
+                mutant!(DetachWithoutDrain: after = after.without(DRAIN));
             }
             let idle = after.is_idle();
             after = after.with(if idle { EXCLUSIVE } else { DETACHED });
             if !idle {
                 // Before the entry can be reclaimed, which counts it out again.
-                self.core.detached.fetch_add(1, Relaxed);
+                self.storage.detached.fetch_add(1, Relaxed);
             }
             // Acquire, for the case that the value is this thread's from here on.
             match slot
                 .state
                 .compare_exchange_weak(state.0, after.0, Acquire, Relaxed)
             {
-                Ok(_) if idle => return Ok(Detached::Mine(Exclusive::new(self.core, slot))),
+                Ok(_) if idle => {
+                    return Ok(Detached::Mine(ExclusivePermit::new(self.storage, slot)));
+                }
                 Ok(_) => return Ok(Detached::Held(*self, after)),
                 Err(now) => {
-                    state = State(now);
+                    state = SlotState(now);
                     if !idle {
-                        self.core.detached.fetch_sub(1, Relaxed);
+                        self.storage.detached.fetch_sub(1, Relaxed);
                     }
                 }
             }
@@ -78,16 +81,50 @@ impl<'t> Place<'t> {
     }
 }
 
+impl ExclusivePermit<'_> {
+    /// Makes the entry not present, keeping the permit; `Err` if it was detached meanwhile, or
+    /// if it may have kin, which the caller did not ask to ignore.
+    #[inline]
+    pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
+        mutant!(KinNotLocked: let kin_checked = true);
+        let mut state = SlotState(self.slot.state.load(Relaxed));
+        loop {
+            if !state.has(PRESENT) {
+                return Err(RemoveRefusal::NotPresent);
+            }
+            if state.has(KIN) && !kin_checked {
+                return Err(RemoveRefusal::Kin);
+            }
+            // Relaxed: this thread has the entry, and publishes nothing by this but the absence.
+            match self.slot.state.compare_exchange_weak(
+                state.0,
+                state.without(PRESENT).0,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return Ok(()),
+                Err(now) => state = SlotState(now),
+            }
+        }
+    }
+}
+
+/// Why an entry was not taken out of the table.
+pub(crate) enum RemoveRefusal {
+    NotPresent,
+    Kin,
+}
+
 /// An entry removed while idle. Nobody waits for it and nobody joins, so its word is known.
 pub(crate) struct Removed<'t> {
-    permit: Exclusive<'t>,
+    permit: ExclusivePermit<'t>,
     generation: u32,
 }
 
 impl<'t> Removed<'t> {
-    /// As [`Exclusive::reclaim`].
+    /// As [`ExclusivePermit::reclaim`].
     #[inline]
-    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut Exclusive<'t>) -> R) -> R {
+    pub(crate) fn reclaim<R>(mut self, take: impl FnOnce(&mut ExclusivePermit<'t>) -> R) -> R {
         let value = take(&mut self.permit);
         self.permit.free(self.generation);
         value
@@ -98,29 +135,30 @@ impl<'t> Removed<'t> {
 #[must_use]
 pub(crate) enum Detached<'t> {
     /// Nobody held it.
-    Mine(Exclusive<'t>),
+    Mine(ExclusivePermit<'t>),
     /// It may be held, and its word was this.
-    Held(Place<'t>, State),
+    Held(AnyEntry<'t>, SlotState),
 }
 
 impl Detached<'_> {
     /// Tells whoever waits for the entry, and drops the value if nobody holds it.
     pub(crate) fn finish(self) {
-        let (place, state) = match self {
+        let (entry, state) = match self {
             Self::Mine(permit) => return drop(permit.reclaim(cell::take)),
-            Self::Held(place, state) => (place, state),
+            Self::Held(entry, state) => (entry, state),
         };
         if state.has(QUEUED) {
-            let mut queue = lock(&place.slot.queue);
+            let mut queue = lock(&entry.slot.queue);
             // By now the slot may have been reclaimed, even reused. Then these are the waiters
             // of a later entry; woken and without a place in the queue they join again.
-            place.clear_queue_flags();
-            let waiting = queue.as_deref_mut().map(Queue::drain);
+            let flags = QUEUED | TO_CALL | WRITER_QUEUED;
+            entry.slot.state.fetch_and(!flags, Relaxed);
+            let waiting = queue.as_deref_mut().map(Queue::call_all);
             drop(queue);
             drop(waiting);
         }
         if state.has(DRAIN) {
-            settle_and_wake(place.core, place.slot);
+            settle_and_wake(entry.storage, entry.slot);
         }
     }
 }

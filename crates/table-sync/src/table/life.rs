@@ -1,9 +1,11 @@
 //! A table's beginning and its end.
 
-use super::{Core, Table};
-use crate::children::Kinship;
-use crate::shard::Shards;
+use super::Table;
+use crate::free_slots::FreeSlots;
+use crate::kinship::Kinship;
+use crate::lock::cell;
 use crate::slot::Directory;
+use crate::storage::Storage;
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::collections::HashSet;
@@ -29,9 +31,9 @@ impl Table {
     pub fn with_max_generation(capacity: usize, max_generation: u32) -> Self {
         asymmetric::init();
         let table = Self {
-            core: Core {
+            storage: Storage {
                 slots: Directory::new(next_table_number()),
-                shards: Shards::new(shard_count(), DEFAULT_MAX_CAPACITY),
+                free_slots: FreeSlots::new(list_count(), DEFAULT_MAX_CAPACITY),
                 kinship: Kinship::new(),
                 detached: AtomicUsize::new(0),
                 max_generation: max_generation.max(1),
@@ -43,7 +45,7 @@ impl Table {
         if let Some(mut last) = last {
             // Every bucket from the last back to the first.
             loop {
-                last = table.core.slots.grow_bucket_of(last);
+                last = table.storage.slots.grow_bucket_of(last);
                 match last.checked_sub(1) {
                     Some(before) => last = before,
                     None => break,
@@ -54,7 +56,7 @@ impl Table {
     }
 }
 
-fn shard_count() -> usize {
+fn list_count() -> usize {
     if cfg!(loom) {
         return 2;
     }
@@ -82,13 +84,13 @@ impl Default for Table {
 impl Drop for Table {
     /// Children before their parents, otherwise by index. (A circle is entered at its lowest.)
     fn drop(&mut self) {
-        let mut kin = self.core.kinship.take_all();
+        let mut kin = self.storage.kinship.take_all();
         if kin.is_empty() {
             // Then the order of the slots is right.
             return;
         }
         let mut entered = HashSet::new();
-        for index in 0..self.core.shards.used() {
+        for index in 0..self.storage.free_slots.used() {
             let mut path = vec![index];
             while let Some(&index) = path.last() {
                 if entered.insert(index) {
@@ -97,8 +99,8 @@ impl Drop for Table {
                     path.extend(unseen);
                 } else {
                     path.pop();
-                    if let Some(slot) = self.core.slots.get_mut(index) {
-                        drop(slot.value.take());
+                    if let Some(slot) = self.storage.slots.get_mut(index) {
+                        drop(cell::empty(slot));
                     }
                 }
             }

@@ -1,66 +1,52 @@
 //! Shared against exclusive access, with readers counted and readers published.
 
-use crate::support::{model, race};
-use loom::sync::Arc;
-use table_sync::{Error, Table};
+use crate::support::{increment, race, with_entry};
+use table_sync::{Error, Handle, Table};
 
 /// A get or two sets the bias: later readers publish themselves.
-fn bias(table: &Table, handle: &table_sync::Handle<u32>) {
+fn bias(table: &Table, handle: &Handle<u32>) {
     drop(table.get(handle).unwrap());
+}
+
+fn a_writer_excludes_a_reader(biased: bool) {
+    with_entry(3, 0, move |table, handle| {
+        if biased {
+            bias(table, &handle);
+        }
+        race(
+            table,
+            [
+                Box::new(move |table| {
+                    let guard = table.get(&handle).unwrap();
+                    assert_eq!(*guard, *guard);
+                }),
+                increment(handle),
+            ],
+        );
+        assert_eq!(*table.get(&handle).unwrap(), 1);
+    });
 }
 
 #[test]
 fn a_writer_excludes_a_counted_reader() {
-    model(3, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
-        race(
-            &table,
-            [
-                Box::new(move |table| {
-                    let guard = table.get(&handle).unwrap();
-                    assert_eq!(*guard, *guard);
-                }),
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
-            ],
-        );
-        assert_eq!(*table.get(&handle).unwrap(), 1);
-    });
+    a_writer_excludes_a_reader(false);
 }
 
 #[test]
 fn a_writer_excludes_published_readers() {
-    model(3, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
-        bias(&table, &handle);
-        race(
-            &table,
-            [
-                Box::new(move |table| {
-                    let guard = table.get(&handle).unwrap();
-                    assert_eq!(*guard, *guard);
-                    drop(guard);
-                }),
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
-            ],
-        );
-        assert_eq!(*table.get(&handle).unwrap(), 1);
-    });
+    a_writer_excludes_a_reader(true);
 }
 
 #[test]
 fn two_published_readers_and_a_writer() {
-    model(1, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
-        bias(&table, &handle);
+    with_entry(1, 0, |table, handle| {
+        bias(table, &handle);
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| assert!(*table.get(&handle).unwrap() <= 1)),
                 Box::new(move |table| assert!(*table.get(&handle).unwrap() <= 1)),
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+                increment(handle),
             ],
         );
         assert_eq!(*table.get(&handle).unwrap(), 1);
@@ -69,15 +55,13 @@ fn two_published_readers_and_a_writer() {
 
 #[test]
 fn two_writers_and_a_published_reader() {
-    model(1, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
-        bias(&table, &handle);
+    with_entry(1, 0, |table, handle| {
+        bias(table, &handle);
         race(
-            &table,
+            table,
             [
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+                increment(handle),
+                increment(handle),
                 Box::new(move |table| assert!(*table.get(&handle).unwrap() <= 2)),
             ],
         );
@@ -88,11 +72,9 @@ fn two_writers_and_a_published_reader() {
 /// The bias comes back while a writer that took it away is still on its way out.
 #[test]
 fn the_bias_comes_and_goes() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, handle| {
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| {
                     for _ in 0..2 {
@@ -115,14 +97,12 @@ fn the_bias_comes_and_goes() {
 /// are biased.
 #[test]
 fn a_thread_out_of_cells_is_counted() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let a = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, a| {
         let b = table.push(0u32).unwrap();
-        bias(&table, &a);
-        bias(&table, &b);
+        bias(table, &a);
+        bias(table, &b);
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| {
                     let a = table.get(&a).unwrap();
@@ -138,12 +118,10 @@ fn a_thread_out_of_cells_is_counted() {
 /// `try_` forms fail only if somebody was there.
 #[test]
 fn try_forms() {
-    model(3, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
-        bias(&table, &handle);
+    with_entry(3, 0, |table, handle| {
+        bias(table, &handle);
         race(
-            &table,
+            table,
             [
                 // Readers do not exclude each other, so the only thing in the way of either
                 // thread is a writer, and there is none once the other has given up.

@@ -1,17 +1,14 @@
 //! Children against their parents.
 
-use crate::support::{model, race};
-use loom::sync::Arc;
-use table_sync::{Error, Table};
+use crate::support::{race, with_entry};
+use table_sync::Error;
 
 #[test]
 fn a_parent_goes_or_gets_a_child() {
     for detach in [false, true] {
-        model(2, move || {
-            let table = Arc::new(Table::new());
-            let parent = table.push(1u32).unwrap();
+        with_entry(2, 1, move |table, parent| {
             race(
-                &table,
+                table,
                 [
                     Box::new(move |table| match table.push_child(2u32, &parent) {
                         Ok(child) => {
@@ -43,13 +40,11 @@ fn a_parent_goes_or_gets_a_child() {
 
 #[test]
 fn two_children_leave_at_once() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let parent = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, parent| {
         let a = table.push_child(1u32, &parent).unwrap();
         let b = table.push_child(2u32, &parent).unwrap();
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| assert_eq!(table.delete(a), Ok(1))),
                 Box::new(move |table| assert_eq!(table.delete(b), Ok(2))),
@@ -62,12 +57,10 @@ fn two_children_leave_at_once() {
 /// Each becomes the other's child: locks are taken in one order, whatever the roles.
 #[test]
 fn crosswise_adoption() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let a = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, a| {
         let b = table.push(1u32).unwrap();
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| table.add_child(a, b).unwrap()),
                 Box::new(move |table| table.add_child(b, a).unwrap()),
@@ -82,12 +75,10 @@ fn crosswise_adoption() {
 
 #[test]
 fn adoption_against_removal_of_the_child() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let parent = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, parent| {
         let child = table.push(1u32).unwrap();
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| {
                     if let Err(error) = table.add_child(child, parent) {

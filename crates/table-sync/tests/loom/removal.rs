@@ -1,6 +1,6 @@
 //! Removal, both ways, against lookups, holders and reuse of the slot.
 
-use crate::support::{Counted, model, pause, race};
+use crate::support::{Body, DropCounted, model, pause, race, with_entry};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
@@ -11,11 +11,9 @@ use table_sync::{AnyHandle, Error, Table};
 
 #[test]
 fn get_races_with_delete() {
-    model(3, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(7u32).unwrap();
+    with_entry(3, 7, |table, handle| {
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| match table.get(&handle) {
                     Ok(guard) => assert_eq!(*guard, 7),
@@ -31,11 +29,9 @@ fn get_races_with_delete() {
 
 #[test]
 fn a_stale_handle_never_finds_a_later_entry() {
-    model(3, || {
-        let table = Arc::new(Table::new());
-        let old = table.push(1u32).unwrap();
+    with_entry(3, 1, |table, old| {
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| match table.get(&old) {
                     Ok(guard) => assert_eq!(*guard, 1),
@@ -57,12 +53,10 @@ fn a_stale_handle_never_finds_a_later_entry() {
 /// another type and biased as well.
 #[test]
 fn a_late_reader_does_not_disturb_a_later_entry() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let old = table.push(1u32).unwrap();
+    with_entry(2, 1, |table, old| {
         drop(table.get(&old).unwrap());
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| match table.get(&old) {
                     Ok(guard) => assert_eq!(*guard, 1),
@@ -82,18 +76,16 @@ fn a_late_reader_does_not_disturb_a_later_entry() {
 
 #[test]
 fn one_of_two_deletes_gets_the_value() {
-    model(3, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(7u32).unwrap();
+    with_entry(3, 7, |table, handle| {
         let got = Arc::new(AtomicUsize::new(0));
-        let bodies = [0, 1].map(|_| {
+        let bodies = [(); 2].map(|()| -> Body {
             let got = got.clone();
-            Box::new(move |table: &Table| match table.delete(handle) {
+            Box::new(move |table| match table.delete(handle) {
                 Ok(7) => drop(got.fetch_add(1, SeqCst)),
                 other => assert_eq!(other, Err(Error::NotPresent)),
-            }) as Box<dyn FnOnce(&Table) + Send>
+            })
         });
-        race(&table, bodies);
+        race(table, bodies);
         assert_eq!(got.load(SeqCst), 1);
     });
 }
@@ -102,30 +94,27 @@ fn one_of_two_deletes_gets_the_value() {
 #[test]
 fn take_waits_for_readers() {
     for biased in [false, true] {
-        model(1, move || {
-            let table = Arc::new(Table::new());
-            let handle = table.push(7u32).unwrap();
+        with_entry(1, 7, move |table, handle| {
             if biased {
                 drop(table.get(&handle).unwrap());
             }
             let inside = Arc::new(AtomicUsize::new(0));
-            let mut bodies: Vec<Box<dyn FnOnce(&Table) + Send>> = Vec::new();
-            for _ in 0..2 {
+            let read = || -> Body {
                 let inside = inside.clone();
-                bodies.push(Box::new(move |table| {
+                Box::new(move |table| {
                     if let Ok(guard) = table.get(&handle) {
                         inside.fetch_add(1, SeqCst);
                         assert_eq!(*guard, 7);
                         inside.fetch_sub(1, SeqCst);
                     }
-                }));
-            }
-            bodies.push(Box::new(move |table| {
+                })
+            };
+            let (a, b) = (read(), read());
+            let delete: Body = Box::new(move |table| {
                 assert_eq!(table.delete(handle), Ok(7));
                 assert_eq!(inside.load(SeqCst), 0);
-            }));
-            let bodies: [_; 3] = bodies.try_into().ok().unwrap();
-            race(&table, bodies);
+            });
+            race(table, [a, b, delete]);
         });
     }
 }
@@ -137,24 +126,22 @@ fn detach_leaves_the_value_to_its_holders() {
         model(2, move || {
             let table = Arc::new(Table::new());
             let drops = Arc::new(AtomicUsize::new(0));
-            let handle = table.push(Counted(drops.clone())).unwrap();
+            let handle = table.push(DropCounted(drops.clone())).unwrap();
             if biased {
                 drop(table.get(&handle).unwrap());
             }
-            let mut bodies: Vec<Box<dyn FnOnce(&Table) + Send>> = Vec::new();
-            for _ in 0..2 {
-                bodies.push(Box::new(move |table| {
+            let read = || -> Body {
+                Box::new(move |table| {
                     if let Ok(guard) = table.get(&handle) {
                         assert_eq!(guard.0.load(SeqCst), 0);
                     }
-                }));
-            }
-            bodies.push(Box::new(move |table| {
+                })
+            };
+            let detach: Body = Box::new(move |table| {
                 table.detach(handle).unwrap();
                 assert!(table.get(&handle).is_err());
-            }));
-            let bodies: [_; 3] = bodies.try_into().ok().unwrap();
-            race(&table, bodies);
+            });
+            race(&table, [read(), read(), detach]);
             assert_eq!(drops.load(SeqCst), 1);
             assert_eq!(table.len(), 0);
         });
@@ -166,7 +153,7 @@ fn detach_under_a_writer() {
     model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
-        let handle = table.push(Counted(drops.clone())).unwrap();
+        let handle = table.push(DropCounted(drops.clone())).unwrap();
         race(
             &table,
             [
@@ -190,7 +177,7 @@ fn detach_against_delete() {
     model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
-        let handle = table.push(Counted(drops.clone())).unwrap();
+        let handle = table.push(DropCounted(drops.clone())).unwrap();
         drop(table.get(&handle).unwrap());
         let removed = Arc::new(AtomicUsize::new(0));
         let (a, b) = (removed.clone(), removed.clone());
@@ -245,11 +232,9 @@ fn a_worn_out_slot_retires() {
 /// Pushes that race for free lists get slots of their own.
 #[test]
 fn pushes_do_not_meet() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let freed = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, freed| {
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| {
                     let handle = table.push(1u32).unwrap();
@@ -283,7 +268,9 @@ fn a_push_is_seen_whole() {
                         Err(error) => assert_eq!(error, Error::NotPresent),
                     },
                 ),
-                Box::new(|table| drop(table.push(7u32).unwrap())),
+                Box::new(|table| {
+                    table.push(7u32).unwrap();
+                }),
             ],
         );
     });
@@ -336,7 +323,7 @@ fn a_writer_ends_the_drain_of_a_detached_entry() {
     model(3, || {
         let table = Arc::new(Table::new());
         let drops = Arc::new(AtomicUsize::new(0));
-        let handle = table.push(Counted(drops.clone())).unwrap();
+        let handle = table.push(DropCounted(drops.clone())).unwrap();
         drop(table.get(&handle).unwrap());
         let held = table.get(&handle).unwrap();
         let writer = {
@@ -370,9 +357,7 @@ impl Wake for Woken {
 /// wakes that one's writer, whom the reader relied on the drain to be told of.
 #[test]
 fn a_stale_writer_ends_the_drain_of_a_later_entry() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let old = table.push(1u32).unwrap();
+    with_entry(2, 1, |table, old| {
         drop(table.get(&old).unwrap());
         let held = table.get(&old).unwrap();
         let stale = {

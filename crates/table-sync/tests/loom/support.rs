@@ -4,7 +4,7 @@ use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use table_sync::Table;
+use table_sync::{Handle, Table};
 
 /// Runs a model. The bound is `LOOM_MAX_PREEMPTIONS`, or `bound` if that is unset.
 pub(crate) fn model(bound: usize, body: impl Fn() + Sync + Send + 'static) {
@@ -14,11 +14,29 @@ pub(crate) fn model(bound: usize, body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
-/// Runs the closures at the same time, the last on this thread.
-pub(crate) fn race<const N: usize>(
-    table: &Arc<Table>,
-    bodies: [Box<dyn FnOnce(&Table) + Send>; N],
+/// Runs a model of a table that has one entry.
+pub(crate) fn with_entry(
+    bound: usize,
+    value: u32,
+    body: impl Fn(&Arc<Table>, Handle<u32>) + Sync + Send + 'static,
 ) {
+    model(bound, move || {
+        let table = Arc::new(Table::new());
+        let handle = table.push(value).unwrap();
+        body(&table, handle);
+    });
+}
+
+/// What one thread does with the table.
+pub(crate) type Body = Box<dyn FnOnce(&Table) + Send>;
+
+/// Locks the entry exclusively and adds 1.
+pub(crate) fn increment(handle: Handle<u32>) -> Body {
+    Box::new(move |table| *table.get_mut(&handle).unwrap() += 1)
+}
+
+/// Runs the bodies at the same time, the last on this thread.
+pub(crate) fn race<const N: usize>(table: &Arc<Table>, bodies: [Body; N]) {
     let mut bodies = Vec::from(bodies);
     let here = bodies.pop();
     let threads: Vec<_> = bodies
@@ -42,9 +60,9 @@ pub(crate) fn pause() {
 }
 
 /// A value whose drops are counted.
-pub(crate) struct Counted(pub Arc<AtomicUsize>);
+pub(crate) struct DropCounted(pub Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for DropCounted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }

@@ -1,10 +1,9 @@
 //! The wait queue: nobody is forgotten, whoever gives up.
 
-use crate::support::{model, race};
-use loom::sync::Arc;
+use crate::support::{increment, race, with_entry};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use table_sync::{Error, Table};
+use table_sync::Error;
 
 /// Polls once with a waker that does nothing.
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
@@ -13,33 +12,25 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 
 #[test]
 fn three_writers() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
-        let bodies = [0, 1, 2].map(|_| {
-            Box::new(move |table: &Table| *table.get_mut(&handle).unwrap() += 1)
-                as Box<dyn FnOnce(&Table) + Send>
-        });
-        race(&table, bodies);
+    with_entry(2, 0, |table, handle| {
+        race(table, [(); 3].map(|()| increment(handle)));
         assert_eq!(*table.get(&handle).unwrap(), 3);
     });
 }
 
 /// A waiter that gives up, having perhaps been woken, does not keep the next one waiting.
 #[test]
-fn a_dropped_waiter_hands_its_turn_on() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
+fn a_dropped_waiter_calls_the_next() {
+    with_entry(2, 0, |table, handle| {
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| {
                     let mut wait = pin!(table.get_mut_async(&handle));
                     drop(poll_once(wait.as_mut()));
                 }),
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
-                Box::new(move |table| *table.get_mut(&handle).unwrap() += 1),
+                increment(handle),
+                increment(handle),
             ],
         );
         assert_eq!(*table.get(&handle).unwrap(), 2);
@@ -49,12 +40,10 @@ fn a_dropped_waiter_hands_its_turn_on() {
 /// A reader that waits only because a writer does goes in when that writer gives up.
 #[test]
 fn a_writer_that_gives_up_lets_readers_pass() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let handle = table.push(0u32).unwrap();
+    with_entry(2, 0, |table, handle| {
         let first = table.get(&handle).unwrap();
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| {
                     let mut wait = pin!(table.get_mut_async(&handle));
@@ -72,11 +61,9 @@ fn a_writer_that_gives_up_lets_readers_pass() {
 #[test]
 fn waiters_learn_of_the_removal() {
     for detach in [false, true] {
-        model(2, move || {
-            let table = Arc::new(Table::new());
-            let handle = table.push(0u32).unwrap();
+        with_entry(2, 0, move |table, handle| {
             race(
-                &table,
+                table,
                 [
                     Box::new(move |table| {
                         if let Err(error) = table.get_mut(&handle) {
@@ -105,11 +92,9 @@ fn waiters_learn_of_the_removal() {
 /// A waiter for an entry that goes may find the slot taken by the next.
 #[test]
 fn a_waiter_does_not_get_the_next_entry() {
-    model(2, || {
-        let table = Arc::new(Table::new());
-        let old = table.push(1u32).unwrap();
+    with_entry(2, 1, |table, old| {
         race(
-            &table,
+            table,
             [
                 Box::new(move |table| match table.get_mut(&old) {
                     Ok(mut guard) => *guard = 1,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use table_sync::{Handle, Table};
 
 /// Reads an entry until its readers publish themselves, however long that takes.
-pub(crate) fn heat<T: Send + Sync + 'static>(table: &Table, handle: &Handle<T>) {
+pub(crate) fn bias<T: Send + Sync + 'static>(table: &Table, handle: &Handle<T>) {
     for _ in 0..if cfg!(miri) { 8 } else { 40_000 } {
         drop(table.get(handle).unwrap());
     }

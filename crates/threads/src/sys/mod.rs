@@ -7,6 +7,7 @@ pub(crate) mod atomics;
 pub(crate) mod bell;
 pub(crate) mod handoff;
 pub(crate) mod native_thread;
+pub(crate) mod process_limits;
 pub(crate) mod running;
 pub(crate) mod shim;
 pub(crate) mod stacks;

@@ -87,7 +87,7 @@ pub(crate) fn check<T: 'static>(
         if !module.is_prepared() {
             return Err(GroupError::PreloadUnprepared { name: name() });
         }
-        if module.module().get_export("_start").is_some() {
+        if module.module().get_export(abi::START).is_some() {
             return Err(GroupError::PreloadCommand { name: name() });
         }
         match module.module().get_export(abi::INITIALIZE) {

@@ -1,18 +1,22 @@
 //! Names and numbers of the wasi-threads ABI.
 //!
 //! Sources: the wasi-threads proposal (`wasi.thread-spawn`, `wasi_thread_start`, thread ids) and
-//! the `errno` enumeration of `wasi_snapshot_preview1`'s witx, whose values wasi-libc expects.
+//! the `errno` enumeration of `wasi_snapshot_preview1`'s witx, whose values wasi-libc expects; for the
+//! exports of commands and reactors, WASI's "application ABI". The names under which a prepared module
+//! exports what the rewrite appended are in [`rewrite::names`](crate::rewrite::names).
 
 /// Import module of `thread-spawn`.
-pub(crate) const SPAWN_MODULE: &str = "wasi";
+pub const SPAWN_MODULE: &str = "wasi";
 /// Import name of the function that starts a thread: `(param i32) (result i32)`.
-pub(crate) const SPAWN_NAME: &str = "thread-spawn";
+pub const SPAWN_NAME: &str = "thread-spawn";
 /// Export a new thread enters by: `(param $tid i32) (param $arg i32)`.
-pub(crate) const THREAD_START: &str = "wasi_thread_start";
+pub const THREAD_START: &str = "wasi_thread_start";
+/// Export a command is run by.
+pub const START: &str = "_start";
 /// Export a reactor is initialised by, where it has one.
-pub(crate) const INITIALIZE: &str = "_initialize";
+pub const INITIALIZE: &str = "_initialize";
 /// Export through which hosts find the memory.
-pub(crate) const MEMORY: &str = "memory";
+pub const MEMORY: &str = "memory";
 
 /// Highest thread id: the proposal leaves the top three bits of an `i32` to the guest.
 pub(crate) const MAX_TID: u32 = (1 << 29) - 1;

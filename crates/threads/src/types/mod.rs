@@ -1,6 +1,6 @@
 //! The values that a group is made of and answers with. Nothing here starts, waits for or ends a thread.
 
-pub(crate) mod abi;
+pub mod abi;
 pub(crate) mod backtrace;
 pub(crate) mod counts;
 pub(crate) mod end_token;

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use wasi_threads::{
-    EndToken, GroupBuilder, Limits, Outcome, ThreadGroup, ThreadId, ThreadInfo, ThreadModule,
-    prepare,
+    EndToken, GroupBuilder, GroupHandle, Limits, Outcome, ThreadGroup, ThreadId, ThreadInfo,
+    ThreadModule, prepare,
 };
 use wasmtime::{Caller, Config, Engine, Linker, Module};
 
@@ -31,6 +31,15 @@ pub fn watchdog(name: &'static str, seconds: u64) -> Watchdog {
         }
     });
     Watchdog { _alive: alive }
+}
+
+/// Ends a group whose test fails while its `run` is waited for, so that the failure is seen and not a hang.
+pub struct CancelOnDrop(pub GroupHandle);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// The configuration of the tests' engines.

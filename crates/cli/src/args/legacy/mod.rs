@@ -4,10 +4,10 @@
 //! carry all of them, so all are taken, verbatim. The newest, `-S threads` and
 //! `-W threads,shared-memory`, are ordinary options of `wasmtime-cli-flags`.
 
-mod common;
+mod common_options;
 mod fill_in;
 mod names;
-mod run;
+mod run_options;
 
-pub(crate) use common::LegacyCommon;
-pub(crate) use run::LegacyOptions;
+pub(crate) use common_options::LegacyCommon;
+pub(crate) use run_options::LegacyOptions;

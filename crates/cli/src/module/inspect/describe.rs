@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use wasi_threads::abi::{INITIALIZE, START, THREAD_START};
 use wasmparser::MemoryType;
 
-use super::facts::{Facts, INITIALIZE, START, THREAD_START};
+use super::facts::Facts;
 
 const PAGE: u64 = 65536;
 

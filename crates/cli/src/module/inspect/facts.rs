@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_MODULE, SPAWN_NAME, START, THREAD_START};
 use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 /// What preview1 was called before.
 const PREVIEW0: &str = "wasi_unstable";
-pub(super) const START: &str = "_start";
-pub(super) const INITIALIZE: &str = "_initialize";
-pub(super) const THREAD_START: &str = "wasi_thread_start";
 
 /// A function type, as text.
 pub(super) fn function_type(
@@ -86,7 +84,7 @@ impl Facts {
                     for export in section {
                         let export = export?;
                         match (export.name, export.kind) {
-                            ("memory", ExternalKind::Memory) => {
+                            (MEMORY, ExternalKind::Memory) => {
                                 facts.exported_memory = Some(export.index);
                             }
                             (THREAD_START | START | INITIALIZE | "", kind) => {
@@ -133,7 +131,7 @@ impl Facts {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.function_types.push(ty);
                 match (module, name) {
-                    ("wasi", "thread-spawn") => {
+                    (SPAWN_MODULE, SPAWN_NAME) => {
                         self.spawn = Some(ty);
                         return;
                     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
+use wasi_threads::abi::{INITIALIZE, START, THREAD_START};
 use wasmtime::{Engine, ExternType, Linker, Store};
 
-use super::facts::{Facts, INITIALIZE, START, THREAD_START, function_type};
+use super::facts::{Facts, function_type};
 
 const THREAD_START_TYPE: &str = "(i32, i32) -> ()";
 const SPAWN_TYPE: &str = "(i32) -> (i32)";

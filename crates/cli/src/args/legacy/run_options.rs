@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime_cli_flags::CommonOptions;
 
-use super::common::LegacyCommon;
+use super::common_options::LegacyCommon;
 use super::fill_in::{given, on};
 use crate::args::values::{DirOption, number, parse_duration};
 

@@ -28,12 +28,12 @@ const MAX_REVOKED: u32 = 7;
 
 /// The account of one entry: a count in the low half, the number of biases taken back above it.
 #[derive(Clone, Copy)]
-pub(crate) struct Heat(pub(crate) u32);
+pub(crate) struct BiasCount(pub(crate) u32);
 
-impl Heat {
+impl BiasCount {
     /// With one more counted reader.
     #[inline]
-    pub(crate) fn warmer(self, contended: bool) -> Self {
+    pub(crate) fn with_reader(self, contended: bool) -> Self {
         // Where the light barrier is a real one, publishing costs one reader more than counting
         // does: it pays only for readers that contend.
         let by = match (contended, asymmetric::light_is_free()) {
@@ -46,17 +46,17 @@ impl Heat {
     }
 
     #[inline]
-    pub(crate) fn is_hot(self) -> bool {
+    pub(crate) fn is_reached(self) -> bool {
         self.0 & COUNT >= FIRST << (self.0 / REVOKED).min(MAX_REVOKED)
     }
 
     #[inline]
-    pub(crate) fn is_warm(self) -> bool {
+    pub(crate) fn is_begun(self) -> bool {
         self.0 & COUNT != 0
     }
 
     /// After a writer, who may have had to take the bias back.
-    pub(crate) fn cooled(self, revoked: bool) -> Self {
+    pub(crate) fn reset(self, revoked: bool) -> Self {
         let times = (self.0 / REVOKED + u32::from(revoked)).min(MAX_REVOKED);
         Self(times * REVOKED)
     }
@@ -69,11 +69,11 @@ mod tests {
     #[test]
     fn contention_is_always_hot_in_the_end() {
         for revoked in 0..10 {
-            let mut heat = (0..revoked).fold(Heat(0), |heat, _| heat.cooled(true));
-            assert!(!heat.is_hot() && !heat.is_warm());
+            let mut count = (0..revoked).fold(BiasCount(0), |count, _| count.reset(true));
+            assert!(!count.is_reached() && !count.is_begun());
             let mut readers = 0;
-            while !heat.is_hot() {
-                heat = heat.warmer(true);
+            while !count.is_reached() {
+                count = count.with_reader(true);
                 readers += 1;
                 assert!(readers <= COUNT);
             }

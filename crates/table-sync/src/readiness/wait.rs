@@ -1,8 +1,8 @@
 //! Waiting for readiness.
 
-use super::turns::{Core, Fan, Inner, Next, Out, Stage};
+use super::value::{Called, FutureWaker, Out, Stage, WaitState, Waited};
 use super::{Closed, Pollable};
-use crate::flaw::{Flaw, on};
+use crate::mutants::mutant;
 use crate::sync::{lock, park};
 use std::fmt;
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A wait, from [`Waitable::ready`](crate::Waitable::ready). Owns what it needs, so it can go anywhere; dropped, it leaves
-/// the line, and if it was its turn the next one gets it.
+/// A wait, from [`Waitable::ready`](crate::Waitable::ready). Owns what it needs, so it can go
+/// anywhere; dropped, it leaves the line, and the next one is called if it was.
 #[must_use = "a wait does nothing unless polled or blocked on"]
 pub struct Ready<V: Pollable> {
-    pub(super) inner: Arc<Inner<V>>,
+    pub(super) waited: Arc<Waited<V>>,
     pub(super) ticket: Option<u64>,
 }
 
@@ -28,8 +28,7 @@ impl<V: Pollable> Ready<V> {
     ///
     /// [`Closed`].
     pub fn block(mut self) -> Result<(), Closed> {
-        park::block_on(None, |context| Pin::new(&mut self).poll(context))
-            .expect("without a deadline there is a result")
+        park::block_on(|context| Pin::new(&mut self).poll(context))
     }
 
     /// Blocks the thread until the value is ready, or until `deadline`: then `None`.
@@ -39,8 +38,8 @@ impl<V: Pollable> Ready<V> {
     /// another waiter that is going on at the deadline is waited for, whatever the deadline.
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
-            let ready = park::block_on(Some(deadline), |it| Pin::new(&mut self).poll(it));
-            if ready.is_some() || !lock(&self.inner.core).polling {
+            let ready = park::block_on_until(deadline, |it| Pin::new(&mut self).poll(it));
+            if ready.is_some() || !lock(&self.waited.state).polling {
                 return ready;
             }
             // Polls do not block, and who ends one that stays pending tells nobody.
@@ -48,15 +47,11 @@ impl<V: Pollable> Ready<V> {
         }
     }
 
-    /// Takes this waiter out of the line; returns its waker to drop and one to wake.
-    fn leave(&mut self, core: &mut Core<V>) -> (Option<Waker>, Next) {
-        let Some(ticket) = self.ticket.take() else {
-            return (None, Next::default());
-        };
-        if core.turn == Some(ticket) && !on(Flaw::ReadyQuitterKeepsTurn) {
-            core.turn = None;
-        }
-        (core.waiters.leave(ticket), core.next())
+    /// Takes this waiter out of the line; returns its waker to drop, and who is called now.
+    fn leave(&mut self, state: &mut WaitState<V>) -> (Option<Waker>, Called) {
+        let ticket = self.ticket.take();
+        let left = ticket.and_then(|it| state.waiters.leave(it));
+        (left.and_then(|it| it.waker), state.call_next())
     }
 }
 
@@ -65,76 +60,75 @@ impl<V: Pollable> Future for Ready<V> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let inner = this.inner.clone();
+        let waited = this.waited.clone();
         let waker = context.waker().clone();
-        let mut core = lock(&inner.core);
-        if core.closed {
+        let mut state = lock(&waited.state);
+        if state.closed {
             this.ticket = None;
             return Poll::Ready(Err(Closed));
         }
-        let old = core.waiters.enter(&mut this.ticket, waker);
-        if core.turn == this.ticket {
-            core.turn = None;
-        }
-        let asleep = match &core.stage {
-            // Whoever has it calls `next` afterwards.
+        let old = state.waiters.join(&mut this.ticket, (), waker);
+        let asleep = match &state.stage {
+            // Whoever has it calls the next afterwards.
             Stage::Out => true,
-            Stage::Armed(..) => !core.fired,
+            Stage::Armed(..) => !state.fired,
             Stage::Idle(_) => false,
         };
         if asleep {
-            drop(core);
+            drop(state);
             drop(old);
             return Poll::Pending;
         }
         // From here to the next lock the value is this thread's, and events set `fired`.
-        core.fired = false;
-        core.polling = true;
-        let stage = std::mem::replace(&mut core.stage, Stage::Out);
+        state.fired = false;
+        state.polling = true;
+        let stage = std::mem::replace(&mut state.stage, Stage::Out);
         if let Stage::Idle(_) = stage {
-            core.future += 1;
+            state.future += 1;
         }
-        let number = core.future;
-        drop(core);
+        let number = state.future;
+        drop(state);
         drop(old);
-        let out = Out(&inner);
-        let (mut future, fan) = match stage {
-            Stage::Armed(future, fan) => (future, fan),
+        let out = Out(&waited);
+        let (mut future, future_waker) = match stage {
+            Stage::Armed(future, future_waker) => (future, future_waker),
             Stage::Idle(value) => {
-                let fan = Fan {
-                    inner: Arc::downgrade(&inner),
+                let future_waker = FutureWaker {
+                    waited: Arc::downgrade(&waited),
                     future: number,
                 };
-                (inner.arm(value), Waker::from(Arc::new(fan)))
+                (waited.arm(value), Waker::from(Arc::new(future_waker)))
             }
             Stage::Out => unreachable!("looked at above"),
         };
         // Should this panic, `future` gives the value home and `out` puts it in its place.
-        let poll = future.as_mut().poll(&mut Context::from_waker(&fan));
+        let poll = future
+            .as_mut()
+            .poll(&mut Context::from_waker(&future_waker));
         if poll.is_ready() {
             drop(future);
-            let (old, next) = this.leave(&mut lock(&inner.core));
+            let (old, next) = this.leave(&mut lock(&waited.state));
             drop(old);
-            // The turn goes on from here: the value is back and somebody may be next.
+            // The value is back: this calls the next.
             drop(out);
-            next.wake();
+            drop(next);
             return Poll::Ready(Ok(()));
         }
-        let mut core = lock(&inner.core);
-        if core.closed {
-            drop(core);
+        let mut state = lock(&waited.state);
+        if state.closed {
+            drop(state);
             this.ticket = None;
             drop(future);
             return Poll::Ready(Err(Closed));
         }
         std::mem::forget(out);
-        core.stage = Stage::Armed(future, fan);
-        core.polling = false;
-        core.fired &= !on(Flaw::EventDuringPollUnseen);
+        state.stage = Stage::Armed(future, future_waker);
+        state.polling = false;
+        mutant!(EventDuringPollUnseen: state.fired = false);
         // An accessor may have come, or an event.
-        let next = core.next();
-        drop(core);
-        next.wake();
+        let next = state.call_next();
+        drop(state);
+        drop(next);
         Poll::Pending
     }
 }
@@ -144,11 +138,12 @@ impl<V: Pollable> Drop for Ready<V> {
         if self.ticket.is_none() {
             return;
         }
-        let inner = self.inner.clone();
-        let (old, next) = self.leave(&mut lock(&inner.core));
+        let waited = self.waited.clone();
+        let (old, next) = self.leave(&mut lock(&waited.state));
         drop(old);
-        next.wake();
-        inner.disarm_if_alone();
+        mutant!(ReadinessQuitterCallsNobody: return std::mem::forget(next));
+        drop(next);
+        waited.disarm_if_alone();
     }
 }
 

@@ -86,9 +86,9 @@ fn one_event_between_drop_and_making() {
     });
 }
 
-/// A waiter that registered first, has the turn or will have it, and gives up.
+/// A waiter that registered first, was called or will be, and gives up.
 #[test]
-fn a_dropped_waiter_hands_its_turn_on() {
+fn a_dropped_waiter_calls_the_next() {
     model(2, || {
         let (permits, waitable) = source(false);
         let mut quitter = Box::pin(waitable.ready());

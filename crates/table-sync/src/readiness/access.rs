@@ -1,6 +1,6 @@
 //! Access to the value in between.
 
-use super::turns::{Core, Stage};
+use super::value::{Stage, WaitState};
 use super::{Pollable, Waitable};
 use crate::sync::lock;
 use std::fmt;
@@ -10,12 +10,12 @@ use std::sync::MutexGuard as StdMutexGuard;
 use std::task::{Poll, Waker};
 
 /// A request for access, pending or not yet made.
-pub(super) struct Request<'w, V: Pollable> {
+pub(super) struct AccessRequest<'w, V: Pollable> {
     waitable: &'w Waitable<V>,
     ticket: Option<u64>,
 }
 
-impl<'w, V: Pollable> Request<'w, V> {
+impl<'w, V: Pollable> AccessRequest<'w, V> {
     pub(super) fn new(waitable: &'w Waitable<V>) -> Self {
         Self {
             waitable,
@@ -24,24 +24,21 @@ impl<'w, V: Pollable> Request<'w, V> {
     }
 
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Access<'w, V>> {
-        let inner = &self.waitable.inner;
+        let waited = &self.waitable.waited;
         loop {
-            if let Some(value) = inner.take() {
+            if let Some(value) = waited.take() {
                 // Bound, so that the waker is dropped after the lock: the task it is of may hold
                 // a wait for this very value.
-                let old = self.leave(&mut lock(&inner.core));
+                let old = self.leave(&mut lock(&waited.state));
                 drop(old);
                 return Poll::Ready(Access::new(self.waitable, value));
             }
             let waker = waker.clone();
-            let mut core = lock(&inner.core);
-            let old = core.accessors.enter(&mut self.ticket, waker);
-            if core.called == self.ticket {
-                core.called = None;
-            }
-            // Unless it has come back since, whoever has the value calls `next` afterwards.
-            let out = matches!(core.stage, Stage::Out);
-            drop(core);
+            let mut state = lock(&waited.state);
+            let old = state.accessors.join(&mut self.ticket, (), waker);
+            // Unless it has come back since, whoever has the value calls the next afterwards.
+            let out = matches!(state.stage, Stage::Out);
+            drop(state);
             drop(old);
             if out {
                 return Poll::Pending;
@@ -50,26 +47,22 @@ impl<'w, V: Pollable> Request<'w, V> {
     }
 
     /// Takes this accessor out of the line; returns its waker to drop.
-    fn leave(&mut self, core: &mut Core<V>) -> Option<Waker> {
-        let ticket = self.ticket.take()?;
-        if core.called == Some(ticket) {
-            core.called = None;
-        }
-        core.accessors.leave(ticket)
+    fn leave(&mut self, state: &mut WaitState<V>) -> Option<Waker> {
+        state.accessors.leave(self.ticket.take()?)?.waker
     }
 }
 
-impl<V: Pollable> Drop for Request<'_, V> {
+impl<V: Pollable> Drop for AccessRequest<'_, V> {
     fn drop(&mut self) {
         if self.ticket.is_none() {
             return;
         }
-        let mut core = lock(&self.waitable.inner.core);
-        let old = self.leave(&mut core);
-        let next = core.next();
-        drop(core);
+        let mut state = lock(&self.waitable.waited.state);
+        let old = self.leave(&mut state);
+        let next = state.call_next();
+        drop(state);
         drop(old);
-        next.wake();
+        drop(next);
     }
 }
 
@@ -109,7 +102,7 @@ impl<V: Pollable> DerefMut for Access<'_, V> {
 impl<V: Pollable> Drop for Access<'_, V> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
-            self.waitable.inner.give_back(value);
+            self.waitable.waited.give_back(value);
         }
     }
 }

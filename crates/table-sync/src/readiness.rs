@@ -8,33 +8,35 @@
 //! What is done about it (DESIGN.md has the drawing):
 //!
 //! - While anybody waits there is one future, made and polled by one of the waiters, with a waker
-//!   of this module's ([`Fan`](turns)). The others sleep.
-//! - When that waker is used, one waiter is woken: it has the *turn*. It polls the future. If that
-//!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the turn goes
-//!   to the next, who makes a future of its own and polls it: still ready, and it is done as
+//!   of this module's ([`FutureWaker`](value)). The others sleep.
+//! - When that waker is used, the first waiter is *called*: woken, to poll the future. If that
+//!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the next is
+//!   called, which makes a future of its own and polls it: still ready, and it is done as
 //!   well; not ready any more, and it sleeps with the rest behind it. So each waiter sees a
 //!   `ready` that returned for it alone, and an event that satisfies one wakes one more, no more.
-//! - Access drops the future, which gives the value back. When it ends, a waiter gets
-//!   the turn: it makes a new future and polls it before anybody sleeps on it, so that an event
+//! - Access drops the future, which gives the value back. When it ends, a waiter is
+//!   called: it makes a new future and polls it before anybody sleeps on it, so that an event
 //!   that nobody was registered for is seen.
-//! - A waiter that is dropped passes on the turn if it had it.
+//! - A waiter that is dropped calls the next if it was called, and leaves the future to the others.
 //!
 //! No lock is held while a future is made, polled or dropped, while a waker is used, or while
 //! anybody sleeps. This module uses nothing of the table, and no `unsafe` code: the future owns the
-//! value, by a [`Lease`](turns) whose drop puts it back.
+//! value, by a [`ValueLease`](value) whose drop puts it back.
 //!
-//! [`turns`] decides who goes on, [`wait`] and [`access`] are the two things to wait for.
+//! [`value`] decides who goes on, [`wait`] and [`access`] are the two things to wait for, each in a
+//! [`wait_line`](crate::wait_line).
 
 mod access;
-mod turns;
+mod value;
 mod wait;
 
 use crate::sync::{Mutex, lock, park};
-use access::Request;
+use crate::wait_line::WaitLine;
+use access::AccessRequest;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use turns::{Core, Inner, Line, Out, Stage};
+use value::{Out, Stage, WaitState, Waited};
 
 pub use access::Access;
 pub use wait::Ready;
@@ -46,9 +48,9 @@ pub use wait::Ready;
 /// `ready` may be dropped while pending and called again, and must then complete if the condition
 /// held meanwhile and nobody has used it up.
 ///
-/// It is polled by whichever waiter has the turn, on that one's thread, and it is dropped by whoever
-/// wants access, on his. A value that needs a runtime for that (tokio's do) needs it on every
-/// thread that waits or has access: enter the runtime before [`Ready::block`].
+/// The future is polled on the thread of the waiter that is called, and dropped on the thread that
+/// wants access. A value that needs a runtime for that (tokio's do) needs it on every thread that
+/// waits or has access: enter the runtime before [`Ready::block`].
 pub trait Pollable: Send + 'static {
     /// Completes when the value is ready for whatever it is waited for.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;
@@ -81,24 +83,22 @@ pub struct Closed;
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Waitable<V: Pollable> {
-    inner: Arc<Inner<V>>,
+    waited: Arc<Waited<V>>,
 }
 
 impl<V: Pollable> Waitable<V> {
     /// Makes a value waitable.
     pub fn new(value: V) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                core: Mutex::new(Core {
+            waited: Arc::new(Waited {
+                state: Mutex::new(WaitState {
                     stage: Stage::Idle(Box::new(value)),
                     fired: false,
                     future: 0,
                     closed: false,
                     polling: false,
-                    waiters: Line::default(),
-                    turn: None,
-                    accessors: Line::default(),
-                    called: None,
+                    waiters: WaitLine::default(),
+                    accessors: WaitLine::default(),
                 }),
                 home: Mutex::new(None),
             }),
@@ -109,7 +109,7 @@ impl<V: Pollable> Waitable<V> {
     /// value while it sleeps, and may outlive this: then it ends with [`Closed`].
     pub fn ready(&self) -> Ready<V> {
         Ready {
-            inner: self.inner.clone(),
+            waited: self.waited.clone(),
             ticket: None,
         }
     }
@@ -119,20 +119,19 @@ impl<V: Pollable> Waitable<V> {
     ///
     /// Blocks the thread. Not for a thread that has access: it waits for itself.
     pub fn lock(&self) -> Access<'_, V> {
-        let mut request = Request::new(self);
-        park::block_on(None, |context| request.poll(context.waker()))
-            .expect("without a deadline there is a result")
+        let mut request = AccessRequest::new(self);
+        park::block_on(|context| request.poll(context.waker()))
     }
 
     /// As [`lock`](Self::lock), without waiting. `None` while another thread has access or is
     /// polling.
     pub fn try_lock(&self) -> Option<Access<'_, V>> {
-        self.inner.take().map(|value| Access::new(self, value))
+        self.waited.take().map(|value| Access::new(self, value))
     }
 
     /// As [`lock`](Self::lock), without blocking the thread.
     pub fn lock_async(&self) -> impl Future<Output = Access<'_, V>> + Send + Unpin + use<'_, V> {
-        let mut request = Request::new(self);
+        let mut request = AccessRequest::new(self);
         poll_fn(move |context| request.poll(context.waker()))
     }
 
@@ -148,23 +147,22 @@ impl<V: Pollable> Waitable<V> {
 
 impl<V: Pollable> Drop for Waitable<V> {
     fn drop(&mut self) {
-        let mut core = lock(&self.inner.core);
-        core.closed = true;
-        let stage = std::mem::replace(&mut core.stage, Stage::Out);
+        let mut state = lock(&self.waited.state);
+        state.closed = true;
+        let stage = std::mem::replace(&mut state.stage, Stage::Out);
         // Dropped last, also if the value's drop panics.
-        let _waiters = core.waiters.dismiss();
-        core.turn = None;
-        drop(core);
+        let _waiters = state.waiters.call_all();
+        drop(state);
         // The future gives the value home; a thread that is polling finds it closed and drops
         // what it has.
         drop(stage);
-        drop(Out(&self.inner));
+        drop(Out(&self.waited));
     }
 }
 
 impl<V: Pollable> fmt::Debug for Waitable<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiters = lock(&self.inner.core).waiters.len();
+        let waiters = lock(&self.waited.state).waiters.len();
         f.debug_struct("Waitable")
             .field("waiters", &waiters)
             .finish_non_exhaustive()

@@ -4,35 +4,37 @@
 //! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
 //! any thread may use any list, and there may be any number of threads.
 
-use crate::flaw::{Flaw, on};
+mod list_hint;
+
+use crate::mutants::mutant;
 use crate::slot::{Directory, Slot};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{hint, list_hint, thread};
+use crate::sync::{hint, thread};
 
 /// Ends a list. (Slot `u32::MAX` is never made.)
 const NIL: u32 = u32::MAX;
 
 /// One list. Its fields are touched under `locked` alone, so relaxed accesses do.
 #[repr(align(128))]
-struct Shard {
+struct FreeList {
     locked: AtomicBool,
     head: AtomicU32,
-    /// Entries pushed by way of this shard less entries reclaimed by way of it; the sum over all
-    /// shards counts entries. Wraps.
+    /// Entries pushed by way of this list less entries reclaimed by way of it; the sum over all
+    /// lists counts entries. Wraps.
     live: AtomicUsize,
 }
 
-/// A locked shard. Nothing but a few loads and stores happens while it is held.
-struct Locked<'t>(&'t Shard);
+/// A locked list. Nothing but a few loads and stores happens while it is held.
+struct LockedList<'t>(&'t FreeList);
 
-impl Drop for Locked<'_> {
+impl Drop for LockedList<'_> {
     #[inline]
     fn drop(&mut self) {
         self.0.locked.store(false, Ordering::Release);
     }
 }
 
-impl Shard {
+impl FreeList {
     fn new() -> Self {
         Self {
             locked: AtomicBool::new(false),
@@ -42,37 +44,38 @@ impl Shard {
     }
 
     #[inline]
-    fn try_lock(&self) -> Option<Locked<'_>> {
-        // Acquire pairs with the release in `Locked::drop`.
+    fn try_lock(&self) -> Option<LockedList<'_>> {
+        // Acquire pairs with the release in `LockedList::drop`.
         let done = self
             .locked
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
-        (done || on(Flaw::FreeListUnlocked)).then(|| Locked(self))
+        mutant!(FreeListUnlocked: let done = true);
+        done.then(|| LockedList(self))
     }
 
-    fn lock(&self) -> Locked<'_> {
-        let mut turns = 0;
+    fn lock(&self) -> LockedList<'_> {
+        let mut rounds = 0;
         loop {
             if let Some(locked) = self.try_lock() {
                 return locked;
             }
-            back_off(&mut turns);
+            back_off(&mut rounds);
         }
     }
 }
 
 /// Sections are a few instructions long: spin a little, then let the holder run.
-fn back_off(turns: &mut u32) {
-    if cfg!(not(loom)) && *turns < 64 {
+fn back_off(rounds: &mut u32) {
+    if cfg!(not(loom)) && *rounds < 64 {
         hint::spin_loop();
     } else {
         thread::yield_now();
     }
-    *turns += 1;
+    *rounds += 1;
 }
 
-impl Locked<'_> {
+impl LockedList<'_> {
     #[inline]
     fn pop<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
         let head = self.0.head.load(Ordering::Relaxed);
@@ -103,8 +106,8 @@ impl Locked<'_> {
 }
 
 /// All lists of one table.
-pub(crate) struct Shards {
-    shards: Box<[Shard]>,
+pub(crate) struct FreeSlots {
+    lists: Box<[FreeList]>,
     /// Slots taken into use so far: the next new slot's index.
     used: AtomicU32,
     /// Of those, how many have no generation left.
@@ -113,12 +116,12 @@ pub(crate) struct Shards {
     max: AtomicUsize,
 }
 
-impl Shards {
-    /// `shards` is rounded up to a power of two.
-    pub(crate) fn new(shards: usize, max: usize) -> Self {
-        let count = shards.next_power_of_two();
+impl FreeSlots {
+    /// `lists` is rounded up to a power of two.
+    pub(crate) fn new(lists: usize, max: usize) -> Self {
+        let count = lists.next_power_of_two();
         Self {
-            shards: (0..count).map(|_| Shard::new()).collect(),
+            lists: (0..count).map(|_| FreeList::new()).collect(),
             used: AtomicU32::new(0),
             retired: AtomicU32::new(0),
             max: AtomicUsize::new(max),
@@ -140,48 +143,48 @@ impl Shards {
 
     /// Entries, if nothing changes meanwhile.
     pub(crate) fn live(&self) -> usize {
-        self.shards.iter().fold(0usize, |sum, shard| {
-            sum.wrapping_add(shard.live.load(Ordering::Relaxed))
+        self.lists.iter().fold(0usize, |sum, list| {
+            sum.wrapping_add(list.live.load(Ordering::Relaxed))
         })
     }
 
-    /// A shard nobody else has, the one this thread had last if possible.
+    /// A list nobody else has, the one this thread had last if possible.
     #[inline]
-    fn any(&self) -> (usize, Locked<'_>) {
-        let mask = self.shards.len() - 1;
+    fn any(&self) -> (usize, LockedList<'_>) {
+        let mask = self.lists.len() - 1;
         let start = list_hint::get();
-        if let Some(locked) = self.shards[start & mask].try_lock() {
+        if let Some(locked) = self.lists[start & mask].try_lock() {
             return (start & mask, locked);
         }
         self.any_other(start)
     }
 
     #[cold]
-    fn any_other(&self, start: usize) -> (usize, Locked<'_>) {
-        let mask = self.shards.len() - 1;
-        let mut turns = 0;
+    fn any_other(&self, start: usize) -> (usize, LockedList<'_>) {
+        let mask = self.lists.len() - 1;
+        let mut rounds = 0;
         loop {
-            for step in 1..=self.shards.len() {
+            for step in 1..=self.lists.len() {
                 let at = (start + step) & mask;
-                if let Some(locked) = self.shards[at].try_lock() {
+                if let Some(locked) = self.lists[at].try_lock() {
                     list_hint::set(at);
                     return (at, locked);
                 }
             }
-            back_off(&mut turns);
+            back_off(&mut rounds);
         }
     }
 
     /// A slot for a new entry, counted as live; `None` if every slot that may be is in use.
     #[inline(never)]
     pub(crate) fn checkout<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
-        let (at, shard) = self.any();
-        let slot = shard.pop(slots);
+        let (at, list) = self.any();
+        let slot = list.pop(slots);
         if slot.is_some() {
-            shard.count(1);
+            list.count(1);
             return slot;
         }
-        self.checkout_elsewhere(slots, at, shard)
+        self.checkout_elsewhere(slots, at, list)
     }
 
     #[cold]
@@ -189,11 +192,11 @@ impl Shards {
         &self,
         slots: &'t Directory,
         at: usize,
-        shard: Locked<'_>,
+        list: LockedList<'_>,
     ) -> Option<&'t Slot> {
-        let mask = self.shards.len() - 1;
-        for step in 1..self.shards.len() {
-            let other = &self.shards[(at + step) & mask];
+        let mask = self.lists.len() - 1;
+        for step in 1..self.lists.len() {
+            let other = &self.lists[(at + step) & mask];
             if other.head.load(Ordering::Relaxed) == NIL {
                 continue;
             }
@@ -203,22 +206,20 @@ impl Shards {
                 let head = other.0.head.load(Ordering::Relaxed);
                 other.0.head.store(NIL, Ordering::Relaxed);
                 drop(other);
-                shard.0.head.store(head, Ordering::Relaxed);
-                if let Some(slot) = shard.pop(slots) {
-                    shard.count(1);
+                list.0.head.store(head, Ordering::Relaxed);
+                if let Some(slot) = list.pop(slots) {
+                    list.count(1);
                     return Some(slot);
                 }
             }
         }
         let Some(index) = self.fresh() else {
-            drop(shard);
-            if on(Flaw::FullAtFirstSight) {
-                return None;
-            }
+            drop(list);
+            mutant!(FullAtFirstSight: return None);
             return self.checkout_or_full(slots);
         };
-        shard.count(1);
-        drop(shard);
+        list.count(1);
+        drop(list);
         // Unlocked: this may allocate.
         Some(slots.grow(index))
     }
@@ -243,16 +244,14 @@ impl Shards {
         }
     }
 
-    /// Holds all shards, so that "full" is true of one moment.
+    /// Holds all lists, so that "full" is true of one moment.
     #[cold]
     fn checkout_or_full<'t>(&self, slots: &'t Directory) -> Option<&'t Slot> {
         // In ascending order, and `checkout_elsewhere` only tries while it holds one.
-        let all: Vec<_> = self.shards.iter().map(Shard::lock).collect();
-        let free = all
-            .iter()
-            .find_map(|shard| Some((shard, shard.pop(slots)?)));
-        if let Some((shard, slot)) = free {
-            shard.count(1);
+        let all: Vec<_> = self.lists.iter().map(FreeList::lock).collect();
+        let free = all.iter().find_map(|list| Some((list, list.pop(slots)?)));
+        if let Some((list, slot)) = free {
+            list.count(1);
             return Some(slot);
         }
         let index = self.fresh()?;
@@ -264,9 +263,9 @@ impl Shards {
     /// Takes back the slot of an entry that was reclaimed.
     #[inline]
     pub(crate) fn give_back(&self, slot: &Slot) {
-        let (_, shard) = self.any();
-        shard.push(slot);
-        shard.count(usize::MAX);
+        let (_, list) = self.any();
+        list.push(slot);
+        list.count(usize::MAX);
     }
 
     /// Writes off the slot of an entry that was reclaimed: it has no generation left.

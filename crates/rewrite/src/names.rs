@@ -1,0 +1,16 @@
+//! The names under which a rewritten module exports what was appended to it.
+//!
+//! They are what is asked for first: where the module has an export of that name itself, a number is
+//! added. So a host goes by what [`Rewritten`](crate::Rewritten) says, and these are for people who
+//! look at a rewritten module, and for documentation.
+
+/// The table through which waits and notifies reach the host
+/// ([`Rewritten::wait_table`](crate::Rewritten::wait_table)).
+pub const WAIT_TABLE: &str = "wasi-threads:waits";
+
+/// What was the start function ([`Rewritten::start_export`](crate::Rewritten::start_export)).
+pub const START: &str = "wasi-threads:start";
+
+/// A shared memory that had no export: this, and its index behind it
+/// ([`WaitSlot::memory_export`](crate::WaitSlot::memory_export)).
+pub const MEMORY: &str = "wasi-threads:memory-";

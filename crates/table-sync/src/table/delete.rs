@@ -1,0 +1,87 @@
+//! Taking entries out: with their value, or without waiting for it.
+
+use super::Table;
+use crate::entry::{self, Entry};
+use crate::error::Error;
+use crate::handle::Handle;
+use crate::lock::cell;
+
+impl Table {
+    /// Takes an entry out and returns its value. Waits for everybody's access to end; until then
+    /// the entry stays, for others too.
+    ///
+    /// Blocks the thread. Not for a thread that holds the entry: it waits for itself. To get rid
+    /// of an entry without waiting, [`detach`](Self::detach) it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`], also when the entry goes while this waits; [`Error::HasChildren`],
+    /// at once if there are children, or after the wait if one was added; [`Error::WrongType`].
+    #[inline]
+    pub fn delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
+        match self.remove_idle(handle) {
+            Some(removed) => Ok(removed),
+            None => self.delete_held(handle),
+        }
+    }
+
+    /// As [`delete`](Self::delete), if nobody has access. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`], [`Error::HasChildren`], [`Error::WrongType`], [`Error::InUse`].
+    #[inline]
+    pub fn try_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
+        match self.remove_idle(handle) {
+            Some(removed) => Ok(removed),
+            None => self.entry_to_delete(handle)?.try_delete(),
+        }
+    }
+
+    /// Removes an entry that is idle and has no kin.
+    #[inline]
+    fn remove_idle<T: Send + 'static>(&self, handle: Handle<T>) -> Option<T> {
+        let entry = self.any_entry(handle.any())?;
+        // The type is looked at between two looks at the word.
+        if !entry.is_idle() || !cell::is::<T>(entry.slot) {
+            return None;
+        }
+        Some(*entry.remove_idle()?.reclaim(cell::take_as))
+    }
+
+    #[inline(never)]
+    fn delete_held<T: Send + 'static>(&self, handle: Handle<T>) -> Result<T, Error> {
+        self.entry_to_delete(handle)?.delete()
+    }
+
+    /// As [`delete`](Self::delete), without blocking the thread. Dropped before it is ready, the
+    /// future leaves the queue and the entry stays.
+    pub fn delete_async<T: Send + 'static>(
+        &self,
+        handle: Handle<T>,
+    ) -> impl Future<Output = Result<T, Error>> + Send + Unpin + use<'_, T> {
+        entry::delete_async(self.entry_to_delete(handle))
+    }
+
+    fn entry_to_delete<T: Send + 'static>(&self, handle: Handle<T>) -> Result<Entry<'_, T>, Error> {
+        let entry = self.entry(handle.any())?;
+        if entry.has_kin() && entry.has_children() {
+            return Err(Error::HasChildren);
+        }
+        Entry::check(entry)
+    }
+
+    /// Removes an entry at once, whoever holds it. It is gone for everybody who looks for it or
+    /// waits for it (they get [`Error::NotPresent`]); whoever has access keeps it, and the value
+    /// is dropped with the last of them, on that thread, or here if there is none.
+    ///
+    /// Waits for nobody. Until the value is dropped its slot counts against
+    /// [`max_capacity`](Self::max_capacity), but not in [`len`](Self::len).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPresent`], [`Error::HasChildren`], [`Error::WrongType`].
+    pub fn detach<T: Send + 'static>(&self, handle: Handle<T>) -> Result<(), Error> {
+        self.entry_to_delete(handle)?.detach()
+    }
+}

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Checks a source tree: the length of files, circles between folders, types of one name.
+#
+# usage: scripts/architecture.sh [TREE]    default: this one
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+tree=$(cd "${1:-$root}" && pwd)
+cd "$root"
+exec cargo run -q -p architecture -- "$tree"

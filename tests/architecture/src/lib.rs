@@ -1,0 +1,31 @@
+//! Checks of the source tree, computed from the sources themselves.
+//!
+//! - [`lengths`]: no file is longer than a reader can hold in mind.
+//! - [`folders`]: the folders of a crate use one another in one direction.
+//! - [`names`]: no two types of a crate share a name.
+//!
+//! Each check returns its findings as lines of text. `tests/tree.rs` runs them on the
+//! project; `scripts/architecture.sh` prints them for any tree.
+
+pub mod folders;
+pub mod lengths;
+pub mod names;
+mod paths;
+mod source;
+
+pub use source::{Crate, crates};
+
+/// All findings of all checks on the project at `root`.
+///
+/// # Panics
+///
+/// Panics on a file that cannot be read or is not Rust: the checks are part of a test.
+#[must_use]
+pub fn findings(root: &std::path::Path) -> Vec<String> {
+    let mut found = lengths::findings(root);
+    for krate in crates(root) {
+        found.extend(folders::findings(&krate));
+        found.extend(names::findings(&krate));
+    }
+    found
+}
