@@ -12,13 +12,13 @@ use crate::sys::shim::{Mutex, careful};
 /// The counts of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    counts: Mutex<Counts>,
+    counts: Mutex<PlaceCounts>,
     /// Rung when a thread leaves while others wait for that, and when the group ends.
     pub(crate) free: Bell,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct PlaceCounts {
     /// Threads started by the guest and not ended yet.
     alive: u32,
     /// Threads ever started by the guest.
