@@ -41,7 +41,7 @@ pub(crate) enum Claimed {
 
 /// The word, as it was seen: a deadlock may be claimed if it is still the same.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SeenWord(u64);
+pub(crate) struct Looked(u64);
 
 impl Claim {
     /// A group that is open.
@@ -103,15 +103,15 @@ impl Claim {
     }
 
     /// The word, before somebody looks whether all threads are stuck; `None` when that does not matter any more.
-    pub(crate) fn look(&self) -> Option<SeenWord> {
+    pub(crate) fn look(&self) -> Option<Looked> {
         let word = self.word.load(Ordering::Acquire);
-        (word & (CLAIMED | ASKING) == 0).then_some(SeenWord(word))
+        (word & (CLAIMED | ASKING) == 0).then_some(Looked(word))
     }
 
     /// Closes the group because all its threads were stuck after [`look`](Self::look). False when a thread was
     /// registered or has started since, or somebody else has closed it: then the caller looks again.
     #[must_use]
-    pub(crate) fn ask(&self, seen: SeenWord) -> bool {
+    pub(crate) fn ask(&self, seen: Looked) -> bool {
         careful!(
             self.word
                 .compare_exchange(seen.0, seen.0 | ASKING, Ordering::AcqRel, Ordering::Relaxed)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::sys::running::{self, Code, Doing, Inside, Key, Seen, StopOrder, Walked, Word};
+use crate::sys::running::{self, Code, Doing, Freezer, Inside, Key, Seen, Walked, Word};
 use crate::types::frames::{Frame, Tables};
 use crate::types::thread_id::ThreadId;
 
@@ -16,7 +16,7 @@ pub(crate) struct Native {
     /// Where host functions keep the calling thread's word.
     word: Option<fn() -> Word>,
     /// For a group whose end freezes its threads.
-    stop: Option<&'static StopOrder>,
+    stop: Option<&'static Freezer>,
     /// Whether the code could be taken from them.
     protected: AtomicBool,
     /// What is where in the code, from the first report on.
@@ -38,7 +38,7 @@ impl Native {
     /// For a group with this code. `freezes`: its end stops threads where they are, for ever.
     pub(crate) fn new(code: Code, word: Option<fn() -> Word>, freezes: bool) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
-        let stop = freezes.then(|| StopOrder::new(&code));
+        let stop = freezes.then(|| Freezer::new(&code));
         Self {
             // A number that is not used again.
             key: NEXT.fetch_add(1, Ordering::Relaxed),

@@ -11,12 +11,12 @@ pub(crate) const SUPPORTED: bool = false;
 
 /// What is needed to stop a group: nothing makes one.
 #[derive(Debug)]
-pub(crate) struct StopOrder(());
+pub(crate) struct Freezer(());
 
-impl StopOrder {
+impl Freezer {
     /// One for the group with this code.
-    pub(crate) fn new(_: &Code) -> &'static StopOrder {
-        &StopOrder(())
+    pub(crate) fn new(_: &Code) -> &'static Freezer {
+        &Freezer(())
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn prepare_thread() {}
 pub(crate) fn hurry() {}
 
 /// Stops nothing.
-pub(crate) fn freeze(_: &'static StopOrder) -> bool {
+pub(crate) fn freeze(_: &'static Freezer) -> bool {
     false
 }
 

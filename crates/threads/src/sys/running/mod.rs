@@ -46,7 +46,7 @@ use elsewhere as platform;
 
 pub(crate) use code::Code;
 pub(crate) use platform::{
-    Inside, Marked, SUPPORTED, StopOrder, barrier, chase, enter, freeze, hold, hurry, look, mark,
+    Freezer, Inside, Marked, SUPPORTED, barrier, chase, enter, freeze, hold, hurry, look, mark,
     prepare, prepare_thread, walk,
 };
 

@@ -11,7 +11,7 @@ use libc::{c_int, c_void};
 
 use super::super::{Code, Key, Walked};
 use super::fault;
-use super::slots::{self, FRAMES, FROZEN, IN, Registered};
+use super::slots::{self, FRAMES, FROZEN, HostSlot, IN};
 use super::stack::{self, Registers};
 
 /// Kinds of requests, in the lowest bits of one.
@@ -104,7 +104,7 @@ extern "C" fn on_ask(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
 }
 
 /// Asks the thread of this slot; the request's number.
-fn send(slot: &Registered, kind: u32) -> u32 {
+fn send(slot: &HostSlot, kind: u32) -> u32 {
     let number = NEXT.fetch_add(1, Ordering::Relaxed) << 2;
     let request = number | kind;
     slot.request.store(request, Ordering::Release);

@@ -15,30 +15,30 @@ use super::stack::{self, Registers};
 
 /// What is needed to stop one group, made before it runs and never freed: the end allocates nothing.
 #[derive(Debug)]
-pub(crate) struct StopOrder {
+pub(crate) struct Freezer {
     /// Whole pages.
     texts: Box<[Range<usize>]>,
     stopped: AtomicBool,
-    next: *const StopOrder,
+    next: *const Freezer,
 }
 
 // SAFETY: `next` is set before the value is published and is a reference that lives for ever; nothing else changes but an
 // atomic.
-unsafe impl Sync for StopOrder {}
+unsafe impl Sync for Freezer {}
 // SAFETY: as above.
-unsafe impl Send for StopOrder {}
+unsafe impl Send for Freezer {}
 
 /// The newest of them.
-static STOPS: AtomicPtr<StopOrder> = AtomicPtr::new(ptr::null_mut());
+static STOPS: AtomicPtr<Freezer> = AtomicPtr::new(ptr::null_mut());
 
-impl StopOrder {
+impl Freezer {
     /// One for the group with this code, which outlives its end: whoever stops it frees nothing of it.
-    pub(crate) fn new(code: &Code) -> &'static StopOrder {
+    pub(crate) fn new(code: &Code) -> &'static Freezer {
         // SAFETY: reads a number.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         let whole = |text: &Range<usize>| text.start / page * page..text.end.next_multiple_of(page);
         let texts = code.texts().iter().filter(|text| !text.is_empty());
-        let stop: &'static mut StopOrder = Box::leak(Box::new(StopOrder {
+        let stop: &'static mut Freezer = Box::leak(Box::new(Freezer {
             texts: texts.map(whole).collect(),
             stopped: AtomicBool::new(false),
             next: STOPS.load(Ordering::Acquire),
@@ -61,7 +61,7 @@ impl StopOrder {
 /// back to it. False where the system refuses that for any part of it: then [`chase`](super::chase) is left.
 ///
 /// Takes no lock of this crate's and allocates nothing. The code is not executable again.
-pub(crate) fn freeze(stop: &'static StopOrder) -> bool {
+pub(crate) fn freeze(stop: &'static Freezer) -> bool {
     // Before the first fault.
     stop.stopped.store(true, Ordering::SeqCst);
     let mut all = true;
@@ -152,7 +152,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 
 /// Whether `address` is in code that was stopped.
 fn is_stopped(address: usize) -> bool {
-    let mut next: *const StopOrder = STOPS.load(Ordering::Acquire);
+    let mut next: *const Freezer = STOPS.load(Ordering::Acquire);
     // SAFETY: published once they are made, and never freed.
     while let Some(stop) = unsafe { next.as_ref() } {
         if stop.stopped.load(Ordering::SeqCst) && stop.has(address) {

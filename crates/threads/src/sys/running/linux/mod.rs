@@ -7,7 +7,7 @@ mod slots;
 mod stack;
 
 pub(crate) use ask::{chase, walk};
-pub(crate) use fault::{StopOrder, freeze, hold};
+pub(crate) use fault::{Freezer, freeze, hold};
 pub(crate) use slots::{Inside, Marked, enter, look, mark};
 
 use std::io;

@@ -26,7 +26,7 @@ pub(super) const FROZEN: u32 = 2;
 
 /// One host thread.
 #[derive(Debug)]
-pub(super) struct Registered {
+pub(super) struct HostSlot {
     /// [`OUT`], [`IN`] or [`FROZEN`].
     pub(super) state: AtomicU32,
     pub(super) key: AtomicUsize,
@@ -52,7 +52,7 @@ pub(super) struct Registered {
     pub(super) frames: [AtomicUsize; FRAMES],
 }
 
-impl Registered {
+impl HostSlot {
     fn new() -> Self {
         Self {
             state: AtomicU32::new(OUT),
@@ -103,7 +103,7 @@ impl Registered {
 
 #[derive(Debug)]
 struct Block {
-    slots: [Registered; BLOCK],
+    slots: [HostSlot; BLOCK],
     next: *const Block,
 }
 
@@ -116,16 +116,16 @@ unsafe impl Send for Block {}
 static BLOCKS: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
 
 /// Slots that no host thread has. Taken and given back by host threads as they begin and end; by nobody else.
-static FREE: Mutex<Vec<&'static Registered>> = Mutex::new(Vec::new());
+static FREE: Mutex<Vec<&'static HostSlot>> = Mutex::new(Vec::new());
 
 thread_local! {
     /// The calling thread's slot, for its handlers: no destructor, no lazy start.
-    static MINE: Cell<*const Registered> = const { Cell::new(ptr::null()) };
+    static MINE: Cell<*const HostSlot> = const { Cell::new(ptr::null()) };
     /// Gives it back with the thread.
     static OWNED: Owned = Owned(take());
 }
 
-struct Owned(&'static Registered);
+struct Owned(&'static HostSlot);
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -135,16 +135,16 @@ impl Drop for Owned {
     }
 }
 
-fn free() -> std::sync::MutexGuard<'static, Vec<&'static Registered>> {
+fn free() -> std::sync::MutexGuard<'static, Vec<&'static HostSlot>> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take() -> &'static Registered {
+fn take() -> &'static HostSlot {
     let slot = {
         let mut free = free();
         if free.is_empty() {
             let block: &'static Block = Box::leak(Box::new(Block {
-                slots: std::array::from_fn(|_| Registered::new()),
+                slots: std::array::from_fn(|_| HostSlot::new()),
                 next: BLOCKS.load(Ordering::Acquire),
             }));
             // The lock is held, so nobody else publishes one.
@@ -165,7 +165,7 @@ fn take() -> &'static Registered {
 }
 
 /// Each slot that was ever made.
-pub(super) fn each(mut f: impl FnMut(&'static Registered)) {
+pub(super) fn each(mut f: impl FnMut(&'static HostSlot)) {
     let mut next: *const Block = BLOCKS.load(Ordering::Acquire);
     // SAFETY: blocks are published once they are made, and never freed.
     while let Some(block) = unsafe { next.as_ref() } {
@@ -175,7 +175,7 @@ pub(super) fn each(mut f: impl FnMut(&'static Registered)) {
 }
 
 /// The slot of the calling thread, if it is registered. For handlers, too.
-pub(super) fn mine() -> Option<&'static Registered> {
+pub(super) fn mine() -> Option<&'static HostSlot> {
     // SAFETY: null, or a slot, which lives for ever.
     unsafe { MINE.get().as_ref() }
 }
@@ -183,7 +183,7 @@ pub(super) fn mine() -> Option<&'static Registered> {
 /// The registration of the calling thread; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Inside {
-    slot: &'static Registered,
+    slot: &'static HostSlot,
     before: (u32, Key, u32, Option<Word>, *mut Code),
     /// Read by the handlers until this is dropped.
     _code: Arc<Code>,
@@ -222,7 +222,7 @@ pub(crate) fn enter(code: &Arc<Code>, key: Key, thread: u32, word: Option<Word>)
 }
 
 /// Changes what a slot says. A handler that runs in between finds nobody in.
-fn set(slot: &Registered, to: (u32, Key, u32, Option<Word>, *mut Code)) {
+fn set(slot: &HostSlot, to: (u32, Key, u32, Option<Word>, *mut Code)) {
     let (state, key, thread, word, code) = to;
     slot.state.store(OUT, Ordering::Release);
     compiler_fence(Ordering::SeqCst);
@@ -244,7 +244,7 @@ impl Drop for Inside {
 /// wait for it. Two stores; nothing on a thread that is not registered.
 #[inline]
 pub(crate) fn mark(harmless: bool) -> Marked {
-    let word = mine().and_then(Registered::word_ref);
+    let word = mine().and_then(HostSlot::word_ref);
     let here = 0_u8;
     let before = word.map_or(0, |word| {
         let before = word.load(Ordering::Relaxed);

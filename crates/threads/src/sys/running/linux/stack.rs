@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::super::{Code, HARMLESS};
-use super::slots::{FRAMES, Registered};
+use super::slots::{FRAMES, HostSlot};
 
 /// How much of a stack is looked through for the first frame of wasm.
 const SCAN: usize = 256 << 10;
@@ -74,7 +74,7 @@ impl Stack {
 
 /// Writes down where in wasm the calling thread is, whose slot this is, into the slot. In wasm it begins with the
 /// registers; in host code with the first frame on the stack from which a chain leads through wasm to a trampoline.
-pub(super) fn write(slot: &Registered, registers: &Registers) {
+pub(super) fn write(slot: &HostSlot, registers: &Registers) {
     let mut len = 0;
     let mut push = |address: usize| {
         if let Some(frame) = slot.frames.get(len) {
