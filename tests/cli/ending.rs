@@ -282,7 +282,6 @@ fn a_raised_signal() {
 /// What no helper of these tests does: a process with pipes that nobody reads.
 #[cfg(target_os = "linux")]
 mod by_hand {
-    use super::*;
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 

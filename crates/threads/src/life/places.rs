@@ -80,6 +80,7 @@ impl Places {
             }
             counts.at_limit += 1;
             drop(counts);
+            #[allow(clippy::redundant_locals, reason = "a mutant listens here")]
             let heard = careful!(
                 heard,
                 unless "a spawn that listens too late" then {
