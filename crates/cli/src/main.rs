@@ -1,7 +1,7 @@
 //! `wasi-threads-run`: runs WASI preview1 programs with threads on Wasmtime.
 //!
 //! A run is a line of steps: the command line as typed ([`args`]), the module from its bytes to compiled code
-//! ([`module`]), the program ([`run`]), and what is said about it and its end ([`report`]). Whatever goes wrong on the
+//! ([`module`]), the program ([`mod@run`]), and what is said about it and its end ([`report`]). Whatever goes wrong on the
 //! way is a [`message`]. What depends on the platform is in [`sys`].
 
 mod args;

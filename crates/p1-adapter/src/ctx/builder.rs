@@ -17,7 +17,7 @@ const DEFAULT_MAX_PATH: u32 = 64 << 10;
 /// wasmtime-wasi's `random::DEFAULT_MAX_SIZE`.
 const DEFAULT_MAX_RANDOM: u32 = 64 << 20;
 
-/// Builds a [`P1Ctx`]. The methods have the names and the meaning of [`wasmtime_wasi::WasiCtxBuilder`]'s.
+/// Builds a [`P1Ctx`](crate::P1Ctx). The methods have the names and the meaning of [`wasmtime_wasi::WasiCtxBuilder`]'s.
 ///
 /// Nothing is inherited unless asked for: a fresh builder makes a context with no arguments, no environment, no
 /// directories, a standard input at its end, and outputs that swallow what they are given.
@@ -301,7 +301,7 @@ impl P1CtxBuilder {
     }
 
     /// The signal that ends this context's blocked calls. Without it the context gets one of its own
-    /// ([`P1Ctx::end_signal`]).
+    /// ([`P1Ctx::end_signal`](crate::P1Ctx::end_signal)).
     pub fn end_signal(&mut self, end: EndSignal) -> &mut Self {
         self.end = Some(end);
         self

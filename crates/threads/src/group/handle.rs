@@ -25,7 +25,7 @@ impl GroupHandle {
     }
 
     /// Ends the group as [`Outcome::Cancelled`]; true when this call ended it, false when it had ended.
-    /// Does not wait for its threads: [`ThreadGroup::run`] does.
+    /// Does not wait for its threads: [`ThreadGroup::run`](crate::ThreadGroup::run) does.
     pub fn cancel(&self) -> bool {
         self.life.end(Outcome::Cancelled)
     }

@@ -253,7 +253,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.life.lot().statistics()
     }
 
-    /// Threads that were still in host code when [`GroupBuilder::grace`] was over; empty before the end,
+    /// Threads that were still in host code when [`GroupBuilder::grace`](crate::GroupBuilder::grace) was over; empty before the end,
     /// and whenever every thread was joined.
     pub fn left_behind(&self) -> Vec<LeftBehind> {
         self.left_behind
