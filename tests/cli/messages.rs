@@ -340,6 +340,7 @@ fn to_the_letter() {
              wasm backtrace:\n      \
              0:     0x25 - <wasm function 0>\n",
         ),
+        // The address is Wasmtime's: without epoch checks it names the instruction behind.
         (
             "-",
             "(module (func $deep unreachable) (func (export \"_start\") (call $deep)))".into(),
@@ -347,7 +348,7 @@ fn to_the_letter() {
             "error: the main thread of the module on stdin trapped\n  \
              why: wasm trap: wasm `unreachable` instruction executed\n\
              wasm backtrace:\n    \
-             0:     0x23 - <unknown>!deep\n    \
+             0:     0x24 - <unknown>!deep\n    \
              1:     0x28 - <unknown>!<wasm function 1>\n",
         ),
     ];

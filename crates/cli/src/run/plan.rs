@@ -316,8 +316,6 @@ mod tests {
             "--profile nonsense x.wasm",
             "--preload b.wasm x.wasm",
             "--target riscv64 x.wasm",
-            "-W timeout=1s,epoch-interruption=n x.wasm",
-            "--timeout 1s -W epoch-interruption=n x.wasm",
             "-W unknown-imports-trap,unknown-imports-default x.wasm",
             "--wasi-modules experimental-wasi-nn x.wasm",
             "-W shared-everything-threads x.wasm",
@@ -336,6 +334,21 @@ mod tests {
                 message.exit(),
                 crate::message::exit::Exit::Usage,
                 "{line}: {message}"
+            );
+        }
+    }
+
+    /// Where computing threads are stopped without epoch checks; elsewhere a timeout needs them.
+    #[test]
+    fn a_timeout_needs_no_epochs_where_threads_are_stopped_without() {
+        for line in [
+            "-W timeout=1s,epoch-interruption=n x.wasm",
+            "--timeout 1s -W epoch-interruption=n x.wasm",
+        ] {
+            assert_eq!(
+                plan(line).is_ok(),
+                wasi_threads::Termination::CAN_EXIT,
+                "{line}"
             );
         }
     }

@@ -85,6 +85,7 @@ impl<T: Send + 'static> Guest<T> {
 impl<T: Send + 'static> Guest<T> {
     /// Begins the life of a reactor's main instance.
     pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
+        self.slot.record().begin();
         let result = self.told(|guest| {
             let instance = guest.begin()?;
             guest.initialize(instance)
