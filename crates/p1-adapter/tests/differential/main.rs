@@ -34,6 +34,8 @@
 //! * The `nbytes` of a poll: the peer always says 1; and it does not say that a standard input is at its end.
 
 mod compare;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod op;
 mod run;
 mod side;
