@@ -3,7 +3,8 @@
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
-use rustix::fs::{FileType, Statx, StatxTimestamp};
+use crate::sys::attributes::{Attributes, FileTime};
+use rustix::fs::FileType;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
@@ -49,28 +50,23 @@ fn nanoseconds(seconds: u64, nanos: u32) -> Result<Timestamp, Errno> {
         .ok_or(Errno::Overflow)
 }
 
-fn statx_time(t: StatxTimestamp) -> Result<Timestamp, Errno> {
-    u64::try_from(t.tv_sec).map_or(Ok(0), |seconds| nanoseconds(seconds, t.tv_nsec))
+fn file_time(t: FileTime) -> Result<Timestamp, Errno> {
+    u64::try_from(t.seconds).map_or(Ok(0), |seconds| nanoseconds(seconds, t.nanoseconds))
 }
 
-/// What `fd_filestat_get` reports, from one `statx`.
+/// What `fd_filestat_get` reports, from one system call.
 ///
 /// `ctim` is the time of birth: that is what wasmtime-wasi reports for paths, and paths are resolved by it alone.
-pub(crate) fn filestat_from_statx(stat: &Statx) -> Result<types::Filestat> {
-    let born = rustix::fs::StatxFlags::from_bits_retain(stat.stx_mask)
-        .contains(rustix::fs::StatxFlags::BTIME);
+pub(crate) fn filestat_from_attributes(found: &Attributes) -> Result<types::Filestat> {
     Ok(types::Filestat {
         dev: 1,
-        ino: inode(
-            rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            stat.stx_ino,
-        ),
-        filetype: file_type(FileType::from_raw_mode(stat.stx_mode.into())),
-        nlink: stat.stx_nlink.into(),
-        size: stat.stx_size,
-        atim: statx_time(stat.stx_atime)?,
-        mtim: statx_time(stat.stx_mtime)?,
-        ctim: if born { statx_time(stat.stx_btime)? } else { 0 },
+        ino: inode(found.device, found.inode),
+        filetype: file_type(found.file_type),
+        nlink: found.links,
+        size: found.size,
+        atim: file_time(found.accessed)?,
+        mtim: file_time(found.modified)?,
+        ctim: found.born.map_or(Ok(0), file_time)?,
     })
 }
 

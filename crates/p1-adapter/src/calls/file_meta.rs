@@ -6,9 +6,10 @@ use crate::abi::error::Result;
 use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
 use crate::call::Call;
 use crate::descriptor::{Descriptor, Kind};
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, Statx, StatxFlags, Timestamps};
+use crate::sys;
+use crate::sys::attributes::Attributes;
+use rustix::fs::{AtFlags, Mode, OFlags, Timestamps};
 use rustix::io::Errno as Os;
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
@@ -18,10 +19,11 @@ pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Adv
     }
     descriptor.allow(Rights::FD_ADVISE)?;
     // What is no descriptor of the system's is like a pipe.
-    Ok(rustix::fs::fadvise(
-        descriptor.host()?.ok_or(Errno::Spipe)?,
+    let host = descriptor.host()?.ok_or(Errno::Spipe)?;
+    Ok(sys::file::advise(
+        host,
         offset,
-        NonZeroU64::new(len),
+        len,
         convert::advice(advice),
     )?)
 }
@@ -36,12 +38,8 @@ pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result
         Kind::Stream(stream) => stream.check_write()?,
         Kind::Dir(_) => return Err(Errno::Badf.into()),
     }
-    Ok(rustix::fs::fallocate(
-        descriptor.host()?.ok_or(Errno::Spipe)?,
-        FallocateFlags::empty(),
-        offset,
-        len,
-    )?)
+    let host = descriptor.host()?.ok_or(Errno::Spipe)?;
+    Ok(sys::file::allocate(host, offset, len)?)
 }
 
 /// As `sync`.
@@ -80,9 +78,9 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
     if let Some(file) = descriptor.unasked() {
         // The attributes have the type among them.
-        let stat = statx(file.fd())?;
-        if file.learn(FileType::from_raw_mode(stat.stx_mode.into())) {
-            return convert::filestat_from_statx(&stat);
+        let found = Attributes::of(file.fd())?;
+        if file.learn(found.file_type) {
+            return convert::filestat_from_attributes(&found);
         }
     }
     let fd = match descriptor.kind()? {
@@ -104,12 +102,7 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
         Kind::File(file) => file.fd(),
         Kind::Dir(dir) => dir.fd()?,
     };
-    convert::filestat_from_statx(&statx(fd)?)
-}
-
-fn statx(fd: BorrowedFd<'_>) -> Result<Statx> {
-    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    Ok(rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask)?)
+    convert::filestat_from_attributes(&Attributes::of(fd)?)
 }
 
 /// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the operating system is

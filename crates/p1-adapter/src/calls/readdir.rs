@@ -7,17 +7,14 @@
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
 
+use crate::abi::convert;
 use crate::abi::error::Result;
-use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
-use crate::abi::{convert, errno};
+use crate::abi::types::{Dircookie, Dirent, Fd, Filetype, Rights, Size};
 use crate::call::Call;
 use crate::descriptor::cookies::Place;
 use crate::guest::memory::write_bytes;
-use crate::sys;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, SeekFrom};
-use rustix::io::Errno as Os;
+use crate::sys::listing::{ListedName, Listing};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 
 /// Room for entries on their way from the kernel: at least one of the longest names, at most a few pages.
@@ -38,18 +35,12 @@ pub(crate) fn readdir(
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::FD_READDIR)?;
-    // A cursor of this call's own.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let own = match rustix::fs::openat(dir.fd()?, c".", flags, Mode::empty()) {
-        // May be listed and not searched (mode 0400).
-        Err(Os::ACCESS) => sys::open::reopen(dir.fd()?).map_err(|_| Errno::Acces)?,
-        own => own?,
-    };
-    match dir.cookies.place(cookie) {
-        Place::Start => {}
-        Place::At(position) => drop(rustix::fs::seek(&own, SeekFrom::Start(position))?),
+    let position = match dir.cookies.place(cookie) {
+        Place::Start => None,
+        Place::At(position) => Some(position),
         Place::Nowhere => return Ok(0),
-    }
+    };
+    let listing = Listing::open(dir.fd()?, position)?;
     let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
     let kernel = &mut call.scratch.dirents;
     if kernel.len() < room {
@@ -61,23 +52,18 @@ pub(crate) fn readdir(
         at: buf,
         left: len,
     };
-    let mut entries = RawDir::new(&own, &mut kernel[..room]);
+    let mut entries = listing.entries(&mut kernel[..room]);
     while out.left != 0 {
-        let Some(entry) = entries.next() else { break };
-        let entry = match entry {
-            // The directory has been removed: its end, says POSIX.
-            Err(Os::NOENT) => break,
-            entry => entry?,
-        };
-        let Ok(name) = std::str::from_utf8(entry.file_name().to_bytes()) else {
+        let Some(entry) = entries.next()? else { break };
+        let Ok(name) = std::str::from_utf8(entry.name().to_bytes()) else {
             continue;
         };
-        let Some((d_ino, d_type)) = look(own.as_fd(), &entry, name)? else {
+        let Some((d_ino, d_type)) = look(&listing, &entry, name)? else {
             continue;
         };
         out.entry(
             &Dirent {
-                d_next: dir.cookies.of(entry.next_entry_cookie()),
+                d_next: dir.cookies.of(entry.next_cookie()),
                 d_ino,
                 d_namlen: name.len().try_into()?,
                 d_type,
@@ -88,34 +74,18 @@ pub(crate) fn readdir(
     Ok(len - out.left)
 }
 
-/// Inode and type of an entry of `dir`; nothing if it has been removed since the kernel listed it.
-fn look(
-    dir: BorrowedFd<'_>,
-    entry: &RawDirEntry<'_>,
-    name: &str,
-) -> Result<Option<(u64, Filetype)>, Errno> {
-    let itself = || rustix::fs::fstat(dir).map_err(errno::of_os);
-    if name == "." || name == ".." {
+/// Inode and type of an entry; nothing if it has been removed since the system listed it.
+fn look(listing: &Listing, entry: &ListedName<'_>, name: &str) -> Result<Option<(u64, Filetype)>> {
+    let found = if name == "." || name == ".." {
         // What lies above is not the guest's to know: `..` is reported with this directory's own number.
-        let stat = itself()?;
-        return Ok(Some((
-            convert::inode(stat.st_dev, stat.st_ino),
-            Filetype::Directory,
-        )));
-    }
-    match rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some((
-            convert::inode(stat.st_dev, stat.st_ino),
-            convert::file_type(FileType::from_raw_mode(stat.st_mode)),
-        ))),
-        Err(Os::NOENT) => Ok(None),
-        // May be listed and not searched (mode 0400).
-        Err(Os::ACCESS) => Ok(Some((
-            convert::inode(itself()?.st_dev, entry.ino()),
-            convert::file_type(entry.file_type()),
-        ))),
-        Err(os) => Err(errno::of_os(os)),
-    }
+        Some(listing.itself()?)
+    } else {
+        listing.find(entry)?
+    };
+    Ok(found.map(|found| {
+        let inode = convert::inode(found.device, found.inode);
+        (inode, convert::file_type(found.file_type))
+    }))
 }
 
 /// The guest's buffer, filled from the front.

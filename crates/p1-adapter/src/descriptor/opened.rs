@@ -189,11 +189,6 @@ impl Dir {
         }
     }
 
-    /// As `fd`, where the system's errors are wanted.
-    pub(crate) fn fd_os(&self) -> Result<BorrowedFd<'_>, Os> {
-        self.fd().map_err(|_| Os::NOTDIR)
-    }
-
     /// The check of a change to the directory itself: below a preopen that may be written (`perm`).
     pub(crate) fn check_perms(&self) -> Result<()> {
         match &self.inner {

@@ -10,21 +10,13 @@ use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
-use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
-use std::os::fd::BorrowedFd;
+use crate::sys::attributes::Mount;
+use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
 /// A directory, and the path below it that an operation was about.
 pub(crate) type PathBelow<'a> = (&'a Dir, &'a str);
-
-/// What is known of the file system a place is on.
-#[derive(PartialEq)]
-struct Mount {
-    id: u64,
-    device: (u32, u32),
-    read_only: bool,
-}
 
 impl WasiPaths {
     /// `result`, with `io` replaced where the reason can be told. `changes` says whether the operation would have changed a
@@ -54,7 +46,7 @@ impl WasiPaths {
             .map_while(|place| self.mount_of(*place))
             .collect();
         match &mounts[..] {
-            [from, to] if (from.id, from.device) != (to.id, to.device) => Some(Errno::Xdev),
+            [from, to] if !from.is_same(to) => Some(Errno::Xdev),
             mounts if changes && mounts.iter().any(|mount| mount.read_only) => Some(Errno::Rofs),
             _ => None,
         }
@@ -64,7 +56,7 @@ impl WasiPaths {
     fn mount_of(&mut self, (dir, path): PathBelow<'_>) -> Option<Mount> {
         let path = path.trim_end_matches('/');
         let Some((parent, _)) = path.rsplit_once('/') else {
-            return mount(dir.fd().ok()?);
+            return Mount::of(dir.fd().ok()?);
         };
         let opened = self.open_at(
             dir,
@@ -74,22 +66,8 @@ impl WasiPaths {
             DescriptorFlags::READ,
         );
         match opened.ok()? {
-            Descriptor::Dir(parent) => {
-                use std::os::fd::AsFd as _;
-                mount(parent.dir.as_fd())
-            }
+            Descriptor::Dir(parent) => Mount::of(parent.dir.as_fd()),
             Descriptor::File(_) => None,
         }
     }
-}
-
-fn mount(fd: BorrowedFd<'_>) -> Option<Mount> {
-    let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-    let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask).ok()?;
-    let flags = rustix::fs::fstatvfs(fd).ok()?.f_flag;
-    Some(Mount {
-        id: stat.stx_mnt_id,
-        device: (stat.stx_dev_major, stat.stx_dev_minor),
-        read_only: flags.contains(StatVfsMountFlags::RDONLY),
-    })
 }

@@ -11,7 +11,8 @@ use crate::abi::convert::{self, NewTime};
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filestat};
 use crate::descriptor::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, Timestamps};
+use crate::sys::attributes::Attributes;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
 use rustix::io::Errno as Os;
 use std::fs::File;
 use wasmtime_wasi::OpenMode;
@@ -43,28 +44,17 @@ fn follows(follow: PathFlags) -> bool {
 }
 
 impl Single<'_> {
-    fn statx(&self) -> Result<Statx, Os> {
-        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        rustix::fs::statx(
-            self.dir.fd_os()?,
-            self.name,
-            AtFlags::SYMLINK_NOFOLLOW,
-            mask,
-        )
-    }
-
     /// The attributes; nothing if they are those of a link that shall be followed, or this system has no `statx`.
     pub(crate) fn stat(&self, follow: PathFlags) -> Result<Option<Filestat>> {
-        let stat = match self.statx() {
+        let stat = match Attributes::of_name(self.dir.fd()?, self.name) {
             // An old sandbox refuses what it does not know with `EPERM`.
             Err(Os::NOSYS | Os::PERM) => return Ok(None),
             stat => stat?,
         };
-        let found = FileType::from_raw_mode(stat.stx_mode.into());
-        if follows(follow) && found == FileType::Symlink {
+        if follows(follow) && stat.file_type == FileType::Symlink {
             return Ok(None);
         }
-        Ok(Some(convert::filestat_from_statx(&stat)?))
+        Ok(Some(convert::filestat_from_attributes(&stat)?))
     }
 
     /// Sets the times; false, and nothing done, if a link shall be followed.

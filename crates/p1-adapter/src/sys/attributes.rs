@@ -1,0 +1,88 @@
+//! The attributes of an open file, and the file system it is on.
+
+use rustix::fs::{AtFlags, FileType, StatVfsMountFlags, StatxFlags, StatxTimestamp, makedev};
+use rustix::io::Errno;
+use std::os::fd::BorrowedFd;
+
+/// What one system call says of an open file.
+pub(crate) struct Attributes {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) file_type: FileType,
+    pub(crate) links: u64,
+    pub(crate) size: u64,
+    pub(crate) accessed: FileTime,
+    pub(crate) modified: FileTime,
+    /// Nothing where the file system does not say.
+    pub(crate) born: Option<FileTime>,
+}
+
+/// Time since 1970, or before it.
+#[derive(Clone, Copy)]
+pub(crate) struct FileTime {
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: u32,
+}
+
+impl From<StatxTimestamp> for FileTime {
+    fn from(time: StatxTimestamp) -> Self {
+        Self {
+            seconds: time.tv_sec,
+            nanoseconds: time.tv_nsec,
+        }
+    }
+}
+
+impl Attributes {
+    /// Those of `fd`.
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        Self::at(fd, "", AtFlags::EMPTY_PATH)
+    }
+
+    /// Those of what is called `name` in `dir`; a link is not followed.
+    pub(crate) fn of_name(dir: BorrowedFd<'_>, name: &str) -> Result<Self, Errno> {
+        Self::at(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    fn at(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Result<Self, Errno> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let stat = rustix::fs::statx(dir, name, flags, mask)?;
+        let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+        Ok(Self {
+            device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            file_type: FileType::from_raw_mode(stat.stx_mode.into()),
+            links: stat.stx_nlink.into(),
+            size: stat.stx_size,
+            accessed: stat.stx_atime.into(),
+            modified: stat.stx_mtime.into(),
+            born: has_birth.then(|| stat.stx_btime.into()),
+        })
+    }
+}
+
+/// What is known of the file system a file is on.
+pub(crate) struct Mount {
+    id: u64,
+    device: (u32, u32),
+    pub(crate) read_only: bool,
+}
+
+impl Mount {
+    /// That of `fd`; nothing if it cannot be asked for.
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Option<Self> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask).ok()?;
+        let flags = rustix::fs::fstatvfs(fd).ok()?.f_flag;
+        Some(Self {
+            id: stat.stx_mnt_id,
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            read_only: flags.contains(StatVfsMountFlags::RDONLY),
+        })
+    }
+
+    /// Whether both are one file system, mounted once.
+    pub(crate) fn is_same(&self, other: &Mount) -> bool {
+        (self.id, self.device) == (other.id, other.device)
+    }
+}
