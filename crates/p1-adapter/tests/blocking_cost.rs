@@ -2,17 +2,15 @@
 //!
 //! One test in a binary of its own, because it counts what the process has.
 
-#[path = "blocking/guest.rs"]
-#[allow(dead_code)]
+#[path = "guest/mod.rs"]
 mod guest;
 #[path = "blocking/support.rs"]
 #[allow(dead_code)]
 mod support;
 
-use guest::Guest;
+use guest::{DATA, Guest, OK, OUT};
 use p1_adapter::{Interrupted, P1CtxBuilder, StreamAccess};
 use std::thread;
-use support::abi::{DATA, OK, OUT};
 use support::{eventually, pipe, soon};
 use wasmtime::Val::{I32, I64};
 

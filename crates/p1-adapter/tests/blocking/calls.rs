@@ -1,7 +1,6 @@
 //! What the guests of these tests call, and ways in which it is often got wrong.
 
-use crate::guest::Guest;
-use crate::support::abi::{DATA, OK};
+use crate::guest::{DATA, Guest, OK};
 use crate::support::{IMPATIENCE, PATIENCE};
 use std::sync::Mutex;
 use std::time::Duration;

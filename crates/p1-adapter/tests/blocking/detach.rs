@@ -2,8 +2,7 @@
 //! whoever gets the number next is not touched by them. And what such calls do not hold up.
 
 use crate::calls::{Calls, Corner, LooksTwice, OneLock, Ours};
-use crate::guest::Guest;
-use crate::support::abi::OK;
+use crate::guest::{Guest, OK};
 use crate::support::{CROWDS, Check, all_blocked_in, pipe, rounds, soon, within};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use std::fs::File;

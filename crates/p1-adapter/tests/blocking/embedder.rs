@@ -1,8 +1,7 @@
 //! Streams an embedder gives, shared by many threads.
 
 use crate::ends::ends;
-use crate::guest::Guest;
-use crate::support::abi::{AGAIN, IO, OK};
+use crate::guest::{AGAIN, Guest, IO, OK};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, PATIENCE, all_blocked, blocked, bound, rounds, soon, within,
 };

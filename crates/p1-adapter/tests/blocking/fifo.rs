@@ -1,9 +1,8 @@
 //! Opening a FIFO: waits for the other side as POSIX says, and ends with the signal.
 
 use crate::ends::{ends, looks_then_sleeps, races};
-use crate::guest::{Guest, ctx_with};
+use crate::guest::{DIR, Guest, READ, WRITE, ctx_with};
 use crate::subject::read_once;
-use crate::support::abi::{READ, WRITE};
 use crate::support::{CROWDS, Check, IMPATIENCE, blocked, bound, eventually, fifo, rounds, soon};
 use p1_adapter::blocking::{BlockingError, EndSignal, Fifo, FifoAccess, StreamKind};
 use p1_adapter::{Interrupted, P1CtxBuilder};
@@ -184,7 +183,7 @@ fn a_guest_blocked_on_a_fifo_ends() {
                 let end = ctx.end_signal().clone();
                 let mut guest = Guest::shared(&ctx);
                 let blocked = blocked(move || {
-                    let args = guest.open_args(path, 0, rights);
+                    let args = guest.open_args(DIR, path, 0, rights, 0);
                     let error = guest.try_call("path_open", &args).unwrap_err();
                     (Instant::now(), error)
                 });
@@ -221,7 +220,7 @@ fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
             let end = ctx.end_signal().clone();
             let mut guest = Guest::shared(&ctx);
             let opening = blocked(move || {
-                let mut args = guest.open_args("fifo", how, READ);
+                let mut args = guest.open_args(DIR, "fifo", how, READ, 0);
                 args[1] = wasmtime::Val::I32(follow);
                 guest.try_call("path_open", &args)
             });
@@ -238,9 +237,9 @@ fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
         // Without waiting for anybody it is no directory either.
         let mut guest = Guest::shared(&ctx_with(dir.path()));
         for follow in [0, 1] {
-            let mut args = guest.open_args("fifo", DIRECTORY, READ | WRITE);
+            let mut args = guest.open_args(DIR, "fifo", DIRECTORY, READ | WRITE, 0);
             args[1] = wasmtime::Val::I32(follow);
-            args[7] = wasmtime::Val::I32(crate::support::abi::NONBLOCK);
+            args[7] = wasmtime::Val::I32(crate::guest::NONBLOCK);
             assert_eq!(guest.call("path_open", &args), NOTDIR);
         }
     });
@@ -260,7 +259,7 @@ fn a_guest_reads_a_fifo_and_ends_in_the_read() {
             fifo
         });
         let mut guest = Guest::shared(&ctx);
-        let fd = guest.open("fifo", 0, READ);
+        let fd = guest.open("fifo", 0, READ, 0).unwrap();
         assert_eq!(guest.get(fd, 64), Ok(b"hello".to_vec()));
         let fifo = writer.join().unwrap();
         let blocked = blocked(move || {
@@ -291,7 +290,7 @@ fn a_guests_open_of_a_fifo_races_with_the_signal() {
                 .build()
                 .unwrap();
             let mut guest = Guest::shared(&ctx);
-            let args = guest.open_args("fifo", 0, [READ, WRITE][round as usize % 2]);
+            let args = guest.open_args(DIR, "fifo", 0, [READ, WRITE][round as usize % 2], 0);
             match guest.try_call("path_open", &args) {
                 Err(error) if error.is::<Interrupted>() => Err(Interrupted.into()),
                 other => panic!("round {round}: {other:?}"),
@@ -311,8 +310,8 @@ fn a_guest_opens_a_fifo_without_waiting() {
         let ctx = ctx_with(dir.path());
         let mut guest = Guest::shared(&ctx);
         let mut open = |rights| {
-            let mut args = guest.open_args("fifo", 0, rights);
-            args[7] = wasmtime::Val::I32(crate::support::abi::NONBLOCK);
+            let mut args = guest.open_args(DIR, "fifo", 0, rights, 0);
+            args[7] = wasmtime::Val::I32(crate::guest::NONBLOCK);
             guest.call("path_open", &args)
         };
         assert_eq!(open(WRITE), NXIO);
@@ -320,9 +319,9 @@ fn a_guest_opens_a_fifo_without_waiting() {
         assert_eq!(open(WRITE), 0);
         assert_eq!(guest.put(5, b"x"), Ok(1));
         assert_eq!(guest.get(4, 8), Ok(b"x".to_vec()));
-        assert_eq!(guest.get(4, 8), Err(crate::support::abi::AGAIN));
+        assert_eq!(guest.get(4, 8), Err(crate::guest::AGAIN));
         // Both sides at once never wait, and are a stream too.
-        let fd = guest.open("fifo", 0, READ | WRITE);
+        let fd = guest.open("fifo", 0, READ | WRITE, 0).unwrap();
         assert_eq!(guest.put(fd, b"y"), Ok(1));
         assert_eq!(guest.get(4, 8), Ok(b"y".to_vec()));
         assert_eq!(guest.seek(fd, 0, 0), Err(70), "ESPIPE");
@@ -339,7 +338,7 @@ fn times_of_a_fifo_are_set_without_opening_it() {
         std::os::unix::fs::symlink("fifo", dir.path().join("link")).unwrap();
         let mut guest = Guest::shared(&ctx_with(dir.path()));
         for (name, follow, seconds) in [("fifo", 0, 1), ("fifo", 1, 2), ("link", 1, 3)] {
-            let [fd, _, at, len, ..] = guest.open_args(name, 0, 0);
+            let [fd, _, at, len, ..] = guest.open_args(DIR, name, 0, 0, 0);
             let time = wasmtime::Val::I64(seconds * 1_000_000_000);
             let (follow, set) = (wasmtime::Val::I32(follow), wasmtime::Val::I32(SET_BOTH));
             let args = [fd, follow, at, len, time, time, set];

@@ -11,6 +11,7 @@ mod embedder;
 mod ends;
 mod fifo;
 mod flags;
+#[path = "../guest/mod.rs"]
 mod guest;
 mod listener;
 mod moved_fifo;

@@ -1,7 +1,6 @@
 //! A thread waits in opening a FIFO, another moves the FIFO or its directory: the signal frees the first all the same.
 
-use crate::guest::{Guest, ctx_with};
-use crate::support::abi::{OK, READ, WRITE};
+use crate::guest::{DIR, Guest, OK, READ, WRITE, ctx_with};
 use crate::support::{Check, SETTLE, blocked, eventually, fifo, rounds, soon};
 use p1_adapter::Interrupted;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
@@ -80,7 +79,7 @@ fn check(path: &'static str, what: Move, rights: i64, guest: bool) -> Check {
     let mut opener = Guest::shared(&ctx);
     let mut mover = Guest::shared(&ctx);
     let opening = blocked(move || {
-        let args = opener.open_args(path, 0, rights);
+        let args = opener.open_args(DIR, path, 0, rights, 0);
         opener.try_call("path_open", &args)
     });
     assert!(!opening.is_finished(), "{path}");
@@ -143,7 +142,7 @@ fn openers_movers_and_the_signal_race() {
             let opening = [READ, WRITE].map(|rights| {
                 let (mut opener, begin) = (Guest::shared(&ctx), Arc::clone(&begin));
                 thread::spawn(move || {
-                    let args = opener.open_args(path, 0, rights);
+                    let args = opener.open_args(DIR, path, 0, rights, 0);
                     begin.wait();
                     // What has been moved is not there; both sides may have met; or the signal came.
                     let _ = opener.try_call("path_open", &args);

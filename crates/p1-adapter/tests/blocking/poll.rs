@@ -1,8 +1,9 @@
 //! `poll_oneoff` as a guest calls it.
 
 use crate::calls::{Calls, Corner, OneLock, Ours};
-use crate::guest::{Guest, ctx_with};
-use crate::support::abi::{BADF, DATA, INVAL, NOMEM, NONBLOCK, NOTCAPABLE, OK, OUT, READ, WRITE};
+use crate::guest::{
+    BADF, DATA, Guest, INVAL, NOMEM, NONBLOCK, NOTCAPABLE, OK, OUT, READ, WRITE, ctx_with,
+};
 use crate::support::{
     CROWDS, Check, all_blocked, all_blocked_in, eventually, pipe, rounds, sockets, soon, within,
 };

@@ -1,7 +1,6 @@
 //! Calls that get on and still have to look up: at the end signal, at the flag that says "do not wait".
 
-use crate::guest::Guest;
-use crate::support::abi::{DATA, NONBLOCK, OK, OUT};
+use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT};
 use crate::support::{Check, IMPATIENCE, PATIENCE, SETTLE, eventually, pipe, rounds, soon, within};
 use bytes::Bytes;
 use p1_adapter::blocking::{BlockingError, EndSignal, Manner, Stream};

@@ -3,8 +3,7 @@
 //! The median of many rounds is what is asserted. A loaded machine delays one thread or another by a time slice, which says
 //! nothing about this crate; half of them it does not.
 
-use crate::guest::Guest;
-use crate::support::abi::{DATA, OUT};
+use crate::guest::{DATA, DIR, Guest, OUT};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, all_blocked, bound, fifo, rounds, sockets, soon, within,
 };
@@ -133,7 +132,7 @@ fn kinds() -> Vec<Blocking> {
                 .build()
                 .unwrap();
             (ctx, Box::new(dir), |guest| {
-                let mut args = guest.open_args("fifo", 0, 2).to_vec();
+                let mut args = guest.open_args(DIR, "fifo", 0, 2, 0).to_vec();
                 args[5] = I64(2);
                 ("path_open", args)
             })

@@ -1,7 +1,8 @@
 //! `sock_*` as a guest calls them, on sockets the host hands over.
 
-use crate::guest::{Guest, ctx_with};
-use crate::support::abi::{AGAIN, BADF, DATA, INVAL, NONBLOCK, NOTCONN, NOTSOCK, OK, OUT};
+use crate::guest::{
+    AGAIN, BADF, DATA, Guest, INVAL, NONBLOCK, NOTCONN, NOTSOCK, OK, OUT, ctx_with,
+};
 use crate::support::{blocked, eventually, sockets, soon, tcp};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use std::io::{Read, Write};

@@ -252,22 +252,3 @@ pub(crate) fn fifo() -> (tempfile::TempDir, std::path::PathBuf) {
     .unwrap();
     (dir, path)
 }
-
-/// Numbers of preview1 as a guest sees them.
-pub(crate) mod abi {
-    pub(crate) const OK: i32 = 0;
-    pub(crate) const AGAIN: i32 = 6;
-    pub(crate) const BADF: i32 = 8;
-    pub(crate) const INVAL: i32 = 28;
-    pub(crate) const IO: i32 = 29;
-    pub(crate) const NOMEM: i32 = 48;
-    pub(crate) const NOTCONN: i32 = 53;
-    pub(crate) const NOTSOCK: i32 = 57;
-    pub(crate) const NOTCAPABLE: i32 = 76;
-    pub(crate) const NONBLOCK: i32 = 4;
-    pub(crate) const READ: i64 = 1 << 1;
-    pub(crate) const WRITE: i64 = 1 << 6;
-    /// Where a test's results go, and where its data lies.
-    pub(crate) const OUT: u32 = 64;
-    pub(crate) const DATA: u32 = 0x10000;
-}

@@ -144,8 +144,15 @@ fn a_blocked_thread_sleeps() {
             })
         };
         let task = id.recv().unwrap();
-        thread::sleep(Duration::from_millis(50));
-        let before = activity(&task);
+        // It may take a while to get there beside a load; one that never rests is seen below.
+        let mut before = activity(&task);
+        for _ in 0..25 {
+            thread::sleep(Duration::from_millis(200));
+            let now = activity(&task);
+            if std::mem::replace(&mut before, now) == now {
+                break;
+            }
+        }
         thread::sleep(Duration::from_millis(300));
         let after = activity(&task);
         end.raise();

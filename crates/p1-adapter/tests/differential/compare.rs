@@ -66,7 +66,7 @@ impl Twins {
             {
                 return Err(format!("the peer's {name} transferred {count} bytes"));
             }
-            let before = self.ours.read(buf.at, count).to_vec();
+            let before = self.ours.read(buf.at, count);
             self.theirs.write(buf.at, &before);
             self.align_cursors(fd)?;
         }

@@ -37,6 +37,8 @@
 //! * The `nbytes` of a poll: the peer always says 1; and it says that a file at its end has been hung up.
 
 mod compare;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod known;
 mod op;
 mod run;

@@ -1,71 +1,34 @@
 //! One adapter with its guest and its directory.
 
-use p1_adapter::P1State;
+use crate::guest::{Guest, World};
 use rustix::fs::{CWD, Mode};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::{
-    Config, Engine, Extern, Instance, Linker, Memory, MemoryType, Module, SharedMemory, Store, Val,
-};
+use wasmtime::{Linker, Val};
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wiggle::{GuestMemory, GuestPtr};
 
-#[path = "../preview1/table.rs"]
-mod table;
+/// Of guests with one page, and the peer's linker.
+pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| World::of(1));
 
-pub(crate) struct World {
-    pub(crate) engine: Engine,
-    own: Module,
-    shared: Module,
-    pub(crate) ours: Linker<P1State>,
-    pub(crate) ours_async: Linker<P1State>,
-    pub(crate) theirs: Linker<WasiP1Ctx>,
-}
-
-pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let mut config = Config::new();
-    config.wasm_threads(true).shared_memory(true);
-    let engine = Engine::new(&config).unwrap();
-    let module = |memory: &str| Module::new(&engine, table::text(memory)).unwrap();
-    let own = module(r#"(memory (export "memory") 1)"#);
-    let shared =
-        module(r#"(import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))"#);
-    let mut ours = Linker::new(&engine);
-    p1_adapter::add_to_linker_sync(&mut ours, |state| state).unwrap();
-    let mut ours_async = Linker::new(&engine);
-    p1_adapter::add_to_linker_async(&mut ours_async, |state| state).unwrap();
-    let mut theirs = Linker::new(&engine);
-    wasmtime_wasi::p1::add_to_linker_sync(&mut theirs, |state| state).unwrap();
-    World {
-        engine,
-        own,
-        shared,
-        ours,
-        ours_async,
-        theirs,
-    }
+pub(crate) static PEER: LazyLock<Linker<WasiP1Ctx>> = LazyLock::new(|| {
+    let mut linker = Linker::new(&WORLD.engine);
+    wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |state| state).unwrap();
+    linker
 });
 
 /// Where calls of the async linker wait, if they do.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 
-enum Bytes {
-    Own(Memory),
-    Shared(SharedMemory),
-}
-
 /// One adapter at work.
 pub(crate) struct Side<T: 'static> {
-    store: Store<T>,
-    instance: Instance,
-    memory: Bytes,
+    guest: Guest<T>,
     dir: TempDir,
     /// Both sides of the FIFOs, so that no open of one waits.
     _fifos: [File; 2],
@@ -77,6 +40,20 @@ pub(crate) struct Side<T: 'static> {
 pub(crate) struct Manner {
     pub(crate) asynchronous: bool,
     pub(crate) shared: bool,
+}
+
+impl<T> Deref for Side<T> {
+    type Target = Guest<T>;
+
+    fn deref(&self) -> &Guest<T> {
+        &self.guest
+    }
+}
+
+impl<T> DerefMut for Side<T> {
+    fn deref_mut(&mut self) -> &mut Guest<T> {
+        &mut self.guest
+    }
 }
 
 impl<T: Send + 'static> Side<T> {
@@ -109,30 +86,14 @@ impl<T: Send + 'static> Side<T> {
             File::options().read(true).write(true).open(path).unwrap()
         });
         let state = state(&dir.path().join("in"), &dir.path().join("kept"));
-        let mut store = Store::new(&WORLD.engine, state);
-        let mut linker = linker.clone();
-        let module = if manner.shared {
-            let ty = MemoryType::shared(1, 1);
-            let memory = SharedMemory::new(&WORLD.engine, ty).unwrap();
-            linker.define(&store, "env", "memory", memory).unwrap();
-            &WORLD.shared
+        let memory = manner.shared.then(|| WORLD.memory());
+        let guest = if manner.asynchronous {
+            RUNTIME.block_on(WORLD.task(linker, state, memory.as_ref()))
         } else {
-            &WORLD.own
-        };
-        let instance = if manner.asynchronous {
-            RUNTIME.block_on(linker.instantiate_async(&mut store, module))
-        } else {
-            linker.instantiate(&mut store, module)
-        };
-        let instance = instance.unwrap();
-        let memory = match instance.get_export(&mut store, "memory").unwrap() {
-            Extern::SharedMemory(memory) => Bytes::Shared(memory),
-            memory => Bytes::Own(memory.into_memory().unwrap()),
+            WORLD.guest(linker, state, memory.as_ref())
         };
         Self {
-            store,
-            instance,
-            memory,
+            guest,
             dir,
             _fifos: fifos,
             asynchronous: manner.asynchronous,
@@ -141,46 +102,12 @@ impl<T: Send + 'static> Side<T> {
 
     /// The errno, or `None` for a trap.
     pub(crate) fn call(&mut self, name: &str, args: &[Val]) -> Option<i32> {
-        let function = self.instance.get_func(&mut self.store, name).unwrap();
-        let mut result = [Val::I32(-1)];
-        let results = usize::from(name != "proc_exit");
-        let (store, result_of) = (&mut self.store, &mut result[..results]);
-        if self.asynchronous {
-            RUNTIME.block_on(function.call_async(store, args, result_of))
+        let called = if self.asynchronous {
+            RUNTIME.block_on(self.guest.try_call_async(name, args))
         } else {
-            function.call(store, args, result_of)
-        }
-        .ok()?;
-        Some(result[0].unwrap_i32())
-    }
-
-    pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) {
-        let memory = match &self.memory {
-            Bytes::Own(memory) => GuestMemory::Unshared(memory.data_mut(&mut self.store)),
-            Bytes::Shared(memory) => GuestMemory::Shared(memory.data()),
+            self.guest.try_call(name, args)
         };
-        let mut memory = memory;
-        memory
-            .copy_from_slice(bytes, GuestPtr::new((at, bytes.len() as u32)))
-            .unwrap();
-    }
-
-    pub(crate) fn read(&self, at: u32, len: u32) -> Cow<'_, [u8]> {
-        match &self.memory {
-            Bytes::Own(memory) => memory.data(&self.store)[at as usize..][..len as usize].into(),
-            Bytes::Shared(memory) => GuestMemory::Shared(memory.data())
-                .to_vec(GuestPtr::new((at, len)))
-                .unwrap()
-                .into(),
-        }
-    }
-
-    pub(crate) fn u32(&self, at: u32) -> u32 {
-        u32::from_le_bytes(self.read(at, 4)[..].try_into().unwrap())
-    }
-
-    pub(crate) fn u64(&self, at: u32) -> u64 {
-        u64::from_le_bytes(self.read(at, 8)[..].try_into().unwrap())
+        called.ok()
     }
 
     /// Changes the directory behind the guest's back.

@@ -2,7 +2,7 @@
 
 use crate::known::is_known;
 use crate::op::{Fd, PATHS};
-use crate::side::{Manner, Side, WORLD};
+use crate::side::{Manner, PEER, Side, WORLD};
 use p1_adapter::{P1CtxBuilder, P1State};
 use wasmtime::Val;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -49,9 +49,9 @@ impl Twins {
     pub(crate) fn new(manner: Manner) -> Self {
         const ARGS: [&str; 2] = ["prog", "arg"];
         let linker = if manner.asynchronous {
-            &WORLD.ours_async
+            &WORLD.tasks
         } else {
-            &WORLD.ours
+            &WORLD.linker
         };
         let ours = Side::new(linker, manner, |dir, kept| {
             let ctx = P1CtxBuilder::new()
@@ -71,7 +71,7 @@ impl Twins {
             asynchronous: false,
             ..manner
         };
-        let theirs = Side::new(&WORLD.theirs, manner, |dir, kept| {
+        let theirs = Side::new(&PEER, manner, |dir, kept| {
             WasiCtxBuilder::new()
                 .allow_blocking_current_thread(true)
                 .args(&ARGS)
@@ -188,7 +188,7 @@ impl Twins {
     }
 
     pub(crate) fn compare_memory(&self) -> Result<(), String> {
-        let (ours, theirs) = (self.ours.read(0, 65536), self.theirs.read(0, 65536));
+        let (ours, theirs) = (self.ours.bytes(0, 65536), self.theirs.bytes(0, 65536));
         if ours == theirs {
             return Ok(());
         }

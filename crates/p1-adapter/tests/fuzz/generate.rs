@@ -1,6 +1,7 @@
 //! Programs out of nothing and out of other programs.
 
-use crate::program::{FUNCTIONS, Program, Step};
+use crate::guest::FUNCTIONS;
+use crate::program::{Program, Step};
 use fastrand::Rng;
 
 /// The size of the guest's memory.

@@ -7,11 +7,14 @@
 //! another corpus and `P1_FUZZ_SAVE` a file for a new one, made of what was kept (`scripts/p1-fuzz.sh`). A program that fails is printed as it would stand in the corpus.
 
 mod generate;
+#[path = "../guest/mod.rs"]
+mod guest;
 mod program;
 mod run;
 
 use fastrand::Rng;
-use program::{FUNCTIONS, Program, Step};
+use guest::FUNCTIONS;
+use program::{Program, Step};
 use run::{MANNERS, Manner, Outcome, run};
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -6,11 +6,7 @@
 //! path_open 3 1 4096 4 1 66 66 0 64
 //! ```
 
-#[path = "../preview1/table.rs"]
-mod table;
-
-pub(crate) use table::{FUNCTIONS, text};
-
+use crate::guest::FUNCTIONS;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,9 @@
 //! A program on a host that has one of everything, and what must be so afterwards.
 
 use crate::generate::MEMORY;
-use crate::program::{FUNCTIONS, Program, Step, text};
-use p1_adapter::{
-    EndSignal, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async, add_to_linker_sync,
-};
+use crate::guest::{FUNCTIONS, Guest, World};
+use crate::program::{Program, Step};
+use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder, P1State, StreamAccess};
 use rustix::fs::{CWD, Mode};
 use std::fs;
 use std::io::Write as _;
@@ -18,49 +17,19 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::{
-    Config, Engine, Instance, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val,
-};
+use wasmtime::{SharedMemory, Val};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, OpenMode};
-use wiggle::{GuestMemory, GuestPtr};
 
 /// How long a program may take after the signal.
 const BOUND: Duration = Duration::from_secs(20);
 
-struct World {
-    engine: Engine,
-    own: Module,
-    shared: Module,
-    linker: Linker<P1State>,
-    /// The async one.
-    tasks: Linker<P1State>,
-    /// Where tasks run.
-    runtime: Runtime,
-}
+/// Of guests with one page.
+static WORLD: LazyLock<World> = LazyLock::new(|| World::of(1));
 
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let mut config = Config::new();
-    config.wasm_threads(true).shared_memory(true);
-    let engine = Engine::new(&config).unwrap();
-    let module = |memory: &str| Module::new(&engine, text(memory)).unwrap();
-    let own = module(r#"(memory (export "memory") 1)"#);
-    let shared =
-        module(r#"(import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))"#);
-    let mut linker = Linker::new(&engine);
-    add_to_linker_sync(&mut linker, |state| state).unwrap();
-    let mut tasks = Linker::new(&engine);
-    add_to_linker_async(&mut tasks, |state| state).unwrap();
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    World {
-        engine,
-        own,
-        shared,
-        linker,
-        tasks,
-        runtime,
-    }
-});
+/// Where tasks run.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 
 /// Raises the signal of programs that have run for too long, and ends the process if that does not help.
 #[derive(Default)]
@@ -226,27 +195,15 @@ fn thread(
     task: bool,
     program: &Program,
 ) -> Vec<Outcome> {
-    let world = &*WORLD;
-    let (mut store, instance) = match memory {
+    let mut guest = match memory {
         Some(memory) => {
             let state = P1State::with_memory(ctx.clone(), memory.clone());
-            let mut store = Store::new(&world.engine, state);
-            let mut linker = world.linker.clone();
-            linker
-                .define(&store, "env", "memory", memory.clone())
-                .unwrap();
-            let instance = linker.instantiate(&mut store, &world.shared).unwrap();
-            (store, instance)
+            WORLD.guest(&WORLD.linker, state, Some(memory))
         }
         None => {
-            let mut store = Store::new(&world.engine, P1State::new(ctx.clone()));
-            let linker = if task { &world.tasks } else { &world.linker };
+            let linker = if task { &WORLD.tasks } else { &WORLD.linker };
             // No start function: nothing is called.
-            let instance = world
-                .runtime
-                .block_on(linker.instantiate_async(&mut store, &world.own))
-                .unwrap();
-            (store, instance)
+            RUNTIME.block_on(WORLD.task(linker, P1State::new(ctx.clone()), None))
         }
     };
     let mut outcomes = Vec::new();
@@ -254,19 +211,10 @@ fn thread(
         match step {
             Step::Poke(at, bytes) => {
                 let len = bytes.len().min(MEMORY.saturating_sub(*at) as usize);
-                match memory {
-                    Some(memory) => GuestMemory::Shared(memory.data())
-                        .copy_from_slice(&bytes[..len], GuestPtr::new((*at, len as u32)))
-                        .unwrap(),
-                    None => {
-                        let memory = instance.get_memory(&mut store, "memory").unwrap();
-                        let at = (*at).min(MEMORY) as usize;
-                        memory.write(&mut store, at, &bytes[..len]).unwrap();
-                    }
-                }
+                guest.write((*at).min(MEMORY), &bytes[..len]);
             }
             Step::Call(function, args) => {
-                let outcome = call(&mut store, &instance, task, *function, args);
+                let outcome = call(&mut guest, task, *function, args);
                 outcomes.push((*function, outcome));
                 if ctx.end_signal().is_raised() {
                     break;
@@ -277,13 +225,7 @@ fn thread(
     outcomes
 }
 
-fn call(
-    store: &mut Store<P1State>,
-    instance: &Instance,
-    task: bool,
-    function: usize,
-    args: &[u64],
-) -> Option<u16> {
+fn call(guest: &mut Guest, task: bool, function: usize, args: &[u64]) -> Option<u16> {
     let (name, params) = FUNCTIONS[function];
     let mut args = args.to_vec();
     if name == "fd_allocate" {
@@ -303,24 +245,14 @@ fn call(
             _ => Val::I32(*arg as i32),
         })
         .collect();
-    let called = instance.get_func(&mut *store, name).unwrap();
-    let mut result = [Val::I32(-1)];
-    let results = usize::from(name != "proc_exit");
-    let result_of = &mut result[..results];
     let returned = if task {
-        let call = called.call_async(store, &args, result_of);
-        WORLD.runtime.block_on(call)
+        RUNTIME.block_on(guest.try_call_async(name, &args))
     } else {
-        called.call(store, &args, result_of)
+        guest.try_call(name, &args)
     };
-    match returned {
-        Ok(()) => {
-            let errno = result[0].unwrap_i32();
-            assert!((0..77).contains(&errno), "{name} returned {errno}");
-            Some(errno as u16)
-        }
-        Err(_) => None,
-    }
+    let errno = returned.ok()?;
+    assert!((0..77).contains(&errno), "{name} returned {errno}");
+    Some(errno as u16)
 }
 
 /// How the memory is had.
@@ -346,17 +278,12 @@ pub(crate) fn run(
 ) -> Result<Vec<Outcome>, String> {
     let host = Host::new();
     let end = host.ctx.end_signal().clone();
-    let memory = || {
-        let mut ty = MemoryTypeBuilder::new();
-        let ty = ty.shared(true).min(1).max(Some(1)).build().unwrap();
-        SharedMemory::new(&WORLD.engine, ty).unwrap()
-    };
     let threads = || match manner {
         Manner::Own => thread(&host.ctx, None, false, program),
         Manner::Task => thread(&host.ctx, None, true, program),
-        Manner::Shared => thread(&host.ctx, Some(&memory()), false, program),
+        Manner::Shared => thread(&host.ctx, Some(&WORLD.memory()), false, program),
         Manner::Twice => {
-            let memory = memory();
+            let memory = WORLD.memory();
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| thread(&host.ctx, Some(&memory), false, program));
                 let outcomes = thread(&host.ctx, Some(&memory), false, program);

@@ -27,6 +27,7 @@
 //! | toywasm: `O_NONBLOCK` is left on the caller's pipes | | `blocking/flags::inherited_flags_stay` |
 //! | wasmtime #8687: a sleep cannot be ended | | `poll::a_raised_signal_ends_a_sleep` |
 
+use crate::alone::alone;
 use crate::guest::*;
 use p1_adapter::{P1CtxBuilder, StreamAccess};
 use std::fs;

@@ -1,62 +1,49 @@
 //! The async linker: what waits gives its thread back.
 
-use crate::guest::{DATA, OK, OUT, WORLD};
+use crate::guest::{DATA, Guest, LIST, OK, OUT, World};
 use crate::observer::Notes;
-use crate::table::text;
-use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async};
+use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess};
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::{Instance, Linker, Memory, Module, Store, Val};
+use wasmtime::{SharedMemory, Val};
 
-static LINKED: LazyLock<(Module, Linker<P1State>)> = LazyLock::new(|| {
-    let module = Module::new(&WORLD.engine, text(r#"(memory (export "memory") 16)"#)).unwrap();
-    let mut linker = Linker::new(&WORLD.engine);
-    add_to_linker_async(&mut linker, |state| state).unwrap();
-    (module, linker)
-});
+/// Of guests with more memory than others.
+pub(crate) static LARGE: LazyLock<World> = LazyLock::new(|| World::of(16));
 
 /// A guest that is a task.
-pub(crate) struct Task {
-    store: Store<P1State>,
-    instance: Instance,
-    memory: Memory,
+pub(crate) struct Task(Guest);
+
+impl Deref for Task {
+    type Target = Guest;
+
+    fn deref(&self) -> &Guest {
+        &self.0
+    }
 }
 
-pub(crate) const LIST: u32 = 1024;
+impl DerefMut for Task {
+    fn deref_mut(&mut self) -> &mut Guest {
+        &mut self.0
+    }
+}
 
 impl Task {
     pub(crate) async fn new(ctx: &P1Ctx) -> Self {
-        let mut store = Store::new(&WORLD.engine, P1State::new(ctx.clone()));
-        let (module, linker) = &*LINKED;
-        let instance = linker.instantiate_async(&mut store, module).await.unwrap();
-        let memory = instance.get_memory(&mut store, "memory").unwrap();
-        Self {
-            store,
-            instance,
-            memory,
-        }
+        let state = P1State::new(ctx.clone());
+        Self(LARGE.task(&LARGE.tasks, state, None).await)
+    }
+
+    /// A task in a memory of [`LARGE`]'s that others may share.
+    pub(crate) async fn sharing(ctx: &P1Ctx, memory: &SharedMemory) -> Self {
+        let state = P1State::with_memory(ctx.clone(), memory.clone());
+        Self(LARGE.task(&LARGE.tasks, state, Some(memory)).await)
     }
 
     pub(crate) async fn try_call(&mut self, name: &str, args: &[Val]) -> wasmtime::Result<i32> {
-        let function = self.instance.get_func(&mut self.store, name).unwrap();
-        let mut result = [Val::I32(-1)];
-        function
-            .call_async(&mut self.store, args, &mut result)
-            .await?;
-        Ok(result[0].unwrap_i32())
-    }
-
-    pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) {
-        self.memory
-            .write(&mut self.store, at as usize, bytes)
-            .unwrap();
-    }
-
-    pub(crate) fn u32(&self, at: u32) -> u32 {
-        let bytes = &self.memory.data(&self.store)[at as usize..][..4];
-        u32::from_le_bytes(bytes.try_into().unwrap())
+        self.0.try_call_async(name, args).await
     }
 
     pub(crate) fn args(&mut self, fd: u32, len: u32) -> [Val; 4] {
@@ -68,8 +55,7 @@ impl Task {
     pub(crate) async fn get(&mut self, fd: u32, len: u32) -> Vec<u8> {
         let args = self.args(fd, len);
         assert_eq!(self.try_call("fd_read", &args).await.unwrap(), OK);
-        let n = self.u32(OUT) as usize;
-        self.memory.data(&self.store)[DATA as usize..][..n].to_vec()
+        self.read(DATA, self.u32(OUT))
     }
 
     pub(crate) async fn put(&mut self, fd: u32, bytes: &[u8]) -> u32 {

@@ -1,10 +1,10 @@
 //! What the operating system reports, as far as wasmtime-wasi passes it on or it can be found out afterwards.
 
+use crate::alone::{allow_descriptors, alone};
 use crate::guest::*;
 use std::fs;
 use std::path::Path;
 
-const MFILE: i32 = 33;
 const ROFS: i32 = 69;
 const XDEV: i32 = 75;
 

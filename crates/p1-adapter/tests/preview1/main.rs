@@ -1,6 +1,7 @@
 //! The 46 functions, called by a guest: a module of one trampoline per function, driven from here.
 
 mod advisories;
+mod alone;
 mod args_env;
 mod asynchronous;
 mod clocks;
@@ -9,6 +10,7 @@ mod embedding;
 mod ending;
 mod errors;
 mod files;
+#[path = "../guest/mod.rs"]
 mod guest;
 mod limits;
 mod memory;
@@ -22,5 +24,4 @@ mod rights;
 mod sandbox;
 mod stdio;
 mod swapped;
-mod table;
 mod unstable;

@@ -1,16 +1,16 @@
 //! The async linker: what a call that is tried again keeps from its first attempt.
 
-use crate::asynchronous::{LIST, Task, bare, from_guest, runtime, soon};
-use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT, WORLD, allow_descriptors, alone};
-use crate::table::text;
-use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_async};
+use crate::alone::{allow_descriptors, alone};
+use crate::asynchronous::{LARGE, Task, bare, from_guest, runtime, soon};
+use crate::guest::{DATA, Guest, LIST, NONBLOCK, OK, OUT};
+use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess};
 use std::io::{PipeReader, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
-use wasmtime::{Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
+use wasmtime::Val;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdinStream};
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamResult};
@@ -102,42 +102,17 @@ fn a_list_of_buffers_is_read_once() {
     runtime().block_on(async {
         let ctx = bare();
         let (fd, reader) = from_guest(&ctx);
-        let mut ty = MemoryTypeBuilder::new();
-        let ty = ty.shared(true).min(16).max(Some(16)).build().unwrap();
-        let memory = SharedMemory::new(&WORLD.engine, ty).unwrap();
-        let put = |at: u32, bytes: &[u8]| {
-            wiggle::GuestMemory::Shared(memory.data())
-                .copy_from_slice(bytes, wiggle::GuestPtr::new((at, bytes.len() as u32)))
-                .unwrap();
-        };
-        let declared =
-            r#"(import "env" "memory" (memory 16 16 shared)) (export "memory" (memory 0))"#;
-        let module = Module::new(&WORLD.engine, text(declared)).unwrap();
-        let mut linker = Linker::new(&WORLD.engine);
-        add_to_linker_async(&mut linker, |state| state).unwrap();
+        let memory = LARGE.memory();
+        let mut task = Task::sharing(&ctx, &memory).await;
         let state = P1State::with_memory(ctx.clone(), memory.clone());
-        let mut store = Store::new(&WORLD.engine, state);
-        linker
-            .define(&store, "env", "memory", memory.clone())
-            .unwrap();
-        let instance = linker.instantiate_async(&mut store, &module).await.unwrap();
-        let write = instance
-            .get_typed_func::<(u32, u32, u32, u32), i32>(&mut store, "fd_write")
-            .unwrap();
-        put(DATA, &record());
-        put(LIST, &DATA.to_le_bytes());
-        put(LIST + 4, &(LEN as u32).to_le_bytes());
-        let writing = tokio::spawn(async move {
-            let result = write.call_async(&mut store, (fd, LIST, 1, OUT)).await;
-            (result, store)
-        });
+        let mut other = LARGE.guest(&LARGE.linker, state, Some(&memory));
+        let writing = tokio::spawn(async move { task.put(fd, &record()).await });
         settle().await;
         // Another thread of the program makes it a list that is out of bounds.
-        put(LIST, &u32::MAX.to_le_bytes());
+        other.write(LIST, &u32::MAX.to_le_bytes());
         let draining = tokio::spawn(drain(reader));
-        let (result, store) = soon(writing).await.unwrap();
-        assert_eq!(result.unwrap(), OK);
-        drop((store, ctx));
+        assert_eq!(soon(writing).await.unwrap(), LEN as u32);
+        drop((other, ctx));
         assert!(soon(draining).await.unwrap() == record());
     });
 }

@@ -1,53 +1,21 @@
 //! `wasi_unstable`: the same, but for four functions.
 
-use crate::guest::{DATA, INVAL, NOENT, NOMEM, OK, OUT, WORLD, ctx_with};
-use crate::table::text_of;
+use crate::guest::{
+    DATA, FUNCTIONS, Guest, INVAL, NOENT, NOMEM, OK, OUT, WORLD, ctx_with, text_of,
+};
 use p1_adapter::{P1State, add_unstable_to_linker_async, add_unstable_to_linker_sync};
 use std::fs;
-use wasmtime::{Instance, Linker, Memory, Module, Store, Val};
+use std::path::Path;
+use wasmtime::{Linker, Module, Store, Val};
 
-struct Guest {
-    store: Store<P1State>,
-    instance: Instance,
-    memory: Memory,
-}
-
-impl Guest {
-    fn new(dir: &std::path::Path) -> Self {
-        let text = text_of("wasi_unstable", r#"(memory (export "memory") 4)"#);
-        let module = Module::new(&WORLD.engine, text).unwrap();
-        let mut linker = Linker::new(&WORLD.engine);
-        add_unstable_to_linker_sync(&mut linker, |state| state).unwrap();
-        let mut store = Store::new(&WORLD.engine, P1State::new(ctx_with(dir)));
-        let instance = linker.instantiate(&mut store, &module).unwrap();
-        let memory = instance.get_memory(&mut store, "memory").unwrap();
-        Self {
-            store,
-            instance,
-            memory,
-        }
-    }
-
-    fn call(&mut self, name: &str, args: &[Val]) -> i32 {
-        let function = self.instance.get_func(&mut self.store, name).unwrap();
-        let mut result = [Val::I32(-1)];
-        function
-            .call(&mut self.store, args, &mut result)
-            .unwrap_or_else(|e| panic!("{name}: {e:?}"));
-        result[0].unwrap_i32()
-    }
-
-    fn write(&mut self, at: u32, bytes: &[u8]) {
-        self.memory
-            .write(&mut self.store, at as usize, bytes)
-            .unwrap();
-    }
-
-    fn read<const N: usize>(&self, at: u32) -> [u8; N] {
-        self.memory.data(&self.store)[at as usize..][..N]
-            .try_into()
-            .unwrap()
-    }
+fn guest(dir: &Path) -> Guest {
+    let text = text_of("wasi_unstable", r#"(memory (export "memory") 4)"#);
+    let module = Module::new(&WORLD.engine, text).unwrap();
+    let mut linker = Linker::new(&WORLD.engine);
+    add_unstable_to_linker_sync(&mut linker, |state| state).unwrap();
+    let mut store = Store::new(&WORLD.engine, P1State::new(ctx_with(dir)));
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    Guest::of(store, instance)
 }
 
 fn i(n: u32) -> Val {
@@ -59,7 +27,7 @@ fn with_file() -> (tempfile::TempDir, Guest, Val) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("f"), b"0123456789").unwrap();
     fs::hard_link(dir.path().join("f"), dir.path().join("g")).unwrap();
-    let mut guest = Guest::new(dir.path());
+    let mut guest = guest(dir.path());
     guest.write(DATA, b"f");
     let (rights, zero) = (Val::I64((1 << 29) - 1), i(0));
     let args = [
@@ -75,7 +43,7 @@ fn with_file() -> (tempfile::TempDir, Guest, Val) {
     ];
     // All rights: more than a plain read; the file may be written.
     assert_eq!(guest.call("path_open", &args), OK);
-    let fd = i(u32::from_le_bytes(guest.read(OUT)));
+    let fd = i(guest.u32(OUT));
     (dir, guest, fd)
 }
 
@@ -85,7 +53,7 @@ fn whence_has_its_old_order() {
     for (offset, whence, expected) in [(4, 2, 4u64), (2, 0, 6), (-1, 1, 9)] {
         let args = [fd, Val::I64(offset), i(whence), i(OUT)];
         assert_eq!(guest.call("fd_seek", &args), OK);
-        assert_eq!(u64::from_le_bytes(guest.read(OUT)), expected);
+        assert_eq!(guest.u64(OUT), expected);
     }
 }
 
@@ -95,11 +63,11 @@ fn a_link_count_has_32_bits() {
     let check = |guest: &mut Guest, name: &str, args: &[Val]| {
         guest.write(OUT, &[0xAA; 64]);
         assert_eq!(guest.call(name, args), OK);
-        assert_eq!(guest.read(OUT + 16), [4], "regular file");
-        assert_eq!(u32::from_le_bytes(guest.read(OUT + 20)), 2, "links");
-        assert_eq!(u64::from_le_bytes(guest.read(OUT + 24)), 10, "size");
-        assert!(u64::from_le_bytes(guest.read(OUT + 40)) > 1_600_000_000_000_000_000);
-        assert_eq!(guest.read(OUT + 56), [0xAA; 8], "and nothing behind it");
+        assert_eq!(guest.read(OUT + 16, 1), [4], "regular file");
+        assert_eq!(guest.u32(OUT + 20), 2, "links");
+        assert_eq!(guest.u64(OUT + 24), 10, "size");
+        assert!(guest.u64(OUT + 40) > 1_600_000_000_000_000_000);
+        assert_eq!(guest.read(OUT + 56, 8), [0xAA; 8], "and nothing behind it");
     };
     check(&mut guest, "fd_filestat_get", &[fd, i(OUT)]);
     let args = [i(3), i(0), i(DATA), i(1), i(OUT)];
@@ -124,10 +92,10 @@ fn subscriptions_have_56_bytes() {
         guest.call("poll_oneoff", &[i(DATA), i(DATA + 1024), i(count), i(OUT)])
     };
     assert_eq!(poll(&mut guest, 1), OK);
-    assert_eq!(guest.read(DATA + 1024), 7u64.to_le_bytes(), "the clock");
+    assert_eq!(guest.u64(DATA + 1024), 7, "the clock");
     assert_eq!(poll(&mut guest, 2), OK);
-    assert_eq!(u32::from_le_bytes(guest.read(OUT)), 1);
-    assert_eq!(guest.read(DATA + 1024), 8u64.to_le_bytes(), "the file");
+    assert_eq!(guest.u32(OUT), 1);
+    assert_eq!(guest.u64(DATA + 1024), 8, "the file");
     assert_eq!(poll(&mut guest, 0), INVAL);
 }
 
@@ -143,7 +111,7 @@ fn sock_accept_is_not_there_and_all_else_is() {
         add(&mut linker);
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::new(&WORLD.engine, P1State::new(ctx_with(dir.path())));
-        for (name, _) in crate::guest::FUNCTIONS {
+        for (name, _) in FUNCTIONS {
             let found = linker.get(&mut store, "wasi_unstable", name).is_ok();
             assert_eq!(found, name != "sock_accept", "{name}");
         }
@@ -153,7 +121,7 @@ fn sock_accept_is_not_there_and_all_else_is() {
 #[test]
 fn polling_costs_fuel() {
     let dir = tempfile::tempdir().unwrap();
-    let mut guest = Guest::new(dir.path());
+    let mut guest = guest(dir.path());
     guest.store.set_hostcall_fuel(500);
     guest.write(DATA, &[0; 56 * 3]);
     let mut poll =
