@@ -60,7 +60,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         .build()
         .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = on_signal::watch(group.handle(), observers.calls.clone())?;
+    let received = on_signal::watch(group.handle())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = plan.trace.clone().map(TraceFile::create).transpose()?;
     let prepared_in = began.elapsed();
@@ -75,7 +75,6 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),
-        threads: observers.threads.clone(),
     };
     let ended = Ended {
         plan: &plan,
