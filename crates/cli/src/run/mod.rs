@@ -61,7 +61,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         .build()
         .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = on_signal::watch(group.handle(), observers.calls.clone())?;
+    let received = on_signal::watch(group.handle())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
     let prepared_in = began.elapsed();
@@ -76,7 +76,6 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),
-        threads: observers.threads.clone(),
     };
     let ended = Ended {
         plan: &plan,

@@ -6,6 +6,7 @@
 use wasi_threads::abi;
 use wasmtime::{ExternType, ImportType, Module};
 
+use crate::message::link_flags;
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
 
@@ -25,19 +26,6 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
         return Err(cannot()
             .why("it starts threads, and `-S threads=n` forbids that")
             .help("leave out `-S threads=n`"));
-    }
-    // Imported ones are not among the required resources.
-    if imports_spawn
-        && module.resources_required().num_memories == 0
-        && !module
-            .imports()
-            .any(|import| import.ty().memory().is_some())
-    {
-        return Err(cannot()
-            .why("it starts threads, but has no memory that they could share")
-            .help(
-                "link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`",
-            ));
     }
     if plan.limits.trap_on_grow_failure
         && module
@@ -64,7 +52,7 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
                 "it calls `{}`, which works on an exported memory named `memory`, and has none",
                 import.name()
             ))
-            .help("link it with `--export-memory`"));
+            .help(link_flags::EXPORT_MEMORY));
     }
     Ok(())
 }

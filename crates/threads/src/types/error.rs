@@ -1,13 +1,8 @@
 //! Why a group cannot be made or run, and why a thread was not started.
 
+use crate::host::stacks::HOST_STACK_HEADROOM;
 use crate::types::abi::errno;
 use crate::types::outcome::Outcome;
-
-/// Host stack a thread must have beyond the engine's `max_wasm_stack`, in bytes.
-///
-/// A host function may be called when the guest has used its stack to the last byte; without room
-/// of its own it would hit the guard page, which aborts the process instead of trapping.
-pub const HOST_STACK_HEADROOM: usize = 256 * 1024;
 
 /// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
 #[derive(Debug, thiserror::Error)]

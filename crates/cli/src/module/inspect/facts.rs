@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_MODULE, SPAWN_NAME, START, THREAD_START};
+use wasi_threads::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
+/// The type of `thread-spawn`, as text.
+const SPAWN_TYPE: &str = "(i32) -> (i32)";
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 /// What preview1 was called before.
 const PREVIEW0: &str = "wasi_unstable";
@@ -26,7 +29,7 @@ pub(super) fn function_type(
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// Imported memories by the names they are imported under.
-    pub(super) imported_memories: Vec<(String, MemoryType)>,
+    pub(super) imported_memories: Vec<(MemoryImport, MemoryType)>,
     pub(super) defined_memories: Vec<MemoryType>,
     /// Which of all memories is exported as `memory`.
     pub(super) exported_memory: Option<u32>,
@@ -121,11 +124,35 @@ impl Facts {
         Ok(facts)
     }
 
+    /// What decides whether its threads could share its memory.
+    pub(super) fn shape(&self) -> ModuleShape {
+        let spawn = self.spawn.map(|ty| match self.type_of(ty) {
+            SPAWN_TYPE => SpawnImport::AsDefined,
+            other => SpawnImport::Other(other.to_owned()),
+        });
+        let imported = self.imported_memories.iter();
+        ModuleShape {
+            spawn,
+            memories: imported.map(|(import, _)| import.clone()).collect(),
+            defines_memory: !self.defined_memories.is_empty(),
+            exported_memory: self.exported_memory.map(|index| {
+                match (index as usize) < self.imported_memories.len() {
+                    true => ExportedMemory::Imported,
+                    false => ExportedMemory::Own,
+                }
+            }),
+        }
+    }
+
     fn import(&mut self, module: &str, name: &str, ty: TypeRef) {
         let kind = match ty {
             TypeRef::Memory(ty) => {
-                self.imported_memories
-                    .push((format!("{module}.{name}"), ty));
+                let import = MemoryImport {
+                    module: module.to_owned(),
+                    name: name.to_owned(),
+                    shared: ty.shared,
+                };
+                self.imported_memories.push((import, ty));
                 return;
             }
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
