@@ -3,7 +3,7 @@
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
-use crate::message::error_text::{first_line, unusable_options};
+use crate::message::error_text::{because, first_line, unusable_options};
 use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
@@ -105,13 +105,7 @@ fn prepare(
     match loaded {
         Loaded::Wasm(bytes) => {
             let cache = plan.cache.as_ref();
-            Ok(prepare_wasm(
-                engine,
-                cache,
-                bytes,
-                name,
-                plan.threads_proposal,
-            )?)
+            Ok(prepare_wasm(engine, cache, bytes, name)?)
         }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
@@ -135,6 +129,7 @@ fn prepare(
                         false => again,
                     }))
                 }
+                Some(WasmtimeError::NotExecutable) => because(message, &error).into(),
                 Some(WasmtimeError::BacktraceDetails) => {
                     Unprepared::BacktraceDetails(message.help(again))
                 }
