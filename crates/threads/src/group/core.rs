@@ -12,7 +12,7 @@ use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry::Entry;
 use crate::thread::guest_thread::Guest;
-use crate::thread::prewarm::{Ready, Stock};
+use crate::thread::prewarm::{Prewarmed, Stock};
 use crate::thread::program::Program;
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
@@ -48,10 +48,10 @@ impl<T: Send + 'static> Core<T> {
         let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
         let entry = Entry::Thread { arg };
         let program = Arc::clone(&self.program);
-        let ready = self.stock.take();
-        let made_ahead = ready.is_some();
-        let guest = match ready {
-            Some(Ready {
+        let prewarmed = self.stock.take();
+        let made_ahead = prewarmed.is_some();
+        let guest = match prewarmed {
+            Some(Prewarmed {
                 id,
                 store,
                 instances,
@@ -63,7 +63,7 @@ impl<T: Send + 'static> Core<T> {
                     Err(error) => {
                         // Another spawn may have use for it.
                         if let Some(id) = id {
-                            self.stock.put(Ready {
+                            self.stock.put(Prewarmed {
                                 id,
                                 store,
                                 instances,

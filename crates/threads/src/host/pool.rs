@@ -20,7 +20,7 @@ use crate::sys::stacks::Stack;
 pub struct Pool {
     pub(crate) idle: usize,
     pub(crate) idle_time: Duration,
-    pub(crate) ready: usize,
+    pub(crate) prewarmed: usize,
 }
 
 impl Default for Pool {
@@ -28,7 +28,7 @@ impl Default for Pool {
         Self {
             idle: 16,
             idle_time: Duration::from_secs(2),
-            ready: 8,
+            prewarmed: 8,
         }
     }
 }
@@ -51,8 +51,8 @@ impl Pool {
     /// no thread has none. Only modules whose instantiation no other thread can see get any: prepared ones
     /// without active data segments on a shared memory, which are what wasm-ld makes of threaded programs.
     /// Each is used once. One is dropped whenever a parked host thread has idled for too long.
-    pub fn ready(mut self, instances: usize) -> Self {
-        self.ready = instances;
+    pub fn prewarmed(mut self, instances: usize) -> Self {
+        self.prewarmed = instances;
         self
     }
 
