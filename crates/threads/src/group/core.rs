@@ -10,7 +10,7 @@ use crate::life::Life;
 use crate::module::thread_module::ThreadEntry;
 use crate::sys::running;
 use crate::thread::current;
-use crate::thread::entry::Entry;
+use crate::thread::entry_point::EntryPoint;
 use crate::thread::guest_thread::Guest;
 use crate::thread::prewarm::{Prewarmed, Stock};
 use crate::thread::program::Program;
@@ -46,7 +46,7 @@ impl<T: Send + 'static> Core<T> {
             return Err(SpawnError::NoEntryPoint);
         }
         let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
-        let entry = Entry::Thread { arg };
+        let entry = EntryPoint::Thread { arg };
         let program = Arc::clone(&self.program);
         let prewarmed = self.stock.take();
         let made_ahead = prewarmed.is_some();
@@ -57,9 +57,9 @@ impl<T: Send + 'static> Core<T> {
                 instances,
             }) => {
                 let mut id = Some(id);
-                let slot = self.life.enter(&self.limits, &mut id);
-                match slot {
-                    Ok(slot) => Guest::with_instances(program, slot, store, instances, entry),
+                let place = self.life.enter(&self.limits, &mut id);
+                match place {
+                    Ok(place) => Guest::with_instances(program, place, store, instances, entry),
                     Err(error) => {
                         // Another spawn may have use for it.
                         if let Some(id) = id {
@@ -74,8 +74,8 @@ impl<T: Send + 'static> Core<T> {
                 }
             }
             None => {
-                let slot = self.life.enter(&self.limits, &mut None)?;
-                let mut guest = Guest::new(program, slot, entry).map_err(failed)?;
+                let place = self.life.enter(&self.limits, &mut None)?;
+                let mut guest = Guest::new(program, place, entry).map_err(failed)?;
                 if module.is_prepared() {
                     guest.instantiate().map_err(failed)?;
                 }
