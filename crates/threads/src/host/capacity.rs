@@ -1,4 +1,4 @@
-//! Whether the host has room for one more thread.
+//! Whether the host has capacity for one more thread.
 //!
 //! A thread that has been created sets itself up: Rust's runtime and wasmtime each map a signal stack for
 //! it, and where the system refuses that, Rust aborts the process. So it has to be known before: in numbers of
@@ -6,7 +6,7 @@
 //! strict overcommitment). What the system refuses at creation (`RLIMIT_NPROC`, `pids.max`, a stack that does
 //! not fit) is an ordinary error, and is not looked at here.
 //!
-//! Both limits are the process's, so this room is one for all groups. Elsewhere than on Linux nothing is known.
+//! Both limits are the process's, so this capacity is one for all groups. Elsewhere than on Linux nothing is known.
 
 use std::hint::black_box;
 use std::io;
@@ -27,7 +27,7 @@ const MAPPINGS_KEPT: usize = 512;
 /// Threads that may be started before the mappings are counted again, at most.
 const COUNT_EVERY: usize = 256;
 
-/// How long it is taken for granted that there is no room: counting many mappings takes milliseconds, and a guest
+/// How long it is taken for granted that there is no capacity: counting many mappings takes milliseconds, and a guest
 /// may ask in a loop.
 const FULL_FOR: Duration = Duration::from_millis(20);
 
@@ -51,7 +51,7 @@ impl Drop for Starting {
     }
 }
 
-/// Room for one more thread with a stack of `stack` bytes, or why there is none.
+/// Capacity for one more thread with a stack of `stack` bytes, or why there is none.
 pub(crate) fn take(stack: usize) -> io::Result<Starting> {
     mappings()?;
     let starting = STARTING.fetch_add(1, Ordering::Relaxed) + 1;
@@ -97,7 +97,7 @@ fn mappings() -> io::Result<()> {
     if budget.left == 0 {
         let still_full = |since: Instant| since.elapsed() < FULL_FOR;
         if !budget.full_since.is_some_and(still_full) {
-            budget.left = room(limit, mapped());
+            budget.left = threads_left(limit, mapped());
             budget.full_since = (budget.left == 0).then(Instant::now);
         }
     }
@@ -117,7 +117,7 @@ fn mappings() -> io::Result<()> {
 }
 
 /// How many threads fit, at most those until the next count.
-fn room(limit: usize, mapped: usize) -> usize {
+fn threads_left(limit: usize, mapped: usize) -> usize {
     (limit.saturating_sub(mapped).saturating_sub(MAPPINGS_KEPT) / MAPPINGS_EACH).min(COUNT_EVERY)
 }
 
@@ -126,13 +126,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_what_the_mappings_leave() {
-        assert_eq!(room(65_530, 100), COUNT_EVERY);
-        assert_eq!(room(65_530, 65_530), 0);
-        assert_eq!(room(65_530, 65_530 - MAPPINGS_KEPT), 0);
+    fn capacity_is_what_the_mappings_leave() {
+        assert_eq!(threads_left(65_530, 100), COUNT_EVERY);
+        assert_eq!(threads_left(65_530, 65_530), 0);
+        assert_eq!(threads_left(65_530, 65_530 - MAPPINGS_KEPT), 0);
         let ten = 65_530 - MAPPINGS_KEPT - 10 * MAPPINGS_EACH;
-        assert_eq!(room(65_530, ten), 10);
-        assert_eq!(room(0, 100), 0);
+        assert_eq!(threads_left(65_530, ten), 10);
+        assert_eq!(threads_left(0, 100), 0);
     }
 
     #[test]

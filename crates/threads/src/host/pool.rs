@@ -160,7 +160,7 @@ impl Hosts {
         let key = state.next;
         let hosts = Arc::clone(self);
         let thread = state.stacks.start(Box::new(move || {
-            // Wasmtime sets itself up now, while room is kept for it. Should it fail all the
+            // Wasmtime sets itself up now, while capacity is kept for it. Should it fail all the
             // same, the guest's first call panics likewise, and is the group's outcome.
             let _ = catch_unwind(Engine::tls_eager_initialize);
             drop(starting);

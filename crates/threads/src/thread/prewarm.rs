@@ -47,7 +47,7 @@ impl<T: Send + 'static> Stock<T> {
         self.lock().pop()
     }
 
-    /// Makes one more if there is room. On a host thread that has just run a guest thread, after that
+    /// Makes one more if fewer than the most are there. On a host thread that has just run a guest thread, after that
     /// thread has left: never on the guest's path.
     pub(crate) fn refill(&self, program: &Program<T>) {
         if self.most == 0
@@ -64,7 +64,7 @@ impl<T: Send + 'static> Stock<T> {
         }
     }
 
-    /// Puts one there, or back there; drops it where there is no room.
+    /// Puts one there, or back there; drops it where the most are there.
     pub(crate) fn put(&self, instance: Prewarmed<T>) {
         let mut stock = self.lock();
         let over = if stock.len() < self.most {
