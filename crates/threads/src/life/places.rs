@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::claim::Claim;
 use crate::sys::bell::Bell;
-use crate::sys::shim::{Mutex, careful};
+use crate::sys::shim::{Mutex, mutant};
 
 /// The counts of one group.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl Places {
             counts.at_limit += 1;
             drop(counts);
             #[allow(clippy::redundant_locals, reason = "a mutant listens here")]
-            let heard = careful!(
+            let heard = mutant!(
                 heard,
                 unless "a spawn that listens too late" then {
                     let _ = heard;
