@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{Caller, Error};
 
 use crate::host::pool::Hosts;
+use crate::host::start_error::StartError;
 use crate::life::Life;
 use crate::module::thread_module::ThreadEntry;
 use crate::sys::running;
@@ -89,7 +90,10 @@ impl<T: Send + 'static> Core<T> {
                 guest.run();
                 core.stock.refill(&core.program);
             }))
-            .map_err(|error| SpawnError::HostThread(error.to_string()))?;
+            .map_err(|error| match error {
+                StartError::NoCapacity(limit) => SpawnError::NoCapacity(limit.to_string()),
+                StartError::System(error) => SpawnError::HostThread(error.to_string()),
+            })?;
         Ok((id, made_ahead))
     }
 }

@@ -170,7 +170,7 @@ impl<T: Send + 'static> Reactor<T> {
                 drop(held);
                 answer.give(result);
             }))
-            .map_err(RunError::HostThread)?;
+            .map_err(|error| RunError::HostThread(error.into()))?;
         // The caller is the supervisor meanwhile, as that of `run` is.
         if life.wait_ended_unless(deadline, || answered.is_there()) == Some(false) {
             life.end(Outcome::TimedOut);

@@ -139,7 +139,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             }))
             .map_err(|error| {
                 core.life.end(Outcome::Cancelled);
-                RunError::HostThread(error)
+                RunError::HostThread(error.into())
             })?;
         if core.life.native().is_some_and(Native::freezes) {
             // Its guest has its thread: this one only waits, and then must not wait for its turn.

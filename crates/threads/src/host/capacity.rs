@@ -9,7 +9,6 @@
 //! Both limits are the process's, so this capacity is one for all groups. Elsewhere than on Linux nothing is known.
 
 use std::hint::black_box;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,8 +50,19 @@ impl Drop for Starting {
     }
 }
 
+/// What the process has none left of for one more thread. The text names the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoCapacity {
+    #[error("the address space of the process has no room for another thread (`ulimit -v`)")]
+    AddressSpace,
+    #[error(
+        "the process has no room for the mappings of another thread: the system allows it {limit} (`vm.max_map_count`)"
+    )]
+    Mappings { limit: usize },
+}
+
 /// Capacity for one more thread with a stack of `stack` bytes, or why there is none.
-pub(crate) fn take(stack: usize) -> io::Result<Starting> {
+pub(crate) fn take(stack: usize) -> Result<Starting, NoCapacity> {
     mappings()?;
     let starting = STARTING.fetch_add(1, Ordering::Relaxed) + 1;
     let starting_one = Starting(());
@@ -67,10 +77,7 @@ pub(crate) fn take(stack: usize) -> io::Result<Starting> {
         // An allocation that nobody looks at may be left out by the compiler.
         black_box(&probe);
         if reserved.is_err() {
-            return Err(io::Error::new(
-                io::ErrorKind::OutOfMemory,
-                "the address space of the process has no room for another thread (`ulimit -v`)",
-            ));
+            return Err(NoCapacity::AddressSpace);
         }
     }
     Ok(starting_one)
@@ -84,7 +91,7 @@ struct Budget {
 }
 
 /// Accounts for the mappings of one more thread.
-fn mappings() -> io::Result<()> {
+fn mappings() -> Result<(), NoCapacity> {
     static LIMIT: OnceLock<Option<usize>> = OnceLock::new();
     static BUDGET: Mutex<Budget> = Mutex::new(Budget {
         left: 0,
@@ -106,13 +113,7 @@ fn mappings() -> io::Result<()> {
             budget.left = left;
             Ok(())
         }
-        None => Err(io::Error::new(
-            io::ErrorKind::OutOfMemory,
-            format!(
-                "the process has no room for the mappings of another thread: the system allows it {limit} \
-                 (`vm.max_map_count`)"
-            ),
-        )),
+        None => Err(NoCapacity::Mappings { limit }),
     }
 }
 

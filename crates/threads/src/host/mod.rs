@@ -4,3 +4,4 @@ pub(crate) mod capacity;
 pub(crate) mod panics;
 pub(crate) mod pool;
 pub(crate) mod stacks;
+pub(crate) mod start_error;
