@@ -3,15 +3,13 @@
 //! The thread group refuses modules of the wrong shape itself; this is about
 //! what only a whole program needs.
 
+use p1_adapter::{PREVIEW1_MODULE, UNSTABLE_MODULE};
 use wasi_threads::abi;
 use wasmtime::{ExternType, ImportType, Module};
 
 use crate::message::link_flags;
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
-
-/// Preview1, and its name before it was called that.
-const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// Whether an import is the function that starts a thread.
 pub(crate) fn is_spawn(import: &ImportType<'_>) -> bool {
@@ -40,7 +38,7 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     }
     let needs_memory = module
         .imports()
-        .find(|import| PREVIEW1.contains(&import.module()));
+        .find(|import| [PREVIEW1_MODULE, UNSTABLE_MODULE].contains(&import.module()));
     let memory = module.get_export(abi::MEMORY);
     if let Some(import) = needs_memory
         && !matches!(memory, Some(ExternType::Memory(_)))

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use p1_adapter::{PREVIEW1_MODULE, UNSTABLE_MODULE};
 use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_MODULE, SPAWN_NAME, START, THREAD_START};
 use wasi_threads::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
 /// The type of `thread-spawn`, as text.
 const SPAWN_TYPE: &str = "(i32) -> (i32)";
-const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// What preview1 was called before.
-const PREVIEW0: &str = "wasi_unstable";
 
 /// A function type, as text.
 pub(super) fn function_type(
@@ -162,7 +160,7 @@ impl Facts {
                         self.spawn = Some(ty);
                         return;
                     }
-                    (PREVIEW1 | PREVIEW0, _) => {
+                    (PREVIEW1_MODULE | UNSTABLE_MODULE, _) => {
                         self.preview1.push((module.to_owned(), name.to_owned(), ty));
                         return;
                     }
