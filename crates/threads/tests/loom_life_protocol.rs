@@ -68,7 +68,7 @@ const MODELS: &[Model] = &[
     Model {
         name: "two_spawns_at_the_limit",
         run: two_spawns_at_the_limit,
-        mutants: &[],
+        mutants: &["a leaver that rings for a lone waiter"],
     },
     Model {
         name: "the_supervisor_hears_the_claim",

@@ -113,7 +113,10 @@ impl Places {
         if !started {
             counts.ever -= 1;
         }
-        let wanted = counts.at_limit > 0;
+        let wanted = mutant!(
+            counts.at_limit > 0,
+            unless "a leaver that rings for a lone waiter" then counts.at_limit == 1
+        );
         drop(counts);
         if wanted {
             self.free.ring_for_one();
