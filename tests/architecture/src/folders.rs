@@ -178,6 +178,12 @@ mod tests {
             "pub struct B; fn f() { println!(\"{:?}\", crate::one::help()) }",
             "pub struct B; use crate::*; fn f(_: A) {}",
             "pub struct B(crate::A);",
+            "pub struct B; fn f() { use crate::one::A; let _: A; }",
+            "pub struct B; fn f() { if true { use crate::{one::a::{help as other}}; other() } }",
+            "pub struct B; fn f() { use crate::one::*; }",
+            "pub struct B; m!(crate::{std, one::{a::A, other}});",
+            "pub struct B; m!(crate::{std, one::a::A});",
+            "pub struct B; m!(x + { y }, $crate::one::a::A);",
         ] {
             let found = two(back);
             assert_eq!(found.len(), 1, "{back}: {found:?}");

@@ -150,7 +150,13 @@ fn add(
                 below.push((path, part.attrs, part.content));
             }
             Item::Use(import) => {
-                imports(&import.tree, &mut Vec::new(), &mut module);
+                let tree = &import.tree;
+                imports(
+                    tree,
+                    &mut Vec::new(),
+                    &mut module.imports,
+                    &mut module.globs,
+                );
                 module.items.push(Item::Use(import));
             }
             item => module.items.push(item),
@@ -254,35 +260,40 @@ fn defined(item: &Item) -> Option<String> {
     })
 }
 
-/// Notes what a `use` brings in.
-fn imports(tree: &UseTree, before: &mut Vec<String>, module: &mut Module) {
+/// Notes what a `use` brings in: names with their paths, and modules whose every name it imports.
+pub(crate) fn imports(
+    tree: &UseTree,
+    before: &mut Vec<String>,
+    names: &mut Vec<(String, Vec<String>)>,
+    globs: &mut Vec<Vec<String>>,
+) {
     match tree {
         UseTree::Path(step) => {
             before.push(step.ident.to_string());
-            imports(&step.tree, before, module);
+            imports(&step.tree, before, names, globs);
             before.pop();
         }
         UseTree::Name(name) if name.ident == "self" => {
             if let Some(last) = before.last() {
-                module.imports.push((last.clone(), before.clone()));
+                names.push((last.clone(), before.clone()));
             }
         }
         UseTree::Name(name) => {
             let mut path = before.clone();
             path.push(name.ident.to_string());
-            module.imports.push((name.ident.to_string(), path));
+            names.push((name.ident.to_string(), path));
         }
         UseTree::Rename(name) => {
             let mut path = before.clone();
             if name.ident != "self" {
                 path.push(name.ident.to_string());
             }
-            module.imports.push((name.rename.to_string(), path));
+            names.push((name.rename.to_string(), path));
         }
-        UseTree::Glob(_) => module.globs.push(before.clone()),
+        UseTree::Glob(_) => globs.push(before.clone()),
         UseTree::Group(group) => {
             for tree in &group.items {
-                imports(tree, before, module);
+                imports(tree, before, names, globs);
             }
         }
     }
