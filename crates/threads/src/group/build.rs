@@ -57,6 +57,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             memory.clone(),
             make_state,
             &self.limits,
+            modules.appended_tables(),
         );
         let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
         let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();

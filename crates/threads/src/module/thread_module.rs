@@ -135,6 +135,13 @@ impl ThreadModule {
             .is_none_or(|first| index < first)
     }
 
+    /// How many elements the table has that the rewrite appended; `None` if it appended none.
+    pub(crate) fn appended_table(&self) -> Option<usize> {
+        let prepared = self.facts.prepared.as_ref()?;
+        prepared.wait_table.as_ref()?;
+        Some(prepared.wait_slots.len())
+    }
+
     /// The index from which on all functions are the rewrite's, if it appended any.
     pub(crate) fn first_appended_function(&self) -> Option<u32> {
         self.facts.prepared.as_ref()?.first_appended_function
