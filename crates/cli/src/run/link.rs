@@ -11,7 +11,6 @@ use crate::message::{Message, Result};
 use crate::module::near_names::near;
 use crate::run::modules::PreparedModules;
 use crate::run::plan::{Plan, UnknownImports};
-use crate::run::shape::is_spawn;
 
 /// Makes the linker, and refuses a module that imports what nothing provides.
 ///
@@ -82,7 +81,7 @@ fn of_a_library(import: &ImportType<'_>, libraries: &[(&str, ThreadModule)]) -> 
 fn of_the_group(import: &ImportType<'_>) -> bool {
     match import.ty() {
         ExternType::Memory(_) => true,
-        ExternType::Func(_) => is_spawn(import),
+        ExternType::Func(_) => abi::is_spawn(import.module(), import.name()),
         _ => false,
     }
 }

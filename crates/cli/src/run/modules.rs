@@ -96,6 +96,10 @@ impl Modules {
     }
 }
 
+/// What has code of Wasmtime's own load here. The parts that are turned off are not in this binary.
+const OF_WASMTIME: &str = "`wasi-threads-run compile` makes a file that loads; `wasmtime compile` 48 does with \
+                           `-C collector=drc -W concurrency-support=n`, and the options for code that are given here";
+
 fn prepare(
     engine: &Engine,
     plan: &Plan,
@@ -116,15 +120,17 @@ fn prepare(
         Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
             let message =
                 Message::failure(format!("{name} cannot be loaded")).why(first_line(&error));
-            let again =
-                "compile it again, by the same version of Wasmtime and with the same options";
+            let again = match code.is_foreign() {
+                true => OF_WASMTIME,
+                false => "compile it again, by the same version of Wasmtime and with the same options",
+            };
             match wasmtime_error(&error) {
                 Some(WasmtimeError::Epochs) => {
                     let asked = code.is_foreign() && plan.epochs == Some(true);
                     Unprepared::Epochs(message.help(match asked {
                         true => {
-                            "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
-                             `-W epoch-interruption=n`"
+                            "`wasmtime compile` 48 needs `-C collector=drc -W concurrency-support=n,epoch-interruption` for \
+                             it; without the last, run it with `-W epoch-interruption=n`"
                         }
                         false => again,
                     }))

@@ -3,8 +3,9 @@
 use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
-use crate::sys::event::Event;
+use crate::sys::socket::RECEIVING_SHUT;
 use crate::sys::time::{ClockId, now, realtime_timer, timespec};
+use crate::sys::wake_fd::WakeFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use smallvec::SmallVec;
@@ -31,6 +32,9 @@ pub struct Readiness {
     /// The other end has gone (`POLLHUP`), or, for [`Direction::Write`], will take no more
     /// (`POLLERR` on a pipe).
     pub hangup: bool,
+    /// For [`Direction::Read`]: the receiving side of a socket is shut, so nothing comes after what has come. A socket of
+    /// datagrams then says that it is ready, and has nothing.
+    pub shut: bool,
 }
 
 /// One descriptor in a wait, and afterwards what was found.
@@ -62,7 +66,7 @@ impl<'fd> Interest<'fd> {
 
     fn events(&self) -> PollFlags {
         match self.direction {
-            Direction::Read => PollFlags::IN,
+            Direction::Read => PollFlags::IN | RECEIVING_SHUT,
             Direction::Write => PollFlags::OUT,
         }
     }
@@ -75,6 +79,7 @@ impl<'fd> Interest<'fd> {
                 Direction::Read => found.contains(PollFlags::HUP),
                 Direction::Write => found.intersects(PollFlags::HUP | PollFlags::ERR),
             },
+            shut: self.direction == Direction::Read && found.intersects(RECEIVING_SHUT),
         };
     }
 }
@@ -198,7 +203,7 @@ pub fn wait_with(
         return wait(interests, deadline, end);
     }
     end.check()?;
-    let alarm = Arc::new(Alarm(Event::new()?));
+    let alarm = Arc::new(Alarm(WakeFd::new()?));
     let waker = Waker::from(Arc::clone(&alarm));
     let mut all: Vec<Interest<'_>> = interests.to_vec();
     all.push(Interest::new(alarm.0.descriptor(), Direction::Read));
@@ -239,7 +244,7 @@ pub fn wait_with(
 }
 
 /// Wakes a thread that is in `poll(2)`.
-struct Alarm(Event);
+struct Alarm(WakeFd);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {

@@ -141,7 +141,8 @@ impl Single<'_> {
         if below.perms.write_not_permitted() && (write || how.contains(OpenFlags::CREATE)) {
             return Err(Errno::Perm.into());
         }
-        let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // A terminal is to be the guest's to read and write, and not to become the host's own, whose hang-up ends it.
+        let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
         flags |= match (read, write) {
             (true, true) => OFlags::RDWR,
             (false, true) => OFlags::WRONLY,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use wasmtime::{ExternType, Module};
 
-use crate::module::extern_type;
 use crate::module::prepared::Prepared;
 use crate::types::abi;
 
@@ -55,7 +54,7 @@ impl ThreadModule {
 
     pub(crate) fn new(module: Module, prepared: Option<Prepared>) -> Self {
         let entry = match module.get_export(abi::THREAD_START) {
-            Some(ExternType::Func(ty)) if extern_type::is(&ty, 2, 0) => ThreadEntry::Present,
+            Some(ExternType::Func(ty)) if abi::THREAD_START_TYPE.is(&ty) => ThreadEntry::Present,
             Some(ExternType::Func(_)) => ThreadEntry::WrongSignature,
             _ => ThreadEntry::Missing,
         };

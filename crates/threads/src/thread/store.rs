@@ -173,13 +173,13 @@ thread_local! {
 impl Caps {
     /// Puts the caps in place on this host thread while `f` runs.
     pub(crate) fn apply<R>(self, f: impl FnOnce() -> R) -> R {
-        struct Restore(Caps);
-        impl Drop for Restore {
+        struct RestoreCaps(Caps);
+        impl Drop for RestoreCaps {
             fn drop(&mut self) {
                 CAPS.set(self.0);
             }
         }
-        let _restore = Restore(CAPS.replace(self));
+        let _restore = RestoreCaps(CAPS.replace(self));
         f()
     }
 }

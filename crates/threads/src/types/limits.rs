@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Everything is unlimited by default, except the wait of a spawn at the thread limit (50 ms) and
 /// the host stack, which follows the engine's wasm stack.
 ///
-/// Threads beyond what the host has room for are refused in any case: `thread-spawn` returns `-EAGAIN`, and
-/// [`SpawnError::HostThread`](crate::SpawnError::HostThread) names the system's limit (on Linux, `vm.max_map_count` for about
+/// Threads beyond what the host has capacity for are refused in any case: `thread-spawn` returns `-EAGAIN`, and
+/// [`SpawnError::NoCapacity`](crate::SpawnError::NoCapacity) names the system's limit (on Linux, `vm.max_map_count` for about
 /// 10,000 threads, or a limited address space).
 #[derive(Clone, Debug)]
 pub struct Limits {
