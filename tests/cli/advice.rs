@@ -320,3 +320,106 @@ fn arguments_that_are_left_over() {
         r#"(import "wasi_snapshot_preview1" "args_get" (func (param i32 i32) (result i32)))"#;
     assert_eq!(run(module(reads), "f", "1 2"), "");
 }
+
+/// `parking_lot` without its feature `nightly`, as far as its name says so.
+#[test]
+#[cfg(unix)]
+fn parking_lot_that_cannot_wait() {
+    let said = |name: &str, body: &str| {
+        let module =
+            format!("(module (func ${name} {body}) (func (export \"_start\") (call ${name})))");
+        said("", module, 134)
+    };
+    let help = "\n  help: the crate `parking_lot` cannot wait as a stable compiler builds it: docs/troubleshooting.md says \
+                what can be done\n";
+    let park = "_ZN16parking_lot_core13thread_parker3imp12ThreadParker4park17h0123456789abcdefE";
+    assert!(said(park, "unreachable").contains(help));
+    // Other traps and other names are something else.
+    let other = "(drop (i32.div_u (i32.const 1) (i32.const 0)))";
+    assert!(!said(park, other).contains("parking_lot` cannot"));
+    assert!(
+        !said(
+            "_ZN16parking_lot_core4lock17h0123456789abcdefE",
+            "unreachable"
+        )
+        .contains("help: ")
+    );
+}
+
+/// A C library that has no `setjmp` leaves it undefined.
+#[test]
+fn setjmp_without_exceptions() {
+    let module = r#"(module (import "env" "setjmp" (func (param i32) (result i32)))
+                      (memory (export "memory") 1) (func (export "_start")))"#;
+    assert_eq!(
+        said("", module, 1),
+        "error: the module on stdin cannot be run\n  \
+         why: nothing provides what it imports: the function `env.setjmp`\n  \
+         help: `setjmp` needs exceptions: compile with `-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false` and \
+         link with `-lsetjmp`\n"
+    );
+}
+
+/// rustc's default, against a host's limit.
+#[test]
+fn a_maximum_of_1_gib() {
+    let module =
+        r#"(module (import "env" "memory" (memory 1 16384 shared)) (func (export "_start")))"#;
+    assert_eq!(
+        said("-W max-memory-size=536870912", module, 1),
+        "error: the module on stdin cannot be run\n  \
+         why: its shared memory may grow to 1073741824 bytes, and the limit is 536870912\n  \
+         help: raise `-W max-memory-size`, or link it with a smaller `--max-memory` (rustc: \
+         `-C link-arg=--max-memory=BYTES`, which is 1 GiB by default)\n"
+    );
+}
+
+/// A program that could start threads and says that this version of rustc built it.
+fn built_by(version: &str, body: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+             (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
+             (func (export "wasi_thread_start") (param i32 i32)) (func (export "_start") {body})
+             (@producers (processed-by "rustc" "{version}")))"#
+    );
+    module.into_bytes()
+}
+
+#[test]
+#[cfg(unix)]
+fn compilers_whose_threads_do_not_work() {
+    let fails = "note: the module on stdin: it was built by rustc 1.94.0, in which every `thread::spawn` fails for this \
+                 target: build it with 1.94.1 or newer\n";
+    let broken = "1.94.0 (4a4ef493e 2026-03-02)";
+    assert!(said("", built_by(broken, "unreachable"), 134).ends_with(fails));
+    assert_eq!(said("", built_by(broken, ""), 0), "");
+    assert!(!said("", built_by("1.94.1", "unreachable"), 134).contains("note: "));
+    for (version, noted) in [
+        (
+            broken,
+            Some("rustc 1.94.0, in which every `thread::spawn` fails"),
+        ),
+        (
+            "1.95.0",
+            Some("rustc 1.95, whose wasi-libc can open wrong files"),
+        ),
+        ("1.96.0", None),
+    ] {
+        let inspected = program()
+            .args("inspect")
+            .on_stdin(built_by(version, ""))
+            .run()
+            .expect_code(0);
+        let note = inspected
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("note: it was built by "));
+        match noted {
+            Some(noted) => assert!(
+                note.is_some_and(|note| note.starts_with(noted)),
+                "{inspected}"
+            ),
+            None => assert_eq!(note, None, "{inspected}"),
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod outputs;
 mod precompiled;
 mod sockets;
 mod subcommands;
+mod surroundings;
 mod threads;
 mod toolchains;
 mod watching;

@@ -9,3 +9,4 @@ pub(crate) mod precompiled;
 pub(crate) mod prepare;
 mod proposals;
 pub(crate) mod source;
+pub(crate) mod toolchain;

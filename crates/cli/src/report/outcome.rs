@@ -24,6 +24,19 @@ impl Reporter {
     pub(crate) fn outcome(&self, outcome: &Outcome, backtrace: Option<Backtrace>) -> Exit {
         let (exit, message) = self.judge(outcome);
         if let Some(message) = message {
+            let cannot_wait = matches!(
+                outcome,
+                Outcome::Trapped {
+                    trap: Some(Trap::UnreachableCodeReached),
+                    ..
+                }
+            ) && backtrace.as_ref().is_some_and(in_parking_lot);
+            let message = match cannot_wait {
+                true => message.help(
+                    "the crate `parking_lot` cannot wait as a stable compiler builds it: docs/troubleshooting.md says what can be done",
+                ),
+                false => message,
+            };
             match backtrace {
                 // In one piece: the program's own output may go the same way.
                 Some(backtrace) => say(format_args!("{message}\n{backtrace}")),
@@ -115,6 +128,15 @@ impl Reporter {
             _ => message,
         }
     }
+}
+
+/// Whether it is `parking_lot` that panicked, because it was to make a thread wait.
+fn in_parking_lot(backtrace: &Backtrace) -> bool {
+    // As compilers spell names, in whichever way.
+    let waits = |name: &str| name.contains("parking_lot_core") && name.contains("ThreadParker");
+    backtrace
+        .frames()
+        .any(|frame| frame.func_name().is_some_and(waits))
 }
 
 /// Says which threads were still in host code when the grace period was over: in one line, however many.

@@ -29,7 +29,10 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
             .why(format!(
                 "its shared memory may grow to {declared} bytes, and the limit is {limit}"
             ))
-            .help("raise `-W max-memory-size`, or link it with a smaller `--max-memory`"),
+            .help(
+                "raise `-W max-memory-size`, or link it with a smaller `--max-memory` (rustc: `-C link-arg=--max-memory=BYTES`, \
+                 which is 1 GiB by default)",
+            ),
         GroupError::HostStackTooSmall { .. } => message
             .why(error)
             .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),

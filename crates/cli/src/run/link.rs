@@ -86,6 +86,19 @@ fn of_the_group(import: &ImportType<'_>) -> bool {
     }
 }
 
+/// What calls of `setjmp` and `longjmp` become: undefined functions where the C library has none, or is not linked.
+const JUMPS: [&str; 9] = [
+    "setjmp",
+    "longjmp",
+    "_setjmp",
+    "_longjmp",
+    "__wasm_setjmp",
+    "__wasm_setjmp_test",
+    "__wasm_longjmp",
+    "saveSetjmp",
+    "emscripten_longjmp",
+];
+
 /// `known`: what there is, module and name.
 fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &str) -> Message {
     /// More than anyone reads.
@@ -120,6 +133,10 @@ fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &s
     });
     match meant {
         Some(meant) => message.help(format!("here it is {meant}: import it under that name")),
+        None if missing.iter().any(|import| JUMPS.contains(&import.name())) => message.help(
+            "`setjmp` needs exceptions: compile with `-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false` and link \
+             with `-lsetjmp`",
+        ),
         None => message.help(if functions_only {
             "`-W unknown-imports-trap` runs it as long as it does not call what is missing"
         } else {

@@ -8,6 +8,7 @@ use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
 use crate::module::source::Loaded;
+use crate::module::toolchain::{Fault, fault};
 use crate::run::plan::Plan;
 
 /// The modules of a run, as they were found.
@@ -46,6 +47,14 @@ impl Modules {
             main: plan.module.load()?,
             preloads: preloads.collect::<Result<_>>()?,
         })
+    }
+
+    /// What is known to be wrong with what built the program.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        match &self.main {
+            Loaded::Wasm(wasm) => fault(wasm),
+            Loaded::Precompiled(_) => None,
+        }
     }
 
     /// Makes them ready for threads, on an engine that fits.

@@ -20,6 +20,7 @@ use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::proposals::lacking;
 use crate::module::source::{Loaded, ModuleSource};
+use crate::module::toolchain::fault;
 
 use facts::Facts;
 use missing::known;
@@ -44,6 +45,9 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     for line in &missing {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "missing: {line}");
+    }
+    if let Some(fault) = fault(&wasm) {
+        let _ = writeln!(text, "note: {}", fault.describe());
     }
     if missing.is_empty() {
         text.push_str("nothing is missing\n");
