@@ -98,7 +98,8 @@ fn few_open_files() {
         }
     }
     assert!(failed > 2, "the limit was never in the way");
-    let streams = said_after("ulimit -n 4; \"$0\" \"$1\"", OWN, 1);
+    // The thread of the cache may have one open.
+    let streams = said_after("ulimit -n 4; \"$0\" -C cache=n \"$1\"", OWN, 1);
     assert_eq!(
         streams,
         format!(
