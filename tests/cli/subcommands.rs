@@ -118,7 +118,7 @@ fn inspect_and_run_agree() {
             format!(
                 r#"(import "wasi" "thread-spawn" (func (param i64) (result i32))) {memory} {entry} {start}"#
             ),
-            "`wasi.thread-spawn` is (i32) -> (i32), and not (i64) -> (i32)",
+            "`wasi.thread-spawn` as (i64) -> (i32), not as a function from i32 to i32: build it with a current toolchain",
         ),
         (
             false,

@@ -1,6 +1,7 @@
 //! Support for the integration tests: compiling guests, and running the real
 //! binary as a user would, within a time limit.
 
+pub mod debug_info;
 mod guest;
 mod process;
 

@@ -101,6 +101,10 @@
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
 //! with its answer.
 
+#[cfg(all(doctest, feature = "compile"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod group;
 mod host;
 mod life;
@@ -120,6 +124,7 @@ pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
 pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
+pub use crate::host::stacks::HOST_STACK_HEADROOM;
 pub use crate::memory::host::HostMemory;
 #[cfg(feature = "compile")]
 pub use crate::module::compatibility::preparation_compatibility_hash;
@@ -134,9 +139,7 @@ pub use crate::types::abi;
 pub use crate::types::backtrace::Backtrace;
 pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};
-pub use crate::types::error::{
-    CallError, GroupEnded, GroupError, HOST_STACK_HEADROOM, RunError, SpawnError,
-};
+pub use crate::types::error::{CallError, GroupEnded, GroupError, RunError, SpawnError};
 pub use crate::types::frames::Frame;
 pub use crate::types::limits::Limits;
 pub use crate::types::outcome::Outcome;

@@ -8,7 +8,6 @@ use wasmtime::Trap;
 
 use crate::message::exit::Exit;
 use crate::message::{Message, say};
-use crate::report::calls::Calls;
 
 /// Says how the program ended.
 pub(crate) struct Reporter {
@@ -109,8 +108,8 @@ impl Reporter {
 }
 
 /// Says which threads were still in host code when the grace period was over: in one line, however many.
-pub(crate) fn left_behind(threads: &[LeftBehind], calls: &Calls) {
-    let call = |left| calls.of_left(left).unwrap_or("a system call");
+pub(crate) fn left_behind(threads: &[LeftBehind]) {
+    let call = |left: &LeftBehind| left.host_call.unwrap_or("a system call");
     match threads {
         [] => {}
         [left] => say(format_args!(

@@ -1,41 +1,16 @@
 //! `--stats`: what a run did, in figures, after it.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde_json::json;
 use wasi_threads::waits::WaitStatistics;
-use wasi_threads::{SpawnError, SpawnFailures, ThreadGroup};
+use wasi_threads::{SpawnError, SpawnFailures, ThreadCounts, ThreadGroup};
 
 use crate::args::values::StatsFormat;
 use crate::message::say;
 use crate::report::totals::{Times, Totals};
 use crate::sys::process;
-
-/// Counts threads as they come and go. Each thread counts itself, so the counters
-/// are for the whole program and need no lock.
-#[derive(Debug, Default)]
-pub(crate) struct Threads {
-    started: AtomicU64,
-    now: AtomicU64,
-    most: AtomicU64,
-}
-
-impl Threads {
-    /// A thread has begun.
-    pub(crate) fn enter(&self) {
-        self.started.fetch_add(1, Relaxed);
-        let now = self.now.fetch_add(1, Relaxed) + 1;
-        self.most.fetch_max(now, Relaxed);
-    }
-
-    /// A thread is leaving.
-    pub(crate) fn leave(&self) {
-        self.now.fetch_sub(1, Relaxed);
-    }
-}
 
 /// The figures of one run.
 pub(crate) struct Stats {
@@ -43,12 +18,12 @@ pub(crate) struct Stats {
     pub(crate) prepared_in: Duration,
     /// From there to the end of the program and of its threads.
     pub(crate) ran_for: Duration,
-    pub(crate) threads: Arc<Threads>,
 }
 
 /// What only the group knows.
 #[derive(Default)]
 pub(crate) struct GroupTotals {
+    threads: ThreadCounts,
     waits: WaitStatistics,
     spawn_failures: SpawnFailures,
     /// Bytes of the memory the threads shared, if they did.
@@ -59,6 +34,7 @@ impl GroupTotals {
     /// Those of a group so far.
     pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
         GroupTotals {
+            threads: group.thread_counts(),
             waits: group.wait_statistics(),
             spawn_failures: group.spawn_failures(),
             shared_memory: group.memory().map(|memory| memory.data_size() as u64),
@@ -86,8 +62,7 @@ fn explanation(failure: &SpawnError) -> Option<String> {
         SpawnError::NoEntryPoint => Some(format!(
             "{failure}: link it with `--export=wasi_thread_start`"
         )),
-        // Where the limit was seen coming it is named.
-        SpawnError::HostThread(why) if !why.contains('`') => Some(format!(
+        SpawnError::HostThread(_) => Some(format!(
             "{failure}: see `ulimit -u`, and on Linux `sysctl kernel.pid_max` and pids.max of the control group"
         )),
         other => Some(other.to_string()),
@@ -98,9 +73,7 @@ impl Stats {
     /// Says it on stderr.
     pub(crate) fn report(&self, totals: &GroupTotals, seen: &Totals, format: StatsFormat) {
         let ran_for = self.ran_for;
-        // The first thread is the program's own; the others it started.
-        let started = self.threads.started.load(Relaxed).saturating_sub(1);
-        let most = self.threads.most.load(Relaxed);
+        let ThreadCounts { started, most, .. } = totals.threads;
         let waits = &totals.waits;
         let peak = process::peak_memory();
         match format {
@@ -207,26 +180,18 @@ mod tests {
 
     #[test]
     fn a_limit_nobody_asked_for_is_explained() {
-        let refused = |why: &str| explanation(&SpawnError::HostThread(why.to_owned()));
-        let said = refused("Resource temporarily unavailable (os error 11)").unwrap_or_default();
+        // Backticks, which the names of limits have, do not make a limit of it.
+        let refused = "Resource `temporarily` unavailable (os error 11)".to_owned();
+        let said = explanation(&SpawnError::HostThread(refused)).unwrap_or_default();
         assert!(
             said.contains("pids.max") && said.contains("os error 11"),
             "{said}"
         );
-        let said = refused("no room (`ulimit -v`)").unwrap_or_default();
-        assert!(said.ends_with("(`ulimit -v`)"), "{said}");
+        // The limit is named where it was seen coming.
+        let limit = "no address space (ulimit -v)".to_owned();
+        let said = explanation(&SpawnError::NoCapacity(limit)).unwrap_or_default();
+        assert!(said.ends_with("(ulimit -v)"), "{said}");
         assert_eq!(explanation(&SpawnError::Limit(10_500)), None);
         assert_eq!(explanation(&SpawnError::Ended), None);
-    }
-
-    #[test]
-    fn most_at_once() {
-        let threads = Threads::default();
-        threads.enter();
-        threads.enter();
-        threads.leave();
-        threads.enter();
-        assert_eq!(threads.started.load(Relaxed), 3);
-        assert_eq!(threads.most.load(Relaxed), 2);
     }
 }

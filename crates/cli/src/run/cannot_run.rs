@@ -4,26 +4,16 @@ use wasi_threads::{GroupError, RunError};
 
 use crate::message::Message;
 use crate::message::error_text::{first_line, one_line};
+use crate::message::link_flags;
 use crate::message::wording::{WasmtimeError, wasmtime_error};
 
 /// A module that does not become a group of threads.
 pub(crate) fn group(error: &GroupError, name: &str) -> Message {
     let message = Message::failure(format!("{name} cannot be run"));
+    if let Some((why, help)) = link_flags::of_shape(error) {
+        return message.why(why).help(help);
+    }
     match error {
-        GroupError::MemoryNotShared { module, name } => message
-            .why(format!(
-                "it starts threads, but its memory `{module}.{name}` is not shared"
-            ))
-            .help("link it with `--shared-memory --max-memory=BYTES`"),
-        GroupError::MemoryNotImported => message
-            .why("it starts threads, but defines its memory itself, so that each thread would get its own")
-            .help("link it with `--import-memory --shared-memory --max-memory=BYTES`"),
-        GroupError::MemoryNotExported => message
-            .why("it starts threads, but exports no memory named `memory`, where WASI looks for it")
-            .help("link it with `--export-memory`"),
-        GroupError::MemoryExportedIsOwn => message
-            .why("it starts threads, but exports a memory of its own, so that each thread would get its own")
-            .help("link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`"),
         GroupError::PreloadCommand { .. } => message
             .why(error)
             .help("link it as a library: clang and rustc call that a reactor"),

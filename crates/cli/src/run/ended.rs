@@ -29,7 +29,7 @@ pub(crate) struct Ended<'a> {
 impl Ended<'_> {
     /// Says, prints and writes all that was asked for, and gives the status.
     pub(crate) fn report(self, trace: Option<TraceFile>) -> Exit {
-        outcome::left_behind(&self.group.left_behind(), &self.observers.calls);
+        outcome::left_behind(&self.group.left_behind());
         let totals = GroupTotals::of(self.group);
         let reporter = Reporter {
             name: self.plan.module.display(),
@@ -38,8 +38,7 @@ impl Ended<'_> {
         };
         let backtrace = self.group.backtrace_of(&self.outcome);
         let mut exit = reporter.outcome(&self.outcome, backtrace);
-        if let Some(mut report) = self.group.timeout_report() {
-            self.observers.calls.complete(&mut report);
+        if let Some(report) = self.group.timeout_report() {
             message::say(report);
         }
         // The status is the program's, whatever fails from here on.

@@ -10,6 +10,7 @@ use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Hosts;
+use crate::host::stacks;
 use crate::life::{Life, Native};
 use crate::memory::define;
 use crate::module::memories::Memories;
@@ -21,13 +22,10 @@ use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
 use crate::thread::store::Stores;
 use crate::types::backtrace::Appended;
-use crate::types::error::{GroupError, HOST_STACK_HEADROOM};
+use crate::types::error::GroupError;
 use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
-
-/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`](crate::Limits::host_stack) is not given.
-const DEFAULT_HEADROOM: usize = 1 << 20;
 
 /// Threads the parking lot is sized for without a limit.
 const DEFAULT_LOT: u32 = 64;
@@ -59,6 +57,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             memory.clone(),
             make_state,
             &self.limits,
+            modules.appended_tables(),
         );
         let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
         let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
@@ -81,7 +80,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             life.set_native(Native::new(code, self.host_word, freezes));
         }
         let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
-            true => self.pool.ready,
+            true => self.pool.prewarmed,
             false => 0,
         });
         let program = Program {
@@ -131,8 +130,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         let host_stack = limits
             .host_stack
-            .unwrap_or(wasm_stack.saturating_add(DEFAULT_HEADROOM));
-        if host_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+            .unwrap_or(stacks::default_size(wasm_stack));
+        if host_stack < stacks::least_size(wasm_stack) {
             return Err(GroupError::HostStackTooSmall {
                 host_stack,
                 wasm_stack,
@@ -142,7 +141,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         if self.async_calls {
             // Wasm and the host functions it calls then run on wasmtime's own stacks.
             let async_stack = engine.get_async_stack_size();
-            if async_stack < wasm_stack.saturating_add(HOST_STACK_HEADROOM) {
+            if async_stack < stacks::least_size(wasm_stack) {
                 return Err(GroupError::AsyncStackTooSmall {
                     async_stack,
                     wasm_stack,

@@ -10,6 +10,25 @@ use std::sync::Arc;
 use crate::sys::native_thread::{Main, NativeThread};
 use crate::sys::stacks::{Slab, Stack};
 
+/// Host stack a thread must have beyond the engine's `max_wasm_stack`, in bytes.
+///
+/// A host function may be called when the guest has used its stack to the last byte; without room
+/// of its own it would hit the guard page, which aborts the process instead of trapping.
+pub const HOST_STACK_HEADROOM: usize = 256 * 1024;
+
+/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`](crate::Limits::host_stack) is not given.
+const DEFAULT_HEADROOM: usize = 1 << 20;
+
+/// The size of a host thread's stack, in bytes, where the embedder gives none.
+pub(crate) fn default_size(wasm_stack: usize) -> usize {
+    wasm_stack.saturating_add(DEFAULT_HEADROOM)
+}
+
+/// The least size of a host thread's stack, in bytes.
+pub(crate) fn least_size(wasm_stack: usize) -> usize {
+    wasm_stack.saturating_add(HOST_STACK_HEADROOM)
+}
+
 /// Most stacks in one slab.
 const MOST: usize = 64;
 

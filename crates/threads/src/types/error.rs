@@ -1,13 +1,8 @@
 //! Why a group cannot be made or run, and why a thread was not started.
 
+use crate::host::stacks::HOST_STACK_HEADROOM;
 use crate::types::abi::errno;
 use crate::types::outcome::Outcome;
-
-/// Host stack a thread must have beyond the engine's `max_wasm_stack`, in bytes.
-///
-/// A host function may be called when the guest has used its stack to the last byte; without room
-/// of its own it would hit the guard page, which aborts the process instead of trapping.
-pub const HOST_STACK_HEADROOM: usize = 256 * 1024;
 
 /// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
 #[derive(Debug, thiserror::Error)]
@@ -257,7 +252,11 @@ pub enum SpawnError {
     /// The thread's store or instance could not be made.
     #[error("the thread's instance could not be created: {0}")]
     Instantiate(String),
-    /// The operating system refused a host thread.
+    /// The process is near a limit of its own (on Linux, its mappings or its address space), which the text names. The
+    /// operating system was not asked for a host thread.
+    #[error("the host could not start a thread: {0}")]
+    NoCapacity(String),
+    /// The operating system refused a host thread, with this error.
     #[error("the host could not start a thread: {0}")]
     HostThread(String),
 }
@@ -274,6 +273,7 @@ impl SpawnError {
             | SpawnError::LimitEver(_)
             | SpawnError::NoThreadId
             | SpawnError::Instantiate(_)
+            | SpawnError::NoCapacity(_)
             | SpawnError::HostThread(_) => -errno::AGAIN,
         }
     }

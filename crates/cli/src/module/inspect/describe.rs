@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use wasi_threads::MemoryImport;
 use wasi_threads::abi::{INITIALIZE, START, THREAD_START};
 use wasmparser::MemoryType;
 
@@ -27,10 +28,11 @@ impl Facts {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {label:<10} {value}");
         };
-        for (place, ty) in &self.imported_memories {
+        for (import, ty) in &self.imported_memories {
+            let MemoryImport { module, name, .. } = import;
             row(
                 "memory",
-                format!("imported as {place}, {}", describe_memory(ty)),
+                format!("imported as {module}.{name}, {}", describe_memory(ty)),
             );
         }
         for ty in &self.defined_memories {

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_MODULE, SPAWN_NAME, START, THREAD_START};
+use p1_adapter::{PREVIEW1_MODULE, UNSTABLE_MODULE};
+use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_TYPE, START, THREAD_START, is_spawn};
+use wasi_threads::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
-
-const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// What preview1 was called before.
-const PREVIEW0: &str = "wasi_unstable";
 
 /// A function type, as text.
 pub(super) fn function_type(
@@ -26,7 +24,7 @@ pub(super) fn function_type(
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// Imported memories by the names they are imported under.
-    pub(super) imported_memories: Vec<(String, MemoryType)>,
+    pub(super) imported_memories: Vec<(MemoryImport, MemoryType)>,
     pub(super) defined_memories: Vec<MemoryType>,
     /// Which of all memories is exported as `memory`.
     pub(super) exported_memory: Option<u32>,
@@ -121,21 +119,45 @@ impl Facts {
         Ok(facts)
     }
 
+    /// What decides whether its threads could share its memory.
+    pub(super) fn shape(&self) -> ModuleShape {
+        let spawn = self.spawn.map(|ty| match self.type_of(ty) {
+            ty if ty == SPAWN_TYPE.to_string() => SpawnImport::AsDefined,
+            other => SpawnImport::Other(other.to_owned()),
+        });
+        let imported = self.imported_memories.iter();
+        ModuleShape {
+            spawn,
+            memories: imported.map(|(import, _)| import.clone()).collect(),
+            defines_memory: !self.defined_memories.is_empty(),
+            exported_memory: self.exported_memory.map(|index| {
+                match (index as usize) < self.imported_memories.len() {
+                    true => ExportedMemory::Imported,
+                    false => ExportedMemory::Own,
+                }
+            }),
+        }
+    }
+
     fn import(&mut self, module: &str, name: &str, ty: TypeRef) {
         let kind = match ty {
             TypeRef::Memory(ty) => {
-                self.imported_memories
-                    .push((format!("{module}.{name}"), ty));
+                let import = MemoryImport {
+                    module: module.to_owned(),
+                    name: name.to_owned(),
+                    shared: ty.shared,
+                };
+                self.imported_memories.push((import, ty));
                 return;
             }
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.function_types.push(ty);
-                match (module, name) {
-                    (SPAWN_MODULE, SPAWN_NAME) => {
+                match module {
+                    _ if is_spawn(module, name) => {
                         self.spawn = Some(ty);
                         return;
                     }
-                    (PREVIEW1 | PREVIEW0, _) => {
+                    PREVIEW1_MODULE | UNSTABLE_MODULE => {
                         self.preview1.push((module.to_owned(), name.to_owned(), ty));
                         return;
                     }

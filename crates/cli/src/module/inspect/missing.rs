@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
-use wasi_threads::abi::{INITIALIZE, START, THREAD_START};
+use wasi_threads::abi::{INITIALIZE, START, START_TYPE, THREAD_START, THREAD_START_TYPE};
 use wasmtime::{Engine, ExternType, Linker, Store};
 
 use super::facts::{Facts, function_type};
+use crate::message::link_flags;
 
-const THREAD_START_TYPE: &str = "(i32, i32) -> ()";
-const SPAWN_TYPE: &str = "(i32) -> (i32)";
 const REBUILD: &str = "as it was built for: build it with a current toolchain";
 
 /// The types of WASI's functions, as text, by module and name.
@@ -52,48 +51,29 @@ impl Facts {
         if !runs && !only_starts {
             miss("no `_start`: link it as a command");
         }
-        if let Some(spawn) = self.spawn {
-            if self.imported_memories.is_empty() {
-                miss(match self.defined_memories.is_empty() {
-                    true => "no memory: link with --import-memory",
-                    false => "the memory is its own: link with --import-memory",
-                });
-            }
-            if !self.imported_memories.iter().all(|(_, ty)| ty.shared)
-                || self.imported_memories.is_empty()
-            {
-                miss("no shared memory: link with --shared-memory --max-memory=BYTES");
-            }
-            if self.exported(THREAD_START).is_none() {
-                miss(
-                    "no `wasi_thread_start`, so every spawn fails: link with --export=wasi_thread_start \
-                     (wasi-libc for threads has it)",
-                );
-            }
-            if let Some(index) = self.exported_memory
-                && !self.imported_memories.is_empty()
-                && index as usize >= self.imported_memories.len()
-            {
-                miss(
-                    "the exported `memory` is not the imported one, so that each thread has its own: export the \
-                     imported one, with --export-memory",
-                );
-            }
-            if self.type_of(spawn) != SPAWN_TYPE {
-                let ty = self.type_of(spawn);
-                miss(&format!(
-                    "`wasi.thread-spawn` is {SPAWN_TYPE}, and not {ty}, {REBUILD}"
-                ));
-            }
+        let shape = self.shape();
+        for refusal in shape.refusals() {
+            miss(&match link_flags::of_shape(&refusal) {
+                Some((why, help)) => format!("{why}: {help}"),
+                None => refusal.to_string(),
+            });
         }
-        if self.exported_memory.is_none() && (self.spawn.is_some() || !self.preview1.is_empty()) {
-            miss("no exported `memory`: link with --export-memory");
+        if self.spawn.is_some() && self.exported(THREAD_START).is_none() {
+            miss(
+                "no `wasi_thread_start`, so every spawn fails: link with --export=wasi_thread_start \
+                 (wasi-libc for threads has it)",
+            );
+        }
+        let called = self.preview1.first().map(|(_, name, _)| name.as_str());
+        if let Some((why, help)) = link_flags::of_wasi(&shape, called) {
+            miss(&format!("{why}: {help}"));
         }
         for (name, wanted) in [
-            (START, "() -> ()"),
-            (INITIALIZE, "() -> ()"),
+            (START, START_TYPE),
+            (INITIALIZE, START_TYPE),
             (THREAD_START, THREAD_START_TYPE),
         ] {
+            let wanted = wanted.to_string();
             match (self.exported(name), self.exports.get(name)) {
                 (Some(ty), _) if ty != wanted => {
                     miss(&format!(

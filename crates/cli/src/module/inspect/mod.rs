@@ -85,7 +85,7 @@ mod tests {
                (func (export "_start")) (func (export "wasi_thread_start") (param i32 i32)))"#
         ));
         assert_eq!(own.len(), 1, "{own:?}");
-        assert!(own[0].starts_with("the exported `memory` is not the imported one"));
+        assert!(own[0].starts_with("it starts threads, but exports a memory of its own"));
         assert_eq!(
             missing(r#"(module (memory (export "memory") 1) (func (export "_start")))"#),
             Vec::<String>::new()

@@ -1,0 +1,101 @@
+//! Names of Rust and C++ functions as people write them.
+
+use std::fmt;
+
+use cpp_demangle::{DemangleOptions, Symbol};
+
+use crate::escape::NAME_CHARS;
+
+/// What mangled C++ names begin with. The demangler takes all else for a type: `f` would be
+/// `float`.
+const CPP: [&str; 5] = ["_Z", "__Z", "___Z", "____Z", "_GLOBAL_"];
+
+/// A writer that takes the beginning, and then ends whoever writes.
+struct Beginning {
+    text: String,
+    most: usize,
+    full: bool,
+}
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let left = self.most.saturating_sub(self.text.len());
+        if text.len() <= left {
+            self.text.push_str(text);
+            return Ok(());
+        }
+        self.full = true;
+        self.text.push_str(&text[..text.floor_char_boundary(left)]);
+        Err(fmt::Error)
+    }
+}
+
+/// The name as Wasmtime writes it, but for [`CPP`]: its beginning if it is longer than is shown;
+/// the name itself if it is not mangled.
+///
+/// Both demanglers bound how deep they recurse, to some hundred levels, and what they write is
+/// bounded here. How long they take is not: they have a thread of their own.
+pub(crate) fn demangle(name: &str, shown_chars: usize) -> String {
+    let mut beginning = Beginning {
+        text: String::new(),
+        // So many bytes have more characters than are shown.
+        most: 4 * shown_chars.clamp(NAME_CHARS, 1 << 20) + 4,
+        full: false,
+    };
+    let written = if let Ok(name) = rustc_demangle::try_demangle(name) {
+        fmt::write(&mut beginning, format_args!("{name}"))
+    } else if CPP.iter().any(|prefix| name.starts_with(prefix))
+        && let Ok(symbol) = Symbol::new(name)
+    {
+        symbol.structured_demangle(&mut beginning, &DemangleOptions::default())
+    } else {
+        Err(fmt::Error)
+    };
+    match written.is_ok() || beginning.full {
+        true => beginning.text,
+        false => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_and_cpp() {
+        for (name, expected) in [
+            ("main", "main"),
+            ("f", "f"),
+            ("_ZN3foo17h05af221e174051e9E", "foo::h05af221e174051e9"),
+            ("_RNvC6_123foo3bar", "123foo::bar"),
+            ("_ZN5space3fooEibc", "space::foo(int, bool, char)"),
+            ("_Z", "_Z"),
+            ("", ""),
+        ] {
+            assert_eq!(demangle(name, NAME_CHARS), expected);
+        }
+    }
+
+    /// `f<a<int, int>, a<A, A>, ...>`: each argument has the one before twice.
+    fn bomb(doublings: u32) -> String {
+        let mut name = "_Z1fI1aIiiE".to_owned();
+        for last in 1..=doublings {
+            let last = char::from_digit(last, 36).unwrap().to_ascii_uppercase();
+            name.push_str(&format!("S0_IS{last}_S{last}_E"));
+        }
+        name + "Evv"
+    }
+
+    #[test]
+    fn a_bomb_is_cut() {
+        let small = demangle(&bomb(2), NAME_CHARS);
+        assert!(small.starts_with("void f<a<int, int>, a<a<int, int>, a<int, int> >, "));
+        let name = bomb(26);
+        assert!(name.len() < 320);
+        let began = std::time::Instant::now();
+        let demangled = demangle(&name, NAME_CHARS);
+        assert!(demangled.starts_with(&small[..small.len() - 10]));
+        assert!(demangled.len() <= 4 * NAME_CHARS + 4);
+        assert!(began.elapsed() < std::time::Duration::from_secs(1));
+    }
+}
