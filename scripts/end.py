@@ -169,22 +169,20 @@ def quit_(binary, folder, options):
     print(f'{options.rounds} times SIGQUIT: {stacks} stacks, {wrong} of them wrong')
 
 def seccomp(*refused):
-    """A filter that refuses system calls: (number, None) always, (number, bit of its third argument) where that is lacking."""
+    """A filter that refuses system calls: (number, {argument's index: value}...), with EPERM."""
     def install():
         libc = ctypes.CDLL(None, use_errno=True)
         code = []
         ins = lambda c, jt, jf, k: code.append(struct.pack('HBBI', c, jt, jf, k))
-        ins(0x20, 0, 0, 0)
-        for number, lacking in refused:
-            if lacking is None:
-                ins(0x15, 0, 1, number)
-                ins(0x06, 0, 0, 0x00050001)
-            else:
-                ins(0x15, 0, 4, number)
-                ins(0x20, 0, 0, 32)
-                ins(0x45, 1, 0, lacking)
-                ins(0x06, 0, 0, 0x00050001)
-                ins(0x06, 0, 0, 0x7fff0000)
+        for number, arguments in refused:
+            ins(0x20, 0, 0, 0)
+            left = 2 * len(arguments)
+            ins(0x15, 0, left + 1, number)
+            for index, value in arguments.items():
+                left -= 2
+                ins(0x20, 0, 0, 16 + 8 * index)
+                ins(0x15, 0, left + 1, value)
+            ins(0x06, 0, 0, 0x00050001)
         ins(0x06, 0, 0, 0x7fff0000)
         program = b''.join(code)
         buffer = ctypes.create_string_buffer(program, len(program))
@@ -195,6 +193,20 @@ def seccomp(*refused):
         assert libc.prctl(22, 2, ctypes.byref(prog), 0, 0) == 0, ctypes.get_errno()
     return install
 
+def text_pages(path):
+    """The bytes of the pages that a compiled file's code is on."""
+    with open(path, 'rb') as file:
+        elf = file.read()
+    at, = struct.unpack_from('<Q', elf, 0x28)
+    size, count, names = struct.unpack_from('<HHH', elf, 0x3a)
+    section = lambda index: struct.unpack_from('<IIQQQQ', elf, at + size * index)
+    strings = section(names)[4]
+    for index in range(count):
+        name, _, _, _, _, length = section(index)
+        if elf[strings + name:].split(b'\0', 1)[0] == b'.text':
+            return -(-length // 4096) * 4096
+    raise AssertionError('no text')
+
 def blocked():
     signal.pthread_sigmask(signal.SIG_BLOCK, set(range(1, 64)) - {9, 19, 32, 33})
 
@@ -204,7 +216,7 @@ def hostile(binary, folder, options):
     bounds = guest(folder, 'bounds', spinners(20, '(drop (i32.load (i32.const -4)))', True))
     membarrier, mprotect = {'x86_64': (324, 10), 'aarch64': (283, 226)}[os.uname().machine]
     for name, preexec in (('all signals blocked', blocked),
-                          ('membarrier refused', seccomp((membarrier, None))),
+                          ('membarrier refused', seccomp((membarrier, {}))),
                           ):
         for _ in range(options.rounds):
             ended(binary, [], exits, 7, preexec=preexec)
@@ -212,12 +224,24 @@ def hostile(binary, folder, options):
             ended(binary, [], spins, 143, signal.SIGTERM, preexec=preexec)
             ended(binary, ['--timeout', '1s'], spins, 134, preexec=preexec)
         print(f'{name}: each ended as it should, {options.rounds} times')
-    # `mprotect` without execute is what the end does; compiling does it, too, so the module comes compiled.
-    compiled = []
-    for path in (exits, spins):
+    # Loading makes other parts of the process readable; what the end takes execute permission from is the text, which is made
+    # longer than any of them.
+    filler = ''.join(f'(func (param i64) (result i64) (i64.add (local.get 0) (i64.const {n})))' for n in range(12000))
+    long = lambda text: text[:-1] + filler + ')'
+    mremap = {'x86_64': 25, 'aarch64': 216}[os.uname().machine]
+    quiet = guest(folder, 'quiet', spinners(6, '(call $exit (i32.const 7))', False))
+    for path, also, name in ((exits, (), 'mprotect of the text'), (spins, (), 'mprotect of the text'),
+                             (quiet, ((mremap, {}),), 'mprotect of the text and mremap')):
         out = path[:-4] + '.cwasm'
-        subprocess.run([binary, 'compile', '-o', out, path], check=True, stderr=subprocess.DEVNULL)
-        compiled.append(out)
+        with open(path) as file:
+            text = file.read()
+        with open(path[:-4] + 'long.wat', 'w') as file:
+            file.write(long(text))
+        subprocess.run([binary, 'compile', '-o', out, file.name], check=True, stderr=subprocess.DEVNULL)
+        preexec = seccomp((mprotect, {1: text_pages(out), 2: 1}), *also)
+        ended_by = (143, signal.SIGTERM) if path == spins else (7, None)
+        times = [ended(binary, ['--allow-precompiled'], out, *ended_by, preexec=preexec)[0] for _ in range(options.rounds)]
+        print(f'{name} refused: ended as it should, {options.rounds} times, {figures(times)}')
     libraries = guest(folder, 'library', '(module (func (export "turn") (loop $l (br $l))))')
     text = spinners(20, '(call $exit (i32.const 7))', False).replace(
         '(import "env"', '(import "lib" "turn" (func $turn))\n  (import "env"', 1).replace(

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the loom models of crates/waits: every interleaving with at most
-# three preemptions, or LOOM_MAX_PREEMPTIONS of them. An ordinary test run has
-# them too, with two. Arguments name the models to run.
+# Runs the loom models of crates/waits and crates/threads: every interleaving with at most three preemptions, or
+# LOOM_MAX_PREEMPTIONS of them; then, that each mutant put into them on purpose is found. An ordinary test run has
+# them too, mostly with two. Arguments name the models to run.
 #
 # The models compile the sources they check a second time, over loom's types
-# (tests/loom/sync.rs), so there is no cfg and no feature to set.
+# (crates/waits/tests/loom/sync.rs, crates/threads/tests/loom), so there is no cfg and no feature to set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
-exec cargo test -p memory-waits --test loom_waits -- "$@"
+# The whole workspace, so that Wasmtime is not built once more with other features.
+exec cargo test --workspace --test loom_waits --test loom_life_protocol --test loom_life -- "$@"

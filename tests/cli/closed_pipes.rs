@@ -137,7 +137,7 @@ fn a_closed_pipe_is_no_panic() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_no_panic() {
-    for what in ["completion bash", "-W help", "man"] {
+    for what in ["completion bash", "-W help", "man", "--help", "--version"] {
         let output = Command::new("bash")
             .args(["-c", &format!("\"$0\" {what} > /dev/full")])
             .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
@@ -150,4 +150,34 @@ fn a_full_disk_is_no_panic() {
             "{what}"
         );
     }
+}
+
+/// The runtime opens `/dev/null` in place of a closed stdout, so that what was asked for once went there, with status 0.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_closed_stdout_is_an_error_of_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = module(
+        folder.path(),
+        r#"(module (func (export "_start")) (func (export "f") (result i32) (i32.const 5)))"#,
+    );
+    for what in [
+        "completion bash",
+        "man",
+        "--help",
+        "--version",
+        "inspect \"$1\"",
+        "--invoke f \"$1\"",
+    ] {
+        let output = bash(&format!("\"$0\" {what} >&-"), &module);
+        assert_eq!(output.status.code(), Some(1), "{what}: {output:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "error: stdout cannot be written\n  why: it is closed\n",
+            "{what}"
+        );
+    }
+    // Where nothing is to be written, nothing is wrong. All three may be closed.
+    let output = bash("\"$0\" \"$1\" <&- >&- 2>&-", &module);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }

@@ -61,6 +61,78 @@ fn memory_limits() {
     run("-W max-memory-size=16777216", own).expect_code(0);
 }
 
+/// The preparation's own table once counted, so that every threaded program was refused.
+#[test]
+fn the_tables_that_are_allowed_are_the_programs() {
+    let threaded = |tables: &str| {
+        format!(
+            r#"(module
+                 (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+                 (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
+                 {tables}
+                 (func (export "wasi_thread_start") (param i32 i32)
+                   (i32.atomic.store (i32.const 0) (i32.const 1))
+                   (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
+                 (func (export "_start")
+                   (if (i32.lt_s (call $spawn (i32.const 0)) (i32.const 1)) (then unreachable))
+                   (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))
+                   (drop (memory.atomic.wait64 (i32.const 0) (i64.const 0) (i64.const -1)))))"#
+        )
+    };
+    let run =
+        |options: &str, tables: &str| program().args(options).on_stdin(threaded(tables)).run();
+    let one = "(table 4 funcref)";
+    let two = "(table 4 funcref) (table 4 funcref)";
+    for (options, enough, too_much) in [
+        ("-O pooling-allocator", one, two),
+        (
+            "-O pooling-allocator,pooling-max-tables-per-module=0",
+            "",
+            one,
+        ),
+        (
+            "-O pooling-allocator,pooling-max-tables-per-module=2",
+            two,
+            "(table 4 funcref) (table 4 funcref) (table 4 funcref)",
+        ),
+        (
+            "-O pooling-allocator,pooling-total-tables=2,pooling-total-core-instances=2",
+            one,
+            "(table 4 funcref) (table 20001 funcref)",
+        ),
+        (
+            "-O pooling-allocator,pooling-table-elements=4",
+            one,
+            "(table 5 funcref)",
+        ),
+        ("-O pooling-allocator,pooling-table-elements=0", "", one),
+        ("-O pooling-allocator -W max-table-elements=1", "", one),
+        ("-W max-tables=0", "", one),
+        ("-W max-tables=1", one, two),
+        ("-W max-table-elements=0", "", one),
+        ("-W max-table-elements=4", one, "(table 5 funcref)"),
+    ] {
+        run(options, enough).expect_code(0);
+        run(options, too_much)
+            .expect_code(1)
+            .expect_stderr(&["table"]);
+    }
+    // What is compiled ahead is the same.
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = folder.path().join("a.cwasm");
+    program()
+        .args("compile -O pooling-allocator -o")
+        .arg(&compiled)
+        .on_stdin(threaded(one))
+        .run()
+        .expect_code(0);
+    program()
+        .args("-O pooling-allocator -W max-tables=1 --allow-precompiled")
+        .arg(&compiled)
+        .run()
+        .expect_code(0);
+}
+
 #[test]
 #[cfg(unix)]
 fn fuel() {

@@ -15,6 +15,7 @@ mod failures;
 mod limits;
 mod messages;
 mod options;
+mod outputs;
 mod precompiled;
 mod sockets;
 mod subcommands;

@@ -2,11 +2,12 @@
 //!
 //! A run is a line of steps: the command line as typed ([`args`]), the module from its bytes to compiled code
 //! ([`module`]), the program ([`mod@run`]), and what is said about it and its end ([`report`]). Whatever goes wrong on the
-//! way is a [`message`]. What depends on the platform is in [`sys`].
+//! way is a [`message`], and what is asked for as a file is an [`output`]. What depends on the platform is in [`sys`].
 
 mod args;
 mod message;
 mod module;
+mod output;
 mod report;
 mod run;
 mod sys;

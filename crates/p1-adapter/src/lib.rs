@@ -89,8 +89,8 @@ pub use ctx::push::{Handover, StreamAccess};
 pub use ctx::random_source::RandomSource;
 pub use ctx::state::P1State;
 pub use linker::{
-    add_to_linker_async, add_to_linker_sync, add_unstable_to_linker_async,
-    add_unstable_to_linker_sync,
+    PREVIEW1_MODULE, UNSTABLE_MODULE, add_to_linker_async, add_to_linker_sync,
+    add_unstable_to_linker_async, add_unstable_to_linker_sync,
 };
 /// To be called before the first thread is started, where the time to start matters.
 pub use table_sync::prepare_process;

@@ -153,13 +153,13 @@ fn spawn(engine: &Engine) -> Result<()> {
                     ours(Pool::new())
                 }),
                 ("parked host threads, instances at the spawn", &|| {
-                    ours(Pool::new().ready(0))
+                    ours(Pool::new().prewarmed(0))
                 }),
                 ("a host thread for each, instances made ahead", &|| {
                     ours(Pool::new().idle(0))
                 }),
                 ("a host thread for each, instances at the spawn", &|| {
-                    ours(Pool::new().idle(0).ready(0))
+                    ours(Pool::new().idle(0).prewarmed(0))
                 }),
             ],
         )?;

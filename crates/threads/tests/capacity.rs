@@ -83,7 +83,11 @@ fn little_address_space_is_a_failed_spawn() {
         assert!(
             matches!(
                 why,
-                Some(SpawnError::HostThread(_) | SpawnError::Instantiate(_))
+                Some(
+                    SpawnError::NoCapacity(_)
+                        | SpawnError::HostThread(_)
+                        | SpawnError::Instantiate(_)
+                )
             ),
             "{why:?}"
         );
@@ -111,7 +115,7 @@ fn the_limit_of_mappings_is_a_failed_spawn() {
         let (threads, why) = fill(12_000);
         match why {
             None => assert_eq!(threads, 12_000),
-            Some(SpawnError::HostThread(why)) => {
+            Some(SpawnError::NoCapacity(why)) => {
                 // Ten thousand fit into the default, 65,530.
                 assert!(threads >= 10_000 || limit < 65_530, "{threads}: {why}");
             }

@@ -397,7 +397,7 @@ fn idle_threads_leave() {
         .pool(
             Pool::new()
                 .idle(4)
-                .ready(4)
+                .prewarmed(4)
                 .idle_time(Duration::from_millis(20)),
         )
         .state(move |_| {
@@ -455,7 +455,7 @@ fn a_panic_in_the_data_of_an_unused_instance() {
             .pool(
                 Pool::new()
                     .idle(2)
-                    .ready(1)
+                    .prewarmed(1)
                     .idle_time(Duration::from_micros(50)),
             )
             .build()

@@ -4,6 +4,8 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
+#[path = "support/seccomp.rs"]
+mod seccomp;
 mod support;
 
 use std::sync::Arc;
@@ -69,10 +71,11 @@ fn sum(group: &ThreadGroup<Data>, threads: u32) -> Vec<u64> {
 
 /// Ends `threads` that compute and fill, in a way that `last` or the limits say, and looks whether anything moves.
 fn nothing_moves(threads: u32, last: &str, limits: Limits, cancel: bool) -> Outcome {
-    let group = freezing(&counters(threads, last))
-        .limits(limits)
-        .build()
-        .unwrap();
+    let group = freezing(&counters(threads, last)).limits(limits);
+    ends_without_a_move(group.build().unwrap(), threads, cancel)
+}
+
+fn ends_without_a_move(group: ThreadGroup<Data>, threads: u32, cancel: bool) -> Outcome {
     let handle = group.handle();
     let canceller = cancel.then(|| {
         std::thread::spawn(move || {
@@ -94,14 +97,14 @@ fn nothing_moves(threads: u32, last: &str, limits: Limits, cancel: bool) -> Outc
 }
 
 const SPIN: &str = "(loop $x (br $x))";
+const EXIT: &str = "(call $exit (i32.const 7))";
 
 #[test]
 fn nothing_moves_after_an_exit() {
     if in_a_process("nothing_moves_after_an_exit", "true") {
         let _dog = watchdog("nothing_moves_after_an_exit", 120);
         for threads in [8, 300] {
-            let outcome =
-                nothing_moves(threads, "(call $exit (i32.const 7))", Limits::new(), false);
+            let outcome = nothing_moves(threads, EXIT, Limits::new(), false);
             assert!(matches!(outcome, Outcome::Exited(7)), "{outcome:?}");
         }
     }
@@ -125,6 +128,74 @@ fn nothing_moves_after_a_timeout_or_a_cancellation() {
         assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
         let outcome = nothing_moves(300, SPIN, Limits::new(), true);
         assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
+    }
+}
+
+/// Ends groups of these many threads, which do that last and are cancelled or not, where a filter refuses these calls.
+fn nothing_moves_without(
+    calls: &[seccomp::Refused],
+    program: impl Fn(u32, &str) -> String,
+    ends: &[(u32, &str, bool)],
+) {
+    // A filter stays: every module has to be loaded before.
+    let group = |&(threads, last, cancel)| {
+        let limits = Limits::new().timeout(Duration::from_secs(60));
+        let group = freezing(&program(threads, last)).limits(limits);
+        (group.build().unwrap(), threads, last, cancel)
+    };
+    let groups: Vec<_> = ends.iter().map(group).collect();
+    seccomp::refuse(calls);
+    for (group, threads, last, cancel) in groups {
+        let outcome = ends_without_a_move(group, threads, cancel);
+        let right = match &outcome {
+            Outcome::Exited(7) => last == EXIT,
+            Outcome::Trapped { .. } => last == "(unreachable)",
+            Outcome::Cancelled => cancel,
+            _ => false,
+        };
+        assert!(right, "{outcome:?}");
+    }
+}
+
+/// Where a filter refuses to take execute permission, a copy that is not executable takes the code's place.
+#[test]
+fn nothing_moves_where_code_cannot_be_protected() {
+    if in_a_process("nothing_moves_where_code_cannot_be_protected", "true") {
+        let _dog = watchdog("nothing_moves_where_code_cannot_be_protected", 120);
+        let ends = [
+            (8, EXIT, false),
+            (300, EXIT, false),
+            (8, "(unreachable)", false),
+            (300, SPIN, true),
+        ];
+        nothing_moves_without(&[seccomp::READ_ONLY], counters, &ends);
+    }
+}
+
+/// Without `membarrier` words may be read a moment too early, and are read again.
+#[test]
+fn nothing_moves_without_membarrier() {
+    if in_a_process("nothing_moves_without_membarrier", "true") {
+        let _dog = watchdog("nothing_moves_without_membarrier", 120);
+        let ends = [(8, EXIT, false), (300, EXIT, false), (300, SPIN, true)];
+        nothing_moves_without(&[seccomp::MEMBARRIER], counters, &ends);
+    }
+}
+
+/// Where neither is allowed, each thread gets signals until it is found in wasm. One that fills memory again and again is
+/// hardly ever found there, so that there are none here.
+#[test]
+fn nothing_moves_where_code_cannot_be_replaced() {
+    if in_a_process("nothing_moves_where_code_cannot_be_replaced", "true") {
+        let _dog = watchdog("nothing_moves_where_code_cannot_be_replaced", 120);
+        let ends = [
+            (50, EXIT, false),
+            (6, "(unreachable)", false),
+            (50, SPIN, true),
+        ];
+        let fill = "(memory.fill (i32.const 1048576) (local.get $id) (i32.const 1048576))";
+        let program = |threads, last: &str| counters(threads, last).replace(fill, "(nop)");
+        nothing_moves_without(&[seccomp::READ_ONLY, seccomp::MREMAP], program, &ends);
     }
 }
 

@@ -96,7 +96,7 @@ fn spawns_have_fuel_for_segments() {
         r#"(data (i32.const 1024) "x") (elem $e func $work) (start $s) (func $s)"#,
     ] {
         let body = counting(1_000) + segment;
-        for pool in [Pool::new(), Pool::new().ready(0)] {
+        for pool in [Pool::new(), Pool::new().prewarmed(0)] {
             for door in DOORS {
                 let module = door.module(&engine, &guest(&body));
                 let group = builder(&engine, &module, &Arc::default())

@@ -217,6 +217,10 @@ fn tables_memories_and_instances() {
     let (outcome, log) = run(Limits::new().table_elements(11));
     assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
     assert_eq!(log, [10, 10]);
+    // Not counting the one that the preparation appended.
+    let (outcome, log) = run(Limits::new().tables(2));
+    assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
+    assert_eq!(log, [10, 10]);
     for limits in [
         Limits::new().table_elements(9),
         Limits::new().tables(1),
@@ -252,6 +256,48 @@ fn tables_memories_and_instances() {
         group.run("_start"),
         Err(wasi_threads::RunError::Instantiate(_))
     ));
+}
+
+/// The preparation's own table once counted, so that a program without any was refused.
+#[test]
+fn the_appended_table_is_not_the_guests() {
+    let _dog = watchdog("the_appended_table_is_not_the_guests", 60);
+    let engine = engine();
+    let starts = r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
+                    (func (export "_start")
+                      (if (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0))
+                        (then (call $await (i32.const 0) (i32.const 1)))
+                        (else (unreachable))))"#;
+    let run = |tables: &str, limits: Limits| {
+        let module = Door::Prepared.module(&engine, &guest(&format!("{tables} {starts}")));
+        let group = builder(&engine, &module, &Arc::default());
+        group.limits(limits).build().unwrap().run("_start")
+    };
+    let none = Limits::new().tables(0).table_elements(0);
+    for limits in [none.clone(), none.trap_on_grow_failure(true)] {
+        let outcome = run("", limits.clone());
+        assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
+        for table in ["(table 4 4 funcref)", "(table 1 funcref)"] {
+            let outcome = run(table, limits.clone());
+            assert!(
+                matches!(outcome, Err(wasi_threads::RunError::Instantiate(_))),
+                "{table}: {outcome:?}"
+            );
+        }
+    }
+    // A table of the guest's may be as long as the limit says, and no longer.
+    let one = Limits::new().tables(1).table_elements(5);
+    assert!(matches!(
+        run("(table 5 5 funcref)", one.clone()),
+        Ok(Outcome::Returned)
+    ));
+    for tables in ["(table 6 6 funcref)", "(table 1 funcref) (table 1 funcref)"] {
+        let outcome = run(tables, one.clone());
+        assert!(
+            matches!(outcome, Err(wasi_threads::RunError::Instantiate(_))),
+            "{tables}: {outcome:?}"
+        );
+    }
 }
 
 /// Deep recursion at the smallest host stack that is permitted, everywhere it can happen.

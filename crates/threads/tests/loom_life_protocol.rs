@@ -1,7 +1,7 @@
 //! Models of how a group's outcome is claimed, of spawns against it, and of what the end wakes.
 //!
 //! The sources `claim.rs` and `places.rs` under `src/life`, `bell.rs` and `handoff.rs` under `src/sys` are compiled here a second time, over
-//! loom's types. Each of them names its careless variants, in which a step is left out or two are swapped; they are nothing
+//! loom's types. Each of them names its mutants, in which a step is left out or two are swapped; they are nothing
 //! outside of this test, which starts itself once for each, and in each of which loom must find a fault.
 //!
 //! Without `LOOM_MAX_PREEMPTIONS` in the environment, each model runs with three preemptions. Arguments name the models to
@@ -32,77 +32,77 @@ use std::sync::OnceLock;
 use sys::bell::Bell;
 use sys::handoff::Handoff;
 
-/// A model, and the careless variants in which it must fail.
+/// A model, and the mutants in which it must fail.
 struct Model {
     name: &'static str,
     run: fn(),
-    careless: &'static [&'static str],
+    mutants: &'static [&'static str],
 }
 
 const MODELS: &[Model] = &[
     Model {
         name: "end_against_end",
         run: end_against_end,
-        careless: &["a claim in two steps"],
+        mutants: &["a claim in two steps"],
     },
     Model {
         name: "start_against_end",
         run: start_against_end,
-        careless: &["a step that looks first"],
+        mutants: &["a step that looks first"],
     },
     Model {
         name: "spawn_against_end",
         run: spawn_against_end,
-        careless: &["a step that looks first"],
+        mutants: &["a step that looks first"],
     },
     Model {
         name: "a_spawn_at_the_limit_against_the_end",
         run: a_spawn_at_the_limit_against_the_end,
-        careless: &["a spawn that listens too late", "a ring that looks first"],
+        mutants: &["a spawn that listens too late", "a ring that looks first"],
     },
     Model {
         name: "a_spawn_at_the_limit_against_a_thread_that_leaves",
         run: a_spawn_at_the_limit_against_a_thread_that_leaves,
-        careless: &["a ring that looks first"],
+        mutants: &["a ring that looks first"],
     },
     Model {
         name: "two_spawns_at_the_limit",
         run: two_spawns_at_the_limit,
-        careless: &[],
+        mutants: &["a leaver that rings for a lone waiter"],
     },
     Model {
         name: "the_supervisor_hears_the_claim",
         run: the_supervisor_hears_the_claim,
-        careless: &["a ring that looks first"],
+        mutants: &["a ring that looks first"],
     },
     Model {
         name: "a_deadlock_against_a_spawn",
         run: a_deadlock_against_a_spawn,
-        careless: &["a deadlock without a second look"],
+        mutants: &["a deadlock without a second look"],
     },
     Model {
         name: "answers_against_end",
         run: answers_against_end,
-        careless: &["a claim in two steps"],
+        mutants: &["a claim in two steps"],
     },
     Model {
         name: "what_the_end_wakes",
         run: what_the_end_wakes,
-        careless: &["a holder that does not look back"],
+        mutants: &["a holder that does not look back"],
     },
     Model {
         name: "a_host_call_against_the_end",
         run: a_host_call_against_the_end,
-        careless: &["an end without a barrier", "words before the flag"],
+        mutants: &["an end without a barrier", "words before the flag"],
     },
 ];
 
-/// Set in the process that runs a model carelessly: the variant's name.
-const CARELESS: &str = "WASI_THREADS_LOOM_CARELESS";
+/// Set in the process that runs a mutant: its name.
+const MUTANT: &str = "WASI_THREADS_LOOM_MUTANT";
 
-fn is_careless(name: &str) -> bool {
+fn is_mutant(name: &str) -> bool {
     static NAME: OnceLock<Option<String>> = OnceLock::new();
-    let wanted = NAME.get_or_init(|| std::env::var(CARELESS).ok());
+    let wanted = NAME.get_or_init(|| std::env::var(MUTANT).ok());
     wanted.as_deref() == Some(name)
 }
 
@@ -111,7 +111,7 @@ fn main() {
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let alone = std::env::var_os(CARELESS).is_some();
+    let alone = std::env::var_os(MUTANT).is_some();
     for model in MODELS {
         let named = |part: &String| match alone {
             true => model.name == part,
@@ -132,18 +132,18 @@ fn main() {
         if alone {
             continue;
         }
-        for careless in model.careless {
+        for mutant in model.mutants {
             let output = Command::new(std::env::current_exe().expect("there is one"))
                 .arg(model.name)
-                .env(CARELESS, careless)
+                .env(MUTANT, mutant)
                 .output()
                 .expect("it starts again");
             assert!(
                 !output.status.success(),
-                "{}: loom finds no fault in {careless}",
+                "{}: loom finds no fault in {mutant}",
                 model.name
             );
-            println!("{}: loom finds the fault in {careless}", model.name);
+            println!("{}: loom finds the fault in {mutant}", model.name);
         }
     }
 }
@@ -414,7 +414,7 @@ fn a_host_call_against_the_end() {
     model(|| {
         let state = Arc::new((AtomicBool::new(false), AtomicU64::new(0)));
         let barrier = || {
-            if !is_careless("an end without a barrier") {
+            if !is_mutant("an end without a barrier") {
                 fence(Ordering::SeqCst);
             }
         };
@@ -429,7 +429,7 @@ fn a_host_call_against_the_end() {
             }
         });
         let (flag, word) = &*state;
-        let outside = if is_careless("words before the flag") {
+        let outside = if is_mutant("words before the flag") {
             let outside = word.load(Ordering::Relaxed) == 0;
             barrier();
             flag.store(true, Ordering::Relaxed);

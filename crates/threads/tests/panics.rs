@@ -348,7 +348,7 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
     let (makes, drops) = (Arc::clone(&made), Arc::clone(&dropped));
     let group = ThreadGroup::builder(&engine, &module, linker)
         .limits(Limits::new().threads(1).spawn_wait(Duration::ZERO))
-        .pool(Pool::new().ready(2).idle_time(Duration::from_secs(60)))
+        .pool(Pool::new().prewarmed(2).idle_time(Duration::from_secs(60)))
         .state(move |_| {
             // The third is the first that is made ahead: not before the second thread has one of its own.
             if makes.fetch_add(1, Ordering::SeqCst) == 2 {

@@ -13,16 +13,13 @@ use crate::paths;
 use crate::source::Crate;
 
 /// What ties two nodes: files and the path that is named.
-type Ties = BTreeMap<(String, String), BTreeSet<String>>;
+pub(crate) type Ties = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// The circles of a crate's folders, a line each.
 #[must_use]
 pub fn findings(krate: &Crate) -> Vec<String> {
     let uses = uses(krate);
-    let mut inner: BTreeSet<PathBuf> = BTreeSet::new();
-    for module in krate.modules.values() {
-        inner.extend(module.file.ancestors().skip(1).map(Path::to_owned));
-    }
+    let inner = all(krate);
     let mut found = Vec::new();
     for folder in &inner {
         let ties = ties(folder, &uses, &inner);
@@ -34,6 +31,23 @@ pub fn findings(krate: &Crate) -> Vec<String> {
         }
     }
     found
+}
+
+/// Every folder of the crate that has sources, itself included.
+fn all(krate: &Crate) -> BTreeSet<PathBuf> {
+    let files = krate.modules.values().map(|module| &module.file);
+    files
+        .flat_map(|file| file.ancestors().skip(1).map(Path::to_owned))
+        .collect()
+}
+
+/// The folders at the top of the crate, and the arrows among all that is there.
+pub(crate) fn top(krate: &Crate) -> (BTreeSet<String>, Ties) {
+    let inner = all(krate);
+    let ties = ties(Path::new(""), &uses(krate), &inner);
+    let at_top = |folder: &&PathBuf| folder.components().count() == 1;
+    let names = inner.iter().filter(at_top);
+    (names.map(|name| name.display().to_string()).collect(), ties)
 }
 
 /// Which file names something that another defines, and how it is named.
@@ -178,6 +192,12 @@ mod tests {
             "pub struct B; fn f() { println!(\"{:?}\", crate::one::help()) }",
             "pub struct B; use crate::*; fn f(_: A) {}",
             "pub struct B(crate::A);",
+            "pub struct B; fn f() { use crate::one::A; let _: A; }",
+            "pub struct B; fn f() { if true { use crate::{one::a::{help as other}}; other() } }",
+            "pub struct B; fn f() { use crate::one::*; }",
+            "pub struct B; m!(crate::{std, one::{a::A, other}});",
+            "pub struct B; m!(crate::{std, one::a::A});",
+            "pub struct B; m!(x + { y }, $crate::one::a::A);",
         ] {
             let found = two(back);
             assert_eq!(found.len(), 1, "{back}: {found:?}");

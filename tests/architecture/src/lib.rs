@@ -3,13 +3,17 @@
 //! - [`lengths`]: no file is longer than a reader can hold in mind.
 //! - [`folders`]: the folders of a crate use one another in one direction.
 //! - [`names`]: no two types of a crate share a name.
+//! - [`impls`]: a type has its methods in its own folder.
+//! - [`page`]: `docs/architecture.md` names the folders, in their order.
 //!
 //! Each check returns its findings as lines of text. `tests/tree.rs` runs them on the
 //! project; `scripts/architecture.sh` prints them for any tree.
 
 pub mod folders;
+pub mod impls;
 pub mod lengths;
 pub mod names;
+pub mod page;
 mod paths;
 mod source;
 
@@ -23,9 +27,12 @@ pub use source::{Crate, crates};
 #[must_use]
 pub fn findings(root: &std::path::Path) -> Vec<String> {
     let mut found = lengths::findings(root);
-    for krate in crates(root) {
-        found.extend(folders::findings(&krate));
-        found.extend(names::findings(&krate));
+    let crates = crates(root);
+    for krate in &crates {
+        found.extend(folders::findings(krate));
+        found.extend(impls::findings(krate));
+        found.extend(names::findings(krate));
     }
+    found.extend(page::findings(root, &crates));
     found
 }

@@ -1,9 +1,9 @@
 //! Which module a path leads to.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
-use crate::source::{Crate, Module, ModulePath, is_test};
+use crate::source::{self, Crate, Module, ModulePath, is_test};
 
 /// Imports are followed this far: re-exports of re-exports end well before.
 const MOST_STEPS: usize = 16;
@@ -113,7 +113,7 @@ impl Visit<'_> for Collector {
     }
 
     fn visit_macro(&mut self, call: &syn::Macro) {
-        self.tokens(call.tokens.clone());
+        self.tokens(call.tokens.clone(), &[]);
         visit::visit_macro(self, call);
     }
 
@@ -126,39 +126,57 @@ impl Visit<'_> for Collector {
         visit::visit_item(self, item);
     }
 
+    fn visit_item_use(&mut self, item: &syn::ItemUse) {
+        let mut names = Vec::new();
+        source::imports(&item.tree, &mut Vec::new(), &mut names, &mut self.found);
+        self.found.extend(names.into_iter().map(|(_, path)| path));
+    }
+
     fn visit_visibility(&mut self, _: &syn::Visibility) {
         // `pub(in path)` uses nothing.
     }
 }
 
 impl Collector {
-    /// Paths in the tokens of a macro call.
-    fn tokens(&mut self, tokens: TokenStream) {
-        let mut path: Vec<String> = Vec::new();
-        let mut colons = 0;
+    /// Paths in the tokens of a macro call; `before` leads to a group of them, as in `before::{a, b}`.
+    fn tokens(&mut self, tokens: TokenStream, before: &[String]) {
+        let mut path = before.to_vec();
+        let mut colons = if before.is_empty() { 0 } else { 2 };
         for token in tokens {
             match token {
                 TokenTree::Ident(ident) => {
                     if colons != 2 {
-                        self.end(&mut path);
+                        self.end(&mut path, before);
                     }
                     path.push(ident.to_string());
                     colons = 0;
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
                 TokenTree::Group(group) => {
-                    self.end(&mut path);
-                    self.tokens(group.stream());
+                    let continues = colons == 2 && group.delimiter() == Delimiter::Brace;
+                    let parts = if continues { path.as_slice() } else { &[] };
+                    self.tokens(group.stream(), parts);
+                    self.end(&mut path, before);
+                    colons = 0;
                 }
-                _ => self.end(&mut path),
+                TokenTree::Punct(punct) if punct.as_char() == ',' => {
+                    self.end(&mut path, before);
+                    colons = if before.is_empty() { 0 } else { 2 };
+                }
+                _ => {
+                    self.end(&mut path, before);
+                    colons = 0;
+                }
             }
         }
-        self.end(&mut path);
+        self.end(&mut path, before);
     }
 
-    fn end(&mut self, path: &mut Vec<String>) {
-        if !path.is_empty() {
-            self.found.push(std::mem::take(path));
+    /// Notes the path, if anything has come to what was `before`.
+    fn end(&mut self, path: &mut Vec<String>, before: &[String]) {
+        let whole = std::mem::replace(path, before.to_vec());
+        if whole.len() > before.len() {
+            self.found.push(whole);
         }
     }
 }

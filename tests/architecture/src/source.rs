@@ -13,12 +13,18 @@ pub struct Crate {
     /// The folder of its manifest, below the root: `crates/threads`.
     pub name: String,
     pub(crate) modules: BTreeMap<ModulePath, Module>,
+    /// The types that wiggle makes of the `witx` files beside `src`, and those files.
+    pub(crate) generated: Vec<(String, PathBuf)>,
 }
 
 /// One module: a file, or a part of one.
 pub(crate) struct Module {
     /// Its file, below `src`.
     pub(crate) file: PathBuf,
+    /// It is declared under a `cfg`.
+    pub(crate) is_conditional: bool,
+    /// It is declared more than once, each time under a `cfg`.
+    pub(crate) has_alternatives: bool,
     pub(crate) items: Vec<Item>,
     /// What it defines.
     pub(crate) defines: BTreeSet<String>,
@@ -56,25 +62,59 @@ impl Crate {
         let mut modules = BTreeMap::new();
         for top in ["lib.rs", "main.rs"] {
             if src.join(top).exists() {
-                read_file(src, Path::new(top), Vec::new(), &mut modules);
+                read_file(src, Path::new(top), Vec::new(), &[], &mut modules);
             }
         }
-        Self { name, modules }
+        let generated = src.parent().map(generated).unwrap_or_default();
+        Self {
+            name,
+            modules,
+            generated,
+        }
     }
 }
 
-/// Reads the module at `path` from `file` (below `src`), and all below it.
+/// The types that the `witx` files of the crate in `folder` name.
+fn generated(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut types = Vec::new();
+    let files = std::fs::read_dir(folder.join("witx"));
+    for entry in files.into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let file = path.strip_prefix(folder).unwrap();
+        let code = text.lines().map(|line| line.split(";;").next().unwrap());
+        for named in code.flat_map(|line| line.split("(typename $").skip(1)) {
+            let name = named.split(|c: char| c.is_whitespace() || c == ')').next();
+            types.push((camel_case(name.unwrap()), file.to_owned()));
+        }
+    }
+    types.sort();
+    types
+}
+
+/// `clock_id` is `ClockId`.
+fn camel_case(name: &str) -> String {
+    let parts = name.split('_').map(|part| {
+        let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+        first.to_uppercase() + rest
+    });
+    parts.collect()
+}
+
+/// Reads the module at `path` from `file` (below `src`), and all below it. Its `mod` item has the
+/// attributes `declared`.
 fn read_file(
     src: &Path,
     file: &Path,
     path: ModulePath,
+    declared: &[Attribute],
     modules: &mut BTreeMap<ModulePath, Module>,
 ) {
     let text = std::fs::read_to_string(src.join(file))
         .unwrap_or_else(|error| panic!("{}: {error}", src.join(file).display()));
     let parsed = syn::parse_file(&text)
         .unwrap_or_else(|error| panic!("{}: {error}", src.join(file).display()));
-    add(src, file, path, parsed.items, modules);
+    add(src, file, path, declared, parsed.items, modules);
 }
 
 /// Adds the module at `path` with `items`, and all below it.
@@ -82,11 +122,14 @@ fn add(
     src: &Path,
     file: &Path,
     path: ModulePath,
+    declared: &[Attribute],
     items: Vec<Item>,
     modules: &mut BTreeMap<ModulePath, Module>,
 ) {
     let mut module = Module {
         file: file.to_owned(),
+        is_conditional: declared.iter().any(|one| one.path().is_ident("cfg")),
+        has_alternatives: false,
         items: Vec::new(),
         defines: BTreeSet::new(),
         imports: Vec::new(),
@@ -107,15 +150,23 @@ fn add(
                 below.push((path, part.attrs, part.content));
             }
             Item::Use(import) => {
-                imports(&import.tree, &mut Vec::new(), &mut module);
+                let tree = &import.tree;
+                imports(
+                    tree,
+                    &mut Vec::new(),
+                    &mut module.imports,
+                    &mut module.globs,
+                );
                 module.items.push(Item::Use(import));
             }
             item => module.items.push(item),
         }
     }
-    // A crate with a library and a binary has two roots, which are looked at as one.
+    // A crate with a library and a binary has two roots, and a module may be declared for each of
+    // several configurations: they are looked at as one.
     match modules.get_mut(&path) {
         Some(root) => {
+            root.has_alternatives |= root.is_conditional && module.is_conditional;
             root.items.extend(module.items);
             root.defines.extend(module.defines);
             root.imports.extend(module.imports);
@@ -125,8 +176,11 @@ fn add(
     }
     for (path, attributes, content) in below {
         match content {
-            Some((_, items)) => add(src, file, path, items, modules),
-            None => read_file(src, &file_of(src, file, &path, &attributes), path, modules),
+            Some((_, items)) => add(src, file, path, &attributes, items, modules),
+            None => {
+                let file = file_of(src, file, &path, &attributes);
+                read_file(src, &file, path, &attributes, modules);
+            }
         }
     }
 }
@@ -172,7 +226,7 @@ pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -206,35 +260,40 @@ fn defined(item: &Item) -> Option<String> {
     })
 }
 
-/// Notes what a `use` brings in.
-fn imports(tree: &UseTree, before: &mut Vec<String>, module: &mut Module) {
+/// Notes what a `use` brings in: names with their paths, and modules whose every name it imports.
+pub(crate) fn imports(
+    tree: &UseTree,
+    before: &mut Vec<String>,
+    names: &mut Vec<(String, Vec<String>)>,
+    globs: &mut Vec<Vec<String>>,
+) {
     match tree {
         UseTree::Path(step) => {
             before.push(step.ident.to_string());
-            imports(&step.tree, before, module);
+            imports(&step.tree, before, names, globs);
             before.pop();
         }
         UseTree::Name(name) if name.ident == "self" => {
             if let Some(last) = before.last() {
-                module.imports.push((last.clone(), before.clone()));
+                names.push((last.clone(), before.clone()));
             }
         }
         UseTree::Name(name) => {
             let mut path = before.clone();
             path.push(name.ident.to_string());
-            module.imports.push((name.ident.to_string(), path));
+            names.push((name.ident.to_string(), path));
         }
         UseTree::Rename(name) => {
             let mut path = before.clone();
             if name.ident != "self" {
                 path.push(name.ident.to_string());
             }
-            module.imports.push((name.rename.to_string(), path));
+            names.push((name.rename.to_string(), path));
         }
-        UseTree::Glob(_) => module.globs.push(before.clone()),
+        UseTree::Glob(_) => globs.push(before.clone()),
         UseTree::Group(group) => {
             for tree in &group.items {
-                imports(tree, before, module);
+                imports(tree, before, names, globs);
             }
         }
     }

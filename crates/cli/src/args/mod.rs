@@ -20,7 +20,8 @@ use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
 use crate::args::run_args::RunArgs;
-use crate::message::Result;
+use crate::message::exit::Exit;
+use crate::message::{Result, printed};
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
 ///
@@ -63,10 +64,18 @@ pub(crate) fn command() -> clap::Command {
 
 /// Reads the command line; what is wrong with it, or asked for by it, ends the process.
 pub(crate) fn parse() -> Result<Cli> {
-    help_output::guarded(|| {
-        let matches = command().get_matches();
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-    })
+    let parsed = help_output::guarded(|| {
+        let matches = command().try_get_matches()?;
+        Cli::from_arg_matches(&matches)
+    })?;
+    match parsed {
+        Ok(cli) => Ok(cli),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            printed(help.print())?;
+            std::process::exit(Exit::Success.status().into())
+        }
+    }
 }
 
 /// What can be asked for by name.

@@ -2,10 +2,10 @@
 //!
 //! `run` stops at the first; `inspect` lists all.
 
-use wasi_threads::GroupError;
+use wasi_threads::{GroupError, ModuleShape};
 
-/// What mends a module that calls WASI and exports no memory.
-pub(crate) const EXPORT_MEMORY: &str = "link it with `--export-memory`";
+/// What mends a module that exports no memory, where WASI or the group of threads needs one.
+const EXPORT_MEMORY: &str = "link it with `--export-memory`";
 
 /// Why threads of a module of this shape cannot run, and what to do about it; `None` for what has nothing to do with
 /// the module's shape.
@@ -44,4 +44,14 @@ pub(crate) fn of_shape(error: &GroupError) -> Option<(String, &'static str)> {
         _ => return None,
     };
     Some((why.to_owned(), help))
+}
+
+/// Why a module of this shape cannot call WASI, whose function `called` it imports, and what to do about it; `None` if
+/// it can, if it calls nothing of WASI, and if it starts threads: then its shape's refusals say it.
+pub(crate) fn of_wasi(shape: &ModuleShape, called: Option<&str>) -> Option<(String, &'static str)> {
+    let called = called.filter(|_| shape.exported_memory.is_none() && !shape.spawns())?;
+    let why = format!(
+        "it calls `{called}`, which works on an exported memory named `memory`, and has none"
+    );
+    Some((why, EXPORT_MEMORY))
 }

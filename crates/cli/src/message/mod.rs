@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::Write as _;
 
 use crate::message::exit::Exit;
+use crate::sys::at_start;
 
 /// Three lines: what happened, why, and what to do about it.
 #[derive(Debug)]
@@ -37,14 +38,23 @@ pub(crate) fn warn(what: impl fmt::Display, why: &dyn fmt::Display) {
 ///
 /// A reader that has gone away (`| head`) has seen enough: no error.
 pub(crate) fn print(text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Message::failure("stdout cannot be written").why(error))
-        }
+    printed(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    )
+}
+
+/// What came of printing on stdout.
+pub(crate) fn printed(how: std::io::Result<()>) -> Result<()> {
+    let cannot = || Message::failure("stdout cannot be written");
+    match how {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(cannot().why(error)),
+        Ok(()) if at_start::was_closed(1) => Err(cannot().why("it is closed")),
         _ => Ok(()),
     }
 }

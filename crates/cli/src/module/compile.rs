@@ -1,8 +1,6 @@
 //! `compile MODULE`: to native code, for `run --allow-precompiled`.
 
-use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wasmtime::Engine;
 
@@ -12,6 +10,7 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::module::source::{Loaded, ModuleSource};
 use crate::module::{engine, prepare};
+use crate::output::{self, Output};
 
 /// Compiles, and writes the file.
 ///
@@ -33,10 +32,21 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
                 .help("give one with `--output FILE`"));
         }
     };
+    let output = Output::typed(&output).map_err(|error| {
+        Message::failure(format!("cannot write {}", Output::name_of(&output))).why(error)
+    })?;
     let (mut config, mut cache) = engine::for_compile(&mut args.common, &args.legacy)?;
     if let Some(folder) = &args.emit_clif {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)
+        })?;
+        // Wasmtime panics where it cannot.
+        output::can_make_files_in(folder).map_err(|error| {
+            Message::failure(format!(
+                "cannot write into the folder `{}`",
+                folder.display()
+            ))
+            .why(error)
         })?;
         config.emit_clif(folder);
         // Only what is compiled has it.
@@ -51,31 +61,8 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;
-    replace(&output, &bytes).map_err(|error| {
-        Message::failure(format!("cannot write `{}`", output.display())).why(error)
-    })?;
+    output
+        .write(|out| out.write_all(&bytes))
+        .map_err(|error| Message::failure(format!("cannot write {}", output.name())).why(error))?;
     Ok(Exit::Success)
-}
-
-/// Makes a file that is there whole, or not at all: whoever runs the one that was there before goes on doing so, as it
-/// is mapped and not read.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let place = match std::fs::canonicalize(path) {
-        // A device or a pipe is written to.
-        Ok(place) if !place.is_file() => return std::fs::write(place, bytes),
-        // Where a link leads, or where there is nothing yet.
-        Ok(place) => place,
-        Err(_) => path.to_owned(),
-    };
-    let mut name = OsString::from(".");
-    name.push(place.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = place.with_file_name(name);
-    let made =
-        std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, &place));
-    if made.is_err() {
-        // Of the two errors, the one that is told is why it could not be made.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    made
 }

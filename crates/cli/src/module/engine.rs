@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wasi_threads::Termination;
-use wasmtime::{Cache, Config, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime::{Cache, Config, PoolingAllocationConfig, ProfilingStrategy, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
@@ -60,6 +60,7 @@ pub(crate) fn configure(
             .help("give it in bytes"));
     }
     let cache = cache::take(&mut common.codegen)?;
+    leave_room_for_preparation(common);
     let mut config = common
         .config(None)
         .map_err(|error| unusable_options(&error))?;
@@ -85,4 +86,26 @@ pub(crate) fn configure(
         });
     }
     Ok((config, cache))
+}
+
+/// Elements of the table that the preparation appends for a shared memory: one for each kind of wait.
+const APPENDED_ELEMENTS: usize = 3;
+
+/// Has the pooling allocator keep room for a table more in each instance: the one that the preparation appends. What was asked for
+/// is the program's.
+fn leave_room_for_preparation(common: &mut CommonOptions) {
+    let CommonOptions { opts, wasm, .. } = common;
+    if opts.pooling_allocator != Some(true) {
+        return;
+    }
+    let defaults = PoolingAllocationConfig::default();
+    let in_each = &mut opts.pooling_max_tables_per_module;
+    *in_each = Some((in_each.unwrap_or(defaults.get_max_tables_per_module())).saturating_add(1));
+    let instances =
+        (opts.pooling_total_core_instances).unwrap_or(defaults.get_total_core_instances());
+    let in_all = &mut opts.pooling_total_tables;
+    *in_all = Some((in_all.unwrap_or(defaults.get_total_tables())).saturating_add(instances));
+    // The library makes the other option the default of this one.
+    let elements = opts.pooling_table_elements.or(wasm.max_table_elements);
+    opts.pooling_table_elements = elements.map(|elements| elements.max(APPENDED_ELEMENTS));
 }

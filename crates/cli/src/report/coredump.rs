@@ -4,7 +4,6 @@
 //! memories, which belong to no store, and calls every thread `main`: both are mended here.
 
 use std::fmt::Display;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
 use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
 use crate::message::{say, warn};
+use crate::output::Output;
 use crate::report::events::thread_name;
 
 /// Pieces a memory is saved in. Zeros at their ends are left out.
@@ -23,7 +23,7 @@ const PIECE: usize = 4096;
 /// The dump of a run that asks for one.
 #[derive(Debug)]
 pub(crate) struct CoreDump {
-    path: PathBuf,
+    output: Output,
     /// The module's name in the dump.
     module: String,
     taken: Mutex<Option<Taken>>,
@@ -40,10 +40,10 @@ struct Taken {
 }
 
 impl CoreDump {
-    /// One that will be written to `path`.
-    pub(crate) fn new(path: PathBuf, module: String) -> Self {
+    /// One that will be written to `output`.
+    pub(crate) fn new(output: Output, module: String) -> Self {
         CoreDump {
-            path,
+            output,
             module,
             taken: Mutex::default(),
         }
@@ -89,18 +89,18 @@ impl CoreDump {
             return;
         };
         let name = thread_name(taken.thread.get());
-        let path = self.path.display();
+        let output = self.output.name();
         let cannot = |why: &dyn Display| {
             warn(
-                format_args!("the core dump `{path}` cannot be written"),
+                format_args!("the core dump {output} cannot be written"),
                 why,
             );
         };
         match complete(&taken, memory, &name) {
             Err(error) => cannot(&error),
-            Ok(dump) => match std::fs::write(&self.path, dump) {
+            Ok(dump) => match self.output.write(|out| out.write_all(&dump)) {
                 Err(error) => cannot(&error),
-                Ok(()) => say(format_args!("note: the core dump is in `{path}`")),
+                Ok(()) => say(format_args!("note: the core dump is in {output}")),
             },
         }
     }

@@ -22,8 +22,8 @@ pub(crate) const MOST_EVENTS: usize = 1 << 21;
 /// Lives, spawns and ends that are kept beside them, so that every track has its frame.
 const MOST_LIVES: usize = 1 << 20;
 
-/// Events that a host thread takes room for at once, so that threads rarely meet there.
-const ROOM: usize = 256;
+/// Events that a host thread takes capacity for at once, so that threads rarely meet there.
+const PORTION: usize = 256;
 
 /// Watches one run.
 #[derive(Debug)]
@@ -31,20 +31,20 @@ pub(crate) struct Recorder {
     began: Instant,
     /// Whether single events are kept, or only what they add up to.
     events: bool,
-    records: Mutex<Vec<Arc<Mutex<ThreadRecord>>>>,
-    /// Room for events that no thread has taken.
-    room: AtomicUsize,
+    records: Mutex<Vec<Arc<Mutex<HostRecord>>>>,
+    /// Capacity for events that no thread has taken.
+    capacity: AtomicUsize,
     /// The same for lives.
-    room_for_lives: AtomicUsize,
+    capacity_for_lives: AtomicUsize,
 }
 
 /// What one host thread has seen of its guest threads.
 #[derive(Debug, Default)]
-struct ThreadRecord {
+struct HostRecord {
     events: Vec<TraceEvent>,
     totals: Totals,
-    /// For how many more events there is room.
-    room: usize,
+    /// For how many more events it has capacity.
+    capacity: usize,
     /// When the life began that goes on.
     life: Nanos,
     /// Which thread's it is, if one does.
@@ -55,7 +55,7 @@ struct ThreadRecord {
 
 thread_local! {
     /// This host thread's record, of the recorder it is with. There is one recorder in a process.
-    static RECORD: RefCell<Option<Arc<Mutex<ThreadRecord>>>> = const { RefCell::new(None) };
+    static RECORD: RefCell<Option<Arc<Mutex<HostRecord>>>> = const { RefCell::new(None) };
     /// The guest thread this host thread runs.
     static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
@@ -63,16 +63,16 @@ thread_local! {
 impl Recorder {
     /// Begins to record; with `events`, keeps them one by one.
     pub(crate) fn new(events: bool) -> Self {
-        Self::with_room(events, MOST_EVENTS)
+        Self::with_capacity(events, MOST_EVENTS)
     }
 
-    fn with_room(events: bool, room: usize) -> Self {
+    fn with_capacity(events: bool, capacity: usize) -> Self {
         Recorder {
             began: Instant::now(),
             events,
             records: Mutex::default(),
-            room: AtomicUsize::new(room),
-            room_for_lives: AtomicUsize::new(MOST_LIVES),
+            capacity: AtomicUsize::new(capacity),
+            capacity_for_lives: AtomicUsize::new(MOST_LIVES),
         }
     }
 
@@ -130,7 +130,7 @@ impl Recorder {
     }
 
     /// Works on this host thread's record.
-    fn with<R>(&self, work: impl FnOnce(&mut ThreadRecord) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut HostRecord) -> R) -> R {
         RECORD.with_borrow_mut(|mine| {
             let record = mine.get_or_insert_with(|| {
                 let record = Arc::default();
@@ -141,24 +141,24 @@ impl Recorder {
         })
     }
 
-    fn keep(&self, record: &mut ThreadRecord, began: Nanos, ended: Nanos, what: EventKind) {
+    fn keep(&self, record: &mut HostRecord, began: Nanos, ended: Nanos, what: EventKind) {
         if !self.events {
             return;
         }
-        let has_room = match what {
+        let has_capacity = match what {
             EventKind::Life | EventKind::Spawn(_) | EventKind::End(_) => {
-                take(&self.room_for_lives, 1) == 1
+                take(&self.capacity_for_lives, 1) == 1
             }
             _ => {
-                if record.room == 0 {
-                    record.room = take(&self.room, ROOM);
+                if record.capacity == 0 {
+                    record.capacity = take(&self.capacity, PORTION);
                 }
-                let has_room = record.room > 0;
-                record.room -= usize::from(has_room);
-                has_room
+                let has_capacity = record.capacity > 0;
+                record.capacity -= usize::from(has_capacity);
+                has_capacity
             }
         };
-        if !has_room {
+        if !has_capacity {
             record.totals.lost += 1;
             return;
         }
@@ -171,10 +171,10 @@ impl Recorder {
     }
 }
 
-/// Takes up to `most` of the room that is left.
-fn take(room: &AtomicUsize, most: usize) -> usize {
+/// Takes up to `most` of the capacity that is left.
+fn take(capacity: &AtomicUsize, most: usize) -> usize {
     // Only a number: no other memory depends on it.
-    let before = room.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
+    let before = capacity.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
     before.unwrap_or_else(|left| left).min(most)
 }
 
@@ -322,16 +322,16 @@ mod tests {
         assert!(events.is_sorted_by_key(|event| event.began));
     }
 
-    /// Room was once each thread's own, so that a hundred of them could take all memory; and a full record had no
+    /// Capacity was once each thread's own, so that a hundred of them could take all memory; and a full record had no
     /// life of its thread, which ends last.
     #[test]
-    fn room_is_for_all_threads_together() {
-        let recorder = Recorder::with_room(true, 2 * ROOM + 100);
+    fn capacity_is_for_all_threads_together() {
+        let recorder = Recorder::with_capacity(true, 2 * PORTION + 100);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     recorder.thread_began(ThreadId::MAIN);
-                    for _ in 0..ROOM {
+                    for _ in 0..PORTION {
                         let started = recorder.started("fd_write");
                         CallObserver::ended(
                             &recorder,
@@ -349,7 +349,7 @@ mod tests {
             .iter()
             .filter(|event| matches!(event.what, EventKind::Life));
         assert_eq!(lives.count(), 4);
-        assert_eq!(events.len(), 2 * ROOM + 100 + 4);
-        assert_eq!(recorder.totals().lost, 2 * ROOM as u64 - 100);
+        assert_eq!(events.len(), 2 * PORTION + 100 + 4);
+        assert_eq!(recorder.totals().lost, 2 * PORTION as u64 - 100);
     }
 }

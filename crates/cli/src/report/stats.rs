@@ -62,8 +62,7 @@ fn explanation(failure: &SpawnError) -> Option<String> {
         SpawnError::NoEntryPoint => Some(format!(
             "{failure}: link it with `--export=wasi_thread_start`"
         )),
-        // Where the limit was seen coming it is named.
-        SpawnError::HostThread(why) if !why.contains('`') => Some(format!(
+        SpawnError::HostThread(_) => Some(format!(
             "{failure}: see `ulimit -u`, and on Linux `sysctl kernel.pid_max` and pids.max of the control group"
         )),
         other => Some(other.to_string()),
@@ -181,14 +180,17 @@ mod tests {
 
     #[test]
     fn a_limit_nobody_asked_for_is_explained() {
-        let refused = |why: &str| explanation(&SpawnError::HostThread(why.to_owned()));
-        let said = refused("Resource temporarily unavailable (os error 11)").unwrap_or_default();
+        // Backticks, which the names of limits have, do not make a limit of it.
+        let refused = "Resource `temporarily` unavailable (os error 11)".to_owned();
+        let said = explanation(&SpawnError::HostThread(refused)).unwrap_or_default();
         assert!(
             said.contains("pids.max") && said.contains("os error 11"),
             "{said}"
         );
-        let said = refused("no room (`ulimit -v`)").unwrap_or_default();
-        assert!(said.ends_with("(`ulimit -v`)"), "{said}");
+        // The limit is named where it was seen coming.
+        let limit = "no address space (ulimit -v)".to_owned();
+        let said = explanation(&SpawnError::NoCapacity(limit)).unwrap_or_default();
+        assert!(said.ends_with("(ulimit -v)"), "{said}");
         assert_eq!(explanation(&SpawnError::Limit(10_500)), None);
         assert_eq!(explanation(&SpawnError::Ended), None);
     }

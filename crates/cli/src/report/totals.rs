@@ -10,7 +10,7 @@ pub(crate) struct Totals {
     pub(crate) calls: BTreeMap<&'static str, CallTotals>,
     pub(crate) spawns: Times,
     pub(crate) waits: Times,
-    /// Events that there was no room for.
+    /// Events that there was no capacity for.
     pub(crate) lost: u64,
 }
 

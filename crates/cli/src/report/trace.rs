@@ -4,14 +4,13 @@
 //! the thread it started, and from a notify to the waits it ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
 use crate::message::{Message, Result, say, warn};
+use crate::output::Output;
 use crate::report::events::{EventKind, Nanos, TraceEvent, thread_name};
 use crate::report::recorder::{MOST_EVENTS, Recorder};
 
@@ -21,31 +20,24 @@ use crate::report::recorder::{MOST_EVENTS, Recorder};
 /// shares that one's track. So this is the number of the main thread's track as well.
 const PROCESS: u32 = 1 << 29;
 
-/// The file of a trace, made before the program runs, so that it is known that it can be.
+/// Where a trace goes. Before the program runs it is known that it can.
 #[derive(Debug)]
-pub(crate) struct TraceFile {
-    path: PathBuf,
-    file: File,
-}
+pub(crate) struct TraceFile(Output);
 
 impl TraceFile {
-    /// Makes the file.
-    pub(crate) fn create(path: PathBuf) -> Result<Self> {
-        match File::create(&path) {
-            Ok(file) => Ok(TraceFile { path, file }),
-            Err(error) => Err(Message::failure(what_failed(&path)).why(error)),
+    /// Finds out whether it can be written to `output`. A file that is there stays as it is until then.
+    pub(crate) fn prepare(mut output: Output) -> Result<Self> {
+        match output.prepare() {
+            Ok(()) => Ok(TraceFile(output)),
+            Err(error) => Err(Message::failure(what_failed(output.name())).why(error)),
         }
     }
 
     /// Writes what `recorder` has seen of the program `name`, or says why it cannot be written.
     pub(crate) fn write(self, recorder: &Recorder, name: &str) {
-        let mut out = BufWriter::new(self.file);
-        if let Err(error) =
-            write(&mut out, name, &recorder.take_events()).and_then(|()| out.flush())
-        {
-            // So that nothing is written once more, in vain, when it is dropped.
-            let _ = out.into_parts();
-            warn(format_args!("{}", what_failed(&self.path)), &error);
+        let events = recorder.take_events();
+        if let Err(error) = self.0.write(|out| write(out, name, &events)) {
+            warn(what_failed(self.0.name()), &error);
             return;
         }
         match recorder.totals().lost {
@@ -57,8 +49,8 @@ impl TraceFile {
     }
 }
 
-fn what_failed(path: &Path) -> String {
-    format!("the trace `{}` cannot be written", path.display())
+fn what_failed(name: &str) -> String {
+    format!("the trace {name} cannot be written")
 }
 
 /// The number of a thread's track: the thread's id, or what stands for the main thread, which has none.
@@ -71,7 +63,7 @@ fn micros(nanos: Nanos) -> f64 {
     nanos as f64 / 1000.0
 }
 
-fn write(out: &mut impl Write, name: &str, events: &[TraceEvent]) -> io::Result<()> {
+fn write(out: &mut dyn Write, name: &str, events: &[TraceEvent]) -> io::Result<()> {
     let mut first = true;
     out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
     let mut put = |value: &Value| {

@@ -12,8 +12,8 @@ use crate::report::calls::Noting;
 use crate::report::recorder::Recorder;
 use crate::run::listen;
 use crate::run::plan::Plan;
+use crate::sys::at_start;
 use crate::sys::inherited::Inherited;
-use crate::sys::sigpipe;
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
 /// folders at the first descriptor that is none.
@@ -28,7 +28,7 @@ pub(crate) fn context(
         .args(&plan.argv)
         .envs(&plan.env)
         .end_signal(end.clone())
-        .raise_sigpipe(sigpipe::ends_program());
+        .raise_sigpipe(at_start::sigpipe_ends_program());
     match recorder {
         Some(recorder) => builder.call_observer(Arc::clone(recorder) as _),
         None => builder

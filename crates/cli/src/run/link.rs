@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 
 use p1_adapter::{P1Ctx, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
-use wasi_threads::ThreadModule;
+use wasi_threads::{ThreadModule, abi};
 use wasmtime::{ExternType, ImportType, Linker, Module, Store, Val};
 
 use crate::message::error_text::first_line;
 use crate::message::{Message, Result};
 use crate::run::modules::PreparedModules;
 use crate::run::plan::{Plan, UnknownImports};
-use crate::run::shape::is_spawn;
 
 /// Makes the linker, and refuses a module that imports what nothing provides.
 ///
@@ -76,7 +75,7 @@ fn of_a_library(import: &ImportType<'_>, libraries: &[(&str, ThreadModule)]) -> 
 fn of_the_group(import: &ImportType<'_>) -> bool {
     match import.ty() {
         ExternType::Memory(_) => true,
-        ExternType::Func(_) => is_spawn(import),
+        ExternType::Func(_) => abi::is_spawn(import.module(), import.name()),
         _ => false,
     }
 }

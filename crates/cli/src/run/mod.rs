@@ -42,6 +42,7 @@ use crate::sys::process;
 pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
+    let (trace, dump) = (plan.trace.take(), plan.coredump.take());
     let plan = plan;
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
@@ -50,7 +51,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let runs = entry::runs(&modules.main, &name, &plan)?;
 
     let end = EndSignal::new();
-    let observers = Observers::of(&plan);
+    let observers = Observers::of(&plan, trace.is_some(), dump);
     let recorder = observers.recorder.as_ref();
     let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
     let linker = linker(&modules, &ctx, &plan)?;
@@ -62,7 +63,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
 
     let received = on_signal::watch(group.handle())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
-    let trace = plan.trace.clone().map(TraceFile::create).transpose()?;
+    let trace = trace.map(TraceFile::prepare).transpose()?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.

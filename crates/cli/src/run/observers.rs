@@ -5,6 +5,7 @@ use std::sync::Arc;
 use p1_adapter::P1State;
 use wasi_threads::GroupBuilder;
 
+use crate::output::Output;
 use crate::report::calls::WAITING;
 use crate::report::coredump::CoreDump;
 use crate::report::recorder::Recorder;
@@ -17,12 +18,11 @@ pub(crate) struct Observers {
 }
 
 impl Observers {
-    pub(crate) fn of(plan: &Plan) -> Self {
-        let traced = plan.trace.is_some();
-        let dump = |path| Arc::new(CoreDump::new(path, plan.module.typed_as()));
+    pub(crate) fn of(plan: &Plan, traced: bool, dump: Option<Output>) -> Self {
+        let dump = dump.map(|output| CoreDump::new(output, plan.module.typed_as()));
         Observers {
             recorder: (traced || plan.stats.is_some()).then(|| Arc::new(Recorder::new(traced))),
-            dump: plan.coredump.clone().map(dump),
+            dump: dump.map(Arc::new),
         }
     }
 

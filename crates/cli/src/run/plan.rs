@@ -2,7 +2,7 @@
 //!
 //! Everything that can be found wrong before the module is read is found here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use wasmtime::{Cache, Config};
@@ -15,6 +15,7 @@ use crate::args::values::{DirOption, OnDeadlock};
 use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
+use crate::output::Output;
 use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
 use crate::sys::inherited::Inherited;
@@ -48,13 +49,13 @@ pub(crate) struct Plan {
     pub(crate) epochs: Option<bool>,
     pub(crate) unknown_imports: UnknownImports,
     /// Where a core dump goes after a trap.
-    pub(crate) coredump: Option<PathBuf>,
+    pub(crate) coredump: Option<Output>,
     pub(crate) allow_precompiled: bool,
     pub(crate) shutdown_grace: Duration,
     pub(crate) detect_deadlock: bool,
     pub(crate) stats: Option<StatsFormat>,
     /// Where the timeline goes.
-    pub(crate) trace: Option<PathBuf>,
+    pub(crate) trace: Option<Output>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
@@ -95,6 +96,10 @@ impl Plan {
         if args.gdbstub.is_some() {
             return Err(refused_options::debugger("--gdbstub"));
         }
+        // Before this process opens what may get the number of a descriptor that they name.
+        let coredump = coredump(common)?;
+        let trace = args.trace.as_deref().map(|path| output("the trace", path));
+        let trace = trace.transpose()?;
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
@@ -150,12 +155,12 @@ impl Plan {
             preview0: common.wasi.preview0 != Some(false),
             epochs,
             unknown_imports: unknown_imports(common)?,
-            coredump: coredump(common)?,
+            coredump,
             allow_precompiled: args.allow_precompiled,
             shutdown_grace: args.shutdown_grace,
             detect_deadlock: args.deadlock == OnDeadlock::Report,
             stats: args.stats,
-            trace: args.trace,
+            trace,
         })
     }
 }
@@ -201,7 +206,7 @@ fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
 }
 
 /// Where `-D coredump` writes.
-fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
+fn coredump(common: &CommonOptions) -> Result<Option<Output>> {
     match &common.debug.coredump {
         // As Wasmtime does, so that what they may come to mean is free.
         Some(path) if path.contains('%') => Err(Message::usage(
@@ -212,8 +217,17 @@ fn coredump(common: &CommonOptions) -> Result<Option<PathBuf>> {
         Some(path) if path.is_empty() => {
             Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
         }
-        path => Ok(path.as_ref().map(PathBuf::from)),
+        Some(path) => output("the core dump", Path::new(path)).map(Some),
+        None => Ok(None),
     }
+}
+
+/// Where `what` goes.
+fn output(what: &str, path: &Path) -> Result<Output> {
+    Output::typed(path).map_err(|error| {
+        let name = Output::name_of(path);
+        Message::failure(format!("{what} {name} cannot be written")).why(error)
+    })
 }
 
 #[cfg(test)]

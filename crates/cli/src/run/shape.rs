@@ -3,26 +3,19 @@
 //! The thread group refuses modules of the wrong shape itself; this is about
 //! what only a whole program needs.
 
-use wasi_threads::abi;
+use p1_adapter::{PREVIEW1_MODULE, UNSTABLE_MODULE};
+use wasi_threads::ModuleShape;
 use wasmtime::{ExternType, ImportType, Module};
 
 use crate::message::link_flags;
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
 
-/// Preview1, and its name before it was called that.
-const PREVIEW1: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
-
-/// Whether an import is the function that starts a thread.
-pub(crate) fn is_spawn(import: &ImportType<'_>) -> bool {
-    (import.module(), import.name()) == (abi::SPAWN_MODULE, abi::SPAWN_NAME)
-}
-
 /// Refuses a module that could not run as a program, or not with these options.
 pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     let cannot = || Message::failure(format!("{name} cannot be run"));
-    let imports_spawn = module.imports().any(|import| is_spawn(&import));
-    if imports_spawn && !plan.thread_spawn {
+    let shape = ModuleShape::of(module);
+    if shape.spawns() && !plan.thread_spawn {
         return Err(cannot()
             .why("it starts threads, and `-S threads=n` forbids that")
             .help("leave out `-S threads=n`"));
@@ -38,21 +31,12 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
                 .help("leave the option out"),
         );
     }
-    let needs_memory = module
+    let called = module
         .imports()
-        .find(|import| PREVIEW1.contains(&import.module()));
-    let memory = module.get_export(abi::MEMORY);
-    if let Some(import) = needs_memory
-        && !matches!(memory, Some(ExternType::Memory(_)))
-        // The group says the same of a module that spawns, with more detail.
-        && !imports_spawn
-    {
-        return Err(cannot()
-            .why(format!(
-                "it calls `{}`, which works on an exported memory named `memory`, and has none",
-                import.name()
-            ))
-            .help(link_flags::EXPORT_MEMORY));
+        .find(|import| [PREVIEW1_MODULE, UNSTABLE_MODULE].contains(&import.module()));
+    let called = called.as_ref().map(ImportType::name);
+    if let Some((why, help)) = link_flags::of_wasi(&shape, called) {
+        return Err(cannot().why(why).help(help));
     }
     Ok(())
 }

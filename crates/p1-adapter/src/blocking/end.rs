@@ -1,7 +1,7 @@
 //! The signal that ends every blocked call of a group of threads.
 
 use crate::lock::lock;
-use crate::sys::event::Event;
+use crate::sys::wake_fd::WakeFd;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -66,7 +66,7 @@ struct EndState {
     raised: AtomicBool,
     /// Set only with `hooks` locked. Whoever wants to wait on it looks at `raised` afterwards, and a raiser looks here after it has
     /// set that, with a fence in between on either side: the raiser fills the event, or nobody waits on it.
-    event: OnceLock<Event>,
+    event: OnceLock<WakeFd>,
     hooks: Mutex<Hooks>,
     notify: Notify,
 }
@@ -169,7 +169,7 @@ impl EndSignal {
             let _hooks = self.hooks();
             self.check()?;
             if self.shared.event.get().is_none() {
-                let made = Event::new()?;
+                let made = WakeFd::new()?;
                 // The lock is held, so nobody else can have set it.
                 let _ = self.shared.event.set(made);
             }

@@ -3,8 +3,8 @@
 use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
-use crate::sys::event::Event;
 use crate::sys::time::{ClockId, now, realtime_timer, timespec};
+use crate::sys::wake_fd::WakeFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use smallvec::SmallVec;
@@ -198,7 +198,7 @@ pub fn wait_with(
         return wait(interests, deadline, end);
     }
     end.check()?;
-    let alarm = Arc::new(Alarm(Event::new()?));
+    let alarm = Arc::new(Alarm(WakeFd::new()?));
     let waker = Waker::from(Arc::clone(&alarm));
     let mut all: Vec<Interest<'_>> = interests.to_vec();
     all.push(Interest::new(alarm.0.descriptor(), Direction::Read));
@@ -239,7 +239,7 @@ pub fn wait_with(
 }
 
 /// Wakes a thread that is in `poll(2)`.
-struct Alarm(Event);
+struct Alarm(WakeFd);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {

@@ -5,7 +5,7 @@ use super::retry::{Retry, Woken};
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::blocking::{Direction, EndSignal};
-use crate::descriptor::fds::Entry;
+use crate::descriptor::fds::FoundDescriptor;
 use crate::descriptor::stream::GuestStream;
 use crate::guest::buffers::GuestBufs;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ fn would_block<T>(result: &Result<T>) -> bool {
 
 impl Call<'_> {
     /// Whether the descriptor was not to wait when the call began; it is then never tried again.
-    fn is_nonblock(&self, descriptor: &Entry<'_>) -> bool {
+    fn is_nonblock(&self, descriptor: &FoundDescriptor<'_>) -> bool {
         !self.is_retried() && descriptor.nonblock()
     }
 
     /// One transfer, or one connection: `attempt` is told whether it may wait on this thread.
     pub(crate) fn once<T>(
         &mut self,
-        descriptor: &Entry<'_>,
+        descriptor: &FoundDescriptor<'_>,
         attempt: impl FnOnce(bool, &EndSignal) -> Result<T>,
     ) -> Result<T> {
         let (nonblock, end) = (self.is_nonblock(descriptor), &self.shared.end);
@@ -40,7 +40,7 @@ impl Call<'_> {
     /// Reads until `len` bytes have come, or the end: `attempt` is told which are missing.
     pub(crate) fn until_full(
         &mut self,
-        descriptor: &Entry<'_>,
+        descriptor: &FoundDescriptor<'_>,
         len: usize,
         mut attempt: impl FnMut(std::ops::Range<usize>) -> Result<usize>,
     ) -> Result<usize> {
@@ -72,7 +72,7 @@ impl Call<'_> {
     /// One write, all of it and in one piece, unless the descriptor does not wait.
     pub(crate) fn write(
         &mut self,
-        descriptor: &Entry<'_>,
+        descriptor: &FoundDescriptor<'_>,
         stream: &GuestStream,
         bufs: &GuestBufs<'_>,
     ) -> Result<usize> {

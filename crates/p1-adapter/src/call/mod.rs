@@ -11,7 +11,7 @@ use crate::abi::types::{Errno, Fd, Rights, UserErrorConversion};
 use crate::ctx::Shared;
 use crate::ctx::state::Scratch;
 use crate::descriptor::Descriptor;
-use crate::descriptor::fds::Entry;
+use crate::descriptor::fds::FoundDescriptor;
 use retry::Retry;
 
 /// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
@@ -31,7 +31,7 @@ impl<'a> Call<'a> {
     /// The descriptor a number means at this moment, held until the end of the call; for a call that is tried again,
     /// the one it found at first.
     #[inline]
-    pub(crate) fn fd(&self, fd: Fd) -> Result<Entry<'a>, Errno> {
+    pub(crate) fn fd(&self, fd: Fd) -> Result<FoundDescriptor<'a>, Errno> {
         if let Some(retry) = &self.retry
             && let Some(kept) = retry.kept()
         {

@@ -9,7 +9,7 @@ use super::subscriptions::Subscriptions;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::blocking::{self, Direction};
-use crate::descriptor::fds::Entry;
+use crate::descriptor::fds::FoundDescriptor;
 use crate::descriptor::stream::{GuestStream, ReadyBy};
 use crate::descriptor::{Descriptor, Kind};
 use crate::guest::buffers::BufferList;
@@ -67,8 +67,8 @@ impl Retry {
         self.descriptor.is_some()
     }
 
-    pub(crate) fn kept(&self) -> Option<Entry<'static>> {
-        self.descriptor.clone().map(Entry::Kept)
+    pub(crate) fn kept(&self) -> Option<FoundDescriptor<'static>> {
+        self.descriptor.clone().map(FoundDescriptor::Kept)
     }
 
     /// Leaves `wait` to be awaited; what the attempt ends with.

@@ -21,8 +21,8 @@ use table_sync::{Error, Handle, SharedGuard, Table};
 const FIRST: u32 = 64;
 const SEGMENTS: usize = 26;
 
-/// The handle of a descriptor, as a number; 0 for none.
-type Slot = AtomicU64;
+/// Where a number keeps the handle of its descriptor; 0 for none.
+type HandleCell = AtomicU64;
 
 /// What the table holds. The count lets a call keep a descriptor beyond its guard, across a wait.
 type HeldDescriptor = Arc<Descriptor>;
@@ -31,9 +31,9 @@ type HeldDescriptor = Arc<Descriptor>;
 pub(crate) struct Fds {
     /// The descriptors. A handle names one of them and never another, however often its slot is used again.
     table: Table,
-    first: Box<[Slot]>,
+    first: Box<[HandleCell]>,
     /// Segment `i` holds the numbers `FIRST << i` up to twice that, and is made when first needed.
-    more: [OnceLock<Box<[Slot]>>; SEGMENTS],
+    more: [OnceLock<Box<[HandleCell]>>; SEGMENTS],
     free: Mutex<Free>,
     limit: u32,
 }
@@ -52,14 +52,14 @@ struct Free {
 }
 
 /// A descriptor looked up for the time of one call.
-pub(crate) enum Entry<'a> {
+pub(crate) enum FoundDescriptor<'a> {
     /// Held in the table.
     Found(SharedGuard<'a, HeldDescriptor>),
     /// Found by an earlier attempt of the same call, and held by itself.
     Kept(HeldDescriptor),
 }
 
-impl Deref for Entry<'_> {
+impl Deref for FoundDescriptor<'_> {
     type Target = Descriptor;
 
     #[inline]
@@ -71,7 +71,7 @@ impl Deref for Entry<'_> {
     }
 }
 
-impl Entry<'_> {
+impl FoundDescriptor<'_> {
     /// A hold on the descriptor that may outlast the lookup.
     pub(crate) fn keep(&self) -> Arc<Descriptor> {
         match self {
@@ -86,8 +86,8 @@ fn segment_of(number: u32) -> (usize, usize) {
     (segment as usize, (number - (FIRST << segment)) as usize)
 }
 
-fn slots(count: u32) -> Box<[Slot]> {
-    (0..count).map(|_| Slot::new(0)).collect()
+fn empty_cells(count: u32) -> Box<[HandleCell]> {
+    (0..count).map(|_| HandleCell::new(0)).collect()
 }
 
 impl Fds {
@@ -98,7 +98,7 @@ impl Fds {
         table.set_max_capacity(usize::MAX);
         Self {
             table,
-            first: slots(FIRST),
+            first: empty_cells(FIRST),
             more: [const { OnceLock::new() }; SEGMENTS],
             free: Mutex::default(),
             limit: limit.min(FIRST << (SEGMENTS - 1)),
@@ -111,7 +111,7 @@ impl Fds {
     }
 
     #[inline]
-    fn slot(&self, number: u32) -> Option<&Slot> {
+    fn cell(&self, number: u32) -> Option<&HandleCell> {
         if number < FIRST {
             return self.first.get(number as usize);
         }
@@ -119,13 +119,13 @@ impl Fds {
         self.more.get(segment)?.get()?.get(index)
     }
 
-    /// The slot of a number below the limit, made if need be.
-    fn make_slot(&self, number: u32) -> &Slot {
+    /// The cell of a number below the limit, made if need be.
+    fn make_cell(&self, number: u32) -> &HandleCell {
         if number < FIRST {
             return &self.first[number as usize];
         }
         let (segment, index) = segment_of(number);
-        &self.more[segment].get_or_init(|| slots(FIRST << segment))[index]
+        &self.more[segment].get_or_init(|| empty_cells(FIRST << segment))[index]
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {
@@ -134,19 +134,19 @@ impl Fds {
 
     /// The descriptor `number` means now; `badf` when it means none.
     #[inline]
-    pub(crate) fn get(&self, number: u32) -> Result<Entry<'_>, Errno> {
-        let slot = self.slot(number).ok_or(Errno::Badf)?;
-        let mut raw = slot.load(Ordering::Acquire);
+    pub(crate) fn get(&self, number: u32) -> Result<FoundDescriptor<'_>, Errno> {
+        let cell = self.cell(number).ok_or(Errno::Badf)?;
+        let mut raw = cell.load(Ordering::Acquire);
         loop {
             let handle = Handle::<HeldDescriptor>::from_raw(raw).ok_or(Errno::Badf)?;
             // Nobody ever asks for exclusive access, so this neither waits nor is refused for that.
             match self.table.try_get(&handle) {
-                Ok(guard) => return Ok(Entry::Found(guard)),
+                Ok(guard) => return Ok(FoundDescriptor::Found(guard)),
                 Err(Error::NotPresent) => {}
                 Err(_) => return Err(Errno::Busy),
             }
-            // A slot is changed before what it named is detached: there is something else in it by now, or nothing.
-            let now = slot.load(Ordering::Acquire);
+            // A cell is changed before what it named is detached: there is something else in it by now, or nothing.
+            let now = cell.load(Ordering::Acquire);
             if now == raw {
                 return Err(Errno::Badf);
             }
@@ -177,9 +177,9 @@ impl Fds {
 
     /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
     pub(crate) fn close(&self, number: u32) -> Result<(), Errno> {
-        let slot = self.slot(number).ok_or(Errno::Badf)?;
+        let cell = self.cell(number).ok_or(Errno::Badf)?;
         let mut free = self.lock();
-        let handle = Handle::from_raw(slot.swap(0, Ordering::AcqRel)).ok_or(Errno::Badf)?;
+        let handle = Handle::from_raw(cell.swap(0, Ordering::AcqRel)).ok_or(Errno::Badf)?;
         free.below.push(Reverse(number));
         drop(free);
         self.detach(handle);
@@ -189,10 +189,10 @@ impl Fds {
     /// Makes `to` mean what `from` means and frees `from`, in one step for every lookup of `to`: it finds the old
     /// descriptor or the new one, never nothing. Both must be open (`badf`); the same number twice changes nothing.
     pub(crate) fn renumber(&self, from: u32, to: u32) -> Result<(), Errno> {
-        let source = self.slot(from).ok_or(Errno::Badf)?;
-        let target = self.slot(to).ok_or(Errno::Badf)?;
+        let source = self.cell(from).ok_or(Errno::Badf)?;
+        let target = self.cell(to).ok_or(Errno::Badf)?;
         let mut free = self.lock();
-        // Slots that name something change only under the lock; one that names nothing may be filled meanwhile by whoever
+        // Cells that name something change only under the lock; one that names nothing may be filled meanwhile by whoever
         // has reserved it, which this call then has come before.
         let moved = source.load(Ordering::Acquire);
         let replaced = target.load(Ordering::Acquire);
@@ -210,13 +210,13 @@ impl Fds {
         Ok(())
     }
 
-    /// Takes a descriptor that no slot names any more out of the table.
+    /// Takes a descriptor that no cell names any more out of the table.
     fn detach(&self, handle: Handle<HeldDescriptor>) {
         let detached = self.table.detach(handle);
         debug_assert_eq!(
             detached,
             Ok(()),
-            "only what was taken out of a slot is detached, once"
+            "only what was taken out of a cell is detached, once"
         );
     }
 }
@@ -233,9 +233,9 @@ impl Reserved<'_> {
                 return Err(Errno::Nfile);
             }
         };
-        // Nobody else stores to a slot whose number is taken and names nothing, so this takes no lock.
+        // Nobody else stores to a cell whose number is taken and names nothing, so this takes no lock.
         this.fds
-            .make_slot(this.number)
+            .make_cell(this.number)
             .store(handle.to_raw(), Ordering::Release);
         Ok(this.number)
     }

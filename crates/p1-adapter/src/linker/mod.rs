@@ -16,6 +16,11 @@ use enter::enter;
 use functions::{functions, waits};
 use wasmtime::{Caller, Linker, Result};
 
+/// The module from which programs import preview1.
+pub const PREVIEW1_MODULE: &str = "wasi_snapshot_preview1";
+/// The module from which programs import preview1's predecessor, `wasi_unstable`.
+pub const UNSTABLE_MODULE: &str = "wasi_unstable";
+
 /// The function behind a name: preview1's for all, except where `wasi_unstable` has another.
 macro_rules! behind {
     (unstable fd_seek) => {
@@ -37,7 +42,7 @@ macro_rules! behind {
 
 /// Links one function whose wait, if any, is the calling thread's.
 macro_rules! add {
-    ($version:ident $when:ident $linker:ident, $module:literal, $get:ident,
+    ($version:ident $when:ident $linker:ident, $module:ident, $get:ident,
      $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)?) => {
         $linker.func_wrap(
             $module,
@@ -54,7 +59,7 @@ macro_rules! add {
 
 /// Links one function that gives its thread back instead of waiting.
 macro_rules! add_waiting {
-    ($version:ident $linker:ident, $module:literal, $get:ident,
+    ($version:ident $linker:ident, $module:ident, $get:ident,
      $name:ident ( $($arg:ident : $ty:ty),* ) -> $ret:ty) => {
         $linker.func_wrap_async(
             $module,
@@ -138,7 +143,7 @@ pub fn add_to_linker_sync<T: 'static>(
 ) -> Result<()> {
     macro_rules! link {
         ($( $when:ident $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)? ; )*) => { $(
-            add!(preview1 $when linker, "wasi_snapshot_preview1", get, $name ( $($arg: $ty),* ) $(-> $ret)?);
+            add!(preview1 $when linker, PREVIEW1_MODULE, get, $name ( $($arg: $ty),* ) $(-> $ret)?);
         )* };
     }
     functions!(link);
@@ -161,7 +166,7 @@ pub fn add_unstable_to_linker_sync<T: 'static>(
         )* };
         (@one $when:ident sock_accept $($rest:tt)*) => {};
         (@one $when:ident $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)?) => {
-            add!(unstable $when linker, "wasi_unstable", get, $name ( $($arg: $ty),* ) $(-> $ret)?);
+            add!(unstable $when linker, UNSTABLE_MODULE, get, $name ( $($arg: $ty),* ) $(-> $ret)?);
         };
     }
     functions!(link);
@@ -192,10 +197,10 @@ pub fn add_to_linker_async<T: Send + 'static>(
             link!(@$when $name ( $($arg : $ty),* ) $(-> $ret)?);
         )* };
         (@now $($function:tt)*) => {
-            add!(preview1 now linker, "wasi_snapshot_preview1", get, $($function)*);
+            add!(preview1 now linker, PREVIEW1_MODULE, get, $($function)*);
         };
         (@wait $($function:tt)*) => {
-            add_waiting!(preview1 linker, "wasi_snapshot_preview1", get, $($function)*);
+            add_waiting!(preview1 linker, PREVIEW1_MODULE, get, $($function)*);
         };
     }
     functions!(link);
@@ -217,10 +222,10 @@ pub fn add_unstable_to_linker_async<T: Send + 'static>(
         )* };
         (@wait sock_accept $($rest:tt)*) => {};
         (@now $($function:tt)*) => {
-            add!(unstable now linker, "wasi_unstable", get, $($function)*);
+            add!(unstable now linker, UNSTABLE_MODULE, get, $($function)*);
         };
         (@wait $($function:tt)*) => {
-            add_waiting!(unstable linker, "wasi_unstable", get, $($function)*);
+            add_waiting!(unstable linker, UNSTABLE_MODULE, get, $($function)*);
         };
     }
     functions!(link);

@@ -2,7 +2,6 @@
 
 pub(crate) mod attributes;
 pub(crate) mod device;
-pub(crate) mod event;
 pub(crate) mod file;
 pub(crate) mod iovec;
 pub(crate) mod listing;
@@ -10,4 +9,5 @@ pub(crate) mod open;
 pub(crate) mod poll_set;
 pub(crate) mod socket;
 pub(crate) mod time;
+pub(crate) mod wake_fd;
 pub(crate) mod word;

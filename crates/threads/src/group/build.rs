@@ -57,6 +57,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             memory.clone(),
             make_state,
             &self.limits,
+            modules.appended_tables(),
         );
         let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
         let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
@@ -79,7 +80,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             life.set_native(Native::new(code, self.host_word, freezes));
         }
         let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
-            true => self.pool.ready,
+            true => self.pool.prewarmed,
             false => 0,
         });
         let program = Program {

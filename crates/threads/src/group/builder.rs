@@ -293,7 +293,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// Called for the main thread by [`build`](Self::build), and for every other thread either by the thread
     /// that starts it, inside its `thread-spawn` (a panic there ends the group as
     /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or ahead of that by a host thread of the pool (see
-    /// [`Pool::ready`]), in which case the thread may never be started and its data is dropped
+    /// [`Pool::prewarmed`]), in which case the thread may never be started and its data is dropped
     /// unused.
     pub fn state(mut self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> Self {
         self.make_state = Some(Box::new(make));

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use wasmtime::{Caller, Error};
 
 use crate::host::pool::Hosts;
+use crate::host::start_error::StartError;
 use crate::life::Life;
 use crate::module::thread_module::ThreadEntry;
 use crate::sys::running;
 use crate::thread::current;
-use crate::thread::entry::Entry;
+use crate::thread::entry_point::EntryPoint;
 use crate::thread::guest_thread::Guest;
-use crate::thread::prewarm::{Ready, Stock};
+use crate::thread::prewarm::{Prewarmed, Stock};
 use crate::thread::program::Program;
 use crate::types::error::SpawnError;
 use crate::types::limits::Limits;
@@ -46,24 +47,24 @@ impl<T: Send + 'static> Core<T> {
             return Err(SpawnError::NoEntryPoint);
         }
         let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
-        let entry = Entry::Thread { arg };
+        let entry = EntryPoint::Thread { arg };
         let program = Arc::clone(&self.program);
-        let ready = self.stock.take();
-        let made_ahead = ready.is_some();
-        let guest = match ready {
-            Some(Ready {
+        let prewarmed = self.stock.take();
+        let made_ahead = prewarmed.is_some();
+        let guest = match prewarmed {
+            Some(Prewarmed {
                 id,
                 store,
                 instances,
             }) => {
                 let mut id = Some(id);
-                let slot = self.life.enter(&self.limits, &mut id);
-                match slot {
-                    Ok(slot) => Guest::with_instances(program, slot, store, instances, entry),
+                let place = self.life.enter(&self.limits, &mut id);
+                match place {
+                    Ok(place) => Guest::with_instances(program, place, store, instances, entry),
                     Err(error) => {
                         // Another spawn may have use for it.
                         if let Some(id) = id {
-                            self.stock.put(Ready {
+                            self.stock.put(Prewarmed {
                                 id,
                                 store,
                                 instances,
@@ -74,8 +75,8 @@ impl<T: Send + 'static> Core<T> {
                 }
             }
             None => {
-                let slot = self.life.enter(&self.limits, &mut None)?;
-                let mut guest = Guest::new(program, slot, entry).map_err(failed)?;
+                let place = self.life.enter(&self.limits, &mut None)?;
+                let mut guest = Guest::new(program, place, entry).map_err(failed)?;
                 if module.is_prepared() {
                     guest.instantiate().map_err(failed)?;
                 }
@@ -89,7 +90,10 @@ impl<T: Send + 'static> Core<T> {
                 guest.run();
                 core.stock.refill(&core.program);
             }))
-            .map_err(|error| SpawnError::HostThread(error.to_string()))?;
+            .map_err(|error| match error {
+                StartError::NoCapacity(limit) => SpawnError::NoCapacity(limit.to_string()),
+                StartError::System(error) => SpawnError::HostThread(error.to_string()),
+            })?;
         Ok((id, made_ahead))
     }
 }

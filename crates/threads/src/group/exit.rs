@@ -69,8 +69,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
             native.chase();
             let survey = native.survey();
             let concluded = life.is_concluded();
-            // Whoever watches hears of waits that ended with the group.
-            let waiting = survey.waiting > 0 && life.watch().is_some();
+            // Whoever watches hears of waits that ended with the group. And where code is not protected, a thread that was
+            // woken before the end would run on.
+            let waiting_matters = life.watch().is_some() || !native.is_protected();
+            let waiting = survey.waiting > 0 && waiting_matters;
             if concluded && survey.computing == 0 && survey.in_calls == 0 && !waiting {
                 break;
             }

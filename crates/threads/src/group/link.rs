@@ -10,7 +10,7 @@ use crate::memory::define;
 use crate::module::memories::Memories;
 use crate::module::thread_module::ThreadModule;
 use crate::thread::linked::{self, How, Linked, Part, Preload};
-use crate::thread::store::Stores;
+use crate::thread::store::{AppendedTables, Stores};
 use crate::thread::wait_imports::Binder;
 use crate::types::abi;
 use crate::types::error::GroupError;
@@ -33,6 +33,13 @@ impl Modules {
     pub(crate) fn memories(&self) -> impl Iterator<Item = &Memories> {
         let preloads = self.preloads.iter().map(|preload| &preload.memories);
         std::iter::once(&self.memories).chain(preloads)
+    }
+
+    /// The tables that the rewrite appended, which no limit of the guest's counts.
+    pub(crate) fn appended_tables(&self) -> AppendedTables {
+        let preloads = self.preloads.iter().map(|preload| &preload.module);
+        let modules = std::iter::once(&self.module).chain(preloads);
+        AppendedTables::of(modules.filter_map(ThreadModule::appended_table))
     }
 }
 

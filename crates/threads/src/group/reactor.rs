@@ -11,7 +11,7 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
 use crate::life::{Life, Native};
 use crate::thread::current;
-use crate::thread::entry::Entry;
+use crate::thread::entry_point::EntryPoint;
 use crate::thread::guest_thread::Guest;
 use crate::types::error::{CallError, RunError};
 use crate::types::outcome::Outcome;
@@ -55,7 +55,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             Arc::clone(&self.core.program),
             self.core.life.enter_main(),
             store,
-            Entry::Reactor,
+            EntryPoint::Reactor,
         );
         guest.set_idle(true);
         let reactor = Reactor {
@@ -170,7 +170,7 @@ impl<T: Send + 'static> Reactor<T> {
                 drop(held);
                 answer.give(result);
             }))
-            .map_err(RunError::HostThread)?;
+            .map_err(|error| RunError::HostThread(error.into()))?;
         // The caller is the supervisor meanwhile, as that of `run` is.
         if life.wait_ended_unless(deadline, || answered.is_there()) == Some(false) {
             life.end(Outcome::TimedOut);

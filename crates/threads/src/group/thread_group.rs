@@ -14,7 +14,7 @@ use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::extern_type;
 use crate::sys::running;
 use crate::thread::current;
-use crate::thread::entry::{Entry, Invocation};
+use crate::thread::entry_point::{EntryPoint, Invocation};
 use crate::thread::guest_thread::Guest;
 use crate::types::abi;
 use crate::types::backtrace::Backtrace;
@@ -77,7 +77,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// See [`RunError`]: no guest code has run then.
     pub fn run(&self, export: &str) -> Result<Outcome, RunError> {
         self.check_export(export)?;
-        self.run_entry(Entry::Main {
+        self.run_entry(EntryPoint::Main {
             export: export.to_owned(),
         })
     }
@@ -89,7 +89,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     ///
     /// See [`RunError`]: no guest code has run then.
     pub fn start(&self) -> Result<Outcome, RunError> {
-        self.run_entry(Entry::Start)
+        self.run_entry(EntryPoint::Start)
     }
 
     /// Initialises a library (calls `_initialize`, where it is exported) and calls `export` with `params`, as the
@@ -112,7 +112,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             params: params.to_vec(),
             results: OnceLock::new(),
         });
-        let outcome = self.run_entry(Entry::Invoke(Arc::clone(&invocation)))?;
+        let outcome = self.run_entry(EntryPoint::Invoke(Arc::clone(&invocation)))?;
         let results = match outcome {
             Outcome::Returned => invocation.results.get().cloned(),
             _ => None,
@@ -121,7 +121,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 
     /// Runs the main thread, and waits for the end of the group.
-    fn run_entry(&self, entry: Entry) -> Result<Outcome, RunError> {
+    fn run_entry(&self, entry: EntryPoint) -> Result<Outcome, RunError> {
         let core = &self.core;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let deadline = core
@@ -139,7 +139,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             }))
             .map_err(|error| {
                 core.life.end(Outcome::Cancelled);
-                RunError::HostThread(error)
+                RunError::HostThread(error.into())
             })?;
         if core.life.native().is_some_and(Native::freezes) {
             // Its guest has its thread: this one only waits, and then must not wait for its turn.

@@ -1,4 +1,4 @@
-//! Whether the host has room for one more thread.
+//! Whether the host has capacity for one more thread.
 //!
 //! A thread that has been created sets itself up: Rust's runtime and wasmtime each map a signal stack for
 //! it, and where the system refuses that, Rust aborts the process. So it has to be known before: in numbers of
@@ -6,10 +6,9 @@
 //! strict overcommitment). What the system refuses at creation (`RLIMIT_NPROC`, `pids.max`, a stack that does
 //! not fit) is an ordinary error, and is not looked at here.
 //!
-//! Both limits are the process's, so this room is one for all groups. Elsewhere than on Linux nothing is known.
+//! Both limits are the process's, so this capacity is one for all groups. Elsewhere than on Linux nothing is known.
 
 use std::hint::black_box;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ const MAPPINGS_KEPT: usize = 512;
 /// Threads that may be started before the mappings are counted again, at most.
 const COUNT_EVERY: usize = 256;
 
-/// How long it is taken for granted that there is no room: counting many mappings takes milliseconds, and a guest
+/// How long it is taken for granted that there is no capacity: counting many mappings takes milliseconds, and a guest
 /// may ask in a loop.
 const FULL_FOR: Duration = Duration::from_millis(20);
 
@@ -51,8 +50,19 @@ impl Drop for Starting {
     }
 }
 
-/// Room for one more thread with a stack of `stack` bytes, or why there is none.
-pub(crate) fn take(stack: usize) -> io::Result<Starting> {
+/// What the process has none left of for one more thread. The text names the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoCapacity {
+    #[error("the address space of the process has no room for another thread (`ulimit -v`)")]
+    AddressSpace,
+    #[error(
+        "the process has no room for the mappings of another thread: the system allows it {limit} (`vm.max_map_count`)"
+    )]
+    Mappings { limit: usize },
+}
+
+/// Capacity for one more thread with a stack of `stack` bytes, or why there is none.
+pub(crate) fn take(stack: usize) -> Result<Starting, NoCapacity> {
     mappings()?;
     let starting = STARTING.fetch_add(1, Ordering::Relaxed) + 1;
     let starting_one = Starting(());
@@ -67,10 +77,7 @@ pub(crate) fn take(stack: usize) -> io::Result<Starting> {
         // An allocation that nobody looks at may be left out by the compiler.
         black_box(&probe);
         if reserved.is_err() {
-            return Err(io::Error::new(
-                io::ErrorKind::OutOfMemory,
-                "the address space of the process has no room for another thread (`ulimit -v`)",
-            ));
+            return Err(NoCapacity::AddressSpace);
         }
     }
     Ok(starting_one)
@@ -84,7 +91,7 @@ struct Budget {
 }
 
 /// Accounts for the mappings of one more thread.
-fn mappings() -> io::Result<()> {
+fn mappings() -> Result<(), NoCapacity> {
     static LIMIT: OnceLock<Option<usize>> = OnceLock::new();
     static BUDGET: Mutex<Budget> = Mutex::new(Budget {
         left: 0,
@@ -97,7 +104,7 @@ fn mappings() -> io::Result<()> {
     if budget.left == 0 {
         let still_full = |since: Instant| since.elapsed() < FULL_FOR;
         if !budget.full_since.is_some_and(still_full) {
-            budget.left = room(limit, mapped());
+            budget.left = threads_left(limit, mapped());
             budget.full_since = (budget.left == 0).then(Instant::now);
         }
     }
@@ -106,18 +113,12 @@ fn mappings() -> io::Result<()> {
             budget.left = left;
             Ok(())
         }
-        None => Err(io::Error::new(
-            io::ErrorKind::OutOfMemory,
-            format!(
-                "the process has no room for the mappings of another thread: the system allows it {limit} \
-                 (`vm.max_map_count`)"
-            ),
-        )),
+        None => Err(NoCapacity::Mappings { limit }),
     }
 }
 
 /// How many threads fit, at most those until the next count.
-fn room(limit: usize, mapped: usize) -> usize {
+fn threads_left(limit: usize, mapped: usize) -> usize {
     (limit.saturating_sub(mapped).saturating_sub(MAPPINGS_KEPT) / MAPPINGS_EACH).min(COUNT_EVERY)
 }
 
@@ -126,13 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_what_the_mappings_leave() {
-        assert_eq!(room(65_530, 100), COUNT_EVERY);
-        assert_eq!(room(65_530, 65_530), 0);
-        assert_eq!(room(65_530, 65_530 - MAPPINGS_KEPT), 0);
+    fn capacity_is_what_the_mappings_leave() {
+        assert_eq!(threads_left(65_530, 100), COUNT_EVERY);
+        assert_eq!(threads_left(65_530, 65_530), 0);
+        assert_eq!(threads_left(65_530, 65_530 - MAPPINGS_KEPT), 0);
         let ten = 65_530 - MAPPINGS_KEPT - 10 * MAPPINGS_EACH;
-        assert_eq!(room(65_530, ten), 10);
-        assert_eq!(room(0, 100), 0);
+        assert_eq!(threads_left(65_530, ten), 10);
+        assert_eq!(threads_left(0, 100), 0);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use wasmtime::Engine;
 use crate::host::capacity;
 use crate::host::panics::caught;
 use crate::host::stacks::Stacks;
+use crate::host::start_error::StartError;
 use crate::sys::native_thread::{Main, NativeThread};
 use crate::sys::stacks::Stack;
 
@@ -20,7 +20,7 @@ use crate::sys::stacks::Stack;
 pub struct Pool {
     pub(crate) idle: usize,
     pub(crate) idle_time: Duration,
-    pub(crate) ready: usize,
+    pub(crate) prewarmed: usize,
 }
 
 impl Default for Pool {
@@ -28,7 +28,7 @@ impl Default for Pool {
         Self {
             idle: 16,
             idle_time: Duration::from_secs(2),
-            ready: 8,
+            prewarmed: 8,
         }
     }
 }
@@ -51,8 +51,8 @@ impl Pool {
     /// no thread has none. Only modules whose instantiation no other thread can see get any: prepared ones
     /// without active data segments on a shared memory, which are what wasm-ld makes of threaded programs.
     /// Each is used once. One is dropped whenever a parked host thread has idled for too long.
-    pub fn ready(mut self, instances: usize) -> Self {
-        self.ready = instances;
+    pub fn prewarmed(mut self, instances: usize) -> Self {
+        self.prewarmed = instances;
         self
     }
 
@@ -133,7 +133,7 @@ impl Hosts {
     /// Runs `job` on a parked host thread, or on a new one.
     ///
     /// A job does not panic: it catches what its guest thread does. If it did, it would be forgotten.
-    pub(crate) fn dispatch(self: &Arc<Self>, job: Main) -> io::Result<()> {
+    pub(crate) fn dispatch(self: &Arc<Self>, job: Main) -> Result<(), StartError> {
         let mut state = self.lock();
         let dead = std::mem::take(&mut state.dead);
         let result = if state.idle > state.queue.len() {
@@ -152,20 +152,25 @@ impl Hosts {
 
     /// Starts a host thread that begins with `job`, which comes back, in another guise, when the host refuses. The
     /// thread cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
-    fn start(self: &Arc<Self>, state: &mut HostsState, job: Main) -> Result<(), (io::Error, Main)> {
+    fn start(
+        self: &Arc<Self>,
+        state: &mut HostsState,
+        job: Main,
+    ) -> Result<(), (StartError, Main)> {
         let starting = match capacity::take(self.stack_size) {
             Ok(starting) => starting,
-            Err(error) => return Err((error, job)),
+            Err(error) => return Err((error.into(), job)),
         };
         let key = state.next;
         let hosts = Arc::clone(self);
-        let thread = state.stacks.start(Box::new(move || {
-            // Wasmtime sets itself up now, while room is kept for it. Should it fail all the
+        let main = Box::new(move || {
+            // Wasmtime sets itself up now, while capacity is kept for it. Should it fail all the
             // same, the guest's first call panics likewise, and is the group's outcome.
             let _ = catch_unwind(Engine::tls_eager_initialize);
             drop(starting);
             hosts.life(key, job);
-        }))?;
+        });
+        let thread = (state.stacks.start(main)).map_err(|(error, job)| (error.into(), job))?;
         state.next += 1;
         state.live.insert(key, thread);
         Ok(())

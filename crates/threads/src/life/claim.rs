@@ -4,7 +4,7 @@
 //! supervisor that has its turn has its outcome, however many threads of the guest hold or want the group's locks.
 //! `DESIGN.md`, *The claim*, has the argument; the models are `tests/loom_life_protocol.rs`.
 
-use crate::sys::shim::{AtomicU64, Ordering, careful};
+use crate::sys::shim::{AtomicU64, Ordering, mutant};
 
 /// The outcome is decided.
 const CLAIMED: u64 = 1;
@@ -53,7 +53,7 @@ impl Claim {
 
     /// Claims the outcome for the caller's cause. Takes no lock, and waits for nobody.
     pub(crate) fn claim(&self) -> Claimed {
-        let before = careful!(
+        let before = mutant!(
             // Acquire: an asker's list was published before its bit.
             self.word.fetch_or(CLAIMED, Ordering::AcqRel),
             unless "a claim in two steps" then {
@@ -77,7 +77,7 @@ impl Claim {
     /// has been claimed, or found stuck, before: then the step is not taken.
     #[must_use]
     pub(crate) fn step(&self) -> bool {
-        careful!(
+        mutant!(
             self.word.fetch_add(STEP, Ordering::AcqRel) & (CLAIMED | ASKING) == 0,
             unless "a step that looks first" then {
                 let open = !self.is_closed();
@@ -112,7 +112,7 @@ impl Claim {
     /// registered or has started since, or somebody else has closed it: then the caller looks again.
     #[must_use]
     pub(crate) fn ask(&self, seen: Looked) -> bool {
-        careful!(
+        mutant!(
             self.word
                 .compare_exchange(seen.0, seen.0 | ASKING, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok(),

@@ -57,7 +57,8 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }
-    let got = std::mem::take(&mut *got);
+    let answered = std::mem::take(&mut *got);
+    drop(got);
     for (record, key) in records.iter().zip(keys) {
         record.forget(key);
     }
@@ -71,7 +72,7 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
     let mut threads: Vec<_> = idle.collect();
     for record in &records {
         let thread = record.id();
-        let answer = got.iter().find(|(id, _)| *id == thread);
+        let answer = answered.iter().find(|(id, _)| *id == thread);
         // It ended while it was asked.
         if let Some((_, None)) = answer {
             continue;

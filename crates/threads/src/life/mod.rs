@@ -6,11 +6,11 @@
 
 mod claim;
 pub(crate) mod gather_report;
+pub(crate) mod held_place;
 mod native;
 mod places;
 pub(crate) mod reserved_id;
 pub(crate) mod seen;
-pub(crate) mod slot;
 mod stuck;
 pub(crate) mod unwinding;
 mod wait;

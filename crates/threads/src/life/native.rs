@@ -74,9 +74,14 @@ impl Native {
         }
     }
 
+    /// Whether nobody can come back to the stopped code.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.protected.load(Ordering::Acquire)
+    }
+
     /// Where the system does not let the code be taken: stops those that are in wasm now.
     pub(crate) fn chase(&self) {
-        if !self.protected.load(Ordering::Acquire) {
+        if !self.is_protected() {
             running::chase(self.key);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::claim::Claim;
 use crate::sys::bell::Bell;
-use crate::sys::shim::{Mutex, careful};
+use crate::sys::shim::{Mutex, mutant};
 
 /// The counts of one group.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl Places {
             counts.at_limit += 1;
             drop(counts);
             #[allow(clippy::redundant_locals, reason = "a mutant listens here")]
-            let heard = careful!(
+            let heard = mutant!(
                 heard,
                 unless "a spawn that listens too late" then {
                     let _ = heard;
@@ -113,7 +113,10 @@ impl Places {
         if !started {
             counts.ever -= 1;
         }
-        let wanted = counts.at_limit > 0;
+        let wanted = mutant!(
+            counts.at_limit > 0,
+            unless "a leaver that rings for a lone waiter" then counts.at_limit == 1
+        );
         drop(counts);
         if wanted {
             self.free.ring_for_one();

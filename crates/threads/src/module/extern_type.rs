@@ -2,14 +2,6 @@
 
 use wasmtime::{ExternType, FuncType, Val, ValType};
 
-/// Whether `ty` takes `params` and returns `results` values, all of them i32.
-pub(crate) fn is(ty: &FuncType, params: usize, results: usize) -> bool {
-    let i32s = |mut types: Box<dyn Iterator<Item = ValType> + '_>, count: usize| {
-        (0..count).all(|_| types.next().is_some_and(|ty| ty.is_i32())) && types.next().is_none()
-    };
-    i32s(Box::new(ty.params()), params) && i32s(Box::new(ty.results()), results)
-}
-
 /// Whether `params` fit the parameters of `ty`. Values of a store, which references are, fit nothing.
 pub(crate) fn fits(ty: &FuncType, params: &[Val]) -> bool {
     ty.params().len() == params.len()

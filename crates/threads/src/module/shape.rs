@@ -3,7 +3,7 @@
 
 use wasmtime::{ExternType, ImportType, MemoryType, Module};
 
-use crate::module::extern_type::{describe, is};
+use crate::module::extern_type::describe;
 use crate::types::abi;
 use crate::types::error::GroupError;
 
@@ -89,9 +89,9 @@ impl ModuleShape {
         for import in module.imports() {
             match import.ty() {
                 ExternType::Memory(ty) => shape.memories.push(MemoryImport::of(&import, &ty)),
-                ty if import.module() == abi::SPAWN_MODULE && import.name() == abi::SPAWN_NAME => {
+                ty if abi::is_spawn(import.module(), import.name()) => {
                     shape.spawn = Some(match ty.func() {
-                        Some(ty) if is(ty, 1, 1) => SpawnImport::AsDefined,
+                        Some(ty) if abi::SPAWN_TYPE.is(ty) => SpawnImport::AsDefined,
                         _ => SpawnImport::Other(describe(&ty)),
                     });
                 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use wasmtime::{ExternType, Module};
 
-use crate::module::extern_type;
 use crate::module::prepared::Prepared;
 use crate::types::abi;
 
@@ -55,7 +54,7 @@ impl ThreadModule {
 
     pub(crate) fn new(module: Module, prepared: Option<Prepared>) -> Self {
         let entry = match module.get_export(abi::THREAD_START) {
-            Some(ExternType::Func(ty)) if extern_type::is(&ty, 2, 0) => ThreadEntry::Present,
+            Some(ExternType::Func(ty)) if abi::THREAD_START_TYPE.is(&ty) => ThreadEntry::Present,
             Some(ExternType::Func(_)) => ThreadEntry::WrongSignature,
             _ => ThreadEntry::Missing,
         };
@@ -134,6 +133,13 @@ impl ThreadModule {
     pub fn is_guest_function(&self, index: u32) -> bool {
         self.first_appended_function()
             .is_none_or(|first| index < first)
+    }
+
+    /// How many elements the table has that the rewrite appended; `None` if it appended none.
+    pub(crate) fn appended_table(&self) -> Option<usize> {
+        let prepared = self.facts.prepared.as_ref()?;
+        prepared.wait_table.as_ref()?;
+        Some(prepared.wait_slots.len())
     }
 
     /// The index from which on all functions are the rewrite's, if it appended any.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::sys::shim::{AtomicU32, Ordering, Sleepers, careful, fence};
+use crate::sys::shim::{AtomicU32, Ordering, Sleepers, fence, mutant};
 
 /// Threads that wait for a change.
 ///
@@ -55,7 +55,7 @@ impl Bell {
 
     /// Whether anybody waits, after one more ring.
     fn rung(&self) -> bool {
-        careful!(
+        mutant!(
             {
                 self.rings.fetch_add(1, Ordering::AcqRel);
                 fence(Ordering::SeqCst);

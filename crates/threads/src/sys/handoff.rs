@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::sys::shim::{AtomicBool, Mutex, Ordering, careful, fence};
+use crate::sys::shim::{AtomicBool, Mutex, Ordering, fence, mutant};
 
 /// Values by key, until the end takes them all; none can be added afterwards.
 ///
@@ -103,7 +103,7 @@ impl<T> Handoff<T> {
     /// After the lock was let go: what the end could not take.
     fn after(&self) -> Left<T> {
         fence(Ordering::SeqCst);
-        let ended = careful!(
+        let ended = mutant!(
             self.ended.load(Ordering::SeqCst),
             unless "a holder that does not look back" then false
         );

@@ -9,14 +9,14 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, f
 use std::sync::{PoisonError, TryLockError};
 use std::time::Instant;
 
-/// Where a model replaces a step of the protocol by a careless one, to show that loom finds the fault. Here it is
-/// the step itself: the careless one is not compiled.
-macro_rules! careful {
-    ($step:expr, unless $name:literal then $careless:expr) => {
+/// Where a model replaces a step of the protocol by a mutant of it, to show that loom finds the fault. Here it is
+/// the step itself: the mutant is not compiled.
+macro_rules! mutant {
+    ($step:expr, unless $name:literal then $mutant:expr) => {
         $step
     };
 }
-pub(crate) use careful;
+pub(crate) use mutant;
 
 /// A mutex without poisoning.
 #[derive(Debug, Default)]

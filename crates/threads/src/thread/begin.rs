@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::{Error, Instance, Trap, WasmBacktrace};
 
 use crate::memory::words::same_memory;
-use crate::thread::entry::{Entry, Stop};
+use crate::thread::entry_point::{EntryPoint, Stop};
 use crate::thread::guest_thread::Guest;
 use crate::types::abi;
 use crate::types::error::GroupError;
@@ -15,11 +15,11 @@ impl<T: Send + 'static> Guest<T> {
     pub(super) fn enter(&mut self) -> Result<(), Stop> {
         let instance = self.begin()?;
         match &self.entry {
-            Entry::Main { export } => {
+            EntryPoint::Main { export } => {
                 let export = export.clone();
                 self.call(instance, &export, ())
             }
-            Entry::Invoke(invocation) => {
+            EntryPoint::Invoke(invocation) => {
                 let invocation = Arc::clone(invocation);
                 if invocation.export != abi::INITIALIZE {
                     self.initialize(instance)?;
@@ -29,11 +29,11 @@ impl<T: Send + 'static> Guest<T> {
                 let _ = invocation.results.set(results);
                 Ok(())
             }
-            Entry::Thread { arg } => {
-                let params = (self.slot.id().as_i32(), *arg);
+            EntryPoint::Thread { arg } => {
+                let params = (self.place.id().as_i32(), *arg);
                 self.call(instance, abi::THREAD_START, params)
             }
-            Entry::Start | Entry::Reactor => Ok(()),
+            EntryPoint::Start | EntryPoint::Reactor => Ok(()),
         }
     }
 
@@ -50,7 +50,7 @@ impl<T: Send + 'static> Guest<T> {
                     || error.is::<WasmBacktrace>()
                     || (self.program.exit_code)(&error).is_some();
                 match self.entry {
-                    Entry::Thread { .. } => Stop::Guest(error),
+                    EntryPoint::Thread { .. } => Stop::Guest(error),
                     _ if ran => Stop::Guest(error),
                     _ => Stop::NotMade(error),
                 }
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Guest<T> {
         };
         let (main, beneath) = (instances.main, instances.preloaded.clone());
         let program = Arc::clone(&self.program);
-        let is_thread = matches!(self.entry, Entry::Thread { .. });
+        let is_thread = matches!(self.entry, EntryPoint::Thread { .. });
         if program.doubtful_memory && !is_thread {
             self.check_memory(main).map_err(Stop::NotMade)?;
         }

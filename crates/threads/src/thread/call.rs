@@ -7,7 +7,7 @@ use wasmtime::{Error, Func, Instance, TypedFunc, Val, WasmParams, WasmResults};
 
 #[cfg(feature = "async")]
 use crate::thread::block_on::block_on;
-use crate::thread::entry::Stop;
+use crate::thread::entry_point::Stop;
 use crate::thread::guest_thread::Guest;
 use crate::types::error::{CallError, GroupEnded, RunError};
 use crate::types::outcome::Outcome;
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Guest<T> {
 impl<T: Send + 'static> Guest<T> {
     /// Begins the life of a reactor's main instance.
     pub(crate) fn begin_reactor(&mut self) -> Result<(), CallError> {
-        self.slot.record().begin();
+        self.place.record().begin();
         let result = self.told(|guest| {
             let instance = guest.begin()?;
             guest.initialize(instance)
@@ -117,7 +117,7 @@ impl<T: Send + 'static> Guest<T> {
         let Some(watch) = life.watch() else {
             return self.inside(f);
         };
-        let id = self.slot.id();
+        let id = self.place.id();
         watch.observer().thread_began(id);
         let result = catch_unwind(AssertUnwindSafe(|| self.inside(f)));
         watch.observer().thread_ended(id);

@@ -32,8 +32,8 @@ pub(crate) fn enter<R>(
     watch: Option<&Arc<Watch>>,
     f: impl FnOnce() -> R,
 ) -> R {
-    struct Restore(Option<Entered>);
-    impl Drop for Restore {
+    struct RestoreEntered(Option<Entered>);
+    impl Drop for RestoreEntered {
         fn drop(&mut self) {
             CURRENT.set(self.0.take());
         }
@@ -42,7 +42,7 @@ pub(crate) fn enter<R>(
         record: Arc::clone(record),
         watch: watch.cloned(),
     };
-    let _restore = Restore(CURRENT.replace(Some(entered)));
+    let _restore = RestoreEntered(CURRENT.replace(Some(entered)));
     f()
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use wasmtime::{AsContextMut, Error, Store};
 
 use crate::host::panics::caught;
-use crate::life::slot::Slot;
+use crate::life::held_place::HeldPlace;
 use crate::thread::current;
-use crate::thread::entry::{Entry, Stop};
+use crate::thread::entry_point::{EntryPoint, Stop};
 use crate::thread::linked::Instances;
 use crate::thread::program::Program;
 use crate::types::fuel::Member;
@@ -25,29 +25,33 @@ pub(crate) struct Guest<T: 'static> {
     pub(super) member: Option<Member>,
     pub(super) store: Store<T>,
     pub(super) instances: Option<Instances>,
-    pub(super) entry: Entry,
+    pub(super) entry: EntryPoint,
     /// Dropped last: the id is its own until the store's data are gone.
-    pub(super) slot: Slot,
+    pub(super) place: HeldPlace,
 }
 
 impl<T: Send + 'static> Guest<T> {
     /// A thread with a store of its own.
-    pub(crate) fn new(program: Arc<Program<T>>, slot: Slot, entry: Entry) -> Result<Self, Error> {
-        let store = program.stores.make(slot.id())?;
-        Ok(Self::with_store(program, slot, store, entry))
+    pub(crate) fn new(
+        program: Arc<Program<T>>,
+        place: HeldPlace,
+        entry: EntryPoint,
+    ) -> Result<Self, Error> {
+        let store = program.stores.make(place.id())?;
+        Ok(Self::with_store(program, place, store, entry))
     }
 
     /// A thread with a store made before.
     pub(crate) fn with_store(
         program: Arc<Program<T>>,
-        slot: Slot,
+        place: HeldPlace,
         store: Store<T>,
-        entry: Entry,
+        entry: EntryPoint,
     ) -> Self {
         Self {
             member: program.stores.join_fuel(),
             program,
-            slot,
+            place,
             store,
             instances: None,
             entry,
@@ -57,24 +61,24 @@ impl<T: Send + 'static> Guest<T> {
     /// A thread whose store and instance were made ahead.
     pub(crate) fn with_instances(
         program: Arc<Program<T>>,
-        slot: Slot,
+        place: HeldPlace,
         store: Store<T>,
         instances: Instances,
-        entry: Entry,
+        entry: EntryPoint,
     ) -> Self {
-        let mut guest = Self::with_store(program, slot, store, entry);
+        let mut guest = Self::with_store(program, place, store, entry);
         guest.instances = Some(instances);
         guest
     }
 
     /// The thread's id.
     pub(crate) fn id(&self) -> ThreadId {
-        self.slot.id()
+        self.place.id()
     }
 
     /// Whether no host thread works for it: see [`ThreadRecord::is_idle`](crate::watch::record::ThreadRecord::is_idle).
     pub(crate) fn set_idle(&self, idle: bool) {
-        self.slot.record().set_idle(idle);
+        self.place.record().set_idle(idle);
     }
 
     /// Makes the instances. Prepared modules run no guest code here.
@@ -92,8 +96,8 @@ impl<T: Send + 'static> Guest<T> {
             caught(|| drop(self));
             return;
         }
-        self.slot.start();
-        let id = self.slot.id();
+        self.place.start();
+        let id = self.place.id();
         let Some(around) = &program.around else {
             return self.live();
         };
@@ -117,7 +121,7 @@ impl<T: Send + 'static> Guest<T> {
 
     /// The thread's life in the group. Never panics.
     fn live(mut self) {
-        let id = self.slot.id();
+        let id = self.place.id();
         let life = Arc::clone(&self.program.life);
         let result = catch_unwind(AssertUnwindSafe(|| {
             if let Some(watch) = life.watch() {
@@ -144,9 +148,9 @@ impl<T: Send + 'static> Guest<T> {
         if life.token().is_ended() {
             life.rest();
         }
-        if returned && matches!(self.entry, Entry::Thread { .. }) {
+        if returned && matches!(self.entry, EntryPoint::Thread { .. }) {
             // Before the store goes: a guest may have seen the join already.
-            self.slot.leave();
+            self.place.leave();
             self.member = None;
         }
         // The embedder's data is dropped here, by code that may panic as well.
@@ -160,11 +164,11 @@ impl<T: Send + 'static> Guest<T> {
     fn conclude(&mut self, result: Result<(), Stop>) {
         let life = &self.program.life;
         match (result, &self.entry) {
-            (Ok(()), Entry::Main { .. } | Entry::Invoke(_) | Entry::Start) => {
+            (Ok(()), EntryPoint::Main { .. } | EntryPoint::Invoke(_) | EntryPoint::Start) => {
                 life.end(Outcome::Returned);
             }
             // Only the thread's own; and reactors are not run.
-            (Ok(()), Entry::Thread { .. } | Entry::Reactor) | (Err(Stop::Ended), _) => {}
+            (Ok(()), EntryPoint::Thread { .. } | EntryPoint::Reactor) | (Err(Stop::Ended), _) => {}
             (Err(Stop::NotMade(error)), _) => life.fail(error),
             (Err(Stop::Guest(error)), _) => self.failed(error),
         }
@@ -172,10 +176,10 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Runs `f` as this guest thread on the calling host thread.
     pub(super) fn inside<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
-        let record = Arc::clone(self.slot.record());
+        let record = Arc::clone(self.place.record());
         let program = Arc::clone(&self.program);
         let caps = program.stores.caps();
-        let id = self.slot.id();
+        let id = self.place.id();
         let _seen = program.life.native().map(|native| native.enter(id));
         current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
@@ -183,7 +187,7 @@ impl<T: Send + 'static> Guest<T> {
     /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
     /// the store to who asked for it.
     pub(super) fn failed(&mut self, error: Error) {
-        let id = self.slot.id();
+        let id = self.place.id();
         let program = Arc::clone(&self.program);
         let outcome = Outcome::of_error(id, error, program.exit_code);
         program.life.end_then(outcome.clone(), || {
@@ -198,7 +202,7 @@ impl<T: Send + 'static> Guest<T> {
     /// Host code panicked in a reactor's call: ends the group, and says how it ended.
     pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) -> Outcome {
         let life = &self.program.life;
-        let outcome = Outcome::of_panic(self.slot.id(), payload);
+        let outcome = Outcome::of_panic(self.place.id(), payload);
         life.end(outcome.clone());
         life.outcome().unwrap_or(outcome)
     }

@@ -91,7 +91,7 @@ pub(crate) fn check<T: 'static>(
             return Err(GroupError::PreloadCommand { name: name() });
         }
         match module.module().get_export(abi::INITIALIZE) {
-            Some(ty) if !ty.func().is_some_and(|ty| extern_type::is(ty, 0, 0)) => {
+            Some(ty) if !ty.func().is_some_and(|ty| abi::START_TYPE.is(ty)) => {
                 return Err(GroupError::Link(wasmtime::format_err!(
                     "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
                      results",

@@ -5,7 +5,7 @@ mod begin;
 pub(crate) mod block_on;
 mod call;
 pub(crate) mod current;
-pub(crate) mod entry;
+pub(crate) mod entry_point;
 pub(crate) mod guest_thread;
 pub(crate) mod interrupt;
 pub(crate) mod linked;

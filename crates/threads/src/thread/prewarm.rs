@@ -2,7 +2,7 @@
 //!
 //! Only for modules whose instantiation nobody can see: it writes no active segment into a shared memory,
 //! and runs no start function ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is
-//! used once. A store's data is made for a thread's id, so a ready thread has its id already; it has
+//! used once. A store's data is made for a thread's id, so a prewarmed instance has its id already; it has
 //! no place in the group, and counts for no limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::thread::linked::Instances;
 use crate::thread::program::Program;
 
 /// A store and an instance that wait for their thread to be spawned.
-pub(crate) struct Ready<T: 'static> {
+pub(crate) struct Prewarmed<T: 'static> {
     pub(crate) id: ReservedId,
     pub(crate) store: Store<T>,
     pub(crate) instances: Instances,
@@ -25,7 +25,7 @@ pub(crate) struct Ready<T: 'static> {
 /// The instances of one group that were made ahead.
 pub(crate) struct Stock<T: 'static> {
     most: usize,
-    ready: Mutex<Vec<Ready<T>>>,
+    instances: Mutex<Vec<Prewarmed<T>>>,
     /// Set when making one failed: a spawn that meets the same failure reports it.
     failed: AtomicBool,
 }
@@ -34,20 +34,20 @@ impl<T: Send + 'static> Stock<T> {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
-            ready: Mutex::default(),
+            instances: Mutex::default(),
             failed: AtomicBool::new(false),
         }
     }
 
     /// Takes one, if there is any.
-    pub(crate) fn take(&self) -> Option<Ready<T>> {
+    pub(crate) fn take(&self) -> Option<Prewarmed<T>> {
         if self.most == 0 {
             return None;
         }
         self.lock().pop()
     }
 
-    /// Makes one more if there is room. On a host thread that has just run a guest thread, after that
+    /// Makes one more if fewer than the most are there. On a host thread that has just run a guest thread, after that
     /// thread has left: never on the guest's path.
     pub(crate) fn refill(&self, program: &Program<T>) {
         if self.most == 0
@@ -59,31 +59,31 @@ impl<T: Send + 'static> Stock<T> {
         }
         // Data and instantiation are the embedder's code.
         match caught(|| Self::make(program)) {
-            Some(Some(ready)) => self.put(ready),
+            Some(Some(instance)) => self.put(instance),
             Some(None) | None => self.failed.store(true, Ordering::Relaxed),
         }
     }
 
-    /// Puts one there, or back there; drops it where there is no room.
-    pub(crate) fn put(&self, ready: Ready<T>) {
+    /// Puts one there, or back there; drops it where the most are there.
+    pub(crate) fn put(&self, instance: Prewarmed<T>) {
         let mut stock = self.lock();
         let over = if stock.len() < self.most {
-            stock.push(ready);
+            stock.push(instance);
             None
         } else {
-            Some(ready)
+            Some(instance)
         };
         drop(stock);
         dropped(over);
     }
 
-    fn make(program: &Program<T>) -> Option<Ready<T>> {
+    fn make(program: &Program<T>) -> Option<Prewarmed<T>> {
         let id = ReservedId::take(&program.life)?;
         // So that it draws a part of the group's fuel, and not all of it.
         let _member = program.stores.join_fuel();
         let mut store = program.stores.make(id.get()?).ok()?;
         let instances = program.instantiate(&mut store).ok()?;
-        Some(Ready {
+        Some(Prewarmed {
             id,
             store,
             instances,
@@ -102,8 +102,10 @@ impl<T: Send + 'static> Stock<T> {
         all.into_iter().for_each(dropped);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Ready<T>>> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Prewarmed<T>>> {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

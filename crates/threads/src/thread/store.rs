@@ -58,6 +58,7 @@ impl<T: Send + 'static> Stores<T> {
         memory: Option<SharedMemory>,
         make_state: MakeState<T>,
         limits: &Limits,
+        appended: AppendedTables,
     ) -> Self {
         Self {
             engine: engine.clone(),
@@ -67,11 +68,13 @@ impl<T: Send + 'static> Stores<T> {
             caps: Caps {
                 memory: limits.memory,
                 table_elements: limits.table_elements,
+                appended_table: appended.longest,
                 trap: limits.trap_on_grow_failure,
             },
             counts: Counts {
                 memories: limits.memories.unwrap_or(wasmtime::DEFAULT_MEMORY_LIMIT),
-                tables: limits.tables.unwrap_or(wasmtime::DEFAULT_TABLE_LIMIT),
+                tables: (limits.tables.unwrap_or(wasmtime::DEFAULT_TABLE_LIMIT))
+                    .saturating_add(appended.count),
                 instances: limits.instances.unwrap_or(wasmtime::DEFAULT_INSTANCE_LIMIT),
             },
             fuel: limits.fuel.map(Fuel::new),
@@ -123,11 +126,31 @@ impl<T: Send + 'static> Stores<T> {
     }
 }
 
-/// Sizes a store may grow to.
+/// The tables that the rewrite appended to the modules of a group: each store has them beside those of the guest.
 #[derive(Clone, Copy, Default)]
+pub(crate) struct AppendedTables {
+    count: usize,
+    /// Elements of the longest.
+    longest: usize,
+}
+
+impl AppendedTables {
+    /// Those with so many elements each.
+    pub(crate) fn of(elements: impl Iterator<Item = usize>) -> Self {
+        elements.fold(Self::default(), |tables, elements| Self {
+            count: tables.count + 1,
+            longest: tables.longest.max(elements),
+        })
+    }
+}
+
+/// Sizes a store may grow to.
+#[derive(Clone, Copy)]
 pub(crate) struct Caps {
     memory: Option<usize>,
     table_elements: Option<usize>,
+    /// Elements of the longest table that the rewrite appended.
+    appended_table: usize,
     /// Whether what is not allowed is a trap.
     trap: bool,
 }
@@ -142,7 +165,7 @@ struct Counts {
 
 thread_local! {
     /// The caps of the group whose store this host thread works on.
-    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, trap: false }) };
+    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, appended_table: 0, trap: false }) };
     /// The counts that a limiter being installed shows. Wasmtime asks for them once, there.
     static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
 }
@@ -150,13 +173,13 @@ thread_local! {
 impl Caps {
     /// Puts the caps in place on this host thread while `f` runs.
     pub(crate) fn apply<R>(self, f: impl FnOnce() -> R) -> R {
-        struct Restore(Caps);
-        impl Drop for Restore {
+        struct RestoreCaps(Caps);
+        impl Drop for RestoreCaps {
             fn drop(&mut self) {
                 CAPS.set(self.0);
             }
         }
-        let _restore = Restore(CAPS.replace(self));
+        let _restore = RestoreCaps(CAPS.replace(self));
         f()
     }
 }
@@ -221,12 +244,19 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
+        let Caps {
+            table_elements,
+            appended_table,
+            ..
+        } = CAPS.get();
+        // One that is made, and never grows, as the rewrite makes them: nothing else tells it from the guest's.
+        let appended = current == 0 && maximum == Some(desired) && desired <= appended_table;
         allows(
-            CAPS.get().table_elements,
+            table_elements.filter(|_| !appended),
             desired,
             maximum,
             "table elements",

@@ -252,7 +252,11 @@ pub enum SpawnError {
     /// The thread's store or instance could not be made.
     #[error("the thread's instance could not be created: {0}")]
     Instantiate(String),
-    /// The operating system refused a host thread.
+    /// The process is near a limit of its own (on Linux, its mappings or its address space), which the text names. The
+    /// operating system was not asked for a host thread.
+    #[error("the host could not start a thread: {0}")]
+    NoCapacity(String),
+    /// The operating system refused a host thread, with this error.
     #[error("the host could not start a thread: {0}")]
     HostThread(String),
 }
@@ -269,6 +273,7 @@ impl SpawnError {
             | SpawnError::LimitEver(_)
             | SpawnError::NoThreadId
             | SpawnError::Instantiate(_)
+            | SpawnError::NoCapacity(_)
             | SpawnError::HostThread(_) => -errno::AGAIN,
         }
     }

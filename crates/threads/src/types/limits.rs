@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Everything is unlimited by default, except the wait of a spawn at the thread limit (50 ms) and
 /// the host stack, which follows the engine's wasm stack.
 ///
-/// Threads beyond what the host has room for are refused in any case: `thread-spawn` returns `-EAGAIN`, and
-/// [`SpawnError::HostThread`](crate::SpawnError::HostThread) names the system's limit (on Linux, `vm.max_map_count` for about
+/// Threads beyond what the host has capacity for are refused in any case: `thread-spawn` returns `-EAGAIN`, and
+/// [`SpawnError::NoCapacity`](crate::SpawnError::NoCapacity) names the system's limit (on Linux, `vm.max_map_count` for about
 /// 10,000 threads, or a limited address space).
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -121,6 +121,9 @@ impl Limits {
     /// Most elements in each table. A larger initial table fails the instance, a larger growth
     /// returns -1 to the guest.
     ///
+    /// A table that preparation appended, which has one element for each kind of wait on each shared memory, is not the
+    /// guest's; nor is one of the guest's that is no longer and cannot grow.
+    ///
     /// This also bounds how long an end waits for one `table.grow`, `fill`, `copy` or `init`, which nothing interrupts:
     /// unlike memory operations they are not split.
     pub fn table_elements(mut self, max: usize) -> Self {
@@ -128,8 +131,8 @@ impl Limits {
         self
     }
 
-    /// Most tables in each thread's store. A prepared module that waits on a shared memory has one more than it
-    /// was made with.
+    /// Most tables in each thread's store. The one that preparation appends to a module that waits on a shared memory is
+    /// not among them.
     pub fn tables(mut self, max: usize) -> Self {
         self.tables = Some(max);
         self

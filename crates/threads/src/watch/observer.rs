@@ -95,7 +95,7 @@ pub struct Spawn {
     pub began: Instant,
     /// What it took, a wait at the limit of threads included.
     pub took: Duration,
-    /// Whether the thread got an instance made ahead (see [`Pool::ready`](crate::Pool::ready)).
+    /// Whether the thread got an instance made ahead (see [`Pool::prewarmed`](crate::Pool::prewarmed)).
     pub made_ahead: bool,
 }
 

@@ -1,21 +1,21 @@
-//! `src/life/shim.rs` over loom's types.
+//! `src/sys/shim.rs` over loom's types.
 
 pub(crate) use loom::sync::MutexGuard;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use std::time::Instant;
 
-/// A step of the protocol, or the careless one, where the process was started to show that loom finds it.
-macro_rules! careful {
-    ($step:expr, unless $name:literal then $careless:expr) => {
-        if crate::is_careless($name) {
-            $careless
+/// A step of the protocol, or a mutant of it, where the process was started to show that loom finds it.
+macro_rules! mutant {
+    ($step:expr, unless $name:literal then $mutant:expr) => {
+        if crate::is_mutant($name) {
+            $mutant
         } else {
             $step
         }
     };
 }
-pub(crate) use careful;
+pub(crate) use mutant;
 
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

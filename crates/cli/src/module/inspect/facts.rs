@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_MODULE, SPAWN_NAME, START, THREAD_START};
+use p1_adapter::{PREVIEW1_MODULE, UNSTABLE_MODULE};
+use wasi_threads::abi::{INITIALIZE, MEMORY, SPAWN_TYPE, START, THREAD_START, is_spawn};
 use wasi_threads::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 use wasmparser::{CompositeInnerType, ExternalKind, MemoryType, Parser, Payload, TypeRef};
-
-/// The type of `thread-spawn`, as text.
-const SPAWN_TYPE: &str = "(i32) -> (i32)";
-const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// What preview1 was called before.
-const PREVIEW0: &str = "wasi_unstable";
 
 /// A function type, as text.
 pub(super) fn function_type(
@@ -127,7 +122,7 @@ impl Facts {
     /// What decides whether its threads could share its memory.
     pub(super) fn shape(&self) -> ModuleShape {
         let spawn = self.spawn.map(|ty| match self.type_of(ty) {
-            SPAWN_TYPE => SpawnImport::AsDefined,
+            ty if ty == SPAWN_TYPE.to_string() => SpawnImport::AsDefined,
             other => SpawnImport::Other(other.to_owned()),
         });
         let imported = self.imported_memories.iter();
@@ -157,12 +152,12 @@ impl Facts {
             }
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.function_types.push(ty);
-                match (module, name) {
-                    (SPAWN_MODULE, SPAWN_NAME) => {
+                match module {
+                    _ if is_spawn(module, name) => {
                         self.spawn = Some(ty);
                         return;
                     }
-                    (PREVIEW1 | PREVIEW0, _) => {
+                    PREVIEW1_MODULE | UNSTABLE_MODULE => {
                         self.preview1.push((module.to_owned(), name.to_owned(), ty));
                         return;
                     }

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
-use wasi_threads::abi::{INITIALIZE, START, THREAD_START};
+use wasi_threads::abi::{INITIALIZE, START, START_TYPE, THREAD_START, THREAD_START_TYPE};
 use wasmtime::{Engine, ExternType, Linker, Store};
 
 use super::facts::{Facts, function_type};
 use crate::message::link_flags;
 
-const THREAD_START_TYPE: &str = "(i32, i32) -> ()";
 const REBUILD: &str = "as it was built for: build it with a current toolchain";
 
 /// The types of WASI's functions, as text, by module and name.
@@ -52,7 +51,8 @@ impl Facts {
         if !runs && !only_starts {
             miss("no `_start`: link it as a command");
         }
-        for refusal in self.shape().refusals() {
+        let shape = self.shape();
+        for refusal in shape.refusals() {
             miss(&match link_flags::of_shape(&refusal) {
                 Some((why, help)) => format!("{why}: {help}"),
                 None => refusal.to_string(),
@@ -64,18 +64,16 @@ impl Facts {
                  (wasi-libc for threads has it)",
             );
         }
-        // Of a module that starts threads that is said above.
-        if self.exported_memory.is_none() && self.spawn.is_none() && !self.preview1.is_empty() {
-            miss(&format!(
-                "no exported `memory`: {}",
-                link_flags::EXPORT_MEMORY
-            ));
+        let called = self.preview1.first().map(|(_, name, _)| name.as_str());
+        if let Some((why, help)) = link_flags::of_wasi(&shape, called) {
+            miss(&format!("{why}: {help}"));
         }
         for (name, wanted) in [
-            (START, "() -> ()"),
-            (INITIALIZE, "() -> ()"),
+            (START, START_TYPE),
+            (INITIALIZE, START_TYPE),
             (THREAD_START, THREAD_START_TYPE),
         ] {
+            let wanted = wanted.to_string();
             match (self.exported(name), self.exports.get(name)) {
                 (Some(ty), _) if ty != wanted => {
                     miss(&format!(

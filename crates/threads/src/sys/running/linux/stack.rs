@@ -54,13 +54,13 @@ impl Registers {
     }
 }
 
-/// The stack of the calling thread, from the stack pointer upwards.
-struct Stack {
+/// The part of the calling thread's stack that is in use: from the stack pointer upwards.
+struct StackInUse {
     from: usize,
     end: usize,
 }
 
-impl Stack {
+impl StackInUse {
     /// The word at `address`, if it is on the stack.
     fn word(&self, address: usize) -> Option<usize> {
         let fits = address >= self.from
@@ -91,7 +91,7 @@ pub(super) fn write(slot: &HostSlot, registers: &Registers) {
     if let Some(code) = slot.code()
         && (low..high).contains(&registers.sp)
     {
-        let stack = Stack {
+        let stack = StackInUse {
             from: registers.sp,
             end: high,
         };
@@ -111,7 +111,7 @@ pub(super) fn write(slot: &HostSlot, registers: &Registers) {
 /// From the instruction the thread is at.
 fn from_registers(
     code: &Code,
-    stack: &Stack,
+    stack: &StackInUse,
     registers: &Registers,
     push: &mut impl FnMut(usize) -> bool,
 ) {
@@ -128,7 +128,7 @@ fn from_registers(
 
 /// Where the function returns to whose frame is not there yet, or no longer; `None` where it is. Wasmtime gives every function
 /// a frame, leaves and trampolines included, so the first instructions and the last are the same in all.
-fn without_frame(stack: &Stack, registers: &Registers) -> Option<usize> {
+fn without_frame(stack: &StackInUse, registers: &Registers) -> Option<usize> {
     let Registers { pc, sp, link, .. } = *registers;
     let bytes = |from: usize, len: usize| {
         // SAFETY: `pc` lies in a text of a module, which is mapped, readable, and begins and ends with pages of which no
@@ -163,7 +163,7 @@ fn without_frame(stack: &Stack, registers: &Registers) -> Option<usize> {
 }
 
 /// Along the chain of frames from `fp` on, as long as it stays in wasm.
-fn along(code: &Code, stack: &Stack, mut fp: usize, push: &mut impl FnMut(usize) -> bool) {
+fn along(code: &Code, stack: &StackInUse, mut fp: usize, push: &mut impl FnMut(usize) -> bool) {
     while let Some((next, pc)) = frame(stack, fp) {
         if !code.has(pc) || !push(pc) || next <= fp {
             return;
@@ -173,14 +173,14 @@ fn along(code: &Code, stack: &Stack, mut fp: usize, push: &mut impl FnMut(usize)
 }
 
 /// The frame at `fp`: the frame pointer of its caller, and where it returns to.
-fn frame(stack: &Stack, fp: usize) -> Option<(usize, usize)> {
+fn frame(stack: &StackInUse, fp: usize) -> Option<(usize, usize)> {
     let next = stack.word(fp)?;
     let pc = stack.word(fp.wrapping_add(size_of::<usize>()))?;
     Some((next, pc))
 }
 
 /// From the first frame of wasm above `start`.
-fn from_scan(code: &Code, stack: &Stack, start: usize, push: &mut impl FnMut(usize) -> bool) {
+fn from_scan(code: &Code, stack: &StackInUse, start: usize, push: &mut impl FnMut(usize) -> bool) {
     let mut at = start.next_multiple_of(size_of::<usize>());
     let end = stack.end.min(at.saturating_add(SCAN));
     while at < end {
@@ -200,7 +200,7 @@ fn from_scan(code: &Code, stack: &Stack, start: usize, push: &mut impl FnMut(usi
 }
 
 /// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called.
-fn ends_well(code: &Code, stack: &Stack, mut fp: usize) -> bool {
+fn ends_well(code: &Code, stack: &StackInUse, mut fp: usize) -> bool {
     let mut last_is_trampoline = false;
     // A stack of wasm has no more than so many words.
     for _ in 0..1 << 20 {

@@ -15,10 +15,10 @@ use crate::watch::record::ThreadRecord;
 
 impl Life {
     /// Reserves the main thread's place.
-    pub(crate) fn enter_main(self: &Arc<Self>) -> Slot {
+    pub(crate) fn enter_main(self: &Arc<Self>) -> HeldPlace {
         let record = ThreadRecord::new(ThreadId::MAIN, &self.lot, self.call_names);
         self.list().insert(&record);
-        Slot {
+        HeldPlace {
             life: Arc::clone(self),
             record,
             held: true,
@@ -34,7 +34,7 @@ impl Life {
         self: &Arc<Self>,
         limits: &Limits,
         reserved: &mut Option<ReservedId>,
-    ) -> Result<Slot, SpawnError> {
+    ) -> Result<HeldPlace, SpawnError> {
         let most = Most {
             alive: limits.threads,
             ever: limits.threads_ever,
@@ -59,7 +59,7 @@ impl Life {
         let record = ThreadRecord::new(id, &self.lot, self.call_names);
         list.insert(&record);
         drop(list);
-        Ok(Slot {
+        Ok(HeldPlace {
             life: Arc::clone(self),
             record,
             held: true,
@@ -121,15 +121,15 @@ impl Threads {
 }
 
 /// A thread's place in its group: its id, and its share of the limit. Given back when dropped; all but the id perhaps
-/// earlier, by [`Slot::leave`].
-pub(crate) struct Slot {
+/// earlier, by [`HeldPlace::leave`].
+pub(crate) struct HeldPlace {
     life: Arc<Life>,
     record: Arc<ThreadRecord>,
     held: bool,
     started: bool,
 }
 
-impl Slot {
+impl HeldPlace {
     pub(crate) fn id(&self) -> ThreadId {
         self.record.id()
     }
@@ -153,7 +153,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for HeldPlace {
     fn drop(&mut self) {
         self.leave();
         let id = self.record.id();
@@ -185,8 +185,8 @@ mod tests {
             drop(life.enter(&limits, &mut None).unwrap());
         }
         for _ in 0..2 {
-            let mut slot = life.enter(&limits, &mut None).unwrap();
-            slot.start();
+            let mut place = life.enter(&limits, &mut None).unwrap();
+            place.start();
         }
         let third = life.enter(&limits, &mut None);
         assert!(matches!(third, Err(SpawnError::LimitEver(2))));

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use wasmtime::{Error, Val};
 
 /// What a thread calls.
-pub(crate) enum Entry {
+pub(crate) enum EntryPoint {
     /// The export given to `run`: its return ends the group.
     Main { export: String },
     /// The export given to `invoke`, after the module's initialisation; likewise.

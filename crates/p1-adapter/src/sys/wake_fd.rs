@@ -5,30 +5,30 @@ use rustix::io::Errno;
 use std::io;
 
 /// A descriptor that becomes readable once and stays so: nobody reads from it.
-pub(crate) struct Event {
+pub(crate) struct WakeFd {
     readable: OwnedFd,
     /// The other end, where the platform has only pipes.
     #[cfg(not(target_os = "linux"))]
     writable: OwnedFd,
 }
 
-impl Event {
+impl WakeFd {
     #[cfg(target_os = "linux")]
-    pub(crate) fn new() -> io::Result<Event> {
+    pub(crate) fn new() -> io::Result<WakeFd> {
         use rustix::event::{EventfdFlags, eventfd};
-        Ok(Event {
+        Ok(WakeFd {
             readable: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn new() -> io::Result<Event> {
+    pub(crate) fn new() -> io::Result<WakeFd> {
         let (readable, writable) = rustix::pipe::pipe()?;
         for end in [&readable, &writable] {
             rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
             rustix::io::ioctl_fionbio(end, true)?;
         }
-        Ok(Event { readable, writable })
+        Ok(WakeFd { readable, writable })
     }
 
     /// Makes it readable. Cannot fail: the counter (or pipe) is full only when it is readable.

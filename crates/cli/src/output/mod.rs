@@ -1,0 +1,126 @@
+//! Where something goes that was asked for by the name of a file: compiled code, timelines, core dumps.
+//!
+//! One type for all of them, so that all treat the same name alike:
+//!
+//! | name | is |
+//! |---|---|
+//! | `-`, `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3` | the descriptor of this process, at its own position |
+//! | a device, a FIFO | opened, and written where it is |
+//! | a regular file, or nothing yet | made beside it, then put in its place in one step |
+//! | a link | what it leads to, which may not be there yet: the link stays |
+//!
+//! A regular file in whose folder nothing can be made, or that is mounted by itself, is written where it is.
+
+mod place;
+mod replace;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::output::place::{Place, place};
+use crate::sys::descriptors;
+
+/// What `-` stands for.
+const STDOUT: i32 = 1;
+
+/// Where something goes.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// How messages name it.
+    name: String,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    /// What is open already, and written where it is.
+    Open(File),
+    /// What is to be opened or made.
+    Path(PathBuf),
+}
+
+impl Output {
+    /// What was typed. Takes a descriptor of this process that it names; opens nothing else, and makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// That of a descriptor that is not open.
+    pub(crate) fn typed(typed: &Path) -> io::Result<Self> {
+        let number = match is_stdout(typed) {
+            true => Some(STDOUT),
+            false => place::descriptor(typed),
+        };
+        let to = match number {
+            Some(number) => To::Open(descriptors::duplicate(number)?),
+            None => To::Path(typed.to_owned()),
+        };
+        let name = Self::name_of(typed);
+        Ok(Output { name, to })
+    }
+
+    /// How messages name what was typed.
+    pub(crate) fn name_of(typed: &Path) -> String {
+        match is_stdout(typed) {
+            true => "stdout".to_owned(),
+            false => format!("`{}`", typed.display()),
+        }
+    }
+
+    /// How messages name it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Opens what is written where it is, which waits for the reader of a FIFO, and finds out whether a file could be made.
+    /// What is there stays as it is.
+    pub(crate) fn prepare(&mut self) -> io::Result<()> {
+        if let To::Path(path) = &self.to {
+            match place(path)? {
+                Place::File(file) => replace::can(&file)?,
+                other => self.to = To::Open(open(other)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of it. A file is there whole, or as it was before.
+    pub(crate) fn write(
+        &self,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match &self.to {
+            To::Open(file) => write_to(file, content),
+            To::Path(path) => match place(path)? {
+                Place::File(file) => replace::replace(&file, content),
+                other => write_to(&open(other)?, content),
+            },
+        }
+    }
+}
+
+/// Whether a new file can be made in `folder`.
+pub(crate) fn can_make_files_in(folder: &Path) -> io::Result<()> {
+    replace::can(&folder.join(".wasi-threads-run"))
+}
+
+fn is_stdout(typed: &Path) -> bool {
+    typed.as_os_str() == "-"
+}
+
+/// Opens what is written where it is.
+fn open(place: Place) -> io::Result<File> {
+    match place {
+        Place::Descriptor(number) => descriptors::duplicate(number),
+        Place::Device(path) | Place::File(path) => OpenOptions::new().write(true).open(path),
+    }
+}
+
+/// Writes `content` at the position of `file`.
+fn write_to(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    let written = content(&mut out).and_then(|()| out.flush());
+    // So that nothing is written once more, in vain, when it is dropped.
+    let _ = out.into_parts();
+    written
+}

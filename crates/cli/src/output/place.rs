@@ -1,0 +1,137 @@
+//! What is at a path: a descriptor of this process, something to write into, or a file to make.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Links that are followed, one after the other. Linux has the same number.
+const MOST_LINKS: usize = 40;
+
+/// The names of this process's standard streams.
+const STREAMS: [(&str, i32); 3] = [("/dev/stdin", 0), ("/dev/stdout", 1), ("/dev/stderr", 2)];
+/// Folders of this process's descriptors, by their numbers.
+const DESCRIPTORS: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"];
+/// Where links lead to what is open, and say no path.
+const MAGIC: &str = "/proc";
+
+/// What is at a path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// This descriptor of this process.
+    Descriptor(i32),
+    /// A device, a FIFO, or something open in another process: it is written into.
+    Device(PathBuf),
+    /// A regular file, or nothing: the path has no link at its end.
+    File(PathBuf),
+}
+
+/// Follows `path` to its end. A link that leads nowhere yet is followed as well.
+///
+/// # Errors
+///
+/// What the system says about the way there. A link that it does not follow (`fs.protected_symlinks`) is not followed.
+pub(super) fn place(path: &Path) -> io::Result<Place> {
+    let mut path = path.to_owned();
+    for _ in 0..=MOST_LINKS {
+        if let Some(number) = descriptor(&path) {
+            return Ok(Place::Descriptor(number));
+        }
+        let followed = fs::metadata(&path);
+        let itself = match fs::symlink_metadata(&path) {
+            Ok(itself) => itself,
+            // A folder's name cannot be made a file's.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !ends_in_slash(&path) => {
+                return Ok(Place::File(path));
+            }
+            Err(error) => return Err(error),
+        };
+        let link = itself.is_symlink();
+        match followed {
+            // It leads nowhere yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && link => {}
+            // Among others that it must not be followed.
+            Err(error) => return Err(error),
+            Ok(_) if link && !is_magic(&path) => {}
+            Ok(there) if there.is_file() && !is_magic(&path) => return Ok(Place::File(path)),
+            Ok(_) => return Ok(Place::Device(path)),
+        }
+        let to = fs::read_link(&path)?;
+        path = path.parent().unwrap_or(Path::new("")).join(to);
+    }
+    // It leads to itself, and the system has said so unless it was changed meanwhile.
+    fs::metadata(&path)?;
+    Ok(Place::Device(path))
+}
+
+/// Which descriptor of this process `path` names by itself, without a link at its end.
+pub(super) fn descriptor(path: &Path) -> Option<i32> {
+    let stream = STREAMS.iter().find(|(name, _)| path == Path::new(name));
+    if let Some((_, number)) = stream {
+        return Some(*number);
+    }
+    let number = path.file_name()?.to_str()?.parse().ok()?;
+    let folder = path.parent()?;
+    // By their names, as there may be no `/proc`; else by where they lead.
+    let ours = DESCRIPTORS.iter().any(|name| folder == Path::new(name))
+        || fs::canonicalize(folder).is_ok_and(|folder| {
+            fs::canonicalize(DESCRIPTORS[1]).is_ok_and(|descriptors| descriptors == folder)
+        });
+    ours.then_some(number)
+}
+
+fn ends_in_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// Whether what is at `path` is not what its link says.
+fn is_magic(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| {
+        fs::canonicalize(folder).is_ok_and(|folder| folder.starts_with(MAGIC))
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::{Place, place};
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn descriptors_by_all_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink("/dev/stdout", &link).unwrap();
+        for (path, number) in [
+            (Path::new("/dev/stdout"), 1),
+            (Path::new("/dev/stderr"), 2),
+            (Path::new("/dev/fd/7"), 7),
+            (Path::new("/proc/self/fd/7"), 7),
+            (Path::new("/dev/fd/../fd/7"), 7),
+            (&link, 1),
+        ] {
+            let found = place(path).unwrap();
+            assert_eq!(found, Place::Descriptor(number), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn links_are_followed_to_their_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        symlink("sub/second", at("first")).unwrap();
+        symlink("../third", at("sub/second")).unwrap();
+        // Relative links have their folder before them.
+        let third = at("sub").join("../third");
+        assert_eq!(place(&at("first")).unwrap(), Place::File(third.clone()));
+        std::fs::write(at("third"), "").unwrap();
+        assert_eq!(place(&at("first")).unwrap(), Place::File(third));
+        symlink("loop", at("loop")).unwrap();
+        assert!(place(&at("loop")).is_err());
+        assert!(place(&at("third").join("below")).is_err());
+        assert!(place(&PathBuf::from(format!("{}/", at("new").display()))).is_err());
+        assert_eq!(place(&at("sub")).unwrap(), Place::Device(at("sub")));
+        let null = Path::new("/dev/null");
+        assert_eq!(place(null).unwrap(), Place::Device(null.into()));
+    }
+}

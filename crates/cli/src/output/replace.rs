@@ -1,0 +1,125 @@
+//! A file that is there whole, or as it was before.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::output::write_to;
+
+/// Names that are tried for the unfinished file.
+const MOST_NAMES: u32 = 100;
+
+/// A file beside the one it becomes; removed, unless it has become it.
+struct Unfinished {
+    path: PathBuf,
+    file: File,
+}
+
+impl Unfinished {
+    /// A new one, beside `place`.
+    fn beside(place: &Path) -> io::Result<Self> {
+        let mut number = 0;
+        loop {
+            // Short, as the file's own name may be as long as names can be.
+            let name = format!(".wasi-threads-run.{}.{number}.tmp", std::process::id());
+            let path = place.with_file_name(name);
+            // Made anew, so that nobody else's file or link is written into.
+            let made = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path);
+            match made {
+                Ok(file) => return Ok(Unfinished { path, file }),
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_NAMES =>
+                {
+                    number += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After it has become the file, it is not there. Else what is told is why it could not.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether a file could be made at `place`, or the one that is there written.
+pub(super) fn can(place: &Path) -> io::Result<()> {
+    let before = existing(place)?;
+    match Unfinished::beside(place) {
+        Err(error) if before.is_none() || !is_refusal(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the file at `place`: whoever has mapped the one that was there before goes on with that one.
+pub(super) fn replace(
+    place: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let before = existing(place)?;
+    let mut unfinished = match (Unfinished::beside(place), before.as_ref()) {
+        (Ok(unfinished), _) => unfinished,
+        (Err(error), Some(before)) if is_refusal(&error) => {
+            before.set_len(0)?;
+            return write_to(before, content);
+        }
+        (Err(error), _) => return Err(error),
+    };
+    write_to(&unfinished.file, content)?;
+    if let Some(before) = &before {
+        take_over(before, &unfinished.file)?;
+    }
+    match (fs::rename(&unfinished.path, place), before) {
+        // A mount point is not replaced.
+        (Err(error), Some(mut before)) if is_refusal(&error) => {
+            unfinished.file.rewind()?;
+            before.set_len(0)?;
+            io::copy(&mut unfinished.file, &mut before).map(drop)
+        }
+        (done, _) => {
+            if done.is_ok() {
+                // Another process may have a file under that name by now.
+                unfinished.path.clear();
+            }
+            done
+        }
+    }
+}
+
+/// The file at `place`, if there is one. It must be one that may be written, though it will not be.
+fn existing(place: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().write(true).open(place) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the folder, and not the file, is what cannot be written.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::ResourceBusy
+    )
+}
+
+/// Gives `new` what is kept of a file that is replaced: who may use it.
+fn take_over(before: &File, new: &File) -> io::Result<()> {
+    let metadata = before.metadata()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        // Only some users may; the others own what they make.
+        let _ = fchown(new, Some(metadata.uid()), Some(metadata.gid()));
+    }
+    new.set_permissions(metadata.permissions())
+}
