@@ -22,9 +22,13 @@ use wiggle::{GuestError, GuestMemory, Region};
 /// How many buffers one system call takes (`IOV_MAX` on Linux).
 pub(crate) const IOV_MAX: usize = 1024;
 
+/// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of four is moved in a few
+/// instructions.
+const INLINE: usize = 4;
+
 /// Buffers in guest memory, in the guest's order, for one vectored system call.
 pub(crate) struct Iovecs<'m> {
-    list: SmallVec<[libc::iovec; 8]>,
+    list: SmallVec<[libc::iovec; INLINE]>,
     memory: PhantomData<&'m ()>,
 }
 
