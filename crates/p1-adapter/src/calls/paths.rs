@@ -51,7 +51,8 @@ pub(crate) fn filestat(
     let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
-    paths.stat(dir, convert::path_flags(flags), path)
+    let stat = paths.stat(dir, convert::path_flags(flags), path.clone());
+    paths.explained(stat, false, &[(dir, &path)])
 }
 
 pub(crate) fn set_times(
@@ -158,7 +159,9 @@ pub(crate) fn readlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_READLINK)?;
     let path = call.string(memory, path)?;
-    let target = call.scratch.paths.readlink_at(dir, path)?;
+    let paths = &mut call.scratch.paths;
+    let target = paths.readlink_at(dir, path.clone());
+    let target = paths.explained(target, false, &[(dir, &path)])?;
     let n = target.len().min(len as usize);
     write_bytes(memory, buf, &target.as_bytes()[..n])?;
     Ok(n.try_into()?)

@@ -33,7 +33,11 @@ impl WasiPaths {
     pub(crate) fn create_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
         match single(dir, slashes::without(&path).0) {
             Some(single) => single.create_directory(),
-            None => self.create_directory_at(dir, path),
+            None => {
+                let place = (dir, slashes::without(&path).0);
+                let made = self.create_directory_at(dir, path.clone());
+                self.once_more(made, place, |name| name.create_directory())
+            }
         }
     }
 
@@ -47,7 +51,8 @@ impl WasiPaths {
             Last::Name => stripped.to_owned(),
             _ => path,
         };
-        self.remove_directory_at(dir, path)
+        let removed = self.remove_directory_at(dir, path.clone());
+        self.once_more(removed, (dir, &path), |name| name.remove_directory())
     }
 
     pub(crate) fn unlink_file(&mut self, dir: &Dir, path: String) -> Result<()> {
@@ -55,18 +60,24 @@ impl WasiPaths {
             return single.unlink_file();
         }
         self.check_slash_of_removed(dir, &path)?;
-        self.unlink_file_at(dir, path)
+        let removed = self.unlink_file_at(dir, path.clone());
+        self.once_more(removed, (dir, &path), |name| name.unlink_file())
     }
 
     pub(crate) fn rename(&mut self, from: &Dir, old: String, to: &Dir, new: String) -> Result<()> {
         match (single(from, &old), single(to, &new)) {
             (Some(old), Some(new)) => old.rename(new),
-            _ => self.rename_at(from, old, to, new),
+            _ => {
+                let moved = self.rename_at(from, old.clone(), to, new.clone());
+                self.once_more_both(moved, (from, &old), (to, &new), |old, new| old.rename(new))
+            }
         }
     }
 
     pub(crate) fn symlink(&mut self, dir: &Dir, target: String, path: String) -> Result<()> {
-        let made = self.symlink_at(dir, target, path.clone());
+        // A target that must not be is refused before the system is asked.
+        let made = self.symlink_at(dir, target.clone(), path.clone());
+        let made = self.once_more(made, (dir, &path), |name| name.symlink(&target));
         self.slash_of_made(made, dir, &path)
     }
 
@@ -75,7 +86,9 @@ impl WasiPaths {
         (from, follow, old): (&Dir, PathFlags, String),
         (to, new): (&Dir, String),
     ) -> Result<()> {
-        let linked = self.link_at(from, follow, old, to, new.clone());
+        let linked = self.link_at(from, follow, old.clone(), to, new.clone());
+        let linked =
+            self.once_more_both(linked, (from, &old), (to, &new), |old, new| old.link(new));
         self.slash_of_made(linked, to, &new)
     }
 }
