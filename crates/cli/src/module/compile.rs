@@ -56,8 +56,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let Loaded::Wasm(bytes) = source.load()? else {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
-    let threads = args.common.wasm.threads != Some(false);
-    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
+    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name)?;
     let bytes = module.serialize().map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;

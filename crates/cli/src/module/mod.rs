@@ -4,6 +4,8 @@ pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod engine;
 pub(crate) mod inspect;
+pub(crate) mod near_names;
 pub(crate) mod precompiled;
 pub(crate) mod prepare;
+mod proposals;
 pub(crate) mod source;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p1_adapter::Raised;
+use p1_adapter::{Raised, TooMuchRandom};
 use wasi_threads::{Backtrace, LeftBehind, Outcome};
 use wasmtime::Trap;
 
@@ -41,7 +41,11 @@ impl Reporter {
                 Ok(code) => return (Exit::Guest(code), None),
                 // The operating system would keep 8 bits of it: 256 would be success.
                 Err(_) => Message::failure(format!("{name} ended with the exit code {code}"))
-                    .why("a process can only say 0 to 255"),
+                    .why("a process can only say 0 to 255")
+                    .help(format!(
+                        "have it exit with one of them: of a native program's code a shell sees the lowest 8 bits, here {}",
+                        code & 0xff
+                    )),
             },
             Outcome::Cancelled if let Some(signal) = self.signal => {
                 return (Exit::Signal(signal), None);
@@ -66,8 +70,14 @@ impl Reporter {
                         format!("{who} of {name} raised {}", raised.name),
                     ),
                     None => {
-                        let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"));
-                        self.with_hint(message.why(error.root_cause()), *trap)
+                        let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"))
+                            .why(error.root_cause());
+                        match error.downcast_ref() {
+                            Some(TooMuchRandom { .. }) => {
+                                message.help("the limit is `-S max-random-size`; programs that ask for less at once need none")
+                            }
+                            None => self.with_hint(message, *trap),
+                        }
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
-use crate::message::error_text::{first_line, unusable_options};
+use crate::message::error_text::{because, first_line, unusable_options};
 use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
@@ -96,6 +96,10 @@ impl Modules {
     }
 }
 
+/// What has code of Wasmtime's own load here. The parts that are turned off are not in this binary.
+const OF_WASMTIME: &str = "`wasi-threads-run compile` makes a file that loads; `wasmtime compile` 48 does with \
+                           `-C collector=drc -W concurrency-support=n`, and the options for code that are given here";
+
 fn prepare(
     engine: &Engine,
     plan: &Plan,
@@ -105,13 +109,7 @@ fn prepare(
     match loaded {
         Loaded::Wasm(bytes) => {
             let cache = plan.cache.as_ref();
-            Ok(prepare_wasm(
-                engine,
-                cache,
-                bytes,
-                name,
-                plan.threads_proposal,
-            )?)
+            Ok(prepare_wasm(engine, cache, bytes, name)?)
         }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
@@ -122,19 +120,22 @@ fn prepare(
         Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
             let message =
                 Message::failure(format!("{name} cannot be loaded")).why(first_line(&error));
-            let again =
-                "compile it again, by the same version of Wasmtime and with the same options";
+            let again = match code.is_foreign() {
+                true => OF_WASMTIME,
+                false => "compile it again, by the same version of Wasmtime and with the same options",
+            };
             match wasmtime_error(&error) {
                 Some(WasmtimeError::Epochs) => {
                     let asked = code.is_foreign() && plan.epochs == Some(true);
                     Unprepared::Epochs(message.help(match asked {
                         true => {
-                            "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
-                             `-W epoch-interruption=n`"
+                            "`wasmtime compile` 48 needs `-C collector=drc -W concurrency-support=n,epoch-interruption` for \
+                             it; without the last, run it with `-W epoch-interruption=n`"
                         }
                         false => again,
                     }))
                 }
+                Some(WasmtimeError::NotExecutable) => because(message, &error).into(),
                 Some(WasmtimeError::BacktraceDetails) => {
                     Unprepared::BacktraceDetails(message.help(again))
                 }
