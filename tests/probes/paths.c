@@ -26,7 +26,7 @@ static const struct {
     const char *name, *path;
 } others[] = {
     {"empty", ""}, {"dot", "."}, {"dot slash", "./"}, {"dot dot", ".."}, {"root", "/"},
-    {"root file", "/file"}, {"above", "../../../../../../../../../../../../etc"},
+    {"root file", "/no such file of the probes"}, {"above", "../../../../../../../../../../../../etc"},
     {"255 bytes", name255}, {"256 bytes", name256}, {"4095 bytes", path4095},
     {"4096 bytes", path4096}, {"not UTF-8", "n\xff"}, {"backslash", "fol\\der"}, {"colon", "a:b"},
     {"256 bytes, folder", long_folder}, {"256 bytes below", long_below},

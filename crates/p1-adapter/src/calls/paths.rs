@@ -20,13 +20,13 @@ fn change(
     memory: Memory<'_, '_>,
     (fd, right): (Fd, Rights),
     path: GuestPtr<str>,
-    operation: impl FnOnce(&mut WasiPaths, &Dir, String) -> Result<()>,
+    operation: impl FnOnce(&mut WasiPaths, &Dir, &str) -> Result<()>,
 ) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(right)?;
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
-    let result = operation(paths, dir, path.clone());
+    let result = operation(paths, dir, &path);
     paths.explained(result, true, &[(dir, &path)])
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn filestat(
     let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
-    let stat = paths.stat(dir, convert::path_flags(flags), path.clone());
+    let stat = paths.stat(dir, convert::path_flags(flags), &path);
     paths.explained(stat, false, &[(dir, &path)])
 }
 
@@ -194,7 +194,7 @@ pub(crate) fn rename(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let paths = &mut call.scratch.paths;
     let moving = call.shared.opens.moving(paths);
-    let result = paths.rename(from, old.clone(), to, new.clone());
+    let result = paths.rename(from, &old, to, &new);
     drop(moving);
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }

@@ -16,60 +16,60 @@ impl WasiPaths {
         &mut self,
         dir: &Dir,
         mut follow: PathFlags,
-        path: String,
+        path: &str,
     ) -> Result<Filestat> {
-        if let Some(single) = single(dir, &path)
+        if let Some(single) = single(dir, path)
             && let Some(stat) = single.stat(follow)?
         {
             return Ok(stat);
         }
-        if slashes::follow_anyway(&path) {
+        if slashes::follow_anyway(path) {
             follow |= PathFlags::SYMLINK_FOLLOW;
         }
-        let (stat, hash) = self.stat_at(dir, follow, path)?;
+        let (stat, hash) = self.stat_at(dir, follow, path.to_owned())?;
         convert::filestat_from_p2(&stat, &hash)
     }
 
-    pub(crate) fn create_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
-        match single(dir, slashes::without(&path).0) {
+    pub(crate) fn create_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {
+        let stripped = slashes::without(path).0;
+        match single(dir, stripped) {
             Some(single) => single.create_directory(),
             None => {
-                let place = (dir, slashes::without(&path).0);
-                let made = self.create_directory_at(dir, path.clone());
-                self.once_more(made, place, |name| name.create_directory())
+                let made = self.create_directory_at(dir, path.to_owned());
+                self.once_more(made, (dir, stripped), |name| name.create_directory())
             }
         }
     }
 
-    pub(crate) fn remove_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
-        let stripped = slashes::without(&path).0;
+    pub(crate) fn remove_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {
+        let stripped = slashes::without(path).0;
         if let Some(single) = single(dir, stripped) {
             return single.remove_directory();
         }
-        self.check_removed_directory(dir, &path)?;
-        let path = match slashes::last(&path) {
-            Last::Name => stripped.to_owned(),
+        self.check_removed_directory(dir, path)?;
+        let path = match slashes::last(path) {
+            Last::Name => stripped,
             _ => path,
         };
-        let removed = self.remove_directory_at(dir, path.clone());
-        self.once_more(removed, (dir, &path), |name| name.remove_directory())
+        let removed = self.remove_directory_at(dir, path.to_owned());
+        self.once_more(removed, (dir, path), |name| name.remove_directory())
     }
 
-    pub(crate) fn unlink_file(&mut self, dir: &Dir, path: String) -> Result<()> {
-        if let Some(single) = single(dir, &path) {
+    pub(crate) fn unlink_file(&mut self, dir: &Dir, path: &str) -> Result<()> {
+        if let Some(single) = single(dir, path) {
             return single.unlink_file();
         }
-        self.check_slash_of_removed(dir, &path)?;
-        let removed = self.unlink_file_at(dir, path.clone());
-        self.once_more(removed, (dir, &path), |name| name.unlink_file())
+        self.check_slash_of_removed(dir, path)?;
+        let removed = self.unlink_file_at(dir, path.to_owned());
+        self.once_more(removed, (dir, path), |name| name.unlink_file())
     }
 
-    pub(crate) fn rename(&mut self, from: &Dir, old: String, to: &Dir, new: String) -> Result<()> {
-        match (single(from, &old), single(to, &new)) {
+    pub(crate) fn rename(&mut self, from: &Dir, old: &str, to: &Dir, new: &str) -> Result<()> {
+        match (single(from, old), single(to, new)) {
             (Some(old), Some(new)) => old.rename(new),
             _ => {
-                let moved = self.rename_at(from, old.clone(), to, new.clone());
-                self.once_more_both(moved, (from, &old), (to, &new), |old, new| old.rename(new))
+                let moved = self.rename_at(from, old.to_owned(), to, new.to_owned());
+                self.once_more_both(moved, (from, old), (to, new), |old, new| old.rename(new))
             }
         }
     }
