@@ -5,6 +5,7 @@
     reason = "figures that were measured, and what is left out, for who runs the tests"
 )]
 
+mod backtraces;
 mod cache;
 mod closed_pipes;
 mod compiled;

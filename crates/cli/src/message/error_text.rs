@@ -1,10 +1,18 @@
 //! Errors of libraries, as text for a message.
 
+use wasm_symbols::{NAME_CHARS, escape};
+use wasmtime::WasmBacktrace;
+
 use crate::message::Message;
 
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
-    format!("{error:#}").replace('\n', " ")
+    // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
+    let words = match error.is::<WasmBacktrace>() {
+        true => error.root_cause().to_string(),
+        false => format!("{error:#}"),
+    };
+    shown(&words)
 }
 
 /// The same of any error.
@@ -19,7 +27,12 @@ pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    text.replace('\n', " ")
+    shown(&text)
+}
+
+/// On one line, with what a module has in it visible.
+fn shown(words: &str) -> String {
+    escape(&words.replace('\n', " "), 4 * NAME_CHARS).to_string()
 }
 
 /// The message about options that the library which has them does not take.

@@ -9,6 +9,8 @@ mod missing;
 
 use std::fmt::Write as _;
 
+use wasm_symbols::escape;
+
 use crate::message::error_text::first_line;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
@@ -35,7 +37,7 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let mut text = facts.describe(&name);
     for line in &missing {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "missing: {line}");
+        let _ = writeln!(text, "missing: {}", escape(line, usize::MAX));
     }
     if missing.is_empty() {
         text.push_str("nothing is missing\n");
