@@ -263,7 +263,13 @@ fn sigquit_asks_what_threads_do() {
             .signal("QUIT")
             .run()
             .expect_code(134)
-            .expect_stderr(&[state, "thread 1 waits", "guest_main", "timed out after 2s"]);
+            .expect_stderr(&[
+                state,
+                "thread 1 waits",
+                "guest_main",
+                "ending.c:",
+                "timed out after 2s",
+            ]);
     }
     program()
         .args("--timeout 2s")

@@ -6,6 +6,7 @@
 )]
 
 mod advice;
+mod backtraces;
 mod cache;
 mod closed_pipes;
 mod compiled;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::dwarf::Known;
 use crate::limits::Bound;
 use crate::sections::Symbols;
 
@@ -14,6 +15,7 @@ pub struct Place {
     pub(crate) module_name: Option<String>,
     pub(crate) function_name: Option<String>,
     pub(crate) symbols: Option<Arc<Symbols>>,
+    pub(crate) known: Vec<Known>,
 }
 
 impl Place {
@@ -25,6 +27,7 @@ impl Place {
             module_name: None,
             function_name: None,
             symbols: None,
+            known: Vec::new(),
         }
     }
 
@@ -51,6 +54,25 @@ impl Place {
     /// The module's bytes. Without them there is no more than the names above.
     pub fn symbols(mut self, symbols: &Arc<Symbols>) -> Self {
         self.symbols = Some(Arc::clone(symbols));
+        self
+    }
+
+    /// A function at this place, with its file, its line and its column, that somebody else has
+    /// looked up (Wasmtime: `FrameInfo::symbols`): the innermost inlined one first. With these,
+    /// debug information is not read.
+    pub fn source(
+        mut self,
+        name: Option<&str>,
+        file: Option<&str>,
+        line: Option<u32>,
+        column: Option<u32>,
+    ) -> Self {
+        self.known.push(Known {
+            name: name.map(str::to_owned),
+            file: file.map(str::to_owned),
+            line,
+            column,
+        });
         self
     }
 }

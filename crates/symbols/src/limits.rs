@@ -30,7 +30,7 @@ pub struct Limits {
     /// Bytes of names and paths that are taken from debug information, for all frames together. 4
     /// MiB by default.
     pub text_bytes: usize,
-    /// Bytes of a mangled name: a longer one is shown as it is. 16 KiB by default.
+    /// Bytes of a mangled name: a longer one is shown as it is. 4 KiB by default.
     pub mangled_bytes: usize,
     /// Characters that are shown of a name or a path. [`NAME_CHARS`] by default.
     pub shown_chars: usize,
@@ -49,7 +49,7 @@ impl Default for Limits {
             steps: 200_000_000,
             inlined: 256,
             text_bytes: 4 << 20,
-            mangled_bytes: 16 << 10,
+            mangled_bytes: 4 << 10,
             shown_chars: NAME_CHARS,
             shown_bytes: 1 << 20,
             time: Duration::from_secs(5),

@@ -180,11 +180,13 @@ impl Work {
 }
 
 fn look_up(places: &[Place], budget: &mut Budget) -> (Vec<OfPlace>, Option<Bound>) {
-    let nothing: Arc<[Known]> = Arc::new([]);
-    let mut found = vec![(nothing, None); places.len()];
+    let of_others = places
+        .iter()
+        .map(|place| (Arc::from(&place.known[..]), None));
+    let mut found: Vec<OfPlace> = of_others.collect();
     let mut of_module: HashMap<*const Symbols, Vec<usize>> = HashMap::new();
     for (index, place) in places.iter().enumerate() {
-        if let Some(symbols) = &place.symbols {
+        if let Some(symbols) = place.symbols.as_ref().filter(|_| place.known.is_empty()) {
             of_module
                 .entry(Arc::as_ptr(symbols))
                 .or_default()

@@ -44,6 +44,17 @@ impl Symbols {
         Symbols(Bytes::Held(module))
     }
 
+    /// Whether a module has debug information. The bytes of another need not be held where its
+    /// names are known otherwise.
+    pub fn has_debug_info(module: &[u8]) -> bool {
+        let mut has = false;
+        let looked = sections(module, |section| {
+            has |= matches!(section, Section::Custom(".debug_info", data) if !data.is_empty());
+            Ok(())
+        });
+        looked.is_ok() && has
+    }
+
     /// Those of a module that is fetched when a trace is asked for, each time: from a file, say.
     /// `None` is as good as a module without names. Called on [`Printer`](crate::Printer)'s thread,
     /// whose time it takes.

@@ -140,7 +140,7 @@ pub use crate::types::backtrace::Backtrace;
 pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};
 pub use crate::types::error::{CallError, GroupEnded, GroupError, RunError, SpawnError};
-pub use crate::types::frames::Frame;
+pub use crate::types::frames::{Frame, FrameSource};
 pub use crate::types::limits::Limits;
 pub use crate::types::outcome::Outcome;
 pub use crate::types::report::{

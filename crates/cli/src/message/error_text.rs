@@ -2,13 +2,20 @@
 
 use std::error::Error;
 
+use wasm_symbols::{NAME_CHARS, escape};
+use wasmtime::WasmBacktrace;
+
 use crate::message::Message;
 use crate::message::wording::{WasmtimeError, wasmtime_error};
 
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
-    // Its own way to show all of them leaves out the causes of an error that was not its own.
-    one_line(error.as_ref())
+    match error.is::<WasmBacktrace>() {
+        // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
+        true => shown(&error.root_cause().to_string()),
+        // Its own way to show all of them leaves out the causes of an error that was not its own.
+        false => one_line(error.as_ref()),
+    }
 }
 
 /// The same of any error.
@@ -23,7 +30,12 @@ pub(crate) fn one_line(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    text.replace('\n', " ")
+    shown(&text)
+}
+
+/// On one line, with what a module has in it visible.
+fn shown(words: &str) -> String {
+    escape(&words.replace('\n', " "), 4 * NAME_CHARS).to_string()
 }
 
 /// Has the message say why, and what to do where that is known of an error of Wasmtime's.

@@ -3,6 +3,7 @@
 //! `run` stops at the first; `inspect` lists all.
 
 use wasi_threads::{GroupError, ModuleShape};
+use wasm_symbols::{NAME_CHARS, escape};
 
 /// What mends a module that exports no memory, where WASI or the group of threads needs one.
 const EXPORT_MEMORY: &str = "link it with `--export-memory`";
@@ -28,6 +29,7 @@ pub(crate) fn of_shape(error: &GroupError) -> Option<(String, &'static str)> {
             "link it with `--import-memory --export-memory --shared-memory --max-memory=BYTES`",
         ),
         GroupError::MemoryNotShared { module, name } => {
+            let (module, name) = (escape(module, NAME_CHARS), escape(name, NAME_CHARS));
             return Some((
                 format!("it starts threads, but its memory `{module}.{name}` is not shared"),
                 "link it with `--shared-memory --max-memory=BYTES`",

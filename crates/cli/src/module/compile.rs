@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use wasm_symbols::Symbols;
 use wasmtime::Engine;
 
 use crate::args::CompileArgs;
@@ -57,7 +58,11 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
     let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name)?;
-    let bytes = module.serialize().map_err(|error| {
+    let symbols = match Symbols::has_debug_info(&bytes) {
+        true => Symbols::keep(&bytes),
+        false => Vec::new(),
+    };
+    let bytes = module.serialize_with(&symbols).map_err(|error| {
         Message::failure(format!("{name} cannot be compiled")).why(first_line(&error))
     })?;
     output

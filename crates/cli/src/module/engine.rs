@@ -64,11 +64,9 @@ pub(crate) fn configure(
     let mut config = common
         .config(None)
         .map_err(|error| unusable_options(&error))?;
-    // File and line in backtraces, where the module has debug information, without
-    // asking for it by an environment variable.
-    if common.debug.max_backtrace != Some(0) {
-        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
-    }
+    // Wasmtime reads debug information without bounds, on the thread that traps: `report/backtraces.rs` does it
+    // here, whatever the environment says.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     if let Some(profile) = profile {
         config.profiler(match profile {
             "perfmap" => ProfilingStrategy::PerfMap,

@@ -1,9 +1,10 @@
 //! Precompiled modules: whose they are, and loading them.
 
 use std::fs::File;
-use std::io::Cursor;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use wasi_threads::{Stamp, StampError, ThreadModule};
+use wasm_symbols::Symbols;
 use wasmtime::Engine;
 
 use crate::sys::native_code::NativeCode;
@@ -47,6 +48,28 @@ impl Precompiled {
     /// Whether it is one of `wasmtime compile`.
     pub(crate) fn is_foreign(&self) -> bool {
         self.stamp.is_none()
+    }
+
+    /// The debug information that `compile` attached; `None` if there is none. Of a file it is read when it is wanted.
+    pub(crate) fn symbols(self) -> Option<Symbols> {
+        let attached = self.stamp.as_ref()?.attached();
+        if attached.is_empty() {
+            return None;
+        }
+        match self.code {
+            NativeCode::Bytes(bytes) => {
+                let range = usize::try_from(attached.start).ok()?..attached.end.try_into().ok()?;
+                Some(Symbols::new(bytes.get(range)?.to_vec()))
+            }
+            NativeCode::File(file) => Some(Symbols::fetched(move || {
+                let mut file = &file;
+                file.seek(SeekFrom::Start(attached.start)).ok()?;
+                let mut bytes = Vec::new();
+                let length = attached.end - attached.start;
+                file.take(length).read_to_end(&mut bytes).ok()?;
+                Some(bytes)
+            })),
+        }
     }
 
     /// Loads it, for `--allow-precompiled`.

@@ -5,8 +5,10 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wasi_threads::StampError;
+use wasm_symbols::Symbols;
 use wasmtime::Engine;
 
 use crate::message::{Message, Result};
@@ -31,6 +33,18 @@ pub(crate) enum Loaded {
     Wasm(Vec<u8>),
     /// Code compiled by Wasmtime before.
     Precompiled(Precompiled),
+}
+
+impl Loaded {
+    /// Its debug information, for backtraces; `None` if it has none.
+    pub(crate) fn symbols(self) -> Option<Arc<Symbols>> {
+        match self {
+            Loaded::Wasm(bytes) => {
+                Symbols::has_debug_info(&bytes).then(|| Arc::new(Symbols::new(bytes)))
+            }
+            Loaded::Precompiled(code) => code.symbols().map(Arc::new),
+        }
+    }
 }
 
 impl ModuleSource {

@@ -1,5 +1,6 @@
 //! What is said about a run.
 
+pub(crate) mod backtraces;
 pub(crate) mod calls;
 pub(crate) mod coredump;
 pub(crate) mod events;

@@ -8,6 +8,7 @@ use wasmtime::Trap;
 
 use crate::message::exit::Exit;
 use crate::message::{Message, say};
+use crate::report::backtraces::Backtraces;
 
 /// Says how the program ended.
 pub(crate) struct Reporter {
@@ -21,8 +22,13 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// The status for an outcome, after saying on stderr what there is to say.
-    pub(crate) fn outcome(&self, outcome: &Outcome, backtrace: Option<Backtrace>) -> Exit {
-        let (exit, message) = self.judge(outcome);
+    pub(crate) fn outcome(
+        &self,
+        outcome: &Outcome,
+        backtrace: Option<Backtrace>,
+        backtraces: &Backtraces,
+    ) -> Exit {
+        let (exit, message) = self.judge(outcome, backtraces);
         if let Some(message) = message {
             let cannot_wait = matches!(
                 outcome,
@@ -39,14 +45,16 @@ impl Reporter {
             };
             match backtrace {
                 // In one piece: the program's own output may go the same way.
-                Some(backtrace) => say(format_args!("{message}\n{backtrace}")),
+                Some(backtrace) => {
+                    say(format_args!("{message}\n{}", backtraces.text(&backtrace)));
+                }
                 None => say(message),
             }
         }
         exit
     }
 
-    fn judge(&self, outcome: &Outcome) -> (Exit, Option<Message>) {
+    fn judge(&self, outcome: &Outcome, backtraces: &Backtraces) -> (Exit, Option<Message>) {
         let name = &self.name;
         let message = match outcome {
             Outcome::Returned => return (Exit::Success, None),
@@ -98,7 +106,7 @@ impl Reporter {
                 Exit::Trap,
                 format!("{name} is stuck: all its threads wait for one another"),
             )
-            .why(deadlock)
+            .why(backtraces.deadlock(deadlock))
             .help("`--deadlock off` lets it wait"),
             Outcome::TimedOut => {
                 let what = match self.timeout {

@@ -7,6 +7,7 @@ use wasmtime::Val;
 use crate::args::invoke;
 use crate::message;
 use crate::message::exit::Exit;
+use crate::report::backtraces::Backtraces;
 use crate::report::outcome::{self, Reporter};
 use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
@@ -18,6 +19,7 @@ pub(crate) struct Ended<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) group: &'a ThreadGroup<P1State>,
     pub(crate) observers: &'a Observers,
+    pub(crate) backtraces: &'a Backtraces,
     pub(crate) outcome: Outcome,
     /// What the function returned.
     pub(crate) results: Vec<Val>,
@@ -38,9 +40,9 @@ impl Ended<'_> {
             signal: self.signal,
         };
         let backtrace = self.group.backtrace_of(&self.outcome);
-        let mut exit = reporter.outcome(&self.outcome, backtrace);
+        let mut exit = reporter.outcome(&self.outcome, backtrace, self.backtraces);
         if let Some(report) = self.group.timeout_report() {
-            message::say(report);
+            message::say(self.backtraces.report(&report));
         }
         // The status is the program's, whatever fails from here on.
         if let Some(dump) = &self.observers.dump {

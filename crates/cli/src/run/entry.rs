@@ -1,6 +1,7 @@
 //! Which function of a module is the program.
 
 use wasi_threads::{ThreadModule, abi};
+use wasm_symbols::{NAME_CHARS, escape};
 use wasmtime::{ExternType, Val};
 
 use crate::args::invoke;
@@ -69,13 +70,13 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
         let params = invoke::params(wanted, &ty, args)?;
         return Ok(Runs::Call(ExportCall { export, params }));
     }
-    let mut functions: Vec<&str> = module
+    let functions: Vec<String> = module
         .module()
         .exports()
         .filter(|export| export.ty().func().is_some() && module.is_guest_export(export.name()))
-        .map(|export| export.name())
+        .map(|export| escape(export.name(), NAME_CHARS).to_string())
+        .take(8)
         .collect();
-    functions.truncate(8);
     let (why, help) = match functions.is_empty() {
         true => (
             "it exports no function at all".to_owned(),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use p1_adapter::{P1Ctx, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
 use wasi_threads::{ThreadModule, abi};
+use wasm_symbols::{NAME_CHARS, escape};
 use wasmtime::{ExternType, ImportType, Linker, Module, Store, Val};
 
 use crate::message::error_text::first_line;
@@ -24,6 +25,7 @@ pub(crate) fn linker(
         engine,
         main,
         preloads,
+        ..
     } = modules;
     let mut linker = Linker::new(engine);
     let module = main.module();
@@ -111,8 +113,8 @@ fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &s
             list,
             "{separator}{} `{}.{}`",
             kind(&import.ty()),
-            import.module(),
-            import.name()
+            escape(import.module(), NAME_CHARS),
+            escape(import.name(), NAME_CHARS)
         );
     }
     if missing.len() > MOST {

@@ -64,7 +64,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         .build()
         .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = on_signal::watch(group.handle())?;
+    let received = on_signal::watch(group.handle(), modules.backtraces.clone())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
     let prepared_in = began.elapsed();
@@ -84,6 +84,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         plan: &plan,
         group: &group,
         observers: &observers,
+        backtraces: &modules.backtraces,
         outcome,
         results,
         signal: received.get(),

@@ -1,5 +1,7 @@
 //! The modules of a run, made ready for threads on one engine.
 
+use std::sync::Arc;
+
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
@@ -9,6 +11,7 @@ use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
 use crate::module::source::Loaded;
 use crate::module::toolchain::{Fault, fault};
+use crate::report::backtraces::Backtraces;
 use crate::run::plan::Plan;
 
 /// The modules of a run, as they were found.
@@ -23,7 +26,12 @@ pub(crate) struct PreparedModules<'a> {
     pub(crate) engine: Engine,
     pub(crate) main: ThreadModule,
     pub(crate) preloads: Vec<(&'a str, ThreadModule)>,
+    /// For their backtraces.
+    pub(crate) backtraces: Arc<Backtraces>,
 }
+
+/// The same, without their backtraces.
+type OnEngine<'a> = (Engine, ThreadModule, Vec<(&'a str, ThreadModule)>);
 
 /// Why they were not prepared.
 enum Unprepared {
@@ -58,7 +66,7 @@ impl Modules {
     }
 
     /// Makes them ready for threads, on an engine that fits.
-    pub(crate) fn prepare<'a>(&self, plan: &'a Plan) -> Result<PreparedModules<'a>> {
+    pub(crate) fn prepare<'a>(self, plan: &'a Plan) -> Result<PreparedModules<'a>> {
         let foreign =
             |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
         let mut config = plan.engine.clone();
@@ -67,10 +75,20 @@ impl Modules {
         // Engine and code must agree.
         loop {
             match self.prepare_on(plan, &config) {
-                Ok(prepared) => return Ok(prepared),
+                Ok((engine, main, preloads)) => {
+                    let modules = preloads.iter().map(|(_, library)| library).chain([&main]);
+                    let symbols = self.preloads.into_iter().chain([self.main]);
+                    let symbols = symbols.map(Loaded::symbols);
+                    return Ok(PreparedModules {
+                        backtraces: Arc::new(Backtraces::new(modules.cloned().zip(symbols))),
+                        engine,
+                        main,
+                        preloads,
+                    });
+                }
                 Err(Unprepared::BacktraceDetails(_)) if std::mem::take(&mut details) => {
-                    // `wasmtime compile` keeps no files and lines unless it is asked to.
-                    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+                    // `wasmtime compile` was asked to keep files and lines, which are Wasmtime's to look up then.
+                    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
                 }
                 Err(Unprepared::Epochs(_)) if std::mem::take(&mut epochs) => {
                     // Not as it is by default. The checks in code that has them find nothing.
@@ -89,7 +107,7 @@ impl Modules {
         &self,
         plan: &'a Plan,
         config: &Config,
-    ) -> std::result::Result<PreparedModules<'a>, Unprepared> {
+    ) -> std::result::Result<OnEngine<'a>, Unprepared> {
         let engine = Engine::new(config).map_err(|error| unusable_options(&error))?;
         let main = prepare(&engine, plan, &self.main, &plan.module.display())?;
         let mut preloads = Vec::new();
@@ -97,11 +115,7 @@ impl Modules {
             let library = prepare(&engine, plan, loaded, &source.display())?;
             preloads.push((import.as_str(), library));
         }
-        Ok(PreparedModules {
-            engine,
-            main,
-            preloads,
-        })
+        Ok((engine, main, preloads))
     }
 }
 

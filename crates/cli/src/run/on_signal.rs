@@ -13,6 +13,7 @@ use wasi_threads::GroupHandle;
 
 use crate::message::exit::Exit;
 use crate::message::{Message, Result, say};
+use crate::report::backtraces::Backtraces;
 use crate::run::group::DESCRIBED;
 use crate::sys::signals::{self, Asked};
 
@@ -38,7 +39,7 @@ impl Received {
 ///
 /// Reports are written by a thread of their own: stderr may be full, and an end does not wait for that. Where one is
 /// asked for already, a SIGQUIT more is the same.
-pub(crate) fn watch(handle: GroupHandle) -> Result<Received> {
+pub(crate) fn watch(handle: GroupHandle, backtraces: Arc<Backtraces>) -> Result<Received> {
     let cannot = |error| Message::failure("signals cannot be received").why(error);
     let received = Received::default();
     let (ask, wanted) = mpsc::sync_channel(1);
@@ -48,7 +49,7 @@ pub(crate) fn watch(handle: GroupHandle) -> Result<Received> {
             let handle = handle.clone();
             move || {
                 while let Ok(()) = wanted.recv() {
-                    say(handle.report_of(DESCRIBED, PATIENCE));
+                    say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
                 }
             }
         })

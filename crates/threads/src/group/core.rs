@@ -15,7 +15,7 @@ use crate::thread::entry_point::EntryPoint;
 use crate::thread::guest_thread::Guest;
 use crate::thread::prewarm::{Prewarmed, Stock};
 use crate::thread::program::Program;
-use crate::types::error::SpawnError;
+use crate::types::error::{SpawnError, in_words};
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 use crate::watch::observer::{FailedSpawn, Spawn, Watch};
@@ -46,7 +46,7 @@ impl<T: Send + 'static> Core<T> {
         if module.thread_entry() != ThreadEntry::Present {
             return Err(SpawnError::NoEntryPoint);
         }
-        let failed = |error: Error| SpawnError::Instantiate(format!("{error:#}"));
+        let failed = |error: Error| SpawnError::Instantiate(in_words(&error));
         let entry = EntryPoint::Thread { arg };
         let program = Arc::clone(&self.program);
         let prewarmed = self.stock.take();

@@ -2,9 +2,9 @@
 //! with what the rewrite said.
 //!
 //! ```text
-//! compiled module, with MARK in it | stamp | footer
-//! footer: length of the compiled module, 8 bytes | length of the stamp, 4 bytes
-//!         | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
+//! compiled module, with MARK in it | attached bytes | stamp | footer
+//! footer: length of the compiled module, 8 bytes | length of the attached bytes, 8 bytes
+//!         | length of the stamp, 4 bytes | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
 //! ```
 //!
 //! All numbers are little-endian. The file is known as one of ours from its front and from its
@@ -23,16 +23,16 @@ use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file. The number in it is the format's.
-pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:3\0\0";
+pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:4\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
 /// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
-pub(super) const MARK: &[u8; 7] = b"wthrd:3";
+pub(super) const MARK: &[u8; 7] = b"wthrd:4";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
 pub(super) const MARK_PLACE: Range<usize> = 9..16;
 /// Bytes of the footer.
-const FOOTER: u64 = 8 + 4 + 4 + 16;
+const FOOTER: u64 = 8 + 8 + 4 + 4 + 16;
 /// A stamp names a slot for every kind of wait: longer ones are nonsense.
 const LONGEST_STAMP: u32 = 1 << 28;
 
@@ -66,6 +66,7 @@ pub enum StampError {
 pub struct Stamp {
     prepared: Prepared,
     pub(super) compiled: u64,
+    attached: u64,
 }
 
 /// The bytes of a stamped module, taken apart.
@@ -127,22 +128,35 @@ impl Stamp {
         let mut footer = [0; FOOTER as usize];
         file.read_exact(&mut footer)?;
         let from = &mut &footer[..];
-        let (compiled, stamp, sum) = (|| {
+        let (compiled, attached, stamp, sum) = (|| {
             let compiled = u64::from_le_bytes(read_array(from)?);
-            Some((compiled, read_u32(from)?, read_u32(from)?))
+            let attached = u64::from_le_bytes(read_array(from)?);
+            Some((compiled, attached, read_u32(from)?, read_u32(from)?))
         })()
         .ok_or(StampError::Damaged)?;
-        if compiled.checked_add(stamp.into()) != Some(body) || stamp > LONGEST_STAMP {
+        let before_stamp = compiled.checked_add(attached);
+        let ends = before_stamp.and_then(|length| length.checked_add(stamp.into()));
+        if ends != Some(body) || stamp > LONGEST_STAMP {
             return Err(StampError::Damaged);
         }
         if sum_of_front(file, length - (4 + MAGIC.len() as u64))? != sum {
             return Err(StampError::Damaged);
         }
-        file.seek(SeekFrom::Start(compiled))?;
+        file.seek(SeekFrom::Start(compiled + attached))?;
         let mut bytes = vec![0; stamp as usize];
         file.read_exact(&mut bytes)?;
         let prepared = read(&bytes).ok_or(StampError::Damaged)?;
-        Ok(Stamp { prepared, compiled })
+        Ok(Stamp {
+            prepared,
+            compiled,
+            attached,
+        })
+    }
+
+    /// Where in the file the bytes are that
+    /// [`ThreadModule::serialize_with`] attached.
+    pub fn attached(&self) -> Range<u64> {
+        self.compiled..self.compiled + self.attached
     }
 
     /// The prepared module again. `module` is what became of the file.

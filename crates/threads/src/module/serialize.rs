@@ -16,6 +16,17 @@ impl ThreadModule {
     ///
     /// Those of `Module::serialize`.
     pub fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        self.serialize_with(&[])
+    }
+
+    /// [`serialize`](Self::serialize) with bytes of the caller's, such as the module's debug information, for
+    /// [`Stamp::attached`](crate::Stamp::attached). With an unprepared module nothing is attached. Needs the feature
+    /// `compile`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `Module::serialize`.
+    pub fn serialize_with(&self, attached: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = self.module().serialize()?;
         let Some(prepared) = self.prepared() else {
             return Ok(bytes);
@@ -36,8 +47,10 @@ impl ThreadModule {
         }
         let compiled = bytes.len() as u64;
         let stamp = write(prepared);
+        bytes.extend_from_slice(attached);
         bytes.extend_from_slice(&stamp);
         bytes.extend_from_slice(&compiled.to_le_bytes());
+        bytes.extend_from_slice(&(attached.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&(stamp.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
         bytes.extend_from_slice(MAGIC);

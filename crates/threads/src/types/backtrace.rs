@@ -112,6 +112,15 @@ impl Backtrace {
         all.iter().filter(|frame| self.appended.is_guest(frame))
     }
 
+    /// The frames of the guest, the innermost first, whichever way they were found. Copies names: it is for what is
+    /// printed, by `wasm-symbols` for instance, which knows files and lines.
+    pub fn to_frames(&self) -> Vec<Frame> {
+        match &self.trace {
+            Trace::Walked(walk) => walk.frames.clone(),
+            Trace::Taken(_) | Trace::InError(_) => self.frames().map(Frame::taken).collect(),
+        }
+    }
+
     /// As wasmtime took it, with all frames; `None` of one that has [`walked_frames`](Self::walked_frames).
     pub fn whole(&self) -> Option<&WasmBacktrace> {
         match &self.trace {
@@ -122,81 +131,28 @@ impl Backtrace {
     }
 }
 
+impl Backtrace {
+    /// Writes it with these texts, of the frames that [`to_frames`](Self::to_frames) gives: a title, then a numbered
+    /// frame after the other.
+    pub fn display_as(&self, frames: impl IntoIterator<Item = impl fmt::Display>) -> String {
+        let mut text = String::from("wasm backtrace");
+        if self.is_scanned() {
+            text.push_str(", found on the stack");
+        }
+        text.push(':');
+        for (index, frame) in frames.into_iter().enumerate() {
+            text.push_str(&format!("\n  {index:>3}: {frame}"));
+        }
+        if matches!(&self.trace, Trace::Walked(walk) if walk.cut) {
+            text.push_str("\n  ...");
+        }
+        text
+    }
+}
+
 impl fmt::Display for Backtrace {
-    /// As wasmtime writes it, names made readable and with files and lines where they are known.
+    /// As Wasmtime writes it, but that names are not demangled, and are cut and escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Trace::Walked(walk) = &self.trace {
-            f.write_str("wasm backtrace")?;
-            if walk.scanned {
-                f.write_str(", found on the stack")?;
-            }
-            f.write_str(":")?;
-            for (index, frame) in walk.frames.iter().enumerate() {
-                write!(f, "\n  {index:>3}: {frame}")?;
-            }
-            if walk.cut {
-                f.write_str("\n  ...")?;
-            }
-            return Ok(());
-        }
-        let Some(whole) = self.whole() else {
-            return Ok(());
-        };
-        let text = whole.to_string();
-        let frames = whole.frames();
-        let Some(blocks) = blocks(&text, frames.len()) else {
-            return f.write_str(&text);
-        };
-        f.write_str("wasm backtrace:")?;
-        let guests = frames.iter().zip(blocks);
-        let guests = guests.filter(|(frame, _)| self.appended.is_guest(frame));
-        for (index, (_, block)) in guests.enumerate() {
-            write!(f, "\n  {index:>3}: {block}")?;
-        }
-        Ok(())
-    }
-}
-
-/// The text of each frame, without its number: wasmtime has no way to write a single one. `None` when the text
-/// does not look as expected.
-fn blocks(text: &str, frames: usize) -> Option<Vec<&str>> {
-    let mut starts = Vec::new();
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let number = format!("  {:>3}: ", starts.len());
-        if line.starts_with(&number) {
-            starts.push((at, at + number.len()));
-        }
-        at += line.len();
-    }
-    let end = |index: usize| {
-        starts
-            .get(index + 1)
-            .map_or(text.len(), |(start, _)| *start)
-    };
-    (starts.len() == frames).then(|| {
-        let block =
-            |(index, (_, from)): (usize, &(usize, usize))| text[*from..end(index)].trim_end();
-        starts.iter().enumerate().map(block).collect()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::blocks;
-
-    #[test]
-    fn a_frame_ends_where_the_next_begins() {
-        let text = "error while executing at wasm backtrace:\n    0:     0x5e - m!<wasm function 5>\n    \
-                    1:     0x42 - m!f\n                    at a.c:3:4\n                - g\n    2: m!h";
-        let found = blocks(text, 3).unwrap();
-        assert_eq!(found[0], "    0x5e - m!<wasm function 5>");
-        assert_eq!(
-            found[1],
-            "    0x42 - m!f\n                    at a.c:3:4\n                - g"
-        );
-        assert_eq!(found[2], "m!h");
-        assert!(blocks(text, 2).is_none());
-        assert!(blocks("", 0).unwrap().is_empty());
+        f.write_str(&self.display_as(self.to_frames()))
     }
 }

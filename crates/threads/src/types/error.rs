@@ -1,8 +1,37 @@
 //! Why a group cannot be made or run, and why a thread was not started.
 
+use wasm_symbols::{Escaped, NAME_CHARS, escape};
+use wasmtime::WasmBacktrace;
+
 use crate::host::stacks::HOST_STACK_HEADROOM;
 use crate::types::abi::errno;
 use crate::types::outcome::Outcome;
+
+/// Characters of an error of Wasmtime's that are written, names of the module's in it.
+const WORDS: usize = 4 * NAME_CHARS;
+
+/// An error of Wasmtime's in its own words and those of its causes, in which names of the module's are visible. Of one
+/// that has a backtrace there is only the cause: Wasmtime would demangle what is in it, however long that becomes.
+pub(crate) fn in_words(error: &wasmtime::Error) -> String {
+    let words = match error.is::<WasmBacktrace>() {
+        true => error.root_cause().to_string(),
+        false => format!("{error:#}"),
+    };
+    escape(&words, WORDS).to_string()
+}
+
+fn outcome_in_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Trapped { thread, error, .. } => {
+            format!("thread {thread} trapped: {}", in_words(error))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn name_shown(name: &str) -> Escaped<'_> {
+    escape(name, NAME_CHARS)
+}
 
 /// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +45,9 @@ pub enum GroupError {
     OtherEngine,
     /// The module imports `wasi.thread-spawn` and a memory that is not shared.
     #[error(
-        "the module imports `wasi.thread-spawn`, but its memory `{module}.{name}` is not shared: \
-         link it with `--shared-memory` (and `--max-memory=BYTES`)"
+        "the module imports `wasi.thread-spawn`, but its memory `{}.{}` is not shared: \
+         link it with `--shared-memory` (and `--max-memory=BYTES`)",
+        name_shown(.module), name_shown(.name)
     )]
     MemoryNotShared {
         /// Module name of the memory import.
@@ -153,13 +183,13 @@ pub enum GroupError {
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,
     /// The linker does not satisfy the module's imports, or a definition could not be made.
-    #[error("the module cannot be linked: {0:#}")]
+    #[error("the module cannot be linked: {}", in_words(.0))]
     Link(#[source] wasmtime::Error),
     /// A shared memory could not be created.
-    #[error("the shared memory could not be created: {0:#}")]
+    #[error("the shared memory could not be created: {}", in_words(.0))]
     Memory(#[source] wasmtime::Error),
     /// The store of the main thread could not be made.
-    #[error("the store of the main thread could not be created: {0:#}")]
+    #[error("the store of the main thread could not be created: {}", in_words(.0))]
     Store(#[source] wasmtime::Error),
 }
 
@@ -206,7 +236,7 @@ pub enum RunError {
     HostThread(#[source] std::io::Error),
     /// The main instance could not be made, and no guest code ran, except perhaps the start function of an
     /// [unprepared](crate::ThreadModule::from_unprepared) module, which is part of instantiation.
-    #[error("the module cannot be instantiated: {0:#}")]
+    #[error("the module cannot be instantiated: {}", in_words(.0))]
     Instantiate(#[source] wasmtime::Error),
 }
 
@@ -215,10 +245,10 @@ pub enum RunError {
 #[non_exhaustive]
 pub enum CallError {
     /// The module has no such export, or one of another type.
-    #[error("no such export: {0:#}")]
+    #[error("no such export: {}", in_words(.0))]
     Export(#[source] wasmtime::Error),
     /// The group has ended, in this call or elsewhere.
-    #[error("the group has ended: {0:?}")]
+    #[error("the group has ended: {}", outcome_in_words(.0))]
     Ended(Outcome),
     /// A host function called the reactor beneath a call of the same reactor, which it would have waited for. The group
     /// goes on.

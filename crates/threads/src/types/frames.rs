@@ -1,26 +1,65 @@
-//! Frames of wasm, from addresses in compiled code.
+//! Frames of wasm: as Wasmtime took them, or from addresses in compiled code.
 
 use std::fmt;
 use std::ops::Range;
 
-use wasmtime::Module;
+use wasm_symbols::{NAME_CHARS, escape};
+use wasmtime::{FrameInfo, FrameSymbol, Module};
 
-/// Characters of a name that are written.
-const MOST_OF_NAME: usize = 256;
-
-/// A function of the guest that a thread is in, found without running any of its code.
+/// A function of the guest that a thread is in.
 #[derive(Clone, Debug)]
 pub struct Frame {
     module: Module,
     func_index: u32,
     func_name: Option<String>,
     module_offset: Option<usize>,
+    sources: Vec<FrameSource>,
+    /// Wasmtime took it: it has a word for modules without a name.
+    taken: bool,
+}
+
+/// A function in a [`Frame`], where the engine looks debug information up (`Config::wasm_backtrace_details`): the one
+/// that was called, or one that was inlined into it. All text is as the module has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FrameSource {
+    /// The function's name, mangled.
+    pub name: Option<String>,
+    /// The path of the file.
+    pub file: Option<String>,
+    /// The line, from 1 on.
+    pub line: Option<u32>,
+    /// The column, from 1 on.
+    pub column: Option<u32>,
 }
 
 impl Frame {
+    /// One that Wasmtime took.
+    pub(crate) fn taken(info: &FrameInfo) -> Self {
+        let source = |symbol: &FrameSymbol| FrameSource {
+            name: symbol.name().map(str::to_owned),
+            file: symbol.file().map(str::to_owned),
+            line: symbol.line(),
+            column: symbol.column(),
+        };
+        Frame {
+            module: info.module().clone(),
+            func_index: info.func_index(),
+            func_name: info.func_name().map(str::to_owned),
+            module_offset: info.module_offset(),
+            sources: info.symbols().iter().map(source).collect(),
+            taken: true,
+        }
+    }
+
     /// The module whose function it is.
     pub fn module(&self) -> &Module {
         &self.module
+    }
+
+    /// The module's name, as it is there; `<unknown>` of one that Wasmtime took and that has none, as Wasmtime writes it.
+    pub fn module_name(&self) -> Option<&str> {
+        self.module.name().or(self.taken.then_some("<unknown>"))
     }
 
     /// The function's index in its module.
@@ -39,39 +78,47 @@ impl Frame {
     pub fn module_offset(&self) -> Option<usize> {
         self.module_offset
     }
+
+    /// What the engine has looked up, the innermost inlined function first; empty if it looks nothing up.
+    pub fn sources(&self) -> &[FrameSource] {
+        &self.sources
+    }
 }
 
 impl fmt::Display for Frame {
-    /// As Wasmtime writes it, without files and lines; names are cut and escaped.
+    /// As Wasmtime writes it, but that names are not demangled, and are cut and escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(offset) = self.module_offset {
             write!(f, "{offset:#8x} - ")?;
         }
-        if let Some(name) = self.module.name() {
-            write_name(f, name)?;
-            f.write_str("!")?;
-        }
-        match &self.func_name {
-            Some(name) => write_name(f, name),
+        let shown = |name| escape(name, NAME_CHARS);
+        let write_function = |f: &mut fmt::Formatter<'_>| match &self.func_name {
+            Some(name) => shown(name).fmt(f),
             None => write!(f, "<wasm function {}>", self.func_index),
+        };
+        if self.sources.is_empty() {
+            if let Some(name) = self.module_name() {
+                write!(f, "{}!", shown(name))?;
+            }
+            return write_function(f);
         }
-    }
-}
-
-/// Writes a name that the module brought: nothing of it moves a cursor or ends a line.
-fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-    let mut rest = name.chars();
-    for char in rest.by_ref().take(MOST_OF_NAME) {
-        let plain =
-            char.is_ascii_graphic() || char == ' ' || (char > '\u{9f}' && char.is_alphanumeric());
-        match plain {
-            true => write!(f, "{char}")?,
-            false => write!(f, "{}", char.escape_unicode())?,
+        for (index, source) in self.sources.iter().enumerate() {
+            if index > 0 {
+                write!(f, "\n{:16}- ", "")?;
+            }
+            match &source.name {
+                Some(name) => shown(name).fmt(f)?,
+                None if index == 0 => write_function(f)?,
+                None => f.write_str("<inlined function>")?,
+            }
+            if let Some(file) = &source.file {
+                write!(f, "\n{:20}at {}", "", shown(file))?;
+                for number in [source.line, source.column].into_iter().flatten() {
+                    write!(f, ":{number}")?;
+                }
+            }
         }
-    }
-    match rest.next() {
-        Some(_) => f.write_str("..."),
-        None => Ok(()),
+        Ok(())
     }
 }
 
@@ -132,6 +179,8 @@ impl Tables {
             func_index: *index,
             func_name: name.clone(),
             module_offset: at.and_then(|at| usize::try_from(at).ok()),
+            sources: Vec::new(),
+            taken: false,
         })
     }
 }

@@ -130,18 +130,39 @@ impl fmt::Display for WaitingThread {
     }
 }
 
+/// How a backtrace becomes text.
+type Text<'a> = &'a mut dyn FnMut(&Backtrace) -> String;
+
 /// The backtrace, indented, on lines of its own.
-fn write_backtrace(f: &mut fmt::Formatter<'_>, backtrace: Option<&Backtrace>) -> fmt::Result {
+fn write_backtrace(
+    f: &mut impl fmt::Write,
+    backtrace: Option<&Backtrace>,
+    text: Text<'_>,
+) -> fmt::Result {
     if let Some(backtrace) = backtrace {
-        for line in backtrace.to_string().lines() {
+        for line in text(backtrace).lines() {
             write!(f, "\n  {line}")?;
         }
     }
     Ok(())
 }
 
-impl fmt::Display for Deadlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Deadlock {
+    /// The backtraces that there are, in the order of their threads.
+    pub fn backtraces(&self) -> impl Iterator<Item = &Backtrace> {
+        let threads = self.threads.iter();
+        threads.filter_map(|thread| thread.backtrace.as_ref())
+    }
+
+    /// As it is displayed, with what `text` makes of each of its [`backtraces`](Self::backtraces), in their order.
+    pub fn display_with(&self, mut text: impl FnMut(&Backtrace) -> String) -> String {
+        let mut to = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut to, &mut text);
+        to
+    }
+
+    fn write(&self, f: &mut impl fmt::Write, text: Text<'_>) -> fmt::Result {
         let count = self.threads.len();
         let s = if count == 1 { "" } else { "s" };
         write!(
@@ -150,14 +171,28 @@ impl fmt::Display for Deadlock {
         )?;
         for thread in &self.threads {
             write!(f, "\n{thread}")?;
-            write_backtrace(f, thread.backtrace.as_ref())?;
+            write_backtrace(f, thread.backtrace.as_ref(), text)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// The backtraces that there are, in the order of their threads.
+    pub fn backtraces(&self) -> impl Iterator<Item = &Backtrace> {
+        let threads = self.threads.iter();
+        threads.filter_map(|thread| thread.backtrace.as_ref())
+    }
+
+    /// As it is displayed, with what `text` makes of each of its [`backtraces`](Self::backtraces), in their order.
+    pub fn display_with(&self, mut text: impl FnMut(&Backtrace) -> String) -> String {
+        let mut to = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut to, &mut text);
+        to
+    }
+
+    fn write(&self, f: &mut impl fmt::Write, text: Text<'_>) -> fmt::Result {
         let count = self.threads.len() + self.others.count();
         let s = if count == 1 { "" } else { "s" };
         write!(f, "{count} thread{s}")?;
@@ -177,7 +212,7 @@ impl fmt::Display for Report {
                     }
                 }
             }
-            write_backtrace(f, thread.backtrace.as_ref())?;
+            write_backtrace(f, thread.backtrace.as_ref(), text)?;
         }
         let Others {
             running,
@@ -192,5 +227,17 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.display_with(Backtrace::to_string))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.display_with(Backtrace::to_string))
     }
 }

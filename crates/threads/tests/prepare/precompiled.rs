@@ -37,8 +37,21 @@ fn what_was_found_is_found_again() {
         // And serialized again, also where the stamp was loaded with the code, as of a mapped file.
         assert!(after.serialize().expect("bytes") == bytes);
         let stamp = Stamp::read(&mut std::io::Cursor::new(&bytes)).expect("a stamp");
+        assert!(stamp.attached().is_empty());
         let mapped = stamp.into_module(load(&engine, &bytes));
         assert!(mapped.expect("it fits").serialize().expect("bytes") == bytes);
+        // What is attached is behind the code, and is not serialized again.
+        let more = before.serialize_with(b"symbols").expect("bytes");
+        let stamp = Stamp::read(&mut std::io::Cursor::new(&more)).expect("a stamp");
+        let (from, to) = (
+            stamp.attached().start as usize,
+            stamp.attached().end as usize,
+        );
+        assert_eq!(more[from..to], *b"symbols");
+        let stamped = Stamped::parse(&more).expect("a stamp");
+        assert!(stamped.compiled() == &bytes[..from]);
+        let again = stamped.into_module(load(&engine, &more)).expect("it fits");
+        assert!(again.serialize().expect("bytes") == bytes);
     }
 }
 
@@ -62,7 +75,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
     let engine = engine();
     for text in [EVERYTHING, "(module)"] {
         let module = prepare(&engine, &wat(text)).expect("a module to prepare");
-        let bytes = module.serialize().expect("bytes");
+        let bytes = module.serialize_with(b"attached").expect("bytes");
         let compiled = Stamped::parse(&bytes).expect("a stamp").compiled().len();
         let damaged = |bytes: &[u8]| matches!(Stamped::parse(bytes), Err(StampError::Damaged));
         // Every length of the stamp and the footer, and some of what is before them.
@@ -70,7 +83,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
         for length in cuts {
             assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
         }
-        for more in ["\0", "\n", "wasi-threads:3\0\0"] {
+        for more in ["\0", "\n", "wasi-threads:4\0\0"] {
             assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
         }
         // The front is missing.

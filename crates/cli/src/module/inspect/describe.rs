@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use wasi_threads::MemoryImport;
 use wasi_threads::abi::{INITIALIZE, START, THREAD_START};
+use wasm_symbols::escape;
 use wasmparser::MemoryType;
 
 use super::facts::Facts;
@@ -26,7 +27,7 @@ impl Facts {
         let mut text = format!("{name}: {}\n", self.kind());
         let mut row = |label: &str, value: String| {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {label:<10} {value}");
+            let _ = writeln!(text, "  {label:<10} {}", escape(&value, usize::MAX));
         };
         for (import, ty) in &self.imported_memories {
             let MemoryImport { module, name, .. } = import;

@@ -10,6 +10,7 @@ mod missing;
 use std::fmt::Write as _;
 
 use wasi_threads::rewrite::rewrite;
+use wasm_symbols::escape;
 use wasmparser::Validator;
 use wasmtime::Engine;
 use wasmtime_cli_flags::CommonOptions;
@@ -44,7 +45,7 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let mut text = facts.describe(&name);
     for line in &missing {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "missing: {line}");
+        let _ = writeln!(text, "missing: {}", escape(line, usize::MAX));
     }
     if let Some(fault) = fault(&wasm) {
         let _ = writeln!(text, "note: {}", fault.describe());
