@@ -227,3 +227,23 @@ fn a_compiled_guest_knows_its_lines() {
             .expect_stderr(&["error: thread 1 of", "ending.c:", "guest_thread_main"]);
     }
 }
+
+/// A Rust panic ends under frames of the standard library: which one is the program's own is said.
+#[test]
+fn the_own_frame_of_a_panic_is_named() {
+    let run = program()
+        .on_stdin(
+            r#"(module
+              (func $abort unreachable)
+              (func $__rust_start_panic call $abort)
+              (func $_ZN3std9panicking11begin_panic17h0123456789abcdefE call $__rust_start_panic)
+              (func $_ZN3app4work17h0123456789abcdefE
+                call $_ZN3std9panicking11begin_panic17h0123456789abcdefE)
+              (func (export "_start") call $_ZN3app4work17h0123456789abcdefE))"#
+                .to_owned(),
+        )
+        .run()
+        .expect_code(134);
+    let own = "\nnote: the first frame of the program's own is 3: app::work::h0123456789abcdef\n";
+    assert!(run.stderr.ends_with(own), "{run}");
+}

@@ -7,6 +7,8 @@ use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
+use crate::report::own_frame;
+
 /// Makes text of the backtraces of a run.
 #[derive(Debug)]
 pub(crate) struct Backtraces {
@@ -23,10 +25,18 @@ impl Backtraces {
         }
     }
 
-    /// A backtrace, and a note if something is missing.
+    /// A backtrace, a note of which frame is the program's own under those of a panic, and one if something is missing.
     pub(crate) fn text(&self, backtrace: &Backtrace) -> String {
-        let (mut texts, exceeded) = self.texts([backtrace].into_iter());
-        noted(texts.next().unwrap_or_default(), exceeded)
+        let frames = backtrace.to_frames();
+        let looked_up = self
+            .printer
+            .look_up(frames.iter().map(|at| self.place(at)).collect());
+        let mut text = backtrace.display_as(looked_up.frames().iter());
+        if let Some(own) = own_frame::note(looked_up.frames()) {
+            text.push('\n');
+            text.push_str(&own);
+        }
+        noted(text, looked_up.exceeded())
     }
 
     /// What threads do, with their backtraces.
