@@ -11,7 +11,7 @@ many     each end many times: statuses, lines, leftover processes
 
 With --load two busy processes run beside it. Linux only.
 """
-import argparse, ctypes, os, signal, statistics, struct, subprocess, sys, tempfile, time
+import argparse, ctypes, os, re, select, signal, statistics, struct, subprocess, sys, tempfile, time
 
 MORE = '''
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -115,6 +115,14 @@ def starts(binary, folder, options):
         assert b'timed out after 2s' in done.stderr, done.stderr[:500]
     print(f'a start function that spawns two and spins, --timeout 2s: {figures(times)}')
 
+def report(stream):
+    """The lines of one report: it is over when nothing comes for half a second."""
+    text = b''
+    while select.select([stream], [], [], 0.5 if text else 60)[0]:
+        text += os.read(stream.fileno(), 1 << 16)
+    assert text.startswith(b'13 threads'), text[:200]
+    return text.decode().splitlines()
+
 def quit_(binary, folder, options):
     text = f'''(module {MORE} {WASI}
       (func $compute (loop $l (call $leaf) (br $l)))
@@ -139,33 +147,30 @@ def quit_(binary, folder, options):
     path = guest(folder, 'quit', text)
     wrong = stacks = 0
     process = subprocess.Popen([binary, '--deadlock', 'off', path], stderr=subprocess.PIPE, stdin=subprocess.PIPE)
-    assert process.stderr.readline() == b'now\n'
-    time.sleep(0.5)
-    chain = ['deep'] * 5 + ['<wasm function']
-    inner = (['compute'], ['reading'], ['waiting'], ['sleeping'])
-    for _ in range(options.rounds):
-        process.send_signal(signal.SIGQUIT)
-        assert process.stderr.readline().startswith(b'13 threads')
-        blocks, seen = [], 0
-        while seen < 13 * 8:
-            line = process.stderr.readline().decode()
-            if line.startswith('thread '):
-                blocks.append([])
-            elif ': ' in line and 'backtrace' not in line:
-                blocks[-1].append(line.rsplit('!', 1)[-1].rsplit(' - ', 1)[-1].strip())
-            if len(blocks) == 13 and blocks[-1] and blocks[-1][-1].startswith('<wasm function'):
-                break
-            seen += 1
-        for number, frames in enumerate(blocks):
-            if number == 0:
-                continue
-            stacks += 1
-            frames = frames[1:] if frames[:1] == ['leaf'] else frames
-            if frames[:1] != inner[(number - 1) & 3] or frames[1:6] != chain[:5] or len(frames) != 7:
-                wrong += 1
-                print('another stack:', number, frames)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 143
+    try:
+        assert process.stderr.readline() == b'now\n'
+        time.sleep(0.5)
+        chain = ['deep'] * 5
+        inner = (['compute'], ['reading'], ['waiting'], ['sleeping'])
+        for _ in range(options.rounds):
+            process.send_signal(signal.SIGQUIT)
+            blocks = []
+            for line in report(process.stderr):
+                if line.startswith('thread '):
+                    blocks.append([])
+                elif (frame := re.match(r'\s*\d+: (?:\s*0x[0-9a-f]+ - )?(?:.*!)?(.*)', line)) and blocks:
+                    blocks[-1].append(frame[1].strip())
+            assert len(blocks) == 13, blocks
+            for number, frames in enumerate(blocks[1:]):
+                stacks += 1
+                frames = frames[1:] if frames[:1] == ['leaf'] else frames
+                if frames[:1] != inner[number & 3] or frames[1:6] != chain or len(frames) != 7:
+                    wrong += 1
+                    print('another stack:', number + 1, frames)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 143
+    finally:
+        process.kill()
     print(f'{options.rounds} times SIGQUIT: {stacks} stacks, {wrong} of them wrong')
 
 def seccomp(*refused):

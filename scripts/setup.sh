@@ -4,6 +4,8 @@
 #   bsdutils           has script(1), a terminal for the tests
 #   gcc                links Rust programs and builds the C parts of crates, and the native twin of the probes
 #   wasi-libc, libclang-rt-19-dev-wasm32   a C library for the guest of the probes
+#   python3-pip        installs the published wasmtime 48 (scripts/peers.sh), whose compiled files a test loads
+#   util-linux, perl-base   unshare and system calls, for tests of what a host may be without
 # On Debian and Ubuntu they are installed with apt-get (through sudo when not
 # root); elsewhere, or where that is not possible, the script names what is
 # missing and fails.
@@ -19,6 +21,9 @@ command -v wasm-ld-19 >/dev/null || packages+=(lld-19)
 command -v script >/dev/null || packages+=(bsdutils)
 # Crates with C code (zstd) need a host C compiler; Rust needs a linker.
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
+python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+command -v unshare >/dev/null || packages+=(util-linux)
+command -v perl >/dev/null || packages+=(perl-base)
 
 if [ "${#packages[@]}" -gt 0 ]; then
   root=()
@@ -46,6 +51,9 @@ if ! command -v cargo >/dev/null; then
   echo "setup: cargo is missing: install Rust 1.95 or newer from https://rustup.rs" >&2
   exit 1
 fi
+
+# Its tests are for this kind of machine only.
+[ "$(uname -sm)" != "Linux x86_64" ] || "$(dirname "$0")/peers.sh" 48
 
 # Two tests compile Rust programs for the target this project exists for. They are
 # left out where it cannot be had.

@@ -13,6 +13,8 @@ WASI(fd_pwrite) wasi_fd_pwrite(int fd, const wasi_iovec *v, uint32_t n, uint64_t
 WASI(fd_tell) wasi_fd_tell(int fd, uint64_t *out);
 WASI(fd_fdstat_get) wasi_fd_fdstat_get(int fd, wasi_fdstat *out);
 WASI(path_create_directory) wasi_path_create_directory(int dir, const char *path, uint32_t len);
+WASI(path_remove_directory) wasi_path_remove_directory(int dir, const char *path, uint32_t len);
+WASI(path_rename) wasi_path_rename(int old_dir, const char *old, uint32_t old_len, int dir, const char *path, uint32_t len);
 // The first preopened folder.
 static inline int work_dir(void) { return 3; }
 #else

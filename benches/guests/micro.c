@@ -78,6 +78,31 @@ static void op_stat(int me) {
   wasi_filestat s;
   REPEAT MUST(wasi_path_filestat_get(work_dir(), FOLLOW, name, len, &s));
 }
+// Pairs, so that every round finds what the first did; `names` is the thread's own file.
+static void op_mkdir(int me) {
+  char name[16];
+  uint32_t len = (uint32_t)format(name, sizeof name, "d%02d", me);
+  REPEAT {
+    MUST(wasi_path_create_directory(work_dir(), name, len));
+    MUST(wasi_path_remove_directory(work_dir(), name, len));
+  }
+}
+static void op_unlink(int me) {
+  char name[16];
+  uint32_t len = (uint32_t)format(name, sizeof name, "u%02d", me);
+  REPEAT {
+    close_fd(open_new(name));
+    MUST(wasi_path_unlink_file(work_dir(), name, len));
+  }
+}
+static void op_rename(int me) {
+  char name[16];
+  uint32_t len = (uint32_t)format(name, sizeof name, "r%02d", me), old = (uint32_t)strlen(names[me]);
+  REPEAT {
+    MUST(wasi_path_rename(work_dir(), names[me], old, work_dir(), name, len));
+    MUST(wasi_path_rename(work_dir(), name, len, work_dir(), names[me], old));
+  }
+}
 static void op_compute(int me) {
   uint64_t x = (uint64_t)me + 1;
   REPEAT next_random(&x);
@@ -123,6 +148,7 @@ static const struct { const char *name; void (*body)(int); enum need need; } ope
     {"fdstat", op_fdstat, OWN_FILE},    {"tell", op_tell, OWN_FILE},        {"write64", op_write64, OWN_FILE},
     {"pread4k", op_pread4k, OWN_FILE},  {"pread64k", op_pread64k, OWN_FILE}, {"pwrite4k", op_pwrite4k, OWN_FILE},
     {"openclose", op_openclose, OWN_FILE}, {"stat", op_stat, OWN_FILE},     {"compute", op_compute, NOTHING},
+    {"mkdir", op_mkdir, NOTHING},       {"unlink", op_unlink, NOTHING},     {"rename", op_rename, OWN_FILE},
 #ifndef SINGLE
     {"mutex", op_mutex, NOTHING},       {"notify", op_notify, NOTHING},     {"pingpong", op_pingpong, NOTHING},
 #endif

@@ -9,28 +9,43 @@ use integration_tests::{Finished, Guest, Input};
 /// to the moment its parent knows.
 const PROMPT: Duration = Duration::from_millis(200);
 
+/// The quickest of three runs is [`PROMPT`]: a fault of ours costs each of them its time, a load of other processes some.
+#[track_caller]
+fn prompt(mut once: impl FnMut() -> (Finished, Duration)) -> Finished {
+    let mut tries = 3;
+    loop {
+        let (run, took) = once();
+        tries -= 1;
+        if took < PROMPT {
+            return run;
+        }
+        assert!(tries > 0, "took {took:?}: {run}");
+    }
+}
+
 /// Runs the guest `ending`, and checks how long it lived after a child began to
 /// end it (the guest says when that was, on the clock of the host).
 #[track_caller]
 fn ends(how: &str, main: &str) -> Finished {
-    let run = program()
-        .guest(&Guest::c("ending"))
-        .args(&format!("{how} {main}"))
-        .input(Input::Silent)
-        .timeout(Duration::from_secs(20))
-        .alone()
-        .run();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let began: u64 = run
-        .stdout
-        .strip_prefix("ending at ")
-        .and_then(|rest| rest.trim_end().parse().ok())
-        .unwrap_or_else(|| panic!("{run}"));
-    // Somewhat longer than the truth: it includes the collecting of the output.
-    let took = now.saturating_sub(Duration::from_nanos(began));
-    println!("{how} while main is in {main}: {took:?}");
-    assert!(took < PROMPT, "took {took:?}: {run}");
-    run
+    prompt(|| {
+        let run = program()
+            .guest(&Guest::c("ending"))
+            .args(&format!("{how} {main}"))
+            .input(Input::Silent)
+            .timeout(Duration::from_secs(20))
+            .alone()
+            .run();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let began: u64 = run
+            .stdout
+            .strip_prefix("ending at ")
+            .and_then(|rest| rest.trim_end().parse().ok())
+            .unwrap_or_else(|| panic!("{run}"));
+        // Somewhat longer than the truth: it includes the collecting of the output.
+        let took = now.saturating_sub(Duration::from_nanos(began));
+        println!("{how} while main is in {main}: {took:?}");
+        (run, took)
+    })
 }
 
 #[test]
@@ -161,19 +176,21 @@ fn output_already_written_is_not_lost() {
 fn signals_end_every_thread() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
         for main in ["wait", "spin", "sleep", "read", "poll", "join"] {
-            let run = program()
-                .args("--deadlock off")
-                .guest(&Guest::c("ending"))
-                .args(&format!("stay {main}"))
-                .input(Input::Silent)
-                .signal(signal)
-                .alone()
-                .run()
-                .expect_code(status);
-            assert_eq!(run.stderr, "", "{run}");
-            let took = run.after_signal.unwrap();
-            println!("SIG{signal} while main is in {main}: {took:?}");
-            assert!(took < PROMPT, "took {took:?}: {run}");
+            prompt(|| {
+                let run = program()
+                    .args("--deadlock off")
+                    .guest(&Guest::c("ending"))
+                    .args(&format!("stay {main}"))
+                    .input(Input::Silent)
+                    .signal(signal)
+                    .alone()
+                    .run()
+                    .expect_code(status);
+                assert_eq!(run.stderr, "", "{run}");
+                let took = run.after_signal.unwrap();
+                println!("SIG{signal} while main is in {main}: {took:?}");
+                (run, took)
+            });
         }
     }
 }

@@ -5,6 +5,7 @@
     reason = "figures that were measured, and what is left out, for who runs the tests"
 )]
 
+mod advice;
 mod backtraces;
 mod cache;
 mod closed_pipes;
@@ -20,6 +21,7 @@ mod outputs;
 mod precompiled;
 mod sockets;
 mod subcommands;
+mod surroundings;
 mod threads;
 mod toolchains;
 mod watching;

@@ -221,3 +221,34 @@ fn a_folder_for_clif_that_cannot_be_written_is_an_error() {
         .expect_code(1)
         .expect_stderr(&["error: cannot write into the folder `/proc/self`\n  why: "]);
 }
+
+/// A program may use up all descriptors: what its end needs was kept for it.
+#[test]
+fn a_program_that_uses_up_all_descriptors_keeps_its_trace() {
+    let folder = folder();
+    let opens = r#"(module
+        (import "wasi_snapshot_preview1" "path_open"
+          (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "m.wat")
+        (func (export "_start") (local $errno i32)
+          (loop $more
+            (local.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 5)
+              (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8)))
+            (br_if $more (i32.eqz (local.get $errno))))
+          (call $exit (local.get $errno))))"#;
+    std::fs::write(folder.path().join("opens.wat"), opens).unwrap();
+    for older in [false, true] {
+        if older {
+            std::fs::write(folder.path().join("trace"), "older").unwrap();
+        }
+        let line = "ulimit -n 40; \"$0\" --dir . --trace trace opens.wat";
+        let run = bash(folder.path(), line);
+        // EMFILE.
+        assert_eq!(run.status.code(), Some(33), "{run:?}");
+        let trace = std::fs::read_to_string(folder.path().join("trace")).unwrap();
+        assert!(trace.contains("path_open"), "{trace}");
+        assert_eq!(String::from_utf8_lossy(&run.stderr), "");
+        std::fs::remove_file(folder.path().join("trace")).unwrap();
+    }
+}

@@ -113,6 +113,99 @@ fn compile_replaces_the_file_in_one_step() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
+/// The published `wasmtime` 48: scripts/setup.sh installs it.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn published(folder: &Path, options: &str, guest: &Guest) -> std::path::PathBuf {
+    let wasmtime = integration_tests::repository().join("target/peers/48/wasmtime");
+    assert!(
+        wasmtime.is_file(),
+        "{} is missing: `scripts/setup.sh` installs it",
+        wasmtime.display()
+    );
+    let compiled = folder.join("published.cwasm");
+    let output = std::process::Command::new(wasmtime)
+        .args(["compile", "-C", "cache=n"])
+        .args(options.split_whitespace())
+        .arg("-o")
+        .arg(&compiled)
+        .arg(guest.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{options}: {output:?}");
+    compiled
+}
+
+/// They once loaded by no options that were named anywhere: the published binary has another collector, and more in it.
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn files_of_the_published_wasmtime_compile() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |module: &Path, options: &str, args: &str| {
+        let program = program().args("--allow-precompiled").args(options);
+        program.arg(module).args(args).run()
+    };
+    let help = "\n  help: `wasi-threads-run compile` makes a file that loads; `wasmtime compile` 48 does with \
+                `-C collector=drc -W concurrency-support=n`, and the options for code that are given here\n";
+    for (options, why) in [
+        (
+            "",
+            "module was compiled for the copying collector but the host is configured to use the deferred \
+             reference-counting collector",
+        ),
+        (
+            "-C collector=drc",
+            "Module was compiled with concurrency support but it is not enabled for the host",
+        ),
+        (
+            "-C collector=drc -W concurrency-support=n -O memory-reservation=0x1000000",
+            "Module was compiled with a memory reservation of '16777216' but '4294967296' is expected for the host",
+        ),
+        (
+            "-C collector=drc -W concurrency-support=n,custom-page-sizes",
+            "Module was compiled with support for WebAssembly feature `custom_page_sizes` but it is not enabled for \
+             the host",
+        ),
+    ] {
+        let module = published(folder.path(), options, &Guest::wat("hello"));
+        let refused = run(&module, "", "").expect_code(1);
+        let what = format!("error: `{}` cannot be loaded", module.display());
+        assert_eq!(refused.stderr, format!("{what}\n  why: {why}{help}"));
+    }
+    // What the message names is all that is needed, beside what is given to the run as well.
+    for more in [
+        "",
+        "-W epoch-interruption",
+        "-O opt-level=0 -D address-map=n",
+        "-D debug-info",
+        "-O memory-reservation=0x1000000 -W custom-page-sizes",
+    ] {
+        let options = format!("-C collector=drc -W concurrency-support=n {more}");
+        let module = |guest: &Guest| published(folder.path(), &options, guest);
+        // The epochs are found in the file.
+        let more = if more.contains("epoch") { "" } else { more };
+        let said = run(&module(&Guest::wat("hello")), more, "").expect_code(0);
+        assert_eq!(said.stdout, "hello, world\n", "{options}");
+        let said = run(&module(&Guest::c("spawns")), more, "once 8").expect_code(0);
+        assert_eq!(said.stdout, "once 8: ok\n", "{options}");
+        let ending = module(&Guest::c("ending"));
+        for main in ["spin", "wait"] {
+            run(&ending, more, &format!("exit {main}")).expect_code(7);
+        }
+    }
+    let module = published(
+        folder.path(),
+        "-C collector=drc -W concurrency-support=n",
+        &Guest::wat("hello"),
+    );
+    run(&module, "-W epoch-interruption", "")
+        .expect_code(1)
+        .expect_stderr(&[
+            "help: `wasmtime compile` 48 needs `-C collector=drc -W concurrency-support=n,epoch-interruption` for it; \
+             without the last, run it with `-W epoch-interruption=n`\n",
+        ]);
+    run(&module, "-W epoch-interruption=n", "").expect_code(0);
+}
+
 /// Code compiled before runs if it is vouched for, threads included: they end by
 /// another way than those of modules compiled here. By `wasmtime compile`'s own settings, which
 /// once had to be guessed for it to load, and by others.
@@ -173,6 +266,6 @@ fn files_of_wasmtime_compile() {
             "exit wait",
         )
         .expect_code(1)
-        .expect_stderr(&["cannot be loaded", "epoch", "the same options"]);
+        .expect_stderr(&["cannot be loaded", "epoch", "-C collector=drc"]);
     }
 }

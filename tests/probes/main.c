@@ -17,6 +17,11 @@ int main(int argc, char **argv)
         {"directories", probe_directories},
         {"streams", probe_standard_streams},
         {"surroundings", probe_surroundings},
+        {"read only", probe_read_only},
+        {"small", probe_small},
+        {"many links", probe_many_links},
+        {"numbers", probe_numbers},
+        {"quota", probe_quota},
     };
 #ifndef __wasi__
     /* A guest has no signals: a write that nobody reads is an error there. */

@@ -20,15 +20,17 @@ static const char *const decorations[] = {
 };
 
 static char name255[256], name256[257], path4095[4096], path4096[4097];
+static char long_folder[300], long_below[300], long_slash[300];
 
 static const struct {
     const char *name, *path;
 } others[] = {
     {"empty", ""}, {"dot", "."}, {"dot slash", "./"}, {"dot dot", ".."}, {"root", "/"},
-    {"root file", "/file"}, {"above", "../../../../../../../../../../../../etc"},
+    {"root file", "/no such file of the probes"}, {"above", "../../../../../../../../../../../../etc"},
     {"255 bytes", name255}, {"256 bytes", name256}, {"4095 bytes", path4095},
     {"4096 bytes", path4096}, {"not UTF-8", "n\xff"}, {"backslash", "fol\\der"}, {"colon", "a:b"},
-    {"trailing dot", "name."}, {"three dots", "..."},
+    {"256 bytes, folder", long_folder}, {"256 bytes below", long_below},
+    {"256 bytes and slash", long_slash}, {"trailing dot", "name."}, {"three dots", "..."},
 };
 
 /* The folder of a cell, and the folder it is in. */
@@ -261,6 +263,14 @@ static void probe(size_t call, const char *name, const char *path)
     }
 }
 
+/* Whether a call changes nothing, whatever its path is. */
+static int looks(call *call)
+{
+    return call == stat_follow || call == stat_nofollow || call == open_directory
+        || call == open_directory_nofollow || call == open_nonblock || call == open_nofollow
+        || call == read_link;
+}
+
 static void decorate(char *path, const char *decoration, const char *object)
 {
     const char *at = strchr(decoration, '@');
@@ -272,6 +282,9 @@ void probe_paths(void)
     char path[128];
     memset(name255, 'n', 255);
     memset(name256, 'n', 256);
+    sprintf(long_folder, "%s/in", name256);
+    sprintf(long_below, "folder/%s", name256);
+    sprintf(long_slash, "%s/", name256);
     for (int i = 0; i < 4095; i++)
         path4095[i] = i % 2 ? '/' : '.';
     memcpy(path4095 + 4090, "/file", 5);
@@ -288,9 +301,7 @@ void probe_paths(void)
         for (size_t o = 0; o < sizeof others / sizeof *others; o++) {
             /* The root and what is above are the machine's: they are only looked at. */
             int machines = others[o].path[0] == '/' || !strcmp(others[o].name, "above");
-            if (machines && strncmp(calls[i].name, "stat", 4) && strncmp(calls[i].name, "open", 4))
-                continue;
-            if (machines && strstr(calls[i].name, "creat"))
+            if (machines && !looks(calls[i].call))
                 continue;
             probe(i, others[o].name, others[o].path);
         }

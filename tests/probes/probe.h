@@ -37,6 +37,11 @@ void probe_descriptors(void);
 void probe_standard_streams(void);
 void probe_directories(void);
 void probe_surroundings(void);
+void probe_read_only(void);
+void probe_small(void);
+void probe_many_links(void);
+void probe_numbers(void);
+void probe_quota(void);
 
 /* times.c: `utimensat` and `futimens`; no times are the time now. */
 int set_times_at(int at, const char *path, const struct timespec both[2], int flags);

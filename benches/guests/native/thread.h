@@ -110,6 +110,15 @@ static inline int wasi_path_create_directory(int dir, const char *path, uint32_t
   NATIVE_PATH(name, path, len);
   return mkdirat(dir, name, 0755) ? errno : 0;
 }
+static inline int wasi_path_remove_directory(int dir, const char *path, uint32_t len) {
+  NATIVE_PATH(name, path, len);
+  return unlinkat(dir, name, AT_REMOVEDIR) ? errno : 0;
+}
+static inline int wasi_path_rename(int old_dir, const char *old, uint32_t old_len, int dir, const char *path, uint32_t len) {
+  NATIVE_PATH(from, old, old_len);
+  NATIVE_PATH(to, path, len);
+  return renameat(old_dir, from, dir, to) ? errno : 0;
+}
 static inline int wasi_path_filestat_get(int dir, uint32_t lookup, const char *path, uint32_t len, wasi_filestat *out) {
   NATIVE_PATH(name, path, len);
   struct stat s;

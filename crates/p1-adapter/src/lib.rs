@@ -78,7 +78,7 @@ pub mod own_kinds;
 mod path;
 mod sys;
 
-pub use abi::error::{BuildError, Raised};
+pub use abi::error::{BuildError, Raised, TooMuchRandom};
 pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
 pub use call::host_word::host_word;

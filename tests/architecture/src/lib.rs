@@ -4,6 +4,7 @@
 //! - [`folders`]: the folders of a crate use one another in one direction.
 //! - [`names`]: no two types of a crate share a name.
 //! - [`impls`]: a type has its methods in its own folder.
+//! - [`links`]: links of pages, and `#[path]`s of files, lead to something.
 //! - [`page`]: `docs/architecture.md` names the folders, in their order.
 //!
 //! Each check returns its findings as lines of text. `tests/tree.rs` runs them on the
@@ -12,6 +13,7 @@
 pub mod folders;
 pub mod impls;
 pub mod lengths;
+pub mod links;
 pub mod names;
 pub mod page;
 mod paths;
@@ -27,6 +29,7 @@ pub use source::{Crate, crates};
 #[must_use]
 pub fn findings(root: &std::path::Path) -> Vec<String> {
     let mut found = lengths::findings(root);
+    found.extend(links::findings(root));
     let crates = crates(root);
     for krate in &crates {
         found.extend(folders::findings(krate));

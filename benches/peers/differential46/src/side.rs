@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use tempfile::TempDir;
 
-#[path = "../../../../crates/p1-adapter/tests/preview1/table.rs"]
+#[path = "../../../../crates/p1-adapter/tests/guest/table.rs"]
 mod table;
 
 static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| {

@@ -15,13 +15,14 @@ mod version;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
-use crate::message::{Result, printed};
+use crate::message::{Message, Result, printed};
 
 /// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
 ///
@@ -70,12 +71,23 @@ pub(crate) fn parse() -> Result<Cli> {
     })?;
     match parsed {
         Ok(cli) => Ok(cli),
+        // That of clap does not say which.
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => Err(not_utf8()),
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => {
             printed(help.print())?;
             std::process::exit(Exit::Success.status().into())
         }
     }
+}
+
+/// An option whose value is text, and is not UTF-8.
+fn not_utf8() -> Message {
+    let which = std::env::args_os().find(|arg| arg.to_str().is_none());
+    let which = which.unwrap_or_default();
+    Message::usage(format!("the argument {which:?} is not UTF-8"))
+        .why("WASI's strings are UTF-8, and so are names of options")
+        .help("a folder can be given by a link to it whose name is UTF-8")
 }
 
 /// What can be asked for by name.

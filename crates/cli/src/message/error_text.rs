@@ -1,22 +1,25 @@
 //! Errors of libraries, as text for a message.
 
+use std::error::Error;
+
 use wasm_symbols::{NAME_CHARS, escape};
 use wasmtime::WasmBacktrace;
 
 use crate::message::Message;
+use crate::message::wording::{WasmtimeError, wasmtime_error};
 
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
     // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
-    let words = match error.is::<WasmBacktrace>() {
-        true => error.root_cause().to_string(),
-        false => format!("{error:#}"),
-    };
-    shown(&words)
+    match error.is::<WasmBacktrace>() {
+        true => shown(&error.root_cause().to_string()),
+        // Its own way to show all of them leaves out the causes of an error that was not its own.
+        false => one_line(error.as_ref()),
+    }
 }
 
 /// The same of any error.
-pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
+pub(crate) fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -35,7 +38,31 @@ fn shown(words: &str) -> String {
     escape(&words.replace('\n', " "), 4 * NAME_CHARS).to_string()
 }
 
+/// Has the message say why, and what to do where that is known of an error of Wasmtime's.
+pub(crate) fn because(message: Message, error: &wasmtime::Error) -> Message {
+    let message = message.why(first_line(error));
+    match wasmtime_error(error) {
+        Some(WasmtimeError::AddressSpace) => message.help(
+            "raise the limit of the address space (`ulimit -v`), or have less reserved for each memory: \
+             `-O memory-reservation=BYTES` (4 GiB by default; compiled files need it when they are compiled, too)",
+        ),
+        Some(WasmtimeError::NotExecutable) => message.help(
+            "compiled code has to be made executable, and this process may not do that: allow it (systemd: \
+             `MemoryDenyWriteExecute=no`; prctl: PR_SET_MDWE)",
+        ),
+        Some(WasmtimeError::MemoryLimit) => message.help("raise `-W max-memory-size`"),
+        _ => message,
+    }
+}
+
 /// The message about options that the library which has them does not take.
 pub(crate) fn unusable_options(error: &wasmtime::Error) -> Message {
-    Message::usage("the options cannot be used").why(first_line(error))
+    let message = Message::usage("the options cannot be used");
+    match wasmtime_error(error) {
+        Some(WasmtimeError::AddressSpace) => message.why(first_line(error)).help(
+            "the pooling allocator reserves all memories at once: ask for fewer (`-O pooling-total-memories=N`) or smaller ones \
+             (`-O memory-reservation=BYTES`), or raise the limit of the address space (`ulimit -v`)",
+        ),
+        _ => because(message, error),
+    }
 }

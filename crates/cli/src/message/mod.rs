@@ -19,6 +19,8 @@ pub(crate) struct Message {
     what: String,
     why: Option<String>,
     help: Option<String>,
+    /// What to do about a limit of the system, which is more to the point than any other help.
+    limit: Option<&'static str>,
 }
 
 /// Says something on stderr, whole lines in one call.
@@ -80,12 +82,15 @@ impl Message {
             what: what.into(),
             why: None,
             help: None,
+            limit: None,
         }
     }
 
     /// Says why.
     pub(crate) fn why(mut self, why: impl fmt::Display) -> Self {
-        self.why = Some(why.to_string());
+        let why = why.to_string();
+        self.limit = wording::limit_of_the_system(&why);
+        self.why = Some(why);
         self
     }
 
@@ -107,7 +112,7 @@ impl fmt::Display for Message {
         if let Some(why) = &self.why {
             write!(f, "\n  why: {why}")?;
         }
-        if let Some(help) = &self.help {
+        if let Some(help) = self.limit.or(self.help.as_deref()) {
             write!(f, "\n  help: {help}")?;
         }
         Ok(())

@@ -18,6 +18,10 @@ pub(crate) enum WasmtimeError {
     Epochs,
     /// A memory is larger than the limit from its start.
     MemoryLimit,
+    /// The system has not so many addresses for this process.
+    AddressSpace,
+    /// The system does not let this process make code executable.
+    NotExecutable,
 }
 
 /// Which of Wasmtime's errors `error` is.
@@ -33,9 +37,30 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         ),
         ("epoch interruption", WasmtimeError::Epochs),
         ("exceeds memory limits", WasmtimeError::MemoryLimit),
+        ("mmap failed to reserve", WasmtimeError::AddressSpace),
+        (
+            "failed to make memory executable",
+            WasmtimeError::NotExecutable,
+        ),
     ]
     .into_iter()
     .find_map(|(words, error)| said.contains(words).then_some(error))
+}
+
+/// What a limit of the system is called that an error speaks of, with its number.
+pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
+    #[cfg(unix)]
+    let of = |number: i32| said.contains(&format!("(os error {number})"));
+    #[cfg(unix)]
+    if of(libc::EMFILE) {
+        return Some(
+            "this process may not open more files: raise the limit (`ulimit -n`; systemd: `LimitNOFILE=`)",
+        );
+    } else if of(libc::ENFILE) {
+        return Some("the system cannot open more files: raise the limit (`sysctl fs.file-max`)");
+    }
+    let _ = said;
+    None
 }
 
 /// Whether wasmparser came to an end that it did not expect: of the file, or of a part of it.
@@ -58,7 +83,9 @@ pub(crate) fn std_cannot_print(panic: &(dyn Any + Send)) -> Option<io::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::WasmtimeError::{BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder};
+    use super::WasmtimeError::{
+        AddressSpace, BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder,
+    };
     use super::*;
     use crate::sys::native_code::NativeCode;
     use wasmparser::Validator;
@@ -137,6 +164,29 @@ mod tests {
             instantiate("(module (table 2 funcref))", limits.table_elements(1)),
             None
         );
+    }
+
+    #[test]
+    fn wasmtime_on_addresses() {
+        let engine = engine(|config| {
+            // More than there are.
+            config.memory_reservation(1 << 60);
+        });
+        let module = Module::new(&engine, "(module (memory 1))").unwrap();
+        let error = Instance::new(&mut Store::new(&engine, ()), &module, &[]).unwrap_err();
+        assert_eq!(wasmtime_error(&error), Some(AddressSpace), "{error:?}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn limits_of_the_system() {
+        let error = io::Error::from_raw_os_error(libc::EMFILE);
+        let said = limit_of_the_system(&error.to_string());
+        assert!(said.is_some_and(|said| said.contains("ulimit -n")));
+        let error = io::Error::from_raw_os_error(libc::ENFILE);
+        assert!(limit_of_the_system(&error.to_string()).is_some());
+        let error = io::Error::from_raw_os_error(libc::ENOSPC);
+        assert_eq!(limit_of_the_system(&error.to_string()), None);
     }
 
     #[test]

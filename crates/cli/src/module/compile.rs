@@ -57,8 +57,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let Loaded::Wasm(bytes) = source.load()? else {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
-    let threads = args.common.wasm.threads != Some(false);
-    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name, threads)?;
+    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name)?;
     let symbols = match Symbols::has_debug_info(&bytes) {
         true => Symbols::keep(&bytes),
         false => Vec::new(),

@@ -13,6 +13,7 @@ use wasmtime::Engine;
 
 use crate::message::{Message, Result};
 use crate::module::precompiled::Precompiled;
+use crate::sys::at_start;
 
 /// What precompiled code begins with: it is in an ELF file.
 const ELF: &[u8] = b"\x7fELF";
@@ -74,6 +75,10 @@ impl ModuleSource {
     /// Reads it, and turns the text format into the binary one. Precompiled code in a file is left there.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let bytes = match self {
+            // What is there now is empty.
+            ModuleSource::Stdin if at_start::was_closed(0) => {
+                return Err(Message::failure("cannot read stdin").why("it is closed"));
+            }
             ModuleSource::Stdin => {
                 let mut bytes = Vec::new();
                 let read = std::io::stdin().lock().read_to_end(&mut bytes);

@@ -17,6 +17,7 @@ mod replace;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::output::place::{Place, place};
 use crate::sys::descriptors;
@@ -30,6 +31,8 @@ pub(crate) struct Output {
     /// How messages name it.
     name: String,
     to: To,
+    /// Descriptors that are kept free for it: the program may use up all others.
+    spare: Mutex<Vec<File>>,
 }
 
 #[derive(Debug)]
@@ -56,7 +59,11 @@ impl Output {
             None => To::Path(typed.to_owned()),
         };
         let name = Self::name_of(typed);
-        Ok(Output { name, to })
+        Ok(Output {
+            name,
+            to,
+            spare: Mutex::default(),
+        })
     }
 
     /// How messages name what was typed.
@@ -72,12 +79,19 @@ impl Output {
         &self.name
     }
 
+    fn spare(&self) -> MutexGuard<'_, Vec<File>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Opens what is written where it is, which waits for the reader of a FIFO, and finds out whether a file could be made.
     /// What is there stays as it is.
     pub(crate) fn prepare(&mut self) -> io::Result<()> {
         if let To::Path(path) = &self.to {
             match place(path)? {
-                Place::File(file) => replace::can(&file)?,
+                Place::File(file) => {
+                    let spare = replace::can(&file)?;
+                    *self.spare() = spare;
+                }
                 other => self.to = To::Open(open(other)?),
             }
         }
@@ -89,6 +103,7 @@ impl Output {
         &self,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.spare().clear();
         match &self.to {
             To::Open(file) => write_to(file, content),
             To::Path(path) => match place(path)? {
@@ -101,7 +116,7 @@ impl Output {
 
 /// Whether a new file can be made in `folder`.
 pub(crate) fn can_make_files_in(folder: &Path) -> io::Result<()> {
-    replace::can(&folder.join(".wasi-threads-run"))
+    replace::can(&folder.join(".wasi-threads-run")).map(drop)
 }
 
 fn is_stdout(typed: &Path) -> bool {

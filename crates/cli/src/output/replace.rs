@@ -49,12 +49,17 @@ impl Drop for Unfinished {
     }
 }
 
-/// Whether a file could be made at `place`, or the one that is there written.
-pub(super) fn can(place: &Path) -> io::Result<()> {
+/// Whether a file could be made at `place`, or the one that is there written. As many descriptors are open afterwards as
+/// that will need, and may be closed for it.
+pub(super) fn can(place: &Path) -> io::Result<Vec<File>> {
     let before = existing(place)?;
     match Unfinished::beside(place) {
-        Err(error) if before.is_none() || !is_refusal(&error) => Err(error),
-        _ => Ok(()),
+        Ok(unfinished) => {
+            let file = unfinished.file.try_clone()?;
+            Ok(vec![before.unwrap_or(file.try_clone()?), file])
+        }
+        Err(error) if before.is_some() && is_refusal(&error) => Ok(before.into_iter().collect()),
+        Err(error) => Err(error),
     }
 }
 

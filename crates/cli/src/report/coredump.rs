@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use p1_adapter::P1State;
-use wasi_threads::ThreadId;
+use wasi_threads::{LeftBehind, ThreadId};
 use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, RawSection};
 use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
 use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
@@ -19,6 +19,10 @@ use crate::report::events::thread_name;
 
 /// Pieces a memory is saved in. Zeros at their ends are left out.
 const PIECE: usize = 4096;
+
+/// The section that names the threads whose system calls may still write to the memory: what is in their buffers is neither
+/// from before the call nor from after it.
+const UNFINISHED: &str = "wasi-threads-run.left-behind";
 
 /// The dump of a run that asks for one.
 #[derive(Debug)]
@@ -78,8 +82,8 @@ impl CoreDump {
     }
 
     /// Writes the file, if there was a trap, and says where it is or why it is not there. The threads have ended: `memory`
-    /// is as the last of them left it.
-    pub(crate) fn write(&self, memory: Option<&SharedMemory>) {
+    /// is as the last of them left it, but for what the system calls of threads in `left` write to.
+    pub(crate) fn write(&self, memory: Option<&SharedMemory>, left: &[LeftBehind]) {
         let taken = self
             .taken
             .lock()
@@ -96,7 +100,7 @@ impl CoreDump {
                 why,
             );
         };
-        match complete(&taken, memory, &name) {
+        match complete(&taken, memory, &name, &unfinished(left)) {
             Err(error) => cannot(&error),
             Ok(dump) => match self.output.write(|out| out.write_all(&dump)) {
                 Err(error) => cannot(&error),
@@ -111,6 +115,7 @@ fn complete(
     taken: &Taken,
     memory: Option<&SharedMemory>,
     thread: &str,
+    unfinished: &str,
 ) -> Result<Vec<u8>, BinaryReaderError> {
     let mut module = wasm_encoder::Module::new();
     let dump = &taken.dump[..];
@@ -203,7 +208,22 @@ fn complete(
             }
         }
     }
+    if !unfinished.is_empty() {
+        module.section(&CustomSection {
+            name: UNFINISHED.into(),
+            data: unfinished.as_bytes().into(),
+        });
+    }
     Ok(module.finish())
+}
+
+/// What the section [`UNFINISHED`] says, a line for each thread.
+fn unfinished(left: &[LeftBehind]) -> String {
+    let line = |left: &LeftBehind| {
+        let call = left.host_call.unwrap_or("a system call");
+        format!("{} is in {call}\n", thread_name(left.thread.get()))
+    };
+    left.iter().map(line).collect()
 }
 
 fn type_of(memory: &SharedMemory) -> wasm_encoder::MemoryType {
@@ -241,5 +261,36 @@ fn save(memory: &SharedMemory, data: &mut DataSection) {
             false => ConstExpr::i32_const((offset as u32).cast_signed()),
         };
         data.active(0, &offset, piece[first..=last].iter().copied());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads that are left behind may still write: the dump names them.
+    #[test]
+    fn the_dump_names_whose_buffers_are_unfinished() {
+        let taken = Taken {
+            thread: ThreadId::MAIN,
+            dump: wasm_encoder::Module::new().finish(),
+            sharing: Vec::new(),
+        };
+        let sections = |unfinished: &str| {
+            let dump = complete(&taken, None, "main", unfinished).unwrap();
+            let mut found = Vec::new();
+            for payload in Parser::new(0).parse_all(&dump) {
+                if let Payload::CustomSection(section) = payload.unwrap() {
+                    found.push((section.name().to_owned(), section.data().to_vec()));
+                }
+            }
+            found
+        };
+        assert_eq!(sections(&unfinished(&[])), []);
+        let said = "thread 3 is in fd_read\n";
+        assert_eq!(
+            sections(said),
+            [(UNFINISHED.to_owned(), said.as_bytes().to_vec())]
+        );
     }
 }

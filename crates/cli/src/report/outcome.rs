@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p1_adapter::Raised;
+use p1_adapter::{Raised, TooMuchRandom};
 use wasi_threads::{Backtrace, LeftBehind, Outcome};
 use wasmtime::Trap;
 
@@ -30,6 +30,19 @@ impl Reporter {
     ) -> Exit {
         let (exit, message) = self.judge(outcome, backtraces);
         if let Some(message) = message {
+            let cannot_wait = matches!(
+                outcome,
+                Outcome::Trapped {
+                    trap: Some(Trap::UnreachableCodeReached),
+                    ..
+                }
+            ) && backtrace.as_ref().is_some_and(in_parking_lot);
+            let message = match cannot_wait {
+                true => message.help(
+                    "the crate `parking_lot` cannot wait as a stable compiler builds it: docs/troubleshooting.md says what can be done",
+                ),
+                false => message,
+            };
             match backtrace {
                 // In one piece: the program's own output may go the same way.
                 Some(backtrace) => {
@@ -49,7 +62,11 @@ impl Reporter {
                 Ok(code) => return (Exit::Guest(code), None),
                 // The operating system would keep 8 bits of it: 256 would be success.
                 Err(_) => Message::failure(format!("{name} ended with the exit code {code}"))
-                    .why("a process can only say 0 to 255"),
+                    .why("a process can only say 0 to 255")
+                    .help(format!(
+                        "have it exit with one of them: of a native program's code a shell sees the lowest 8 bits, here {}",
+                        code & 0xff
+                    )),
             },
             Outcome::Cancelled if let Some(signal) = self.signal => {
                 return (Exit::Signal(signal), None);
@@ -74,8 +91,14 @@ impl Reporter {
                         format!("{who} of {name} raised {}", raised.name),
                     ),
                     None => {
-                        let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"));
-                        self.with_hint(message.why(error.root_cause()), *trap)
+                        let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"))
+                            .why(error.root_cause());
+                        match error.downcast_ref() {
+                            Some(TooMuchRandom { .. }) => {
+                                message.help("the limit is `-S max-random-size`; programs that ask for less at once need none")
+                            }
+                            None => self.with_hint(message, *trap),
+                        }
                     }
                 }
             }
@@ -113,6 +136,15 @@ impl Reporter {
             _ => message,
         }
     }
+}
+
+/// Whether it is `parking_lot` that panicked, because it was to make a thread wait.
+fn in_parking_lot(backtrace: &Backtrace) -> bool {
+    // As compilers spell names, in whichever way.
+    let waits = |name: &str| name.contains("parking_lot_core") && name.contains("ThreadParker");
+    backtrace
+        .frames()
+        .any(|frame| frame.func_name().is_some_and(waits))
 }
 
 /// Says which threads were still in host code when the grace period was over: in one line, however many.

@@ -3,9 +3,8 @@
 use wasi_threads::{GroupError, RunError};
 
 use crate::message::Message;
-use crate::message::error_text::{first_line, one_line};
+use crate::message::error_text::{because, first_line, one_line};
 use crate::message::link_flags;
-use crate::message::wording::{WasmtimeError, wasmtime_error};
 
 /// A module that does not become a group of threads.
 pub(crate) fn group(error: &GroupError, name: &str) -> Message {
@@ -30,7 +29,10 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
             .why(format!(
                 "its shared memory may grow to {declared} bytes, and the limit is {limit}"
             ))
-            .help("raise `-W max-memory-size`, or link it with a smaller `--max-memory`"),
+            .help(
+                "raise `-W max-memory-size`, or link it with a smaller `--max-memory` (rustc: `-C link-arg=--max-memory=BYTES`, \
+                 which is 1 GiB by default)",
+            ),
         GroupError::HostStackTooSmall { .. } => message
             .why(error)
             .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),
@@ -38,6 +40,7 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
         GroupError::Link(cause) => message.why(first_line(cause)).help(
             "it was built for another version of what it imports: build it again with a current toolchain",
         ),
+        GroupError::Memory(cause) | GroupError::Store(cause) => because(message, cause),
         other => message.why(one_line(other)),
     }
 }
@@ -51,13 +54,7 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
             .help("only such functions can be programs"),
         RunError::Instantiate(cause) => match cause.downcast_ref() {
             Some(shape) => group(shape, name),
-            None => {
-                let message = message.why(first_line(cause));
-                match wasmtime_error(cause) {
-                    Some(WasmtimeError::MemoryLimit) => message.help("raise `-W max-memory-size`"),
-                    _ => message,
-                }
-            }
+            None => because(message, cause),
         },
         other => message.why(one_line(other)),
     }

@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder};
+use p1_adapter::{BuildError, EndSignal, P1Ctx, P1CtxBuilder};
 use wasmtime_wasi::FsPerms;
 
+use crate::message::error_text::{first_line, one_line};
 use crate::message::{Message, Result};
 use crate::module::source::ModuleSource;
 use crate::report::calls::Noting;
@@ -62,17 +63,25 @@ pub(crate) fn context(
         };
         builder
             .preopened_dir(&dir.host, &dir.guest, perms)
-            .map_err(|error| {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                Message::failure(format!("the folder `{}` cannot be opened", dir.host))
-                    .why(cause.unwrap_or_else(|| error.to_string()))
-                    .help("check the path: in `--dir HOST::GUEST` the host's comes first, in `--mapdir GUEST::HOST` last")
-            })?;
+            .map_err(|error| cannot_set_up(&error, plan))?;
     }
-    let ctx = builder.build().map_err(|error| {
-        Message::failure("the program's surroundings cannot be made").why(error)
-    })?;
+    let ctx = builder
+        .build()
+        .map_err(|error| cannot_set_up(&error, plan))?;
     listen::give_inherited(&ctx, &mut inherited)?;
     listen::give(&ctx, listeners)?;
     Ok(ctx)
+}
+
+/// What the program was to have, and cannot.
+fn cannot_set_up(error: &BuildError, plan: &Plan) -> Message {
+    match error {
+        BuildError::Preopen { path, source } => {
+            Message::failure(format!("the folder `{}` cannot be opened", path.display()))
+                .why(first_line(source))
+                .help("check the path: in `--dir HOST::GUEST` the host's comes first, in `--mapdir GUEST::HOST` last")
+        }
+        other => Message::failure(format!("cannot set up WASI for {}", plan.module.display()))
+            .why(one_line(other)),
+    }
 }

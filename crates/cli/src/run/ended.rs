@@ -31,7 +31,8 @@ pub(crate) struct Ended<'a> {
 impl Ended<'_> {
     /// Says, prints and writes all that was asked for, and gives the status.
     pub(crate) fn report(self, trace: Option<TraceFile>) -> Exit {
-        outcome::left_behind(&self.group.left_behind());
+        let left = self.group.left_behind();
+        outcome::left_behind(&left);
         let totals = GroupTotals::of(self.group);
         let reporter = Reporter {
             name: self.plan.module.display(),
@@ -45,7 +46,7 @@ impl Ended<'_> {
         }
         // The status is the program's, whatever fails from here on.
         if let Some(dump) = &self.observers.dump {
-            dump.write(self.group.memory());
+            dump.write(self.group.memory(), &left);
         }
         totals.explain_spawns();
         if let Err(message) = message::print(&invoke::results(&self.results)) {

@@ -25,6 +25,19 @@ pub(crate) struct ExportCall {
     pub(crate) params: Vec<Val>,
 }
 
+/// Says which arguments `--invoke` has no parameters for, where the program cannot read them either.
+fn say_surplus(function: &str, surplus: &[String], module: &ThreadModule, plan: &Plan) {
+    let mut imports = module.module().imports();
+    let reads = imports.any(|import| import.name() == "args_get") || !plan.preloads.is_empty();
+    if !surplus.is_empty() && !reads {
+        let surplus: Vec<_> = surplus.iter().map(|arg| format!("`{arg}`")).collect();
+        say(format_args!(
+            "note: `{function}` has no parameters for {}, and the program reads no arguments: they are left over",
+            surplus.join(", ")
+        ));
+    }
+}
+
 /// Finds what is to be run, as `wasmtime run` does.
 pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Runs> {
     let function = |export: &str| match module.module().get_export(export) {
@@ -41,11 +54,20 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
     };
     if let Some(ty) = function(wanted) {
         let export = wanted.to_owned();
+        // The program's own name comes first.
+        let args = &plan.argv[1..];
+        if let EntryFunction::Named(_) = plan.entry {
+            say_surplus(
+                wanted,
+                &args[ty.params().len().min(args.len())..],
+                module,
+                plan,
+            );
+        }
         if !library && ty.params().len() == 0 && ty.results().len() == 0 {
             return Ok(Runs::Command(export));
         }
-        // The program's own name comes first.
-        let params = invoke::params(wanted, &ty, &plan.argv[1..])?;
+        let params = invoke::params(wanted, &ty, args)?;
         return Ok(Runs::Call(ExportCall { export, params }));
     }
     let functions: Vec<String> = module

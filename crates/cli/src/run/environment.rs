@@ -1,5 +1,7 @@
 //! The program's environment variables.
 
+use std::collections::HashMap;
+
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::message::{Message, Result};
@@ -12,9 +14,17 @@ pub(crate) fn environment(
     listenfd: &Inherited,
 ) -> Result<Vec<(String, String)>> {
     let mut env: Vec<(String, String)> = listenfd.variables().collect();
-    let mut set = |name: String, value: String| match env.iter_mut().find(|(n, _)| *n == name) {
-        Some(entry) => entry.1 = value,
-        None => env.push((name, value)),
+    // There may be 100,000 of them.
+    let places = env.iter().enumerate();
+    let mut places: HashMap<String, usize> = places
+        .map(|(place, (name, _))| (name.clone(), place))
+        .collect();
+    let mut set = |name: String, value: String| match places.get(&name) {
+        Some(place) => env[*place].1 = value,
+        None => {
+            places.insert(name.clone(), env.len());
+            env.push((name, value));
+        }
     };
     if common.wasi.inherit_env == Some(true) {
         for (name, value) in std::env::vars_os() {

@@ -9,6 +9,7 @@ use wasmtime::{ExternType, ImportType, Linker, Module, Store, Val};
 
 use crate::message::error_text::first_line;
 use crate::message::{Message, Result};
+use crate::module::near_names::near;
 use crate::run::modules::PreparedModules;
 use crate::run::plan::{Plan, UnknownImports};
 
@@ -58,7 +59,12 @@ pub(crate) fn linker(
             .filter(|import| linker.get_by_import(&mut scratch, import).is_none())
             .collect();
         if !missing.is_empty() {
-            return Err(nothing_provides(&missing, &source.display()));
+            let known: Vec<_> = linker
+                .iter(&mut scratch)
+                .map(|(module, name, _)| (module, name))
+                .chain([(abi::SPAWN_MODULE, abi::SPAWN_NAME)])
+                .collect();
+            return Err(nothing_provides(&missing, &known, &source.display()));
         }
     }
     Ok(linker)
@@ -82,7 +88,21 @@ fn of_the_group(import: &ImportType<'_>) -> bool {
     }
 }
 
-fn nothing_provides(missing: &[ImportType<'_>], name: &str) -> Message {
+/// What calls of `setjmp` and `longjmp` become: undefined functions where the C library has none, or is not linked.
+const JUMPS: [&str; 9] = [
+    "setjmp",
+    "longjmp",
+    "_setjmp",
+    "_longjmp",
+    "__wasm_setjmp",
+    "__wasm_setjmp_test",
+    "__wasm_longjmp",
+    "saveSetjmp",
+    "emscripten_longjmp",
+];
+
+/// `known`: what there is, module and name.
+fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &str) -> Message {
     /// More than anyone reads.
     const MOST: usize = 8;
     let mut list = String::new();
@@ -103,13 +123,28 @@ fn nothing_provides(missing: &[ImportType<'_>], name: &str) -> Message {
     let functions_only = missing
         .iter()
         .all(|import| matches!(import.ty(), ExternType::Func(_)));
-    Message::failure(format!("{name} cannot be run"))
-        .why(format!("nothing provides what it imports: {list}"))
-        .help(if functions_only {
+    let message = Message::failure(format!("{name} cannot be run"))
+        .why(format!("nothing provides what it imports: {list}"));
+    let meant = missing.iter().find_map(|import| {
+        let (module, name) = near(import.module(), import.name(), known.iter().copied())?;
+        Some(format!(
+            "`{module}.{name}`, and not `{}.{}`",
+            import.module(),
+            import.name()
+        ))
+    });
+    match meant {
+        Some(meant) => message.help(format!("here it is {meant}: import it under that name")),
+        None if missing.iter().any(|import| JUMPS.contains(&import.name())) => message.help(
+            "`setjmp` needs exceptions: compile with `-mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false` and link \
+             with `-lsetjmp`",
+        ),
+        None => message.help(if functions_only {
             "`-W unknown-imports-trap` runs it as long as it does not call what is missing"
         } else {
             "only another module can provide what is not a function: link it in, or `--preload` it"
-        })
+        }),
+    }
 }
 
 fn kind(ty: &ExternType) -> &'static str {

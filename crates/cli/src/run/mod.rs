@@ -25,8 +25,9 @@ use std::time::Instant;
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
 
-use crate::message::Result;
 use crate::message::exit::Exit;
+use crate::message::{Result, say};
+use crate::module::toolchain::Fault;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
@@ -46,7 +47,9 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let plan = plan;
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
-    let modules = Modules::of(&plan)?.prepare(&plan)?;
+    let modules = Modules::of(&plan)?;
+    let fault = modules.fault();
+    let modules = modules.prepare(&plan)?;
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
 
@@ -88,6 +91,12 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         stats,
     };
     let exit = ended.report(trace);
+    // The other one cannot be told from a program that ends so because it means to.
+    if let Some(fault @ Fault::NoSpawn) = fault
+        && exit.status() != Exit::Success.status()
+    {
+        say(format_args!("note: {name}: {}", fault.describe()));
+    }
     if group::termination(&plan) == Termination::ProcessExit {
         // Threads have been stopped for ever, and use what would be given back here.
         process::exit_now(exit.status());

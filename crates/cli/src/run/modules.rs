@@ -5,11 +5,12 @@ use std::sync::Arc;
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
-use crate::message::error_text::{first_line, unusable_options};
+use crate::message::error_text::{because, first_line, unusable_options};
 use crate::message::wording::{WasmtimeError, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::module::prepare::prepare_wasm;
 use crate::module::source::Loaded;
+use crate::module::toolchain::{Fault, fault};
 use crate::report::backtraces::Backtraces;
 use crate::run::plan::Plan;
 
@@ -54,6 +55,14 @@ impl Modules {
             main: plan.module.load()?,
             preloads: preloads.collect::<Result<_>>()?,
         })
+    }
+
+    /// What is known to be wrong with what built the program.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        match &self.main {
+            Loaded::Wasm(wasm) => fault(wasm),
+            Loaded::Precompiled(_) => None,
+        }
     }
 
     /// Makes them ready for threads, on an engine that fits.
@@ -110,6 +119,10 @@ impl Modules {
     }
 }
 
+/// What has code of Wasmtime's own load here. The parts that are turned off are not in this binary.
+const OF_WASMTIME: &str = "`wasi-threads-run compile` makes a file that loads; `wasmtime compile` 48 does with \
+                           `-C collector=drc -W concurrency-support=n`, and the options for code that are given here";
+
 fn prepare(
     engine: &Engine,
     plan: &Plan,
@@ -119,13 +132,7 @@ fn prepare(
     match loaded {
         Loaded::Wasm(bytes) => {
             let cache = plan.cache.as_ref();
-            Ok(prepare_wasm(
-                engine,
-                cache,
-                bytes,
-                name,
-                plan.threads_proposal,
-            )?)
+            Ok(prepare_wasm(engine, cache, bytes, name)?)
         }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))
@@ -136,19 +143,22 @@ fn prepare(
         Loaded::Precompiled(code) => code.load(engine).map_err(|error| {
             let message =
                 Message::failure(format!("{name} cannot be loaded")).why(first_line(&error));
-            let again =
-                "compile it again, by the same version of Wasmtime and with the same options";
+            let again = match code.is_foreign() {
+                true => OF_WASMTIME,
+                false => "compile it again, by the same version of Wasmtime and with the same options",
+            };
             match wasmtime_error(&error) {
                 Some(WasmtimeError::Epochs) => {
                     let asked = code.is_foreign() && plan.epochs == Some(true);
                     Unprepared::Epochs(message.help(match asked {
                         true => {
-                            "`wasmtime compile` needs `-W epoch-interruption` for it; without, run it with \
-                             `-W epoch-interruption=n`"
+                            "`wasmtime compile` 48 needs `-C collector=drc -W concurrency-support=n,epoch-interruption` for \
+                             it; without the last, run it with `-W epoch-interruption=n`"
                         }
                         false => again,
                     }))
                 }
+                Some(WasmtimeError::NotExecutable) => because(message, &error).into(),
                 Some(WasmtimeError::BacktraceDetails) => {
                     Unprepared::BacktraceDetails(message.help(again))
                 }

@@ -41,8 +41,6 @@ pub(crate) struct Plan {
     pub(crate) cache: Option<Cache>,
     pub(crate) limits: LimitOptions,
     pub(crate) thread_spawn: bool,
-    /// Whether shared memories and atomics may be used.
-    pub(crate) threads_proposal: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
     /// Whether the engine's code is to look for interrupts, if that was said.
@@ -151,7 +149,6 @@ impl Plan {
                 trap_on_grow_failure: wasm.trap_on_grow_failure == Some(true),
             },
             thread_spawn: common.wasi.threads != Some(false),
-            threads_proposal: wasm.threads != Some(false),
             preview0: common.wasi.preview0 != Some(false),
             epochs,
             unknown_imports: unknown_imports(common)?,

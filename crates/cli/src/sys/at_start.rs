@@ -1,13 +1,13 @@
-//! What this process was started with, and what Rust's runtime changes before `main`: SIGPIPE, and which standard streams
-//! are closed.
+//! What this process was started with, some of which Rust's runtime changes before `main`: signals that are ignored, and
+//! standard streams that are closed.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// Whether this process was started with SIGPIPE ignored.
+/// The signals that matter here and that this process was started with ignored, a bit for each number.
 #[cfg(unix)]
-static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+static IGNORED: AtomicU64 = AtomicU64::new(0);
 
 /// The standard streams that this process was started without, a bit for each number.
 #[cfg(unix)]
@@ -28,13 +28,15 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 
 #[cfg(unix)]
 extern "C" fn before_main() {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: nothing is changed, and `action` is as large as what is written into it.
-    let asked = unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr()) };
-    if asked == 0 {
-        // SAFETY: it was written, and all zeroes are a `sigaction` as well.
+    for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT] {
+        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: nothing is changed, and `action` is as large as what is written into it.
+        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+        // SAFETY: if it was not written, all zeroes are a `sigaction` as well.
         let action = unsafe { action.assume_init() };
-        SIGPIPE_IGNORED.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+        if asked == 0 && action.sa_sigaction == libc::SIG_IGN {
+            IGNORED.fetch_or(1 << signal, Ordering::Relaxed);
+        }
     }
     for stream in 0..3 {
         // SAFETY: the system checks the number, and changes nothing.
@@ -47,8 +49,14 @@ extern "C" fn before_main() {
 /// Whether writing to a pipe that nobody reads ends a program that this process runs, as it would end the process.
 #[cfg(unix)]
 pub(crate) fn sigpipe_ends_program() -> bool {
-    // The same thread wrote it, before `main`.
-    !SIGPIPE_IGNORED.load(Ordering::Relaxed)
+    !was_ignored(libc::SIGPIPE)
+}
+
+/// Whether this process was started with `signal` ignored: SIGPIPE, SIGINT, SIGTERM or SIGQUIT.
+#[cfg(unix)]
+pub(super) fn was_ignored(signal: i32) -> bool {
+    // The thread that became the main one wrote it, before `main`.
+    IGNORED.load(Ordering::Relaxed) & (1 << signal) != 0
 }
 
 /// There is no such signal.

@@ -26,7 +26,7 @@ pub(crate) fn peak_memory() -> Option<u64> {
 }
 
 /// What Linux says of this process under `name` (proc(5), status).
-pub(super) fn status(name: &str) -> Option<String> {
+fn status(name: &str) -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(value.trim().to_owned())

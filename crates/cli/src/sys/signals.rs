@@ -3,7 +3,7 @@
 use std::io;
 
 #[cfg(unix)]
-use crate::sys::process;
+use crate::sys::at_start;
 
 /// What a signal asks for.
 #[cfg_attr(not(unix), expect(dead_code, reason = "no signals here"))]
@@ -34,7 +34,7 @@ pub(crate) fn receive(
     let wanted = [SIGINT, SIGTERM, SIGQUIT];
     let wanted: Vec<_> = wanted
         .into_iter()
-        .filter(|signal| !is_ignored(*signal))
+        .filter(|signal| !at_start::was_ignored(*signal))
         .collect();
     let told = Arc::new(AtomicBool::new(false));
     for signal in wanted.iter().filter(|signal| **signal != SIGQUIT) {
@@ -64,14 +64,4 @@ pub(crate) fn receive(
 #[cfg(not(unix))]
 pub(crate) fn receive(_: fn(u8) -> u8, _: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
     Ok(())
-}
-
-/// Whether this process was started with `signal` ignored. Only Linux says so
-/// without changing it; elsewhere nothing is taken to be ignored.
-#[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
-    // A mask in hexadecimal, bit 0 for signal 1.
-    process::status("SigIgn:")
-        .and_then(|mask| u64::from_str_radix(&mask, 16).ok())
-        .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

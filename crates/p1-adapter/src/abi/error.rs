@@ -17,6 +17,17 @@ pub struct Raised {
     pub name: &'static str,
 }
 
+/// The trap that `random_get` ends with when it is asked for more than
+/// [`P1CtxBuilder::max_random_size`](crate::P1CtxBuilder::max_random_size).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("random_get asked for {asked} bytes, the limit is {limit}")]
+pub struct TooMuchRandom {
+    /// Bytes that were asked for.
+    pub asked: u32,
+    /// Bytes that one call may ask for.
+    pub limit: u32,
+}
+
 /// Why a [`P1Ctx`](crate::P1Ctx) could not be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {

@@ -52,7 +52,8 @@ impl Listener {
     /// # Errors
     ///
     /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
-    /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`.
+    /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`. Instead of waiting for a connection to a listener
+    /// that has been shut, `EINVAL`, as for an `accept(2)` that may wait.
     pub fn accept(&self, nonblocking: bool, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
         let ((), connection) = self.accept_to(nonblocking, end, || Ok::<_, BlockingError>(()))?;
         Ok(connection)
@@ -66,6 +67,8 @@ impl Listener {
         end: &EndSignal,
         mut place: impl FnMut() -> Result<P, E>,
     ) -> Result<(P, OwnedFd), E> {
+        // Set after an attempt that found nothing, so that what came before is found by another one.
+        let mut shut = false;
         loop {
             let lock = match &self.accepting {
                 None => None,
@@ -87,9 +90,12 @@ impl Listener {
             match accepted {
                 Ok(connection) => return Ok((place, connection)),
                 Err(Errno::INTR) => end.check().map_err(BlockingError::from)?,
+                Err(Errno::AGAIN) if shut => return Err(BlockingError::from(Errno::INVAL).into()),
                 Err(Errno::AGAIN) if !nonblocking => {
                     drop(place);
-                    wait(&mut [self.interest()], &Deadline::NEVER, end)?;
+                    let mut interest = [self.interest()];
+                    wait(&mut interest, &Deadline::NEVER, end)?;
+                    shut = interest[0].found().shut;
                 }
                 Err(errno) => return Err(BlockingError::from(errno).into()),
             }

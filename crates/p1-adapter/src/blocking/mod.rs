@@ -26,6 +26,10 @@
 //! mean less than the call wants (an event counter that would overflow, a raw terminal with both `VMIN` and `VTIME`),
 //! and then the call waits as well. [`Stream::owned`], for a description that nobody else has, has no such gap.
 //!
+//! A socket whose receiving side is shut is always ready. What says nothing of that to a call that does not wait (datagrams,
+//! listeners) is at its end when the wait has told it and one more attempt finds nothing. A socket that an embedder has set to
+//! keep errors in a queue (`IP_RECVERR`) is ready for as long as they lie there: whoever asked for them has to take them.
+//!
 //! No read takes more than the caller asked for, so whatever is left in a pipe or terminal is there
 //! for the next process. (An embedder's stream, [`EmbedderInput`], may read ahead by itself.)
 //!

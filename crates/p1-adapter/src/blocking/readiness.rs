@@ -42,7 +42,7 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
         if !watched(ours, watch).await? {
             return Ok(Readiness {
                 ready: true,
-                hangup: false,
+                ..Readiness::default()
             });
         }
     }

@@ -3,7 +3,7 @@
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::stream::{Manner, Policy, Stream};
-use super::wait::{Direction, Interest, is_ready, wait};
+use super::wait::{Direction, Interest, Readiness, is_ready, wait};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::io;
@@ -26,7 +26,8 @@ impl Stream {
     ///
     /// `attempt` makes one system call on the descriptor it is given, in the [`Manner`] it is given,
     /// for no more than the guest asked, and returns its result; it may be called several times.
-    /// With `nonblocking`, the error is `WouldBlock` instead of a wait.
+    /// With `nonblocking`, the error is `WouldBlock` instead of a wait. A socket of datagrams whose receiving side is shut
+    /// is at its end (0) when all that had come is read, as for a `recv(2)` that may wait.
     ///
     /// Two threads that read at once get disjoint bytes: each transfer is one system call. A read
     /// takes no lock that a write, a poll or a close takes.
@@ -41,6 +42,8 @@ impl Stream {
         end: &EndSignal,
         mut attempt: impl FnMut(BorrowedFd<'_>, Manner) -> io::Result<usize>,
     ) -> Result<usize, BlockingError> {
+        // Set after an attempt that found nothing, so that what came before is found by another one.
+        let mut shut = false;
         loop {
             let outcome = match self.policy() {
                 policy @ Policy::PollFirst => {
@@ -62,7 +65,8 @@ impl Stream {
                 Attempted::Done(count) => return Ok(count),
                 Attempted::AskAgain => {}
                 Attempted::WouldBlock if nonblocking => return Err(Errno::AGAIN.into()),
-                Attempted::WouldBlock => self.wait_for(Direction::Read, end)?,
+                Attempted::WouldBlock if shut => return Ok(0),
+                Attempted::WouldBlock => shut = self.wait_for(Direction::Read, end)?.shut,
             }
         }
     }
@@ -141,7 +145,7 @@ impl Stream {
                 }
                 Ok(Attempted::AskAgain) => {}
                 Ok(Attempted::WouldBlock) if nonblocking => return Err(Errno::AGAIN.into()),
-                Ok(Attempted::WouldBlock) => self.wait_for(Direction::Write, end)?,
+                Ok(Attempted::WouldBlock) => drop(self.wait_for(Direction::Write, end)?),
                 Err(BlockingError::Io(_)) if done > 0 => return Ok(done),
                 Err(error) => return Err(error),
             }
@@ -149,9 +153,10 @@ impl Stream {
     }
 
     /// Waits until `direction` is ready, or forever.
-    fn wait_for(&self, direction: Direction, end: &EndSignal) -> Result<(), BlockingError> {
+    fn wait_for(&self, direction: Direction, end: &EndSignal) -> Result<Readiness, BlockingError> {
         let mut interest = [Interest::new(self.as_fd(), direction)];
-        wait(&mut interest, &Deadline::NEVER, end).map(drop)
+        wait(&mut interest, &Deadline::NEVER, end)?;
+        Ok(interest[0].found())
     }
 
     /// One attempt, repeated only if a signal handler cut it short. The policy is the caller's: were

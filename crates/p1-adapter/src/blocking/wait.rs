@@ -3,6 +3,7 @@
 use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
+use crate::sys::socket::RECEIVING_SHUT;
 use crate::sys::time::{ClockId, now, realtime_timer, timespec};
 use crate::sys::wake_fd::WakeFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -31,6 +32,9 @@ pub struct Readiness {
     /// The other end has gone (`POLLHUP`), or, for [`Direction::Write`], will take no more
     /// (`POLLERR` on a pipe).
     pub hangup: bool,
+    /// For [`Direction::Read`]: the receiving side of a socket is shut, so nothing comes after what has come. A socket of
+    /// datagrams then says that it is ready, and has nothing.
+    pub shut: bool,
 }
 
 /// One descriptor in a wait, and afterwards what was found.
@@ -62,7 +66,7 @@ impl<'fd> Interest<'fd> {
 
     fn events(&self) -> PollFlags {
         match self.direction {
-            Direction::Read => PollFlags::IN,
+            Direction::Read => PollFlags::IN | RECEIVING_SHUT,
             Direction::Write => PollFlags::OUT,
         }
     }
@@ -75,6 +79,7 @@ impl<'fd> Interest<'fd> {
                 Direction::Read => found.contains(PollFlags::HUP),
                 Direction::Write => found.intersects(PollFlags::HUP | PollFlags::ERR),
             },
+            shut: self.direction == Direction::Read && found.intersects(RECEIVING_SHUT),
         };
     }
 }

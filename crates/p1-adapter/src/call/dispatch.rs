@@ -20,10 +20,12 @@ impl Call<'_> {
         !self.is_retried() && descriptor.nonblock()
     }
 
-    /// One transfer, or one connection: `attempt` is told whether it may wait on this thread.
+    /// One transfer, or one connection: `attempt` is told whether it must not wait on this thread. `at_the_end` is the
+    /// result where it would wait for what never comes any more.
     pub(crate) fn once<T>(
         &mut self,
         descriptor: &FoundDescriptor<'_>,
+        at_the_end: Result<T>,
         attempt: impl FnOnce(bool, &EndSignal) -> Result<T>,
     ) -> Result<T> {
         let (nonblock, end) = (self.is_nonblock(descriptor), &self.shared.end);
@@ -32,6 +34,9 @@ impl Call<'_> {
         };
         let result = attempt(true, end);
         if would_block(&result) && !nonblock {
+            if retry.shut {
+                return at_the_end;
+            }
             return Err(retry.wait_for_stream(descriptor.keep(), Direction::Read));
         }
         result

@@ -25,6 +25,8 @@ pub(crate) type Wait = Pin<Box<dyn Future<Output = Result<Woken>> + Send>>;
 pub(crate) enum Woken {
     /// It may be tried again.
     Ready,
+    /// As `Ready`, and nothing comes after what has come by now.
+    Shut,
     /// The write lock is taken.
     Locked(OwnedMutexGuard<()>),
 }
@@ -45,6 +47,8 @@ pub(crate) struct Retry {
     pub(super) flush_begun: bool,
     /// Attempts in a row that got nowhere although the stream was ready.
     fruitless: u32,
+    /// An attempt that finds nothing has found the end.
+    pub(super) shut: bool,
     /// The subscriptions of a poll, read once.
     pub(crate) poll: Option<Arc<Subscriptions>>,
 }
@@ -56,8 +60,10 @@ impl Retry {
     }
 
     pub(crate) fn wake(&mut self, woken: Woken) {
-        if let Woken::Locked(guard) = woken {
-            self.write_lock = Some(guard);
+        match woken {
+            Woken::Ready => {}
+            Woken::Shut => self.shut = true,
+            Woken::Locked(guard) => self.write_lock = Some(guard),
         }
     }
 
@@ -103,20 +109,21 @@ impl Retry {
             if again {
                 tokio::task::yield_now().await;
             }
-            if let Kind::Stream(stream) = descriptor.kind()? {
-                ready(stream, direction).await?;
-            }
-            Ok(Woken::Ready)
+            let shut = match descriptor.kind()? {
+                Kind::Stream(stream) => ready(stream, direction).await?,
+                Kind::File(_) | Kind::Dir(_) => false,
+            };
+            Ok(if shut { Woken::Shut } else { Woken::Ready })
         }))
     }
 }
 
-/// Completes when `stream` is ready for `direction`.
-async fn ready(stream: &GuestStream, direction: Direction) -> Result<()> {
+/// Completes when `stream` is ready for `direction`; whether its receiving side is shut.
+async fn ready(stream: &GuestStream, direction: Direction) -> Result<bool> {
     match stream.readiness(direction) {
         ReadyBy::Always => {}
-        ReadyBy::Poll(interest) => drop(blocking::ready(interest).await?),
+        ReadyBy::Poll(interest) => return Ok(blocking::ready(interest).await?.shut),
         ReadyBy::Future(future) => future.await,
     }
-    Ok(())
+    Ok(false)
 }

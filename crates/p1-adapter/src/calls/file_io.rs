@@ -35,7 +35,7 @@ pub(crate) fn read(
         Kind::Stream(stream) => {
             stream.check_read()?;
             stream.check_record(&bufs)?;
-            size(call.once(&descriptor, |nonblock, end| {
+            size(call.once(&descriptor, Ok(0), |nonblock, end| {
                 stream.read(&bufs, nonblock, end)
             })?)
         }

@@ -20,13 +20,13 @@ fn change(
     memory: Memory<'_, '_>,
     (fd, right): (Fd, Rights),
     path: GuestPtr<str>,
-    operation: impl FnOnce(&mut WasiPaths, &Dir, String) -> Result<()>,
+    operation: impl FnOnce(&mut WasiPaths, &Dir, &str) -> Result<()>,
 ) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(right)?;
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
-    let result = operation(paths, dir, path.clone());
+    let result = operation(paths, dir, &path);
     paths.explained(result, true, &[(dir, &path)])
 }
 
@@ -51,7 +51,8 @@ pub(crate) fn filestat(
     let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
-    paths.stat(dir, convert::path_flags(flags), path)
+    let stat = paths.stat(dir, convert::path_flags(flags), &path);
+    paths.explained(stat, false, &[(dir, &path)])
 }
 
 pub(crate) fn set_times(
@@ -158,7 +159,9 @@ pub(crate) fn readlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_READLINK)?;
     let path = call.string(memory, path)?;
-    let target = call.scratch.paths.readlink_at(dir, path)?;
+    let paths = &mut call.scratch.paths;
+    let target = paths.readlink_at(dir, path.clone());
+    let target = paths.explained(target, false, &[(dir, &path)])?;
     let n = target.len().min(len as usize);
     write_bytes(memory, buf, &target.as_bytes()[..n])?;
     Ok(n.try_into()?)
@@ -191,7 +194,7 @@ pub(crate) fn rename(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let paths = &mut call.scratch.paths;
     let moving = call.shared.opens.moving(paths);
-    let result = paths.rename(from, old.clone(), to, new.clone());
+    let result = paths.rename(from, &old, to, &new);
     drop(moving);
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }

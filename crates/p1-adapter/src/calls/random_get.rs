@@ -1,6 +1,6 @@
 //! `random_get`.
 
-use crate::abi::error::{Error, Result};
+use crate::abi::error::{Error, Result, TooMuchRandom};
 use crate::abi::types::Size;
 use crate::call::Call;
 use wiggle::{GuestMemory, GuestPtr};
@@ -14,9 +14,7 @@ pub(crate) fn get(
 ) -> Result<()> {
     let limit = call.shared.limits.random_size;
     if len > limit {
-        return Err(Error::trap(wasmtime::Error::msg(format!(
-            "random_get asked for {len} bytes, the limit is {limit}"
-        ))));
+        return Err(Error::trap(TooMuchRandom { asked: len, limit }));
     }
     let shared = call.shared;
     shared.random.fill(memory, buf.offset(), len, &shared.end)

@@ -59,7 +59,8 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
         return Err(Errno::Inval.into());
     }
     let fds = &call.shared.fds;
-    let (number, connection) = call.once(&descriptor, |nonblock, end| {
+    let shut = Err(Errno::Inval.into());
+    let (number, connection) = call.once(&descriptor, shut, |nonblock, end| {
         listener.accept_to(nonblock, end, || Ok::<_, Error>(fds.reserve()?))
     })?;
     let connection = blocking::Stream::owned(connection)?;
@@ -108,7 +109,7 @@ pub(crate) fn recv(
             Ok(host.read(asynchronous || nonblock, end, |fd, _| receive(fd, &bufs))?)
         })?
     } else {
-        call.once(&descriptor, |nonblock, end| {
+        call.once(&descriptor, Ok(0), |nonblock, end| {
             Ok(host.read(nonblock, end, |fd, _| receive(fd, &bufs))?)
         })?
     };

@@ -65,10 +65,12 @@ impl<'m> GuestBufs<'m> {
     ///
     /// A trap when one of them reaches beyond the end of the memory.
     pub(crate) fn new(memory: &'m mut GuestMemory<'_>, list: &BufferList) -> Result<Self> {
-        Ok(Self {
-            iovecs: Iovecs::new(memory, list.pairs.iter().copied())?,
+        let mut bufs = Self {
+            iovecs: Iovecs::none(),
             cut: list.cut,
-        })
+        };
+        bufs.iovecs.add(memory, list.pairs.iter().copied())?;
+        Ok(bufs)
     }
 
     /// One buffer, of any length.
@@ -78,10 +80,12 @@ impl<'m> GuestBufs<'m> {
     /// A trap when it reaches beyond the end of the memory; the address of an empty one does not matter.
     pub(crate) fn one(memory: &'m mut GuestMemory<'_>, start: u32, len: u32) -> Result<Self> {
         let buffer = (len != 0).then_some((start, len));
-        Ok(Self {
-            iovecs: Iovecs::new(memory, buffer)?,
+        let mut bufs = Self {
+            iovecs: Iovecs::none(),
             cut: false,
-        })
+        };
+        bufs.iovecs.add(memory, buffer)?;
+        Ok(bufs)
     }
 
     /// Whether the guest's list had more than takes part.

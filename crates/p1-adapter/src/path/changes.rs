@@ -16,57 +16,68 @@ impl WasiPaths {
         &mut self,
         dir: &Dir,
         mut follow: PathFlags,
-        path: String,
+        path: &str,
     ) -> Result<Filestat> {
-        if let Some(single) = single(dir, &path)
+        if let Some(single) = single(dir, path)
             && let Some(stat) = single.stat(follow)?
         {
             return Ok(stat);
         }
-        if slashes::follow_anyway(&path) {
+        if slashes::follow_anyway(path) {
             follow |= PathFlags::SYMLINK_FOLLOW;
         }
-        let (stat, hash) = self.stat_at(dir, follow, path)?;
+        let (stat, hash) = self.stat_at(dir, follow, path.to_owned())?;
         convert::filestat_from_p2(&stat, &hash)
     }
 
-    pub(crate) fn create_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
-        match single(dir, slashes::without(&path).0) {
+    pub(crate) fn create_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {
+        let stripped = slashes::without(path).0;
+        match single(dir, stripped) {
             Some(single) => single.create_directory(),
-            None => self.create_directory_at(dir, path),
+            None => {
+                let made = self.create_directory_at(dir, path.to_owned());
+                self.once_more(made, (dir, stripped), |name| name.create_directory())
+            }
         }
     }
 
-    pub(crate) fn remove_directory(&mut self, dir: &Dir, path: String) -> Result<()> {
-        let stripped = slashes::without(&path).0;
+    pub(crate) fn remove_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {
+        let stripped = slashes::without(path).0;
         if let Some(single) = single(dir, stripped) {
             return single.remove_directory();
         }
-        self.check_removed_directory(dir, &path)?;
-        let path = match slashes::last(&path) {
-            Last::Name => stripped.to_owned(),
+        self.check_removed_directory(dir, path)?;
+        let path = match slashes::last(path) {
+            Last::Name => stripped,
             _ => path,
         };
-        self.remove_directory_at(dir, path)
+        let removed = self.remove_directory_at(dir, path.to_owned());
+        self.once_more(removed, (dir, path), |name| name.remove_directory())
     }
 
-    pub(crate) fn unlink_file(&mut self, dir: &Dir, path: String) -> Result<()> {
-        if let Some(single) = single(dir, &path) {
+    pub(crate) fn unlink_file(&mut self, dir: &Dir, path: &str) -> Result<()> {
+        if let Some(single) = single(dir, path) {
             return single.unlink_file();
         }
-        self.check_slash_of_removed(dir, &path)?;
-        self.unlink_file_at(dir, path)
+        self.check_slash_of_removed(dir, path)?;
+        let removed = self.unlink_file_at(dir, path.to_owned());
+        self.once_more(removed, (dir, path), |name| name.unlink_file())
     }
 
-    pub(crate) fn rename(&mut self, from: &Dir, old: String, to: &Dir, new: String) -> Result<()> {
-        match (single(from, &old), single(to, &new)) {
+    pub(crate) fn rename(&mut self, from: &Dir, old: &str, to: &Dir, new: &str) -> Result<()> {
+        match (single(from, old), single(to, new)) {
             (Some(old), Some(new)) => old.rename(new),
-            _ => self.rename_at(from, old, to, new),
+            _ => {
+                let moved = self.rename_at(from, old.to_owned(), to, new.to_owned());
+                self.once_more_both(moved, (from, old), (to, new), |old, new| old.rename(new))
+            }
         }
     }
 
     pub(crate) fn symlink(&mut self, dir: &Dir, target: String, path: String) -> Result<()> {
-        let made = self.symlink_at(dir, target, path.clone());
+        // A target that must not be is refused before the system is asked.
+        let made = self.symlink_at(dir, target.clone(), path.clone());
+        let made = self.once_more(made, (dir, &path), |name| name.symlink(&target));
         self.slash_of_made(made, dir, &path)
     }
 
@@ -75,7 +86,9 @@ impl WasiPaths {
         (from, follow, old): (&Dir, PathFlags, String),
         (to, new): (&Dir, String),
     ) -> Result<()> {
-        let linked = self.link_at(from, follow, old, to, new.clone());
+        let linked = self.link_at(from, follow, old.clone(), to, new.clone());
+        let linked =
+            self.once_more_both(linked, (from, &old), (to, &new), |old, new| old.link(new));
         self.slash_of_made(linked, to, &new)
     }
 }

@@ -3,6 +3,7 @@
 mod changes;
 pub(crate) mod fifo_open;
 mod find_fifo;
+mod once_more;
 pub(crate) mod open;
 mod open_plain;
 pub(crate) mod operations;

@@ -6,7 +6,6 @@ use super::single::{Single, is_single_name};
 use super::slashes;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
-use crate::descriptor::Dir;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, OpenFlags, PathFlags,
@@ -82,14 +81,10 @@ impl Open<'_> {
             }
             opened => return opened,
         };
-        let names = self.path.rsplit_once('/');
-        let Some((parent, name)) = names.filter(|(_, name)| is_single_name(name)) else {
+        let found = paths.parent_and_name((self.dir, &self.path));
+        let Some((Some(dir), name)) = found else {
             return Err(failed.into());
         };
-        let (read, directory) = (DescriptorFlags::READ, OpenFlags::DIRECTORY);
-        let parent = format!("{parent}/");
-        let parent = paths.open_at(self.dir, PathFlags::SYMLINK_FOLLOW, parent, directory, read);
-        let dir = Dir::unnamed(parent.map_err(|_| failed)?);
         let opened = Single { dir: &dir, name }.open(self.follow, how, self.wanted)?;
         opened.ok_or(failed.into())
     }

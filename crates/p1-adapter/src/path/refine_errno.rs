@@ -4,7 +4,8 @@
 //! (`EXDEV`), of one that is mounted read-only (`EROFS`) and of a process without descriptors (`EMFILE`); all of these come
 //! out as `io`. Programs go by them: `mv` copies when it is told `EXDEV`. So after an `io` the circumstances are
 //! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
-//! afterwards stays `io` (`txtbsy`, `dquot`, `nxio`, `nodev`, a device that really failed).
+//! afterwards stays `io`. (Opens and changes are first made once more by the system, which has a name for everything:
+//! [`once_more`](super::once_more).)
 
 use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};

@@ -110,6 +110,26 @@ impl Single<'_> {
         Ok(rustix::fs::unlinkat(self.dir.fd()?, self.name, flags)?)
     }
 
+    /// A link to `target`, which the caller has found to be allowed.
+    pub(crate) fn symlink(&self, target: &str) -> Result<()> {
+        self.dir.check_perms()?;
+        Ok(rustix::fs::symlinkat(target, self.dir.fd()?, self.name)?)
+    }
+
+    /// Another name for it; of a link too, which is not followed.
+    pub(crate) fn link(&self, to: Single<'_>) -> Result<()> {
+        self.dir.check_perms()?;
+        to.dir.check_perms()?;
+        let (from, flags) = (self.dir.fd()?, AtFlags::empty());
+        Ok(rustix::fs::linkat(
+            from,
+            self.name,
+            to.dir.fd()?,
+            to.name,
+            flags,
+        )?)
+    }
+
     /// `perm` between directories of different permissions, and below one that is not to be changed.
     pub(crate) fn rename(&self, to: Single<'_>) -> Result<()> {
         self.dir.check_perms()?;
@@ -141,7 +161,8 @@ impl Single<'_> {
         if below.perms.write_not_permitted() && (write || how.contains(OpenFlags::CREATE)) {
             return Err(Errno::Perm.into());
         }
-        let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // A terminal is to be the guest's to read and write, and not to become the host's own, whose hang-up ends it.
+        let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
         flags |= match (read, write) {
             (true, true) => OFlags::RDWR,
             (false, true) => OFlags::WRONLY,

@@ -22,9 +22,13 @@ use wiggle::{GuestError, GuestMemory, Region};
 /// How many buffers one system call takes (`IOV_MAX` on Linux).
 pub(crate) const IOV_MAX: usize = 1024;
 
+/// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of four is moved in a few
+/// instructions.
+const INLINE: usize = 4;
+
 /// Buffers in guest memory, in the guest's order, for one vectored system call.
 pub(crate) struct Iovecs<'m> {
-    list: SmallVec<[libc::iovec; 8]>,
+    list: SmallVec<[libc::iovec; INLINE]>,
     memory: PhantomData<&'m ()>,
 }
 
@@ -48,29 +52,35 @@ pub(crate) fn check_bounds(size: usize, start: u32, len: u32) -> Result<(), Gues
 }
 
 impl<'m> Iovecs<'m> {
-    /// The buffers `(address, length)` in `memory`.
+    /// No buffers yet.
+    pub(crate) fn none() -> Self {
+        Self {
+            list: SmallVec::new(),
+            memory: PhantomData,
+        }
+    }
+
+    /// Adds the buffers `(address, length)` in `memory`. In place: a list that comes back in a result is copied once for
+    /// each function it comes through, 60 instructions each time (`scripts/bench-instructions.sh 3000 pread4k`).
     ///
     /// # Errors
     ///
     /// [`GuestError::PtrOutOfBounds`] when one of them reaches beyond the end of the memory.
-    pub(crate) fn new(
+    pub(crate) fn add(
+        &mut self,
         memory: &'m mut GuestMemory<'_>,
         buffers: impl IntoIterator<Item = (u32, u32)>,
-    ) -> Result<Self, GuestError> {
+    ) -> Result<(), GuestError> {
         let (base, size) = base_of(memory);
-        let mut list = SmallVec::new();
         for (start, len) in buffers {
             check_bounds(size, start, len)?;
             // The offset was just found to lie inside the allocation.
-            list.push(libc::iovec {
+            self.list.push(libc::iovec {
                 iov_base: base.wrapping_add(start as usize).cast(),
                 iov_len: len as usize,
             });
         }
-        Ok(Self {
-            list,
-            memory: PhantomData,
-        })
+        Ok(())
     }
 
     /// How many bytes the buffers hold together.
@@ -122,7 +132,7 @@ impl<'m> Iovecs<'m> {
     pub(crate) fn read(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let fd = fd.as_raw_fd();
         self.call(
-            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `new`, narrowed only in `part`);
+            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `add`, narrowed only in `part`);
             // a linear memory's pages stay mapped for as long as the memory is borrowed, a shared one's never move; no
             // reference to the bytes exists while the kernel writes them: an unshared memory is borrowed mutably by
             // this value, a shared one is only ever seen through `UnsafeCell`. `fd` is open for the duration of the
@@ -223,7 +233,7 @@ impl<'m> Iovecs<'m> {
             rest = later;
             let to = buf.iov_base.cast::<u8>();
             for (i, byte) in now.iter().enumerate() {
-                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `new` checked, in pages that
+                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `add` checked, in pages that
                 // stay mapped while 'm lasts. The access is atomic, so a host thread that does the same to the same
                 // shared memory does not race with it; guest code is compiled code outside the Rust memory model.
                 // (wiggle's copies, of strings and of small results, are not atomic: DESIGN.md, "Memory".) An `u8` has no

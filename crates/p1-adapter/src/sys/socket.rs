@@ -1,7 +1,16 @@
-//! Accepting connections.
+//! Accepting connections, and what a poll says of a socket that takes no more.
 
+use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+
+/// The receiving side is shut: by this side, or by the peer. Of what is no socket it is never said.
+#[cfg(target_os = "linux")]
+pub(crate) const RECEIVING_SHUT: PollFlags = PollFlags::RDHUP;
+
+/// Nothing says so.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const RECEIVING_SHUT: PollFlags = PollFlags::empty();
 
 /// The next connection, close-on-exec.
 #[cfg(target_os = "linux")]

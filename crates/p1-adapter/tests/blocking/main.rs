@@ -20,6 +20,7 @@ mod poll;
 mod progress;
 mod promptly;
 mod reads;
+mod shut;
 mod sockets;
 mod subject;
 mod support;

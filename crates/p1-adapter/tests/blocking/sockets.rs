@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::thread;
 use wasmtime::Val::I32;
 
-const PEEK: i32 = 1;
+pub(crate) const PEEK: i32 = 1;
 const WAITALL: i32 = 2;
 const TRUNCATED: u32 = 1;
 
@@ -20,7 +20,7 @@ fn ctx() -> P1Ctx {
 }
 
 impl Guest {
-    fn recv(&mut self, fd: i32, len: u32, flags: i32) -> Result<(Vec<u8>, u32), i32> {
+    pub(crate) fn recv(&mut self, fd: i32, len: u32, flags: i32) -> Result<(Vec<u8>, u32), i32> {
         let [list, count] = self.iovs(&[(DATA, len / 2), (DATA + len / 2, len - len / 2)]);
         let args = [
             I32(fd),
@@ -48,14 +48,14 @@ impl Guest {
         }
     }
 
-    fn accept(&mut self, fd: i32, flags: i32) -> Result<i32, i32> {
+    pub(crate) fn accept(&mut self, fd: i32, flags: i32) -> Result<i32, i32> {
         match self.call("sock_accept", &[I32(fd), I32(flags), I32(OUT as i32)]) {
             OK => Ok(self.u32(OUT) as i32),
             errno => Err(errno),
         }
     }
 
-    fn shutdown(&mut self, fd: i32, how: i32) -> i32 {
+    pub(crate) fn shutdown(&mut self, fd: i32, how: i32) -> i32 {
         self.call("sock_shutdown", &[I32(fd), I32(how)])
     }
 }

@@ -168,6 +168,95 @@ fn what_the_peer_has_of_its_own_is_taken_out() {
     }
 }
 
+/// Each known difference, and that it still is one.
+#[test]
+fn every_known_difference_is_met() {
+    use op::{Fd, PREOPEN, path};
+    let open = |name, how, follow| Op::Open {
+        dir: PREOPEN,
+        path: path(name),
+        follow,
+        how,
+        rights: op::Rights {
+            base: 1 << 1,
+            inheriting: 0,
+        },
+        flags: 0,
+        out: op::OUT,
+    };
+    let [unlink, rmdir] = [
+        |name| Op::Unlink {
+            dir: PREOPEN,
+            path: path(name),
+        },
+        |name| Op::Rmdir {
+            dir: PREOPEN,
+            path: path(name),
+        },
+    ];
+    let symlink = |target, name| Op::Symlink {
+        target: path(target),
+        dir: PREOPEN,
+        path: path(name),
+    };
+    let link = |old, new| Op::Link {
+        dir: PREOPEN,
+        old: path(old),
+        to: PREOPEN,
+        new: path(new),
+        follow: false,
+    };
+    let io = op::Io {
+        buf: op::Buf { at: 0x6000, len: 8 },
+        list: op::LIST,
+        out: op::OUT,
+    };
+    let poll = Op::PollFd {
+        fd: PREOPEN,
+        write: false,
+        and: None,
+    };
+    let (file, standard) = (Fd::Open(2), Fd::Stdio(1));
+    let below_file = Op::Mkdir {
+        dir: file,
+        path: path("new"),
+    };
+    let sequences = [
+        vec![open("file", 0, true), below_file, Op::List(file, op::OUT)],
+        vec![Op::Read(PREOPEN, io), Op::Pread(PREOPEN, io, 0), poll],
+        vec![Op::Sync(PREOPEN), Op::Sync(standard)],
+        vec![Op::SetSize(PREOPEN, 0), Op::Advise(standard, 0, 0, 0)],
+        vec![rmdir("dir/.."), open("link", 2, false)],
+        vec![unlink("dir/"), unlink("file/"), symlink("file", "dir/")],
+        vec![
+            symlink("file", "file/"),
+            link("file", "dir/"),
+            link("file", "file/"),
+        ],
+    ];
+    // And with a link in place of the directory.
+    let links = ["file", "new", "loop", "out", ".", ".."].map(|target| {
+        let mut ops = vec![unlink("dir/inner"), rmdir("dir"), symlink(target, "dir")];
+        ops.extend([
+            symlink("file", "dir/"),
+            link("file", "dir/"),
+            unlink("dir/"),
+        ]);
+        ops
+    });
+    for ops in sequences.into_iter().chain(links) {
+        let mut twins = Twins::new(Manner {
+            asynchronous: false,
+            shared: false,
+        });
+        for op in &ops {
+            assert_eq!(twins.run(op), Ok(()), "{op:?}");
+        }
+        assert_eq!(twins.compare_files(), Ok(()), "{ops:?}");
+    }
+    known::check_met();
+}
+
 /// The comparison itself must be able to fail.
 #[test]
 fn a_difference_is_found() {

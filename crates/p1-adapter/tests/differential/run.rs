@@ -1,5 +1,6 @@
 //! What each operation is on both sides.
 
+use crate::known::About;
 use crate::op::{DEVICES, Fd, LIST, OUT, Op, PATHS, Path};
 use crate::twins::{Both, Kind, STRINGS, Twins, i};
 use wasmtime::Val;
@@ -15,6 +16,7 @@ impl Twins {
         if self.is_meant_to_differ(op) {
             return Ok(());
         }
+        self.about = About::call(op, |fd| self.kind(fd));
         self.call(op)?;
         self.compare_memory()?;
         // A result may have been put there.
@@ -351,6 +353,7 @@ impl Twins {
     /// Notes what was opened, whose numbers lie at `out`.
     fn opened(&mut self, out: u32) -> Result<(), String> {
         const DEVICE: u32 = 2;
+        const DIRECTORY: u32 = 3;
         const UNKNOWN: u32 = 0;
         let (ours, theirs) = (self.ours.u32(out), self.theirs.u32(out));
         self.write(out, &[0; 4]);
@@ -359,6 +362,7 @@ impl Twins {
         self.write(OUT, &[0; 24]);
         let kind = match kind {
             DEVICE => Kind::Device,
+            DIRECTORY => Kind::Directory,
             UNKNOWN => Kind::Fifo,
             _ => Kind::File,
         };

@@ -1,6 +1,6 @@
 //! Both adapters, side by side.
 
-use crate::known::is_known;
+use crate::known::{About, is_known};
 use crate::op::{Fd, PATHS};
 use crate::side::{Manner, PEER, Side, WORLD};
 use p1_adapter::{P1CtxBuilder, P1State};
@@ -18,8 +18,8 @@ pub(crate) fn i(n: u32) -> Val {
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// Or a directory.
     File,
+    Directory,
     Standard,
     Fifo,
     Device,
@@ -42,6 +42,8 @@ pub(crate) struct Twins {
     stdio: [Option<Kind>; 3],
     /// Whether the peer has read a file in a call that trapped afterwards, or in a poll.
     pub(crate) read_there_only: bool,
+    /// The call that is being made.
+    pub(crate) about: About,
 }
 
 impl Twins {
@@ -91,11 +93,12 @@ impl Twins {
                 .map(|n| Both {
                     ours: n,
                     theirs: n,
-                    kind: Kind::File,
+                    kind: Kind::Directory,
                 })
                 .to_vec(),
             stdio: [Some(Kind::Standard); 3],
             read_there_only: false,
+            about: About::default(),
         };
         twins.write(STRINGS, PATHS.concat().as_bytes());
         // Something to write.
@@ -181,7 +184,7 @@ impl Twins {
         theirs: &[Val],
     ) -> Result<Option<i32>, String> {
         let (a, b) = (self.ours.call(name, ours), self.theirs.call(name, theirs));
-        if a != b && !is_known(name, a, b) {
+        if a != b && !is_known(name, &self.about, a, b) {
             return Err(format!("{name} answers {a:?}, the peer {b:?} (none: trap)"));
         }
         Ok(a)

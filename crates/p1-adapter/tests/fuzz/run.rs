@@ -38,16 +38,28 @@ struct Watchdog(Mutex<Vec<Watched>>);
 struct Watched {
     number: u64,
     since: Instant,
+    /// What was lost before.
+    lost: u64,
     patience: Duration,
     end: EndSignal,
     program: Program,
 }
 
+/// Milliseconds in which this process was stopped.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
 static WATCHDOG: LazyLock<&'static Watchdog> = LazyLock::new(|| {
     let watchdog: &'static Watchdog = Box::leak(Box::default());
     std::thread::spawn(move || {
+        // Time in which this process was stopped is not time that a program had.
+        const MOST: Duration = Duration::from_millis(100);
+        let mut last = Instant::now();
         loop {
             std::thread::sleep(Duration::from_millis(1));
+            let passed = last.elapsed();
+            last += passed;
+            let lost = passed.saturating_sub(MOST).as_millis();
+            LOST.fetch_add(lost.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
             watchdog.look();
         }
     });
@@ -60,8 +72,11 @@ impl Watchdog {
     }
 
     fn look(&self) {
+        let lost = LOST.load(Ordering::Relaxed);
         for watched in &*self.all() {
-            let (since, program) = (watched.since.elapsed(), &watched.program);
+            let lost = Duration::from_millis(lost.saturating_sub(watched.lost));
+            let since = watched.since.elapsed().saturating_sub(lost);
+            let program = &watched.program;
             if since > watched.patience {
                 watched.end.raise();
             }
@@ -87,6 +102,7 @@ impl Watchdog {
         self.all().push(Watched {
             number,
             since: Instant::now(),
+            lost: LOST.load(Ordering::Relaxed),
             patience,
             end: end.clone(),
             program: program.clone(),

@@ -12,6 +12,7 @@ mod errors;
 mod files;
 #[path = "../guest/mod.rs"]
 mod guest;
+mod host_descriptors;
 mod limits;
 mod memory;
 mod meta;
@@ -22,6 +23,7 @@ mod races;
 mod resumed;
 mod rights;
 mod sandbox;
+mod shut;
 mod stdio;
 mod swapped;
 mod unstable;

@@ -55,6 +55,7 @@ fn cookies_fit_a_guests_long_and_stay_good() {
             assert_eq!(*cookie, n as u64 + 1, "small numbers, in order");
             assert_eq!(list(guest, DIR, *cookie), all[n + 1..]);
         }
+        assert_eq!(list(guest, DIR, 53), [], "past the end");
         // Others come and go; a position keeps its number, and never reads as the end.
         for n in 0..25 {
             fs::remove_file(dir.join(format!("entry{n}"))).unwrap();
@@ -201,4 +202,51 @@ fn a_path_that_cannot_be_paid_for_is_not_measured() {
         Err(NOMEM),
         "as wasmtime 48"
     );
+}
+
+/// What wasmtime 48's program about fuel calls, with its answers; but for the data of a read or a write, which the kernel copies.
+#[test]
+fn fuel_is_for_what_the_host_keeps() {
+    const FUEL: usize = 5_000;
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = P1CtxBuilder::new()
+        .hostcall_fuel(FUEL)
+        .preopened_dir(dir.path(), "/", wasmtime_wasi::FsPerms::ReadWrite)
+        .unwrap()
+        .build()
+        .unwrap();
+    let mut guest = Guest::new(&ctx);
+    let file = guest.create("file");
+    let long = "long ".repeat(FUEL / 5 + 1);
+    for change in ["path_create_directory", "path_unlink_file"] {
+        assert_eq!(guest.at(change, DIR, &long), NOMEM, "{change}");
+    }
+    // A list costs what its elements take, whatever they are.
+    let [list, count] = guest.iovs(&vec![(DATA, 0); FUEL / 8 + 1]);
+    let (fd, out) = (Val::I32(file), Val::I32(OUT as i32));
+    for (name, at) in [
+        ("fd_read", None),
+        ("fd_write", None),
+        ("fd_pread", Some(0)),
+        ("fd_pwrite", Some(0)),
+    ] {
+        let at = at.map(Val::I64);
+        let args: Vec<Val> = [fd, list, count]
+            .into_iter()
+            .chain(at)
+            .chain([out])
+            .collect();
+        assert_eq!(guest.call(name, &args), NOMEM, "{name}");
+    }
+    let polls = [
+        Val::I32(LIST as i32),
+        Val::I32(LIST as i32),
+        Val::I32(1_000),
+        out,
+    ];
+    assert_eq!(guest.call("poll_oneoff", &polls), NOMEM);
+    let data = vec![b'd'; 2 * FUEL];
+    assert_eq!(guest.put(file, &data), Ok(2 * FUEL as u32));
+    assert_eq!(guest.put_at(file, &data, 0), Ok(2 * FUEL as u32));
+    assert_eq!(guest.get_at(file, 2 * FUEL as u32, 0), Ok(data));
 }

@@ -38,10 +38,23 @@ pub(crate) fn run(module: &str, other: &str, words: &[String]) -> Result<()> {
         .env("OTHER", other)
         .env("SET", "to this")
         .env("EMPTY", "");
-    for folder in [".", "/dev", "/proc", other] {
+    let mut folders = vec![".", "/dev", "/proc", other];
+    let links = std::env::var("MANY_LINKS").ok();
+    folders.extend(links.as_deref());
+    for folder in &folders {
         builder.preopened_dir(folder, folder, FsPerms::ReadWrite)?;
     }
-    for (kind, number) in HANDED_OVER.iter().zip(7..) {
+    for place in ["LIMIT", "READ_ONLY", "SMALL", "MANY_LINKS"] {
+        if let Ok(value) = std::env::var(place) {
+            builder.env(place, value);
+        }
+    }
+    let own = std::env::var("WHOSE").is_ok_and(|whose| whose == "own limit");
+    let limit = std::env::var("LIMIT").ok().map(|limit| limit.parse());
+    if let Some(limit) = limit.clone().filter(|_| own) {
+        builder.max_descriptors(limit?);
+    }
+    for (kind, number) in HANDED_OVER.iter().zip(3 + folders.len()..) {
         builder.env(kind, format!("{number}"));
     }
     let ctx = builder.build()?;
@@ -53,6 +66,9 @@ pub(crate) fn run(module: &str, other: &str, words: &[String]) -> Result<()> {
     let start = linker
         .instantiate(&mut store, &module)?
         .get_typed_func::<(), ()>(&mut store, "_start")?;
+    if let Some(limit) = limit.filter(|_| !own) {
+        allow_descriptors(limit?.into())?;
+    }
     match start.call(&mut store, ()) {
         Err(error)
             if error
@@ -63,6 +79,17 @@ pub(crate) fn run(module: &str, other: &str, words: &[String]) -> Result<()> {
         }
         other => other,
     }
+}
+
+/// Lets this process have descriptors of numbers below `limit`, and no others.
+fn allow_descriptors(limit: u64) -> Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = Some(limit);
+    let limit = Rlimit {
+        current: limit,
+        maximum: limit,
+    };
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 fn hand_over(ctx: &P1Ctx) -> Result<Vec<OwnedFd>> {

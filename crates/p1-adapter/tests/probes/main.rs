@@ -11,12 +11,14 @@
 mod compare;
 mod guest;
 mod known;
+mod limits;
 mod place;
 mod streams;
 mod twins;
 
 use compare::Comparison;
 use place::Place;
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -103,9 +105,21 @@ struct Surroundings<'a> {
     folder: &'a Path,
     other: &'a Path,
     user: Option<u32>,
+    /// What runs the programs, and what else is in their environment.
+    before: &'a [String],
+    environment: &'a [(&'static str, String)],
 }
 
-impl Surroundings<'_> {
+impl<'a> Surroundings<'a> {
+    /// The same, run by another program and with more in the environment.
+    fn with(&self, before: &'a [String], environment: &'a [(&'static str, String)]) -> Self {
+        Self {
+            before,
+            environment,
+            ..*self
+        }
+    }
+
     /// Runs both twins and compares their cells.
     fn compare(&self, name: &str, words: &[&str], streams: Option<&str>, all: &mut Comparison) {
         let inside = tempfile::tempdir_in(self.folder).expect("a folder");
@@ -113,19 +127,28 @@ impl Surroundings<'_> {
             .expect("a mode");
         let cells = ["native", "guest"].map(|twin| {
             let place = Place::furnish(inside.path().join(twin), self.user);
-            let mut command = match twin {
-                "native" => Command::new(&self.twins.native),
-                _ => {
-                    let mut command = Command::new(std::env::current_exe().expect("this program"));
-                    command
-                        .arg("--guest")
-                        .arg(&self.twins.guest)
-                        .arg(self.other);
-                    command
-                }
+            let closed = twin == "guest" && streams == Some("closed");
+            let before = if closed {
+                &streams::closing()
+            } else {
+                self.before
             };
+            let host = std::env::current_exe().expect("this program");
+            let program = match twin {
+                "native" => vec![self.twins.native.as_os_str()],
+                _ => vec![
+                    host.as_os_str(),
+                    OsStr::new("--guest"),
+                    self.twins.guest.as_os_str(),
+                    self.other.as_os_str(),
+                ],
+            };
+            let mut all = before.iter().map(OsStr::new).chain(program);
+            let mut command = Command::new(all.next().expect("a program"));
             command
+                .args(all)
                 .args(words)
+                .envs(self.environment.iter().map(|(name, value)| (name, value)))
                 .env("OTHER", self.other)
                 .env("SET", "to this")
                 .env("EMPTY", "");
@@ -153,20 +176,18 @@ fn test() {
     let users = match root {
         true => vec![("root", None), ("nobody", Some(NOBODY))],
         false => {
-            println!("probes: not root: the runs as root and as nobody are left out");
             vec![("user", None)]
         }
     };
     let found = DISKS.each_ref().map(Disk::find);
     let mut all = Comparison::default();
-    let mut complete = root;
+    let mut left_out = Vec::new();
     for (disk, (place, other)) in DISKS
         .iter()
         .zip([(found[0], found[1]), (found[1], found[0])])
     {
         let Some(place) = place else {
-            println!("probes: no {} here: its runs are left out", disk.name);
-            complete = false;
+            left_out.push(format!("{}: there is none here", disk.name));
             continue;
         };
         let other = other.unwrap_or(Path::new("/proc/self"));
@@ -176,16 +197,25 @@ fn test() {
                 folder: place,
                 other,
                 user: *user,
+                before: &[],
+                environment: &[],
             };
             let name = format!("{} {user_name}", disk.name);
             at.compare(&name, &MAIN, None, &mut all);
+            at.compare_limits(&name, &mut all, &mut left_out);
             for streams in streams::ALL {
                 let name = format!("{name} {streams}");
                 at.compare(&name, &["streams"], Some(streams), &mut all);
             }
         }
     }
-    all.finish(complete);
+    if !root {
+        left_out.push("not root: the runs as root and as nobody".to_owned());
+    }
+    for run in &left_out {
+        println!("probes: NOT RUN: {run}");
+    }
+    all.finish(left_out.is_empty());
 }
 
 fn main() {

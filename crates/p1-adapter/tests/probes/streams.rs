@@ -15,7 +15,7 @@ pub(crate) struct Streams {
 }
 
 /// What the streams may be.
-pub(crate) const ALL: [&str; 9] = [
+pub(crate) const ALL: [&str; 10] = [
     "files",
     "files both ways",
     "one file",
@@ -25,7 +25,13 @@ pub(crate) const ALL: [&str; 9] = [
     "terminal",
     "sockets",
     "folder",
+    "closed",
 ];
+
+/// Starts a program with its standard streams closed.
+pub(crate) fn closing() -> [String; 4] {
+    ["sh", "-c", r#"exec "$@" <&- >&- 2>&-"#, "closed"].map(str::to_owned)
+}
 
 fn open(path: &Path, options: &mut OpenOptions) -> File {
     let opened = options.open(path);
@@ -66,6 +72,12 @@ impl Streams {
                 let clone = || file.try_clone().expect("a descriptor").into();
                 [clone(), clone(), clone()]
             }
+            // The start of every Rust program puts this in their place, so that no file gets their numbers. So a guest's host
+            // has it, however it was started itself; the native twin is given the same.
+            "closed" => std::array::from_fn(|_| {
+                let mut both = OpenOptions::new();
+                open(Path::new("/dev/null"), both.read(true).write(true)).into()
+            }),
             "null" => [(true, false), (false, true), (false, true)].map(|(read, write)| {
                 let mut options = OpenOptions::new();
                 open(Path::new("/dev/null"), options.read(read).write(write)).into()

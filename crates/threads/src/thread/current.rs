@@ -11,6 +11,7 @@ use crate::host::panics::caught;
 use crate::sys::running;
 use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
+use crate::watch::noted_call;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
@@ -42,6 +43,7 @@ pub(crate) fn enter<R>(
         record: Arc::clone(record),
         watch: watch.cloned(),
     };
+    let _before = record.noted_call().enter();
     let _restore = RestoreEntered(CURRENT.replace(Some(entered)));
     f()
 }
@@ -116,7 +118,7 @@ pub fn host_call(name: &'static str) -> HostCall {
 /// }
 /// ```
 pub fn note_host_call(number: u16) -> u16 {
-    with(|thread| thread.note_host_call(number)).unwrap_or(0)
+    noted_call::note(number)
 }
 
 /// The guard of [`host_call`].

@@ -1,4 +1,5 @@
 //! What is known about each thread, and what a group tells whoever watches it.
 
+pub(crate) mod noted_call;
 pub(crate) mod observer;
 pub(crate) mod record;

@@ -1,6 +1,6 @@
 //! What is known about one thread of a group.
 
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use wasmtime::WasmBacktrace;
 
 use crate::types::thread_id::ThreadId;
 use crate::waits::{ParkingLot, Role, Waiter};
+use crate::watch::noted_call::NotedCall;
 
 /// Takes the backtrace of a thread that was asked for one; `None` when the thread ended first.
 pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
@@ -24,7 +25,7 @@ pub(crate) struct ThreadRecord {
     /// What the host calls are called that the thread notes by number, from 1 on.
     call_names: &'static [&'static str],
     /// The number of the one it is in; 0 for none.
-    noted_call: AtomicU16,
+    noted_call: NotedCall,
 }
 
 #[derive(Default)]
@@ -49,7 +50,7 @@ impl ThreadRecord {
             begun: AtomicBool::new(false),
             state: Mutex::default(),
             call_names,
-            noted_call: AtomicU16::new(0),
+            noted_call: NotedCall::new(),
         })
     }
 
@@ -139,7 +140,7 @@ impl ThreadRecord {
         if let Some((name, since)) = self.lock().host_call {
             return Some((name, Some(since)));
         }
-        let noted = usize::from(self.noted_call.load(Ordering::Relaxed));
+        let noted = usize::from(self.noted_call.get());
         let name = self.call_names.get(noted.checked_sub(1)?)?;
         Some((name, None))
     }
@@ -152,12 +153,9 @@ impl ThreadRecord {
         std::mem::replace(&mut self.lock().host_call, call)
     }
 
-    /// Notes by number which host call the thread is in; what it was in before.
-    pub(crate) fn note_host_call(&self, number: u16) -> u16 {
-        // Only the thread itself writes it, so it need not be one step.
-        let before = self.noted_call.load(Ordering::Relaxed);
-        self.noted_call.store(number, Ordering::Relaxed);
-        before
+    /// Where the thread notes by number which host call it is in.
+    pub(crate) fn noted_call(&self) -> &NotedCall {
+        &self.noted_call
     }
 
     fn lock(&self) -> MutexGuard<'_, RecordState> {

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync, add_unstable_to_linker_sync};
-use wasi_threads::abi::{INITIALIZE, START, START_TYPE, THREAD_START, THREAD_START_TYPE};
+use wasi_threads::abi::{
+    INITIALIZE, SPAWN_MODULE, SPAWN_NAME, START, START_TYPE, THREAD_START, THREAD_START_TYPE,
+};
 use wasmtime::{Engine, ExternType, Linker, Store};
 
 use super::facts::{Facts, function_type};
 use crate::message::link_flags;
+use crate::module::near_names::near;
 
 const REBUILD: &str = "as it was built for: build it with a current toolchain";
 
@@ -34,6 +37,15 @@ pub(super) fn known() -> wasmtime::Result<Known> {
         }
     }
     Ok(known)
+}
+
+/// Which of what is there an import means whose name is nearly right.
+fn meant(module: &str, name: &str, known: &Known) -> Option<String> {
+    let known = known.keys().map(|(module, name)| (&**module, &**name));
+    let (module, name) = near(module, name, known.chain([(SPAWN_MODULE, SPAWN_NAME)]))?;
+    Some(format!(
+        "here it is `{module}.{name}`, import it under that name"
+    ))
 }
 
 impl Facts {
@@ -89,7 +101,10 @@ impl Facts {
         for (module, name, ty) in &self.preview1 {
             let ty = self.type_of(*ty);
             match known.get(&(module.clone(), name.clone())) {
-                None => miss(&format!("`{module}` has no function `{name}`, {REBUILD}")),
+                None => match meant(module, name, known) {
+                    Some(meant) => miss(&format!("`{module}` has no function `{name}`: {meant}")),
+                    None => miss(&format!("`{module}` has no function `{name}`, {REBUILD}")),
+                },
                 Some(there) if there != ty => miss(&format!(
                     "`{module}.{name}` is {there}, and not {ty}, {REBUILD}"
                 )),
@@ -98,9 +113,14 @@ impl Facts {
         }
         for (module, others) in &self.other {
             for (kind, name) in others {
-                miss(&format!(
-                    "nothing provides the {kind} `{module}.{name}`: link it in, or run with `--preload {module}=MODULE`"
-                ));
+                match meant(module, name, known) {
+                    Some(meant) => miss(&format!(
+                        "nothing provides the {kind} `{module}.{name}`: {meant}"
+                    )),
+                    None => miss(&format!(
+                        "nothing provides the {kind} `{module}.{name}`: link it in, or run with `--preload {module}=MODULE`"
+                    )),
+                }
             }
         }
         missing

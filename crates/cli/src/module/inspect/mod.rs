@@ -1,6 +1,6 @@
 //! `inspect MODULE`: is it a program that can run here, and if not, what is missing.
 //!
-//! Reads the module without compiling it, so that it is quick for large ones, and
+//! Reads and validates the module without compiling it, so that it is quick for large ones, and
 //! says what is there for modules that would not even link.
 
 mod describe;
@@ -9,12 +9,19 @@ mod missing;
 
 use std::fmt::Write as _;
 
+use wasi_threads::rewrite::rewrite;
 use wasm_symbols::escape;
+use wasmparser::Validator;
+use wasmtime::Engine;
+use wasmtime_cli_flags::CommonOptions;
 
-use crate::message::error_text::first_line;
+use crate::message::error_text::{first_line, one_line, unusable_options};
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
+use crate::module::engine;
+use crate::module::proposals::lacking;
 use crate::module::source::{Loaded, ModuleSource};
+use crate::module::toolchain::fault;
 
 use facts::Facts;
 use missing::known;
@@ -30,14 +37,18 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let facts = Facts::of(&wasm).map_err(|error| {
         Message::failure(format!("{name} cannot be inspected")).why(error.message())
     })?;
-    let known = known().map_err(|error| {
-        Message::failure(format!("{name} cannot be inspected")).why(first_line(&error))
-    })?;
-    let missing = facts.missing(&known);
+    let cannot =
+        |error| Message::failure(format!("{name} cannot be inspected")).why(first_line(&error));
+    let known = known().map_err(cannot)?;
+    let mut missing = facts.missing(&known);
+    missing.extend(invalid(&engine()?, &wasm));
     let mut text = facts.describe(&name);
     for line in &missing {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "missing: {}", escape(line, usize::MAX));
+    }
+    if let Some(fault) = fault(&wasm) {
+        let _ = writeln!(text, "note: {}", fault.describe());
     }
     if missing.is_empty() {
         text.push_str("nothing is missing\n");
@@ -50,9 +61,38 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     })
 }
 
+/// The engine of a run without options.
+fn engine() -> Result<Engine> {
+    let mut common = CommonOptions::new();
+    // Nothing is kept.
+    common.codegen.cache = Some(false);
+    let (config, _) = engine::configure(&mut common, None, None)?;
+    Engine::new(&config).map_err(|error| unusable_options(&error))
+}
+
+/// Why `wasm` would not be compiled, each with what to do about it if that is known.
+fn invalid(engine: &Engine, wasm: &[u8]) -> Vec<String> {
+    let mut validator = Validator::new_with_features(engine.get_wasm_features());
+    let why = match validator.validate_all(wasm) {
+        Err(error) => one_line(&error),
+        // Whether there is room for what is appended.
+        Ok(_) => match rewrite(wasm) {
+            Ok(_) => return Vec::new(),
+            Err(error) => one_line(&error),
+        },
+    };
+    match &lacking(engine, wasm)[..] {
+        [] => vec![format!("it is not a valid module: {why}")],
+        lacking => lacking
+            .iter()
+            .map(|lacking| format!("{}: {}", lacking.why, lacking.help))
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Facts, known};
+    use super::{Facts, engine, invalid, known};
 
     fn missing(text: &str) -> Vec<String> {
         let wasm = wat::parse_str(text).unwrap();
@@ -91,6 +131,30 @@ mod tests {
         assert_eq!(
             missing(r#"(module (memory (export "memory") 1) (func (export "_start")))"#),
             Vec::<String>::new()
+        );
+    }
+
+    /// It once said that nothing was missing.
+    #[test]
+    fn what_does_not_compile() {
+        let engine = engine().unwrap();
+        let invalid = |text: &str| invalid(&engine, &wat::parse_str(text).unwrap());
+        assert_eq!(
+            invalid("(module (memory 1 1 shared))"),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            invalid("(module (memory 1 (pagesize 1)))"),
+            [
+                "it uses the proposal \"custom page sizes\", which is off by default: `-W custom-page-sizes` turns it on"
+            ]
+        );
+        let wrong = invalid("(module (func (drop (i32.add (i64.const 1) (i32.const 2)))))");
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(
+            wrong[0].starts_with("it is not a valid module: ")
+                && wrong[0].contains("type mismatch"),
+            "{wrong:?}"
         );
     }
 }

@@ -84,12 +84,12 @@ impl<'a> Waiting<'a> {
         match self.places[index] {
             AnswerAt::Nowhere => Readiness {
                 ready: true,
-                hangup: false,
+                ..Readiness::default()
             },
             AnswerAt::Interest(i) => self.interests[i].found(),
             AnswerAt::Future(i) => Readiness {
                 ready: self.futures[i].is_none(),
-                hangup: false,
+                ..Readiness::default()
             },
         }
     }

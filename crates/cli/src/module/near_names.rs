@@ -1,0 +1,38 @@
+//! Imports whose names are nearly right.
+
+/// The one of `known` that is meant by an import that nothing provides: the same name with other separators, or the same
+/// function of another module. Module and name.
+pub(crate) fn near<'a>(
+    module: &str,
+    name: &str,
+    known: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Option<(&'a str, &'a str)> {
+    let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+    let wanted = plain(name);
+    let near = known.filter(|(_, name)| plain(name) == wanted);
+    // One of the same module, if there is one.
+    near.min_by_key(|(from, _)| (*from != module, *from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::near;
+
+    #[test]
+    fn other_separators_and_other_modules() {
+        let known = || {
+            [
+                ("wasi_unstable", "fd_read"),
+                ("wasi_snapshot_preview1", "fd_read"),
+                ("wasi", "thread-spawn"),
+            ]
+            .into_iter()
+        };
+        let spawn = Some(("wasi", "thread-spawn"));
+        assert_eq!(near("wasi", "thread_spawn", known()), spawn);
+        assert_eq!(near("env", "threadSpawn", known()), spawn);
+        let read = Some(("wasi_snapshot_preview1", "fd_read"));
+        assert_eq!(near("wasi_snapshot_preview1", "fd-read", known()), read);
+        assert_eq!(near("env", "dance", known()), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a text of the tree leads to is there: links of pages, and `#[path]`s of files, among them those that the
+//! workspace does not build.
+
+use std::path::{Path, PathBuf};
+
+/// Links and paths below `root` that lead nowhere.
+///
+/// # Panics
+///
+/// Panics on a file that cannot be read.
+#[must_use]
+pub fn findings(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    collect(root, &mut files);
+    files.sort();
+    let mut found = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let targets = match file.extension().is_some_and(|extension| extension == "md") {
+            true => between(&text, "](", ")"),
+            false => between(&text, "\n#[path = \"", "\"]"),
+        };
+        let folder = file.parent().unwrap();
+        for target in targets {
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains(':') || folder.join(path).exists() {
+                continue;
+            }
+            let file = file.strip_prefix(root).unwrap().display();
+            found.push(format!("{file}: `{path}` is not there"));
+        }
+    }
+    found
+}
+
+/// What stands between `begin` and the next `end`, each time; nothing with a space in it, as links have none.
+fn between<'t>(text: &'t str, begin: &str, end: &str) -> Vec<&'t str> {
+    text.split(begin)
+        .skip(1)
+        .filter_map(|rest| rest.split_once(end))
+        .map(|(target, _)| target)
+        .filter(|target| !target.contains(char::is_whitespace))
+        .collect()
+}
+
+/// Pages and sources below `folder`, but for what is built or hidden.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                collect(&path, files);
+            }
+        } else if name.ends_with(".md") || name.ends_with(".rs") {
+            files.push(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_nowhere_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
+        write(
+            "a.md",
+            "[here](a.md#top), [there](https://a.b/c), [gone](b/c.md), f[0](x y), [top](#top)",
+        );
+        write(
+            "a.rs",
+            "\n#[path = \"gone.rs\"]\nmod gone;\n#[path = \"a.md\"]\nmod there;\n",
+        );
+        assert_eq!(
+            findings(root.path()),
+            [
+                "a.md: `b/c.md` is not there",
+                "a.rs: `gone.rs` is not there"
+            ]
+        );
+    }
+}
