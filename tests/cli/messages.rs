@@ -319,7 +319,7 @@ fn to_the_letter() {
             1,
             "error: the module on stdin cannot be run\n  \
              why: its shared memory may grow to 1048576 bytes, and the limit is 1000\n  \
-             help: raise `-W max-memory-size`, or link it with a smaller `--max-memory`\n",
+             help: raise `-W max-memory-size`, or link it with a smaller `--max-memory` (rustc: `-C link-arg=--max-memory=BYTES`, which is 1 GiB by default)\n",
         ),
         (
             "-S nn -",

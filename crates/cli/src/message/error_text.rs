@@ -10,8 +10,8 @@ use crate::message::wording::{WasmtimeError, wasmtime_error};
 
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
-    // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
     match error.is::<WasmBacktrace>() {
+        // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
         true => shown(&error.root_cause().to_string()),
         // Its own way to show all of them leaves out the causes of an error that was not its own.
         false => one_line(error.as_ref()),

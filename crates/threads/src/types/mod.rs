@@ -10,4 +10,5 @@ pub(crate) mod fuel;
 pub(crate) mod limits;
 pub(crate) mod outcome;
 pub(crate) mod report;
+mod report_text;
 pub(crate) mod thread_id;
