@@ -247,3 +247,29 @@ fn the_own_frame_of_a_panic_is_named() {
     let own = "\nnote: the first frame of the program's own is 3: app::work::h0123456789abcdef\n";
     assert!(run.stderr.ends_with(own), "{run}");
 }
+
+/// An error of instantiation has a backtrace, too: that of a start function, which is Wasmtime's to run where it compiled the file.
+#[test]
+fn a_start_function_that_traps_is_told_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("start.cwasm");
+    for name in [mangled_bomb(), "\\1b[2J\\0a".to_owned()] {
+        let text = format!(
+            r#"(module (func $start (@name "{name}") unreachable) (start $start) (func (export "_start")))"#
+        );
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().shared_memory(true)).unwrap();
+        let compiled = engine
+            .precompile_module(&wat::parse_str(text).unwrap())
+            .unwrap();
+        std::fs::write(&path, compiled).unwrap();
+        let run = program().args("--allow-precompiled").arg(&path).run();
+        assert!(run.stderr.contains("unreachable"), "{run}");
+        assert!(run.stderr.len() < 4_000, "{} bytes", run.stderr.len());
+        assert!(
+            run.stderr
+                .chars()
+                .all(|char| char == '\n' || !char.is_control()),
+            "{run}"
+        );
+    }
+}

@@ -7,6 +7,8 @@
 use std::any::Any;
 use std::io;
 
+use wasmtime::WasmBacktrace;
+
 /// An error of Wasmtime's that something can be done about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WasmtimeError {
@@ -26,7 +28,11 @@ pub(crate) enum WasmtimeError {
 
 /// Which of Wasmtime's errors `error` is.
 pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
-    let said = format!("{error:#}");
+    // What is written of a backtrace has no bounds: names are demangled in it.
+    let said = match error.is::<WasmBacktrace>() {
+        true => error.root_cause().to_string(),
+        false => format!("{error:#}"),
+    };
     [
         // To be created, or to be canonicalized.
         ("cache directory: ", WasmtimeError::NoCacheFolder),
