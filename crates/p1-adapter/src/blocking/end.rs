@@ -105,7 +105,7 @@ impl EndSignal {
         }
     }
 
-    /// After the lock of the hooks was let go: runs those that the raiser could not get at.
+    /// After the lock of the hooks was let go, whatever came of it: runs those that the raiser could not get at.
     fn after_hooks(&self) {
         fence(Ordering::SeqCst);
         if self.is_raised() {
@@ -166,20 +166,26 @@ impl EndSignal {
     /// is the first wait.
     pub(super) fn descriptor(&self) -> Result<BorrowedFd<'_>, BlockingError> {
         if self.shared.event.get().is_none() {
-            let _hooks = self.hooks();
-            self.check()?;
-            if self.shared.event.get().is_none() {
-                let made = WakeFd::new()?;
-                // The lock is held, so nobody else can have set it.
-                let _ = self.shared.event.set(made);
-            }
+            let made = self.make_descriptor();
+            self.after_hooks();
+            made?;
         }
-        self.after_hooks();
         self.check()?;
         match self.shared.event.get() {
             Some(event) => Ok(event.descriptor()),
             None => Err(Interrupted.into()),
         }
+    }
+
+    fn make_descriptor(&self) -> Result<(), BlockingError> {
+        let _hooks = self.hooks();
+        self.check()?;
+        if self.shared.event.get().is_none() {
+            let made = WakeFd::new()?;
+            // The lock is held, so nobody else can have set it.
+            let _ = self.shared.event.set(made);
+        }
+        Ok(())
     }
 
     /// Runs `hook` when the signal is raised, on the raising thread, unless the returned guard is
@@ -193,17 +199,22 @@ impl EndSignal {
         &self,
         hook: impl FnOnce() + Send + 'static,
     ) -> Result<Hook, Interrupted> {
+        let registered = self.register(Box::new(hook));
+        // Also when it came too late: the raiser may have found the lock held by this call.
+        self.after_hooks();
+        Ok(Hook {
+            signal: self.clone(),
+            id: registered?,
+        })
+    }
+
+    fn register(&self, hook: Box<dyn FnOnce() + Send>) -> Result<u64, Interrupted> {
         let mut hooks = self.hooks();
         self.check()?;
         let id = hooks.next;
         hooks.next += 1;
-        hooks.waiting.insert(id, Box::new(hook));
-        drop(hooks);
-        self.after_hooks();
-        Ok(Hook {
-            signal: self.clone(),
-            id,
-        })
+        hooks.waiting.insert(id, hook);
+        Ok(id)
     }
 
     fn hooks(&self) -> MutexGuard<'_, Hooks> {
@@ -231,5 +242,51 @@ impl Drop for Hook {
         // What the hook holds goes away without the lock.
         drop(removed);
         self.signal.after_hooks();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    /// Hooks of others run also if the raiser finds their lock held by a call that comes too late for one of its own.
+    #[test]
+    fn who_comes_too_late_runs_the_hooks_of_others() {
+        const ROUNDS: usize = 20_000;
+        let late: [fn(&EndSignal); 2] = [
+            |signal| drop(signal.on_raise(|| ())),
+            |signal| drop(signal.descriptor()),
+        ];
+        for comes in late {
+            let signals: Vec<_> = (0..ROUNDS).map(|_| EndSignal::new()).collect();
+            let (run, begin) = (AtomicUsize::new(0), Barrier::new(2));
+            let run = Arc::new(run);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    for signal in &signals {
+                        begin.wait();
+                        comes(signal);
+                        begin.wait();
+                    }
+                });
+                for (round, signal) in signals.iter().enumerate() {
+                    let counted = Arc::clone(&run);
+                    let hook = signal.on_raise(move || {
+                        counted.fetch_add(1, Ordering::SeqCst);
+                    });
+                    begin.wait();
+                    for _ in 0..round % 40 {
+                        std::hint::spin_loop();
+                    }
+                    signal.raise();
+                    begin.wait();
+                    drop(hook);
+                }
+            });
+            assert_eq!(run.load(Ordering::SeqCst), ROUNDS);
+        }
     }
 }
