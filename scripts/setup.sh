@@ -5,6 +5,7 @@
 #   gcc                links Rust programs and builds the C parts of crates, and the native twin of the probes
 #   wasi-libc, libclang-rt-19-dev-wasm32   a C library for the guest of the probes
 #   python3-pip        installs the published wasmtime 48 (scripts/peers.sh), whose compiled files a test loads
+#   strace             injects errors into the probes
 #   util-linux, perl-base   unshare and system calls, for tests of what a host may be without
 # On Debian and Ubuntu they are installed with apt-get (through sudo when not
 # root); elsewhere, or where that is not possible, the script names what is
@@ -23,6 +24,8 @@ command -v script >/dev/null || packages+=(bsdutils)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 command -v unshare >/dev/null || packages+=(util-linux)
+# Injects an error that no file system here gives; without it those probes are named as not run.
+command -v strace >/dev/null || packages+=(strace)
 command -v perl >/dev/null || packages+=(perl-base)
 
 if [ "${#packages[@]}" -gt 0 ]; then
