@@ -28,6 +28,7 @@ use wasi_threads::Termination;
 use crate::message::exit::Exit;
 use crate::message::{Result, say};
 use crate::module::toolchain::Fault;
+use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
@@ -44,6 +45,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
     let (trace, dump) = (plan.trace.take(), plan.coredump.take());
+    let profile = plan.profile_output.take();
     let plan = plan;
     let name = plan.module.display();
     let listeners = listen::bind(&plan.tcplisten)?;
@@ -67,6 +69,8 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
     let received = on_signal::watch(group.handle(), modules.backtraces.clone())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
+    let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
+    let profile = profile.transpose()?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
@@ -90,7 +94,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         signal: received.get(),
         stats,
     };
-    let exit = ended.report(trace);
+    let exit = ended.report(trace, profile);
     // The other one cannot be told from a program that ends so because it means to.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()
