@@ -20,7 +20,6 @@ use crate::message::exit::Exit;
 use crate::module::compile::compile;
 use crate::module::inspect::inspect;
 use crate::module::source::ModuleSource;
-use crate::run::plan::Plan;
 use crate::run::run;
 
 fn main() -> ExitCode {
@@ -35,8 +34,8 @@ fn main() -> ExitCode {
 
 fn command(cli: Cli) -> Result<Exit> {
     match cli.command {
-        None => run(Plan::from_args(cli.run)?),
-        Some(Command::Run(run_args)) => run(Plan::from_args(*run_args)?),
+        None => run(cli.run),
+        Some(Command::Run(run_args)) => run(*run_args),
         Some(Command::Compile(compile_args)) => compile(*compile_args),
         Some(Command::Inspect { module }) => inspect(&ModuleSource::typed(&module)),
         Some(Command::Completion { shell }) => shell::completion(shell),

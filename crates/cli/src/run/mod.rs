@@ -25,6 +25,7 @@ use std::time::Instant;
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
 
+use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
 use crate::message::{Result, say};
 use crate::module::toolchain::Fault;
@@ -38,9 +39,16 @@ use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
 use crate::sys::process;
+use crate::sys::signals::SignalThread;
 
-/// What is to be done.
-pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
+/// Runs the program that the command line asks for.
+pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
+    // The compile cache, which the plan has, starts a thread of low priority, and must not take signals there.
+    let signals = on_signal::thread()?;
+    run_plan(Plan::from_args(typed)?, signals)
+}
+
+fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
     let (trace, dump) = (plan.trace.take(), plan.coredump.take());
@@ -64,7 +72,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Exit> {
         .build()
         .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = on_signal::watch(group.handle(), modules.backtraces.clone())?;
+    let received = on_signal::watch(signals, group.handle(), modules.backtraces.clone())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
     let prepared_in = began.elapsed();

@@ -15,7 +15,7 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result, say};
 use crate::report::backtraces::Backtraces;
 use crate::run::group::DESCRIBED;
-use crate::sys::signals::{self, Asked};
+use crate::sys::signals::{Asked, SignalThread};
 
 /// How long a thread may take to say what it does; one that computes or waits needs
 /// a fraction of it, one in a system call says nothing.
@@ -35,12 +35,24 @@ impl Received {
     }
 }
 
+/// Starts the thread that takes signals, before any other thread is started.
+pub(crate) fn thread() -> Result<SignalThread> {
+    SignalThread::start().map_err(cannot)
+}
+
+fn cannot(error: std::io::Error) -> Message {
+    Message::failure("signals cannot be received").why(error)
+}
+
 /// Ends the group of `handle` on a signal, from now on; a second one ends the process.
 ///
 /// Reports are written by a thread of their own: stderr may be full, and an end does not wait for that. Where one is
 /// asked for already, a SIGQUIT more is the same.
-pub(crate) fn watch(handle: GroupHandle, backtraces: Arc<Backtraces>) -> Result<Received> {
-    let cannot = |error| Message::failure("signals cannot be received").why(error);
+pub(crate) fn watch(
+    thread: SignalThread,
+    handle: GroupHandle,
+    backtraces: Arc<Backtraces>,
+) -> Result<Received> {
     let received = Received::default();
     let (ask, wanted) = mpsc::sync_channel(1);
     std::thread::Builder::new()
@@ -64,6 +76,8 @@ pub(crate) fn watch(handle: GroupHandle, backtraces: Arc<Backtraces>) -> Result<
             handle.cancel();
         }
     };
-    signals::receive(|number| Exit::Signal(number).status(), asked).map_err(cannot)?;
+    thread
+        .receive(|number| Exit::Signal(number).status(), asked)
+        .map_err(cannot)?;
     Ok(received)
 }

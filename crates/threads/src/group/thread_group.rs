@@ -141,10 +141,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 core.life.end(Outcome::Cancelled);
                 RunError::HostThread(error.into())
             })?;
-        if core.life.native().is_some_and(Native::freezes) {
-            // Its guest has its thread: this one only waits, and then must not wait for its turn.
-            running::hurry();
-        }
+        // Its guest has its thread: this one only waits, and then must not wait for its turn.
+        let freezes = core.life.native().is_some_and(Native::freezes);
+        let _raised = freezes.then(running::RaisedPriority::of_this_thread);
         if !core.life.wait_ended(deadline) {
             self.time_out();
             core.life.wait_ended(None);

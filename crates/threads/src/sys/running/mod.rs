@@ -13,7 +13,7 @@
 //! | [`barrier`] | has each processor see what was stored before, so that words read afterwards are current |
 //! | [`look`] | which threads there are, and what they do |
 //! | [`walk`] | where in wasm they are |
-//! | [`hurry`] | the calling thread gets its turn before others, where that is allowed |
+//! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
 //! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that asks for them, and epochs
@@ -45,9 +45,10 @@ mod elsewhere;
 use elsewhere as platform;
 
 pub(crate) use code::Code;
+pub use platform::RaisedPriority;
 pub(crate) use platform::{
-    Freezer, Inside, Marked, SUPPORTED, barrier, chase, enter, freeze, hold, hurry, look, mark,
-    prepare, prepare_thread, walk,
+    Freezer, Inside, Marked, SUPPORTED, barrier, chase, enter, freeze, hold, look, mark, prepare,
+    prepare_thread, walk,
 };
 
 use std::sync::atomic::AtomicUsize;
