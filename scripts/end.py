@@ -90,7 +90,7 @@ def speed(binary, folder, options):
                           f'{figures(times)}', flush=True)
             path = guest(folder, f'timeout{threads}{mixed}', spinners(threads, '(loop $x (br $x))', mixed))
             # From the moment of the time limit, which begins a moment before the guest does.
-            limit = 2000 + 2 * threads
+            limit = 2000 + 4 * threads
             times = []
             for _ in range(options.rounds):
                 began = time.monotonic()
