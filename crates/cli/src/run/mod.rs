@@ -39,13 +39,15 @@ use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
 use crate::sys::process;
-use crate::sys::signals::SignalThread;
+use crate::sys::signals::{Held, SignalThread};
 
 /// Runs the program that the command line asks for.
 pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
-    // The compile cache, which the plan has, starts a thread of low priority, and must not take signals there.
-    let signals = on_signal::thread()?;
-    run_plan(Plan::from_args(typed)?, signals)
+    // The plan changes the environment, so there is no other thread yet; then its compile cache starts one, which must not
+    // take signals.
+    let held = Held::new();
+    let plan = Plan::from_args(typed)?;
+    run_plan(plan, on_signal::thread(held)?)
 }
 
 fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
@@ -78,12 +80,23 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
-    let (outcome, results) = match &runs {
+    let ran = match &runs {
         Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
-    }
-    .map_err(|error| cannot_run::run(&error, &name))?;
+    };
+    let (outcome, results) = match ran {
+        Ok(ran) => ran,
+        Err(error) => {
+            let message = cannot_run::run(&error, &name);
+            say(&message);
+            // A start function may have started threads.
+            if let (Some(trace), Some(recorder)) = (trace, recorder) {
+                trace.write(recorder, &plan.argv[0]);
+            }
+            return Ok(leave(&plan, message.exit()));
+        }
+    };
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),
@@ -95,7 +108,7 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
         backtraces: &modules.backtraces,
         outcome,
         results,
-        signal: received.get(),
+        signal: received.when_ended(),
         stats,
     };
     let exit = ended.report(trace);
@@ -105,9 +118,13 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
     {
         say(format_args!("note: {name}: {}", fault.describe()));
     }
-    if group::termination(&plan) == Termination::ProcessExit {
-        // Threads have been stopped for ever, and use what would be given back here.
+    Ok(leave(&plan, exit))
+}
+
+/// Ends the process where threads have been stopped for ever: they use what would be given back.
+fn leave(plan: &Plan, exit: Exit) -> Exit {
+    if group::termination(plan) == Termination::ProcessExit {
         process::exit_now(exit.status());
     }
-    Ok(exit)
+    exit
 }

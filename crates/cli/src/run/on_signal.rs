@@ -5,7 +5,7 @@
 //! every thread's state and backtrace, and the program goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -15,29 +15,34 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result, say};
 use crate::report::backtraces::Backtraces;
 use crate::run::group::DESCRIBED;
-use crate::sys::signals::{Asked, SignalThread};
+use crate::sys::signals::{Asked, Held, SignalThread};
 
 /// How long a thread may take to say what it does; one that computes or waits needs
 /// a fraction of it, one in a system call says nothing.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Which signal ended the program, if one did.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Received(Arc<AtomicU8>);
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    number: Arc<AtomicU8>,
+    /// Whether a signal ends the process at once.
+    at_once: Arc<AtomicBool>,
+}
 
 impl Received {
-    /// The signal's number.
-    pub(crate) fn get(&self) -> Option<u8> {
-        match self.0.load(Ordering::Acquire) {
+    /// The signal's number. The program has ended: from now on the first signal ends the process, whatever is still to be said.
+    pub(crate) fn when_ended(&self) -> Option<u8> {
+        self.at_once.store(true, Ordering::SeqCst);
+        match self.number.load(Ordering::Acquire) {
             0 => None,
             number => Some(number),
         }
     }
 }
 
-/// Starts the thread that takes signals, before any other thread is started.
-pub(crate) fn thread() -> Result<SignalThread> {
-    SignalThread::start().map_err(cannot)
+/// Starts the thread that takes signals.
+pub(crate) fn thread(held: Held) -> Result<SignalThread> {
+    SignalThread::start(held).map_err(cannot)
 }
 
 fn cannot(error: std::io::Error) -> Message {
@@ -53,7 +58,7 @@ pub(crate) fn watch(
     handle: GroupHandle,
     backtraces: Arc<Backtraces>,
 ) -> Result<Received> {
-    let received = Received::default();
+    let number = Arc::new(AtomicU8::new(0));
     let (ask, wanted) = mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("reports".into())
@@ -66,18 +71,18 @@ pub(crate) fn watch(
             }
         })
         .map_err(cannot)?;
-    let number = Arc::clone(&received.0);
+    let ended_by = Arc::clone(&number);
     let asked = move |signal| match signal {
         Asked::Report => {
             let _ = ask.try_send(());
         }
         Asked::End(signal) => {
-            let _ = number.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
+            let _ = ended_by.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
             handle.cancel();
         }
     };
-    thread
+    let at_once = thread
         .receive(|number| Exit::Signal(number).status(), asked)
         .map_err(cannot)?;
-    Ok(received)
+    Ok(Received { number, at_once })
 }

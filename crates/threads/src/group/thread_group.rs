@@ -143,9 +143,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
             })?;
         // Its guest has its thread: this one only waits, and then must not wait for its turn.
         let freezes = core.life.native().is_some_and(Native::freezes);
-        let _raised = freezes.then(running::RaisedPriority::of_this_thread);
-        if !core.life.wait_ended(deadline) {
-            self.time_out();
+        let raised = freezes.then(running::RaisedPriority::of_this_thread);
+        if core.life.wait_ended(deadline) {
+            drop(raised);
+        } else {
+            self.time_out(raised);
             core.life.wait_ended(None);
         }
         match core.life.native() {
