@@ -4,6 +4,7 @@
 //! host holds is given back; a second one ends the process at once. SIGQUIT prints
 //! every thread's state and backtrace, and the program goes on.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use wasi_threads::GroupHandle;
 
 use crate::message::exit::Exit;
-use crate::message::{Message, Result, say};
+use crate::message::say;
 use crate::report::backtraces::Backtraces;
 use crate::run::group::DESCRIBED;
 use crate::sys::signals::{Asked, SignalThread};
@@ -36,36 +37,37 @@ impl Received {
 }
 
 /// Starts the thread that takes signals, before any other thread is started.
-pub(crate) fn thread() -> Result<SignalThread> {
-    SignalThread::start().map_err(cannot)
-}
-
-fn cannot(error: std::io::Error) -> Message {
-    Message::failure("signals cannot be received").why(error)
+///
+/// # Errors
+///
+/// That of a system which refuses a thread.
+pub(crate) fn thread() -> io::Result<SignalThread> {
+    SignalThread::start()
 }
 
 /// Ends the group of `handle` on a signal, from now on; a second one ends the process.
 ///
 /// Reports are written by a thread of their own: stderr may be full, and an end does not wait for that. Where one is
 /// asked for already, a SIGQUIT more is the same.
+///
+/// # Errors
+///
+/// That of a system which refuses a thread, or descriptors: then a signal does what it does to every process.
 pub(crate) fn watch(
     thread: SignalThread,
     handle: GroupHandle,
     backtraces: Arc<Backtraces>,
-) -> Result<Received> {
+) -> io::Result<Received> {
     let received = Received::default();
     let (ask, wanted) = mpsc::sync_channel(1);
-    std::thread::Builder::new()
-        .name("reports".into())
-        .spawn({
-            let handle = handle.clone();
-            move || {
-                while let Ok(()) = wanted.recv() {
-                    say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
-                }
+    std::thread::Builder::new().name("reports".into()).spawn({
+        let handle = handle.clone();
+        move || {
+            while let Ok(()) = wanted.recv() {
+                say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
             }
-        })
-        .map_err(cannot)?;
+        }
+    })?;
     let number = Arc::clone(&received.0);
     let asked = move |signal| match signal {
         Asked::Report => {
@@ -76,8 +78,6 @@ pub(crate) fn watch(
             handle.cancel();
         }
     };
-    thread
-        .receive(|number| Exit::Signal(number).status(), asked)
-        .map_err(cannot)?;
+    thread.receive(|number| Exit::Signal(number).status(), asked)?;
     Ok(received)
 }

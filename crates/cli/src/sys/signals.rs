@@ -68,6 +68,8 @@ impl SignalThread {
         use std::sync::atomic::AtomicBool;
 
         let wanted = wanted();
+        // First: where it is refused, nothing is changed.
+        let mut signals = Signals::new(&wanted)?;
         let told = Arc::new(AtomicBool::new(false));
         for signal in wanted.iter().filter(|signal| **signal != SIGQUIT) {
             let number = u8::try_from(*signal).unwrap_or(u8::MAX);
@@ -75,7 +77,6 @@ impl SignalThread {
             flag::register_conditional_shutdown(*signal, status(number).into(), Arc::clone(&told))?;
             flag::register(*signal, Arc::clone(&told))?;
         }
-        let mut signals = Signals::new(&wanted)?;
         let task = move || {
             for signal in signals.forever() {
                 asked(match signal {
@@ -101,6 +102,17 @@ fn wanted() -> Vec<i32> {
         .filter(|signal| !at_start::was_ignored(*signal))
         .collect()
 }
+
+/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, and not end this process: the program is told `fbig`,
+/// and a cache that cannot be written is done without.
+#[cfg(unix)]
+pub(crate) fn outlive_size_limits() {
+    own_thread::ignore(libc::SIGXFSZ);
+}
+
+/// No such signal.
+#[cfg(not(unix))]
+pub(crate) fn outlive_size_limits() {}
 
 /// No signals here: the system's own way to end a process applies.
 #[cfg(not(unix))]
