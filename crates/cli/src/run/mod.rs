@@ -19,7 +19,9 @@ mod observers;
 mod on_signal;
 pub(crate) mod plan;
 mod shape;
+mod time_limit;
 
+use std::io;
 use std::time::Instant;
 
 use p1_adapter::EndSignal;
@@ -27,7 +29,7 @@ use wasi_threads::Termination;
 
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
-use crate::message::{Result, say};
+use crate::message::{self, Result, say};
 use crate::module::toolchain::Fault;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
@@ -37,7 +39,9 @@ use crate::run::entry::Runs;
 use crate::run::link::linker;
 use crate::run::modules::Modules;
 use crate::run::observers::Observers;
+use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
+use crate::run::time_limit::TimeLimit;
 use crate::sys::process;
 use crate::sys::signals::{Held, SignalThread};
 
@@ -47,15 +51,16 @@ pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
     // take signals.
     let held = Held::new();
     let plan = Plan::from_args(typed)?;
-    run_plan(plan, on_signal::thread(held)?)
+    run_plan(plan, on_signal::thread(held))
 }
 
-fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
+fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
     let (trace, dump) = (plan.trace.take(), plan.coredump.take());
     let plan = plan;
     let name = plan.module.display();
+    let mut time_limit = TimeLimit::start(began, plan.limits.timeout, &name);
     let listeners = listen::bind(&plan.tcplisten)?;
     let modules = Modules::of(&plan)?;
     let fault = modules.fault();
@@ -68,13 +73,19 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
     let recorder = observers.recorder.as_ref();
     let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
     let linker = linker(&modules, &ctx, &plan)?;
-    let group = group::builder(&plan, &modules, linker, ctx, end);
+    let limits = plan.limits.of_the_group(time_limit.left());
+    let group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
     let group = observers.watch(group);
     let group = group
         .build()
         .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = on_signal::watch(signals, group.handle(), modules.backtraces.clone())?;
+    let signals = signals
+        .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
+    let received = signals.unwrap_or_else(|error| {
+        message::warn("signals are left to the system", &error);
+        Received::default()
+    });
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
     let prepared_in = began.elapsed();

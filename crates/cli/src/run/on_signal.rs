@@ -4,6 +4,7 @@
 //! host holds is given back; a second one ends the process at once. SIGQUIT prints
 //! every thread's state and backtrace, and the program goes on.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use wasi_threads::GroupHandle;
 
 use crate::message::exit::Exit;
-use crate::message::{Message, Result, say};
+use crate::message::say;
 use crate::report::backtraces::Backtraces;
 use crate::run::group::DESCRIBED;
 use crate::sys::signals::{Asked, Held, SignalThread};
@@ -22,7 +23,7 @@ use crate::sys::signals::{Asked, Held, SignalThread};
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Which signal ended the program, if one did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     number: Arc<AtomicU8>,
     /// Whether a signal ends the process at once.
@@ -41,36 +42,37 @@ impl Received {
 }
 
 /// Starts the thread that takes signals.
-pub(crate) fn thread(held: Held) -> Result<SignalThread> {
-    SignalThread::start(held).map_err(cannot)
-}
-
-fn cannot(error: std::io::Error) -> Message {
-    Message::failure("signals cannot be received").why(error)
+///
+/// # Errors
+///
+/// That of a system which refuses a thread.
+pub(crate) fn thread(held: Held) -> io::Result<SignalThread> {
+    SignalThread::start(held)
 }
 
 /// Ends the group of `handle` on a signal, from now on; a second one ends the process.
 ///
 /// Reports are written by a thread of their own: stderr may be full, and an end does not wait for that. Where one is
 /// asked for already, a SIGQUIT more is the same.
+///
+/// # Errors
+///
+/// That of a system which refuses a thread, or descriptors: then a signal does what it does to every process.
 pub(crate) fn watch(
     thread: SignalThread,
     handle: GroupHandle,
     backtraces: Arc<Backtraces>,
-) -> Result<Received> {
+) -> io::Result<Received> {
     let number = Arc::new(AtomicU8::new(0));
     let (ask, wanted) = mpsc::sync_channel(1);
-    std::thread::Builder::new()
-        .name("reports".into())
-        .spawn({
-            let handle = handle.clone();
-            move || {
-                while let Ok(()) = wanted.recv() {
-                    say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
-                }
+    std::thread::Builder::new().name("reports".into()).spawn({
+        let handle = handle.clone();
+        move || {
+            while let Ok(()) = wanted.recv() {
+                say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
             }
-        })
-        .map_err(cannot)?;
+        }
+    })?;
     let ended_by = Arc::clone(&number);
     let asked = move |signal| match signal {
         Asked::Report => {
@@ -81,8 +83,6 @@ pub(crate) fn watch(
             handle.cancel();
         }
     };
-    let at_once = thread
-        .receive(|number| Exit::Signal(number).status(), asked)
-        .map_err(cannot)?;
+    let at_once = thread.receive(|number| Exit::Signal(number).status(), asked)?;
     Ok(Received { number, at_once })
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use wasi_threads::rewrite::ModuleLimits;
 use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
@@ -40,6 +41,8 @@ pub(crate) struct Plan {
     /// Where prepared modules are kept.
     pub(crate) cache: Option<Cache>,
     pub(crate) limits: LimitOptions,
+    /// How large each module may be.
+    pub(crate) module_limits: ModuleLimits,
     pub(crate) thread_spawn: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
@@ -132,6 +135,7 @@ impl Plan {
             },
             engine,
             cache,
+            module_limits: args.module_limits.into(),
             limits: LimitOptions {
                 threads: args.max_threads,
                 host_stack: args.thread_stack_size,

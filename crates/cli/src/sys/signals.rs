@@ -132,13 +132,15 @@ impl SignalThread {
 #[cfg(unix)]
 fn register(status: fn(u8) -> u8, told: &Arc<AtomicBool>) -> io::Result<Signals> {
     let wanted = wanted();
+    // First: where it is refused, nothing is changed.
+    let signals = Signals::new(&wanted)?;
     for signal in wanted.iter().filter(|signal| **signal != SIGQUIT) {
         let number = u8::try_from(*signal).unwrap_or(u8::MAX);
         // In this order: the first signal only sets the flag.
         flag::register_conditional_shutdown(*signal, status(number).into(), Arc::clone(told))?;
         flag::register(*signal, Arc::clone(told))?;
     }
-    Signals::new(&wanted)
+    Ok(signals)
 }
 
 /// The signals that are not ignored.
@@ -158,6 +160,17 @@ impl Held {
         Self { _private: () }
     }
 }
+
+/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, and not end this process: the program is told `fbig`,
+/// and a cache that cannot be written is done without.
+#[cfg(unix)]
+pub(crate) fn outlive_size_limits() {
+    own_thread::ignore(libc::SIGXFSZ);
+}
+
+/// No such signal.
+#[cfg(not(unix))]
+pub(crate) fn outlive_size_limits() {}
 
 /// No signals here: the system's own way to end a process applies.
 #[cfg(not(unix))]
