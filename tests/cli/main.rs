@@ -20,6 +20,7 @@ mod options;
 mod outputs;
 mod precompiled;
 mod profiling;
+mod refusing_hosts;
 mod sockets;
 mod subcommands;
 mod surroundings;

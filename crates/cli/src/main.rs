@@ -20,12 +20,13 @@ use crate::message::exit::Exit;
 use crate::module::compile::compile;
 use crate::module::inspect::inspect;
 use crate::module::source::ModuleSource;
-use crate::run::plan::Plan;
 use crate::run::run;
+use crate::sys::signals;
 
 fn main() -> ExitCode {
     // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
     p1_adapter::prepare_process();
+    signals::outlive_size_limits();
     let exit = args::parse().and_then(command).unwrap_or_else(|message| {
         message::say(&message);
         message.exit()
@@ -35,8 +36,8 @@ fn main() -> ExitCode {
 
 fn command(cli: Cli) -> Result<Exit> {
     match cli.command {
-        None => run(Plan::from_args(cli.run)?),
-        Some(Command::Run(run_args)) => run(Plan::from_args(*run_args)?),
+        None => run(cli.run),
+        Some(Command::Run(run_args)) => run(*run_args),
         Some(Command::Compile(compile_args)) => compile(*compile_args),
         Some(Command::Inspect { module }) => inspect(&ModuleSource::typed(&module)),
         Some(Command::Completion { shell }) => shell::completion(shell),

@@ -133,6 +133,7 @@ pub use crate::module::precompiled::{Stamp, StampError, Stamped};
 pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
 pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
+pub use crate::sys::running::RaisedPriority;
 pub use crate::thread::current::{HostCall, host_call, note_host_call, time_host_call};
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::abi;

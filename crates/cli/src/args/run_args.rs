@@ -8,6 +8,7 @@ use clap::Parser;
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyOptions;
+use crate::args::module_limits::ModuleLimitArgs;
 use crate::args::values::{
     DirOption, OnDeadlock, StatsFormat, number, parse_dir, parse_duration, parse_env,
     parse_max_threads, parse_preload,
@@ -68,6 +69,9 @@ pub(crate) struct RunArgs {
     #[arg(short = 'g', long, value_name = "[ADDR:]PORT", hide = true)]
     pub(crate) gdbstub: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) module_limits: ModuleLimitArgs,
+
     /// Most threads the program may have at once besides its first.
     ///
     /// At the limit `thread-spawn` waits a little for one to leave, then fails.
@@ -78,7 +82,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     pub(crate) thread_stack_size: Option<usize>,
 
-    /// Ends the program after this time (10, 10s, 500ms), blocked threads too.
+    /// Ends the run after this time (10, 10s, 500ms): blocked threads, and a compilation, too.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 

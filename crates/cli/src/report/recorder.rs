@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use p1_adapter::{CallObserver, CallOutcome, Raised};
@@ -33,6 +33,8 @@ pub(crate) struct Recorder {
     events: bool,
     noting: Noting,
     records: Mutex<Vec<Arc<Mutex<HostRecord>>>>,
+    /// The end of the group, once it is told.
+    end: OnceLock<TraceEvent>,
     /// Capacity for events that no thread has taken.
     capacity: AtomicUsize,
     /// The same for lives.
@@ -73,6 +75,7 @@ impl Recorder {
             events,
             noting,
             records: Mutex::default(),
+            end: OnceLock::new(),
             capacity: AtomicUsize::new(capacity),
             capacity_for_lives: AtomicUsize::new(MOST_LIVES),
         }
@@ -116,6 +119,7 @@ impl Recorder {
                 false => all.append(&mut events),
             }
         }
+        all.extend(self.end.get().cloned());
         // What encloses comes before what it encloses.
         all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
         all
@@ -148,9 +152,7 @@ impl Recorder {
             return;
         }
         let has_capacity = match what {
-            EventKind::Life | EventKind::Spawn(_) | EventKind::End(_) => {
-                take(&self.capacity_for_lives, 1) == 1
-            }
+            EventKind::Life | EventKind::Spawn(_) => take(&self.capacity_for_lives, 1) == 1,
             _ => {
                 if record.capacity == 0 {
                     record.capacity = take(&self.capacity, PORTION);
@@ -289,7 +291,15 @@ impl Observer for Recorder {
             Outcome::Panicked { .. } => "a host function panicked".to_owned(),
             _ => "ended".to_owned(),
         };
-        self.with(|record| self.keep(record, now, now, EventKind::End(said)));
+        // Not into a record: whoever ends a group takes no lock that a thread of the guest's can hold.
+        if self.events {
+            let _ = self.end.set(TraceEvent {
+                thread: GUEST.get(),
+                began: now,
+                ended: now,
+                what: EventKind::End(said),
+            });
+        }
     }
 }
 

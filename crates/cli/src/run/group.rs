@@ -31,7 +31,6 @@ pub(crate) fn builder(
 ) -> GroupBuilder<P1State> {
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
-        .limits(plan.limits.of_the_group())
         .termination(termination(plan))
         .host_word(p1_adapter::host_word)
         .report_at_timeout(DESCRIBED)

@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use wasi_threads::rewrite::ModuleLimits;
 use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::profiling::{self, Profiling, ThreadProfile};
 use crate::args::refused_options;
 use crate::args::run_args::RunArgs;
-use crate::args::values::StatsFormat;
-use crate::args::values::{DirOption, OnDeadlock};
+use crate::args::values::{DirOption, OnDeadlock, StatsFormat};
 use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     /// Where prepared modules are kept.
     pub(crate) cache: Option<Cache>,
     pub(crate) limits: LimitOptions,
+    /// How large each module may be.
+    pub(crate) module_limits: ModuleLimits,
     pub(crate) thread_spawn: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
@@ -101,12 +103,10 @@ impl Plan {
         }
         // Before this process opens what may get the number of a descriptor that they name.
         let coredump = coredump(common)?;
-        let trace = args.trace.as_deref().map(|path| output("the trace", path));
-        let trace = trace.transpose()?;
+        let trace = Output::asked_for("the trace", args.trace.as_deref())?;
         let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
-        let profile_output = profiling.as_ref().and_then(Profiling::file);
-        let profile_output = profile_output.map(|path| output("the profile", path));
-        let profile_output = profile_output.transpose()?;
+        let file = profiling.as_ref().and_then(Profiling::file);
+        let profile_output = Output::asked_for("the profile", file)?;
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
@@ -141,6 +141,7 @@ impl Plan {
             },
             engine,
             cache,
+            module_limits: args.module_limits.into(),
             limits: LimitOptions {
                 threads: args.max_threads,
                 host_stack: args.thread_stack_size,
@@ -225,17 +226,9 @@ fn coredump(common: &CommonOptions) -> Result<Option<Output>> {
         Some(path) if path.is_empty() => {
             Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
         }
-        Some(path) => output("the core dump", Path::new(path)).map(Some),
+        Some(path) => Output::asked_for("the core dump", Some(Path::new(path))),
         None => Ok(None),
     }
-}
-
-/// Where `what` goes.
-fn output(what: &str, path: &Path) -> Result<Output> {
-    Output::typed(path).map_err(|error| {
-        let name = Output::name_of(path);
-        Message::failure(format!("{what} {name} cannot be written")).why(error)
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the calling thread asks of the system for itself.
+//! What the calling thread asks of the system for itself, and a signal that the process does without.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -6,6 +6,15 @@ use std::ptr;
 
 /// Lets the calling thread take these signals. A process may be started with all of them blocked.
 pub(super) fn unblock(signals: &[i32]) {
+    change(libc::SIG_UNBLOCK, signals);
+}
+
+/// Blocks these signals for the calling thread, and for those that it starts from now on.
+pub(super) fn block(signals: &[i32]) {
+    change(libc::SIG_BLOCK, signals);
+}
+
+fn change(how: libc::c_int, signals: &[i32]) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is initialised before it is used; a number that is no signal is refused, and not added.
     unsafe {
@@ -13,14 +22,12 @@ pub(super) fn unblock(signals: &[i32]) {
         for signal in signals {
             libc::sigaddset(set.as_mut_ptr(), *signal);
         }
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+        libc::pthread_sigmask(how, set.as_ptr(), ptr::null_mut());
     }
 }
 
-/// Asks for turns before threads that compute, as whoever takes signals needs few and short ones. Where that is not allowed,
-/// nothing changes.
-pub(super) fn hurry() {
-    // SAFETY: a number of the calling thread's, which the system checks. (On Linux priorities are threads'.)
-    #[cfg(target_os = "linux")]
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+/// Has the process ignore `signal`.
+pub(super) fn ignore(signal: i32) {
+    // SAFETY: the system checks the number, and no handler runs.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }

@@ -17,6 +17,7 @@ use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
 use crate::sys::running::{self, Code};
+use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
@@ -47,6 +48,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         {
             return Err(GroupError::OtherEngine);
         }
+        signal_stack::check().map_err(GroupError::NoSignalStack)?;
         let host_stack = self.check_engine()?;
         let modules = self.look_at_modules()?;
         let memory = self.shared_memory(&modules.memories)?;

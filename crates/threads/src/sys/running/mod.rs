@@ -15,7 +15,7 @@
 //! | [`walk`] | where in wasm they are |
 //! | [`begin`], [`end`] | the calling thread waits, or is in a call whose time is sampled |
 //! | [`now`] | the clock of samples |
-//! | [`hurry`] | the calling thread gets its turn before others, where that is allowed |
+//! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
 //! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that asks for them, and epochs
@@ -49,9 +49,10 @@ mod elsewhere;
 use elsewhere as platform;
 
 pub(crate) use code::Code;
+pub use platform::RaisedPriority;
 pub(crate) use platform::{
-    Freezer, Inside, Marked, SUPPORTED, barrier, begin, chase, end, enter, freeze, hold, hurry,
-    look, mark, now, prepare, prepare_thread, walk,
+    Freezer, Inside, Marked, SUPPORTED, barrier, begin, chase, end, enter, freeze, hold, look,
+    mark, now, prepare, prepare_thread, walk,
 };
 pub(crate) use ring::Ring;
 pub(crate) use sample_head::{SampleHead, SampledIn};

@@ -3,12 +3,14 @@
 
 mod ask;
 mod fault;
+mod priority;
 mod sample;
 mod slots;
 mod stack;
 
 pub(crate) use ask::{chase, walk};
 pub(crate) use fault::{Freezer, freeze, hold};
+pub use priority::RaisedPriority;
 pub(crate) use sample::{begin, end, now};
 pub(crate) use slots::{Inside, Marked, enter, look, mark};
 
@@ -64,13 +66,6 @@ pub(crate) fn prepare_thread() {
         }
         libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
     }
-}
-
-/// Asks for turns before threads that compute, for the calling thread, which needs few and short ones from now on. Where that is
-/// not allowed (`CAP_SYS_NICE`, `RLIMIT_NICE`), nothing changes.
-pub(crate) fn hurry() {
-    // SAFETY: a number of the calling thread's, which the system checks. On Linux priorities are threads'.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
 }
 
 /// Has every processor that runs a thread of this process pass a full barrier; false where that is refused. Then words may be
