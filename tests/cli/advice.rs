@@ -82,7 +82,8 @@ fn few_open_files() {
         let output = bash(&line, OWN);
         let stderr = String::from_utf8_lossy(&output.stderr);
         // Where signals cannot be received, it says so and goes on.
-        let signals = "warning: signals are left to the system: Too many open files (os error 24)\n";
+        let signals =
+            "warning: signals are left to the system: Too many open files (os error 24)\n";
         let stderr = stderr.strip_prefix(signals).unwrap_or(&stderr);
         match output.status.code() {
             Some(0) => assert_eq!(stderr, "", "{files}"),

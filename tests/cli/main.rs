@@ -19,6 +19,7 @@ mod messages;
 mod options;
 mod outputs;
 mod precompiled;
+mod profiling;
 mod refusing_hosts;
 mod sockets;
 mod subcommands;

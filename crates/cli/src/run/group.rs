@@ -47,6 +47,9 @@ pub(crate) fn builder(
         // A thread may sit in a system call that nothing interrupts, such as reading
         // from a dead network file system.
         .grace(plan.shutdown_grace);
+    if let Some(profile) = &plan.profile {
+        group = group.profile(profile.interval);
+    }
     for (import, library) in &modules.preloads {
         group = group.preload(import, library);
     }

@@ -31,6 +31,7 @@ use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
 use crate::message::{self, Result, say};
 use crate::module::toolchain::Fault;
+use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
@@ -58,6 +59,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
     let (trace, dump) = (plan.trace.take(), plan.coredump.take());
+    let profile = plan.profile_output.take();
     let plan = plan;
     let name = plan.module.display();
     let mut time_limit = TimeLimit::start(began, plan.limits.timeout, &name);
@@ -88,6 +90,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     });
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
+    let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
+    let profile = profile.transpose()?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
@@ -122,7 +126,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         signal: received.when_ended(),
         stats,
     };
-    let exit = ended.report(trace);
+    let exit = ended.report(trace, profile);
     // The other one cannot be told from a program that ends so because it means to.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()
