@@ -29,7 +29,8 @@ use wasi_threads::Termination;
 
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
-use crate::message::{self, Result, say};
+use crate::message::wording::limit_of_the_system;
+use crate::message::{self, Message, Result, say};
 use crate::module::toolchain::Fault;
 use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
@@ -84,10 +85,17 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
 
     let signals = signals
         .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
-    let received = signals.unwrap_or_else(|error| {
-        message::warn("signals are left to the system", &error);
-        Received::default()
-    });
+    let received = match signals {
+        Ok(received) => received,
+        // A limit that somebody has set, and can raise, is told as one.
+        Err(error) if limit_of_the_system(&error.to_string()).is_some() => {
+            return Err(Message::failure("signals cannot be received").why(error));
+        }
+        Err(error) => {
+            message::warn("signals are left to the system", &error);
+            Received::default()
+        }
+    };
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
     let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
