@@ -114,6 +114,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
             let message = cannot_run::run(&error, &name);
             say(&message);
             // A start function may have started threads.
+            if let Some(profile) = profile {
+                profile.write(&group.handle(), &modules.backtraces, &plan.argv[0]);
+            }
             if let (Some(trace), Some(recorder)) = (trace, recorder) {
                 trace.write(recorder, &plan.argv[0]);
             }

@@ -12,8 +12,7 @@ use wasmtime_cli_flags::CommonOptions;
 use crate::args::profiling::{self, Profiling, ThreadProfile};
 use crate::args::refused_options;
 use crate::args::run_args::RunArgs;
-use crate::args::values::StatsFormat;
-use crate::args::values::{DirOption, OnDeadlock};
+use crate::args::values::{DirOption, OnDeadlock, StatsFormat};
 use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
@@ -104,12 +103,10 @@ impl Plan {
         }
         // Before this process opens what may get the number of a descriptor that they name.
         let coredump = coredump(common)?;
-        let trace = args.trace.as_deref().map(|path| output("the trace", path));
-        let trace = trace.transpose()?;
+        let trace = Output::asked_for("the trace", args.trace.as_deref())?;
         let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
-        let profile_output = profiling.as_ref().and_then(Profiling::file);
-        let profile_output = profile_output.map(|path| output("the profile", path));
-        let profile_output = profile_output.transpose()?;
+        let file = profiling.as_ref().and_then(Profiling::file);
+        let profile_output = Output::asked_for("the profile", file)?;
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
@@ -229,17 +226,9 @@ fn coredump(common: &CommonOptions) -> Result<Option<Output>> {
         Some(path) if path.is_empty() => {
             Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
         }
-        Some(path) => output("the core dump", Path::new(path)).map(Some),
+        Some(path) => Output::asked_for("the core dump", Some(Path::new(path))),
         None => Ok(None),
     }
-}
-
-/// Where `what` goes.
-fn output(what: &str, path: &Path) -> Result<Output> {
-    Output::typed(path).map_err(|error| {
-        let name = Output::name_of(path);
-        Message::failure(format!("{what} {name} cannot be written")).why(error)
-    })
 }
 
 #[cfg(test)]

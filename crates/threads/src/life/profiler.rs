@@ -144,7 +144,7 @@ impl Profiler {
         let kept = Arc::clone(&self.kept);
         let collector = thread::Builder::new().name("wasi-profile".into());
         let collector = collector.spawn(move || {
-            let _raised = running::RaisedPriority::of_this_thread();
+            let _sooner = running::RaisedPriority::of_this_thread();
             while !kept.over.load(Ordering::Acquire) {
                 kept.collect();
                 thread::park_timeout(COLLECT);

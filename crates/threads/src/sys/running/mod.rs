@@ -13,9 +13,9 @@
 //! | [`barrier`] | has each processor see what was stored before, so that words read afterwards are current |
 //! | [`look`] | which threads there are, and what they do |
 //! | [`walk`] | where in wasm they are |
-//! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`begin`], [`end`] | the calling thread waits, or is in a call whose time is sampled |
 //! | [`now`] | the clock of samples |
+//! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
 //! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that asks for them, and epochs
