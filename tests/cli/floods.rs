@@ -50,3 +50,31 @@ fn inlined_functions_of_many_threads() {
         assert!((500_000..2 << 20).contains(&bytes), "{what}: {bytes} bytes");
     }
 }
+
+/// How many threads have a line of their own.
+fn described(stderr: &str) -> usize {
+    let lines = stderr.lines();
+    lines.filter(|line| line.starts_with("thread ")).count()
+}
+
+/// With epochs there were as many as there are threads.
+#[test]
+fn threads_beyond_a_hundred_are_counted() {
+    let run = program().on_stdin(parked(130)).run().expect_code(134);
+    assert_eq!(described(&run.stderr), 100, "{run}");
+    assert!(run.stderr.contains("\nand 31 more\n"), "{run}");
+    assert!(run.stderr.contains("deadlock: 131 threads"), "{run}");
+    for epochs in ["-W epoch-interruption", "-W epoch-interruption=n"] {
+        let run = program()
+            .args(epochs)
+            .args("--deadlock off --timeout 5s")
+            .on_stdin(parked(130))
+            .signal("QUIT")
+            .run()
+            .expect_code(134)
+            .expect_stderr(&["timed out after 5s"]);
+        let (_, at_end) = run.stderr.split_once("timed out after 5s").unwrap();
+        assert_eq!(described(at_end), 100, "{run}");
+        assert!(at_end.contains("\nand 31: "), "{run}");
+    }
+}

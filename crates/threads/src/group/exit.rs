@@ -47,7 +47,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             (native, Some(most)) => {
                 let report = match native {
                     Some(native) => seen::report(life, native, most, PATIENCE),
-                    None => gather_report::gather(life, PATIENCE),
+                    None => gather_report::gather(life, most, PATIENCE),
                 };
                 if life.end(Outcome::TimedOut) {
                     keep(report);
