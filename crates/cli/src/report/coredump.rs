@@ -1,7 +1,8 @@
 //! `-D coredump=FILE`: what there was when a thread trapped.
 //!
 //! Wasmtime makes the dump of the trapped thread's store (tool-conventions, Coredump.md). It leaves out shared
-//! memories, which belong to no store, and calls every thread `main`: both are mended here.
+//! memories, which belong to no store, calls every thread `main`, and copies the modules' names as they are: that is mended
+//! here.
 
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use p1_adapter::P1State;
 use wasi_threads::{LeftBehind, ThreadId};
 use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, RawSection};
+use wasm_symbols::{NAME_CHARS, escape};
 use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
 use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
@@ -176,6 +178,14 @@ fn complete(
                             .chain(theirs.map(|index| index + shift))
                             .collect();
                         all.instance(instance.module_index, memories, instance.globals);
+                    }
+                    module.section(&all);
+                }
+                KnownCustom::CoreDumpModules(modules) => {
+                    // They are called as their name sections say.
+                    let mut all = wasm_encoder::CoreDumpModulesSection::new();
+                    for name in modules.modules {
+                        all.module(escape(name, NAME_CHARS).to_string());
                     }
                     module.section(&all);
                 }
