@@ -14,6 +14,7 @@ mod ending;
 mod examples;
 mod exports;
 mod failures;
+mod killed;
 mod limits;
 mod messages;
 mod options;
