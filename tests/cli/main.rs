@@ -15,6 +15,7 @@ mod examples;
 mod exports;
 mod failures;
 mod floods;
+mod killed;
 mod limits;
 mod messages;
 mod options;

@@ -5,6 +5,8 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) mod any_line;
 mod cannot_run;
 mod context;
 mod ended;
