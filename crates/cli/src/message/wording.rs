@@ -37,6 +37,11 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         // To be created, or to be canonicalized.
         ("cache directory: ", WasmtimeError::NoCacheFolder),
         ("failed to get the default", WasmtimeError::NoCacheFolder),
+        // The home's path is not.
+        (
+            "Cache directory path has to be absolute",
+            WasmtimeError::NoCacheFolder,
+        ),
         (
             "WebAssembly backtrace support",
             WasmtimeError::BacktraceDetails,
@@ -112,6 +117,10 @@ mod tests {
     fn wasmtime_on_the_cache() {
         let mut config = CacheConfig::new();
         config.with_directory(std::env::current_exe().unwrap().join("cache"));
+        let error = Cache::new(config).unwrap_err();
+        assert_eq!(wasmtime_error(&error), Some(NoCacheFolder), "{error:?}");
+        let mut config = CacheConfig::new();
+        config.with_directory("relative");
         let error = Cache::new(config).unwrap_err();
         assert_eq!(wasmtime_error(&error), Some(NoCacheFolder), "{error:?}");
         // A setting that is wrong.
