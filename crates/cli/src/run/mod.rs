@@ -30,7 +30,6 @@ use crate::message::exit::Exit;
 use crate::message::{Result, say};
 use crate::module::toolchain::Fault;
 use crate::report::stats::Stats;
-use crate::report::trace::TraceFile;
 use crate::run::context::context;
 use crate::run::ended::Ended;
 use crate::run::entry::Runs;
@@ -74,7 +73,7 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
 
     let received = on_signal::watch(signals, group.handle(), modules.backtraces.clone())?;
     // Not earlier: what cannot be run leaves the trace of another run alone.
-    let trace = trace.map(TraceFile::prepare).transpose()?;
+    let trace = observers.prepare(trace, plan.limits.timeout, &received)?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.

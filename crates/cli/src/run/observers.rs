@@ -1,14 +1,20 @@
 //! What is kept of a run while it goes on.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use p1_adapter::P1State;
 use wasi_threads::GroupBuilder;
 
+use crate::message::exit::Exit;
+use crate::message::{Message, Result};
 use crate::output::Output;
 use crate::report::calls::WAITING;
 use crate::report::coredump::CoreDump;
 use crate::report::recorder::Recorder;
+use crate::report::trace::TraceFile;
+use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
 
 /// All that looks on, as far as the options ask for it.
@@ -24,6 +30,35 @@ impl Observers {
             recorder: (traced || plan.stats.is_some()).then(|| Arc::new(Recorder::new(traced))),
             dump: dump.map(Arc::new),
         }
+    }
+
+    /// Opens what the trace and the core dump go to, as far as it is written where it is, and finds out whether the others can
+    /// be made. A FIFO is waited for until it has a reader, time runs out or a signal ends the run.
+    pub(crate) fn prepare(
+        &self,
+        trace: Option<Output>,
+        timeout: Option<Duration>,
+        received: &Received,
+    ) -> Result<Option<TraceFile>> {
+        let began = Instant::now();
+        let late = || timeout.is_some_and(|timeout| began.elapsed() >= timeout);
+        let gives_up = || received.get().is_some() || late();
+        let dump = self.dump.as_ref().map(|dump| ("core dump", dump.output()));
+        let all = trace.iter().map(|trace| ("trace", trace)).chain(dump);
+        for (what, output) in all {
+            output.prepare(&gives_up).map_err(|error| {
+                let what = format!("the {what} {} cannot be written", output.name());
+                match (error.kind(), received.get()) {
+                    (ErrorKind::Interrupted, Some(signal)) => {
+                        Message::new(Exit::Signal(signal), what).why("nobody reads it")
+                    }
+                    (ErrorKind::Interrupted, None) => Message::new(Exit::Trap, what)
+                        .why("nobody has come to read it within the time limit"),
+                    _ => Message::failure(what).why(error),
+                }
+            })?;
+        }
+        Ok(trace.map(TraceFile::new))
     }
 
     /// Has them told of what happens in the group.

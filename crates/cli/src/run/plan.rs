@@ -98,6 +98,16 @@ impl Plan {
         let coredump = coredump(common)?;
         let trace = args.trace.as_deref().map(|path| output("the trace", path));
         let trace = trace.transpose()?;
+        if let (Some(dump), Some(trace)) = (&coredump, &trace)
+            && dump.is_same_file(trace)
+        {
+            return Err(Message::usage(format!(
+                "`-D coredump` and `--trace` both name {}",
+                trace.name()
+            ))
+            .why("one would replace the other")
+            .help("name two files"));
+        }
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
