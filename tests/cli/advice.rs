@@ -320,6 +320,14 @@ fn arguments_that_are_left_over() {
         "note: `g` has no parameters for `1`, and the program reads no arguments: they are left over\n"
     );
     assert_eq!(run(module(""), "f", "1"), "");
+    // Many, and long ones.
+    let said = run(
+        module(""),
+        "f",
+        &format!("1 {} {}", "x".repeat(9_000), "y ".repeat(999)),
+    );
+    assert!(said.contains("`y`, `y`, 997 more, and"), "{said}");
+    assert!(said.len() < 1_000, "{said}");
     // It may read them.
     let reads =
         r#"(import "wasi_snapshot_preview1" "args_get" (func (param i32 i32) (result i32)))"#;

@@ -56,6 +56,11 @@ impl CoreDump {
         }
     }
 
+    /// Where it goes.
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
     /// Takes what the store of the thread that trapped knows, on that thread.
     pub(crate) fn take(
         &self,

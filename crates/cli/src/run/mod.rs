@@ -34,9 +34,7 @@ use crate::message::exit::Exit;
 use crate::message::wording::limit_of_the_system;
 use crate::message::{self, Message, Result, say};
 use crate::module::toolchain::Fault;
-use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
-use crate::report::trace::TraceFile;
 use crate::run::context::context;
 use crate::run::ended::Ended;
 use crate::run::entry::Runs;
@@ -99,9 +97,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         }
     };
     // Not earlier: what cannot be run leaves the trace of another run alone.
-    let trace = trace.map(TraceFile::prepare).transpose()?;
-    let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
-    let profile = profile.transpose()?;
+    let (trace, profile) = observers.prepare((trace, profile), &plan, &received)?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
