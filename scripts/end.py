@@ -7,11 +7,11 @@ speed    spinning guests, ended by proc_exit, trap, timeout and SIGTERM; medians
 starts   a start function that spawns two and spins, with a time limit
 quit     SIGQUIT again and again at threads that compute, read, wait and sleep
 hostile  all signals blocked, seccomp filters, full pipes, a preloaded module
-many     each end many times: statuses, lines, leftover processes
+many     each end many times: statuses, lines, torn files, leftover processes
 
 With --load two busy processes run beside it. Linux only.
 """
-import argparse, ctypes, os, re, select, signal, statistics, struct, subprocess, sys, tempfile, time
+import argparse, ctypes, json, os, re, select, signal, statistics, struct, subprocess, sys, tempfile, time
 
 MORE = '''
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -90,7 +90,7 @@ def speed(binary, folder, options):
                           f'{figures(times)}', flush=True)
             path = guest(folder, f'timeout{threads}{mixed}', spinners(threads, '(loop $x (br $x))', mixed))
             # From the moment of the time limit, which begins a moment before the guest does.
-            limit = 2000 + 2 * threads
+            limit = 2000 + 4 * threads
             times = []
             for _ in range(options.rounds):
                 began = time.monotonic()
@@ -106,14 +106,27 @@ def starts(binary, folder, options):
       (func (export "wasi_thread_start") (param i32 i32))
       (func (export "_start")))'''
     path = guest(folder, 'starts', text)
-    times = []
+    times, claims, late, begun = [], [], 0, []
     for _ in range(options.rounds):
         began = time.monotonic()
         done = subprocess.run([binary, '--timeout', '2s', path], capture_output=True, timeout=120)
         times.append((time.monotonic() - began) * 1e3)
         assert done.returncode == 134, done
         assert b'timed out after 2s' in done.stderr, done.stderr[:500]
-    print(f'a start function that spawns two and spins, --timeout 2s: {figures(times)}')
+        # A second run tells when each thread began and when the end was told. The claim is before that, and after the limit.
+        trace = os.path.join(folder, 'trace.json')
+        done = subprocess.run([binary, '--timeout', '2s', '--trace', trace, path], capture_output=True, timeout=120)
+        assert done.returncode == 134, done
+        with open(trace) as file:
+            events = json.load(file)['traceEvents']
+        told, = [event['ts'] for event in events if event.get('cat') == 'end']
+        starts = [event['ts'] for event in events if event.get('cat') == 'thread']
+        claims.append(told / 1e3 - 2000)
+        late += sum(start > told for start in starts)
+        begun.append(len(starts))
+    print(f'a start function that spawns two and spins, --timeout 2s, {options.rounds} runs: process gone {figures(times)}\n'
+          f'with --trace: end told after the limit {figures(claims)}; {min(begun)} to {max(begun)} threads began, '
+          f'{late} of them after the end was told')
 
 def report(stream):
     """The lines of one report: it is over when nothing comes for half a second."""
@@ -278,6 +291,43 @@ def hostile(binary, folder, options):
     print(f'stdout and stderr are full: the second signal ended it, {options.rounds} times '
           f'(last in {(time.monotonic() - began) * 1e3:.1f} ms)')
 
+def torn(binary, folder, options):
+    """Two threads append records of 4 MB, one call each, and the program exits meanwhile: no record is in pieces."""
+    size = 4 << 20
+    text = f'''(module
+      (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+      {WASI}
+      (data (i32.const 768) "out")
+      (func $fill (param $at i32) (param $byte i32) (memory.fill (local.get $at) (local.get $byte) (i32.const {size})))
+      (func (export "wasi_thread_start") (param $id i32) (param $which i32) (local $at i32) (local $vec i32)
+        (local.set $at (i32.add (i32.const 4194304) (i32.mul (local.get $which) (i32.const {size}))))
+        (local.set $vec (i32.add (i32.const 1024) (i32.mul (local.get $which) (i32.const 16))))
+        (i32.store (local.get $vec) (local.get $at))
+        (i32.store offset=4 (local.get $vec) (i32.const {size}))
+        (loop $l (drop (call $write (i32.load (i32.const 900)) (local.get $vec) (i32.const 1)
+          (i32.add (local.get $vec) (i32.const 8)))) (br $l)))
+      (func (export "_start")
+        (if (call $open (i32.const 3) (i32.const 0) (i32.const 768) (i32.const 3) (i32.const 1) (i64.const 64) (i64.const 0)
+              (i32.const 1) (i32.const 900)) (then (unreachable)))
+        (call $fill (i32.const 4194304) (i32.const 97))
+        (call $fill (i32.const {4194304 + size}) (i32.const 98))
+        (drop (call $spawn (i32.const 0))) (drop (call $spawn (i32.const 1)))
+        (drop (memory.atomic.wait32 (i32.const 1200) (i32.const 0) (i64.const 8000000)))
+        (call $say) (call $exit (i32.const 7))))'''.replace('(memory 64 1024 shared)', '(memory 256 1024 shared)')
+    path = guest(folder, 'torn', text)
+    out = os.path.join(folder, 'out')
+    records = 0
+    for _ in range(options.rounds):
+        took, lines = ended(binary, ['--dir', f'{folder}::/'], path, 7)
+        assert lines == b'', lines
+        with open(out, 'rb') as file:
+            while record := file.read(size):
+                assert record in (b'a' * size, b'b' * size), f'a torn record after {records} whole ones'
+                records += 1
+        os.remove(out)
+    print(f'two writers of 4 MB: {options.rounds} times as it should be, {records} whole records')
+
 def many(binary, folder, options):
     ends = (('proc_exit', '(call $exit (i32.const 7))', 7, [], None, b''),
             ('trap', '(unreachable)', 134, [], None, b'trapped'),
@@ -300,6 +350,7 @@ def many(binary, folder, options):
             else:
                 assert lines == b'', lines
         print(f'{name}: {options.rounds} times as it should be, {figures(times)}', flush=True)
+    torn(binary, folder, options)
     left = subprocess.run(['pgrep', '-f', folder], capture_output=True).stdout
     assert left == b'', left
 

@@ -20,6 +20,8 @@ mod messages;
 mod options;
 mod outputs;
 mod precompiled;
+mod profiling;
+mod refusing_hosts;
 mod sockets;
 mod subcommands;
 mod surroundings;

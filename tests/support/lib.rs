@@ -4,6 +4,8 @@
 pub mod debug_info;
 mod guest;
 mod process;
+#[cfg(target_os = "linux")]
+pub mod seccomp;
 
 pub use guest::{Guest, repository};
 pub use process::{Finished, Input, Program};

@@ -39,6 +39,8 @@ pub struct Program {
     alone: bool,
     signal: Option<&'static str>,
     ignored: bool,
+    #[cfg(target_os = "linux")]
+    filter: Option<crate::seccomp::Filter>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -61,6 +63,8 @@ impl Program {
             alone: false,
             signal: None,
             ignored: false,
+            #[cfg(target_os = "linux")]
+            filter: None,
             meanwhile: None,
         }
     }
@@ -131,6 +135,13 @@ impl Program {
         self
     }
 
+    /// Has the kernel refuse it these system calls with `errno`.
+    #[cfg(target_os = "linux")]
+    pub fn refused(mut self, calls: &[crate::seccomp::Refused], errno: i32) -> Self {
+        self.filter = Some(crate::seccomp::Filter::new(calls, errno));
+        self
+    }
+
     /// The binary, with the signal it will be sent at its default or ignored, whatever the
     /// tests themselves were started with: `nohup` and jobs in the background hand on signals
     /// that are ignored.
@@ -178,6 +189,10 @@ impl Program {
             .stderr(Stdio::piped());
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(filter) = self.filter {
+            filter.before(&mut command);
         }
         let line = format!("{command:?}");
         let started = Instant::now();

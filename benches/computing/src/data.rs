@@ -60,7 +60,7 @@ pub fn json(task: u32) -> u64 {
 /// Counts matches of three patterns in some 130 KB of text.
 pub fn regex(task: u32) -> u64 {
     static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-        [r"\b[a-m]+\b", r"(?m-u)^\w+ (\w+) .*[xyz]{2}", r"[aeiou]{2,}[^aeiou\s]+q?"]
+        [r"\b[a-m]+\b", r"(?m)^(?-u:\w+ (\w+)) .*[xyz]{2}", r"[aeiou]{2,}[^aeiou\s]+q?"]
             .map(|pattern| Regex::new(pattern).unwrap())
     });
     let text = text(&mut Random::new(task), 20_000);

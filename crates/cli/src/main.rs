@@ -21,10 +21,12 @@ use crate::module::compile::compile;
 use crate::module::inspect::inspect;
 use crate::module::source::ModuleSource;
 use crate::run::run;
+use crate::sys::signals;
 
 fn main() -> ExitCode {
     // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
     p1_adapter::prepare_process();
+    signals::outlive_size_limits();
     let exit = args::parse().and_then(command).unwrap_or_else(|message| {
         message::say(&message);
         message.exit()

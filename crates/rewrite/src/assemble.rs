@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::append::{Appendix, ExportKind};
-use crate::encode::{call_in, push_u32, push_u32_in, take_u32, u32_length};
-use crate::scan::{HEADER, Scan, Section, SiteKind};
+use crate::code::{self, Replacement};
+use crate::encode::{call_in, push_u32, take_u32};
+use crate::offset_map::OffsetMap;
+use crate::scan::{HEADER, Scan, SiteKind};
 use crate::{RewriteError, RewriteOptions, Rewritten, bulk, names, waits};
 
 const CUSTOM: u8 = 0;
@@ -42,7 +44,6 @@ pub(crate) fn assemble<'a>(
         wait_slots: Vec::new(),
         wait_table: None,
         bulk_sites: 0,
-        bulk_sites_left: 0,
         start_export: None,
         appended_exports: Vec::new(),
         start_inside: scan.start.is_some(),
@@ -50,37 +51,23 @@ pub(crate) fn assemble<'a>(
         first_appended_function: None,
         code_file_shift: 0,
         code_offsets_kept: true,
+        code_map: OffsetMap::default(),
     };
     let mut appendix = Appendix::new(scan);
-    let mut calls = Vec::new();
+    let mut replacements = Vec::new();
     for (kind, places) in by_kind(scan) {
         let function = appendix.next_function();
-        let before = calls.len();
-        let mut left = 0;
-        for place in places {
-            match call_in(function, place.len()) {
-                Some(call) => calls.push((place.start, call)),
-                None => left += 1,
-            }
-        }
-        let replaced = calls.len() - before;
         match kind {
-            SiteKind::Wait { .. } if left > 0 => {
-                // Not within the limit on functions, see DESIGN.md.
-                out.waits_rewritten = false;
-            }
-            SiteKind::Wait { .. } => {}
-            _ => out.bulk_sites_left += left,
+            SiteKind::Wait { .. } => out.wait_sites += places.len(),
+            _ => out.bulk_sites += places.len(),
         }
-        if replaced == 0 {
-            continue;
-        }
-        match kind {
-            SiteKind::Wait { .. } => out.wait_sites += replaced,
-            _ => out.bulk_sites += replaced,
-        }
+        replacements.extend(places.into_iter().map(|at| Replacement {
+            by: call_in(function, at.len()),
+            at,
+        }));
         append_function(&mut appendix, &mut out, scan, options, kind);
     }
+    replacements.sort_unstable_by_key(|replacement| replacement.at.start);
     if !out.wait_slots.is_empty() {
         out.wait_table = Some(appendix.table(out.wait_slots.len() as u32));
     }
@@ -95,13 +82,13 @@ pub(crate) fn assemble<'a>(
         out.start_export = Some(name);
         out.start_inside = false;
     }
-    if calls.is_empty() && !appendix.has_exports() {
+    if replacements.is_empty() && !appendix.has_exports() {
         return Ok(out);
     }
     appendix.check_limits()?;
     out.first_appended_function = appendix.first_function();
     out.appended_exports = appendix.export_names();
-    write(bytes, scan, &appendix, &calls, &mut out);
+    write(bytes, scan, &appendix, &replacements, &mut out);
     Ok(out)
 }
 
@@ -154,7 +141,7 @@ fn write(
     bytes: &[u8],
     scan: &Scan,
     appendix: &Appendix,
-    calls: &[(usize, Vec<u8>)],
+    replacements: &[Replacement],
     out: &mut Rewritten<'_>,
 ) {
     let mut appended: BTreeMap<usize, (u8, u32, Vec<u8>)> = [
@@ -191,10 +178,13 @@ fn write(
             (START, _) if out.start_export.is_some() => {}
             (CODE, more) => {
                 let (_, count, entries) = more.unwrap_or_default();
-                let code = code_contents(bytes, section, calls, count, &entries);
-                out.code_offsets_kept = code.offsets_kept;
+                let contents = &bytes[section.contents.clone()];
+                let start = section.contents.start;
+                let code = code::replace(contents, start, replacements, count, &entries);
                 let begin = push_section(&mut module, CODE, &code.contents);
-                out.code_file_shift = begin as i64 - section.contents.start as i64;
+                out.code_offsets_kept = code.map.is_one_run();
+                out.code_file_shift = begin as i64 - start as i64;
+                out.code_map = code.map.moved(start as u64, begin as u64);
             }
             (id, Some((_, count, entries))) => {
                 let contents = extended(&bytes[section.contents.clone()], count, &entries);
@@ -229,38 +219,4 @@ fn extended(contents: &[u8], count: u32, entries: &[u8]) -> Vec<u8> {
     out.extend_from_slice(rest);
     out.extend_from_slice(entries);
     out
-}
-
-struct Code {
-    contents: Vec<u8>,
-    offsets_kept: bool,
-}
-
-/// The contents of the code section with the calls in place and `count` more
-/// functions. The count keeps its length if it can, so that nothing moves.
-fn code_contents(
-    bytes: &[u8],
-    section: &Section,
-    calls: &[(usize, Vec<u8>)],
-    count: u32,
-    entries: &[u8],
-) -> Code {
-    let contents = &bytes[section.contents.clone()];
-    let (before, rest) = take_u32(contents).unwrap_or((0, contents));
-    let old_length = contents.len() - rest.len();
-    let new_length = old_length.max(u32_length(before + count));
-    let mut out = Vec::with_capacity(contents.len() + entries.len() + 1);
-    let fits = push_u32_in(&mut out, before + count, new_length);
-    debug_assert!(fits);
-    out.extend_from_slice(rest);
-    let moved = section.contents.start + old_length;
-    for (at, call) in calls {
-        let begin = at - moved + new_length;
-        out[begin..begin + call.len()].copy_from_slice(call);
-    }
-    out.extend_from_slice(entries);
-    Code {
-        contents: out,
-        offsets_kept: new_length == old_length,
-    }
 }

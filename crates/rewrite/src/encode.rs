@@ -51,19 +51,18 @@ pub(crate) fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     None
 }
 
-/// A `call` of `function` that takes exactly `length` bytes: its index padded,
-/// and `nop`s behind it where even the longest index is too short. `None` if
-/// the index does not fit.
-pub(crate) fn call_in(function: u32, length: usize) -> Option<Vec<u8>> {
+/// A `call` of `function` that takes `length` bytes: its index padded, and `nop`s behind it where even the longest index is
+/// too short. It takes more where the index has no room.
+pub(crate) fn call_in(function: u32, length: usize) -> Vec<u8> {
     const CALL: u8 = 0x10;
     const NOP: u8 = 0x01;
-    let index = length.checked_sub(1)?.min(LONGEST_U32);
+    let room = length.saturating_sub(1);
+    let index = room.clamp(u32_length(function), LONGEST_U32);
     let mut out = vec![CALL];
-    if !push_u32_in(&mut out, function, index) {
-        return None;
-    }
-    out.resize(length, NOP);
-    Some(out)
+    let fits = push_u32_in(&mut out, function, index);
+    debug_assert!(fits);
+    out.resize(out.len().max(length), NOP);
+    out
 }
 
 #[cfg(test)]
@@ -106,14 +105,14 @@ mod tests {
 
     #[test]
     fn a_call_fills_its_place() {
-        assert_eq!(call_in(2, 4), Some(vec![0x10, 0x82, 0x80, 0x00]));
+        assert_eq!(call_in(2, 4), [0x10, 0x82, 0x80, 0x00]);
         assert_eq!(
             call_in(2, 8),
-            Some(vec![0x10, 0x82, 0x80, 0x80, 0x80, 0x00, 0x01, 0x01])
+            [0x10, 0x82, 0x80, 0x80, 0x80, 0x00, 0x01, 0x01]
         );
-        assert_eq!(call_in(16_383, 3), Some(vec![0x10, 0xff, 0x7f]));
-        assert_eq!(call_in(16_384, 3), None);
-        assert_eq!(call_in(0, 1), None);
-        assert_eq!(call_in(0, 0), None);
+        assert_eq!(call_in(16_383, 3), [0x10, 0xff, 0x7f]);
+        // A byte more than there was.
+        assert_eq!(call_in(16_384, 3), [0x10, 0x80, 0x80, 0x01]);
+        assert_eq!(call_in(0, 0), [0x10, 0x00]);
     }
 }

@@ -30,9 +30,9 @@
 //! changes; the instructions are replaced in place, so no offset within the code
 //! section changes. Hence names, DWARF, source maps, branch hints and profiles
 //! stay right, and custom sections are passed through byte by byte.
-//! [`Rewritten::code_offsets_kept`] tells of the one case in which the offsets
-//! move. Offsets *within the file* do move, all those of the code section by
-//! [`Rewritten::code_file_shift`].
+//! [`Rewritten::code_offsets_kept`] tells of the cases in which the offsets
+//! move, and [`OffsetMap`] where to. Offsets *within the file* do move, all
+//! those of the code section by [`Rewritten::code_file_shift`] if they are kept.
 //!
 //! A module with nothing to rewrite comes back as the very bytes that went in.
 //!
@@ -82,15 +82,20 @@ use std::borrow::Cow;
 mod append;
 mod assemble;
 mod bulk;
+mod code;
 mod encode;
 mod error;
 mod fingerprint;
+mod limits;
 pub mod names;
+mod offset_map;
 mod scan;
 mod waits;
 
 pub use error::RewriteError;
 pub use fingerprint::{FINGERPRINT, extend_fingerprint};
+pub use limits::{ModuleLimits, TooLarge};
+pub use offset_map::{OffsetMap, Run};
 
 /// What [`rewrite_with`] is to rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -169,10 +174,6 @@ pub struct Rewritten<'a> {
     pub wait_table: Option<String>,
     /// How many bulk memory operations were replaced.
     pub bulk_sites: usize,
-    /// How many bulk memory operations should have been replaced but had no
-    /// room: `memory.fill` has three bytes, which reach the first 16,384
-    /// functions only.
-    pub bulk_sites_left: usize,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
     /// The names of all exports that were appended: every other one is the module's own, whatever its name.
@@ -184,16 +185,21 @@ pub struct Rewritten<'a> {
     pub active_data_on_shared: bool,
     /// The index of the first appended function; all from here on are.
     pub first_appended_function: Option<u32>,
-    /// By how many bytes the code section moved in the file: a file offset
-    /// within it, less this, is the offset in the original.
+    /// By how many bytes the contents of the code section moved in the file: a
+    /// file offset within them, less this, is the offset in the original, if
+    /// the offsets are kept.
     pub code_file_shift: i64,
     /// Whether every original instruction is where it was, counted from the
     /// beginning of the code section's contents, as DWARF does.
     ///
-    /// False only where the count of functions needs a longer encoding than
-    /// before (122 functions, say, and 8 appended): then all of them moved by
-    /// one byte.
+    /// False where the count of functions needs a longer encoding than before
+    /// (122 functions, say, and 8 appended): then all of them moved by one
+    /// byte. And in modules of more than 16,384 functions, where a
+    /// `memory.fill` became a byte longer for each that was replaced before
+    /// them. [`code_map`](Self::code_map) says where they are.
     pub code_offsets_kept: bool,
+    /// Where each byte of the code went.
+    pub code_map: OffsetMap,
 }
 
 /// Rewrites a module as [`RewriteOptions::default`] says.

@@ -4,7 +4,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
-#[path = "support/seccomp.rs"]
+#[path = "../../../tests/support/seccomp.rs"]
 mod seccomp;
 mod support;
 

@@ -368,3 +368,79 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
     // Those of the two threads that have ended.
     assert_eq!(seen.load(Ordering::SeqCst), 2);
 }
+
+/// The mappings that are memories of guests: one of those here reserves more than 4 GiB.
+#[cfg(target_os = "linux")]
+fn reserved() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let size = |line: &str| {
+        let (from, to) = line.split_whitespace().next()?.split_once('-')?;
+        let at = |hex| usize::from_str_radix(hex, 16).ok();
+        Some(at(to)? - at(from)?)
+    };
+    maps.lines()
+        .filter_map(size)
+        .filter(|size| *size > 1 << 31)
+        .count()
+}
+
+/// Data that panics as it is dropped once left its store's instances behind, with their memories.
+#[cfg(target_os = "linux")]
+#[test]
+fn data_that_panic_as_they_are_dropped_leave_no_mapping() {
+    if !in_a_process("data_that_panic_as_they_are_dropped_leave_no_mapping", ":") {
+        return;
+    }
+    let _dog = watchdog("data_that_panic_as_they_are_dropped_leave_no_mapping", 60);
+    let engine = engine();
+    let own = r#"(memory $own (export "own") 1) "#;
+    let child = format!(
+        r#"(module {PRELUDE} {own}
+             (func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
+             (func (export "_start") (drop (call $spawn (i32.const 0)))
+               (call $await (i32.const 0) (i32.const 1))
+               (call $spin)))"#
+    );
+    let main = format!(r#"(module {PRELUDE} {own} (func (export "_start")))"#);
+    let run = |text: &str| {
+        let module = Door::Prepared.module(&engine, &wat::parse_str(text).unwrap());
+        let mut linker = Linker::<Bomb>::new(&engine);
+        linker
+            .define_unknown_imports_as_traps(module.module())
+            .unwrap();
+        let group = ThreadGroup::builder(&engine, &module, linker)
+            .state(|_| Bomb)
+            .build()
+            .unwrap();
+        let outcome = group.run("_start").unwrap();
+        drop(group);
+        outcome
+    };
+    run(&main);
+    assert!(eventually(Duration::from_secs(10), || reserved() == 0));
+    for text in [&main, &child] {
+        for _ in 0..5 {
+            let outcome = run(text);
+            let first = text == &main || matches!(outcome, Outcome::Panicked { .. });
+            assert!(first, "{outcome:?}");
+            assert!(
+                eventually(Duration::from_secs(10), || reserved() == 0),
+                "{} memories are left",
+                reserved()
+            );
+        }
+    }
+    // A group that never ran.
+    let module = Door::Prepared.module(&engine, &wat::parse_str(&main).unwrap());
+    let mut linker = Linker::<Bomb>::new(&engine);
+    linker
+        .define_unknown_imports_as_traps(module.module())
+        .unwrap();
+    let group = ThreadGroup::builder(&engine, &module, linker)
+        .state(|_| Bomb)
+        .build()
+        .unwrap();
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(group)));
+    assert!(dropped.is_err());
+    assert!(eventually(Duration::from_secs(10), || reserved() == 0));
+}

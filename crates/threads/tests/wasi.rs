@@ -274,7 +274,8 @@ fn every_cause_in_every_company() {
                 } else {
                     (other, code)
                 };
-                // Argument 0: does `other` after it has signalled; 1: the child of this round; 3: ends at once.
+                // Argument 0: does `other` after it has signalled; 1: the child of this round; 3: ends at once. Where
+                // `other` spawns, all places may be taken for a moment.
                 let module = module(
                     &engine,
                     &format!(
@@ -284,11 +285,15 @@ fn every_cause_in_every_company() {
                              (if (i32.eqz (local.get $arg)) (then {other}))
                              (call $await (i32.const 0) (i32.const 3))
                              {child})
+                           (func $must (param $arg i32)
+                             (loop $refused
+                               (br_if $refused
+                                 (i32.lt_s (call $spawn (local.get $arg)) (i32.const 0)))))
                            (func (export "_start")
                              (call $init)
-                             (drop (call $spawn (i32.const 0)))
-                             (drop (call $spawn (i32.const 0)))
-                             (drop (call $spawn (i32.const 1)))
+                             (call $must (i32.const 0))
+                             (call $must (i32.const 0))
+                             (call $must (i32.const 1))
                              (call $await (i32.const 0) (i32.const 3))
                              {main})"#
                     ),

@@ -3,11 +3,12 @@
 //! The lists of `-O help`, `-W help` and the like are printed by the library that has them, with a macro that panics
 //! where stdout cannot be written.
 
+use std::any::Any;
 use std::io::ErrorKind;
-use std::panic::{self, UnwindSafe};
-use std::sync::Arc;
+use std::panic::UnwindSafe;
 
 use crate::message::exit::Exit;
+use crate::message::known_panics::caught;
 use crate::message::wording::std_cannot_print;
 use crate::message::{Message, Result};
 
@@ -15,26 +16,19 @@ use crate::message::{Message, Result};
 ///
 /// A panic for that reason is told as this error, and so not by the hook of panics. Every other panic goes its way.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T> {
-    let hook = Arc::new(panic::take_hook());
-    let others = Arc::clone(&hook);
-    panic::set_hook(Box::new(move |panic| {
-        if std_cannot_print(panic.payload()).is_none() {
-            others(panic);
-        }
-    }));
-    let done = panic::catch_unwind(work);
-    // The one that is dropped here has the other half of `hook`.
-    drop(panic::take_hook());
-    if let Ok(hook) = Arc::try_unwrap(hook) {
-        panic::set_hook(hook);
-    }
-    done.or_else(|panic| match std_cannot_print(&*panic) {
+    let known = |panic: &(dyn Any + Send)| std_cannot_print(panic).is_some();
+    caught(known, work).map_err(|panic| match std_cannot_print(&*panic) {
         // As when this program prints: who has gone has seen enough.
         Some(why) if why.kind() == ErrorKind::BrokenPipe => {
             std::process::exit(Exit::Success.status().into())
         }
-        Some(why) => Err(Message::failure("stdout cannot be written").why(why)),
-        None => panic::resume_unwind(panic),
+        why => {
+            let message = Message::failure("stdout cannot be written");
+            match why {
+                Some(why) => message.why(why),
+                None => message,
+            }
+        }
     })
 }
 

@@ -6,6 +6,8 @@
 mod help_output;
 pub(crate) mod invoke;
 pub(crate) mod legacy;
+pub(crate) mod module_limits;
+pub(crate) mod profiling;
 pub(crate) mod refused_options;
 pub(crate) mod run_args;
 pub(crate) mod shell;
@@ -20,6 +22,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
+use crate::args::module_limits::ModuleLimitArgs;
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result, printed};
@@ -124,6 +127,9 @@ pub(crate) struct CompileArgs {
 
     #[command(flatten)]
     pub(crate) legacy: LegacyCommon,
+
+    #[command(flatten)]
+    pub(crate) module_limits: ModuleLimitArgs,
 
     /// The file to write (default: the module's name, ending in .cwasm, in the current folder).
     #[arg(short, long, value_name = "FILE")]

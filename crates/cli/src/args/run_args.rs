@@ -8,6 +8,7 @@ use clap::Parser;
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyOptions;
+use crate::args::module_limits::ModuleLimitArgs;
 use crate::args::values::{
     DirOption, OnDeadlock, StatsFormat, number, parse_dir, parse_duration, parse_env,
     parse_max_threads, parse_preload,
@@ -54,13 +55,22 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) allow_precompiled: bool,
 
-    /// Makes the compiled code known to a profiler: perfmap, jitdump, vtune.
-    #[arg(long, value_name = "STRATEGY")]
+    /// Says where the time goes: `guest[,FILE[,INTERVAL]]`, `flamegraph[,FILE[,INTERVAL]]`, or for
+    /// profilers of the system: perfmap, jitdump, vtune.
+    ///
+    /// `guest` samples all threads and writes a profile for the Firefox Profiler
+    /// (profiler.firefox.com), `flamegraph` a picture of it (SVG). FILE is `guest-profile.json` or
+    /// `guest-flamegraph.svg` if none is given; INTERVAL is the processor time between two
+    /// samples of a thread (1ms).
+    #[arg(long, value_name = "WHAT")]
     pub(crate) profile: Option<String>,
 
     /// Wasmtime's debugger, which follows one store.
     #[arg(short = 'g', long, value_name = "[ADDR:]PORT", hide = true)]
     pub(crate) gdbstub: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) module_limits: ModuleLimitArgs,
 
     /// Most threads the program may have at once besides its first.
     ///
@@ -72,7 +82,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     pub(crate) thread_stack_size: Option<usize>,
 
-    /// Ends the program after this time (10, 10s, 500ms), blocked threads too.
+    /// Ends the run after this time (10, 10s, 500ms): blocked threads, and a compilation, too.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 

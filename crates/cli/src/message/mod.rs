@@ -2,6 +2,7 @@
 
 pub(crate) mod error_text;
 pub(crate) mod exit;
+pub(crate) mod known_panics;
 pub(crate) mod link_flags;
 pub(crate) mod progress;
 pub(crate) mod wording;

@@ -14,6 +14,10 @@ use wasmtime::WasmBacktrace;
 pub(crate) enum WasmtimeError {
     /// There is no folder for the cache.
     NoCacheFolder,
+    /// The folder of the cache is named by a relative path.
+    RelativeCacheFolder,
+    /// The file that configures the cache cannot be read.
+    UnreadableCacheConfig,
     /// Compiled code has files and lines and the engine wants none, or the other way round.
     BacktraceDetails,
     /// The same of interruption by epochs.
@@ -37,6 +41,14 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         // To be created, or to be canonicalized.
         ("cache directory: ", WasmtimeError::NoCacheFolder),
         ("failed to get the default", WasmtimeError::NoCacheFolder),
+        (
+            "directory path has to be absolute",
+            WasmtimeError::RelativeCacheFolder,
+        ),
+        (
+            "failed to read config file",
+            WasmtimeError::UnreadableCacheConfig,
+        ),
         (
             "WebAssembly backtrace support",
             WasmtimeError::BacktraceDetails,
@@ -64,6 +76,11 @@ pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
         );
     } else if of(libc::ENFILE) {
         return Some("the system cannot open more files: raise the limit (`sysctl fs.file-max`)");
+    } else if of(libc::EFBIG) {
+        return Some(
+            "this process may not make larger files, of which one is what a memory begins with: raise the limit \
+             (`ulimit -f`; systemd: `LimitFSIZE=`), or do without that one (`-O memory-init-cow=n`)",
+        );
     }
     let _ = said;
     None
@@ -72,6 +89,18 @@ pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
 /// Whether wasmparser came to an end that it did not expect: of the file, or of a part of it.
 pub(crate) fn wasmparser_ended_early(error: &wasmparser::BinaryReaderError) -> bool {
     error.message().contains("unexpected end")
+}
+
+/// Whether a library panicked because it could not start a thread: the standard library's `spawn` (the cache's worker), or
+/// rayon, as its pool is first used (a compilation).
+pub(crate) fn no_thread(panic: &(dyn Any + Send)) -> bool {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+    let begins = [
+        "failed to spawn thread",
+        "The global thread pool has not been initialized",
+    ];
+    said.is_some_and(|said| begins.iter().any(|begin| said.starts_with(begin)))
 }
 
 /// Why the standard library could not print on stdout, if that is what it panicked about.
@@ -90,7 +119,8 @@ pub(crate) fn std_cannot_print(panic: &(dyn Any + Send)) -> Option<io::Error> {
 #[cfg(test)]
 mod tests {
     use super::WasmtimeError::{
-        AddressSpace, BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder,
+        AddressSpace, BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder, RelativeCacheFolder,
+        UnreadableCacheConfig,
     };
     use super::*;
     use crate::sys::native_code::NativeCode;
@@ -114,6 +144,17 @@ mod tests {
         config.with_directory(std::env::current_exe().unwrap().join("cache"));
         let error = Cache::new(config).unwrap_err();
         assert_eq!(wasmtime_error(&error), Some(NoCacheFolder), "{error:?}");
+        let mut config = CacheConfig::new();
+        config.with_directory("cache");
+        let error = Cache::new(config).unwrap_err();
+        assert_eq!(
+            wasmtime_error(&error),
+            Some(RelativeCacheFolder),
+            "{error:?}"
+        );
+        let error = Cache::from_file(Some(&std::env::temp_dir())).unwrap_err();
+        let unreadable = Some(UnreadableCacheConfig);
+        assert_eq!(wasmtime_error(&error), unreadable, "{error:?}");
         // A setting that is wrong.
         let mut config = CacheConfig::new();
         config
@@ -190,6 +231,8 @@ mod tests {
         let said = limit_of_the_system(&error.to_string());
         assert!(said.is_some_and(|said| said.contains("ulimit -n")));
         let error = io::Error::from_raw_os_error(libc::ENFILE);
+        assert!(limit_of_the_system(&error.to_string()).is_some());
+        let error = io::Error::from_raw_os_error(libc::EFBIG);
         assert!(limit_of_the_system(&error.to_string()).is_some());
         let error = io::Error::from_raw_os_error(libc::ENOSPC);
         assert_eq!(limit_of_the_system(&error.to_string()), None);

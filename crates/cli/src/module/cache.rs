@@ -6,8 +6,12 @@
 //! nothing is kept twice. `DESIGN.md`, beside this crate's manifest, has more.
 
 use std::hash::{Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 use wasi_threads::rewrite::RewriteOptions;
 use wasi_threads::{PrepareError, Stamped, ThreadModule, preparation_compatibility_hash, prepare};
 use wasmtime::{Cache, Engine};
@@ -16,7 +20,8 @@ use wasmtime_internal_cache::ModuleCacheEntry;
 
 use crate::message::Result;
 use crate::message::error_text::unusable_options;
-use crate::message::wording::{WasmtimeError, wasmtime_error};
+use crate::message::known_panics::caught;
+use crate::message::wording::{WasmtimeError, no_thread, wasmtime_error};
 use crate::sys::native_code;
 
 /// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.
@@ -29,15 +34,28 @@ pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
     if asked_for == Some(false) {
         return Ok(None);
     }
-    let error = match Cache::from_file(config) {
-        Ok(cache) => return Ok(Some(cache)),
-        Err(error) => error,
+    let error = match caught(no_thread, || Cache::from_file(config)) {
+        Ok(Ok(cache)) => return Ok(Some(cache)),
+        Ok(Err(error)) => error,
+        // It has one, which bounds the folder's size. A host that refuses threads has a program to refuse.
+        Err(_) => return Ok(None),
     };
     // A home that cannot be written (a container, a service's user) is no reason not to run, if nobody asked for a
     // cache. A file that configures it, and is wrong, is one.
     let nobody_asked = asked_for.is_none() && config.is_none();
+    let home = std::env::var_os("HOME").unwrap_or_default();
     match wasmtime_error(&error) {
-        Some(WasmtimeError::NoCacheFolder) if nobody_asked => Ok(None),
+        Some(WasmtimeError::NoCacheFolder | WasmtimeError::UnreadableCacheConfig)
+            if nobody_asked =>
+        {
+            Ok(None)
+        }
+        // Not the file's fault.
+        Some(WasmtimeError::RelativeCacheFolder)
+            if nobody_asked && Path::new(&home).is_relative() =>
+        {
+            Ok(None)
+        }
         _ => Err(unusable_options(&error)),
     }
 }
@@ -50,12 +68,31 @@ pub(crate) fn prepare_cached(
     cache: Option<&Cache>,
     wasm: &[u8],
 ) -> std::result::Result<ThreadModule, PrepareError> {
+    let Some(cache) = cache else {
+        return compile(engine, wasm);
+    };
+    let key = Key::new(engine, wasm);
+    let cache = Some(cache).filter(|cache| key.may_be_read(cache));
     ModuleCacheEntry::new(FOLDER, cache).get_data_raw(
-        &Key { engine, wasm },
-        |key| prepare(key.engine, key.wasm),
+        &key,
+        |key| compile(key.engine, key.wasm),
         |_, module| module.serialize().ok(),
         |key, bytes| load(key.engine, &bytes),
     )
+}
+
+/// Prepares a module; on this thread alone, where the host lets the compiler start none.
+fn compile(engine: &Engine, wasm: &[u8]) -> std::result::Result<ThreadModule, PrepareError> {
+    let prepared = caught(no_thread, AssertUnwindSafe(|| prepare(engine, wasm)));
+    prepared.unwrap_or_else(|_| {
+        let mut config = engine.config().clone();
+        config.parallel_compilation(false);
+        let alone = Engine::new(&config).map_err(PrepareError::Compile)?;
+        let module = prepare(&alone, wasm)?;
+        let bytes = module.serialize().map_err(PrepareError::Compile)?;
+        let lost = || wasmtime::Error::msg("what was compiled does not load");
+        load(engine, &bytes).ok_or_else(|| PrepareError::Compile(lost()))
+    })
 }
 
 /// All that decides what becomes of a module.
@@ -63,14 +100,51 @@ struct Key<'a> {
     engine: &'a Engine,
     /// As it was read.
     wasm: &'a [u8],
+    /// Of both, and of the options of `prepare`.
+    digest: [u8; 32],
 }
 
 impl Hash for Key<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The options of `prepare`.
+        state.write(&self.digest);
+    }
+}
+
+/// What is hashed, to the bytes that are hashed.
+struct Digest(Sha256);
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("the digest is taken out")
+    }
+}
+
+impl<'a> Key<'a> {
+    fn new(engine: &'a Engine, wasm: &'a [u8]) -> Self {
+        let mut digest = Digest(Sha256::new());
         let options = RewriteOptions::default();
-        preparation_compatibility_hash(self.engine, &options).hash(state);
-        self.wasm.hash(state);
+        preparation_compatibility_hash(engine, &options).hash(&mut digest);
+        wasm.hash(&mut digest);
+        Key {
+            engine,
+            wasm,
+            digest: digest.0.finalize().into(),
+        }
+    }
+
+    /// Whether what is in the place of the entry is a file, or nothing. Reading a FIFO would wait for its other side.
+    fn may_be_read(&self, cache: &Cache) -> bool {
+        let name = URL_SAFE_NO_PAD.encode(Sha256::digest(self.digest));
+        let folders = std::fs::read_dir(cache.directory().join("modules"));
+        folders.into_iter().flatten().flatten().all(|folder| {
+            let ours = folder.file_name().to_string_lossy().starts_with(FOLDER);
+            let entry = std::fs::metadata(folder.path().join(&name));
+            !ours || entry.map_or(true, |entry| entry.is_file())
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use wasi_threads::rewrite::ModuleLimits;
 use wasm_symbols::Symbols;
 use wasmtime::Engine;
 
@@ -53,8 +54,9 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         // Only what is compiled has it.
         cache = None;
     }
+    let limits = ModuleLimits::from(args.module_limits);
     let engine = Engine::new(&config).map_err(|error| unusable_options(&error))?;
-    let Loaded::Wasm(bytes) = source.load()? else {
+    let Loaded::Wasm(bytes) = source.load(&limits)? else {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
     let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name)?;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasi_threads::StampError;
+use wasi_threads::rewrite::ModuleLimits;
 use wasm_symbols::Symbols;
 use wasmtime::Engine;
 
 use crate::message::{Message, Result};
 use crate::module::precompiled::Precompiled;
-use crate::sys::at_start;
+use crate::sys::{at_start, descriptors};
 
 /// What precompiled code begins with: it is in an ELF file.
 const ELF: &[u8] = b"\x7fELF";
@@ -72,8 +73,9 @@ impl ModuleSource {
         }
     }
 
-    /// Reads it, and turns the text format into the binary one. Precompiled code in a file is left there.
-    pub(crate) fn load(&self) -> Result<Loaded> {
+    /// Reads it, and turns the text format into the binary one, which is to be within `limits`. Precompiled code in a file
+    /// is left there.
+    pub(crate) fn load(&self, limits: &ModuleLimits) -> Result<Loaded> {
         let bytes = match self {
             // What is there now is empty.
             ModuleSource::Stdin if at_start::was_closed(0) => {
@@ -121,13 +123,21 @@ impl ModuleSource {
         if wasm.get(6..8) == Some(&[1, 0]) {
             return Err(self.is_component());
         }
+        limits.check(&wasm).map_err(|error| {
+            Message::failure(format!("{} is too large", self.display()))
+                .why(error)
+                .help(
+                    "the limits are `--max-module-size`, `--max-functions` and `--max-function-size`",
+                )
+        })?;
         Ok(Loaded::Wasm(wasm))
     }
 
     /// The code in `file` if it is one that can be mapped and has code; otherwise `file` stands at its beginning.
     fn precompiled_file(&self, path: &Path, file: &mut File) -> Result<Option<Precompiled>> {
         let unreadable = |error| self.unreadable(&error);
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        // One that another user cuts short while it is mapped would end this process: it is read instead.
+        if !descriptors::only_ours_to_write(file).map_err(unreadable)? {
             return Ok(None);
         }
         let mut front = Vec::new();

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
+#[cfg(feature = "profile")]
+use wasm_symbols::Trace;
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
@@ -55,6 +57,17 @@ impl Backtraces {
             deadlock.display_with(|_| texts.next().unwrap_or_default()),
             exceeded,
         )
+    }
+
+    /// Names, files and lines of many frames: those of a profile, which are more than those of a backtrace.
+    #[cfg(feature = "profile")]
+    pub(crate) fn look_up(&self, frames: &[Frame]) -> Trace {
+        let mut limits = Limits::default();
+        limits.steps *= 5;
+        limits.text_bytes *= 16;
+        limits.shown_bytes *= 64;
+        limits.time *= 4;
+        Printer::new(limits).look_up(frames.iter().map(|at| self.place(at)).collect())
     }
 
     /// Looks all up at once: threads are at the same places, and share what may be done for them.

@@ -16,6 +16,7 @@ use wasmtime::{HeapType, MemoryType, Module, SharedMemory, StoreContextMut, Trap
 use crate::message::{say, warn};
 use crate::output::Output;
 use crate::report::events::thread_name;
+use crate::report::outcome;
 
 /// Pieces a memory is saved in. Zeros at their ends are left out.
 const PIECE: usize = 4096;
@@ -237,8 +238,8 @@ fn complete(
 /// What the section [`UNFINISHED`] says, a line for each thread.
 fn unfinished(left: &[LeftBehind]) -> String {
     let line = |left: &LeftBehind| {
-        let call = left.host_call.unwrap_or("a system call");
-        format!("{} is in {call}\n", thread_name(left.thread.get()))
+        let place = outcome::place(left);
+        format!("{} is in {place}\n", thread_name(left.thread.get()))
     };
     left.iter().map(line).collect()
 }

@@ -147,20 +147,28 @@ fn in_parking_lot(backtrace: &Backtrace) -> bool {
         .any(|frame| frame.func_name().is_some_and(waits))
 }
 
+/// Where a thread is that was left behind.
+pub(crate) fn place(left: &LeftBehind) -> &'static str {
+    match left.host_call {
+        Some(call) => call,
+        None if left.computing => "its own code (no turn to stop in, or a long memory.fill)",
+        None => "a host call",
+    }
+}
+
 /// Says which threads were still in host code when the grace period was over: in one line, however many.
 pub(crate) fn left_behind(threads: &[LeftBehind]) {
-    let call = |left: &LeftBehind| left.host_call.unwrap_or("a system call");
     match threads {
         [] => {}
         [left] => say(format_args!(
             "note: thread {} was left behind in {}: it did not leave within `--shutdown-grace`",
             left.thread,
-            call(left)
+            place(left)
         )),
         several => {
             let mut counts = std::collections::BTreeMap::<_, usize>::new();
             for left in several {
-                *counts.entry(call(left)).or_default() += 1;
+                *counts.entry(place(left)).or_default() += 1;
             }
             let counts: Vec<_> = counts
                 .iter()

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use p1_adapter::{CallObserver, CallOutcome, Raised};
@@ -31,7 +31,10 @@ pub(crate) struct Recorder {
     began: Instant,
     /// Whether single events are kept, or only what they add up to.
     events: bool,
+    noting: Noting,
     records: Mutex<Vec<Arc<Mutex<HostRecord>>>>,
+    /// The end of the group, once it is told.
+    end: OnceLock<TraceEvent>,
     /// Capacity for events that no thread has taken.
     capacity: AtomicUsize,
     /// The same for lives.
@@ -61,16 +64,18 @@ thread_local! {
 }
 
 impl Recorder {
-    /// Begins to record; with `events`, keeps them one by one.
-    pub(crate) fn new(events: bool) -> Self {
-        Self::with_capacity(events, MOST_EVENTS)
+    /// Begins to record; with `events`, keeps them one by one. Notes the calls on its way, as `noting` does.
+    pub(crate) fn new(events: bool, noting: Noting) -> Self {
+        Self::with_capacity(events, noting, MOST_EVENTS)
     }
 
-    fn with_capacity(events: bool, capacity: usize) -> Self {
+    fn with_capacity(events: bool, noting: Noting, capacity: usize) -> Self {
         Recorder {
             began: Instant::now(),
             events,
+            noting,
             records: Mutex::default(),
+            end: OnceLock::new(),
             capacity: AtomicUsize::new(capacity),
             capacity_for_lives: AtomicUsize::new(MOST_LIVES),
         }
@@ -114,6 +119,7 @@ impl Recorder {
                 false => all.append(&mut events),
             }
         }
+        all.extend(self.end.get().cloned());
         // What encloses comes before what it encloses.
         all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
         all
@@ -146,9 +152,7 @@ impl Recorder {
             return;
         }
         let has_capacity = match what {
-            EventKind::Life | EventKind::Spawn(_) | EventKind::End(_) => {
-                take(&self.capacity_for_lives, 1) == 1
-            }
+            EventKind::Life | EventKind::Spawn(_) => take(&self.capacity_for_lives, 1) == 1,
             _ => {
                 if record.capacity == 0 {
                     record.capacity = take(&self.capacity, PORTION);
@@ -185,13 +189,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl CallObserver for Recorder {
     fn started(&self, function: &'static str) -> u64 {
-        Noting.started(function);
+        self.noting.started(function);
         self.now()
     }
 
     fn ended(&self, function: &'static str, started: u64, outcome: CallOutcome<'_>) {
         let now = self.now();
-        Noting.ended(function, 0, CallOutcome::Returned(0));
+        self.noting.ended(function, 0, CallOutcome::Returned(0));
         let errno = match outcome {
             CallOutcome::Returned(errno) => Some(errno),
             _ => None,
@@ -287,7 +291,15 @@ impl Observer for Recorder {
             Outcome::Panicked { .. } => "a host function panicked".to_owned(),
             _ => "ended".to_owned(),
         };
-        self.with(|record| self.keep(record, now, now, EventKind::End(said)));
+        // Not into a record: whoever ends a group takes no lock that a thread of the guest's can hold.
+        if self.events {
+            let _ = self.end.set(TraceEvent {
+                thread: GUEST.get(),
+                began: now,
+                ended: now,
+                what: EventKind::End(said),
+            });
+        }
     }
 }
 
@@ -297,7 +309,7 @@ mod tests {
 
     #[test]
     fn calls_add_up() {
-        let recorder = Arc::new(Recorder::new(true));
+        let recorder = Arc::new(Recorder::new(true, Noting { timed: false }));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -326,7 +338,7 @@ mod tests {
     /// life of its thread, which ends last.
     #[test]
     fn capacity_is_for_all_threads_together() {
-        let recorder = Recorder::with_capacity(true, 2 * PORTION + 100);
+        let recorder = Recorder::with_capacity(true, Noting { timed: false }, 2 * PORTION + 100);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -41,6 +41,9 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
             "it was built for another version of what it imports: build it again with a current toolchain",
         ),
         GroupError::Memory(cause) | GroupError::Store(cause) => because(message, cause),
+        GroupError::NoSignalStack(_) => message.why(error).help(
+            "a filter of system calls forbids it (seccomp): have it allow `sigaltstack`",
+        ),
         other => message.why(one_line(other)),
     }
 }
@@ -52,6 +55,10 @@ pub(crate) fn run(error: &RunError, name: &str) -> Message {
         RunError::ExportType { .. } => message
             .why(error)
             .help("only such functions can be programs"),
+        RunError::HostThread(_) => message.why(one_line(error)).help(
+            "threads are what it needs: raise the limit (`ulimit -u`; systemd: `TasksMax=`), or have the filter of system \
+             calls allow `clone3` (an older container runtime does not)",
+        ),
         RunError::Instantiate(cause) => match cause.downcast_ref() {
             Some(shape) => group(shape, name),
             None => because(message, cause),

@@ -31,7 +31,6 @@ pub(crate) fn builder(
 ) -> GroupBuilder<P1State> {
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
-        .limits(plan.limits.of_the_group())
         .termination(termination(plan))
         .host_word(p1_adapter::host_word)
         .report_at_timeout(DESCRIBED)
@@ -48,6 +47,9 @@ pub(crate) fn builder(
         // A thread may sit in a system call that nothing interrupts, such as reading
         // from a dead network file system.
         .grace(plan.shutdown_grace);
+    if let Some(profile) = &plan.profile {
+        group = group.profile(profile.interval);
+    }
     for (import, library) in &modules.preloads {
         group = group.preload(import, library);
     }

@@ -14,6 +14,7 @@ pub(crate) struct LimitOptions {
     pub(crate) tables: Option<usize>,
     pub(crate) instances: Option<usize>,
     pub(crate) fuel: Option<u64>,
+    /// From the beginning of the run, preparation included.
     pub(crate) timeout: Option<Duration>,
     pub(crate) descriptors: Option<usize>,
     /// Bytes that one `random_get` may ask for.
@@ -25,8 +26,8 @@ pub(crate) struct LimitOptions {
 }
 
 impl LimitOptions {
-    /// Those of them that the group of threads keeps.
-    pub(crate) fn of_the_group(&self) -> Limits {
+    /// Those of them that the group of threads keeps, and the time that is left for it.
+    pub(crate) fn of_the_group(&self, timeout: Option<Duration>) -> Limits {
         /// Applies a limit if it was given.
         fn given<V>(
             limits: Limits,
@@ -49,7 +50,7 @@ impl LimitOptions {
         let limits = given(limits, self.table_elements, Limits::table_elements);
         let limits = given(limits, self.tables, Limits::tables);
         let limits = given(limits, self.instances, Limits::instances);
-        let limits = given(limits, self.timeout, Limits::timeout);
+        let limits = given(limits, timeout, Limits::timeout);
         let limits = limits.trap_on_grow_failure(self.trap_on_grow_failure);
         given(limits, self.fuel, Limits::fuel)
     }

@@ -21,7 +21,9 @@ mod observers;
 mod on_signal;
 pub(crate) mod plan;
 mod shape;
+mod time_limit;
 
+use std::io;
 use std::time::Instant;
 
 use p1_adapter::EndSignal;
@@ -29,8 +31,9 @@ use wasi_threads::Termination;
 
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
-use crate::message::{Result, say};
+use crate::message::{self, Result, say};
 use crate::module::toolchain::Fault;
+use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::context::context;
@@ -39,23 +42,29 @@ use crate::run::entry::Runs;
 use crate::run::link::linker;
 use crate::run::modules::Modules;
 use crate::run::observers::Observers;
+use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
+use crate::run::time_limit::TimeLimit;
 use crate::sys::process;
-use crate::sys::signals::SignalThread;
+use crate::sys::signals::{Held, SignalThread};
 
 /// Runs the program that the command line asks for.
 pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
-    // The compile cache, which the plan has, starts a thread of low priority, and must not take signals there.
-    let signals = on_signal::thread()?;
-    run_plan(Plan::from_args(typed)?, signals)
+    // The plan changes the environment, so there is no other thread yet; then its compile cache starts one, which must not
+    // take signals.
+    let held = Held::new();
+    let plan = Plan::from_args(typed)?;
+    run_plan(plan, on_signal::thread(held))
 }
 
-fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
+fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
     let (trace, dump) = (plan.trace.take(), plan.coredump.take());
+    let profile = plan.profile_output.take();
     let plan = plan;
     let name = plan.module.display();
+    let mut time_limit = TimeLimit::start(began, plan.limits.timeout, &name);
     let listeners = listen::bind(&plan.tcplisten)?;
     let modules = Modules::of(&plan)?;
     let fault = modules.fault();
@@ -68,24 +77,43 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
     let recorder = observers.recorder.as_ref();
     let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
     let linker = linker(&modules, &ctx, &plan)?;
-    let group = group::builder(&plan, &modules, linker, ctx, end);
+    let limits = plan.limits.of_the_group(time_limit.left());
+    let group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
     let group = observers.watch(group);
     let group = group
         .build()
         .map_err(|error| cannot_run::group(&error, &name))?;
 
-    let received = on_signal::watch(signals, group.handle(), modules.backtraces.clone())?;
+    let signals = signals
+        .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
+    let received = signals.unwrap_or_else(|error| {
+        message::warn("signals are left to the system", &error);
+        Received::default()
+    });
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
+    let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
+    let profile = profile.transpose()?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
-    let (outcome, results) = match &runs {
+    let ran = match &runs {
         Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
         Runs::Call(call) => group.invoke(&call.export, &call.params),
-    }
-    .map_err(|error| cannot_run::run(&error, &name))?;
+    };
+    let (outcome, results) = match ran {
+        Ok(ran) => ran,
+        Err(error) => {
+            let message = cannot_run::run(&error, &name);
+            say(&message);
+            // A start function may have started threads.
+            if let (Some(trace), Some(recorder)) = (trace, recorder) {
+                trace.write(recorder, &plan.argv[0]);
+            }
+            return Ok(leave(&plan, message.exit()));
+        }
+    };
     let stats = Stats {
         prepared_in,
         ran_for: run_began.elapsed(),
@@ -97,19 +125,23 @@ fn run_plan(mut plan: Plan, signals: SignalThread) -> Result<Exit> {
         backtraces: &modules.backtraces,
         outcome,
         results,
-        signal: received.get(),
+        signal: received.when_ended(),
         stats,
     };
-    let exit = ended.report(trace);
+    let exit = ended.report(trace, profile);
     // The other one cannot be told from a program that ends so because it means to.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()
     {
         say(format_args!("note: {name}: {}", fault.describe()));
     }
-    if group::termination(&plan) == Termination::ProcessExit {
-        // Threads have been stopped for ever, and use what would be given back here.
+    Ok(leave(&plan, exit))
+}
+
+/// Ends the process where threads have been stopped for ever: they use what would be given back.
+fn leave(plan: &Plan, exit: Exit) -> Exit {
+    if group::termination(plan) == Termination::ProcessExit {
         process::exit_now(exit.status());
     }
-    Ok(exit)
+    exit
 }

@@ -50,9 +50,10 @@ impl From<Message> for Unprepared {
 
 impl Modules {
     pub(crate) fn of(plan: &Plan) -> Result<Self> {
-        let preloads = plan.preloads.iter().map(|(_, source)| source.load());
+        let limits = &plan.module_limits;
+        let preloads = plan.preloads.iter().map(|(_, source)| source.load(limits));
         Ok(Modules {
-            main: plan.module.load()?,
+            main: plan.module.load(limits)?,
             preloads: preloads.collect::<Result<_>>()?,
         })
     }

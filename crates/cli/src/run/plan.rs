@@ -5,9 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use wasi_threads::rewrite::ModuleLimits;
 use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::profiling::{self, Profiling, ThreadProfile};
 use crate::args::refused_options;
 use crate::args::run_args::RunArgs;
 use crate::args::values::StatsFormat;
@@ -40,6 +42,8 @@ pub(crate) struct Plan {
     /// Where prepared modules are kept.
     pub(crate) cache: Option<Cache>,
     pub(crate) limits: LimitOptions,
+    /// How large each module may be.
+    pub(crate) module_limits: ModuleLimits,
     pub(crate) thread_spawn: bool,
     /// Whether WASI is there under the name it had before preview1, too.
     pub(crate) preview0: bool,
@@ -54,6 +58,10 @@ pub(crate) struct Plan {
     pub(crate) stats: Option<StatsFormat>,
     /// Where the timeline goes.
     pub(crate) trace: Option<Output>,
+    /// How the threads are sampled.
+    pub(crate) profile: Option<ThreadProfile>,
+    /// Where that goes.
+    pub(crate) profile_output: Option<Output>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
@@ -98,13 +106,17 @@ impl Plan {
         let coredump = coredump(common)?;
         let trace = args.trace.as_deref().map(|path| output("the trace", path));
         let trace = trace.transpose()?;
+        let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
+        let profile_output = profiling.as_ref().and_then(Profiling::file);
+        let profile_output = profile_output.map(|path| output("the profile", path));
+        let profile_output = profile_output.transpose()?;
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
             _ => Inherited::default(),
         };
         let epochs = common.wasm.epoch_interruption;
-        let (engine, cache) = engine::configure(common, args.profile.as_deref(), args.timeout)?;
+        let (engine, cache) = engine::configure(common, profiling.as_ref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
         let wasm = &common.wasm;
@@ -132,6 +144,7 @@ impl Plan {
             },
             engine,
             cache,
+            module_limits: args.module_limits.into(),
             limits: LimitOptions {
                 threads: args.max_threads,
                 host_stack: args.thread_stack_size,
@@ -158,6 +171,8 @@ impl Plan {
             detect_deadlock: args.deadlock == OnDeadlock::Report,
             stats: args.stats,
             trace,
+            profile: profiling.and_then(Profiling::of_threads),
+            profile_output,
         })
     }
 }
@@ -323,7 +338,7 @@ mod tests {
             "-D coredump=core.%p x.wasm",
             "-D coredump= x.wasm",
             "-D guest-debug x.wasm",
-            "--profile guest x.wasm",
+            "--profile guest,x,never x.wasm",
             "--profile nonsense x.wasm",
             "--preload b.wasm x.wasm",
             "--target riscv64 x.wasm",

@@ -35,3 +35,24 @@ pub(crate) fn duplicate(number: i32) -> io::Result<File> {
 pub(crate) fn duplicate(_: i32) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// Whether `file` is a regular one that nobody but its owner may write, and its owner is this process's user, or the
+/// superuser, who may do anything.
+#[cfg(unix)]
+pub(crate) fn only_ours_to_write(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    /// The group, and everybody else. (Where there are lists of who may, the group's part is the most that they allow.)
+    const OTHERS_WRITE: u32 = 0o022;
+    let found = file.metadata()?;
+    // SAFETY: reads a number of this process's.
+    let we = unsafe { libc::geteuid() };
+    let owned = [0, we].contains(&found.uid());
+    Ok(found.is_file() && owned && found.mode() & OTHERS_WRITE == 0)
+}
+
+/// Files that are mapped cannot be cut short.
+#[cfg(not(unix))]
+pub(crate) fn only_ours_to_write(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.is_file())
+}

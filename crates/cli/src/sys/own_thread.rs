@@ -1,4 +1,4 @@
-//! What the calling thread asks of the system for itself.
+//! What the calling thread asks of the system for itself, and a signal that the process does without.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -24,4 +24,10 @@ fn change(how: libc::c_int, signals: &[i32]) {
         }
         libc::pthread_sigmask(how, set.as_ptr(), ptr::null_mut());
     }
+}
+
+/// Has the process ignore `signal`.
+pub(super) fn ignore(signal: i32) {
+    // SAFETY: the system checks the number, and no handler runs.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }

@@ -1,6 +1,14 @@
 //! Signals that ask something of the program.
 
 use std::io;
+#[cfg(unix)]
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, atomic::AtomicBool};
+
+#[cfg(unix)]
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+#[cfg(unix)]
+use signal_hook::{flag, iterator::Signals};
 
 #[cfg(unix)]
 use crate::sys::{at_start, own_thread};
@@ -14,6 +22,32 @@ pub(crate) enum Asked {
     End(u8),
 }
 
+/// The three signals are blocked for the thread that made it, and for those that it starts. They wait meanwhile. Dropping it
+/// lets that thread take them again.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _private: (),
+}
+
+#[cfg(unix)]
+impl Held {
+    /// Blocks them: before the process has another thread.
+    ///
+    /// A signal that this process was started with ignored, as shells do for jobs in
+    /// the background, stays ignored.
+    pub(crate) fn new() -> Self {
+        own_thread::block(&wanted());
+        Self { _private: () }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Held {
+    fn drop(&mut self) {
+        own_thread::unblock(&wanted());
+    }
+}
+
 /// What the thread that takes signals does once it is told to.
 #[cfg(unix)]
 type Task = Box<dyn FnOnce() + Send>;
@@ -22,20 +56,19 @@ type Task = Box<dyn FnOnce() + Send>;
 ///
 /// Every other thread is started with them blocked. So the system wakes this thread for each, and never waits for the turn
 /// of a thread that computes.
+#[derive(Debug)]
 pub(crate) struct SignalThread {
     #[cfg(unix)]
-    task: std::sync::mpsc::Sender<Task>,
+    task: Sender<Task>,
 }
 
 #[cfg(unix)]
 impl SignalThread {
-    /// Starts it, and blocks the signals for the calling thread and those that it starts. Until [`receive`](Self::receive)
-    /// they do what they would do without it.
-    ///
-    /// A signal that this process was started with ignored, as shells do for jobs in
-    /// the background, stays ignored. One that was blocked is not: this thread lets it through.
-    pub(crate) fn start() -> io::Result<Self> {
-        let (task, tasks) = std::sync::mpsc::channel::<Task>();
+    /// Starts it. The signals stay blocked for the calling thread and those that it starts, for ever. Until
+    /// [`receive`](Self::receive) they do what they would do without it. A process may have been started with them blocked:
+    /// this thread lets them through.
+    pub(crate) fn start(held: Held) -> io::Result<Self> {
+        let (task, tasks) = mpsc::channel::<Task>();
         std::thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
@@ -49,52 +82,70 @@ impl SignalThread {
                     std::thread::park();
                 }
             })?;
-        own_thread::block(&wanted());
+        std::mem::forget(held);
         Ok(Self { task })
     }
 
-    /// Tells `asked` of each signal from now on. After the first that asks for the end, another one ends the
-    /// process in its handler, with the status that `status` says, whatever any thread is doing: what is said about the first
-    /// end may be blocked in writing to a full pipe.
+    /// Tells `asked` of each signal from now on. After the first that asks for the end, or once the flag that is
+    /// returned is set, another one ends the process in its handler, with the status that `status` says, whatever any thread
+    /// is doing: what is said about the end may be blocked in writing to a full pipe.
     pub(crate) fn receive(
         self,
         status: fn(u8) -> u8,
         asked: impl Fn(Asked) + Send + 'static,
-    ) -> io::Result<()> {
-        use signal_hook::consts::SIGQUIT;
-        use signal_hook::flag;
-        use signal_hook::iterator::Signals;
-        use std::sync::Arc;
-        use std::sync::atomic::AtomicBool;
-
-        let wanted = wanted();
+    ) -> io::Result<Arc<AtomicBool>> {
         let told = Arc::new(AtomicBool::new(false));
-        for signal in wanted.iter().filter(|signal| **signal != SIGQUIT) {
-            let number = u8::try_from(*signal).unwrap_or(u8::MAX);
-            // In this order: the first signal only sets the flag.
-            flag::register_conditional_shutdown(*signal, status(number).into(), Arc::clone(&told))?;
-            flag::register(*signal, Arc::clone(&told))?;
-        }
-        let mut signals = Signals::new(&wanted)?;
-        let task = move || {
-            for signal in signals.forever() {
-                asked(match signal {
-                    SIGQUIT => Asked::Report,
-                    // Both are below 32.
-                    signal => Asked::End(u8::try_from(signal).unwrap_or(u8::MAX)),
-                });
+        let (ready, registered) = mpsc::channel();
+        let task = {
+            let told = Arc::clone(&told);
+            move || {
+                // What comes meanwhile waits: a handler alone would swallow it.
+                own_thread::block(&wanted());
+                let signals = register(status, &told);
+                own_thread::unblock(&wanted());
+                let mut signals = match signals {
+                    Ok(signals) => signals,
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                        return;
+                    }
+                };
+                let _ = ready.send(Ok(()));
+                for signal in signals.forever() {
+                    asked(match signal {
+                        SIGQUIT => Asked::Report,
+                        // Both are below 32.
+                        signal => Asked::End(u8::try_from(signal).unwrap_or(u8::MAX)),
+                    });
+                }
             }
         };
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
         // It waits for the task as long as there is this sender.
-        let sent = self.task.send(Box::new(task));
-        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.task.send(Box::new(task)).map_err(|_| gone(()))?;
+        registered.recv().map_err(|_| gone(()))??;
+        Ok(told)
     }
+}
+
+/// Installs the handlers.
+#[cfg(unix)]
+fn register(status: fn(u8) -> u8, told: &Arc<AtomicBool>) -> io::Result<Signals> {
+    let wanted = wanted();
+    // First: where it is refused, nothing is changed.
+    let signals = Signals::new(&wanted)?;
+    for signal in wanted.iter().filter(|signal| **signal != SIGQUIT) {
+        let number = u8::try_from(*signal).unwrap_or(u8::MAX);
+        // In this order: the first signal only sets the flag.
+        flag::register_conditional_shutdown(*signal, status(number).into(), Arc::clone(told))?;
+        flag::register(*signal, Arc::clone(told))?;
+    }
+    Ok(signals)
 }
 
 /// The signals that are not ignored.
 #[cfg(unix)]
 fn wanted() -> Vec<i32> {
-    use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
     let wanted = [SIGINT, SIGTERM, SIGQUIT];
     let wanted = wanted.into_iter();
     wanted
@@ -102,10 +153,29 @@ fn wanted() -> Vec<i32> {
         .collect()
 }
 
+/// No signals here.
+#[cfg(not(unix))]
+impl Held {
+    pub(crate) fn new() -> Self {
+        Self { _private: () }
+    }
+}
+
+/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, and not end this process: the program is told `fbig`,
+/// and a cache that cannot be written is done without.
+#[cfg(unix)]
+pub(crate) fn outlive_size_limits() {
+    own_thread::ignore(libc::SIGXFSZ);
+}
+
+/// No such signal.
+#[cfg(not(unix))]
+pub(crate) fn outlive_size_limits() {}
+
 /// No signals here: the system's own way to end a process applies.
 #[cfg(not(unix))]
 impl SignalThread {
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(_: Held) -> io::Result<Self> {
         Ok(Self {})
     }
 
@@ -113,7 +183,7 @@ impl SignalThread {
         self,
         _: fn(u8) -> u8,
         _: impl Fn(Asked) + Send + 'static,
-    ) -> io::Result<()> {
-        Ok(())
+    ) -> io::Result<Arc<AtomicBool>> {
+        Ok(Arc::default())
     }
 }

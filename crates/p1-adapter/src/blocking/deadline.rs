@@ -72,9 +72,7 @@ impl Deadline {
 
     /// Whether the moment has come.
     pub fn has_passed(&self) -> bool {
-        self.monotonic
-            .is_some_and(|at| at == 0 || now(ClockId::Monotonic) >= at)
-            || self.realtime.is_some_and(|at| now(ClockId::Realtime) >= at)
+        self.monotonic_passed() || self.realtime.is_some_and(|at| now(ClockId::Realtime) >= at)
     }
 
     /// How long until the earlier of the two, as the clocks are now; nothing (`None`) without a deadline.
@@ -94,6 +92,12 @@ impl Deadline {
             0 => timespec(0),
             at => timespec(at.saturating_sub(now(ClockId::Monotonic))),
         })
+    }
+
+    /// Whether its point on the monotonic clock, if there is one, has come.
+    pub(super) fn monotonic_passed(&self) -> bool {
+        self.monotonic
+            .is_some_and(|at| at == 0 || now(ClockId::Monotonic) >= at)
     }
 
     /// The point on the real-time clock, if it is still ahead.

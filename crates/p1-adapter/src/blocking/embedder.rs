@@ -5,9 +5,8 @@
 //! nobody holds it while waiting. Blocked reads queue behind each other, and so do blocked writes, so that a
 //! reader that was told "ready" finds its bytes; a poll, or a read that does not wait, goes past them.
 //!
-//! Nothing of tokio's is started here. Streams that need a runtime bring one: wasmtime-wasi's own
-//! adapters start its global runtime when the stream is first used, and futures are polled inside
-//! that runtime, or inside the caller's if the thread is in one.
+//! wasmtime-wasi's global runtime, in which futures are polled where the thread is in none, is started when a stream is
+//! handed over. It needs descriptors, and panics without: a guest that has used them all up must not be what starts it.
 
 use super::block_on::block_on;
 use super::end::{BlockingError, EndSignal};
@@ -51,7 +50,7 @@ pub struct EmbedderOutput {
     terminal: bool,
 }
 
-/// A stream that is made when first used: making one may start a runtime.
+/// A stream that is made when first used.
 enum LazyInput {
     Unopened(Box<dyn StdinStream>),
     Open(Box<dyn InputStream>),
@@ -102,6 +101,7 @@ impl Pollable for LazyOutput {
 impl EmbedderInput {
     /// Reads from `stdin`, whose preview2 stream is made once, at the first use.
     pub fn new(stdin: impl StdinStream + 'static) -> Self {
+        with_ambient_tokio_runtime(|| ());
         EmbedderInput {
             terminal: stdin.is_terminal(),
             stream: Waitable::new(LazyInput::Unopened(Box::new(stdin))),
@@ -170,6 +170,7 @@ impl EmbedderInput {
 impl EmbedderOutput {
     /// Writes to `stdout`, whose preview2 stream is made once, at the first use.
     pub fn new(stdout: impl StdoutStream + 'static) -> Self {
+        with_ambient_tokio_runtime(|| ());
         EmbedderOutput {
             terminal: stdout.is_terminal(),
             stream: Waitable::new(LazyOutput::Unopened(Box::new(stdout))),

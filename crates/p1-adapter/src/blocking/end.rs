@@ -1,5 +1,6 @@
 //! The signal that ends every blocked call of a group of threads.
 
+use super::deadline::Deadline;
 use crate::lock::lock;
 use crate::sys::wake_fd::WakeFd;
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::task::Poll;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The call was cut short because its [`EndSignal`] was raised.
@@ -49,22 +51,36 @@ impl From<rustix::io::Errno> for BlockingError {
 ///
 /// # Cost
 ///
-/// Asking [`is_raised`](Self::is_raised) is one atomic load. The descriptor behind it is made by the
-/// first call that has to wait in `poll(2)`: a program that never blocks never has one, and a
-/// group has one however many of its threads are blocked.
+/// Asking [`is_raised`](Self::is_raised) is one atomic load. The signal has one descriptor, however many threads are
+/// blocked: an event descriptor, made with the signal, so that a program which uses up the host's descriptors can still
+/// wait. Where that is refused it is a pipe. Where that is refused as well, the first wait asks once more, and without one
+/// a wait is a sleep that the signal ends, or looks at the signal 50 times a second if it waits for descriptors.
 ///
 /// # Not for
 ///
 /// Signal handlers: raising wakes others. A handler wakes a thread that raises.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct EndSignal {
     shared: Arc<EndState>,
+}
+
+impl Default for EndSignal {
+    fn default() -> EndSignal {
+        let shared = EndState::default();
+        if let Ok(event) = WakeFd::new() {
+            // Nobody else has it yet.
+            let _ = shared.event.set(event);
+        }
+        EndSignal {
+            shared: Arc::new(shared),
+        }
+    }
 }
 
 #[derive(Default)]
 struct EndState {
     raised: AtomicBool,
-    /// Set only with `hooks` locked. Whoever wants to wait on it looks at `raised` afterwards, and a raiser looks here after it has
+    /// Set before the signal is shared, or with `hooks` locked. Whoever wants to wait on it looks at `raised` afterwards, and a raiser looks here after it has
     /// set that, with a fence in between on either side: the raiser fills the event, or nobody waits on it.
     event: OnceLock<WakeFd>,
     hooks: Mutex<Hooks>,
@@ -78,7 +94,7 @@ struct Hooks {
 }
 
 impl EndSignal {
-    /// A signal that has not been raised. The descriptor it needs is made by the first wait.
+    /// A signal that has not been raised. Makes its descriptor; a host that has none left is no failure.
     pub fn new() -> EndSignal {
         EndSignal::default()
     }
@@ -162,30 +178,44 @@ impl EndSignal {
         .await
     }
 
-    /// The descriptor that is readable, for good, once the signal has been raised. Made here if this
-    /// is the first wait.
-    pub(super) fn descriptor(&self) -> Result<BorrowedFd<'_>, BlockingError> {
+    /// The descriptor that is readable, for good, once the signal has been raised. `None` if the host had none when the
+    /// signal was made and has none now.
+    pub(super) fn descriptor(&self) -> Result<Option<BorrowedFd<'_>>, Interrupted> {
         if self.shared.event.get().is_none() {
             let made = self.make_descriptor();
             self.after_hooks();
             made?;
         }
         self.check()?;
-        match self.shared.event.get() {
-            Some(event) => Ok(event.descriptor()),
-            None => Err(Interrupted.into()),
-        }
+        Ok(self.shared.event.get().map(WakeFd::descriptor))
     }
 
-    fn make_descriptor(&self) -> Result<(), BlockingError> {
+    fn make_descriptor(&self) -> Result<(), Interrupted> {
         let _hooks = self.hooks();
         self.check()?;
-        if self.shared.event.get().is_none() {
-            let made = WakeFd::new()?;
+        if self.shared.event.get().is_none()
+            && let Ok(made) = WakeFd::new()
+        {
             // The lock is held, so nobody else can have set it.
             let _ = self.shared.event.set(made);
         }
         Ok(())
+    }
+
+    /// Sleeps until `deadline` has passed, without a descriptor. A clock that is set meanwhile is noticed when the time
+    /// that was left at the start has passed.
+    pub(super) fn sleep(&self, deadline: &Deadline) -> Result<(), Interrupted> {
+        let thread = std::thread::current();
+        let _hook = self.on_raise(move || thread.unpark())?;
+        // The hook runs after the flag is stored. Who else wakes this thread wakes it for nothing.
+        while !self.is_raised() {
+            match deadline.left() {
+                None => std::thread::park(),
+                Some(Duration::ZERO) => break,
+                Some(left) => std::thread::park_timeout(left),
+            }
+        }
+        self.check()
     }
 
     /// Runs `hook` when the signal is raised, on the raising thread, unless the returned guard is
@@ -246,6 +276,16 @@ impl Drop for Hook {
 }
 
 #[cfg(test)]
+impl EndSignal {
+    /// A signal of a host that had no descriptor left.
+    pub(super) fn without_descriptor() -> EndSignal {
+        EndSignal {
+            shared: Arc::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Barrier;
@@ -258,10 +298,12 @@ mod tests {
         const ROUNDS: usize = 20_000;
         let late: [fn(&EndSignal); 2] = [
             |signal| drop(signal.on_raise(|| ())),
-            |signal| drop(signal.descriptor()),
+            |signal| assert!(signal.descriptor().is_ok() || signal.is_raised()),
         ];
         for comes in late {
-            let signals: Vec<_> = (0..ROUNDS).map(|_| EndSignal::new()).collect();
+            let signals: Vec<_> = (0..ROUNDS)
+                .map(|_| EndSignal::without_descriptor())
+                .collect();
             let (run, begin) = (AtomicUsize::new(0), Barrier::new(2));
             let run = Arc::new(run);
             thread::scope(|scope| {

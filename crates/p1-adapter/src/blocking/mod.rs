@@ -2,7 +2,8 @@
 //!
 //! A thread that has to wait sleeps in the kernel, in one `poll(2)` over the descriptors it waits
 //! for and one *ended* descriptor that every wait of a group shares. Nothing polls in slices and
-//! nothing spins.
+//! nothing spins, unless the process had no descriptor left when the signal was made (and could make no pipe): then a wait
+//! for descriptors looks at the signal every 20 ms, and a sleep is woken by its hook.
 //!
 //! For that to work, the attempt that precedes a wait must itself never block, and the flags of a
 //! descriptor that came from outside must stay as they are, because its open file description

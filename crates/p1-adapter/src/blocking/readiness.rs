@@ -1,6 +1,6 @@
 //! Waiting for a descriptor in a future.
 
-use super::wait::{Direction, Interest, Readiness, is_ready, merge};
+use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merge};
 use crate::sys::poll_set::together;
 use rustix::io::Errno;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -18,11 +18,12 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 ///
 /// Any number of tasks may wait on one descriptor. Each registers a duplicate of it with the tokio
 /// runtime it is polled in (wasmtime-wasi's, where there is none), for the length of the wait. Dropping
-/// the future gives up the wait and nothing else.
+/// the future gives up the wait and nothing else. Where the process has no descriptor left for the duplicate, the task
+/// looks every 20 ms.
 ///
 /// # Errors
 ///
-/// What `poll`, `fcntl` or the registration report, such as `EMFILE`.
+/// What `poll`, `fcntl` or the registration report.
 ///
 /// # Panics
 ///
@@ -34,7 +35,13 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
         if found.ready {
             return Ok(found);
         }
-        let ours = fcntl_dupfd_cloexec(fd.as_fd(), 3)?;
+        let ours = match fcntl_dupfd_cloexec(fd.as_fd(), 3) {
+            Err(Errno::MFILE) => {
+                a_moment().await;
+                continue;
+            }
+            ours => ours?,
+        };
         let watch = match direction {
             Direction::Read => Watch::READABLE,
             Direction::Write => Watch::WRITABLE,
@@ -63,8 +70,36 @@ pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
         Ok(Some(all)) => watched(all, Watch::READABLE).await.map(drop),
         Ok(None) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => each_ready(interests).await,
+        Err(error) if is_out_of_descriptors(&error) => {
+            // One that is ready is found without any.
+            while !any_is_ready(interests)? {
+                a_moment().await;
+            }
+            Ok(())
+        }
         Err(error) => Err(error),
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
+}
+
+fn any_is_ready(interests: &[Interest<'_>]) -> io::Result<bool> {
+    for interest in interests {
+        let (fd, direction) = interest.parts();
+        if is_ready(fd, direction)?.ready {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How long a task waits before it looks again, where it has no descriptor to wait for.
+async fn a_moment() {
+    let sleep = with_ambient_tokio_runtime(|| tokio::time::sleep(LOOK_EVERY));
+    sleep.await;
 }
 
 /// As [`any_ready`] where there is no `epoll`: a descriptor for each of them.

@@ -2,16 +2,23 @@
 
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
-use super::stream::{Manner, Policy, Stream};
+use super::stream::{Manner, Policy, Stream, StreamKind};
 use super::wait::{Direction, Interest, Readiness, is_ready, wait};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::io;
 use std::ops::Range;
 
-/// The most that one blocking write takes after a poll said "ready": POSIX's smallest `PIPE_BUF`,
-/// for which a pipe that polls writable has room.
+/// The most that one blocking write takes after a poll said "ready": POSIX's smallest `PIPE_BUF`.
 const POLLED_WRITE: usize = 512;
+
+/// The same for a pipe: its `PIPE_BUF`, for which a pipe of Linux that polls writable has room. What is no longer is written
+/// in one piece, between whatever other processes write.
+const POLLED_WRITE_TO_PIPE: usize = if cfg!(target_os = "linux") {
+    4096
+} else {
+    POLLED_WRITE
+};
 
 /// What came of one attempt.
 enum Attempted {
@@ -127,7 +134,11 @@ impl Stream {
             let outcome = match self.policy() {
                 policy @ Policy::PollFirst => {
                     if is_ready(self.as_fd(), Direction::Write)?.ready {
-                        let limit = len.min(done + POLLED_WRITE);
+                        let most = match self.kind() {
+                            StreamKind::Pipe => POLLED_WRITE_TO_PIPE,
+                            _ => POLLED_WRITE,
+                        };
+                        let limit = len.min(done + most);
                         self.attempt(policy, end, |fd, manner| attempt(fd, manner, done..limit))
                     } else {
                         Ok(Attempted::WouldBlock)
@@ -180,8 +191,8 @@ impl Stream {
             match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => end.check()?,
                 Some(Errno::AGAIN) => return Ok(Attempted::WouldBlock),
-                // EOPNOTSUPP: this object has no such flag. ENOSYS, EINVAL: this kernel.
-                Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
+                // EOPNOTSUPP: this object has no such flag. ENOSYS, EINVAL: this kernel. EPERM: a filter of system calls.
+                Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM)
                     if manner == Manner::NoWait =>
                 {
                     self.poll_first();

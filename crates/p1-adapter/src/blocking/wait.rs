@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 /// What a wait waits for.
@@ -84,16 +85,21 @@ impl<'fd> Interest<'fd> {
     }
 }
 
+/// How often a wait looks, where the process has no descriptor left by which it could be told.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Waits until one of `interests` is ready, `deadline` has passed or `end` is raised; returns how many
 /// are ready, 0 if the deadline came first. With no interests it is a sleep.
 ///
 /// The calling thread sleeps in one `ppoll(2)`. A signal delivered to it restarts the wait with the
 /// same deadline. A wait that finds both a ready descriptor and a raised signal has ended.
 ///
+/// Where the process had no descriptor left for the signal, a wait without `interests` sleeps without one, and another looks
+/// at the signal every 20 ms.
+///
 /// # Errors
 ///
-/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails or the
-/// process has no descriptor left for the ended descriptor of a first wait.
+/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails.
 pub fn wait(
     interests: &mut [Interest<'_>],
     deadline: &Deadline,
@@ -126,21 +132,36 @@ pub fn wait(
             .iter()
             .map(|(fd, events)| PollFd::from_borrowed_fd(*fd, *events)),
     );
-    fds.push(PollFd::from_borrowed_fd(ended, PollFlags::IN));
     if let Some(timer) = &timer {
         fds.push(PollFd::from_borrowed_fd(timer.as_fd(), PollFlags::IN));
     }
+    let at = fds.len();
+    match ended {
+        Some(ended) => fds.push(PollFd::from_borrowed_fd(ended, PollFlags::IN)),
+        None if fds.is_empty() => {
+            end.sleep(&limit)?;
+            return Ok(0);
+        }
+        None => {}
+    }
 
     loop {
-        match poll(&mut fds, limit.monotonic_left().as_ref()) {
+        let until = match ended {
+            Some(_) => limit,
+            None => limit.or(Deadline::after(LOOK_EVERY)),
+        };
+        match poll(&mut fds, until.monotonic_left().as_ref()) {
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
+            Ok(0) if ended.is_none() && !limit.monotonic_passed() => {}
             Ok(_) => break,
         }
         end.check()?;
     }
 
-    if !fds[merged.len()].revents().is_empty() {
+    if ended.is_none() {
+        end.check()?;
+    } else if !fds[at].revents().is_empty() {
         return Err(Interrupted.into());
     }
     let mut ready = 0;
@@ -186,7 +207,8 @@ pub(super) fn merge<'fd>(interests: &[Interest<'fd>]) -> (Merged<'fd>, SmallVec<
 ///
 /// Returns when an interest or one of `futures` is ready, or `deadline` has passed. A future that has
 /// completed is replaced by `None`. The futures are polled on this thread, inside the runtime it is in
-/// or else wasmtime-wasi's; their wakers write to a descriptor that takes part in the same `poll(2)`.
+/// or else wasmtime-wasi's; their wakers write to a descriptor that takes part in the same `poll(2)`. Where the
+/// process has none left for that, the futures are looked at every 20 ms.
 ///
 /// # Errors
 ///
@@ -203,13 +225,17 @@ pub fn wait_with(
         return wait(interests, deadline, end);
     }
     end.check()?;
-    let alarm = Arc::new(Alarm(WakeFd::new()?));
+    let alarm = Arc::new(Alarm(WakeFd::new().ok()));
     let waker = Waker::from(Arc::clone(&alarm));
     let mut all: Vec<Interest<'_>> = interests.to_vec();
-    all.push(Interest::new(alarm.0.descriptor(), Direction::Read));
+    if let Some(wake) = &alarm.0 {
+        all.push(Interest::new(wake.descriptor(), Direction::Read));
+    }
     loop {
         // Cleared before the look, so that a wake-up during it stays.
-        alarm.0.clear();
+        if let Some(wake) = &alarm.0 {
+            wake.clear();
+        }
         let completed = with_ambient_tokio_runtime(|| {
             let mut cx = Context::from_waker(&waker);
             let mut completed = 0;
@@ -224,35 +250,39 @@ pub fn wait_with(
             }
             completed
         });
-        let limit = if completed > 0 {
-            Deadline::NOW
-        } else {
-            *deadline
+        let limit = match alarm.0 {
+            _ if completed > 0 => Deadline::NOW,
+            Some(_) => *deadline,
+            None => deadline.or(Deadline::after(LOOK_EVERY)),
         };
         wait(&mut all, &limit, end)?;
-        let woken = all[interests.len()].found.ready;
+        let woken = all
+            .get(interests.len())
+            .is_none_or(|alarm| alarm.found.ready);
         let mut ready = completed;
         for (interest, seen) in interests.iter_mut().zip(&all) {
             interest.found = seen.found;
             ready += usize::from(seen.found.ready);
         }
-        // Woken by a future alone: look at the futures again.
-        if ready > 0 || !woken || limit.has_passed() {
+        // Woken by a future alone, or not to be woken by one: look at the futures again.
+        if ready > 0 || !woken || deadline.has_passed() {
             return Ok(ready);
         }
     }
 }
 
-/// Wakes a thread that is in `poll(2)`.
-struct Alarm(WakeFd);
+/// Wakes a thread that is in `poll(2)`; nobody, where the process has no descriptor left.
+struct Alarm(Option<WakeFd>);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
-        self.0.set();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.set();
+        if let Some(wake) = &self.0 {
+            wake.set();
+        }
     }
 }
 

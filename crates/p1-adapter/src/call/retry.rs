@@ -9,9 +9,9 @@ use super::subscriptions::Subscriptions;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::blocking::{self, Direction};
-use crate::descriptor::fds::FoundDescriptor;
+use crate::descriptor::Kind;
+use crate::descriptor::fds::{FoundDescriptor, HeldDescriptor};
 use crate::descriptor::stream::{GuestStream, ReadyBy};
-use crate::descriptor::{Descriptor, Kind};
 use crate::guest::buffers::BufferList;
 use std::future::Future;
 use std::pin::Pin;
@@ -35,7 +35,7 @@ pub(crate) enum Woken {
 #[derive(Default)]
 pub(crate) struct Retry {
     wait: Option<Wait>,
-    pub(super) descriptor: Option<Arc<Descriptor>>,
+    pub(super) descriptor: Option<HeldDescriptor>,
     /// The guest's list of buffers, read once.
     pub(crate) buffers: Option<BufferList>,
     /// Bytes transferred so far, where a call is more than one transfer.
@@ -93,7 +93,7 @@ impl Retry {
     /// last, as it is where a thread waits.
     pub(super) fn wait_for_stream(
         &mut self,
-        descriptor: Arc<Descriptor>,
+        descriptor: HeldDescriptor,
         direction: Direction,
     ) -> Error {
         self.fruitless += 1;

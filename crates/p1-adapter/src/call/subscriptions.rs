@@ -2,11 +2,11 @@
 
 use crate::abi::types::{Errno, Eventtype, Userdata};
 use crate::blocking::{Deadline, Direction};
+use crate::descriptor::Kind;
+use crate::descriptor::fds::HeldDescriptor;
 use crate::descriptor::stream::GuestStream;
-use crate::descriptor::{Descriptor, Kind};
 use smallvec::SmallVec;
 use std::ops::Deref;
-use std::sync::Arc;
 
 /// One subscription and what it waits for.
 pub(crate) struct Subscribed {
@@ -33,11 +33,11 @@ pub(crate) enum Answer {
 }
 
 /// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
-pub(crate) struct StreamOf(Arc<Descriptor>);
+pub(crate) struct StreamOf(HeldDescriptor);
 
 impl StreamOf {
     /// `descriptor` is one that has been recognised as a stream.
-    pub(crate) fn new(descriptor: Arc<Descriptor>) -> Self {
+    pub(crate) fn new(descriptor: HeldDescriptor) -> Self {
         Self(descriptor)
     }
 

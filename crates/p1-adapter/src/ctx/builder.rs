@@ -253,6 +253,10 @@ impl P1CtxBuilder {
     }
 
     /// How many descriptors may be open at once (default: 1,048,576). Opening more is `mfile`.
+    ///
+    /// One that was closed while a call has it (a poll, a read that waits) counts until that call returns: the limit is on
+    /// what is open at the host. What a wait needs for itself does not count: one descriptor at most of a thread, two of a
+    /// task, and one of the context.
     pub fn max_descriptors(&mut self, count: u32) -> &mut Self {
         self.max_descriptors = count;
         self

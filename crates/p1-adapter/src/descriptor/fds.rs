@@ -5,6 +5,9 @@
 //!
 //! A call that has looked its descriptor up keeps it: closing or renumbering detaches the number, and the descriptor
 //! itself goes away with the last call that uses it. A later lookup finds nothing or the number's new owner.
+//!
+//! The limit is on descriptors that are open at the host and on numbers that are taken: one that was closed while a call
+//! has it counts until that call lets go.
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
@@ -25,7 +28,26 @@ const SEGMENTS: usize = 26;
 type HandleCell = AtomicU64;
 
 /// What the table holds. The count lets a call keep a descriptor beyond its guard, across a wait.
-type HeldDescriptor = Arc<Descriptor>;
+pub(crate) type HeldDescriptor = Arc<Counted>;
+
+/// A descriptor that counts for the limit until it is dropped.
+pub(crate) struct Counted {
+    descriptor: Descriptor,
+    _open: OpenCount,
+}
+
+impl Deref for Counted {
+    type Target = Descriptor;
+
+    #[inline]
+    fn deref(&self) -> &Descriptor {
+        &self.descriptor
+    }
+}
+
+/// One of those that are open. There are as many of them as others have the `Arc` of [`Fds::open`]: more only with the lock
+/// held, fewer at any time.
+type OpenCount = Arc<()>;
 
 /// One context's descriptor numbers.
 pub(crate) struct Fds {
@@ -35,11 +57,20 @@ pub(crate) struct Fds {
     /// Segment `i` holds the numbers `FIRST << i` up to twice that, and is made when first needed.
     more: [OnceLock<Box<[HandleCell]>>; SEGMENTS],
     free: Mutex<Free>,
+    /// Shared by all that count for the limit.
+    open: OpenCount,
     limit: u32,
 }
 
 /// A number taken and meaning nothing yet: to every lookup it is not open. Dropped, it is free again.
 pub(crate) struct Reserved<'a> {
+    // Given back first: who finds the number free may open.
+    open: OpenCount,
+    number: TakenNumber<'a>,
+}
+
+/// A number that is not free, until this is dropped.
+struct TakenNumber<'a> {
     fds: &'a Fds,
     number: u32,
 }
@@ -73,7 +104,7 @@ impl Deref for FoundDescriptor<'_> {
 
 impl FoundDescriptor<'_> {
     /// A hold on the descriptor that may outlast the lookup.
-    pub(crate) fn keep(&self) -> Arc<Descriptor> {
+    pub(crate) fn keep(&self) -> HeldDescriptor {
         match self {
             Self::Found(guard) => Arc::clone(guard),
             Self::Kept(held) => Arc::clone(held),
@@ -94,18 +125,19 @@ impl Fds {
     /// An empty table of at most `limit` numbers.
     pub(crate) fn new(limit: u32) -> Self {
         let table = Table::new();
-        // The numbers are the limit. (More descriptors than numbers there may be: those closed while a call has them.)
+        // The limit is kept here.
         table.set_max_capacity(usize::MAX);
         Self {
             table,
             first: empty_cells(FIRST),
             more: [const { OnceLock::new() }; SEGMENTS],
             free: Mutex::default(),
+            open: OpenCount::default(),
             limit: limit.min(FIRST << (SEGMENTS - 1)),
         }
     }
 
-    /// How many numbers there are.
+    /// How many may be open at once.
     pub(crate) fn limit(&self) -> u32 {
         self.limit
     }
@@ -164,6 +196,10 @@ impl Fds {
     /// do it.
     pub(crate) fn reserve(&self) -> Result<Reserved<'_>, Errno> {
         let mut free = self.lock();
+        // One is `self`'s own. A number that is taken has a descriptor or is reserved, so there is a number for each.
+        if Arc::strong_count(&self.open) > self.limit as usize {
+            return Err(Errno::Mfile);
+        }
         let number = match free.below.pop() {
             Some(Reverse(number)) => number,
             None if free.next < self.limit => {
@@ -172,7 +208,11 @@ impl Fds {
             }
             None => return Err(Errno::Mfile),
         };
-        Ok(Reserved { fds: self, number })
+        let open = Arc::clone(&self.open);
+        Ok(Reserved {
+            open,
+            number: TakenNumber { fds: self, number },
+        })
     }
 
     /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
@@ -224,24 +264,29 @@ impl Fds {
 impl Reserved<'_> {
     /// Makes the number mean `descriptor`.
     pub(crate) fn fill(self, descriptor: Descriptor) -> Result<u32, Errno> {
-        let this = ManuallyDrop::new(self);
-        let handle = match this.fds.table.push(Arc::new(descriptor)) {
-            Ok(handle) => handle,
-            // Handles have run out.
-            Err(_) => {
-                drop(ManuallyDrop::into_inner(this));
-                return Err(Errno::Nfile);
-            }
+        let counted = Counted {
+            descriptor,
+            _open: self.open,
         };
+        let fds = self.number.fds;
+        // Fails where handles have run out; the number is free again then.
+        let handle = (fds.table.push(Arc::new(counted))).map_err(|_| Errno::Nfile)?;
+        let number = self.number.keep();
         // Nobody else stores to a cell whose number is taken and names nothing, so this takes no lock.
-        this.fds
-            .make_cell(this.number)
+        fds.make_cell(number)
             .store(handle.to_raw(), Ordering::Release);
-        Ok(this.number)
+        Ok(number)
     }
 }
 
-impl Drop for Reserved<'_> {
+impl TakenNumber<'_> {
+    /// The number, which stays taken.
+    fn keep(self) -> u32 {
+        ManuallyDrop::new(self).number
+    }
+}
+
+impl Drop for TakenNumber<'_> {
     fn drop(&mut self) {
         self.fds.lock().below.push(Reverse(self.number));
     }
@@ -265,11 +310,11 @@ mod tests {
     fn a_number_given_back_is_the_next_one_given_out() {
         let fds = Fds::new(2);
         let (first, second) = (fds.reserve().unwrap(), fds.reserve().unwrap());
-        assert_eq!((first.number, second.number), (0, 1));
+        assert_eq!((first.number.number, second.number.number), (0, 1));
         assert!(fds.reserve().is_err());
         drop(first);
         assert!(matches!(fds.get(0), Err(Errno::Badf)));
         assert!(matches!(fds.close(1), Err(Errno::Badf)));
-        assert_eq!(fds.reserve().unwrap().number, 0);
+        assert_eq!(fds.reserve().unwrap().number.number, 0);
     }
 }

@@ -1,7 +1,7 @@
 //! The attributes of an open file, and the file system it is on.
 
 use rustix::fs::{
-    AtFlags, FileType, StatVfsMountFlags, Statx, StatxFlags, StatxTimestamp, makedev,
+    AtFlags, FileType, Stat, StatVfsMountFlags, Statx, StatxFlags, StatxTimestamp, makedev,
 };
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
@@ -36,15 +36,38 @@ impl From<StatxTimestamp> for FileTime {
 }
 
 impl Attributes {
-    /// Those of `fd`.
+    /// Those of `fd`. Where there is no `statx`, or a filter of system calls refuses it, without the time of birth.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        Ok(Self::from(rustix::fs::statx(
-            fd,
-            "",
-            AtFlags::EMPTY_PATH,
-            mask,
-        )?))
+        match rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask) {
+            // Whoever has opened a file may always ask for its attributes: this is about the call.
+            Err(Errno::NOSYS | Errno::PERM) => rustix::fs::fstat(fd).map(Self::from),
+            stat => stat.map(Self::from),
+        }
+    }
+}
+
+impl From<Stat> for Attributes {
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        reason = "the types of the fields are the platform's"
+    )]
+    fn from(stat: Stat) -> Self {
+        let time = |seconds, nanoseconds| FileTime {
+            seconds,
+            nanoseconds,
+        };
+        Self {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            file_type: FileType::from_raw_mode(stat.st_mode),
+            links: stat.st_nlink.into(),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            accessed: time(stat.st_atime as i64, stat.st_atime_nsec as u32),
+            modified: time(stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+            born: None,
+        }
     }
 }
 

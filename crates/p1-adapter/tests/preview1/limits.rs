@@ -1,6 +1,7 @@
 //! What happens at the ends of ranges: the last descriptor, the last byte of a memory, more bytes than a call can count.
 
 use crate::guest::*;
+use crate::poll::{MS, On, poll};
 use p1_adapter::{P1CtxBuilder, RandomSource, Rights};
 use std::fs;
 use std::io::Read as _;
@@ -48,7 +49,58 @@ fn an_accept_that_finds_no_number_leaves_the_connection_in_the_queue() {
     assert_eq!(&got, b"served");
 }
 
-/// Descriptors closed while a call still has them do not count: the numbers are the limit.
+/// Three pipes are closed while three threads poll them: their numbers are free, and they count.
+#[test]
+fn what_was_closed_and_is_still_polled_counts() {
+    const LIMIT: u32 = 7;
+    let dir = tempfile::tempdir().unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("fifo"), mode).unwrap();
+    let ctx = P1CtxBuilder::new()
+        .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
+        .unwrap()
+        .max_descriptors(LIMIT)
+        .build()
+        .unwrap();
+    let mut guest = Guest::shared(&ctx);
+    let fifo = |guest: &mut Guest| guest.open("fifo", 0, READ | WRITE, 0);
+    let far = On::Clock {
+        id: 1,
+        timeout: 600_000 * MS,
+        absolute: false,
+    };
+    // Four are open from the start. Each round polls what it has opened, and closes it.
+    let polling: Vec<_> = (4..LIMIT)
+        .map(|_| {
+            let fd = fifo(&mut guest).unwrap();
+            assert_eq!(fd, 4, "the lowest number is free again");
+            let mut other = Guest::new(&ctx);
+            let polling = std::thread::spawn(move || {
+                poll(&mut other, &[On::Read(fd as u32), far]).map(|events| events.len())
+            });
+            // It has its descriptor once a write is not seen by another reader: told by its thread's sleep.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            assert_eq!(guest.close(fd), OK);
+            polling
+        })
+        .collect();
+    assert_eq!(fifo(&mut guest), Err(MFILE));
+    // All of them are the same FIFO: what is written wakes every poll.
+    let mut outside = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(dir.path().join("fifo"))
+        .unwrap();
+    std::io::Write::write_all(&mut outside, b"x").unwrap();
+    for one in polling {
+        assert_eq!(one.join().unwrap(), Ok(1));
+    }
+    for number in 4..LIMIT {
+        assert_eq!(fifo(&mut guest), Ok(number as i32));
+    }
+    assert_eq!(fifo(&mut guest), Err(MFILE));
+}
+
 #[test]
 fn a_number_that_is_being_opened_is_no_descriptor_yet() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ mod dirs;
 mod embedding;
 mod ending;
 mod errors;
+mod exhausted;
 mod files;
 #[path = "../guest/mod.rs"]
 mod guest;
@@ -20,9 +21,13 @@ mod observer;
 mod poll;
 mod posix;
 mod races;
+mod refused;
 mod resumed;
 mod rights;
 mod sandbox;
+#[cfg(target_os = "linux")]
+#[path = "../../../../tests/support/seccomp.rs"]
+mod seccomp;
 mod shut;
 mod stdio;
 mod swapped;

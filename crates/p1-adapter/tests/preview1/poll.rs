@@ -6,11 +6,11 @@ use p1_adapter::{Interrupted, P1CtxBuilder};
 use std::time::{Duration, Instant};
 use wasmtime::Val;
 
-const MS: u64 = 1_000_000;
+pub(crate) const MS: u64 = 1_000_000;
 const EVENTS: u32 = DATA + 0x4000;
 
 #[derive(Clone, Copy)]
-enum On {
+pub(crate) enum On {
     Clock {
         id: u32,
         timeout: u64,
@@ -21,15 +21,15 @@ enum On {
 }
 
 #[derive(Debug, PartialEq)]
-struct Event {
+pub(crate) struct Event {
     userdata: u64,
-    error: u16,
-    kind: u8,
+    pub(crate) error: u16,
+    pub(crate) kind: u8,
     nbytes: u64,
     flags: u16,
 }
 
-fn subscribe(guest: &mut Guest, all: &[On]) -> [Val; 4] {
+pub(crate) fn subscribe(guest: &mut Guest, all: &[On]) -> [Val; 4] {
     for (i, on) in (0..).zip(all) {
         let mut bytes = [0u8; 48];
         bytes[..8].copy_from_slice(&(100 + u64::from(i)).to_le_bytes());
@@ -62,7 +62,7 @@ fn subscribe(guest: &mut Guest, all: &[On]) -> [Val; 4] {
     ]
 }
 
-fn poll(guest: &mut Guest, all: &[On]) -> Result<Vec<Event>, i32> {
+pub(crate) fn poll(guest: &mut Guest, all: &[On]) -> Result<Vec<Event>, i32> {
     let args = subscribe(guest, all);
     guest.write(EVENTS, &[0xAA; 320]);
     match guest.call("poll_oneoff", &args) {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use interruptible_wasm::rewrite;
 use wasmtime::{
-    Config, Engine, Linker, MemoryType, Module, SharedMemory, Store, Trap, WasmBacktrace,
+    Config, Engine, Instance, Linker, MemoryType, Module, SharedMemory, Store, Trap, WasmBacktrace,
 };
 
 use super::both::bind;
@@ -56,9 +56,9 @@ __attribute__((export_name("misaligned"))) int misaligned(int word) {
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Scratch {
+    fn new(name: &str) -> Scratch {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("rewrite-dwarf-{}", std::process::id()));
+            .join(format!("rewrite-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder for the test's files");
         Scratch(path)
     }
@@ -70,11 +70,11 @@ impl Drop for Scratch {
     }
 }
 
-fn compile() -> Vec<u8> {
-    let scratch = Scratch::new();
+fn compile(name: &str, code: &str) -> Vec<u8> {
+    let scratch = Scratch::new(name);
     let source = scratch.0.join("guest.c");
     let output = scratch.0.join("guest.wasm");
-    std::fs::write(&source, SOURCE).expect("the source is written");
+    std::fs::write(&source, code).expect("the source is written");
     let clang = Command::new("clang-19")
         .args(["--target=wasm32", "-g", "-O1", "-matomics", "-mbulk-memory"])
         .args([
@@ -140,9 +140,49 @@ fn line_of(text: &str) -> u32 {
     line.expect("a line of the source") as u32 + 1
 }
 
+/// The error of a call that ends in `trap`.
+fn trapped(
+    engine: &Engine,
+    module: &[u8],
+    export: &str,
+    trap: &Trap,
+    bind: impl FnOnce(&mut Store<()>, Instance),
+) -> wasmtime::Error {
+    let module = Module::from_binary(engine, module).expect("a module that compiles");
+    let mut store = Store::new(engine, ());
+    let mut linker = Linker::new(engine);
+    let memory = SharedMemory::new(engine, MemoryType::shared(2, 2)).expect("a shared memory");
+    linker
+        .define(&store, "env", "memory", memory)
+        .expect("a new name");
+    linker
+        .define_unknown_imports_as_traps(&module)
+        .expect("new names");
+    let instance = linker
+        .instantiate(&mut store, &module)
+        .expect("an instance");
+    bind(&mut store, instance);
+    let function = instance
+        .get_func(&mut store, export)
+        .expect("an exported function");
+    let ty = function.ty(&store);
+    let mut params = vec![wasmtime::Val::I32(0); ty.params().len()];
+    params[0] = wasmtime::Val::I32(if export == "misaligned" {
+        66_002
+    } else {
+        66_000
+    });
+    let mut results = vec![wasmtime::Val::I32(0); ty.results().len()];
+    let error = function
+        .call(&mut store, &params, &mut results)
+        .expect_err("a trap");
+    assert_eq!(error.downcast_ref::<Trap>(), Some(trap), "{error:?}");
+    error
+}
+
 #[test]
 fn traps_name_the_line_they_were_on() {
-    let bytes = compile();
+    let bytes = compile("dwarf", SOURCE);
     let after = rewrite(&bytes).expect("a module that can be rewritten");
     assert_eq!((after.wait_sites, after.bulk_sites), (2, 1));
     assert!(after.code_offsets_kept);
@@ -182,35 +222,11 @@ fn traps_name_the_line_they_were_on() {
             (&bytes[..], begins, false),
             (&after.bytes, begins + after.code_file_shift, true),
         ] {
-            let module = Module::from_binary(&engine, module).expect("a module that compiles");
-            let mut store = Store::new(&engine, ());
-            let mut linker = Linker::new(&engine);
-            let memory =
-                SharedMemory::new(&engine, MemoryType::shared(2, 2)).expect("a shared memory");
-            linker
-                .define(&store, "env", "memory", memory)
-                .expect("a new name");
-            let instance = linker
-                .instantiate(&mut store, &module)
-                .expect("an instance");
-            if rewritten {
-                bind(&after, &mut store, instance);
-            }
-            let function = instance
-                .get_func(&mut store, export)
-                .expect("an exported function");
-            let ty = function.ty(&store);
-            let mut params = vec![wasmtime::Val::I32(0); ty.params().len()];
-            params[0] = wasmtime::Val::I32(if export == "misaligned" {
-                66_002
-            } else {
-                66_000
+            let error = trapped(&engine, module, export, &trap, |store, instance| {
+                if rewritten {
+                    bind(&after, store, instance);
+                }
             });
-            let mut results = vec![wasmtime::Val::I32(0); ty.results().len()];
-            let error = function
-                .call(&mut store, &params, &mut results)
-                .expect_err("a trap");
-            assert_eq!(error.downcast_ref::<Trap>(), Some(&trap), "{error:?}");
             traces.push(frames(&error, appended, code_at));
         }
         assert_eq!(traces[0], traces[1], "{export}: offsets, names and lines");
@@ -224,4 +240,67 @@ fn traps_name_the_line_they_were_on() {
             .collect();
         assert_eq!(found, expected, "{export}");
     }
+}
+
+/// So many functions that a call of what was appended has no room in the place of a `memory.fill`.
+#[test]
+fn traps_are_found_where_they_were_although_code_grew() {
+    let imports: String = (0..16_384)
+        .map(|n| {
+            format!(
+                "__attribute__((import_module(\"m\"), import_name(\"{n}\"))) void m{n}(void);\n"
+            )
+        })
+        .collect();
+    let calls: String = (0..16_384).map(|n| format!("m{n}();\n")).collect();
+    let source =
+        format!("{SOURCE}{imports}__attribute__((export_name(\"all\"))) void all() {{\n{calls}}}");
+    let bytes = compile("grown", &source);
+    let after = rewrite(&bytes).expect("a module that can be rewritten");
+    assert_eq!((after.wait_sites, after.bulk_sites), (2, 1));
+    assert!(!after.code_offsets_kept && !after.code_map.is_one_run());
+    let appended = after.first_appended_function.expect("appended functions");
+    let mut config = Config::new();
+    config
+        .shared_memory(true)
+        .wasm_threads(true)
+        .cranelift_opt_level(wasmtime::OptLevel::None);
+    let engine = Engine::new(&config).expect("an engine");
+    let mut moved = 0;
+    for (export, trap) in [
+        ("divide", Trap::IntegerDivisionByZero),
+        ("die", Trap::MemoryOutOfBounds),
+        ("misaligned", Trap::HeapMisaligned),
+    ] {
+        let offsets = |error: &wasmtime::Error| -> Vec<(u32, u64)> {
+            let trace = error
+                .downcast_ref::<WasmBacktrace>()
+                .expect("a wasm backtrace");
+            let of_the_guest = trace.frames().iter();
+            of_the_guest
+                .filter(|frame| frame.func_index() < appended)
+                .map(|frame| {
+                    let offset = frame.module_offset().expect("an offset");
+                    (frame.func_index(), offset as u64)
+                })
+                .collect()
+        };
+        let was = offsets(&trapped(&engine, &bytes, export, &trap, |_, _| ()));
+        let is = trapped(&engine, &after.bytes, export, &trap, |store, instance| {
+            bind(&after, store, instance);
+        });
+        let is = offsets(&is);
+        let back: Vec<_> = is
+            .iter()
+            .map(|(function, offset)| (*function, after.code_map.original(*offset)))
+            .collect();
+        let expected: Vec<_> = was.iter().map(|(f, at)| (*f, Some(*at))).collect();
+        assert_eq!(back, expected, "{export}");
+        let shift = |one: &(u32, u64), other: &(u32, u64)| other.1 - one.1;
+        let shifts = was.iter().zip(&is).map(|(one, other)| shift(one, other));
+        moved += shifts
+            .filter(|shift| *shift as i64 != after.code_file_shift)
+            .count();
+    }
+    assert!(moved > 0, "each of them was before the fill");
 }

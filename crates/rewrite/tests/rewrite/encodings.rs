@@ -185,15 +185,27 @@ fn the_shortest_wait_has_room_at_the_highest_function_index() {
     }
 }
 
+/// How long the code is that stands for the last fill, of `length` bytes, which is the last instruction of the code.
+fn length_of_call(bytes: &[u8], after: &interruptible_wasm::Rewritten<'_>, length: usize) -> u64 {
+    let is_fill =
+        |window: &[u8]| window[0] == 0xfc && window[1] & 0x7f == 0x0b && window[length] == 0x0b;
+    let fill = bytes.windows(length + 1).rposition(is_fill);
+    let fill = fill.expect("a fill") as u64;
+    let now = |at| after.code_map.rewritten(at).expect("a place in the code");
+    now(fill + length as u64) - now(fill)
+}
+
 #[test]
 fn a_fill_has_room_up_to_the_two_byte_indices() {
     // local.get 0; i32.const 1; local.get 0; memory.fill
     let body = [0x20, 0, 0x41, 1, 0x20, 0, 0xfc, 0x0b, 0x00];
-    for (before, replaced) in [(16_382, 1), (16_383, 0)] {
+    for (before, kept) in [(16_382, true), (16_383, false)] {
         let bytes = module(false, before, &[ValType::I32], &[], &body);
         let after = rewrite(&bytes).expect("a module that can be rewritten");
-        assert_eq!(after.bulk_sites, replaced, "{before}");
-        assert_eq!(after.bulk_sites_left, 1 - replaced, "{before}");
+        assert_eq!(after.bulk_sites, 1, "{before}");
+        // Beyond that the code grows.
+        let length = if kept { 3 } else { 4 };
+        assert_eq!(length_of_call(&bytes, &after, 3), length, "{before}");
         wasmparser::validate(&after.bytes).expect("a valid module");
     }
     // What replaces other instructions does not take its room: (memory 1 1 shared), a notify beside the fill.
@@ -205,14 +217,15 @@ fn a_fill_has_room_up_to_the_two_byte_indices() {
     ))
     .expect("a module");
     let after = rewrite(&bytes).expect("a module that can be rewritten");
-    assert_eq!((after.bulk_sites, after.bulk_sites_left), (1, 0));
-    assert_eq!(after.wait_sites, 1);
+    assert_eq!((after.bulk_sites, after.wait_sites), (1, 1));
+    assert_eq!(length_of_call(&bytes, &after, 3), 3);
     wasmparser::validate(&after.bytes).expect("a valid module");
     // An opcode that a linker left padded has room for more.
     let body = [0x20, 0, 0x41, 1, 0x20, 0, 0xfc, 0x8b, 0x00, 0x00];
     let bytes = module(false, 16_383, &[ValType::I32], &[], &body);
     let after = rewrite(&bytes).expect("a module that can be rewritten");
-    assert_eq!((after.bulk_sites, after.bulk_sites_left), (1, 0));
+    assert_eq!(after.bulk_sites, 1);
+    assert_eq!(length_of_call(&bytes, &after, 4), 4);
 }
 
 #[test]

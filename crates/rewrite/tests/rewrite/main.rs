@@ -8,6 +8,7 @@ mod both;
 mod bulk;
 mod dwarf;
 mod encodings;
+mod grown;
 mod layout;
 mod smith;
 mod start;

@@ -17,6 +17,7 @@ use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
 use crate::sys::running::{self, Code};
+use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
@@ -47,6 +48,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         {
             return Err(GroupError::OtherEngine);
         }
+        signal_stack::check().map_err(GroupError::NoSignalStack)?;
         let host_stack = self.check_engine()?;
         let modules = self.look_at_modules()?;
         let memory = self.shared_memory(&modules.memories)?;
@@ -64,6 +66,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let linking = Linking {
             modules: &modules,
             life: &life,
+            profiles: self.profile.is_some(),
             stores: &stores,
             limits: &self.limits,
         };
@@ -74,10 +77,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
             Some((module.module().clone(), module.first_appended_function()?))
         })));
         let freezes = self.termination == Termination::ProcessExit;
-        if self.see_threads || freezes {
+        if self.see_threads || freezes || self.profile.is_some() {
             running::prepare().map_err(GroupError::CannotSeeThreads)?;
             let code = Code::new(linked.modules().map(|module| module.module().clone()));
-            life.set_native(Native::new(code, self.host_word, freezes));
+            let mut native = Native::new(code, self.host_word, freezes);
+            if let Some(interval) = self.profile {
+                native.profile(interval);
+            }
+            life.set_native(native);
         }
         let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
             true => self.pool.prewarmed,

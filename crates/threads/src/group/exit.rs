@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::group::thread_group::ThreadGroup;
 use crate::life::{Native, gather_report, seen};
-use crate::sys::running::Doing;
+use crate::sys::running::{Doing, RaisedPriority};
 use crate::thread::interrupt;
 use crate::types::outcome::Outcome;
 use crate::types::report::LeftBehind;
@@ -22,38 +22,32 @@ const LOOK_MOST: Duration = Duration::from_millis(5);
 impl<T: Send + 'static> ThreadGroup<T> {
     /// Ends the group because its time limit has passed, and describes its threads if that is wanted.
     ///
-    /// Where the end freezes, running wasm is stopped first and looked at afterwards, so that a report costs no turn
-    /// beside threads that compute; threads that wait, or are in host calls, are told to end when it is there. Elsewhere the
-    /// report comes first.
-    pub(super) fn time_out(&self) {
+    /// The outcome is claimed first, by whoever has `raised` priority; then nobody can start a thread. Where the end freezes,
+    /// running wasm is stopped next and looked at afterwards, so that a report costs no turn beside threads that compute.
+    /// Elsewhere threads answer for themselves, and are stopped when the report is there. In both cases threads that wait,
+    /// or are in host calls, are told to end afterwards.
+    pub(super) fn time_out(&self, raised: Option<RaisedPriority>) {
         let life = &self.core.life;
-        let keep = |report| {
+        let Some(won) = life.claim(Outcome::TimedOut) else {
+            return;
+        };
+        let native = life.native();
+        let stopped = native.is_some_and(Native::freezes).then(|| life.stop(&won));
+        drop(raised);
+        if let Some(most) = self.core.timeout_report
+            && won.is_first()
+        {
+            let report = match native {
+                Some(native) => seen::report(life, native, most, PATIENCE),
+                None => gather_report::gather(life, PATIENCE),
+            };
             *self
                 .timeout_report
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);
-        };
-        match (life.native(), self.core.timeout_report) {
-            (_, None) => {
-                life.end(Outcome::TimedOut);
-            }
-            (Some(native), Some(most)) if native.freezes() => {
-                if let Some(decided) = life.decide(Outcome::TimedOut) {
-                    keep(seen::report(life, native, most, PATIENCE));
-                    life.reach(decided);
-                    life.conclude();
-                }
-            }
-            (native, Some(most)) => {
-                let report = match native {
-                    Some(native) => seen::report(life, native, most, PATIENCE),
-                    None => gather_report::gather(life, PATIENCE),
-                };
-                if life.end(Outcome::TimedOut) {
-                    keep(report);
-                }
-            }
         }
+        life.reach(stopped.unwrap_or_else(|| life.stop(&won)));
+        life.conclude();
     }
 
     /// Waits until the ended group is settled: whoever ended it is done, and every thread has stopped for ever, has left, only
@@ -118,6 +112,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             left.push(LeftBehind {
                 thread,
                 host_call: call.map(|(name, _)| name),
+                computing: seen.doing == Doing::Computes,
             });
         });
         left.sort_unstable_by_key(|left| left.thread);

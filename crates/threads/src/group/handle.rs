@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::life::{Life, gather_report, seen};
+use crate::life::{Life, gather_report, profiling, seen};
 use crate::types::end_token::EndToken;
 use crate::types::outcome::Outcome;
+use crate::types::profile::Profile;
 use crate::types::report::Report;
 use crate::types::thread_id::ThreadId;
 
@@ -57,6 +58,15 @@ impl GroupHandle {
             Some(native) => seen::report(&self.life, native, most, patience),
             None => gather_report::gather(&self.life, patience),
         }
+    }
+
+    /// Where the threads have spent their time until now, with [`GroupBuilder::profile`](crate::GroupBuilder::profile); `None`
+    /// without it, and before a thread has begun to run. While the group runs, and after it has ended, as often as it is asked for.
+    ///
+    /// Threads that are in waits or timed host calls are asked where; blocks for 200 ms at most for that, and copies all
+    /// samples.
+    pub fn profile(&self) -> Option<Profile> {
+        profiling::profile(&self.life, self.life.native()?)
     }
 
     /// Ids of the threads that have not ended, in order.

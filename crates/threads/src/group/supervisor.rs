@@ -78,6 +78,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .map(|record| LeftBehind {
                 thread: record.id(),
                 host_call: record.host_call().map(|(name, _)| name),
+                computing: record.host_call().is_none() && !life.has_epochs(),
             })
             .collect();
         self.leave_behind(left);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use wasmtime::{ExternType, SharedMemory, Store, Val};
+use wasmtime::{ExternType, SharedMemory, Val};
 
 use crate::group::core::Core;
 use crate::group::handle::GroupHandle;
@@ -16,6 +16,7 @@ use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Invocation};
 use crate::thread::guest_thread::Guest;
+use crate::thread::thread_store::ThreadStore;
 use crate::types::abi;
 use crate::types::backtrace::Backtrace;
 use crate::types::counts::{SpawnFailures, ThreadCounts};
@@ -32,7 +33,7 @@ use crate::waits::WaitStatistics;
 pub struct ThreadGroup<T: Send + 'static> {
     pub(crate) core: Arc<Core<T>>,
     /// The main thread's store, until it runs.
-    main: Mutex<Option<Store<T>>>,
+    main: Mutex<Option<ThreadStore<T>>>,
     memory: Option<SharedMemory>,
     /// Host threads that wait on it inside wasmtime.
     pub(super) host_waits: Option<Arc<HostWaits>>,
@@ -45,7 +46,11 @@ pub struct ThreadGroup<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    pub(crate) fn new(core: Arc<Core<T>>, main: Store<T>, memory: Option<SharedMemory>) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core<T>>,
+        main: ThreadStore<T>,
+        memory: Option<SharedMemory>,
+    ) -> Self {
         let host_waits = match &memory {
             Some(memory) if !core.program.linked.waits_reach_group() => {
                 Some(HostWaits::new(memory.clone(), core.life.token().clone()))
@@ -143,9 +148,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
             })?;
         // Its guest has its thread: this one only waits, and then must not wait for its turn.
         let freezes = core.life.native().is_some_and(Native::freezes);
-        let _raised = freezes.then(running::RaisedPriority::of_this_thread);
-        if !core.life.wait_ended(deadline) {
-            self.time_out();
+        let raised = freezes.then(running::RaisedPriority::of_this_thread);
+        if core.life.wait_ended(deadline) {
+            drop(raised);
+        } else {
+            self.time_out(raised);
             core.life.wait_ended(None);
         }
         match core.life.native() {
@@ -160,7 +167,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 
     /// The main thread's store, once.
-    pub(crate) fn take_main(&self) -> Option<Store<T>> {
+    pub(crate) fn take_main(&self) -> Option<ThreadStore<T>> {
         self.main
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -36,7 +36,10 @@ pub(crate) enum Claimed {
     /// cause is; the caller tells the others in either case.
     Asking,
     /// The outcome was decided before.
-    Late,
+    Late {
+        /// How many steps were taken before.
+        steps: u64,
+    },
 }
 
 /// The word, as it was seen: a deadlock may be claimed if it is still the same.
@@ -63,7 +66,9 @@ impl Claim {
             }
         );
         if before & CLAIMED != 0 {
-            Claimed::Late
+            Claimed::Late {
+                steps: before / STEP,
+            }
         } else if before & ASKING != 0 {
             Claimed::Asking
         } else {
@@ -71,6 +76,11 @@ impl Claim {
                 steps: before / STEP,
             }
         }
+    }
+
+    /// Whether the outcome is decided, after steps were taken: there may be threads to stop.
+    pub(crate) fn has_threads_to_stop(&self) -> bool {
+        self.is_claimed() && self.word.load(Ordering::Acquire) >= STEP
     }
 
     /// Counts a step: a thread that is registered, or one that is about to run the guest's code. False when the group

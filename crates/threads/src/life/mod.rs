@@ -9,6 +9,8 @@ pub(crate) mod gather_report;
 pub(crate) mod held_place;
 mod native;
 mod places;
+mod profiler;
+pub(crate) mod profiling;
 pub(crate) mod reserved_id;
 pub(crate) mod seen;
 mod stuck;
@@ -197,8 +199,18 @@ impl Life {
     /// Claims the outcome, and stops threads that run wasm; `None` for a cause that came late. Takes no lock that a
     /// thread of the guest can hold.
     pub(crate) fn decide(&self, outcome: Outcome) -> Option<Decided> {
+        self.claim(outcome).map(|claimed| self.stop(&claimed))
+    }
+
+    /// Claims the outcome: no thread starts from here on, and those that run go on until they are stopped. `None` for a cause
+    /// that came late.
+    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Won> {
         let (first, started) = match self.claim.claim() {
-            Claimed::Late => return None,
+            Claimed::Late { steps } => {
+                // The thread that claimed may have lost its turn to those that it is about to stop.
+                self.stop_running(steps > 0);
+                return None;
+            }
             Claimed::First { steps } => (true, steps > 0),
             // Stuck threads are taking their backtraces. Whoever wants an end does not wait for them: some may have been
             // woken from outside, and never give one.
@@ -210,12 +222,28 @@ impl Life {
         };
         // Set here alone, by the only one that claims.
         let _ = self.outcome.set(outcome);
+        Some(Won { first, started })
+    }
+
+    /// Stops threads that run wasm, by whoever claimed the outcome.
+    pub(crate) fn stop(&self, won: &Won) -> Decided {
         let wakers = self.token.flag();
         self.interrupt();
-        if started && let Some(native) = self.native.get() {
+        self.stop_running(won.started);
+        Decided {
+            first: won.first,
+            wakers,
+        }
+    }
+
+    /// Stops threads that run wasm where they are, if that is how the group ends and nobody has done it.
+    fn stop_running(&self, started: bool) {
+        if started
+            && let Some(native) = self.native.get()
+            && !native.is_protected()
+        {
             native.stop();
         }
-        Some(Decided { first, wakers })
     }
 
     /// Reaches every thread of a group that has its outcome, whose running wasm has been interrupted, in this order: spawns at
@@ -273,6 +301,12 @@ impl Life {
         self.native.get()
     }
 
+    /// What the host call is called that threads note by this number.
+    pub(crate) fn call_name(&self, number: u16) -> Option<&'static str> {
+        let index = usize::from(number).checked_sub(1)?;
+        self.call_names.get(index).copied()
+    }
+
     pub(crate) fn watch(&self) -> Option<&Arc<Watch>> {
         self.watch.as_ref()
     }
@@ -283,10 +317,10 @@ impl Life {
 
     /// Ends a group whose main instance could not be made.
     pub(crate) fn fail(&self, error: Error) {
-        if !self.claim.is_claimed() {
+        // Only where this is why the group ended: another outcome stands.
+        self.end_then(Outcome::Cancelled, || {
             self.failure().get_or_insert(error);
-        }
-        self.end(Outcome::Cancelled);
+        });
     }
 
     /// Why nothing ran, if that is what happened.
@@ -327,6 +361,22 @@ impl Life {
 
     fn list(&self) -> MutexGuard<'_, Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The outcome is claimed. Threads run on.
+#[must_use = "threads have to be stopped"]
+pub(crate) struct Won {
+    /// Whether the caller's cause is the outcome.
+    first: bool,
+    /// Whether threads of the guest have been started.
+    started: bool,
+}
+
+impl Won {
+    /// Whether the caller's cause is the outcome; else a deadlock is that was found before.
+    pub(crate) fn is_first(&self) -> bool {
+        self.first
     }
 }
 

@@ -38,7 +38,9 @@ impl Life {
             let until = if asking {
                 Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
             } else if self.claim.is_closed() {
-                // Whoever gave the outcome is telling the threads, which is not timed.
+                // Whoever gave the outcome is telling the threads, which is not timed; but that thread may have lost its
+                // turn to those that it is about to stop.
+                self.stop_running(self.claim.has_threads_to_stop());
                 None
             } else {
                 deadline

@@ -20,14 +20,14 @@ use wasmtime::{ExternType, Module};
 
 use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
-use crate::rewrite::{WaitOp, WaitSlot};
+use crate::rewrite::{OffsetMap, Run, WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file. The number in it is the format's.
-pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:4\0\0";
+pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:5\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
 /// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
-pub(super) const MARK: &[u8; 7] = b"wthrd:4";
+pub(super) const MARK: &[u8; 7] = b"wthrd:5";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
 pub(super) const MARK_PLACE: Range<usize> = 9..16;
@@ -255,7 +255,15 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
     let waits_rewritten = read_flag(from)?;
     let start_inside = read_flag(from)?;
     let active_data_on_shared = read_flag(from)?;
-    let code_file_shift = i64::from_le_bytes(read_array(from)?);
+    let mut runs = Vec::new();
+    for _ in 0..read_u32(from)? {
+        let [start, end, rewritten] = [read_u64(from)?, read_u64(from)?, read_u64(from)?];
+        runs.push(Run {
+            original: start..end,
+            rewritten,
+        });
+    }
+    let code_map = OffsetMap::from_runs(runs)?;
     let appended = read_u32(from)?;
     let wait_table = Some(read_name(from)?).filter(|name| !name.is_empty());
     let start_export = Some(read_name(from)?).filter(|name| !name.is_empty());
@@ -286,7 +294,7 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
         start_inside,
         active_data_on_shared,
         first_appended_function: (appended != u32::MAX).then_some(appended),
-        code_file_shift,
+        code_map,
     })
 }
 
@@ -306,6 +314,10 @@ fn read_flag(from: &mut &[u8]) -> Option<bool> {
 
 fn read_u32(from: &mut &[u8]) -> Option<u32> {
     read_array(from).map(u32::from_le_bytes)
+}
+
+fn read_u64(from: &mut &[u8]) -> Option<u64> {
+    read_array(from).map(u64::from_le_bytes)
 }
 
 fn read_name(from: &mut &[u8]) -> Option<String> {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "compile")]
 use crate::rewrite::Rewritten;
-use crate::rewrite::WaitSlot;
+use crate::rewrite::{OffsetMap, WaitSlot};
 
 /// What the rewrite said about a module.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Prepared {
     pub(crate) start_inside: bool,
     pub(crate) active_data_on_shared: bool,
     pub(crate) first_appended_function: Option<u32>,
-    pub(crate) code_file_shift: i64,
+    pub(crate) code_map: OffsetMap,
 }
 
 #[cfg(feature = "compile")]
@@ -31,7 +31,7 @@ impl Prepared {
             start_inside: rewritten.start_inside,
             active_data_on_shared: rewritten.active_data_on_shared,
             first_appended_function: rewritten.first_appended_function,
-            code_file_shift: rewritten.code_file_shift,
+            code_map: rewritten.code_map.clone(),
         }
     }
 }

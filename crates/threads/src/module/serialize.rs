@@ -64,7 +64,13 @@ fn write(prepared: &Prepared) -> Vec<u8> {
         prepared.start_inside.into(),
         prepared.active_data_on_shared.into(),
     ];
-    out.extend_from_slice(&prepared.code_file_shift.to_le_bytes());
+    let runs = prepared.code_map.runs();
+    out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
+    for run in runs {
+        for number in [run.original.start, run.original.end, run.rewritten] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
     // No function has the last index.
     let appended = prepared.first_appended_function.unwrap_or(u32::MAX);
     out.extend_from_slice(&appended.to_le_bytes());

@@ -149,14 +149,12 @@ impl ThreadModule {
 
     /// Where a place in the code of this module (as in
     /// `FrameInfo::module_offset`) is in the file that was prepared, in bytes
-    /// from its beginning. Of meaning only for the guest's own functions.
+    /// from its beginning. Of meaning only for the guest's own functions: others were not there, and come out as they
+    /// went in.
     pub fn original_offset(&self, offset: usize) -> usize {
-        let shift = self
-            .facts
-            .prepared
-            .as_ref()
-            .map_or(0, |p| p.code_file_shift);
-        (offset as i64).saturating_sub(shift).max(0) as usize
+        let map = self.facts.prepared.as_ref().map(|p| &p.code_map);
+        map.and_then(|map| usize::try_from(map.original(offset as u64)?).ok())
+            .unwrap_or(offset)
     }
 
     /// What the rewrite said, if there was one.

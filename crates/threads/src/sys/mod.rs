@@ -10,4 +10,5 @@ pub(crate) mod native_thread;
 pub(crate) mod process_limits;
 pub(crate) mod running;
 pub(crate) mod shim;
+pub(crate) mod signal_stack;
 pub(crate) mod stacks;

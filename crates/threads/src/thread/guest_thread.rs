@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use wasmtime::{AsContextMut, Error, Store};
+use wasmtime::{AsContextMut, Error};
 
 use crate::host::panics::caught;
 use crate::life::held_place::HeldPlace;
@@ -12,6 +12,7 @@ use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Stop};
 use crate::thread::linked::Instances;
 use crate::thread::program::Program;
+use crate::thread::thread_store::ThreadStore;
 use crate::types::fuel::Member;
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::ThreadId;
@@ -23,7 +24,7 @@ pub(crate) struct Guest<T: 'static> {
     pub(super) program: Arc<Program<T>>,
     /// The thread's share of the group's fuel.
     pub(super) member: Option<Member>,
-    pub(super) store: Store<T>,
+    pub(super) store: ThreadStore<T>,
     pub(super) instances: Option<Instances>,
     pub(super) entry: EntryPoint,
     /// Dropped last: the id is its own until the store's data are gone.
@@ -45,7 +46,7 @@ impl<T: Send + 'static> Guest<T> {
     pub(crate) fn with_store(
         program: Arc<Program<T>>,
         place: HeldPlace,
-        store: Store<T>,
+        store: ThreadStore<T>,
         entry: EntryPoint,
     ) -> Self {
         Self {
@@ -62,7 +63,7 @@ impl<T: Send + 'static> Guest<T> {
     pub(crate) fn with_instances(
         program: Arc<Program<T>>,
         place: HeldPlace,
-        store: Store<T>,
+        store: ThreadStore<T>,
         instances: Instances,
         entry: EntryPoint,
     ) -> Self {
@@ -179,8 +180,8 @@ impl<T: Send + 'static> Guest<T> {
         let record = Arc::clone(self.place.record());
         let program = Arc::clone(&self.program);
         let caps = program.stores.caps();
-        let id = self.place.id();
-        let _seen = program.life.native().map(|native| native.enter(id));
+        let native = program.life.native();
+        let _seen = native.map(|native| native.enter(&record));
         current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
 

@@ -12,4 +12,5 @@ pub(crate) mod linked;
 pub(crate) mod prewarm;
 pub(crate) mod program;
 pub(crate) mod store;
+pub(crate) mod thread_store;
 pub(crate) mod wait_imports;

@@ -8,17 +8,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use wasmtime::Store;
-
 use crate::host::panics::caught;
 use crate::life::reserved_id::ReservedId;
 use crate::thread::linked::Instances;
 use crate::thread::program::Program;
+use crate::thread::thread_store::ThreadStore;
 
 /// A store and an instance that wait for their thread to be spawned.
 pub(crate) struct Prewarmed<T: 'static> {
     pub(crate) id: ReservedId,
-    pub(crate) store: Store<T>,
+    pub(crate) store: ThreadStore<T>,
     pub(crate) instances: Instances,
 }
 

@@ -7,6 +7,7 @@ use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
 
 use crate::life::Life;
 use crate::thread::interrupt;
+use crate::thread::thread_store::ThreadStore;
 use crate::types::end_token::EndToken;
 use crate::types::fuel::{Fuel, Member};
 use crate::types::limits::Limits;
@@ -87,7 +88,7 @@ impl<T: Send + 'static> Stores<T> {
     }
 
     /// A store for thread `id`: the embedder's data, epochs, limits, and no fuel before it runs.
-    pub(crate) fn make(&self, id: ThreadId) -> Result<Store<T>, Error> {
+    pub(crate) fn make(&self, id: ThreadId) -> Result<ThreadStore<T>, Error> {
         let data = (self.make_state)(&ThreadInfo {
             id,
             memory: self.memory.clone(),
@@ -104,7 +105,7 @@ impl<T: Send + 'static> Stores<T> {
                 Some(fuel) => fuel.hook(&mut store)?,
             }
         }
-        Ok(store)
+        Ok(store.into())
     }
 
     /// Counts one thread more among those that draw fuel.

@@ -179,6 +179,9 @@ pub enum GroupError {
     /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads)), and the platform has no way to, or refuses it.
     #[error("threads cannot be seen from outside: {0}")]
     CannotSeeThreads(std::io::Error),
+    /// The system refuses this process `sigaltstack`, without which Wasmtime runs nothing.
+    #[error("no wasm can be run, as the system refuses signal stacks (sigaltstack): {0}")]
+    NoSignalStack(#[source] std::io::Error),
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,

@@ -105,4 +105,8 @@ pub struct LeftBehind {
     /// The host call it is in, where it is said with [`host_call`](crate::host_call) or
     /// [`note_host_call`](crate::note_host_call).
     pub host_call: Option<&'static str>,
+    /// Whether it may have been computing: it had no turn in which it could stop, or was in a long `memory.fill`,
+    /// `memory.copy` or the like, which may still write; or nothing stops it
+    /// ([`Termination::AtHostCalls`](crate::Termination::AtHostCalls)).
+    pub computing: bool,
 }

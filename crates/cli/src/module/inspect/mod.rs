@@ -9,7 +9,7 @@ mod missing;
 
 use std::fmt::Write as _;
 
-use wasi_threads::rewrite::rewrite;
+use wasi_threads::rewrite::{ModuleLimits, rewrite};
 use wasm_symbols::escape;
 use wasmparser::Validator;
 use wasmtime::Engine;
@@ -29,7 +29,7 @@ use missing::known;
 /// Says what the module is on stdout; status 1 if something is missing.
 pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let name = source.display();
-    let Loaded::Wasm(wasm) = source.load()? else {
+    let Loaded::Wasm(wasm) = source.load(&ModuleLimits::default())? else {
         return Err(Message::failure(format!("{name} cannot be inspected"))
             .why("it is precompiled: imports and exports are no longer there as such")
             .help("inspect the .wasm file it was made from"));

@@ -138,8 +138,10 @@ pub(super) fn install() -> io::Result<()> {
 /// Keeps a thread that has come to code which was stopped; asks who was there before about every other fault.
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a handler with `SA_SIGINFO` both.
-    let (address, registers) = unsafe { ((*info).si_addr().addr(), Registers::of(context)) };
-    if address == registers.pc && is_stopped(address) {
+    let registers = unsafe { Registers::of(context) };
+    // Whatever the address of the fault is: an instruction may lie on two pages. And a thread whose load failed there would
+    // only be unwound into code that has stopped.
+    if is_stopped(registers.pc) {
         if let Some(slot) = slots::mine() {
             if slot.state.load(Ordering::Acquire) == IN {
                 stack::write(slot, &registers);

@@ -13,6 +13,9 @@ const SHORT_SLICE: u64 = 100_000;
 /// shorter slice runs before those with longer ones (sched_setattr(2)). Where both are refused, nothing changes.
 /// Other systems change nothing.
 ///
+/// Dropping it gives the thread its old priority. Where a thread may have a real-time priority but has no `CAP_SYS_NICE`, it keeps
+/// the flag by which threads that it starts do not inherit such a priority.
+///
 /// It does not ask for a nice value: a thread with -20 that wakes beside 1,500 threads that compute waits for 130 ms
 /// (Linux 6.18), one with a real-time priority or a short slice for 0.1 ms.
 #[derive(Debug)]
@@ -35,9 +38,13 @@ impl RaisedPriority {
 
 impl Drop for RaisedPriority {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            set(before);
-        }
+        let Some(before) = &self.before else { return };
+        // Whoever may not raise priorities may not take that flag back either.
+        let kept = libc::sched_attr {
+            sched_flags: before.sched_flags | libc::SCHED_FLAG_RESET_ON_FORK as u64,
+            ..*before
+        };
+        let _ = set(before) || set(&kept);
     }
 }
 

@@ -22,6 +22,18 @@ pub(super) struct Registers {
 }
 
 impl Registers {
+    /// Those of the calling thread, which is in host code: all that counts there is how deep its stack is.
+    #[inline(never)]
+    pub(super) fn here() -> Self {
+        let here = 0_usize;
+        Self {
+            pc: 0,
+            fp: 0,
+            sp: std::hint::black_box(&raw const here).addr(),
+            link: 0,
+        }
+    }
+
     /// Those in `context`.
     ///
     /// # Safety
@@ -83,29 +95,40 @@ pub(super) fn write(slot: &HostSlot, registers: &Registers) {
         len += 1;
         len <= FRAMES
     };
-    let mut in_wasm = false;
-    let (low, high) = (
-        slot.low.load(Ordering::Relaxed),
-        slot.high.load(Ordering::Relaxed),
-    );
+    let in_wasm = is_in_wasm(slot, registers);
+    walk(slot, registers, &mut push);
+    slot.in_wasm.store(u32::from(in_wasm), Ordering::Relaxed);
+    slot.len.store(len, Ordering::Relaxed);
+}
+
+/// Whether the thread, whose slot this is, executes code of its group, on its own stack.
+pub(super) fn is_in_wasm(slot: &HostSlot, registers: &Registers) -> bool {
+    let has = |code: &Code| code.has(registers.pc);
+    has_stack(slot, registers.sp) && slot.code().is_some_and(has)
+}
+
+fn has_stack(slot: &HostSlot, sp: usize) -> bool {
+    (slot.low.load(Ordering::Relaxed)..slot.high.load(Ordering::Relaxed)).contains(&sp)
+}
+
+/// Where in wasm the calling thread is, whose slot this is, the innermost first: to `push`, until that is false.
+pub(super) fn walk(slot: &HostSlot, registers: &Registers, push: &mut impl FnMut(usize) -> bool) {
     if let Some(code) = slot.code()
-        && (low..high).contains(&registers.sp)
+        && has_stack(slot, registers.sp)
     {
+        let high = slot.high.load(Ordering::Relaxed);
         let stack = StackInUse {
             from: registers.sp,
             end: high,
         };
-        in_wasm = code.has(registers.pc);
-        if in_wasm {
-            from_registers(code, &stack, registers, &mut push);
+        if code.has(registers.pc) {
+            from_registers(code, &stack, registers, push);
         } else {
             let word = slot.word() & !HARMLESS;
             let start = registers.sp.max(if word < high { word } else { 0 });
-            from_scan(code, &stack, start, &mut push);
+            from_scan(code, &stack, start, push);
         }
     }
-    slot.in_wasm.store(u32::from(in_wasm), Ordering::Relaxed);
-    slot.len.store(len, Ordering::Relaxed);
 }
 
 /// From the instruction the thread is at.

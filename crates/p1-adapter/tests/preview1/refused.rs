@@ -1,0 +1,92 @@
+//! Hosts whose filter of system calls refuses some, as those of containers do.
+#![cfg(target_os = "linux")]
+
+use crate::alone::alone;
+use crate::guest::*;
+use crate::seccomp::{PREADV2, PWRITEV2, Refused, STATX, refuse};
+use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
+use rustix::fs::OFlags;
+use std::io::Read as _;
+
+#[test]
+fn attributes_are_there_without_statx() {
+    alone("refused::attributes_are_there_without_statx", || {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "12345").unwrap();
+        let attributes = |guest: &mut Guest| {
+            let fd = guest.open("f", 0, READ, 0).unwrap();
+            let all = [fd, DIR].map(|fd| {
+                assert_eq!(guest.ask("fd_filestat_get", fd), OK);
+                guest.read(OUT, 64)
+            });
+            let [path, len] = guest.path("f");
+            let args = [DIR, 0].map(wasmtime::Val::I32);
+            let args = [args[0], args[1], path, len, wasmtime::Val::I32(OUT as i32)];
+            assert_eq!(guest.call("path_filestat_get", &args), OK);
+            (all, guest.read(OUT, 64))
+        };
+        let mut guest = Guest::new(&ctx_with(dir.path()));
+        let before = attributes(&mut guest);
+        refuse(&[STATX]);
+        let after = attributes(&mut guest);
+        // All but the time of birth, which comes last.
+        let known = |(fds, path): &([Vec<u8>; 2], Vec<u8>)| {
+            [&fds[0], &fds[1], path].map(|bytes| bytes[..56].to_vec())
+        };
+        assert_eq!(known(&before), known(&after));
+        assert_eq!(before.0[0][32], 5, "the size");
+    });
+}
+
+/// `openat` with the flags of a pipe's end that is opened anew, through `/proc`.
+fn reopening(access: OFlags) -> Refused {
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    (libc::SYS_openat, Some(flags.bits() as i32))
+}
+
+/// A pipe that cannot be opened anew is asked whether it is ready, and then used. Two processes are two contexts here: they
+/// share no lock.
+#[test]
+fn writes_of_several_processes_stay_whole() {
+    const LONG: usize = 4096;
+    const WRITES: usize = 200;
+    alone("refused::writes_of_several_processes_stay_whole", || {
+        refuse(&[
+            PREADV2,
+            PWRITEV2,
+            reopening(OFlags::WRONLY),
+            reopening(OFlags::RDONLY),
+        ]);
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let writing: Vec<_> = [b'a', b'b']
+            .into_iter()
+            .map(|letter| {
+                let writer = writer.try_clone().unwrap();
+                std::thread::spawn(move || {
+                    let ctx: P1Ctx = P1CtxBuilder::new().build().unwrap();
+                    let fd = ctx.push_stream(writer, StreamAccess::Write).unwrap() as i32;
+                    let mut guest = Guest::new(&ctx);
+                    for _ in 0..WRITES {
+                        assert_eq!(guest.put(fd, &[letter; LONG]), Ok(LONG as u32));
+                    }
+                })
+            })
+            .collect();
+        drop(writer);
+        let mut whole = [0; LONG];
+        for write in 0..2 * WRITES {
+            reader.read_exact(&mut whole).unwrap();
+            assert!(whole.iter().all(|byte| *byte == whole[0]), "write {write}");
+        }
+        assert_eq!(reader.read(&mut whole).unwrap(), 0);
+        for one in writing {
+            one.join().unwrap();
+        }
+        // A guest reads from such a pipe, too.
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let ctx = P1CtxBuilder::new().build().unwrap();
+        let fd = ctx.push_stream(reader, StreamAccess::Read).unwrap() as i32;
+        std::io::Write::write_all(&mut writer, b"come").unwrap();
+        assert_eq!(Guest::new(&ctx).get(fd, 9).unwrap(), b"come");
+    });
+}
