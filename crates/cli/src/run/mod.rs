@@ -5,6 +5,7 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
+mod budget;
 mod cannot_run;
 mod context;
 mod ended;
@@ -34,6 +35,7 @@ use crate::message::{self, Message, Result, say};
 use crate::module::toolchain::Fault;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
+use crate::run::budget::Budget;
 use crate::run::context::context;
 use crate::run::ended::Ended;
 use crate::run::entry::Runs;
@@ -72,10 +74,15 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let end = EndSignal::new();
     let observers = Observers::of(&plan, trace.is_some(), dump);
     let recorder = observers.recorder.as_ref();
-    let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
+    let budget = plan.limits.total_memory.map(Budget::of);
+    let sockets = (inherited, listeners);
+    let ctx = context(&plan, &end, sockets, recorder, budget.as_ref())?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
-    let group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
+    let mut group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
+    if let Some(budget) = budget {
+        group = group.memory_budget(budget);
+    }
     let group = observers.watch(group);
     let group = group
         .build()
