@@ -7,6 +7,7 @@
 
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod any_line;
+mod budget;
 mod cannot_run;
 mod context;
 mod ended;
@@ -35,6 +36,7 @@ use crate::message::wording::limit_of_the_system;
 use crate::message::{self, Message, Result, say};
 use crate::module::toolchain::Fault;
 use crate::report::stats::Stats;
+use crate::run::budget::Budget;
 use crate::run::context::context;
 use crate::run::ended::Ended;
 use crate::run::entry::Runs;
@@ -74,10 +76,15 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let end = EndSignal::new();
     let observers = Observers::of(&plan, trace.is_some(), dump);
     let recorder = observers.recorder.as_ref();
-    let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
+    let budget = plan.limits.total_memory.map(Budget::of);
+    let sockets = (inherited, listeners);
+    let ctx = context(&plan, &end, sockets, recorder, budget.as_ref())?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
-    let group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
+    let mut group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
+    if let Some(budget) = budget {
+        group = group.memory_budget(budget);
+    }
     let group = observers.watch(group);
     let group = group
         .build()

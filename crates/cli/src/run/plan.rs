@@ -152,6 +152,7 @@ impl Plan {
                 host_stack: args.thread_stack_size,
                 memory: wasm.max_memory_size,
                 memories: wasm.max_memories,
+                total_memory: args.max_total_memory,
                 table_elements: wasm.max_table_elements,
                 tables: wasm.max_tables,
                 instances: wasm.max_instances,
