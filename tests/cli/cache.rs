@@ -423,6 +423,14 @@ fn without_a_cache_folder() {
             "{home}"
         );
     }
+    // A home that is relative means nothing to the cache.
+    let run = Program::new("env")
+        .args("-u XDG_CACHE_HOME HOME=relative")
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .guest(&Guest::wat("hello"))
+        .run()
+        .expect_code(0);
+    assert_eq!((&*run.stdout, &*run.stderr), ("hello, world\n", ""));
     // Asked for, it is an error.
     program()
         .args("-C cache=y")

@@ -220,3 +220,37 @@ fn the_limit_of_the_system_is_named() {
         .expect_code(6);
     assert_eq!(run.stderr, "");
 }
+
+/// 90 tables once took 691 MiB under a limit that held for each.
+#[test]
+fn a_limit_on_all_memory() {
+    let tables: String = (0..90)
+        .map(|n| format!("(table $t{n} 0 funcref)"))
+        .collect();
+    let grow: String = (0..90)
+        .map(|n| {
+            format!("(if (i32.lt_s (table.grow $t{n} (ref.null func) (i32.const 100000)) (i32.const 0)) (then (return (i32.const {n}))))")
+        })
+        .collect();
+    let own =
+        format!(r#"(module {tables} (func (export "tables") (result i32) {grow} (i32.const 90)))"#);
+    let run = |options: &str, text: &str| program().args(options).on_stdin(text).run();
+    let all = run("--invoke tables", &own).expect_code(0);
+    assert_eq!(all.stdout, "90\n");
+    // 800,000 bytes each; the main thread's stack is 1.5 MiB.
+    let some = run("--max-total-memory 10000000 --invoke tables", &own).expect_code(0);
+    assert_eq!(some.stdout, "10\n");
+    // As Rust declares it: 1 GiB.
+    let shared = r#"(module (import "env" "memory" (memory 1 16384 shared)) (export "memory" (memory 0))
+        (func (export "grow") (result i32) (memory.grow (i32.const 2000)))
+        (func (export "less") (result i32) (memory.grow (i32.const 100))))"#;
+    let limited = "--max-total-memory 30000000 --invoke";
+    assert_eq!(run("--invoke grow", shared).expect_code(0).stdout, "1\n");
+    let grown = run(&format!("{limited} grow"), shared).expect_code(0);
+    assert_eq!(grown.stdout, "-1\n");
+    let grown = run(&format!("{limited} less"), shared).expect_code(0);
+    assert_eq!(grown.stdout, "1\n");
+    run("--max-total-memory 60000 --invoke less", shared)
+        .expect_code(1)
+        .expect_stderr(&["--max-total-memory"]);
+}

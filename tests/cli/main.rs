@@ -14,6 +14,8 @@ mod ending;
 mod examples;
 mod exports;
 mod failures;
+mod floods;
+mod killed;
 mod limits;
 mod messages;
 mod options;

@@ -330,10 +330,10 @@ fn to_the_letter() {
              help: leave the option out\n",
         ),
         (
-            "--timeout 100ms -",
+            "--timeout 3s -",
             "(module (func (export \"_start\") (loop (br 0))))".into(),
             134,
-            "error: the module on stdin timed out after 100ms\n  \
+            "error: the module on stdin timed out after 3s\n  \
              help: the limit is `--timeout` or `-W timeout`\n\
              1 thread\n\
              thread main runs\n  \

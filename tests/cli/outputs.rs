@@ -234,31 +234,90 @@ fn a_folder_for_clif_that_cannot_be_written_is_an_error() {
 
 /// A program may use up all descriptors: what its end needs was kept for it.
 #[test]
-fn a_program_that_uses_up_all_descriptors_keeps_its_trace() {
+fn a_program_that_uses_up_all_descriptors_keeps_its_trace_and_its_dump() {
     let folder = folder();
     let opens = r#"(module
         (import "wasi_snapshot_preview1" "path_open"
           (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
         (memory (export "memory") 1) (data (i32.const 0) "m.wat")
         (func (export "_start") (local $errno i32)
           (loop $more
             (local.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 5)
               (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8)))
             (br_if $more (i32.eqz (local.get $errno))))
-          (call $exit (local.get $errno))))"#;
+          ;; Until EMFILE.
+          (br_if 0 (i32.ne (local.get $errno) (i32.const 33)))
+          unreachable))"#;
     std::fs::write(folder.path().join("opens.wat"), opens).unwrap();
     for older in [false, true] {
+        let at = |name: &str| folder.path().join(name);
         if older {
-            std::fs::write(folder.path().join("trace"), "older").unwrap();
+            std::fs::write(at("trace"), "older").unwrap();
+            std::fs::write(at("dump"), "older").unwrap();
         }
-        let line = "ulimit -n 40; \"$0\" --dir . --trace trace opens.wat";
+        let line = "ulimit -n 40; \"$0\" --dir . --trace trace -D coredump=dump opens.wat";
         let run = bash(folder.path(), line);
-        // EMFILE.
-        assert_eq!(run.status.code(), Some(33), "{run:?}");
-        let trace = std::fs::read_to_string(folder.path().join("trace")).unwrap();
+        assert_eq!(run.status.code(), Some(134), "{run:?}");
+        let trace = std::fs::read_to_string(at("trace")).unwrap();
         assert!(trace.contains("path_open"), "{trace}");
-        assert_eq!(String::from_utf8_lossy(&run.stderr), "");
-        std::fs::remove_file(folder.path().join("trace")).unwrap();
+        let dump = std::fs::read(at("dump")).unwrap();
+        assert!(dump.starts_with(b"\0asm"), "{run:?}");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(!stderr.contains("warning"), "{stderr}");
+        std::fs::remove_file(at("trace")).unwrap();
+        std::fs::remove_file(at("dump")).unwrap();
+    }
+}
+
+/// A FIFO that nobody reads once held up the run for ever, before it or after it, whatever the time limit.
+#[test]
+fn a_fifo_that_nobody_reads_is_waited_for_until_time_is_out_or_a_signal_comes() {
+    let folder = folder();
+    assert!(bash(folder.path(), "mkfifo fifo").status.success());
+    for option in ["--trace fifo", "-D coredump=fifo"] {
+        let line = format!("timeout 60 \"$0\" --timeout 100ms {option} m.wat");
+        let run = bash(folder.path(), &line);
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(134), "{option}: {run:?}");
+        let said =
+            "`fifo` cannot be written\n  why: nobody has come to read it within the time limit";
+        assert!(stderr.contains(said), "{option}: {stderr}");
+        // It takes the signal at any time; before it is ready for it the signal ends it, as it would any program.
+        let line = format!("timeout -s INT 2 \"$0\" {option} m.wat; echo $?");
+        let run = bash(folder.path(), &line);
+        assert_eq!(run.stdout, b"124\n", "{option}: {run:?}");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(
+            stderr.is_empty() || stderr.contains("`fifo` cannot be written"),
+            "{option}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn one_file_for_two_outputs_is_refused() {
+    let folder = folder();
+    symlink("same", folder.path().join("link")).unwrap();
+    for (dump, trace) in [("same", "same"), ("./same", "link"), ("link", "same")] {
+        let run = bash(
+            folder.path(),
+            &format!("\"$0\" -D coredump={dump} --trace {trace} m.wat"),
+        );
+        assert_eq!(run.status.code(), Some(2), "{run:?}");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(stderr.contains("one would replace the other"), "{stderr}");
+        assert!(!folder.path().join("same").exists());
+    }
+}
+
+/// A file that is open for reading was once found to be none after the run, with status 0.
+#[test]
+fn a_descriptor_for_reading_is_no_output() {
+    let folder = folder();
+    for (command, ..) in commands("/dev/stdin") {
+        let run = bash(folder.path(), &format!("\"$0\" {command} < m.wat"));
+        assert_eq!(run.status.code(), Some(1), "{command}: {run:?}");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(stderr.contains("why: Bad file descriptor"), "{stderr}");
     }
 }

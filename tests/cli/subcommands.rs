@@ -48,7 +48,10 @@ fn inspect_names_what_is_missing() {
         .on_stdin(b"\0asm\x01\0\0\0\x01\x7f".to_vec())
         .run()
         .expect_code(1)
-        .expect_stderr(&["cannot be inspected"]);
+        .expect_stderr(&[
+            "cannot be inspected",
+            "help: the file seems to be incomplete",
+        ]);
 }
 
 /// What `inspect` finds nothing missing in, `run` runs; what `run` refuses, `inspect` says something about. It once looked at

@@ -83,6 +83,7 @@ pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
 pub use call::host_word::host_word;
 pub use ctx::P1Ctx;
+pub use ctx::budget::MemoryBudget;
 pub use ctx::builder::P1CtxBuilder;
 pub use ctx::observe::{CallObserver, CallOutcome};
 pub use ctx::push::{Handover, StreamAccess};

@@ -138,6 +138,7 @@ pub use crate::thread::current::{HostCall, host_call, note_host_call, time_host_
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::abi;
 pub use crate::types::backtrace::Backtrace;
+pub use crate::types::budget::MemoryBudget;
 pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};
 pub use crate::types::error::{CallError, GroupEnded, GroupError, RunError, SpawnError};

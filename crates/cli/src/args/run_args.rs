@@ -78,6 +78,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_max_threads)]
     pub(crate) max_threads: Option<u32>,
 
+    /// Most memory that the program may make the host keep, in bytes.
+    ///
+    /// Memories, garbage-collected heaps and tables at their sizes, host stacks as they are reserved, lists of polls.
+    /// A shared memory may grow to what is left of it as the program starts.
+    #[arg(long, value_name = "BYTES", value_parser = number::<u64>)]
+    pub(crate) max_total_memory: Option<u64>,
+
     /// Host stack of each thread, in bytes.
     #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     pub(crate) thread_stack_size: Option<usize>,
@@ -96,7 +103,8 @@ pub(crate) struct RunArgs {
 
     /// Writes a timeline of the run to a file, for Perfetto (ui.perfetto.dev) or chrome://tracing.
     ///
-    /// One track per thread: WASI calls, waits, who woke whom, who started whom.
+    /// One track per thread: WASI calls, waits, who woke whom, who started whom. The program starts when the file is known to be
+    /// one that can be written; a FIFO, when it has a reader.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 

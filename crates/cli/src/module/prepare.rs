@@ -11,6 +11,9 @@ use crate::message::{Message, Result};
 use crate::module::cache::prepare_cached;
 use crate::module::proposals::lacking;
 
+/// What to do about a file that ends where it must not.
+pub(super) const INCOMPLETE: &str = "the file seems to be incomplete: build or download it again";
+
 /// Rewrites and compiles a module, if the cache does not have it.
 pub(crate) fn prepare_wasm(
     engine: &Engine,
@@ -33,9 +36,7 @@ fn cannot_be_prepared(error: &PrepareError, engine: &Engine, bytes: &[u8], name:
         },
         // Cut short, or with another file's bytes in it.
         PrepareError::Rewrite(RewriteError::Invalid(cause)) if wasmparser_ended_early(cause) => {
-            message
-                .why(one_line(error))
-                .help("the file seems to be incomplete: build or download it again")
+            message.why(one_line(error)).help(INCOMPLETE)
         }
         other => message.why(one_line(other)),
     }

@@ -5,7 +5,7 @@
 //! | name | is |
 //! |---|---|
 //! | `-`, `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3` | the descriptor of this process, at its own position |
-//! | a device, a FIFO | opened, and written where it is |
+//! | a device, a FIFO | opened, and written where it is; a FIFO when it has a reader |
 //! | a regular file, or nothing yet | made beside it, then put in its place in one step |
 //! | a link | what it leads to, which may not be there yet: the link stays |
 //!
@@ -17,11 +17,38 @@ mod replace;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::message::{Message, Result};
 use crate::output::place::{Place, place};
 use crate::sys::descriptors;
+
+/// Between two looks for a FIFO's reader.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Refuses two of the outputs that were asked for, each beside its option, if they are one file.
+///
+/// # Errors
+///
+/// A message that names both options.
+pub(crate) fn differ(asked: &[(&str, Option<&Output>)]) -> Result<()> {
+    for (index, (option, output)) in asked.iter().enumerate() {
+        for (other_option, other) in &asked[index + 1..] {
+            if let (Some(output), Some(other)) = (output, other)
+                && output.is_same_file(other)
+            {
+                return Err(Message::usage(format!(
+                    "`{option}` and `{other_option}` both name {}",
+                    other.name()
+                ))
+                .why("one would replace the other")
+                .help("name two files"));
+            }
+        }
+    }
+    Ok(())
+}
 
 /// What `-` stands for.
 const STDOUT: i32 = 1;
@@ -32,6 +59,8 @@ pub(crate) struct Output {
     /// How messages name it.
     name: String,
     to: To,
+    /// What was opened beforehand.
+    opened: OnceLock<File>,
     /// Descriptors that are kept free for it: the program may use up all others.
     spare: Mutex<Vec<File>>,
 }
@@ -63,6 +92,7 @@ impl Output {
         Ok(Output {
             name,
             to,
+            opened: OnceLock::new(),
             spare: Mutex::default(),
         })
     }
@@ -95,19 +125,47 @@ impl Output {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens what is written where it is, which waits for the reader of a FIFO, and finds out whether a file could be made.
-    /// What is there stays as it is.
-    pub(crate) fn prepare(&mut self) -> io::Result<()> {
+    /// Opens what is written where it is, and finds out whether a file could be made. What is there stays as it is.
+    ///
+    /// Waits for the reader of a FIFO, until `gives_up` says that it shall not.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `Interrupted` if it was given up.
+    pub(crate) fn prepare(&self, gives_up: &dyn Fn() -> bool) -> io::Result<()> {
         if let To::Path(path) = &self.to {
             match place(path)? {
                 Place::File(file) => {
                     let spare = replace::can(&file)?;
                     *self.spare() = spare;
                 }
-                other => self.to = To::Open(open(other)?),
+                Place::Device(path) if is_fifo(&path) => {
+                    let _ = self.opened.set(wait_for_reader(&path, gives_up)?);
+                }
+                other => {
+                    let _ = self.opened.set(open(other)?);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether both are one file, so that one would replace what the other has written.
+    fn is_same_file(&self, other: &Output) -> bool {
+        let file = |output: &Output| {
+            let To::Path(path) = &output.to else {
+                return None;
+            };
+            let Place::File(file) = place(path).ok()? else {
+                return None;
+            };
+            let folder = match file.parent()? {
+                folder if folder.as_os_str().is_empty() => Path::new("."),
+                folder => folder,
+            };
+            Some(folder.canonicalize().ok()?.join(file.file_name()?))
+        };
+        file(self).is_some_and(|ours| file(other) == Some(ours))
     }
 
     /// Writes all of it. A file is there whole, or as it was before.
@@ -116,6 +174,9 @@ impl Output {
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         self.spare().clear();
+        if let Some(file) = self.opened.get() {
+            return write_to(file, content);
+        }
         match &self.to {
             To::Open(file) => write_to(file, content),
             To::Path(path) => match place(path)? {
@@ -133,6 +194,34 @@ pub(crate) fn can_make_files_in(folder: &Path) -> io::Result<()> {
 
 fn is_stdout(typed: &Path) -> bool {
     typed.as_os_str() == "-"
+}
+
+#[cfg(unix)]
+fn is_fifo(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
+}
+
+/// There are none.
+#[cfg(not(unix))]
+fn is_fifo(_: &Path) -> bool {
+    false
+}
+
+/// Opens a FIFO when it has a reader.
+fn wait_for_reader(path: &Path, gives_up: &dyn Fn() -> bool) -> io::Result<File> {
+    loop {
+        match descriptors::open_fifo(path) {
+            Err(error) if descriptors::has_no_reader(&error) && !gives_up() => {
+                // Nothing tells of a reader's coming but an open that cannot be left.
+                std::thread::sleep(LOOK);
+            }
+            Err(error) if descriptors::has_no_reader(&error) => {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Opens what is written where it is.

@@ -69,7 +69,12 @@ pub(super) fn descriptor(path: &Path) -> Option<i32> {
     if let Some((_, number)) = stream {
         return Some(*number);
     }
-    let number = path.file_name()?.to_str()?.parse().ok()?;
+    let name = path.file_name()?.to_str()?;
+    // As the system writes it, and so finds it: `01` and `+1` are no descriptors.
+    let number: i32 = name.parse().ok()?;
+    if number.to_string() != name {
+        return None;
+    }
     let folder = path.parent()?;
     // By their names, as there may be no `/proc`; else by where they lead.
     let ours = DESCRIPTORS.iter().any(|name| folder == Path::new(name))
@@ -111,6 +116,10 @@ mod tests {
         ] {
             let found = place(path).unwrap();
             assert_eq!(found, Place::Descriptor(number), "{}", path.display());
+        }
+        for name in ["/dev/fd/+1", "/dev/fd/01", "/dev/fd/-1"] {
+            let found = place(Path::new(name));
+            assert!(!matches!(found, Ok(Place::Descriptor(_))), "{found:?}");
         }
     }
 

@@ -7,6 +7,22 @@ const LIBRARY: [&str; 10] = [
     "std::", "core::", "alloc::", "__rust", "rust_", "_rust", "__rdl", "__rg", "abort", "panic_",
 ];
 
+/// What starts a program or a thread: of C libraries, and of Rust's, which calls the program's own from there.
+const STARTS: [&str; 8] = [
+    "_start",
+    "_initialize",
+    "__main_void",
+    "__main_argc_argv",
+    "__original_main",
+    "main",
+    "wasi_thread_start",
+    "__wasi_thread_start_C",
+];
+
+/// Where Rust's library calls the program's own. What is below is the library's, so if nothing of the program was above, it
+/// was inlined into this.
+const CALLS_OWN: &str = "__rust_begin_short_backtrace";
+
 /// Fewer frames than that hide nothing.
 const FEW: usize = 3;
 
@@ -23,6 +39,11 @@ pub(crate) fn note(frames: &[Frame]) -> Option<String> {
         let whole = whole.then(|| (frame.function_name(), None, None));
         for (name, file, line) in sources.chain(whole) {
             let name = name?;
+            if name.contains(CALLS_OWN) {
+                return panics.then(|| {
+                    format!("note: the program's own frames were inlined into {index}: {name}")
+                });
+            }
             if is_librarys(name, file) {
                 panics |= name.contains("panic");
                 continue;
@@ -43,7 +64,12 @@ pub(crate) fn note(frames: &[Frame]) -> Option<String> {
 fn is_librarys(name: &str, file: Option<&str>) -> bool {
     let plain = name.trim_start_matches('<');
     LIBRARY.iter().any(|library| plain.starts_with(library))
-        || file.is_some_and(|file| file.contains("/rustc/") && file.contains("/library/"))
+        || STARTS.contains(&name)
+        || file.is_some_and(|file| {
+            (file.contains("/rustc/") && file.contains("/library/"))
+                || file.contains("wasi-libc")
+                || file.starts_with("wasisdk://")
+        })
 }
 
 #[cfg(test)]
@@ -74,6 +100,29 @@ mod tests {
         assert_eq!(said(&["abort", "abort", "abort", "work"]), None);
         assert_eq!(said(&["std::panicking", "work"]), None);
         assert_eq!(said(&["std::panicking"; 5]), None);
+    }
+
+    /// The thread's closure was inlined into the library's frame, and the C library's start was taken for the program's.
+    #[test]
+    fn a_program_without_frames_of_its_own_is_not_looked_for_in_the_c_library() {
+        let start = Some("wasisdk://v30.0/build/src/musl/src/thread/pthread_create.c");
+        let frames = |calls_own: &str| {
+            let panics = ["abort", "__rust_start_panic", "core::panicking::panic_fmt"];
+            let rest = [calls_own, "std::thread::lifecycle::spawn_unchecked"];
+            let mut places: Vec<_> = (0..)
+                .zip(panics.into_iter().chain(rest))
+                .map(|(n, name)| Place::new(n).function_name(name))
+                .collect();
+            let c = "__wasi_thread_start_C";
+            places.push(Place::new(9).source(Some(c), start, Some(323), Some(5)));
+            places.push(Place::new(10).function_name("wasi_thread_start"));
+            places.push(Place::new(11).function_name("_start"));
+            note(Printer::new(Limits::default()).look_up(places).frames())
+        };
+        let calls_own = "std::sys::backtrace::__rust_begin_short_backtrace";
+        let own = format!("note: the program's own frames were inlined into 3: {calls_own}");
+        assert_eq!(frames(calls_own), Some(own));
+        assert_eq!(frames("std::thread::other"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use wasi_threads::WaitEnd;
 
-use crate::message::{Message, Result, say, warn};
+use crate::message::{say, warn};
 use crate::output::Output;
 use crate::report::events::{EventKind, Nanos, TraceEvent, thread_name};
 use crate::report::recorder::{MOST_EVENTS, Recorder};
@@ -25,12 +25,9 @@ const PROCESS: u32 = 1 << 29;
 pub(crate) struct TraceFile(Output);
 
 impl TraceFile {
-    /// Finds out whether it can be written to `output`. A file that is there stays as it is until then.
-    pub(crate) fn prepare(mut output: Output) -> Result<Self> {
-        match output.prepare() {
-            Ok(()) => Ok(TraceFile(output)),
-            Err(error) => Err(Message::failure(what_failed(output.name())).why(error)),
-        }
+    /// One that goes to `output`, which is prepared.
+    pub(crate) fn new(output: Output) -> Self {
+        TraceFile(output)
     }
 
     /// Writes what `recorder` has seen of the program `name`, or says why it cannot be written.

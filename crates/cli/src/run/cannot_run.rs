@@ -33,6 +33,7 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
                 "raise `-W max-memory-size`, or link it with a smaller `--max-memory` (rustc: `-C link-arg=--max-memory=BYTES`, \
                  which is 1 GiB by default)",
             ),
+        GroupError::BudgetExceeded { .. } => message.why(error).help("raise `--max-total-memory`"),
         GroupError::HostStackTooSmall { .. } => message
             .why(error)
             .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),

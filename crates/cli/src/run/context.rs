@@ -11,6 +11,7 @@ use crate::message::{Message, Result};
 use crate::module::source::ModuleSource;
 use crate::report::calls::Noting;
 use crate::report::recorder::Recorder;
+use crate::run::budget::Budget;
 use crate::run::listen;
 use crate::run::plan::Plan;
 use crate::sys::at_start;
@@ -23,6 +24,7 @@ pub(crate) fn context(
     end: &EndSignal,
     (mut inherited, listeners): (Inherited, Vec<TcpListener>),
     recorder: Option<&Arc<Recorder>>,
+    budget: Option<&Arc<Budget>>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
@@ -55,6 +57,9 @@ pub(crate) fn context(
     }
     if let Some(max) = plan.limits.random {
         builder.max_random_size(max.try_into().unwrap_or(u32::MAX));
+    }
+    if let Some(budget) = budget {
+        builder.memory_budget(Arc::clone(budget) as _);
     }
     if let Some(bytes) = plan.limits.hostcall_fuel {
         builder.hostcall_fuel(bytes);

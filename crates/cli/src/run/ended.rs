@@ -43,7 +43,7 @@ impl Ended<'_> {
         let backtrace = self.group.backtrace_of(&self.outcome);
         let mut exit = reporter.outcome(&self.outcome, backtrace, self.backtraces);
         if let Some(report) = self.group.timeout_report() {
-            message::say(self.backtraces.report(&report));
+            message::say(self.backtraces.at_end(&report));
         }
         // The status is the program's, whatever fails from here on.
         if let Some(dump) = &self.observers.dump {

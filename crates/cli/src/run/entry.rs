@@ -25,12 +25,20 @@ pub(crate) struct ExportCall {
     pub(crate) params: Vec<Val>,
 }
 
+/// How many arguments a note names, and how much of each it shows.
+const MOST_SHOWN: usize = 3;
+const ARG_CHARS: usize = 100;
+
 /// Says which arguments `--invoke` has no parameters for, where the program cannot read them either.
 fn say_surplus(function: &str, surplus: &[String], module: &ThreadModule, plan: &Plan) {
     let mut imports = module.module().imports();
     let reads = imports.any(|import| import.name() == "args_get") || !plan.preloads.is_empty();
     if !surplus.is_empty() && !reads {
-        let surplus: Vec<_> = surplus.iter().map(|arg| format!("`{arg}`")).collect();
+        let shown = surplus.iter().take(MOST_SHOWN);
+        let shown = shown.map(|arg| format!("`{}`", escape(arg, ARG_CHARS)));
+        let more = surplus.len().saturating_sub(MOST_SHOWN);
+        let more = (more > 0).then(|| format!("{more} more"));
+        let surplus: Vec<_> = shown.chain(more).collect();
         say(format_args!(
             "note: `{function}` has no parameters for {}, and the program reads no arguments: they are left over",
             surplus.join(", ")

@@ -10,6 +10,8 @@ pub(crate) struct LimitOptions {
     pub(crate) host_stack: Option<usize>,
     pub(crate) memory: Option<usize>,
     pub(crate) memories: Option<usize>,
+    /// Of all that the program makes the host keep, in bytes.
+    pub(crate) total_memory: Option<u64>,
     pub(crate) table_elements: Option<usize>,
     pub(crate) tables: Option<usize>,
     pub(crate) instances: Option<usize>,

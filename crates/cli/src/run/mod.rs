@@ -5,6 +5,9 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) mod any_line;
+mod budget;
 mod cannot_run;
 mod context;
 mod ended;
@@ -29,11 +32,11 @@ use wasi_threads::Termination;
 
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
-use crate::message::{self, Result, say};
+use crate::message::wording::limit_of_the_system;
+use crate::message::{self, Message, Result, say};
 use crate::module::toolchain::Fault;
-use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
-use crate::report::trace::TraceFile;
+use crate::run::budget::Budget;
 use crate::run::context::context;
 use crate::run::ended::Ended;
 use crate::run::entry::Runs;
@@ -73,10 +76,15 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let end = EndSignal::new();
     let observers = Observers::of(&plan, trace.is_some(), dump);
     let recorder = observers.recorder.as_ref();
-    let ctx = context(&plan, &end, (inherited, listeners), recorder)?;
+    let budget = plan.limits.total_memory.map(Budget::of);
+    let sockets = (inherited, listeners);
+    let ctx = context(&plan, &end, sockets, recorder, budget.as_ref())?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
-    let group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
+    let mut group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
+    if let Some(budget) = budget {
+        group = group.memory_budget(budget);
+    }
     let group = observers.watch(group);
     let group = group
         .build()
@@ -84,14 +92,19 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
 
     let signals = signals
         .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
-    let received = signals.unwrap_or_else(|error| {
-        message::warn("signals are left to the system", &error);
-        Received::default()
-    });
+    let received = match signals {
+        Ok(received) => received,
+        // A limit that somebody has set, and can raise, is told as one.
+        Err(error) if limit_of_the_system(&error.to_string()).is_some() => {
+            return Err(Message::failure("signals cannot be received").why(error));
+        }
+        Err(error) => {
+            message::warn("signals are left to the system", &error);
+            Received::default()
+        }
+    };
     // Not earlier: what cannot be run leaves the trace of another run alone.
-    let trace = trace.map(TraceFile::prepare).transpose()?;
-    let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
-    let profile = profile.transpose()?;
+    let (trace, profile) = observers.prepare((trace, profile), &plan, &received)?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.

@@ -1,14 +1,21 @@
 //! What is kept of a run while it goes on.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Instant;
 
 use p1_adapter::P1State;
 use wasi_threads::GroupBuilder;
 
+use crate::message::exit::Exit;
+use crate::message::{Message, Result};
 use crate::output::Output;
 use crate::report::calls::{NAMES, Noting};
 use crate::report::coredump::CoreDump;
+use crate::report::profile::ProfileFile;
 use crate::report::recorder::Recorder;
+use crate::report::trace::TraceFile;
+use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
 
 /// All that looks on, as far as the options ask for it.
@@ -26,6 +33,39 @@ impl Observers {
             recorder: (traced || plan.stats.is_some()).then(recorder),
             dump: dump.map(Arc::new),
         }
+    }
+
+    /// Opens what the trace, the profile and the core dump go to, as far as it is written where it is, and finds out whether
+    /// the others can be made. A FIFO is waited for until it has a reader, time runs out or a signal ends the run.
+    pub(crate) fn prepare(
+        &self,
+        (trace, profile): (Option<Output>, Option<Output>),
+        plan: &Plan,
+        received: &Received,
+    ) -> Result<(Option<TraceFile>, Option<ProfileFile>)> {
+        let timeout = plan.limits.timeout;
+        let began = Instant::now();
+        let late = || timeout.is_some_and(|timeout| began.elapsed() >= timeout);
+        let gives_up = || received.get().is_some() || late();
+        let dump = self.dump.as_ref().map(|dump| ("core dump", dump.output()));
+        let trace_to = trace.iter().map(|trace| ("trace", trace));
+        let profile_to = profile.iter().map(|profile| ("profile", profile));
+        let all = trace_to.chain(profile_to).chain(dump);
+        for (what, output) in all {
+            output.prepare(&gives_up).map_err(|error| {
+                let what = format!("the {what} {} cannot be written", output.name());
+                match (error.kind(), received.get()) {
+                    (ErrorKind::Interrupted, Some(signal)) => {
+                        Message::new(Exit::Signal(signal), what).why("nobody reads it")
+                    }
+                    (ErrorKind::Interrupted, None) => Message::new(Exit::Trap, what)
+                        .why("nobody has come to read it within the time limit"),
+                    _ => Message::failure(what).why(error),
+                }
+            })?;
+        }
+        let profile = profile.map(|output| ProfileFile::new(output, plan.profile.as_ref()));
+        Ok((trace.map(TraceFile::new), profile))
     }
 
     /// Has them told of what happens in the group.

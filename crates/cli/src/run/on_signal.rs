@@ -34,6 +34,11 @@ impl Received {
     /// The signal's number. The program has ended: from now on the first signal ends the process, whatever is still to be said.
     pub(crate) fn when_ended(&self) -> Option<u8> {
         self.at_once.store(true, Ordering::SeqCst);
+        self.get()
+    }
+
+    /// The signal's number.
+    pub(crate) fn get(&self) -> Option<u8> {
         match self.number.load(Ordering::Acquire) {
             0 => None,
             number => Some(number),
@@ -69,7 +74,7 @@ pub(crate) fn watch(
         let handle = handle.clone();
         move || {
             while let Ok(()) = wanted.recv() {
-                say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
+                say(backtraces.on_demand(&handle.report_of(DESCRIBED, PATIENCE)));
             }
         }
     })?;

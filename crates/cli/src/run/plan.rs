@@ -16,7 +16,7 @@ use crate::args::values::{DirOption, OnDeadlock, StatsFormat};
 use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
 use crate::sys::inherited::Inherited;
@@ -107,6 +107,11 @@ impl Plan {
         let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
         let file = profiling.as_ref().and_then(Profiling::file);
         let profile_output = Output::asked_for("the profile", file)?;
+        output::differ(&[
+            ("-D coredump", coredump.as_ref()),
+            ("--trace", trace.as_ref()),
+            ("--profile", profile_output.as_ref()),
+        ])?;
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
@@ -147,6 +152,7 @@ impl Plan {
                 host_stack: args.thread_stack_size,
                 memory: wasm.max_memory_size,
                 memories: wasm.max_memories,
+                total_memory: args.max_total_memory,
                 table_elements: wasm.max_table_elements,
                 tables: wasm.max_tables,
                 instances: wasm.max_instances,

@@ -3,15 +3,16 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 #[cfg(unix)]
 use crate::sys::at_start;
 
-/// The same open file under another number, as the one it has may be closed any time.
+/// The same open file under another number, as the one it has may be closed any time; to be written.
 ///
 /// # Errors
 ///
-/// That of a descriptor that is not open, or was not when this process was started.
+/// That of a descriptor that is not open for writing, or was not when this process was started.
 #[cfg(unix)]
 pub(crate) fn duplicate(number: i32) -> io::Result<File> {
     use std::os::fd::{FromRawFd as _, OwnedFd};
@@ -27,7 +28,63 @@ pub(crate) fn duplicate(number: i32) -> io::Result<File> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: it is open, new, and known here only.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(copy) }))
+    let copy = File::from(unsafe { OwnedFd::from_raw_fd(copy) });
+    match flags(&copy)? & libc::O_ACCMODE {
+        libc::O_RDONLY => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        _ => Ok(copy),
+    }
+}
+
+#[cfg(unix)]
+fn flags(file: &File) -> io::Result<i32> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: the system reads or writes no memory.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags => Ok(flags),
+    }
+}
+
+/// Opens a FIFO to be written, if it has a reader.
+///
+/// # Errors
+///
+/// `ENXIO` if it has none.
+#[cfg(unix)]
+pub(crate) fn open_fifo(path: &Path) -> io::Result<File> {
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let mut options = File::options();
+    let file = options
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    // What is written waits for the reader.
+    let waits = flags(&file)? & !libc::O_NONBLOCK;
+    // SAFETY: the system reads or writes no memory.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, waits) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(file),
+    }
+}
+
+/// Whether a FIFO has no reader, says this error of its opening.
+#[cfg(unix)]
+pub(crate) fn has_no_reader(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENXIO)
+}
+
+/// There are no FIFOs.
+#[cfg(not(unix))]
+pub(crate) fn open_fifo(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There are no FIFOs.
+#[cfg(not(unix))]
+pub(crate) fn has_no_reader(_: &io::Error) -> bool {
+    false
 }
 
 /// Descriptors have no numbers.

@@ -2,6 +2,7 @@
 
 use crate::abi::types::{Errno, Eventtype, Userdata};
 use crate::blocking::{Deadline, Direction};
+use crate::ctx::budget::TakenBytes;
 use crate::descriptor::Kind;
 use crate::descriptor::fds::HeldDescriptor;
 use crate::descriptor::stream::GuestStream;
@@ -51,19 +52,23 @@ impl StreamOf {
 }
 
 /// What one poll is about.
-pub(crate) struct Subscriptions(SmallVec<[Subscribed; 4]>);
+pub(crate) struct Subscriptions {
+    all: SmallVec<[Subscribed; 4]>,
+    /// What they have of the budget.
+    _kept: Option<TakenBytes>,
+}
 
 impl Deref for Subscriptions {
     type Target = [Subscribed];
 
     fn deref(&self) -> &[Subscribed] {
-        &self.0
+        &self.all
     }
 }
 
 impl Subscriptions {
-    pub(crate) fn new(all: SmallVec<[Subscribed; 4]>) -> Self {
-        Self(all)
+    pub(crate) fn new(all: SmallVec<[Subscribed; 4]>, kept: Option<TakenBytes>) -> Self {
+        Self { all, _kept: kept }
     }
 
     /// The error of the first subscription, if every one of them is at fault.

@@ -78,6 +78,7 @@ impl P1CtxBuilder {
                 opens: Arc::new(Opens::new(end.clone())),
                 end,
                 limits: this.limits,
+                budget: this.budget,
                 observer: this.observer,
                 observe_waiting: this.observe_waiting,
                 raise_sigpipe: this.raise_sigpipe,

@@ -3,6 +3,7 @@
 use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
 use crate::ctx::Limits;
+use crate::ctx::budget::MemoryBudget;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{Random, RandomSource};
 use crate::descriptor::stream::Source;
@@ -52,6 +53,7 @@ pub struct P1CtxBuilder {
     pub(super) end: Option<EndSignal>,
     pub(super) max_descriptors: u32,
     pub(super) limits: Limits,
+    pub(super) budget: Option<Arc<dyn MemoryBudget>>,
     pub(super) observer: Option<Arc<dyn CallObserver>>,
     pub(super) observe_waiting: bool,
     pub(super) raise_sigpipe: bool,
@@ -92,6 +94,7 @@ impl P1CtxBuilder {
                 random_size: DEFAULT_MAX_RANDOM,
                 fuel: None,
             },
+            budget: None,
             observer: None,
             observe_waiting: false,
             raise_sigpipe: false,
@@ -277,6 +280,14 @@ impl P1CtxBuilder {
     /// every store the context is used in, and the store's is not looked at.
     pub fn hostcall_fuel(&mut self, bytes: usize) -> &mut Self {
         self.limits.fuel = Some(bytes);
+        self
+    }
+
+    /// Takes what lists of polls make the host keep out of `budget`, which others may use as well: some 370 bytes for a
+    /// subscription, for as long as the call takes. A poll for which there is not enough left is `nomem`. Other calls keep
+    /// little: [`hostcall_fuel`](Self::hostcall_fuel) bounds each.
+    pub fn memory_budget(&mut self, budget: Arc<dyn MemoryBudget>) -> &mut Self {
+        self.budget = Some(budget);
         self
     }
 

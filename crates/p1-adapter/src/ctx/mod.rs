@@ -1,5 +1,6 @@
 //! The context: what the threads of one program share. And what each store keeps of its own.
 
+pub(crate) mod budget;
 mod build;
 pub(crate) mod builder;
 pub(crate) mod clocks;
@@ -12,6 +13,7 @@ pub(crate) mod state;
 pub(crate) mod strings;
 
 use crate::blocking::EndSignal;
+use crate::ctx::budget::MemoryBudget;
 use crate::ctx::clocks::Clocks;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::Random;
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     /// What is being opened and moved just now.
     pub(crate) opens: Arc<Opens>,
     pub(crate) limits: Limits,
+    pub(crate) budget: Option<Arc<dyn MemoryBudget>>,
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
     /// Whether the observer is told of calls that may have to wait only.
     pub(crate) observe_waiting: bool,

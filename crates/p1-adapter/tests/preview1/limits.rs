@@ -2,6 +2,7 @@
 
 use crate::guest::*;
 use crate::poll::{MS, On, poll};
+use crate::races::waits::blocked;
 use p1_adapter::{P1CtxBuilder, RandomSource, Rights};
 use std::fs;
 use std::io::Read as _;
@@ -70,31 +71,26 @@ fn what_was_closed_and_is_still_polled_counts() {
         absolute: false,
     };
     // Four are open from the start. Each round polls what it has opened, and closes it.
-    let polling: Vec<_> = (4..LIMIT)
-        .map(|_| {
+    std::thread::scope(|scope| {
+        let mut polling = Vec::new();
+        for _ in 4..LIMIT {
             let fd = fifo(&mut guest).unwrap();
             assert_eq!(fd, 4, "the lowest number is free again");
             let mut other = Guest::new(&ctx);
-            let polling = std::thread::spawn(move || {
+            polling.push(blocked(scope, move || {
                 poll(&mut other, &[On::Read(fd as u32), far]).map(|events| events.len())
-            });
-            // It has its descriptor once a write is not seen by another reader: told by its thread's sleep.
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            }));
             assert_eq!(guest.close(fd), OK);
-            polling
-        })
-        .collect();
-    assert_eq!(fifo(&mut guest), Err(MFILE));
-    // All of them are the same FIFO: what is written wakes every poll.
-    let mut outside = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(dir.path().join("fifo"))
-        .unwrap();
-    std::io::Write::write_all(&mut outside, b"x").unwrap();
-    for one in polling {
-        assert_eq!(one.join().unwrap(), Ok(1));
-    }
+        }
+        assert_eq!(fifo(&mut guest), Err(MFILE));
+        // All of them are the same FIFO: what is written wakes every poll.
+        let both = fs::File::options().read(true).write(true).clone();
+        let mut outside = both.open(dir.path().join("fifo")).unwrap();
+        std::io::Write::write_all(&mut outside, b"x").unwrap();
+        for one in polling {
+            assert_eq!(one.join().unwrap(), Ok(1));
+        }
+    });
     for number in 4..LIMIT {
         assert_eq!(fifo(&mut guest), Ok(number as i32));
     }
@@ -209,4 +205,39 @@ fn a_directory_is_not_pushed_as_a_file_or_a_stream() {
         limited.push_dir(open(), None, FsPerms::ReadOnly).unwrap(),
         3
     );
+}
+
+/// Bytes that are left.
+struct Budget(std::sync::atomic::AtomicU64);
+
+impl p1_adapter::MemoryBudget for Budget {
+    fn take(&self, bytes: u64) -> bool {
+        let order = std::sync::atomic::Ordering::SeqCst;
+        let less = |left: u64| left.checked_sub(bytes);
+        self.0.fetch_update(order, order, less).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.fetch_add(bytes, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn lists_of_polls_are_within_a_budget() {
+    let budget = std::sync::Arc::new(Budget(100_000.into()));
+    let left = || budget.0.load(std::sync::atomic::Ordering::SeqCst);
+    let given = std::sync::Arc::clone(&budget);
+    let ctx = P1CtxBuilder::new().memory_budget(given).build().unwrap();
+    let mut guest = Guest::new(&ctx);
+    let now = On::Clock {
+        id: 1,
+        timeout: 0,
+        absolute: false,
+    };
+    // 1,000 of them make the host keep some 320 KB.
+    for (count, came) in [(100, Ok(100)), (1000, Err(NOMEM)), (100, Ok(100))] {
+        let events = poll(&mut guest, &vec![now; count]);
+        assert_eq!(events.map(|events| events.len()), came, "{count}");
+        assert_eq!(left(), 100_000);
+    }
 }

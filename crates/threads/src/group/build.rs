@@ -23,6 +23,7 @@ use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
 use crate::thread::store::Stores;
 use crate::types::backtrace::Appended;
+use crate::types::budget::GroupBudget;
 use crate::types::error::GroupError;
 use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
@@ -50,6 +51,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         signal_stack::check().map_err(GroupError::NoSignalStack)?;
         let host_stack = self.check_engine()?;
+        self.limits.budget = self.budget.take().map(GroupBudget::new);
         let modules = self.look_at_modules()?;
         let memory = self.shared_memory(&modules.memories)?;
         let life = self.life(modules.waits_reach_group);
@@ -60,6 +62,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             make_state,
             &self.limits,
             modules.appended_tables(),
+            host_stack,
         );
         let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
         let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();

@@ -13,6 +13,7 @@ use crate::module::thread_module::ThreadModule;
 use crate::sys::running::{self, Word};
 use crate::thread::program::{Around, ExitCode, OnTrap};
 use crate::thread::store::{MakeState, ThreadInfo};
+use crate::types::budget::MemoryBudget;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 use crate::watch::observer::Observer;
@@ -81,6 +82,7 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) profile: Option<Duration>,
     pub(super) host_word: Option<fn() -> Word>,
     pub(super) timeout_report: Option<usize>,
+    pub(super) budget: Option<Arc<dyn MemoryBudget>>,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -111,6 +113,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             profile: None,
             host_word: None,
             timeout_report: None,
+            budget: None,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -301,6 +304,24 @@ impl<T: Send + 'static> GroupBuilder<T> {
     #[cfg(feature = "async")]
     pub fn async_host_functions(mut self, are_there: bool) -> Self {
         self.async_calls = are_there;
+        self
+    }
+
+    /// Takes the memory of the group out of `budget`, which others may use as well.
+    ///
+    /// Counted are, in bytes: each unshared memory and garbage-collected heap at its size, each table at 8 bytes for an element, for
+    /// each thread the size of a host stack (what is reserved, touched or not; instances made ahead have theirs), and the
+    /// shared memories that the group makes, at their size. They are asked for before they are made or grow, and given back as
+    /// their thread ends, or the group. What does not fit is refused as by the other limits: the growth returns -1 (or
+    /// traps, [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.
+    ///
+    /// *Shared memories*: Wasmtime asks nobody when one grows. So one is made with a maximum of what the budget has left at
+    /// that time, if it declares more, and what it has grown by is taken whenever something else is asked for. All
+    /// together can be beyond the budget by what others had taken before it grew, so never beyond twice the budget for one group. A
+    /// shared memory that a module defines itself, and does not import, counts as it is when it is made:
+    /// [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. One that the embedder gives does not count.
+    pub fn memory_budget(mut self, budget: Arc<dyn MemoryBudget>) -> Self {
+        self.budget = Some(budget);
         self
     }
 

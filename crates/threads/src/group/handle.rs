@@ -51,12 +51,13 @@ impl GroupHandle {
         self.report_of(usize::MAX, patience)
     }
 
-    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others. Only with
-    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads); without, it describes all.
+    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others, which nobody
+    /// asks. Without [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) one of these is counted as in a host call
+    /// only if the call is noted ([`host_call`](crate::host_call)), and as running if it does not wait.
     pub fn report_of(&self, most: usize, patience: Duration) -> Report {
         match self.life.native() {
             Some(native) => seen::report(&self.life, native, most, patience),
-            None => gather_report::gather(&self.life, patience),
+            None => gather_report::gather(&self.life, most, patience),
         }
     }
 

@@ -90,7 +90,8 @@ impl Drop for Holding {
     }
 }
 
-/// Creates a shared memory of type `ty`. The limit is checked before anything is reserved.
+/// Creates a shared memory of type `ty`, with a lower maximum if a budget has not so much left. The limit is checked before
+/// anything is reserved.
 pub(crate) fn create(
     engine: &Engine,
     ty: &MemoryType,
@@ -100,7 +101,17 @@ pub(crate) fn create(
         return Err(GroupError::SharedMemoryDisabled);
     }
     check(ty, limits)?;
-    SharedMemory::new(engine, ty.clone()).map_err(GroupError::Memory)
+    let Some(budget) = &limits.budget else {
+        return SharedMemory::new(engine, ty.clone()).map_err(GroupError::Memory);
+    };
+    let needed = ty.minimum().saturating_mul(ty.page_size());
+    let none_left = || GroupError::BudgetExceeded { needed };
+    let fitted = budget.fitted(ty).ok_or_else(none_left)?;
+    let memory = SharedMemory::new(engine, fitted).map_err(GroupError::Memory)?;
+    match budget.count(&memory) {
+        true => Ok(memory),
+        false => Err(none_left()),
+    }
 }
 
 /// Defines every memory the module imports: the group's own, over what the linker says; the others

@@ -1,6 +1,6 @@
 //! The store of each thread, with every limit on it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
@@ -8,6 +8,7 @@ use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
 use crate::life::Life;
 use crate::thread::interrupt;
 use crate::thread::thread_store::ThreadStore;
+use crate::types::budget::{GroupBudget, Tally};
 use crate::types::end_token::EndToken;
 use crate::types::fuel::{Fuel, Member};
 use crate::types::limits::Limits;
@@ -50,6 +51,9 @@ pub(crate) struct Stores<T: 'static> {
     caps: Caps,
     counts: Counts,
     fuel: Option<Arc<Fuel>>,
+    budget: Option<Arc<GroupBudget>>,
+    /// What a thread takes of it for its stack, in bytes.
+    host_stack: usize,
 }
 
 impl<T: Send + 'static> Stores<T> {
@@ -60,6 +64,7 @@ impl<T: Send + 'static> Stores<T> {
         make_state: MakeState<T>,
         limits: &Limits,
         appended: AppendedTables,
+        host_stack: usize,
     ) -> Self {
         Self {
             engine: engine.clone(),
@@ -79,6 +84,8 @@ impl<T: Send + 'static> Stores<T> {
                 instances: limits.instances.unwrap_or(wasmtime::DEFAULT_INSTANCE_LIMIT),
             },
             fuel: limits.fuel.map(Fuel::new),
+            budget: limits.budget.clone(),
+            host_stack,
         }
     }
 
@@ -89,6 +96,12 @@ impl<T: Send + 'static> Stores<T> {
 
     /// A store for thread `id`: the embedder's data, epochs, limits, and no fuel before it runs.
     pub(crate) fn make(&self, id: ThreadId) -> Result<ThreadStore<T>, Error> {
+        let tally = match &self.budget {
+            None => None,
+            Some(budget) => Some(Tally::new(budget, self.host_stack as u64).ok_or_else(|| {
+                Error::msg("the memory budget has not enough left for the stack of a thread")
+            })?),
+        };
         let data = (self.make_state)(&ThreadInfo {
             id,
             memory: self.memory.clone(),
@@ -97,7 +110,7 @@ impl<T: Send + 'static> Stores<T> {
         let mut store = Store::try_new(&self.engine, data)?;
         interrupt::arm(&mut store, &self.life, id);
         let counts = self.counts;
-        store.limiter(move |_| limiter(counts));
+        store.limiter(move |_| limiter(counts, tally.as_ref()));
         if self.engine.get_consume_fuel() {
             match &self.fuel {
                 // Without a limit, the store must not start with wasmtime's default of nothing.
@@ -145,6 +158,9 @@ impl AppendedTables {
     }
 }
 
+/// Bytes of a table's element.
+const ELEMENT: u64 = 8;
+
 /// Sizes a store may grow to.
 #[derive(Clone, Copy)]
 pub(crate) struct Caps {
@@ -169,6 +185,8 @@ thread_local! {
     static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, appended_table: 0, trap: false }) };
     /// The counts that a limiter being installed shows. Wasmtime asks for them once, there.
     static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
+    /// What the store that a limiter is shown for last has taken of a budget.
+    static TALLY: RefCell<Option<Arc<Tally>>> = const { RefCell::new(None) };
 }
 
 impl Caps {
@@ -178,6 +196,8 @@ impl Caps {
         impl Drop for RestoreCaps {
             fn drop(&mut self) {
                 CAPS.set(self.0);
+                // It would keep what its store had taken beyond the store's end.
+                drop(TALLY.replace(None));
             }
         }
         let _restore = RestoreCaps(CAPS.replace(self));
@@ -191,8 +211,20 @@ impl Caps {
 /// without size needs no place: leaking its box allocates nothing.
 struct Limiter;
 
-fn limiter(counts: Counts) -> &'static mut Limiter {
+fn limiter(counts: Counts, tally: Option<&Arc<Tally>>) -> &'static mut Limiter {
     COUNTS.set(Some(counts));
+    // Wasmtime asks for a limiter each time that it has something to ask of it.
+    let others = TALLY.with_borrow(|last| match (last, tally) {
+        (None, None) => false,
+        (Some(last), Some(tally)) => !Arc::ptr_eq(last, tally),
+        _ => true,
+    });
+    if others {
+        drop(TALLY.replace(tally.cloned()));
+    }
+    if let Some(tally) = tally {
+        tally.begin();
+    }
     Box::leak(Box::new(Limiter))
 }
 
@@ -221,8 +253,26 @@ fn allows(
     Ok(allowed)
 }
 
+/// Takes the bytes out of the budget, if there is one; false if there are not so many left.
+fn charge(current: u64, desired: u64) -> Result<bool, Error> {
+    let taken = TALLY.with_borrow(|tally| {
+        tally
+            .as_ref()
+            .is_none_or(|tally| tally.grow(current, desired))
+    });
+    if !taken && CAPS.get().trap {
+        return Err(Error::msg("the memory budget has not so much left"));
+    }
+    Ok(taken)
+}
+
 /// What to do where an allowed growth failed.
 fn failed(error: Error, what: &str) -> Result<(), Error> {
+    TALLY.with_borrow(|tally| {
+        if let Some(tally) = tally {
+            tally.failed();
+        }
+    });
     match CAPS.get().trap {
         true => Err(error.context(format!("growing the {what} failed"))),
         false => Ok(()),
@@ -232,11 +282,14 @@ fn failed(error: Error, what: &str) -> Result<(), Error> {
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        allows(CAPS.get().memory, desired, maximum, "bytes of memory")
+        Ok(
+            allows(CAPS.get().memory, desired, maximum, "bytes of memory")?
+                && charge(current as u64, desired as u64)?,
+        )
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<(), Error> {
@@ -256,12 +309,10 @@ impl ResourceLimiter for Limiter {
         } = CAPS.get();
         // One that is made, and never grows, as the rewrite makes them: nothing else tells it from the guest's.
         let appended = current == 0 && maximum == Some(desired) && desired <= appended_table;
-        allows(
-            table_elements.filter(|_| !appended),
-            desired,
-            maximum,
-            "table elements",
-        )
+        let cap = table_elements.filter(|_| !appended);
+        let bytes = |elements: usize| (elements as u64).saturating_mul(ELEMENT);
+        Ok(allows(cap, desired, maximum, "table elements")?
+            && charge(bytes(current), bytes(desired))?)
     }
 
     fn table_grow_failed(&mut self, error: Error) -> Result<(), Error> {

@@ -127,6 +127,14 @@ pub enum GroupError {
         /// What the group allows.
         limit: u64,
     },
+    /// The budget ([`GroupBuilder::memory_budget`](crate::GroupBuilder::memory_budget)) has not enough left for a shared memory.
+    #[error(
+        "the memory budget has not the {needed} bytes left that the module's shared memory begins with"
+    )]
+    BudgetExceeded {
+        /// What the memory has from its beginning.
+        needed: u64,
+    },
     /// [`Limits::shared_memory`](crate::Limits::shared_memory) is set, and a module that did not come through
     /// [`prepare`](crate::prepare()) defines a memory that it does not export: if that is a shared one, nothing would limit it.
     #[error(

@@ -1,6 +1,9 @@
 //! What a group may use.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::types::budget::GroupBudget;
 
 /// Upper bounds for a group and for each of its threads.
 ///
@@ -26,6 +29,7 @@ pub struct Limits {
     pub(crate) fuel: Option<u64>,
     pub(crate) trap_on_grow_failure: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) budget: Option<Arc<GroupBudget>>,
 }
 
 impl Default for Limits {
@@ -45,6 +49,7 @@ impl Default for Limits {
             fuel: None,
             trap_on_grow_failure: false,
             timeout: None,
+            budget: None,
         }
     }
 }

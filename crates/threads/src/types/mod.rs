@@ -2,6 +2,7 @@
 
 pub mod abi;
 pub(crate) mod backtrace;
+pub(crate) mod budget;
 pub(crate) mod counts;
 pub(crate) mod end_token;
 pub(crate) mod error;

@@ -17,8 +17,10 @@ use wasmtime_cli_flags::CommonOptions;
 
 use crate::message::error_text::{first_line, one_line, unusable_options};
 use crate::message::exit::Exit;
+use crate::message::wording::wasmparser_ended_early;
 use crate::message::{Message, Result};
 use crate::module::engine;
+use crate::module::prepare::INCOMPLETE;
 use crate::module::proposals::lacking;
 use crate::module::source::{Loaded, ModuleSource};
 use crate::module::toolchain::fault;
@@ -35,7 +37,11 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
             .help("inspect the .wasm file it was made from"));
     };
     let facts = Facts::of(&wasm).map_err(|error| {
-        Message::failure(format!("{name} cannot be inspected")).why(error.message())
+        let message = Message::failure(format!("{name} cannot be inspected")).why(error.message());
+        match wasmparser_ended_early(&error) {
+            true => message.help(INCOMPLETE),
+            false => message,
+        }
     })?;
     let cannot =
         |error| Message::failure(format!("{name} cannot be inspected")).why(first_line(&error));

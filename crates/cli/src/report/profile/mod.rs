@@ -12,7 +12,7 @@ use wasi_threads::GroupHandle;
 use crate::args::profiling::{ProfileFormat, ThreadProfile};
 #[cfg(feature = "profile")]
 use crate::message::say;
-use crate::message::{Message, Result, warn};
+use crate::message::warn;
 use crate::output::Output;
 use crate::report::backtraces::Backtraces;
 
@@ -24,14 +24,11 @@ pub(crate) struct ProfileFile {
 }
 
 impl ProfileFile {
-    /// Finds out whether it can be written to `output`. A file that is there stays as it is until then.
-    pub(crate) fn prepare(mut output: Output, plan: Option<&ThreadProfile>) -> Result<Self> {
-        match output.prepare() {
-            Ok(()) => Ok(ProfileFile {
-                output,
-                format: plan.map_or(ProfileFormat::Firefox, |plan| plan.format),
-            }),
-            Err(error) => Err(Message::failure(what_failed(output.name())).why(error)),
+    /// To an output that has been prepared.
+    pub(crate) fn new(output: Output, plan: Option<&ThreadProfile>) -> Self {
+        ProfileFile {
+            output,
+            format: plan.map_or(ProfileFormat::Firefox, |plan| plan.format),
         }
     }
 

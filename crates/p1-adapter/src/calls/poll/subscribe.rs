@@ -2,11 +2,12 @@
 
 use super::Layout;
 use crate::abi::error::{Error, Result};
-use crate::abi::types::{Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
+use crate::abi::types::{Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::Direction;
 use crate::call::Call;
 use crate::call::subscriptions::{Answer, StreamOf, Subscribed, Subscriptions, Trigger};
+use crate::ctx::budget::TakenBytes;
 use crate::descriptor::Kind;
 use smallvec::SmallVec;
 use wiggle::{GuestError, GuestMemory};
@@ -26,6 +27,13 @@ pub(super) fn all(
     layout: Layout,
 ) -> Result<Subscriptions> {
     call.pay(count as usize * (layout.size as usize + KEPT))?;
+    let kept = match &call.shared.budget {
+        None => None,
+        Some(budget) => {
+            let bytes = count as u64 * KEPT as u64;
+            Some(TakenBytes::of(budget, bytes).ok_or(Errno::Nomem)?)
+        }
+    };
     let mut all = SmallVec::new();
     for i in 0..count {
         let at = i
@@ -59,7 +67,7 @@ pub(super) fn all(
             trigger,
         });
     }
-    Ok(Subscriptions::new(all))
+    Ok(Subscriptions::new(all, kept))
 }
 
 fn trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {

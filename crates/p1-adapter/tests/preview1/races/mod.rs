@@ -7,7 +7,7 @@
 mod calls;
 mod files;
 mod numbers;
-mod waits;
+pub(crate) mod waits;
 
 use crate::guest::*;
 

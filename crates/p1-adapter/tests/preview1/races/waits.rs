@@ -20,7 +20,7 @@ pub(super) fn stream(ctx: &P1Ctx) -> (i32, PipeWriter) {
 }
 
 /// Starts a thread and comes back when it sleeps in `poll(2)`.
-pub(super) fn blocked<'s, R: Send + 's>(
+pub(crate) fn blocked<'s, R: Send + 's>(
     scope: &'s Scope<'s, '_>,
     run: impl FnOnce() -> R + Send + 's,
 ) -> ScopedJoinHandle<'s, R> {
