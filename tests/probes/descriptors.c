@@ -14,6 +14,10 @@ static void by_path(const char *kind, const char *path, int flags)
         cell("descriptors", "open", kind, "%s", error_name(errno));
         return;
     }
+    struct stat by_path, by_number;
+    int same = !stat(path, &by_path) && !fstat(fd, &by_number) && by_path.st_ino == by_number.st_ino
+        && by_path.st_dev == by_number.st_dev && by_path.st_nlink == by_number.st_nlink;
+    cell("descriptors", "same by its path", kind, "%s", same ? "yes" : "no");
     probe_operations("descriptors", kind, fd);
 }
 
@@ -110,6 +114,10 @@ void probe_descriptors(void)
     make_file("mine/bytes", "0123456789");
     by_path("file", "mine/bytes", O_RDWR);
     make_file("mine/bytes", "0123456789");
+    by_path("file with O_SYNC", "mine/bytes", O_RDWR | O_SYNC);
+    by_path("file with O_DSYNC", "./mine/bytes", O_RDWR | O_DSYNC);
+    by_path("new file with O_SYNC", "mine/new", O_RDWR | O_CREAT | O_EXCL | O_SYNC);
+    make_file("mine/bytes", "0123456789");
     by_path("file to append", "mine/bytes", O_RDWR | O_APPEND);
     by_path("empty file", "mine/empty", O_RDONLY);
     by_path("folder", "mine", O_RDONLY | O_DIRECTORY);
@@ -143,9 +151,28 @@ void probe_descriptors(void)
     probe_operations("descriptors", "no number", -1);
 }
 
+/* Two numbers of one description: each sees what is set through the other. */
+static void probe_shared_flags(void)
+{
+    struct stat stat;
+    if (fstat(1, &stat) || !S_ISREG(stat.st_mode))
+        return;
+    int first = fcntl(1, F_GETFL), second = fcntl(2, F_GETFL);
+    fcntl(1, F_SETFL, first | O_APPEND);
+    cell("streams", "shared flags", "set by one", "%d", !!(fcntl(2, F_GETFL) & O_APPEND));
+    fcntl(2, F_SETFL, second | O_APPEND);
+    fcntl(2, F_SETFL, second & ~O_APPEND);
+    cell("streams", "shared flags", "cleared by the other", "%d", !!(fcntl(1, F_GETFL) & O_APPEND));
+    cell("streams", "shared flags", "pwrite", "%s", result(pwrite(1, "X", 1, 5)));
+    cell("streams", "shared flags", "size", "%d", !fstat(1, &stat) ? (int)stat.st_size : -1);
+    fcntl(1, F_SETFL, first);
+    fcntl(2, F_SETFL, second);
+}
+
 /* The streams are what the test has made them. */
 void probe_standard_streams(void)
 {
+    probe_shared_flags();
     probe_operations("streams", "input", 0);
     probe_operations("streams", "output", 1);
     probe_operations("streams", "error", 2);

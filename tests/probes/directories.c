@@ -168,3 +168,18 @@ void probe_directories(void)
     probe_changing("mine/many");
     probe_removing("mine/many");
 }
+
+/* The test has every look at `plain` fail, of either twin: a listing looks at nothing. */
+void probe_unreachable(void)
+{
+    static const char *const path = "mine/odd/plain";
+    struct stat stat;
+    int fd;
+    cell("unreachable", "list", path, "%s", list("mine/odd"));
+    cell("unreachable", "stat", path, "%s", attributes(fstatat(AT_FDCWD, path, &stat, 0), &stat));
+    cell("unreachable", "lstat", path, "%s",
+         attributes(fstatat(AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW), &stat));
+    cell("unreachable", "readlink", path, "%s", result(readlink(path, (char[9]){0}, 8)));
+    fd = open(path, O_RDONLY);
+    cell("unreachable", "open", path, "%s", fd < 0 ? error_name(errno) : "opened");
+}

@@ -106,6 +106,7 @@ static void probe_changes(void)
     SAYS("unlink", "folder", result(unlinkat(at, "mine", 0)));
     SAYS("readlink", "shut/link", result(readlinkat(at, "shut/link", (char[9]){0}, 8)));
     SAYS("readlink", "cut off", result(readlinkat(at, "mine/link", (char[9]){0}, 2)));
+    SAYS("readlink", "no room", result(readlinkat(at, "mine/link", (char[9]){0}, 0)));
     SAYS("readlink", "file", result(readlinkat(at, "writable", (char[9]){0}, 8)));
     SAYS("symlink", "looked/new", result(symlinkat("x", at, "looked/new2")));
     SAYS("symlink", "shut/new", result(symlinkat("x", at, "shut/new2")));

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         {"errors", probe_errors},
         {"descriptors", probe_descriptors},
         {"directories", probe_directories},
+        {"unreachable", probe_unreachable},
         {"streams", probe_standard_streams},
         {"surroundings", probe_surroundings},
         {"read only", probe_read_only},

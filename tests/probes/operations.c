@@ -33,11 +33,27 @@ static const char *flags(void)
     int found = fcntl(fd, F_GETFL);
     if (found < 0)
         return error_name(errno);
-    snprintf(text, sizeof text, "%s%s%s",
+    snprintf(text, sizeof text, "%s%s%s%s%s",
              (found & O_ACCMODE) == O_RDONLY ? "read"
                  : (found & O_ACCMODE) == O_WRONLY ? "write"
                  : (found & O_ACCMODE) == O_RDWR ? "both" : "neither",
-             found & O_APPEND ? " append" : "", found & O_NONBLOCK ? " nonblock" : "");
+             found & O_APPEND ? " append" : "", found & O_NONBLOCK ? " nonblock" : "",
+             (found & O_DSYNC) == O_DSYNC ? " dsync" : "", (found & O_SYNC) == O_SYNC ? " sync" : "");
+    return text;
+}
+
+/* What `fstat` says beside type and size. */
+static const char *identity(void)
+{
+    static char text[96];
+    struct stat stat;
+    if (fstat(fd, &stat))
+        return error_name(errno);
+    /* The times of a socket are what was in the kernel's memory before; the links of a folder are the folders in it. */
+    int socket = S_ISSOCK(stat.st_mode), folder = S_ISDIR(stat.st_mode);
+    snprintf(text, sizeof text, "%s inode, %lld links, %s accessed, %s modified",
+             stat.st_ino ? "an" : "no", folder ? 0 : (long long)stat.st_nlink,
+             socket || stat.st_atim.tv_sec ? "was" : "not", socket || stat.st_mtim.tv_sec ? "was" : "not");
     return text;
 }
 
@@ -102,6 +118,7 @@ static void probe_state(void)
 {
     struct stat stat;
     SAYS("fstat", attributes(fstat(fd, &stat), &stat));
+    SAYS("identity", identity());
     SAYS("isatty", isatty(fd) ? "terminal" : error_name(errno));
     SAYS("get flags", flags());
     SAYS("poll in", ready(POLLIN));
@@ -131,6 +148,7 @@ static void probe_transfers(void)
     SAYS("poll in at the end", ready(POLLIN));
     SAYS("read at the end", result(read(fd, bytes, 3)));
     SAYS("seek before the start", result(lseek(fd, -100, SEEK_SET)));
+    SAYS("seek oddly", result(lseek(fd, 0, 9)));
     SAYS("seek beyond the end", result(lseek(fd, 1000, SEEK_SET)));
     SAYS("poll in beyond the end", ready(POLLIN));
     SAYS("seek back", result(lseek(fd, 0, SEEK_SET)));
@@ -158,12 +176,14 @@ static void probe_file(void)
     SAYS("sync", result(fsync(fd)));
     SAYS("datasync", result(fdatasync(fd)));
     SAYS("advise", returned(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL)));
+    SAYS("advise oddly", returned(posix_fadvise(fd, 0, 0, 77)));
     SAYS("allocate", returned(posix_fallocate(fd, 0, 32)));
     SAYS("fstat after allocate", attributes(fstat(fd, &stat), &stat));
     SAYS("truncate", result(ftruncate(fd, 5)));
     SAYS("fstat after truncate", attributes(fstat(fd, &stat), &stat));
     SAYS("times", times(0));
     SAYS("times now", times(1));
+    SAYS("set sync", with_flags(O_SYNC, 0));
     SAYS("set append", with_flags(O_APPEND, 0));
     SAYS("get append", flags());
     SAYS("append", result(write(fd, "+", 1)));

@@ -36,6 +36,7 @@ void probe_errors(void);
 void probe_descriptors(void);
 void probe_standard_streams(void);
 void probe_directories(void);
+void probe_unreachable(void);
 void probe_surroundings(void);
 void probe_read_only(void);
 void probe_small(void);

@@ -84,7 +84,7 @@ const SPIPE: Option<i32> = Some(70);
 const NOTCAPABLE: Option<i32> = Some(76);
 
 /// The list.
-pub const ALL: [Known; 24] = [
+pub const ALL: [Known; 25] = [
     Known {
         functions: &["sock_send"],
         kinds: &[Socket],
@@ -267,6 +267,23 @@ pub const ALL: [Known; 24] = [
         ours: BADF,
         theirs: NOTDIR,
         why: "a number that is not open is badf everywhere",
+    },
+    Known {
+        functions: &[
+            "clock_res_get",
+            "clock_time_get",
+            "fd_advise",
+            "fd_fdstat_set_flags",
+            "fd_seek",
+            "proc_raise",
+            "sock_recv",
+            "sock_shutdown",
+        ],
+        kinds: &[],
+        case: Case::Any,
+        ours: INVAL,
+        theirs: None,
+        why: "an argument with a value that the interface has not is a program's own mistake (POSIX: EINVAL), and no trap",
     },
     Known {
         functions: &["proc_raise"],

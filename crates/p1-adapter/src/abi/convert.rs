@@ -4,7 +4,8 @@
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
 use crate::sys::attributes::{Attributes, FileTime};
-use rustix::fs::FileType;
+use crate::sys::open::DSYNC;
+use rustix::fs::{FileType, OFlags};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
@@ -186,6 +187,20 @@ pub(crate) fn descriptor_flags(
     pairs
         .into_iter()
         .filter(|(wanted, _)| *wanted)
+        .fold(To::empty(), |all, (_, to)| all | to)
+}
+
+/// The synchronising flags among those of an open description.
+pub(crate) fn synchronising(os: OFlags) -> types::Fdflags {
+    use types::Fdflags as To;
+    let pairs = [
+        (DSYNC, To::DSYNC),
+        (OFlags::SYNC, To::SYNC),
+        (OFlags::RSYNC, To::RSYNC),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(from, _)| os.contains(*from))
         .fold(To::empty(), |all, (_, to)| all | to)
 }
 

@@ -4,7 +4,7 @@
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fd, Fdflags, Fdstat, Filetype, Prestat, PrestatDir, Rights, Size};
 use crate::call::Call;
-use crate::descriptor::{Descriptor, Kind};
+use crate::descriptor::{Descriptor, Kind, SYNCHRONISING};
 use crate::guest::memory::write_bytes;
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -16,7 +16,7 @@ pub(crate) fn renumber(call: &Call<'_>, from: Fd, to: Fd) -> Result<()> {
     Ok(call.shared.fds.renumber(from.into(), to.into())?)
 }
 
-/// No system call, except once per file for its type.
+/// No system call, except once per file for its type, and for the flags of one that others have too.
 pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     let descriptor = call.fd(fd)?;
     let fs_filetype = match descriptor.kind()? {
@@ -27,19 +27,19 @@ pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     let (fs_rights_base, fs_rights_inheriting) = descriptor.rights()?;
     Ok(Fdstat {
         fs_filetype,
-        fs_flags: descriptor.flags(),
+        fs_flags: descriptor.flags()?,
         fs_rights_base,
         fs_rights_inheriting,
     })
 }
 
-/// Changes `APPEND` and `NONBLOCK`. The synchronising flags are fixed when a file is opened: `inval`.
+/// Changes `APPEND` and `NONBLOCK`. The synchronising flags are fixed when a file is opened: `inval` for others than it has.
 pub(crate) fn set_flags(call: &Call<'_>, fd: Fd, flags: Fdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
     if descriptor.as_dir().is_some() {
         return Err(Errno::Badf.into());
     }
-    if flags.intersects(Fdflags::DSYNC | Fdflags::SYNC | Fdflags::RSYNC) {
+    if !descriptor.synchronised().contains(flags & SYNCHRONISING) {
         return Err(Errno::Inval.into());
     }
     descriptor.allow(Rights::FD_FDSTAT_SET_FLAGS)?;

@@ -5,7 +5,7 @@
 
 use crate::abi::error::Result;
 use crate::abi::types::{
-    CiovecArray, Errno, Fd, Fdflags, Filedelta, Filesize, IovecArray, Rights, Size, Whence,
+    CiovecArray, Errno, Fd, Filedelta, Filesize, IovecArray, Rights, Size, Whence,
 };
 use crate::call::Call;
 use crate::descriptor::Kind;
@@ -112,12 +112,11 @@ pub(crate) fn pwrite(
         stream.check_write()?;
     }
     let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
-    let offset = if descriptor.flags().contains(Fdflags::APPEND) {
-        0
-    } else {
-        offset
+    // Only where it would be refused: else the system itself knows best whether it counts.
+    let offset = match check_offset(offset) {
+        Err(_) if descriptor.appends()? => 0,
+        checked => checked.map(|()| offset)?,
     };
-    check_offset(offset)?;
     file.check_write()?;
     size(bufs.write_at(file.fd(), offset, &call.shared.end)?)
 }

@@ -3,8 +3,11 @@
 
 use crate::abi::convert::{self, NewTime};
 use crate::abi::error::Result;
-use crate::abi::types::{Advice, Errno, Fd, Filesize, Filestat, Fstflags, Rights, Timestamp};
+use crate::abi::types::{
+    Advice, Errno, Fd, Filesize, Filestat, Filetype, Fstflags, Rights, Timestamp,
+};
 use crate::call::Call;
+use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
@@ -72,7 +75,7 @@ fn reopen(dir: BorrowedFd<'_>) -> Result<OwnedFd, Os> {
     rustix::fs::openat(dir, c".", flags, Mode::empty())
 }
 
-/// A stream has a type and nothing else, unless it was opened by a path.
+/// A stream that is no descriptor of the host's has a type and nothing else.
 pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
@@ -84,25 +87,33 @@ pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
         }
     }
     let fd = match descriptor.kind()? {
-        Kind::Stream(stream) => match stream.opened() {
-            Some((fd, _)) => fd,
-            None => {
-                return Ok(Filestat {
-                    dev: 0,
-                    ino: 0,
-                    filetype: stream.file_type(),
-                    nlink: 0,
-                    size: 0,
-                    atim: 0,
-                    mtim: 0,
-                    ctim: 0,
-                });
-            }
-        },
+        Kind::Stream(stream) => return filestat_of_stream(stream),
         Kind::File(file) => file.fd(),
         Kind::Dir(dir) => dir.fd()?,
     };
     convert::filestat_from_attributes(&Attributes::of(fd)?)
+}
+
+fn filestat_of_stream(stream: &GuestStream) -> Result<Filestat> {
+    let found = match stream.host() {
+        Some(fd) => convert::filestat_from_attributes(&Attributes::of(fd)?)?,
+        None => Filestat {
+            dev: 0,
+            ino: 0,
+            filetype: Filetype::Unknown,
+            nlink: 0,
+            size: 0,
+            atim: 0,
+            mtim: 0,
+            ctim: 0,
+        },
+    };
+    // What was opened by a path has the type that the path has.
+    let filetype = match stream.opened() {
+        Some(_) => found.filetype,
+        None => stream.file_type(),
+    };
+    Ok(Filestat { filetype, ..found })
 }
 
 /// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the operating system is

@@ -98,8 +98,8 @@ pub(crate) fn link(
 
 /// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
 ///
-/// `notdir` where the descriptor is no directory; `notsup` for the synchronising flags, which
-/// wasmtime-wasi does not open files with.
+/// `notdir` where the descriptor is no directory. What is to be synchronised is opened by its name in its directory;
+/// `notsup` where the path ends in none.
 pub(crate) fn open(
     call: &mut Call<'_>,
     memory: Memory<'_, '_>,
@@ -147,7 +147,7 @@ pub(crate) fn open(
     Ok(number.fill(opened)?.into())
 }
 
-/// The link's target without a NUL, cut off at `len`.
+/// The link's target without a NUL, cut off at `len`; `inval` if that is 0, as Linux has it.
 pub(crate) fn readlink(
     call: &mut Call<'_>,
     memory: Memory<'_, '_>,
@@ -159,8 +159,11 @@ pub(crate) fn readlink(
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_READLINK)?;
     let path = call.string(memory, path)?;
+    if len == 0 {
+        return Err(Errno::Inval.into());
+    }
     let paths = &mut call.scratch.paths;
-    let target = paths.readlink_at(dir, path.clone());
+    let target = paths.readlink(dir, &path);
     let target = paths.explained(target, false, &[(dir, &path)])?;
     let n = target.len().min(len as usize);
     write_bytes(memory, buf, &target.as_bytes()[..n])?;

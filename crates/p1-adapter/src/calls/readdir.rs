@@ -9,7 +9,7 @@
 
 use crate::abi::convert;
 use crate::abi::error::Result;
-use crate::abi::types::{Dircookie, Dirent, Fd, Filetype, Rights, Size};
+use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
 use crate::descriptor::cookies::Place;
 use crate::guest::memory::write_bytes;
@@ -21,9 +21,10 @@ use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 const KERNEL_BUFFER: std::ops::RangeInclusive<usize> = 1024..=(32 << 10);
 
 /// Fills `buf` with entries from behind `cookie` on. The last one may be cut off; a result less than `len` means the end of
-/// the directory, and so does a cookie that was never given out.
+/// the directory, and so does a cookie that was never given out; `inval` where one may have been, of a directory with more
+/// entries than have small numbers.
 ///
-/// A name that is not UTF-8 is left out: no call could be made with it. An entry that may not be looked at has the type and
+/// A name that is not UTF-8 is left out: no call could be made with it. An entry that cannot be looked at has the type and
 /// the inode that the directory itself says.
 pub(crate) fn readdir(
     call: &mut Call<'_>,
@@ -39,6 +40,7 @@ pub(crate) fn readdir(
         Place::Start => None,
         Place::At(position) => Some(position),
         Place::Nowhere => return Ok(0),
+        Place::Cut => return Err(Errno::Inval.into()),
     };
     // A cursor of this call's own.
     let listing = Listing::open(dir.fd()?, position)?;

@@ -14,7 +14,8 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 /// The standard stream `number` of the host's, which may do what its descriptor may and nothing else.
 ///
 /// A regular file, a block device and a memory device (`/dev/null`) are files: they have attributes, a size and a position,
-/// which is that of the description and so of everybody who shares it. Nothing is read ahead and no flag is changed. A
+/// which is that of the description and so of everybody who shares it. Nothing is read ahead and no flag is changed: what
+/// comes with `O_NONBLOCK` has the guest's flag of that name at first. A
 /// process may be started with some of the streams closed: the guest then has one that is at its end.
 ///
 /// # Errors
@@ -40,7 +41,8 @@ pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Des
     };
     if !is_file {
         let stream = HostStream::inherited(fd)?;
-        return Ok(Descriptor::stream(GuestStream::duplex(stream, read, write)));
+        let stream = Descriptor::stream(GuestStream::duplex(stream, read, write));
+        return Ok(stream.nonblocking(flags));
     }
     let mut mode = OpenMode::empty();
     mode.set(OpenMode::READ, read);
@@ -49,6 +51,6 @@ pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Des
     Ok(Descriptor::file(
         wasi::File::new(file, FsPerms::ReadWrite, mode, true),
         found,
-        flags.contains(OFlags::APPEND),
+        flags,
     ))
 }

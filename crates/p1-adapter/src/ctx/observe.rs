@@ -1,5 +1,6 @@
 //! Telling an embedder about calls: for tracing, counting, finding out where a guest is stuck.
 
+use crate::abi::types::Errno;
 use std::sync::Arc;
 
 /// Is told when a WASI call of a context starts and when it ends. Set with
@@ -67,8 +68,10 @@ pub enum CallOutcome<'a> {
 }
 
 /// What a row of the linker returns to the guest.
-pub(crate) trait Returned {
+pub(crate) trait Returned: Sized {
     fn errno(&self) -> u16;
+    /// What it returns to say `errno`; nothing if it says none.
+    fn returned(errno: Errno) -> Option<Self>;
 }
 
 impl Returned for i32 {
@@ -76,12 +79,20 @@ impl Returned for i32 {
         // The generated code returns members of the `errno` type, which has 16 bits.
         *self as u16
     }
+
+    fn returned(errno: Errno) -> Option<Self> {
+        Some(errno as Self)
+    }
 }
 
 /// `proc_exit`, which does not return.
 impl Returned for () {
     fn errno(&self) -> u16 {
         0
+    }
+
+    fn returned(_: Errno) -> Option<Self> {
+        None
     }
 }
 

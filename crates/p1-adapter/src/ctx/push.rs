@@ -274,13 +274,11 @@ impl Handover<'_> {
             let stream = GuestStream::duplex(host, mode.contains(OpenMode::READ), write);
             return self.push(Descriptor::stream(stream));
         }
-        let append = rustix::fs::fcntl_getfl(&file)
-            .map_err(|e| look(e.into()))?
-            .contains(rustix::fs::OFlags::APPEND);
+        let flags = rustix::fs::fcntl_getfl(&file).map_err(|e| look(e.into()))?;
         self.push(Descriptor::file(
             wasi::File::new(file, perms, mode, true),
             FileType::from_raw_mode(found.st_mode),
-            append,
+            flags,
         ))
     }
 

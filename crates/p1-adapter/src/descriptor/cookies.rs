@@ -4,18 +4,36 @@
 //! (ext4's are hashes). So a position is given the next free number when it is first told, and keeps it for as long as the
 //! directory is open: several listings, and one that starts again, agree.
 //!
-//! No more than [`KEPT`] positions are kept. Beyond that the cookie is the position itself with the highest bit set: too
-//! large for a C library's `telldir`, and good for everything else. No cookie that was given out ever reads as the end.
+//! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and bit 31 set, which no kept
+//! one has: its lower half is bit 31 and the position's 31 lower bits, its upper half the position's upper bits, inverted.
+//! So a position below 2^31 (tmpfs counts) is a number that a `long` of 32 bits holds: negative, it comes back with its sign.
+//! A larger one (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions whose own cookies
+//! look cut are kept as well. No cookie that was given out ever reads as the end.
 
 use crate::lock::lock;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// How many positions are kept for one open directory. They take about two megabytes.
+/// How many positions are kept for one open directory: about two megabytes. (Up to twice as many where their own cookies
+/// would look cut.)
 const KEPT: usize = 1 << 16;
 
-/// Marks a cookie that is a position.
-const POSITION: u64 = 1 << 63;
+/// Marks a cookie that has its position in itself.
+const MARK: u64 = 1 << 31;
+
+/// What a C library's `long` leaves of a cookie's upper half: nothing, or the sign.
+const CUT: [u64; 2] = [0, UPPER];
+const UPPER: u64 = 0xffff_ffff;
+
+/// The cookie that has `position` in itself.
+fn with_position(position: u64) -> u64 {
+    ((!(position >> 31) & UPPER) << 32) | MARK | (position & (MARK - 1))
+}
+
+/// The position that is in `cookie`.
+fn position_in(cookie: u64) -> u64 {
+    ((!(cookie >> 32) & UPPER) << 31) | (cookie & (MARK - 1))
+}
 
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +43,8 @@ pub(crate) enum Place {
     At(u64),
     /// A cookie that was never given out: behind the end.
     Nowhere,
+    /// A cookie that may have been given out, and has lost some of its bits since.
+    Cut,
 }
 
 /// The positions of one open directory that have been told, and their numbers.
@@ -38,6 +58,8 @@ struct Kept {
     /// The position of cookie `n` is at `n - 1`.
     positions: Vec<u64>,
     cookies: HashMap<u64, u64>,
+    /// Whether a cookie was given out that a C library's `long` cuts.
+    wide: bool,
 }
 
 impl Cookies {
@@ -48,7 +70,7 @@ impl Cookies {
 
     /// What `cookie` stands for. Locks for a moment.
     pub(crate) fn place(&self, cookie: u64) -> Place {
-        self.with(|kept| kept.place(cookie))
+        self.with(|kept| kept.place(cookie, KEPT))
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut Kept) -> R) -> R {
@@ -61,9 +83,14 @@ impl Kept {
         if let Some(cookie) = self.cookies.get(&position) {
             return *cookie;
         }
-        // A directory's first position is 0, and is nobody's "behind".
         if self.positions.len() >= limit {
-            return position | POSITION;
+            let cookie = with_position(position);
+            // Such positions are rare, but for those below 2^31 of a file system that has no others.
+            let looks_cut = CUT.contains(&(cookie >> 32));
+            self.wide |= position >= MARK;
+            if !looks_cut || !self.wide || self.positions.len() >= 2 * limit {
+                return cookie;
+            }
         }
         self.positions.push(position);
         let cookie = self.positions.len() as u64;
@@ -71,16 +98,26 @@ impl Kept {
         cookie
     }
 
-    fn place(&self, cookie: u64) -> Place {
+    fn place(&self, cookie: u64, limit: usize) -> Place {
         if cookie == 0 {
             return Place::Start;
         }
-        if cookie & POSITION != 0 {
-            return Place::At(cookie & !POSITION);
-        }
         let known = usize::try_from(cookie - 1).ok();
-        let position = known.and_then(|place| self.positions.get(place));
-        position.map_or(Place::Nowhere, |position| Place::At(*position))
+        if let Some(position) = known.and_then(|place| self.positions.get(place)) {
+            return Place::At(*position);
+        }
+        if self.positions.len() < limit {
+            return Place::Nowhere;
+        }
+        // As long as no cookie was wide, the sign is that of a position below 2^31.
+        let whole = match cookie >> 32 {
+            UPPER => !self.wide,
+            upper => upper != 0 && self.wide,
+        };
+        match whole && cookie & MARK != 0 {
+            true => Place::At(position_in(cookie)),
+            false => Place::Cut,
+        }
     }
 }
 
@@ -98,17 +135,48 @@ mod tests {
         assert_eq!(cookies.place(2), Place::At(0x7fff_ffff_ffff_ffff));
         assert_eq!(cookies.place(4), Place::Nowhere);
         assert_eq!(cookies.place(u64::MAX >> 1), Place::Nowhere);
+        assert_eq!(cookies.place(u64::MAX), Place::Nowhere);
+    }
+
+    /// What a `long` of 32 bits makes of a cookie, with its sign and without.
+    fn cut(cookie: u64) -> [u64; 2] {
+        let low = cookie as u32;
+        [i64::from(low as i32) as u64, low.into()]
     }
 
     #[test]
-    fn beyond_what_is_kept_a_cookie_is_the_position() {
+    fn beyond_what_is_kept_a_small_position_fits_a_long() {
         let mut kept = Kept::default();
-        let cookies: Vec<u64> = (0..5).map(|n| kept.cookie(100 + n, 3)).collect();
-        assert_eq!(cookies, [1, 2, 3, 103 | 1 << 63, 104 | 1 << 63]);
-        for (n, cookie) in (0..).zip(cookies) {
-            assert_eq!(kept.place(cookie), Place::At(100 + n));
+        for position in 100..200 {
+            let cookie = kept.cookie(position, 3);
+            assert_eq!(kept.place(cookie, 3), Place::At(position));
+            assert_eq!(kept.cookie(position, 3), cookie, "it stays");
+            assert_eq!(cut(cookie)[0], cookie, "the sign is all there is to lose");
         }
-        // What was kept stays kept.
-        assert_eq!(kept.cookie(101, 3), 2);
+        assert_eq!(kept.place(4, 3), Place::Cut, "not the end");
+        assert_eq!(kept.positions.len(), 3);
+    }
+
+    /// A cut one once led behind the last entry of ext4: an end that was none.
+    #[test]
+    fn beyond_what_is_kept_a_cut_cookie_is_an_error() {
+        let mut kept = Kept::default();
+        let last = 0x7fff_ffff_ffff_ffff;
+        let all: Vec<u64> = (1..100u64)
+            .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)
+            .chain([1 << 31, (1 << 31) - 1, last - 1, last])
+            .collect();
+        let cookies: Vec<u64> = all.iter().map(|at| kept.cookie(*at, 8)).collect();
+        for (position, cookie) in all.iter().zip(cookies) {
+            assert_eq!(kept.place(cookie, 8), Place::At(*position));
+            for cut in cut(cookie).into_iter().filter(|cut| *cut != cookie) {
+                assert_eq!(kept.place(cut, 8), Place::Cut, "{position:x}");
+            }
+        }
+        assert!(kept.positions.len() <= 16, "bounded");
+        for position in 0..100 {
+            assert_ne!(kept.cookie(position, 8), 0);
+        }
+        assert_eq!(kept.positions.len(), 16);
     }
 }

@@ -11,8 +11,10 @@ pub(crate) mod fds;
 mod opened;
 pub(crate) mod position;
 mod recognise;
+mod rights;
 pub(crate) mod stream;
 
+use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
 use crate::descriptor::cookies::Cookies;
@@ -35,7 +37,10 @@ pub(crate) struct Descriptor {
     dropped_base: AtomicU64,
     dropped_inheriting: AtomicU64,
     nonblock: AtomicBool,
+    /// Of a description that is ours alone.
     append: AtomicBool,
+    /// The synchronising flags it was opened with, which nobody can change.
+    synchronised: Fdflags,
     change_flags: Mutex<()>,
 }
 
@@ -66,6 +71,7 @@ impl Descriptor {
             dropped_inheriting: AtomicU64::new(0),
             nonblock: AtomicBool::new(flags.contains(Fdflags::NONBLOCK)),
             append: AtomicBool::new(flags.contains(Fdflags::APPEND)),
+            synchronised: flags & SYNCHRONISING,
             change_flags: Mutex::new(()),
         }
     }
@@ -87,13 +93,17 @@ impl Descriptor {
         Self::with(what, Fdflags::empty())
     }
 
-    /// A file of a type that is no stream's, whose description has `O_APPEND` set or not, as `append` says.
-    pub(crate) fn file(file: wasi::File, found: FileType, append: bool) -> Self {
+    /// A file of a type that is no stream's, whose description others may have too, with the flags `os`.
+    pub(crate) fn file(file: wasi::File, found: FileType, os: OFlags) -> Self {
         let file = File::unasked(file, false);
         file.is_file(found);
-        let mut flags = Fdflags::empty();
-        flags.set(Fdflags::APPEND, append);
-        Self::with(What::File(file), flags)
+        Self::with(What::File(file), convert::synchronising(os)).nonblocking(os)
+    }
+
+    /// With `NONBLOCK` as among the flags `os`. From then on it is the guest's own.
+    pub(crate) fn nonblocking(mut self, os: OFlags) -> Self {
+        *self.nonblock.get_mut() = os.contains(OFlags::NONBLOCK);
+        self
     }
 
     /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights the parent no longer
@@ -116,7 +126,11 @@ impl Descriptor {
             file.open_mode.remove(OpenMode::WRITE);
         }
         let file = File::unasked(file, true);
-        let mut flags = flags & (Fdflags::APPEND | Fdflags::NONBLOCK);
+        // On Linux the stronger ones include the others.
+        let mut flags = match flags.intersects(Fdflags::SYNC | Fdflags::RSYNC) {
+            true => flags | SYNCHRONISING,
+            false => flags,
+        };
         if flags.contains(Fdflags::APPEND) {
             if file.as_stream()?.is_none() {
                 // The description is new and ours alone; nothing else is set on it that this could clear.
@@ -252,11 +266,27 @@ impl Descriptor {
         self.nonblock.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn flags(&self) -> Fdflags {
-        let mut flags = Fdflags::empty();
-        flags.set(Fdflags::APPEND, self.append.load(Ordering::Relaxed));
+    /// The synchronising flags among its own.
+    pub(crate) fn synchronised(&self) -> Fdflags {
+        self.synchronised
+    }
+
+    /// The flags: one system call where others may have changed `O_APPEND`.
+    pub(crate) fn flags(&self) -> Result<Fdflags> {
+        let mut flags = self.synchronised;
+        flags.set(Fdflags::APPEND, self.appends()?);
         flags.set(Fdflags::NONBLOCK, self.nonblock());
-        flags
+        Ok(flags)
+    }
+
+    /// Whether what is written goes to the end.
+    pub(crate) fn appends(&self) -> Result<bool> {
+        match &self.what {
+            What::File(file) if file.is_shared() => {
+                Ok(rustix::fs::fcntl_getfl(file.fd())?.contains(OFlags::APPEND))
+            }
+            _ => Ok(self.append.load(Ordering::Relaxed)),
+        }
     }
 
     /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already under way may see
@@ -266,7 +296,7 @@ impl Descriptor {
         let _held = lock(&self.change_flags);
         match self.kind()? {
             Kind::File(file) => {
-                if append != self.append.load(Ordering::Relaxed) {
+                if append != self.appends()? {
                     let mut os = rustix::fs::fcntl_getfl(file.fd())?;
                     os.set(OFlags::APPEND, append);
                     rustix::fs::fcntl_setfl(file.fd(), os)?;
@@ -281,97 +311,7 @@ impl Descriptor {
             .store(flags.contains(Fdflags::NONBLOCK), Ordering::Relaxed);
         Ok(())
     }
-
-    /// The rights reported by `fd_fdstat_get`: base and inheriting.
-    pub(crate) fn rights(&self) -> Result<(Rights, Rights)> {
-        let (base, inheriting) = self.initial_rights()?;
-        let left = |rights: Rights, dropped: &AtomicU64| {
-            Rights::from_bits_truncate(rights.bits() & !dropped.load(Ordering::Relaxed))
-        };
-        Ok((
-            left(base, &self.dropped_base),
-            left(inheriting, &self.dropped_inheriting),
-        ))
-    }
-
-    /// Gives rights up for good. Asking for one that is not held is `notcapable`, and nothing changes.
-    pub(crate) fn set_rights(&self, base: Rights, inheriting: Rights) -> Result<()> {
-        let (held_base, held_inheriting) = self.rights()?;
-        if !held_base.contains(base) || !held_inheriting.contains(inheriting) {
-            return Err(Errno::Notcapable.into());
-        }
-        // Only ever adds to what is dropped, so two calls at once give up what either of them does.
-        self.dropped_base
-            .fetch_or((held_base & !base).bits(), Ordering::Relaxed);
-        self.dropped_inheriting
-            .fetch_or((held_inheriting & !inheriting).bits(), Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// The rights a descriptor is born with, as wasmtime-wasi's `p1.rs` (`fd_fdstat_get`) reports them.
-    fn initial_rights(&self) -> Result<(Rights, Rights)> {
-        Ok(match self.kind()? {
-            Kind::Stream(stream) => (stream.rights(), stream.inheriting_rights()),
-            Kind::Dir(Dir {
-                preopen: Some(_), ..
-            }) => (PREOPEN, PREOPEN.union(PREOPEN_INHERITING)),
-            Kind::Dir(dir) => {
-                let mut rights = Rights::all()
-                    & !(Rights::FD_SEEK
-                        | Rights::FD_FILESTAT_SET_SIZE
-                        | Rights::PATH_FILESTAT_SET_SIZE
-                        | Rights::FD_WRITE);
-                let readable = match &dir.inner {
-                    wasi::Descriptor::Dir(dir) => dir.open_mode.contains(OpenMode::READ),
-                    wasi::Descriptor::File(_) => false,
-                };
-                if !readable {
-                    rights &= !(Rights::FD_READ | Rights::FD_READDIR);
-                }
-                // C libraries give what they open below no more rights than these.
-                (rights, rights | PREOPEN_INHERITING)
-            }
-            Kind::File(file) => {
-                let mut rights = Rights::all();
-                if !file.inner.open_mode.contains(OpenMode::READ) {
-                    rights &= !(Rights::FD_READ | Rights::FD_READDIR);
-                }
-                if !file.inner.open_mode.contains(OpenMode::WRITE) {
-                    rights &= !Rights::FD_WRITE;
-                }
-                (rights, rights)
-            }
-        })
-    }
 }
 
-/// What C libraries expect of a preopened directory.
-const PREOPEN: Rights = Rights::PATH_CREATE_DIRECTORY
-    .union(Rights::PATH_CREATE_FILE)
-    .union(Rights::PATH_LINK_SOURCE)
-    .union(Rights::PATH_LINK_TARGET)
-    .union(Rights::PATH_OPEN)
-    .union(Rights::FD_READDIR)
-    .union(Rights::PATH_READLINK)
-    .union(Rights::PATH_RENAME_SOURCE)
-    .union(Rights::PATH_RENAME_TARGET)
-    .union(Rights::PATH_SYMLINK)
-    .union(Rights::PATH_REMOVE_DIRECTORY)
-    .union(Rights::PATH_UNLINK_FILE)
-    .union(Rights::PATH_FILESTAT_GET)
-    .union(Rights::PATH_FILESTAT_SET_TIMES)
-    .union(Rights::FD_FILESTAT_GET)
-    .union(Rights::FD_FILESTAT_SET_TIMES);
-
-/// What a preopened directory passes on beyond its own rights.
-const PREOPEN_INHERITING: Rights = Rights::FD_DATASYNC
-    .union(Rights::FD_READ)
-    .union(Rights::FD_SEEK)
-    .union(Rights::FD_FDSTAT_SET_FLAGS)
-    .union(Rights::FD_SYNC)
-    .union(Rights::FD_TELL)
-    .union(Rights::FD_WRITE)
-    .union(Rights::FD_ADVISE)
-    .union(Rights::FD_ALLOCATE)
-    .union(Rights::FD_FILESTAT_SET_SIZE)
-    .union(Rights::POLL_FD_READWRITE);
+/// The flags that say when what was written is durable.
+pub(crate) const SYNCHRONISING: Fdflags = Fdflags::DSYNC.union(Fdflags::SYNC).union(Fdflags::RSYNC);

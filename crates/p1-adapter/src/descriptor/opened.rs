@@ -88,6 +88,11 @@ impl File {
         file
     }
 
+    /// Whether others may have the description too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.position.is_none()
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.inner.file.as_fd()
     }
@@ -187,11 +192,6 @@ impl Dir {
             wasi::Descriptor::Dir(dir) => Ok(dir.dir.as_fd()),
             wasi::Descriptor::File(_) => Err(Errno::Notdir.into()),
         }
-    }
-
-    /// As `fd`, where the system's errors are wanted.
-    pub(crate) fn fd_os(&self) -> Result<BorrowedFd<'_>, Os> {
-        self.fd().map_err(|_| Os::NOTDIR)
     }
 
     /// The check of a change to the directory itself: below a preopen that may be written (`perm`).

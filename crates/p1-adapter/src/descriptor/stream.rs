@@ -155,13 +155,13 @@ impl GuestStream {
                     | Rights::FD_FDSTAT_SET_FLAGS
                     | Rights::FD_FILESTAT_GET;
             }
-            Source::Host(_) if self.opened.is_some() => {
+            Source::Host(_) => {
                 rights |= Rights::POLL_FD_READWRITE
                     | Rights::FD_FDSTAT_SET_FLAGS
-                    | Rights::FD_FILESTAT_GET
-                    | Rights::FD_FILESTAT_SET_TIMES
-                    | Rights::FD_SYNC
-                    | Rights::FD_DATASYNC;
+                    | Rights::FD_FILESTAT_GET;
+                if self.opened.is_some() {
+                    rights |= Rights::FD_FILESTAT_SET_TIMES | Rights::FD_SYNC | Rights::FD_DATASYNC;
+                }
             }
             _ => {}
         }

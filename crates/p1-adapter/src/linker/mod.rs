@@ -4,6 +4,7 @@
 
 mod enter;
 mod functions;
+mod odd;
 mod preview1;
 mod unstable;
 
@@ -14,6 +15,7 @@ use crate::ctx::observe::Observation;
 use crate::ctx::state::P1State;
 use enter::enter;
 use functions::{functions, waits};
+use odd::odd_argument;
 use wasmtime::{Caller, Linker, Result};
 
 /// The module from which programs import preview1.
@@ -50,7 +52,7 @@ macro_rules! add {
             move |mut caller: Caller<'_, T> $(, $arg: $ty)*| -> Result<result!($($ret)?)> {
                 let name = Some((stringify!($name), waits!($when)));
                 enter(&mut caller, $get, name, None, #[inline(always)] |call, memory| {
-                    behind!($version $name)(call, memory $(, $arg)*)
+                    behind!($version $name)(call, memory $(, $arg)*).or_else(odd_argument)
                 })
             },
         )?;
@@ -73,7 +75,7 @@ macro_rules! add_waiting {
                     let mut retry = Retry::default();
                     let result = loop {
                         let attempted = enter(&mut caller, $get, None, Some(&mut retry), |call, memory| {
-                            behind!($version $name)(call, memory $(, $arg)*)
+                            behind!($version $name)(call, memory $(, $arg)*).or_else(odd_argument)
                         });
                         let Some(wait) = retry.take_wait() else {
                             break attempted;

@@ -6,7 +6,7 @@ use super::single::single;
 use super::slashes::{self, Last};
 use crate::abi::convert;
 use crate::abi::error::Result;
-use crate::abi::types::Filestat;
+use crate::abi::types::{Errno, Filestat};
 use crate::descriptor::Dir;
 use wasmtime_wasi::p2::bindings::filesystem::types::PathFlags;
 
@@ -26,8 +26,20 @@ impl WasiPaths {
         if slashes::follow_anyway(path) {
             follow |= PathFlags::SYMLINK_FOLLOW;
         }
-        let (stat, hash) = self.stat_at(dir, follow, path.to_owned())?;
-        convert::filestat_from_p2(&stat, &hash)
+        let stat = self.stat_at(dir, follow, path.to_owned());
+        let stat = stat.and_then(|(stat, hash)| convert::filestat_from_p2(&stat, &hash));
+        self.once_more(stat, (dir, path), |name| {
+            name.stat(follow)?.ok_or_else(|| Errno::Io.into())
+        })
+    }
+
+    /// What the link at `path` leads to.
+    pub(crate) fn readlink(&mut self, dir: &Dir, path: &str) -> Result<String> {
+        if let Some(single) = single(dir, path) {
+            return single.readlink();
+        }
+        let target = self.readlink_at(dir, path.to_owned());
+        self.once_more(target, (dir, path), |name| name.readlink())
     }
 
     pub(crate) fn create_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {

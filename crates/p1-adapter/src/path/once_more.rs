@@ -1,7 +1,8 @@
-//! A change that wasmtime-wasi failed with `io`, made once more by the system.
+//! What wasmtime-wasi failed with `io`, made once more by the system.
 //!
 //! Preview2 has no name for some of what a system says (`EDQUOT`, for one). What failed has changed nothing, so it may be
-//! tried again: as a name in its directory, which wasmtime-wasi resolves. The system's error comes out as itself.
+//! tried again: as a name in its directory. The way there is gone name by name, as the names of [`Single`] are: no link is
+//! followed. Where one is in the way, or `..`, wasmtime-wasi resolves it. The system's error comes out as itself.
 
 use super::operations::WasiPaths;
 use super::refine_errno::PathBelow;
@@ -13,35 +14,42 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags,
 
 impl WasiPaths {
     /// The last name of a path, and the directory it is looked up in: none if that is `dir` itself. Nothing where the path
-    /// ends in no name, and where its directory cannot be opened.
+    /// ends in no name, and where wasmtime-wasi cannot open its directory.
+    ///
+    /// # Errors
+    ///
+    /// What the system says about the way there.
     pub(super) fn parent_and_name<'a>(
         &mut self,
         (dir, path): PathBelow<'a>,
-    ) -> Option<(Option<Dir>, &'a str)> {
-        let (parent, name) = match path.rsplit_once('/') {
-            None => return is_single_name(path).then_some((None, path)),
-            Some(parts) => parts,
-        };
+    ) -> Result<Option<(Option<Dir>, &'a str)>> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         if !is_single_name(name) {
-            return None;
+            return Ok(None);
+        }
+        if path.starts_with('/') {
+            return Ok(None);
+        }
+        if let Some(parent) = name_by_name(dir, parent)? {
+            return Ok(Some((parent, name)));
         }
         let (read, directory) = (DescriptorFlags::READ, OpenFlags::DIRECTORY);
         let parent = format!("{parent}/");
         let parent = self.open_at(dir, PathFlags::SYMLINK_FOLLOW, parent, directory, read);
-        Some((Some(Dir::unnamed(parent.ok()?)), name))
+        Ok(parent.ok().map(|parent| (Some(Dir::unnamed(parent)), name)))
     }
 
     /// `done`, or what the system says where that is `io`.
-    pub(super) fn once_more(
+    pub(super) fn once_more<T>(
         &mut self,
-        done: Result<()>,
+        done: Result<T>,
         place: PathBelow<'_>,
-        again: impl FnOnce(Single<'_>) -> Result<()>,
-    ) -> Result<()> {
+        again: impl FnOnce(Single<'_>) -> Result<T>,
+    ) -> Result<T> {
         if !matches!(done, Err(Error::Errno(Errno::Io))) {
             return done;
         }
-        let Some((parent, name)) = self.parent_and_name(place) else {
+        let Some((parent, name)) = self.parent_and_name(place)? else {
             return done;
         };
         let dir = parent.as_ref().unwrap_or(place.0);
@@ -59,11 +67,31 @@ impl WasiPaths {
         if !matches!(done, Err(Error::Errno(Errno::Io))) {
             return done;
         }
-        let Some((parent, name)) = self.parent_and_name(from) else {
+        let Some((parent, name)) = self.parent_and_name(from)? else {
             return done;
         };
         let dir = parent.as_ref().unwrap_or(from.0);
         let from = Single { dir, name };
         self.once_more(done, to, |to| again(from, to))
     }
+}
+
+/// The directory that `path` leads to, which is `dir` itself if it has no names; nothing if one of them is `..`, a link, or no
+/// directory.
+fn name_by_name(dir: &Dir, path: &str) -> Result<Option<Option<Dir>>> {
+    let mut reached: Option<Dir> = None;
+    for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {
+        if !is_single_name(name) {
+            return Ok(None);
+        }
+        let dir = reached.as_ref().unwrap_or(dir);
+        let (follow, read) = (PathFlags::SYMLINK_FOLLOW, DescriptorFlags::READ);
+        match (Single { dir, name }).open(follow, OpenFlags::DIRECTORY, read) {
+            Ok(Some(opened)) => reached = Some(Dir::unnamed(opened)),
+            // It may be passed and not be listed: that is for wasmtime-wasi to find out.
+            Ok(None) | Err(Error::Errno(Errno::Acces)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(reached))
 }

@@ -8,7 +8,6 @@
 
 use super::fifo_open::{OpenInProgress, Opens};
 use super::find_fifo::find_fifo;
-use super::open_plain::synchronised;
 use super::operations::WasiPaths;
 use crate::abi::error::Result;
 use crate::abi::types::Errno;
@@ -112,8 +111,8 @@ impl Open<'_> {
 
     /// The FIFO there, if it is one that a plain open would open.
     fn fifo(&self, paths: &mut WasiPaths) -> Result<Option<Fifo>> {
-        // Those flags fail, which the plain open will say.
-        if synchronised(self.wanted) || self.how.contains(OpenFlags::DIRECTORY) {
+        // It fails, which the plain open will say.
+        if self.how.contains(OpenFlags::DIRECTORY) {
             return Ok(None);
         }
         let found = find_fifo(paths, self.dir, self.follow, self.path.clone())?;

@@ -2,17 +2,21 @@
 
 use super::open::{Open, Opened};
 use super::operations::WasiPaths;
+use super::set_times::last_name;
 use super::single::{Single, is_single_name};
 use super::slashes;
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
-use wasmtime_wasi::filesystem::Descriptor;
+use crate::sys::open::reopen;
+use std::fs::File;
+use wasmtime_wasi::OpenMode;
+use wasmtime_wasi::filesystem::{Descriptor, Dir};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, OpenFlags, PathFlags,
 };
 
 /// Whether a flag is among them that wasmtime-wasi does not open files with.
-pub(super) fn synchronised(wanted: DescriptorFlags) -> bool {
+fn synchronised(wanted: DescriptorFlags) -> bool {
     let all = DescriptorFlags::FILE_INTEGRITY_SYNC
         | DescriptorFlags::DATA_INTEGRITY_SYNC
         | DescriptorFlags::REQUESTED_WRITE_SYNC;
@@ -20,11 +24,10 @@ pub(super) fn synchronised(wanted: DescriptorFlags) -> bool {
 }
 
 impl Open<'_> {
-    /// Whether the system opens it as what it is named: a single component, and flags that wasmtime-wasi takes.
+    /// Whether the system opens it as what it is named: a single component, and flags that go together.
     pub(super) fn is_single(&self) -> bool {
         let only = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
         is_single_name(&self.path)
-            && !synchronised(self.wanted)
             && !(self.how.contains(OpenFlags::DIRECTORY) && self.how.intersects(only))
     }
 
@@ -41,10 +44,32 @@ impl Open<'_> {
             // A link, to be followed.
             self.ask_for_directory();
         }
+        if let Some(found) = self.open_synchronised(paths)? {
+            return Ok(Opened::Plain(found));
+        }
         if let Some(found) = self.open_existing(paths)? {
             return Ok(Opened::Plain(found));
         }
         self.by_path(paths, self.how).map(Opened::Plain)
+    }
+
+    /// Opens what shall be synchronised by its name in its directory, links at its end followed as far as they are relative.
+    fn open_synchronised(&self, paths: &mut WasiPaths) -> Result<Option<Descriptor>> {
+        if !synchronised(self.wanted) {
+            return Ok(None);
+        }
+        let found = match last_name(paths, self.dir, self.follow, &self.path) {
+            // To be made.
+            Err(Error::Errno(Errno::Noent)) => paths
+                .parent_and_name((self.dir, &self.path))?
+                .map(|(parent, name)| (parent, name.to_owned())),
+            found => found?,
+        };
+        let Some((parent, name)) = found else {
+            return Ok(None);
+        };
+        let dir = parent.as_ref().unwrap_or(self.dir);
+        Single { dir, name: &name }.open(self.follow, self.how, self.wanted)
     }
 
     /// wasmtime-wasi would open what may have to be made for writing: what is there already is opened as asked.
@@ -76,16 +101,35 @@ impl Open<'_> {
         let failed = match paths.open_at(self.dir, self.follow, path, how, self.wanted) {
             Err(Error::Errno(Errno::Io)) => Errno::Io,
             // No directory, says Linux of a link that is not to be followed and shall be one.
+            Err(Error::Errno(Errno::Acces)) if self.is_itself() => return self.itself(),
             Err(Error::Errno(Errno::Loop)) if how.contains(OpenFlags::DIRECTORY) && !follows => {
                 Errno::Loop
             }
             opened => return opened,
         };
-        let found = paths.parent_and_name((self.dir, &self.path));
-        let Some((Some(dir), name)) = found else {
+        let found = paths.parent_and_name((self.dir, &self.path))?;
+        let Some((parent, name)) = found else {
             return Err(failed.into());
         };
-        let opened = Single { dir: &dir, name }.open(self.follow, how, self.wanted)?;
+        let dir = parent.as_ref().unwrap_or(self.dir);
+        let opened = Single { dir, name }.open(self.follow, how, self.wanted)?;
         opened.ok_or(failed.into())
+    }
+
+    /// Whether the directory itself shall be opened, to be read.
+    fn is_itself(&self) -> bool {
+        self.path.trim_end_matches('/') == "."
+            && [OpenFlags::empty(), OpenFlags::DIRECTORY].contains(&self.how)
+            && !self.wanted.contains(DescriptorFlags::WRITE)
+    }
+
+    /// The directory anew: one that may be listed and not searched (mode 0400) cannot be asked for its `.`.
+    fn itself(&self) -> Result<Descriptor> {
+        let Descriptor::Dir(dir) = &self.dir.inner else {
+            return Err(Errno::Notdir.into());
+        };
+        let again = reopen(self.dir.fd()?).map_err(|_| Errno::Acces)?;
+        let again = Dir::new(File::from(again), dir.perms, OpenMode::READ, true);
+        Ok(Descriptor::Dir(again))
     }
 }

@@ -6,6 +6,7 @@ use super::single::{Single, is_single_name, single};
 use super::slashes;
 use crate::abi::convert::NewTime;
 use crate::abi::error::Result;
+use crate::abi::types::Errno;
 use crate::blocking::FifoAccess;
 use crate::descriptor::Dir;
 use rustix::fs::{AtFlags, FileType};
@@ -39,20 +40,28 @@ pub(crate) fn set_times(
         let set = name.set_times(PathFlags::empty(), access, modification);
         return set.map(drop);
     }
-    let (access, modification) = (access.to_p2(), modification.to_p2());
-    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
-        return paths.set_times_at(dir, follow, path, access, modification);
+    let (p2_access, p2_modification) = (access.to_p2(), modification.to_p2());
+    let followed = follow.contains(PathFlags::SYMLINK_FOLLOW);
+    let entered = match followed {
+        true => Some(in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?),
+        false => None,
+    };
+    let set = paths.set_times_at(dir, follow, path.clone(), p2_access, p2_modification);
+    if let Some(entered) = entered {
+        entered.leave()?;
     }
-    let entered = in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?;
-    let set = paths.set_times_at(dir, follow, path, access, modification);
-    entered.leave()?;
-    set
+    paths.once_more(set, (dir, &path), |name| {
+        match name.set_times(follow, access, modification)? {
+            true => Ok(()),
+            false => Err(Errno::Io.into()),
+        }
+    })
 }
 
 /// The directory and the name in it that `path` leads to, where links at its end are followed if that is asked for or a
 /// slash is behind it; no directory if it is `dir` itself. Nothing for what has no name of its own (`.`), for a slash behind
 /// what is no directory, and for a link that is not relative. The way to the directory is wasmtime-wasi's to resolve.
-fn last_name(
+pub(super) fn last_name(
     paths: &mut WasiPaths,
     dir: &Dir,
     follow: PathFlags,

@@ -11,7 +11,9 @@ use crate::abi::convert::{self, NewTime};
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filestat};
 use crate::descriptor::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, Timestamps};
+use crate::sys::attributes::Attributes;
+use crate::sys::open::DSYNC;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
 use rustix::io::Errno as Os;
 use std::fs::File;
 use wasmtime_wasi::OpenMode;
@@ -43,28 +45,25 @@ fn follows(follow: PathFlags) -> bool {
 }
 
 impl Single<'_> {
-    fn statx(&self) -> Result<Statx, Os> {
-        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        rustix::fs::statx(
-            self.dir.fd_os()?,
-            self.name,
-            AtFlags::SYMLINK_NOFOLLOW,
-            mask,
-        )
-    }
-
-    /// The attributes; nothing if they are those of a link that shall be followed, or this system has no `statx`.
+    /// The attributes; nothing if they are those of a link that shall be followed, or this system cannot say them.
     pub(crate) fn stat(&self, follow: PathFlags) -> Result<Option<Filestat>> {
-        let stat = match self.statx() {
-            // An old sandbox refuses what it does not know with `EPERM`.
-            Err(Os::NOSYS | Os::PERM) => return Ok(None),
-            stat => stat?,
+        let Some(found) = Attributes::of_name(self.dir.fd()?, self.name)? else {
+            return Ok(None);
         };
-        let found = FileType::from_raw_mode(stat.stx_mode.into());
-        if follows(follow) && found == FileType::Symlink {
+        if follows(follow) && found.file_type == FileType::Symlink {
             return Ok(None);
         }
-        Ok(Some(convert::filestat_from_attributes(&stat.into())?))
+        Ok(Some(convert::filestat_from_attributes(&found)?))
+    }
+
+    /// What the link leads to. `perm` for an absolute target, as wasmtime-wasi has it, `ilseq` for one that is not UTF-8.
+    pub(crate) fn readlink(&self) -> Result<String> {
+        let target = rustix::fs::readlinkat(self.dir.fd()?, self.name, Vec::new())?;
+        let target = target.into_string().map_err(|_| Errno::Ilseq)?;
+        match target.starts_with('/') {
+            true => Err(Errno::Perm.into()),
+            false => Ok(target),
+        }
     }
 
     /// Sets the times; false, and nothing done, if a link shall be followed.
@@ -176,6 +175,17 @@ impl Single<'_> {
         ];
         for (asked, flag) in pairs {
             flags.set(flag, how.contains(asked));
+        }
+        let synchronised = [
+            (DescriptorFlags::FILE_INTEGRITY_SYNC, OFlags::SYNC),
+            (DescriptorFlags::DATA_INTEGRITY_SYNC, DSYNC),
+            (DescriptorFlags::REQUESTED_WRITE_SYNC, OFlags::RSYNC),
+        ];
+        for (asked, flag) in synchronised {
+            flags |= match wanted.contains(asked) {
+                true => flag,
+                false => OFlags::empty(),
+            };
         }
         // Alone it means nothing to wasmtime-wasi.
         flags.set(

@@ -69,6 +69,16 @@ impl From<Stat> for Attributes {
             born: None,
         }
     }
+
+    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has no such call.
+    pub(crate) fn of_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, mask) {
+            // An old sandbox refuses what it does not know with `EPERM`.
+            Err(Errno::NOSYS | Errno::PERM) => Ok(None),
+            found => Ok(Some(found?.into())),
+        }
+    }
 }
 
 impl From<Statx> for Attributes {

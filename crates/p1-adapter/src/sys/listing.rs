@@ -48,13 +48,13 @@ impl Listing {
         match rustix::fs::statat(&self.0, entry.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
-            // May be listed and not searched (mode 0400): what the listing itself says.
-            Err(Errno::ACCESS) => Ok(Some(ListedFile {
+            // A directory that may not be searched (mode 0400), a mount whose server has gone, a damaged inode: what the
+            // listing itself says. One entry is no reason to hide the others.
+            Err(_) => Ok(Some(ListedFile {
                 device: self.itself()?.device,
                 inode: entry.0.ino(),
                 file_type: entry.0.file_type(),
             })),
-            Err(errno) => Err(errno),
         }
     }
 }

@@ -6,6 +6,14 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
 
+/// `O_DSYNC`, of all architectures that wasm is compiled for. (rustix calls `O_SYNC` so, which says more.)
+#[cfg(target_os = "linux")]
+pub(crate) const DSYNC: OFlags = OFlags::from_bits_retain(0o10_000);
+
+/// `O_DSYNC`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const DSYNC: OFlags = OFlags::DSYNC;
+
 /// A description of its own for what `fd` stands for, whatever its name is now.
 pub(crate) fn open_again(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());

@@ -24,6 +24,20 @@ pub(crate) struct About {
     path: &'static str,
     /// Opens a directory and does not follow a link.
     directory_nofollow: bool,
+    /// An argument has a value that the interface has not.
+    odd: bool,
+}
+
+/// Whether an argument has a value that the interface has not.
+fn is_odd(op: &Op) -> bool {
+    const RIGHTS: u64 = (1 << 30) - 1;
+    match *op {
+        Op::Seek(_, _, whence, _) => whence > 2,
+        Op::Advise(_, _, _, advice) => advice > 5,
+        Op::Time(clock, _) | Op::Resolution(clock, _) => clock > 3,
+        Op::Open { rights, .. } => (rights.base | rights.inheriting) & !RIGHTS != 0,
+        _ => false,
+    }
 }
 
 impl About {
@@ -33,7 +47,7 @@ impl About {
             kinds: [kind(fd), None],
             ..Self::default()
         };
-        match *op {
+        let about = match *op {
             Op::Open {
                 dir,
                 path,
@@ -72,6 +86,10 @@ impl About {
             | Op::Advise(fd, ..)
             | Op::List(fd, _) => on(fd),
             _ => Self::default(),
+        };
+        Self {
+            odd: is_odd(op),
+            ..about
         }
     }
 
@@ -213,6 +231,10 @@ static MET: [AtomicUsize; ALL.len()] = [const { AtomicUsize::new(0) }; ALL.len()
 
 /// Whether this difference is known.
 pub(crate) fn is_known(name: &str, about: &About, ours: Option<i32>, theirs: Option<i32>) -> bool {
+    if (ours, theirs) == (Some(INVAL), None) {
+        // POSIX: a program's own mistake; the peer ends the program.
+        return about.odd;
+    }
     let (Some(ours), Some(theirs)) = (ours, theirs) else {
         return false;
     };

@@ -29,6 +29,8 @@
 //! * What POSIX has otherwise and the peer not: the list in [`known`]. The peer is given no slash behind a directory that is
 //!   to be removed, and follows a link with a slash behind it; what an opened directory passes on is not compared, nor who
 //!   sets the times of a preopen.
+//! * Arguments with values that the interface has not: `inval` here, a trap there.
+//! * Opening with the synchronising flags, and reading a link into no room: the peer does not do the one, and does the other.
 //! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
 //!   the peer.
 //! * `proc_exit` above 125: the peer refuses it.

@@ -290,7 +290,7 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
         any::<bool>(),
         0u8..16,
         rights(),
-        0u8..32,
+        open_flags(),
         at(OUT),
     )
         .prop_map(|(dir, path, follow, how, rights, flags, out)| Op::Open {
@@ -317,11 +317,8 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
             flags,
             out: OUT,
         });
-    let device = (0..DEVICES.len(), 0u8..16, 0u8..32).prop_map(|(which, how, flags)| Op::Device {
-        which,
-        how,
-        flags,
-    });
+    let device = (0..DEVICES.len(), 0u8..16, open_flags())
+        .prop_map(|(which, how, flags)| Op::Device { which, how, flags });
     let table = prop_oneof![
         3 => fd().prop_map(Op::Close),
         1 => (fd(), fd()).prop_map(|(a, b)| Op::Renumber(a, b)),
@@ -366,6 +363,11 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
     ]
     .boxed();
     prop_oneof![4 => likely, 2 => open, 1 => device, 8 => data, 4 => table, 4 => meta, 6 => paths(), 3 => rest]
+}
+
+/// `APPEND` and `NONBLOCK`: the peer opens nothing that is to be synchronised.
+fn open_flags() -> impl Strategy<Value = u8> {
+    (0u8..4).prop_map(|flags| (flags & 1) | (flags & 2) << 1)
 }
 
 fn a_clock() -> impl Strategy<Value = u8> {
@@ -415,11 +417,15 @@ fn paths() -> BoxedStrategy<Op> {
             dir,
             path
         }),
-        (dir(), a_path(), buf(), at(OUT)).prop_map(|(dir, path, buf, out)| Op::Readlink {
-            dir,
-            path,
-            buf,
-            out
+        (dir(), a_path(), buf(), at(OUT)).prop_map(|(dir, path, buf, out)| {
+            let len = buf.len.max(1);
+            let buf = Buf { len, ..buf };
+            Op::Readlink {
+                dir,
+                path,
+                buf,
+                out,
+            }
         }),
         (dir(), at(OUT)).prop_map(|(dir, out)| Op::List(dir, out)),
     ]

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use wasmtime::Val;
+use wasmtime_wasi::{FsPerms, OpenMode};
 
 /// A name of 24 bytes and more of entries, one each: cookie and name.
 fn entries(listing: &[u8]) -> Vec<(u64, String)> {
@@ -29,6 +30,10 @@ fn entries(listing: &[u8]) -> Vec<(u64, String)> {
 }
 
 fn list(guest: &mut Guest, fd: i32, cookie: u64) -> Vec<(u64, String)> {
+    try_list(guest, fd, cookie).unwrap()
+}
+
+fn try_list(guest: &mut Guest, fd: i32, cookie: u64) -> Result<Vec<(u64, String)>, i32> {
     const AT: u32 = 0x4000;
     const LEN: u32 = 0x2000;
     let args = [
@@ -38,9 +43,12 @@ fn list(guest: &mut Guest, fd: i32, cookie: u64) -> Vec<(u64, String)> {
         Val::I64(cookie as i64),
         Val::I32(OUT as i32),
     ];
-    assert_eq!(guest.call("fd_readdir", &args), OK);
+    match guest.call("fd_readdir", &args) {
+        OK => {}
+        errno => return Err(errno),
+    }
     let used = guest.u32(OUT);
-    entries(&guest.read(AT, used))
+    Ok(entries(&guest.read(AT, used)))
 }
 
 #[test]
@@ -72,6 +80,196 @@ fn cookies_fit_a_guests_long_and_stay_good() {
                 1,
                 "{name}"
             );
+        }
+    });
+}
+
+/// More entries than have small numbers. A C library keeps the lower half of a cookie and gives it back with its sign, or without;
+/// that once led behind the last entry of ext4: an end, with success, where there was none.
+#[test]
+fn a_folder_of_any_size_has_no_false_end() {
+    const ENTRIES: usize = 70_000;
+    for place in [env!("CARGO_TARGET_TMPDIR"), "/dev/shm"] {
+        // Not every machine has a `/dev/shm`.
+        let Ok(dir) = tempfile::tempdir_in(place) else {
+            continue;
+        };
+        for n in 0..ENTRIES {
+            fs::File::create(dir.path().join(n.to_string())).unwrap();
+        }
+        let mut guest = Guest::new(&ctx_with(dir.path()));
+        let mut all: Vec<(u64, String)> = Vec::new();
+        loop {
+            let last = all.last().map_or(0, |(cookie, _)| *cookie);
+            match list(&mut guest, DIR, last) {
+                more if more.is_empty() => break,
+                more => all.extend(more),
+            }
+        }
+        assert_eq!(all.len(), ENTRIES + 2, "{place}: each once, by the cookies");
+        let places = (0..all.len() - 1).filter(|n| n % 997 == 0 || n + 100 > all.len());
+        for n in places {
+            let (cookie, next) = (all[n].0, &all[n + 1].1);
+            let low = cookie as u32;
+            for told in [cookie, i64::from(low as i32) as u64, low.into()] {
+                let found = try_list(&mut guest, DIR, told);
+                if told == cookie || n < 1 << 16 {
+                    assert_eq!(&found.as_ref().unwrap()[0].1, next, "{place}: {cookie:x}");
+                }
+                match found {
+                    Ok(found) => assert_eq!(&found[0].1, next, "{place}: {cookie:x} as {told:x}"),
+                    Err(errno) => assert_eq!(errno, INVAL),
+                }
+            }
+        }
+        assert_eq!(
+            try_list(&mut guest, DIR, 1 << 20),
+            Err(INVAL),
+            "never given out"
+        );
+    }
+}
+
+/// Flags of a description that two numbers, or two processes, have: a copy of our own once sent a write to the wrong place.
+#[test]
+fn the_flags_of_a_shared_file_are_the_systems() {
+    both(|guest, dir| {
+        fs::write(dir.join("f"), "0123456789").unwrap();
+        let file = || {
+            fs::File::options()
+                .read(true)
+                .write(true)
+                .open(dir.join("f"))
+        };
+        let file = file().unwrap();
+        let share = || {
+            let (perms, mode) = (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE);
+            let ctx = guest.store.data().ctx();
+            ctx.push_file(file.try_clone().unwrap(), perms, mode)
+                .unwrap() as i32
+        };
+        let (first, second) = (share(), share());
+        let mut set = |fd: i32, flags: i32| {
+            let set = [Val::I32(fd), Val::I32(flags)];
+            assert_eq!(guest.call("fd_fdstat_set_flags", &set), OK);
+            [first, second].map(|fd| {
+                assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+                guest.u32(OUT) >> 16
+            })
+        };
+        assert_eq!(set(first, APPEND), [1, 1]);
+        assert_eq!(set(second, APPEND), [1, 1]);
+        assert_eq!(set(second, 0), [0, 0]);
+        assert_eq!(guest.put_at(first, b"X", 5), Ok(1));
+        assert_eq!(fs::read(dir.join("f")).unwrap(), b"01234X6789");
+        // Another process, so to speak.
+        rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::APPEND).unwrap();
+        assert_eq!(guest.put_at(first, b"Y", 5), Ok(1));
+        assert_eq!(fs::read(dir.join("f")).unwrap(), b"01234X6789Y");
+    });
+}
+
+/// Two threads list one descriptor, each with cookies of its own.
+#[test]
+fn two_listers_of_one_descriptor_each_find_all() {
+    both(|guest, dir| {
+        for n in 0..500 {
+            fs::write(dir.join(format!("entry{n}")), b"").unwrap();
+        }
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        loop {
+            let mut more = false;
+            for found in [&mut first, &mut second] {
+                let last: Option<&(u64, String)> = found.last();
+                let listed = list(guest, DIR, last.map_or(0, |(cookie, _)| *cookie));
+                more |= !listed.is_empty();
+                // One of them goes on by less than it was told.
+                let taken = if found.len() % 2 == 0 { 7 } else { 100 };
+                found.extend(listed.into_iter().take(taken));
+            }
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(first.len(), 502);
+        assert_eq!(first, second);
+    });
+}
+
+#[test]
+fn what_is_synchronised_is_opened_and_says_so() {
+    const DSYNC: i32 = 2;
+    const SYNC: i32 = 16;
+    const ALL: i32 = 2 | 8 | 16;
+    both(|guest, dir| {
+        fs::create_dir(dir.join("d")).unwrap();
+        symlink("made", dir.join("d/link")).unwrap();
+        for path in ["made", "./made too", "d/made", "d/link"] {
+            for (asked, told) in [(DSYNC, DSYNC), (SYNC, ALL), (SYNC | APPEND, ALL | APPEND)] {
+                let fd = guest.open(path, CREAT, READ | WRITE, asked).unwrap();
+                assert_eq!(guest.put(fd, b"x"), Ok(1));
+                assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+                assert_eq!(guest.u32(OUT) >> 16, told as u32, "{path}: {asked}");
+                // As `fcntl(F_SETFL)` of a C library, which gives back what it was told.
+                let set = [Val::I32(fd), Val::I32(told | NONBLOCK)];
+                assert_eq!(guest.call("fd_fdstat_set_flags", &set), OK);
+                assert_eq!(guest.close(fd), OK);
+            }
+        }
+        let fd = guest.open("made", 0, READ, 0).unwrap();
+        let set = [Val::I32(fd), Val::I32(SYNC)];
+        assert_eq!(guest.call("fd_fdstat_set_flags", &set), INVAL);
+    });
+}
+
+/// Values that the interface has not once were traps: `lseek(fd, 0, 9)` ended the program.
+#[test]
+fn odd_arguments_are_refused() {
+    both(|guest, _| {
+        let fd = guest.create("f");
+        let (fd, zero, out) = (Val::I32(fd), Val::I64(0), Val::I32(OUT as i32));
+        assert_eq!(guest.call("fd_seek", &[fd, zero, Val::I32(9), out]), INVAL);
+        assert_eq!(
+            guest.call("fd_seek", &[fd, zero, Val::I32(300), out]),
+            INVAL
+        );
+        let advise = [fd, zero, zero, Val::I32(77)];
+        assert_eq!(guest.call("fd_advise", &advise), INVAL);
+        let flags = [fd, Val::I32(0x8000)];
+        assert_eq!(guest.call("fd_fdstat_set_flags", &flags), INVAL);
+        assert_eq!(guest.call("clock_res_get", &[Val::I32(77), out]), INVAL);
+        let shutdown = [Val::I32(0), Val::I32(0x40)];
+        assert_eq!(guest.call("sock_shutdown", &shutdown), INVAL);
+        // A pointer beyond the memory stays a trap.
+        let beyond = [fd, zero, Val::I32(0), Val::I32(-8)];
+        assert!(guest.try_call("fd_seek", &beyond).is_err());
+    });
+}
+
+#[test]
+fn a_link_is_read_as_linux_reads_it() {
+    both(|guest, dir| {
+        symlink("target", dir.join("link")).unwrap();
+        symlink("/target", dir.join("absolute")).unwrap();
+        symlink(OsStr::from_bytes(b"n\xff"), dir.join("odd")).unwrap();
+        fs::write(dir.join("file"), b"").unwrap();
+        let read = |guest: &mut Guest, path: &str, len: i32| {
+            let [p, n] = guest.path(path);
+            let (buf, out) = (Val::I32(DATA as i32), Val::I32(OUT as i32));
+            guest.call(
+                "path_readlink",
+                &[Val::I32(DIR), p, n, buf, Val::I32(len), out],
+            )
+        };
+        for before in ["", "./"] {
+            let at = |name: &str| format!("{before}{name}");
+            assert_eq!(read(guest, &at("link"), 4), OK);
+            assert_eq!((guest.u32(OUT), &*guest.read(DATA, 4)), (4, &b"targ"[..]));
+            assert_eq!(read(guest, &at("link"), 0), INVAL);
+            assert_eq!(read(guest, &at("absolute"), 9), PERM, "the sandbox");
+            assert_eq!(read(guest, &at("odd"), 9), ILSEQ);
+            assert_eq!(read(guest, &at("file"), 9), INVAL);
+            assert_eq!(read(guest, &at("missing"), 9), NOENT);
         }
     });
 }
@@ -191,7 +389,7 @@ fn a_path_that_cannot_be_paid_for_is_not_measured() {
     let ctx = P1CtxBuilder::new()
         .max_path_length(100)
         .hostcall_fuel(1_000)
-        .preopened_dir(dir.path(), "/", wasmtime_wasi::FsPerms::ReadWrite)
+        .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
         .unwrap()
         .build()
         .unwrap();
@@ -211,7 +409,7 @@ fn fuel_is_for_what_the_host_keeps() {
     let dir = tempfile::tempdir().unwrap();
     let ctx = P1CtxBuilder::new()
         .hostcall_fuel(FUEL)
-        .preopened_dir(dir.path(), "/", wasmtime_wasi::FsPerms::ReadWrite)
+        .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
         .unwrap()
         .build()
         .unwrap();

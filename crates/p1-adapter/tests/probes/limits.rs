@@ -120,5 +120,20 @@ impl Surroundings<'_> {
         } else {
             left_out.push(format!("{name}: EDQUOT: no strace that may inject errors"));
         }
+        // A mount whose server has gone, a damaged inode: whoever comes to this name is told so.
+        for error in ["EIO", "ENOTCONN", "ESTALE", "ENODEV", "EPERM"] {
+            let calls = "openat,openat2,newfstatat,statx,readlink,readlinkat";
+            let inject = format!("--inject={calls}:error={error}");
+            let paths = ["-P", "plain", "-P", "mine/odd/plain"];
+            let before = ["strace", "-f", "--quiet=all", "-o", "/dev/null", &inject];
+            let before = words(&[&before[..], &paths].concat());
+            if works(&before, &["true"]) {
+                let name = format!("{name} {error}");
+                self.with(&before, &[])
+                    .compare(&name, &["unreachable"], None, all);
+            } else {
+                left_out.push(format!("{name}: {error}: no strace that may inject errors"));
+            }
+        }
     }
 }

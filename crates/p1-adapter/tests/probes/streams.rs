@@ -2,9 +2,10 @@
 
 use crate::guest::terminal;
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{FileType, OFlags, SeekFrom};
+use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fcntl_setfl};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -15,13 +16,15 @@ pub(crate) struct Streams {
 }
 
 /// What the streams may be.
-pub(crate) const ALL: [&str; 10] = [
+pub(crate) const ALL: [&str; 12] = [
     "files",
     "files both ways",
+    "files synchronous",
     "one file",
     "null",
     "devices",
     "pipes",
+    "pipes nonblocking",
     "terminal",
     "sockets",
     "folder",
@@ -37,6 +40,10 @@ fn open(path: &Path, options: &mut OpenOptions) -> File {
     let opened = options.open(path);
     opened.unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
+
+/// `O_SYNC` and `O_DSYNC` of Linux. (rustix has one value for both.)
+const SYNC: i32 = 0o4_010_000;
+const DSYNC: i32 = 0o10_000;
 
 impl Streams {
     /// Makes the streams called `name`, the files among them in `place`.
@@ -66,6 +73,13 @@ impl Streams {
                 let mut both = OpenOptions::new();
                 open(&file(name), both.read(true).write(true)).into()
             }),
+            "files synchronous" => {
+                [("input", 0), ("output", SYNC), ("error", DSYNC)].map(|(name, flags)| {
+                    let mut both = OpenOptions::new();
+                    let both = both.read(true).write(true).custom_flags(flags);
+                    open(&file(name), both).into()
+                })
+            }
             "one file" => {
                 let mut both = OpenOptions::new();
                 let file = open(&file("output"), both.read(true).write(true));
@@ -86,7 +100,7 @@ impl Streams {
                 let mut both = OpenOptions::new();
                 open(Path::new(path), both.read(true).write(true)).into()
             }),
-            "pipes" => {
+            "pipes" | "pipes nonblocking" => {
                 let pipe = || std::io::pipe().expect("a pipe");
                 let [
                     (input, mut to_input),
@@ -95,7 +109,14 @@ impl Streams {
                 ] = [pipe(), pipe(), pipe()];
                 to_input.write_all(&[b'b'; 64]).expect("a write");
                 others = vec![to_input.into(), from_output.into(), from_error.into()];
-                [input.into(), output.into(), error.into()]
+                let three: [OwnedFd; 3] = [input.into(), output.into(), error.into()];
+                if name != "pipes" {
+                    for fd in &three {
+                        let flags = fcntl_getfl(fd).expect("flags") | OFlags::NONBLOCK;
+                        fcntl_setfl(fd, flags).expect("flags");
+                    }
+                }
+                three
             }
             "terminal" => {
                 let (outer, inner) = terminal().expect("a terminal");
@@ -126,7 +147,7 @@ impl Streams {
         let mut cells = String::new();
         for (name, fd) in ["input", "output", "error"].iter().zip(&self.three) {
             let stat = rustix::fs::fstat(fd).expect("a stream that is open");
-            let flags = rustix::fs::fcntl_getfl(fd).expect("a stream that is open");
+            let flags = fcntl_getfl(fd).expect("a stream that is open");
             let at = rustix::fs::seek(fd.as_fd(), SeekFrom::Current(0));
             let position = match (FileType::from_raw_mode(stat.st_mode), at) {
                 (FileType::RegularFile, Ok(at)) => format!("at {at} of {}", stat.st_size),

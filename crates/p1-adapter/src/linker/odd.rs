@@ -1,0 +1,36 @@
+//! Arguments with values that the interface has not: a `whence` of 9, a flag that nobody knows.
+//!
+//! wiggle's code ends the call with an error before it comes to the function, which would be a trap. They are a program's own
+//! mistake, as `lseek(fd, 0, 9)` is, which POSIX answers with `EINVAL`: so the guest is told `inval`.
+
+use crate::abi::types::Errno;
+use crate::ctx::observe::Returned;
+use wasmtime::Result;
+use wiggle::GuestError;
+
+/// `inval` where `error` is about such an argument; else `error`.
+///
+/// # Errors
+///
+/// `error` itself: a trap, as of a pointer beyond the memory.
+#[cold]
+pub(super) fn odd_argument<R: Returned>(error: wasmtime::Error) -> Result<R> {
+    match error
+        .downcast_ref::<GuestError>()
+        .filter(|error| is_odd(error))
+    {
+        Some(_) => R::returned(Errno::Inval).ok_or(error),
+        None => Err(error),
+    }
+}
+
+fn is_odd(error: &GuestError) -> bool {
+    match error {
+        // One too large for the type that it has is converted to that first.
+        GuestError::InvalidFlagValue(_)
+        | GuestError::InvalidEnumValue(_)
+        | GuestError::TryFromIntError(_) => true,
+        GuestError::InFunc { err, .. } => is_odd(err),
+        _ => false,
+    }
+}
