@@ -40,5 +40,11 @@ esac
 # Every target and every documentation example; --no-fail-fast shows every
 # failure of a run, not only the first.
 step cargo test --workspace --no-fail-fast
+# Versions as scripts/behind.py compares them.
+step python3 -m doctest scripts/behind.py
+# The binary of the tests, for a minute.
+if [ "$(uname -s)" = Linux ]; then
+  step env OURS=target/debug/wasi-threads-run scripts/soak.sh 0.0167
+fi
 echo
 echo "test.sh: all checks passed"

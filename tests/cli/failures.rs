@@ -42,6 +42,26 @@ fn a_trace_or_core_dump_that_cannot_be_written_changes_no_status() {
     assert!(text.contains("thread 1 trapped"), "{run}");
 }
 
+/// Wasmtime panics where a module has a global for an exception (bytecodealliance/wasmtime#14102).
+#[test]
+fn a_core_dump_that_cannot_be_taken_changes_no_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("core");
+    let text =
+        r#"(module (global (mut exnref) (ref.null exn)) (func (export "_start") unreachable))"#;
+    let run = program()
+        .args("-W exceptions,gc,function-references -D")
+        .arg(format!("coredump={}", path.display()))
+        .on_stdin(text)
+        .run()
+        .expect_code(134)
+        .expect_stderr(&[
+            "wasm trap: wasm `unreachable` instruction executed",
+            "cannot be written: the module has a global for exceptions",
+        ]);
+    assert!(!run.stderr.contains("panicked") && !path.exists(), "{run}");
+}
+
 /// What `--invoke` was called for is its results: without them nothing has succeeded.
 #[test]
 #[cfg(target_os = "linux")]

@@ -158,7 +158,6 @@ fn what_cannot_work_is_an_error() {
     for (options, why) in [
         ("-S nn", "components"),
         ("-S cwd=/", "working directory"),
-        ("--profile guest", "store"),
         ("--preload b.wasm", "NAME=MODULE"),
         ("-D guest-debug", "debug"),
         ("-g 1234", "store"),

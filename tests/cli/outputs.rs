@@ -1,4 +1,4 @@
-//! What is asked for as a file: `compile -o`, `--trace`, `-D coredump`. A name means the same to all of them.
+//! What is asked for as a file: `compile -o`, `--trace`, `--profile`, `-D coredump`. A name means the same to all of them.
 #![cfg(target_os = "linux")]
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt, symlink};
@@ -15,8 +15,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// The commands that write to `output`, the status of each, and what is then in the output.
-fn commands(output: &str) -> [(String, i32, &'static [u8]); 3] {
-    [
+fn commands(output: &str) -> Vec<(String, i32, &'static [u8])> {
+    let mut commands: Vec<(String, i32, &[u8])> = vec![
         (format!("compile -o {output} m.wat"), 0, b"\x7fELF"),
         (
             format!("--trace {output} m.wat"),
@@ -24,7 +24,17 @@ fn commands(output: &str) -> [(String, i32, &'static [u8]); 3] {
             b"{\"displayTimeUnit",
         ),
         (format!("-D coredump={output} m.wat"), 134, b"\0asm"),
-    ]
+    ];
+    if cfg!(all(
+        feature = "profile",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )) {
+        let guest = format!("--profile guest,{output} m.wat");
+        let picture = format!("--profile flamegraph,{output} m.wat");
+        commands.push((guest, 134, b"{\""));
+        commands.push((picture, 134, b"<?xml"));
+    }
+    commands
 }
 
 /// Runs a line of bash in `folder`, in which `$0` is the binary.

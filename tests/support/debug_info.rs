@@ -18,9 +18,7 @@ pub fn trapping(name: &str, sections: &[Section]) -> Vec<u8> {
     module.extend(b"\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x03\x01\0\x01");
     module.extend(b"\x07\x13\x02\x06_start\0\0\x06memory\x02\0");
     module.extend(b"\x0a\x05\x01\x03\0\0\x0b");
-    for (name, data) in sections {
-        custom(&mut module, name, data);
-    }
+    let mut module = attached(module, sections);
     let mut names = Vec::new();
     let mut of_module = Vec::new();
     text(&mut of_module, name);
@@ -35,19 +33,41 @@ pub fn trapping(name: &str, sections: &[Section]) -> Vec<u8> {
 /// `depth` inlined functions, one in the other. `full`: each covers the function and says where it
 /// was called; else they are entries of one byte, so that 8 KB have room for 4,000.
 pub fn nested(depth: usize, full: bool) -> Vec<Section> {
+    if !full {
+        return of_inlined(depth, &[], &[]);
+    }
+    let attributes = [(0x03, 0x08), (0x11, 0x01), (0x12, 0x06), (0x59, 0x0b)];
+    let length = LENGTH.to_le_bytes();
+    of_inlined(
+        depth,
+        &attributes,
+        &[b"inner\0\0\0\0\0", &length[..], &[7]].concat(),
+    )
+}
+
+/// `depth` inlined functions, one in the other, that have no name and were called nowhere: each
+/// covers `length` addresses, as does the function that they are in.
+pub fn unnamed(depth: usize, length: u32) -> Vec<Section> {
+    let mut sections = of_inlined(
+        depth,
+        &[(0x11, 0x01), (0x12, 0x06)],
+        &[[0; 4], length.to_le_bytes()].concat(),
+    );
+    // The unit's, behind its header and a code; the function's, behind another and its name.
+    let entries = &mut sections[1].1;
+    for at in [16, 31] {
+        entries[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+    sections
+}
+
+/// A function named `outer`, and in it `depth` entries of inlined ones with these attributes.
+fn of_inlined(depth: usize, attributes: &[(u8, u8)], values: &[u8]) -> Vec<Section> {
     let mut abbreviations = Vec::new();
     abbreviation(&mut abbreviations, 1, 0x11, &[(0x11, 0x01), (0x12, 0x06)]);
-    abbreviation(
-        &mut abbreviations,
-        2,
-        0x2e,
-        &[(0x03, 0x08), (0x11, 0x01), (0x12, 0x06)],
-    );
-    let of_inlined: &[_] = match full {
-        true => &[(0x03, 0x08), (0x11, 0x01), (0x12, 0x06), (0x59, 0x0b)],
-        false => &[],
-    };
-    abbreviation(&mut abbreviations, 3, 0x1d, of_inlined);
+    let of_function = [(0x03, 0x08), (0x11, 0x01), (0x12, 0x06)];
+    abbreviation(&mut abbreviations, 2, 0x2e, &of_function);
+    abbreviation(&mut abbreviations, 3, 0x1d, attributes);
     abbreviations.push(0);
     let mut entries = vec![1];
     entries.extend([0; 4]);
@@ -55,17 +75,40 @@ pub fn nested(depth: usize, full: bool) -> Vec<Section> {
     entries.extend(b"\x02outer\0");
     entries.extend([0; 4]);
     entries.extend(LENGTH.to_le_bytes());
-    let mut inlined = vec![3];
-    if full {
-        inlined.extend(b"inner\0\0\0\0\0");
-        inlined.extend(LENGTH.to_le_bytes());
-        inlined.push(7);
-    }
-    entries.extend(inlined.repeat(depth));
+    entries.extend([&[3], values].concat().repeat(depth));
     entries.extend(vec![0; depth + 2]);
     vec![
         (".debug_abbrev", abbreviations),
         (".debug_info", unit(&entries)),
+    ]
+}
+
+/// `functions` functions without a name, one in the other, that have `ranges` ranges each, all to
+/// the same address: the first range of each begins one behind the last of the one around.
+pub fn ranged(functions: u32, ranges: u32) -> Vec<Section> {
+    let mut abbreviations = Vec::new();
+    abbreviation(&mut abbreviations, 1, 0x11, &[(0x11, 0x01), (0x12, 0x06)]);
+    abbreviation(&mut abbreviations, 2, 0x2e, &[(0x55, 0x17)]);
+    abbreviations.push(0);
+    let end = 1_u32 << 24;
+    let mut entries = vec![1];
+    entries.extend([0; 4]);
+    entries.extend(end.to_le_bytes());
+    let mut lists = Vec::new();
+    for function in 0..functions {
+        entries.push(2);
+        entries.extend((lists.len() as u32).to_le_bytes());
+        for range in 1..=ranges {
+            lists.extend((function * ranges + range).to_le_bytes());
+            lists.extend(end.to_le_bytes());
+        }
+        lists.extend([0; 8]);
+    }
+    entries.extend(vec![0; functions as usize + 1]);
+    vec![
+        (".debug_abbrev", abbreviations),
+        (".debug_info", unit(&entries)),
+        (".debug_ranges", lists),
     ]
 }
 
@@ -119,6 +162,14 @@ pub fn unit(entries: &[u8]) -> Vec<u8> {
     let mut unit = b"\x04\0\0\0\0\0\x04".to_vec();
     unit.extend(entries);
     with_length(&unit)
+}
+
+/// The module with these custom sections behind it.
+pub fn attached(mut module: Vec<u8>, sections: &[Section]) -> Vec<u8> {
+    for (name, data) in sections {
+        custom(&mut module, name, data);
+    }
+    module
 }
 
 /// Adds an abbreviation of entries with children: its code, its tag, attributes and their forms.

@@ -27,6 +27,9 @@ pub struct Limits {
     pub steps: u64,
     /// Functions inlined into one another at one place. 256 by default.
     pub inlined: usize,
+    /// Functions that are kept for the places that they are at, inlined ones included, for all
+    /// frames together. 250,000 by default.
+    pub items: usize,
     /// Bytes of names and paths that are taken from debug information, for all frames together. 4
     /// MiB by default.
     pub text_bytes: usize,
@@ -34,7 +37,8 @@ pub struct Limits {
     pub mangled_bytes: usize,
     /// Characters that are shown of a name or a path. [`NAME_CHARS`] by default.
     pub shown_chars: usize,
-    /// Bytes of all text that a trace shows, but for indices and offsets. 1 MiB by default.
+    /// Bytes that a trace shows, written as [`Trace`](crate::Trace) writes it: each frame and each
+    /// [`Source`](crate::Source) in it counts, with a name or without. 1 MiB by default.
     pub shown_bytes: usize,
     /// How long a trace may take. 5 s by default.
     pub time: Duration,
@@ -48,6 +52,7 @@ impl Default for Limits {
             abbreviations: 400_000,
             steps: 200_000_000,
             inlined: 256,
+            items: 250_000,
             text_bytes: 4 << 20,
             mangled_bytes: 4 << 10,
             shown_chars: NAME_CHARS,
@@ -73,6 +78,8 @@ pub enum Bound {
     Steps,
     /// [`Limits::inlined`].
     Inlined,
+    /// [`Limits::items`].
+    Items,
     /// [`Limits::text_bytes`].
     TextBytes,
     /// [`Limits::shown_bytes`].
@@ -92,7 +99,9 @@ impl fmt::Display for Bound {
             Bound::Abbreviations => "its debug information has too many abbreviations",
             Bound::Steps => "its debug information takes too many steps to read",
             Bound::Inlined => "its debug information nests too many inlined functions",
-            Bound::TextBytes | Bound::ShownBytes => "its names are too long together",
+            Bound::Items => "its debug information has too many functions at these places",
+            Bound::TextBytes => "its names are too long together",
+            Bound::ShownBytes => "there is more to show than is printed",
             Bound::Time => "its debug information takes too long to read",
             Bound::Thread => "there is no thread to read its debug information",
         })
@@ -118,6 +127,7 @@ impl From<gimli::Error> for Stop {
 pub(crate) struct Budget {
     pub(crate) limits: Limits,
     steps: u64,
+    items: usize,
     text: usize,
     until: Instant,
     look_at: u64,
@@ -127,6 +137,7 @@ impl Budget {
     pub(crate) fn new(limits: &Limits, until: Instant) -> Self {
         Budget {
             steps: limits.steps,
+            items: limits.items,
             text: limits.text_bytes,
             until,
             look_at: limits.steps,
@@ -153,6 +164,15 @@ impl Budget {
             true => Ok(()),
             false => Err(Stop::Bound(Bound::Time)),
         }
+    }
+
+    /// Keeps a function for a place.
+    pub(crate) fn keep_item(&mut self) -> Result<(), Stop> {
+        self.items = match self.items.checked_sub(1) {
+            Some(left) => left,
+            None => return Err(Stop::Bound(Bound::Items)),
+        };
+        Ok(())
     }
 
     /// Keeps so many bytes of text.

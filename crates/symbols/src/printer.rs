@@ -24,8 +24,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Looks traces up, each on a thread of its own that is waited for as long as [`Limits::time`]
 /// says.
 ///
-/// One is enough for a process, whatever the modules are. A thread that is not done in time is left
-/// behind: while it is there no other is started, and there are names only, as they are in the
+/// One is enough for a process, whatever the modules are, as long as a trace may wait for those
+/// that others ask for: who must not wait has one of its own. A thread that is not done in time is
+/// left behind: while it is there no other is started, and there are names only, as they are in the
 /// module ([`Bound::Thread`]).
 #[derive(Debug, Default)]
 pub struct Printer {
@@ -35,6 +36,18 @@ pub struct Printer {
     /// One trace after the other.
     turn: Mutex<()>,
 }
+
+/// Bytes that a frame takes beside its names, at most: its number, its offset, its index.
+const FRAME: usize = 56;
+
+/// Bytes that a function in it takes on a line of its own beside its name, where all is indented.
+const SOURCE: usize = 24;
+
+/// Those of the word for a function without a name.
+const UNNAMED: usize = 18;
+
+/// Those around a path: where it stands, line and column.
+const FILE: usize = 48;
 
 /// What debug information says of a place, and the function's name if there was none.
 type OfPlace = (Arc<[Known]>, Option<String>);
@@ -267,6 +280,8 @@ impl Shown<'_> {
     fn frames(&mut self, places: &[Place], found: &[OfPlace]) -> Vec<Frame> {
         let mut frames = Vec::new();
         for (index, place) in places.iter().enumerate() {
+            // It is listed in any case; beyond the bound, with its index alone.
+            let _ = self.take(FRAME);
             let name = found.get(index).and_then(|(_, name)| name.as_ref());
             let name = place.function_name.as_ref().or(name);
             let module_name = place.module_name.as_ref();
@@ -278,24 +293,46 @@ impl Shown<'_> {
                 sources: Arc::new([]),
             });
         }
+        // What many frames have is made once. It is written for each of them, and counts as often.
+        let mut made: HashMap<*const Known, (Arc<[Source]>, usize)> = HashMap::new();
         for (frame, (known, _)) in frames.iter_mut().zip(found) {
-            let sources: Option<Vec<_>> = known.iter().map(|known| self.source(known)).collect();
-            match sources {
-                Some(sources) => frame.sources = sources.into(),
-                None => break,
+            if known.is_empty() {
+                continue;
             }
+            if let Some((sources, bytes)) = made.get(&known.as_ptr()) {
+                if self.take(*bytes).is_none() {
+                    break;
+                }
+                frame.sources = Arc::clone(sources);
+                continue;
+            }
+            let before = self.left;
+            let sources: Option<Vec<_>> = known.iter().map(|known| self.source(known)).collect();
+            let Some(sources) = sources else {
+                break;
+            };
+            frame.sources = sources.into();
+            let sources = Arc::clone(&frame.sources);
+            made.insert(known.as_ptr(), (sources, before - self.left));
         }
         frames
     }
 
     /// `None` if that would be more than is shown.
     fn source(&mut self, known: &Known) -> Option<Source> {
+        self.take(SOURCE)?;
         let name = match &known.name {
             Some(name) => Some(self.name(name)?),
-            None => None,
+            None => {
+                self.take(UNNAMED)?;
+                None
+            }
         };
         let file = match &known.file {
-            Some(file) => Some(self.path(file)?),
+            Some(file) => {
+                self.take(FILE)?;
+                Some(self.path(file)?)
+            }
             None => None,
         };
         Some(Source {
@@ -324,10 +361,16 @@ impl Shown<'_> {
 
     fn text(&mut self, text: &str) -> Option<String> {
         let text = escape(text, self.limits.shown_chars).to_string();
-        match self.left.checked_sub(text.len()) {
+        self.take(text.len())?;
+        Some(text)
+    }
+
+    /// Shows so many bytes; `None` if that would be more than is shown, and then nothing else is.
+    fn take(&mut self, bytes: usize) -> Option<()> {
+        match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;
-                Some(text)
+                Some(())
             }
             None => {
                 self.left = 0;

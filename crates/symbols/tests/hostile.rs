@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use integration_tests::debug_info::{
-    self, Section, TRAPS_AT, abbreviation, line_table, mangled_bomb, nested, trapping, unit,
+    self, Section, TRAPS_AT, abbreviation, line_table, mangled_bomb, nested, ranged, trapping,
+    unit, unnamed,
 };
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols, Trace};
 
@@ -195,6 +196,62 @@ fn all_frames_share_what_is_shown() {
     assert_eq!(trace.exceeded(), Some(Bound::ShownBytes));
     assert!(trace.to_string().len() < 2 << 20);
     assert!(trace.frames()[0].function_name().is_some());
+}
+
+/// Functions without a name cost nothing to keep, and a line each to write.
+#[test]
+fn functions_without_a_name_count() {
+    let symbols = Arc::new(Symbols::new(trapping("f", &unnamed(255, 64))));
+    let place = |at: usize| Place::new(0).offset(CODE + at % 64).symbols(&symbols);
+    for threads in [1, 100] {
+        let trace = Printer::default().look_up((0..64 * threads).map(place).collect());
+        assert_eq!(trace.frames().len(), 64 * threads);
+        let bytes = trace.to_string().len();
+        let few = threads == 1;
+        assert_eq!(trace.exceeded().is_none(), few, "{threads}");
+        assert!(few || trace.exceeded() == Some(Bound::ShownBytes));
+        // As much as there is room for, and no more.
+        assert!((500_000..=1 << 20).contains(&bytes), "{bytes} bytes");
+        assert_eq!(trace.frames()[0].sources().len(), 256);
+    }
+}
+
+/// Frames count, too, though all of them are there.
+#[test]
+fn frames_count() {
+    let mut limits = Limits::default();
+    limits.shown_bytes = 10_000;
+    let places = (0..1000).map(|at| Place::new(u32::MAX).offset(at).function_name("f"));
+    let trace = Printer::new(limits).look_up(places.collect());
+    assert_eq!(trace.exceeded(), Some(Bound::ShownBytes));
+    assert_eq!(trace.frames().len(), 1000);
+    let named = |frame: &wasm_symbols::Frame| frame.function_name().is_some();
+    let names = trace.frames().iter().filter(|frame| named(frame)).count();
+    assert!((100..200).contains(&names), "{names}");
+}
+
+#[test]
+fn what_is_kept_of_places_is_counted() {
+    let look_up = |sections: &[Section], items: usize| {
+        let symbols = Arc::new(Symbols::new(trapping("f", sections)));
+        let place = |at: usize| Place::new(0).offset(CODE + 100_000 + at).symbols(&symbols);
+        let mut limits = Limits::default();
+        (limits.items, limits.time) = (items, Duration::from_secs(60));
+        let trace = Printer::new(limits).look_up((0..600).map(place).collect());
+        trace.exceeded()
+    };
+    let default = Limits::default().items;
+    // A place that a function has a thousand times is kept once.
+    assert_eq!(look_up(&ranged(1, 1000), 600), None);
+    assert_eq!(look_up(&ranged(1, 1000), 599), Some(Bound::Items));
+    assert_eq!(look_up(&ranged(400, 1), default), None);
+    assert_eq!(look_up(&ranged(2_000, 1), default), Some(Bound::Items));
+    // So are inlined functions.
+    assert_eq!(
+        look_up(&unnamed(100, 200_000), 60_600),
+        Some(Bound::ShownBytes)
+    );
+    assert_eq!(look_up(&unnamed(100, 200_000), 60_599), Some(Bound::Items));
 }
 
 #[test]

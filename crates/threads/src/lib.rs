@@ -134,7 +134,7 @@ pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
 pub use crate::module::shape::{ExportedMemory, MemoryImport, ModuleShape, SpawnImport};
 pub use crate::module::thread_module::{ThreadEntry, ThreadModule};
 pub use crate::sys::running::RaisedPriority;
-pub use crate::thread::current::{HostCall, host_call, note_host_call};
+pub use crate::thread::current::{HostCall, host_call, note_host_call, time_host_call};
 pub use crate::thread::store::ThreadInfo;
 pub use crate::types::abi;
 pub use crate::types::backtrace::Backtrace;
@@ -145,6 +145,7 @@ pub use crate::types::error::{CallError, GroupEnded, GroupError, RunError, Spawn
 pub use crate::types::frames::{Frame, FrameSource};
 pub use crate::types::limits::Limits;
 pub use crate::types::outcome::Outcome;
+pub use crate::types::profile::{Activity, Profile, ProfiledThread, Sample, SampledStack};
 pub use crate::types::report::{
     Deadlock, LeftBehind, Others, Report, ThreadReport, ThreadState, WaitingThread,
 };

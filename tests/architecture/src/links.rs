@@ -1,5 +1,5 @@
-//! What a text of the tree leads to is there: links of pages, and `#[path]`s of files, among them those that the
-//! workspace does not build.
+//! What a text of the tree leads to is there: links of pages, tests that pages name, and `#[path]`s of files, among them
+//! those that the workspace does not build.
 
 use std::path::{Path, PathBuf};
 
@@ -29,8 +29,30 @@ pub fn findings(root: &Path) -> Vec<String> {
             let file = file.strip_prefix(root).unwrap().display();
             found.push(format!("{file}: `{path}` is not there"));
         }
+        if file.extension().is_some_and(|extension| extension == "md") {
+            let missing = tests_in(&text).filter(|(path, test)| !has_test(root, path, test));
+            let file = file.strip_prefix(root).unwrap().display();
+            found.extend(missing.map(|(path, test)| format!("{file}: `{path}` has no `{test}`")));
+        }
     }
     found
+}
+
+/// Tests that a page names: `path/from/the/root.rs::test`, in back-quotes.
+fn tests_in(text: &str) -> impl Iterator<Item = (String, &str)> {
+    text.split('`').filter_map(|piece| {
+        let (path, test) = piece.split_once(".rs::")?;
+        let is_name = |part: &str| {
+            let known = |char: char| char.is_alphanumeric() || "_/-".contains(char);
+            !part.is_empty() && part.chars().all(known)
+        };
+        (is_name(path) && path.contains('/') && is_name(test)).then(|| (format!("{path}.rs"), test))
+    })
+}
+
+fn has_test(root: &Path, path: &str, test: &str) -> bool {
+    let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    text.contains(&format!("fn {test}("))
 }
 
 /// What stands between `begin` and the next `end`, each time; nothing with a space in it, as links have none.
@@ -68,8 +90,11 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
         write(
             "a.md",
-            "[here](a.md#top), [there](https://a.b/c), [gone](b/c.md), f[0](x y), [top](#top)",
+            "[here](a.md#top), [there](https://a.b/c), [gone](b/c.md), f[0](x y), [top](#top), \
+             `t/a.rs::there`, `t/a.rs::gone`, `t/b.rs::gone`, `a::b.rs::c`",
         );
+        std::fs::create_dir(root.path().join("t")).unwrap();
+        write("t/a.rs", "#[test]\nfn there() {}\n");
         write(
             "a.rs",
             "\n#[path = \"gone.rs\"]\nmod gone;\n#[path = \"a.md\"]\nmod there;\n",
@@ -78,6 +103,8 @@ mod tests {
             findings(root.path()),
             [
                 "a.md: `b/c.md` is not there",
+                "a.md: `t/a.rs` has no `gone`",
+                "a.md: `t/b.rs` has no `gone`",
                 "a.rs: `gone.rs` is not there"
             ]
         );

@@ -7,6 +7,7 @@ mod help_output;
 pub(crate) mod invoke;
 pub(crate) mod legacy;
 pub(crate) mod module_limits;
+pub(crate) mod profiling;
 pub(crate) mod refused_options;
 pub(crate) mod run_args;
 pub(crate) mod shell;

@@ -55,8 +55,14 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) allow_precompiled: bool,
 
-    /// Makes the compiled code known to a profiler: perfmap, jitdump, vtune.
-    #[arg(long, value_name = "STRATEGY")]
+    /// Says where the time goes: `guest[,FILE[,INTERVAL]]`, `flamegraph[,FILE[,INTERVAL]]`, or for
+    /// profilers of the system: perfmap, jitdump, vtune.
+    ///
+    /// `guest` samples all threads and writes a profile for the Firefox Profiler
+    /// (profiler.firefox.com), `flamegraph` a picture of it (SVG). FILE is `guest-profile.json` or
+    /// `guest-flamegraph.svg` if none is given; INTERVAL is the processor time between two
+    /// samples of a thread (1ms).
+    #[arg(long, value_name = "WHAT")]
     pub(crate) profile: Option<String>,
 
     /// Wasmtime's debugger, which follows one store.

@@ -12,13 +12,18 @@ use crate::message::wording::{WasmtimeError, wasmtime_error};
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
     match error.is::<WasmBacktrace>() {
         // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
-        true => shown(&error.root_cause().to_string()),
+        true => root_cause(error),
         // Its own way to show all of them leaves out the causes of an error that was not its own.
         false => one_line(error.as_ref()),
     }
 }
 
-/// The same of any error.
+/// The words of the last of its causes, on one line.
+pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
+    shown(&error.root_cause().to_string())
+}
+
+/// An error's own words and those of its causes, on one line, whatever error it is.
 pub(crate) fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -10,6 +10,8 @@ pub(crate) mod wording;
 use std::fmt;
 use std::io::Write as _;
 
+use wasm_symbols::{NAME_CHARS, escape};
+
 use crate::message::exit::Exit;
 use crate::sys::at_start;
 
@@ -24,12 +26,35 @@ pub(crate) struct Message {
     limit: Option<&'static str>,
 }
 
-/// Says something on stderr, whole lines in one call.
+/// Characters of a line of a message. Each name in it has a bound of its own, which is tighter: this is for a text that
+/// somebody forgot to cut.
+const LINE_CHARS: usize = 20 * NAME_CHARS;
+
+/// Says something on stderr, whole lines in one call. Whatever is in it comes out as visible text: names are escaped where
+/// they are put in, and this is for those of which somebody did not think.
 ///
 /// Who closed stderr does not want to know, so that it cannot be said is no error.
 pub(crate) fn say(text: impl fmt::Display) {
+    say_as_it_is(visible(&text.to_string(), usize::MAX));
+}
+
+/// The same of a text that machines read.
+pub(crate) fn say_as_it_is(text: impl fmt::Display) {
     let line = format!("{text}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Every line of the text, as it may be shown, cut at `most` characters.
+fn visible(text: &str, most: usize) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            lines.push('\n');
+        }
+        // Writing to a string cannot fail.
+        let _ = fmt::Write::write_fmt(&mut lines, format_args!("{}", escape(line, most)));
+    }
+    lines
 }
 
 /// Says in one line that something beside the program went wrong, after it has ended: that changes no status.
@@ -87,17 +112,17 @@ impl Message {
         }
     }
 
-    /// Says why.
+    /// Says why, visibly, each line within bounds.
     pub(crate) fn why(mut self, why: impl fmt::Display) -> Self {
-        let why = why.to_string();
+        let why = visible(&why.to_string(), LINE_CHARS);
         self.limit = wording::limit_of_the_system(&why);
         self.why = Some(why);
         self
     }
 
-    /// Says what to do.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    /// Says what to do, as visibly.
+    pub(crate) fn help(mut self, help: impl AsRef<str>) -> Self {
+        self.help = Some(visible(help.as_ref(), LINE_CHARS));
         self
     }
 
@@ -129,5 +154,20 @@ mod tests {
         let message = Message::failure("a").why("b").help("c");
         assert_eq!(message.to_string(), "error: a\n  why: b\n  help: c");
         assert_eq!(Message::usage("a").to_string(), "error: a");
+    }
+
+    /// Whoever writes a message may forget to escape what a module has in it.
+    #[test]
+    fn nothing_is_said_that_is_not_visible() {
+        let name = "\u{1b}[31m\r\u{202e}";
+        let seen = r"\u{1b}[31m\r\u{202e}";
+        let message = Message::failure("a").why(format!("{name}\n{name}"));
+        assert_eq!(
+            message.help(name).to_string(),
+            format!("error: a\n  why: {seen}\n{seen}\n  help: {seen}")
+        );
+        let long = "n".repeat(1 << 20);
+        let message = Message::failure("a").why(&long).help(&long).to_string();
+        assert!(message.len() < 50_000, "{}", message.len());
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use wasi_threads::Termination;
-use wasmtime::{Cache, Config, PoolingAllocationConfig, ProfilingStrategy, WasmBacktraceDetails};
+use wasmtime::{Cache, Config, PoolingAllocationConfig, WasmBacktraceDetails};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
+use crate::args::profiling::Profiling;
 use crate::args::refused_options;
 use crate::message::error_text::unusable_options;
 use crate::message::{Message, Result};
@@ -34,7 +35,7 @@ pub(crate) fn for_compile(
 /// The engine and the cache that `-O -C -D -W` and `--profile` ask for, with what threads need.
 pub(crate) fn configure(
     common: &mut CommonOptions,
-    profile: Option<&str>,
+    profile: Option<&Profiling>,
     timeout: Option<Duration>,
 ) -> Result<(Config, Option<Cache>)> {
     let wasm = &mut common.wasm;
@@ -67,21 +68,8 @@ pub(crate) fn configure(
     // Wasmtime reads debug information without bounds, on the thread that traps: `report/backtraces.rs` does it
     // here, whatever the environment says.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
-    if let Some(profile) = profile {
-        config.profiler(match profile {
-            "perfmap" => ProfilingStrategy::PerfMap,
-            "jitdump" => ProfilingStrategy::JitDump,
-            "vtune" => ProfilingStrategy::VTune,
-            _ if profile.split(',').next() == Some("guest") => {
-                return Err(Message::usage("`--profile guest` cannot work here")
-                    .why("the guest profiler follows one store, and a threaded program has many")
-                    .help("use `--profile perfmap` with `perf record`, or `--profile jitdump`"));
-            }
-            other => {
-                return Err(Message::usage(format!("`--profile {other}` is unknown"))
-                    .help("the strategies are perfmap, jitdump and vtune"));
-            }
-        });
+    if let Some(Profiling::Code(strategy)) = profile {
+        config.profiler(*strategy);
     }
     Ok((config, cache))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use wasi_threads::StampError;
 use wasi_threads::rewrite::ModuleLimits;
-use wasm_symbols::Symbols;
+use wasm_symbols::{NAME_CHARS, Symbols, escape};
 use wasmtime::Engine;
 
 use crate::message::{Message, Result};
@@ -204,9 +204,14 @@ impl ModuleSource {
                 .why("it starts neither as the binary format nor is it text")
                 .help("name the .wasm file that the compiler or linker wrote");
         }
+        // It quotes the line at fault, as that is; beyond column 500 it does not.
         let text = error.to_string();
+        let lines = text.trim_end().split('\n');
+        let lines: Vec<_> = lines
+            .map(|line| escape(line, NAME_CHARS).to_string())
+            .collect();
         Message::failure(what)
-            .why(text.trim_end())
+            .why(lines.join("\n"))
             .help("if this is not meant as the text format, name the .wasm file")
     }
 

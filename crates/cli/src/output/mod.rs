@@ -19,6 +19,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::message::{Message, Result};
 use crate::output::place::{Place, place};
 use crate::sys::descriptors;
 
@@ -64,6 +65,17 @@ impl Output {
             to,
             spare: Mutex::default(),
         })
+    }
+
+    /// [`typed`](Self::typed), for `what`, if it is asked for.
+    pub(crate) fn asked_for(what: &str, typed: Option<&Path>) -> Result<Option<Self>> {
+        let output = |typed| {
+            Self::typed(typed).map_err(|error| {
+                let name = Self::name_of(typed);
+                Message::failure(format!("{what} {name} cannot be written")).why(error)
+            })
+        };
+        typed.map(output).transpose()
     }
 
     /// How messages name what was typed.

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
+#[cfg(feature = "profile")]
+use wasm_symbols::Trace;
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
@@ -12,7 +14,10 @@ use crate::report::own_frame;
 /// Makes text of the backtraces of a run.
 #[derive(Debug)]
 pub(crate) struct Backtraces {
-    printer: Printer,
+    /// For the end. It does not wait for a report that somebody asked for, which may take seconds.
+    at_end: Printer,
+    /// For reports while the program runs.
+    on_demand: Printer,
     modules: Vec<(ThreadModule, Option<Arc<Symbols>>)>,
 }
 
@@ -20,7 +25,8 @@ impl Backtraces {
     /// Of a run of these modules, each with its debug information.
     pub(crate) fn new(modules: impl Iterator<Item = (ThreadModule, Option<Arc<Symbols>>)>) -> Self {
         Backtraces {
-            printer: Printer::new(Limits::default()),
+            at_end: Printer::new(Limits::default()),
+            on_demand: Printer::new(Limits::default()),
             modules: modules.collect(),
         }
     }
@@ -29,7 +35,7 @@ impl Backtraces {
     pub(crate) fn text(&self, backtrace: &Backtrace) -> String {
         let frames = backtrace.to_frames();
         let looked_up = self
-            .printer
+            .at_end
             .look_up(frames.iter().map(|at| self.place(at)).collect());
         let mut text = backtrace.display_as(looked_up.frames().iter());
         if let Some(own) = own_frame::note(looked_up.frames()) {
@@ -39,9 +45,18 @@ impl Backtraces {
         noted(text, looked_up.exceeded())
     }
 
-    /// What threads do, with their backtraces.
-    pub(crate) fn report(&self, report: &Report) -> String {
-        let (mut texts, exceeded) = self.texts(report.backtraces());
+    /// What threads do while the program runs, with their backtraces. Blocks while another such report is made.
+    pub(crate) fn on_demand(&self, report: &Report) -> String {
+        self.report(report, &self.on_demand)
+    }
+
+    /// What threads did when the program ended.
+    pub(crate) fn at_end(&self, report: &Report) -> String {
+        self.report(report, &self.at_end)
+    }
+
+    fn report(&self, report: &Report, printer: &Printer) -> String {
+        let (mut texts, exceeded) = self.texts(report.backtraces(), printer);
         noted(
             report.display_with(|_| texts.next().unwrap_or_default()),
             exceeded,
@@ -50,23 +65,33 @@ impl Backtraces {
 
     /// Where the threads wait that are stuck.
     pub(crate) fn deadlock(&self, deadlock: &Deadlock) -> String {
-        let (mut texts, exceeded) = self.texts(deadlock.backtraces());
+        let (mut texts, exceeded) = self.texts(deadlock.backtraces(), &self.at_end);
         noted(
             deadlock.display_with(|_| texts.next().unwrap_or_default()),
             exceeded,
         )
     }
 
+    /// Names, files and lines of many frames: those of a profile, which are more than those of a backtrace.
+    #[cfg(feature = "profile")]
+    pub(crate) fn look_up(&self, frames: &[Frame]) -> Trace {
+        let mut limits = Limits::default();
+        limits.steps *= 5;
+        limits.text_bytes *= 16;
+        limits.shown_bytes *= 64;
+        limits.time *= 4;
+        Printer::new(limits).look_up(frames.iter().map(|at| self.place(at)).collect())
+    }
+
     /// Looks all up at once: threads are at the same places, and share what may be done for them.
     fn texts<'a>(
         &self,
         backtraces: impl Iterator<Item = &'a Backtrace>,
+        printer: &Printer,
     ) -> (std::vec::IntoIter<String>, Option<Bound>) {
         let traces: Vec<_> = backtraces.map(|trace| (trace, trace.to_frames())).collect();
         let places = traces.iter().flat_map(|(_, frames)| frames);
-        let looked_up = self
-            .printer
-            .look_up(places.map(|at| self.place(at)).collect());
+        let looked_up = printer.look_up(places.map(|at| self.place(at)).collect());
         let mut known = looked_up.frames().iter();
         let texts: Vec<_> = traces
             .iter()
@@ -110,4 +135,62 @@ fn noted(mut text: String, exceeded: Option<Bound>) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, mpsc};
+    use std::time::{Duration, Instant};
+
+    use wasi_threads::{ThreadGroup, prepare};
+    use wasmtime::{Config, Engine, Linker};
+
+    use super::*;
+
+    /// A report that is looked up for ever, as far as this test sees, is none of the end's business.
+    #[test]
+    fn the_end_does_not_wait_for_a_report() {
+        let engine = Engine::new(Config::new().shared_memory(true).epoch_interruption(true));
+        let engine = engine.unwrap();
+        let text = r#"(module (memory (import "env" "memory") 1 1 shared)
+            (func $park (export "_start")
+              (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))"#;
+        let bytes = wat::parse_str(text).unwrap();
+        let module = prepare(&engine, &bytes).unwrap();
+        let group = ThreadGroup::builder(&engine, &module, Linker::<()>::new(&engine))
+            .state(|_| ())
+            .build()
+            .unwrap();
+        let handle = group.handle();
+        let (begun, has_begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (released, first) = (Mutex::new(released), AtomicBool::new(true));
+        let symbols = Symbols::fetched(move || {
+            if first.swap(false, Ordering::AcqRel) {
+                begun.send(()).ok()?;
+                // Until the end has been told, or the test has failed.
+                let _ = released.lock().ok()?.recv();
+            }
+            Some(bytes.clone())
+        });
+        let backtraces = Backtraces::new(std::iter::once((module, Some(Arc::new(symbols)))));
+        std::thread::scope(|scope| {
+            scope.spawn(|| group.run("_start").unwrap());
+            let until = Instant::now() + Duration::from_secs(60);
+            let report = loop {
+                let report = handle.report(Duration::from_secs(10));
+                if report.backtraces().next().is_some() || Instant::now() > until {
+                    break report;
+                }
+            };
+            handle.cancel();
+            let (texts, asked) = (&backtraces, report.clone());
+            scope.spawn(move || texts.on_demand(&asked));
+            has_begun.recv().unwrap();
+            let said = backtraces.at_end(&report);
+            drop(release);
+            assert!(said.contains("park") && !said.contains("note:"), "{said}");
+        });
+    }
 }

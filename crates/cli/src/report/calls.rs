@@ -1,45 +1,104 @@
 //! Which call of WASI each thread is in, for reports and for threads that are left behind.
 //!
-//! Noted for the functions that may wait, and for these alone: two stores a call, without a clock or a lock. The
+//! Noted for the functions that may wait, and mostly for these alone: two stores a call, without a clock or a lock. The
 //! group keeps it (`wasi_threads::note_host_call`); this says what is noted, and under which names.
 
 use p1_adapter::{CallObserver, CallOutcome};
-use wasi_threads::note_host_call;
+use wasi_threads::{note_host_call, time_host_call};
 
-/// The functions that may wait. What is noted of one is its place in here, from 1 on.
-pub(crate) const WAITING: &[&str] = &[
-    "fd_read",
-    "fd_write",
-    "poll_oneoff",
-    "sock_accept",
-    "sock_recv",
-    "sock_send",
-];
+/// Gives each function of WASI its number.
+macro_rules! numbered {
+    ($($number:literal $name:literal)*) => {
+        /// The functions of WASI. What is noted of one is its place in here, from 1 on.
+        pub(crate) const NAMES: [&str; 46] = [$($name),*];
 
-/// Notes which of the calls in [`WAITING`] the calling thread is in.
+        /// The place in [`NAMES`], from 1 on; 0 for what is not in it. A `match` compares lengths first, and so few names.
+        fn number(function: &str) -> u16 {
+            match function {
+                $($name => $number,)*
+                _ => 0,
+            }
+        }
+    };
+}
+
+// Those first that may take long, for somebody else's sake or a disk's.
+numbered! {
+    1 "fd_read"
+    2 "fd_write"
+    3 "poll_oneoff"
+    4 "sock_accept"
+    5 "sock_recv"
+    6 "sock_send"
+    7 "fd_allocate"
+    8 "fd_close"
+    9 "fd_datasync"
+    10 "fd_filestat_get"
+    11 "fd_filestat_set_size"
+    12 "fd_filestat_set_times"
+    13 "fd_pread"
+    14 "fd_pwrite"
+    15 "fd_readdir"
+    16 "fd_sync"
+    17 "path_create_directory"
+    18 "path_filestat_get"
+    19 "path_filestat_set_times"
+    20 "path_link"
+    21 "path_open"
+    22 "path_readlink"
+    23 "path_remove_directory"
+    24 "path_rename"
+    25 "path_symlink"
+    26 "path_unlink_file"
+    27 "args_get"
+    28 "args_sizes_get"
+    29 "clock_res_get"
+    30 "clock_time_get"
+    31 "environ_get"
+    32 "environ_sizes_get"
+    33 "fd_advise"
+    34 "fd_fdstat_get"
+    35 "fd_fdstat_set_flags"
+    36 "fd_fdstat_set_rights"
+    37 "fd_prestat_dir_name"
+    38 "fd_prestat_get"
+    39 "fd_renumber"
+    40 "fd_seek"
+    41 "fd_tell"
+    42 "proc_exit"
+    43 "proc_raise"
+    44 "random_get"
+    45 "sched_yield"
+    46 "sock_shutdown"
+}
+
+/// Those whose time a profile counts.
+const LONG: u16 = 26;
+
+/// Notes which of the calls in [`NAMES`] the calling thread is in, so that reports have it.
 #[derive(Debug)]
-pub(crate) struct Noting;
+pub(crate) struct Noting {
+    /// For a profile, which has all of them, and the time of some.
+    pub(crate) timed: bool,
+}
 
-/// The place in [`WAITING`], from 1 on; 0 for what is not in it. A `match` compares lengths first, and so one name at most.
-fn number(function: &str) -> u16 {
-    match function {
-        "fd_read" => 1,
-        "fd_write" => 2,
-        "poll_oneoff" => 3,
-        "sock_accept" => 4,
-        "sock_recv" => 5,
-        "sock_send" => 6,
-        _ => 0,
+impl Noting {
+    fn note(&self, function: u16, number: u16) -> u16 {
+        match self.timed && function <= LONG {
+            true => time_host_call(number),
+            false => note_host_call(number),
+        }
     }
 }
 
 impl CallObserver for Noting {
     fn started(&self, function: &'static str) -> u64 {
-        note_host_call(number(function)).into()
+        let number = number(function);
+        self.note(number, number).into()
     }
 
-    fn ended(&self, _: &'static str, before: u64, _: CallOutcome<'_>) {
-        note_host_call(before as u16);
+    fn ended(&self, function: &'static str, before: u64, _: CallOutcome<'_>) {
+        self.note(number(function), before as u16);
     }
 }
 
@@ -49,9 +108,10 @@ mod tests {
 
     #[test]
     fn numbers_are_places_in_the_list() {
-        for (index, name) in WAITING.iter().enumerate() {
+        for (index, name) in NAMES.iter().enumerate() {
             assert_eq!(usize::from(number(name)), index + 1);
         }
-        assert_eq!(number("clock_time_get"), 0);
+        assert_eq!(number("fd_none"), 0);
+        assert_eq!(NAMES[usize::from(LONG)], "args_get");
     }
 }

@@ -1,7 +1,8 @@
 //! `-D coredump=FILE`: what there was when a thread trapped.
 //!
 //! Wasmtime makes the dump of the trapped thread's store (tool-conventions, Coredump.md). It leaves out shared
-//! memories, which belong to no store, and calls every thread `main`: both are mended here.
+//! memories, which belong to no store, calls every thread `main`, and copies the modules' names as they are: that is mended
+//! here.
 
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
@@ -10,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use p1_adapter::P1State;
 use wasi_threads::{LeftBehind, ThreadId};
 use wasm_encoder::{ConstExpr, CustomSection, DataSection, MemorySection, RawSection};
+use wasm_symbols::{NAME_CHARS, escape};
 use wasmparser::{BinaryReader, BinaryReaderError, KnownCustom, Parser, Payload};
-use wasmtime::{MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
+use wasmtime::{HeapType, MemoryType, Module, SharedMemory, StoreContextMut, Trap, WasmCoreDump};
 
 use crate::message::{say, warn};
 use crate::output::Output;
@@ -38,8 +40,8 @@ pub(crate) struct CoreDump {
 #[derive(Debug)]
 struct Taken {
     thread: ThreadId,
-    /// As Wasmtime makes it.
-    dump: Vec<u8>,
+    /// As Wasmtime makes it; `None` where it cannot.
+    dump: Option<Vec<u8>>,
     /// Which of its instances import a shared memory.
     sharing: Vec<bool>,
 }
@@ -76,7 +78,7 @@ impl CoreDump {
                     .iter()
                     .map(|instance| shares(instance.module(&store)))
                     .collect(),
-                dump: dump.serialize(&mut store, &self.module),
+                dump: can_be_dumped(dump, &store).then(|| dump.serialize(&mut store, &self.module)),
             };
             *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
         }
@@ -101,7 +103,11 @@ impl CoreDump {
                 why,
             );
         };
-        match complete(&taken, memory, &name, &unfinished(left)) {
+        let Some(dump) = &taken.dump else {
+            let why = "the module has a global for exceptions or continuations, which Wasmtime cannot dump";
+            return cannot(&why);
+        };
+        match complete(dump, &taken.sharing, memory, &name, &unfinished(left)) {
             Err(error) => cannot(&error),
             Ok(dump) => match self.output.write(|out| out.write_all(&dump)) {
                 Err(error) => cannot(&error),
@@ -111,15 +117,28 @@ impl CoreDump {
     }
 }
 
+/// Whether Wasmtime can write `dump`: it panics where there is a global whose type it does not expect
+/// (bytecodealliance/wasmtime#14102).
+fn can_be_dumped(dump: &WasmCoreDump, store: &StoreContextMut<'_, P1State>) -> bool {
+    let expected =
+        |ty: &HeapType| matches!(ty.top(), HeapType::Extern | HeapType::Func | HeapType::Any);
+    dump.globals().iter().all(|global| {
+        let ty = global.ty(store);
+        ty.content()
+            .as_ref()
+            .is_none_or(|ty| expected(ty.heap_type()))
+    })
+}
+
 /// The dump with the shared memory as its first, and with the thread's name.
 fn complete(
-    taken: &Taken,
+    dump: &[u8],
+    sharing: &[bool],
     memory: Option<&SharedMemory>,
     thread: &str,
     unfinished: &str,
 ) -> Result<Vec<u8>, BinaryReaderError> {
     let mut module = wasm_encoder::Module::new();
-    let dump = &taken.dump[..];
     for payload in Parser::new(0).parse_all(dump) {
         let payload = payload?;
         match &payload {
@@ -168,7 +187,7 @@ fn complete(
                     let mut all = wasm_encoder::CoreDumpInstancesSection::new();
                     for (index, instance) in instances.instances.into_iter().enumerate() {
                         let theirs = instance.memories.iter();
-                        let shares = taken.sharing.get(index) == Some(&true);
+                        let shares = sharing.get(index) == Some(&true);
                         let ours = memory.filter(|_| shares).map(|_| 0);
                         let shift = u32::from(memory.is_some());
                         let memories: Vec<u32> = ours
@@ -176,6 +195,14 @@ fn complete(
                             .chain(theirs.map(|index| index + shift))
                             .collect();
                         all.instance(instance.module_index, memories, instance.globals);
+                    }
+                    module.section(&all);
+                }
+                KnownCustom::CoreDumpModules(modules) => {
+                    // They are called as their name sections say.
+                    let mut all = wasm_encoder::CoreDumpModulesSection::new();
+                    for name in modules.modules {
+                        all.module(escape(name, NAME_CHARS).to_string());
                     }
                     module.section(&all);
                 }
@@ -272,13 +299,9 @@ mod tests {
     /// Threads that are left behind may still write: the dump names them.
     #[test]
     fn the_dump_names_whose_buffers_are_unfinished() {
-        let taken = Taken {
-            thread: ThreadId::MAIN,
-            dump: wasm_encoder::Module::new().finish(),
-            sharing: Vec::new(),
-        };
+        let empty = wasm_encoder::Module::new().finish();
         let sections = |unfinished: &str| {
-            let dump = complete(&taken, None, "main", unfinished).unwrap();
+            let dump = complete(&empty, &[], None, "main", unfinished).unwrap();
             let mut found = Vec::new();
             for payload in Parser::new(0).parse_all(&dump) {
                 if let Payload::CustomSection(section) = payload.unwrap() {

@@ -6,6 +6,7 @@ pub(crate) mod coredump;
 pub(crate) mod events;
 pub(crate) mod outcome;
 mod own_frame;
+pub(crate) mod profile;
 pub(crate) mod recorder;
 pub(crate) mod stats;
 pub(crate) mod totals;

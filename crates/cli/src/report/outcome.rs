@@ -6,6 +6,7 @@ use p1_adapter::{Raised, TooMuchRandom};
 use wasi_threads::{Backtrace, LeftBehind, Outcome};
 use wasmtime::Trap;
 
+use crate::message::error_text::root_cause;
 use crate::message::exit::Exit;
 use crate::message::{Message, say};
 use crate::report::backtraces::Backtraces;
@@ -92,7 +93,7 @@ impl Reporter {
                     ),
                     None => {
                         let message = Message::new(Exit::Trap, format!("{who} of {name} trapped"))
-                            .why(error.root_cause());
+                            .why(root_cause(error));
                         match error.downcast_ref() {
                             Some(TooMuchRandom { .. }) => {
                                 message.help("the limit is `-S max-random-size`; programs that ask for less at once need none")

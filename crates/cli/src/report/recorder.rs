@@ -31,6 +31,7 @@ pub(crate) struct Recorder {
     began: Instant,
     /// Whether single events are kept, or only what they add up to.
     events: bool,
+    noting: Noting,
     records: Mutex<Vec<Arc<Mutex<HostRecord>>>>,
     /// The end of the group, once it is told.
     end: OnceLock<TraceEvent>,
@@ -63,15 +64,16 @@ thread_local! {
 }
 
 impl Recorder {
-    /// Begins to record; with `events`, keeps them one by one.
-    pub(crate) fn new(events: bool) -> Self {
-        Self::with_capacity(events, MOST_EVENTS)
+    /// Begins to record; with `events`, keeps them one by one. Notes the calls on its way, as `noting` does.
+    pub(crate) fn new(events: bool, noting: Noting) -> Self {
+        Self::with_capacity(events, noting, MOST_EVENTS)
     }
 
-    fn with_capacity(events: bool, capacity: usize) -> Self {
+    fn with_capacity(events: bool, noting: Noting, capacity: usize) -> Self {
         Recorder {
             began: Instant::now(),
             events,
+            noting,
             records: Mutex::default(),
             end: OnceLock::new(),
             capacity: AtomicUsize::new(capacity),
@@ -187,13 +189,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl CallObserver for Recorder {
     fn started(&self, function: &'static str) -> u64 {
-        Noting.started(function);
+        self.noting.started(function);
         self.now()
     }
 
     fn ended(&self, function: &'static str, started: u64, outcome: CallOutcome<'_>) {
         let now = self.now();
-        Noting.ended(function, 0, CallOutcome::Returned(0));
+        self.noting.ended(function, 0, CallOutcome::Returned(0));
         let errno = match outcome {
             CallOutcome::Returned(errno) => Some(errno),
             _ => None,
@@ -307,7 +309,7 @@ mod tests {
 
     #[test]
     fn calls_add_up() {
-        let recorder = Arc::new(Recorder::new(true));
+        let recorder = Arc::new(Recorder::new(true, Noting { timed: false }));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -336,7 +338,7 @@ mod tests {
     /// life of its thread, which ends last.
     #[test]
     fn capacity_is_for_all_threads_together() {
-        let recorder = Recorder::with_capacity(true, 2 * PORTION + 100);
+        let recorder = Recorder::with_capacity(true, Noting { timed: false }, 2 * PORTION + 100);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -8,7 +8,7 @@ use wasi_threads::waits::WaitStatistics;
 use wasi_threads::{SpawnError, SpawnFailures, ThreadCounts, ThreadGroup};
 
 use crate::args::values::StatsFormat;
-use crate::message::say;
+use crate::message::{say, say_as_it_is};
 use crate::report::totals::{Times, Totals};
 use crate::sys::process;
 
@@ -102,7 +102,7 @@ impl Stats {
                     calls(seen),
                 ));
             }
-            StatsFormat::Json => say(json!({
+            StatsFormat::Json => say_as_it_is(json!({
                 "prepare_seconds": self.prepared_in.as_secs_f64(),
                 "run_seconds": ran_for.as_secs_f64(),
                 "threads": {

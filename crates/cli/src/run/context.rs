@@ -34,9 +34,13 @@ pub(crate) fn context(
         .raise_sigpipe(at_start::sigpipe_ends_program());
     match recorder {
         Some(recorder) => builder.call_observer(Arc::clone(recorder) as _),
-        None => builder
-            .call_observer(Arc::new(Noting))
-            .observe_waiting_calls_only(true),
+        None => {
+            // A profile names all calls.
+            let timed = plan.profile.is_some();
+            builder
+                .call_observer(Arc::new(Noting { timed }))
+                .observe_waiting_calls_only(!timed)
+        }
     };
     // A module that came in on stdin has used it up.
     if plan.stdio.stdin && plan.module != ModuleSource::Stdin {

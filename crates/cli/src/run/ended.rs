@@ -9,6 +9,7 @@ use crate::message;
 use crate::message::exit::Exit;
 use crate::report::backtraces::Backtraces;
 use crate::report::outcome::{self, Reporter};
+use crate::report::profile::ProfileFile;
 use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
 use crate::run::observers::Observers;
@@ -30,7 +31,7 @@ pub(crate) struct Ended<'a> {
 
 impl Ended<'_> {
     /// Says, prints and writes all that was asked for, and gives the status.
-    pub(crate) fn report(self, trace: Option<TraceFile>) -> Exit {
+    pub(crate) fn report(self, trace: Option<TraceFile>, profile: Option<ProfileFile>) -> Exit {
         let left = self.group.left_behind();
         outcome::left_behind(&left);
         let totals = GroupTotals::of(self.group);
@@ -42,7 +43,7 @@ impl Ended<'_> {
         let backtrace = self.group.backtrace_of(&self.outcome);
         let mut exit = reporter.outcome(&self.outcome, backtrace, self.backtraces);
         if let Some(report) = self.group.timeout_report() {
-            message::say(self.backtraces.report(&report));
+            message::say(self.backtraces.at_end(&report));
         }
         // The status is the program's, whatever fails from here on.
         if let Some(dump) = &self.observers.dump {
@@ -53,6 +54,9 @@ impl Ended<'_> {
             message::say(&message);
             // But what it was called for is its results.
             exit = message.exit();
+        }
+        if let Some(file) = profile {
+            file.write(&self.group.handle(), self.backtraces, &self.plan.argv[0]);
         }
         if let Some(recorder) = &self.observers.recorder {
             if let Some(trace) = trace {

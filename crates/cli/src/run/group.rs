@@ -32,6 +32,8 @@ pub(crate) fn builder(
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
         .termination(termination(plan))
+        // Whatever way they end, reports ask nobody, and count whom they do not describe.
+        .see_threads(Termination::CAN_EXIT)
         .host_word(p1_adapter::host_word)
         .report_at_timeout(DESCRIBED)
         .exit_code(|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0))
@@ -47,6 +49,9 @@ pub(crate) fn builder(
         // A thread may sit in a system call that nothing interrupts, such as reading
         // from a dead network file system.
         .grace(plan.shutdown_grace);
+    if let Some(profile) = &plan.profile {
+        group = group.profile(profile.interval);
+    }
     for (import, library) in &modules.preloads {
         group = group.preload(import, library);
     }

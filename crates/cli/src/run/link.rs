@@ -109,13 +109,7 @@ fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &s
     for import in &missing[..missing.len().min(MOST)] {
         let separator = if list.is_empty() { "" } else { ", " };
         // Writing to a string cannot fail.
-        let _ = write!(
-            list,
-            "{separator}{} `{}.{}`",
-            kind(&import.ty()),
-            escape(import.module(), NAME_CHARS),
-            escape(import.name(), NAME_CHARS)
-        );
+        let _ = write!(list, "{separator}{} {}", kind(&import.ty()), named(import));
     }
     if missing.len() > MOST {
         let _ = write!(list, " and {} more", missing.len() - MOST);
@@ -127,11 +121,7 @@ fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &s
         .why(format!("nothing provides what it imports: {list}"));
     let meant = missing.iter().find_map(|import| {
         let (module, name) = near(import.module(), import.name(), known.iter().copied())?;
-        Some(format!(
-            "`{module}.{name}`, and not `{}.{}`",
-            import.module(),
-            import.name()
-        ))
+        Some(format!("`{module}.{name}`, and not {}", named(import)))
     });
     match meant {
         Some(meant) => message.help(format!("here it is {meant}: import it under that name")),
@@ -145,6 +135,15 @@ fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &s
             "only another module can provide what is not a function: link it in, or `--preload` it"
         }),
     }
+}
+
+/// What an import is called, as it may be shown.
+fn named(import: &ImportType<'_>) -> String {
+    format!(
+        "`{}.{}`",
+        escape(import.module(), NAME_CHARS),
+        escape(import.name(), NAME_CHARS)
+    )
 }
 
 fn kind(ty: &ExternType) -> &'static str {
@@ -175,11 +174,7 @@ fn define_unknown_as_defaults(
         }
         let defaults: Option<Vec<Val>> = ty.results().map(|ty| Val::default_for_ty(&ty)).collect();
         let defaults = defaults.ok_or_else(|| {
-            wasmtime::format_err!(
-                "`{}::{}` returns a reference that has no default",
-                import.module(),
-                import.name()
-            )
+            wasmtime::format_err!("{} returns a reference that has no default", named(&import))
         })?;
         linker.func_new(import.module(), import.name(), ty, move |_, _, results| {
             results.clone_from_slice(&defaults);

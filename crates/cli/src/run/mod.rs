@@ -5,6 +5,8 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) mod any_line;
 mod budget;
 mod cannot_run;
 mod context;
@@ -33,6 +35,7 @@ use crate::message::exit::Exit;
 use crate::message::wording::limit_of_the_system;
 use crate::message::{self, Message, Result, say};
 use crate::module::toolchain::Fault;
+use crate::report::profile::ProfileFile;
 use crate::report::stats::Stats;
 use crate::report::trace::TraceFile;
 use crate::run::budget::Budget;
@@ -61,6 +64,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let began = Instant::now();
     let inherited = std::mem::take(&mut plan.listenfd);
     let (trace, dump) = (plan.trace.take(), plan.coredump.take());
+    let profile = plan.profile_output.take();
     let plan = plan;
     let name = plan.module.display();
     let mut time_limit = TimeLimit::start(began, plan.limits.timeout, &name);
@@ -103,6 +107,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     };
     // Not earlier: what cannot be run leaves the trace of another run alone.
     let trace = trace.map(TraceFile::prepare).transpose()?;
+    let profile = profile.map(|output| ProfileFile::prepare(output, plan.profile.as_ref()));
+    let profile = profile.transpose()?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
     // The return of the function ends the program, threads that it started included.
@@ -117,6 +123,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
             let message = cannot_run::run(&error, &name);
             say(&message);
             // A start function may have started threads.
+            if let Some(profile) = profile {
+                profile.write(&group.handle(), &modules.backtraces, &plan.argv[0]);
+            }
             if let (Some(trace), Some(recorder)) = (trace, recorder) {
                 trace.write(recorder, &plan.argv[0]);
             }
@@ -137,7 +146,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         signal: received.when_ended(),
         stats,
     };
-    let exit = ended.report(trace);
+    let exit = ended.report(trace, profile);
     // The other one cannot be told from a program that ends so because it means to.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()

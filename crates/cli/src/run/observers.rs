@@ -6,7 +6,7 @@ use p1_adapter::P1State;
 use wasi_threads::GroupBuilder;
 
 use crate::output::Output;
-use crate::report::calls::WAITING;
+use crate::report::calls::{NAMES, Noting};
 use crate::report::coredump::CoreDump;
 use crate::report::recorder::Recorder;
 use crate::run::plan::Plan;
@@ -20,15 +20,17 @@ pub(crate) struct Observers {
 impl Observers {
     pub(crate) fn of(plan: &Plan, traced: bool, dump: Option<Output>) -> Self {
         let dump = dump.map(|output| CoreDump::new(output, plan.module.typed_as()));
+        let timed = plan.profile.is_some();
+        let recorder = || Arc::new(Recorder::new(traced, Noting { timed }));
         Observers {
-            recorder: (traced || plan.stats.is_some()).then(|| Arc::new(Recorder::new(traced))),
+            recorder: (traced || plan.stats.is_some()).then(recorder),
             dump: dump.map(Arc::new),
         }
     }
 
     /// Has them told of what happens in the group.
     pub(crate) fn watch(&self, mut group: GroupBuilder<P1State>) -> GroupBuilder<P1State> {
-        group = group.host_call_names(WAITING);
+        group = group.host_call_names(&NAMES);
         if let Some(recorder) = &self.recorder {
             group = group.observer(Arc::clone(recorder) as _);
         }

@@ -69,7 +69,7 @@ pub(crate) fn watch(
         let handle = handle.clone();
         move || {
             while let Ok(()) = wanted.recv() {
-                say(backtraces.report(&handle.report_of(DESCRIBED, PATIENCE)));
+                say(backtraces.on_demand(&handle.report_of(DESCRIBED, PATIENCE)));
             }
         }
     })?;

@@ -9,10 +9,10 @@ use wasi_threads::rewrite::ModuleLimits;
 use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::profiling::{self, Profiling, ThreadProfile};
 use crate::args::refused_options;
 use crate::args::run_args::RunArgs;
-use crate::args::values::StatsFormat;
-use crate::args::values::{DirOption, OnDeadlock};
+use crate::args::values::{DirOption, OnDeadlock, StatsFormat};
 use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
@@ -57,6 +57,10 @@ pub(crate) struct Plan {
     pub(crate) stats: Option<StatsFormat>,
     /// Where the timeline goes.
     pub(crate) trace: Option<Output>,
+    /// How the threads are sampled.
+    pub(crate) profile: Option<ThreadProfile>,
+    /// Where that goes.
+    pub(crate) profile_output: Option<Output>,
 }
 
 /// Which standard streams the program shares with this process. One it does not
@@ -99,15 +103,17 @@ impl Plan {
         }
         // Before this process opens what may get the number of a descriptor that they name.
         let coredump = coredump(common)?;
-        let trace = args.trace.as_deref().map(|path| output("the trace", path));
-        let trace = trace.transpose()?;
+        let trace = Output::asked_for("the trace", args.trace.as_deref())?;
+        let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
+        let file = profiling.as_ref().and_then(Profiling::file);
+        let profile_output = Output::asked_for("the profile", file)?;
         // Before the cache, which has a thread.
         let listenfd = match common.wasi.listenfd {
             Some(true) => Inherited::take(),
             _ => Inherited::default(),
         };
         let epochs = common.wasm.epoch_interruption;
-        let (engine, cache) = engine::configure(common, args.profile.as_deref(), args.timeout)?;
+        let (engine, cache) = engine::configure(common, profiling.as_ref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
         let common = &args.common;
         let wasm = &common.wasm;
@@ -163,6 +169,8 @@ impl Plan {
             detect_deadlock: args.deadlock == OnDeadlock::Report,
             stats: args.stats,
             trace,
+            profile: profiling.and_then(Profiling::of_threads),
+            profile_output,
         })
     }
 }
@@ -219,17 +227,9 @@ fn coredump(common: &CommonOptions) -> Result<Option<Output>> {
         Some(path) if path.is_empty() => {
             Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
         }
-        Some(path) => output("the core dump", Path::new(path)).map(Some),
+        Some(path) => Output::asked_for("the core dump", Some(Path::new(path))),
         None => Ok(None),
     }
-}
-
-/// Where `what` goes.
-fn output(what: &str, path: &Path) -> Result<Output> {
-    Output::typed(path).map_err(|error| {
-        let name = Output::name_of(path);
-        Message::failure(format!("{what} {name} cannot be written")).why(error)
-    })
 }
 
 #[cfg(test)]
@@ -328,7 +328,7 @@ mod tests {
             "-D coredump=core.%p x.wasm",
             "-D coredump= x.wasm",
             "-D guest-debug x.wasm",
-            "--profile guest x.wasm",
+            "--profile guest,x,never x.wasm",
             "--profile nonsense x.wasm",
             "--preload b.wasm x.wasm",
             "--target riscv64 x.wasm",

@@ -134,17 +134,23 @@ impl<'a> Scan<'_, 'a> {
                     break;
                 }
                 budget.spend(1)?;
-                // Of two that overlap, the tighter one: linkers leave functions that are no more at
-                // address 0.
-                if hits[index].as_ref().is_none_or(|hit| hit.begin < begin) {
-                    inside.push(index);
-                    hits[index] = Some(Hit {
-                        function,
-                        begin,
-                        name,
-                        inlined: Vec::new(),
-                        too_deep: false,
-                    });
+                match &mut hits[index] {
+                    // It has many ranges, and the place is in several.
+                    Some(hit) if hit.function == function => hit.begin = hit.begin.max(begin),
+                    // Of two that overlap, the tighter one: linkers leave functions that are no
+                    // more at address 0.
+                    Some(hit) if hit.begin >= begin => {}
+                    hit => {
+                        budget.keep_item()?;
+                        inside.push(index);
+                        *hit = Some(Hit {
+                            function,
+                            begin,
+                            name,
+                            inlined: Vec::new(),
+                            too_deep: false,
+                        });
+                    }
                 }
             }
             Ok(())
@@ -189,7 +195,7 @@ impl<'a> Scan<'_, 'a> {
         let function = &self.levels[level.function];
         let (places, hits) = (self.places, &mut self.hits);
         let add = |begin, end, budget: &mut Budget| {
-            budget.spend(1)?;
+            budget.spend(1 + function.places.len() as u64 / 64)?;
             for index in &function.places {
                 if !(begin..end).contains(&places[*index]) {
                     continue;
@@ -202,6 +208,7 @@ impl<'a> Scan<'_, 'a> {
                 if nesting >= budget.limits.inlined {
                     hit.too_deep = true;
                 } else if hit.inlined.len() == nesting {
+                    budget.keep_item()?;
                     hit.inlined.push(inlined.clone());
                 }
             }

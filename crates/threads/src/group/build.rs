@@ -69,6 +69,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let linking = Linking {
             modules: &modules,
             life: &life,
+            profiles: self.profile.is_some(),
             stores: &stores,
             limits: &self.limits,
         };
@@ -79,10 +80,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
             Some((module.module().clone(), module.first_appended_function()?))
         })));
         let freezes = self.termination == Termination::ProcessExit;
-        if self.see_threads || freezes {
+        if self.see_threads || freezes || self.profile.is_some() {
             running::prepare().map_err(GroupError::CannotSeeThreads)?;
             let code = Code::new(linked.modules().map(|module| module.module().clone()));
-            life.set_native(Native::new(code, self.host_word, freezes));
+            let mut native = Native::new(code, self.host_word, freezes);
+            if let Some(interval) = self.profile {
+                native.profile(interval);
+            }
+            life.set_native(native);
         }
         let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
             true => self.pool.prewarmed,

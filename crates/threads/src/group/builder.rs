@@ -79,6 +79,7 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) on_trap: Option<OnTrap<T>>,
     pub(super) call_names: &'static [&'static str],
     pub(super) see_threads: bool,
+    pub(super) profile: Option<Duration>,
     pub(super) host_word: Option<fn() -> Word>,
     pub(super) timeout_report: Option<usize>,
     pub(super) budget: Option<Arc<dyn MemoryBudget>>,
@@ -109,6 +110,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             on_trap: None,
             call_names: &[],
             see_threads: false,
+            profile: None,
             host_word: None,
             timeout_report: None,
             budget: None,
@@ -161,6 +163,19 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// registers itself, which costs some nanoseconds.
     pub fn see_threads(mut self, see: bool) -> Self {
         self.see_threads = see;
+        self
+    }
+
+    /// Samples the stacks of all threads, so that [`GroupHandle::profile`](crate::GroupHandle::profile) says where they spent
+    /// their time: one sample in each `interval` of a thread's processor time, or as many as the kernel's clock ticks (250 in
+    /// a second on most). Implies [`see_threads`](Self::see_threads), whose signal a timer of each thread sends; a
+    /// [`host_word`](Self::host_word) tells host functions from what the runtime does.
+    ///
+    /// Costs each sample some microseconds, each wait two looks at the clock, and each thread a timer (of which
+    /// `RLIMIT_SIGPENDING` allows some thousands) and 64 KiB; the group a host thread of its own, which is gone when the group is
+    /// dropped. Threads on stacks of fibers (async host functions) have samples without frames.
+    pub fn profile(mut self, interval: Duration) -> Self {
+        self.profile = Some(interval);
         self
     }
 

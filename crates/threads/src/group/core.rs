@@ -7,7 +7,7 @@ use wasmtime::{Caller, Error};
 
 use crate::host::pool::Hosts;
 use crate::host::start_error::StartError;
-use crate::life::Life;
+use crate::life::{Life, Native, profiling};
 use crate::module::thread_module::ThreadEntry;
 use crate::sys::running;
 use crate::thread::current;
@@ -18,6 +18,7 @@ use crate::thread::program::Program;
 use crate::types::error::{SpawnError, in_words};
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
+use crate::watch::noted_call;
 use crate::watch::observer::{FailedSpawn, Spawn, Watch};
 
 /// The inside of a [`ThreadGroup`](crate::ThreadGroup), shared with its threads.
@@ -109,11 +110,17 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     let Some(core) = core.and_then(Weak::upgrade) else {
         return Ok(SpawnError::Ended.errno());
     };
-    match core.program.stores.fuel() {
+    let profiles = core.life.native().is_some_and(Native::profiles);
+    let before = profiles.then(|| noted_call::note(profiling::SPAWN));
+    let result = match core.program.stores.fuel() {
         None => Ok(spawn_for_guest(&core, arg)),
         // The new thread needs some, and this one may hold all.
         Some(fuel) => fuel.without(caller, |_| spawn_for_guest(&core, arg)),
+    };
+    if let Some(before) = before {
+        noted_call::note(before);
     }
+    result
 }
 
 fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {

@@ -39,7 +39,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         {
             let report = match native {
                 Some(native) => seen::report(life, native, most, PATIENCE),
-                None => gather_report::gather(life, PATIENCE),
+                None => gather_report::gather(life, most, PATIENCE),
             };
             *self
                 .timeout_report

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::life::{Life, gather_report, seen};
+use crate::life::{Life, gather_report, profiling, seen};
 use crate::types::end_token::EndToken;
 use crate::types::outcome::Outcome;
+use crate::types::profile::Profile;
 use crate::types::report::Report;
 use crate::types::thread_id::ThreadId;
 
@@ -50,13 +51,23 @@ impl GroupHandle {
         self.report_of(usize::MAX, patience)
     }
 
-    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others. Only with
-    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads); without, it describes all.
+    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others, which nobody
+    /// asks. Without [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) one of these is counted as in a host call
+    /// only if the call is noted ([`host_call`](crate::host_call)), and as running if it does not wait.
     pub fn report_of(&self, most: usize, patience: Duration) -> Report {
         match self.life.native() {
             Some(native) => seen::report(&self.life, native, most, patience),
-            None => gather_report::gather(&self.life, patience),
+            None => gather_report::gather(&self.life, most, patience),
         }
+    }
+
+    /// Where the threads have spent their time until now, with [`GroupBuilder::profile`](crate::GroupBuilder::profile); `None`
+    /// without it, and before a thread has begun to run. While the group runs, and after it has ended, as often as it is asked for.
+    ///
+    /// Threads that are in waits or timed host calls are asked where; blocks for 200 ms at most for that, and copies all
+    /// samples.
+    pub fn profile(&self) -> Option<Profile> {
+        profiling::profile(&self.life, self.life.native()?)
     }
 
     /// Ids of the threads that have not ended, in order.

@@ -49,6 +49,8 @@ pub(crate) struct Linking<'a, T: 'static> {
     pub(crate) life: &'a Life,
     pub(crate) stores: &'a Stores<T>,
     pub(crate) limits: &'a Limits,
+    /// Whether the threads are sampled.
+    pub(crate) profiles: bool,
 }
 
 impl<T: Send + 'static> Linking<'_, T> {
@@ -138,6 +140,7 @@ impl<T: Send + 'static> Linking<'_, T> {
             module.module().engine(),
             self.life,
             self.stores.fuel(),
+            self.profiles,
             module.prepared(),
             imported,
             memories,

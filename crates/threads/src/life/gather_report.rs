@@ -1,5 +1,6 @@
 //! Asking every thread of a group what it is doing.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,12 +16,15 @@ struct Answers {
     more: Condvar,
 }
 
-/// Asks every thread what it is doing. Threads that wait or run wasm answer themselves; whoever has not
-/// answered after `patience` is in a host call.
-pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
+/// Asks `most` threads what they are doing, those with the lowest ids, and counts the others. Threads that wait or run wasm
+/// answer themselves; whoever has not answered after `patience` is in a host call. Of those that are counted, who neither
+/// waits nor has said that it is in a host call is taken to run.
+pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
     // A thread that runs nothing answers nothing.
-    let (idle, records): (Vec<_>, Vec<_>) =
+    let (idle, mut records): (Vec<_>, Vec<_>) =
         life.records().into_iter().partition(|one| one.is_idle());
+    records.sort_unstable_by_key(|record| record.id());
+    let counted = records.split_off(records.len().min(most));
     let answers = Arc::new(Answers::default());
     let keys: Vec<_> = records
         .iter()
@@ -57,12 +61,13 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }
-    let answered = std::mem::take(&mut *got);
+    let answered: HashMap<_, _> = got.drain(..).collect();
     drop(got);
     for (record, key) in records.iter().zip(keys) {
         record.forget(key);
     }
     let waiting = life.lot().waiters();
+    let waiting: HashMap<_, _> = waiting.iter().map(|one| (one.thread, one)).collect();
     // The only one is main, whose id is the lowest.
     let idle = idle.iter().map(|record| ThreadReport {
         thread: record.id(),
@@ -72,13 +77,13 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
     let mut threads: Vec<_> = idle.collect();
     for record in &records {
         let thread = record.id();
-        let answer = answered.iter().find(|(id, _)| *id == thread);
+        let answer = answered.get(&thread);
         // It ended while it was asked.
-        if let Some((_, None)) = answer {
+        if let Some(None) = answer {
             continue;
         }
-        let backtrace = answer.and_then(|(_, backtrace)| backtrace.clone());
-        let wait = waiting.iter().find(|one| one.thread == thread.get());
+        let backtrace = answer.and_then(Clone::clone);
+        let wait = waiting.get(&thread.get());
         let state = match (wait, &backtrace) {
             (Some(wait), _) => ThreadState::Waiting(WaitingThread {
                 backtrace: backtrace.clone(),
@@ -99,8 +104,15 @@ pub(crate) fn gather(life: &Life, patience: Duration) -> Report {
             backtrace,
         });
     }
-    Report {
-        threads,
-        others: Others::default(),
+    let mut others = Others::default();
+    for record in counted {
+        if waiting.contains_key(&record.id().get()) {
+            others.waiting += 1;
+        } else if record.host_call().is_some() {
+            others.in_host_calls += 1;
+        } else {
+            others.running += 1;
+        }
     }
+    Report { threads, others }
 }

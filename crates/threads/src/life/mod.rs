@@ -9,6 +9,8 @@ pub(crate) mod gather_report;
 pub(crate) mod held_place;
 mod native;
 mod places;
+mod profiler;
+pub(crate) mod profiling;
 pub(crate) mod reserved_id;
 pub(crate) mod seen;
 mod stuck;
@@ -297,6 +299,12 @@ impl Life {
     /// How running threads are seen without epochs, where that is wanted.
     pub(crate) fn native(&self) -> Option<&Native> {
         self.native.get()
+    }
+
+    /// What the host call is called that threads note by this number.
+    pub(crate) fn call_name(&self, number: u16) -> Option<&'static str> {
+        let index = usize::from(number).checked_sub(1)?;
+        self.call_names.get(index).copied()
     }
 
     pub(crate) fn watch(&self) -> Option<&Arc<Watch>> {

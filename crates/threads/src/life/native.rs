@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::life::profiler::Profiler;
 use crate::sys::running::{self, Code, Doing, Freezer, Inside, Key, Seen, Walked, Word};
 use crate::types::frames::{Frame, Tables};
-use crate::types::thread_id::ThreadId;
+use crate::watch::record::ThreadRecord;
 
 /// A group whose running threads are registered.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Native {
     protected: AtomicBool,
     /// What is where in the code, from the first report on.
     tables: OnceLock<Tables>,
+    /// For a group that is profiled.
+    profiler: Option<Profiler>,
 }
 
 /// How many threads of an ended group do what.
@@ -47,7 +50,45 @@ impl Native {
             stop,
             protected: AtomicBool::new(false),
             tables: OnceLock::new(),
+            profiler: None,
         }
+    }
+
+    /// Has the threads sampled, once in `interval` each.
+    pub(crate) fn profile(&mut self, interval: Duration) {
+        // The handler asks for them.
+        self.code.list_bodies();
+        self.profiler = Some(Profiler::new(interval));
+    }
+
+    /// What samples the threads, if anything does.
+    pub(super) fn profiler(&self) -> Option<&Profiler> {
+        self.profiler.as_ref()
+    }
+
+    /// Whether the threads are sampled.
+    pub(crate) fn profiles(&self) -> bool {
+        self.profiler.is_some()
+    }
+
+    /// Where in the code of all modules addresses of a walk are: those of calls where they are of what is behind one.
+    pub(super) fn positions(&self, walked: &Walked) -> Vec<u32> {
+        let addresses = walked.addresses.iter().enumerate();
+        let call = |(index, address): (usize, &usize)| {
+            let called = index > 0 || !walked.in_wasm;
+            self.code.position(*address - usize::from(called))
+        };
+        addresses.filter_map(call).collect()
+    }
+
+    /// The function at a position; `None` for a trampoline.
+    pub(super) fn frame_at(&self, position: u32) -> Option<Frame> {
+        let address = self.code.address(position)?;
+        self.tables().frame(address)
+    }
+
+    fn tables(&self) -> &Tables {
+        self.tables.get_or_init(|| Tables::new(self.code.modules()))
     }
 
     /// Whether the group's end freezes its threads.
@@ -55,10 +96,20 @@ impl Native {
         self.stop.is_some()
     }
 
-    /// Registers the calling thread while it runs the guest.
-    pub(crate) fn enter(&self, thread: ThreadId) -> Inside {
-        let word = self.word.map(|word| word());
-        running::enter(&self.code, self.key, thread.get(), word)
+    /// Registers the calling thread, whose record this is, while it runs the guest.
+    pub(crate) fn enter(&self, record: &ThreadRecord) -> Inside {
+        let (word, thread) = (self.word.map(|word| word()), record.id());
+        let noted = || record.noted_call().word();
+        let profiler = self.profiler.as_ref();
+        let sampled = profiler.map(|profiler| profiler.enter(thread, noted()));
+        let sampled = sampled.as_ref();
+        let inside = running::enter(&self.code, self.key, thread.get(), word, sampled);
+        if let Some(profiler) = profiler
+            && !inside.has_timer()
+        {
+            profiler.has_no_timer();
+        }
+        inside
     }
 
     /// Stops threads in wasm where they are, and whoever comes back to it, if that is how this group ends. Takes no lock.
@@ -105,7 +156,7 @@ impl Native {
 
     /// What the addresses of a walk are: frames of the group's modules.
     pub(crate) fn frames(&self, walked: &Walked) -> Vec<Frame> {
-        let tables = self.tables.get_or_init(|| Tables::new(self.code.modules()));
+        let tables = self.tables();
         let mut frames = Vec::new();
         for (index, address) in walked.addresses.iter().enumerate() {
             // Behind a call the next instruction may be another line's, or another function's.

@@ -23,6 +23,7 @@ pub(crate) fn report(life: &Life, native: &Native, most: usize, patience: Durati
     let walked = native.walk(most, patience, |thread| wanted.contains(&thread));
     let walked: HashMap<_, _> = walked.iter().map(|one| (one.thread, one)).collect();
     let records = life.records();
+    let by_id: HashMap<_, _> = records.iter().map(|one| (one.id(), one)).collect();
     let mut threads = Vec::new();
     // The only one is main, whose id is the lowest.
     for record in records.iter().filter(|record| record.is_idle()) {
@@ -36,14 +37,13 @@ pub(crate) fn report(life: &Life, native: &Native, most: usize, patience: Durati
         let id = ThreadId::of_lot(thread);
         let walk = walked.get(&thread);
         let backtrace = walk.map(|walk| backtrace(life, native, walk));
-        let record = || records.iter().find(|record| record.id() == id);
         let state = match waiting.get(&thread) {
             Some(waiting) => ThreadState::Waiting(WaitingThread {
                 backtrace: backtrace.clone(),
                 ..life.describe(waiting)
             }),
             None if is_in_host_call(native, doing, walk.copied()) => {
-                let call = record().and_then(|record| record.host_call());
+                let call = by_id.get(&id).and_then(|record| record.host_call());
                 ThreadState::HostCall {
                     name: call.map(|(name, _)| name),
                     since: call.and_then(|(_, since)| since),

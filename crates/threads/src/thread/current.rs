@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::host::panics::caught;
-use crate::sys::running;
+use crate::sys::running::{self, SampledIn};
 use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
 use crate::watch::noted_call;
@@ -119,6 +119,20 @@ pub fn host_call(name: &'static str) -> HostCall {
 /// ```
 pub fn note_host_call(number: u16) -> u16 {
     noted_call::note(number)
+}
+
+/// [`note_host_call`], and where the calling thread's group is profiled ([`GroupBuilder::profile`](crate::GroupBuilder::profile)),
+/// the time until the next one is the call's: as far as the thread does not run in it, samples say so. For calls that may
+/// wait. Two looks at the clock a call, where it is profiled; takes no lock.
+pub fn time_host_call(number: u16) -> u16 {
+    let before = noted_call::note(number);
+    if before != 0 {
+        running::end();
+    }
+    if number != 0 {
+        running::begin(SampledIn::HostCode, number);
+    }
+    before
 }
 
 /// The guard of [`host_call`].

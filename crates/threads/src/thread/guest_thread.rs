@@ -180,8 +180,8 @@ impl<T: Send + 'static> Guest<T> {
         let record = Arc::clone(self.place.record());
         let program = Arc::clone(&self.program);
         let caps = program.stores.caps();
-        let id = self.place.id();
-        let _seen = program.life.native().map(|native| native.enter(id));
+        let native = program.life.native();
+        let _seen = native.map(|native| native.enter(&record));
         current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
 

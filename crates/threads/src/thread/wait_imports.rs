@@ -5,20 +5,23 @@
 //! of its code runs, with functions that reach the group's [`ParkingLot`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use wasmtime::{
     Caller, Engine, Error, Func, Instance, Linker, Ref, SharedMemory, Store, Trap, WasmBacktrace,
 };
 
 use crate::life::Life;
+use crate::life::profiling;
 use crate::life::unwinding::Unwinding;
 use crate::memory::words::{same_memory, word32, word64};
 use crate::module::prepared::Prepared;
 use crate::rewrite::{WaitOp, WaitSlot};
-use crate::sys::running;
+use crate::sys::running::{self, SampledIn};
 use crate::thread::current;
 use crate::types::fuel::Fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
+use crate::watch::noted_call;
 use crate::watch::observer::Watch;
 
 /// Fills the wait tables of one group's instances.
@@ -36,6 +39,26 @@ struct Group {
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
     fuel: Option<Arc<Fuel>>,
+    /// Whether the threads are sampled: then waits and notifies say that they are there, and how long they take.
+    profiles: bool,
+    /// Nobody watches or samples.
+    unseen: bool,
+}
+
+/// The time of a wait, until it is dropped.
+struct TimedWait;
+
+impl TimedWait {
+    fn begin() -> Self {
+        running::begin(SampledIn::Wait, 0);
+        Self
+    }
+}
+
+impl Drop for TimedWait {
+    fn drop(&mut self) {
+        running::end();
+    }
 }
 
 /// The memory that a slot's function works on, and its number among the group's, which is what reports call it by.
@@ -57,6 +80,7 @@ impl<T: 'static> Binder<T> {
         engine: &Engine,
         life: &Life,
         fuel: Option<&Arc<Fuel>>,
+        profiles: bool,
         prepared: Option<&Prepared>,
         imported: &[Option<SharedMemory>],
         memories: &[SharedMemory],
@@ -66,6 +90,8 @@ impl<T: 'static> Binder<T> {
             watch: life.watch().cloned(),
             unwinding: Arc::clone(life.errors()),
             fuel: fuel.cloned(),
+            profiles,
+            unseen: !profiles && life.watch().is_none(),
         };
         let mut binder = Self {
             group: Arc::new(group),
@@ -192,30 +218,39 @@ fn notify(
     let group = Arc::clone(group);
     move |address, count| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
-        let (lot, count) = (&group.lot, count as u32);
-        let woken = match &group.watch {
-            None => lot.notify(word, count),
-            Some(watch) => {
-                let (thread, at) = (current::id_in(lot), (number, address as u64));
-                watch.notify(thread, at, count, |tag, each| {
-                    lot.notify_tagged(word, count, tag, each)
-                })
-            }
-        };
+        let at = (number, address as u64);
+        if !group.profiles {
+            return Ok(group.notify(word, at, count as u32) as i32);
+        }
+        let _mark = running::mark(false);
+        let before = noted_call::note(profiling::NOTIFY);
+        let woken = group.notify(word, at, count as u32);
+        noted_call::note(before);
         Ok(woken as i32)
     }
 }
 
 impl Group {
-    /// What a wait answers that does not have to wait, unless somebody watches it.
+    /// How many were woken at `at`, a memory's number and an address in it, where `word` is.
+    fn notify(&self, word: &AtomicU32, at: (Option<usize>, u64), count: u32) -> u32 {
+        let lot = &self.lot;
+        match &self.watch {
+            None => lot.notify(word, count),
+            Some(watch) => watch.notify(current::id_in(lot), at, count, |tag, each| {
+                lot.notify_tagged(word, count, tag, each)
+            }),
+        }
+    }
+
+    /// What a wait answers that does not have to wait, unless somebody watches or samples it.
     fn unobserved(
         &self,
         differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
     ) -> Option<WaitOutcome> {
-        match self.watch {
-            None => current::with(|thread| differs(thread.waiter())).flatten(),
-            Some(_) => None,
+        if !self.unseen {
+            return None;
         }
+        current::with(|thread| differs(thread.waiter())).flatten()
     }
 
     /// Waits at `at`, a memory's number and an address in it, as the guest thread that the caller is, which [has
@@ -235,6 +270,7 @@ impl Group {
             current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))?;
         let waiter = thread.waiter();
         let _mark = running::mark(true);
+        let _timed = self.profiles.then(TimedWait::begin);
         let wait = |caller: &mut Caller<'_, T>| {
             let park = || {
                 park(waiter, &mut || {
@@ -242,7 +278,8 @@ impl Group {
                 })
             };
             match &self.watch {
-                None => park(),
+                None if self.unseen => park(),
+                None => differs(waiter).unwrap_or_else(park),
                 Some(watch) => {
                     let wait = || differs(waiter).unwrap_or_else(park);
                     watch.wait(thread.id(), waiter, at, width, timeout, wait)

@@ -22,7 +22,7 @@ impl Appended {
         appended.is_none_or(|(_, first)| frame.func_index() < *first)
     }
 
-    fn has_guest(&self, frame: &Frame) -> bool {
+    pub(crate) fn has_guest(&self, frame: &Frame) -> bool {
         let same = |(module, _): &&(Module, u32)| Module::same(module, frame.module());
         let appended = self.0.iter().find(same);
         appended.is_none_or(|(_, first)| frame.func_index() < *first)

@@ -10,6 +10,7 @@ pub(crate) mod frames;
 pub(crate) mod fuel;
 pub(crate) mod limits;
 pub(crate) mod outcome;
+pub(crate) mod profile;
 pub(crate) mod report;
 mod report_text;
 pub(crate) mod thread_id;

@@ -46,9 +46,13 @@ fn write_backtrace(
 }
 
 impl Deadlock {
-    /// The backtraces that there are, in the order of their threads.
+    /// Threads that are described where it is displayed, those with the lowest ids; the others are counted.
+    pub const DESCRIBED: usize = 100;
+
+    /// The backtraces of the threads that are [described](Self::DESCRIBED), as far as there are any, in the order of their
+    /// threads.
     pub fn backtraces(&self) -> impl Iterator<Item = &Backtrace> {
-        let threads = self.threads.iter();
+        let threads = self.threads.iter().take(Self::DESCRIBED);
         threads.filter_map(|thread| thread.backtrace.as_ref())
     }
 
@@ -67,11 +71,14 @@ impl Deadlock {
             f,
             "deadlock: {count} thread{s}, and nobody left to wake any"
         )?;
-        for thread in &self.threads {
+        for thread in self.threads.iter().take(Self::DESCRIBED) {
             write!(f, "\n{thread}")?;
             write_backtrace(f, thread.backtrace.as_ref(), text)?;
         }
-        Ok(())
+        match count.saturating_sub(Self::DESCRIBED) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 

@@ -33,6 +33,11 @@ impl NotedCall {
         self.0.0.load(Relaxed)
     }
 
+    /// The word, for handlers: it is another thread's once this is dropped.
+    pub(crate) fn word(&self) -> &'static AtomicU16 {
+        &self.0.0
+    }
+
     /// Makes it the calling host thread's; what was before, to be put back.
     pub(crate) fn enter(&self) -> Before {
         Before(CURRENT.replace(Some(&self.0.0)))

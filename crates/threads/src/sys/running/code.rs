@@ -46,6 +46,30 @@ impl Code {
         self.texts.iter().any(|text| text.contains(&address))
     }
 
+    /// Where `address` is among the texts, one behind the other: half the size of an address. For handlers, too.
+    pub(crate) fn position(&self, address: usize) -> Option<u32> {
+        let mut before = 0;
+        for text in &self.texts {
+            if text.contains(&address) {
+                return u32::try_from(before + (address - text.start)).ok();
+            }
+            before += text.len();
+        }
+        None
+    }
+
+    /// The address of a [`position`](Self::position).
+    pub(crate) fn address(&self, position: u32) -> Option<usize> {
+        let mut left = position as usize;
+        for text in &self.texts {
+            if left < text.len() {
+                return Some(text.start + left);
+            }
+            left -= text.len();
+        }
+        None
+    }
+
     /// Makes the list of bodies. Before [`is_body`](Self::is_body) is asked by a handler.
     pub(crate) fn list_bodies(&self) {
         self.bodies.get_or_init(|| {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Code, Key, Seen, Walked, Word};
+use super::{Code, Key, Sampled, SampledIn, Seen, Walked, Word};
 
 /// Whether this platform has the operations.
 pub(crate) const SUPPORTED: bool = false;
@@ -82,8 +82,26 @@ pub(crate) fn walk(
 pub(crate) struct Inside(());
 
 /// Registers nobody.
-pub(crate) fn enter(_: &Arc<Code>, _: Key, _: u32, _: Option<Word>) -> Inside {
+pub(crate) fn enter(_: &Arc<Code>, _: Key, _: u32, _: Option<Word>, _: Option<&Sampled>) -> Inside {
     Inside(())
+}
+
+impl Inside {
+    /// Nobody is sampled.
+    pub(crate) fn has_timer(&self) -> bool {
+        false
+    }
+}
+
+/// Samples nobody.
+pub(crate) fn begin(_: SampledIn, _: u16) {}
+
+/// Samples nobody.
+pub(crate) fn end() {}
+
+/// No sample has a time.
+pub(crate) fn now() -> u64 {
+    0
 }
 
 /// No mark.

@@ -6,13 +6,15 @@
 //! |---|---|
 //! | [`prepare`] | installs the two handlers, once for the process |
 //! | [`prepare_thread`] | lets the calling thread be reached by them |
-//! | [`enter`] | registers the calling thread while it runs the guest |
+//! | [`enter`] | registers the calling thread while it runs the guest, and has its processor time sampled |
 //! | [`mark`] | says that it is in host code, and where on its stack that began |
 //! | [`freeze`] | takes execute permission from the guest's code: each thread stops at its next instruction of wasm |
 //! | [`chase`] | where permission cannot be taken: a signal to each thread, which stops it if it is in wasm |
 //! | [`barrier`] | has each processor see what was stored before, so that words read afterwards are current |
 //! | [`look`] | which threads there are, and what they do |
 //! | [`walk`] | where in wasm they are |
+//! | [`begin`], [`end`] | the calling thread waits, or is in a call whose time is sampled |
+//! | [`now`] | the clock of samples |
 //! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
@@ -28,6 +30,8 @@ mod code;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod linux;
+mod ring;
+mod sample_head;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -47,11 +51,15 @@ use elsewhere as platform;
 pub(crate) use code::Code;
 pub use platform::RaisedPriority;
 pub(crate) use platform::{
-    Freezer, Inside, Marked, SUPPORTED, barrier, chase, enter, freeze, hold, look, mark, prepare,
-    prepare_thread, walk,
+    Freezer, Inside, Marked, SUPPORTED, barrier, begin, chase, end, enter, freeze, hold, look,
+    mark, now, prepare, prepare_thread, walk,
 };
+pub(crate) use ring::Ring;
+pub(crate) use sample_head::{SampleHead, SampledIn};
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize};
+use std::time::Duration;
 
 /// The word of a thread: 0 while it runs wasm, or what Wasmtime does for wasm; else where on its stack the host's part
 /// begins, with [`HARMLESS`] beside it.
@@ -98,4 +106,15 @@ pub(crate) struct Walked {
     pub(crate) in_wasm: bool,
     /// There were more frames than are kept.
     pub(crate) cut: bool,
+}
+
+/// How a thread is sampled while it is registered.
+#[derive(Clone, Debug)]
+pub(crate) struct Sampled {
+    /// Where its samples go.
+    pub(crate) ring: Arc<Ring>,
+    /// Where it notes which host call it is in.
+    pub(crate) noted: &'static AtomicU16,
+    /// A sample is taken each time it has used so much processor time, if the system's clock ticks as often.
+    pub(crate) interval: Duration,
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use libc::{c_int, c_void};
 
 use super::super::{Code, Key, Walked};
-use super::fault;
 use super::slots::{self, FRAMES, FROZEN, HostSlot, IN};
 use super::stack::{self, Registers};
+use super::{fault, sample};
 
 /// Kinds of requests, in the lowest bits of one.
 const KIND: u32 = 3;
@@ -71,10 +71,16 @@ pub(super) fn install() -> io::Result<()> {
 
 /// Answers for the thread it runs on. A signal that was meant for a thread which had this thread's id before finds no
 /// request.
-extern "C" fn on_ask(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+extern "C" fn on_ask(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(slot) = slots::mine() else {
         return;
     };
+    // SAFETY: the kernel gives a handler with `SA_SIGINFO` both.
+    if unsafe { (*info).si_code } == libc::SI_TIMER {
+        // SAFETY: as above, and a timer sent it.
+        unsafe { sample::on_timer(slot, info, context) };
+        return;
+    }
     let request = slot.request.swap(0, Ordering::AcqRel);
     if request == 0 {
         return;

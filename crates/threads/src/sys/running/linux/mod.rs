@@ -4,12 +4,14 @@
 mod ask;
 mod fault;
 mod priority;
+mod sample;
 mod slots;
 mod stack;
 
 pub(crate) use ask::{chase, walk};
 pub(crate) use fault::{Freezer, freeze, hold};
 pub use priority::RaisedPriority;
+pub(crate) use sample::{begin, end, now};
 pub(crate) use slots::{Inside, Marked, enter, look, mark};
 
 use std::io;

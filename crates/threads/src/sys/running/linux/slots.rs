@@ -6,10 +6,13 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, compiler_fence};
+use std::sync::atomic::{
+    AtomicI32, AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, compiler_fence,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::{Code, Doing, HARMLESS, Key, Seen, Word};
+use super::super::{Code, Doing, HARMLESS, Key, Ring, Sampled, Seen, Word};
+use super::sample::{self, Timer};
 
 /// Frames that are kept of one thread.
 pub(super) const FRAMES: usize = 64;
@@ -42,6 +45,9 @@ pub(super) struct HostSlot {
     own_word: AtomicUsize,
     /// The code of the group, alive while the thread is in.
     pub(super) code: AtomicPtr<Code>,
+    /// Where samples of the thread go, and what it notes of its host calls; null where nobody samples it.
+    ring: AtomicPtr<Ring>,
+    noted: AtomicPtr<AtomicU16>,
     /// What the thread is asked, 0 for nothing; its handler takes it.
     pub(super) request: AtomicU32,
     /// The last request that was answered.
@@ -64,6 +70,8 @@ impl HostSlot {
             word: AtomicPtr::new(ptr::null_mut()),
             own_word: AtomicUsize::new(0),
             code: AtomicPtr::new(ptr::null_mut()),
+            ring: AtomicPtr::new(ptr::null_mut()),
+            noted: AtomicPtr::new(ptr::null_mut()),
             request: AtomicU32::new(0),
             answer: AtomicU32::new(0),
             in_wasm: AtomicU32::new(0),
@@ -98,6 +106,19 @@ impl HostSlot {
         // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the calling thread, which alone
         // enters and leaves, is within that.
         unsafe { self.code.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Where samples go, for the thread itself and its handlers, while it is in.
+    pub(super) fn ring(&self) -> Option<&Ring> {
+        // SAFETY: as with the code: the guard keeps an `Arc` of it, too.
+        unsafe { self.ring.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// What the thread has noted of its host call.
+    pub(super) fn noted_call(&self) -> u16 {
+        // SAFETY: null, or from a reference that lives for ever.
+        let word = unsafe { self.noted.load(Ordering::Acquire).as_ref() };
+        word.map_or(0, |word| word.load(Ordering::Relaxed))
     }
 }
 
@@ -180,63 +201,101 @@ pub(super) fn mine() -> Option<&'static HostSlot> {
     unsafe { MINE.get().as_ref() }
 }
 
+/// What a slot says of its thread.
+#[derive(Clone, Copy, Debug)]
+struct Says {
+    state: u32,
+    key: Key,
+    thread: u32,
+    word: Option<Word>,
+    code: *mut Code,
+    ring: *mut Ring,
+    noted: *mut AtomicU16,
+}
+
 /// The registration of the calling thread; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Inside {
     slot: &'static HostSlot,
-    before: (u32, Key, u32, Option<Word>, *mut Code),
+    before: Says,
     /// Read by the handlers until this is dropped.
     _code: Arc<Code>,
+    /// The same. The timer goes first.
+    sampled: Option<(Option<Timer>, Arc<Ring>)>,
     /// A registration is the thread's.
     _not_send: std::marker::PhantomData<*const ()>,
 }
 
 /// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the result is dropped. Its
-/// word is `word`, or one of the registry's own. Nests.
-pub(crate) fn enter(code: &Arc<Code>, key: Key, thread: u32, word: Option<Word>) -> Inside {
+/// word is `word`, or one of the registry's own. With `sampled` its processor time is sampled. Nests.
+pub(crate) fn enter(
+    code: &Arc<Code>,
+    key: Key,
+    thread: u32,
+    word: Option<Word>,
+    sampled: Option<&Sampled>,
+) -> Inside {
     let slot = OWNED.with(|owned| owned.0);
-    let before = (
-        slot.state.load(Ordering::Relaxed),
-        slot.key.load(Ordering::Relaxed),
-        slot.thread.load(Ordering::Relaxed),
-        slot.word_ref(),
-        slot.code.load(Ordering::Relaxed),
-    );
-    set(
-        slot,
-        (
-            IN,
-            key,
-            thread,
-            Some(word.unwrap_or(&slot.own_word)),
-            Arc::as_ptr(code).cast_mut(),
-        ),
-    );
+    let before = Says {
+        state: slot.state.load(Ordering::Relaxed),
+        key: slot.key.load(Ordering::Relaxed),
+        thread: slot.thread.load(Ordering::Relaxed),
+        word: slot.word_ref(),
+        code: slot.code.load(Ordering::Relaxed),
+        ring: slot.ring.load(Ordering::Relaxed),
+        noted: slot.noted.load(Ordering::Relaxed),
+    };
+    let says = Says {
+        state: IN,
+        key,
+        thread,
+        word: Some(word.unwrap_or(&slot.own_word)),
+        code: Arc::as_ptr(code).cast_mut(),
+        ring: sampled.map_or(ptr::null_mut(), |to| Arc::as_ptr(&to.ring).cast_mut()),
+        noted: sampled.map_or(ptr::null_mut(), |to| ptr::from_ref(to.noted).cast_mut()),
+    };
+    set(slot, says);
     MINE.set(slot);
     Inside {
         slot,
         before,
         _code: Arc::clone(code),
+        sampled: sampled.map(|to| (Timer::start(to), Arc::clone(&to.ring))),
         _not_send: std::marker::PhantomData,
     }
 }
 
+impl Inside {
+    /// Whether the system has given the thread a timer, if it is to be sampled.
+    pub(crate) fn has_timer(&self) -> bool {
+        self.sampled
+            .as_ref()
+            .is_none_or(|(timer, _)| timer.is_some())
+    }
+}
+
 /// Changes what a slot says. A handler that runs in between finds nobody in.
-fn set(slot: &HostSlot, to: (u32, Key, u32, Option<Word>, *mut Code)) {
-    let (state, key, thread, word, code) = to;
+fn set(slot: &HostSlot, says: Says) {
     slot.state.store(OUT, Ordering::Release);
     compiler_fence(Ordering::SeqCst);
-    slot.key.store(key, Ordering::Relaxed);
-    slot.thread.store(thread, Ordering::Relaxed);
-    slot.set_word(word);
-    slot.code.store(code, Ordering::Relaxed);
+    slot.key.store(says.key, Ordering::Relaxed);
+    slot.thread.store(says.thread, Ordering::Relaxed);
+    slot.set_word(says.word);
+    slot.code.store(says.code, Ordering::Relaxed);
+    slot.ring.store(says.ring, Ordering::Relaxed);
+    slot.noted.store(says.noted, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
-    slot.state.store(state, Ordering::Release);
+    slot.state.store(says.state, Ordering::Release);
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
         set(self.slot, self.before);
+        if let Some((timer, ring)) = self.sampled.take() {
+            // What it may still have sent finds another ring, or none.
+            drop(timer);
+            ring.close(sample::now());
+        }
     }
 }
 

@@ -11,6 +11,10 @@ use super::slots::{FRAMES, HostSlot};
 /// How much of a stack is looked through for the first frame of wasm.
 const SCAN: usize = 256 << 10;
 
+/// Frames that are followed for that, from all places together. A stack of wasm has no more, and a handler that followed so
+/// many from each place would take minutes.
+const FOLLOWED: usize = 1 << 20;
+
 /// What a thread was at when the signal came.
 #[derive(Clone, Copy)]
 pub(super) struct Registers {
@@ -22,6 +26,18 @@ pub(super) struct Registers {
 }
 
 impl Registers {
+    /// Those of the calling thread, which is in host code: all that counts there is how deep its stack is.
+    #[inline(never)]
+    pub(super) fn here() -> Self {
+        let here = 0_usize;
+        Self {
+            pc: 0,
+            fp: 0,
+            sp: std::hint::black_box(&raw const here).addr(),
+            link: 0,
+        }
+    }
+
     /// Those in `context`.
     ///
     /// # Safety
@@ -83,29 +99,40 @@ pub(super) fn write(slot: &HostSlot, registers: &Registers) {
         len += 1;
         len <= FRAMES
     };
-    let mut in_wasm = false;
-    let (low, high) = (
-        slot.low.load(Ordering::Relaxed),
-        slot.high.load(Ordering::Relaxed),
-    );
+    let in_wasm = is_in_wasm(slot, registers);
+    walk(slot, registers, &mut push);
+    slot.in_wasm.store(u32::from(in_wasm), Ordering::Relaxed);
+    slot.len.store(len, Ordering::Relaxed);
+}
+
+/// Whether the thread, whose slot this is, executes code of its group, on its own stack.
+pub(super) fn is_in_wasm(slot: &HostSlot, registers: &Registers) -> bool {
+    let has = |code: &Code| code.has(registers.pc);
+    has_stack(slot, registers.sp) && slot.code().is_some_and(has)
+}
+
+fn has_stack(slot: &HostSlot, sp: usize) -> bool {
+    (slot.low.load(Ordering::Relaxed)..slot.high.load(Ordering::Relaxed)).contains(&sp)
+}
+
+/// Where in wasm the calling thread is, whose slot this is, the innermost first: to `push`, until that is false.
+pub(super) fn walk(slot: &HostSlot, registers: &Registers, push: &mut impl FnMut(usize) -> bool) {
     if let Some(code) = slot.code()
-        && (low..high).contains(&registers.sp)
+        && has_stack(slot, registers.sp)
     {
+        let high = slot.high.load(Ordering::Relaxed);
         let stack = StackInUse {
             from: registers.sp,
             end: high,
         };
-        in_wasm = code.has(registers.pc);
-        if in_wasm {
-            from_registers(code, &stack, registers, &mut push);
+        if code.has(registers.pc) {
+            from_registers(code, &stack, registers, push);
         } else {
             let word = slot.word() & !HARMLESS;
             let start = registers.sp.max(if word < high { word } else { 0 });
-            from_scan(code, &stack, start, &mut push);
+            from_scan(code, &stack, start, push);
         }
     }
-    slot.in_wasm.store(u32::from(in_wasm), Ordering::Relaxed);
-    slot.len.store(len, Ordering::Relaxed);
 }
 
 /// From the instruction the thread is at.
@@ -183,13 +210,14 @@ fn frame(stack: &StackInUse, fp: usize) -> Option<(usize, usize)> {
 fn from_scan(code: &Code, stack: &StackInUse, start: usize, push: &mut impl FnMut(usize) -> bool) {
     let mut at = start.next_multiple_of(size_of::<usize>());
     let end = stack.end.min(at.saturating_add(SCAN));
-    while at < end {
+    let mut left = FOLLOWED;
+    while at < end && left > 0 {
         if let Some((next, pc)) = frame(stack, at)
             && next > at
             && code.has(pc)
             // The call into the host goes through a trampoline, whose own frame is this one.
             && code.is_body(pc) != Some(false)
-            && ends_well(code, stack, next)
+            && ends_well(code, stack, next, &mut left)
         {
             push(pc);
             along(code, stack, next, push);
@@ -199,11 +227,12 @@ fn from_scan(code: &Code, stack: &StackInUse, start: usize, push: &mut impl FnMu
     }
 }
 
-/// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called.
-fn ends_well(code: &Code, stack: &StackInUse, mut fp: usize) -> bool {
+/// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called. Follows `left` of them, and takes
+/// those off that it has followed.
+fn ends_well(code: &Code, stack: &StackInUse, mut fp: usize, left: &mut usize) -> bool {
     let mut last_is_trampoline = false;
-    // A stack of wasm has no more than so many words.
-    for _ in 0..1 << 20 {
+    while *left > 0 {
+        *left -= 1;
         let Some((next, pc)) = frame(stack, fp) else {
             return false;
         };
@@ -217,4 +246,64 @@ fn ends_well(code: &Code, stack: &StackInUse, mut fp: usize) -> bool {
         fp = next;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use wasmtime::{Engine, Module};
+
+    use super::*;
+
+    fn scanned(code: &Code, words: &[usize]) -> Vec<usize> {
+        let from = words.as_ptr().expose_provenance();
+        let stack = StackInUse {
+            from,
+            end: from + size_of_val(words),
+        };
+        let mut found = Vec::new();
+        from_scan(code, &stack, from, &mut |address| {
+            found.push(address);
+            true
+        });
+        found
+    }
+
+    /// A stack full of pairs that look like frames, each of which leads through all those behind it to nothing.
+    #[test]
+    fn a_scan_has_an_end_whatever_is_on_the_stack() {
+        let bytes = wat::parse_str("(module (func (export \"f\")))").unwrap();
+        let module = Module::new(&Engine::default(), bytes).unwrap();
+        let function = module.functions().next().unwrap();
+        let code = Code::new(std::iter::once(module.clone()));
+        code.list_bodies();
+        let body = code.texts()[0].start + function.offset + 1;
+        let outside = code.texts()[0].end;
+        let trampoline = (code.texts()[0].clone())
+            .find(|address| code.is_body(*address) == Some(false))
+            .unwrap();
+
+        let frames = 1 << 20;
+        let mut words = vec![0_usize; 2 * frames];
+        let begin = words.as_ptr().expose_provenance();
+        for frame in 0..frames {
+            words[2 * frame] = begin + 2 * (frame + 1) * size_of::<usize>();
+            words[2 * frame + 1] = body;
+        }
+        words[2 * frames - 1] = outside;
+        let began = Instant::now();
+        assert!(scanned(&code, &words).is_empty());
+        assert!(began.elapsed() < Duration::from_secs(20));
+
+        // One that is a stack of wasm, behind one that is not, is found.
+        let at = |word: usize| begin + word * size_of::<usize>();
+        words[..8].fill(0);
+        (words[0], words[1]) = (at(4), body);
+        (words[4], words[5]) = (at(6), outside);
+        (words[8], words[9]) = (at(10), body);
+        (words[10], words[11]) = (at(12), trampoline);
+        (words[12], words[13]) = (0, outside);
+        assert_eq!(scanned(&code, &words), [body, trampoline]);
+    }
 }

@@ -1,0 +1,284 @@
+//! The seeds that are made: those in `fuzz/seeds` are these, and the ones that a fuzzer or a hand put there beside them.
+//! `FUZZ_WRITE_SEEDS=1` writes them.
+#![cfg(feature = "runtime")]
+
+use std::fs;
+
+use fuzzing::{adapter, driver, printer};
+use integration_tests::debug_info::{line_table, mangled_bomb, nested};
+
+type Seeds = Vec<(String, Vec<u8>)>;
+
+/// Debug information, and names.
+fn of_printer() -> Seeds {
+    let names = |name: &str| {
+        let mut of_functions = vec![1, 0, name.len() as u8];
+        of_functions.extend(name.as_bytes());
+        let mut section = vec![1, of_functions.len() as u8];
+        section.extend(of_functions);
+        ("name", section)
+    };
+    let with = |mut sections: Vec<_>, name: &str| {
+        sections.push(names(name));
+        printer::encode(&sections)
+    };
+    let module =
+        integration_tests::debug_info::trapping("_ZN3foo17h05af221e174051e9E", &nested(1, true));
+    vec![
+        ("inlined".into(), with(nested(5, true), "f")),
+        ("nested".into(), with(nested(9, false), "f")),
+        ("lines".into(), with(line_table(6, 4), "_ZN1a1bEi")),
+        (
+            "escapes".into(),
+            with(Vec::new(), "\u{1b}]0;a\u{7}\u{202e}b"),
+        ),
+        ("mangled".into(), mangled_bomb().into_bytes()),
+        ("module".into(), module),
+    ]
+}
+
+/// Modules as they are, plans, and choices.
+fn of_rewrite() -> Seeds {
+    let raw = |text: &str| {
+        let mut bytes = vec![0, 0];
+        bytes.extend(wat::parse_str(text).expect("a module"));
+        bytes
+    };
+    let all = "(module (memory (export \"memory\") 1 1 shared) (memory 1)
+        (func $start) (start $start) (data \"passive\")
+        (func (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const 0)))
+          (memory.fill (i32.const 0) (i32.const 1) (i32.const 5000))
+          (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 3))
+          (memory.copy 0 1 (i32.const 0) (i32.const 9) (i32.const 70000))
+          (drop (memory.atomic.notify offset=300 (i32.const 8) (i32.const 1))))
+        (@custom \"kept\" (after code) \"twelve bytes\"))";
+    let mut seeds = vec![
+        ("all".into(), raw(all)),
+        ("empty".into(), raw("(module)")),
+        ("component".into(), raw("(component)")),
+    ];
+    for number in 0..6_u8 {
+        // A repeatable source of choices.
+        let mut state = 0x2545_f491_u32 + u32::from(number);
+        let mut bytes = vec![1 + number % 2, number * 4];
+        bytes.extend((0..400).map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            (state >> 8) as u8
+        }));
+        seeds.push((format!("choices-{number}"), bytes));
+    }
+    seeds
+}
+
+fn of_table() -> Seeds {
+    // Calls, with what each takes: see `table.rs`.
+    let push = |kind: u8| [0, kind, 0, 0, 0];
+    let held = [
+        &[2][..],
+        &push(0),
+        &[10, 0, 0, 0, 1],
+        &[15, 0, 0],
+        &push(0),
+        &push(1),
+    ]
+    .concat();
+    let reused = [
+        &[0][..],
+        &push(0),
+        &[14, 0, 0, 0],
+        &push(0),
+        &[10, 0, 0, 0, 0],
+    ]
+    .concat();
+    let kin = [
+        &[0][..],
+        &push(1),
+        &[6, 0, 5, 0, 0, 0],
+        &[9, 0],
+        &[14, 0, 0, 0],
+        &[8, 1, 0],
+    ]
+    .concat();
+    let full = [
+        &[1][..],
+        &[4, 1],
+        &push(0),
+        &push(0),
+        &[12, 0, 0, 0, 9, 0, 0, 0, 1],
+        &[3, 0],
+    ]
+    .concat();
+    vec![
+        ("held".into(), held),
+        ("reused".into(), reused),
+        ("kin".into(), kin),
+        ("full".into(), full),
+    ]
+}
+
+fn of_adapter() -> Seeds {
+    let text = include_str!("../../../crates/p1-adapter/tests/fuzz/seeds.txt");
+    let number = |(number, bytes)| (format!("calls-{number}"), bytes);
+    adapter::encode(text)
+        .into_iter()
+        .enumerate()
+        .map(number)
+        .collect()
+}
+
+/// Flags, a time limit, a limit of threads, then steps of eight bytes in plans of 16.
+fn plans(front: [u8; 3], plans: &[&[[u8; 4]]]) -> Vec<u8> {
+    let mut bytes = front.to_vec();
+    for plan in plans {
+        for step in 0..16 {
+            bytes.extend(plan.get(step).unwrap_or(&[0; 4]));
+            bytes.extend([0xff, 0x0f, 0, 0]);
+        }
+    }
+    bytes
+}
+
+fn of_programs() -> Seeds {
+    let waits = [2, 0, 0, 255];
+    let exit_elsewhere = plans(
+        [1, 9, 4],
+        &[&[[1, 1, 0, 0], waits], &[[5, 0, 0, 9], [10, 5, 0, 0]]],
+    );
+    let many = [
+        [1, 1, 0, 0],
+        [1, 2, 0, 0],
+        [1, 2, 0, 0],
+        [14, 4, 0, 20],
+        waits,
+    ];
+    vec![
+        ("exit-elsewhere".into(), exit_elsewhere),
+        (
+            "two-wait".into(),
+            plans(
+                [0, 20, 4],
+                &[&many, &[[5, 0, 0, 200], [10, 3, 0, 0]], &[waits]],
+            ),
+        ),
+        (
+            "deadlock".into(),
+            plans([1, 31, 4], &[&[[1, 1, 0, 0], waits], &[[2, 1, 0, 255]]]),
+        ),
+        (
+            "files".into(),
+            plans(
+                [0, 20, 4],
+                &[
+                    &[
+                        [1, 1, 0, 0],
+                        [7, 0, 1, 0],
+                        [6, 0, 90, 0],
+                        [21, 0, 0, 0],
+                        [9, 0, 30, 0],
+                        [26, 0, 0, 0],
+                        [22, 0, 0, 0],
+                        [8, 0, 0, 0],
+                    ],
+                    &[[7, 0, 1, 1], [6, 0, 90, 0], [20, 9, 0, 0], [13, 0, 0, 0]],
+                ],
+            ),
+        ),
+        (
+            "trap".into(),
+            plans(
+                [2, 9, 4],
+                &[
+                    &[[1, 1, 0, 0], [23, 0, 0, 0]],
+                    &[[12, 0, 0, 0], [11, 0, 0, 0]],
+                ],
+            ),
+        ),
+        (
+            "spins".into(),
+            plans(
+                [0, 1, 4],
+                &[&[[1, 1, 0, 0], [23, 0, 0, 0]], &[[23, 0, 0, 0]]],
+            ),
+        ),
+        ("overflow".into(), plans([4, 9, 4], &[&[[24, 0, 0, 0]]])),
+        (
+            "panic".into(),
+            plans([4, 9, 4], &[&[[1, 1, 0, 0], waits], &[[25, 1, 0, 0]]]),
+        ),
+        (
+            "fail".into(),
+            plans(
+                [6, 9, 4],
+                &[&[[1, 1, 0, 0], [27, 0, 9, 0]], &[[25, 0, 0, 0]]],
+            ),
+        ),
+        (
+            "cancel".into(),
+            plans(
+                [0, 9, 1],
+                &[
+                    &[
+                        [16, 7, 0, 0],
+                        [17, 1, 0, 0],
+                        [1, 1, 0, 0],
+                        [1, 1, 0, 0],
+                        [15, 0, 0, 0],
+                        waits,
+                    ],
+                    &[[19, 1, 0, 50], [27, 1, 50, 0], [18, 0, 0, 0]],
+                ],
+            ),
+        ),
+    ]
+}
+
+fn of_compiled() -> Seeds {
+    vec![
+        ("stamp".into(), vec![1, 0, 0, 0]),
+        ("stamp-of-another".into(), vec![1, 2, 1, 0, 9, 0, 3, 1]),
+        (
+            "stamp-at-will".into(),
+            [&[1, 1, 1, 1, 0, 0][..], &[0; 8], &[0xff; 4], &[0; 16]].concat(),
+        ),
+        ("behind-the-code".into(), vec![2, 0, 1, 3, 0, 3, 1]),
+        ("in-the-code".into(), vec![2, 1, 0, 80, 0, 3, 1]),
+        ("as-it-was".into(), vec![2, 2, 0]),
+        ("entry".into(), vec![3, 3, 9, 0, 3, 1]),
+        ("entry-packed".into(), vec![3, 2, 9, 0, 3, 1]),
+        ("entry-of-anything".into(), vec![3, 0, 1, 2, 3]),
+        ("any".into(), b"\0\x7fELF".to_vec()),
+    ]
+}
+
+#[test]
+fn the_seeds_are_those_that_are_made() {
+    let write = std::env::var_os("FUZZ_WRITE_SEEDS").is_some();
+    let all = [
+        ("printer", of_printer()),
+        ("rewrite", of_rewrite()),
+        ("table", of_table()),
+        ("adapter", of_adapter()),
+        ("programs", of_programs()),
+        ("compiled", of_compiled()),
+    ];
+    for (target, seeds) in all {
+        let folder = driver::folder(target);
+        for (name, bytes) in seeds {
+            let path = folder.join(name);
+            if write {
+                fs::create_dir_all(&folder).expect("a folder");
+                fs::write(&path, &bytes).expect("a seed");
+            }
+            let there =
+                fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert_eq!(
+                there,
+                bytes,
+                "{}: write it anew with FUZZ_WRITE_SEEDS=1",
+                path.display()
+            );
+        }
+    }
+}
