@@ -45,6 +45,16 @@ impl Attributes {
             stat => stat.map(Self::from),
         }
     }
+
+    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has no such call.
+    pub(crate) fn of_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, mask) {
+            // An old sandbox refuses what it does not know with `EPERM`.
+            Err(Errno::NOSYS | Errno::PERM) => Ok(None),
+            found => Ok(Some(found?.into())),
+        }
+    }
 }
 
 impl From<Stat> for Attributes {
@@ -67,16 +77,6 @@ impl From<Stat> for Attributes {
             accessed: time(stat.st_atime as i64, stat.st_atime_nsec as u32),
             modified: time(stat.st_mtime as i64, stat.st_mtime_nsec as u32),
             born: None,
-        }
-    }
-
-    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has no such call.
-    pub(crate) fn of_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
-        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, mask) {
-            // An old sandbox refuses what it does not know with `EPERM`.
-            Err(Errno::NOSYS | Errno::PERM) => Ok(None),
-            found => Ok(Some(found?.into())),
         }
     }
 }
