@@ -271,17 +271,23 @@ fn sigquit_asks_what_threads_do() {
                 "timed out after 4s",
             ]);
     }
-    program()
-        .args("--timeout 4s")
-        .guest(&Guest::c("ending"))
-        .args("stay sleep")
-        .signal("QUIT")
-        .run()
-        .expect_code(134)
-        .expect_stderr(&[
-            "thread main is in the host call `poll_oneoff`",
-            "thread 1 waits",
-        ]);
+    // With epochs, too, threads in host calls have backtraces.
+    for epochs in ["", "-W epoch-interruption"] {
+        program()
+            .args(epochs)
+            .args("--timeout 4s")
+            .guest(&Guest::c("ending"))
+            .args("stay sleep")
+            .signal("QUIT")
+            .run()
+            .expect_code(134)
+            .expect_stderr(&[
+                "thread main is in the host call `poll_oneoff`",
+                #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+                "wasm backtrace, found on the stack:",
+                "thread 1 waits",
+            ]);
+    }
 }
 
 /// `proc_raise` of a signal that ends processes: the status a shell would see.
