@@ -27,14 +27,14 @@ fn a_trace_or_core_dump_that_cannot_be_written_changes_no_status() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace.json");
     let run = program()
-        .args("-D coredump=no/such/folder/core --stats --trace")
+        .args("-D coredump=/dev/full --stats --trace")
         .arg(&trace)
         .guest(&Guest::c("ending"))
         .args("trap wait")
         .run()
         .expect_code(134)
         .expect_stderr(&[
-            "warning: the core dump `no/such/folder/core` cannot be written: No such file",
+            "warning: the core dump `/dev/full` cannot be written: No space left",
             "thread 1 of",
             "threads  1 started",
         ]);

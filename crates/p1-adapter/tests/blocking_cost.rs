@@ -56,7 +56,8 @@ fn blocking_costs_one_descriptor_for_all_threads() {
         let input = ctx.push_stream(read, StreamAccess::Read).unwrap() as i32;
         let mut guest = Guest::shared(&ctx);
         let before = tasks();
-        assert_eq!(events(), 0);
+        // That of the context's end signal, which is there from the start: later the program may have used up all others.
+        assert_eq!(events(), 1);
 
         // Nothing that waits.
         let file = guest.create("file");
@@ -73,7 +74,7 @@ fn blocking_costs_one_descriptor_for_all_threads() {
             guest.call("clock_time_get", &[I32(1), I64(0), I32(OUT as i32)]),
             OK
         );
-        assert_eq!((tasks(), events()), (before, 0), "nothing has waited");
+        assert_eq!((tasks(), events()), (before, 1), "nothing has waited");
 
         // A sleep, then fifty threads in one read.
         assert_eq!(sleep(&mut guest, 1_000_000), OK);

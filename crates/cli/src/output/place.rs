@@ -71,10 +71,11 @@ pub(super) fn descriptor(path: &Path) -> Option<i32> {
     }
     let name = path.file_name()?.to_str()?;
     // As the system writes it, and so finds it: `01` and `+1` are no descriptors.
-    let number: i32 = name.parse().ok()?;
+    let number: u32 = name.parse().ok()?;
     if number.to_string() != name {
         return None;
     }
+    let number = i32::try_from(number).ok()?;
     let folder = path.parent()?;
     // By their names, as there may be no `/proc`; else by where they lead.
     let ours = DESCRIPTORS.iter().any(|name| folder == Path::new(name))
