@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use wasmtime::{Error, Trap};
+
 use crate::host::panics::caught;
 use crate::life::reserved_id::ReservedId;
 use crate::thread::linked::Instances;
@@ -58,8 +60,10 @@ impl<T: Send + 'static> Stock<T> {
         }
         // Data and instantiation are the embedder's code.
         match caught(|| Self::make(program)) {
-            Some(Some(instance)) => self.put(instance),
-            Some(None) | None => self.failed.store(true, Ordering::Relaxed),
+            Some(Ok(Some(instance))) => self.put(instance),
+            // A thread that computes may hold all that the group has left: another time there is some.
+            Some(Err(error)) if error.downcast_ref() == Some(&Trap::OutOfFuel) => {}
+            Some(Ok(None) | Err(_)) | None => self.failed.store(true, Ordering::Relaxed),
         }
     }
 
@@ -76,17 +80,23 @@ impl<T: Send + 'static> Stock<T> {
         dropped(over);
     }
 
-    fn make(program: &Program<T>) -> Option<Prewarmed<T>> {
-        let id = ReservedId::take(&program.life)?;
+    /// Nothing where no id is to be had.
+    fn make(program: &Program<T>) -> Result<Option<Prewarmed<T>>, Error> {
+        let Some(id) = ReservedId::take(&program.life) else {
+            return Ok(None);
+        };
+        let Some(number) = id.get() else {
+            return Ok(None);
+        };
         // So that it draws a part of the group's fuel, and not all of it.
         let _member = program.stores.join_fuel();
-        let mut store = program.stores.make(id.get()?).ok()?;
-        let instances = program.instantiate(&mut store).ok()?;
-        Some(Prewarmed {
+        let mut store = program.stores.make(number)?;
+        let instances = program.instantiate(&mut store)?;
+        Ok(Some(Prewarmed {
             id,
             store,
             instances,
-        })
+        }))
     }
 
     /// Drops one that nobody has asked for.
