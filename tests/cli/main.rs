@@ -23,6 +23,7 @@ mod outputs;
 mod precompiled;
 mod profiling;
 mod refusing_hosts;
+mod signals;
 mod sockets;
 mod subcommands;
 mod surroundings;

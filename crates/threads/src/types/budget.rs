@@ -8,8 +8,9 @@ use wasmtime::{MemoryType, MemoryTypeBuilder, SharedMemory};
 
 /// How much memory several things may have together: the groups and the WASI contexts of one host, say.
 ///
-/// Asked before something is made or grows, by whichever thread it is, with no lock held that another of these calls needs. All of
-/// its methods must be quick and must not panic.
+/// Asked before something is made or grows, by whichever thread it is. `take` runs under a lock of the group, which other
+/// threads of the group want for their `take`, and nobody for `give_back`. So all methods must be quick, must not wait for
+/// a `take` of another thread, and must not panic.
 pub trait MemoryBudget: Send + Sync {
     /// Takes `bytes` out of the budget; false, and nothing is taken, if there are not so many left.
     fn take(&self, bytes: u64) -> bool;
