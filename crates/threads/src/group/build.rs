@@ -2,6 +2,7 @@
 //! threads have in common.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
@@ -13,15 +14,18 @@ use crate::host::pool::Hosts;
 use crate::host::stacks;
 use crate::life::{Life, Native};
 use crate::memory::define;
+use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
 use crate::sys::running::{self, Code};
 use crate::sys::signal_stack;
+use crate::thread::current;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
 use crate::thread::store::Stores;
+use crate::types::abi;
 use crate::types::backtrace::Appended;
 use crate::types::budget::GroupBudget;
 use crate::types::error::GroupError;
@@ -53,13 +57,17 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let host_stack = self.check_engine()?;
         self.limits.budget = self.budget.take().map(GroupBudget::new);
         let modules = self.look_at_modules()?;
+        self.check_joined(&modules)?;
         let memory = self.shared_memory(&modules.memories)?;
         let life = self.life(modules.waits_reach_group);
+        let host_memory = memory
+            .as_ref()
+            .map(|memory| host_memory(memory, &life, modules.waits_reach_group));
         let stores = Stores::new(
             &self.engine,
             &life,
-            memory.clone(),
-            make_state,
+            host_memory.clone(),
+            (make_state, self.set_up_store.take()),
             &self.limits,
             modules.appended_tables(),
             host_stack,
@@ -112,7 +120,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             hosts: Hosts::new(host_stack, self.pool),
             stock,
             limits: self.limits,
-            grace: self.grace,
+            // The longest is none.
+            grace: Some(self.grace).filter(|grace| *grace != Duration::MAX),
             timeout_report: self.timeout_report,
         });
         // Set here and nowhere else.
@@ -123,7 +132,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
                 core.stock.shrink();
             }
         });
-        Ok(ThreadGroup::new(core, main, memory))
+        Ok(ThreadGroup::new(core, main, host_memory))
     }
 
     /// Checks what engine and group must agree on; the host stack of each thread.
@@ -201,6 +210,25 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(modules)
     }
 
+    /// Checks that WASI calls which block are told of the end.
+    fn check_joined(&self, modules: &Modules) -> Result<(), GroupError> {
+        if self.without_on_end || !self.on_end.is_empty() {
+            return Ok(());
+        }
+        let preloads = modules.preloads.iter().map(|preload| &preload.module);
+        let blocks = std::iter::once(&modules.module)
+            .chain(preloads)
+            .flat_map(|module| module.module().imports())
+            .find(|import| abi::may_block(import.module(), import.name()));
+        match blocks {
+            None => Ok(()),
+            Some(import) => Err(GroupError::NotJoined {
+                module: import.module().to_owned(),
+                name: import.name().to_owned(),
+            }),
+        }
+    }
+
     /// The memory the group's threads share: the embedder's, or a new one.
     fn shared_memory(&mut self, memories: &Memories) -> Result<Option<SharedMemory>, GroupError> {
         match (memories.shared(), self.memory.take()) {
@@ -239,6 +267,27 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         life
     }
+}
+
+/// The host's side of the group's `memory`.
+fn host_memory(memory: &SharedMemory, life: &Life, waits_reach_group: bool) -> HostMemory {
+    let lot = life.lot();
+    let waits = match waits_reach_group {
+        true => Waits::Groups(Arc::clone(lot)),
+        false => Waits::Wasmtimes(HostWaits::new(memory.clone(), life.token().clone())),
+    };
+    let told = life.watch().map(|watch| {
+        let (watch, lot) = (Arc::clone(watch), Arc::clone(lot));
+        let told: Arc<ToldNotify> = Arc::new(move |word, address, count| {
+            // The first of the group's memories.
+            let at = (Some(0), address);
+            watch.notify(current::id_in(&lot), at, count, |tag, each| {
+                lot.notify_tagged(word, count, tag, each)
+            })
+        });
+        told
+    });
+    HostMemory::new(memory.clone(), waits, told)
 }
 
 /// What a module imports and exports. Refused if it imports `thread-spawn` as something else.

@@ -8,6 +8,7 @@ use wasmtime::{AsContextMut, Error};
 
 use crate::host::panics::caught;
 use crate::life::held_place::HeldPlace;
+use crate::sys::thread_name;
 use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Stop};
 use crate::thread::linked::Instances;
@@ -99,6 +100,7 @@ impl<T: Send + 'static> Guest<T> {
         }
         self.place.start();
         let id = self.place.id();
+        thread_name::of_guest_thread(id.get());
         let Some(around) = &program.around else {
             return self.live();
         };
