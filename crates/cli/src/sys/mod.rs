@@ -3,7 +3,9 @@
 
 pub(crate) mod at_start;
 pub(crate) mod descriptors;
+pub(crate) mod files;
 pub(crate) mod inherited;
+pub(crate) mod limits;
 pub(crate) mod native_code;
 #[cfg(unix)]
 mod own_thread;
