@@ -1,6 +1,8 @@
 //! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`]
 //! and [`own_thread`].
 
+#[cfg(target_env = "musl")]
+mod allocator;
 pub(crate) mod at_start;
 pub(crate) mod descriptors;
 pub(crate) mod files;
