@@ -7,7 +7,8 @@ use crate::blocking::{EmbedderInput, EmbedderOutput, Listener, Stream as HostStr
 use crate::ctx::P1Ctx;
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
-use rustix::fs::FileType;
+use crate::sys::file::{self, FileType};
+use crate::sys::object::Object;
 use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
@@ -32,13 +33,12 @@ fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> BuildError {
 /// Directories are handed over by `push_dir`, which asks for the permissions their contents have.
 fn refuse_directory(fd: BorrowedFd<'_>) -> Result<(), BuildError> {
     let refuse = refused("cannot use a descriptor as a file or stream");
-    let mode = match rustix::fs::fstat(fd) {
-        Ok(stat) => stat.st_mode,
-        Err(errno) => return Err(refuse(errno.into())),
-    };
-    match FileType::from_raw_mode(mode) {
-        FileType::Directory => Err(refuse(std::io::ErrorKind::IsADirectory.into())),
-        _ => Ok(()),
+    match Object::of(fd) {
+        Ok(found) if found.file_type() == FileType::Directory => {
+            Err(refuse(std::io::ErrorKind::IsADirectory.into()))
+        }
+        Ok(_) => Ok(()),
+        Err(errno) => Err(refuse(errno.into())),
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn open_file(
     refuse_directory(file.as_fd())?;
     let look = |e| refused("cannot look at a file")(e);
     let kind = StreamKind::of(&file).map_err(look)?;
-    let found = rustix::fs::fstat(&file).map_err(|e| look(e.into()))?;
+    let found = Object::of(&file).map_err(|e| look(e.into()))?;
     if !matches!(kind, StreamKind::File | StreamKind::Memory) {
         let write = mode.contains(OpenMode::WRITE) && !perms.write_not_permitted();
         let host = HostStream::inherited(file.as_fd())
@@ -79,10 +79,10 @@ pub(super) fn open_file(
         let stream = GuestStream::duplex(host, mode.contains(OpenMode::READ), write);
         return Ok(Descriptor::stream(stream));
     }
-    let flags = rustix::fs::fcntl_getfl(&file).map_err(|e| look(e.into()))?;
+    let flags = file::flags(&file).map_err(|e| look(e.into()))?;
     Ok(Descriptor::file(
         wasi::File::new(file, perms, mode, true),
-        FileType::from_raw_mode(found.st_mode),
+        found.file_type(),
         flags,
     ))
 }
