@@ -13,6 +13,7 @@ mod exhausted;
 mod files;
 #[path = "../guest/mod.rs"]
 mod guest;
+mod hooks;
 mod host_descriptors;
 mod limits;
 mod memory;
