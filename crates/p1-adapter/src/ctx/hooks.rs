@@ -1,7 +1,9 @@
 //! What an embedder puts in place of the host's part in a call.
 
+use crate::abi::types::Filestat;
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::clock_source::ClockSource;
+use crate::ctx::pins::Pins;
 use std::sync::Arc;
 use wasmtime::Result;
 
@@ -9,10 +11,12 @@ type BeforeCall = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
 type OnYield = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Those of one context.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct HostHooks {
     pub(crate) before_call: Option<BeforeCall>,
     pub(crate) on_yield: Option<OnYield>,
+    pub(crate) ordered_listings: bool,
+    pub(crate) pins: Option<Pins>,
 }
 
 impl HostHooks {
@@ -21,6 +25,24 @@ impl HostHooks {
         match &self.before_call {
             Some(hook) => hook(function),
             None => Ok(()),
+        }
+    }
+
+    /// What the guest is told of a file.
+    #[inline]
+    pub(crate) fn stat(&self, found: Filestat) -> Filestat {
+        match &self.pins {
+            None => found,
+            Some(pins) => pins.stat(found),
+        }
+    }
+
+    /// What the guest is told for the inode number `ino` of a listed file.
+    #[inline]
+    pub(crate) fn inode(&self, ino: u64) -> u64 {
+        match &self.pins {
+            None => ino,
+            Some(pins) => pins.inode(ino),
         }
     }
 }
@@ -55,6 +77,28 @@ impl P1CtxBuilder {
     /// Runs `hook` for `sched_yield`, in place of the operating system's. An error ends the call with this trap.
     pub fn on_yield(&mut self, hook: impl Fn() -> Result<()> + Send + Sync + 'static) -> &mut Self {
         self.hooks.on_yield = Some(Arc::new(hook));
+        self
+    }
+
+    /// Lists directories in the order of their names' bytes, behind `.` and `..`, whatever the file system does (default: as
+    /// it lists them). A listing is read whole when it begins, and kept while the directory is open: what is made later is
+    /// in the next one, what is removed meanwhile is left out. Cookies are places in it, from 1 on.
+    pub fn ordered_listings(&mut self, ordered: bool) -> &mut Self {
+        self.hooks.ordered_listings = ordered;
+        self
+    }
+
+    /// Tells attributes of files that do not depend on where the files are (default: the host's):
+    ///
+    /// * inode numbers count from 1 in the order in which the guest first sees files, by attributes or in a listing, and
+    ///   are kept for as long as the context lives: some 50 bytes for each file;
+    /// * the number of links of a file is 1, and what the guest has linked and unlinked; that of a directory is 1, its size 0;
+    /// * all times are `time` (nanoseconds since 1970), but those that the guest has set, until the file is written.
+    ///
+    /// Types and sizes of files are the host's. Removing, linking, renaming and setting times then cost a look at the file
+    /// more.
+    pub fn pinned_metadata(&mut self, time: u64) -> &mut Self {
+        self.hooks.pins = Some(Pins::new(time));
         self
     }
 }

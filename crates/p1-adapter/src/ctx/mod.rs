@@ -9,6 +9,7 @@ mod from_wasi;
 pub(crate) mod hooks;
 mod inherit;
 pub(crate) mod observe;
+pub(crate) mod pins;
 pub(crate) mod push;
 pub(crate) mod random_source;
 pub(crate) mod state;

@@ -23,6 +23,7 @@ mod poll;
 mod posix;
 mod races;
 mod refused;
+mod repeatable;
 mod resumed;
 mod rights;
 mod sandbox;
