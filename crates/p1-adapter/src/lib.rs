@@ -90,6 +90,7 @@ pub use ctx::observe::{CallObserver, CallOutcome};
 pub use ctx::push::{Handover, StreamAccess};
 pub use ctx::random_source::RandomSource;
 pub use ctx::state::P1State;
+pub use ctx::unrepeatable::{NotRepeatable, Unrepeatable};
 pub use linker::{
     PREVIEW1_MODULE, UNSTABLE_MODULE, add_to_linker_async, add_to_linker_sync,
     add_unstable_to_linker_async, add_unstable_to_linker_sync,

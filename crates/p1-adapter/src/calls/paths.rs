@@ -7,6 +7,7 @@ use crate::abi::types::{
 };
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
+use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::{Descriptor, Dir};
 use crate::guest::memory::{Memory, write_bytes};
 use crate::path::open::{Open, Opened};
@@ -157,6 +158,9 @@ pub(crate) fn open(
         wanted,
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
+    if call.shared.hooks.unrepeatable.is_some() && open.finds_fifo(&mut call.scratch.paths) {
+        call.meet(Some(Unrepeatable::Fifo))?;
+    }
     let number = call.shared.fds.reserve()?;
     let scratch = &mut *call.scratch;
     let opened = match open.run(&mut scratch.paths, &mut scratch.open, &call.shared.opens) {
@@ -179,6 +183,9 @@ pub(crate) fn open(
         }
         Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
+    if call.shared.hooks.unrepeatable.is_some() {
+        call.meet(Unrepeatable::of_opened(&opened)?)?;
+    }
     Ok(number.fill(opened)?.into())
 }
 

@@ -3,6 +3,7 @@
 use crate::abi::error::{Error, Raised, Result};
 use crate::abi::types::{Errno, Exitcode, Fd, Rights, Signal, Size};
 use crate::call::Call;
+use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::Kind;
 use wasmtime_wasi::I32Exit;
 
@@ -52,6 +53,7 @@ pub(crate) fn raise(signal: Signal) -> Result<()> {
 /// ways belongs to a conversation that the guest may well survive.
 #[cold]
 pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
+    call.meet(Unrepeatable::of_errno(Errno::Pipe))?;
     let descriptor = call.fd(fd)?;
     match descriptor.kind()? {
         Kind::Stream(stream) if stream.rights().contains(Rights::FD_READ) => {}

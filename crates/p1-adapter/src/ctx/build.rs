@@ -47,7 +47,8 @@ impl P1CtxBuilder {
                 Stdio::Null => Source::Null,
                 Stdio::Given(source) => source,
                 Stdio::Inherit => {
-                    let inherited = inherit::standard_stream(fd, host.as_fd());
+                    let inherited =
+                        inherit::standard_stream(fd, host.as_fd(), this.hooks.whole_reads);
                     push(inherited.map_err(|source| BuildError::Stdio { fd, source })?)?;
                     continue;
                 }

@@ -18,10 +18,16 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 /// comes with `O_NONBLOCK` has the guest's flag of that name at first. A
 /// process may be started with some of the streams closed: the guest then has one that is at its end.
 ///
+/// `plain`: bytes in order in one direction, of which nothing else is told.
+///
 /// # Errors
 ///
 /// What the system says when it is looked at or duplicated.
-pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Descriptor> {
+pub(crate) fn standard_stream(
+    number: u32,
+    fd: BorrowedFd<'_>,
+    plain: bool,
+) -> io::Result<Descriptor> {
     let stat = match fstat(fd) {
         Err(Os::BADF) if number == 0 => {
             return Ok(Descriptor::stream(GuestStream::input(Source::Null)));
@@ -32,6 +38,12 @@ pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Des
     let flags = fcntl_getfl(fd)?;
     let access = flags & OFlags::ACCMODE;
     let (read, write) = (access != OFlags::WRONLY, access != OFlags::RDONLY);
+    if plain {
+        let stream = HostStream::inherited(fd)?;
+        let (read, write) = (read && number == 0, write && number != 0);
+        let stream = GuestStream::duplex(stream, read, write).plain();
+        return Ok(Descriptor::stream(stream));
+    }
     let found = FileType::from_raw_mode(stat.st_mode);
     let is_file = match StreamKind::of(fd)? {
         // A directory would be a way to files that nobody has allowed.

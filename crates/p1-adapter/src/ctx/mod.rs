@@ -14,6 +14,7 @@ pub(crate) mod push;
 pub(crate) mod random_source;
 pub(crate) mod state;
 pub(crate) mod strings;
+pub(crate) mod unrepeatable;
 
 use crate::blocking::EndSignal;
 use crate::ctx::budget::MemoryBudget;

@@ -1,6 +1,8 @@
 //! Devices that are known by their numbers.
 
-use rustix::fs::{Stat, major, minor};
+use rustix::fs::{Stat, fstat, major, minor};
+use rustix::io::Errno;
+use std::os::fd::BorrowedFd;
 
 fn numbers(stat: &Stat) -> (u32, u32) {
     (major(stat.st_rdev), minor(stat.st_rdev))
@@ -13,6 +15,12 @@ fn numbers(stat: &Stat) -> (u32, u32) {
 pub(crate) fn is_memory(stat: &Stat) -> bool {
     const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
     cfg!(target_os = "linux") && MEMORY.contains(&numbers(stat))
+}
+
+/// Whether the character device gives and takes the same everywhere: null, zero, full.
+pub(crate) fn is_constant(device: BorrowedFd<'_>) -> Result<bool, Errno> {
+    const CONSTANT: [(u32, u32); 3] = [(1, 3), (1, 5), (1, 7)];
+    Ok(cfg!(target_os = "linux") && CONSTANT.contains(&numbers(&fstat(device)?)))
 }
 
 /// Whether the character device makes a new pty for each open.

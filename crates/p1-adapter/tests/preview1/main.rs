@@ -26,6 +26,7 @@ mod refused;
 mod repeatable;
 mod resumed;
 mod rights;
+mod same_bytes;
 mod sandbox;
 #[cfg(target_os = "linux")]
 #[path = "../../../../tests/support/seccomp.rs"]
@@ -33,4 +34,5 @@ mod seccomp;
 mod shut;
 mod stdio;
 mod swapped;
+mod unrepeatable;
 mod unstable;
