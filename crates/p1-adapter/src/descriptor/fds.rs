@@ -251,6 +251,13 @@ impl Fds {
         Ok(())
     }
 
+    /// Whether the limit lets no more be opened: a failure to is then the guest's own.
+    pub(crate) fn is_full(&self) -> bool {
+        let free = self.lock();
+        Arc::strong_count(&self.open) > self.limit as usize
+            || (free.below.is_empty() && free.next >= self.limit)
+    }
+
     /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
     pub(crate) fn close(&self, number: u32) -> Result<(), Errno> {
         let cell = self.cell(number).ok_or(Errno::Badf)?;
