@@ -11,8 +11,9 @@ use crate::group::core::Core;
 use crate::group::handle::GroupHandle;
 use crate::life::Native;
 use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
+use crate::memory::words;
 use crate::module::extern_type;
-use crate::schedule::ScheduleTrace;
+use crate::schedule::{Mix, ScheduleTrace};
 use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Invocation};
@@ -316,6 +317,17 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// What the group did under its schedule so far; `None` without one.
     pub fn schedule_trace(&self) -> Option<ScheduleTrace> {
         self.core.life.turns().map(|turns| turns.trace())
+    }
+
+    /// A hash of the shared memories that all threads have: their sizes and what is in them. After the end of a group with a
+    /// [schedule](crate::schedule), a run with the same decisions has left the same. Reads all of them, which takes some
+    /// milliseconds for each 16 MiB; while the group runs it means nothing.
+    pub fn memory_hash(&self) -> u64 {
+        let mut mix = Mix::default();
+        for memory in &self.core.program.memories {
+            words::hash(memory, &mut mix);
+        }
+        mix.sum()
     }
 
     /// Fuel that no thread holds; after the end, what was not consumed. `None` without

@@ -335,12 +335,13 @@ impl TurnTaker {
 impl Turns {
     /// The thread has ended: the turn goes on.
     fn leave(&self, member: &TurnTaker) {
-        self.count(member);
-        self.table().remove(member.id);
         self.seats.remove(member.id.get());
+        // Others are on their way out as well, in no order.
         if self.seats.is_ended() {
             return;
         }
+        self.count(member);
+        self.table().remove(member.id);
         self.with_policy(|policy| policy.ended(member.id));
         if let Some((next, budget)) = self.decide(member.id, Why::End) {
             self.seats.give(next.get(), budget);
