@@ -248,7 +248,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             None => Waits::Groups(Arc::clone(lot)),
         };
         let told = self.told_notify();
-        Some(HostMemory::new(memory, waits, told))
+        let turns = self.core.life.turns().cloned();
+        Some(HostMemory::new(memory, waits, told, turns))
     }
 
     /// How host code notifies where it is not done with the lot alone.

@@ -1,13 +1,15 @@
 //! What host functions do under a schedule.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use wasi_threads::rewrite::Points;
 use wasi_threads::schedule::{Schedule, ScheduleError, ScheduleHandle, Scheduled};
-use wasi_threads::{Outcome, ThreadGroup};
+use wasi_threads::waits::WaitOutcome;
+use wasi_threads::{HostMemory, Observer, Outcome, ThreadGroup, ThreadState, Wait, WaitEnd};
 use wasmtime::{Caller, Linker};
 
-use super::support::{Data, Log, data_of, engine, linker, watchdog};
+use super::support::{CancelOnDrop, Data, Log, data_of, engine, eventually, linker, watchdog};
 use super::{pointed, walk};
 
 /// The tests' host functions, and those that use `handle`.
@@ -83,7 +85,7 @@ fn run(body: &str, scheduled: Scheduled) -> (Outcome, Vec<i32>, u64) {
 
 #[test]
 fn the_clock_is_the_schedules() {
-    let _watchdog = watchdog("the_clock_is_the_schedules", 60);
+    let _watchdog = watchdog("the_clock_is_the_schedules", 600);
     let body = r#"(func (export "_start")
         (local $began i64)
         (call $log (i32.wrap_i64 (call $now)))
@@ -126,21 +128,22 @@ const CALLS: &str = r#"
 
 #[test]
 fn host_calls_are_points() {
-    let _watchdog = watchdog("host_calls_are_points", 120);
+    let _watchdog = watchdog("host_calls_are_points", 600);
     let mut orders = std::collections::BTreeSet::new();
-    for seed in 0..30 {
+    for seed in 0..12 {
         let once = || run(CALLS, Scheduled::new(walk(seed, 1)));
         let (outcome, values, hash) = once();
         assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
-        assert_eq!((once().1, once().2), (values.clone(), hash), "{seed}");
+        let (_, again, same) = once();
+        assert_eq!((again, same), (values.clone(), hash), "{seed}");
         orders.insert(values);
     }
-    assert!(orders.len() > 5, "{orders:?}");
+    assert!(orders.len() > 4, "{orders:?}");
 }
 
 #[test]
 fn who_sleeps_is_woken_in_the_order_of_time() {
-    let _watchdog = watchdog("who_sleeps_is_woken_in_the_order_of_time", 60);
+    let _watchdog = watchdog("who_sleeps_is_woken_in_the_order_of_time", 600);
     let body = r#"
         (func (export "wasi_thread_start") (param i32) (param $arg i32)
           (call $sleep (i64.mul (i64.extend_i32_u (local.get $arg)) (i64.const 1000000000000)))
@@ -161,7 +164,7 @@ fn who_sleeps_is_woken_in_the_order_of_time() {
 
 #[test]
 fn what_depends_on_the_host_ends_the_run_with_its_reason() {
-    let _watchdog = watchdog("what_depends_on_the_host", 60);
+    let _watchdog = watchdog("what_depends_on_the_host", 600);
     let body = r#"(func (export "wasi_thread_start") (param i32 i32) (call $unlucky))
         (func (export "_start")
           (drop (call $spawn (i32.const 0)))
@@ -171,4 +174,165 @@ fn what_depends_on_the_host_ends_the_run_with_its_reason() {
         panic!("{outcome:?}")
     };
     assert_eq!(why, "the wind has turned");
+}
+
+/// A host function that waits for the guest, and the guest for it.
+#[test]
+fn host_functions_wait_and_notify_in_their_turns() {
+    let _watchdog = watchdog("host_functions_wait_and_notify", 600);
+    let body = r#"(import "env" "memory" (memory 1 64 shared))
+        (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+        (import "memory" "wait" (func $wait (param i64) (result i32)))
+        (import "memory" "notify" (func $notify (result i32)))
+        (import "host" "log" (func $log (param i32)))
+        (export "memory" (memory 0))
+        (func (export "wasi_thread_start") (param i32 i32)
+          (call $log (call $wait (i64.const -1)))
+          (i32.atomic.store (i32.const 0) (i32.const 0))
+          (loop $l
+            (br_if $l (i32.eqz (memory.atomic.notify (i32.const 0) (i32.const 1))))))
+        (func (export "_start")
+          (call $log (call $wait (i64.const 1000)))
+          (drop (call $spawn (i32.const 0)))
+          (loop $l (br_if $l (i32.eqz (call $notify))))
+          (call $log (call $wait (i64.const -1))))"#;
+    let engine = engine();
+    let bytes = wat::parse_str(format!("(module {body})")).unwrap();
+    let module = pointed(&engine, &bytes, Points::Atomics);
+    for seed in 0..10 {
+        let log = Arc::<Log>::default();
+        let scheduled = Scheduled::new(walk(seed, 2));
+        let handle = scheduled.handle();
+        let memory = Arc::new(OnceLock::<HostMemory>::new());
+        let mut linker = with_handle(&engine, &handle);
+        let theirs = Arc::clone(&memory);
+        linker
+            .func_wrap("memory", "wait", move |timeout: i64| {
+                let timeout = u64::try_from(timeout).ok().map(Duration::from_nanos);
+                match theirs.get().unwrap().wait32(0, 0, timeout).unwrap() {
+                    WaitOutcome::Woken => 0,
+                    WaitOutcome::NotEqual => 1,
+                    WaitOutcome::TimedOut => 2,
+                    WaitOutcome::Ended => 3,
+                }
+            })
+            .unwrap();
+        let theirs = Arc::clone(&memory);
+        linker
+            .func_wrap("memory", "notify", move || -> wasmtime::Result<i32> {
+                handle.host_call()?;
+                Ok(theirs.get().unwrap().notify(0, 1).unwrap() as i32)
+            })
+            .unwrap();
+        let group = ThreadGroup::builder(&engine, &module, linker)
+            .state(data_of(&log))
+            .schedule(Schedule::Policy(scheduled))
+            .build()
+            .unwrap();
+        let _ = memory.set(group.host_memory().unwrap());
+        let outcome = group.run("_start").unwrap();
+        assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+        assert_eq!(*log.values.lock().unwrap(), [2, 0, 0], "{seed}");
+    }
+}
+
+/// Nobody in the group could know of a notify from elsewhere.
+#[test]
+fn a_notify_from_outside_is_not_reproducible() {
+    let _watchdog = watchdog("a_notify_from_outside", 600);
+    let body = r#"(func (export "_start")
+        (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))
+        (loop $l (br_if $l (i32.eqz (i32.atomic.load (i32.const 4))))))"#;
+    let engine = engine();
+    let bytes = wat::parse_str(format!("(module {IMPORTS} {body})")).unwrap();
+    let module = pointed(&engine, &bytes, Points::Atomics);
+    let scheduled = Scheduled::new(walk(1, 2));
+    let linker = with_handle(&engine, &scheduled.handle());
+    let group = ThreadGroup::builder(&engine, &module, linker)
+        .state(data_of(&Arc::default()))
+        .schedule(Schedule::Policy(scheduled))
+        .build()
+        .unwrap();
+    assert_eq!(group.host_memory().unwrap().notify(0, 1), Ok(0));
+    let outcome = group.run("_start").unwrap();
+    let failed = matches!(
+        outcome,
+        Outcome::ScheduleFailed(ScheduleError::NotReproducible(_))
+    );
+    assert!(failed, "{outcome:?}");
+}
+
+/// Writes down who woke whom.
+#[derive(Default)]
+struct Wakes(Mutex<Vec<(u32, WaitEnd)>>);
+
+impl Observer for Wakes {
+    fn wait_ended(&self, wait: &Wait, end: WaitEnd) {
+        let mut wakes = self.0.lock().unwrap();
+        wakes.push((wait.thread.get(), end));
+    }
+}
+
+#[test]
+fn observers_and_reports_see_threads_as_they_are() {
+    let _watchdog = watchdog("observers_and_reports", 600);
+    let body = r#"(func (export "wasi_thread_start") (param i32 i32)
+          (if (local.get 1)
+            (then (drop (memory.atomic.notify (i32.const 8) (i32.const 1))))
+            (else (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))))
+          (drop (memory.atomic.wait32 (i32.const 12) (i32.const 0) (i64.const -1))))
+        (func (export "_start")
+          (drop (call $spawn (i32.const 0)))
+          (call $sleep (i64.const 1000000))
+          (drop (call $spawn (i32.const 1)))
+          (call $sleep (i64.const 1000000))
+          (call $log (i32.const 0))
+          (loop $l (br_if $l (i32.eqz (i32.atomic.load (i32.const 4))))))"#;
+    let engine = engine();
+    let bytes = wat::parse_str(format!("(module {IMPORTS} {body})")).unwrap();
+    let module = pointed(&engine, &bytes, Points::Atomics);
+    let scheduled = Scheduled::new(walk(1, 2));
+    let linker = with_handle(&engine, &scheduled.handle());
+    let (log, wakes) = (Arc::<Log>::default(), Arc::<Wakes>::default());
+    let group = ThreadGroup::builder(&engine, &module, linker)
+        .state(data_of(&log))
+        .observer(Arc::clone(&wakes) as Arc<dyn Observer>)
+        .schedule(Schedule::Policy(scheduled))
+        .build()
+        .unwrap();
+    let handle = group.handle();
+    let _cancel = CancelOnDrop(group.handle());
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| group.run("_start").unwrap());
+        let spins = || !log.values.lock().unwrap().is_empty();
+        assert!(eventually(Duration::from_secs(30), spins));
+        let report = handle.report(Duration::from_secs(20));
+        let states: Vec<_> = report.threads.iter().map(|one| &one.state).collect();
+        assert!(matches!(states[0], ThreadState::Running), "{states:?}");
+        for state in &states[1..] {
+            let ThreadState::Waiting(wait) = state else {
+                panic!("{state:?}")
+            };
+            assert_eq!((wait.address, wait.timed), (Some(12), false));
+            assert!(wait.backtrace.is_some());
+        }
+        assert_eq!(states.len(), 3);
+        handle.cancel();
+        run.join().unwrap();
+    });
+    let wakes = wakes.0.lock().unwrap();
+    let (thread, end) = wakes[0];
+    assert_eq!(thread, 1);
+    let WaitEnd::Woken { by, notify } = end else {
+        panic!("{end:?}")
+    };
+    assert_eq!(by.map(|by| by.get()), Some(2));
+    assert!(notify.is_some());
+    assert_eq!(
+        wakes
+            .iter()
+            .filter(|(_, end)| *end == WaitEnd::Ended)
+            .count(),
+        2
+    );
 }

@@ -140,7 +140,7 @@ const LOCKS: &str = r#"
 
 #[test]
 fn a_seed_is_a_run() {
-    let _watchdog = watchdog("a_seed_is_a_run", 300);
+    let _watchdog = watchdog("a_seed_is_a_run", 600);
     let engine = engine();
     let module = pointed(&engine, &guest(LOCKS), Points::Atomics);
     let mut runs = BTreeSet::new();
@@ -158,7 +158,7 @@ fn a_seed_is_a_run() {
 
 #[test]
 fn a_run_is_the_same_beside_a_load() {
-    let _watchdog = watchdog("a_run_is_the_same_beside_a_load", 300);
+    let _watchdog = watchdog("a_run_is_the_same_beside_a_load", 600);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -171,7 +171,7 @@ fn a_run_is_the_same_beside_a_load() {
         let over = SetOnDrop(&over);
         let engine = engine();
         let module = pointed(&engine, &guest(LOCKS), Points::Accesses);
-        let once = || run(&engine, &module, Scheduled::new(walk(7, 5))).0;
+        let once = || run(&engine, &module, Scheduled::new(walk(7, 60))).0;
         let first = once();
         for round in 0..200 {
             assert_eq!(once(), first, "{round}");

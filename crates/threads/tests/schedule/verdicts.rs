@@ -42,7 +42,7 @@ fn two_that_add(load: &str, store: &str) -> String {
 
 #[test]
 fn a_lost_update_is_found() {
-    let _watchdog = watchdog("a_lost_update_is_found", 300);
+    let _watchdog = watchdog("a_lost_update_is_found", 600);
     let atomic = two_that_add("i32.atomic.load", "i32.atomic.store");
     let found = outcomes(&atomic, Points::Atomics, 60, 2);
     let lost = found.get("Returned [1]").copied().unwrap_or(0);
@@ -68,7 +68,7 @@ fn a_lost_update_is_found() {
 
 #[test]
 fn a_lost_wake_up_is_found() {
-    let _watchdog = watchdog("a_lost_wake_up_is_found", 300);
+    let _watchdog = watchdog("a_lost_wake_up_is_found", 600);
     // It looks whether there is something to wait for, and then waits for another word than that.
     let body = r#"(func (export "wasi_thread_start") (param i32 i32)
              (i32.atomic.store (i32.const 4) (i32.const 1))
@@ -109,7 +109,7 @@ const TWO_LOCKS: &str = r#"
 
 #[test]
 fn a_deadlock_is_told_with_every_thread_and_where_it_is() {
-    let _watchdog = watchdog("a_deadlock_is_told", 300);
+    let _watchdog = watchdog("a_deadlock_is_told", 600);
     let engine = engine();
     let module = pointed(&engine, &guest(TWO_LOCKS), Points::Atomics);
     let mut deadlocks = 0;
@@ -143,7 +143,7 @@ fn a_deadlock_is_told_with_every_thread_and_where_it_is() {
 
 #[test]
 fn a_run_that_does_not_end_is_bounded() {
-    let _watchdog = watchdog("a_run_that_does_not_end_is_bounded", 120);
+    let _watchdog = watchdog("a_run_that_does_not_end_is_bounded", 600);
     let engine = engine();
     let body = r#"(func (export "_start")
         (loop $l (br_if $l (i32.eqz (i32.atomic.load (i32.const 0))))))"#;
@@ -178,7 +178,7 @@ impl Policy for Astray {
 
 #[test]
 fn a_policy_that_names_a_dead_thread_is_told_so() {
-    let _watchdog = watchdog("a_policy_that_names_a_dead_thread", 120);
+    let _watchdog = watchdog("a_policy_that_names_a_dead_thread", 600);
     let engine = engine();
     let body = two_that_add("i32.atomic.load", "i32.atomic.store");
     let module = pointed(&engine, &guest(&body), Points::Atomics);
@@ -211,7 +211,7 @@ impl Policy for Panics {
 
 #[test]
 fn a_policy_that_panics_ends_the_run() {
-    let _watchdog = watchdog("a_policy_that_panics_ends_the_run", 120);
+    let _watchdog = watchdog("a_policy_that_panics_ends_the_run", 600);
     let engine = engine();
     let body = two_that_add("i32.atomic.load", "i32.atomic.store");
     let module = pointed(&engine, &guest(&body), Points::Atomics);
@@ -229,7 +229,7 @@ fn a_policy_that_panics_ends_the_run() {
 
 #[test]
 fn an_end_from_outside_reaches_threads_that_wait_for_their_turn() {
-    let _watchdog = watchdog("an_end_from_outside", 120);
+    let _watchdog = watchdog("an_end_from_outside", 600);
     let engine = engine();
     let body = r#"(func (export "wasi_thread_start") (param i32 i32) (call $park))
         (func (export "_start")
@@ -267,7 +267,7 @@ fn an_end_from_outside_reaches_threads_that_wait_for_their_turn() {
 
 #[test]
 fn a_trap_or_an_exit_of_one_ends_all() {
-    let _watchdog = watchdog("a_trap_or_an_exit_of_one_ends_all", 120);
+    let _watchdog = watchdog("a_trap_or_an_exit_of_one_ends_all", 600);
     for (end, expected) in [
         ("(unreachable)", "trapped: Some(UnreachableCodeReached)"),
         ("(call $exit (i32.const 7))", "Exited(7)"),
