@@ -240,13 +240,12 @@ impl Fds {
             cell.store(handle.to_raw(), Ordering::Release);
         }
         drop(free);
-        match (taken, Handle::from_raw(replaced)) {
-            (true, Some(replaced)) => self.detach(replaced),
-            (true, None) => {}
-            (false, _) => {
-                self.detach(handle);
-                return Err(Errno::Busy);
-            }
+        if !taken {
+            self.detach(handle);
+            return Err(Errno::Busy);
+        }
+        if let Some(replaced) = Handle::from_raw(replaced) {
+            self.detach(replaced);
         }
         Ok(())
     }

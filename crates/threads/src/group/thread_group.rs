@@ -11,7 +11,9 @@ use crate::group::core::Core;
 use crate::life::Native;
 use crate::life::handle::GroupHandle;
 use crate::memory::host::HostMemory;
+use crate::memory::words;
 use crate::module::extern_type;
+use crate::schedule::{Mix, ScheduleTrace};
 use crate::sys::running;
 use crate::thread::entry_point::{EntryPoint, Invocation};
 use crate::thread::guest_thread::Guest;
@@ -22,6 +24,7 @@ use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
 use crate::types::report::{LeftBehind, Report};
+use crate::types::thread_id::ThreadId;
 use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
@@ -124,7 +127,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let program = Arc::clone(&core.program);
-        let guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        let mut guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        if let Some(turns) = core.life.turns() {
+            guest.set_member(turns.register(ThreadId::MAIN, None));
+        }
         // The guest's spawns find it for as long as main runs.
         let held = Arc::clone(core);
         core.hosts
@@ -267,6 +273,22 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Failed calls of `thread-spawn` so far.
     pub fn spawn_failures(&self) -> SpawnFailures {
         self.core.life.spawn_failures()
+    }
+
+    /// What the group did under its schedule so far; `None` without one.
+    pub fn schedule_trace(&self) -> Option<ScheduleTrace> {
+        self.core.life.turns().map(|turns| turns.trace())
+    }
+
+    /// A hash of the shared memories that all threads have: their sizes and what is in them. After the end of a group with a
+    /// [schedule](crate::schedule), a run with the same decisions has left the same. Reads all of them, which takes some
+    /// milliseconds for each 16 MiB; while the group runs it means nothing.
+    pub fn memory_hash(&self) -> u64 {
+        let mut mix = Mix::default();
+        for memory in &self.core.program.memories {
+            words::hash(memory, &mut mix);
+        }
+        mix.sum()
     }
 
     /// Fuel that no thread holds; after the end, what was not consumed. `None` without

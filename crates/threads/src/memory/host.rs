@@ -8,8 +8,9 @@ use std::time::Duration;
 use wasmtime::{SharedMemory, WaitResult};
 
 use crate::memory::words::{WordError, bytes, word32, word64};
+use crate::schedule::{Turns, Waited};
 use crate::types::end_token::EndToken;
-use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
+use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome, Width};
 
 /// The number host threads wait under. No guest thread has it.
 const HOST: u32 = u32::MAX;
@@ -27,6 +28,8 @@ pub struct HostMemory {
     memory: SharedMemory,
     waits: Waits,
     told: Option<Arc<ToldNotify>>,
+    /// Who runs, where one thread runs at a time.
+    turns: Option<Arc<Turns>>,
 }
 
 /// Does a notify of host code in a group that somebody watches, and tells of it: of the word, at this address, how
@@ -121,12 +124,18 @@ impl fmt::Debug for HostMemory {
 
 impl HostMemory {
     /// The first of a group's memories. `told` is how a notify on the group's parking lot is done, where somebody is
-    /// to be told.
-    pub(crate) fn new(memory: SharedMemory, waits: Waits, told: Option<Arc<ToldNotify>>) -> Self {
+    /// to be told or a schedule is to be followed.
+    pub(crate) fn new(
+        memory: SharedMemory,
+        waits: Waits,
+        told: Option<Arc<ToldNotify>>,
+        turns: Option<Arc<Turns>>,
+    ) -> Self {
         Self {
             memory,
             waits,
             told,
+            turns,
         }
     }
 
@@ -247,6 +256,9 @@ impl HostMemory {
     /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes (`None`:
     /// never), or until the group ends: `memory.atomic.wait32` from host code.
     ///
+    /// In a group with a [schedule](crate::schedule) a host function that waits gives its turn on; a wait on a host thread of
+    /// no thread of the group is no part of the schedule, and neither is what wakes it.
+    ///
     /// With an unprepared module the wait is wasmtime's, and whoever waits for the group's threads (the caller of
     /// [`run`](crate::ThreadGroup::run), say) wakes it.
     ///
@@ -260,6 +272,11 @@ impl HostMemory {
         timeout: Option<Duration>,
     ) -> Result<WaitOutcome, WordError> {
         let word = word32(&self.memory, address)?;
+        let equal = || word.load(Ordering::SeqCst) == expected.to_le();
+        let host = std::ptr::from_ref(word).addr();
+        if let Some(outcome) = self.scheduled_wait(host, Width::W32, timeout, equal) {
+            return Ok(outcome);
+        }
         Ok(match &self.waits {
             Waits::Groups(lot) => lot.register(HOST, Role::Host).wait32(
                 word,
@@ -285,6 +302,11 @@ impl HostMemory {
         timeout: Option<Duration>,
     ) -> Result<WaitOutcome, WordError> {
         let word = word64(&self.memory, address)?;
+        let equal = || word.load(Ordering::SeqCst) == expected.to_le();
+        let host = std::ptr::from_ref(word).addr();
+        if let Some(outcome) = self.scheduled_wait(host, Width::W64, timeout, equal) {
+            return Ok(outcome);
+        }
         Ok(match &self.waits {
             Waits::Groups(lot) => lot.register(HOST, Role::Host).wait64(
                 word,
@@ -298,7 +320,31 @@ impl HostMemory {
         })
     }
 
+    /// A wait of a host function that a thread under a schedule has called, which gives its turn on meanwhile; `None` on
+    /// other threads.
+    fn scheduled_wait(
+        &self,
+        word: usize,
+        width: Width,
+        timeout: Option<Duration>,
+        equal: impl FnOnce() -> bool,
+    ) -> Option<WaitOutcome> {
+        let turns = self.turns.as_ref().filter(|turns| turns.is_inside())?;
+        if !equal() {
+            return Some(WaitOutcome::NotEqual);
+        }
+        let waited = turns.wait(word, width, nanos(timeout), &mut || ());
+        Some(match waited {
+            Ok(Some(Waited::Woken(_))) => WaitOutcome::Woken,
+            Ok(Some(Waited::TimedOut)) => WaitOutcome::TimedOut,
+            Ok(None) | Err(_) => WaitOutcome::Ended,
+        })
+    }
+
     /// Wakes up to `count` threads, guest's or host's, that wait at `address`; how many it woke.
+    ///
+    /// In a group with a [schedule](crate::schedule), elsewhere than in a host function of one of its threads, it ends the run as not
+    /// reproducible.
     ///
     /// # Errors
     ///

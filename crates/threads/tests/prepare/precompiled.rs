@@ -2,7 +2,10 @@
 // `Module::deserialize` is unsafe: it trusts the bytes, here its own.
 #![allow(unsafe_code)]
 
-use wasi_threads::{DeserializeError, Stamp, StampError, Stamped, ThreadModule, prepare};
+use wasi_threads::rewrite::{Points, RewriteOptions};
+use wasi_threads::{
+    DeserializeError, Stamp, StampError, Stamped, ThreadModule, prepare, prepare_with,
+};
 use wasmtime::Module;
 
 use super::{engine, load, wat};
@@ -19,8 +22,18 @@ const EVERYTHING: &str = "(module
 #[test]
 fn what_was_found_is_found_again() {
     let engine = engine();
-    for text in [EVERYTHING, "(module)", "(module (func $f) (start $f))"] {
-        let before = prepare(&engine, &wat(text)).expect("a module to prepare");
+    let texts = [EVERYTHING, "(module)", "(module (func $f) (start $f))"];
+    let points = [
+        None,
+        Some(Points::Atomics),
+        Some(Points::Accesses),
+        Some(Points::Loops),
+    ];
+    for (text, points) in (texts.into_iter()).flat_map(|text| points.map(|points| (text, points))) {
+        let mut options = RewriteOptions::default();
+        options.points = points;
+        let before = prepare_with(&engine, &wat(text), &options).expect("a module to prepare");
+        assert_eq!(before.points(), points);
         let bytes = before.serialize().expect("bytes");
         let stamped = Stamped::parse(&bytes).expect("a stamp");
         let module = load(&engine, stamped.compiled());
@@ -83,7 +96,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
         for length in cuts {
             assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
         }
-        for more in ["\0", "\n", "wasi-threads:5\0\0"] {
+        for more in ["\0", "\n", "wasi-threads:6\0\0"] {
             assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
         }
         // The front is missing.
