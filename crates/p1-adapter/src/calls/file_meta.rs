@@ -11,6 +11,7 @@ use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
+use crate::sys::time::NewTime;
 use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
 

@@ -6,8 +6,7 @@
 //! A call that has looked its descriptor up keeps it: closing or renumbering detaches the number, and the descriptor
 //! itself goes away with the last call that uses it. A later lookup finds nothing or the number's new owner.
 //!
-//! The limit is on descriptors that are open at the host and on numbers that are taken: one that was closed while a call
-//! has it counts until that call lets go.
+//! The limit is on numbers that are taken and on what is open at the host: what was closed counts until calls let go of it.
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
