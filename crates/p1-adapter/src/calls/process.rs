@@ -62,5 +62,5 @@ pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
 
 /// Lets other threads of the host run.
 pub(crate) fn sched_yield() {
-    rustix::thread::sched_yield();
+    std::thread::yield_now();
 }

@@ -6,6 +6,7 @@ pub(crate) mod builder;
 pub(crate) mod clocks;
 mod from_wasi;
 mod inherit;
+mod insert;
 pub(crate) mod observe;
 pub(crate) mod push;
 pub(crate) mod random_source;
@@ -19,6 +20,7 @@ use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::Random;
 use crate::descriptor::fds::Fds;
 use crate::path::fifo_open::Opens;
+use arc_swap::ArcSwap;
 use std::fmt;
 use std::sync::Arc;
 use strings::Strings;
@@ -38,7 +40,8 @@ pub struct P1Ctx {
 /// numbers while they change.
 pub(crate) struct Shared {
     pub(crate) args: Strings,
-    pub(crate) env: Strings,
+    /// May be exchanged while threads run.
+    pub(crate) env: ArcSwap<Strings>,
     pub(crate) fds: Fds,
     pub(crate) clocks: Clocks,
     pub(crate) random: Random,

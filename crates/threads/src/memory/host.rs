@@ -1,13 +1,13 @@
 //! The embedder's side of a group's memory.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wasmtime::{SharedMemory, WaitResult};
 
-use crate::memory::words::{WordError, word32, word64};
+use crate::memory::words::{WordError, bytes, word32, word64};
 use crate::schedule::{Turns, Waited};
 use crate::types::end_token::EndToken;
 use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome, Width};
@@ -139,6 +139,13 @@ impl HostMemory {
         }
     }
 
+    /// Wakes host threads that wait on it inside wasmtime, now that the group has ended.
+    pub(crate) fn end_waits(&self) {
+        if let Waits::Wasmtimes(waits) = &self.waits {
+            waits.end();
+        }
+    }
+
     /// The memory itself.
     pub fn memory(&self) -> &SharedMemory {
         &self.memory
@@ -151,6 +158,57 @@ impl HostMemory {
             Waits::Groups(lot) => Some(lot.host_writer()),
             Waits::Wasmtimes(_) => None,
         }
+    }
+
+    /// The `len` bytes from `address` on, each an atomic of its own; none for a `len` of 0, up to the memory's end.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now.
+    pub fn bytes(&self, address: u64, len: usize) -> Result<&[AtomicU8], WordError> {
+        bytes(&self.memory, address, len)
+    }
+
+    /// Copies the bytes from `address` on into all of `to`. Takes no lock: bytes that a thread writes meanwhile are
+    /// each as before or as after; words that must not be torn are for [`load32`](Self::load32) and
+    /// [`load64`](Self::load64). Orders nothing by itself: what a thread wrote before a store is seen by one who has loaded what it stored.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now; `to` is as it was.
+    pub fn read(&self, address: u64, to: &mut [u8]) -> Result<(), WordError> {
+        let from = self.bytes(address, to.len())?;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The `len` bytes from `address` on, as [`read`](Self::read) copies them. Allocates once it is known that they are there, so a length
+    /// that a guest named costs no more than the memory it has.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now.
+    pub fn read_vec(&self, address: u64, len: usize) -> Result<Vec<u8>, WordError> {
+        let from = self.bytes(address, len)?;
+        Ok(from
+            .iter()
+            .map(|byte| byte.load(Ordering::Relaxed))
+            .collect())
+    }
+
+    /// Copies all of `from` to `address` and the bytes behind it. As [`read`](Self::read) otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now, and then nothing is written.
+    pub fn write(&self, address: u64, from: &[u8]) -> Result<(), WordError> {
+        let to = self.bytes(address, from.len())?;
+        for (to, from) in to.iter().zip(from) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Loads a 32-bit word.

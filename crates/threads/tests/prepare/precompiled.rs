@@ -3,7 +3,9 @@
 #![allow(unsafe_code)]
 
 use wasi_threads::rewrite::{Points, RewriteOptions};
-use wasi_threads::{Stamp, StampError, Stamped, ThreadModule, prepare, prepare_with};
+use wasi_threads::{
+    DeserializeError, Stamp, StampError, Stamped, ThreadModule, prepare, prepare_with,
+};
 use wasmtime::Module;
 
 use super::{engine, load, wat};
@@ -164,4 +166,50 @@ fn a_stamp_of_another_module_is_refused() {
         let result = stamped.into_module(module);
         assert!(matches!(result, Err(StampError::Foreign(_))), "{other}");
     }
+}
+
+#[test]
+fn a_file_becomes_the_module_that_it_was() {
+    let engine = engine();
+    let before = prepare(&engine, &wat(EVERYTHING)).expect("a module to prepare");
+    let bytes = before.serialize_with(b"attached").expect("bytes");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("module.cwasm");
+    std::fs::write(&path, &bytes).expect("a file");
+    // SAFETY: the bytes are those that were written above.
+    let modules = unsafe {
+        [
+            ThreadModule::deserialize(&engine, &bytes),
+            ThreadModule::deserialize_file(&engine, &path),
+        ]
+    };
+    for module in modules {
+        let module = module.expect("a module");
+        assert_eq!(module.start_export(), before.start_export());
+        assert!(module.is_prepared() && module.waits_reach_group());
+    }
+    let foreign = before.module().serialize().expect("bytes");
+    // SAFETY: as above; of the others nothing is loaded.
+    let refused = unsafe {
+        [
+            ThreadModule::deserialize(&engine, &foreign),
+            ThreadModule::deserialize(&engine, &bytes[..bytes.len() - 1]),
+            ThreadModule::deserialize_file(&engine, folder.path().join("none")),
+            ThreadModule::deserialize(&wasmtime::Engine::default(), &bytes),
+        ]
+    };
+    let [missing, damaged, unread, other] = refused.map(|module| module.expect_err("a refusal"));
+    assert!(matches!(
+        missing,
+        DeserializeError::Stamp(StampError::Missing)
+    ));
+    assert!(matches!(
+        damaged,
+        DeserializeError::Stamp(StampError::Damaged)
+    ));
+    assert!(matches!(
+        unread,
+        DeserializeError::Stamp(StampError::Read(_))
+    ));
+    assert!(matches!(other, DeserializeError::Module(_)));
 }
