@@ -9,6 +9,8 @@ use std::io;
 
 use wasmtime::WasmBacktrace;
 
+use crate::sys::limits::LimitReached;
+
 /// An error of Wasmtime's that something can be done about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WasmtimeError {
@@ -24,6 +26,16 @@ pub(crate) enum WasmtimeError {
     Epochs,
     /// A memory is larger than the limit from its start.
     MemoryLimit,
+    /// A table is longer than the limit from its start.
+    TableLimit,
+    /// More tables than the limit.
+    TableCount,
+    /// More instances than the limit.
+    InstanceCount,
+    /// More memories than the limit.
+    MemoryCount,
+    /// The pooling allocator has not so many places.
+    PoolIsFull,
     /// The system has not so many addresses for this process.
     AddressSpace,
     /// The system does not let this process make code executable.
@@ -37,6 +49,11 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         true => error.root_cause().to_string(),
         false => format!("{error:#}"),
     };
+    wasmtime_words(&said)
+}
+
+/// Which of Wasmtime's errors is told in these words.
+pub(crate) fn wasmtime_words(said: &str) -> Option<WasmtimeError> {
     [
         // To be created, or to be canonicalized.
         ("cache directory: ", WasmtimeError::NoCacheFolder),
@@ -55,6 +72,11 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         ),
         ("epoch interruption", WasmtimeError::Epochs),
         ("exceeds memory limits", WasmtimeError::MemoryLimit),
+        ("exceeds table limits", WasmtimeError::TableLimit),
+        ("table count too high", WasmtimeError::TableCount),
+        ("instance count too high", WasmtimeError::InstanceCount),
+        ("memory count too high", WasmtimeError::MemoryCount),
+        ("maximum concurrent limit of", WasmtimeError::PoolIsFull),
         ("mmap failed to reserve", WasmtimeError::AddressSpace),
         (
             "failed to make memory executable",
@@ -67,23 +89,18 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
 
 /// What a limit of the system is called that an error speaks of, with its number.
 pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
-    #[cfg(unix)]
-    let of = |number: i32| said.contains(&format!("(os error {number})"));
-    #[cfg(unix)]
-    if of(libc::EMFILE) {
-        return Some(
-            "this process may not open more files: raise the limit (`ulimit -n`; systemd: `LimitNOFILE=`)",
-        );
-    } else if of(libc::ENFILE) {
-        return Some("the system cannot open more files: raise the limit (`sysctl fs.file-max`)");
-    } else if of(libc::EFBIG) {
-        return Some(
+    Some(match LimitReached::said(said)? {
+        LimitReached::OpenFiles => {
+            "this process may not open more files: raise the limit (`ulimit -n`; systemd: `LimitNOFILE=`)"
+        }
+        LimitReached::FilesOfAll => {
+            "the system cannot open more files: raise the limit (`sysctl fs.file-max`)"
+        }
+        LimitReached::FileSize => {
             "this process may not make larger files, of which one is what a memory begins with: raise the limit \
-             (`ulimit -f`; systemd: `LimitFSIZE=`), or do without that one (`-O memory-init-cow=n`)",
-        );
-    }
-    let _ = said;
-    None
+             (`ulimit -f`; systemd: `LimitFSIZE=`), or do without that one (`-O memory-init-cow=n`)"
+        }
+    })
 }
 
 /// Whether wasmparser came to an end that it did not expect: of the file, or of a part of it.
@@ -119,15 +136,16 @@ pub(crate) fn std_cannot_print(panic: &(dyn Any + Send)) -> Option<io::Error> {
 #[cfg(test)]
 mod tests {
     use super::WasmtimeError::{
-        AddressSpace, BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder, RelativeCacheFolder,
+        AddressSpace, BacktraceDetails, Epochs, InstanceCount, MemoryCount, MemoryLimit,
+        NoCacheFolder, PoolIsFull, RelativeCacheFolder, TableCount, TableLimit,
         UnreadableCacheConfig,
     };
     use super::*;
     use crate::sys::native_code::NativeCode;
     use wasmparser::Validator;
     use wasmtime::{
-        Cache, CacheConfig, Config, Engine, Instance, Module, Store, StoreLimits,
-        StoreLimitsBuilder, WasmBacktraceDetails,
+        Cache, CacheConfig, Config, Engine, Instance, Module, PoolingAllocationConfig, Store,
+        StoreLimits, StoreLimitsBuilder, WasmBacktraceDetails,
     };
 
     fn engine(set: impl FnOnce(&mut Config)) -> Engine {
@@ -209,8 +227,30 @@ mod tests {
         let limits = StoreLimitsBuilder::new();
         assert_eq!(
             instantiate("(module (table 2 funcref))", limits.table_elements(1)),
-            None
+            Some(TableLimit)
         );
+        let limits = StoreLimitsBuilder::new;
+        let table = "(module (table 2 funcref))";
+        assert_eq!(instantiate(table, limits().tables(0)), Some(TableCount));
+        let memory = "(module (memory 1))";
+        assert_eq!(instantiate(memory, limits().memories(0)), Some(MemoryCount));
+        let nothing = "(module)";
+        let no_instance = instantiate(nothing, limits().instances(0));
+        assert_eq!(no_instance, Some(InstanceCount));
+    }
+
+    #[test]
+    fn wasmtime_on_its_pool() {
+        let engine = engine(|config| {
+            let mut pool = PoolingAllocationConfig::default();
+            pool.total_core_instances(1);
+            config.allocation_strategy(pool);
+        });
+        let module = Module::new(&engine, "(module)").unwrap();
+        let mut store = Store::new(&engine, ());
+        Instance::new(&mut store, &module, &[]).unwrap();
+        let error = Instance::new(&mut store, &module, &[]).unwrap_err();
+        assert_eq!(wasmtime_error(&error), Some(PoolIsFull), "{error:?}");
     }
 
     #[test]
@@ -225,17 +265,9 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn limits_of_the_system() {
-        let error = io::Error::from_raw_os_error(libc::EMFILE);
-        let said = limit_of_the_system(&error.to_string());
-        assert!(said.is_some_and(|said| said.contains("ulimit -n")));
-        let error = io::Error::from_raw_os_error(libc::ENFILE);
-        assert!(limit_of_the_system(&error.to_string()).is_some());
-        let error = io::Error::from_raw_os_error(libc::EFBIG);
-        assert!(limit_of_the_system(&error.to_string()).is_some());
-        let error = io::Error::from_raw_os_error(libc::ENOSPC);
-        assert_eq!(limit_of_the_system(&error.to_string()), None);
+        // What one is, `sys/limits.rs` knows.
+        assert_eq!(limit_of_the_system("no such file (os error 2)"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
-#[cfg(all(unix, any(test, fuzzing)))]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod any_line;
 mod budget;
 mod cannot_run;

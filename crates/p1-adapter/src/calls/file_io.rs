@@ -9,7 +9,7 @@ use crate::abi::types::{
 };
 use crate::call::Call;
 use crate::descriptor::Kind;
-use rustix::fs::SeekFrom;
+use crate::sys::file::SeekFrom;
 use wiggle::GuestMemory;
 
 /// A list of buffers never holds more than 2 GiB, so a count always fits.

@@ -1,6 +1,6 @@
 //! The `path_*` functions: the guest's strings come in, wasmtime-wasi does the work.
 
-use crate::abi::convert::{self, NewTime};
+use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
@@ -88,7 +88,7 @@ pub(crate) fn set_times(
     path: GuestPtr<str>,
     (atim, mtim, flags): (Timestamp, Timestamp, Fstflags),
 ) -> Result<()> {
-    let (access, modification) = NewTime::pair(atim, mtim, flags)?;
+    let (access, modification) = convert::new_times(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;

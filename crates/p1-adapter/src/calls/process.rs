@@ -65,7 +65,7 @@ pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
 /// Lets other threads of the host run, or whom the embedder's hook lets.
 pub(crate) fn sched_yield(call: &Call<'_>) -> Result<()> {
     match &call.shared.hooks.on_yield {
-        None => rustix::thread::sched_yield(),
+        None => std::thread::yield_now(),
         Some(hook) => hook().map_err(Error::trap)?,
     }
     Ok(())

@@ -14,9 +14,9 @@ use crate::call::Call;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::descriptor::{Descriptor, Kind};
 use crate::guest::buffers::GuestBufs;
-use rustix::fd::{AsFd as _, BorrowedFd};
-use rustix::net::Shutdown;
+use crate::sys::socket::{self, Shutdown};
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
@@ -164,5 +164,5 @@ pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
         (false, true) => Shutdown::Write,
         (false, false) => return Err(Errno::Inval.into()),
     };
-    Ok(rustix::net::shutdown(host.as_fd(), how)?)
+    Ok(socket::shutdown(host.as_fd(), how)?)
 }

@@ -5,7 +5,7 @@ use crate::abi::types::{Errno, Filetype};
 use crate::blocking::StreamKind;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::descriptor::{Descriptor, Kind};
-use crate::sys::device::is_constant;
+use crate::sys::object::Object;
 use std::fmt;
 
 /// Something that is not the same on another host, or at another time: what a call is about, or what came of it. Told to
@@ -54,7 +54,7 @@ impl Unrepeatable {
             Kind::Stream(stream) => Self::of_stream(stream),
             Kind::File(file) => match file.file_type() {
                 Filetype::RegularFile => None,
-                Filetype::CharacterDevice if is_constant(file.fd())? => None,
+                Filetype::CharacterDevice if Object::of(file.fd())?.is_constant() => None,
                 _ => Some(Self::Device),
             },
         })

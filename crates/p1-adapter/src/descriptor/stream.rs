@@ -7,8 +7,7 @@ use crate::blocking::{
     Ready, StreamKind,
 };
 use crate::guest::buffers::GuestBufs;
-use rustix::net::SocketType;
-use rustix::net::sockopt::socket_type;
+use crate::sys::socket::{self, SocketType};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use wasmtime_wasi::FsPerms;
@@ -55,7 +54,7 @@ impl GuestStream {
         let socket = match &source {
             // A kind that cannot be asked for is taken for bytes in order.
             Source::Host(host) if host.kind() == StreamKind::Socket => {
-                Some(socket_type(host).unwrap_or(SocketType::STREAM))
+                Some(socket::kind(host).unwrap_or(SocketType::STREAM))
             }
             _ => None,
         };

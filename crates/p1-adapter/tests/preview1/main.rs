@@ -4,6 +4,7 @@ mod advisories;
 mod alone;
 mod args_env;
 mod asynchronous;
+mod chosen;
 mod clocks;
 mod dirs;
 mod embedding;
