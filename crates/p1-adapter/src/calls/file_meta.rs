@@ -79,6 +79,11 @@ fn reopen(dir: BorrowedFd<'_>) -> Result<OwnedFd, Os> {
 pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
+    Ok(call.shared.hooks.stat(found(&descriptor)?))
+}
+
+/// What the host says.
+fn found(descriptor: &Descriptor) -> Result<Filestat> {
     if let Some(file) = descriptor.unasked() {
         // The attributes have the type among them.
         let found = Attributes::of(file.fd())?;
@@ -143,6 +148,14 @@ pub(crate) fn set_times(
     let (access, modification) = NewTime::pair(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
+    set_times_of(&descriptor, access, modification)?;
+    if let Some(pins) = &call.shared.hooks.pins {
+        pins.times_set(&found(&descriptor)?, access, modification);
+    }
+    Ok(())
+}
+
+fn set_times_of(descriptor: &Descriptor, access: NewTime, modification: NewTime) -> Result<()> {
     let times = Timestamps {
         last_access: access.to_timespec(),
         last_modification: modification.to_timespec(),

@@ -6,12 +6,13 @@ use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
+use crate::ctx::hooks::HostHooks;
 use crate::descriptor::{Descriptor, Dir};
 use crate::guest::memory::{Memory, write_bytes};
 use crate::path::open::{Open, Opened};
 use crate::path::operations::WasiPaths;
 use crate::path::set_times;
-use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, PathFlags};
 use wiggle::GuestPtr;
 
 /// A change of what lies at `path`.
@@ -28,6 +29,28 @@ fn change(
     let paths = &mut call.scratch.paths;
     let result = operation(paths, dir, &path);
     paths.explained(result, true, &[(dir, &path)])
+}
+
+/// A change that takes the name `path` from what has it, if anything has.
+fn removing(
+    hooks: &HostHooks,
+    paths: &mut WasiPaths,
+    (dir, path): (&Dir, &str),
+    change: impl FnOnce(&mut WasiPaths) -> Result<()>,
+) -> Result<()> {
+    let Some(pins) = &hooks.pins else {
+        return change(paths);
+    };
+    let look = |paths: &mut WasiPaths| paths.stat(dir, PathFlags::empty(), path).ok();
+    let before = look(paths);
+    change(paths)?;
+    if let Some(before) = before
+        // A file that was renamed to a name it has keeps it.
+        && look(paths).is_none_or(|after| after.ino != before.ino)
+    {
+        pins.unlinked(&before);
+    }
+    Ok(())
 }
 
 pub(crate) fn create_directory(
@@ -52,7 +75,8 @@ pub(crate) fn filestat(
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
     let stat = paths.stat(dir, convert::path_flags(flags), &path);
-    paths.explained(stat, false, &[(dir, &path)])
+    let stat = paths.explained(stat, false, &[(dir, &path)])?;
+    Ok(call.shared.hooks.stat(stat))
 }
 
 pub(crate) fn set_times(
@@ -75,7 +99,13 @@ pub(crate) fn set_times(
         path.clone(),
         (access, modification),
     );
-    scratch.paths.explained(result, true, &[(dir, &path)])
+    let paths = &mut scratch.paths;
+    if let (Some(pins), Ok(())) = (&call.shared.hooks.pins, &result)
+        && let Ok(found) = paths.stat(dir, convert::path_flags(lookup), &path)
+    {
+        pins.times_set(&found, access, modification);
+    }
+    paths.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn link(
@@ -93,6 +123,11 @@ pub(crate) fn link(
     let paths = &mut call.scratch.paths;
     let flags = convert::path_flags(flags);
     let result = paths.link((from, flags, old.clone()), (to, new.clone()));
+    if let (Some(pins), Ok(())) = (&call.shared.hooks.pins, &result)
+        && let Ok(found) = paths.stat(to, PathFlags::empty(), &new)
+    {
+        pins.linked(&found);
+    }
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
@@ -176,10 +211,12 @@ pub(crate) fn remove_directory(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let (on, opens) = ((fd, Rights::PATH_REMOVE_DIRECTORY), &call.shared.opens);
+    let (on, shared) = ((fd, Rights::PATH_REMOVE_DIRECTORY), call.shared);
     change(call, memory, on, path, |paths, dir, path| {
-        let _moving = opens.moving(paths);
-        paths.remove_directory(dir, path)
+        let _moving = shared.opens.moving(paths);
+        removing(&shared.hooks, paths, (dir, path), |paths| {
+            paths.remove_directory(dir, path)
+        })
     })
 }
 
@@ -197,7 +234,9 @@ pub(crate) fn rename(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let paths = &mut call.scratch.paths;
     let moving = call.shared.opens.moving(paths);
-    let result = paths.rename(from, &old, to, &new);
+    let result = removing(&call.shared.hooks, paths, (to, &new), |paths| {
+        paths.rename(from, &old, to, &new)
+    });
     drop(moving);
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
@@ -222,9 +261,11 @@ pub(crate) fn unlink_file(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let (on, opens) = ((fd, Rights::PATH_UNLINK_FILE), &call.shared.opens);
+    let (on, shared) = ((fd, Rights::PATH_UNLINK_FILE), call.shared);
     change(call, memory, on, path, |paths, dir, path| {
-        let _moving = opens.moving(paths);
-        paths.unlink_file(dir, path)
+        let _moving = shared.opens.moving(paths);
+        removing(&shared.hooks, paths, (dir, path), |paths| {
+            paths.unlink_file(dir, path)
+        })
     })
 }

@@ -60,7 +60,11 @@ pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
     Err(Errno::Pipe.into())
 }
 
-/// Lets other threads of the host run.
-pub(crate) fn sched_yield() {
-    rustix::thread::sched_yield();
+/// Lets other threads of the host run, or whom the embedder's hook lets.
+pub(crate) fn sched_yield(call: &Call<'_>) -> Result<()> {
+    match &call.shared.hooks.on_yield {
+        None => rustix::thread::sched_yield(),
+        Some(hook) => hook().map_err(Error::trap)?,
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::builder::{P1CtxBuilder, Stdio};
 use super::clocks::Clocks;
+use super::observe::Attended;
 use super::strings::Strings;
 use super::{P1Ctx, Shared, inherit};
 use crate::abi::error::BuildError;
@@ -26,6 +27,7 @@ impl P1CtxBuilder {
     /// descriptors than allowed.
     pub fn build(&mut self) -> Result<P1Ctx, BuildError> {
         let mut this = std::mem::take(self);
+        let attended = Attended::by(&this);
         let args = Strings::pack("argument", "arguments", this.args)?;
         let env = this
             .env
@@ -73,12 +75,14 @@ impl P1CtxBuilder {
                 args,
                 env,
                 fds,
-                clocks: Clocks::new(this.wall, this.monotonic),
+                clocks: Clocks::new(this.wall, this.monotonic, this.source),
                 random: this.random,
                 opens: Arc::new(Opens::new(end.clone())),
                 end,
                 limits: this.limits,
                 budget: this.budget,
+                attended,
+                hooks: this.hooks,
                 observer: this.observer,
                 observe_waiting: this.observe_waiting,
                 raise_sigpipe: this.raise_sigpipe,

@@ -13,6 +13,7 @@ mod exhausted;
 mod files;
 #[path = "../guest/mod.rs"]
 mod guest;
+mod hooks;
 mod host_descriptors;
 mod limits;
 mod memory;
@@ -22,6 +23,7 @@ mod poll;
 mod posix;
 mod races;
 mod refused;
+mod repeatable;
 mod resumed;
 mod rights;
 mod sandbox;
