@@ -34,6 +34,7 @@
 //! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
 //! | have async host functions | [`GroupBuilder::async_host_functions`] |
 //! | see what the threads are doing | [`GroupHandle::report`] |
+//! | have the same run again, and look for the one that fails | [`GroupBuilder::schedule`], [`schedule`] |
 //! | record what they have done: a timeline, statistics | [`GroupBuilder::observer`] |
 //! | write a core dump | [`GroupBuilder::on_trap`] |
 //! | wait for, and notify, the guest from host code | [`ThreadGroup::host_memory`] |
@@ -110,6 +111,7 @@ mod host;
 mod life;
 pub mod memory;
 mod module;
+pub mod schedule;
 mod sys;
 mod thread;
 mod types;

@@ -2,6 +2,7 @@
 //! threads have in common.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
@@ -16,6 +17,7 @@ use crate::memory::define;
 use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
+use crate::schedule::{Schedule, ScheduleRefusal, Turns};
 use crate::sys::running::{self, Code};
 use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
@@ -53,8 +55,12 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let host_stack = self.check_engine()?;
         self.limits.budget = self.budget.take().map(GroupBudget::new);
         let modules = self.look_at_modules()?;
+        let turns = self.turns(&modules)?;
         let memory = self.shared_memory(&modules.memories)?;
         let life = self.life(modules.waits_reach_group);
+        if let Some(turns) = &turns {
+            follow(&life, turns);
+        }
         let stores = Stores::new(
             &self.engine,
             &life,
@@ -89,7 +95,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             }
             life.set_native(native);
         }
-        let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
+        let may_be_prewarmed = turns.is_none() && may_be_prewarmed(&modules, &linked);
+        let stock = Stock::new(match may_be_prewarmed {
             true => self.pool.prewarmed,
             false => 0,
         });
@@ -201,6 +208,33 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(modules)
     }
 
+    /// The turns of the group, if it has a schedule; and what else follows from that.
+    fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
+        let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
+            return Ok(None);
+        };
+        #[cfg(feature = "async")]
+        let is_async = self.async_calls;
+        #[cfg(not(feature = "async"))]
+        let is_async = false;
+        for (refused, why) in [
+            (modules.module.points().is_none(), ScheduleRefusal::NoPoints),
+            (!modules.waits_reach_group, ScheduleRefusal::Waits),
+            (!modules.preloads.is_empty(), ScheduleRefusal::Preloads),
+            (self.limits.fuel.is_some(), ScheduleRefusal::Fuel),
+            (is_async, ScheduleRefusal::Async),
+        ] {
+            if refused {
+                return Err(GroupError::NoSchedule(why));
+            }
+        }
+        // Whoever could leave waits for the turn of the thread that spawns.
+        self.limits.spawn_wait = Duration::ZERO;
+        // The turns find deadlocks; the lot sees no waits.
+        self.detect_deadlock = false;
+        Ok(Some(scheduled.build()))
+    }
+
     /// The memory the group's threads share: the embedder's, or a new one.
     fn shared_memory(&mut self, memories: &Memories) -> Result<Option<SharedMemory>, GroupError> {
         match (memories.shared(), self.memory.take()) {
@@ -239,6 +273,17 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         life
     }
+}
+
+/// Makes the group end for what its schedule finds, and its schedule with the group.
+fn follow(life: &Arc<Life>, turns: &Arc<Turns>) {
+    life.set_turns(turns);
+    let life = Arc::downgrade(life);
+    turns.on_verdict(move |verdict| {
+        if let Some(life) = life.upgrade() {
+            life.judged(verdict);
+        }
+    });
 }
 
 /// What a module imports and exports. Refused if it imports `thread-spawn` as something else.

@@ -10,6 +10,7 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
 use crate::module::thread_module::ThreadModule;
+use crate::schedule::Schedule;
 use crate::sys::running::{self, Word};
 use crate::thread::program::{Around, ExitCode, OnTrap};
 use crate::thread::store::{MakeState, ThreadInfo};
@@ -83,6 +84,7 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) host_word: Option<fn() -> Word>,
     pub(super) timeout_report: Option<usize>,
     pub(super) budget: Option<Arc<dyn MemoryBudget>>,
+    pub(super) schedule: Schedule,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -114,6 +116,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             host_word: None,
             timeout_report: None,
             budget: None,
+            schedule: Schedule::Parallel,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -322,6 +325,16 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. One that the embedder gives does not count.
     pub fn memory_budget(mut self, budget: Arc<dyn MemoryBudget>) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// In which order the threads run: all at once, by default, or one at a time, as a policy decides. See
+    /// [`schedule`](crate::schedule) for what that needs.
+    ///
+    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and deadlocks are found
+    /// without [`detect_deadlock`](Self::detect_deadlock).
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
         self
     }
 

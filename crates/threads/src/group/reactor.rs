@@ -49,6 +49,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
         if self.core.life.native().is_some_and(Native::freezes) {
             return Err(RunError::OnlyToExit.into());
         }
+        if self.core.life.turns().is_some() {
+            return Err(RunError::Scheduled.into());
+        }
         self.check_initialize()?;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
         let guest = Guest::with_store(

@@ -12,10 +12,12 @@ use crate::group::handle::GroupHandle;
 use crate::life::Native;
 use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::extern_type;
+use crate::schedule::ScheduleTrace;
 use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Invocation};
 use crate::thread::guest_thread::Guest;
+use crate::thread::scheduled;
 use crate::thread::thread_store::ThreadStore;
 use crate::types::abi;
 use crate::types::backtrace::Backtrace;
@@ -23,6 +25,7 @@ use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
 use crate::types::report::{LeftBehind, Report};
+use crate::types::thread_id::ThreadId;
 use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
@@ -134,7 +137,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let program = Arc::clone(&core.program);
-        let guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        let mut guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        if let Some(turns) = core.life.turns() {
+            guest.set_member(turns.register(ThreadId::MAIN, None));
+        }
         // The guest's spawns find it for as long as main runs.
         let held = Arc::clone(core);
         core.hosts
@@ -240,18 +246,29 @@ impl<T: Send + 'static> ThreadGroup<T> {
             Some(theirs) => Waits::Wasmtimes(Arc::clone(theirs)),
             None => Waits::Groups(Arc::clone(lot)),
         };
-        let told = self.core.life.watch().map(|watch| {
-            let (watch, lot) = (Arc::clone(watch), Arc::clone(lot));
-            let told: Arc<ToldNotify> = Arc::new(move |word, address, count| {
-                // The first of the group's memories.
-                let at = (Some(0), address);
-                watch.notify(current::id_in(&lot), at, count, |tag, each| {
-                    lot.notify_tagged(word, count, tag, each)
-                })
-            });
-            told
-        });
+        let told = self.told_notify();
         Some(HostMemory::new(memory, waits, told))
+    }
+
+    /// How host code notifies where it is not done with the lot alone.
+    fn told_notify(&self) -> Option<Arc<ToldNotify>> {
+        let life = &self.core.life;
+        let (watch, turns) = (life.watch().cloned(), life.turns().cloned());
+        if watch.is_none() && turns.is_none() {
+            return None;
+        }
+        let lot = Arc::clone(life.lot());
+        Some(Arc::new(move |word, address, count| {
+            let turns = turns.as_deref();
+            let Some(watch) = &watch else {
+                return scheduled::notify(turns, &lot, word, count, 0, &mut |_| ());
+            };
+            // The first of the group's memories.
+            let at = (Some(0), address);
+            watch.notify(current::id_in(&lot), at, count, |tag, each| {
+                scheduled::notify(turns, &lot, word, count, tag, each)
+            })
+        }))
     }
 
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.
@@ -294,6 +311,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Failed calls of `thread-spawn` so far.
     pub fn spawn_failures(&self) -> SpawnFailures {
         self.core.life.spawn_failures()
+    }
+
+    /// What the group did under its schedule so far; `None` without one.
+    pub fn schedule_trace(&self) -> Option<ScheduleTrace> {
+        self.core.life.turns().map(|turns| turns.trace())
     }
 
     /// Fuel that no thread holds; after the end, what was not consumed. `None` without

@@ -6,6 +6,7 @@ use wasmtime::WasmBacktrace;
 use crate::host::stacks::HOST_STACK_HEADROOM;
 use crate::types::abi::errno;
 use crate::types::outcome::Outcome;
+use crate::types::schedule_error::ScheduleRefusal;
 
 /// Characters of an error of Wasmtime's that are written, names of the module's in it.
 const WORDS: usize = 4 * NAME_CHARS;
@@ -193,6 +194,9 @@ pub enum GroupError {
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,
+    /// The group is to have a [schedule](crate::schedule), and something about it does not allow that.
+    #[error("the group cannot have a schedule: {0}")]
+    NoSchedule(#[source] ScheduleRefusal),
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
     Link(#[source] wasmtime::Error),
@@ -239,6 +243,9 @@ pub enum RunError {
     /// callers go on.
     #[error("a group that ends only to exit the process cannot be a reactor")]
     OnlyToExit,
+    /// The group has a [schedule](crate::schedule), and a reactor's calls come from outside of it.
+    #[error("a group with a schedule cannot be a reactor")]
+    Scheduled,
     /// The group has run already. A group runs once: its memory holds what the last run left.
     #[error("the group has run already")]
     AlreadyRan,

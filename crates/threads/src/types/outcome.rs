@@ -7,6 +7,7 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::panics::discard;
 use crate::types::report::Deadlock;
+use crate::types::schedule_error::ScheduleError;
 use crate::types::thread_id::ThreadId;
 
 /// How a group ended: the first cause, whatever happened after it.
@@ -39,8 +40,10 @@ pub enum Outcome {
     /// [`GroupHandle::cancel`](crate::GroupHandle::cancel) was called, or the group was dropped.
     Cancelled,
     /// Every thread waited, without a timeout, on memory that nobody was left to write. Only with
-    /// [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock).
+    /// [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock), or with a [schedule](crate::schedule).
     Deadlocked(Deadlock),
+    /// The group had a [schedule](crate::schedule), which could not be kept, or was to end here.
+    ScheduleFailed(ScheduleError),
 }
 
 impl Outcome {

@@ -83,7 +83,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
         for length in cuts {
             assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
         }
-        for more in ["\0", "\n", "wasi-threads:5\0\0"] {
+        for more in ["\0", "\n", "wasi-threads:6\0\0"] {
             assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
         }
         // The front is missing.
