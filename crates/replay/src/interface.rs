@@ -78,6 +78,37 @@ pub struct Stop<'a> {
     pub total: u64,
 }
 
+impl<'a> Stop<'a> {
+    /// A stop of `thread` at its point `point`, for this reason.
+    #[must_use]
+    pub fn new(thread: ThreadId, point: u64, why: Why) -> Self {
+        Self {
+            thread,
+            point,
+            why,
+            runnable: &[],
+            sleeping: &[],
+            total: point,
+        }
+    }
+
+    /// The threads that can run, in the order of their ids, and those that sleep, the earliest deadline first.
+    #[must_use]
+    pub fn threads(self, runnable: &'a [ThreadId], sleeping: &'a [Sleeper]) -> Self {
+        Self {
+            runnable,
+            sleeping,
+            ..self
+        }
+    }
+
+    /// How many points all threads have passed.
+    #[must_use]
+    pub fn total(self, total: u64) -> Self {
+        Self { total, ..self }
+    }
+}
+
 /// A thread that sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sleeper {

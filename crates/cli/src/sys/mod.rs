@@ -1,9 +1,10 @@
-//! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`]
-//! and [`own_thread`].
+//! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`],
+//! [`job`] and [`own_thread`].
 
 pub(crate) mod at_start;
 pub(crate) mod descriptors;
 pub(crate) mod inherited;
+pub(crate) mod job;
 pub(crate) mod native_code;
 #[cfg(unix)]
 mod own_thread;

@@ -69,9 +69,9 @@ pub struct End {
     pub outcome: String,
     /// The exit status.
     pub status: u8,
-    /// How many points all threads passed.
+    /// How many points all threads had passed when the turn last moved.
     pub points: u64,
-    /// The host's hash of all that was decided in this replay.
+    /// A hash of the moves of the turn: [`Recording::moves`](crate::keyed::Recording::moves).
     pub trace: u64,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::interface::{Stop, ThreadId, Why};
+use crate::rng::SplitMix64;
 
 /// How many points the default schedule lets a thread pass before it is another's turn.
 ///
@@ -19,6 +20,10 @@ pub(super) struct Course {
     points: BTreeMap<u32, u64>,
     /// At which of its points the holder got the turn, or went on after [`LONG`] points.
     since: u64,
+    /// Mixed of every move of the turn to another thread.
+    pub(super) moves: u64,
+    /// The points of all threads when the turn last moved.
+    pub(super) moved_at: u64,
 }
 
 /// A stop, and what the default schedule says.
@@ -54,7 +59,17 @@ impl Course {
     }
 
     /// The turn goes to `next`. Returns how many points that has passed.
-    pub(super) fn gives(&mut self, next: ThreadId, standing: Standing) -> u64 {
+    pub(super) fn gives(&mut self, next: ThreadId, standing: Standing, stop: &Stop<'_>) -> u64 {
+        if next != stop.thread {
+            self.moved_at = stop.total;
+            for number in [
+                u64::from(standing.thread),
+                stop.point,
+                u64::from(next.get()),
+            ] {
+                self.moves = SplitMix64::new(self.moves ^ number).draw();
+            }
+        }
         let point = self.points.get(&next.get()).copied().unwrap_or(0);
         if next.get() != standing.thread || standing.long {
             self.since = point;

@@ -1,7 +1,7 @@
 //! A policy whose decisions are kept.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::interface::{Policy, Stop, ThreadId, Turn, Why};
 use crate::keyed::course::Course;
@@ -31,18 +31,44 @@ pub struct Recording {
 struct Kept {
     decisions: Vec<Decision>,
     too_many: bool,
+    moves: u64,
+    moved_at: u64,
 }
 
 impl Recording {
     /// The decisions so far, in their order; `None` if there were more than [`MOST_DECISIONS`].
     #[must_use]
     pub fn decisions(&self) -> Option<Vec<Decision>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.lock();
         (!kept.too_many).then(|| kept.decisions.clone())
     }
 
+    /// A hash of every move of the turn to another thread so far: of which point of which thread, to
+    /// which thread, and after how many points of all.
+    ///
+    /// It is that of a [`Replayer`](super::Replayer) that makes the same run.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.lock().moves
+    }
+
+    /// The points of all threads when the turn last moved.
+    #[must_use]
+    pub fn moved_at(&self) -> u64 {
+        self.lock().moved_at
+    }
+
+    fn moved(&self, moves: u64, at: u64) {
+        let mut kept = self.lock();
+        (kept.moves, kept.moved_at) = (moves, at);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn push(&self, decision: Decision) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.lock();
         if kept.decisions.len() < MOST_DECISIONS {
             kept.decisions.push(decision);
         } else {
@@ -95,7 +121,9 @@ impl Policy for Recorder {
             .sleeping
             .iter()
             .any(|sleeper| sleeper.thread == turn.thread);
-        let point = self.course.gives(turn.thread, standing);
+        let point = self.course.gives(turn.thread, standing, stop);
+        self.recording
+            .moved(self.course.moves, self.course.moved_at);
         if standing.default != Some(turn.thread) {
             self.recording.push(Decision {
                 thread: standing.thread,

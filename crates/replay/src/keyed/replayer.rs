@@ -44,6 +44,8 @@ struct Done {
     /// How many decisions there are.
     expected: Vec<Decision>,
     met: Vec<Decision>,
+    moves: u64,
+    moved_at: u64,
     divergence: Option<Divergence>,
 }
 
@@ -73,6 +75,23 @@ impl Replayed {
             })
         };
         done.divergence.clone().or_else(left)
+    }
+
+    /// As [`Recording::moves`](super::Recording::moves).
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.lock().moves
+    }
+
+    /// As [`Recording::moved_at`](super::Recording::moved_at).
+    #[must_use]
+    pub fn moved_at(&self) -> u64 {
+        self.lock().moved_at
+    }
+
+    fn moved(&self, moves: u64, at: u64) {
+        let mut done = self.lock();
+        (done.moves, done.moved_at) = (moves, at);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Done> {
@@ -199,7 +218,8 @@ impl Policy for Replayer {
                 };
             }
         };
-        let point = self.course.gives(thread, standing);
+        let point = self.course.gives(thread, standing, stop);
+        self.replayed.moved(self.course.moves, self.course.moved_at);
         let budget = self
             .course
             .budget(point)

@@ -12,10 +12,19 @@ use crate::simulated::{Outcome, Program, Ran, programs, run};
 const BOUND: u64 = 2_000_000;
 const SEEDED: [Kind; 4] = [Kind::Random, Kind::Pct(2), Kind::Pct(3), Kind::Pos];
 
-fn recorded(program: &Program, kind: Kind, seed: u64) -> (Ran, Vec<Decision>) {
+fn recorded_moves(program: &Program, kind: Kind, seed: u64) -> (Ran, Vec<Decision>, (u64, u64)) {
     let (mut recorder, recording) = Recorder::new(kind.build(seed));
     let ran = run(program, &mut recorder, BOUND);
-    (ran, recording.decisions().unwrap())
+    (
+        ran,
+        recording.decisions().unwrap(),
+        (recording.moves(), recording.moved_at()),
+    )
+}
+
+fn recorded(program: &Program, kind: Kind, seed: u64) -> (Ran, Vec<Decision>) {
+    let (ran, decisions, _) = recorded_moves(program, kind, seed);
+    (ran, decisions)
 }
 
 fn lenient(program: &Program, decisions: &[Decision]) -> (Ran, Vec<Decision>) {
@@ -125,10 +134,11 @@ fn recordings_replay() {
     for program in all_programs() {
         for kind in [Kind::Random, Kind::Pct(3), Kind::Pos, Kind::RoundRobin(3)] {
             for seed in 0..30 {
-                let (ran, decisions) = recorded(&program, kind, seed);
+                let (ran, decisions, moves) = recorded_moves(&program, kind, seed);
                 let (mut replayer, replayed) = Replayer::strict(decisions.clone());
                 let again = run(&program, &mut replayer, BOUND);
                 assert_eq!(replayed.at_end(), None, "{kind} {seed}");
+                assert_eq!((replayed.moves(), replayed.moved_at()), moves);
                 assert_eq!((&again.trace, &again.outcome), (&ran.trace, &ran.outcome));
                 assert_eq!(replayed.met(), decisions);
                 assert!(again.stops <= ran.stops);
