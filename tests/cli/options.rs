@@ -174,6 +174,26 @@ fn what_cannot_work_is_an_error() {
     program().run().expect_code(2);
 }
 
+/// As `wasmtime` reads them from version 50 on.
+#[test]
+fn options_from_environment_variables() {
+    let shared = r#"(module (import "env" "memory" (memory 1 4096 shared)) (export "memory" (memory 0))
+                     (func (export "_start")))"#;
+    let run = |name: &str, value: &str, args: &str| {
+        let program = program().env(name, value).args(args);
+        program.on_stdin(shared).run()
+    };
+    let limit = "WASMTIME_WASM_MAX_MEMORY_SIZE";
+    run(limit, "16777216", "").expect_code(1);
+    run("WASMTIME_WASM", "max-memory-size=16777216", "run").expect_code(1);
+    // What is typed counts.
+    run(limit, "16777216", "-W max-memory-size=268435456").expect_code(0);
+    run("WASMTIME_WASM_NO_SUCH_THING", "1", "").expect_code(0);
+    run(limit, "much", "")
+        .expect_code(2)
+        .expect_stderr(&[limit, "much"]);
+}
+
 /// With epochs and without, a program ends whatever its main thread does.
 #[test]
 fn with_epochs_and_without() {

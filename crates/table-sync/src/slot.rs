@@ -190,8 +190,11 @@ mod tests {
     }
 
     #[test]
-    #[cfg(all(target_pointer_width = "64", not(loom)))]
+    #[cfg(not(loom))]
     fn a_slot_is_one_cache_line() {
-        assert_eq!(size_of::<Slot>(), 64);
+        // Where pointers are shorter, so is it.
+        if size_of::<usize>() == 8 {
+            assert_eq!(size_of::<Slot>(), 64);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! - [`names`]: no two types of a crate share a name.
 //! - [`impls`]: a type has its methods in its own folder.
 //! - [`links`]: links of pages, and `#[path]`s of files, lead to something.
+//! - [`platform`]: what depends on the platform is in `sys/`.
 //! - [`page`]: `docs/architecture.md` names the folders, in their order.
 //!
 //! Each check returns its findings as lines of text. `tests/tree.rs` runs them on the
@@ -17,6 +18,7 @@ pub mod links;
 pub mod names;
 pub mod page;
 mod paths;
+pub mod platform;
 mod source;
 
 pub use source::{Crate, crates};
@@ -30,6 +32,7 @@ pub use source::{Crate, crates};
 pub fn findings(root: &std::path::Path) -> Vec<String> {
     let mut found = lengths::findings(root);
     found.extend(links::findings(root));
+    found.extend(platform::findings(root));
     let crates = crates(root);
     for krate in &crates {
         found.extend(folders::findings(krate));

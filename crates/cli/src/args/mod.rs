@@ -3,6 +3,7 @@
 //! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
 //! and refuses what cannot be.
 
+mod environment;
 mod help_output;
 pub(crate) mod invoke;
 pub(crate) mod legacy;
@@ -69,8 +70,9 @@ pub(crate) fn command() -> clap::Command {
 
 /// Reads the command line; what is wrong with it, or asked for by it, ends the process.
 pub(crate) fn parse() -> Result<Cli> {
+    let line = environment::with_variables(std::env::args_os().collect(), std::env::vars_os())?;
     let parsed = help_output::guarded(|| {
-        let matches = command().try_get_matches()?;
+        let matches = command().try_get_matches_from(line)?;
         Cli::from_arg_matches(&matches)
     })?;
     match parsed {

@@ -9,6 +9,8 @@ use std::io;
 
 use wasmtime::WasmBacktrace;
 
+use crate::sys::limits::LimitReached;
+
 /// An error of Wasmtime's that something can be done about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WasmtimeError {
@@ -87,23 +89,18 @@ pub(crate) fn wasmtime_words(said: &str) -> Option<WasmtimeError> {
 
 /// What a limit of the system is called that an error speaks of, with its number.
 pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
-    #[cfg(unix)]
-    let of = |number: i32| said.contains(&format!("(os error {number})"));
-    #[cfg(unix)]
-    if of(libc::EMFILE) {
-        return Some(
-            "this process may not open more files: raise the limit (`ulimit -n`; systemd: `LimitNOFILE=`)",
-        );
-    } else if of(libc::ENFILE) {
-        return Some("the system cannot open more files: raise the limit (`sysctl fs.file-max`)");
-    } else if of(libc::EFBIG) {
-        return Some(
+    Some(match LimitReached::said(said)? {
+        LimitReached::OpenFiles => {
+            "this process may not open more files: raise the limit (`ulimit -n`; systemd: `LimitNOFILE=`)"
+        }
+        LimitReached::FilesOfAll => {
+            "the system cannot open more files: raise the limit (`sysctl fs.file-max`)"
+        }
+        LimitReached::FileSize => {
             "this process may not make larger files, of which one is what a memory begins with: raise the limit \
-             (`ulimit -f`; systemd: `LimitFSIZE=`), or do without that one (`-O memory-init-cow=n`)",
-        );
-    }
-    let _ = said;
-    None
+             (`ulimit -f`; systemd: `LimitFSIZE=`), or do without that one (`-O memory-init-cow=n`)"
+        }
+    })
 }
 
 /// Whether wasmparser came to an end that it did not expect: of the file, or of a part of it.
@@ -268,17 +265,9 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn limits_of_the_system() {
-        let error = io::Error::from_raw_os_error(libc::EMFILE);
-        let said = limit_of_the_system(&error.to_string());
-        assert!(said.is_some_and(|said| said.contains("ulimit -n")));
-        let error = io::Error::from_raw_os_error(libc::ENFILE);
-        assert!(limit_of_the_system(&error.to_string()).is_some());
-        let error = io::Error::from_raw_os_error(libc::EFBIG);
-        assert!(limit_of_the_system(&error.to_string()).is_some());
-        let error = io::Error::from_raw_os_error(libc::ENOSPC);
-        assert_eq!(limit_of_the_system(&error.to_string()), None);
+        // What one is, `sys/limits.rs` knows.
+        assert_eq!(limit_of_the_system("no such file (os error 2)"), None);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::time::Duration;
 use crate::message::{Message, Result};
 use crate::output::place::{Place, place};
 use crate::sys::descriptors;
+use crate::sys::files::is_fifo;
 
 /// Between two looks for a FIFO's reader.
 const LOOK: Duration = Duration::from_millis(5);
@@ -194,18 +195,6 @@ pub(crate) fn can_make_files_in(folder: &Path) -> io::Result<()> {
 
 fn is_stdout(typed: &Path) -> bool {
     typed.as_os_str() == "-"
-}
-
-#[cfg(unix)]
-fn is_fifo(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    std::fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
-}
-
-/// There are none.
-#[cfg(not(unix))]
-fn is_fifo(_: &Path) -> bool {
-    false
 }
 
 /// Opens a FIFO when it has a reader.

@@ -5,6 +5,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::output::write_to;
+use crate::sys::files::take_owner;
 
 /// Names that are tried for the unfinished file.
 const MOST_NAMES: u32 = 100;
@@ -120,11 +121,6 @@ fn is_refusal(error: &io::Error) -> bool {
 /// Gives `new` what is kept of a file that is replaced: who may use it.
 fn take_over(before: &File, new: &File) -> io::Result<()> {
     let metadata = before.metadata()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, fchown};
-        // Only some users may; the others own what they make.
-        let _ = fchown(new, Some(metadata.uid()), Some(metadata.gid()));
-    }
+    take_owner(&metadata, new);
     new.set_permissions(metadata.permissions())
 }

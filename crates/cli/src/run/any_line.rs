@@ -2,7 +2,6 @@
 //! call [`any_line`].
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
 use clap::FromArgMatches;
@@ -12,6 +11,7 @@ use crate::args::{Cli, Command, command};
 use crate::message::exit::Exit;
 use crate::module::engine;
 use crate::run::plan::Plan;
+use crate::sys::files::argument;
 
 /// No line has more.
 const ARGUMENTS: usize = 60;
@@ -27,7 +27,7 @@ const ARGUMENTS: usize = 60;
 pub(crate) fn any_line(data: &[u8], forgets_limit: bool, takes_option: bool) {
     let typed = data.split(|byte| *byte == b'\n').take(ARGUMENTS);
     let mut line = vec![OsString::from("wasi-threads-run")];
-    line.extend(typed.map(|arg| OsString::from_vec(arg.to_vec())));
+    line.extend(typed.map(argument));
     // What reads or makes files where this is run. A process has one log, and this one has many command lines; a cache
     // has a thread.
     if says(&line, &["config", "log", "cache"]) {

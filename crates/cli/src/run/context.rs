@@ -14,7 +14,7 @@ use crate::report::recorder::Recorder;
 use crate::run::budget::Budget;
 use crate::run::listen;
 use crate::run::plan::Plan;
-use crate::run::schedule::Session;
+use crate::run::schedule::session::Session;
 use crate::sys::at_start;
 use crate::sys::inherited::Inherited;
 

@@ -15,7 +15,7 @@ use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
-use crate::run::schedule::{self, Session};
+use crate::run::schedule::session::{self, Session};
 
 /// A program that has ended, and what is known of it.
 pub(crate) struct Ended<'a> {
@@ -74,7 +74,7 @@ impl Ended<'_> {
             }
         }
         match (self.session, &self.plan.schedule) {
-            (Some(session), Some(options)) => schedule::after(
+            (Some(session), Some(options)) => session::after(
                 (self.plan, options),
                 session.summary(),
                 (self.header, options.save.as_ref()),

@@ -5,7 +5,7 @@
 //! holds its own state on the one context, and the end of the group raises the
 //! signal that ends the context's blocked calls.
 
-#[cfg(all(unix, any(test, fuzzing)))]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod any_line;
 mod budget;
 mod cannot_run;
@@ -14,6 +14,7 @@ mod dump_option;
 mod ended;
 mod entry;
 mod environment;
+mod explore;
 mod group;
 mod limits;
 mod link;
@@ -23,6 +24,7 @@ mod observers;
 mod on_signal;
 pub(crate) mod plan;
 mod schedule;
+mod schedule_options;
 mod shape;
 mod time_limit;
 
@@ -48,7 +50,7 @@ use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
-use crate::run::schedule::Session;
+use crate::run::schedule::session::{self, Session};
 use crate::run::time_limit::TimeLimit;
 use crate::sys::process;
 use crate::sys::signals::{Held, SignalThread};
@@ -59,10 +61,10 @@ pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
     // take signals.
     let held = Held::new();
     let plan = Plan::from_args(typed)?;
-    if schedule::is_in_processes(&plan) {
+    if explore::is_in_processes(&plan) {
         // They end with this one, whatever ends it.
         drop(held);
-        return schedule::in_processes(&plan);
+        return explore::in_processes(&plan);
     }
     run_plan(plan, on_signal::thread(held))
 }
@@ -79,7 +81,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let modules = Modules::of(&plan)?;
     let fault = modules.fault();
     let header = match &plan.schedule {
-        Some(options) => schedule::before(&plan, options, modules.main())?,
+        Some(options) => session::before(&plan, options, modules.main())?,
         None => None,
     };
     let modules = modules.prepare(&plan)?;
@@ -91,8 +93,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let recorder = observers.recorder.as_ref();
     let budget = plan.limits.total_memory.map(Budget::of);
     let sockets = (inherited, listeners);
-    let mut session = plan.schedule.as_ref().map(Session::of);
-    let watched = (recorder, budget.as_ref(), session.as_ref());
+    let mut whose_turn = plan.schedule.as_ref().map(Session::of);
+    let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
     let ctx = context(&plan, &end, sockets, watched)?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
@@ -100,7 +102,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     if let Some(budget) = budget {
         group = group.memory_budget(budget);
     }
-    if let Some(scheduled) = session.as_mut().and_then(Session::take) {
+    if let Some(scheduled) = whose_turn.as_mut().and_then(Session::take) {
         group = group.schedule(Schedule::Policy(scheduled));
     }
     let group = observers.watch(group);
@@ -159,7 +161,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         results,
         signal: received.when_ended(),
         stats,
-        session: session.as_ref(),
+        session: whose_turn.as_ref(),
         header,
     };
     let exit = ended.report(trace, profile);

@@ -20,7 +20,7 @@ use crate::output::{self, Output};
 use crate::run::dump_option::coredump;
 use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
-use crate::run::schedule::ScheduleOptions;
+use crate::run::schedule_options::ScheduleOptions;
 use crate::sys::inherited::Inherited;
 
 /// What is to be done, every default filled in.

@@ -1,6 +1,50 @@
 //! A process that runs seeds for another one.
 #![allow(unsafe_code)]
 
+use std::io;
+use std::process::Stdio;
+
+/// What the two talk over.
+#[cfg(unix)]
+pub(crate) type Socket = std::os::unix::net::UnixStream;
+/// There is none.
+#[cfg(not(unix))]
+pub(crate) type Socket = std::net::TcpStream;
+
+/// A socket, and the other end as a process's standard input.
+///
+/// # Errors
+///
+/// The system's; `Unsupported` where standard input cannot be a socket.
+#[cfg(unix)]
+pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
+    let (ours, theirs) = Socket::pair()?;
+    Ok((ours, Stdio::from(std::os::fd::OwnedFd::from(theirs))))
+}
+
+/// The socket that this process has as standard input.
+///
+/// # Errors
+///
+/// As of [`pair`].
+#[cfg(unix)]
+pub(crate) fn own() -> io::Result<Socket> {
+    use std::os::fd::AsFd as _;
+    Ok(Socket::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Standard input is no socket here.
+#[cfg(not(unix))]
+pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Standard input is no socket here.
+#[cfg(not(unix))]
+pub(crate) fn own() -> io::Result<Socket> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Keeps this process on one processor, as the turn then goes from thread to thread without a wake-up of another processor, and
 /// ends it with the one that started it. Where the system refuses, it is slower, or stays longer.
 #[cfg(target_os = "linux")]

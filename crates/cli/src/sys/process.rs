@@ -37,6 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(unix)]
+    fn a_trap_is_what_a_shell_calls_an_abort() {
+        assert_eq!(ABORT_STATUS, 134);
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn peak() {
         assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 16));

@@ -4,8 +4,9 @@
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
 use crate::sys::attributes::{Attributes, FileTime};
+use crate::sys::file::{Advice, FileType, OFlags};
 use crate::sys::open::DSYNC;
-use rustix::fs::{FileType, OFlags};
+use crate::sys::time::NewTime;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
@@ -89,61 +90,34 @@ pub(crate) fn filestat_from_p2(
     })
 }
 
-/// One timestamp argument of the `*_set_times` functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NewTime {
-    Keep,
-    Now,
-    At(Timestamp),
+/// Both times of a call of the `*_set_times` functions: access, then modification. Asking for a given time and for now at
+/// once is `inval`.
+pub(crate) fn new_times(
+    atim: Timestamp,
+    mtim: Timestamp,
+    flags: types::Fstflags,
+) -> Result<(NewTime, NewTime)> {
+    use types::Fstflags as F;
+    let one = |at: bool, now: bool, time| match (at, now) {
+        (true, true) => Err(Error::Errno(Errno::Inval)),
+        (true, false) => Ok(NewTime::At(time)),
+        (false, true) => Ok(NewTime::Now),
+        (false, false) => Ok(NewTime::Keep),
+    };
+    Ok((
+        one(flags.contains(F::ATIM), flags.contains(F::ATIM_NOW), atim)?,
+        one(flags.contains(F::MTIM), flags.contains(F::MTIM_NOW), mtim)?,
+    ))
 }
 
-impl NewTime {
-    /// Both times of a call: access, then modification. Asking for a given time and for now at once is `inval`.
-    pub(crate) fn pair(
-        atim: Timestamp,
-        mtim: Timestamp,
-        flags: types::Fstflags,
-    ) -> Result<(Self, Self)> {
-        use types::Fstflags as F;
-        let one = |at: bool, now: bool, time| match (at, now) {
-            (true, true) => Err(Error::Errno(Errno::Inval)),
-            (true, false) => Ok(Self::At(time)),
-            (false, true) => Ok(Self::Now),
-            (false, false) => Ok(Self::Keep),
-        };
-        Ok((
-            one(flags.contains(F::ATIM), flags.contains(F::ATIM_NOW), atim)?,
-            one(flags.contains(F::MTIM), flags.contains(F::MTIM_NOW), mtim)?,
-        ))
-    }
-
-    pub(crate) fn to_p2(self) -> p2::NewTimestamp {
-        match self {
-            Self::Keep => p2::NewTimestamp::NoChange,
-            Self::Now => p2::NewTimestamp::Now,
-            Self::At(ns) => p2::NewTimestamp::Timestamp(Datetime {
-                seconds: ns / 1_000_000_000,
-                nanoseconds: (ns % 1_000_000_000) as u32,
-            }),
-        }
-    }
-
-    pub(crate) fn to_timespec(self) -> rustix::fs::Timespec {
-        match self {
-            Self::Keep => rustix::fs::Timespec {
-                tv_sec: 0,
-                tv_nsec: rustix::fs::UTIME_OMIT,
-            },
-            Self::Now => rustix::fs::Timespec {
-                tv_sec: 0,
-                tv_nsec: rustix::fs::UTIME_NOW,
-            },
-            // u64 nanoseconds are fewer than 2^35 seconds.
-            Self::At(ns) => rustix::fs::Timespec {
-                tv_sec: (ns / 1_000_000_000) as i64,
-                tv_nsec: (ns % 1_000_000_000) as _,
-            },
-        }
+pub(crate) fn p2_time(time: NewTime) -> p2::NewTimestamp {
+    match time {
+        NewTime::Keep => p2::NewTimestamp::NoChange,
+        NewTime::Now => p2::NewTimestamp::Now,
+        NewTime::At(ns) => p2::NewTimestamp::Timestamp(Datetime {
+            seconds: ns / 1_000_000_000,
+            nanoseconds: (ns % 1_000_000_000) as u32,
+        }),
     }
 }
 
@@ -204,13 +178,13 @@ pub(crate) fn synchronising(os: OFlags) -> types::Fdflags {
         .fold(To::empty(), |all, (_, to)| all | to)
 }
 
-pub(crate) fn advice(advice: types::Advice) -> rustix::fs::Advice {
+pub(crate) fn advice(advice: types::Advice) -> Advice {
     match advice {
-        types::Advice::Normal => rustix::fs::Advice::Normal,
-        types::Advice::Sequential => rustix::fs::Advice::Sequential,
-        types::Advice::Random => rustix::fs::Advice::Random,
-        types::Advice::Willneed => rustix::fs::Advice::WillNeed,
-        types::Advice::Dontneed => rustix::fs::Advice::DontNeed,
-        types::Advice::Noreuse => rustix::fs::Advice::NoReuse,
+        types::Advice::Normal => Advice::Normal,
+        types::Advice::Sequential => Advice::Sequential,
+        types::Advice::Random => Advice::Random,
+        types::Advice::Willneed => Advice::WillNeed,
+        types::Advice::Dontneed => Advice::DontNeed,
+        types::Advice::Noreuse => Advice::NoReuse,
     }
 }

@@ -12,12 +12,13 @@
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;
 use crate::lock::lock;
+use crate::sys::file::{FileType, OFlags};
+use crate::sys::object::Object;
 use crate::sys::open::{anchor, open_again};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 /// A FIFO found in a directory, not opened yet: neither side of it is there.
@@ -72,11 +73,10 @@ impl Fifo {
             return Err(Errno::INVAL.into());
         }
         let anchor = anchor(directory, name)?;
-        let stat = fstat(&anchor)?;
-        let found = FileType::from_raw_mode(stat.st_mode);
-        Ok((found == FileType::Fifo).then(|| Fifo {
+        let found = Object::of(&anchor)?;
+        Ok((found.file_type() == FileType::Fifo).then(|| Fifo {
             anchor: Arc::new(anchor),
-            id: (stat.st_dev, stat.st_ino),
+            id: found.id(),
         }))
     }
 

@@ -4,10 +4,11 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::wait::{Direction, Interest, is_ready, wait};
 use super::write_lock::EndableLock;
+use crate::sys::file::set_nonblocking;
 use crate::sys::socket::accept;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A socket that accepts connections, and whose `accept` can be ended.
 ///
@@ -31,7 +32,7 @@ impl Listener {
     ///
     /// What `ioctl(FIONBIO)` reports.
     pub fn owned(fd: OwnedFd) -> io::Result<Listener> {
-        rustix::io::ioctl_fionbio(&fd, true)?;
+        set_nonblocking(&fd)?;
         Ok(Listener {
             fd,
             accepting: None,

@@ -1,12 +1,12 @@
 //! Waiting for a descriptor in a future.
 
 use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merge};
+use crate::sys::file::duplicate;
 use crate::sys::poll_set::together;
 use rustix::io::Errno;
-use rustix::io::fcntl_dupfd_cloexec;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::Poll;
 use tokio::io::Interest as Watch;
@@ -35,7 +35,7 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
         if found.ready {
             return Ok(found);
         }
-        let ours = match fcntl_dupfd_cloexec(fd.as_fd(), 3) {
+        let ours = match duplicate(fd) {
             Err(Errno::MFILE) => {
                 a_moment().await;
                 continue;

@@ -2,12 +2,11 @@
 
 use super::wait::{Direction, Interest};
 use super::write_lock::EndableLock;
-use crate::sys::device;
+use crate::sys::file::{FileType, OFlags, duplicate, flags, set_flags};
+use crate::sys::object::Object;
 use crate::sys::open::reopen;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat};
-use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::Mutex;
@@ -36,7 +35,7 @@ impl StreamKind {
     ///
     /// What `fstat` reports.
     pub fn of(fd: impl AsFd) -> io::Result<StreamKind> {
-        Ok(classify(&fstat(&fd)?, fd.as_fd()))
+        Ok(classify(&Object::of(&fd)?, fd.as_fd()))
     }
 }
 
@@ -104,7 +103,7 @@ impl Stream {
     ///
     /// `EBADF` if `fd` is closed, `EMFILE` if no descriptor is left.
     pub fn inherited(fd: BorrowedFd<'_>) -> io::Result<Stream> {
-        let kind = classify(&fstat(fd)?, fd);
+        let kind = classify(&Object::of(fd)?, fd);
         let reopened = match kind {
             StreamKind::Pipe | StreamKind::Terminal => reopen(fd).ok(),
             _ => None,
@@ -117,7 +116,7 @@ impl Stream {
         };
         let fd = match reopened {
             Some(fd) => fd,
-            None => fcntl_dupfd_cloexec(fd, 3)?,
+            None => duplicate(fd)?,
         };
         Ok(Stream::with(HeldFd::Own(fd), kind, policy))
     }
@@ -138,12 +137,12 @@ impl Stream {
     }
 
     fn own(fd: HeldFd) -> io::Result<Stream> {
-        let kind = classify(&fstat(&fd)?, fd.as_fd());
+        let kind = classify(&Object::of(&fd)?, fd.as_fd());
         let policy = match kind {
             StreamKind::File | StreamKind::Memory => Policy::Direct,
             StreamKind::Socket => Policy::Socket,
             StreamKind::Pipe | StreamKind::Terminal | StreamKind::Other => {
-                fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+                set_flags(&fd, flags(&fd)? | OFlags::NONBLOCK)?;
                 Policy::Direct
             }
         };
@@ -182,7 +181,7 @@ impl Stream {
 
     /// Bytes that a read would find now, or 0 where the system cannot say.
     pub fn readable_bytes(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.fd).unwrap_or(0)
+        crate::sys::file::readable_bytes(&self.fd).unwrap_or(0)
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -208,14 +207,14 @@ impl AsFd for Stream {
     }
 }
 
-fn classify(stat: &Stat, fd: BorrowedFd<'_>) -> StreamKind {
-    match FileType::from_raw_mode(stat.st_mode) {
+fn classify(found: &Object, fd: BorrowedFd<'_>) -> StreamKind {
+    match found.file_type() {
         FileType::RegularFile | FileType::Directory | FileType::BlockDevice => StreamKind::File,
         FileType::Fifo => StreamKind::Pipe,
         FileType::Socket => StreamKind::Socket,
-        FileType::CharacterDevice if device::is_memory(stat) => StreamKind::Memory,
+        FileType::CharacterDevice if found.is_memory() => StreamKind::Memory,
         // Opening the multiplexer again would make another pty.
-        FileType::CharacterDevice if !device::is_pty_multiplexer(stat) && is_terminal(fd) => {
+        FileType::CharacterDevice if !found.is_pty_multiplexer() && is_terminal(fd) => {
             StreamKind::Terminal
         }
         _ => StreamKind::Other,

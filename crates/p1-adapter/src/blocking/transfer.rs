@@ -4,21 +4,14 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::stream::{Manner, Policy, Stream, StreamKind};
 use super::wait::{Direction, Interest, Readiness, is_ready, wait};
-use rustix::fd::{AsFd, BorrowedFd};
+use crate::sys::poll::PIPE_HAS_ROOM;
 use rustix::io::Errno;
 use std::io;
 use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// The most that one blocking write takes after a poll said "ready": POSIX's smallest `PIPE_BUF`.
 const POLLED_WRITE: usize = 512;
-
-/// The same for a pipe: its `PIPE_BUF`, for which a pipe of Linux that polls writable has room. What is no longer is written
-/// in one piece, between whatever other processes write.
-const POLLED_WRITE_TO_PIPE: usize = if cfg!(target_os = "linux") {
-    4096
-} else {
-    POLLED_WRITE
-};
 
 /// What came of one attempt.
 enum Attempted {
@@ -135,7 +128,7 @@ impl Stream {
                 policy @ Policy::PollFirst => {
                     if is_ready(self.as_fd(), Direction::Write)?.ready {
                         let most = match self.kind() {
-                            StreamKind::Pipe => POLLED_WRITE_TO_PIPE,
+                            StreamKind::Pipe => PIPE_HAS_ROOM,
                             _ => POLLED_WRITE,
                         };
                         let limit = len.min(done + most);

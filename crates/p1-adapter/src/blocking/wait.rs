@@ -3,10 +3,10 @@
 use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
+use crate::sys::poll::{PollFd, PollFlags, poll};
 use crate::sys::socket::RECEIVING_SHUT;
 use crate::sys::time::{ClockId, now, realtime_timer, timespec};
 use crate::sys::wake_fd::WakeFd;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -290,7 +290,7 @@ impl Wake for Alarm {
 pub(super) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> Result<Readiness, Errno> {
     let mut interest = Interest::new(fd, direction);
     let mut fds = [PollFd::from_borrowed_fd(fd, interest.events())];
-    let zero: Timespec = timespec(0);
+    let zero = timespec(0);
     loop {
         match poll(&mut fds, Some(&zero)) {
             Err(Errno::INTR) => {}

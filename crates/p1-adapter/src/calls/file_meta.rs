@@ -1,7 +1,7 @@
 //! An open file's attributes, size and place on disk: `fd_advise`, `fd_allocate`, `fd_datasync`, `fd_sync`,
 //! `fd_filestat_get`, `fd_filestat_set_size`, `fd_filestat_set_times`.
 
-use crate::abi::convert::{self, NewTime};
+use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{
     Advice, Errno, Fd, Filesize, Filestat, Filetype, Fstflags, Rights, Timestamp,
@@ -11,9 +11,9 @@ use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
-use rustix::fs::{AtFlags, Mode, OFlags, Timestamps};
+use crate::sys::time::NewTime;
 use rustix::io::Errno as Os;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
@@ -49,7 +49,7 @@ pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result
 pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_DATASYNC)?;
-    to_sync(&descriptor, |fd| rustix::fs::fdatasync(fd))
+    to_sync(&descriptor, sys::file::sync_data)
 }
 
 /// Makes what was written durable; of a directory, which names it holds. `inval` for what the system cannot synchronise
@@ -57,22 +57,16 @@ pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_SYNC)?;
-    to_sync(&descriptor, |fd| rustix::fs::fsync(fd))
+    to_sync(&descriptor, sys::file::sync)
 }
 
 fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), Os>) -> Result<()> {
     let host = descriptor.host()?.ok_or(Errno::Inval)?;
     match (sync(host), descriptor.as_dir()) {
         // A preopen is good for paths only.
-        (Err(Os::BADF), Some(_)) => Ok(sync(reopen(host)?.as_fd())?),
+        (Err(Os::BADF), Some(_)) => Ok(sync(sys::name::reopen_directory(host)?.as_fd())?),
         (result, _) => Ok(result?),
     }
-}
-
-/// The directory anew, to be read: for what cannot be done with one that is good for paths only.
-fn reopen(dir: BorrowedFd<'_>) -> Result<OwnedFd, Os> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, c".", flags, Mode::empty())
 }
 
 /// A stream that is no descriptor of the host's has a type and nothing else.
@@ -135,7 +129,7 @@ pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     if i64::try_from(size).is_err() {
         return Err(Errno::Inval.into());
     }
-    Ok(rustix::fs::ftruncate(file.fd(), size)?)
+    Ok(sys::file::set_size(file.fd(), size)?)
 }
 
 pub(crate) fn set_times(
@@ -145,7 +139,7 @@ pub(crate) fn set_times(
     mtim: Timestamp,
     flags: Fstflags,
 ) -> Result<()> {
-    let (access, modification) = NewTime::pair(atim, mtim, flags)?;
+    let (access, modification) = convert::new_times(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
     set_times_of(&descriptor, access, modification)?;
@@ -156,10 +150,6 @@ pub(crate) fn set_times(
 }
 
 fn set_times_of(descriptor: &Descriptor, access: NewTime, modification: NewTime) -> Result<()> {
-    let times = Timestamps {
-        last_access: access.to_timespec(),
-        last_modification: modification.to_timespec(),
-    };
     let target = match descriptor.kind()? {
         Kind::Stream(stream) => match stream.opened() {
             Some((_, perms)) if perms.write_not_permitted() => return Err(Errno::Perm.into()),
@@ -172,15 +162,17 @@ fn set_times_of(descriptor: &Descriptor, access: NewTime, modification: NewTime)
         }
         Kind::Dir(dir) => {
             dir.check_perms()?;
-            return match rustix::fs::futimens(dir.fd()?, &times) {
+            let dir = dir.fd()?;
+            return match sys::file::set_times(dir, access, modification) {
                 // A preopen is good for paths only: by its own name.
-                Err(Os::BADF) => {
-                    let itself = AtFlags::empty();
-                    Ok(rustix::fs::utimensat(dir.fd()?, c".", &times, itself)?)
-                }
+                Err(Os::BADF) => Ok(sys::name::set_times_of_directory(
+                    dir,
+                    access,
+                    modification,
+                )?),
                 set => Ok(set?),
             };
         }
     };
-    Ok(rustix::fs::futimens(target, &times)?)
+    Ok(sys::file::set_times(target, access, modification)?)
 }

@@ -1,12 +1,13 @@
 //! The `path_*` functions: the guest's strings come in, wasmtime-wasi does the work.
 
-use crate::abi::convert::{self, NewTime};
+use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
+use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::{Descriptor, Dir};
 use crate::guest::memory::{Memory, write_bytes};
 use crate::path::open::{Open, Opened};
@@ -87,7 +88,7 @@ pub(crate) fn set_times(
     path: GuestPtr<str>,
     (atim, mtim, flags): (Timestamp, Timestamp, Fstflags),
 ) -> Result<()> {
-    let (access, modification) = NewTime::pair(atim, mtim, flags)?;
+    let (access, modification) = convert::new_times(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
@@ -157,6 +158,9 @@ pub(crate) fn open(
         wanted,
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
+    if call.shared.hooks.unrepeatable.is_some() && open.finds_fifo(&mut call.scratch.paths) {
+        call.meet(Some(Unrepeatable::Fifo))?;
+    }
     let number = call.shared.fds.reserve()?;
     let scratch = &mut *call.scratch;
     let opened = match open.run(&mut scratch.paths, &mut scratch.open, &call.shared.opens) {
@@ -179,6 +183,9 @@ pub(crate) fn open(
         }
         Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
+    if call.shared.hooks.unrepeatable.is_some() {
+        call.meet(Unrepeatable::of_opened(&opened)?)?;
+    }
     Ok(number.fill(opened)?.into())
 }
 

@@ -10,6 +10,7 @@ use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::path::fifo_open::Opens;
+use arc_swap::ArcSwap;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::{
@@ -33,7 +34,7 @@ impl P1CtxBuilder {
             .env
             .into_iter()
             .map(|(name, value)| format!("{name}={value}"));
-        let env = Strings::pack("environment variable", "environment variables", env)?;
+        let env = Strings::environment(env)?;
 
         let fds = Fds::new(this.max_descriptors);
         let push = |descriptor| {
@@ -46,9 +47,13 @@ impl P1CtxBuilder {
             let source = match stdio {
                 Stdio::Null => Source::Null,
                 Stdio::Given(source) => source,
-                Stdio::Inherit => {
-                    let inherited = inherit::standard_stream(fd, host.as_fd());
-                    push(inherited.map_err(|source| BuildError::Stdio { fd, source })?)?;
+                Stdio::Inherit | Stdio::Descriptor(_) => {
+                    let host = match &stdio {
+                        Stdio::Descriptor(given) => given.as_fd(),
+                        _ => host.as_fd(),
+                    };
+                    let taken = inherit::standard_stream(fd, host, this.hooks.whole_reads);
+                    push(taken.map_err(|source| BuildError::Stdio { fd, source })?)?;
                     continue;
                 }
             };
@@ -73,7 +78,7 @@ impl P1CtxBuilder {
         Ok(P1Ctx {
             shared: Arc::new(Shared {
                 args,
-                env,
+                env: ArcSwap::from_pointee(env),
                 fds,
                 clocks: Clocks::new(this.wall, this.monotonic, this.source),
                 random: this.random,

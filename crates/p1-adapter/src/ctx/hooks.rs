@@ -4,10 +4,12 @@ use crate::abi::types::Filestat;
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::clock_source::ClockSource;
 use crate::ctx::pins::Pins;
+use crate::ctx::unrepeatable::{NotRepeatable, Unrepeatable};
 use std::sync::Arc;
 use wasmtime::Result;
 
 type BeforeCall = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
+type LetsPass = Arc<dyn Fn(Unrepeatable) -> bool + Send + Sync>;
 type OnYield = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Those of one context.
@@ -17,6 +19,8 @@ pub(crate) struct HostHooks {
     pub(crate) on_yield: Option<OnYield>,
     pub(crate) ordered_listings: bool,
     pub(crate) pins: Option<Pins>,
+    pub(crate) whole_reads: bool,
+    pub(crate) unrepeatable: Option<LetsPass>,
 }
 
 impl HostHooks {
@@ -25,6 +29,18 @@ impl HostHooks {
         match &self.before_call {
             Some(hook) => hook(function),
             None => Ok(()),
+        }
+    }
+
+    /// Tells that a call has met `what`.
+    ///
+    /// # Errors
+    ///
+    /// The trap that it ends with, if the embedder does not let that pass.
+    pub(crate) fn meet(&self, what: Unrepeatable) -> Result<()> {
+        match &self.unrepeatable {
+            Some(lets_pass) if !lets_pass(what) => Err(wasmtime::Error::new(NotRepeatable(what))),
+            _ => Ok(()),
         }
     }
 
@@ -99,6 +115,34 @@ impl P1CtxBuilder {
     /// more.
     pub fn pinned_metadata(&mut self, time: u64) -> &mut Self {
         self.hooks.pins = Some(Pins::new(time));
+        self
+    }
+
+    /// Makes what a guest reads and writes by streams a matter of the bytes alone, and not of when and in which pieces they come
+    /// (default: as the host has it). Of inherited standard streams, pipes that were handed over and the embedder's own streams:
+    ///
+    /// * a `fd_read` waits until its buffers are full or the stream is at its end; of a terminal, for a line;
+    /// * the guest's `NONBLOCK` has no effect: all that is written is written, and no call fails with `again`;
+    /// * a poll finds them ready, with one byte to read and no hangup;
+    /// * inherited standard streams are bytes in order in one direction, whatever they are at the host: of no type (so no
+    ///   terminal), with no attributes and no position.
+    ///
+    /// A thread that waits so does in the host, in its call, and no [clock](Self::clocks) is asked meanwhile. Set it before
+    /// `build`; sockets, FIFOs opened by a path and devices are as without it. A pipe of which one guest has both ends must
+    /// not be handed over: its reader would wait for itself where threads run one at a time.
+    pub fn whole_reads(&mut self, whole: bool) -> &mut Self {
+        self.hooks.whole_reads = whole;
+        self
+    }
+
+    /// Asks `lets_pass` about what makes a run depend on its host: [`Unrepeatable`] lists it. It is asked by the call, before
+    /// a socket, FIFO or device is used and before an error is told to the guest, each time. After `false` the call ends
+    /// with the trap [`NotRepeatable`]. Default: all passes, and nobody is asked.
+    pub fn unrepeatable(
+        &mut self,
+        lets_pass: impl Fn(Unrepeatable) -> bool + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hooks.unrepeatable = Some(Arc::new(lets_pass));
         self
     }
 }

@@ -3,8 +3,9 @@
 use crate::blocking::{Stream as HostStream, StreamKind};
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
-use rustix::io::{Errno as Os, fcntl_dupfd_cloexec};
+use crate::sys::file::{FileType, OFlags, duplicate, flags};
+use crate::sys::object::Object;
+use rustix::io::Errno as Os;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,21 +19,33 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 /// comes with `O_NONBLOCK` has the guest's flag of that name at first. A
 /// process may be started with some of the streams closed: the guest then has one that is at its end.
 ///
+/// `plain`: bytes in order in one direction, of which nothing else is told.
+///
 /// # Errors
 ///
 /// What the system says when it is looked at or duplicated.
-pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Descriptor> {
-    let stat = match fstat(fd) {
+pub(crate) fn standard_stream(
+    number: u32,
+    fd: BorrowedFd<'_>,
+    plain: bool,
+) -> io::Result<Descriptor> {
+    let stat = match Object::of(fd) {
         Err(Os::BADF) if number == 0 => {
             return Ok(Descriptor::stream(GuestStream::input(Source::Null)));
         }
         Err(Os::BADF) => return Ok(Descriptor::stream(GuestStream::output(Source::Null))),
         stat => stat?,
     };
-    let flags = fcntl_getfl(fd)?;
+    let flags = flags(fd)?;
     let access = flags & OFlags::ACCMODE;
     let (read, write) = (access != OFlags::WRONLY, access != OFlags::RDONLY);
-    let found = FileType::from_raw_mode(stat.st_mode);
+    if plain {
+        let stream = HostStream::inherited(fd)?;
+        let (read, write) = (read && number == 0, write && number != 0);
+        let stream = GuestStream::duplex(stream, read, write).plain();
+        return Ok(Descriptor::stream(stream));
+    }
+    let found = stat.file_type();
     let is_file = match StreamKind::of(fd)? {
         // A directory would be a way to files that nobody has allowed.
         StreamKind::File => found != FileType::Directory,
@@ -47,7 +60,7 @@ pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Des
     let mut mode = OpenMode::empty();
     mode.set(OpenMode::READ, read);
     mode.set(OpenMode::WRITE, write);
-    let file = File::from(fcntl_dupfd_cloexec(fd, 3)?);
+    let file = File::from(duplicate(fd)?);
     Ok(Descriptor::file(
         wasi::File::new(file, FsPerms::ReadWrite, mode, true),
         found,

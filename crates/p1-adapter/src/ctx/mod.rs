@@ -8,12 +8,14 @@ pub(crate) mod clocks;
 mod from_wasi;
 pub(crate) mod hooks;
 mod inherit;
+mod insert;
 pub(crate) mod observe;
 pub(crate) mod pins;
 pub(crate) mod push;
 pub(crate) mod random_source;
 pub(crate) mod state;
 pub(crate) mod strings;
+pub(crate) mod unrepeatable;
 
 use crate::blocking::EndSignal;
 use crate::ctx::budget::MemoryBudget;
@@ -23,6 +25,7 @@ use crate::ctx::observe::{Attended, CallObserver};
 use crate::ctx::random_source::Random;
 use crate::descriptor::fds::Fds;
 use crate::path::fifo_open::Opens;
+use arc_swap::ArcSwap;
 use std::fmt;
 use std::sync::Arc;
 use strings::Strings;
@@ -42,7 +45,8 @@ pub struct P1Ctx {
 /// numbers while they change.
 pub(crate) struct Shared {
     pub(crate) args: Strings,
-    pub(crate) env: Strings,
+    /// May be exchanged while threads run.
+    pub(crate) env: ArcSwap<Strings>,
     pub(crate) fds: Fds,
     pub(crate) clocks: Clocks,
     pub(crate) random: Random,

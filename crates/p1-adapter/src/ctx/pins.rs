@@ -4,9 +4,9 @@
 //! those who have it open, and the host's number of it may soon be another file's: so the names that the guest removes are
 //! followed, and what the host numbers alike later is a new file.
 
-use crate::abi::convert::NewTime;
 use crate::abi::types::{Filestat, Filetype};
 use crate::lock::lock;
+use crate::sys::time::NewTime;
 use std::collections::HashMap;
 use std::sync::Mutex;
 

@@ -21,9 +21,10 @@ use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
 use crate::descriptor::cookies::Cookies;
 use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
+use crate::sys;
+use crate::sys::file::{FileType, OFlags};
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
-use rustix::fs::{FileType, OFlags};
 use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -135,7 +136,7 @@ impl Descriptor {
         if flags.contains(Fdflags::APPEND) {
             if file.as_stream()?.is_none() {
                 // The description is new and ours alone; nothing else is set on it that this could clear.
-                rustix::fs::fcntl_setfl(&*file.inner.file, OFlags::APPEND)?;
+                sys::file::set_flags(&*file.inner.file, OFlags::APPEND)?;
             } else {
                 // It means nothing to a stream.
                 flags.remove(Fdflags::APPEND);
@@ -284,7 +285,7 @@ impl Descriptor {
     pub(crate) fn appends(&self) -> Result<bool> {
         match &self.what {
             What::File(file) if file.is_shared() => {
-                Ok(rustix::fs::fcntl_getfl(file.fd())?.contains(OFlags::APPEND))
+                Ok(sys::file::flags(file.fd())?.contains(OFlags::APPEND))
             }
             _ => Ok(self.append.load(Ordering::Relaxed)),
         }
@@ -298,9 +299,9 @@ impl Descriptor {
         match self.kind()? {
             Kind::File(file) => {
                 if append != self.appends()? {
-                    let mut os = rustix::fs::fcntl_getfl(file.fd())?;
+                    let mut os = sys::file::flags(file.fd())?;
                     os.set(OFlags::APPEND, append);
-                    rustix::fs::fcntl_setfl(file.fd(), os)?;
+                    sys::file::set_flags(file.fd(), os)?;
                     self.append.store(append, Ordering::Relaxed);
                 }
             }

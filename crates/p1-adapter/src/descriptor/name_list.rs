@@ -42,7 +42,6 @@ fn key(name: &CStr) -> (u8, &CStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::CWD;
     use std::os::fd::AsFd as _;
 
     #[test]
@@ -51,13 +50,8 @@ mod tests {
         for name in ["b", "-", "B", "a", "!", "\u{e4}", "ab"] {
             std::fs::write(dir.path().join(name), b"").unwrap();
         }
-        let opened = rustix::fs::openat(
-            CWD,
-            dir.path(),
-            rustix::fs::OFlags::DIRECTORY,
-            rustix::fs::Mode::empty(),
-        );
-        let listing = Listing::open(opened.unwrap().as_fd(), None).unwrap();
+        let opened = std::fs::File::open(dir.path()).unwrap();
+        let listing = Listing::open(opened.as_fd(), None).unwrap();
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let list = NameList::read(&listing, &mut buffer).unwrap();
         let names = |cookie| -> Vec<_> {

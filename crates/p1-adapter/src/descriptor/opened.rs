@@ -6,7 +6,8 @@ use crate::abi::types::{Errno, Filetype};
 use crate::descriptor::cookies::Cookies;
 use crate::descriptor::position::{CursorMove, Position};
 use crate::descriptor::stream::GuestStream;
-use rustix::fs::{FileType, SeekFrom};
+use crate::sys::file::{self, FileType, SeekFrom};
+use crate::sys::object::Object;
 use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::OnceLock;
@@ -154,7 +155,7 @@ impl File {
     /// Moves the cursor; where it is then.
     pub(crate) fn seek(&self, to: SeekFrom) -> Result<u64, Os> {
         let moving = self.moving();
-        let at = rustix::fs::seek(self.fd(), to)?;
+        let at = file::seek(self.fd(), to)?;
         if let Some(moving) = moving {
             moving.ends_at(at);
         }
@@ -163,12 +164,12 @@ impl File {
 
     /// How many bytes lie between the cursor and the end of the file.
     pub(crate) fn bytes_left(&self) -> Result<u64, Errno> {
-        let size = rustix::fs::fstat(self.fd())
+        let size = Object::of(self.fd())
             .map_err(crate::abi::errno::of_os)?
-            .st_size;
+            .size();
         // What has no position (a FIFO, a terminal) has no bytes one could count.
         let at = self.tell().unwrap_or(0);
-        Ok(u64::try_from(size).unwrap_or(0).saturating_sub(at))
+        Ok(size.saturating_sub(at))
     }
 
     /// The file's type. Only asked of what is known to be a file.

@@ -3,7 +3,8 @@
 use super::stream::GuestStream;
 use crate::abi::error::Result;
 use crate::blocking::{Stream as HostStream, StreamKind};
-use rustix::fs::{FileType, fstat};
+use crate::sys::file::FileType;
+use crate::sys::object::Object;
 use std::sync::Arc;
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem::File;
@@ -21,7 +22,7 @@ pub(crate) fn may_be_stream(found: FileType) -> bool {
 ///
 /// The description is this process's alone, and only used through the stream from now on, so it is made non-blocking.
 pub(crate) fn as_stream(file: &File) -> Result<Result<GuestStream, FileType>> {
-    let found = FileType::from_raw_mode(fstat(&file.file)?.st_mode);
+    let found = Object::of(&file.file)?.file_type();
     if !may_be_stream(found) || StreamKind::of(&file.file)? == StreamKind::Memory {
         return Ok(Err(found));
     }

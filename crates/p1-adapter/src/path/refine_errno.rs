@@ -12,6 +12,7 @@ use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
 use crate::sys::attributes::Mount;
+use crate::sys::file::check_descriptor_left;
 use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
@@ -39,7 +40,7 @@ impl WasiPaths {
     #[cold]
     fn reason(&mut self, changes: bool, places: &[PathBelow<'_>]) -> Option<Errno> {
         let (first, _) = places.first()?;
-        if let Err(errno) = rustix::io::fcntl_dupfd_cloexec(first.fd().ok()?, 0) {
+        if let Err(errno) = check_descriptor_left(first.fd().ok()?) {
             return Some(crate::abi::errno::of_os(errno));
         }
         let mounts: Vec<Mount> = places

@@ -4,12 +4,14 @@ use super::fifo_open::{OpenInProgress, Opens};
 use super::operations::WasiPaths;
 use super::single::{Single, is_single_name, single};
 use super::slashes;
-use crate::abi::convert::NewTime;
+use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::Errno;
 use crate::blocking::FifoAccess;
 use crate::descriptor::Dir;
-use rustix::fs::{AtFlags, FileType};
+use crate::sys::file::FileType;
+use crate::sys::name::file_type;
+use crate::sys::time::NewTime;
 use std::sync::Arc;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
@@ -40,7 +42,7 @@ pub(crate) fn set_times(
         let set = name.set_times(PathFlags::empty(), access, modification);
         return set.map(drop);
     }
-    let (p2_access, p2_modification) = (access.to_p2(), modification.to_p2());
+    let (p2_access, p2_modification) = (convert::p2_time(access), convert::p2_time(modification));
     let followed = follow.contains(PathFlags::SYMLINK_FOLLOW);
     let entered = match followed {
         true => Some(in_progress.enter((dir, follow, &path), FifoAccess::Write, paths, opens)?),
@@ -86,8 +88,7 @@ pub(super) fn last_name(
             )?)),
         };
         let within = parent.as_ref().unwrap_or(dir).fd()?;
-        let stat = rustix::fs::statat(within, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        match FileType::from_raw_mode(stat.st_mode) {
+        match file_type(within, name)? {
             FileType::Symlink if follow => {
                 let prefix = path.len() - name.len();
                 let target = paths.readlink_at(dir, path.clone())?;

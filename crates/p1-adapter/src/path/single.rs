@@ -7,21 +7,21 @@
 //!
 //! So it is on Unix, which this crate is for: Windows takes names apart (`a:b`, `CON`, dots at the end).
 
-use crate::abi::convert::{self, NewTime};
+use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filestat};
 use crate::descriptor::Dir;
 use crate::sys::attributes::Attributes;
+use crate::sys::file::{FileType, OFlags};
+use crate::sys::name::{self, IS_LINK};
+use crate::sys::object::Object;
 use crate::sys::open::DSYNC;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
+use crate::sys::time::NewTime;
 use rustix::io::Errno as Os;
 use std::fs::File;
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
-
-/// What the system says where a link was found that it was told not to follow. FreeBSD says `EMLINK`.
-const IS_LINK: [Os; 2] = [Os::LOOP, Os::MLINK];
 
 /// A directory and a name in it.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ impl Single<'_> {
 
     /// What the link leads to. `perm` for an absolute target, as wasmtime-wasi has it, `ilseq` for one that is not UTF-8.
     pub(crate) fn readlink(&self) -> Result<String> {
-        let target = rustix::fs::readlinkat(self.dir.fd()?, self.name, Vec::new())?;
+        let target = name::read_link(self.dir.fd()?, self.name)?;
         let target = target.into_string().map_err(|_| Errno::Ilseq)?;
         match target.starts_with('/') {
             true => Err(Errno::Perm.into()),
@@ -74,71 +74,50 @@ impl Single<'_> {
         modification: NewTime,
     ) -> Result<bool> {
         self.dir.check_perms()?;
-        if follows(follow) {
-            let found = rustix::fs::statat(self.dir.fd()?, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
-                return Ok(false);
-            }
+        let dir = self.dir.fd()?;
+        if follows(follow) && name::file_type(dir, self.name)? == FileType::Symlink {
+            return Ok(false);
         }
-        let times = Timestamps {
-            last_access: access.to_timespec(),
-            last_modification: modification.to_timespec(),
-        };
         // Should a link have taken its place, the times are the link's: it is not followed.
-        let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::utimensat(self.dir.fd()?, self.name, &times, nofollow)?;
+        name::set_times(dir, self.name, access, modification)?;
         Ok(true)
     }
 
     pub(crate) fn create_directory(&self) -> Result<()> {
         self.dir.check_perms()?;
-        let mode = Mode::from_raw_mode(0o777);
-        Ok(rustix::fs::mkdirat(self.dir.fd()?, self.name, mode)?)
+        Ok(name::create_directory(self.dir.fd()?, self.name)?)
     }
 
     pub(crate) fn remove_directory(&self) -> Result<()> {
-        self.unlink(AtFlags::REMOVEDIR)
+        self.dir.check_perms()?;
+        Ok(name::remove_directory(self.dir.fd()?, self.name)?)
     }
 
     pub(crate) fn unlink_file(&self) -> Result<()> {
-        self.unlink(AtFlags::empty())
-    }
-
-    fn unlink(&self, flags: AtFlags) -> Result<()> {
         self.dir.check_perms()?;
-        Ok(rustix::fs::unlinkat(self.dir.fd()?, self.name, flags)?)
+        Ok(name::remove_file(self.dir.fd()?, self.name)?)
     }
 
     /// A link to `target`, which the caller has found to be allowed.
     pub(crate) fn symlink(&self, target: &str) -> Result<()> {
         self.dir.check_perms()?;
-        Ok(rustix::fs::symlinkat(target, self.dir.fd()?, self.name)?)
+        Ok(name::symlink(target, self.dir.fd()?, self.name)?)
     }
 
     /// Another name for it; of a link too, which is not followed.
     pub(crate) fn link(&self, to: Single<'_>) -> Result<()> {
         self.dir.check_perms()?;
         to.dir.check_perms()?;
-        let (from, flags) = (self.dir.fd()?, AtFlags::empty());
-        Ok(rustix::fs::linkat(
-            from,
-            self.name,
-            to.dir.fd()?,
-            to.name,
-            flags,
-        )?)
+        let (from, to) = ((self.dir.fd()?, self.name), (to.dir.fd()?, to.name));
+        Ok(name::link(from, to)?)
     }
 
     /// `perm` between directories of different permissions, and below one that is not to be changed.
     pub(crate) fn rename(&self, to: Single<'_>) -> Result<()> {
         self.dir.check_perms()?;
         to.dir.check_perms()?;
-        Ok(rustix::fs::renameat(
-            self.dir.fd()?,
-            self.name,
-            to.dir.fd()?,
-            to.name,
-        )?)
+        let (from, to) = ((self.dir.fd()?, self.name), (to.dir.fd()?, to.name));
+        Ok(name::rename(from, to)?)
     }
 
     /// Opens it; nothing if a link shall be followed.
@@ -193,8 +172,7 @@ impl Single<'_> {
             how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE),
         );
 
-        let mode = Mode::from_raw_mode(0o666);
-        let opened = match rustix::fs::openat(self.dir.fd()?, self.name, flags, mode) {
+        let opened = match name::open(self.dir.fd()?, self.name, flags) {
             Err(os) if follows(follow) && self.may_be_link(os, how) => return Ok(None),
             opened => File::from(opened?),
         };
@@ -203,9 +181,7 @@ impl Single<'_> {
         open_mode.set(OpenMode::WRITE, write);
         // What can be written is no directory.
         let is_dir = how.contains(OpenFlags::DIRECTORY)
-            || (!write
-                && FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode)
-                    == FileType::Directory);
+            || (!write && Object::of(&opened)?.file_type() == FileType::Directory);
         Ok(Some(if is_dir {
             wasi::Descriptor::Dir(wasi::Dir::new(opened, below.perms, open_mode, true))
         } else {

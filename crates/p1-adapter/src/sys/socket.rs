@@ -1,8 +1,11 @@
-//! Accepting connections, and what a poll says of a socket that takes no more.
+//! Sockets: accepting connections, ending a direction, and what a poll says of one that takes no more.
+
+pub(crate) use rustix::net::{Shutdown, SocketType};
 
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use std::os::fd::AsFd;
 
 /// The receiving side is shut: by this side, or by the peer. Of what is no socket it is never said.
 #[cfg(target_os = "linux")]
@@ -24,4 +27,14 @@ pub(crate) fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     let connection = rustix::net::accept(fd)?;
     rustix::io::fcntl_setfd(&connection, rustix::io::FdFlags::CLOEXEC)?;
     Ok(connection)
+}
+
+/// What kind of socket `fd` is.
+pub(crate) fn kind(fd: impl AsFd) -> Result<SocketType, Errno> {
+    rustix::net::sockopt::socket_type(fd)
+}
+
+/// Ends one direction, or both, for everybody who has the socket.
+pub(crate) fn shutdown(fd: impl AsFd, how: Shutdown) -> Result<(), Errno> {
+    rustix::net::shutdown(fd, how)
 }

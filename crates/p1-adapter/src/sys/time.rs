@@ -1,9 +1,19 @@
 //! The system's clocks, and a timer that keeps to one.
 
 use rustix::fd::OwnedFd;
+use rustix::fs::Timestamps;
 pub(crate) use rustix::time::{ClockId, Timespec};
 use rustix::time::{clock_getres, clock_gettime};
 use std::io;
+
+/// What a time of a file is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewTime {
+    Keep,
+    Now,
+    /// Nanoseconds since 1970.
+    At(u64),
+}
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -37,6 +47,23 @@ pub(crate) fn timespec(nanoseconds: u64) -> Timespec {
             .unwrap_or(i64::from(i32::MAX)),
         tv_nsec: (nanoseconds % NANOS).try_into().unwrap_or(0),
     }
+}
+
+/// Both times, as the calls that set them take them. The system takes "now" itself, so whoever may write a file may set it.
+pub(super) fn timestamps(access: NewTime, modification: NewTime) -> Timestamps {
+    Timestamps {
+        last_access: timestamp(access),
+        last_modification: timestamp(modification),
+    }
+}
+
+fn timestamp(time: NewTime) -> Timespec {
+    let (tv_sec, tv_nsec) = match time {
+        NewTime::Keep => (0, rustix::fs::UTIME_OMIT),
+        NewTime::Now => (0, rustix::fs::UTIME_NOW),
+        NewTime::At(nanoseconds) => return timespec(nanoseconds),
+    };
+    Timespec { tv_sec, tv_nsec }
 }
 
 /// A descriptor that becomes readable when `CLOCK_REALTIME` reaches `nanoseconds`, however the clock

@@ -4,6 +4,7 @@ mod advisories;
 mod alone;
 mod args_env;
 mod asynchronous;
+mod chosen;
 mod clocks;
 mod dirs;
 mod embedding;
@@ -26,6 +27,7 @@ mod refused;
 mod repeatable;
 mod resumed;
 mod rights;
+mod same_bytes;
 mod sandbox;
 #[cfg(target_os = "linux")]
 #[path = "../../../../tests/support/seccomp.rs"]
@@ -33,4 +35,5 @@ mod seccomp;
 mod shut;
 mod stdio;
 mod swapped;
+mod unrepeatable;
 mod unstable;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use interruptible_wasm::{PointKind, Points, RewriteOptions, Rewritten, rewrite_with};
 use wasmtime::{Engine, Func, Instance, Linker, Module, Ref, Store, Val};
 
-use super::both::{Running, engine, original, wat};
+use super::both::{Came, Running, engine, original, wat};
 use super::layout::assert_nothing_moved;
 
 fn pointed(bytes: &[u8], points: Points) -> Rewritten<'_> {
@@ -169,6 +169,46 @@ fn waits_and_notifies_pass_points_and_others_memories_have_none() {
     let after = pointed(&bytes, Points::Accesses);
     assert!(after.point_slot.is_none() && *after.bytes == *bytes);
     assert_eq!(after.points, Some(Points::Accesses));
+}
+
+/// A load of three bytes in a module of so many imported functions, and what the rewrite makes of it.
+#[test]
+fn plain_accesses_grow_where_the_index_is_long() {
+    for (imported, moved) in [(16_300, false), (16_384, true)] {
+        let imports = r#"(import "m" "f" (func))"#.repeat(imported);
+        let text = format!(
+            r#"(module {imports} (memory 1 1 shared)
+                 (func (export "f") (param i32) (result i32)
+                   (i32.store8 (local.get 0) (i32.const 7))
+                   (i32.add (i32.load (local.get 0)) (i32.atomic.load (local.get 0)))))"#
+        );
+        let bytes = wat(&text);
+        let after = pointed(&bytes, Points::Accesses);
+        assert_eq!(after.code_offsets_kept, !moved, "{imported}");
+        assert_eq!(after.point_sites, 3);
+        // The add, which is in front of the last byte but one.
+        let add = bytes.iter().rposition(|byte| *byte == 0x6a).expect("it") as u64;
+        let now = after.code_map.rewritten(add).expect("code");
+        assert_eq!(after.bytes[now as usize], 0x6a);
+        let engine = engine();
+        let module = Module::from_binary(&engine, &after.bytes).expect("it compiles");
+        let mut store = Store::new(&engine, ());
+        let mut linker = Linker::new(&engine);
+        linker
+            .define_unknown_imports_as_traps(&module)
+            .expect("new names");
+        let instance = linker
+            .instantiate(&mut store, &module)
+            .expect("an instance");
+        let table = after.wait_table.as_ref().expect("a table");
+        let table = instance.get_table(&mut store, table).expect("a table");
+        let ask = Func::wrap(&mut store, |_: i32| 0_i64);
+        table
+            .set(&mut store, 0, Ref::Func(Some(ask)))
+            .expect("room");
+        let mut running = Running { store, instance };
+        assert_eq!(running.call("f", &[Val::I32(8)]), Came::i32(14));
+    }
 }
 
 #[test]

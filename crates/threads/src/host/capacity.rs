@@ -137,10 +137,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn a_process_has_mappings() {
-        assert!(mapped() > 10);
-        assert!(map_limit().is_some());
+    fn a_process_has_room_for_a_thread() {
         assert!(take(1 << 20).is_ok());
         // Other tests start threads, too.
         let start = Instant::now();

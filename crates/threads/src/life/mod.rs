@@ -6,6 +6,7 @@
 
 mod claim;
 pub(crate) mod gather_report;
+pub(crate) mod handle;
 pub(crate) mod held_place;
 mod native;
 mod places;

@@ -51,7 +51,10 @@ impl Seat {
 
     fn set(&self, bit: u32) {
         // Release: what the giver did comes before what the taker does.
-        self.word.fetch_or(bit, Ordering::AcqRel);
+        mutant!(
+            self.word.fetch_or(bit, Ordering::AcqRel),
+            unless "a turn without order" then self.word.fetch_or(bit, Ordering::Relaxed)
+        );
         self.sleepers.wake_one(&self.word);
     }
 
@@ -72,7 +75,10 @@ impl Seat {
                 return Roused::Turn(self.budget.load(Ordering::Relaxed));
             }
             if word & ASKED != 0 {
-                self.word.fetch_and(!ASKED, Ordering::AcqRel);
+                mutant!(
+                    self.word.fetch_and(!ASKED, Ordering::AcqRel),
+                    unless "a question that wipes the turn" then self.word.swap(0, Ordering::AcqRel)
+                );
                 return Roused::Asked;
             }
             self.sleepers.sleep(&self.word, word, None);

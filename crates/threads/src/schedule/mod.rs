@@ -80,6 +80,8 @@ pub use policy::{Policy, Sleeper, Stop, Turn, Why};
 pub use scheduled::{Schedule, Scheduled};
 pub use trace::ScheduleTrace;
 
+pub(crate) use trace::Mix;
+
 pub(crate) use member::{Current, TurnTaker};
 pub(crate) use table::Blocked;
 pub(crate) use turns::{Turns, Verdict, Waited};

@@ -101,6 +101,11 @@ impl Turns {
         table.now()
     }
 
+    /// Whether the calling host thread runs a thread of the group.
+    pub(crate) fn is_inside(&self) -> bool {
+        Current::member(self).is_some()
+    }
+
     /// A thread that is about to get a host thread, started by the calling one.
     pub(crate) fn register(
         self: &Arc<Self>,
@@ -259,11 +264,11 @@ impl Turns {
             return None;
         }
         let turn = self.ask_policy(thread, why, &question)?;
-        match self.table().answer(thread, why, question, turn) {
-            Some(budget) => return Some((turn.thread, budget)),
-            None => self.fail(ScheduleError::NotRunnable(turn.thread)),
+        let budget = self.table().answer(thread, why, question, turn);
+        if budget.is_none() {
+            self.fail(ScheduleError::NotRunnable(turn.thread));
         }
-        None
+        Some((turn.thread, budget?))
     }
 
     fn ask_policy(&self, thread: ThreadId, why: Why, question: &Question) -> Option<Turn> {
@@ -335,12 +340,13 @@ impl TurnTaker {
 impl Turns {
     /// The thread has ended: the turn goes on.
     fn leave(&self, member: &TurnTaker) {
-        self.count(member);
-        self.table().remove(member.id);
         self.seats.remove(member.id.get());
+        // Others are on their way out as well, in no order.
         if self.seats.is_ended() {
             return;
         }
+        self.count(member);
+        self.table().remove(member.id);
         self.with_policy(|policy| policy.ended(member.id));
         if let Some((next, budget)) = self.decide(member.id, Why::End) {
             self.seats.give(next.get(), budget);

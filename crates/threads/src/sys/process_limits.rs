@@ -38,6 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_has_mappings() {
+        assert!(mapped() > 10);
+        assert!(map_limit().is_some());
+    }
+
+    #[test]
     fn the_limit_of_the_address_space_is_read() {
         let text = |value: &str| {
             format!(

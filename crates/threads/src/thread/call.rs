@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use wasmtime::{Error, Func, Instance, TypedFunc, Val, WasmParams, WasmResults};
+use wasmtime::{
+    AsContextMut, Error, Func, Instance, StoreContextMut, TypedFunc, Val, WasmParams, WasmResults,
+};
 
 #[cfg(feature = "async")]
 use crate::thread::block_on::block_on;
@@ -109,6 +111,20 @@ impl<T: Send + 'static> Guest<T> {
             guest.call_values(instance, name, params)
         });
         self.settle(result)
+    }
+
+    /// Runs `f` on the store of a reactor's main instance.
+    pub(crate) fn with_main<R>(
+        &mut self,
+        f: impl FnOnce(StoreContextMut<'_, T>, &Instance) -> R,
+    ) -> Result<R, CallError> {
+        let instance = self.instances.as_ref().map(|made| made.main);
+        match instance {
+            Some(instance) if !self.program.life.is_ended() => {
+                Ok(self.inside(|guest| f(guest.store.as_context_mut(), &instance)))
+            }
+            _ => self.settle(Err(Stop::Ended)),
+        }
     }
 
     /// [`inside`](Self::inside), with a word to who watches before and after.

@@ -9,6 +9,7 @@ use wasmtime::{AsContextMut, Error};
 use crate::host::panics::caught;
 use crate::life::held_place::HeldPlace;
 use crate::schedule::TurnTaker;
+use crate::sys::thread_name;
 use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Stopped};
 use crate::thread::linked::Instances;
@@ -117,6 +118,7 @@ impl<T: Send + 'static> Guest<T> {
         }
         self.place.start();
         let id = self.place.id();
+        thread_name::of_guest_thread(id.get());
         let Some(around) = &program.around else {
             return self.live();
         };

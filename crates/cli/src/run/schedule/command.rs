@@ -10,7 +10,7 @@ const OF_SCHEDULES: [&str; 4] = ["--schedule", "--explore", "--save", "--replay"
 const ALONE: [&str; 1] = ["--verify"];
 
 /// This command line, as a replay of `file`, which messages name so.
-pub(super) fn replay(plan: &Plan, file: &str) -> String {
+pub(crate) fn replay(plan: &Plan, file: &str) -> String {
     // What was typed before the module; the module and its arguments stay as they are.
     let typed: Vec<_> = std::env::args_os().collect();
     let file = file.trim_matches('`');

@@ -13,20 +13,20 @@ use crate::run::plan::{EntryFunction, Plan};
 use crate::sys::descriptors;
 
 /// In hexadecimal.
-pub(super) type Digest = String;
+pub(super) type Hex = String;
 
-fn hex(digest: Sha256) -> Digest {
+fn hex(digest: Sha256) -> Hex {
     let bytes = digest.finalize();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Of bytes.
-pub(super) fn of_bytes(bytes: &[u8]) -> Digest {
+pub(super) fn of_bytes(bytes: &[u8]) -> Hex {
     hex(Sha256::new_with_prefix(bytes))
 }
 
 /// Of texts, in their order.
-pub(super) fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Digest {
+pub(super) fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Hex {
     let mut digest = Sha256::new();
     for text in texts {
         update(&mut digest, text.as_bytes());
@@ -41,7 +41,7 @@ fn update(digest: &mut Sha256, bytes: &[u8]) {
 }
 
 /// Of the options that can change a run, but those that have a digest of their own.
-pub(super) fn of_options(plan: &Plan, points: &str, max_points: u64) -> Digest {
+pub(super) fn of_options(plan: &Plan, points: &str, max_points: u64) -> Hex {
     let entry = match &plan.entry {
         EntryFunction::Default => String::new(),
         EntryFunction::Named(name) => format!("={name}"),
@@ -72,7 +72,7 @@ pub(super) fn of_options(plan: &Plan, points: &str, max_points: u64) -> Digest {
 /// # Errors
 ///
 /// A file that cannot be read.
-pub(super) fn of_input(plan: &Plan) -> Result<Digest> {
+pub(super) fn of_input(plan: &Plan) -> Result<Hex> {
     if !plan.stdio.stdin || plan.module == ModuleSource::Stdin {
         return Ok("none".to_owned());
     }
@@ -94,7 +94,7 @@ pub(super) fn of_input(plan: &Plan) -> Result<Digest> {
 /// # Errors
 ///
 /// A folder or a file that cannot be read.
-pub(super) fn of_folders(dirs: &[DirOption]) -> Result<Digest> {
+pub(super) fn of_folders(dirs: &[DirOption]) -> Result<Hex> {
     let mut digest = Sha256::new();
     for dir in dirs {
         update(&mut digest, dir.guest.as_bytes());

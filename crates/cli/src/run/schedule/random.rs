@@ -25,13 +25,6 @@ impl RandomSource for Seeded {
     }
 }
 
-/// A seed for who gave none: of the time and of this process.
-pub(super) fn any_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    // The standard library's keys are the system's random numbers. Six digits can be typed.
-    RandomState::new().hash_one(std::process::id()) % 1_000_000
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,8 @@ use crate::module::source::Loaded;
 use crate::output::Output;
 use crate::run::plan::Plan;
 use crate::run::schedule::bridge::Bridge;
-use crate::run::schedule::options::{Runs, ScheduleOptions};
-use crate::run::schedule::{digests, world};
+use crate::run::schedule::{command, digests, world};
+use crate::run::schedule_options::{ScheduleOptions, Wanted};
 
 /// What decides who is next.
 pub(crate) enum Decides {
@@ -25,6 +25,17 @@ pub(crate) enum Decides {
     Strictly(Vec<Decision>),
     /// Those of them that can be made.
     Leniently(Vec<Decision>),
+}
+
+impl Decides {
+    /// What decides, if nothing else is said.
+    pub(crate) fn of(wanted: &Wanted) -> Self {
+        match wanted {
+            Wanted::Policy { kind, .. } => Decides::Policy(*kind),
+            Wanted::Replay { replay, .. } => Decides::Strictly(replay.decisions.clone()),
+            Wanted::Explore(option) => Decides::Policy(option.policy),
+        }
+    }
 }
 
 /// One run.
@@ -91,8 +102,8 @@ impl Session {
 
     /// The run that the options ask for.
     pub(crate) fn of(options: &ScheduleOptions) -> Self {
-        let seed = options.runs.seed();
-        let decides = options.runs.decides();
+        let seed = options.wanted.seed();
+        let decides = Decides::of(&options.wanted);
         Self::new(decides, seed, options.max_points)
     }
 
@@ -198,8 +209,8 @@ pub(crate) fn before(
     options: &ScheduleOptions,
     main: &Loaded,
 ) -> Result<Option<Header>> {
-    match &options.runs {
-        Runs::Policy { kind, seed, drawn } => {
+    match &options.wanted {
+        Wanted::Policy { kind, seed, drawn } => {
             let spec = kind.with_seed(*seed).to_string();
             if *drawn {
                 say(format_args!("note: the schedule is {spec}"));
@@ -207,8 +218,8 @@ pub(crate) fn before(
             let kept = options.save.is_some();
             kept.then(|| header(plan, options, spec, main)).transpose()
         }
-        Runs::Explore(_) => Ok(None),
-        Runs::Replay { from, replay } => {
+        Wanted::Explore(_) => Ok(None),
+        Wanted::Replay { from, replay } => {
             let now = header(plan, options, replay.header.schedule.clone(), main)?;
             let other = replay.header.differences(&now);
             if other.is_empty() {
@@ -234,7 +245,7 @@ pub(crate) fn after(
     if from_outside || exit == Exit::NotReproducible {
         return exit;
     }
-    if let Runs::Replay { replay, .. } = &options.runs {
+    if let Wanted::Replay { replay, .. } = &options.wanted {
         let expected = &replay.end;
         let same = (summary.moves, summary.points) == (expected.trace, expected.points)
             && exit.status() == expected.status;
@@ -274,7 +285,7 @@ pub(crate) fn after(
         match save.write(|to| replay.write(to)) {
             Ok(()) => say(format_args!(
                 "replay: {}",
-                super::command::replay(plan, save.name())
+                command::replay(plan, save.name())
             )),
             Err(error) => warn(format_args!("{} cannot be written", save.name()), &error),
         }

@@ -35,7 +35,7 @@ use crate::blocking::{EndSignal, Fifo, FifoAccess, Hook};
 use crate::descriptor::Dir;
 use crate::lock::lock;
 use counts::Counts;
-use rustix::fd::OwnedFd;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use wasmtime_wasi::filesystem::Descriptor;

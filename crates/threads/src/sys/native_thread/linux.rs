@@ -12,6 +12,10 @@ use libc::c_void;
 use super::Main;
 use crate::sys::stacks::{SIGNAL_STACK, Stack};
 
+/// The smallest stack that a thread is started on, the same with every C library. glibc refuses smaller ones; musl takes a
+/// page, on which nothing of ours could run.
+const LEAST_STACK: usize = 16 << 10;
+
 /// A host thread, to be joined.
 ///
 /// One that is dropped is joined by whoever starts or joins a thread later, and its stack is kept until then:
@@ -21,6 +25,10 @@ pub(crate) struct NativeThread {
     thread: libc::pthread_t,
     stack: ManuallyDrop<Stack>,
 }
+
+// SAFETY: where a thread's id is a pointer (musl), it is one that the C library alone follows, and a thread may be compared and
+// joined by any other. `Stack` may be sent.
+unsafe impl Send for NativeThread {}
 
 /// What a new thread finds.
 struct Start {
@@ -38,6 +46,10 @@ impl NativeThread {
     /// Runs `main` on a new thread. Everything comes back if the system refuses. A panic of `main` ends the thread
     /// and is forgotten.
     pub(crate) fn start(mut stack: Stack, main: Main) -> Result<Self, (io::Error, Stack, Main)> {
+        if stack.size() < LEAST_STACK {
+            let error = io::Error::from_raw_os_error(libc::EINVAL);
+            return Err((error, stack, main));
+        }
         if let Err(error) = stack.guard() {
             return Err((error, stack, main));
         }
@@ -204,7 +216,7 @@ mod tests {
     fn what_is_refused_comes_back() {
         assert!(Slab::map(1, usize::MAX).is_err());
         assert!(Slab::map(usize::MAX, 1 << 20).is_err());
-        // Too small for what the C library keeps there.
+        // Too small for anything.
         let stack = Slab::map(1, 1).unwrap().pop().unwrap();
         let place = stack.stack();
         let Err((error, stack, main)) = NativeThread::start(stack, Box::new(|| ())) else {

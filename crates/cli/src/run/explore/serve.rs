@@ -1,8 +1,6 @@
 //! A process that runs seeds, from within.
 
 use std::io::{self, BufReader};
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
 
 use p1_adapter::{EndSignal, P1State};
 use replay_threads::file::{End, Header, Replay};
@@ -15,12 +13,12 @@ use crate::report::backtraces::Backtraces;
 use crate::report::outcome::{self, Reporter};
 use crate::run::context::context;
 use crate::run::entry::{self, Runs};
+use crate::run::explore::protocol::{Answer, Request, read_input};
 use crate::run::link::linker;
 use crate::run::modules::{Modules, PreparedModules};
 use crate::run::plan::Plan;
-use crate::run::schedule::explore::protocol::{Answer, Request, read_input};
-use crate::run::schedule::options::ScheduleOptions;
 use crate::run::schedule::session::{Decides, Session};
+use crate::run::schedule_options::ScheduleOptions;
 use crate::run::{cannot_run, group, shape};
 use crate::sys::job;
 
@@ -35,8 +33,7 @@ const FRAMES: usize = 12;
 pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Result<Exit> {
     job::settle(number);
     let lost = |error: io::Error| Message::failure("the exploring process is gone").why(error);
-    let socket = io::stdin().as_fd().try_clone_to_owned().map_err(lost)?;
-    let mut socket = BufReader::new(UnixStream::from(socket));
+    let mut socket = BufReader::new(job::own().map_err(lost)?);
     let input = read_input(&mut socket).map_err(lost)?;
     let name = plan.module.display();
     let modules = Modules::of(plan)?.prepare(plan)?;
@@ -66,7 +63,7 @@ struct Program<'a> {
 impl Program<'_> {
     fn run(&self, request: Request) -> Result<Answer> {
         let decides = match request.decisions {
-            None => self.options.runs.decides(),
+            None => Decides::of(&self.options.wanted),
             Some(bytes) => {
                 let unread = |error| Message::failure("decisions cannot be read").why(error);
                 Decides::Leniently(Replay::read(&*bytes).map_err(unread)?.decisions)

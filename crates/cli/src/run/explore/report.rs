@@ -16,13 +16,13 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result, say, warn};
 use crate::module::source::ModuleSource;
 use crate::output::Output;
+use crate::run::explore::job::{Failure, Job};
+use crate::run::explore::protocol::{Answer, Request};
 use crate::run::modules::Modules;
 use crate::run::plan::Plan;
 use crate::run::schedule::command;
-use crate::run::schedule::explore::job::{Failure, Job};
-use crate::run::schedule::explore::protocol::{Answer, Request};
-use crate::run::schedule::options::ScheduleOptions;
 use crate::run::schedule::session::header;
+use crate::run::schedule_options::ScheduleOptions;
 
 /// Bounds of the minimiser.
 const TRIES: u64 = 2_000;
@@ -98,7 +98,7 @@ pub(crate) fn explore(
 /// Runs that cannot be made.
 pub(crate) fn verify(plan: &Plan, options: &ScheduleOptions) -> Result<Exit> {
     let input = input(plan)?;
-    let seed = options.runs.seed();
+    let seed = options.wanted.seed();
     // What decides is on the jobs' command line, too.
     let request = by_policy(seed);
     let mut one = Job::new(0, &input);

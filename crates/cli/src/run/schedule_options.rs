@@ -12,15 +12,13 @@ use crate::args::schedule_args::{ExploreOption, Preempt, ScheduleArgs};
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::output::Output;
-use crate::run::schedule::random::any_seed;
-use crate::run::schedule::session::Decides;
 
 /// Points after which an explored run is said not to end, if nothing else is said.
 const MAX_EXPLORED_POINTS: u64 = 10_000_000;
 
 /// How a run with a schedule is to be made.
 pub(crate) struct ScheduleOptions {
-    pub(crate) runs: Runs,
+    pub(crate) wanted: Wanted,
     pub(crate) points: Points,
     pub(crate) max_points: u64,
     /// Where the run is kept.
@@ -32,7 +30,7 @@ pub(crate) struct ScheduleOptions {
 }
 
 /// Which runs are made.
-pub(crate) enum Runs {
+pub(crate) enum Wanted {
     /// One, by a policy.
     Policy {
         kind: Kind,
@@ -46,34 +44,25 @@ pub(crate) enum Runs {
     Explore(ExploreOption),
 }
 
-impl Runs {
+impl Wanted {
     /// The seed of what is random besides the policy.
     pub(crate) fn seed(&self) -> u64 {
         match self {
-            Runs::Policy { seed, .. } => *seed,
-            Runs::Replay { replay, .. } => {
+            Wanted::Policy { seed, .. } => *seed,
+            Wanted::Replay { replay, .. } => {
                 let spec = replay.header.schedule.parse::<Spec>();
                 spec.ok().and_then(|spec| spec.seed).unwrap_or(0)
             }
-            Runs::Explore(option) => option.first,
-        }
-    }
-
-    /// What decides, if nothing else is said.
-    pub(crate) fn decides(&self) -> Decides {
-        match self {
-            Runs::Policy { kind, .. } => Decides::Policy(*kind),
-            Runs::Replay { replay, .. } => Decides::Strictly(replay.decisions.clone()),
-            Runs::Explore(option) => Decides::Policy(option.policy),
+            Wanted::Explore(option) => option.first,
         }
     }
 
     /// As it was asked for.
     pub(crate) fn option(&self) -> &'static str {
         match self {
-            Runs::Policy { .. } => "--schedule",
-            Runs::Replay { .. } => "--replay",
-            Runs::Explore(_) => "--explore",
+            Wanted::Policy { .. } => "--schedule",
+            Wanted::Replay { .. } => "--replay",
+            Wanted::Explore(_) => "--explore",
         }
     }
 }
@@ -86,8 +75,8 @@ impl ScheduleOptions {
     /// Options that contradict one another, and a replay file that cannot be read.
     pub(crate) fn of(args: &RunArgs, save: Option<Output>) -> Result<Option<Self>> {
         let typed = &args.schedule;
-        let runs = match (&typed.schedule, &typed.replay, typed.explore) {
-            (Some(spec), ..) => Runs::Policy {
+        let wanted = match (&typed.schedule, &typed.replay, typed.explore) {
+            (Some(spec), ..) => Wanted::Policy {
                 kind: spec.kind,
                 seed: spec.seed.unwrap_or_else(|| match spec.kind.is_seeded() {
                     true => any_seed(),
@@ -95,16 +84,16 @@ impl ScheduleOptions {
                 }),
                 drawn: spec.kind.is_seeded() && spec.seed.is_none(),
             },
-            (None, Some(from), _) => Runs::Replay {
+            (None, Some(from), _) => Wanted::Replay {
                 from: from.clone(),
                 replay: Box::new(read(from)?),
             },
-            (None, None, Some(option)) => Runs::Explore(option),
+            (None, None, Some(option)) => Wanted::Explore(option),
             (None, None, None) => return alone(typed).map(|()| None),
         };
-        refuse(args, &runs)?;
-        let default = match &runs {
-            Runs::Explore(_) => MAX_EXPLORED_POINTS,
+        refuse(args, &wanted)?;
+        let default = match &wanted {
+            Wanted::Explore(_) => MAX_EXPLORED_POINTS,
             _ => u64::MAX,
         };
         Ok(Some(ScheduleOptions {
@@ -117,7 +106,7 @@ impl ScheduleOptions {
             save,
             verify: typed.verify,
             job: typed.explore_job,
-            runs,
+            wanted,
         }))
     }
 }
@@ -148,9 +137,9 @@ fn alone(typed: &ScheduleArgs) -> Result<()> {
 }
 
 /// Refuses what does not go with a schedule.
-fn refuse(args: &RunArgs, runs: &Runs) -> Result<()> {
+fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
     let common: &CommonOptions = &args.common;
-    let option = runs.option();
+    let option = wanted.option();
     let sockets = "what comes through a socket is not the same each time";
     let fuel = "threads draw fuel in slices, and where they end would be part of the order";
     let writable =
@@ -187,4 +176,11 @@ fn refuse(args: &RunArgs, runs: &Runs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A seed for who gave none: of the time and of this process.
+fn any_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // The standard library's keys are the system's random numbers. Six digits can be typed.
+    RandomState::new().hash_one(std::process::id()) % 1_000_000
 }

@@ -2,9 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +10,8 @@ use replay_threads::explore::Runner;
 
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
-use crate::run::schedule::explore::protocol::{Answer, Request, write_input};
+use crate::run::explore::protocol::{Answer, Request, write_input};
+use crate::sys::job::{self, Socket};
 
 /// How long a run may pass no point, or write no answer, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +32,7 @@ pub(super) struct Job<'a> {
 
 struct Process {
     child: Child,
-    socket: BufReader<UnixStream>,
+    socket: BufReader<Socket>,
     outputs: [File; 2],
 }
 
@@ -111,7 +110,7 @@ impl Runner for Job<'_> {
 
 impl Process {
     fn start(number: usize, input: &[u8]) -> io::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
+        let (ours, theirs) = job::pair()?;
         let outputs = [unnamed()?, unnamed()?];
         let [stdout, stderr] = [outputs[0].try_clone()?, outputs[1].try_clone()?];
         let mut args: Vec<_> = std::env::args_os().skip(1).collect();
@@ -119,7 +118,7 @@ impl Process {
         args.insert(at, format!("--explore-job={number}").into());
         let child = Command::new(std::env::current_exe()?)
             .args(args)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdin(theirs)
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;

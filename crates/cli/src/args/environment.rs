@@ -1,0 +1,182 @@
+//! Options from environment variables, as `wasmtime` reads them from version 50 on.
+//!
+//! `WASMTIME_WASM=a,b=c` is `-W a,b=c`, and `WASMTIME_WASM_MAX_MEMORY_SIZE=65536` is `-W max-memory-size=65536`; so it is for
+//! each of the groups. They come before what is typed, which therefore counts, and after the file of `--config`. A variable
+//! that names no option is somebody else's.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use crate::args::command;
+use crate::message::{Message, Result};
+
+/// The groups: the variable that has options of it, with commas between, and the option that it stands for.
+const GROUPS: [(&str, &str); 6] = [
+    ("WASMTIME_OPTIMIZE", "-O"),
+    ("WASMTIME_CODEGEN", "-C"),
+    ("WASMTIME_DEBUG", "-D"),
+    ("WASMTIME_WASM", "-W"),
+    ("WASMTIME_WASI", "-S"),
+    ("WASMTIME_RECORD", "-R"),
+];
+
+/// Options whose names begin with this have no variables of their own: the compiler's, of which there is no list.
+const NAMED_FREELY: &str = "cranelift-";
+
+/// The command line `line` with what `variables` say before what is typed, where options can be.
+///
+/// # Errors
+///
+/// A variable with something that its option cannot be, or of no text.
+pub(crate) fn with_variables(
+    mut line: Vec<OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<OsString>> {
+    let at = match line.get(1).and_then(|word| word.to_str()) {
+        Some("run" | "compile") => 2,
+        Some("inspect" | "completion" | "man" | "help" | "--help" | "-h" | "--version" | "-V") => {
+            return Ok(line);
+        }
+        _ => 1,
+    };
+    if line.len() < at {
+        return Ok(line);
+    }
+    // In an order that is the same each time.
+    let variables: BTreeMap<String, OsString> = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with("WASMTIME_"))
+        .collect();
+    let mut said = Vec::new();
+    for (group, option) in GROUPS {
+        for (name, value) in &variables {
+            let Some(rest) = name.strip_prefix(group) else {
+                continue;
+            };
+            let value = value
+                .to_str()
+                .ok_or_else(|| wrong(name, "it is not UTF-8"))?;
+            let Some(typed) = as_typed(rest, value) else {
+                continue;
+            };
+            match check(option, &typed) {
+                Ok(()) => said.extend([option.into(), typed.into()]),
+                Err(error) if error.is_unknown && !rest.is_empty() => {}
+                Err(error) => return Err(wrong(name, error.text)),
+            }
+        }
+    }
+    line.splice(at..at, said);
+    Ok(line)
+}
+
+/// What the variable with `rest` behind its group's name is on the command line; nothing if it is of no option.
+fn as_typed(rest: &str, value: &str) -> Option<String> {
+    if rest.is_empty() {
+        return Some(value.to_owned());
+    }
+    let name = rest.strip_prefix('_')?;
+    if name.is_empty() || name.contains(|c: char| c.is_ascii_lowercase() || c == '-') {
+        return None;
+    }
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    (!name.starts_with(NAMED_FREELY)).then(|| format!("{name}={value}"))
+}
+
+/// Why something cannot be an option's value.
+struct CannotBe {
+    is_unknown: bool,
+    text: String,
+}
+
+/// Whether `option` takes `typed`.
+fn check(option: &str, typed: &str) -> std::result::Result<(), CannotBe> {
+    let name = typed.split('=').next().unwrap_or_default();
+    // Typed, these print a list and end the process.
+    let refused = match typed {
+        "help" | "help-long" => format!("unknown {option} option: {typed}"),
+        _ => match command().try_get_matches_from(["wasi-threads-run", option, typed, "-"]) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        },
+    };
+    let line = refused.lines().next().unwrap_or_default();
+    let text = line.strip_prefix("error: ").unwrap_or(line).to_owned();
+    Err(CannotBe {
+        is_unknown: text.starts_with("unknown ") && text.ends_with(&format!(": {name}")),
+        text,
+    })
+}
+
+fn wrong(name: &str, why: impl std::fmt::Display) -> Message {
+    Message::usage(format!("the environment variable `{name}` cannot be used"))
+        .why(why)
+        .help("unset it, or see `-W help` and the like for what there is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(typed: &str, variables: &[(&str, &str)]) -> Result<String> {
+        let typed = typed.split_whitespace().map(OsString::from).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let line = with_variables(typed, variables)?;
+        let line: Vec<_> = line.iter().map(|word| word.to_str().unwrap()).collect();
+        Ok(line.join(" "))
+    }
+
+    #[test]
+    fn variables_come_before_what_is_typed() {
+        let variables = [
+            ("WASMTIME_WASM", "bulk-memory=n,max-memory-size=65536"),
+            ("WASMTIME_WASM_TIMEOUT", "1s"),
+            ("WASMTIME_OPTIMIZE_OPT_LEVEL", "0"),
+        ];
+        let said = "-O opt-level=0 -W bulk-memory=n,max-memory-size=65536 -W timeout=1s";
+        for (typed, wanted) in [
+            ("x -W timeout=2s m", format!("x {said} -W timeout=2s m")),
+            ("x run m", format!("x run {said} m")),
+            ("x compile m", format!("x compile {said} m")),
+            ("x inspect m", "x inspect m".to_owned()),
+            ("x --version", "x --version".to_owned()),
+            ("x", format!("x {said}")),
+        ] {
+            assert_eq!(line(typed, &variables).unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn what_names_no_option_is_left_alone() {
+        let variables = [
+            ("WASMTIME_LOG", "trace"),
+            ("WASMTIME_BACKTRACE_DETAILS", "1"),
+            ("WASMTIME_WASM_NO_SUCH", "1"),
+            ("WASMTIME_WASMTIME", "1"),
+            ("WASMTIME_WASM_timeout", "1s"),
+            ("WASMTIME_CODEGEN_CRANELIFT_X", "1"),
+            ("WASMTIME_WASM_", "1"),
+            ("wasmtime_wasm", "1"),
+        ];
+        assert_eq!(line("x m", &variables).unwrap(), "x m");
+    }
+
+    #[test]
+    fn what_cannot_be_is_an_error_that_names_the_variable() {
+        for (name, value) in [
+            ("WASMTIME_WASM_TIMEOUT", "soon"),
+            ("WASMTIME_WASM", "timeout=soon"),
+            ("WASMTIME_WASM", "no-such"),
+            ("WASMTIME_WASM", "help"),
+            ("WASMTIME_WASM_TIMEOUT", "1s,no-such"),
+            ("WASMTIME_WASI", ""),
+        ] {
+            let Err(message) = line("x m", &[(name, value)]) else {
+                panic!("{name}={value} is taken")
+            };
+            assert!(message.to_string().contains(name), "{message}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What files have that not every system knows.
+
+#[cfg(any(test, fuzzing))]
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::path::Path;
+
+/// Whether descriptors of this process have names (`/dev/fd/1`), and links lead where they say.
+#[cfg(test)]
+pub(crate) const HAS_NAMED_DESCRIPTORS: bool = cfg!(unix);
+
+/// Whether a FIFO is at `path`.
+#[cfg(unix)]
+pub(crate) fn is_fifo(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
+}
+
+/// There are none.
+#[cfg(not(unix))]
+pub(crate) fn is_fifo(_: &Path) -> bool {
+    false
+}
+
+/// Gives `file` the owner and the group of the one that it replaces, if this process may.
+#[cfg(unix)]
+pub(crate) fn take_owner(before: &Metadata, file: &File) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    // Only some users may; the others own what they make.
+    let _ = fchown(file, Some(before.uid()), Some(before.gid()));
+}
+
+/// It has what its folder gives it.
+#[cfg(not(unix))]
+pub(crate) fn take_owner(_: &Metadata, _: &File) {}
+
+/// Makes a link at `link` that leads to `target`.
+#[cfg(test)]
+pub(crate) fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> std::io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(target, link);
+    #[cfg(not(unix))]
+    {
+        let _ = (target, link);
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// An argument of these bytes, as far as the system has one.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn argument(bytes: &[u8]) -> OsString {
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
+    #[cfg(not(unix))]
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
