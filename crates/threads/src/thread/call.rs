@@ -123,7 +123,7 @@ impl<T: Send + 'static> Guest<T> {
             Some(instance) if !self.program.life.is_ended() => {
                 Ok(self.inside(|guest| f(guest.store.as_context_mut(), &instance)))
             }
-            _ => self.settle(Err(Stop::Ended)),
+            _ => self.settle(Err(Stopped::Ended)),
         }
     }
 

@@ -132,6 +132,7 @@ impl fmt::Display for Outcome {
             Outcome::TimedOut => f.write_str("the time limit passed"),
             Outcome::Cancelled => f.write_str("the group was cancelled"),
             Outcome::Deadlocked(deadlock) => deadlock.fmt(f),
+            Outcome::ScheduleFailed(why) => why.fmt(f),
         }
     }
 }
