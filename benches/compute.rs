@@ -1,4 +1,4 @@
-//! Ten programs that compute, side by side with native code and with Wasmtime 46 and 48.
+//! Eleven programs that compute, side by side with native code and with Wasmtime 46 and 48.
 //!
 //! `cargo bench -p benches --bench compute` prints what one thread takes, and how the programs
 //! scale to 8 threads. `BENCH_RUNS`, `BENCH_SCALE` and `BENCH_ONLY` as in `support/lib.rs`.

@@ -5,13 +5,15 @@
 
 speed    spinning guests, ended by proc_exit, trap, timeout and SIGTERM; medians and worst
 starts   a start function that spawns two and spins, with a time limit
-quit     SIGQUIT again and again at threads that compute, read, wait and sleep
+quit     SIGQUIT again and again at threads that compute, read, wait and sleep: text, C and Rust, debug, release, compiled
 hostile  all signals blocked, seccomp filters, full pipes, a preloaded module
 many     each end many times: statuses, lines, torn files, leftover processes
 
 With --load two busy processes run beside it. Linux only.
 """
 import argparse, ctypes, json, os, re, select, signal, statistics, struct, subprocess, sys, tempfile, time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 
 MORE = '''
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -57,9 +59,9 @@ def guest(folder, name, text):
         file.write(text)
     return path
 
-def ended(binary, args, path, status, send=None, until_message=False, preexec=None):
+def ended(binary, args, path, status, send=None, preexec=None, arguments=()):
     """Milliseconds from what the guest says (or from the signal) to the reaped process."""
-    process = subprocess.Popen([binary, *args, path], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    process = subprocess.Popen([binary, *args, path, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                stdin=subprocess.DEVNULL, preexec_fn=preexec)
     line = process.stderr.readline()
     if '--timeout' in args and line.startswith(b'error: '):
@@ -84,7 +86,27 @@ def figures(times):
         return 'no figures'
     return f'median {statistics.median(times):8.1f} ms, worst {max(times):8.1f} ms'
 
+def extras(folder, options):
+    """What `speed` runs each end with: how it is called, and the options."""
+    yield '', []
+    if options.epochs:
+        yield '-W epoch-interruption', ['-W', 'epoch-interruption']
+    if options.outputs:
+        yield '--trace --stats', ['--trace', os.path.join(folder, 'trace.json'), '--stats']
+        yield '-D coredump', ['-D', f'coredump={os.path.join(folder, "core")}']
+
+def debug_information(binary, folder, options):
+    """Threads of C that spin, and main traps: files and lines are looked up."""
+    for name, _, path, _ in known_stacks(binary, folder):
+        if name != 'C, release':
+            continue
+        for threads in options.threads:
+            times = [ended(binary, [], path, 134, arguments=['spin', str(threads)])[0] for _ in range(options.rounds)]
+            print(f'{threads:5} threads, trap with debug information {figures(times)}', flush=True)
+
 def speed(binary, folder, options):
+    if options.outputs:
+        debug_information(binary, folder, options)
     for mixed in (False, True):
         for threads in options.threads:
             for name, last, status, args, send in (
@@ -92,9 +114,9 @@ def speed(binary, folder, options):
                     ('trap', '(unreachable)', 134, [], None),
                     ('SIGTERM', '(loop $x (br $x))', 143, [], signal.SIGTERM)):
                 path = guest(folder, f'{name}{threads}{mixed}', spinners(threads, last, mixed))
-                for extra in options.extra:
+                for shown, extra in extras(folder, options):
                     times = [ended(binary, [*args, *extra], path, status, send)[0] for _ in range(options.rounds)]
-                    print(f'{threads:5} threads{", half in the host" if mixed else "":19} {name:9} {" ".join(extra):28} '
+                    print(f'{threads:5} threads{", half in the host" if mixed else "":19} {name:9} {shown:28} '
                           f'{figures(times)}', flush=True)
             path = guest(folder, f'timeout{threads}{mixed}', spinners(threads, '(loop $x (br $x))', mixed))
             # From the moment of the time limit, which begins a moment before the guest does.
@@ -144,7 +166,8 @@ def report(stream):
     assert text.startswith(b'13 threads'), text[:200]
     return text.decode().splitlines()
 
-def quit_(binary, folder, options):
+def known_stacks(binary, folder):
+    """The guests of `quit`: name, options, path, and whether what is not the program's own is between its frames."""
     text = f'''(module {MORE} {WASI}
       (func $compute (loop $l (call $leaf) (br $l)))
       (func $leaf (i64.store (i32.const 2048) (i64.const 1)))
@@ -165,34 +188,73 @@ def quit_(binary, folder, options):
         (loop $l (drop (call $spawn (i32.and (local.get $i) (i32.const 3))))
           (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 12))))
         (call $say) (call $waiting)))'''
-    path = guest(folder, 'quit', text)
-    wrong = stacks = 0
-    process = subprocess.Popen([binary, '--deadlock', 'off', path], stderr=subprocess.PIPE, stdin=subprocess.PIPE)
-    try:
-        assert process.stderr.readline() == b'now\n'
-        time.sleep(0.5)
-        chain = ['deep'] * 5
-        inner = (['compute'], ['reading'], ['waiting'], ['sleeping'])
-        for _ in range(options.rounds):
-            process.send_signal(signal.SIGQUIT)
-            blocks = []
-            for line in report(process.stderr):
-                if line.startswith('thread '):
-                    blocks.append([])
-                elif (frame := re.match(r'\s*\d+: (?:\s*0x[0-9a-f]+ - )?(?:.*!)?(.*)', line)) and blocks:
-                    blocks[-1].append(frame[1].strip())
-            assert len(blocks) == 13, blocks
-            for number, frames in enumerate(blocks[1:]):
-                stacks += 1
-                frames = frames[1:] if frames[:1] == ['leaf'] else frames
-                if frames[:1] != inner[number & 3] or frames[1:6] != chain or len(frames) != 7:
-                    wrong += 1
-                    print('another stack:', number + 1, frames)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 143
-    finally:
-        process.kill()
-    print(f'{options.rounds} times SIGQUIT: {stacks} stacks, {wrong} of them wrong')
+    yield 'text', [], guest(folder, 'quit', text), False
+    guests = os.path.join(ROOT, 'tests/guests')
+    with open(os.path.join(guests, 'flags.txt')) as file:
+        flags = file.read().split()
+    include = os.path.join(guests, 'include')
+    for name, level in (('C, debug', '-O0'), ('C, release', '-O2')):
+        out = os.path.join(folder, f'c{level}.wasm')
+        subprocess.run(['clang-19', *flags, level, f'-I{include}', os.path.join(include, 'start.S'),
+                        os.path.join(guests, 'stacks.c'), '-o', out], check=True)
+        yield name, [], out, True
+    for name, level in (('Rust, debug', []), ('Rust, release', ['-O'])):
+        out = os.path.join(folder, f'rust{len(level)}.wasm')
+        subprocess.run(['rustc', '--edition=2024', '--target=wasm32-wasip1-threads', '-g', *level,
+                        os.path.join(guests, 'rust/stacks.rs'), '-o', out], check=True)
+        yield name, [], out, True
+        compiled = out[:-4] + 'cwasm'
+        subprocess.run([binary, 'compile', '-o', compiled, out], check=True)
+        yield f'{name}, compiled ahead', ['--allow-precompiled'], compiled, True
+
+def quit_(binary, folder, options):
+    for name, extra, path, others in known_stacks(binary, folder):
+        stacks = silent = empty = wrong = 0
+        process = subprocess.Popen([binary, *extra, '--deadlock', 'off', path], stderr=subprocess.PIPE,
+                                   stdin=subprocess.PIPE)
+        try:
+            assert process.stderr.readline() == b'now\n'
+            time.sleep(1)
+            for _ in range(options.rounds):
+                process.send_signal(signal.SIGQUIT)
+                blocks = []
+                for line in report(process.stderr):
+                    if line.startswith('thread '):
+                        blocks.append([])
+                        silent += 'has not said where' in line
+                    # What was inlined has no number of its own.
+                    elif (frame := re.match(r'\s+(?:\d+: )?\s*(?:0x[0-9a-f]+ )?- (.*)|\s+\d+: .*!(.*)', line)) and blocks:
+                        function = (frame[1] or frame[2]).strip().removeprefix('stacks::')
+                        blocks[-1].append(re.sub('::h[0-9a-f]{16}$', '', function))
+                assert len(blocks) == 13, blocks
+                for number, frames in enumerate(blocks[1:]):
+                    stacks += 1
+                    empty += not frames
+                    if frames and not as_known(frames, number & 3, others):
+                        wrong += 1
+                        print('another stack:', number + 1, frames[:12])
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 143
+        finally:
+            process.kill()
+        assert empty == silent, (empty, silent)
+        print(f'{name}: {options.rounds} times SIGQUIT: {stacks} stacks, {wrong} of them wrong, '
+              f'{silent} not said in time', flush=True)
+
+def as_known(frames, what, others):
+    """Whether these are the frames of a thread that does `what`."""
+    inner = ('compute', 'reading', 'waiting', 'sleeping')[what]
+    if not others:
+        frames = frames[1:] if frames[:1] == ['leaf'] else frames
+        return frames == [inner] + ['deep'] * 5 + frames[6:7] and len(frames) == 7
+    if inner not in frames:
+        return False
+    at = frames.index(inner)
+    own = ('compute', 'reading', 'waiting', 'sleeping', 'deep', 'leaf', 'main', 'guest_main')
+    before = [frame for frame in frames[:at] if frame in own]
+    after = frames[at + 1:]
+    return (before in ([], ['leaf']) and (what == 0 or not before) and after[:5] == ['deep'] * 5
+            and not any(frame in own for frame in after[5:]) and len(after) > 5)
 
 def seccomp(*refused):
     """A filter that refuses system calls: (number, {argument's index: value}...), with EPERM."""
@@ -371,9 +433,9 @@ def main():
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--threads', default='8,300,1500,5000')
     parser.add_argument('--epochs', action='store_true', help='-W epoch-interruption beside it')
+    parser.add_argument('--outputs', action='store_true', help='speed: with trace, statistics, core dump, debug information, too')
     options = parser.parse_args()
     options.threads = [int(count) for count in options.threads.split(',')]
-    options.extra = [[]] + ([['-W', 'epoch-interruption']] if options.epochs else [])
     busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(2 if options.load else 0)]
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-//! The ten programs that compute (`benches/computing`): how they are built, run, and compared.
+//! The eleven programs that compute (`benches/computing`): how they are built, run, and compared.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::usage::{self, Usage};
 use crate::{Failure, Settings};
 
 /// Each program, and how many of its tasks take about a second natively.
-pub const PROGRAMS: [(&str, u32); 10] = [
+pub const PROGRAMS: [(&str, u32); 11] = [
     ("ray", 240),
     ("sort", 100),
     ("matrix", 80),
@@ -21,6 +21,7 @@ pub const PROGRAMS: [(&str, u32); 10] = [
     ("btree", 24),
     ("regex", 40),
     ("alloc", 40),
+    ("calls", 30),
 ];
 
 /// Who runs a program.

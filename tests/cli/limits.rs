@@ -117,6 +117,20 @@ fn the_tables_that_are_allowed_are_the_programs() {
             .expect_code(1)
             .expect_stderr(&["table"]);
     }
+    for (options, limit) in [
+        ("-W max-tables=0", "-W max-tables"),
+        ("-W max-table-elements=0", "-W max-table-elements"),
+        ("-W max-instances=0", "-W max-instances"),
+        (
+            "-O pooling-allocator,pooling-total-core-instances=0",
+            "-O pooling-total-core-instances",
+        ),
+    ] {
+        let raise = format!("`{limit}");
+        run(options, one)
+            .expect_code(1)
+            .expect_stderr(&["help: ", "raise", &raise]);
+    }
     // What is compiled ahead is the same.
     let folder = tempfile::tempdir().unwrap();
     let compiled = folder.path().join("a.cwasm");

@@ -23,6 +23,7 @@ int main(int argc, char **argv)
         {"many links", probe_many_links},
         {"numbers", probe_numbers},
         {"quota", probe_quota},
+        {"connections", probe_connections},
     };
 #ifndef __wasi__
     /* A guest has no signals: a write that nobody reads is an error there. */

@@ -43,6 +43,7 @@ void probe_small(void);
 void probe_many_links(void);
 void probe_numbers(void);
 void probe_quota(void);
+void probe_connections(void);
 
 /* times.c: `utimensat` and `futimens`; no times are the time now. */
 int set_times_at(int at, const char *path, const struct timespec both[2], int flags);

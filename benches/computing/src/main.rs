@@ -1,4 +1,4 @@
-//! Ten programs that compute. Each is a number of tasks that threads take one after the other;
+//! Eleven programs that compute. Each is a number of tasks that threads take one after the other;
 //! the sum of what the tasks return is the same on every side and for every number of threads.
 //!
 //! ```text
@@ -7,6 +7,7 @@
 
 mod churn;
 mod data;
+mod dispatch;
 mod numeric;
 mod random;
 mod ray;
@@ -19,7 +20,7 @@ use std::time::Instant;
 /// A program: what its task of a number returns.
 type Task = fn(u32) -> u64;
 
-const PROGRAMS: [(&str, Task); 10] = [
+const PROGRAMS: [(&str, Task); 11] = [
     ("ray", ray::task),
     ("sort", data::sort),
     ("matrix", numeric::matrix),
@@ -30,6 +31,7 @@ const PROGRAMS: [(&str, Task); 10] = [
     ("btree", churn::btree),
     ("regex", data::regex),
     ("alloc", churn::alloc),
+    ("calls", dispatch::calls),
 ];
 
 fn main() -> ExitCode {

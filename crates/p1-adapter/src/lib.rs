@@ -78,23 +78,34 @@ pub mod own_kinds;
 mod path;
 mod sys;
 
-pub use abi::error::{BuildError, Raised, TooMuchRandom};
+pub use abi::error::{BuildError, Raised, TooMuchRandom, exit_code};
 pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
 pub use call::host_word::host_word;
 pub use ctx::P1Ctx;
 pub use ctx::budget::MemoryBudget;
 pub use ctx::builder::P1CtxBuilder;
+pub use ctx::clock_source::{ClockSource, GuestClock};
 pub use ctx::observe::{CallObserver, CallOutcome};
 pub use ctx::push::{Handover, StreamAccess};
 pub use ctx::random_source::RandomSource;
 pub use ctx::state::P1State;
+pub use ctx::unrepeatable::{NotRepeatable, Unrepeatable};
 pub use linker::{
     PREVIEW1_MODULE, UNSTABLE_MODULE, add_to_linker_async, add_to_linker_sync,
     add_unstable_to_linker_async, add_unstable_to_linker_sync,
 };
+/// What [`P1CtxBuilder::secure_random_rng`] takes.
+#[doc(no_inline)]
+pub use rand::Rng;
 /// To be called before the first thread is started, where the time to start matters.
 pub use table_sync::prepare_process;
+/// What the signatures of this crate have of wasmtime-wasi's.
+#[doc(no_inline)]
+pub use wasmtime_wasi::{
+    FsPerms, HostMonotonicClock, HostWallClock, I32Exit, OpenMode, WasiCtx,
+    cli::{StdinStream, StdoutStream},
+};
 
 /// The example of the README, compiled.
 #[cfg(doctest)]

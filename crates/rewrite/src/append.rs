@@ -14,6 +14,7 @@ const MOST_TYPES: u64 = 1_000_000;
 const MOST_FUNCTIONS: u64 = 1_000_000;
 const MOST_EXPORTS: u64 = 1_000_000;
 const MOST_TABLES: u64 = 100;
+const MOST_GLOBALS: u64 = 1_000_000;
 
 /// A kind of export, as the binary format numbers it.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,7 @@ pub(crate) enum ExportKind {
     Function = 0,
     Table = 1,
     Memory = 2,
+    Global = 3,
 }
 
 /// The things to append, and the indices they will have.
@@ -31,6 +33,8 @@ pub(crate) struct Appendix {
     functions: Vec<(u32, Function)>,
     table: u32,
     table_entries: Option<u32>,
+    global: u32,
+    has_global: bool,
     taken: BTreeSet<String>,
     exported_memories: BTreeMap<u32, String>,
     exports: Vec<(String, ExportKind, u32)>,
@@ -52,6 +56,8 @@ impl Appendix {
             functions: Vec::new(),
             table: scan.tables,
             table_entries: None,
+            global: scan.globals,
+            has_global: false,
             taken: scan.exports.keys().cloned().collect(),
             exported_memories,
             exports: Vec::new(),
@@ -90,6 +96,17 @@ impl Appendix {
     pub(crate) fn table(&mut self, entries: u32) -> String {
         self.table_entries = Some(entries);
         self.export(names::WAIT_TABLE, ExportKind::Table, self.table)
+    }
+
+    /// Appends a mutable `i64` that begins with 0, and exports it under the name returned.
+    pub(crate) fn global(&mut self) -> String {
+        self.has_global = true;
+        self.export(names::POINTS_LEFT, ExportKind::Global, self.global)
+    }
+
+    /// The index that the appended global has, if there will be one.
+    pub(crate) fn global_index(&self) -> u32 {
+        self.global
     }
 
     /// The name under which a memory is exported; if there was none, there is
@@ -150,6 +167,11 @@ impl Appendix {
             ),
             ("tables", tables, MOST_TABLES),
             (
+                "globals",
+                u64::from(self.global) + u64::from(self.has_global),
+                MOST_GLOBALS,
+            ),
+            (
                 "exports",
                 self.exports_before + self.exports.len() as u64,
                 MOST_EXPORTS,
@@ -198,6 +220,18 @@ impl Appendix {
         push_u32(&mut out, entries);
         push_u32(&mut out, entries);
         (1, out)
+    }
+
+    /// Entries of the global section, and how many.
+    pub(crate) fn global_entries(&self) -> (u32, Vec<u8>) {
+        const I64: u8 = 0x7e;
+        const MUTABLE: u8 = 0x01;
+        const I64_CONST: u8 = 0x42;
+        const END: u8 = 0x0b;
+        match self.has_global {
+            true => (1, vec![I64, MUTABLE, I64_CONST, 0, END]),
+            false => (0, Vec::new()),
+        }
     }
 
     /// Entries of the export section, and how many.

@@ -2,12 +2,16 @@
 //! and what is appended.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use wasm_encoder::ValType;
 
 use crate::append::{Appendix, ExportKind};
 use crate::code::{self, Replacement};
 use crate::encode::{call_in, push_u32, take_u32};
 use crate::offset_map::OffsetMap;
+use crate::points::{self, Point, PointSlot};
 use crate::scan::{HEADER, Scan, SiteKind};
 use crate::{RewriteError, RewriteOptions, Rewritten, bulk, names, waits};
 
@@ -15,13 +19,14 @@ const CUSTOM: u8 = 0;
 const TYPE: u8 = 1;
 const FUNCTION: u8 = 3;
 const TABLE: u8 = 4;
+const GLOBAL: u8 = 6;
 const EXPORT: u8 = 7;
 const START: u8 = 8;
 const CODE: u8 = 10;
 
 /// The order that the sections of a module have, by id.
 const ORDER: [u8; 13] = [
-    TYPE, 2, FUNCTION, TABLE, 5, 13, 6, EXPORT, START, 9, 12, CODE, 11,
+    TYPE, 2, FUNCTION, TABLE, 5, 13, GLOBAL, EXPORT, START, 9, 12, CODE, 11,
 ];
 
 fn rank(id: u8) -> usize {
@@ -44,6 +49,9 @@ pub(crate) fn assemble<'a>(
         wait_slots: Vec::new(),
         wait_table: None,
         bulk_sites: 0,
+        points: options.points,
+        point_sites: 0,
+        point_slot: None,
         start_export: None,
         appended_exports: Vec::new(),
         start_inside: scan.start.is_some(),
@@ -55,21 +63,39 @@ pub(crate) fn assemble<'a>(
     };
     let mut appendix = Appendix::new(scan);
     let mut replacements = Vec::new();
-    for (kind, places) in by_kind(scan) {
+    let kinds = by_kind(scan);
+    let point = point(&mut appendix, scan, options, &kinds);
+    for (kind, places) in kinds {
         let function = appendix.next_function();
         match kind {
             SiteKind::Wait { .. } => out.wait_sites += places.len(),
+            SiteKind::Access(_) | SiteKind::Loop => out.point_sites += places.len(),
             _ => out.bulk_sites += places.len(),
         }
+        let instruction = places.first().cloned().unwrap_or_default();
         replacements.extend(places.into_iter().map(|at| Replacement {
             by: call_in(function, at.len()),
             at,
         }));
-        append_function(&mut appendix, &mut out, scan, options, kind);
+        let making = Making {
+            scan,
+            options,
+            point,
+            instruction: &bytes[instruction],
+        };
+        making.append_function(&mut appendix, &mut out, kind);
     }
-    replacements.sort_unstable_by_key(|replacement| replacement.at.start);
-    if !out.wait_slots.is_empty() {
-        out.wait_table = Some(appendix.table(out.wait_slots.len() as u32));
+    // What is put in between two instructions comes before the second.
+    replacements.sort_unstable_by_key(|replacement| (replacement.at.start, replacement.at.end));
+    if let Some(point) = point {
+        out.point_slot = Some(PointSlot {
+            slot: point.slot,
+            left: appendix.global(),
+        });
+    }
+    let entries = out.wait_slots.len() as u32 + u32::from(point.is_some());
+    if entries > 0 {
+        out.wait_table = Some(appendix.table(entries));
     }
     // So that whoever limits or ends the module sees them.
     for (index, memory) in (0_u32..).zip(&scan.memories) {
@@ -94,7 +120,7 @@ pub(crate) fn assemble<'a>(
 
 /// The places to replace by what belongs there, in the order in which the
 /// functions are appended: `memory.fill` first, which has the least room.
-fn by_kind(scan: &Scan) -> BTreeMap<SiteKind, Vec<std::ops::Range<usize>>> {
+fn by_kind(scan: &Scan) -> BTreeMap<SiteKind, Vec<Range<usize>>> {
     let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for site in &scan.sites {
         kinds.entry(site.kind).or_default().push(site.at.clone());
@@ -102,35 +128,90 @@ fn by_kind(scan: &Scan) -> BTreeMap<SiteKind, Vec<std::ops::Range<usize>>> {
     kinds
 }
 
-fn append_function(
+/// What the functions need to pass points, if any of these kinds has one. The host's entry is behind those of waits.
+fn point(
     appendix: &mut Appendix,
-    out: &mut Rewritten<'_>,
     scan: &Scan,
     options: &RewriteOptions,
-    kind: SiteKind,
-) {
-    let chunk = options.bulk_chunk.unwrap_or(u32::MAX);
-    let memory_type = |memory: u32| &scan.memories[memory as usize];
-    match kind {
-        SiteKind::Wait { op, memory, offset } => waits::append(
-            appendix,
-            &mut out.wait_slots,
-            op,
-            memory,
-            memory_type(memory),
-            offset,
-        ),
-        SiteKind::Fill { memory } => {
-            bulk::append_fill(appendix, memory, memory_type(memory), chunk);
-        }
-        SiteKind::Copy { to, from } => bulk::append_copy(
-            appendix,
-            (to, memory_type(to)),
-            (from, memory_type(from)),
-            chunk,
-        ),
-        SiteKind::Init { segment, memory } => {
-            bulk::append_init(appendix, segment, memory, memory_type(memory), chunk);
+    kinds: &BTreeMap<SiteKind, Vec<Range<usize>>>,
+) -> Option<Point> {
+    options.points?;
+    let mut waits = BTreeSet::new();
+    let mut any = false;
+    for kind in kinds.keys() {
+        any |= match *kind {
+            SiteKind::Wait { op, memory, .. } => {
+                waits.insert((op, memory));
+                true
+            }
+            SiteKind::Access(_) | SiteKind::Loop => true,
+            SiteKind::Fill { memory } | SiteKind::Init { memory, .. } => {
+                scan.has_point(options, memory)
+            }
+            SiteKind::Copy { to, from } => {
+                scan.has_point(options, to) || scan.has_point(options, from)
+            }
+        };
+    }
+    any.then(|| Point {
+        left: appendix.global_index(),
+        table: appendix.table_index(),
+        slot: waits.len() as u32,
+        host: appendix.function_type(&[ValType::I32], &[ValType::I64]),
+    })
+}
+
+/// What the function of a kind of site is made from.
+struct Making<'a> {
+    scan: &'a Scan,
+    options: &'a RewriteOptions,
+    point: Option<Point>,
+    /// The bytes of one of them.
+    instruction: &'a [u8],
+}
+
+impl Making<'_> {
+    fn append_function(&self, appendix: &mut Appendix, out: &mut Rewritten<'_>, kind: SiteKind) {
+        let Self { scan, options, .. } = self;
+        let chunk = options.bulk_chunk.unwrap_or(u32::MAX);
+        let memory_type = |memory: u32| &scan.memories[memory as usize];
+        let point_of = |memory: u32| self.point.filter(|_| scan.has_point(options, memory));
+        match kind {
+            SiteKind::Wait { op, memory, offset } => waits::append(
+                appendix,
+                &mut out.wait_slots,
+                op,
+                memory,
+                memory_type(memory),
+                offset,
+                self.point,
+            ),
+            SiteKind::Fill { memory } => {
+                let ty = memory_type(memory);
+                bulk::append_fill(appendix, memory, ty, chunk, point_of(memory));
+            }
+            SiteKind::Copy { to, from } => bulk::append_copy(
+                appendix,
+                (to, memory_type(to)),
+                (from, memory_type(from)),
+                chunk,
+                point_of(to).or(point_of(from)),
+            ),
+            SiteKind::Init { segment, memory } => {
+                let (ty, point) = (memory_type(memory), point_of(memory));
+                bulk::append_init(appendix, segment, memory, ty, chunk, point);
+            }
+            SiteKind::Access(access) => {
+                if let Some(point) = self.point {
+                    let ty = memory_type(access.memory);
+                    points::append_access(appendix, point, &access, ty, self.instruction);
+                }
+            }
+            SiteKind::Loop => {
+                if let Some(point) = self.point {
+                    points::append_loop(appendix, point);
+                }
+            }
         }
     }
 }
@@ -148,6 +229,7 @@ fn write(
         (TYPE, appendix.type_entries()),
         (FUNCTION, appendix.function_entries()),
         (TABLE, appendix.table_entries()),
+        (GLOBAL, appendix.global_entries()),
         (EXPORT, appendix.export_entries()),
         (CODE, appendix.code_entries()),
     ]

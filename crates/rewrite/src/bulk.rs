@@ -12,6 +12,7 @@ use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 use wasmparser::MemoryType;
 
 use crate::append::Appendix;
+use crate::points::{Point, PointKind};
 
 fn index_type(memory: &MemoryType) -> ValType {
     if memory.memory64 {
@@ -65,8 +66,20 @@ fn out_of_bounds(
         .i32_or();
 }
 
-/// Appends `(to, value, length)`: `memory.fill`.
-pub(crate) fn append_fill(appendix: &mut Appendix, memory: u32, ty: &MemoryType, chunk: u32) {
+fn pass(code: &mut InstructionSink<'_>, point: Option<Point>) {
+    if let Some(point) = point {
+        point.pass(code, PointKind::Access);
+    }
+}
+
+/// Appends `(to, value, length)`: `memory.fill`. Whatever does the operation passes `point` first.
+pub(crate) fn append_fill(
+    appendix: &mut Appendix,
+    memory: u32,
+    ty: &MemoryType,
+    chunk: u32,
+    point: Option<Point>,
+) {
     let index = index_type(ty);
     let chunk = i64::from(chunk.max(1));
     let (to, value, length) = (0, 1, 2);
@@ -74,6 +87,7 @@ pub(crate) fn append_fill(appendix: &mut Appendix, memory: u32, ty: &MemoryType,
     let guest = appendix.function_type(&[index, ValType::I32, index], &[]);
     let mut body = Function::new([(3, ValType::I64)]);
     let mut code = body.instructions();
+    pass(&mut code, point);
 
     code.block(BlockType::Empty);
     get_wide(&mut code, length, index);
@@ -127,6 +141,7 @@ pub(crate) fn append_copy(
     (to_memory, to_ty): (u32, &MemoryType),
     (from_memory, from_ty): (u32, &MemoryType),
     chunk: u32,
+    point: Option<Point>,
 ) {
     let to_index = index_type(to_ty);
     let from_index = index_type(from_ty);
@@ -141,6 +156,7 @@ pub(crate) fn append_copy(
     let guest = appendix.function_type(&[to_index, from_index, length_type], &[]);
     let mut body = Function::new([(4, ValType::I64)]);
     let mut code = body.instructions();
+    pass(&mut code, point);
 
     code.block(BlockType::Empty);
     get_wide(&mut code, length, length_type);
@@ -233,6 +249,7 @@ pub(crate) fn append_init(
     memory: u32,
     ty: &MemoryType,
     chunk: u32,
+    point: Option<Point>,
 ) {
     let index = index_type(ty);
     let chunk = i64::from(chunk.max(1));
@@ -241,6 +258,7 @@ pub(crate) fn append_init(
     let guest = appendix.function_type(&[index, ValType::I32, ValType::I32], &[]);
     let mut body = Function::new([(4, ValType::I64)]);
     let mut code = body.instructions();
+    pass(&mut code, point);
 
     code.block(BlockType::Empty);
     get_wide(&mut code, length, ValType::I32);

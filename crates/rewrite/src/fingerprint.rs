@@ -19,6 +19,7 @@ pub const FINGERPRINT: u64 = {
 
 /// By their names in `src`.
 const SOURCES: &[(&str, &[u8])] = &[
+    ("access.rs", include_bytes!("access.rs")),
     ("append.rs", include_bytes!("append.rs")),
     ("assemble.rs", include_bytes!("assemble.rs")),
     ("bulk.rs", include_bytes!("bulk.rs")),
@@ -30,6 +31,7 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("limits.rs", include_bytes!("limits.rs")),
     ("names.rs", include_bytes!("names.rs")),
     ("offset_map.rs", include_bytes!("offset_map.rs")),
+    ("points.rs", include_bytes!("points.rs")),
     ("scan.rs", include_bytes!("scan.rs")),
     ("waits.rs", include_bytes!("waits.rs")),
 ];

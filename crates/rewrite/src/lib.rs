@@ -21,6 +21,10 @@
 //!   in chunks: each turn of their loop is a point where an epoch deadline is
 //!   seen.
 //!
+//! - *Points*, if they are asked for ([`RewriteOptions::points`]). Each atomic access, and with [`Points::Accesses`] each
+//!   load and store, of a shared memory becomes a call of a function that counts, asks the host when what it may count is
+//!   used up, and then does the access. A host that runs threads one at a time decides there which is next.
+//!
 //! A shared memory that the module defines and does not export gets an export, so that it can be limited and, where
 //! waits are left alone, reached.
 //!
@@ -79,6 +83,7 @@ struct Readme;
 
 use std::borrow::Cow;
 
+mod access;
 mod append;
 mod assemble;
 mod bulk;
@@ -89,6 +94,7 @@ mod fingerprint;
 mod limits;
 pub mod names;
 mod offset_map;
+mod points;
 mod scan;
 mod waits;
 
@@ -96,6 +102,7 @@ pub use error::RewriteError;
 pub use fingerprint::{FINGERPRINT, extend_fingerprint};
 pub use limits::{ModuleLimits, TooLarge};
 pub use offset_map::{OffsetMap, Run};
+pub use points::{PointKind, PointSlot, Points};
 
 /// What [`rewrite_with`] is to rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,6 +118,11 @@ pub struct RewriteOptions {
     /// Of use only on an engine with epoch interruption (or fuel): otherwise
     /// nothing looks in between two chunks. Zero counts as one.
     pub bulk_chunk: Option<u32>,
+    /// Where a thread passes points, and asks its host when it has passed as many as it may. `None`, the default, is
+    /// nowhere, and changes nothing.
+    ///
+    /// Waits and notifies pass them only if [`waits`](Self::waits) sends them to the host.
+    pub points: Option<Points>,
 }
 
 /// The chunk into which bulk memory operations are split unless told otherwise,
@@ -123,6 +135,7 @@ impl Default for RewriteOptions {
             waits: true,
             start: true,
             bulk_chunk: Some(DEFAULT_BULK_CHUNK),
+            points: None,
         }
     }
 }
@@ -167,13 +180,19 @@ pub struct Rewritten<'a> {
     pub waits_rewritten: bool,
     /// How many waits and notifies were replaced.
     pub wait_sites: usize,
-    /// What the entries of the appended table stand for, by index. Empty if
-    /// there is no such table.
+    /// What the entries of the appended table stand for, by index; behind them
+    /// is the one of [`point_slot`](Self::point_slot), if there is one.
     pub wait_slots: Vec<WaitSlot>,
     /// The export name of the appended table.
     pub wait_table: Option<String>,
     /// How many bulk memory operations were replaced.
     pub bulk_sites: usize,
+    /// Where the module passes points: [`RewriteOptions::points`].
+    pub points: Option<Points>,
+    /// How many loads, stores and the like were replaced, and how many calls put in, for points alone.
+    pub point_sites: usize,
+    /// How the host meets the points; `None` if there is none.
+    pub point_slot: Option<PointSlot>,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
     /// The names of all exports that were appended: every other one is the module's own, whatever its name.
@@ -196,7 +215,7 @@ pub struct Rewritten<'a> {
     /// (122 functions, say, and 8 appended): then all of them moved by one
     /// byte. And in modules of more than 16,384 functions, where a
     /// `memory.fill` became a byte longer for each that was replaced before
-    /// them. [`code_map`](Self::code_map) says where they are.
+    /// them; so it may be with [`Points::Accesses`], and is with [`Points::Loops`]. [`code_map`](Self::code_map) says where they are.
     pub code_offsets_kept: bool,
     /// Where each byte of the code went.
     pub code_map: OffsetMap,

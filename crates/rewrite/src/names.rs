@@ -8,6 +8,9 @@
 /// ([`Rewritten::wait_table`](crate::Rewritten::wait_table)).
 pub const WAIT_TABLE: &str = "wasi-threads:waits";
 
+/// The global that says how many points are left ([`PointSlot::left`](crate::PointSlot::left)).
+pub const POINTS_LEFT: &str = "wasi-threads:points-left";
+
 /// What was the start function ([`Rewritten::start_export`](crate::Rewritten::start_export)).
 pub const START: &str = "wasi-threads:start";
 

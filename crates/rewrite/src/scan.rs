@@ -8,7 +8,8 @@ use wasmparser::{
     OperatorsReader, Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
-use crate::{RewriteError, RewriteOptions, WaitOp};
+use crate::access::Access;
+use crate::{Points, RewriteError, RewriteOptions, WaitOp};
 
 /// The length of what precedes the first section: magic number and version.
 pub(crate) const HEADER: usize = 8;
@@ -20,6 +21,7 @@ pub(crate) struct Scan {
     pub(crate) types: u32,
     pub(crate) functions: u32,
     pub(crate) tables: u32,
+    pub(crate) globals: u32,
     pub(crate) memories: Vec<MemoryType>,
     /// How many of these are imported.
     pub(crate) imported_memories: u32,
@@ -57,6 +59,8 @@ pub(crate) enum SiteKind {
     Fill {
         memory: u32,
     },
+    /// With a point before it.
+    Access(Access),
     Wait {
         op: WaitOp,
         memory: u32,
@@ -70,6 +74,8 @@ pub(crate) enum SiteKind {
         segment: u32,
         memory: u32,
     },
+    /// The beginning of a function or of a loop's turn: a place between two instructions, for a point.
+    Loop,
 }
 
 /// Validates `bytes` and notes what the rewrite needs.
@@ -84,6 +90,7 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
         types: 0,
         functions: 0,
         tables: 0,
+        globals: 0,
         memories: Vec::new(),
         imported_memories: 0,
         exports: BTreeMap::new(),
@@ -146,19 +153,36 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
             found.types = types.core_type_count_in_module();
             found.functions = types.function_count();
             found.tables = types.table_count();
+            found.globals = types.global_count();
         }
     }
     found.sections = sections(bytes)?;
     // What is known to be short is done in one piece.
     if let Some(chunk) = options.bulk_chunk {
-        found.sites.retain(|site| match site.kind {
-            SiteKind::Init { segment, .. } => segment_lengths
-                .get(segment as usize)
-                .is_none_or(|length| *length > chunk as usize),
+        let mut sites = std::mem::take(&mut found.sites);
+        sites.retain(|site| match site.kind {
+            SiteKind::Init { segment, memory } => {
+                found.has_point(options, memory)
+                    || segment_lengths
+                        .get(segment as usize)
+                        .is_none_or(|length| *length > chunk as usize)
+            }
             _ => true,
         });
+        found.sites = sites;
     }
     Ok(found)
+}
+
+impl Scan {
+    /// Whether there is a point before a bulk operation on this memory.
+    pub(crate) fn has_point(&self, options: &RewriteOptions, memory: u32) -> bool {
+        options.points >= Some(Points::Accesses) && is_shared(&self.memories, memory)
+    }
+}
+
+fn is_shared(memories: &[MemoryType], memory: u32) -> bool {
+    memories.get(memory as usize).is_some_and(|m| m.shared)
 }
 
 fn memories(validator: &Validator, into: &mut Vec<MemoryType>) {
@@ -181,7 +205,7 @@ fn function_sites(
     validator.read_locals(&mut reader)?;
     reader.set_features(*validator.features());
     let mut operators = OperatorsReader::new(reader);
-    let shared = |memory: u32| memories.get(memory as usize).is_some_and(|m| m.shared);
+    let shared = |memory: u32| is_shared(memories, memory);
     let wait = |op, memarg: &wasmparser::MemArg| {
         (options.waits && shared(memarg.memory)).then_some(SiteKind::Wait {
             op,
@@ -189,6 +213,21 @@ fn function_sites(
             offset: memarg.offset,
         })
     };
+    let pointed = |memory: u32| options.points >= Some(Points::Accesses) && shared(memory);
+    let loops = options.points >= Some(Points::Loops);
+    let access = |operator: &Operator<'_>| {
+        let points = options.points?;
+        let access = Access::of(operator)?;
+        let counted = access.atomic || points >= Points::Accesses;
+        (counted && shared(access.memory)).then_some(SiteKind::Access(access))
+    };
+    if loops {
+        let begin = operators.original_position();
+        sites.push(Site {
+            at: begin..begin,
+            kind: SiteKind::Loop,
+        });
+    }
     // The length operand of a bulk operation, where it is a constant: the
     // instruction right before.
     let mut constant = None;
@@ -204,21 +243,36 @@ fn function_sites(
             Operator::MemoryAtomicWait32 { memarg } => wait(WaitOp::Wait32, memarg),
             Operator::MemoryAtomicWait64 { memarg } => wait(WaitOp::Wait64, memarg),
             Operator::MemoryAtomicNotify { memarg } => wait(WaitOp::Notify, memarg),
-            Operator::MemoryFill { mem } if long => Some(SiteKind::Fill { memory: *mem }),
-            Operator::MemoryCopy { dst_mem, src_mem } if long => Some(SiteKind::Copy {
-                to: *dst_mem,
-                from: *src_mem,
-            }),
-            Operator::MemoryInit { data_index, mem } if long => Some(SiteKind::Init {
-                segment: *data_index,
-                memory: *mem,
-            }),
-            _ => None,
+            Operator::MemoryFill { mem } if long || pointed(*mem) => {
+                Some(SiteKind::Fill { memory: *mem })
+            }
+            Operator::MemoryCopy { dst_mem, src_mem }
+                if long || pointed(*dst_mem) || pointed(*src_mem) =>
+            {
+                Some(SiteKind::Copy {
+                    to: *dst_mem,
+                    from: *src_mem,
+                })
+            }
+            Operator::MemoryInit { data_index, mem } if long || pointed(*mem) => {
+                Some(SiteKind::Init {
+                    segment: *data_index,
+                    memory: *mem,
+                })
+            }
+            other => access(other),
         };
         if let Some(kind) = kind {
             sites.push(Site {
                 at: at..operators.original_position(),
                 kind,
+            });
+        }
+        if loops && matches!(operator, Operator::Loop { .. }) {
+            let turn = operators.original_position();
+            sites.push(Site {
+                at: turn..turn,
+                kind: SiteKind::Loop,
             });
         }
         constant = match operator {

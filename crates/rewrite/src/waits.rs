@@ -9,6 +9,7 @@ use wasmparser::MemoryType;
 
 use super::{WaitOp, WaitSlot};
 use crate::append::Appendix;
+use crate::points::{Point, PointKind};
 
 /// What the host sees where address plus offset overflow: aligned for every
 /// access, and beyond the end of every memory. Wasmtime raises the
@@ -24,6 +25,7 @@ pub(crate) fn append(
     memory: u32,
     ty: &MemoryType,
     offset: u64,
+    point: Option<Point>,
 ) {
     let slot = slots
         .iter()
@@ -58,6 +60,13 @@ pub(crate) fn append(
         vec![(1, ValType::I64)]
     });
     let mut code = body.instructions();
+    if let Some(point) = point {
+        let kind = match op {
+            WaitOp::Wait32 | WaitOp::Wait64 => PointKind::Wait,
+            WaitOp::Notify => PointKind::Notify,
+        };
+        point.pass(&mut code, kind);
+    }
     code.local_get(0);
     if !ty.memory64 {
         code.i64_extend_i32_u();

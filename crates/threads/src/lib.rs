@@ -16,7 +16,7 @@
 //! - *The end is the end.* When [`ThreadGroup::run`] returns, every host thread of the group has been joined, and
 //!   every store dropped. Running wasm, waits on the memory, threads being started and host functions that
 //!   watch the [`EndToken`] end at once, without polling. Only host functions that ignore the
-//!   token make it wait, for as long as [`GroupBuilder::grace`] says.
+//!   token make it wait, for as long as [`GroupBuilder::grace`] says (10 seconds unless set).
 //! - *The host lives on.* Nothing ends the process, and nothing a guest does panics. Panics of host functions
 //!   are caught on their own thread.
 //! - *Failed spawns are results.* Whatever keeps a thread from starting is a negative errno for the guest, and a
@@ -29,11 +29,12 @@
 //! |---|---|
 //! | run a program | [`ThreadGroup::run`] |
 //! | run it from async code | [`ThreadGroup::run_async`] |
-//! | call exports again and again | [`ThreadGroup::into_reactor`] |
+//! | call exports again and again | [`ThreadGroup::into_reactor`]; from async code [`Reactor::call_async`] |
 //! | end it from outside | [`GroupHandle::cancel`] |
 //! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
 //! | have async host functions | [`GroupBuilder::async_host_functions`] |
 //! | see what the threads are doing | [`GroupHandle::report`] |
+//! | have the same run again, and look for the one that fails | [`GroupBuilder::schedule`], [`schedule`] |
 //! | record what they have done: a timeline, statistics | [`GroupBuilder::observer`] |
 //! | write a core dump | [`GroupBuilder::on_trap`] |
 //! | wait for, and notify, the guest from host code | [`ThreadGroup::host_memory`] |
@@ -110,6 +111,7 @@ mod host;
 mod life;
 pub mod memory;
 mod module;
+pub mod schedule;
 mod sys;
 mod thread;
 mod types;
@@ -118,16 +120,18 @@ mod watch;
 pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
-pub use crate::group::builder::{GroupBuilder, Termination};
-pub use crate::group::handle::GroupHandle;
+pub use crate::group::builder::{DEFAULT_GRACE, GroupBuilder, Termination};
+pub use crate::group::call_async::Calling;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
 pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
 pub use crate::host::stacks::HOST_STACK_HEADROOM;
+pub use crate::life::handle::GroupHandle;
 pub use crate::memory::host::HostMemory;
 #[cfg(feature = "compile")]
 pub use crate::module::compatibility::preparation_compatibility_hash;
+pub use crate::module::deserialize::DeserializeError;
 pub use crate::module::precompiled::{Stamp, StampError, Stamped};
 #[cfg(feature = "compile")]
 pub use crate::module::prepare::{PrepareError, prepare, prepare_with};
@@ -141,7 +145,9 @@ pub use crate::types::backtrace::Backtrace;
 pub use crate::types::budget::MemoryBudget;
 pub use crate::types::counts::{SpawnFailures, ThreadCounts};
 pub use crate::types::end_token::{EndToken, Ended};
-pub use crate::types::error::{CallError, GroupEnded, GroupError, RunError, SpawnError};
+pub use crate::types::error::{
+    CallError, GroupEnded, GroupError, NoExitStatus, RunError, SpawnError,
+};
 pub use crate::types::frames::{Frame, FrameSource};
 pub use crate::types::limits::Limits;
 pub use crate::types::outcome::Outcome;

@@ -1,6 +1,7 @@
-//! Models of how a group's outcome is claimed, of spawns against it, and of what the end wakes.
+//! Models of how a group's outcome is claimed, of spawns against it, of what the end wakes, and of the turn of a schedule.
 //!
-//! The sources `claim.rs` and `places.rs` under `src/life`, `bell.rs` and `handoff.rs` under `src/sys` are compiled here a second time, over
+//! The sources `claim.rs` and `places.rs` under `src/life`, `handover.rs` under `src/schedule`, `bell.rs` and `handoff.rs` under
+//! `src/sys` are compiled here a second time, over
 //! loom's types. Each of them names its mutants, in which a step is left out or two are swapped; they are nothing
 //! outside of this test, which starts itself once for each, and in each of which loom must find a fault.
 //!
@@ -17,12 +18,15 @@
 
 #[path = "../src/life/claim.rs"]
 mod claim;
+#[path = "../src/schedule/handover.rs"]
+mod handover;
 #[path = "../src/life/places.rs"]
 mod places;
 #[path = "loom/sys.rs"]
 mod sys;
 
 use claim::{Claim, Claimed};
+use handover::{Roused, Seats};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use loom::thread;
@@ -94,6 +98,26 @@ const MODELS: &[Model] = &[
         name: "a_host_call_against_the_end",
         run: a_host_call_against_the_end,
         mutants: &["an end without a barrier", "words before the flag"],
+    },
+    Model {
+        name: "a_turn_for_a_thread_that_is_late",
+        run: a_turn_for_a_thread_that_is_late,
+        mutants: &["a taker that starts afresh", "a turn that wakes first"],
+    },
+    Model {
+        name: "one_thread_runs_at_a_time",
+        run: one_thread_runs_at_a_time,
+        mutants: &["a turn without order", "a turn that wakes first"],
+    },
+    Model {
+        name: "a_new_seat_against_the_end",
+        run: a_new_seat_against_the_end,
+        mutants: &["a seat that looks first"],
+    },
+    Model {
+        name: "a_turn_beside_a_question",
+        run: a_turn_beside_a_question,
+        mutants: &["a question that wipes the turn", "a turn that wakes first"],
     },
 ];
 
@@ -443,5 +467,96 @@ fn a_host_call_against_the_end() {
         };
         let inside = thread.join().unwrap();
         assert!(!(outside && inside));
+    });
+}
+
+/// A spawner gives a thread its turn before that has come to its seat, while it comes, or later: it gets it.
+fn a_turn_for_a_thread_that_is_late() {
+    model(|| {
+        let seats = Seats::default();
+        let seat = seats.add(1);
+        let late = thread::spawn(move || seat.take());
+        assert!(seats.give(1, 7));
+        assert!(!seats.give(2, 7));
+        assert_eq!(late.join().unwrap(), Roused::Turn(7));
+    });
+}
+
+/// The turn goes to a thread and back, again and again. What its holder changes is nobody else's, or loom finds a race.
+fn one_thread_runs_at_a_time() {
+    struct Shared {
+        seats: Seats,
+        holders: loom::cell::UnsafeCell<u64>,
+    }
+    impl Shared {
+        #[allow(unsafe_code)]
+        fn hold(&self) -> u64 {
+            // SAFETY: loom panics where two threads are in here.
+            self.holders.with_mut(|holders| unsafe {
+                *holders += 1;
+                *holders
+            })
+        }
+    }
+    #[allow(unsafe_code)]
+    // SAFETY: loom checks each access to the cell.
+    unsafe impl Sync for Shared {}
+    model(|| {
+        let shared = Arc::new(Shared {
+            seats: Seats::default(),
+            holders: loom::cell::UnsafeCell::new(0),
+        });
+        let (mine, others) = (shared.seats.add(0), shared.seats.add(1));
+        let other = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                for turn in 0..2 {
+                    assert_eq!(others.take(), Roused::Turn(turn));
+                    assert_eq!(shared.hold(), 2 * turn + 2);
+                    assert!(shared.seats.give(0, turn));
+                }
+            }
+        });
+        for turn in 0..2 {
+            assert_eq!(shared.hold(), 2 * turn + 1);
+            assert!(shared.seats.give(1, turn));
+            assert_eq!(mine.take(), Roused::Turn(turn));
+        }
+        other.join().unwrap();
+        assert_eq!(shared.hold(), 5);
+    });
+}
+
+/// A thread that is spawned as the group ends comes back, whichever of the two is first; so does one that had its seat.
+fn a_new_seat_against_the_end() {
+    model(|| {
+        let seats = Arc::new(Seats::default());
+        let old = seats.add(0);
+        let spawner = thread::spawn({
+            let seats = Arc::clone(&seats);
+            move || seats.add(1).take()
+        });
+        seats.end();
+        assert_eq!(old.take(), Roused::Ended);
+        assert_eq!(spawner.join().unwrap(), Roused::Ended);
+    });
+}
+
+/// A thread that is asked where it is as it is given the turn gets both, or the turn alone where that was first.
+fn a_turn_beside_a_question() {
+    model(|| {
+        let seats = Arc::new(Seats::default());
+        let seat = seats.add(1);
+        let taker = thread::spawn(move || match seat.take() {
+            Roused::Asked => seat.take(),
+            first => first,
+        });
+        let asker = thread::spawn({
+            let seats = Arc::clone(&seats);
+            move || seats.ask(1)
+        });
+        seats.give(1, 3);
+        assert_eq!(taker.join().unwrap(), Roused::Turn(3));
+        asker.join().unwrap();
     });
 }

@@ -258,7 +258,8 @@ fn a_reaper_that_drops_a_bomb_is_done() {
         }
     }
     let engine = engine();
-    let module = Door::Prepared.module(&engine, &guest(r#"(func (export "_start"))"#));
+    let body = r#"(func (export "_start") (call $await (i32.const 0) (i32.const 1)))"#;
+    let module = Door::Prepared.module(&engine, &guest(body));
     let captured = Panics;
     let group = builder(&engine, &module, &Arc::default())
         .state(move |info| {
@@ -273,7 +274,11 @@ fn a_reaper_that_drops_a_bomb_is_done() {
         .unwrap();
     let group = Arc::new(group);
     let running = group.run_async("_start").unwrap();
+    // The reaper has the last handle: the guest waits until this one is gone.
+    let memory = group.host_memory().unwrap();
     drop(group);
+    memory.store32(0, 1).unwrap();
+    memory.notify(0, 1).unwrap();
     let reaped = running.reaped();
     reaped.wait();
     let mut running = pin!(running);

@@ -288,7 +288,8 @@ fn held() -> (usize, usize) {
     let tasks = std::fs::read_dir("/proc/self/task").expect("threads");
     let named = tasks.flatten().filter(|task| {
         let name = std::fs::read_to_string(task.path().join("comm"));
-        name.is_ok_and(|name| name.trim_end() == "wasi-thread")
+        // Parked, or named after the guest thread that it runs.
+        name.is_ok_and(|name| name.starts_with("wasi-") && name.trim_end() != "wasi-reaper")
     });
     let descriptors = std::fs::read_dir("/proc/self/fd").expect("descriptors");
     (named.count(), descriptors.count())

@@ -46,18 +46,39 @@ fn shown(words: &str) -> String {
 /// Has the message say why, and what to do where that is known of an error of Wasmtime's.
 pub(crate) fn because(message: Message, error: &wasmtime::Error) -> Message {
     let message = message.why(first_line(error));
-    match wasmtime_error(error) {
-        Some(WasmtimeError::AddressSpace) => message.help(
-            "raise the limit of the address space (`ulimit -v`), or have less reserved for each memory: \
-             `-O memory-reservation=BYTES` (4 GiB by default; compiled files need it when they are compiled, too)",
-        ),
-        Some(WasmtimeError::NotExecutable) => message.help(
-            "compiled code has to be made executable, and this process may not do that: allow it (systemd: \
-             `MemoryDenyWriteExecute=no`; prctl: PR_SET_MDWE)",
-        ),
-        Some(WasmtimeError::MemoryLimit) => message.help("raise `-W max-memory-size`"),
-        _ => message,
+    let Some(error) = wasmtime_error(error) else {
+        return message;
+    };
+    match help(error) {
+        Some(help) => message.help(help),
+        None => message,
     }
+}
+
+/// What to do about an error of Wasmtime's that keeps a program from running.
+pub(crate) fn help(error: WasmtimeError) -> Option<&'static str> {
+    Some(match error {
+        WasmtimeError::AddressSpace => {
+            "raise the limit of the address space (`ulimit -v`), or have less reserved for each memory: \
+             `-O memory-reservation=BYTES` (4 GiB by default; compiled files need it when they are compiled, too)"
+        }
+        WasmtimeError::NotExecutable => {
+            "compiled code has to be made executable, and this process may not do that: allow it (systemd: \
+             `MemoryDenyWriteExecute=no`; prctl: PR_SET_MDWE)"
+        }
+        WasmtimeError::MemoryLimit => "raise `-W max-memory-size`",
+        WasmtimeError::TableLimit => "raise `-W max-table-elements`",
+        WasmtimeError::TableCount => {
+            "raise `-W max-tables` (the count has one table more than the program's: that of its waits)"
+        }
+        WasmtimeError::InstanceCount => "raise `-W max-instances`",
+        WasmtimeError::MemoryCount => "raise `-W max-memories`",
+        WasmtimeError::PoolIsFull => {
+            "each thread takes a place of the pooling allocator: raise what it has (`-O pooling-total-core-instances=N`, \
+             `-O pooling-total-tables=N`, `-O pooling-total-memories=N`), or do without it"
+        }
+        _ => return None,
+    })
 }
 
 /// The message about options that the library which has them does not take.

@@ -26,6 +26,16 @@ pub(crate) enum WasmtimeError {
     Epochs,
     /// A memory is larger than the limit from its start.
     MemoryLimit,
+    /// A table is longer than the limit from its start.
+    TableLimit,
+    /// More tables than the limit.
+    TableCount,
+    /// More instances than the limit.
+    InstanceCount,
+    /// More memories than the limit.
+    MemoryCount,
+    /// The pooling allocator has not so many places.
+    PoolIsFull,
     /// The system has not so many addresses for this process.
     AddressSpace,
     /// The system does not let this process make code executable.
@@ -39,6 +49,11 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         true => error.root_cause().to_string(),
         false => format!("{error:#}"),
     };
+    wasmtime_words(&said)
+}
+
+/// Which of Wasmtime's errors is told in these words.
+pub(crate) fn wasmtime_words(said: &str) -> Option<WasmtimeError> {
     [
         // To be created, or to be canonicalized.
         ("cache directory: ", WasmtimeError::NoCacheFolder),
@@ -57,6 +72,11 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
         ),
         ("epoch interruption", WasmtimeError::Epochs),
         ("exceeds memory limits", WasmtimeError::MemoryLimit),
+        ("exceeds table limits", WasmtimeError::TableLimit),
+        ("table count too high", WasmtimeError::TableCount),
+        ("instance count too high", WasmtimeError::InstanceCount),
+        ("memory count too high", WasmtimeError::MemoryCount),
+        ("maximum concurrent limit of", WasmtimeError::PoolIsFull),
         ("mmap failed to reserve", WasmtimeError::AddressSpace),
         (
             "failed to make memory executable",
@@ -116,15 +136,16 @@ pub(crate) fn std_cannot_print(panic: &(dyn Any + Send)) -> Option<io::Error> {
 #[cfg(test)]
 mod tests {
     use super::WasmtimeError::{
-        AddressSpace, BacktraceDetails, Epochs, MemoryLimit, NoCacheFolder, RelativeCacheFolder,
+        AddressSpace, BacktraceDetails, Epochs, InstanceCount, MemoryCount, MemoryLimit,
+        NoCacheFolder, PoolIsFull, RelativeCacheFolder, TableCount, TableLimit,
         UnreadableCacheConfig,
     };
     use super::*;
     use crate::sys::native_code::NativeCode;
     use wasmparser::Validator;
     use wasmtime::{
-        Cache, CacheConfig, Config, Engine, Instance, Module, Store, StoreLimits,
-        StoreLimitsBuilder, WasmBacktraceDetails,
+        Cache, CacheConfig, Config, Engine, Instance, Module, PoolingAllocationConfig, Store,
+        StoreLimits, StoreLimitsBuilder, WasmBacktraceDetails,
     };
 
     fn engine(set: impl FnOnce(&mut Config)) -> Engine {
@@ -206,8 +227,30 @@ mod tests {
         let limits = StoreLimitsBuilder::new();
         assert_eq!(
             instantiate("(module (table 2 funcref))", limits.table_elements(1)),
-            None
+            Some(TableLimit)
         );
+        let limits = StoreLimitsBuilder::new;
+        let table = "(module (table 2 funcref))";
+        assert_eq!(instantiate(table, limits().tables(0)), Some(TableCount));
+        let memory = "(module (memory 1))";
+        assert_eq!(instantiate(memory, limits().memories(0)), Some(MemoryCount));
+        let nothing = "(module)";
+        let no_instance = instantiate(nothing, limits().instances(0));
+        assert_eq!(no_instance, Some(InstanceCount));
+    }
+
+    #[test]
+    fn wasmtime_on_its_pool() {
+        let engine = engine(|config| {
+            let mut pool = PoolingAllocationConfig::default();
+            pool.total_core_instances(1);
+            config.allocation_strategy(pool);
+        });
+        let module = Module::new(&engine, "(module)").unwrap();
+        let mut store = Store::new(&engine, ());
+        Instance::new(&mut store, &module, &[]).unwrap();
+        let error = Instance::new(&mut store, &module, &[]).unwrap_err();
+        assert_eq!(wasmtime_error(&error), Some(PoolIsFull), "{error:?}");
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! Imports whose names are nearly right.
 
+/// What wasi-libc has in front of the functions of WASI. One that was not linked is imported by such a name.
+const IN_C: [&str; 2] = ["__imported_wasi_snapshot_preview1_", "__wasi_"];
+
 /// The one of `known` that is meant by an import that nothing provides: the same name with other separators, or the same
-/// function of another module. Module and name.
+/// function of another module, or as a C library calls it before it is linked. Module and name.
 pub(crate) fn near<'a>(
     module: &str,
     name: &str,
     known: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Option<(&'a str, &'a str)> {
-    let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+    let plain = |name: &str| {
+        let name = IN_C
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name);
+        name.replace(['-', '_'], "").to_ascii_lowercase()
+    };
     let wanted = plain(name);
     let near = known.filter(|(_, name)| plain(name) == wanted);
     // One of the same module, if there is one.
@@ -31,6 +40,7 @@ mod tests {
         let spawn = Some(("wasi", "thread-spawn"));
         assert_eq!(near("wasi", "thread_spawn", known()), spawn);
         assert_eq!(near("env", "threadSpawn", known()), spawn);
+        assert_eq!(near("env", "__wasi_thread_spawn", known()), spawn);
         let read = Some(("wasi_snapshot_preview1", "fd_read"));
         assert_eq!(near("wasi_snapshot_preview1", "fd-read", known()), read);
         assert_eq!(near("env", "dance", known()), None);

@@ -8,6 +8,8 @@ use wasi_threads::waits::WaitStatistics;
 use wasi_threads::{SpawnError, SpawnFailures, ThreadCounts, ThreadGroup};
 
 use crate::args::values::StatsFormat;
+use crate::message::error_text::help;
+use crate::message::wording::wasmtime_words;
 use crate::message::{say, say_as_it_is};
 use crate::report::totals::{Times, Totals};
 use crate::sys::process;
@@ -65,6 +67,10 @@ fn explanation(failure: &SpawnError) -> Option<String> {
         SpawnError::HostThread(_) => Some(format!(
             "{failure}: see `ulimit -u`, and on Linux `sysctl kernel.pid_max` and pids.max of the control group"
         )),
+        SpawnError::Instantiate(why) => Some(match wasmtime_words(why).and_then(help) {
+            Some(help) => format!("{failure}: {help}"),
+            None => failure.to_string(),
+        }),
         other => Some(other.to_string()),
     }
 }

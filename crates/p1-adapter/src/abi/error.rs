@@ -3,7 +3,21 @@
 use super::errno;
 use super::types::Errno;
 use crate::blocking::{BlockingError, Interrupted};
+use wasmtime_wasi::I32Exit;
 use wiggle::GuestError;
+
+/// The code of a guest that called `proc_exit`, all 32 bits of it; `None` for another error. The error may have context around
+/// it. For `wasi_threads::GroupBuilder::exit_code`, or a `match` on what a call of an export failed with.
+///
+/// ```
+/// # use p1_adapter::exit_code;
+/// let error = wasmtime::Error::from(p1_adapter::I32Exit(7)).context("in a thread");
+/// assert_eq!(exit_code(&error), Some(7));
+/// assert_eq!(exit_code(&wasmtime::Error::msg("another")), None);
+/// ```
+pub fn exit_code(error: &wasmtime::Error) -> Option<i32> {
+    error.downcast_ref::<I32Exit>().map(|exit| exit.0)
+}
 
 /// The trap `proc_raise` ends with for a signal whose default action terminates the process.
 ///
@@ -30,6 +44,7 @@ pub struct TooMuchRandom {
 
 /// Why a [`P1Ctx`](crate::P1Ctx) could not be made or changed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
     /// A directory to preopen could not be opened.
     #[error("cannot open directory `{path}`")]
@@ -66,6 +81,12 @@ pub enum BuildError {
     TooManyDescriptors {
         /// The limit in force.
         limit: u32,
+    },
+    /// A descriptor was to be given a number that a call of the guest's is just opening something under.
+    #[error("the guest opens something under the number {number}")]
+    NumberTaken {
+        /// The number.
+        number: u32,
     },
     /// The operating system refused something else that is needed.
     #[error("{what}")]

@@ -2,6 +2,7 @@
 
 use super::builder::{P1CtxBuilder, Stdio};
 use super::clocks::Clocks;
+use super::observe::Attended;
 use super::strings::Strings;
 use super::{P1Ctx, Shared, inherit};
 use crate::abi::error::BuildError;
@@ -9,6 +10,7 @@ use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::path::fifo_open::Opens;
+use arc_swap::ArcSwap;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::{
@@ -26,12 +28,13 @@ impl P1CtxBuilder {
     /// descriptors than allowed.
     pub fn build(&mut self) -> Result<P1Ctx, BuildError> {
         let mut this = std::mem::take(self);
+        let attended = Attended::by(&this);
         let args = Strings::pack("argument", "arguments", this.args)?;
         let env = this
             .env
             .into_iter()
             .map(|(name, value)| format!("{name}={value}"));
-        let env = Strings::pack("environment variable", "environment variables", env)?;
+        let env = Strings::environment(env)?;
 
         let fds = Fds::new(this.max_descriptors);
         let push = |descriptor| {
@@ -44,9 +47,13 @@ impl P1CtxBuilder {
             let source = match stdio {
                 Stdio::Null => Source::Null,
                 Stdio::Given(source) => source,
-                Stdio::Inherit => {
-                    let inherited = inherit::standard_stream(fd, host.as_fd());
-                    push(inherited.map_err(|source| BuildError::Stdio { fd, source })?)?;
+                Stdio::Inherit | Stdio::Descriptor(_) => {
+                    let host = match &stdio {
+                        Stdio::Descriptor(given) => given.as_fd(),
+                        _ => host.as_fd(),
+                    };
+                    let taken = inherit::standard_stream(fd, host, this.hooks.whole_reads);
+                    push(taken.map_err(|source| BuildError::Stdio { fd, source })?)?;
                     continue;
                 }
             };
@@ -71,14 +78,16 @@ impl P1CtxBuilder {
         Ok(P1Ctx {
             shared: Arc::new(Shared {
                 args,
-                env,
+                env: ArcSwap::from_pointee(env),
                 fds,
-                clocks: Clocks::new(this.wall, this.monotonic),
+                clocks: Clocks::new(this.wall, this.monotonic, this.source),
                 random: this.random,
                 opens: Arc::new(Opens::new(end.clone())),
                 end,
                 limits: this.limits,
                 budget: this.budget,
+                attended,
+                hooks: this.hooks,
                 observer: this.observer,
                 observe_waiting: this.observe_waiting,
                 raise_sigpipe: this.raise_sigpipe,

@@ -4,11 +4,15 @@ use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
 use crate::ctx::Limits;
 use crate::ctx::budget::MemoryBudget;
+use crate::ctx::clock_source::ClockSource;
+use crate::ctx::hooks::HostHooks;
 use crate::ctx::observe::CallObserver;
-use crate::ctx::random_source::{Random, RandomSource};
+use crate::ctx::random_source::{LockedRng, Random, RandomSource};
 use crate::descriptor::stream::Source;
+use rand::Rng;
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtxBuilder};
@@ -49,6 +53,8 @@ pub struct P1CtxBuilder {
     pub(super) stdio: [Stdio; 3],
     pub(super) wall: Option<Arc<dyn HostWallClock + Sync>>,
     pub(super) monotonic: Option<Arc<dyn HostMonotonicClock + Sync>>,
+    pub(super) source: Option<Arc<dyn ClockSource>>,
+    pub(super) hooks: HostHooks,
     pub(super) random: Random,
     pub(super) end: Option<EndSignal>,
     pub(super) max_descriptors: u32,
@@ -64,6 +70,7 @@ pub(super) enum Stdio {
     Null,
     Inherit,
     Given(Source),
+    Descriptor(OwnedFd),
 }
 
 impl Default for P1CtxBuilder {
@@ -86,6 +93,8 @@ impl P1CtxBuilder {
             stdio: [Stdio::Null, Stdio::Null, Stdio::Null],
             wall: None,
             monotonic: None,
+            source: None,
+            hooks: HostHooks::default(),
             random: Random::Host,
             end: None,
             max_descriptors: DEFAULT_MAX_DESCRIPTORS,
@@ -204,6 +213,25 @@ impl P1CtxBuilder {
         self
     }
 
+    /// Gives the guest this descriptor as its standard input: a file, a pipe, a socket, a terminal, used in the kernel, as
+    /// [`inherit_stdin`](Self::inherit_stdin) uses the host's, without wasmtime-wasi's runtime. Its flags are not touched.
+    pub fn stdin_fd(&mut self, stdin: impl Into<OwnedFd>) -> &mut Self {
+        self.stdio[0] = Stdio::Descriptor(stdin.into());
+        self
+    }
+
+    /// Gives the guest this descriptor as its standard output; see [`stdin_fd`](Self::stdin_fd). Nothing is buffered.
+    pub fn stdout_fd(&mut self, stdout: impl Into<OwnedFd>) -> &mut Self {
+        self.stdio[1] = Stdio::Descriptor(stdout.into());
+        self
+    }
+
+    /// Gives the guest this descriptor as its standard error; see [`stdin_fd`](Self::stdin_fd). Nothing is buffered.
+    pub fn stderr_fd(&mut self, stderr: impl Into<OwnedFd>) -> &mut Self {
+        self.stdio[2] = Stdio::Descriptor(stderr.into());
+        self
+    }
+
     /// Gives the guest the directory `host_path` under the name `guest_path`.
     ///
     /// wasmtime-wasi opens it, resolves every path below it and enforces `perms`. Preopened directories get descriptor
@@ -247,6 +275,12 @@ impl P1CtxBuilder {
     pub fn secure_random(&mut self, random: impl RandomSource + 'static) -> &mut Self {
         self.random = Random::Custom(Arc::new(random));
         self
+    }
+
+    /// Takes random numbers from a generator of the crate `rand`'s interface, as wasmtime-wasi's builder does. A lock is held while it
+    /// is asked, so threads that want random numbers wait for one another: a [`RandomSource`] of one's own need not.
+    pub fn secure_random_rng(&mut self, rng: impl Rng + Send + 'static) -> &mut Self {
+        self.secure_random(LockedRng(Mutex::new(rng)))
     }
 
     /// How many bytes one `random_get` may ask for (default: 64 MiB). More is a trap.

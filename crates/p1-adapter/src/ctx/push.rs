@@ -42,6 +42,75 @@ fn refuse_directory(fd: BorrowedFd<'_>) -> Result<(), BuildError> {
     }
 }
 
+fn host_stream(stream: HostStream, access: StreamAccess) -> Descriptor {
+    let (read, write) = match access {
+        StreamAccess::Read => (true, false),
+        StreamAccess::Write => (false, true),
+        StreamAccess::ReadWrite => (true, true),
+    };
+    Descriptor::stream(GuestStream::duplex(stream, read, write))
+}
+
+/// A stream on a description that others may use, too.
+pub(super) fn shared_stream(
+    stream: &OwnedFd,
+    access: StreamAccess,
+) -> Result<Descriptor, BuildError> {
+    refuse_directory(stream.as_fd())?;
+    let stream = HostStream::inherited(stream.as_fd())
+        .map_err(refused("cannot use a descriptor as a stream"))?;
+    Ok(host_stream(stream, access))
+}
+
+/// A file, or the stream that it is.
+pub(super) fn open_file(
+    file: File,
+    perms: FsPerms,
+    mode: OpenMode,
+) -> Result<Descriptor, BuildError> {
+    refuse_directory(file.as_fd())?;
+    let look = |e| refused("cannot look at a file")(e);
+    let kind = StreamKind::of(&file).map_err(look)?;
+    let found = Object::of(&file).map_err(|e| look(e.into()))?;
+    if !matches!(kind, StreamKind::File | StreamKind::Memory) {
+        let write = mode.contains(OpenMode::WRITE) && !perms.write_not_permitted();
+        let host = HostStream::inherited(file.as_fd())
+            .map_err(refused("cannot use a descriptor as a stream"))?;
+        let stream = GuestStream::duplex(host, mode.contains(OpenMode::READ), write);
+        return Ok(Descriptor::stream(stream));
+    }
+    let flags = file::flags(&file).map_err(|e| look(e.into()))?;
+    Ok(Descriptor::file(
+        wasi::File::new(file, perms, mode, true),
+        found.file_type(),
+        flags,
+    ))
+}
+
+/// A directory; with a name, a preopen.
+pub(super) fn open_dir(
+    dir: File,
+    name: Option<&str>,
+    perms: FsPerms,
+) -> Result<Descriptor, BuildError> {
+    let failed = |source: std::io::Error| BuildError::Preopen {
+        path: name.unwrap_or_default().into(),
+        source: source.into(),
+    };
+    if !dir.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(std::io::ErrorKind::NotADirectory.into()));
+    }
+    let mode = if perms.write_not_permitted() {
+        OpenMode::READ
+    } else {
+        OpenMode::READ | OpenMode::WRITE
+    };
+    Ok(Descriptor::dir_named(
+        wasi::Dir::new(dir, perms, mode, true),
+        name,
+    ))
+}
+
 impl P1Ctx {
     /// Hands descriptors over with no rights but these: `base` for the descriptor itself, `inheriting` for what is opened
     /// below it. A call it has no right to is `notcapable`. A right named here that the descriptor would not have
@@ -70,7 +139,7 @@ impl P1Ctx {
         }
     }
 
-    fn unlimited(&self) -> Handover<'_> {
+    pub(super) fn unlimited(&self) -> Handover<'_> {
         self.limited_to(Rights::all(), Rights::all())
     }
 
@@ -171,11 +240,24 @@ pub struct Handover<'a> {
 }
 
 impl Handover<'_> {
+    fn limit(&self, descriptor: Descriptor) -> Descriptor {
+        let rights = |rights: Rights| types::Rights::from_bits_truncate(rights.bits());
+        descriptor.limited_to(rights(self.base), rights(self.inheriting))
+    }
+
     fn push(&self, descriptor: Descriptor) -> Result<u32, BuildError> {
         let fds = &self.ctx.shared.fds;
-        let rights = |rights: Rights| types::Rights::from_bits_truncate(rights.bits());
-        fds.push(descriptor.limited_to(rights(self.base), rights(self.inheriting)))
+        fds.push(self.limit(descriptor))
             .map_err(|_| BuildError::TooManyDescriptors { limit: fds.limit() })
+    }
+
+    pub(super) fn insert(&self, number: u32, descriptor: Descriptor) -> Result<(), BuildError> {
+        let fds = &self.ctx.shared.fds;
+        fds.insert(number, self.limit(descriptor))
+            .map_err(|errno| match errno {
+                types::Errno::Busy => BuildError::NumberTaken { number },
+                _ => BuildError::TooManyDescriptors { limit: fds.limit() },
+            })
     }
 
     /// Gives the guest a listening socket (`TcpListener`, `UnixListener`) to `sock_accept` from, under the lowest free
@@ -217,11 +299,7 @@ impl Handover<'_> {
         stream: impl Into<OwnedFd>,
         access: StreamAccess,
     ) -> Result<u32, BuildError> {
-        let stream = stream.into();
-        refuse_directory(stream.as_fd())?;
-        let stream = HostStream::inherited(stream.as_fd())
-            .map_err(refused("cannot use a descriptor as a stream"))?;
-        self.push_host(stream, access)
+        self.push(shared_stream(&stream.into(), access)?)
     }
 
     /// As [`push_stream`](Self::push_stream), for a descriptor whose open file description nobody else has: it becomes
@@ -241,16 +319,7 @@ impl Handover<'_> {
         refuse_directory(stream.as_fd())?;
         let stream =
             HostStream::owned(stream).map_err(refused("cannot make a descriptor non-blocking"))?;
-        self.push_host(stream, access)
-    }
-
-    fn push_host(&self, stream: HostStream, access: StreamAccess) -> Result<u32, BuildError> {
-        let (read, write) = match access {
-            StreamAccess::Read => (true, false),
-            StreamAccess::Write => (false, true),
-            StreamAccess::ReadWrite => (true, true),
-        };
-        self.push(Descriptor::stream(GuestStream::duplex(stream, read, write)))
+        self.push(host_stream(stream, access))
     }
 
     /// Gives the guest an open file under the lowest free number, which is returned.
@@ -263,23 +332,7 @@ impl Handover<'_> {
     ///
     /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
     pub fn push_file(&self, file: File, perms: FsPerms, mode: OpenMode) -> Result<u32, BuildError> {
-        refuse_directory(file.as_fd())?;
-        let look = |e| refused("cannot look at a file")(e);
-        let kind = StreamKind::of(&file).map_err(look)?;
-        let found = Object::of(&file).map_err(|e| look(e.into()))?;
-        if !matches!(kind, StreamKind::File | StreamKind::Memory) {
-            let write = mode.contains(OpenMode::WRITE) && !perms.write_not_permitted();
-            let host = HostStream::inherited(file.as_fd())
-                .map_err(refused("cannot use a descriptor as a stream"))?;
-            let stream = GuestStream::duplex(host, mode.contains(OpenMode::READ), write);
-            return self.push(Descriptor::stream(stream));
-        }
-        let flags = file::flags(&file).map_err(|e| look(e.into()))?;
-        self.push(Descriptor::file(
-            wasi::File::new(file, perms, mode, true),
-            found.file_type(),
-            flags,
-        ))
+        self.push(open_file(file, perms, mode)?)
     }
 
     /// Gives the guest an open directory under the lowest free number, which is returned. With a `name` it is a preopen of
@@ -295,22 +348,7 @@ impl Handover<'_> {
         name: Option<&str>,
         perms: FsPerms,
     ) -> Result<u32, BuildError> {
-        let failed = |source: std::io::Error| BuildError::Preopen {
-            path: name.unwrap_or_default().into(),
-            source: source.into(),
-        };
-        if !dir.metadata().map_err(failed)?.is_dir() {
-            return Err(failed(std::io::ErrorKind::NotADirectory.into()));
-        }
-        let mode = if perms.write_not_permitted() {
-            OpenMode::READ
-        } else {
-            OpenMode::READ | OpenMode::WRITE
-        };
-        self.push(Descriptor::dir_named(
-            wasi::Dir::new(dir, perms, mode, true),
-            name,
-        ))
+        self.push(open_dir(dir, name, perms)?)
     }
 
     /// Gives the guest an input of the embedder's own making under the lowest free number, which is returned. It is read

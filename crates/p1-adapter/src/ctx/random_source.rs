@@ -4,9 +4,10 @@ use crate::abi::error::Result;
 use crate::blocking::EndSignal;
 use crate::guest::buffers::GuestBufs;
 use crate::guest::memory::write_bytes;
-use rand::Rng as _;
+use crate::lock::lock;
+use rand::Rng;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use wiggle::{GuestMemory, GuestPtr};
 
 /// A source of random bytes that any number of threads may ask at once.
@@ -18,6 +19,15 @@ use wiggle::{GuestMemory, GuestPtr};
 pub trait RandomSource: Send + Sync {
     /// Fills `bytes`. Called with at most 4096 bytes at a time.
     fn fill(&self, bytes: &mut [u8]);
+}
+
+/// A generator that one thread at a time uses.
+pub(super) struct LockedRng<R>(pub(super) Mutex<R>);
+
+impl<R: Rng + Send> RandomSource for LockedRng<R> {
+    fn fill(&self, bytes: &mut [u8]) {
+        lock(&self.0).fill_bytes(bytes);
+    }
 }
 
 /// Up to here a thread's own generator is quicker than the operating system's, which costs a system call.

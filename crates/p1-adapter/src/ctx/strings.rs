@@ -1,6 +1,7 @@
 //! Arguments and environment, as the guest gets them.
 
 use crate::abi::error::BuildError;
+use std::str;
 
 /// NUL-terminated strings, packed the way `args_get` and `environ_get` hand them out.
 pub(crate) struct Strings {
@@ -36,5 +37,25 @@ impl Strings {
             bytes: bytes.into(),
             starts: starts.into(),
         })
+    }
+
+    /// Variables of the environment.
+    pub(super) fn environment(
+        variables: impl IntoIterator<Item = String>,
+    ) -> Result<Self, BuildError> {
+        Self::pack("environment variable", "environment variables", variables)
+    }
+
+    /// These variables, and behind them `name` with `value` in place of those of the same name.
+    pub(super) fn with_variable(&self, name: &str, value: &str) -> Result<Self, BuildError> {
+        let others = self.bytes.split(|byte| *byte == 0).take(self.starts.len());
+        // They were strings.
+        let others = others.filter_map(|string| str::from_utf8(string).ok());
+        let others = others.filter(|string| {
+            let rest = string.strip_prefix(name);
+            !rest.is_some_and(|rest| rest.starts_with('='))
+        });
+        let variables = others.map(str::to_owned);
+        Self::environment(variables.chain([format!("{name}={value}")]))
     }
 }

@@ -6,8 +6,7 @@
 //! A call that has looked its descriptor up keeps it: closing or renumbering detaches the number, and the descriptor
 //! itself goes away with the last call that uses it. A later lookup finds nothing or the number's new owner.
 //!
-//! The limit is on descriptors that are open at the host and on numbers that are taken: one that was closed while a call
-//! has it counts until that call lets go.
+//! The limit is on numbers that are taken and on what is open at the host: what was closed counts until calls let go of it.
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
@@ -215,6 +214,48 @@ impl Fds {
         })
     }
 
+    /// Makes `number` mean `descriptor`, whatever it meant before: as `dup2` does, in one step for every lookup. `mfile` at
+    /// the limit, `busy` while a call opens something that gets this number.
+    pub(crate) fn insert(&self, number: u32, descriptor: Descriptor) -> Result<(), Errno> {
+        if number >= self.limit {
+            return Err(Errno::Mfile);
+        }
+        let free = self.lock();
+        if Arc::strong_count(&self.open) > self.limit as usize {
+            return Err(Errno::Mfile);
+        }
+        let open = Arc::clone(&self.open);
+        drop(free);
+        let counted = Counted {
+            descriptor,
+            _open: open,
+        };
+        let handle = (self.table.push(Arc::new(counted))).map_err(|_| Errno::Nfile)?;
+        let mut free = self.lock();
+        let cell = self.make_cell(number);
+        let replaced = cell.load(Ordering::Acquire);
+        let taken = replaced != 0 || free.take(number);
+        if taken {
+            cell.store(handle.to_raw(), Ordering::Release);
+        }
+        drop(free);
+        if !taken {
+            self.detach(handle);
+            return Err(Errno::Busy);
+        }
+        if let Some(replaced) = Handle::from_raw(replaced) {
+            self.detach(replaced);
+        }
+        Ok(())
+    }
+
+    /// Whether the limit lets no more be opened: a failure to is then the guest's own.
+    pub(crate) fn is_full(&self) -> bool {
+        let free = self.lock();
+        Arc::strong_count(&self.open) > self.limit as usize
+            || (free.below.is_empty() && free.next >= self.limit)
+    }
+
     /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
     pub(crate) fn close(&self, number: u32) -> Result<(), Errno> {
         let cell = self.cell(number).ok_or(Errno::Badf)?;
@@ -261,6 +302,20 @@ impl Fds {
     }
 }
 
+impl Free {
+    /// Takes this very number; false if it is not free.
+    fn take(&mut self, number: u32) -> bool {
+        if number >= self.next {
+            self.below.extend((self.next..number).map(Reverse));
+            self.next = number + 1;
+            return true;
+        }
+        let before = self.below.len();
+        self.below.retain(|Reverse(free)| *free != number);
+        self.below.len() < before
+    }
+}
+
 impl Reserved<'_> {
     /// Makes the number mean `descriptor`.
     pub(crate) fn fill(self, descriptor: Descriptor) -> Result<u32, Errno> {
@@ -295,6 +350,7 @@ impl Drop for TakenNumber<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptor::stream::{GuestStream, Source};
 
     #[test]
     fn the_limit_is_the_one_that_was_asked_for() {
@@ -304,6 +360,30 @@ mod tests {
             assert!(fds.table.max_capacity() > limit as usize);
         }
         assert_eq!(Fds::new(0).reserve().err(), Some(Errno::Mfile));
+    }
+
+    /// The numbers that a chosen one leaves free are given out, lowest first, and it is not.
+    #[test]
+    fn a_chosen_number_is_taken_and_no_other() {
+        let fds = Fds::new(100);
+        let nothing = || Descriptor::stream(GuestStream::input(Source::Null));
+        fds.insert(3, nothing()).unwrap();
+        assert_eq!(fds.insert(100, nothing()).err(), Some(Errno::Mfile));
+        for number in [0, 1, 2, 4] {
+            assert_eq!(fds.push(nothing()), Ok(number));
+        }
+        // What is open is replaced, what was closed is taken, and what is being opened is left alone.
+        fds.insert(1, nothing()).unwrap();
+        fds.close(2).unwrap();
+        fds.insert(2, nothing()).unwrap();
+        let reserved = fds.reserve().unwrap();
+        assert_eq!(reserved.number.number, 5);
+        assert_eq!(fds.insert(5, nothing()).err(), Some(Errno::Busy));
+        drop(reserved);
+        fds.insert(5, nothing()).unwrap();
+        // Six are open, and each counts once.
+        assert_eq!(Arc::strong_count(&fds.open), 7);
+        assert_eq!(fds.push(nothing()), Ok(6));
     }
 
     #[test]

@@ -33,11 +33,11 @@ impl WasiSnapshotPreview1 for Call<'_> {
         environ: GuestPtr<GuestPtr<u8>>,
         buf: GuestPtr<u8>,
     ) -> Result<()> {
-        args_env::get(memory, &self.shared.env, environ, buf)
+        args_env::get(memory, &self.shared.env.load(), environ, buf)
     }
 
     fn environ_sizes_get(&mut self, _: Memory<'_, '_>) -> Result<(Size, Size)> {
-        args_env::sizes(&self.shared.env)
+        args_env::sizes(&self.shared.env.load())
     }
 
     fn clock_res_get(&mut self, _: Memory<'_, '_>, id: t::Clockid) -> Result<t::Timestamp> {
@@ -327,8 +327,7 @@ impl WasiSnapshotPreview1 for Call<'_> {
     }
 
     fn sched_yield(&mut self, _: Memory<'_, '_>) -> Result<()> {
-        process::sched_yield();
-        Ok(())
+        process::sched_yield(self)
     }
 
     fn random_get(&mut self, memory: Memory<'_, '_>, buf: GuestPtr<u8>, len: Size) -> Result<()> {

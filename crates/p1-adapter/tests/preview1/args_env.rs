@@ -102,3 +102,22 @@ fn a_buffer_out_of_bounds_traps() {
         );
     }
 }
+
+#[test]
+fn variables_may_come_later() {
+    let ctx = P1CtxBuilder::new()
+        .env("A", "1")
+        .env("AB", "2")
+        .build()
+        .unwrap();
+    let mut guest = Guest::new(&ctx);
+    let mut variables = || strings(&mut guest, "environ_get", "environ_sizes_get");
+    ctx.push_env("LATER", "x=y").unwrap();
+    assert_eq!(variables(), ["A=1", "AB=2", "LATER=x=y"]);
+    // In place of one of that name.
+    ctx.push_env("A", "").unwrap();
+    assert_eq!(variables(), ["AB=2", "LATER=x=y", "A="]);
+    let refused = ctx.push_env("A", "\0");
+    assert!(matches!(refused, Err(BuildError::Nul { .. })));
+    assert_eq!(variables(), ["AB=2", "LATER=x=y", "A="]);
+}

@@ -5,13 +5,15 @@ use p1_adapter::{P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_sync}
 use rustix::fd::OwnedFd;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::Command;
+use std::time::Duration;
 use wasmtime::{Engine, Linker, Module, Result, Store};
 use wasmtime_wasi::{FsPerms, I32Exit};
 
 /// What the guest is handed over, in this order, under the numbers from 7 on.
-const HANDED_OVER: [&str; 8] = [
+const HANDED_OVER: [&str; 9] = [
     "PIPE_TO_READ",
     "PIPE_AT_ITS_END",
     "PIPE_TO_WRITE",
@@ -20,6 +22,7 @@ const HANDED_OVER: [&str; 8] = [
     "DATAGRAM",
     "LISTENER",
     "TERMINAL",
+    "CALLED",
 ];
 
 const BYTES: [u8; 64] = [b'b'; 64];
@@ -125,7 +128,24 @@ fn hand_over(ctx: &P1Ctx) -> Result<Vec<OwnedFd>> {
     rustix::io::write(&ours, &BYTES)?;
     ctx.push_stream(theirs, ReadWrite)?;
     others.push(ours);
+    ctx.push_listener(called_listener(&mut others)?)?;
     Ok(others)
+}
+
+/// A listener with three callers: the first stays, the second says what it has to say and goes, the third breaks off.
+fn called_listener(others: &mut Vec<OwnedFd>) -> Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let call = |bytes: &[u8]| -> Result<TcpStream> {
+        let mut caller = TcpStream::connect(listener.local_addr()?)?;
+        caller.write_all(bytes)?;
+        Ok(caller)
+    };
+    others.push(call(b"stays")?.into());
+    drop(call(b"goes")?);
+    let gone = call(b"")?;
+    rustix::net::sockopt::set_socket_linger(&gone, Some(Duration::ZERO))?;
+    drop(gone);
+    Ok(listener)
 }
 
 /// Both sides of a raw terminal: the outer one, the one of programs.

@@ -194,6 +194,11 @@ pub(crate) const ALL: &[Known] = &[
         why: "a listener can neither be read nor written",
     },
     Known {
+        cells: &["* connections.renumber.onto a free number"],
+        says: &[("0", "EBADF")],
+        why: "fd_renumber replaces a descriptor; a number that nobody has cannot be chosen, as wasmtime-wasi has it",
+    },
+    Known {
         cells: &["* descriptors.recv*.LISTENER"],
         says: &[("EINVAL", "ENOTCONN")],
         why: "a socket that listens is not connected (POSIX)",

@@ -32,12 +32,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Nobody's.
 const NOBODY: u32 = 65534;
 
-const MAIN: [&str; 5] = [
+const MAIN: [&str; 6] = [
     "paths",
     "errors",
     "descriptors",
     "directories",
     "surroundings",
+    "connections",
 ];
 
 /// A file system to run on.

@@ -1,8 +1,9 @@
 //! A module and what the rewrite made of it, side by side.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use interruptible_wasm::{RewriteOptions, Rewritten, WaitOp, rewrite_with};
+use interruptible_wasm::{PointKind, RewriteOptions, Rewritten, WaitOp, rewrite_with};
 use wasmtime::{
     Config, Engine, Func, Instance, Linker, Module, Ref, SharedMemory, Store, Trap, Val, WaitResult,
 };
@@ -78,15 +79,22 @@ pub(crate) fn bind<T: 'static>(
     instance: Instance,
 ) {
     let Some(name) = &rewritten.wait_table else {
-        assert!(rewritten.wait_slots.is_empty());
+        assert!(rewritten.wait_slots.is_empty() && rewritten.point_slot.is_none());
         return;
     };
     let table = instance.get_table(&mut *store, name).expect("the table");
-    assert_eq!(
-        table.size(&*store),
-        rewritten.wait_slots.len() as u64,
-        "one entry a slot"
-    );
+    let slots = rewritten.wait_slots.len() + usize::from(rewritten.point_slot.is_some());
+    assert_eq!(table.size(&*store), slots as u64, "one entry a slot");
+    if let Some(point) = &rewritten.point_slot {
+        let asked = AtomicI64::new(0);
+        let function = Func::wrap(&mut *store, move |kind: i32| {
+            assert!(PointKind::of_code(kind).is_some(), "{kind}");
+            asked.fetch_add(1, Ordering::Relaxed) % 3
+        });
+        table
+            .set(&mut *store, point.slot.into(), Ref::Func(Some(function)))
+            .expect("room for the entry");
+    }
     for (index, slot) in rewritten.wait_slots.iter().enumerate() {
         let memory = instance
             .get_shared_memory(&mut *store, &slot.memory_export)

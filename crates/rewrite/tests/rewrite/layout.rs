@@ -91,7 +91,7 @@ pub(crate) fn assert_nothing_moved(before: &[u8], after: &Rewritten<'_>) {
     for (id, contents) in &one.sections {
         match id {
             // Appended to.
-            1 | 3 | 4 | 7 => {
+            1 | 3 | 4 | 6 | 7 => {
                 let (count, entries) = vector(contents);
                 let (more, all) = vector(other.sections[id]);
                 assert!(more >= count && all.starts_with(entries), "section {id}");
@@ -117,7 +117,12 @@ pub(crate) fn assert_nothing_moved(before: &[u8], after: &Rewritten<'_>) {
         differing += body.iter().zip(*now).filter(|(a, b)| a != b).count();
     }
     // At most the bytes of the sites, the longest of which has 26.
-    assert!(differing <= 26 * (after.wait_sites + after.bulk_sites));
+    let sites = after.wait_sites + after.bulk_sites + after.point_sites;
+    assert!(differing <= 26 * sites);
+    if after.point_slot.is_none() {
+        let globals = (one.sections.get(&6), other.sections.get(&6));
+        assert_eq!(globals.0, globals.1, "globals");
+    }
 }
 
 const EVERYTHING: &str = "(module

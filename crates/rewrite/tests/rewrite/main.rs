@@ -10,6 +10,7 @@ mod dwarf;
 mod encodings;
 mod grown;
 mod layout;
+mod points;
 mod smith;
 mod start;
 mod waits;

@@ -2,6 +2,7 @@
 //! threads have in common.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
@@ -13,15 +14,19 @@ use crate::host::pool::Hosts;
 use crate::host::stacks;
 use crate::life::{Life, Native};
 use crate::memory::define;
+use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
+use crate::schedule::{Schedule, ScheduleRefusal, Turns};
 use crate::sys::running::{self, Code};
 use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
 use crate::thread::store::Stores;
+use crate::thread::{current, scheduled};
+use crate::types::abi;
 use crate::types::backtrace::Appended;
 use crate::types::budget::GroupBudget;
 use crate::types::error::GroupError;
@@ -53,13 +58,21 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let host_stack = self.check_engine()?;
         self.limits.budget = self.budget.take().map(GroupBudget::new);
         let modules = self.look_at_modules()?;
+        self.check_joined(&modules)?;
+        let turns = self.turns(&modules)?;
         let memory = self.shared_memory(&modules.memories)?;
         let life = self.life(modules.waits_reach_group);
+        if let Some(turns) = &turns {
+            follow(&life, turns);
+        }
+        let host_memory = memory
+            .as_ref()
+            .map(|memory| host_memory(memory, &life, modules.waits_reach_group));
         let stores = Stores::new(
             &self.engine,
             &life,
-            memory.clone(),
-            make_state,
+            host_memory.clone(),
+            (make_state, self.set_up_store.take()),
             &self.limits,
             modules.appended_tables(),
             host_stack,
@@ -89,7 +102,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             }
             life.set_native(native);
         }
-        let stock = Stock::new(match may_be_prewarmed(&modules, &linked) {
+        let may_be_prewarmed = turns.is_none() && may_be_prewarmed(&modules, &linked);
+        let stock = Stock::new(match may_be_prewarmed {
             true => self.pool.prewarmed,
             false => 0,
         });
@@ -112,7 +126,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
             hosts: Hosts::new(host_stack, self.pool),
             stock,
             limits: self.limits,
-            grace: self.grace,
+            // The longest is none.
+            grace: Some(self.grace).filter(|grace| *grace != Duration::MAX),
             timeout_report: self.timeout_report,
         });
         // Set here and nowhere else.
@@ -123,7 +138,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
                 core.stock.shrink();
             }
         });
-        Ok(ThreadGroup::new(core, main, memory))
+        Ok(ThreadGroup::new(core, main, host_memory))
     }
 
     /// Checks what engine and group must agree on; the host stack of each thread.
@@ -201,6 +216,52 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(modules)
     }
 
+    /// Checks that WASI calls which block are told of the end.
+    fn check_joined(&self, modules: &Modules) -> Result<(), GroupError> {
+        if self.without_on_end || !self.on_end.is_empty() {
+            return Ok(());
+        }
+        let preloads = modules.preloads.iter().map(|preload| &preload.module);
+        let blocks = std::iter::once(&modules.module)
+            .chain(preloads)
+            .flat_map(|module| module.module().imports())
+            .find(|import| abi::may_block(import.module(), import.name()));
+        match blocks {
+            None => Ok(()),
+            Some(import) => Err(GroupError::NotJoined {
+                module: import.module().to_owned(),
+                name: import.name().to_owned(),
+            }),
+        }
+    }
+
+    /// The turns of the group, if it has a schedule; and what else follows from that.
+    fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
+        let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
+            return Ok(None);
+        };
+        #[cfg(feature = "async")]
+        let is_async = self.async_calls;
+        #[cfg(not(feature = "async"))]
+        let is_async = false;
+        for (refused, why) in [
+            (modules.module.points().is_none(), ScheduleRefusal::NoPoints),
+            (!modules.waits_reach_group, ScheduleRefusal::Waits),
+            (!modules.preloads.is_empty(), ScheduleRefusal::Preloads),
+            (self.limits.fuel.is_some(), ScheduleRefusal::Fuel),
+            (is_async, ScheduleRefusal::Async),
+        ] {
+            if refused {
+                return Err(GroupError::NoSchedule(why));
+            }
+        }
+        // Whoever could leave waits for the turn of the thread that spawns.
+        self.limits.spawn_wait = Duration::ZERO;
+        // The turns find deadlocks; the lot sees no waits.
+        self.detect_deadlock = false;
+        Ok(Some(scheduled.build()))
+    }
+
     /// The memory the group's threads share: the embedder's, or a new one.
     fn shared_memory(&mut self, memories: &Memories) -> Result<Option<SharedMemory>, GroupError> {
         match (memories.shared(), self.memory.take()) {
@@ -239,6 +300,48 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         life
     }
+}
+
+/// The host's side of the group's `memory`.
+fn host_memory(memory: &SharedMemory, life: &Life, waits_reach_group: bool) -> HostMemory {
+    let lot = life.lot();
+    let waits = match waits_reach_group {
+        true => Waits::Groups(Arc::clone(lot)),
+        false => Waits::Wasmtimes(HostWaits::new(memory.clone(), life.token().clone())),
+    };
+    let turns = life.turns().cloned();
+    HostMemory::new(memory.clone(), waits, told_notify(life), turns)
+}
+
+/// How host code notifies where it is not done with the lot alone.
+fn told_notify(life: &Life) -> Option<Arc<ToldNotify>> {
+    let (watch, turns) = (life.watch().cloned(), life.turns().cloned());
+    if watch.is_none() && turns.is_none() {
+        return None;
+    }
+    let lot = Arc::clone(life.lot());
+    Some(Arc::new(move |word, address, count| {
+        let turns = turns.as_deref();
+        let Some(watch) = &watch else {
+            return scheduled::notify(turns, &lot, word, count, 0, &mut |_| ());
+        };
+        // The first of the group's memories.
+        let at = (Some(0), address);
+        watch.notify(current::id_in(&lot), at, count, |tag, each| {
+            scheduled::notify(turns, &lot, word, count, tag, each)
+        })
+    }))
+}
+
+/// Makes the group end for what its schedule finds, and its schedule with the group.
+fn follow(life: &Arc<Life>, turns: &Arc<Turns>) {
+    life.set_turns(turns);
+    let life = Arc::downgrade(life);
+    turns.on_verdict(move |verdict| {
+        if let Some(life) = life.upgrade() {
+            life.judged(verdict);
+        }
+    });
 }
 
 /// What a module imports and exports. Refused if it imports `thread-spawn` as something else.

@@ -10,9 +10,10 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
 use crate::module::thread_module::ThreadModule;
+use crate::schedule::Schedule;
 use crate::sys::running::{self, Word};
 use crate::thread::program::{Around, ExitCode, OnTrap};
-use crate::thread::store::{MakeState, ThreadInfo};
+use crate::thread::store::{MakeState, SetUpStore};
 use crate::types::budget::MemoryBudget;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
@@ -31,8 +32,9 @@ pub enum Termination {
     #[default]
     Epochs,
     /// Not at all: a thread ends when it next waits, or calls a host function that watches the
-    /// [`EndToken`](crate::EndToken). Wasm that does neither runs on, and
-    /// [`ThreadGroup::run`] does not return before it ends by itself. Costs nothing; a thread that computes for
+    /// [`EndToken`](crate::EndToken). Wasm that does neither runs on: when the [`grace`](GroupBuilder::grace) period is over,
+    /// [`ThreadGroup::run`] returns and leaves the thread behind, with its host thread, its store and the memory
+    /// ([`ThreadGroup::left_behind`] names it, as computing). Costs nothing; a thread that computes for
     /// ever is never ended.
     AtHostCalls,
     /// Where it is, for ever, because the process is about to exit: `run`, `start` and `invoke` return once every thread has
@@ -59,6 +61,9 @@ impl Termination {
     pub const CAN_EXIT: bool = running::SUPPORTED;
 }
 
+/// The [`grace`](GroupBuilder::grace) period of a group that is given none.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
 /// Makes a [`ThreadGroup`].
 pub struct GroupBuilder<T: 'static> {
     pub(super) engine: Engine,
@@ -70,10 +75,12 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) termination: Termination,
     pub(super) exit_code: ExitCode,
     pub(super) on_end: Vec<OnEnd>,
+    pub(super) without_on_end: bool,
     pub(super) memory: Option<SharedMemory>,
     pub(super) make_state: Option<MakeState<T>>,
+    pub(super) set_up_store: Option<SetUpStore<T>>,
     pub(super) detect_deadlock: bool,
-    pub(super) grace: Option<Duration>,
+    pub(super) grace: Duration,
     pub(super) around: Option<Around>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) on_trap: Option<OnTrap<T>>,
@@ -83,6 +90,7 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) host_word: Option<fn() -> Word>,
     pub(super) timeout_report: Option<usize>,
     pub(super) budget: Option<Arc<dyn MemoryBudget>>,
+    pub(super) schedule: Schedule,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -101,10 +109,12 @@ impl<T: Send + 'static> ThreadGroup<T> {
             termination: Termination::default(),
             exit_code: |_| None,
             on_end: Vec::new(),
+            without_on_end: false,
             memory: None,
             make_state: None,
+            set_up_store: None,
             detect_deadlock: false,
-            grace: None,
+            grace: DEFAULT_GRACE,
             around: None,
             observer: None,
             on_trap: None,
@@ -114,6 +124,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             host_word: None,
             timeout_report: None,
             budget: None,
+            schedule: Schedule::Parallel,
             #[cfg(feature = "async")]
             async_calls: false,
         }
@@ -209,8 +220,20 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// interrupted and the [`EndToken`](crate::EndToken) raised. This is where blocked host calls of
     /// other crates are told. It holds no lock of the group, and should not block. May be given
     /// several times.
+    ///
+    /// [`build`](Self::build) refuses a group without any whose modules import WASI functions that may block
+    /// ([`GroupError::NotJoined`](crate::GroupError::NotJoined)): forgotten, a thread that reads or sleeps keeps the end waiting for its
+    /// [`grace`](Self::grace). For `p1-adapter`, one call of the crate `wasi-threads-p1` gives this hook and all else
+    /// that group and context should know of each other.
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_end.push(Box::new(hook));
+        self
+    }
+
+    /// Says that no WASI needs to be told of the group's end by [`on_end`](Self::on_end): its functions do not block, or
+    /// watch the [`EndToken`](crate::EndToken).
+    pub fn without_on_end(mut self) -> Self {
+        self.without_on_end = true;
         self
     }
 
@@ -239,13 +262,13 @@ impl<T: Send + 'static> GroupBuilder<T> {
     }
 
     /// How long an ended group waits for threads whose host functions ignore the
-    /// [`EndToken`](crate::EndToken). By default for ever. When it is over,
+    /// [`EndToken`](crate::EndToken): 10 seconds ([`DEFAULT_GRACE`](crate::DEFAULT_GRACE)) unless set, for ever with [`Duration::MAX`]. When it is over,
     /// [`run`](ThreadGroup::run) returns and leaves them behind, and
     /// [`left_behind`](ThreadGroup::left_behind) names them: each keeps its host thread, its store and the
     /// memory until its host function returns, and is then ended by its next epoch check or
     /// wait.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = Some(grace);
+        self.grace = grace;
         self
     }
 
@@ -325,15 +348,13 @@ impl<T: Send + 'static> GroupBuilder<T> {
         self
     }
 
-    /// How each thread's store data is made. Required.
+    /// In which order the threads run: all at once, by default, or one at a time, as a policy decides. See
+    /// [`schedule`](crate::schedule) for what that needs.
     ///
-    /// Called for the main thread by [`build`](Self::build), and for every other thread either by the thread
-    /// that starts it, inside its `thread-spawn` (a panic there ends the group as
-    /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or ahead of that by a host thread of the pool (see
-    /// [`Pool::prewarmed`]), in which case the thread may never be started and its data is dropped
-    /// unused.
-    pub fn state(mut self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> Self {
-        self.make_state = Some(Box::new(make));
+    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and deadlocks are found
+    /// without [`detect_deadlock`](Self::detect_deadlock).
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
         self
     }
 }

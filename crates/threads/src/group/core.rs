@@ -9,6 +9,7 @@ use crate::host::pool::Hosts;
 use crate::host::start_error::StartError;
 use crate::life::{Life, Native, profiling};
 use crate::module::thread_module::ThreadEntry;
+use crate::schedule::Why;
 use crate::sys::running;
 use crate::thread::current;
 use crate::thread::entry_point::EntryPoint;
@@ -52,7 +53,7 @@ impl<T: Send + 'static> Core<T> {
         let program = Arc::clone(&self.program);
         let prewarmed = self.stock.take();
         let made_ahead = prewarmed.is_some();
-        let guest = match prewarmed {
+        let mut guest = match prewarmed {
             Some(Prewarmed {
                 id,
                 store,
@@ -85,8 +86,14 @@ impl<T: Send + 'static> Core<T> {
             }
         };
         let id = guest.id();
+        let turns = self.life.turns();
+        if let Some(turns) = turns {
+            let parent = current::get().map(|thread| thread.id());
+            guest.set_member(turns.register(id, parent));
+        }
         let core = Arc::clone(self);
-        self.hosts
+        let started = self
+            .hosts
             .dispatch(Box::new(move || {
                 guest.run();
                 core.stock.refill(&core.program);
@@ -94,7 +101,11 @@ impl<T: Send + 'static> Core<T> {
             .map_err(|error| match error {
                 StartError::NoCapacity(limit) => SpawnError::NoCapacity(limit.to_string()),
                 StartError::System(error) => SpawnError::HostThread(error.to_string()),
-            })?;
+            });
+        if let (Some(turns), Err(error)) = (turns, &started) {
+            turns.unregister(id, error.to_string());
+        }
+        started?;
         Ok((id, made_ahead))
     }
 }
@@ -119,6 +130,12 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     };
     if let Some(before) = before {
         noted_call::note(before);
+    }
+    if let (Some(turns), Ok(1..)) = (core.life.turns(), &result) {
+        let _mark = running::mark(true);
+        turns
+            .changed(Why::Spawn, &mut || ())
+            .map_err(|_| core.life.unwinding())?;
     }
     result
 }

@@ -2,11 +2,12 @@
 
 mod build;
 pub(crate) mod builder;
+pub(crate) mod call_async;
 pub(crate) mod core;
 mod exit;
-pub(crate) mod handle;
 mod link;
 pub(crate) mod reactor;
 pub(crate) mod run_async;
+mod store_data;
 mod supervisor;
 pub(crate) mod thread_group;

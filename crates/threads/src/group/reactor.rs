@@ -4,12 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
-use wasmtime::{Val, WasmParams, WasmResults};
+use wasmtime::{Error, ExternType, Instance, StoreContextMut, Val, WasmParams, WasmResults};
 
-use crate::group::handle::GroupHandle;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
+use crate::life::handle::GroupHandle;
 use crate::life::{Life, Native};
+use crate::sys::thread_name;
 use crate::thread::current;
 use crate::thread::entry_point::EntryPoint;
 use crate::thread::guest_thread::Guest;
@@ -48,6 +49,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
     pub fn into_reactor(self) -> Result<Reactor<T>, CallError> {
         if self.core.life.native().is_some_and(Native::freezes) {
             return Err(RunError::OnlyToExit.into());
+        }
+        if self.core.life.turns().is_some() {
+            return Err(RunError::Scheduled.into());
         }
         self.check_initialize()?;
         let store = self.take_main().ok_or(RunError::AlreadyRan)?;
@@ -96,6 +100,66 @@ impl<T: Send + 'static> Reactor<T> {
         self.group.check_values(name, params)?;
         let (name, params) = (name.to_owned(), params.to_vec());
         self.on_host_thread(move |guest| guest.invoke_export(&name, &params))
+    }
+
+    /// Runs `f` on the main instance's store, on a host thread of the group, between two calls: for the embedder's data, and for exports that
+    /// are no functions. `f` must not call into wasm, and holds other calls up while it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Ended`] when the group has ended, also by a panic of `f`; [`CallError::Nested`] and
+    /// [`CallError::Run`] as for [`call`](Self::call).
+    pub fn with<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(StoreContextMut<'_, T>, &Instance) -> R + Send + 'static,
+    ) -> Result<R, CallError> {
+        self.on_host_thread(move |guest| guest.with_main(f))
+    }
+
+    /// The value of the exported global `name`, as the main instance has it: wasi-threads gives each thread its own.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Export`] when there is no such global, or it has a reference, which does not outlive its store; otherwise as
+    /// for [`with`](Self::with).
+    pub fn global(&self, name: &str) -> Result<Val, CallError> {
+        let name = self.guest_global(name)?;
+        self.with(move |mut store, instance| {
+            let global = instance.get_global(&mut store, &name);
+            let value = global.map(|global| global.get(&mut store));
+            value.filter(|value| !value.ty(&store).is_ok_and(|ty| ty.is_ref()))
+        })?
+        .ok_or_else(|| CallError::Export(Error::msg("a global with a reference")))
+    }
+
+    /// Sets the exported global `name` of the main instance.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Export`] when there is no such global, it cannot be changed, or `value` is of another type or a reference; otherwise
+    /// as for [`with`](Self::with).
+    pub fn set_global(&self, name: &str, value: Val) -> Result<(), CallError> {
+        let name = self.guest_global(name)?;
+        self.with(
+            move |mut store, instance| match instance.get_global(&mut store, &name) {
+                Some(_) if value.ty(&store).is_ok_and(|ty| ty.is_ref()) => {
+                    Err(Error::msg("a reference, which belongs to one store"))
+                }
+                Some(global) => global.set(&mut store, value),
+                None => Err(Error::msg("no such global")),
+            },
+        )?
+        .map_err(CallError::Export)
+    }
+
+    /// `name`, if it is a global of the guest's own.
+    fn guest_global(&self, name: &str) -> Result<String, CallError> {
+        match self.group.guest_export(name) {
+            Some(ExternType::Global(_)) => Ok(name.to_owned()),
+            _ => Err(CallError::Export(Error::msg(format!(
+                "no exported global `{name}`"
+            )))),
+        }
     }
 
     /// The group.
@@ -150,6 +214,7 @@ impl<T: Send + 'static> Reactor<T> {
             .and_then(|timeout| Instant::now().checked_add(timeout));
         core.hosts
             .dispatch(Box::new(move || {
+                thread_name::of_guest_thread(ThreadId::MAIN.get());
                 let result = {
                     let mut main = main.lock().unwrap_or_else(PoisonError::into_inner);
                     match &mut *main {

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::group::handle::GroupHandle;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
+use crate::life::handle::GroupHandle;
 use crate::types::end_token::{EndToken, Ended};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;

@@ -19,8 +19,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
     pub(crate) fn finish(&self) {
         self.join();
         self.core.stock.clear();
-        if let Some(waits) = &self.host_waits {
-            waits.end();
+        if let Some(memory) = &self.memory {
+            memory.end_waits();
         }
     }
 

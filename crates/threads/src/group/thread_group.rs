@@ -8,12 +8,13 @@ use std::time::Instant;
 use wasmtime::{ExternType, SharedMemory, Val};
 
 use crate::group::core::Core;
-use crate::group::handle::GroupHandle;
 use crate::life::Native;
-use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
+use crate::life::handle::GroupHandle;
+use crate::memory::host::HostMemory;
+use crate::memory::words;
 use crate::module::extern_type;
+use crate::schedule::{Mix, ScheduleTrace};
 use crate::sys::running;
-use crate::thread::current;
 use crate::thread::entry_point::{EntryPoint, Invocation};
 use crate::thread::guest_thread::Guest;
 use crate::thread::thread_store::ThreadStore;
@@ -23,6 +24,7 @@ use crate::types::counts::{SpawnFailures, ThreadCounts};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
 use crate::types::report::{LeftBehind, Report};
+use crate::types::thread_id::ThreadId;
 use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
@@ -34,9 +36,7 @@ pub struct ThreadGroup<T: Send + 'static> {
     pub(crate) core: Arc<Core<T>>,
     /// The main thread's store, until it runs.
     main: Mutex<Option<ThreadStore<T>>>,
-    memory: Option<SharedMemory>,
-    /// Host threads that wait on it inside wasmtime.
-    pub(super) host_waits: Option<Arc<HostWaits>>,
+    pub(super) memory: Option<HostMemory>,
     pub(super) left_behind: Mutex<Vec<LeftBehind>>,
     pub(super) timeout_report: Mutex<Option<Report>>,
     /// Whether the grace period is over: it is given once.
@@ -49,19 +49,12 @@ impl<T: Send + 'static> ThreadGroup<T> {
     pub(crate) fn new(
         core: Arc<Core<T>>,
         main: ThreadStore<T>,
-        memory: Option<SharedMemory>,
+        memory: Option<HostMemory>,
     ) -> Self {
-        let host_waits = match &memory {
-            Some(memory) if !core.program.linked.waits_reach_group() => {
-                Some(HostWaits::new(memory.clone(), core.life.token().clone()))
-            }
-            _ => None,
-        };
         Self {
             core,
             main: Mutex::new(Some(main)),
             memory,
-            host_waits,
             left_behind: Mutex::default(),
             timeout_report: Mutex::default(),
             out_of_grace: AtomicBool::new(false),
@@ -74,7 +67,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     ///
     /// Blocks the calling thread, on which no guest code runs: the main thread has a host thread of its
     /// own, whose stack the group chooses. When it returns, every host thread of the group has been
-    /// joined and every store dropped. The return of `export` ends the whole group, as
+    /// joined and every store dropped, but for those that were [left behind](Self::left_behind). The return of `export` ends the whole group, as
     /// wasi-threads says.
     ///
     /// # Errors
@@ -134,7 +127,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let program = Arc::clone(&core.program);
-        let guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        let mut guest = Guest::with_store(program, core.life.enter_main(), store, entry);
+        if let Some(turns) = core.life.turns() {
+            guest.set_member(turns.register(ThreadId::MAIN, None));
+        }
         // The guest's spawns find it for as long as main runs.
         let held = Arc::clone(core);
         core.hosts
@@ -198,7 +194,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 
     /// The type of an export, if it is the guest's own.
-    fn guest_export(&self, name: &str) -> Option<ExternType> {
+    pub(super) fn guest_export(&self, name: &str) -> Option<ExternType> {
         let module = self.core.program.module();
         let ty = module.module().get_export(name);
         ty.filter(|_| module.is_guest_export(name))
@@ -229,29 +225,12 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// The memory the group's threads share, `None` when the module imports none. It may be read
     /// while the group runs and after it has ended.
     pub fn memory(&self) -> Option<&SharedMemory> {
-        self.memory.as_ref()
+        self.memory.as_ref().map(HostMemory::memory)
     }
 
     /// Waits, notifies, loads and stores on that memory from host code.
     pub fn host_memory(&self) -> Option<HostMemory> {
-        let memory = self.memory.clone()?;
-        let lot = self.core.life.lot();
-        let waits = match &self.host_waits {
-            Some(theirs) => Waits::Wasmtimes(Arc::clone(theirs)),
-            None => Waits::Groups(Arc::clone(lot)),
-        };
-        let told = self.core.life.watch().map(|watch| {
-            let (watch, lot) = (Arc::clone(watch), Arc::clone(lot));
-            let told: Arc<ToldNotify> = Arc::new(move |word, address, count| {
-                // The first of the group's memories.
-                let at = (Some(0), address);
-                watch.notify(current::id_in(&lot), at, count, |tag, each| {
-                    lot.notify_tagged(word, count, tag, each)
-                })
-            });
-            told
-        });
-        Some(HostMemory::new(memory, waits, told))
+        self.memory.clone()
     }
 
     /// Totals of the guest's waits and notifies; all zero for an unprepared module.
@@ -294,6 +273,22 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Failed calls of `thread-spawn` so far.
     pub fn spawn_failures(&self) -> SpawnFailures {
         self.core.life.spawn_failures()
+    }
+
+    /// What the group did under its schedule so far; `None` without one.
+    pub fn schedule_trace(&self) -> Option<ScheduleTrace> {
+        self.core.life.turns().map(|turns| turns.trace())
+    }
+
+    /// A hash of the shared memories that all threads have: their sizes and what is in them. After the end of a group with a
+    /// [schedule](crate::schedule), a run with the same decisions has left the same. Reads all of them, which takes some
+    /// milliseconds for each 16 MiB; while the group runs it means nothing.
+    pub fn memory_hash(&self) -> u64 {
+        let mut mix = Mix::default();
+        for memory in &self.core.program.memories {
+            words::hash(memory, &mut mix);
+        }
+        mix.sum()
     }
 
     /// Fuel that no thread holds; after the end, what was not consumed. `None` without

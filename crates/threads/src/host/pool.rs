@@ -14,6 +14,7 @@ use crate::host::stacks::Stacks;
 use crate::host::start_error::StartError;
 use crate::sys::native_thread::{Main, NativeThread};
 use crate::sys::stacks::Stack;
+use crate::sys::thread_name;
 
 /// How many host threads stay parked, how long, and how many instances are made ahead.
 #[derive(Clone, Debug)]
@@ -228,6 +229,7 @@ impl Hosts {
     fn park<'a>(&'a self, mut state: MutexGuard<'a, HostsState>) -> MutexGuard<'a, HostsState> {
         let deadline = Instant::now().checked_add(self.pool.idle_time);
         state.idle += 1;
+        thread_name::of_host_thread();
         while state.queue.is_empty() && !state.closing {
             state = match deadline {
                 None => self

@@ -40,6 +40,11 @@ pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
             }))
         })
         .collect();
+    if let Some(turns) = life.turns() {
+        for record in &records {
+            turns.ask(record.id());
+        }
+    }
     life.interrupt();
     let deadline = Instant::now().checked_add(patience);
     let mut got = answers.got.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +72,13 @@ pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
         record.forget(key);
     }
     let waiting = life.lot().waiters();
-    let waiting: HashMap<_, _> = waiting.iter().map(|one| (one.thread, one)).collect();
+    let waiting = waiting.iter().map(|one| life.describe(one));
+    let blocked = life.turns().map_or(Vec::new(), |turns| turns.blocked());
+    let blocked = blocked.iter().map(|one| life.describe_blocked(one));
+    let waiting: HashMap<_, _> = waiting
+        .chain(blocked)
+        .map(|one| (one.thread, one))
+        .collect();
     // The only one is main, whose id is the lowest.
     let idle = idle.iter().map(|record| ThreadReport {
         thread: record.id(),
@@ -83,11 +94,11 @@ pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
             continue;
         }
         let backtrace = answer.and_then(Clone::clone);
-        let wait = waiting.get(&thread.get());
+        let wait = waiting.get(&thread);
         let state = match (wait, &backtrace) {
             (Some(wait), _) => ThreadState::Waiting(WaitingThread {
                 backtrace: backtrace.clone(),
-                ..life.describe(wait)
+                ..wait.clone()
             }),
             (None, Some(_)) => ThreadState::Running,
             (None, None) => {
@@ -106,7 +117,7 @@ pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
     }
     let mut others = Others::default();
     for record in counted {
-        if waiting.contains_key(&record.id().get()) {
+        if waiting.contains_key(&record.id()) {
             others.waiting += 1;
         } else if record.host_call().is_some() {
             others.in_host_calls += 1;

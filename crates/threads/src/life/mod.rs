@@ -6,12 +6,14 @@
 
 mod claim;
 pub(crate) mod gather_report;
+pub(crate) mod handle;
 pub(crate) mod held_place;
 mod native;
 mod places;
 mod profiler;
 pub(crate) mod profiling;
 pub(crate) mod reserved_id;
+mod scheduled;
 pub(crate) mod seen;
 mod stuck;
 pub(crate) mod unwinding;
@@ -26,6 +28,7 @@ use wasmtime::{Engine, Error, SharedMemory};
 
 use crate::host::panics::caught;
 use crate::memory::words::reach;
+use crate::schedule::Turns;
 use crate::sys::bell::Bell;
 use crate::sys::running;
 use crate::types::backtrace::Appended;
@@ -82,6 +85,8 @@ pub(crate) struct Life {
     appended: OnceLock<Arc<Appended>>,
     /// How running threads are seen and stopped without epochs. Set once, by the builder, where that is wanted.
     native: OnceLock<Native>,
+    /// Who runs, where one thread runs at a time. Set once, by the builder.
+    turns: OnceLock<Arc<Turns>>,
     /// Set once everything the end does has been done.
     reached: AtomicBool,
     /// Set once whoever ended the group has nothing left to do for that.
@@ -126,6 +131,7 @@ impl Life {
             memories: OnceLock::new(),
             appended: OnceLock::new(),
             native: OnceLock::new(),
+            turns: OnceLock::new(),
             reached: AtomicBool::new(false),
             concluded: AtomicBool::new(false),
         })
@@ -252,6 +258,9 @@ impl Life {
     pub(crate) fn reach(&self, decided: Decided) {
         self.places.free.ring();
         self.lot.end();
+        if let Some(turns) = self.turns() {
+            turns.end();
+        }
         self.token.ring();
         decided.wakers.into_iter().for_each(end_token::wake);
         for hook in &self.on_end {

@@ -176,13 +176,19 @@ impl Profiler {
         self.kept.collect();
         let rings = lock(&self.kept.rings);
         let mut samples = lock(&self.kept.samples);
-        for (thread, positions, cut) in walked {
-            let asked = open.get(&thread);
+        let mut walked: HashMap<_, _> = walked
+            .into_iter()
+            .map(|(thread, positions, cut)| (thread, (positions, cut)))
+            .collect();
+        for (thread, asked) in &open {
             // A ring may be another thread's by now.
-            let still = |live: &&&LiveRing| rings.live.iter().any(|now| now.is(live));
-            let now = running::now();
-            if let Some(head) = asked.filter(still).and_then(|live| live.ring.split(now)) {
-                samples.add(thread, SampleHead { cut, ..head }, &positions);
+            if !rings.live.iter().any(|now| now.is(asked)) {
+                continue;
+            }
+            // A thread that had no turn to answer has waited all the same: it is only not known where.
+            let (positions, cut) = walked.remove(thread).unwrap_or_default();
+            if let Some(head) = asked.ring.split(running::now()) {
+                samples.add(*thread, SampleHead { cut, ..head }, &positions);
             }
         }
         drop(rings);
@@ -274,5 +280,34 @@ impl Collected {
             .or_default()
             .samples
             .push((head, number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU16;
+    use std::time::Duration;
+
+    use super::Profiler;
+    use crate::sys::running::{self, SampledIn};
+    use crate::types::thread_id::ThreadId;
+
+    /// The wait of a thread that did not say in time where it waits was once in no profile.
+    #[test]
+    fn a_wait_counts_whether_or_not_its_thread_answers() {
+        static NOTED: AtomicU16 = AtomicU16::new(0);
+        let profiler = Profiler::new(Duration::from_micros(1));
+        let sampled = profiler.enter(ThreadId::MAIN, &NOTED);
+        sampled.ring.begin(SampledIn::Wait, 0, running::now());
+        std::thread::sleep(Duration::from_millis(2));
+        let taken = profiler
+            .take(|open| {
+                assert!(open(ThreadId::MAIN.get()));
+                Vec::new()
+            })
+            .unwrap();
+        let (head, stack) = taken.collected.threads[&ThreadId::MAIN.get()].samples[0];
+        assert!(matches!(head.within, SampledIn::Wait));
+        assert_eq!(*taken.collected.stacks[stack as usize], [0]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use wasmtime::WasmBacktrace;
 
@@ -10,7 +11,7 @@ use crate::types::backtrace::Backtrace;
 use crate::types::outcome::Outcome;
 use crate::types::report::{Deadlock, WaitingThread};
 use crate::types::thread_id::ThreadId;
-use crate::waits::Waiting;
+use crate::waits::{Waiting, Width};
 
 /// The stuck threads of a group, and where they say that they are.
 pub(crate) struct Asked {
@@ -62,6 +63,11 @@ impl Life {
         };
         let mut threads: Vec<_> = stuck.iter().map(|one| self.describe(one)).collect();
         threads.sort_unstable_by_key(|one| one.thread);
+        self.ask_stuck(threads);
+    }
+
+    /// Has the stuck threads say where they are, and ends the group.
+    pub(super) fn ask_stuck(self: &Arc<Self>, threads: Vec<WaitingThread>) {
         let list = self.list();
         let records: Vec<_> = threads
             .iter()
@@ -81,6 +87,9 @@ impl Life {
             record.ask(Box::new(move |backtrace| {
                 life.stuck_reported(index, backtrace);
             }));
+            if let Some(turns) = self.turns() {
+                turns.ask(record.id());
+            }
         }
     }
 
@@ -99,19 +108,38 @@ impl Life {
 
     /// What the lot says about a thread, in the guest's terms.
     pub(crate) fn describe(&self, waiting: &Waiting) -> WaitingThread {
+        WaitingThread {
+            since: waiting.since,
+            ..self.described(
+                ThreadId::of_lot(waiting.thread),
+                waiting.address,
+                waiting.width,
+                waiting.timed,
+            )
+        }
+    }
+
+    /// A thread that has begun to wait on the word at this host address.
+    pub(super) fn described(
+        &self,
+        thread: ThreadId,
+        address: usize,
+        width: Width,
+        timed: bool,
+    ) -> WaitingThread {
         let memories = self.memories.get().map_or(&[][..], Vec::as_slice);
         let found = memories
             .iter()
             .enumerate()
-            .find(|(_, memory)| memory.contains(&waiting.address))
-            .map(|(index, memory)| (index, (waiting.address - memory.start) as u64));
+            .find(|(_, memory)| memory.contains(&address))
+            .map(|(index, memory)| (index, (address - memory.start) as u64));
         WaitingThread {
-            thread: ThreadId::of_lot(waiting.thread),
+            thread,
             memory: found.map(|(index, _)| index),
             address: found.map(|(_, address)| address),
-            width: waiting.width,
-            since: waiting.since,
-            timed: waiting.timed,
+            width,
+            since: Instant::now(),
+            timed,
             backtrace: None,
         }
     }

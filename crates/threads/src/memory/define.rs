@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wasmtime::{Engine, Extern, Linker, Memory, MemoryType, SharedMemory, Store};
+use wasmtime::{
+    Engine, Extern, Linker, Memory, MemoryType, MemoryTypeBuilder, SharedMemory, Store,
+};
 
 use crate::memory::words::same_memory;
 use crate::module::memories::Memories;
@@ -43,6 +45,24 @@ fn check(ty: &MemoryType, limits: &Limits) -> Result<(), GroupError> {
         }
         _ => Ok(()),
     }
+}
+
+/// `ty` with a maximum within `limit` bytes; as it is where it begins with more. An import takes a memory with a
+/// lower maximum than it declares (WebAssembly, "Import matching").
+fn clamped(ty: &MemoryType, limit: u64) -> MemoryType {
+    let most = limit / ty.page_size();
+    if ty.maximum().is_none_or(|maximum| maximum <= most) || ty.minimum() > most {
+        return ty.clone();
+    }
+    let mut lower = MemoryTypeBuilder::new();
+    lower
+        .shared(true)
+        .memory64(ty.is_64())
+        .page_size_log2(ty.page_size_log2())
+        .min(ty.minimum())
+        .max(Some(most));
+    // As valid as `ty` is.
+    lower.build().unwrap_or_else(|_| ty.clone())
 }
 
 /// The shared memories of instances, for as long as these live, whose waits are wasmtime's.
@@ -100,13 +120,17 @@ pub(crate) fn create(
     if !engine.get_shared_memory() {
         return Err(GroupError::SharedMemoryDisabled);
     }
-    check(ty, limits)?;
+    let ty = match limits.shared_memory {
+        Some(limit) if limits.clamp_shared_memory => clamped(ty, limit),
+        _ => ty.clone(),
+    };
+    check(&ty, limits)?;
     let Some(budget) = &limits.budget else {
-        return SharedMemory::new(engine, ty.clone()).map_err(GroupError::Memory);
+        return SharedMemory::new(engine, ty).map_err(GroupError::Memory);
     };
     let needed = ty.minimum().saturating_mul(ty.page_size());
     let none_left = || GroupError::BudgetExceeded { needed };
-    let fitted = budget.fitted(ty).ok_or_else(none_left)?;
+    let fitted = budget.fitted(&ty).ok_or_else(none_left)?;
     let memory = SharedMemory::new(engine, fitted).map_err(GroupError::Memory)?;
     match budget.count(&memory) {
         true => Ok(memory),

@@ -1,15 +1,16 @@
 //! The embedder's side of a group's memory.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wasmtime::{SharedMemory, WaitResult};
 
-use crate::memory::words::{WordError, word32, word64};
+use crate::memory::words::{WordError, bytes, word32, word64};
+use crate::schedule::{Turns, Waited};
 use crate::types::end_token::EndToken;
-use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome};
+use crate::waits::{HostWriter, ParkingLot, Role, WaitOutcome, Width};
 
 /// The number host threads wait under. No guest thread has it.
 const HOST: u32 = u32::MAX;
@@ -27,6 +28,8 @@ pub struct HostMemory {
     memory: SharedMemory,
     waits: Waits,
     told: Option<Arc<ToldNotify>>,
+    /// Who runs, where one thread runs at a time.
+    turns: Option<Arc<Turns>>,
 }
 
 /// Does a notify of host code in a group that somebody watches, and tells of it: of the word, at this address, how
@@ -121,12 +124,25 @@ impl fmt::Debug for HostMemory {
 
 impl HostMemory {
     /// The first of a group's memories. `told` is how a notify on the group's parking lot is done, where somebody is
-    /// to be told.
-    pub(crate) fn new(memory: SharedMemory, waits: Waits, told: Option<Arc<ToldNotify>>) -> Self {
+    /// to be told or a schedule is to be followed.
+    pub(crate) fn new(
+        memory: SharedMemory,
+        waits: Waits,
+        told: Option<Arc<ToldNotify>>,
+        turns: Option<Arc<Turns>>,
+    ) -> Self {
         Self {
             memory,
             waits,
             told,
+            turns,
+        }
+    }
+
+    /// Wakes host threads that wait on it inside wasmtime, now that the group has ended.
+    pub(crate) fn end_waits(&self) {
+        if let Waits::Wasmtimes(waits) = &self.waits {
+            waits.end();
         }
     }
 
@@ -142,6 +158,57 @@ impl HostMemory {
             Waits::Groups(lot) => Some(lot.host_writer()),
             Waits::Wasmtimes(_) => None,
         }
+    }
+
+    /// The `len` bytes from `address` on, each an atomic of its own; none for a `len` of 0, up to the memory's end.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now.
+    pub fn bytes(&self, address: u64, len: usize) -> Result<&[AtomicU8], WordError> {
+        bytes(&self.memory, address, len)
+    }
+
+    /// Copies the bytes from `address` on into all of `to`. Takes no lock: bytes that a thread writes meanwhile are
+    /// each as before or as after; words that must not be torn are for [`load32`](Self::load32) and
+    /// [`load64`](Self::load64). Orders nothing by itself: what a thread wrote before a store is seen by one who has loaded what it stored.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now; `to` is as it was.
+    pub fn read(&self, address: u64, to: &mut [u8]) -> Result<(), WordError> {
+        let from = self.bytes(address, to.len())?;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The `len` bytes from `address` on, as [`read`](Self::read) copies them. Allocates once it is known that they are there, so a length
+    /// that a guest named costs no more than the memory it has.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now.
+    pub fn read_vec(&self, address: u64, len: usize) -> Result<Vec<u8>, WordError> {
+        let from = self.bytes(address, len)?;
+        Ok(from
+            .iter()
+            .map(|byte| byte.load(Ordering::Relaxed))
+            .collect())
+    }
+
+    /// Copies all of `from` to `address` and the bytes behind it. As [`read`](Self::read) otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now, and then nothing is written.
+    pub fn write(&self, address: u64, from: &[u8]) -> Result<(), WordError> {
+        let to = self.bytes(address, from.len())?;
+        for (to, from) in to.iter().zip(from) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Loads a 32-bit word.
@@ -189,6 +256,9 @@ impl HostMemory {
     /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes (`None`:
     /// never), or until the group ends: `memory.atomic.wait32` from host code.
     ///
+    /// In a group with a [schedule](crate::schedule) a host function that waits gives its turn on; a wait on a host thread of
+    /// no thread of the group is no part of the schedule, and neither is what wakes it.
+    ///
     /// With an unprepared module the wait is wasmtime's, and whoever waits for the group's threads (the caller of
     /// [`run`](crate::ThreadGroup::run), say) wakes it.
     ///
@@ -202,6 +272,11 @@ impl HostMemory {
         timeout: Option<Duration>,
     ) -> Result<WaitOutcome, WordError> {
         let word = word32(&self.memory, address)?;
+        let equal = || word.load(Ordering::SeqCst) == expected.to_le();
+        let host = std::ptr::from_ref(word).addr();
+        if let Some(outcome) = self.scheduled_wait(host, Width::W32, timeout, equal) {
+            return Ok(outcome);
+        }
         Ok(match &self.waits {
             Waits::Groups(lot) => lot.register(HOST, Role::Host).wait32(
                 word,
@@ -227,6 +302,11 @@ impl HostMemory {
         timeout: Option<Duration>,
     ) -> Result<WaitOutcome, WordError> {
         let word = word64(&self.memory, address)?;
+        let equal = || word.load(Ordering::SeqCst) == expected.to_le();
+        let host = std::ptr::from_ref(word).addr();
+        if let Some(outcome) = self.scheduled_wait(host, Width::W64, timeout, equal) {
+            return Ok(outcome);
+        }
         Ok(match &self.waits {
             Waits::Groups(lot) => lot.register(HOST, Role::Host).wait64(
                 word,
@@ -240,7 +320,31 @@ impl HostMemory {
         })
     }
 
+    /// A wait of a host function that a thread under a schedule has called, which gives its turn on meanwhile; `None` on
+    /// other threads.
+    fn scheduled_wait(
+        &self,
+        word: usize,
+        width: Width,
+        timeout: Option<Duration>,
+        equal: impl FnOnce() -> bool,
+    ) -> Option<WaitOutcome> {
+        let turns = self.turns.as_ref().filter(|turns| turns.is_inside())?;
+        if !equal() {
+            return Some(WaitOutcome::NotEqual);
+        }
+        let waited = turns.wait(word, width, nanos(timeout), &mut || ());
+        Some(match waited {
+            Ok(Some(Waited::Woken(_))) => WaitOutcome::Woken,
+            Ok(Some(Waited::TimedOut)) => WaitOutcome::TimedOut,
+            Ok(None) | Err(_) => WaitOutcome::Ended,
+        })
+    }
+
     /// Wakes up to `count` threads, guest's or host's, that wait at `address`; how many it woke.
+    ///
+    /// In a group with a [schedule](crate::schedule), elsewhere than in a host function of one of its threads, it ends the run as not
+    /// reproducible.
     ///
     /// # Errors
     ///

@@ -1,8 +1,10 @@
 //! Words of a shared memory as atomics.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
 use wasmtime::{SharedMemory, Trap};
 
+use crate::schedule::Mix;
 use crate::sys::atomics;
 
 /// Why an address does not name a word.
@@ -63,6 +65,30 @@ pub fn offset_of(memory: &SharedMemory, address: usize) -> Option<u64> {
     let data = memory.data();
     let offset = address.checked_sub(data.as_ptr().addr())?;
     (offset < data.len()).then_some(offset as u64)
+}
+
+/// A hash of what is in `memory`, and of how much that is: the same on every host.
+pub(crate) fn hash(memory: &SharedMemory, into: &mut Mix) {
+    let size = memory.data_size();
+    into.add(size as u64);
+    // A page has a multiple of 8 bytes, unless it has one byte.
+    for start in (0..size).step_by(8) {
+        let word = match atomics::word64(memory, start) {
+            Some(word) => u64::from_le(word.load(Ordering::Relaxed)),
+            None => {
+                let rest = atomics::bytes(memory, start, size - start).unwrap_or_default();
+                let rest = rest.iter().rev();
+                rest.fold(0, |word, byte| {
+                    word << 8 | u64::from(byte.load(Ordering::Relaxed))
+                })
+            }
+        };
+        // Most of a memory is zero.
+        if word != 0 {
+            into.add(start as u64);
+            into.add(word);
+        }
+    }
 }
 
 /// The host addresses that `memory` can grow to.

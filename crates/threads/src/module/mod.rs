@@ -2,6 +2,7 @@
 
 #[cfg(feature = "compile")]
 pub(crate) mod compatibility;
+pub(crate) mod deserialize;
 pub(crate) mod extern_type;
 pub(crate) mod memories;
 pub(crate) mod precompiled;

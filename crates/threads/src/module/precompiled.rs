@@ -20,17 +20,19 @@ use wasmtime::{ExternType, Module};
 
 use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
-use crate::rewrite::{OffsetMap, Run, WaitOp, WaitSlot};
+use crate::rewrite::{OffsetMap, PointSlot, Points, Run, WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file. The number in it is the format's.
-pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:5\0\0";
+pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:6\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
 /// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
-pub(super) const MARK: &[u8; 7] = b"wthrd:5";
+pub(super) const MARK: &[u8; 7] = b"wthrd:6";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
 pub(super) const MARK_PLACE: Range<usize> = 9..16;
+/// Where a module may pass points, by number less one.
+pub(super) const POINTS: [Points; 3] = [Points::Atomics, Points::Accesses, Points::Loops];
 /// Bytes of the footer.
 const FOOTER: u64 = 8 + 8 + 4 + 4 + 16;
 /// A stamp names a slot for every kind of wait: longer ones are nonsense.
@@ -167,7 +169,7 @@ impl Stamp {
     /// speaks of.
     pub fn into_module(self, module: Module) -> Result<ThreadModule, StampError> {
         let prepared = self.prepared;
-        let slots = prepared.wait_slots.len() as u64;
+        let slots = prepared.table_elements() as u64;
         let needed = |name: &str, fits: &dyn Fn(ExternType) -> bool| {
             if module.get_export(name).is_some_and(fits) {
                 Ok(())
@@ -184,6 +186,12 @@ impl Stamp {
         for slot in &prepared.wait_slots {
             needed(&slot.memory_export, &|ty| {
                 ty.memory().is_some_and(|m| m.is_shared())
+            })?;
+        }
+        if let Some(point) = &prepared.point_slot {
+            needed(&point.left, &|ty| {
+                let global = ty.global();
+                global.is_some_and(|global| global.content().is_i64())
             })?;
         }
         if let Some(name) = &prepared.start_export {
@@ -255,6 +263,10 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
     let waits_rewritten = read_flag(from)?;
     let start_inside = read_flag(from)?;
     let active_data_on_shared = read_flag(from)?;
+    let points = match read_array(from)? {
+        [0] => None,
+        [number] => Some(*POINTS.get(usize::from(number) - 1)?),
+    };
     let mut runs = Vec::new();
     for _ in 0..read_u32(from)? {
         let [start, end, rewritten] = [read_u64(from)?, read_u64(from)?, read_u64(from)?];
@@ -267,6 +279,9 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
     let appended = read_u32(from)?;
     let wait_table = Some(read_name(from)?).filter(|name| !name.is_empty());
     let start_export = Some(read_name(from)?).filter(|name| !name.is_empty());
+    let left = read_name(from)?;
+    let slot = read_u32(from)?;
+    let point_slot = (!left.is_empty()).then_some(PointSlot { slot, left });
     let mut wait_slots = Vec::new();
     for _ in 0..read_u32(from)? {
         let op = match read_array(from)? {
@@ -285,8 +300,10 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
     for _ in 0..read_u32(from)? {
         appended_exports.push(read_name(from)?);
     }
-    (from.is_empty() && wait_table.is_none() == wait_slots.is_empty()).then_some(Prepared {
+    let prepared = Prepared {
         waits_rewritten,
+        points,
+        point_slot,
         wait_slots,
         wait_table,
         start_export,
@@ -295,7 +312,9 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
         active_data_on_shared,
         first_appended_function: (appended != u32::MAX).then_some(appended),
         code_map,
-    })
+    };
+    let has_table = prepared.table_elements() > 0;
+    (from.is_empty() && prepared.wait_table.is_some() == has_table).then_some(prepared)
 }
 
 fn read_array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {

@@ -2,10 +2,10 @@
 
 use std::io::Cursor;
 
-use crate::module::precompiled::{MAGIC, MARK, MARK_PLACE, Stamp};
+use crate::module::precompiled::{MAGIC, MARK, MARK_PLACE, POINTS, Stamp};
 use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
-use crate::rewrite::WaitOp;
+use crate::rewrite::{Points, WaitOp};
 
 impl ThreadModule {
     /// The compiled module and, if it was prepared, a stamp, for
@@ -59,10 +59,16 @@ impl ThreadModule {
 }
 
 fn write(prepared: &Prepared) -> Vec<u8> {
+    let points = |points: Points| POINTS.iter().position(|one| *one == points);
     let mut out = vec![
         prepared.waits_rewritten.into(),
         prepared.start_inside.into(),
         prepared.active_data_on_shared.into(),
+        // There are three.
+        prepared
+            .points
+            .and_then(points)
+            .map_or(0, |at| at as u8 + 1),
     ];
     let runs = prepared.code_map.runs();
     out.extend_from_slice(&(runs.len() as u32).to_le_bytes());
@@ -78,6 +84,9 @@ fn write(prepared: &Prepared) -> Vec<u8> {
     for name in [&prepared.wait_table, &prepared.start_export] {
         write_name(&mut out, name.as_deref().unwrap_or_default());
     }
+    let slot = prepared.point_slot.as_ref();
+    write_name(&mut out, slot.map_or("", |slot| &slot.left));
+    out.extend_from_slice(&slot.map_or(0, |slot| slot.slot).to_le_bytes());
     out.extend_from_slice(&(prepared.wait_slots.len() as u32).to_le_bytes());
     for slot in &prepared.wait_slots {
         out.push(match slot.op {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmtime::{ExternType, Module};
 
 use crate::module::prepared::Prepared;
+use crate::rewrite::Points;
 use crate::types::abi;
 
 /// A compiled module and what a thread group has to know about it.
@@ -86,6 +87,12 @@ impl ThreadModule {
             .is_some_and(|p| p.waits_rewritten)
     }
 
+    /// Where its threads pass points, as [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points) said: what a
+    /// group with a [schedule](crate::schedule) needs.
+    pub fn points(&self) -> Option<Points> {
+        self.facts.prepared.as_ref()?.points
+    }
+
     /// What the module exports as `wasi_thread_start`.
     pub fn thread_entry(&self) -> ThreadEntry {
         self.facts.entry
@@ -139,7 +146,7 @@ impl ThreadModule {
     pub(crate) fn appended_table(&self) -> Option<usize> {
         let prepared = self.facts.prepared.as_ref()?;
         prepared.wait_table.as_ref()?;
-        Some(prepared.wait_slots.len())
+        Some(prepared.table_elements())
     }
 
     /// The index from which on all functions are the rewrite's, if it appended any.

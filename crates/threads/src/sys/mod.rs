@@ -12,3 +12,4 @@ pub(crate) mod running;
 pub(crate) mod shim;
 pub(crate) mod signal_stack;
 pub(crate) mod stacks;
+pub(crate) mod thread_name;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use wasmtime::{Error, Instance, Trap, WasmBacktrace};
 
 use crate::memory::words::same_memory;
-use crate::thread::entry_point::{EntryPoint, Stop};
+use crate::thread::entry_point::{EntryPoint, Stopped};
 use crate::thread::guest_thread::Guest;
 use crate::types::abi;
 use crate::types::error::GroupError;
 
 impl<T: Send + 'static> Guest<T> {
     /// Instantiates where that has not happened, and calls the entry.
-    pub(super) fn enter(&mut self) -> Result<(), Stop> {
+    pub(super) fn enter(&mut self) -> Result<(), Stopped> {
         let instance = self.begin()?;
         match &self.entry {
             EntryPoint::Main { export } => {
@@ -38,10 +38,10 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// Instantiates where that has not happened, runs the start functions.
-    pub(super) fn begin(&mut self) -> Result<Instance, Stop> {
+    pub(super) fn begin(&mut self) -> Result<Instance, Stopped> {
         // A thread that was being started when the group ended runs no guest code.
         if self.program.life.is_ended() {
-            return Err(Stop::Ended);
+            return Err(Stopped::Ended);
         }
         if self.instances.is_none() {
             self.instantiate().map_err(|error| {
@@ -50,20 +50,20 @@ impl<T: Send + 'static> Guest<T> {
                     || error.is::<WasmBacktrace>()
                     || (self.program.exit_code)(&error).is_some();
                 match self.entry {
-                    EntryPoint::Thread { .. } => Stop::Guest(error),
-                    _ if ran => Stop::Guest(error),
-                    _ => Stop::NotMade(error),
+                    EntryPoint::Thread { .. } => Stopped::Guest(error),
+                    _ if ran => Stopped::Guest(error),
+                    _ => Stopped::NotMade(error),
                 }
             })?;
         }
         let Some(instances) = &self.instances else {
-            return Err(Stop::Ended);
+            return Err(Stopped::Ended);
         };
         let (main, beneath) = (instances.main, instances.preloaded.clone());
         let program = Arc::clone(&self.program);
         let is_thread = matches!(self.entry, EntryPoint::Thread { .. });
         if program.doubtful_memory && !is_thread {
-            self.check_memory(main).map_err(Stop::NotMade)?;
+            self.check_memory(main).map_err(Stopped::NotMade)?;
         }
         for (instance, (_, part)) in beneath.iter().copied().zip(&program.linked.preloaded) {
             if let Some(start) = part.module.start_export() {
@@ -91,7 +91,7 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// Calls `_initialize`, where the module exports it.
-    pub(super) fn initialize(&mut self, instance: Instance) -> Result<(), Stop> {
+    pub(super) fn initialize(&mut self, instance: Instance) -> Result<(), Stopped> {
         let module = self.program.module().module();
         if module.get_export(abi::INITIALIZE).is_some() {
             self.call::<(), ()>(instance, abi::INITIALIZE, ())?;

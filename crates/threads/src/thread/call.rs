@@ -3,11 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use wasmtime::{Error, Func, Instance, TypedFunc, Val, WasmParams, WasmResults};
+use wasmtime::{
+    AsContextMut, Error, Func, Instance, StoreContextMut, TypedFunc, Val, WasmParams, WasmResults,
+};
 
 #[cfg(feature = "async")]
 use crate::thread::block_on::block_on;
-use crate::thread::entry_point::Stop;
+use crate::thread::entry_point::Stopped;
 use crate::thread::guest_thread::Guest;
 use crate::types::error::{CallError, GroupEnded, RunError};
 use crate::types::outcome::Outcome;
@@ -19,10 +21,10 @@ impl<T: Send + 'static> Guest<T> {
         instance: Instance,
         name: &str,
         params: P,
-    ) -> Result<R, Stop> {
+    ) -> Result<R, Stopped> {
         let function = instance
             .get_typed_func::<P, R>(&mut self.store, name)
-            .map_err(Stop::NotMade)?;
+            .map_err(Stopped::NotMade)?;
         let result = self.call_function(&function, params);
         result.map_err(|error| self.stop(error))
     }
@@ -33,10 +35,10 @@ impl<T: Send + 'static> Guest<T> {
         instance: Instance,
         name: &str,
         params: &[Val],
-    ) -> Result<Vec<Val>, Stop> {
+    ) -> Result<Vec<Val>, Stopped> {
         let function = instance
             .get_func(&mut self.store, name)
-            .ok_or_else(|| Stop::NotMade(Error::msg("no such function")))?;
+            .ok_or_else(|| Stopped::NotMade(Error::msg("no such function")))?;
         // What is in here before the call does not matter.
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let result = self.call_dynamic(&function, params, &mut results);
@@ -60,10 +62,10 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// Why a call failed with `error`.
-    fn stop(&self, error: Error) -> Stop {
+    fn stop(&self, error: Error) -> Stopped {
         match error.downcast_ref::<GroupEnded>() {
-            Some(GroupEnded) if self.program.life.is_ended() => Stop::Ended,
-            _ => Stop::Guest(error),
+            Some(GroupEnded) if self.program.life.is_ended() => Stopped::Ended,
+            _ => Stopped::Guest(error),
         }
     }
 
@@ -100,15 +102,29 @@ impl<T: Send + 'static> Guest<T> {
         params: &[Val],
     ) -> Result<Vec<Val>, CallError> {
         let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
-            return self.settle(Err(Stop::Ended));
+            return self.settle(Err(Stopped::Ended));
         };
         let result = self.told(|guest| {
             if guest.program.life.is_ended() {
-                return Err(Stop::Ended);
+                return Err(Stopped::Ended);
             }
             guest.call_values(instance, name, params)
         });
         self.settle(result)
+    }
+
+    /// Runs `f` on the store of a reactor's main instance.
+    pub(crate) fn with_main<R>(
+        &mut self,
+        f: impl FnOnce(StoreContextMut<'_, T>, &Instance) -> R,
+    ) -> Result<R, CallError> {
+        let instance = self.instances.as_ref().map(|made| made.main);
+        match instance {
+            Some(instance) if !self.program.life.is_ended() => {
+                Ok(self.inside(|guest| f(guest.store.as_context_mut(), &instance)))
+            }
+            _ => self.settle(Err(Stopped::Ended)),
+        }
     }
 
     /// [`inside`](Self::inside), with a word to who watches before and after.
@@ -131,7 +147,7 @@ impl<T: Send + 'static> Guest<T> {
         params: P,
     ) -> Result<R, CallError> {
         let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
-            return self.settle(Err(Stop::Ended));
+            return self.settle(Err(Stopped::Ended));
         };
         if !self.program.module().is_guest_export(name) {
             let error = Error::msg(format!("no export `{name}` but for the group"));
@@ -142,7 +158,7 @@ impl<T: Send + 'static> Guest<T> {
             .map_err(CallError::Export)?;
         let result = self.told(|guest| {
             if guest.program.life.is_ended() {
-                return Err(Stop::Ended);
+                return Err(Stopped::Ended);
             }
             guest.call::<P, R>(instance, name, params)
         });
@@ -150,16 +166,16 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// What a reactor's caller is told; whatever stopped the call ends the group.
-    fn settle<R>(&mut self, result: Result<R, Stop>) -> Result<R, CallError> {
+    fn settle<R>(&mut self, result: Result<R, Stopped>) -> Result<R, CallError> {
         let life = Arc::clone(&self.program.life);
         match result {
             Ok(value) => return Ok(value),
-            Err(Stop::Ended) => {}
-            Err(Stop::NotMade(error)) => {
+            Err(Stopped::Ended) => {}
+            Err(Stopped::NotMade(error)) => {
                 life.end(Outcome::Cancelled);
                 return Err(RunError::Instantiate(error).into());
             }
-            Err(Stop::Guest(error)) => self.failed(error),
+            Err(Stopped::Guest(error)) => self.failed(error),
         }
         Err(CallError::Ended(
             life.outcome().unwrap_or(Outcome::Cancelled),

@@ -27,7 +27,7 @@ pub(crate) struct Invocation {
 }
 
 /// Why a thread did not return from its entry.
-pub(crate) enum Stop {
+pub(crate) enum Stopped {
     /// The group had ended.
     Ended,
     /// The instance or its entry could not be made; no guest code ran.

@@ -8,12 +8,14 @@ use wasmtime::{AsContextMut, Error};
 
 use crate::host::panics::caught;
 use crate::life::held_place::HeldPlace;
+use crate::schedule::TurnTaker;
+use crate::sys::thread_name;
 use crate::thread::current;
-use crate::thread::entry_point::{EntryPoint, Stop};
+use crate::thread::entry_point::{EntryPoint, Stopped};
 use crate::thread::linked::Instances;
 use crate::thread::program::Program;
 use crate::thread::thread_store::ThreadStore;
-use crate::types::fuel::Member;
+use crate::types::fuel;
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::ThreadId;
 
@@ -23,10 +25,12 @@ use crate::types::thread_id::ThreadId;
 pub(crate) struct Guest<T: 'static> {
     pub(super) program: Arc<Program<T>>,
     /// The thread's share of the group's fuel.
-    pub(super) member: Option<Member>,
+    pub(super) fuel: Option<fuel::Member>,
     pub(super) store: ThreadStore<T>,
     pub(super) instances: Option<Instances>,
     pub(super) entry: EntryPoint,
+    /// Its part in the group's schedule.
+    pub(super) member: Option<TurnTaker>,
     /// Dropped last: the id is its own until the store's data are gone.
     pub(super) place: HeldPlace,
 }
@@ -50,12 +54,13 @@ impl<T: Send + 'static> Guest<T> {
         entry: EntryPoint,
     ) -> Self {
         Self {
-            member: program.stores.join_fuel(),
+            fuel: program.stores.join_fuel(),
             program,
             place,
             store,
             instances: None,
             entry,
+            member: None,
         }
     }
 
@@ -88,8 +93,22 @@ impl<T: Send + 'static> Guest<T> {
         Ok(())
     }
 
+    /// Gives the thread its part in the group's schedule.
+    pub(crate) fn set_member(&mut self, member: TurnTaker) {
+        self.member = Some(member);
+    }
+
     /// Runs the thread to its end on the calling host thread. Never panics.
+    ///
+    /// Under a schedule it has the turn from its first moment until everything of it is gone.
     pub(crate) fn run(mut self) {
+        match self.member.take() {
+            None => self.run_now(),
+            Some(member) => member.live(|| self.run_now()),
+        }
+    }
+
+    fn run_now(mut self) {
         let program = Arc::clone(&self.program);
         if !program.life.start() {
             // The group has ended: nobody is told of a thread that runs nothing.
@@ -99,6 +118,7 @@ impl<T: Send + 'static> Guest<T> {
         }
         self.place.start();
         let id = self.place.id();
+        thread_name::of_guest_thread(id.get());
         let Some(around) = &program.around else {
             return self.live();
         };
@@ -152,7 +172,7 @@ impl<T: Send + 'static> Guest<T> {
         if returned && matches!(self.entry, EntryPoint::Thread { .. }) {
             // Before the store goes: a guest may have seen the join already.
             self.place.leave();
-            self.member = None;
+            self.fuel = None;
         }
         // The embedder's data is dropped here, by code that may panic as well.
         or_panicked(catch_unwind(AssertUnwindSafe(|| {
@@ -162,16 +182,17 @@ impl<T: Send + 'static> Guest<T> {
     }
 
     /// What the end of the thread is to the group.
-    fn conclude(&mut self, result: Result<(), Stop>) {
+    fn conclude(&mut self, result: Result<(), Stopped>) {
         let life = &self.program.life;
         match (result, &self.entry) {
             (Ok(()), EntryPoint::Main { .. } | EntryPoint::Invoke(_) | EntryPoint::Start) => {
                 life.end(Outcome::Returned);
             }
             // Only the thread's own; and reactors are not run.
-            (Ok(()), EntryPoint::Thread { .. } | EntryPoint::Reactor) | (Err(Stop::Ended), _) => {}
-            (Err(Stop::NotMade(error)), _) => life.fail(error),
-            (Err(Stop::Guest(error)), _) => self.failed(error),
+            (Ok(()), EntryPoint::Thread { .. } | EntryPoint::Reactor)
+            | (Err(Stopped::Ended), _) => {}
+            (Err(Stopped::NotMade(error)), _) => life.fail(error),
+            (Err(Stopped::Guest(error)), _) => self.failed(error),
         }
     }
 

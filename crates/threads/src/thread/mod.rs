@@ -11,6 +11,7 @@ pub(crate) mod interrupt;
 pub(crate) mod linked;
 pub(crate) mod prewarm;
 pub(crate) mod program;
+pub(crate) mod scheduled;
 pub(crate) mod store;
 pub(crate) mod thread_store;
 pub(crate) mod wait_imports;

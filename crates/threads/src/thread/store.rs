@@ -6,6 +6,8 @@ use std::sync::Arc;
 use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
 
 use crate::life::Life;
+use crate::life::handle::GroupHandle;
+use crate::memory::host::HostMemory;
 use crate::thread::interrupt;
 use crate::thread::thread_store::ThreadStore;
 use crate::types::budget::{GroupBudget, Tally};
@@ -15,11 +17,13 @@ use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 
 /// What a thread's store data is made from.
+///
+/// Cheap to clone, and may be kept in the store's data.
 #[derive(Clone, Debug)]
 pub struct ThreadInfo {
     pub(crate) id: ThreadId,
-    pub(crate) memory: Option<SharedMemory>,
-    pub(crate) token: EndToken,
+    pub(crate) memory: Option<HostMemory>,
+    pub(crate) handle: GroupHandle,
 }
 
 impl ThreadInfo {
@@ -30,24 +34,40 @@ impl ThreadInfo {
 
     /// The memory the group's threads share; `None` when the module imports none.
     pub fn memory(&self) -> Option<&SharedMemory> {
+        self.memory.as_ref().map(HostMemory::memory)
+    }
+
+    /// Waits, notifies, loads and stores on that memory from host code, as
+    /// [`ThreadGroup::host_memory`](crate::ThreadGroup::host_memory) has them.
+    pub fn host_memory(&self) -> Option<&HostMemory> {
         self.memory.as_ref()
+    }
+
+    /// A handle that can end the group, for host functions that do.
+    pub fn handle(&self) -> &GroupHandle {
+        &self.handle
     }
 
     /// The token by which host functions learn that the group has ended.
     pub fn token(&self) -> &EndToken {
-        &self.token
+        self.handle.life().token()
     }
 }
 
 /// Makes the embedder's data for one thread's store.
-pub(crate) type MakeState<T> = Box<dyn Fn(&ThreadInfo) -> T + Send + Sync>;
+pub(crate) type MakeState<T> = Box<dyn Fn(&ThreadInfo) -> Result<T, Error> + Send + Sync>;
+
+/// Sets a thread's store up, as the embedder wants it.
+pub(crate) type SetUpStore<T> =
+    Box<dyn Fn(&ThreadInfo, &mut Store<T>) -> Result<(), Error> + Send + Sync>;
 
 /// Makes the stores of a group's threads.
 pub(crate) struct Stores<T: 'static> {
     engine: Engine,
     life: Arc<Life>,
-    memory: Option<SharedMemory>,
+    memory: Option<HostMemory>,
     make_state: MakeState<T>,
+    set_up: Option<SetUpStore<T>>,
     caps: Caps,
     counts: Counts,
     fuel: Option<Arc<Fuel>>,
@@ -60,8 +80,8 @@ impl<T: Send + 'static> Stores<T> {
     pub(crate) fn new(
         engine: &Engine,
         life: &Arc<Life>,
-        memory: Option<SharedMemory>,
-        make_state: MakeState<T>,
+        memory: Option<HostMemory>,
+        (make_state, set_up): (MakeState<T>, Option<SetUpStore<T>>),
         limits: &Limits,
         appended: AppendedTables,
         host_stack: usize,
@@ -71,6 +91,7 @@ impl<T: Send + 'static> Stores<T> {
             life: Arc::clone(life),
             memory,
             make_state,
+            set_up,
             caps: Caps {
                 memory: limits.memory,
                 table_elements: limits.table_elements,
@@ -102,11 +123,12 @@ impl<T: Send + 'static> Stores<T> {
                 Error::msg("the memory budget has not enough left for the stack of a thread")
             })?),
         };
-        let data = (self.make_state)(&ThreadInfo {
+        let info = ThreadInfo {
             id,
             memory: self.memory.clone(),
-            token: self.life.token().clone(),
-        });
+            handle: GroupHandle::new(&self.life),
+        };
+        let data = (self.make_state)(&info)?;
         let mut store = Store::try_new(&self.engine, data)?;
         interrupt::arm(&mut store, &self.life, id);
         let counts = self.counts;
@@ -117,6 +139,11 @@ impl<T: Send + 'static> Stores<T> {
                 None => store.set_fuel(u64::MAX)?,
                 Some(fuel) => fuel.hook(&mut store)?,
             }
+        }
+        if let Some(set_up) = &self.set_up {
+            set_up(&info, &mut store)?;
+            // Whatever was done about epochs, the end of the group comes through.
+            interrupt::arm(&mut store, &self.life, id);
         }
         Ok(store.into())
     }

@@ -4,6 +4,7 @@
 //! [`rewrite`](crate::rewrite)). Each instance's table is filled here, after its instantiation and before any
 //! of its code runs, with functions that reach the group's [`ParkingLot`].
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -16,9 +17,10 @@ use crate::life::profiling;
 use crate::life::unwinding::Unwinding;
 use crate::memory::words::{same_memory, word32, word64};
 use crate::module::prepared::Prepared;
-use crate::rewrite::{WaitOp, WaitSlot};
+use crate::rewrite::{PointSlot, WaitOp, WaitSlot};
+use crate::schedule::{Turns, Why};
 use crate::sys::running::{self, SampledIn};
-use crate::thread::current;
+use crate::thread::{current, scheduled};
 use crate::types::fuel::Fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
 use crate::watch::noted_call;
@@ -29,6 +31,8 @@ pub(crate) struct Binder<T: 'static> {
     group: Arc<Group>,
     table: Option<String>,
     slots: Vec<(WaitSlot, Source)>,
+    /// The entry of the table that points ask through.
+    point: Option<PointSlot>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
     functions: Linker<T>,
 }
@@ -36,6 +40,8 @@ pub(crate) struct Binder<T: 'static> {
 /// What the functions of all slots reach.
 struct Group {
     lot: Arc<ParkingLot>,
+    /// Who runs, where one thread runs at a time.
+    turns: Option<Arc<Turns>>,
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
     fuel: Option<Arc<Fuel>>,
@@ -65,6 +71,19 @@ impl Drop for TimedWait {
 #[derive(Clone)]
 struct Target(SharedMemory, Option<usize>);
 
+/// The name of the function that points ask.
+const POINT: &str = "point";
+
+/// The word of a wait.
+#[derive(Clone, Copy)]
+struct Awaited {
+    /// Its host address.
+    host: usize,
+    /// A memory's number, and an address in it.
+    at: (Option<usize>, u64),
+    width: Width,
+}
+
 /// Where a slot's function comes from.
 enum Source {
     /// The memory is the same in every instance: a function made once, by this name.
@@ -87,6 +106,7 @@ impl<T: 'static> Binder<T> {
     ) -> Result<Self, Error> {
         let group = Group {
             lot: Arc::clone(life.lot()),
+            turns: life.turns().cloned(),
             watch: life.watch().cloned(),
             unwinding: Arc::clone(life.errors()),
             fuel: fuel.cloned(),
@@ -97,12 +117,18 @@ impl<T: 'static> Binder<T> {
             group: Arc::new(group),
             table: None,
             slots: Vec::new(),
+            point: None,
             functions: Linker::new(engine),
         };
         let Some(prepared) = prepared else {
             return Ok(binder);
         };
         binder.table.clone_from(&prepared.wait_table);
+        binder.point.clone_from(&prepared.point_slot);
+        if binder.point.is_some() {
+            let point = scheduled::point(life);
+            binder.functions.func_wrap("", POINT, point)?;
+        }
         for (index, slot) in prepared.wait_slots.iter().enumerate() {
             let source = match imported.get(slot.memory as usize) {
                 Some(Some(memory)) => {
@@ -154,6 +180,13 @@ impl<T: 'static> Binder<T> {
             }
             table.set(&mut *store, index as u64, Ref::Func(function))?;
         }
+        if let Some(point) = &self.point {
+            let function = self.functions.get(&mut *store, "", POINT)?.into_func();
+            table.set(&mut *store, point.slot.into(), Ref::Func(function))?;
+            if self.group.turns.is_some() {
+                scheduled::count(store, instance, &point.left)?;
+            }
+        }
         Ok(())
     }
 }
@@ -173,15 +206,14 @@ fn wait32<T: 'static>(
         if let Some(outcome) = group.unobserved(differs) {
             return group.result(outcome);
         }
-        let at = (number, address as u64);
-        group.wait(
-            caller,
-            at,
-            Width::W32,
-            timeout,
-            differs,
-            |waiter, report| waiter.park32(word, expected, timeout, report),
-        )
+        let awaited = Awaited {
+            host: std::ptr::from_ref(word).addr(),
+            at: (number, address as u64),
+            width: Width::W32,
+        };
+        group.wait(caller, awaited, timeout, differs, |waiter, report| {
+            waiter.park32(word, expected, timeout, report)
+        })
     }
 }
 
@@ -198,27 +230,35 @@ fn wait64<T: 'static>(
         if let Some(outcome) = group.unobserved(differs) {
             return group.result(outcome);
         }
-        let at = (number, address as u64);
-        group.wait(
-            caller,
-            at,
-            Width::W64,
-            timeout,
-            differs,
-            |waiter, report| waiter.park64(word, expected, timeout, report),
-        )
+        let awaited = Awaited {
+            host: std::ptr::from_ref(word).addr(),
+            at: (number, address as u64),
+            width: Width::W64,
+        };
+        group.wait(caller, awaited, timeout, differs, |waiter, report| {
+            waiter.park64(word, expected, timeout, report)
+        })
     }
 }
 
 /// The function of a `memory.atomic.notify`.
-fn notify(
+fn notify<T: 'static>(
     group: &Arc<Group>,
     Target(memory, number): Target,
-) -> impl Fn(i64, i32) -> Result<i32, Error> + Send + Sync + 'static {
+) -> impl Fn(Caller<'_, T>, i64, i32) -> Result<i32, Error> + Send + Sync + 'static {
     let group = Arc::clone(group);
-    move |address, count| {
+    move |caller: Caller<'_, T>, address, count| {
         let word = word32(&memory, address as u64).map_err(Trap::from)?;
         let at = (number, address as u64);
+        if let Some(turns) = &group.turns {
+            let woken = group.notify(word, at, count as u32);
+            if woken > 0 {
+                let _mark = running::mark(true);
+                let changed = turns.changed(Why::Notify, &mut || scheduled::report(&caller));
+                changed.map_err(|_| group.unwinding.error())?;
+            }
+            return Ok(woken as i32);
+        }
         if !group.profiles {
             return Ok(group.notify(word, at, count as u32) as i32);
         }
@@ -235,9 +275,9 @@ impl Group {
     fn notify(&self, word: &AtomicU32, at: (Option<usize>, u64), count: u32) -> u32 {
         let lot = &self.lot;
         match &self.watch {
-            None => lot.notify(word, count),
+            None => scheduled::notify(self.turns.as_deref(), lot, word, count, 0, &mut |_| ()),
             Some(watch) => watch.notify(current::id_in(lot), at, count, |tag, each| {
-                lot.notify_tagged(word, count, tag, each)
+                scheduled::notify(self.turns.as_deref(), lot, word, count, tag, each)
             }),
         }
     }
@@ -253,14 +293,13 @@ impl Group {
         current::with(|thread| differs(thread.waiter())).flatten()
     }
 
-    /// Waits at `at`, a memory's number and an address in it, as the guest thread that the caller is, which [has
+    /// Waits on `word` as the guest thread that the caller is, which [has
     /// asked](Self::unobserved) whether the word differs, unless that is to be told. It needs no fuel meanwhile, and others
     /// may.
     fn wait<T: 'static>(
         &self,
         mut caller: Caller<'_, T>,
-        at: (Option<usize>, u64),
-        width: Width,
+        word: Awaited,
         timeout: i64,
         differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
         park: impl FnOnce(&Waiter, &mut dyn FnMut()) -> WaitOutcome,
@@ -271,18 +310,32 @@ impl Group {
         let waiter = thread.waiter();
         let _mark = running::mark(true);
         let _timed = self.profiles.then(TimedWait::begin);
+        let Awaited { host, at, width } = word;
+        let tag = Cell::new(None);
         let wait = |caller: &mut Caller<'_, T>| {
             let park = || {
-                park(waiter, &mut || {
-                    thread.report(|| WasmBacktrace::force_capture(&*caller));
-                })
+                let mut report = || thread.report(|| WasmBacktrace::force_capture(&*caller));
+                match &self.turns {
+                    None => park(waiter, &mut report),
+                    Some(turns) => {
+                        // A question that came before it began to wait.
+                        if waiter.take_report() {
+                            report();
+                        }
+                        let (outcome, by) =
+                            scheduled::wait(turns, host, width, timeout, &mut report);
+                        tag.set(by);
+                        outcome
+                    }
+                }
             };
             match &self.watch {
                 None if self.unseen => park(),
                 None => differs(waiter).unwrap_or_else(park),
                 Some(watch) => {
                     let wait = || differs(waiter).unwrap_or_else(park);
-                    watch.wait(thread.id(), waiter, at, width, timeout, wait)
+                    let tag = || tag.get().unwrap_or_else(|| waiter.tag());
+                    watch.wait(thread.id(), tag, at, width, timeout, wait)
                 }
             }
         };

@@ -42,6 +42,22 @@ pub fn is_spawn(module: &str, name: &str) -> bool {
     (module, name) == (SPAWN_MODULE, SPAWN_NAME)
 }
 
+/// Whether an import is a function of WASI preview1 (or of `wasi_unstable`, before it) that may block for as long as another
+/// likes.
+pub(crate) fn may_block(module: &str, name: &str) -> bool {
+    matches!(module, "wasi_snapshot_preview1" | "wasi_unstable")
+        && matches!(
+            name,
+            "fd_read"
+                | "fd_write"
+                | "path_open"
+                | "poll_oneoff"
+                | "sock_accept"
+                | "sock_recv"
+                | "sock_send"
+        )
+}
+
 /// A function type whose parameters and results are all i32. Displayed as `(i32, i32) -> ()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct I32Function {

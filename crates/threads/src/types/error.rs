@@ -6,6 +6,7 @@ use wasmtime::WasmBacktrace;
 use crate::host::stacks::HOST_STACK_HEADROOM;
 use crate::types::abi::errno;
 use crate::types::outcome::Outcome;
+use crate::types::schedule_error::ScheduleRefusal;
 
 /// Characters of an error of Wasmtime's that are written, names of the module's in it.
 const WORDS: usize = 4 * NAME_CHARS;
@@ -20,15 +21,6 @@ pub(crate) fn in_words(error: &wasmtime::Error) -> String {
     escape(&words, WORDS).to_string()
 }
 
-fn outcome_in_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Trapped { thread, error, .. } => {
-            format!("thread {thread} trapped: {}", in_words(error))
-        }
-        other => format!("{other:?}"),
-    }
-}
-
 fn name_shown(name: &str) -> Escaped<'_> {
     escape(name, NAME_CHARS)
 }
@@ -40,6 +32,19 @@ pub enum GroupError {
     /// [`GroupBuilder::state`](crate::GroupBuilder::state) was not called.
     #[error("the builder was not told how to make store data")]
     NoState,
+    /// The module imports a WASI function that may block, and no hook of the group's end tells those that do: see
+    /// [`GroupBuilder::on_end`](crate::GroupBuilder::on_end).
+    #[error(
+        "the module imports `{module}.{name}`, which may block, and nothing tells WASI of the group's end: join them \
+         (`wasi_threads_p1::JoinP1::join`, or `GroupBuilder::on_end`), or say that it need not be told \
+         (`GroupBuilder::without_on_end`)"
+    )]
+    NotJoined {
+        /// Module name of the import.
+        module: String,
+        /// Field name of the import.
+        name: String,
+    },
     /// The engine, the module and the linker given to the builder are not of one engine.
     #[error("engine, module and linker of the group do not belong to one engine")]
     OtherEngine,
@@ -193,6 +198,9 @@ pub enum GroupError {
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,
+    /// The group is to have a [schedule](crate::schedule), and something about it does not allow that.
+    #[error("the group cannot have a schedule: {0}")]
+    NoSchedule(#[source] ScheduleRefusal),
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
     Link(#[source] wasmtime::Error),
@@ -239,6 +247,9 @@ pub enum RunError {
     /// callers go on.
     #[error("a group that ends only to exit the process cannot be a reactor")]
     OnlyToExit,
+    /// The group has a [schedule](crate::schedule), and a reactor's calls come from outside of it.
+    #[error("a group with a schedule cannot be a reactor")]
+    Scheduled,
     /// The group has run already. A group runs once: its memory holds what the last run left.
     #[error("the group has run already")]
     AlreadyRan,
@@ -251,6 +262,12 @@ pub enum RunError {
     Instantiate(#[source] wasmtime::Error),
 }
 
+/// A group ended in another way than a program does that returns or exits: see
+/// [`Outcome::into_exit_status`](crate::Outcome::into_exit_status).
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the program did not end by itself: {0}")]
+pub struct NoExitStatus(pub Outcome);
+
 /// Why a call of a [`Reactor`](crate::Reactor) gave no result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -259,7 +276,7 @@ pub enum CallError {
     #[error("no such export: {}", in_words(.0))]
     Export(#[source] wasmtime::Error),
     /// The group has ended, in this call or elsewhere.
-    #[error("the group has ended: {}", outcome_in_words(.0))]
+    #[error("the group has ended: {0}")]
     Ended(Outcome),
     /// A host function called the reactor beneath a call of the same reactor, which it would have waited for. The group
     /// goes on.

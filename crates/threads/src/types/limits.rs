@@ -21,6 +21,7 @@ pub struct Limits {
     pub(crate) host_stack: Option<usize>,
     pub(crate) wasm_stack: Option<usize>,
     pub(crate) shared_memory: Option<u64>,
+    pub(crate) clamp_shared_memory: bool,
     pub(crate) memory: Option<usize>,
     pub(crate) memories: Option<usize>,
     pub(crate) table_elements: Option<usize>,
@@ -41,6 +42,7 @@ impl Default for Limits {
             host_stack: None,
             wasm_stack: None,
             shared_memory: None,
+            clamp_shared_memory: false,
             memory: None,
             memories: None,
             table_elements: None,
@@ -107,6 +109,16 @@ impl Limits {
     /// ([`GroupError::MemoryHidden`](crate::GroupError::MemoryHidden)).
     pub fn shared_memory(mut self, bytes: u64) -> Self {
         self.shared_memory = Some(bytes);
+        self
+    }
+
+    /// Whether a shared memory that the group makes, and that declares more than [`shared_memory`](Self::shared_memory)
+    /// allows, is made with that as its maximum instead of being refused (default: refused). Growing beyond it is -1 for the guest.
+    ///
+    /// For guests that declare more than they use: Rust's `wasm32-wasip1-threads` programs declare 1 GiB. One that begins
+    /// with more than the limit is refused all the same; so is one that a module defines itself.
+    pub fn clamp_shared_memory(mut self, clamp: bool) -> Self {
+        self.clamp_shared_memory = clamp;
         self
     }
 

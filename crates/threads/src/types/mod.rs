@@ -13,4 +13,5 @@ pub(crate) mod outcome;
 pub(crate) mod profile;
 pub(crate) mod report;
 mod report_text;
+pub(crate) mod schedule_error;
 pub(crate) mod thread_id;

@@ -1,12 +1,16 @@
 //! How a group ended.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
+use wasm_symbols::{NAME_CHARS, escape};
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::panics::discard;
+use crate::types::error::{NoExitStatus, in_words};
 use crate::types::report::Deadlock;
+use crate::types::schedule_error::ScheduleError;
 use crate::types::thread_id::ThreadId;
 
 /// How a group ended: the first cause, whatever happened after it.
@@ -39,8 +43,10 @@ pub enum Outcome {
     /// [`GroupHandle::cancel`](crate::GroupHandle::cancel) was called, or the group was dropped.
     Cancelled,
     /// Every thread waited, without a timeout, on memory that nobody was left to write. Only with
-    /// [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock).
+    /// [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock), or with a [schedule](crate::schedule).
     Deadlocked(Deadlock),
+    /// The group had a [schedule](crate::schedule), which could not be kept, or was to end here.
+    ScheduleFailed(ScheduleError),
 }
 
 impl Outcome {
@@ -50,6 +56,22 @@ impl Outcome {
         match self {
             Outcome::Trapped { error, .. } => error.downcast_ref(),
             _ => None,
+        }
+    }
+
+    /// The status that the program ended with: 0 if it returned, its code if it exited.
+    ///
+    /// All 32 bits of the code are kept; what an operating system makes of them is the caller's
+    /// (`std::process::exit` passes the lower 8 on, on Unix).
+    ///
+    /// # Errors
+    ///
+    /// [`NoExitStatus`], which has the outcome, for every other end.
+    pub fn into_exit_status(self) -> Result<i32, NoExitStatus> {
+        match self {
+            Outcome::Returned => Ok(0),
+            Outcome::Exited(code) => Ok(code),
+            other => Err(NoExitStatus(other)),
         }
     }
 
@@ -80,5 +102,79 @@ impl Outcome {
         };
         discard(payload);
         Outcome::Panicked { thread, message }
+    }
+}
+
+/// What to tell a person, without backtraces of traps; names that the module brought are visible, and cut. A deadlock has a line for each of its
+/// threads.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Returned => f.write_str("the program returned"),
+            Outcome::Exited(code) => write!(f, "the program exited with status {code}"),
+            Outcome::Trapped {
+                thread,
+                trap: Some(_),
+                error,
+            } => write!(f, "thread {thread} trapped: {}", in_words(error)),
+            Outcome::Trapped { thread, error, .. } => {
+                write!(
+                    f,
+                    "a host function failed in thread {thread}: {}",
+                    in_words(error)
+                )
+            }
+            Outcome::Panicked { thread, message } => write!(
+                f,
+                "a host function panicked in thread {thread}: {}",
+                escape(message, 4 * NAME_CHARS)
+            ),
+            Outcome::TimedOut => f.write_str("the time limit passed"),
+            Outcome::Cancelled => f.write_str("the group was cancelled"),
+            Outcome::Deadlocked(deadlock) => deadlock.fmt(f),
+            Outcome::ScheduleFailed(why) => why.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::Error;
+
+    #[test]
+    fn what_people_are_told() {
+        let of = |error| Outcome::of_error(ThreadId::MAIN, error, |_| None);
+        let panicked = Outcome::of_panic(ThreadId::of_lot(3), Box::new("a\x1bb"));
+        for (outcome, text) in [
+            (Outcome::Returned, "the program returned"),
+            (Outcome::Exited(-1), "the program exited with status -1"),
+            (
+                of(Trap::UnreachableCodeReached.into()),
+                "thread main trapped: wasm trap: wasm `unreachable` instruction executed",
+            ),
+            (
+                of(Error::msg("inner").context("outer")),
+                "a host function failed in thread main: outer: inner",
+            ),
+            (panicked, r"a host function panicked in thread 3: a\u{1b}b"),
+            (Outcome::TimedOut, "the time limit passed"),
+            (Outcome::Cancelled, "the group was cancelled"),
+        ] {
+            assert_eq!(outcome.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_a_program_that_ends_by_itself_has_a_status() {
+        let status = |outcome: Outcome| outcome.into_exit_status();
+        assert_eq!(status(Outcome::Returned).unwrap(), 0);
+        assert_eq!(status(Outcome::Exited(i32::MIN)).unwrap(), i32::MIN);
+        let error = status(Outcome::TimedOut).unwrap_err();
+        assert!(matches!(error.0, Outcome::TimedOut));
+        assert_eq!(
+            error.to_string(),
+            "the program did not end by itself: the time limit passed"
+        );
     }
 }

@@ -103,7 +103,13 @@ impl Report {
         write!(f, "{count} thread{s}")?;
         for thread in &self.threads {
             match &thread.state {
-                ThreadState::Running => write!(f, "\nthread {} runs", thread.thread)?,
+                ThreadState::Running => {
+                    write!(f, "\nthread {} runs", thread.thread)?;
+                    if thread.backtrace.is_none() {
+                        // It had no turn in all that time.
+                        f.write_str(", and has not said where in time")?;
+                    }
+                }
                 ThreadState::Idle => write!(f, "\nthread {} is not being called", thread.thread)?,
                 ThreadState::Waiting(waiting) => write!(f, "\n{waiting}")?,
                 ThreadState::HostCall { name, since } => {
@@ -144,5 +150,30 @@ impl fmt::Display for Deadlock {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.display_with(Backtrace::to_string))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::types::report::{Others, Report, ThreadReport, ThreadState};
+    use crate::types::thread_id::ThreadId;
+
+    /// It was once only said to run, as if it had been asked and had nothing to show.
+    #[test]
+    fn a_thread_that_has_not_answered_is_told_apart() {
+        let silent = ThreadReport {
+            thread: ThreadId::MAIN,
+            state: ThreadState::Running,
+            backtrace: None,
+        };
+        let report = Report {
+            threads: vec![silent],
+            others: Others::default(),
+        };
+        let text = report.display_with(|_| String::new());
+        assert!(
+            text.contains(" runs, and has not said where in time"),
+            "{text}"
+        );
     }
 }

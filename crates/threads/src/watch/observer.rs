@@ -8,7 +8,7 @@ use crate::types::abi::MAX_TID;
 use crate::types::error::SpawnError;
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::ThreadId;
-use crate::waits::{WaitOutcome, Waiter, Width};
+use crate::waits::{WaitOutcome, Width};
 
 /// Watches a group: for a timeline, for statistics.
 ///
@@ -203,12 +203,12 @@ impl Watch {
         &*self.observer
     }
 
-    /// Does `wait` of `thread`, which waits as `waiter`, and tells of it. `wait` is as the guest gave it,
+    /// Does `wait` of `thread`, and tells of it; `tag` is what the notify left that woke it. `wait` is as the guest gave it,
     /// `timeout_ns` included.
     pub(crate) fn wait(
         &self,
         thread: ThreadId,
-        waiter: &Waiter,
+        tag: impl FnOnce() -> u64,
         (memory, address): (Option<usize>, u64),
         width: Width,
         timeout_ns: i64,
@@ -224,7 +224,7 @@ impl Watch {
         self.observer.wait_began(&told);
         let outcome = wait();
         let end = match outcome {
-            WaitOutcome::Woken => woken(waiter.tag()),
+            WaitOutcome::Woken => woken(tag()),
             WaitOutcome::NotEqual => WaitEnd::NotEqual,
             WaitOutcome::TimedOut => WaitEnd::TimedOut,
             WaitOutcome::Ended => WaitEnd::Ended,

@@ -2,7 +2,10 @@
 // `Module::deserialize` is unsafe: it trusts the bytes, here its own.
 #![allow(unsafe_code)]
 
-use wasi_threads::{Stamp, StampError, Stamped, ThreadModule, prepare};
+use wasi_threads::rewrite::{Points, RewriteOptions};
+use wasi_threads::{
+    DeserializeError, Stamp, StampError, Stamped, ThreadModule, prepare, prepare_with,
+};
 use wasmtime::Module;
 
 use super::{engine, load, wat};
@@ -19,8 +22,18 @@ const EVERYTHING: &str = "(module
 #[test]
 fn what_was_found_is_found_again() {
     let engine = engine();
-    for text in [EVERYTHING, "(module)", "(module (func $f) (start $f))"] {
-        let before = prepare(&engine, &wat(text)).expect("a module to prepare");
+    let texts = [EVERYTHING, "(module)", "(module (func $f) (start $f))"];
+    let points = [
+        None,
+        Some(Points::Atomics),
+        Some(Points::Accesses),
+        Some(Points::Loops),
+    ];
+    for (text, points) in (texts.into_iter()).flat_map(|text| points.map(|points| (text, points))) {
+        let mut options = RewriteOptions::default();
+        options.points = points;
+        let before = prepare_with(&engine, &wat(text), &options).expect("a module to prepare");
+        assert_eq!(before.points(), points);
         let bytes = before.serialize().expect("bytes");
         let stamped = Stamped::parse(&bytes).expect("a stamp");
         let module = load(&engine, stamped.compiled());
@@ -83,7 +96,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
         for length in cuts {
             assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
         }
-        for more in ["\0", "\n", "wasi-threads:5\0\0"] {
+        for more in ["\0", "\n", "wasi-threads:6\0\0"] {
             assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
         }
         // The front is missing.
@@ -153,4 +166,50 @@ fn a_stamp_of_another_module_is_refused() {
         let result = stamped.into_module(module);
         assert!(matches!(result, Err(StampError::Foreign(_))), "{other}");
     }
+}
+
+#[test]
+fn a_file_becomes_the_module_that_it_was() {
+    let engine = engine();
+    let before = prepare(&engine, &wat(EVERYTHING)).expect("a module to prepare");
+    let bytes = before.serialize_with(b"attached").expect("bytes");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("module.cwasm");
+    std::fs::write(&path, &bytes).expect("a file");
+    // SAFETY: the bytes are those that were written above.
+    let modules = unsafe {
+        [
+            ThreadModule::deserialize(&engine, &bytes),
+            ThreadModule::deserialize_file(&engine, &path),
+        ]
+    };
+    for module in modules {
+        let module = module.expect("a module");
+        assert_eq!(module.start_export(), before.start_export());
+        assert!(module.is_prepared() && module.waits_reach_group());
+    }
+    let foreign = before.module().serialize().expect("bytes");
+    // SAFETY: as above; of the others nothing is loaded.
+    let refused = unsafe {
+        [
+            ThreadModule::deserialize(&engine, &foreign),
+            ThreadModule::deserialize(&engine, &bytes[..bytes.len() - 1]),
+            ThreadModule::deserialize_file(&engine, folder.path().join("none")),
+            ThreadModule::deserialize(&wasmtime::Engine::default(), &bytes),
+        ]
+    };
+    let [missing, damaged, unread, other] = refused.map(|module| module.expect_err("a refusal"));
+    assert!(matches!(
+        missing,
+        DeserializeError::Stamp(StampError::Missing)
+    ));
+    assert!(matches!(
+        damaged,
+        DeserializeError::Stamp(StampError::Damaged)
+    ));
+    assert!(matches!(
+        unread,
+        DeserializeError::Stamp(StampError::Read(_))
+    ));
+    assert!(matches!(other, DeserializeError::Module(_)));
 }

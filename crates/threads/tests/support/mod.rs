@@ -223,9 +223,14 @@ pub fn host_threads() -> usize {
     // One that has ended meanwhile has no name any more.
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
     let names = tasks.flatten().filter_map(name);
-    names
-        .filter(|name| name.trim_end() == "wasi-thread")
-        .count()
+    names.filter(|name| is_host_thread(name.trim_end())).count()
+}
+
+/// Whether a thread of this name is a group's: parked, or named after the guest thread it runs.
+#[cfg(target_os = "linux")]
+pub fn is_host_thread(name: &str) -> bool {
+    let id = name.strip_prefix("wasi-");
+    id.is_some_and(|id| matches!(id, "thread" | "main") || id.parse::<u32>().is_ok())
 }
 
 /// How often the long form of a test does what it does; `None` in an ordinary run. `scripts/threads-stress.sh`

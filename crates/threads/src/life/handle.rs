@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::life::{Life, gather_report, profiling, seen};
+use super::{Life, gather_report, profiling, seen};
 use crate::types::end_token::EndToken;
 use crate::types::outcome::Outcome;
 use crate::types::profile::Profile;
@@ -73,6 +73,11 @@ impl GroupHandle {
     /// Ids of the threads that have not ended, in order.
     pub fn threads(&self) -> Vec<ThreadId> {
         self.life.threads()
+    }
+
+    /// The group's life.
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
     }
 
     /// The token host functions watch.

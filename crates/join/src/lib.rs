@@ -1,0 +1,92 @@
+//! Programs with threads and WASI preview1: [`wasi_threads`] and [`p1_adapter`], joined in one call.
+//!
+//! The two crates do not know each other. What they have to be told of each other is the same for everybody, and a group in which
+//! it was forgotten ends late: [`JoinP1::join`] tells them. [`program`] makes the usual group, whose threads have nothing but WASI.
+//!
+//! ```
+//! use wasi_threads_p1::p1_adapter::P1CtxBuilder;
+//! use wasi_threads_p1::wasi_threads::{Limits, prepare};
+//! use wasmtime::{Config, Engine};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::new(Config::new().shared_memory(true).epoch_interruption(true))?;
+//! // The bytes of a program; a Rust one is built for `wasm32-wasip1-threads`.
+//! let bytes = wat::parse_str(
+//!     r#"(module
+//!          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+//!          (memory (export "memory") 1)
+//!          (func (export "_start") (call $exit (i32.const 3))))"#,
+//! )?;
+//! let module = prepare(&engine, &bytes)?;
+//! let ctx = P1CtxBuilder::new().inherit_stdio().arg("program").build()?;
+//! let group = wasi_threads_p1::program(&engine, &module, &ctx)?
+//!     .limits(Limits::new().threads(64))
+//!     .build()?;
+//! let status = group.run("_start")?.into_exit_status()?;
+//! assert_eq!(status, 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/` has whole programs: a command line, a server, plug-ins, results after the end, a deterministic run, a cache of
+//! compiled modules.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+pub use p1_adapter;
+pub use wasi_threads;
+
+use p1_adapter::{P1Ctx, P1State};
+use wasi_threads::{GroupBuilder, ThreadGroup, ThreadModule};
+use wasmtime::{Engine, Linker};
+
+/// Joins a group with the context of its WASI.
+pub trait JoinP1 {
+    /// Tells the group and `ctx` of each other, whatever the store data of the group is:
+    ///
+    /// - the end of the group ends calls of `ctx` that block ([`GroupBuilder::on_end`], [`P1Ctx::end_signal`]); from then on the context is
+    ///   of no use to others, so each group has its own;
+    /// - `proc_exit` makes the outcome [`Outcome::Exited`](wasi_threads::Outcome::Exited)
+    ///   ([`GroupBuilder::exit_code`], [`p1_adapter::exit_code`]);
+    /// - threads that are looked at from outside are known to be in a WASI call
+    ///   ([`GroupBuilder::host_word`], [`p1_adapter::host_word()`]).
+    ///
+    /// Blocks on nothing and locks nothing.
+    #[must_use]
+    fn join(self, ctx: &P1Ctx) -> Self;
+}
+
+impl<T: Send + 'static> JoinP1 for GroupBuilder<T> {
+    fn join(self, ctx: &P1Ctx) -> Self {
+        let end = ctx.end_signal().clone();
+        self.on_end(move || end.raise())
+            .exit_code(p1_adapter::exit_code)
+            .host_word(p1_adapter::host_word)
+    }
+}
+
+/// Starts to make the group of a program whose threads have WASI preview1 (and `wasi_unstable`) of `ctx`, and nothing else, joined
+/// with it. Limits and hooks are the caller's to add.
+///
+/// A program with host functions of the embedder's needs a linker of its own, and data in which `P1State` is a part:
+/// [`p1_adapter::add_to_linker_sync`], [`ThreadGroup::builder`], [`JoinP1::join`], [`GroupBuilder::state`].
+///
+/// # Errors
+///
+/// Those of a linker that has a definition already, which a new one has not.
+pub fn program(
+    engine: &Engine,
+    module: &ThreadModule,
+    ctx: &P1Ctx,
+) -> wasmtime::Result<GroupBuilder<P1State>> {
+    let mut linker = Linker::<P1State>::new(engine);
+    p1_adapter::add_to_linker_sync(&mut linker, |state| state)?;
+    p1_adapter::add_unstable_to_linker_sync(&mut linker, |state| state)?;
+    let threads = ctx.clone();
+    Ok(ThreadGroup::builder(engine, module, linker)
+        .join(ctx)
+        // WASI works on the memory exported as `memory`: found at a thread's first call.
+        .state(move |_| P1State::new(threads.clone())))
+}

@@ -1,0 +1,162 @@
+//! Loads, stores and read-modify-writes: what they take, and what they give.
+
+use wasm_encoder::ValType;
+use wasmparser::{MemArg, Operator};
+
+/// An instruction that accesses a word of a memory. Equal ones do the same, however they are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Access {
+    /// First, so that plain ones, whose encodings are shorter, are ordered before the others.
+    pub(crate) atomic: bool,
+    /// The name of the operator.
+    op: &'static str,
+    pub(crate) memory: u32,
+    pub(crate) offset: u64,
+    lane: u8,
+}
+
+/// The operators with a memory argument, their names and their lanes.
+macro_rules! define_memory_operator {
+    ($( @$proposal:ident $op:ident $({ $($arg:ident: $ty:ty),* })? => $visit:ident ($($rest:tt)*) )*) => {
+        fn memory_operator(operator: &Operator<'_>) -> Option<(&'static str, MemArg, u8)> {
+            match operator {
+                $( define_memory_operator!(pattern $op $($($arg)* [$($arg)*])?) =>
+                    define_memory_operator!(value $op $($($arg)* [$($arg)*])?), )*
+                _ => None,
+            }
+        }
+    };
+    // The names are matched, and then used as they came, with the scope that they have.
+    (pattern $op:ident memarg [$memarg:ident]) => { Operator::$op { $memarg } };
+    (pattern $op:ident memarg lane [$memarg:ident $lane:ident]) => { Operator::$op { $memarg, $lane } };
+    (pattern $op:ident $($other:tt)*) => { Operator::$op { .. } };
+    (value $op:ident memarg [$memarg:ident]) => { Some((stringify!($op), *$memarg, 0)) };
+    (value $op:ident memarg lane [$memarg:ident $lane:ident]) => { Some((stringify!($op), *$memarg, *$lane)) };
+    (value $op:ident $($other:tt)*) => { None };
+}
+wasmparser::for_each_operator!(define_memory_operator);
+
+impl Access {
+    /// The access that an operator is; `None` for every other one, waits and notifies included.
+    pub(crate) fn of(operator: &Operator<'_>) -> Option<Self> {
+        let (op, memarg, lane) = memory_operator(operator)?;
+        let access = Self {
+            atomic: op.contains("Atomic"),
+            op,
+            memory: memarg.memory,
+            offset: memarg.offset,
+            lane,
+        };
+        (!op.starts_with("Memory")).then_some(access)
+    }
+
+    /// The types of its operands, on a memory with addresses of this type, and of its results.
+    pub(crate) fn signature(&self, address: ValType) -> (Vec<ValType>, Vec<ValType>) {
+        let value = match &self.op[..3] {
+            "I32" => ValType::I32,
+            "I64" => ValType::I64,
+            "F32" => ValType::F32,
+            "F64" => ValType::F64,
+            _ => ValType::V128,
+        };
+        let has = |part: &str| self.op.contains(part);
+        if has("Cmpxchg") {
+            (vec![address, value, value], vec![value])
+        } else if has("Store") {
+            (vec![address, value], vec![])
+        } else if has("Rmw") || has("Lane") {
+            (vec![address, value], vec![value])
+        } else {
+            (vec![address], vec![value])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memarg() -> MemArg {
+        MemArg {
+            align: 0,
+            max_align: 0,
+            offset: 12,
+            memory: 1,
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_operands() {
+        use ValType::{F32, F64, I32, I64, V128};
+        let memarg = memarg();
+        let lane = 3;
+        for (operator, atomic, params, results) in [
+            (Operator::I32Load8S { memarg }, false, vec![I64], vec![I32]),
+            (Operator::F32Load { memarg }, false, vec![I64], vec![F32]),
+            (Operator::F64Store { memarg }, false, vec![I64, F64], vec![]),
+            (
+                Operator::I64Store32 { memarg },
+                false,
+                vec![I64, I64],
+                vec![],
+            ),
+            (
+                Operator::I32AtomicLoad16U { memarg },
+                true,
+                vec![I64],
+                vec![I32],
+            ),
+            (
+                Operator::I64AtomicRmw8XorU { memarg },
+                true,
+                vec![I64, I64],
+                vec![I64],
+            ),
+            (
+                Operator::I32AtomicRmwCmpxchg { memarg },
+                true,
+                vec![I64, I32, I32],
+                vec![I32],
+            ),
+            (Operator::V128Load { memarg }, false, vec![I64], vec![V128]),
+            (
+                Operator::V128Load32Splat { memarg },
+                false,
+                vec![I64],
+                vec![V128],
+            ),
+            (
+                Operator::V128Load8Lane { memarg, lane },
+                false,
+                vec![I64, V128],
+                vec![V128],
+            ),
+            (
+                Operator::V128Store64Lane { memarg, lane },
+                false,
+                vec![I64, V128],
+                vec![],
+            ),
+        ] {
+            let access = Access::of(&operator).expect("an access");
+            assert_eq!(access.atomic, atomic, "{access:?}");
+            assert_eq!((access.memory, access.offset), (1, 12));
+            assert_eq!(access.signature(I64), (params, results), "{access:?}");
+        }
+    }
+
+    #[test]
+    fn others_are_none() {
+        let memarg = memarg();
+        for operator in [
+            Operator::MemoryAtomicNotify { memarg },
+            Operator::MemoryAtomicWait64 { memarg },
+            Operator::AtomicFence,
+            Operator::MemoryFill { mem: 0 },
+            Operator::MemoryGrow { mem: 0 },
+            Operator::Nop,
+        ] {
+            assert_eq!(Access::of(&operator), None);
+        }
+    }
+}

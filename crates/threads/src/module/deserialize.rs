@@ -1,0 +1,67 @@
+//! Modules from files and bytes that [`ThreadModule::serialize`] wrote.
+// Compiled code is native code: taking it is unsafe, and here the caller says that it may be taken.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::path::Path;
+
+use wasmtime::{Engine, Module};
+
+use crate::module::precompiled::{Stamp, StampError, Stamped};
+use crate::module::thread_module::ThreadModule;
+
+/// Why a compiled module was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeserializeError {
+    /// It is not as [`ThreadModule::serialize`] wrote it.
+    #[error(transparent)]
+    Stamp(#[from] StampError),
+    /// Wasmtime refuses it: an engine of another version, or with other settings, compiled it.
+    #[error("the engine does not take the compiled module")]
+    Module(#[source] wasmtime::Error),
+}
+
+impl ThreadModule {
+    /// Makes a module of what [`serialize`](Self::serialize) gave. Needs no compiler.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are native code, which is run as it is: they must be what `serialize` gave, unmodified, as for
+    /// `wasmtime::Module::deserialize`. A checksum finds what happened to them by accident, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`DeserializeError`]; [`StampError::Missing`] for one that was not [prepared](crate::prepare()): those are for
+    /// [`from_unprepared`](Self::from_unprepared).
+    pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Self, DeserializeError> {
+        let stamped = Stamped::parse(bytes)?;
+        // SAFETY: the caller says that the bytes are what `serialize` wrote; the compiled part of them is what
+        // `Module::serialize` did, but for a mark in unused bytes of its header.
+        let module = unsafe { Module::deserialize(engine, stamped.compiled()) };
+        Ok(stamped.into_module(module.map_err(DeserializeError::Module)?)?)
+    }
+
+    /// [`deserialize`](Self::deserialize) of a file, which is mapped and not copied. Reads it once, for the
+    /// checksum.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deserialize`](Self::deserialize); and the file must not be changed for as long as the module, or what is made of
+    /// it, is there: replace such files, and do not write into them.
+    ///
+    /// # Errors
+    ///
+    /// [`DeserializeError`]; [`StampError::Read`] for a file that cannot be opened.
+    pub unsafe fn deserialize_file(
+        engine: &Engine,
+        path: impl AsRef<Path>,
+    ) -> Result<Self, DeserializeError> {
+        let mut file = File::open(path).map_err(StampError::from)?;
+        let stamp = Stamp::read(&mut file)?;
+        // SAFETY: as above, and the caller says that the file stays as it is. What is behind the compiled module is
+        // outside of the sections that its header names.
+        let module = unsafe { Module::deserialize_open_file(engine, file) };
+        Ok(stamp.into_module(module.map_err(DeserializeError::Module)?)?)
+    }
+}

@@ -1,0 +1,110 @@
+//! The settings of a schedule.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::schedule::handle::ScheduleHandle;
+use crate::schedule::policy::Policy;
+use crate::schedule::turns::Turns;
+
+/// In which order the threads of a group run.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// All at once, as the host has it.
+    #[default]
+    Parallel,
+    /// One at a time, as a policy decides.
+    Policy(Scheduled),
+}
+
+/// A policy and its clock.
+pub struct Scheduled {
+    policy: Box<dyn Policy>,
+    settings: Settings,
+    turns: Arc<OnceLock<Arc<Turns>>>,
+}
+
+/// What a schedule counts with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) start: u64,
+    pub(crate) point_time: u64,
+    pub(crate) host_call_time: u64,
+    pub(crate) max_points: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            start: 0,
+            point_time: 20,
+            host_call_time: 100,
+            max_points: u64::MAX,
+        }
+    }
+}
+
+impl Scheduled {
+    /// A schedule by `policy`: the clock begins at 0 and moves by 20 ns at a point and by 100 ns at a host call, and nothing
+    /// bounds the number of points.
+    pub fn new(policy: impl Policy + 'static) -> Self {
+        Self::boxed(Box::new(policy))
+    }
+
+    /// [`new`](Self::new) with a policy that is in a box.
+    pub fn boxed(policy: Box<dyn Policy>) -> Self {
+        Self {
+            policy,
+            settings: Settings::default(),
+            turns: Arc::default(),
+        }
+    }
+
+    /// What the clock begins with, in nanoseconds; since 1970, where it is the guest's wall clock.
+    pub fn start_time(mut self, nanoseconds: u64) -> Self {
+        self.settings.start = nanoseconds;
+        self
+    }
+
+    /// By how many nanoseconds a point moves the clock.
+    pub fn point_time(mut self, nanoseconds: u64) -> Self {
+        self.settings.point_time = nanoseconds;
+        self
+    }
+
+    /// By how many nanoseconds a host call moves the clock.
+    pub fn host_call_time(mut self, nanoseconds: u64) -> Self {
+        self.settings.host_call_time = nanoseconds;
+        self
+    }
+
+    /// Ends the run as [`ScheduleError::TooManyPoints`](crate::schedule::ScheduleError::TooManyPoints) once its threads have
+    /// passed more points than this together: for programs that never end.
+    pub fn max_points(mut self, points: u64) -> Self {
+        self.settings.max_points = points;
+        self
+    }
+
+    /// The handle for host functions. It can be had before the group is made, which the host functions are made for; until
+    /// the group is built it does nothing.
+    pub fn handle(&self) -> ScheduleHandle {
+        ScheduleHandle::new(Arc::clone(&self.turns))
+    }
+
+    /// What takes the turns of the group that is being made.
+    pub(crate) fn build(self) -> Arc<Turns> {
+        let turns = Arc::new(Turns::new(self.policy, self.settings));
+        // A schedule makes one group.
+        let _ = self.turns.set(Arc::clone(&turns));
+        turns
+    }
+}
+
+impl fmt::Debug for Scheduled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduled")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

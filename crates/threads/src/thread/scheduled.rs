@@ -1,0 +1,110 @@
+//! The host's side of points, and of waits and notifies under a schedule.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use wasmtime::{CallHook, Caller, Error, Instance, Store, Val, WasmBacktrace};
+
+use crate::life::Life;
+use crate::rewrite::PointKind;
+use crate::schedule::{Current, Turns, Waited, Why};
+use crate::sys::running;
+use crate::thread::current;
+use crate::waits::{ParkingLot, WaitOutcome, Width};
+
+/// The function that a module asks whose points are used up. Without a schedule nobody is next: it counts on.
+pub(crate) fn point<T: 'static>(
+    life: &Life,
+) -> impl Fn(Caller<'_, T>, i32) -> Result<i64, Error> + Send + Sync + 'static {
+    let turns = life.turns().cloned();
+    let unwinding = Arc::clone(life.errors());
+    move |caller: Caller<'_, T>, kind| {
+        let Some(turns) = &turns else {
+            return Ok(i64::MAX);
+        };
+        let why = match PointKind::of_code(kind) {
+            Some(PointKind::Access) => Why::Access,
+            Some(PointKind::Loop) => Why::Loop,
+            Some(PointKind::Wait) => Why::Wait,
+            Some(PointKind::Notify) => Why::Notify,
+            // The rewrite's own code calls this, with no other number.
+            _ => Why::Atomic,
+        };
+        let _mark = running::mark(true);
+        let left = turns.point(why, &mut || report(&caller));
+        left.map_err(|_| unwinding.error())
+    }
+}
+
+/// Says where the calling thread is, to whoever has asked.
+pub(crate) fn report<T>(caller: &Caller<'_, T>) {
+    if let Some(thread) = current::get()
+        && thread.waiter().take_report()
+    {
+        thread.report(|| WasmBacktrace::force_capture(caller));
+    }
+}
+
+/// Has the points counted that `instance` passes, whose export `left` says how many it may still pass.
+///
+/// While the host runs, the number is the thread's: what has been passed is known wherever a host function is, and a new budget
+/// is in the instance when wasm goes on.
+pub(crate) fn count<T: 'static>(
+    store: &mut Store<T>,
+    instance: Instance,
+    left: &str,
+) -> Result<(), Error> {
+    let left = instance
+        .get_global(&mut *store, left)
+        .ok_or_else(|| Error::msg("a prepared module lacks its count of points"))?;
+    store.call_hook(move |mut store, hook| {
+        match hook {
+            CallHook::CallingWasm | CallHook::ReturningFromHost => {
+                if let Some(now) = Current::left() {
+                    left.set(&mut store, Val::I64(now))?;
+                }
+            }
+            CallHook::CallingHost | CallHook::ReturningFromWasm => {
+                if let Val::I64(now) = left.get(&mut store) {
+                    Current::set_left(now);
+                }
+            }
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Wakes up to `count` threads that wait on `word`: the group's by its schedule, where it has one, then those of the host.
+pub(crate) fn notify(
+    turns: Option<&Turns>,
+    lot: &ParkingLot,
+    word: &AtomicU32,
+    count: u32,
+    tag: u64,
+    each: &mut dyn FnMut(u32),
+) -> u32 {
+    let Some(turns) = turns else {
+        return match tag {
+            0 => lot.notify(word, count),
+            tag => lot.notify_tagged(word, count, tag, each),
+        };
+    };
+    let woken = turns.notify(std::ptr::from_ref(word).addr(), count, tag, each);
+    woken + lot.notify_tagged(word, count - woken, tag, each)
+}
+
+/// Waits on the word at a host address under a schedule, and the tag of the notify that ended that.
+pub(crate) fn wait(
+    turns: &Turns,
+    word: usize,
+    width: Width,
+    timeout: i64,
+    report: &mut dyn FnMut(),
+) -> (WaitOutcome, Option<u64>) {
+    match turns.wait(word, width, timeout, report) {
+        Ok(Some(Waited::Woken(tag))) => (WaitOutcome::Woken, Some(tag)),
+        Ok(Some(Waited::TimedOut)) => (WaitOutcome::TimedOut, None),
+        Ok(None) | Err(_) => (WaitOutcome::Ended, None),
+    }
+}
