@@ -275,7 +275,7 @@ fn a_fifo_that_nobody_reads_is_waited_for_until_time_is_out_or_a_signal_comes() 
     let folder = folder();
     assert!(bash(folder.path(), "mkfifo fifo").status.success());
     for option in ["--trace fifo", "-D coredump=fifo"] {
-        let line = format!("timeout 60 \"$0\" --timeout 100ms {option} m.wat");
+        let line = format!("timeout 60 \"$0\" --timeout 2s {option} m.wat");
         let run = bash(folder.path(), &line);
         let stderr = String::from_utf8_lossy(&run.stderr);
         assert_eq!(run.status.code(), Some(134), "{option}: {run:?}");

@@ -253,7 +253,11 @@ fn history(seed: u64, threads: u64, calls: u64) -> (Model, Vec<Event>) {
 fn histories_are_linearizable() {
     let runs = if cfg!(miri) { 5 } else { 6000 };
     let mut overlapping = 0;
-    for seed in 1..=runs {
+    // Beside a load few overlap, and as many more are made as it takes.
+    for seed in 1..=20 * runs {
+        if seed > runs && overlapping > runs / 100 {
+            break;
+        }
         let (start, events) = history(seed, 2 + seed % 3, 5);
         assert!(
             is_linearizable(&start, &events),
@@ -272,7 +276,7 @@ fn histories_are_linearizable() {
         }
     }
     // Otherwise the test has not tested anything.
-    assert!(overlapping > runs / 100, "{overlapping} of {runs} overlap");
+    assert!(overlapping > runs / 100, "{overlapping} histories overlap");
 }
 
 #[test]

@@ -298,6 +298,7 @@ impl EndSignal {
     pub(super) fn without_descriptor() -> EndSignal {
         EndSignal {
             shared: Arc::default(),
+            rounds: None,
         }
     }
 }
