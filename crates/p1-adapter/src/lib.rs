@@ -85,10 +85,12 @@ pub use call::host_word::host_word;
 pub use ctx::P1Ctx;
 pub use ctx::budget::MemoryBudget;
 pub use ctx::builder::P1CtxBuilder;
+pub use ctx::clock_source::{ClockSource, GuestClock};
 pub use ctx::observe::{CallObserver, CallOutcome};
 pub use ctx::push::{Handover, StreamAccess};
 pub use ctx::random_source::RandomSource;
 pub use ctx::state::P1State;
+pub use ctx::unrepeatable::{NotRepeatable, Unrepeatable};
 pub use linker::{
     PREVIEW1_MODULE, UNSTABLE_MODULE, add_to_linker_async, add_to_linker_sync,
     add_unstable_to_linker_async, add_unstable_to_linker_sync,

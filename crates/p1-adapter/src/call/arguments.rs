@@ -11,9 +11,13 @@ use crate::guest::memory::read_list;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 impl Call<'_> {
-    /// Takes `bytes` of fuel; `nomem` when there is not enough left.
+    /// Takes `bytes` of fuel; `nomem` when there is not enough left, and then nothing is.
     pub(crate) fn pay(&mut self, bytes: usize) -> Result<()> {
-        self.fuel = self.fuel.checked_sub(bytes).ok_or(Errno::Nomem)?;
+        let Some(left) = self.fuel.checked_sub(bytes) else {
+            self.fuel = 0;
+            return Err(Errno::Nomem.into());
+        };
+        self.fuel = left;
         Ok(())
     }
 

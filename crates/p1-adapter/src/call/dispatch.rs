@@ -5,6 +5,7 @@ use super::retry::{Retry, Woken};
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::blocking::{Direction, EndSignal};
+use crate::descriptor::Kind;
 use crate::descriptor::fds::FoundDescriptor;
 use crate::descriptor::stream::GuestStream;
 use crate::guest::buffers::GuestBufs;
@@ -17,7 +18,15 @@ fn would_block<T>(result: &Result<T>) -> bool {
 impl Call<'_> {
     /// Whether the descriptor was not to wait when the call began; it is then never tried again.
     fn is_nonblock(&self, descriptor: &FoundDescriptor<'_>) -> bool {
-        !self.is_retried() && descriptor.nonblock()
+        !self.is_retried() && descriptor.nonblock() && !self.waits_anyway(descriptor)
+    }
+
+    /// Whether what the guest says about waiting has no effect.
+    #[cold]
+    fn waits_anyway(&self, descriptor: &FoundDescriptor<'_>) -> bool {
+        let is_whole =
+            || matches!(descriptor.kind(), Ok(Kind::Stream(stream)) if stream.is_whole());
+        self.shared.hooks.whole_reads && is_whole()
     }
 
     /// One transfer, or one connection: `attempt` is told whether it must not wait on this thread. `at_the_end` is the
@@ -42,12 +51,30 @@ impl Call<'_> {
         result
     }
 
+    /// A read of a stream: once, or of all that its buffers have room for.
+    pub(crate) fn read(
+        &mut self,
+        descriptor: &FoundDescriptor<'_>,
+        stream: &GuestStream,
+        bufs: &GuestBufs<'_>,
+    ) -> Result<usize> {
+        if self.shared.hooks.whole_reads && stream.is_whole() && !stream.is_terminal() {
+            let asynchronous = self.retry.is_some();
+            return self.until_full(descriptor, bufs.len(), |missing, end| {
+                stream.read(&bufs.slice(&missing), asynchronous, end)
+            });
+        }
+        self.once(descriptor, Ok(0), |nonblock, end| {
+            stream.read(bufs, nonblock, end)
+        })
+    }
+
     /// Reads until `len` bytes have come, or the end: `attempt` is told which are missing.
     pub(crate) fn until_full(
         &mut self,
         descriptor: &FoundDescriptor<'_>,
         len: usize,
-        mut attempt: impl FnMut(std::ops::Range<usize>) -> Result<usize>,
+        mut attempt: impl FnMut(std::ops::Range<usize>, &EndSignal) -> Result<usize>,
     ) -> Result<usize> {
         let (nonblock, end) = (self.is_nonblock(descriptor), &self.shared.end);
         let mut none = Retry::default();
@@ -56,7 +83,7 @@ impl Call<'_> {
             None => &mut none,
         };
         loop {
-            let result = attempt(retry.done..len);
+            let result = attempt(retry.done..len, end);
             match result {
                 Ok(count) => {
                     retry.progress(count);

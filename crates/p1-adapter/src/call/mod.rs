@@ -10,8 +10,10 @@ use crate::abi::error::{Error, Result};
 use crate::abi::types::{Errno, Fd, Rights, UserErrorConversion};
 use crate::ctx::Shared;
 use crate::ctx::state::Scratch;
+use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::FoundDescriptor;
+use crate::descriptor::stream::GuestStream;
 use retry::Retry;
 
 /// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
@@ -54,12 +56,48 @@ impl<'a> Call<'a> {
         }
         descriptor.allow(rights)
     }
+
+    /// Asks about a stream that is about to be used, if it is one that depends on the host.
+    #[inline]
+    pub(crate) fn meet_stream(&self, stream: &GuestStream) -> Result<()> {
+        match &self.shared.hooks.unrepeatable {
+            None => Ok(()),
+            Some(_) => self.meet(Unrepeatable::of_stream(stream)),
+        }
+    }
+
+    /// Asks about what is about to be used.
+    #[cold]
+    pub(crate) fn meet(&self, what: Option<Unrepeatable>) -> Result<()> {
+        match what {
+            Some(what) => self.shared.hooks.meet(what).map_err(Error::trap),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks about an error, unless it is of the guest's own making.
+    #[cold]
+    fn meet_error(&self, errno: Errno) -> wasmtime::Result<()> {
+        let own = match errno {
+            // Nothing else leaves none: `pay`.
+            Errno::Nomem => self.fuel == 0,
+            Errno::Mfile => self.shared.fds.is_full(),
+            // A wait that is yet to come, and the call's next attempt.
+            Errno::Again => self.retry.as_ref().is_some_and(|retry| retry.is_waiting()),
+            _ => false,
+        };
+        match Unrepeatable::of_errno(errno) {
+            Some(what) if !own => self.shared.hooks.meet(what),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl UserErrorConversion for Call<'_> {
     fn errno_from_error(&mut self, e: Error) -> wasmtime::Result<Errno> {
         match e {
-            Error::Errno(errno) => Ok(errno),
+            Error::Errno(errno) if self.shared.hooks.unrepeatable.is_none() => Ok(errno),
+            Error::Errno(errno) => self.meet_error(errno).map(|()| errno),
             Error::Trap(trap) => Err(*trap),
         }
     }

@@ -59,6 +59,11 @@ impl Retry {
         self.wait.take()
     }
 
+    /// Whether the attempt has left something to wait for.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
     pub(crate) fn wake(&mut self, woken: Woken) {
         match woken {
             Woken::Ready => {}

@@ -1,8 +1,9 @@
 //! What one poll is about, kept from one attempt to the next.
 
 use crate::abi::types::{Errno, Eventtype, Userdata};
-use crate::blocking::{Deadline, Direction};
+use crate::blocking::Direction;
 use crate::ctx::budget::TakenBytes;
+use crate::ctx::clocks::Due;
 use crate::descriptor::Kind;
 use crate::descriptor::fds::HeldDescriptor;
 use crate::descriptor::stream::GuestStream;
@@ -18,7 +19,7 @@ pub(crate) struct Subscribed {
 
 /// What makes a subscription ready.
 pub(crate) enum Trigger {
-    Clock(Deadline),
+    Clock(Due),
     /// Ready without waiting, with this to report.
     Known(Answer),
     Stream(StreamOf, Direction),

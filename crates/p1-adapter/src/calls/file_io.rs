@@ -35,9 +35,8 @@ pub(crate) fn read(
         Kind::Stream(stream) => {
             stream.check_read()?;
             stream.check_record(&bufs)?;
-            size(call.once(&descriptor, Ok(0), |nonblock, end| {
-                stream.read(&bufs, nonblock, end)
-            })?)
+            call.meet_stream(stream)?;
+            size(call.read(&descriptor, stream, &bufs)?)
         }
         Kind::Dir(_) => Err(Errno::Isdir.into()),
     }
@@ -61,6 +60,7 @@ pub(crate) fn write(
         Kind::Stream(stream) => {
             stream.check_write()?;
             stream.check_record(&bufs)?;
+            call.meet_stream(stream)?;
             size(call.write(&descriptor, stream, &bufs)?)
         }
         Kind::Dir(_) => Err(Errno::Badf.into()),

@@ -11,6 +11,7 @@ use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
+use crate::sys::time::NewTime;
 use rustix::io::Errno as Os;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
@@ -72,6 +73,11 @@ fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), 
 pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
+    Ok(call.shared.hooks.stat(found(&descriptor)?))
+}
+
+/// What the host says.
+fn found(descriptor: &Descriptor) -> Result<Filestat> {
     if let Some(file) = descriptor.unasked() {
         // The attributes have the type among them.
         let found = Attributes::of(file.fd())?;
@@ -136,6 +142,14 @@ pub(crate) fn set_times(
     let (access, modification) = convert::new_times(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_SET_TIMES)?;
+    set_times_of(&descriptor, access, modification)?;
+    if let Some(pins) = &call.shared.hooks.pins {
+        pins.times_set(&found(&descriptor)?, access, modification);
+    }
+    Ok(())
+}
+
+fn set_times_of(descriptor: &Descriptor, access: NewTime, modification: NewTime) -> Result<()> {
     let target = match descriptor.kind()? {
         Kind::Stream(stream) => match stream.opened() {
             Some((_, perms)) if perms.write_not_permitted() => return Err(Errno::Perm.into()),

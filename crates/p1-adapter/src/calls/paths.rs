@@ -6,12 +6,14 @@ use crate::abi::types::{
     Errno, Fd, Fdflags, Filestat, Fstflags, Lookupflags, Oflags, Rights, Size, Timestamp,
 };
 use crate::call::Call;
+use crate::ctx::hooks::HostHooks;
+use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::{Descriptor, Dir};
 use crate::guest::memory::{Memory, write_bytes};
 use crate::path::open::{Open, Opened};
 use crate::path::operations::WasiPaths;
 use crate::path::set_times;
-use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, PathFlags};
 use wiggle::GuestPtr;
 
 /// A change of what lies at `path`.
@@ -28,6 +30,28 @@ fn change(
     let paths = &mut call.scratch.paths;
     let result = operation(paths, dir, &path);
     paths.explained(result, true, &[(dir, &path)])
+}
+
+/// A change that takes the name `path` from what has it, if anything has.
+fn removing(
+    hooks: &HostHooks,
+    paths: &mut WasiPaths,
+    (dir, path): (&Dir, &str),
+    change: impl FnOnce(&mut WasiPaths) -> Result<()>,
+) -> Result<()> {
+    let Some(pins) = &hooks.pins else {
+        return change(paths);
+    };
+    let look = |paths: &mut WasiPaths| paths.stat(dir, PathFlags::empty(), path).ok();
+    let before = look(paths);
+    change(paths)?;
+    if let Some(before) = before
+        // A file that was renamed to a name it has keeps it.
+        && look(paths).is_none_or(|after| after.ino != before.ino)
+    {
+        pins.unlinked(&before);
+    }
+    Ok(())
 }
 
 pub(crate) fn create_directory(
@@ -52,7 +76,8 @@ pub(crate) fn filestat(
     let path = call.string(memory, path)?;
     let paths = &mut call.scratch.paths;
     let stat = paths.stat(dir, convert::path_flags(flags), &path);
-    paths.explained(stat, false, &[(dir, &path)])
+    let stat = paths.explained(stat, false, &[(dir, &path)])?;
+    Ok(call.shared.hooks.stat(stat))
 }
 
 pub(crate) fn set_times(
@@ -75,7 +100,13 @@ pub(crate) fn set_times(
         path.clone(),
         (access, modification),
     );
-    scratch.paths.explained(result, true, &[(dir, &path)])
+    let paths = &mut scratch.paths;
+    if let (Some(pins), Ok(())) = (&call.shared.hooks.pins, &result)
+        && let Ok(found) = paths.stat(dir, convert::path_flags(lookup), &path)
+    {
+        pins.times_set(&found, access, modification);
+    }
+    paths.explained(result, true, &[(dir, &path)])
 }
 
 pub(crate) fn link(
@@ -93,6 +124,11 @@ pub(crate) fn link(
     let paths = &mut call.scratch.paths;
     let flags = convert::path_flags(flags);
     let result = paths.link((from, flags, old.clone()), (to, new.clone()));
+    if let (Some(pins), Ok(())) = (&call.shared.hooks.pins, &result)
+        && let Ok(found) = paths.stat(to, PathFlags::empty(), &new)
+    {
+        pins.linked(&found);
+    }
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
@@ -122,6 +158,9 @@ pub(crate) fn open(
         wanted,
         nonblock: flags.contains(Fdflags::NONBLOCK),
     };
+    if call.shared.hooks.unrepeatable.is_some() && open.finds_fifo(&mut call.scratch.paths) {
+        call.meet(Some(Unrepeatable::Fifo))?;
+    }
     let number = call.shared.fds.reserve()?;
     let scratch = &mut *call.scratch;
     let opened = match open.run(&mut scratch.paths, &mut scratch.open, &call.shared.opens) {
@@ -144,6 +183,9 @@ pub(crate) fn open(
         }
         Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };
+    if call.shared.hooks.unrepeatable.is_some() {
+        call.meet(Unrepeatable::of_opened(&opened)?)?;
+    }
     Ok(number.fill(opened)?.into())
 }
 
@@ -176,10 +218,12 @@ pub(crate) fn remove_directory(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let (on, opens) = ((fd, Rights::PATH_REMOVE_DIRECTORY), &call.shared.opens);
+    let (on, shared) = ((fd, Rights::PATH_REMOVE_DIRECTORY), call.shared);
     change(call, memory, on, path, |paths, dir, path| {
-        let _moving = opens.moving(paths);
-        paths.remove_directory(dir, path)
+        let _moving = shared.opens.moving(paths);
+        removing(&shared.hooks, paths, (dir, path), |paths| {
+            paths.remove_directory(dir, path)
+        })
     })
 }
 
@@ -197,7 +241,9 @@ pub(crate) fn rename(
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
     let paths = &mut call.scratch.paths;
     let moving = call.shared.opens.moving(paths);
-    let result = paths.rename(from, &old, to, &new);
+    let result = removing(&call.shared.hooks, paths, (to, &new), |paths| {
+        paths.rename(from, &old, to, &new)
+    });
     drop(moving);
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
@@ -222,9 +268,11 @@ pub(crate) fn unlink_file(
     fd: Fd,
     path: GuestPtr<str>,
 ) -> Result<()> {
-    let (on, opens) = ((fd, Rights::PATH_UNLINK_FILE), &call.shared.opens);
+    let (on, shared) = ((fd, Rights::PATH_UNLINK_FILE), call.shared);
     change(call, memory, on, path, |paths, dir, path| {
-        let _moving = opens.moving(paths);
-        paths.unlink_file(dir, path)
+        let _moving = shared.opens.moving(paths);
+        removing(&shared.hooks, paths, (dir, path), |paths| {
+            paths.unlink_file(dir, path)
+        })
     })
 }

@@ -3,6 +3,7 @@
 use crate::abi::error::{Error, Raised, Result};
 use crate::abi::types::{Errno, Exitcode, Fd, Rights, Signal, Size};
 use crate::call::Call;
+use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::Kind;
 use wasmtime_wasi::I32Exit;
 
@@ -52,6 +53,7 @@ pub(crate) fn raise(signal: Signal) -> Result<()> {
 /// ways belongs to a conversation that the guest may well survive.
 #[cold]
 pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
+    call.meet(Unrepeatable::of_errno(Errno::Pipe))?;
     let descriptor = call.fd(fd)?;
     match descriptor.kind()? {
         Kind::Stream(stream) if stream.rights().contains(Rights::FD_READ) => {}
@@ -60,7 +62,11 @@ pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
     Err(Errno::Pipe.into())
 }
 
-/// Lets other threads of the host run.
-pub(crate) fn sched_yield() {
-    std::thread::yield_now();
+/// Lets other threads of the host run, or whom the embedder's hook lets.
+pub(crate) fn sched_yield(call: &Call<'_>) -> Result<()> {
+    match &call.shared.hooks.on_yield {
+        None => std::thread::yield_now(),
+        Some(hook) => hook().map_err(Error::trap)?,
+    }
+    Ok(())
 }

@@ -4,6 +4,9 @@
 //! entries come and go: one that is there throughout is reported once, whatever happens to the others. Two threads may
 //! read one directory at different places. [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
 //!
+//! Where the embedder wants listings in order, a listing that begins is read whole and kept, and a cookie is a place in it:
+//! [`NameList`].
+//!
 //! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
 //! without following links does not resolve a path.
 
@@ -11,10 +14,15 @@ use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
+use crate::ctx::hooks::HostHooks;
+use crate::descriptor::Dir;
 use crate::descriptor::cookies::Place;
+use crate::descriptor::name_list::NameList;
 use crate::guest::memory::write_bytes;
-use crate::sys::listing::Listing;
+use crate::sys::listing::{Listing, Said};
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 
 /// Room for entries on their way from the kernel: at least one of the longest names, at most a few pages.
@@ -36,50 +44,21 @@ pub(crate) fn readdir(
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
     let dir = descriptor.dir(Rights::FD_READDIR)?;
-    let position = match dir.cookies.place(cookie) {
-        Place::Start => None,
-        Place::At(position) => Some(position),
-        Place::Nowhere => return Ok(0),
-        Place::Cut => return Err(Errno::Inval.into()),
-    };
-    // A cursor of this call's own.
-    let listing = Listing::open(dir.fd()?, position)?;
+    let shared = call.shared;
     let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
     let kernel = &mut call.scratch.dirents;
     if kernel.len() < room {
         kernel.resize(room, MaybeUninit::uninit());
     }
-
     let mut out = EntryWriter {
         memory,
         at: buf,
         left: len,
+        hooks: &shared.hooks,
     };
-    let mut entries = listing.entries(&mut kernel[..room]);
-    while out.left != 0 {
-        let Some(entry) = entries.next()? else { break };
-        let Ok(name) = std::str::from_utf8(entry.name().to_bytes()) else {
-            continue;
-        };
-        let (found, d_type) = if name == "." || name == ".." {
-            // What lies above is not the guest's to know: `..` is reported with this directory's own number.
-            (listing.itself()?, Filetype::Directory)
-        } else {
-            let Some(found) = listing.find(&entry)? else {
-                continue;
-            };
-            let d_type = convert::file_type(found.file_type);
-            (found, d_type)
-        };
-        out.entry(
-            &Dirent {
-                d_next: dir.cookies.of(entry.position()),
-                d_ino: convert::inode(found.device, found.inode),
-                d_namlen: name.len().try_into()?,
-                d_type,
-            },
-            name.as_bytes(),
-        )?;
+    match shared.hooks.ordered_listings {
+        true => out.ordered(dir, cookie, &mut kernel[..room])?,
+        false => out.entries(dir, cookie, &mut kernel[..room])?,
     }
     Ok(len - out.left)
 }
@@ -89,9 +68,79 @@ struct EntryWriter<'a, 'm> {
     memory: &'a mut GuestMemory<'m>,
     at: GuestPtr<u8>,
     left: Size,
+    hooks: &'a HostHooks,
 }
 
 impl EntryWriter<'_, '_> {
+    /// As the system lists them, from behind the position that `cookie` stands for.
+    fn entries(&mut self, dir: &Dir, cookie: u64, kernel: &mut [MaybeUninit<u8>]) -> Result<()> {
+        let position = match dir.cookies.place(cookie) {
+            Place::Start => None,
+            Place::At(position) => Some(position),
+            Place::Nowhere => return Ok(()),
+            Place::Cut => return Err(Errno::Inval.into()),
+        };
+        // A cursor of this call's own.
+        let listing = Listing::open(dir.fd()?, position)?;
+        let mut entries = listing.entries(kernel);
+        while self.left != 0 {
+            let Some(entry) = entries.next()? else { break };
+            let next = || dir.cookies.of(entry.position());
+            self.entry(&listing, (entry.name(), entry.said()), next)?;
+        }
+        Ok(())
+    }
+
+    /// In order, from the place `cookie` on: the names that were there when the listing began and still are.
+    fn ordered(&mut self, dir: &Dir, cookie: u64, kernel: &mut [MaybeUninit<u8>]) -> Result<()> {
+        let listing = Listing::open(dir.fd()?, None)?;
+        let list = match dir.cookies.list().filter(|_| cookie != 0) {
+            Some(list) => list,
+            None => {
+                let list = Arc::new(NameList::read(&listing, kernel)?);
+                dir.cookies.keep_list(Arc::clone(&list));
+                list
+            }
+        };
+        for (next, name, said) in list.behind(cookie) {
+            if self.left == 0 {
+                break;
+            }
+            self.entry(&listing, (name, said), || next)?;
+        }
+        Ok(())
+    }
+
+    /// One entry with its cookie, unless it has been removed or its name is not UTF-8.
+    fn entry(
+        &mut self,
+        listing: &Listing,
+        (c_name, said): (&CStr, Said),
+        next: impl FnOnce() -> Dircookie,
+    ) -> Result<()> {
+        let Ok(name) = std::str::from_utf8(c_name.to_bytes()) else {
+            return Ok(());
+        };
+        let (found, d_type) = if name == "." || name == ".." {
+            // What lies above is not the guest's to know: `..` is reported with this directory's own number.
+            (listing.itself()?, Filetype::Directory)
+        } else {
+            let Some(found) = listing.find(c_name, said)? else {
+                return Ok(());
+            };
+            let d_type = convert::file_type(found.file_type);
+            (found, d_type)
+        };
+        let inode = convert::inode(found.device, found.inode);
+        let dirent = Dirent {
+            d_next: next(),
+            d_ino: self.hooks.inode(inode),
+            d_namlen: name.len().try_into()?,
+            d_type,
+        };
+        self.put_entry(&dirent, name.as_bytes())
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let n = bytes.len().min(self.left as usize);
         self.at = write_bytes(self.memory, self.at, &bytes[..n])?;
@@ -100,7 +149,7 @@ impl EntryWriter<'_, '_> {
     }
 
     /// Field by field, so that nothing of the host's gets into the padding.
-    fn entry(&mut self, dirent: &Dirent, name: &[u8]) -> Result<()> {
+    fn put_entry(&mut self, dirent: &Dirent, name: &[u8]) -> Result<()> {
         let mut bytes = [0; 24];
         debug_assert_eq!(Dirent::guest_size() as usize, bytes.len());
         bytes[..8].copy_from_slice(&dirent.d_next.to_le_bytes());

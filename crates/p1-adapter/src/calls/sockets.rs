@@ -48,6 +48,7 @@ fn connected(stream: &GuestStream) -> Result<&blocking::Stream> {
 pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> {
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
+    call.meet_stream(stream)?;
     let Source::Listener(listener) = &stream.source else {
         return Err(match stream.file_type() {
             Filetype::SocketDgram => Errno::Notsup.into(),
@@ -83,6 +84,7 @@ pub(crate) fn recv(
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
+    call.meet_stream(stream)?;
     call.allow(&descriptor, Rights::FD_READ)?;
     let host = connected(stream)?;
     stream.check_read()?;
@@ -103,8 +105,7 @@ pub(crate) fn recv(
     let count = if all {
         // Which a call that is tried again finds out for itself.
         let (asynchronous, nonblock) = (call.retry.is_some(), descriptor.nonblock());
-        let end = &call.shared.end;
-        call.until_full(&descriptor, bufs.len(), |missing| {
+        call.until_full(&descriptor, bufs.len(), |missing, end| {
             let bufs = bufs.slice(&missing);
             Ok(host.read(asynchronous || nonblock, end, |fd, _| receive(fd, &bufs))?)
         })?
@@ -129,6 +130,7 @@ pub(crate) fn send(
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
+    call.meet_stream(stream)?;
     call.allow(&descriptor, Rights::FD_WRITE)?;
     connected(stream)?;
     stream.check_write()?;
@@ -145,6 +147,7 @@ pub(crate) fn send(
 pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
+    call.meet_stream(stream)?;
     let host = connected(stream)?;
     descriptor.allow(Rights::SOCK_SHUTDOWN)?;
     let (read, write) = (how.contains(Sdflags::RD), how.contains(Sdflags::WR));

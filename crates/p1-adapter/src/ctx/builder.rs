@@ -4,6 +4,8 @@ use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
 use crate::ctx::Limits;
 use crate::ctx::budget::MemoryBudget;
+use crate::ctx::clock_source::ClockSource;
+use crate::ctx::hooks::HostHooks;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{LockedRng, Random, RandomSource};
 use crate::descriptor::stream::Source;
@@ -51,6 +53,8 @@ pub struct P1CtxBuilder {
     pub(super) stdio: [Stdio; 3],
     pub(super) wall: Option<Arc<dyn HostWallClock + Sync>>,
     pub(super) monotonic: Option<Arc<dyn HostMonotonicClock + Sync>>,
+    pub(super) source: Option<Arc<dyn ClockSource>>,
+    pub(super) hooks: HostHooks,
     pub(super) random: Random,
     pub(super) end: Option<EndSignal>,
     pub(super) max_descriptors: u32,
@@ -89,6 +93,8 @@ impl P1CtxBuilder {
             stdio: [Stdio::Null, Stdio::Null, Stdio::Null],
             wall: None,
             monotonic: None,
+            source: None,
+            hooks: HostHooks::default(),
             random: Random::Host,
             end: None,
             max_descriptors: DEFAULT_MAX_DESCRIPTORS,

@@ -19,10 +19,16 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 /// comes with `O_NONBLOCK` has the guest's flag of that name at first. A
 /// process may be started with some of the streams closed: the guest then has one that is at its end.
 ///
+/// `plain`: bytes in order in one direction, of which nothing else is told.
+///
 /// # Errors
 ///
 /// What the system says when it is looked at or duplicated.
-pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Descriptor> {
+pub(crate) fn standard_stream(
+    number: u32,
+    fd: BorrowedFd<'_>,
+    plain: bool,
+) -> io::Result<Descriptor> {
     let stat = match Object::of(fd) {
         Err(Os::BADF) if number == 0 => {
             return Ok(Descriptor::stream(GuestStream::input(Source::Null)));
@@ -33,6 +39,12 @@ pub(crate) fn standard_stream(number: u32, fd: BorrowedFd<'_>) -> io::Result<Des
     let flags = flags(fd)?;
     let access = flags & OFlags::ACCMODE;
     let (read, write) = (access != OFlags::WRONLY, access != OFlags::RDONLY);
+    if plain {
+        let stream = HostStream::inherited(fd)?;
+        let (read, write) = (read && number == 0, write && number != 0);
+        let stream = GuestStream::duplex(stream, read, write).plain();
+        return Ok(Descriptor::stream(stream));
+    }
     let found = stat.file_type();
     let is_file = match StreamKind::of(fd)? {
         // A directory would be a way to files that nobody has allowed.

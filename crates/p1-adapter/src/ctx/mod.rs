@@ -3,20 +3,25 @@
 pub(crate) mod budget;
 mod build;
 pub(crate) mod builder;
+pub(crate) mod clock_source;
 pub(crate) mod clocks;
 mod from_wasi;
+pub(crate) mod hooks;
 mod inherit;
 mod insert;
 pub(crate) mod observe;
+pub(crate) mod pins;
 pub(crate) mod push;
 pub(crate) mod random_source;
 pub(crate) mod state;
 pub(crate) mod strings;
+pub(crate) mod unrepeatable;
 
 use crate::blocking::EndSignal;
 use crate::ctx::budget::MemoryBudget;
 use crate::ctx::clocks::Clocks;
-use crate::ctx::observe::CallObserver;
+use crate::ctx::hooks::HostHooks;
+use crate::ctx::observe::{Attended, CallObserver};
 use crate::ctx::random_source::Random;
 use crate::descriptor::fds::Fds;
 use crate::path::fifo_open::Opens;
@@ -50,6 +55,9 @@ pub(crate) struct Shared {
     pub(crate) opens: Arc<Opens>,
     pub(crate) limits: Limits,
     pub(crate) budget: Option<Arc<dyn MemoryBudget>>,
+    /// Which calls `observer` and `hooks.before_call` are told of: the one thing that every call looks at.
+    pub(crate) attended: Attended,
+    pub(crate) hooks: HostHooks,
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
     /// Whether the observer is told of calls that may have to wait only.
     pub(crate) observe_waiting: bool,

@@ -1,5 +1,7 @@
 //! Telling an embedder about calls: for tracing, counting, finding out where a guest is stuck.
 
+use super::Shared;
+use super::builder::P1CtxBuilder;
 use crate::abi::types::Errno;
 use std::sync::Arc;
 
@@ -103,22 +105,68 @@ fn outcome<R: Returned>(result: &wasmtime::Result<R>) -> CallOutcome<'_> {
     }
 }
 
-/// The start of a call that cannot be dropped half-way; the token for `end`.
+/// Whether anybody is told of a call.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Attended {
+    Never,
+    /// Of a call that may have to wait.
+    IfItWaits,
+    Always,
+}
+
+impl Attended {
+    pub(super) fn by(builder: &P1CtxBuilder) -> Self {
+        match &builder.observer {
+            _ if builder.hooks.before_call.is_some() => Self::Always,
+            None => Self::Never,
+            Some(_) if builder.observe_waiting => Self::IfItWaits,
+            Some(_) => Self::Always,
+        }
+    }
+
+    /// Of one that may have to wait, or of one that never does.
+    #[inline(always)]
+    pub(crate) fn of(self, waits: bool) -> bool {
+        self as u8 + u8::from(waits) >= Self::Always as u8
+    }
+}
+
+/// The start of a call that cannot be dropped half-way; the token for `end`, if an observer is told.
+///
+/// # Errors
+///
+/// What the hook before calls says; the call has ended by that.
 #[cold]
 #[inline(never)]
-pub(crate) fn start(observer: &Arc<dyn CallObserver>, function: &'static str) -> u64 {
-    observer.started(function)
+pub(crate) fn start(
+    shared: &Shared,
+    function: &'static str,
+    waits: bool,
+) -> wasmtime::Result<Option<u64>> {
+    let told = shared.observer.as_ref();
+    let told = told.filter(|_| waits || !shared.observe_waiting);
+    let token = told.map(|observer| observer.started(function));
+    if let Err(error) = shared.hooks.before(function) {
+        if let (Some(observer), Some(token)) = (told, token) {
+            observer.ended(function, token, CallOutcome::Trapped(&error));
+        }
+        return Err(error);
+    }
+    Ok(token)
 }
 
 #[cold]
 #[inline(never)]
 pub(crate) fn end<R: Returned>(
-    observer: &Arc<dyn CallObserver>,
+    shared: &Shared,
     function: &'static str,
     token: u64,
     result: &wasmtime::Result<R>,
 ) {
-    observer.ended(function, token, outcome(result));
+    if let Some(observer) = &shared.observer {
+        observer.ended(function, token, outcome(result));
+    }
 }
 
 /// A call that may be dropped half-way, as futures are.

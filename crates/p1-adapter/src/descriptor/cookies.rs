@@ -10,9 +10,10 @@
 //! A larger one (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions whose own cookies
 //! look cut are kept as well. No cookie that was given out ever reads as the end.
 
+use crate::descriptor::name_list::NameList;
 use crate::lock::lock;
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// How many positions are kept for one open directory: about two megabytes. (Up to twice as many where their own cookies
 /// would look cut.)
@@ -48,18 +49,20 @@ pub(crate) enum Place {
 }
 
 /// The positions of one open directory that have been told, and their numbers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Cookies {
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     /// The position of cookie `n` is at `n - 1`.
     positions: Vec<u64>,
     cookies: HashMap<u64, u64>,
     /// Whether a cookie was given out that a C library's `long` cuts.
     wide: bool,
+    /// Where listings are ordered: the last one that began at the start.
+    list: Option<Arc<NameList>>,
 }
 
 impl Cookies {
@@ -71,6 +74,17 @@ impl Cookies {
     /// What `cookie` stands for. Locks for a moment.
     pub(crate) fn place(&self, cookie: u64) -> Place {
         self.with(|kept| kept.place(cookie, KEPT))
+    }
+
+    /// The list whose places are the cookies, where listings are ordered; nothing before the first. Locks for a moment.
+    pub(crate) fn list(&self) -> Option<Arc<NameList>> {
+        self.with(|kept| kept.list.clone())
+    }
+
+    /// From now on `list` is that list. Locks for a moment.
+    pub(crate) fn keep_list(&self, list: Arc<NameList>) {
+        let before = self.with(|kept| kept.list.replace(list));
+        drop(before);
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut Kept) -> R) -> R {

@@ -6,8 +6,7 @@
 //! A call that has looked its descriptor up keeps it: closing or renumbering detaches the number, and the descriptor
 //! itself goes away with the last call that uses it. A later lookup finds nothing or the number's new owner.
 //!
-//! The limit is on descriptors that are open at the host and on numbers that are taken: one that was closed while a call
-//! has it counts until that call lets go.
+//! The limit is on numbers that are taken and on what is open at the host: what was closed counts until calls let go of it.
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
@@ -240,15 +239,21 @@ impl Fds {
             cell.store(handle.to_raw(), Ordering::Release);
         }
         drop(free);
-        match (taken, Handle::from_raw(replaced)) {
-            (true, Some(replaced)) => self.detach(replaced),
-            (true, None) => {}
-            (false, _) => {
-                self.detach(handle);
-                return Err(Errno::Busy);
-            }
+        if !taken {
+            self.detach(handle);
+            return Err(Errno::Busy);
+        }
+        if let Some(replaced) = Handle::from_raw(replaced) {
+            self.detach(replaced);
         }
         Ok(())
+    }
+
+    /// Whether the limit lets no more be opened: a failure to is then the guest's own.
+    pub(crate) fn is_full(&self) -> bool {
+        let free = self.lock();
+        Arc::strong_count(&self.open) > self.limit as usize
+            || (free.below.is_empty() && free.next >= self.limit)
     }
 
     /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.

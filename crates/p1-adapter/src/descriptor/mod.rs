@@ -8,6 +8,7 @@
 
 pub(crate) mod cookies;
 pub(crate) mod fds;
+pub(crate) mod name_list;
 mod opened;
 pub(crate) mod position;
 mod recognise;

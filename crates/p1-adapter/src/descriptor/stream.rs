@@ -21,6 +21,8 @@ pub(crate) struct GuestStream {
     socket: Option<SocketType>,
     /// If it was opened by a path.
     opened: Option<FsPerms>,
+    /// Whether nothing is told of what it is.
+    plain: bool,
 }
 
 /// What is behind a stream.
@@ -62,7 +64,27 @@ impl GuestStream {
             writable,
             socket,
             opened: None,
+            plain: false,
         }
+    }
+
+    /// As bytes in order of which nothing else is told.
+    pub(crate) fn plain(mut self) -> Self {
+        self.plain = true;
+        self
+    }
+
+    /// Whether what is read and written is a matter of the bytes alone: they come from outside, and in order.
+    pub(crate) fn is_whole(&self) -> bool {
+        match &self.source {
+            Source::Null | Source::Input(_) | Source::Output(_) => true,
+            Source::Listener(_) => false,
+            Source::Host(host) => host.is_from_outside(),
+        }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(&self.source, Source::Host(host) if host.kind() == StreamKind::Terminal)
     }
 
     pub(crate) fn input(source: Source) -> Self {
@@ -85,6 +107,9 @@ impl GuestStream {
     /// As something that `path_open` found below a directory of these permissions: it has attributes.
     pub(crate) fn opened_below(mut self, perms: FsPerms) -> Self {
         self.opened = Some(perms);
+        if let Source::Host(host) = &mut self.source {
+            host.opened_by_path();
+        }
         self
     }
 
@@ -99,6 +124,7 @@ impl GuestStream {
     /// The host's descriptor, if it is one.
     pub(crate) fn host(&self) -> Option<BorrowedFd<'_>> {
         match &self.source {
+            Source::Host(_) if self.plain => None,
             Source::Host(host) => Some(host.as_fd()),
             Source::Listener(listener) => Some(listener.as_fd()),
             Source::Null | Source::Input(_) | Source::Output(_) => None,
@@ -185,6 +211,9 @@ impl GuestStream {
     /// A terminal is a character device and a socket is one; everything else has no type, so that a C library does not
     /// take it for one.
     pub(crate) fn file_type(&self) -> Filetype {
+        if self.plain {
+            return Filetype::Unknown;
+        }
         if let Some(kind) = self.socket {
             return match kind {
                 SocketType::DGRAM => Filetype::SocketDgram,

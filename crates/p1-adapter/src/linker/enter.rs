@@ -87,15 +87,11 @@ where
         // Before the end signal is looked at: `host_word` says why.
         let _inside = host_word::enter();
         let shared = &*ctx.shared;
-        let observed = match (&shared.observer, self.name) {
-            (Some(observer), Some((name, waits))) if waits || !shared.observe_waiting => {
-                Some((observer, name))
+        let told = match self.name {
+            Some((name, waits)) if shared.attended.of(waits) => {
+                observe::start(shared, name, waits)?.map(|token| (name, token))
             }
             _ => None,
-        };
-        let token = match observed {
-            Some((observer, name)) => observe::start(observer, name),
-            None => 0,
         };
         let result = shared.end.check().map_err(Into::into).and_then(
             #[inline(always)]
@@ -109,8 +105,8 @@ where
                 (self.function)(&mut call, memory)
             },
         );
-        if let Some((observer, name)) = observed {
-            observe::end(observer, name, token, &result);
+        if let Some((name, token)) = told {
+            observe::end(shared, name, token, &result);
         }
         result
     }

@@ -73,7 +73,11 @@ macro_rules! add_waiting {
                         .as_ref()
                         .map(|observer| Observation::start(observer, stringify!($name)));
                     let mut retry = Retry::default();
+                    let mut before = $get(caller.data_mut()).ctx.shared.hooks.before(stringify!($name));
                     let result = loop {
+                        if let Err(error) = std::mem::replace(&mut before, Ok(())) {
+                            break Err(error);
+                        }
                         let attempted = enter(&mut caller, $get, None, Some(&mut retry), |call, memory| {
                             behind!($version $name)(call, memory $(, $arg)*).or_else(odd_argument)
                         });

@@ -327,8 +327,7 @@ impl WasiSnapshotPreview1 for Call<'_> {
     }
 
     fn sched_yield(&mut self, _: Memory<'_, '_>) -> Result<()> {
-        process::sched_yield();
-        Ok(())
+        process::sched_yield(self)
     }
 
     fn random_get(&mut self, memory: Memory<'_, '_>, buf: GuestPtr<u8>, len: Size) -> Result<()> {

@@ -119,6 +119,11 @@ impl Open<'_> {
         Ok(found.map(|(fifo, _)| fifo))
     }
 
+    /// Whether a FIFO would be opened. What cannot be looked for is none.
+    pub(crate) fn finds_fifo(&self, paths: &mut WasiPaths) -> bool {
+        self.fifo(paths).unwrap_or(None).is_some()
+    }
+
     fn open_fifo(&self, fifo: &Fifo, nonblock: bool, end: &EndSignal) -> Result<GuestStream> {
         let access = self.access();
         if access == FifoAccess::Write {

@@ -44,19 +44,26 @@ impl Listing {
     }
 
     /// What a listed entry is; a link is not followed. Nothing if it has been removed since it was listed.
-    pub(crate) fn find(&self, entry: &ListedName<'_>) -> Result<Option<ListedFile>, Errno> {
-        match rustix::fs::statat(&self.0, entry.name(), AtFlags::SYMLINK_NOFOLLOW) {
+    pub(crate) fn find(&self, name: &CStr, said: Said) -> Result<Option<ListedFile>, Errno> {
+        match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
             // A directory that may not be searched (mode 0400), a mount whose server has gone, a damaged inode: what the
             // listing itself says. One entry is no reason to hide the others.
             Err(_) => Ok(Some(ListedFile {
                 device: self.itself()?.device,
-                inode: entry.0.ino(),
-                file_type: entry.0.file_type(),
+                inode: said.inode,
+                file_type: said.file_type,
             })),
         }
     }
+}
+
+/// What the directory itself says of an entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Said {
+    inode: u64,
+    file_type: FileType,
 }
 
 impl From<rustix::fs::Stat> for ListedFile {
@@ -89,6 +96,13 @@ pub(crate) struct ListedName<'a>(RawDirEntry<'a>);
 impl ListedName<'_> {
     pub(crate) fn name(&self) -> &CStr {
         self.0.file_name()
+    }
+
+    pub(crate) fn said(&self) -> Said {
+        Said {
+            inode: self.0.ino(),
+            file_type: self.0.file_type(),
+        }
     }
 
     /// The system's position behind it.

@@ -43,6 +43,12 @@ impl Object {
         cfg!(target_os = "linux") && MEMORY.contains(&self.numbers())
     }
 
+    /// Whether this character device gives and takes the same everywhere: null, zero, full.
+    pub(crate) fn is_constant(&self) -> bool {
+        const CONSTANT: [(u32, u32); 3] = [(1, 3), (1, 5), (1, 7)];
+        cfg!(target_os = "linux") && CONSTANT.contains(&self.numbers())
+    }
+
     /// Whether this character device makes a new pty for each open.
     pub(crate) fn is_pty_multiplexer(&self) -> bool {
         self.numbers() == (5, 2)

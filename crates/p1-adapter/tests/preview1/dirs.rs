@@ -9,14 +9,19 @@ use wasmtime::Val;
 /// One entry of a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    name: String,
-    next: u64,
-    ino: u64,
+    pub(crate) name: String,
+    pub(crate) next: u64,
+    pub(crate) ino: u64,
     kind: u8,
 }
 
 /// One `fd_readdir`; the entries that fit whole, and how many bytes came.
-fn list_from(guest: &mut Guest, fd: i32, room: u32, cookie: u64) -> Result<(Vec<Entry>, u32), i32> {
+pub(crate) fn list_from(
+    guest: &mut Guest,
+    fd: i32,
+    room: u32,
+    cookie: u64,
+) -> Result<(Vec<Entry>, u32), i32> {
     // What is in the buffer before must not shine through.
     guest.write(DATA, &vec![0xAA; room as usize]);
     let args = [

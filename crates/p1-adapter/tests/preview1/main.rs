@@ -14,6 +14,7 @@ mod exhausted;
 mod files;
 #[path = "../guest/mod.rs"]
 mod guest;
+mod hooks;
 mod host_descriptors;
 mod limits;
 mod memory;
@@ -23,8 +24,10 @@ mod poll;
 mod posix;
 mod races;
 mod refused;
+mod repeatable;
 mod resumed;
 mod rights;
+mod same_bytes;
 mod sandbox;
 #[cfg(target_os = "linux")]
 #[path = "../../../../tests/support/seccomp.rs"]
@@ -32,4 +35,5 @@ mod seccomp;
 mod shut;
 mod stdio;
 mod swapped;
+mod unrepeatable;
 mod unstable;

@@ -25,8 +25,8 @@ pub(crate) struct Event {
     userdata: u64,
     pub(crate) error: u16,
     pub(crate) kind: u8,
-    nbytes: u64,
-    flags: u16,
+    pub(crate) nbytes: u64,
+    pub(crate) flags: u16,
 }
 
 pub(crate) fn subscribe(guest: &mut Guest, all: &[On]) -> [Val; 4] {

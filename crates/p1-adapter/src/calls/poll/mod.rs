@@ -59,18 +59,20 @@ pub(crate) fn oneoff(
     }
     let mut waiting = wait::Waiting::on(&subscribed);
     loop {
-        match &call.retry {
-            Some(_) => waiting.look(&call.shared.end)?,
-            None => waiting.wait(&call.shared.end)?,
+        let clocks = &call.shared.clocks;
+        match (clocks.source(), &call.retry) {
+            (Some(source), _) => waiting.sleep_by(source, &call.shared.end)?,
+            (None, Some(_)) => waiting.look(&call.shared.end)?,
+            (None, None) => waiting.wait(&call.shared.end)?,
         }
-        let found: SmallVec<[Event; 4]> = report::events(&subscribed, &waiting).collect();
+        let found: SmallVec<[Event; 4]> = report::events(&subscribed, &waiting, clocks).collect();
         if found.is_empty() {
-            if let Some(retry) = &mut call.retry {
+            if let (Some(retry), None) = (&mut call.retry, clocks.source()) {
                 drop(waiting);
                 retry.poll = Some(Arc::clone(&subscribed));
                 return Err(retry.wait_for(Box::pin(wait::one_of(subscribed))));
             }
-            // A clock that was set may have ended the wait early.
+            // A clock that was set may have ended the wait early, or nothing came in this round.
             continue;
         }
         let reported = Size::try_from(found.len())?;

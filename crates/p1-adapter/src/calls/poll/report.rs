@@ -4,6 +4,7 @@ use super::wait::Waiting;
 use crate::abi::types::{Errno, Event, EventFdReadwrite, Eventrwflags};
 use crate::blocking::Direction;
 use crate::call::subscriptions::{Answer, Subscribed, Trigger};
+use crate::ctx::clocks::Clocks;
 
 /// One event for each subscription that is ready, in order.
 ///
@@ -15,6 +16,7 @@ use crate::call::subscriptions::{Answer, Subscribed, Trigger};
 pub(super) fn events<'a>(
     subscribed: &'a [Subscribed],
     waiting: &'a Waiting<'_>,
+    clocks: &'a Clocks,
 ) -> impl Iterator<Item = Event> + 'a {
     subscribed
         .iter()
@@ -22,7 +24,7 @@ pub(super) fn events<'a>(
         .filter_map(|(index, subscription)| {
             let nothing = Eventrwflags::empty();
             let (error, nbytes, flags) = match &subscription.trigger {
-                Trigger::Clock(due) if due.has_passed() => (Errno::Success, 0, nothing),
+                Trigger::Clock(due) if clocks.is_due(due) => (Errno::Success, 0, nothing),
                 Trigger::Clock(_) => return None,
                 Trigger::Known(Answer::Error(errno)) => (*errno, 0, nothing),
                 Trigger::Known(Answer::Bytes(bytes)) => (Errno::Success, *bytes, nothing),

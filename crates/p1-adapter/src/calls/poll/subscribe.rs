@@ -105,6 +105,10 @@ fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger>
                 entry.allow(transfer)?;
             }
             stream.check_poll(direction)?;
+            call.meet_stream(stream)?;
+            if call.shared.hooks.whole_reads && stream.is_whole() {
+                return Ok(Trigger::Known(Answer::Bytes(1)));
+            }
             Ok(Trigger::Stream(StreamOf::new(entry.keep()), direction))
         }
     }

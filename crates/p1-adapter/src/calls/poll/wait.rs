@@ -1,11 +1,14 @@
 //! The wait of a poll.
 
-use crate::abi::error::Result;
+use crate::abi::error::{Error, Result};
 use crate::blocking::{
-    BlockingError, Deadline, EndSignal, Interest, Readiness, Ready, any_ready, first_of, wait_with,
+    BlockingError, Deadline, EndSignal, Interest, ROUND, Readiness, Ready, any_ready, first_of,
+    wait_with,
 };
 use crate::call::retry::Woken;
 use crate::call::subscriptions::{Subscribed, Subscriptions, Trigger};
+use crate::ctx::clock_source::{ClockSource, GuestClock};
+use crate::ctx::clocks::Due;
 use crate::descriptor::stream::ReadyBy;
 use smallvec::SmallVec;
 use std::pin::Pin;
@@ -15,6 +18,10 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 /// What a list of subscriptions waits for, sorted by how one waits for it.
 pub(super) struct Waiting<'a> {
     deadline: Deadline,
+    /// Moments on the embedder's clocks, where guests sleep by these.
+    due: SmallVec<[(GuestClock, u64); 2]>,
+    /// Whether it has been looked at before.
+    looked: bool,
     interests: SmallVec<[Interest<'a>; 4]>,
     /// `None` once ready.
     futures: Vec<Option<Ready<'a>>>,
@@ -35,14 +42,20 @@ impl<'a> Waiting<'a> {
     pub(super) fn on(subscribed: &'a [Subscribed]) -> Self {
         let mut this = Waiting {
             deadline: Deadline::NEVER,
+            due: SmallVec::new(),
+            looked: false,
             interests: SmallVec::new(),
             futures: Vec::new(),
             places: SmallVec::new(),
         };
         for subscription in subscribed {
             let place = match &subscription.trigger {
-                Trigger::Clock(due) => {
+                Trigger::Clock(Due::Host(due)) => {
                     this.deadline = this.deadline.or(*due);
+                    AnswerAt::Nowhere
+                }
+                Trigger::Clock(Due::Source(clock, at)) => {
+                    this.due.push((*clock, *at));
                     AnswerAt::Nowhere
                 }
                 Trigger::Known(_) => this.at_once(),
@@ -79,6 +92,43 @@ impl<'a> Waiting<'a> {
         wait_with(&mut self.interests, &mut self.futures, &Deadline::NOW, end).map(drop)
     }
 
+    /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by `source` if none is ready,
+    /// for as long as a look may take: descriptors tell the host and not the embedder that they are ready.
+    pub(super) fn sleep_by(&mut self, source: &dyn ClockSource, end: &EndSignal) -> Result<()> {
+        end.check()?;
+        let left = |(clock, at): &(GuestClock, u64)| at.saturating_sub(source.now(*clock));
+        let first = self.due.iter().min_by_key(|due| left(due)).copied();
+        if self.interests.is_empty() && self.futures.is_empty() {
+            return match first {
+                // Something is ready already.
+                _ if self.deadline == Deadline::NOW => Ok(()),
+                Some(first) if left(&first) == 0 => Ok(()),
+                Some((clock, at)) => source.sleep_until(clock, at).map_err(Error::trap),
+                None => Ok(()),
+            };
+        }
+        if self.looked {
+            let now = source.now(GuestClock::Monotonic);
+            let round = first
+                .map_or(u64::MAX, |first| left(&first))
+                .min(ROUND.as_nanos() as u64);
+            if round > 0 {
+                let until = now.saturating_add(round);
+                source
+                    .sleep_until(GuestClock::Monotonic, until)
+                    .map_err(Error::trap)?;
+            }
+        }
+        let over = first.is_some_and(|first| left(&first) == 0);
+        let most = match self.looked && !over && self.deadline != Deadline::NOW {
+            true => Deadline::after(ROUND),
+            false => Deadline::NOW,
+        };
+        self.looked = true;
+        wait_with(&mut self.interests, &mut self.futures, &most, end)?;
+        Ok(())
+    }
+
     /// What the wait found for the subscription at `index`, which is not a clock.
     pub(super) fn found(&self, index: usize) -> Readiness {
         match self.places[index] {
@@ -104,7 +154,9 @@ pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {
     let mut deadline = Deadline::NEVER;
     for subscription in subscribed.iter() {
         match &subscription.trigger {
-            Trigger::Clock(due) => deadline = deadline.or(*due),
+            Trigger::Clock(Due::Host(due)) => deadline = deadline.or(*due),
+            // Waited for on the thread: `Waiting::sleep_by`.
+            Trigger::Clock(Due::Source(..)) => deadline = Deadline::NOW,
             Trigger::Known(_) => deadline = Deadline::NOW,
             Trigger::Stream(stream, direction) => match stream.get().readiness(*direction) {
                 ReadyBy::Always => deadline = Deadline::NOW,

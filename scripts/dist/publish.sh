@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Makes a release of the forge's of the artefacts in FOLDER (a folder for each architecture, as the workflow brings them), with the
+# changelog's part as its text and one list of checksums. Registries are not written to: that is done by hand, by whoever may.
+#
+# usage: scripts/dist/publish.sh FOLDER TAG    with gh, and a token in GH_TOKEN
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+folder=${1:?usage: scripts/dist/publish.sh FOLDER TAG}
+tag=${2:?usage: scripts/dist/publish.sh FOLDER TAG}
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+if [ "$tag" != "v$version" ]; then
+  echo "publish: the tag $tag is not that of version $version" >&2
+  exit 1
+fi
+all=$(mktemp -d)
+trap 'rm -rf "$all"' EXIT
+find "$folder" -type f ! -name SHA256SUMS -exec cp --target-directory "$all" {} +
+(cd "$all" && sha256sum -- * >SHA256SUMS)
+sed -n "/^## \[$version\]/,/^## \[/p" CHANGELOG.md | sed '$d' >"$all.md"
+gh release create "$tag" --draft --title "$tag" --notes-file "$all.md" "$all"/*
+rm -f "$all.md"
