@@ -10,6 +10,11 @@ pub mod seccomp;
 pub use guest::{Guest, repository};
 pub use process::{Finished, Input, Program};
 
+/// Examples of pages, compiled and, but for those that say otherwise, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating.md")]
+struct Migrating;
+
 /// The README's example, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -9,6 +9,7 @@ use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyOptions;
 use crate::args::module_limits::ModuleLimitArgs;
+use crate::args::schedule_args::ScheduleArgs;
 use crate::args::values::{
     DirOption, OnDeadlock, StatsFormat, number, parse_dir, parse_duration, parse_env,
     parse_max_threads, parse_preload,
@@ -107,6 +108,9 @@ pub(crate) struct RunArgs {
     /// one that can be written; a FIFO, when it has a reader.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
 
     /// How long threads may take to leave once the program has ended.
     ///

@@ -18,6 +18,12 @@ pub(crate) enum Exit {
     Trap,
     /// This signal ended the program.
     Signal(u8),
+    /// A run with a schedule met what is not the same each time.
+    NotReproducible,
+    /// A run with a schedule did not end within its points.
+    Endless,
+    /// A replay was not the run that was recorded.
+    Diverged,
     /// The host itself failed: a bug of this program or of a library.
     Panic,
 }
@@ -33,6 +39,9 @@ impl Exit {
             Exit::Trap => ABORT_STATUS,
             // What a shell says of a process that a signal ended.
             Exit::Signal(number) => 128u8.saturating_add(number),
+            Exit::NotReproducible => 123,
+            Exit::Endless => 124,
+            Exit::Diverged => 125,
             // What a Rust program gives that panics.
             Exit::Panic => 101,
         }

@@ -13,7 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use wasi_threads::rewrite::RewriteOptions;
-use wasi_threads::{PrepareError, Stamped, ThreadModule, preparation_compatibility_hash, prepare};
+use wasi_threads::{
+    PrepareError, Stamped, ThreadModule, preparation_compatibility_hash, prepare_with,
+};
 use wasmtime::{Cache, Engine};
 use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
@@ -67,28 +69,34 @@ pub(crate) fn prepare_cached(
     engine: &Engine,
     cache: Option<&Cache>,
     wasm: &[u8],
+    options: &RewriteOptions,
 ) -> std::result::Result<ThreadModule, PrepareError> {
     let Some(cache) = cache else {
-        return compile(engine, wasm);
+        return compile(engine, wasm, options);
     };
-    let key = Key::new(engine, wasm);
+    let key = Key::new(engine, wasm, options);
     let cache = Some(cache).filter(|cache| key.may_be_read(cache));
     ModuleCacheEntry::new(FOLDER, cache).get_data_raw(
         &key,
-        |key| compile(key.engine, key.wasm),
+        |key| compile(key.engine, key.wasm, key.options),
         |_, module| module.serialize().ok(),
         |key, bytes| load(key.engine, &bytes),
     )
 }
 
 /// Prepares a module; on this thread alone, where the host lets the compiler start none.
-fn compile(engine: &Engine, wasm: &[u8]) -> std::result::Result<ThreadModule, PrepareError> {
-    let prepared = caught(no_thread, AssertUnwindSafe(|| prepare(engine, wasm)));
+fn compile(
+    engine: &Engine,
+    wasm: &[u8],
+    options: &RewriteOptions,
+) -> std::result::Result<ThreadModule, PrepareError> {
+    let prepared = AssertUnwindSafe(|| prepare_with(engine, wasm, options));
+    let prepared = caught(no_thread, prepared);
     prepared.unwrap_or_else(|_| {
         let mut config = engine.config().clone();
         config.parallel_compilation(false);
         let alone = Engine::new(&config).map_err(PrepareError::Compile)?;
-        let module = prepare(&alone, wasm)?;
+        let module = prepare_with(&alone, wasm, options)?;
         let bytes = module.serialize().map_err(PrepareError::Compile)?;
         let lost = || wasmtime::Error::msg("what was compiled does not load");
         load(engine, &bytes).ok_or_else(|| PrepareError::Compile(lost()))
@@ -100,6 +108,7 @@ struct Key<'a> {
     engine: &'a Engine,
     /// As it was read.
     wasm: &'a [u8],
+    options: &'a RewriteOptions,
     /// Of both, and of the options of `prepare`.
     digest: [u8; 32],
 }
@@ -124,14 +133,14 @@ impl Hasher for Digest {
 }
 
 impl<'a> Key<'a> {
-    fn new(engine: &'a Engine, wasm: &'a [u8]) -> Self {
+    fn new(engine: &'a Engine, wasm: &'a [u8], options: &'a RewriteOptions) -> Self {
         let mut digest = Digest(Sha256::new());
-        let options = RewriteOptions::default();
-        preparation_compatibility_hash(engine, &options).hash(&mut digest);
+        preparation_compatibility_hash(engine, options).hash(&mut digest);
         wasm.hash(&mut digest);
         Key {
             engine,
             wasm,
+            options,
             digest: digest.0.finalize().into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wasi_threads::rewrite::ModuleLimits;
+use wasi_threads::rewrite::{ModuleLimits, RewriteOptions};
 use wasm_symbols::Symbols;
 use wasmtime::Engine;
 
@@ -59,7 +59,8 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let Loaded::Wasm(bytes) = source.load(&limits)? else {
         return Err(Message::failure(format!("{name} is compiled already")));
     };
-    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &name)?;
+    let options = RewriteOptions::default();
+    let module = prepare::prepare_wasm(&engine, cache.as_ref(), &bytes, &options, &name)?;
     let symbols = match Symbols::has_debug_info(&bytes) {
         true => Symbols::keep(&bytes),
         false => Vec::new(),

@@ -1,6 +1,6 @@
 //! A module's bytes, made ready for threads.
 
-use wasi_threads::rewrite::RewriteError;
+use wasi_threads::rewrite::{RewriteError, RewriteOptions};
 use wasi_threads::{PrepareError, ThreadModule};
 use wasmtime::{Cache, Engine};
 
@@ -19,10 +19,11 @@ pub(crate) fn prepare_wasm(
     engine: &Engine,
     cache: Option<&Cache>,
     bytes: &[u8],
+    options: &RewriteOptions,
     name: &str,
 ) -> Result<ThreadModule> {
     let _progress = Progress::compiling(name, bytes.len());
-    prepare_cached(engine, cache, bytes)
+    prepare_cached(engine, cache, bytes, options)
         .map_err(|error| cannot_be_prepared(&error, engine, bytes, name))
 }
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use p1_adapter::{Raised, TooMuchRandom};
+use replay_threads::keyed::Divergence;
+use wasi_threads::schedule::ScheduleError;
 use wasi_threads::{Backtrace, LeftBehind, Outcome};
 use wasmtime::Trap;
 
@@ -19,6 +21,8 @@ pub(crate) struct Reporter {
     pub(crate) timeout: Option<Duration>,
     /// The signal that ended the program, if one did.
     pub(crate) signal: Option<u8>,
+    /// Where a replay was another run, if it was.
+    pub(crate) divergence: Option<Divergence>,
 }
 
 impl Reporter {
@@ -122,10 +126,35 @@ impl Reporter {
             )
             .why(message)
             .help("this is a bug of wasi-threads-run, not of the program: please report it"),
+            Outcome::ScheduleFailed(error) => self.schedule(error),
             // A kind of end that is not known here is no success.
             other => Message::failure(format!("{name} was ended: {other:?}")),
         };
         (message.exit(), Some(message))
+    }
+
+    /// A run with a schedule that did not come to its own end.
+    fn schedule(&self, error: &ScheduleError) -> Message {
+        let name = &self.name;
+        if let Some(divergence) = &self.divergence {
+            return Message::new(Exit::Diverged, divergence.to_string()).help(
+                "the run was another one than the file's: was it made by this version, on the same module and input?",
+            );
+        }
+        match error {
+            ScheduleError::NotReproducible(reason) => Message::new(
+                Exit::NotReproducible,
+                format!("the run of {name} is not reproducible: {reason}"),
+            ),
+            ScheduleError::TooManyPoints(points) => Message::new(
+                Exit::Endless,
+                format!("{name} has not ended after {points} points"),
+            )
+            .help("if it is meant to take longer, raise `--max-points`"),
+            other => Message::new(Exit::Panic, format!("the schedule of {name} failed"))
+                .why(other)
+                .help("this is a bug of wasi-threads-run, not of the program: please report it"),
+        }
     }
 
     fn with_hint(&self, message: Message, trap: Option<Trap>) -> Message {
@@ -136,6 +165,23 @@ impl Reporter {
             ),
             _ => message,
         }
+    }
+}
+
+/// The outcome in a few words, the same on every machine.
+pub(crate) fn in_a_line(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Returned => "returned".to_owned(),
+        Outcome::Exited(code) => format!("exited with {code}"),
+        Outcome::Trapped { thread, trap, .. } => {
+            let trap = trap.map_or("trapped".to_owned(), |trap| trap.to_string());
+            format!("thread {}: {trap}", thread.get())
+        }
+        Outcome::Deadlocked(_) => "deadlock".to_owned(),
+        Outcome::TimedOut => "timed out".to_owned(),
+        Outcome::Cancelled => "cancelled".to_owned(),
+        Outcome::ScheduleFailed(error) => error.to_string(),
+        _ => "another end".to_owned(),
     }
 }
 

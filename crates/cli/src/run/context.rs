@@ -14,8 +14,16 @@ use crate::report::recorder::Recorder;
 use crate::run::budget::Budget;
 use crate::run::listen;
 use crate::run::plan::Plan;
+use crate::run::schedule::session::Session;
 use crate::sys::at_start;
 use crate::sys::inherited::Inherited;
+
+/// What looks on, what is shared with the group, and whose turn it is.
+type Watched<'a> = (
+    Option<&'a Arc<Recorder>>,
+    Option<&'a Arc<Budget>>,
+    Option<&'a Session>,
+);
 
 /// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
 /// folders at the first descriptor that is none.
@@ -23,8 +31,7 @@ pub(crate) fn context(
     plan: &Plan,
     end: &EndSignal,
     (mut inherited, listeners): (Inherited, Vec<TcpListener>),
-    recorder: Option<&Arc<Recorder>>,
-    budget: Option<&Arc<Budget>>,
+    (recorder, budget, session): Watched<'_>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
@@ -43,7 +50,8 @@ pub(crate) fn context(
         }
     };
     // A module that came in on stdin has used it up.
-    if plan.stdio.stdin && plan.module != ModuleSource::Stdin {
+    let has_input = session.is_some_and(Session::has_input);
+    if plan.stdio.stdin && plan.module != ModuleSource::Stdin && !has_input {
         builder.inherit_stdin();
     }
     if plan.stdio.stdout {
@@ -63,6 +71,9 @@ pub(crate) fn context(
     }
     if let Some(bytes) = plan.limits.hostcall_fuel {
         builder.hostcall_fuel(bytes);
+    }
+    if let Some(session) = session {
+        session.give_world(&mut builder);
     }
     for dir in &plan.dirs {
         let perms = if dir.read_only {

@@ -1,6 +1,7 @@
 //! After a program's end.
 
 use p1_adapter::P1State;
+use replay_threads::file::Header;
 use wasi_threads::{Outcome, ThreadGroup};
 use wasmtime::Val;
 
@@ -14,6 +15,7 @@ use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
+use crate::run::schedule::session::{self, Session};
 
 /// A program that has ended, and what is known of it.
 pub(crate) struct Ended<'a> {
@@ -27,6 +29,10 @@ pub(crate) struct Ended<'a> {
     /// The signal that ended it, if one did.
     pub(crate) signal: Option<u8>,
     pub(crate) stats: Stats,
+    /// Whose turn it was.
+    pub(crate) session: Option<&'a Session>,
+    /// What the run depends on, if it is to be kept.
+    pub(crate) header: Option<Header>,
 }
 
 impl Ended<'_> {
@@ -39,6 +45,7 @@ impl Ended<'_> {
             name: self.plan.module.display(),
             timeout: self.plan.limits.timeout,
             signal: self.signal,
+            divergence: self.session.and_then(Session::divergence),
         };
         let backtrace = self.group.backtrace_of(&self.outcome);
         let mut exit = reporter.outcome(&self.outcome, backtrace, self.backtraces);
@@ -66,6 +73,14 @@ impl Ended<'_> {
                 self.stats.report(&totals, &recorder.totals(), format);
             }
         }
-        exit
+        match (self.session, &self.plan.schedule) {
+            (Some(session), Some(options)) => session::after(
+                (self.plan, options),
+                session.summary(),
+                (self.header, options.save.as_ref()),
+                (outcome::in_a_line(&self.outcome), exit),
+            ),
+            _ => exit,
+        }
     }
 }

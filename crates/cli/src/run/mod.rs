@@ -10,9 +10,11 @@ pub(crate) mod any_line;
 mod budget;
 mod cannot_run;
 mod context;
+mod dump_option;
 mod ended;
 mod entry;
 mod environment;
+mod explore;
 mod group;
 mod limits;
 mod link;
@@ -21,6 +23,8 @@ mod modules;
 mod observers;
 mod on_signal;
 pub(crate) mod plan;
+mod schedule;
+mod schedule_options;
 mod shape;
 mod time_limit;
 
@@ -29,6 +33,7 @@ use std::time::Instant;
 
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
+use wasi_threads::schedule::Schedule;
 
 use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
@@ -45,6 +50,7 @@ use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
+use crate::run::schedule::session::{self, Session};
 use crate::run::time_limit::TimeLimit;
 use crate::sys::process;
 use crate::sys::signals::{Held, SignalThread};
@@ -55,6 +61,11 @@ pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
     // take signals.
     let held = Held::new();
     let plan = Plan::from_args(typed)?;
+    if explore::is_in_processes(&plan) {
+        // They end with this one, whatever ends it.
+        drop(held);
+        return explore::in_processes(&plan);
+    }
     run_plan(plan, on_signal::thread(held))
 }
 
@@ -69,6 +80,10 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let listeners = listen::bind(&plan.tcplisten)?;
     let modules = Modules::of(&plan)?;
     let fault = modules.fault();
+    let header = match &plan.schedule {
+        Some(options) => session::before(&plan, options, modules.main())?,
+        None => None,
+    };
     let modules = modules.prepare(&plan)?;
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
@@ -78,12 +93,17 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let recorder = observers.recorder.as_ref();
     let budget = plan.limits.total_memory.map(Budget::of);
     let sockets = (inherited, listeners);
-    let ctx = context(&plan, &end, sockets, recorder, budget.as_ref())?;
+    let mut whose_turn = plan.schedule.as_ref().map(Session::of);
+    let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
+    let ctx = context(&plan, &end, sockets, watched)?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
     let mut group = group::builder(&plan, &modules, linker, ctx, end).limits(limits);
     if let Some(budget) = budget {
         group = group.memory_budget(budget);
+    }
+    if let Some(scheduled) = whose_turn.as_mut().and_then(Session::take) {
+        group = group.schedule(Schedule::Policy(scheduled));
     }
     let group = observers.watch(group);
     let group = group
@@ -141,6 +161,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         results,
         signal: received.when_ended(),
         stats,
+        session: whose_turn.as_ref(),
+        header,
     };
     let exit = ended.report(trace, profile);
     // The other one cannot be told from a program that ends so because it means to.

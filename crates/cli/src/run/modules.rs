@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wasi_threads::rewrite::RewriteOptions;
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
@@ -64,6 +65,11 @@ impl Modules {
             Loaded::Wasm(wasm) => fault(wasm),
             Loaded::Precompiled(_) => None,
         }
+    }
+
+    /// The program itself.
+    pub(crate) fn main(&self) -> &Loaded {
+        &self.main
     }
 
     /// Makes them ready for threads, on an engine that fits.
@@ -133,7 +139,9 @@ fn prepare(
     match loaded {
         Loaded::Wasm(bytes) => {
             let cache = plan.cache.as_ref();
-            Ok(prepare_wasm(engine, cache, bytes, name)?)
+            let mut options = RewriteOptions::default();
+            options.points = plan.schedule.as_ref().map(|schedule| schedule.points);
+            Ok(prepare_wasm(engine, cache, bytes, &options, name)?)
         }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {
             Err(Message::failure(format!("{name} is precompiled"))

@@ -17,8 +17,10 @@ use crate::message::{Message, Result};
 use crate::module::engine;
 use crate::module::source::ModuleSource;
 use crate::output::{self, Output};
+use crate::run::dump_option::coredump;
 use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
+use crate::run::schedule_options::ScheduleOptions;
 use crate::sys::inherited::Inherited;
 
 /// What is to be done, every default filled in.
@@ -61,6 +63,10 @@ pub(crate) struct Plan {
     pub(crate) profile: Option<ThreadProfile>,
     /// Where that goes.
     pub(crate) profile_output: Option<Output>,
+    /// How the threads take turns, if they do.
+    pub(crate) schedule: Option<ScheduleOptions>,
+    /// How many arguments the module and its own are, at the end of the command line.
+    pub(crate) typed_after: usize,
 }
 
 /// Which standard streams the program shares with this process. One it does not
@@ -107,7 +113,9 @@ impl Plan {
         let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
         let file = profiling.as_ref().and_then(Profiling::file);
         let profile_output = Output::asked_for("the profile", file)?;
+        let save = Output::asked_for("the replay file", args.schedule.save.as_deref())?;
         output::differ(&[
+            ("--save", save.as_ref()),
             ("-D coredump", coredump.as_ref()),
             ("--trace", trace.as_ref()),
             ("--profile", profile_output.as_ref()),
@@ -120,6 +128,8 @@ impl Plan {
         let epochs = common.wasm.epoch_interruption;
         let (engine, cache) = engine::configure(common, profiling.as_ref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;
+        let typed_after = args.module_and_args.len();
+        let schedule = ScheduleOptions::of(&args, save)?;
         let common = &args.common;
         let wasm = &common.wasm;
 
@@ -176,6 +186,8 @@ impl Plan {
             trace,
             profile: profiling.and_then(Profiling::of_threads),
             profile_output,
+            schedule,
+            typed_after,
         })
     }
 }
@@ -217,23 +229,6 @@ fn unknown_imports(common: &CommonOptions) -> Result<UnknownImports> {
         (true, false) => Ok(UnknownImports::Trap),
         (false, true) => Ok(UnknownImports::Default),
         (false, false) => Ok(UnknownImports::Refuse),
-    }
-}
-
-/// Where `-D coredump` writes.
-fn coredump(common: &CommonOptions) -> Result<Option<Output>> {
-    match &common.debug.coredump {
-        // As Wasmtime does, so that what they may come to mean is free.
-        Some(path) if path.contains('%') => Err(Message::usage(
-            "`-D coredump` cannot have a `%` in its path",
-        )
-        .why("patterns are not supported")
-        .help("name a file")),
-        Some(path) if path.is_empty() => {
-            Err(Message::usage("`-D coredump` names no file").help("name one: `-D coredump=FILE`"))
-        }
-        Some(path) => Output::asked_for("the core dump", Some(Path::new(path))),
-        None => Ok(None),
     }
 }
 

@@ -45,6 +45,21 @@ fn flags(file: &File) -> io::Result<i32> {
     }
 }
 
+/// Standard input, at its position, if it is a regular file.
+///
+/// # Errors
+///
+/// The system's.
+pub(crate) fn regular_stdin() -> io::Result<Option<File>> {
+    #[cfg(unix)]
+    if !at_start::was_closed(0) {
+        use std::os::fd::AsFd as _;
+        let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        return Ok(file.metadata()?.is_file().then_some(file));
+    }
+    Ok(None)
+}
+
 /// Opens a FIFO to be written, if it has a reader.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`]
-//! and [`own_thread`].
+//! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`],
+//! [`job`] and [`own_thread`].
 
 #[cfg(target_env = "musl")]
 mod allocator;
@@ -7,6 +7,7 @@ pub(crate) mod at_start;
 pub(crate) mod descriptors;
 pub(crate) mod files;
 pub(crate) mod inherited;
+pub(crate) mod job;
 pub(crate) mod limits;
 pub(crate) mod native_code;
 #[cfg(unix)]

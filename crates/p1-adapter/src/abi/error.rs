@@ -146,7 +146,7 @@ impl From<BlockingError> for Error {
         match error {
             BlockingError::Interrupted(interrupted) => interrupted.into(),
             BlockingError::Io(error) => error.into(),
-            BlockingError::Stream(error) => Self::trap(error),
+            BlockingError::Hook(error) | BlockingError::Stream(error) => Self::trap(error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The signal that ends every blocked call of a group of threads.
 
 use super::deadline::Deadline;
+use super::rounds::Rounds;
 use crate::lock::lock;
 use crate::sys::wake_fd::WakeFd;
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub enum BlockingError {
     /// The operating system refused; `WouldBlock` where the caller asked not to wait.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A hook of the embedder's ended the wait.
+    #[error("a hook of the embedder's ended the wait: {0}")]
+    Hook(wasmtime::Error),
     /// An embedder's stream asked for a trap.
     #[error("a stream given by the embedder failed: {0}")]
     Stream(wasmtime::Error),
@@ -62,6 +66,8 @@ impl From<rustix::io::Errno> for BlockingError {
 #[derive(Clone)]
 pub struct EndSignal {
     shared: Arc<EndState>,
+    /// Of a context that has clocks of the embedder's.
+    rounds: Option<Arc<Rounds>>,
 }
 
 impl Default for EndSignal {
@@ -73,6 +79,7 @@ impl Default for EndSignal {
         }
         EndSignal {
             shared: Arc::new(shared),
+            rounds: None,
         }
     }
 }
@@ -97,6 +104,16 @@ impl EndSignal {
     /// A signal that has not been raised. Makes its descriptor; a host that has none left is no failure.
     pub fn new() -> EndSignal {
         EndSignal::default()
+    }
+
+    /// The same signal; waits under it are made in rounds.
+    pub(crate) fn in_rounds(mut self, rounds: Rounds) -> EndSignal {
+        self.rounds = Some(Arc::new(rounds));
+        self
+    }
+
+    pub(super) fn rounds(&self) -> Option<&Rounds> {
+        self.rounds.as_deref()
     }
 
     /// Ends every blocked call under this signal, and every later one. The flag is stored first. Waits for no lock that a

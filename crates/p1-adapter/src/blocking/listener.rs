@@ -76,7 +76,7 @@ impl Listener {
                 Some(lock) if nonblocking => {
                     Some(lock.try_lock().ok_or(BlockingError::from(Errno::AGAIN))?)
                 }
-                Some(lock) => Some(lock.lock(end).map_err(BlockingError::from)?),
+                Some(lock) => Some(lock.lock(end)?),
             };
             let place = place()?;
             let accepted = match lock

@@ -53,6 +53,13 @@
 //! A descriptor that is closed while a thread is blocked on it stays open for that thread, as POSIX has it: the
 //! thread waits on.
 //!
+//! # In rounds
+//!
+//! Where guests sleep by a clock of the embedder's ([`ClockSource`](crate::ClockSource)), threads may run one at a time, and one
+//! that waits in the kernel would keep all others from running. So a wait is a look at the descriptors, a sleep of a
+//! millisecond by that clock, a look of at most a millisecond, and so on; the wait for a stream's write lock likewise. With
+//! [`whole_reads`](crate::P1CtxBuilder::whole_reads) pipes, terminals and the like are waited for in place. Opening a FIFO is always.
+//!
 //! # Locks
 //!
 //! A stream has a write lock, held for the whole of one guest write, so that a write is not
@@ -74,6 +81,7 @@ mod end;
 mod fifo;
 mod listener;
 mod readiness;
+mod rounds;
 mod stream;
 mod transfer;
 mod wait;
@@ -88,5 +96,6 @@ pub use fifo::{Fifo, FifoAccess};
 pub use listener::Listener;
 pub use readiness::ready;
 pub(crate) use readiness::{any_ready, first_of};
+pub(crate) use rounds::{ROUND, Rounds};
 pub use stream::{Manner, Stream, StreamKind};
 pub use wait::{Direction, Interest, Readiness, wait, wait_with};

@@ -89,6 +89,8 @@ pub struct Stream {
     fd: HeldFd,
     kind: StreamKind,
     policy: AtomicU8,
+    /// Whether a guest has opened it, which may have opened its other side too.
+    by_path: bool,
     /// Held for the whole of one guest write.
     pub(super) writing: EndableLock,
     /// Between "is it ready" and the read, where that takes two calls.
@@ -154,6 +156,7 @@ impl Stream {
             fd,
             kind,
             policy: AtomicU8::new(policy as u8),
+            by_path: false,
             writing: EndableLock::default(),
             reading: EndableLock::default(),
         }
@@ -167,6 +170,16 @@ impl Stream {
     /// What it is.
     pub fn kind(&self) -> StreamKind {
         self.kind
+    }
+
+    /// Takes note that a guest has opened it by a path.
+    pub(crate) fn opened_by_path(&mut self) {
+        self.by_path = true;
+    }
+
+    /// Whether its bytes come from outside, or go there, in order, and that is all there is to it.
+    pub(crate) fn is_from_outside(&self) -> bool {
+        !self.by_path && !matches!(self.kind, StreamKind::Socket | StreamKind::Other)
     }
 
     /// Whether no call on it ever has to wait, so that a poll finds it ready at once.

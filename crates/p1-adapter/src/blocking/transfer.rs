@@ -3,7 +3,7 @@
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::stream::{Manner, Policy, Stream, StreamKind};
-use super::wait::{Direction, Interest, Readiness, is_ready, wait};
+use super::wait::{Direction, Interest, Readiness, is_ready, wait, wait_in_place};
 use crate::sys::poll::PIPE_HAS_ROOM;
 use rustix::io::Errno;
 use std::io;
@@ -159,7 +159,12 @@ impl Stream {
     /// Waits until `direction` is ready, or forever.
     fn wait_for(&self, direction: Direction, end: &EndSignal) -> Result<Readiness, BlockingError> {
         let mut interest = [Interest::new(self.as_fd(), direction)];
-        wait(&mut interest, &Deadline::NEVER, end)?;
+        match end.rounds() {
+            Some(rounds) if rounds.only_shared && self.is_from_outside() => {
+                wait_in_place(&mut interest, &Deadline::NEVER, end)?
+            }
+            _ => wait(&mut interest, &Deadline::NEVER, end)?,
+        };
         Ok(interest[0].found())
     }
 

@@ -99,8 +99,22 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 ///
-/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails.
+/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails; [`BlockingError::Hook`] where
+/// `end` is that of a context with clocks of the embedder's, and these end the wait.
 pub fn wait(
+    interests: &mut [Interest<'_>],
+    deadline: &Deadline,
+    end: &EndSignal,
+) -> Result<usize, BlockingError> {
+    match end.rounds() {
+        // Whoever has a deadline makes the rounds.
+        Some(rounds) if *deadline == Deadline::NEVER => rounds.wait(interests, end),
+        _ => wait_in_place(interests, deadline, end),
+    }
+}
+
+/// As [`wait`], always in the kernel.
+pub(super) fn wait_in_place(
     interests: &mut [Interest<'_>],
     deadline: &Deadline,
     end: &EndSignal,

@@ -3,7 +3,7 @@
 //! A stream that is polled first has one for reads too, and a listener one for accepting.
 
 use super::block_on::block_on;
-use super::end::{EndSignal, Interrupted};
+use super::end::{BlockingError, EndSignal};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -27,10 +27,16 @@ impl EndableLock {
     }
 
     /// Waits for the lock.
-    pub(super) fn lock(&self, end: &EndSignal) -> Result<LockGuard<'_>, Interrupted> {
-        match self.try_lock() {
-            Some(guard) => Ok(guard),
-            None => block_on(end.or_raised(self.0.lock())),
+    pub(super) fn lock(&self, end: &EndSignal) -> Result<LockGuard<'_>, BlockingError> {
+        loop {
+            match (self.try_lock(), end.rounds()) {
+                (Some(guard), _) => return Ok(guard),
+                (None, None) => return Ok(block_on(end.or_raised(self.0.lock()))?),
+                (None, Some(rounds)) => {
+                    rounds.let_others_run()?;
+                    end.check()?;
+                }
+            }
         }
     }
 }

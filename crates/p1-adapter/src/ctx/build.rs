@@ -1,11 +1,13 @@
 //! Making the context a builder describes.
 
 use super::builder::{P1CtxBuilder, Stdio};
+use super::clock_source::{ClockSource, GuestClock};
 use super::clocks::Clocks;
 use super::observe::Attended;
 use super::strings::Strings;
 use super::{P1Ctx, Shared, inherit};
 use crate::abi::error::BuildError;
+use crate::blocking::{ROUND, Rounds};
 use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{GuestStream, Source};
@@ -74,7 +76,10 @@ impl P1CtxBuilder {
         bare.allow_blocking_current_thread(true);
         let fs = bare.build().filesystem().clone();
 
-        let end = this.end.unwrap_or_default();
+        let mut end = this.end.unwrap_or_default();
+        if let Some(source) = &this.source {
+            end = end.in_rounds(in_rounds_of(source, this.hooks.whole_reads));
+        }
         Ok(P1Ctx {
             shared: Arc::new(Shared {
                 args,
@@ -94,6 +99,20 @@ impl P1CtxBuilder {
                 fs,
             }),
         })
+    }
+}
+
+/// Rounds in which others run while the embedder's clock passes as much time as a look may take.
+fn in_rounds_of(source: &Arc<dyn ClockSource>, only_shared: bool) -> Rounds {
+    let source = Arc::clone(source);
+    let let_others_run = move || {
+        let until = source.now(GuestClock::Monotonic);
+        let until = until.saturating_add(ROUND.as_nanos() as u64);
+        source.sleep_until(GuestClock::Monotonic, until)
+    };
+    Rounds {
+        let_others_run: Box::new(let_others_run),
+        only_shared,
     }
 }
 

@@ -67,8 +67,9 @@ impl P1CtxBuilder {
     /// Replaces all clocks, and what a guest sleeps by: `poll_oneoff` waits for time nowhere else. [`wall_clock`] and
     /// [`monotonic_clock`] are not asked any more.
     ///
-    /// A poll that waits for descriptors too looks at them, without waiting, before each sleep of at most a millisecond
-    /// by this clock. In async stores, too, the calling thread is the one that sleeps.
+    /// A call that waits for a descriptor looks at it, and sleeps for a millisecond by this clock before it looks again:
+    /// threads that run one at a time then let each other run. Pipes may be waited for in place:
+    /// [`whole_reads`](Self::whole_reads). In async stores a poll has its thread sleep, and all other waits give it back.
     ///
     /// [`wall_clock`]: Self::wall_clock
     /// [`monotonic_clock`]: Self::monotonic_clock

@@ -79,10 +79,7 @@ impl GuestStream {
         match &self.source {
             Source::Null | Source::Input(_) | Source::Output(_) => true,
             Source::Listener(_) => false,
-            Source::Host(host) => {
-                let kind = host.kind();
-                self.opened.is_none() && !matches!(kind, StreamKind::Socket | StreamKind::Other)
-            }
+            Source::Host(host) => host.is_from_outside(),
         }
     }
 
@@ -110,6 +107,9 @@ impl GuestStream {
     /// As something that `path_open` found below a directory of these permissions: it has attributes.
     pub(crate) fn opened_below(mut self, perms: FsPerms) -> Self {
         self.opened = Some(perms);
+        if let Source::Host(host) = &mut self.source {
+            host.opened_by_path();
+        }
         self
     }
 

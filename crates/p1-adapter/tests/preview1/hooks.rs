@@ -6,6 +6,7 @@ use crate::observer::Notes;
 use crate::poll::{MS, On, poll, subscribe};
 use p1_adapter::{ClockSource, GuestClock, P1CtxBuilder, StreamAccess};
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -290,4 +291,98 @@ fn a_yield_is_the_embedders() {
     let error = guest.try_call("sched_yield", &[]).unwrap_err();
     assert!(format!("{error:?}").contains("no more"), "{error:?}");
     assert_eq!(yields.load(Ordering::SeqCst), 3);
+}
+
+/// A thread that waited in the kernel would keep from running who would write.
+#[test]
+fn a_read_of_a_socket_waits_in_rounds() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let mut rounds = 0;
+    let source = Virtual::new(move || {
+        rounds += 1;
+        if rounds == 3 {
+            there.write_all(b"x")?;
+        }
+        if rounds > 3 {
+            return Err(wasmtime::Error::msg("it is over"));
+        }
+        Ok(())
+    });
+    let mut builder = P1CtxBuilder::new();
+    builder.clocks(source.clone()).whole_reads(true);
+    let ctx = builder.build().unwrap();
+    let fd = ctx.push_stream(here, StreamAccess::ReadWrite).unwrap() as i32;
+    let mut guest = Guest::new(&ctx);
+    assert_eq!(guest.get(fd, 4).unwrap(), b"x");
+    let round = |n| (GuestClock::Monotonic, 1000 + n * MS);
+    assert_eq!(source.slept(), [1, 2, 3].map(round));
+    let [list, count] = guest.iovs(&[(DATA, 4)]);
+    let args = [Val::I32(fd), list, count, Val::I32(OUT as i32)];
+    let error = guest.try_call("fd_read", &args).unwrap_err();
+    assert!(format!("{error:?}").contains("it is over"), "{error:?}");
+    assert_eq!(source.slept(), [round(4)]);
+}
+
+/// Time that passes for others to see is none of a pipe's.
+#[test]
+fn a_whole_read_of_a_pipe_waits_in_place() {
+    for whole in [true, false] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let source = Virtual::new(|| Ok(()));
+        let mut builder = P1CtxBuilder::new();
+        builder.clocks(source.clone()).whole_reads(whole);
+        let ctx = builder.build().unwrap();
+        let fd = ctx.push_stream(reader, StreamAccess::Read).unwrap() as i32;
+        let later = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            writer.write_all(b"x").unwrap();
+        });
+        assert_eq!(Guest::new(&ctx).get(fd, 4).unwrap(), b"x");
+        later.join().unwrap();
+        assert_eq!(source.slept().is_empty(), whole);
+    }
+}
+
+/// The lock is held across the rounds of a write, and its own wait is made in rounds, too.
+#[test]
+fn a_write_lock_is_waited_for_in_rounds() {
+    let (here, there) = UnixStream::pair().unwrap();
+    there.set_nonblocking(true).unwrap();
+    let others: Arc<Mutex<Option<(Guest, i32)>>> = Arc::default();
+    let (second, depth) = (Arc::clone(&others), AtomicU64::new(0));
+    let blocked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&blocked);
+    struct Nesting<F>(F);
+    impl<F: Fn() -> wasmtime::Result<()> + Send + Sync> ClockSource for Nesting<F> {
+        fn now(&self, _: GuestClock) -> u64 {
+            0
+        }
+        fn sleep_until(&self, _: GuestClock, _: u64) -> wasmtime::Result<()> {
+            (self.0)()
+        }
+    }
+    let source = Nesting(move || {
+        if depth.fetch_add(1, Ordering::SeqCst) > 0 {
+            // The other guest, in the middle of the first one's write.
+            return Err(wasmtime::Error::msg("the lock is taken"));
+        }
+        if let Some((mut guest, fd)) = second.lock().unwrap().take() {
+            let [list, count] = guest.iovs(&[(DATA, 4)]);
+            let args = [Val::I32(fd), list, count, Val::I32(OUT as i32)];
+            let error = guest.try_call("fd_write", &args).unwrap_err();
+            assert!(format!("{error:?}").contains("the lock is taken"));
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut sink = [0; 4096];
+        while std::io::Read::read(&mut &there, &mut sink).is_ok_and(|n| n > 0) {}
+        depth.store(0, Ordering::SeqCst);
+        Ok(())
+    });
+    let mut builder = P1CtxBuilder::new();
+    let ctx = builder.clocks(Arc::new(source)).build().unwrap();
+    let fd = ctx.push_stream(here, StreamAccess::ReadWrite).unwrap() as i32;
+    *others.lock().unwrap() = Some((Guest::new(&ctx), fd));
+    let mut guest = Guest::sized(&ctx, 32);
+    assert_eq!(guest.put(fd, &[7; 1 << 20]), Ok(1 << 20));
+    assert_eq!(blocked.load(Ordering::SeqCst), 1);
 }

@@ -9,6 +9,7 @@ use wasmtime::{Engine, SharedMemory};
 use crate::group::builder::{GroupBuilder, Termination};
 use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
+use crate::group::scheduled;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Hosts;
 use crate::host::stacks;
@@ -18,14 +19,13 @@ use crate::memory::host::{HostMemory, HostWaits, ToldNotify, Waits};
 use crate::module::memories::Memories;
 use crate::module::shape::ModuleShape;
 use crate::module::thread_module::{ThreadEntry, ThreadModule};
-use crate::schedule::{Schedule, ScheduleRefusal, Turns};
 use crate::sys::running::{self, Code};
 use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
 use crate::thread::store::Stores;
-use crate::thread::{current, scheduled};
+use crate::thread::{self, current};
 use crate::types::abi;
 use crate::types::backtrace::Appended;
 use crate::types::budget::GroupBudget;
@@ -58,12 +58,12 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let host_stack = self.check_engine()?;
         self.limits.budget = self.budget.take().map(GroupBudget::new);
         let modules = self.look_at_modules()?;
-        self.check_joined(&modules)?;
         let turns = self.turns(&modules)?;
+        self.check_joined(&modules)?;
         let memory = self.shared_memory(&modules.memories)?;
         let life = self.life(modules.waits_reach_group);
         if let Some(turns) = &turns {
-            follow(&life, turns);
+            scheduled::follow(&life, turns);
         }
         let host_memory = memory
             .as_ref()
@@ -235,33 +235,6 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
     }
 
-    /// The turns of the group, if it has a schedule; and what else follows from that.
-    fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
-        let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
-            return Ok(None);
-        };
-        #[cfg(feature = "async")]
-        let is_async = self.async_calls;
-        #[cfg(not(feature = "async"))]
-        let is_async = false;
-        for (refused, why) in [
-            (modules.module.points().is_none(), ScheduleRefusal::NoPoints),
-            (!modules.waits_reach_group, ScheduleRefusal::Waits),
-            (!modules.preloads.is_empty(), ScheduleRefusal::Preloads),
-            (self.limits.fuel.is_some(), ScheduleRefusal::Fuel),
-            (is_async, ScheduleRefusal::Async),
-        ] {
-            if refused {
-                return Err(GroupError::NoSchedule(why));
-            }
-        }
-        // Whoever could leave waits for the turn of the thread that spawns.
-        self.limits.spawn_wait = Duration::ZERO;
-        // The turns find deadlocks; the lot sees no waits.
-        self.detect_deadlock = false;
-        Ok(Some(scheduled.build()))
-    }
-
     /// The memory the group's threads share: the embedder's, or a new one.
     fn shared_memory(&mut self, memories: &Memories) -> Result<Option<SharedMemory>, GroupError> {
         match (memories.shared(), self.memory.take()) {
@@ -309,8 +282,9 @@ fn host_memory(memory: &SharedMemory, life: &Life, waits_reach_group: bool) -> H
         true => Waits::Groups(Arc::clone(lot)),
         false => Waits::Wasmtimes(HostWaits::new(memory.clone(), life.token().clone())),
     };
+    let told = told_notify(life);
     let turns = life.turns().cloned();
-    HostMemory::new(memory.clone(), waits, told_notify(life), turns)
+    HostMemory::new(memory.clone(), waits, told, turns)
 }
 
 /// How host code notifies where it is not done with the lot alone.
@@ -323,25 +297,14 @@ fn told_notify(life: &Life) -> Option<Arc<ToldNotify>> {
     Some(Arc::new(move |word, address, count| {
         let turns = turns.as_deref();
         let Some(watch) = &watch else {
-            return scheduled::notify(turns, &lot, word, count, 0, &mut |_| ());
+            return thread::scheduled::notify(turns, &lot, word, count, 0, &mut |_| ());
         };
         // The first of the group's memories.
         let at = (Some(0), address);
         watch.notify(current::id_in(&lot), at, count, |tag, each| {
-            scheduled::notify(turns, &lot, word, count, tag, each)
+            thread::scheduled::notify(turns, &lot, word, count, tag, each)
         })
     }))
-}
-
-/// Makes the group end for what its schedule finds, and its schedule with the group.
-fn follow(life: &Arc<Life>, turns: &Arc<Turns>) {
-    life.set_turns(turns);
-    let life = Arc::downgrade(life);
-    turns.on_verdict(move |verdict| {
-        if let Some(life) = life.upgrade() {
-            life.judged(verdict);
-        }
-    });
 }
 
 /// What a module imports and exports. Refused if it imports `thread-spawn` as something else.

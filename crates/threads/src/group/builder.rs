@@ -347,14 +347,4 @@ impl<T: Send + 'static> GroupBuilder<T> {
         self.budget = Some(budget);
         self
     }
-
-    /// In which order the threads run: all at once, by default, or one at a time, as a policy decides. See
-    /// [`schedule`](crate::schedule) for what that needs.
-    ///
-    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and deadlocks are found
-    /// without [`detect_deadlock`](Self::detect_deadlock).
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
 }

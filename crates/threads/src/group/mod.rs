@@ -8,6 +8,7 @@ mod exit;
 mod link;
 pub(crate) mod reactor;
 pub(crate) mod run_async;
+mod scheduled;
 mod store_data;
 mod supervisor;
 pub(crate) mod thread_group;

@@ -132,7 +132,9 @@ impl fmt::Display for Outcome {
             Outcome::TimedOut => f.write_str("the time limit passed"),
             Outcome::Cancelled => f.write_str("the group was cancelled"),
             Outcome::Deadlocked(deadlock) => deadlock.fmt(f),
-            Outcome::ScheduleFailed(why) => why.fmt(f),
+            Outcome::ScheduleFailed(error) => {
+                write!(f, "{}", escape(&error.to_string(), 4 * NAME_CHARS))
+            }
         }
     }
 }
@@ -160,6 +162,10 @@ mod tests {
             (panicked, r"a host function panicked in thread 3: a\u{1b}b"),
             (Outcome::TimedOut, "the time limit passed"),
             (Outcome::Cancelled, "the group was cancelled"),
+            (
+                Outcome::ScheduleFailed(ScheduleError::NotReproducible("a\x1bb".into())),
+                r"the run is not reproducible: a\u{1b}b",
+            ),
         ] {
             assert_eq!(outcome.to_string(), text);
         }

@@ -2,7 +2,8 @@
 
 use crate::abi::error::{Error, Result};
 use crate::blocking::{
-    BlockingError, Deadline, EndSignal, Interest, Readiness, Ready, any_ready, first_of, wait_with,
+    BlockingError, Deadline, EndSignal, Interest, ROUND, Readiness, Ready, any_ready, first_of,
+    wait_with,
 };
 use crate::call::retry::Woken;
 use crate::call::subscriptions::{Subscribed, Subscriptions, Trigger};
@@ -12,7 +13,6 @@ use crate::descriptor::stream::ReadyBy;
 use smallvec::SmallVec;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 /// What a list of subscriptions waits for, sorted by how one waits for it.
@@ -92,10 +92,9 @@ impl<'a> Waiting<'a> {
         wait_with(&mut self.interests, &mut self.futures, &Deadline::NOW, end).map(drop)
     }
 
-    /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by `source` if none is ready.
+    /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by `source` if none is ready,
+    /// for as long as a look may take: descriptors tell the host and not the embedder that they are ready.
     pub(super) fn sleep_by(&mut self, source: &dyn ClockSource, end: &EndSignal) -> Result<()> {
-        // The most that a round takes, on either clock: descriptors tell the host and not the embedder that they are ready.
-        const ROUND: Duration = Duration::from_millis(1);
         end.check()?;
         let left = |(clock, at): &(GuestClock, u64)| at.saturating_sub(source.now(*clock));
         let first = self.due.iter().min_by_key(|due| left(due)).copied();

@@ -1,0 +1,185 @@
+//! The options of runs whose threads take turns.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Parser;
+use replay_threads::policy::{Kind, Spec};
+
+/// What `run` takes about schedules.
+#[derive(Parser)]
+pub(crate) struct ScheduleArgs {
+    /// Runs one thread at a time, in an order that a policy and its seed decide: the same seed is the same run.
+    ///
+    /// `random[:SEED]`, `pct:DEPTH[:SEED]`, `pos[:SEED]` or `round-robin[:BUDGET]`. Without SEED one is drawn, and told.
+    #[arg(long, value_name = "POLICY", value_parser = parse_spec, conflicts_with_all = ["replay", "explore"])]
+    pub(crate) schedule: Option<Spec>,
+
+    /// Runs again what a file of `--save` describes; stops where the run is another.
+    #[arg(long, value_name = "FILE", conflicts_with = "explore")]
+    pub(crate) replay: Option<PathBuf>,
+
+    /// Runs the program under N seeds, and tells the lowest that fails.
+    ///
+    /// `N[,policy=random|pct:DEPTH|pos][,seed=FIRST][,jobs=J][,all]`. `all` goes on after a failure, and tells each distinct
+    /// one. What fails is minimised and saved.
+    #[arg(long, value_name = "N[,...]", value_parser = parse_explore)]
+    pub(crate) explore: Option<ExploreOption>,
+
+    /// Where the run is written, to be had again with `--replay` (for `--explore`: the module's name, ending in .replay).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Runs a schedule twice, and compares.
+    #[arg(long)]
+    pub(crate) verify: bool,
+
+    /// Ends a run with a schedule when its threads have passed this many points.
+    #[arg(long, value_name = "N", value_parser = parse_points)]
+    pub(crate) max_points: Option<u64>,
+
+    /// Where the turn may move besides atomics, waits, spawns and host calls.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) preempt: Option<Preempt>,
+
+    /// For the processes that this binary starts itself.
+    #[arg(long, hide = true)]
+    pub(crate) explore_job: Option<usize>,
+}
+
+/// A value of `--preempt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Preempt {
+    /// At plain loads and stores.
+    Accesses,
+    /// At these, at functions' entries and at heads of loops.
+    Loops,
+}
+
+/// The value of `--explore`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExploreOption {
+    pub(crate) count: u64,
+    pub(crate) policy: Kind,
+    /// The first seed.
+    pub(crate) first: u64,
+    /// As many as there are processors, if it was not said.
+    pub(crate) jobs: Option<NonZeroUsize>,
+    pub(crate) all: bool,
+}
+
+fn parse_spec(typed: &str) -> Result<Spec, String> {
+    typed.parse().map_err(|error| format!("{error}"))
+}
+
+fn parse_points(typed: &str) -> Result<u64, String> {
+    decimal(typed, "number of points").and_then(|points| match points {
+        0 => Err("it is at least 1".into()),
+        points => Ok(points),
+    })
+}
+
+fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
+    let mut parts = typed.split(',');
+    let mut option = ExploreOption {
+        count: decimal(parts.next().unwrap_or_default(), "number of seeds")?,
+        policy: Kind::Random,
+        first: 0,
+        jobs: None,
+        all: false,
+    };
+    if option.count == 0 {
+        return Err("at least one seed is explored".into());
+    }
+    let mut seen = Vec::new();
+    for part in parts {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (part, None),
+        };
+        if seen.contains(&name) {
+            return Err(format!("`{name}` is there twice"));
+        }
+        seen.push(name);
+        match (name, value) {
+            ("all", None) => option.all = true,
+            ("policy", Some(value)) => option.policy = parse_kind(value)?,
+            ("seed", Some(value)) => option.first = decimal(value, "seed")?,
+            ("jobs", Some(value)) => {
+                let jobs = decimal(value, "number of jobs")?;
+                let jobs = usize::try_from(jobs).ok().filter(|jobs| *jobs <= 1024);
+                let jobs = jobs.and_then(NonZeroUsize::new);
+                option.jobs = Some(jobs.ok_or("there are 1 to 1024 jobs")?);
+            }
+            _ => {
+                return Err(format!(
+                    "`{part}` is not known: there are policy=..., seed=..., jobs=... and all"
+                ));
+            }
+        }
+    }
+    Ok(option)
+}
+
+fn parse_kind(typed: &str) -> Result<Kind, String> {
+    let spec = parse_spec(typed)?;
+    match (spec.kind.is_seeded(), spec.seed) {
+        (false, _) => Err(format!("`{typed}` has no seed to explore")),
+        (true, Some(_)) => Err("the first seed is given by seed=...".into()),
+        (true, None) => Ok(spec.kind),
+    }
+}
+
+fn decimal(typed: &str, what: &str) -> Result<u64, String> {
+    let digits = !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_digit());
+    let number = typed.parse().ok().filter(|_| digits);
+    number.ok_or_else(|| format!("`{typed}` is no {what}: a decimal number of 64 bits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explorations() {
+        let option = parse_explore("200").unwrap();
+        assert_eq!((option.count, option.policy), (200, Kind::Random));
+        assert_eq!((option.first, option.jobs, option.all), (0, None, false));
+        let option = parse_explore("7,all,jobs=2,seed=18446744073709551615,policy=pct:3").unwrap();
+        assert_eq!((option.count, option.policy), (7, Kind::Pct(3)));
+        assert_eq!(option.jobs.map(NonZeroUsize::get), Some(2));
+        assert_eq!((option.first, option.all), (u64::MAX, true));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (typed, message) in [
+            ("", "`` is no number of seeds: a decimal number of 64 bits"),
+            ("0", "at least one seed is explored"),
+            (
+                "0x10",
+                "`0x10` is no number of seeds: a decimal number of 64 bits",
+            ),
+            (
+                "5,all=1",
+                "`all=1` is not known: there are policy=..., seed=..., jobs=... and all",
+            ),
+            (
+                "5,",
+                "`` is not known: there are policy=..., seed=..., jobs=... and all",
+            ),
+            ("5,seed=1,seed=2", "`seed` is there twice"),
+            ("5,jobs=0", "there are 1 to 1024 jobs"),
+            (
+                "5,policy=round-robin",
+                "`round-robin` has no seed to explore",
+            ),
+            ("5,policy=pos:3", "the first seed is given by seed=..."),
+            ("5,policy=pct", "pct needs a depth: `pct:3`"),
+        ] {
+            assert_eq!(parse_explore(typed).unwrap_err(), message, "{typed}");
+        }
+        assert!(parse_points("0").is_err() && parse_points("1_000").is_err());
+        assert_eq!(parse_points("1000"), Ok(1000));
+    }
+}

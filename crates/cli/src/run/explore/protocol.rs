@@ -1,0 +1,164 @@
+//! What an exploring process and its jobs say to each other, over a pair of sockets.
+
+use std::io::{self, BufRead, Read, Write};
+
+/// What is said first: what the program finds on standard input.
+pub(super) fn write_input(to: &mut impl Write, input: &[u8]) -> io::Result<()> {
+    write_blob(to, input)
+}
+
+pub(super) fn read_input(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    read_blob(from)
+}
+
+/// A run that is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) seed: u64,
+    /// Decide so, as far as it can be, instead of by the policy; a replay file's bytes.
+    pub(super) decisions: Option<Vec<u8>>,
+    /// Whether the decisions are wanted back.
+    pub(super) keep: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The exit status.
+    pub(super) status: u8,
+    /// What failed, the same text for the same failure; empty if nothing did.
+    pub(super) failure: String,
+    /// How it ended, in words.
+    pub(super) outcome: String,
+    pub(super) points: u64,
+    pub(super) moves: u64,
+    /// Of the memory at the end.
+    pub(super) memory: u64,
+    /// A replay file's bytes, if they were wanted; empty if there are too many decisions.
+    pub(super) decisions: Vec<u8>,
+}
+
+impl Request {
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let (given, keep) = (u8::from(self.decisions.is_some()), u8::from(self.keep));
+        to.write_all(format!("{} {given} {keep}\n", self.seed).as_bytes())?;
+        match &self.decisions {
+            Some(decisions) => write_blob(to, decisions),
+            None => Ok(()),
+        }
+    }
+
+    /// `None`: there are no more.
+    pub(super) fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let Some(numbers) = read_numbers(from)? else {
+            return Ok(None);
+        };
+        let [seed, given, keep] = numbers[..] else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let decisions = (given == 1).then(|| read_blob(from)).transpose()?;
+        Ok(Some(Request {
+            seed,
+            decisions,
+            keep: keep == 1,
+        }))
+    }
+}
+
+impl Answer {
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let numbers = [self.status.into(), self.points, self.moves, self.memory];
+        let numbers = numbers.map(|number: u64| number.to_string()).join(" ");
+        to.write_all(format!("{numbers}\n").as_bytes())?;
+        write_blob(to, self.failure.as_bytes())?;
+        write_blob(to, self.outcome.as_bytes())?;
+        write_blob(to, &self.decisions)
+    }
+
+    pub(super) fn read(from: &mut impl BufRead) -> io::Result<Self> {
+        let numbers = read_numbers(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let [status, points, moves, memory] = numbers[..] else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let text = |bytes| String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData);
+        Ok(Answer {
+            status: status.try_into().map_err(|_| io::ErrorKind::InvalidData)?,
+            failure: text(read_blob(from)?)?,
+            outcome: text(read_blob(from)?)?,
+            points,
+            moves,
+            memory,
+            decisions: read_blob(from)?,
+        })
+    }
+}
+
+fn write_blob(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(format!("{}\n", bytes.len()).as_bytes())?;
+    to.write_all(bytes)
+}
+
+fn read_blob(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let numbers = read_numbers(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let [len] = numbers[..] else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let mut bytes = Vec::new();
+    let read = from.take(len).read_to_end(&mut bytes)?;
+    match read as u64 == len {
+        true => Ok(bytes),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn read_numbers(from: &mut impl BufRead) -> io::Result<Option<Vec<u64>>> {
+    let mut line = String::new();
+    if from.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let numbers = line
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>();
+    numbers
+        .map(Some)
+        .map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard() {
+        let requests = [(None, true), (Some(b"a\nb".to_vec()), false)];
+        let requests = requests.map(|(decisions, keep)| Request {
+            seed: u64::MAX,
+            decisions,
+            keep,
+        });
+        let answer = Answer {
+            status: 134,
+            failure: "a\nb".into(),
+            outcome: String::new(),
+            points: 1,
+            moves: u64::MAX,
+            memory: 3,
+            decisions: vec![0, 10, 13],
+        };
+        let mut bytes = Vec::new();
+        write_input(&mut bytes, b"x\n").unwrap();
+        requests
+            .iter()
+            .for_each(|request| request.write(&mut bytes).unwrap());
+        answer.write(&mut bytes).unwrap();
+        let from = &mut &bytes[..];
+        assert_eq!(read_input(from).unwrap(), b"x\n");
+        for request in requests {
+            assert_eq!(Request::read(from).unwrap(), Some(request));
+        }
+        assert_eq!(Answer::read(from).unwrap(), answer);
+        assert_eq!(Request::read(from).unwrap(), None);
+        assert!(Answer::read(&mut &bytes[..bytes.len() - 1]).is_err());
+    }
+}

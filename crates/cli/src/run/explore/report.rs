@@ -1,0 +1,317 @@
+//! The search, and what is told of it.
+
+use std::cell::RefCell;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use replay_threads::explore::{Explored, Progress, Search};
+use replay_threads::file::{End, Replay};
+use replay_threads::keyed::Decision;
+use replay_threads::minimise::{Minimised, Verdict, minimise};
+
+use crate::args::schedule_args::ExploreOption;
+use crate::message::exit::Exit;
+use crate::message::{Message, Result, say, warn};
+use crate::module::source::ModuleSource;
+use crate::output::Output;
+use crate::run::explore::job::{Failure, Job};
+use crate::run::explore::protocol::{Answer, Request};
+use crate::run::modules::Modules;
+use crate::run::plan::Plan;
+use crate::run::schedule::command;
+use crate::run::schedule::session::header;
+use crate::run::schedule_options::ScheduleOptions;
+
+/// Bounds of the minimiser.
+const TRIES: u64 = 2_000;
+const TRY_FOR: Duration = Duration::from_secs(30);
+/// Decisions that are shown.
+const SHOWN: usize = 40;
+/// Distinct failures that are told.
+const FAILURES_SHOWN: usize = 20;
+
+/// Runs all seeds that the options ask for.
+///
+/// # Errors
+///
+/// Runs that cannot be made.
+pub(crate) fn explore(
+    plan: &Plan,
+    options: &ScheduleOptions,
+    option: ExploreOption,
+) -> Result<Exit> {
+    // Folders' hashes are of before the first run.
+    let main = Modules::of(plan)?;
+    let mut header = header(plan, options, String::new(), main.main())?;
+    let input = input(plan)?;
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let search = Search {
+        first: option.first,
+        count: option.count,
+        jobs: option.jobs.unwrap_or(processors),
+        all: option.all,
+    };
+    let explored = run_all(&search, &input)?;
+    let mut job = Job::new(0, &input);
+    let Some(found) = explored.failures.first() else {
+        let request = by_policy(option.first);
+        job.ask(&request)?;
+        print(&mut job);
+        say(format_args!(
+            "explored {} schedules, none failed",
+            explored.ran
+        ));
+        return Ok(Exit::Success);
+    };
+    let (seed, failure) = (found.seed, &found.failure);
+    let original = decisions(&job.ask(&by_policy(seed))?)?;
+    let Some(original) = original else {
+        print(&mut job);
+        tell(&explored, plan);
+        warn(
+            "the run is not saved",
+            &"it has too many decisions, or reached no point",
+        );
+        let schedule = option.policy.with_seed(seed);
+        say(format_args!("replay: --schedule {schedule}"));
+        return Ok(Exit::Guest(failure.status));
+    };
+    let before = original.len();
+    let minimal = minimised(&mut job, seed, original, failure)?;
+    // Once more, for its output and its end.
+    let answer = job.ask(&by_decisions(seed, &minimal.list))?;
+    print(&mut job);
+    tell(&explored, plan);
+    tell_decisions(&minimal, before);
+    header.schedule = option.policy.with_seed(seed).to_string();
+    let end = End::new(answer.outcome, answer.status, answer.points, answer.moves);
+    save(plan, options, &Replay::new(header, minimal.list, end));
+    Ok(Exit::Guest(failure.status))
+}
+
+/// Makes one run twice, and compares.
+///
+/// # Errors
+///
+/// Runs that cannot be made.
+pub(crate) fn verify(plan: &Plan, options: &ScheduleOptions) -> Result<Exit> {
+    let input = input(plan)?;
+    let seed = options.wanted.seed();
+    // What decides is on the jobs' command line, too.
+    let request = by_policy(seed);
+    let mut one = Job::new(0, &input);
+    let mut two = Job::new(1, &input);
+    let (first, second) = (one.ask(&request)?, two.ask(&request)?);
+    let same_output = written(&mut one)? == written(&mut two)?;
+    print(&mut one);
+    let differs: Vec<_> = [
+        (
+            "order",
+            first.moves == second.moves && first.points == second.points,
+        ),
+        ("memory", first.memory == second.memory),
+        ("output", same_output),
+        ("status", first.status == second.status),
+    ]
+    .into_iter()
+    .filter_map(|(what, same)| (!same).then_some(what))
+    .collect();
+    if !differs.is_empty() {
+        let what = "two runs of one schedule differ";
+        let why = format!("what differs: {}", differs.join(", "));
+        return Err(Message::new(Exit::NotReproducible, what).why(why));
+    }
+    say(format_args!(
+        "two runs are the same: {} points, trace {:016x}, memory {:016x}",
+        first.points, first.moves, first.memory
+    ));
+    Ok(Exit::Guest(first.status))
+}
+
+/// What the last run wrote, without times of the host's, which are in a deadlock's report.
+fn written(job: &mut Job<'_>) -> Result<(Vec<u8>, String)> {
+    let cannot = |error| Message::failure("what was written cannot be read").why(error);
+    let [stdout, stderr] = job.outputs().map_err(cannot)?;
+    let stderr = String::from_utf8_lossy(&stderr);
+    let lines = stderr
+        .lines()
+        .map(|line| match line.split_once(", since ") {
+            Some((before, _)) => before,
+            None => line,
+        });
+    Ok((stdout, lines.collect::<Vec<_>>().join("\n")))
+}
+
+fn by_policy(seed: u64) -> Request {
+    Request {
+        seed,
+        decisions: None,
+        keep: true,
+    }
+}
+
+fn by_decisions(seed: u64, decisions: &[Decision]) -> Request {
+    let header = replay_threads::file::Header::new("", "");
+    let replay = Replay::new(header, decisions.to_vec(), End::new("", 0, 0, 0));
+    let mut bytes = Vec::new();
+    // Into memory.
+    let _ = replay.write(&mut bytes);
+    Request {
+        seed,
+        decisions: Some(bytes),
+        keep: true,
+    }
+}
+
+/// Those of an answer, if it has them.
+fn decisions(answer: &Answer) -> Result<Option<Vec<Decision>>> {
+    if answer.decisions.is_empty() {
+        return Ok(None);
+    }
+    let replay = Replay::read(&*answer.decisions);
+    let unread = |error| Message::failure("decisions cannot be read").why(error);
+    Ok(Some(replay.map_err(unread)?.decisions))
+}
+
+/// All of standard input, which every run finds.
+fn input(plan: &Plan) -> Result<Vec<u8>> {
+    let mut input = Vec::new();
+    let stdin = std::io::stdin();
+    let reads = plan.stdio.stdin && plan.module != ModuleSource::Stdin && !stdin.is_terminal();
+    if reads && !crate::sys::at_start::was_closed(0) {
+        let read = stdin.lock().read_to_end(&mut input);
+        read.map_err(|error| Message::failure("standard input cannot be read").why(error))?;
+    }
+    Ok(input)
+}
+
+fn run_all(search: &Search, input: &[u8]) -> Result<Explored<Failure>> {
+    let terminal = std::io::stderr().is_terminal();
+    let mut told = Instant::now();
+    let progress = |progress: Progress| {
+        if terminal && told.elapsed() > Duration::from_millis(200) {
+            told = Instant::now();
+            let (ran, of, failed) = (progress.ran, progress.of, progress.failed);
+            let _ = write!(
+                std::io::stderr(),
+                "\r{ran} of {of} schedules, {failed} failed\x1b[K"
+            );
+        }
+    };
+    let explored = replay_threads::explore::explore(search, |job| Job::new(job, input), progress);
+    if terminal {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    explored
+}
+
+fn minimised(
+    job: &mut Job<'_>,
+    seed: u64,
+    original: Vec<Decision>,
+    failure: &Failure,
+) -> Result<Minimised<Decision>> {
+    let until = Instant::now() + TRY_FOR;
+    let failed = RefCell::new(None);
+    let late = RefCell::new(false);
+    let mut minimal = minimise(original, TRIES, |part| {
+        if failed.borrow().is_some() || Instant::now() > until {
+            *late.borrow_mut() = true;
+            return Verdict::Other;
+        }
+        let tried = job.ask(&by_decisions(seed, part)).and_then(|answer| {
+            let same = answer.failure == failure.what && answer.status == failure.status;
+            Ok(match (same, decisions(&answer)?) {
+                (true, Some(met)) => Verdict::Same(met),
+                _ => Verdict::Other,
+            })
+        });
+        tried.unwrap_or_else(|error| {
+            *failed.borrow_mut() = Some(error);
+            Verdict::Other
+        })
+    });
+    minimal.is_minimal &= !late.into_inner();
+    match failed.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(minimal),
+    }
+}
+
+/// What the last run wrote, as it would have.
+fn print(job: &mut Job<'_>) {
+    if let Ok([stdout, stderr]) = job.outputs() {
+        let mut to = std::io::stdout().lock();
+        let _ = to.write_all(&stdout).and_then(|()| to.flush());
+        let _ = std::io::stderr().write_all(&stderr);
+    }
+}
+
+fn tell(explored: &Explored<Failure>, plan: &Plan) {
+    let name = plan.module.display();
+    let failures = &explored.failures;
+    say(format_args!(
+        "explored {} schedules of {name}",
+        explored.ran
+    ));
+    for found in failures.iter().take(FAILURES_SHOWN) {
+        let (seed, status) = (found.seed, found.failure.status);
+        let times = match found.times {
+            1 => String::new(),
+            times => format!(", and {} more", times - 1),
+        };
+        say(format_args!(
+            "  seed {seed}{times}: status {status}, {}",
+            found.failure.what
+        ));
+    }
+    if failures.len() > FAILURES_SHOWN {
+        say(format_args!(
+            "  and {} other failures",
+            failures.len() - FAILURES_SHOWN
+        ));
+    }
+}
+
+fn tell_decisions(minimal: &Minimised<Decision>, before: usize) {
+    let (after, tries) = (minimal.list.len(), minimal.tries);
+    let how = match minimal.is_minimal {
+        true => "none can be left out",
+        false => "the bound of tries was reached",
+    };
+    say(format_args!(
+        "decisions: {before}, minimised to {after} in {tries} runs ({how})"
+    ));
+    for decision in minimal.list.iter().take(SHOWN) {
+        say(format_args!("  {decision}"));
+    }
+    if after > SHOWN {
+        say(format_args!("  and {} more", after - SHOWN));
+    }
+}
+
+fn save(plan: &Plan, options: &ScheduleOptions, replay: &Replay) {
+    let default = match &plan.module {
+        ModuleSource::File(path) => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
+        ModuleSource::Stdin => PathBuf::from("stdin"),
+    };
+    let written = match &options.save {
+        Some(output) => output
+            .write(|to| replay.write(to))
+            .map(|()| output.name().to_owned()),
+        None => {
+            let path: &Path = &default.with_extension("replay");
+            let output = Output::typed(path);
+            output.and_then(|output| {
+                let name = output.name().to_owned();
+                output.write(|to| replay.write(to)).map(|()| name)
+            })
+        }
+    };
+    match written {
+        Ok(name) => say(format_args!("replay: {}", command::replay(plan, &name))),
+        Err(error) => warn("the run is not saved", &error),
+    }
+}

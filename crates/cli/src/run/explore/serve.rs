@@ -1,0 +1,179 @@
+//! A process that runs seeds, from within.
+
+use std::io::{self, BufReader};
+
+use p1_adapter::{EndSignal, P1State};
+use replay_threads::file::{End, Header, Replay};
+use wasi_threads::schedule::{Schedule, ScheduleError};
+use wasi_threads::{Outcome, Termination, ThreadGroup};
+
+use crate::message::exit::Exit;
+use crate::message::{Message, Result};
+use crate::report::backtraces::Backtraces;
+use crate::report::outcome::{self, Reporter};
+use crate::run::context::context;
+use crate::run::entry::{self, Runs};
+use crate::run::explore::protocol::{Answer, Request, read_input};
+use crate::run::link::linker;
+use crate::run::modules::{Modules, PreparedModules};
+use crate::run::plan::Plan;
+use crate::run::schedule::session::{Decides, Session};
+use crate::run::schedule_options::ScheduleOptions;
+use crate::run::{cannot_run, group, shape};
+use crate::sys::job;
+
+/// Frames that tell one failure from another.
+const FRAMES: usize = 12;
+
+/// Runs what it is asked for on standard input, until that ends.
+///
+/// # Errors
+///
+/// What keeps the program from being run.
+pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Result<Exit> {
+    job::settle(number);
+    let lost = |error: io::Error| Message::failure("the exploring process is gone").why(error);
+    let mut socket = BufReader::new(job::own().map_err(lost)?);
+    let input = read_input(&mut socket).map_err(lost)?;
+    let name = plan.module.display();
+    let modules = Modules::of(plan)?.prepare(plan)?;
+    shape::check(modules.main.module(), &name, plan)?;
+    let program = Program {
+        runs: entry::runs(&modules.main, &name, plan)?,
+        modules,
+        plan,
+        options,
+        input,
+    };
+    while let Some(request) = Request::read(&mut socket).map_err(lost)? {
+        let answer = program.run(request)?;
+        answer.write(socket.get_mut()).map_err(lost)?;
+    }
+    Ok(Exit::Success)
+}
+
+struct Program<'a> {
+    plan: &'a Plan,
+    options: &'a ScheduleOptions,
+    modules: PreparedModules<'a>,
+    runs: Runs,
+    input: Vec<u8>,
+}
+
+impl Program<'_> {
+    fn run(&self, request: Request) -> Result<Answer> {
+        let decides = match request.decisions {
+            None => Decides::of(&self.options.wanted),
+            Some(bytes) => {
+                let unread = |error| Message::failure("decisions cannot be read").why(error);
+                Decides::Leniently(Replay::read(&*bytes).map_err(unread)?.decisions)
+            }
+        };
+        let mut session = Session::new(decides, request.seed, self.options.max_points);
+        session.set_input(self.input.clone());
+        let group = self.group(&mut session)?;
+        let ran = match &self.runs {
+            Runs::Start => group.start(),
+            Runs::Command(export) => group.run(export),
+            Runs::Call(call) => group
+                .invoke(&call.export, &call.params)
+                .map(|(outcome, _)| outcome),
+        };
+        let name = self.plan.module.display();
+        let outcome = ran.map_err(|error| cannot_run::run(&error, &name))?;
+        let reporter = Reporter {
+            name,
+            timeout: self.plan.limits.timeout,
+            signal: None,
+            divergence: None,
+        };
+        let backtrace = group.backtrace_of(&outcome);
+        let backtraces: &Backtraces = &self.modules.backtraces;
+        let exit = reporter.outcome(&outcome, backtrace, backtraces);
+        let summary = session.summary();
+        let in_words = outcome::in_a_line(&outcome);
+        let decisions = match summary.decisions.filter(|_| request.keep) {
+            None => Vec::new(),
+            Some(decisions) => {
+                let end = End::new(&in_words, exit.status(), summary.points, summary.moves);
+                let mut bytes = Vec::new();
+                // Into memory.
+                let _ = Replay::new(Header::new("", ""), decisions, end).write(&mut bytes);
+                bytes
+            }
+        };
+        Ok(Answer {
+            status: exit.status(),
+            failure: failure(&outcome, exit, &group),
+            outcome: in_words,
+            points: summary.points,
+            moves: summary.moves,
+            memory: memory(&group),
+            decisions,
+        })
+    }
+
+    fn group(&self, session: &mut Session) -> Result<ThreadGroup<P1State>> {
+        let plan = self.plan;
+        let end = EndSignal::new();
+        let sockets = (Default::default(), Vec::new());
+        let ctx = context(plan, &end, sockets, (None, None, Some(&*session)))?;
+        let linker = linker(&self.modules, &ctx, plan)?;
+        let limits = plan.limits.of_the_group(plan.limits.timeout);
+        let mut group = group::builder(plan, &self.modules, linker, ctx, end)
+            .limits(limits)
+            // All of it is given back: a thread that computes is killed with the process.
+            .termination(Termination::AtHostCalls)
+            .host_call_names(&crate::report::calls::NAMES);
+        if let Some(scheduled) = session.take() {
+            group = group.schedule(Schedule::Policy(scheduled));
+        }
+        let name = plan.module.display();
+        group
+            .build()
+            .map_err(|error| cannot_run::group(&error, &name))
+    }
+}
+
+/// The same text for the same failure; empty if the run did not fail.
+fn failure(outcome: &Outcome, exit: Exit, group: &ThreadGroup<P1State>) -> String {
+    match outcome {
+        Outcome::Returned | Outcome::Exited(0) => String::new(),
+        Outcome::Deadlocked(deadlock) => {
+            let mut waits: Vec<_> = deadlock
+                .threads
+                .iter()
+                .map(|waiting| format!("{} at {:?}", waiting.thread, waiting.address))
+                .collect();
+            waits.sort();
+            format!("deadlock: {}", waits.join(", "))
+        }
+        Outcome::ScheduleFailed(ScheduleError::TooManyPoints(_)) => "too many points".to_owned(),
+        Outcome::Trapped { trap, .. } => {
+            // Whichever thread it was.
+            let frames = group.backtrace_of(outcome).map(|trace| trace.to_frames());
+            let places = frames.iter().flatten().take(FRAMES);
+            let places: Vec<_> = places
+                .map(|frame| format!("{}:{:?}", frame.func_index(), frame.module_offset()))
+                .collect();
+            format!("{trap:?} at {}", places.join(" "))
+        }
+        other => format!("{} ({})", outcome::in_a_line(other), exit.status()),
+    }
+}
+
+/// A hash of the memory that the threads share.
+fn memory(group: &ThreadGroup<P1State>) -> u64 {
+    let Some(memory) = group.host_memory() else {
+        return 0;
+    };
+    let mut hash = 0_u64;
+    let mut at = 0;
+    while let Ok(word) = memory.load64(at) {
+        hash = (hash ^ word)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
+        at += 8;
+    }
+    hash
+}

@@ -1,0 +1,11 @@
+//! Runs whose threads take turns.
+//!
+//! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for time and order: none of them knows
+//! another. They meet here.
+
+mod bridge;
+pub(crate) mod command;
+mod digests;
+mod random;
+pub(crate) mod session;
+mod world;

@@ -1,0 +1,294 @@
+//! One run whose threads take turns: what decides, what is kept of it, and what came of it.
+
+use std::sync::{Arc, OnceLock};
+
+use p1_adapter::P1CtxBuilder;
+use replay_threads::file::{End, Header, Replay};
+use replay_threads::keyed::{Decision, Divergence, Recorder, Recording, Replayed, Replayer};
+use replay_threads::policy::Kind;
+use wasi_threads::schedule::Scheduled;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+
+use crate::message::exit::Exit;
+use crate::message::{Message, Result, say, warn};
+use crate::module::source::Loaded;
+use crate::output::Output;
+use crate::run::plan::Plan;
+use crate::run::schedule::bridge::Bridge;
+use crate::run::schedule::{command, digests, world};
+use crate::run::schedule_options::{ScheduleOptions, Wanted};
+
+/// What decides who is next.
+pub(crate) enum Decides {
+    Policy(Kind),
+    /// These decisions, and nothing else.
+    Strictly(Vec<Decision>),
+    /// Those of them that can be made.
+    Leniently(Vec<Decision>),
+}
+
+impl Decides {
+    /// What decides, if nothing else is said.
+    pub(crate) fn of(wanted: &Wanted) -> Self {
+        match wanted {
+            Wanted::Policy { kind, .. } => Decides::Policy(*kind),
+            Wanted::Replay { replay, .. } => Decides::Strictly(replay.decisions.clone()),
+            Wanted::Explore(option) => Decides::Policy(option.policy),
+        }
+    }
+}
+
+/// One run.
+pub(crate) struct Session {
+    scheduled: Option<Scheduled>,
+    handle: wasi_threads::schedule::ScheduleHandle,
+    seed: u64,
+    kept: Kept,
+    /// What the program finds on standard input, if that is not this process's.
+    input: Option<Vec<u8>>,
+}
+
+enum Kept {
+    Recording(Recording),
+    Replayed(Replayed),
+}
+
+/// What came of it.
+pub(crate) struct Summary {
+    /// The decisions that made it; `None` if there were too many to be kept.
+    pub(crate) decisions: Option<Vec<Decision>>,
+    /// A hash of the turn's moves.
+    pub(crate) moves: u64,
+    /// The points of all threads when the turn last moved.
+    pub(crate) points: u64,
+    pub(crate) divergence: Option<Divergence>,
+}
+
+impl Session {
+    /// A run that is about to be made.
+    pub(crate) fn new(decides: Decides, seed: u64, max_points: u64) -> Self {
+        let (policy, kept): (Box<dyn replay_threads::Policy>, _) = match decides {
+            Decides::Policy(kind) => {
+                let (recorder, recording) = Recorder::new(kind.build(seed));
+                (Box::new(recorder), Kept::Recording(recording))
+            }
+            Decides::Strictly(decisions) => {
+                let (replayer, replayed) = Replayer::strict(decisions);
+                (Box::new(replayer), Kept::Replayed(replayed))
+            }
+            Decides::Leniently(decisions) => {
+                let (replayer, replayed) = Replayer::lenient(decisions);
+                (Box::new(replayer), Kept::Replayed(replayed))
+            }
+        };
+        let later = Arc::new(OnceLock::new());
+        let bridge = Bridge {
+            policy,
+            handle: Arc::clone(&later),
+        };
+        let scheduled = Scheduled::new(bridge)
+            .start_time(world::START)
+            .max_points(max_points);
+        let handle = scheduled.handle();
+        let _ = later.set(handle.clone());
+        Session {
+            scheduled: Some(scheduled),
+            handle,
+            seed,
+            kept,
+            input: None,
+        }
+    }
+
+    /// The run that the options ask for.
+    pub(crate) fn of(options: &ScheduleOptions) -> Self {
+        let seed = options.wanted.seed();
+        let decides = Decides::of(&options.wanted);
+        Self::new(decides, seed, options.max_points)
+    }
+
+    /// The schedule, for the group: once.
+    pub(crate) fn take(&mut self) -> Option<Scheduled> {
+        self.scheduled.take()
+    }
+
+    /// Has the program find this on standard input.
+    pub(crate) fn set_input(&mut self, input: Vec<u8>) {
+        self.input = Some(input);
+    }
+
+    /// Whether standard input is not this process's.
+    pub(crate) fn has_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// Gives the program a world that is the same each time.
+    pub(crate) fn give_world(&self, builder: &mut P1CtxBuilder) {
+        world::give(builder, &self.handle, self.seed);
+        // Without any, it is at its end.
+        if let Some(input) = self.input.as_ref().filter(|input| !input.is_empty()) {
+            builder.stdin(MemoryInputPipe::new(input.clone()));
+        }
+    }
+
+    /// The first difference from the file, if there is one.
+    pub(crate) fn divergence(&self) -> Option<Divergence> {
+        match &self.kept {
+            Kept::Recording(_) => None,
+            Kept::Replayed(replayed) => replayed.divergence(),
+        }
+    }
+
+    /// What came of it, after its end.
+    pub(crate) fn summary(&self) -> Summary {
+        match &self.kept {
+            Kept::Recording(recording) => Summary {
+                decisions: recording.decisions(),
+                moves: recording.moves(),
+                points: recording.moved_at(),
+                divergence: None,
+            },
+            Kept::Replayed(replayed) => Summary {
+                decisions: Some(replayed.met()),
+                moves: replayed.moves(),
+                points: replayed.moved_at(),
+                divergence: replayed.at_end(),
+            },
+        }
+    }
+}
+
+/// What a run depends on.
+///
+/// # Errors
+///
+/// A module that is compiled already, a folder that cannot be read.
+pub(crate) fn header(
+    plan: &Plan,
+    options: &ScheduleOptions,
+    schedule: String,
+    main: &Loaded,
+) -> Result<Header> {
+    let Loaded::Wasm(bytes) = main else {
+        let what = format!("{} is compiled already", plan.module.display());
+        return Err(Message::failure(what).why("a replay file is about a module as it was built"));
+    };
+    let tool = concat!("wasi-threads-run ", env!("CARGO_PKG_VERSION"));
+    let mut header = Header::new(tool, schedule);
+    let points = format!("{:?}", options.points);
+    let env = plan
+        .env
+        .iter()
+        .flat_map(|(name, value)| [name.as_str(), value]);
+    for (name, digest) in [
+        ("module", digests::of_bytes(bytes)),
+        (
+            "options",
+            digests::of_options(plan, &points, options.max_points),
+        ),
+        (
+            "arguments",
+            digests::of_texts(plan.argv.iter().map(String::as_str)),
+        ),
+        ("environment", digests::of_texts(env)),
+        ("folders", digests::of_folders(&plan.dirs)?),
+        ("input", digests::of_input(plan)?),
+    ] {
+        header.hashes.insert(name.to_owned(), digest);
+    }
+    Ok(header)
+}
+
+/// Says what is said before a run, and finds out whether it can be the one that is asked for.
+///
+/// # Errors
+///
+/// A replay of something else.
+pub(crate) fn before(
+    plan: &Plan,
+    options: &ScheduleOptions,
+    main: &Loaded,
+) -> Result<Option<Header>> {
+    match &options.wanted {
+        Wanted::Policy { kind, seed, drawn } => {
+            let spec = kind.with_seed(*seed).to_string();
+            if *drawn {
+                say(format_args!("note: the schedule is {spec}"));
+            }
+            let kept = options.save.is_some();
+            kept.then(|| header(plan, options, spec, main)).transpose()
+        }
+        Wanted::Explore(_) => Ok(None),
+        Wanted::Replay { from, replay } => {
+            let now = header(plan, options, replay.header.schedule.clone(), main)?;
+            let other = replay.header.differences(&now);
+            if other.is_empty() {
+                return Ok(None);
+            }
+            let what = format!("`{}` is of another run", from.display());
+            Err(Message::new(Exit::Diverged, what)
+                .why(format!("what differs: {}", other.join(", ")))
+                .help("give what was given when it was saved: its last line said the command"))
+        }
+    }
+}
+
+/// Says what is said after a run, keeps it where that was asked for, and gives the status.
+pub(crate) fn after(
+    (plan, options): (&Plan, &ScheduleOptions),
+    summary: Summary,
+    (header, save): (Option<Header>, Option<&Output>),
+    (outcome, exit): (String, Exit),
+) -> Exit {
+    // Ends that come from outside are no differences.
+    let from_outside = ["timed out", "cancelled"].contains(&outcome.as_str());
+    if from_outside || exit == Exit::NotReproducible {
+        return exit;
+    }
+    if let Wanted::Replay { replay, .. } = &options.wanted {
+        let expected = &replay.end;
+        let same = (summary.moves, summary.points) == (expected.trace, expected.points)
+            && exit.status() == expected.status;
+        let divergence = summary.divergence.or_else(|| {
+            (!same).then(|| Divergence {
+                decision: replay.decisions.len() + 1,
+                expected: format!(
+                    "status {}, the last move of the turn after {} points (trace {:016x})",
+                    expected.status, expected.points, expected.trace
+                ),
+                found: format!(
+                    "status {}, the last move of the turn after {} points (trace {:016x})",
+                    exit.status(),
+                    summary.points,
+                    summary.moves
+                ),
+            })
+        });
+        if let Some(divergence) = divergence {
+            if exit != Exit::Diverged {
+                say(Message::new(Exit::Diverged, divergence.to_string()));
+            }
+            return Exit::Diverged;
+        }
+    }
+    if let (Some(header), Some(save)) = (header, save) {
+        let Some(decisions) = summary.decisions else {
+            let most = replay_threads::keyed::MOST_DECISIONS;
+            warn(
+                "the run is not saved",
+                &format_args!("it has more than {most} decisions"),
+            );
+            return exit;
+        };
+        let end = End::new(outcome, exit.status(), summary.points, summary.moves);
+        let replay = Replay::new(header, decisions, end);
+        match save.write(|to| replay.write(to)) {
+            Ok(()) => say(format_args!(
+                "replay: {}",
+                command::replay(plan, save.name())
+            )),
+            Err(error) => warn(format_args!("{} cannot be written", save.name()), &error),
+        }
+    }
+    exit
+}

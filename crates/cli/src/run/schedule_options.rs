@@ -1,0 +1,186 @@
+//! What the options about schedules mean.
+
+use std::path::{Path, PathBuf};
+
+use replay_threads::file::Replay;
+use replay_threads::policy::{Kind, Spec};
+use wasi_threads::rewrite::Points;
+use wasmtime_cli_flags::CommonOptions;
+
+use crate::args::run_args::RunArgs;
+use crate::args::schedule_args::{ExploreOption, Preempt, ScheduleArgs};
+use crate::message::exit::Exit;
+use crate::message::{Message, Result};
+use crate::output::Output;
+
+/// Points after which an explored run is said not to end, if nothing else is said.
+const MAX_EXPLORED_POINTS: u64 = 10_000_000;
+
+/// How a run with a schedule is to be made.
+pub(crate) struct ScheduleOptions {
+    pub(crate) wanted: Wanted,
+    pub(crate) points: Points,
+    pub(crate) max_points: u64,
+    /// Where the run is kept.
+    pub(crate) save: Option<Output>,
+    /// Whether it is to be made twice.
+    pub(crate) verify: bool,
+    /// The number of the job, in a process that runs seeds for another one.
+    pub(crate) job: Option<usize>,
+}
+
+/// Which runs are made.
+pub(crate) enum Wanted {
+    /// One, by a policy.
+    Policy {
+        kind: Kind,
+        seed: u64,
+        /// Whether nobody gave the seed.
+        drawn: bool,
+    },
+    /// One, by a file.
+    Replay { from: PathBuf, replay: Box<Replay> },
+    /// Many.
+    Explore(ExploreOption),
+}
+
+impl Wanted {
+    /// The seed of what is random besides the policy.
+    pub(crate) fn seed(&self) -> u64 {
+        match self {
+            Wanted::Policy { seed, .. } => *seed,
+            Wanted::Replay { replay, .. } => {
+                let spec = replay.header.schedule.parse::<Spec>();
+                spec.ok().and_then(|spec| spec.seed).unwrap_or(0)
+            }
+            Wanted::Explore(option) => option.first,
+        }
+    }
+
+    /// As it was asked for.
+    pub(crate) fn option(&self) -> &'static str {
+        match self {
+            Wanted::Policy { .. } => "--schedule",
+            Wanted::Replay { .. } => "--replay",
+            Wanted::Explore(_) => "--explore",
+        }
+    }
+}
+
+impl ScheduleOptions {
+    /// `None`: the threads run at once.
+    ///
+    /// # Errors
+    ///
+    /// Options that contradict one another, and a replay file that cannot be read.
+    pub(crate) fn of(args: &RunArgs, save: Option<Output>) -> Result<Option<Self>> {
+        let typed = &args.schedule;
+        let wanted = match (&typed.schedule, &typed.replay, typed.explore) {
+            (Some(spec), ..) => Wanted::Policy {
+                kind: spec.kind,
+                seed: spec.seed.unwrap_or_else(|| match spec.kind.is_seeded() {
+                    true => any_seed(),
+                    false => 0,
+                }),
+                drawn: spec.kind.is_seeded() && spec.seed.is_none(),
+            },
+            (None, Some(from), _) => Wanted::Replay {
+                from: from.clone(),
+                replay: Box::new(read(from)?),
+            },
+            (None, None, Some(option)) => Wanted::Explore(option),
+            (None, None, None) => return alone(typed).map(|()| None),
+        };
+        refuse(args, &wanted)?;
+        let default = match &wanted {
+            Wanted::Explore(_) => MAX_EXPLORED_POINTS,
+            _ => u64::MAX,
+        };
+        Ok(Some(ScheduleOptions {
+            points: match typed.preempt {
+                None => Points::Atomics,
+                Some(Preempt::Accesses) => Points::Accesses,
+                Some(Preempt::Loops) => Points::Loops,
+            },
+            max_points: typed.max_points.unwrap_or(default),
+            save,
+            verify: typed.verify,
+            job: typed.explore_job,
+            wanted,
+        }))
+    }
+}
+
+fn read(from: &Path) -> Result<Replay> {
+    let cannot = |why: &dyn std::fmt::Display| {
+        Message::failure(format!("`{}` cannot be replayed", from.display())).why(why)
+    };
+    let file = std::fs::File::open(from).map_err(|error| cannot(&error))?;
+    Replay::read(std::io::BufReader::new(file)).map_err(|error| cannot(&error))
+}
+
+/// Refuses what means nothing without a schedule.
+fn alone(typed: &ScheduleArgs) -> Result<()> {
+    for (given, option) in [
+        (typed.save.is_some(), "--save"),
+        (typed.verify, "--verify"),
+        (typed.max_points.is_some(), "--max-points"),
+        (typed.preempt.is_some(), "--preempt"),
+    ] {
+        if given {
+            return Err(Message::usage(format!("`{option}` means nothing alone"))
+                .why("it is about runs whose threads take turns")
+                .help("give `--schedule`, `--replay` or `--explore` with it"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what does not go with a schedule.
+fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
+    let common: &CommonOptions = &args.common;
+    let option = wanted.option();
+    let sockets = "what comes through a socket is not the same each time";
+    let fuel = "threads draw fuel in slices, and where they end would be part of the order";
+    let writable =
+        args.dirs.iter().any(|dir| !dir.read_only) || args.legacy.dirs().next().is_some();
+    if writable && (option == "--explore" || args.schedule.verify) {
+        let what = "a folder that can be written is not the same for the next run";
+        return Err(Message::usage(what)
+            .why(format!("`{option}` makes more than one"))
+            .help("give folders to be read: `--dir HOST::GUEST::ro`"));
+    }
+    for (given, other, why) in [
+        (
+            !args.preload.is_empty(),
+            "--preload",
+            "each library would count points of its own",
+        ),
+        (!common.wasi.tcplisten.is_empty(), "-S tcplisten", sockets),
+        (common.wasi.listenfd == Some(true), "-S listenfd", sockets),
+        (common.wasm.fuel.is_some(), "-W fuel", fuel),
+        (
+            args.schedule.verify && option == "--explore",
+            "--verify",
+            "it is about one run",
+        ),
+        (
+            args.schedule.save.is_some() && option == "--replay",
+            "--save",
+            "the run has a file",
+        ),
+    ] {
+        if given {
+            let what = format!("`{option}` and `{other}` do not go together");
+            return Err(Message::new(Exit::Usage, what).why(why));
+        }
+    }
+    Ok(())
+}
+
+/// A seed for who gave none: of the time and of this process.
+fn any_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // The standard library's keys are the system's random numbers. Six digits can be typed.
+    RandomState::new().hash_one(std::process::id()) % 1_000_000
+}

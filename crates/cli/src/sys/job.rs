@@ -1,0 +1,74 @@
+//! A process that runs seeds for another one.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::process::Stdio;
+
+/// What the two talk over.
+#[cfg(unix)]
+pub(crate) type Socket = std::os::unix::net::UnixStream;
+/// There is none.
+#[cfg(not(unix))]
+pub(crate) type Socket = std::net::TcpStream;
+
+/// A socket, and the other end as a process's standard input.
+///
+/// # Errors
+///
+/// The system's; `Unsupported` where standard input cannot be a socket.
+#[cfg(unix)]
+pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
+    let (ours, theirs) = Socket::pair()?;
+    Ok((ours, Stdio::from(std::os::fd::OwnedFd::from(theirs))))
+}
+
+/// The socket that this process has as standard input.
+///
+/// # Errors
+///
+/// As of [`pair`].
+#[cfg(unix)]
+pub(crate) fn own() -> io::Result<Socket> {
+    use std::os::fd::AsFd as _;
+    Ok(Socket::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Standard input is no socket here.
+#[cfg(not(unix))]
+pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Standard input is no socket here.
+#[cfg(not(unix))]
+pub(crate) fn own() -> io::Result<Socket> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Keeps this process on one processor, as the turn then goes from thread to thread without a wake-up of another processor, and
+/// ends it with the one that started it. Where the system refuses, it is slower, or stays longer.
+#[cfg(target_os = "linux")]
+pub(crate) fn settle(job: usize) {
+    // SAFETY: the set is a value of this function's; the calls read it and the number, and write no memory but the set.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        let size = size_of::<libc::cpu_set_t>();
+        if libc::sched_getaffinity(0, size, &raw mut allowed) != 0 {
+            return;
+        }
+        let most = 8 * size;
+        let there: Vec<_> = (0..most)
+            .filter(|cpu| libc::CPU_ISSET(*cpu, &allowed))
+            .collect();
+        if let Some(cpu) = there.get(job % there.len().max(1)) {
+            let mut one: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(*cpu, &mut one);
+            libc::sched_setaffinity(0, size, &raw const one);
+        }
+    }
+}
+
+/// Elsewhere the system decides.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn settle(_: usize) {}

@@ -1,0 +1,135 @@
+//! Priorities that change at few points.
+
+use std::collections::BTreeMap;
+
+use crate::interface::{Policy, Stop, ThreadId, Turn, Why};
+use crate::policy::choose::{candidates, nobody, woken};
+use crate::rng::SplitMix64;
+
+/// A thread that has passed so many points while others could run, and did not, goes behind them.
+pub const FAIR: u64 = 10_000;
+
+/// How long runs are thought to be, in points, if it is not said: each change point draws one of these.
+const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
+
+/// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatti, ASPLOS 2010).
+///
+/// Each thread has a random priority, and the highest that can run has the turn. At `depth` - 1 points of the run, drawn
+/// beforehand, the running thread falls behind all that have not fallen. A fault that needs `depth` ordering
+/// constraints in a run of `n` threads and `k` points is found with a chance of at least 1 / (n k^(depth - 1)),
+/// if the run's length is given ([`Pct::with_steps`]) and neither of the two rules below comes in.
+///
+/// Fairness: a thread that yields, or has passed [`FAIR`] points alone, falls behind all others. Without
+/// this a loop that waits for another thread would have the turn for ever.
+#[derive(Clone, Debug)]
+pub struct Pct {
+    rng: SplitMix64,
+    /// Totals at which the running thread falls, and to which priority; the next one is last.
+    changes: Vec<(u64, i64)>,
+    priorities: BTreeMap<ThreadId, i64>,
+    /// The lowest priority that was given for fairness.
+    lowest: i64,
+    /// Which thread has had the turn, and since which total.
+    alone: Option<(ThreadId, u64)>,
+}
+
+impl Pct {
+    /// For runs of unknown length.
+    #[must_use]
+    pub fn new(seed: u64, depth: u32) -> Self {
+        Self::drawn(seed, depth, |rng| rng.one_of(&SCALES).unwrap_or(1))
+    }
+
+    /// For runs of about `steps` points.
+    #[must_use]
+    pub fn with_steps(seed: u64, depth: u32, steps: u64) -> Self {
+        Self::drawn(seed, depth, |_| steps)
+    }
+
+    fn drawn(seed: u64, depth: u32, mut scale: impl FnMut(&mut SplitMix64) -> u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        let mut changes: Vec<_> = (1..depth)
+            .map(|priority| {
+                let scale = scale(&mut rng);
+                (1 + rng.below(scale), i64::from(priority))
+            })
+            .collect();
+        changes.sort_unstable_by(|a, b| b.cmp(a));
+        Self {
+            rng,
+            changes,
+            priorities: BTreeMap::new(),
+            lowest: 0,
+            alone: None,
+        }
+    }
+
+    fn priority(&mut self, thread: ThreadId) -> i64 {
+        let rng = &mut self.rng;
+        // Above those of the change points, which fit into 32 bits.
+        let drawn = || (1 << 40) + rng.below(1 << 40) as i64;
+        *self.priorities.entry(thread).or_insert_with(drawn)
+    }
+
+    /// Puts the thread behind all others.
+    fn demote(&mut self, thread: ThreadId) {
+        self.lowest -= 1;
+        self.priorities.insert(thread, self.lowest);
+    }
+
+    /// Changes priorities by what has happened since the last stop.
+    fn update(&mut self, stop: &Stop<'_>) {
+        while let Some(&(at, priority)) = self.changes.last()
+            && at <= stop.total
+        {
+            self.changes.pop();
+            self.priorities.insert(stop.thread, priority);
+        }
+        let since = match self.alone {
+            Some((thread, since)) if thread == stop.thread => since,
+            _ => stop.total,
+        };
+        let others = stop.runnable.iter().any(|other| *other != stop.thread);
+        if stop.why == Why::Yield || (others && stop.total.saturating_sub(since) >= FAIR) {
+            self.demote(stop.thread);
+            self.alone = Some((stop.thread, stop.total));
+        }
+    }
+}
+
+impl Policy for Pct {
+    fn began(&mut self, thread: ThreadId, _parent: Option<ThreadId>) {
+        // An id may be one of a thread that has ended.
+        self.priorities.remove(&thread);
+        self.priority(thread);
+    }
+
+    fn next(&mut self, stop: &Stop<'_>) -> Turn {
+        self.update(stop);
+        let mut best = woken(&mut self.rng, stop);
+        if best.is_none() {
+            let mut highest = i64::MIN;
+            for thread in candidates(stop) {
+                let priority = self.priority(thread);
+                // Of equal ones the lower id.
+                if best.is_none() || priority > highest {
+                    (best, highest) = (Some(thread), priority);
+                }
+            }
+        }
+        let Some(thread) = best else {
+            return nobody(stop);
+        };
+        if self.alone.is_none_or(|(holder, _)| holder != thread) {
+            self.alone = Some((thread, stop.total));
+        }
+        let change = self
+            .changes
+            .last()
+            .map_or(u64::MAX, |(at, _)| at - stop.total);
+        Turn {
+            thread,
+            budget: change.min(FAIR) - 1,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Making a group with a schedule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::group::builder::GroupBuilder;
+use crate::group::link::Modules;
+use crate::life::Life;
+use crate::schedule::{Schedule, ScheduleRefusal, Turns};
+use crate::types::error::GroupError;
+
+impl<T: Send + 'static> GroupBuilder<T> {
+    /// In which order the threads run: all at once, by default, or one at a time, as a policy decides. See
+    /// [`schedule`](crate::schedule) for what that needs.
+    ///
+    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and deadlocks are found
+    /// without [`detect_deadlock`](Self::detect_deadlock).
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// The turns of the group, if it has a schedule; and what else follows from that.
+    pub(super) fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
+        let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
+            return Ok(None);
+        };
+        #[cfg(feature = "async")]
+        let is_async = self.async_calls;
+        #[cfg(not(feature = "async"))]
+        let is_async = false;
+        for (refused, why) in [
+            (modules.module.points().is_none(), ScheduleRefusal::NoPoints),
+            (!modules.waits_reach_group, ScheduleRefusal::Waits),
+            (!modules.preloads.is_empty(), ScheduleRefusal::Preloads),
+            (self.limits.fuel.is_some(), ScheduleRefusal::Fuel),
+            (is_async, ScheduleRefusal::Async),
+        ] {
+            if refused {
+                return Err(GroupError::NoSchedule(why));
+            }
+        }
+        // Whoever could leave waits for the turn of the thread that spawns.
+        self.limits.spawn_wait = Duration::ZERO;
+        // The turns find deadlocks; the lot sees no waits.
+        self.detect_deadlock = false;
+        Ok(Some(scheduled.build()))
+    }
+}
+
+/// Makes the group end for what its schedule finds, and its schedule with the group.
+pub(super) fn follow(life: &Arc<Life>, turns: &Arc<Turns>) {
+    life.set_turns(turns);
+    let life = Arc::downgrade(life);
+    turns.on_verdict(move |verdict| {
+        if let Some(life) = life.upgrade() {
+            life.judged(verdict);
+        }
+    });
+}

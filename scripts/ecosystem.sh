@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Runs crates' own tests, built for wasm32-wasip1-threads, with the binary as
+# cargo's runner: the sources are those of the registry, and nothing of them is
+# kept here. Prints a line for each test target that was built.
+#
+# usage: scripts/ecosystem.sh [CRATE...]     all of the list below, or these
+#
+# OURS=BINARY        the binary (target/release/wasi-threads-run unless set)
+# ECOSYSTEM=FOLDER   where sources, builds and logs go (a new folder that is
+#                    removed unless set)
+# TIMEOUT=TIME       for each test program (300s)
+#
+# Needs the target (rustup target add wasm32-wasip1-threads) and the registry.
+# Fails if a test fails that is not named below with its reason.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ours=$(realpath "${OURS:-target/release/wasi-threads-run}")
+[ -x "$ours" ] || { echo "ecosystem.sh: no binary $ours" >&2; exit 2; }
+rustup target list --installed | grep -qx wasm32-wasip1-threads ||
+  { echo "ecosystem.sh: rustup target add wasm32-wasip1-threads" >&2; exit 2; }
+if [ -n "${ECOSYSTEM:-}" ]; then
+  mkdir -p "$ECOSYSTEM"
+  work=$(realpath "$ECOSYSTEM")
+else
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
+mkdir -p "$work/logs"
+export CARGO_TARGET_DIR=$work/target
+export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER="$ours run --dir . --dir $work/tmp::/tmp --timeout ${TIMEOUT:-300s}"
+mkdir -p "$work/tmp"
+unset RUSTFLAGS
+
+# CRATE VERSION ARGUMENTS-OF-CARGO-TEST -- ARGUMENTS-OF-THE-TESTS. What is skipped
+# has its reason in docs/ecosystem.md.
+list() {
+  cat <<'LIST'
+once_cell 1.21.4 --lib --tests --
+arc-swap 1.9.5 --lib --tests --
+crossbeam-utils 0.8.23 --lib --tests --
+crossbeam-channel 0.5.16 --lib --tests --
+crossbeam-queue 0.3.13 --lib --tests --
+crossbeam-deque 0.8.7 --lib --tests --
+concurrent-queue 2.5.0 --lib --tests --
+event-listener 5.4.1 --lib --tests --
+async-channel 2.5.0 --lib --tests --
+flume 0.12.0 --lib --tests --
+dashmap 6.2.1 --lib --
+thread_local 1.1.10 --lib --
+oneshot 0.1.13 --lib --tests --
+parking 2.2.1 --lib --tests --
+async-lock 3.4.2 --lib --tests --
+LIST
+}
+
+# The version of a crate in the registry that the list names, or the newest that its major has.
+source_of() { # CRATE VERSION
+  local scratch=$work/fetch/$1
+  mkdir -p "$scratch/src"
+  : >"$scratch/src/lib.rs"
+  printf '[package]\nname = "fetch"\nedition = "2024"\n[workspace]\n[dependencies]\n%s = "%s"\n' "$1" "$2" >"$scratch/Cargo.toml"
+  (cd "$scratch" && cargo metadata --format-version 1 2>"$work/logs/$1.fetch" |
+    python3 -c 'import json, os, sys
+for package in json.load(sys.stdin)["packages"]:
+    if package["name"] == sys.argv[1]:
+        print(package["version"], os.path.dirname(package["manifest_path"]))' "$1")
+}
+
+failed=0
+run() { # CRATE VERSION ARGUMENTS...
+  local name=$1 asked=$2 found version source log=$work/logs/$1.log
+  shift 2
+  if ! found=$(source_of "$name" "$asked") || [ -z "$found" ]; then
+    printf '%-20s %-9s not found: %s\n' "$name" "$asked" "$(tail -n 1 "$work/logs/$name.fetch")"
+    failed=$((failed + 1))
+    return
+  fi
+  read -r version source <<<"$found"
+  rm -rf "$work/src/$name"
+  mkdir -p "$work/src"
+  cp -r "$source" "$work/src/$name"
+  chmod -R u+w "$work/src/$name"
+  # A package by itself, whatever is above it.
+  grep -q '^\[workspace\]' "$work/src/$name/Cargo.toml" || printf '\n[workspace]\n' >>"$work/src/$name/Cargo.toml"
+  local status=0
+  (cd "$work/src/$name" && cargo test -j "${JOBS:-2}" --target wasm32-wasip1-threads --no-fail-fast "$@") >"$log" 2>&1 || status=$?
+  python3 - "$name" "$version" "$log" "$status" <<'PY' || failed=$((failed + 1))
+import re, sys
+name, version, log, status = sys.argv[1:]
+text = open(log, errors="replace").read()
+targets = re.findall(r"Running (?:unittests )?(\S+)", text)
+results = re.findall(r"test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored", text)
+sums = [sum(int(one[at]) for one in results) for at in range(3)]
+bad = sorted(set(re.findall(r"^test (\S+)(?: - .*)? \.\.\. FAILED", text, re.M)))
+words = f"{len(results)} of {len(targets)} programs, {sums[0]} passed, {sums[1]} failed, {sums[2]} ignored"
+if not targets:
+    words = "not built: " + next(iter(re.findall(r"^error.*", text, re.M)), "see the log")[:120]
+if bad:
+    words += ": " + ", ".join(bad)
+print(f"{name:<20} {version:<9} {words}")
+sys.exit(status != "0")
+PY
+}
+
+wanted=("$@")
+while read -r name version arguments; do
+  if [ "${#wanted[@]}" -gt 0 ] && [[ " ${wanted[*]} " != *" $name "* ]]; then
+    continue
+  fi
+  # shellcheck disable=SC2086
+  run "$name" "$version" $arguments </dev/null
+done < <(list)
+[ "$failed" -eq 0 ] || { echo "ecosystem.sh: $failed crates have something that failed; logs in $work/logs" >&2; exit 1; }

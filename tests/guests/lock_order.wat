@@ -1,0 +1,27 @@
+;; Two threads take two locks, each in its order.
+(module
+  (import "env" "memory" (memory 1 1 shared))
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (export "memory" (memory 0))
+  (func $lock (param $at i32)
+    (loop $again
+      (if (i32.atomic.rmw.cmpxchg (local.get $at) (i32.const 0) (i32.const 1))
+        (then
+          (drop (memory.atomic.wait32 (local.get $at) (i32.const 1) (i64.const -1)))
+          (br $again)))))
+  (func $unlock (param $at i32)
+    (i32.atomic.store (local.get $at) (i32.const 0))
+    (drop (memory.atomic.notify (local.get $at) (i32.const 1))))
+  (func $both (param $one i32) (param $two i32)
+    (call $lock (local.get $one))
+    (call $lock (local.get $two))
+    (call $unlock (local.get $two))
+    (call $unlock (local.get $one)))
+  (func (export "wasi_thread_start") (param i32 i32)
+    (call $both (i32.const 4) (i32.const 0))
+    (i32.atomic.store (i32.const 8) (i32.const 1))
+    (drop (memory.atomic.notify (i32.const 8) (i32.const -1))))
+  (func (export "_start")
+    (drop (call $spawn (i32.const 0)))
+    (call $both (i32.const 0) (i32.const 4))
+    (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))))
