@@ -194,3 +194,16 @@ fn without_a_schedule_time_is_the_hosts() {
         .run();
     run.expect_code(134);
 }
+
+/// What comes through a FIFO is another process's.
+#[test]
+fn what_depends_on_the_host_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path().join("fifo"))
+        .status();
+    assert!(made.unwrap().success());
+    let run = program().args("--schedule pos:1 --dir").arg(folder.path());
+    let run = run.guest(&Guest::wat("open_fifo")).run().expect_code(123);
+    run.expect_stderr(&["is not reproducible: a FIFO was used"]);
+}

@@ -12,14 +12,19 @@ pub(super) const START: u64 = 1_767_225_600_000_000_000;
 
 /// Gives a context clocks, random numbers and an order that are the schedule's.
 pub(super) fn give(builder: &mut P1CtxBuilder, handle: &ScheduleHandle, seed: u64) {
-    let (before, yields) = (handle.clone(), handle.clone());
+    let (before, yields, told) = (handle.clone(), handle.clone(), handle.clone());
     builder
         .clocks(Arc::new(Virtual(handle.clone())))
         .secure_random(Seeded::new(seed))
         .before_call(move |_| Ok(before.host_call()?))
         .on_yield(move || Ok(yields.yield_now()?))
         .ordered_listings(true)
-        .pinned_metadata(START);
+        .pinned_metadata(START)
+        .whole_reads(true)
+        .unrepeatable(move |what| {
+            told.not_reproducible(what.to_string());
+            false
+        });
 }
 
 /// The schedule's clock.
