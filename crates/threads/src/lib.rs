@@ -102,6 +102,8 @@
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
 //! with its answer.
 
+#![warn(missing_debug_implementations)]
+
 #[cfg(all(doctest, feature = "compile"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -10,6 +10,7 @@ use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{LockedRng, Random, RandomSource};
 use crate::descriptor::stream::Source;
 use rand::Rng;
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -71,6 +72,15 @@ pub(super) enum Stdio {
     Inherit,
     Given(Source),
     Descriptor(OwnedFd),
+}
+
+/// Without values of variables, which may be secrets.
+impl fmt::Debug for P1CtxBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("P1CtxBuilder")
+            .field("args", &self.args)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for P1CtxBuilder {

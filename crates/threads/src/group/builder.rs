@@ -1,5 +1,6 @@
 //! From an engine, a module and a linker to a group.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -93,6 +94,15 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) schedule: Schedule,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
+}
+
+impl<T: 'static> fmt::Debug for GroupBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupBuilder")
+            .field("limits", &self.limits)
+            .field("termination", &self.termination)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {

@@ -1,5 +1,6 @@
 //! A group whose exports are called from outside, as often as its embedder likes.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
@@ -244,6 +245,14 @@ impl<T: Send + 'static> Reactor<T> {
         self.group
             .supervise(|patience| life.wait_done(patience, || answered.is_there()));
         answered.take().unwrap_or_else(|| Err(ended()))
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Reactor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
     }
 }
 

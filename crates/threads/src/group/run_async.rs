@@ -1,5 +1,6 @@
 //! Groups run by an async embedder.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +78,14 @@ impl Running {
     /// waited for after this future has been dropped.
     pub fn reaped(&self) -> EndToken {
         self.shared.reaped.clone()
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 //! once per group and not once per thread.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -141,6 +142,14 @@ pub struct HostCall {
     name: &'static str,
     before: Option<(&'static str, Instant)>,
     _mark: running::Marked,
+}
+
+impl fmt::Debug for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostCall")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Drop for HostCall {
