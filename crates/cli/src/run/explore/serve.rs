@@ -17,6 +17,7 @@ use crate::run::explore::protocol::{Answer, Request, read_input};
 use crate::run::link::linker;
 use crate::run::modules::{Modules, PreparedModules};
 use crate::run::plan::Plan;
+use crate::run::schedule::digests;
 use crate::run::schedule::session::{Decides, Session};
 use crate::run::schedule_options::ScheduleOptions;
 use crate::run::{cannot_run, group, shape};
@@ -104,11 +105,15 @@ impl Program<'_> {
         };
         Ok(Answer {
             status: exit.status(),
-            failure: failure(&outcome, exit, &group),
+            failure: failure(&outcome, &group),
             outcome: in_words,
             points: summary.points,
             moves: summary.moves,
-            memory: memory(&group),
+            // Of 16 MiB it takes as long as a short run.
+            memory: match request.keep {
+                true => group.memory_hash(),
+                false => 0,
+            },
             decisions,
         })
     }
@@ -136,7 +141,7 @@ impl Program<'_> {
 }
 
 /// The same text for the same failure; empty if the run did not fail.
-fn failure(outcome: &Outcome, exit: Exit, group: &ThreadGroup<P1State>) -> String {
+fn failure(outcome: &Outcome, group: &ThreadGroup<P1State>) -> String {
     match outcome {
         Outcome::Returned | Outcome::Exited(0) => String::new(),
         Outcome::Deadlocked(deadlock) => {
@@ -156,24 +161,11 @@ fn failure(outcome: &Outcome, exit: Exit, group: &ThreadGroup<P1State>) -> Strin
             let places: Vec<_> = places
                 .map(|frame| format!("{}:{:?}", frame.func_index(), frame.module_offset()))
                 .collect();
-            format!("{trap:?} at {}", places.join(" "))
+            let trap = trap.map_or("a host function failed".to_owned(), |trap| trap.to_string());
+            let places = digests::of_bytes(places.join(" ").as_bytes());
+            format!("{trap} (backtrace {})", places.get(..8).unwrap_or(&places))
         }
-        other => format!("{} ({})", outcome::in_a_line(other), exit.status()),
+        // The status tells it from others, and is told beside it.
+        other => outcome::in_a_line(other),
     }
-}
-
-/// A hash of the memory that the threads share.
-fn memory(group: &ThreadGroup<P1State>) -> u64 {
-    let Some(memory) = group.host_memory() else {
-        return 0;
-    };
-    let mut hash = 0_u64;
-    let mut at = 0;
-    while let Ok(word) = memory.load64(at) {
-        hash = (hash ^ word)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29);
-        at += 8;
-    }
-    hash
 }

@@ -21,7 +21,7 @@ fn hex(digest: Sha256) -> Hex {
 }
 
 /// Of bytes.
-pub(super) fn of_bytes(bytes: &[u8]) -> Hex {
+pub(crate) fn of_bytes(bytes: &[u8]) -> Hex {
     hex(Sha256::new_with_prefix(bytes))
 }
 

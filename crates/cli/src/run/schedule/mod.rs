@@ -5,7 +5,7 @@
 
 mod bridge;
 pub(crate) mod command;
-mod digests;
+pub(crate) mod digests;
 mod random;
 pub(crate) mod session;
 mod world;
