@@ -76,6 +76,8 @@ pub struct Known {
 const SUCCESS: Option<i32> = Some(0);
 const BADF: Option<i32> = Some(8);
 const INVAL: Option<i32> = Some(28);
+const ISDIR: Option<i32> = Some(31);
+const NODEV: Option<i32> = Some(43);
 const NOTCONN: Option<i32> = Some(53);
 const NOTDIR: Option<i32> = Some(54);
 const NOTSOCK: Option<i32> = Some(57);
@@ -84,7 +86,7 @@ const SPIPE: Option<i32> = Some(70);
 const NOTCAPABLE: Option<i32> = Some(76);
 
 /// The list.
-pub const ALL: [Known; 25] = [
+pub const ALL: [Known; 34] = [
     Known {
         functions: &["sock_send"],
         kinds: &[Socket],
@@ -197,6 +199,14 @@ pub const ALL: [Known; 25] = [
         why: "POSIX: a stream cannot be synchronised",
     },
     Known {
+        functions: &["fd_sync", "fd_datasync"],
+        kinds: &[Dir],
+        case: Case::Any,
+        ours: SUCCESS,
+        theirs: BADF,
+        why: "an open directory can be synchronised, which makes a rename durable",
+    },
+    Known {
         functions: &["fd_fdstat_set_flags"],
         kinds: &[Input, Output],
         case: Case::Nonblock,
@@ -248,9 +258,73 @@ pub const ALL: [Known; 25] = [
         functions: &["fd_allocate"],
         kinds: &[Input, Output, Listener, Socket],
         case: Case::Any,
+        ours: SPIPE,
+        theirs: NOTSUP,
+        why: "wasi-common does not allocate; POSIX: what has no position is spipe",
+    },
+    Known {
+        functions: &["fd_allocate"],
+        kinds: &[Input, Output, Listener, Socket],
+        case: Case::Any,
         ours: BADF,
         theirs: NOTSUP,
         why: "wasi-common does not allocate",
+    },
+    Known {
+        functions: &["fd_filestat_set_size"],
+        kinds: &[Input, Output, Listener, Socket, Dir],
+        case: Case::Any,
+        ours: INVAL,
+        theirs: BADF,
+        why: "POSIX: what is no file has no size to set",
+    },
+    Known {
+        functions: &["fd_advise"],
+        kinds: &[Input, Output],
+        case: Case::Any,
+        ours: SPIPE,
+        theirs: BADF,
+        why: "POSIX: what has no position is spipe",
+    },
+    Known {
+        functions: &["fd_advise"],
+        kinds: &[Listener, Socket],
+        case: Case::Any,
+        ours: SUCCESS,
+        theirs: BADF,
+        why: "as on Linux, where a socket takes advice",
+    },
+    Known {
+        functions: &["fd_read", "fd_pread"],
+        kinds: &[Dir],
+        case: Case::Any,
+        ours: ISDIR,
+        theirs: BADF,
+        why: "POSIX: a directory cannot be read as a file",
+    },
+    Known {
+        functions: &["fd_allocate"],
+        kinds: &[Listener, Socket],
+        case: Case::Any,
+        ours: NODEV,
+        theirs: NOTSUP,
+        why: "wasi-common does not allocate; Linux: a socket is no device that could",
+    },
+    Known {
+        functions: &["poll_oneoff"],
+        kinds: &[],
+        case: Case::Any,
+        ours: SUCCESS,
+        theirs: BADF,
+        why: "a number that nothing has is an event with badf, as POLLNVAL is; wasi-common fails the whole call",
+    },
+    Known {
+        functions: &["fd_allocate"],
+        kinds: &[Input, Output, Listener, Socket],
+        case: Case::Nothing,
+        ours: INVAL,
+        theirs: NOTSUP,
+        why: "wasi-common does not allocate; POSIX: no bytes are inval",
     },
     Known {
         functions: &["clock_time_get", "clock_res_get"],
@@ -304,7 +378,7 @@ pub const ALL: [Known; 25] = [
 ];
 
 /// What is not compared in a call that answers alike, or not generated, and why.
-pub const NOT_COMPARED: [(&str, &str); 14] = [
+pub const NOT_COMPARED: [(&str, &str); 15] = [
     (
         "path_open with TRUNC and APPEND",
         "cap-std refuses the two together (inval)",
@@ -324,6 +398,10 @@ pub const NOT_COMPARED: [(&str, &str); 14] = [
     (
         "dev, ino and times of a file",
         "real device and inode there, wasmtime-wasi's hash here; the twins are two files",
+    ),
+    (
+        "links of a socket",
+        "what the system says here, none there",
     ),
     (
         "the peer's events for what is not ready in a poll where something is",

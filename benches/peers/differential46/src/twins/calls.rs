@@ -107,6 +107,9 @@ impl Twins {
                 self.with("fd_filestat_get", &open, &[I(OUT)])?;
                 self.clear(OUT, 16);
                 self.clear(OUT + 40, 24);
+                if matches!(open.kind, Kind::Listener | Kind::Socket) {
+                    self.clear(OUT + 24, 8);
+                }
                 Ok(())
             }
             Op::SetSize(fd, size) => {
