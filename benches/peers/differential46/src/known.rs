@@ -399,10 +399,7 @@ pub const NOT_COMPARED: [(&str, &str); 15] = [
         "dev, ino and times of a file",
         "real device and inode there, wasmtime-wasi's hash here; the twins are two files",
     ),
-    (
-        "links of a socket",
-        "what the system says here, none there",
-    ),
+    ("links of a socket", "what the system says here, none there"),
     (
         "the peer's events for what is not ready in a poll where something is",
         "wasi-common reports all descriptors once one is ready",
