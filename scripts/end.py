@@ -207,6 +207,9 @@ def known_stacks(binary, folder):
         subprocess.run([binary, 'compile', '-o', compiled, out], check=True)
         yield f'{name}, compiled ahead', ['--allow-precompiled'], compiled, True
 
+# With its place, or none where the address map has none; what was inlined has no number of its own.
+FRAME = re.compile(r'\s+\d+:\s+(?:0x[0-9a-f]+ - )?(?:\S*!)?(.*)|\s+- (.*)')
+
 def quit_(binary, folder, options):
     for name, extra, path, others in known_stacks(binary, folder):
         stacks = silent = empty = wrong = 0
@@ -222,8 +225,7 @@ def quit_(binary, folder, options):
                     if line.startswith('thread '):
                         blocks.append([])
                         silent += 'has not said where' in line
-                    # What was inlined has no number of its own.
-                    elif (frame := re.match(r'\s+(?:\d+: )?\s*(?:0x[0-9a-f]+ )?- (.*)|\s+\d+: .*!(.*)', line)) and blocks:
+                    elif (frame := FRAME.match(line)) and blocks:
                         function = (frame[1] or frame[2]).strip().removeprefix('stacks::')
                         blocks[-1].append(re.sub('::h[0-9a-f]{16}$', '', function))
                 assert len(blocks) == 13, blocks
@@ -435,6 +437,9 @@ def main():
     parser.add_argument('--epochs', action='store_true', help='-W epoch-interruption beside it')
     parser.add_argument('--outputs', action='store_true', help='speed: with trace, statistics, core dump, debug information, too')
     options = parser.parse_args()
+    # A shell's background has both ignored, and so would the programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     options.threads = [int(count) for count in options.threads.split(',')]
     busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(2 if options.load else 0)]
     try:
