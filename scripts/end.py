@@ -212,7 +212,7 @@ FRAME = re.compile(r'\s+\d+:\s+(?:0x[0-9a-f]+ - )?(?:\S*!)?(.*)|\s+- (.*)')
 
 def quit_(binary, folder, options):
     for name, extra, path, others in known_stacks(binary, folder):
-        stacks = silent = empty = wrong = 0
+        stacks = silent = wrong = 0
         process = subprocess.Popen([binary, *extra, '--deadlock', 'off', path], stderr=subprocess.PIPE,
                                    stdin=subprocess.PIPE)
         try:
@@ -224,14 +224,14 @@ def quit_(binary, folder, options):
                 for line in report(process.stderr):
                     if line.startswith('thread '):
                         blocks.append([])
-                        silent += 'has not said where' in line
                     elif (frame := FRAME.match(line)) and blocks:
                         function = (frame[1] or frame[2]).strip().removeprefix('stacks::')
                         blocks[-1].append(re.sub('::h[0-9a-f]{16}$', '', function))
                 assert len(blocks) == 13, blocks
                 for number, frames in enumerate(blocks[1:]):
                     stacks += 1
-                    empty += not frames
+                    # It had no turn in time to say where it is.
+                    silent += not frames
                     if frames and not as_known(frames, number & 3, others):
                         wrong += 1
                         print('another stack:', number + 1, frames[:12])
@@ -239,7 +239,6 @@ def quit_(binary, folder, options):
             assert process.wait(timeout=60) == 143
         finally:
             process.kill()
-        assert empty == silent, (empty, silent)
         print(f'{name}: {options.rounds} times SIGQUIT: {stacks} stacks, {wrong} of them wrong, '
               f'{silent} not said in time', flush=True)
 
