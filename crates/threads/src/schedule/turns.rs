@@ -38,7 +38,7 @@ type Hook = Box<dyn Fn(Verdict) + Send + Sync>;
 pub(crate) struct Turns {
     seats: Seats,
     table: Mutex<TurnTable>,
-    /// Roused out while it is asked: no lock is held then.
+    /// Taken out while it is asked: no lock is held then.
     policy: Mutex<Option<Box<dyn Policy>>>,
     max_points: u64,
     verdict: OnceLock<Hook>,
@@ -235,7 +235,7 @@ impl Turns {
                 Current::begin(budget);
                 return Ok(());
             }
-            self.seats.give(next.get(), budget);
+            self.give(next, budget);
         }
         // Also where the run cannot go on: its end reaches this thread as every other.
         member.take(report)
@@ -349,7 +349,15 @@ impl Turns {
         self.table().remove(member.id);
         self.with_policy(|policy| policy.ended(member.id));
         if let Some((next, budget)) = self.decide(member.id, Why::End) {
-            self.seats.give(next.get(), budget);
+            self.give(next, budget);
+        }
+    }
+
+    /// Gives the turn, which the caller holds. A thread has a seat for as long as it is in the table; were that wrong, the run
+    /// would end with an error, and not wait for ever.
+    fn give(&self, next: ThreadId, budget: u64) {
+        if !self.seats.give(next.get(), budget) && !self.seats.is_ended() {
+            self.fail(ScheduleError::NotRunnable(next));
         }
     }
 

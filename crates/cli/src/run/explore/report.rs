@@ -13,7 +13,7 @@ use replay_threads::minimise::{Minimised, Verdict, minimise};
 
 use crate::args::schedule_args::ExploreOption;
 use crate::message::exit::Exit;
-use crate::message::{Message, Result, say, warn};
+use crate::message::{Message, Result, printed, say, warn};
 use crate::module::source::ModuleSource;
 use crate::output::Output;
 use crate::run::explore::job::{Failure, Job};
@@ -58,7 +58,7 @@ pub(crate) fn explore(
     let Some(found) = explored.failures.first() else {
         let request = by_policy(option.first);
         job.ask(&request)?;
-        print(&mut job);
+        print(&mut job)?;
         say(format_args!(
             "explored {} schedules, none failed",
             explored.ran
@@ -68,8 +68,9 @@ pub(crate) fn explore(
     let (seed, failure) = (found.seed, &found.failure);
     let original = decisions(&job.ask(&by_policy(seed))?)?;
     let Some(original) = original else {
-        print(&mut job);
+        let printed = print(&mut job);
         tell(&explored, plan);
+        tell_unprinted(printed);
         warn(
             "the run is not saved",
             &"it has too many decisions, or reached no point",
@@ -82,8 +83,9 @@ pub(crate) fn explore(
     let minimal = minimised(&mut job, seed, original, failure)?;
     // Once more, for its output and its end.
     let answer = job.ask(&by_decisions(seed, &minimal.list))?;
-    print(&mut job);
+    let printed = print(&mut job);
     tell(&explored, plan);
+    tell_unprinted(printed);
     tell_decisions(&minimal, before);
     header.schedule = option.policy.with_seed(seed).to_string();
     let end = End::new(answer.outcome, answer.status, answer.points, answer.moves);
@@ -105,7 +107,7 @@ pub(crate) fn verify(plan: &Plan, options: &ScheduleOptions) -> Result<Exit> {
     let mut two = Job::new(1, &input);
     let (first, second) = (one.ask(&request)?, two.ask(&request)?);
     let same_output = written(&mut one)? == written(&mut two)?;
-    print(&mut one);
+    print(&mut one)?;
     let differs: Vec<_> = [
         (
             "order",
@@ -130,10 +132,14 @@ pub(crate) fn verify(plan: &Plan, options: &ScheduleOptions) -> Result<Exit> {
     Ok(Exit::Guest(first.status))
 }
 
+fn outputs(job: &mut Job<'_>) -> Result<[Vec<u8>; 2]> {
+    let cannot = |error| Message::failure("what was written cannot be read").why(error);
+    job.outputs().map_err(cannot)
+}
+
 /// What the last run wrote, without times of the host's, which are in a deadlock's report.
 fn written(job: &mut Job<'_>) -> Result<(Vec<u8>, String)> {
-    let cannot = |error| Message::failure("what was written cannot be read").why(error);
-    let [stdout, stderr] = job.outputs().map_err(cannot)?;
+    let [stdout, stderr] = outputs(job)?;
     let stderr = String::from_utf8_lossy(&stderr);
     let lines = stderr
         .lines()
@@ -241,11 +247,25 @@ fn minimised(
 }
 
 /// What the last run wrote, as it would have.
-fn print(job: &mut Job<'_>) {
-    if let Ok([stdout, stderr]) = job.outputs() {
-        let mut to = std::io::stdout().lock();
-        let _ = to.write_all(&stdout).and_then(|()| to.flush());
-        let _ = std::io::stderr().write_all(&stderr);
+///
+/// # Errors
+///
+/// What it wrote cannot be read, or not be written to stdout. What is said on stderr is nobody's to miss.
+fn print(job: &mut Job<'_>) -> Result<()> {
+    let [stdout, stderr] = outputs(job)?;
+    let _ = std::io::stderr().write_all(&stderr);
+    // A closed stdout takes nothing, and there may be nothing.
+    if stdout.is_empty() {
+        return Ok(());
+    }
+    let mut to = std::io::stdout().lock();
+    printed(to.write_all(&stdout).and_then(|()| to.flush()))
+}
+
+/// Of a failing run: its failure is the status all the same.
+fn tell_unprinted(printed: Result<()>) {
+    if let Err(message) = printed {
+        say(message);
     }
 }
 
