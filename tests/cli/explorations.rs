@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::program;
-use integration_tests::{Finished, Guest, Input, Program};
+use crate::toolchains::{has_rust_target, rust_guest};
+use integration_tests::{Finished, Guest, Input, Program, repository};
 
 fn explore(option: &str, guest: &str, folder: &Path) -> Program {
     program()
@@ -139,4 +140,62 @@ fn what_does_not_go_with_many_runs_is_refused() {
         let run = program().args(line).guest(&Guest::wat("lost_update")).run();
         run.expect_code(2).expect_stderr(&[text]);
     }
+}
+
+/// What was held back and could not be written was once lost, with status 0.
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for what in ["--explore 3", "--schedule random:1 --verify"] {
+        let run = std::process::Command::new("bash")
+            .args(["-c", &format!("\"$0\" {what} \"$1\" > /dev/full")])
+            .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+            .arg(repository().join("tests/guests/repeatable.wat"))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(1), "{what}: {run:?}");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(said.contains("stdout cannot be written"), "{what}: {said}");
+    }
+}
+
+/// As rustc compiles them, with all that the standard library does around it.
+#[test]
+fn a_lost_update_of_a_rust_program_is_found() {
+    if !has_rust_target() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let search = |option: &str, name: &str| {
+        let program = program().in_folder(folder.path());
+        let program = program.args("--explore").arg(option);
+        program.arg(rust_guest(name)).run()
+    };
+    // At which seed is a matter of the compiler's as well.
+    let found = search("2000,policy=pos", "lost_update").expect_code(134);
+    assert!(found.stderr.contains("an update was lost"), "{found}");
+    let again = pasted(&found, folder.path()).run().expect_code(134);
+    assert!(again.stderr.contains("an update was lost"), "{again}");
+    search("300,policy=pos", "kept_update").expect_code(0);
+}
+
+#[test]
+fn a_rust_program_prints_the_same_whatever_its_folder_is_called() {
+    if !has_rust_target() {
+        return;
+    }
+    let module = rust_guest("meetings");
+    let mut first = None;
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut dir = folder.path().as_os_str().to_owned();
+        dir.push("::.");
+        let program = program().args("--schedule random:12 --dir").arg(dir);
+        let run = program.arg(&module).run().expect_code(0);
+        let first = first.get_or_insert_with(|| run.stdout.clone());
+        assert_eq!(&run.stdout, first);
+    }
+    assert!(first.is_some_and(|first| first.lines().count() > 8));
 }

@@ -17,7 +17,7 @@ fn out(name: &str) -> PathBuf {
 }
 
 /// Whether rustc has the target's standard library.
-fn has_rust_target() -> bool {
+pub(crate) fn has_rust_target() -> bool {
     let printed = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", RUST_TARGET])
         .output();
@@ -34,10 +34,15 @@ fn has_rust_target() -> bool {
 }
 
 fn rust_program() -> PathBuf {
-    let out = out("rust_threads.wasm");
+    rust_guest("threads")
+}
+
+/// A program of `tests/guests/rust`, compiled.
+pub(crate) fn rust_guest(name: &str) -> PathBuf {
+    let out = out(&format!("rust_{name}.wasm"));
     let compiled = Command::new("rustc")
         .args(["--edition", "2024", "-g", "-O", "--target", RUST_TARGET])
-        .arg(repository().join("tests/guests/rust/threads.rs"))
+        .arg(repository().join(format!("tests/guests/rust/{name}.rs")))
         .arg("-o")
         .arg(&out)
         .output()
