@@ -1,12 +1,11 @@
 //! What a process that runs seeds says while a run takes long.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::run::explore::protocol::write_beat;
-use crate::sys::job::Socket;
 
 /// How often it is looked whether there is something to say.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -47,7 +46,10 @@ impl Pulse {
     /// # Errors
     ///
     /// The system has no thread for it.
-    pub(super) fn start(mut socket: Socket, every: Duration) -> io::Result<Self> {
+    pub(super) fn start(
+        mut socket: impl Write + Send + 'static,
+        every: Duration,
+    ) -> io::Result<Self> {
         let at_work = Arc::new(Mutex::new(AtWork::Preparing));
         let looked_at = Arc::clone(&at_work);
         thread::Builder::new()
@@ -83,7 +85,7 @@ fn lock(at_work: &Mutex<AtWork>) -> MutexGuard<'_, AtWork> {
     at_work.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::io::Read as _;
 
@@ -115,9 +117,7 @@ mod tests {
 
     #[test]
     fn a_run_that_takes_long_is_heard_of() {
-        let (mut ours, theirs) = Socket::pair().unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
+        let (mut ours, theirs) = io::pipe().unwrap();
         let pulse = Pulse::start(theirs, Duration::from_millis(1)).unwrap();
         let mut heard = [0; 50];
         ours.read_exact(&mut heard).unwrap();
