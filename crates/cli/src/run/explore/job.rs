@@ -17,10 +17,8 @@ use crate::run::explore::protocol::{Answer, Request, write_input};
 use crate::run::schedule::folders::TemporaryFolder;
 use crate::sys::job::{self, Socket};
 
-/// How long a run may pass no point, or write no answer, before it is killed.
+/// How long nothing may be heard of a run, that is how long it may pass no point, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The same of one that tells of its accesses, before which the program is compiled again.
-const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a run failed: its status, and a text that is the same for the same failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +174,7 @@ impl Process {
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
+        ours.set_read_timeout(Some(PATIENCE))?;
         let mut process = Process {
             child,
             socket: BufReader::new(ours),
@@ -189,11 +188,6 @@ impl Process {
         for output in &self.outputs {
             output.set_len(0)?;
         }
-        let patience = match request.lines {
-            0 => PATIENCE,
-            _ => LONG_PATIENCE,
-        };
-        self.socket.get_ref().set_read_timeout(Some(patience))?;
         request.write(self.socket.get_mut())?;
         Answer::read(&mut self.socket)
     }

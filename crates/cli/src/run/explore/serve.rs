@@ -17,6 +17,7 @@ use crate::report::outcome::{self, Reporter};
 use crate::run::context::context;
 use crate::run::entry::{self, Runs};
 use crate::run::explore::protocol::{Answer, Request, read_input};
+use crate::run::explore::pulse::{self, Pulse};
 use crate::run::link::linker;
 use crate::run::modules::{Modules, PreparedModules};
 use crate::run::plan::Plan;
@@ -41,16 +42,23 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
     let lost = |error: io::Error| Message::failure("the exploring process is gone").why(error);
     let mut socket = BufReader::new(job::own().map_err(lost)?);
     let input = read_input(&mut socket).map_err(lost)?;
+    let beats = socket.get_ref().try_clone().map_err(lost)?;
+    let pulse = Pulse::start(beats, pulse::EVERY)
+        .map_err(|error| Message::failure("a thread cannot be started").why(error))?;
     let orders = options.wanted.counts_orders();
     let recorded = orders.then(|| Accesses::ordered_by(options.points));
-    let program = Program::new(plan, options, &input, recorded)?;
+    let with = (&input[..], &pulse);
+    let program = Program::new(plan, options, with, recorded)?;
     // It takes as long to make, and few searches need it.
     let mut telling = None;
     while let Some(request) = Request::read(&mut socket).map_err(lost)? {
         let answer = if request.lines > 0 {
             let program = match telling.take() {
                 Some(program) => program,
-                None => Program::new(plan, options, &input, Some(Recorded::Accesses))?,
+                None => {
+                    pulse.preparing();
+                    Program::new(plan, options, with, Some(Recorded::Accesses))?
+                }
             };
             let answer = program.show(request)?;
             telling = Some(program);
@@ -65,6 +73,7 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
         } else {
             program.run(request, None)?
         };
+        pulse.over();
         answer.write(socket.get_mut()).map_err(lost)?;
     }
     Ok(Exit::Success)
@@ -78,6 +87,7 @@ struct Program<'a> {
     input: &'a [u8],
     /// Of the folders that it may write.
     copies: Option<Copies>,
+    pulse: &'a Pulse,
 }
 
 impl<'a> Program<'a> {
@@ -85,7 +95,7 @@ impl<'a> Program<'a> {
     fn new(
         plan: &'a Plan,
         options: &'a ScheduleOptions,
-        input: &'a [u8],
+        (input, pulse): (&'a [u8], &'a Pulse),
         recorded: Option<Recorded>,
     ) -> Result<Self> {
         let name = plan.module.display();
@@ -105,6 +115,7 @@ impl<'a> Program<'a> {
             plan,
             options,
             input,
+            pulse,
         })
     }
 
@@ -139,6 +150,7 @@ impl<'a> Program<'a> {
             session.keep_accesses(accesses);
         }
         let group = self.group(&mut session)?;
+        self.pulse.running(session.clock());
         let ran = match &self.runs {
             Runs::Start => group.start(),
             Runs::Command(export) => group.run(export),
