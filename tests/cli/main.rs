@@ -16,6 +16,7 @@ mod explorations;
 mod exports;
 mod failures;
 mod floods;
+mod interleavings;
 mod killed;
 mod limits;
 mod messages;
