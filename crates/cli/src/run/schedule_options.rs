@@ -7,6 +7,7 @@ use replay_threads::policy::{Kind, Spec};
 use wasi_threads::rewrite::Points;
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::listenfd;
 use crate::args::run_args::RunArgs;
 use crate::args::schedule_args::{ExploreOption, Preempt, ScheduleArgs};
 use crate::message::exit::Exit;
@@ -157,7 +158,7 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
             "each library would count points of its own",
         ),
         (!common.wasi.tcplisten.is_empty(), "-S tcplisten", sockets),
-        (common.wasi.listenfd == Some(true), "-S listenfd", sockets),
+        (listenfd::is_asked(args), "-S listenfd", sockets),
         (common.wasm.fuel.is_some(), "-W fuel", fuel),
         (
             args.schedule.verify && option == "--explore",
