@@ -26,20 +26,24 @@ pub(crate) fn read(
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     call.allow(&descriptor, Rights::FD_READ)?;
-    match descriptor.kind()? {
+    let count = match descriptor.kind()? {
         Kind::File(file) => {
             file.check_read()?;
             let _moving = file.moving();
-            size(bufs.read(file.fd(), &call.shared.end)?)
+            bufs.read(file.fd(), &call.shared.end)?
         }
         Kind::Stream(stream) => {
             stream.check_read()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
-            size(call.read(&descriptor, stream, &bufs)?)
+            call.read(&descriptor, stream, &bufs)?
         }
-        Kind::Dir(_) => Err(Errno::Isdir.into()),
-    }
+        Kind::Dir(_) => return Err(Errno::Isdir.into()),
+    };
+    let count = size(count)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_read", list, count, true);
+    Ok(count)
 }
 
 pub(crate) fn write(
@@ -51,20 +55,24 @@ pub(crate) fn write(
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     call.allow(&descriptor, Rights::FD_WRITE)?;
-    match descriptor.kind()? {
+    let count = match descriptor.kind()? {
         Kind::File(file) => {
             file.check_write()?;
             let _moving = file.moving();
-            size(bufs.write(file.fd(), &call.shared.end)?)
+            bufs.write(file.fd(), &call.shared.end)?
         }
         Kind::Stream(stream) => {
             stream.check_write()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
-            size(call.write(&descriptor, stream, &bufs)?)
+            call.write(&descriptor, stream, &bufs)?
         }
-        Kind::Dir(_) => Err(Errno::Badf.into()),
-    }
+        Kind::Dir(_) => return Err(Errno::Badf.into()),
+    };
+    let count = size(count)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_write", list, count, false);
+    Ok(count)
 }
 
 /// Beyond 2^63-1 there is nothing: `inval`, as the operating system answers before it looks at the file's mode.
@@ -94,7 +102,10 @@ pub(crate) fn pread(
     let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
     check_offset(offset)?;
     file.check_read()?;
-    size(bufs.read_at(file.fd(), offset, &call.shared.end)?)
+    let count = size(bufs.read_at(file.fd(), offset, &call.shared.end)?)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_pread", list, count, true);
+    Ok(count)
 }
 
 /// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
@@ -118,7 +129,10 @@ pub(crate) fn pwrite(
         checked => checked.map(|()| offset)?,
     };
     file.check_write()?;
-    size(bufs.write_at(file.fd(), offset, &call.shared.end)?)
+    let count = size(bufs.write_at(file.fd(), offset, &call.shared.end)?)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_pwrite", list, count, false);
+    Ok(count)
 }
 
 /// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without the right to seek may

@@ -60,7 +60,9 @@ pub(crate) fn readdir(
         true => out.ordered(dir, cookie, &mut kernel[..room])?,
         false => out.entries(dir, cookie, &mut kernel[..room])?,
     }
-    Ok(len - out.left)
+    let written = len - out.left;
+    call.used("fd_readdir", buf.offset(), written, true);
+    Ok(written)
 }
 
 /// The guest's buffer, filled from the front.
