@@ -89,7 +89,7 @@ def real(out, wanted):
     def cargo(kind, *more):
         manifest = os.path.join(ZOO, 'real', kind, 'Cargo.toml')
         command = ['cargo', 'build', '--quiet', '--locked', '--release', '-j2', '--manifest-path', manifest]
-        build([*command, '--target-dir', target, *more], env=dict(os.environ, CARGO_PROFILE_RELEASE_DEBUG='line-tables-only'))
+        build([*command, '--target-dir', target, *more])
 
     for kind in ['faulty', 'mended']:
         cargo(kind, '--target', TARGET)
