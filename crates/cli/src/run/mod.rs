@@ -33,7 +33,6 @@ use std::time::Instant;
 
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
-use wasi_threads::rewrite::Recorded;
 use wasi_threads::schedule::Schedule;
 
 use crate::args::run_args::RunArgs;
@@ -51,6 +50,7 @@ use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
+use crate::run::schedule::accesses::Accesses;
 use crate::run::schedule::folders;
 use crate::run::schedule::session::{self, Session};
 use crate::run::time_limit::TimeLimit;
@@ -86,9 +86,12 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         Some(options) => session::before(&plan, options, modules.main())?,
         None => None,
     };
-    let schedule = plan.schedule.as_ref();
-    let shows = schedule.is_some_and(|options| options.show.is_some());
-    let modules = modules.prepare(&plan, shows.then_some(Recorded::Accesses))?;
+    let shows = plan
+        .schedule
+        .as_ref()
+        .filter(|options| options.show.is_some());
+    let recorded = shows.map(|options| Accesses::told_at(options.points));
+    let modules = modules.prepare(&plan, recorded)?;
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
 

@@ -46,7 +46,7 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
     let pulse = Pulse::start(beats, pulse::EVERY)
         .map_err(|error| Message::failure("a thread cannot be started").why(error))?;
     let orders = options.wanted.counts_orders();
-    let recorded = orders.then(|| Accesses::ordered_by(options.points));
+    let recorded = orders.then(|| Accesses::told_at(options.points));
     let with = (&input[..], &pulse);
     let program = Program::new(plan, options, with, recorded)?;
     // It takes as long to make, and few searches need it.
@@ -57,7 +57,7 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
                 Some(program) => program,
                 None => {
                     pulse.preparing();
-                    Program::new(plan, options, with, Some(Recorded::Accesses))?
+                    Program::new(plan, options, with, Some(Accesses::told_at(options.points)))?
                 }
             };
             let answer = program.show(request)?;

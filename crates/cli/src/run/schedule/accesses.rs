@@ -34,8 +34,9 @@ impl Accesses {
         Self(Mutex::new(Keeps::Orders(Orders::default())))
     }
 
-    /// Which accesses a module tells of whose orders are counted: those at which the turn may move.
-    pub(crate) fn ordered_by(points: Points) -> Recorded {
+    /// Which accesses a module tells of: those at which the turn may move. Plain ones between two atomics are ordered by these, and a program has
+    /// many of them (an allocator's, for instance).
+    pub(crate) fn told_at(points: Points) -> Recorded {
         match points {
             Points::Atomics => Recorded::Atomics,
             _ => Recorded::Accesses,
