@@ -33,6 +33,7 @@ mod surroundings;
 mod threads;
 mod toolchains;
 mod watching;
+mod zoo;
 
 use integration_tests::Program;
 

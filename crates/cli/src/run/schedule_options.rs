@@ -8,6 +8,7 @@ use wasi_threads::rewrite::Points;
 use wasi_threads_p1::replay::START;
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::listenfd;
 use crate::args::run_args::RunArgs;
 use crate::args::schedule_args::{ExploreOption, Preempt, ScheduleArgs};
 use crate::message::exit::Exit;
@@ -185,7 +186,7 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
             sockets,
         ),
         (
-            common.wasi.listenfd == Some(true) && !sockets_pass,
+            listenfd::is_asked(args) && !sockets_pass,
             "-S listenfd",
             sockets,
         ),

@@ -71,8 +71,12 @@ impl Policy for Bridge {
             if let Some(handle) = self.handle.get() {
                 handle.stop("the run is not the one that was recorded");
             }
-            let first = stop.runnable.first().copied();
-            first.unwrap_or(stop.sleeping[0].thread)
+            let asleep = stop.sleeping.first().map(|sleeper| sleeper.thread);
+            stop.runnable
+                .first()
+                .copied()
+                .or(asleep)
+                .unwrap_or(stop.thread)
         });
         Turn {
             thread: next,

@@ -8,7 +8,7 @@ use wasmtime::{CallHook, Caller, Error, Instance, Store, Val, WasmBacktrace};
 use crate::life::Life;
 use crate::rewrite::{AccessSite, PointKind};
 use crate::schedule::{Current, GuestAccess, Turns, Waited, Why};
-use crate::sys::running;
+use crate::sys::{call_hook, running};
 use crate::thread::current;
 use crate::types::backtrace::Backtrace;
 use crate::waits::{ParkingLot, WaitOutcome, Width};
@@ -97,7 +97,7 @@ pub(crate) fn count<T: 'static>(
     let left = instance
         .get_global(&mut *store, left)
         .ok_or_else(|| Error::msg("a prepared module lacks its count of points"))?;
-    store.call_hook(move |mut store, hook| {
+    call_hook::set(store, move |mut store, hook| {
         match hook {
             CallHook::CallingWasm | CallHook::ReturningFromHost => {
                 if let Some(now) = Current::left() {
