@@ -23,6 +23,7 @@ mod modules;
 mod observers;
 mod on_signal;
 pub(crate) mod plan;
+mod races;
 mod schedule;
 mod schedule_options;
 mod shape;
@@ -87,8 +88,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         None => None,
     };
     let schedule = plan.schedule.as_ref();
-    let shows = schedule.is_some_and(|options| options.show.is_some());
-    let modules = modules.prepare(&plan, shows.then_some(Recorded::Accesses))?;
+    let tells = schedule.is_some_and(|options| options.show.is_some() || options.races.is_some());
+    let modules = modules.prepare(&plan, tells.then_some(Recorded::Accesses))?;
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
 
@@ -97,7 +98,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let recorder = observers.recorder.as_ref();
     let budget = plan.limits.total_memory.map(Budget::of);
     let sockets = (inherited, listeners);
-    let mut whose_turn = plan.schedule.as_ref().map(Session::of);
+    let races = races::watch(&plan, &modules.main)?;
+    let options = plan.schedule.as_ref();
+    let mut whose_turn = options.map(|options| Session::of(options, races));
     let temporary = folders::give_copies(&plan, whose_turn.as_mut())?;
     let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
     let ctx = context(&plan, &end, sockets, watched)?;
@@ -163,6 +166,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         group: &group,
         observers: &observers,
         backtraces: &modules.backtraces,
+        module: &modules.main,
         outcome,
         results,
         signal: received.when_ended(),
