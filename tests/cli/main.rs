@@ -24,6 +24,7 @@ mod options;
 mod outputs;
 mod precompiled;
 mod profiling;
+mod races;
 mod refusing_hosts;
 mod schedules;
 mod signals;

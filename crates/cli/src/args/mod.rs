@@ -11,6 +11,7 @@ pub(crate) mod legacy;
 pub(crate) mod listenfd;
 pub(crate) mod module_limits;
 pub(crate) mod profiling;
+pub(crate) mod races_args;
 pub(crate) mod refused_options;
 pub(crate) mod run_args;
 pub(crate) mod schedule_args;

@@ -7,6 +7,7 @@ use clap::Parser;
 use replay_threads::policy::{Kind, Spec};
 
 use crate::args::date::parse_date;
+use crate::args::races_args::{self, RacesOption};
 
 /// What `run` takes about schedules.
 #[derive(Parser)]
@@ -62,6 +63,17 @@ pub(crate) struct ScheduleArgs {
         value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "explore"
     )]
     pub(crate) show: Option<u16>,
+    /// Looks for data races, in a run whose threads take turns (by default of `random`).
+    ///
+    /// `exit=N` (the status if races are told, 66), `suppress=FILE` (a list of races that are not told),
+    /// `memory=MIB` (for what is kept of accesses, 1024), `no-default` (tells those of the C library and of Rust's that do no
+    /// harm), `no-stacks` (no second run to find out where the earlier access was).
+    #[arg(long, value_name = "OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = races_args::parse)]
+    pub(crate) races: Option<RacesOption>,
+
+    /// For the second run of a process that looks for races: the seed.
+    #[arg(long, hide = true)]
+    pub(crate) races_again: Option<u64>,
 
     /// For the processes that this binary starts itself.
     #[arg(long, hide = true)]

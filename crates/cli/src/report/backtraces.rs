@@ -15,6 +15,17 @@ use crate::report::own_frame;
 /// Frames in which one of the program's own is looked for.
 const INNERMOST: usize = 16;
 
+/// Where something is in a module, to be looked up.
+#[derive(Clone, Debug)]
+pub(crate) enum Spot {
+    /// A frame of a backtrace.
+    Frame(Frame),
+    /// In a function of the program's module, as it was prepared.
+    Prepared(u32, Option<usize>),
+    /// An instruction of the program's module.
+    Site(AccessSite),
+}
+
 /// Makes text of the backtraces of a run.
 #[derive(Debug)]
 pub(crate) struct Backtraces {
@@ -133,11 +144,38 @@ impl Backtraces {
 
     /// Of an instruction of the program's own module, which is the last.
     fn place_of(&self, site: &AccessSite) -> Place {
-        let place = Place::new(site.function);
-        let place = match usize::try_from(site.offset) {
-            Ok(offset) => place.offset(offset),
-            Err(_) => place,
-        };
+        self.place_in_main(site.function, usize::try_from(site.offset).ok())
+    }
+
+    /// Names, files and lines of stacks.
+    pub(crate) fn frames_of(&self, stacks: &[&[Spot]]) -> Vec<Vec<wasm_symbols::Frame>> {
+        let places = stacks.iter().flat_map(|stack| stack.iter());
+        let looked_up = self
+            .at_end
+            .look_up(places.map(|spot| self.spot(spot)).collect());
+        let mut frames = looked_up.frames().iter().cloned();
+        let mut of = |stack: &&[Spot]| frames.by_ref().take(stack.len()).collect();
+        stacks.iter().map(&mut of).collect()
+    }
+
+    fn spot(&self, spot: &Spot) -> Place {
+        match spot {
+            Spot::Frame(frame) => self.place(frame),
+            Spot::Site(site) => self.place_of(site),
+            Spot::Prepared(function, offset) => {
+                let main = self.modules.last().map(|(module, _)| module);
+                let original = |offset| main.map_or(offset, |main| main.original_offset(offset));
+                self.place_in_main(*function, offset.map(original))
+            }
+        }
+    }
+
+    /// In a function of the program's own module.
+    fn place_in_main(&self, function: u32, offset: Option<usize>) -> Place {
+        let mut place = Place::new(function);
+        if let Some(offset) = offset {
+            place = place.offset(offset);
+        }
         match self.modules.last() {
             Some((_, Some(symbols))) => place.symbols(symbols),
             _ => place,

@@ -8,6 +8,7 @@ pub(crate) mod interleaving;
 pub(crate) mod outcome;
 mod own_frame;
 pub(crate) mod profile;
+pub(crate) mod races;
 pub(crate) mod recorder;
 pub(crate) mod stats;
 pub(crate) mod totals;

@@ -54,10 +54,11 @@ pub(crate) fn context(
     if plan.stdio.stdin && plan.module != ModuleSource::Stdin && !has_input {
         builder.inherit_stdin();
     }
-    if plan.stdio.stdout {
+    let is_silent = session.is_some_and(Session::is_silent);
+    if plan.stdio.stdout && !is_silent {
         builder.inherit_stdout();
     }
-    if plan.stdio.stderr {
+    if plan.stdio.stderr && !is_silent {
         builder.inherit_stderr();
     }
     if let Some(max) = plan.limits.descriptors {

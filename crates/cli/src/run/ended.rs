@@ -2,7 +2,7 @@
 
 use p1_adapter::P1State;
 use replay_threads::file::Header;
-use wasi_threads::{Outcome, ThreadGroup};
+use wasi_threads::{Outcome, ThreadGroup, ThreadModule};
 use wasmtime::Val;
 
 use crate::args::invoke;
@@ -16,6 +16,7 @@ use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
+use crate::run::races::{self, RacedRun};
 use crate::run::schedule::session::{self, Session};
 
 /// A program that has ended, and what is known of it.
@@ -24,6 +25,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) group: &'a ThreadGroup<P1State>,
     pub(crate) observers: &'a Observers,
     pub(crate) backtraces: &'a Backtraces,
+    /// The program.
+    pub(crate) module: &'a ThreadModule,
     pub(crate) outcome: Outcome,
     /// What the function returned.
     pub(crate) results: Vec<Val>,
@@ -79,12 +82,27 @@ impl Ended<'_> {
         {
             interleaving::tell(&session.interleaving(most), self.backtraces);
         }
-        match (self.session, &self.plan.schedule) {
-            (Some(session), Some(options)) => session::after(
-                (self.plan, options),
-                session.summary(),
-                (self.header, options.save.as_ref()),
-                (outcome::in_a_line(&self.outcome), exit),
+        let (Some(session), Some(options)) = (self.session, &self.plan.schedule) else {
+            return exit;
+        };
+        let exit = session::after(
+            (self.plan, options),
+            session.summary(),
+            (self.header, options.save.as_ref()),
+            (outcome::in_a_line(&self.outcome), exit),
+        );
+        match (session.races(), &options.races) {
+            (Some(watch), Some(races)) => races::after(
+                &RacedRun {
+                    plan: self.plan,
+                    races,
+                    module: self.module,
+                    backtraces: self.backtraces,
+                    seed: session.seed(),
+                    took: self.stats.ran_for,
+                },
+                watch,
+                exit,
             ),
             _ => exit,
         }

@@ -23,6 +23,7 @@ mod modules;
 mod observers;
 mod on_signal;
 pub(crate) mod plan;
+mod races;
 mod schedule;
 mod schedule_options;
 mod shape;
@@ -86,11 +87,11 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         Some(options) => session::before(&plan, options, modules.main())?,
         None => None,
     };
-    let shows = plan
-        .schedule
-        .as_ref()
-        .filter(|options| options.show.is_some());
-    let recorded = shows.map(|options| Accesses::told_at(options.points));
+    let recorded = match &plan.schedule {
+        Some(options) if options.races.is_some() => Some(Recorded::Accesses),
+        Some(options) if options.show.is_some() => Some(Accesses::told_at(options.points)),
+        _ => None,
+    };
     let modules = modules.prepare(&plan, recorded)?;
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
@@ -100,7 +101,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let recorder = observers.recorder.as_ref();
     let budget = plan.limits.total_memory.map(Budget::of);
     let sockets = (inherited, listeners);
-    let mut whose_turn = plan.schedule.as_ref().map(Session::of);
+    let races = races::watch(&plan, &modules.main)?;
+    let options = plan.schedule.as_ref();
+    let mut whose_turn = options.map(|options| Session::of(options, races));
     let temporary = folders::give_copies(&plan, whose_turn.as_mut())?;
     let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
     let ctx = context(&plan, &end, sockets, watched)?;
@@ -166,6 +169,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         group: &group,
         observers: &observers,
         backtraces: &modules.backtraces,
+        module: &modules.main,
         outcome,
         results,
         signal: received.when_ended(),

@@ -6,6 +6,7 @@ use replay_threads::file::Replay;
 use replay_threads::policy::{Kind, Spec};
 use wasi_threads::rewrite::Points;
 use wasi_threads_p1::replay::START;
+use wasm_races::Suppressions;
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::listenfd;
@@ -35,10 +36,58 @@ pub(crate) struct ScheduleOptions {
     pub(crate) start: u64,
     /// Whether the program writes to the folders themselves.
     pub(crate) shared: bool,
+    /// How races are looked for, if they are.
+    pub(crate) races: Option<RacesPlan>,
     /// The number of the job, in a process that runs seeds for another one.
     pub(crate) job: Option<usize>,
     /// Where it has its copies of folders.
     pub(crate) job_folders: Option<PathBuf>,
+}
+
+/// How races are looked for.
+pub(crate) struct RacesPlan {
+    /// The status of a program that ends by itself, if races are told; 0 leaves it its own.
+    pub(crate) exit: u8,
+    /// Bytes of shadow memory.
+    pub(crate) memory: usize,
+    /// Whether a second run finds out where the earlier accesses were.
+    pub(crate) stacks: bool,
+    /// Races that are not told.
+    pub(crate) lists: Suppressions,
+    /// Whether this process makes the second run.
+    again: bool,
+}
+
+impl RacesPlan {
+    /// Whether this process makes the second run.
+    pub(crate) fn is_again(&self) -> bool {
+        self.again
+    }
+
+    fn of(typed: &ScheduleArgs) -> Result<Option<Self>> {
+        let Some(option) = &typed.races else {
+            return Ok(None);
+        };
+        let mut lists = Suppressions::default();
+        for path in &option.suppress {
+            let cannot = |why: &dyn std::fmt::Display| {
+                let what = format!("the list `{}` cannot be read", path.display());
+                Message::failure(what).why(why)
+            };
+            let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
+            lists.extend(Suppressions::parse(&text).map_err(|error| cannot(&error))?);
+        }
+        if option.default_list {
+            lists.extend(Suppressions::of_libraries());
+        }
+        Ok(Some(RacesPlan {
+            exit: option.exit,
+            memory: option.memory,
+            stacks: option.stacks,
+            lists,
+            again: typed.races_again.is_some(),
+        }))
+    }
 }
 
 /// Which runs are made.
@@ -92,15 +141,26 @@ impl ScheduleOptions {
     /// Options that contradict one another, and a replay file that cannot be read.
     pub(crate) fn of(args: &RunArgs, save: Option<Output>) -> Result<Option<Self>> {
         let typed = &args.schedule;
-        let wanted = match (&typed.schedule, &typed.replay, typed.explore) {
-            (Some(spec), ..) => Wanted::Policy {
-                kind: spec.kind,
-                seed: spec.seed.unwrap_or_else(|| match spec.kind.is_seeded() {
-                    true => any_seed(),
-                    false => 0,
-                }),
-                drawn: spec.kind.is_seeded() && spec.seed.is_none(),
-            },
+        // Races are found in one order as in another.
+        let random = Spec {
+            kind: Kind::Random,
+            seed: None,
+        };
+        let alone_races = typed.replay.is_none() && typed.explore.is_none();
+        let by_default = (typed.races.is_some() && alone_races).then_some(&random);
+        let schedule = typed.schedule.as_ref().or(by_default);
+        let wanted = match (schedule, &typed.replay, typed.explore) {
+            (Some(spec), ..) => {
+                let seed = spec.seed.or(typed.races_again);
+                Wanted::Policy {
+                    kind: spec.kind,
+                    seed: seed.unwrap_or_else(|| match spec.kind.is_seeded() {
+                        true => any_seed(),
+                        false => 0,
+                    }),
+                    drawn: spec.kind.is_seeded() && seed.is_none(),
+                }
+            }
             (None, Some(from), _) => Wanted::Replay {
                 from: from.clone(),
                 replay: Box::new(read(from)?),
@@ -126,6 +186,7 @@ impl ScheduleOptions {
             allowed: typed.schedule_allow.clone(),
             start: typed.schedule_start.unwrap_or(START),
             shared: typed.explore_shared,
+            races: RacesPlan::of(typed)?,
             job: typed.explore_job,
             job_folders: typed.explore_folders.clone(),
             wanted,
@@ -205,6 +266,21 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
             args.schedule.verify && args.schedule.show.is_some(),
             "--show",
             "`--verify` makes two runs",
+        ),
+        (
+            args.schedule.races.is_some() && option == "--explore",
+            "--races",
+            "one run is looked at: give `--schedule` with the seed of one, or `--replay` with its file",
+        ),
+        (
+            args.schedule.races.is_some() && args.schedule.show.is_some(),
+            "--show",
+            "one of them looks at accesses",
+        ),
+        (
+            args.schedule.races.is_some() && args.schedule.verify,
+            "--races",
+            "`--verify` makes the run twice",
         ),
         (
             args.schedule.save.is_some() && option == "--replay",

@@ -18,10 +18,11 @@ use crate::module::source::Loaded;
 use crate::output::Output;
 use crate::report::interleaving::Seen;
 use crate::run::plan::Plan;
+use crate::run::races::{RaceWatch, Watched};
 use crate::run::schedule::accesses::Accesses;
 use crate::run::schedule::allowed::Allowed;
 use crate::run::schedule::{command, digests};
-use crate::run::schedule_options::{ScheduleOptions, Wanted};
+use crate::run::schedule_options::{RacesPlan, ScheduleOptions, Wanted};
 
 /// What decides who is next.
 pub(crate) enum Decides {
@@ -56,6 +57,9 @@ pub(crate) struct Session {
     folders: Option<Vec<DirOption>>,
     start: u64,
     allowed: Allowed,
+    races: Option<Arc<RaceWatch>>,
+    /// Whether what the program writes goes nowhere.
+    silent: bool,
 }
 
 enum Kept {
@@ -77,6 +81,16 @@ pub(crate) struct Summary {
 impl Session {
     /// A run that is about to be made.
     pub(crate) fn new(decides: Decides, seed: u64, options: &ScheduleOptions) -> Self {
+        Self::watched(decides, seed, options, None)
+    }
+
+    /// The same, looked at for races.
+    fn watched(
+        decides: Decides,
+        seed: u64,
+        options: &ScheduleOptions,
+        races: Option<Arc<RaceWatch>>,
+    ) -> Self {
         let (policy, kept): (Box<dyn replay_threads::Policy>, _) = match decides {
             Decides::Policy(kind) => {
                 let (recorder, recording) = Recorder::new(kind.build(seed));
@@ -91,9 +105,19 @@ impl Session {
                 (Box::new(replayer), Kept::Replayed(replayed))
             }
         };
-        let scheduled = schedule(policy)
+        let policy = match &races {
+            None => policy,
+            Some(watch) => Box::new(Watched {
+                policy,
+                watch: Arc::clone(watch),
+            }),
+        };
+        let mut scheduled = schedule(policy)
             .start_time(options.start)
             .max_points(options.max_points);
+        if let Some(watch) = &races {
+            scheduled = scheduled.observe_accesses(Arc::clone(watch) as _);
+        }
         let handle = scheduled.handle();
         Session {
             scheduled: Some(scheduled),
@@ -105,14 +129,20 @@ impl Session {
             folders: None,
             start: options.start,
             allowed: Allowed::new(&options.allowed),
+            races,
+            silent: false,
         }
     }
 
     /// The run that the options ask for.
-    pub(crate) fn of(options: &ScheduleOptions) -> Self {
+    pub(crate) fn of(options: &ScheduleOptions, races: Option<Arc<RaceWatch>>) -> Self {
         let seed = options.wanted.seed();
         let decides = Decides::of(&options.wanted);
-        let mut session = Self::new(decides, seed, options);
+        let mut session = Self::watched(decides, seed, options, races);
+        if options.races.as_ref().is_some_and(RacesPlan::is_again) {
+            session.silent = true;
+            session.input = Some(Vec::new());
+        }
         if options.show.is_some() {
             session.keep_accesses(&Arc::new(Accesses::history()));
         }
@@ -153,6 +183,21 @@ impl Session {
         self.folders.as_deref()
     }
 
+    /// Whether what the program writes goes nowhere.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Who looks for races.
+    pub(crate) fn races(&self) -> Option<&RaceWatch> {
+        self.races.as_deref()
+    }
+
+    /// The seed of what is random.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Whether standard input is not this process's.
     pub(crate) fn has_input(&self) -> bool {
         self.input.is_some()
@@ -165,6 +210,11 @@ impl Session {
             .start(self.start)
             .let_pass(move |what| allowed.passes(what.name()))
             .give(builder, &self.handle);
+        if let Some(races) = self.races.clone() {
+            builder.on_memory_use(move |used| {
+                races.host(used.function, used.address, used.length, used.writes);
+            });
+        }
         // Without any, it is at its end.
         if let Some(input) = self.input.as_ref().filter(|input| !input.is_empty()) {
             builder.stdin(MemoryInputPipe::new(input.clone()));

@@ -1,0 +1,242 @@
+//! Data races as text.
+
+use std::fmt::Write as _;
+
+use wasm_races::{AccessKind, Frame as Names, Race, Suppressions, ThreadInfo, Verdict};
+use wasm_symbols::Frame;
+
+/// Frames that are shown of a stack.
+const SHOWN: usize = 16;
+
+/// Where an access was made, or a thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stack {
+    /// The innermost first.
+    pub(crate) frames: Vec<Frame>,
+    /// Whether only the innermost is known.
+    pub(crate) cut: bool,
+    /// The function of WASI that made it for the program, soon after it was where the frames say.
+    pub(crate) function: Option<&'static str>,
+}
+
+/// A race, and where all that it speaks of was.
+pub(crate) struct ToldRace {
+    /// With the guest's addresses.
+    pub(crate) race: Race,
+    /// How often its pair of places raced.
+    pub(crate) times: u64,
+    pub(crate) current: Stack,
+    pub(crate) previous: Stack,
+    /// Where the threads of the current and of the previous access were made.
+    pub(crate) created: [Option<Stack>; 2],
+}
+
+/// Where a stack's innermost function is, in the source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Top {
+    function: String,
+    file: String,
+    line: u32,
+}
+
+/// What is told of the races of a run.
+pub(crate) struct RacesText {
+    /// A text for each that is told, those that are harmless among them.
+    pub(crate) texts: Vec<String>,
+    /// How many of them do harm.
+    pub(crate) harmful: usize,
+    /// How many a list leaves out.
+    pub(crate) suppressed: usize,
+}
+
+/// The texts of those that the lists do not leave out: one for each pair of lines.
+pub(crate) fn texts(races: &[ToldRace], lists: &Suppressions) -> RacesText {
+    let mut told = RacesText {
+        texts: Vec::new(),
+        harmful: 0,
+        suppressed: 0,
+    };
+    let mut lines: Vec<[Top; 2]> = Vec::new();
+    for race in races {
+        let stacks = [&race.current, &race.previous].map(names);
+        let (verdict, rule) = lists.judge([&stacks[0], &stacks[1]]);
+        if verdict == Verdict::Suppressed {
+            told.suppressed += 1;
+            continue;
+        }
+        // An increment is a load and a store: all pairs of two such lines are one fault.
+        let mut pair = [top(&race.current), top(&race.previous)];
+        pair.sort();
+        if lines.contains(&pair) {
+            continue;
+        }
+        lines.push(pair);
+        let harmless = rule
+            .filter(|_| verdict == Verdict::Harmless)
+            .map(|rule| format!(", harmless by `{rule}`"));
+        told.harmful += usize::from(harmless.is_none());
+        told.texts.push(text(race, harmless.as_deref()));
+    }
+    told
+}
+
+fn text(told: &ToldRace, harmless: Option<&str>) -> String {
+    let Race {
+        current, previous, ..
+    } = &told.race;
+    let mut text = "==================\n".to_owned();
+    let harmless = harmless.unwrap_or_default();
+    let _ = writeln!(text, "WARNING: data race{harmless}");
+    for (title, side, stack) in [
+        ("", current, &told.current),
+        ("previous ", previous, &told.previous),
+    ] {
+        let at = side.address;
+        let kind = kind(side.kind);
+        let who = who(&side.thread);
+        let size = side.size;
+        let _ = writeln!(
+            text,
+            "  {} of {size} bytes at {at:#x} by {who}{}:",
+            capital(&format!("{title}{kind}")),
+            host(stack)
+        );
+        write_stack(&mut text, stack);
+    }
+    let mut seen = Vec::new();
+    for (thread, stack) in [&current.thread, &previous.thread]
+        .into_iter()
+        .zip(&told.created)
+    {
+        if let (Some(stack), false) = (stack, seen.contains(&thread.serial)) {
+            seen.push(thread.serial);
+            let by = match thread.parent {
+                Some((0, _)) => "the main thread".to_owned(),
+                Some((id, _)) => format!("thread {id}"),
+                None => "the host".to_owned(),
+            };
+            let _ = writeln!(text, "  {} was created by {by}:", capital(&who(thread)));
+            write_stack(&mut text, stack);
+        }
+    }
+    if told.times > 1 {
+        let _ = writeln!(
+            text,
+            "  This pair of instructions raced {} times.",
+            told.times
+        );
+    }
+    let Top {
+        function,
+        file,
+        line,
+    } = top(&told.current);
+    let place = match (file.is_empty(), line) {
+        (true, _) => function,
+        (false, 0) => format!("{file} in {function}"),
+        (false, line) => format!("{file}:{line} in {function}"),
+    };
+    let _ = write!(text, "SUMMARY: data race {place}\n==================");
+    text
+}
+
+fn kind(kind: AccessKind) -> &'static str {
+    match kind {
+        AccessKind::Read => "read",
+        AccessKind::Write => "write",
+        AccessKind::AtomicRead => "atomic read",
+        AccessKind::AtomicWrite => "atomic write",
+        AccessKind::AtomicUpdate => "atomic read-modify-write",
+    }
+}
+
+fn who(thread: &ThreadInfo) -> String {
+    match thread.parent {
+        None => "the main thread".to_owned(),
+        Some(_) => format!("thread {}", thread.id),
+    }
+}
+
+fn host(stack: &Stack) -> String {
+    match stack.function {
+        None => String::new(),
+        Some(function) => format!(" in `{function}`, called soon after"),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
+}
+
+fn write_stack(text: &mut String, stack: &Stack) {
+    for (index, frame) in stack.frames.iter().take(SHOWN).enumerate() {
+        let _ = writeln!(text, "    {index:>3}: {frame}");
+    }
+    if stack.frames.len() > SHOWN {
+        let _ = writeln!(text, "    ... {} more", stack.frames.len() - SHOWN);
+    }
+    if stack.frames.is_empty() {
+        text.push_str("    [it is not known where]\n");
+    } else if stack.cut {
+        text.push_str("    [who called it is not known]\n");
+    }
+}
+
+/// The functions of a stack, inlined ones as well.
+fn names(stack: &Stack) -> Vec<Names<'_>> {
+    let mut names = Vec::new();
+    if let Some(function) = stack.function {
+        names.push(Names {
+            function: Some(function),
+            file: None,
+        });
+    }
+    for frame in &stack.frames {
+        if frame.sources().is_empty() {
+            names.push(Names {
+                function: frame.function_name(),
+                file: None,
+            });
+        }
+        names.extend(frame.sources().iter().map(|source| Names {
+            function: source.name().or(frame.function_name()),
+            file: source.file(),
+        }));
+    }
+    names
+}
+
+fn top(stack: &Stack) -> Top {
+    let Some(frame) = stack.frames.first() else {
+        return Top {
+            function: stack.function.unwrap_or("?").to_owned(),
+            file: String::new(),
+            line: 0,
+        };
+    };
+    let source = frame.sources().first();
+    let name = source.and_then(|source| source.name());
+    let name = name.or(frame.function_name());
+    let unnamed = || match frame.offset() {
+        Some(offset) => format!("function {} at {offset:#x}", frame.function()),
+        None => format!("function {}", frame.function()),
+    };
+    let known = source.and_then(|source| Some((source.file()?, source.line()?)));
+    let function = match (name, known) {
+        (Some(name), Some(_)) => name.to_owned(),
+        // Without lines each instruction is a place.
+        (Some(name), None) => match frame.offset() {
+            Some(offset) => format!("{name} at {offset:#x}"),
+            None => name.to_owned(),
+        },
+        (None, _) => unnamed(),
+    };
+    let (file, line) = known.unwrap_or_default();
+    Top {
+        function,
+        file: file.to_owned(),
+        line,
+    }
+}

@@ -1,0 +1,263 @@
+//! What is said of races after a run.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use wasi_threads::ThreadModule;
+use wasi_threads::rewrite::AccessSite;
+use wasm_races::{Side, ThreadInfo};
+
+use crate::message::exit::Exit;
+use crate::message::{say, warn};
+use crate::report::backtraces::{Backtraces, Spot};
+use crate::report::races::{self, Stack, ToldRace};
+use crate::run::plan::Plan;
+use crate::run::races::again::{self, RawFrame};
+use crate::run::races::places::What;
+use crate::run::races::watch::{Found, Moment, RaceWatch, guest_address};
+use crate::run::schedule_options::RacesPlan;
+
+/// The run, and how it was made.
+pub(crate) struct RacedRun<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) races: &'a RacesPlan,
+    pub(crate) module: &'a ThreadModule,
+    pub(crate) backtraces: &'a Backtraces,
+    pub(crate) seed: u64,
+    pub(crate) took: Duration,
+}
+
+/// Where something was, to be looked up.
+struct Where {
+    spots: Vec<Spot>,
+    cut: bool,
+    function: Option<&'static str>,
+}
+
+/// Says which races were found, and gives the status; answers, in a process that makes the second run.
+pub(crate) fn after(run: &RacedRun<'_>, watch: &RaceWatch, exit: Exit) -> Exit {
+    if run.races.is_again() {
+        again::answer(watch);
+        return exit;
+    }
+    let found = watch.found();
+    notes(&found);
+    if found.races.is_empty() {
+        return exit;
+    }
+    let earlier = earlier(run, &found);
+    let told = stacks(run, watch, found, &earlier);
+    let texts = races::texts(&told, &run.races.lists);
+    for text in &texts.texts {
+        say(text);
+    }
+    let harmless = texts.texts.len() - texts.harmful;
+    let mut summary = format!("data races: {} told", texts.texts.len());
+    if harmless > 0 {
+        summary.push_str(&format!(", {harmless} of them harmless"));
+    }
+    if texts.suppressed > 0 {
+        summary.push_str(&format!(
+            "; {} pairs of instructions left out, as a list says",
+            texts.suppressed
+        ));
+    }
+    if !texts.texts.is_empty() {
+        say(summary);
+    }
+    match (exit, run.races.exit) {
+        // It ended by itself.
+        (Exit::Success | Exit::Guest(_), status @ 1..) if texts.harmful > 0 => Exit::Guest(status),
+        _ => exit,
+    }
+}
+
+/// Says what the detector could not keep.
+fn notes(found: &Found) {
+    let counts = found.counts;
+    for (count, what) in [
+        (
+            counts.races_not_kept,
+            "races were only counted, as there are so many",
+        ),
+        (
+            counts.pages_forgotten,
+            "pages of accesses were forgotten: `--races=memory=MIB` gives more room",
+        ),
+        (
+            counts.accesses_forgotten,
+            "accesses were forgotten, as so many threads read the same",
+        ),
+        (
+            counts.words_merged,
+            "atomics were taken for accesses of one word, as there are so many",
+        ),
+        (
+            found.left_out + counts.threads_merged,
+            "threads were not told apart from others, as there are so many",
+        ),
+    ] {
+        if count > 0 {
+            say(format_args!("note: {count} {what}: races may be missing"));
+        }
+    }
+}
+
+/// The moment of an access.
+fn moment(side: &Side) -> Moment {
+    Moment {
+        serial: side.thread.serial,
+        number: side.number,
+    }
+}
+
+/// The moment at which a thread was created.
+fn created(thread: &ThreadInfo) -> Option<Moment> {
+    let ((_, serial), (_, number)) = (thread.parent?, thread.created?);
+    Some(Moment { serial, number })
+}
+
+/// Where threads were that were not looked at then: found by a second run.
+fn earlier(run: &RacedRun<'_>, found: &Found) -> HashMap<Moment, Vec<RawFrame>> {
+    if !run.races.stacks {
+        return HashMap::new();
+    }
+    if run.plan.dirs.iter().any(|dir| !dir.read_only) {
+        say(
+            "note: the program can write to a folder, so it is not run again to find out where the earlier access was",
+        );
+        return HashMap::new();
+    }
+    let mut moments = Vec::new();
+    for (race, trace) in &found.races {
+        moments.push(moment(&race.previous));
+        if trace.is_none() {
+            moments.push(moment(&race.current));
+        }
+        moments.extend(created(&race.current.thread));
+        moments.extend(created(&race.previous.thread));
+    }
+    moments.sort();
+    moments.dedup();
+    again::find(&moments, run.seed, run.took).unwrap_or_else(|error| {
+        warn("where the earlier accesses were is not known", &error);
+        HashMap::new()
+    })
+}
+
+/// The races, with all their places looked up at once.
+fn stacks(
+    run: &RacedRun<'_>,
+    watch: &RaceWatch,
+    found: Found,
+    earlier: &HashMap<Moment, Vec<RawFrame>>,
+) -> Vec<ToldRace> {
+    let sites = run.module.access_sites();
+    let mut all: Vec<Where> = Vec::new();
+    for (race, trace) in &found.races {
+        let current = match trace {
+            Some(trace) => Where {
+                spots: trace.to_frames().into_iter().map(Spot::Frame).collect(),
+                cut: false,
+                function: None,
+            },
+            None => of_moment(
+                run,
+                moment(&race.current),
+                watch.what(race.current.place),
+                sites,
+                earlier,
+            ),
+        };
+        let previous = watch.what(race.previous.place);
+        all.push(current);
+        all.push(of_moment(
+            run,
+            moment(&race.previous),
+            previous,
+            sites,
+            earlier,
+        ));
+        for side in [&race.current, &race.previous] {
+            let place = side.thread.created.map(|(place, _)| watch.what(place));
+            let moment = created(&side.thread);
+            all.push(match (moment, place) {
+                (Some(moment), Some(place)) => of_moment(run, moment, place, sites, earlier),
+                _ => Where {
+                    spots: Vec::new(),
+                    cut: false,
+                    function: None,
+                },
+            });
+        }
+    }
+    let spots: Vec<&[Spot]> = all.iter().map(|one| &*one.spots).collect();
+    let frames = run.backtraces.frames_of(&spots);
+    let mut looked_up = all.iter().zip(frames).map(|(one, frames)| Stack {
+        frames,
+        cut: one.cut,
+        function: one.function,
+    });
+    let mut next = || looked_up.next().unwrap_or_default();
+    let mut told = Vec::new();
+    for ((race, _), times) in found.races.iter().zip(&found.times) {
+        let (current, previous) = (next(), next());
+        let created = [&race.current, &race.previous]
+            .map(|side| Some(next()).filter(|_| side.thread.parent.is_some()));
+        let mut race = *race;
+        for address in [
+            &mut race.address,
+            &mut race.current.address,
+            &mut race.previous.address,
+        ] {
+            *address = guest_address(*address);
+        }
+        told.push(ToldRace {
+            race,
+            times: *times,
+            current,
+            previous,
+            created,
+        });
+    }
+    told
+}
+
+/// Where a thread was: as the second run has it, or else the instruction alone.
+fn of_moment(
+    run: &RacedRun<'_>,
+    moment: Moment,
+    place: What,
+    sites: &[AccessSite],
+    earlier: &HashMap<Moment, Vec<RawFrame>>,
+) -> Where {
+    let site = match place {
+        What::Instruction(site) => sites.get(site as usize),
+        _ => None,
+    };
+    let function = match place {
+        What::Function(name) => Some(name),
+        _ => None,
+    };
+    let frames = earlier.get(&moment).filter(|frames| {
+        // Another instruction: another run.
+        let first = frames.first().and_then(|(_, offset)| *offset);
+        let original = first.map(|offset| run.module.original_offset(offset) as u64);
+        site.is_none_or(|site| original == Some(site.offset))
+    });
+    match frames {
+        Some(frames) => Where {
+            spots: frames
+                .iter()
+                .map(|(function, offset)| Spot::Prepared(*function, *offset))
+                .collect(),
+            cut: false,
+            function,
+        },
+        None => Where {
+            spots: site.map(|site| Spot::Site(*site)).into_iter().collect(),
+            cut: true,
+            function,
+        },
+    }
+}

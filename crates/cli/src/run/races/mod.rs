@@ -1,0 +1,41 @@
+//! Runs in which data races are looked for.
+//!
+//! The module tells of its accesses, the adapter of those that it makes for the program, the policy of threads that begin and
+//! end. `wasm-races` finds the pairs. Where each race's other thread was is found out by a second run, which the same policy
+//! and seed make the same.
+
+mod after;
+mod again;
+mod places;
+mod watch;
+
+use std::sync::Arc;
+
+use wasi_threads::ThreadModule;
+
+use crate::message::{Message, Result};
+use crate::run::plan::Plan;
+
+pub(crate) use after::{RacedRun, after};
+pub(crate) use watch::{RaceWatch, Watched};
+
+/// Who looks on in a run, if races are looked for.
+///
+/// # Errors
+///
+/// A program that has more instructions than are told apart.
+pub(crate) fn watch(plan: &Plan, module: &ThreadModule) -> Result<Option<Arc<RaceWatch>>> {
+    let options = plan.schedule.as_ref();
+    let Some(races) = options.and_then(|options| options.races.as_ref()) else {
+        return Ok(None);
+    };
+    let watch = match races.is_again() {
+        true => again::asked(module),
+        false => RaceWatch::detecting(module, races.memory),
+    };
+    let too_large = || {
+        let what = format!("races of {} cannot be looked for", plan.module.display());
+        Message::failure(what).why("too many of its instructions access memory")
+    };
+    Ok(Some(Arc::new(watch.ok_or_else(too_large)?)))
+}

@@ -1,0 +1,317 @@
+//! Tells the detector what a run does, or finds where its threads were.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use replay_threads::{Policy, Stop, ThreadId, Turn};
+use wasi_threads::rewrite::AccessOp;
+use wasi_threads::schedule::{AccessObserver, GuestAccess};
+use wasi_threads::{Backtrace, ThreadModule};
+use wasm_races::{Access, AccessKind, Counts, Detector, Limits, Place, Race};
+
+use crate::run::races::places::{Places, What};
+
+/// The bits of an address below those of the memory's number.
+const ADDRESS_BITS: u32 = 48;
+
+/// Looks on in a run whose threads take turns.
+pub(crate) struct RaceWatch {
+    places: Places,
+    watching: Mutex<Watching>,
+}
+
+struct Watching {
+    task: Task,
+    /// Those that run, by id.
+    threads: HashMap<u32, Own>,
+    /// How many have begun.
+    began: u64,
+    /// Whose turn it is.
+    turn: u32,
+}
+
+/// What is kept of a thread.
+struct Own {
+    /// The how many-th it is.
+    serial: u64,
+    /// Instructions that have accessed memory.
+    number: u64,
+    /// The last of them.
+    last: Place,
+}
+
+/// What is done with what is seen.
+enum Task {
+    Detect(Box<Detection>),
+    Find(HashMap<Moment, Option<Backtrace>>),
+}
+
+struct Detection {
+    detector: Detector,
+    /// Where the later access of each race was, if it was an instruction's.
+    traces: Vec<Option<Backtrace>>,
+    /// Threads that it was not told of.
+    left_out: u64,
+}
+
+/// An instruction that a thread did: which thread, and which of its instructions; the same in each run of one seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Moment {
+    pub(super) serial: u64,
+    pub(super) number: u64,
+}
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) races: Vec<(Race, Option<Backtrace>)>,
+    /// How often each raced.
+    pub(super) times: Vec<u64>,
+    pub(super) counts: Counts,
+    pub(super) left_out: u64,
+}
+
+impl RaceWatch {
+    /// One that detects. `None` if the module has too many instructions.
+    pub(crate) fn detecting(module: &ThreadModule, shadow_bytes: usize) -> Option<Self> {
+        let mut limits = Limits::default();
+        limits.shadow_bytes = shadow_bytes;
+        Self::new(
+            module,
+            Task::Detect(Box::new(Detection {
+                detector: Detector::new(limits),
+                traces: Vec::new(),
+                left_out: 0,
+            })),
+        )
+    }
+
+    /// One that finds where threads were at these moments.
+    pub(super) fn finding(
+        module: &ThreadModule,
+        moments: impl Iterator<Item = Moment>,
+    ) -> Option<Self> {
+        Self::new(
+            module,
+            Task::Find(moments.map(|moment| (moment, None)).collect()),
+        )
+    }
+
+    fn new(module: &ThreadModule, task: Task) -> Option<Self> {
+        Some(Self {
+            places: Places::of(module.access_sites())?,
+            watching: Mutex::new(Watching {
+                task,
+                threads: HashMap::new(),
+                began: 0,
+                turn: 0,
+            }),
+        })
+    }
+
+    pub(super) fn what(&self, place: Place) -> What {
+        self.places.what(place)
+    }
+
+    /// A thread has begun; before it does anything.
+    fn began(&self, thread: u32, parent: Option<u32>) {
+        let mut watching = self.watching();
+        let Watching { task, threads, .. } = &mut *watching;
+        let by = parent.and_then(|parent| Some((parent, threads.get(&parent)?)));
+        if let Task::Detect(detection) = task {
+            let detector = &mut detection.detector;
+            let known = match by {
+                Some((parent, own)) => detector.spawn(parent, thread, own.last, own.number),
+                None => detector.start(thread),
+            };
+            detection.left_out += u64::from(known.is_err());
+        }
+        let own = Own {
+            serial: watching.began,
+            number: 0,
+            last: self.places.nowhere(),
+        };
+        watching.began += 1;
+        watching.threads.insert(thread, own);
+    }
+
+    /// A thread has ended.
+    fn ended(&self, thread: u32) {
+        let mut watching = self.watching();
+        watching.threads.remove(&thread);
+        if let Task::Detect(detection) = &mut watching.task {
+            // It may be one that was left out.
+            let _ = detection.detector.end(thread);
+        }
+    }
+
+    /// A function of WASI has used the memory that its module exports, for the thread whose turn it is.
+    pub(crate) fn host(&self, function: &str, address: u32, length: u32, writes: bool) {
+        let mut watching = self.watching();
+        let Watching {
+            task,
+            threads,
+            turn,
+            ..
+        } = &mut *watching;
+        if let (Task::Detect(detection), Some(own)) = (task, threads.get(turn)) {
+            detection.detect(
+                &Access {
+                    thread: *turn,
+                    address: address.into(),
+                    size: length.into(),
+                    kind: if writes {
+                        AccessKind::Write
+                    } else {
+                        AccessKind::Read
+                    },
+                    place: self.places.function(function),
+                    number: own.number,
+                },
+                || None,
+            );
+        }
+    }
+
+    /// What was found, after the run.
+    pub(super) fn found(&self) -> Found {
+        let watching = self.watching();
+        let Task::Detect(detection) = &watching.task else {
+            return Found {
+                races: Vec::new(),
+                times: Vec::new(),
+                counts: Counts::default(),
+                left_out: 0,
+            };
+        };
+        let detector = &detection.detector;
+        let races = detector.races().iter().copied();
+        Found {
+            races: races.zip(detection.traces.iter().cloned()).collect(),
+            times: detector
+                .races()
+                .iter()
+                .map(|race| detector.times(race.places()))
+                .collect(),
+            counts: detector.counts(),
+            left_out: detection.left_out,
+        }
+    }
+
+    /// Where threads were, as far as that was found.
+    pub(super) fn traces(&self) -> HashMap<Moment, Backtrace> {
+        match &mut self.watching().task {
+            Task::Detect(_) => HashMap::new(),
+            Task::Find(moments) => std::mem::take(moments)
+                .into_iter()
+                .filter_map(|(moment, trace)| Some((moment, trace?)))
+                .collect(),
+        }
+    }
+
+    fn watching(&self) -> MutexGuard<'_, Watching> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AccessObserver for RaceWatch {
+    fn access(&self, told: &GuestAccess<'_>) {
+        // Nobody else sees a memory of the thread's own.
+        let Some(memory) = told.memory else {
+            return;
+        };
+        let mut watching = self.watching();
+        let thread = told.thread.get();
+        let Watching { task, threads, .. } = &mut *watching;
+        let Some(own) = threads.get_mut(&thread) else {
+            return;
+        };
+        own.number += 1;
+        own.last = self.places.instruction(told.site);
+        match task {
+            Task::Find(moments) => {
+                let moment = Moment {
+                    serial: own.serial,
+                    number: own.number,
+                };
+                if let Some(trace) = moments.get_mut(&moment) {
+                    *trace = told.backtrace();
+                }
+            }
+            Task::Detect(detection) => {
+                // An access beyond that traps.
+                let Some(address) = address(memory, told.address) else {
+                    return;
+                };
+                let kind = match told.instruction.op {
+                    AccessOp::Notify => {
+                        let _ = detection.detector.notify(thread, address);
+                        return;
+                    }
+                    AccessOp::AtomicLoad | AccessOp::Wait => AccessKind::AtomicRead,
+                    AccessOp::AtomicStore => AccessKind::AtomicWrite,
+                    AccessOp::AtomicRmw | AccessOp::AtomicCmpxchg => AccessKind::AtomicUpdate,
+                    op if op.writes() => AccessKind::Write,
+                    _ => AccessKind::Read,
+                };
+                let access = Access {
+                    thread,
+                    address,
+                    size: told.length.min(1 << ADDRESS_BITS),
+                    kind,
+                    place: own.last,
+                    number: own.number,
+                };
+                detection.detect(&access, || told.backtrace());
+                if told.instruction.op == AccessOp::Wait {
+                    let _ = detection.detector.wait(thread, address);
+                }
+            }
+        }
+    }
+}
+
+/// A policy, and who is told of what it is told and says.
+pub(crate) struct Watched {
+    pub(crate) policy: Box<dyn Policy>,
+    pub(crate) watch: Arc<RaceWatch>,
+}
+
+impl Policy for Watched {
+    fn began(&mut self, thread: ThreadId, parent: Option<ThreadId>) {
+        self.watch.began(thread.get(), parent.map(ThreadId::get));
+        self.policy.began(thread, parent);
+    }
+
+    fn next(&mut self, stop: &Stop<'_>) -> Turn {
+        let turn = self.policy.next(stop);
+        self.watch.watching().turn = turn.thread.get();
+        turn
+    }
+
+    fn ended(&mut self, thread: ThreadId) {
+        self.watch.ended(thread.get());
+        self.policy.ended(thread);
+    }
+}
+
+impl Detection {
+    fn detect(&mut self, access: &Access, trace: impl FnOnce() -> Option<Backtrace>) {
+        // What is refused would trap, or is of a thread that was left out.
+        let new = self.detector.access(access).map_or(0, <[Race]>::len);
+        if new > 0 {
+            let trace = trace();
+            self.traces.extend(std::iter::repeat_n(trace, new));
+        }
+    }
+}
+
+/// Memories have a range of addresses each.
+fn address(memory: usize, address: u64) -> Option<u64> {
+    let memory = u64::from(u16::try_from(memory).ok()?);
+    (address < 1 << ADDRESS_BITS).then_some(memory << ADDRESS_BITS | address)
+}
+
+/// The guest's address.
+pub(super) fn guest_address(address: u64) -> u64 {
+    address & ((1 << ADDRESS_BITS) - 1)
+}

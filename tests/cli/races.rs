@@ -1,0 +1,154 @@
+//! Data races: `--races`.
+
+use integration_tests::{Finished, Guest, Input, Program};
+
+use crate::program;
+
+/// The cases of `tests/guests/races.c` that these seeds find, each with a function that is in the report.
+const CASES: [(&str, &str); 25] = [
+    ("lost_update", "increment"),
+    ("one_path", "increment"),
+    ("wrong_lock", "increment"),
+    ("after_unlock", "look"),
+    ("plain_unlock", "plain_release"),
+    ("predicate_unlocked", "set_ready"),
+    ("reference_count", "drop_owner"),
+    ("plain_flag", "publish_plainly"),
+    ("write_behind_flag", "write_data"),
+    ("store_hides", "read_data"),
+    ("lazy", "make"),
+    ("double_checked", "make"),
+    ("ring_index", "advance"),
+    ("before_join", "use"),
+    ("no_barrier", "sum_halves"),
+    ("loop_variable", "next"),
+    ("bit_fields", "set_low"),
+    ("mixed_sizes", "read_word"),
+    ("mixed_atomic", "plain_events"),
+    ("overlap", "set_unaligned"),
+    ("copy_and_store", "store_one"),
+    ("fill_and_load", "load_one"),
+    ("read_freed", "write_cell"),
+    ("host_write", "fd_read"),
+    ("host_read", "fd_write"),
+];
+/// Seeds under which a race must be found, and those under which a program without one must not have any.
+const SEEDS: u64 = 5;
+
+fn case(options: &str, case: &str) -> Program {
+    program()
+        .args(options)
+        .guest(&Guest::c("races"))
+        .arg(case)
+        .input(Input::Bytes(b"what is read".to_vec()))
+}
+
+fn raced(run: &Finished) -> bool {
+    run.stderr.contains("WARNING: data race")
+}
+
+#[test]
+fn every_race_is_told() {
+    let guest = Guest::c("races");
+    for (name, function) in CASES {
+        let runs: Vec<Finished> = (0..SEEDS)
+            .map(|seed| format!("--races=no-stacks --schedule random:{seed}"))
+            .map(|options| case(&options, name).run())
+            .collect();
+        let found = runs.iter().find(|run| raced(run));
+        let found = found.unwrap_or_else(|| panic!("{name} of {guest:?}: no race"));
+        assert!(found.stderr.contains(function), "{name}: {}", found.stderr);
+        assert_eq!(found.code(), 66, "{name}: {}", found.stderr);
+    }
+}
+
+#[test]
+fn no_mended_program_has_one() {
+    for (name, _) in CASES {
+        for seed in 0..SEEDS {
+            let options = format!("--races=no-stacks --schedule random:{seed}");
+            let run = case(&options, name).arg("mended").run();
+            assert!(!raced(&run), "{name}, seed {seed}: {}", run.stderr);
+            run.expect_code(0);
+        }
+    }
+}
+
+/// The earlier access and the threads' beginnings are found by a second run.
+#[test]
+fn both_stacks_are_told_with_files_and_lines() {
+    let seeds = (0..SEEDS).map(|seed| format!("--races --schedule random:{seed}"));
+    let runs = seeds.map(|options| case(&options, "one_path").run());
+    let run = runs.into_iter().find(raced).unwrap();
+    let report = &run.stderr;
+    for text in [
+        " of 4 bytes at 0x",
+        "Previous ",
+        "count_locked",
+        "count_unlocked",
+        "increment",
+        "races/locks.h:",
+        "was created by the main thread:",
+        "thread_start",
+        "SUMMARY: data race ",
+        "data races: 1 told",
+    ] {
+        assert!(report.contains(text), "{text} is missing: {report}");
+    }
+    assert!(!report.contains("not known"), "{report}");
+}
+
+#[test]
+fn lists_and_the_status_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("races.supp");
+    let racy = |options: &str| {
+        let options = format!("--races=no-stacks,{options} --schedule random:1");
+        case(&options, "mixed_atomic").run()
+    };
+    assert!(raced(&racy("exit=0").expect_code(0)));
+    assert!(raced(&racy("exit=7").expect_code(7)));
+    let suppress = format!("suppress={}", list.display());
+    std::fs::write(&list, "# known\nrace_top:^plain_events$\n").unwrap();
+    assert!(!raced(&racy(&suppress).expect_code(0)));
+    std::fs::write(&list, "harmless file:/bytes.h\n").unwrap();
+    let run = racy(&suppress).expect_code(0);
+    run.expect_stderr(&[
+        "data race, harmless by `harmless file:/bytes.h`",
+        "1 of them harmless",
+    ]);
+    std::fs::write(&list, "racy:x\n").unwrap();
+    let run = racy(&suppress).expect_code(1);
+    run.expect_stderr(&["cannot be read", "line 1: `racy:x` is no rule"]);
+}
+
+#[test]
+fn what_does_not_go_with_races_is_refused() {
+    for (line, text) in [
+        (
+            "--races --explore 3",
+            "`--explore` and `--races` do not go together",
+        ),
+        (
+            "--races --schedule pos --verify",
+            "`--schedule` and `--races` do not go together",
+        ),
+        ("--races --preload a=b", "do not go together"),
+        ("--races=whim", "`whim` is not known"),
+        ("--races=exit=300", "`300` is no status"),
+    ] {
+        let run = program().args(line).guest(&Guest::c("races")).run();
+        run.expect_code(2).expect_stderr(&[text]);
+    }
+}
+
+/// Threads that meet through a mutex and a condition variable of their own.
+#[test]
+fn a_correct_program_has_none() {
+    for seed in 0..SEEDS {
+        let options = format!("--races --schedule random:{seed}");
+        let run = program().args(&options).guest(&Guest::c("mutex_condvar"));
+        let run = run.arg("4").arg("3").run().expect_code(0);
+        assert!(!raced(&run), "{}", run.stderr);
+    }
+}
