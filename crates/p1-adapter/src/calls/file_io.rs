@@ -32,13 +32,17 @@ pub(crate) fn read(
             let _moving = file.moving();
             size(bufs.read(file.fd(), &call.shared.end)?)
         }
+        Kind::MadeFile(file) => {
+            file.check_read()?;
+            size(file.read(&bufs, &call.shared.end)?)
+        }
         Kind::Stream(stream) => {
             stream.check_read()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
             size(call.read(&descriptor, stream, &bufs)?)
         }
-        Kind::Dir(_) => Err(Errno::Isdir.into()),
+        Kind::Dir(_) | Kind::MadeFolder(_) => Err(Errno::Isdir.into()),
     }
 }
 
@@ -57,13 +61,17 @@ pub(crate) fn write(
             let _moving = file.moving();
             size(bufs.write(file.fd(), &call.shared.end)?)
         }
+        Kind::MadeFile(file) => {
+            file.check_write()?;
+            size(file.write(&bufs, descriptor.appends()?, &call.shared.end)?)
+        }
         Kind::Stream(stream) => {
             stream.check_write()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
             size(call.write(&descriptor, stream, &bufs)?)
         }
-        Kind::Dir(_) => Err(Errno::Badf.into()),
+        Kind::Dir(_) | Kind::MadeFolder(_) => Err(Errno::Badf.into()),
     }
 }
 
@@ -88,8 +96,13 @@ pub(crate) fn pread(
     let descriptor = call.fd(fd)?;
     match descriptor.kind()? {
         Kind::Stream(stream) => stream.check_read()?,
-        Kind::Dir(_) => return Err(Errno::Isdir.into()),
-        Kind::File(_) => {}
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
+        Kind::File(_) | Kind::MadeFile(_) => {}
+    }
+    if let Some(file) = descriptor.seekable_made(Rights::FD_READ | Rights::FD_SEEK)? {
+        check_offset(offset)?;
+        file.check_read()?;
+        return size(file.read_at(&bufs, offset, &call.shared.end)?);
     }
     let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
     check_offset(offset)?;
@@ -111,6 +124,14 @@ pub(crate) fn pwrite(
     if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_write()?;
     }
+    if let Some(file) = descriptor.seekable_made(Rights::FD_WRITE | Rights::FD_SEEK)? {
+        let append = descriptor.appends()?;
+        if !append {
+            check_offset(offset)?;
+        }
+        file.check_write()?;
+        return size(file.write_at(&bufs, offset, append, &call.shared.end)?);
+    }
     let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
     // Only where it would be refused: else the system itself knows best whether it counts.
     let offset = match check_offset(offset) {
@@ -129,6 +150,12 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
         (Whence::Cur, 0) => (true, Rights::empty()),
         _ => (false, Rights::FD_SEEK),
     };
+    if let Some(file) = descriptor.seekable_made(right)? {
+        if tells {
+            descriptor.allow_tell()?;
+        }
+        return file.seek(offset, whence);
+    }
     let file = descriptor.seekable(right)?;
     if tells {
         descriptor.allow_tell()?;
@@ -144,6 +171,10 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
 
 pub(crate) fn tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
+    if let Some(file) = descriptor.seekable_made(Rights::empty())? {
+        descriptor.allow_tell()?;
+        return Ok(file.tell());
+    }
     let file = descriptor.seekable(Rights::empty())?;
     descriptor.allow_tell()?;
     Ok(file.tell()?)
