@@ -89,6 +89,7 @@ pub use ctx::P1Ctx;
 pub use ctx::budget::MemoryBudget;
 pub use ctx::builder::P1CtxBuilder;
 pub use ctx::clock_source::{ClockSource, GuestClock};
+pub use ctx::memory_use::MemoryUse;
 pub use ctx::observe::{CallObserver, CallOutcome};
 pub use ctx::push::{Handover, StreamAccess};
 pub use ctx::random_source::RandomSource;

@@ -43,6 +43,7 @@ impl Call<'_> {
             return Err(Errno::Nametoolong.into());
         }
         let bytes = memory.to_vec(ptr.as_bytes())?;
+        self.used("path", ptr.as_bytes().offset_base(), ptr.len(), false);
         String::from_utf8(bytes).map_err(|_| Error::Errno(Errno::Ilseq))
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod arguments;
 pub(crate) mod dispatch;
 pub(crate) mod host_word;
+pub(crate) mod memory_use;
 pub(crate) mod retry;
 pub(crate) mod subscriptions;
 

@@ -26,24 +26,28 @@ pub(crate) fn read(
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     call.allow(&descriptor, Rights::FD_READ)?;
-    match descriptor.kind()? {
+    let count = match descriptor.kind()? {
         Kind::File(file) => {
             file.check_read()?;
             let _moving = file.moving();
-            size(bufs.read(file.fd(), &call.shared.end)?)
+            bufs.read(file.fd(), &call.shared.end)?
         }
         Kind::MadeFile(file) => {
             file.check_read()?;
-            size(file.read(&bufs, &call.shared.end)?)
+            file.read(&bufs, &call.shared.end)?
         }
         Kind::Stream(stream) => {
             stream.check_read()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
-            size(call.read(&descriptor, stream, &bufs)?)
+            call.read(&descriptor, stream, &bufs)?
         }
-        Kind::Dir(_) | Kind::MadeFolder(_) => Err(Errno::Isdir.into()),
-    }
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
+    };
+    let count = size(count)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_read", list, count, true);
+    Ok(count)
 }
 
 pub(crate) fn write(
@@ -55,24 +59,28 @@ pub(crate) fn write(
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
     call.allow(&descriptor, Rights::FD_WRITE)?;
-    match descriptor.kind()? {
+    let count = match descriptor.kind()? {
         Kind::File(file) => {
             file.check_write()?;
             let _moving = file.moving();
-            size(bufs.write(file.fd(), &call.shared.end)?)
+            bufs.write(file.fd(), &call.shared.end)?
         }
         Kind::MadeFile(file) => {
             file.check_write()?;
-            size(file.write(&bufs, descriptor.appends()?, &call.shared.end)?)
+            file.write(&bufs, descriptor.appends()?, &call.shared.end)?
         }
         Kind::Stream(stream) => {
             stream.check_write()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
-            size(call.write(&descriptor, stream, &bufs)?)
+            call.write(&descriptor, stream, &bufs)?
         }
-        Kind::Dir(_) | Kind::MadeFolder(_) => Err(Errno::Badf.into()),
-    }
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Badf.into()),
+    };
+    let count = size(count)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_write", list, count, false);
+    Ok(count)
 }
 
 /// Beyond 2^63-1 there is nothing: `inval`, as the operating system answers before it looks at the file's mode.
@@ -99,15 +107,24 @@ pub(crate) fn pread(
         Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
         Kind::File(_) | Kind::MadeFile(_) => {}
     }
-    if let Some(file) = descriptor.seekable_made(Rights::FD_READ | Rights::FD_SEEK)? {
-        check_offset(offset)?;
-        file.check_read()?;
-        return size(file.read_at(&bufs, offset, &call.shared.end)?);
-    }
-    let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
-    check_offset(offset)?;
-    file.check_read()?;
-    size(bufs.read_at(file.fd(), offset, &call.shared.end)?)
+    let rights = Rights::FD_READ | Rights::FD_SEEK;
+    let count = match descriptor.seekable_made(rights)? {
+        Some(file) => {
+            check_offset(offset)?;
+            file.check_read()?;
+            file.read_at(&bufs, offset, &call.shared.end)?
+        }
+        None => {
+            let file = descriptor.seekable(rights)?;
+            check_offset(offset)?;
+            file.check_read()?;
+            bufs.read_at(file.fd(), offset, &call.shared.end)?
+        }
+    };
+    let count = size(count)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_pread", list, count, true);
+    Ok(count)
 }
 
 /// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
@@ -124,22 +141,30 @@ pub(crate) fn pwrite(
     if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_write()?;
     }
-    if let Some(file) = descriptor.seekable_made(Rights::FD_WRITE | Rights::FD_SEEK)? {
-        let append = descriptor.appends()?;
-        if !append {
-            check_offset(offset)?;
-        }
-        file.check_write()?;
-        return size(file.write_at(&bufs, offset, append, &call.shared.end)?);
-    }
-    let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
+    let rights = Rights::FD_WRITE | Rights::FD_SEEK;
+    let made = descriptor.seekable_made(rights)?;
+    let file = match made {
+        Some(_) => None,
+        None => Some(descriptor.seekable(rights)?),
+    };
     // Only where it would be refused: else the system itself knows best whether it counts.
     let offset = match check_offset(offset) {
         Err(_) if descriptor.appends()? => 0,
         checked => checked.map(|()| offset)?,
     };
-    file.check_write()?;
-    size(bufs.write_at(file.fd(), offset, &call.shared.end)?)
+    let mut count = 0;
+    if let Some(file) = made {
+        file.check_write()?;
+        count = file.write_at(&bufs, offset, descriptor.appends()?, &call.shared.end)?;
+    }
+    if let Some(file) = file {
+        file.check_write()?;
+        count = bufs.write_at(file.fd(), offset, &call.shared.end)?;
+    }
+    let count = size(count)?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "fd_pwrite", list, count, false);
+    Ok(count)
 }
 
 /// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without the right to seek may

@@ -17,5 +17,7 @@ pub(crate) fn get(
         return Err(Error::trap(TooMuchRandom { asked: len, limit }));
     }
     let shared = call.shared;
-    shared.random.fill(memory, buf.offset(), len, &shared.end)
+    shared.random.fill(memory, buf.offset(), len, &shared.end)?;
+    call.used("random_get", buf.offset(), len, true);
+    Ok(())
 }

@@ -52,26 +52,27 @@ pub(crate) fn readdir(
         left: len,
         hooks: &shared.hooks,
     };
-    let dir = match descriptor.kind()? {
-        Kind::Dir(dir) => dir,
-        Kind::MadeFolder(folder) => {
-            descriptor.allow(Rights::FD_READDIR)?;
-            out.made(folder, cookie)?;
-            return Ok(len - out.left);
-        }
-        _ => return Err(Errno::Notdir.into()),
-    };
+    if !descriptor.is_dir() {
+        return Err(Errno::Notdir.into());
+    }
     descriptor.allow(Rights::FD_READDIR)?;
-    let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
-    let kernel = &mut call.scratch.dirents;
-    if kernel.len() < room {
-        kernel.resize(room, MaybeUninit::uninit());
+    if let Kind::MadeFolder(folder) = descriptor.kind()? {
+        out.made(folder, cookie)?;
     }
-    match shared.hooks.ordered_listings {
-        true => out.ordered(dir, cookie, &mut kernel[..room])?,
-        false => out.entries(dir, cookie, &mut kernel[..room])?,
+    if let Some(dir) = descriptor.as_dir() {
+        let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
+        let kernel = &mut call.scratch.dirents;
+        if kernel.len() < room {
+            kernel.resize(room, MaybeUninit::uninit());
+        }
+        match shared.hooks.ordered_listings {
+            true => out.ordered(dir, cookie, &mut kernel[..room])?,
+            false => out.entries(dir, cookie, &mut kernel[..room])?,
+        }
     }
-    Ok(len - out.left)
+    let written = len - out.left;
+    call.used("fd_readdir", buf.offset(), written, true);
+    Ok(written)
 }
 
 /// The guest's buffer, filled from the front.

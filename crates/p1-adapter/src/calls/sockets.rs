@@ -116,7 +116,10 @@ pub(crate) fn recv(
     };
     let mut out = Roflags::empty();
     out.set(Roflags::RECV_DATA_TRUNCATED, truncated && datagram);
-    Ok((count.try_into()?, out))
+    let count = count.try_into()?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "sock_recv", list, count, true);
+    Ok((count, out))
 }
 
 /// One send of all the buffers. No flags are defined: `inval` for any.
@@ -138,8 +141,10 @@ pub(crate) fn send(
     if flags != Siflags::default() {
         return Err(Errno::Inval.into());
     }
-    let count = call.write(&descriptor, stream, &bufs)?;
-    Ok(count.try_into()?)
+    let count = call.write(&descriptor, stream, &bufs)?.try_into()?;
+    let list = (iovs.offset_base(), iovs.len());
+    call.used_buffers(memory, "sock_send", list, count, false);
+    Ok(count)
 }
 
 /// Ends one or both directions: a thread that waits to read finds the end, the peer too. Never waits. `inval` for

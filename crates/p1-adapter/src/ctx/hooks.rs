@@ -3,6 +3,7 @@
 use crate::abi::types::Filestat;
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::clock_source::ClockSource;
+use crate::ctx::memory_use::MemoryUse;
 use crate::ctx::pins::Pins;
 use crate::ctx::unrepeatable::{NotRepeatable, Unrepeatable};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use wasmtime::Result;
 
 type BeforeCall = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
 type LetsPass = Arc<dyn Fn(Unrepeatable) -> bool + Send + Sync>;
+type OnMemoryUse = Arc<dyn Fn(&MemoryUse) + Send + Sync>;
 type OnYield = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Those of one context.
@@ -21,6 +23,7 @@ pub(crate) struct HostHooks {
     pub(crate) pins: Option<Pins>,
     pub(crate) whole_reads: bool,
     pub(crate) unrepeatable: Option<LetsPass>,
+    pub(crate) memory_use: Option<OnMemoryUse>,
 }
 
 impl HostHooks {
@@ -94,6 +97,18 @@ impl P1CtxBuilder {
     /// Runs `hook` for `sched_yield`, in place of the operating system's. An error ends the call with this trap.
     pub fn on_yield(&mut self, hook: impl Fn() -> Result<()> + Send + Sync + 'static) -> &mut Self {
         self.hooks.on_yield = Some(Arc::new(hook));
+        self
+    }
+
+    /// Tells `hook` which bytes of guest memory calls have read and written for the guest, after they have done so: the data of
+    /// reads, writes and sockets, as far as it went, and the lists of their buffers; paths; directory entries; random
+    /// bytes. Other results and structures of a call are not told. On the calling thread, as part of the call; the hook must not block.
+    /// For a host that checks accesses, such as one that looks for races. Without a hook a call costs what it did.
+    pub fn on_memory_use(
+        &mut self,
+        hook: impl Fn(&MemoryUse) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hooks.memory_use = Some(Arc::new(hook));
         self
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod hooks;
 mod inherit;
 mod insert;
 mod made;
+pub(crate) mod memory_use;
 pub(crate) mod observe;
 pub(crate) mod pins;
 pub(crate) mod push;

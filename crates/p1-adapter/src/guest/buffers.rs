@@ -52,6 +52,13 @@ impl BufferList {
     }
 }
 
+impl BufferList {
+    /// The buffers that take part.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.pairs.iter().copied()
+    }
+}
+
 /// Buffers in guest memory, in the guest's order.
 pub(crate) struct GuestBufs<'m> {
     iovecs: Iovecs<'m>,

@@ -18,6 +18,7 @@ mod hooks;
 mod host_descriptors;
 mod limits;
 mod memory;
+mod memory_use;
 mod meta;
 mod observer;
 mod poll;

@@ -13,7 +13,7 @@ use crate::message::{Message, Result};
 use crate::run::explore::protocol::{Answer, Request, write_input};
 use crate::sys::job::{self, Socket};
 
-/// How long a run may pass no point, or write no answer, before it is killed.
+/// How long nothing may be heard of a run, that is how long it may pass no point, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a run failed: its status, and a text that is the same for the same failure.

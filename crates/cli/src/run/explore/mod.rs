@@ -6,6 +6,7 @@
 
 mod job;
 mod protocol;
+mod pulse;
 mod report;
 mod serve;
 

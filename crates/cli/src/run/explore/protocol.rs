@@ -11,6 +11,13 @@ pub(super) fn read_input(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     read_blob(from)
 }
 
+/// Said by a job whose run takes long: it is not stuck.
+const BEAT: &str = "beat\n";
+
+pub(super) fn write_beat(to: &mut impl Write) -> io::Result<()> {
+    to.write_all(BEAT.as_bytes())
+}
+
 /// A run that is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
@@ -75,8 +82,14 @@ impl Answer {
         write_blob(to, &self.decisions)
     }
 
+    /// Waits for as long as beats come before it.
     pub(super) fn read(from: &mut impl BufRead) -> io::Result<Self> {
-        let numbers = read_numbers(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut line = BEAT.to_owned();
+        while line == BEAT {
+            line.clear();
+            from.read_line(&mut line)?;
+        }
+        let numbers = numbers(&line)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let [status, points, moves, memory] = numbers[..] else {
             return Err(io::ErrorKind::InvalidData.into());
         };
@@ -113,16 +126,16 @@ fn read_blob(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
 
 fn read_numbers(from: &mut impl BufRead) -> io::Result<Option<Vec<u64>>> {
     let mut line = String::new();
-    if from.read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    let numbers = line
-        .split_whitespace()
-        .map(str::parse)
-        .collect::<Result<_, _>>();
-    numbers
-        .map(Some)
-        .map_err(|_| io::ErrorKind::InvalidData.into())
+    from.read_line(&mut line)?;
+    numbers(&line)
+}
+
+/// `None`: there was no line any more.
+fn numbers(line: &str) -> io::Result<Option<Vec<u64>>> {
+    let numbers = line.split_whitespace().map(str::parse);
+    let numbers = numbers.collect::<Result<_, _>>();
+    let numbers = numbers.map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok((!line.is_empty()).then_some(numbers))
 }
 
 #[cfg(test)]
@@ -151,6 +164,8 @@ mod tests {
         requests
             .iter()
             .for_each(|request| request.write(&mut bytes).unwrap());
+        write_beat(&mut bytes).unwrap();
+        write_beat(&mut bytes).unwrap();
         answer.write(&mut bytes).unwrap();
         let from = &mut &bytes[..];
         assert_eq!(read_input(from).unwrap(), b"x\n");

@@ -14,6 +14,7 @@ use crate::report::outcome::{self, Reporter};
 use crate::run::context::context;
 use crate::run::entry::{self, Runs};
 use crate::run::explore::protocol::{Answer, Request, read_input};
+use crate::run::explore::pulse::{self, Pulse};
 use crate::run::link::linker;
 use crate::run::modules::{Modules, PreparedModules};
 use crate::run::plan::Plan;
@@ -36,6 +37,9 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
     let lost = |error: io::Error| Message::failure("the exploring process is gone").why(error);
     let mut socket = BufReader::new(job::own().map_err(lost)?);
     let input = read_input(&mut socket).map_err(lost)?;
+    let beats = socket.get_ref().try_clone().map_err(lost)?;
+    let pulse = Pulse::start(beats, pulse::EVERY)
+        .map_err(|error| Message::failure("a thread cannot be started").why(error))?;
     let name = plan.module.display();
     let modules = Modules::of(plan)?.prepare(plan)?;
     shape::check(modules.main.module(), &name, plan)?;
@@ -45,9 +49,11 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
         plan,
         options,
         input,
+        pulse,
     };
     while let Some(request) = Request::read(&mut socket).map_err(lost)? {
         let answer = program.run(request)?;
+        program.pulse.over();
         answer.write(socket.get_mut()).map_err(lost)?;
     }
     Ok(Exit::Success)
@@ -59,6 +65,7 @@ struct Program<'a> {
     modules: PreparedModules<'a>,
     runs: Runs,
     input: Vec<u8>,
+    pulse: Pulse,
 }
 
 impl Program<'_> {
@@ -73,6 +80,7 @@ impl Program<'_> {
         let mut session = Session::new(decides, request.seed, self.options.max_points);
         session.set_input(self.input.clone());
         let group = self.group(&mut session)?;
+        self.pulse.running(session.clock());
         let ran = match &self.runs {
             Runs::Start => group.start(),
             Runs::Command(export) => group.run(export),

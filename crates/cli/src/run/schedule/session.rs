@@ -112,6 +112,12 @@ impl Session {
         self.scheduled.take()
     }
 
+    /// The virtual time, which moves as points are passed.
+    pub(crate) fn clock(&self) -> impl Fn() -> u64 + Send + 'static {
+        let handle = self.handle.clone();
+        move || handle.now()
+    }
+
     /// Has the program find this on standard input.
     pub(crate) fn set_input(&mut self, input: Vec<u8>) {
         self.input = Some(input);

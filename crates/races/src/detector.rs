@@ -1,0 +1,322 @@
+//! The detector: events in, races out.
+
+use std::collections::HashMap;
+
+use crate::clock::Epoch;
+use crate::error::EventError;
+use crate::limits::Limits;
+use crate::order::Order;
+use crate::race::{Access, AccessKind, Counts, Place, Race, Side};
+use crate::shadow::{Entry, Kind, Shadow};
+use crate::threads::Threads;
+
+/// Finds races among the accesses that it is told of, in the order in which they are made.
+///
+/// It is exact for what it was told, as long as nothing had to be forgotten ([`counts`](Self::counts)): an access
+/// races with one before it if and only if nothing orders the two; if it races with several, at least one
+/// is told, and of each pair of [places](Race::places) the first.
+///
+/// It locks nothing. Who has several host threads that make accesses at once puts it behind a lock, and makes the access under it.
+///
+/// Source: Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection", PLDI 2009. `DESIGN.md` says what is
+/// different here.
+#[derive(Debug)]
+pub struct Detector {
+    threads: Threads,
+    order: Order,
+    shadow: Shadow,
+    /// The pairs of places that are known to race, and how often.
+    known: HashMap<(Place, Place), u64>,
+    races: Vec<Race>,
+    counts: Counts,
+    limits: Limits,
+}
+
+/// What two accesses have in common.
+#[derive(Clone, Copy)]
+struct Meeting {
+    cell: u64,
+    previous: Entry,
+}
+
+impl Detector {
+    /// One that has been told of nothing.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            threads: Threads::new(limits.threads),
+            order: Order::new(limits.order_bytes),
+            shadow: Shadow::new(limits.shadow_bytes, limits.accesses),
+            known: HashMap::new(),
+            races: Vec::new(),
+            counts: Counts::default(),
+            limits,
+        }
+    }
+
+    /// A thread starts that no thread has created: main. What threads did that have ended comes before it.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::RunsAlready`], [`EventError::TooManyThreads`].
+    pub fn start(&mut self, thread: u32) -> Result<(), EventError> {
+        self.threads.start(thread, None)
+    }
+
+    /// `parent` creates `child`: what it has done comes before what the child does. `place` and `number` are where, as in an
+    /// [`Access`]. The number of a thread that has ended can be used again.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); [`EventError::UnknownThread`].
+    pub fn spawn(
+        &mut self,
+        parent: u32,
+        child: u32,
+        place: Place,
+        number: u64,
+    ) -> Result<(), EventError> {
+        self.threads.start(child, Some((parent, place, number)))
+    }
+
+    /// A thread has ended. That orders nothing: who joins it learns of its end by an atomic or a wait, or is told by
+    /// [`join`](Self::join).
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`].
+    pub fn end(&mut self, thread: u32) -> Result<(), EventError> {
+        self.settle_wait(thread)?;
+        self.threads.end(thread)
+    }
+
+    /// What all threads did that have ended comes before what `thread` does from now on: it was told by the host, and not
+    /// by memory.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`].
+    pub fn join(&mut self, thread: u32) -> Result<(), EventError> {
+        self.threads.join_ended(thread)
+    }
+
+    /// An access is made. Gives the races that are told for the first time: those of a pair of places that no race
+    /// was known of.
+    ///
+    /// An atomic read learns what the last atomic write of each of its bytes has released; an atomic write releases; an update does
+    /// both. A plain read that races does learn, too, so that one race is not followed by all that it would have ordered.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`], [`EventError::OutOfRange`], [`EventError::NotAtomic`].
+    pub fn access(&mut self, access: &Access) -> Result<&[Race], EventError> {
+        let (begin, size) = (access.address, access.size);
+        let end = begin.checked_add(size).ok_or(EventError::OutOfRange {
+            address: begin,
+            size,
+        })?;
+        let atomic = access.kind.is_atomic();
+        if atomic && (!matches!(size, 1 | 2 | 4 | 8) || begin % size != 0) {
+            return Err(EventError::NotAtomic {
+                address: begin,
+                size,
+            });
+        }
+        self.settle_wait(access.thread)?;
+        let known_before = self.races.len();
+        self.counts.accesses += 1;
+        let (word, mask) = word_of(begin, size);
+        if access.kind.acquires() {
+            let thread = self.threads.get(access.thread)?;
+            self.order.acquire(word, mask, &mut thread.clock);
+        }
+        let raced = self.check(access, end)?;
+        if raced && access.kind == AccessKind::Read && size <= 8 {
+            let thread = self.threads.get(access.thread)?;
+            let mut at = begin;
+            while at < end {
+                let (word, mask) = word_of(at, (end - at).min(8 - at % 8));
+                self.order.acquire(word, mask, &mut thread.clock);
+                at = (word + 8).min(end);
+            }
+        }
+        if atomic && access.kind.writes() {
+            let thread = self.threads.get(access.thread)?;
+            self.order
+                .release(word, mask, thread.epoch(), &thread.clock);
+            thread.advance();
+        }
+        Ok(&self.races[known_before..])
+    }
+
+    /// A thread begins to wait on the word at `address`, having compared it: it is in the queue of the word until it is next heard of. The
+    /// comparison is an access of its own ([`AccessKind::AtomicRead`]).
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`].
+    pub fn wait(&mut self, thread: u32, address: u64) -> Result<(), EventError> {
+        self.settle_wait(thread)?;
+        self.pass_queue(thread, address)?;
+        self.threads.get(thread)?.waits_on = Some(address);
+        Ok(())
+    }
+
+    /// A thread wakes those that wait on the word at `address`, whether there are any or not: what it has done comes before
+    /// what they do next.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`].
+    pub fn notify(&mut self, thread: u32, address: u64) -> Result<(), EventError> {
+        self.settle_wait(thread)?;
+        self.pass_queue(thread, address)
+    }
+
+    /// Nobody has accessed these bytes, and no atomic was made on them: they are others than before. Not needed for memory that grows, nor for
+    /// allocations that are given back and made anew under the allocator's lock.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::OutOfRange`].
+    pub fn forget(&mut self, address: u64, size: u64) -> Result<(), EventError> {
+        let end = address.checked_add(size);
+        let end = end.ok_or(EventError::OutOfRange { address, size })?;
+        self.shadow.forget(address, end);
+        // Words that are in it as a whole.
+        let (from, to) = (address.div_ceil(8).saturating_mul(8), end / 8 * 8);
+        if from < to {
+            self.order.forget(from, to);
+        }
+        Ok(())
+    }
+
+    /// The races, each pair of places once, in the order in which they were found.
+    pub fn races(&self) -> &[Race] {
+        &self.races
+    }
+
+    /// How often a pair of places raced.
+    pub fn times(&self, places: (Place, Place)) -> u64 {
+        self.known.get(&places).copied().unwrap_or(0)
+    }
+
+    /// What was counted, and what was forgotten.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            pages_forgotten: self.shadow.pages_forgotten,
+            accesses_forgotten: self.shadow.accesses_forgotten,
+            words_merged: self.order.merged,
+            threads_merged: self.threads.merged,
+            ..self.counts
+        }
+    }
+
+    /// Bytes that shadow memory and the order of atomics take, about.
+    pub fn bytes(&self) -> usize {
+        self.shadow.bytes() + self.order.bytes()
+    }
+
+    /// Checks an access against those before it, and keeps it; whether it races.
+    fn check(&mut self, access: &Access, end: u64) -> Result<bool, EventError> {
+        let thread = self.threads.get(access.thread)?;
+        let epoch = thread.epoch();
+        thread.last_access = epoch.time;
+        let clock = &thread.clock;
+        let kind = Kind::of(access.kind);
+        let keep = |mask| Entry::new(epoch, kind, mask, access.place, access.number);
+        let mut meetings: Vec<Meeting> = Vec::new();
+        let mut found = 0;
+        self.shadow
+            .add(access.address, end, keep, |cell, previous| {
+                let ordered = clock.covers(previous.epoch());
+                if !ordered && kind.conflicts(previous.kind()) {
+                    found += 1;
+                    // Of a range, each pair of places once.
+                    let told = |meeting: &Meeting| meeting.previous.place() == previous.place();
+                    if !meetings.iter().any(told) {
+                        meetings.push(Meeting { cell, previous });
+                    }
+                }
+                ordered
+            });
+        self.counts.races += found;
+        for meeting in &meetings {
+            self.tell(access, epoch, end, *meeting);
+        }
+        Ok(found > 0)
+    }
+
+    /// A race is found: it is kept if it is the first of its pair of places.
+    fn tell(&mut self, access: &Access, epoch: Epoch, end: u64, meeting: Meeting) {
+        let Meeting { cell, previous } = meeting;
+        let from = access.address.max(cell) - cell;
+        let to = (end - cell).min(8);
+        let mask = ((0xff_u16 << from) & (0xff_u16 >> (8 - to))) as u8;
+        let current = self.threads.info(epoch);
+        let before = self.threads.info(previous.epoch());
+        let (Some(current), Some(before)) = (current, before) else {
+            self.counts.races_not_kept += 1;
+            return;
+        };
+        let side = |thread, kind, place, number, mask: u8| {
+            let (address, size) = span(cell, mask);
+            Side {
+                thread,
+                kind,
+                place,
+                number,
+                address,
+                size,
+            }
+        };
+        let (address, size) = span(cell, mask & previous.mask());
+        let race = Race {
+            current: side(current, access.kind, access.place, access.number, mask),
+            previous: side(
+                before,
+                previous.kind().access(),
+                previous.place(),
+                previous.number(),
+                previous.mask(),
+            ),
+            address,
+            size,
+        };
+        if let Some(times) = self.known.get_mut(&race.places()) {
+            *times += 1;
+        } else if self.races.len() < self.limits.races {
+            self.known.insert(race.places(), 1);
+            self.races.push(race);
+        } else {
+            self.counts.races_not_kept += 1;
+        }
+    }
+
+    /// A thread that waited goes on: it has left the queue.
+    fn settle_wait(&mut self, thread: u32) -> Result<(), EventError> {
+        let waited = self.threads.get(thread)?.waits_on.take();
+        waited.map_or(Ok(()), |address| self.pass_queue(thread, address))
+    }
+
+    fn pass_queue(&mut self, thread: u32, address: u64) -> Result<(), EventError> {
+        let thread = self.threads.get(thread)?;
+        self.order.pass_queue(address / 8 * 8, &mut thread.clock);
+        thread.advance();
+        Ok(())
+    }
+}
+
+/// The word that an access begins in, and which bytes of it are accessed, where it is within one.
+fn word_of(address: u64, size: u64) -> (u64, u8) {
+    let word = address / 8 * 8;
+    let size = size.clamp(1, 8) as u32;
+    let mask = (0xff_u16 >> (8 - size)) << (address - word);
+    (word, mask as u8)
+}
+
+/// The bytes of a cell from the first to the last one that is set.
+fn span(cell: u64, mask: u8) -> (u64, u8) {
+    let first = mask.trailing_zeros().min(7);
+    let behind = (8 - mask.leading_zeros()).max(first + 1);
+    (cell + u64::from(first), (behind - first) as u8)
+}

@@ -1,0 +1,90 @@
+//! Data races of a program whose accesses to memory its host sees: events in, reports out.
+//!
+//! A host that runs threads tells a [`Detector`] what they do, in the order in which they do it: starts, ends, accesses, waits
+//! and wakes. The detector says which two accesses race: they overlap, one of them writes, one of them is not atomic, and nothing that
+//! the program did orders the two. It finds that whichever of the two came first in this run, and however far apart they were:
+//! a run in which nothing went wrong is enough.
+//!
+//! ```
+//! use wasm_races::{Access, AccessKind, Detector, Limits, Place};
+//!
+//! # fn main() -> Result<(), wasm_races::EventError> {
+//! let mut detector = Detector::new(Limits::default());
+//! // Numbers of the caller's, for the places in the program.
+//! let [spawns, writes, stores, loads, reads] = [0, 1, 2, 3, 4].map(|n| Place::new(n).unwrap());
+//! let access = |thread, address, kind, place| Access {
+//!     thread,
+//!     address,
+//!     size: 4,
+//!     kind,
+//!     place,
+//!     number: 0,
+//! };
+//!
+//! // Main starts a thread, writes a value, and publishes it by an atomic store.
+//! detector.start(0)?;
+//! detector.spawn(0, 1, spawns, 0)?;
+//! detector.access(&access(0, 64, AccessKind::Write, writes))?;
+//! detector.access(&access(0, 128, AccessKind::AtomicWrite, stores))?;
+//! // The other reads the value without a look at the flag.
+//! let races = detector.access(&access(1, 64, AccessKind::Read, reads))?;
+//! assert_eq!(races.len(), 1);
+//! assert_eq!(races[0].places(), (writes, reads));
+//! // Had it looked, nothing would be told.
+//! detector.spawn(0, 2, spawns, 1)?;
+//! detector.access(&access(2, 128, AccessKind::AtomicRead, loads))?;
+//! assert!(detector.access(&access(2, 64, AccessKind::Read, reads))?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What orders
+//!
+//! | the earlier | the later | if |
+//! |---|---|---|
+//! | an atomic store or update | an atomic load or update | it is the last atomic write of one of the bytes, in the order of the events |
+//! | a thread's spawn | what the new thread does | |
+//! | a notify | what a thread does after a wait on that word | the wait was over after the notify |
+//! | a wait | a notify of that word | the wait had begun |
+//! | what a thread does | what it does later | |
+//!
+//! That is how WebAssembly's threads proposal and the memory model of JavaScript order sequentially consistent accesses. A load orders
+//! nothing that comes after it in other threads, and a store learns nothing from the stores before it: a reader that
+//! has not been waited for is found, even if it looked at the same flag.
+//!
+//! A thread's end orders nothing. Who joins it has learned of that by an atomic or a wait, or the host says so ([`Detector::join`]).
+//!
+//! # What it does not do
+//!
+//! - See what it is not told: accesses of the host, say, or of a module that was not prepared.
+//! - Judge orders that did not happen. Two accesses that a lock has ordered in this run might race in another: try several
+//!   runs.
+//! - Say what a race does. Some do nothing: [`Suppressions`] leaves those out that a file names, or marks them as harmless.
+//!
+//! # What it costs
+//!
+//! Two look-ups and a comparison or two for most accesses. Shadow memory is bounded: [`Limits`] has the figures.
+//!
+//! The crate depends on nothing of WebAssembly, and starts no thread. `DESIGN.md`, beside its manifest, has the argument why
+//! nothing is missed and nothing is told wrongly.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod clock;
+mod detector;
+mod error;
+mod hash;
+mod limits;
+mod order;
+mod race;
+mod shadow;
+mod suppress;
+mod threads;
+
+pub use detector::Detector;
+pub use error::EventError;
+pub use limits::Limits;
+pub use race::{Access, AccessKind, Counts, Place, Race, Side, ThreadInfo};
+pub use suppress::{Frame, LineError, Rule, Suppressions, Verdict};

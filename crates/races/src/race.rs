@@ -1,0 +1,163 @@
+//! What is told of a race.
+
+use std::fmt;
+
+/// Where in the program an access is: a number of the caller's, below 2^24 ([`Place::new`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place(u32);
+
+impl Place {
+    /// The most that an entry has bits for.
+    pub const MAX: u32 = (1 << 24) - 1;
+
+    /// The place with this number; `None` above [`MAX`](Self::MAX).
+    pub fn new(number: u32) -> Option<Self> {
+        (number <= Self::MAX).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn of_bits(bits: u64) -> Self {
+        Self((bits as u32) & Self::MAX)
+    }
+}
+
+/// What an access does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccessKind {
+    /// It reads, and is not atomic.
+    Read,
+    /// It writes, and is not atomic.
+    Write,
+    /// An atomic load, or the comparison of a wait.
+    AtomicRead,
+    /// An atomic store.
+    AtomicWrite,
+    /// An atomic read-modify-write, a compare-exchange that fails among them.
+    AtomicUpdate,
+}
+
+impl AccessKind {
+    /// Whether it is atomic.
+    pub fn is_atomic(self) -> bool {
+        matches!(
+            self,
+            Self::AtomicRead | Self::AtomicWrite | Self::AtomicUpdate
+        )
+    }
+
+    /// Whether it writes.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::AtomicWrite | Self::AtomicUpdate)
+    }
+
+    /// Whether it may learn what an atomic write has released.
+    pub(crate) fn acquires(self) -> bool {
+        matches!(self, Self::AtomicRead | Self::AtomicUpdate)
+    }
+}
+
+impl fmt::Display for AccessKind {
+    /// `read`, `atomic write`, and so on.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::AtomicRead => "atomic read",
+            Self::AtomicWrite => "atomic write",
+            Self::AtomicUpdate => "atomic update",
+        })
+    }
+}
+
+/// An access that a thread makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The thread.
+    pub thread: u32,
+    /// Where it begins. Who has several memories gives each a range of its own.
+    pub address: u64,
+    /// Its bytes; with 0, nothing is accessed. An atomic one has 1, 2, 4 or 8, at a multiple of that.
+    pub size: u64,
+    /// What it does.
+    pub kind: AccessKind,
+    /// Where in the program.
+    pub place: Place,
+    /// A number that the caller finds this access by, such as a count of the thread's accesses. 40 bits are kept.
+    pub number: u64,
+}
+
+/// A thread, as long as there are reports of it: a number of the caller's can be that of several threads, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ThreadInfo {
+    /// The caller's number.
+    pub id: u32,
+    /// The how many-th thread it is; the first is 0. No other has it.
+    pub serial: u64,
+    /// Who has created it: the number and the serial; `None` for those that [`start`](crate::Detector::start) made.
+    pub parent: Option<(u32, u64)>,
+    /// Where, and the caller's number for that ([`Access::number`]).
+    pub created: Option<(Place, u64)>,
+}
+
+/// One of the two accesses of a race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Who.
+    pub thread: ThreadInfo,
+    /// What it did.
+    pub kind: AccessKind,
+    /// Where in the program.
+    pub place: Place,
+    /// The caller's number for it. Where a place accessed neighbouring bytes again and again, without releasing
+    /// anything meanwhile, that of the first.
+    pub number: u64,
+    /// Where its bytes begin, among the 8 that the race is in.
+    pub address: u64,
+    /// How many they are, of these 8.
+    pub size: u8,
+}
+
+/// Two accesses that nothing orders, of which one writes and one is not atomic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Race {
+    /// The later one, in this run.
+    pub current: Side,
+    /// The earlier one.
+    pub previous: Side,
+    /// Where the bytes begin that both accessed. Of a race of many bytes, the first that was found.
+    pub address: u64,
+    /// How many they are, among 8.
+    pub size: u8,
+}
+
+impl Race {
+    /// The pair of places that it is known by, whichever came first.
+    pub fn places(&self) -> (Place, Place) {
+        let (one, other) = (self.current.place, self.previous.place);
+        (one.min(other), one.max(other))
+    }
+}
+
+/// What was forgotten, and what was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Accesses that were checked.
+    pub accesses: u64,
+    /// Races, each pair of accesses that was found counted for each 8 bytes, or for 4 KiB that were accessed as a whole.
+    pub races: u64,
+    /// Pairs of places that raced beyond [`Limits::races`](crate::Limits::races).
+    pub races_not_kept: u64,
+    /// Pages of 4 KiB whose accesses were forgotten: [`Limits::shadow_bytes`](crate::Limits::shadow_bytes).
+    pub pages_forgotten: u64,
+    /// Accesses that were forgotten: [`Limits::accesses`](crate::Limits::accesses).
+    pub accesses_forgotten: u64,
+    /// Atomics on words that were taken for one: [`Limits::order_bytes`](crate::Limits::order_bytes).
+    pub words_merged: u64,
+    /// Threads that took the place of another too early: [`Limits::threads`](crate::Limits::threads).
+    pub threads_merged: u64,
+}

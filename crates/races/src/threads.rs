@@ -1,0 +1,217 @@
+//! The threads: their clocks, and the slots that stand for them in clocks and entries.
+
+use std::collections::HashMap;
+
+use crate::clock::{Epoch, VectorClock};
+use crate::error::EventError;
+use crate::race::{Place, ThreadInfo};
+
+/// As long as there are no more slots than that, one is used again only if no race can be missed by that.
+const EXACT: usize = 64;
+/// How many that have ended are looked at for a slot that can be used again.
+const LOOKS: usize = 64;
+/// How many threads of one slot are remembered.
+const REMEMBERED: usize = 1024;
+
+/// A component of every clock: a thread, and those before it that had the slot.
+#[derive(Debug, Default)]
+struct Slot {
+    /// From which time on it was which thread, oldest first.
+    threads: Vec<(u64, ThreadInfo)>,
+    ended: Option<Ended>,
+}
+
+/// A thread that has ended.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    time: u64,
+    /// Who knows of this time knows of all its accesses.
+    last_access: u64,
+    /// Who knows of this time knows of all that it did before it released something for the last time.
+    last_release: u64,
+}
+
+/// A thread that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) slot: u16,
+    pub(crate) clock: VectorClock,
+    pub(crate) info: ThreadInfo,
+    /// The word that it waits on, or has waited on since it was last heard of.
+    pub(crate) waits_on: Option<u64>,
+    /// When it started.
+    began: u64,
+    /// When it last accessed memory.
+    pub(crate) last_access: u64,
+}
+
+impl Running {
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch {
+            slot: self.slot,
+            time: self.clock.get(self.slot),
+        }
+    }
+
+    /// What it does from now on is later than what others have been told of.
+    pub(crate) fn advance(&mut self) {
+        let time = self.clock.get(self.slot);
+        self.clock.set(self.slot, time + 1);
+    }
+}
+
+/// All threads.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    running: HashMap<u32, Running>,
+    slots: Vec<Slot>,
+    /// Slots whose threads have ended, oldest first.
+    dead: Vec<u16>,
+    /// What those that have ended knew.
+    past: VectorClock,
+    started: u64,
+    most: u16,
+    /// How often a slot was used again although races could be missed by that.
+    pub(crate) merged: u64,
+}
+
+impl Threads {
+    pub(crate) fn new(most: u16) -> Self {
+        Self {
+            running: HashMap::new(),
+            slots: Vec::new(),
+            dead: Vec::new(),
+            past: VectorClock::default(),
+            started: 0,
+            most: most.clamp(1, crate::limits::MOST_THREADS),
+            merged: 0,
+        }
+    }
+
+    pub(crate) fn get(&mut self, thread: u32) -> Result<&mut Running, EventError> {
+        let running = self.running.get_mut(&thread);
+        running.ok_or(EventError::UnknownThread(thread))
+    }
+
+    /// A new thread, which knows what its parent does; without one, what all did that have ended.
+    pub(crate) fn start(
+        &mut self,
+        thread: u32,
+        parent: Option<(u32, Place, u64)>,
+    ) -> Result<(), EventError> {
+        if self.running.contains_key(&thread) {
+            return Err(EventError::RunsAlready(thread));
+        }
+        if let Some((parent, ..)) = parent {
+            self.get(parent)?;
+        }
+        let slot = self.find_slot();
+        let slot = slot.ok_or(EventError::TooManyThreads(self.most))?;
+        let mut clock = self.past.clone();
+        let mut info = ThreadInfo {
+            id: thread,
+            serial: self.started,
+            parent: None,
+            created: None,
+        };
+        if let Some((parent, place, number)) = parent {
+            let parent = self.get(parent)?;
+            clock = parent.clock.clone();
+            info.parent = Some((parent.info.id, parent.info.serial));
+            info.created = Some((place, number));
+            parent.advance();
+        }
+        self.started += 1;
+        let of_slot = &mut self.slots[usize::from(slot)];
+        let began = of_slot.ended.take().map_or(0, |ended| ended.time) + 1;
+        if of_slot.threads.len() >= REMEMBERED {
+            of_slot.threads.drain(..REMEMBERED / 2);
+        }
+        of_slot.threads.push((began, info));
+        clock.set(slot, began);
+        let running = Running {
+            slot,
+            clock,
+            info,
+            waits_on: None,
+            began,
+            last_access: 0,
+        };
+        self.running.insert(thread, running);
+        Ok(())
+    }
+
+    pub(crate) fn end(&mut self, thread: u32) -> Result<(), EventError> {
+        let ended = self.running.remove(&thread);
+        let ended = ended.ok_or(EventError::UnknownThread(thread))?;
+        let time = ended.clock.get(ended.slot);
+        let slot = &mut self.slots[usize::from(ended.slot)];
+        slot.ended = Some(Ended {
+            time,
+            last_access: ended.last_access,
+            last_release: if time > ended.began { time - 1 } else { time },
+        });
+        self.dead.push(ended.slot);
+        self.past.join(&ended.clock);
+        Ok(())
+    }
+
+    /// What those did that have ended comes before what a thread does from now on.
+    pub(crate) fn join_ended(&mut self, thread: u32) -> Result<(), EventError> {
+        let running = self.running.get_mut(&thread);
+        let running = running.ok_or(EventError::UnknownThread(thread))?;
+        running.clock.join(&self.past);
+        Ok(())
+    }
+
+    /// Who did something in that epoch; `None` if that is so long ago that nobody remembers.
+    pub(crate) fn info(&self, epoch: Epoch) -> Option<ThreadInfo> {
+        let threads = &self.slots[usize::from(epoch.slot)].threads;
+        let after = threads.partition_point(|(from, _)| *from <= epoch.time);
+        Some(threads[after.checked_sub(1)?].1)
+    }
+
+    /// A slot for a new thread. `None` if so many run.
+    ///
+    /// Best is one whose thread's accesses all others know of: nobody races with them any more. With many slots it is
+    /// enough that they know of all but what it did after its last release, as at the end of a thread that is joined: others can still
+    /// race with that, and only the new thread, which takes it for its own, does not. If there is none, the slot is
+    /// taken whose thread ended first, and the new thread does not race with anything that one did.
+    fn find_slot(&mut self) -> Option<u16> {
+        if let Some(slot) = self.take_known(|ended| ended.last_access) {
+            return Some(slot);
+        }
+        if self.slots.len() >= EXACT
+            && let Some(slot) = self.take_known(|ended| ended.last_release)
+        {
+            return Some(slot);
+        }
+        let fits = u16::try_from(self.slots.len()).ok();
+        if let Some(slot) = fits.filter(|slot| *slot < self.most) {
+            self.slots.push(Slot::default());
+            return Some(slot);
+        }
+        if self.dead.is_empty() {
+            return None;
+        }
+        self.merged += 1;
+        Some(self.dead.remove(0))
+    }
+
+    /// One of whose thread all know that run, up to that time.
+    fn take_known(&mut self, time: impl Fn(&Ended) -> u64) -> Option<u16> {
+        let is_known = |slot: &u16| {
+            let ended = self.slots[usize::from(*slot)].ended.as_ref();
+            ended.is_some_and(|ended| {
+                let epoch = Epoch {
+                    slot: *slot,
+                    time: time(ended),
+                };
+                let mut running = self.running.values();
+                running.all(|thread| thread.clock.covers(epoch))
+            })
+        };
+        let at = self.dead.iter().take(LOOKS).position(is_known)?;
+        Some(self.dead.remove(at))
+    }
+}
