@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use wasmtime::{AsContextMut, CallHook, Error, Store};
 
+use crate::sys::call_hook;
+
 /// A thread draws this part of what is left in the pool, divided by the number of threads. Parts become smaller as
 /// the pool does, so a thread that holds one and does not run keeps little from the others, and the number of draws is the
 /// logarithm of the pool.
@@ -60,7 +62,7 @@ impl Fuel {
         let fuel = Arc::clone(self);
         // How many calls from the host are on the thread's stack.
         let mut depth = 0_u32;
-        store.call_hook(move |mut store, hook| {
+        call_hook::set(store, move |mut store, hook| {
             match hook {
                 CallHook::CallingWasm => {
                     depth += 1;
