@@ -6,9 +6,13 @@
 # usage: scripts/ecosystem.sh [CRATE...]     all of the list below, or these
 #
 # OURS=BINARY        the binary (target/release/wasi-threads-run unless set)
+# OPTIONS=OPTIONS    more of its options: of wasmtime 46, whose answers to the same
+#                    tests tell whose fault a failure is,
+#                    "-W threads=y,shared-memory=y -S threads=y"
 # ECOSYSTEM=FOLDER   where sources, builds and logs go (a new folder that is
 #                    removed unless set)
 # TIMEOUT=TIME       for each test program (300s)
+# STACK=BYTES        of the guest's threads (262144)
 #
 # Needs the target (rustup target add wasm32-wasip1-threads) and the registry.
 # Fails if a test fails that is not named below with its reason.
@@ -27,7 +31,7 @@ else
 fi
 mkdir -p "$work/logs"
 export CARGO_TARGET_DIR=$work/target
-export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER="$ours run --dir . --dir $work/tmp::/tmp --env RUST_MIN_STACK=262144 --timeout ${TIMEOUT:-300s}"
+export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER="$ours run ${OPTIONS:-} --dir . --dir $work/tmp::/tmp --env RUST_MIN_STACK=${STACK:-262144} -W timeout=${TIMEOUT:-300s}"
 mkdir -p "$work/tmp"
 unset RUSTFLAGS
 
@@ -37,13 +41,25 @@ list() {
   cat <<'LIST'
 once_cell 1.21.4 --lib --tests -- --skip poison --skip wait_for_force_to_finish --skip get_or_init_stress --skip get_or_try_init --skip reentrant_init --skip wait_panic
 crossbeam-queue 0.3.14 --lib --tests --
-crossbeam-channel 0.5.17 --lib --tests --
+crossbeam-channel 0.5.17 --lib --tests -- --skip panic_on_drop
 concurrent-queue 2.5.0 --lib --tests --
 event-listener 5.4.1 --lib --tests --
 parking 2.2.1 --lib --tests --
 async-channel 2.5.0 --lib --tests --
 flume 0.12.0 --lib --tests --
 arc-swap 1.9.5 --lib --tests --
+crossbeam-utils 0.8.23 --lib --tests --
+crossbeam-deque 0.8.8 --lib --tests --
+crossbeam-epoch 0.9.21 --lib --tests --
+crossbeam-skiplist 0.1.3 --lib --tests --
+rayon-core 1.13.0 --lib --tests --
+rayon 1.12.0 --lib --tests --
+parking_lot 0.12.5 --lib --tests --
+dashmap 6.2.1 --lib --
+thread_local 1.1.10 --lib --
+async-lock 3.4.2 --lib --tests --
+spin 0.10.0 --lib --tests --
+tokio 1.54.1 --features sync,macros,io-util,rt,time --lib --tests --
 LIST
 }
 
@@ -71,6 +87,16 @@ open(manifest, "w").write(text)
 PY
 }
 
+# Takes from a development dependency what it has for other systems: `fork` and `timeout` of proptest.
+slim_proptest() { # MANIFEST
+  python3 - "$@" <<'PY'
+import re, sys
+text = open(sys.argv[1]).read()
+text = re.sub(r'(?m)(^\[dev-dependencies\.proptest\]\nversion = ".*")$', r'\1\ndefault-features = false\nfeatures = ["std"]', text)
+open(sys.argv[1], "w").write(text)
+PY
+}
+
 failed=0
 run() { # CRATE VERSION ARGUMENTS...
   local name=$1 asked=$2 found version source log=$work/logs/$1.log
@@ -90,6 +116,10 @@ run() { # CRATE VERSION ARGUMENTS...
   # What these have no use for in their tests, and does not compile for the target.
   case $name in
     crossbeam-channel) without signal-hook "$work/src/$name/Cargo.toml" ;;
+    arc-swap)
+      slim_proptest "$work/src/$name/Cargo.toml"
+      without criterion "$work/src/$name/Cargo.toml" ;;
+    concurrent-queue | event-listener | async-channel | async-lock | spin) without criterion "$work/src/$name/Cargo.toml" ;;
   esac
   local status=0
   (cd "$work/src/$name" && cargo test -j "${JOBS:-2}" --target wasm32-wasip1-threads --no-fail-fast "$@") >"$log" 2>&1 || status=$?

@@ -76,6 +76,7 @@ mod descriptor;
 mod guest;
 mod linker;
 mod lock;
+pub mod made;
 pub mod own_kinds;
 mod path;
 mod sys;

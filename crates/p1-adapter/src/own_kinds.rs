@@ -120,8 +120,7 @@
 //! # }
 //! ```
 //!
-//! # What there is no way to do
+//! # Files and folders
 //!
-//! Files, with positions and attributes, are the operating system's: `push_file` takes anything that has a descriptor (a
-//! `memfd`, a FUSE mount), and directories are wasmtime-wasi's to resolve paths in. A file made of Rust code would have to
-//! answer `fd_seek` and `fd_filestat_get`, for which wasmtime-wasi has no public trait.
+//! [`push_file`](crate::P1Ctx::push_file) takes anything that has a descriptor (a `memfd`, a FUSE mount).
+//! Files and folders made of Rust code, with positions and attributes, are those of [`made`](crate::made).

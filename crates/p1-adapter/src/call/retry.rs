@@ -116,7 +116,7 @@ impl Retry {
             }
             let shut = match descriptor.kind()? {
                 Kind::Stream(stream) => ready(stream, direction).await?,
-                Kind::File(_) | Kind::Dir(_) => false,
+                _ => false,
             };
             Ok(if shut { Woken::Shut } else { Woken::Ready })
         }))

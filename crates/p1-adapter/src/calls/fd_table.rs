@@ -4,7 +4,7 @@
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fd, Fdflags, Fdstat, Filetype, Prestat, PrestatDir, Rights, Size};
 use crate::call::Call;
-use crate::descriptor::{Descriptor, Kind, SYNCHRONISING};
+use crate::descriptor::{Kind, SYNCHRONISING};
 use crate::guest::memory::write_bytes;
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -21,8 +21,9 @@ pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     let descriptor = call.fd(fd)?;
     let fs_filetype = match descriptor.kind()? {
         Kind::Stream(stream) => stream.file_type(),
-        Kind::Dir(_) => Filetype::Directory,
+        Kind::Dir(_) | Kind::MadeFolder(_) => Filetype::Directory,
         Kind::File(file) => file.file_type(),
+        Kind::MadeFile(_) => Filetype::RegularFile,
     };
     let (fs_rights_base, fs_rights_inheriting) = descriptor.rights()?;
     Ok(Fdstat {
@@ -36,7 +37,7 @@ pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
 /// Changes `APPEND` and `NONBLOCK`. The synchronising flags are fixed when a file is opened: `inval` for others than it has.
 pub(crate) fn set_flags(call: &Call<'_>, fd: Fd, flags: Fdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    if descriptor.as_dir().is_some() {
+    if descriptor.is_dir() {
         return Err(Errno::Badf.into());
     }
     if !descriptor.synchronised().contains(flags & SYNCHRONISING) {
@@ -50,14 +51,10 @@ pub(crate) fn set_rights(call: &Call<'_>, fd: Fd, base: Rights, inheriting: Righ
     call.fd(fd)?.set_rights(base, inheriting)
 }
 
-fn preopen(descriptor: &Descriptor) -> Option<&str> {
-    descriptor.as_dir()?.preopen.as_deref()
-}
-
 /// `badf` for everything that is not a preopen: C libraries count up from 3 until they see it.
 pub(crate) fn prestat(call: &Call<'_>, fd: Fd) -> Result<Prestat> {
     let descriptor = call.fd(fd)?;
-    let name = preopen(&descriptor).ok_or(Errno::Badf)?;
+    let name = descriptor.preopen_name().ok_or(Errno::Badf)?;
     Ok(Prestat::Dir(PrestatDir {
         pr_name_len: name.len().try_into()?,
     }))
@@ -72,7 +69,7 @@ pub(crate) fn prestat_dir_name(
     len: Size,
 ) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let name = preopen(&descriptor).ok_or(Errno::Notdir)?;
+    let name = descriptor.preopen_name().ok_or(Errno::Notdir)?;
     if name.len() > len as usize {
         return Err(Errno::Nametoolong.into());
     }

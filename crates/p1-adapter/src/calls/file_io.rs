@@ -32,13 +32,17 @@ pub(crate) fn read(
             let _moving = file.moving();
             bufs.read(file.fd(), &call.shared.end)?
         }
+        Kind::MadeFile(file) => {
+            file.check_read()?;
+            file.read(&bufs, &call.shared.end)?
+        }
         Kind::Stream(stream) => {
             stream.check_read()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
             call.read(&descriptor, stream, &bufs)?
         }
-        Kind::Dir(_) => return Err(Errno::Isdir.into()),
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
     };
     let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
@@ -61,13 +65,17 @@ pub(crate) fn write(
             let _moving = file.moving();
             bufs.write(file.fd(), &call.shared.end)?
         }
+        Kind::MadeFile(file) => {
+            file.check_write()?;
+            file.write(&bufs, descriptor.appends()?, &call.shared.end)?
+        }
         Kind::Stream(stream) => {
             stream.check_write()?;
             stream.check_record(&bufs)?;
             call.meet_stream(stream)?;
             call.write(&descriptor, stream, &bufs)?
         }
-        Kind::Dir(_) => return Err(Errno::Badf.into()),
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Badf.into()),
     };
     let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
@@ -96,13 +104,24 @@ pub(crate) fn pread(
     let descriptor = call.fd(fd)?;
     match descriptor.kind()? {
         Kind::Stream(stream) => stream.check_read()?,
-        Kind::Dir(_) => return Err(Errno::Isdir.into()),
-        Kind::File(_) => {}
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
+        Kind::File(_) | Kind::MadeFile(_) => {}
     }
-    let file = descriptor.seekable(Rights::FD_READ | Rights::FD_SEEK)?;
-    check_offset(offset)?;
-    file.check_read()?;
-    let count = size(bufs.read_at(file.fd(), offset, &call.shared.end)?)?;
+    let rights = Rights::FD_READ | Rights::FD_SEEK;
+    let count = match descriptor.seekable_made(rights)? {
+        Some(file) => {
+            check_offset(offset)?;
+            file.check_read()?;
+            file.read_at(&bufs, offset, &call.shared.end)?
+        }
+        None => {
+            let file = descriptor.seekable(rights)?;
+            check_offset(offset)?;
+            file.check_read()?;
+            bufs.read_at(file.fd(), offset, &call.shared.end)?
+        }
+    };
+    let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
     call.used_buffers(memory, "fd_pread", list, count, true);
     Ok(count)
@@ -122,14 +141,27 @@ pub(crate) fn pwrite(
     if let Kind::Stream(stream) = descriptor.kind()? {
         stream.check_write()?;
     }
-    let file = descriptor.seekable(Rights::FD_WRITE | Rights::FD_SEEK)?;
+    let rights = Rights::FD_WRITE | Rights::FD_SEEK;
+    let made = descriptor.seekable_made(rights)?;
+    let file = match made {
+        Some(_) => None,
+        None => Some(descriptor.seekable(rights)?),
+    };
     // Only where it would be refused: else the system itself knows best whether it counts.
     let offset = match check_offset(offset) {
         Err(_) if descriptor.appends()? => 0,
         checked => checked.map(|()| offset)?,
     };
-    file.check_write()?;
-    let count = size(bufs.write_at(file.fd(), offset, &call.shared.end)?)?;
+    let mut count = 0;
+    if let Some(file) = made {
+        file.check_write()?;
+        count = file.write_at(&bufs, offset, descriptor.appends()?, &call.shared.end)?;
+    }
+    if let Some(file) = file {
+        file.check_write()?;
+        count = bufs.write_at(file.fd(), offset, &call.shared.end)?;
+    }
+    let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
     call.used_buffers(memory, "fd_pwrite", list, count, false);
     Ok(count)
@@ -143,6 +175,12 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
         (Whence::Cur, 0) => (true, Rights::empty()),
         _ => (false, Rights::FD_SEEK),
     };
+    if let Some(file) = descriptor.seekable_made(right)? {
+        if tells {
+            descriptor.allow_tell()?;
+        }
+        return file.seek(offset, whence);
+    }
     let file = descriptor.seekable(right)?;
     if tells {
         descriptor.allow_tell()?;
@@ -158,6 +196,10 @@ pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -
 
 pub(crate) fn tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
+    if let Some(file) = descriptor.seekable_made(Rights::empty())? {
+        descriptor.allow_tell()?;
+        return Ok(file.tell());
+    }
     let file = descriptor.seekable(Rights::empty())?;
     descriptor.allow_tell()?;
     Ok(file.tell()?)

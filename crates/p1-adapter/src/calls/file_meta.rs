@@ -17,10 +17,17 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    if descriptor.as_dir().is_some() {
+    if descriptor.is_dir() {
         return Err(Errno::Badf.into());
     }
     descriptor.allow(Rights::FD_ADVISE)?;
+    if let Kind::MadeFile(_) = descriptor.kind()? {
+        // As the system has it, which has a use for none of it either.
+        return match i64::try_from(offset).and(i64::try_from(len)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Errno::Inval.into()),
+        };
+    }
     // What is no descriptor of the system's is like a pipe.
     let host = descriptor.host()?.ok_or(Errno::Spipe)?;
     Ok(sys::file::advise(
@@ -39,7 +46,8 @@ pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result
     match descriptor.kind()? {
         Kind::File(file) => file.check_write()?,
         Kind::Stream(stream) => stream.check_write()?,
-        Kind::Dir(_) => return Err(Errno::Badf.into()),
+        Kind::MadeFile(file) => return file.allocate(offset, len),
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Badf.into()),
     }
     let host = descriptor.host()?.ok_or(Errno::Spipe)?;
     Ok(sys::file::allocate(host, offset, len)?)
@@ -61,6 +69,11 @@ pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
 }
 
 fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), Os>) -> Result<()> {
+    match descriptor.kind()? {
+        Kind::MadeFile(file) => return file.sync(),
+        Kind::MadeFolder(_) => return Ok(()),
+        Kind::Stream(_) | Kind::File(_) | Kind::Dir(_) => {}
+    }
     let host = descriptor.host()?.ok_or(Errno::Inval)?;
     match (sync(host), descriptor.as_dir()) {
         // A preopen is good for paths only.
@@ -73,7 +86,12 @@ fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), 
 pub(crate) fn filestat(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_FILESTAT_GET)?;
-    Ok(call.shared.hooks.stat(found(&descriptor)?))
+    match descriptor.kind()? {
+        // Of these the embedder says all that guests see.
+        Kind::MadeFile(file) => file.filestat(),
+        Kind::MadeFolder(folder) => folder.filestat(),
+        _ => Ok(call.shared.hooks.stat(found(&descriptor)?)),
+    }
 }
 
 /// What the host says.
@@ -89,6 +107,8 @@ fn found(descriptor: &Descriptor) -> Result<Filestat> {
         Kind::Stream(stream) => return filestat_of_stream(stream),
         Kind::File(file) => file.fd(),
         Kind::Dir(dir) => dir.fd()?,
+        Kind::MadeFile(file) => return file.filestat(),
+        Kind::MadeFolder(folder) => return folder.filestat(),
     };
     convert::filestat_from_attributes(&Attributes::of(fd)?)
 }
@@ -121,7 +141,11 @@ pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = match descriptor.kind()? {
         Kind::File(file) => file,
-        Kind::Dir(_) | Kind::Stream(_) => return Err(Errno::Inval.into()),
+        Kind::MadeFile(file) => {
+            descriptor.allow(Rights::FD_FILESTAT_SET_SIZE)?;
+            return file.set_size(size);
+        }
+        Kind::Dir(_) | Kind::MadeFolder(_) | Kind::Stream(_) => return Err(Errno::Inval.into()),
     };
     descriptor.allow(Rights::FD_FILESTAT_SET_SIZE)?;
     file.check_cut()?;
@@ -160,6 +184,8 @@ fn set_times_of(descriptor: &Descriptor, access: NewTime, modification: NewTime)
             file.check_perms()?;
             file.fd()
         }
+        Kind::MadeFile(file) => return file.set_times(access, modification),
+        Kind::MadeFolder(folder) => return folder.set_times(access, modification),
         Kind::Dir(dir) => {
             dir.check_perms()?;
             let dir = dir.fd()?;

@@ -8,25 +8,47 @@ use crate::abi::types::{
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
 use crate::ctx::unrepeatable::Unrepeatable;
-use crate::descriptor::{Descriptor, Dir};
+use crate::descriptor::{Descriptor, Dir, Start};
 use crate::guest::memory::{Memory, write_bytes};
+use crate::made::below::{Below, OpenHow};
 use crate::path::open::{Open, Opened};
 use crate::path::operations::WasiPaths;
 use crate::path::set_times;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, PathFlags};
 use wiggle::GuestPtr;
 
-/// A change of what lies at `path`.
+fn follows(flags: Lookupflags) -> bool {
+    flags.contains(Lookupflags::SYMLINK_FOLLOW)
+}
+
+/// How something that the host makes up is opened.
+fn made_how(lookup: Lookupflags, how: Oflags, rights: Rights) -> OpenHow {
+    OpenHow {
+        follow: follows(lookup),
+        create: how.contains(Oflags::CREAT),
+        exclusive: how.contains(Oflags::EXCL),
+        truncate: how.contains(Oflags::TRUNC),
+        directory: how.contains(Oflags::DIRECTORY),
+        write: rights.contains(Rights::FD_WRITE),
+    }
+}
+
+/// A change of what lies at `path`; `made` does it where the host makes the folder up.
 fn change(
     call: &mut Call<'_>,
     memory: Memory<'_, '_>,
     (fd, right): (Fd, Rights),
     path: GuestPtr<str>,
+    made: impl FnOnce(&Below, &str) -> Result<()>,
     operation: impl FnOnce(&mut WasiPaths, &Dir, &str) -> Result<()>,
 ) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(right)?;
+    let start = descriptor.start(right)?;
     let path = call.string(memory, path)?;
+    let dir = match start {
+        Start::Dir(dir) => dir,
+        Start::Made(below) => return made(below, &path),
+    };
     let paths = &mut call.scratch.paths;
     let result = operation(paths, dir, &path);
     paths.explained(result, true, &[(dir, &path)])
@@ -61,7 +83,8 @@ pub(crate) fn create_directory(
     path: GuestPtr<str>,
 ) -> Result<()> {
     let on = (fd, Rights::PATH_CREATE_DIRECTORY);
-    change(call, memory, on, path, WasiPaths::create_directory)
+    let made = Below::create_directory;
+    change(call, memory, on, path, made, WasiPaths::create_directory)
 }
 
 pub(crate) fn filestat(
@@ -72,8 +95,12 @@ pub(crate) fn filestat(
     path: GuestPtr<str>,
 ) -> Result<Filestat> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_FILESTAT_GET)?;
+    let start = descriptor.start(Rights::PATH_FILESTAT_GET)?;
     let path = call.string(memory, path)?;
+    let dir = match start {
+        Start::Dir(dir) => dir,
+        Start::Made(below) => return below.stat(follows(flags), &path),
+    };
     let paths = &mut call.scratch.paths;
     let stat = paths.stat(dir, convert::path_flags(flags), &path);
     let stat = paths.explained(stat, false, &[(dir, &path)])?;
@@ -90,8 +117,14 @@ pub(crate) fn set_times(
 ) -> Result<()> {
     let (access, modification) = convert::new_times(atim, mtim, flags)?;
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_FILESTAT_SET_TIMES)?;
+    let start = descriptor.start(Rights::PATH_FILESTAT_SET_TIMES)?;
     let path = call.string(memory, path)?;
+    let dir = match start {
+        Start::Dir(dir) => dir,
+        Start::Made(below) => {
+            return below.set_times(follows(lookup), &path, (access, modification));
+        }
+    };
     let scratch = &mut *call.scratch;
     let result = set_times::set_times(
         (&mut scratch.paths, &mut scratch.open, &call.shared.opens),
@@ -117,10 +150,17 @@ pub(crate) fn link(
 ) -> Result<()> {
     let (from, to) = (call.fd(old_fd)?, call.fd(new_fd)?);
     let (from, to) = (
-        from.dir(Rights::PATH_LINK_SOURCE)?,
-        to.dir(Rights::PATH_LINK_TARGET)?,
+        from.start(Rights::PATH_LINK_SOURCE)?,
+        to.start(Rights::PATH_LINK_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
+    let (from, to) = match (from, to) {
+        (Start::Dir(from), Start::Dir(to)) => (from, to),
+        (Start::Made(from), Start::Made(to)) => {
+            return from.link((&old, follows(flags)), to, &new);
+        }
+        _ => return Err(Errno::Xdev.into()),
+    };
     let paths = &mut call.scratch.paths;
     let flags = convert::path_flags(flags);
     let result = paths.link((from, flags, old.clone()), (to, new.clone()));
@@ -147,8 +187,18 @@ pub(crate) fn open(
     let at = path;
     let path = call.string(memory, at)?;
     let parent = call.fd(fd)?;
-    let dir = parent.as_dir().ok_or(Errno::Notdir)?;
+    let start = parent.start(Rights::empty())?;
     parent.allow_open(how, rights)?;
+    let dir = match start {
+        Start::Dir(dir) => dir,
+        Start::Made(below) => {
+            let how = made_how(lookup, how, rights);
+            let number = call.shared.fds.reserve()?;
+            let found = below.open(&path, how)?;
+            let opened = Descriptor::opened_made(found, flags, rights, below, &parent);
+            return Ok(number.fill(opened)?.into());
+        }
+    };
     let wanted = convert::descriptor_flags(rights, flags);
     let open = Open {
         dir,
@@ -199,14 +249,19 @@ pub(crate) fn readlink(
     len: Size,
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_READLINK)?;
+    let start = descriptor.start(Rights::PATH_READLINK)?;
     let path = call.string(memory, path)?;
     if len == 0 {
         return Err(Errno::Inval.into());
     }
     let paths = &mut call.scratch.paths;
-    let target = paths.readlink(dir, &path);
-    let target = paths.explained(target, false, &[(dir, &path)])?;
+    let target = match start {
+        Start::Made(below) => below.readlink(&path)?,
+        Start::Dir(dir) => {
+            let target = paths.readlink(dir, &path);
+            paths.explained(target, false, &[(dir, &path)])?
+        }
+    };
     let n = target.len().min(len as usize);
     write_bytes(memory, buf, &target.as_bytes()[..n])?;
     Ok(n.try_into()?)
@@ -219,7 +274,8 @@ pub(crate) fn remove_directory(
     path: GuestPtr<str>,
 ) -> Result<()> {
     let (on, shared) = ((fd, Rights::PATH_REMOVE_DIRECTORY), call.shared);
-    change(call, memory, on, path, |paths, dir, path| {
+    let made = Below::remove_directory;
+    change(call, memory, on, path, made, |paths, dir, path| {
         let _moving = shared.opens.moving(paths);
         removing(&shared.hooks, paths, (dir, path), |paths| {
             paths.remove_directory(dir, path)
@@ -235,10 +291,15 @@ pub(crate) fn rename(
 ) -> Result<()> {
     let (from, to) = (call.fd(old_fd)?, call.fd(new_fd)?);
     let (from, to) = (
-        from.dir(Rights::PATH_RENAME_SOURCE)?,
-        to.dir(Rights::PATH_RENAME_TARGET)?,
+        from.start(Rights::PATH_RENAME_SOURCE)?,
+        to.start(Rights::PATH_RENAME_TARGET)?,
     );
     let (old, new) = (call.string(memory, old)?, call.string(memory, new)?);
+    let (from, to) = match (from, to) {
+        (Start::Dir(from), Start::Dir(to)) => (from, to),
+        (Start::Made(from), Start::Made(to)) => return from.rename(&old, to, &new),
+        _ => return Err(Errno::Xdev.into()),
+    };
     let paths = &mut call.scratch.paths;
     let moving = call.shared.opens.moving(paths);
     let result = removing(&call.shared.hooks, paths, (to, &new), |paths| {
@@ -256,8 +317,12 @@ pub(crate) fn symlink(
     path: GuestPtr<str>,
 ) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::PATH_SYMLINK)?;
+    let start = descriptor.start(Rights::PATH_SYMLINK)?;
     let (target, path) = (call.string(memory, target)?, call.string(memory, path)?);
+    let dir = match start {
+        Start::Dir(dir) => dir,
+        Start::Made(below) => return below.symlink(&target, &path),
+    };
     let result = call.scratch.paths.symlink(dir, target, path.clone());
     call.scratch.paths.explained(result, true, &[(dir, &path)])
 }
@@ -269,7 +334,8 @@ pub(crate) fn unlink_file(
     path: GuestPtr<str>,
 ) -> Result<()> {
     let (on, shared) = ((fd, Rights::PATH_UNLINK_FILE), call.shared);
-    change(call, memory, on, path, |paths, dir, path| {
+    let made = Below::unlink_file;
+    change(call, memory, on, path, made, |paths, dir, path| {
         let _moving = shared.opens.moving(paths);
         removing(&shared.hooks, paths, (dir, path), |paths| {
             paths.unlink_file(dir, path)

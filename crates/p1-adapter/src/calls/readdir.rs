@@ -15,10 +15,12 @@ use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
-use crate::descriptor::Dir;
 use crate::descriptor::cookies::Place;
+use crate::descriptor::made::OpenMadeFolder;
 use crate::descriptor::name_list::NameList;
+use crate::descriptor::{Dir, Kind};
 use crate::guest::memory::write_bytes;
+use crate::made::{MadeKind, stat};
 use crate::sys::listing::{Listing, Said};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -43,22 +45,30 @@ pub(crate) fn readdir(
     cookie: Dircookie,
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.dir(Rights::FD_READDIR)?;
     let shared = call.shared;
-    let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
-    let kernel = &mut call.scratch.dirents;
-    if kernel.len() < room {
-        kernel.resize(room, MaybeUninit::uninit());
-    }
     let mut out = EntryWriter {
         memory,
         at: buf,
         left: len,
         hooks: &shared.hooks,
     };
-    match shared.hooks.ordered_listings {
-        true => out.ordered(dir, cookie, &mut kernel[..room])?,
-        false => out.entries(dir, cookie, &mut kernel[..room])?,
+    if !descriptor.is_dir() {
+        return Err(Errno::Notdir.into());
+    }
+    descriptor.allow(Rights::FD_READDIR)?;
+    if let Kind::MadeFolder(folder) = descriptor.kind()? {
+        out.made(folder, cookie)?;
+    }
+    if let Some(dir) = descriptor.as_dir() {
+        let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
+        let kernel = &mut call.scratch.dirents;
+        if kernel.len() < room {
+            kernel.resize(room, MaybeUninit::uninit());
+        }
+        match shared.hooks.ordered_listings {
+            true => out.ordered(dir, cookie, &mut kernel[..room])?,
+            false => out.entries(dir, cookie, &mut kernel[..room])?,
+        }
     }
     let written = len - out.left;
     call.used("fd_readdir", buf.offset(), written, true);
@@ -109,6 +119,36 @@ impl EntryWriter<'_, '_> {
                 break;
             }
             self.entry(&listing, (name, said), || next)?;
+        }
+        Ok(())
+    }
+
+    /// Of what the host makes up: a cookie is a place in the listing, behind the two dots.
+    fn made(&mut self, folder: &OpenMadeFolder, cookie: u64) -> Result<()> {
+        let listing = folder.listing(cookie)?;
+        let own = folder.filestat()?.ino;
+        let dots = [".", ".."].map(|name| (name, Filetype::Directory, own));
+        let entries = listing.iter().map(|entry| {
+            let d_type = match entry.kind {
+                MadeKind::Folder => Filetype::Directory,
+                MadeKind::File => Filetype::RegularFile,
+                MadeKind::Link => Filetype::SymbolicLink,
+            };
+            (&*entry.name, d_type, stat::inode(entry.inode))
+        });
+        let all = dots.into_iter().chain(entries);
+        let from = usize::try_from(cookie).unwrap_or(usize::MAX);
+        for (next, (name, d_type, d_ino)) in (1..).zip(all).skip(from) {
+            if self.left == 0 {
+                break;
+            }
+            let dirent = Dirent {
+                d_next: next,
+                d_ino,
+                d_namlen: name.len().try_into()?,
+                d_type,
+            };
+            self.put_entry(&dirent, name.as_bytes())?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ fn socket(descriptor: &Descriptor) -> Result<&GuestStream> {
             Source::Host(host) if host.kind() == StreamKind::Socket => Ok(stream),
             _ => Err(Errno::Notsock.into()),
         },
-        Kind::File(_) | Kind::Dir(_) => Err(Errno::Notsock.into()),
+        _ => Err(Errno::Notsock.into()),
     }
 }
 

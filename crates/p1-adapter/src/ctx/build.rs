@@ -72,6 +72,9 @@ impl P1CtxBuilder {
                 push(Descriptor::preopen(dir, &name))?;
             }
         }
+        for preopen in this.made {
+            push(Descriptor::made_folder(preopen.below, Some(&preopen.name)))?;
+        }
         let mut bare = WasiCtxBuilder::new();
         bare.allow_blocking_current_thread(true);
         let fs = bare.build().filesystem().clone();

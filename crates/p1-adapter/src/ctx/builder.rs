@@ -6,6 +6,7 @@ use crate::ctx::Limits;
 use crate::ctx::budget::MemoryBudget;
 use crate::ctx::clock_source::ClockSource;
 use crate::ctx::hooks::HostHooks;
+use crate::ctx::made::MadePreopen;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{LockedRng, Random, RandomSource};
 use crate::descriptor::stream::Source;
@@ -51,6 +52,8 @@ pub struct P1CtxBuilder {
     pub(super) wasi: WasiCtxBuilder,
     /// Directories somebody else has opened; they come first.
     pub(super) opened: WasiFilesystemCtx,
+    /// Those that the host makes up; they come last.
+    pub(super) made: Vec<MadePreopen>,
     pub(super) stdio: [Stdio; 3],
     pub(super) wall: Option<Arc<dyn HostWallClock + Sync>>,
     pub(super) monotonic: Option<Arc<dyn HostMonotonicClock + Sync>>,
@@ -100,6 +103,7 @@ impl P1CtxBuilder {
             env: Vec::new(),
             wasi,
             opened: WasiFilesystemCtx::default(),
+            made: Vec::new(),
             stdio: [Stdio::Null, Stdio::Null, Stdio::Null],
             wall: None,
             monotonic: None,

@@ -9,6 +9,7 @@ mod from_wasi;
 pub(crate) mod hooks;
 mod inherit;
 mod insert;
+mod made;
 pub(crate) mod memory_use;
 pub(crate) mod observe;
 pub(crate) mod pins;

@@ -245,7 +245,7 @@ impl Handover<'_> {
         descriptor.limited_to(rights(self.base), rights(self.inheriting))
     }
 
-    fn push(&self, descriptor: Descriptor) -> Result<u32, BuildError> {
+    pub(super) fn push(&self, descriptor: Descriptor) -> Result<u32, BuildError> {
         let fds = &self.ctx.shared.fds;
         fds.push(self.limit(descriptor))
             .map_err(|_| BuildError::TooManyDescriptors { limit: fds.limit() })

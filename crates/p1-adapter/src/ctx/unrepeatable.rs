@@ -50,7 +50,7 @@ impl Unrepeatable {
     /// What something that was opened is of these: FIFOs are found before they are opened.
     pub(crate) fn of_opened(opened: &Descriptor) -> Result<Option<Self>> {
         Ok(match opened.kind()? {
-            Kind::Dir(_) => None,
+            Kind::Dir(_) | Kind::MadeFile(_) | Kind::MadeFolder(_) => None,
             Kind::Stream(stream) => Self::of_stream(stream),
             Kind::File(file) => match file.file_type() {
                 Filetype::RegularFile => None,

@@ -8,6 +8,7 @@
 
 pub(crate) mod cookies;
 pub(crate) mod fds;
+pub(crate) mod made;
 pub(crate) mod name_list;
 mod opened;
 pub(crate) mod position;
@@ -21,8 +22,10 @@ use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
 use crate::descriptor::cookies::Cookies;
 use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
+use crate::made::below::Below;
 use crate::sys;
 use crate::sys::file::{FileType, OFlags};
+use made::{OpenMadeFile, OpenMadeFolder};
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
 use std::os::fd::BorrowedFd;
@@ -54,6 +57,15 @@ pub(crate) enum Kind<'a> {
     /// A file, or a device that never waits.
     File(&'a File),
     Dir(&'a Dir),
+    /// What the host makes up.
+    MadeFile(&'a OpenMadeFile),
+    MadeFolder(&'a OpenMadeFolder),
+}
+
+/// What paths begin at.
+pub(crate) enum Start<'a> {
+    Dir(&'a Dir),
+    Made(&'a Below),
 }
 
 /// What a descriptor is made of.
@@ -63,6 +75,8 @@ enum What {
     /// A file, or a stream that has not been recognised as one yet.
     File(File),
     Dir(Dir),
+    MadeFile(Box<OpenMadeFile>),
+    MadeFolder(Box<OpenMadeFolder>),
 }
 
 impl Descriptor {
@@ -157,6 +171,8 @@ impl Descriptor {
         Ok(match &self.what {
             What::Stream(stream) => Kind::Stream(stream),
             What::Dir(dir) => Kind::Dir(dir),
+            What::MadeFile(file) => Kind::MadeFile(file),
+            What::MadeFolder(folder) => Kind::MadeFolder(folder),
             What::File(file) => match file.as_stream()? {
                 None => Kind::File(file),
                 Some(stream) => Kind::Stream(stream),
@@ -171,6 +187,7 @@ impl Descriptor {
             Kind::File(file) => Some(file.fd()),
             Kind::Dir(dir) => Some(dir.fd()?),
             Kind::Stream(stream) => stream.host(),
+            Kind::MadeFile(_) | Kind::MadeFolder(_) => None,
         })
     }
 
@@ -178,8 +195,33 @@ impl Descriptor {
     pub(crate) fn as_dir(&self) -> Option<&Dir> {
         match &self.what {
             What::Dir(dir) => Some(dir),
-            What::Stream(_) | What::File(_) => None,
+            _ => None,
         }
+    }
+
+    /// Whether it is a directory, of the host's or made up.
+    pub(crate) fn is_dir(&self) -> bool {
+        matches!(self.what, What::Dir(_) | What::MadeFolder(_))
+    }
+
+    /// The guest's name for it, if it is a preopen.
+    pub(crate) fn preopen_name(&self) -> Option<&str> {
+        match &self.what {
+            What::Dir(dir) => dir.preopen.as_deref(),
+            What::MadeFolder(folder) => folder.preopen.as_deref(),
+            What::Stream(_) | What::File(_) | What::MadeFile(_) => None,
+        }
+    }
+
+    /// What paths below it begin at, or `notdir`.
+    pub(crate) fn start(&self, rights: Rights) -> Result<Start<'_>> {
+        let start = match &self.what {
+            What::Dir(dir) => Start::Dir(dir),
+            What::MadeFolder(folder) => Start::Made(&folder.below),
+            What::Stream(_) | What::File(_) | What::MadeFile(_) => return Err(Errno::Notdir.into()),
+        };
+        self.allow(rights)?;
+        Ok(start)
     }
 
     /// The file that [`kind`](Self::kind) would still have to look at.
@@ -252,15 +294,9 @@ impl Descriptor {
                 self.allow(rights)?;
                 Ok(file)
             }
-            Kind::Dir(_) => Err(Errno::Badf.into()),
+            // A made file is asked before.
+            Kind::Dir(_) | Kind::MadeFile(_) | Kind::MadeFolder(_) => Err(Errno::Badf.into()),
         }
-    }
-
-    /// The directory, or `notdir`.
-    pub(crate) fn dir(&self, rights: Rights) -> Result<&Dir> {
-        let dir = self.as_dir().ok_or(Errno::Notdir)?;
-        self.allow(rights)?;
-        Ok(dir)
     }
 
     /// Whether the guest asked for calls that fail with `again` instead of waiting.
@@ -307,7 +343,8 @@ impl Descriptor {
             }
             Kind::Stream(_) if append => return Err(Errno::Inval.into()),
             Kind::Stream(_) => {}
-            Kind::Dir(_) => return Err(Errno::Badf.into()),
+            Kind::MadeFile(_) => self.append.store(append, Ordering::Relaxed),
+            Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Badf.into()),
         }
         self.nonblock
             .store(flags.contains(Fdflags::NONBLOCK), Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! The rights of a descriptor: those it is born with, and those given up since.
 
-use super::{Descriptor, Dir, Kind};
+use super::{Descriptor, Kind};
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Rights};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,37 +38,48 @@ impl Descriptor {
     fn initial_rights(&self) -> Result<(Rights, Rights)> {
         Ok(match self.kind()? {
             Kind::Stream(stream) => (stream.rights(), stream.inheriting_rights()),
-            Kind::Dir(Dir {
-                preopen: Some(_), ..
-            }) => (PREOPEN, PREOPEN.union(PREOPEN_INHERITING)),
             Kind::Dir(dir) => {
-                let mut rights = Rights::all()
-                    & !(Rights::FD_SEEK
-                        | Rights::FD_FILESTAT_SET_SIZE
-                        | Rights::PATH_FILESTAT_SET_SIZE
-                        | Rights::FD_WRITE);
                 let readable = match &dir.inner {
                     wasi::Descriptor::Dir(dir) => dir.open_mode.contains(OpenMode::READ),
                     wasi::Descriptor::File(_) => false,
                 };
-                if !readable {
-                    rights &= !(Rights::FD_READ | Rights::FD_READDIR);
-                }
-                // C libraries give what they open below no more rights than these.
-                (rights, rights | PREOPEN_INHERITING)
+                of_dir(dir.preopen.is_some(), readable)
             }
-            Kind::File(file) => {
-                let mut rights = Rights::all();
-                if !file.inner.open_mode.contains(OpenMode::READ) {
-                    rights &= !(Rights::FD_READ | Rights::FD_READDIR);
-                }
-                if !file.inner.open_mode.contains(OpenMode::WRITE) {
-                    rights &= !Rights::FD_WRITE;
-                }
-                (rights, rights)
-            }
+            Kind::MadeFolder(folder) => of_dir(
+                folder.preopen.is_some(),
+                folder.mode.contains(OpenMode::READ),
+            ),
+            Kind::File(file) => of_file(file.inner.open_mode),
+            Kind::MadeFile(file) => of_file(file.mode),
         })
     }
+}
+
+fn of_dir(preopen: bool, readable: bool) -> (Rights, Rights) {
+    if preopen {
+        return (PREOPEN, PREOPEN.union(PREOPEN_INHERITING));
+    }
+    let mut rights = Rights::all()
+        & !(Rights::FD_SEEK
+            | Rights::FD_FILESTAT_SET_SIZE
+            | Rights::PATH_FILESTAT_SET_SIZE
+            | Rights::FD_WRITE);
+    if !readable {
+        rights &= !(Rights::FD_READ | Rights::FD_READDIR);
+    }
+    // C libraries give what they open below no more rights than these.
+    (rights, rights | PREOPEN_INHERITING)
+}
+
+fn of_file(mode: OpenMode) -> (Rights, Rights) {
+    let mut rights = Rights::all();
+    if !mode.contains(OpenMode::READ) {
+        rights &= !(Rights::FD_READ | Rights::FD_READDIR);
+    }
+    if !mode.contains(OpenMode::WRITE) {
+        rights &= !Rights::FD_WRITE;
+    }
+    (rights, rights)
 }
 
 /// What C libraries expect of a preopened directory.

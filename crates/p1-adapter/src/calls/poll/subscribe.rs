@@ -87,12 +87,22 @@ fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger>
     };
     match entry.kind()? {
         // Never waits, and has no bytes.
-        Kind::Dir(_) => Ok(Trigger::Known(Answer::Bytes(0))),
+        Kind::Dir(_) | Kind::MadeFolder(_) => Ok(Trigger::Known(Answer::Bytes(0))),
         Kind::File(file) => {
             entry.allow(transfer)?;
             Ok(Trigger::Known(Answer::Bytes(match direction {
                 Direction::Write => {
                     // As wasmtime-wasi has it, which looks at the permissions and not at the mode.
+                    file.check_perms()?;
+                    1
+                }
+                Direction::Read => file.bytes_left()?,
+            })))
+        }
+        Kind::MadeFile(file) => {
+            entry.allow(transfer)?;
+            Ok(Trigger::Known(Answer::Bytes(match direction {
+                Direction::Write => {
                     file.check_perms()?;
                     1
                 }

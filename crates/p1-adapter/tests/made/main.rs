@@ -1,0 +1,67 @@
+//! What the host makes up, beside the host's own: random sequences of calls on a folder in memory and on one of the
+//! file system, with the same errno, the same bytes in memory after every call, the same tree at the end. And what only made
+//! folders have.
+//!
+//! Times are always set to something: the system looks at nothing where none is. Links are not made of a name that is too long: which
+//! of several faults is said differs.
+//!
+//! `P1_MADE_CASES` sets how many sequences are run (default: 400). Not compared are inode numbers and times (other tests look at
+//! them), the order of listings, and sizes and link counts of folders, which each file system has of its own.
+
+mod alone;
+#[path = "../guest/mod.rs"]
+mod guest;
+mod op;
+mod side;
+
+use op::Op;
+use p1_adapter::FsPerms;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use side::{Side, made, real};
+
+fn cases() -> u32 {
+    match std::env::var("P1_MADE_CASES") {
+        Ok(n) => n.parse().expect("P1_MADE_CASES is a number"),
+        Err(_) => 400,
+    }
+}
+
+#[test]
+fn a_made_folder_is_as_one_of_the_system() {
+    compare(FsPerms::ReadWrite, cases());
+}
+
+#[test]
+fn a_made_folder_for_reading_is_as_one_of_the_system() {
+    compare(FsPerms::ReadOnly, cases() / 4);
+}
+
+fn compare(perms: FsPerms, cases: u32) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 5000,
+        ..Config::default()
+    };
+    let ops = proptest::collection::vec(any::<Op>(), 1..40);
+    let result = TestRunner::new(config).run(&ops, |ops| {
+        let (mut ours, mut theirs) = (made(perms), real(perms));
+        for (at, op) in ops.iter().enumerate() {
+            let (a, b) = (ours.run(op), theirs.run(op));
+            prop_assert_eq!(a, b, "call {} of {:?}", at, &ops[..=at]);
+        }
+        prop_assert_eq!(tree(&mut ours), tree(&mut theirs));
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// Everything below the preopen, as the guest sees it.
+fn tree(side: &mut Side) -> Vec<String> {
+    let mut lines = Vec::new();
+    side.tree(3, "", &mut lines);
+    lines
+}
