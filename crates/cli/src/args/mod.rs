@@ -3,6 +3,7 @@
 //! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
 //! and refuses what cannot be.
 
+mod date;
 mod environment;
 mod help_output;
 pub(crate) mod invoke;

@@ -21,7 +21,7 @@ use crate::rewrite::{PointSlot, WaitOp, WaitSlot};
 use crate::schedule::{Turns, Why};
 use crate::sys::running::{self, SampledIn};
 use crate::thread::{current, scheduled};
-use crate::types::fuel::Fuel;
+use crate::types::fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
 use crate::watch::noted_call;
 use crate::watch::observer::Watch;
@@ -33,6 +33,8 @@ pub(crate) struct Binder<T: 'static> {
     slots: Vec<(WaitSlot, Source)>,
     /// The entry of the table that points ask through.
     point: Option<PointSlot>,
+    /// The entry of the table that accesses are told through.
+    access: Option<u32>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
     functions: Linker<T>,
 }
@@ -44,7 +46,8 @@ struct Group {
     turns: Option<Arc<Turns>>,
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
-    fuel: Option<Arc<Fuel>>,
+    /// Whether its fuel is limited.
+    limits_fuel: bool,
     /// Whether the threads are sampled: then waits and notifies say that they are there, and how long they take.
     profiles: bool,
     /// Nobody watches or samples.
@@ -74,6 +77,9 @@ struct Target(SharedMemory, Option<usize>);
 /// The name of the function that points ask.
 const POINT: &str = "point";
 
+/// The name of the function that accesses are told.
+const ACCESS: &str = "access";
+
 /// The word of a wait.
 #[derive(Clone, Copy)]
 struct Awaited {
@@ -97,8 +103,8 @@ impl<T: 'static> Binder<T> {
     /// among `memories`, the group's, is what reports call them by.
     pub(crate) fn new(
         engine: &Engine,
-        life: &Life,
-        fuel: Option<&Arc<Fuel>>,
+        life: &Arc<Life>,
+        limits_fuel: bool,
         profiles: bool,
         prepared: Option<&Prepared>,
         imported: &[Option<SharedMemory>],
@@ -109,7 +115,7 @@ impl<T: 'static> Binder<T> {
             turns: life.turns().cloned(),
             watch: life.watch().cloned(),
             unwinding: Arc::clone(life.errors()),
-            fuel: fuel.cloned(),
+            limits_fuel,
             profiles,
             unseen: !profiles && life.watch().is_none(),
         };
@@ -118,6 +124,7 @@ impl<T: 'static> Binder<T> {
             table: None,
             slots: Vec::new(),
             point: None,
+            access: prepared.and_then(|prepared| prepared.access_slot),
             functions: Linker::new(engine),
         };
         let Some(prepared) = prepared else {
@@ -129,11 +136,20 @@ impl<T: 'static> Binder<T> {
             let point = scheduled::point(life);
             binder.functions.func_wrap("", POINT, point)?;
         }
+        let number =
+            |memory: &SharedMemory| memories.iter().position(|other| same_memory(other, memory));
+        if binder.access.is_some() {
+            let numbers = imported
+                .iter()
+                .map(|memory| memory.as_ref().and_then(number));
+            let access = scheduled::access(life, &prepared.access_sites, numbers.collect());
+            binder.functions.func_wrap("", ACCESS, access)?;
+        }
         for (index, slot) in prepared.wait_slots.iter().enumerate() {
             let source = match imported.get(slot.memory as usize) {
                 Some(Some(memory)) => {
                     let name = index.to_string();
-                    let number = memories.iter().position(|other| same_memory(other, memory));
+                    let number = number(memory);
                     binder.define(&name, slot.op, Target(memory.clone(), number))?;
                     Source::Shared(name)
                 }
@@ -186,6 +202,10 @@ impl<T: 'static> Binder<T> {
             if self.group.turns.is_some() {
                 scheduled::count(store, instance, &point.left)?;
             }
+        }
+        if let Some(slot) = self.access {
+            let function = self.functions.get(&mut *store, "", ACCESS)?.into_func();
+            table.set(&mut *store, slot.into(), Ref::Func(function))?;
         }
         Ok(())
     }
@@ -339,9 +359,9 @@ impl Group {
                 }
             }
         };
-        self.result(match &self.fuel {
-            None => wait(&mut caller),
-            Some(fuel) => fuel.without(caller, wait)?,
+        self.result(match self.limits_fuel {
+            false => wait(&mut caller),
+            true => fuel::without(caller, wait)?,
         })
     }
 

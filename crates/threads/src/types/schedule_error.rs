@@ -30,13 +30,17 @@ pub enum ScheduleRefusal {
     /// The module was not prepared with [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points).
     #[error("the module was not prepared with points (`RewriteOptions::points`)")]
     NoPoints,
+    /// Accesses are to be told ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)), and the module was not prepared with
+    /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded).
+    #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
+    NotRecorded,
     /// Its waits are Wasmtime's, where nobody sees them.
     #[error("the module's waits do not go to the group (`RewriteOptions::waits`)")]
     Waits,
     /// Modules are preloaded, each of which would count its own points.
     #[error("modules are preloaded")]
     Preloads,
-    /// Fuel is limited, and threads draw it in slices.
+    /// Fuel is limited, and threads take it in portions.
     #[error("fuel is limited")]
     Fuel,
     /// Host functions are async, and wake threads when the host likes.
