@@ -1,8 +1,8 @@
 //! Wasmtime's call hook, with a store that it can change, on every version.
 //!
 //! Up to Wasmtime 49 a hook gets a `StoreContextMut`. From 50 on it gets a `StoreHookState`, which is one in a
-//! private field and lets a hook read the store alone. One thing here is changed in a hook, at a call between wasm and
-//! the host, where compiled code has no copy of it: the count of points, which is a global of the instance.
+//! private field and lets a hook read the store alone. What is changed here in a hook is the count of points, a global of
+//! the instance, at a call between wasm and the host, where compiled code has no copy of it. Fuel is only read in its own hook.
 #![allow(unsafe_code)]
 
 use wasmtime::{CallHook, Error, Store, StoreContextMut};
