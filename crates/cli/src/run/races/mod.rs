@@ -17,7 +17,7 @@ use crate::message::{Message, Result};
 use crate::run::plan::Plan;
 
 pub(crate) use after::{RacedRun, after};
-pub(crate) use watch::{RaceWatch, Watched};
+pub(crate) use watch::{RaceWatch, WatchedPolicy};
 
 /// Who looks on in a run, if races are looked for.
 ///

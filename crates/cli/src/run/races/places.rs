@@ -7,7 +7,7 @@ use crate::report::calls::NAMES;
 
 /// The numbers of places: an instruction's is its index, those of the functions come behind.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(super) struct RacePlaces {
     sites: u32,
 }
 
@@ -22,7 +22,7 @@ pub(super) enum What {
     Nowhere,
 }
 
-impl Places {
+impl RacePlaces {
     /// Of a module with these instructions; `None` if they are too many.
     pub(super) fn of(sites: &[AccessSite]) -> Option<Self> {
         let sites = u32::try_from(sites.len()).ok()?;

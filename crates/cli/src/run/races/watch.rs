@@ -9,19 +9,19 @@ use wasi_threads::schedule::{AccessObserver, GuestAccess};
 use wasi_threads::{Backtrace, ThreadModule};
 use wasm_races::{Access, AccessKind, Counts, Detector, Limits, Place, Race};
 
-use crate::run::races::places::{Places, What};
+use crate::run::races::places::{RacePlaces, What};
 
 /// The bits of an address below those of the memory's number.
 const ADDRESS_BITS: u32 = 48;
 
 /// Looks on in a run whose threads take turns.
 pub(crate) struct RaceWatch {
-    places: Places,
+    places: RacePlaces,
     watching: Mutex<Watching>,
 }
 
 struct Watching {
-    task: Task,
+    task: RaceTask,
     /// Those that run, by id.
     threads: HashMap<u32, Own>,
     /// How many have begun.
@@ -41,7 +41,7 @@ struct Own {
 }
 
 /// What is done with what is seen.
-enum Task {
+enum RaceTask {
     Detect(Box<Detection>),
     Find(HashMap<Moment, Option<Backtrace>>),
 }
@@ -77,7 +77,7 @@ impl RaceWatch {
         limits.shadow_bytes = shadow_bytes;
         Self::new(
             module,
-            Task::Detect(Box::new(Detection {
+            RaceTask::Detect(Box::new(Detection {
                 detector: Detector::new(limits),
                 traces: Vec::new(),
                 left_out: 0,
@@ -92,13 +92,13 @@ impl RaceWatch {
     ) -> Option<Self> {
         Self::new(
             module,
-            Task::Find(moments.map(|moment| (moment, None)).collect()),
+            RaceTask::Find(moments.map(|moment| (moment, None)).collect()),
         )
     }
 
-    fn new(module: &ThreadModule, task: Task) -> Option<Self> {
+    fn new(module: &ThreadModule, task: RaceTask) -> Option<Self> {
         Some(Self {
-            places: Places::of(module.access_sites())?,
+            places: RacePlaces::of(module.access_sites())?,
             watching: Mutex::new(Watching {
                 task,
                 threads: HashMap::new(),
@@ -117,7 +117,7 @@ impl RaceWatch {
         let mut watching = self.watching();
         let Watching { task, threads, .. } = &mut *watching;
         let by = parent.and_then(|parent| Some((parent, threads.get(&parent)?)));
-        if let Task::Detect(detection) = task {
+        if let RaceTask::Detect(detection) = task {
             let detector = &mut detection.detector;
             let known = match by {
                 Some((parent, own)) => detector.spawn(parent, thread, own.last, own.number),
@@ -138,7 +138,7 @@ impl RaceWatch {
     fn ended(&self, thread: u32) {
         let mut watching = self.watching();
         watching.threads.remove(&thread);
-        if let Task::Detect(detection) = &mut watching.task {
+        if let RaceTask::Detect(detection) = &mut watching.task {
             // It may be one that was left out.
             let _ = detection.detector.end(thread);
         }
@@ -153,7 +153,7 @@ impl RaceWatch {
             turn,
             ..
         } = &mut *watching;
-        if let (Task::Detect(detection), Some(own)) = (task, threads.get(turn)) {
+        if let (RaceTask::Detect(detection), Some(own)) = (task, threads.get(turn)) {
             detection.detect(
                 &Access {
                     thread: *turn,
@@ -175,7 +175,7 @@ impl RaceWatch {
     /// What was found, after the run.
     pub(super) fn found(&self) -> Found {
         let watching = self.watching();
-        let Task::Detect(detection) = &watching.task else {
+        let RaceTask::Detect(detection) = &watching.task else {
             return Found {
                 races: Vec::new(),
                 times: Vec::new(),
@@ -200,8 +200,8 @@ impl RaceWatch {
     /// Where threads were, as far as that was found.
     pub(super) fn traces(&self) -> HashMap<Moment, Backtrace> {
         match &mut self.watching().task {
-            Task::Detect(_) => HashMap::new(),
-            Task::Find(moments) => std::mem::take(moments)
+            RaceTask::Detect(_) => HashMap::new(),
+            RaceTask::Find(moments) => std::mem::take(moments)
                 .into_iter()
                 .filter_map(|(moment, trace)| Some((moment, trace?)))
                 .collect(),
@@ -228,7 +228,7 @@ impl AccessObserver for RaceWatch {
         own.number += 1;
         own.last = self.places.instruction(told.site);
         match task {
-            Task::Find(moments) => {
+            RaceTask::Find(moments) => {
                 let moment = Moment {
                     serial: own.serial,
                     number: own.number,
@@ -237,7 +237,7 @@ impl AccessObserver for RaceWatch {
                     *trace = told.backtrace();
                 }
             }
-            Task::Detect(detection) => {
+            RaceTask::Detect(detection) => {
                 // An access beyond that traps.
                 let Some(address) = address(memory, told.address) else {
                     return;
@@ -271,12 +271,12 @@ impl AccessObserver for RaceWatch {
 }
 
 /// A policy, and who is told of what it is told and says.
-pub(crate) struct Watched {
+pub(crate) struct WatchedPolicy {
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) watch: Arc<RaceWatch>,
 }
 
-impl Policy for Watched {
+impl Policy for WatchedPolicy {
     fn began(&mut self, thread: ThreadId, parent: Option<ThreadId>) {
         self.watch.began(thread.get(), parent.map(ThreadId::get));
         self.policy.began(thread, parent);

@@ -18,7 +18,7 @@ use crate::module::source::Loaded;
 use crate::output::Output;
 use crate::report::interleaving::Seen;
 use crate::run::plan::Plan;
-use crate::run::races::{RaceWatch, Watched};
+use crate::run::races::{RaceWatch, WatchedPolicy};
 use crate::run::schedule::accesses::Accesses;
 use crate::run::schedule::allowed::Allowed;
 use crate::run::schedule::{command, digests};
@@ -107,7 +107,7 @@ impl Session {
         };
         let policy = match &races {
             None => policy,
-            Some(watch) => Box::new(Watched {
+            Some(watch) => Box::new(WatchedPolicy {
                 policy,
                 watch: Arc::clone(watch),
             }),
