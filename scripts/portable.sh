@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
 # Tests the crates that run on every system that Rust does: table-sync and memory-waits, whose parts for one system have a part for
-# all others. What the rest needs on which system is in docs/platforms.md.
+# all others. With a target, for which nothing can be run here: checks them, and the other crates that need no Wasmtime, for it.
+# What the rest needs on which system is in docs/platforms.md.
 #
-# usage: scripts/portable.sh
+# usage: scripts/portable.sh             on this system
+#        scripts/portable.sh TARGET      aarch64-apple-darwin, x86_64-unknown-freebsd, ...
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo test --locked --no-fail-fast --package table-sync --package memory-waits
+if [ "$#" -eq 0 ]; then
+  exec cargo test --locked --no-fail-fast --package table-sync --package memory-waits
+fi
+rustup target add "$1"
+cargo check --locked --target "$1" --package table-sync --package memory-waits --package interruptible-wasm \
+  --package wasm-symbols --package replay-threads

@@ -62,8 +62,8 @@ for manifest in [pathlib.Path("Cargo.toml"), *pathlib.Path(".").glob("*/*/Cargo.
         place = source or f'version = "={version}"'
         text = re.sub(rf'(?m)^{name} = {{ version = "[^"]*"', f"{name} = {{ {place}", text)
     for name in ["wasmparser", "wasm-encoder", "wasm-smith"]:
-        text = re.sub(rf'(?m)^({name} = {{ version = ")0\.\d+', rf"\g<1>0.{minor}", text)
-    text = re.sub(r'(?m)^wat = "1\.\d+"', f'wat = "1.{minor}"', text)
+        text = re.sub(rf'(?m)^({name} = {{ version = ")0[\d.]+', rf"\g<1>0.{minor}", text)
+    text = re.sub(r'(?m)^wat = "1[\d.]+"', f'wat = "1.{minor}"', text)
     for name, found in same.items():
         text = re.sub(rf'(?m)^({name} = {{ version = ")[^"]*', rf"\g<1>{found}", text)
     major = version.split(".")[0]

@@ -2,6 +2,7 @@
 
 use crate::program;
 use integration_tests::Program;
+use std::time::Duration;
 
 /// On a terminal a long compilation shows signs of life, and leaves no trace of them;
 /// elsewhere it is silent.
@@ -28,6 +29,8 @@ fn progress() {
         .args("--quiet --return --command")
         .arg(&line)
         .arg("/dev/null")
+        // Without optimisation and beside a load, one processor's share is small.
+        .timeout(Duration::from_secs(600))
         .run()
         .expect_code(0)
         .stdout;
@@ -39,6 +42,7 @@ fn progress() {
     let silent = program()
         .args("-C cache=n")
         .arg(&module)
+        .timeout(Duration::from_secs(600))
         .run()
         .expect_code(0);
     assert_eq!(silent.stderr, "");

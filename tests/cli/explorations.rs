@@ -134,7 +134,19 @@ fn what_does_not_go_with_many_runs_is_refused() {
             "--explore 3 --verify",
             "`--explore` and `--verify` do not go together",
         ),
-        ("--explore 3 --dir .", "a folder that can be written"),
+        (
+            "--schedule pos:1 --explore-shared --dir .",
+            "`--schedule` and `--explore-shared` do not go together",
+        ),
+        ("--explore 3 --show", "cannot be used with"),
+        (
+            "--schedule-start 2026-01-01",
+            "`--schedule-start` means nothing alone",
+        ),
+        (
+            "--explore 3 --schedule-allow nothing",
+            "there are socket, fifo, device",
+        ),
         ("--explore 3,policy=round-robin", "has no seed to explore"),
     ] {
         let run = program().args(line).guest(&Guest::wat("lost_update")).run();
@@ -159,6 +171,46 @@ fn output_that_cannot_be_written_is_an_error() {
         let said = String::from_utf8_lossy(&run.stderr);
         assert!(said.contains("stdout cannot be written"), "{what}: {said}");
     }
+}
+
+/// Each run finds the folder as it was, and so does who looks at it afterwards.
+#[test]
+fn every_run_has_a_copy_of_a_folder_that_it_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    // Fails where its file is there already.
+    let guest = folder.path().join("create.wat");
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "path_open"
+          (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 8) "file")
+        (func (export "_start")
+          (call $exit (call $open (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 4)
+            (i32.const 5) (i64.const 64) (i64.const 64) (i32.const 0) (i32.const 0)))))"#;
+    std::fs::write(&guest, text).unwrap();
+    let run = |options: &str| {
+        let program = program().in_folder(folder.path()).args(options);
+        program.args("--dir data").arg(&guest).run()
+    };
+    run("--explore 20,jobs=2").expect_code(0);
+    run("--schedule pos:1 --verify").expect_code(0);
+    assert!(!data.join("file").exists());
+    // EEXIST, in the second run.
+    let shared = run("--explore 20,jobs=1 --explore-shared").expect_code(20);
+    assert!(data.join("file").exists(), "{shared}");
+    std::fs::remove_file(data.join("file")).unwrap();
+    // One run by a schedule is a run; its replay leaves the folder alone.
+    run("--schedule pos:1 --save run.replay").expect_code(0);
+    std::fs::remove_file(data.join("file")).unwrap();
+    for _ in 0..2 {
+        run("--replay run.replay").expect_code(0);
+    }
+    assert!(!data.join("file").exists());
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 3);
 }
 
 /// As rustc compiles them, with all that the standard library does around it.

@@ -16,6 +16,7 @@ mod explorations;
 mod exports;
 mod failures;
 mod floods;
+mod interleavings;
 mod killed;
 mod limits;
 mod messages;
@@ -32,6 +33,7 @@ mod surroundings;
 mod threads;
 mod toolchains;
 mod watching;
+mod zoo;
 
 use integration_tests::Program;
 

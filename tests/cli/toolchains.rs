@@ -8,9 +8,9 @@ use std::process::Command;
 use crate::program;
 use integration_tests::{Input, Program, repository};
 
-const RUST_TARGET: &str = "wasm32-wasip1-threads";
+pub(crate) const RUST_TARGET: &str = "wasm32-wasip1-threads";
 
-fn out(name: &str) -> PathBuf {
+pub(crate) fn out(name: &str) -> PathBuf {
     let out = repository().join("target/guests");
     std::fs::create_dir_all(&out).unwrap();
     out.join(name)

@@ -28,12 +28,17 @@
 //! # }
 //! ```
 //!
+//! With the feature `replay`, the module `replay` runs a program under many orders of its threads, and says which one fails.
+//!
 //! `examples/` has whole programs: a command line, a server, plug-ins, results after the end, a deterministic run, a cache of
 //! compiled modules.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(feature = "replay")]
+pub mod replay;
 
 pub use p1_adapter;
 pub use wasi_threads;

@@ -11,6 +11,7 @@
 //! | write and read it as a file | [`file`](mod@file) |
 //! | find out which decisions a failure needs | [`minimise`](mod@minimise) |
 //! | try many seeds | [`explore`](mod@explore) |
+//! | say which accesses of memory conflict | [`conflict`](mod@conflict): [`History`](conflict::History), [`Orders`](conflict::Orders) |
 //!
 //! The crate knows nothing of WebAssembly, and starts no program: whoever uses it does.
 //!
@@ -25,6 +26,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod conflict;
 pub mod explore;
 pub mod file;
 mod interface;

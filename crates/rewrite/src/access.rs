@@ -3,6 +3,8 @@
 use wasm_encoder::ValType;
 use wasmparser::{MemArg, Operator};
 
+use crate::recording::AccessOp;
+
 /// An instruction that accesses a word of a memory. Equal ones do the same, however they are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Access {
@@ -48,6 +50,44 @@ impl Access {
             lane,
         };
         (!op.starts_with("Memory")).then_some(access)
+    }
+
+    /// What it does to its bytes.
+    pub(crate) fn op(&self) -> AccessOp {
+        let has = |part: &str| self.op.contains(part);
+        match self.atomic {
+            true if has("Cmpxchg") => AccessOp::AtomicCmpxchg,
+            true if has("Rmw") => AccessOp::AtomicRmw,
+            true if has("Store") => AccessOp::AtomicStore,
+            true => AccessOp::AtomicLoad,
+            false if has("Store") => AccessOp::Store,
+            false => AccessOp::Load,
+        }
+    }
+
+    /// How many bytes it accesses: what its name has behind the verb, in bits (`8`, `32x2`), or else its value's.
+    pub(crate) fn width(&self) -> u32 {
+        let verbs = ["Load", "Store", "Rmw"];
+        let behind = verbs
+            .iter()
+            .find_map(|verb| self.op.split_once(verb))
+            .map_or("", |(_, behind)| behind);
+        let number = |text: &str| {
+            let end = text.find(|c: char| !c.is_ascii_digit());
+            text[..end.unwrap_or(text.len())].parse::<u32>().ok()
+        };
+        let lanes = behind
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .strip_prefix('x')
+            .and_then(number);
+        match number(behind) {
+            Some(bits) => bits / 8 * lanes.unwrap_or(1),
+            None => match &self.op[..3] {
+                "I32" | "F32" => 4,
+                "I64" | "F64" => 8,
+                _ => 16,
+            },
+        }
     }
 
     /// The types of its operands, on a memory with addresses of this type, and of its results.
@@ -142,6 +182,62 @@ mod tests {
             assert_eq!(access.atomic, atomic, "{access:?}");
             assert_eq!((access.memory, access.offset), (1, 12));
             assert_eq!(access.signature(I64), (params, results), "{access:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_width_and_says_what_it_does() {
+        let memarg = memarg();
+        let lane = 1;
+        for (operator, op, width) in [
+            (Operator::I32Load { memarg }, AccessOp::Load, 4),
+            (Operator::I64Load16S { memarg }, AccessOp::Load, 2),
+            (Operator::F64Load { memarg }, AccessOp::Load, 8),
+            (Operator::I32Store8 { memarg }, AccessOp::Store, 1),
+            (Operator::F32Store { memarg }, AccessOp::Store, 4),
+            (Operator::V128Load { memarg }, AccessOp::Load, 16),
+            (Operator::V128Store { memarg }, AccessOp::Store, 16),
+            (Operator::V128Load8x8S { memarg }, AccessOp::Load, 8),
+            (Operator::V128Load16x4U { memarg }, AccessOp::Load, 8),
+            (Operator::V128Load32x2S { memarg }, AccessOp::Load, 8),
+            (Operator::V128Load64Splat { memarg }, AccessOp::Load, 8),
+            (Operator::V128Load32Zero { memarg }, AccessOp::Load, 4),
+            (Operator::V128Load8Lane { memarg, lane }, AccessOp::Load, 1),
+            (
+                Operator::V128Store16Lane { memarg, lane },
+                AccessOp::Store,
+                2,
+            ),
+            (Operator::I64AtomicLoad { memarg }, AccessOp::AtomicLoad, 8),
+            (
+                Operator::I64AtomicLoad8U { memarg },
+                AccessOp::AtomicLoad,
+                1,
+            ),
+            (
+                Operator::I32AtomicStore16 { memarg },
+                AccessOp::AtomicStore,
+                2,
+            ),
+            (
+                Operator::I64AtomicRmw32XchgU { memarg },
+                AccessOp::AtomicRmw,
+                4,
+            ),
+            (Operator::I32AtomicRmwAdd { memarg }, AccessOp::AtomicRmw, 4),
+            (
+                Operator::I64AtomicRmw8CmpxchgU { memarg },
+                AccessOp::AtomicCmpxchg,
+                1,
+            ),
+            (
+                Operator::I64AtomicRmwCmpxchg { memarg },
+                AccessOp::AtomicCmpxchg,
+                8,
+            ),
+        ] {
+            let access = Access::of(&operator).expect("an access");
+            assert_eq!((access.op(), access.width()), (op, width), "{access:?}");
         }
     }
 

@@ -2,18 +2,17 @@
 //! and what is appended.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-
-use wasm_encoder::ValType;
+use std::collections::BTreeMap;
 
 use crate::append::{Appendix, ExportKind};
 use crate::code::{self, Replacement};
 use crate::encode::{call_in, push_u32, take_u32};
 use crate::offset_map::OffsetMap;
-use crate::points::{self, Point, PointSlot};
+use crate::points::PointSlot;
+use crate::recording;
 use crate::scan::{HEADER, Scan, SiteKind};
-use crate::{RewriteError, RewriteOptions, Rewritten, bulk, names, waits};
+use crate::stand_in::{Hosts, Making, Place, by_kind};
+use crate::{RewriteError, RewriteOptions, Rewritten, names};
 
 const CUSTOM: u8 = 0;
 const TYPE: u8 = 1;
@@ -52,6 +51,9 @@ pub(crate) fn assemble<'a>(
         points: options.points,
         point_sites: 0,
         point_slot: None,
+        recorded: options.recorded,
+        access_slot: None,
+        access_sites: Vec::new(),
         start_export: None,
         appended_exports: Vec::new(),
         start_inside: scan.start.is_some(),
@@ -63,37 +65,49 @@ pub(crate) fn assemble<'a>(
     };
     let mut appendix = Appendix::new(scan);
     let mut replacements = Vec::new();
-    let kinds = by_kind(scan);
-    let point = point(&mut appendix, scan, options, &kinds);
+    let kinds = by_kind(scan, options, &mut out.access_sites);
+    let hosts = Hosts::new(&mut appendix, scan, options, &kinds, &out.access_sites);
     for (kind, places) in kinds {
-        let function = appendix.next_function();
-        match kind {
-            SiteKind::Wait { .. } => out.wait_sites += places.len(),
-            SiteKind::Access(_) | SiteKind::Loop => out.point_sites += places.len(),
-            _ => out.bulk_sites += places.len(),
-        }
-        let instruction = places.first().cloned().unwrap_or_default();
-        replacements.extend(places.into_iter().map(|at| Replacement {
-            by: call_in(function, at.len()),
-            at,
-        }));
         let making = Making {
             scan,
             options,
-            point,
-            instruction: &bytes[instruction],
+            hosts,
+            instruction: &bytes[places.first().cloned().unwrap_or_default().at],
         };
-        making.append_function(&mut appendix, &mut out, kind);
+        match kind {
+            SiteKind::Wait { .. } => out.wait_sites += places.len(),
+            SiteKind::Access(_) | SiteKind::Loop => {
+                out.point_sites += match making.point_of(kind) {
+                    Some(_) => places.len(),
+                    None => 0,
+                }
+            }
+            _ => out.bulk_sites += places.len(),
+        }
+        let function = making.append_function(&mut appendix, &mut out, kind);
+        for Place { at, site } in places {
+            // In front of the call, which so begins where the instruction did.
+            replacements.extend(site.map(|site| Replacement {
+                at: at.start..at.start,
+                by: recording::push_site(site),
+            }));
+            replacements.push(Replacement {
+                by: call_in(function, at.len()),
+                at,
+            });
+        }
     }
     // What is put in between two instructions comes before the second.
     replacements.sort_unstable_by_key(|replacement| (replacement.at.start, replacement.at.end));
-    if let Some(point) = point {
+    if let Some(point) = hosts.point {
         out.point_slot = Some(PointSlot {
             slot: point.slot,
             left: appendix.global(),
         });
     }
-    let entries = out.wait_slots.len() as u32 + u32::from(point.is_some());
+    out.access_slot = hosts.recorder.map(|recorder| recorder.slot);
+    let more = u32::from(hosts.point.is_some()) + u32::from(hosts.recorder.is_some());
+    let entries = out.wait_slots.len() as u32 + more;
     if entries > 0 {
         out.wait_table = Some(appendix.table(entries));
     }
@@ -116,104 +130,6 @@ pub(crate) fn assemble<'a>(
     out.appended_exports = appendix.export_names();
     write(bytes, scan, &appendix, &replacements, &mut out);
     Ok(out)
-}
-
-/// The places to replace by what belongs there, in the order in which the
-/// functions are appended: `memory.fill` first, which has the least room.
-fn by_kind(scan: &Scan) -> BTreeMap<SiteKind, Vec<Range<usize>>> {
-    let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for site in &scan.sites {
-        kinds.entry(site.kind).or_default().push(site.at.clone());
-    }
-    kinds
-}
-
-/// What the functions need to pass points, if any of these kinds has one. The host's entry is behind those of waits.
-fn point(
-    appendix: &mut Appendix,
-    scan: &Scan,
-    options: &RewriteOptions,
-    kinds: &BTreeMap<SiteKind, Vec<Range<usize>>>,
-) -> Option<Point> {
-    options.points?;
-    let mut waits = BTreeSet::new();
-    let mut any = false;
-    for kind in kinds.keys() {
-        any |= match *kind {
-            SiteKind::Wait { op, memory, .. } => {
-                waits.insert((op, memory));
-                true
-            }
-            SiteKind::Access(_) | SiteKind::Loop => true,
-            SiteKind::Fill { memory } | SiteKind::Init { memory, .. } => {
-                scan.has_point(options, memory)
-            }
-            SiteKind::Copy { to, from } => {
-                scan.has_point(options, to) || scan.has_point(options, from)
-            }
-        };
-    }
-    any.then(|| Point {
-        left: appendix.global_index(),
-        table: appendix.table_index(),
-        slot: waits.len() as u32,
-        host: appendix.function_type(&[ValType::I32], &[ValType::I64]),
-    })
-}
-
-/// What the function of a kind of site is made from.
-struct Making<'a> {
-    scan: &'a Scan,
-    options: &'a RewriteOptions,
-    point: Option<Point>,
-    /// The bytes of one of them.
-    instruction: &'a [u8],
-}
-
-impl Making<'_> {
-    fn append_function(&self, appendix: &mut Appendix, out: &mut Rewritten<'_>, kind: SiteKind) {
-        let Self { scan, options, .. } = self;
-        let chunk = options.bulk_chunk.unwrap_or(u32::MAX);
-        let memory_type = |memory: u32| &scan.memories[memory as usize];
-        let point_of = |memory: u32| self.point.filter(|_| scan.has_point(options, memory));
-        match kind {
-            SiteKind::Wait { op, memory, offset } => waits::append(
-                appendix,
-                &mut out.wait_slots,
-                op,
-                memory,
-                memory_type(memory),
-                offset,
-                self.point,
-            ),
-            SiteKind::Fill { memory } => {
-                let ty = memory_type(memory);
-                bulk::append_fill(appendix, memory, ty, chunk, point_of(memory));
-            }
-            SiteKind::Copy { to, from } => bulk::append_copy(
-                appendix,
-                (to, memory_type(to)),
-                (from, memory_type(from)),
-                chunk,
-                point_of(to).or(point_of(from)),
-            ),
-            SiteKind::Init { segment, memory } => {
-                let (ty, point) = (memory_type(memory), point_of(memory));
-                bulk::append_init(appendix, segment, memory, ty, chunk, point);
-            }
-            SiteKind::Access(access) => {
-                if let Some(point) = self.point {
-                    let ty = memory_type(access.memory);
-                    points::append_access(appendix, point, &access, ty, self.instruction);
-                }
-            }
-            SiteKind::Loop => {
-                if let Some(point) = self.point {
-                    points::append_loop(appendix, point);
-                }
-            }
-        }
-    }
 }
 
 /// Writes the sections, in the order they had; those that are missing and now

@@ -14,12 +14,33 @@ use wasmparser::MemoryType;
 use crate::append::Appendix;
 use crate::points::{Point, PointKind};
 
-fn index_type(memory: &MemoryType) -> ValType {
+/// The type of addresses in this memory.
+pub(crate) fn index_type(memory: &MemoryType) -> ValType {
     if memory.memory64 {
         ValType::I64
     } else {
         ValType::I32
     }
+}
+
+/// The operands of `memory.fill`.
+pub(crate) fn fill_operands(memory: &MemoryType) -> [ValType; 3] {
+    let index = index_type(memory);
+    [index, ValType::I32, index]
+}
+
+/// The operands of `memory.copy`.
+pub(crate) fn copy_operands(to: &MemoryType, from: &MemoryType) -> [ValType; 3] {
+    let length = match to.memory64 && from.memory64 {
+        true => ValType::I64,
+        false => ValType::I32,
+    };
+    [index_type(to), index_type(from), length]
+}
+
+/// The operands of `memory.init`.
+pub(crate) fn init_operands(memory: &MemoryType) -> [ValType; 3] {
+    [index_type(memory), ValType::I32, ValType::I32]
 }
 
 /// Pushes a local of either index type as an `i64`.
@@ -84,7 +105,7 @@ pub(crate) fn append_fill(
     let chunk = i64::from(chunk.max(1));
     let (to, value, length) = (0, 1, 2);
     let (to64, length64, size) = (3, 4, 5);
-    let guest = appendix.function_type(&[index, ValType::I32, index], &[]);
+    let guest = appendix.function_type(&fill_operands(ty), &[]);
     let mut body = Function::new([(3, ValType::I64)]);
     let mut code = body.instructions();
     pass(&mut code, point);
@@ -143,17 +164,12 @@ pub(crate) fn append_copy(
     chunk: u32,
     point: Option<Point>,
 ) {
-    let to_index = index_type(to_ty);
-    let from_index = index_type(from_ty);
-    let length_type = if to_ty.memory64 && from_ty.memory64 {
-        ValType::I64
-    } else {
-        ValType::I32
-    };
+    let operands = copy_operands(to_ty, from_ty);
+    let [to_index, from_index, length_type] = operands;
     let chunk = i64::from(chunk.max(1));
     let (to, from, length) = (0, 1, 2);
     let (to64, from64, length64, size) = (3, 4, 5, 6);
-    let guest = appendix.function_type(&[to_index, from_index, length_type], &[]);
+    let guest = appendix.function_type(&operands, &[]);
     let mut body = Function::new([(4, ValType::I64)]);
     let mut code = body.instructions();
     pass(&mut code, point);
@@ -255,7 +271,7 @@ pub(crate) fn append_init(
     let chunk = i64::from(chunk.max(1));
     let (to, from, length) = (0, 1, 2);
     let (to64, from64, length64, size) = (3, 4, 5, 6);
-    let guest = appendix.function_type(&[index, ValType::I32, ValType::I32], &[]);
+    let guest = appendix.function_type(&init_operands(ty), &[]);
     let mut body = Function::new([(4, ValType::I64)]);
     let mut code = body.instructions();
     pass(&mut code, point);

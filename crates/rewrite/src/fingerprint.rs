@@ -32,7 +32,9 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("names.rs", include_bytes!("names.rs")),
     ("offset_map.rs", include_bytes!("offset_map.rs")),
     ("points.rs", include_bytes!("points.rs")),
+    ("recording.rs", include_bytes!("recording.rs")),
     ("scan.rs", include_bytes!("scan.rs")),
+    ("stand_in.rs", include_bytes!("stand_in.rs")),
     ("waits.rs", include_bytes!("waits.rs")),
 ];
 

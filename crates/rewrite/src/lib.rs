@@ -25,6 +25,9 @@
 //!   load and store, of a shared memory becomes a call of a function that counts, asks the host when what it may count is
 //!   used up, and then does the access. A host that runs threads one at a time decides there which is next.
 //!
+//! - *Records*, if they are asked for ([`RewriteOptions::recorded`]). Each access of a shared memory tells the host its address, its
+//!   length and its place in the original, and is done then.
+//!
 //! A shared memory that the module defines and does not export gets an export, so that it can be limited and, where
 //! waits are left alone, reached.
 //!
@@ -95,7 +98,9 @@ mod limits;
 pub mod names;
 mod offset_map;
 mod points;
+mod recording;
 mod scan;
+mod stand_in;
 mod waits;
 
 pub use error::RewriteError;
@@ -103,6 +108,7 @@ pub use fingerprint::{FINGERPRINT, extend_fingerprint};
 pub use limits::{ModuleLimits, TooLarge};
 pub use offset_map::{OffsetMap, Run};
 pub use points::{PointKind, PointSlot, Points};
+pub use recording::{AccessOp, AccessSite, Recorded};
 
 /// What [`rewrite_with`] is to rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +129,11 @@ pub struct RewriteOptions {
     ///
     /// Waits and notifies pass them only if [`waits`](Self::waits) sends them to the host.
     pub points: Option<Points>,
+    /// Which accesses the module tells its host of, each before it is done. `None`, the default, is none, and changes nothing;
+    /// else code grows. The points stay the same ones.
+    ///
+    /// Waits and notifies are told only if [`waits`](Self::waits) sends them to the host.
+    pub recorded: Option<Recorded>,
 }
 
 /// The chunk into which bulk memory operations are split unless told otherwise,
@@ -136,6 +147,7 @@ impl Default for RewriteOptions {
             start: true,
             bulk_chunk: Some(DEFAULT_BULK_CHUNK),
             points: None,
+            recorded: None,
         }
     }
 }
@@ -181,7 +193,7 @@ pub struct Rewritten<'a> {
     /// How many waits and notifies were replaced.
     pub wait_sites: usize,
     /// What the entries of the appended table stand for, by index; behind them
-    /// is the one of [`point_slot`](Self::point_slot), if there is one.
+    /// are those of [`point_slot`](Self::point_slot) and [`access_slot`](Self::access_slot), if there are any.
     pub wait_slots: Vec<WaitSlot>,
     /// The export name of the appended table.
     pub wait_table: Option<String>,
@@ -193,6 +205,17 @@ pub struct Rewritten<'a> {
     pub point_sites: usize,
     /// How the host meets the points; `None` if there is none.
     pub point_slot: Option<PointSlot>,
+    /// Which accesses the module tells of: [`RewriteOptions::recorded`].
+    pub recorded: Option<Recorded>,
+    /// The entry of the appended table ([`wait_table`](Self::wait_table)) through which accesses are told; `None` if none is.
+    ///
+    /// Before it runs any code of an instance, the host puts a function `(address: i64, length: i64, site: i32)` there. The
+    /// address has the instruction's offset in it, and is the largest number where the sum overflows; the length is in bytes; the site is
+    /// an index into [`access_sites`](Self::access_sites). The access comes right after the call, unless that traps. What would trap
+    /// is told as well, so the bytes may be beyond the memory.
+    pub access_slot: Option<u32>,
+    /// The instructions that tell the host, in the order of the code: [`RewriteOptions::recorded`].
+    pub access_sites: Vec<AccessSite>,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
     /// The names of all exports that were appended: every other one is the module's own, whatever its name.
@@ -215,7 +238,7 @@ pub struct Rewritten<'a> {
     /// (122 functions, say, and 8 appended): then all of them moved by one
     /// byte. And in modules of more than 16,384 functions, where a
     /// `memory.fill` became a byte longer for each that was replaced before
-    /// them; so it may be with [`Points::Accesses`], and is with [`Points::Loops`]. [`code_map`](Self::code_map) says where they are.
+    /// them; so it may be with [`Points::Accesses`], and is with [`Points::Loops`] and [`RewriteOptions::recorded`]. [`code_map`](Self::code_map) says where they are.
     pub code_offsets_kept: bool,
     /// Where each byte of the code went.
     pub code_map: OffsetMap,

@@ -3,11 +3,12 @@
 //! The count is an appended global, `left`. A point takes one off it; below zero it calls the host through the appended
 //! table and takes what that returns for the new count.
 
-use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
+use wasm_encoder::{BlockType, Function, InstructionSink};
 use wasmparser::MemoryType;
 
 use crate::access::Access;
 use crate::append::Appendix;
+use crate::bulk::index_type;
 
 /// Where a module passes points ([`RewriteOptions::points`](crate::RewriteOptions::points)). Each has those of the ones
 /// before it.
@@ -105,6 +106,14 @@ impl Point {
     }
 }
 
+/// The kind of an access's point.
+pub(crate) fn kind_of(access: &Access) -> PointKind {
+    match access.atomic {
+        true => PointKind::Atomic,
+        false => PointKind::Access,
+    }
+}
+
 /// Appends the function of an access, whose instruction is these bytes: the point, then the instruction.
 pub(crate) fn append_access(
     appendix: &mut Appendix,
@@ -113,19 +122,10 @@ pub(crate) fn append_access(
     ty: &MemoryType,
     instruction: &[u8],
 ) {
-    let address = if ty.memory64 {
-        ValType::I64
-    } else {
-        ValType::I32
-    };
-    let (params, results) = access.signature(address);
+    let (params, results) = access.signature(index_type(ty));
     let guest = appendix.function_type(&params, &results);
-    let kind = match access.atomic {
-        true => PointKind::Atomic,
-        false => PointKind::Access,
-    };
     let mut body = Function::new([]);
-    point.pass(&mut body.instructions(), kind);
+    point.pass(&mut body.instructions(), kind_of(access));
     for param in 0..params.len() as u32 {
         body.instructions().local_get(param);
     }

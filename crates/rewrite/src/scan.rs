@@ -9,7 +9,7 @@ use wasmparser::{
 };
 
 use crate::access::Access;
-use crate::{Points, RewriteError, RewriteOptions, WaitOp};
+use crate::{Points, Recorded, RewriteError, RewriteOptions, WaitOp};
 
 /// The length of what precedes the first section: magic number and version.
 pub(crate) const HEADER: usize = 8;
@@ -46,6 +46,8 @@ pub(crate) struct Section {
 /// An instruction to replace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
+    /// The function it is in.
+    pub(crate) function: u32,
     pub(crate) at: Range<usize>,
     pub(crate) kind: SiteKind,
 }
@@ -59,7 +61,7 @@ pub(crate) enum SiteKind {
     Fill {
         memory: u32,
     },
-    /// With a point before it.
+    /// With a point before it, or recorded.
     Access(Access),
     Wait {
         op: WaitOp,
@@ -162,7 +164,7 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
         let mut sites = std::mem::take(&mut found.sites);
         sites.retain(|site| match site.kind {
             SiteKind::Init { segment, memory } => {
-                found.has_point(options, memory)
+                asked_about_plain(options) && found.is_shared(memory)
                     || segment_lengths
                         .get(segment as usize)
                         .is_none_or(|length| *length > chunk as usize)
@@ -177,8 +179,24 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
 impl Scan {
     /// Whether there is a point before a bulk operation on this memory.
     pub(crate) fn has_point(&self, options: &RewriteOptions, memory: u32) -> bool {
-        options.points >= Some(Points::Accesses) && is_shared(&self.memories, memory)
+        options.points >= Some(Points::Accesses) && self.is_shared(memory)
     }
+
+    /// Whether this memory is shared.
+    pub(crate) fn is_shared(&self, memory: u32) -> bool {
+        is_shared(&self.memories, memory)
+    }
+}
+
+/// Whether plain accesses of shared memories have points or are recorded.
+fn asked_about_plain(options: &RewriteOptions) -> bool {
+    options.points >= Some(Points::Accesses) || options.recorded >= Some(Recorded::Accesses)
+}
+
+/// Whether this access of a shared memory has a point.
+pub(crate) fn counts(options: &RewriteOptions, access: &Access) -> bool {
+    let points = options.points;
+    points.is_some_and(|points| access.atomic || points >= Points::Accesses)
 }
 
 fn is_shared(memories: &[MemoryType], memory: u32) -> bool {
@@ -213,17 +231,23 @@ fn function_sites(
             offset: memarg.offset,
         })
     };
-    let pointed = |memory: u32| options.points >= Some(Points::Accesses) && shared(memory);
+    let plain = asked_about_plain(options);
+    let atomic = plain || options.points.is_some() || options.recorded.is_some();
+    let asked = |memory: u32| plain && shared(memory);
     let loops = options.points >= Some(Points::Loops);
     let access = |operator: &Operator<'_>| {
-        let points = options.points?;
+        if !atomic {
+            return None;
+        }
         let access = Access::of(operator)?;
-        let counted = access.atomic || points >= Points::Accesses;
-        (counted && shared(access.memory)).then_some(SiteKind::Access(access))
+        let asked = plain || access.atomic;
+        (asked && shared(access.memory)).then_some(SiteKind::Access(access))
     };
+    let function = validator.index();
     if loops {
         let begin = operators.original_position();
         sites.push(Site {
+            function,
             at: begin..begin,
             kind: SiteKind::Loop,
         });
@@ -243,18 +267,18 @@ fn function_sites(
             Operator::MemoryAtomicWait32 { memarg } => wait(WaitOp::Wait32, memarg),
             Operator::MemoryAtomicWait64 { memarg } => wait(WaitOp::Wait64, memarg),
             Operator::MemoryAtomicNotify { memarg } => wait(WaitOp::Notify, memarg),
-            Operator::MemoryFill { mem } if long || pointed(*mem) => {
+            Operator::MemoryFill { mem } if long || asked(*mem) => {
                 Some(SiteKind::Fill { memory: *mem })
             }
             Operator::MemoryCopy { dst_mem, src_mem }
-                if long || pointed(*dst_mem) || pointed(*src_mem) =>
+                if long || asked(*dst_mem) || asked(*src_mem) =>
             {
                 Some(SiteKind::Copy {
                     to: *dst_mem,
                     from: *src_mem,
                 })
             }
-            Operator::MemoryInit { data_index, mem } if long || pointed(*mem) => {
+            Operator::MemoryInit { data_index, mem } if long || asked(*mem) => {
                 Some(SiteKind::Init {
                     segment: *data_index,
                     memory: *mem,
@@ -264,6 +288,7 @@ fn function_sites(
         };
         if let Some(kind) = kind {
             sites.push(Site {
+                function,
                 at: at..operators.original_position(),
                 kind,
             });
@@ -271,6 +296,7 @@ fn function_sites(
         if loops && matches!(operator, Operator::Loop { .. }) {
             let turn = operators.original_position();
             sites.push(Site {
+                function,
                 at: turn..turn,
                 kind: SiteKind::Loop,
             });

@@ -17,6 +17,23 @@ use crate::points::{Point, PointKind};
 /// (`translate_atomic_wait` in its `code_translator.rs`), and so the host does.
 const OVERFLOWED: i64 = -8;
 
+/// The types of the operands behind the address.
+pub(crate) fn operands(op: WaitOp) -> &'static [ValType] {
+    match op {
+        WaitOp::Wait32 => &[ValType::I32, ValType::I64],
+        WaitOp::Wait64 => &[ValType::I64, ValType::I64],
+        WaitOp::Notify => &[ValType::I32],
+    }
+}
+
+/// The kind of its point.
+pub(crate) fn point_kind(op: WaitOp) -> PointKind {
+    match op {
+        WaitOp::Wait32 | WaitOp::Wait64 => PointKind::Wait,
+        WaitOp::Notify => PointKind::Notify,
+    }
+}
+
 /// Appends the function for one (instruction, memory, offset).
 pub(crate) fn append(
     appendix: &mut Appendix,
@@ -44,11 +61,7 @@ pub(crate) fn append(
     } else {
         ValType::I32
     };
-    let operands: &[ValType] = match op {
-        WaitOp::Wait32 => &[ValType::I32, ValType::I64],
-        WaitOp::Wait64 => &[ValType::I64, ValType::I64],
-        WaitOp::Notify => &[ValType::I32],
-    };
+    let operands = operands(op);
     let with = |address| [&[address], operands].concat();
     let host = appendix.function_type(&with(ValType::I64), &[ValType::I32]);
     let guest = appendix.function_type(&with(index), &[ValType::I32]);
@@ -61,11 +74,7 @@ pub(crate) fn append(
     });
     let mut code = body.instructions();
     if let Some(point) = point {
-        let kind = match op {
-            WaitOp::Wait32 | WaitOp::Wait64 => PointKind::Wait,
-            WaitOp::Notify => PointKind::Notify,
-        };
-        point.pass(&mut code, kind);
+        point.pass(&mut code, point_kind(op));
     }
     code.local_get(0);
     if !ty.memory64 {

@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::args::command;
+use crate::args::{command, listenfd};
 use crate::message::{Message, Result};
+
+/// Whether the library of options reads them itself, and then they need not be typed for it.
+pub(crate) const LIBRARY_READS_VARIABLES: bool = cfg!(wasmtime_50);
 
 /// The groups: the variable that has options of it, with commas between, and the option that it stands for.
 const GROUPS: [(&str, &str); 6] = [
@@ -95,10 +98,16 @@ fn check(option: &str, typed: &str) -> std::result::Result<(), CannotBe> {
     // Typed, these print a list and end the process.
     let refused = match typed {
         "help" | "help-long" => format!("unknown {option} option: {typed}"),
-        _ => match command().try_get_matches_from(["wasi-threads-run", option, typed, "-"]) {
-            Ok(_) => return Ok(()),
-            Err(error) => error.to_string(),
-        },
+        _ => {
+            let mut line = ["wasi-threads-run", option, typed, "-"]
+                .map(OsString::from)
+                .into();
+            let _ = listenfd::take_from(&mut line);
+            match command().try_get_matches_from(line) {
+                Ok(_) => return Ok(()),
+                Err(error) => error.to_string(),
+            }
+        }
     };
     let line = refused.lines().next().unwrap_or_default();
     let text = line.strip_prefix("error: ").unwrap_or(line).to_owned();

@@ -3,10 +3,12 @@
 //! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
 //! and refuses what cannot be.
 
+mod date;
 mod environment;
 mod help_output;
 pub(crate) mod invoke;
 pub(crate) mod legacy;
+pub(crate) mod listenfd;
 pub(crate) mod module_limits;
 pub(crate) mod profiling;
 pub(crate) mod refused_options;
@@ -70,10 +72,18 @@ pub(crate) fn command() -> clap::Command {
 
 /// Reads the command line; what is wrong with it, or asked for by it, ends the process.
 pub(crate) fn parse() -> Result<Cli> {
-    let line = environment::with_variables(std::env::args_os().collect(), std::env::vars_os())?;
+    let typed: Vec<_> = std::env::args_os().collect();
+    let mut line = environment::with_variables(typed.clone(), std::env::vars_os())?;
+    let listenfd = listenfd::take_from(&mut line);
+    if environment::LIBRARY_READS_VARIABLES {
+        line = typed;
+        let _ = listenfd::take_from(&mut line);
+    }
     let parsed = help_output::guarded(|| {
         let matches = command().try_get_matches_from(line)?;
-        Cli::from_arg_matches(&matches)
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        listenfd::note(&mut cli, listenfd);
+        Ok::<_, clap::Error>(cli)
     })?;
     match parsed {
         Ok(cli) => Ok(cli),

@@ -24,6 +24,10 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) legacy: LegacyOptions,
 
+    /// `-S listenfd`, which [`listenfd`](crate::args::listenfd) takes out of the line.
+    #[arg(skip)]
+    pub(crate) listenfd: Option<bool>,
+
     /// Gives the program a folder: HOST, seen by it as GUEST (default: as HOST).
     ///
     /// A third part says whether it may be written: `rw` (the default) or `ro`.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use replay_threads::policy::{Kind, Spec};
 
+use crate::args::date::parse_date;
+
 /// What `run` takes about schedules.
 #[derive(Parser)]
 pub(crate) struct ScheduleArgs {
@@ -21,10 +23,22 @@ pub(crate) struct ScheduleArgs {
 
     /// Runs the program under N seeds, and tells the lowest that fails.
     ///
-    /// `N[,policy=random|pct:DEPTH|pos][,seed=FIRST][,jobs=J][,all]`. `all` goes on after a failure, and tells each distinct
-    /// one. What fails is minimised and saved.
+    /// `N[,policy=random|pct:DEPTH|pos][,seed=FIRST][,jobs=J][,all][,orders]`. `all` goes on after a failure, and tells each distinct
+    /// one. `orders` counts in how many orders threads accessed the same memory. What fails is minimised and saved.
     #[arg(long, value_name = "N[,...]", value_parser = parse_explore)]
     pub(crate) explore: Option<ExploreOption>,
+
+    /// Lets the runs of `--explore` and `--verify`, and that of `--replay`, write to the folders themselves, and not to copies of them.
+    #[arg(long)]
+    pub(crate) explore_shared: bool,
+
+    /// Lets a run with a schedule go on with what is not the same each time: `socket`, `fifo`, `device`, or an error such as `ENOSPC`.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = parse_allowed)]
+    pub(crate) schedule_allow: Vec<String>,
+
+    /// When a run with a schedule begins: YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ.
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub(crate) schedule_start: Option<u64>,
 
     /// Where the run is written, to be had again with `--replay` (for `--explore`: the module's name, ending in .replay).
     #[arg(long, value_name = "FILE")]
@@ -42,9 +56,20 @@ pub(crate) struct ScheduleArgs {
     #[arg(long, value_name = "WHERE")]
     pub(crate) preempt: Option<Preempt>,
 
+    /// Tells at the end of a run with a schedule which thread accessed what: the last N lines, and those around the last decision.
+    #[arg(
+        long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20",
+        value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "explore"
+    )]
+    pub(crate) show: Option<u16>,
+
     /// For the processes that this binary starts itself.
     #[arg(long, hide = true)]
     pub(crate) explore_job: Option<usize>,
+
+    /// Where such a process has its copies of folders.
+    #[arg(long, hide = true)]
+    pub(crate) explore_folders: Option<PathBuf>,
 }
 
 /// A value of `--preempt`.
@@ -66,10 +91,23 @@ pub(crate) struct ExploreOption {
     /// As many as there are processors, if it was not said.
     pub(crate) jobs: Option<NonZeroUsize>,
     pub(crate) all: bool,
+    /// Whether orders are counted.
+    pub(crate) orders: bool,
 }
 
 fn parse_spec(typed: &str) -> Result<Spec, String> {
     typed.parse().map_err(|error| format!("{error}"))
+}
+
+fn parse_allowed(typed: &str) -> Result<String, String> {
+    let error = |name: &str| {
+        let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        name.len() > 1 && name.starts_with('E') && name.bytes().all(capital)
+    };
+    match ["socket", "fifo", "device"].contains(&typed) || error(typed) {
+        true => Ok(typed.to_owned()),
+        false => Err("there are socket, fifo, device, and errors by their names, as ENOSPC".into()),
+    }
 }
 
 fn parse_points(typed: &str) -> Result<u64, String> {
@@ -87,6 +125,7 @@ fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
         first: 0,
         jobs: None,
         all: false,
+        orders: false,
     };
     if option.count == 0 {
         return Err("at least one seed is explored".into());
@@ -103,6 +142,7 @@ fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
         seen.push(name);
         match (name, value) {
             ("all", None) => option.all = true,
+            ("orders", None) => option.orders = true,
             ("policy", Some(value)) => option.policy = parse_kind(value)?,
             ("seed", Some(value)) => option.first = decimal(value, "seed")?,
             ("jobs", Some(value)) => {
@@ -113,7 +153,7 @@ fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
             }
             _ => {
                 return Err(format!(
-                    "`{part}` is not known: there are policy=..., seed=..., jobs=... and all"
+                    "`{part}` is not known: there are policy=..., seed=..., jobs=..., all and orders"
                 ));
             }
         }
@@ -145,6 +185,7 @@ mod tests {
         let option = parse_explore("200").unwrap();
         assert_eq!((option.count, option.policy), (200, Kind::Random));
         assert_eq!((option.first, option.jobs, option.all), (0, None, false));
+        assert!(!option.orders && parse_explore("3,orders").unwrap().orders);
         let option = parse_explore("7,all,jobs=2,seed=18446744073709551615,policy=pct:3").unwrap();
         assert_eq!((option.count, option.policy), (7, Kind::Pct(3)));
         assert_eq!(option.jobs.map(NonZeroUsize::get), Some(2));
@@ -162,11 +203,11 @@ mod tests {
             ),
             (
                 "5,all=1",
-                "`all=1` is not known: there are policy=..., seed=..., jobs=... and all",
+                "`all=1` is not known: there are policy=..., seed=..., jobs=..., all and orders",
             ),
             (
                 "5,",
-                "`` is not known: there are policy=..., seed=..., jobs=... and all",
+                "`` is not known: there are policy=..., seed=..., jobs=..., all and orders",
             ),
             ("5,seed=1,seed=2", "`seed` is there twice"),
             ("5,jobs=0", "there are 1 to 1024 jobs"),
@@ -179,6 +220,16 @@ mod tests {
         ] {
             assert_eq!(parse_explore(typed).unwrap_err(), message, "{typed}");
         }
+        assert!(
+            ["socket", "ENOSPC", "E2BIG"]
+                .iter()
+                .all(|name| parse_allowed(name).is_ok())
+        );
+        assert!(
+            ["", "E", "sockets", "enospc"]
+                .iter()
+                .all(|name| parse_allowed(name).is_err())
+        );
         assert!(parse_points("0").is_err() && parse_points("1_000").is_err());
         assert_eq!(parse_points("1000"), Ok(1000));
     }

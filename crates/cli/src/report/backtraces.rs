@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use wasi_threads::rewrite::AccessSite;
 use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
 #[cfg(feature = "profile")]
 use wasm_symbols::Trace;
@@ -10,6 +11,9 @@ use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
 use crate::report::own_frame;
+
+/// Frames in which one of the program's own is looked for.
+const INNERMOST: usize = 16;
 
 /// Makes text of the backtraces of a run.
 #[derive(Debug)]
@@ -98,6 +102,46 @@ impl Backtraces {
             .map(|(trace, frames)| trace.display_as(known.by_ref().take(frames.len())))
             .collect();
         (texts.into_iter(), looked_up.exceeded())
+    }
+
+    /// For each, the first function of the program's own, with its file and line. Where there is no backtrace, that of the instruction
+    /// is all that is known.
+    pub(crate) fn own_places<'a>(
+        &self,
+        of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
+    ) -> Vec<String> {
+        let places = |(backtrace, site): (Option<&Backtrace>, &AccessSite)| match backtrace {
+            Some(backtrace) => {
+                let frames = backtrace.to_frames();
+                let innermost = frames.iter().take(INNERMOST);
+                innermost.map(|at| self.place(at)).collect::<Vec<_>>()
+            }
+            None => vec![self.place_of(site)],
+        };
+        let traces: Vec<_> = of.map(places).collect();
+        let looked_up = self
+            .at_end
+            .look_up(traces.iter().flatten().cloned().collect());
+        let mut known = looked_up.frames();
+        let mut own = |trace: &Vec<Place>| {
+            let (these, rest) = known.split_at(trace.len());
+            known = rest;
+            own_frame::place(these)
+        };
+        traces.iter().map(&mut own).collect()
+    }
+
+    /// Of an instruction of the program's own module, which is the last.
+    fn place_of(&self, site: &AccessSite) -> Place {
+        let place = Place::new(site.function);
+        let place = match usize::try_from(site.offset) {
+            Ok(offset) => place.offset(offset),
+            Err(_) => place,
+        };
+        match self.modules.last() {
+            Some((_, Some(symbols))) => place.symbols(symbols),
+            _ => place,
+        }
     }
 
     fn place(&self, frame: &Frame) -> Place {

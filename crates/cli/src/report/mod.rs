@@ -4,6 +4,7 @@ pub(crate) mod backtraces;
 pub(crate) mod calls;
 pub(crate) mod coredump;
 pub(crate) mod events;
+pub(crate) mod interleaving;
 pub(crate) mod outcome;
 mod own_frame;
 pub(crate) mod profile;

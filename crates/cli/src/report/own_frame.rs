@@ -61,20 +61,56 @@ pub(crate) fn note(frames: &[Frame]) -> Option<String> {
     None
 }
 
+/// The first function of the program's own, with its file and line; where there is none, the innermost one.
+pub(crate) fn place(frames: &[Frame]) -> String {
+    let mut innermost = None;
+    for frame in frames {
+        let sources = frame.sources().iter().map(|source| {
+            let name = source.name().or(frame.function_name());
+            (name, source.file(), source.line())
+        });
+        let whole = frame.sources().is_empty();
+        let whole = whole.then(|| (frame.function_name(), None, None));
+        for (name, file, line) in sources.chain(whole) {
+            let said = || {
+                let unnamed = format!("function {}", frame.function());
+                let name = name.unwrap_or(&unnamed);
+                match (file, line, frame.offset()) {
+                    (Some(file), Some(line), _) => format!("{name} at {file}:{line}"),
+                    (.., Some(offset)) => format!("{name} at {offset:#x}"),
+                    _ => name.to_owned(),
+                }
+            };
+            // A start with a file is the program's `main`.
+            let starts = name.is_some_and(|name| STARTS.contains(&name)) && file.is_none();
+            let librarys = name.is_some_and(begins_as_librarys) || file.is_some_and(is_in_library);
+            match starts || librarys {
+                true => innermost = innermost.or_else(|| Some(said())),
+                false => return said(),
+            }
+        }
+    }
+    innermost.unwrap_or_default()
+}
+
 fn is_librarys(name: &str, file: Option<&str>) -> bool {
+    begins_as_librarys(name) || STARTS.contains(&name) || file.is_some_and(is_in_library)
+}
+
+fn begins_as_librarys(name: &str) -> bool {
     let plain = name.trim_start_matches('<');
     LIBRARY.iter().any(|library| plain.starts_with(library))
-        || STARTS.contains(&name)
-        || file.is_some_and(|file| {
-            (file.contains("/rustc/") && file.contains("/library/"))
-                || file.contains("wasi-libc")
-                || file.starts_with("wasisdk://")
-        })
+}
+
+fn is_in_library(file: &str) -> bool {
+    (file.contains("/rustc/") && file.contains("/library/"))
+        || file.contains("wasi-libc")
+        || file.starts_with("wasisdk://")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::note;
+    use super::{note, place};
     use wasm_symbols::{Limits, Place, Printer};
 
     fn said(names: &[&str]) -> Option<String> {
@@ -123,6 +159,27 @@ mod tests {
         let own = format!("note: the program's own frames were inlined into 3: {calls_own}");
         assert_eq!(frames(calls_own), Some(own));
         assert_eq!(frames("std::thread::other"), None);
+    }
+
+    #[test]
+    fn a_place_is_the_programs_own_if_there_is_one() {
+        let of = |places| place(Printer::new(Limits::default()).look_up(places).frames());
+        let library = "/rustc/59807616/library/core/src/sync/atomic.rs";
+        let load = || Place::new(4).source(Some("atomic_load"), Some(library), Some(7), Some(1));
+        let own = Some("src/main.rs");
+        let main = Place::new(5).source(Some("main"), own, Some(9), Some(5));
+        assert_eq!(of(vec![load(), main]), "main at src/main.rs:9");
+        assert_eq!(
+            of(vec![load().source(Some("add"), own, Some(3), None)]),
+            "add at src/main.rs:3"
+        );
+        let alone = format!("atomic_load at {library}:7");
+        assert_eq!(
+            of(vec![load(), Place::new(6).function_name("_start")]),
+            alone
+        );
+        assert_eq!(of(vec![Place::new(7)]), "function 7");
+        assert_eq!(of(vec![]), "");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(crate) fn context(
     if let Some(session) = session {
         session.give_world(&mut builder);
     }
-    for dir in &plan.dirs {
+    for dir in session.and_then(Session::folders).unwrap_or(&plan.dirs) {
         let perms = if dir.read_only {
             FsPerms::ReadOnly
         } else {

@@ -9,6 +9,7 @@ use crate::args::invoke;
 use crate::message;
 use crate::message::exit::Exit;
 use crate::report::backtraces::Backtraces;
+use crate::report::interleaving;
 use crate::report::outcome::{self, Reporter};
 use crate::report::profile::ProfileFile;
 use crate::report::stats::{GroupTotals, Stats};
@@ -72,6 +73,11 @@ impl Ended<'_> {
             if let Some(format) = self.plan.stats {
                 self.stats.report(&totals, &recorder.totals(), format);
             }
+        }
+        if let (Some(session), Some(options)) = (self.session, &self.plan.schedule)
+            && let Some(most) = options.show
+        {
+            interleaving::tell(&session.interleaving(most), self.backtraces);
         }
         match (self.session, &self.plan.schedule) {
             (Some(session), Some(options)) => session::after(

@@ -33,6 +33,7 @@ use std::time::Instant;
 
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
+use wasi_threads::rewrite::Recorded;
 use wasi_threads::schedule::Schedule;
 
 use crate::args::run_args::RunArgs;
@@ -50,6 +51,7 @@ use crate::run::modules::Modules;
 use crate::run::observers::Observers;
 use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
+use crate::run::schedule::folders;
 use crate::run::schedule::session::{self, Session};
 use crate::run::time_limit::TimeLimit;
 use crate::sys::process;
@@ -84,7 +86,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         Some(options) => session::before(&plan, options, modules.main())?,
         None => None,
     };
-    let modules = modules.prepare(&plan)?;
+    let schedule = plan.schedule.as_ref();
+    let shows = schedule.is_some_and(|options| options.show.is_some());
+    let modules = modules.prepare(&plan, shows.then_some(Recorded::Accesses))?;
     shape::check(modules.main.module(), &name, &plan)?;
     let runs = entry::runs(&modules.main, &name, &plan)?;
 
@@ -94,6 +98,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let budget = plan.limits.total_memory.map(Budget::of);
     let sockets = (inherited, listeners);
     let mut whose_turn = plan.schedule.as_ref().map(Session::of);
+    let temporary = folders::give_copies(&plan, whose_turn.as_mut())?;
     let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
     let ctx = context(&plan, &end, sockets, watched)?;
     let linker = linker(&modules, &ctx, &plan)?;
@@ -145,6 +150,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
             if let (Some(trace), Some(recorder)) = (trace, recorder) {
                 trace.write(recorder, &plan.argv[0]);
             }
+            drop(temporary);
             return Ok(leave(&plan, message.exit()));
         }
     };
@@ -165,6 +171,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         header,
     };
     let exit = ended.report(trace, profile);
+    // The process may end without looking back.
+    drop(temporary);
     // The other one cannot be told from a program that ends so because it means to.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()

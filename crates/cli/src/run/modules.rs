@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasi_threads::rewrite::RewriteOptions;
+use wasi_threads::rewrite::{Recorded, RewriteOptions};
 use wasi_threads::{Termination, ThreadModule};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
@@ -72,8 +72,12 @@ impl Modules {
         &self.main
     }
 
-    /// Makes them ready for threads, on an engine that fits.
-    pub(crate) fn prepare<'a>(self, plan: &'a Plan) -> Result<PreparedModules<'a>> {
+    /// Makes them ready for threads, on an engine that fits; `recorded`: the program tells of these accesses.
+    pub(crate) fn prepare<'a>(
+        self,
+        plan: &'a Plan,
+        recorded: Option<Recorded>,
+    ) -> Result<PreparedModules<'a>> {
         let foreign =
             |module: &Loaded| matches!(module, Loaded::Precompiled(code) if code.is_foreign());
         let mut config = plan.engine.clone();
@@ -81,7 +85,7 @@ impl Modules {
         let mut epochs = plan.epochs.is_none();
         // Engine and code must agree.
         loop {
-            match self.prepare_on(plan, &config) {
+            match self.prepare_on(plan, &config, recorded) {
                 Ok((engine, main, preloads)) => {
                     let modules = preloads.iter().map(|(_, library)| library).chain([&main]);
                     let symbols = self.preloads.into_iter().chain([self.main]);
@@ -114,12 +118,14 @@ impl Modules {
         &self,
         plan: &'a Plan,
         config: &Config,
+        recorded: Option<Recorded>,
     ) -> std::result::Result<OnEngine<'a>, Unprepared> {
         let engine = Engine::new(config).map_err(|error| unusable_options(&error))?;
-        let main = prepare(&engine, plan, &self.main, &plan.module.display())?;
+        let name = plan.module.display();
+        let main = prepare(&engine, plan, (&self.main, recorded), &name)?;
         let mut preloads = Vec::new();
         for ((import, source), loaded) in plan.preloads.iter().zip(&self.preloads) {
-            let library = prepare(&engine, plan, loaded, &source.display())?;
+            let library = prepare(&engine, plan, (loaded, None), &source.display())?;
             preloads.push((import.as_str(), library));
         }
         Ok((engine, main, preloads))
@@ -133,7 +139,7 @@ const OF_WASMTIME: &str = "`wasi-threads-run compile` makes a file that loads; `
 fn prepare(
     engine: &Engine,
     plan: &Plan,
-    loaded: &Loaded,
+    (loaded, recorded): (&Loaded, Option<Recorded>),
     name: &str,
 ) -> std::result::Result<ThreadModule, Unprepared> {
     match loaded {
@@ -141,6 +147,7 @@ fn prepare(
             let cache = plan.cache.as_ref();
             let mut options = RewriteOptions::default();
             options.points = plan.schedule.as_ref().map(|schedule| schedule.points);
+            options.recorded = recorded;
             Ok(prepare_wasm(engine, cache, bytes, &options, name)?)
         }
         Loaded::Precompiled(_) if !plan.allow_precompiled => {

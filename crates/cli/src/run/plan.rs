@@ -9,6 +9,7 @@ use wasi_threads::rewrite::ModuleLimits;
 use wasmtime::{Cache, Config};
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::listenfd;
 use crate::args::profiling::{self, Profiling, ThreadProfile};
 use crate::args::refused_options;
 use crate::args::run_args::RunArgs;
@@ -121,10 +122,11 @@ impl Plan {
             ("--profile", profile_output.as_ref()),
         ])?;
         // Before the cache, which has a thread.
-        let listenfd = match common.wasi.listenfd {
-            Some(true) => Inherited::take(),
-            _ => Inherited::default(),
+        let listenfd = match listenfd::is_asked(&args) {
+            true => Inherited::take(),
+            false => Inherited::default(),
         };
+        let common = &mut args.common;
         let epochs = common.wasm.epoch_interruption;
         let (engine, cache) = engine::configure(common, profiling.as_ref(), args.timeout)?;
         let (module, argv) = module_and_argv(&args.module_and_args, args.argv0.as_deref())?;

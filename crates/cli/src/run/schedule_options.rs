@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use replay_threads::file::Replay;
 use replay_threads::policy::{Kind, Spec};
 use wasi_threads::rewrite::Points;
+use wasi_threads_p1::replay::START;
 use wasmtime_cli_flags::CommonOptions;
 
+use crate::args::listenfd;
 use crate::args::run_args::RunArgs;
 use crate::args::schedule_args::{ExploreOption, Preempt, ScheduleArgs};
 use crate::message::exit::Exit;
@@ -25,8 +27,18 @@ pub(crate) struct ScheduleOptions {
     pub(crate) save: Option<Output>,
     /// Whether it is to be made twice.
     pub(crate) verify: bool,
+    /// How many lines are said of which thread accessed what.
+    pub(crate) show: Option<usize>,
+    /// What the run may go on with, though it is not the same each time.
+    pub(crate) allowed: Vec<String>,
+    /// When it begins, in nanoseconds since 1970.
+    pub(crate) start: u64,
+    /// Whether the program writes to the folders themselves.
+    pub(crate) shared: bool,
     /// The number of the job, in a process that runs seeds for another one.
     pub(crate) job: Option<usize>,
+    /// Where it has its copies of folders.
+    pub(crate) job_folders: Option<PathBuf>,
 }
 
 /// Which runs are made.
@@ -55,6 +67,11 @@ impl Wanted {
             }
             Wanted::Explore(option) => option.first,
         }
+    }
+
+    /// Whether the orders of conflicting accesses are counted.
+    pub(crate) fn counts_orders(&self) -> bool {
+        matches!(self, Wanted::Explore(option) if option.orders)
     }
 
     /// As it was asked for.
@@ -105,7 +122,12 @@ impl ScheduleOptions {
             max_points: typed.max_points.unwrap_or(default),
             save,
             verify: typed.verify,
+            show: typed.show.map(usize::from),
+            allowed: typed.schedule_allow.clone(),
+            start: typed.schedule_start.unwrap_or(START),
+            shared: typed.explore_shared,
             job: typed.explore_job,
+            job_folders: typed.explore_folders.clone(),
             wanted,
         }))
     }
@@ -124,6 +146,10 @@ fn alone(typed: &ScheduleArgs) -> Result<()> {
     for (given, option) in [
         (typed.save.is_some(), "--save"),
         (typed.verify, "--verify"),
+        (typed.show.is_some(), "--show"),
+        (typed.explore_shared, "--explore-shared"),
+        (!typed.schedule_allow.is_empty(), "--schedule-allow"),
+        (typed.schedule_start.is_some(), "--schedule-start"),
         (typed.max_points.is_some(), "--max-points"),
         (typed.preempt.is_some(), "--preempt"),
     ] {
@@ -142,27 +168,43 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
     let option = wanted.option();
     let sockets = "what comes through a socket is not the same each time";
     let fuel = "threads draw fuel in slices, and where they end would be part of the order";
-    let writable =
-        args.dirs.iter().any(|dir| !dir.read_only) || args.legacy.dirs().next().is_some();
-    if writable && (option == "--explore" || args.schedule.verify) {
-        let what = "a folder that can be written is not the same for the next run";
-        return Err(Message::usage(what)
-            .why(format!("`{option}` makes more than one"))
-            .help("give folders to be read: `--dir HOST::GUEST::ro`"));
-    }
+    let sockets_pass = args
+        .schedule
+        .schedule_allow
+        .iter()
+        .any(|name| name == "socket");
+    let alone = option == "--schedule" && !args.schedule.verify;
     for (given, other, why) in [
         (
             !args.preload.is_empty(),
             "--preload",
             "each library would count points of its own",
         ),
-        (!common.wasi.tcplisten.is_empty(), "-S tcplisten", sockets),
-        (common.wasi.listenfd == Some(true), "-S listenfd", sockets),
+        (
+            !common.wasi.tcplisten.is_empty() && !sockets_pass,
+            "-S tcplisten",
+            sockets,
+        ),
+        (
+            listenfd::is_asked(args) && !sockets_pass,
+            "-S listenfd",
+            sockets,
+        ),
         (common.wasm.fuel.is_some(), "-W fuel", fuel),
+        (
+            args.schedule.explore_shared && alone,
+            "--explore-shared",
+            "one run writes to the folders",
+        ),
         (
             args.schedule.verify && option == "--explore",
             "--verify",
             "it is about one run",
+        ),
+        (
+            args.schedule.verify && args.schedule.show.is_some(),
+            "--show",
+            "`--verify` makes two runs",
         ),
         (
             args.schedule.save.is_some() && option == "--replay",

@@ -34,8 +34,40 @@ pub(crate) fn take_owner(before: &Metadata, file: &File) {
 #[cfg(not(unix))]
 pub(crate) fn take_owner(_: &Metadata, _: &File) {}
 
+/// Makes a folder that only this process's user can read and write.
+///
+/// # Errors
+///
+/// The system's; also where there is something of that name.
+pub(crate) fn create_private_folder(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().mode(0o700).create(path)
+    }
+    #[cfg(not(unix))]
+    std::fs::create_dir(path)
+}
+
+/// Lets this process's user write to a folder of its own.
+///
+/// # Errors
+///
+/// The system's.
+pub(crate) fn make_writable(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        Ok(())
+    }
+}
+
 /// Makes a link at `link` that leads to `target`.
-#[cfg(test)]
 pub(crate) fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> std::io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::symlink(target, link);

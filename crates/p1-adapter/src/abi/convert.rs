@@ -4,8 +4,8 @@
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
 use crate::sys::attributes::{Attributes, FileTime};
-use crate::sys::file::{Advice, FileType, OFlags};
-use crate::sys::open::DSYNC;
+use crate::sys::file::{ExpectedUse, FileType, OFlags};
+use crate::sys::open::{DSYNC, RSYNC};
 use crate::sys::time::NewTime;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
@@ -170,21 +170,21 @@ pub(crate) fn synchronising(os: OFlags) -> types::Fdflags {
     let pairs = [
         (DSYNC, To::DSYNC),
         (OFlags::SYNC, To::SYNC),
-        (OFlags::RSYNC, To::RSYNC),
+        (RSYNC, To::RSYNC),
     ];
     pairs
         .into_iter()
-        .filter(|(from, _)| os.contains(*from))
+        .filter(|(from, _)| !from.is_empty() && os.contains(*from))
         .fold(To::empty(), |all, (_, to)| all | to)
 }
 
-pub(crate) fn advice(advice: types::Advice) -> Advice {
+pub(crate) fn advice(advice: types::Advice) -> ExpectedUse {
     match advice {
-        types::Advice::Normal => Advice::Normal,
-        types::Advice::Sequential => Advice::Sequential,
-        types::Advice::Random => Advice::Random,
-        types::Advice::Willneed => Advice::WillNeed,
-        types::Advice::Dontneed => Advice::DontNeed,
-        types::Advice::Noreuse => Advice::NoReuse,
+        types::Advice::Normal => ExpectedUse::Normal,
+        types::Advice::Sequential => ExpectedUse::Sequential,
+        types::Advice::Random => ExpectedUse::Random,
+        types::Advice::Willneed => ExpectedUse::WillNeed,
+        types::Advice::Dontneed => ExpectedUse::DontNeed,
+        types::Advice::Noreuse => ExpectedUse::NoReuse,
     }
 }

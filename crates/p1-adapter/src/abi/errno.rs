@@ -1,6 +1,7 @@
 //! preview1's errno for an error of the host's or of wasmtime-wasi's.
 
 use super::types::Errno;
+use crate::sys::errno::{NOT_RECOVERABLE, OWNER_DEAD};
 use rustix::io::Errno as Os;
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
 
@@ -60,13 +61,11 @@ pub(crate) fn of_os(os: Os) -> Errno {
         Os::NOTCONN => Errno::Notconn,
         Os::NOTDIR => Errno::Notdir,
         Os::NOTEMPTY => Errno::Notempty,
-        Os::NOTRECOVERABLE => Errno::Notrecoverable,
         Os::NOTSOCK => Errno::Notsock,
         Os::OPNOTSUPP => Errno::Notsup,
         Os::NOTTY => Errno::Notty,
         Os::NXIO => Errno::Nxio,
         Os::OVERFLOW => Errno::Overflow,
-        Os::OWNERDEAD => Errno::Ownerdead,
         Os::PERM => Errno::Perm,
         Os::PIPE => Errno::Pipe,
         Os::PROTO => Errno::Proto,
@@ -80,6 +79,8 @@ pub(crate) fn of_os(os: Os) -> Errno {
         Os::TIMEDOUT => Errno::Timedout,
         Os::TXTBSY => Errno::Txtbsy,
         Os::XDEV => Errno::Xdev,
+        os if Some(os) == NOT_RECOVERABLE => Errno::Notrecoverable,
+        os if Some(os) == OWNER_DEAD => Errno::Ownerdead,
         _ => Errno::Io,
     }
 }

@@ -15,7 +15,7 @@ use crate::sys::attributes::Attributes;
 use crate::sys::file::{FileType, OFlags};
 use crate::sys::name::{self, IS_LINK};
 use crate::sys::object::Object;
-use crate::sys::open::DSYNC;
+use crate::sys::open::{DSYNC, RSYNC};
 use crate::sys::time::NewTime;
 use rustix::io::Errno as Os;
 use std::fs::File;
@@ -158,7 +158,7 @@ impl Single<'_> {
         let synchronised = [
             (DescriptorFlags::FILE_INTEGRITY_SYNC, OFlags::SYNC),
             (DescriptorFlags::DATA_INTEGRITY_SYNC, DSYNC),
-            (DescriptorFlags::REQUESTED_WRITE_SYNC, OFlags::RSYNC),
+            (DescriptorFlags::REQUESTED_WRITE_SYNC, RSYNC),
         ];
         for (asked, flag) in synchronised {
             flags |= match wanted.contains(asked) {

@@ -2,25 +2,51 @@
 //!
 //! Each function is one system call, made once: `EINTR` is the caller's to look at.
 
-pub(crate) use rustix::fs::{Advice, FileType, OFlags, SeekFrom};
+pub(crate) use rustix::fs::{FileType, OFlags, SeekFrom};
 
 use super::time::{NewTime, timestamps};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The lowest number of a duplicate: behind the standard streams.
 const FIRST: i32 = 3;
 
+/// How a part of a file will be used.
+#[derive(Clone, Copy)]
+pub(crate) enum ExpectedUse {
+    Normal,
+    Sequential,
+    Random,
+    WillNeed,
+    DontNeed,
+    NoReuse,
+}
+
 /// `posix_fadvise(3)`. A `len` of 0 is up to the end.
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn advise(
     fd: BorrowedFd<'_>,
     offset: u64,
     len: u64,
-    advice: Advice,
+    advice: ExpectedUse,
 ) -> Result<(), Errno> {
-    rustix::fs::fadvise(fd, offset, NonZeroU64::new(len), advice)
+    use rustix::fs::Advice as To;
+    let advice = match advice {
+        ExpectedUse::Normal => To::Normal,
+        ExpectedUse::Sequential => To::Sequential,
+        ExpectedUse::Random => To::Random,
+        ExpectedUse::WillNeed => To::WillNeed,
+        ExpectedUse::DontNeed => To::DontNeed,
+        ExpectedUse::NoReuse => To::NoReuse,
+    };
+    rustix::fs::fadvise(fd, offset, std::num::NonZeroU64::new(len), advice)
+}
+
+/// No such call: advice changes nothing that can be seen, and none is taken. What can take none is refused as by the others.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn advise(fd: BorrowedFd<'_>, _: u64, _: u64, _: ExpectedUse) -> Result<(), Errno> {
+    rustix::fs::seek(fd, SeekFrom::Current(0)).map(drop)
 }
 
 /// `posix_fallocate(3)`, without its emulation: `EOPNOTSUPP` where the file system cannot.
@@ -29,13 +55,33 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), 
 }
 
 /// Makes what was written durable, and the attributes with it.
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::fsync(fd)
 }
 
 /// Makes what was written durable.
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn sync_data(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::fdatasync(fd)
+}
+
+/// Makes what was written durable, and the attributes with it. `fsync(2)` leaves it in the disk's own memory here, and is taken
+/// where the file system has nothing better.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    match rustix::fs::fcntl_fullfsync(fd) {
+        Err(Errno::NOTSUP | Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL) => {
+            rustix::fs::fsync(fd)
+        }
+        done => done,
+    }
+}
+
+/// As [`sync`].
+#[cfg(target_vendor = "apple")]
+pub(crate) fn sync_data(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    sync(fd)
 }
 
 /// Cuts or grows it to `size` bytes.

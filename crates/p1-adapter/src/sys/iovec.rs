@@ -19,7 +19,22 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use wiggle::{GuestError, GuestMemory, Region};
 
-/// How many buffers one system call takes (`IOV_MAX` on Linux).
+/// The calls whose offsets have 64 bits.
+#[cfg(target_os = "linux")]
+mod system {
+    pub(super) use libc::{
+        off64_t as Offset, pread64 as pread, preadv64 as preadv, pwrite64 as pwrite,
+        pwritev64 as pwritev,
+    };
+}
+
+/// The calls whose offsets have 64 bits: there are no others.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    pub(super) use libc::{off_t as Offset, pread, preadv, pwrite, pwritev};
+}
+
+/// How many buffers one system call takes (`IOV_MAX` on Linux, FreeBSD and macOS).
 pub(crate) const IOV_MAX: usize = 1024;
 
 /// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of four is moved in a few
@@ -159,9 +174,9 @@ impl<'m> Iovecs<'m> {
         let (fd, offset) = (fd.as_raw_fd(), offset_of(offset)?);
         self.call(
             // SAFETY: as for `read`.
-            |at, len| unsafe { libc::pread64(fd, at, len, offset) },
+            |at, len| unsafe { system::pread(fd, at, len, offset) },
             // SAFETY: as for `read`.
-            |list, count| unsafe { libc::preadv64(fd, list, count, offset) },
+            |list, count| unsafe { system::preadv(fd, list, count, offset) },
         )
     }
 
@@ -170,13 +185,14 @@ impl<'m> Iovecs<'m> {
         let (fd, offset) = (fd.as_raw_fd(), offset_of(offset)?);
         self.call(
             // SAFETY: as for `write`.
-            |at, len| unsafe { libc::pwrite64(fd, at, len, offset) },
+            |at, len| unsafe { system::pwrite(fd, at, len, offset) },
             // SAFETY: as for `write`.
-            |list, count| unsafe { libc::pwritev64(fd, list, count, offset) },
+            |list, count| unsafe { system::pwritev(fd, list, count, offset) },
         )
     }
 
     /// `preadv2(2)` at the description's cursor, with `RWF_NOWAIT`.
+    #[cfg(target_os = "linux")]
     pub(crate) fn read_nowait(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let (fd, count, flag) = (fd.as_raw_fd(), self.count(), libc::RWF_NOWAIT);
         // SAFETY: as for `read`; offset -1 is the description's cursor.
@@ -184,10 +200,23 @@ impl<'m> Iovecs<'m> {
     }
 
     /// `pwritev2(2)` at the description's cursor, with `RWF_NOWAIT`.
+    #[cfg(target_os = "linux")]
     pub(crate) fn write_nowait(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let (fd, count, flag) = (fd.as_raw_fd(), self.count(), libc::RWF_NOWAIT);
         // SAFETY: as for `write`; offset -1 is the description's cursor.
         result(unsafe { libc::pwritev2(fd, self.list.as_ptr(), count, -1, flag) })
+    }
+
+    /// No such call.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn read_nowait(&self, _: BorrowedFd<'_>) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// No such call.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn write_nowait(&self, _: BorrowedFd<'_>) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
     }
 
     /// `recvmsg(2)` with `MSG_DONTWAIT`, and `MSG_PEEK` if asked for; also says whether a datagram was cut short.
@@ -218,10 +247,22 @@ impl<'m> Iovecs<'m> {
     }
 
     /// `getrandom(2)` into the first buffer.
+    #[cfg(not(target_vendor = "apple"))]
     pub(crate) fn random(&self) -> Result<usize, Errno> {
         self.list.first().map_or(Ok(0), |buf| {
             // SAFETY: as for `read`.
             result(unsafe { libc::getrandom(buf.iov_base, buf.iov_len, 0) })
+        })
+    }
+
+    /// `getentropy(2)` into the first buffer, which gives 256 bytes at most.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn random(&self) -> Result<usize, Errno> {
+        self.list.first().map_or(Ok(0), |buf| {
+            let len = buf.iov_len.min(256);
+            // SAFETY: as for `read`.
+            let returned = unsafe { libc::getentropy(buf.iov_base, len) };
+            result(returned as libc::ssize_t).map(|_| len)
         })
     }
 
@@ -266,6 +307,6 @@ fn result(returned: libc::ssize_t) -> Result<usize, Errno> {
     })
 }
 
-fn offset_of(offset: u64) -> Result<libc::off64_t, Errno> {
-    libc::off64_t::try_from(offset).map_err(|_| Errno::INVAL)
+fn offset_of(offset: u64) -> Result<system::Offset, Errno> {
+    system::Offset::try_from(offset).map_err(|_| Errno::INVAL)
 }

@@ -4,6 +4,7 @@
 //! descriptors, `rustix`'s `Errno`, and the flags and types that `file`, `poll`, `socket` and `time` name.
 
 pub(crate) mod attributes;
+pub(crate) mod errno;
 pub(crate) mod file;
 pub(crate) mod iovec;
 pub(crate) mod listing;

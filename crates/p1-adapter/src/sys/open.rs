@@ -14,6 +14,14 @@ pub(crate) const DSYNC: OFlags = OFlags::from_bits_retain(0o10_000);
 #[cfg(not(target_os = "linux"))]
 pub(crate) const DSYNC: OFlags = OFlags::DSYNC;
 
+/// `O_RSYNC`.
+#[cfg(target_os = "linux")]
+pub(crate) const RSYNC: OFlags = OFlags::RSYNC;
+
+/// Nothing asks for that.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const RSYNC: OFlags = OFlags::empty();
+
 /// A description of its own for what `fd` stands for, whatever its name is now.
 pub(crate) fn open_again(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());

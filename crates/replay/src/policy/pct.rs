@@ -16,8 +16,9 @@ const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 ///
 /// Each thread has a random priority, and the highest that can run has the turn. At `depth` - 1 points of the run, drawn
 /// beforehand, the running thread falls behind all that have not fallen. A fault that needs `depth` ordering
-/// constraints in a run of `n` threads and `k` points is found with a chance of at least 1 / (n k^(depth - 1)),
-/// if the run's length is given ([`Pct::with_steps`]) and neither of the two rules below comes in.
+/// constraints in a run of `n` threads and `k` points is found with a chance of at least 1 / (n (5 k)^(depth - 1)) or so:
+/// how long the run is is not known, so each of these points is drawn among the first 10, 100, ..., 100,000. That holds if the rule
+/// below does not come in.
 ///
 /// Fairness: a thread that yields, or has passed [`FAIR`] points alone, falls behind all others. Without
 /// this a loop that waits for another thread would have the turn for ever.
@@ -34,23 +35,13 @@ pub struct Pct {
 }
 
 impl Pct {
-    /// For runs of unknown length.
+    /// The order of this seed, for `depth` ordering constraints.
     #[must_use]
     pub fn new(seed: u64, depth: u32) -> Self {
-        Self::drawn(seed, depth, |rng| rng.one_of(&SCALES).unwrap_or(1))
-    }
-
-    /// For runs of about `steps` points.
-    #[must_use]
-    pub fn with_steps(seed: u64, depth: u32, steps: u64) -> Self {
-        Self::drawn(seed, depth, |_| steps)
-    }
-
-    fn drawn(seed: u64, depth: u32, mut scale: impl FnMut(&mut SplitMix64) -> u64) -> Self {
         let mut rng = SplitMix64::new(seed);
         let mut changes: Vec<_> = (1..depth)
             .map(|priority| {
-                let scale = scale(&mut rng);
+                let scale = rng.one_of(&SCALES).unwrap_or(1);
                 (1 + rng.below(scale), i64::from(priority))
             })
             .collect();

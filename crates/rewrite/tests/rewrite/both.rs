@@ -80,10 +80,15 @@ pub(crate) fn bind<T: 'static>(
 ) {
     let Some(name) = &rewritten.wait_table else {
         assert!(rewritten.wait_slots.is_empty() && rewritten.point_slot.is_none());
+        assert!(rewritten.access_slot.is_none());
         return;
     };
     let table = instance.get_table(&mut *store, name).expect("the table");
-    let slots = rewritten.wait_slots.len() + usize::from(rewritten.point_slot.is_some());
+    let more = [
+        rewritten.point_slot.is_some(),
+        rewritten.access_slot.is_some(),
+    ];
+    let slots = rewritten.wait_slots.len() + more.into_iter().filter(|one| *one).count();
     assert_eq!(table.size(&*store), slots as u64, "one entry a slot");
     if let Some(point) = &rewritten.point_slot {
         let asked = AtomicI64::new(0);
@@ -93,6 +98,20 @@ pub(crate) fn bind<T: 'static>(
         });
         table
             .set(&mut *store, point.slot.into(), Ref::Func(Some(function)))
+            .expect("room for the entry");
+    }
+    if let Some(slot) = rewritten.access_slot {
+        let widths: Vec<_> = rewritten
+            .access_sites
+            .iter()
+            .map(|site| site.width)
+            .collect();
+        let function = Func::wrap(&mut *store, move |_: i64, length: i64, site: i32| {
+            let width = i64::from(widths[site as usize]);
+            assert!(width == 0 || width == length, "{width} {length}");
+        });
+        table
+            .set(&mut *store, slot.into(), Ref::Func(Some(function)))
             .expect("room for the entry");
     }
     for (index, slot) in rewritten.wait_slots.iter().enumerate() {

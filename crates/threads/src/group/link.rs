@@ -46,7 +46,7 @@ impl Modules {
 /// What the modules are linked with.
 pub(crate) struct Linking<'a, T: 'static> {
     pub(crate) modules: &'a Modules,
-    pub(crate) life: &'a Life,
+    pub(crate) life: &'a Arc<Life>,
     pub(crate) stores: &'a Stores<T>,
     pub(crate) limits: &'a Limits,
     /// Whether the threads are sampled.

@@ -31,6 +31,10 @@ impl<T: Send + 'static> GroupBuilder<T> {
         let is_async = false;
         for (refused, why) in [
             (modules.module.points().is_none(), ScheduleRefusal::NoPoints),
+            (
+                scheduled.observes_accesses() && modules.module.recorded().is_none(),
+                ScheduleRefusal::NotRecorded,
+            ),
             (!modules.waits_reach_group, ScheduleRefusal::Waits),
             (!modules.preloads.is_empty(), ScheduleRefusal::Preloads),
             (self.limits.fuel.is_some(), ScheduleRefusal::Fuel),

@@ -36,7 +36,7 @@ impl Life {
         }
     }
 
-    /// What a schedule says about a thread, in the guest's terms. Since when is not known: it has no clock of the host.
+    /// What a schedule says about a thread, in the guest's terms. Since when is not said: it has no clock of the host.
     pub(crate) fn describe_blocked(&self, blocked: &Blocked) -> WaitingThread {
         let Blocked {
             thread,

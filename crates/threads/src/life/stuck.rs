@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use wasmtime::WasmBacktrace;
 
@@ -109,7 +108,7 @@ impl Life {
     /// What the lot says about a thread, in the guest's terms.
     pub(crate) fn describe(&self, waiting: &Waiting) -> WaitingThread {
         WaitingThread {
-            since: waiting.since,
+            since: Some(waiting.since),
             ..self.described(
                 ThreadId::of_lot(waiting.thread),
                 waiting.address,
@@ -138,7 +137,7 @@ impl Life {
             memory: found.map(|(index, _)| index),
             address: found.map(|(_, address)| address),
             width,
-            since: Instant::now(),
+            since: None,
             timed,
             backtrace: None,
         }

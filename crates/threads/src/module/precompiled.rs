@@ -66,7 +66,7 @@ pub enum StampError {
 /// read into memory for it; [`Stamped`] is for bytes.
 #[derive(Clone, Debug)]
 pub struct Stamp {
-    prepared: Prepared,
+    prepared: Box<Prepared>,
     pub(super) compiled: u64,
     attached: u64,
 }
@@ -149,7 +149,7 @@ impl Stamp {
         file.read_exact(&mut bytes)?;
         let prepared = read(&bytes).ok_or(StampError::Damaged)?;
         Ok(Stamp {
-            prepared,
+            prepared: Box::new(prepared),
             compiled,
             attached,
         })
@@ -168,7 +168,7 @@ impl Stamp {
     /// [`StampError::Foreign`] if `module` lacks an export that the stamp
     /// speaks of.
     pub fn into_module(self, module: Module) -> Result<ThreadModule, StampError> {
-        let prepared = self.prepared;
+        let prepared = *self.prepared;
         let slots = prepared.table_elements() as u64;
         let needed = |name: &str, fits: &dyn Fn(ExternType) -> bool| {
             if module.get_export(name).is_some_and(fits) {
@@ -304,6 +304,9 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
         waits_rewritten,
         points,
         point_slot,
+        recorded: None,
+        access_slot: None,
+        access_sites: [].into(),
         wait_slots,
         wait_table,
         start_export,

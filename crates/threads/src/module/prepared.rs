@@ -1,8 +1,10 @@
 //! What is known of a module that was prepared.
 
+use std::sync::Arc;
+
 #[cfg(feature = "compile")]
 use crate::rewrite::Rewritten;
-use crate::rewrite::{OffsetMap, PointSlot, Points, WaitSlot};
+use crate::rewrite::{AccessSite, OffsetMap, PointSlot, Points, Recorded, WaitSlot};
 
 /// What the rewrite said about a module.
 #[derive(Clone, Debug)]
@@ -12,6 +14,10 @@ pub(crate) struct Prepared {
     pub(crate) wait_table: Option<String>,
     pub(crate) points: Option<Points>,
     pub(crate) point_slot: Option<PointSlot>,
+    /// None of a module that was a file: one that tells of accesses does not become one.
+    pub(crate) recorded: Option<Recorded>,
+    pub(crate) access_slot: Option<u32>,
+    pub(crate) access_sites: Arc<[AccessSite]>,
     pub(crate) start_export: Option<String>,
     /// All of them, those above included.
     pub(crate) appended_exports: Vec<String>,
@@ -24,7 +30,8 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// How many elements the appended table has; none where there is no table.
     pub(crate) fn table_elements(&self) -> usize {
-        self.wait_slots.len() + usize::from(self.point_slot.is_some())
+        let others = [self.point_slot.is_some(), self.access_slot.is_some()];
+        self.wait_slots.len() + others.into_iter().filter(|one| *one).count()
     }
 }
 
@@ -37,6 +44,9 @@ impl Prepared {
             wait_table: rewritten.wait_table.clone(),
             points: rewritten.points,
             point_slot: rewritten.point_slot.clone(),
+            recorded: rewritten.recorded,
+            access_slot: rewritten.access_slot,
+            access_sites: rewritten.access_sites.as_slice().into(),
             start_export: rewritten.start_export.clone(),
             appended_exports: rewritten.appended_exports.clone(),
             start_inside: rewritten.start_inside,

@@ -25,12 +25,17 @@ impl ThreadModule {
     ///
     /// # Errors
     ///
-    /// Those of `Module::serialize`.
+    /// Those of `Module::serialize`; and a module that tells of its accesses
+    /// ([`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded)), which is for the process that has prepared it.
     pub fn serialize_with(&self, attached: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = self.module().serialize()?;
         let Some(prepared) = self.prepared() else {
             return Ok(bytes);
         };
+        if prepared.recorded.is_some() {
+            let what = "a module that tells of its accesses does not become a file";
+            return Err(wasmtime::Error::msg(what));
+        }
         match bytes.get_mut(MARK_PLACE) {
             Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
             // It was deserialized itself, perhaps with the stamp of that time behind it, as a mapped file has.

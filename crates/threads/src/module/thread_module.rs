@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::{ExternType, Module};
 
 use crate::module::prepared::Prepared;
-use crate::rewrite::Points;
+use crate::rewrite::{AccessSite, Points, Recorded};
 use crate::types::abi;
 
 /// A compiled module and what a thread group has to know about it.
@@ -91,6 +91,17 @@ impl ThreadModule {
     /// group with a [schedule](crate::schedule) needs.
     pub fn points(&self) -> Option<Points> {
         self.facts.prepared.as_ref()?.points
+    }
+
+    /// Which accesses its threads tell of, as [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded) said.
+    pub fn recorded(&self) -> Option<Recorded> {
+        self.facts.prepared.as_ref()?.recorded
+    }
+
+    /// The instructions that tell of their accesses: what [`GuestAccess::site`](crate::schedule::GuestAccess::site) is an index into.
+    pub fn access_sites(&self) -> &[AccessSite] {
+        let prepared = self.facts.prepared.as_ref();
+        prepared.map_or(&[], |prepared| &prepared.access_sites)
     }
 
     /// What the module exports as `wasi_thread_start`.

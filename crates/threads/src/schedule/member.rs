@@ -53,6 +53,12 @@ impl Current {
         u64::try_from(passed).unwrap_or(0)
     }
 
+    /// How many points were passed since the last [`settle`](Self::settle).
+    pub(super) fn unsettled() -> u64 {
+        let passed = SETTLED.get().saturating_sub(LEFT.get());
+        u64::try_from(passed).unwrap_or(0)
+    }
+
     /// One point more is passed by the host; whether the budget is used up.
     pub(super) fn use_one() -> bool {
         let left = LEFT.get().saturating_sub(1);

@@ -63,8 +63,13 @@
 //! # }
 //! ```
 //!
+//! *Who touched what* is told to an [`AccessObserver`], where the module was prepared with
+//! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded): each access of shared memory, in order, before it is done. The points
+//! are the same ones as without, so a seed makes the same run.
+//!
 //! `DESIGN.md`, *Schedules*, has the states and the argument.
 
+mod access;
 mod handle;
 mod handover;
 mod member;
@@ -75,6 +80,7 @@ mod trace;
 mod turns;
 
 pub use crate::types::schedule_error::{ScheduleError, ScheduleRefusal};
+pub use access::{AccessObserver, GuestAccess};
 pub use handle::ScheduleHandle;
 pub use policy::{Policy, Sleeper, Stop, Turn, Why};
 pub use scheduled::{Schedule, Scheduled};

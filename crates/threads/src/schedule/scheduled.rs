@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::schedule::access::AccessObserver;
 use crate::schedule::handle::ScheduleHandle;
 use crate::schedule::policy::Policy;
 use crate::schedule::turns::Turns;
@@ -22,6 +23,7 @@ pub enum Schedule {
 pub struct Scheduled {
     policy: Box<dyn Policy>,
     settings: Settings,
+    accesses: Option<Arc<dyn AccessObserver>>,
     turns: Arc<OnceLock<Arc<Turns>>>,
 }
 
@@ -57,6 +59,7 @@ impl Scheduled {
         Self {
             policy,
             settings: Settings::default(),
+            accesses: None,
             turns: Arc::default(),
         }
     }
@@ -86,6 +89,17 @@ impl Scheduled {
         self
     }
 
+    /// Tells `observer` of each access of shared memory, before it is done: for a module that was prepared with
+    /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded), which says which accesses. Each costs a call of the host.
+    pub fn observe_accesses(mut self, observer: Arc<dyn AccessObserver>) -> Self {
+        self.accesses = Some(observer);
+        self
+    }
+
+    pub(crate) fn observes_accesses(&self) -> bool {
+        self.accesses.is_some()
+    }
+
     /// The handle for host functions. It can be had before the group is made, which the host functions are made for; until
     /// the group is built it does nothing.
     pub fn handle(&self) -> ScheduleHandle {
@@ -94,7 +108,7 @@ impl Scheduled {
 
     /// What takes the turns of the group that is being made.
     pub(crate) fn build(self) -> Arc<Turns> {
-        let turns = Arc::new(Turns::new(self.policy, self.settings));
+        let turns = Arc::new(Turns::new(self.policy, self.settings, self.accesses));
         // A schedule makes one group.
         let _ = self.turns.set(Arc::clone(&turns));
         turns

@@ -120,6 +120,11 @@ impl TurnTable {
         self.pass(thread, 1, self.settings.host_call_time);
     }
 
+    /// How many points `thread` has passed.
+    pub(crate) fn passed(&self, thread: ThreadId) -> u64 {
+        self.passed.get(&thread).copied().unwrap_or(0)
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.now
     }
@@ -219,7 +224,7 @@ impl TurnTable {
             self.wake_at_deadline(id);
         }
         let mut question = std::mem::take(&mut self.spare);
-        question.point = self.passed.get(&thread).copied().unwrap_or(0);
+        question.point = self.passed(thread);
         (question.total, question.now) = (self.total, self.now);
         question.runnable.clear();
         question.sleeping.clear();

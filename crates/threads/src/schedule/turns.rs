@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::host::panics::caught;
+use crate::schedule::access::AccessObserver;
 use crate::schedule::handover::{Roused, Seats};
 use crate::schedule::member::{Current, TurnTaker};
 use crate::schedule::policy::{Policy, Stop, Turn, Why};
@@ -41,16 +42,22 @@ pub(crate) struct Turns {
     /// Taken out while it is asked: no lock is held then.
     policy: Mutex<Option<Box<dyn Policy>>>,
     max_points: u64,
+    accesses: Option<Arc<dyn AccessObserver>>,
     verdict: OnceLock<Hook>,
 }
 
 impl Turns {
-    pub(crate) fn new(policy: Box<dyn Policy>, settings: Settings) -> Self {
+    pub(crate) fn new(
+        policy: Box<dyn Policy>,
+        settings: Settings,
+        accesses: Option<Arc<dyn AccessObserver>>,
+    ) -> Self {
         Self {
             seats: Seats::default(),
             table: Mutex::new(TurnTable::new(settings)),
             policy: Mutex::new(Some(policy)),
             max_points: settings.max_points,
+            accesses,
             verdict: OnceLock::new(),
         }
     }
@@ -99,6 +106,23 @@ impl Turns {
             table.pass_points(member.id, Current::settle());
         }
         table.now()
+    }
+
+    /// Who is told of accesses.
+    pub(crate) fn accesses(&self) -> Option<&Arc<dyn AccessObserver>> {
+        self.accesses.as_ref()
+    }
+
+    /// The thread that the calling host thread runs, and how many points it has passed; `None` where it is none of the group's, or
+    /// that has ended.
+    pub(crate) fn own_point(&self) -> Option<(ThreadId, u64)> {
+        let member = Current::member(self)?;
+        if self.seats.is_ended() {
+            return None;
+        }
+        // Only looked at, so that the run is the one that it is without.
+        let passed = self.table().passed(member.id);
+        Some((member.id, passed.saturating_add(Current::unsettled())))
     }
 
     /// Whether the calling host thread runs a thread of the group.

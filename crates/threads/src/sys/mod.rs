@@ -5,6 +5,7 @@
 
 pub(crate) mod atomics;
 pub(crate) mod bell;
+pub(crate) mod call_hook;
 pub(crate) mod handoff;
 pub(crate) mod native_thread;
 pub(crate) mod process_limits;

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicU32;
 use wasmtime::{CallHook, Caller, Error, Instance, Store, Val, WasmBacktrace};
 
 use crate::life::Life;
-use crate::rewrite::PointKind;
-use crate::schedule::{Current, Turns, Waited, Why};
-use crate::sys::running;
+use crate::rewrite::{AccessSite, PointKind};
+use crate::schedule::{Current, GuestAccess, Turns, Waited, Why};
+use crate::sys::{call_hook, running};
 use crate::thread::current;
+use crate::types::backtrace::Backtrace;
 use crate::waits::{ParkingLot, WaitOutcome, Width};
 
 /// The function that a module asks whose points are used up. Without a schedule nobody is next: it counts on.
@@ -36,6 +37,45 @@ pub(crate) fn point<T: 'static>(
     }
 }
 
+/// The function through which a module tells of its accesses. `memories` are the numbers of the module's memories among the group's.
+pub(crate) fn access<T: 'static>(
+    life: &Arc<Life>,
+    sites: &Arc<[AccessSite]>,
+    memories: Vec<Option<usize>>,
+) -> impl Fn(Caller<'_, T>, i64, i64, i32) + Send + Sync + 'static {
+    let turns = life.turns().cloned();
+    let told = turns.and_then(|turns| Some((Arc::clone(turns.accesses()?), turns)));
+    let sites = Arc::clone(sites);
+    let life = Arc::downgrade(life);
+    move |caller: Caller<'_, T>, address: i64, length: i64, site: i32| {
+        let Some((observer, turns)) = &told else {
+            return;
+        };
+        // The rewrite's own code calls this, with no other number.
+        let site = site.cast_unsigned();
+        let (Some(instruction), Some((thread, point))) =
+            (sites.get(site as usize), turns.own_point())
+        else {
+            return;
+        };
+        let trace = || {
+            let trace = WasmBacktrace::force_capture(&caller);
+            Some(Backtrace::taken(trace, life.upgrade()?.appended()))
+        };
+        let memory = memories.get(instruction.memory as usize);
+        observer.access(&GuestAccess {
+            thread,
+            point,
+            site,
+            instruction,
+            memory: memory.copied().flatten(),
+            address: address.cast_unsigned(),
+            length: length.cast_unsigned(),
+            trace: &trace,
+        });
+    }
+}
+
 /// Says where the calling thread is, to whoever has asked.
 pub(crate) fn report<T>(caller: &Caller<'_, T>) {
     if let Some(thread) = current::get()
@@ -57,7 +97,7 @@ pub(crate) fn count<T: 'static>(
     let left = instance
         .get_global(&mut *store, left)
         .ok_or_else(|| Error::msg("a prepared module lacks its count of points"))?;
-    store.call_hook(move |mut store, hook| {
+    call_hook::set(store, move |mut store, hook| {
         match hook {
             CallHook::CallingWasm | CallHook::ReturningFromHost => {
                 if let Some(now) = Current::left() {

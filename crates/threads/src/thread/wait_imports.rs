@@ -33,6 +33,8 @@ pub(crate) struct Binder<T: 'static> {
     slots: Vec<(WaitSlot, Source)>,
     /// The entry of the table that points ask through.
     point: Option<PointSlot>,
+    /// The entry of the table that accesses are told through.
+    access: Option<u32>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
     functions: Linker<T>,
 }
@@ -75,6 +77,9 @@ struct Target(SharedMemory, Option<usize>);
 /// The name of the function that points ask.
 const POINT: &str = "point";
 
+/// The name of the function that accesses are told.
+const ACCESS: &str = "access";
+
 /// The word of a wait.
 #[derive(Clone, Copy)]
 struct Awaited {
@@ -98,7 +103,7 @@ impl<T: 'static> Binder<T> {
     /// among `memories`, the group's, is what reports call them by.
     pub(crate) fn new(
         engine: &Engine,
-        life: &Life,
+        life: &Arc<Life>,
         limits_fuel: bool,
         profiles: bool,
         prepared: Option<&Prepared>,
@@ -119,6 +124,7 @@ impl<T: 'static> Binder<T> {
             table: None,
             slots: Vec::new(),
             point: None,
+            access: prepared.and_then(|prepared| prepared.access_slot),
             functions: Linker::new(engine),
         };
         let Some(prepared) = prepared else {
@@ -130,11 +136,20 @@ impl<T: 'static> Binder<T> {
             let point = scheduled::point(life);
             binder.functions.func_wrap("", POINT, point)?;
         }
+        let number =
+            |memory: &SharedMemory| memories.iter().position(|other| same_memory(other, memory));
+        if binder.access.is_some() {
+            let numbers = imported
+                .iter()
+                .map(|memory| memory.as_ref().and_then(number));
+            let access = scheduled::access(life, &prepared.access_sites, numbers.collect());
+            binder.functions.func_wrap("", ACCESS, access)?;
+        }
         for (index, slot) in prepared.wait_slots.iter().enumerate() {
             let source = match imported.get(slot.memory as usize) {
                 Some(Some(memory)) => {
                     let name = index.to_string();
-                    let number = memories.iter().position(|other| same_memory(other, memory));
+                    let number = number(memory);
                     binder.define(&name, slot.op, Target(memory.clone(), number))?;
                     Source::Shared(name)
                 }
@@ -187,6 +202,10 @@ impl<T: 'static> Binder<T> {
             if self.group.turns.is_some() {
                 scheduled::count(store, instance, &point.left)?;
             }
+        }
+        if let Some(slot) = self.access {
+            let function = self.functions.get(&mut *store, "", ACCESS)?.into_func();
+            table.set(&mut *store, slot.into(), Ref::Func(function))?;
         }
         Ok(())
     }

@@ -19,8 +19,8 @@ pub struct WaitingThread {
     pub address: Option<u64>,
     /// The width of the word.
     pub width: Width,
-    /// When it began to wait.
-    pub since: Instant,
+    /// When it began to wait; `None` in a group with a schedule, which has no clock of the host's.
+    pub since: Option<Instant>,
     /// Whether the wait has a timeout.
     pub timed: bool,
     /// Where in the program it waits; `None` when it could not be asked.

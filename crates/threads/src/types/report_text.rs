@@ -20,7 +20,9 @@ impl fmt::Display for WaitingThread {
         if let Some(memory @ 1..) = self.memory {
             write!(f, " of shared memory {memory}")?;
         }
-        write!(f, ", since {:.1?}", self.since.elapsed())?;
+        if let Some(since) = self.since {
+            write!(f, ", since {:.1?}", since.elapsed())?;
+        }
         if self.timed {
             f.write_str(", with a timeout")?;
         }

@@ -30,6 +30,10 @@ pub enum ScheduleRefusal {
     /// The module was not prepared with [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points).
     #[error("the module was not prepared with points (`RewriteOptions::points`)")]
     NoPoints,
+    /// Accesses are to be told ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)), and the module was not prepared with
+    /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded).
+    #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
+    NotRecorded,
     /// Its waits are Wasmtime's, where nobody sees them.
     #[error("the module's waits do not go to the group (`RewriteOptions::waits`)")]
     Waits,

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accesses;
 mod decisions;
 mod handle;
 mod verdicts;

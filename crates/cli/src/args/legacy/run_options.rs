@@ -88,6 +88,11 @@ impl LegacyOptions {
         self.mapdir.iter().cloned()
     }
 
+    /// Whether `-S listenfd` is meant.
+    pub(crate) fn listenfd(&self) -> bool {
+        self.listenfd
+    }
+
     /// Says what concerns the log in today's words; see [`LegacyCommon::apply_logging`].
     pub(crate) fn apply_logging(&self, common: &mut CommonOptions) {
         self.common.apply_logging(common);
@@ -97,7 +102,6 @@ impl LegacyOptions {
     pub(crate) fn apply(&self, common: &mut CommonOptions) {
         self.common.apply(common);
         common.wasi.tcplisten.extend_from_slice(&self.tcplisten);
-        on(&mut common.wasi.listenfd, self.listenfd);
         given(&mut common.debug.coredump, &self.coredump_on_trap);
         let wasm = &mut common.wasm;
         on(&mut wasm.unknown_imports_trap, self.trap_unknown_imports);

@@ -1,9 +1,12 @@
 //! A process that runs seeds, as seen by the one that explores.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use replay_threads::explore::Runner;
@@ -11,6 +14,7 @@ use replay_threads::explore::Runner;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::run::explore::protocol::{Answer, Request, write_input};
+use crate::run::schedule::folders::TemporaryFolder;
 use crate::sys::job::{self, Socket};
 
 /// How long nothing may be heard of a run, that is how long it may pass no point, before it is killed.
@@ -26,8 +30,46 @@ pub(super) struct Failure {
 /// Runs what it is asked for, in a process that is started when it is needed.
 pub(super) struct Job<'a> {
     number: usize,
-    input: &'a [u8],
+    with: &'a Common,
+    orders: Option<&'a Orders>,
     process: Option<Process>,
+}
+
+/// What all jobs have.
+pub(super) struct Common {
+    /// What the program finds on standard input.
+    pub(super) input: Vec<u8>,
+    /// Where they have their copies of folders.
+    pub(super) folders: TemporaryFolder,
+}
+
+/// The orders that were seen, each with the first seed that had it, counted from the first of the search.
+#[derive(Debug)]
+pub(super) struct Orders {
+    first: u64,
+    seen: Mutex<HashMap<u64, u64>>,
+}
+
+impl Orders {
+    pub(super) fn new(first: u64) -> Self {
+        Orders {
+            first,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn saw(&self, order: u64, seed: u64) {
+        let at = seed.wrapping_sub(self.first);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.entry(order).or_insert(at);
+        *before = at.min(*before);
+    }
+
+    /// How many there are among the first `ran` seeds.
+    pub(super) fn among(&self, ran: u64) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.values().filter(|at| **at < ran).count()
+    }
 }
 
 struct Process {
@@ -37,10 +79,11 @@ struct Process {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(number: usize, input: &'a [u8]) -> Self {
+    pub(super) fn new(number: usize, with: &'a Common, orders: Option<&'a Orders>) -> Self {
         Job {
             number,
-            input,
+            with,
+            orders,
             process: None,
         }
     }
@@ -53,7 +96,7 @@ impl<'a> Job<'a> {
     pub(super) fn ask(&mut self, request: &Request) -> Result<Answer> {
         let mut process = match self.process.take() {
             Some(process) => process,
-            None => Process::start(self.number, self.input)
+            None => Process::start(self.number, self.with)
                 .map_err(|error| Message::failure("a run cannot be started").why(error))?,
         };
         match process.ask(request) {
@@ -71,6 +114,8 @@ impl<'a> Job<'a> {
                     moves: 0,
                     memory: 0,
                     decisions: Vec::new(),
+                    order: 0,
+                    interleaving: String::new(),
                 })
             }
             Err(error) => Err(process.failed(&error)),
@@ -99,7 +144,11 @@ impl Runner for Job<'_> {
             seed,
             decisions: None,
             keep: false,
+            lines: 0,
         })?;
+        if let Some(orders) = self.orders {
+            orders.saw(answer.order, seed);
+        }
         let failed = !answer.failure.is_empty();
         Ok(failed.then_some(Failure {
             status: answer.status,
@@ -109,13 +158,16 @@ impl Runner for Job<'_> {
 }
 
 impl Process {
-    fn start(number: usize, input: &[u8]) -> io::Result<Self> {
+    fn start(number: usize, with: &Common) -> io::Result<Self> {
         let (ours, theirs) = job::pair()?;
         let outputs = [unnamed()?, unnamed()?];
         let [stdout, stderr] = [outputs[0].try_clone()?, outputs[1].try_clone()?];
         let mut args: Vec<_> = std::env::args_os().skip(1).collect();
         let at = usize::from(args.first().is_some_and(|arg| arg == "run"));
         args.insert(at, format!("--explore-job={number}").into());
+        let mut folders = OsString::from("--explore-folders=");
+        folders.push(with.folders.path());
+        args.insert(at, folders);
         let child = Command::new(std::env::current_exe()?)
             .args(args)
             .stdin(theirs)
@@ -128,7 +180,7 @@ impl Process {
             socket: BufReader::new(ours),
             outputs,
         };
-        write_input(process.socket.get_mut(), input)?;
+        write_input(process.socket.get_mut(), &with.input)?;
         Ok(process)
     }
 

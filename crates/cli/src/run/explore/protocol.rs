@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) decisions: Option<Vec<u8>>,
     /// Whether the decisions are wanted back.
     pub(super) keep: bool,
+    /// How many lines are wanted of who accessed what.
+    pub(super) lines: usize,
 }
 
 /// What came of it.
@@ -43,12 +45,17 @@ pub(super) struct Answer {
     pub(super) memory: u64,
     /// A replay file's bytes, if they were wanted; empty if there are too many decisions.
     pub(super) decisions: Vec<u8>,
+    /// The order of conflicting accesses, where orders are counted.
+    pub(super) order: u64,
+    /// Who accessed what, if that was wanted.
+    pub(super) interleaving: String,
 }
 
 impl Request {
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let (given, keep) = (u8::from(self.decisions.is_some()), u8::from(self.keep));
-        to.write_all(format!("{} {given} {keep}\n", self.seed).as_bytes())?;
+        let numbers = format!("{} {given} {keep} {}\n", self.seed, self.lines);
+        to.write_all(numbers.as_bytes())?;
         match &self.decisions {
             Some(decisions) => write_blob(to, decisions),
             None => Ok(()),
@@ -60,7 +67,7 @@ impl Request {
         let Some(numbers) = read_numbers(from)? else {
             return Ok(None);
         };
-        let [seed, given, keep] = numbers[..] else {
+        let [seed, given, keep, lines] = numbers[..] else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let decisions = (given == 1).then(|| read_blob(from)).transpose()?;
@@ -68,18 +75,26 @@ impl Request {
             seed,
             decisions,
             keep: keep == 1,
+            lines: lines.try_into().unwrap_or(usize::MAX),
         }))
     }
 }
 
 impl Answer {
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let numbers = [self.status.into(), self.points, self.moves, self.memory];
+        let numbers = [
+            self.status.into(),
+            self.points,
+            self.moves,
+            self.memory,
+            self.order,
+        ];
         let numbers = numbers.map(|number: u64| number.to_string()).join(" ");
         to.write_all(format!("{numbers}\n").as_bytes())?;
         write_blob(to, self.failure.as_bytes())?;
         write_blob(to, self.outcome.as_bytes())?;
-        write_blob(to, &self.decisions)
+        write_blob(to, &self.decisions)?;
+        write_blob(to, self.interleaving.as_bytes())
     }
 
     /// Waits for as long as beats come before it.
@@ -90,7 +105,7 @@ impl Answer {
             from.read_line(&mut line)?;
         }
         let numbers = numbers(&line)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let [status, points, moves, memory] = numbers[..] else {
+        let [status, points, moves, memory, order] = numbers[..] else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let text = |bytes| String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData);
@@ -102,6 +117,8 @@ impl Answer {
             moves,
             memory,
             decisions: read_blob(from)?,
+            order,
+            interleaving: text(read_blob(from)?)?,
         })
     }
 }
@@ -149,6 +166,7 @@ mod tests {
             seed: u64::MAX,
             decisions,
             keep,
+            lines: 20,
         });
         let answer = Answer {
             status: 134,
@@ -158,6 +176,8 @@ mod tests {
             moves: u64::MAX,
             memory: 3,
             decisions: vec![0, 10, 13],
+            order: 7,
+            interleaving: "a\nb".into(),
         };
         let mut bytes = Vec::new();
         write_input(&mut bytes, b"x\n").unwrap();

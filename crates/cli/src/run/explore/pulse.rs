@@ -67,6 +67,11 @@ impl Pulse {
         Ok(Pulse { at_work })
     }
 
+    /// A module is prepared once more.
+    pub(super) fn preparing(&self) {
+        *lock(&self.at_work) = AtWork::Preparing;
+    }
+
     /// A run begins, with this clock.
     pub(super) fn running(&self, clock: impl Fn() -> u64 + Send + 'static) {
         *lock(&self.at_work) = AtWork::Running {

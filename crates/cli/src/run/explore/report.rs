@@ -16,11 +16,14 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result, printed, say, warn};
 use crate::module::source::ModuleSource;
 use crate::output::Output;
-use crate::run::explore::job::{Failure, Job};
+use crate::report::interleaving;
+use crate::run::explore::job::{Common, Failure, Job, Orders};
 use crate::run::explore::protocol::{Answer, Request};
 use crate::run::modules::Modules;
 use crate::run::plan::Plan;
+use crate::run::schedule::accesses::LINES;
 use crate::run::schedule::command;
+use crate::run::schedule::folders::TemporaryFolder;
 use crate::run::schedule::session::header;
 use crate::run::schedule_options::ScheduleOptions;
 
@@ -30,7 +33,7 @@ const TRY_FOR: Duration = Duration::from_secs(30);
 /// Decisions that are shown.
 const SHOWN: usize = 40;
 /// Distinct failures that are told.
-const FAILURES_SHOWN: usize = 20;
+const FAILURES_SHOWN: usize = 1_000;
 
 /// Runs all seeds that the options ask for.
 ///
@@ -45,7 +48,7 @@ pub(crate) fn explore(
     // Folders' hashes are of before the first run.
     let main = Modules::of(plan)?;
     let mut header = header(plan, options, String::new(), main.main())?;
-    let input = input(plan)?;
+    let with = common(plan)?;
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let search = Search {
         first: option.first,
@@ -53,8 +56,10 @@ pub(crate) fn explore(
         jobs: option.jobs.unwrap_or(processors),
         all: option.all,
     };
-    let explored = run_all(&search, &input)?;
-    let mut job = Job::new(0, &input);
+    let orders = option.orders.then(|| Orders::new(option.first));
+    let orders = orders.as_ref();
+    let explored = run_all(&search, &with, orders)?;
+    let mut job = Job::new(0, &with, None);
     let Some(found) = explored.failures.first() else {
         let request = by_policy(option.first);
         job.ask(&request)?;
@@ -63,6 +68,7 @@ pub(crate) fn explore(
             "explored {} schedules, none failed",
             explored.ran
         ));
+        tell_orders(orders, &explored);
         return Ok(Exit::Success);
     };
     let (seed, failure) = (found.seed, &found.failure);
@@ -70,6 +76,7 @@ pub(crate) fn explore(
     let Some(original) = original else {
         let printed = print(&mut job);
         tell(&explored, plan);
+        tell_orders(orders, &explored);
         tell_unprinted(printed);
         warn(
             "the run is not saved",
@@ -80,13 +87,19 @@ pub(crate) fn explore(
         return Ok(Exit::Guest(failure.status));
     };
     let before = original.len();
-    let minimal = minimised(&mut job, seed, original, failure)?;
+    let mut minimal = minimised(&mut job, seed, original, failure)?;
     // Once more, for its output and its end.
     let answer = job.ask(&by_decisions(seed, &minimal.list))?;
+    // As they were made: a thread may come to the same point for another reason than in the run that they are from.
+    if let Some(made) = decisions(&answer)? {
+        minimal.list = made;
+    }
     let printed = print(&mut job);
     tell(&explored, plan);
+    tell_orders(orders, &explored);
     tell_unprinted(printed);
     tell_decisions(&minimal, before);
+    tell_interleaving(&mut job, seed, &minimal.list, &answer);
     header.schedule = option.policy.with_seed(seed).to_string();
     let end = End::new(answer.outcome, answer.status, answer.points, answer.moves);
     save(plan, options, &Replay::new(header, minimal.list, end));
@@ -99,14 +112,14 @@ pub(crate) fn explore(
 ///
 /// Runs that cannot be made.
 pub(crate) fn verify(plan: &Plan, options: &ScheduleOptions) -> Result<Exit> {
-    let input = input(plan)?;
+    let with = common(plan)?;
     let seed = options.wanted.seed();
     // What decides is on the jobs' command line, too.
     let request = by_policy(seed);
-    let mut one = Job::new(0, &input);
-    let mut two = Job::new(1, &input);
+    let mut one = Job::new(0, &with, None);
+    let mut two = Job::new(1, &with, None);
     let (first, second) = (one.ask(&request)?, two.ask(&request)?);
-    let same_output = written(&mut one)? == written(&mut two)?;
+    let same_output = outputs(&mut one)? == outputs(&mut two)?;
     print(&mut one)?;
     let differs: Vec<_> = [
         (
@@ -137,24 +150,12 @@ fn outputs(job: &mut Job<'_>) -> Result<[Vec<u8>; 2]> {
     job.outputs().map_err(cannot)
 }
 
-/// What the last run wrote, without times of the host's, which are in a deadlock's report.
-fn written(job: &mut Job<'_>) -> Result<(Vec<u8>, String)> {
-    let [stdout, stderr] = outputs(job)?;
-    let stderr = String::from_utf8_lossy(&stderr);
-    let lines = stderr
-        .lines()
-        .map(|line| match line.split_once(", since ") {
-            Some((before, _)) => before,
-            None => line,
-        });
-    Ok((stdout, lines.collect::<Vec<_>>().join("\n")))
-}
-
 fn by_policy(seed: u64) -> Request {
     Request {
         seed,
         decisions: None,
         keep: true,
+        lines: 0,
     }
 }
 
@@ -168,6 +169,7 @@ fn by_decisions(seed: u64, decisions: &[Decision]) -> Request {
         seed,
         decisions: Some(bytes),
         keep: true,
+        lines: 0,
     }
 }
 
@@ -179,6 +181,14 @@ fn decisions(answer: &Answer) -> Result<Option<Vec<Decision>>> {
     let replay = Replay::read(&*answer.decisions);
     let unread = |error| Message::failure("decisions cannot be read").why(error);
     Ok(Some(replay.map_err(unread)?.decisions))
+}
+
+/// What every run finds.
+fn common(plan: &Plan) -> Result<Common> {
+    Ok(Common {
+        input: input(plan)?,
+        folders: TemporaryFolder::new()?,
+    })
 }
 
 /// All of standard input, which every run finds.
@@ -193,7 +203,7 @@ fn input(plan: &Plan) -> Result<Vec<u8>> {
     Ok(input)
 }
 
-fn run_all(search: &Search, input: &[u8]) -> Result<Explored<Failure>> {
+fn run_all(search: &Search, with: &Common, orders: Option<&Orders>) -> Result<Explored<Failure>> {
     let terminal = std::io::stderr().is_terminal();
     let mut told = Instant::now();
     let progress = |progress: Progress| {
@@ -206,7 +216,8 @@ fn run_all(search: &Search, input: &[u8]) -> Result<Explored<Failure>> {
             );
         }
     };
-    let explored = replay_threads::explore::explore(search, |job| Job::new(job, input), progress);
+    let job = |job| Job::new(job, with, orders);
+    let explored = replay_threads::explore::explore(search, job, progress);
     if terminal {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
@@ -310,6 +321,38 @@ fn tell_decisions(minimal: &Minimised<Decision>, before: usize) {
     if after > SHOWN {
         say(format_args!("  and {} more", after - SHOWN));
     }
+}
+
+/// How many orders were tried, where they are counted.
+fn tell_orders(orders: Option<&Orders>, explored: &Explored<Failure>) {
+    if let Some(orders) = orders {
+        let count = orders.among(explored.ran);
+        say(format_args!("orders of conflicting accesses: {count}"));
+    }
+}
+
+/// Who accessed what before the failure. That run is slower, and tells of accesses; else it is the same.
+fn tell_interleaving(job: &mut Job<'_>, seed: u64, decisions: &[Decision], ended: &Answer) {
+    let request = Request {
+        lines: LINES,
+        ..by_decisions(seed, decisions)
+    };
+    let answer = match job.ask(&request) {
+        Ok(answer) => answer,
+        Err(error) => return warn("the interleaving is not shown", &error),
+    };
+    let way = |answer: &Answer| (answer.moves, answer.points, answer.status);
+    if way(&answer) != way(ended) {
+        return warn(
+            "the interleaving is not shown",
+            &format_args!(
+                "with its accesses told the run went on to: {}",
+                answer.outcome
+            ),
+        );
+    }
+    let lines: Vec<_> = answer.interleaving.lines().collect();
+    interleaving::tell_text(&lines);
 }
 
 fn save(plan: &Plan, options: &ScheduleOptions, replay: &Replay) {

@@ -1,15 +1,18 @@
 //! A process that runs seeds, from within.
 
 use std::io::{self, BufReader};
+use std::sync::Arc;
 
 use p1_adapter::{EndSignal, P1State};
 use replay_threads::file::{End, Header, Replay};
+use wasi_threads::rewrite::Recorded;
 use wasi_threads::schedule::{Schedule, ScheduleError};
-use wasi_threads::{Outcome, Termination, ThreadGroup};
+use wasi_threads::{Frame, Outcome, Termination, ThreadGroup};
 
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::report::backtraces::Backtraces;
+use crate::report::interleaving;
 use crate::report::outcome::{self, Reporter};
 use crate::run::context::context;
 use crate::run::entry::{self, Runs};
@@ -18,7 +21,9 @@ use crate::run::explore::pulse::{self, Pulse};
 use crate::run::link::linker;
 use crate::run::modules::{Modules, PreparedModules};
 use crate::run::plan::Plan;
+use crate::run::schedule::accesses::Accesses;
 use crate::run::schedule::digests;
+use crate::run::schedule::folders::Copies;
 use crate::run::schedule::session::{Decides, Session};
 use crate::run::schedule_options::ScheduleOptions;
 use crate::run::{cannot_run, group, shape};
@@ -40,20 +45,35 @@ pub(crate) fn serve(plan: &Plan, options: &ScheduleOptions, number: usize) -> Re
     let beats = socket.get_ref().try_clone().map_err(lost)?;
     let pulse = Pulse::start(beats, pulse::EVERY)
         .map_err(|error| Message::failure("a thread cannot be started").why(error))?;
-    let name = plan.module.display();
-    let modules = Modules::of(plan)?.prepare(plan)?;
-    shape::check(modules.main.module(), &name, plan)?;
-    let program = Program {
-        runs: entry::runs(&modules.main, &name, plan)?,
-        modules,
-        plan,
-        options,
-        input,
-        pulse,
-    };
+    let orders = options.wanted.counts_orders();
+    let recorded = orders.then(|| Accesses::ordered_by(options.points));
+    let with = (&input[..], &pulse);
+    let program = Program::new(plan, options, with, recorded)?;
+    // It takes as long to make, and few searches need it.
+    let mut telling = None;
     while let Some(request) = Request::read(&mut socket).map_err(lost)? {
-        let answer = program.run(request)?;
-        program.pulse.over();
+        let answer = if request.lines > 0 {
+            let program = match telling.take() {
+                Some(program) => program,
+                None => {
+                    pulse.preparing();
+                    Program::new(plan, options, with, Some(Recorded::Accesses))?
+                }
+            };
+            let answer = program.show(request)?;
+            telling = Some(program);
+            answer
+        } else if orders {
+            let accesses = Arc::new(Accesses::orders());
+            let answer = program.run(request, Some(&accesses))?;
+            Answer {
+                order: accesses.order(),
+                ..answer
+            }
+        } else {
+            program.run(request, None)?
+        };
+        pulse.over();
         answer.write(socket.get_mut()).map_err(lost)?;
     }
     Ok(Exit::Success)
@@ -64,12 +84,56 @@ struct Program<'a> {
     options: &'a ScheduleOptions,
     modules: PreparedModules<'a>,
     runs: Runs,
-    input: Vec<u8>,
-    pulse: Pulse,
+    input: &'a [u8],
+    /// Of the folders that it may write.
+    copies: Option<Copies>,
+    pulse: &'a Pulse,
 }
 
-impl Program<'_> {
-    fn run(&self, request: Request) -> Result<Answer> {
+impl<'a> Program<'a> {
+    /// The program, ready to be run; `recorded`: it tells of these accesses.
+    fn new(
+        plan: &'a Plan,
+        options: &'a ScheduleOptions,
+        (input, pulse): (&'a [u8], &'a Pulse),
+        recorded: Option<Recorded>,
+    ) -> Result<Self> {
+        let name = plan.module.display();
+        let modules = Modules::of(plan)?.prepare(plan, recorded)?;
+        shape::check(modules.main.module(), &name, plan)?;
+        let copies = match &options.job_folders {
+            Some(folders) if !options.shared => {
+                let number = options.job.unwrap_or(0).to_string();
+                Copies::of(&plan.dirs, folders.join(number))?
+            }
+            _ => None,
+        };
+        Ok(Program {
+            copies,
+            runs: entry::runs(&modules.main, &name, plan)?,
+            modules,
+            plan,
+            options,
+            input,
+            pulse,
+        })
+    }
+
+    /// Makes a run that says who accessed what.
+    fn show(&self, request: Request) -> Result<Answer> {
+        let accesses = Arc::new(Accesses::history());
+        let lines = request.lines;
+        let answer = self.run(request, Some(&accesses))?;
+        let replay = Replay::read(&*answer.decisions);
+        let decisions = replay.map_or(Vec::new(), |replay| replay.decisions);
+        let shown = accesses.around(&decisions, lines);
+        Ok(Answer {
+            interleaving: interleaving::text(&shown, &self.modules.backtraces).join("\n"),
+            ..answer
+        })
+    }
+
+    fn run(&self, request: Request, accesses: Option<&Arc<Accesses>>) -> Result<Answer> {
         let decides = match request.decisions {
             None => Decides::of(&self.options.wanted),
             Some(bytes) => {
@@ -77,8 +141,14 @@ impl Program<'_> {
                 Decides::Leniently(Replay::read(&*bytes).map_err(unread)?.decisions)
             }
         };
-        let mut session = Session::new(decides, request.seed, self.options.max_points);
-        session.set_input(self.input.clone());
+        let mut session = Session::new(decides, request.seed, self.options);
+        session.set_input(self.input.to_vec());
+        if let Some(copies) = &self.copies {
+            session.set_folders(copies.fresh()?);
+        }
+        if let Some(accesses) = accesses {
+            session.keep_accesses(accesses);
+        }
         let group = self.group(&mut session)?;
         self.pulse.running(session.clock());
         let ran = match &self.runs {
@@ -113,7 +183,7 @@ impl Program<'_> {
         };
         Ok(Answer {
             status: exit.status(),
-            failure: failure(&outcome, &group),
+            failure: self.failure(&outcome, &group),
             outcome: in_words,
             points: summary.points,
             moves: summary.moves,
@@ -123,6 +193,8 @@ impl Program<'_> {
                 false => 0,
             },
             decisions,
+            order: 0,
+            interleaving: String::new(),
         })
     }
 
@@ -148,32 +220,42 @@ impl Program<'_> {
     }
 }
 
-/// The same text for the same failure; empty if the run did not fail.
-fn failure(outcome: &Outcome, group: &ThreadGroup<P1State>) -> String {
-    match outcome {
-        Outcome::Returned | Outcome::Exited(0) => String::new(),
-        Outcome::Deadlocked(deadlock) => {
-            let mut waits: Vec<_> = deadlock
-                .threads
-                .iter()
-                .map(|waiting| format!("{} at {:?}", waiting.thread, waiting.address))
-                .collect();
-            waits.sort();
-            format!("deadlock: {}", waits.join(", "))
+impl Program<'_> {
+    /// The same text for the same failure; empty if the run did not fail.
+    fn failure(&self, outcome: &Outcome, group: &ThreadGroup<P1State>) -> String {
+        match outcome {
+            Outcome::Returned | Outcome::Exited(0) => String::new(),
+            Outcome::Deadlocked(deadlock) => {
+                let mut waits: Vec<_> = deadlock
+                    .threads
+                    .iter()
+                    .map(|waiting| format!("{} at {:?}", waiting.thread, waiting.address))
+                    .collect();
+                waits.sort();
+                format!("deadlock: {}", waits.join(", "))
+            }
+            Outcome::ScheduleFailed(ScheduleError::TooManyPoints(_)) => {
+                "too many points".to_owned()
+            }
+            Outcome::Trapped { trap, .. } => {
+                // Whichever thread it was.
+                let frames = group.backtrace_of(outcome).map(|trace| trace.to_frames());
+                let places = frames.iter().flatten().take(FRAMES);
+                // Where it was in the module as it came.
+                let offset = |frame: &Frame| {
+                    let offset = frame.module_offset();
+                    offset.map(|offset| self.modules.main.original_offset(offset))
+                };
+                let places: Vec<_> = places
+                    .map(|frame| format!("{}:{:?}", frame.func_index(), offset(frame)))
+                    .collect();
+                let trap =
+                    trap.map_or("a host function failed".to_owned(), |trap| trap.to_string());
+                let places = digests::of_bytes(places.join(" ").as_bytes());
+                format!("{trap} (backtrace {})", places.get(..8).unwrap_or(&places))
+            }
+            // The status tells it from others, and is told beside it.
+            other => outcome::in_a_line(other),
         }
-        Outcome::ScheduleFailed(ScheduleError::TooManyPoints(_)) => "too many points".to_owned(),
-        Outcome::Trapped { trap, .. } => {
-            // Whichever thread it was.
-            let frames = group.backtrace_of(outcome).map(|trace| trace.to_frames());
-            let places = frames.iter().flatten().take(FRAMES);
-            let places: Vec<_> = places
-                .map(|frame| format!("{}:{:?}", frame.func_index(), frame.module_offset()))
-                .collect();
-            let trap = trap.map_or("a host function failed".to_owned(), |trap| trap.to_string());
-            let places = digests::of_bytes(places.join(" ").as_bytes());
-            format!("{trap} (backtrace {})", places.get(..8).unwrap_or(&places))
-        }
-        // The status tells it from others, and is told beside it.
-        other => outcome::in_a_line(other),
     }
 }

@@ -7,7 +7,7 @@ use crate::run::plan::Plan;
 /// The options that say which run it is, and where it is kept.
 const OF_SCHEDULES: [&str; 4] = ["--schedule", "--explore", "--save", "--replay"];
 /// Those without a value.
-const ALONE: [&str; 1] = ["--verify"];
+const ALONE: [&str; 2] = ["--verify", "--explore-shared"];
 
 /// This command line, as a replay of `file`, which messages name so.
 pub(crate) fn replay(plan: &Plan, file: &str) -> String {

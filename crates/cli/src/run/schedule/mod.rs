@@ -3,9 +3,9 @@
 //! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for time and order: none of them knows
 //! another. They meet here.
 
-mod bridge;
+pub(crate) mod accesses;
+mod allowed;
 pub(crate) mod command;
 pub(crate) mod digests;
-mod random;
+pub(crate) mod folders;
 pub(crate) mod session;
-mod world;

@@ -1,21 +1,26 @@
 //! One run whose threads take turns: what decides, what is kept of it, and what came of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use p1_adapter::P1CtxBuilder;
+use replay_threads::conflict::Line;
 use replay_threads::file::{End, Header, Replay};
 use replay_threads::keyed::{Decision, Divergence, Recorder, Recording, Replayed, Replayer};
 use replay_threads::policy::Kind;
 use wasi_threads::schedule::Scheduled;
+use wasi_threads_p1::replay::{World, schedule};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
+use crate::args::values::DirOption;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result, say, warn};
 use crate::module::source::Loaded;
 use crate::output::Output;
+use crate::report::interleaving::Seen;
 use crate::run::plan::Plan;
-use crate::run::schedule::bridge::Bridge;
-use crate::run::schedule::{command, digests, world};
+use crate::run::schedule::accesses::Accesses;
+use crate::run::schedule::allowed::Allowed;
+use crate::run::schedule::{command, digests};
 use crate::run::schedule_options::{ScheduleOptions, Wanted};
 
 /// What decides who is next.
@@ -46,6 +51,11 @@ pub(crate) struct Session {
     kept: Kept,
     /// What the program finds on standard input, if that is not this process's.
     input: Option<Vec<u8>>,
+    accesses: Option<Arc<Accesses>>,
+    /// The program's folders, if they are not the plan's.
+    folders: Option<Vec<DirOption>>,
+    start: u64,
+    allowed: Allowed,
 }
 
 enum Kept {
@@ -66,7 +76,7 @@ pub(crate) struct Summary {
 
 impl Session {
     /// A run that is about to be made.
-    pub(crate) fn new(decides: Decides, seed: u64, max_points: u64) -> Self {
+    pub(crate) fn new(decides: Decides, seed: u64, options: &ScheduleOptions) -> Self {
         let (policy, kept): (Box<dyn replay_threads::Policy>, _) = match decides {
             Decides::Policy(kind) => {
                 let (recorder, recording) = Recorder::new(kind.build(seed));
@@ -81,22 +91,20 @@ impl Session {
                 (Box::new(replayer), Kept::Replayed(replayed))
             }
         };
-        let later = Arc::new(OnceLock::new());
-        let bridge = Bridge {
-            policy,
-            handle: Arc::clone(&later),
-        };
-        let scheduled = Scheduled::new(bridge)
-            .start_time(world::START)
-            .max_points(max_points);
+        let scheduled = schedule(policy)
+            .start_time(options.start)
+            .max_points(options.max_points);
         let handle = scheduled.handle();
-        let _ = later.set(handle.clone());
         Session {
             scheduled: Some(scheduled),
             handle,
             seed,
             kept,
             input: None,
+            accesses: None,
+            folders: None,
+            start: options.start,
+            allowed: Allowed::new(&options.allowed),
         }
     }
 
@@ -104,12 +112,24 @@ impl Session {
     pub(crate) fn of(options: &ScheduleOptions) -> Self {
         let seed = options.wanted.seed();
         let decides = Decides::of(&options.wanted);
-        Self::new(decides, seed, options.max_points)
+        let mut session = Self::new(decides, seed, options);
+        if options.show.is_some() {
+            session.keep_accesses(&Arc::new(Accesses::history()));
+        }
+        session
     }
 
     /// The schedule, for the group: once.
     pub(crate) fn take(&mut self) -> Option<Scheduled> {
         self.scheduled.take()
+    }
+
+    /// Has accesses kept, of a program that tells of them. Before the schedule is [taken](Self::take).
+    pub(crate) fn keep_accesses(&mut self, accesses: &Arc<Accesses>) {
+        self.accesses = Some(Arc::clone(accesses));
+        let scheduled = self.scheduled.take();
+        self.scheduled =
+            scheduled.map(|scheduled| scheduled.observe_accesses(Arc::clone(accesses) as _));
     }
 
     /// The virtual time, which moves as points are passed.
@@ -123,6 +143,16 @@ impl Session {
         self.input = Some(input);
     }
 
+    /// Has the program find these folders, and not the plan's.
+    pub(crate) fn set_folders(&mut self, folders: Vec<DirOption>) {
+        self.folders = Some(folders);
+    }
+
+    /// The program's folders, if they are not the plan's.
+    pub(crate) fn folders(&self) -> Option<&[DirOption]> {
+        self.folders.as_deref()
+    }
+
     /// Whether standard input is not this process's.
     pub(crate) fn has_input(&self) -> bool {
         self.input.is_some()
@@ -130,11 +160,22 @@ impl Session {
 
     /// Gives the program a world that is the same each time.
     pub(crate) fn give_world(&self, builder: &mut P1CtxBuilder) {
-        world::give(builder, &self.handle, self.seed);
+        let allowed = self.allowed.clone();
+        World::new(self.seed)
+            .start(self.start)
+            .let_pass(move |what| allowed.passes(what.name()))
+            .give(builder, &self.handle);
         // Without any, it is at its end.
         if let Some(input) = self.input.as_ref().filter(|input| !input.is_empty()) {
             builder.stdin(MemoryInputPipe::new(input.clone()));
         }
+    }
+
+    /// The conflicting accesses at the end of the run, and around its last decision, where they are kept.
+    pub(crate) fn interleaving(&self, most: usize) -> Vec<Line<Seen>> {
+        let decisions = self.summary().decisions.unwrap_or_default();
+        let accesses = self.accesses.as_ref();
+        accesses.map_or(Vec::new(), |accesses| accesses.around(&decisions, most))
     }
 
     /// The first difference from the file, if there is one.
@@ -181,7 +222,7 @@ pub(crate) fn header(
     };
     let tool = concat!("wasi-threads-run ", env!("CARGO_PKG_VERSION"));
     let mut header = Header::new(tool, schedule);
-    let points = format!("{:?}", options.points);
+    let points = format!("{:?}", (options.points, options.start, &options.allowed));
     let env = plan
         .env
         .iter()

@@ -4,13 +4,27 @@ use std::sync::{Arc, OnceLock};
 
 use replay_threads as replay;
 use wasi_threads::ThreadId;
-use wasi_threads::schedule::{Policy, ScheduleHandle, Stop, Turn, Why};
+use wasi_threads::schedule::{Policy, ScheduleHandle, Scheduled, Stop, Turn, Why};
+
+/// A schedule by a policy of `replay-threads`, whose clock begins at [`START`](super::START). A policy that names a thread that cannot be next
+/// ends the run as [`ScheduleError::Stopped`](wasi_threads::schedule::ScheduleError::Stopped).
+pub fn schedule(policy: Box<dyn replay::Policy>) -> Scheduled {
+    let handle = Arc::new(OnceLock::new());
+    let bridge = Bridge {
+        policy,
+        handle: Arc::clone(&handle),
+    };
+    let scheduled = Scheduled::new(bridge).start_time(super::START);
+    // Nobody else has it.
+    let _ = handle.set(scheduled.handle());
+    scheduled
+}
 
 /// The one as the other.
-pub(super) struct Bridge {
-    pub(super) policy: Box<dyn replay::Policy>,
+struct Bridge {
+    policy: Box<dyn replay::Policy>,
     /// To end the run, when the policy names a thread that cannot be next.
-    pub(super) handle: Arc<OnceLock<ScheduleHandle>>,
+    handle: Arc<OnceLock<ScheduleHandle>>,
 }
 
 fn thread(thread: ThreadId) -> replay::ThreadId {
@@ -57,8 +71,12 @@ impl Policy for Bridge {
             if let Some(handle) = self.handle.get() {
                 handle.stop("the run is not the one that was recorded");
             }
-            let first = stop.runnable.first().copied();
-            first.unwrap_or(stop.sleeping[0].thread)
+            let asleep = stop.sleeping.first().map(|sleeper| sleeper.thread);
+            stop.runnable
+                .first()
+                .copied()
+                .or(asleep)
+                .unwrap_or(stop.thread)
         });
         Turn {
             thread: next,

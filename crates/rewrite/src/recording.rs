@@ -1,0 +1,310 @@
+//! Accesses that a module tells its host of, each before it is done.
+//!
+//! The place of a recorded instruction pushes the number of its site behind the operands and calls an appended function. That
+//! passes the instruction's point, if it has one, tells the host, and does what the instruction did. So there are points where
+//! there would be without this, and nothing runs between what is told and what is done but the host.
+
+use std::fmt;
+
+use wasm_encoder::{BlockType, Encode, Function, InstructionSink, ValType};
+use wasmparser::MemoryType;
+
+use crate::WaitOp;
+use crate::append::Appendix;
+use crate::points::{Point, PointKind};
+use crate::scan::{Scan, Site, SiteKind};
+
+/// Which accesses of shared memories a module tells its host of ([`RewriteOptions::recorded`](crate::RewriteOptions::recorded)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Recorded {
+    /// Atomic loads, stores, read-modify-writes, waits and notifies.
+    Atomics,
+    /// The other loads and stores, too, and `memory.fill`, `copy` and `init`.
+    Accesses,
+}
+
+/// What an instruction does to the bytes that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum AccessOp {
+    /// A plain load, of a vector's lane as well.
+    Load,
+    /// A plain store.
+    Store,
+    /// An atomic load.
+    AtomicLoad,
+    /// An atomic store.
+    AtomicStore,
+    /// An atomic read-modify-write, an exchange included.
+    AtomicRmw,
+    /// An atomic compare and exchange, which may turn out to write nothing.
+    AtomicCmpxchg,
+    /// A `memory.atomic.wait`: it reads the word, and may wait.
+    Wait,
+    /// A `memory.atomic.notify`: it neither reads nor writes.
+    Notify,
+    /// A `memory.fill`: it writes.
+    Fill,
+    /// The source of a `memory.copy`.
+    CopyFrom,
+    /// The destination of a `memory.copy`.
+    CopyTo,
+    /// A `memory.init`: it writes what is in a data segment.
+    Init,
+}
+
+impl AccessOp {
+    /// Whether it reads the bytes.
+    pub fn reads(self) -> bool {
+        match self {
+            Self::Load | Self::AtomicLoad | Self::AtomicRmw | Self::AtomicCmpxchg => true,
+            Self::Wait | Self::CopyFrom => true,
+            Self::Store | Self::AtomicStore | Self::Notify => false,
+            Self::Fill | Self::CopyTo | Self::Init => false,
+        }
+    }
+
+    /// Whether it may write the bytes.
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Store | Self::AtomicStore | Self::AtomicRmw | Self::AtomicCmpxchg => true,
+            Self::Fill | Self::CopyTo | Self::Init => true,
+            Self::Load | Self::AtomicLoad | Self::Wait | Self::Notify | Self::CopyFrom => false,
+        }
+    }
+
+    /// Whether it is an atomic instruction, waits and notifies included.
+    pub fn is_atomic(self) -> bool {
+        match self {
+            Self::AtomicLoad | Self::AtomicStore | Self::AtomicRmw | Self::AtomicCmpxchg => true,
+            Self::Wait | Self::Notify => true,
+            Self::Load | Self::Store | Self::Fill => false,
+            Self::CopyFrom | Self::CopyTo | Self::Init => false,
+        }
+    }
+}
+
+impl fmt::Display for AccessOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Load => "load",
+            Self::Store => "store",
+            Self::AtomicLoad => "atomic load",
+            Self::AtomicStore => "atomic store",
+            Self::AtomicRmw => "atomic read-modify-write",
+            Self::AtomicCmpxchg => "atomic compare-exchange",
+            Self::Wait => "wait",
+            Self::Notify => "notify",
+            Self::Fill => "memory.fill",
+            Self::CopyFrom => "memory.copy from",
+            Self::CopyTo => "memory.copy to",
+            Self::Init => "memory.init",
+        })
+    }
+}
+
+/// An instruction that tells its host what it accesses: an entry of [`Rewritten::access_sites`](crate::Rewritten::access_sites).
+///
+/// A `memory.copy` has two, first its source; one alone where the other memory is not shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AccessSite {
+    /// The function it is in, in the module's index space, which the rewrite keeps.
+    pub function: u32,
+    /// Where it is in the original file, in bytes from its beginning.
+    pub offset: u64,
+    /// What it does.
+    pub op: AccessOp,
+    /// How many bytes it accesses; 0 where that is an operand, as of `memory.fill`. A notify has the width of the word of a
+    /// `wait32`, though it may be for one of a `wait64`.
+    pub width: u32,
+    /// The memory, in the module's index space.
+    pub memory: u32,
+}
+
+/// What an appended function needs to tell its host something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorder {
+    pub(crate) table: u32,
+    pub(crate) slot: u32,
+    /// The type of the host's function.
+    pub(crate) host: u32,
+}
+
+impl Recorder {
+    /// The parameters of the host's function: address, length, site.
+    pub(crate) const PARAMETERS: [ValType; 3] = [ValType::I64, ValType::I64, ValType::I32];
+}
+
+/// What is told of an instruction: an operation and its bytes.
+pub(crate) struct Told {
+    op: AccessOp,
+    memory: u32,
+    width: u32,
+    /// The operand that is the address.
+    address: u32,
+    offset: u64,
+    /// The operand that is the length, where it is one.
+    length: Option<u32>,
+}
+
+/// What is told of a kind of instruction, in the order of the sites; nothing if that is not recorded.
+pub(crate) fn told(scan: &Scan, recorded: Option<Recorded>, kind: &SiteKind) -> Vec<Told> {
+    let Some(recorded) = recorded else {
+        return Vec::new();
+    };
+    let plain = recorded >= Recorded::Accesses;
+    let word = |op, memory, width, offset| Told {
+        op,
+        memory,
+        width,
+        address: 0,
+        offset,
+        length: None,
+    };
+    let bulk = |op, memory, address| {
+        (plain && scan.is_shared(memory)).then_some(Told {
+            op,
+            memory,
+            width: 0,
+            address,
+            offset: 0,
+            length: Some(2),
+        })
+    };
+    match *kind {
+        SiteKind::Access(access) if plain || access.atomic => {
+            vec![word(
+                access.op(),
+                access.memory,
+                access.width(),
+                access.offset,
+            )]
+        }
+        SiteKind::Access(_) | SiteKind::Loop => Vec::new(),
+        SiteKind::Wait { op, memory, offset } => {
+            let (op, width) = match op {
+                WaitOp::Wait32 => (AccessOp::Wait, 4),
+                WaitOp::Wait64 => (AccessOp::Wait, 8),
+                WaitOp::Notify => (AccessOp::Notify, 4),
+            };
+            vec![word(op, memory, width, offset)]
+        }
+        SiteKind::Fill { memory } => Vec::from_iter(bulk(AccessOp::Fill, memory, 0)),
+        SiteKind::Init { memory, .. } => Vec::from_iter(bulk(AccessOp::Init, memory, 0)),
+        SiteKind::Copy { to, from } => [
+            bulk(AccessOp::CopyFrom, from, 1),
+            bulk(AccessOp::CopyTo, to, 0),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+    }
+}
+
+impl Told {
+    /// The entry for the instruction at `site`.
+    pub(crate) fn site(&self, site: &Site) -> AccessSite {
+        AccessSite {
+            function: site.function,
+            offset: site.at.start as u64,
+            op: self.op,
+            width: self.width,
+            memory: self.memory,
+        }
+    }
+}
+
+/// The instruction that pushes the number of a site.
+pub(crate) fn push_site(site: u32) -> Vec<u8> {
+    const I32_CONST: u8 = 0x41;
+    let mut out = vec![I32_CONST];
+    site.cast_signed().encode(&mut out);
+    out
+}
+
+/// What a recorded instruction does once its host knows.
+pub(crate) enum Doing<'a> {
+    /// The instruction itself.
+    Instruction(&'a [u8]),
+    /// An appended function, with the same operands.
+    Call(u32),
+}
+
+/// Appends the function of a recorded instruction: its point, what is told of it, and what it does. Its parameters are the
+/// operands, and the number of the first site.
+pub(crate) fn append(
+    appendix: &mut Appendix,
+    scan: &Scan,
+    recorder: Recorder,
+    point: Option<(Point, PointKind)>,
+    told: &[Told],
+    (params, results): (&[ValType], &[ValType]),
+    doing: &Doing<'_>,
+) {
+    let guest = appendix.function_type(&[params, &[ValType::I32]].concat(), results);
+    let site = params.len() as u32;
+    let sum = site + 1;
+    let mut body = Function::new([(1, ValType::I64)]);
+    let mut code = body.instructions();
+    if let Some((point, kind)) = point {
+        point.pass(&mut code, kind);
+    }
+    for (number, one) in told.iter().enumerate() {
+        let ty = &scan.memories[one.memory as usize];
+        effective_address(&mut code, one, ty, sum);
+        match one.length {
+            None => {
+                code.i64_const(one.width.into());
+            }
+            Some(length) => {
+                code.local_get(length);
+                if params[length as usize] == ValType::I32 {
+                    code.i64_extend_i32_u();
+                }
+            }
+        }
+        code.local_get(site);
+        if number > 0 {
+            code.i32_const(number as i32).i32_add();
+        }
+        code.i32_const(recorder.slot.cast_signed())
+            .call_indirect(recorder.table, recorder.host);
+    }
+    for param in 0..site {
+        code.local_get(param);
+    }
+    match doing {
+        Doing::Instruction(bytes) => {
+            body.raw(bytes.iter().copied());
+            body.instructions().end();
+        }
+        Doing::Call(function) => {
+            code.call(*function).end();
+        }
+    }
+    appendix.function(guest, body);
+}
+
+/// Pushes where the bytes begin, as an `i64`; the largest number where that is beyond all numbers.
+fn effective_address(code: &mut InstructionSink<'_>, told: &Told, memory: &MemoryType, sum: u32) {
+    code.local_get(told.address);
+    if !memory.memory64 {
+        code.i64_extend_i32_u();
+    }
+    if told.offset == 0 {
+        return;
+    }
+    let offset = told.offset.cast_signed();
+    code.i64_const(offset).i64_add();
+    if memory.memory64 {
+        code.local_tee(sum)
+            .i64_const(offset)
+            .i64_lt_u()
+            .if_(BlockType::Empty)
+            .i64_const(-1)
+            .local_set(sum)
+            .end()
+            .local_get(sum);
+    }
+}

@@ -1,0 +1,60 @@
+//! Accesses of memory, as an observer is told of them.
+
+use std::fmt;
+
+use crate::rewrite::AccessSite;
+use crate::types::backtrace::Backtrace;
+use crate::types::thread_id::ThreadId;
+
+/// Is told what the threads of a scheduled group do to shared memory ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)).
+///
+/// Called by the thread that is about to do it, which has the turn: one call at a time, in the order of the accesses, without a lock of the
+/// group. It must not block, and must not move the turn. A panic ends the run as the thread's own does
+/// ([`Outcome::Panicked`](crate::Outcome::Panicked)).
+pub trait AccessObserver: Send + Sync {
+    /// A thread is about to access memory; it will, unless that traps.
+    fn access(&self, access: &GuestAccess<'_>);
+}
+
+/// An access that is about to be done.
+#[non_exhaustive]
+pub struct GuestAccess<'a> {
+    /// The thread.
+    pub thread: ThreadId,
+    /// How many points it has passed, that of this access included.
+    pub point: u64,
+    /// The instruction, as an index into [`ThreadModule::access_sites`](crate::ThreadModule::access_sites).
+    pub site: u32,
+    /// The instruction.
+    pub instruction: &'a AccessSite,
+    /// Which of the module's shared memory imports it is about, counted without duplicates, as in
+    /// [`WaitingThread::memory`](crate::WaitingThread::memory); `None`: a memory that the thread's instance defines itself, which no other
+    /// thread sees.
+    pub memory: Option<usize>,
+    /// The guest's address of the first byte, offset included. It may be beyond the memory.
+    pub address: u64,
+    /// How many bytes.
+    pub length: u64,
+    pub(crate) trace: &'a dyn Fn() -> Option<Backtrace>,
+}
+
+impl GuestAccess<'_> {
+    /// Where the thread is: the innermost frame is the instruction's. Takes some microseconds; `None` where the group is gone.
+    pub fn backtrace(&self) -> Option<Backtrace> {
+        (self.trace)()
+    }
+}
+
+impl fmt::Debug for GuestAccess<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuestAccess")
+            .field("thread", &self.thread)
+            .field("point", &self.point)
+            .field("site", &self.site)
+            .field("instruction", &self.instruction)
+            .field("memory", &self.memory)
+            .field("address", &self.address)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
