@@ -184,7 +184,7 @@ impl Plan<'_, '_> {
         let mut function = Function::new([(1, ValType::I64)]);
         let mut depth = 0;
         for _ in 0..self.input.below(6) {
-            let choice = self.input.below(10);
+            let choice = self.input.below(14);
             match choice {
                 0 if depth < 3 => {
                     function.instructions().block(BlockType::Empty);
@@ -242,6 +242,7 @@ impl Plan<'_, '_> {
                 let segment = self.input.below(self.segments as usize) as u64;
                 self.raw(function, &[0xfc], &[0x08, segment, memory]);
             }
+            10.. => self.access(function, choice, wide, memory),
             _ => {
                 let code = (choice % 3) as u64;
                 self.number(function, code == 2);
@@ -266,6 +267,33 @@ impl Plan<'_, '_> {
                 self.raw(function, &[0xfe], &operands);
                 function.instructions().drop();
             }
+        }
+    }
+
+    /// A load or a store, atomic or not, whose address is there.
+    fn access(&mut self, function: &mut Function, choice: usize, wide: bool, memory: u64) {
+        // Loads and stores of 32 bits: `i32.load`, `i32.store`, `i32.atomic.load`, `i32.atomic.rmw.add`.
+        let (prefix, stores, results): (&[u8], _, _) = match choice {
+            10 => (&[0x28], false, true),
+            11 => (&[0x36], true, false),
+            12 => (&[0xfe, 0x10], false, true),
+            _ => (&[0xfe, 0x1e], true, true),
+        };
+        if stores {
+            self.number(function, false);
+        }
+        let offset = match self.input.u8() {
+            0 if wide => self.input.u64(),
+            1 => self.input.u32().into(),
+            small => small.into(),
+        };
+        let operands: Vec<u64> = match (memory, self.input.u8() & 1) {
+            (0, 0) => vec![2, offset],
+            (memory, _) => vec![2 | 0x40, memory, offset],
+        };
+        self.raw(function, prefix, &operands);
+        if results {
+            function.instructions().drop();
         }
     }
 
