@@ -17,13 +17,18 @@ package() {
   list=$(mktemp -d)
   cargo package --workspace --no-verify --allow-dirty --quiet --exclude integration-tests --exclude architecture \
     --exclude fuzzing --exclude benches --target-dir "$list"
-  local file name missing=0
+  local file name held missing=0
   for file in "$list"/package/*.crate; do
     name=$(basename "$file" .crate)
+    # Whole, before it is searched: a search that ends early would end the program that lists with a signal.
+    held=$(tar --list --gzip --file "$file")
     for needed in LICENSE README.md Cargo.toml; do
-      tar --list --gzip --file "$file" | grep -q "^$name/$needed$" || { echo "manifests: $name lacks $needed" >&2 && missing=1; }
+      if ! grep -q "^$name/$needed$" <<<"$held"; then
+        echo "manifests: $name lacks $needed" >&2
+        missing=1
+      fi
     done
-    echo "manifests: $name: $(stat -c %s "$file") bytes, $(tar --list --gzip --file "$file" | wc -l) files"
+    echo "manifests: $name: $(stat -c %s "$file") bytes, $(wc -l <<<"$held") files"
   done
   rm -rf "$list"
   return "$missing"

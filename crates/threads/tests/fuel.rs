@@ -1,4 +1,5 @@
 //! The group's fuel: one pool, which every thread can use up, and which bounds what all of them consume.
+#![cfg(feature = "async")]
 
 mod support;
 

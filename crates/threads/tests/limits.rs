@@ -439,6 +439,7 @@ fn contradictions_have_names() {
         Err(GroupError::WasmStackTooLarge { .. })
     ));
     assert!(build(Limits::new().wasm_stack(wasm_stack)).is_ok());
+    #[cfg(feature = "async")]
     assert!(matches!(
         build(Limits::new().fuel(1)),
         Err(GroupError::FuelDisabled)

@@ -55,6 +55,11 @@ impl<T: Send + 'static> GroupBuilder<T> {
             return Err(GroupError::OtherEngine);
         }
         signal_stack::check().map_err(GroupError::NoSignalStack)?;
+        // A store with an interval of fuel is called through wasmtime's async entry points only.
+        #[cfg(feature = "async")]
+        if self.limits.fuel.is_some() {
+            self.async_calls = true;
+        }
         let host_stack = self.check_engine()?;
         self.limits.budget = self.budget.take().map(GroupBudget::new);
         let modules = self.look_at_modules()?;
@@ -75,7 +80,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             (make_state, self.set_up_store.take()),
             &self.limits,
             modules.appended_tables(),
-            host_stack,
+            host_stack + self.fiber_stack(),
         );
         let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;
         let core_cell: Arc<OnceLock<Weak<Core<T>>>> = Arc::default();
@@ -180,6 +185,15 @@ impl<T: Send + 'static> GroupBuilder<T> {
             return Err(GroupError::FuelDisabled);
         }
         Ok(host_stack)
+    }
+
+    /// The stack that a thread has beside its own, in bytes.
+    fn fiber_stack(&self) -> usize {
+        #[cfg(feature = "async")]
+        if self.async_calls {
+            return self.engine.get_async_stack_size();
+        }
+        0
     }
 
     /// Checks the modules by themselves: whether threads can share their memory, and whether it is within the limits.

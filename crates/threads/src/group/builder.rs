@@ -194,7 +194,8 @@ impl<T: Send + 'static> GroupBuilder<T> {
     ///
     /// Costs each sample some microseconds, each wait two looks at the clock, and each thread a timer (of which
     /// `RLIMIT_SIGPENDING` allows some thousands) and 64 KiB; the group a host thread of its own, which is gone when the group is
-    /// dropped. Threads on stacks of fibers (async host functions) have samples without frames.
+    /// dropped. Threads on stacks of fibers have samples without frames where that is for async host functions, and not for
+    /// [`Limits::fuel`](crate::Limits::fuel).
     pub fn profile(mut self, interval: Duration) -> Self {
         self.profile = Some(interval);
         self
@@ -343,7 +344,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// Takes the memory of the group out of `budget`, which others may use as well.
     ///
     /// Counted are, in bytes: each unshared memory and garbage-collected heap at its size, each table at 8 bytes for an element, for
-    /// each thread the size of a host stack (what is reserved, touched or not; instances made ahead have theirs), and the
+    /// each thread the size of its host stack, and of a fiber's where it has one (what is reserved, touched or not; instances made ahead have theirs), and the
     /// shared memories that the group makes, at their size. They are asked for before they are made or grow, and given back as
     /// their thread ends, or the group. What does not fit is refused as by the other limits: the growth returns -1 (or
     /// traps, [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.

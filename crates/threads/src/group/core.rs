@@ -17,6 +17,7 @@ use crate::thread::guest_thread::Guest;
 use crate::thread::prewarm::{Prewarmed, Stock};
 use crate::thread::program::Program;
 use crate::types::error::{SpawnError, in_words};
+use crate::types::fuel;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 use crate::watch::noted_call;
@@ -125,8 +126,8 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     let before = profiles.then(|| noted_call::note(profiling::SPAWN));
     let result = match core.program.stores.fuel() {
         None => Ok(spawn_for_guest(&core, arg)),
-        // The new thread needs some, and this one may hold all.
-        Some(fuel) => fuel.without(caller, |_| spawn_for_guest(&core, arg)),
+        // The new thread needs some, and may wait for another to leave.
+        Some(_) => fuel::without(caller, |_| spawn_for_guest(&core, arg)),
     };
     if let Some(before) = before {
         noted_call::note(before);

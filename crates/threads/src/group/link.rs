@@ -139,7 +139,7 @@ impl<T: Send + 'static> Linking<'_, T> {
         let binder = Binder::new(
             module.module().engine(),
             self.life,
-            self.stores.fuel(),
+            self.stores.fuel().is_some(),
             self.profiles,
             module.prepared(),
             imported,

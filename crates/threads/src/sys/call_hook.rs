@@ -1,9 +1,8 @@
 //! Wasmtime's call hook, with a store that it can change, on every version.
 //!
 //! Up to Wasmtime 49 a hook gets a `StoreContextMut`. From 50 on it gets a `StoreHookState`, which is one in a
-//! private field and lets a hook read the store alone. Two things here are changed in a hook, both at a call
-//! between wasm and the host, where compiled code has no copy of them: the count of points, which is a global of the
-//! instance, and the store's fuel.
+//! private field and lets a hook read the store alone. One thing here is changed in a hook, at a call between wasm and
+//! the host, where compiled code has no copy of it: the count of points, which is a global of the instance.
 #![allow(unsafe_code)]
 
 use wasmtime::{CallHook, Error, Store, StoreContextMut};

@@ -41,6 +41,13 @@ pub(crate) fn block_on<F: Future>(token: &EndToken, future: F) -> Option<F::Outp
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Some(output);
         }
+        // It has only given way, as threads with fuel do often.
+        if unpark.woken.swap(false, Ordering::Acquire) {
+            if token.is_ended() {
+                return None;
+            }
+            continue;
+        }
         if ended.as_mut().poll(&mut cx).is_ready() {
             return None;
         }

@@ -52,13 +52,15 @@ impl<T: Send + 'static> Guest<T> {
         params: &[Val],
         results: &mut [Val],
     ) -> Result<(), Error> {
-        #[cfg(feature = "async")]
-        if self.program.async_calls {
-            let call = function.call_async(&mut self.store, params, results);
-            return block_on(self.program.life.token(), call)
-                .unwrap_or_else(|| Err(GroupEnded.into()));
-        }
-        function.call(&mut self.store, params, results)
+        self.store.spend(|store| {
+            #[cfg(feature = "async")]
+            if self.program.async_calls {
+                let call = function.call_async(store, params, results);
+                return block_on(self.program.life.token(), call)
+                    .unwrap_or_else(|| Err(GroupEnded.into()));
+            }
+            function.call(store, params, results)
+        })
     }
 
     /// Why a call failed with `error`.
@@ -74,13 +76,15 @@ impl<T: Send + 'static> Guest<T> {
         function: &TypedFunc<P, R>,
         params: P,
     ) -> Result<R, Error> {
-        #[cfg(feature = "async")]
-        if self.program.async_calls {
-            let call = function.call_async(&mut self.store, params);
-            return block_on(self.program.life.token(), call)
-                .unwrap_or_else(|| Err(GroupEnded.into()));
-        }
-        function.call(&mut self.store, params)
+        self.store.spend(|store| {
+            #[cfg(feature = "async")]
+            if self.program.async_calls {
+                let call = function.call_async(store, params);
+                return block_on(self.program.life.token(), call)
+                    .unwrap_or_else(|| Err(GroupEnded.into()));
+            }
+            function.call(store, params)
+        })
     }
 }
 

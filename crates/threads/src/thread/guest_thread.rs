@@ -175,10 +175,7 @@ impl<T: Send + 'static> Guest<T> {
             self.fuel = None;
         }
         // The embedder's data is dropped here, by code that may panic as well.
-        or_panicked(catch_unwind(AssertUnwindSafe(|| {
-            self.program.stores.drain(&mut self.store);
-            drop(self);
-        })));
+        or_panicked(catch_unwind(AssertUnwindSafe(|| drop(self))));
     }
 
     /// What the end of the thread is to the group.

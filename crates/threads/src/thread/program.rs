@@ -12,6 +12,7 @@ use crate::module::thread_module::ThreadModule;
 use crate::thread::block_on::block_on;
 use crate::thread::linked::{How, Instances, Linked};
 use crate::thread::store::Stores;
+use crate::thread::thread_store::ThreadStore;
 #[cfg(feature = "async")]
 use crate::types::error::GroupEnded;
 use crate::types::thread_id::ThreadId;
@@ -51,8 +52,9 @@ impl<T: Send + 'static> Program<T> {
     }
 
     /// Makes the instances of a store and binds their waits. Of prepared modules it runs no guest code.
-    pub(crate) fn instantiate(&self, store: &mut Store<T>) -> Result<Instances, Error> {
-        self.stores.caps().apply(|| self.make_instances(store))
+    pub(crate) fn instantiate(&self, store: &mut ThreadStore<T>) -> Result<Instances, Error> {
+        let make = || store.spend(|store| self.make_instances(store));
+        self.stores.caps().apply(make)
     }
 
     fn make_instances(&self, store: &mut Store<T>) -> Result<Instances, Error> {

@@ -12,7 +12,7 @@ use crate::thread::interrupt;
 use crate::thread::thread_store::ThreadStore;
 use crate::types::budget::{GroupBudget, Tally};
 use crate::types::end_token::EndToken;
-use crate::types::fuel::{Fuel, Member};
+use crate::types::fuel::{Account, Fuel, Member};
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 
@@ -72,7 +72,7 @@ pub(crate) struct Stores<T: 'static> {
     counts: Counts,
     fuel: Option<Arc<Fuel>>,
     budget: Option<Arc<GroupBudget>>,
-    /// What a thread takes of it for its stack, in bytes.
+    /// What a thread takes of it for its stacks, in bytes.
     host_stack: usize,
 }
 
@@ -133,11 +133,12 @@ impl<T: Send + 'static> Stores<T> {
         interrupt::arm(&mut store, &self.life, id);
         let counts = self.counts;
         store.limiter(move |_| limiter(counts, tally.as_ref()));
+        let mut account = None;
         if self.engine.get_consume_fuel() {
             match &self.fuel {
                 // Without a limit, the store must not start with wasmtime's default of nothing.
                 None => store.set_fuel(u64::MAX)?,
-                Some(fuel) => fuel.hook(&mut store)?,
+                Some(fuel) => account = Some(Account::open(fuel, &mut store)?),
             }
         }
         if let Some(set_up) = &self.set_up {
@@ -145,20 +146,12 @@ impl<T: Send + 'static> Stores<T> {
             // Whatever was done about epochs, the end of the group comes through.
             interrupt::arm(&mut store, &self.life, id);
         }
-        Ok(store.into())
+        Ok(ThreadStore::new(store, account))
     }
 
     /// Counts one thread more among those that draw fuel.
     pub(crate) fn join_fuel(&self) -> Option<Member> {
         self.fuel.as_ref().map(Fuel::join)
-    }
-
-    /// Gives back the fuel of a thread that ends; a panic keeps some in the store.
-    pub(crate) fn drain(&self, store: &mut Store<T>) {
-        if let Some(fuel) = &self.fuel {
-            // The engine counts fuel, or there would be no limit.
-            let _ = fuel.give_back(store);
-        }
     }
 
     /// The group's fuel, where it has a limit.

@@ -1,18 +1,39 @@
 //! A thread's store, which gives back its instances whatever becomes of the embedder's data.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-use wasmtime::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
+use wasmtime::{AsContext, AsContextMut, Error, Store, StoreContext, StoreContextMut};
+
+use crate::types::fuel::Account;
 
 /// A store whose instances are dropped before its data.
 ///
 /// Wasmtime's own drops the data first. That is the embedder's code, which may panic, and then the instances, with their
 /// memories, tables and mappings, would stay for ever.
-pub(crate) struct ThreadStore<T: 'static>(Option<Store<T>>);
+pub(crate) struct ThreadStore<T: 'static> {
+    store: Option<Store<T>>,
+    /// What it has of the group's fuel, where that is limited.
+    account: Option<Arc<Account>>,
+}
 
-impl<T> From<Store<T>> for ThreadStore<T> {
-    fn from(store: Store<T>) -> Self {
-        Self(Some(store))
+impl<T> ThreadStore<T> {
+    pub(crate) fn new(store: Store<T>, account: Option<Arc<Account>>) -> Self {
+        Self {
+            store: Some(store),
+            account,
+        }
+    }
+
+    /// Runs `f`, which calls wasm, with fuel of the group.
+    pub(crate) fn spend<R>(
+        &mut self,
+        f: impl FnOnce(&mut Store<T>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        match self.account.clone() {
+            None => f(self),
+            Some(account) => account.spend(&mut **self, f),
+        }
     }
 }
 
@@ -20,7 +41,7 @@ impl<T> Deref for ThreadStore<T> {
     type Target = Store<T>;
 
     fn deref(&self) -> &Store<T> {
-        let Some(store) = &self.0 else {
+        let Some(store) = &self.store else {
             unreachable!("taken by the drop alone")
         };
         store
@@ -29,7 +50,7 @@ impl<T> Deref for ThreadStore<T> {
 
 impl<T> DerefMut for ThreadStore<T> {
     fn deref_mut(&mut self) -> &mut Store<T> {
-        let Some(store) = &mut self.0 else {
+        let Some(store) = &mut self.store else {
             unreachable!("taken by the drop alone")
         };
         store
@@ -52,7 +73,14 @@ impl<T> AsContextMut for ThreadStore<T> {
 
 impl<T> Drop for ThreadStore<T> {
     fn drop(&mut self) {
-        let data = self.0.take().map(Store::into_data);
-        drop(data);
+        let Some(mut store) = self.store.take() else {
+            return;
+        };
+        // A panic has left wasm without giving back.
+        if let Some(account) = &self.account {
+            // The engine counts fuel, or there would be no account.
+            let _ = account.end(&mut store);
+        }
+        drop(store.into_data());
     }
 }

@@ -21,7 +21,7 @@ use crate::rewrite::{PointSlot, WaitOp, WaitSlot};
 use crate::schedule::{Turns, Why};
 use crate::sys::running::{self, SampledIn};
 use crate::thread::{current, scheduled};
-use crate::types::fuel::Fuel;
+use crate::types::fuel;
 use crate::waits::{ParkingLot, WaitOutcome, Waiter, Width};
 use crate::watch::noted_call;
 use crate::watch::observer::Watch;
@@ -46,7 +46,8 @@ struct Group {
     turns: Option<Arc<Turns>>,
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
-    fuel: Option<Arc<Fuel>>,
+    /// Whether its fuel is limited.
+    limits_fuel: bool,
     /// Whether the threads are sampled: then waits and notifies say that they are there, and how long they take.
     profiles: bool,
     /// Nobody watches or samples.
@@ -103,7 +104,7 @@ impl<T: 'static> Binder<T> {
     pub(crate) fn new(
         engine: &Engine,
         life: &Arc<Life>,
-        fuel: Option<&Arc<Fuel>>,
+        limits_fuel: bool,
         profiles: bool,
         prepared: Option<&Prepared>,
         imported: &[Option<SharedMemory>],
@@ -114,7 +115,7 @@ impl<T: 'static> Binder<T> {
             turns: life.turns().cloned(),
             watch: life.watch().cloned(),
             unwinding: Arc::clone(life.errors()),
-            fuel: fuel.cloned(),
+            limits_fuel,
             profiles,
             unseen: !profiles && life.watch().is_none(),
         };
@@ -358,9 +359,9 @@ impl Group {
                 }
             }
         };
-        self.result(match &self.fuel {
-            None => wait(&mut caller),
-            Some(fuel) => fuel.without(caller, wait)?,
+        self.result(match self.limits_fuel {
+            false => wait(&mut caller),
+            true => fuel::without(caller, wait)?,
         })
     }
 

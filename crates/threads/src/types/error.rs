@@ -162,10 +162,12 @@ pub enum GroupError {
         /// The engine's setting.
         wasm_stack: usize,
     },
-    /// The group has async host functions, and the stacks wasmtime runs wasm on then are too small for them.
+    /// The group has async host functions or a limit on fuel, and the stacks that wasm and all host functions run on then
+    /// are too small: what the engine's `async_stack_size` has beyond `max_wasm_stack` is theirs.
     #[error(
         "an async stack of {async_stack} bytes is too small for the engine's `max_wasm_stack` of {wasm_stack} \
-         bytes: set `Config::async_stack_size` to at least {} bytes",
+         bytes and host functions (async ones and a limit on fuel need such stacks): set `Config::async_stack_size` to at \
+         least {} bytes",
         wasm_stack.saturating_add(HOST_STACK_HEADROOM)
     )]
     AsyncStackTooSmall {

@@ -1,53 +1,73 @@
-//! The fuel of a group: one pool, from which the threads draw.
+//! The fuel of a group: one pool, out of which each thread pays for what it is about to consume.
 //!
-//! Wasmtime counts fuel in a local variable of each wasm function, and writes it to the store, or takes it from there,
-//! at few places: where wasm is entered and left, where it calls a function, and where it finds that it has none left. There it asks
-//! the host ("out of gas"), and goes on if the host finds some. Anything else that calls the host from within
-//! wasm (a `memory.grow`, an epoch check) sees an old number in the store, and what it writes there is overwritten.
-//! The call hook runs at all of these places and does not say which it is at. So:
+//! Wasmtime counts fuel in a local variable of each wasm function, and writes it to the store, or
+//! takes it from there, at few places: where wasm is entered and left, where it calls a function,
+//! and where it finds that it has none left. There it asks the host ("out of gas"), and goes on if
+//! the host finds some. It looks whether it has any left at each function's entry and at each head
+//! of a loop; what lies between two looks is a *block*. A store that has used up all it has does
+//! not say by how much more than all, so what a block consumed beyond the last unit is lost to
+//! whoever counts. So no store of a group ever uses up what it has before the group has consumed
+//! everything:
 //!
-//! - *entering wasm*, which is unmistakable, a thread draws;
-//! - *leaving wasm* for good it gives back what is left;
-//! - *on the way to the host* with a store that has none left, it draws: out of gas, almost always. Where a function has just
-//!   returned with the last of it and an instruction of the other kind comes before the next loop or call, what is drawn is
-//!   lost, which is why it is a small part of the pool;
-//! - the group's own host functions give back while they block, or make another thread, and draw again as they
-//!   return.
+//! - A store has as much as the group has not consumed yet, and an *interval*
+//!   (`fuel_async_yield_interval`), after which wasm asks the host in any case. It is then given
+//!   the next one, less what it consumed beyond the last: Wasmtime forgives nothing there. Such a
+//!   store is asynchronous for ever, hence the fibers.
+//! - Wasmtime's call hook runs whenever wasm calls the host, before it is given the next interval.
+//!   It reads how much the store has; what is missing since the last time was consumed. It changes
+//!   nothing, because it may not (Wasmtime 50), and could not where the store has an old number (a
+//!   `memory.grow`, an epoch check): what it wrote there would be overwritten.
+//! - The thread *holds* some of the pool, out of which it pays. It goes on only while it holds an
+//!   interval, or all there is. So it is beyond what it holds by one block at most, and owes that:
+//!   the next time it pays it back first.
+//!
+//! Hence the bound: `consumed = fuel - pool - held`, the pool is never taken from below 0, and what
+//! a thread holds is never below 0 by more than a block.
+//!
+//! A thread that enters wasm begins to pay, and gives back what it holds when it leaves it, and
+//! while it waits or makes another thread.
 
+use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use wasmtime::{AsContextMut, CallHook, Error, Store};
+use wasmtime::{AsContext, AsContextMut, CallHook, Error, Store, Trap};
 
-use crate::sys::call_hook;
+use crate::sys::running;
 
-/// A thread draws this part of what is left in the pool, divided by the number of threads. Parts become smaller as
-/// the pool does, so a thread that holds one and does not run keeps little from the others, and the number of draws is the
-/// logarithm of the pool.
-const PART: u64 = 16;
+/// An interval is this part of what is left as the thread enters wasm, divided by the number of
+/// threads. A thread holds two of them at most, so what all hold who do not run keeps little from
+/// the others.
+const PARTS: i64 = 512;
 
-/// What a thread draws at least.
-const LEAST: u64 = 1_000;
+/// The longest interval: each costs a switch to the host and back, some 100 ns, and is some 100 us
+/// of computing.
+const LONGEST: i64 = 1_000_000;
 
 /// The group's fuel.
 pub(crate) struct Fuel {
-    /// What no thread holds.
-    left: AtomicU64,
+    /// What no thread holds. Below 0 only by what threads that have left owed.
+    left: AtomicI64,
+    /// What nobody has consumed, as far as has been told: there is never more.
+    unconsumed: AtomicI64,
     /// Threads that may draw. It need not be exact: it only divides.
     threads: AtomicU32,
 }
 
 impl Fuel {
+    /// With so many units, or `i64::MAX` if that is less.
     pub(crate) fn new(units: u64) -> Arc<Self> {
+        let units = i64::try_from(units).unwrap_or(i64::MAX);
         Arc::new(Self {
-            left: AtomicU64::new(units),
+            left: AtomicI64::new(units),
+            unconsumed: AtomicI64::new(units),
             threads: AtomicU32::new(0),
         })
     }
 
     /// What no thread holds.
     pub(crate) fn left(&self) -> u64 {
-        self.left.load(Ordering::Relaxed)
+        u64::try_from(self.left.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// Counts one thread more until the result is dropped.
@@ -56,87 +76,197 @@ impl Fuel {
         Member(Arc::clone(self))
     }
 
-    /// Makes `store` draw and give back at its calls. It holds nothing before the first.
-    pub(crate) fn hook<T: 'static>(self: &Arc<Self>, store: &mut Store<T>) -> Result<(), Error> {
-        store.set_fuel(0)?;
-        let fuel = Arc::clone(self);
-        // How many calls from the host are on the thread's stack.
-        let mut depth = 0_u32;
-        call_hook::set(store, move |mut store, hook| {
-            match hook {
-                CallHook::CallingWasm => {
-                    depth += 1;
-                    fuel.draw_into(&mut store, true)?;
-                }
-                CallHook::ReturningFromWasm => {
-                    // A panic passes the hook by.
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 {
-                        fuel.give_back(&mut store)?;
-                    }
-                }
-                CallHook::CallingHost => fuel.draw_into(&mut store, false)?,
-                CallHook::ReturningFromHost => {}
-            }
-            Ok(())
-        });
-        Ok(())
-    }
-
-    /// Does `work` of a host function of the group's own, called by wasm in `store`, while the thread holds nothing.
-    pub(crate) fn without<S: AsContextMut, R>(
-        &self,
-        mut store: S,
-        work: impl FnOnce(&mut S) -> R,
-    ) -> Result<R, Error> {
-        self.give_back(&mut store)?;
-        let result = work(&mut store);
-        self.draw_into(&mut store, true)?;
-        Ok(result)
-    }
-
-    /// Puts what `store` has left into the pool.
-    pub(crate) fn give_back(&self, mut store: impl AsContextMut) -> Result<(), Error> {
-        let mut store = store.as_context_mut();
-        let held = store.get_fuel()?;
-        store.set_fuel(0)?;
-        // The sum of what there is never exceeds what there was at first, unless the embedder's host functions add some.
-        let _ = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                Some(left.saturating_add(held))
-            });
-        Ok(())
-    }
-
-    /// Draws a part of the pool if `store` has nothing left. Where what it draws is `safe`, a thread that is alone takes
-    /// everything, and stops exactly where the group's fuel ends: only itself could start another.
-    fn draw_into(&self, mut store: impl AsContextMut, safe: bool) -> Result<(), Error> {
-        let mut store = store.as_context_mut();
-        if store.get_fuel()? > 0 {
-            return Ok(());
-        }
-        let drawn = self.draw(safe);
-        if drawn > 0 {
-            store.set_fuel(drawn)?;
-        }
-        Ok(())
-    }
-
-    fn draw(&self, safe: bool) -> u64 {
-        let threads = u64::from(self.threads.load(Ordering::Relaxed).max(1));
-        let part = |left: u64| match threads == 1 && safe {
-            true => left,
-            false => (left / (PART * threads)).max(LEAST).min(left),
-        };
-        // The closure never refuses, so this is a plain atomic update.
+    /// Takes as much of `wanted` as there is, but `least` at least; `None`, and takes nothing,
+    /// where there is less.
+    fn take(&self, least: i64, wanted: i64) -> Option<i64> {
+        let part = |left: i64| wanted.min(left.max(0));
         let before = self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                Some(left - part(left))
+                (part(left) >= least).then(|| left - part(left))
             });
-        before.map_or(0, part)
+        before.ok().map(part)
     }
+
+    /// Puts back what a thread held, or takes what it owed.
+    fn put(&self, held: i64) {
+        add(&self.left, held);
+    }
+
+    /// The interval of a thread that enters wasm where so much is left.
+    fn interval(&self, left: i64) -> i64 {
+        let threads = i64::from(self.threads.load(Ordering::Relaxed).max(1));
+        (left / PARTS / threads).clamp(1, LONGEST)
+    }
+}
+
+/// Adds without a wrap: the sum of what there is never exceeds what there was at first, unless the
+/// embedder's host functions add some.
+fn add(to: &AtomicI64, units: i64) {
+    let _ = to.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+        Some(now.saturating_add(units))
+    });
+}
+
+/// What one store has of its group's fuel. Only the thread that runs the store changes it.
+pub(crate) struct Account {
+    fuel: Arc<Fuel>,
+    /// What the store had when it was looked at last.
+    seen: AtomicU64,
+    /// What the thread has taken from the pool and not consumed; below 0 by what it owes.
+    held: AtomicI64,
+    /// What the thread has consumed and not told the group.
+    untold: AtomicI64,
+    interval: AtomicI64,
+    /// The size of a fiber's stack, in bytes.
+    stack: usize,
+}
+
+thread_local! {
+    /// The account that the calling host thread spends.
+    static CURRENT: RefCell<Option<Arc<Account>>> = const { RefCell::new(None) };
+}
+
+/// What was [`CURRENT`] before, put back as this is dropped.
+struct RestoreCurrent(Option<Arc<Account>>);
+
+impl Drop for RestoreCurrent {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+impl Account {
+    /// Has `store` pay at its calls. It has nothing before the thread [begins](Self::begin).
+    pub(crate) fn open<T: 'static>(
+        fuel: &Arc<Fuel>,
+        store: &mut Store<T>,
+    ) -> Result<Arc<Self>, Error> {
+        let account = Arc::new(Self {
+            fuel: Arc::clone(fuel),
+            seen: AtomicU64::new(0),
+            held: AtomicI64::new(0),
+            untold: AtomicI64::new(0),
+            interval: AtomicI64::new(1),
+            stack: store.engine().get_async_stack_size(),
+        });
+        store.set_fuel(0)?;
+        let hooked = Arc::clone(&account);
+        store.call_hook(move |store, hook| match hook {
+            CallHook::CallingWasm => {
+                running::note_fiber(hooked.stack);
+                Ok(hooked.pay(store.as_context().get_fuel()?)?)
+            }
+            CallHook::CallingHost => Ok(hooked.pay(store.as_context().get_fuel()?)?),
+            CallHook::ReturningFromWasm | CallHook::ReturningFromHost => Ok(()),
+        });
+        Ok(account)
+    }
+
+    /// Runs `f`, which calls wasm in `store`, whose account this is, with fuel of the group.
+    pub(crate) fn spend<S: AsContextMut, R>(
+        self: &Arc<Self>,
+        store: &mut S,
+        f: impl FnOnce(&mut S) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.begin(&mut *store)?;
+        let result = {
+            let _restore = RestoreCurrent(CURRENT.replace(Some(Arc::clone(self))));
+            let _stack = running::keep_stack();
+            f(store)
+        };
+        self.end(store)?;
+        result
+    }
+
+    /// Gives the store what the group has not consumed, and takes from the pool what the thread
+    /// needs at first.
+    fn begin(&self, mut store: impl AsContextMut) -> Result<(), Error> {
+        let mut store = store.as_context_mut();
+        let left = self.fuel.unconsumed.load(Ordering::Relaxed).max(0);
+        let interval = self.fuel.interval(left);
+        let taken = self.fuel.take(interval.min(left), 2 * interval);
+        // Where others hold what there is, this thread has nothing: wasm finds that at its next
+        // look.
+        let has = taken.map_or(0, |_| left.unsigned_abs());
+        self.interval.store(interval, Ordering::Relaxed);
+        self.held.store(taken.unwrap_or(0), Ordering::Relaxed);
+        self.seen.store(has, Ordering::Relaxed);
+        store.set_fuel(has)?;
+        // It divides anew what the store has. Without the feature there is no limit on fuel.
+        #[cfg(feature = "async")]
+        store.fuel_async_yield_interval(Some(interval.unsigned_abs()))?;
+        Ok(())
+    }
+
+    /// Gives back what the thread holds.
+    pub(crate) fn end(&self, mut store: impl AsContextMut) -> Result<(), Error> {
+        let mut store = store.as_context_mut();
+        self.note(store.get_fuel()?);
+        self.tell();
+        self.fuel.put(self.held.swap(0, Ordering::Relaxed));
+        self.seen.store(0, Ordering::Relaxed);
+        store.set_fuel(0)
+    }
+
+    /// Pays for what was consumed since the last time: the store has `now`. Out of fuel where the
+    /// group has not enough for the next interval.
+    fn pay(&self, now: u64) -> Result<(), Trap> {
+        if now == self.seen.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let held = self.note(now);
+        let interval = self.interval.load(Ordering::Relaxed);
+        let need = interval.min(i64::try_from(now).unwrap_or(i64::MAX));
+        if held >= need {
+            return Ok(());
+        }
+        self.tell();
+        let least = need.saturating_sub(held);
+        let taken = self
+            .fuel
+            .take(least, (2 * interval).saturating_sub(held))
+            .ok_or(Trap::OutOfFuel)?;
+        self.held
+            .store(held.saturating_add(taken), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes what was consumed since the last time from what is held; what is held then.
+    fn note(&self, now: u64) -> i64 {
+        let seen = self.seen.load(Ordering::Relaxed);
+        self.seen.store(now, Ordering::Relaxed);
+        let used = i128::from(seen) - i128::from(now);
+        // Below 0 where a host function of the embedder's has added some.
+        let used = i64::try_from(used).unwrap_or(if used < 0 { i64::MIN } else { i64::MAX });
+        let untold = self.untold.load(Ordering::Relaxed);
+        self.untold
+            .store(untold.saturating_add(used), Ordering::Relaxed);
+        let held = self.held.load(Ordering::Relaxed).saturating_sub(used);
+        self.held.store(held, Ordering::Relaxed);
+        held
+    }
+
+    /// Tells the group what was consumed.
+    fn tell(&self) {
+        let untold = self.untold.swap(0, Ordering::Relaxed);
+        add(&self.fuel.unconsumed, untold.saturating_neg());
+    }
+}
+
+/// Does `work` of a host function of the group's own, called by wasm in `store`, while the thread
+/// holds nothing.
+pub(crate) fn without<S: AsContextMut, R>(
+    mut store: S,
+    work: impl FnOnce(&mut S) -> R,
+) -> Result<R, Error> {
+    let Some(account) = CURRENT.with_borrow(Clone::clone) else {
+        return Ok(work(&mut store));
+    };
+    account.end(&mut store)?;
+    let result = work(&mut store);
+    account.begin(&mut store)?;
+    Ok(result)
 }
 
 /// A thread that draws from the pool.
@@ -152,19 +282,93 @@ impl Drop for Member {
 mod tests {
     use super::*;
 
-    #[test]
-    fn parts_become_smaller_and_nothing_is_lost() {
-        let fuel = Fuel::new(1_000_000);
-        let _members = [fuel.join(), fuel.join()];
-        let mut drawn = Vec::new();
-        while fuel.left() > 0 {
-            drawn.push(fuel.draw(false));
+    /// An account without a store: what the store has is said to it.
+    fn account(fuel: &Arc<Fuel>, interval: i64) -> Account {
+        Account {
+            fuel: Arc::clone(fuel),
+            seen: AtomicU64::new(fuel.unconsumed.load(Ordering::Relaxed).unsigned_abs()),
+            held: AtomicI64::new(fuel.take(interval, 2 * interval).unwrap()),
+            untold: AtomicI64::new(0),
+            interval: AtomicI64::new(interval),
+            stack: 0,
         }
-        assert_eq!(drawn[0], 1_000_000 / 32);
-        assert!(drawn.is_sorted_by(|one, next| one >= next));
-        assert!(drawn.len() < 200, "{}", drawn.len());
-        assert_eq!(drawn.iter().sum::<u64>(), 1_000_000);
-        assert_eq!(fuel.draw(false), 0);
-        assert_eq!(fuel.draw(true), 0);
+    }
+
+    /// Whether wasm goes on, which looks at what the store has by itself.
+    fn consume(account: &Account, units: u64) -> bool {
+        let seen = account.seen.load(Ordering::Relaxed);
+        let now = seen.saturating_sub(units);
+        account.pay(now).is_ok() && now > 0
+    }
+
+    #[test]
+    fn what_is_consumed_beyond_what_is_held_is_paid_back() {
+        const BLOCK: u64 = 100_000;
+        for threads in [1, 3, 16] {
+            let fuel = Fuel::new(1_000_000);
+            let accounts: Vec<_> = (0..threads).map(|_| account(&fuel, 100)).collect();
+            let mut running: Vec<_> = accounts.iter().collect();
+            let mut consumed = 0;
+            while !running.is_empty() {
+                running.retain(|one| {
+                    consumed += BLOCK;
+                    consume(one, BLOCK)
+                });
+            }
+            assert!(consumed >= 1_000_000, "{threads}: {consumed}");
+            assert!(
+                consumed <= 1_000_000 + threads * BLOCK,
+                "{threads}: {consumed}"
+            );
+        }
+    }
+
+    #[test]
+    fn alone_everything_is_had_and_no_more() {
+        let fuel = Fuel::new(1_005);
+        let alone = account(&fuel, 10);
+        for unit in 0..1_004 {
+            assert!(consume(&alone, 1), "{unit}");
+        }
+        assert_eq!(fuel.left(), 0);
+        assert!(!consume(&alone, 1));
+        assert_eq!(alone.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn beside_one_that_holds_some_the_rest_is_had() {
+        let fuel = Fuel::new(1_000);
+        let _idle = account(&fuel, 10);
+        let one = account(&fuel, 10);
+        let mut consumed = 0;
+        while consume(&one, 1) {
+            consumed += 1;
+        }
+        // All but what the other holds, and less than an interval.
+        assert!((970..=980).contains(&consumed), "{consumed}");
+    }
+
+    #[test]
+    fn what_a_thread_owed_as_it_left_is_not_had_again() {
+        let fuel = Fuel::new(1_000);
+        let idle = account(&fuel, 10);
+        let one = account(&fuel, 10);
+        assert!(!consume(&one, 1_000));
+        fuel.put(one.held.swap(0, Ordering::Relaxed));
+        assert_eq!(fuel.left(), 0);
+        assert!(fuel.take(1, 1).is_none());
+        // It owed as much as the other has.
+        fuel.put(idle.held.swap(0, Ordering::Relaxed));
+        assert_eq!(fuel.left.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn intervals_are_parts_of_what_is_left() {
+        let fuel = Fuel::new(u64::MAX);
+        assert_eq!(fuel.left(), i64::MAX.unsigned_abs());
+        assert_eq!(fuel.interval(i64::MAX), LONGEST);
+        let _members: Vec<_> = (0..10).map(|_| fuel.join()).collect();
+        assert_eq!(fuel.interval(512_000), 100);
+        assert_eq!(fuel.interval(0), 1);
     }
 }

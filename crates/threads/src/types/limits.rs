@@ -161,21 +161,28 @@ impl Limits {
         self
     }
 
-    /// Fuel of the whole group: an upper bound on the units all threads together consume.
+    /// Fuel of the whole group, in Wasmtime's units: what all threads together may consume. More than `i64::MAX` is that.
     ///
-    /// Needs `Config::consume_fuel`. A thread holds fuel while it runs wasm: it draws some as it begins, more whenever it has
-    /// used that up, and gives back what is left when it waits, starts a thread, or ends. It traps with "all fuel
-    /// consumed" when the pool is empty. A thread that is alone holds all of it, and stops
-    /// where it would in a store of wasmtime's own with as much.
+    /// *Bound.* All threads together never consume more than this and, for each thread that runs at the end, one block: what lies
+    /// between two looks, at function entries and heads of loops, at whether any is left. So never more than fuel + threads *
+    /// longest block of the modules. A `memory.fill`, `copy` or `init` is looked at, for all its bytes, before it is done. A thread that is alone stops where it
+    /// would in a store of wasmtime's own with as much.
     ///
-    /// Beside others a thread draws a sixteenth of what is left, divided by the number of live threads, and
-    /// at least 1,000 units. So a trap may find unused what threads in host calls of the embedder's hold: less than a
-    /// sixteenth, or 1,000 units each. On the other side, wasm looks whether it has any left at each loop and function
-    /// entry; what it consumes between the last unit and that look, which wasmtime does not count at the end of a store's
-    /// fuel, is not counted at the end of each draw. There are at most about `16 * threads * ln(units)` draws.
+    /// *What is left unused.* A thread holds fuel while it runs wasm, and traps with "all fuel consumed" when the pool
+    /// has not enough for its next interval: a 512th of what was left as it entered wasm, divided by the number of threads, and a million
+    /// units at most. It holds two intervals at most, and nothing while it waits, starts a thread, or after its end. So a trap may find unused an interval, and what threads that compute
+    /// or are in host calls of the embedder's hold. Any thread can use up all that the others do not hold.
     ///
-    /// Host functions of the embedder's find in their store what the thread holds, which is not what the group has left
-    /// ([`ThreadGroup::fuel_left`](crate::ThreadGroup::fuel_left)). What they add to it or take away is the group's.
+    /// *Needs* `Config::consume_fuel`. Wasm then runs on stacks of fibers, as with
+    /// [`async_host_functions`](crate::GroupBuilder::async_host_functions), and so do the host functions it calls:
+    /// [`build`](crate::GroupBuilder::build) refuses a group whose engine's `Config::async_stack_size` leaves them less than
+    /// [`HOST_STACK_HEADROOM`](crate::HOST_STACK_HEADROOM). Each thread has such a stack beside its own. A host function that calls wasm in its store has to be an
+    /// async one (`Func::call_async`); `Func::call` is an error there.
+    ///
+    /// Host functions of the embedder's find in their store what the group had as the thread entered wasm, less what this thread has consumed since;
+    /// see [`ThreadGroup::fuel_left`](crate::ThreadGroup::fuel_left) for what the pool has. What they take away from it is the group's loss; what they add, this thread may
+    /// consume.
+    #[cfg(feature = "async")]
     pub fn fuel(mut self, units: u64) -> Self {
         self.fuel = Some(units);
         self

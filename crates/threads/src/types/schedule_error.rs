@@ -40,7 +40,7 @@ pub enum ScheduleRefusal {
     /// Modules are preloaded, each of which would count its own points.
     #[error("modules are preloaded")]
     Preloads,
-    /// Fuel is limited, and threads draw it in slices.
+    /// Fuel is limited, and threads take it in portions.
     #[error("fuel is limited")]
     Fuel,
     /// Host functions are async, and wake threads when the host likes.

@@ -117,6 +117,22 @@ pub(crate) fn mark(_: bool) -> Marked {
     Marked(())
 }
 
+/// Nobody is on a stack that matters.
+pub(crate) fn note_fiber(_: usize) {}
+
+/// Keeps nothing.
+#[derive(Debug)]
+pub(crate) struct KeptStack(());
+
+impl Drop for KeptStack {
+    fn drop(&mut self) {}
+}
+
+/// Keeps nothing.
+pub(crate) fn keep_stack() -> KeptStack {
+    KeptStack(())
+}
+
 /// The calling thread does nothing any more.
 pub(crate) fn hold() -> ! {
     loop {

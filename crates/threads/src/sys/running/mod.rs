@@ -7,6 +7,7 @@
 //! | [`prepare`] | installs the two handlers, once for the process |
 //! | [`prepare_thread`] | lets the calling thread be reached by them |
 //! | [`enter`] | registers the calling thread while it runs the guest, and has its processor time sampled |
+//! | [`keep_stack`], [`note_fiber`] | the calling thread is on the stack of a fiber for a while |
 //! | [`mark`] | says that it is in host code, and where on its stack that began |
 //! | [`freeze`] | takes execute permission from the guest's code: each thread stops at its next instruction of wasm |
 //! | [`chase`] | where permission cannot be taken: a signal to each thread, which stops it if it is in wasm |
@@ -51,8 +52,8 @@ use elsewhere as platform;
 pub(crate) use code::Code;
 pub use platform::RaisedPriority;
 pub(crate) use platform::{
-    Freezer, Inside, Marked, SUPPORTED, barrier, begin, chase, end, enter, freeze, hold, look,
-    mark, now, prepare, prepare_thread, walk,
+    Freezer, Inside, Marked, SUPPORTED, barrier, begin, chase, end, enter, freeze, hold,
+    keep_stack, look, mark, note_fiber, now, prepare, prepare_thread, walk,
 };
 pub(crate) use ring::Ring;
 pub(crate) use sample_head::{SampleHead, SampledIn};

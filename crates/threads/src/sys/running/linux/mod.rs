@@ -7,12 +7,14 @@ mod priority;
 mod sample;
 mod slots;
 mod stack;
+mod stack_bounds;
 
 pub(crate) use ask::{chase, walk};
 pub(crate) use fault::{Freezer, freeze, hold};
 pub use priority::RaisedPriority;
 pub(crate) use sample::{begin, end, now};
 pub(crate) use slots::{Inside, Marked, enter, look, mark};
+pub(crate) use stack_bounds::{keep_stack, note_fiber};
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::{Code, Doing, HARMLESS, Key, Ring, Sampled, Seen, Word};
 use super::sample::{self, Timer};
+use super::stack_bounds;
 
 /// Frames that are kept of one thread.
 pub(super) const FRAMES: usize = 64;
@@ -36,9 +37,11 @@ pub(super) struct HostSlot {
     pub(super) thread: AtomicU32,
     /// The system's id, of tgkill(2).
     pub(super) tid: AtomicI32,
-    /// The thread's stack: its lowest address, and the one behind it.
+    /// The stack that the thread runs on: its lowest address, and the one behind it. Of a fiber's it is not known where it ends:
+    /// somewhere before `high`, and not before `sure`.
     pub(super) low: AtomicUsize,
     pub(super) high: AtomicUsize,
+    pub(super) sure: AtomicUsize,
     /// The thread's word: a `Word`, never null while the thread is in.
     word: AtomicPtr<AtomicUsize>,
     /// Where it is kept if nobody gave one.
@@ -67,6 +70,7 @@ impl HostSlot {
             tid: AtomicI32::new(0),
             low: AtomicUsize::new(0),
             high: AtomicUsize::new(0),
+            sure: AtomicUsize::new(0),
             word: AtomicPtr::new(ptr::null_mut()),
             own_word: AtomicUsize::new(0),
             code: AtomicPtr::new(ptr::null_mut()),
@@ -177,9 +181,7 @@ fn take() -> &'static HostSlot {
     let Some(slot) = slot else {
         unreachable!("a new block has slots")
     };
-    let (low, high) = stack_of_this_thread();
-    slot.low.store(low, Ordering::Relaxed);
-    slot.high.store(high, Ordering::Relaxed);
+    stack_bounds::set_own(slot);
     // SAFETY: asks for a number.
     slot.tid.store(unsafe { libc::gettid() }, Ordering::Relaxed);
     slot
@@ -349,23 +351,4 @@ pub(crate) fn look(key: Key, mut f: impl FnMut(Seen)) {
             doing,
         });
     });
-}
-
-/// Where the calling thread's stack begins and ends; nowhere, if the system does not say.
-fn stack_of_this_thread() -> (usize, usize) {
-    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
-    // SAFETY: the attributes are used only after the system has filled them in, and are destroyed once.
-    unsafe {
-        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
-            return (0, 0);
-        }
-        let mut low = ptr::null_mut();
-        let mut size = 0;
-        let error = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut low, &raw mut size);
-        libc::pthread_attr_destroy(attributes.as_mut_ptr());
-        match error {
-            0 => (low.addr(), low.addr() + size),
-            _ => (0, 0),
-        }
-    }
 }

@@ -73,6 +73,8 @@ impl Registers {
 /// The part of the calling thread's stack that is in use: from the stack pointer upwards.
 struct StackInUse {
     from: usize,
+    /// To here it is mapped; beyond, up to the end, it is asked for each word.
+    sure: usize,
     end: usize,
 }
 
@@ -81,10 +83,28 @@ impl StackInUse {
     fn word(&self, address: usize) -> Option<usize> {
         let fits = address >= self.from
             && address.is_multiple_of(size_of::<usize>())
-            && address.checked_add(size_of::<usize>())? <= self.end;
+            && address.checked_add(size_of::<usize>())? <= self.end
+            && (address < self.sure || is_readable(address));
         // SAFETY: within the part of the calling thread's own stack that is in use, so it is mapped, and nobody else writes
-        // it; aligned. What it means is not relied on.
+        // it; or, where a fiber's stack may have ended before, the system has just read it. Aligned. What it means is not relied
+        // on.
         fits.then(|| unsafe { *std::ptr::with_exposed_provenance::<usize>(address) })
+    }
+}
+
+/// Whether the system can read the word at `address`.
+fn is_readable(address: usize) -> bool {
+    let none = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the system reads four aligned bytes, or says that it cannot; if they are 0, it waits for no time. `errno` is the
+    // thread's, and the handlers put it back.
+    unsafe {
+        let word = std::ptr::with_exposed_provenance::<u32>(address);
+        libc::syscall(libc::SYS_futex, word, operation, 0, &raw const none, 0, 0) == 0
+            || *libc::__errno_location() != libc::EFAULT
     }
 }
 
@@ -123,6 +143,7 @@ pub(super) fn walk(slot: &HostSlot, registers: &Registers, push: &mut impl FnMut
         let high = slot.high.load(Ordering::Relaxed);
         let stack = StackInUse {
             from: registers.sp,
+            sure: slot.sure.load(Ordering::Relaxed),
             end: high,
         };
         if code.has(registers.pc) {
@@ -258,9 +279,11 @@ mod tests {
 
     fn scanned(code: &Code, words: &[usize]) -> Vec<usize> {
         let from = words.as_ptr().expose_provenance();
+        let end = from + size_of_val(words);
         let stack = StackInUse {
             from,
-            end: from + size_of_val(words),
+            sure: end,
+            end,
         };
         let mut found = Vec::new();
         from_scan(code, &stack, from, &mut |address| {
