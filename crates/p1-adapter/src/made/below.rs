@@ -174,6 +174,11 @@ impl Below {
         if target.starts_with('/') {
             return Err(Errno::Perm.into());
         }
+        let made = self.symlink_found(target, path);
+        self.slash_of_new(made, path)
+    }
+
+    fn symlink_found(&self, target: &str, path: &str) -> Result<()> {
         let found = self.at_name(path)?;
         if target.is_empty() {
             return Err(Errno::Noent.into());
@@ -190,21 +195,22 @@ impl Below {
             return Err(Errno::Inval.into());
         }
         let linked = self.link_found(old, to, new);
-        // Something that has the name is said before what else a slash behind it would be refused for.
-        if let Err(Error::Errno(Errno::Notdir | Errno::Noent | Errno::Loop)) = linked
-            && new.ends_with('/')
-            && matches!(
-                to.at_name(new),
-                Ok(Found {
-                    name: Some(_),
-                    node: Ok(Some(_)),
-                    ..
-                })
-            )
+        to.slash_of_new(linked, new)
+    }
+
+    /// Something that has the name is said before what else a slash behind it would be refused for.
+    fn slash_of_new(&self, made: Result<()>, path: &str) -> Result<()> {
+        if let Err(Error::Errno(Errno::Notdir | Errno::Noent | Errno::Loop)) = made
+            && path.ends_with('/')
+            && let Ok(Found {
+                name: Some(_),
+                node: Ok(Some(_)),
+                ..
+            }) = self.at_name(path)
         {
             return Err(Errno::Exist.into());
         }
-        linked
+        made
     }
 
     fn link_found(&self, old: &str, to: &Self, new: &str) -> Result<()> {
@@ -235,6 +241,7 @@ impl Below {
             return Err(Errno::Busy.into());
         };
         let node = from.node?.ok_or(Errno::Noent)?;
+        into.node?;
         // Slashes are for folders.
         let is_folder = matches!(node, MadeNode::Folder(_));
         if (from.slash || into.slash) && !is_folder {

@@ -219,7 +219,11 @@ impl Side {
             }
             Op::Readlink(dir, path) => self.readlink(dir, PATHS[path.0]),
             // Which of several faults is said first.
-            Op::Link(_, path, ..) if PATHS[path.0].len() > 255 => (0, Vec::new()),
+            Op::Link(_, path, _, _, new) | Op::Rename(_, path, _, new)
+                if [path, new].iter().any(|path| PATHS[path.0].len() > 255) =>
+            {
+                (0, Vec::new())
+            }
             Op::Link(dir, path, follow, to, new) => {
                 let [at, len] = self.path_at(PATH, PATHS[path.0]);
                 let [new, new_len] = self.path_at(SECOND, PATHS[new.0]);
