@@ -34,6 +34,7 @@ use std::time::Instant;
 
 use p1_adapter::EndSignal;
 use wasi_threads::Termination;
+use wasi_threads::rewrite::Recorded;
 use wasi_threads::schedule::Schedule;
 
 use crate::args::run_args::RunArgs;
