@@ -114,9 +114,10 @@ fn without_threads_one_message_says_so() {
 #[test]
 fn with_too_few_threads_to_compile_in_a_pool() {
     let folder = tempfile::tempdir().unwrap();
-    // A user of whom there is no other process; the superuser has no such limit.
+    // A user of whom there is no other process, not even of these tests run twice at once; the superuser has no such limit.
+    let id = 100_000 + std::process::id();
     let as_nobody = |threads: u32, options: &str| {
-        let user = "setpriv --reuid=54321 --regid=54321 --clear-groups";
+        let user = format!("setpriv --reuid={id} --regid={id} --clear-groups");
         let line = format!("exec prlimit --nproc={threads} {user} \"$0\" {options}");
         shell(
             folder.path(),

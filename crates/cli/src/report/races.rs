@@ -94,10 +94,13 @@ fn text(told: &ToldRace, harmless: Option<&str>) -> String {
         let at = side.address;
         let kind = kind(side.kind);
         let who = who(&side.thread);
-        let size = side.size;
+        let size = match side.size {
+            1 => "1 byte".to_owned(),
+            size => format!("{size} bytes"),
+        };
         let _ = writeln!(
             text,
-            "  {} of {size} bytes at {at:#x} by {who}{}:",
+            "  {} of {size} at {at:#x} by {who}{}:",
             capital(&format!("{title}{kind}")),
             host(stack)
         );

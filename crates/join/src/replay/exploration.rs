@@ -344,8 +344,7 @@ fn failure<T: Send + 'static>(
         Outcome::Returned | Outcome::Exited(0) => return None,
         Outcome::Exited(code) => format!("exited with {code}"),
         Outcome::Deadlocked(deadlock) => {
-            let threads = deadlock.threads.iter();
-            let waits = threads.map(|one| format!("{} at {:?}", one.thread, one.address));
+            let waits = deadlock.threads.iter().map(ToString::to_string);
             format!("deadlock: {}", waits.collect::<Vec<_>>().join(", "))
         }
         Outcome::Trapped { trap, .. } => {

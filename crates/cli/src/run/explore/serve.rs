@@ -226,11 +226,7 @@ impl Program<'_> {
         match outcome {
             Outcome::Returned | Outcome::Exited(0) => String::new(),
             Outcome::Deadlocked(deadlock) => {
-                let mut waits: Vec<_> = deadlock
-                    .threads
-                    .iter()
-                    .map(|waiting| format!("{} at {:?}", waiting.thread, waiting.address))
-                    .collect();
+                let mut waits: Vec<_> = deadlock.threads.iter().map(ToString::to_string).collect();
                 waits.sort();
                 format!("deadlock: {}", waits.join(", "))
             }
