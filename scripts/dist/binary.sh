@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Builds the static binary with the profile `dist`: 12 minutes of two processors, the first time. Fails if it is not static,
-# or larger than 20 MB.
+# or larger than 22 MB (docs/platforms.md says of what).
 #
 # usage: [TARGET=aarch64-unknown-linux-musl] scripts/dist/binary.sh
 # needs musl-gcc (Debian: musl-tools) for the C parts of crates, or that of the other architecture
 set -euo pipefail
 source "$(dirname "$0")/names.sh"
 cd "$root"
-most=20000000
+most=22000000
 
 # Without rustup the target's standard library is taken for granted.
 if command -v rustup >/dev/null; then rustup target add "$TARGET"; fi
