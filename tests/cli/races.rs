@@ -98,6 +98,27 @@ fn both_stacks_are_told_with_files_and_lines() {
     assert!(!report.contains("not known"), "{report}");
 }
 
+/// What the first run writes is its own: the second one would write a FIFO's reader another trace, or wait for a reader.
+#[test]
+#[cfg(unix)]
+fn the_second_run_writes_no_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let made = std::process::Command::new("mkfifo").arg(&trace).status();
+    assert!(made.unwrap().success());
+    let options = format!("--races --schedule random:1 --trace {}", trace.display());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(std::fs::read_to_string(trace)));
+    let run = case(&options, "lost_update").run();
+    assert!(
+        run.stderr.contains("Previous ") && run.stderr.contains("was created by the main thread:")
+    );
+    assert!(!run.stderr.contains("not known"), "{run}");
+    let read = receiver.recv_timeout(std::time::Duration::from_secs(60));
+    let read = read.unwrap().unwrap();
+    assert_eq!(read.matches("traceEvents").count(), 1);
+}
+
 #[test]
 fn lists_and_the_status_are_chosen() {
     let folder = tempfile::tempdir().unwrap();

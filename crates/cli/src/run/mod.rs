@@ -64,7 +64,8 @@ pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
     // The plan changes the environment, so there is no other thread yet; then its compile cache starts one, which must not
     // take signals.
     let held = Held::new();
-    let plan = Plan::from_args(typed)?;
+    let mut plan = Plan::from_args(typed)?;
+    races::leave_outputs(&mut plan);
     if explore::is_in_processes(&plan) {
         // They end with this one, whatever ends it.
         drop(held);

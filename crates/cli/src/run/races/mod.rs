@@ -15,9 +15,22 @@ use wasi_threads::ThreadModule;
 
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
+use crate::run::schedule_options::RacesPlan;
 
 pub(crate) use after::{RacedRun, after};
 pub(crate) use watch::{RaceWatch, WatchedPolicy};
+
+/// Has a process that makes the second run write none of what the first one writes.
+pub(crate) fn leave_outputs(plan: &mut Plan) {
+    let Some(options) = &mut plan.schedule else {
+        return;
+    };
+    if options.races.as_ref().is_some_and(RacesPlan::is_again) {
+        options.save = None;
+        (plan.trace, plan.coredump) = (None, None);
+        (plan.profile, plan.profile_output) = (None, None);
+    }
+}
 
 /// Who looks on in a run, if races are looked for.
 ///

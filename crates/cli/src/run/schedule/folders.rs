@@ -12,6 +12,19 @@ use crate::run::schedule::session::Session;
 use crate::run::schedule_options::Wanted;
 use crate::sys::files;
 
+/// The most bytes and entries that are copied for each run.
+const MOST: Size = Size {
+    bytes: 256 << 20,
+    entries: 100_000,
+};
+
+/// How much there is in folders.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    bytes: u64,
+    entries: u64,
+}
+
 /// A new folder, which is removed with all that is in it.
 pub(crate) struct TemporaryFolder(PathBuf);
 
@@ -86,7 +99,7 @@ impl Copies {
     ///
     /// # Errors
     ///
-    /// A folder that is not there.
+    /// A folder that is not there; more than each run should copy.
     pub(crate) fn of(dirs: &[DirOption], into: PathBuf) -> Result<Option<Self>> {
         let mut paths = Vec::new();
         for dir in dirs {
@@ -98,6 +111,14 @@ impl Copies {
         roots.sort();
         // What is in another comes behind it.
         roots.dedup_by(|path, before| path.starts_with(before));
+        let mut size = Size::default();
+        for root in &roots {
+            let name = root.to_string_lossy();
+            measure(root, &mut size).map_err(|error| cannot(&name, error))?;
+            if size.is_too_much() {
+                return Err(too_large(&name));
+            }
+        }
         // Also one that is only read there, and written here.
         let place = |path: &PathBuf| {
             let mut roots = roots.iter().enumerate();
@@ -152,6 +173,40 @@ impl Copies {
 
 fn cannot(path: &str, why: impl std::fmt::Display) -> Message {
     Message::failure(format!("the folder `{path}` cannot be copied")).why(why)
+}
+
+fn too_large(path: &str) -> Message {
+    let (mib, entries) = (MOST.bytes >> 20, MOST.entries);
+    Message::failure(format!("the folder `{path}` is not copied for each run"))
+        .why(format!("more than {mib} MiB or {entries} entries would be"))
+        .help(
+            "give it to be read, `--dir HOST::GUEST::ro`, or a smaller one, or `--explore-shared`",
+        )
+}
+
+impl Size {
+    fn is_too_much(self) -> bool {
+        self.bytes > MOST.bytes || self.entries > MOST.entries
+    }
+}
+
+/// Adds what is in a folder, until it is too much.
+fn measure(folder: &Path, size: &mut Size) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        size.entries += 1;
+        if kind.is_file() {
+            size.bytes = size.bytes.saturating_add(entry.metadata()?.len());
+        }
+        if size.is_too_much() {
+            break;
+        }
+        if kind.is_dir() {
+            measure(&entry.path(), size)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder and what is in it, folders that forbid it included.
@@ -254,6 +309,10 @@ mod tests {
         let fresh = copies.expect("one can be written").fresh().unwrap();
         let fresh = Path::new(&fresh[0].host);
         assert!(fresh.join("data/inner/closed/file").exists() && !fresh.join("ours").exists());
+        // A hole is as long as what would be copied of it.
+        let large = fs::File::create(host.join("inner/large")).unwrap();
+        large.set_len(MOST.bytes + 1).unwrap();
+        assert!(Copies::of(&dirs, temporary.path().join("none")).is_err());
         // Nothing can be written.
         let none = Copies::of(&dirs[1..], temporary.path().join("none"));
         assert!(none.unwrap().is_none());
