@@ -8,6 +8,7 @@ use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::guest::{Guest, repository};
+use crate::record::record;
 
 /// How long a program may take unless the test says otherwise. Generous: it is
 /// there so that a hang is a failure, not to measure anything.
@@ -198,6 +199,10 @@ impl Program {
         let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{line}: {e}"));
 
+        let given = match &self.input {
+            Input::Bytes(bytes) => bytes.clone(),
+            Input::Null | Input::Silent => Vec::new(),
+        };
         let stdin = child.stdin.take();
         // Dropped, and so closed, only after the program's end.
         let _silent = match self.input {
@@ -222,7 +227,7 @@ impl Program {
             if let Some(name) = signal {
                 // Time for the other threads to get to where the test wants them.
                 std::thread::sleep(Duration::from_millis(50));
-                // Nobody listens any more once the test has failed.
+                // No receiver is left once the test has failed.
                 let _ = signalled.send(Instant::now());
                 send_signal(name, process);
             }
@@ -246,6 +251,8 @@ impl Program {
             elapsed,
             after_signal,
         };
+        let code = finished.status.and_then(|status| status.code());
+        record(&finished.line, &given, code, &finished.stderr);
         assert!(
             finished.status.is_some(),
             "no end within {:?}: {finished}",
@@ -283,7 +290,7 @@ fn collect(
                 let _ = pipe.read_to_end(&mut bytes);
             }
         }
-        // Nobody listens any more once the test has failed.
+        // No receiver is left once the test has failed.
         let _ = send.send(bytes);
     });
     receive
