@@ -1,6 +1,7 @@
 //! Running the binary under test.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -43,6 +44,15 @@ pub struct Program {
     #[cfg(target_os = "linux")]
     filter: Option<crate::seccomp::Filter>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("binary", &self.binary)
+            .field("args", &self.args)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Program {
@@ -361,8 +371,8 @@ impl Finished {
     }
 }
 
-impl std::fmt::Display for Finished {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The last lines say most, and a threaded program can write a lot.
         let tail = |text: &str| {
             let lines: Vec<&str> = text.lines().collect();

@@ -73,8 +73,6 @@
 //! Components and WASI preview2 or 3: use `wasmtime-wasi`. Spawning threads: this crate only makes
 //! calls from several of them correct.
 
-#![warn(missing_debug_implementations)]
-
 mod abi;
 pub mod blocking;
 mod call;

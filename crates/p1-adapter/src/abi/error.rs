@@ -37,6 +37,7 @@ pub struct Raised {
 /// [`P1CtxBuilder::max_random_size`](crate::P1CtxBuilder::max_random_size).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("random_get asked for {asked} bytes, the limit is {limit}")]
+#[non_exhaustive]
 pub struct TooMuchRandom {
     /// Bytes that were asked for.
     pub asked: u32,

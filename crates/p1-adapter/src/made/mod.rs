@@ -318,6 +318,7 @@ pub trait MadeLink: Any + Send + Sync {
 
 /// What a name stands for.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum MadeNode {
     /// A folder.
     Folder(Arc<dyn MadeFolder>),
@@ -339,6 +340,7 @@ impl fmt::Debug for MadeNode {
 
 /// Of which kind something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MadeKind {
     /// A folder.
     Folder,

@@ -156,11 +156,11 @@ fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {
 }
 
 /// Does `spawn`, and tells of it.
-fn observed_spawn(
+pub(super) fn observed_spawn(
     watch: &Watch,
     spawn: impl FnOnce() -> Result<(ThreadId, bool), SpawnError>,
 ) -> Result<(ThreadId, bool), SpawnError> {
-    // Threads that spawn are threads of the group.
+    // Threads that spawn are threads of the group, unless the host does it.
     let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
     let began = Instant::now();
     let result = spawn();
