@@ -42,7 +42,7 @@ const PROGRAM: &str = r#"(module
     (call $say (i32.const 4) (i32.const 192) (i32.const 4))
     (call $say (i32.const 4) (i32.const 196) (i32.const 5))))"#;
 
-/// Answers each line in capitals, until nobody can ask any more.
+/// Answers each line in capitals, until no more can come.
 fn serve(socket: UnixStream) -> io::Result<usize> {
     let mut answers = socket.try_clone()?;
     let mut served = 0;

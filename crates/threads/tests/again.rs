@@ -279,7 +279,7 @@ fn errors_say_each_cause_once() {
             let before = said[..at].join(": ");
             assert!(!before.contains(words.as_str()), "{said:?}");
         }
-        // Whoever prints the text alone has the cause all the same, unless there is a source.
+        // A caller that prints the text alone has the cause all the same, unless there is a source.
         assert!(said.len() > 1 || said[0].contains(": "), "{said:?}");
     }
 }

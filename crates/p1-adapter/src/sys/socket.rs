@@ -35,7 +35,7 @@ pub(crate) fn kind(fd: impl AsFd) -> Result<SocketType, Errno> {
     rustix::net::sockopt::socket_type(fd)
 }
 
-/// Ends one direction, or both, for everybody who has the socket.
+/// Ends one direction, or both, for every process that has the socket.
 pub(crate) fn shutdown(fd: impl AsFd, how: Shutdown) -> Result<(), Errno> {
     rustix::net::shutdown(fd, how)
 }
