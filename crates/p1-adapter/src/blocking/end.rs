@@ -89,8 +89,8 @@ impl Default for EndSignal {
 struct EndState {
     raised: AtomicBool,
     /// Set before the signal is shared, or with `hooks` locked. A thread that wants to wait on it
-    /// looks at `raised` afterwards, and a raiser looks here after it has set that, with a fence in
-    /// between on either side: the raiser fills the event, or no thread waits on it.
+    /// looks at `raised` afterwards. A raiser looks here after it has set that, with a fence in
+    /// between on either side. So the raiser fills the event, or no thread waits on it.
     event: OnceLock<WakeFd>,
     hooks: Mutex<Hooks>,
     notify: Notify,

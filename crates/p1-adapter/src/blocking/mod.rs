@@ -6,7 +6,7 @@
 //! and could make no pipe. Then a wait for descriptors looks at the signal every 20 ms, and a sleep
 //! is woken by its hook.
 //!
-//! For that to work, the attempt that precedes a wait must itself never block, and the flags of a
+//! For that to work, the attempt that precedes a wait must itself never block. And the flags of a
 //! descriptor that came from outside must stay as they are, because its open file description
 //! belongs to every process that inherited it. [`Stream`] picks, per kind of object:
 //!
@@ -23,9 +23,9 @@
 //! terminal after `su`), and for a pipe's write end whose readers have all gone. *Poll first* asks
 //! `poll(2)`, then makes a blocking call of bounded size while holding a lock that keeps the other
 //! threads of this process out. For pipes and terminals in their usual mode this is exact but for a
-//! race with *other processes*: one that takes the bytes (or the room) between the two calls leaves
+//! race with *other processes*. One that takes the bytes (or the room) between the two calls leaves
 //! the thread blocked in the kernel until more arrive, and [`EndSignal::raise`] does not reach it
-//! there. For anything else it is a best effort: "ready" may mean less than the call wants (an
+//! there. For anything else it is a best effort. "Ready" may mean less than the call wants (an
 //! event counter that would overflow, a raw terminal with both `VMIN` and `VTIME`), and then the
 //! call waits as well. [`Stream::owned`], for a description that no other descriptor has, has no
 //! such gap.

@@ -86,7 +86,7 @@ impl Stream {
     /// # Errors
     ///
     /// [`BlockingError::Interrupted`] if `end` is raised while it waits or between two pieces, even
-    /// if part was written; otherwise what `attempt` returned, unless some bytes had been written
+    /// if part was written. Otherwise what `attempt` returned, unless some bytes had been written
     /// before: then their number is the result, and the error comes with the next write.
     pub fn write(
         &self,

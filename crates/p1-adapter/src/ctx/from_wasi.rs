@@ -33,7 +33,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx};
 ///
 /// The builder's own inherited streams, clocks and random numbers take no lock. Those of a
 /// `WasiCtx` cannot be looked into. So all threads meet at one mutex for the clocks and at one for
-/// random numbers, and each stream is driven through its preview2 interface: copied bytes,
+/// random numbers. Each stream is driven through its preview2 interface: copied bytes,
 /// wasmtime-wasi's tokio runtime, and its standard input reading ahead on a thread of its own. Say
 /// `inherit_stdio` and the like on this builder afterwards to replace them.
 ///
