@@ -108,10 +108,13 @@ pub fn program_pre(engine: &Engine, module: &ThreadModule) -> wasmtime::Result<G
 /// Starts to make one more group of a program: [`program`], but for the errors. A context is of use to one group.
 ///
 /// ```
-/// # use wasi_threads_p1::{p1_adapter::P1CtxBuilder, program_again, program_pre, wasi_threads::prepare};
+/// # use wasi_threads_p1::{p1_adapter::P1CtxBuilder, wasi_threads::prepare};
+/// # use wasi_threads_p1::{program_again, program_pre};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let engine = wasmtime::Engine::new(wasmtime::Config::new().shared_memory(true).epoch_interruption(true))?;
-/// # let bytes = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#)?;
+/// # let mut config = wasmtime::Config::new();
+/// # let engine = wasmtime::Engine::new(config.shared_memory(true).epoch_interruption(true))?;
+/// # let text = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+/// # let bytes = wat::parse_str(text)?;
 /// let program = program_pre(&engine, &prepare(&engine, &bytes)?)?;
 /// for request in ["one", "two"] {
 ///     let ctx = P1CtxBuilder::new().arg("program").arg(request).build()?;
