@@ -25,11 +25,11 @@ use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
 use crate::made::below::Below;
 use crate::sys;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{FileType, OFlags};
 use made::{OpenMadeFile, OpenMadeFolder};
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
-use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wasmtime_wasi::OpenMode;
@@ -335,9 +335,14 @@ impl Descriptor {
         }
     }
 
-    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already
-    /// under way may see either state). `NONBLOCK` is the guest's alone and never reaches the
-    /// operating system.
+    /// Whether a write to this file must say that it goes to the end, where the system does not see to that.
+    #[inline]
+    pub(crate) fn must_be_appended(&self) -> Result<bool> {
+        Ok(!sys::file::KEEPS_APPEND && self.appends()?)
+    }
+
+    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already under way may see
+    /// either state). `NONBLOCK` is the guest's alone and never reaches the operating system.
     pub(crate) fn set_flags(&self, flags: Fdflags) -> Result<()> {
         let append = flags.contains(Fdflags::APPEND);
         let _held = lock(&self.change_flags);
