@@ -184,7 +184,8 @@ impl Stream {
             Policy::NoWait => Manner::NoWait,
             Policy::Socket => Manner::Socket,
         };
-        // Where a call that waits can be ended, from before it is made until it has returned. (Files do not wait.)
+        // Where a call that waits can be ended, from before it is made until it has returned.
+        // (Files do not wait.)
         let waits = !self.is_always_ready();
         let cancellable = waits.then(Cancellable::begin).flatten();
         let _ends = match cancellable {

@@ -335,14 +335,16 @@ impl Descriptor {
         }
     }
 
-    /// Whether a write to this file must say that it goes to the end, where the system does not see to that.
+    /// Whether a write to this file must say that it goes to the end, where the system does not see
+    /// to that.
     #[inline]
     pub(crate) fn must_be_appended(&self) -> Result<bool> {
         Ok(!sys::file::KEEPS_APPEND && self.appends()?)
     }
 
-    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already under way may see
-    /// either state). `NONBLOCK` is the guest's alone and never reaches the operating system.
+    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already
+    /// under way may see either state). `NONBLOCK` is the guest's alone and never reaches the
+    /// operating system.
     pub(crate) fn set_flags(&self, flags: Fdflags) -> Result<()> {
         let append = flags.contains(Fdflags::APPEND);
         let _held = lock(&self.change_flags);

@@ -6,8 +6,8 @@
 //! followed) is left to wasmtime-wasi. The permissions checked are wasmtime-wasi's, before the
 //! system is asked; the system's errors come out as themselves.
 //!
-//! So it is on Unix. Windows takes names apart (`a:b`, `CON`, dots at the end): there no path is one, and all are
-//! wasmtime-wasi's.
+//! So it is on Unix. Windows takes names apart (`a:b`, `CON`, dots at the end): there no path is
+//! one, and all are wasmtime-wasi's.
 
 use crate::abi::convert;
 use crate::abi::error::Result;

@@ -1,8 +1,10 @@
-//! What depends on the platform: system calls, and what differs between systems. All unsafe code is in here.
+//! What depends on the platform: system calls, and what differs between systems. All unsafe code is
+//! in here.
 //!
-//! Outside of this folder there are no conditions on the platform and no calls of the system's. `unix` and `windows` have the
-//! same modules with the same operations; what is weaker on one of them is said there. What goes in and out are the
-//! descriptors of `fd`, the errors of `errno`, and the flags and types that `file`, `poll`, `socket` and `time` name.
+//! Outside of this folder there are no conditions on the platform and no calls of the system's.
+//! `unix` and `windows` have the same modules with the same operations; what is weaker on one of
+//! them is said there. What goes in and out are the descriptors of `fd`, the errors of `errno`, and
+//! the flags and types that `file`, `poll`, `socket` and `time` name.
 
 pub(crate) mod iovec;
 #[cfg(unix)]

@@ -1,13 +1,15 @@
 //! Buffers in guest memory, and the bytes that are copied to and from them.
 //!
-//! [`Iovecs`] is a list of buffers, every one of them checked against the bounds of the memory it lies in. It borrows
-//! the memory, so it cannot outlive the mapping. Its methods that read and write files and streams are in the platform's
-//! file: one system call each, in which the kernel copies between its own buffers and the guest's pages, and Rust code
-//! never looks at the bytes. (The two methods here copy to and from the host's own memory, for an embedder's streams.)
+//! [`Iovecs`] is a list of buffers, every one of them checked against the bounds of the memory it
+//! lies in. It borrows the memory, so it cannot outlive the mapping. Its methods that read and
+//! write files and streams are in the platform's file: one system call each, in which the kernel
+//! copies between its own buffers and the guest's pages, and Rust code never looks at the bytes.
+//! (The two methods here copy to and from the host's own memory, for an embedder's streams.)
 //!
-//! Guest memory may be shared with other threads that write it at the same time. That is why raw pointers are used
-//! throughout: no reference to guest bytes is ever formed, other than to one atomic byte. The kernel's accesses are
-//! outside the Rust memory model, like those of any other process that maps the pages.
+//! Guest memory may be shared with other threads that write it at the same time. That is why raw
+//! pointers are used throughout: no reference to guest bytes is ever formed, other than to one
+//! atomic byte. The kernel's accesses are outside the Rust memory model, like those of any other
+//! process that maps the pages.
 
 #![allow(unsafe_code)]
 
@@ -29,8 +31,8 @@ use windows::IoVec;
 /// How many buffers one system call takes (`IOV_MAX` on Linux, FreeBSD and macOS).
 pub(crate) const IOV_MAX: usize = 1024;
 
-/// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of four is moved in a few
-/// instructions.
+/// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of
+/// four is moved in a few instructions.
 const INLINE: usize = 4;
 
 /// Buffers in guest memory, in the guest's order, for one vectored system call.
@@ -43,7 +45,8 @@ pub(crate) struct Iovecs<'m> {
 fn base_of(memory: &mut GuestMemory<'_>) -> (*mut u8, usize) {
     match memory {
         GuestMemory::Unshared(bytes) => (bytes.as_mut_ptr(), bytes.len()),
-        // `UnsafeCell<u8>` has the layout of `u8`, and writing through a pointer to it is what the cell allows.
+        // `UnsafeCell<u8>` has the layout of `u8`, and writing through a pointer to it is what the
+        // cell allows.
         GuestMemory::Shared(cells) => (cells.as_ptr().cast_mut().cast::<u8>(), cells.len()),
     }
 }
@@ -67,8 +70,9 @@ impl<'m> Iovecs<'m> {
         }
     }
 
-    /// Adds the buffers `(address, length)` in `memory`. In place: a list that comes back in a result is copied once for
-    /// each function it comes through, 60 instructions each time (`scripts/bench-instructions.sh 3000 pread4k`).
+    /// Adds the buffers `(address, length)` in `memory`. In place: a list that comes back in a
+    /// result is copied once for each function it comes through, 60 instructions each time
+    /// (`scripts/bench-instructions.sh 3000 pread4k`).
     ///
     /// # Errors
     ///
@@ -118,7 +122,8 @@ impl<'m> Iovecs<'m> {
         }
     }
 
-    /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its own memory.
+    /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its
+    /// own memory.
     pub(crate) fn fill(&self, bytes: &[u8]) {
         let mut rest = bytes;
         for buf in &self.list {
@@ -126,11 +131,12 @@ impl<'m> Iovecs<'m> {
             rest = later;
             let to = buf.iov_base.cast::<u8>();
             for (i, byte) in now.iter().enumerate() {
-                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `add` checked, in pages that
-                // stay mapped while 'm lasts. The access is atomic, so a host thread that does the same to the same
-                // shared memory does not race with it; guest code is compiled code outside the Rust memory model.
-                // (wiggle's copies, of strings and of small results, are not atomic: DESIGN.md, "Memory".) An `u8` has no
-                // alignment to keep.
+                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `add` checked, in
+                // pages that stay mapped while 'm lasts. The access is atomic, so a host thread
+                // that does the same to the same shared memory does not race with it; guest code is
+                // compiled code outside the Rust memory model. (wiggle's copies, of strings and of
+                // small results, are not atomic: DESIGN.md, "Memory".) An `u8` has no alignment to
+                // keep.
                 unsafe { AtomicU8::from_ptr(to.wrapping_add(i)) }.store(*byte, Ordering::Relaxed);
             }
         }

@@ -1,5 +1,5 @@
-//! The calls on buffers in guest memory: vectored system calls straight on it. What the buffers are, and why these calls may be
-//! made on memory that others write, is said in [`super`].
+//! The calls on buffers in guest memory: vectored system calls straight on it. What the buffers
+//! are, and why these calls may be made on memory that others write, is said in [`super`].
 
 #![allow(unsafe_code)]
 

@@ -1,6 +1,7 @@
-//! The calls on buffers in guest memory: straight on it, one call of the system's for each buffer of a file, one for all of a
-//! socket's, and one for the first of anything else, so that no call waits after something was read. What the
-//! buffers are, and why these calls may be made on memory that others write, is said in [`super`].
+//! The calls on buffers in guest memory: straight on it, one call of the system's for each buffer
+//! of a file, one for all of a socket's, and one for the first of anything else, so that no call
+//! waits after something was read. What the buffers are, and why these calls may be made on memory
+//! that others write, is said in [`super`].
 #![allow(unsafe_code)]
 
 use super::Iovecs;
@@ -68,8 +69,8 @@ impl Iovecs<'_> {
         }
     }
 
-    /// Writes at the end of the file, wherever that is by then: all buffers with one call, so that what others append
-    /// does not come in between.
+    /// Writes at the end of the file, wherever that is by then: all buffers with one call, so that
+    /// what others append does not come in between.
     pub(crate) fn append(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let handle = fd.handle();
         if Sort::of(fd)? != Sort::Disk {
@@ -115,8 +116,9 @@ impl Iovecs<'_> {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Receives from a socket, which keeps the bytes to `peek`; also says whether a datagram was cut short. `EAGAIN` if there
-    /// is nothing. (Of a socket that others have, one of them may take it in between: then this waits.)
+    /// Receives from a socket, which keeps the bytes to `peek`; also says whether a datagram was
+    /// cut short. `EAGAIN` if there is nothing. (Of a socket that others have, one of them may take
+    /// it in between: then this waits.)
     pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Errno> {
         if socket::look(fd, PollFlags::IN)?.is_empty() {
             return Err(Errno::AGAIN);
@@ -125,10 +127,11 @@ impl Iovecs<'_> {
         let (mut count, mut flags) = (0, if peek { MSG_PEEK.cast_unsigned() } else { 0 });
         let (at, count_at, flags_at) = (buffers.as_ptr(), &raw mut count, &raw mut flags);
         let len = buffers.len() as u32;
-        // SAFETY: every buffer lies inside the memory borrowed for as long as this value (checked in `add`, narrowed only
-        // in `part`); a linear memory's pages stay mapped for as long as the memory is borrowed, a shared one's never move;
-        // no reference to the bytes exists while the kernel writes them. The list lives across the call, which is done when
-        // it returns, as it has no overlapped structure.
+        // SAFETY: every buffer lies inside the memory borrowed for as long as this value (checked
+        // in `add`, narrowed only in `part`); a linear memory's pages stay mapped for as long as
+        // the memory is borrowed, a shared one's never move; no reference to the bytes exists while
+        // the kernel writes them. The list lives across the call, which is done when it returns, as
+        // it has no overlapped structure.
         let failed =
             unsafe { WSARecv(fd.socket(), at, len, count_at, flags_at, null_mut(), None) } != 0;
         match failed.then(Errno::last) {
@@ -138,7 +141,8 @@ impl Iovecs<'_> {
         }
     }
 
-    /// Sends to a socket: `EAGAIN` if it has no room. (One that others have takes all, and waits for it.)
+    /// Sends to a socket: `EAGAIN` if it has no room. (One that others have takes all, and waits
+    /// for it.)
     pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         if socket::look(fd, PollFlags::OUT)?.is_empty() {
             return Err(Errno::AGAIN);
@@ -184,8 +188,8 @@ impl Iovecs<'_> {
         self.list.first().map_or(Ok(0), |buffer| call(*buffer))
     }
 
-    /// `call` for each buffer, with the number of bytes before it, until one is not filled. An error counts if it is the first
-    /// thing that happens.
+    /// `call` for each buffer, with the number of bytes before it, until one is not filled. An
+    /// error counts if it is the first thing that happens.
     fn each(
         &self,
         mut call: impl FnMut(IoVec, usize) -> Result<usize, Errno>,
@@ -251,15 +255,17 @@ fn overlapped(at: u64) -> OVERLAPPED {
     }
 }
 
-/// One read, of what there is at once: nothing at the end of a file, and where a pipe has no writer any more.
+/// One read, of what there is at once: nothing at the end of a file, and where a pipe has no writer
+/// any more.
 fn read(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> {
     let len = buffer.iov_len.min(MOST) as u32;
     let mut count = 0;
     let mut place = at.map(overlapped);
     let place = place.as_mut().map_or(null_mut(), std::ptr::from_mut);
     let count_at = &raw mut count;
-    // SAFETY: as for `Iovecs::recv`. The call is done when it returns: the handle is a synchronous one, as are those of
-    // the standard library, of wasmtime-wasi and of anonymous pipes; of another one it fails where it would go on.
+    // SAFETY: as for `Iovecs::recv`. The call is done when it returns: the handle is a synchronous
+    // one, as are those of the standard library, of wasmtime-wasi and of anonymous pipes; of
+    // another one it fails where it would go on.
     match unsafe { ReadFile(handle, buffer.iov_base.cast(), len, count_at, place) } {
         0 => {
             // SAFETY: reads a number of this thread's.

@@ -120,7 +120,8 @@ pub(crate) fn set_flags(fd: impl AsFd, flags: OFlags) -> Result<(), Errno> {
     rustix::fs::fcntl_setfl(fd, flags)
 }
 
-/// Makes calls on the description fail with `EAGAIN` where they would wait, whatever it is of; whether they do from then on.
+/// Makes calls on the description fail with `EAGAIN` where they would wait, whatever it is of;
+/// whether they do from then on.
 pub(crate) fn never_wait(fd: impl AsFd) -> Result<bool, Errno> {
     set_flags(&fd, flags(&fd)? | OFlags::NONBLOCK)?;
     Ok(true)

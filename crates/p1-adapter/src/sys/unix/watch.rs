@@ -8,7 +8,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-/// Waits until `ours` is ready for `what`, or says (`false`) that it cannot be waited for because it always is.
+/// Waits until `ours` is ready for `what`, or says (`false`) that it cannot be waited for because
+/// it always is.
 ///
 /// # Errors
 ///
@@ -19,9 +20,9 @@ pub(crate) async fn watched(ours: OwnedFd, what: PollFlags) -> io::Result<bool> 
         false => Interest::READABLE,
     };
     // Registered before it is looked at once more, which epoll does by itself: what became ready in
-    // between is reported at once.
-    // Deprecated because other types could close or swap their descriptor while it is registered; an `OwnedFd`
-    // that `AsyncFd` owns cannot, so this call is sound, and its replacement would be an unsafe one.
+    // between is reported at once. Deprecated because other types could close or swap their
+    // descriptor while it is registered; an `OwnedFd` that `AsyncFd` owns cannot, so this call is
+    // sound, and its replacement would be an unsafe one.
     #[allow(deprecated)]
     let watched = with_ambient_tokio_runtime(|| AsyncFd::with_interest(ours, watch));
     match watched {

@@ -7,13 +7,16 @@ use std::time::Duration;
 use windows_sys::Win32::System::IO::CancelSynchronousIo;
 use windows_sys::Win32::System::Threading::GetCurrentThread;
 
-/// How long the system is given to cancel a call before it is asked again: the thread may not have reached it yet.
+/// How long the system is given to cancel a call before it is asked again: the thread may not have
+/// reached it yet.
 const AGAIN: Duration = Duration::from_millis(1);
 
-/// A call of the calling thread's that can be cancelled, until this is dropped. It fails with `EINTR` then.
+/// A call of the calling thread's that can be cancelled, until this is dropped. It fails with
+/// `EINTR` then.
 pub(crate) struct Cancellable(Arc<Mutex<HasReturned>>);
 
-/// Whether the thread has left the call. Locked while it is cancelled, so that no later call of the thread's is.
+/// Whether the thread has left the call. Locked while it is cancelled, so that no later call of the
+/// thread's is.
 struct HasReturned(bool);
 
 thread_local! {
@@ -28,8 +31,8 @@ fn this_thread() -> Option<Arc<OwnedHandle>> {
 }
 
 impl Cancellable {
-    /// What cancels it, too: on a thread of its own, again and again, until the call has returned. Nothing if the system has no
-    /// handle left.
+    /// What cancels it, too: on a thread of its own, again and again, until the call has returned.
+    /// Nothing if the system has no handle left.
     pub(crate) fn begin() -> Option<(Self, impl FnOnce() + Send + 'static)> {
         let thread = THIS.with(Clone::clone)?;
         let returned = Arc::new(Mutex::new(HasReturned(false)));
@@ -41,7 +44,8 @@ impl Cancellable {
                     if returned.0 {
                         return;
                     }
-                    // SAFETY: the handle is open. That nothing is there to be cancelled is an error that says so.
+                    // SAFETY: the handle is open. That nothing is there to be cancelled is an error
+                    // that says so.
                     unsafe { CancelSynchronousIo(thread.as_handle().as_raw_handle()) };
                     drop(returned);
                     std::thread::sleep(AGAIN);

@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use windows_sys::Win32::Foundation as code;
 use windows_sys::Win32::Networking::WinSock as socket;
 
-/// An error of the system's. (Not the guest's `Errno`: it goes by that name where the system is asked.)
+/// An error of the system's. (Not the guest's `Errno`: it goes by that name where the system is
+/// asked.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OsErrno(&'static str);
 

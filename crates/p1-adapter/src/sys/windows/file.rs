@@ -22,8 +22,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 
-/// Whether the system itself appends what is written to a file that was told to: a handle is either good for nothing else, or
-/// has to be told with each write.
+/// Whether the system itself appends what is written to a file that was told to: a handle is either
+/// good for nothing else, or has to be told with each write.
 pub(crate) const KEEPS_APPEND: bool = false;
 
 /// What an object is.
@@ -73,7 +73,8 @@ pub(crate) enum ExpectedUse {
     NoReuse,
 }
 
-/// Guards the cursors of handles, some with each lock: a call at a place of its own moves the cursor too, and must put it back.
+/// Guards the cursors of handles, some with each lock: a call at a place of its own moves the
+/// cursor too, and must put it back.
 static CURSORS: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
 
 /// The lock of a handle's cursor, to be held by each call that moves it.
@@ -83,7 +84,8 @@ pub(in crate::sys) fn cursor(handle: HANDLE) -> MutexGuard<'static, ()> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks at the file, and takes no advice: it changes nothing that can be seen. `ESPIPE` for what has no position.
+/// Looks at the file, and takes no advice: it changes nothing that can be seen. `ESPIPE` for what
+/// has no position.
 pub(crate) fn advise(
     fd: BorrowedFd<'_>,
     _: u64,
@@ -104,9 +106,11 @@ pub(crate) fn advise(
     }
 }
 
-/// Grows the file to `offset + len` bytes, if it has fewer. The system gives a file its room when it grows.
+/// Grows the file to `offset + len` bytes, if it has fewer. The system gives a file its room when
+/// it grows.
 ///
-/// Not one step: what another process writes behind its end at the same moment may be cut off again.
+/// Not one step: what another process writes behind its end at the same moment may be cut off
+/// again.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), Errno> {
     on_disk(fd)?;
     let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
@@ -121,7 +125,8 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), 
     }
 }
 
-/// Makes what was written durable, and the attributes with it. What was not opened for writing has nothing to make durable.
+/// Makes what was written durable, and the attributes with it. What was not opened for writing has
+/// nothing to make durable.
 pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     if Sort::of(fd)? != Sort::Disk {
         return Err(Errno::INVAL);
@@ -194,7 +199,8 @@ pub(in crate::sys) fn move_cursor(handle: HANDLE, to: SeekFrom) -> Result<u64, E
     }
 }
 
-/// Sets the times of what is open. Whoever was given a handle may set them, if the system lets this process.
+/// Sets the times of what is open. Whoever was given a handle may set them, if the system lets this
+/// process.
 pub(crate) fn set_times(
     fd: BorrowedFd<'_>,
     access: NewTime,
@@ -239,7 +245,8 @@ fn open_again(fd: BorrowedFd<'_>, access: u32) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) }.into())
 }
 
-/// What a handle is good for, as the flags of POSIX say it. One that cannot be asked is good for everything.
+/// What a handle is good for, as the flags of POSIX say it. One that cannot be asked is good for
+/// everything.
 pub(crate) fn flags(fd: impl AsFd) -> Result<OFlags, Errno> {
     let fd = fd.as_fd();
     Sort::of(fd)?;
@@ -279,7 +286,8 @@ fn access(fd: BorrowedFd<'_>) -> Option<u32> {
     (asked == 0).then_some(access)
 }
 
-/// Takes note of nothing: who appends says so with each write, and no handle says whether its calls wait.
+/// Takes note of nothing: who appends says so with each write, and no handle says whether its calls
+/// wait.
 pub(crate) fn set_flags(_: impl AsFd, _: OFlags) -> Result<(), Errno> {
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Listing a directory. Its entries name no position: it is the number of entries up to there, so one that is new or removed
-//! in front of it shifts those behind. (NTFS lists by name.)
+//! Listing a directory. Its entries name no position: it is the number of entries up to there, so
+//! one that is new or removed in front of it shifts those behind. (NTFS lists by name.)
 #![allow(unsafe_code)]
 
 use super::attributes::information;
@@ -149,8 +149,9 @@ impl Entries<'_> {
         }
         let entry = self.buffer.as_ptr().wrapping_byte_add(at);
         let entry = entry.cast::<FILE_ID_BOTH_DIR_INFO>();
-        // SAFETY: the fields up to the name lie inside the buffer, which has nothing but numbers that are initialised. They
-        // are read without an alignment: a file system that keeps none is wrong, and harmless.
+        // SAFETY: the fields up to the name lie inside the buffer, which has nothing but numbers
+        // that are initialised. They are read without an alignment: a file system that keeps none
+        // is wrong, and harmless.
         let (attributes, id, after, len) = unsafe {
             (
                 (&raw const (*entry).FileAttributes).read_unaligned(),

@@ -1,5 +1,5 @@
-//! Names in a directory: all are wasmtime-wasi's, which knows what the system makes of them (`a:b`, `CON`, dots at the end).
-//! No caller gets here but those that are about a directory itself.
+//! Names in a directory: all are wasmtime-wasi's, which knows what the system makes of them (`a:b`,
+//! `CON`, dots at the end). No caller gets here but those that are about a directory itself.
 
 use super::errno::Errno;
 use super::fd::{BorrowedFd, OwnedFd};

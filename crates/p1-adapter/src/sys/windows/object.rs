@@ -73,7 +73,8 @@ impl Object {
         self.id
     }
 
-    /// Whether this character device is one that never waits. That is `NUL`, which cannot be told from a serial port here.
+    /// Whether this character device is one that never waits. That is `NUL`, which cannot be told
+    /// from a serial port here.
     pub(crate) fn is_memory(&self) -> bool {
         self.file_type == FileType::CharacterDevice && !self.is_console
     }

@@ -1,7 +1,8 @@
 //! Waiting until one of several descriptors is ready.
 //!
-//! Events and consoles are waited for in the system. Pipes and sockets have nothing that any number of threads could wait for:
-//! they are looked at again and again, at first after a millisecond, later every few.
+//! Events and consoles are waited for in the system. Pipes and sockets have nothing that any number
+//! of threads could wait for: they are looked at again and again, at first after a millisecond,
+//! later every few.
 #![allow(unsafe_code)]
 
 use super::errno::Errno;
@@ -51,8 +52,8 @@ impl<'fd> PollFd<'fd> {
     }
 }
 
-/// How much a pipe takes at a time. The system does not say how much it takes without waiting; a write that waits ends with
-/// the signal.
+/// How much a pipe takes at a time. The system does not say how much it takes without waiting; a
+/// write that waits ends with the signal.
 pub(crate) const PIPE_HAS_ROOM: usize = 4096;
 
 /// The first and the longest time between two looks.
@@ -65,8 +66,8 @@ const MOST_OBJECTS: usize = 64;
 /// Records of a console that are looked through for a key.
 const RECORDS: usize = 64;
 
-/// How many of `fds` are ready, each with what was found in it: waits for the first, for `limit` at most, or for ever. 0 when
-/// the time has passed.
+/// How many of `fds` are ready, each with what was found in it: waits for the first, for `limit` at
+/// most, or for ever. 0 when the time has passed.
 pub(crate) fn poll(fds: &mut [PollFd<'_>], limit: Option<&Timespec>) -> Result<usize, Errno> {
     let until = limit.and_then(|limit| {
         let nanoseconds = limit.tv_nsec.clamp(0, 999_999_999) as u32;
@@ -165,11 +166,13 @@ fn look(one: &PollFd<'_>, sort: Result<Sort, Errno>) -> PollFlags {
     }
 }
 
-/// Whether a key was pressed. (In a line that is still written a read waits for its end: the signal reaches it there.)
+/// Whether a key was pressed. (In a line that is still written a read waits for its end: the signal
+/// reaches it there.)
 fn has_key(console: HANDLE) -> bool {
     let mut records = [INPUT_RECORD::default(); RECORDS];
     let mut count = 0;
-    // SAFETY: the handle is open; there is room for as many records as are asked for, and their number is written.
+    // SAFETY: the handle is open; there is room for as many records as are asked for, and their
+    // number is written.
     let looked = unsafe {
         PeekConsoleInputW(
             console,

@@ -122,7 +122,10 @@ fn sizes_flags_and_times() {
     let set = Attributes::of(fd).unwrap().modified;
     assert_eq!((set.seconds, set.nanoseconds), (1_000_000_000, 123_456_700));
     let again = file::duplicate(&readable).unwrap();
-    assert_eq!(Object::of(&again).unwrap().id(), Object::of(fd).unwrap().id());
+    assert_eq!(
+        Object::of(&again).unwrap().id(),
+        Object::of(fd).unwrap().id()
+    );
 }
 
 #[test]
@@ -186,7 +189,10 @@ fn a_pipe_is_ready_when_there_is_something_or_its_end() {
     // No more than what is there, and no wait for the rest.
     let two = [(0, 2), (2, 8)];
     assert_eq!(memory.with(&two, |all| all.read(reader.as_fd())), Ok(2));
-    assert_eq!(memory.with(&two[1..], |all| all.read(reader.as_fd())), Ok(1));
+    assert_eq!(
+        memory.with(&two[1..], |all| all.read(reader.as_fd())),
+        Ok(1)
+    );
     assert_eq!(&memory.0[..3], b"abc");
     drop(writer);
     assert_eq!(found(&reader, PollFlags::IN, 0), PollFlags::HUP);
@@ -280,7 +286,10 @@ fn a_socket_is_received_from_and_sent_to() {
     let mut memory = Memory::of(b"");
     assert_eq!(memory.with(&two, |all| all.recv(fd, true)), Ok((10, false)));
     assert_eq!(file::readable_bytes(&ours), Ok(10));
-    assert_eq!(memory.with(&two, |all| all.recv(fd, false)), Ok((10, false)));
+    assert_eq!(
+        memory.with(&two, |all| all.recv(fd, false)),
+        Ok((10, false))
+    );
     assert_eq!(&memory.0[..10], b"0123456789");
     socket::shutdown(&theirs, std::net::Shutdown::Write).unwrap();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

@@ -122,7 +122,8 @@ pub(super) fn file_time(time: NewTime) -> Option<FILETIME> {
     })
 }
 
-/// No timer that can be waited for among others follows the clock: the caller takes the remaining time once.
+/// No timer that can be waited for among others follows the clock: the caller takes the remaining
+/// time once.
 pub(crate) fn realtime_timer(_: u64) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
