@@ -79,6 +79,7 @@ mod call;
 mod calls;
 mod ctx;
 mod descriptor;
+pub mod fd;
 mod guest;
 mod linker;
 mod lock;

@@ -3,6 +3,7 @@
 use super::errno;
 use super::types::Errno;
 use crate::blocking::{BlockingError, Interrupted};
+use crate::sys::errno::Errno as Os;
 use wasmtime_wasi::I32Exit;
 use wiggle::GuestError;
 
@@ -127,8 +128,8 @@ impl From<Errno> for Error {
     }
 }
 
-impl From<rustix::io::Errno> for Error {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Os> for Error {
+    fn from(errno: Os) -> Self {
         Self::Errno(errno::of_os(errno))
     }
 }

@@ -3,12 +3,13 @@
 use super::deadline::Deadline;
 use super::rounds::Rounds;
 use crate::lock::lock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::wake_fd::WakeFd;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
@@ -41,8 +42,8 @@ pub enum BlockingError {
     Stream(wasmtime::Error),
 }
 
-impl From<rustix::io::Errno> for BlockingError {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Errno> for BlockingError {
+    fn from(errno: Errno) -> Self {
         BlockingError::Io(errno.into())
     }
 }

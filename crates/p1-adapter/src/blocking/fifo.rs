@@ -12,13 +12,13 @@
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;
 use crate::lock::lock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::file::{FileType, OFlags};
 use crate::sys::object::Object;
 use crate::sys::open::{anchor, open_again};
-use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 /// A FIFO found in a directory, not opened yet: neither side of it is there.

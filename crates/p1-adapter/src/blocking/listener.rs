@@ -4,11 +4,11 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::wait::{Direction, Interest, is_ready, wait};
 use super::write_lock::EndableLock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::file::set_nonblocking;
 use crate::sys::socket::accept;
-use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A socket that accepts connections, and whose `accept` can be ended.
 ///

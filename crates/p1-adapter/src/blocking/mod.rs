@@ -81,7 +81,16 @@
 //!
 //! Linux has all of the above. Other Unix systems have a pipe as the ended descriptor, reopen
 //! through `/dev/fd` is not attempted there (it duplicates on most of them), and absolute real-time
-//! deadlines do not follow a clock that is set while a thread waits. Only Linux is tested.
+//! deadlines do not follow a clock that is set while a thread waits.
+//!
+//! Windows has an event as the ended descriptor. Sockets and pipes are looked at again and again
+//! while a thread waits for them, every 8 ms at most; a task looks every 10 ms. All but files is
+//! polled first, except for sockets of this process alone, which do not wait. A call that waits all
+//! the same (a pipe that is full or was emptied by another process, a line of a console that is not
+//! ended) is cancelled by the signal. A write to a pipe with `nonblocking` waits for room: the
+//! system does not tell how much there is. There is no opening of FIFOs.
+//!
+//! docs/platforms.md says what was tested where.
 
 mod block_on;
 mod deadline;

@@ -4,11 +4,12 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::stream::{Manner, Policy, Stream, StreamKind};
 use super::wait::{Direction, Interest, Readiness, is_ready, wait, wait_in_place};
+use crate::sys::blocked::Cancellable;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd};
 use crate::sys::poll::PIPE_HAS_ROOM;
-use rustix::io::Errno;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
 
 /// The most that one blocking write takes after a poll said "ready": POSIX's smallest `PIPE_BUF`.
 const POLLED_WRITE: usize = 512;
@@ -182,6 +183,14 @@ impl Stream {
             Policy::Direct | Policy::PollFirst => Manner::Plain,
             Policy::NoWait => Manner::NoWait,
             Policy::Socket => Manner::Socket,
+        };
+        // Where a call that waits can be ended, from before it is made until it has returned.
+        // (Files do not wait.)
+        let waits = !self.is_always_ready();
+        let cancellable = waits.then(Cancellable::begin).flatten();
+        let _ends = match cancellable {
+            Some((call, cancel)) => Some((call, end.on_raise(cancel)?)),
+            None => None,
         };
         loop {
             let error = match attempt(self.as_fd(), manner) {

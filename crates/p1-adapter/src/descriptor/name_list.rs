@@ -1,8 +1,8 @@
 //! The names of a directory as they were at one moment, in an order that does not depend on the
 //! file system.
 
+use crate::sys::errno::Errno;
 use crate::sys::listing::{Listing, Said};
-use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
@@ -44,7 +44,7 @@ fn key(name: &CStr) -> (u8, &CStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd as _;
+    use crate::sys::fd::AsFd as _;
 
     #[test]
     fn names_are_in_the_order_of_their_bytes() {

@@ -2,11 +2,11 @@
 
 use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Manner};
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::iovec::{IOV_MAX, Iovecs, check_bounds};
-use rustix::io::Errno as Os;
 use smallvec::SmallVec;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
 use wiggle::GuestMemory;
 
 /// How many bytes one call transfers (`MAX_RW_COUNT` on Linux): a count of them fits into a guest's
@@ -123,6 +123,11 @@ impl<'m> GuestBufs<'m> {
     /// Writes at the description's own cursor, or at the end with `O_APPEND`.
     pub(crate) fn write(&self, fd: BorrowedFd<'_>, end: &EndSignal) -> Result<usize> {
         retry(end, || self.iovecs.write(fd))
+    }
+
+    /// Writes at the end of the file, wherever that is by then.
+    pub(crate) fn append(&self, fd: BorrowedFd<'_>, end: &EndSignal) -> Result<usize> {
+        retry(end, || self.iovecs.append(fd))
     }
 
     /// Reads at `offset`.

@@ -13,8 +13,8 @@ use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
 use crate::sys::attributes::Mount;
+use crate::sys::fd::AsFd as _;
 use crate::sys::file::check_descriptor_left;
-use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 

@@ -1,6 +1,6 @@
 //! Errors that not every system names.
 
-use rustix::io::Errno;
+pub(crate) use rustix::io::Errno;
 
 /// The holder of a lock has died with it.
 #[cfg(not(target_os = "freebsd"))]
