@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use windows_sys::Win32::System::Console::{CTRL_C_EVENT, SetConsoleCtrlHandler};
 
-/// Whom the handler tells.
+/// What the handler tells.
 static TOLD: OnceLock<Told> = OnceLock::new();
 
 #[derive(Debug)]

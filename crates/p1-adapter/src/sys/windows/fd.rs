@@ -28,7 +28,7 @@ pub trait AsRawFd {
     fn as_raw_fd(&self) -> RawFd;
 }
 
-/// A handle or socket that somebody else closes, and not for as long as `'fd`.
+/// A handle or socket that its owner closes, and not for as long as `'fd`.
 #[derive(Clone, Copy, Debug)]
 pub struct BorrowedFd<'fd>(Lent<'fd>);
 
@@ -200,7 +200,7 @@ impl From<OwnedFd> for File {
             Held::Handle(handle) => Self::from(handle),
             Held::Socket(socket) => {
                 let raw = std::ptr::with_exposed_provenance_mut(socket.into_raw_socket() as usize);
-                // SAFETY: a socket is a handle, and nobody else closes this one.
+                // SAFETY: a socket is a handle, and nothing else closes this one.
                 unsafe { Self::from_raw_handle(raw) }
             }
         }

@@ -199,8 +199,8 @@ pub(in crate::sys) fn move_cursor(handle: HANDLE, to: SeekFrom) -> Result<u64, E
     }
 }
 
-/// Sets the times of what is open. Whoever was given a handle may set them, if the system lets this
-/// process.
+/// Sets the times of what is open. A caller that was given a handle may set them, if the system
+/// lets this process.
 pub(crate) fn set_times(
     fd: BorrowedFd<'_>,
     access: NewTime,
@@ -286,8 +286,8 @@ fn access(fd: BorrowedFd<'_>) -> Option<u32> {
     (asked == 0).then_some(access)
 }
 
-/// Takes note of nothing: who appends says so with each write, and no handle says whether its calls
-/// wait.
+/// Takes note of nothing: a call that appends says so with each write, and no handle says whether
+/// its calls wait.
 pub(crate) fn set_flags(_: impl AsFd, _: OFlags) -> Result<(), Errno> {
     Ok(())
 }

@@ -74,7 +74,7 @@ pub(crate) fn kind(fd: impl AsFd) -> Result<SocketType, Errno> {
     Ok(SocketType(kind))
 }
 
-/// Ends one direction, or both, for everybody who has the socket.
+/// Ends one direction, or both, for every process that has the socket.
 pub(crate) fn shutdown(fd: impl AsFd, how: Shutdown) -> Result<(), Errno> {
     let how = match how {
         Shutdown::Read => SD_RECEIVE,

@@ -82,7 +82,7 @@ pub(crate) fn resolution(clock: ClockId) -> u64 {
     match clock {
         ClockId::Monotonic => (NANOS / frequency()).max(1),
         ClockId::Realtime => UNIT,
-        // The system's own period, as it is unless somebody has changed it.
+        // The system's own period, as it is unless a program has changed it.
         ClockId::ProcessCPUTime | ClockId::ThreadCPUTime => 15_625_000,
     }
 }
