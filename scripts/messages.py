@@ -47,7 +47,7 @@ def tidy(text):
 def shown(line, stdin):
     """A command as one would type it."""
     line = re.sub(r'^cd "/[^"]*" && ', '', line)
-    if line.startswith(('"/', 'XDG_', 'env ')):
+    if re.match(r'"/|[A-Z_0-9]+="|env ', line):
         words = [word for word in shlex.split(line) if not word.startswith('XDG_')]
         command = ' '.join(shlex.quote(tidy(word)) for word in words)
     else:
