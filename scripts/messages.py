@@ -14,6 +14,7 @@ import sys
 KINDS = ['error: ', 'warning: ', 'note: ']
 # Longer texts that are given on stdin are not shown.
 MOST = 300
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def messages(stderr):
@@ -34,24 +35,27 @@ def messages(stderr):
 def shape(message):
     """The same for messages that differ in names, numbers and paths only."""
     text = re.sub(r'`[^`]*`', '`_`', message)
-    text = re.sub(r'/tmp/\S+|\./\S+', 'PATH', text)
     return re.sub(r'\d+(\.\d+)?', '0', text)
+
+
+def tidy(text):
+    """The text without what is of one run or one machine: folders."""
+    text = text.replace(ROOT + '/target/debug/wasi-threads-run', 'wasi-threads-run')
+    return re.sub(r'/[^ `\'"]*/\.tmp\w+', 'FOLDER', text.replace(ROOT + '/', ''))
 
 
 def shown(line, stdin):
     """A command as one would type it."""
-    words = line
-    if line.startswith('"') and '$' not in line.split(' ')[0]:
-        words = ' '.join(shlex.quote(word) for word in shlex.split(line))
-        words = re.sub(r'^(env --\S+ )?\S*/wasi-threads-run', r'\1wasi-threads-run', words)
+    line = re.sub(r'^cd "/[^"]*" && ', '', line)
+    if re.match(r'"/|[A-Z_0-9]+="|env ', line):
+        words = [word for word in shlex.split(line) if not word.startswith('XDG_')]
+        command = ' '.join(shlex.quote(tidy(word)) for word in words)
     else:
-        words = words.replace('"$0"', 'wasi-threads-run')
-    words = re.sub(r"'?/[^ ']*/\.tmp\w+", "'FOLDER", words) if "'/" in words else re.sub(
-        r'/[^ ]*/\.tmp\w+', 'FOLDER', words)
+        command = tidy(line.replace('"$0"', 'wasi-threads-run').replace('"$1"', 'm.wat'))
     if stdin:
         text = ' '.join(stdin.split())
-        words = f'echo {shlex.quote(text) if len(text) <= MOST else "..."} | {words}'
-    return words
+        command = f'echo {shlex.quote(text) if len(text) <= MOST else "..."} | {command}'
+    return command
 
 
 def texts(folder):
@@ -80,7 +84,7 @@ def main():
         parts = open(os.path.join(sys.argv[1], name), errors='replace').read().split('\0')
         line, stdin, status, stderr = parts
         said.append(stderr)
-        for message in messages(stderr):
+        for message in messages(tidy(stderr)):
             command = shown(line, stdin)
             key = shape(message)
             if key not in best or len(command) < len(best[key][0]):

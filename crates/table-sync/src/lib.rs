@@ -165,8 +165,8 @@ pub use table::Table;
 /// Does early what the first [`Table`] of the process would do: tells the kernel that the process
 /// will use `membarrier(2)` (Linux; elsewhere nothing).
 ///
-/// The kernel does that at once for a process of one thread, and lets one of several threads wait
-/// until all processors have passed a quiet point, which took 13 ms where it was measured
+/// The kernel does that at once for a process of one thread, and makes a process of several threads
+/// wait until all processors have passed a quiet point, which took 13 ms where it was measured
 /// (`strace -T`). So a program whose start matters calls this before it starts threads. Calling it
 /// again, or late, or not at all changes nothing else. It blocks only for that wait, and does not
 /// fail: where the kernel refuses, tables use fences.

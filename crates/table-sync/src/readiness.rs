@@ -42,7 +42,7 @@ pub use access::Access;
 pub use wait::Ready;
 
 /// Something that can be waited for, with the signature of `wasmtime-wasi-io`'s trait of the same
-/// name, so that to forward to that is one line.
+/// name, so forwarding to it takes one line.
 ///
 /// Readiness is to be a condition of the value, not an event that only a registered future sees.
 /// `ready` may be dropped while pending and called again. It must then complete if the condition

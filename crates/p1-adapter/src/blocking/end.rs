@@ -57,10 +57,10 @@ impl From<Errno> for BlockingError {
 /// # Cost
 ///
 /// Asking [`is_raised`](Self::is_raised) is one atomic load. The signal has one descriptor, however
-/// many threads are blocked: an event descriptor, made with the signal, so that a program which
-/// uses up the host's descriptors can still wait. Where that is refused it is a pipe. Where that is
-/// refused as well, the first wait asks once more, and without one a wait is a sleep that the
-/// signal ends, or looks at the signal 50 times a second if it waits for descriptors.
+/// many threads are blocked. It is an event descriptor, made with the signal, so that a program
+/// which uses up the host's descriptors can still wait. Where that is refused it is a pipe. Where
+/// that is refused as well, the first wait asks once more. Without a descriptor a wait is a sleep
+/// that the signal ends, or looks at the signal 50 times a second if it waits for descriptors.
 ///
 /// # Not for
 ///

@@ -5,9 +5,9 @@
 //! (and reads "end of file"), the writing side fails.
 //!
 //! So the calling thread does block in `open(2)`, and the end signal frees it by being that other
-//! side: its hook opens the FIFO for reading and writing, which never waits, and holds it until the
-//! blocked call has returned. Holding it closes the gap between registering the hook and
-//! reaching the system call: an `open` that comes later finds the other side there.
+//! side. Its hook opens the FIFO for reading and writing, which never waits, and holds it until the
+//! blocked call has returned. Holding it closes the gap between registering the hook and reaching
+//! the system call: an `open` that comes later finds the other side there.
 
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;

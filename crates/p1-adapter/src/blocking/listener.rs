@@ -14,9 +14,9 @@ use std::io;
 ///
 /// `accept(2)` has no flag for "do not wait", so the description must be non-blocking. That is set
 /// on a listener that is [`owned`](Self::owned). One that other processes have too
-/// ([`inherited`](Self::inherited), as from a service manager) is left alone: it is polled first,
-/// and another process that takes the connection between poll and accept leaves the thread in the
-/// kernel until the next connection. Others that wait then wait for it, and those that do not
+/// ([`inherited`](Self::inherited), as from a service manager) keeps its flags and is polled first.
+/// If another process takes the connection between poll and accept, the thread stays in the kernel
+/// until the next connection. Other threads then wait for it; those that do not wait
 /// (`nonblocking`) are told `WouldBlock`.
 #[derive(Debug)]
 pub struct Listener {

@@ -25,11 +25,11 @@ enum Attempted {
 impl Stream {
     /// One read: waits until there is something (or the end of the stream), then transfers once.
     ///
-    /// `attempt` makes one system call on the descriptor it is given, in the [`Manner`] it is
-    /// given, for no more than the guest asked, and returns its result; it may be called several
-    /// times. With `nonblocking`, the error is `WouldBlock` instead of a wait. A socket of
-    /// datagrams whose receiving side is shut is at its end (0) when all that had come is read, as
-    /// for a `recv(2)` that may wait.
+    /// `attempt` makes one system call on the descriptor and in the [`Manner`] it is given, for no
+    /// more than the guest asked, and returns its result. It may be called several times. With
+    /// `nonblocking`, the error is `WouldBlock` instead of a wait. A socket of datagrams whose
+    /// receiving side is shut is at its end (0) when all that had come is read, as for a `recv(2)`
+    /// that may wait.
     ///
     /// Two threads that read at once get disjoint bytes: each transfer is one system call. A read
     /// takes no lock that a write, a poll or a close takes.

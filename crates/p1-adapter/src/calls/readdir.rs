@@ -1,8 +1,8 @@
 //! `fd_readdir`.
 //!
-//! The cookie of an entry stands for the operating system's own position behind it (`d_off`), so it
-//! stays good while entries come and go: one that is there throughout is reported once, whatever
-//! happens to the others. Two threads may read one directory at different places.
+//! The cookie of an entry stands for the operating system's own position behind it (`d_off`). So it
+//! stays good while entries come and go: an entry that is there throughout is reported once,
+//! whatever happens to the others. Two threads may read one directory at different places.
 //! [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
 //!
 //! Where the embedder wants listings in order, a listing that begins is read whole and kept, and a

@@ -20,9 +20,9 @@ impl Handover<'_> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, the number is
-    /// not below the limit of descriptors or all are open, or a call of the guest's just opens
-    /// something under it.
+    /// [`BuildError`]: the operating system refuses to look at it; it is a directory; the number is
+    /// not below the limit of descriptors, or all are open; or a call of the guest's is just
+    /// opening something under that number.
     pub fn insert_file(
         &self,
         number: u32,

@@ -6,9 +6,9 @@
 //! starts again, agree.
 //!
 //! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and
-//! bit 31 set, which no kept one has: its lower half is bit 31 and the position's 31 lower bits,
-//! its upper half the position's upper bits, inverted. So a position below 2^31 (tmpfs counts) is a
-//! number that a `long` of 32 bits holds: negative, it comes back with its sign. A larger one
+//! bit 31 set, which no kept one has. Its lower half is bit 31 and the position's 31 lower bits;
+//! its upper half is the position's upper bits, inverted. So a position below 2^31 (tmpfs counts)
+//! is a number that a `long` of 32 bits holds: negative, it comes back with its sign. A larger one
 //! (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions
 //! whose own cookies look cut are kept as well. No cookie that was given out ever reads as the end.
 

@@ -272,9 +272,9 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The rights `path_open` needs of the directory it opens below: its own for what it does
-    /// there, its inheriting ones for what the new descriptor shall be able to do (`notcapable` for
-    /// those given up).
+    /// The rights `path_open` needs of the directory it opens below. Its own rights are for what it
+    /// does there, its inheriting ones for what the new descriptor shall be able to do.
+    /// `notcapable` for those given up.
     pub(crate) fn allow_open(&self, how: Oflags, wanted: Rights) -> Result<()> {
         let mut needed = Rights::PATH_OPEN;
         needed.set(Rights::PATH_CREATE_FILE, how.contains(Oflags::CREAT));

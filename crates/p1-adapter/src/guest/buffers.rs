@@ -208,9 +208,9 @@ impl<'m> GuestBufs<'m> {
     }
 }
 
-/// Makes a system call until no signal handler interrupts it, or the end signal is raised: an
-/// embedder that interrupts a thread in a file system that hangs (and lets itself be interrupted)
-/// gets it out.
+/// Makes a system call until no signal handler interrupts it, or the end signal is raised. So an
+/// embedder that interrupts a thread in a file system that hangs gets it out, if the file system
+/// can be interrupted.
 #[inline]
 fn retry(end: &EndSignal, mut call: impl FnMut() -> Result<usize, Os>) -> Result<usize> {
     loop {

@@ -1,7 +1,7 @@
 //! Paths of one component, which need no resolution.
 //!
 //! A single name that is neither `.` nor `..` and has no separator is asked of the system itself,
-//! without following links: nothing is resolved, so nothing can lead out of the directory, even if
+//! without following links. Nothing is resolved, so nothing can lead out of the directory, even if
 //! a name is swapped for a link meanwhile. What turns out to need resolving (a link that shall be
 //! followed) is left to wasmtime-wasi. The permissions checked are wasmtime-wasi's, before the
 //! system is asked; the system's errors come out as themselves.
