@@ -5,7 +5,7 @@ use super::blocked::Cancellable;
 use super::errno::Errno;
 use super::fd::AsFd as _;
 use super::file::{self, FileType, OFlags, SeekFrom};
-use super::listing::Listing;
+use super::listing::{Listing, open_directory};
 use super::object::{Object, is_terminal};
 use super::poll::{PollFd, PollFlags, poll};
 use super::socket::{self, SocketType};
@@ -122,7 +122,10 @@ fn sizes_flags_and_times() {
     let set = Attributes::of(fd).unwrap().modified;
     assert_eq!((set.seconds, set.nanoseconds), (1_000_000_000, 123_456_700));
     let again = file::duplicate(&readable).unwrap();
-    assert_eq!(Object::of(&again).unwrap().id(), Object::of(fd).unwrap().id());
+    assert_eq!(
+        Object::of(&again).unwrap().id(),
+        Object::of(fd).unwrap().id()
+    );
 }
 
 #[test]
@@ -132,14 +135,7 @@ fn a_directory_is_listed_and_a_listing_goes_on_where_it_was() {
         std::fs::write(folder.path().join(format!("name-{number:03}-\u{e4}")), b"").unwrap();
     }
     std::fs::create_dir(folder.path().join("below")).unwrap();
-    // As wasmtime-wasi opens them.
-    let dir = {
-        use std::os::windows::fs::OpenOptionsExt as _;
-        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-        let mut options = File::options();
-        let options = options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-        options.open(folder.path()).unwrap()
-    };
+    let dir = open_directory(folder.path()).unwrap();
     assert_eq!(Object::of(&dir).unwrap().file_type(), FileType::Directory);
     let list = |position| {
         let listing = Listing::open(dir.as_fd(), position).unwrap();
@@ -186,7 +182,10 @@ fn a_pipe_is_ready_when_there_is_something_or_its_end() {
     // No more than what is there, and no wait for the rest.
     let two = [(0, 2), (2, 8)];
     assert_eq!(memory.with(&two, |all| all.read(reader.as_fd())), Ok(2));
-    assert_eq!(memory.with(&two[1..], |all| all.read(reader.as_fd())), Ok(1));
+    assert_eq!(
+        memory.with(&two[1..], |all| all.read(reader.as_fd())),
+        Ok(1)
+    );
     assert_eq!(&memory.0[..3], b"abc");
     drop(writer);
     assert_eq!(found(&reader, PollFlags::IN, 0), PollFlags::HUP);
@@ -280,7 +279,10 @@ fn a_socket_is_received_from_and_sent_to() {
     let mut memory = Memory::of(b"");
     assert_eq!(memory.with(&two, |all| all.recv(fd, true)), Ok((10, false)));
     assert_eq!(file::readable_bytes(&ours), Ok(10));
-    assert_eq!(memory.with(&two, |all| all.recv(fd, false)), Ok((10, false)));
+    assert_eq!(
+        memory.with(&two, |all| all.recv(fd, false)),
+        Ok((10, false))
+    );
     assert_eq!(&memory.0[..10], b"0123456789");
     socket::shutdown(&theirs, std::net::Shutdown::Write).unwrap();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
