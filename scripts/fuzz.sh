@@ -70,8 +70,10 @@ for target in "$@"; do
   if [ "$looked" -gt 0 ]; then
     for name in $(planted "$target"); do
       of=$((of + 1))
+      # What is new goes into the first folder: never among the seeds.
+      mkdir -p "$dump/$name"
       if FUZZ_PLANTED=$name "$(binary "$target")" "${options[@]}" -max_total_time="$looked" \
-        "-artifact_prefix=$dump/" "seeds/$target" >"artifacts/$target.planted-$name.log" 2>&1; then
+        "-artifact_prefix=$dump/" "$dump/$name" "seeds/$target" >"artifacts/$target.planted-$name.log" 2>&1; then
         echo "fuzz: $target: the planted fault $name is not found"
         failed=1
       else
