@@ -1,5 +1,5 @@
-//! Making a group: what engine, modules and settings must agree on, the group's memory, its life, and what its
-//! threads have in common.
+//! Making a group: what engine, modules and settings must agree on, the group's memory, its life,
+//! and what its threads have in common.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -34,15 +34,15 @@ use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 
-/// Threads the parking lot is sized for without a limit.
+/// How many threads the parking lot is sized for if there is no limit.
 const DEFAULT_LOT: u32 = 64;
 
 impl<T: Send + 'static> GroupBuilder<T> {
     /// Makes the group: checks that engine, module and settings agree, creates the shared memory,
     /// links. Runs no guest code and starts no host thread.
     ///
-    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, over whatever it
-    /// already says for them.
+    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, and replace what
+    /// it has under their names.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl<T: Send + 'static> GroupSettings<T> {
             hosts: Hosts::new(host_stack, self.pool),
             stock,
             limits: self.limits,
-            // The longest is none.
+            // The longest period means no limit.
             grace: Some(self.grace).filter(|grace| *grace != Duration::MAX),
             timeout_report: self.timeout_report,
         });
@@ -159,7 +159,7 @@ impl<T: Send + 'static> GroupSettings<T> {
         }
     }
 
-    /// Checks what engine and group must agree on; the host stack of each thread.
+    /// Checks what engine and group must agree on. Returns the host stack of each thread, in bytes.
     fn check_engine(&self) -> Result<usize, GroupError> {
         let (engine, limits) = (&self.engine, &self.limits);
         let wasm_stack = engine.get_max_wasm_stack();
@@ -182,7 +182,7 @@ impl<T: Send + 'static> GroupSettings<T> {
         }
         #[cfg(feature = "async")]
         if self.async_calls {
-            // Wasm and the host functions it calls then run on wasmtime's own stacks.
+            // Then wasm and the host functions it calls run on Wasmtime's own stacks.
             let async_stack = engine.get_async_stack_size();
             if async_stack < stacks::least_size(wasm_stack) {
                 return Err(GroupError::AsyncStackTooSmall {
@@ -200,7 +200,7 @@ impl<T: Send + 'static> GroupSettings<T> {
         Ok(host_stack)
     }
 
-    /// The stack that a thread has beside its own, in bytes.
+    /// The size of a thread's second stack, that of its fiber, in bytes; 0 if it has none.
     fn fiber_stack(&self) -> usize {
         #[cfg(feature = "async")]
         if self.async_calls {
@@ -209,7 +209,8 @@ impl<T: Send + 'static> GroupSettings<T> {
         0
     }
 
-    /// Checks the modules by themselves: whether threads can share their memory, and whether it is within the limits.
+    /// Checks the modules alone: whether threads can share their memory, and whether it is within
+    /// the limits.
     pub(super) fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
         let (shape, memories) = look_at(&self.module)?;
         let mut spawns = shape.spawns();
@@ -243,7 +244,7 @@ impl<T: Send + 'static> GroupSettings<T> {
         Ok(modules)
     }
 
-    /// Checks that WASI calls which block are told of the end.
+    /// Checks that something ends WASI calls which block.
     fn check_joined(&self, modules: &Modules) -> Result<(), GroupError> {
         if self.without_on_end || !self.on_end.is_empty() {
             return Ok(());
@@ -272,7 +273,7 @@ impl<T: Send + 'static> GroupSettings<T> {
         }
     }
 
-    /// The group's life and its parking lot, in which deadlocks are found only where all waits can be seen.
+    /// The group's life and its parking lot. The lot finds deadlocks only if it sees all waits.
     fn life(&mut self, waits_reach_group: bool) -> Arc<Life> {
         let epochs = self.termination == Termination::Epochs;
         let lot = ParkingLot::new(
@@ -314,7 +315,7 @@ fn host_memory(memory: &SharedMemory, life: &Life, waits_reach_group: bool) -> H
     HostMemory::new(memory.clone(), waits, told, turns)
 }
 
-/// How host code notifies where it is not done with the lot alone.
+/// How host code notifies, if an observer or a schedule has to know of it.
 fn told_notify(life: &Life) -> Option<Arc<ToldNotify>> {
     let (watch, turns) = (life.watch().cloned(), life.turns().cloned());
     if watch.is_none() && turns.is_none() {
@@ -334,7 +335,7 @@ fn told_notify(life: &Life) -> Option<Arc<ToldNotify>> {
     }))
 }
 
-/// What a module imports and exports. Refused if it imports `thread-spawn` as something else.
+/// What a module imports and exports. An import of `thread-spawn` with another type is refused.
 fn look_at(module: &ThreadModule) -> Result<(ModuleShape, Memories), GroupError> {
     let shape = ModuleShape::of(module.module());
     match shape.spawn_refusal() {

@@ -10,11 +10,11 @@ use crate::schedule::{Schedule, ScheduleRefusal, Turns};
 use crate::types::error::GroupError;
 
 impl<T: Send + 'static, D> GroupBuilder<T, D> {
-    /// In which order the threads run: all at once, by default, or one at a time, as a policy decides. See
-    /// [`schedule`](crate::schedule) for what that needs.
+    /// Sets whether the threads run all at once, which is the default, or one at a time, as a
+    /// policy decides. [`schedule`](crate::schedule) has what that needs.
     ///
-    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and deadlocks are found
-    /// without [`detect_deadlock`](Self::detect_deadlock).
+    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and
+    /// deadlocks are found without [`detect_deadlock`](Self::detect_deadlock).
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.settings.schedule = schedule;
         self
@@ -22,7 +22,8 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
 }
 
 impl<T: Send + 'static> GroupSettings<T> {
-    /// The turns of the group, if it has a schedule; and what else follows from that.
+    /// The turns of the group, if it has a schedule. Also changes the settings that a schedule
+    /// rules out.
     pub(super) fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
         let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
             return Ok(None);
@@ -46,7 +47,7 @@ impl<T: Send + 'static> GroupSettings<T> {
                 return Err(GroupError::NoSchedule(why));
             }
         }
-        // A thread that could leave waits for the turn of the thread that spawns.
+        // Waiting would be useless: the thread that spawns has the turn, so no other can leave.
         self.limits.spawn_wait = Duration::ZERO;
         // The turns find deadlocks; the lot sees no waits.
         self.detect_deadlock = false;
@@ -54,7 +55,7 @@ impl<T: Send + 'static> GroupSettings<T> {
     }
 }
 
-/// Makes the group end for what its schedule finds, and its schedule with the group.
+/// Makes the group end for what its schedule finds, and the schedule end with the group.
 pub(super) fn follow(life: &Arc<Life>, turns: &Arc<Turns>) {
     life.set_turns(turns);
     let life = Arc::downgrade(life);

@@ -1,5 +1,5 @@
-//! The modules of a group as every thread's store gets them: the guest's own, and beneath it those that are
-//! preloaded.
+//! The modules of a group, as each thread's store gets them: the guest's own, and beneath it the
+//! preloaded ones.
 
 use wasmtime::{ImportType, Instance, InstancePre, Linker, Store};
 
@@ -15,7 +15,8 @@ use crate::types::error::GroupError;
 pub(crate) struct Part<T: 'static> {
     pub(crate) module: ThreadModule,
     pub(crate) binder: Binder<T>,
-    /// The exports that may be shared memories of the instance's own, where its waits are wasmtime's.
+    /// The exports that may be shared memories of the instance's own, where its waits are
+    /// wasmtime's.
     pub(crate) own_memories: Vec<String>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Linked<T: 'static> {
 
 /// How the imports of the modules are found.
 pub(crate) enum How<T: 'static> {
-    /// They are the same for all stores.
+    /// All imports are the same for all stores.
     Once(InstancePre<T>),
     /// Some are exports of preloaded modules, of which each store has its own.
     PerStore(Linker<T>),
@@ -52,7 +53,7 @@ pub(crate) struct Instances {
 }
 
 impl<T: 'static> Linked<T> {
-    /// Whether other threads can see that a store is filled.
+    /// Whether other threads can see the instantiation of a store.
     pub(crate) fn instantiation_is_visible(&self) -> bool {
         self.modules().any(ThreadModule::instantiation_is_visible)
     }
@@ -69,9 +70,10 @@ impl<T: 'static> Linked<T> {
     }
 }
 
-/// Refuses what cannot be preloaded, and what imports something that is not provided.
+/// Refuses a module that cannot be preloaded, and an import that nothing provides.
 ///
-/// `spawns`: whether any module starts threads. The linker has everything by now but the exports of preloaded modules.
+/// `spawns`: whether any module starts threads. By now the linker has everything except the exports
+/// of preloaded modules.
 pub(crate) fn check<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
@@ -86,7 +88,8 @@ pub(crate) fn check<T: 'static>(
     })
 }
 
-/// Refuses what cannot be preloaded, and modules that import what neither those before them export nor `has` knows of.
+/// Refuses what cannot be preloaded, and modules that import what neither those before them export
+/// nor `has` knows of.
 pub(crate) fn check_all(
     main: &ThreadModule,
     preloads: &[Preload],
