@@ -20,7 +20,7 @@ pub struct Frame<'a> {
 pub enum Verdict {
     /// It is told.
     Told,
-    /// It is told as one that does no harm, as somebody has found.
+    /// It is told as one that was found to do no harm.
     Harmless,
     /// It is not told.
     Suppressed,
