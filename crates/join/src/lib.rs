@@ -1,7 +1,9 @@
-//! Programs with threads and WASI preview1: [`wasi_threads`] and [`p1_adapter`], joined in one call.
+//! Programs with threads and WASI preview1: [`wasi_threads`] and [`p1_adapter`], joined in one
+//! call.
 //!
-//! The two crates do not know each other. What they have to be told of each other is the same for everybody, and a group in which
-//! it was forgotten ends late: [`JoinP1::join`] tells them. [`program`] makes the usual group, whose threads have nothing but WASI.
+//! The two crates do not know each other. What each must be told of the other is always the same,
+//! and a group in which it was forgotten ends late: [`JoinP1::join`] tells them. [`program`] makes
+//! the usual group, whose threads have nothing but WASI.
 //!
 //! ```
 //! use wasi_threads_p1::p1_adapter::P1CtxBuilder;
@@ -28,10 +30,11 @@
 //! # }
 //! ```
 //!
-//! With the feature `replay`, the module `replay` runs a program under many orders of its threads, and says which one fails.
+//! With the feature `replay`, the module `replay` runs a program under many orders of its threads,
+//! and says which one fails.
 //!
-//! `examples/` has whole programs: a command line, a server, plug-ins, results after the end, a deterministic run, a cache of
-//! compiled modules.
+//! `examples/` has whole programs: a command line, a server, plug-ins, results after the end, a
+//! deterministic run, a cache of compiled modules.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -51,8 +54,9 @@ use wasmtime::{Engine, Linker};
 pub trait JoinP1 {
     /// Tells the group and `ctx` of each other, whatever the store data of the group is:
     ///
-    /// - the end of the group ends calls of `ctx` that block ([`GroupBuilder::on_end`], [`P1Ctx::end_signal`]); from then on the context is
-    ///   of no use to others, so each group has its own;
+    /// - the end of the group ends calls of `ctx` that block ([`GroupBuilder::on_end`],
+    ///   [`P1Ctx::end_signal`]); from then on the context is of no use to others, so each group has
+    ///   its own;
     /// - `proc_exit` makes the outcome [`Outcome::Exited`](wasi_threads::Outcome::Exited)
     ///   ([`GroupBuilder::exit_code`], [`p1_adapter::exit_code`]);
     /// - threads that are looked at from outside are known to be in a WASI call
@@ -72,11 +76,12 @@ impl<T: Send + 'static, D> JoinP1 for GroupBuilder<T, D> {
     }
 }
 
-/// Starts to make the group of a program whose threads have WASI preview1 (and `wasi_unstable`) of `ctx`, and nothing else, joined
-/// with it. Limits and hooks are the caller's to add.
+/// Starts to make the group of a program whose threads have WASI preview1 (and `wasi_unstable`) of
+/// `ctx`, and nothing else, joined with it. Limits and hooks are the caller's to add.
 ///
-/// A program with host functions of the embedder's needs a linker of its own, and data in which `P1State` is a part:
-/// [`p1_adapter::add_to_linker_sync`], [`ThreadGroup::builder`], [`JoinP1::join`], [`GroupBuilder::state`].
+/// A program with host functions of the embedder's needs a linker of its own, and data in which
+/// `P1State` is a part: [`p1_adapter::add_to_linker_sync`], [`ThreadGroup::builder`],
+/// [`JoinP1::join`], [`GroupBuilder::state`].
 ///
 /// # Errors
 ///

@@ -16,8 +16,8 @@ pub struct Escaped<'a> {
     most: usize,
 }
 
-/// Shows a text that nobody trusts, such as a name in a module, on a terminal or in a file: as it
-/// is, but for what would not be seen as text.
+/// Shows an untrusted text, such as a name in a module, on a terminal or in a file: as it is, but
+/// for what would not be seen as text.
 ///
 /// Control characters and line ends, format characters (bidirectional marks, joiners, zero-width
 /// spaces), spaces other than U+0020, combining characters, private and unassigned characters, and

@@ -28,9 +28,9 @@ impl Table {
     /// Puts a value in and names it.
     ///
     /// Takes no lock that another thread waits for, unless it looks as if the table were full (then
-    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy uses
-    /// another. Allocates memory for the value, and slots when all are taken; a thread that needs
-    /// slots which another is just allocating waits for that.
+    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy
+    /// uses another. Allocates memory for the value, and slots when all are taken; a thread that
+    /// needs slots which another is just allocating waits for that.
     ///
     /// # Errors
     ///

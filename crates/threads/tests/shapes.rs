@@ -60,7 +60,7 @@ fn what_is_lacking_is_named() {
     assert!(error.to_string().contains("nobody"), "{error}");
 }
 
-/// All that is wrong is named, whoever looked at the module, and a group names the first of it.
+/// All that is wrong is named, whatever looked at the module, and a group names the first of it.
 #[test]
 fn everything_that_is_lacking_is_named() {
     let engine = engine();

@@ -79,9 +79,9 @@ impl Liveness {
         }
     }
 
-    /// The calling thread is on a queue, for good unless woken. Called under
-    /// the bucket's lock. `true` when nobody is live any more: the caller then
-    /// runs [`Liveness::quiet`] once it holds no lock.
+    /// The calling thread is on a queue, for good unless woken. Called under the bucket's lock.
+    /// `true` when no thread is live any more: the caller then runs [`Liveness::quiet`] once it
+    /// holds no lock.
     pub(crate) fn waits(&self) -> bool {
         let before = self.count.fetch_sub(LIVE, Ordering::AcqRel);
         debug_assert!(before % THREAD >= LIVE);

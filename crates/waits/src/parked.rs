@@ -84,9 +84,9 @@ impl Parked<'_> {
         left
     }
 
-    /// Looks out for a signal for a moment before the thread sleeps, if that
-    /// has paid lately: where the waker runs on another processor right now, it
-    /// saves both sides their system call; where it does not, it is a waste.
+    /// Looks for a signal for a moment before the thread sleeps, if that has paid lately. Where the
+    /// waker runs on another processor right now, it saves both sides their system call; where it
+    /// does not, it is a waste.
     fn spin(&self) -> bool {
         if !self.lot.spin || !self.node.spinning.wanted() {
             return false;

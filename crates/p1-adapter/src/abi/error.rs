@@ -6,8 +6,9 @@ use crate::blocking::{BlockingError, Interrupted};
 use wasmtime_wasi::I32Exit;
 use wiggle::GuestError;
 
-/// The code of a guest that called `proc_exit`, all 32 bits of it; `None` for another error. The error may have context around
-/// it. For `wasi_threads::GroupBuilder::exit_code`, or a `match` on what a call of an export failed with.
+/// The code of a guest that called `proc_exit`, all 32 bits of it; `None` for another error. The
+/// error may have context around it. For `wasi_threads::GroupBuilder::exit_code`, or a `match` on
+/// what a call of an export failed with.
 ///
 /// ```
 /// # use p1_adapter::exit_code;
@@ -21,7 +22,8 @@ pub fn exit_code(error: &wasmtime::Error) -> Option<i32> {
 
 /// The trap `proc_raise` ends with for a signal whose default action terminates the process.
 ///
-/// The library never ends the host process; what a terminating signal means is the embedder's choice.
+/// The library never ends the host process; what a terminating signal means is the embedder's
+/// choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the guest raised signal {name} ({number})")]
 pub struct Raised {
@@ -77,13 +79,15 @@ pub enum BuildError {
         /// `arguments` or `environment variables`.
         what: &'static str,
     },
-    /// More descriptors than [`P1CtxBuilder::max_descriptors`](crate::P1CtxBuilder::max_descriptors) allows.
+    /// More descriptors than
+    /// [`P1CtxBuilder::max_descriptors`](crate::P1CtxBuilder::max_descriptors) allows.
     #[error("no descriptor number is free below the limit of {limit}")]
     TooManyDescriptors {
         /// The limit in force.
         limit: u32,
     },
-    /// A descriptor was to be given a number that a call of the guest's is just opening something under.
+    /// A descriptor was to be given a number that a call of the guest's is just opening something
+    /// under.
     #[error("the guest opens something under the number {number}")]
     NumberTaken {
         /// The number.
@@ -158,7 +162,8 @@ impl From<std::num::TryFromIntError> for Error {
     }
 }
 
-/// A pointer outside the memory or misaligned is a trap (witx-docs, "Pointers"); bad contents are an errno.
+/// A pointer outside the memory or misaligned is a trap (witx-docs, "Pointers"); bad contents are
+/// an errno.
 impl From<GuestError> for Error {
     #[cold]
     fn from(error: GuestError) -> Self {

@@ -61,12 +61,12 @@ pub(super) enum Policy {
     PollFirst = 3,
 }
 
-/// Who closes a stream's descriptor.
+/// What closes a stream's descriptor.
 #[derive(Debug)]
 enum HeldFd {
     /// The stream.
     Own(OwnedFd),
-    /// Whoever has it last.
+    /// The last holder.
     Shared(Arc<std::fs::File>),
 }
 
@@ -133,7 +133,8 @@ impl Stream {
         Stream::own(HeldFd::Own(fd))
     }
 
-    /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through the stream only.
+    /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through
+    /// the stream only.
     pub(crate) fn of_file(file: Arc<std::fs::File>) -> io::Result<Stream> {
         Stream::own(HeldFd::Shared(file))
     }

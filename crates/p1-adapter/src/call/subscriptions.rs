@@ -34,7 +34,8 @@ pub(crate) enum Answer {
     Bytes(u64),
 }
 
-/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
+/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile
+/// does not end the wait.
 pub(crate) struct StreamOf(HeldDescriptor);
 
 impl StreamOf {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// How much memory several things may have together: the WASI contexts of one host, say, and its groups of threads.
+/// How much memory several things may have together: the WASI contexts of one host, say, and its
+/// groups of threads.
 ///
-/// Asked by the thread that makes a call, which holds no lock. Both methods must be quick and must not panic.
+/// Asked by the thread that makes a call, which holds no lock. Both methods must be quick and must
+/// not panic.
 pub trait MemoryBudget: Send + Sync {
     /// Takes `bytes` out of the budget; false, and nothing is taken, if there are not so many left.
     fn take(&self, bytes: u64) -> bool;

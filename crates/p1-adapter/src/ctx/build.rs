@@ -26,8 +26,8 @@ impl P1CtxBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: a NUL byte in an argument or variable, a standard stream that cannot be inherited, more
-    /// descriptors than allowed.
+    /// [`BuildError`]: a NUL byte in an argument or variable, a standard stream that cannot be
+    /// inherited, more descriptors than allowed.
     pub fn build(&mut self) -> Result<P1Ctx, BuildError> {
         let mut this = std::mem::take(self);
         let attended = Attended::by(&this);

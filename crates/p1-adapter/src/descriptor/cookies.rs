@@ -1,22 +1,24 @@
 //! Cookies of an open directory: small numbers for the operating system's positions.
 //!
-//! A guest's `long` has 32 bits and C libraries keep a position in one (`telldir`); a file system's positions may have 63
-//! (ext4's are hashes). So a position is given the next free number when it is first told, and keeps it for as long as the
-//! directory is open: several listings, and one that starts again, agree.
+//! A guest's `long` has 32 bits and C libraries keep a position in one (`telldir`); a file system's
+//! positions may have 63 (ext4's are hashes). So a position is given the next free number when it
+//! is first told, and keeps it for as long as the directory is open: several listings, and one that
+//! starts again, agree.
 //!
-//! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and bit 31 set, which no kept
-//! one has: its lower half is bit 31 and the position's 31 lower bits, its upper half the position's upper bits, inverted.
-//! So a position below 2^31 (tmpfs counts) is a number that a `long` of 32 bits holds: negative, it comes back with its sign.
-//! A larger one (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions whose own cookies
-//! look cut are kept as well. No cookie that was given out ever reads as the end.
+//! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and
+//! bit 31 set, which no kept one has: its lower half is bit 31 and the position's 31 lower bits,
+//! its upper half the position's upper bits, inverted. So a position below 2^31 (tmpfs counts) is a
+//! number that a `long` of 32 bits holds: negative, it comes back with its sign. A larger one
+//! (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions
+//! whose own cookies look cut are kept as well. No cookie that was given out ever reads as the end.
 
 use crate::descriptor::name_list::NameList;
 use crate::lock::lock;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// How many positions are kept for one open directory: about two megabytes. (Up to twice as many where their own cookies
-/// would look cut.)
+/// How many positions are kept for one open directory: about two megabytes. (Up to twice as many
+/// where their own cookies would look cut.)
 const KEPT: usize = 1 << 16;
 
 /// Marks a cookie that has its position in itself.
@@ -76,7 +78,8 @@ impl Cookies {
         self.with(|kept| kept.place(cookie, KEPT))
     }
 
-    /// The list whose places are the cookies, where listings are ordered; nothing before the first. Locks for a moment.
+    /// The list whose places are the cookies, where listings are ordered; nothing before the first.
+    /// Locks for a moment.
     pub(crate) fn list(&self) -> Option<Arc<NameList>> {
         self.with(|kept| kept.list.clone())
     }
@@ -99,7 +102,8 @@ impl Kept {
         }
         if self.positions.len() >= limit {
             let cookie = with_position(position);
-            // Such positions are rare, but for those below 2^31 of a file system that has no others.
+            // Such positions are rare, but for those below 2^31 of a file system that has no
+            // others.
             let looks_cut = CUT.contains(&(cookie >> 32));
             self.wide |= position >= MARK;
             if !looks_cut || !self.wide || self.positions.len() >= 2 * limit {

@@ -1,4 +1,5 @@
-//! What the host makes up, once it is open: a file with a position of this descriptor's own, a folder with its listing.
+//! What the host makes up, once it is open: a file with a position of this descriptor's own, a
+//! folder with its listing.
 
 use super::{Descriptor, What};
 use crate::abi::errno::of_io_error;
@@ -14,7 +15,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// Bytes that one call transfers: they are copied, outside of the lock. What is more is left to the guest's next call.
+/// Bytes that one call transfers: they are copied, outside of the lock. What is more is left to the
+/// guest's next call.
 const TRANSFER: usize = 1 << 20;
 
 /// An open file that the host makes up.
@@ -60,7 +62,8 @@ fn done<T>(result: io::Result<T>) -> Result<T> {
 }
 
 impl Descriptor {
-    /// As `opened`, for what lies in a folder that the host makes up. A file that was to be cut and not to be written is not written.
+    /// As `opened`, for what lies in a folder that the host makes up. A file that was to be cut and
+    /// not to be written is not written.
     pub(crate) fn opened_made(
         found: OpenedMade,
         flags: Fdflags,

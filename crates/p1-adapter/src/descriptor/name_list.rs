@@ -1,11 +1,13 @@
-//! The names of a directory as they were at one moment, in an order that does not depend on the file system.
+//! The names of a directory as they were at one moment, in an order that does not depend on the
+//! file system.
 
 use crate::sys::listing::{Listing, Said};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 
-/// Names in the order of their bytes, behind `.` and `..`. The cookie of one is its place, from 1 on.
+/// Names in the order of their bytes, behind `.` and `..`. The cookie of one is its place, from 1
+/// on.
 pub(crate) struct NameList(Vec<(CString, Said)>);
 
 impl NameList {

@@ -13,7 +13,8 @@ const LINKS: u32 = 40;
 pub(crate) struct Found {
     /// The folder that the last name is in.
     pub(crate) folder: Arc<dyn MadeFolder>,
-    /// The last name; none where the path ends in a dot, two, or nothing: then the folder itself is meant.
+    /// The last name; none where the path ends in a dot, two, or nothing: then the folder itself is
+    /// meant.
     pub(crate) name: Option<String>,
     /// What is there, or why that cannot be said.
     pub(crate) node: Result<Option<MadeNode>, Errno>,
@@ -22,7 +23,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// What is there; `noent` if nothing is, `notdir` for what a slash stands behind and that is no folder.
+    /// What is there; `noent` if nothing is, `notdir` for what a slash stands behind and that is no
+    /// folder.
     pub(crate) fn existing(self) -> Result<MadeNode, Errno> {
         let slash = self.slash;
         match self.node?.ok_or(Errno::Noent)? {
@@ -32,7 +34,8 @@ impl Found {
     }
 }
 
-/// Follows `path` from `start` on, and a link at its end if `follow`, or if a slash stands behind it.
+/// Follows `path` from `start` on, and a link at its end if `follow`, or if a slash stands behind
+/// it.
 ///
 /// `perm` for a path, or a link, that is absolute or leads out of `start`.
 pub(crate) fn walk(start: &Arc<dyn MadeFolder>, path: &str, follow: bool) -> Result<Found, Errno> {

@@ -43,7 +43,8 @@ pub(crate) fn advise(
     rustix::fs::fadvise(fd, offset, std::num::NonZeroU64::new(len), advice)
 }
 
-/// No such call: advice changes nothing that can be seen, and none is taken. What can take none is refused as by the others.
+/// No such call: advice changes nothing that can be seen, and none is taken. What can take none is
+/// refused as by the others.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn advise(fd: BorrowedFd<'_>, _: u64, _: u64, _: ExpectedUse) -> Result<(), Errno> {
     rustix::fs::seek(fd, SeekFrom::Current(0)).map(drop)
@@ -66,8 +67,8 @@ pub(crate) fn sync_data(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::fdatasync(fd)
 }
 
-/// Makes what was written durable, and the attributes with it. `fsync(2)` leaves it in the disk's own memory here, and is taken
-/// where the file system has nothing better.
+/// Makes what was written durable, and the attributes with it. `fsync(2)` leaves it in the disk's
+/// own memory here, and is taken where the file system has nothing better.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     match rustix::fs::fcntl_fullfsync(fd) {

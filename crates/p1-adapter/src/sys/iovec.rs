@@ -1,13 +1,15 @@
 //! Vectored system calls straight on guest memory: the one place of this crate with unsafe code.
 //!
-//! [`Iovecs`] is a list of buffers, every one of them checked against the bounds of the memory it lies in. It borrows
-//! the memory, so it cannot outlive the mapping. Its methods are one system call each; the kernel copies between its own
-//! buffers and the guest's pages, and Rust code never looks at the bytes. (Two methods copy to and from the host's own
-//! memory, for an embedder's streams.)
+//! [`Iovecs`] is a list of buffers, every one of them checked against the bounds of the memory it
+//! lies in. It borrows the memory, so it cannot outlive the mapping. Its methods are one system
+//! call each; the kernel copies between its own buffers and the guest's pages, and Rust code never
+//! looks at the bytes. (Two methods copy to and from the host's own memory, for an embedder's
+//! streams.)
 //!
-//! Guest memory may be shared with other threads that write it at the same time. That is why raw pointers are used
-//! throughout: no reference to guest bytes is ever formed, other than to one atomic byte. The kernel's accesses are
-//! outside the Rust memory model, like those of any other process that maps the pages.
+//! Guest memory may be shared with other threads that write it at the same time. That is why raw
+//! pointers are used throughout: no reference to guest bytes is ever formed, other than to one
+//! atomic byte. The kernel's accesses are outside the Rust memory model, like those of any other
+//! process that maps the pages.
 
 #![allow(unsafe_code)]
 
@@ -37,8 +39,8 @@ mod system {
 /// How many buffers one system call takes (`IOV_MAX` on Linux, FreeBSD and macOS).
 pub(crate) const IOV_MAX: usize = 1024;
 
-/// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of four is moved in a few
-/// instructions.
+/// Buffers that are kept in place: C libraries and Rust's library give two at most, and a list of
+/// four is moved in a few instructions.
 const INLINE: usize = 4;
 
 /// Buffers in guest memory, in the guest's order, for one vectored system call.
@@ -51,7 +53,8 @@ pub(crate) struct Iovecs<'m> {
 fn base_of(memory: &mut GuestMemory<'_>) -> (*mut u8, usize) {
     match memory {
         GuestMemory::Unshared(bytes) => (bytes.as_mut_ptr(), bytes.len()),
-        // `UnsafeCell<u8>` has the layout of `u8`, and writing through a pointer to it is what the cell allows.
+        // `UnsafeCell<u8>` has the layout of `u8`, and writing through a pointer to it is what the
+        // cell allows.
         GuestMemory::Shared(cells) => (cells.as_ptr().cast_mut().cast::<u8>(), cells.len()),
     }
 }
@@ -75,8 +78,9 @@ impl<'m> Iovecs<'m> {
         }
     }
 
-    /// Adds the buffers `(address, length)` in `memory`. In place: a list that comes back in a result is copied once for
-    /// each function it comes through, 60 instructions each time (`scripts/bench-instructions.sh 3000 pread4k`).
+    /// Adds the buffers `(address, length)` in `memory`. In place: a list that comes back in a
+    /// result is copied once for each function it comes through, 60 instructions each time
+    /// (`scripts/bench-instructions.sh 3000 pread4k`).
     ///
     /// # Errors
     ///
@@ -130,7 +134,8 @@ impl<'m> Iovecs<'m> {
         self.list.len() as libc::c_int
     }
 
-    /// One system call: `one` where there is one buffer, with which the kernel is quicker than with a list of one.
+    /// One system call: `one` where there is one buffer, with which the kernel is quicker than with
+    /// a list of one.
     #[inline]
     fn call(
         &self,
@@ -147,11 +152,12 @@ impl<'m> Iovecs<'m> {
     pub(crate) fn read(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let fd = fd.as_raw_fd();
         self.call(
-            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `add`, narrowed only in `part`);
-            // a linear memory's pages stay mapped for as long as the memory is borrowed, a shared one's never move; no
-            // reference to the bytes exists while the kernel writes them: an unshared memory is borrowed mutably by
-            // this value, a shared one is only ever seen through `UnsafeCell`. `fd` is open for the duration of the
-            // call.
+            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `add`,
+            // narrowed only in `part`); a linear memory's pages stay mapped for as long as the
+            // memory is borrowed, a shared one's never move; no reference to the bytes exists while
+            // the kernel writes them: an unshared memory is borrowed mutably by this value, a
+            // shared one is only ever seen through `UnsafeCell`. `fd` is open for the duration of
+            // the call.
             |at, len| unsafe { libc::read(fd, at, len) },
             // SAFETY: the same; the list lives across the call.
             |list, count| unsafe { libc::readv(fd, list, count) },
@@ -219,11 +225,13 @@ impl<'m> Iovecs<'m> {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// `recvmsg(2)` with `MSG_DONTWAIT`, and `MSG_PEEK` if asked for; also says whether a datagram was cut short.
+    /// `recvmsg(2)` with `MSG_DONTWAIT`, and `MSG_PEEK` if asked for; also says whether a datagram
+    /// was cut short.
     pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Errno> {
         let mut header = self.header();
         let flags = libc::MSG_DONTWAIT | if peek { libc::MSG_PEEK } else { 0 };
-        // SAFETY: as for `read`; the header names no address and no control buffer, and lives across the call.
+        // SAFETY: as for `read`; the header names no address and no control buffer, and lives
+        // across the call.
         let n = result(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })?;
         Ok((n, header.msg_flags & libc::MSG_TRUNC != 0))
     }
@@ -232,13 +240,14 @@ impl<'m> Iovecs<'m> {
     pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let header = self.header();
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: as for `write`; the header names no address and no control buffer, and lives across the call.
+        // SAFETY: as for `write`; the header names no address and no control buffer, and lives
+        // across the call.
         result(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, flags) })
     }
 
     fn header(&self) -> libc::msghdr {
-        // SAFETY: `msghdr` is a C structure of integers and pointers, for which all zeroes is a value: no name, no
-        // buffers, no control data, no flags.
+        // SAFETY: `msghdr` is a C structure of integers and pointers, for which all zeroes is a
+        // value: no name, no buffers, no control data, no flags.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
         // sendmsg does not write through the list, recvmsg only through the pointers in it.
         header.msg_iov = self.list.as_ptr().cast_mut();
@@ -266,7 +275,8 @@ impl<'m> Iovecs<'m> {
         })
     }
 
-    /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its own memory.
+    /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its
+    /// own memory.
     pub(crate) fn fill(&self, bytes: &[u8]) {
         let mut rest = bytes;
         for buf in &self.list {
@@ -274,11 +284,12 @@ impl<'m> Iovecs<'m> {
             rest = later;
             let to = buf.iov_base.cast::<u8>();
             for (i, byte) in now.iter().enumerate() {
-                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `add` checked, in pages that
-                // stay mapped while 'm lasts. The access is atomic, so a host thread that does the same to the same
-                // shared memory does not race with it; guest code is compiled code outside the Rust memory model.
-                // (wiggle's copies, of strings and of small results, are not atomic: DESIGN.md, "Memory".) An `u8` has no
-                // alignment to keep.
+                // SAFETY: `i < iov_len`, so the address lies inside a buffer that `add` checked, in
+                // pages that stay mapped while 'm lasts. The access is atomic, so a host thread
+                // that does the same to the same shared memory does not race with it; guest code is
+                // compiled code outside the Rust memory model. (wiggle's copies, of strings and of
+                // small results, are not atomic: DESIGN.md, "Memory".) An `u8` has no alignment to
+                // keep.
                 unsafe { AtomicU8::from_ptr(to.wrapping_add(i)) }.store(*byte, Ordering::Relaxed);
             }
         }

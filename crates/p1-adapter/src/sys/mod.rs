@@ -1,7 +1,9 @@
-//! What depends on the platform: system calls, and what differs between Unix systems. All unsafe code is in here.
+//! What depends on the platform: system calls, and what differs between Unix systems. All unsafe
+//! code is in here.
 //!
-//! Outside of this folder there are no conditions on the platform and no calls of the system's. What goes in and out are
-//! descriptors, `rustix`'s `Errno`, and the flags and types that `file`, `poll`, `socket` and `time` name.
+//! Outside of this folder there are no conditions on the platform and no calls of the system's.
+//! What goes in and out are descriptors, `rustix`'s `Errno`, and the flags and types that `file`,
+//! `poll`, `socket` and `time` name.
 
 pub(crate) mod attributes;
 pub(crate) mod errno;

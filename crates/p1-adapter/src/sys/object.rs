@@ -36,8 +36,8 @@ impl Object {
 
     /// Whether this character device is one that never waits: null, zero, full, random, urandom.
     ///
-    /// Linux device numbers. Elsewhere such a device is polled first, which it answers at once. (The kernel's log, 1:11, has
-    /// the same major number, and a read at its end waits.)
+    /// Linux device numbers. Elsewhere such a device is polled first, which it answers at once.
+    /// (The kernel's log, 1:11, has the same major number, and a read at its end waits.)
     pub(crate) fn is_memory(&self) -> bool {
         const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
         cfg!(target_os = "linux") && MEMORY.contains(&self.numbers())

@@ -1,4 +1,5 @@
-//! Sockets: accepting connections, ending a direction, and what a poll says of one that takes no more.
+//! Sockets: accepting connections, ending a direction, and what a poll says of one that takes no
+//! more.
 
 pub(crate) use rustix::net::{Shutdown, SocketType};
 

@@ -1,4 +1,5 @@
-//! What has no like in a folder of the system: bounds, threads that meet, other implementations, listings that stay.
+//! What has no like in a folder of the system: bounds, threads that meet, other implementations,
+//! listings that stay.
 
 use crate::guest::*;
 use p1_adapter::made::{
@@ -244,7 +245,7 @@ fn times_are_the_guests_to_set() {
     assert!(folder.file("file").unwrap().metadata().unwrap().modified > set);
 }
 
-/// One who lists goes on where it was, whatever happened to the names meanwhile.
+/// A listing goes on where it was, whatever happened to the names meanwhile.
 #[test]
 fn a_listing_is_of_when_it_began() {
     let folder = MemoryFolder::new(1 << 20);
@@ -269,7 +270,8 @@ fn a_listing_is_of_when_it_began() {
     assert_eq!(list(&mut guest, -1), 0);
 }
 
-/// The least that an implementation has: it is for reading, whatever the permissions are, and may lie about what it has read.
+/// The least that an implementation has: it is for reading, whatever the permissions are, and may
+/// lie about what it has read.
 struct Least;
 
 impl MadeFolder for Least {

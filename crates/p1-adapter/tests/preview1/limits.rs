@@ -1,4 +1,5 @@
-//! What happens at the ends of ranges: the last descriptor, the last byte of a memory, more bytes than a call can count.
+//! What happens at the ends of ranges: the last descriptor, the last byte of a memory, more bytes
+//! than a call can count.
 
 use crate::guest::*;
 use crate::poll::{MS, On, poll};

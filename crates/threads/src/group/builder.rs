@@ -288,10 +288,11 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
 
     /// Uses this shared memory for the module's first shared memory import instead of making one.
     ///
-    /// One group at a time: waits are the group's own, so the notifies of another group with the same memory wake nobody
-    /// here, and with [`detect_deadlock`](Self::detect_deadlock) threads that wait for another group look stuck. The same goes
-    /// for a shared memory that the linker has. A host function of one group reaches the other's waiters with that
-    /// group's [`HostMemory`](crate::HostMemory).
+    /// One group at a time: waits are the group's own. So notifies of another group with the same
+    /// memory wake no thread here, and with [`detect_deadlock`](Self::detect_deadlock) threads that
+    /// wait for another group look stuck. The same goes for a shared memory that the linker has. A
+    /// host function of one group reaches the other's waiters with that group's
+    /// [`HostMemory`](crate::HostMemory).
     pub fn memory(mut self, memory: SharedMemory) -> Self {
         self.settings.memory = Some(memory);
         self
@@ -387,11 +388,13 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// their thread ends, or the group. What does not fit is refused as by the other limits: the growth returns -1 (or
     /// traps, [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.
     ///
-    /// *Shared memories*: Wasmtime asks nobody when one grows. So one is made with a maximum of what the budget has left at
-    /// that time, if it declares more, and what it has grown by is taken whenever something else is asked for. All
-    /// together can be beyond the budget by what others had taken before it grew, so never beyond twice the budget for one group. A
-    /// shared memory that a module defines itself, and does not import, counts as it is when it is made:
-    /// [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. One that the embedder gives does not count.
+    /// *Shared memories*: Wasmtime does not ask the host when one grows. So one is made with a
+    /// maximum of what the budget has left at that time, if it declares more, and what it has grown
+    /// by is taken whenever something else is asked for. All together can be beyond the budget by
+    /// what others had taken before it grew, so never beyond twice the budget for one group. A
+    /// shared memory that a module defines itself, and does not import, counts as it is when it is
+    /// made: [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. One that the
+    /// embedder gives does not count.
     pub fn memory_budget(mut self, budget: Arc<dyn MemoryBudget>) -> Self {
         self.settings.budget = Some(budget);
         self

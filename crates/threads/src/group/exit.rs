@@ -22,10 +22,11 @@ const LOOK_MOST: Duration = Duration::from_millis(5);
 impl<T: Send + 'static> ThreadGroup<T> {
     /// Ends the group because its time limit has passed, and describes its threads if that is wanted.
     ///
-    /// The outcome is claimed first, by whoever has `raised` priority; then nobody can start a thread. Where the end freezes,
-    /// running wasm is stopped next and looked at afterwards, so that a report costs no turn beside threads that compute.
-    /// Elsewhere threads answer for themselves, and are stopped when the report is there. In both cases threads that wait,
-    /// or are in host calls, are told to end afterwards.
+    /// The outcome is claimed first, by the thread with `raised` priority; then no thread can be
+    /// started. Where the end freezes, running wasm is stopped next and looked at afterwards, so
+    /// that a report costs no turn beside threads that compute. Elsewhere threads answer for
+    /// themselves, and are stopped when the report is there. In both cases threads that wait, or
+    /// are in host calls, are told to end afterwards.
     pub(super) fn time_out(&self, raised: Option<RaisedPriority>) {
         let life = &self.core.life;
         let Some(won) = life.claim(Outcome::TimedOut) else {
@@ -50,9 +51,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
         life.conclude();
     }
 
-    /// Waits until the ended group is settled: whoever ended it is done, and every thread has stopped for ever, has left, only
-    /// waits, or was still in host code when the grace period was over. From then on nothing of the guest runs, and nobody
-    /// writes its memory but system calls that were left behind.
+    /// Waits until the ended group is settled: the thread that ended it is done, and every thread
+    /// has stopped for ever, has left, only waits, or was still in host code when the grace period
+    /// was over. From then on nothing of the guest runs, and its memory is written only by system
+    /// calls that were left behind.
     pub(super) fn settle(&self, native: &Native) {
         let core = &self.core;
         let life = &core.life;
@@ -63,8 +65,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             native.chase();
             let survey = native.survey();
             let concluded = life.is_concluded();
-            // Whoever watches hears of waits that ended with the group. And where code is not protected, a thread that was
-            // woken before the end would run on.
+            // Observers are told of waits that ended with the group. And where code is not
+            // protected, a thread that was woken before the end would run on.
             let waiting_matters = life.watch().is_some() || !native.is_protected();
             let waiting = survey.waiting > 0 && waiting_matters;
             if concluded && survey.computing == 0 && survey.in_calls == 0 && !waiting {
@@ -91,7 +93,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             pause = (pause * 3 / 2).min(LOOK_MOST);
         }
         self.only_to_exit.store(true, Ordering::Relaxed);
-        // Threads that were stopped use all of it, and nobody joins them.
+        // Threads that were stopped use all of it, and are not joined.
         std::mem::forget(Arc::clone(core));
     }
 

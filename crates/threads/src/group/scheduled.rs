@@ -46,7 +46,7 @@ impl<T: Send + 'static> GroupSettings<T> {
                 return Err(GroupError::NoSchedule(why));
             }
         }
-        // Whoever could leave waits for the turn of the thread that spawns.
+        // A thread that could leave waits for the turn of the thread that spawns.
         self.limits.spawn_wait = Duration::ZERO;
         // The turns find deadlocks; the lot sees no waits.
         self.detect_deadlock = false;

@@ -74,7 +74,7 @@ pub(crate) fn take(stack: usize) -> Result<Starting, NoCapacity> {
         // Reserved and given back at once; nothing touches it.
         let mut probe = Vec::<u8>::new();
         let reserved = probe.try_reserve_exact(wanted);
-        // An allocation that nobody looks at may be left out by the compiler.
+        // The compiler may leave out an allocation that is not looked at.
         black_box(&probe);
         if reserved.is_err() {
             return Err(NoCapacity::AddressSpace);

@@ -1,9 +1,9 @@
-//! Panics of foreign code, caught where nobody may be unwound.
+//! Panics of foreign code, caught where no caller may be unwound.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs foreign code whose panic has nobody to be told to: `None` if it panicked.
+/// Runs foreign code whose panic no caller is told of: `None` if it panicked.
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => Some(result),

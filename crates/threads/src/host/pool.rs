@@ -74,8 +74,8 @@ const JOINED_AT_ONCE: usize = 64;
 
 /// The host threads of one group.
 ///
-/// A thread is in `live` from its start, under the lock, until its last act, which moves its
-/// handle to `dead`, from where anyone may join it. So a handle is never lost, and a handle in `dead`
+/// A thread is in `live` from its start, under the lock, until its last act, which moves its handle
+/// to `dead`, from where any thread may join it. So a handle is never lost, and a handle in `dead`
 /// joins at once. Its one lock is held for no guest or foreign code.
 pub(crate) struct Hosts {
     stack_size: usize,
@@ -83,9 +83,9 @@ pub(crate) struct Hosts {
     state: Mutex<HostsState>,
     /// Parked threads wait here for a job or for the end.
     work: Condvar,
-    /// Whoever joins waits here for `dead` to grow.
+    /// A thread that joins waits here for `dead` to grow.
     left: Condvar,
-    /// Runs when a parked thread ends because nobody needed it.
+    /// Runs when a parked thread ends because it was not needed.
     retired: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -214,8 +214,8 @@ impl Hosts {
         if let Some(handle) = state.live.remove(&key) {
             state.dead.push(handle);
         }
-        // Where a thousand threads end at once, whoever joins them is not woken for each. One may be left
-        // that cannot join itself.
+        // Where a thousand threads end at once, the thread that joins them is not woken for each.
+        // One may be left that cannot join itself.
         let tell = state.joining > 0
             && (state.live.len() <= state.waiting.len().max(1)
                 || state.dead.len() >= JOINED_AT_ONCE);

@@ -54,7 +54,7 @@ impl Claim {
         }
     }
 
-    /// Claims the outcome for the caller's cause. Takes no lock, and waits for nobody.
+    /// Claims the outcome for the caller's cause. Takes no lock, and does not wait.
     pub(crate) fn claim(&self) -> Claimed {
         let before = mutant!(
             // Acquire: an asker's list was published before its bit.
@@ -112,14 +112,16 @@ impl Claim {
         self.word.load(Ordering::Acquire) & (CLAIMED | ASKING) == ASKING
     }
 
-    /// The word, before somebody looks whether all threads are stuck; `None` when that does not matter any more.
+    /// The word, before a caller looks whether all threads are stuck; `None` when that does not
+    /// matter any more.
     pub(crate) fn look(&self) -> Option<Looked> {
         let word = self.word.load(Ordering::Acquire);
         (word & (CLAIMED | ASKING) == 0).then_some(Looked(word))
     }
 
-    /// Closes the group because all its threads were stuck after [`look`](Self::look). False when a thread was
-    /// registered or has started since, or somebody else has closed it: then the caller looks again.
+    /// Closes the group because all its threads were stuck after [`look`](Self::look). False when a
+    /// thread was registered or has started since, or another caller has closed it: then the caller
+    /// looks again.
     #[must_use]
     pub(crate) fn ask(&self, seen: Looked) -> bool {
         mutant!(

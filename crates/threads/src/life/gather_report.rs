@@ -16,9 +16,10 @@ struct Answers {
     more: Condvar,
 }
 
-/// Asks `most` threads what they are doing, those with the lowest ids, and counts the others. Threads that wait or run wasm
-/// answer themselves; whoever has not answered after `patience` is in a host call. Of those that are counted, who neither
-/// waits nor has said that it is in a host call is taken to run.
+/// Asks `most` threads what they are doing, those with the lowest ids, and counts the others.
+/// Threads that wait or run wasm answer themselves; a thread that has not answered after `patience`
+/// is in a host call. Of those that are counted, one that neither waits nor has said that it is in
+/// a host call is taken to run.
 pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
     // A thread that runs nothing answers nothing.
     let (idle, mut records): (Vec<_>, Vec<_>) =

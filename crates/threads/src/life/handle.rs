@@ -45,15 +45,18 @@ impl GroupHandle {
     /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
     /// a host call. Interrupts running wasm, and lets it go on.
     ///
-    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) nobody is interrupted but by a signal, and
-    /// nobody has to answer: threads in host calls have backtraces, too, and those that have not begun to run are left out.
+    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) no thread is
+    /// interrupted but by a signal, and none has to answer: threads in host calls have backtraces,
+    /// too, and those that have not begun to run are left out.
     pub fn report(&self, patience: Duration) -> Report {
         self.report_of(usize::MAX, patience)
     }
 
-    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others, which nobody
-    /// asks. Without [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) one of these is counted as in a host call
-    /// only if the call is noted ([`host_call`](crate::host_call)), and as running if it does not wait.
+    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and
+    /// counts the others without asking them. Without
+    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) one of these is counted as
+    /// in a host call only if the call is noted ([`host_call`](crate::host_call)), and as running
+    /// if it does not wait.
     pub fn report_of(&self, most: usize, patience: Duration) -> Report {
         match self.life.native() {
             Some(native) => seen::report(&self.life, native, most, patience),

@@ -1,4 +1,4 @@
-//! The places of a group's threads: who gets one, waits for one, and gives it back.
+//! The places of a group's threads: which thread gets one, waits for one, and gives it back.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -55,7 +55,7 @@ impl Life {
             self.places.give_back(false);
             return Err(SpawnError::NoThreadId);
         };
-        // Its spawner is live until it is: nobody finds the group stuck in between.
+        // Its spawner is live until it is, so the group is not found stuck in between.
         let record = ThreadRecord::new(id, &self.lot, self.call_names);
         list.insert(&record);
         drop(list);

@@ -1,4 +1,4 @@
-//! The life of a group: who is in it, how it ended, and the one place where it ends.
+//! The life of a group: its threads, how it ended, and the one place where it ends.
 //!
 //! Nothing here knows wasm or the embedder's store data. `DESIGN.md` has the states, the lock order
 //! and the races; in short: [`Life::end`] claims the outcome, by one atomic word, and only the
@@ -59,7 +59,7 @@ pub(crate) struct Life {
     token: EndToken,
     /// Which cause is the outcome.
     claim: Claim,
-    /// Set by whoever claimed it, before anybody is told.
+    /// Set by the thread that claimed it, before others are told.
     outcome: OnceLock<Outcome>,
     /// The stuck threads that are asked where they are.
     asked: OnceLock<Asked>,
@@ -69,10 +69,10 @@ pub(crate) struct Life {
     places: Places,
     threads: Mutex<Threads>,
     spawn_failures: Mutex<SpawnFailures>,
-    /// Rung for the supervisor: there is an outcome, everybody has been told, something it waits for is done.
+    /// Rung for the supervisor: there is an outcome, all were told, what it waits for is done.
     changed: Bell,
     on_end: Vec<OnEnd>,
-    /// Who watches the group.
+    /// The observer of the group.
     watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
@@ -85,15 +85,16 @@ pub(crate) struct Life {
     appended: OnceLock<Arc<Appended>>,
     /// How running threads are seen and stopped without epochs. Set once, by the builder, where that is wanted.
     native: OnceLock<Native>,
-    /// Who runs, where one thread runs at a time. Set once, by the builder.
+    /// The schedule, where one thread runs at a time. Set once, by the builder.
     turns: OnceLock<Arc<Turns>>,
     /// Set once everything the end does has been done.
     reached: AtomicBool,
-    /// Set once whoever ended the group has nothing left to do for that.
+    /// Set once the thread that ended the group has nothing left to do for that.
     concluded: AtomicBool,
 }
 
-/// The threads that hold a place. The lock is taken by threads that spawn and end, and by whoever lists them; not by an end.
+/// The threads that hold a place. The lock is taken by threads that spawn, end or list them; not by
+/// an end.
 #[derive(Default)]
 struct Threads {
     tids: Tids,
@@ -156,8 +157,8 @@ impl Life {
         self.claim.step()
     }
 
-    /// For a host thread that is left when the group has ended: where nobody joins it, it does nothing any more, and drops
-    /// nothing.
+    /// For a host thread that is left when the group has ended: where it is not joined, it does
+    /// nothing any more, and drops nothing.
     pub(crate) fn rest(&self) {
         if self.native().is_some_and(Native::freezes) {
             running::hold();
@@ -181,8 +182,8 @@ impl Life {
         self.outcome.get().cloned()
     }
 
-    /// Ends the group. The first cause wins; true for the caller that gave it, who has reached every
-    /// thread when this returns. Callers hold no lock of the group.
+    /// Ends the group. The first cause wins; true for the caller that gave it, which has reached
+    /// every thread when this returns. Callers hold no lock of the group.
     pub(crate) fn end(&self, outcome: Outcome) -> bool {
         self.end_then(outcome, || ())
     }
@@ -218,8 +219,8 @@ impl Life {
                 return None;
             }
             Claimed::First { steps } => (true, steps > 0),
-            // Stuck threads are taking their backtraces. Whoever wants an end does not wait for them: some may have been
-            // woken from outside, and never give one.
+            // Stuck threads are taking their backtraces. A thread that wants an end does not wait
+            // for them: some may have been woken from outside, and never give one.
             Claimed::Asking => (self.asked.get().is_none(), true),
         };
         let outcome = match self.asked.get() {
@@ -231,7 +232,7 @@ impl Life {
         Some(Won { first, started })
     }
 
-    /// Stops threads that run wasm, by whoever claimed the outcome.
+    /// Stops threads that run wasm. Called by the thread that claimed the outcome.
     pub(crate) fn stop(&self, won: &Won) -> Decided {
         let wakers = self.token.flag();
         self.interrupt();
@@ -242,7 +243,7 @@ impl Life {
         }
     }
 
-    /// Stops threads that run wasm where they are, if that is how the group ends and nobody has done it.
+    /// Stops threads that run wasm where they are, once, if that is how the group ends.
     fn stop_running(&self, started: bool) {
         if started
             && let Some(native) = self.native.get()
@@ -281,7 +282,7 @@ impl Life {
         self.tell();
     }
 
-    /// Whether whoever ended the group has nothing left to do for that.
+    /// Whether the thread that ended the group has nothing left to do for that.
     pub(crate) fn is_concluded(&self) -> bool {
         self.concluded.load(Ordering::Acquire)
     }
@@ -349,7 +350,7 @@ impl Life {
         }
     }
 
-    /// Lets those look again who wait for something to be done.
+    /// Wakes threads that wait for something to be done, to look again.
     pub(crate) fn tell(&self) {
         self.changed.ring();
     }
@@ -389,7 +390,7 @@ impl Won {
     }
 }
 
-/// The outcome is claimed, threads that run wasm are stopped, and nobody else has been told.
+/// The outcome is claimed, threads that run wasm are stopped, and no others have been told.
 #[must_use = "the others have to be told"]
 pub(crate) struct Decided {
     /// Whether the caller's cause is the outcome.

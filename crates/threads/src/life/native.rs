@@ -112,7 +112,8 @@ impl Native {
         inside
     }
 
-    /// Stops threads in wasm where they are, and whoever comes back to it, if that is how this group ends. Takes no lock.
+    /// Stops threads in wasm where they are, and any that comes back to it, if that is how this
+    /// group ends. Takes no lock.
     pub(crate) fn stop(&self) {
         if let Some(stop) = self.stop {
             let protected = running::freeze(stop);
@@ -125,7 +126,7 @@ impl Native {
         }
     }
 
-    /// Whether nobody can come back to the stopped code.
+    /// Whether no thread can come back to the stopped code.
     pub(crate) fn is_protected(&self) -> bool {
         self.protected.load(Ordering::Acquire)
     }

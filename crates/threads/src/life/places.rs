@@ -1,7 +1,8 @@
-//! The places of a group: how many threads are alive, how many there ever were, and who waits for one to leave.
+//! The places of a group: how many threads are alive, how many there ever were, and which wait for
+//! one to leave.
 //!
-//! The counts are behind a lock that threads of the guest take when they spawn and end, and that nobody else takes: an end
-//! claims the outcome and rings the bell.
+//! The counts are behind a lock that only threads of the guest take, when they spawn and end: an
+//! end claims the outcome and rings the bell.
 
 use std::time::Instant;
 
@@ -92,7 +93,7 @@ impl Places {
             counts = self.counts.lock();
             counts.at_limit -= 1;
         }
-        // The look above was for those who wait. This is the decision.
+        // The look above was for threads that wait. This is the decision.
         if !claim.step() {
             return Err(Refused::Ended);
         }

@@ -17,7 +17,7 @@ pub(crate) const SPAWN: u16 = u16::MAX - 1;
 /// How long threads may take to say where they wait.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The profile until now; `None` where nobody is sampled, or nothing ran.
+/// The profile until now; `None` where no thread is sampled, or nothing ran.
 pub(crate) fn profile(life: &Life, native: &Native) -> Option<Profile> {
     let taken = native.profiler()?.take(|waits| {
         let walked = native.walk(usize::MAX, PATIENCE, waits);

@@ -27,7 +27,7 @@ impl Life {
                 return;
             }
         };
-        // Nobody is being started: whoever could would hold the turn.
+        // No thread is being started: one that could start it would hold the turn.
         while let Some(seen) = self.claim.look() {
             if self.claim.ask(seen) {
                 let threads = blocked.iter().map(|one| self.describe_blocked(one));

@@ -73,7 +73,8 @@ impl Life {
             .map(|one| list.records.get(&one.thread).cloned())
             .collect();
         drop(list);
-        // Set here alone: one asks. Who ends the group before this, as something else, has not seen it.
+        // Set here alone: one asks. A thread that ended the group before this, as something else,
+        // has not seen it.
         let _ = self.asked.set(Asked::new(threads));
         // The supervisor now bounds the reports.
         self.tell();

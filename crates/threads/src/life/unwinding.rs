@@ -8,9 +8,10 @@ use crate::types::error::GroupEnded;
 
 /// Makes the errors by which the threads of one ended group are unwound.
 ///
-/// Wasmtime takes a backtrace for every error that unwinds wasm, unless it has one: names are copied, and with debug
-/// information, lines looked up, which for a thousand threads that all end would take a thousand times some
-/// milliseconds, for nobody. So the error gets an empty one, of a store that runs nothing.
+/// Wasmtime takes a backtrace for every error that unwinds wasm, unless it has one: names are
+/// copied, and with debug information, lines looked up. For a thousand threads that all end that
+/// would take a thousand times some milliseconds, for nothing. So the error gets an empty one, of a
+/// store that runs nothing.
 pub(crate) struct Unwinding {
     engine: Engine,
     idle: OnceLock<Mutex<Store<()>>>,

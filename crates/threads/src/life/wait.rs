@@ -19,7 +19,8 @@ impl Life {
         self.wait_ended_unless(deadline, || false).unwrap_or(true)
     }
 
-    /// [`wait_ended`](Self::wait_ended), or until `done`; `None` then. Whoever makes that true calls [`tell`](Self::tell).
+    /// [`wait_ended`](Self::wait_ended), or until `done`; `None` then. What makes that true calls
+    /// [`tell`](Self::tell).
     pub(crate) fn wait_ended_unless(
         &self,
         deadline: Option<Instant>,
@@ -38,8 +39,8 @@ impl Life {
             let until = if asking {
                 Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
             } else if self.claim.is_closed() {
-                // Whoever gave the outcome is telling the threads, which is not timed; but that thread may have lost its
-                // turn to those that it is about to stop.
+                // The thread that gave the outcome is telling the others, which is not timed; but
+                // it may have lost its turn to those that it is about to stop.
                 self.stop_running(self.claim.has_threads_to_stop());
                 None
             } else {

@@ -21,19 +21,19 @@ const HOST: u32 = u32::MAX;
 /// `SharedMemory::atomic_wait32` and `atomic_notify` do not reach the waits of a prepared module. Loads
 /// and stores are sequentially consistent and in the guest's byte order.
 ///
-/// Addresses are those of the guest. Every method fails with [`WordError`] for one that is misaligned or
-/// out of bounds, and traps nobody.
+/// Addresses are those of the guest. Every method fails with [`WordError`] for one that is
+/// misaligned or out of bounds, and none traps.
 #[derive(Clone)]
 pub struct HostMemory {
     memory: SharedMemory,
     waits: Waits,
     told: Option<Arc<ToldNotify>>,
-    /// Who runs, where one thread runs at a time.
+    /// The schedule, where one thread runs at a time.
     turns: Option<Arc<Turns>>,
 }
 
-/// Does a notify of host code in a group that somebody watches, and tells of it: of the word, at this address, how
-/// many to wake; how many it woke.
+/// Does a notify of host code in a group that has an observer, and tells of it: of the word, at
+/// this address, how many to wake; how many it woke.
 pub(crate) type ToldNotify = dyn Fn(&AtomicU32, u64, u32) -> u32 + Send + Sync;
 
 /// Where waits on the memory go.
@@ -78,7 +78,7 @@ impl HostWaits {
         drop(addresses);
         self.fewer.notify_all();
         match result {
-            // The end wakes by a notify, and so may anybody else have.
+            // The end wakes by a notify, and so may any other thread have.
             Some(Ok(WaitResult::Ok)) if !self.token.is_ended() => WaitOutcome::Woken,
             Some(Ok(WaitResult::Mismatch)) => WaitOutcome::NotEqual,
             Some(Ok(WaitResult::TimedOut)) => WaitOutcome::TimedOut,
@@ -123,8 +123,8 @@ impl fmt::Debug for HostMemory {
 }
 
 impl HostMemory {
-    /// The first of a group's memories. `told` is how a notify on the group's parking lot is done, where somebody is
-    /// to be told or a schedule is to be followed.
+    /// The first of a group's memories. `told` is how a notify on the group's parking lot is done,
+    /// where an observer is to be told or a schedule is to be followed.
     pub(crate) fn new(
         memory: SharedMemory,
         waits: Waits,
@@ -169,9 +169,10 @@ impl HostMemory {
         bytes(&self.memory, address, len)
     }
 
-    /// Copies the bytes from `address` on into all of `to`. Takes no lock: bytes that a thread writes meanwhile are
-    /// each as before or as after; words that must not be torn are for [`load32`](Self::load32) and
-    /// [`load64`](Self::load64). Orders nothing by itself: what a thread wrote before a store is seen by one who has loaded what it stored.
+    /// Copies the bytes from `address` on into all of `to`. Takes no lock: bytes that a thread
+    /// writes meanwhile are each as before or as after; words that must not be torn are for
+    /// [`load32`](Self::load32) and [`load64`](Self::load64). Orders nothing by itself: what a
+    /// thread wrote before a store is seen by a thread that has loaded what it stored.
     ///
     /// # Errors
     ///
@@ -259,8 +260,8 @@ impl HostMemory {
     /// In a group with a [schedule](crate::schedule) a host function that waits gives its turn on; a wait on a host thread of
     /// no thread of the group is no part of the schedule, and neither is what wakes it.
     ///
-    /// With an unprepared module the wait is wasmtime's, and whoever waits for the group's threads (the caller of
-    /// [`run`](crate::ThreadGroup::run), say) wakes it.
+    /// With an unprepared module the wait is wasmtime's. The thread that waits for the group's
+    /// threads (the caller of [`run`](crate::ThreadGroup::run), say) wakes it.
     ///
     /// # Errors
     ///

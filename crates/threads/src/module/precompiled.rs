@@ -7,11 +7,11 @@
 //!         | length of the stamp, 4 bytes | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
 //! ```
 //!
-//! All numbers are little-endian. The file is known as one of ours from its front and from its
-//! end, so one that was cut short or got something added is seen to be damaged, and not taken
-//! for a foreign `.cwasm`, whose waits and start function nobody binds. The mark lies in
-//! bytes 9 to 15 of the compiled module, an ELF file: the format leaves them unused
-//! (System V ABI, "ELF Identification", `EI_PAD`), and wasmtime neither writes nor reads them.
+//! All numbers are little-endian. The file is known as one of ours from its front and from its end,
+//! so one that was cut short or got something added is seen to be damaged, and not taken for a
+//! foreign `.cwasm`, whose waits and start function are not bound. The mark lies in bytes 9 to 15
+//! of the compiled module, an ELF file: the format leaves them unused (System V ABI, "ELF
+//! Identification", `EI_PAD`), and wasmtime neither writes nor reads them.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! Whether the threads of a module could share its memory: the one check, for groups and for whoever looks at a module
-//! before there is one.
+//! Whether the threads of a module could share its memory: the one check, for groups and for tools
+//! that look at a module before there is one.
 
 use wasmtime::{ExternType, ImportType, MemoryType, Module};
 
@@ -9,8 +9,8 @@ use crate::types::error::GroupError;
 
 /// What of a module decides whether it can start threads.
 ///
-/// [`of`](Self::of) looks at a compiled module. Whoever has looked at one otherwise, at its bytes, say, fills
-/// this in.
+/// [`of`](Self::of) looks at a compiled module. A tool that looks at its bytes instead fills this
+/// in.
 ///
 /// ```
 /// use wasi_threads::{GroupError, ModuleShape, SpawnImport};
@@ -139,7 +139,7 @@ impl ModuleShape {
         }
     }
 
-    /// What keeps threads from sharing its memory, whoever starts them.
+    /// What keeps threads from sharing its memory, whatever starts them.
     pub(crate) fn memory_refusals(&self) -> Vec<GroupError> {
         let mut refusals = Vec::new();
         let private = self.memories.iter().find(|import| !import.shared);

@@ -1,5 +1,5 @@
-//! A compiled module as a group takes it. [`ThreadModule::from_unprepared`] is the door for one that somebody else
-//! compiled.
+//! A compiled module as a group takes it. [`ThreadModule::from_unprepared`] is the door for one
+//! that was compiled elsewhere.
 
 use std::sync::Arc;
 
@@ -113,11 +113,9 @@ impl ThreadModule {
     /// The export that was the module's start function, a function without
     /// parameters and results.
     ///
-    /// Whoever instantiates the module calls it, right after
-    /// instantiation and the binding of the waits and before any
-    /// other export: instantiation itself runs no guest code. `None` if the
-    /// module had no start function, or is unprepared, in which case
-    /// instantiation still runs it.
+    /// The host calls it right after instantiation and the binding of the waits, and before any
+    /// other export: instantiation itself runs no guest code. `None` if the module had no start
+    /// function, or is unprepared, in which case instantiation still runs it.
     pub fn start_export(&self) -> Option<&str> {
         self.facts.prepared.as_ref()?.start_export.as_deref()
     }

@@ -8,7 +8,7 @@ use crate::sys::shim::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, Sleepe
 
 /// The turn is this seat's.
 const GIVEN: u32 = 1;
-/// Nobody runs any more.
+/// No thread runs any more.
 const ENDED: u32 = 2;
 /// Its thread is asked where it is.
 const ASKED: u32 = 4;
@@ -70,7 +70,7 @@ impl Seat {
                 return Roused::Ended;
             }
             if word & GIVEN != 0 {
-                // Nobody gives it again before this thread does.
+                // No other thread gives it again before this one does.
                 self.word.fetch_and(!GIVEN, Ordering::AcqRel);
                 return Roused::Turn(self.budget.load(Ordering::Relaxed));
             }
@@ -89,8 +89,8 @@ impl Seat {
 
 /// The seats of a group.
 ///
-/// The lock is taken by the holder of the turn, by whoever asks threads where they are, and by the end; for as long as it takes
-/// to look.
+/// The lock is taken by the holder of the turn, by a thread that asks threads where they are, and
+/// by the end; for as long as it takes to look.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     ended: AtomicBool,

@@ -63,9 +63,10 @@
 //! # }
 //! ```
 //!
-//! *Who touched what* is told to an [`AccessObserver`], where the module was prepared with
-//! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded): each access of shared memory, in order, before it is done. The points
-//! are the same ones as without, so a seed makes the same run.
+//! *Which thread touched what* is told to an [`AccessObserver`], where the module was prepared with
+//! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded): each access of shared
+//! memory, in order, before it is done. The points are the same ones as without, so a seed makes
+//! the same run.
 //!
 //! `DESIGN.md`, *Schedules*, has the states and the argument.
 

@@ -1,4 +1,4 @@
-//! What the holder of the turn knows of all threads. Nobody else changes it.
+//! What the holder of the turn knows of all threads. No other thread changes it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -55,7 +55,7 @@ pub(crate) struct Question {
 pub(crate) struct TurnTable {
     settings: Settings,
     threads: BTreeMap<ThreadId, Thread>,
-    /// Who waits, in the order in which they began to.
+    /// The waiters, in the order in which they began to wait.
     queue: VecDeque<(usize, ThreadId)>,
     /// How many points were passed under each id.
     passed: BTreeMap<ThreadId, u64>,

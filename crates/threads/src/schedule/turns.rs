@@ -108,7 +108,7 @@ impl Turns {
         table.now()
     }
 
-    /// Who is told of accesses.
+    /// What is told of accesses.
     pub(crate) fn accesses(&self) -> Option<&Arc<dyn AccessObserver>> {
         self.accesses.as_ref()
     }
@@ -199,8 +199,9 @@ impl Turns {
         self.stop(&member, Why::Sleep, &mut || ())
     }
 
-    /// Waits on the word at a host address, for so many nanoseconds at most where `timeout` is not negative. The caller has
-    /// compared the word, and nobody has run since. `None` where the calling thread is none of the group's.
+    /// Waits on the word at a host address, for so many nanoseconds at most where `timeout` is not
+    /// negative. The caller has compared the word, and no thread has run since. `None` where the
+    /// calling thread is none of the group's.
     pub(crate) fn wait(
         &self,
         address: usize,
@@ -265,7 +266,7 @@ impl Turns {
         member.take(report)
     }
 
-    /// Who is next, and with which budget; `None` where nobody is.
+    /// Which thread is next, and with which budget; `None` where none is.
     fn decide(&self, thread: ThreadId, why: Why) -> Option<(ThreadId, u64)> {
         if self.seats.is_ended() {
             return None;
@@ -281,7 +282,7 @@ impl Turns {
         };
         if question.runnable.is_empty() && question.sleeping.is_empty() {
             let blocked = self.blocked();
-            // Without main there is nobody to wait for.
+            // Without main there is no thread to wait for.
             if !blocked.is_empty() {
                 self.judge(Verdict::Deadlock(blocked));
             }

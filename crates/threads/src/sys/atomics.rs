@@ -13,10 +13,10 @@ pub(crate) fn word32(memory: &SharedMemory, start: usize) -> Option<&AtomicU32> 
     // - `cells` is 4 bytes long, at a multiple of 4 (both checked in `aligned`).
     // - They lie in the memory's mapping, which neither moves nor shrinks, and
     //   lives as long as the handle the result borrows from.
-    // - Nobody holds a Rust reference to their content: the mapping is reached
-    //   through `UnsafeCell<u8>`, in this crate through atomics only. Accesses
-    //   by compiled guest code are not part of Rust's memory model; on the
-    //   processors Wasmtime has, they do not tear an aligned word.
+    // - No code holds a Rust reference to their content: the mapping is reached through
+    //   `UnsafeCell<u8>`, in this crate through atomics only. Accesses by compiled guest code are
+    //   not part of Rust's memory model; on the processors Wasmtime has, they do not tear an
+    //   aligned word.
     Some(unsafe { AtomicU32::from_ptr(UnsafeCell::raw_get(cells.as_ptr()).cast()) })
 }
 

@@ -1,4 +1,5 @@
-//! A bell: what threads sleep on until something has changed, and what whoever changes it rings without a lock.
+//! A bell: what threads sleep on until something has changed, and what the thread that changes it
+//! rings without a lock.
 
 use std::time::Instant;
 
@@ -6,9 +7,10 @@ use crate::sys::shim::{AtomicU32, Ordering, Sleepers, fence, mutant};
 
 /// Threads that wait for a change.
 ///
-/// A waiter [listens](Bell::listen) first, then looks at what it waits for, then waits. Whoever changes that rings
-/// afterwards. So either the look sees the change, or the ring comes after the listening and the wait returns. Ringing
-/// takes no lock, so it waits for no waiter; where nobody waits it makes no system call.
+/// A waiter [listens](Bell::listen) first, then looks at what it waits for, then waits. The thread
+/// that changes that rings afterwards. So either the look sees the change, or the ring comes after
+/// the listening and the wait returns. Ringing takes no lock, so it waits for no waiter; where
+/// there is no waiter it makes no system call.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     /// How often it was rung; wraps around.
@@ -53,7 +55,7 @@ impl Bell {
         }
     }
 
-    /// Whether anybody waits, after one more ring.
+    /// Whether any thread waits, after one more ring.
     fn rung(&self) -> bool {
         mutant!(
             {

@@ -39,9 +39,10 @@ fn of_state<'a, T: 'static>(
         );
     }
     let data = std::ptr::from_ref(state.as_context().data());
-    // SAFETY: a `StoreHookState` is a struct of one field, a `StoreContextMut` (wasmtime 50.0.1, `store/context.rs`), as large as
-    // that: they are the same bytes. `state` is borrowed for as long as what is returned, and whoever calls the hook has
-    // lent it the store as a whole (`invoke_call_hook`), as it did before version 50.
+    // SAFETY: a `StoreHookState` is a struct of one field, a `StoreContextMut` (wasmtime 50.0.1,
+    // `store/context.rs`), as large as that: they are the same bytes. `state` is borrowed for as
+    // long as what is returned, and the caller of the hook has lent it the store as a whole
+    // (`invoke_call_hook`), as it did before version 50.
     let store = unsafe { &mut *std::ptr::from_mut(state).cast::<StoreContextMut<'a, T>>() };
     debug_assert!(std::ptr::eq(data, store.data()));
     store.as_context_mut()

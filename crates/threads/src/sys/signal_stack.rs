@@ -15,7 +15,7 @@ pub(crate) fn check() -> io::Result<()> {
     }
 }
 
-/// Nobody refuses it.
+/// The system does not refuse it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn check() -> io::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! Calls of a guest's exports: by a thread's entry, and by whoever has a reactor.
+//! Calls of a guest's exports: by a thread's entry, and by the holder of a reactor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// [`inside`](Self::inside), with a word to who watches before and after.
+    /// [`inside`](Self::inside), with a word to the observer before and after.
     fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let life = Arc::clone(&self.program.life);
         let Some(watch) = life.watch() else {

@@ -16,7 +16,7 @@ use crate::watch::noted_call;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
-/// A guest thread, and who watches its group.
+/// A guest thread, and the observer of its group.
 #[derive(Clone)]
 struct Entered {
     record: Arc<ThreadRecord>,

@@ -111,7 +111,7 @@ impl<T: Send + 'static> Guest<T> {
     fn run_now(mut self) {
         let program = Arc::clone(&self.program);
         if !program.life.start() {
-            // The group has ended: nobody is told of a thread that runs nothing.
+            // The group has ended: no observer is told of a thread that runs nothing.
             program.life.rest();
             caught(|| drop(self));
             return;
@@ -150,7 +150,7 @@ impl<T: Send + 'static> Guest<T> {
             }
             self.inside(Self::enter)
         }));
-        // What ends the thread first, before anybody is told: the first cause wins.
+        // What ends the thread first, before others are told: the first cause wins.
         let returned = matches!(result, Ok(Ok(())));
         let or_panicked = |result: Result<(), Box<dyn Any + Send>>| {
             if let Err(payload) = result {
@@ -203,8 +203,8 @@ impl<T: Send + 'static> Guest<T> {
         current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
 
-    /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
-    /// the store to who asked for it.
+    /// Guest code, or a host function it called, failed: ends the group, and if it was this that
+    /// ended it, shows the store to the hook that asked for it.
     pub(super) fn failed(&mut self, error: Error) {
         let id = self.place.id();
         let program = Arc::clone(&self.program);

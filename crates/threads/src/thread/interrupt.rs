@@ -10,10 +10,10 @@ use crate::types::thread_id::ThreadId;
 
 /// Makes `store`, of thread `id`, stop soon after its group has ended.
 ///
-/// The deadline is always the next epoch. When it comes, whoever incremented the epoch and why, the
-/// callback asks the thread's own group: ended, and wasm is unwound with [`GroupEnded`](crate::GroupEnded); asked for a
-/// backtrace, and it takes one; else it goes on. The callback changes nothing in the store (RUSTSEC-2026-0223), and a store it unwound is
-/// dropped.
+/// The deadline is always the next epoch. When it comes, whatever incremented the epoch and why,
+/// the callback asks the thread's own group: ended, and wasm is unwound with
+/// [`GroupEnded`](crate::GroupEnded); asked for a backtrace, and it takes one; else it goes on. The
+/// callback changes nothing in the store (RUSTSEC-2026-0223), and a store it unwound is dropped.
 ///
 /// One race remains: wasmtime computes the next deadline after the callback has returned, from an
 /// epoch the end may just have incremented. The supervisor increments again until every
@@ -43,7 +43,7 @@ pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>, id: ThreadId) {
     });
 }
 
-/// How many bytes of memory are swept between two looks at whether anybody is left.
+/// How many bytes of memory are swept between two looks at whether any thread is left.
 const SWEEP_CHUNK: u64 = 1 << 20;
 
 /// Notifies every address of `memory`, so that threads parked in wasmtime's own

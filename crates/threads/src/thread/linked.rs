@@ -69,7 +69,7 @@ impl<T: 'static> Linked<T> {
     }
 }
 
-/// Refuses what cannot be preloaded, and what imports something that nobody has.
+/// Refuses what cannot be preloaded, and what imports something that is not provided.
 ///
 /// `spawns`: whether any module starts threads. The linker has everything by now but the exports of preloaded modules.
 pub(crate) fn check<T: 'static>(

@@ -1,9 +1,10 @@
 //! Instances made ahead of their threads.
 //!
-//! Only for modules whose instantiation nobody can see: it writes no active segment into a shared memory,
-//! and runs no start function ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is
-//! used once. A store's data is made for a thread's id, so a prewarmed instance has its id already; it has
-//! no place in the group, and counts for no limit.
+//! Only for modules whose instantiation is not visible: it writes no active segment into a shared
+//! memory, and runs no start function
+//! ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is used once. A store's
+//! data is made for a thread's id, so a prewarmed instance has its id already; it has no place in
+//! the group, and counts for no limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -99,7 +100,7 @@ impl<T: Send + 'static> Stock<T> {
         }))
     }
 
-    /// Drops one that nobody has asked for.
+    /// Drops one that was not asked for.
     pub(crate) fn shrink(&self) {
         let one = self.lock().pop();
         dropped(one);

@@ -13,7 +13,8 @@ use crate::thread::current;
 use crate::types::backtrace::Backtrace;
 use crate::waits::{ParkingLot, WaitOutcome, Width};
 
-/// The function that a module asks whose points are used up. Without a schedule nobody is next: it counts on.
+/// The function that a module asks whose points are used up. Without a schedule no other thread is
+/// next: it counts on.
 pub(crate) fn point<T: 'static>(
     life: &Life,
 ) -> impl Fn(Caller<'_, T>, i32) -> Result<i64, Error> + Send + Sync + 'static {
@@ -76,7 +77,7 @@ pub(crate) fn access<T: 'static>(
     }
 }
 
-/// Says where the calling thread is, to whoever has asked.
+/// Says where the calling thread is, to the thread that has asked.
 pub(crate) fn report<T>(caller: &Caller<'_, T>) {
     if let Some(thread) = current::get()
         && thread.waiter().take_report()

@@ -110,7 +110,8 @@ impl<T: Send + 'static> Stores<T> {
         }
     }
 
-    /// The size caps, which whoever runs or instantiates a store puts in place with [`Caps::apply`].
+    /// The size caps, which a caller that runs or instantiates a store puts in place with
+    /// [`Caps::apply`].
     pub(crate) fn caps(&self) -> Caps {
         self.caps
     }

@@ -42,7 +42,7 @@ pub(crate) struct Binder<T: 'static> {
 /// What the functions of all slots reach.
 struct Group {
     lot: Arc<ParkingLot>,
-    /// Who runs, where one thread runs at a time.
+    /// The schedule, where one thread runs at a time.
     turns: Option<Arc<Turns>>,
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
@@ -50,7 +50,7 @@ struct Group {
     limits_fuel: bool,
     /// Whether the threads are sampled: then waits and notifies say that they are there, and how long they take.
     profiles: bool,
-    /// Nobody watches or samples.
+    /// There is no observer and no sampling.
     unseen: bool,
 }
 
@@ -302,7 +302,7 @@ impl Group {
         }
     }
 
-    /// What a wait answers that does not have to wait, unless somebody watches or samples it.
+    /// What a wait answers that does not have to wait, unless it is watched or sampled.
     fn unobserved(
         &self,
         differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,

@@ -100,8 +100,8 @@ impl Backtrace {
         }
     }
 
-    /// Whether its innermost frame was looked for on the stack, because the thread was in host code. It is right as far as
-    /// anybody has seen, but not by construction.
+    /// Whether its innermost frame was looked for on the stack, because the thread was in host
+    /// code. It was right in every case that was tried, but it is not right by construction.
     pub fn is_scanned(&self) -> bool {
         matches!(&self.trace, Trace::Walked(walk) if walk.scanned)
     }

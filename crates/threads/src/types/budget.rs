@@ -8,9 +8,9 @@ use wasmtime::{MemoryType, MemoryTypeBuilder, SharedMemory};
 
 /// How much memory several things may have together: the groups and the WASI contexts of one host, say.
 ///
-/// Asked before something is made or grows, by whichever thread it is. `take` runs under a lock of the group, which other
-/// threads of the group want for their `take`, and nobody for `give_back`. So all methods must be quick, must not wait for
-/// a `take` of another thread, and must not panic.
+/// Asked before something is made or grows, by whichever thread it is. `take` runs under a lock of
+/// the group, which other threads of the group want for their `take`, and none for `give_back`. So
+/// all methods must be quick, must not wait for a `take` of another thread, and must not panic.
 pub trait MemoryBudget: Send + Sync {
     /// Takes `bytes` out of the budget; false, and nothing is taken, if there are not so many left.
     fn take(&self, bytes: u64) -> bool;
@@ -24,8 +24,8 @@ pub trait MemoryBudget: Send + Sync {
 
 /// The budget of one group, and what its shared memories have taken of it.
 ///
-/// Wasmtime asks nobody when a shared memory grows. So what it has grown by is taken whenever something else asks, and its
-/// maximum is what the budget had left when it was made.
+/// Wasmtime does not ask the host when a shared memory grows. So what it has grown by is taken
+/// whenever something else asks, and its maximum is what the budget had left when it was made.
 pub(crate) struct GroupBudget {
     budget: Arc<dyn MemoryBudget>,
     shared: Mutex<Vec<(SharedMemory, u64)>>,

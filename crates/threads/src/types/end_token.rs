@@ -28,7 +28,7 @@ struct Signal {
     ended: Bell,
 }
 
-/// Wakers that whoever ended the token has to [`wake`].
+/// Wakers that the thread that ended the token has to [`wake`].
 pub(crate) type Wakers = Left<Waker>;
 
 impl EndToken {
@@ -83,8 +83,8 @@ impl EndToken {
         first
     }
 
-    /// Sets the flag: what looks at the token sees it from here on. Who waits for it has to be told: by [`ring`](Self::ring), and
-    /// the wakers. Takes no lock that is held.
+    /// Sets the flag: what looks at the token sees it from here on. Threads and tasks that wait for
+    /// it have to be told: by [`ring`](Self::ring), and the wakers. Takes no lock that is held.
     pub(crate) fn flag(&self) -> Wakers {
         self.signal.wakers.end().1
     }

@@ -5,8 +5,8 @@
 //! and where it finds that it has none left. There it asks the host ("out of gas"), and goes on if
 //! the host finds some. It looks whether it has any left at each function's entry and at each head
 //! of a loop; what lies between two looks is a *block*. A store that has used up all it has does
-//! not say by how much more than all, so what a block consumed beyond the last unit is lost to
-//! whoever counts. So no store of a group ever uses up what it has before the group has consumed
+//! not say by how much more than all, so what a block consumed beyond the last unit cannot be
+//! counted. So no store of a group ever uses up what it has before the group has consumed
 //! everything:
 //!
 //! - A store has as much as the group has not consumed yet, and an *interval*
@@ -36,7 +36,7 @@ use wasmtime::{AsContext, AsContextMut, CallHook, Error, Store, Trap};
 use crate::sys::running;
 
 /// An interval is this part of what is left as the thread enters wasm, divided by the number of
-/// threads. A thread holds two of them at most, so what all hold who do not run keeps little from
+/// threads. A thread holds two of them at most, so what all hold that do not run keeps little from
 /// the others.
 const PARTS: i64 = 512;
 
@@ -48,7 +48,7 @@ const LONGEST: i64 = 1_000_000;
 pub(crate) struct Fuel {
     /// What no thread holds. Below 0 only by what threads that have left owed.
     left: AtomicI64,
-    /// What nobody has consumed, as far as has been told: there is never more.
+    /// What has not been consumed, as far as has been told: there is never more.
     unconsumed: AtomicI64,
     /// Threads that may draw. It need not be exact: it only divides.
     threads: AtomicU32,

@@ -42,8 +42,9 @@ pub enum Outcome {
     TimedOut,
     /// [`GroupHandle::cancel`](crate::GroupHandle::cancel) was called, or the group was dropped.
     Cancelled,
-    /// Every thread waited, without a timeout, on memory that nobody was left to write. Only with
-    /// [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock), or with a [schedule](crate::schedule).
+    /// Every thread waited, without a timeout, on memory that no thread was left to write. Only
+    /// with [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock), or with a
+    /// [schedule](crate::schedule).
     Deadlocked(Deadlock),
     /// The group had a [schedule](crate::schedule), which could not be kept, or was to end here.
     ScheduleFailed(ScheduleError),

@@ -27,8 +27,8 @@ pub struct Profile {
     pub frames: Vec<Frame>,
     /// Where threads were, each stack once.
     pub stacks: Vec<SampledStack>,
-    /// Weight of the samples that found no room: those of a thread which nobody had time to collect, and what a profile
-    /// has too much of (1,048,576 samples, 16 million frames).
+    /// Weight of the samples that found no room: those of a thread that were not collected in time,
+    /// and what a profile has too much of (1,048,576 samples, 16 million frames).
     pub lost: u64,
     /// Threads whose processor time is not sampled, because the system refused a timer (`RLIMIT_SIGPENDING`, seccomp).
     pub without_timer: u64,

@@ -34,7 +34,7 @@ pub enum ScheduleRefusal {
     /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded).
     #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
     NotRecorded,
-    /// Its waits are Wasmtime's, where nobody sees them.
+    /// Its waits are Wasmtime's, where the schedule does not see them.
     #[error("the module's waits do not go to the group (`RewriteOptions::waits`)")]
     Waits,
     /// Modules are preloaded, each of which would count its own points.

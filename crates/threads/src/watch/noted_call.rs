@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(note(4), 0);
         assert_eq!((outer.get(), inner.get()), (3, 2));
         drop(inner);
-        // A word that was given back says nothing of who had it.
+        // A word that was given back says nothing of the thread that had it.
         assert_eq!(NotedCall::new().get(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What a group tells whoever watches it: threads, waits, wake-ups, the end.
+//! What a group tells its observer: threads, waits, wake-ups, the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,10 +12,11 @@ use crate::waits::{WaitOutcome, Width};
 
 /// Watches a group: for a timeline, for statistics.
 ///
-/// Given to [`GroupBuilder::observer`](crate::GroupBuilder::observer). Every method does nothing by default. Each
-/// is called on the thread whose deed it is, with no lock of the group held, and that thread goes on when the
-/// method returns: what takes long here makes the guest slow. Different threads call at the same time.
-/// A method does not write to the group's memory, and notifies nobody.
+/// Given to [`GroupBuilder::observer`](crate::GroupBuilder::observer). Every method does nothing by
+/// default. Each is called on the thread that causes it, with no lock of the group held, and that
+/// thread goes on when the method returns: what takes long here makes the guest slow. Different
+/// threads call at the same time. A method does not write to the group's memory, and notifies no
+/// thread.
 ///
 /// What the methods are told comes from different threads, so one thread's news may overtake another's: a
 /// thread may begin before its parent's `spawned` is called, and a woken thread may go on before its waker's
@@ -61,7 +62,8 @@ pub trait Observer: Send + Sync {
         let _ = (wait, end);
     }
 
-    /// A thread, or host code, did a notify on the group's memory, whether or not anybody waited there.
+    /// A thread, or host code, did a notify on the group's memory, whether or not a thread waited
+    /// there.
     fn notified(&self, notify: &Notify<'_>) {
         let _ = notify;
     }
@@ -135,7 +137,7 @@ pub struct Wait {
 pub enum WaitEnd {
     /// A notify woke the thread.
     Woken {
-        /// Who did it; `None` for host code that is no thread of the group.
+        /// The thread that did it; `None` for host code that is no thread of the group.
         by: Option<ThreadId>,
         /// Which notify; `None` when it did not come through the guest or a
         /// [`HostMemory`](crate::HostMemory).
@@ -166,7 +168,7 @@ impl NotifyId {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Notify<'a> {
-    /// Who notified; `None` for host code that is no thread of the group.
+    /// The thread that notified; `None` for host code that is no thread of the group.
     pub thread: Option<ThreadId>,
     /// Which notify this is.
     pub id: NotifyId,
@@ -174,7 +176,7 @@ pub struct Notify<'a> {
     pub memory: Option<usize>,
     /// The guest's address of the word, offset included.
     pub address: u64,
-    /// When it was done, before anybody was woken.
+    /// When it was done, before any thread was woken.
     pub at: Instant,
     /// How many were to be woken at most.
     pub count: u32,

@@ -17,7 +17,8 @@ impl From<StatxTimestamp> for FileTime {
 }
 
 impl Attributes {
-    /// Those of `fd`. Where there is no `statx`, or a filter of system calls refuses it, without the time of birth.
+    /// Those of `fd`. Where there is no `statx`, or a filter of system calls refuses it, without
+    /// the time of birth.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         match rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask) {
@@ -27,7 +28,8 @@ impl Attributes {
         }
     }
 
-    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has no such call.
+    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has
+    /// no such call.
     pub(crate) fn of_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, mask) {

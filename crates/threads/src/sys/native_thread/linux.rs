@@ -18,8 +18,8 @@ const LEAST_STACK: usize = 16 << 10;
 
 /// A host thread, to be joined.
 ///
-/// One that is dropped is joined by whoever starts or joins a thread later, and its stack is kept until then:
-/// the one thread that cannot be joined at once is one that drops its own handle.
+/// One that is dropped is joined by a thread that starts or joins another later, and its stack is
+/// kept until then: the one thread that cannot be joined at once is one that drops its own handle.
 #[derive(Debug)]
 pub(crate) struct NativeThread {
     thread: libc::pthread_t,

@@ -66,7 +66,7 @@ use std::time::Duration;
 /// begins, with [`HARMLESS`] beside it.
 pub(crate) type Word = &'static AtomicUsize;
 
-/// In a [`Word`]: the thread only waits, and nobody has to wait for it.
+/// In a [`Word`]: the thread only waits, and an end does not wait for it.
 pub(crate) const HARMLESS: usize = 1;
 
 /// Which group a thread is of: a number that no other group of the process has.

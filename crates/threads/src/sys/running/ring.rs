@@ -1,4 +1,4 @@
-//! Samples of one thread, on their way to whoever keeps them.
+//! Samples of one thread, on their way to the collector.
 //!
 //! The thread writes, in a signal handler or outside of one; one reader at a time empties. No lock, no allocation: what finds
 //! no room is counted and lost.
@@ -236,8 +236,8 @@ impl Ring {
         (weight > 0).then(|| self.blocked(now, lasted, weight))
     }
 
-    /// What has begun and is not over, for who asks from outside: the time until now is its own, and what comes is the
-    /// thread's.
+    /// What has begun and is not over, for a thread that asks from outside: the time until now is
+    /// its own, and what comes is the thread's.
     pub(crate) fn split(&self, now: u64) -> Option<SampleHead> {
         let began = self.open.load(Acquire);
         let lasted = now.saturating_sub(began);

@@ -93,14 +93,14 @@ impl Slab {
 
 impl Drop for Slab {
     fn drop(&mut self) {
-        // SAFETY: exactly what `map` mapped. Every `Stack` holds the slab, and a thread's is kept until the thread
-        // has been joined, so nothing runs on it and nobody has a pointer into it.
+        // SAFETY: exactly what `map` mapped. Every `Stack` holds the slab, and a thread's is kept
+        // until the thread has been joined, so nothing runs on it and no pointer leads into it.
         let result = unsafe { libc::munmap(self.base, self.places * self.place()) };
         debug_assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }
 }
 
-/// One place in a [`Slab`]. There is one value for each place: who has it may use the memory.
+/// One place in a [`Slab`]. There is one value for each place: its holder may use the memory.
 #[derive(Debug)]
 pub(crate) struct Stack {
     slab: Arc<Slab>,
@@ -147,7 +147,7 @@ impl Stack {
             self.start(),
             self.signal_stack().wrapping_byte_add(SIGNAL_STACK),
         ] {
-            // SAFETY: a page of this place that nobody uses: the guards are part of neither stack.
+            // SAFETY: a page of this place that is not used: the guards are part of neither stack.
             let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
             // Older kernels, and memory that is locked: the page becomes a mapping of its own.
             // SAFETY: as above.
@@ -162,8 +162,8 @@ impl Stack {
     /// Gives back the memory that was touched. The guards stay.
     pub(crate) fn clear(&mut self) {
         let len = self.slab.place();
-        // SAFETY: this value says that nobody runs on the stack, so nobody misses its content.
-        // A refusal costs memory, and nothing else.
+        // SAFETY: this value says that no thread runs on the stack, so its content is not needed. A
+        // refusal costs memory, and nothing else.
         let _ = unsafe { libc::madvise(self.start(), len, libc::MADV_DONTNEED) };
     }
 }

@@ -32,7 +32,7 @@ const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 /// Installs the handlers and chooses the signal, once for the process. Wasmtime has installed its own before: there is
 /// an engine.
 ///
-/// The signal is the first real-time one from `SIGRTMIN + 7` on that nobody handles.
+/// The signal is the first real-time one from `SIGRTMIN + 7` on that has no handler.
 ///
 /// # Errors
 ///
@@ -70,9 +70,9 @@ pub(crate) fn prepare_thread() {
     }
 }
 
-/// Has every processor that runs a thread of this process pass a full barrier; false where that is refused. Then words may be
-/// read that are some nanoseconds old, until the processor that wrote them has got rid of what it stored: who decides by a
-/// word looks again.
+/// Has every processor that runs a thread of this process pass a full barrier; false where that is
+/// refused. Then words may be read that are some nanoseconds old, until the processor that wrote
+/// them has got rid of what it stored: a thread that decides by a word looks again.
 pub(crate) fn barrier() -> bool {
     // SAFETY: a system call without memory.
     unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }

@@ -157,7 +157,8 @@ fn write(slot: &HostSlot, ring: &Ring, head: SampleHead, registers: &Registers) 
     });
 }
 
-/// The calling thread begins to wait, or a call whose time is to be counted; nothing where nobody samples it.
+/// The calling thread begins to wait, or a call whose time is to be counted; nothing where it is
+/// not sampled.
 pub(crate) fn begin(within: SampledIn, call: u16) {
     if let Some(ring) = slots::mine().and_then(HostSlot::ring) {
         ring.begin(within, call, now());
