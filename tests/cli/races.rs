@@ -5,12 +5,13 @@ use integration_tests::{Finished, Guest, Input, Program};
 use crate::program;
 
 /// The cases of `tests/guests/races.c` that these seeds find, each with a function that is in the report.
-const CASES: [(&str, &str); 25] = [
+const CASES: [(&str, &str); 27] = [
     ("lost_update", "increment"),
     ("one_path", "increment"),
     ("wrong_lock", "increment"),
     ("after_unlock", "look"),
     ("plain_unlock", "plain_release"),
+    ("write_as_reader", "increment"),
     ("predicate_unlocked", "set_ready"),
     ("reference_count", "drop_owner"),
     ("plain_flag", "publish_plainly"),
@@ -22,6 +23,7 @@ const CASES: [(&str, &str); 25] = [
     ("before_join", "use"),
     ("no_barrier", "sum_halves"),
     ("loop_variable", "next"),
+    ("stack_is_gone", "number_of"),
     ("bit_fields", "set_low"),
     ("mixed_sizes", "read_word"),
     ("mixed_atomic", "plain_events"),

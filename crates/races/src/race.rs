@@ -32,11 +32,11 @@ pub enum AccessKind {
     Read,
     /// It writes, and is not atomic.
     Write,
-    /// An atomic load, or the comparison of a wait.
+    /// An atomic load, the comparison of a wait, or a compare-exchange that fails.
     AtomicRead,
     /// An atomic store.
     AtomicWrite,
-    /// An atomic read-modify-write, a compare-exchange that fails among them.
+    /// An atomic read-modify-write. A compare-exchange that fails is none: it only reads.
     AtomicUpdate,
 }
 

@@ -247,7 +247,9 @@ impl AccessObserver for RaceWatch {
                         let _ = detection.detector.notify(thread, address);
                         return;
                     }
-                    AccessOp::AtomicLoad | AccessOp::Wait => AccessKind::AtomicRead,
+                    AccessOp::AtomicLoad | AccessOp::AtomicCompare | AccessOp::Wait => {
+                        AccessKind::AtomicRead
+                    }
                     AccessOp::AtomicStore => AccessKind::AtomicWrite,
                     AccessOp::AtomicRmw | AccessOp::AtomicCmpxchg => AccessKind::AtomicUpdate,
                     op if op.writes() => AccessKind::Write,
