@@ -110,7 +110,8 @@ impl fmt::Display for AccessOp {
 
 /// An instruction that tells its host what it accesses: an entry of [`Rewritten::access_sites`](crate::Rewritten::access_sites).
 ///
-/// A `memory.copy` has two, first its source; one alone where the other memory is not shared. A compare-exchange has two, first
+/// A `memory.copy` has two, first its source; one alone where the other memory is not shared. A
+/// compare-exchange has two, first
 /// [`AtomicCmpxchg`](AccessOp::AtomicCmpxchg), and tells one of them: what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AccessSite {
@@ -290,7 +291,8 @@ pub(crate) fn append(
     appendix.function(guest, body);
 }
 
-/// Pushes where the bytes begin, as an `i64`; the largest number where that is beyond all numbers. `sum` is a local for that.
+/// Pushes where the bytes begin, as an `i64`; the largest number where that is beyond all numbers.
+/// `sum` is a local for that.
 pub(crate) fn effective_address(
     code: &mut InstructionSink<'_>,
     told: &Told,

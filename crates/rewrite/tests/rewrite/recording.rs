@@ -305,7 +305,8 @@ fn what_traps_is_told_with_its_address() {
     }
 }
 
-/// Each compare-exchange: one that finds what it expects, one that does not, one whose expectation no such word has, and one that traps.
+/// Each compare-exchange: one that finds what it expects, one that does not, one whose expectation
+/// no such word has, and one that traps.
 #[test]
 fn a_compare_exchange_tells_what_it_does() {
     for (op, bytes, address) in [

@@ -28,7 +28,6 @@ use wasmtime::{Engine, Error, SharedMemory};
 
 use crate::host::panics::caught;
 use crate::memory::words::reach;
-use crate::schedule::Turns;
 use crate::sys::bell::Bell;
 use crate::sys::running;
 use crate::types::backtrace::Appended;
@@ -43,6 +42,7 @@ use crate::watch::record::ThreadRecord;
 use self::claim::{Claim, Claimed};
 pub(crate) use self::native::Native;
 use self::places::Places;
+use self::scheduled::Followed;
 use self::stuck::Asked;
 use self::unwinding::Unwinding;
 
@@ -85,8 +85,8 @@ pub(crate) struct Life {
     appended: OnceLock<Arc<Appended>>,
     /// How running threads are seen and stopped without epochs. Set once, by the builder, where that is wanted.
     native: OnceLock<Native>,
-    /// Who runs, where one thread runs at a time. Set once, by the builder.
-    turns: OnceLock<Arc<Turns>>,
+    /// Who runs, where one thread runs at a time, and who is told of accesses.
+    followed: Followed,
     /// Set once everything the end does has been done.
     reached: AtomicBool,
     /// Set once whoever ended the group has nothing left to do for that.
@@ -131,7 +131,7 @@ impl Life {
             memories: OnceLock::new(),
             appended: OnceLock::new(),
             native: OnceLock::new(),
-            turns: OnceLock::new(),
+            followed: Followed::default(),
             reached: AtomicBool::new(false),
             concluded: AtomicBool::new(false),
         })

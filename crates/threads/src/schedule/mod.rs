@@ -65,7 +65,8 @@
 //!
 //! *Who touched what* is told to an [`AccessObserver`], where the module was prepared with
 //! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded): each access of shared memory, in order, before it is done. The points
-//! are the same ones as without, so a seed makes the same run.
+//! are the same ones as without, so a seed makes the same run. Groups without a schedule tell as
+//! well ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)).
 //!
 //! `DESIGN.md`, *Schedules*, has the states and the argument.
 

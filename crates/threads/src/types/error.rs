@@ -203,6 +203,11 @@ pub enum GroupError {
     /// The group is to have a [schedule](crate::schedule), and something about it does not allow that.
     #[error("the group cannot have a schedule: {0}")]
     NoSchedule(#[source] ScheduleRefusal),
+    /// An observer is to be told of accesses
+    /// ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)), and the module
+    /// tells of none.
+    #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
+    NotRecorded,
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
     Link(#[source] wasmtime::Error),
