@@ -6,8 +6,6 @@
 //!
 //! What holds for every function is at the top of the header, [`INTRODUCTION`].
 
-#![warn(missing_debug_implementations)]
-
 mod ended;
 pub mod ffi;
 mod settings;

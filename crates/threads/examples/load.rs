@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::new(&config)?;
     let bytes = std::fs::read(file)?;
     let stamped = Stamped::parse(&bytes)?;
-    // SAFETY: the file is what `ThreadModule::serialize` wrote, as far as its checksum and whoever named it can tell.
+    // SAFETY: the file is what `ThreadModule::serialize` wrote, as far as its checksum and the user
+    // that named it can tell.
     let compiled = unsafe { Module::deserialize(&engine, stamped.compiled()) }?;
     let module = stamped.into_module(compiled)?;
     let mut linker = Linker::<()>::new(&engine);

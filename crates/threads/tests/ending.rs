@@ -174,7 +174,7 @@ fn threads_in_host_calls_end_at_once() {
     assert!(times[2] < Duration::from_millis(500));
 }
 
-/// One fill of a GiB that nobody has touched, which takes seconds, and the end in the middle of it.
+/// One fill of an untouched GiB, which takes seconds, and the end in the middle of it.
 #[test]
 fn bulk_memory_ends_between_chunks() {
     let _alone = alone();
@@ -216,8 +216,8 @@ fn bulk_memory_ends_between_chunks() {
     );
 }
 
-/// Two groups and a bystander on one engine, which the embedder ticks every millisecond: the end of one
-/// group traps nobody else.
+/// Two groups and a bystander on one engine, which the embedder ticks every millisecond: the end of
+/// one group traps no other thread.
 #[test]
 fn nobody_else_is_trapped() {
     let _alone = alone();

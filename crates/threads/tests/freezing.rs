@@ -323,7 +323,7 @@ fn threads_are_seen_from_outside() {
         }
     }
     assert!(right >= 3 * 190, "{right} of 600");
-    // Nobody was hurt.
+    // No other thread was stopped.
     memory.store32(320, 1).unwrap();
     memory.store32(256, 1).unwrap();
     memory.notify(256, 1).unwrap();

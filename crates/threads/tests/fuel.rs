@@ -116,7 +116,7 @@ fn spawns_have_fuel_for_segments() {
     }
 }
 
-/// Instances are made ahead where instantiation consumes fuel, and what it leaves is nobody's loss.
+/// Instances are made ahead where instantiation consumes fuel, and what it leaves is not lost.
 #[test]
 fn instances_are_made_ahead_with_fuel() {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -187,7 +187,7 @@ fn one_thread_can_use_all_of_the_fuel() {
         assert!(matches!(outcome, Outcome::Returned), "{what}: {outcome:?}");
         let need = plenty - left;
         assert!(need > 5_000_000, "{what}: {need}");
-        // A tenth is for what others hold, who are in host calls.
+        // A tenth is for what others hold that are in host calls.
         let (outcome, left) = run(&engine, &body, need + need / 10);
         assert!(matches!(outcome, Outcome::Returned), "{what}: {outcome:?}");
         assert!(left < need / 5, "{what}: {left} of {need} left");

@@ -1,9 +1,10 @@
 //! Models of three orders of events whose sources cannot be compiled over loom's types: wasmtime's epoch counter and
 //! deadline, and `host/pool.rs`, which stands on the standard library's `Condvar` and threads.
 //!
-//! They model the protocol of `DESIGN.md` step by step, by hand: whoever changes `host/pool.rs` or `thread/interrupt.rs` changes
-//! them as well. What can be compiled over loom is in `loom_life_protocol.rs`, which runs the sources themselves. Each
-//! model has a twin with a step left out or swapped, in which loom must find the fault: a model that cannot fail shows nothing.
+//! They model the protocol of `DESIGN.md` step by step, by hand: a change of `host/pool.rs` or
+//! `thread/interrupt.rs` changes them as well. What can be compiled over loom is in
+//! `loom_life_protocol.rs`, which runs the sources themselves. Each model has a twin with a step
+//! left out or swapped, in which loom must find the fault: a model that cannot fail shows nothing.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use loom::sync::{Arc, Condvar, Mutex};

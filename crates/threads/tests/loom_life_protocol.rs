@@ -319,7 +319,7 @@ fn two_spawns_at_the_limit() {
     });
 }
 
-/// Whoever waits for the outcome hears of it.
+/// A thread that waits for the outcome hears of it.
 fn the_supervisor_hears_the_claim() {
     model(|| {
         let group = Arc::new((Claim::new(), Bell::default()));
@@ -482,7 +482,8 @@ fn a_turn_for_a_thread_that_is_late() {
     });
 }
 
-/// The turn goes to a thread and back, again and again. What its holder changes is nobody else's, or loom finds a race.
+/// The turn goes to a thread and back, again and again. What its holder changes no other thread
+/// touches, or loom finds a race.
 fn one_thread_runs_at_a_time() {
     struct Shared {
         seats: Seats,

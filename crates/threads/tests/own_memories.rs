@@ -22,7 +22,7 @@ fn unprepared(engine: &Engine, bytes: &[u8]) -> ThreadModule {
     ThreadModule::from_unprepared(Module::from_binary(engine, bytes).unwrap())
 }
 
-/// Threads that wait, inside wasmtime, on a memory that nobody else has.
+/// Threads that wait, inside wasmtime, on a memory that is not shared with others.
 #[test]
 fn waits_on_an_own_memory_end() {
     let _dog = watchdog("waits_on_an_own_memory_end", 60);
@@ -64,7 +64,7 @@ fn waits_on_an_own_memory_end() {
     }
 }
 
-/// The same of a reactor, whose calls nobody else supervises.
+/// The same of a reactor, whose calls have no other supervisor.
 #[test]
 fn a_reactors_wait_on_an_own_memory_ends() {
     let _dog = watchdog("a_reactors_wait_on_an_own_memory_ends", 60);
@@ -208,7 +208,7 @@ fn an_unprepared_groups_end_wakes_the_host() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_handle_keeps_no_memory() {
-    // Where nobody else maps anything.
+    // Where no other thread maps anything.
     if !in_a_process("a_handle_keeps_no_memory", "true") {
         return;
     }

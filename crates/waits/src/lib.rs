@@ -17,15 +17,15 @@
 //!   however many addresses are ever used. Waiting allocates nothing.
 //! - *Reports.* A thread can be woken to describe itself, from its own stack,
 //!   and sleeps on without leaving its queue.
-//! - *Deadlocks.* [`ParkingLot::stuck`] finds that nobody is left to wake
-//!   anyone, and never errs as long as nobody outside writes the memory.
+//! - *Deadlocks.* [`ParkingLot::stuck`] finds that no thread is left to wake another. It never errs
+//!   as long as nothing outside writes the memory.
 //!
 //! # What it is not for
 //!
 //! - Waits between processes.
 //! - Words whose memory is unmapped while a thread waits.
-//! - Threads that wait by another mechanism: a notify here reaches the waiters of this lot only, and
-//!   wasmtime's own `SharedMemory::atomic_notify` does not reach them.
+//! - Threads that wait by another mechanism: a notify here reaches the waiters of this lot only,
+//!   and wasmtime's own `SharedMemory::atomic_notify` does not reach them.
 //! - Locks: [`ParkingLot`] does not know what a word means, and hands nothing over.
 //!
 //! # Example

@@ -1,15 +1,16 @@
 //! When a waiter looks out for its signal for a moment before it sleeps.
 //!
-//! Both parts belong to the owner of a node alone; they are atomics only because the crate has no unsafe cells.
+//! Both parts belong to the owner of a node alone; they are atomics only because the crate has no
+//! unsafe cells.
 
 use crate::word::Awaited;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What a thread waited for last.
 ///
-/// Who waits for one word to leave one value again and again waits for a lock: there the one who gives it back wants
-/// it again at once, and is disturbed the more, the sooner the waiter is back: so nobody looks out for a lock. Where
-/// turns are taken, the value changes.
+/// A thread that waits again and again for one word to leave one value waits for a lock. There the
+/// thread that gives it back wants it again at once, and is disturbed the more, the sooner the
+/// waiter is back. So a waiter for a lock does not spin. Where turns are taken, the value changes.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     address: AtomicU64,

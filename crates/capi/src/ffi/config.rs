@@ -30,7 +30,7 @@ pub extern "C" fn wt_config_new() -> *mut WtConfig {
 ///
 /// # Safety
 ///
-/// `config` is NULL or came out of `wt_config_new`, and nobody uses it any more.
+/// `config` is NULL or came out of `wt_config_new`, and is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_delete(config: *mut WtConfig) {
     // SAFETY: the caller's promise.

@@ -57,7 +57,7 @@ fn make(flags: u32) -> Result<WtEngine, String> {
 ///
 /// # Safety
 ///
-/// `engine` is NULL or came out of `wt_engine_new`, and nobody uses it any more.
+/// `engine` is NULL or came out of `wt_engine_new`, and is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_engine_delete(engine: *mut WtEngine) {
     // SAFETY: the caller's promise.

@@ -191,7 +191,7 @@ fn inside(memory: &HostMemory, address: u64, length: usize) -> Result<&[AtomicU8
 ///
 /// # Safety
 ///
-/// `group` is NULL or came out of `wt_group_new`, and nobody uses it any more.
+/// `group` is NULL or came out of `wt_group_new`, and is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_group_delete(group: *mut WtGroup) {
     // SAFETY: the caller's promise.

@@ -39,7 +39,8 @@ fn guard<T>(error: *mut *mut c_char, failed: T, body: impl FnOnce() -> Result<T,
 ///
 /// # Safety
 ///
-/// `pointer` is NULL or came out of [`owned`], has not been given to this function, and nobody uses it.
+/// `pointer` is NULL or came out of [`owned`], has not been given to this function, and is used no
+/// more.
 unsafe fn delete<T>(pointer: *mut T) {
     if !pointer.is_null() {
         // SAFETY: the caller says that it came out of `Box::into_raw`, once.
@@ -70,7 +71,7 @@ unsafe fn given<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, String> {
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or points at bytes up to a NUL byte, which nobody changes for `'a`.
+/// `pointer` is NULL, or points at bytes up to a NUL byte, which do not change for `'a`.
 unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, String> {
     if pointer.is_null() {
         return Err(format!("`{name}` is NULL"));

@@ -92,8 +92,8 @@ pub unsafe extern "C" fn wt_module_serialize(
 
 /// Makes a module of what `wt_module_serialize` gave, without compiling.
 ///
-/// The bytes are native code: whoever can change them can do in this process whatever the process may. A checksum finds
-/// accidents, and no malice. Keep them where nobody else writes.
+/// The bytes are native code: what can change them can do in this process whatever the process may.
+/// A checksum finds accidents, and no malice. Keep them where no other user can write.
 ///
 /// Fails when they are damaged, of another version, or of an engine with other flags.
 ///
@@ -126,8 +126,8 @@ pub unsafe extern "C" fn wt_module_load(
 ///
 /// # Safety
 ///
-/// The file has what `wt_module_serialize` gave, and nobody changes it. `path` ends with a NUL byte. `engine` came out of
-/// `wt_engine_new`. `error` is NULL or may be written.
+/// The file has what `wt_module_serialize` gave, and does not change. `path` ends with a NUL byte.
+/// `engine` came out of `wt_engine_new`. `error` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_module_load_file(
     engine: *const WtEngine,
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn wt_module_load_file(
 ///
 /// # Safety
 ///
-/// `module` is NULL or came out of this library, and nobody uses it any more.
+/// `module` is NULL or came out of this library, and is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_module_delete(module: *mut WtModule) {
     // SAFETY: the caller's promise.
@@ -173,7 +173,7 @@ fn of(engine: &WtEngine, module: ThreadModule) -> WtModule {
 
 /// # Safety
 ///
-/// `bytes` is NULL, or `length` is 0, or there are `length` bytes that nobody changes for `'a`.
+/// `bytes` is NULL, or `length` is 0, or there are `length` bytes that do not change for `'a`.
 unsafe fn given_bytes<'a>(bytes: *const u8, length: usize) -> Result<&'a [u8], String> {
     if length == 0 {
         return Ok(&[]);

@@ -134,7 +134,7 @@ pub unsafe extern "C" fn wt_outcome_left_behind(outcome: *const WtOutcome) -> us
 ///
 /// # Safety
 ///
-/// `outcome` is NULL or came out of `wt_group_run`, and nobody uses it any more.
+/// `outcome` is NULL or came out of `wt_group_run`, and is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_outcome_delete(outcome: *mut WtOutcome) {
     // SAFETY: the caller's promise.

@@ -1,4 +1,4 @@
-//! A group whose threads take turns: what its schedule finds. And a group that tells of accesses.
+//! How a group with a schedule ends, for what its schedule finds; and what is told of accesses.
 
 use std::sync::{Arc, OnceLock};
 
@@ -45,7 +45,7 @@ impl Life {
                 return;
             }
         };
-        // Nobody is being started: whoever could would hold the turn.
+        // No thread is being started: only the holder of the turn could start one.
         while let Some(seen) = self.claim.look() {
             if self.claim.ask(seen) {
                 let threads = blocked.iter().map(|one| self.describe_blocked(one));
@@ -54,7 +54,8 @@ impl Life {
         }
     }
 
-    /// What a schedule says about a thread, in the guest's terms. Since when is not said: it has no clock of the host.
+    /// What a schedule knows of a waiting thread, in the guest's terms. There is no time since
+    /// when: a schedule does not use the host's clock.
     pub(crate) fn describe_blocked(&self, blocked: &Blocked) -> WaitingThread {
         let Blocked {
             thread,

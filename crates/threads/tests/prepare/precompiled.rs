@@ -135,7 +135,7 @@ fn a_file_is_mapped() {
     file.write_all(&module.serialize().expect("bytes"))
         .expect("room");
     let stamp = Stamp::read(&mut file).expect("a stamp");
-    // SAFETY: as in `load`; the file has no name that anybody could open it by.
+    // SAFETY: as in `load`; the file has no name that it could be opened by.
     let compiled = unsafe { Module::deserialize_open_file(&engine, file) };
     let after = stamp
         .into_module(compiled.expect("a module wasmtime wrote"))

@@ -261,8 +261,9 @@ pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
 /// Set in the process that runs a test's own part.
 const INSIDE: &str = "WASI_THREADS_TEST_INSIDE";
 
-/// Runs `test` of this binary in a process of its own, under `limits` (shell), and checks that it passed. True in
-/// that process, where the caller goes on. Its stdin is a pipe that nobody writes to.
+/// Runs `test` of this binary in a process of its own, under `limits` (shell), and checks that it
+/// passed. True in that process, where the caller goes on. Its stdin is a pipe that is never
+/// written to.
 pub fn in_a_process(test: &str, limits: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;

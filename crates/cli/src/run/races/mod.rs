@@ -42,7 +42,7 @@ pub(crate) fn options(plan: &Plan) -> Option<&RacesPlan> {
     scheduled.or(plan.races_in_parallel.as_ref())
 }
 
-/// Who looks on in a run, if races are looked for.
+/// What watches a run, if races are looked for.
 ///
 /// # Errors
 ///

@@ -9,11 +9,15 @@ use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// What is new may be used by all whom the process's mask allows.
+/// Whether the system takes a name as one, whatever is in it but `/` and NUL.
+pub(crate) const TAKES_NAMES: bool = true;
+
+/// What is new may be used by all that the process's mask allows.
 const FILES: Mode = Mode::from_raw_mode(0o666);
 const DIRECTORIES: Mode = Mode::from_raw_mode(0o777);
 
-/// What the system says where a link was found that it was told not to follow. FreeBSD says `EMLINK`.
+/// What the system says where a link was found that it was told not to follow. FreeBSD says
+/// `EMLINK`.
 pub(crate) const IS_LINK: [Errno; 2] = [Errno::LOOP, Errno::MLINK];
 
 /// Of what type it is.
@@ -79,7 +83,8 @@ pub(crate) fn open(dir: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<Own
     rustix::fs::openat(dir, name, flags, FILES)
 }
 
-/// The directory `dir` itself anew, to be read: for what cannot be done with one that is good for paths only.
+/// The directory `dir` itself anew, to be read: for what cannot be done with one that is good for
+/// paths only.
 pub(crate) fn reopen_directory(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(dir, c".", flags, Mode::empty())

@@ -4,7 +4,8 @@ use rustix::event::PollFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use std::io;
 
-/// An `epoll` of `fds`, which must stay open for as long as it is used; nothing (`None`) if one of them is always ready.
+/// An `epoll` of `fds`, which must stay open for as long as it is used; nothing (`None`) if one of
+/// them is always ready.
 ///
 /// # Errors
 ///

@@ -17,17 +17,19 @@ impl From<StatxTimestamp> for FileTime {
 }
 
 impl Attributes {
-    /// Those of `fd`. Where there is no `statx`, or a filter of system calls refuses it, without the time of birth.
+    /// Those of `fd`. Where there is no `statx`, or a filter of system calls refuses it, without
+    /// the time of birth.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         match rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask) {
-            // Whoever has opened a file may always ask for its attributes: this is about the call.
+            // A descriptor's attributes may always be asked for: this is about the call.
             Err(Errno::NOSYS | Errno::PERM) => rustix::fs::fstat(fd).map(Self::from),
             stat => stat.map(Self::from),
         }
     }
 
-    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has no such call.
+    /// Those of what is called `name` in `dir`; a link is not followed. Nothing if this system has
+    /// no such call.
     pub(crate) fn of_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, mask) {

@@ -2,7 +2,7 @@
 
 use rustix::fs::{FileType, Stat, fstat, major, minor};
 use rustix::io::Errno;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// What was found behind a descriptor.
 pub(crate) struct Object(Stat);
@@ -36,8 +36,8 @@ impl Object {
 
     /// Whether this character device is one that never waits: null, zero, full, random, urandom.
     ///
-    /// Linux device numbers. Elsewhere such a device is polled first, which it answers at once. (The kernel's log, 1:11, has
-    /// the same major number, and a read at its end waits.)
+    /// Linux device numbers. Elsewhere such a device is polled first, which it answers at once.
+    /// (The kernel's log, 1:11, has the same major number, and a read at its end waits.)
     pub(crate) fn is_memory(&self) -> bool {
         const MEMORY: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
         cfg!(target_os = "linux") && MEMORY.contains(&self.numbers())
@@ -57,4 +57,10 @@ impl Object {
     fn numbers(&self) -> (u32, u32) {
         (major(self.0.st_rdev), minor(self.0.st_rdev))
     }
+}
+
+/// Whether `fd` is a terminal.
+pub(crate) fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    use std::io::IsTerminal as _;
+    fd.is_terminal()
 }

@@ -49,13 +49,15 @@ impl Listing {
         rustix::fs::fstat(self.0.fd()).map(ListedFile::from)
     }
 
-    /// What a listed entry is; a link is not followed. Nothing if it has been removed since it was listed.
+    /// What a listed entry is; a link is not followed. Nothing if it has been removed since it was
+    /// listed.
     pub(crate) fn find(&self, name: &CStr, said: Said) -> Result<Option<ListedFile>, Errno> {
         match rustix::fs::statat(self.0.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
-            // A directory that may not be searched (mode 0400), a mount whose server has gone, a damaged inode: what the
-            // listing itself says. One entry is no reason to hide the others.
+            // A directory that may not be searched (mode 0400), a mount whose server has gone, a
+            // damaged inode: what the listing itself says. One entry is no reason to hide the
+            // others.
             Err(_) => Ok(Some(ListedFile {
                 device: self.itself()?.device,
                 inode: said.inode,

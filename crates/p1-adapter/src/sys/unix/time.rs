@@ -30,7 +30,8 @@ pub(crate) fn resolution(clock: ClockId) -> u64 {
 
 #[inline]
 fn nanoseconds(time: Timespec) -> u64 {
-    // Times before 1970, and the far end of what 64 bits hold (the year 2554), are out of preview1's reach.
+    // Times before 1970, and the far end of what 64 bits hold (the year 2554), are out of
+    // preview1's reach.
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds
         .saturating_mul(NANOS)
@@ -49,7 +50,8 @@ pub(crate) fn timespec(nanoseconds: u64) -> Timespec {
     }
 }
 
-/// Both times, as the calls that set them take them. The system takes "now" itself, so whoever may write a file may set it.
+/// Both times, as the calls that set them take them. The system takes "now" itself, so a process
+/// that may write a file may set it.
 pub(super) fn timestamps(access: NewTime, modification: NewTime) -> Timestamps {
     Timestamps {
         last_access: timestamp(access),
@@ -66,8 +68,9 @@ fn timestamp(time: NewTime) -> Timespec {
     Timespec { tv_sec, tv_nsec }
 }
 
-/// A descriptor that becomes readable when `CLOCK_REALTIME` reaches `nanoseconds`, however the clock
-/// is set meanwhile: the kernel keeps such a timer on the clock itself, not on a computed interval.
+/// A descriptor that becomes readable when `CLOCK_REALTIME` reaches `nanoseconds`, however the
+/// clock is set meanwhile: the kernel keeps such a timer on the clock itself, not on a computed
+/// interval.
 #[cfg(target_os = "linux")]
 pub(crate) fn realtime_timer(nanoseconds: u64) -> io::Result<OwnedFd> {
     use rustix::time::{

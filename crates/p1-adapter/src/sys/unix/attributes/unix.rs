@@ -19,7 +19,8 @@ impl Attributes {
 }
 
 impl Mount {
-    /// That of `fd`; nothing if it cannot be asked for. A file system that is mounted twice is one here.
+    /// That of `fd`; nothing if it cannot be asked for. A file system that is mounted twice is one
+    /// here.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Option<Self> {
         let device = Attributes::of(fd).ok()?.device;
         let found = rustix::fs::fstatvfs(fd).ok()?;

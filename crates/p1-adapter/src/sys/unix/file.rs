@@ -12,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The lowest number of a duplicate: behind the standard streams.
 const FIRST: i32 = 3;
 
+/// Whether the system itself appends what is written to a file that was told to (`O_APPEND`).
+pub(crate) const KEEPS_APPEND: bool = true;
+
 /// How a part of a file will be used.
 #[derive(Clone, Copy)]
 pub(crate) enum ExpectedUse {
@@ -43,7 +46,8 @@ pub(crate) fn advise(
     rustix::fs::fadvise(fd, offset, std::num::NonZeroU64::new(len), advice)
 }
 
-/// No such call: advice changes nothing that can be seen, and none is taken. What can take none is refused as by the others.
+/// No such call: advice changes nothing that can be seen, and none is taken. What can take none is
+/// refused as by the others.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn advise(fd: BorrowedFd<'_>, _: u64, _: u64, _: ExpectedUse) -> Result<(), Errno> {
     rustix::fs::seek(fd, SeekFrom::Current(0)).map(drop)
@@ -66,8 +70,8 @@ pub(crate) fn sync_data(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::fdatasync(fd)
 }
 
-/// Makes what was written durable, and the attributes with it. `fsync(2)` leaves it in the disk's own memory here, and is taken
-/// where the file system has nothing better.
+/// Makes what was written durable, and the attributes with it. `fsync(2)` leaves it in the disk's
+/// own memory here, and is taken where the file system has nothing better.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     match rustix::fs::fcntl_fullfsync(fd) {
@@ -114,6 +118,13 @@ pub(crate) fn flags(fd: impl AsFd) -> Result<OFlags, Errno> {
 #[inline]
 pub(crate) fn set_flags(fd: impl AsFd, flags: OFlags) -> Result<(), Errno> {
     rustix::fs::fcntl_setfl(fd, flags)
+}
+
+/// Makes calls on the description fail with `EAGAIN` where they would wait, whatever it is of;
+/// whether they do from then on.
+pub(crate) fn never_wait(fd: impl AsFd) -> Result<bool, Errno> {
+    set_flags(&fd, flags(&fd)? | OFlags::NONBLOCK)?;
+    Ok(true)
 }
 
 /// Makes calls on the description fail with `EAGAIN` where they would wait.

@@ -1,4 +1,5 @@
-//! Opening what another descriptor stands for, through `/proc/self/fd`, and naming an object without opening it.
+//! Opening what another descriptor stands for, through `/proc/self/fd`, and naming an object
+//! without opening it.
 
 use rustix::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -6,7 +7,8 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
 
-/// `O_DSYNC`, of all architectures that wasm is compiled for. (rustix calls `O_SYNC` so, which says more.)
+/// `O_DSYNC`, of all architectures that wasm is compiled for. (rustix calls `O_SYNC` so, which says
+/// more.)
 #[cfg(target_os = "linux")]
 pub(crate) const DSYNC: OFlags = OFlags::from_bits_retain(0o10_000);
 
@@ -39,7 +41,7 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let ours = open_again(fd, flags)?;
     let (theirs, found) = (fstat(fd)?, fstat(&ours)?);
-    // `/proc` may be someone else's idea of it (a bind mount, a chroot).
+    // `/proc` may be another file system (a bind mount, a chroot).
     if (theirs.st_dev, theirs.st_ino, theirs.st_rdev) == (found.st_dev, found.st_ino, found.st_rdev)
     {
         Ok(ours)
@@ -54,8 +56,8 @@ pub(crate) fn reopen(_fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// An `O_PATH` descriptor of what is called `name` in `directory`: it names the object and does not open it. A symbolic
-/// link is not followed.
+/// An `O_PATH` descriptor of what is called `name` in `directory`: it names the object and does not
+/// open it. A symbolic link is not followed.
 #[cfg(target_os = "linux")]
 pub(crate) fn anchor(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
