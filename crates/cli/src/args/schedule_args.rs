@@ -63,11 +63,14 @@ pub(crate) struct ScheduleArgs {
         value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "explore"
     )]
     pub(crate) show: Option<u16>,
-    /// Looks for data races, in a run whose threads take turns (by default of `random`).
+    /// Looks for data races, in a run whose threads take turns (by default of `random`), or with
+    /// `parallel` run at once.
     ///
     /// `exit=N` (the status if races are told, 66), `suppress=FILE` (a list of races that are not told),
     /// `memory=MIB` (for what is kept of accesses, 1024), `no-default` (tells those of the C library and of Rust's that do no
-    /// harm), `no-stacks` (no second run to find out where the earlier access was).
+    /// harm), `no-stacks` (no second run to find out where the earlier access was), `parallel` (the
+    /// threads run at once; no second run), `strict` (races that look like a sequence lock's count
+    /// for the status).
     #[arg(long, value_name = "OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = races_args::parse)]
     pub(crate) races: Option<RacesOption>,
 

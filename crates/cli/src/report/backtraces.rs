@@ -1,7 +1,8 @@
 //! Backtraces as text: names, files and lines, looked up for what is said, when it is said.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasi_threads::rewrite::AccessSite;
 use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
@@ -34,6 +35,8 @@ pub(crate) struct Backtraces {
     /// For reports while the program runs.
     on_demand: Printer,
     modules: Vec<(ThreadModule, Option<Arc<Symbols>>)>,
+    /// The names of the functions of the program's own module, once they are needed.
+    names: OnceLock<HashMap<u32, String>>,
 }
 
 impl Backtraces {
@@ -43,6 +46,7 @@ impl Backtraces {
             at_end: Printer::new(Limits::default()),
             on_demand: Printer::new(Limits::default()),
             modules: modules.collect(),
+            names: OnceLock::new(),
         }
     }
 
@@ -173,6 +177,9 @@ impl Backtraces {
     /// In a function of the program's own module.
     fn place_in_main(&self, function: u32, offset: Option<usize>) -> Place {
         let mut place = Place::new(function);
+        if let Some(name) = self.names().get(&function) {
+            place = place.function_name(name);
+        }
         if let Some(offset) = offset {
             place = place.offset(offset);
         }
@@ -180,6 +187,18 @@ impl Backtraces {
             Some((_, Some(symbols))) => place.symbols(symbols),
             _ => place,
         }
+    }
+
+    fn names(&self) -> &HashMap<u32, String> {
+        self.names.get_or_init(|| {
+            let main = self.modules.last();
+            let functions = main
+                .into_iter()
+                .flat_map(|(main, _)| main.module().functions());
+            functions
+                .filter_map(|function| Some((function.index.as_u32(), function.name?)))
+                .collect()
+        })
     }
 
     fn place(&self, frame: &Frame) -> Place {

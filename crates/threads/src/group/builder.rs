@@ -11,7 +11,7 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
 use crate::module::thread_module::ThreadModule;
-use crate::schedule::Schedule;
+use crate::schedule::{AccessObserver, Schedule};
 use crate::sys::running::{self, Word};
 use crate::thread::program::{Around, ExitCode, OnTrap};
 use crate::thread::store::{MakeState, SetUpStore};
@@ -120,6 +120,7 @@ pub(super) struct GroupSettings<T: 'static> {
     pub(super) timeout_report: Option<usize>,
     pub(super) budget: Option<Arc<dyn MemoryBudget>>,
     pub(super) schedule: Schedule,
+    pub(super) accesses: Option<Arc<dyn AccessObserver>>,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -172,6 +173,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             timeout_report: None,
             budget: None,
             schedule: Schedule::Parallel,
+            accesses: None,
             #[cfg(feature = "async")]
             async_calls: false,
         };

@@ -202,7 +202,7 @@ impl<'a> Program<'a> {
         let plan = self.plan;
         let end = EndSignal::new();
         let sockets = (Default::default(), Vec::new());
-        let ctx = context(plan, &end, sockets, (None, None, Some(&*session)))?;
+        let ctx = context(plan, &end, sockets, (None, None, Some(&*session), None))?;
         let linker = linker(&self.modules, &ctx, plan)?;
         let limits = plan.limits.of_the_group(plan.limits.timeout);
         let mut group = group::builder(plan, &self.modules, linker, ctx, end)

@@ -188,11 +188,6 @@ impl Session {
         self.silent
     }
 
-    /// What looks for races.
-    pub(crate) fn races(&self) -> Option<&RaceWatch> {
-        self.races.as_deref()
-    }
-
     /// The seed of what is random.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
@@ -212,7 +207,7 @@ impl Session {
             .give(builder, &self.handle);
         if let Some(races) = self.races.clone() {
             builder.on_memory_use(move |used| {
-                races.host(used.function, used.address, used.length, used.writes);
+                races.host(None, used);
             });
         }
         // Without any, it is at its end.
