@@ -18,8 +18,9 @@ import tempfile
 import uuid
 
 TRACING = "/sys/kernel/tracing"
-# A step's name, and the mark that it begins with: a function's beginning, or its return (`-`). Functions are named as
-# `nm --demangle` does, from the end. A mark that a build has not (inlined) is left out, its step goes to the one before.
+# A step's name, and the mark that it begins with: a function's beginning, or its return (`-`).
+# Functions are named as `nm --demangle` does, from the end. A mark that a build has not (inlined)
+# is left out, its step goes to the one before.
 STEPS = [
     ("process: exec, loader, relocations", "exec"),
     ("runtime, what the process is prepared with", "wasi_threads_run::main"),
@@ -130,7 +131,8 @@ def main():
             if not name.startswith("sched_process_"):
                 write(f"{TRACING}/uprobe_events", f"-:{group}/{name}\n", os.O_APPEND)
 
-    # The first of each event of a process, in microseconds. Threads have numbers of their own: what is marked is the first's.
+    # The first of each event of a process, in microseconds. Threads have numbers of their own: what
+    # is marked is the first's.
     seen = {pid: {} for pid in pids}
     for line in lines:
         match = re.match(r"\s*.*-(\d+)\s+\[\d+\]\s+\S+\s+([\d.]+): (\w+):", line)

@@ -1,11 +1,13 @@
-// One operation many times, on one thread, on what a program gets from outside: a pipe, sockets, folders, memory.
+// One operation many times, on one thread, on what a program gets from outside: a pipe, sockets,
+// folders, memory.
 //
 // usage: system OPERATION 1 OPS [PORT]
 //
-// `pipe` reads stdin, which is a pipe that holds all it is going to read. Operations on sockets talk
-// to the bench's client (support/client.rs): the first connection it makes is for orders, the second for data. Each
-// order is one byte, and is answered by one when it is done. Natively the program listens on PORT; a guest is
-// given the socket. Only the operations are timed, not the orders between them.
+// `pipe` reads stdin, which is a pipe that holds all it is going to read. Operations on sockets
+// talk to the bench's client (support/feed.rs): the first connection it makes is for orders, the
+// second for data. Each order is one byte, and is answered by one when it is done. Natively the
+// program listens on PORT; a guest is given the socket. Only the operations are timed, not the
+// orders between them.
 #include "bench.h"
 
 #define BATCH 100
@@ -83,7 +85,8 @@ static uint64_t op_differs(void) { return TIMED(ops, futex_wait(&word, 1)); }
 #ifndef SINGLE
 static int listener, orders, data;
 static int accepted[BATCH];
-// Some hosts give a listening socket that does not wait. Where time is taken, the connections are there.
+// Some hosts give a listening socket that does not wait. Where time is taken, the connections are
+// there.
 static int accept_one(void) {
   int fd = -1, error;
   while ((error = wasi_sock_accept(listener, 0, &fd)) == EAGAIN) wasi_sched_yield();

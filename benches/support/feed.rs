@@ -1,4 +1,5 @@
-//! What a guest gets from outside while it runs: a pipe with bytes in it, or a client on the loopback.
+//! What a guest gets from outside while it runs: a pipe with bytes in it, or a client on the
+//! loopback.
 
 use std::io::{PipeReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

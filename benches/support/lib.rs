@@ -130,7 +130,8 @@ pub struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    /// The row's limit, in nanoseconds; `None` if it has none, or it is not known without the floor.
+    /// The row's limit, in nanoseconds; `None` if it has none, or it is not known without the
+    /// floor.
     #[must_use]
     pub fn limit(&self) -> Option<f64> {
         let (_, native) = self.sides.first()?;

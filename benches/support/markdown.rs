@@ -25,10 +25,9 @@ pub fn tables(results: &[Compared<'_>]) -> String {
     text
 }
 
-/// Nanoseconds per operation; ratios are to native code. Every value has half
-/// the distance of its quartiles behind it. The last ratio is of the best runs
-/// of this project and of native code: on a busy machine it says more. A limit that the median of ours is beyond is
-/// marked.
+/// Nanoseconds per operation; ratios are to native code. Every value has half the distance of its
+/// quartiles behind it. The last ratio is of the best runs of this project and of native code: on a
+/// busy machine it says more. A limit that the median of ours is beyond is marked.
 fn table(text: &mut String, title: &str, rows: &[&Compared<'_>]) {
     let sides: Vec<Side> = rows[0].sides.iter().map(|(side, _)| *side).collect();
     let wanted = rows.iter().any(|one| one.row.limit.is_some());

@@ -43,7 +43,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// In nanoseconds, of what native code and an empty host function take; `None` where the latter is not known.
+    /// In nanoseconds, of what native code and an empty host function take; `None` where the latter
+    /// is not known.
     #[must_use]
     pub fn nanoseconds(self, native: f64, floor: Option<f64>) -> Option<f64> {
         match self {
@@ -72,8 +73,8 @@ pub struct Row {
     pub limit: Option<Limit>,
     /// What the guest gets from outside.
     pub given: Given,
-    /// The one call that the operation consists of, for the floor: a letter for each parameter, `i` of 32 bits, `I` of
-    /// 64. `None` for an operation of several calls, or of none.
+    /// The one call that the operation consists of, for the floor: a letter for each parameter, `i`
+    /// of 32 bits, `I` of 64. `None` for an operation of several calls, or of none.
     pub signature: Option<&'static str>,
 }
 

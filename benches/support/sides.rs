@@ -103,7 +103,8 @@ impl Sides {
 
     /// The command that runs `row` on `side`, with `feed` for it, but for the row's arguments.
     ///
-    /// The program sees the folder it is run in, or a listening socket, which then is descriptor 3 as the folder would be.
+    /// The program sees the folder it is run in, or a listening socket, which then is descriptor 3
+    /// as the folder would be.
     ///
     /// # Panics
     ///

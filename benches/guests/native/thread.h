@@ -129,7 +129,8 @@ static inline int wasi_path_filestat_get(int dir, uint32_t lookup, const char *p
   native_stat(&s, out);
   return 0;
 }
-// A folder from its beginning to its end, as readdir(3) does: the system says that there is no more by nothing.
+// A folder from its beginning to its end, as readdir(3) does: the system says that there is no more
+// by nothing.
 static inline int wasi_fd_readdir(int fd, void *buf, uint32_t len, uint64_t cookie, uint32_t *used) {
   if (lseek(fd, (off_t)cookie, SEEK_SET) < 0) return errno;
   ssize_t got = getdents64(fd, buf, len);

@@ -1,18 +1,19 @@
 //! When a waiter looks out for its signal for a moment before it sleeps.
 //!
-//! Both parts belong to the owner of a node alone; they are atomics only because the crate has no unsafe cells.
+//! Both parts belong to the owner of a node alone; they are atomics only because the crate has no
+//! unsafe cells.
 
 use crate::word::Awaited;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What a thread waited for last.
 ///
-/// Who waits for one word to leave one value again and again waits for a lock: there the one who gives it back wants
-/// it again at once, and is disturbed the more, the sooner the waiter is back: so nobody looks out for a lock. Where
-/// turns are taken, the value changes.
+/// Who waits for one word to leave one value again and again waits for a lock: there the one who
+/// gives it back wants it again at once, and is disturbed the more, the sooner the waiter is back:
+/// so nobody looks out for a lock. Where turns are taken, the value changes.
 ///
-/// A thread in a loop around a lock finds another value each time it looks, or soon. One that finds the same value
-/// again and again polls a word that nobody changes: it disturbs nobody.
+/// A thread in a loop around a lock finds another value each time it looks, or soon. One that finds
+/// the same value again and again polls a word that nobody changes: it disturbs nobody.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     address: AtomicU64,
@@ -23,13 +24,14 @@ pub(crate) struct Last {
     unchanged: AtomicU32,
 }
 
-/// So many refusals in a row without a change of the word are a poll. A lock's word that happens to be the same at half of
-/// the looks, two for each refusal, is taken for one once in 2^32 times, and until it is seen to change.
+/// So many refusals in a row without a change of the word are a poll. A lock's word that happens to
+/// be the same at half of the looks, two for each refusal, is taken for one once in 2^32 times, and
+/// until it is seen to change.
 const POLLED: u32 = 16;
 
 impl Last {
-    /// Notes a wait that is refused because the word holds `value`; whether the thread is to be held up: it was refused
-    /// for the same word and value before, and does not poll.
+    /// Notes a wait that is refused because the word holds `value`; whether the thread is to be
+    /// held up: it was refused for the same word and value before, and does not poll.
     pub(crate) fn refused(&self, awaited: Awaited, value: u64) -> bool {
         if self.swap_if_new(awaited) {
             self.seen.store(value, Relaxed);
@@ -161,7 +163,8 @@ mod tests {
         assert!(last.queued(awaited(8, 3)));
     }
 
-    /// How many of so many refusals hold the thread up, where the word holds what `value` says at each look.
+    /// How many of so many refusals hold the thread up, where the word holds what `value` says at
+    /// each look.
     fn held_up(last: &Last, refusals: u64, mut value: impl FnMut(u64) -> u64) -> u64 {
         let mut looks = 0..;
         let mut look = || value(looks.next().unwrap());

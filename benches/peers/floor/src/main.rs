@@ -1,11 +1,12 @@
-//! What Wasmtime alone takes to call a host function that does nothing: the floor under every host call.
+//! What Wasmtime alone takes to call a host function that does nothing: the floor under every host
+//! call.
 //!
 //! ```text
 //! floor SIGNATURE CALLS
 //! ```
 //!
-//! A letter of SIGNATURE is a parameter: `i` of 32 bits, `I` of 64. It prints what the guests of the benches print:
-//! `NAME THREADS OPS NANOSECONDS CHECK`.
+//! A letter of SIGNATURE is a parameter: `i` of 32 bits, `I` of 64. It prints what the guests of
+//! the benches print: `NAME THREADS OPS NANOSECONDS CHECK`.
 
 use std::time::Instant;
 
