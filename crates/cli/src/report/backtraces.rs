@@ -1,6 +1,6 @@
 //! Backtraces as text: names, files and lines, looked up for what is said, when it is said.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +11,7 @@ use wasm_symbols::Trace;
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
-use crate::report::own_frame;
+use crate::report::{own_frame, whose_access};
 
 /// Frames in which one of the program's own is looked for.
 const INNERMOST: usize = 16;
@@ -94,12 +94,7 @@ impl Backtraces {
     /// Names, files and lines of many frames: those of a profile, which are more than those of a backtrace.
     #[cfg(feature = "profile")]
     pub(crate) fn look_up(&self, frames: &[Frame]) -> Trace {
-        let mut limits = Limits::default();
-        limits.steps *= 5;
-        limits.text_bytes *= 16;
-        limits.shown_bytes *= 64;
-        limits.time *= 4;
-        Printer::new(limits).look_up(frames.iter().map(|at| self.place(at)).collect())
+        of_many().look_up(frames.iter().map(|at| self.place(at)).collect())
     }
 
     /// Looks all up at once: threads are at the same places, and share what may be done for them.
@@ -134,9 +129,7 @@ impl Backtraces {
             None => vec![self.place_of(site)],
         };
         let traces: Vec<_> = of.map(places).collect();
-        let looked_up = self
-            .at_end
-            .look_up(traces.iter().flatten().cloned().collect());
+        let looked_up = of_many().look_up(traces.iter().flatten().cloned().collect());
         let mut known = looked_up.frames();
         let mut own = |trace: &Vec<Place>| {
             let (these, rest) = known.split_at(trace.len());
@@ -144,6 +137,53 @@ impl Backtraces {
             own_frame::place(these)
         };
         traces.iter().map(&mut own).collect()
+    }
+
+    /// For each, whether the program makes the access, and not a library for itself.
+    pub(crate) fn are_own<'a>(
+        &self,
+        of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
+    ) -> Vec<bool> {
+        let of: Vec<_> = of.collect();
+        let of_site = |site: &AccessSite| (site.function, Some(site.offset));
+        let sites = of
+            .iter()
+            .map(|(_, site)| (of_site(site), self.place_of(site)));
+        let sites = self.whose(sites.collect());
+        // In a function of a library's that serves its callers, these decide.
+        let undecided = |site: &AccessSite| sites.get(&of_site(site)).copied().flatten().is_none();
+        let frames = |backtrace: &Backtrace| {
+            let frames = backtrace.to_frames();
+            frames.into_iter().take(INNERMOST).collect::<Vec<_>>()
+        };
+        let of_frame = |frame: &Frame| {
+            let offset = frame.module_offset().map(|offset| offset as u64);
+            (frame.func_index(), offset)
+        };
+        let called = of.iter().map(|(backtrace, site)| match backtrace {
+            Some(backtrace) if undecided(site) => frames(backtrace),
+            _ => Vec::new(),
+        });
+        let called: Vec<_> = called.collect();
+        let places = called.iter().flatten();
+        let places = places.map(|frame| (of_frame(frame), self.place(frame)));
+        let callers = self.whose(places.collect());
+        let own = |((_, site), frames): (&(_, &AccessSite), &Vec<Frame>)| {
+            let by_site = sites.get(&of_site(site)).copied().flatten();
+            let mut by_callers = frames.iter().map(|frame| callers.get(&of_frame(frame)));
+            let by_callers = || by_callers.find_map(|whose| whose.copied().flatten());
+            // Nobody knows.
+            by_site.or_else(by_callers).unwrap_or(true)
+        };
+        of.iter().zip(&called).map(own).collect()
+    }
+
+    /// Of each place, whether an access there is the program's, if no caller decides that.
+    fn whose<K: Ord>(&self, places: BTreeMap<K, Place>) -> BTreeMap<K, Option<bool>> {
+        let (keys, places): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let looked_up = of_many().look_up(places);
+        let whose = looked_up.frames().iter().map(whose_access::is_own);
+        keys.into_iter().zip(whose).collect()
     }
 
     /// Of an instruction of the program's own module, which is the last.
@@ -224,6 +264,16 @@ impl Backtraces {
         }
         place
     }
+}
+
+/// For more frames than those of some backtraces.
+fn of_many() -> Printer {
+    let mut limits = Limits::default();
+    limits.steps *= 5;
+    limits.text_bytes *= 16;
+    limits.shown_bytes *= 64;
+    limits.time *= 4;
+    Printer::new(limits)
 }
 
 /// The text, and what is missing.

@@ -8,7 +8,7 @@ const LIBRARY: [&str; 10] = [
 ];
 
 /// What starts a program or a thread: of C libraries, and of Rust's, which calls the program's own from there.
-const STARTS: [&str; 8] = [
+pub(super) const STARTS: [&str; 8] = [
     "_start",
     "_initialize",
     "__main_void",
@@ -21,7 +21,7 @@ const STARTS: [&str; 8] = [
 
 /// Where Rust's library calls the program's own. What is below is the library's, so if nothing of the program was above, it
 /// was inlined into this.
-const CALLS_OWN: &str = "__rust_begin_short_backtrace";
+pub(super) const CALLS_OWN: &str = "__rust_begin_short_backtrace";
 
 /// Fewer frames than that hide nothing.
 const FEW: usize = 3;
@@ -97,12 +97,12 @@ fn is_librarys(name: &str, file: Option<&str>) -> bool {
     begins_as_librarys(name) || STARTS.contains(&name) || file.is_some_and(is_in_library)
 }
 
-fn begins_as_librarys(name: &str) -> bool {
+pub(super) fn begins_as_librarys(name: &str) -> bool {
     let plain = name.trim_start_matches('<');
     LIBRARY.iter().any(|library| plain.starts_with(library))
 }
 
-fn is_in_library(file: &str) -> bool {
+pub(super) fn is_in_library(file: &str) -> bool {
     (file.contains("/rustc/") && file.contains("/library/"))
         || file.contains("wasi-libc")
         || file.starts_with("wasisdk://")

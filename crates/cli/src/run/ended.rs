@@ -82,7 +82,7 @@ impl Ended<'_> {
         if let (Some(session), Some(options)) = (self.session, &self.plan.schedule)
             && let Some(most) = options.show
         {
-            interleaving::tell(&session.interleaving(most), self.backtraces);
+            interleaving::tell(&session.interleaving(most, self.backtraces));
         }
         if let (Some(session), Some(options)) = (self.session, &self.plan.schedule) {
             exit = session::after(

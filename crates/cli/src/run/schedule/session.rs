@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use p1_adapter::P1CtxBuilder;
-use replay_threads::conflict::Line;
 use replay_threads::file::{End, Header, Replay};
 use replay_threads::keyed::{Decision, Divergence, Recorder, Recording, Replayed, Replayer};
 use replay_threads::policy::Kind;
@@ -16,7 +15,7 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result, say, warn};
 use crate::module::source::Loaded;
 use crate::output::Output;
-use crate::report::interleaving::Seen;
+use crate::report::backtraces::Backtraces;
 use crate::run::plan::Plan;
 use crate::run::races::{RaceWatch, WatchedPolicy};
 use crate::run::schedule::accesses::Accesses;
@@ -217,10 +216,12 @@ impl Session {
     }
 
     /// The conflicting accesses at the end of the run, and around its last decision, where they are kept.
-    pub(crate) fn interleaving(&self, most: usize) -> Vec<Line<Seen>> {
+    pub(crate) fn interleaving(&self, most: usize, backtraces: &Backtraces) -> Vec<String> {
         let decisions = self.summary().decisions.unwrap_or_default();
         let accesses = self.accesses.as_ref();
-        accesses.map_or(Vec::new(), |accesses| accesses.around(&decisions, most))
+        accesses.map_or(Vec::new(), |accesses| {
+            accesses.around(&decisions, most, backtraces)
+        })
     }
 
     /// The first difference from the file, if there is one.
