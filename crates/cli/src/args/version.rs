@@ -1,20 +1,20 @@
-//! What `--version` says.
+//! The text of `--version`.
 
 use std::hash::{Hash, Hasher};
 
-/// This program's version, and Wasmtime's if it may be asked for, as it takes an engine to know it.
+/// This program's version, and Wasmtime's if that can be found out: it takes an engine.
 pub(crate) fn version() -> &'static str {
     let own = env!("CARGO_PKG_VERSION");
     let asked = std::env::args_os().any(|arg| arg == "--version" || arg == "-V");
     match asked.then(wasmtime_version).flatten() {
-        // Once in a process, which then ends.
+        // Leaked once in a process, which then ends.
         Some(theirs) => format!("{own} (Wasmtime {theirs})").leak(),
         None => own,
     }
 }
 
-/// The exact version of Wasmtime. There is no constant for it, but it is part of what makes compiled code
-/// compatible, and so of a hash: this is a hasher that listens.
+/// The exact version of Wasmtime. There is no constant for it, but it is part of the hash of an
+/// engine's compatibility: the hasher here records what is hashed.
 fn wasmtime_version() -> Option<String> {
     #[derive(Default)]
     struct VersionFinder(Vec<String>);

@@ -9,29 +9,29 @@ use wasi_threads::rewrite::AccessSite;
 use crate::message::say;
 use crate::report::backtraces::Backtraces;
 
-/// What is known of an access besides its bytes.
+/// The place of an access.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The number of its instruction.
     pub(crate) site: u32,
     pub(crate) instruction: AccessSite,
-    /// Where the thread was; `None` where no other had touched the bytes yet.
+    /// Where the thread was; `None` if no other thread had accessed the bytes yet.
     pub(crate) backtrace: Option<Backtrace>,
 }
 
 impl PartialEq for Seen {
-    /// Whether it is the same instruction, whatever called its function.
+    /// Whether it is the same instruction, regardless of the callers.
     fn eq(&self, other: &Self) -> bool {
         self.site == other.site
     }
 }
 
-/// Says it, if there is anything.
+/// Prints the interleaving, if there is one.
 pub(crate) fn tell(lines: &[Line<Seen>], backtraces: &Backtraces) {
     tell_text(&text(lines, backtraces));
 }
 
-/// Says these lines, if there are any.
+/// Prints these lines, if there are any.
 pub(crate) fn tell_text(lines: &[impl Display]) {
     if lines.is_empty() {
         return;
@@ -42,7 +42,7 @@ pub(crate) fn tell_text(lines: &[impl Display]) {
     }
 }
 
-/// One line of text for each.
+/// One line of text for each access.
 pub(crate) fn text(lines: &[Line<Seen>], backtraces: &Backtraces) -> Vec<String> {
     let seen = lines.iter().filter_map(|line| match line {
         Line::Access { of, .. } => Some((of.backtrace.as_ref(), &of.instruction)),
