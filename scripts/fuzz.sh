@@ -11,7 +11,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../fuzz" || exit 1
 
-[ $# -ge 1 ] || { sed -n '2,12p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 2; }
 minutes=$1
 shift
 all=(printer rewrite table adapter programs compiled command_lines)

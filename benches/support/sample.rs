@@ -47,7 +47,7 @@ pub fn run(mut command: Command) -> Result<Report, Failure> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{command:?}: {error}"))?;
-    // A guest prints one line, so the pipes cannot fill while nobody reads.
+    // A guest prints one line, so the pipes cannot fill while they are not read.
     let begin = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait()? {

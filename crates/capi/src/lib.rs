@@ -6,8 +6,6 @@
 //!
 //! [`INTRODUCTION`], at the top of the header, says what holds for every function.
 
-#![warn(missing_debug_implementations)]
-
 mod ended;
 pub mod ffi;
 mod settings;

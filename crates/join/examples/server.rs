@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wasi_threads_p1::wasi_threads::{Limits, Outcome, ThreadGroup, ThreadModule, prepare};
+use wasi_threads_p1::wasi_threads::{GroupPre, Limits, Outcome, prepare};
 use wasmtime::{Caller, Config, Engine, Linker};
 
 /// Two threads ask the host for a number each, which takes a while; main adds them up. Asked for
@@ -63,9 +63,8 @@ struct Totals {
 
 #[derive(Clone)]
 struct Server {
-    engine: Engine,
-    module: ThreadModule,
-    linker: Linker<Arc<Conversation>>,
+    /// Checked when the server starts, and not at the first connection.
+    program: GroupPre<Arc<Conversation>>,
     totals: Arc<Totals>,
 }
 
@@ -92,9 +91,7 @@ impl Server {
         };
         linker.func_wrap("host", "answer", answer)?;
         Ok(Self {
-            engine,
-            module,
-            linker,
+            program: GroupPre::new(&engine, &module, linker)?,
             totals: Arc::default(),
         })
     }
@@ -106,7 +103,9 @@ impl Server {
             answer: AtomicI32::new(0),
         });
         let (runtime, threads) = (tokio::runtime::Handle::current(), Arc::clone(&conversation));
-        let group = ThreadGroup::builder(&self.engine, &self.module, self.linker)
+        let group = self
+            .program
+            .builder()
             .limits(
                 Limits::new()
                     .threads(4)

@@ -73,14 +73,14 @@
 //! Components and WASI preview2 or 3: use `wasmtime-wasi`. Spawning threads: this crate only makes
 //! calls from several of them correct.
 
-#![warn(missing_debug_implementations)]
-
 mod abi;
 pub mod blocking;
+mod budget;
 mod call;
 mod calls;
 mod ctx;
 mod descriptor;
+pub mod fd;
 mod guest;
 mod linker;
 mod lock;
@@ -92,9 +92,9 @@ mod sys;
 pub use abi::error::{BuildError, Raised, TooMuchRandom, exit_code};
 pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
+pub use budget::MemoryBudget;
 pub use call::host_word::host_word;
 pub use ctx::P1Ctx;
-pub use ctx::budget::MemoryBudget;
 pub use ctx::builder::P1CtxBuilder;
 pub use ctx::clock_source::{ClockSource, GuestClock};
 pub use ctx::memory_use::MemoryUse;

@@ -240,9 +240,9 @@ pub struct Rewritten<'a> {
     /// beginning of the code section's contents, as DWARF does.
     ///
     /// False where the count of functions needs a longer encoding than before (122 functions, say,
-    /// and 8 appended): then all of them moved by one byte. And in modules of more than 16,384
+    /// and 8 appended): then all of them moved by one byte. False in modules of more than 16,384
     /// functions, where a `memory.fill` became a byte longer for each that was replaced before
-    /// them; so it may be with [`Points::Accesses`], and is with [`Points::Loops`] and
+    /// them. So it may be with [`Points::Accesses`], and is with [`Points::Loops`] and
     /// [`RewriteOptions::recorded`]. [`code_map`](Self::code_map) says where they are.
     pub code_offsets_kept: bool,
     /// Where each byte of the code went.

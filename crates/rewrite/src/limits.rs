@@ -35,6 +35,7 @@ pub struct ModuleLimits {
 
 /// What a module has too much of.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TooLarge {
     /// What is limited: `bytes`, `functions`, `bytes in a function`.
     pub what: &'static str,

@@ -111,6 +111,7 @@ impl fmt::Display for AccessOp {
 ///
 /// A `memory.copy` has two, first its source; one alone where the other memory is not shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct AccessSite {
     /// The function it is in, in the module's index space, which the rewrite keeps.
     pub function: u32,

@@ -9,7 +9,7 @@
 //! [`Trace::exceeded`] says so.
 //!
 //! For what compilers write, frames are those that Wasmtime prints where its backtrace details are
-//! on, which this crate replaces: switch them off (`Config::wasm_backtrace_details`), or Wasmtime
+//! on. This crate replaces them: switch them off (`Config::wasm_backtrace_details`), or Wasmtime
 //! reads the same bytes without limits, on the thread that trapped. The crate does not depend on
 //! Wasmtime.
 //!

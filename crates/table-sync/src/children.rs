@@ -4,7 +4,7 @@
 //! it: its word lacks [`KIN`]. The kinship of other entries is kept in stripes by slot index, each
 //! with a lock. An operation on a pair locks the stripes of both, the lower first
 //! ([`Kinship::lock_two`](crate::kinship::Kinship::lock_two)), and holds them while it changes the
-//! words of either: an entry with `KIN` is removed only under the lock of its own stripe and its
+//! words of either. An entry with `KIN` is removed only under the lock of its own stripe and its
 //! parent's. So an entry stays as long as a thread holds its stripe and has seen it present with
 //! `KIN` under that lock.
 //!

@@ -60,9 +60,9 @@
 //!   guard is dropped.
 //! - [`len`](Table::len), [`is_empty`](Table::is_empty), [`handles`](Table::handles) and `Debug`
 //!   look at one slot or list after the other and are no snapshots.
-//! - A call that fails may be in the way of others for a moment: a `push_child` that is going to
-//!   fail takes a slot, a `get` that came too late is a reader to `try_get_mut` until it has
-//!   noticed, and of two `try_get_mut` at a time both may find the entry [in use](Error::InUse).
+//! - A call that fails may be in the way of others for a moment. A `push_child` that is going to
+//!   fail takes a slot. A `get` that came too late is a reader to `try_get_mut` until it has
+//!   noticed. Of two `try_get_mut` at a time both may find the entry [in use](Error::InUse).
 //!
 //! # Locking
 //!
@@ -70,9 +70,9 @@
 //! - Each entry has a lock for shared or exclusive access. Writers waiting keep new readers out;
 //!   otherwise it is not fair: waiters try in order of arrival, and a newcomer may be faster.
 //! - Shared access to an entry that is read a lot is noted in a cache line of the reading thread,
-//!   so readers do not slow each other down. The first writer after that pays for it with a
-//!   barrier on all processors (Linux: `membarrier`, about a microsecond) and a look at every
-//!   thread that ever read such an entry; so does each reader that it has to wait for.
+//!   so readers do not slow each other down. The first writer after that pays with a barrier on all
+//!   processors (Linux: `membarrier`, about a microsecond) and a look at every thread that ever
+//!   read such an entry. So does each reader that it has to wait for.
 //! - The table may be used inside a guard, and inside a value's `drop`. A thread waits for itself
 //!   if it asks, by a form that waits, for an entry that it holds itself, unless both are shared
 //!   and no writer came between. Two threads that each hold one entry and wait for the other's
@@ -165,8 +165,8 @@ pub use table::Table;
 /// Does early what the first [`Table`] of the process would do: tells the kernel that the process
 /// will use `membarrier(2)` (Linux; elsewhere nothing).
 ///
-/// The kernel does that at once for a process of one thread, and lets one of several threads wait
-/// until all processors have passed a quiet point, which took 13 ms where it was measured
+/// The kernel does that at once for a process of one thread, and makes a process of several threads
+/// wait until all processors have passed a quiet point, which took 13 ms where it was measured
 /// (`strace -T`). So a program whose start matters calls this before it starts threads. Calling it
 /// again, or late, or not at all changes nothing else. It blocks only for that wait, and does not
 /// fail: where the kernel refuses, tables use fences.

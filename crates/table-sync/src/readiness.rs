@@ -9,11 +9,11 @@
 //!
 //! - While any waiter is left there is one future, made and polled by one of the waiters, with a
 //!   waker of this module's ([`FutureWaker`](value)). The others sleep.
-//! - When that waker is used, the first waiter is *called*: woken, to poll the future. If that
-//!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the next is
-//!   called, which makes a future of its own and polls it: still ready, and it is done as
-//!   well; not ready any more, and it sleeps with the rest behind it. So each waiter sees a
-//!   `ready` that returned for it alone, and an event that satisfies one wakes one more, no more.
+//! - When that waker is used, the first waiter is *called*: woken, to poll the future. If that is
+//!   pending (again), all go on sleeping. If it is ready, this waiter is done and the next is
+//!   called, which makes a future of its own and polls it. If that is still ready, this one is done
+//!   as well; if not, it sleeps with the rest behind it. So each waiter sees a `ready` that
+//!   returned for it alone, and an event that satisfies one wakes one more, no more.
 //! - Access drops the future, which gives the value back. When it ends, a waiter is called: it
 //!   makes a new future and polls it before any waiter sleeps on it. So an event is seen even if no
 //!   future was registered for it.
@@ -42,10 +42,10 @@ pub use access::Access;
 pub use wait::Ready;
 
 /// Something that can be waited for, with the signature of `wasmtime-wasi-io`'s trait of the same
-/// name, so that to forward to that is one line.
+/// name, so forwarding to it takes one line.
 ///
-/// Readiness is to be a condition of the value, not an event that only a registered future sees:
-/// `ready` may be dropped while pending and called again, and must then complete if the condition
+/// Readiness is to be a condition of the value, not an event that only a registered future sees.
+/// `ready` may be dropped while pending and called again. It must then complete if the condition
 /// held meanwhile and has not been used up.
 ///
 /// The future is polled on the thread of the waiter that is called, and dropped on the thread that

@@ -31,6 +31,8 @@
 //! |---|---|
 //! | run a program | [`ThreadGroup::run`] |
 //! | run it from async code | [`ThreadGroup::run_async`] |
+//! | run it again and again, each time anew | [`GroupPre`] |
+//! | start one of its threads from the host | [`ThreadGroup::spawn`] |
 //! | call exports again and again | [`ThreadGroup::into_reactor`]; from async code [`Reactor::call_async`] |
 //! | end it from outside | [`GroupHandle::cancel`] |
 //! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
@@ -103,8 +105,6 @@
 //! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and
 //! every race with its answer.
 
-#![warn(missing_debug_implementations)]
-
 #[cfg(all(doctest, feature = "compile"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -123,8 +123,11 @@ mod watch;
 pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
-pub use crate::group::builder::{DEFAULT_GRACE, GroupBuilder, Termination};
+pub use crate::group::builder::{
+    DEFAULT_GRACE, GroupBuilder, NoThreadData, Termination, ThreadData,
+};
 pub use crate::group::call_async::Calling;
+pub use crate::group::pre::GroupPre;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
 pub use crate::group::thread_group::ThreadGroup;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use support::*;
 use wasi_threads::{
     ExportedMemory, GroupError, Limits, MemoryImport, ModuleShape, Outcome, RunError, SpawnError,
-    SpawnImport, ThreadGroup,
+    SpawnImport,
 };
-use wasmtime::{Engine, Linker, MemoryType, Module, SharedMemory, Trap};
+use wasmtime::{Engine, MemoryType, Module, SharedMemory, Trap};
 
 const SPAWN: &str = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;
 
@@ -127,16 +127,12 @@ fn shared_memory_switched_off() {
 }
 
 #[test]
-fn engines_and_state_must_be_given_right() {
+fn engines_and_memory_must_be_given_right() {
     let (one, other) = (engine(), engine());
     let module = Door::Prepared.module(&one, &guest(""));
     assert!(matches!(
         builder(&other, &module, &Arc::default()).build(),
         Err(GroupError::OtherEngine)
-    ));
-    assert!(matches!(
-        ThreadGroup::<()>::builder(&one, &module, Linker::new(&one)).build(),
-        Err(GroupError::NoState)
     ));
     let plain = Door::Prepared.module(&one, &wat::parse_str("(module)").unwrap());
     let memory = SharedMemory::new(&one, MemoryType::shared(1, 1)).unwrap();

@@ -1,8 +1,8 @@
 //! Counting the threads that can still change something.
 //!
-//! The count goes down by the hand of the thread that starts to wait, and up
-//! by the hand of the thread that wakes it, both under the bucket's lock and
-//! before either goes on. `DESIGN.md` argues why zero is then final.
+//! The thread that starts to wait takes itself off the count; the thread that wakes it puts it
+//! back. Both do so under the bucket's lock and before either goes on. `DESIGN.md` argues why zero
+//! is then final.
 
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;

@@ -208,11 +208,11 @@ impl ParkingLot {
     /// a lot made without `detect_deadlock`.
     ///
     /// `Some` is final as far as the guest goes: only something outside the group can still change
-    /// it, by starting a thread or by notifying. Starting is the caller's to exclude or to notice:
-    /// by a lock that starting takes too, held until the group has ended, or by a word that
-    /// starting changes, compared before the caller acts on the list. A host that may notify holds
-    /// a [`HostWriter`](crate::HostWriter) from before the threads wait until it has notified. This
-    /// blocks on nothing but the buckets' locks.
+    /// it, by starting a thread or by notifying. Starting is the caller's to exclude or to notice.
+    /// To exclude it: a lock that starting takes too, held until the group has ended. To notice it:
+    /// a word that starting changes, compared before the caller acts on the list. A host that may
+    /// notify holds a [`HostWriter`](crate::HostWriter) from before the threads wait until it has
+    /// notified. This blocks on nothing but the buckets' locks.
     #[must_use]
     pub fn stuck(&self) -> Option<Vec<Waiting>> {
         if self.is_ended() {

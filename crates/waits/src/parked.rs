@@ -109,9 +109,8 @@ impl Parked<'_> {
     }
 }
 
-/// How long a waiter looks out before it sleeps: about twice what it takes to
-/// wake a thread that sleeps in the kernel, so that the first attempt outlasts
-/// a partner which still sleeps.
+/// How long a waiter looks out before it sleeps. It is about twice what it takes to wake a thread
+/// that sleeps in the kernel, so that the first attempt outlasts a partner which still sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(20);
 
 /// Looks between two looks at the clock: about a microsecond.

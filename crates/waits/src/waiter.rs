@@ -118,8 +118,8 @@ impl Waiter {
     /// For a thread that has something to do before it sleeps: it asks this first, and then waits
     /// with [`Waiter::park32`], so that the word is looked at once without the lock. Counts in
     /// [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread that gets the same
-    /// answer for the same word and value again and again is held up for a fifth of a microsecond
-    /// each time: it is in a loop around a lock that another is just taking.
+    /// answer for the same word and value again and again is in a loop around a lock that another
+    /// is just taking. So it is held up for a fifth of a microsecond each time.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
         let (awaited, equal) = Awaited::of32(word, expected);
         self.differs_at(awaited, &equal)

@@ -3,6 +3,7 @@
 use super::errno;
 use super::types::Errno;
 use crate::blocking::{BlockingError, Interrupted};
+use crate::sys::errno::Errno as Os;
 use wasmtime_wasi::I32Exit;
 use wiggle::GuestError;
 
@@ -37,6 +38,7 @@ pub struct Raised {
 /// [`P1CtxBuilder::max_random_size`](crate::P1CtxBuilder::max_random_size).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("random_get asked for {asked} bytes, the limit is {limit}")]
+#[non_exhaustive]
 pub struct TooMuchRandom {
     /// Bytes that were asked for.
     pub asked: u32,
@@ -126,8 +128,8 @@ impl From<Errno> for Error {
     }
 }
 
-impl From<rustix::io::Errno> for Error {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Os> for Error {
+    fn from(errno: Os) -> Self {
         Self::Errno(errno::of_os(errno))
     }
 }

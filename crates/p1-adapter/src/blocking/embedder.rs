@@ -12,8 +12,8 @@
 
 use super::block_on::block_on;
 use super::end::{BlockingError, EndSignal};
+use crate::sys::errno::Errno;
 use bytes::Bytes;
-use rustix::io::Errno;
 use std::fmt;
 use std::future::Future;
 use std::io;

@@ -3,12 +3,13 @@
 use super::deadline::Deadline;
 use super::rounds::Rounds;
 use crate::lock::lock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::wake_fd::WakeFd;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
@@ -41,8 +42,8 @@ pub enum BlockingError {
     Stream(wasmtime::Error),
 }
 
-impl From<rustix::io::Errno> for BlockingError {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Errno> for BlockingError {
+    fn from(errno: Errno) -> Self {
         BlockingError::Io(errno.into())
     }
 }
@@ -56,10 +57,10 @@ impl From<rustix::io::Errno> for BlockingError {
 /// # Cost
 ///
 /// Asking [`is_raised`](Self::is_raised) is one atomic load. The signal has one descriptor, however
-/// many threads are blocked: an event descriptor, made with the signal, so that a program which
-/// uses up the host's descriptors can still wait. Where that is refused it is a pipe. Where that is
-/// refused as well, the first wait asks once more, and without one a wait is a sleep that the
-/// signal ends, or looks at the signal 50 times a second if it waits for descriptors.
+/// many threads are blocked. It is an event descriptor, made with the signal, so that a program
+/// which uses up the host's descriptors can still wait. Where that is refused it is a pipe. Where
+/// that is refused as well, the first wait asks once more. Without a descriptor a wait is a sleep
+/// that the signal ends, or looks at the signal 50 times a second if it waits for descriptors.
 ///
 /// # Not for
 ///
@@ -89,8 +90,8 @@ impl Default for EndSignal {
 struct EndState {
     raised: AtomicBool,
     /// Set before the signal is shared, or with `hooks` locked. A thread that wants to wait on it
-    /// looks at `raised` afterwards, and a raiser looks here after it has set that, with a fence in
-    /// between on either side: the raiser fills the event, or no thread waits on it.
+    /// looks at `raised` afterwards. A raiser looks here after it has set that, with a fence in
+    /// between on either side. So the raiser fills the event, or no thread waits on it.
     event: OnceLock<WakeFd>,
     hooks: Mutex<Hooks>,
     notify: Notify,

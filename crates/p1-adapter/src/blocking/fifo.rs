@@ -5,20 +5,20 @@
 //! (and reads "end of file"), the writing side fails.
 //!
 //! So the calling thread does block in `open(2)`, and the end signal frees it by being that other
-//! side: its hook opens the FIFO for reading and writing, which never waits, and holds it until the
-//! blocked call has returned. Holding it closes the gap between registering the hook and
-//! reaching the system call: an `open` that comes later finds the other side there.
+//! side. Its hook opens the FIFO for reading and writing, which never waits, and holds it until the
+//! blocked call has returned. Holding it closes the gap between registering the hook and reaching
+//! the system call: an `open` that comes later finds the other side there.
 
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;
 use crate::lock::lock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::file::{FileType, OFlags};
 use crate::sys::object::Object;
 use crate::sys::open::{anchor, open_again};
-use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 /// A FIFO found in a directory, not opened yet: neither side of it is there.

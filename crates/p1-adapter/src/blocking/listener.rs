@@ -4,19 +4,19 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::wait::{Direction, Interest, is_ready, wait};
 use super::write_lock::EndableLock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::file::set_nonblocking;
 use crate::sys::socket::accept;
-use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A socket that accepts connections, and whose `accept` can be ended.
 ///
 /// `accept(2)` has no flag for "do not wait", so the description must be non-blocking. That is set
 /// on a listener that is [`owned`](Self::owned). One that other processes have too
-/// ([`inherited`](Self::inherited), as from a service manager) is left alone: it is polled first,
-/// and another process that takes the connection between poll and accept leaves the thread in the
-/// kernel until the next connection. Others that wait then wait for it, and those that do not
+/// ([`inherited`](Self::inherited), as from a service manager) keeps its flags and is polled first.
+/// If another process takes the connection between poll and accept, the thread stays in the kernel
+/// until the next connection. Other threads then wait for it; those that do not wait
 /// (`nonblocking`) are told `WouldBlock`.
 #[derive(Debug)]
 pub struct Listener {

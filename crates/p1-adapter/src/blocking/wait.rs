@@ -3,14 +3,14 @@
 use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use crate::sys::poll::{PollFd, PollFlags, poll};
 use crate::sys::socket::RECEIVING_SHUT;
 use crate::sys::time::{ClockId, now, realtime_timer, timespec};
 use crate::sys::wake_fd::WakeFd;
-use rustix::io::Errno;
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::abi::types::{Errno, Eventtype, Userdata};
 use crate::blocking::Direction;
-use crate::ctx::budget::TakenBytes;
+use crate::budget::TakenBytes;
 use crate::ctx::clocks::Due;
 use crate::descriptor::Kind;
 use crate::descriptor::fds::HeldDescriptor;

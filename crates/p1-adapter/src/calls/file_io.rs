@@ -65,7 +65,10 @@ pub(crate) fn write(
         Kind::File(file) => {
             file.check_write()?;
             let _moving = file.moving();
-            bufs.write(file.fd(), &call.shared.end)?
+            match descriptor.must_be_appended()? {
+                true => bufs.append(file.fd(), &call.shared.end)?,
+                false => bufs.write(file.fd(), &call.shared.end)?,
+            }
         }
         Kind::MadeFile(file) => {
             file.check_write()?;
@@ -162,7 +165,10 @@ pub(crate) fn pwrite(
     }
     if let Some(file) = file {
         file.check_write()?;
-        count = bufs.write_at(file.fd(), offset, &call.shared.end)?;
+        count = match descriptor.must_be_appended()? {
+            true => bufs.append(file.fd(), &call.shared.end)?,
+            false => bufs.write_at(file.fd(), offset, &call.shared.end)?,
+        };
     }
     let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());

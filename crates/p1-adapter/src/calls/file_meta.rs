@@ -11,9 +11,9 @@ use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::time::NewTime;
-use rustix::io::Errno as Os;
-use std::os::fd::{AsFd as _, BorrowedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;

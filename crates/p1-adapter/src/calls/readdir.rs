@@ -1,8 +1,8 @@
 //! `fd_readdir`.
 //!
-//! The cookie of an entry stands for the operating system's own position behind it (`d_off`), so it
-//! stays good while entries come and go: one that is there throughout is reported once, whatever
-//! happens to the others. Two threads may read one directory at different places.
+//! The cookie of an entry stands for the operating system's own position behind it (`d_off`). So it
+//! stays good while entries come and go: an entry that is there throughout is reported once,
+//! whatever happens to the others. Two threads may read one directory at different places.
 //! [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
 //!
 //! Where the embedder wants listings in order, a listing that begins is read whole and kept, and a
@@ -14,6 +14,7 @@
 use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
+use crate::budget::MemoryBudget;
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
 use crate::descriptor::cookies::Place;
@@ -53,6 +54,7 @@ pub(crate) fn readdir(
         at: buf,
         left: len,
         hooks: &shared.hooks,
+        budget: shared.budget.as_ref(),
     };
     if !descriptor.is_dir() {
         return Err(Errno::Notdir.into());
@@ -83,6 +85,8 @@ struct EntryWriter<'a, 'm> {
     at: GuestPtr<u8>,
     left: Size,
     hooks: &'a HostHooks,
+    /// Of it is taken what a descriptor keeps of listings.
+    budget: Option<&'a Arc<dyn MemoryBudget>>,
 }
 
 impl EntryWriter<'_, '_> {
@@ -97,9 +101,10 @@ impl EntryWriter<'_, '_> {
         // A cursor of this call's own.
         let listing = Listing::open(dir.fd()?, position)?;
         let mut entries = listing.entries(kernel);
+        let budget = self.budget;
         while self.left != 0 {
             let Some(entry) = entries.next()? else { break };
-            let next = || dir.cookies.of(entry.position());
+            let next = || dir.cookies.of(entry.position(), budget);
             self.entry(&listing, (entry.name(), entry.said()), next)?;
         }
         Ok(())
@@ -112,7 +117,7 @@ impl EntryWriter<'_, '_> {
         let list = match dir.cookies.list().filter(|_| cookie != 0) {
             Some(list) => list,
             None => {
-                let list = Arc::new(NameList::read(&listing, kernel)?);
+                let list = Arc::new(NameList::read(&listing, kernel, self.budget)?);
                 dir.cookies.keep_list(Arc::clone(&list));
                 list
             }
@@ -128,10 +133,10 @@ impl EntryWriter<'_, '_> {
 
     /// Of what the host makes up: a cookie is a place in the listing, behind the two dots.
     fn made(&mut self, folder: &OpenMadeFolder, cookie: u64) -> Result<()> {
-        let listing = folder.listing(cookie)?;
+        let listing = folder.listing(cookie, self.budget)?;
         let own = folder.filestat()?.ino;
         let dots = [".", ".."].map(|name| (name, Filetype::Directory, own));
-        let entries = listing.iter().map(|entry| {
+        let entries = listing.entries.iter().map(|entry| {
             let d_type = match entry.kind {
                 MadeKind::Folder => Filetype::Directory,
                 MadeKind::File => Filetype::RegularFile,

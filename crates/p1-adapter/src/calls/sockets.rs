@@ -15,9 +15,9 @@ use crate::call::Call;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::descriptor::{Descriptor, Kind};
 use crate::guest::buffers::GuestBufs;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::socket::{self, Shutdown};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.

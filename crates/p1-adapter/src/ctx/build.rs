@@ -12,8 +12,8 @@ use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::path::fifo_open::Opens;
+use crate::sys::fd::AsFd;
 use arc_swap::ArcSwap;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::{
     Descriptor as WasiDescriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView,

@@ -2,17 +2,17 @@
 
 use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
+use crate::budget::MemoryBudget;
 use crate::ctx::Limits;
-use crate::ctx::budget::MemoryBudget;
 use crate::ctx::clock_source::ClockSource;
 use crate::ctx::hooks::HostHooks;
 use crate::ctx::made::MadePreopen;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{LockedRng, Random, RandomSource};
 use crate::descriptor::stream::Source;
+use crate::sys::fd::OwnedFd;
 use rand::Rng;
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
@@ -343,10 +343,12 @@ impl P1CtxBuilder {
         self
     }
 
-    /// Takes what lists of polls make the host keep out of `budget`, which others may use as well:
-    /// some 370 bytes for a subscription, for as long as the call takes. A poll for which there is
-    /// not enough left is `nomem`. Other calls keep little: [`hostcall_fuel`](Self::hostcall_fuel)
-    /// bounds each.
+    /// Takes what calls make the host keep out of `budget`, which others may use as well: some 370
+    /// bytes for a subscription of a poll, for as long as that takes; what a descriptor keeps of
+    /// the listings of its directory, beyond 64 entries, until it is closed. A call for which there
+    /// is not enough left is `nomem`; a listing of a directory of the system's goes on, and its
+    /// positions are then large numbers. Other calls keep little:
+    /// [`hostcall_fuel`](Self::hostcall_fuel) bounds each.
     pub fn memory_budget(&mut self, budget: Arc<dyn MemoryBudget>) -> &mut Self {
         self.budget = Some(budget);
         self

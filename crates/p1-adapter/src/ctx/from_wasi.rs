@@ -33,14 +33,14 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx};
 ///
 /// The builder's own inherited streams, clocks and random numbers take no lock. Those of a
 /// `WasiCtx` cannot be looked into. So all threads meet at one mutex for the clocks and at one for
-/// random numbers, and each stream is driven through its preview2 interface: copied bytes,
+/// random numbers. Each stream is driven through its preview2 interface: copied bytes,
 /// wasmtime-wasi's tokio runtime, and its standard input reading ahead on a thread of its own. Say
 /// `inherit_stdio` and the like on this builder afterwards to replace them.
 ///
 /// wasmtime-wasi's inherited output is `std::io::stdout().write_all` on the calling thread. Where
-/// that blocks (a full pipe, a terminal that is stopped) the thread, or in an async store the
-/// executor, stays in it, and the end signal does not reach it there; it reaches the next piece of
-/// 64 KiB. The adapter's own `inherit_stdout` and `inherit_stderr` end at once.
+/// that blocks (a full pipe, a terminal that is stopped), the thread stays in it, or in an async
+/// store the executor. The end signal does not reach it there; it reaches the next piece of 64 KiB.
+/// The adapter's own `inherit_stdout` and `inherit_stderr` end at once.
 ///
 /// The limit on random bytes per call ([`P1CtxBuilder::max_random_size`]) is this builder's; that
 /// of the `WasiCtx` is in a private field and is not carried over.

@@ -3,12 +3,12 @@
 use crate::blocking::{Stream as HostStream, StreamKind};
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{FileType, OFlags, duplicate, flags};
 use crate::sys::object::Object;
-use rustix::io::Errno as Os;
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};
 

@@ -7,8 +7,8 @@ use crate::ctx::P1Ctx;
 use crate::ctx::push::{Handover, StreamAccess, open_dir, open_file, shared_stream};
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
+use crate::sys::fd::OwnedFd;
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{FsPerms, OpenMode};
@@ -20,9 +20,9 @@ impl Handover<'_> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, the number is
-    /// not below the limit of descriptors or all are open, or a call of the guest's just opens
-    /// something under it.
+    /// [`BuildError`]: the operating system refuses to look at it; it is a directory; the number is
+    /// not below the limit of descriptors, or all are open; or a call of the guest's is just
+    /// opening something under that number.
     pub fn insert_file(
         &self,
         number: u32,

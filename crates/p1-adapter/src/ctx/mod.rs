@@ -1,6 +1,5 @@
 //! The context: what the threads of one program share. And what each store keeps of its own.
 
-pub(crate) mod budget;
 mod build;
 pub(crate) mod builder;
 pub(crate) mod clock_source;
@@ -20,7 +19,7 @@ pub(crate) mod strings;
 pub(crate) mod unrepeatable;
 
 use crate::blocking::EndSignal;
-use crate::ctx::budget::MemoryBudget;
+use crate::budget::MemoryBudget;
 use crate::ctx::clocks::Clocks;
 use crate::ctx::hooks::HostHooks;
 use crate::ctx::observe::{Attended, CallObserver};

@@ -8,10 +8,10 @@ use crate::blocking::{EmbedderInput, EmbedderOutput, Listener, Stream as HostStr
 use crate::ctx::P1Ctx;
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
+use crate::sys::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use crate::sys::file::{self, FileType};
 use crate::sys::object::Object;
 use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};

@@ -12,11 +12,11 @@ use wiggle::{GuestMemory, GuestPtr};
 
 /// A source of random bytes that any number of threads may ask at once.
 ///
-/// The default source takes no lock of this process: each thread's own generator for requests up to
-/// 256 bytes, seeded by the operating system and again every 64 KiB (`rand`'s `ThreadRng`, ChaCha),
-/// `getrandom(2)` for larger ones. A process that forks and goes on in both (without `exec`) has
-/// the same generators in both: the small requests of the forking thread then give the same bytes
-/// here and there until the next 64 KiB. Such a host gives a source of its own.
+/// The default source takes no lock of this process. Requests up to 256 bytes come from each
+/// thread's own generator, seeded by the operating system and again every 64 KiB (`rand`'s
+/// `ThreadRng`, ChaCha); larger ones from `getrandom(2)`. A process that forks and goes on in both
+/// (without `exec`) has the same generators in both: the small requests of the forking thread then
+/// give the same bytes here and there until the next 64 KiB. Such a host gives a source of its own.
 pub trait RandomSource: Send + Sync {
     /// Fills `bytes`. Called with at most 4096 bytes at a time.
     fn fill(&self, bytes: &mut [u8]);

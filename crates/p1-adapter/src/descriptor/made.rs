@@ -6,6 +6,7 @@ use crate::abi::errno::of_io_error;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Filestat, Rights, Whence};
 use crate::blocking::EndSignal;
+use crate::budget::{Counting, MemoryBudget, TakenBytes};
 use crate::guest::buffers::GuestBufs;
 use crate::lock::lock;
 use crate::made::below::{Below, OpenedMade};
@@ -35,7 +36,14 @@ pub(crate) struct OpenMadeFolder {
     pub(crate) preopen: Option<Box<str>>,
     pub(super) mode: OpenMode,
     /// What the last listing has found when it began.
-    listing: Mutex<Arc<Vec<MadeEntry>>>,
+    listing: Mutex<Arc<MadeListing>>,
+}
+
+/// A listing, and what it has of a budget for as long as it is kept.
+#[derive(Default)]
+pub(crate) struct MadeListing {
+    pub(crate) entries: Vec<MadeEntry>,
+    _taken: Option<TakenBytes>,
 }
 
 /// Room for what a read may give.
@@ -310,11 +318,26 @@ impl OpenMadeFolder {
         }
     }
 
-    /// The listing that a cookie counts in: a new one from the beginning on.
-    pub(crate) fn listing(&self, cookie: u64) -> Result<Arc<Vec<MadeEntry>>> {
+    /// The listing that a cookie counts in: a new one from the beginning on. `nomem` where `budget`
+    /// has not enough left to keep it.
+    pub(crate) fn listing(
+        &self,
+        cookie: u64,
+        budget: Option<&Arc<dyn MemoryBudget>>,
+    ) -> Result<Arc<MadeListing>> {
         if cookie == 0 {
-            let found = Arc::new(done(self.below.folder.list())?);
-            *lock(&self.listing) = found;
+            let entries = done(self.below.folder.list())?;
+            let mut counting = Counting::of(budget);
+            let bytes = |entry: &MadeEntry| size_of::<MadeEntry>() + entry.name.len() + 16;
+            if !entries.iter().all(|entry| counting.add(bytes(entry))) {
+                return Err(Errno::Nomem.into());
+            }
+            let found = Arc::new(MadeListing {
+                entries,
+                _taken: counting.done(),
+            });
+            // What was there is dropped behind the lock.
+            let _before = std::mem::replace(&mut *lock(&self.listing), found);
         }
         Ok(Arc::clone(&lock(&self.listing)))
     }

@@ -25,11 +25,11 @@ use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
 use crate::made::below::Below;
 use crate::sys;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{FileType, OFlags};
 use made::{OpenMadeFile, OpenMadeFolder};
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
-use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wasmtime_wasi::OpenMode;
@@ -272,9 +272,9 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The rights `path_open` needs of the directory it opens below: its own for what it does
-    /// there, its inheriting ones for what the new descriptor shall be able to do (`notcapable` for
-    /// those given up).
+    /// The rights `path_open` needs of the directory it opens below. Its own rights are for what it
+    /// does there, its inheriting ones for what the new descriptor shall be able to do.
+    /// `notcapable` for those given up.
     pub(crate) fn allow_open(&self, how: Oflags, wanted: Rights) -> Result<()> {
         let mut needed = Rights::PATH_OPEN;
         needed.set(Rights::PATH_CREATE_FILE, how.contains(Oflags::CREAT));
@@ -333,6 +333,13 @@ impl Descriptor {
             }
             _ => Ok(self.append.load(Ordering::Relaxed)),
         }
+    }
+
+    /// Whether a write to this file must say that it goes to the end, where the system does not see
+    /// to that.
+    #[inline]
+    pub(crate) fn must_be_appended(&self) -> Result<bool> {
+        Ok(!sys::file::KEEPS_APPEND && self.appends()?)
     }
 
     /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already

@@ -9,8 +9,8 @@
 //! # Protocol
 //!
 //! One word: either the position, or *unknown* with the number of threads that are *moving*
-//! (reading, writing, seeking, asking) and a mark that says whether any two of them were at it at
-//! once.
+//! (reading, writing, seeking, asking) and a mark. The mark says whether any two of them were at it
+//! at once.
 //!
 //! * A mover makes the word unknown and counts itself, *then* makes its system call, then leaves.
 //!   The last to leave takes the mark away.
@@ -20,7 +20,7 @@
 //! * A thread that finds a position uses it. At that moment no thread was moving; one that counts
 //!   itself later comes later.
 //!
-//! All changes of the word are read-modify-writes (or fail), so they have one order; a mover's
+//! All changes of the word are read-modify-writes (or fail), so they have one order. A mover's
 //! leaving releases what its call did, and the next to count itself acquires it: a system call made
 //! after that sees the cursor moved. `tests::model` runs this through loom.
 

@@ -7,8 +7,8 @@ use crate::blocking::{
     Ready, StreamKind,
 };
 use crate::guest::buffers::GuestBufs;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::socket::{self, SocketType};
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use wasmtime_wasi::FsPerms;
 

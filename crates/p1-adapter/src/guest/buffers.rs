@@ -2,11 +2,11 @@
 
 use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Manner};
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::iovec::{IOV_MAX, Iovecs, check_bounds};
-use rustix::io::Errno as Os;
 use smallvec::SmallVec;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
 use wiggle::GuestMemory;
 
 /// How many bytes one call transfers (`MAX_RW_COUNT` on Linux): a count of them fits into a guest's
@@ -125,6 +125,11 @@ impl<'m> GuestBufs<'m> {
         retry(end, || self.iovecs.write(fd))
     }
 
+    /// Writes at the end of the file, wherever that is by then.
+    pub(crate) fn append(&self, fd: BorrowedFd<'_>, end: &EndSignal) -> Result<usize> {
+        retry(end, || self.iovecs.append(fd))
+    }
+
     /// Reads at `offset`.
     pub(crate) fn read_at(
         &self,
@@ -203,9 +208,9 @@ impl<'m> GuestBufs<'m> {
     }
 }
 
-/// Makes a system call until no signal handler interrupts it, or the end signal is raised: an
-/// embedder that interrupts a thread in a file system that hangs (and lets itself be interrupted)
-/// gets it out.
+/// Makes a system call until no signal handler interrupts it, or the end signal is raised. So an
+/// embedder that interrupts a thread in a file system that hangs gets it out, if the file system
+/// can be interrupted.
 #[inline]
 fn retry(end: &EndSignal, mut call: impl FnMut() -> Result<usize, Os>) -> Result<usize> {
     loop {

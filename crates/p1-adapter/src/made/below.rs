@@ -1,7 +1,7 @@
 //! What the `path_*` functions do below a made folder. The order of checks is that of the host's
 //! directories.
 
-use super::walk::{Found, walk};
+use super::walk::{Found, TARGET_MAX, walk};
 use super::{MadeFile, MadeFolder, MadeNode, stat};
 use crate::abi::errno::of_io_error;
 use crate::abi::error::{Error, Result};
@@ -184,6 +184,9 @@ impl Below {
         let found = self.at_name(path)?;
         if target.is_empty() {
             return Err(Errno::Noent.into());
+        }
+        if target.len() >= TARGET_MAX {
+            return Err(Errno::Nametoolong.into());
         }
         let (folder, name) = new_name(found)?;
         done(folder.create_link(&name, target))

@@ -17,9 +17,8 @@
 //!
 //! Any number of threads call at once. A read or write at a descriptor's own position is made under
 //! a lock of that descriptor, so two of them have disjoint bytes; no other lock is held during a
-//! call. An implementation that blocks holds up the calling thread, and the end signal does not
-//! reach it there: what waits is a stream ([`own_kinds`](crate::own_kinds)). One that panics does
-//! so on the guest's thread, as other host functions do.
+//! call. An implementation that blocks holds up its thread, where the end signal does not reach it:
+//! what waits is a stream ([`own_kinds`](crate::own_kinds)). A panic is on the guest's thread.
 //!
 //! # Errors
 //!
@@ -187,8 +186,8 @@ pub trait MadeFolder: Any + Send + Sync {
         read_only()
     }
 
-    /// Moves what has this name here to `new` in `to`, which may be this folder, in one step, and
-    /// in place of what has that name, if it is of the same kind and, for a folder, empty.
+    /// Moves what has this name here to `new` in `to`, in one step. `to` may be this folder.
+    /// Replaces what has that name, if it is of the same kind and, for a folder, empty.
     ///
     /// # Errors
     ///
@@ -230,8 +229,7 @@ pub trait MadeFile: Any + Send + Sync {
     /// The implementation's.
     fn metadata(&self) -> io::Result<MadeMetadata>;
 
-    /// Writes `from`, which is not empty, at `offset`; returns how many bytes. A gap behind the end
-    /// becomes zeros.
+    /// Writes `from`, not empty, at `offset`; returns how many bytes. A gap becomes zeros.
     ///
     /// # Errors
     ///
@@ -318,6 +316,7 @@ pub trait MadeLink: Any + Send + Sync {
 
 /// What a name stands for.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum MadeNode {
     /// A folder.
     Folder(Arc<dyn MadeFolder>),
@@ -339,6 +338,7 @@ impl fmt::Debug for MadeNode {
 
 /// Of which kind something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MadeKind {
     /// A folder.
     Folder,

@@ -9,6 +9,10 @@ use std::sync::Arc;
 /// Links that are followed on the way to one name, as on Linux.
 const LINKS: u32 = 40;
 
+/// A link's target has fewer bytes, as on Linux. So what is followed is bounded, however long a path
+/// may be.
+pub(crate) const TARGET_MAX: usize = 4096;
+
 /// Where a path has led.
 pub(crate) struct Found {
     /// The folder that the last name is in.
@@ -73,6 +77,9 @@ pub(crate) fn walk(start: &Arc<dyn MadeFolder>, path: &str, follow: bool) -> Res
                 let target = link.target().map_err(|error| of_io_error(&error))?;
                 if target.is_empty() {
                     return Err(Errno::Noent);
+                }
+                if target.len() >= TARGET_MAX {
+                    return Err(Errno::Nametoolong);
                 }
                 slash |= push_names(&mut left, &target)? && last;
             }

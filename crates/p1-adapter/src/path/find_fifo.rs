@@ -4,8 +4,8 @@ use super::operations::WasiPaths;
 use crate::abi::error::Result;
 use crate::blocking::Fifo;
 use crate::descriptor::Dir;
+use crate::sys::fd::AsFd as _;
 use std::ffi::OsStr;
-use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, OpenFlags, PathFlags,

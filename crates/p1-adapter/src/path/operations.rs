@@ -2,7 +2,7 @@
 //!
 //! The sandbox is wasmtime-wasi's: no path of the guest's is resolved by any other code. Its
 //! operations are `async`, but on directories that allow blocking the current thread they never
-//! wait, so each future is ready when it is polled first; no runtime exists and no thread is
+//! wait. So each future is ready when it is polled first; no runtime exists and no thread is
 //! started.
 
 use crate::abi::error::{Error, Result};

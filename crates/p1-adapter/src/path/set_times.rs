@@ -61,10 +61,10 @@ pub(crate) fn set_times(
     })
 }
 
-/// The directory and the name in it that `path` leads to, where links at its end are followed if
-/// that is asked for or a slash is behind it; no directory if it is `dir` itself. Nothing for what
-/// has no name of its own (`.`), for a slash behind what is no directory, and for a link that is
-/// not relative. The way to the directory is wasmtime-wasi's to resolve.
+/// The directory that `path` leads to, and the name in it; no directory if it is `dir` itself.
+/// Links at the path's end are followed if that is asked for or a slash is behind it. Nothing for
+/// what has no name of its own (`.`), for a slash behind what is no directory, and for a link that
+/// is not relative. The way to the directory is wasmtime-wasi's to resolve.
 pub(super) fn last_name(
     paths: &mut WasiPaths,
     dir: &Dir,

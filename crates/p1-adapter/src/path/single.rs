@@ -1,25 +1,25 @@
 //! Paths of one component, which need no resolution.
 //!
 //! A single name that is neither `.` nor `..` and has no separator is asked of the system itself,
-//! without following links: nothing is resolved, so nothing can lead out of the directory, even if
+//! without following links. Nothing is resolved, so nothing can lead out of the directory, even if
 //! a name is swapped for a link meanwhile. What turns out to need resolving (a link that shall be
 //! followed) is left to wasmtime-wasi. The permissions checked are wasmtime-wasi's, before the
 //! system is asked; the system's errors come out as themselves.
 //!
-//! So it is on Unix, which this crate is for: Windows takes names apart (`a:b`, `CON`, dots at the
-//! end).
+//! So it is on Unix. Windows takes names apart (`a:b`, `CON`, dots at the end): there no path is
+//! one, and all are wasmtime-wasi's.
 
 use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filestat};
 use crate::descriptor::Dir;
 use crate::sys::attributes::Attributes;
+use crate::sys::errno::Errno as Os;
 use crate::sys::file::{FileType, OFlags};
-use crate::sys::name::{self, IS_LINK};
+use crate::sys::name::{self, IS_LINK, TAKES_NAMES};
 use crate::sys::object::Object;
 use crate::sys::open::{DSYNC, RSYNC};
 use crate::sys::time::NewTime;
-use rustix::io::Errno as Os;
 use std::fs::File;
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem as wasi;
@@ -34,7 +34,7 @@ pub(crate) struct Single<'a> {
 
 /// Whether `path` is the name of a directory's entry and nothing else.
 pub(crate) fn is_single_name(path: &str) -> bool {
-    !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
+    TAKES_NAMES && !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
 }
 
 /// `path` below `dir` as a single name, if it is one.

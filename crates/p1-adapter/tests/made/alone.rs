@@ -105,6 +105,33 @@ fn the_deepest_tree_is_dropped() {
     drop(folder);
 }
 
+/// Once each of forty links could make the host keep as many names as a path has bytes.
+#[test]
+fn a_link_is_as_long_as_the_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = MemoryFolder::new(1 << 20);
+    let ctx = P1CtxBuilder::new()
+        .preopened_dir(dir.path(), "/real", FsPerms::ReadWrite)
+        .unwrap()
+        .made_folder(folder.clone(), "/made", FsPerms::ReadWrite)
+        .build()
+        .unwrap();
+    let mut guest = Guest::new(&ctx);
+    for fd in [3, 4] {
+        for (bytes, came) in [(4095, OK), (4096, NAMETOOLONG), (8000, NAMETOOLONG)] {
+            let name = format!("link-{bytes}");
+            let ([to, to_len], [at, len]) = guest.two_paths(&"x".repeat(bytes), &name);
+            let args = [to, to_len, I32(fd), at, len];
+            assert_eq!(guest.call("path_symlink", &args), came, "{fd} {bytes}");
+        }
+    }
+    // An embedder's may be longer, and is not followed.
+    folder.create_link("long", &"long/".repeat(1000)).unwrap();
+    assert_eq!(guest.open_at(4, "long/x", 0, READ, 0), Err(NAMETOOLONG));
+    folder.create_link("short", &"short/".repeat(600)).unwrap();
+    assert_eq!(guest.open_at(4, "short/x", 0, READ, 0), Err(LOOP));
+}
+
 #[test]
 fn a_folder_does_not_get_into_itself() {
     let folder = MemoryFolder::new(1 << 20);

@@ -71,8 +71,8 @@ pub(crate) fn unput(vacant: &VacantPermit<'_>) -> Option<Box<dyn Any + Send>> {
 pub(crate) fn take(permit: &mut ExclusivePermit<'_>) -> Option<Box<dyn Any + Send>> {
     let cell = &permit.slot().cell;
     // SAFETY: an `ExclusivePermit` was made by the transition that set `EXCLUSIVE`, from a state
-    // with no reader counted and none published, and no permit is made while it is set; it is
-    // borrowed exclusively here, so no reference derived from it is alive.
+    // with no reader counted and none published. No permit is made while it is set. It is borrowed
+    // exclusively here, so no reference derived from it is alive.
     cell.value.with_mut(|place| unsafe { (*place).take() })
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p SharedPermit<'_>) -> &'p
     let any: &'p (dyn Any + Send) = cell
         .value
         // SAFETY: while a `SharedPermit` exists, as a count in the state word or as a published
-        // reader, no transition sets `EXCLUSIVE`, so nobody writes the value; it was put there
+        // reader, no transition sets `EXCLUSIVE`, so no thread writes the value. It was put there
         // before the generation became present, which this permit's acquisition has seen. The
         // reference lives no longer than the borrow of the permit.
         .with(|place| unsafe { &*place })

@@ -354,7 +354,7 @@ impl Wake for Woken {
 }
 
 /// A writer with a handle of the slot's earlier entry may end the drain of its later one: then it
-/// wakes that one's writer, whom the reader relied on the drain to be told of.
+/// wakes that one's writer, as the reader relied on the drain to do.
 #[test]
 fn a_stale_writer_ends_the_drain_of_a_later_entry() {
     with_entry(2, 1, |table, old| {

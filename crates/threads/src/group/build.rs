@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
-use crate::group::builder::{GroupBuilder, Termination};
+use crate::group::builder::{GroupBuilder, GroupSettings, Termination};
 use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
 use crate::group::scheduled;
@@ -24,7 +24,7 @@ use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
-use crate::thread::store::Stores;
+use crate::thread::store::{MakeState, Stores};
 use crate::thread::{self, current};
 use crate::types::abi;
 use crate::types::backtrace::Appended;
@@ -47,13 +47,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// # Errors
     ///
     /// See [`GroupError`].
-    pub fn build(mut self) -> Result<ThreadGroup<T>, GroupError> {
-        let make_state = self.make_state.take().ok_or(GroupError::NoState)?;
-        if !Engine::same(self.module.module().engine(), &self.engine)
-            || !Engine::same(self.linker.engine(), &self.engine)
-        {
-            return Err(GroupError::OtherEngine);
-        }
+    pub fn build(self) -> Result<ThreadGroup<T>, GroupError> {
+        self.settings.build(self.data.0)
+    }
+}
+
+impl<T: Send + 'static> GroupSettings<T> {
+    fn build(mut self, make_state: MakeState<T>) -> Result<ThreadGroup<T>, GroupError> {
+        self.check_one_engine()?;
         signal_stack::check().map_err(GroupError::NoSignalStack)?;
         // A store with an interval of fuel is called through wasmtime's async entry points only.
         #[cfg(feature = "async")]
@@ -146,6 +147,18 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(ThreadGroup::new(core, main, host_memory))
     }
 
+    /// Checks that engine, module and linker belong together.
+    pub(super) fn check_one_engine(&self) -> Result<(), GroupError> {
+        let theirs = [self.module.module().engine(), self.linker.engine()];
+        match theirs
+            .iter()
+            .all(|engine| Engine::same(engine, &self.engine))
+        {
+            true => Ok(()),
+            false => Err(GroupError::OtherEngine),
+        }
+    }
+
     /// Checks what engine and group must agree on. Returns the host stack of each thread, in bytes.
     fn check_engine(&self) -> Result<usize, GroupError> {
         let (engine, limits) = (&self.engine, &self.limits);
@@ -198,7 +211,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
 
     /// Checks the modules alone: whether threads can share their memory, and whether it is within
     /// the limits.
-    fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
+    pub(super) fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
         let (shape, memories) = look_at(&self.module)?;
         let mut spawns = shape.spawns();
         let mut preloads = Vec::new();

@@ -69,7 +69,33 @@ impl Termination {
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// Makes a [`ThreadGroup`].
-pub struct GroupBuilder<T: 'static> {
+///
+/// `D` is how the store data of a thread is made: [`NoThreadData`] before [`state`](Self::state) or
+/// [`try_state`](Self::try_state) has said that, [`ThreadData`] afterwards, when there is a
+/// [`build`](Self::build).
+pub struct GroupBuilder<T: 'static, D = ThreadData<T>> {
+    pub(super) settings: GroupSettings<T>,
+    pub(super) data: D,
+}
+
+/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that
+/// nothing can be built:
+///
+/// ```compile_fail,E0599
+/// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {
+/// let linker = wasmtime::Linker::<u32>::new(engine);
+/// wasi_threads::ThreadGroup::builder(engine, module, linker).build();
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NoThreadData;
+
+/// How the store data of a [`GroupBuilder`]'s threads are made.
+pub struct ThreadData<T>(pub(super) MakeState<T>);
+
+/// What a builder has been told.
+pub(super) struct GroupSettings<T: 'static> {
     pub(super) engine: Engine,
     pub(super) module: ThreadModule,
     pub(super) preloads: Vec<(String, ThreadModule)>,
@@ -81,7 +107,6 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) on_end: Vec<OnEnd>,
     pub(super) without_on_end: bool,
     pub(super) memory: Option<SharedMemory>,
-    pub(super) make_state: Option<MakeState<T>>,
     pub(super) set_up_store: Option<SetUpStore<T>>,
     pub(super) detect_deadlock: bool,
     pub(super) grace: Duration,
@@ -99,11 +124,17 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) async_calls: bool,
 }
 
-impl<T: 'static> fmt::Debug for GroupBuilder<T> {
+impl<T> fmt::Debug for ThreadData<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadData").finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static, D> fmt::Debug for GroupBuilder<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupBuilder")
-            .field("limits", &self.limits)
-            .field("termination", &self.termination)
+            .field("limits", &self.settings.limits)
+            .field("termination", &self.settings.termination)
             .finish_non_exhaustive()
     }
 }
@@ -111,8 +142,12 @@ impl<T: 'static> fmt::Debug for GroupBuilder<T> {
 impl<T: Send + 'static> ThreadGroup<T> {
     /// A builder for a group that runs `module`. `linker` has the module's imports, except the
     /// shared memory and `wasi.thread-spawn`. Module and linker belong to `engine`.
-    pub fn builder(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> GroupBuilder<T> {
-        GroupBuilder {
+    pub fn builder(
+        engine: &Engine,
+        module: &ThreadModule,
+        linker: Linker<T>,
+    ) -> GroupBuilder<T, NoThreadData> {
+        let settings = GroupSettings {
             engine: engine.clone(),
             module: module.clone(),
             preloads: Vec::new(),
@@ -124,7 +159,6 @@ impl<T: Send + 'static> ThreadGroup<T> {
             on_end: Vec::new(),
             without_on_end: false,
             memory: None,
-            make_state: None,
             set_up_store: None,
             detect_deadlock: false,
             grace: DEFAULT_GRACE,
@@ -140,11 +174,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
             schedule: Schedule::Parallel,
             #[cfg(feature = "async")]
             async_calls: false,
+        };
+        GroupBuilder {
+            settings,
+            data: NoThreadData,
         }
     }
 }
 
-impl<T: Send + 'static> GroupBuilder<T> {
+impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// Puts an instance of `module` beneath the group's own module, which imports its exports from
     /// `name`. May be given several times: a module may import from those given before it.
     ///
@@ -162,25 +200,27 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// ([`RunError::Instantiate`](crate::RunError::Instantiate)). Costs each spawn a copy of the
     /// linker.
     pub fn preload(mut self, name: &str, module: &ThreadModule) -> Self {
-        self.preloads.push((name.to_owned(), module.clone()));
+        self.settings
+            .preloads
+            .push((name.to_owned(), module.clone()));
         self
     }
 
     /// What the group and its threads may use.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// How many host threads stay parked between guest threads.
     pub fn pool(mut self, pool: Pool) -> Self {
-        self.pool = pool;
+        self.settings.pool = pool;
         self
     }
 
     /// How running wasm is stopped.
     pub fn termination(mut self, termination: Termination) -> Self {
-        self.termination = termination;
+        self.settings.termination = termination;
         self
     }
 
@@ -191,7 +231,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// in the process. Each thread that starts to run the guest registers itself, which costs some
     /// nanoseconds.
     pub fn see_threads(mut self, see: bool) -> Self {
-        self.see_threads = see;
+        self.settings.see_threads = see;
         self
     }
 
@@ -207,7 +247,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// ends when the group is dropped. With async host functions, samples have no frames; with
     /// [`Limits::fuel`](crate::Limits::fuel) alone they do.
     pub fn profile(mut self, interval: Duration) -> Self {
-        self.profile = Some(interval);
+        self.settings.profile = Some(interval);
         self
     }
 
@@ -219,14 +259,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// grace period. Without a word it takes them for computing threads, and waits for them as
     /// well. `p1_adapter::host_word` is such a function.
     pub fn host_word(mut self, word: fn() -> &'static AtomicUsize) -> Self {
-        self.host_word = Some(word);
+        self.settings.host_word = Some(word);
         self
     }
 
     /// Describes `threads` threads when [`Limits::timeout`] passes, before they are told to end:
     /// [`ThreadGroup::timeout_report`]. Takes up to 200 ms.
     pub fn report_at_timeout(mut self, threads: usize) -> Self {
-        self.timeout_report = Some(threads);
+        self.settings.timeout_report = Some(threads);
         self
     }
 
@@ -237,7 +277,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// For wasmtime-wasi's error this is
     /// `|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0)`.
     pub fn exit_code(mut self, exit_code: fn(&wasmtime::Error) -> Option<i32>) -> Self {
-        self.exit_code = exit_code;
+        self.settings.exit_code = exit_code;
         self
     }
 
@@ -252,14 +292,14 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// ([`GroupError::NotJoined`](crate::GroupError::NotJoined)). For `p1-adapter`, one call of the
     /// crate `wasi-threads-p1` sets this hook and all else that connects group and context.
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.on_end.push(Box::new(hook));
+        self.settings.on_end.push(Box::new(hook));
         self
     }
 
     /// Says that WASI needs no hook by [`on_end`](Self::on_end): its functions do not block, or
     /// watch the [`EndToken`](crate::EndToken).
     pub fn without_on_end(mut self) -> Self {
-        self.without_on_end = true;
+        self.settings.without_on_end = true;
         self
     }
 
@@ -271,7 +311,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// The same holds for a shared memory that the linker has. A host function of one group reaches
     /// the other's waiters with that group's [`HostMemory`](crate::HostMemory).
     pub fn memory(mut self, memory: SharedMemory) -> Self {
-        self.memory = Some(memory);
+        self.settings.memory = Some(memory);
         self
     }
 
@@ -285,7 +325,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// nor is one that waits with a timeout. Costs each wait two atomic operations. Has no effect
     /// on an unprepared module, whose waits cannot be seen.
     pub fn detect_deadlock(mut self, detect: bool) -> Self {
-        self.detect_deadlock = detect;
+        self.settings.detect_deadlock = detect;
         self
     }
 
@@ -296,7 +336,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// host thread, its store and the memory until its host function returns. Then its next epoch
     /// check or wait ends it.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.settings.grace = grace;
         self
     }
 
@@ -311,21 +351,21 @@ impl<T: Send + 'static> GroupBuilder<T> {
         mut self,
         around: impl Fn(ThreadId, &mut dyn FnMut()) + Send + Sync + 'static,
     ) -> Self {
-        self.around = Some(Box::new(around));
+        self.settings.around = Some(Box::new(around));
         self
     }
 
     /// Tells `observer` of threads, waits, notifies and the end. Without one, each of these places
     /// costs a branch.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
+        self.settings.observer = Some(observer);
         self
     }
 
     /// The names of the host calls that threads note by number, from 1 on: see
     /// [`note_host_call`](crate::note_host_call).
     pub fn host_call_names(mut self, names: &'static [&'static str]) -> Self {
-        self.call_names = names;
+        self.settings.call_names = names;
         self
     }
 
@@ -342,7 +382,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         mut self,
         hook: impl Fn(ThreadId, &wasmtime::Error, StoreContextMut<'_, T>) + Send + Sync + 'static,
     ) -> Self {
-        self.on_trap = Some(Box::new(hook));
+        self.settings.on_trap = Some(Box::new(hook));
         self
     }
 
@@ -356,7 +396,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// gets it from [`around_thread`](Self::around_thread), by entering a handle there.
     #[cfg(feature = "async")]
     pub fn async_host_functions(mut self, are_there: bool) -> Self {
-        self.async_calls = are_there;
+        self.settings.async_calls = are_there;
         self
     }
 
@@ -378,7 +418,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// it is made: [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. A memory that
     /// the embedder gives does not count.
     pub fn memory_budget(mut self, budget: Arc<dyn MemoryBudget>) -> Self {
-        self.budget = Some(budget);
+        self.settings.budget = Some(budget);
         self
     }
 }

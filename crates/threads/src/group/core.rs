@@ -155,11 +155,11 @@ fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {
 }
 
 /// Does `spawn`, and tells the observer.
-fn observed_spawn(
+pub(super) fn observed_spawn(
     watch: &Watch,
     spawn: impl FnOnce() -> Result<(ThreadId, bool), SpawnError>,
 ) -> Result<(ThreadId, bool), SpawnError> {
-    // A thread that spawns is a thread of the group.
+    // A thread that spawns is a thread of the group, unless the host spawns.
     let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
     let began = Instant::now();
     let result = spawn();

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::group::builder::GroupBuilder;
+use crate::group::builder::{GroupBuilder, GroupSettings};
 use crate::group::link::Modules;
 use crate::life::Life;
 use crate::schedule::{Schedule, ScheduleRefusal, Turns};
 use crate::types::error::GroupError;
 
-impl<T: Send + 'static> GroupBuilder<T> {
+impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// Sets whether the threads run all at once, which is the default, or one at a time, as a
     /// policy decides. [`schedule`](crate::schedule) has what that needs.
     ///
     /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and
     /// deadlocks are found without [`detect_deadlock`](Self::detect_deadlock).
     pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+        self.settings.schedule = schedule;
         self
     }
+}
 
+impl<T: Send + 'static> GroupSettings<T> {
     /// The turns of the group, if it has a schedule. Also changes the settings that a schedule
     /// rules out.
     pub(super) fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {

@@ -2,18 +2,19 @@
 
 use wasmtime::Store;
 
-use crate::group::builder::GroupBuilder;
+use crate::group::builder::{GroupBuilder, ThreadData};
 use crate::thread::store::ThreadInfo;
 
-impl<T: Send + 'static> GroupBuilder<T> {
-    /// How each thread's store data is made. This or [`try_state`](Self::try_state) is required.
+impl<T: Send + 'static, D> GroupBuilder<T, D> {
+    /// How each thread's store data is made. Until this or [`try_state`](Self::try_state) has been
+    /// called there is no [`build`](Self::build).
     ///
     /// For the main thread [`build`](Self::build) calls it. For every other thread, the thread that
     /// starts it calls it inside `thread-spawn` (a panic there ends the group as
     /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or a host thread of the pool does earlier
     /// (see [`Pool::prewarmed`](crate::Pool::prewarmed)). In that case the thread may never be
     /// started, and its data is dropped unused.
-    pub fn state(self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> Self {
+    pub fn state(self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> GroupBuilder<T> {
         self.try_state(move |thread| Ok(make(thread)))
     }
 
@@ -23,11 +24,13 @@ impl<T: Send + 'static> GroupBuilder<T> {
     /// [`SpawnError::Instantiate`](crate::SpawnError::Instantiate) has the error's words. The group
     /// goes on.
     pub fn try_state(
-        mut self,
+        self,
         make: impl Fn(&ThreadInfo) -> wasmtime::Result<T> + Send + Sync + 'static,
-    ) -> Self {
-        self.make_state = Some(Box::new(make));
-        self
+    ) -> GroupBuilder<T> {
+        GroupBuilder {
+            settings: self.settings,
+            data: ThreadData(Box::new(make)),
+        }
     }
 
     /// Runs `set_up` on each thread's new store, before anything is instantiated in it: for a
@@ -51,7 +54,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         mut self,
         set_up: impl Fn(&ThreadInfo, &mut Store<T>) -> wasmtime::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        self.set_up_store = Some(Box::new(set_up));
+        self.settings.set_up_store = Some(Box::new(set_up));
         self
     }
 }

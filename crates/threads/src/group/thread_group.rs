@@ -35,7 +35,7 @@ use crate::waits::WaitStatistics;
 pub struct ThreadGroup<T: Send + 'static> {
     pub(crate) core: Arc<Core<T>>,
     /// The main thread's store, until it runs.
-    main: Mutex<Option<ThreadStore<T>>>,
+    pub(super) main: Mutex<Option<ThreadStore<T>>>,
     pub(super) memory: Option<HostMemory>,
     pub(super) left_behind: Mutex<Vec<LeftBehind>>,
     pub(super) timeout_report: Mutex<Option<Report>>,

@@ -9,6 +9,7 @@ use crate::sys::atomics;
 
 /// Why an address does not name a word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WordError {
     /// Not a multiple of the word's size. Checked first, as Wasmtime does.
     #[error("unaligned atomic access")]

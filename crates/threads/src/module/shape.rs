@@ -39,6 +39,7 @@ pub struct ModuleShape {
 
 /// How a module imports `wasi.thread-spawn`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SpawnImport {
     /// As a function from i32 to i32.
     AsDefined,
@@ -69,6 +70,7 @@ impl MemoryImport {
 
 /// Which memory a module exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExportedMemory {
     /// One that it imports.
     Imported,

@@ -26,6 +26,7 @@ struct Facts {
 
 /// What a module exports as the first function of a new thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ThreadEntry {
     /// `wasi_thread_start: (i32, i32) -> ()`, as wasi-threads asks for.
     Present,

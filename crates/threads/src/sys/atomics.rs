@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 use wasmtime::SharedMemory;
 
-/// The 32-bit word at byte `start`; `None` unless it is wholly inside the memory as it is now, and aligned on the host.
+/// The 32-bit word at byte `start`; `None` unless it is wholly inside the memory as it is now, and
+/// aligned on the host.
 pub(crate) fn word32(memory: &SharedMemory, start: usize) -> Option<&AtomicU32> {
     let cells = aligned(memory, start, 4)?;
     // SAFETY:
@@ -27,7 +28,8 @@ pub(crate) fn word64(memory: &SharedMemory, start: usize) -> Option<&AtomicU64> 
     Some(unsafe { AtomicU64::from_ptr(UnsafeCell::raw_get(cells.as_ptr()).cast()) })
 }
 
-/// `len` bytes from `start` on, as atomics; `None` unless all of them are inside the memory as it is now.
+/// `len` bytes from `start` on, as atomics; `None` unless all of them are inside the memory as it
+/// is now.
 pub(crate) fn bytes(memory: &SharedMemory, start: usize, len: usize) -> Option<&[AtomicU8]> {
     let cells = memory.data().get(start..start.checked_add(len)?)?;
     // SAFETY: `AtomicU8` has the size, alignment and bit validity of `u8`, and

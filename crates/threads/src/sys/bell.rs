@@ -30,10 +30,12 @@ impl Bell {
         Heard(self.rings.load(Ordering::Acquire))
     }
 
-    /// Sleeps until it is rung after [`listen`](Self::listen), or until `deadline`. May return early for no reason.
+    /// Sleeps until it is rung after [`listen`](Self::listen), or until `deadline`. May return
+    /// early for no reason.
     pub(crate) fn wait(&self, heard: Heard, deadline: Option<Instant>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // Between the two steps of either side there is a fence: the ringer sees the count, or this sees its ring.
+        // Between the two steps of either side there is a fence: the ringer sees the count, or this
+        // sees its ring.
         fence(Ordering::SeqCst);
         if self.rings.load(Ordering::Acquire) == heard.0 {
             self.sleepers.sleep(&self.rings, heard.0, deadline);
@@ -48,7 +50,8 @@ impl Bell {
         }
     }
 
-    /// Wakes one waiter: for a change that one alone can use, and that the woken one passes on if it does not.
+    /// Wakes one waiter: for a change that one alone can use, and that the woken one passes on if
+    /// it does not.
     pub(crate) fn ring_for_one(&self) {
         if self.rung() {
             self.sleepers.wake_one(&self.rings);

@@ -1,15 +1,17 @@
 //! Wasmtime's call hook, with a store that it can change, on every version.
 //!
-//! Up to Wasmtime 49 a hook gets a `StoreContextMut`. From 50 on it gets a `StoreHookState`, which is one in a
-//! private field and lets a hook read the store alone. What is changed here in a hook is the count of points, a global of
-//! the instance, at a call between wasm and the host, where compiled code has no copy of it. Fuel is only read in its own hook.
+//! Up to Wasmtime 49 a hook gets a `StoreContextMut`. From 50 on it gets a `StoreHookState`, which
+//! is one in a private field and lets a hook read the store alone. What is changed here in a hook
+//! is the count of points, a global of the instance, at a call between wasm and the host, where
+//! compiled code has no copy of it. Fuel is only read in its own hook.
 #![allow(unsafe_code)]
 
 use wasmtime::{CallHook, Error, Store, StoreContextMut};
 
 /// Makes `hook` the store's call hook, instead of the one that it has.
 ///
-/// At the calls of a libcall (`memory.grow`, an epoch check) it changes nothing that compiled code may hold.
+/// At the calls of a libcall (`memory.grow`, an epoch check) it changes nothing that compiled code
+/// may hold.
 pub(crate) fn set<T: 'static>(
     store: &mut Store<T>,
     hook: impl FnMut(StoreContextMut<'_, T>, CallHook) -> Result<(), Error> + Send + Sync + 'static,

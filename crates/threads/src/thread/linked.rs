@@ -1,7 +1,7 @@
 //! The modules of a group, as each thread's store gets them: the guest's own, and beneath it the
 //! preloaded ones.
 
-use wasmtime::{Instance, InstancePre, Linker, Store};
+use wasmtime::{ImportType, Instance, InstancePre, Linker, Store};
 
 use crate::memory::define::Holding;
 use crate::module::extern_type;
@@ -81,48 +81,68 @@ pub(crate) fn check<T: 'static>(
     preloads: &[Preload],
     spawns: bool,
 ) -> Result<(), GroupError> {
-    for (at, preload) in preloads.iter().enumerate() {
-        let Preload {
-            module, memories, ..
-        } = preload;
-        let name = || preload.name.clone();
-        if !module.is_prepared() {
-            return Err(GroupError::PreloadUnprepared { name: name() });
-        }
-        if module.module().get_export(abi::START).is_some() {
-            return Err(GroupError::PreloadCommand { name: name() });
-        }
-        match module.module().get_export(abi::INITIALIZE) {
-            Some(ty) if !ty.func().is_some_and(|ty| abi::START_TYPE.is(ty)) => {
-                return Err(GroupError::Link(wasmtime::format_err!(
-                    "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
-                     results",
-                    name(),
-                    extern_type::describe(&ty)
-                )));
-            }
-            _ => {}
-        }
-        // Every thread has an instance of its own. That suits a module's globals and tables, but
-        // hardly its memory.
-        let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
-        if spawns && own {
-            return Err(GroupError::PreloadMemory { name: name() });
-        }
-        check_imports(linker, store, module, &preloads[..at])?;
-    }
-    check_imports(linker, store, main, preloads)
+    check_all(main, preloads, spawns, |import| {
+        linker
+            .get(&mut *store, import.module(), import.name())
+            .is_ok()
+    })
 }
 
-fn check_imports<T: 'static>(
-    linker: &Linker<T>,
-    store: &mut Store<T>,
+/// Refuses what cannot be preloaded, and modules that import what neither those before them export
+/// nor `has` knows of.
+pub(crate) fn check_all(
+    main: &ThreadModule,
+    preloads: &[Preload],
+    spawns: bool,
+    mut has: impl FnMut(&ImportType<'_>) -> bool,
+) -> Result<(), GroupError> {
+    for (at, preload) in preloads.iter().enumerate() {
+        check_preload(preload, spawns)?;
+        check_imports(&preload.module, &preloads[..at], &mut has)?;
+    }
+    check_imports(main, preloads, &mut has)
+}
+
+/// Refuses what cannot be preloaded.
+fn check_preload(preload: &Preload, spawns: bool) -> Result<(), GroupError> {
+    let Preload {
+        module, memories, ..
+    } = preload;
+    let name = || preload.name.clone();
+    if !module.is_prepared() {
+        return Err(GroupError::PreloadUnprepared { name: name() });
+    }
+    if module.module().get_export(abi::START).is_some() {
+        return Err(GroupError::PreloadCommand { name: name() });
+    }
+    match module.module().get_export(abi::INITIALIZE) {
+        Some(ty) if !ty.func().is_some_and(|ty| abi::START_TYPE.is(ty)) => {
+            return Err(GroupError::Link(wasmtime::format_err!(
+                "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
+                 results",
+                name(),
+                extern_type::describe(&ty)
+            )));
+        }
+        _ => {}
+    }
+    // Every thread has an instance of its own, which is what a module's globals and tables
+    // are made for, but hardly its memory.
+    let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
+    match spawns && own {
+        true => Err(GroupError::PreloadMemory { name: name() }),
+        false => Ok(()),
+    }
+}
+
+fn check_imports(
     module: &ThreadModule,
     before: &[Preload],
+    has: &mut impl FnMut(&ImportType<'_>) -> bool,
 ) -> Result<(), GroupError> {
     for import in module.module().imports() {
         let (from, name) = (import.module(), import.name());
-        if !provided(before, from, name) && linker.get(&mut *store, from, name).is_err() {
+        if !provided(before, from, name) && !has(&import) {
             return Err(GroupError::Link(wasmtime::format_err!(
                 "unknown import: `{from}::{name}` has not been defined"
             )));

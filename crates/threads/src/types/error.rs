@@ -27,12 +27,13 @@ fn name_shown(name: &str) -> Escaped<'_> {
 }
 
 /// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
+///
+/// Its text, and that of this crate's other errors, has the cause in it, with names of the module's
+/// made visible and cut: so a cause is in the variant, and not a
+/// [`source`](std::error::Error::source) that would be printed a second time.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupError {
-    /// [`GroupBuilder::state`](crate::GroupBuilder::state) was not called.
-    #[error("the builder does not know how to make store data: call `GroupBuilder::state`")]
-    NoState,
     /// The module imports a WASI function that may block, and the group has no hook that ends such
     /// a call: see [`GroupBuilder::on_end`](crate::GroupBuilder::on_end).
     #[error(
@@ -205,23 +206,23 @@ pub enum GroupError {
     CannotSeeThreads(std::io::Error),
     /// The system refuses `sigaltstack` to this process, and Wasmtime runs nothing without it.
     #[error("no wasm can run, because the system refuses signal stacks (`sigaltstack`): {0}")]
-    NoSignalStack(#[source] std::io::Error),
+    NoSignalStack(std::io::Error),
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,
     /// The group is to have a [schedule](crate::schedule), and one of its modules or settings does
     /// not allow that.
     #[error("the group cannot have a schedule: {0}")]
-    NoSchedule(#[source] ScheduleRefusal),
+    NoSchedule(ScheduleRefusal),
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
-    Link(#[source] wasmtime::Error),
+    Link(wasmtime::Error),
     /// A shared memory could not be created.
     #[error("the shared memory could not be created: {}", in_words(.0))]
-    Memory(#[source] wasmtime::Error),
+    Memory(wasmtime::Error),
     /// The store of the main thread could not be made.
     #[error("the store of the main thread could not be created: {}", in_words(.0))]
-    Store(#[source] wasmtime::Error),
+    Store(wasmtime::Error),
 }
 
 /// Why [`ThreadGroup::run`](crate::ThreadGroup::run) ran nothing.
@@ -268,12 +269,12 @@ pub enum RunError {
     AlreadyRan,
     /// The host could not start the main thread.
     #[error("the host could not start a thread: {0}")]
-    HostThread(#[source] std::io::Error),
+    HostThread(std::io::Error),
     /// The main instance could not be made, and no guest code ran, except perhaps the start
     /// function of an [unprepared](crate::ThreadModule::from_unprepared) module, which is part of
     /// instantiation.
     #[error("the module cannot be instantiated: {}", in_words(.0))]
-    Instantiate(#[source] wasmtime::Error),
+    Instantiate(wasmtime::Error),
 }
 
 /// A group neither returned nor exited, so it has no exit status: see
@@ -288,7 +289,7 @@ pub struct NoExitStatus(pub Outcome);
 pub enum CallError {
     /// The module has no such export, or one of another type.
     #[error("no such export: {}", in_words(.0))]
-    Export(#[source] wasmtime::Error),
+    Export(wasmtime::Error),
     /// The group has ended, in this call or elsewhere.
     #[error("the group has ended: {0}")]
     Ended(Outcome),
@@ -301,8 +302,9 @@ pub enum CallError {
     Run(#[from] RunError),
 }
 
-/// Why `thread-spawn` failed. The guest sees a negative errno; the embedder finds the last of
-/// these with [`ThreadGroup::spawn_failures`](crate::ThreadGroup::spawn_failures).
+/// Why `thread-spawn` failed, or [`ThreadGroup::spawn`](crate::ThreadGroup::spawn). The guest sees
+/// a negative errno; the embedder finds the last of these with
+/// [`ThreadGroup::spawn_failures`](crate::ThreadGroup::spawn_failures).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -331,16 +333,27 @@ pub enum SpawnError {
     /// The operating system refused a host thread, with this error.
     #[error("the host could not start a thread: {0}")]
     HostThread(String),
+    /// The host would start a thread in a group that has not been run, whose program has set
+    /// nothing up yet.
+    #[error("the group has not been run yet")]
+    NotRunning,
+    /// The host would start a thread in a group with a [schedule](crate::schedule), whose order no
+    /// policy could decide.
+    #[error("threads of a group with a schedule are started by its guest only")]
+    Scheduled,
 }
 
 impl SpawnError {
     /// The preview1 errno, negated, which `thread-spawn` returns for this failure: `-6` (EAGAIN)
     /// for limits and exhausted resources, `-11` (ECANCELED) when the group has ended, `-58`
-    /// (ENOTSUP) without an entry point.
+    /// (ENOTSUP) without an entry point. The host alone sees [`NotRunning`](Self::NotRunning) and
+    /// [`Scheduled`](Self::Scheduled).
     pub fn errno(&self) -> i32 {
         match self {
             SpawnError::Ended => -errno::CANCELED,
-            SpawnError::NoEntryPoint => -errno::NOTSUP,
+            SpawnError::NoEntryPoint | SpawnError::NotRunning | SpawnError::Scheduled => {
+                -errno::NOTSUP
+            }
             SpawnError::Limit(_)
             | SpawnError::LimitEver(_)
             | SpawnError::NoThreadId

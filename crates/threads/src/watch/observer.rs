@@ -91,7 +91,8 @@ pub trait Observer: Send + Sync {
 pub struct Spawn {
     /// The new thread.
     pub thread: ThreadId,
-    /// The thread that started it.
+    /// The thread that started it; the main one, if the host did
+    /// ([`ThreadGroup::spawn`](crate::ThreadGroup::spawn)).
     pub parent: ThreadId,
     /// When the call of `thread-spawn` began.
     pub began: Instant,
@@ -106,7 +107,7 @@ pub struct Spawn {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FailedSpawn<'a> {
-    /// The thread that asked for it.
+    /// The thread that asked for it; the main one, if the host did.
     pub parent: ThreadId,
     /// When the call of `thread-spawn` began.
     pub began: Instant,

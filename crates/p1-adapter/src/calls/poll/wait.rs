@@ -93,7 +93,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by
-    /// `source` if none is ready, for as long as a look may take: descriptors tell the host and not
+    /// `source` if none is ready, for as long as a look may take. Descriptors tell the host and not
     /// the embedder that they are ready.
     pub(super) fn sleep_by(&mut self, source: &dyn ClockSource, end: &EndSignal) -> Result<()> {
         end.check()?;

@@ -1,8 +1,8 @@
 //! Stacks that are mapped many at a time.
 //!
-//! The standard library's threads have a stack and a signal stack each, and wasmtime, finding the latter too small,
-//! maps another: three mappings with guards, made and given back one by one. Here one mapping holds the stacks and
-//! signal stacks of several threads.
+//! The standard library's threads have a stack and a signal stack each, and wasmtime, finding the
+//! latter too small, maps another: three mappings with guards, made and given back one by one. Here
+//! one mapping holds the stacks and signal stacks of several threads.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -17,8 +17,8 @@ pub(crate) const SIGNAL_STACK: usize = 256 << 10;
 /// `MADV_GUARD_INSTALL`, since Linux 6.13: pages that fault, without a mapping of their own.
 const GUARD_INSTALL: libc::c_int = 102;
 
-/// A mapping with places for the stacks of several threads. Each place is, upwards: guard, signal stack,
-/// guard, stack.
+/// A mapping with places for the stacks of several threads. Each place is, upwards: guard, signal
+/// stack, guard, stack.
 ///
 /// Unmapped with the last [`Stack`] of it, all of which hold it.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(crate) struct Slab {
     stack: usize,
 }
 
-// SAFETY: the pointer is an address for system calls; no memory is reached through it here, and the mapping
-// belongs to the process, not to a thread.
+// SAFETY: the pointer is an address for system calls; no memory is reached through it here, and the
+// mapping belongs to the process, not to a thread.
 unsafe impl Send for Slab {}
 // SAFETY: as above; no method changes the slab.
 unsafe impl Sync for Slab {}
@@ -49,7 +49,8 @@ impl Slab {
             .checked_add(2 * guard + SIGNAL_STACK)
             .ok_or_else(too_large)?;
         let len = place.checked_mul(places).ok_or_else(too_large)?;
-        // SAFETY: a new private mapping at an address of the system's choice touches nothing that exists.
+        // SAFETY: a new private mapping at an address of the system's choice touches nothing that
+        // exists.
         let base = unsafe {
             libc::mmap(
                 ptr::null_mut(),

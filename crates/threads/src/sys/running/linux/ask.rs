@@ -43,8 +43,8 @@ pub(super) fn signal() -> Option<c_int> {
 pub(super) fn install() -> io::Result<()> {
     for signal in libc::SIGRTMIN() + 7..=libc::SIGRTMAX() {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: an action of zeros is valid; it is then what the system says, or what is set here. The handler only
-        // touches what belongs to its own thread and atomics.
+        // SAFETY: an action of zeros is valid; it is then what the system says, or what is set
+        // here. The handler only touches what belongs to its own thread and atomics.
         unsafe {
             let action = action.as_mut_ptr();
             if libc::sigaction(signal, ptr::null(), action) != 0 {
@@ -69,8 +69,8 @@ pub(super) fn install() -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EBUSY))
 }
 
-/// Answers for the thread it runs on. A signal that was meant for a thread which had this thread's id before finds no
-/// request.
+/// Answers for the thread it runs on. A signal that was meant for a thread which had this thread's
+/// id before finds no request.
 extern "C" fn on_ask(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(slot) = slots::mine() else {
         return;
@@ -123,8 +123,8 @@ fn send(slot: &HostSlot, kind: u32) -> u32 {
     request
 }
 
-/// Stops each thread of group `key` that is in wasm just now, or will be by the time the signal reaches it. To be called again
-/// until all are seen to be stopped.
+/// Stops each thread of group `key` that is in wasm just now, or will be by the time the signal
+/// reaches it. To be called again until all are seen to be stopped.
 pub(crate) fn chase(key: Key) {
     slots::each(|slot| {
         if slot.is_of(key) && slot.state.load(Ordering::Acquire) == IN && slot.word() == 0 {

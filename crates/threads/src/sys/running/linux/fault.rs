@@ -14,7 +14,8 @@ use super::super::Code;
 use super::slots::{self, FROZEN, IN};
 use super::stack::{self, Registers};
 
-/// What is needed to stop one group, made before it runs and never freed: the end allocates nothing.
+/// What is needed to stop one group, made before it runs and never freed: the end allocates
+/// nothing.
 #[derive(Debug)]
 pub(crate) struct Freezer {
     /// Whole pages.
@@ -23,8 +24,8 @@ pub(crate) struct Freezer {
     next: *const Freezer,
 }
 
-// SAFETY: `next` is set before the value is published and is a reference that lives for ever; nothing else changes but an
-// atomic.
+// SAFETY: `next` is set before the value is published and is a reference that lives for ever;
+// nothing else changes but an atomic.
 unsafe impl Sync for Freezer {}
 // SAFETY: as above.
 unsafe impl Send for Freezer {}
@@ -78,7 +79,8 @@ pub(crate) fn freeze(stop: &'static Freezer) -> bool {
     all
 }
 
-/// Puts a copy that is not executable in the place of code, where a filter refuses `mprotect`. False where that is refused, too.
+/// Puts a copy that is not executable in the place of code, where a filter refuses `mprotect`.
+/// False where that is refused, too.
 fn replace(text: *mut c_void, len: usize) -> bool {
     // SAFETY: a new mapping is filled with the bytes of the code, which are never written, and
     // takes its place in one step: a thread that reads it finds what was there, and one that
@@ -145,8 +147,8 @@ pub(super) fn install() -> io::Result<()> {
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a handler with `SA_SIGINFO` both.
     let registers = unsafe { Registers::of(context) };
-    // Whatever the address of the fault is: an instruction may lie on two pages. And a thread whose load failed there would
-    // only be unwound into code that has stopped.
+    // Whatever the address of the fault is: an instruction may lie on two pages. And a thread whose
+    // load failed there would only be unwound into code that has stopped.
     if is_stopped(registers.pc) {
         if let Some(slot) = slots::mine() {
             if slot.state.load(Ordering::Acquire) == IN {
@@ -159,8 +161,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: `install` wrote it before this handler could run.
     let previous = unsafe { *PREVIOUS.0.get().cast::<libc::sigaction>() };
     let handler = previous.sa_sigaction;
-    // SAFETY: what the previous handler's flags say it is; it gets what the kernel gave. Without one, the default is
-    // put back and the instruction faults again.
+    // SAFETY: what the previous handler's flags say it is; it gets what the kernel gave. Without
+    // one, the default is put back and the instruction faults again.
     unsafe {
         if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
             let mut default = previous;

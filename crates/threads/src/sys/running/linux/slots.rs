@@ -37,8 +37,8 @@ pub(super) struct HostSlot {
     pub(super) thread: AtomicU32,
     /// The system's id, of tgkill(2).
     pub(super) tid: AtomicI32,
-    /// The stack that the thread runs on: its lowest address, and the one behind it. Of a fiber's it is not known where it ends:
-    /// somewhere before `high`, and not before `sure`.
+    /// The stack that the thread runs on: its lowest address, and the one behind it. Of a fiber's
+    /// it is not known where it ends: somewhere before `high`, and not before `sure`.
     pub(super) low: AtomicUsize,
     pub(super) high: AtomicUsize,
     pub(super) sure: AtomicUsize,
@@ -108,8 +108,8 @@ impl HostSlot {
 
     /// The code of the group, for the thread itself and its handlers, while it is in.
     pub(super) fn code(&self) -> Option<&Code> {
-        // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the calling thread, which alone
-        // enters and leaves, is within that.
+        // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the
+        // calling thread, which alone enters and leaves, is within that.
         unsafe { self.code.load(Ordering::Acquire).as_ref() }
     }
 
@@ -133,7 +133,8 @@ struct Block {
     next: *const Block,
 }
 
-// SAFETY: `next` is set before the block is published and is a reference that lives for ever; slots are atomics.
+// SAFETY: `next` is set before the block is published and is a reference that lives for ever; slots
+// are atomics.
 unsafe impl Sync for Block {}
 // SAFETY: as above.
 unsafe impl Send for Block {}
@@ -229,8 +230,9 @@ pub(crate) struct Inside {
     _not_send: std::marker::PhantomData<*const ()>,
 }
 
-/// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the result is dropped. Its
-/// word is `word`, or one of the registry's own. With `sampled` its processor time is sampled. Nests.
+/// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the
+/// result is dropped. Its word is `word`, or one of the registry's own. With `sampled` its
+/// processor time is sampled. Nests.
 pub(crate) fn enter(
     code: &Arc<Code>,
     key: Key,

@@ -9,7 +9,10 @@ use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// What is new may be used by all whom the process's mask allows.
+/// Whether the system takes a name as one, whatever is in it but `/` and NUL.
+pub(crate) const TAKES_NAMES: bool = true;
+
+/// What is new may be used by all that the process's mask allows.
 const FILES: Mode = Mode::from_raw_mode(0o666);
 const DIRECTORIES: Mode = Mode::from_raw_mode(0o777);
 

@@ -22,7 +22,7 @@ impl Attributes {
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         match rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, mask) {
-            // Whoever has opened a file may always ask for its attributes: this is about the call.
+            // A descriptor's attributes may always be asked for: this is about the call.
             Err(Errno::NOSYS | Errno::PERM) => rustix::fs::fstat(fd).map(Self::from),
             stat => stat.map(Self::from),
         }

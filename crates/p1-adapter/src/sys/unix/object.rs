@@ -2,7 +2,7 @@
 
 use rustix::fs::{FileType, Stat, fstat, major, minor};
 use rustix::io::Errno;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// What was found behind a descriptor.
 pub(crate) struct Object(Stat);
@@ -57,4 +57,10 @@ impl Object {
     fn numbers(&self) -> (u32, u32) {
         (major(self.0.st_rdev), minor(self.0.st_rdev))
     }
+}
+
+/// Whether `fd` is a terminal.
+pub(crate) fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    use std::io::IsTerminal as _;
+    fd.is_terminal()
 }

@@ -50,8 +50,8 @@ pub(crate) fn timespec(nanoseconds: u64) -> Timespec {
     }
 }
 
-/// Both times, as the calls that set them take them. The system takes "now" itself, so whoever may
-/// write a file may set it.
+/// Both times, as the calls that set them take them. The system takes "now" itself, so a process
+/// that may write a file may set it.
 pub(super) fn timestamps(access: NewTime, modification: NewTime) -> Timestamps {
     Timestamps {
         last_access: timestamp(access),

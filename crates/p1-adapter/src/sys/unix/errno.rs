@@ -1,8 +1,8 @@
 //! Errors that not every system names.
 
-use rustix::io::Errno;
+pub(crate) use rustix::io::Errno;
 
-/// Whoever had a lock has died with it.
+/// The holder of a lock has died with it.
 #[cfg(not(target_os = "freebsd"))]
 pub(crate) const OWNER_DEAD: Option<Errno> = Some(Errno::OWNERDEAD);
 

@@ -12,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The lowest number of a duplicate: behind the standard streams.
 const FIRST: i32 = 3;
 
+/// Whether the system itself appends what is written to a file that was told to (`O_APPEND`).
+pub(crate) const KEEPS_APPEND: bool = true;
+
 /// How a part of a file will be used.
 #[derive(Clone, Copy)]
 pub(crate) enum ExpectedUse {
@@ -115,6 +118,13 @@ pub(crate) fn flags(fd: impl AsFd) -> Result<OFlags, Errno> {
 #[inline]
 pub(crate) fn set_flags(fd: impl AsFd, flags: OFlags) -> Result<(), Errno> {
     rustix::fs::fcntl_setfl(fd, flags)
+}
+
+/// Makes calls on the description fail with `EAGAIN` where they would wait, whatever it is of;
+/// whether they do from then on.
+pub(crate) fn never_wait(fd: impl AsFd) -> Result<bool, Errno> {
+    set_flags(&fd, flags(&fd)? | OFlags::NONBLOCK)?;
+    Ok(true)
 }
 
 /// Makes calls on the description fail with `EAGAIN` where they would wait.

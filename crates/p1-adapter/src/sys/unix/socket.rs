@@ -30,12 +30,17 @@ pub(crate) fn accept(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     Ok(connection)
 }
 
+/// Has no call on a socket wait that this process alone has: each is told so anyway.
+pub(crate) fn own(_: impl AsFd) -> Result<(), Errno> {
+    Ok(())
+}
+
 /// What kind of socket `fd` is.
 pub(crate) fn kind(fd: impl AsFd) -> Result<SocketType, Errno> {
     rustix::net::sockopt::socket_type(fd)
 }
 
-/// Ends one direction, or both, for everybody who has the socket.
+/// Ends one direction, or both, for every process that has the socket.
 pub(crate) fn shutdown(fd: impl AsFd, how: Shutdown) -> Result<(), Errno> {
     rustix::net::shutdown(fd, how)
 }

@@ -41,7 +41,7 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let ours = open_again(fd, flags)?;
     let (theirs, found) = (fstat(fd)?, fstat(&ours)?);
-    // `/proc` may be someone else's idea of it (a bind mount, a chroot).
+    // `/proc` may be another file system (a bind mount, a chroot).
     if (theirs.st_dev, theirs.st_ino, theirs.st_rdev) == (found.st_dev, found.st_ino, found.st_rdev)
     {
         Ok(ours)

@@ -4,7 +4,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
 
-/// A descriptor that becomes readable once and stays so: nobody reads from it.
+/// A descriptor that becomes readable once and stays so: it is never read.
 pub(crate) struct WakeFd {
     readable: OwnedFd,
     /// The other end, where this is a pipe.
