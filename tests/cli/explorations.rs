@@ -143,7 +143,7 @@ fn what_does_not_go_with_many_runs_is_refused() {
         ("--explore 3 --show", "cannot be used with"),
         (
             "--schedule-start 2026-01-01",
-            "`--schedule-start` means nothing alone",
+            "`--schedule-start` needs a schedule",
         ),
         (
             "--explore 3 --schedule-allow nothing",

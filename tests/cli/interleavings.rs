@@ -115,7 +115,7 @@ fn as_many_lines_are_shown_as_are_asked_for() {
     alone
         .run()
         .expect_code(2)
-        .expect_stderr(&["`--show` means nothing alone"]);
+        .expect_stderr(&["`--show` needs a schedule"]);
 }
 
 #[test]

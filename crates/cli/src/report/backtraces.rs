@@ -1,4 +1,5 @@
-//! Backtraces as text: names, files and lines, looked up for what is said, when it is said.
+//! Backtraces as text. Names, files and lines are looked up only for what is printed, when it is
+//! printed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -13,24 +14,24 @@ use wasmtime::Module;
 
 use crate::report::{own_frame, whose_access};
 
-/// Frames in which one of the program's own is looked for.
+/// How many of the innermost frames are searched for one of the program's own.
 const INNERMOST: usize = 16;
 
-/// Where something is in a module, to be looked up.
+/// A place in a module whose name, file and line are to be looked up.
 #[derive(Clone, Debug)]
 pub(crate) enum Spot {
     /// A frame of a backtrace.
     Frame(Frame),
-    /// In a function of the program's module, as it was prepared.
+    /// An offset in a function of the program's prepared module.
     Prepared(u32, Option<usize>),
     /// An instruction of the program's module.
     Site(AccessSite),
 }
 
-/// Makes text of the backtraces of a run.
+/// Turns the backtraces of a run into text.
 #[derive(Debug)]
 pub(crate) struct Backtraces {
-    /// For the end. It does not wait for a report that was asked for, which may take seconds.
+    /// For the end, which must not wait for a report on demand: that may take seconds.
     at_end: Printer,
     /// For reports while the program runs.
     on_demand: Printer,
@@ -40,7 +41,7 @@ pub(crate) struct Backtraces {
 }
 
 impl Backtraces {
-    /// Of a run of these modules, each with its debug information.
+    /// For a run of these modules, each with its debug information.
     pub(crate) fn new(modules: impl Iterator<Item = (ThreadModule, Option<Arc<Symbols>>)>) -> Self {
         Backtraces {
             at_end: Printer::new(Limits::default()),
@@ -50,7 +51,8 @@ impl Backtraces {
         }
     }
 
-    /// A backtrace, a note of which frame is the program's own under those of a panic, and one if something is missing.
+    /// The text of a backtrace, with notes: which frame is the program's own, beneath those of a
+    /// panic, and what is missing.
     pub(crate) fn text(&self, backtrace: &Backtrace) -> String {
         let frames = backtrace.to_frames();
         let looked_up = self
@@ -64,12 +66,12 @@ impl Backtraces {
         noted(text, looked_up.exceeded())
     }
 
-    /// What threads do while the program runs, with their backtraces. Blocks while another such report is made.
+    /// The text of a report while the program runs. Blocks while another such report is made.
     pub(crate) fn on_demand(&self, report: &Report) -> String {
         self.report(report, &self.on_demand)
     }
 
-    /// What threads did when the program ended.
+    /// The text of a report at the program's end.
     pub(crate) fn at_end(&self, report: &Report) -> String {
         self.report(report, &self.at_end)
     }
@@ -82,7 +84,7 @@ impl Backtraces {
         )
     }
 
-    /// Where the threads wait that are stuck.
+    /// The text of a deadlock.
     pub(crate) fn deadlock(&self, deadlock: &Deadlock) -> String {
         let (mut texts, exceeded) = self.texts(deadlock.backtraces(), &self.at_end);
         noted(
@@ -91,13 +93,14 @@ impl Backtraces {
         )
     }
 
-    /// Names, files and lines of many frames: those of a profile, which are more than those of a backtrace.
+    /// Names, files and lines of the frames of a profile, which are many more than those of a
+    /// backtrace.
     #[cfg(feature = "profile")]
     pub(crate) fn look_up(&self, frames: &[Frame]) -> Trace {
         of_many().look_up(frames.iter().map(|at| self.place(at)).collect())
     }
 
-    /// Looks all up at once: threads are at the same places, and share what may be done for them.
+    /// Looks up all at once: threads are at the same places, and share the bound on the work.
     fn texts<'a>(
         &self,
         backtraces: impl Iterator<Item = &'a Backtrace>,
@@ -114,8 +117,8 @@ impl Backtraces {
         (texts.into_iter(), looked_up.exceeded())
     }
 
-    /// For each, the first function of the program's own, with its file and line. Where there is no backtrace, that of the instruction
-    /// is all that is known.
+    /// For each access, the first function of the program's own, with its file and line. Without a
+    /// backtrace only the function of the instruction is known.
     pub(crate) fn own_places<'a>(
         &self,
         of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
@@ -214,7 +217,7 @@ impl Backtraces {
         }
     }
 
-    /// In a function of the program's own module.
+    /// The place of an offset in a function of the program's own module.
     fn place_in_main(&self, function: u32, offset: Option<usize>) -> Place {
         let mut place = Place::new(function);
         if let Some(name) = self.names().get(&function) {
@@ -252,7 +255,7 @@ impl Backtraces {
         let mut modules = self.modules.iter();
         let known = modules.find(|(known, _)| Module::same(known.module(), frame.module()));
         if let Some(offset) = frame.module_offset() {
-            // In the file that the user has.
+            // The offset in the user's file.
             let original = known.map(|(module, _)| module.original_offset(offset));
             place = place.offset(original.unwrap_or(offset));
         }
@@ -299,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    /// A report that is looked up for ever, as far as this test sees, is none of the end's business.
+    /// The end does not wait for a report that is still being looked up.
     #[test]
     fn the_end_does_not_wait_for_a_report() {
         let engine = Engine::new(Config::new().shared_memory(true).epoch_interruption(true));
@@ -320,7 +323,7 @@ mod tests {
         let symbols = Symbols::fetched(move || {
             if first.swap(false, Ordering::AcqRel) {
                 begun.send(()).ok()?;
-                // Until the end has been told, or the test has failed.
+                // Until the end has its text, or the test has failed.
                 let _ = released.lock().ok()?.recv();
             }
             Some(bytes.clone())

@@ -10,18 +10,18 @@ use wasi_threads::rewrite::AccessSite;
 use crate::message::say;
 use crate::report::backtraces::Backtraces;
 
-/// What is known of an access besides its bytes.
+/// The place of an access.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The number of its instruction.
     pub(crate) site: u32,
     pub(crate) instruction: AccessSite,
-    /// Where the thread was; `None` where no other had touched the bytes yet.
+    /// Where the thread was; `None` if no other thread had accessed the bytes yet.
     pub(crate) backtrace: Option<Backtrace>,
 }
 
 impl PartialEq for Seen {
-    /// Whether it is the same instruction, whatever called its function.
+    /// Whether it is the same instruction, regardless of the callers.
     fn eq(&self, other: &Self) -> bool {
         self.site == other.site
     }

@@ -1,4 +1,4 @@
-//! What is said about a run.
+//! Reports about a run.
 
 pub(crate) mod backtraces;
 pub(crate) mod calls;

@@ -1,8 +1,9 @@
-//! Which frame of a Rust panic is the program's own: a dozen of the standard library's come first.
+//! Which frame of a Rust panic is the program's own. A dozen frames of the standard library come
+//! first.
 
 use wasm_symbols::Frame;
 
-/// What names of Rust's library begin with, and of what it is built on.
+/// Prefixes of names in Rust's library and in the libraries it uses.
 const LIBRARY: [&str; 10] = [
     "std::", "core::", "alloc::", "__rust", "rust_", "_rust", "__rdl", "__rg", "abort", "panic_",
 ];
@@ -23,14 +24,16 @@ pub(super) const STARTS: [&str; 8] = [
 /// was inlined into this.
 pub(super) const CALLS_OWN: &str = "__rust_begin_short_backtrace";
 
-/// Fewer frames than that hide nothing.
+/// With fewer frames than this no note is needed.
 const FEW: usize = 3;
 
-/// Says under which number the first frame of the program's own is, if the innermost frames are those of a panic.
+/// A note with the number of the first frame of the program's own, if the innermost frames are
+/// those of a panic.
 pub(crate) fn note(frames: &[Frame]) -> Option<String> {
     let mut panics = false;
     for (index, frame) in frames.iter().enumerate() {
-        // The innermost inlined function first; without debug information, the function alone.
+        // The innermost inlined function comes first; without debug information there is only the
+        // function.
         let sources = frame.sources().iter().map(|source| {
             let name = source.name().or(frame.function_name());
             (name, source.file(), source.line())
@@ -61,7 +64,8 @@ pub(crate) fn note(frames: &[Frame]) -> Option<String> {
     None
 }
 
-/// The first function of the program's own, with its file and line; where there is none, the innermost one.
+/// The first function of the program's own, with its file and line; the innermost function if there
+/// is none.
 pub(crate) fn place(frames: &[Frame]) -> String {
     let mut innermost = None;
     for frame in frames {
@@ -81,7 +85,7 @@ pub(crate) fn place(frames: &[Frame]) -> String {
                     _ => name.to_owned(),
                 }
             };
-            // A start with a file is the program's `main`.
+            // A start function with a file is the program's own `main`.
             let starts = name.is_some_and(|name| STARTS.contains(&name)) && file.is_none();
             let librarys = name.is_some_and(begins_as_librarys) || file.is_some_and(is_in_library);
             match starts || librarys {
@@ -132,13 +136,14 @@ mod tests {
         ];
         let own = "note: the first frame of the program's own is 3: app::work::h0123456789abcdef";
         assert_eq!(said(&panics).as_deref(), Some(own));
-        // An abort, few frames, and nothing but the library's.
+        // An abort, few frames, and only frames of the library.
         assert_eq!(said(&["abort", "abort", "abort", "work"]), None);
         assert_eq!(said(&["std::panicking", "work"]), None);
         assert_eq!(said(&["std::panicking"; 5]), None);
     }
 
-    /// The thread's closure was inlined into the library's frame, and the C library's start was taken for the program's.
+    /// The thread's closure was inlined into the library's frame, and the C library's start was
+    /// taken for the program's.
     #[test]
     fn a_program_without_frames_of_its_own_is_not_looked_for_in_the_c_library() {
         let start = Some("wasisdk://v30.0/build/src/musl/src/thread/pthread_create.c");

@@ -61,13 +61,13 @@ use crate::sys::signals::{Held, SignalThread};
 
 /// Runs the program that the command line asks for.
 pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
-    // The plan changes the environment, so there is no other thread yet; then its compile cache starts one, which must not
-    // take signals.
+    // The plan changes the environment, so there must be no other thread yet. Then its compile
+    // cache starts a thread, which must not take signals.
     let held = Held::new();
     let mut plan = Plan::from_args(typed)?;
     races::leave_outputs(&mut plan);
     if explore::is_in_processes(&plan) {
-        // They end with this one, whatever ends it.
+        // The processes it starts end with this one, whatever ends it.
         drop(held);
         return explore::in_processes(&plan);
     }
@@ -132,7 +132,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
     let received = match signals {
         Ok(received) => received,
-        // A limit that a user has set, and can raise, is told as one.
+        // A limit that the user can raise is an error with help.
         Err(error) if limit_of_the_system(&error.to_string()).is_some() => {
             return Err(Message::failure("signals cannot be received").why(error));
         }
@@ -141,11 +141,11 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
             Received::default()
         }
     };
-    // Not earlier: what cannot be run leaves the trace of another run alone.
+    // Not earlier: a program that cannot run must not overwrite the trace of another run.
     let (trace, profile) = observers.prepare((trace, profile), &plan, &received)?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
-    // The return of the function ends the program, threads that it started included.
+    // The return of the function ends the program, also the threads that it started.
     let ran = match &runs {
         Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
@@ -186,9 +186,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         header,
     };
     let exit = ended.report(trace, profile);
-    // The process may end without looking back.
+    // The process may end without running destructors.
     drop(temporary);
-    // The other one cannot be told from a program that ends so because it means to.
+    // For the other bug, the program's end does not show whether it was the cause.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()
     {
@@ -197,7 +197,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     Ok(leave(&plan, exit))
 }
 
-/// Ends the process where threads have been stopped for ever: they use what would be given back.
+/// Ends the process if threads have been stopped for ever, because they still use what a return
+/// would free.
 fn leave(plan: &Plan, exit: Exit) -> Exit {
     if group::termination(plan) == Termination::ProcessExit {
         process::exit_now(exit.status());

@@ -1,4 +1,4 @@
-//! Accesses that an observer is told of: all of them, in order, and of the same run as without.
+//! Accesses that an observer is told of: all of them, in order, and in the same run as without.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -15,7 +15,7 @@ use super::{LOCKS, pointed, run, walk};
 /// Thread, point, operation, address, length.
 type Access = (u32, u64, AccessOp, u64, u64);
 
-/// Notes what it is told; of every so manieth access also where it is.
+/// Notes all accesses, and for one in so many also its place.
 #[derive(Default)]
 struct Noting {
     told: Mutex<Vec<Access>>,
@@ -85,7 +85,7 @@ fn the_run_is_the_same_and_every_access_is_told_in_order() {
                 assert_eq!(pair[0].0, pair[1].0);
                 assert_eq!((pair[0].4, pair[1].4), (4, 4));
             }
-            // Points do not go back, also where an id is given again.
+            // Points never go back, even if an id is given again.
             for thread in 0..4 {
                 let points = told.iter().filter(|one| one.0 == thread);
                 let points: Vec<_> = points.map(|one| one.1).collect();
@@ -162,8 +162,8 @@ fn atomics_alone_are_told_where_no_more_was_asked_for() {
     assert!(told.iter().all(|one| one.2.is_atomic() && one.3 != 4));
     assert!(told.iter().any(|one| one.2 == AccessOp::Wait));
     assert!(told.iter().any(|one| one.2 == AccessOp::Notify));
-    // A group without an observer may run such a module, too; one with an observer may not run
-    // another.
+    // A group without an observer may also run such a module; one with an observer may not run any
+    // other.
     let (ran, _) = run(&engine, &module, Scheduled::new(walk(1, 5)));
     assert_eq!(ran.outcome, "Returned");
     assert!(module.serialize().is_err());
