@@ -108,10 +108,10 @@ pub(crate) fn parse() -> Result<Cli> {
     }
 }
 
-/// The line read as one of `run`, which most are; `None` if it is of something else, or wrong.
+/// Reads the line as one of `run`, which most lines are. `None` if it is not one, or is wrong.
 ///
-/// Options are listed anew for each subcommand that has them: [`command`] lists those of three.
-/// What is wrong with a line is for it to say.
+/// Each subcommand lists its options anew, and [`command`] has three that do. It also says what is
+/// wrong with a line.
 fn as_run(line: &[OsString]) -> Option<Cli> {
     let (name, words) = line.split_first()?;
     let first = words.first()?;
@@ -127,10 +127,10 @@ fn as_run(line: &[OsString]) -> Option<Cli> {
     })
 }
 
-/// Those beside `run`, as they are typed.
+/// The subcommands beside `run`, as they are typed.
 const SUBCOMMANDS: [&str; 5] = ["compile", "inspect", "completion", "man", "help"];
 
-/// An option whose value is text, and is not UTF-8.
+/// The message about an option whose value is not UTF-8.
 fn not_utf8() -> Message {
     let which = std::env::args_os().find(|arg| arg.to_str().is_none());
     let which = which.unwrap_or_default();

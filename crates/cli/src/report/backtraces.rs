@@ -142,7 +142,7 @@ impl Backtraces {
         traces.iter().map(&mut own).collect()
     }
 
-    /// For each, whether the program makes the access, and not a library for itself.
+    /// For each access, whether the program makes it, and not a library for itself.
     pub(crate) fn are_own<'a>(
         &self,
         of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
@@ -175,7 +175,7 @@ impl Backtraces {
             let by_site = sites.get(&of_site(site)).copied().flatten();
             let mut by_callers = frames.iter().map(|frame| callers.get(&of_frame(frame)));
             let by_callers = || by_callers.find_map(|whose| whose.copied().flatten());
-            // Nobody knows.
+            // Not known.
             by_site.or_else(by_callers).unwrap_or(true)
         };
         of.iter().zip(&called).map(own).collect()
@@ -189,7 +189,7 @@ impl Backtraces {
         keys.into_iter().zip(whose).collect()
     }
 
-    /// Of an instruction of the program's own module, which is the last.
+    /// The place of an instruction of the program's own module, which is the last one.
     fn place_of(&self, site: &AccessSite) -> Place {
         self.place_in_main(site.function, usize::try_from(site.offset).ok())
     }
@@ -269,7 +269,7 @@ impl Backtraces {
     }
 }
 
-/// For more frames than those of some backtraces.
+/// A printer for more frames than some backtraces have.
 fn of_many() -> Printer {
     let mut limits = Limits::default();
     limits.steps *= 5;
@@ -279,7 +279,7 @@ fn of_many() -> Printer {
     Printer::new(limits)
 }
 
-/// The text, and what is missing.
+/// The text, with a note if something is missing.
 fn noted(mut text: String, exceeded: Option<Bound>) -> String {
     if let Some(bound) = exceeded {
         // Writing to a string cannot fail.

@@ -27,7 +27,7 @@ impl PartialEq for Seen {
     }
 }
 
-/// Says these lines, if there are any.
+/// Prints these lines, if there are any.
 pub(crate) fn tell(lines: &[impl Display]) {
     if lines.is_empty() {
         return;

@@ -8,7 +8,8 @@ const LIBRARY: [&str; 10] = [
     "std::", "core::", "alloc::", "__rust", "rust_", "_rust", "__rdl", "__rg", "abort", "panic_",
 ];
 
-/// What starts a program or a thread: of C libraries, and of Rust's, which calls the program's own from there.
+/// Functions of C libraries and of Rust's library that start a program or a thread, and call the
+/// program's own.
 pub(super) const STARTS: [&str; 8] = [
     "_start",
     "_initialize",
@@ -20,8 +21,8 @@ pub(super) const STARTS: [&str; 8] = [
     "__wasi_thread_start_C",
 ];
 
-/// Where Rust's library calls the program's own. What is below is the library's, so if nothing of the program was above, it
-/// was inlined into this.
+/// The function in which Rust's library calls the program's own. Frames below it belong to the
+/// library. If no frame above it is the program's, the program was inlined into it.
 pub(super) const CALLS_OWN: &str = "__rust_begin_short_backtrace";
 
 /// With fewer frames than this no note is needed.

@@ -35,9 +35,9 @@ pub(crate) struct Ended<'a> {
     pub(crate) stats: Stats,
     /// The schedule, if there is one.
     pub(crate) session: Option<&'a Session>,
-    /// Who looked for races.
+    /// What looked for races.
     pub(crate) races: Option<&'a RaceWatch>,
-    /// What the run depends on, if it is to be kept.
+    /// What the run depends on, if the run is to be saved.
     pub(crate) header: Option<Header>,
 }
 

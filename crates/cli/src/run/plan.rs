@@ -68,7 +68,7 @@ pub(crate) struct Plan {
     pub(crate) schedule: Option<ScheduleOptions>,
     /// How races are looked for of threads that run at once, if they are.
     pub(crate) races_in_parallel: Option<RacesPlan>,
-    /// How many arguments the module and its own are, at the end of the command line.
+    /// How many arguments at the end of the command line are the module and its own arguments.
     pub(crate) typed_after: usize,
 }
 

@@ -223,7 +223,7 @@ fn runs_at_once(typed: &ScheduleArgs) -> bool {
     typed.races.as_ref().is_some_and(|races| races.parallel)
 }
 
-/// Refuses what means nothing without a schedule.
+/// Refuses options that need a schedule.
 fn alone(args: &RunArgs) -> Result<()> {
     let typed = &args.schedule;
     if runs_at_once(typed) && !args.preload.is_empty() {
