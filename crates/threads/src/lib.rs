@@ -31,7 +31,7 @@
 //! |---|---|
 //! | run a program | [`ThreadGroup::run`] |
 //! | run it from async code | [`ThreadGroup::run_async`] |
-//! | run it again and again, each time anew | [`GroupPre`] |
+//! | run it many times, each time anew | [`GroupPre`] |
 //! | start one of its threads from the host | [`ThreadGroup::spawn`] |
 //! | call exports again and again | [`ThreadGroup::into_reactor`]; from async code [`Reactor::call_async`] |
 //! | end it from outside | [`GroupHandle::cancel`] |
@@ -123,13 +123,12 @@ mod watch;
 pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
-pub use crate::group::builder::{
-    DEFAULT_GRACE, GroupBuilder, NoThreadData, Termination, ThreadData,
-};
+pub use crate::group::builder::{DEFAULT_GRACE, GroupBuilder, NoThreadData, ThreadData};
 pub use crate::group::call_async::Calling;
 pub use crate::group::pre::GroupPre;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
+pub use crate::group::termination::Termination;
 pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;
 pub use crate::host::stacks::HOST_STACK_HEADROOM;

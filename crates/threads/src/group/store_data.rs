@@ -6,7 +6,7 @@ use crate::group::builder::{GroupBuilder, ThreadData};
 use crate::thread::store::ThreadInfo;
 
 impl<T: Send + 'static, D> GroupBuilder<T, D> {
-    /// How each thread's store data is made. Until this or [`try_state`](Self::try_state) has been
+    /// Sets how each thread's store data is made. Before this or [`try_state`](Self::try_state) is
     /// called there is no [`build`](Self::build).
     ///
     /// For the main thread [`build`](Self::build) calls it. For every other thread, the thread that
