@@ -5,7 +5,7 @@
 
 use std::io::Write as _;
 
-use benches::computing::{self, Host, Hosts, PROGRAMS};
+use benches::computing::{self, Hosts, PROGRAMS, Runs};
 use benches::{Failure, Settings, machine};
 
 /// Numbers of threads of the table on scaling.
@@ -47,31 +47,34 @@ fn main() -> Result<(), Failure> {
     writeln!(out, "### One thread\n\n{}", computing::table(&results))?;
 
     writeln!(out, "### Throughput of several threads over that of one\n")?;
+    write!(out, "| program | host |")?;
+    for threads in THREADS {
+        write!(out, " {threads} |")?;
+    }
     writeln!(
         out,
-        "| program | host | 1 | 2 | 4 | 8 |\n|---|---|---:|---:|---:|---:|"
+        " peak MiB with the most |\n|---|---|{}",
+        "---:|".repeat(THREADS.len() + 1)
     )?;
-    for program in &programs {
-        let mut walls: Vec<(Host, Vec<f64>)> = Vec::new();
-        for threads in THREADS {
+    for (program, (_, alone)) in programs.iter().zip(results) {
+        let mut taken = vec![alone];
+        for threads in &THREADS[1..] {
             writeln!(std::io::stderr(), "{}: {threads} threads", program.0)?;
-            for (host, runs) in computing::measure(&hosts, &settings, *program, threads)? {
-                let wall = computing::median(&runs, |run| run.wall).as_secs_f64();
-                match walls.iter_mut().find(|(known, _)| *known == host) {
-                    Some((_, walls)) => walls.push(wall),
-                    None => walls.push((host, vec![wall])),
-                }
-            }
+            taken.push(computing::measure(&hosts, &settings, *program, *threads)?);
         }
-        for (host, walls) in walls
-            .iter()
-            .filter(|(_, walls)| walls.len() == THREADS.len())
-        {
+        // Those who have threads: the others are not in the last of them.
+        for (host, most) in taken.last().into_iter().flatten() {
             write!(out, "| {} | {} |", program.0, host.name())?;
-            for wall in walls {
+            let wall = |runs: &Runs| {
+                let (_, runs) = runs.iter().find(|(known, _)| known == host)?;
+                Some(computing::median(runs, |run| run.wall).as_secs_f64())
+            };
+            let walls: Vec<f64> = taken.iter().filter_map(wall).collect();
+            for wall in &walls {
                 write!(out, " {:.2} |", walls[0] / wall)?;
             }
-            writeln!(out)?;
+            let peak = computing::median(most, |run| run.peak) as f64 / f64::from(1 << 20);
+            writeln!(out, " {peak:.1} |")?;
         }
     }
     Ok(())

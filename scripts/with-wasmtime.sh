@@ -44,7 +44,7 @@ import sys
 
 packages = {p["name"]: p for p in json.loads(pathlib.Path(sys.argv[1]).read_text())["packages"]}
 source = sys.argv[2]
-ours = ["wasmtime", "wasmtime-wasi", "wasmtime-internal-cache", "wasmtime-cli-flags", "wiggle"]
+ours = ["wasmtime", "wasmtime-wasi", "wasmtime-internal-cache", "wasmtime-cli-flags", "wasmtime-environ", "wiggle"]
 version = packages["wasmtime"]["version"]
 # wasm-tools' crates are released together: 0.N, and wat 1.N. Other packages may bring another.
 asked = packages["wasmtime"]["dependencies"]

@@ -15,6 +15,9 @@ WASI(fd_fdstat_get) wasi_fd_fdstat_get(int fd, wasi_fdstat *out);
 WASI(path_create_directory) wasi_path_create_directory(int dir, const char *path, uint32_t len);
 WASI(path_remove_directory) wasi_path_remove_directory(int dir, const char *path, uint32_t len);
 WASI(path_rename) wasi_path_rename(int old_dir, const char *old, uint32_t old_len, int dir, const char *path, uint32_t len);
+WASI(sock_accept) wasi_sock_accept(int fd, uint16_t flags, int *out);
+WASI(sock_recv) wasi_sock_recv(int fd, const wasi_iovec *v, uint32_t n, uint16_t flags, uint32_t *got, uint16_t *out_flags);
+WASI(sock_send) wasi_sock_send(int fd, const wasi_iovec *v, uint32_t n, uint16_t flags, uint32_t *sent);
 // The first preopened folder.
 static inline int work_dir(void) { return 3; }
 #else

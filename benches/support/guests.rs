@@ -8,13 +8,16 @@ use crate::Failure;
 use crate::rows::Kind;
 
 /// The sources, in `benches/guests`.
-const PROGRAMS: [&str; 4] = ["micro", "compress", "search", "records"];
+const PROGRAMS: [&str; 5] = ["micro", "system", "compress", "search", "records"];
 
 /// Link flags of a module that has its own memory and no threads.
 const SINGLE: [&str; 2] = [
     "-DSINGLE",
     "-Wl,--no-entry,--export-memory,--initial-memory=16777216,--max-memory=67108864,-z,stack-size=65536",
 ];
+
+/// Room to grow in, for every kind: after the flags that say how much there is.
+const ROOM: &str = "-Wl,--max-memory=536870912";
 
 /// The folder of compiled guests.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ impl Guests {
                 };
                 build(
                     clang
+                        .arg(ROOM)
                         .arg(&source)
                         .arg("-o")
                         .arg(guests.module(program, kind)),
@@ -108,8 +112,10 @@ fn build(command: &mut Command) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::{Guests, PROGRAMS};
+    use crate::feed::Feed;
     use crate::rows::{self, Kind};
     use crate::sample;
+    use crate::sides::Side;
     use std::process::Command;
 
     #[test]
@@ -129,7 +135,9 @@ mod tests {
         {
             let mut native = Command::new(guests.native(row.program));
             native.args(row.arguments(0.000_1)).current_dir(dir.path());
-            let report = sample::run(native).expect("native run");
+            let mut feed = Feed::of(row).expect("feed");
+            native.args(feed.arguments(Side::Native));
+            let report = sample::run(native, &mut feed).expect("native run");
             assert!(report.nanoseconds > 0, "{}", row.name());
         }
     }

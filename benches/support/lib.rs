@@ -17,13 +17,16 @@
 //! | `BENCH_ONLY` | run only rows whose name contains this | all |
 //! | `BENCH_DIR` | folder for the guests' files | the system's temporary folder |
 //! | `OURS` | the binary to measure | `target/release/wasi-threads-run` |
-//! | `PEERS` | folder of `peer46` and `p1-48` | `benches/peers/target/release` |
+//! | `PEERS` | folder of `peer46`, `p1-48` and `floor` | `benches/peers/target/release` |
+//! | `BENCH_STRICT` | fail if a row is beyond its limit | only mark it |
 //! | `WASMTIME46` | a `wasmtime` 46 command to use in place of `peer46` | unset |
+//! | `WASMTIME48` | a `wasmtime` 48 command, which blocks too, if there is no `p1-48` | unset |
 //!
 //! A peer that is not there is left out, with a line saying so; native code and
 //! the project's own binary must be there.
 
 pub mod computing;
+pub mod feed;
 pub mod guests;
 pub mod machine;
 pub mod markdown;
@@ -35,6 +38,7 @@ pub mod usage;
 use std::error::Error;
 use std::io::Write as _;
 
+use feed::Feed;
 use guests::Guests;
 use rows::Row;
 use sample::Samples;
@@ -100,6 +104,17 @@ pub fn main(title: &str, rows: &[Row]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "## {title}\n\n{}\n", machine::describe(settings.runs))?;
     write!(out, "{}", markdown::tables(&results))?;
+    let beyond: Vec<String> = results
+        .iter()
+        .filter(|one| one.is_beyond())
+        .map(|one| one.row.name())
+        .collect();
+    if !beyond.is_empty() {
+        writeln!(out, "Beyond their limits: {}.\n", beyond.join(", "))?;
+        if std::env::var_os("BENCH_STRICT").is_some() {
+            return Err(format!("beyond their limits: {}", beyond.join(", ")).into());
+        }
+    }
     Ok(())
 }
 
@@ -110,6 +125,27 @@ pub struct Compared<'a> {
     pub row: &'a Row,
     /// What it took, in the order of the row's sides; native code is first.
     pub sides: Vec<(Side, Samples)>,
+    /// What an empty host function of the same signature took.
+    pub floor: Option<Samples>,
+}
+
+impl Compared<'_> {
+    /// The row's limit, in nanoseconds; `None` if it has none, or it is not known without the
+    /// floor.
+    #[must_use]
+    pub fn limit(&self) -> Option<f64> {
+        let (_, native) = self.sides.first()?;
+        let floor = self.floor.as_ref().map(Samples::median);
+        self.row.limit?.nanoseconds(native.median(), floor)
+    }
+
+    /// Whether the median of this project's runs is beyond the limit.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        let ours = self.sides.iter().find(|(side, _)| *side == Side::Ours);
+        ours.zip(self.limit())
+            .is_some_and(|((_, taken), limit)| taken.median() > limit)
+    }
 }
 
 /// Runs every row that `settings` selects on every side that is there.
@@ -139,22 +175,32 @@ pub fn compare<'a>(
         {
             continue;
         }
-        let present: Vec<Side> = row
+        let mut present: Vec<Side> = row
             .kind
             .sides()
             .iter()
             .copied()
             .filter(|side| sides.has(*side))
             .collect();
+        let floor = row.floor_arguments(settings.scale);
+        let floor = floor.filter(|_| sides.has(Side::Floor));
+        present.extend(floor.as_ref().map(|_| Side::Floor));
         let mut samples = vec![Samples::default(); present.len()];
         for run in 0..settings.runs {
             for turn in 0..present.len() {
                 let at = (run + turn) % present.len();
-                let mut command = sides.command(present[at], guests, row);
-                command
-                    .args(row.arguments(settings.scale))
-                    .current_dir(dir.path());
-                samples[at].push(sample::run(command)?);
+                let side = present[at];
+                let mut feed = match side {
+                    Side::Floor => Feed::Nothing,
+                    _ => Feed::of(row)?,
+                };
+                let mut command = sides.command(side, guests, row, &feed);
+                match (&floor, side) {
+                    (Some(arguments), Side::Floor) => command.args(arguments),
+                    _ => command.args(row.arguments(settings.scale)),
+                };
+                command.args(feed.arguments(side)).current_dir(dir.path());
+                samples[at].push(sample::run(command, &mut feed)?);
             }
         }
         for (side, taken) in present.iter().zip(&samples) {
@@ -177,9 +223,11 @@ pub fn compare<'a>(
             row.name(),
             medians.join(", ")
         )?;
+        let floor = floor.and_then(|_| samples.pop());
         results.push(Compared {
             row,
             sides: present.into_iter().zip(samples).collect(),
+            floor,
         });
     }
     Ok(results)

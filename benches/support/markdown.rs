@@ -25,20 +25,24 @@ pub fn tables(results: &[Compared<'_>]) -> String {
     text
 }
 
-/// Nanoseconds per operation; ratios are to native code. Every value has half
-/// the distance of its quartiles behind it. The last ratio is of the best runs
-/// of this project and of native code: on a busy machine it says more.
+/// Nanoseconds per operation; ratios are to native code. Every value has half the distance of its
+/// quartiles behind it. The last ratio is of the best runs of this project and of native code: on a
+/// busy machine it says more. A limit that the median of ours is beyond is marked.
 fn table(text: &mut String, title: &str, rows: &[&Compared<'_>]) {
     let sides: Vec<Side> = rows[0].sides.iter().map(|(side, _)| *side).collect();
-    let wanted = rows.iter().any(|one| one.row.reach.is_some());
+    let wanted = rows.iter().any(|one| one.row.limit.is_some());
+    let floors = rows.iter().any(|one| one.floor.is_some());
     line(text, format_args!("### {title}\n"));
     let mut head = String::from("| operation | threads | native ns/op |");
     for side in &sides[1..] {
         let _ = write!(head, " {side} ns/op | ratio |");
     }
     head.push_str(" ours, best runs |");
+    if floors {
+        head.push_str(" floor |");
+    }
     if wanted {
-        head.push_str(" reach |");
+        head.push_str(" limit |");
     }
     line(text, format_args!("{head}"));
     let columns = head.matches('|').count() - 1;
@@ -69,11 +73,19 @@ fn table(text: &mut String, title: &str, rows: &[&Compared<'_>]) {
             }
             None => row.push_str("  |"),
         }
+        if floors {
+            let floor = one.floor.as_ref().map(Samples::median);
+            let _ = match floor {
+                Some(floor) => write!(row, " {floor:.1} |"),
+                None => write!(row, "  |"),
+            };
+        }
         if wanted {
-            match one.row.reach {
-                Some(reach) => _ = write!(row, " {reach} |"),
-                None => row.push_str("  |"),
-            }
+            let _ = match one.limit() {
+                Some(limit) if one.is_beyond() => write!(row, " **beyond {}** |", short(limit)),
+                Some(limit) => write!(row, " {} |", short(limit)),
+                None => write!(row, "  |"),
+            };
         }
         line(text, format_args!("{row}"));
     }
@@ -136,10 +148,15 @@ fn scaling(text: &mut String, results: &[Compared<'_>]) {
 fn value(samples: &Samples) -> String {
     let median = samples.median();
     let spread = samples.spread() * 100.0;
-    if median < 100.0 {
-        format!("{median:.1} ±{spread:.0}%")
+    format!("{} ±{spread:.0}%", short(median))
+}
+
+/// So many digits as say something.
+fn short(nanoseconds: f64) -> String {
+    if nanoseconds < 100.0 {
+        format!("{nanoseconds:.1}")
     } else {
-        format!("{median:.0} ±{spread:.0}%")
+        format!("{nanoseconds:.0}")
     }
 }
 
@@ -175,15 +192,17 @@ mod tests {
             Compared {
                 row: one,
                 sides: vec![(Side::Native, took(1_000)), (Side::Ours, took(1_500))],
+                floor: Some(took(60)),
             },
             Compared {
                 row: two,
                 sides: vec![(Side::Native, took(500)), (Side::Ours, took(1_000))],
+                floor: None,
             },
         ];
         let text = tables(&results);
         assert!(
-            text.contains("| clock | 1 | 100 ±0% | 150 ±0% | 1.50 | 1.50 | 1.7 |"),
+            text.contains("| clock | 1 | 100 ±0% | 150 ±0% | 1.50 | 1.50 | 6.0 | **beyond 109** |"),
             "{text}"
         );
         assert!(text.contains("| clock | 2.00 | 1.50 | 0.75 |"), "{text}");

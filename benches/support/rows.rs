@@ -22,6 +22,38 @@ impl Kind {
     }
 }
 
+/// What a guest gets from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A folder.
+    Nothing,
+    /// A folder, and a pipe for stdin that holds a mebibyte.
+    Pipe,
+    /// A listening socket, and a client that connects to it.
+    Client,
+}
+
+/// The longest that an operation is wanted to take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// So many times native code.
+    Times(f64),
+    /// So many nanoseconds beyond native code and the floor together.
+    Beyond(f64),
+}
+
+impl Limit {
+    /// In nanoseconds, of what native code and an empty host function take; `None` where the latter
+    /// is not known.
+    #[must_use]
+    pub fn nanoseconds(self, native: f64, floor: Option<f64>) -> Option<f64> {
+        match self {
+            Self::Times(ratio) => Some(native * ratio),
+            Self::Beyond(more) => Some(native + floor? + more),
+        }
+    }
+}
+
 /// One line of a table.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -37,8 +69,13 @@ pub struct Row {
     pub one_file: bool,
     /// How the guest is built.
     pub kind: Kind,
-    /// The ratio to native code that is wanted.
-    pub reach: Option<f64>,
+    /// How long it is wanted to take at most.
+    pub limit: Option<Limit>,
+    /// What the guest gets from outside.
+    pub given: Given,
+    /// The one call that the operation consists of, for the floor: a letter for each parameter, `i`
+    /// of 32 bits, `I` of 64. `None` for an operation of several calls, or of none.
+    pub signature: Option<&'static str>,
 }
 
 impl Row {
@@ -67,6 +104,9 @@ impl Row {
     /// The guest's arguments, with the number of operations scaled (at least one).
     #[must_use]
     pub fn arguments(&self, scale: f64) -> Vec<String> {
+        // A pipe holds so much, and memory has a maximum.
+        let bounded = self.given == Given::Pipe || self.operation == Some("grow");
+        let scale = if bounded { scale.min(1.0) } else { scale };
         let ops = ((self.ops as f64 * scale) as u64).max(1);
         let mut arguments: Vec<String> = self.operation.map(str::to_owned).into_iter().collect();
         arguments.extend([self.threads.to_string(), ops.to_string()]);
@@ -74,8 +114,22 @@ impl Row {
         arguments
     }
 
-    fn reach(mut self, ratio: f64) -> Self {
-        self.reach = Some(ratio);
+    /// The arguments of the floor's program for as many calls; `None` where the row has no floor.
+    #[must_use]
+    pub fn floor_arguments(&self, scale: f64) -> Option<Vec<String>> {
+        let signature = self.signature.filter(|_| self.threads == 1)?;
+        // Calls that do nothing: of fewer the clock would be a part.
+        let calls = ((5_000_000.0 * scale) as u64).max(1);
+        Some(vec![signature.to_owned(), calls.to_string()])
+    }
+
+    fn limit(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    fn calls(mut self, signature: &'static str) -> Self {
+        self.signature = Some(signature);
         self
     }
 
@@ -93,7 +147,16 @@ fn micro(operation: &'static str, threads: u32, ops: u64) -> Row {
         ops,
         one_file: false,
         kind: Kind::Threaded,
-        reach: None,
+        limit: None,
+        given: Given::Nothing,
+        signature: None,
+    }
+}
+
+fn system(operation: &'static str, ops: u64) -> Row {
+    Row {
+        program: "system",
+        ..micro(operation, 1, ops)
     }
 }
 
@@ -106,23 +169,58 @@ fn program(program: &'static str, threads: u32, ops: u64) -> Row {
 }
 
 /// The calls that a single-threaded guest is measured with too.
-fn each_call() -> [(&'static str, u64, f64); 14] {
+fn each_call() -> [Row; 19] {
+    use Limit::{Beyond, Times};
     [
-        ("clock", 1_000_000, 1.7),
-        ("random", 200_000, 1.2),
-        ("yield", 200_000, 1.2),
-        ("fdstat", 200_000, 1.2),
-        ("tell", 200_000, 1.2),
-        ("write64", 60_000, 1.15),
-        ("pread4k", 60_000, 1.15),
-        ("pread64k", 8_000, 1.05),
-        ("pwrite4k", 40_000, 1.15),
-        ("openclose", 20_000, 1.4),
-        ("stat", 40_000, 1.3),
+        micro("clock", 1, 1_000_000).calls("iIi").limit(Beyond(3.0)),
+        micro("random", 1, 200_000).calls("ii").limit(Times(1.2)),
+        micro("yield", 1, 200_000).calls("").limit(Times(1.2)),
+        micro("fdstat", 1, 200_000).calls("ii").limit(Times(1.2)),
+        micro("tell", 1, 200_000).calls("ii").limit(Times(1.2)),
+        micro("write64", 1, 60_000).calls("iiii").limit(Beyond(5.0)),
+        micro("pread4k", 1, 60_000)
+            .calls("iiiIi")
+            .limit(Beyond(5.0)),
+        micro("pread64k", 1, 8_000)
+            .calls("iiiIi")
+            .limit(Times(1.05)),
+        micro("pwrite4k", 1, 40_000)
+            .calls("iiiIi")
+            .limit(Beyond(5.0)),
+        micro("openclose", 1, 20_000).limit(Times(1.4)),
+        micro("stat", 1, 40_000).calls("iiiii").limit(Times(1.3)),
         // Two calls and more an operation; most of it is the file system's.
-        ("mkdir", 1_000, 1.3),
-        ("unlink", 8_000, 1.3),
-        ("rename", 8_000, 1.3),
+        micro("mkdir", 1, 1_000).limit(Times(1.3)),
+        micro("unlink", 1, 8_000).limit(Times(1.3)),
+        micro("rename", 1, 8_000).limit(Times(1.3)),
+        system("random64k", 200).calls("ii").limit(Times(1.1)),
+        system("filestat", 100_000).calls("ii").limit(Times(1.3)),
+        // As many as a full pipe has messages.
+        Row {
+            given: Given::Pipe,
+            ..system("pipe", 16_000).calls("iiii").limit(Times(1.2))
+        },
+        system("readdir", 4_000).calls("iiiIi").limit(Times(1.5)),
+        system("grow", 4_000).limit(Times(1.5)),
+    ]
+}
+
+/// What only a guest with shared memory is measured with: sockets, which nothing else gives to a
+/// program, and waits.
+fn threaded_only() -> [Row; 6] {
+    use Limit::Times;
+    let client = |row: Row| Row {
+        given: Given::Client,
+        ..row
+    };
+    [
+        client(system("accept", 2_000).calls("iii").limit(Times(1.2))),
+        client(system("recv", 4_000).calls("iiiiii").limit(Times(1.2))),
+        client(system("send", 4_000).calls("iiiii").limit(Times(1.2))),
+        client(system("poll1", 50_000).calls("iiii").limit(Times(1.3))),
+        client(system("poll100", 5_000).calls("iiii").limit(Times(1.3))),
+        // The same call again and again, for a word that nobody changes.
+        system("differs", 200_000).calls("IiI").limit(Times(1.0)),
     ]
 }
 
@@ -131,17 +229,28 @@ fn each_call() -> [(&'static str, u64, f64); 14] {
 #[must_use]
 pub fn calls() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (name, ops, reach) in each_call() {
-        rows.push(micro(name, 1, ops).reach(reach));
-        rows.push(micro(name, 2, ops));
-        if ["fdstat", "pread4k"].contains(&name) {
-            rows.push(micro(name, 2, ops).one_file());
+    for row in each_call() {
+        rows.push(row.clone());
+        if row.program != "micro" {
+            continue;
+        }
+        let two = Row {
+            threads: 2,
+            limit: None,
+            ..row
+        };
+        rows.push(two.clone());
+        if ["fdstat", "pread4k"].map(Some).contains(&two.operation) {
+            rows.push(two.one_file());
         }
     }
-    for (name, ops, _) in each_call() {
+    rows.extend(threaded_only());
+    for row in each_call() {
         rows.push(Row {
             kind: Kind::Single,
-            ..micro(name, 1, ops)
+            limit: None,
+            signature: None,
+            ..row
         });
     }
     rows.push(micro("compute", 1, 30_000_000));
@@ -152,13 +261,13 @@ pub fn calls() -> Vec<Row> {
 #[must_use]
 pub fn spawn() -> Vec<Row> {
     vec![
-        micro("spawn", 1, 1_000).reach(1.0),
-        micro("spawn", 8, 150).reach(0.7),
+        micro("spawn", 1, 1_000).limit(Limit::Times(0.9)),
+        micro("spawn", 8, 150).limit(Limit::Times(0.7)),
         micro("notify", 1, 500_000),
         micro("mutex", 1, 2_000_000),
-        micro("mutex", 2, 400_000).reach(1.1),
-        micro("mutex", 8, 100_000).reach(1.3),
-        micro("pingpong", 2, 10_000).reach(1.1),
+        micro("mutex", 2, 400_000).limit(Limit::Times(1.1)),
+        micro("mutex", 8, 100_000).limit(Limit::Times(1.3)),
+        micro("pingpong", 2, 10_000).limit(Limit::Times(1.1)),
     ]
 }
 
@@ -182,7 +291,7 @@ pub fn programs() -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::{calls, programs, spawn};
+    use super::{Limit, calls, programs, spawn};
     use std::collections::HashSet;
 
     #[test]
@@ -197,5 +306,12 @@ mod tests {
         let row = &spawn()[0];
         assert_eq!(row.arguments(1.0), ["spawn", "1", "1000"]);
         assert_eq!(row.arguments(0.000_1), ["spawn", "1", "1"]);
+    }
+
+    #[test]
+    fn a_limit_above_the_floor_needs_the_floor() {
+        assert_eq!(Limit::Times(1.5).nanoseconds(10.0, None), Some(15.0));
+        assert_eq!(Limit::Beyond(3.0).nanoseconds(10.0, Some(6.0)), Some(19.0));
+        assert_eq!(Limit::Beyond(3.0).nanoseconds(10.0, None), None);
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::feed::Feed;
 
 /// The longest one run may take; then it is killed and the bench fails.
 pub const LIMIT: Duration = Duration::from_secs(120);
@@ -34,19 +35,21 @@ impl Report {
     }
 }
 
-/// Runs a guest once and reads its report.
+/// Runs a guest once, with what `feed` has for it, and reads its report.
 ///
 /// # Errors
 ///
 /// When it cannot be started, fails, takes longer than [`LIMIT`], or prints
 /// something else than one report; the message has what it said.
-pub fn run(mut command: Command) -> Result<Report, Failure> {
+pub fn run(mut command: Command, feed: &mut Feed) -> Result<Report, Failure> {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(feed.stdin())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{command:?}: {error}"))?;
+    // A copy of the other end of a pipe would keep it open.
+    command.stdin(Stdio::null());
     // A guest prints one line, so the pipes cannot fill while they are not read.
     let begin = Instant::now();
     let status = loop {
@@ -135,6 +138,7 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::{Report, Samples, run};
+    use crate::feed::Feed;
     use std::process::Command;
 
     fn samples(values: &[u64]) -> Samples {
@@ -198,7 +202,8 @@ mod tests {
     fn a_program_that_fails_is_an_error_with_what_it_said() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo clock 1 10 99 ab; echo broken >&2; exit 3"]);
-        let error = run(command).expect_err("the status is 3").to_string();
+        let error = run(command, &mut Feed::Nothing).expect_err("the status is 3");
+        let error = error.to_string();
         assert!(error.contains("broken"), "{error}");
     }
 }

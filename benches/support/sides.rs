@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
+use crate::feed::Feed;
 use crate::guests::{Guests, root};
 use crate::rows::Row;
 
@@ -22,6 +23,8 @@ pub enum Side {
     P1,
     /// The same, told that it may block the calling thread.
     P1Block,
+    /// Wasmtime 48 alone: an empty function of the same signature.
+    Floor,
 }
 
 impl fmt::Display for Side {
@@ -32,6 +35,7 @@ impl fmt::Display for Side {
             Self::Wasmtime46 => "wasmtime 46",
             Self::P1 => "p1 48",
             Self::P1Block => "p1 48 blocking",
+            Self::Floor => "floor",
         })
     }
 }
@@ -43,6 +47,8 @@ pub struct Sides {
     wasmtime46: Option<PathBuf>,
     peer46: Option<PathBuf>,
     p1: Option<PathBuf>,
+    wasmtime48: Option<PathBuf>,
+    floor: Option<PathBuf>,
 }
 
 impl Sides {
@@ -68,8 +74,10 @@ impl Sides {
             wasmtime46: path("WASMTIME46"),
             peer46: peer("peer46"),
             p1: peer("p1-48"),
+            wasmtime48: path("WASMTIME48"),
+            floor: peer("floor"),
         };
-        for side in [Side::Wasmtime46, Side::P1] {
+        for side in [Side::Wasmtime46, Side::P1, Side::Floor] {
             if !found.has(side) {
                 writeln!(
                     std::io::stderr(),
@@ -87,24 +95,31 @@ impl Sides {
         match side {
             Side::Native | Side::Ours => true,
             Side::Wasmtime46 => self.wasmtime46.is_some() || self.peer46.is_some(),
-            Side::P1 | Side::P1Block => self.p1.is_some(),
+            Side::P1 => self.p1.is_some(),
+            Side::P1Block => self.p1.is_some() || self.wasmtime48.is_some(),
+            Side::Floor => self.floor.is_some(),
         }
     }
 
-    /// The command that runs `row` on `side`, but for the row's arguments.
+    /// The command that runs `row` on `side`, with `feed` for it, but for the row's arguments.
     ///
-    /// The program sees the folder it is run in.
+    /// The program sees the folder it is run in, or a listening socket, which then is descriptor 3
+    /// as the folder would be.
     ///
     /// # Panics
     ///
     /// When [`Sides::has`] says no.
     #[must_use]
-    pub fn command(&self, side: Side, guests: &Guests, row: &Row) -> Command {
+    pub fn command(&self, side: Side, guests: &Guests, row: &Row, feed: &Feed) -> Command {
+        let given = match feed.address() {
+            Some(address) => vec!["-S".to_owned(), format!("tcplisten={address}")],
+            None => vec!["--dir".to_owned(), ".".to_owned()],
+        };
         let host = |path: &Path, options: &[&str]| {
             let mut command = Command::new(path);
             command
                 .args(options)
-                .args(["--dir", "."])
+                .args(&given)
                 .arg(guests.module(row.program, row.kind));
             command
         };
@@ -123,7 +138,11 @@ impl Sides {
                 None => host(&peer(&self.peer46), &[]),
             },
             Side::P1 => host(&peer(&self.p1), &[]),
-            Side::P1Block => host(&peer(&self.p1), &["--block"]),
+            Side::P1Block => match (&self.p1, &self.wasmtime48) {
+                (None, Some(wasmtime)) => host(wasmtime, &["run"]),
+                _ => host(&peer(&self.p1), &["--block"]),
+            },
+            Side::Floor => Command::new(peer(&self.floor)),
         }
     }
 }

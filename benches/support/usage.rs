@@ -1,11 +1,12 @@
-//! What a whole process took, as the kernel accounts for it.
+//! What a whole process took, as the kernel accounts for it; and pipes that hold more.
 #![allow(
     unsafe_code,
-    reason = "the standard library does not give a child's usage"
+    reason = "the standard library gives neither a child's usage nor the size of a pipe"
 )]
 
-use std::io::Read as _;
+use std::io::{PipeWriter, Read as _};
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,18 @@ fn reap(child: u32) -> Result<(i32, libc::rusage), Failure> {
     }
     // SAFETY: wait4 returned the child, so it has written the usage.
     Ok((status, unsafe { usage.assume_init() }))
+}
+
+/// Has a pipe hold a mebibyte, the most that every user may have; how many bytes it holds now.
+///
+/// # Errors
+///
+/// When the user's pipes hold too much already.
+pub fn widen(pipe: &PipeWriter) -> Result<usize, Failure> {
+    // SAFETY: the command takes a number, and the descriptor is open as long as it is borrowed.
+    let holds = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 1 << 20) };
+    usize::try_from(holds)
+        .map_err(|_| format!("F_SETPIPE_SZ: {}", std::io::Error::last_os_error()).into())
 }
 
 #[cfg(test)]

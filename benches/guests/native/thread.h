@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -125,6 +128,27 @@ static inline int wasi_path_filestat_get(int dir, uint32_t lookup, const char *p
   if (fstatat(dir, name, &s, lookup ? 0 : AT_SYMLINK_NOFOLLOW)) return errno;
   native_stat(&s, out);
   return 0;
+}
+// A folder from its beginning to its end, as readdir(3) does: the system says that there is no more
+// by nothing.
+static inline int wasi_fd_readdir(int fd, void *buf, uint32_t len, uint64_t cookie, uint32_t *used) {
+  if (lseek(fd, (off_t)cookie, SEEK_SET) < 0) return errno;
+  ssize_t got = getdents64(fd, buf, len);
+  if (got > 0 && getdents64(fd, (char *)buf + got, len - (size_t)got) < 0) return errno;
+  return native_size(got, used);
+}
+static inline int wasi_sock_accept(int fd, uint16_t flags, int *out) {
+  *out = accept4(fd, 0, 0, SOCK_CLOEXEC | flags);
+  return *out < 0 ? errno : 0;
+}
+static inline int wasi_sock_recv(int fd, const wasi_iovec *v, uint32_t n, uint16_t flags, uint32_t *got, uint16_t *out_flags) {
+  if (n != 1) return EINVAL;
+  *out_flags = 0;
+  return native_size(recv(fd, (void *)v->buf, v->len, flags), got);
+}
+static inline int wasi_sock_send(int fd, const wasi_iovec *v, uint32_t n, uint16_t flags, uint32_t *sent) {
+  if (n != 1) return EINVAL;
+  return native_size(send(fd, v->buf, v->len, flags), sent);
 }
 
 // --- base.h -----------------------------------------------------------------

@@ -32,11 +32,11 @@ pub enum AccessKind {
     Read,
     /// It writes, and is not atomic.
     Write,
-    /// An atomic load, or the comparison of a wait.
+    /// An atomic load, the comparison of a wait, or a compare-exchange that fails.
     AtomicRead,
     /// An atomic store.
     AtomicWrite,
-    /// An atomic read-modify-write, a compare-exchange that fails among them.
+    /// An atomic read-modify-write. A compare-exchange that fails is none: it only reads.
     AtomicUpdate,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for AccessKind {
 pub struct Access {
     /// The thread.
     pub thread: u32,
-    /// Where it begins. Who has several memories gives each a range of its own.
+    /// Where it begins. A host with several memories gives each a range of its own.
     pub address: u64,
     /// Its bytes; with 0, nothing is accessed. An atomic one has 1, 2, 4 or 8, at a multiple of that.
     pub size: u64,
@@ -86,7 +86,9 @@ pub struct Access {
     pub kind: AccessKind,
     /// Where in the program.
     pub place: Place,
-    /// A number that the caller finds this access by, such as a count of the thread's accesses. 40 bits are kept.
+    /// A number that the caller finds this access by, such as a count of the thread's accesses; 40
+    /// bits are kept. Those of a thread grow, or else sequence locks are not known
+    /// ([`Detector::sequence_lock`](crate::Detector::sequence_lock)).
     pub number: u64,
 }
 
@@ -97,7 +99,8 @@ pub struct ThreadInfo {
     pub id: u32,
     /// The how many-th thread it is; the first is 0. No other has it.
     pub serial: u64,
-    /// Who has created it: the number and the serial; `None` for those that [`start`](crate::Detector::start) made.
+    /// The thread that has created it: the number and the serial; `None` for those that
+    /// [`start`](crate::Detector::start) made.
     pub parent: Option<(u32, u64)>,
     /// Where, and the caller's number for that ([`Access::number`]).
     pub created: Option<(Place, u64)>,
@@ -106,14 +109,14 @@ pub struct ThreadInfo {
 /// One of the two accesses of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Side {
-    /// Who.
+    /// The thread.
     pub thread: ThreadInfo,
     /// What it did.
     pub kind: AccessKind,
     /// Where in the program.
     pub place: Place,
     /// The caller's number for it. Where a place accessed neighbouring bytes again and again, without releasing
-    /// anything meanwhile, that of the first.
+    /// anything meanwhile, that of the last.
     pub number: u64,
     /// Where its bytes begin, among the 8 that the race is in.
     pub address: u64,

@@ -11,15 +11,54 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 /// A thread that waits again and again for one word to leave one value waits for a lock. There the
 /// thread that gives it back wants it again at once, and is disturbed the more, the sooner the
 /// waiter is back. So a waiter for a lock does not spin. Where turns are taken, the value changes.
+///
+/// A thread in a loop around a lock finds another value each time it looks, or soon. One that finds
+/// the same value again and again polls a word that does not change: it disturbs no other thread.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     address: AtomicU64,
     expected: AtomicU64,
+    /// What the word held when the owner looked last.
+    seen: AtomicU64,
+    /// Refusals in a row since it held something else, up to [`POLLED`].
+    unchanged: AtomicU32,
 }
 
+/// So many refusals in a row without a change of the word are a poll. A lock's word that happens to
+/// be the same at half of the looks, two for each refusal, is taken for one once in 2^32 times, and
+/// until it is seen to change.
+const POLLED: u32 = 16;
+
 impl Last {
-    /// Notes a wait; whether it is for another word or value than the one before.
-    pub(crate) fn swap_if_new(&self, awaited: Awaited) -> bool {
+    /// Notes a wait that is refused because the word holds `value`; whether the thread is to be
+    /// held up: it was refused for the same word and value before, and does not poll.
+    pub(crate) fn refused(&self, awaited: Awaited, value: u64) -> bool {
+        if self.swap_if_new(awaited) {
+            self.seen.store(value, Relaxed);
+            self.unchanged.store(0, Relaxed);
+            return false;
+        }
+        self.holds(value);
+        let unchanged = self.unchanged.load(Relaxed);
+        self.unchanged.store((unchanged + 1).min(POLLED), Relaxed);
+        unchanged < POLLED
+    }
+
+    /// Notes what the word holds now.
+    pub(crate) fn holds(&self, value: u64) {
+        if self.seen.load(Relaxed) != value {
+            self.seen.store(value, Relaxed);
+            self.unchanged.store(0, Relaxed);
+        }
+    }
+
+    /// Notes a wait that is queued; whether it is for another word or value than the one before.
+    pub(crate) fn queued(&self, awaited: Awaited) -> bool {
+        self.unchanged.store(0, Relaxed);
+        self.swap_if_new(awaited)
+    }
+
+    fn swap_if_new(&self, awaited: Awaited) -> bool {
         let new = self.address.load(Relaxed) != awaited.address
             || self.expected.load(Relaxed) != awaited.expected;
         if new {
@@ -106,18 +145,67 @@ mod tests {
         assert!(!spinning.wanted());
     }
 
-    #[test]
-    fn a_lock_is_known_by_its_value() {
-        let last = Last::default();
-        let awaited = |address, expected| Awaited {
+    fn awaited(address: u64, expected: u64) -> Awaited {
+        Awaited {
             address,
             width: crate::word::Width::W32,
             expected,
+        }
+    }
+
+    #[test]
+    fn a_lock_is_known_by_its_value() {
+        let last = Last::default();
+        assert!(last.queued(awaited(8, 2)));
+        assert!(!last.queued(awaited(8, 2)));
+        assert!(last.queued(awaited(8, 3)));
+        assert!(last.queued(awaited(12, 3)));
+        assert!(last.queued(awaited(8, 3)));
+    }
+
+    /// How many of so many refusals hold the thread up, where the word holds what `value` says at
+    /// each look.
+    fn held_up(last: &Last, refusals: u64, mut value: impl FnMut(u64) -> u64) -> u64 {
+        let mut looks = 0..;
+        let mut look = || value(looks.next().unwrap());
+        let mut times = 0;
+        for _ in 0..refusals {
+            if last.refused(awaited(8, 2), look()) {
+                last.holds(look());
+                times += 1;
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn a_poll_is_not_held_up_for_long() {
+        let last = Last::default();
+        assert_eq!(held_up(&last, 10_000, |_| 1), u64::from(POLLED));
+        assert_eq!(held_up(&last, 10_000, |_| 1), 0);
+        // The word changes once: it may be a lock after all.
+        assert_eq!(held_up(&last, 10_000, |_| 0), u64::from(POLLED));
+        // So may it after a wait that had to wait.
+        last.queued(awaited(8, 2));
+        assert_eq!(held_up(&last, 10_000, |_| 0), u64::from(POLLED));
+        // Another word is another matter.
+        assert!(!last.refused(awaited(16, 2), 0));
+        assert!(last.refused(awaited(16, 2), 0));
+    }
+
+    #[test]
+    fn a_lock_is_always_held_up() {
+        let last = Last::default();
+        // The first refusal of all is not.
+        assert_eq!(held_up(&last, 10_000, |look| look % 2), 9_999);
+        // Taken and free in no order: three quarters of the looks find it as it was.
+        let mut state = 1_u64;
+        let mut taken = 0;
+        let random = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005) + 1;
+            taken ^= u64::from((state >> 33) & 3 == 0);
+            taken
         };
-        assert!(last.swap_if_new(awaited(8, 2)));
-        assert!(!last.swap_if_new(awaited(8, 2)));
-        assert!(last.swap_if_new(awaited(8, 3)));
-        assert!(last.swap_if_new(awaited(12, 3)));
-        assert!(last.swap_if_new(awaited(8, 3)));
+        assert!(held_up(&last, 10_000, random) > 9_900);
     }
 }

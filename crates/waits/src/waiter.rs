@@ -91,8 +91,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let (awaited, equal) = Awaited::of32(word, expected);
-        self.wait_at(awaited, timeout_ns, on_report, equal)
+        let (awaited, held) = Awaited::of32(word, expected);
+        self.wait_at(awaited, timeout_ns, on_report, held)
     }
 
     /// Waits on a 64-bit word: `memory.atomic.wait64`. As
@@ -108,8 +108,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let (awaited, equal) = Awaited::of64(word, expected);
-        self.wait_at(awaited, timeout_ns, on_report, equal)
+        let (awaited, held) = Awaited::of64(word, expected);
+        self.wait_at(awaited, timeout_ns, on_report, held)
     }
 
     /// The first half of [`Waiter::wait32`]: what it answers where the word holds another value,
@@ -119,16 +119,17 @@ impl Waiter {
     /// with [`Waiter::park32`], so that the word is looked at once without the lock. Counts in
     /// [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread that gets the same
     /// answer for the same word and value again and again is in a loop around a lock that another
-    /// is just taking. So it is held up for a fifth of a microsecond each time.
+    /// is just taking. So it is held up for a fifth of a microsecond each time, unless the word
+    /// stays as it is: then the thread polls it.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
-        let (awaited, equal) = Awaited::of32(word, expected);
-        self.differs_at(awaited, &equal)
+        let (awaited, held) = Awaited::of32(word, expected);
+        self.differs_at(awaited, &held)
     }
 
     /// As [`Waiter::differs32`], of [`Waiter::wait64`].
     pub fn differs64(&self, word: &AtomicU64, expected: u64) -> Option<WaitOutcome> {
-        let (awaited, equal) = Awaited::of64(word, expected);
-        self.differs_at(awaited, &equal)
+        let (awaited, held) = Awaited::of64(word, expected);
+        self.differs_at(awaited, &held)
     }
 
     /// The second half of [`Waiter::wait32`]: compares the word under the bucket's lock, and waits.
@@ -145,8 +146,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let (awaited, equal) = Awaited::of32(word, expected);
-        self.park_at(awaited, timeout_ns, on_report, equal)
+        let (awaited, held) = Awaited::of32(word, expected);
+        self.park_at(awaited, timeout_ns, on_report, &held)
     }
 
     /// As [`Waiter::park32`], of [`Waiter::wait64`].
@@ -161,8 +162,8 @@ impl Waiter {
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
     ) -> WaitOutcome {
-        let (awaited, equal) = Awaited::of64(word, expected);
-        self.park_at(awaited, timeout_ns, on_report, equal)
+        let (awaited, held) = Awaited::of64(word, expected);
+        self.park_at(awaited, timeout_ns, on_report, &held)
     }
 
     pub(crate) fn wait_at(
@@ -170,24 +171,26 @@ impl Waiter {
         awaited: Awaited,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
-        equal: impl Fn() -> bool,
+        held: impl Fn() -> u64,
     ) -> WaitOutcome {
-        self.differs_at(awaited, &equal)
-            .unwrap_or_else(|| self.park_at(awaited, timeout_ns, on_report, equal))
+        self.differs_at(awaited, &held)
+            .unwrap_or_else(|| self.park_at(awaited, timeout_ns, on_report, &held))
     }
 
-    fn differs_at(&self, awaited: Awaited, equal: &impl Fn() -> bool) -> Option<WaitOutcome> {
+    fn differs_at(&self, awaited: Awaited, held: &impl Fn() -> u64) -> Option<WaitOutcome> {
+        let value = held();
         // Where the lot has ended, the wait is counted with the others, under the lock.
-        if equal() || self.lot.is_ended() {
+        if value == awaited.expected || self.lot.is_ended() {
             return None;
         }
         let node = self.lot.nodes.get(self.node);
         let before = node.not_equal.load(Relaxed);
         node.not_equal.store(before + 1, Relaxed);
-        if !node.last.swap_if_new(awaited) {
+        if node.last.refused(awaited, value) {
             // A lock, and another thread is just taking it: to be back at once would take its cache
             // line away.
             (0..REFUSED).for_each(|_| spin_loop());
+            node.last.holds(held());
         }
         Some(WaitOutcome::NotEqual)
     }
@@ -197,11 +200,11 @@ impl Waiter {
         awaited: Awaited,
         timeout_ns: i64,
         on_report: &mut dyn FnMut(),
-        equal: impl Fn() -> bool,
+        held: &impl Fn() -> u64,
     ) -> WaitOutcome {
         let node = self.lot.nodes.get(self.node);
         let _busy = Busy::enter(node);
-        let quiet = match self.queue_up(node, awaited, timeout_ns, equal) {
+        let quiet = match self.queue_up(node, awaited, timeout_ns, held) {
             Ok(quiet) => quiet,
             Err(outcome) => return outcome,
         };
@@ -211,7 +214,7 @@ impl Waiter {
             node,
             address: awaited.address,
         };
-        let handover = node.last.swap_if_new(awaited);
+        let handover = node.last.queued(awaited);
         if quiet {
             self.lot.liveness.quiet();
         }
@@ -225,7 +228,7 @@ impl Waiter {
         node: &Node,
         awaited: Awaited,
         timeout_ns: i64,
-        equal: impl Fn() -> bool,
+        held: &impl Fn() -> u64,
     ) -> Result<bool, WaitOutcome> {
         let mut flags = flag::QUEUED;
         if awaited.width == Width::W64 {
@@ -243,7 +246,7 @@ impl Waiter {
             return Err(WaitOutcome::Ended);
         }
         bucket.expect_waiter();
-        if !equal() {
+        if held() != awaited.expected {
             bucket.waiters_gone(1);
             queue.counters.not_equal += 1;
             return Err(WaitOutcome::NotEqual);

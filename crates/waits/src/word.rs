@@ -23,24 +23,24 @@ pub(crate) struct Awaited {
 }
 
 impl Awaited {
-    /// For a 32-bit word; and whether it holds `expected`, by a sequentially consistent load.
-    pub(crate) fn of32(word: &AtomicU32, expected: u32) -> (Self, impl Fn() -> bool) {
+    /// For a 32-bit word; and what it holds, by a sequentially consistent load.
+    pub(crate) fn of32(word: &AtomicU32, expected: u32) -> (Self, impl Fn() -> u64) {
         let awaited = Self {
             address: address_of(word),
             width: Width::W32,
             expected: expected.into(),
         };
-        (awaited, move || word.load(Ordering::SeqCst) == expected)
+        (awaited, move || word.load(Ordering::SeqCst).into())
     }
 
     /// As [`Awaited::of32`], for a 64-bit word.
-    pub(crate) fn of64(word: &AtomicU64, expected: u64) -> (Self, impl Fn() -> bool) {
+    pub(crate) fn of64(word: &AtomicU64, expected: u64) -> (Self, impl Fn() -> u64) {
         let awaited = Self {
             address: address_of(word),
             width: Width::W64,
             expected,
         };
-        (awaited, move || word.load(Ordering::SeqCst) == expected)
+        (awaited, move || word.load(Ordering::SeqCst))
     }
 }
 

@@ -149,7 +149,7 @@ fn awaited(address: u64, expected: u32) -> Awaited {
 /// Waits at `address` for `word` to leave `expected`.
 fn wait(waiter: &Waiter, address: u64, word: &AtomicU32, expected: u32, ns: i64) -> WaitOutcome {
     waiter.wait_at(awaited(address, expected), ns, &mut || (), || {
-        word.load(Ordering::SeqCst) == expected
+        word.load(Ordering::SeqCst).into()
     })
 }
 
@@ -207,7 +207,7 @@ fn a_notify_without_the_lock_misses_nobody() {
         let waiter = Arc::new(lot.register(1, Role::Guest));
         let thread = thread::spawn({
             let word = word.clone();
-            move || waiter.wait_at(awaited(X, 0), -1, &mut || (), || word.load(Relaxed) == 0)
+            move || waiter.wait_at(awaited(X, 0), -1, &mut || (), || word.load(Relaxed).into())
         });
         word.store(1, Relaxed);
         // A thread that is missed sleeps for ever, which loom finds.
@@ -262,7 +262,7 @@ fn the_oldest_first() {
                         if looks.get() == 2 {
                             mine.set(order.fetch_add(1, Relaxed));
                         }
-                        never.load(Relaxed) == 0
+                        never.load(Relaxed).into()
                     });
                     (mine.get(), outcome)
                 })
@@ -382,7 +382,7 @@ fn report_against_notify() {
             move || {
                 let mut reports = 0;
                 let outcome = waiter.wait_at(awaited(X, 0), -1, &mut || reports += 1, || {
-                    word.load(Ordering::SeqCst) == 0
+                    word.load(Ordering::SeqCst).into()
                 });
                 (outcome, reports + u32::from(waiter.take_report()))
             }
@@ -413,7 +413,7 @@ fn a_request_outlives_a_wait() {
         });
         let mut reports = 0;
         for _ in 0..2 {
-            let outcome = waiter.wait_at(awaited(X, 0), 1, &mut || reports += 1, || true);
+            let outcome = waiter.wait_at(awaited(X, 0), 1, &mut || reports += 1, || 0);
             assert_eq!(outcome, WaitOutcome::TimedOut);
         }
         asker.join().unwrap();
@@ -435,7 +435,7 @@ fn a_sleeper_reports_and_sleeps_on() {
                     reported.store(true, Ordering::SeqCst);
                     this.unpark();
                 };
-                waiter.wait_at(awaited(X, 0), -1, &mut on_report, || true)
+                waiter.wait_at(awaited(X, 0), -1, &mut on_report, || 0)
             }
         });
         waiter.request_report();

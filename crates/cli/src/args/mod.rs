@@ -20,10 +20,11 @@ pub(crate) mod values;
 mod version;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Args as _, CommandFactory, FromArgMatches, Parser};
 use wasmtime_cli_flags::CommonOptions;
 
 use crate::args::legacy::LegacyCommon;
@@ -74,6 +75,13 @@ pub(crate) fn command() -> clap::Command {
 /// Reads the command line. Ends the process after help or a version, and after an error of clap.
 pub(crate) fn parse() -> Result<Cli> {
     let typed: Vec<_> = std::env::args_os().collect();
+    if let [_, word] = &typed[..]
+        && version::is_asked_by(word)
+    {
+        let said = format!("{} {}\n", env!("CARGO_PKG_NAME"), version::version());
+        printed(std::io::stdout().write_all(said.as_bytes()))?;
+        std::process::exit(Exit::Success.status().into())
+    }
     let mut line = environment::with_variables(typed.clone(), std::env::vars_os())?;
     let listenfd = listenfd::take_from(&mut line);
     if environment::LIBRARY_READS_VARIABLES {
@@ -81,8 +89,10 @@ pub(crate) fn parse() -> Result<Cli> {
         let _ = listenfd::take_from(&mut line);
     }
     let parsed = help_output::guarded(|| {
-        let matches = command().try_get_matches_from(line)?;
-        let mut cli = Cli::from_arg_matches(&matches)?;
+        let mut cli = match as_run(&line) {
+            Some(cli) => cli,
+            None => Cli::from_arg_matches(&command().try_get_matches_from(line)?)?,
+        };
         listenfd::note(&mut cli, listenfd);
         Ok::<_, clap::Error>(cli)
     })?;
@@ -97,6 +107,28 @@ pub(crate) fn parse() -> Result<Cli> {
         }
     }
 }
+
+/// Reads the line as one of `run`, which most lines are. `None` if it is not one, or is wrong.
+///
+/// Each subcommand lists its options anew, and [`command`] has three that do. It also says what is
+/// wrong with a line.
+fn as_run(line: &[OsString]) -> Option<Cli> {
+    let (name, words) = line.split_first()?;
+    let first = words.first()?;
+    if SUBCOMMANDS.iter().any(|other| first == other) {
+        return None;
+    }
+    let words = if first == "run" { &words[1..] } else { words };
+    let only = RunArgs::augment_args(clap::Command::new(env!("CARGO_PKG_NAME")));
+    let matches = only.try_get_matches_from([name].into_iter().chain(words));
+    Some(Cli {
+        command: None,
+        run: RunArgs::from_arg_matches(&matches.ok()?).ok()?,
+    })
+}
+
+/// The subcommands beside `run`, as they are typed.
+const SUBCOMMANDS: [&str; 5] = ["compile", "inspect", "completion", "man", "help"];
 
 /// The message about an option whose value is not UTF-8.
 fn not_utf8() -> Message {
@@ -165,5 +197,55 @@ mod tests {
     #[test]
     fn clap_is_content() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_is_read_as_the_whole_command_reads_it() {
+        for line in [
+            "x.wasm",
+            "run x.wasm",
+            "run run",
+            "x.wasm compile --help -W help",
+            "--dir . --env A=1 x.wasm a b",
+            "run -Wtimeout=5 -S tcplisten=[::1]:80 --invoke f x.wasm -- -1",
+            "--dir . compile x.wasm",
+            "--dir . run x.wasm",
+            "-- compile x.wasm",
+            "",
+            "run",
+            "--dir",
+            "--no-such-option x.wasm",
+            "-W no-such-option x.wasm",
+            "--help",
+            "-h x.wasm",
+            "run --help",
+            "--version x.wasm",
+            "compile x.wasm",
+            "inspect x.wasm",
+            "help run",
+            "man",
+            "completion bash",
+        ] {
+            let words = std::iter::once("wasi-threads-run").chain(line.split_whitespace());
+            let words: Vec<OsString> = words.map(OsString::from).collect();
+            let whole = command().try_get_matches_from(&words);
+            let whole = whole.and_then(|matches| Cli::from_arg_matches(&matches));
+            let whole = match whole {
+                Ok(Cli { command: None, run }) => Some(run),
+                Ok(Cli {
+                    command: Some(Command::Run(run)),
+                    ..
+                }) => Some(*run),
+                Ok(_) | Err(_) => None,
+            };
+            let seen = |run: RunArgs| (run.module_and_args, run.dirs.len(), run.vars, run.invoke);
+            let one = as_run(&words).map(|cli| seen(cli.run));
+            assert_eq!(one, whole.map(seen), "{line}");
+        }
+        let whole = command();
+        let names = whole.get_subcommands().map(clap::Command::get_name);
+        let others: Vec<_> = names.filter(|name| *name != "run").collect();
+        // The library adds the last itself.
+        assert_eq!([&others[..], &["help"]].concat(), SUBCOMMANDS);
     }
 }

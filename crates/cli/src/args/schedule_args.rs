@@ -70,7 +70,8 @@ pub(crate) struct ScheduleArgs {
         value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "explore"
     )]
     pub(crate) show: Option<u16>,
-    /// Looks for data races, in a run whose threads take turns (by default of `random`).
+    /// Looks for data races, in a run whose threads take turns (by default of `random`), or with
+    /// `parallel` run at once.
     ///
     /// `exit=N` (the status if races are told, 66), `suppress=FILE` (a list of races that are not
     /// told), `memory=MIB` (for what is kept of accesses, 1024), `no-default` (tells those of the C

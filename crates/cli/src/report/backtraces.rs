@@ -1,8 +1,9 @@
 //! Backtraces as text. Names, files and lines are looked up only for what is printed, when it is
 //! printed.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasi_threads::rewrite::AccessSite;
 use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
@@ -11,7 +12,7 @@ use wasm_symbols::Trace;
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
-use crate::report::own_frame;
+use crate::report::{own_frame, whose_access};
 
 /// How many of the innermost frames are searched for one of the program's own.
 const INNERMOST: usize = 16;
@@ -35,6 +36,8 @@ pub(crate) struct Backtraces {
     /// For reports while the program runs.
     on_demand: Printer,
     modules: Vec<(ThreadModule, Option<Arc<Symbols>>)>,
+    /// The names of the functions of the program's own module, once they are needed.
+    names: OnceLock<HashMap<u32, String>>,
 }
 
 impl Backtraces {
@@ -44,6 +47,7 @@ impl Backtraces {
             at_end: Printer::new(Limits::default()),
             on_demand: Printer::new(Limits::default()),
             modules: modules.collect(),
+            names: OnceLock::new(),
         }
     }
 
@@ -93,12 +97,7 @@ impl Backtraces {
     /// backtrace.
     #[cfg(feature = "profile")]
     pub(crate) fn look_up(&self, frames: &[Frame]) -> Trace {
-        let mut limits = Limits::default();
-        limits.steps *= 5;
-        limits.text_bytes *= 16;
-        limits.shown_bytes *= 64;
-        limits.time *= 4;
-        Printer::new(limits).look_up(frames.iter().map(|at| self.place(at)).collect())
+        of_many().look_up(frames.iter().map(|at| self.place(at)).collect())
     }
 
     /// Looks up all at once: threads are at the same places, and share the bound on the work.
@@ -133,9 +132,7 @@ impl Backtraces {
             None => vec![self.place_of(site)],
         };
         let traces: Vec<_> = of.map(places).collect();
-        let looked_up = self
-            .at_end
-            .look_up(traces.iter().flatten().cloned().collect());
+        let looked_up = of_many().look_up(traces.iter().flatten().cloned().collect());
         let mut known = looked_up.frames();
         let mut own = |trace: &Vec<Place>| {
             let (these, rest) = known.split_at(trace.len());
@@ -143,6 +140,53 @@ impl Backtraces {
             own_frame::place(these)
         };
         traces.iter().map(&mut own).collect()
+    }
+
+    /// For each access, whether the program makes it, and not a library for itself.
+    pub(crate) fn are_own<'a>(
+        &self,
+        of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
+    ) -> Vec<bool> {
+        let of: Vec<_> = of.collect();
+        let of_site = |site: &AccessSite| (site.function, Some(site.offset));
+        let sites = of
+            .iter()
+            .map(|(_, site)| (of_site(site), self.place_of(site)));
+        let sites = self.whose(sites.collect());
+        // In a function of a library's that serves its callers, these decide.
+        let undecided = |site: &AccessSite| sites.get(&of_site(site)).copied().flatten().is_none();
+        let frames = |backtrace: &Backtrace| {
+            let frames = backtrace.to_frames();
+            frames.into_iter().take(INNERMOST).collect::<Vec<_>>()
+        };
+        let of_frame = |frame: &Frame| {
+            let offset = frame.module_offset().map(|offset| offset as u64);
+            (frame.func_index(), offset)
+        };
+        let called = of.iter().map(|(backtrace, site)| match backtrace {
+            Some(backtrace) if undecided(site) => frames(backtrace),
+            _ => Vec::new(),
+        });
+        let called: Vec<_> = called.collect();
+        let places = called.iter().flatten();
+        let places = places.map(|frame| (of_frame(frame), self.place(frame)));
+        let callers = self.whose(places.collect());
+        let own = |((_, site), frames): (&(_, &AccessSite), &Vec<Frame>)| {
+            let by_site = sites.get(&of_site(site)).copied().flatten();
+            let mut by_callers = frames.iter().map(|frame| callers.get(&of_frame(frame)));
+            let by_callers = || by_callers.find_map(|whose| whose.copied().flatten());
+            // Not known.
+            by_site.or_else(by_callers).unwrap_or(true)
+        };
+        of.iter().zip(&called).map(own).collect()
+    }
+
+    /// Of each place, whether an access there is the program's, if no caller decides that.
+    fn whose<K: Ord>(&self, places: BTreeMap<K, Place>) -> BTreeMap<K, Option<bool>> {
+        let (keys, places): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let looked_up = of_many().look_up(places);
+        let whose = looked_up.frames().iter().map(whose_access::is_own);
+        keys.into_iter().zip(whose).collect()
     }
 
     /// The place of an instruction of the program's own module, which is the last one.
@@ -176,6 +220,9 @@ impl Backtraces {
     /// The place of an offset in a function of the program's own module.
     fn place_in_main(&self, function: u32, offset: Option<usize>) -> Place {
         let mut place = Place::new(function);
+        if let Some(name) = self.names().get(&function) {
+            place = place.function_name(name);
+        }
         if let Some(offset) = offset {
             place = place.offset(offset);
         }
@@ -183,6 +230,18 @@ impl Backtraces {
             Some((_, Some(symbols))) => place.symbols(symbols),
             _ => place,
         }
+    }
+
+    fn names(&self) -> &HashMap<u32, String> {
+        self.names.get_or_init(|| {
+            let main = self.modules.last();
+            let functions = main
+                .into_iter()
+                .flat_map(|(main, _)| main.module().functions());
+            functions
+                .filter_map(|function| Some((function.index.as_u32(), function.name?)))
+                .collect()
+        })
     }
 
     fn place(&self, frame: &Frame) -> Place {
@@ -208,6 +267,16 @@ impl Backtraces {
         }
         place
     }
+}
+
+/// A printer for more frames than some backtraces have.
+fn of_many() -> Printer {
+    let mut limits = Limits::default();
+    limits.steps *= 5;
+    limits.text_bytes *= 16;
+    limits.shown_bytes *= 64;
+    limits.time *= 4;
+    Printer::new(limits)
 }
 
 /// The text, with a note if something is missing.

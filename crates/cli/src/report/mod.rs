@@ -13,3 +13,4 @@ pub(crate) mod recorder;
 pub(crate) mod stats;
 pub(crate) mod totals;
 pub(crate) mod trace;
+mod whose_access;

@@ -10,7 +10,7 @@ const LIBRARY: [&str; 10] = [
 
 /// Functions of C libraries and of Rust's library that start a program or a thread, and call the
 /// program's own.
-const STARTS: [&str; 8] = [
+pub(super) const STARTS: [&str; 8] = [
     "_start",
     "_initialize",
     "__main_void",
@@ -23,7 +23,7 @@ const STARTS: [&str; 8] = [
 
 /// The function in which Rust's library calls the program's own. Frames below it belong to the
 /// library. If no frame above it is the program's, the program was inlined into it.
-const CALLS_OWN: &str = "__rust_begin_short_backtrace";
+pub(super) const CALLS_OWN: &str = "__rust_begin_short_backtrace";
 
 /// With fewer frames than this no note is needed.
 const FEW: usize = 3;
@@ -102,12 +102,12 @@ fn is_librarys(name: &str, file: Option<&str>) -> bool {
     begins_as_librarys(name) || STARTS.contains(&name) || file.is_some_and(is_in_library)
 }
 
-fn begins_as_librarys(name: &str) -> bool {
+pub(super) fn begins_as_librarys(name: &str) -> bool {
     let plain = name.trim_start_matches('<');
     LIBRARY.iter().any(|library| plain.starts_with(library))
 }
 
-fn is_in_library(file: &str) -> bool {
+pub(super) fn is_in_library(file: &str) -> bool {
     (file.contains("/rustc/") && file.contains("/library/"))
         || file.contains("wasi-libc")
         || file.starts_with("wasisdk://")

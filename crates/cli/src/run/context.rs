@@ -14,6 +14,7 @@ use crate::report::recorder::Recorder;
 use crate::run::budget::Budget;
 use crate::run::listen;
 use crate::run::plan::Plan;
+use crate::run::races::{self, RaceWatch};
 use crate::run::schedule::session::Session;
 use crate::sys::at_start;
 use crate::sys::inherited::Inherited;
@@ -23,6 +24,7 @@ type Watched<'a> = (
     Option<&'a Arc<Recorder>>,
     Option<&'a Arc<Budget>>,
     Option<&'a Session>,
+    Option<&'a Arc<RaceWatch>>,
 );
 
 /// Makes the context. Folders come first among the descriptors, from 3 on, and then the sockets: C
@@ -31,7 +33,7 @@ pub(crate) fn context(
     plan: &Plan,
     end: &EndSignal,
     (mut inherited, listeners): (Inherited, Vec<TcpListener>),
-    (recorder, budget, session): Watched<'_>,
+    (recorder, budget, session, races): Watched<'_>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
@@ -75,6 +77,9 @@ pub(crate) fn context(
     }
     if let Some(session) = session {
         session.give_world(&mut builder);
+    }
+    if let Some(races) = races {
+        races::observe_calls(&mut builder, races);
     }
     for dir in session.and_then(Session::folders).unwrap_or(&plan.dirs) {
         let perms = if dir.read_only {

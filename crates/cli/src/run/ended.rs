@@ -16,7 +16,7 @@ use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
-use crate::run::races::{self, RacedRun};
+use crate::run::races::{self, RaceWatch, RacedRun};
 use crate::run::schedule::session::{self, Session};
 
 /// A program that has ended, and what was observed.
@@ -35,6 +35,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) stats: Stats,
     /// The schedule, if there is one.
     pub(crate) session: Option<&'a Session>,
+    /// What looked for races.
+    pub(crate) races: Option<&'a RaceWatch>,
     /// What the run depends on, if the run is to be saved.
     pub(crate) header: Option<Header>,
 }
@@ -80,25 +82,24 @@ impl Ended<'_> {
         if let (Some(session), Some(options)) = (self.session, &self.plan.schedule)
             && let Some(most) = options.show
         {
-            interleaving::tell(&session.interleaving(most), self.backtraces);
+            interleaving::tell(&session.interleaving(most, self.backtraces));
         }
-        let (Some(session), Some(options)) = (self.session, &self.plan.schedule) else {
-            return exit;
-        };
-        let exit = session::after(
-            (self.plan, options),
-            session.summary(),
-            (self.header, options.save.as_ref()),
-            (outcome::in_a_line(&self.outcome), exit),
-        );
-        match (session.races(), &options.races) {
+        if let (Some(session), Some(options)) = (self.session, &self.plan.schedule) {
+            exit = session::after(
+                (self.plan, options),
+                session.summary(),
+                (self.header, options.save.as_ref()),
+                (outcome::in_a_line(&self.outcome), exit),
+            );
+        }
+        match (self.races, races::options(self.plan)) {
             (Some(watch), Some(races)) => races::after(
                 &RacedRun {
                     plan: self.plan,
                     races,
                     module: self.module,
                     backtraces: self.backtraces,
-                    seed: session.seed(),
+                    seed: self.session.map(Session::seed),
                     took: self.stats.ran_for,
                 },
                 watch,

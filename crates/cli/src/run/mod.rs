@@ -92,6 +92,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let recorded = match &plan.schedule {
         Some(options) if options.races.is_some() => Some(Recorded::Accesses),
         Some(options) if options.show.is_some() => Some(Accesses::told_at(options.points)),
+        None if plan.races_in_parallel.is_some() => Some(Recorded::Accesses),
         _ => None,
     };
     let modules = modules.prepare(&plan, recorded)?;
@@ -105,9 +106,10 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let sockets = (inherited, listeners);
     let races = races::watch(&plan, &modules.main)?;
     let options = plan.schedule.as_ref();
-    let mut whose_turn = options.map(|options| Session::of(options, races));
+    let mut whose_turn = options.map(|options| Session::of(options, races.clone()));
     let temporary = folders::give_copies(&plan, whose_turn.as_mut())?;
-    let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
+    let at_once = races.as_ref().filter(|_| whose_turn.is_none());
+    let watched = (recorder, budget.as_ref(), whose_turn.as_ref(), at_once);
     let ctx = context(&plan, &end, sockets, watched)?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
@@ -117,6 +119,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     }
     if let Some(scheduled) = whose_turn.as_mut().and_then(Session::take) {
         group = group.schedule(Schedule::Policy(scheduled));
+    }
+    if let Some(races) = at_once {
+        group = races::observe_threads(group, races);
     }
     let group = observers.watch(group);
     let group = group
@@ -177,6 +182,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         signal: received.when_ended(),
         stats,
         session: whose_turn.as_ref(),
+        races: races.as_deref(),
         header,
     };
     let exit = ended.report(trace, profile);

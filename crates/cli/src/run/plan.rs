@@ -21,7 +21,7 @@ use crate::output::{self, Output};
 use crate::run::dump_option::coredump;
 use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
-use crate::run::schedule_options::ScheduleOptions;
+use crate::run::schedule_options::{RacesPlan, ScheduleOptions};
 use crate::sys::inherited::Inherited;
 
 /// What to do, with every default filled in.
@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) profile_output: Option<Output>,
     /// How the threads take turns, if they do.
     pub(crate) schedule: Option<ScheduleOptions>,
+    /// How races are looked for of threads that run at once, if they are.
+    pub(crate) races_in_parallel: Option<RacesPlan>,
     /// How many arguments at the end of the command line are the module and its own arguments.
     pub(crate) typed_after: usize,
 }
@@ -190,6 +192,7 @@ impl Plan {
             profile: profiling.and_then(Profiling::of_threads),
             profile_output,
             schedule,
+            races_in_parallel: RacesPlan::in_parallel(&args.schedule)?,
             typed_after,
         })
     }

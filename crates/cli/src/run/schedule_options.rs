@@ -54,6 +54,8 @@ pub(crate) struct RacesPlan {
     pub(crate) stacks: bool,
     /// Races that are not reported.
     pub(crate) lists: Suppressions,
+    /// Whether what looks like a sequence lock counts for the status.
+    pub(crate) strict: bool,
     /// Whether this process makes the second run.
     again: bool,
 }
@@ -62,6 +64,18 @@ impl RacesPlan {
     /// Whether this process makes the second run.
     pub(crate) fn is_again(&self) -> bool {
         self.again
+    }
+
+    /// How they are looked for of threads that run at once.
+    ///
+    /// # Errors
+    ///
+    /// A list that cannot be read.
+    pub(crate) fn in_parallel(typed: &ScheduleArgs) -> Result<Option<Self>> {
+        match runs_at_once(typed) {
+            true => Self::of(typed),
+            false => Ok(None),
+        }
     }
 
     fn of(typed: &ScheduleArgs) -> Result<Option<Self>> {
@@ -83,8 +97,10 @@ impl RacesPlan {
         Ok(Some(RacesPlan {
             exit: option.exit,
             memory: option.memory,
-            stacks: option.stacks,
+            // Nothing runs the same a second time.
+            stacks: option.stacks && !option.parallel,
             lists,
+            strict: option.strict,
             again: typed.races_again.is_some(),
         }))
     }
@@ -146,7 +162,7 @@ impl ScheduleOptions {
             kind: Kind::Random,
             seed: None,
         };
-        let alone_races = typed.replay.is_none() && typed.explore.is_none();
+        let alone_races = typed.replay.is_none() && typed.explore.is_none() && !runs_at_once(typed);
         let by_default = (typed.races.is_some() && alone_races).then_some(&random);
         let schedule = typed.schedule.as_ref().or(by_default);
         let wanted = match (schedule, &typed.replay, typed.explore) {
@@ -166,7 +182,7 @@ impl ScheduleOptions {
                 replay: Box::new(read(from)?),
             },
             (None, None, Some(option)) => Wanted::Explore(option),
-            (None, None, None) => return alone(typed).map(|()| None),
+            (None, None, None) => return alone(args).map(|()| None),
         };
         refuse(args, &wanted)?;
         let default = match &wanted {
@@ -202,8 +218,18 @@ fn read(from: &Path) -> Result<Replay> {
     Replay::read(std::io::BufReader::new(file)).map_err(|error| cannot(&error))
 }
 
+/// Whether races are looked for of threads that run at once.
+fn runs_at_once(typed: &ScheduleArgs) -> bool {
+    typed.races.as_ref().is_some_and(|races| races.parallel)
+}
+
 /// Refuses options that need a schedule.
-fn alone(typed: &ScheduleArgs) -> Result<()> {
+fn alone(args: &RunArgs) -> Result<()> {
+    let typed = &args.schedule;
+    if runs_at_once(typed) && !args.preload.is_empty() {
+        let what = "`--races` and `--preload` do not go together";
+        return Err(Message::usage(what).why("a library does not tell of its accesses"));
+    }
     for (given, option) in [
         (typed.save.is_some(), "--save"),
         (typed.verify, "--verify"),
@@ -271,6 +297,11 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
             args.schedule.races.is_some() && option == "--explore",
             "--races",
             "races are looked for in a single run: give `--schedule` with its seed, or `--replay` with its file",
+        ),
+        (
+            runs_at_once(&args.schedule),
+            "--races=parallel",
+            "the threads take turns, or run at once",
         ),
         (
             args.schedule.races.is_some() && args.schedule.show.is_some(),

@@ -2,7 +2,8 @@
 
 use crate::shadow::entry::Entry;
 
-/// Who has accessed 8 bytes, as far as it can matter. Most have one reader and one writer at most.
+/// The threads that have accessed 8 bytes, as far as it can matter. Most have one reader and one
+/// writer at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
     first: [Entry; 2],
@@ -34,7 +35,7 @@ impl Cell {
         let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
         for old in self.first.iter_mut().chain(more) {
             if old.mask() & new.mask() != 0 && judge(*old) && new.kind().stands_for(old.kind()) {
-                // The same access again: its first number stays.
+                // The same access again.
                 match old.merged(new) {
                     Some(both) if !merged => {
                         *old = both;
@@ -78,7 +79,7 @@ impl Cell {
         }
     }
 
-    /// Nobody has accessed these bytes.
+    /// These bytes were not accessed.
     pub(crate) fn forget(&mut self, mask: u8) {
         let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
         for entry in self.first.iter_mut().chain(more) {

@@ -72,6 +72,9 @@ impl<T: Send + 'static> GroupSettings<T> {
         if let Some(turns) = &turns {
             scheduled::follow(&life, turns);
         }
+        if let Some(observer) = self.accesses.take() {
+            life.set_accesses(observer);
+        }
         let host_memory = memory
             .as_ref()
             .map(|memory| host_memory(memory, &life, modules.waits_reach_group));

@@ -12,7 +12,7 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
 use crate::module::thread_module::ThreadModule;
-use crate::schedule::Schedule;
+use crate::schedule::{AccessObserver, Schedule};
 use crate::sys::running::Word;
 use crate::thread::program::{Around, ExitCode, OnTrap};
 use crate::thread::store::{MakeState, SetUpStore};
@@ -76,6 +76,7 @@ pub(super) struct GroupSettings<T: 'static> {
     pub(super) timeout_report: Option<usize>,
     pub(super) budget: Option<Arc<dyn MemoryBudget>>,
     pub(super) schedule: Schedule,
+    pub(super) accesses: Option<Arc<dyn AccessObserver>>,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
 }
@@ -128,6 +129,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             timeout_report: None,
             budget: None,
             schedule: Schedule::Parallel,
+            accesses: None,
             #[cfg(feature = "async")]
             async_calls: false,
         };

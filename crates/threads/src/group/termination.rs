@@ -1,4 +1,4 @@
-//! What stops running wasm when a group ends.
+//! How running wasm is stopped.
 
 use crate::sys::running;
 

@@ -214,6 +214,11 @@ pub enum GroupError {
     /// not allow that.
     #[error("the group cannot have a schedule: {0}")]
     NoSchedule(ScheduleRefusal),
+    /// An observer is to be told of accesses
+    /// ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)), and the module
+    /// tells of none.
+    #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
+    NotRecorded,
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
     Link(wasmtime::Error),

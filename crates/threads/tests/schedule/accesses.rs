@@ -1,10 +1,12 @@
 //! Accesses that an observer is told of: all of them, in order, and in the same run as without.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use wasi_threads::rewrite::{AccessOp, Points, Recorded, RewriteOptions};
 use wasi_threads::schedule::{AccessObserver, GuestAccess, Schedule, ScheduleRefusal, Scheduled};
-use wasi_threads::{GroupError, ThreadModule, prepare_with};
+use wasi_threads::{GroupError, Outcome, ThreadId, ThreadModule, prepare_with};
 use wasmtime::Engine;
 
 use super::support::{Log, builder, engine, guest, watchdog};
@@ -96,6 +98,54 @@ fn the_run_is_the_same_and_every_access_is_told_in_order() {
             }
         }
     }
+}
+
+/// Threads that run at once: of each access is told, between its thread's beginning and end.
+#[test]
+fn threads_that_run_at_once_tell_as_well() {
+    #[derive(Default)]
+    struct Following {
+        alive: Mutex<BTreeSet<u32>>,
+        ended: AtomicU32,
+        sums: AtomicU32,
+    }
+    impl AccessObserver for Following {
+        fn access(&self, access: &GuestAccess<'_>) {
+            let alive = self.alive.lock().unwrap();
+            assert!(access.thread == ThreadId::MAIN || alive.contains(&access.thread.get()));
+            assert_eq!((access.memory, access.point), (Some(0), 0));
+            assert!(access.backtrace().is_some());
+            self.sums.fetch_add(u32::from(access.address == 4), Relaxed);
+        }
+
+        fn spawned(&self, thread: ThreadId, _: ThreadId) {
+            assert!(self.alive.lock().unwrap().insert(thread.get()));
+        }
+
+        fn ended(&self, thread: ThreadId) {
+            self.alive.lock().unwrap().remove(&thread.get());
+            self.ended.fetch_add(1, Relaxed);
+        }
+    }
+
+    let _watchdog = watchdog("threads_that_run_at_once_tell", 600);
+    let engine = engine();
+    let mut options = RewriteOptions::default();
+    options.recorded = Some(Recorded::Accesses);
+    let module = prepare_with(&engine, &guest(LOCKS), &options).unwrap();
+    for _ in 0..20 {
+        let (log, following) = (Arc::<Log>::default(), Arc::<Following>::default());
+        let group = builder(&engine, &module, &log).observe_accesses(following.clone());
+        let outcome = group.build().unwrap().run("_start").unwrap();
+        assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+        // As under a schedule: it is what each thread adds to the sum.
+        assert_eq!(following.sums.load(Relaxed), 31);
+    }
+    let plain = prepare_with(&engine, &guest(LOCKS), &RewriteOptions::default()).unwrap();
+    let group =
+        builder(&engine, &plain, &Arc::default()).observe_accesses(Arc::new(Following::default()));
+    let refused = group.build().map(|_| ()).unwrap_err();
+    assert!(matches!(refused, GroupError::NotRecorded), "{refused}");
 }
 
 #[test]

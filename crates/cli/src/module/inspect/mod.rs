@@ -6,6 +6,7 @@
 mod describe;
 mod facts;
 mod missing;
+mod races;
 
 use std::fmt::Write as _;
 
@@ -49,8 +50,9 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let mut missing = facts.missing(&known);
     missing.extend(invalid(&engine()?, &wasm));
     let mut text = facts.describe(&name);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "  {:<10} {}", "races", facts.races(&wasm));
     for line in &missing {
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "missing: {}", escape(line, usize::MAX));
     }
     if let Some(fault) = fault(&wasm) {
