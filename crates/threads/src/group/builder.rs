@@ -360,12 +360,12 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
 
     /// Takes the memory of the group out of `budget`, which other users may share.
     ///
-    /// These count, in bytes: each unshared memory and garbage-collected heap at its size; each
-    /// table at 8 bytes for an element; for each thread, and each instance made ahead, the size of
-    /// its host stack and of its fiber's stack if it has one, touched or not; and the shared
-    /// memories that the group makes, at their size. The budget is asked before they are made or
-    /// grow, and gets the bytes back when their thread ends, or the group. What does not fit is
-    /// refused as by the other limits: the growth returns -1 (or traps,
+    /// These count, in bytes: each unshared memory and garbage-collected heap, and each shared
+    /// memory that the group makes, at its size; each table at 8 bytes for an element. For each
+    /// thread, and each instance made ahead, the sizes of its host stack and, if it has one, of its
+    /// fiber's stack count, touched or not. The budget is asked before they are made or grow, and
+    /// gets the bytes back when their thread ends, or the group. What does not fit is refused as by
+    /// the other limits: the growth returns -1 (or traps,
     /// [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.
     ///
     /// *Shared memories*: Wasmtime does not ask the host when one grows. So its maximum is what the
