@@ -31,7 +31,7 @@
 //! |---|---|
 //! | run a program | [`ThreadGroup::run`] |
 //! | run it from async code | [`ThreadGroup::run_async`] |
-//! | run it again and again, each time anew | [`GroupPre`] |
+//! | run it many times, each time anew | [`GroupPre`] |
 //! | start one of its threads from the host | [`ThreadGroup::spawn`] |
 //! | call exports again and again | [`ThreadGroup::into_reactor`]; from async code [`Reactor::call_async`] |
 //! | end it from outside | [`GroupHandle::cancel`] |

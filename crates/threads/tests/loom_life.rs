@@ -141,8 +141,8 @@ fn a_job_is_not_lost_to_a_thread_that_leaves() {
     assert!(fails(|| dispatch_against_idling(true, false)));
 }
 
-/// Two host threads of a group that wait for the others, and the embedder, who waits for all.
-/// `mutual` is the fault: they wait for each other.
+/// Two host threads of a group that wait for the others, and a thread of the embedder that waits
+/// for all. `mutual` is the fault: they wait for each other.
 fn joining_from_inside(mutual: bool) {
     #[derive(Default)]
     struct State {

@@ -1,7 +1,7 @@
 //! Errors of libraries that have no types, and are told apart by their words.
 //!
 //! There is one function for each library. The tests make the library itself produce every error,
-//! so that changed words are noticed: here, and for errors that need a process of their own in
+//! so that changed words are noticed. Errors that need a process of their own are in
 //! `tests/cli/closed_pipes.rs` (a stdout that cannot be written) and `tests/cli/cache.rs` (a user
 //! without a home).
 

@@ -1,8 +1,8 @@
 //! Recording what a run does, for `--stats` and `--trace`.
 //!
 //! Threads, waits and wake-ups come from the group, WASI calls from the adapter. Each event is
-//! recorded by the thread that causes it, in a record of its own, so recording does not contend: a
-//! record's lock is taken by its thread, and by the one that reads it when the run is over.
+//! recorded by the thread that causes it, in a record of its own. So recording does not contend:
+//! only its thread takes a record's lock, and the one that reads it when the run is over.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

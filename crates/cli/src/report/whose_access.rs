@@ -68,7 +68,7 @@ enum Whose {
 }
 
 /// Whether the program makes an access in this frame, or a library for itself; `None` if it depends
-/// on who has called the function.
+/// on the caller of the function.
 pub(crate) fn is_own(frame: &Frame) -> Option<bool> {
     let sources = frame.sources();
     let whose = match sources {

@@ -26,16 +26,16 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// Makes a [`ThreadGroup`].
 ///
-/// `D` is how the store data of a thread is made: [`NoThreadData`] before [`state`](Self::state) or
-/// [`try_state`](Self::try_state) has said that, [`ThreadData`] afterwards, when there is a
-/// [`build`](Self::build).
+/// `D` says how the store data of a thread is made: it is [`NoThreadData`] before
+/// [`state`](Self::state) or [`try_state`](Self::try_state) is called, and [`ThreadData`]
+/// afterwards. Only then there is a [`build`](Self::build).
 pub struct GroupBuilder<T: 'static, D = ThreadData<T>> {
     pub(super) settings: GroupSettings<T>,
     pub(super) data: D,
 }
 
-/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that
-/// nothing can be built:
+/// The state of a [`GroupBuilder`] that does not know yet how to make store data, and so cannot
+/// build:
 ///
 /// ```compile_fail,E0599
 /// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {
@@ -47,10 +47,10 @@ pub struct GroupBuilder<T: 'static, D = ThreadData<T>> {
 #[non_exhaustive]
 pub struct NoThreadData;
 
-/// How the store data of a [`GroupBuilder`]'s threads are made.
+/// The state of a [`GroupBuilder`] that knows how to make store data.
 pub struct ThreadData<T>(pub(super) MakeState<T>);
 
-/// What a builder has been told.
+/// The settings of a builder.
 pub(super) struct GroupSettings<T: 'static> {
     pub(super) engine: Engine,
     pub(super) module: ThreadModule,
@@ -360,12 +360,12 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
 
     /// Takes the memory of the group out of `budget`, which other users may share.
     ///
-    /// These count, in bytes: each unshared memory and garbage-collected heap at its size; each
-    /// table at 8 bytes for an element; for each thread, and each instance made ahead, the size of
-    /// its host stack and of its fiber's stack if it has one, touched or not; and the shared
-    /// memories that the group makes, at their size. The budget is asked before they are made or
-    /// grow, and gets the bytes back when their thread ends, or the group. What does not fit is
-    /// refused as by the other limits: the growth returns -1 (or traps,
+    /// These count, in bytes: each unshared memory and garbage-collected heap, and each shared
+    /// memory that the group makes, at its size; each table at 8 bytes for an element. For each
+    /// thread, and each instance made ahead, the sizes of its host stack and, if it has one, of its
+    /// fiber's stack count, touched or not. The budget is asked before they are made or grow, and
+    /// gets the bytes back when their thread ends, or the group. What does not fit is refused as by
+    /// the other limits: the growth returns -1 (or traps,
     /// [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.
     ///
     /// *Shared memories*: Wasmtime does not ask the host when one grows. So its maximum is what the

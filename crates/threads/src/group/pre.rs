@@ -1,4 +1,4 @@
-//! Groups that are made again and again of the same module and linker.
+//! Making many groups from one module and one linker.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,13 @@ use crate::thread::linked;
 use crate::types::abi;
 use crate::types::error::GroupError;
 
-/// A module and a linker that were checked against each other, for any number of groups: to groups
-/// what [`wasmtime::InstancePre`] is to instances.
+/// A module and a linker that were checked against each other, for any number of groups. It is for
+/// groups what [`wasmtime::InstancePre`] is for instances.
 ///
-/// A host that makes a group for each request or connection makes one of these when it starts: what
-/// is wrong with the module it hears then, and not at the first request, and no group registers
-/// host functions of its own. A group still has a memory, a parking lot and stores of its own, and
-/// links in its own copy of the linker, which is most of what is left of
-/// [`build`](GroupBuilder::build).
+/// A host that makes a group for each request or connection makes one of these when it starts. So
+/// it finds errors of the module then, and not at the first request, and registers host functions
+/// only once. A group still has a memory, a parking lot and stores of its own, and links in its own
+/// copy of the linker; that is most of the work of [`build`](GroupBuilder::build).
 ///
 /// Cheap to clone.
 ///
@@ -57,15 +56,15 @@ struct Parts<T: 'static> {
 
 impl<T: Send + 'static> GroupPre<T> {
     /// Checks that `linker` has the functions that `module` imports, apart from
-    /// `wasi.thread-spawn`, and that its threads could share its memory. All three are of `engine`.
-    /// Blocks on nothing, and makes no memory and no store.
+    /// `wasi.thread-spawn`, and that its threads could share its memory. Module and linker belong
+    /// to `engine`. Does not block, and makes no memory and no store.
     ///
     /// # Errors
     ///
-    /// Those of [`GroupError`] that engine, module and linker alone decide. A function of another
-    /// type than the module imports it with is found by [`build`](GroupBuilder::build) only, as are
-    /// a memory, a table or a global that the linker lacks: what a linker has under a name,
-    /// Wasmtime tells to a store.
+    /// Those of [`GroupError`] that depend on engine, module and linker alone. Only
+    /// [`build`](GroupBuilder::build) finds a function of another type than the module imports, and
+    /// a memory, a table or a global that the linker lacks: Wasmtime needs a store to tell what a
+    /// linker has under a name.
     pub fn new(
         engine: &Engine,
         module: &ThreadModule,
@@ -74,12 +73,11 @@ impl<T: Send + 'static> GroupPre<T> {
         Self::with_preloads(engine, module, &[], linker)
     }
 
-    /// [`new`](Self::new) with modules beneath `module`, as [`GroupBuilder::preload`] puts them
-    /// there.
+    /// [`new`](Self::new) with modules to preload, as by [`GroupBuilder::preload`].
     ///
     /// # Errors
     ///
-    /// As there, and the `Preload` ones.
+    /// Those of [`new`](Self::new), and the `Preload` errors.
     pub fn with_preloads(
         engine: &Engine,
         module: &ThreadModule,
@@ -102,7 +100,7 @@ impl<T: Send + 'static> GroupPre<T> {
         Ok(pre)
     }
 
-    /// Starts to make a group.
+    /// A builder for a group.
     pub fn builder(&self) -> GroupBuilder<T, NoThreadData> {
         let Parts {
             engine,
@@ -130,7 +128,7 @@ impl<T: Send + 'static> GroupPre<T> {
         let mut settings = self.builder().settings;
         settings.check_one_engine()?;
         let modules = settings.look_at_modules()?;
-        // A linker says whether it has a name by refusing a second one.
+        // A linker tells that it has a name only by refusing a second definition.
         let mut linker = settings.linker;
         linker.allow_shadowing(false);
         let mut has = |import: &ImportType<'_>| match import.ty() {

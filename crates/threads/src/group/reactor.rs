@@ -81,10 +81,10 @@ impl<T: Send + 'static> Reactor<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Export`] when there is no such export of this type, and the group goes on;
-    /// [`CallError::Ended`] when the group has ended, before or during the call (if the call is in
-    /// a host function that ignores the [`EndToken`](crate::EndToken), after the [grace
-    /// period](crate::GroupBuilder::grace)); [`CallError::Nested`] beneath another call;
+    /// [`CallError::Export`] when there is no such export of this type; the group goes on.
+    /// [`CallError::Ended`] when the group has ended, before or during the call; if the call is in
+    /// a host function that ignores the [`EndToken`](crate::EndToken), only after the [grace
+    /// period](crate::GroupBuilder::grace). [`CallError::Nested`] beneath another call.
     /// [`CallError::Run`] when no host thread could be started.
     pub fn call<P, R>(&self, name: &str, params: P) -> Result<R, CallError>
     where

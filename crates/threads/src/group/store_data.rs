@@ -6,7 +6,7 @@ use crate::group::builder::{GroupBuilder, ThreadData};
 use crate::thread::store::ThreadInfo;
 
 impl<T: Send + 'static, D> GroupBuilder<T, D> {
-    /// How each thread's store data is made. Until this or [`try_state`](Self::try_state) has been
+    /// Sets how each thread's store data is made. Before this or [`try_state`](Self::try_state) is
     /// called there is no [`build`](Self::build).
     ///
     /// For the main thread [`build`](Self::build) calls it. For every other thread, the thread that
@@ -33,10 +33,10 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
         }
     }
 
-    /// Runs `set_up` on each thread's new store, before anything is instantiated in it: for a
+    /// Runs `set_up` on each thread's new store, before anything is instantiated in it. It is for a
     /// limiter of the embedder's own, for hostcall fuel, or for fuel of its own if
-    /// [`Limits::fuel`](crate::Limits::fuel) is not set (without it a store has the most there can
-    /// be). It runs on the same threads as [`state`](Self::state); an error has the same
+    /// [`Limits::fuel`](crate::Limits::fuel) is not set; without that a store has the most fuel
+    /// there can be. It runs on the same threads as [`state`](Self::state); an error has the same
     /// consequences as one of [`try_state`](Self::try_state).
     ///
     /// What the group needs of the store stays the group's:

@@ -88,8 +88,8 @@ pub(crate) fn check<T: 'static>(
     })
 }
 
-/// Refuses what cannot be preloaded, and modules that import what neither those before them export
-/// nor `has` knows of.
+/// Refuses modules that cannot be preloaded, and an import that neither an earlier module exports
+/// nor `has` knows.
 pub(crate) fn check_all(
     main: &ThreadModule,
     preloads: &[Preload],
@@ -103,7 +103,7 @@ pub(crate) fn check_all(
     check_imports(main, preloads, &mut has)
 }
 
-/// Refuses what cannot be preloaded.
+/// Refuses a module that cannot be preloaded.
 fn check_preload(preload: &Preload, spawns: bool) -> Result<(), GroupError> {
     let Preload {
         module, memories, ..
@@ -126,8 +126,8 @@ fn check_preload(preload: &Preload, spawns: bool) -> Result<(), GroupError> {
         }
         _ => {}
     }
-    // Every thread has an instance of its own, which is what a module's globals and tables
-    // are made for, but hardly its memory.
+    // Every thread has an instance of its own. That suits a module's globals and tables, but hardly
+    // its memory.
     let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
     match spawns && own {
         true => Err(GroupError::PreloadMemory { name: name() }),

@@ -28,9 +28,9 @@ fn name_shown(name: &str) -> Escaped<'_> {
 
 /// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
 ///
-/// Its text, and that of this crate's other errors, has the cause in it, with names of the module's
-/// made visible and cut: so a cause is in the variant, and not a
-/// [`source`](std::error::Error::source) that would be printed a second time.
+/// The text of this and of this crate's other errors contains the cause, with the module's names
+/// escaped and cut. So a cause is in the variant, and not a [`source`](std::error::Error::source),
+/// which would be printed a second time.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupError {
@@ -338,12 +338,12 @@ pub enum SpawnError {
     /// The operating system refused a host thread, with this error.
     #[error("the host could not start a thread: {0}")]
     HostThread(String),
-    /// The host would start a thread in a group that has not been run, whose program has set
-    /// nothing up yet.
+    /// The host wants to start a thread in a group that does not run yet, whose program has set
+    /// nothing up.
     #[error("the group has not been run yet")]
     NotRunning,
-    /// The host would start a thread in a group with a [schedule](crate::schedule), whose order no
-    /// policy could decide.
+    /// The host wants to start a thread in a group with a [schedule](crate::schedule): no policy
+    /// could decide when it starts.
     #[error("threads of a group with a schedule are started by its guest only")]
     Scheduled,
 }

@@ -1,6 +1,6 @@
 //! The fuel of a group: one pool, out of which each thread pays for what it is about to consume.
 //!
-//! Wasmtime counts fuel in a local variable of each wasm function, and writes it to the store, or
+//! Wasmtime counts fuel in a local variable of each wasm function. It writes it to the store, or
 //! takes it from there, at few places: where wasm is entered and left, where it calls a function,
 //! and where it finds that it has none left. There it asks the host ("out of gas"), and goes on if
 //! the host finds some. It looks whether it has any left at each function's entry and at each head

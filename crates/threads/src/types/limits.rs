@@ -176,12 +176,12 @@ impl Limits {
     /// thread that is alone stops where it would stop in a plain Wasmtime store with as much fuel.
     ///
     /// *What is left unused.* A thread holds fuel while it runs wasm, and traps with "all fuel
-    /// consumed" when the pool has not enough for its next interval: a 512th of what was left as it
-    /// entered wasm, divided by the number of threads, and a million units at most. It holds two
-    /// intervals at most, and nothing while it waits, while it starts a thread, or after its end.
-    /// So when a thread traps, less than one interval may be left in the pool, and more is held by
-    /// threads that compute or are in host calls of the embedder's. Any thread can use up all that
-    /// the others do not hold.
+    /// consumed" when the pool has too little for its next interval. An interval is a 512th of what
+    /// was left as it entered wasm, divided by the number of threads, and a million units at most.
+    /// It holds two intervals at most, and nothing while it waits, while it starts a thread, or
+    /// after its end. So when a thread traps, less than one interval may be left in the pool, and
+    /// more is held by threads that compute or are in host calls of the embedder's. Any thread can
+    /// use up all that the others do not hold.
     ///
     /// *Needs* `Config::consume_fuel`. Wasm then runs on stacks of fibers, as with
     /// [`async_host_functions`](crate::GroupBuilder::async_host_functions), and so do the host
