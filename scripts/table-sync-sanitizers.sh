@@ -4,9 +4,7 @@
 # libraries include the sanitizers; the compiler only wants to be told that it may use them.
 # Arguments go to the test binaries.
 #
-# ThreadSanitizer is not here. It wants std compiled anew (-Zbuild-std, so rust-src): with the std that
-# is delivered, everything under a contended std lock is reported as a race. And it does not model
-# fences, on which the published readers rest: those are what the loom models are for.
+# ThreadSanitizer wants a nightly toolchain: scripts/thread-sanitizer.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target="${SANITIZER_TARGET:-$(rustc -vV | sed -n 's/^host: //p')}"

@@ -11,9 +11,9 @@
 use crate::sync::asymmetric;
 
 /// What a bias has to wait for at first, in uncontended readers.
-#[cfg(not(any(loom, miri)))]
+#[cfg(not(any(loom, miri, sanitized)))]
 const FIRST: u32 = 256;
-#[cfg(miri)]
+#[cfg(any(miri, sanitized))]
 const FIRST: u32 = 3;
 #[cfg(loom)]
 const FIRST: u32 = 1;
@@ -39,7 +39,7 @@ impl BiasCount {
         let by = match (contended, asymmetric::light_is_free()) {
             (true, _) => CONTENDED,
             (false, true) => 1,
-            (false, false) => u32::from(cfg!(any(loom, miri))),
+            (false, false) => u32::from(cfg!(any(loom, miri, sanitized))),
         };
         let count = (self.0 & COUNT).saturating_add(by).min(COUNT);
         Self(self.0 & !COUNT | count)

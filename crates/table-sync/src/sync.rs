@@ -19,6 +19,17 @@ pub(crate) use std::{
     thread,
 };
 
+#[cfg(not(sanitized))]
+pub(crate) use atomic::fence;
+
+/// A fence for ThreadSanitizer, which knows updates and no fences: an update of one word orders all
+/// fences of this crate.
+#[cfg(sanitized)]
+pub(crate) fn fence(_: atomic::Ordering) {
+    static FENCES: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+    FENCES.fetch_add(1, atomic::Ordering::SeqCst);
+}
+
 /// `std`'s cell with the accessors of `loom`'s.
 #[cfg(not(loom))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

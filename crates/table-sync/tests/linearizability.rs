@@ -251,7 +251,11 @@ fn history(seed: u64, threads: u64, calls: u64) -> (Model, Vec<Event>) {
 
 #[test]
 fn histories_are_linearizable() {
-    let runs = if cfg!(miri) { 5 } else { 6000 };
+    let runs = match (cfg!(miri), cfg!(sanitized)) {
+        (true, _) => 5,
+        (_, true) => 300,
+        _ => 6000,
+    };
     let mut overlapping = 0;
     // Beside a load few overlap, and as many more are made as it takes.
     for seed in 1..=20 * runs {

@@ -4,9 +4,10 @@
 //! `light` on one side and `heavy` on the other act like a `SeqCst` fence on each; `light` against
 //! `light` orders nothing. On Linux `light` is a compiler fence and `heavy` the `membarrier`
 //! system call, which runs a full barrier on every running thread of the process; elsewhere,
-//! under loom, under Miri, and where the kernel refuses, both are `SeqCst` fences.
+//! under loom, under Miri and sanitizers, and where the kernel refuses, both are `SeqCst` fences.
 
-use crate::sync::atomic::{Ordering, fence};
+use crate::sync::atomic::Ordering;
+use crate::sync::fence;
 use crate::sys;
 
 /// Decides, once, which kind of barrier this process uses. Runs when a table is made, so it
