@@ -33,7 +33,7 @@
 
   ;; Where things are in the memory. It starts as all zeros; nothing is stored
   ;; into it when an instance is made, because one is made for every thread.
-  ;;    0  next number nobody has looked at yet     (atomic)
+  ;;    0  next number not looked at yet            (atomic)
   ;;    4  primes found                             (atomic)
   ;;    8  threads still counting                   (atomic; waited on)
   ;;   12  LIMIT                                    (written before any thread starts)
@@ -87,7 +87,7 @@
         (br $take))))
 
   ;; (3) Where a spawned thread begins, in an instance of its own on the shared
-  ;; memory: globals and tables are the thread's own, the memory is everybody's.
+  ;; memory: globals and tables are the thread's own, the memory is shared by all.
   (func (export "wasi_thread_start") (param $thread_id i32) (param $argument i32)
     (call $count)
     ;; (4) Done: one thread less is counting; wake the main thread to look.

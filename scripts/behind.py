@@ -144,7 +144,7 @@ def main():
         advisories = list(concerning(database, packages))
         for identifier, name, version, title, kind in advisories:
             print(f'advisory: {identifier}: {name} {version}: {title}' + (f' ({kind})' if kind else ''))
-        # What nobody maintains any more is no fault that is known.
+        # A crate that is no longer maintained has no known fault by that.
         found |= any(kind is None or kind == 'unsound' for *_, kind in advisories)
         print(f'advisories: {len(advisories)} on {len(packages)} crates, in a database of {database.date()}')
     sys.exit(1 if found else 2 if unasked else 0)

@@ -10,7 +10,7 @@
 # run by run. `true` is what starting any process takes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# GNU time, which is small: a process's peak is never less than that of who started it.
+# GNU time, which is small: a process's peak is never less than that of its parent.
 for tool in python3 clang-19 /usr/bin/time; do
   command -v "$tool" >/dev/null || { echo "bench-start: $tool is missing" >&2; exit 1; }
 done

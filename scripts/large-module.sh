@@ -69,7 +69,7 @@ taken = {name: [] for name, _ in rows}
 for _ in range(runs):
     for name, command in rows:
         words, began = command.split("|"), time.perf_counter()
-        # GNU time, which is small: a process's peak is never less than that of who started it.
+        # GNU time, which is small: a process's peak is never less than that of its parent.
         ran = subprocess.run(["/usr/bin/time", "-f", "%M", *words], stderr=subprocess.PIPE, text=True)
         seconds = time.perf_counter() - began
         if ran.returncode:

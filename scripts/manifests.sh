@@ -3,8 +3,9 @@
 #
 #   package   each crate can be packed, and a package has its licence and its page
 #   msrv      everything compiles with the Rust that `rust-version` names
-#   minimal   everything compiles with the oldest versions of direct dependencies that the manifests allow (needs
-#             nightly's cargo to choose them; made in a copy, target/minimal-versions)
+#   minimal   everything compiles with the oldest versions of direct dependencies that the
+#             manifests allow (needs nightly's cargo to choose them; made in a copy,
+#             target/minimal-versions)
 #   features  each crate compiles without its features, with each alone, and with all
 #
 # usage: scripts/manifests.sh [package|msrv|minimal|features]...

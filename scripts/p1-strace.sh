@@ -38,7 +38,7 @@ awk '
       n = split(list[at], names, " ")
       for (j = 1; j <= n; j++) which = which sprintf("%s%d %s", j > 1 ? ", " : "", count[at, names[j]], names[j])
       printf "| %s | %.2f | %s |\n", at, total[at] / 100, which
-      # Told once, a cursor that nobody moves is known.
+      # Told once, a cursor that does not move is known.
       times = at == "fd_tell" ? 1 : 100
       if (at in want && (total[at] != times || list[at] != " " want[at])) bad = bad " " at
       if ((at == "clock_time_get" || at == "fd_fdstat_get") && total[at] != 0) bad = bad " " at

@@ -2,9 +2,11 @@
 # Installs what the build and the tests need besides Rust itself:
 #   clang-19, lld-19   compile the C guests of the tests and the examples
 #   bsdutils           has script(1), a terminal for the tests
-#   gcc                links Rust programs and builds the C parts of crates, and the native twin of the probes
+#   gcc                links Rust programs, builds the C parts of crates and the native twin of the
+#                      probes
 #   wasi-libc, libclang-rt-19-dev-wasm32   a C library for the guest of the probes
-#   python3-pip        installs the published wasmtime 48 (scripts/peers.sh), whose compiled files a test loads
+#   python3-pip        installs the published wasmtime 48 (scripts/peers.sh), whose compiled files
+#                      a test loads
 #   strace             injects errors into the probes
 #   util-linux, perl-base   unshare and system calls, for tests of what a host may be without
 # On Debian and Ubuntu they are installed with apt-get (through sudo when not

@@ -3,12 +3,14 @@
 # back. Prints operations, errors, and memory, descriptors and threads of the process at its start and at its end; fails
 # on an error, and if there is more of these at the end.
 #
-# usage: scripts/soak.sh HOURS [THREADS]      HOURS may be a fraction: 0.0167 is a minute; default: 8 threads
+# usage: scripts/soak.sh HOURS [THREADS]
+#
+# HOURS may be a fraction: 0.0167 is a minute. THREADS is 8 unless given.
 #
 # OURS is the binary (default: target/release/wasi-threads-run). Linux only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -ge 1 ] || { sed -n '2,9p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 2; }
 ours=$(realpath "${OURS:-target/release/wasi-threads-run}")
 seconds=$(awk -v hours="$1" 'BEGIN { printf "%d", hours * 3600 + 0.5 }')
 threads=${2:-8}

@@ -4,7 +4,7 @@
 # row; 100,000 threads one after the other; ten million waits without a false report; 1,000 runs of the guests that
 # would notice an instance made too early; more threads than the system has mappings for.
 #
-# Usage: scripts/threads-stress.sh [ROUNDS [TEST]...]      (default 100; about ten minutes on two cores)
+# Usage: scripts/threads-stress.sh [ROUNDS [TEST]...]   (default 100; ten minutes on two cores)
 #
 # TEST is one of the binaries below; without any, all of them run.
 set -eu

@@ -7,8 +7,8 @@
 #        scripts/with-wasmtime.sh 50            the newest 50.x of the registry
 #        scripts/with-wasmtime.sh 48            its newest patch
 #        RUST=1.99.1 scripts/with-wasmtime.sh 50
-#                                               with this toolchain, if the one that is there is too old; by default the oldest
-#                                               that the version asks for
+#                                               with this toolchain, if the present one is too old;
+#                                               by default the oldest that the version asks for
 #        WASMTIME_GIT=https://github.com/bytecodealliance/wasmtime scripts/with-wasmtime.sh main
 set -euo pipefail
 cd "$(dirname "$0")/.."

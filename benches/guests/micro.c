@@ -119,7 +119,7 @@ static void op_mutex(int me) {
     mutex_unlock(&lock_);
   }
 }
-// A word nobody waits on, one for each thread.
+// A word without waiters, one for each thread.
 static void op_notify(int me) { REPEAT futex_wake((int *)results[me], 1); }
 // The word counts turns; an operation is one turn and waiting for the next.
 static int turn;

@@ -24,7 +24,7 @@ pub const PROGRAMS: [(&str, u32); 11] = [
     ("calls", 30),
 ];
 
-/// Who runs a program.
+/// What runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
     /// The system itself.
@@ -50,7 +50,7 @@ impl Host {
     }
 }
 
-/// The programs and those who run them.
+/// The programs and what runs them.
 #[derive(Debug)]
 pub struct Hosts {
     built: PathBuf,
@@ -84,7 +84,7 @@ impl Hosts {
         })
     }
 
-    /// Those who are there and can run a program on so many threads.
+    /// The runners that are installed and can run a program on so many threads.
     #[must_use]
     pub fn present(&self, threads: u32) -> Vec<Host> {
         let mut hosts = vec![Host::Native, Host::Ours];

@@ -2,7 +2,7 @@
 
 use crate::sides::Side;
 
-/// How a row's guest is built, and so who can run it.
+/// How a row's guest is built, and so what can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// With a shared memory that it imports.

@@ -48,9 +48,9 @@ pub fn run(mut command: Command, feed: &mut Feed) -> Result<Report, Failure> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{command:?}: {error}"))?;
-    // Whoever has a copy of the other end of a pipe keeps it open.
+    // A copy of the other end of a pipe would keep it open.
     command.stdin(Stdio::null());
-    // A guest prints one line, so the pipes cannot fill while nobody reads.
+    // A guest prints one line, so the pipes cannot fill while they are not read.
     let begin = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait()? {

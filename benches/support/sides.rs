@@ -1,4 +1,4 @@
-//! Who runs a guest.
+//! What runs a guest.
 
 use std::fmt;
 use std::io::Write as _;

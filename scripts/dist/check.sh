@@ -3,7 +3,8 @@
 # there with 4 threads: the plain archive and the image in roots that hold nothing else, the others on Debian. Fails as soon as one
 # is not right, and prints a line for each that is.
 #
-# usage: scripts/dist/check.sh [SUITE...]    after all.sh; Debian's suites, by default bookworm and bullseye
+# usage: scripts/dist/check.sh [SUITE...]    after all.sh; Debian's suites: bookworm and bullseye
+#                                            unless given
 # needs root (chroot), mmdebstrap, umoci, and node with npm
 set -euo pipefail
 source "$(dirname "$0")/names.sh"

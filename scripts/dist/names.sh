@@ -1,7 +1,7 @@
 # What the artefacts are called, and where they are made. Sourced by the other scripts of this folder, from any folder.
 #
-# TARGET   the Rust target of the binary; the static one of this machine's architecture if it is not set
-# BINARY   the binary that goes into the artefacts; the one that binary.sh builds if it is not set
+# TARGET   the Rust target of the binary; if not set, the static one of this machine
+# BINARY   the binary that goes into the artefacts; if not set, the one that binary.sh builds
 # OUT      the folder of the artefacts: target/dist-files
 # shellcheck shell=bash disable=SC2034
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

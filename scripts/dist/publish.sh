@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes a release of the forge's of the artefacts in FOLDER (a folder for each architecture, as the workflow brings them), with the
-# changelog's part as its text and one list of checksums. Registries are not written to: that is done by hand, by whoever may.
+# Makes a release of the forge's of the artefacts in FOLDER (a folder for each architecture, as the
+# workflow brings them), with the changelog's part as its text and one list of checksums. Registries
+# are not written to: a maintainer does that by hand.
 #
 # usage: scripts/dist/publish.sh FOLDER TAG    with gh, and a token in GH_TOKEN
 set -euo pipefail

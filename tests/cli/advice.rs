@@ -16,14 +16,15 @@ fn said(options: &str, module: impl Into<Vec<u8>>, status: i32) -> String {
 fn bash(line: &str, module: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("m.wat"), module).unwrap();
-    std::process::Command::new("bash")
+    let output = std::process::Command::new("bash")
         .args(["-c", line])
         .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
         .arg("m.wat")
         .env("XDG_CACHE_HOME", folder.path().join("cache"))
         .current_dir(folder.path())
         .output()
-        .unwrap()
+        .unwrap();
+    integration_tests::recorded(line, output)
 }
 
 /// What stderr is after such a line, which fails with `status`.
@@ -293,7 +294,7 @@ fn exit_codes_that_no_process_has() {
     }
 }
 
-/// Arguments that `--invoke` has no parameters for were nobody's, and nothing said so.
+/// Arguments that `--invoke` has no parameters for were dropped, and nothing said so.
 #[test]
 fn arguments_that_are_left_over() {
     let module = |rest: &str| {

@@ -1,4 +1,4 @@
-//! Pipes that nobody reads any more: SIGPIPE, as in other tools.
+//! Pipes without a reader: SIGPIPE, as in other tools.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -30,15 +30,16 @@ fn module(folder: &Path, text: &str) -> PathBuf {
 /// Runs a line of bash in which `$0` is the binary and `$1` the module. SIGPIPE is at its default, whatever the
 /// tests were started with.
 fn bash(line: &str, module: &Path) -> Output {
-    Command::new("env")
+    let output = Command::new("env")
         .args(["--default-signal=PIPE", "bash", "-c", line])
         .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
         .arg(module)
         .output()
-        .unwrap()
+        .unwrap();
+    integration_tests::recorded(line, output)
 }
 
-/// What is written to a pipe that nobody reads any more ends the program, as it does other tools (141 is SIGPIPE).
+/// A write to a pipe without a reader ends the program, as it does other tools (141 is SIGPIPE).
 #[test]
 #[cfg(target_os = "linux")]
 fn a_closed_pipe_ends_the_program() {
@@ -82,7 +83,8 @@ fn sigpipe_ignored_from_the_start_stays_ignored() {
     assert_eq!(output.status.code(), Some(64), "{output:?}");
 }
 
-/// What the binary itself says to a stderr that nobody reads once killed it, in place of the program's own status.
+/// What the binary itself says to a stderr without a reader once killed it, in place of the
+/// program's own status.
 #[test]
 #[cfg(target_os = "linux")]
 fn own_messages_to_a_closed_pipe_change_no_status() {

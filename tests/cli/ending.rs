@@ -195,7 +195,7 @@ fn signals_end_every_thread() {
     }
 }
 
-/// Opening a FIFO that nobody writes to blocks; that must not keep the process.
+/// Opening a FIFO without a writer blocks; that must not keep the process.
 #[test]
 #[cfg(unix)]
 fn a_thread_in_an_open_ends_too() {
@@ -308,7 +308,7 @@ fn a_raised_signal() {
     }
 }
 
-/// What no helper of these tests does: a process with pipes that nobody reads.
+/// What no helper of these tests does: a process with pipes that are not read.
 #[cfg(target_os = "linux")]
 mod by_hand {
     use std::process::{Child, Command, Stdio};

@@ -173,7 +173,7 @@ fn output_that_cannot_be_written_is_an_error() {
     }
 }
 
-/// Each run finds the folder as it was, and so does who looks at it afterwards.
+/// Each run finds the folder as it was, and so does a look at it afterwards.
 #[test]
 fn every_run_has_a_copy_of_a_folder_that_it_writes() {
     let folder = tempfile::tempdir().unwrap();

@@ -237,7 +237,8 @@ fn libraries() {
         .expect_stderr(&["unreachable"]);
 }
 
-/// What the preparation of a module exports is nobody's to see or to call: a start function once ran twice.
+/// What the preparation of a module exports cannot be seen or called from outside: a start function
+/// once ran twice.
 #[test]
 fn exports_of_the_rewrite_are_not_the_programs() {
     let run = |options: &str, text: &str| program().args(options).on_stdin(text).run();

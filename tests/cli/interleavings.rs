@@ -1,4 +1,4 @@
-//! Who accessed what: behind a failure, where it is asked for, and counted.
+//! Which thread accessed what: behind a failure, where it is asked for, and counted.
 
 use std::path::Path;
 

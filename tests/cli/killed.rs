@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Four threads append records of 512 bytes to one file, for ever: who, which one, then bytes that follow from both.
+/// Four threads append records of 512 bytes to one file, for ever: the thread, which one, then
+/// bytes that follow from both.
 const APPENDS: &str = r#"(module
   (import "env" "memory" (memory 1 1 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))

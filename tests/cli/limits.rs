@@ -19,7 +19,7 @@ fn limits_of_calls() {
         (func (export "_start")))"#;
     let run = |options: &str| program().args(options).on_stdin(text).run();
     assert_eq!(run("--invoke random").expect_code(0).stdout, "0\n");
-    // Not enough fuel for the path: ENOMEM (48), before anybody looks at it.
+    // Not enough fuel for the path: ENOMEM (48), before the path is looked at.
     assert_eq!(run("--dir . --invoke open").expect_code(0).stdout, "28\n");
     let little = "--dir . -S hostcall-fuel=100 --invoke open";
     assert_eq!(run(little).expect_code(0).stdout, "48\n");
@@ -34,7 +34,7 @@ fn limits_of_calls() {
             .expect_code(134)
             .expect_stderr(&["growing to 26279936 bytes of memory failed"]);
     }
-    // A shared memory grows without anybody being asked.
+    // A shared memory grows without the host being asked.
     let shared = r#"(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))"#;
     program()
         .args("-W trap-on-grow-failure")

@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::print_stdout,
-    reason = "figures that were measured, and what is left out, for who runs the tests"
+    reason = "figures that were measured, and what is left out, for a reader of the tests"
 )]
 
 mod advice;

@@ -39,16 +39,17 @@ fn commands(output: &str) -> Vec<(String, i32, &'static [u8])> {
 
 /// Runs a line of bash in `folder`, in which `$0` is the binary.
 fn bash(folder: &Path, line: &str) -> Output {
-    Command::new("bash")
+    let output = Command::new("bash")
         .args(["-c", line])
         .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .current_dir(folder)
         .output()
-        .unwrap()
+        .unwrap();
+    integration_tests::recorded(line, output)
 }
 
-/// What is in the folder that nobody asked for.
+/// What is in the folder that was not asked for.
 fn unfinished(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -61,7 +62,7 @@ fn unfinished(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_descriptor_is_written_and_never_replaced() {
     let folder = folder();
-    // What `/dev/stdout` is, where a failure of this test harms nobody.
+    // What `/dev/stdout` is, where a failure of this test does no harm.
     let link = folder.path().join("stdout");
     symlink("/proc/self/fd/1", &link).unwrap();
     for name in ["-", "stdout", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
@@ -135,7 +136,7 @@ fn a_link_stays_and_its_target_is_made_or_replaced() {
     symlink("sub/second", at("link")).unwrap();
     symlink("../target", at("sub/second")).unwrap();
     for (command, status, begin) in commands("link") {
-        // The target is made, then replaced, and keeps who may read it.
+        // The target is made, then replaced, and keeps its mode.
         for mode in [None, Some(0o604)] {
             let run = bash(folder.path(), &format!("\"$0\" {command}"));
             assert_eq!(run.status.code(), Some(status), "{command}: {run:?}");
@@ -269,7 +270,8 @@ fn a_program_that_uses_up_all_descriptors_keeps_its_trace_and_its_dump() {
     }
 }
 
-/// A FIFO that nobody reads once held up the run for ever, before it or after it, whatever the time limit.
+/// A FIFO without a reader once held up the run for ever, before it or after it, whatever the time
+/// limit.
 #[test]
 fn a_fifo_that_nobody_reads_is_waited_for_until_time_is_out_or_a_signal_comes() {
     let folder = folder();

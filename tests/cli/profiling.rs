@@ -184,7 +184,7 @@ fn share(threads: &[Thread], wanted: impl Fn(&Sample) -> bool) -> f64 {
     part / total
 }
 
-/// What there is, for who reads that a test failed.
+/// What there is, for a reader of the failed test.
 fn summary(threads: &[Thread]) -> BTreeMap<(&str, &str, &str), f64> {
     let mut weights = BTreeMap::new();
     for thread in threads {
@@ -329,7 +329,7 @@ fn the_profile_is_whole_at_every_end() {
     ] {
         let (_, threads) = profiled(args, more, status);
         has_work(&threads);
-        // Whoever waits at the end has waited.
+        // A thread that waits at the end has waited.
         let main = &threads[0];
         let waits = main.samples.iter().any(|one| one.category == "Waiting");
         assert!(waits, "{args} {more}: {:?}", summary(&threads));
@@ -513,7 +513,7 @@ fn a_deep_stack_is_cut_at_its_root() {
     assert!(sample.stack.len() > 200, "{}", sample.stack.len());
 }
 
-/// Where nobody asks for it, a file is not written, and a wrong option says what is right.
+/// Without the option no file is written, and a wrong option says what is right.
 #[test]
 fn what_cannot_be_profiled_is_said() {
     for (line, said) in [

@@ -49,14 +49,15 @@ fn shell(folder: &Path, line: &str) -> Output {
     std::fs::write(folder.join("sleeps_opens.wat"), OPENS).unwrap();
     std::fs::write(folder.join("opens.wat"), opens_only()).unwrap();
     std::fs::write(folder.join("exit.wat"), EXIT_7).unwrap();
-    Command::new("sh")
+    let output = Command::new("sh")
         .args(["-c", line, env!("CARGO_BIN_EXE_wasi-threads-run")])
         .current_dir(folder)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("XDG_CONFIG_HOME", folder.join("config"))
         .env_remove("RUST_BACKTRACE")
         .output()
-        .unwrap()
+        .unwrap();
+    integration_tests::recorded(line, output)
 }
 
 #[track_caller]
@@ -206,7 +207,7 @@ fn with_an_odd_home() {
     ended(&shell(folder.path(), &wrong), 2, "has to be absolute");
 }
 
-/// Whoever reads a FIFO waits for its other side.
+/// To read a FIFO waits for its other side.
 #[test]
 fn a_fifo_in_the_place_of_a_cached_module() {
     let folder = tempfile::tempdir().unwrap();

@@ -49,7 +49,7 @@ fn load(address: SocketAddr, connections: u32) -> (u32, Option<String>) {
                     }
                     match ask(address, number) {
                         Ok(()) => drop(answered.fetch_add(1, Ordering::Relaxed)),
-                        // Nobody listens any more after the scope.
+                        // No listener is left after the scope.
                         Err(error) => drop(failed.send(format!("{number}: {error}"))),
                     }
                 }

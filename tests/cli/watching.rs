@@ -126,7 +126,7 @@ fn trace() {
         .collect();
     assert!(!woken.is_empty());
     for wait in woken {
-        // Who woke it says so too.
+        // The thread that woke it says so too.
         let number = &wait["args"]["notify"];
         let notify = slices(&events, "notify")
             .into_iter()

@@ -176,7 +176,7 @@ int guest_main(int argc, char **argv) {
   uint64_t files = 0, appends = 0, waits = 0, spawns = 0, polls = 0;
   for (unsigned i = 0; i < threads; i++) {
     struct worker *w = &workers[i];
-    // Those that wait for a turn that nobody gives them any more see that it is over.
+    // Threads that wait for a turn that does not come any more see that it is over.
     while (!__atomic_load_n(&w->thread.done, __ATOMIC_ACQUIRE)) {
       cond_broadcast(&turned);
       sleep_ns(20000000);

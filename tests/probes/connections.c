@@ -32,8 +32,8 @@ static int call(const struct sockaddr_in *name, const char *bytes)
     return fd;
 }
 
-/* Does what the host of the guest does: of three callers the first stays, the second says what it has to say and goes, the
- * third breaks off. */
+/* Does what the host of the guest does: of three callers the first stays, the second says what it
+ * has to say and goes, the third breaks off. */
 static int called_listener(void)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

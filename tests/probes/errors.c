@@ -1,12 +1,12 @@
-/* Errors that take a particular place, owner or state. The test has furnished these beforehand, owned
- * by root unless said otherwise (`mine`: by the user that the program runs as):
+/* Errors that take a particular place, owner or state. The test has furnished these beforehand,
+ * owned by root unless said otherwise (`mine`: by the user that the program runs as):
  *
  *     secret           a file of mode 0000          readable       a file of mode 0444
  *     shut/            a folder of mode 0700        writable       a file of mode 0666
  *     looked/          a folder of mode 0755        sticky/other   a file of mode 0666 in a folder
  *                      that holds `file`                           of mode 01777
  *     busy             a program that runs          mine/shown     a file of mode 0444
- *     fifo             a FIFO that nobody has open  mine/listed/   a folder of mode 0400 with `in`
+ *     fifo             a FIFO that is not open      mine/listed/   a folder of mode 0400 with `in`
  *     socket           of a server that has gone    mine/passed/   a folder of mode 0100 with `in`
  *     device           of a driver there is none of mine/blind/    a folder of mode 0200
  *

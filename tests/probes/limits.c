@@ -1,8 +1,11 @@
-/* Errors that take a limit: a file system that is mounted read-only or is full, a file with as many links as it can have, as
- * many descriptors as there may be, a quota. The test has made these; the environment says where they are:
+/* Errors that take a limit: a file system that is mounted read-only or is full, a file with as many
+ * links as it can have, as many descriptors as there may be, a quota. The test has made these; the
+ * environment says where they are:
  *
- *     READ_ONLY  file, folder/in, empty/, link -> file, fifo     MANY_LINKS  file, with the most links
- *     SMALL      64 KiB and ten names                            LIMIT       the number of descriptors
+ *     READ_ONLY  file, folder/in, empty/, link -> file, fifo
+ *     SMALL      64 KiB and ten names
+ *     MANY_LINKS file, with the most links
+ *     LIMIT      the number of descriptors
  *
  * Each call is made with a single name, which needs no resolution, and with `./` before it. */
 #include "probe.h"
@@ -67,7 +70,8 @@ static void both_ways(const char *in_area, void (*probe)(void))
     prefix = "";
 }
 
-/* Whatever is changed at a path. What is there, what is missing and what is no folder are refused in an order of their own. */
+/* Whatever is changed at a path. What is there, what is missing and what is no folder are refused in
+ * an order of their own. */
 static void probe_changes(void)
 {
     SAYS("mkdir", "new", result(mkdirat(at, path("new"), 0755)));

@@ -26,7 +26,7 @@ int main(int argc, char **argv)
         {"connections", probe_connections},
     };
 #ifndef __wasi__
-    /* A guest has no signals: a write that nobody reads is an error there. */
+    /* A guest has no signals: a write without a reader is an error there. */
     signal(SIGPIPE, SIG_IGN);
     umask(022);
 #endif

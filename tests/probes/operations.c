@@ -49,8 +49,8 @@ static const char *identity(void)
     struct stat stat;
     if (fstat(fd, &stat))
         return error_name(errno);
-    /* The times of a socket are what was in the kernel's memory before; the links of a folder are the folders in it, and to the
-     * guest a folder that is a stream is of no known type. */
+    /* The times of a socket are what was in the kernel's memory before. The links of a folder are
+     * the folders in it. To the guest a folder that is a stream is of no known type. */
     int socket = S_ISSOCK(stat.st_mode), file = S_ISREG(stat.st_mode);
     snprintf(text, sizeof text, "%s inode, %lld links, %s accessed, %s modified",
              stat.st_ino ? "an" : "no", file ? (long long)stat.st_nlink : 0,

@@ -1,5 +1,5 @@
-/* Setting times. The wasi-libc that Debian has asks for "now" with a flag too many, which every runtime refuses: so the
- * guest asks itself, as later versions of the library do. */
+/* Setting times. The wasi-libc that Debian has asks for "now" with a flag too many, which every
+ * runtime refuses: so the guest asks itself, as later versions of the library do. */
 #include "probe.h"
 #ifdef __wasi__
 #include <wasi/api.h>

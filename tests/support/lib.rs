@@ -4,11 +4,13 @@
 pub mod debug_info;
 mod guest;
 mod process;
+mod record;
 #[cfg(target_os = "linux")]
 pub mod seccomp;
 
 pub use guest::{Guest, repository};
 pub use process::{Finished, Input, Program};
+pub use record::{record, recorded};
 
 /// Examples of pages, compiled and, but for those that say otherwise, run.
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
 //! Running the binary under test.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,6 +9,7 @@ use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::guest::{Guest, repository};
+use crate::record::record;
 
 /// How long a program may take unless the test says otherwise. Generous: it is
 /// there so that a hang is a failure, not to measure anything.
@@ -42,6 +44,15 @@ pub struct Program {
     #[cfg(target_os = "linux")]
     filter: Option<crate::seccomp::Filter>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("binary", &self.binary)
+            .field("args", &self.args)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Program {
@@ -198,6 +209,10 @@ impl Program {
         let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{line}: {e}"));
 
+        let given = match &self.input {
+            Input::Bytes(bytes) => bytes.clone(),
+            Input::Null | Input::Silent => Vec::new(),
+        };
         let stdin = child.stdin.take();
         // Dropped, and so closed, only after the program's end.
         let _silent = match self.input {
@@ -222,7 +237,7 @@ impl Program {
             if let Some(name) = signal {
                 // Time for the other threads to get to where the test wants them.
                 std::thread::sleep(Duration::from_millis(50));
-                // Nobody listens any more once the test has failed.
+                // No receiver is left once the test has failed.
                 let _ = signalled.send(Instant::now());
                 send_signal(name, process);
             }
@@ -246,6 +261,8 @@ impl Program {
             elapsed,
             after_signal,
         };
+        let code = finished.status.and_then(|status| status.code());
+        record(&finished.line, &given, code, &finished.stderr);
         assert!(
             finished.status.is_some(),
             "no end within {:?}: {finished}",
@@ -283,7 +300,7 @@ fn collect(
                 let _ = pipe.read_to_end(&mut bytes);
             }
         }
-        // Nobody listens any more once the test has failed.
+        // No receiver is left once the test has failed.
         let _ = send.send(bytes);
     });
     receive
@@ -354,8 +371,8 @@ impl Finished {
     }
 }
 
-impl std::fmt::Display for Finished {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The last lines say most, and a threaded program can write a lot.
         let tail = |text: &str| {
             let lines: Vec<&str> = text.lines().collect();

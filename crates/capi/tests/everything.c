@@ -1,4 +1,5 @@
-/* Calls every function of the library, with what is right and what is wrong. Its argument is a folder to write into. */
+/* Calls every function of the library, with what is right and what is wrong. Its argument is a
+ * folder to write into. */
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <pthread.h>
@@ -140,7 +141,8 @@ static void configurations(const wt_engine *engine, const char *folder) {
   wt_config_inherit_stdio(NULL);
   wt_config_timeout(NULL, 1);
 
-  /* A program that copies its first argument, the value of its first variable and the first byte of the folder's file. */
+  /* A program that copies its first argument, the value of its first variable and the first byte of
+ * the folder's file. */
   wt_module *module = text(
       engine,
       "(module"
@@ -247,7 +249,8 @@ static void ends(const wt_engine *engine) {
   wt_outcome_delete(outcome);
   wt_group_delete(group);
 
-  /* Of two threads, one is refused, which nothing here looks at; a limit of memory below what it begins with. */
+  /* Of two threads, one is refused, which nothing here looks at; a limit of memory below what it
+ * begins with. */
   wt_config_max_threads(config, 1);
   wt_config_max_memory(config, 100);
   CHECK(!wt_group_new(module, config, &error) && error);
@@ -304,7 +307,7 @@ static void *cancel_when_both_compute(void *group) {
   return NULL;
 }
 
-/* Threads that compute in an engine that does not interrupt them: they are left behind, and counted. */
+/* Threads that compute in an engine that does not interrupt them are left behind, and counted. */
 static void left(void) {
   wt_engine *engine = wt_engine_new(WT_ENGINE_UNINTERRUPTED, &error);
   CHECK(engine);

@@ -1,4 +1,5 @@
-//! Compiled once: a folder of compiled modules, keyed by what decides what becomes of a module, and files that are mapped.
+//! Compiled once: a folder of compiled modules, keyed by what decides what becomes of a module, and
+//! files that are mapped.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example cached [FOLDER]
@@ -28,15 +29,17 @@ fn module(
     folder: &Path,
     bytes: &[u8],
 ) -> Result<(ThreadModule, bool), Box<dyn Error>> {
-    // The engine's settings, Wasmtime's version, and how modules are prepared. A key whose collisions somebody could look
-    // for needs a cryptographic hash: with this one, each user has a folder of its own.
+    // The engine's settings, Wasmtime's version, and how modules are prepared. Collisions of this
+    // key can be searched for, so each user has a folder of its own; a folder that users share
+    // needs a cryptographic hash.
     let mut key = DefaultHasher::new();
     bytes.hash(&mut key);
     preparation_compatibility_hash(engine, &RewriteOptions::default()).hash(&mut key);
     let file = folder.join(format!("{:016x}.cwasm", key.finish()));
     if file.exists() {
-        // SAFETY: only this function writes into the folder, what `serialize` gave, and it replaces files and never
-        // changes them. Whoever else may write there runs code in this process.
+        // SAFETY: only this function writes into the folder. It writes what `serialize` gave,
+        // replaces files and never changes them. Whatever else can write there can run code in this
+        // process.
         match unsafe { ThreadModule::deserialize_file(engine, &file) } {
             Ok(module) => return Ok((module, true)),
             // Cut short, say: made anew.
@@ -44,7 +47,7 @@ fn module(
         }
     }
     let module = prepare(engine, bytes)?;
-    // Under another name first, so that nobody finds half of it.
+    // Under another name first, so that no other process finds half of it.
     let new = file.with_extension(format!("{}.new", std::process::id()));
     std::fs::write(&new, module.serialize()?)?;
     std::fs::rename(new, &file)?;

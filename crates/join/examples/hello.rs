@@ -11,7 +11,8 @@ use wasi_threads_p1::p1_adapter::P1CtxBuilder;
 use wasi_threads_p1::wasi_threads::{Limits, prepare};
 use wasmtime::{Config, Engine};
 
-/// Main starts a thread, which writes a line, and waits for it. A program of a compiler's looks the same from outside.
+/// Main starts a thread, which writes a line, and waits for it. A program of a compiler's looks the
+/// same from outside.
 const PROGRAM: &str = r#"(module
   (import "env" "memory" (memory 1 1 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))

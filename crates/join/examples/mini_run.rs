@@ -1,8 +1,9 @@
-//! A runtime for the command line: runs a program with threads, with folders, variables and a time limit.
+//! A runtime for the command line: runs a program with threads, with folders, variables and a time
+//! limit.
 //!
 //! ```sh
-//! cargo run -p wasi-threads-p1 --example mini_run -- [--dir HOST::GUEST] [--env NAME=VALUE] [--timeout SECONDS] \
-//!     PROGRAM [ARGUMENT...]
+//! cargo run -p wasi-threads-p1 --example mini_run -- \
+//!     [--dir HOST::GUEST] [--env NAME=VALUE] [--timeout SECONDS] PROGRAM [ARGUMENT...]
 //! ```
 //!
 //! `wasi-threads-run` is the grown-up one.

@@ -1,5 +1,6 @@
-//! A host of plug-ins: one library, called again and again by four threads of the host, with what the library knows kept from
-//! call to call, and a plug-in that fails without taking the host with it.
+//! A host of plug-ins: one library, called again and again by four threads of the host, with what
+//! the library knows kept from call to call, and a plug-in that fails without taking the host with
+//! it.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example plugins
@@ -13,7 +14,8 @@ use wasi_threads_p1::p1_adapter::{P1CtxBuilder, P1State};
 use wasi_threads_p1::wasi_threads::{CallError, Reactor, prepare};
 use wasmtime::{Config, Engine};
 
-/// A library (WASI calls it a reactor): `_initialize` once, then any export. It counts words of the host's, on a thread of its own.
+/// A library (WASI calls it a reactor): `_initialize` once, then any export. It counts words of the
+/// host's, on a thread of its own.
 const PLUGIN: &str = r#"(module
   (import "env" "memory" (memory 1 1 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -60,7 +62,8 @@ const PLUGIN: &str = r#"(module
           (br $again))))
     (i32.load (i32.const 8))))"#;
 
-/// A plug-in whose calls go together in pairs: the text, then its count. So that they stay together the host has a lock.
+/// A plug-in whose calls go together in pairs: the text, then its count. So that they stay together
+/// the host has a lock.
 struct WordCounter {
     plugin: Reactor<P1State>,
     pair: Mutex<()>,
@@ -82,7 +85,8 @@ impl WordCounter {
         let length = i32::try_from(text.len() + 1)?;
         let at = self.plugin.call::<i32, i32>("buffer", length)?;
         let memory = self.plugin.group().host_memory().ok_or("no memory")?;
-        // What the plug-in says is checked: an address that is not there is an error, and nothing is written.
+        // What the plug-in says is checked: an address that is not there is an error, and nothing
+        // is written.
         memory.write(at as u32 as u64, text.as_bytes())?;
         memory.write(at as u32 as u64 + text.len() as u64, &[0])?;
         Ok(self.plugin.call("count", ())?)

@@ -1,4 +1,5 @@
-//! Results that a program leaves in its memory, read after its end: no copy through a pipe, no call back into code that has ended.
+//! Results that a program leaves in its memory, read after its end: no copy through a pipe, no call
+//! back into code that has ended.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example results
@@ -11,8 +12,8 @@ use wasi_threads_p1::p1_adapter::P1CtxBuilder;
 use wasi_threads_p1::wasi_threads::{Outcome, prepare};
 use wasmtime::{Config, Engine};
 
-/// Four threads fill a quarter each of a table of squares. Where it is, main leaves at 16 (address, count): a C program would leave it in
-/// a variable whose address an export returns.
+/// Four threads fill a quarter each of a table of squares. Where it is, main leaves at 16 (address,
+/// count): a C program would leave it in a variable whose address an export returns.
 const PROGRAM: &str = r#"(module
   (import "env" "memory" (memory 1 1 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -57,8 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     drop(group);
 
-    // Address and length are the program's words: `read_vec` looks whether they are inside the memory before it
-    // allocates.
+    // Address and length are the program's words: `read_vec` looks whether they are inside the
+    // memory before it allocates.
     let (at, count) = (memory.load32(16)?, memory.load32(20)?);
     let bytes = memory.read_vec(at.into(), count as usize * 4)?;
     let squares: Vec<u32> = bytes

@@ -1,5 +1,6 @@
-//! A server on tokio: each connection gets a group of its own, with async host functions, a time limit, and an end as soon as its
-//! client leaves. 200 clients come at once, and one line says what became of them.
+//! A server on tokio: each connection gets a group of its own, with async host functions, a time
+//! limit, and an end as soon as its client leaves. 200 clients come at once, and one line says what
+//! became of them.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example server
@@ -16,11 +17,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wasi_threads_p1::wasi_threads::{Limits, Outcome, ThreadGroup, ThreadModule, prepare};
+use wasi_threads_p1::wasi_threads::{GroupPre, Limits, Outcome, prepare};
 use wasmtime::{Caller, Config, Engine, Linker};
 
-/// Two threads ask the host for a number each, which takes a while; main adds them up. Asked for less than 0, main waits for
-/// ever instead.
+/// Two threads ask the host for a number each, which takes a while; main adds them up. Asked for
+/// less than 0, main waits for ever instead.
 const PROGRAM: &str = r#"(module
   (import "env" "memory" (memory 1 1 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -62,9 +63,8 @@ struct Totals {
 
 #[derive(Clone)]
 struct Server {
-    engine: Engine,
-    module: ThreadModule,
-    linker: Linker<Arc<Conversation>>,
+    /// Checked when the server starts, and not at the first connection.
+    program: GroupPre<Arc<Conversation>>,
     totals: Arc<Totals>,
 }
 
@@ -91,9 +91,7 @@ impl Server {
         };
         linker.func_wrap("host", "answer", answer)?;
         Ok(Self {
-            engine,
-            module,
-            linker,
+            program: GroupPre::new(&engine, &module, linker)?,
             totals: Arc::default(),
         })
     }
@@ -105,7 +103,9 @@ impl Server {
             answer: AtomicI32::new(0),
         });
         let (runtime, threads) = (tokio::runtime::Handle::current(), Arc::clone(&conversation));
-        let group = ThreadGroup::builder(&self.engine, &self.module, self.linker)
+        let group = self
+            .program
+            .builder()
             .limits(
                 Limits::new()
                     .threads(4)
@@ -116,7 +116,8 @@ impl Server {
                     }),
             )
             .async_host_functions(true)
-            // Host threads of the group are none of the runtime's: its timers are found through this.
+            // Host threads of the group are none of the runtime's: its timers are found through
+            // this.
             .around_thread(move |_, thread| {
                 let _inside = runtime.enter();
                 thread();
@@ -182,7 +183,8 @@ async fn clients_come(count: i32) -> Result<(), Box<dyn Error>> {
         }
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     });
-    // Two in ten ask for what never comes: one waits until it is told no, one leaves at once. The others get their answer.
+    // Two in ten ask for what never comes: one waits until it is told no, one leaves at once. The
+    // others get their answer.
     let clients: Vec<_> = (0..count)
         .map(|n| match n % 10 {
             8 => tokio::spawn(ask(address, -1, true)),

@@ -163,3 +163,22 @@ fn the_adapter_by_itself() {
         "hello from a file\nit exited with 18\n"
     );
 }
+
+#[test]
+fn descriptors_of_the_hosts_own() {
+    assert_eq!(
+        prints("own_kind", &[]),
+        "you ask: WHAT IS THE TIME?\n\
+         the service answered 1 question\n\
+         kept: a first line\n\
+         kept: a second line\n"
+    );
+}
+
+#[test]
+fn folders_of_the_hosts_own() {
+    assert_eq!(
+        prints("made_folder", &[]),
+        "out of a folder: errno 63\ncopy: 12 squared is 144\n"
+    );
+}

@@ -6,7 +6,7 @@ use wasi_threads_p1::p1_adapter::{P1CtxBuilder, StreamAccess};
 use wasi_threads_p1::wasi_threads::{Limits, Outcome, prepare};
 use wasmtime::{Config, Engine};
 
-/// A thread reads what nobody writes, while main does `end`.
+/// A thread reads what is never written, while main does `end`.
 fn run(end: &str) -> Outcome {
     let engine = Engine::new(Config::new().shared_memory(true).epoch_interruption(true)).unwrap();
     let text = format!(
@@ -36,7 +36,7 @@ fn run(end: &str) -> Outcome {
     let group = wasi_threads_p1::program(&engine, &module, &ctx)
         .unwrap()
         .limits(Limits::new().timeout(Duration::from_secs(60)))
-        // Longer than the test has patience: nobody is left behind.
+        // Longer than the test's time limit: no thread is left behind.
         .grace(Duration::MAX)
         .build()
         .unwrap();

@@ -1,5 +1,5 @@
-;; Makes each of a few calls 100 times, behind a look at a file whose name says which: scripts/p1-strace.sh counts the
-;; system calls between one such name and the next.
+;; Makes each of a few calls 100 times, behind a look at a file whose name says which:
+;; scripts/p1-strace.sh counts the system calls between one such name and the next.
 (module
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -29,7 +29,8 @@
   (func $must (param $errno i32)
     (if (local.get $errno) (then unreachable)))
 
-  ;; The marker of row $row: names are 20 bytes each, filled up with spaces. Nothing has such a name.
+  ;; The marker of row $row: names are 20 bytes each, filled up with spaces. Nothing has such a
+  ;; name.
   (func $mark (param $row i32)
     (drop (call $stat (i32.const 3) (i32.const 0) (i32.add (i32.const 128) (i32.mul (local.get $row) (i32.const 20)))
       (i32.const 20) (i32.const 1024))))

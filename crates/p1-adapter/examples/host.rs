@@ -1,7 +1,8 @@
 //! A small host: runs one preview1 module in the folders it is given.
 //!
 //! ```text
-//! cargo run -p p1-adapter --example host -- [--trace] [--dir HOST[::GUEST]]... MODULE [ARGUMENT]...
+//! cargo run -p p1-adapter --example host -- \
+//!     [--trace] [--dir HOST[::GUEST]]... MODULE [ARGUMENT]...
 //! ```
 //!
 //! `--trace` prints every WASI call, its result and how long it took to standard error.

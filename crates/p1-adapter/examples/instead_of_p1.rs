@@ -1,4 +1,5 @@
-//! `p1-adapter` by itself, in place of `wasmtime_wasi::p1`: one thread, one store. What changes is marked.
+//! `p1-adapter` by itself, in place of `wasmtime_wasi::p1`: one thread, one store. What changes is
+//! marked.
 //!
 //! ```sh
 //! cargo run -p p1-adapter --example instead_of_p1
@@ -10,7 +11,8 @@ use std::error::Error;
 use p1_adapter::{FsPerms, P1CtxBuilder, P1State, exit_code};
 use wasmtime::{Engine, Linker, Module, Store};
 
-/// Opens `greeting` below its first folder, copies 64 bytes of it at most to standard output, and exits with their count.
+/// Opens `greeting` below its first folder, copies 64 bytes of it at most to standard output, and
+/// exits with their count.
 const PROGRAM: &str = r#"(module
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))

@@ -1,11 +1,13 @@
 //! WASI preview1 that any number of threads may call at once.
 //!
-//! `wasmtime-wasi`'s own preview1 needs `&mut` access to its context, so it serves one thread. This crate is all 46
-//! functions of `wasi_snapshot_preview1` on a context that is `Send + Sync` and cheap to clone, built on
-//! `wasmtime-wasi`'s public types: paths are resolved, and permissions decided, by its code.
+//! `wasmtime-wasi`'s own preview1 needs `&mut` access to its context, so it serves one thread. This
+//! crate is all 46 functions of `wasi_snapshot_preview1` on a context that is `Send + Sync` and
+//! cheap to clone, built on `wasmtime-wasi`'s public types: paths are resolved, and permissions
+//! decided, by its code.
 //!
-//! A [`P1CtxBuilder`] makes a [`P1Ctx`], which all threads of a program share. Each thread's store holds a [`P1State`]
-//! on a clone of it, and [`add_to_linker_sync`] or [`add_to_linker_async`] links the functions.
+//! A [`P1CtxBuilder`] makes a [`P1Ctx`], which all threads of a program share. Each thread's store
+//! holds a [`P1State`] on a clone of it, and [`add_to_linker_sync`] or [`add_to_linker_async`]
+//! links the functions.
 //!
 //! ```
 //! use p1_adapter::{P1Ctx, P1CtxBuilder, P1State, add_to_linker_sync};
@@ -20,12 +22,14 @@
 //! let module = Module::new(&engine, r#"
 //!     (module
 //!         (import "env" "memory" (memory 1 1 shared))
-//!         (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+//!         (import "wasi_snapshot_preview1" "random_get"
+//!             (func $random (param i32 i32) (result i32)))
 //!         (export "memory" (memory 0))
 //!         (func (export "run") (param i32) (result i32)
 //!             (call $random (local.get 0) (i32.const 16))))
 //! "#)?;
-//! let memory = SharedMemory::new(&engine, MemoryTypeBuilder::new().shared(true).max(Some(1)).min(1).build()?)?;
+//! let ty = MemoryTypeBuilder::new().shared(true).max(Some(1)).min(1).build()?;
+//! let memory = SharedMemory::new(&engine, ty)?;
 //!
 //! let ctx: P1Ctx = P1CtxBuilder::new().build()?;
 //! std::thread::scope(|scope| {
@@ -48,31 +52,35 @@
 //!
 //! # What it guarantees
 //!
-//! * Every data call on a file is one vectored system call straight on guest memory, at the operating system's own cursor:
-//!   two readers of one descriptor get disjoint bytes, and a write with `APPEND` never overwrites. Streams are read and
-//!   written in the same way, as often as waiting makes it necessary.
-//! * Closing or renumbering a descriptor while another thread is inside a call on it neither fails that call nor lets
-//!   it touch a stranger's file. Numbers are given out lowest first.
-//! * A raised [`EndSignal`] ends every blocked call, and every later one, with the trap [`Interrupted`].
-//! * Nothing a guest passes can panic the host; the library never ends the host process. The operating system does, for two
-//!   of the guest's writes, where the host lets it: one beyond `RLIMIT_FSIZE`, if that is set, raises `SIGXFSZ`, and one to a
-//!   pipe without readers `SIGPIPE`. Rust programs ignore the second from the start; a host that is none, or has set it back,
+//! * Every data call on a file is one vectored system call straight on guest memory, at the
+//!   operating system's own cursor: two readers of one descriptor get disjoint bytes, and a write
+//!   with `APPEND` never overwrites. Streams are read and written in the same way, as often as
+//!   waiting makes it necessary.
+//! * Closing or renumbering a descriptor while another thread is inside a call on it neither fails
+//!   that call nor lets it touch a stranger's file. Numbers are given out lowest first.
+//! * A raised [`EndSignal`] ends every blocked call, and every later one, with the trap
+//!   [`Interrupted`].
+//! * Nothing a guest passes can panic the host; the library never ends the host process. The
+//!   operating system does, for two of the guest's writes, where the host lets it: one beyond
+//!   `RLIMIT_FSIZE`, if that is set, raises `SIGXFSZ`, and one to a pipe without readers `SIGPIPE`.
+//!   Rust programs ignore the second from the start; a host that is none, or has set it back,
 //!   ignores both to have the guest told (`fbig`, `pipe`).
-//! * A program that uses only files, standard streams and clocks starts no tokio runtime and no helper thread.
+//! * A program that uses only files, standard streams and clocks starts no tokio runtime and no
+//!   helper thread.
 //!
 //! # What it is not for
 //!
-//! Components and WASI preview2 or 3: use `wasmtime-wasi`. Spawning threads: this crate only makes calls from several
-//! of them correct.
-
-#![warn(missing_debug_implementations)]
+//! Components and WASI preview2 or 3: use `wasmtime-wasi`. Spawning threads: this crate only makes
+//! calls from several of them correct.
 
 mod abi;
 pub mod blocking;
+mod budget;
 mod call;
 mod calls;
 mod ctx;
 mod descriptor;
+pub mod fd;
 mod guest;
 mod linker;
 mod lock;
@@ -84,9 +92,9 @@ mod sys;
 pub use abi::error::{BuildError, Raised, TooMuchRandom, exit_code};
 pub use abi::rights::Rights;
 pub use blocking::{EndSignal, Interrupted};
+pub use budget::MemoryBudget;
 pub use call::host_word::host_word;
 pub use ctx::P1Ctx;
-pub use ctx::budget::MemoryBudget;
 pub use ctx::builder::P1CtxBuilder;
 pub use ctx::clock_source::{ClockSource, GuestClock};
 pub use ctx::memory_use::MemoryUse;

@@ -1,4 +1,5 @@
-//! Taking a mutex. Nothing under the locks of this crate panics half-way through a change, so a poisoned one is good.
+//! Taking a mutex. Nothing under the locks of this crate panics half-way through a change, so a
+//! poisoned one is good.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

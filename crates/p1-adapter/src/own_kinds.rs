@@ -1,13 +1,15 @@
 //! Writing one's own kind of descriptor. (A page of documentation; there is nothing in here.)
 //!
-//! A guest sees descriptors through preview1 and cannot tell who is behind them. There are two ways to be that.
+//! A guest sees descriptors through preview1 and cannot tell what is behind them. There are two
+//! ways to be that.
 //!
 //! # A descriptor of the operating system's
 //!
-//! Make a pipe or a socket pair, hand one end over with [`push_stream`](crate::P1Ctx::push_stream), and serve the other
-//! from wherever suits: a thread, a runtime, another process. The guest gets everything a stream has (polling,
-//! `NONBLOCK`, ends of file, flow control), its calls wait in the kernel, and nothing but file descriptors is shared.
-//! This is the way for anything that talks both ways.
+//! Make a pipe or a socket pair, hand one end over with [`push_stream`](crate::P1Ctx::push_stream),
+//! and serve the other from wherever suits: a thread, a runtime, another process. The guest gets
+//! everything a stream has (polling, `NONBLOCK`, ends of file, flow control), its calls wait in the
+//! kernel, and nothing but file descriptors is shared. This is the way for anything that talks both
+//! ways.
 //!
 //! ```
 //! use p1_adapter::{P1CtxBuilder, StreamAccess};
@@ -38,19 +40,22 @@
 //! # A stream in Rust
 //!
 //! Implement wasmtime-wasi's [`StdoutStream`](wasmtime_wasi::cli::StdoutStream) or
-//! [`StdinStream`](wasmtime_wasi::cli::StdinStream) and hand it over with [`push_output`](crate::P1Ctx::push_output) or
-//! [`push_input`](crate::P1Ctx::push_input). Bytes are copied once, and a guest's call runs your code. What you may rely on,
-//! and what is relied on:
+//! [`StdinStream`](wasmtime_wasi::cli::StdinStream) and hand it over with
+//! [`push_output`](crate::P1Ctx::push_output) or [`push_input`](crate::P1Ctx::push_input). Bytes
+//! are copied once, and a guest's call runs your code. What you may rely on, and what is relied on:
 //!
-//! * `p2_stream` is called once, at the first use. Its result is used by one thread at a time, under a lock; it need not be
-//!   `Sync`. Do not wait in `read`, `write`, `check_write` or `flush`: other threads' calls on it would wait too.
-//! * `ready` is where waiting is done. It is polled by many threads and tasks in turn, and dropped half-way when something
-//!   else is wanted of the stream, so it must lose nothing when dropped. An end signal ends the wait.
-//! * One guest write is offered in pieces of at most what `check_write` permits, in order, with no other write in
-//!   between, then flushed. `check_write` returning 0 means "wait for `ready`". An end signal is looked at before each
-//!   piece: a `write` that takes its time delays it by that.
-//! * `read` returning no bytes means "wait for `ready`"; `Closed` is the end of the file for a reader and `io` for a writer;
-//!   `LastOperationFailed` with an [`std::io::Error`] in it becomes that errno; `Trap` ends the guest.
+//! * `p2_stream` is called once, at the first use. Its result is used by one thread at a time,
+//!   under a lock; it need not be `Sync`. Do not wait in `read`, `write`, `check_write` or `flush`:
+//!   other threads' calls on it would wait too.
+//! * `ready` is where waiting is done. It is polled by many threads and tasks in turn, and dropped
+//!   half-way when something else is wanted of the stream, so it must lose nothing when dropped. An
+//!   end signal ends the wait.
+//! * One guest write is offered in pieces of at most what `check_write` permits, in order, with no
+//!   other write in between, then flushed. `check_write` returning 0 means "wait for `ready`". An
+//!   end signal is looked at before each piece: a `write` that takes its time delays it by that.
+//! * `read` returning no bytes means "wait for `ready`"; `Closed` is the end of the file for a
+//!   reader and `io` for a writer; `LastOperationFailed` with an [`std::io::Error`] in it becomes
+//!   that errno; `Trap` ends the guest.
 //!
 //! Here is an output that keeps the last line it was given:
 //!
@@ -122,5 +127,6 @@
 //!
 //! # Files and folders
 //!
-//! [`push_file`](crate::P1Ctx::push_file) takes anything that has a descriptor (a `memfd`, a FUSE mount).
-//! Files and folders made of Rust code, with positions and attributes, are those of [`made`](crate::made).
+//! [`push_file`](crate::P1Ctx::push_file) takes anything that has a descriptor (a `memfd`, a FUSE
+//! mount). Files and folders made of Rust code, with positions and attributes, are those of
+//! [`made`](crate::made).

@@ -1,4 +1,5 @@
-//! What blocking costs the process: no runtime, no helper thread, and one descriptor for a whole group.
+//! What blocking costs the process: no runtime, no helper thread, and one descriptor for a whole
+//! group.
 //!
 //! One test in a binary of its own, because it counts what the process has.
 
@@ -56,7 +57,8 @@ fn blocking_costs_one_descriptor_for_all_threads() {
         let input = ctx.push_stream(read, StreamAccess::Read).unwrap() as i32;
         let mut guest = Guest::shared(&ctx);
         let before = tasks();
-        // That of the context's end signal, which is there from the start: later the program may have used up all others.
+        // That of the context's end signal, which is there from the start: later the program may
+        // have used up all others.
         assert_eq!(events(), 1);
 
         // Nothing that waits.

@@ -1,4 +1,5 @@
-//! A hash for numbers that nobody chooses to collide at a cost that matters: addresses of one program, in its own run.
+//! A hash for numbers that are not chosen to collide at a cost that matters: addresses of one
+//! program, in its own run.
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -52,7 +52,8 @@
 //! nothing that comes after it in other threads, and a store learns nothing from the stores before it: a reader that
 //! has not been waited for is found, even if it looked at the same flag.
 //!
-//! A thread's end orders nothing. Who joins it has learned of that by an atomic or a wait, or the host says so ([`Detector::join`]).
+//! A thread's end orders nothing. A thread that joins it has learned of that by an atomic or a
+//! wait, or the host says so ([`Detector::join`]).
 //!
 //! # What it does not do
 //!

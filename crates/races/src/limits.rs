@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of shadow memory: who has accessed what. By default 1 GiB.
+    /// Bytes of shadow memory: which thread has accessed what. By default 1 GiB.
     ///
     /// Memory that is accessed piece by piece takes five times its size, in pages of 4 KiB; what was filled, copied or read
     /// into as a whole takes about 3 % of it. So the default covers some 200 MiB that are accessed; for 1 GiB, all of it

@@ -10,7 +10,7 @@ use crate::hash::Mixing;
 struct Released {
     /// Which of the word's 8 bytes it was that last wrote.
     mask: u8,
-    /// Who and when. Whoever knows that knows the clock.
+    /// Which thread and when. A thread that knows that knows the clock.
     by: Epoch,
     clock: VectorClock,
 }

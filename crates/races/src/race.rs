@@ -78,7 +78,7 @@ impl fmt::Display for AccessKind {
 pub struct Access {
     /// The thread.
     pub thread: u32,
-    /// Where it begins. Who has several memories gives each a range of its own.
+    /// Where it begins. A host with several memories gives each a range of its own.
     pub address: u64,
     /// Its bytes; with 0, nothing is accessed. An atomic one has 1, 2, 4 or 8, at a multiple of that.
     pub size: u64,
@@ -97,7 +97,8 @@ pub struct ThreadInfo {
     pub id: u32,
     /// The how many-th thread it is; the first is 0. No other has it.
     pub serial: u64,
-    /// Who has created it: the number and the serial; `None` for those that [`start`](crate::Detector::start) made.
+    /// The thread that has created it: the number and the serial; `None` for those that
+    /// [`start`](crate::Detector::start) made.
     pub parent: Option<(u32, u64)>,
     /// Where, and the caller's number for that ([`Access::number`]).
     pub created: Option<(Place, u64)>,
@@ -106,7 +107,7 @@ pub struct ThreadInfo {
 /// One of the two accesses of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Side {
-    /// Who.
+    /// The thread.
     pub thread: ThreadInfo,
     /// What it did.
     pub kind: AccessKind,

@@ -25,9 +25,10 @@ struct Slot {
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     time: u64,
-    /// Who knows of this time knows of all its accesses.
+    /// A thread that knows of this time knows of all its accesses.
     last_access: u64,
-    /// Who knows of this time knows of all that it did before it released something for the last time.
+    /// A thread that knows of this time knows of all that it did before it released something for
+    /// the last time.
     last_release: u64,
 }
 
@@ -164,7 +165,8 @@ impl Threads {
         Ok(())
     }
 
-    /// Who did something in that epoch; `None` if that is so long ago that nobody remembers.
+    /// The thread that did something in that epoch; `None` if that is so long ago that it was
+    /// forgotten.
     pub(crate) fn info(&self, epoch: Epoch) -> Option<ThreadInfo> {
         let threads = &self.slots[usize::from(epoch.slot)].threads;
         let after = threads.partition_point(|(from, _)| *from <= epoch.time);
@@ -173,10 +175,11 @@ impl Threads {
 
     /// A slot for a new thread. `None` if so many run.
     ///
-    /// Best is one whose thread's accesses all others know of: nobody races with them any more. With many slots it is
-    /// enough that they know of all but what it did after its last release, as at the end of a thread that is joined: others can still
-    /// race with that, and only the new thread, which takes it for its own, does not. If there is none, the slot is
-    /// taken whose thread ended first, and the new thread does not race with anything that one did.
+    /// Best is one whose thread's accesses all others know of: no thread races with them any more.
+    /// With many slots it is enough that they know of all but what it did after its last release,
+    /// as at the end of a thread that is joined: others can still race with that, and only the new
+    /// thread, which takes it for its own, does not. If there is none, the slot is taken whose
+    /// thread ended first, and the new thread does not race with anything that one did.
     fn find_slot(&mut self) -> Option<u16> {
         if let Some(slot) = self.take_known(|ended| ended.last_access) {
             return Some(slot);

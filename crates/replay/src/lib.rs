@@ -1,7 +1,8 @@
 //! Policies, recordings and searches for threads that run one at a time.
 //!
-//! A host gives one thread the turn, and asks a [`Policy`] who is next. What the policy says is a function of its seed
-//! and of what it was told, so one seed is one run. This crate has what stands around that:
+//! A host gives one thread the turn, and asks a [`Policy`] which is next. What the policy says is a
+//! function of its seed and of what it was told, so one seed is one run. This crate has what stands
+//! around that:
 //!
 //! | to | use |
 //! |---|---|
@@ -13,7 +14,7 @@
 //! | try many seeds | [`explore`](mod@explore) |
 //! | say which accesses of memory conflict | [`conflict`](mod@conflict): [`History`](conflict::History), [`Orders`](conflict::Orders) |
 //!
-//! The crate knows nothing of WebAssembly, and starts no program: whoever uses it does.
+//! The crate knows nothing of WebAssembly, and starts no program: its user does.
 //!
 //! # What is promised
 //!

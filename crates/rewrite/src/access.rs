@@ -5,7 +5,8 @@ use wasmparser::{MemArg, Operator};
 
 use crate::recording::AccessOp;
 
-/// An instruction that accesses a word of a memory. Equal ones do the same, however they are encoded.
+/// An instruction that accesses a word of a memory. Equal ones do the same, however they are
+/// encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Access {
     /// First, so that plain ones, whose encodings are shorter, are ordered before the others.
@@ -65,7 +66,8 @@ impl Access {
         }
     }
 
-    /// How many bytes it accesses: what its name has behind the verb, in bits (`8`, `32x2`), or else its value's.
+    /// How many bytes it accesses: what its name has behind the verb, in bits (`8`, `32x2`), or
+    /// else its value's.
     pub(crate) fn width(&self) -> u32 {
         let verbs = ["Load", "Store", "Rmw"];
         let behind = verbs

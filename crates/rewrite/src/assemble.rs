@@ -111,7 +111,7 @@ pub(crate) fn assemble<'a>(
     if entries > 0 {
         out.wait_table = Some(appendix.table(entries));
     }
-    // So that whoever limits or ends the module sees them.
+    // So that a host that limits or ends the module sees them.
     for (index, memory) in (0_u32..).zip(&scan.memories) {
         if index >= scan.imported_memories && memory.shared {
             appendix.memory_export(index);

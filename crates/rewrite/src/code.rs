@@ -25,8 +25,9 @@ pub(crate) struct Code {
     pub(crate) map: OffsetMap,
 }
 
-/// The contents `old`, which begin at `start` in the module, with the replacements, in the order of the code, in place and
-/// `count` more functions. Numbers keep their lengths if they can, so that nothing moves that need not.
+/// The contents `old`, which begin at `start` in the module, with the replacements, in the order of
+/// the code, in place and `count` more functions. Numbers keep their lengths if they can, so that
+/// nothing moves that need not.
 pub(crate) fn replace(
     old: &[u8],
     start: usize,

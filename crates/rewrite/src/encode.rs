@@ -51,8 +51,8 @@ pub(crate) fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     None
 }
 
-/// A `call` of `function` that takes `length` bytes: its index padded, and `nop`s behind it where even the longest index is
-/// too short. It takes more where the index has no room.
+/// A `call` of `function` that takes `length` bytes: its index padded, and `nop`s behind it where
+/// even the longest index is too short. It takes more where the index has no room.
 pub(crate) fn call_in(function: u32, length: usize) -> Vec<u8> {
     const CALL: u8 = 0x10;
     const NOP: u8 = 0x01;

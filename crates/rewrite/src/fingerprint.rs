@@ -1,12 +1,13 @@
 //! Which code rewrites a module, as a number.
 //!
-//! Versions tell releases apart. In between, whoever works on the rewrite would be given by a cache what the rewrite
-//! made of a module before: so the sources themselves are part of its keys.
+//! Versions tell releases apart, but not two states of the sources between releases: a cache would
+//! then return what an earlier state of the rewrite made of a module. So the sources themselves are
+//! part of its keys.
 
-/// Of the sources of this crate, and so another one when they are changed: for the keys of a cache of rewritten
-/// modules.
+/// Of the sources of this crate, and so another one when they are changed: for the keys of a cache
+/// of rewritten modules.
 ///
-/// It is there for accidents and not for adversaries, who would rather change the code than its number.
+/// It is there for accidents, not for attackers, who would rather change the code than its number.
 pub const FINGERPRINT: u64 = {
     let mut fingerprint = OFFSET_BASIS;
     let mut file = 0;
@@ -40,8 +41,9 @@ const SOURCES: &[(&str, &[u8])] = &[
 
 const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// A fingerprint of more: `fingerprint`, and after it `source`, for whoever has sources of its own that decide what
-/// becomes of a rewritten module. Computed by the compiler where both are constants.
+/// A fingerprint of more: `fingerprint`, and after it `source`, for a crate that has sources of its
+/// own that decide what becomes of a rewritten module. Computed by the compiler where both are
+/// constants.
 ///
 /// FNV-1a: what was hashed in one piece has the same fingerprint as in two.
 ///

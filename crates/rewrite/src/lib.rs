@@ -1,10 +1,8 @@
 //! Rewriting a WebAssembly module so that its host can end it: bytes in, bytes out.
 //!
-//! Three things of a module are out of a host's reach once it is compiled: a
-//! thread parked in `memory.atomic.wait`, guest code that runs while a module
-//! is being instantiated (its start function), and a bulk memory operation in
-//! its middle. [`rewrite`] turns each into something a host can reach, without
-//! changing what the module means:
+//! A host cannot interrupt a compiled module in three places: in `memory.atomic.wait`, in the start
+//! function, which runs while the module is being instantiated, and in a bulk memory operation.
+//! [`rewrite`] turns each into something a host can reach, without changing what the module means:
 //!
 //! - *Waits.* Each `memory.atomic.wait32`, `memory.atomic.wait64` and
 //!   `memory.atomic.notify` on a shared memory becomes a call of exactly the
@@ -14,22 +12,23 @@
 //!   instantiation ([`Rewritten::wait_table`], [`WaitSlot`]).
 //!   On a memory that is not shared these instructions never block, so they
 //!   stay.
-//! - *Start.* The start function becomes an export, which whoever instantiates
-//!   the module calls. Data and element segments stay as they are.
+//! - *Start.* The start function becomes an export, which the host calls once it has instantiated
+//!   the module. Data and element segments stay as they are.
 //! - *Bulk memory.* `memory.fill`, `memory.copy` and `memory.init` of a length
 //!   that is not known to be small become calls to appended functions that work
 //!   in chunks: each turn of their loop is a point where an epoch deadline is
 //!   seen.
 //!
-//! - *Points*, if they are asked for ([`RewriteOptions::points`]). Each atomic access, and with [`Points::Accesses`] each
-//!   load and store, of a shared memory becomes a call of a function that counts, asks the host when what it may count is
-//!   used up, and then does the access. A host that runs threads one at a time decides there which is next.
+//! - *Points*, if they are asked for ([`RewriteOptions::points`]). Each atomic access, and with
+//!   [`Points::Accesses`] each load and store, of a shared memory becomes a call of a function that
+//!   counts, asks the host when what it may count is used up, and then does the access. A host that
+//!   runs threads one at a time decides there which is next.
 //!
-//! - *Records*, if they are asked for ([`RewriteOptions::recorded`]). Each access of a shared memory tells the host its address, its
-//!   length and its place in the original, and is done then.
+//! - *Records*, if they are asked for ([`RewriteOptions::recorded`]). Each access of a shared
+//!   memory tells the host its address, its length and its place in the original, and is done then.
 //!
-//! A shared memory that the module defines and does not export gets an export, so that it can be limited and, where
-//! waits are left alone, reached.
+//! A shared memory that the module defines and does not export gets an export, so that it can be
+//! limited and, where waits are left alone, reached.
 //!
 //! # What stays the same
 //!
@@ -43,12 +42,14 @@
 //!
 //! A module with nothing to rewrite comes back as the very bytes that went in.
 //!
-//! What was appended is known by what [`Rewritten`] says, not by its name: a module may have exports of any name itself.
+//! What was appended is known by what [`Rewritten`] says, not by its name: a module may have
+//! exports of any name itself.
 //!
 //! # What it is not for
 //!
-//! - Deciding anything: the host is called where the module would have waited, and says what comes of it. What it has
-//!   to check, and in which order, is in [`WaitSlot`] and in `DESIGN.md`. The crate `memory-waits` is such a host.
+//! - Deciding anything: the host is called where the module would have waited, and says what comes
+//!   of it. What it has to check, and in which order, is in [`WaitSlot`] and in `DESIGN.md`. The
+//!   crate `memory-waits` is such a host.
 //! - Loops of the module's own code: engines interrupt these (wasmtime by epochs or fuel).
 //! - Components: [`RewriteError::Component`].
 //!
@@ -124,13 +125,13 @@ pub struct RewriteOptions {
     /// Of use only on an engine with epoch interruption (or fuel): otherwise
     /// nothing looks in between two chunks. Zero counts as one.
     pub bulk_chunk: Option<u32>,
-    /// Where a thread passes points, and asks its host when it has passed as many as it may. `None`, the default, is
-    /// nowhere, and changes nothing.
+    /// Where a thread passes points, and asks its host when it has passed as many as it may.
+    /// `None`, the default, is nowhere, and changes nothing.
     ///
     /// Waits and notifies pass them only if [`waits`](Self::waits) sends them to the host.
     pub points: Option<Points>,
-    /// Which accesses the module tells its host of, each before it is done. `None`, the default, is none, and changes nothing;
-    /// else code grows. The points stay the same ones.
+    /// Which accesses the module tells its host of, each before it is done. `None`, the default, is
+    /// none, and changes nothing; else code grows. The points stay the same ones.
     ///
     /// Waits and notifies are told only if [`waits`](Self::waits) sends them to the host.
     pub recorded: Option<Recorded>,
@@ -192,8 +193,8 @@ pub struct Rewritten<'a> {
     pub waits_rewritten: bool,
     /// How many waits and notifies were replaced.
     pub wait_sites: usize,
-    /// What the entries of the appended table stand for, by index; behind them
-    /// are those of [`point_slot`](Self::point_slot) and [`access_slot`](Self::access_slot), if there are any.
+    /// What the entries of the appended table stand for, by index; behind them are those of
+    /// [`point_slot`](Self::point_slot) and [`access_slot`](Self::access_slot), if there are any.
     pub wait_slots: Vec<WaitSlot>,
     /// The export name of the appended table.
     pub wait_table: Option<String>,
@@ -201,24 +202,28 @@ pub struct Rewritten<'a> {
     pub bulk_sites: usize,
     /// Where the module passes points: [`RewriteOptions::points`].
     pub points: Option<Points>,
-    /// How many loads, stores and the like were replaced, and how many calls put in, for points alone.
+    /// How many loads, stores and the like were replaced, and how many calls put in, for points
+    /// alone.
     pub point_sites: usize,
     /// How the host meets the points; `None` if there is none.
     pub point_slot: Option<PointSlot>,
     /// Which accesses the module tells of: [`RewriteOptions::recorded`].
     pub recorded: Option<Recorded>,
-    /// The entry of the appended table ([`wait_table`](Self::wait_table)) through which accesses are told; `None` if none is.
+    /// The entry of the appended table ([`wait_table`](Self::wait_table)) through which accesses
+    /// are told; `None` if none is.
     ///
-    /// Before it runs any code of an instance, the host puts a function `(address: i64, length: i64, site: i32)` there. The
-    /// address has the instruction's offset in it, and is the largest number where the sum overflows; the length is in bytes; the site is
-    /// an index into [`access_sites`](Self::access_sites). The access comes right after the call, unless that traps. What would trap
-    /// is told as well, so the bytes may be beyond the memory.
+    /// Before it runs any code of an instance, the host puts a function
+    /// `(address: i64, length: i64, site: i32)` there. The address has the instruction's offset in
+    /// it, and is the largest number where the sum overflows; the length is in bytes; the site is
+    /// an index into [`access_sites`](Self::access_sites). The access comes right after the call,
+    /// unless that traps. What would trap is told as well, so the bytes may be beyond the memory.
     pub access_slot: Option<u32>,
     /// The instructions that tell the host, in the order of the code: [`RewriteOptions::recorded`].
     pub access_sites: Vec<AccessSite>,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
-    /// The names of all exports that were appended: every other one is the module's own, whatever its name.
+    /// The names of all exports that were appended: every other one is the module's own, whatever
+    /// its name.
     pub appended_exports: Vec<String>,
     /// Whether the module still has a start function.
     pub start_inside: bool,
@@ -234,11 +239,11 @@ pub struct Rewritten<'a> {
     /// Whether every original instruction is where it was, counted from the
     /// beginning of the code section's contents, as DWARF does.
     ///
-    /// False where the count of functions needs a longer encoding than before
-    /// (122 functions, say, and 8 appended): then all of them moved by one
-    /// byte. And in modules of more than 16,384 functions, where a
-    /// `memory.fill` became a byte longer for each that was replaced before
-    /// them; so it may be with [`Points::Accesses`], and is with [`Points::Loops`] and [`RewriteOptions::recorded`]. [`code_map`](Self::code_map) says where they are.
+    /// False where the count of functions needs a longer encoding than before (122 functions, say,
+    /// and 8 appended): then all of them moved by one byte. False in modules of more than 16,384
+    /// functions, where a `memory.fill` became a byte longer for each that was replaced before
+    /// them. So it may be with [`Points::Accesses`], and is with [`Points::Loops`] and
+    /// [`RewriteOptions::recorded`]. [`code_map`](Self::code_map) says where they are.
     pub code_offsets_kept: bool,
     /// Where each byte of the code went.
     pub code_map: OffsetMap,

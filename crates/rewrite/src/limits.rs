@@ -4,12 +4,13 @@ use std::{error, fmt};
 
 use wasmparser::{Parser, Payload};
 
-/// How large a module may be, for hosts that compile what others give them: a compilation takes time and memory, and
-/// nothing interrupts it.
+/// How large a module may be, for hosts that compile what others give them: a compilation takes
+/// time and memory, and nothing interrupts it.
 ///
-/// `None` is without a limit, which is the default of all three. Together they bound what a compiler is given: its time
-/// grows with the number of functions, and faster than the size of the largest. [`check`](Self::check) only looks at sections and
-/// bodies from the outside, so it takes a fraction of what a validation takes.
+/// `None` is without a limit, which is the default of all three. Together they bound what a
+/// compiler is given: its time grows with the number of functions, and faster than the size of the
+/// largest. [`check`](Self::check) only looks at sections and bodies from the outside, so it takes
+/// a fraction of what a validation takes.
 ///
 /// ```
 /// use interruptible_wasm::ModuleLimits;
@@ -34,6 +35,7 @@ pub struct ModuleLimits {
 
 /// What a module has too much of.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TooLarge {
     /// What is limited: `bytes`, `functions`, `bytes in a function`.
     pub what: &'static str,
@@ -60,8 +62,8 @@ fn within(what: &'static str, found: u64, limit: Option<u64>) -> Result<(), TooL
 }
 
 impl ModuleLimits {
-    /// Whether `bytes`, a module in the binary format, is within the limits. Of what is no module, the part before the fault
-    /// is looked at; the rest is for whoever validates it.
+    /// Whether `bytes`, a module in the binary format, is within the limits. If it is no valid
+    /// module, only the part before the fault is looked at; to refuse it is left to the validation.
     ///
     /// # Errors
     ///

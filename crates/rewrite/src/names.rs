@@ -1,8 +1,8 @@
 //! The names under which a rewritten module exports what was appended to it.
 //!
-//! They are what is asked for first: where the module has an export of that name itself, a number is
-//! added. So a host goes by what [`Rewritten`](crate::Rewritten) says, and these are for people who
-//! look at a rewritten module, and for documentation.
+//! They are what is asked for first: where the module has an export of that name itself, a number
+//! is added. So a host goes by what [`Rewritten`](crate::Rewritten) says, and these are for people
+//! who look at a rewritten module, and for documentation.
 
 /// The table through which waits and notifies reach the host
 /// ([`Rewritten::wait_table`](crate::Rewritten::wait_table)).

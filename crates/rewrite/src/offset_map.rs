@@ -2,15 +2,16 @@
 
 use std::ops::Range;
 
-/// Where the code of a module is after it was rewritten, and where it was before: in bytes from the beginning of each
-/// file.
+/// Where the code of a module is after it was rewritten, and where it was before: in bytes from the
+/// beginning of each file.
 ///
-/// Code mostly keeps its bytes and moves in one piece, by what is put in before its section. Where an instruction has no
-/// room for what replaces it, all that comes after it moves further. So the map is a list of [`Run`]s, each of bytes that
-/// moved equally far; a lookup is a binary search. It locks nothing and never panics.
+/// Code mostly keeps its bytes and moves in one piece, by what is put in before its section. Where
+/// an instruction has no room for what replaces it, all that comes after it moves further. So the
+/// map is a list of [`Run`]s, each of bytes that moved equally far; a lookup is a binary search. It
+/// locks nothing and never panics.
 ///
-/// DWARF counts from the beginning of the code section's contents: take off [`original_start`](Self::original_start), or
-/// [`rewritten_start`](Self::rewritten_start).
+/// DWARF counts from the beginning of the code section's contents: take off
+/// [`original_start`](Self::original_start), or [`rewritten_start`](Self::rewritten_start).
 ///
 /// ```
 /// let text = r#"(module (memory 1) (func (param i32)
@@ -29,7 +30,8 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct OffsetMap {
-    /// Without gaps in the original, ascending in both files; none where the whole file is as it was.
+    /// Without gaps in the original, ascending in both files; none where the whole file is as it
+    /// was.
     runs: Vec<Run>,
 }
 
@@ -50,8 +52,9 @@ impl Run {
 }
 
 impl OffsetMap {
-    /// A map of these runs, as [`runs`](Self::runs) gave them; `None` if they are none: they are to follow each other
-    /// without a gap in the original, and without overlapping in what was rewritten.
+    /// A map of these runs, as [`runs`](Self::runs) gave them; `None` if they are none: they are to
+    /// follow each other without a gap in the original, and without overlapping in what was
+    /// rewritten.
     pub fn from_runs(runs: impl IntoIterator<Item = Run>) -> Option<Self> {
         let runs: Vec<Run> = runs.into_iter().collect();
         let fits =
@@ -69,8 +72,8 @@ impl OffsetMap {
         &self.runs
     }
 
-    /// Where the byte at `original` is now; `None` if it is not in the contents of the code section. Where the whole file
-    /// is as it was, every byte is where it was.
+    /// Where the byte at `original` is now; `None` if it is not in the contents of the code
+    /// section. Where the whole file is as it was, every byte is where it was.
     pub fn rewritten(&self, original: u64) -> Option<u64> {
         if self.runs.is_empty() {
             return Some(original);
@@ -85,9 +88,10 @@ impl OffsetMap {
             .then(|| run.rewritten + into)
     }
 
-    /// Where the byte at `rewritten` was; `None` if it was not there: it is not in the contents of the code section, or in
-    /// something that was appended to it. A byte put in where an instruction became longer is taken for the one before it,
-    /// which is that instruction's. Where the whole file is as it was, every byte was where it is.
+    /// Where the byte at `rewritten` was; `None` if it was not there: it is not in the contents of
+    /// the code section, or in something that was appended to it. A byte put in where an
+    /// instruction became longer is taken for the one before it, which is that instruction's. Where
+    /// the whole file is as it was, every byte was where it is.
     pub fn original(&self, rewritten: u64) -> Option<u64> {
         if self.runs.is_empty() {
             return Some(rewritten);
@@ -107,14 +111,14 @@ impl OffsetMap {
         self.runs.first().map_or(0, |run| run.original.start)
     }
 
-    /// Where they begin now; 0 where the whole file is as it was. (Their first bytes are the count of functions, which has
-    /// changed.)
+    /// Where they begin now; 0 where the whole file is as it was. (Their first bytes are the count
+    /// of functions, which has changed.)
     pub fn rewritten_start(&self) -> u64 {
         self.runs.first().map_or(0, |run| run.rewritten)
     }
 
-    /// Whether all of the code moved equally far, so that every offset counted from the beginning of the code section's
-    /// contents is what it was.
+    /// Whether all of the code moved equally far, so that every offset counted from the beginning
+    /// of the code section's contents is what it was.
     pub fn is_one_run(&self) -> bool {
         self.runs.len() < 2
     }

@@ -1,7 +1,7 @@
 //! Points: where a thread counts, and asks its host when what it may count is used up.
 //!
-//! The count is an appended global, `left`. A point takes one off it; below zero it calls the host through the appended
-//! table and takes what that returns for the new count.
+//! The count is an appended global, `left`. A point takes one off it; below zero it calls the host
+//! through the appended table and takes what that returns for the new count.
 
 use wasm_encoder::{BlockType, Function, InstructionSink};
 use wasmparser::MemoryType;
@@ -10,18 +10,19 @@ use crate::access::Access;
 use crate::append::Appendix;
 use crate::bulk::index_type;
 
-/// Where a module passes points ([`RewriteOptions::points`](crate::RewriteOptions::points)). Each has those of the ones
-/// before it.
+/// Where a module passes points ([`RewriteOptions::points`](crate::RewriteOptions::points)). Each
+/// has those of the ones before it.
 ///
-/// Points are for whoever runs threads one at a time and decides, at each of them, which is next. Only shared memories have
-/// any: nobody else sees the others.
+/// Points are for hosts that run one thread at a time and decide, at each of them, which is next.
+/// Only shared memories have any: no other thread sees the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Points {
     /// Before each atomic load, store, read-modify-write, wait and notify. No instruction moves.
     Atomics,
-    /// Before each other load and store, too, and before `memory.fill`, `copy` and `init`. No instruction moves as long as
-    /// the function behind it has an index below 16,384; beyond that a load or store of three bytes grows by one.
+    /// Before each other load and store, too, and before `memory.fill`, `copy` and `init`. No
+    /// instruction moves as long as the function behind it has an index below 16,384; beyond that a
+    /// load or store of three bytes grows by one.
     Accesses,
     /// At the beginning of each function and of each turn of a loop, too. Code grows.
     Loops,
@@ -65,10 +66,11 @@ impl PointKind {
 
 /// How a host meets the points of a module, where it has any.
 ///
-/// Before it runs any code of an instance, the host puts a function `(kind: i32) -> i64` into the entry `slot` of the appended
-/// table ([`Rewritten::wait_table`](crate::Rewritten::wait_table)); `kind` is a [`PointKind`]. Whatever that returns is how
-/// many more points the instance passes without calling it. The exported global says at any time how many are left; it
-/// begins with 0, so that the first point calls.
+/// Before it runs any code of an instance, the host puts a function `(kind: i32) -> i64` into the
+/// entry `slot` of the appended table ([`Rewritten::wait_table`](crate::Rewritten::wait_table));
+/// `kind` is a [`PointKind`]. Whatever that returns is how many more points the instance passes
+/// without calling it. The exported global says at any time how many are left; it begins with 0, so
+/// that the first point calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PointSlot {
     /// The entry of the table.
@@ -114,7 +116,8 @@ pub(crate) fn kind_of(access: &Access) -> PointKind {
     }
 }
 
-/// Appends the function of an access, whose instruction is these bytes: the point, then the instruction.
+/// Appends the function of an access, whose instruction is these bytes: the point, then the
+/// instruction.
 pub(crate) fn append_access(
     appendix: &mut Appendix,
     point: Point,

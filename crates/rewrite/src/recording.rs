@@ -1,8 +1,9 @@
 //! Accesses that a module tells its host of, each before it is done.
 //!
-//! The place of a recorded instruction pushes the number of its site behind the operands and calls an appended function. That
-//! passes the instruction's point, if it has one, tells the host, and does what the instruction did. So there are points where
-//! there would be without this, and nothing runs between what is told and what is done but the host.
+//! The place of a recorded instruction pushes the number of its site behind the operands and calls
+//! an appended function. That passes the instruction's point, if it has one, tells the host, and
+//! does what the instruction did. So there are points where there would be without this, and
+//! nothing runs between what is told and what is done but the host.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ use crate::append::Appendix;
 use crate::points::{Point, PointKind};
 use crate::scan::{Scan, Site, SiteKind};
 
-/// Which accesses of shared memories a module tells its host of ([`RewriteOptions::recorded`](crate::RewriteOptions::recorded)).
+/// Which accesses of shared memories a module tells its host of
+/// ([`RewriteOptions::recorded`](crate::RewriteOptions::recorded)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Recorded {
@@ -104,10 +106,12 @@ impl fmt::Display for AccessOp {
     }
 }
 
-/// An instruction that tells its host what it accesses: an entry of [`Rewritten::access_sites`](crate::Rewritten::access_sites).
+/// An instruction that tells its host what it accesses: an entry of
+/// [`Rewritten::access_sites`](crate::Rewritten::access_sites).
 ///
 /// A `memory.copy` has two, first its source; one alone where the other memory is not shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct AccessSite {
     /// The function it is in, in the module's index space, which the rewrite keeps.
     pub function: u32,
@@ -115,8 +119,8 @@ pub struct AccessSite {
     pub offset: u64,
     /// What it does.
     pub op: AccessOp,
-    /// How many bytes it accesses; 0 where that is an operand, as of `memory.fill`. A notify has the width of the word of a
-    /// `wait32`, though it may be for one of a `wait64`.
+    /// How many bytes it accesses; 0 where that is an operand, as of `memory.fill`. A notify has
+    /// the width of the word of a `wait32`, though it may be for one of a `wait64`.
     pub width: u32,
     /// The memory, in the module's index space.
     pub memory: u32,
@@ -148,7 +152,8 @@ pub(crate) struct Told {
     length: Option<u32>,
 }
 
-/// What is told of a kind of instruction, in the order of the sites; nothing if that is not recorded.
+/// What is told of a kind of instruction, in the order of the sites; nothing if that is not
+/// recorded.
 pub(crate) fn told(scan: &Scan, recorded: Option<Recorded>, kind: &SiteKind) -> Vec<Told> {
     let Some(recorded) = recorded else {
         return Vec::new();
@@ -231,8 +236,8 @@ pub(crate) enum Doing<'a> {
     Call(u32),
 }
 
-/// Appends the function of a recorded instruction: its point, what is told of it, and what it does. Its parameters are the
-/// operands, and the number of the first site.
+/// Appends the function of a recorded instruction: its point, what is told of it, and what it does.
+/// Its parameters are the operands, and the number of the first site.
 pub(crate) fn append(
     appendix: &mut Appendix,
     scan: &Scan,

@@ -54,8 +54,8 @@ pub(crate) struct Site {
 
 /// What an instruction to replace does.
 ///
-/// In the order in which the functions that replace them are appended: `memory.fill` comes first, whose calls have the
-/// least room for an index.
+/// In the order in which the functions that replace them are appended: `memory.fill` comes first,
+/// whose calls have the least room for an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum SiteKind {
     Fill {
@@ -76,7 +76,8 @@ pub(crate) enum SiteKind {
         segment: u32,
         memory: u32,
     },
-    /// The beginning of a function or of a loop's turn: a place between two instructions, for a point.
+    /// The beginning of a function or of a loop's turn: a place between two instructions, for a
+    /// point.
     Loop,
 }
 

@@ -19,8 +19,8 @@ pub(crate) struct Place {
     pub(crate) site: Option<u32>,
 }
 
-/// The places to replace by what belongs there, in the order in which the
-/// functions are appended: `memory.fill` first, which has the least room. And the sites of those that are recorded.
+/// The places to replace by what belongs there, in the order in which the functions are appended:
+/// `memory.fill` first, which has the least room. And the sites of those that are recorded.
 pub(crate) fn by_kind(
     scan: &Scan,
     options: &RewriteOptions,

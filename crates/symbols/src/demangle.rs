@@ -15,7 +15,7 @@ const CPP: [&str; 5] = ["_Z", "__Z", "___Z", "____Z", "_GLOBAL_"];
 /// milliseconds. Of 57,000 names in libraries of LLVM, clang and C++ three need more.
 const DEEPEST: u32 = 56;
 
-/// A writer that takes the beginning, and then ends whoever writes.
+/// A writer that takes the beginning, and then fails, which ends the demangling.
 struct Beginning {
     text: String,
     most: usize,
@@ -35,8 +35,8 @@ impl fmt::Write for Beginning {
     }
 }
 
-/// The name as Wasmtime writes it, but for [`CPP`] and [`DEEPEST`]: its beginning if it is longer than
-/// is shown; the name itself if it is not mangled.
+/// The name as Wasmtime writes it, but for [`CPP`] and [`DEEPEST`]: its beginning if it is longer
+/// than is shown; the name itself if it is not mangled.
 ///
 /// Both demanglers bound how deep they recurse, to some hundred levels, and what they write is
 /// bounded here. How long they take to write nothing is not: they have a thread of their own.

@@ -16,15 +16,15 @@ pub struct Escaped<'a> {
     most: usize,
 }
 
-/// Shows a text that nobody trusts, such as a name in a module, on a terminal or in a file: as it
-/// is, but for what would not be seen as text.
+/// Shows an untrusted text, such as a name in a module, on a terminal or in a file: as it is, but
+/// for what would not be seen as text.
 ///
-/// Control characters and line ends, format characters (bidirectional marks, joiners, zero-width
-/// spaces), spaces other than U+0020, combining characters, private and unassigned characters, and
-/// letters that are blank come out as Rust writes them in a string (`\n`, `\u{1b}`). Quotation
-/// marks and backslashes stay, as they are part of names and paths. What comes out has `most`
-/// characters at most; then `...` follows if that was not all. Allocates nothing, and reads no
-/// further than it writes.
+/// These come out as Rust writes them in a string (`\n`, `\u{1b}`): control characters and line
+/// ends, format characters (bidirectional marks, joiners, zero-width spaces), spaces other than
+/// U+0020, combining characters, private and unassigned characters, and letters that are blank.
+/// Quotation marks and backslashes stay, as they are part of names and paths. What comes out has
+/// `most` characters at most; then `...` follows if that was not all. Allocates nothing, and reads
+/// no further than it writes.
 ///
 /// ```
 /// assert_eq!(wasm_symbols::escape("main", 100).to_string(), "main");

@@ -57,9 +57,9 @@ impl Place {
         self
     }
 
-    /// A function at this place, with its file, its line and its column, that somebody else has
-    /// looked up (Wasmtime: `FrameInfo::symbols`): the innermost inlined one first. With these,
-    /// debug information is not read.
+    /// A function at this place, with its file, its line and its column, that the caller has
+    /// already looked up (Wasmtime: `FrameInfo::symbols`): the innermost inlined one first. With
+    /// these, debug information is not read.
     pub fn source(
         mut self,
         name: Option<&str>,

@@ -1,14 +1,15 @@
 //! What the functions of a WebAssembly module are called, and which lines of which files they come
-//! from: for backtraces of modules that nobody trusts.
+//! from: for backtraces of untrusted modules.
 //!
-//! Debug information is input like any other. A module of 8 KB can nest its inlined functions so
-//! deeply that a reader which recurses overflows its stack; one of 1 MB can make it take 6 GB; a
-//! mangled name of 300 bytes can stand for 69 MB of text, and a name can hold escape sequences and
-//! line ends. Here all of it is read with [`Limits`], on a thread whose time is limited, and what
-//! comes out is short and visible. What is too large is left out, and [`Trace::exceeded`] says so.
+//! Debug information is input like any other, and can be hostile. A module of 8 KB can nest its
+//! inlined functions so deeply that a reader which recurses overflows its stack; one of 1 MB can
+//! make it take 6 GB. A mangled name of 300 bytes can stand for 69 MB of text, and a name can hold
+//! escape sequences and line ends. Here all of it is read with [`Limits`], on a thread whose time
+//! is limited, and what comes out is short and visible. What is too large is left out, and
+//! [`Trace::exceeded`] says so.
 //!
 //! For what compilers write, frames are those that Wasmtime prints where its backtrace details are
-//! on, which this crate replaces: switch them off (`Config::wasm_backtrace_details`), or Wasmtime
+//! on. This crate replaces them: switch them off (`Config::wasm_backtrace_details`), or Wasmtime
 //! reads the same bytes without limits, on the thread that trapped. The crate does not depend on
 //! Wasmtime.
 //!

@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// says.
 ///
 /// One is enough for a process, whatever the modules are, as long as a trace may wait for those
-/// that others ask for: who must not wait has one of its own. A thread that is not done in time is
-/// left behind: while it is there no other is started, and there are names only, as they are in the
-/// module ([`Bound::Thread`]).
+/// that other threads ask for. A thread that must not wait has a printer of its own. A lookup that
+/// is not done in time is left behind: while its thread is there no other is started, and there are
+/// names only, as they are in the module ([`Bound::Thread`]).
 #[derive(Debug, Default)]
 pub struct Printer {
     limits: Limits,
@@ -172,7 +172,7 @@ impl Work {
             names.extend(place.function_name.iter().chain(name).cloned());
             names.extend(known.iter().filter_map(|known| known.name.clone()));
         }
-        // Nobody may listen any more.
+        // The caller may have given up.
         let tell = |told| drop(self.sender.send(told));
         tell(Told::Places(found));
         for name in names {

@@ -1,4 +1,5 @@
-//! The table by itself, without WebAssembly: sessions of a server, found by handles that clients hold, used by many threads at once.
+//! The table by itself, without WebAssembly: sessions of a server, found by handles that clients
+//! hold, used by many threads at once.
 //!
 //! ```sh
 //! cargo run -p table-sync --example sessions
@@ -16,7 +17,7 @@ struct Session {
 /// A request names its session by a number, as a client does, which may be old, or made up.
 fn request(table: &Table, session: u64) -> Result<u32, Error> {
     let session = Handle::<Session>::from_raw(session).ok_or(Error::NotPresent)?;
-    // Waits for others that use this session, and for nobody else.
+    // Waits for others that use this session, and for no other session.
     let mut session = table.get_mut(&session)?;
     session.requests += 1;
     Ok(session.requests)
@@ -50,7 +51,8 @@ fn main() -> Result<(), Error> {
         println!("{}: {} requests", session.user, session.requests);
     }
 
-    // A session ends while another thread still looks at it: it is gone for all, and there for that one.
+    // A session ends while another thread still looks at it: it is gone for all, and there for that
+    // one.
     let ada = Handle::<Session>::from_raw(sessions[0]).ok_or(Error::NotPresent)?;
     let held = table.get(&ada)?;
     table.detach(Handle::<Session>::from_raw(sessions[0]).ok_or(Error::NotPresent)?)?;

@@ -74,8 +74,8 @@ impl<'t> LockRequest<'t> {
         let waker = waker.clone();
         let mut guard = lock(&entry.slot.queue);
         let queue = guard.get_or_insert_default();
-        // A ticket that is not there any more was given up by whoever removed the entry, or an
-        // entry before it: join anew, if there still is something to join for.
+        // A ticket that has gone was taken back by the thread that removed the entry, or an earlier
+        // entry of the slot. So the waiter joins anew, if the entry is still present.
         let joined = self.ticket.is_some_and(|it| queue.position(it).is_some());
         if !entry.announce(P::MODE) && !joined {
             self.ticket = None;
@@ -87,7 +87,7 @@ impl<'t> LockRequest<'t> {
         let mut next = None;
         mutant!(CalledOnce: if joined { entry.slot.state.fetch_and(!TO_CALL, Relaxed); });
         mutant!(JoinWithoutLook: if !joined { return Poll::Pending; });
-        // Again, now that whoever leaves the entry knows of this waiter.
+        // Again, now that a thread that leaves the entry knows of this waiter.
         let first = self.ticket.and_then(|it| queue.position(it)) == Some(0);
         let result = P::attempt(&entry, first, Some(&guard));
         if !matches!(result, Err(Refusal::Busy)) {
@@ -96,8 +96,8 @@ impl<'t> LockRequest<'t> {
                 entry.retract_announcement(left.wanted, queue);
                 old = left.waker;
             }
-            // Readers behind a reader can go in as well. Whoever is behind a writer waits for
-            // its release.
+            // Readers behind a reader can go in as well. A waiter behind a writer waits for its
+            // release.
             if P::MODE == Mode::Shared || result.is_err() {
                 next = queue.call_first();
             }
@@ -127,7 +127,8 @@ impl<'t> LockRequest<'t> {
             }
         }
         park::block_on(|context| {
-            // It was woken when nobody was in its way; somebody may be again, and is soon gone.
+            // It was woken when nothing was in its way. By now another thread may be, and soon
+            // leaves.
             if self.ticket.is_some() {
                 self.entry.look_out(P::MODE);
             }
@@ -175,9 +176,9 @@ impl AnyEntry<'_> {
         self.set_if_present(flags)
     }
 
-    /// Under the queue lock, after a waiter left: takes back the flags that nobody in the queue
-    /// stands for any more. The queue is that of whatever entry the slot has, so that is the entry
-    /// the flags are about.
+    /// Under the queue lock, after a waiter left: takes back the flags that no waiter in the queue
+    /// needs any more. The queue is that of the slot's present entry, so that is the entry the
+    /// flags are about.
     fn retract_announcement(&self, left: Mode, queue: &Queue) {
         let mut stale = 0;
         if left == Mode::Exclusive && !queue.has(&Mode::Exclusive) {

@@ -1,12 +1,12 @@
 //! When an entry is read so much that its readers should publish themselves instead of being
 //! counted in its word.
 //!
-//! To publish is cheaper for readers and does not make them share a cache line; to take the bias
-//! back costs a barrier on all processors. So the bias waits until counting has cost about as
-//! much as taking it back will (a contended count weighs more), any writer starts the account
-//! anew, and each time a bias was taken back the next one waits twice as long. So barriers of those
-//! who take it back take at most about as long as counting would have taken; the readers that are
-//! in at that moment add one each.
+//! To publish is cheaper for readers and does not make them share a cache line. To take the bias
+//! back costs a barrier on all processors. So the bias waits until counting has cost about as much
+//! as taking it back will (a contended count weighs more). Any writer starts the account anew, and
+//! each time a bias was taken back the next one waits twice as long. So the barriers take at most
+//! about as long as counting would have taken, and one more for each reader that is in at that
+//! moment.
 
 use crate::sync::asymmetric;
 
@@ -55,7 +55,7 @@ impl BiasCount {
         self.0 & COUNT != 0
     }
 
-    /// After a writer, who may have had to take the bias back.
+    /// After a writer, which may have had to take the bias back.
     pub(crate) fn reset(self, revoked: bool) -> Self {
         let times = (self.0 / REVOKED + u32::from(revoked)).min(MAX_REVOKED);
         Self(times * REVOKED)

@@ -1,12 +1,12 @@
 //! Parents and children: how the kinship of entries and their presence go together.
 //!
 //! An entry that never had a parent or a child is not known here, and nothing here is locked for
-//! it: its word lacks [`KIN`]. The others' kinship is kept in stripes by slot index, each with a
-//! lock. An operation on a pair locks the stripes of both, the lower first
+//! it: its word lacks [`KIN`]. The kinship of other entries is kept in stripes by slot index, each
+//! with a lock. An operation on a pair locks the stripes of both, the lower first
 //! ([`Kinship::lock_two`](crate::kinship::Kinship::lock_two)), and holds them while it changes the
-//! words of either: an entry with `KIN` is removed only under the lock of its own stripe and its
-//! parent's. So whoever holds an entry's stripe and saw it present with `KIN` may rely on its
-//! staying.
+//! words of either. An entry with `KIN` is removed only under the lock of its own stripe and its
+//! parent's. So an entry stays as long as a thread holds its stripe and has seen it present with
+//! `KIN` under that lock.
 //!
 //! Entry locks come before stripes: a remover that waits for an entry's holders holds no stripe.
 

@@ -218,7 +218,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 }
 
-// The ways that are not worth to be inlined: whoever comes here pays for more than a call.
+// The ways that are not worth inlining: a thread that comes here pays for more than a call.
 
 #[inline(never)]
 pub(crate) fn shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {

@@ -1,8 +1,8 @@
 //! Free slots, in several lists so that threads that push and delete do not meet.
 //!
-//! A thread starts at the list it used last and walks on when that one is busy: whoever finds a
-//! list locked goes elsewhere instead of waiting. A list is nobody's: any slot may be on any list,
-//! any thread may use any list, and there may be any number of threads.
+//! A thread starts at the list it used last. If that is locked it goes on to the next instead of
+//! waiting. A list belongs to no thread: any slot may be on any list, any thread may use any list,
+//! and there may be any number of threads.
 
 mod list_hint;
 
@@ -148,7 +148,7 @@ impl FreeSlots {
         })
     }
 
-    /// A list nobody else has, the one this thread had last if possible.
+    /// Locks a list that no other thread has locked, if possible the one this thread used last.
     #[inline]
     fn any(&self) -> (usize, LockedList<'_>) {
         let mask = self.lists.len() - 1;

@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 
 /// Shared access to an entry's value, from [`Table::get`](crate::Table::get) and its kin.
 ///
-/// While it exists nobody gets exclusive access and nobody takes the value out; after
+/// While it exists no thread gets exclusive access and none takes the value out. After
 /// [`detach`](crate::Table::detach) it may be what keeps the value alive. Others may have shared
 /// access at the same time.
 ///
@@ -104,9 +104,9 @@ impl<T: Sync + fmt::Display + 'static> fmt::Display for SharedGuard<'_, T> {
 /// Exclusive access to an entry's value, from [`Table::get_mut`](crate::Table::get_mut) and its
 /// kin.
 ///
-/// While it exists nobody else has access of any kind. Otherwise as [`SharedGuard`]. A panic while
-/// it is held does not poison the entry: the guard is dropped by the unwinding and the next
-/// caller sees the value as the panic left it.
+/// While it exists no other thread or task has access of any kind. Otherwise as [`SharedGuard`]. A
+/// panic while it is held does not poison the entry: the guard is dropped by the unwinding and the
+/// next caller sees the value as the panic left it.
 ///
 /// It cannot be sent to another thread:
 ///

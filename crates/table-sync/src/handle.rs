@@ -39,10 +39,10 @@ impl AnyHandle {
         Self::new(raw as u32, (raw >> 32) as u32)
     }
 
-    /// The index of the slot, the low half. Dense as far as one thread goes: one that never has more
-    /// than `n` entries in a table of its own uses indices below `n` (plus one for each slot retired).
-    /// With several threads a push may take a new slot while another thread is using the list that
-    /// has a free one.
+    /// The index of the slot, the low half. Dense as far as one thread goes: one that never has
+    /// more than `n` entries in a table of its own uses indices below `n` (plus one for each slot
+    /// retired). With several threads a push may take a new slot while another thread is using the
+    /// list that has a free one.
     pub fn index(self) -> u32 {
         self.to_raw() as u32
     }

@@ -1,4 +1,4 @@
-//! Who is whose parent, by slot index, in stripes with a lock each.
+//! Parents and children, by slot index, in stripes with a lock each.
 //!
 //! Data only: what it means for the entries, and when they may come and go, is in
 //! [`crate::children`].
@@ -55,7 +55,7 @@ impl Kinship {
         }
     }
 
-    /// Everybody's children, for the end of the table.
+    /// The children of all entries, for the end of the table.
     pub(crate) fn take_all(&self) -> HashMap<u32, BTreeSet<u32>> {
         self.stripes
             .iter()

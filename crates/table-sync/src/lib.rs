@@ -25,11 +25,17 @@
 //!
 //! The methods of [`Table`] have the names and shapes of those of
 //! `wasmtime::component::ResourceTable`, so that a port is mostly a change of type. What differs:
-//! values of shared access are `Sync`; what is lent are guards; handles are 64 bits; a failed call
-//! changes nothing; `iter_children` and `iter_entries` wait for exclusive access to each entry, so
-//! whoever holds one of them waits for himself; there is no `iter_mut` (take
-//! [`handles`](Table::handles)). Nothing here knows of WASI, and without the feature `wasmtime` (conversions
-//! to and from `Resource`) nothing knows of wasmtime.
+//!
+//! - Values of shared access are `Sync`.
+//! - What is lent are guards.
+//! - Handles are 64 bits.
+//! - A failed call changes nothing.
+//! - `iter_children` and `iter_entries` wait for exclusive access to each entry, so a thread that
+//!   holds one of them waits for itself.
+//! - There is no `iter_mut` (take [`handles`](Table::handles)).
+//!
+//! Nothing here knows of WASI, and without the feature `wasmtime` (conversions to and from
+//! `Resource`) nothing knows of wasmtime.
 //!
 //! | to | waits | does not wait | for tasks |
 //! |---|---|---|---|
@@ -54,9 +60,9 @@
 //!   guard is dropped.
 //! - [`len`](Table::len), [`is_empty`](Table::is_empty), [`handles`](Table::handles) and `Debug`
 //!   look at one slot or list after the other and are no snapshots.
-//! - A call that fails may be in the way of others for a moment: a `push_child` that is going to fail
-//!   takes a slot, a `get` that came too late is a reader to `try_get_mut` until it has noticed, and
-//!   of two `try_get_mut` at a time both may find the entry [in use](Error::InUse).
+//! - A call that fails may be in the way of others for a moment. A `push_child` that is going to
+//!   fail takes a slot. A `get` that came too late is a reader to `try_get_mut` until it has
+//!   noticed. Of two `try_get_mut` at a time both may find the entry [in use](Error::InUse).
 //!
 //! # Locking
 //!
@@ -64,9 +70,9 @@
 //! - Each entry has a lock for shared or exclusive access. Writers waiting keep new readers out;
 //!   otherwise it is not fair: waiters try in order of arrival, and a newcomer may be faster.
 //! - Shared access to an entry that is read a lot is noted in a cache line of the reading thread,
-//!   so readers do not slow each other down. The first writer after that pays for it with a
-//!   barrier on all processors (Linux: `membarrier`, about a microsecond) and a look at every
-//!   thread that ever read such an entry; so does each reader that it has to wait for.
+//!   so readers do not slow each other down. The first writer after that pays with a barrier on all
+//!   processors (Linux: `membarrier`, about a microsecond) and a look at every thread that ever
+//!   read such an entry. So does each reader that it has to wait for.
 //! - The table may be used inside a guard, and inside a value's `drop`. A thread waits for itself
 //!   if it asks, by a form that waits, for an entry that it holds itself, unless both are shared
 //!   and no writer came between. Two threads that each hold one entry and wait for the other's
@@ -80,13 +86,17 @@
 //!
 //! # Async
 //!
-//! Futures never block a thread for longer than an internal lock is held (which may include a barrier
-//! on all processors), and may be dropped at any time: a waiter that was woken passes that on.
-//! *Poll them or drop them:* one that has been woken and is kept without being polled holds its
-//! place in line, and everybody behind it waits. That holds for [`Ready`] too, and of a wait for an
-//! entry kept by the very task that then waits for the same entry by another future. Guards are not `Send`: a future that holds one across an `.await` is not `Send` either,
-//! so none does so unseen. To use something across an `.await`, put an `Arc` of it in the table
-//! and clone it out.
+//! Futures never block a thread for longer than an internal lock is held (which may include a
+//! barrier on all processors). They may be dropped at any time: a waiter that was woken passes that
+//! on.
+//!
+//! *Poll them or drop them:* a future that has been woken and is kept without being polled holds
+//! its place in line, and all behind it wait. That holds for [`Ready`] too. It also holds for a
+//! wait for an entry that a task keeps while it waits for the same entry by another future.
+//!
+//! Guards are not `Send`: a future that holds one across an `.await` is not `Send` either, so the
+//! compiler tells. To use something across an `.await`, put an `Arc` of it in the table and clone
+//! it out.
 //!
 //! To wait for a value to become ready without keeping others from it, put a [`Waitable`] in the
 //! table; see [`Pollable`].
@@ -95,12 +105,12 @@
 //!
 //! - A panic while a guard is held releases it. There is no poisoning: the next caller sees the
 //!   value as the panic left it.
-//! - A panic in the `drop` of a value that is removed reaches whoever dropped it: the caller of
-//!   `detach`, or the thread that let the last guard go, or whose `get` came just too late and was
-//!   the last in the way. The table is in order then.
+//! - A panic in the `drop` of a value that is removed reaches the thread that dropped it. That is
+//!   the caller of `detach`, the thread that let the last guard go, or one whose `get` came just
+//!   too late and was the last in the way. The table is in order then.
 //! - `membarrier(2)` is asked for when the first table is made. If it was granted and is refused
-//!   later, by a seccomp filter installed in between, whoever needs it panics: install the filter
-//!   first, or allow the call.
+//!   later, by a seccomp filter installed in between, the thread that needs it panics: install the
+//!   filter first, or allow the call.
 //! - A table that is dropped drops children before their parents, and otherwise in order of
 //!   indices. If one of them panics the rest are dropped in order of indices.
 //! - A guard that is leaked keeps its entry in use for the life of the table, and may cost its
@@ -114,6 +124,18 @@
 //!   a `Mutex` beside it does as well.
 //! - Tables made and thrown away by the million: a table is a few kilobytes, and numbered; the
 //!   2^32nd and later ones count their readers in the entry.
+//!
+//! # Which of these should you use?
+//!
+//! | you have | use |
+//! |---|---|
+//! | one thread, or a lock around the whole anyway; WASI resources of a component | `wasmtime::component::ResourceTable` |
+//! | one thread, values of one type, iteration that counts | `slotmap` |
+//! | keys of your own | `dashmap`, whose shards each have a lock: a guard is in the way of other keys of its shard |
+//! | values of one type, that are shared and never locked, looked up by threads whose number has a bound | `sharded-slab` |
+//! | values of many types, each shared or changed by any thread, which others close meanwhile; waits for readiness | this |
+//!
+//! A `Mutex` around a `ResourceTable` is smaller and does as well, as long as no thread keeps an entry while others want another.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -155,8 +177,8 @@ pub use table::Table;
 /// Does early what the first [`Table`] of the process would do: tells the kernel that the process
 /// will use `membarrier(2)` (Linux; elsewhere nothing).
 ///
-/// The kernel does that at once for a process of one thread, and lets one of several threads wait
-/// until all processors have passed a quiet point, which took 13 ms where it was measured
+/// The kernel does that at once for a process of one thread, and makes a process of several threads
+/// wait until all processors have passed a quiet point, which took 13 ms where it was measured
 /// (`strace -T`). So a program whose start matters calls this before it starts threads. Calling it
 /// again, or late, or not at all changes nothing else. It blocks only for that wait, and does not
 /// fail: where the kernel refuses, tables use fences.

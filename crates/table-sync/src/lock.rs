@@ -1,8 +1,8 @@
 //! The lock of an entry: the transitions of the slot's word, and the permits they grant.
 //!
 //! This file has the ways in, [`permit`] what they give, [`cell`] the value that a permit opens,
-//! [`leave`] what follows when a permit is given up, [`removal`] the ways out of the table, [`reuse`]
-//! a slot between two entries.
+//! [`leave`] what follows when a permit is given up, [`removal`] the ways out of the table,
+//! [`reuse`] a slot between two entries.
 //!
 //! DESIGN.md has the drawing, the argument for each ordering, and the loom models that go with it.
 //!
@@ -17,8 +17,8 @@
 //! 4. the pool of reader records: one;
 //! 5. free lists: one, a second only by `try_lock`; all of them ascending.
 //!
-//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. The
-//! making of a bucket of slots, which waits for whoever makes the same one, happens under 1 and 2 at
+//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. To
+//! make a bucket of slots waits for a thread that makes the same one; that happens under 1 and 2 at
 //! most.
 //!
 //! User code (drops, wakers, closures) runs under 1 alone.
@@ -60,7 +60,7 @@ pub(crate) struct AnyEntry<'t> {
 pub(crate) enum Refusal {
     /// The entry has gone.
     NotPresent,
-    /// Somebody holds it; a queued waiter will be woken.
+    /// Another thread holds it; a queued waiter will be woken.
     Busy,
     /// No further reader can be counted.
     Saturated,
@@ -160,9 +160,9 @@ impl<'t> AnyEntry<'t> {
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
-    /// every processor but waits for nobody. `queue`: the slot's queue lock, if held; then a caller
-    /// that is told [`NotPresent`](Refusal::NotPresent) owes a [`settle_and_wake`] once it has
-    /// released that.
+    /// every processor but waits for no thread. `queue`: the slot's queue lock, if held; then a
+    /// caller that is told [`NotPresent`](Refusal::NotPresent) owes a [`settle_and_wake`] once it
+    /// has released that.
     #[inline(never)]
     pub(crate) fn try_exclusive(
         self,
@@ -173,8 +173,9 @@ impl<'t> AnyEntry<'t> {
         let mut drained = false;
         loop {
             if !state.is_present(self.generation) {
-                // Who ends a drain and does not go in has to see to those who relied on the drain
-                // for being told: the holder of a detached entry, the waiters of a later one.
+                // A thread that ends a drain without taking the lock must tell all that relied on
+                // the drain: the holder of a detached entry, and the waiters for a later entry of
+                // the slot.
                 mutant!(DrainEndedUnsettled: return Err(Refusal::NotPresent));
                 if drained && queue.is_none() {
                     settle_and_wake(self.storage, slot);
@@ -183,8 +184,8 @@ impl<'t> AnyEntry<'t> {
             }
             if state.has(BIASED) {
                 if revoke(slot, state) {
-                    // A scan is due from whoever sets `DRAIN`, and from leaving readers: from
-                    // nobody else, however often he asks.
+                    // Only the thread that sets `DRAIN` and leaving readers scan. Other callers
+                    // never do, however often they ask.
                     drained = true;
                     match queue {
                         Some(queue) => end_drain(slot, queue),

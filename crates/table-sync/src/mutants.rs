@@ -76,7 +76,7 @@ mutants! {
     RetractRelaxed,
     /// Readers are looked for without a barrier before.
     ScanWithoutBarrier,
-    /// Who ends a drain and does not go in leaves it at that.
+    /// A thread that ends a drain without taking the lock leaves it at that.
     DrainEndedUnsettled,
     /// An entry is detached as if published readers were none.
     DetachWithoutDrain,
@@ -86,7 +86,7 @@ mutants! {
     CalledOnce,
     /// A waiter that was called and gives up does not call the next.
     QuitterCallsNobody,
-    /// Whoever leaves an entry calls nobody.
+    /// A thread that leaves an entry calls no waiter.
     LeaverCallsNobody,
     /// An entry is removed without a look at its children under their lock.
     KinNotLocked,

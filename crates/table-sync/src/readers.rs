@@ -1,9 +1,9 @@
 //! Visible readers: where a thread says which entries it reads, in a cache line of its own.
 //!
 //! Each thread that reads a biased entry has a [`ReaderRecord`] of a few cells. To read, it writes
-//! the entry's id into a free cell; when done, it clears the cell. Whoever needs the entry to be free
-//! of readers stops new ones, then looks through the cells of all threads. Both steps of both
-//! sides are ordered by [`asymmetric`] barriers.
+//! the entry's id into a free cell; when done, it clears the cell. A thread that needs the entry to
+//! be free of readers stops new ones, then looks through the cells of all threads. Both steps of
+//! both sides are ordered by [`asymmetric`] barriers.
 //!
 //! Cells hold ids that are compared and never followed, so nothing here can dangle. Records are
 //! never freed: a thread that ends leaves its own to the next that needs one, so there are as many

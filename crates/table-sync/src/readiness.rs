@@ -1,30 +1,30 @@
 //! Waiting, by any number of threads and tasks at once, for a value that lets only one wait.
 //!
 //! The difficulty: `ready(&mut self)` borrows the value for as long as it is pending, and to drop
-//! the pending future is to be forgotten by whatever would have woken it. So neither can every
-//! waiter have such a future of its own, nor can the one future there is stay in the way of those
-//! who want to read, write or close.
+//! the pending future deregisters it from what would have woken it. So the waiters cannot each have
+//! such a future, and the one future must not stay in the way of those that want to read, write or
+//! close.
 //!
 //! What is done about it (DESIGN.md has the drawing):
 //!
-//! - While anybody waits there is one future, made and polled by one of the waiters, with a waker
-//!   of this module's ([`FutureWaker`](value)). The others sleep.
-//! - When that waker is used, the first waiter is *called*: woken, to poll the future. If that
-//!   is pending (again), all go on sleeping. If it is ready, this waiter is done and the next is
-//!   called, which makes a future of its own and polls it: still ready, and it is done as
-//!   well; not ready any more, and it sleeps with the rest behind it. So each waiter sees a
-//!   `ready` that returned for it alone, and an event that satisfies one wakes one more, no more.
-//! - Access drops the future, which gives the value back. When it ends, a waiter is
-//!   called: it makes a new future and polls it before anybody sleeps on it, so that an event
-//!   that nobody was registered for is seen.
+//! - While any waiter is left there is one future, made and polled by one of the waiters, with a
+//!   waker of this module's ([`FutureWaker`](value)). The others sleep.
+//! - When that waker is used, the first waiter is *called*: woken, to poll the future. If that is
+//!   pending (again), all go on sleeping. If it is ready, this waiter is done and the next is
+//!   called, which makes a future of its own and polls it. If that is still ready, this one is done
+//!   as well; if not, it sleeps with the rest behind it. So each waiter sees a `ready` that
+//!   returned for it alone, and an event that satisfies one wakes one more, no more.
+//! - Access drops the future, which gives the value back. When it ends, a waiter is called: it
+//!   makes a new future and polls it before any waiter sleeps on it. So an event is seen even if no
+//!   future was registered for it.
 //! - A waiter that is dropped calls the next if it was called, and leaves the future to the others.
 //!
-//! No lock is held while a future is made, polled or dropped, while a waker is used, or while
-//! anybody sleeps. This module uses nothing of the table, and no `unsafe` code: the future owns the
+//! No lock is held while a future is made, polled or dropped, while a waker is used, or while a
+//! waiter sleeps. This module uses nothing of the table, and no `unsafe` code: the future owns the
 //! value, by a [`ValueLease`](value) whose drop puts it back.
 //!
-//! [`value`] decides who goes on, [`wait`] and [`access`] are the two things to wait for, each in a
-//! [`wait_line`](crate::wait_line).
+//! [`value`] decides which waiter goes on, [`wait`] and [`access`] are the two things to wait for,
+//! each in a [`wait_line`](crate::wait_line).
 
 mod access;
 mod value;
@@ -42,15 +42,50 @@ pub use access::Access;
 pub use wait::Ready;
 
 /// Something that can be waited for, with the signature of `wasmtime-wasi-io`'s trait of the same
-/// name, so that to forward to that is one line.
+/// name, so forwarding to it takes one line.
 ///
-/// Readiness is to be a condition of the value, not an event that only a registered future sees:
-/// `ready` may be dropped while pending and called again, and must then complete if the condition
-/// held meanwhile and nobody has used it up.
+/// Readiness is to be a condition of the value, not an event that only a registered future sees.
+/// `ready` may be dropped while pending and called again. It must then complete if the condition
+/// held meanwhile and has not been used up.
 ///
 /// The future is polled on the thread of the waiter that is called, and dropped on the thread that
 /// wants access. A value that needs a runtime for that (tokio's do) needs it on every thread that
 /// waits or has access: enter the runtime before [`Ready::block`].
+///
+/// The future has no box of its own, so this is no trait for `dyn`. For values of several types behind one [`Waitable`], put one that is
+/// between: `wasmtime-wasi-io`'s, or one of your own that `async-trait` makes object-safe. Its box is one more for each future.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use table_sync::{Pollable, Waitable};
+///
+/// #[async_trait]
+/// trait Stream: Send + 'static {
+///     async fn ready(&mut self);
+///     fn take(&mut self) -> Option<u8>;
+/// }
+///
+/// struct AnyStream(Box<dyn Stream>);
+///
+/// impl Pollable for AnyStream {
+///     async fn ready(&mut self) {
+///         self.0.ready().await;
+///     }
+/// }
+///
+/// struct Zeros;
+/// #[async_trait]
+/// impl Stream for Zeros {
+///     async fn ready(&mut self) {}
+///     fn take(&mut self) -> Option<u8> {
+///         Some(0)
+///     }
+/// }
+///
+/// let stream = Waitable::new(AnyStream(Box::new(Zeros)));
+/// assert_eq!(stream.ready().block(), Ok(()));
+/// assert_eq!(stream.lock().0.take(), Some(0));
+/// ```
 pub trait Pollable: Send + 'static {
     /// Completes when the value is ready for whatever it is waited for.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;

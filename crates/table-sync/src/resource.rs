@@ -26,8 +26,8 @@ impl Table {
     /// the resource stands for.
     ///
     /// A resource kept after its entry went is told from later entries of the same slot by 8 bits
-    /// of generation: after 256 reuses of the slot it names somebody else's entry, if that is a
-    /// `T`. Convert as soon as a resource comes in and keep the handle.
+    /// of generation: after 256 reuses of the slot it names another entry, if that is a `T`.
+    /// Convert as soon as a resource comes in and keep the handle.
     ///
     /// # Errors
     ///

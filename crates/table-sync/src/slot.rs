@@ -1,7 +1,7 @@
 //! Slots, and the directory that finds them by index.
 //!
-//! A slot never moves and is never freed before its table: whoever has an index may look at the
-//! slot's word, whatever has become of the entry.
+//! A slot never moves and is never freed before its table: a thread that has an index may look at
+//! the slot's word, whatever has become of the entry.
 
 use crate::state::Mode;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ pub(crate) struct Slot {
     /// How often the entry was read lately; see [`crate::lock`]. Not exact.
     pub(crate) bias_count: AtomicU32,
     pub(crate) cell: ValueCell,
-    /// Who waits for the entry.
+    /// The waiters for the entry.
     pub(crate) queue: Mutex<Option<Box<Queue>>>,
 }
 
@@ -131,8 +131,8 @@ impl Directory {
         self.buckets[bucket].get()?.get(offset)
     }
 
-    /// The slot, its bucket made if need be. That is the only blocking in here: on whoever is
-    /// making the same bucket.
+    /// The slot, its bucket made if need be. Blocks only on another thread that is making the same
+    /// bucket.
     pub(crate) fn grow(&self, index: u32) -> &Slot {
         let (bucket, offset) = Self::locate(index);
         let slots = self.buckets[bucket].get_or_init(|| {
@@ -152,7 +152,7 @@ impl Directory {
         index - offset as u32
     }
 
-    /// The slot, with nobody else at the table.
+    /// The slot, while no other thread uses the table.
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
         let (bucket, offset) = Self::locate(index);
         self.buckets[bucket].get_mut()?.get_mut(offset)

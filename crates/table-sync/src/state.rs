@@ -10,7 +10,7 @@ use std::fmt;
 
 /// The entry can be found.
 pub(crate) const PRESENT: u64 = 1 << 0;
-/// Somebody has the value to himself: a guard, or a remover on its way to reclaim the slot.
+/// One thread has the value alone: by a guard, or as a remover on its way to reclaim the slot.
 pub(crate) const EXCLUSIVE: u64 = 1 << 1;
 /// Readers may publish themselves instead of being counted here. Excludes `EXCLUSIVE`, `DRAIN`.
 pub(crate) const BIASED: u64 = 1 << 2;
@@ -22,10 +22,11 @@ pub(crate) const QUEUED: u64 = 1 << 4;
 pub(crate) const WRITER_QUEUED: u64 = 1 << 5;
 /// The entry may have a parent or children; ask `children`.
 pub(crate) const KIN: u64 = 1 << 6;
-/// The entry was removed while held. Whoever finds it idle reclaims it. Excludes `PRESENT`.
+/// The entry was removed while held. The thread that finds it idle reclaims it. Excludes `PRESENT`.
 pub(crate) const DETACHED: u64 = 1 << 7;
 
-/// The first in the queue has not been called since it last looked: whoever leaves looks at the queue. Only with `QUEUED`.
+/// The first in the queue has not been called since it last looked: a thread that leaves looks at
+/// the queue. Only with `QUEUED`.
 pub(crate) const TO_CALL: u64 = 1 << 8;
 
 /// One counted reader.
@@ -82,13 +83,13 @@ impl SlotState {
         self.0 & READERS == READERS
     }
 
-    /// Whether nobody has the value and nobody may have it unseen.
+    /// Whether no thread has the value and none may have it unseen.
     #[inline]
     pub(crate) fn is_idle(self) -> bool {
         self.0 & (READERS | EXCLUSIVE | BIASED | DRAIN) == 0
     }
 
-    /// Whether the first in the queue has to wait for somebody who will see to the queue when he
+    /// Whether the first in the queue has to wait for a thread that will look at the queue when it
     /// leaves.
     pub(crate) fn is_closed_to(self, mode: Mode) -> bool {
         match mode {

@@ -14,7 +14,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::handle::{AnyHandle, Handle};
 use crate::lock::{AnyEntry, VacantPermit, cell};
-use crate::state::{BIASED, SlotState};
+use crate::state::SlotState;
 use crate::storage::Storage;
 
 /// A table of values of any type, each found by its [`Handle`].
@@ -28,9 +28,9 @@ impl Table {
     /// Puts a value in and names it.
     ///
     /// Takes no lock that another thread waits for, unless it looks as if the table were full (then
-    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy uses
-    /// another. Allocates memory for the value, and slots when all are taken; a thread that needs
-    /// slots which another is just allocating waits for that.
+    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy
+    /// uses another. Allocates memory for the value, and slots when all are taken; a thread that
+    /// needs slots which another is just allocating waits for that.
     ///
     /// # Errors
     ///
@@ -90,10 +90,11 @@ impl Table {
     }
 
     /// For tests: whether readers of the entry publish themselves just now.
+    #[cfg(feature = "test-hooks")]
     #[doc(hidden)]
     pub fn is_biased(&self, handle: AnyHandle) -> bool {
         let entry = self.entry(handle);
-        entry.is_ok_and(|it| it.state().has(BIASED))
+        entry.is_ok_and(|it| it.state().has(crate::state::BIASED))
     }
 }
 

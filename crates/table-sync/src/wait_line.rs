@@ -2,8 +2,8 @@
 //! value.
 //!
 //! A waiter has a ticket and a waker. It is *called* when its waker is used. Only the first is ever
-//! called: it leaves the line by itself, and whoever leaves calls the next. So a call does not get
-//! lost in a waiter that has gone. The line is not locked here: its owner does that.
+//! called: it leaves the line by itself, and each waiter that leaves calls the next. So a call does
+//! not get lost in a waiter that has gone. The line is not locked here: its owner does that.
 
 use std::collections::{VecDeque, vec_deque};
 use std::task::Waker;

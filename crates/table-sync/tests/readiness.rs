@@ -159,7 +159,7 @@ fn an_event_wakes_no_more_than_it_satisfies_and_one() {
     assert_eq!(condition.polls.load(SeqCst), 1);
     condition.set(3);
     let mut done = 0;
-    // Polls whoever was woken, as an executor does, until nobody is.
+    // Polls each task that was woken, as an executor does, until none is.
     let mut seen = vec![0; waits.len()];
     loop {
         let woken = (0..waits.len()).find(|at| waits[*at].woken() > seen[*at]);
@@ -183,7 +183,7 @@ fn a_dropped_waiter_calls_the_next() {
     assert_eq!([first.woken(), second.woken(), third.woken()], [1, 0, 0]);
     drop(first);
     assert_eq!([second.woken(), third.woken()], [1, 0]);
-    // One that was not called calls nobody.
+    // One that was not called calls no other.
     drop(third);
     assert_eq!(second.poll(), Poll::Ready(Ok(())));
 }
@@ -307,7 +307,7 @@ fn a_deadline_waits_for_a_poll_that_is_going_on() {
         let past = Instant::now();
         assert_eq!(waitable.ready().block_until(past), Some(Ok(())));
     });
-    // With somebody who has access there is nobody to ask.
+    // While there is access, the value is not there to be asked.
     let access = waitable.lock();
     assert_eq!(waitable.ready().block_until(Instant::now()), None);
     drop(access);

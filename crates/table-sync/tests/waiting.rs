@@ -1,4 +1,4 @@
-//! Who waits for an entry, in what order, and what becomes of those who give up.
+//! Which waiter gets an entry, in what order, and what becomes of those that give up.
 
 #![cfg(not(loom))]
 #![allow(missing_docs)]
@@ -61,7 +61,7 @@ fn waiters_learn_that_the_entry_is_gone() {
     drop(held);
 }
 
-/// Whoever leaves looks whether the first waiter can go in, and lets it sleep if not.
+/// A thread that leaves looks whether the first waiter can go in, and lets it sleep if not.
 #[test]
 fn a_writer_is_woken_by_the_last_of_its_readers() {
     for published in [false, true] {

@@ -1,10 +1,12 @@
-//! Runs a module that was compiled elsewhere, as the example `precompile` does. It needs no compiler:
+//! Runs a module that was compiled elsewhere, as the example `precompile` does. It needs no
+//! compiler:
 //!
 //! ```sh
 //! cargo run -p wasi-threads --no-default-features --example load MODULE.cwasm
 //! ```
 //!
-//! The module imports a shared memory, `wasi.thread-spawn`, and `host.print: (i32) -> ()`, and nothing else.
+//! The module imports a shared memory, `wasi.thread-spawn`, and `host.print: (i32) -> ()`, and
+//! nothing else.
 #![allow(clippy::print_stdout)]
 // Compiled code is native code, which is taken on trust.
 #![allow(unsafe_code)]
@@ -24,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::new(&config)?;
     let bytes = std::fs::read(file)?;
     let stamped = Stamped::parse(&bytes)?;
-    // SAFETY: the file is what `ThreadModule::serialize` wrote, as far as its checksum and whoever named it can tell.
+    // SAFETY: the file is what `ThreadModule::serialize` wrote, as far as its checksum and the user
+    // that named it can tell.
     let compiled = unsafe { Module::deserialize(&engine, stamped.compiled()) }?;
     let module = stamped.into_module(compiled)?;
     let mut linker = Linker::<()>::new(&engine);

@@ -1,26 +1,28 @@
 //! wasi-threads for Wasmtime: groups of threads that always end, never take the host with them, and
 //! explain themselves.
 //!
-//! A guest starts threads with `wasi.thread-spawn`; each runs the same module, over one shared memory, with a
-//! store and an instance of its own on a host thread of its own. A [`ThreadGroup`] is all of them. It is made of
-//! an engine, a [`ThreadModule`], a linker over the embedder's own store data, and [`Limits`]; it
-//! runs an export, and returns an [`Outcome`].
+//! A guest starts threads with `wasi.thread-spawn`; each runs the same module, over one shared
+//! memory, with a store and an instance of its own on a host thread of its own. A [`ThreadGroup`]
+//! is all of them. It is made of an engine, a [`ThreadModule`], a linker over the embedder's own
+//! store data, and [`Limits`]; it runs an export, and returns an [`Outcome`].
 //!
-//! The crate depends on `wasmtime` and on no implementation of WASI: whatever the linker defines is what the
-//! guest has.
+//! The crate depends on `wasmtime` and on no implementation of WASI: the guest has what the linker
+//! defines.
 //!
 //! # What it guarantees
 //!
-//! - *One outcome.* A trap, a panic of a host function or an exit in any thread, the return of the main
-//!   thread, a timeout, a cancellation, a deadlock: the first of them is the outcome, and ends all threads.
-//! - *The end is the end.* When [`ThreadGroup::run`] returns, every host thread of the group has been joined, and
-//!   every store dropped. Running wasm, waits on the memory, threads being started and host functions that
-//!   watch the [`EndToken`] end at once, without polling. Only host functions that ignore the
-//!   token make it wait, for as long as [`GroupBuilder::grace`] says (10 seconds unless set).
-//! - *The host lives on.* Nothing ends the process, and nothing a guest does panics. Panics of host functions
-//!   are caught on their own thread.
-//! - *Failed spawns are results.* Whatever keeps a thread from starting is a negative errno for the guest, and a
-//!   [`SpawnError`] for the embedder.
+//! - *One outcome.* A trap, a panic of a host function or an exit in any thread, the return of the
+//!   main thread, a timeout, a cancellation, a deadlock: the first of them is the outcome, and ends
+//!   all threads.
+//! - *The end is the end.* When [`ThreadGroup::run`] returns, every host thread of the group has
+//!   been joined, and every store dropped. Running wasm, waits on the memory, threads being started
+//!   and host functions that watch the [`EndToken`] end at once, without polling. Only host
+//!   functions that ignore the token delay the end, by [`GroupBuilder::grace`] at most (10 seconds
+//!   unless set).
+//! - *The host lives on.* Nothing ends the process, and nothing a guest does panics. Panics of host
+//!   functions are caught on their own thread.
+//! - *Failed spawns are results.* When a thread cannot be started, the guest gets a negative errno,
+//!   and the embedder a [`SpawnError`].
 //! - *Limits hold in every thread*: number of threads, stacks, memory, tables, fuel, time.
 //!
 //! # Which of these to use
@@ -29,21 +31,24 @@
 //! |---|---|
 //! | run a program | [`ThreadGroup::run`] |
 //! | run it from async code | [`ThreadGroup::run_async`] |
+//! | run it again and again, each time anew | [`GroupPre`] |
+//! | start one of its threads from the host | [`ThreadGroup::spawn`] |
 //! | call exports again and again | [`ThreadGroup::into_reactor`]; from async code [`Reactor::call_async`] |
 //! | end it from outside | [`GroupHandle::cancel`] |
 //! | let a blocking host function end with the group | [`EndToken`], from [`ThreadInfo::token`]; [`GroupBuilder::on_end`] |
 //! | have async host functions | [`GroupBuilder::async_host_functions`] |
 //! | see what the threads are doing | [`GroupHandle::report`] |
-//! | have the same run again, and look for the one that fails | [`GroupBuilder::schedule`], [`schedule`] |
+//! | repeat a run, and search for one that fails | [`GroupBuilder::schedule`], [`schedule`] |
 //! | record what they have done: a timeline, statistics | [`GroupBuilder::observer`] |
 //! | write a core dump | [`GroupBuilder::on_trap`] |
 //! | wait for, and notify, the guest from host code | [`ThreadGroup::host_memory`] |
 //!
 //! # What it is not for
 //!
-//! - Guests that are hostile to one another in one process: upstream calls shared memory a tier 2 feature, and
-//!   issues no advisories for it.
-//! - Modules without [`prepare`], if their waits have to end quickly: see [`ThreadModule::from_unprepared`].
+//! - Guests that are hostile to one another in one process: upstream calls shared memory a tier 2
+//!   feature, and issues no advisories for it.
+//! - Modules without [`prepare`], if their waits have to end quickly: see
+//!   [`ThreadModule::from_unprepared`].
 //! - Sharing tables or globals between threads: wasi-threads gives each thread an instance.
 //!
 //! # Example
@@ -54,12 +59,9 @@
 //! use wasmtime::{Config, Engine, Linker};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut config = Config::new();
-//! config.shared_memory(true).epoch_interruption(true);
-//! let engine = Engine::new(&config)?;
-//!
-//! // Main starts a thread and waits for ever; the thread returns a value through the memory and traps.
-//! let bytes = wat::parse_str(
+//! let mut config = Config::new(); config.shared_memory(true).epoch_interruption(true); let
+//! engine = Engine::new(&config)?; // Main starts a thread and waits for ever; the thread stores a
+//! value and traps. let bytes = wat::parse_str(
 //!     r#"(module
 //!          (import "env" "memory" (memory 1 1 shared))
 //!          (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -94,15 +96,14 @@
 //! # Features
 //!
 //! - `async` (on by default): async host functions in every thread.
-//! - `compile` (on by default): Cranelift, and what needs a compiler: [`prepare`], [`prepare_with`], [`PrepareError`],
-//!   [`preparation_compatibility_hash`] and [`ThreadModule::serialize`]. Without it the crate runs what was compiled
-//!   elsewhere ([`Stamped`], [`Stamp`], [`ThreadModule::from_unprepared`]), and the host has no compiler in it: see
-//!   `examples/load.rs`.
+//! - `compile` (on by default): Cranelift, and what needs a compiler: [`prepare`],
+//!   [`prepare_with`], [`PrepareError`], [`preparation_compatibility_hash`] and
+//!   [`ThreadModule::serialize`]. Without it the crate runs modules that were compiled elsewhere
+//!   ([`Stamped`], [`Stamp`], [`ThreadModule::from_unprepared`]), and the host contains no
+//!   compiler: see `examples/load.rs`.
 //!
-//! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and every race
-//! with its answer.
-
-#![warn(missing_debug_implementations)]
+//! `DESIGN.md`, beside this crate's manifest, has the life of a thread, the states of a group, and
+//! every race with its answer.
 
 #[cfg(all(doctest, feature = "compile"))]
 #[doc = include_str!("../README.md")]
@@ -122,8 +123,11 @@ mod watch;
 pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
-pub use crate::group::builder::{DEFAULT_GRACE, GroupBuilder, Termination};
+pub use crate::group::builder::{
+    DEFAULT_GRACE, GroupBuilder, NoThreadData, Termination, ThreadData,
+};
 pub use crate::group::call_async::Calling;
+pub use crate::group::pre::GroupPre;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
 pub use crate::group::thread_group::ThreadGroup;

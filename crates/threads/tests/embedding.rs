@@ -73,7 +73,7 @@ fn dropping_the_future_ends_the_group_at_once() {
     assert_eq!(group.handle().threads(), []);
 }
 
-/// A future that is ready when somebody else says so.
+/// A future that is ready when another thread says so.
 #[cfg(feature = "async")]
 #[derive(Clone, Default)]
 struct Gate(Arc<Mutex<(bool, Vec<Waker>)>>);
@@ -284,8 +284,8 @@ fn host_and_guest_meet_in_the_memory() {
     }
 }
 
-/// A guest that overwrites an active segment and spawns in a loop, as often as it likes: the segment is
-/// written by each instantiation at its spawn, never by one made ahead.
+/// A guest that overwrites an active segment and spawns in a loop, as often as it likes: the
+/// segment is written by each instantiation at its spawn, never by one made ahead.
 #[test]
 fn instances_made_ahead_are_not_seen() {
     let _dog = watchdog("instances_made_ahead_are_not_seen", 600);
@@ -417,8 +417,8 @@ fn idle_threads_leave() {
     assert_eq!(made.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst));
 }
 
-/// Data of instances that were made ahead and not needed may panic as it is dropped, on whatever thread: nobody waits
-/// for ever, and the outcome stays.
+/// Data of instances that were made ahead and not needed may panic as it is dropped, on whatever
+/// thread: no thread waits for ever, and the outcome stays.
 #[test]
 fn a_panic_in_the_data_of_an_unused_instance() {
     let _dog = watchdog("a_panic_in_the_data_of_an_unused_instance", 60);

@@ -69,7 +69,7 @@ fn opposite_locks_are_a_deadlock() {
     }
 }
 
-/// One thread that waits for nobody is a deadlock as well, main's as much as a child's.
+/// One thread that waits alone is a deadlock as well, main's as much as a child's.
 #[test]
 fn everybody_parked_is_a_deadlock() {
     let _dog = watchdog("everybody_parked_is_a_deadlock", 60);
@@ -377,7 +377,7 @@ fn a_host_call_may_be_noted_by_number() {
         }
         assert!(matches!(run.join().unwrap(), Outcome::Returned));
     });
-    // Nobody's thread is in nothing.
+    // A thread outside of the group is in nothing.
     assert_eq!(note_host_call(1), 0);
     assert_eq!(note_host_call(0), 0);
 }
@@ -437,8 +437,8 @@ fn left_behind_after_the_grace_period() {
         .is_empty()));
 }
 
-/// A trap in a bulk memory operation happens in a function that the rewrite appended; the guest is told where it was
-/// itself.
+/// A trap in a bulk memory operation happens in a function that the rewrite appended; the guest is
+/// told where it was itself.
 #[test]
 fn backtraces_begin_with_the_guest() {
     let _dog = watchdog("backtraces_begin_with_the_guest", 60);
@@ -483,8 +483,8 @@ fn backtraces_begin_with_the_guest() {
     assert!(group.backtrace_of(&group.run("_start").unwrap()).is_none());
 }
 
-/// A reactor that is dropped while its threads wait for the next call ends as cancelled: they were not stuck as
-/// long as somebody could call.
+/// A reactor that is dropped while its threads wait for the next call ends as cancelled: they were
+/// not stuck as long as a call could come.
 #[test]
 fn a_dropped_reactor_is_no_deadlock() {
     let _dog = watchdog("a_dropped_reactor_is_no_deadlock", 60);
@@ -533,7 +533,7 @@ fn a_dropped_reactor_is_no_deadlock() {
     }
 }
 
-/// What a reactor leaves behind is named, and its main instance, which nobody runs, is not.
+/// What a reactor leaves behind is named, and its main instance, which no thread runs, is not.
 #[test]
 fn a_reactor_names_who_is_left_behind() {
     let _dog = watchdog("a_reactor_names_who_is_left_behind", 60);

@@ -1,4 +1,5 @@
-//! The group's fuel: one pool, which every thread can use up, and which bounds what all of them consume.
+//! The group's fuel: one pool, which every thread can use up, and which bounds what all of them
+//! consume.
 #![cfg(feature = "async")]
 
 mod support;
@@ -85,8 +86,8 @@ fn fuel_is_one_pool_for_the_group() {
     assert!(left < need / 10, "{left} left");
 }
 
-/// Instantiation runs code of wasmtime's own where a module has active data on an imported memory, or passive
-/// elements. It consumes fuel, in the store of a thread that has not begun.
+/// Instantiation runs code of wasmtime's own where a module has active data on an imported memory,
+/// or passive elements. It consumes fuel, in the store of a thread that has not begun.
 #[test]
 fn spawns_have_fuel_for_segments() {
     let _dog = watchdog("spawns_have_fuel_for_segments", 60);
@@ -116,7 +117,7 @@ fn spawns_have_fuel_for_segments() {
     }
 }
 
-/// Instances are made ahead where instantiation consumes fuel, and what it leaves is nobody's loss.
+/// Instances are made ahead where instantiation consumes fuel, and what it leaves is not lost.
 #[test]
 fn instances_are_made_ahead_with_fuel() {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -153,8 +154,8 @@ fn instances_are_made_ahead_with_fuel() {
     assert!((50_000..100_000).contains(&left), "{left} left");
 }
 
-/// One thread between two host calls can use all that the group has: alone, beside others that wait, and after
-/// others that have ended.
+/// One thread between two host calls can use all that the group has: alone, beside others that
+/// wait, and after others that have ended.
 #[test]
 fn one_thread_can_use_all_of_the_fuel() {
     let _dog = watchdog("one_thread_can_use_all_of_the_fuel", 120);
@@ -187,7 +188,7 @@ fn one_thread_can_use_all_of_the_fuel() {
         assert!(matches!(outcome, Outcome::Returned), "{what}: {outcome:?}");
         let need = plenty - left;
         assert!(need > 5_000_000, "{what}: {need}");
-        // A tenth is for what others hold, who are in host calls.
+        // A tenth is for what others hold that are in host calls.
         let (outcome, left) = run(&engine, &body, need + need / 10);
         assert!(matches!(outcome, Outcome::Returned), "{what}: {outcome:?}");
         assert!(left < need / 5, "{what}: {left} of {need} left");
@@ -233,7 +234,8 @@ fn spinning_threads_end_when_the_fuel_does() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
-/// Operations that wasmtime calls the host for, which are no host calls of the guest's, cost the group nothing.
+/// Operations that wasmtime calls the host for, which are no host calls of the guest's, cost the
+/// group nothing.
 #[test]
 fn bulk_operations_draw_nothing() {
     let _dog = watchdog("bulk_operations_draw_nothing", 60);

@@ -270,7 +270,7 @@ fn a_fiber_too_small_for_host_functions_is_refused() {
         "{error:?}"
     );
     assert!(error.to_string().contains("async_stack_size"), "{error}");
-    // Without a limit nobody runs on a fiber.
+    // Without a limit no thread runs on a fiber.
     assert!(build(Limits::new()).is_ok());
 }
 

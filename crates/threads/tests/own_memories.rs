@@ -22,7 +22,7 @@ fn unprepared(engine: &Engine, bytes: &[u8]) -> ThreadModule {
     ThreadModule::from_unprepared(Module::from_binary(engine, bytes).unwrap())
 }
 
-/// Threads that wait, inside wasmtime, on a memory that nobody else has.
+/// Threads that wait, inside wasmtime, on a memory that is not shared with others.
 #[test]
 fn waits_on_an_own_memory_end() {
     let _dog = watchdog("waits_on_an_own_memory_end", 60);
@@ -64,7 +64,7 @@ fn waits_on_an_own_memory_end() {
     }
 }
 
-/// The same of a reactor, whose calls nobody else supervises.
+/// The same of a reactor, whose calls have no other supervisor.
 #[test]
 fn a_reactors_wait_on_an_own_memory_ends() {
     let _dog = watchdog("a_reactors_wait_on_an_own_memory_ends", 60);
@@ -88,7 +88,8 @@ fn a_reactors_wait_on_an_own_memory_ends() {
     }
 }
 
-/// Wasmtime asks no limiter about their growth: their maximum is what is limited, before anything is made.
+/// Wasmtime asks no limiter about their growth: their maximum is what is limited, before anything
+/// is made.
 #[test]
 fn an_own_shared_memory_is_limited() {
     let _dog = watchdog("an_own_shared_memory_is_limited", 60);
@@ -172,8 +173,8 @@ fn a_preloaded_modules_own_shared_memory_is_limited() {
     );
 }
 
-/// An embedder's thread that waits on an unprepared group's memory is woken by its end, also where the guest's threads
-/// end by themselves; and a wait begun after the end does not begin.
+/// An embedder's thread that waits on an unprepared group's memory is woken by its end, also where
+/// the guest's threads end by themselves; and a wait begun after the end does not begin.
 #[test]
 fn an_unprepared_groups_end_wakes_the_host() {
     let _dog = watchdog("an_unprepared_groups_end_wakes_the_host", 60);
@@ -208,7 +209,7 @@ fn an_unprepared_groups_end_wakes_the_host() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_handle_keeps_no_memory() {
-    // Where nobody else maps anything.
+    // Where no other thread maps anything.
     if !in_a_process("a_handle_keeps_no_memory", "true") {
         return;
     }

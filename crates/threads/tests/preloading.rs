@@ -13,8 +13,8 @@ fn prepared(engine: &Engine, text: &str) -> ThreadModule {
     prepare(engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
-/// Its own global, which its start function sets; the group's memory, on which it waits; a function of the
-/// host's; once for the group, an initialisation.
+/// Its own global, which its start function sets; the group's memory, on which it waits; a function
+/// of the host's; once for the group, an initialisation.
 const LIBRARY: &str = r#"(module
     (import "env" "memory" (memory 1 64 shared))
     (import "host" "count" (func $count))
@@ -119,7 +119,7 @@ fn waits_of_a_preloaded_module_reach_the_group() {
 fn a_library_is_called_with_what_is_beneath() {
     let _dog = watchdog("a_library_is_called_with_what_is_beneath", 60);
     let engine = engine();
-    // Without threads, a memory of its own is nobody else's business.
+    // Without threads, a memory of its own is not shared.
     let library = prepared(
         &engine,
         r#"(module (memory (export "mem") 1) (data (i32.const 3) "\2a")
@@ -176,7 +176,7 @@ fn what_cannot_be_preloaded_is_named() {
         assert!(matches!(refused(&own), GroupError::PreloadMemory { .. }));
     }
 
-    // What nobody has: under another name, not exported, or asked for before it is there.
+    // What is not provided: under another name, not exported, or asked for before it is there.
     let unknown = |error: GroupError| {
         let text = error.to_string();
         assert!(matches!(error, GroupError::Link(_)), "{text}");
@@ -209,7 +209,8 @@ fn what_cannot_be_preloaded_is_named() {
     ));
 }
 
-/// What the rewrite appended to a library is the group's: no module above it gets the table of its waits.
+/// What the rewrite appended to a library is the group's: no module above it gets the table of its
+/// waits.
 #[test]
 fn a_librarys_waits_cannot_be_rewired() {
     let _dog = watchdog("a_librarys_waits_cannot_be_rewired", 60);
@@ -226,7 +227,7 @@ fn a_librarys_waits_cannot_be_rewired() {
         let group = builder(&engine, &module, &Arc::default())
             .preload("lib", &library)
             .build();
-        // A shared memory that nobody has is made.
+        // A shared memory that is not provided is made.
         let refused = matches!(group, Err(GroupError::Link(_)));
         assert_eq!(refused, !import.contains("memory-0"), "{import}: {group:?}");
     }
@@ -263,8 +264,8 @@ fn a_librarys_own_exports_may_have_any_name() {
     assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
 }
 
-/// What the rewrite appended to the group's own module is no more to be run than to be linked to: the start function
-/// would run twice.
+/// What the rewrite appended to the group's own module is no more to be run than to be linked to:
+/// the start function would run twice.
 #[test]
 fn what_was_appended_is_no_export_to_run() {
     let _dog = watchdog("what_was_appended_is_no_export_to_run", 60);
@@ -316,7 +317,7 @@ fn an_initialize_of_another_type_is_refused() {
         .build();
     assert!(matches!(result, Err(GroupError::Link(_))), "{result:?}");
     assert_eq!(log.count.load(Ordering::SeqCst), 0);
-    // Nobody calls it here.
+    // It is not called here.
     let module = prepared(
         &engine,
         r#"(module (func (export "_initialize") (param i32)) (func (export "_start")))"#,

@@ -130,7 +130,8 @@ fn processor_time_is_where_it_was_spent() {
     );
 }
 
-/// Whoever asks meanwhile gets what was until then: waits that go on, too, with where they are.
+/// A thread that asks meanwhile gets what was until then: waits that go on, too, with where they
+/// are.
 #[test]
 fn a_profile_may_be_asked_for_at_any_time() {
     let _dog = watchdog("a_profile_may_be_asked_for_at_any_time", 120);

@@ -1,4 +1,5 @@
-//! Reactors: their calls and what ends them, and those whose calls, ends and threads get in each other's way.
+//! Reactors: their calls and what ends them, and those whose calls, ends and threads get in each
+//! other's way.
 
 mod support;
 
@@ -121,8 +122,8 @@ const WAITING: &str = r#"
     (func (export "wait")
       (drop (memory.atomic.wait32 (i32.const 128) (i32.const 0) (i64.const -1))))"#;
 
-/// A reactor that is found stuck and is then notified from outside, against its embedder's word: it ends all the same.
-/// Whoever is woken before its backtrace is taken never gives one.
+/// A reactor that is found stuck and is then notified from outside, against its embedder's word: it
+/// ends all the same. A thread that is woken before its backtrace is taken never gives one.
 #[test]
 fn a_stuck_reactor_that_is_notified_ends() {
     let _dog = watchdog("a_stuck_reactor_that_is_notified_ends", 120);
@@ -157,7 +158,7 @@ fn a_stuck_reactor_that_is_notified_ends() {
     }
 }
 
-/// The same, and the child never answers: a cancellation has to reach everybody.
+/// The same, and the child never answers: a cancellation has to reach all threads.
 #[test]
 fn the_grace_period_bounds_a_reactors_call() {
     let _dog = watchdog("the_grace_period_bounds_a_reactors_call", 60);
@@ -352,8 +353,8 @@ fn a_report_with_all_the_patience_there_is() {
     assert!(matches!(report.threads[0].state, ThreadState::Idle));
 }
 
-/// A reactor that is dropped by a host function of its own group: the group ends, and does not wait for the very thread
-/// that waits.
+/// A reactor that is dropped by a host function of its own group: the group ends, and does not wait
+/// for the very thread that waits.
 #[test]
 fn a_reactor_dropped_by_its_own_thread() {
     let _dog = watchdog("a_reactor_dropped_by_its_own_thread", 60);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use support::*;
 use wasi_threads::{
     ExportedMemory, GroupError, Limits, MemoryImport, ModuleShape, Outcome, RunError, SpawnError,
-    SpawnImport, ThreadGroup,
+    SpawnImport,
 };
-use wasmtime::{Engine, Linker, MemoryType, Module, SharedMemory, Trap};
+use wasmtime::{Engine, MemoryType, Module, SharedMemory, Trap};
 
 const SPAWN: &str = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;
 
@@ -60,7 +60,7 @@ fn what_is_lacking_is_named() {
     assert!(error.to_string().contains("nobody"), "{error}");
 }
 
-/// All that is wrong is named, whoever looked at the module, and a group names the first of it.
+/// All that is wrong is named, whatever looked at the module, and a group names the first of it.
 #[test]
 fn everything_that_is_lacking_is_named() {
     let engine = engine();
@@ -127,16 +127,12 @@ fn shared_memory_switched_off() {
 }
 
 #[test]
-fn engines_and_state_must_be_given_right() {
+fn engines_and_memory_must_be_given_right() {
     let (one, other) = (engine(), engine());
     let module = Door::Prepared.module(&one, &guest(""));
     assert!(matches!(
         builder(&other, &module, &Arc::default()).build(),
         Err(GroupError::OtherEngine)
-    ));
-    assert!(matches!(
-        ThreadGroup::<()>::builder(&one, &module, Linker::new(&one)).build(),
-        Err(GroupError::NoState)
     ));
     let plain = Door::Prepared.module(&one, &wat::parse_str("(module)").unwrap());
     let memory = SharedMemory::new(&one, MemoryType::shared(1, 1)).unwrap();
@@ -256,8 +252,8 @@ fn a_memory_of_the_embedders_own() {
     assert_eq!(byte.load(std::sync::atomic::Ordering::SeqCst), 3);
 }
 
-/// A module that imports a shared memory, and defines and exports another: WASI would work on the one, each
-/// thread's own, and the threads would share the other.
+/// A module that imports a shared memory, and defines and exports another: WASI would work on the
+/// one, each thread's own, and the threads would share the other.
 #[test]
 fn an_exported_memory_of_its_own_is_refused() {
     let _dog = watchdog("an_exported_memory_of_its_own_is_refused", 60);

@@ -1,5 +1,5 @@
-//! The parking lot by itself, without WebAssembly: a mutex of one word, whose waiters can be listed and ended, and whose deadlock is
-//! seen.
+//! The parking lot by itself, without WebAssembly: a mutex of one word, whose waiters can be listed
+//! and ended, and whose deadlock is seen.
 //!
 //! ```sh
 //! cargo run -p memory-waits --example lot
@@ -65,8 +65,8 @@ fn main() {
     });
     println!("counted to {} under the lock", count.into_inner());
 
-    // Two threads take two locks in opposite orders. The last one that waits is the one that completes the deadlock, and the lot
-    // knows: every thread waits, none with a timeout.
+    // Two threads take two locks in opposite orders. The last one that waits is the one that
+    // completes the deadlock, and the lot knows: every thread waits, none with a timeout.
     let seen = Arc::downgrade(&lot);
     lot.on_quiet(move || {
         if let Some(lot) = seen.upgrade()

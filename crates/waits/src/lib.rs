@@ -17,16 +17,25 @@
 //!   however many addresses are ever used. Waiting allocates nothing.
 //! - *Reports.* A thread can be woken to describe itself, from its own stack,
 //!   and sleeps on without leaving its queue.
-//! - *Deadlocks.* [`ParkingLot::stuck`] finds that nobody is left to wake
-//!   anyone, and never errs as long as nobody outside writes the memory.
+//! - *Deadlocks.* [`ParkingLot::stuck`] finds that no thread is left to wake another. It never errs
+//!   as long as nothing outside writes the memory.
 //!
 //! # What it is not for
 //!
 //! - Waits between processes.
 //! - Words whose memory is unmapped while a thread waits.
-//! - Threads that wait by another mechanism: a notify here reaches the waiters of this lot only, and
-//!   wasmtime's own `SharedMemory::atomic_notify` does not reach them.
+//! - Threads that wait by another mechanism: a notify here reaches the waiters of this lot only,
+//!   and wasmtime's own `SharedMemory::atomic_notify` does not reach them.
 //! - Locks: [`ParkingLot`] does not know what a word means, and hands nothing over.
+//!
+//! # Which of these should you use?
+//!
+//! | you want | use |
+//! |---|---|
+//! | to wait on a word of the process's own, without a list of waiters, an end or a 64-bit word | a futex: the crate `atomic-wait` |
+//! | locks, and queues with tokens and hand-over, keyed by addresses of the process | `parking_lot_core`: one table for the process, which grows with the threads |
+//! | `memory.atomic.wait` in Wasmtime, as it is, for guests that nobody has to end | nothing: its `ParkingSpot` is there, one lock for each memory |
+//! | waits that one call ends, that can be listed, counted and asked where they are; deadlocks found | this |
 //!
 //! # Example
 //!

@@ -1,8 +1,8 @@
 //! Counting the threads that can still change something.
 //!
-//! The count goes down by the hand of the thread that starts to wait, and up
-//! by the hand of the thread that wakes it, both under the bucket's lock and
-//! before either goes on. `DESIGN.md` argues why zero is then final.
+//! The thread that starts to wait takes itself off the count; the thread that wakes it puts it
+//! back. Both do so under the bucket's lock and before either goes on. `DESIGN.md` argues why zero
+//! is then final.
 
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
@@ -79,9 +79,9 @@ impl Liveness {
         }
     }
 
-    /// The calling thread is on a queue, for good unless woken. Called under
-    /// the bucket's lock. `true` when nobody is live any more: the caller then
-    /// runs [`Liveness::quiet`] once it holds no lock.
+    /// The calling thread is on a queue, for good unless woken. Called under the bucket's lock.
+    /// `true` when no thread is live any more: the caller then runs [`Liveness::quiet`] once it
+    /// holds no lock.
     pub(crate) fn waits(&self) -> bool {
         let before = self.count.fetch_sub(LIVE, Ordering::AcqRel);
         debug_assert!(before % THREAD >= LIVE);

@@ -1,4 +1,4 @@
-//! The lot: buckets, notify, end, and the lists of who waits.
+//! The lot: buckets, notify, end, and the lists of waiters.
 
 use crate::liveness::Liveness;
 use crate::node::{Node, Nodes, flag, signal};
@@ -77,8 +77,8 @@ impl ParkingLot {
         self.notify_at(address_of(word), count)
     }
 
-    /// As [`ParkingLot::notify`], for the word at this host address, as
-    /// [`Waiting::address`] has it. An address nobody waits on wakes nobody.
+    /// As [`ParkingLot::notify`], for the word at this host address, as [`Waiting::address`] has
+    /// it. Returns 0 for an address without waiters.
     pub fn notify_address(&self, address: usize, count: u32) -> u32 {
         self.notify_at(address as u64, count)
     }
@@ -90,9 +90,9 @@ impl ParkingLot {
         woken
     }
 
-    /// As [`ParkingLot::notify`], for those who watch: each woken thread finds
-    /// `tag` with [`Waiter::tag`](crate::Waiter::tag), and `each` is called with its number, by the
-    /// notifying thread, before that thread can go on.
+    /// As [`ParkingLot::notify`], for observers: each woken thread finds `tag` with
+    /// [`Waiter::tag`](crate::Waiter::tag), and `each` is called with its number, by the notifying
+    /// thread, before that thread can go on.
     pub fn notify_tagged(
         &self,
         word: &AtomicU32,
@@ -154,7 +154,7 @@ impl ParkingLot {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Who waits, bucket by bucket, oldest first in each.
+    /// The waiters, bucket by bucket, oldest first in each.
     ///
     /// A snapshot of each bucket, not of all at one instant: a thread that
     /// moves from one address to another meanwhile may be missing. None is
@@ -207,12 +207,12 @@ impl ParkingLot {
     /// host writer is held; `None` otherwise, when the lot has ended, and for
     /// a lot made without `detect_deadlock`.
     ///
-    /// `Some` is final as far as the guest goes: only something outside the
-    /// group can still change it, by starting a thread or by notifying. Starting
-    /// is the caller's to exclude or to notice: by a lock that starting takes too, held until the group
-    /// has ended, or by a word that starting changes, compared before the caller
-    /// acts on the list. A host that may notify holds a [`HostWriter`](crate::HostWriter)
-    /// from before the threads wait until it has notified. This blocks on nothing but the buckets' locks.
+    /// `Some` is final as far as the guest goes: only something outside the group can still change
+    /// it, by starting a thread or by notifying. Starting is the caller's to exclude or to notice.
+    /// To exclude it: a lock that starting takes too, held until the group has ended. To notice it:
+    /// a word that starting changes, compared before the caller acts on the list. A host that may
+    /// notify holds a [`HostWriter`](crate::HostWriter) from before the threads wait until it has
+    /// notified. This blocks on nothing but the buckets' locks.
     #[must_use]
     pub fn stuck(&self) -> Option<Vec<Waiting>> {
         if self.is_ended() {

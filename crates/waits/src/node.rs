@@ -25,8 +25,7 @@ pub(crate) mod signal {
     pub(crate) const ENDED: u32 = 2;
     /// The owner is asked to report itself.
     pub(crate) const REPORT: u32 = 4;
-    /// The owner sleeps in the kernel, or is about to: whoever sets another
-    /// bit wakes it.
+    /// The owner sleeps in the kernel, or is about to: a thread that sets another bit wakes it.
     pub(crate) const ASLEEP: u32 = 8;
     /// Either way off the queue.
     pub(crate) const GONE: u32 = WOKEN | ENDED;
@@ -78,8 +77,8 @@ pub(crate) struct Node {
     /// The tag of the notify that took the node off its queue, 0 for none.
     /// Written by the waker before its signal, read by the owner after.
     pub(crate) tag: Guarded64,
-    /// Waits that found another value without taking the lock. Written by the owner alone; kept when the node
-    /// changes hands.
+    /// Waits that found another value without taking the lock. Written by the owner alone; kept
+    /// when the node changes hands.
     pub(crate) not_equal: Guarded64,
 }
 

@@ -84,9 +84,9 @@ impl Parked<'_> {
         left
     }
 
-    /// Looks out for a signal for a moment before the thread sleeps, if that
-    /// has paid lately: where the waker runs on another processor right now, it
-    /// saves both sides their system call; where it does not, it is a waste.
+    /// Looks for a signal for a moment before the thread sleeps, if that has paid lately. Where the
+    /// waker runs on another processor right now, it saves both sides their system call; where it
+    /// does not, it is a waste.
     fn spin(&self) -> bool {
         if !self.lot.spin || !self.node.spinning.wanted() {
             return false;
@@ -109,9 +109,8 @@ impl Parked<'_> {
     }
 }
 
-/// How long a waiter looks out before it sleeps: about twice what it takes to
-/// wake a thread that sleeps in the kernel, so that the first attempt outlasts
-/// a partner which still sleeps.
+/// How long a waiter looks out before it sleeps. It is about twice what it takes to wake a thread
+/// that sleeps in the kernel, so that the first attempt outlasts a partner which still sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(20);
 
 /// Looks between two looks at the clock: about a microsecond.

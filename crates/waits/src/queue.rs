@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Bucket {
-    /// Waiters that are queued, or about to compare their word. Changed with the lock held; read without it by
-    /// [`Bucket::notified`].
+    /// Waiters that are queued, or about to compare their word. Changed with the lock held; read
+    /// without it by [`Bucket::notified`].
     waiters: AtomicU32,
     /// Calls to notify.
     notifies: AtomicU64,
@@ -38,8 +38,8 @@ impl Bucket {
 
     /// A waiter is about to compare its word, with the lock held.
     ///
-    /// Pairs with [`Bucket::notified`]: a notify that misses this waiter has stored to the word before the waiter
-    /// reads it.
+    /// Pairs with [`Bucket::notified`]: a notify that misses this waiter has stored to the word
+    /// before the waiter reads it.
     pub(crate) fn expect_waiter(&self) {
         self.waiters.fetch_add(1, Ordering::SeqCst);
         fence_after_update();

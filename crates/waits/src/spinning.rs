@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What a thread waited for last.
 ///
-/// Who waits for one word to leave one value again and again waits for a lock: there the one who
-/// gives it back wants it again at once, and is disturbed the more, the sooner the waiter is back:
-/// so nobody looks out for a lock. Where turns are taken, the value changes.
+/// A thread that waits again and again for one word to leave one value waits for a lock. There the
+/// thread that gives it back wants it again at once, and is disturbed the more, the sooner the
+/// waiter is back. So a waiter for a lock does not spin. Where turns are taken, the value changes.
 ///
 /// A thread in a loop around a lock finds another value each time it looks, or soon. One that finds
 /// the same value again and again polls a word that nobody changes: it disturbs nobody.

@@ -1,10 +1,10 @@
 //! The primitives the wait queues stand on.
 //!
-//! Everything a model has to see goes through this module and `sys`: locks, atomics that
-//! carry an ordering, and sleeping. The loom models compile the other files
-//! a second time, with modules of the same shape over loom's types
-//! in the place of these (`tests/loom/sync.rs`, `tests/loom/sys.rs`), so that neither a cargo
-//! feature nor a `--cfg` reaches what depends on this crate.
+//! Everything a model has to see goes through this module and `sys`: locks, atomics that carry an
+//! ordering, and sleeping. The loom models compile the other files a second time, with modules of
+//! the same shape over loom's types in the place of these (`tests/loom/sync.rs`,
+//! `tests/loom/sys.rs`). So neither a cargo feature nor a `--cfg` reaches what depends on this
+//! crate.
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

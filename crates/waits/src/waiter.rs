@@ -9,7 +9,7 @@ use crate::word::{Awaited, Width};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Who waits.
+/// What kind of thread a waiter is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
     /// A thread of the guest: while it does not wait without timeout, it may
@@ -67,11 +67,11 @@ impl Waiter {
 
     /// Waits on a 32-bit word: `memory.atomic.wait32`.
     ///
-    /// If the word holds `expected` (a sequentially consistent load under the
-    /// bucket's lock; the caller turns the guest's byte order into the host's),
-    /// sleeps until notified, until `timeout_ns` nanoseconds have passed on the
-    /// monotonic clock (a negative number: never; zero: the word is checked,
-    /// and the wait times out), or until the lot ends.
+    /// Compares the word with `expected`, by a sequentially consistent load under the bucket's lock
+    /// (the caller turns the guest's byte order into the host's). If it is equal, sleeps until
+    /// notified, until `timeout_ns` nanoseconds have passed on the monotonic clock, or until the
+    /// lot ends. A negative timeout never passes; with zero the wait times out once the word is
+    /// checked.
     ///
     /// Whenever a report is asked for meanwhile, and once at the start if one
     /// was asked for before, `on_report` runs on this thread without any lock.
@@ -81,9 +81,9 @@ impl Waiter {
     ///
     /// # Panics
     ///
-    /// If the word holds `expected` and the same waiter waits already, on another thread or further up in
-    /// the stack. A panic of `on_report` goes through, and the wait is undone;
-    /// a wake-up that was on its way is then used up.
+    /// If the word holds `expected` and the same waiter waits already, on another thread or further
+    /// up in the stack. A panic of `on_report` goes through, and the wait is undone; a wake-up that
+    /// was on its way is then used up.
     pub fn wait32(
         &self,
         word: &AtomicU32,
@@ -112,14 +112,15 @@ impl Waiter {
         self.wait_at(awaited, timeout_ns, on_report, held)
     }
 
-    /// The first half of [`Waiter::wait32`]: what it answers where the word holds another value, which takes no
-    /// lock; `None` where the thread has to wait, or the lot has ended.
+    /// The first half of [`Waiter::wait32`]: what it answers where the word holds another value,
+    /// which takes no lock; `None` where the thread has to wait, or the lot has ended.
     ///
-    /// For a thread that has something to do before it sleeps: it asks this first, and then waits with
-    /// [`Waiter::park32`], so that the word is looked at once without the lock. Counts in [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread
-    /// that gets the same answer for the same word and value again and again is held up for as long as the system call
-    /// would take natively: it is in a loop around a lock that another is just taking. It is not where the word stays as
-    /// it is: then the thread polls it.
+    /// For a thread that has something to do before it sleeps: it asks this first, and then waits
+    /// with [`Waiter::park32`], so that the word is looked at once without the lock. Counts in
+    /// [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread that gets the same
+    /// answer for the same word and value again and again is in a loop around a lock that another
+    /// is just taking. So it is held up each time for as long as
+    /// the system call would take natively, unless the word stays as it is: then it polls the word.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
         let (awaited, held) = Awaited::of32(word, expected);
         self.differs_at(awaited, &held)
@@ -131,8 +132,9 @@ impl Waiter {
         self.differs_at(awaited, &held)
     }
 
-    /// The second half of [`Waiter::wait32`]: compares the word under the bucket's lock, and waits. It is a whole
-    /// wait, and needs no [`Waiter::differs32`] before it; without, a word that holds another value costs a lock.
+    /// The second half of [`Waiter::wait32`]: compares the word under the bucket's lock, and waits.
+    /// It is a whole wait, and needs no [`Waiter::differs32`] before it; without, a word that holds
+    /// another value costs a lock.
     ///
     /// # Panics
     ///
@@ -185,7 +187,8 @@ impl Waiter {
         let before = node.not_equal.load(Relaxed);
         node.not_equal.store(before + 1, Relaxed);
         if node.last.refused(awaited, value) {
-            // A lock, and another thread is just taking it: to be back at once would take its cache line away.
+            // A lock, and another thread is just taking it: to be back at once would take its cache
+            // line away.
             (0..REFUSED).for_each(|_| spin_loop());
             node.last.holds(held());
         }
@@ -218,8 +221,8 @@ impl Waiter {
         parked.park(timeout_ns, handover, on_report)
     }
 
-    /// Puts the node on the queue of its bucket; whether no thread is live any more. Or, if there is nothing to wait
-    /// for, what the wait answers.
+    /// Puts the node on the queue of its bucket; whether no thread is live any more. Or, if there
+    /// is nothing to wait for, what the wait answers.
     fn queue_up(
         &self,
         node: &Node,
@@ -257,8 +260,8 @@ impl Waiter {
         node.address.store(awaited.address, Relaxed);
         node.flags.store(flags, Relaxed);
         node.since.store(0, Relaxed);
-        // What the last wait left behind goes, a report asked for stays.
-        // Nobody signals a node that is on no queue, so no order is needed.
+        // What the last wait left behind goes, a report asked for stays. No thread signals a node
+        // that is on no queue, so no order is needed.
         if node.signal.load(Relaxed) & !signal::REPORT != 0 {
             node.signal.fetch_and(signal::REPORT, Relaxed);
         }

@@ -198,8 +198,8 @@ fn two_waiters_one_notify_each() {
     });
 }
 
-/// A notify that takes no lock, because it sees no waiter, comes before the wait, which then sees the store: also
-/// when the store itself orders nothing.
+/// A notify that takes no lock, because it sees no waiter, comes before the wait, which then sees
+/// the store: also when the store itself orders nothing.
 fn a_notify_without_the_lock_misses_nobody() {
     model(|| {
         let lot = lot(false);
@@ -210,7 +210,7 @@ fn a_notify_without_the_lock_misses_nobody() {
             move || waiter.wait_at(awaited(X, 0), -1, &mut || (), || word.load(Relaxed).into())
         });
         word.store(1, Relaxed);
-        // Whoever is missed sleeps for ever, which loom finds.
+        // A thread that is missed sleeps for ever, which loom finds.
         let woken = lot.notify_at(X, 1);
         let outcome = thread.join().unwrap();
         assert_eq!(outcome == WaitOutcome::Woken, woken == 1);
@@ -243,7 +243,7 @@ fn the_count_of_waiters_is_exact() {
     });
 }
 
-/// Who waits first is woken first.
+/// The first to wait is the first to be woken.
 fn the_oldest_first() {
     model(|| {
         let lot = lot(false);
@@ -280,8 +280,7 @@ fn the_oldest_first() {
     });
 }
 
-/// Nobody sleeps through the end, and nobody counted by a notify is told
-/// anything but that.
+/// No thread sleeps through the end, and a thread counted by a notify is told of nothing else.
 fn wait_against_notify_against_end() {
     model(|| {
         let lot = lot(false);
@@ -346,7 +345,7 @@ fn a_timeout_takes_no_wakeup_along() {
             .collect();
         word.store(1, Ordering::SeqCst);
         let woken = lot.notify_at(X, 1);
-        // Whoever is left: without this, the untimed one may stay for good.
+        // Those that are left: without this, the untimed one may stay for good.
         let rest = lot.notify_at(X, u32::MAX);
         let outcomes: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
         let counted = outcomes
@@ -440,7 +439,7 @@ fn a_sleeper_reports_and_sleeps_on() {
             }
         });
         waiter.request_report();
-        // Nobody notifies before: a report that is not made is a deadlock.
+        // No notify comes before: a report that is not made is a deadlock.
         while !reported.load(Ordering::SeqCst) {
             thread::park();
         }

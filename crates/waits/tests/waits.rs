@@ -453,8 +453,8 @@ fn without_detection_nothing_is_stuck() {
     thread.join().unwrap();
 }
 
-/// A waiter looks out for a moment where that pays. Where it does not, it gives up: a thread whose every wait is
-/// long sleeps through nearly all of them.
+/// A waiter looks out for a moment where that pays. Where it does not, it gives up: a thread whose
+/// every wait is long sleeps through nearly all of them.
 #[test]
 #[cfg(target_os = "linux")]
 fn long_waits_take_no_processor_time() {
@@ -487,7 +487,8 @@ fn long_waits_take_no_processor_time() {
     });
 }
 
-/// A notify that takes no lock is counted like any other, and so is a wait that is refused without it.
+/// A notify that takes no lock is counted like any other, and so is a wait that is refused without
+/// it.
 #[test]
 fn what_takes_no_lock_is_counted() {
     let lot = ParkingLot::new(1, false);

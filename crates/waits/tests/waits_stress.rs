@@ -70,7 +70,7 @@ fn every_wakeup_is_accounted_for() {
                             word.fetch_add(1, Ordering::SeqCst);
                         }
                         _ => {
-                            // Thread 0 never waits for good: someone notifies.
+                            // Thread 0 never waits for good, so one thread is left that notifies.
                             let timeout = match random.below(6) {
                                 0 => 0,
                                 1 => 1,

@@ -5,6 +5,7 @@
 //! - [`names`]: no two types of a crate share a name.
 //! - [`impls`]: a type has its methods in its own folder.
 //! - [`links`]: links of pages, and `#[path]`s of files, lead to something.
+//! - [`manifests`]: the fuzz workspace has what the binary's sources use.
 //! - [`platform`]: what depends on the platform is in `sys/`.
 //! - [`page`]: `docs/architecture.md` names the folders, in their order.
 //!
@@ -15,6 +16,7 @@ pub mod folders;
 pub mod impls;
 pub mod lengths;
 pub mod links;
+pub mod manifests;
 pub mod names;
 pub mod page;
 mod paths;
@@ -32,6 +34,7 @@ pub use source::{Crate, crates};
 pub fn findings(root: &std::path::Path) -> Vec<String> {
     let mut found = lengths::findings(root);
     found.extend(links::findings(root));
+    found.extend(manifests::findings(root));
     found.extend(platform::findings(root));
     let crates = crates(root);
     for krate in &crates {

@@ -56,6 +56,14 @@ pub fn crates(root: &Path) -> Vec<Crate> {
         .collect()
 }
 
+impl std::fmt::Debug for Crate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Crate")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Crate {
     /// Reads the crate whose sources are in `src`.
     pub(crate) fn read(name: String, src: &Path) -> Self {

@@ -10,7 +10,7 @@ static inline void futex_wake(int *at, unsigned count) {
   __builtin_wasm_memory_atomic_notify(at, count);
 }
 
-// Drepper, "Futexes are tricky": 0 free, 1 held, 2 held and somebody may wait.
+// Drepper, "Futexes are tricky": 0 free, 1 held, 2 held and there may be waiters.
 typedef struct { int state; } mutex;
 static inline void mutex_lock(mutex *m) {
   int c = 0;

@@ -1,5 +1,5 @@
-//! A lock is held across the wait for another's condition, and who would make it true needs that lock.
-//! Lister, "The problem of nested monitor calls", Operating Systems Review 1977.
+//! A lock is held across the wait for another's condition, and the thread that would make it true
+//! needs that lock. Lister, "The problem of nested monitor calls", Operating Systems Review 1977.
 
 use std::sync::{Condvar, Mutex};
 

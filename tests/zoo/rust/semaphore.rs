@@ -1,5 +1,6 @@
-//! A semaphore that notifies only when its count leaves zero: the second of two posts wakes nobody.
-//! Downey, "The little book of semaphores", 2; Hoare, "Monitors", CACM 1974, on which signal wakes whom.
+//! A semaphore that notifies only when its count leaves zero: the second of two posts wakes no
+//! thread. Downey, "The little book of semaphores", 2; Hoare, "Monitors", CACM 1974, on which
+//! signal wakes which.
 
 use std::sync::{Condvar, Mutex};
 

@@ -1,4 +1,4 @@
-//! A waker that is left after the look at what it waits for: what came in between wakes nobody.
+//! A waker that is left after the look at what it waits for: what came in between wakes no task.
 //! futures-rs, the documentation of `AtomicWaker` ("register before checking").
 
 use std::sync::Mutex;

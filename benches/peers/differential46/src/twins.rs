@@ -33,7 +33,7 @@ pub struct Twins {
     theirs: Side,
     open: Vec<Open>,
     sockets: Vec<Socket>,
-    /// Clients that nobody has accepted.
+    /// Clients that were not accepted.
     pending: VecDeque<usize>,
     listening: bool,
     /// What is particular about the arguments of the call that is made.

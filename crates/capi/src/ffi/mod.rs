@@ -1,8 +1,9 @@
-//! What C calls. The only unsafe code of the crate.
+//! The functions that C calls. The only unsafe code of the crate.
 //!
-//! Each function makes references of pointers, calls safe code inside of `guard`, which lets no panic through, and makes a
-//! pointer of what comes out. The promises about pointers are the caller's, and stand at each function under *Safety*.
-// Pointers come from C: what they point at is what the caller says.
+//! Each function turns pointers into references, calls safe code inside `guard`, which lets no
+//! panic through, and turns the result into a pointer. Under *Safety* it says what the caller
+//! promises about pointers.
+// Pointers come from C: the caller vouches for what they point at.
 #![allow(unsafe_code)]
 
 pub mod config;
@@ -18,9 +19,11 @@ use std::ptr;
 
 use crate::words::{c_text, of_panic};
 
-/// Runs `body`. When it fails, or panics, the text is stored at `error`, and `failed` returned; else NULL is stored there.
+/// Runs `body`. If it fails or panics, stores the text at `error` and returns `failed`; otherwise
+/// stores NULL there.
 fn guard<T>(error: *mut *mut c_char, failed: T, body: impl FnOnce() -> Result<T, String>) -> T {
-    // What a panic leaves half done is either dropped or behind the locks of the crates below, which expect that.
+    // State that a panic leaves half done is either dropped, or behind locks of the crates below,
+    // which expect that.
     let result = catch_unwind(AssertUnwindSafe(body));
     let (value, text) = match result {
         Ok(Ok(value)) => (value, None),
@@ -35,11 +38,12 @@ fn guard<T>(error: *mut *mut c_char, failed: T, body: impl FnOnce() -> Result<T,
     value
 }
 
-/// Drops what a `_new` of this folder made; NULL is nothing.
+/// Drops what a `_new` of this folder made. Does nothing for NULL.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL or came out of [`owned`], has not been given to this function, and nobody uses it.
+/// `pointer` is NULL or came out of [`owned`], has not been given to this function, and is used no
+/// more.
 unsafe fn delete<T>(pointer: *mut T) {
     if !pointer.is_null() {
         // SAFETY: the caller says that it came out of `Box::into_raw`, once.
@@ -56,21 +60,22 @@ fn owned<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
 }
 
-/// What a pointer of C's points at, for as long as the caller's call.
+/// A reference to what a pointer of C points at, for the duration of a call.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or points at a `T` that lives, and is not changed but by itself, for `'a`.
+/// `pointer` is NULL, or points at a `T` that lives for `'a`, and that only its own methods change
+/// meanwhile.
 unsafe fn given<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, String> {
     // SAFETY: the caller's promise.
     unsafe { pointer.as_ref() }.ok_or_else(|| format!("`{name}` is NULL"))
 }
 
-/// A text of C's.
+/// A text from C.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or points at bytes up to a NUL byte, which nobody changes for `'a`.
+/// `pointer` is NULL, or points at bytes up to a NUL byte, which do not change for `'a`.
 unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, String> {
     if pointer.is_null() {
         return Err(format!("`{name}` is NULL"));

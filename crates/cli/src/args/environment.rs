@@ -1,8 +1,9 @@
 //! Options from environment variables, as `wasmtime` reads them from version 50 on.
 //!
-//! `WASMTIME_WASM=a,b=c` is `-W a,b=c`, and `WASMTIME_WASM_MAX_MEMORY_SIZE=65536` is `-W max-memory-size=65536`; so it is for
-//! each of the groups. They come before what is typed, which therefore counts, and after the file of `--config`. A variable
-//! that names no option is somebody else's.
+//! `WASMTIME_WASM=a,b=c` is `-W a,b=c`, and `WASMTIME_WASM_MAX_MEMORY_SIZE=65536` is
+//! `-W max-memory-size=65536`; so it is for each of the groups. They come before what is typed,
+//! which therefore counts, and after the file of `--config`. A variable that names no option is
+//! left alone.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

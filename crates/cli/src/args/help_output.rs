@@ -12,13 +12,14 @@ use crate::message::known_panics::caught;
 use crate::message::wording::std_cannot_print;
 use crate::message::{Message, Result};
 
-/// Does `work`. A stdout that cannot be written is an error, or the end of the process if nobody reads it.
+/// Does `work`. A stdout that cannot be written is an error, or the end of the process if it has no
+/// reader.
 ///
 /// A panic for that reason is told as this error, and so not by the hook of panics. Every other panic goes its way.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T> {
     let known = |panic: &(dyn Any + Send)| std_cannot_print(panic).is_some();
     caught(known, work).map_err(|panic| match std_cannot_print(&*panic) {
-        // As when this program prints: who has gone has seen enough.
+        // As when this program prints: a reader that has gone has seen enough.
         Some(why) if why.kind() == ErrorKind::BrokenPipe => {
             std::process::exit(Exit::Success.status().into())
         }
@@ -38,7 +39,8 @@ mod tests {
 
     use super::guarded;
 
-    /// A panic that has nothing to do with stdout once said nothing, so that nobody could report it.
+    /// A panic that has nothing to do with stdout once said nothing, so that it could not be
+    /// reported.
     #[test]
     fn other_panics_say_what_they_say() {
         const CHILD: &str = "PANICS_WHILE_IT_PARSES";

@@ -59,7 +59,7 @@ pub(crate) struct Cli {
 
 /// The command line, as what it may be.
 ///
-/// Two of the options that the library has for everybody are refused by all subcommands, and so are in no list.
+/// Two of the options that the library has are refused by all subcommands, and so are in no list.
 pub(crate) fn command() -> clap::Command {
     fn hide(command: clap::Command) -> clap::Command {
         command

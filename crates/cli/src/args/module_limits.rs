@@ -4,7 +4,7 @@ use wasi_threads::rewrite::ModuleLimits;
 
 use crate::args::values::number;
 
-/// Limits on what is compiled, for whoever compiles what others give.
+/// Limits on what is compiled, for hosts that compile what others give.
 #[derive(clap::Args)]
 pub(crate) struct ModuleLimitArgs {
     /// Most bytes that a module may have, in the binary format.

@@ -108,8 +108,8 @@ pub(crate) struct RunArgs {
 
     /// Writes a timeline of the run to a file, for Perfetto (ui.perfetto.dev) or chrome://tracing.
     ///
-    /// One track per thread: WASI calls, waits, who woke whom, who started whom. The program starts when the file is known to be
-    /// one that can be written; a FIFO, when it has a reader.
+    /// One track per thread: WASI calls, waits, which thread woke or started which. The program
+    /// starts when the file is known to be one that can be written; a FIFO, when it has a reader.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 

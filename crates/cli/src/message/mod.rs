@@ -26,14 +26,14 @@ pub(crate) struct Message {
     limit: Option<&'static str>,
 }
 
-/// Characters of a line of a message. Each name in it has a bound of its own, which is tighter: this is for a text that
-/// somebody forgot to cut.
+/// Characters of a line of a message. Each name in it has a bound of its own, which is tighter:
+/// this is for a text that was not cut by mistake.
 const LINE_CHARS: usize = 20 * NAME_CHARS;
 
-/// Says something on stderr, whole lines in one call. Whatever is in it comes out as visible text: names are escaped where
-/// they are put in, and this is for those of which somebody did not think.
+/// Says something on stderr, whole lines in one call. Whatever is in it comes out as visible text:
+/// names are escaped where they are put in, and this is for those that were forgotten.
 ///
-/// Who closed stderr does not want to know, so that it cannot be said is no error.
+/// A process that closes stderr wants no messages, so a failed write is no error.
 pub(crate) fn say(text: impl fmt::Display) {
     say_as_it_is(visible(&text.to_string(), usize::MAX));
 }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(Message::usage("a").to_string(), "error: a");
     }
 
-    /// Whoever writes a message may forget to escape what a module has in it.
+    /// A message may forget to escape what a module has in it.
     #[test]
     fn nothing_is_said_that_is_not_visible() {
         let name = "\u{1b}[31m\r\u{202e}";

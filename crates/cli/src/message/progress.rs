@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Compilations shorter than this are nobody's worry.
+/// Shorter compilations need no note.
 const SILENT: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_millis(200);
 

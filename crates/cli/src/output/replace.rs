@@ -24,7 +24,7 @@ impl Unfinished {
             // Short, as the file's own name may be as long as names can be.
             let name = format!(".wasi-threads-run.{}.{number}.tmp", std::process::id());
             let path = place.with_file_name(name);
-            // Made anew, so that nobody else's file or link is written into.
+            // Made anew, so that no other file or link is written into.
             let made = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -64,7 +64,8 @@ pub(super) fn can(place: &Path) -> io::Result<Vec<File>> {
     }
 }
 
-/// Makes the file at `place`: whoever has mapped the one that was there before goes on with that one.
+/// Makes the file at `place`: a process that has mapped the one that was there before goes on with
+/// that one.
 pub(super) fn replace(
     place: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -118,7 +119,7 @@ fn is_refusal(error: &io::Error) -> bool {
     )
 }
 
-/// Gives `new` what is kept of a file that is replaced: who may use it.
+/// Gives `new` what is kept of a file that is replaced: its owner and mode.
 fn take_over(before: &File, new: &File) -> io::Result<()> {
     let metadata = before.metadata()?;
     take_owner(&metadata, new);

@@ -29,7 +29,7 @@ pub(crate) enum Spot {
 /// Makes text of the backtraces of a run.
 #[derive(Debug)]
 pub(crate) struct Backtraces {
-    /// For the end. It does not wait for a report that somebody asked for, which may take seconds.
+    /// For the end. It does not wait for a report that was asked for, which may take seconds.
     at_end: Printer,
     /// For reports while the program runs.
     on_demand: Printer,

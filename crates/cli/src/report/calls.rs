@@ -22,7 +22,7 @@ macro_rules! numbered {
     };
 }
 
-// Those first that may take long, for somebody else's sake or a disk's.
+// Those first that may take long, as they wait for another thread, a process or a disk.
 numbered! {
     1 "fd_read"
     2 "fd_write"

@@ -23,7 +23,7 @@ pub(crate) enum EventKind {
     Call(&'static str, Option<u16>),
     /// It waited on its memory.
     Wait { address: u64, end: WaitEnd },
-    /// It notified: the notify's number, and whom it woke.
+    /// It notified: the notify's number, and the threads it woke.
     Notify {
         address: u64,
         id: u32,

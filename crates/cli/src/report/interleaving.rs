@@ -15,12 +15,12 @@ pub(crate) struct Seen {
     /// The number of its instruction.
     pub(crate) site: u32,
     pub(crate) instruction: AccessSite,
-    /// Where the thread was; `None` where nobody else had touched the bytes yet.
+    /// Where the thread was; `None` where no other had touched the bytes yet.
     pub(crate) backtrace: Option<Backtrace>,
 }
 
 impl PartialEq for Seen {
-    /// Whether it is the same instruction, whoever called its function.
+    /// Whether it is the same instruction, whatever called its function.
     fn eq(&self, other: &Self) -> bool {
         self.site == other.site
     }

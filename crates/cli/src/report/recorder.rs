@@ -1,8 +1,8 @@
 //! What a run does, as it does it: for `--stats` and `--trace`.
 //!
-//! Threads, waits and wake-ups come from the group, WASI calls from the adapter. Each is told on the thread whose
-//! deed it is and kept in that thread's own record, so that threads do not meet here: a record's lock is taken by
-//! its thread, and by whoever reads it when the run is over.
+//! Threads, waits and wake-ups come from the group, WASI calls from the adapter. Each event is
+//! recorded by the thread that causes it, in a record of its own, so recording does not contend: a
+//! record's lock is taken by its thread, and by the one that reads it when the run is over.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -291,7 +291,8 @@ impl Observer for Recorder {
             Outcome::Panicked { .. } => "a host function panicked".to_owned(),
             _ => "ended".to_owned(),
         };
-        // Not into a record: whoever ends a group takes no lock that a thread of the guest's can hold.
+        // Not into a record: a thread that ends a group takes no lock that a thread of the guest's
+        // can hold.
         if self.events {
             let _ = self.end.set(TraceEvent {
                 thread: GUEST.get(),

@@ -102,7 +102,7 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
                 .help(help),
         );
     }
-    // Where nobody prepared the module, it cannot be known.
+    // It cannot be known for a module that was not prepared.
     if module.is_prepared() && module.start_export().is_none() {
         say(format_args!(
             "note: {name} has no function `{wanted}`, so there is nothing to run: {why}; {help}"

@@ -32,7 +32,7 @@ pub(crate) fn builder(
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
         .termination(termination(plan))
-        // Whatever way they end, reports ask nobody, and count whom they do not describe.
+        // Whatever way they end, reports ask no thread, and count those they do not describe.
         .see_threads(Termination::CAN_EXIT)
         .host_word(p1_adapter::host_word)
         .report_at_timeout(DESCRIBED)

@@ -103,7 +103,7 @@ const JUMPS: [&str; 9] = [
 
 /// `known`: what there is, module and name.
 fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &str) -> Message {
-    /// More than anyone reads.
+    /// More than is ever read.
     const MOST: usize = 8;
     let mut list = String::new();
     for import in &missing[..missing.len().min(MOST)] {

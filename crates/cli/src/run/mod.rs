@@ -127,7 +127,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
     let received = match signals {
         Ok(received) => received,
-        // A limit that somebody has set, and can raise, is told as one.
+        // A limit that a user has set, and can raise, is told as one.
         Err(error) if limit_of_the_system(&error.to_string()).is_some() => {
             return Err(Message::failure("signals cannot be received").why(error));
         }

@@ -96,7 +96,7 @@ pub(crate) enum Wanted {
     Policy {
         kind: Kind,
         seed: u64,
-        /// Whether nobody gave the seed.
+        /// Whether no seed was given.
         drawn: bool,
     },
     /// One, by a file.
@@ -296,7 +296,7 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-/// A seed for who gave none: of the time and of this process.
+/// A seed where none was given: of the time and of this process.
 fn any_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     // The standard library's keys are the system's random numbers. Six digits can be typed.

@@ -20,7 +20,7 @@ pub(crate) struct TimeLimit {
 struct Watch {
     /// Dropped once the program is ready.
     _preparing: Sender<()>,
-    /// Held for ever by who ends the process.
+    /// Held for ever by the thread that ends the process.
     ends: Arc<Mutex<()>>,
 }
 

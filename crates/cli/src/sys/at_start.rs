@@ -46,7 +46,8 @@ extern "C" fn before_main() {
     }
 }
 
-/// Whether writing to a pipe that nobody reads ends a program that this process runs, as it would end the process.
+/// Whether writing to a pipe without a reader ends a program that this process runs, as it would
+/// end the process.
 #[cfg(unix)]
 pub(crate) fn sigpipe_ends_program() -> bool {
     !was_ignored(libc::SIGPIPE)
@@ -72,7 +73,7 @@ pub(crate) fn was_closed(number: i32) -> bool {
     (0..3).contains(&number) && CLOSED.load(Ordering::Relaxed) & (1 << number) != 0
 }
 
-/// Nobody knows.
+/// It is not known.
 #[cfg(not(unix))]
 pub(crate) fn was_closed(_: i32) -> bool {
     false

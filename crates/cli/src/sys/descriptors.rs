@@ -114,7 +114,8 @@ pub(crate) fn duplicate(_: i32) -> io::Result<File> {
 pub(crate) fn only_ours_to_write(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
 
-    /// The group, and everybody else. (Where there are lists of who may, the group's part is the most that they allow.)
+    /// The group, and all others. (Where there are lists of users, the group's part is the most
+    /// that they allow.)
     const OTHERS_WRITE: u32 = 0o022;
     let found = file.metadata()?;
     // SAFETY: reads a number of this process's.

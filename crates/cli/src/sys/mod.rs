@@ -1,9 +1,11 @@
 //! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`],
-//! [`job`] and [`own_thread`].
+//! [`job`], and `own_thread` or `ctrl_c`.
 
 #[cfg(target_env = "musl")]
 mod allocator;
 pub(crate) mod at_start;
+#[cfg(windows)]
+mod ctrl_c;
 pub(crate) mod descriptors;
 pub(crate) mod files;
 pub(crate) mod inherited;

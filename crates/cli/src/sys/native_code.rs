@@ -42,9 +42,10 @@ pub(crate) fn deserialize_cached(engine: &Engine, bytes: &[u8]) -> wasmtime::Res
     //   that decides what becomes of it. Such files are written by `cache.rs`, which writes what
     //   `ThreadModule::serialize` gave and nothing else.
     // - They have the checksum and the length that were written: no file that was cut short or damaged gets here.
-    // - Who writes something else there, checksum and all, must be able to write the folder, and Wasmtime runs what it
-    //   finds in that folder in the same way (`compile_cached` in its `src/compile/runtime.rs`), without a checksum.
-    //   So whoever is not to run native code as this user must not be able to write the folder, as before.
+    // - A process that writes something else there, checksum and all, must be able to write the
+    //   folder, and Wasmtime runs what it finds in that folder in the same way (`compile_cached` in
+    //   its `src/compile/runtime.rs`), without a checksum. So a process that is not to run native
+    //   code as this user must not be able to write the folder, as before.
     // - The mark of wasi-threads in them is in unused bytes of the ELF header (see `NativeCode::deserialize`).
     unsafe { Module::deserialize(engine, bytes) }
 }

@@ -14,7 +14,7 @@ use signal_hook::{flag, iterator::Signals};
 use crate::sys::{at_start, own_thread};
 
 /// What a signal asks for.
-#[cfg_attr(not(unix), expect(dead_code, reason = "no signals here"))]
+#[cfg_attr(not(unix), allow(dead_code, reason = "not all are told here"))]
 pub(crate) enum Asked {
     /// What the program is doing: SIGQUIT.
     Report,
@@ -172,13 +172,25 @@ pub(crate) fn outlive_size_limits() {
 #[cfg(not(unix))]
 pub(crate) fn outlive_size_limits() {}
 
-/// No signals here: the system's own way to end a process applies.
+/// No signals here, but Ctrl-C on Windows: otherwise the system's own way to end a process applies.
 #[cfg(not(unix))]
 impl SignalThread {
     pub(crate) fn start(_: Held) -> io::Result<Self> {
         Ok(Self {})
     }
 
+    /// Tells of the first Ctrl-C, as if it were a SIGINT. The next one ends the process.
+    #[cfg(windows)]
+    pub(crate) fn receive(
+        self,
+        _: fn(u8) -> u8,
+        asked: impl Fn(Asked) + Send + 'static,
+    ) -> io::Result<Arc<AtomicBool>> {
+        const SIGINT: u8 = 2;
+        crate::sys::ctrl_c::receive(move || asked(Asked::End(SIGINT)))
+    }
+
+    #[cfg(not(windows))]
     pub(crate) fn receive(
         self,
         _: fn(u8) -> u8,

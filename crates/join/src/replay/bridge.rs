@@ -6,8 +6,9 @@ use replay_threads as replay;
 use wasi_threads::ThreadId;
 use wasi_threads::schedule::{Policy, ScheduleHandle, Scheduled, Stop, Turn, Why};
 
-/// A schedule by a policy of `replay-threads`, whose clock begins at [`START`](super::START). A policy that names a thread that cannot be next
-/// ends the run as [`ScheduleError::Stopped`](wasi_threads::schedule::ScheduleError::Stopped).
+/// A schedule by a policy of `replay-threads`, whose clock begins at [`START`](super::START). A
+/// policy that names a thread that cannot be next ends the run as
+/// [`ScheduleError::Stopped`](wasi_threads::schedule::ScheduleError::Stopped).
 pub fn schedule(policy: Box<dyn replay::Policy>) -> Scheduled {
     let handle = Arc::new(OnceLock::new());
     let bridge = Bridge {
@@ -15,7 +16,7 @@ pub fn schedule(policy: Box<dyn replay::Policy>) -> Scheduled {
         handle: Arc::clone(&handle),
     };
     let scheduled = Scheduled::new(bridge).start_time(super::START);
-    // Nobody else has it.
+    // It was made above, so it is not set yet.
     let _ = handle.set(scheduled.handle());
     scheduled
 }

@@ -20,7 +20,8 @@ const TRIES: u64 = 2_000;
 /// Frames that tell one trap from another.
 const FRAMES: usize = 12;
 
-/// Runs `_start` of a module under `count` seeds of [`Kind::Random`], 0 first, until one fails: as [`Exploration::run`].
+/// Runs `_start` of a module under `count` seeds of [`Kind::Random`], 0 first, until one fails: as
+/// [`Exploration::run`].
 ///
 /// # Errors
 ///
@@ -92,7 +93,8 @@ pub struct Failed {
     pub seed: u64,
     /// How it ended, by [`decisions`](Self::decisions) alone.
     pub outcome: Outcome,
-    /// What the failure needs of what was decided: [`Exploration::replay`] decides so. Nothing where there was too much to be kept.
+    /// What the failure needs of what was decided: [`Exploration::replay`] decides so. Nothing
+    /// where there was too much to be kept.
     pub decisions: Vec<Decision>,
     /// How many decisions the policy had made.
     pub made: usize,
@@ -108,7 +110,7 @@ impl Failed {
             Outcome::Returned => 0,
             Outcome::Exited(code) => *code,
             Outcome::ScheduleFailed(ScheduleError::NotReproducible(_)) => 123,
-            // A time limit ends who passes no points.
+            // A time limit ends threads that pass no points.
             Outcome::ScheduleFailed(ScheduleError::TooManyPoints(_)) | Outcome::TimedOut => 124,
             Outcome::ScheduleFailed(ScheduleError::Stopped(_)) => 125,
             _ => 134,
@@ -147,7 +149,8 @@ pub enum ExploreError<E: fmt::Debug + fmt::Display> {
 type Ended = (Outcome, Option<String>);
 
 impl Exploration {
-    /// `count` seeds of [`Kind::Random`], of which the first is 0; each run may pass 10,000,000 points.
+    /// `count` seeds of [`Kind::Random`], of which the first is 0; each run may pass 10,000,000
+    /// points.
     #[must_use]
     pub fn new(count: u64) -> Self {
         Exploration {
@@ -195,13 +198,16 @@ impl Exploration {
         self
     }
 
-    /// Runs seeds until one fails, then takes out of its decisions what the same failure does not need.
+    /// Runs seeds until one fails, then takes out of its decisions what the same failure does not
+    /// need.
     ///
-    /// `make` makes the group's builder for each run, which gets its schedule here. What a run sees of the world is the caller's:
-    /// [`SeedRun::give_world`] makes that of WASI the same each time. Runs are one after the other, on the calling thread, which is blocked.
+    /// `make` makes the group's builder for each run, which gets its schedule here. What a run sees
+    /// of the world is the caller's: [`SeedRun::give_world`] makes that of WASI the same each time.
+    /// Runs are one after the other, on the calling thread, which is blocked.
     ///
-    /// A thread that computes without passing a point is not interrupted: a [time limit](wasi_threads::Limits::timeout) ends such a run, which is
-    /// a failure then ([`Failed::status`] 124).
+    /// A thread that computes without passing a point is not interrupted: a [time
+    /// limit](wasi_threads::Limits::timeout) ends such a run, which is a failure then
+    /// ([`Failed::status`] 124).
     ///
     /// # Errors
     ///
@@ -245,7 +251,8 @@ impl Exploration {
         })
     }
 
-    /// Runs a seed once more, and decides so: as [`Failed::decisions`] say, and otherwise by the default order.
+    /// Runs a seed once more, and decides so: as [`Failed::decisions`] say, and otherwise by the
+    /// default order.
     ///
     /// # Errors
     ///

@@ -1,7 +1,9 @@
-//! Runs whose threads take turns: one seed, one run, and a search for the seed that fails. Needs the feature `replay`.
+//! Runs whose threads take turns: one seed, one run, and a search for the seed that fails. Needs
+//! the feature `replay`.
 //!
-//! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for time and order: none of them knows another,
-//! and they meet here. [`explore`] runs a program under many seeds, in this process, and takes the decisions that a failure needs out of those that were
+//! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for
+//! time and order: none of them knows another, and they meet here. [`explore`] runs a program under
+//! many seeds, in this process, and takes the decisions that a failure needs out of those that were
 //! made. [`schedule`] and [`World`] are for one run.
 //!
 //! ```
@@ -49,7 +51,7 @@
 //! })?;
 //! let failed = explored.failed.expect("an update is lost");
 //! assert!(matches!(failed.outcome, Outcome::Exited(3)));
-//! // The turn had to be taken from the one thread, between its load and its store, and given to the other.
+//! // The turn had to go from one thread, between its load and its store, to the other.
 //! assert!(failed.decisions.len() <= 3, "{failed}");
 //! # Ok(())
 //! # }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use p1_adapter::RandomSource;
 use replay_threads::SplitMix64;
 
-/// What `random_get` gives under a schedule: the same for the same seed and the same order of calls.
+/// What `random_get` gives under a schedule: the same for the same seed and the same order of
+/// calls.
 pub(super) struct Seeded(Mutex<SplitMix64>);
 
 impl Seeded {

@@ -13,8 +13,9 @@ pub const START: u64 = 1_767_225_600_000_000_000;
 
 type LetsPass = Box<dyn Fn(Unrepeatable) -> bool + Send + Sync>;
 
-/// A world that is the same in each run of a seed: clocks and an order of calls that are the schedule's, random numbers of the seed,
-/// listings in the order of names, files without times of the host's.
+/// A world that is the same in each run of a seed: clocks and an order of calls that are the
+/// schedule's, random numbers of the seed, listings in the order of names, files without times of
+/// the host's.
 ///
 /// What depends on the host all the same ends the run as
 /// [`ScheduleError::NotReproducible`](wasi_threads::schedule::ScheduleError::NotReproducible).
@@ -35,16 +36,16 @@ impl World {
         }
     }
 
-    /// When it begins, in nanoseconds since 1970, and when all files are from. The schedule's clock begins then, too:
-    /// [`Scheduled::start_time`](wasi_threads::schedule::Scheduled::start_time).
+    /// When it begins, in nanoseconds since 1970, and when all files are from. The schedule's clock
+    /// begins then, too: [`Scheduled::start_time`](wasi_threads::schedule::Scheduled::start_time).
     #[must_use]
     pub fn start(mut self, nanoseconds: u64) -> Self {
         self.start = nanoseconds;
         self
     }
 
-    /// Asks `lets_pass`, on the calling thread, whether the run may go on with what is not the same in another run. Then it is no longer promised to be the
-    /// same.
+    /// Asks `lets_pass`, on the calling thread, whether the run may go on with what is not the same
+    /// in another run. Then it is no longer promised to be the same.
     #[must_use]
     pub fn let_pass(
         mut self,

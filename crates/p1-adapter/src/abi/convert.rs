@@ -1,5 +1,5 @@
-//! Conversions of types, flags and times between the host's, preview2's and preview1's vocabularies. No behaviour, no
-//! state.
+//! Conversions of types, flags and times between the host's, preview2's and preview1's
+//! vocabularies. No behaviour, no state.
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno, Filetype, Timestamp};
@@ -36,15 +36,17 @@ fn p2_file_type(kind: p2::DescriptorType) -> Filetype {
     }
 }
 
-/// The inode number the guest sees: wasmtime-wasi's metadata hash of device and inode (its `filesystem.rs`,
-/// `MetadataHashValue`), so that a descriptor, a path and a directory entry agree on it.
+/// The inode number the guest sees: wasmtime-wasi's metadata hash of device and inode (its
+/// `filesystem.rs`, `MetadataHashValue`), so that a descriptor, a path and a directory entry agree
+/// on it.
 pub(crate) fn inode(device: u64, inode: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (device, inode).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Nanoseconds since 1970; times before it and times that do not fit read as the peer reports them: 0 and `overflow`.
+/// Nanoseconds since 1970; times before it and times that do not fit read as the peer reports them:
+/// 0 and `overflow`.
 fn nanoseconds(seconds: u64, nanos: u32) -> Result<Timestamp, Errno> {
     seconds
         .checked_mul(1_000_000_000)
@@ -58,7 +60,8 @@ fn file_time(t: FileTime) -> Result<Timestamp, Errno> {
 
 /// What `fd_filestat_get` reports, from one system call.
 ///
-/// `ctim` is the time of birth: that is what wasmtime-wasi reports for paths, and paths are resolved by it alone.
+/// `ctim` is the time of birth: that is what wasmtime-wasi reports for paths, and paths are
+/// resolved by it alone.
 pub(crate) fn filestat_from_attributes(found: &Attributes) -> Result<types::Filestat> {
     Ok(types::Filestat {
         dev: 1,
@@ -90,8 +93,8 @@ pub(crate) fn filestat_from_p2(
     })
 }
 
-/// Both times of a call of the `*_set_times` functions: access, then modification. Asking for a given time and for now at
-/// once is `inval`.
+/// Both times of a call of the `*_set_times` functions: access, then modification. Asking for a
+/// given time and for now at once is `inval`.
 pub(crate) fn new_times(
     atim: Timestamp,
     mtim: Timestamp,
@@ -144,7 +147,8 @@ pub(crate) fn open_flags(flags: types::Oflags) -> p2::OpenFlags {
         .fold(To::empty(), |all, (_, to)| all | to)
 }
 
-/// What a descriptor shall be opened for: reading and writing by the rights asked for, the rest by the flags.
+/// What a descriptor shall be opened for: reading and writing by the rights asked for, the rest by
+/// the flags.
 pub(crate) fn descriptor_flags(
     rights: types::Rights,
     flags: types::Fdflags,

@@ -1,8 +1,7 @@
 //! preview1's errno for an error of the host's or of wasmtime-wasi's.
 
 use super::types::Errno;
-use crate::sys::errno::{NOT_RECOVERABLE, OWNER_DEAD};
-use rustix::io::Errno as Os;
+use crate::sys::errno::{Errno as Os, NOT_RECOVERABLE, OWNER_DEAD};
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
 
 /// The host's errno as the guest's. Numbers preview1 has no name for become `io`.

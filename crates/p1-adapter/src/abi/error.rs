@@ -3,11 +3,13 @@
 use super::errno;
 use super::types::Errno;
 use crate::blocking::{BlockingError, Interrupted};
+use crate::sys::errno::Errno as Os;
 use wasmtime_wasi::I32Exit;
 use wiggle::GuestError;
 
-/// The code of a guest that called `proc_exit`, all 32 bits of it; `None` for another error. The error may have context around
-/// it. For `wasi_threads::GroupBuilder::exit_code`, or a `match` on what a call of an export failed with.
+/// The code of a guest that called `proc_exit`, all 32 bits of it; `None` for another error. The
+/// error may have context around it. For `wasi_threads::GroupBuilder::exit_code`, or a `match` on
+/// what a call of an export failed with.
 ///
 /// ```
 /// # use p1_adapter::exit_code;
@@ -21,7 +23,8 @@ pub fn exit_code(error: &wasmtime::Error) -> Option<i32> {
 
 /// The trap `proc_raise` ends with for a signal whose default action terminates the process.
 ///
-/// The library never ends the host process; what a terminating signal means is the embedder's choice.
+/// The library never ends the host process; what a terminating signal means is the embedder's
+/// choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the guest raised signal {name} ({number})")]
 pub struct Raised {
@@ -35,6 +38,7 @@ pub struct Raised {
 /// [`P1CtxBuilder::max_random_size`](crate::P1CtxBuilder::max_random_size).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("random_get asked for {asked} bytes, the limit is {limit}")]
+#[non_exhaustive]
 pub struct TooMuchRandom {
     /// Bytes that were asked for.
     pub asked: u32,
@@ -76,13 +80,15 @@ pub enum BuildError {
         /// `arguments` or `environment variables`.
         what: &'static str,
     },
-    /// More descriptors than [`P1CtxBuilder::max_descriptors`](crate::P1CtxBuilder::max_descriptors) allows.
+    /// More descriptors than
+    /// [`P1CtxBuilder::max_descriptors`](crate::P1CtxBuilder::max_descriptors) allows.
     #[error("no descriptor number is free below the limit of {limit}")]
     TooManyDescriptors {
         /// The limit in force.
         limit: u32,
     },
-    /// A descriptor was to be given a number that a call of the guest's is just opening something under.
+    /// A descriptor was to be given a number that a call of the guest's is just opening something
+    /// under.
     #[error("the guest opens something under the number {number}")]
     NumberTaken {
         /// The number.
@@ -122,8 +128,8 @@ impl From<Errno> for Error {
     }
 }
 
-impl From<rustix::io::Errno> for Error {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Os> for Error {
+    fn from(errno: Os) -> Self {
         Self::Errno(errno::of_os(errno))
     }
 }
@@ -157,7 +163,8 @@ impl From<std::num::TryFromIntError> for Error {
     }
 }
 
-/// A pointer outside the memory or misaligned is a trap (witx-docs, "Pointers"); bad contents are an errno.
+/// A pointer outside the memory or misaligned is a trap (witx-docs, "Pointers"); bad contents are
+/// an errno.
 impl From<GuestError> for Error {
     #[cold]
     fn from(error: GuestError) -> Self {

@@ -3,10 +3,11 @@
 use crate::abi::types;
 
 bitflags::bitflags! {
-    /// What preview1 lets a descriptor do (witx: `rights`), for [`P1Ctx::limited_to`](crate::P1Ctx::limited_to).
+    /// What preview1 lets a descriptor do (witx: `rights`), for
+    /// [`P1Ctx::limited_to`](crate::P1Ctx::limited_to).
     ///
-    /// Rights only ever take away. Holding one gives nothing that the file's mode, its preopen's permissions or the
-    /// operating system refuse.
+    /// Rights only ever take away. Holding one gives nothing that the file's mode, its preopen's
+    /// permissions or the operating system refuse.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Rights: u64 {
         /// `fd_datasync`.

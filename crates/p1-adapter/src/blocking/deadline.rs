@@ -75,7 +75,8 @@ impl Deadline {
         self.monotonic_passed() || self.realtime.is_some_and(|at| now(ClockId::Realtime) >= at)
     }
 
-    /// How long until the earlier of the two, as the clocks are now; nothing (`None`) without a deadline.
+    /// How long until the earlier of the two, as the clocks are now; nothing (`None`) without a
+    /// deadline.
     pub(crate) fn left(&self) -> Option<Duration> {
         let until = |clock, at: u64| Duration::from_nanos(at.saturating_sub(now(clock)));
         let monotonic = self.monotonic.map(|at| until(ClockId::Monotonic, at));

@@ -1,17 +1,19 @@
 //! Streams an embedder gives: wasmtime-wasi's `StdinStream` and `StdoutStream`.
 //!
-//! Their preview2 form waits in `ready(&mut self)`, for one caller at a time. [`Waitable`] lets any number
-//! of threads and tasks wait, and gives the stream to whoever wants to look, read or write meanwhile;
-//! nobody holds it while waiting. Blocked reads queue behind each other, and so do blocked writes, so that a
-//! reader that was told "ready" finds its bytes; a poll, or a read that does not wait, goes past them.
+//! Their preview2 form waits in `ready(&mut self)`, for one caller at a time. [`Waitable`] lets any
+//! number of threads and tasks wait, and gives the stream to those that want to look, read or write
+//! meanwhile; no waiter holds it. Blocked reads queue behind each other, and so do blocked writes,
+//! so that a reader that was told "ready" finds its bytes; a poll, or a read that does not wait,
+//! goes past them.
 //!
-//! wasmtime-wasi's global runtime, in which futures are polled where the thread is in none, is started when a stream is
-//! handed over. It needs descriptors, and panics without: a guest that has used them all up must not be what starts it.
+//! wasmtime-wasi's global runtime, in which futures are polled where the thread is in none, is
+//! started when a stream is handed over. It needs descriptors, and panics without: a guest that has
+//! used them all up must not be what starts it.
 
 use super::block_on::block_on;
 use super::end::{BlockingError, EndSignal};
+use crate::sys::errno::Errno;
 use bytes::Bytes;
-use rustix::io::Errno;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -24,8 +26,8 @@ use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, StreamError};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-/// How often in a row a stream may say "ready" and then have nothing, before it is taken for broken.
-/// (wasmtime-wasi gives up after 10; here a read that does not wait may have been faster.)
+/// How often in a row a stream may say "ready" and then have nothing, before it is taken for
+/// broken. (wasmtime-wasi gives up after 10; here a read that does not wait may have been faster.)
 pub(crate) const PREMATURE: u32 = 1000;
 
 /// The most taken from one write at a time: what wasmtime-wasi's streams permit.
@@ -188,14 +190,14 @@ impl EmbedderOutput {
         &self.writing
     }
 
-    /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for the
-    /// write lock, for room, and for the flush. With `nonblocking` it writes what there is room for and does
-    /// not wait for the flush. No bytes are nothing to do.
+    /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for
+    /// the write lock, for room, and for the flush. With `nonblocking` it writes what there is room
+    /// for and does not wait for the flush. No bytes are nothing to do.
     ///
     /// # Errors
     ///
-    /// As for [`EmbedderInput::read`]; a closed stream is `EIO`, as in wasmtime-wasi. The signal is looked at before each
-    /// piece as well, so that it ends a write that never has to wait.
+    /// As for [`EmbedderInput::read`]; a closed stream is `EIO`, as in wasmtime-wasi. The signal is
+    /// looked at before each piece as well, so that it ends a write that never has to wait.
     pub fn write(
         &self,
         len: usize,
@@ -219,8 +221,8 @@ impl EmbedderOutput {
         }
     }
 
-    /// As [`write`](Self::write), for a caller that can await. If the future is dropped, part may have
-    /// been written.
+    /// As [`write`](Self::write), for a caller that can await. If the future is dropped, part may
+    /// have been written.
     ///
     /// # Errors
     ///
@@ -280,8 +282,8 @@ impl EmbedderOutput {
         Ok(())
     }
 
-    /// Writes what there is room for now (`WouldBlock` without any) and does not flush: a piece of the write of the
-    /// holder of the write lock.
+    /// Writes what there is room for now (`WouldBlock` without any) and does not flush: a piece of
+    /// the write of the holder of the write lock.
     pub(crate) fn write_piece(
         &self,
         len: usize,
@@ -302,8 +304,8 @@ impl EmbedderOutput {
         })
     }
 
-    /// Starts a flush, if it has not `begun`, and says whether it is done: `WouldBlock` until then. For the holder of the
-    /// write lock.
+    /// Starts a flush, if it has not `begun`, and says whether it is done: `WouldBlock` until then.
+    /// For the holder of the write lock.
     pub(crate) fn flush_piece(&self, begun: &mut bool) -> Result<(), BlockingError> {
         with_ambient_tokio_runtime(|| {
             let mut stream = self.stream.lock();

@@ -3,12 +3,13 @@
 use super::deadline::Deadline;
 use super::rounds::Rounds;
 use crate::lock::lock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::wake_fd::WakeFd;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
@@ -41,8 +42,8 @@ pub enum BlockingError {
     Stream(wasmtime::Error),
 }
 
-impl From<rustix::io::Errno> for BlockingError {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Errno> for BlockingError {
+    fn from(errno: Errno) -> Self {
         BlockingError::Io(errno.into())
     }
 }
@@ -55,10 +56,11 @@ impl From<rustix::io::Errno> for BlockingError {
 ///
 /// # Cost
 ///
-/// Asking [`is_raised`](Self::is_raised) is one atomic load. The signal has one descriptor, however many threads are
-/// blocked: an event descriptor, made with the signal, so that a program which uses up the host's descriptors can still
-/// wait. Where that is refused it is a pipe. Where that is refused as well, the first wait asks once more, and without one
-/// a wait is a sleep that the signal ends, or looks at the signal 50 times a second if it waits for descriptors.
+/// Asking [`is_raised`](Self::is_raised) is one atomic load. The signal has one descriptor, however
+/// many threads are blocked. It is an event descriptor, made with the signal, so that a program
+/// which uses up the host's descriptors can still wait. Where that is refused it is a pipe. Where
+/// that is refused as well, the first wait asks once more. Without a descriptor a wait is a sleep
+/// that the signal ends, or looks at the signal 50 times a second if it waits for descriptors.
 ///
 /// # Not for
 ///
@@ -74,7 +76,7 @@ impl Default for EndSignal {
     fn default() -> EndSignal {
         let shared = EndState::default();
         if let Ok(event) = WakeFd::new() {
-            // Nobody else has it yet.
+            // It is not shared yet.
             let _ = shared.event.set(event);
         }
         EndSignal {
@@ -87,8 +89,9 @@ impl Default for EndSignal {
 #[derive(Default)]
 struct EndState {
     raised: AtomicBool,
-    /// Set before the signal is shared, or with `hooks` locked. Whoever wants to wait on it looks at `raised` afterwards, and a raiser looks here after it has
-    /// set that, with a fence in between on either side: the raiser fills the event, or nobody waits on it.
+    /// Set before the signal is shared, or with `hooks` locked. A thread that wants to wait on it
+    /// looks at `raised` afterwards. A raiser looks here after it has set that, with a fence in
+    /// between on either side. So the raiser fills the event, or no thread waits on it.
     event: OnceLock<WakeFd>,
     hooks: Mutex<Hooks>,
     notify: Notify,
@@ -101,7 +104,8 @@ struct Hooks {
 }
 
 impl EndSignal {
-    /// A signal that has not been raised. Makes its descriptor; a host that has none left is no failure.
+    /// A signal that has not been raised. Makes its descriptor; a host that has none left is no
+    /// failure.
     pub fn new() -> EndSignal {
         EndSignal::default()
     }
@@ -116,8 +120,9 @@ impl EndSignal {
         self.rounds.as_deref()
     }
 
-    /// Ends every blocked call under this signal, and every later one. The flag is stored first. Waits for no lock that a
-    /// call holds: what a call that registers or leaves just now keeps it from waking, that call wakes itself.
+    /// Ends every blocked call under this signal, and every later one. The flag is stored first.
+    /// Waits for no lock that a call holds: what a call that registers or leaves just now keeps it
+    /// from waking, that call wakes itself.
     pub fn raise(&self) {
         if self.shared.raised.swap(true, Ordering::SeqCst) {
             return;
@@ -138,7 +143,8 @@ impl EndSignal {
         }
     }
 
-    /// After the lock of the hooks was let go, whatever came of it: runs those that the raiser could not get at.
+    /// After the lock of the hooks was let go, whatever came of it: runs those that the raiser
+    /// could not get at.
     fn after_hooks(&self) {
         fence(Ordering::SeqCst);
         if self.is_raised() {
@@ -195,8 +201,8 @@ impl EndSignal {
         .await
     }
 
-    /// The descriptor that is readable, for good, once the signal has been raised. `None` if the host had none when the
-    /// signal was made and has none now.
+    /// The descriptor that is readable, for good, once the signal has been raised. `None` if the
+    /// host had none when the signal was made and has none now.
     pub(super) fn descriptor(&self) -> Result<Option<BorrowedFd<'_>>, Interrupted> {
         if self.shared.event.get().is_none() {
             let made = self.make_descriptor();
@@ -213,18 +219,18 @@ impl EndSignal {
         if self.shared.event.get().is_none()
             && let Ok(made) = WakeFd::new()
         {
-            // The lock is held, so nobody else can have set it.
+            // The lock is held, so no other thread can have set it.
             let _ = self.shared.event.set(made);
         }
         Ok(())
     }
 
-    /// Sleeps until `deadline` has passed, without a descriptor. A clock that is set meanwhile is noticed when the time
-    /// that was left at the start has passed.
+    /// Sleeps until `deadline` has passed, without a descriptor. A clock that is set meanwhile is
+    /// noticed when the time that was left at the start has passed.
     pub(super) fn sleep(&self, deadline: &Deadline) -> Result<(), Interrupted> {
         let thread = std::thread::current();
         let _hook = self.on_raise(move || thread.unpark())?;
-        // The hook runs after the flag is stored. Who else wakes this thread wakes it for nothing.
+        // The hook runs after the flag is stored. Any other wake-up of this thread is for nothing.
         while !self.is_raised() {
             match deadline.left() {
                 None => std::thread::park(),
@@ -236,8 +242,8 @@ impl EndSignal {
     }
 
     /// Runs `hook` when the signal is raised, on the raising thread, unless the returned guard is
-    /// dropped first. For waits that no descriptor ends (opening a FIFO). The signal counts as raised by then. If it is raised
-    /// at this very moment, it runs here.
+    /// dropped first. For waits that no descriptor ends (opening a FIFO). The signal counts as
+    /// raised by then. If it is raised at this very moment, it runs here.
     ///
     /// # Errors
     ///
@@ -310,7 +316,8 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::thread;
 
-    /// Hooks of others run also if the raiser finds their lock held by a call that comes too late for one of its own.
+    /// Hooks of others run also if the raiser finds their lock held by a call that comes too late
+    /// for one of its own.
     #[test]
     fn who_comes_too_late_runs_the_hooks_of_others() {
         const ROUNDS: usize = 20_000;

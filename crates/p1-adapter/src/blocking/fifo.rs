@@ -1,24 +1,24 @@
 //! Opening a FIFO, which waits for the other side, so that the wait can be ended.
 //!
-//! `open(2)` of a FIFO for reading returns when somebody has opened it for writing, and the other way
+//! `open(2)` of a FIFO for reading returns once the FIFO is open for writing, and the other way
 //! round. No flag makes that wait pollable: opened non-blocking, the reading side is there at once
 //! (and reads "end of file"), the writing side fails.
 //!
 //! So the calling thread does block in `open(2)`, and the end signal frees it by being that other
-//! side: its hook opens the FIFO for reading and writing, which never waits, and holds it until the
-//! blocked call has returned. Holding it closes the gap between registering the hook and
-//! reaching the system call: an `open` that comes later finds the other side there.
+//! side. Its hook opens the FIFO for reading and writing, which never waits, and holds it until the
+//! blocked call has returned. Holding it closes the gap between registering the hook and reaching
+//! the system call: an `open` that comes later finds the other side there.
 
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;
 use crate::lock::lock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::file::{FileType, OFlags};
 use crate::sys::object::Object;
 use crate::sys::open::{anchor, open_again};
-use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 /// A FIFO found in a directory, not opened yet: neither side of it is there.
@@ -80,18 +80,19 @@ impl Fifo {
         }))
     }
 
-    /// Whether both are one and the same, under whatever names. (A number of one that is held is not given to another.)
+    /// Whether both are one and the same, under whatever names. (A number of one that is held is
+    /// not given to another.)
     pub(crate) fn is_same(&self, other: &Fifo) -> bool {
         self.id == other.id
     }
 
-    /// Opens the side that an open with `access` waits for, or both if that is allowed: never waits.
-    /// As long as the result is held, no such open waits.
+    /// Opens the side that an open with `access` waits for, or both if that is allowed: never
+    /// waits. As long as the result is held, no such open waits.
     ///
     /// # Errors
     ///
-    /// What `open` reports. If only the other side may be opened, and that is the writing one, `ENXIO`
-    /// until the reader is there.
+    /// What `open` reports. If only the other side may be opened, and that is the writing one,
+    /// `ENXIO` until the reader is there.
     pub(crate) fn other_side(&self, access: FifoAccess) -> io::Result<OwnedFd> {
         let both = FifoAccess::ReadWrite.flags() | OFlags::NONBLOCK;
         let anchor = self.anchor.as_fd();
@@ -102,8 +103,8 @@ impl Fifo {
     /// it does for any `open`.
     ///
     /// The wait ends with `end` if this process may open the other side; if it may not (a FIFO it
-    /// has only one permission for), the thread stays until a real peer comes. Freeing the thread is
-    /// visible to a peer that arrives in that moment, as if this side had come and gone.
+    /// has only one permission for), the thread stays until a real peer comes. Freeing the thread
+    /// is visible to a peer that arrives in that moment, as if this side had come and gone.
     ///
     /// # Errors
     ///
@@ -120,7 +121,8 @@ impl Fifo {
             let fd = open_again(anchor, access.flags() | OFlags::NONBLOCK)?;
             return Ok(Stream::owned(fd)?);
         }
-        // Kept until this call has returned; if the hook runs later than that, it goes with the hook.
+        // Kept until this call has returned; if the hook runs later than that, it goes with the
+        // hook.
         let freed = Arc::new(Mutex::new(None::<OwnedFd>));
         let hook = {
             let (freed, fifo) = (Arc::clone(&freed), self.clone());

@@ -4,20 +4,20 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::wait::{Direction, Interest, is_ready, wait};
 use super::write_lock::EndableLock;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::file::set_nonblocking;
 use crate::sys::socket::accept;
-use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A socket that accepts connections, and whose `accept` can be ended.
 ///
-/// `accept(2)` has no flag for "do not wait", so the description must be non-blocking. That is set on
-/// a listener that is [`owned`](Self::owned). One that other processes have too
-/// ([`inherited`](Self::inherited), as from a service manager) is left alone: it is polled first, and
-/// another process that takes the connection between poll and accept leaves the thread in the
-/// kernel until the next connection. Others that wait then wait for it, and those that do not (`nonblocking`) are told
-/// `WouldBlock`.
+/// `accept(2)` has no flag for "do not wait", so the description must be non-blocking. That is set
+/// on a listener that is [`owned`](Self::owned). One that other processes have too
+/// ([`inherited`](Self::inherited), as from a service manager) keeps its flags and is polled first.
+/// If another process takes the connection between poll and accept, the thread stays in the kernel
+/// until the next connection. Other threads then wait for it; those that do not wait
+/// (`nonblocking`) are told `WouldBlock`.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
@@ -47,28 +47,29 @@ impl Listener {
         }
     }
 
-    /// The next connection, close-on-exec; waits for one unless `nonblocking`. Any number of threads
-    /// may wait at once; each connection goes to one of them.
+    /// The next connection, close-on-exec; waits for one unless `nonblocking`. Any number of
+    /// threads may wait at once; each connection goes to one of them.
     ///
     /// # Errors
     ///
     /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
-    /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`. Instead of waiting for a connection to a listener
-    /// that has been shut, `EINVAL`, as for an `accept(2)` that may wait.
+    /// waiting; otherwise what `accept` reports, such as `ECONNABORTED`. Instead of waiting for a
+    /// connection to a listener that has been shut, `EINVAL`, as for an `accept(2)` that may wait.
     pub fn accept(&self, nonblocking: bool, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
         let ((), connection) = self.accept_to(nonblocking, end, || Ok::<_, BlockingError>(()))?;
         Ok(connection)
     }
 
-    /// As [`accept`](Self::accept), with a `place` made before each attempt and given up for each wait: a connection for
-    /// which there is none stays in the queue.
+    /// As [`accept`](Self::accept), with a `place` made before each attempt and given up for each
+    /// wait: a connection for which there is none stays in the queue.
     pub(crate) fn accept_to<P, E: From<BlockingError>>(
         &self,
         nonblocking: bool,
         end: &EndSignal,
         mut place: impl FnMut() -> Result<P, E>,
     ) -> Result<(P, OwnedFd), E> {
-        // Set after an attempt that found nothing, so that what came before is found by another one.
+        // Set after an attempt that found nothing, so that what came before is found by another
+        // one.
         let mut shut = false;
         loop {
             let lock = match &self.accepting {

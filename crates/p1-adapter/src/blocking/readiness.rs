@@ -1,25 +1,25 @@
 //! Waiting for a descriptor in a future.
 
 use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merge};
+use crate::sys::errno::Errno;
 use crate::sys::file::duplicate;
+use crate::sys::poll::PollFlags;
 use crate::sys::poll_set::together;
-use rustix::io::Errno;
+use crate::sys::watch::watched;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::Poll;
-use tokio::io::Interest as Watch;
-use tokio::io::unix::AsyncFd;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-/// Completes when the descriptor of `interest` is ready: what [`wait`](super::wait) is for threads, for one
-/// descriptor. To end it with a signal, run it in [`EndSignal::or_raised`](super::EndSignal::or_raised).
+/// Completes when the descriptor of `interest` is ready: what [`wait`](super::wait) is for threads,
+/// for one descriptor. To end it with a signal, run it in
+/// [`EndSignal::or_raised`](super::EndSignal::or_raised).
 ///
 /// Any number of tasks may wait on one descriptor. Each registers a duplicate of it with the tokio
-/// runtime it is polled in (wasmtime-wasi's, where there is none), for the length of the wait. Dropping
-/// the future gives up the wait and nothing else. Where the process has no descriptor left for the duplicate, the task
-/// looks every 20 ms.
+/// runtime it is polled in (wasmtime-wasi's, where there is none), for the length of the wait.
+/// Dropping the future gives up the wait and nothing else. Where the process has no descriptor left
+/// for the duplicate, the task looks every 20 ms.
 ///
 /// # Errors
 ///
@@ -27,7 +27,8 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 ///
 /// # Panics
 ///
-/// If polled inside a tokio runtime whose I/O driver is not enabled, as everything of tokio's that does I/O.
+/// If polled inside a tokio runtime whose I/O driver is not enabled, as everything of tokio's that
+/// does I/O.
 pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
     let (fd, direction) = interest.parts();
     loop {
@@ -43,8 +44,8 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
             ours => ours?,
         };
         let watch = match direction {
-            Direction::Read => Watch::READABLE,
-            Direction::Write => Watch::WRITABLE,
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
         };
         if !watched(ours, watch).await? {
             return Ok(Readiness {
@@ -55,8 +56,9 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
     }
 }
 
-/// Completes when one of `interests` may be ready; there must be one. As [`ready`], but one descriptor is all it takes,
-/// however many are waited for: an `epoll` that has them, which is waited for itself.
+/// Completes when one of `interests` may be ready; there must be one. As [`ready`], but one
+/// descriptor is all it takes, however many are waited for: an `epoll` that has them, which is
+/// waited for itself.
 ///
 /// # Errors
 ///
@@ -65,9 +67,10 @@ pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
     if let [interest] = interests {
         return ready(*interest).await.map(drop);
     }
-    // The descriptors are borrowed for as long as this future lives, and with them what the `epoll` watches.
+    // The descriptors are borrowed for as long as this future lives, and with them what the `epoll`
+    // watches.
     match together(merge(interests).0) {
-        Ok(Some(all)) => watched(all, Watch::READABLE).await.map(drop),
+        Ok(Some(all)) => watched(all, PollFlags::IN).await.map(drop),
         Ok(None) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => each_ready(interests).await,
         Err(error) if is_out_of_descriptors(&error) => {
@@ -121,23 +124,4 @@ pub(crate) async fn first_of<F: Future + Unpin>(all: &mut [F]) -> F::Output {
         done.map_or(Poll::Pending, Poll::Ready)
     })
     .await
-}
-
-/// Waits until `ours` is ready for `watch`, or says that it cannot be waited for because it always is.
-async fn watched(ours: OwnedFd, watch: Watch) -> io::Result<bool> {
-    // Registered before it is looked at once more, which epoll does by itself: what became ready in
-    // between is reported at once.
-    // Deprecated because other types could close or swap their descriptor while it is registered; an `OwnedFd`
-    // that `AsyncFd` owns cannot, so this call is sound, and its replacement would be an unsafe one.
-    #[allow(deprecated)]
-    let watched = with_ambient_tokio_runtime(|| AsyncFd::with_interest(ours, watch));
-    match watched {
-        Ok(watched) => {
-            drop(watched.ready(watch).await?);
-            Ok(true)
-        }
-        // epoll refuses what is always ready.
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => Ok(false),
-        Err(error) => Err(error),
-    }
 }

@@ -2,11 +2,12 @@
 
 use super::wait::{Direction, Interest};
 use super::write_lock::EndableLock;
-use crate::sys::file::{FileType, OFlags, duplicate, flags, set_flags};
-use crate::sys::object::Object;
+use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::file::{FileType, duplicate, never_wait};
+use crate::sys::object::{Object, is_terminal};
 use crate::sys::open::reopen;
+use crate::sys::socket;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::Mutex;
@@ -61,12 +62,12 @@ pub(super) enum Policy {
     PollFirst = 3,
 }
 
-/// Who closes a stream's descriptor.
+/// What closes a stream's descriptor.
 #[derive(Debug)]
 enum HeldFd {
     /// The stream.
     Own(OwnedFd),
-    /// Whoever has it last.
+    /// The last holder.
     Shared(Arc<std::fs::File>),
 }
 
@@ -133,7 +134,8 @@ impl Stream {
         Stream::own(HeldFd::Own(fd))
     }
 
-    /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through the stream only.
+    /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through
+    /// the stream only.
     pub(crate) fn of_file(file: Arc<std::fs::File>) -> io::Result<Stream> {
         Stream::own(HeldFd::Shared(file))
     }
@@ -142,11 +144,14 @@ impl Stream {
         let kind = classify(&Object::of(&fd)?, fd.as_fd());
         let policy = match kind {
             StreamKind::File | StreamKind::Memory => Policy::Direct,
-            StreamKind::Socket => Policy::Socket,
-            StreamKind::Pipe | StreamKind::Terminal | StreamKind::Other => {
-                set_flags(&fd, flags(&fd)? | OFlags::NONBLOCK)?;
-                Policy::Direct
+            StreamKind::Socket => {
+                socket::own(&fd)?;
+                Policy::Socket
             }
+            StreamKind::Pipe | StreamKind::Terminal | StreamKind::Other => match never_wait(&fd)? {
+                true => Policy::Direct,
+                false => Policy::PollFirst,
+            },
         };
         Ok(Stream::with(fd, kind, policy))
     }
@@ -232,9 +237,4 @@ fn classify(found: &Object, fd: BorrowedFd<'_>) -> StreamKind {
         }
         _ => StreamKind::Other,
     }
-}
-
-fn is_terminal(fd: BorrowedFd<'_>) -> bool {
-    use std::io::IsTerminal;
-    fd.is_terminal()
 }

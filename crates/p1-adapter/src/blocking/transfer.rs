@@ -4,11 +4,12 @@ use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::stream::{Manner, Policy, Stream, StreamKind};
 use super::wait::{Direction, Interest, Readiness, is_ready, wait, wait_in_place};
+use crate::sys::blocked::Cancellable;
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, BorrowedFd};
 use crate::sys::poll::PIPE_HAS_ROOM;
-use rustix::io::Errno;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
 
 /// The most that one blocking write takes after a poll said "ready": POSIX's smallest `PIPE_BUF`.
 const POLLED_WRITE: usize = 512;
@@ -24,10 +25,11 @@ enum Attempted {
 impl Stream {
     /// One read: waits until there is something (or the end of the stream), then transfers once.
     ///
-    /// `attempt` makes one system call on the descriptor it is given, in the [`Manner`] it is given,
-    /// for no more than the guest asked, and returns its result; it may be called several times.
-    /// With `nonblocking`, the error is `WouldBlock` instead of a wait. A socket of datagrams whose receiving side is shut
-    /// is at its end (0) when all that had come is read, as for a `recv(2)` that may wait.
+    /// `attempt` makes one system call on the descriptor and in the [`Manner`] it is given, for no
+    /// more than the guest asked, and returns its result. It may be called several times. With
+    /// `nonblocking`, the error is `WouldBlock` instead of a wait. A socket of datagrams whose
+    /// receiving side is shut is at its end (0) when all that had come is read, as for a `recv(2)`
+    /// that may wait.
     ///
     /// Two threads that read at once get disjoint bytes: each transfer is one system call. A read
     /// takes no lock that a write, a poll or a close takes.
@@ -42,7 +44,8 @@ impl Stream {
         end: &EndSignal,
         mut attempt: impl FnMut(BorrowedFd<'_>, Manner) -> io::Result<usize>,
     ) -> Result<usize, BlockingError> {
-        // Set after an attempt that found nothing, so that what came before is found by another one.
+        // Set after an attempt that found nothing, so that what came before is found by another
+        // one.
         let mut shut = false;
         loop {
             let outcome = match self.policy() {
@@ -73,19 +76,19 @@ impl Stream {
 
     /// One write of `len` bytes: waits for the write lock and then for room, until all is written.
     ///
-    /// `attempt` makes one system call on the descriptor, in the [`Manner`] given, for (at most) the
-    /// given range of the guest's bytes, and returns how many were taken. With `nonblocking` there is
-    /// one attempt, which may take fewer, and the error is `WouldBlock` if nothing could be written
-    /// now or another thread is writing.
+    /// `attempt` makes one system call on the descriptor, in the [`Manner`] given, for (at most)
+    /// the given range of the guest's bytes, and returns how many were taken. With `nonblocking`
+    /// there is one attempt, which may take fewer, and the error is `WouldBlock` if nothing could
+    /// be written now or another thread is writing.
     ///
     /// No other write to this stream by this process comes between the first byte and the last. A
     /// blocked write delays no read, poll or close.
     ///
     /// # Errors
     ///
-    /// [`BlockingError::Interrupted`] if `end` is raised while it waits or between two pieces, even if part was written;
-    /// otherwise what `attempt` returned, unless some bytes had been written before: then their
-    /// number is the result, and the error comes with the next write.
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits or between two pieces, even
+    /// if part was written. Otherwise what `attempt` returned, unless some bytes had been written
+    /// before: then their number is the result, and the error comes with the next write.
     pub fn write(
         &self,
         len: usize,
@@ -168,8 +171,8 @@ impl Stream {
         Ok(interest[0].found())
     }
 
-    /// One attempt, repeated only if a signal handler cut it short. The policy is the caller's: were
-    /// it read again here, a change in between would make this a blocking call.
+    /// One attempt, repeated only if a signal handler cut it short. The policy is the caller's:
+    /// were it read again here, a change in between would make this a blocking call.
     fn attempt(
         &self,
         policy: Policy,
@@ -181,6 +184,14 @@ impl Stream {
             Policy::NoWait => Manner::NoWait,
             Policy::Socket => Manner::Socket,
         };
+        // Where a call that waits can be ended, from before it is made until it has returned.
+        // (Files do not wait.)
+        let waits = !self.is_always_ready();
+        let cancellable = waits.then(Cancellable::begin).flatten();
+        let _ends = match cancellable {
+            Some((call, cancel)) => Some((call, end.on_raise(cancel)?)),
+            None => None,
+        };
         loop {
             let error = match attempt(self.as_fd(), manner) {
                 Ok(count) => return Ok(Attempted::Done(count)),
@@ -189,7 +200,8 @@ impl Stream {
             match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => end.check()?,
                 Some(Errno::AGAIN) => return Ok(Attempted::WouldBlock),
-                // EOPNOTSUPP: this object has no such flag. ENOSYS, EINVAL: this kernel. EPERM: a filter of system calls.
+                // EOPNOTSUPP: this object has no such flag. ENOSYS, EINVAL: this kernel. EPERM: a
+                // filter of system calls.
                 Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM)
                     if manner == Manner::NoWait =>
                 {

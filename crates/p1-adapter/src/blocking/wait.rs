@@ -3,14 +3,14 @@
 use super::deadline::Deadline;
 use super::embedder::Ready;
 use super::end::{BlockingError, EndSignal, Interrupted};
+use crate::sys::errno::Errno;
+use crate::sys::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use crate::sys::poll::{PollFd, PollFlags, poll};
 use crate::sys::socket::RECEIVING_SHUT;
 use crate::sys::time::{ClockId, now, realtime_timer, timespec};
 use crate::sys::wake_fd::WakeFd;
-use rustix::io::Errno;
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub struct Readiness {
     /// The other end has gone (`POLLHUP`), or, for [`Direction::Write`], will take no more
     /// (`POLLERR` on a pipe).
     pub hangup: bool,
-    /// For [`Direction::Read`]: the receiving side of a socket is shut, so nothing comes after what has come. A socket of
-    /// datagrams then says that it is ready, and has nothing.
+    /// For [`Direction::Read`]: the receiving side of a socket is shut, so nothing comes after what
+    /// has come. A socket of datagrams then says that it is ready, and has nothing.
     pub shut: bool,
 }
 
@@ -88,26 +88,27 @@ impl<'fd> Interest<'fd> {
 /// How often a wait looks, where the process has no descriptor left by which it could be told.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until one of `interests` is ready, `deadline` has passed or `end` is raised; returns how many
-/// are ready, 0 if the deadline came first. With no interests it is a sleep.
+/// Waits until one of `interests` is ready, `deadline` has passed or `end` is raised; returns how
+/// many are ready, 0 if the deadline came first. With no interests it is a sleep.
 ///
 /// The calling thread sleeps in one `ppoll(2)`. A signal delivered to it restarts the wait with the
 /// same deadline. A wait that finds both a ready descriptor and a raised signal has ended.
 ///
-/// Where the process had no descriptor left for the signal, a wait without `interests` sleeps without one, and another looks
-/// at the signal every 20 ms.
+/// Where the process had no descriptor left for the signal, a wait without `interests` sleeps
+/// without one, and another looks at the signal every 20 ms.
 ///
 /// # Errors
 ///
-/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails; [`BlockingError::Hook`] where
-/// `end` is that of a context with clocks of the embedder's, and these end the wait.
+/// [`BlockingError::Interrupted`] if `end` is raised, [`BlockingError::Io`] if `poll` fails;
+/// [`BlockingError::Hook`] where `end` is that of a context with clocks of the embedder's, and
+/// these end the wait.
 pub fn wait(
     interests: &mut [Interest<'_>],
     deadline: &Deadline,
     end: &EndSignal,
 ) -> Result<usize, BlockingError> {
     match end.rounds() {
-        // Whoever has a deadline makes the rounds.
+        // A caller that has a deadline makes the rounds itself.
         Some(rounds) if *deadline == Deadline::NEVER => rounds.wait(interests, end),
         _ => wait_in_place(interests, deadline, end),
     }
@@ -189,8 +190,9 @@ pub(super) fn wait_in_place(
 /// The descriptors of a poll, each once.
 type Merged<'fd> = SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]>;
 
-/// One entry for each descriptor, however many wait for it, and for each interest which one is its own. `poll(2)` takes no
-/// more entries than a process may have descriptors, so what is open always fits (with the two of a wait itself).
+/// One entry for each descriptor, however many wait for it, and for each interest which one is its
+/// own. `poll(2)` takes no more entries than a process may have descriptors, so what is open always
+/// fits (with the two of a wait itself).
 pub(super) fn merge<'fd>(interests: &[Interest<'fd>]) -> (Merged<'fd>, SmallVec<[usize; 4]>) {
     /// Up to here looking through all of them is quicker than hashing.
     const FEW: usize = 16;
@@ -219,10 +221,10 @@ pub(super) fn merge<'fd>(interests: &[Interest<'fd>]) -> (Merged<'fd>, SmallVec<
 
 /// As [`wait`], with readiness that only a future can tell ([`EmbedderInput::ready`] and the like).
 ///
-/// Returns when an interest or one of `futures` is ready, or `deadline` has passed. A future that has
-/// completed is replaced by `None`. The futures are polled on this thread, inside the runtime it is in
-/// or else wasmtime-wasi's; their wakers write to a descriptor that takes part in the same `poll(2)`. Where the
-/// process has none left for that, the futures are looked at every 20 ms.
+/// Returns when an interest or one of `futures` is ready, or `deadline` has passed. A future that
+/// has completed is replaced by `None`. The futures are polled on this thread, inside the runtime
+/// it is in or else wasmtime-wasi's; their wakers write to a descriptor that takes part in the same
+/// `poll(2)`. Where the process has none left for that, the futures are looked at every 20 ms.
 ///
 /// # Errors
 ///
@@ -285,7 +287,7 @@ pub fn wait_with(
     }
 }
 
-/// Wakes a thread that is in `poll(2)`; nobody, where the process has no descriptor left.
+/// Wakes a thread that is in `poll(2)`; none, where the process has no descriptor left.
 struct Alarm(Option<WakeFd>);
 
 impl Wake for Alarm {

@@ -7,8 +7,8 @@ use super::end::{BlockingError, EndSignal};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// First come, first served; a thread that waits for the lock sleeps and ends with the signal. A task, which may hold it
-/// across waits, locks the mutex itself.
+/// First come, first served; a thread that waits for the lock sleeps and ends with the signal. A
+/// task, which may hold it across waits, locks the mutex itself.
 #[derive(Debug, Default)]
 pub(super) struct EndableLock(Arc<Mutex<()>>);
 

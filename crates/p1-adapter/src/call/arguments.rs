@@ -1,7 +1,8 @@
 //! Guest strings and arrays, copied out once and paid for with the call's fuel.
 //!
-//! Fuel (wasmtime's `Store::set_hostcall_fuel`, in bytes) bounds what one call makes the host copy or allocate. Data
-//! buffers of reads and writes cost none: the kernel copies them in place and the host allocates nothing for them.
+//! Fuel (wasmtime's `Store::set_hostcall_fuel`, in bytes) bounds what one call makes the host copy
+//! or allocate. Data buffers of reads and writes cost none: the kernel copies them in place and the
+//! host allocates nothing for them.
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{self, Errno};
@@ -31,7 +32,8 @@ impl Call<'_> {
     ///
     /// # Errors
     ///
-    /// `nametoolong` beyond the context's limit, `ilseq` when it is not UTF-8, a trap when it is out of bounds.
+    /// `nametoolong` beyond the context's limit, `ilseq` when it is not UTF-8, a trap when it is
+    /// out of bounds.
     pub(crate) fn string(
         &mut self,
         memory: &GuestMemory<'_>,

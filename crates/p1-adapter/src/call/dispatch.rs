@@ -29,8 +29,8 @@ impl Call<'_> {
         self.shared.hooks.whole_reads && is_whole()
     }
 
-    /// One transfer, or one connection: `attempt` is told whether it must not wait on this thread. `at_the_end` is the
-    /// result where it would wait for what never comes any more.
+    /// One transfer, or one connection: `attempt` is told whether it must not wait on this thread.
+    /// `at_the_end` is the result where it would wait for what never comes any more.
     pub(crate) fn once<T>(
         &mut self,
         descriptor: &FoundDescriptor<'_>,

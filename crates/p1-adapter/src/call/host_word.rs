@@ -15,7 +15,7 @@ struct Line(AtomicUsize);
 static FREE: Mutex<Vec<&'static Line>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The calling thread's word, if anybody has asked for it.
+    /// The calling thread's word, once it was asked for.
     static WORD: Cell<Option<&'static AtomicUsize>> = const { Cell::new(None) };
     /// Gives it back with the thread.
     static OWNED: Owned = Owned::take();
@@ -38,15 +38,17 @@ impl Drop for Owned {
     }
 }
 
-/// The calling thread's word: 0 while it is in none of this crate's functions for guests, else the address of something
-/// on its stack where the call began.
+/// The calling thread's word: 0 while it is in none of this crate's functions for guests, else the
+/// address of something on its stack where the call began.
 ///
-/// Other threads may read it at any time: a word stays where it is for ever, and is another thread's after its own has ended.
-/// A call stores it before it looks at its context's end signal ([`EndSignal`](crate::EndSignal)), with no fence in
-/// between. So whoever raises the signal, has every processor pass a barrier (membarrier(2)), and then sees 0, has
-/// seen a thread that gets into no call any more.
+/// Other threads may read it at any time: a word stays where it is for ever, and is another
+/// thread's after its own has ended. A call stores it before it looks at its context's end signal
+/// ([`EndSignal`](crate::EndSignal)), with no fence in between. So a thread that raises the signal,
+/// has every processor pass a barrier (membarrier(2)), and then sees 0, has seen a thread that gets
+/// into no call any more.
 ///
-/// From the first time a thread asks for its word, each of its calls makes two stores more. It takes a lock that time, and no other.
+/// From the first time a thread asks for its word, each of its calls makes two stores more. It
+/// takes a lock that time, and no other.
 pub fn host_word() -> &'static AtomicUsize {
     WORD.get().unwrap_or_else(|| {
         let word = OWNED.with(|owned| &owned.0.0);
@@ -65,7 +67,8 @@ pub(crate) fn enter() -> Inside {
             std::hint::black_box(&raw const here).addr() & !1,
             Ordering::Relaxed,
         );
-        // The processor may do the next load first, and the barrier deals with that; the compiler may not.
+        // The processor may do the next load first, and the barrier deals with that; the compiler
+        // may not.
         compiler_fence(Ordering::SeqCst);
     }
     Inside(word)
@@ -103,7 +106,7 @@ mod tests {
             std::mem::forget(left);
             word
         });
-        // Left inside by a thread that has gone: nobody is.
+        // Left inside by a thread that has gone: no thread is in a call.
         assert_eq!(word.join().unwrap().load(Ordering::Relaxed), 0);
     }
 }

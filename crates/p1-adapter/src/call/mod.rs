@@ -17,7 +17,7 @@ use crate::descriptor::fds::FoundDescriptor;
 use crate::descriptor::stream::GuestStream;
 use retry::Retry;
 
-/// The receiver of every function. Made when a call begins, gone when it ends; shared with nobody.
+/// The receiver of every function. Made when a call begins, gone when it ends; not shared.
 pub(crate) struct Call<'a> {
     /// What all threads share.
     pub(crate) shared: &'a Shared,
@@ -25,14 +25,14 @@ pub(crate) struct Call<'a> {
     pub(crate) scratch: &'a mut Scratch,
     /// What is left of the call's fuel, in bytes.
     pub(crate) fuel: usize,
-    /// Where there is one, this is an attempt: what would wait leaves here what it waits for, and is tried again.
-    /// Otherwise the calling thread waits.
+    /// Where there is one, this is an attempt: what would wait leaves here what it waits for, and
+    /// is tried again. Otherwise the calling thread waits.
     pub(crate) retry: Option<&'a mut Retry>,
 }
 
 impl<'a> Call<'a> {
-    /// The descriptor a number means at this moment, held until the end of the call; for a call that is tried again,
-    /// the one it found at first.
+    /// The descriptor a number means at this moment, held until the end of the call; for a call
+    /// that is tried again, the one it found at first.
     #[inline]
     pub(crate) fn fd(&self, fd: Fd) -> Result<FoundDescriptor<'a>, Errno> {
         if let Some(retry) = &self.retry

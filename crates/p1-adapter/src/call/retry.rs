@@ -1,9 +1,11 @@
-//! Calls that are tried again instead of waiting on their thread: what the async linker makes of a wait.
+//! Calls that are tried again instead of waiting on their thread: what the async linker makes of a
+//! wait.
 //!
-//! An attempt that cannot finish leaves a future in its [`Retry`]. The linker awaits it, holding no memory, no lock and
-//! no entry of the descriptor table, and makes the call again. What the next attempt has to know stays in the `Retry`:
-//! the descriptor found at first (a number closed meanwhile does not fail the call), how far it has come, the write lock.
-//! Dropping the future of a call gives all of that up.
+//! An attempt that cannot finish leaves a future in its [`Retry`]. The linker awaits it, holding no
+//! memory, no lock and no entry of the descriptor table, and makes the call again. What the next
+//! attempt has to know stays in the `Retry`: the descriptor found at first (a number closed
+//! meanwhile does not fail the call), how far it has come, the write lock. Dropping the future of a
+//! call gives all of that up.
 
 use super::subscriptions::Subscriptions;
 use crate::abi::error::{Error, Result};
@@ -94,8 +96,8 @@ impl Retry {
         self.fruitless = 0;
     }
 
-    /// A stream that keeps saying "ready" without being so lets other tasks run in between; an embedder's is given up at
-    /// last, as it is where a thread waits.
+    /// A stream that keeps saying "ready" without being so lets other tasks run in between; an
+    /// embedder's is given up at last, as it is where a thread waits.
     pub(super) fn wait_for_stream(
         &mut self,
         descriptor: HeldDescriptor,

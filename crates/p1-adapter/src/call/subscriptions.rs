@@ -2,7 +2,7 @@
 
 use crate::abi::types::{Errno, Eventtype, Userdata};
 use crate::blocking::Direction;
-use crate::ctx::budget::TakenBytes;
+use crate::budget::TakenBytes;
 use crate::ctx::clocks::Due;
 use crate::descriptor::Kind;
 use crate::descriptor::fds::HeldDescriptor;
@@ -34,7 +34,8 @@ pub(crate) enum Answer {
     Bytes(u64),
 }
 
-/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile does not end the wait.
+/// A descriptor that is a stream, held for the length of the poll: closing its number meanwhile
+/// does not end the wait.
 pub(crate) struct StreamOf(HeldDescriptor);
 
 impl StreamOf {

@@ -1,7 +1,9 @@
 //! `fd_read`, `fd_pread`, `fd_write`, `fd_pwrite`, `fd_seek`, `fd_tell`.
 //!
-//! Each is one system call (`fd_tell` none, if nothing has moved the cursor since the last: see [`crate::descriptor::position`]), at the operating system's cursor or at the offset given. Two threads that read one
-//! descriptor get disjoint bytes, two that write never interleave inside a call, and with `APPEND` neither overwrites.
+//! Each is one system call (`fd_tell` none, if nothing has moved the cursor since the last: see
+//! [`crate::descriptor::position`]), at the operating system's cursor or at the offset given. Two
+//! threads that read one descriptor get disjoint bytes, two that write never interleave inside a
+//! call, and with `APPEND` neither overwrites.
 
 use crate::abi::error::Result;
 use crate::abi::types::{
@@ -63,7 +65,10 @@ pub(crate) fn write(
         Kind::File(file) => {
             file.check_write()?;
             let _moving = file.moving();
-            bufs.write(file.fd(), &call.shared.end)?
+            match descriptor.must_be_appended()? {
+                true => bufs.append(file.fd(), &call.shared.end)?,
+                false => bufs.write(file.fd(), &call.shared.end)?,
+            }
         }
         Kind::MadeFile(file) => {
             file.check_write()?;
@@ -83,7 +88,8 @@ pub(crate) fn write(
     Ok(count)
 }
 
-/// Beyond 2^63-1 there is nothing: `inval`, as the operating system answers before it looks at the file's mode.
+/// Beyond 2^63-1 there is nothing: `inval`, as the operating system answers before it looks at the
+/// file's mode.
 fn check_offset(offset: Filesize) -> Result<()> {
     if i64::try_from(offset).is_err() {
         return Err(Errno::Inval.into());
@@ -91,8 +97,8 @@ fn check_offset(offset: Filesize) -> Result<()> {
     Ok(())
 }
 
-/// Takes the rights to read and to seek (witx, `fd_read`). `spipe` for a stream one may read; `badf` for one that is for
-/// writing only.
+/// Takes the rights to read and to seek (witx, `fd_read`). `spipe` for a stream one may read;
+/// `badf` for one that is for writing only.
 pub(crate) fn pread(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -127,8 +133,8 @@ pub(crate) fn pread(
     Ok(count)
 }
 
-/// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and in wasmtime-wasi. `spipe` for a stream one may write;
-/// `badf` for one that is for reading only.
+/// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and
+/// in wasmtime-wasi. `spipe` for a stream one may write; `badf` for one that is for reading only.
 pub(crate) fn pwrite(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -159,7 +165,10 @@ pub(crate) fn pwrite(
     }
     if let Some(file) = file {
         file.check_write()?;
-        count = bufs.write_at(file.fd(), offset, &call.shared.end)?;
+        count = match descriptor.must_be_appended()? {
+            true => bufs.append(file.fd(), &call.shared.end)?,
+            false => bufs.write_at(file.fd(), offset, &call.shared.end)?,
+        };
     }
     let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
@@ -167,8 +176,8 @@ pub(crate) fn pwrite(
     Ok(count)
 }
 
-/// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without the right to seek may
-/// still ask where it is (witx, `fd_seek` and `fd_tell`).
+/// Moves the cursor. `inval` before the start of the file and beyond 2^63-1; a descriptor without
+/// the right to seek may still ask where it is (witx, `fd_seek` and `fd_tell`).
 pub(crate) fn seek(call: &Call<'_>, fd: Fd, offset: Filedelta, whence: Whence) -> Result<Filesize> {
     let descriptor = call.fd(fd)?;
     let (tells, right) = match (whence, offset) {

@@ -1,5 +1,5 @@
-//! An open file's attributes, size and place on disk: `fd_advise`, `fd_allocate`, `fd_datasync`, `fd_sync`,
-//! `fd_filestat_get`, `fd_filestat_set_size`, `fd_filestat_set_times`.
+//! An open file's attributes, size and place on disk: `fd_advise`, `fd_allocate`, `fd_datasync`,
+//! `fd_sync`, `fd_filestat_get`, `fd_filestat_set_size`, `fd_filestat_set_times`.
 
 use crate::abi::convert;
 use crate::abi::error::Result;
@@ -11,9 +11,9 @@ use crate::descriptor::stream::GuestStream;
 use crate::descriptor::{Descriptor, Kind};
 use crate::sys;
 use crate::sys::attributes::Attributes;
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::time::NewTime;
-use rustix::io::Errno as Os;
-use std::os::fd::{AsFd as _, BorrowedFd};
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
@@ -38,8 +38,8 @@ pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Adv
     )?)
 }
 
-/// Reserves space and grows the file if need be, as `posix_fallocate`. `badf` for a file that was not opened for writing,
-/// `notsup` where the file system cannot.
+/// Reserves space and grows the file if need be, as `posix_fallocate`. `badf` for a file that was
+/// not opened for writing, `notsup` where the file system cannot.
 pub(crate) fn allocate(call: &Call<'_>, fd: Fd, offset: u64, len: u64) -> Result<()> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_ALLOCATE)?;
@@ -60,8 +60,8 @@ pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     to_sync(&descriptor, sys::file::sync_data)
 }
 
-/// Makes what was written durable; of a directory, which names it holds. `inval` for what the system cannot synchronise
-/// (a pipe, a socket, a terminal, a stream of the embedder's).
+/// Makes what was written durable; of a directory, which names it holds. `inval` for what the
+/// system cannot synchronise (a pipe, a socket, a terminal, a stream of the embedder's).
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_SYNC)?;
@@ -135,8 +135,8 @@ fn filestat_of_stream(stream: &GuestStream) -> Result<Filestat> {
     Ok(Filestat { filetype, ..found })
 }
 
-/// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the operating system is
-/// asked.
+/// `perm` below a read-only preopen, `inval` for a file that was not opened for writing, before the
+/// operating system is asked.
 pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let file = match descriptor.kind()? {

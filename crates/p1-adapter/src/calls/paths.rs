@@ -172,10 +172,11 @@ pub(crate) fn link(
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
-/// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile` leaves the file alone.
+/// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile`
+/// leaves the file alone.
 ///
-/// `notdir` where the descriptor is no directory. What is to be synchronised is opened by its name in its directory;
-/// `notsup` where the path ends in none.
+/// `notdir` where the descriptor is no directory. What is to be synchronised is opened by its name
+/// in its directory; `notsup` where the path ends in none.
 pub(crate) fn open(
     call: &mut Call<'_>,
     memory: Memory<'_, '_>,

@@ -7,13 +7,14 @@ use crate::ctx::unrepeatable::Unrepeatable;
 use crate::descriptor::Kind;
 use wasmtime_wasi::I32Exit;
 
-/// All 32 bits of the status are passed on; what they mean to an operating system is the embedder's matter.
+/// All 32 bits of the status are passed on; what they mean to an operating system is the embedder's
+/// matter.
 pub(crate) fn exit(code: Exitcode) -> wasmtime::Error {
     I32Exit(code as i32).into()
 }
 
-/// POSIX's default action: a terminating signal is a trap that names it, an ignored one does nothing. Stopping is not
-/// to be had (`notsup`): the embedder's process is not the guest's.
+/// POSIX's default action: a terminating signal is a trap that names it, an ignored one does
+/// nothing. Stopping is not to be had (`notsup`): the embedder's process is not the guest's.
 pub(crate) fn raise(signal: Signal) -> Result<()> {
     let name = match signal {
         Signal::None | Signal::Chld | Signal::Cont | Signal::Urg | Signal::Winch => return Ok(()),
@@ -49,8 +50,8 @@ pub(crate) fn raise(signal: Signal) -> Result<()> {
     })))
 }
 
-/// What becomes of a write to `fd` that nobody reads any more, where that is to end the guest. A socket that goes both
-/// ways belongs to a conversation that the guest may well survive.
+/// What becomes of a write to `fd` that has no reader any more, where that is to end the guest. A
+/// socket that goes both ways belongs to a conversation that the guest may well survive.
 #[cold]
 pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
     call.meet(Unrepeatable::of_errno(Errno::Pipe))?;

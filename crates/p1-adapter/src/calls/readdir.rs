@@ -1,18 +1,20 @@
 //! `fd_readdir`.
 //!
-//! The cookie of an entry stands for the operating system's own position behind it (`d_off`), so it stays good while
-//! entries come and go: one that is there throughout is reported once, whatever happens to the others. Two threads may
-//! read one directory at different places. [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
+//! The cookie of an entry stands for the operating system's own position behind it (`d_off`). So it
+//! stays good while entries come and go: an entry that is there throughout is reported once,
+//! whatever happens to the others. Two threads may read one directory at different places.
+//! [`Cookies`](crate::descriptor::cookies::Cookies) has the numbers.
 //!
-//! Where the embedder wants listings in order, a listing that begins is read whole and kept, and a cookie is a place in it:
-//! [`NameList`].
+//! Where the embedder wants listings in order, a listing that begins is read whole and kept, and a
+//! cookie is a place in it: [`NameList`].
 //!
-//! A directory's names come from the kernel, not from the guest, and are single components; looking at one of them
-//! without following links does not resolve a path.
+//! A directory's names come from the kernel, not from the guest, and are single components; looking
+//! at one of them without following links does not resolve a path.
 
 use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
+use crate::budget::MemoryBudget;
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
 use crate::descriptor::cookies::Place;
@@ -27,15 +29,16 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 
-/// Room for entries on their way from the kernel: at least one of the longest names, at most a few pages.
+/// Room for entries on their way from the kernel: at least one of the longest names, at most a few
+/// pages.
 const KERNEL_BUFFER: std::ops::RangeInclusive<usize> = 1024..=(32 << 10);
 
-/// Fills `buf` with entries from behind `cookie` on. The last one may be cut off; a result less than `len` means the end of
-/// the directory, and so does a cookie that was never given out; `inval` where one may have been, of a directory with more
-/// entries than have small numbers.
+/// Fills `buf` with entries from behind `cookie` on. The last one may be cut off. A result less
+/// than `len` means the end of the directory, and so does a cookie that was never given out.
+/// `inval` where one may have been, of a directory with more entries than have small numbers.
 ///
-/// A name that is not UTF-8 is left out: no call could be made with it. An entry that cannot be looked at has the type and
-/// the inode that the directory itself says.
+/// A name that is not UTF-8 is left out: no call could be made with it. An entry that cannot be
+/// looked at has the type and the inode that the directory itself says.
 pub(crate) fn readdir(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -51,6 +54,7 @@ pub(crate) fn readdir(
         at: buf,
         left: len,
         hooks: &shared.hooks,
+        budget: shared.budget.as_ref(),
     };
     if !descriptor.is_dir() {
         return Err(Errno::Notdir.into());
@@ -81,6 +85,8 @@ struct EntryWriter<'a, 'm> {
     at: GuestPtr<u8>,
     left: Size,
     hooks: &'a HostHooks,
+    /// Of it is taken what a descriptor keeps of listings.
+    budget: Option<&'a Arc<dyn MemoryBudget>>,
 }
 
 impl EntryWriter<'_, '_> {
@@ -95,21 +101,23 @@ impl EntryWriter<'_, '_> {
         // A cursor of this call's own.
         let listing = Listing::open(dir.fd()?, position)?;
         let mut entries = listing.entries(kernel);
+        let budget = self.budget;
         while self.left != 0 {
             let Some(entry) = entries.next()? else { break };
-            let next = || dir.cookies.of(entry.position());
+            let next = || dir.cookies.of(entry.position(), budget);
             self.entry(&listing, (entry.name(), entry.said()), next)?;
         }
         Ok(())
     }
 
-    /// In order, from the place `cookie` on: the names that were there when the listing began and still are.
+    /// In order, from the place `cookie` on: the names that were there when the listing began and
+    /// still are.
     fn ordered(&mut self, dir: &Dir, cookie: u64, kernel: &mut [MaybeUninit<u8>]) -> Result<()> {
         let listing = Listing::open(dir.fd()?, None)?;
         let list = match dir.cookies.list().filter(|_| cookie != 0) {
             Some(list) => list,
             None => {
-                let list = Arc::new(NameList::read(&listing, kernel)?);
+                let list = Arc::new(NameList::read(&listing, kernel, self.budget)?);
                 dir.cookies.keep_list(Arc::clone(&list));
                 list
             }
@@ -125,10 +133,10 @@ impl EntryWriter<'_, '_> {
 
     /// Of what the host makes up: a cookie is a place in the listing, behind the two dots.
     fn made(&mut self, folder: &OpenMadeFolder, cookie: u64) -> Result<()> {
-        let listing = folder.listing(cookie)?;
+        let listing = folder.listing(cookie, self.budget)?;
         let own = folder.filestat()?.ino;
         let dots = [".", ".."].map(|name| (name, Filetype::Directory, own));
-        let entries = listing.iter().map(|entry| {
+        let entries = listing.entries.iter().map(|entry| {
             let d_type = match entry.kind {
                 MadeKind::Folder => Filetype::Directory,
                 MadeKind::File => Filetype::RegularFile,
@@ -164,7 +172,8 @@ impl EntryWriter<'_, '_> {
             return Ok(());
         };
         let (found, d_type) = if name == "." || name == ".." {
-            // What lies above is not the guest's to know: `..` is reported with this directory's own number.
+            // What lies above is not the guest's to know: `..` is reported with this directory's
+            // own number.
             (listing.itself()?, Filetype::Directory)
         } else {
             let Some(found) = listing.find(c_name, said)? else {

@@ -1,8 +1,9 @@
-//! `sock_accept`, `sock_recv`, `sock_send`, `sock_shutdown`, on sockets the embedder has handed over and the
-//! connections accepted from them.
+//! `sock_accept`, `sock_recv`, `sock_send`, `sock_shutdown`, on sockets the embedder has handed
+//! over and the connections accepted from them.
 //!
-//! All wait as `fd_read` and `fd_write` do: in the kernel, until the end signal, or not at all with `NONBLOCK`. Two
-//! threads that receive from one stream get disjoint bytes; two that send queue behind each other.
+//! All wait as `fd_read` and `fd_write` do: in the kernel, until the end signal, or not at all with
+//! `NONBLOCK`. Two threads that receive from one stream get disjoint bytes; two that send queue
+//! behind each other.
 
 use crate::abi::error::{Error, Result};
 use crate::abi::types::{
@@ -14,9 +15,9 @@ use crate::call::Call;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::descriptor::{Descriptor, Kind};
 use crate::guest::buffers::GuestBufs;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::socket::{self, Shutdown};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use wiggle::GuestMemory;
 
 /// The stream behind a number: `badf` without one, `notsock` for everything that is not a socket.
@@ -39,12 +40,13 @@ fn connected(stream: &GuestStream) -> Result<&blocking::Stream> {
     }
 }
 
-/// The next connection of a listener, under the lowest free number. `flags` may hold `NONBLOCK`, for the new
-/// descriptor; whether this call waits is the listener's own flag. `inval` for a socket that does not listen, `notsup` for
-/// one of datagrams. Rights the
-/// listener no longer passes on are dropped.
+/// The next connection of a listener, under the lowest free number. `flags` may hold `NONBLOCK`,
+/// for the new descriptor; whether this call waits is the listener's own flag. `inval` for a socket
+/// that does not listen, `notsup` for one of datagrams. Rights the listener no longer passes on are
+/// dropped.
 ///
-/// The number is taken before the connection (`mfile` leaves it in the queue), and not while there is none to accept.
+/// The number is taken before the connection (`mfile` leaves it in the queue), and not while there
+/// is none to accept.
 pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> {
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
@@ -71,9 +73,10 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
     Ok(number.fill(accepted)?.into())
 }
 
-/// One receive. `RECV_PEEK` leaves the bytes where they are; `RECV_WAITALL` waits until the buffers are full, on a
-/// stream socket and without `RECV_PEEK` (with it, POSIX allows less). `RECV_DATA_TRUNCATED` comes back when a datagram, or
-/// another record, was longer than the buffers.
+/// One receive. `RECV_PEEK` leaves the bytes where they are; `RECV_WAITALL` waits until the buffers
+/// are full, on a stream socket and without `RECV_PEEK` (with it, POSIX allows less).
+/// `RECV_DATA_TRUNCATED` comes back when a datagram, or another record, was longer than the
+/// buffers.
 pub(crate) fn recv(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,
@@ -147,8 +150,9 @@ pub(crate) fn send(
     Ok(count)
 }
 
-/// Ends one or both directions: a thread that waits to read finds the end, the peer too. Never waits. `inval` for
-/// neither direction, `badf` for one that the descriptor does not have, `notconn` for a listener.
+/// Ends one or both directions: a thread that waits to read finds the end, the peer too. Never
+/// waits. `inval` for neither direction, `badf` for one that the descriptor does not have,
+/// `notconn` for a listener.
 pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;

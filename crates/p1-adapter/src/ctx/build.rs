@@ -12,8 +12,8 @@ use crate::descriptor::Descriptor;
 use crate::descriptor::fds::Fds;
 use crate::descriptor::stream::{GuestStream, Source};
 use crate::path::fifo_open::Opens;
+use crate::sys::fd::AsFd;
 use arc_swap::ArcSwap;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::{
     Descriptor as WasiDescriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView,
@@ -26,8 +26,8 @@ impl P1CtxBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: a NUL byte in an argument or variable, a standard stream that cannot be inherited, more
-    /// descriptors than allowed.
+    /// [`BuildError`]: a NUL byte in an argument or variable, a standard stream that cannot be
+    /// inherited, more descriptors than allowed.
     pub fn build(&mut self) -> Result<P1Ctx, BuildError> {
         let mut this = std::mem::take(self);
         let attended = Attended::by(&this);

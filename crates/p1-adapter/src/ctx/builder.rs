@@ -2,17 +2,17 @@
 
 use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput, EndSignal};
+use crate::budget::MemoryBudget;
 use crate::ctx::Limits;
-use crate::ctx::budget::MemoryBudget;
 use crate::ctx::clock_source::ClockSource;
 use crate::ctx::hooks::HostHooks;
 use crate::ctx::made::MadePreopen;
 use crate::ctx::observe::CallObserver;
 use crate::ctx::random_source::{LockedRng, Random, RandomSource};
 use crate::descriptor::stream::Source;
+use crate::sys::fd::OwnedFd;
 use rand::Rng;
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
@@ -24,10 +24,12 @@ const DEFAULT_MAX_PATH: u32 = 64 << 10;
 /// wasmtime-wasi's `random::DEFAULT_MAX_SIZE`.
 const DEFAULT_MAX_RANDOM: u32 = 64 << 20;
 
-/// Builds a [`P1Ctx`](crate::P1Ctx). The methods have the names and the meaning of [`wasmtime_wasi::WasiCtxBuilder`]'s.
+/// Builds a [`P1Ctx`](crate::P1Ctx). The methods have the names and the meaning of
+/// [`wasmtime_wasi::WasiCtxBuilder`]'s.
 ///
-/// Nothing is inherited unless asked for: a fresh builder makes a context with no arguments, no environment, no
-/// directories, a standard input at its end, and outputs that swallow what they are given.
+/// Nothing is inherited unless asked for: a fresh builder makes a context with no arguments, no
+/// environment, no directories, a standard input at its end, and outputs that swallow what they are
+/// given.
 ///
 /// ```
 /// use p1_adapter::P1CtxBuilder;
@@ -50,7 +52,7 @@ pub struct P1CtxBuilder {
     pub(super) env: Vec<(String, String)>,
     /// Opens preopens: wasmtime-wasi has the only code that opens directories for a guest.
     pub(super) wasi: WasiCtxBuilder,
-    /// Directories somebody else has opened; they come first.
+    /// Directories that the embedder has opened; they come first.
     pub(super) opened: WasiFilesystemCtx,
     /// Those that the host makes up; they come last.
     pub(super) made: Vec<MadePreopen>,
@@ -175,20 +177,22 @@ impl P1CtxBuilder {
 
     /// Gives the guest the host's standard input.
     ///
-    /// The descriptor's flags are not touched, and no more is read than the guest asks for: what it leaves unread is
-    /// there for the next process.
+    /// The descriptor's flags are not touched, and no more is read than the guest asks for: what it
+    /// leaves unread is there for the next process.
     pub fn inherit_stdin(&mut self) -> &mut Self {
         self.stdio[0] = Stdio::Inherit;
         self
     }
 
-    /// Gives the guest the host's standard output. Writes go to the descriptor at once; nothing is buffered.
+    /// Gives the guest the host's standard output. Writes go to the descriptor at once; nothing is
+    /// buffered.
     pub fn inherit_stdout(&mut self) -> &mut Self {
         self.stdio[1] = Stdio::Inherit;
         self
     }
 
-    /// Gives the guest the host's standard error. Writes go to the descriptor at once; nothing is buffered.
+    /// Gives the guest the host's standard error. Writes go to the descriptor at once; nothing is
+    /// buffered.
     pub fn inherit_stderr(&mut self) -> &mut Self {
         self.stdio[2] = Stdio::Inherit;
         self
@@ -199,23 +203,24 @@ impl P1CtxBuilder {
         self.inherit_stdin().inherit_stdout().inherit_stderr()
     }
 
-    /// Gives the guest a standard input of the embedder's, such as wasmtime-wasi's `MemoryInputPipe`.
+    /// Gives the guest a standard input of the embedder's, such as wasmtime-wasi's
+    /// `MemoryInputPipe`.
     ///
-    /// It is read through its preview2 stream, made at the first use. Any number of threads may read it and wait for
-    /// it; using it starts wasmtime-wasi's tokio runtime unless the thread is in one. How far it reads ahead is its own
-    /// affair.
+    /// It is read through its preview2 stream, made at the first use. Any number of threads may
+    /// read it and wait for it; using it starts wasmtime-wasi's tokio runtime unless the thread is
+    /// in one. How far it reads ahead is its own affair.
     pub fn stdin(&mut self, stdin: impl StdinStream + 'static) -> &mut Self {
         self.stdio[0] = Stdio::Given(Source::Input(EmbedderInput::new(stdin)));
         self
     }
 
-    /// Gives the guest a standard output of the embedder's, such as wasmtime-wasi's `MemoryOutputPipe`. Used as
-    /// [`stdin`](Self::stdin) is; one guest write is one write to it, then a flush, which the call waits for unless the
-    /// guest asked not to wait.
+    /// Gives the guest a standard output of the embedder's, such as wasmtime-wasi's
+    /// `MemoryOutputPipe`. Used as [`stdin`](Self::stdin) is; one guest write is one write to it,
+    /// then a flush, which the call waits for unless the guest asked not to wait.
     ///
-    /// The end signal ends waits of the stream's `ready`, and is looked at before each piece of 64 KiB. A stream that blocks
-    /// in `write` instead (`std::io::stdout()` given here does) is not reached there: use
-    /// [`inherit_stdout`](Self::inherit_stdout) for the host's own.
+    /// The end signal ends waits of the stream's `ready`, and is looked at before each piece of 64
+    /// KiB. A stream that blocks in `write` instead (`std::io::stdout()` given here does) is not
+    /// reached there: use [`inherit_stdout`](Self::inherit_stdout) for the host's own.
     pub fn stdout(&mut self, stdout: impl StdoutStream + 'static) -> &mut Self {
         self.stdio[1] = Stdio::Given(Source::Output(EmbedderOutput::new(stdout)));
         self
@@ -227,20 +232,23 @@ impl P1CtxBuilder {
         self
     }
 
-    /// Gives the guest this descriptor as its standard input: a file, a pipe, a socket, a terminal, used in the kernel, as
-    /// [`inherit_stdin`](Self::inherit_stdin) uses the host's, without wasmtime-wasi's runtime. Its flags are not touched.
+    /// Gives the guest this descriptor as its standard input: a file, a pipe, a socket, a terminal,
+    /// used in the kernel, as [`inherit_stdin`](Self::inherit_stdin) uses the host's, without
+    /// wasmtime-wasi's runtime. Its flags are not touched.
     pub fn stdin_fd(&mut self, stdin: impl Into<OwnedFd>) -> &mut Self {
         self.stdio[0] = Stdio::Descriptor(stdin.into());
         self
     }
 
-    /// Gives the guest this descriptor as its standard output; see [`stdin_fd`](Self::stdin_fd). Nothing is buffered.
+    /// Gives the guest this descriptor as its standard output; see [`stdin_fd`](Self::stdin_fd).
+    /// Nothing is buffered.
     pub fn stdout_fd(&mut self, stdout: impl Into<OwnedFd>) -> &mut Self {
         self.stdio[1] = Stdio::Descriptor(stdout.into());
         self
     }
 
-    /// Gives the guest this descriptor as its standard error; see [`stdin_fd`](Self::stdin_fd). Nothing is buffered.
+    /// Gives the guest this descriptor as its standard error; see [`stdin_fd`](Self::stdin_fd).
+    /// Nothing is buffered.
     pub fn stderr_fd(&mut self, stderr: impl Into<OwnedFd>) -> &mut Self {
         self.stdio[2] = Stdio::Descriptor(stderr.into());
         self
@@ -248,8 +256,8 @@ impl P1CtxBuilder {
 
     /// Gives the guest the directory `host_path` under the name `guest_path`.
     ///
-    /// wasmtime-wasi opens it, resolves every path below it and enforces `perms`. Preopened directories get descriptor
-    /// numbers from 3 up in the order of these calls.
+    /// wasmtime-wasi opens it, resolves every path below it and enforces `perms`. Preopened
+    /// directories get descriptor numbers from 3 up in the order of these calls.
     ///
     /// # Errors
     ///
@@ -270,13 +278,15 @@ impl P1CtxBuilder {
         Ok(self)
     }
 
-    /// Replaces the real-time clock. Waits until a point on this clock are measured once, at their start.
+    /// Replaces the real-time clock. Waits until a point on this clock are measured once, at their
+    /// start.
     pub fn wall_clock(&mut self, clock: impl HostWallClock + Sync + 'static) -> &mut Self {
         self.wall = Some(Arc::new(clock));
         self
     }
 
-    /// Replaces the monotonic clock. Waits until a point on this clock are measured once, at their start.
+    /// Replaces the monotonic clock. Waits until a point on this clock are measured once, at their
+    /// start.
     pub fn monotonic_clock(
         &mut self,
         clock: impl HostMonotonicClock + Sync + 'static,
@@ -291,8 +301,9 @@ impl P1CtxBuilder {
         self
     }
 
-    /// Takes random numbers from a generator of the crate `rand`'s interface, as wasmtime-wasi's builder does. A lock is held while it
-    /// is asked, so threads that want random numbers wait for one another: a [`RandomSource`] of one's own need not.
+    /// Takes random numbers from a generator of the crate `rand`'s interface, as wasmtime-wasi's
+    /// builder does. A lock is held while it is asked, so threads that want random numbers wait for
+    /// one another: a [`RandomSource`] of one's own need not.
     pub fn secure_random_rng(&mut self, rng: impl Rng + Send + 'static) -> &mut Self {
         self.secure_random(LockedRng(Mutex::new(rng)))
     }
@@ -305,57 +316,63 @@ impl P1CtxBuilder {
 
     /// How many descriptors may be open at once (default: 1,048,576). Opening more is `mfile`.
     ///
-    /// One that was closed while a call has it (a poll, a read that waits) counts until that call returns: the limit is on
-    /// what is open at the host. What a wait needs for itself does not count: one descriptor at most of a thread, two of a
-    /// task, and one of the context.
+    /// One that was closed while a call has it (a poll, a read that waits) counts until that call
+    /// returns: the limit is on what is open at the host. What a wait needs for itself does not
+    /// count: one descriptor at most of a thread, two of a task, and one of the context.
     pub fn max_descriptors(&mut self, count: u32) -> &mut Self {
         self.max_descriptors = count;
         self
     }
 
-    /// How many bytes a path may have (default: 64 KiB; the operating system's limits apply as well). A longer one is
-    /// `nametoolong`.
+    /// How many bytes a path may have (default: 64 KiB; the operating system's limits apply as
+    /// well). A longer one is `nametoolong`.
     pub fn max_path_length(&mut self, bytes: u32) -> &mut Self {
         self.limits.path_length = bytes;
         self
     }
 
-    /// How many bytes of strings, lists and structures one call may make the host copy or keep. A call that wants more is
-    /// `nomem`. Data buffers of reads and writes do not count: they are not copied. A buffer of a list costs 8 bytes, a
-    /// subscription of `poll_oneoff` some 370, which is what it makes the host keep, at most.
+    /// How many bytes of strings, lists and structures one call may make the host copy or keep. A
+    /// call that wants more is `nomem`. Data buffers of reads and writes do not count: they are not
+    /// copied. A buffer of a list costs 8 bytes, a subscription of `poll_oneoff` some 370, which is
+    /// what it makes the host keep, at most.
     ///
-    /// Default: what the store says, [`wasmtime::Store::set_hostcall_fuel`] (128 MiB unless set). Set here, it holds for
-    /// every store the context is used in, and the store's is not looked at.
+    /// Default: what the store says, [`wasmtime::Store::set_hostcall_fuel`] (128 MiB unless set).
+    /// Set here, it holds for every store the context is used in, and the store's is not looked at.
     pub fn hostcall_fuel(&mut self, bytes: usize) -> &mut Self {
         self.limits.fuel = Some(bytes);
         self
     }
 
-    /// Takes what lists of polls make the host keep out of `budget`, which others may use as well: some 370 bytes for a
-    /// subscription, for as long as the call takes. A poll for which there is not enough left is `nomem`. Other calls keep
-    /// little: [`hostcall_fuel`](Self::hostcall_fuel) bounds each.
+    /// Takes what calls make the host keep out of `budget`, which others may use as well: some 370
+    /// bytes for a subscription of a poll, for as long as that takes; what a descriptor keeps of
+    /// the listings of its directory, beyond 64 entries, until it is closed. A call for which there
+    /// is not enough left is `nomem`; a listing of a directory of the system's goes on, and its
+    /// positions are then large numbers. Other calls keep little:
+    /// [`hostcall_fuel`](Self::hostcall_fuel) bounds each.
     pub fn memory_budget(&mut self, budget: Arc<dyn MemoryBudget>) -> &mut Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Who is told of every call's start and end. Default: nobody, which costs one test of a pointer per call.
+    /// What is told of every call's start and end. Default: nothing, which costs one test of a
+    /// pointer per call.
     pub fn call_observer(&mut self, observer: Arc<dyn CallObserver>) -> &mut Self {
         self.observer = Some(observer);
         self
     }
 
-    /// Tells the observer of calls that may have to wait for somebody else only: `fd_read`, `fd_write`, `poll_oneoff`,
-    /// `sock_accept`, `sock_recv` and `sock_send`. The other calls then cost what they cost without an observer (default:
-    /// of all calls).
+    /// Tells the observer only of calls that may have to wait: `fd_read`, `fd_write`,
+    /// `poll_oneoff`, `sock_accept`, `sock_recv` and `sock_send`. The other calls then cost what
+    /// they cost without an observer (default: of all calls).
     pub fn observe_waiting_calls_only(&mut self, only: bool) -> &mut Self {
         self.observe_waiting = only;
         self
     }
 
-    /// Whether a `fd_write` to a pipe (or standard stream) that nobody reads any more ends the guest, as `SIGPIPE` ends a
-    /// process: the call traps with [`Raised`](crate::Raised). Default: it returns `pipe` to the guest, as it always does
-    /// for a socket that goes both ways, and for a call that gave its thread back to wait.
+    /// Whether a `fd_write` to a pipe (or standard stream) without a reader ends the guest, as
+    /// `SIGPIPE` ends a process: the call traps with [`Raised`](crate::Raised). Default: it returns
+    /// `pipe` to the guest, as it always does for a socket that goes both ways, and for a call that
+    /// gave its thread back to wait.
     ///
     /// The host process must ignore `SIGPIPE`, as those of Rust do, or catch it.
     pub fn raise_sigpipe(&mut self, raise: bool) -> &mut Self {
@@ -363,8 +380,8 @@ impl P1CtxBuilder {
         self
     }
 
-    /// The signal that ends this context's blocked calls. Without it the context gets one of its own
-    /// ([`P1Ctx::end_signal`](crate::P1Ctx::end_signal)).
+    /// The signal that ends this context's blocked calls. Without it the context gets one of its
+    /// own ([`P1Ctx::end_signal`](crate::P1Ctx::end_signal)).
     pub fn end_signal(&mut self, end: EndSignal) -> &mut Self {
         self.end = Some(end);
         self

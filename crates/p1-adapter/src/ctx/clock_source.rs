@@ -17,9 +17,11 @@ pub enum GuestClock {
     ThreadCpu,
 }
 
-/// All clocks of a guest, and its sleeps. Set with [`P1CtxBuilder::clocks`](crate::P1CtxBuilder::clocks).
+/// All clocks of a guest, and its sleeps. Set with
+/// [`P1CtxBuilder::clocks`](crate::P1CtxBuilder::clocks).
 ///
-/// Time then passes as the embedder says: no call asks a clock of the host's. Any number of threads may call at once.
+/// Time then passes as the embedder says: no call asks a clock of the host's. Any number of threads
+/// may call at once.
 pub trait ClockSource: Send + Sync {
     /// What the clock shows, in nanoseconds.
     fn now(&self, clock: GuestClock) -> u64;
@@ -29,9 +31,10 @@ pub trait ClockSource: Send + Sync {
         1
     }
 
-    /// Blocks the calling thread until `clock` shows `deadline` or later. Only asked of [`GuestClock::Realtime`] and
-    /// [`GuestClock::Monotonic`]; a deadline of `u64::MAX` is one that never comes. The thread holds no lock of the
-    /// adapter's. Who returns early is asked again.
+    /// Blocks the calling thread until `clock` shows `deadline` or later. Only asked of
+    /// [`GuestClock::Realtime`] and [`GuestClock::Monotonic`]; a deadline of `u64::MAX` is one that
+    /// never comes. The thread holds no lock of the adapter's. If this returns early it is called
+    /// again.
     ///
     /// The context's end signal does not reach a thread in here: it is the embedder's to wake.
     ///

@@ -17,8 +17,8 @@ pub(crate) struct Clocks {
     monotonic: Option<Monotonic>,
     /// Where there is one, the two above are it.
     source: Option<Arc<dyn ClockSource>>,
-    /// The host's monotonic clock when the context was made: the guest's shows the time since then, so that it learns
-    /// nothing about the host's uptime.
+    /// The host's monotonic clock when the context was made: the guest's shows the time since then,
+    /// so that it learns nothing about the host's uptime.
     start: u64,
 }
 
@@ -99,10 +99,12 @@ impl Clocks {
         found.max(1)
     }
 
-    /// When a `poll_oneoff` clock subscription is due, on the host's clocks or on the embedder's that guests sleep by.
+    /// When a `poll_oneoff` clock subscription is due, on the host's clocks or on the embedder's
+    /// that guests sleep by.
     ///
-    /// Another clock of an embedder's is asked once, now; the time that is left is then waited out on the host's monotonic clock.
-    /// CPU-time clocks cannot be waited for (`inval`, as POSIX `clock_nanosleep` answers for a thread's own).
+    /// Another clock of an embedder's is asked once, now; the time that is left is then waited out
+    /// on the host's monotonic clock. CPU-time clocks cannot be waited for (`inval`, as POSIX
+    /// `clock_nanosleep` answers for a thread's own).
     pub(crate) fn deadline(
         &self,
         clock: Clockid,

@@ -1,7 +1,8 @@
 //! A finished `WasiCtx` as the start of a context of ours.
 //!
-//! Arguments, environment and preopens come out through wasmtime-wasi's public traits. Streams, clocks and random numbers
-//! are `Send` but not `Sync`, in private fields: each is kept whole behind a mutex of its own and asked through it.
+//! Arguments, environment and preopens come out through wasmtime-wasi's public traits. Streams,
+//! clocks and random numbers are `Send` but not `Sync`, in private fields: each is kept whole
+//! behind a mutex of its own and asked through it.
 
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::random_source::RandomSource;
@@ -24,22 +25,25 @@ use wasmtime_wasi::p2::{InputStream, OutputStream};
 use wasmtime_wasi::random::WasiRandomCtx;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx};
 
-/// Continues from a context of wasmtime-wasi's: its arguments, environment, preopened directories, standard streams,
-/// clocks and random numbers. What may be called on sockets of preview2 has no counterpart in preview1.
+/// Continues from a context of wasmtime-wasi's: its arguments, environment, preopened directories,
+/// standard streams, clocks and random numbers. What may be called on sockets of preview2 has no
+/// counterpart in preview1.
 ///
 /// # What it costs
 ///
-/// The builder's own inherited streams, clocks and random numbers take no lock. Those of a `WasiCtx` cannot be looked into,
-/// so all threads meet at one mutex for the clocks, one for random numbers, and each stream is driven through its
-/// preview2 interface: copied bytes, wasmtime-wasi's tokio runtime, and its standard input reading ahead on a thread of
-/// its own. Say `inherit_stdio` and the like on this builder afterwards to replace them.
+/// The builder's own inherited streams, clocks and random numbers take no lock. Those of a
+/// `WasiCtx` cannot be looked into. So all threads meet at one mutex for the clocks and at one for
+/// random numbers. Each stream is driven through its preview2 interface: copied bytes,
+/// wasmtime-wasi's tokio runtime, and its standard input reading ahead on a thread of its own. Say
+/// `inherit_stdio` and the like on this builder afterwards to replace them.
 ///
-/// wasmtime-wasi's inherited output is `std::io::stdout().write_all` on the calling thread. Where that blocks (a full pipe,
-/// a terminal that is stopped) the thread, or in an async store the executor, stays in it, and the end signal does not reach
-/// it there; it reaches the next piece of 64 KiB. The adapter's own `inherit_stdout` and `inherit_stderr` end at once.
+/// wasmtime-wasi's inherited output is `std::io::stdout().write_all` on the calling thread. Where
+/// that blocks (a full pipe, a terminal that is stopped), the thread stays in it, or in an async
+/// store the executor. The end signal does not reach it there; it reaches the next piece of 64 KiB.
+/// The adapter's own `inherit_stdout` and `inherit_stderr` end at once.
 ///
-/// The limit on random bytes per call ([`P1CtxBuilder::max_random_size`]) is this builder's; that of the `WasiCtx` is in a
-/// private field and is not carried over.
+/// The limit on random bytes per call ([`P1CtxBuilder::max_random_size`]) is this builder's; that
+/// of the `WasiCtx` is in a private field and is not carried over.
 ///
 /// ```
 /// use p1_adapter::P1CtxBuilder;
@@ -60,7 +64,8 @@ impl From<WasiCtx> for P1CtxBuilder {
             ctx: wasi.cli(),
             table: &mut table,
         };
-        // None of wasmtime-wasi 48's implementations of these can fail; what a later one fails with is left out.
+        // None of wasmtime-wasi 48's implementations of these can fail; what a later one fails with
+        // is left out.
         builder.args(&cli.get_arguments().unwrap_or_default());
         builder.envs(&cli.get_environment().unwrap_or_default());
 

@@ -3,21 +3,23 @@
 use crate::blocking::{Stream as HostStream, StreamKind};
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{FileType, OFlags, duplicate, flags};
 use crate::sys::object::Object;
-use rustix::io::Errno as Os;
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// The standard stream `number` of the host's, which may do what its descriptor may and nothing else.
+/// The standard stream `number` of the host's, which may do what its descriptor may and nothing
+/// else.
 ///
-/// A regular file, a block device and a memory device (`/dev/null`) are files: they have attributes, a size and a position,
-/// which is that of the description and so of everybody who shares it. Nothing is read ahead and no flag is changed: what
-/// comes with `O_NONBLOCK` has the guest's flag of that name at first. A
-/// process may be started with some of the streams closed: the guest then has one that is at its end.
+/// A regular file, a block device and a memory device (`/dev/null`) are files: they have
+/// attributes, a size and a position, which is that of the description and so of every process that
+/// shares it. Nothing is read ahead and no flag is changed: what comes with `O_NONBLOCK` has the
+/// guest's flag of that name at first. A process may be started with some of the streams closed:
+/// the guest then has one that is at its end.
 ///
 /// `plain`: bytes in order in one direction, of which nothing else is told.
 ///
@@ -47,7 +49,7 @@ pub(crate) fn standard_stream(
     }
     let found = stat.file_type();
     let is_file = match StreamKind::of(fd)? {
-        // A directory would be a way to files that nobody has allowed.
+        // A directory would be a way to files that the embedder has not allowed.
         StreamKind::File => found != FileType::Directory,
         StreamKind::Memory => true,
         _ => false,

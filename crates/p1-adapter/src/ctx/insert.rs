@@ -1,4 +1,5 @@
-//! Descriptors an embedder puts under numbers of its own choice, standard streams that are exchanged, variables that come later.
+//! Descriptors an embedder puts under numbers of its own choice, standard streams that are
+//! exchanged, variables that come later.
 
 use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput};
@@ -6,21 +7,22 @@ use crate::ctx::P1Ctx;
 use crate::ctx::push::{Handover, StreamAccess, open_dir, open_file, shared_stream};
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
+use crate::sys::fd::OwnedFd;
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// What is under the number already is closed for the guest, as `dup2` does it: calls in flight keep it, every later one finds
-/// the new descriptor, and none finds nothing.
+/// What is under the number already is closed for the guest, as `dup2` does it: calls in flight
+/// keep it, every later one finds the new descriptor, and none finds nothing.
 impl Handover<'_> {
     /// [`push_file`](Self::push_file) under this number.
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, the number is not below the limit of
-    /// descriptors or all are open, or a call of the guest's just opens something under it.
+    /// [`BuildError`]: the operating system refuses to look at it; it is a directory; the number is
+    /// not below the limit of descriptors, or all are open; or a call of the guest's is just
+    /// opening something under that number.
     pub fn insert_file(
         &self,
         number: u32,
@@ -31,8 +33,8 @@ impl Handover<'_> {
         self.insert(number, open_file(file, perms, mode)?)
     }
 
-    /// [`push_dir`](Self::push_dir) under this number. C libraries look for preopens from 3 on, up to the first number that is
-    /// none.
+    /// [`push_dir`](Self::push_dir) under this number. C libraries look for preopens from 3 on, up
+    /// to the first number that is none.
     ///
     /// # Errors
     ///
@@ -107,8 +109,9 @@ impl P1Ctx {
         self.unlimited().insert_stream(number, stream, access)
     }
 
-    /// Exchanges the standard input, at any time: as [`P1CtxBuilder::stdin`](crate::P1CtxBuilder::stdin) would have it. Reads
-    /// that wait go on waiting for the old one. (For a descriptor, [`insert_stream`](Self::insert_stream) at 0.)
+    /// Exchanges the standard input, at any time: as
+    /// [`P1CtxBuilder::stdin`](crate::P1CtxBuilder::stdin) would have it. Reads that wait go on
+    /// waiting for the old one. (For a descriptor, [`insert_stream`](Self::insert_stream) at 0.)
     ///
     /// # Errors
     ///
@@ -118,7 +121,8 @@ impl P1Ctx {
         self.set_stream(0, GuestStream::input(source))
     }
 
-    /// Exchanges the standard output, at any time: as [`P1CtxBuilder::stdout`](crate::P1CtxBuilder::stdout) would have it.
+    /// Exchanges the standard output, at any time: as
+    /// [`P1CtxBuilder::stdout`](crate::P1CtxBuilder::stdout) would have it.
     ///
     /// # Errors
     ///
@@ -142,11 +146,13 @@ impl P1Ctx {
         self.unlimited().insert(number, Descriptor::stream(stream))
     }
 
-    /// Gives the guest the environment variable `name`, in place of one of that name if there is one.
+    /// Gives the guest the environment variable `name`, in place of one of that name if there is
+    /// one.
     ///
-    /// Programs ask for their environment once, when they start, and first for its size: a variable that comes between the two
-    /// would not fit where the program has made room. So this is for before the guest runs; between two runs of a
-    /// context's, say. Locks nothing: a call that is made meanwhile has the environment of before or of after.
+    /// Programs ask for their environment once, when they start, and first for its size: a variable
+    /// that comes between the two would not fit where the program has made room. So this is for
+    /// before the guest runs; between two runs of a context's, say. Locks nothing: a call that is
+    /// made meanwhile has the environment of before or of after.
     ///
     /// # Errors
     ///

@@ -18,8 +18,8 @@ pub(super) struct MadePreopen {
 }
 
 impl P1CtxBuilder {
-    /// Gives the guest a folder that the host makes up, under the name `guest_path`: see [`made`](crate::made). It has a number behind those of
-    /// the host's directories.
+    /// Gives the guest a folder that the host makes up, under the name `guest_path`: see
+    /// [`made`](crate::made). It has a number behind those of the host's directories.
     pub fn made_folder(
         &mut self,
         folder: impl MadeFolder,
@@ -36,8 +36,9 @@ impl P1CtxBuilder {
 }
 
 impl Handover<'_> {
-    /// Gives the guest a folder that the host makes up under the lowest free number, which is returned: see [`made`](crate::made). With a `name` it
-    /// is a preopen of that name; C libraries look for those once, when the program starts.
+    /// Gives the guest a folder that the host makes up under the lowest free number, which is
+    /// returned: see [`made`](crate::made). With a `name` it is a preopen of that name; C libraries
+    /// look for those once, when the program starts.
     ///
     /// # Errors
     ///
@@ -51,8 +52,8 @@ impl Handover<'_> {
         self.push(Descriptor::made_folder(Below { folder, perms }, name))
     }
 
-    /// Gives the guest a file that the host makes up under the lowest free number, which is returned: see [`made`](crate::made). Its position
-    /// is the descriptor's own, and 0.
+    /// Gives the guest a file that the host makes up under the lowest free number, which is
+    /// returned: see [`made`](crate::made). Its position is the descriptor's own, and 0.
     ///
     /// # Errors
     ///

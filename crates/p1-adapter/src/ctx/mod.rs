@@ -1,6 +1,5 @@
 //! The context: what the threads of one program share. And what each store keeps of its own.
 
-pub(crate) mod budget;
 mod build;
 pub(crate) mod builder;
 pub(crate) mod clock_source;
@@ -20,7 +19,7 @@ pub(crate) mod strings;
 pub(crate) mod unrepeatable;
 
 use crate::blocking::EndSignal;
-use crate::ctx::budget::MemoryBudget;
+use crate::budget::MemoryBudget;
 use crate::ctx::clocks::Clocks;
 use crate::ctx::hooks::HostHooks;
 use crate::ctx::observe::{Attended, CallObserver};
@@ -33,18 +32,19 @@ use std::sync::Arc;
 use strings::Strings;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 
-/// Everything a program has of WASI preview1: arguments, environment, clocks, random numbers, descriptors.
+/// Everything a program has of WASI preview1: arguments, environment, clocks, random numbers,
+/// descriptors.
 ///
-/// Cloning is one reference count; the clones are one and the same context, and any number of threads may use it at
-/// once. Made by [`P1CtxBuilder`](crate::P1CtxBuilder). A store gets at it through a
-/// [`P1State`](crate::P1State).
+/// Cloning is one reference count; the clones are one and the same context, and any number of
+/// threads may use it at once. Made by [`P1CtxBuilder`](crate::P1CtxBuilder). A store gets at it
+/// through a [`P1State`](crate::P1State).
 #[derive(Clone)]
 pub struct P1Ctx {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// The contents of a context. Nothing in here is behind a lock that two calls could meet at, except the descriptor
-/// numbers while they change.
+/// The contents of a context. Nothing in here is behind a lock that two calls could meet at, except
+/// the descriptor numbers while they change.
 pub(crate) struct Shared {
     pub(crate) args: Strings,
     /// May be exchanged while threads run.
@@ -57,13 +57,14 @@ pub(crate) struct Shared {
     pub(crate) opens: Arc<Opens>,
     pub(crate) limits: Limits,
     pub(crate) budget: Option<Arc<dyn MemoryBudget>>,
-    /// Which calls `observer` and `hooks.before_call` are told of: the one thing that every call looks at.
+    /// Which calls `observer` and `hooks.before_call` are told of: the one thing that every call
+    /// looks at.
     pub(crate) attended: Attended,
     pub(crate) hooks: HostHooks,
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
     /// Whether the observer is told of calls that may have to wait only.
     pub(crate) observe_waiting: bool,
-    /// Whether a write that nobody reads any more ends the guest.
+    /// Whether a write that has no reader any more ends the guest.
     pub(crate) raise_sigpipe: bool,
     /// A file system context without preopens that may block the current thread.
     pub(crate) fs: WasiFilesystemCtx,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 /// Is told when a WASI call of a context starts and when it ends. Set with
 /// [`P1CtxBuilder::call_observer`](crate::P1CtxBuilder::call_observer).
 ///
-/// Both methods run on the thread that makes the call, as part of it: what they cost, the call costs. They must not wait
-/// for the guest. Any number of threads may be in them at once. In stores of
-/// [`add_to_linker_async`](crate::add_to_linker_async) the two may run on different threads, which is why a call is
-/// carried from one to the other as a token and not in thread-local data; there a wait, however often it gives its thread
-/// back, is part of one call.
+/// Both methods run on the thread that makes the call, as part of it: what they cost, the call
+/// costs. They must not wait for the guest. Any number of threads may be in them at once. In stores
+/// of [`add_to_linker_async`](crate::add_to_linker_async) the two may run on different threads, so
+/// a call is carried from one to the other as a token and not in thread-local data. There a wait,
+/// however often it gives its thread back, is part of one call.
 ///
 /// A context without an observer pays one test of a pointer for it.
 ///
@@ -46,13 +46,13 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub trait CallObserver: Send + Sync {
-    /// A call of `function` (its name in the witx file, such as `fd_write`) starts: before the end signal is looked at
-    /// and before anything else happens. The result is handed to [`ended`](Self::ended): a time, the number of a
-    /// record, or nothing of interest.
+    /// A call of `function` (its name in the witx file, such as `fd_write`) starts: before the end
+    /// signal is looked at and before anything else happens. The result is handed to
+    /// [`ended`](Self::ended): a time, the number of a record, or nothing of interest.
     fn started(&self, function: &'static str) -> u64;
 
-    /// The call for which [`started`](Self::started) gave `token` ends. It is told of every call that `started` was
-    /// told of, once, unless a host function panics.
+    /// The call for which [`started`](Self::started) gave `token` ends. It is told of every call
+    /// that `started` was told of, once, unless a host function panics.
     fn ended(&self, function: &'static str, token: u64, outcome: CallOutcome<'_>);
 }
 
@@ -62,10 +62,11 @@ pub trait CallObserver: Send + Sync {
 pub enum CallOutcome<'a> {
     /// The guest goes on with this errno (0: success), by its number in preview1's `errno` type.
     Returned(u16),
-    /// The guest is stopped with this error: `proc_exit`'s `I32Exit`, [`Interrupted`](crate::Interrupted), a pointer out
-    /// of bounds.
+    /// The guest is stopped with this error: `proc_exit`'s `I32Exit`,
+    /// [`Interrupted`](crate::Interrupted), a pointer out of bounds.
     Trapped(&'a wasmtime::Error),
-    /// The embedder dropped the future of the wasm call while this call waited (async linkers only).
+    /// The embedder dropped the future of the wasm call while this call waited (async linkers
+    /// only).
     Abandoned,
 }
 
@@ -105,7 +106,7 @@ fn outcome<R: Returned>(result: &wasmtime::Result<R>) -> CallOutcome<'_> {
     }
 }
 
-/// Whether anybody is told of a call.
+/// Whether an observer or a hook is told of a call.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Attended {
@@ -132,7 +133,8 @@ impl Attended {
     }
 }
 
-/// The start of a call that cannot be dropped half-way; the token for `end`, if an observer is told.
+/// The start of a call that cannot be dropped half-way; the token for `end`, if an observer is
+/// told.
 ///
 /// # Errors
 ///

@@ -1,8 +1,9 @@
 //! Attributes of files that do not depend on the file system they are on.
 //!
-//! Inode numbers count in the order in which the guest first sees files. A file that has lost its last name keeps its number for
-//! those who have it open, and the host's number of it may soon be another file's: so the names that the guest removes are
-//! followed, and what the host numbers alike later is a new file.
+//! Inode numbers count in the order in which the guest first sees files. A file that has lost its
+//! last name keeps its number for the descriptors that have it open, and the host's number of it
+//! may soon be another file's. So the names that the guest removes are followed, and what the host
+//! numbers alike later is a new file.
 
 use crate::abi::types::{Filestat, Filetype};
 use crate::lock::lock;
@@ -10,7 +11,8 @@ use crate::sys::time::NewTime;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// How many files without a name are remembered. All are forgotten beyond that, and have new numbers if they are looked at.
+/// How many files without a name are remembered. All are forgotten beyond that, and have new
+/// numbers if they are looked at.
 const NAMELESS: usize = 1 << 16;
 
 /// What is told of files in place of what the host says.
@@ -92,7 +94,8 @@ impl Pins {
         }
     }
 
-    /// What the guest is told of a file of which the host says `found`. Locks for a moment, as all here.
+    /// What the guest is told of a file of which the host says `found`. Locks for a moment, as all
+    /// here.
     pub(crate) fn stat(&self, found: Filestat) -> Filestat {
         let file = *lock(&self.known).of(&found);
         let dir = found.filetype == Filetype::Directory;

@@ -1,4 +1,5 @@
-//! Descriptors an embedder hands over: listeners, connections, pipes, files, directories, streams of its own.
+//! Descriptors an embedder hands over: listeners, connections, pipes, files, directories, streams
+//! of its own.
 
 use crate::abi::error::BuildError;
 use crate::abi::rights::Rights;
@@ -7,10 +8,10 @@ use crate::blocking::{EmbedderInput, EmbedderOutput, Listener, Stream as HostStr
 use crate::ctx::P1Ctx;
 use crate::descriptor::Descriptor;
 use crate::descriptor::stream::{GuestStream, Source};
+use crate::sys::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use crate::sys::file::{self, FileType};
 use crate::sys::object::Object;
 use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};
@@ -112,9 +113,9 @@ pub(super) fn open_dir(
 }
 
 impl P1Ctx {
-    /// Hands descriptors over with no rights but these: `base` for the descriptor itself, `inheriting` for what is opened
-    /// below it. A call it has no right to is `notcapable`. A right named here that the descriptor would not have
-    /// anyway is not gained.
+    /// Hands descriptors over with no rights but these: `base` for the descriptor itself,
+    /// `inheriting` for what is opened below it. A call it has no right to is `notcapable`. A right
+    /// named here that the descriptor would not have anyway is not gained.
     ///
     /// ```
     /// use p1_adapter::{P1CtxBuilder, Rights};
@@ -260,8 +261,8 @@ impl Handover<'_> {
             })
     }
 
-    /// Gives the guest a listening socket (`TcpListener`, `UnixListener`) to `sock_accept` from, under the lowest free
-    /// number, which is returned.
+    /// Gives the guest a listening socket (`TcpListener`, `UnixListener`) to `sock_accept` from,
+    /// under the lowest free number, which is returned.
     ///
     /// The socket becomes non-blocking, for every process that shares it: use
     /// [`push_inherited_listener`](Self::push_inherited_listener) for one that others accept from.
@@ -275,10 +276,10 @@ impl Handover<'_> {
         self.push(Descriptor::stream(GuestStream::listener(listener)))
     }
 
-    /// As [`push_listener`](Self::push_listener), for a socket other processes use as well, such as one inherited from a
-    /// service manager: its flags stay as they are. If another process takes a connection in the moment between this
-    /// one's poll and accept, the accepting thread is left in the kernel until the next one comes, and the end signal
-    /// does not reach it there.
+    /// As [`push_listener`](Self::push_listener), for a socket other processes use as well, such as
+    /// one inherited from a service manager: its flags stay as they are. If another process takes a
+    /// connection in the moment between this one's poll and accept, the accepting thread is left in
+    /// the kernel until the next one comes, and the end signal does not reach it there.
     ///
     /// # Errors
     ///
@@ -288,12 +289,14 @@ impl Handover<'_> {
         self.push(Descriptor::stream(GuestStream::listener(listener)))
     }
 
-    /// Gives the guest a connected socket, a pipe, a terminal or another descriptor that carries bytes in order, under
-    /// the lowest free number, which is returned. Its flags are not changed: it may be shared with other processes.
+    /// Gives the guest a connected socket, a pipe, a terminal or another descriptor that carries
+    /// bytes in order, under the lowest free number, which is returned. Its flags are not changed:
+    /// it may be shared with other processes.
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
+    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number
+    /// is free.
     pub fn push_stream(
         &self,
         stream: impl Into<OwnedFd>,
@@ -302,14 +305,16 @@ impl Handover<'_> {
         self.push(shared_stream(&stream.into(), access)?)
     }
 
-    /// As [`push_stream`](Self::push_stream), for a descriptor whose open file description nobody else has: it becomes
-    /// non-blocking, so that the end signal reaches every wait on it, whatever it is. (`push_stream` polls what is
-    /// neither file, pipe, terminal nor socket and then makes a call that may block: an event descriptor that would
-    /// overflow, a device with rules of its own.)
+    /// As [`push_stream`](Self::push_stream), for a descriptor whose open file description is not
+    /// shared: it becomes non-blocking, so that the end signal reaches every wait on it, whatever
+    /// it is. (`push_stream` polls what is neither file, pipe, terminal nor socket and then makes a
+    /// call that may block: an event descriptor that would overflow, a device with rules of its
+    /// own.)
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
+    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number
+    /// is free.
     pub fn push_own_stream(
         &self,
         stream: impl Into<OwnedFd>,
@@ -324,20 +329,23 @@ impl Handover<'_> {
 
     /// Gives the guest an open file under the lowest free number, which is returned.
     ///
-    /// `perms` and `mode` limit what the guest may do with it; neither gives more than the file was opened with. The
-    /// description is shared with whoever else has it: its cursor and its `O_APPEND` are the guest's too. What is no regular
-    /// file (a pipe, a terminal) is taken as [`push_stream`](Self::push_stream) takes it.
+    /// `perms` and `mode` limit what the guest may do with it; neither gives more than the file was
+    /// opened with. The description may be shared with other descriptors and processes: its cursor
+    /// and its `O_APPEND` are the guest's too. What is no regular file (a pipe, a terminal) is
+    /// taken as [`push_stream`](Self::push_stream) takes it.
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number is free.
+    /// [`BuildError`]: the operating system refuses to look at it, it is a directory, or no number
+    /// is free.
     pub fn push_file(&self, file: File, perms: FsPerms, mode: OpenMode) -> Result<u32, BuildError> {
         self.push(open_file(file, perms, mode)?)
     }
 
-    /// Gives the guest an open directory under the lowest free number, which is returned. With a `name` it is a preopen of
-    /// that name, as from [`P1CtxBuilder::preopened_dir`](crate::P1CtxBuilder::preopened_dir); C libraries look for those
-    /// once, when the program starts.
+    /// Gives the guest an open directory under the lowest free number, which is returned. With a
+    /// `name` it is a preopen of that name, as from
+    /// [`P1CtxBuilder::preopened_dir`](crate::P1CtxBuilder::preopened_dir); C libraries look for
+    /// those once, when the program starts.
     ///
     /// # Errors
     ///
@@ -351,8 +359,9 @@ impl Handover<'_> {
         self.push(open_dir(dir, name, perms)?)
     }
 
-    /// Gives the guest an input of the embedder's own making under the lowest free number, which is returned. It is read
-    /// as [`P1CtxBuilder::stdin`](crate::P1CtxBuilder::stdin) is. [`crate::own_kinds`] shows how to make one.
+    /// Gives the guest an input of the embedder's own making under the lowest free number, which is
+    /// returned. It is read as [`P1CtxBuilder::stdin`](crate::P1CtxBuilder::stdin) is.
+    /// [`crate::own_kinds`] shows how to make one.
     ///
     /// # Errors
     ///
@@ -362,8 +371,9 @@ impl Handover<'_> {
         self.push(Descriptor::stream(GuestStream::input(source)))
     }
 
-    /// Gives the guest an output of the embedder's own making under the lowest free number, which is returned. It is
-    /// written as [`P1CtxBuilder::stdout`](crate::P1CtxBuilder::stdout) is. [`crate::own_kinds`] shows how to make one.
+    /// Gives the guest an output of the embedder's own making under the lowest free number, which
+    /// is returned. It is written as [`P1CtxBuilder::stdout`](crate::P1CtxBuilder::stdout) is.
+    /// [`crate::own_kinds`] shows how to make one.
     ///
     /// # Errors
     ///

@@ -12,10 +12,11 @@ use wiggle::{GuestMemory, GuestPtr};
 
 /// A source of random bytes that any number of threads may ask at once.
 ///
-/// The default source takes no lock of this process: each thread's own generator for requests up to 256 bytes, seeded by
-/// the operating system and again every 64 KiB (`rand`'s `ThreadRng`, ChaCha), `getrandom(2)` for larger ones. A process that
-/// forks and goes on in both (without `exec`) has the same generators in both: the small requests of the forking thread
-/// then give the same bytes here and there until the next 64 KiB. Such a host gives a source of its own.
+/// The default source takes no lock of this process. Requests up to 256 bytes come from each
+/// thread's own generator, seeded by the operating system and again every 64 KiB (`rand`'s
+/// `ThreadRng`, ChaCha); larger ones from `getrandom(2)`. A process that forks and goes on in both
+/// (without `exec`) has the same generators in both: the small requests of the forking thread then
+/// give the same bytes here and there until the next 64 KiB. Such a host gives a source of its own.
 pub trait RandomSource: Send + Sync {
     /// Fills `bytes`. Called with at most 4096 bytes at a time.
     fn fill(&self, bytes: &mut [u8]);
@@ -30,7 +31,8 @@ impl<R: Rng + Send> RandomSource for LockedRng<R> {
     }
 }
 
-/// Up to here a thread's own generator is quicker than the operating system's, which costs a system call.
+/// Up to here a thread's own generator is quicker than the operating system's, which costs a system
+/// call.
 const SMALL: usize = 256;
 
 /// Where `random_get` gets its bytes.

@@ -9,19 +9,20 @@ use wasmtime::{Memory, SharedMemory};
 
 /// What one store holds: its context, the memory of its instance, and buffers that its calls reuse.
 ///
-/// Each thread of a program has its own store, and so its own `P1State`, on a clone of one [`P1Ctx`].
+/// Each thread of a program has its own store, and so its own `P1State`, on a clone of one
+/// [`P1Ctx`].
 ///
 /// # Which memory
 ///
-/// WASI calls read and write the calling instance's memory. Looking it up by name at every call costs more than a
-/// clock read, so a state remembers it:
+/// WASI calls read and write the calling instance's memory. Looking it up by name at every call
+/// costs more than a clock read, so a state remembers it:
 ///
-/// * [`with_memory`](Self::with_memory): a shared memory known before instantiation. WASI calls from a start function
-///   work.
-/// * [`new`](Self::new): the export `memory` of the first instance that makes a call is looked up then and kept. For
-///   stores with *one* instance that uses WASI.
-/// * [`with_lookup`](Self::with_lookup): looked up at every call. For stores in which several instances, each with a
-///   memory of its own, use WASI.
+/// * [`with_memory`](Self::with_memory): a shared memory known before instantiation. WASI calls
+///   from a start function work.
+/// * [`new`](Self::new): the export `memory` of the first instance that makes a call is looked up
+///   then and kept. For stores with *one* instance that uses WASI.
+/// * [`with_lookup`](Self::with_lookup): looked up at every call. For stores in which several
+///   instances, each with a memory of its own, use WASI.
 pub struct P1State {
     pub(crate) ctx: P1Ctx,
     pub(crate) memory: MemoryOf,
@@ -64,8 +65,8 @@ impl P1State {
 
     /// For a store with one instance that uses WASI, whose memory is found at its first call.
     ///
-    /// A call made while the instance is still being made (by a module's start function) finds the memory too, if the
-    /// module exports it.
+    /// A call made while the instance is still being made (by a module's start function) finds the
+    /// memory too, if the module exports it.
     pub fn new(ctx: P1Ctx) -> Self {
         Self::build(ctx, MemoryOf::First)
     }
@@ -75,7 +76,8 @@ impl P1State {
         Self::build(ctx, MemoryOf::Shared(memory))
     }
 
-    /// For a store in which several instances use WASI, each with its own memory, looked up at every call.
+    /// For a store in which several instances use WASI, each with its own memory, looked up at
+    /// every call.
     pub fn with_lookup(ctx: P1Ctx) -> Self {
         Self::build(ctx, MemoryOf::Every)
     }

@@ -8,18 +8,21 @@ use crate::descriptor::{Descriptor, Kind};
 use crate::sys::object::Object;
 use std::fmt;
 
-/// Something that is not the same on another host, or at another time: what a call is about, or what came of it. Told to
-/// the hook of [`P1CtxBuilder::unrepeatable`](crate::P1CtxBuilder::unrepeatable).
+/// Something that is not the same on another host, or at another time: what a call is about, or
+/// what came of it. Told to the hook of
+/// [`P1CtxBuilder::unrepeatable`](crate::P1CtxBuilder::unrepeatable).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unrepeatable {
-    /// A socket is used: what comes, and when, is somebody else's.
+    /// A socket is used: what comes, and when, is decided elsewhere.
     Socket,
     /// A FIFO is opened, or one is used that was opened by a path.
     Fifo,
-    /// A device is opened or used that gives something of its own: a terminal opened by a path, `/dev/random`, a disk.
+    /// A device is opened or used that gives something of its own: a terminal opened by a path,
+    /// `/dev/random`, a disk.
     Device,
-    /// An error that the host's resources, other processes or its hardware cause, by POSIX's name, such as `ENOSPC`.
+    /// An error that the host's resources, other processes or its hardware cause, by POSIX's name,
+    /// such as `ENOSPC`.
     Error(&'static str),
 }
 

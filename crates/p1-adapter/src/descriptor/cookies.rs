@@ -1,23 +1,36 @@
 //! Cookies of an open directory: small numbers for the operating system's positions.
 //!
-//! A guest's `long` has 32 bits and C libraries keep a position in one (`telldir`); a file system's positions may have 63
-//! (ext4's are hashes). So a position is given the next free number when it is first told, and keeps it for as long as the
-//! directory is open: several listings, and one that starts again, agree.
+//! A guest's `long` has 32 bits and C libraries keep a position in one (`telldir`); a file system's
+//! positions may have 63 (ext4's are hashes). So a position is given the next free number when it
+//! is first told, and keeps it for as long as the directory is open: several listings, and one that
+//! starts again, agree.
 //!
-//! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and bit 31 set, which no kept
-//! one has: its lower half is bit 31 and the position's 31 lower bits, its upper half the position's upper bits, inverted.
-//! So a position below 2^31 (tmpfs counts) is a number that a `long` of 32 bits holds: negative, it comes back with its sign.
-//! A larger one (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions whose own cookies
-//! look cut are kept as well. No cookie that was given out ever reads as the end.
+//! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and
+//! bit 31 set, which no kept one has. Its lower half is bit 31 and the position's 31 lower bits;
+//! its upper half is the position's upper bits, inverted. So a position below 2^31 (tmpfs counts)
+//! is a number that a `long` of 32 bits holds: negative, it comes back with its sign. A larger one
+//! (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions
+//! whose own cookies look cut are kept as well. No cookie that was given out ever reads as the end.
 
+use crate::budget::{MemoryBudget, TakenBytes};
 use crate::descriptor::name_list::NameList;
 use crate::lock::lock;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// How many positions are kept for one open directory: about two megabytes. (Up to twice as many where their own cookies
-/// would look cut.)
+/// How many positions are kept for one open directory: about two megabytes. (Up to twice as many
+/// where their own cookies would look cut.)
 const KEPT: usize = 1 << 16;
+
+/// Positions that take nothing of a budget: as little as a descriptor has anyway.
+const FREE: usize = 64;
+
+/// Positions that are taken out of a budget at once.
+const PIECE: usize = 1024;
+
+/// Bytes that one is counted as: twice a number, and its share of the lists when they have just
+/// grown.
+const BYTES: u64 = 48;
 
 /// Marks a cookie that has its position in itself.
 const MARK: u64 = 1 << 31;
@@ -54,29 +67,71 @@ pub(crate) struct Cookies {
     kept: Mutex<Kept>,
 }
 
-#[derive(Default)]
 struct Kept {
     /// The position of cookie `n` is at `n - 1`.
     positions: Vec<u64>,
     cookies: HashMap<u64, u64>,
+    /// How many positions are kept, and how many with those whose own cookies would look cut.
+    limit: usize,
+    most: usize,
+    /// How many are paid for, and what they have of a budget.
+    paid: usize,
+    taken: Vec<TakenBytes>,
     /// Whether a cookie was given out that a C library's `long` cuts.
     wide: bool,
     /// Where listings are ordered: the last one that began at the start.
     list: Option<Arc<NameList>>,
 }
 
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            positions: Vec::new(),
+            cookies: HashMap::new(),
+            limit: KEPT,
+            most: 2 * KEPT,
+            paid: FREE,
+            taken: Vec::new(),
+            wide: false,
+            list: None,
+        }
+    }
+}
+
 impl Cookies {
-    /// The cookie that stands for `position`. Locks for a moment.
-    pub(crate) fn of(&self, position: u64) -> u64 {
-        self.with(|kept| kept.cookie(position, KEPT))
+    /// The cookie that stands for `position`. Where `budget` has nothing left for more positions,
+    /// no more are kept. Locks for a moment; the budget is asked without a lock.
+    pub(crate) fn of(&self, position: u64, budget: Option<&Arc<dyn MemoryBudget>>) -> u64 {
+        loop {
+            if let Some(cookie) = self.with(|kept| kept.cookie(position)) {
+                return cookie;
+            }
+            let taken = match budget {
+                None => Ok(None),
+                Some(budget) => TakenBytes::of(budget, PIECE as u64 * BYTES)
+                    .map(Some)
+                    .ok_or(()),
+            };
+            self.with(|kept| match taken {
+                Ok(taken) => {
+                    kept.paid += PIECE;
+                    kept.taken.extend(taken);
+                }
+                Err(()) => {
+                    kept.limit = kept.limit.min(kept.positions.len());
+                    kept.most = kept.positions.len();
+                }
+            });
+        }
     }
 
     /// What `cookie` stands for. Locks for a moment.
     pub(crate) fn place(&self, cookie: u64) -> Place {
-        self.with(|kept| kept.place(cookie, KEPT))
+        self.with(|kept| kept.place(cookie))
     }
 
-    /// The list whose places are the cookies, where listings are ordered; nothing before the first. Locks for a moment.
+    /// The list whose places are the cookies, where listings are ordered; nothing before the first.
+    /// Locks for a moment.
     pub(crate) fn list(&self) -> Option<Arc<NameList>> {
         self.with(|kept| kept.list.clone())
     }
@@ -93,26 +148,31 @@ impl Cookies {
 }
 
 impl Kept {
-    fn cookie(&mut self, position: u64, limit: usize) -> u64 {
+    /// `None` if the position is to be kept, and is not paid for.
+    fn cookie(&mut self, position: u64) -> Option<u64> {
         if let Some(cookie) = self.cookies.get(&position) {
-            return *cookie;
+            return Some(*cookie);
         }
-        if self.positions.len() >= limit {
+        if self.positions.len() >= self.limit {
             let cookie = with_position(position);
-            // Such positions are rare, but for those below 2^31 of a file system that has no others.
+            // Such positions are rare, but for those below 2^31 of a file system that has no
+            // others.
             let looks_cut = CUT.contains(&(cookie >> 32));
             self.wide |= position >= MARK;
-            if !looks_cut || !self.wide || self.positions.len() >= 2 * limit {
-                return cookie;
+            if !looks_cut || !self.wide || self.positions.len() >= self.most {
+                return Some(cookie);
             }
+        }
+        if self.positions.len() >= self.paid {
+            return None;
         }
         self.positions.push(position);
         let cookie = self.positions.len() as u64;
         self.cookies.insert(position, cookie);
-        cookie
+        Some(cookie)
     }
 
-    fn place(&self, cookie: u64, limit: usize) -> Place {
+    fn place(&self, cookie: u64) -> Place {
         if cookie == 0 {
             return Place::Start;
         }
@@ -120,7 +180,7 @@ impl Kept {
         if let Some(position) = known.and_then(|place| self.positions.get(place)) {
             return Place::At(*position);
         }
-        if self.positions.len() < limit {
+        if self.positions.len() < self.limit {
             return Place::Nowhere;
         }
         // As long as no cookie was wide, the sign is that of a position below 2^31.
@@ -137,19 +197,42 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cookies, Kept, Place};
+    use super::{BYTES, Cookies, FREE, Kept, PIECE, Place};
+    use crate::budget::MemoryBudget;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn a_position_keeps_its_number() {
         let cookies = Cookies::default();
         let positions = [7, 0x7fff_ffff_ffff_ffff, 1 << 40];
-        assert_eq!(positions.map(|position| cookies.of(position)), [1, 2, 3]);
-        assert_eq!(positions.map(|position| cookies.of(position)), [1, 2, 3]);
+        assert_eq!(
+            positions.map(|position| cookies.of(position, None)),
+            [1, 2, 3]
+        );
+        assert_eq!(
+            positions.map(|position| cookies.of(position, None)),
+            [1, 2, 3]
+        );
         assert_eq!(cookies.place(0), Place::Start);
         assert_eq!(cookies.place(2), Place::At(0x7fff_ffff_ffff_ffff));
         assert_eq!(cookies.place(4), Place::Nowhere);
         assert_eq!(cookies.place(u64::MAX >> 1), Place::Nowhere);
         assert_eq!(cookies.place(u64::MAX), Place::Nowhere);
+    }
+
+    impl Kept {
+        fn limited(limit: usize) -> Self {
+            Self {
+                limit,
+                most: 2 * limit,
+                ..Self::default()
+            }
+        }
+
+        fn paid(&mut self, position: u64) -> u64 {
+            self.cookie(position).expect("few")
+        }
     }
 
     /// What a `long` of 32 bits makes of a cookie, with its sign and without.
@@ -160,37 +243,82 @@ mod tests {
 
     #[test]
     fn beyond_what_is_kept_a_small_position_fits_a_long() {
-        let mut kept = Kept::default();
+        let mut kept = Kept::limited(3);
         for position in 100..200 {
-            let cookie = kept.cookie(position, 3);
-            assert_eq!(kept.place(cookie, 3), Place::At(position));
-            assert_eq!(kept.cookie(position, 3), cookie, "it stays");
+            let cookie = kept.paid(position);
+            assert_eq!(kept.place(cookie), Place::At(position));
+            assert_eq!(kept.paid(position), cookie, "it stays");
             assert_eq!(cut(cookie)[0], cookie, "the sign is all there is to lose");
         }
-        assert_eq!(kept.place(4, 3), Place::Cut, "not the end");
+        assert_eq!(kept.place(4), Place::Cut, "not the end");
         assert_eq!(kept.positions.len(), 3);
     }
 
     /// A cut one once led behind the last entry of ext4: an end that was none.
     #[test]
     fn beyond_what_is_kept_a_cut_cookie_is_an_error() {
-        let mut kept = Kept::default();
+        let mut kept = Kept::limited(8);
         let last = 0x7fff_ffff_ffff_ffff;
         let all: Vec<u64> = (1..100u64)
             .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)
             .chain([1 << 31, (1 << 31) - 1, last - 1, last])
             .collect();
-        let cookies: Vec<u64> = all.iter().map(|at| kept.cookie(*at, 8)).collect();
+        let cookies: Vec<u64> = all.iter().map(|at| kept.paid(*at)).collect();
         for (position, cookie) in all.iter().zip(cookies) {
-            assert_eq!(kept.place(cookie, 8), Place::At(*position));
+            assert_eq!(kept.place(cookie), Place::At(*position));
             for cut in cut(cookie).into_iter().filter(|cut| *cut != cookie) {
-                assert_eq!(kept.place(cut, 8), Place::Cut, "{position:x}");
+                assert_eq!(kept.place(cut), Place::Cut, "{position:x}");
             }
         }
         assert!(kept.positions.len() <= 16, "bounded");
         for position in 0..100 {
-            assert_ne!(kept.cookie(position, 8), 0);
+            assert_ne!(kept.paid(position), 0);
         }
         assert_eq!(kept.positions.len(), 16);
+    }
+
+    struct Budget(AtomicU64);
+
+    impl MemoryBudget for Budget {
+        fn take(&self, bytes: u64) -> bool {
+            let less = |left: u64| left.checked_sub(bytes);
+            let order = Ordering::SeqCst;
+            self.0.fetch_update(order, order, less).is_ok()
+        }
+
+        fn give_back(&self, bytes: u64) {
+            self.0.fetch_add(bytes, Ordering::SeqCst);
+        }
+    }
+
+    /// What a budget has no more bytes for is not kept, and is found again all the same.
+    #[test]
+    fn what_is_kept_is_within_a_budget() {
+        let piece = PIECE as u64 * BYTES;
+        let budget = Arc::new(Budget((2 * piece + 5).into()));
+        let left = || budget.0.load(Ordering::SeqCst);
+        let given: Arc<dyn MemoryBudget> = budget.clone();
+        let cookies = Cookies::default();
+        let of = |position| cookies.of(position, Some(&given));
+        // Positions as ext4 has them.
+        let all: Vec<u64> = (1..10_000_u64)
+            .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)
+            .collect();
+        let given_out: Vec<u64> = all.iter().map(|position| of(*position)).collect();
+        assert_eq!(left(), 5);
+        for (position, cookie) in all.iter().zip(&given_out) {
+            assert_eq!(cookies.place(*cookie), Place::At(*position));
+            assert_eq!(of(*position), *cookie, "it stays");
+        }
+        assert_eq!(given_out[FREE + 2 * PIECE - 1], (FREE + 2 * PIECE) as u64);
+        assert!(given_out[FREE + 2 * PIECE] > u64::from(u32::MAX));
+        drop(cookies);
+        assert_eq!(left(), 2 * piece + 5);
+        // Those that a descriptor has anyway.
+        let cookies = Cookies::default();
+        for position in 0..FREE as u64 {
+            assert_eq!(cookies.of(position, Some(&given)), position + 1);
+        }
+        assert_eq!(left(), 2 * piece + 5);
     }
 }

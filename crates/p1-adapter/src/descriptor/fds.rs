@@ -1,12 +1,12 @@
 //! Descriptor numbers: which number means which descriptor.
 //!
-//! Looking a number up takes no lock. Everything that changes the table (opening, closing, renumbering) holds one
-//! mutex for a few instructions; no system call is made and no descriptor is dropped under it.
+//! A lookup takes no lock. What changes the table (opening, closing, renumbering) holds one mutex
+//! for a few instructions; no system call is made and no descriptor is dropped under it.
 //!
-//! A call that has looked its descriptor up keeps it: closing or renumbering detaches the number, and the descriptor
-//! itself goes away with the last call that uses it. A later lookup finds nothing or the number's new owner.
+//! A call keeps the descriptor it has found: closing or renumbering detaches the number, and the
+//! descriptor goes with the last call that uses it. A later lookup finds nothing or a new one.
 //!
-//! The limit is on numbers that are taken and on what is open at the host: what was closed counts until calls let go of it.
+//! The limit is on numbers taken and on what is open: what was closed counts while calls hold it.
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
@@ -44,13 +44,13 @@ impl Deref for Counted {
     }
 }
 
-/// One of those that are open. There are as many of them as others have the `Arc` of [`Fds::open`]: more only with the lock
-/// held, fewer at any time.
+/// One of those that are open. There are as many of them as others have the `Arc` of [`Fds::open`]:
+/// more only with the lock held, fewer at any time.
 type OpenCount = Arc<()>;
 
 /// One context's descriptor numbers.
 pub(crate) struct Fds {
-    /// The descriptors. A handle names one of them and never another, however often its slot is used again.
+    /// The descriptors. A handle never names another, however often its slot is used again.
     table: Table,
     first: Box<[HandleCell]>,
     /// Segment `i` holds the numbers `FIRST << i` up to twice that, and is made when first needed.
@@ -61,9 +61,9 @@ pub(crate) struct Fds {
     limit: u32,
 }
 
-/// A number taken and meaning nothing yet: to every lookup it is not open. Dropped, it is free again.
+/// A number taken and meaning nothing yet: no lookup finds it. Dropped, it is free again.
 pub(crate) struct Reserved<'a> {
-    // Given back first: who finds the number free may open.
+    // Given back first: a thread that finds the number free may open.
     open: OpenCount,
     number: TakenNumber<'a>,
 }
@@ -74,7 +74,7 @@ struct TakenNumber<'a> {
     number: u32,
 }
 
-/// Which numbers are free: those in the heap, each once, the lowest on top, and everything from `next` on.
+/// Which numbers are free: those in the heap, each once, lowest on top, and all from `next` on.
 #[derive(Default)]
 struct Free {
     below: BinaryHeap<Reverse<u32>>,
@@ -170,13 +170,13 @@ impl Fds {
         let mut raw = cell.load(Ordering::Acquire);
         loop {
             let handle = Handle::<HeldDescriptor>::from_raw(raw).ok_or(Errno::Badf)?;
-            // Nobody ever asks for exclusive access, so this neither waits nor is refused for that.
+            // No call ever asks for exclusive access, so this neither waits nor is refused.
             match self.table.try_get(&handle) {
                 Ok(guard) => return Ok(FoundDescriptor::Found(guard)),
                 Err(Error::NotPresent) => {}
                 Err(_) => return Err(Errno::Busy),
             }
-            // A cell is changed before what it named is detached: there is something else in it by now, or nothing.
+            // A cell is changed before what it named is detached, so it names that no more.
             let now = cell.load(Ordering::Acquire);
             if now == raw {
                 return Err(Errno::Badf);
@@ -190,12 +190,12 @@ impl Fds {
         self.reserve()?.fill(descriptor)
     }
 
-    /// Takes the lowest free number, for a descriptor that is still to be made; `mfile` at the limit. What cannot be
-    /// undone (creating a file, cutting one, accepting a connection) is done with a number in hand, as operating systems
-    /// do it.
+    /// Takes the lowest free number, for a descriptor that is still to be made; `mfile` at the
+    /// limit. What cannot be undone (creating a file, cutting one, accepting a connection) is done
+    /// with a number in hand, as operating systems do it.
     pub(crate) fn reserve(&self) -> Result<Reserved<'_>, Errno> {
         let mut free = self.lock();
-        // One is `self`'s own. A number that is taken has a descriptor or is reserved, so there is a number for each.
+        // One is `self`'s own. Each number that is taken has a descriptor or is reserved.
         if Arc::strong_count(&self.open) > self.limit as usize {
             return Err(Errno::Mfile);
         }
@@ -214,8 +214,8 @@ impl Fds {
         })
     }
 
-    /// Makes `number` mean `descriptor`, whatever it meant before: as `dup2` does, in one step for every lookup. `mfile` at
-    /// the limit, `busy` while a call opens something that gets this number.
+    /// Makes `number` mean `descriptor`, whatever it meant before: as `dup2`, in one step for every
+    /// lookup. `mfile` at the limit, `busy` while a call opens something that gets this number.
     pub(crate) fn insert(&self, number: u32, descriptor: Descriptor) -> Result<(), Errno> {
         if number >= self.limit {
             return Err(Errno::Mfile);
@@ -256,7 +256,7 @@ impl Fds {
             || (free.below.is_empty() && free.next >= self.limit)
     }
 
-    /// Detaches `number`. The descriptor is dropped after the lock is given back, or by the last call that uses it.
+    /// Detaches `number`. The descriptor is dropped without the lock, or by the last call on it.
     pub(crate) fn close(&self, number: u32) -> Result<(), Errno> {
         let cell = self.cell(number).ok_or(Errno::Badf)?;
         let mut free = self.lock();
@@ -267,14 +267,14 @@ impl Fds {
         Ok(())
     }
 
-    /// Makes `to` mean what `from` means and frees `from`, in one step for every lookup of `to`: it finds the old
-    /// descriptor or the new one, never nothing. Both must be open (`badf`); the same number twice changes nothing.
+    /// Makes `to` mean what `from` means and frees `from`, in one step: a lookup of `to` finds the
+    /// old descriptor or the new one. Both must be open (`badf`); twice the same changes nothing.
     pub(crate) fn renumber(&self, from: u32, to: u32) -> Result<(), Errno> {
         let source = self.cell(from).ok_or(Errno::Badf)?;
         let target = self.cell(to).ok_or(Errno::Badf)?;
         let mut free = self.lock();
-        // Cells that name something change only under the lock; one that names nothing may be filled meanwhile by whoever
-        // has reserved it, which this call then has come before.
+        // Cells that name something change only under the lock. One that names nothing may be
+        // filled meanwhile by the thread that has reserved it: then this call came before that.
         let moved = source.load(Ordering::Acquire);
         let replaced = target.load(Ordering::Acquire);
         let replaced = Handle::from_raw(replaced)
@@ -327,7 +327,7 @@ impl Reserved<'_> {
         // Fails where handles have run out; the number is free again then.
         let handle = (fds.table.push(Arc::new(counted))).map_err(|_| Errno::Nfile)?;
         let number = self.number.keep();
-        // Nobody else stores to a cell whose number is taken and names nothing, so this takes no lock.
+        // No other thread stores to a cell that is reserved, so this takes no lock.
         fds.make_cell(number)
             .store(handle.to_raw(), Ordering::Release);
         Ok(number)
@@ -372,7 +372,7 @@ mod tests {
         for number in [0, 1, 2, 4] {
             assert_eq!(fds.push(nothing()), Ok(number));
         }
-        // What is open is replaced, what was closed is taken, and what is being opened is left alone.
+        // What is open is replaced, what was closed is taken, what is being opened stays.
         fds.insert(1, nothing()).unwrap();
         fds.close(2).unwrap();
         fds.insert(2, nothing()).unwrap();

@@ -1,10 +1,12 @@
-//! What the host makes up, once it is open: a file with a position of this descriptor's own, a folder with its listing.
+//! What the host makes up, once it is open: a file with a position of this descriptor's own, a
+//! folder with its listing.
 
 use super::{Descriptor, What};
 use crate::abi::errno::of_io_error;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Filestat, Rights, Whence};
 use crate::blocking::EndSignal;
+use crate::budget::{Counting, MemoryBudget, TakenBytes};
 use crate::guest::buffers::GuestBufs;
 use crate::lock::lock;
 use crate::made::below::{Below, OpenedMade};
@@ -14,7 +16,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// Bytes that one call transfers: they are copied, outside of the lock. What is more is left to the guest's next call.
+/// Bytes that one call transfers: they are copied, outside of the lock. What is more is left to the
+/// guest's next call.
 const TRANSFER: usize = 1 << 20;
 
 /// An open file that the host makes up.
@@ -33,7 +36,14 @@ pub(crate) struct OpenMadeFolder {
     pub(crate) preopen: Option<Box<str>>,
     pub(super) mode: OpenMode,
     /// What the last listing has found when it began.
-    listing: Mutex<Arc<Vec<MadeEntry>>>,
+    listing: Mutex<Arc<MadeListing>>,
+}
+
+/// A listing, and what it has of a budget for as long as it is kept.
+#[derive(Default)]
+pub(crate) struct MadeListing {
+    pub(crate) entries: Vec<MadeEntry>,
+    _taken: Option<TakenBytes>,
 }
 
 /// Room for what a read may give.
@@ -60,7 +70,8 @@ fn done<T>(result: io::Result<T>) -> Result<T> {
 }
 
 impl Descriptor {
-    /// As `opened`, for what lies in a folder that the host makes up. A file that was to be cut and not to be written is not written.
+    /// As `opened`, for what lies in a folder that the host makes up. A file that was to be cut and
+    /// not to be written is not written.
     pub(crate) fn opened_made(
         found: OpenedMade,
         flags: Fdflags,
@@ -307,11 +318,26 @@ impl OpenMadeFolder {
         }
     }
 
-    /// The listing that a cookie counts in: a new one from the beginning on.
-    pub(crate) fn listing(&self, cookie: u64) -> Result<Arc<Vec<MadeEntry>>> {
+    /// The listing that a cookie counts in: a new one from the beginning on. `nomem` where `budget`
+    /// has not enough left to keep it.
+    pub(crate) fn listing(
+        &self,
+        cookie: u64,
+        budget: Option<&Arc<dyn MemoryBudget>>,
+    ) -> Result<Arc<MadeListing>> {
         if cookie == 0 {
-            let found = Arc::new(done(self.below.folder.list())?);
-            *lock(&self.listing) = found;
+            let entries = done(self.below.folder.list())?;
+            let mut counting = Counting::of(budget);
+            let bytes = |entry: &MadeEntry| size_of::<MadeEntry>() + entry.name.len() + 16;
+            if !entries.iter().all(|entry| counting.add(bytes(entry))) {
+                return Err(Errno::Nomem.into());
+            }
+            let found = Arc::new(MadeListing {
+                entries,
+                _taken: counting.done(),
+            });
+            // What was there is dropped behind the lock.
+            let _before = std::mem::replace(&mut *lock(&self.listing), found);
         }
         Ok(Arc::clone(&lock(&self.listing)))
     }

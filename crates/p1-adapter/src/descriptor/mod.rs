@@ -1,10 +1,11 @@
 //! What a descriptor number stands for, and what it may do.
 //!
-//! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode it was opened with) is
-//! plain data, read without a lock. What kind `path_open` has found is asked for when it first matters: many a file is
-//! only opened, stat'ed and closed, and wasmtime-wasi has looked no further than whether it is a directory. What the guest may change are four words: flags and dropped rights, each an atomic.
-//! The one lock here orders changes of `O_APPEND`, which lives in two places (the operating system's flag and our
-//! record of it).
+//! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode it
+//! was opened with) is plain data, read without a lock. What kind `path_open` has found is asked
+//! for when it first matters: many a file is only opened, stat'ed and closed, and wasmtime-wasi has
+//! looked no further than whether it is a directory. What the guest may change are four words:
+//! flags and dropped rights, each an atomic. The one lock here orders changes of `O_APPEND`, which
+//! lives in two places (the operating system's flag and our record of it).
 
 pub(crate) mod cookies;
 pub(crate) mod fds;
@@ -24,11 +25,11 @@ use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
 use crate::made::below::Below;
 use crate::sys;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{FileType, OFlags};
 use made::{OpenMadeFile, OpenMadeFolder};
 use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
-use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wasmtime_wasi::OpenMode;
@@ -37,22 +38,23 @@ use wasmtime_wasi::filesystem as wasi;
 /// One open descriptor. Shared by every thread that uses its number.
 pub(crate) struct Descriptor {
     what: What,
-    /// Rights given up with `fd_fdstat_set_rights`: base and inheriting. A right that is not in here is not checked by
-    /// us, but by the mode the file was opened with and the permissions of its preopen.
+    /// Rights given up with `fd_fdstat_set_rights`: base and inheriting. A right that is not in
+    /// here is not checked by us, but by the mode the file was opened with and the permissions of
+    /// its preopen.
     dropped_base: AtomicU64,
     dropped_inheriting: AtomicU64,
     nonblock: AtomicBool,
     /// Of a description that is ours alone.
     append: AtomicBool,
-    /// The synchronising flags it was opened with, which nobody can change.
+    /// The synchronising flags it was opened with, which cannot be changed.
     synchronised: Fdflags,
     change_flags: Mutex<()>,
 }
 
 /// The kinds of descriptor.
 pub(crate) enum Kind<'a> {
-    /// A byte stream: standard input, output and error, what an embedder pushes, and what `path_open` finds that may
-    /// block.
+    /// A byte stream: standard input, output and error, what an embedder pushes, and what
+    /// `path_open` finds that may block.
     Stream(&'a GuestStream),
     /// A file, or a device that never waits.
     File(&'a File),
@@ -109,7 +111,8 @@ impl Descriptor {
         Self::with(what, Fdflags::empty())
     }
 
-    /// A file of a type that is no stream's, whose description others may have too, with the flags `os`.
+    /// A file of a type that is no stream's, whose description others may have too, with the flags
+    /// `os`.
     pub(crate) fn file(file: wasi::File, found: FileType, os: OFlags) -> Self {
         let file = File::unasked(file, false);
         file.is_file(found);
@@ -122,8 +125,8 @@ impl Descriptor {
         self
     }
 
-    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights the parent no longer
-    /// passes on are dropped.
+    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights
+    /// the parent no longer passes on are dropped.
     pub(crate) fn opened(
         found: wasi::Descriptor,
         flags: Fdflags,
@@ -138,7 +141,8 @@ impl Descriptor {
             wasi::Descriptor::File(file) => file,
         };
         if !write {
-            // wasmtime-wasi opens what is to be made or cut for writing too, whether that was asked for or not.
+            // wasmtime-wasi opens what is to be made or cut for writing too, whether that was asked
+            // for or not.
             file.open_mode.remove(OpenMode::WRITE);
         }
         let file = File::unasked(file, true);
@@ -149,7 +153,8 @@ impl Descriptor {
         };
         if flags.contains(Fdflags::APPEND) {
             if file.as_stream()?.is_none() {
-                // The description is new and ours alone; nothing else is set on it that this could clear.
+                // The description is new and ours alone; nothing else is set on it that this could
+                // clear.
                 sys::file::set_flags(&*file.inner.file, OFlags::APPEND)?;
             } else {
                 // It means nothing to a stream.
@@ -180,8 +185,8 @@ impl Descriptor {
         })
     }
 
-    /// The host's descriptor behind it, if it is one of the system's; a directory's may be good for nothing but paths
-    /// (`O_PATH`).
+    /// The host's descriptor behind it, if it is one of the system's; a directory's may be good for
+    /// nothing but paths (`O_PATH`).
     pub(crate) fn host(&self) -> Result<Option<BorrowedFd<'_>>> {
         Ok(match self.kind()? {
             Kind::File(file) => Some(file.fd()),
@@ -247,7 +252,8 @@ impl Descriptor {
         self
     }
 
-    /// `notcapable` when the right to tell was given up, and the one to seek, which includes it (witx, `fd_seek`).
+    /// `notcapable` when the right to tell was given up, and the one to seek, which includes it
+    /// (witx, `fd_seek`).
     #[inline]
     pub(crate) fn allow_tell(&self) -> Result<()> {
         let either = Rights::FD_TELL | Rights::FD_SEEK;
@@ -266,8 +272,9 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The rights `path_open` needs of the directory it opens below: its own for what it does there, its inheriting
-    /// ones for what the new descriptor shall be able to do (`notcapable` for those given up).
+    /// The rights `path_open` needs of the directory it opens below. Its own rights are for what it
+    /// does there, its inheriting ones for what the new descriptor shall be able to do.
+    /// `notcapable` for those given up.
     pub(crate) fn allow_open(&self, how: Oflags, wanted: Rights) -> Result<()> {
         let mut needed = Rights::PATH_OPEN;
         needed.set(Rights::PATH_CREATE_FILE, how.contains(Oflags::CREAT));
@@ -275,8 +282,9 @@ impl Descriptor {
         self.allow(needed)?;
         let dropped = self.dropped_inheriting.load(Ordering::Relaxed);
         let transfer = wanted & (Rights::FD_READ | Rights::FD_WRITE);
-        // Whoever passes on neither of these wants what lies below to stay as it is. (Directories do not report the right
-        // to cut files, as wasmtime-wasi's do not, so it cannot be given up by itself.)
+        // A caller that passes on neither of these wants what lies below to stay as it is.
+        // (Directories do not report the right to cut files, as wasmtime-wasi's do not, so it
+        // cannot be given up by itself.)
         let change = Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE;
         let keeps = dropped & change.bits() == change.bits();
         if dropped & transfer.bits() != 0 || (keeps && how.contains(Oflags::TRUNC)) {
@@ -327,8 +335,16 @@ impl Descriptor {
         }
     }
 
-    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already under way may see
-    /// either state). `NONBLOCK` is the guest's alone and never reaches the operating system.
+    /// Whether a write to this file must say that it goes to the end, where the system does not see
+    /// to that.
+    #[inline]
+    pub(crate) fn must_be_appended(&self) -> Result<bool> {
+        Ok(!sys::file::KEEPS_APPEND && self.appends()?)
+    }
+
+    /// Sets `APPEND` and `NONBLOCK` as given, both at once for every other change (a write already
+    /// under way may see either state). `NONBLOCK` is the guest's alone and never reaches the
+    /// operating system.
     pub(crate) fn set_flags(&self, flags: Fdflags) -> Result<()> {
         let append = flags.contains(Fdflags::APPEND);
         let _held = lock(&self.change_flags);

@@ -1,4 +1,5 @@
-//! What lies behind a descriptor that was opened by a path or handed over as a file: a file or a directory.
+//! What lies behind a descriptor that was opened by a path or handed over as a file: a file or a
+//! directory.
 
 use super::recognise;
 use crate::abi::error::Result;
@@ -6,10 +7,10 @@ use crate::abi::types::{Errno, Filetype};
 use crate::descriptor::cookies::Cookies;
 use crate::descriptor::position::{CursorMove, Position};
 use crate::descriptor::stream::GuestStream;
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::file::{self, FileType, SeekFrom};
 use crate::sys::object::Object;
-use rustix::io::Errno as Os;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use wasmtime_wasi::OpenMode;
@@ -18,11 +19,12 @@ use wasmtime_wasi::filesystem as wasi;
 /// What was opened and is not a directory.
 pub(crate) struct File {
     pub(crate) inner: wasi::File,
-    /// The file type, once it is known that this is a file. It cannot change while the file is open.
+    /// The file type, once it is known that this is a file. It cannot change while the file is
+    /// open.
     pub(super) file_type: AtomicU8,
     /// What this is instead, once it is known to be a stream. Never set together with the type.
     stream: OnceLock<Box<GuestStream>>,
-    /// Where the cursor is, unless somebody else has the description too.
+    /// Where the cursor is, unless the description is shared.
     position: Option<Position>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct Dir {
 pub(super) const UNASKED: u8 = u8::MAX;
 
 impl File {
-    /// Of a type not yet looked at; `own`: nobody else has the description.
+    /// Of a type not yet looked at; `own`: the description is not shared.
     pub(super) fn unasked(inner: wasi::File, own: bool) -> Self {
         Self {
             inner,
@@ -57,8 +59,8 @@ impl File {
         self.look()
     }
 
-    /// Finds out whether this is a file: one `fstat`, for the first who asks. Several threads may ask at once: they
-    /// find the same, and all use the stream that is there first.
+    /// Finds out whether this is a file: one `fstat`, for the first that asks. Several threads may
+    /// ask at once: they find the same, and all use the stream that is there first.
     #[inline(never)]
     pub(super) fn look(&self) -> Result<Option<&GuestStream>> {
         if self.stream.get().is_none() {
@@ -80,7 +82,7 @@ impl File {
         );
     }
 
-    /// Takes note of a type that somebody has seen; whether that says that this is a file.
+    /// Takes note of a type that was seen; returns whether it says that this is a file.
     pub(crate) fn learn(&self, found: FileType) -> bool {
         let file = !recognise::may_be_stream(found);
         if file {
@@ -106,7 +108,8 @@ impl File {
         Ok(())
     }
 
-    /// The check of a data write: opened for writing (`badf`), below a preopen that may be written (`perm`).
+    /// The check of a data write: opened for writing (`badf`), below a preopen that may be written
+    /// (`perm`).
     pub(crate) fn check_write(&self) -> Result<()> {
         if !self.inner.open_mode.contains(OpenMode::WRITE) {
             return Err(Errno::Badf.into());
@@ -144,7 +147,7 @@ impl File {
         self.position.as_ref().filter(|_| regular)
     }
 
-    /// Where the cursor is: one system call, or none if nobody has moved it since the last.
+    /// Where the cursor is: one system call, or none if it has not moved since the last.
     pub(crate) fn tell(&self) -> Result<u64, Os> {
         if let Some(known) = self.kept_position().and_then(Position::known) {
             return Ok(known);

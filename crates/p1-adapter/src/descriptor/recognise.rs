@@ -1,4 +1,5 @@
-//! Whether what `path_open` has opened is a file or a stream: FIFOs, terminals and other devices that may block are streams.
+//! Whether what `path_open` has opened is a file or a stream: FIFOs, terminals and other devices
+//! that may block are streams.
 
 use super::stream::GuestStream;
 use crate::abi::error::Result;
@@ -17,10 +18,12 @@ pub(crate) fn may_be_stream(found: FileType) -> bool {
     )
 }
 
-/// A FIFO, terminal or other device that has been opened as a file, as the stream it is; `Err` says of what type it is if it
-/// is better off as a file: files, and memory devices (`/dev/null`, `/dev/zero`), which never wait and have a position.
+/// Makes a stream of a FIFO, terminal or other device that has been opened as a file. `Err` returns
+/// the type of what is better off as a file: files, and memory devices (`/dev/null`, `/dev/zero`),
+/// which never wait and have a position.
 ///
-/// The description is this process's alone, and only used through the stream from now on, so it is made non-blocking.
+/// The description is this process's alone, and only used through the stream from now on, so it is
+/// made non-blocking.
 pub(crate) fn as_stream(file: &File) -> Result<Result<GuestStream, FileType>> {
     let found = Object::of(&file.file)?.file_type();
     if !may_be_stream(found) || StreamKind::of(&file.file)? == StreamKind::Memory {

@@ -20,7 +20,8 @@ impl Descriptor {
         ))
     }
 
-    /// Gives rights up for good. Asking for one that is not held is `notcapable`, and nothing changes.
+    /// Gives rights up for good. Asking for one that is not held is `notcapable`, and nothing
+    /// changes.
     pub(crate) fn set_rights(&self, base: Rights, inheriting: Rights) -> Result<()> {
         let (held_base, held_inheriting) = self.rights()?;
         if !held_base.contains(base) || !held_inheriting.contains(inheriting) {
@@ -34,7 +35,8 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The rights a descriptor is born with, as wasmtime-wasi's `p1.rs` (`fd_fdstat_get`) reports them.
+    /// The rights a descriptor is born with, as wasmtime-wasi's `p1.rs` (`fd_fdstat_get`) reports
+    /// them.
     fn initial_rights(&self) -> Result<(Rights, Rights)> {
         Ok(match self.kind()? {
             Kind::Stream(stream) => (stream.rights(), stream.inheriting_rights()),

@@ -7,8 +7,8 @@ use crate::blocking::{
     Ready, StreamKind,
 };
 use crate::guest::buffers::GuestBufs;
+use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::socket::{self, SocketType};
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use wasmtime_wasi::FsPerms;
 
@@ -27,7 +27,8 @@ pub(crate) struct GuestStream {
 
 /// What is behind a stream.
 pub(crate) enum Source {
-    /// Reads find the end at once, writes are swallowed. What a context has where nothing was configured.
+    /// Reads find the end at once, writes are swallowed. What a context has where nothing was
+    /// configured.
     Null,
     /// A descriptor of the host's.
     Host(blocking::Stream),
@@ -74,7 +75,8 @@ impl GuestStream {
         self
     }
 
-    /// Whether what is read and written is a matter of the bytes alone: they come from outside, and in order.
+    /// Whether what is read and written is a matter of the bytes alone: they come from outside, and
+    /// in order.
     pub(crate) fn is_whole(&self) -> bool {
         match &self.source {
             Source::Null | Source::Input(_) | Source::Output(_) => true,
@@ -95,7 +97,8 @@ impl GuestStream {
         Self::new(source, false, true)
     }
 
-    /// A connected socket, or another stream that goes both ways or is limited to one by the embedder.
+    /// A connected socket, or another stream that goes both ways or is limited to one by the
+    /// embedder.
     pub(crate) fn duplex(host: blocking::Stream, readable: bool, writable: bool) -> Self {
         Self::new(Source::Host(host), readable, writable)
     }
@@ -104,7 +107,8 @@ impl GuestStream {
         Self::new(Source::Listener(listener), false, false)
     }
 
-    /// As something that `path_open` found below a directory of these permissions: it has attributes.
+    /// As something that `path_open` found below a directory of these permissions: it has
+    /// attributes.
     pub(crate) fn opened_below(mut self, perms: FsPerms) -> Self {
         self.opened = Some(perms);
         if let Source::Host(host) = &mut self.source {
@@ -131,7 +135,7 @@ impl GuestStream {
         }
     }
 
-    /// Whoever holds it is the one thread or task that writes. Nothing where nothing is waited for.
+    /// Its holder is the one thread or task that writes. Nothing where nothing is waited for.
     pub(crate) fn write_lock(&self) -> Option<&Arc<tokio::sync::Mutex<()>>> {
         match &self.source {
             Source::Host(host) => host.write_lock(),
@@ -144,13 +148,14 @@ impl GuestStream {
         matches!(self.source, Source::Input(_) | Source::Output(_))
     }
 
-    /// Whether each transfer is a record of its own: a datagram, or one of a socket that keeps them apart in order.
+    /// Whether each transfer is a record of its own: a datagram, or one of a socket that keeps them
+    /// apart in order.
     pub(crate) fn has_records(&self) -> bool {
         self.socket.is_some_and(|kind| kind != SocketType::STREAM)
     }
 
-    /// `msgsize` for a record that would have to be cut because its list of buffers is too long. Bytes in order are
-    /// transferred in part.
+    /// `msgsize` for a record that would have to be cut because its list of buffers is too long.
+    /// Bytes in order are transferred in part.
     pub(crate) fn check_record(&self, bufs: &GuestBufs<'_>) -> Result<()> {
         if bufs.is_cut() && self.has_records() {
             return Err(Errno::Msgsize.into());
@@ -208,8 +213,8 @@ impl GuestStream {
         }
     }
 
-    /// A terminal is a character device and a socket is one; everything else has no type, so that a C library does not
-    /// take it for one.
+    /// A terminal is a character device and a socket is one; everything else has no type, so that a
+    /// C library does not take it for one.
     pub(crate) fn file_type(&self) -> Filetype {
         if self.plain {
             return Filetype::Unknown;
@@ -254,7 +259,8 @@ impl GuestStream {
         }
     }
 
-    /// `badf` for a direction the stream does not have. A listener is polled for reading: a connection.
+    /// `badf` for a direction the stream does not have. A listener is polled for reading: a
+    /// connection.
     pub(crate) fn check_poll(&self, direction: Direction) -> Result<()> {
         match (&self.source, direction) {
             (Source::Listener(_), Direction::Read) => Ok(()),
@@ -307,8 +313,8 @@ impl GuestStream {
         }
     }
 
-    /// A piece of the write of the holder of the write lock: what can be written without waiting, which is `again` if that is
-    /// nothing.
+    /// A piece of the write of the holder of the write lock: what can be written without waiting,
+    /// which is `again` if that is nothing.
     pub(crate) fn write_piece(&self, bufs: &GuestBufs<'_>, end: &EndSignal) -> Result<usize> {
         match &self.source {
             Source::Host(host) => Ok(host.write_locked(
@@ -324,7 +330,8 @@ impl GuestStream {
         }
     }
 
-    /// Starts what is left to do when everything is written, if it has not `begun`; `again` until it is done.
+    /// Starts what is left to do when everything is written, if it has not `begun`; `again` until
+    /// it is done.
     pub(crate) fn flush_piece(&self, begun: &mut bool) -> Result<()> {
         match &self.source {
             Source::Output(output) => Ok(output.flush_piece(begun)?),

@@ -2,15 +2,15 @@
 
 use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Manner};
+use crate::sys::errno::Errno as Os;
+use crate::sys::fd::BorrowedFd;
 use crate::sys::iovec::{IOV_MAX, Iovecs, check_bounds};
-use rustix::io::Errno as Os;
 use smallvec::SmallVec;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
 use wiggle::GuestMemory;
 
-/// How many bytes one call transfers (`MAX_RW_COUNT` on Linux): a count of them fits into a guest's `size`, also where the
-/// call is made of several transfers.
+/// How many bytes one call transfers (`MAX_RW_COUNT` on Linux): a count of them fits into a guest's
+/// `size`, also where the call is made of several transfers.
 const TRANSFER_MAX: usize = 0x7fff_f000;
 
 /// The random bytes between two looks at the end signal.
@@ -18,9 +18,9 @@ const RANDOM_CHUNK: usize = 1 << 20;
 
 /// A guest's list of buffers, copied out of its memory: `(address, length)`.
 ///
-/// Empty buffers are left out. Of a longer list only the first 1024 take part, and of more bytes than 2 GiB less a page
-/// only those: the call then transfers less than was asked for, which every caller of `fd_read` and `fd_write` must expect
-/// anyway.
+/// Empty buffers are left out. Of a longer list only the first 1024 take part, and of more bytes
+/// only 2 GiB less a page. The call then transfers less than was asked for, which every caller of
+/// `fd_read` and `fd_write` must expect anyway.
 #[derive(Default)]
 pub(crate) struct BufferList {
     pairs: SmallVec<[(u32, u32); 8]>,
@@ -33,8 +33,8 @@ impl BufferList {
     ///
     /// # Errors
     ///
-    /// A trap when it reaches beyond the end of the memory, whether it takes part or not; the address of an empty one does
-    /// not matter.
+    /// A trap when it reaches beyond the end of the memory, whether it takes part or not; the
+    /// address of an empty one does not matter.
     pub(crate) fn add(&mut self, size: usize, start: u32, len: u32) -> Result<()> {
         if len == 0 {
             return Ok(());
@@ -66,7 +66,8 @@ pub(crate) struct GuestBufs<'m> {
 }
 
 impl<'m> GuestBufs<'m> {
-    /// The buffers of `list` in `memory`, which may be another one than the list was made for, or have grown.
+    /// The buffers of `list` in `memory`, which may be another one than the list was made for, or
+    /// have grown.
     ///
     /// # Errors
     ///
@@ -84,7 +85,8 @@ impl<'m> GuestBufs<'m> {
     ///
     /// # Errors
     ///
-    /// A trap when it reaches beyond the end of the memory; the address of an empty one does not matter.
+    /// A trap when it reaches beyond the end of the memory; the address of an empty one does not
+    /// matter.
     pub(crate) fn one(memory: &'m mut GuestMemory<'_>, start: u32, len: u32) -> Result<Self> {
         let buffer = (len != 0).then_some((start, len));
         let mut bufs = Self {
@@ -123,6 +125,11 @@ impl<'m> GuestBufs<'m> {
         retry(end, || self.iovecs.write(fd))
     }
 
+    /// Writes at the end of the file, wherever that is by then.
+    pub(crate) fn append(&self, fd: BorrowedFd<'_>, end: &EndSignal) -> Result<usize> {
+        retry(end, || self.iovecs.append(fd))
+    }
+
     /// Reads at `offset`.
     pub(crate) fn read_at(
         &self,
@@ -143,7 +150,8 @@ impl<'m> GuestBufs<'m> {
         retry(end, || self.iovecs.write_at(fd, offset))
     }
 
-    /// One attempt to read a stream, made in the way that does not wait. Not repeated when a signal interrupts it.
+    /// One attempt to read a stream, made in the way that does not wait. Not repeated when a signal
+    /// interrupts it.
     pub(crate) fn try_read(&self, fd: BorrowedFd<'_>, manner: Manner) -> Result<usize, Os> {
         match manner {
             Manner::Plain => self.iovecs.read(fd),
@@ -152,8 +160,8 @@ impl<'m> GuestBufs<'m> {
         }
     }
 
-    /// One attempt to write the bytes `range` to a stream, in the way that does not wait. Not repeated when a signal
-    /// interrupts it.
+    /// One attempt to write the bytes `range` to a stream, in the way that does not wait. Not
+    /// repeated when a signal interrupts it.
     pub(crate) fn try_write(
         &self,
         fd: BorrowedFd<'_>,
@@ -170,13 +178,14 @@ impl<'m> GuestBufs<'m> {
         }
     }
 
-    /// One attempt to receive from a socket, which leaves the bytes there to `peek`; also says whether a datagram was cut
-    /// short. Never waits. Not repeated when interrupted.
+    /// One attempt to receive from a socket, which leaves the bytes there to `peek`; also says
+    /// whether a datagram was cut short. Never waits. Not repeated when interrupted.
     pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Os> {
         self.iovecs.recv(fd, peek)
     }
 
-    /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its own memory.
+    /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its
+    /// own memory.
     pub(crate) fn fill(&self, bytes: &[u8]) {
         self.iovecs.fill(bytes);
     }
@@ -186,7 +195,8 @@ impl<'m> GuestBufs<'m> {
         self.iovecs.part(range).copy_out()
     }
 
-    /// Fills the buffers with random bytes of the operating system's; looks at `end` before each megabyte.
+    /// Fills the buffers with random bytes of the operating system's; looks at `end` before each
+    /// megabyte.
     pub(crate) fn fill_random(&self, end: &EndSignal) -> Result<()> {
         let mut done = 0;
         while done < self.len() {
@@ -198,8 +208,9 @@ impl<'m> GuestBufs<'m> {
     }
 }
 
-/// Makes a system call until no signal handler interrupts it, or the end signal is raised: an embedder that interrupts a
-/// thread in a file system that hangs (and lets itself be interrupted) gets it out.
+/// Makes a system call until no signal handler interrupts it, or the end signal is raised. So an
+/// embedder that interrupts a thread in a file system that hangs gets it out, if the file system
+/// can be interrupted.
 #[inline]
 fn retry(end: &EndSignal, mut call: impl FnMut() -> Result<usize, Os>) -> Result<usize> {
     loop {

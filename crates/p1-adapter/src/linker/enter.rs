@@ -1,4 +1,5 @@
-//! What stands around every call: finding the memory, making the [`Call`], looking at the end signal, telling the observer.
+//! What stands around every call: finding the memory, making the [`Call`], looking at the end
+//! signal, telling the observer.
 
 use crate::call::Call;
 use crate::call::host_word;
@@ -9,8 +10,8 @@ use crate::ctx::state::{MemoryOf, P1State, Scratch};
 use wasmtime::{AsContextMut as _, Caller, Extern, Memory, Result};
 use wiggle::GuestMemory;
 
-/// Runs `function` for the calling instance. With a `name` the context's observer is told of it; beside the name, whether
-/// it may have to wait.
+/// Runs `function` for the calling instance. With a `name` the context's observer is told of it;
+/// beside the name, whether it may have to wait.
 #[inline(always)]
 pub(super) fn enter<T: 'static, R: Returned>(
     caller: &mut Caller<'_, T>,

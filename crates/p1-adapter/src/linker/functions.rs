@@ -1,6 +1,7 @@
 //! The 46 functions: their names, parameters and results, and which of them may have to wait.
 
-/// Hands every function to the macro `$each`: whether it may have to wait, its name, its parameters and its result.
+/// Hands every function to the macro `$each`: whether it may have to wait, its name, its parameters
+/// and its result.
 macro_rules! functions {
     ($each:ident) => {
         $each! {

@@ -1,6 +1,7 @@
 //! The 46 functions as items of a wasmtime [`Linker`].
 //!
-//! `functions.rs` is the table, `enter.rs` what stands around every call. What the functions do is elsewhere.
+//! `functions.rs` is the table, `enter.rs` what stands around every call. What the functions do is
+//! elsewhere.
 
 mod enter;
 mod functions;
@@ -114,9 +115,9 @@ macro_rules! result {
 
 /// Adds all 46 functions of `wasi_snapshot_preview1` to `linker`.
 ///
-/// `get` finds the [`P1State`] in the data of the store; it runs at every call, so it should do no more than name a
-/// field. A call that has to wait blocks the calling thread, in the kernel. The functions may be used in stores with
-/// and without async support.
+/// `get` finds the [`P1State`] in the data of the store; it runs at every call, so it should do no
+/// more than name a field. A call that has to wait blocks the calling thread, in the kernel. The
+/// functions may be used in stores with and without async support.
 ///
 /// ```
 /// use p1_adapter::{P1CtxBuilder, P1State, add_to_linker_sync};
@@ -156,8 +157,8 @@ pub fn add_to_linker_sync<T: 'static>(
     Ok(())
 }
 
-/// Adds the 45 functions of `wasi_unstable`, preview1's predecessor, over the same code; otherwise as
-/// [`add_to_linker_sync`]. Programs built before 2020 import it.
+/// Adds the 45 functions of `wasi_unstable`, preview1's predecessor, over the same code; otherwise
+/// as [`add_to_linker_sync`]. Programs built before 2020 import it.
 ///
 /// # Errors
 ///
@@ -179,17 +180,20 @@ pub fn add_unstable_to_linker_sync<T: 'static>(
     Ok(())
 }
 
-/// As [`add_to_linker_sync`], for stores that are called asynchronously: a call that has to wait gives its thread back.
+/// As [`add_to_linker_sync`], for stores that are called asynchronously: a call that has to wait
+/// gives its thread back.
 ///
-/// Waiting takes a tokio runtime with its I/O and time drivers enabled: the one the store is called in, or wasmtime-wasi's
-/// where there is none. Calls that do not wait have nothing of the kind. Dropping the future of a wasm call while one of
-/// its host calls waits gives that wait up.
+/// Waiting takes a tokio runtime with its I/O and time drivers enabled: the one the store is called
+/// in, or wasmtime-wasi's where there is none. Calls that do not wait have nothing of the kind.
+/// Dropping the future of a wasm call while one of its host calls waits gives that wait up.
 ///
-/// Files are read and written on the calling thread, as are paths: they wait for a disk at most. Opening a FIFO waits for
-/// the other side on the calling thread, unless it is opened with `NONBLOCK`.
+/// Files are read and written on the calling thread, as are paths: they wait for a disk at most.
+/// Opening a FIFO waits for the other side on the calling thread, unless it is opened with
+/// `NONBLOCK`.
 ///
-/// Tasks and threads may write one stream: none comes between the first byte and the last of another's write. While a poll
-/// of several streams waits it takes one descriptor of the process, any other wait a duplicate of the stream's.
+/// Tasks and threads may write one stream: none comes between the first byte and the last of
+/// another's write. While a poll of several streams waits it takes one descriptor of the process,
+/// any other wait a duplicate of the stream's.
 ///
 /// # Errors
 ///
@@ -213,7 +217,8 @@ pub fn add_to_linker_async<T: Send + 'static>(
     Ok(())
 }
 
-/// As [`add_unstable_to_linker_sync`], for stores that are called asynchronously; see [`add_to_linker_async`].
+/// As [`add_unstable_to_linker_sync`], for stores that are called asynchronously; see
+/// [`add_to_linker_async`].
 ///
 /// # Errors
 ///

@@ -1,7 +1,9 @@
-//! `wasi_unstable`, preview1's predecessor, where it differs: the order of `whence`, the width of a link count, the layout
-//! of a clock subscription. All else is the same code under another module name; `sock_accept` it does not have.
+//! `wasi_unstable`, preview1's predecessor, where it differs: the order of `whence`, the width of a
+//! link count, the layout of a clock subscription. All else is the same code under another module
+//! name; `sock_accept` it does not have.
 //!
-//! Source: `wasi_unstable.witx` beside preview1's in the WASI repository; the two differ in nothing else.
+//! Source: `wasi_unstable.witx` beside preview1's in the WASI repository; the two differ in nothing
+//! else.
 
 use crate::abi::error::Result;
 use crate::abi::types::{
@@ -81,7 +83,8 @@ pub(crate) fn path_filestat_get(
     answer(call, result)
 }
 
-/// Subscriptions of 56 bytes: a clock's begins with an identifier of its own, which nothing reports.
+/// Subscriptions of 56 bytes: a clock's begins with an identifier of its own, which nothing
+/// reports.
 pub(crate) fn poll_oneoff(
     call: &mut Call<'_>,
     memory: &mut GuestMemory<'_>,

@@ -1,6 +1,7 @@
-//! What the `path_*` functions do below a made folder. The order of checks is that of the host's directories.
+//! What the `path_*` functions do below a made folder. The order of checks is that of the host's
+//! directories.
 
-use super::walk::{Found, walk};
+use super::walk::{Found, TARGET_MAX, walk};
 use super::{MadeFile, MadeFolder, MadeNode, stat};
 use crate::abi::errno::of_io_error;
 use crate::abi::error::{Error, Result};
@@ -56,7 +57,8 @@ impl Below {
         done(stat::filestat(&node))
     }
 
-    /// Opens it, or makes it first. What there is between a look and a creation by another thread is looked at again.
+    /// Opens it, or makes it first. What there is between a look and a creation by another thread
+    /// is looked at again.
     pub(crate) fn open(&self, path: &str, how: OpenHow) -> Result<OpenedMade> {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Inval.into());
@@ -183,6 +185,9 @@ impl Below {
         if target.is_empty() {
             return Err(Errno::Noent.into());
         }
+        if target.len() >= TARGET_MAX {
+            return Err(Errno::Nametoolong.into());
+        }
         let (folder, name) = new_name(found)?;
         done(folder.create_link(&name, target))
     }
@@ -250,8 +255,8 @@ impl Below {
         done(from.folder.rename(&old_name, &*into.folder, &new_name))
     }
 
-    /// The name at the end of a path and what is there, as what changes names takes it: no link at the end is followed, not even for
-    /// a slash behind it.
+    /// The name at the end of a path and what is there, as what changes names takes it: no link at
+    /// the end is followed, not even for a slash behind it.
     fn at_name(&self, path: &str) -> Result<Found> {
         let stripped = path.trim_end_matches('/');
         // Of slashes only, or empty.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
-/// What all who have the file share.
+/// What all opens of the file share.
 pub(super) struct FileNode {
     pub(super) tree: Arc<Tree>,
     inode: u64,

@@ -17,14 +17,15 @@ const ENTRY: u64 = 512;
 
 /// What all folders of a tree share.
 pub(super) struct Tree {
-    /// Held by what changes names or looks at more than one folder. Locks of folders are taken under it.
+    /// Held by what changes names or looks at more than one folder. Locks of folders are taken
+    /// under it.
     names: Mutex<()>,
     inodes: AtomicU64,
     /// Bytes that may still be kept.
     left: AtomicU64,
 }
 
-/// What all who have the folder share.
+/// What all opens of the folder share.
 pub(super) struct FolderNode {
     tree: Arc<Tree>,
     inode: u64,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-/// What all who have the link share.
+/// What all holders of the link share.
 pub(super) struct LinkNode {
     pub(super) tree: Arc<Tree>,
     inode: u64,

@@ -1,27 +1,28 @@
 //! Folders and files that the host makes up: no directory of the operating system's is behind them.
 //!
 //! An embedder implements [`MadeFolder`] and [`MadeFile`] and hands a folder over with
-//! [`P1CtxBuilder::made_folder`](crate::P1CtxBuilder::made_folder). A guest uses it as any other preopen, with all functions of
-//! preview1. [`MemoryFolder`] is such a folder, in memory, to be read and written; one that can only be read implements three
-//! methods.
+//! [`P1CtxBuilder::made_folder`](crate::P1CtxBuilder::made_folder). A guest uses it as any other
+//! preopen, with all functions of preview1. [`MemoryFolder`] is such a folder, in memory, to be
+//! read and written; one that can only be read implements three methods.
 //!
 //! # What an implementation sees
 //!
-//! Single names: never empty, `.` or `..`, never with a slash or a NUL byte in them. The adapter takes paths apart, follows
-//! links (40 at most) and keeps `..` inside: what the guest reaches from a descriptor lies in that folder or below it. An absolute
-//! path is `perm`, and so is the target of a link that is absolute or leads out. Nothing of a made folder leads to one of the host's
+//! Single names: never empty, `.` or `..`, never with a slash or a NUL byte in them. The adapter
+//! takes paths apart, follows links (40 at most) and keeps `..` inside: what the guest reaches from
+//! a descriptor lies in that folder or below it. An absolute path is `perm`, and so is the target
+//! of a link that is absolute or leads out. Nothing of a made folder leads to one of the host's
 //! directories, nor the other way: links and renames between them are `xdev`.
 //!
 //! # Threads
 //!
-//! Any number of threads call at once. A read or write at a descriptor's own position is made under a lock of that descriptor,
-//! so two of them have disjoint bytes; no other lock is held during a call. An implementation that blocks holds up the calling
-//! thread, and the end signal does not reach it there: what waits is a stream ([`own_kinds`](crate::own_kinds)).
-//! One that panics does so on the guest's thread, as other host functions do.
+//! Any number of threads call at once. A read or write at a descriptor's own position is made under
+//! a lock of that descriptor, so two of them have disjoint bytes; no other lock is held during a
+//! call. An implementation that blocks holds up its thread, where the end signal does not reach it:
+//! what waits is a stream ([`own_kinds`](crate::own_kinds)). A panic is on the guest's thread.
 //!
 //! # Errors
 //!
-//! An [`io::Error`] becomes an errno of preview1: that of the system, if it has one, else that of its [`ErrorKind`].
+//! An [`io::Error`] becomes the system's errno, if it has one, else that of its [`ErrorKind`].
 //!
 //! ```
 //! use p1_adapter::made::{MadeEntry, MadeFile, MadeFolder, MadeKind, MadeMetadata, MadeNode};
@@ -97,18 +98,18 @@ fn read_only<T>() -> io::Result<T> {
 
 /// A folder that the host makes up. [The module](self) says what its methods see.
 ///
-/// What changes something fails with `rofs`, unless it is implemented. [`FsPerms::ReadOnly`](crate::FsPerms::ReadOnly) keeps guests from
-/// those methods, whatever they do.
+/// What changes something fails with `rofs`, unless it is implemented.
+/// [`FsPerms::ReadOnly`](crate::FsPerms::ReadOnly) keeps guests from those methods.
 pub trait MadeFolder: Any + Send + Sync {
     /// What has this name here.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] where nothing has. A name that no entry can have (for its length, say) may have an error of its own.
+    /// [`ErrorKind::NotFound`] where nothing has; a name that is too long may have its own.
     fn find(&self, name: &str) -> io::Result<MadeNode>;
 
-    /// All entries, in the order in which guests are told of them, without `.` and `..`. Called when a listing begins; the rest
-    /// of it is of what was there then.
+    /// All entries, in the order in which guests are told of them, without `.` and `..`. Called
+    /// when a listing begins, which shows what was there then.
     ///
     /// # Errors
     ///
@@ -122,8 +123,8 @@ pub trait MadeFolder: Any + Send + Sync {
     /// The implementation's.
     fn metadata(&self) -> io::Result<MadeMetadata>;
 
-    /// Makes an empty file, unless something has the name: [`ErrorKind::AlreadyExists`], of which the adapter makes
-    /// what `path_open` was asked for.
+    /// Makes an empty file. [`ErrorKind::AlreadyExists`] if something has the name; the adapter
+    /// turns that into what `path_open` was asked for.
     ///
     /// # Errors
     ///
@@ -153,19 +154,19 @@ pub trait MadeFolder: Any + Send + Sync {
         read_only()
     }
 
-    /// Gives a file (or a link) another name. `node` is what [`find`](Self::find) of a folder has given, perhaps one of another
-    /// implementation's.
+    /// Gives a file (or a link) another name. `node` is what [`find`](Self::find) of a folder has
+    /// given, perhaps one of another implementation's.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AlreadyExists`] where something has the name, [`ErrorKind::CrossesDevices`] for another implementation's
-    /// node; `rofs` unless implemented.
+    /// [`ErrorKind::AlreadyExists`] where something has the name, [`ErrorKind::CrossesDevices`] for
+    /// another implementation's node; `rofs` unless implemented.
     fn link(&self, name: &str, node: &MadeNode) -> io::Result<()> {
         let _ = (name, node);
         read_only()
     }
 
-    /// Takes a name from a file or a link. Who has it open keeps it.
+    /// Takes a name from a file or a link. Descriptors that have it open keep it.
     ///
     /// # Errors
     ///
@@ -179,19 +180,19 @@ pub trait MadeFolder: Any + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotADirectory`] for something else, [`ErrorKind::DirectoryNotEmpty`]; `rofs` unless implemented.
+    /// [`ErrorKind::NotADirectory`], [`ErrorKind::DirectoryNotEmpty`]; `rofs` unless implemented.
     fn remove_folder(&self, name: &str) -> io::Result<()> {
         let _ = name;
         read_only()
     }
 
-    /// Moves what has this name here to `new` in `to`, which may be this folder, in one step, and in place of what has that name, if
-    /// it is of the same kind and, for a folder, empty.
+    /// Moves what has this name here to `new` in `to`, in one step. `to` may be this folder.
+    /// Replaces what has that name, if it is of the same kind and, for a folder, empty.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::CrossesDevices`] where `to` is of another implementation, [`ErrorKind::InvalidInput`] where it lies below what is to be
-    /// moved; `rofs` unless implemented.
+    /// [`ErrorKind::CrossesDevices`] where `to` is of another implementation,
+    /// [`ErrorKind::InvalidInput`] where it lies below what is moved; `rofs` unless implemented.
     fn rename(&self, name: &str, to: &dyn MadeFolder, new: &str) -> io::Result<()> {
         let _ = (name, to, new);
         read_only()
@@ -212,7 +213,7 @@ pub trait MadeFolder: Any + Send + Sync {
     }
 }
 
-/// A file that the host makes up: bytes with positions. [The module](self) says what its methods see.
+/// A file that the host makes up: bytes with positions. See [the module](self).
 pub trait MadeFile: Any + Send + Sync {
     /// Reads into `to`, which is not empty, from `offset` on; how many bytes, 0 only at the end.
     ///
@@ -228,7 +229,7 @@ pub trait MadeFile: Any + Send + Sync {
     /// The implementation's.
     fn metadata(&self) -> io::Result<MadeMetadata>;
 
-    /// Writes `from`, which is not empty, at `offset`; how many bytes. What lies between the end and `offset` becomes zeros.
+    /// Writes `from`, not empty, at `offset`; returns how many bytes. A gap becomes zeros.
     ///
     /// # Errors
     ///
@@ -315,6 +316,7 @@ pub trait MadeLink: Any + Send + Sync {
 
 /// What a name stands for.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum MadeNode {
     /// A folder.
     Folder(Arc<dyn MadeFolder>),
@@ -336,6 +338,7 @@ impl fmt::Debug for MadeNode {
 
 /// Of which kind something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MadeKind {
     /// A folder.
     Folder,
@@ -368,8 +371,7 @@ impl MadeEntry {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MadeMetadata {
-    /// What tells it from everything else that the host makes up for this guest. Guests see another number, which
-    /// is as different.
+    /// What tells it from all else that the host makes up for this guest. Guests see another one.
     pub inode: u64,
     /// How many names it has.
     pub links: u64,

@@ -9,11 +9,16 @@ use std::sync::Arc;
 /// Links that are followed on the way to one name, as on Linux.
 const LINKS: u32 = 40;
 
+/// A link's target has fewer bytes, as on Linux. So what is followed is bounded, however long a path
+/// may be.
+pub(crate) const TARGET_MAX: usize = 4096;
+
 /// Where a path has led.
 pub(crate) struct Found {
     /// The folder that the last name is in.
     pub(crate) folder: Arc<dyn MadeFolder>,
-    /// The last name; none where the path ends in a dot, two, or nothing: then the folder itself is meant.
+    /// The last name; none where the path ends in a dot, two, or nothing: then the folder itself is
+    /// meant.
     pub(crate) name: Option<String>,
     /// What is there, or why that cannot be said.
     pub(crate) node: Result<Option<MadeNode>, Errno>,
@@ -22,7 +27,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// What is there; `noent` if nothing is, `notdir` for what a slash stands behind and that is no folder.
+    /// What is there; `noent` if nothing is, `notdir` for what a slash stands behind and that is no
+    /// folder.
     pub(crate) fn existing(self) -> Result<MadeNode, Errno> {
         let slash = self.slash;
         match self.node?.ok_or(Errno::Noent)? {
@@ -32,7 +38,8 @@ impl Found {
     }
 }
 
-/// Follows `path` from `start` on, and a link at its end if `follow`, or if a slash stands behind it.
+/// Follows `path` from `start` on, and a link at its end if `follow`, or if a slash stands behind
+/// it.
 ///
 /// `perm` for a path, or a link, that is absolute or leads out of `start`.
 pub(crate) fn walk(start: &Arc<dyn MadeFolder>, path: &str, follow: bool) -> Result<Found, Errno> {
@@ -70,6 +77,9 @@ pub(crate) fn walk(start: &Arc<dyn MadeFolder>, path: &str, follow: bool) -> Res
                 let target = link.target().map_err(|error| of_io_error(&error))?;
                 if target.is_empty() {
                     return Err(Errno::Noent);
+                }
+                if target.len() >= TARGET_MAX {
+                    return Err(Errno::Nametoolong);
                 }
                 slash |= push_names(&mut left, &target)? && last;
             }

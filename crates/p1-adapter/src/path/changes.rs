@@ -1,5 +1,5 @@
-//! Looking at names and changing them: the system for a single name, wasmtime-wasi for everything else, and what slashes
-//! behind the last name mean in either case.
+//! Looking at names and changing them: the system for a single name, wasmtime-wasi for everything
+//! else, and what slashes behind the last name mean in either case.
 
 use super::operations::WasiPaths;
 use super::single::single;
@@ -11,7 +11,8 @@ use crate::descriptor::Dir;
 use wasmtime_wasi::p2::bindings::filesystem::types::PathFlags;
 
 impl WasiPaths {
-    /// The attributes of what lies at `path`: one system call for a single name, unless it is a link to be followed.
+    /// The attributes of what lies at `path`: one system call for a single name, unless it is a
+    /// link to be followed.
     pub(crate) fn stat(
         &mut self,
         dir: &Dir,

@@ -4,8 +4,8 @@ use super::operations::WasiPaths;
 use crate::abi::error::Result;
 use crate::blocking::Fifo;
 use crate::descriptor::Dir;
+use crate::sys::fd::AsFd as _;
 use std::ffi::OsStr;
-use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, OpenFlags, PathFlags,
@@ -14,8 +14,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 /// As many symbolic links as Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// The FIFO at a path, and the path without links at its end. Its directory, and the target of each link, are
-/// wasmtime-wasi's to resolve.
+/// The FIFO at a path, and the path without links at its end. Its directory, and the target of each
+/// link, are wasmtime-wasi's to resolve.
 pub(super) fn find_fifo(
     paths: &mut WasiPaths,
     dir: &Dir,
@@ -23,7 +23,8 @@ pub(super) fn find_fifo(
     mut path: String,
 ) -> Result<Option<(Fifo, String)>> {
     match paths.type_at(dir, follow, path.clone()) {
-        // wasmtime-wasi has a name for a FIFO and, as of 48, uses it nowhere on Unix: it says "unknown".
+        // wasmtime-wasi has a name for a FIFO and, as of 48, uses it nowhere on Unix: it says
+        // "unknown".
         Ok(DescriptorType::Fifo | DescriptorType::Unknown) => {}
         _ => return Ok(None),
     }

@@ -1,8 +1,9 @@
 //! What wasmtime-wasi failed with `io`, made once more by the system.
 //!
-//! Preview2 has no name for some of what a system says (`EDQUOT`, for one). What failed has changed nothing, so it may be
-//! tried again: as a name in its directory. The way there is gone name by name, as the names of [`Single`] are: no link is
-//! followed. Where one is in the way, or `..`, wasmtime-wasi resolves it. The system's error comes out as itself.
+//! Preview2 has no name for some of what a system says (`EDQUOT`, for one). What failed has changed
+//! nothing, so it may be tried again: as a name in its directory. The way there is gone name by
+//! name, as the names of [`Single`] are: no link is followed. Where one is in the way, or `..`,
+//! wasmtime-wasi resolves it. The system's error comes out as itself.
 
 use super::operations::WasiPaths;
 use super::refine_errno::PathBelow;
@@ -13,8 +14,8 @@ use crate::descriptor::Dir;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
 impl WasiPaths {
-    /// The last name of a path, and the directory it is looked up in: none if that is `dir` itself. Nothing where the path
-    /// ends in no name, and where wasmtime-wasi cannot open its directory.
+    /// The last name of a path, and the directory it is looked up in: none if that is `dir` itself.
+    /// Nothing where the path ends in no name, and where wasmtime-wasi cannot open its directory.
     ///
     /// # Errors
     ///
@@ -76,8 +77,8 @@ impl WasiPaths {
     }
 }
 
-/// The directory that `path` leads to, which is `dir` itself if it has no names; nothing if one of them is `..`, a link, or no
-/// directory.
+/// The directory that `path` leads to, which is `dir` itself if it has no names; nothing if one of
+/// them is `..`, a link, or no directory.
 fn name_by_name(dir: &Dir, path: &str) -> Result<Option<Option<Dir>>> {
     let mut reached: Option<Dir> = None;
     for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {

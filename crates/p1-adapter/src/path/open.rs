@@ -1,10 +1,12 @@
-//! What `path_open` finds that is neither file nor directory: FIFOs, terminals and other devices that may block.
+//! What `path_open` finds that is neither file nor directory: FIFOs, terminals and other devices
+//! that may block.
 //!
-//! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other side is opened too, and
-//! no descriptor and no lock of ours ends the wait. What does is the other side:
-//! [`OpenInProgress`](crate::path::fifo_open::OpenInProgress).
+//! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other
+//! side is opened too, and no descriptor and no lock of ours ends the wait. What does is the other
+//! side: [`OpenInProgress`](crate::path::fifo_open::OpenInProgress).
 //!
-//! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system call for it.
+//! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system
+//! call for it.
 
 use super::fifo_open::{OpenInProgress, Opens};
 use super::find_fifo::find_fifo;
@@ -38,7 +40,8 @@ pub(crate) enum Opened {
 }
 
 impl Open<'_> {
-    /// The sides of a FIFO that are opened for these flags: those asked for, and that for writing where it is to be cut.
+    /// The sides of a FIFO that are opened for these flags: those asked for, and that for writing
+    /// where it is to be cut.
     fn access(&self) -> FifoAccess {
         let asks_write = self.wanted.contains(DescriptorFlags::WRITE);
         let write = asks_write || self.how.contains(OpenFlags::TRUNCATE);
@@ -50,15 +53,17 @@ impl Open<'_> {
         }
     }
 
-    /// Whether the open would wait if this were a FIFO: both sides at once never do, and what is new is none.
+    /// Whether the open would wait if this were a FIFO: both sides at once never do, and what is
+    /// new is none.
     fn may_wait(&self) -> bool {
         self.access() != FifoAccess::ReadWrite
             && !self.how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE)
     }
 
-    /// wasmtime-wasi opens first and looks afterwards whether it is a directory, so that one would wait for the other
-    /// side of a FIFO only to be told that it is none. A slash behind the name has the system refuse it. (But not where
-    /// links are not to be followed: a slash would follow one.)
+    /// wasmtime-wasi opens first and looks afterwards whether it is a directory, so that one would
+    /// wait for the other side of a FIFO only to be told that it is none. A slash behind the name
+    /// has the system refuse it. (But not where links are not to be followed: a slash would follow
+    /// one.)
     pub(super) fn ask_for_directory(&mut self) {
         if self.how == OpenFlags::DIRECTORY
             && self.follow.contains(PathFlags::SYMLINK_FOLLOW)
@@ -72,8 +77,8 @@ impl Open<'_> {
 
     /// Opens it.
     ///
-    /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for writing with `nxio` if
-    /// nobody reads. That flag alone costs a look at the path first.
+    /// With the guest's `NONBLOCK` a FIFO is opened as POSIX has it: for reading at once, for
+    /// writing with `nxio` if it has no reader. That flag alone costs a look at the path first.
     pub(crate) fn run(
         mut self,
         paths: &mut WasiPaths,
@@ -94,8 +99,8 @@ impl Open<'_> {
         }
         let place = (self.dir, self.follow, &self.path);
         let entered = in_progress.enter(place, self.access(), paths, opens)?;
-        // Somebody who may be moving what this is about to open has not seen that it is. Through a descriptor of the
-        // object the names do not matter.
+        // A thread that may be moving what this is about to open has not seen that it is. Through a
+        // descriptor of the object the names do not matter.
         let fifo = match entered.names_move {
             // What cannot be looked for is for the open itself to report.
             true => self.fifo(paths).unwrap_or(None),

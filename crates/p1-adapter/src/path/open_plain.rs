@@ -24,7 +24,8 @@ fn synchronised(wanted: DescriptorFlags) -> bool {
 }
 
 impl Open<'_> {
-    /// Whether the system opens it as what it is named: a single component, and flags that go together.
+    /// Whether the system opens it as what it is named: a single component, and flags that go
+    /// together.
     pub(super) fn is_single(&self) -> bool {
         let only = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
         is_single_name(&self.path)
@@ -53,7 +54,8 @@ impl Open<'_> {
         self.by_path(paths, self.how).map(Opened::Plain)
     }
 
-    /// Opens what shall be synchronised by its name in its directory, links at its end followed as far as they are relative.
+    /// Opens what shall be synchronised by its name in its directory, links at its end followed as
+    /// far as they are relative.
     fn open_synchronised(&self, paths: &mut WasiPaths) -> Result<Option<Descriptor>> {
         if !synchronised(self.wanted) {
             return Ok(None);
@@ -72,7 +74,8 @@ impl Open<'_> {
         Single { dir, name: &name }.open(self.follow, self.how, self.wanted)
     }
 
-    /// wasmtime-wasi would open what may have to be made for writing: what is there already is opened as asked.
+    /// wasmtime-wasi would open what may have to be made for writing: what is there already is
+    /// opened as asked.
     fn open_existing(&self, paths: &mut WasiPaths) -> Result<Option<Descriptor>> {
         let writes = self.wanted.contains(DescriptorFlags::WRITE);
         let made_anyway = self.how != OpenFlags::CREATE || writes;
@@ -93,8 +96,8 @@ impl Open<'_> {
         }
     }
 
-    /// Opens it through wasmtime-wasi. What fails for a reason that wasmtime-wasi has no name for is opened once more by the
-    /// system, as a name in its directory, which says why.
+    /// Opens it through wasmtime-wasi. What fails for a reason that wasmtime-wasi has no name for
+    /// is opened once more by the system, as a name in its directory, which says why.
     fn by_path(&self, paths: &mut WasiPaths, how: OpenFlags) -> Result<Descriptor> {
         let follows = self.follow.contains(PathFlags::SYMLINK_FOLLOW);
         let path = self.path.clone();
@@ -123,7 +126,8 @@ impl Open<'_> {
             && !self.wanted.contains(DescriptorFlags::WRITE)
     }
 
-    /// The directory anew: one that may be listed and not searched (mode 0400) cannot be asked for its `.`.
+    /// The directory anew: one that may be listed and not searched (mode 0400) cannot be asked for
+    /// its `.`.
     fn itself(&self) -> Result<Descriptor> {
         let Descriptor::Dir(dir) = &self.dir.inner else {
             return Err(Errno::Notdir.into());

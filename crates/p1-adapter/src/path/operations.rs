@@ -1,8 +1,9 @@
 //! Path operations, carried out by wasmtime-wasi through its public preview2 traits.
 //!
-//! The sandbox is wasmtime-wasi's: no path of the guest's is resolved by any other code. Its operations are `async`,
-//! but on directories that allow blocking the current thread they never wait, so each future is ready when it is polled
-//! first; no runtime exists and no thread is started.
+//! The sandbox is wasmtime-wasi's: no path of the guest's is resolved by any other code. Its
+//! operations are `async`, but on directories that allow blocking the current thread they never
+//! wait. So each future is ready when it is polled first; no runtime exists and no thread is
+//! started.
 
 use crate::abi::error::{Error, Result};
 use crate::descriptor::Dir;
@@ -18,7 +19,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     NewTimestamp, OpenFlags, PathFlags,
 };
 
-/// A file system context of wasmtime-wasi's, and a table that holds descriptors for the time of one operation.
+/// A file system context of wasmtime-wasi's, and a table that holds descriptors for the time of one
+/// operation.
 ///
 /// One per store, so that no two threads meet in it.
 pub(crate) struct WasiPaths {
@@ -78,7 +80,8 @@ impl WasiPaths {
         result
     }
 
-    /// Opens `path`; the descriptor's file system calls may block the current thread, as all here do.
+    /// Opens `path`; the descriptor's file system calls may block the current thread, as all here
+    /// do.
     pub(crate) fn open_at(
         &mut self,
         dir: &Dir,

@@ -1,10 +1,11 @@
 //! Why a path operation failed, where wasmtime-wasi has no name for it.
 //!
-//! Preview2's error codes, and wasmtime-wasi's translation to them, lack what an operating system says of two file systems
-//! (`EXDEV`), of one that is mounted read-only (`EROFS`) and of a process without descriptors (`EMFILE`); all of these come
-//! out as `io`. Programs go by them: `mv` copies when it is told `EXDEV`. So after an `io` the circumstances are
-//! looked at, through the same sandbox. Nothing is asked after a success or another error. What cannot be seen
-//! afterwards stays `io`. (Opens and changes are first made once more by the system, which has a name for everything:
+//! Preview2's error codes, and wasmtime-wasi's translation to them, do not tell two file systems
+//! (`EXDEV`), one that is mounted read-only (`EROFS`) or a process without descriptors (`EMFILE`);
+//! all of these come out as `io`. Programs go by them: `mv` copies when it is told `EXDEV`. So
+//! after an `io` the circumstances are looked at, through the same sandbox. Nothing is asked after
+//! a success or another error. What cannot be seen afterwards stays `io`. (Opens and changes are
+//! first made once more by the system, which has a name for everything:
 //! [`once_more`](super::once_more).)
 
 use super::operations::WasiPaths;
@@ -12,8 +13,8 @@ use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::descriptor::Dir;
 use crate::sys::attributes::Mount;
+use crate::sys::fd::AsFd as _;
 use crate::sys::file::check_descriptor_left;
-use std::os::fd::AsFd as _;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
@@ -21,8 +22,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags,
 pub(crate) type PathBelow<'a> = (&'a Dir, &'a str);
 
 impl WasiPaths {
-    /// `result`, with `io` replaced where the reason can be told. `changes` says whether the operation would have changed a
-    /// file system.
+    /// `result`, with `io` replaced where the reason can be told. `changes` says whether the
+    /// operation would have changed a file system.
     pub(crate) fn explained<T>(
         &mut self,
         result: Result<T>,

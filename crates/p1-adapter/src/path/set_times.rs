@@ -20,9 +20,10 @@ const MAX_LINKS: usize = 40;
 
 /// Sets the times of what lies at a path.
 ///
-/// By its name in its directory, where no link is followed and nothing is opened: so a FIFO is not waited for, and "now" may
-/// be set by whoever may write, owner or not. (wasmtime-wasi opens what it finds, and takes the time itself.) What has no such
-/// name is wasmtime-wasi's; should a FIFO have taken its place, the signal frees the open.
+/// By its name in its directory, where no link is followed and nothing is opened: so a FIFO is not
+/// waited for, and "now" may be set by a process that may write, owner or not. (wasmtime-wasi opens
+/// what it finds, and takes the time itself.) What has no such name is wasmtime-wasi's; should a
+/// FIFO have taken its place, the signal frees the open.
 pub(crate) fn set_times(
     (paths, in_progress, opens): (&mut WasiPaths, &mut OpenInProgress, &Arc<Opens>),
     dir: &Dir,
@@ -60,9 +61,10 @@ pub(crate) fn set_times(
     })
 }
 
-/// The directory and the name in it that `path` leads to, where links at its end are followed if that is asked for or a
-/// slash is behind it; no directory if it is `dir` itself. Nothing for what has no name of its own (`.`), for a slash behind
-/// what is no directory, and for a link that is not relative. The way to the directory is wasmtime-wasi's to resolve.
+/// The directory that `path` leads to, and the name in it; no directory if it is `dir` itself.
+/// Links at the path's end are followed if that is asked for or a slash is behind it. Nothing for
+/// what has no name of its own (`.`), for a slash behind what is no directory, and for a link that
+/// is not relative. The way to the directory is wasmtime-wasi's to resolve.
 pub(super) fn last_name(
     paths: &mut WasiPaths,
     dir: &Dir,

@@ -1,23 +1,25 @@
 //! Paths of one component, which need no resolution.
 //!
-//! A single name that is neither `.` nor `..` and has no separator is asked of the system itself, without following links:
-//! nothing is resolved, so nothing can lead out of the directory, whoever swaps what for a link meanwhile. Whatever turns
-//! out to need resolving (a link that shall be followed) is left to wasmtime-wasi. The permissions checked are
-//! wasmtime-wasi's, before the system is asked; the system's errors come out as themselves.
+//! A single name that is neither `.` nor `..` and has no separator is asked of the system itself,
+//! without following links. Nothing is resolved, so nothing can lead out of the directory, even if
+//! a name is swapped for a link meanwhile. What turns out to need resolving (a link that shall be
+//! followed) is left to wasmtime-wasi. The permissions checked are wasmtime-wasi's, before the
+//! system is asked; the system's errors come out as themselves.
 //!
-//! So it is on Unix, which this crate is for: Windows takes names apart (`a:b`, `CON`, dots at the end).
+//! So it is on Unix. Windows takes names apart (`a:b`, `CON`, dots at the end): there no path is
+//! one, and all are wasmtime-wasi's.
 
 use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Filestat};
 use crate::descriptor::Dir;
 use crate::sys::attributes::Attributes;
+use crate::sys::errno::Errno as Os;
 use crate::sys::file::{FileType, OFlags};
-use crate::sys::name::{self, IS_LINK};
+use crate::sys::name::{self, IS_LINK, TAKES_NAMES};
 use crate::sys::object::Object;
 use crate::sys::open::{DSYNC, RSYNC};
 use crate::sys::time::NewTime;
-use rustix::io::Errno as Os;
 use std::fs::File;
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem as wasi;
@@ -32,7 +34,7 @@ pub(crate) struct Single<'a> {
 
 /// Whether `path` is the name of a directory's entry and nothing else.
 pub(crate) fn is_single_name(path: &str) -> bool {
-    !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
+    TAKES_NAMES && !matches!(path, "" | "." | "..") && !path.contains(['/', '\0'])
 }
 
 /// `path` below `dir` as a single name, if it is one.
@@ -45,7 +47,8 @@ fn follows(follow: PathFlags) -> bool {
 }
 
 impl Single<'_> {
-    /// The attributes; nothing if they are those of a link that shall be followed, or this system cannot say them.
+    /// The attributes; nothing if they are those of a link that shall be followed, or this system
+    /// cannot say them.
     pub(crate) fn stat(&self, follow: PathFlags) -> Result<Option<Filestat>> {
         let Some(found) = Attributes::of_name(self.dir.fd()?, self.name)? else {
             return Ok(None);
@@ -56,7 +59,8 @@ impl Single<'_> {
         Ok(Some(convert::filestat_from_attributes(&found)?))
     }
 
-    /// What the link leads to. `perm` for an absolute target, as wasmtime-wasi has it, `ilseq` for one that is not UTF-8.
+    /// What the link leads to. `perm` for an absolute target, as wasmtime-wasi has it, `ilseq` for
+    /// one that is not UTF-8.
     pub(crate) fn readlink(&self) -> Result<String> {
         let target = name::read_link(self.dir.fd()?, self.name)?;
         let target = target.into_string().map_err(|_| Errno::Ilseq)?;
@@ -112,7 +116,8 @@ impl Single<'_> {
         Ok(name::link(from, to)?)
     }
 
-    /// `perm` between directories of different permissions, and below one that is not to be changed.
+    /// `perm` between directories of different permissions, and below one that is not to be
+    /// changed.
     pub(crate) fn rename(&self, to: Single<'_>) -> Result<()> {
         self.dir.check_perms()?;
         to.dir.check_perms()?;
@@ -122,8 +127,8 @@ impl Single<'_> {
 
     /// Opens it; nothing if a link shall be followed.
     ///
-    /// The mode is what wasmtime-wasi opens with, with one exception: a file that may have to be made is not opened for
-    /// writing unless that is asked for.
+    /// The mode is what wasmtime-wasi opens with, with one exception: a file that may have to be
+    /// made is not opened for writing unless that is asked for.
     pub(crate) fn open(
         &self,
         follow: PathFlags,
@@ -139,7 +144,8 @@ impl Single<'_> {
         if below.perms.write_not_permitted() && (write || how.contains(OpenFlags::CREATE)) {
             return Err(Errno::Perm.into());
         }
-        // A terminal is to be the guest's to read and write, and not to become the host's own, whose hang-up ends it.
+        // A terminal is to be the guest's to read and write, and not to become the host's own,
+        // whose hang-up ends it.
         let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
         flags |= match (read, write) {
             (true, true) => OFlags::RDWR,
@@ -189,8 +195,8 @@ impl Single<'_> {
         }))
     }
 
-    /// Whether an open that failed like this has met a link. Where a directory is asked for the system says no more than
-    /// that it is none.
+    /// Whether an open that failed like this has met a link. Where a directory is asked for the
+    /// system says no more than that it is none.
     fn may_be_link(&self, os: Os, how: OpenFlags) -> bool {
         IS_LINK.contains(&os) || (os == Os::NOTDIR && how.contains(OpenFlags::DIRECTORY))
     }

@@ -1,8 +1,8 @@
 //! Slashes behind the last name of a path, as Linux has them.
 //!
-//! A slash says that a directory is meant. Linux takes it in different ways: what makes, removes or renames a directory
-//! ignores it; what looks at an object follows a link for it; what makes anything else, or removes it, refuses, with an error
-//! that depends on what is there.
+//! A slash says that a directory is meant. Linux takes it in different ways. What makes, removes or
+//! renames a directory ignores it. What looks at an object follows a link for it. What makes
+//! anything else, or removes it, refuses, with an error that depends on what is there.
 
 use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};
@@ -39,13 +39,15 @@ pub(crate) fn last(path: &str) -> Last {
     }
 }
 
-/// Whether looking at `path` follows a link at its end whatever was asked: it ends in a slash or a dot.
+/// Whether looking at `path` follows a link at its end whatever was asked: it ends in a slash or a
+/// dot.
 pub(crate) fn follow_anyway(path: &str) -> bool {
     without(path).1 || (last(path) == Last::Dot && path != ".")
 }
 
 impl WasiPaths {
-    /// What lies at a path that ends in a slash, if it ends in a name; the link and not what it leads to. Otherwise nothing.
+    /// What lies at a path that ends in a slash, if it ends in a name; the link and not what it
+    /// leads to. Otherwise nothing.
     fn slashed(&mut self, dir: &Dir, path: &str) -> Option<Result<DescriptorType>> {
         let (stripped, slashed) = without(path);
         if !slashed || last(path) != Last::Name {
@@ -66,8 +68,9 @@ impl WasiPaths {
         })
     }
 
-    /// What making something that is no directory says: `exist` where a slash says that a directory is meant and something
-    /// is there, of whatever type. (wasmtime-wasi resolves it, and fails with what it finds on the way.)
+    /// What making something that is no directory says: `exist` where a slash says that a directory
+    /// is meant and something is there, of whatever type. (wasmtime-wasi resolves it, and fails
+    /// with what it finds on the way.)
     pub(super) fn slash_of_made(&mut self, made: Result<()>, dir: &Dir, path: &str) -> Result<()> {
         if let Err(Error::Errno(Errno::Notdir | Errno::Noent | Errno::Loop)) = &made
             && let Some(Ok(_)) = self.slashed(dir, path)
@@ -77,7 +80,8 @@ impl WasiPaths {
         made
     }
 
-    /// Fails where the directory that shall be removed is named `..`: it is not empty, for what named it is in it.
+    /// Fails where the directory that shall be removed is named `..`: it is not empty, for what
+    /// named it is in it.
     pub(crate) fn check_removed_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {
         if last(path) != Last::DotDot {
             return Ok(());

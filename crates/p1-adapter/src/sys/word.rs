@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 /// A word that threads change by read-modify-writes only, which therefore have one order.
 ///
-/// Acquire and release: who comes later in the order of the word sees what was done before.
+/// Acquire and release: a thread that comes later in the order of the word sees what was done
+/// before.
 pub(crate) trait Word {
     /// What is there.
     fn load(&self) -> u64;

@@ -51,12 +51,13 @@ impl Corner {
     }
 }
 
-/// Calls as a thread makes them. Each of the broken ones below gets one thing wrong, at the moment where that shows, so that
-/// it fails for certain.
+/// Calls as a thread makes them. Each of the broken ones below gets one thing wrong, at the moment
+/// where that shows, so that it fails for certain.
 pub(crate) trait Calls: Sync {
     fn call(&self, guest: &mut Guest, at: Corner, name: &str, args: &[Val]) -> i32;
 
-    /// How long to wait before a call counts as held up: no longer than it takes to see that, where it is known to be.
+    /// How long to wait before a call counts as held up: no longer than it takes to see that, where
+    /// it is known to be.
     fn patience(&self) -> Duration {
         IMPATIENCE
     }

@@ -1,5 +1,6 @@
-//! Closing or renumbering a descriptor while other threads are inside calls on it: the calls go on with what they found, and
-//! whoever gets the number next is not touched by them. And what such calls do not hold up.
+//! Closing or renumbering a descriptor while other threads are inside calls on it: the calls go on
+//! with what they found, and the next descriptor under that number is not touched by them. And what
+//! such calls do not hold up.
 
 use crate::calls::{Calls, Corner, LooksTwice, OneLock, Ours};
 use crate::guest::{Guest, OK};
@@ -51,7 +52,7 @@ fn arrived(from: &mut (impl Read + AsFd)) -> Vec<u8> {
     match from.read_to_end(&mut all) {
         Ok(_) => all,
         Err(error) if error.kind() == ErrorKind::WouldBlock => all,
-        // Nobody has accepted it, and nobody will.
+        // It was not accepted, and will not be.
         Err(error) if error.kind() == ErrorKind::ConnectionReset => all,
         Err(error) => panic!("{error}"),
     }
@@ -82,7 +83,8 @@ fn calls_go_on(check: fn(&dyn Calls, usize, Change) -> Check) {
     });
 }
 
-/// One thread writes and others wait until they could, on what is full; then `reader` gets all of it.
+/// One thread writes and others wait until they could, on what is full; then `reader` gets all of
+/// it.
 fn a_write_goes_on(
     (calls, n, change): (&dyn Calls, usize, Change),
     name: &str,
@@ -226,7 +228,7 @@ fn an_accept_goes_on_when_its_number_is_taken_away() {
             let acceptors = all_blocked_in(scope, acceptors);
             detach(&mut guest, change, || ctx.push_listener(stranger).unwrap());
             let _strangers = connect(1).unwrap();
-            // Refused, if nobody holds the listener any more.
+            // Refused, once the listener is held no more.
             let clients = connect(0);
             for acceptor in acceptors {
                 acceptor.join().unwrap();
@@ -242,7 +244,7 @@ fn an_accept_goes_on_when_its_number_is_taken_away() {
     });
 }
 
-/// Nothing comes from the stranger: who waits for it waits on.
+/// Nothing comes from the stranger: a thread that waits for it waits on.
 #[test]
 fn a_poll_goes_on_when_its_number_is_taken_away() {
     calls_go_on(|calls, n, change| {
@@ -348,7 +350,8 @@ impl Stuck {
     }
 }
 
-/// One thread is stuck; the others must be done with everything else, on the same descriptor and on another.
+/// One thread is stuck; the others must be done with everything else, on the same descriptor and on
+/// another.
 fn others_go_on(calls: &dyn Calls, n: usize, stuck: Stuck) -> Check {
     let ctx = ctx();
     let release = stuck.push(&ctx);

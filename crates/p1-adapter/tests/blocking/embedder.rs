@@ -27,7 +27,7 @@ fn input() -> (AsyncStdinStream, DuplexStream) {
     )
 }
 
-/// A standard output with room for `room` bytes that nobody has read.
+/// A standard output with room for `room` bytes that were not read.
 fn output(room: usize) -> (AsyncStdoutStream, DuplexStream) {
     let (ours, theirs) = tokio::io::duplex(room);
     let stdout = with_ambient_tokio_runtime(|| AsyncStdoutStream::new(room, ours));
@@ -219,7 +219,8 @@ fn readers_and_pollers_of_one_stream_all_get_their_share() {
     });
 }
 
-/// A blocked poll of a stream next to a descriptor and a clock, each of which may be the one that ends it.
+/// A blocked poll of a stream next to a descriptor and a clock, each of which may be the one that
+/// ends it.
 #[test]
 fn a_mixed_wait_returns_for_whichever_comes_first() {
     soon(|| {

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Runs `call` on `threads` threads, raises the signal once they are blocked, and says how late the
-/// last one ended, which must be within `limit`. `release` unblocks those that did not hear it, so that nothing is left
-/// behind.
+/// last one ended, which must be within `limit`. `release` unblocks those that did not hear it, so
+/// that nothing is left behind.
 pub(crate) fn ends(
     what: &str,
     threads: usize,
@@ -70,7 +70,8 @@ pub(crate) fn ends(
     Ok(())
 }
 
-/// Raises the signal just before, while or just after two threads wait: `wait` and `raise` are given the round's signal.
+/// Raises the signal just before, while or just after two threads wait: `wait` and `raise` are
+/// given the round's signal.
 pub(crate) fn races(
     rounds: u64,
     wait: impl Fn(u64, &EndSignal) -> Result<(), BlockingError> + Send + Sync + 'static,
@@ -99,7 +100,8 @@ pub(crate) fn races(
     Ok(())
 }
 
-/// The fault that [`races`] is about: two waiters look at the signal, it is raised, and they go to sleep all the same.
+/// The fault that [`races`] is about: two waiters look at the signal, it is raised, and they go to
+/// sleep all the same.
 pub(crate) fn looks_then_sleeps() -> Check {
     let (looked, raised) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
     let (has_looked, is_raised) = (looked.clone(), raised.clone());
@@ -132,7 +134,8 @@ fn ends_always(ours: fn(usize, Duration) -> Check, broken: fn(usize, Duration) -
     });
 }
 
-/// `peer` stays open and silent until the call has ended; closing it releases who did not hear.
+/// `peer` stays open and silent until the call has ended; closing it releases a call that did not
+/// hear.
 fn read_ends<S: Subject>(
     what: &str,
     (threads, limit): (usize, Duration),

@@ -59,8 +59,9 @@ fn opening_a_fifo_ends() {
     });
 }
 
-/// A directory with a FIFO of the round's own. (Who frees an open is the other side for a moment, which may last into the
-/// next round and let an open of that through, as any other side would.)
+/// A directory with a FIFO of the round's own. (The helper that frees an open is the other side for
+/// a moment. That may last into the next round and let an open of that through, as any other side
+/// would.)
 fn fifo_of(round: u64, dir: &Path) -> PathBuf {
     let at = dir.join(round.to_string());
     // Of two threads, one makes them.
@@ -201,8 +202,9 @@ fn a_guest_blocked_on_a_fifo_ends() {
     });
 }
 
-/// Flags that make sense for no FIFO: `DIRECTORY`, which the system is left to refuse where links are followed and which
-/// waits in wasmtime-wasi where they are not, and `EXCL` without `CREAT`, which means nothing. Neither open was watched.
+/// Flags that make sense for no FIFO: `DIRECTORY`, which the system is left to refuse where links
+/// are followed and which waits in wasmtime-wasi where they are not, and `EXCL` without `CREAT`,
+/// which means nothing. Neither open was watched.
 #[test]
 fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
     const NOTDIR: i32 = 54;
@@ -234,7 +236,7 @@ fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
                 Err(error) => assert!(waits && error.is::<Interrupted>(), "{error:?}"),
             }
         }
-        // Without waiting for anybody it is no directory either.
+        // Without waiting for another side it is no directory either.
         let mut guest = Guest::shared(&ctx_with(dir.path()));
         for follow in [0, 1] {
             let mut args = guest.open_args(DIR, "fifo", DIRECTORY, READ | WRITE, 0);
@@ -328,8 +330,8 @@ fn a_guest_opens_a_fifo_without_waiting() {
     });
 }
 
-/// wasmtime-wasi opens what a path leads to, to set its times, and would wait for the other side of a FIFO where no
-/// signal reaches it.
+/// wasmtime-wasi opens what a path leads to, to set its times, and would wait for the other side of
+/// a FIFO where no signal reaches it.
 #[test]
 fn times_of_a_fifo_are_set_without_opening_it() {
     const SET_BOTH: i32 = 1 | 4;

@@ -1,4 +1,5 @@
-//! A thread waits in opening a FIFO, another moves the FIFO or its directory: the signal frees the first all the same.
+//! A thread waits in opening a FIFO, another moves the FIFO or its directory: the signal frees the
+//! first all the same.
 
 use crate::guest::{DIR, Guest, OK, READ, WRITE, ctx_with};
 use crate::support::{Check, SETTLE, blocked, eventually, fifo, rounds, soon};
@@ -66,7 +67,8 @@ fn by_host(dir: &Path, what: Move) {
     .unwrap();
 }
 
-/// Opens and waits, moves, raises: `Err` if the open is still there then. `guest`: who moves.
+/// Opens and waits, moves, raises: `Err` if the open is still there then. `guest`: whether the
+/// guest moves, or the test.
 fn check(path: &'static str, what: Move, rights: i64, guest: bool) -> Check {
     let (dir, _) = fifo();
     populate(dir.path());
@@ -120,7 +122,8 @@ fn an_open_is_freed_though_another_thread_moved_the_fifo() {
     });
 }
 
-/// What somebody else moves, the context does not know of: so it is documented, and so the check above can fail.
+/// The context does not know of what others move: so it is documented, and so the check above can
+/// fail.
 #[test]
 fn an_open_is_not_freed_where_the_host_moved_the_fifo() {
     soon(|| {
@@ -144,7 +147,8 @@ fn openers_movers_and_the_signal_race() {
                 thread::spawn(move || {
                     let args = opener.open_args(DIR, path, 0, rights, 0);
                     begin.wait();
-                    // What has been moved is not there; both sides may have met; or the signal came.
+                    // What has been moved is not there; both sides may have met; or the signal
+                    // came.
                     let _ = opener.try_call("path_open", &args);
                 })
             });

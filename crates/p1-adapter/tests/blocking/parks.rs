@@ -1,4 +1,5 @@
-//! An embedder's stream that parks its thread inside its poll, as one does that drives a future of its own there.
+//! An embedder's stream that parks its thread inside its poll, as one does that drives a future of
+//! its own there.
 
 use crate::support::{PATIENCE, blocked, eventually, soon, within};
 use bytes::Bytes;
@@ -33,7 +34,8 @@ impl Parks {
         self.polled.store(true, Ordering::SeqCst);
         loop {
             thread::park();
-            // Looked at before this wake-up is counted: who lets it go after it was counted has to unpark it again.
+            // Looked at before this wake-up is counted: a thread that lets it go after it was
+            // counted has to unpark it again.
             let let_go = self.let_go.load(Ordering::SeqCst);
             self.unparked.fetch_add(1, Ordering::SeqCst);
             if let_go {
@@ -107,7 +109,8 @@ const TRANSFERS: [Transfer; 2] = [
     |stream, end| EmbedderOutput::new(stream).write(8, false, end, |_| Ok(Bytes::new())),
 ];
 
-/// The signal is raised while the thread is parked inside the poll, which uses up the wake-up; `then` ends the poll.
+/// The signal is raised while the thread is parked inside the poll, which uses up the wake-up;
+/// `then` ends the poll.
 fn ends(transfer: Transfer, stream: Parks, then: impl FnOnce(&Parks, &thread::Thread)) {
     let end = EndSignal::new();
     let waiting = {
@@ -138,7 +141,8 @@ fn a_stream_that_parks_in_its_poll_does_not_swallow_the_end() {
     });
 }
 
-/// An executor inside an executor: the inner one finds the outer one's wake-up and goes on waiting for its own.
+/// An executor inside an executor: the inner one finds the outer one's wake-up and goes on waiting
+/// for its own.
 #[test]
 fn a_stream_that_drives_a_future_in_its_poll_does_not_swallow_the_end() {
     soon(|| {

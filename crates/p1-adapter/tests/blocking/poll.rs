@@ -333,7 +333,8 @@ fn an_empty_standard_input_is_ready() {
     });
 }
 
-/// Many threads poll and read one stream; data wakes them, a close does not disturb them, the signal ends them.
+/// Many threads poll and read one stream; data wakes them, a close does not disturb them, the
+/// signal ends them.
 fn many_poll(calls: &dyn Calls, n: usize) -> Check {
     let ctx = ctx();
     let (pipe_in, pipe_out) = pipe();

@@ -1,4 +1,5 @@
-//! Calls that get on and still have to look up: at the end signal, at the flag that says "do not wait".
+//! Calls that get on and still have to look up: at the end signal, at the flag that says "do not
+//! wait".
 
 use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT};
 use crate::support::{Check, IMPATIENCE, PATIENCE, SETTLE, eventually, pipe, rounds, soon, within};
@@ -163,7 +164,7 @@ fn an_empty_write_waits_for_nobody() {
             guest.call("fd_fdstat_set_flags", &[I32(1), I32(NONBLOCK)]),
             OK
         );
-        // More than anybody reads.
+        // More than is ever read.
         while guest.put(1, b"12345678").is_ok() {
             thread::sleep(Duration::from_millis(1));
         }

@@ -1,7 +1,8 @@
-//! How soon a blocked call ends after the signal: 10 ms, by the clock, for every kind of wait a guest can be in.
+//! How soon a blocked call ends after the signal: 10 ms, by the clock, for every kind of wait a
+//! guest can be in.
 //!
-//! The median of many rounds is what is asserted. A loaded machine delays one thread or another by a time slice, which says
-//! nothing about this crate; half of them it does not.
+//! The median of many rounds is what is asserted. A loaded machine delays one thread or another by
+//! a time slice, which says nothing about this crate; half of them it does not.
 
 use crate::guest::{DATA, DIR, Guest, OUT};
 use crate::support::{
@@ -212,7 +213,7 @@ fn all_end(what: &str, make: fn() -> Blocked, n: usize, within_: Duration, deaf:
     let ended = || threads.iter().all(|thread| thread.is_finished());
     let in_time = within(within_, ended);
     let later = Guest::new(&ctx).try_call("fd_close", &[I32(1000)]);
-    // Whoever did not hear it hears this.
+    // A thread that did not hear it hears this.
     ctx.end_signal().raise();
     let all = threads.into_iter().map(|thread| thread.join().unwrap().0);
     let all: Vec<_> = all.collect();
@@ -235,7 +236,7 @@ fn every_blocked_call_of_every_thread_ends() {
                 for _ in 0..rounds(1) {
                     all_end(what, make, n, bound(), false).unwrap();
                 }
-                // A signal that nobody hears.
+                // A signal that no wait hears.
                 all_end(what, make, n, IMPATIENCE / 4, true).unwrap_err();
             }
         }
@@ -281,7 +282,7 @@ fn later_calls_of_every_thread_end_at_once() {
                 let ctx = bare();
                 later_calls_end(n, ctx.end_signal(), &ctx).unwrap();
             }
-            // A signal that is only heard by who waits.
+            // A signal that only waiting threads hear.
             later_calls_end(n, &EndSignal::new(), &bare()).unwrap_err();
         }
     });

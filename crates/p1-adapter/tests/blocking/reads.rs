@@ -16,7 +16,7 @@ use std::time::Duration;
 /// reader that has gone.
 #[test]
 fn readers_get_disjoint_bytes() {
-    /// `first` of the `records` are there before anyone reads.
+    /// `first` of the `records` are there before any thread reads.
     fn check<S: Subject>(
         (read, write): (OwnedFd, OwnedFd),
         readers: u64,
@@ -83,7 +83,7 @@ fn readers_get_disjoint_bytes() {
         let some = (0, n * rounds(1000));
         soon(move || check::<Ours>(pipe(), n, some, PATIENCE)).unwrap();
         soon(move || check::<Ours>(sockets(), n, some, PATIENCE)).unwrap();
-        // What waits before anyone reads is what reading ahead is sure to take too much of.
+        // What waits before any thread reads is what reading ahead is sure to take too much of.
         let all = (800, 800);
         soon(move || check::<Ours>(pipe(), n, all, PATIENCE)).unwrap();
         soon(move || check::<ReadsAhead>(pipe(), n, all, IMPATIENCE)).unwrap_err();

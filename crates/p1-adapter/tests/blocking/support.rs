@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-/// How late a call may end after the signal: with many threads on a loaded machine some seconds, or what `P1_BOUND_MS` says
-/// (10 is the aim, for a machine that does nothing else). What was seen is printed.
+/// How late a call may end after the signal: with many threads on a loaded machine some seconds, or
+/// what `P1_BOUND_MS` says (10 is the aim, for a machine that does nothing else). What was seen is
+/// printed.
 pub(crate) fn bound() -> Duration {
     let asked = std::env::var("P1_BOUND_MS").ok();
     let milliseconds = asked.map_or(5000, |text| text.parse().expect("P1_BOUND_MS is a number"));
@@ -76,7 +77,8 @@ pub(crate) fn all_blocked_in<'s, R: Send + 's>(
     threads
 }
 
-/// Waits until all threads that say who they are sleep, or one has ended. One that does neither shows in what it returns.
+/// Waits until all threads that have told their id sleep, or one has ended. One that does neither
+/// shows in what it returns.
 pub(crate) fn settle(tids: &mpsc::Receiver<Tid>, count: usize, ended: impl Fn() -> bool) {
     let tids: Vec<_> = tids.iter().take(count).collect();
     let look = || -> Vec<_> { tids.iter().map(|tid| tid.sleep()).collect() };
@@ -139,7 +141,8 @@ impl Tid {
 enum Sleep {
     /// In a system call that waits for something to happen outside.
     Call,
-    /// In a lock, since it went to sleep so many times: it may get on at once, so this counts if it stays like that.
+    /// In a lock, since it went to sleep so many times: it may get on at once, so this counts if it
+    /// stays like that.
     Lock(String),
 }
 

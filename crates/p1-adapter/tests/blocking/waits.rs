@@ -110,7 +110,8 @@ fn a_look_finds_what_is_ready() {
 /// A blocked thread stays asleep: the kernel counts how often it gave up the processor.
 #[test]
 fn a_blocked_thread_sleeps() {
-    // How often it went to sleep, and how long it ran (in clock ticks, 10 ms); nothing if it has ended.
+    // How often it went to sleep, and how long it ran (in clock ticks, 10 ms); nothing if it has
+    // ended.
     fn activity(thread: &str) -> Option<(u64, u64)> {
         let of = |file| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
         let status = of("status")?;
@@ -118,7 +119,8 @@ fn a_blocked_thread_sleeps() {
             .lines()
             .find(|line| line.starts_with("voluntary_ctxt_switches"))?;
         let stat = of("stat")?;
-        // After the name, which may hold anything: state, then ten numbers, then user and system time.
+        // After the name, which may hold anything: state, then ten numbers, then user and system
+        // time.
         let fields: Vec<_> = stat.rsplit(')').next()?.split_whitespace().collect();
         let number = |text: &str| text.parse::<u64>().unwrap();
         Some((
@@ -260,7 +262,8 @@ fn terminal_pair() -> (OwnedFd, OwnedFd) {
     (terminal, master)
 }
 
-/// In futures, on one thread: many tasks wait on one descriptor, wake together, or end with the signal.
+/// In futures, on one thread: many tasks wait on one descriptor, wake together, or end with the
+/// signal.
 #[test]
 fn tasks_wait_for_a_descriptor() {
     soon(|| {

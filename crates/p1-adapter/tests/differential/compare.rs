@@ -41,8 +41,8 @@ impl Twins {
         self.with_fd(name, fd, &args).map(drop)
     }
 
-    /// A trap here. The peer traps where it comes to the end of the memory, after it has read the file; or does not, where
-    /// the file has no more than there is room for.
+    /// A trap here. The peer traps where it comes to the end of the memory, after it has read the
+    /// file; or does not, where the file has no more than there is room for.
     fn transfer_out_of_bounds(
         &mut self,
         name: &str,
@@ -112,7 +112,7 @@ impl Twins {
         self.write(out + 56, &[0; 8]);
     }
 
-    /// What a call that trapped has written before it found out is nobody's concern.
+    /// What a call that trapped has written before it found out is not compared.
     pub(crate) fn spoilt(&mut self, at: At) {
         let len = SIZE.saturating_sub(at.into()).min(256);
         if len > 0 {

@@ -118,7 +118,8 @@ impl About {
         self.path == ".." || self.path.ends_with("/..")
     }
 
-    /// Opens a directory, and a link is there (or another, which the sequence has put there) and is not followed.
+    /// Opens a directory, and a link is there (or another, which the sequence has put there) and is
+    /// not followed.
     fn is_a_link_opened_as_directory(&self) -> bool {
         self.directory_nofollow && !self.path.ends_with('/')
     }

@@ -1,42 +1,51 @@
-//! Random sequences of calls on this adapter and on `wasmtime_wasi::p1`, in twin directories: the same errno or trap,
-//! the same bytes in memory after every call, the same files at the end.
+//! Random sequences of calls on this adapter and on `wasmtime_wasi::p1`, in twin directories: the
+//! same errno or trap, the same bytes in memory after every call, the same files at the end.
 //!
-//! Both have a memory of their own, or both a shared one. Results, structures and buffers lie where nothing else does, or
-//! unaligned, over one another, at the end of the memory and beyond it.
+//! Both have a memory of their own, or both a shared one. Results, structures and buffers lie where
+//! nothing else does, or unaligned, over one another, at the end of the memory and beyond it.
 //!
-//! `P1_DIFFERENTIAL_CASES` sets how many sequences are run (default: 2,000). What is meant to differ is not generated,
-//! or is taken out before comparing; each place says why:
+//! `P1_DIFFERENTIAL_CASES` sets how many sequences are run (default: 2,000). What is meant to
+//! differ is not generated, or is taken out before comparing; each place says why:
 //!
-//! * Descriptor numbers: this adapter gives out the lowest, the peer the last freed. The test maps them ([`twins`]).
-//! * Several buffers per call: the peer transfers the first that is not empty, this adapter all. One is generated.
-//! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at the descriptor first,
-//!   and not at a buffer it has nothing to put into. It reads a file before it traps, which changes the time of access.
+//! * Descriptor numbers: this adapter gives out the lowest, the peer the last freed. The test maps
+//!   them ([`twins`]).
+//! * Several buffers per call: the peer transfers the first that is not empty, this adapter all.
+//!   One is generated.
+//! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at
+//!   the descriptor first, and not at a buffer it has nothing to put into. It reads a file before
+//!   it traps, which changes the time of access.
 //! * To poll a file for reading there reads it, which changes the time of access.
-//! * What is opened with `CREAT` or `TRUNC` and not to be written can be written there and not here: it is always opened
-//!   to be written.
-//! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to the end.
-//! * Directory cookies and order: the peer counts entries, this adapter uses the system's positions. Whole listings are
-//!   compared as sets of names and types. One that has been removed is empty here, as POSIX has it, and has `.` and `..` there.
+//! * What is opened with `CREAT` or `TRUNC` and not to be written can be written there and not
+//!   here: it is always opened to be written.
+//! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to
+//!   the end.
+//! * Directory cookies and order: the peer counts entries, this adapter uses the system's
+//!   positions. Whole listings are compared as sets of names and types. One that has been removed
+//!   is empty here, as POSIX has it, and has `.` and `..` there.
 //! * Inode numbers and the times of real events differ between twin files.
-//! * A FIFO or a device that was opened is a stream here and a file with a cursor there: reading, writing and polling a FIFO
-//!   there answers as a file would (`spipe`), and a stream here has no size, no place, no end to append to, nothing below
-//!   it and no use for advice (`spipe` or `badf`), nor a file's rights. Everything else about them is compared, and what
-//!   devices are read to. (The test holds both sides of the FIFOs, so no open of one waits.)
-//! * What a call that trapped has written before it found out: the fields of a structure that goes beyond the end of
-//!   the memory.
-//! * `args_get` and `environ_get` with the pointers and the strings in one place: the peer writes string by string, this
-//!   adapter all strings first.
-//! * What POSIX has otherwise and the peer not: the list in [`known`]. The peer is given no slash behind a directory that is
-//!   to be removed, and follows a link with a slash behind it; what an opened directory passes on is not compared, nor who
-//!   sets the times of a preopen.
+//! * A FIFO or a device that was opened is a stream here and a file with a cursor there. There,
+//!   reading, writing and polling a FIFO answers as a file would (`spipe`). Here, a stream has no
+//!   size, no place, no end to append to, nothing below it, no use for advice (`spipe` or `badf`),
+//!   nor a file's rights. Everything else about them is compared, and what devices are read to.
+//!   (The test holds both sides of the FIFOs, so no open of one waits.)
+//! * What a call that trapped has written before it found out: the fields of a structure that goes
+//!   beyond the end of the memory.
+//! * `args_get` and `environ_get` with the pointers and the strings in one place: the peer writes
+//!   string by string, this adapter all strings first.
+//! * What POSIX has otherwise and the peer not: the list in [`known`]. The peer is given no slash
+//!   behind a directory that is to be removed, and follows a link with a slash behind it. Neither
+//!   what an opened directory passes on nor the rights to set the times of a preopen are compared.
 //! * Arguments with values that the interface has not: `inval` here, a trap there.
-//! * Opening with the synchronising flags, and reading a link into no room: the peer does not do the one, and does the other.
-//! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of streams: not supported by
-//!   the peer.
+//! * Opening with the synchronising flags, and reading a link into no room: the peer does not do
+//!   the one, and does the other.
+//! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of
+//!   streams: not supported by the peer.
 //! * `proc_exit` above 125: the peer refuses it.
-//! * A poll in which one of several subscriptions is at fault: the peer fails, this adapter reports it beside the others. Of
-//!   several that are ready the peer reports some, this adapter all: only the errno is compared.
-//! * The `nbytes` of a poll: the peer always says 1; and it says that a file at its end has been hung up.
+//! * A poll in which one of several subscriptions is at fault: the peer fails, this adapter reports
+//!   it beside the others. Of several that are ready the peer reports some, this adapter all: only
+//!   the errno is compared.
+//! * The `nbytes` of a poll: the peer always says 1; and it says that a file at its end has been
+//!   hung up.
 
 mod compare;
 #[path = "../guest/mod.rs"]
@@ -99,8 +108,8 @@ fn compare(asynchronous: bool) {
         .unwrap_or_else(|e| panic!("{e}"));
 }
 
-/// Times of access that only a poll has changed there, a standard input at its end under another number, and what is in a
-/// directory that has been removed.
+/// Times of access that only a poll has changed there, a standard input at its end under another
+/// number, and what is in a directory that has been removed.
 #[test]
 fn what_the_peer_has_of_its_own_is_taken_out() {
     let file = op::Fd::Open(2);

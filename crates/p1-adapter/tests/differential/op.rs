@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-/// A descriptor as the test knows it: an index into the open ones, taken modulo how many there are; or none.
+/// A descriptor as the test knows it: an index into the open ones, taken modulo how many there are;
+/// or none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fd {
     Open(u8),
@@ -10,7 +11,8 @@ pub(crate) enum Fd {
     Closed,
 }
 
-/// The preopened directory that may be written, while it is open. The next one is another, for reading only.
+/// The preopened directory that may be written, while it is open. The next one is another, for
+/// reading only.
 pub(crate) const PREOPEN: Fd = Fd::Open(0);
 
 /// Names that meet, miss, escape and loop; and a FIFO.
@@ -245,7 +247,7 @@ fn io() -> impl Strategy<Value = Io> {
     (buf(), at(LIST), at(OUT)).prop_map(|(buf, list, out)| Io { buf, list, out })
 }
 
-/// The two that choose the mode, and others that a C library asks for or that nobody knows.
+/// The two that choose the mode, and others: of a C library, and unknown ones.
 fn rights() -> BoxedStrategy<Rights> {
     let mode = (0u64..4).prop_map(|mode| (mode & 1) << 1 | (mode & 2) << 5);
     let more = prop_oneof![

@@ -130,7 +130,8 @@ impl Twins {
                     self.copied(from, to);
                     // The number `from` is gone; `to` stays, with the other file behind it.
                     self.forget(from);
-                    // A stream under a file's number is left alone from here on: its flags are not alike.
+                    // A stream under a file's number is left alone from here on: its flags are not
+                    // alike.
                     if matches!(from, Fd::Stdio(_)) && matches!(to, Fd::Open(_)) {
                         self.forget(to);
                     }

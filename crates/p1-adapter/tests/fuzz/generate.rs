@@ -14,9 +14,9 @@ const SUBSCRIPTIONS: u32 = 1024;
 const STRINGS: u32 = 4096;
 const BUFFER: u32 = 8192;
 
-/// The role of each parameter, in the order of [`FUNCTIONS`]: `f` descriptor, `s` address of a string, `n` a length,
-/// `v` address of a list of buffers, `c` a count, `o` address of a result, `p` address of subscriptions, `g` flags or an
-/// enumeration, `x` any number.
+/// The role of each parameter, in the order of [`FUNCTIONS`]: `f` descriptor, `s` address of a
+/// string, `n` a length, `v` address of a list of buffers, `c` a count, `o` address of a result,
+/// `p` address of subscriptions, `g` flags or an enumeration, `x` any number.
 const ROLES: [&str; 46] = [
     "oo",
     "oo",

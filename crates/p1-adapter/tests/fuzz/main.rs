@@ -1,10 +1,16 @@
-//! Every function with arbitrary arguments in arbitrary memories: nothing panics, nothing waits on after the signal, no
-//! errno is unknown, nothing outside the preopens or in a read-only one changes.
+//! Every function with arbitrary arguments in arbitrary memories: nothing panics, nothing waits on
+//! after the signal, no errno is unknown, nothing outside the preopens or in a read-only one
+//! changes.
 //!
-//! Programs come from `seeds.txt` and `corpus.txt`, from nothing, and from mutating those that had a function answer in a way not seen
-//! before, alone or after the call before it; such programs are kept. `P1_FUZZ_SECONDS` says how long to go on (default:
-//! 3), `P1_FUZZ_SEED` where to start (with several workers a seed does not repeat a run exactly), `P1_FUZZ_CORPUS` names
-//! another corpus and `P1_FUZZ_SAVE` a file for a new one, made of what was kept (`scripts/p1-fuzz.sh`). A program that fails is printed as it would stand in the corpus.
+//! Programs come from `seeds.txt` and `corpus.txt`, from nothing, and from mutating those that had
+//! a function answer in a way not seen before, alone or after the call before it; such programs are
+//! kept. A program that fails is printed as it would stand in the corpus.
+//!
+//! - `P1_FUZZ_SECONDS` says how long to go on (default: 3).
+//! - `P1_FUZZ_SEED` says where to start (with several processes a seed does not repeat a run
+//!   exactly).
+//! - `P1_FUZZ_CORPUS` names another corpus.
+//! - `P1_FUZZ_SAVE` names a file for a new one, made of what was kept (`scripts/p1-fuzz.sh`).
 
 mod generate;
 #[path = "../guest/mod.rs"]
@@ -159,8 +165,8 @@ fn replay(
     all
 }
 
-/// The programs it takes to see every answer (though not every pair), the short ones first, each up to where it adds
-/// something.
+/// The programs it takes to see every answer (though not every pair), the short ones first, each up
+/// to where it adds something.
 fn smallest(kept: &[Program]) -> String {
     let mut by_length = kept.to_vec();
     by_length.sort_by_key(|program| program.0.len());

@@ -1,5 +1,6 @@
-//! What is run: a list of calls with any arguments, and of changes to the memory between them. As text it is one step a
-//! line, and programs are separated by empty lines, so that a corpus can be read and a failure be replayed.
+//! What is run: a list of calls with any arguments, and of changes to the memory between them. As
+//! text it is one step a line, and programs are separated by empty lines, so that a corpus can be
+//! read and a failure be replayed.
 //!
 //! ```text
 //! poke 4096 66696c65

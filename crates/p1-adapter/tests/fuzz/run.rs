@@ -31,7 +31,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| World::of(1));
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 
-/// Raises the signal of programs that have run for too long, and ends the process if that does not help.
+/// Raises the signal of programs that have run for too long, and ends the process if that does not
+/// help.
 #[derive(Default)]
 struct Watchdog(Mutex<Vec<Watched>>);
 

@@ -163,7 +163,8 @@ impl Guest {
     }
 }
 
-/// Runs a test with a guest in its own memory and with one in a shared memory, each with a fresh directory.
+/// Runs a test with a guest in its own memory and with one in a shared memory, each with a fresh
+/// directory.
 pub(crate) fn both(test: impl Fn(&mut Guest, &Path)) {
     for make in [Guest::new, Guest::shared] {
         let dir = tempfile::tempdir().unwrap();

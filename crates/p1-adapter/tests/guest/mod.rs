@@ -1,5 +1,5 @@
-//! The guest of all suites: a module of one trampoline per function, driven from here, in a memory that is its own or
-//! shared.
+//! The guest of all suites: a module of one trampoline per function, driven from here, in a memory
+//! that is its own or shared.
 //!
 //! Each suite takes this folder in by its path and uses a part of it.
 #![allow(dead_code, unused_imports)]

@@ -1,4 +1,5 @@
-//! What has no like in a folder of the system: bounds, threads that meet, other implementations, listings that stay.
+//! What has no like in a folder of the system: bounds, threads that meet, other implementations,
+//! listings that stay.
 
 use crate::guest::*;
 use p1_adapter::made::{
@@ -102,6 +103,33 @@ fn the_deepest_tree_is_dropped() {
     }
     drop(deepest);
     drop(folder);
+}
+
+/// Once each of forty links could make the host keep as many names as a path has bytes.
+#[test]
+fn a_link_is_as_long_as_the_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = MemoryFolder::new(1 << 20);
+    let ctx = P1CtxBuilder::new()
+        .preopened_dir(dir.path(), "/real", FsPerms::ReadWrite)
+        .unwrap()
+        .made_folder(folder.clone(), "/made", FsPerms::ReadWrite)
+        .build()
+        .unwrap();
+    let mut guest = Guest::new(&ctx);
+    for fd in [3, 4] {
+        for (bytes, came) in [(4095, OK), (4096, NAMETOOLONG), (8000, NAMETOOLONG)] {
+            let name = format!("link-{bytes}");
+            let ([to, to_len], [at, len]) = guest.two_paths(&"x".repeat(bytes), &name);
+            let args = [to, to_len, I32(fd), at, len];
+            assert_eq!(guest.call("path_symlink", &args), came, "{fd} {bytes}");
+        }
+    }
+    // An embedder's may be longer, and is not followed.
+    folder.create_link("long", &"long/".repeat(1000)).unwrap();
+    assert_eq!(guest.open_at(4, "long/x", 0, READ, 0), Err(NAMETOOLONG));
+    folder.create_link("short", &"short/".repeat(600)).unwrap();
+    assert_eq!(guest.open_at(4, "short/x", 0, READ, 0), Err(LOOP));
 }
 
 #[test]
@@ -244,7 +272,7 @@ fn times_are_the_guests_to_set() {
     assert!(folder.file("file").unwrap().metadata().unwrap().modified > set);
 }
 
-/// One who lists goes on where it was, whatever happened to the names meanwhile.
+/// A listing goes on where it was, whatever happened to the names meanwhile.
 #[test]
 fn a_listing_is_of_when_it_began() {
     let folder = MemoryFolder::new(1 << 20);
@@ -269,7 +297,8 @@ fn a_listing_is_of_when_it_began() {
     assert_eq!(list(&mut guest, -1), 0);
 }
 
-/// The least that an implementation has: it is for reading, whatever the permissions are, and may lie about what it has read.
+/// The least that an implementation has: it is for reading, whatever the permissions are, and may
+/// lie about what it has read.
 struct Least;
 
 impl MadeFolder for Least {

@@ -1,4 +1,5 @@
-//! One test per advisory about WASI preview1 hosts, and per fault of the same kind that peers have or had.
+//! One test per advisory about WASI preview1 hosts, and per fault of the same kind that peers have
+//! or had.
 //!
 //! | what | was | shown by |
 //! |---|---|---|
@@ -199,7 +200,8 @@ fn every_allocation_has_a_limit() {
         guest.at("path_unlink_file", DIR, "0123456789a"),
         NAMETOOLONG
     );
-    // Eight bytes a buffer: eight of them are what 64 bytes pay for. Nothing is read of a list too long for that.
+    // Eight bytes a buffer: eight of them are what 64 bytes pay for. Nothing is read of a list too
+    // long for that.
     let write = |count| [4, 1024, count, OUT as i32].map(Val::I32);
     assert_eq!(guest.call("fd_write", &write(8)), OK);
     assert_eq!(guest.call("fd_write", &write(9)), NOMEM);
@@ -296,7 +298,8 @@ fn resident() -> u64 {
     kilobytes.parse::<u64>().unwrap() << 10
 }
 
-/// Each structure is written over a pattern twice, with calls in between that leave other things on the host's stack.
+/// Each structure is written over a pattern twice, with calls in between that leave other things on
+/// the host's stack.
 #[test]
 fn nothing_of_the_host_is_in_padding() {
     both(|guest, dir| {

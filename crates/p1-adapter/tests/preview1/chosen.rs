@@ -1,4 +1,5 @@
-//! What an embedder chooses: descriptors as standard streams, numbers, streams and variables that change later, a generator.
+//! What an embedder chooses: descriptors as standard streams, numbers, streams and variables that
+//! change later, a generator.
 
 use crate::guest::*;
 use p1_adapter::{

@@ -51,7 +51,8 @@ fn proc_raise_does_what_posix_says_by_default() {
     assert_eq!(guest.call("proc_raise", &[Val::I32(200)]), INVAL);
 }
 
-/// `fd_write` where nobody reads any more: an errno, or the end, as the embedder wants it; for a connection always an errno.
+/// `fd_write` without a reader: an errno, or the end, as the embedder wants it; for a connection
+/// always an errno.
 #[test]
 fn a_broken_pipe_raises_sigpipe_if_it_is_to() {
     const PIPE: i32 = 64;

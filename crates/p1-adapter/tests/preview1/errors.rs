@@ -1,4 +1,5 @@
-//! What the operating system reports, as far as wasmtime-wasi passes it on or it can be found out afterwards.
+//! What the operating system reports, as far as wasmtime-wasi passes it on or it can be found out
+//! afterwards.
 
 use crate::alone::{allow_descriptors, alone};
 use crate::guest::*;
@@ -8,7 +9,8 @@ use std::path::Path;
 const ROFS: i32 = 69;
 const XDEV: i32 = 75;
 
-/// Directories on two file systems, and a guest that has the root of both as its preopen: names relative to it.
+/// Directories on two file systems, and a guest that has the root of both as its preopen: names
+/// relative to it.
 fn two_file_systems() -> Option<(tempfile::TempDir, tempfile::TempDir)> {
     use std::os::unix::fs::MetadataExt as _;
     let here = tempfile::tempdir().unwrap();

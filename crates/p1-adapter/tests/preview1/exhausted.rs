@@ -1,4 +1,5 @@
-//! Programs that have used up the host's descriptors, and hosts that refuse to make some: waits go on, and end.
+//! Programs that have used up the host's descriptors, and hosts that refuse to make some: waits go
+//! on, and end.
 #![cfg(target_os = "linux")]
 
 use crate::alone::{allow_descriptors, alone};

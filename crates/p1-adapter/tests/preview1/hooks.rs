@@ -1,4 +1,5 @@
-//! What an embedder puts in place of the host: clocks that are slept by, hooks before calls and for yields.
+//! What an embedder puts in place of the host: clocks that are slept by, hooks before calls and for
+//! yields.
 
 use crate::asynchronous::Task;
 use crate::guest::*;
@@ -17,7 +18,7 @@ const HOUR: u64 = 3_600_000_000_000;
 /// What happens when a guest sleeps.
 type OnSleep = Box<dyn FnMut() -> wasmtime::Result<()> + Send>;
 
-/// Time that passes when somebody sleeps. The real-time clock is a day ahead of the other.
+/// Time that passes when a thread sleeps. The real-time clock is a day ahead of the other.
 pub(crate) struct Virtual {
     now: AtomicU64,
     slept: Mutex<Vec<(GuestClock, u64)>>,
@@ -293,7 +294,7 @@ fn a_yield_is_the_embedders() {
     assert_eq!(yields.load(Ordering::SeqCst), 3);
 }
 
-/// A thread that waited in the kernel would keep from running who would write.
+/// A thread that waited in the kernel would keep the writing thread from running.
 #[test]
 fn a_read_of_a_socket_waits_in_rounds() {
     let (here, mut there) = UnixStream::pair().unwrap();

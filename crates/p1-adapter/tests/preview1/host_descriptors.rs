@@ -1,4 +1,4 @@
-//! What the host's process has open for a guest, and does not give to anybody else.
+//! What the host's process has open for a guest, and does not give to any other process.
 
 use crate::alone::alone;
 use crate::guest::*;
@@ -11,7 +11,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use wasmtime::Val::I32;
 use wasmtime_wasi::FsPerms;
 
-/// The descriptors of this process but the standard streams; which of them a program that it starts would get.
+/// The descriptors of this process but the standard streams; which of them a program that it starts
+/// would get.
 fn open_descriptors() -> (usize, Vec<String>) {
     let (mut count, mut passed_on) = (0, Vec::new());
     for entry in fs::read_dir("/proc/self/fd").unwrap() {

@@ -1,8 +1,11 @@
-//! What happens at the ends of ranges: the last descriptor, the last byte of a memory, more bytes than a call can count.
+//! What happens at the ends of ranges: the last descriptor, the last byte of a memory, more bytes
+//! than a call can count.
 
+use crate::dirs::list_from;
 use crate::guest::*;
 use crate::poll::{MS, On, poll};
 use crate::races::waits::blocked;
+use p1_adapter::made::MemoryFolder;
 use p1_adapter::{P1CtxBuilder, RandomSource, Rights};
 use std::fs;
 use std::io::Read as _;
@@ -239,5 +242,75 @@ fn lists_of_polls_are_within_a_budget() {
         let events = poll(&mut guest, &vec![now; count]);
         assert_eq!(events.map(|events| events.len()), came, "{count}");
         assert_eq!(left(), 100_000);
+    }
+}
+
+/// How many entries a listing has, a kilobyte at a time.
+fn entries(guest: &mut Guest, fd: i32) -> Result<usize, i32> {
+    let (mut all, mut cookie) = (0, 0);
+    loop {
+        let (found, used) = list_from(guest, fd, 1024, cookie)?;
+        cookie = found.last().map_or(cookie, |entry| entry.next);
+        all += found.len();
+        if used < 1024 {
+            return Ok(all);
+        }
+    }
+}
+
+/// Each descriptor keeps something of the listing of its directory: once two megabytes for each, of no
+/// budget.
+#[test]
+fn listings_are_within_a_budget() {
+    const FILES: usize = 3000;
+    // 3,000 positions of the system's take 144 KB, the lists some 250 KB.
+    const BYTES: u64 = 500_000;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = MemoryFolder::new(1 << 24);
+    for n in 0..FILES {
+        fs::write(dir.path().join(format!("{n:04}")), b"").unwrap();
+        folder.write(&format!("{n:04}"), b"").unwrap();
+    }
+    let budget = std::sync::Arc::new(Budget(BYTES.into()));
+    let left = || budget.0.load(std::sync::atomic::Ordering::SeqCst);
+    for (made, ordered) in [(false, false), (false, true), (true, false)] {
+        let mut builder = P1CtxBuilder::new();
+        builder
+            .memory_budget(budget.clone())
+            .ordered_listings(ordered);
+        match made {
+            true => builder.made_folder(folder.clone(), "/", FsPerms::ReadOnly),
+            false => builder
+                .preopened_dir(dir.path(), "/", FsPerms::ReadOnly)
+                .unwrap(),
+        };
+        let mut guest = Guest::new(&builder.build().unwrap());
+        let mut refused = 0;
+        let opened: Vec<i32> = (0..8)
+            .map(|_| {
+                let fd = guest.open(".", DIRECTORY, READ, 0).unwrap();
+                match entries(&mut guest, fd) {
+                    Ok(all) => assert_eq!(all, FILES + 2),
+                    Err(NOMEM) => refused += 1,
+                    Err(errno) => panic!("{errno}"),
+                }
+                fd
+            })
+            .collect();
+        assert!(
+            left() < BYTES - 100_000,
+            "{made} {ordered}: {} left",
+            left()
+        );
+        // The system's own positions are as good, and are not kept.
+        assert_eq!(refused > 0, made || ordered, "{refused}");
+        assert!(refused < 8);
+        for fd in opened {
+            assert_eq!(guest.close(fd), OK);
+        }
+        assert_eq!(left(), BYTES);
+        assert_eq!(entries(&mut guest, DIR), Ok(FILES + 2));
+        drop(guest);
+        assert_eq!(left(), BYTES);
     }
 }

@@ -115,7 +115,8 @@ fn what_lies_outside_the_memory_traps_and_nothing_is_done() {
             assert!(guest.try_call("fd_write", &args).is_err());
             assert!(guest.try_call("fd_read", &args).is_err());
         }
-        // A list that is out of bounds or misaligned traps; one that is too long is not paid for, and not looked at.
+        // A list that is out of bounds or misaligned traps; one that is too long is not paid for,
+        // and not looked at.
         for (list, count, answer) in [
             (end as i32 - 4, 1, None),
             (-8, 1, None),

@@ -1,4 +1,4 @@
-//! Who is told of calls, and what.
+//! Which calls an observer is told of, and what.
 
 use crate::guest::*;
 use p1_adapter::{CallObserver, CallOutcome, Interrupted, P1CtxBuilder};
@@ -19,7 +19,8 @@ impl Notes {
         self.notes.lock().unwrap().push((token, function, what));
     }
 
-    /// What has been written down since the last time, without the tokens: each end must have its start's.
+    /// What has been written down since the last time, without the tokens: each end must have its
+    /// start's.
     pub(crate) fn take(&self) -> Vec<String> {
         let mut open = Vec::new();
         let notes = std::mem::take(&mut *self.notes.lock().unwrap());

@@ -1,5 +1,5 @@
-//! What POSIX and Linux say where wasmtime-wasi says otherwise. The whole is compared by the suite `probes`; these are the
-//! cases that programs have been seen to trip over.
+//! What POSIX and Linux say where wasmtime-wasi says otherwise. The whole is compared by the suite
+//! `probes`; these are the cases that programs have been seen to trip over.
 
 use crate::guest::*;
 use p1_adapter::P1CtxBuilder;
@@ -84,8 +84,9 @@ fn cookies_fit_a_guests_long_and_stay_good() {
     });
 }
 
-/// More entries than have small numbers. A C library keeps the lower half of a cookie and gives it back with its sign, or without;
-/// that once led behind the last entry of ext4: an end, with success, where there was none.
+/// More entries than have small numbers. A C library keeps the lower half of a cookie and gives it
+/// back with its sign, or without; that once led behind the last entry of ext4: an end, with
+/// success, where there was none.
 #[test]
 fn a_folder_of_any_size_has_no_false_end() {
     const ENTRIES: usize = 70_000;
@@ -130,7 +131,8 @@ fn a_folder_of_any_size_has_no_false_end() {
     }
 }
 
-/// Flags of a description that two numbers, or two processes, have: a copy of our own once sent a write to the wrong place.
+/// Flags of a description that two numbers, or two processes, have: a copy of our own once sent a
+/// write to the wrong place.
 #[test]
 fn the_flags_of_a_shared_file_are_the_systems() {
     both(|guest, dir| {
@@ -355,7 +357,7 @@ fn what_is_opened_below_an_opened_folder_can_be_written() {
 #[test]
 fn a_file_that_is_there_is_opened_as_asked_for() {
     both(|guest, dir| {
-        // A program that runs: no other way to open it for writing fails for everybody.
+        // A program that runs: no other way to open it for writing fails for every user.
         fs::copy("/bin/sleep", dir.join("busy")).unwrap();
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(dir.join("busy"), mode).unwrap();
@@ -402,7 +404,8 @@ fn a_path_that_cannot_be_paid_for_is_not_measured() {
     );
 }
 
-/// What wasmtime 48's program about fuel calls, with its answers; but for the data of a read or a write, which the kernel copies.
+/// What wasmtime 48's program about fuel calls, with its answers; but for the data of a read or a
+/// write, which the kernel copies.
 #[test]
 fn fuel_is_for_what_the_host_keeps() {
     const FUEL: usize = 5_000;

@@ -44,8 +44,8 @@ fn reopening(access: OFlags) -> Refused {
     (libc::SYS_openat, Some(flags.bits() as i32))
 }
 
-/// A pipe that cannot be opened anew is asked whether it is ready, and then used. Two processes are two contexts here: they
-/// share no lock.
+/// A pipe that cannot be opened anew is asked whether it is ready, and then used. Two processes are
+/// two contexts here: they share no lock.
 #[test]
 fn writes_of_several_processes_stay_whole() {
     const LONG: usize = 4096;

@@ -41,7 +41,8 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(30)).await;
 }
 
-/// A task that waits in the middle of the write of a [`record`], and another on the same descriptor.
+/// A task that waits in the middle of the write of a [`record`], and another on the same
+/// descriptor.
 struct Waiting {
     fd: u32,
     other: Task,

@@ -1,4 +1,5 @@
-//! With every hook a program of files and directories prints the same bytes, wherever and whenever it runs.
+//! With every hook a program of files and directories prints the same bytes, wherever and whenever
+//! it runs.
 
 use crate::guest::{FUNCTIONS, WORLD};
 use p1_adapter::{ClockSource, GuestClock, P1CtxBuilder, P1State, RandomSource, StreamAccess};

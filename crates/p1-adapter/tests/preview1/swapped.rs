@@ -1,5 +1,5 @@
-//! Single names are asked of the system itself: another thread swaps them for links that lead out, and nothing outside is
-//! ever seen, made, changed or removed.
+//! Single names are asked of the system itself: another thread swaps them for links that lead out,
+//! and nothing outside is ever seen, made, changed or removed.
 
 use crate::guest::*;
 use std::fs;

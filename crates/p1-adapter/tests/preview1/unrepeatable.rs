@@ -13,7 +13,7 @@ use std::time::Duration;
 use wasmtime::Val;
 use wasmtime_wasi::FsPerms;
 
-/// A pipe into which somebody writes piece by piece.
+/// A pipe that is written piece by piece.
 fn dripping(pieces: &'static [&'static str]) -> PipeReader {
     let (reader, mut writer) = std::io::pipe().unwrap();
     thread::spawn(move || {
@@ -168,7 +168,7 @@ fn sockets_are_met_by_each_call() {
     }
 }
 
-/// Nobody opens the other side: an open that began would not come back.
+/// The other side is never opened: an open that began would not come back.
 #[test]
 fn a_fifo_is_met_before_it_is_opened() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The guest's host: this program again, in a process of its own, with the working folder, the user and the standard
-//! streams that its native twin gets.
+//! The guest's host: this program again, in a process of its own, with the working folder, the user
+//! and the standard streams that its native twin gets.
 
 use p1_adapter::{P1Ctx, P1CtxBuilder, P1State, StreamAccess, add_to_linker_sync};
 use rustix::fd::OwnedFd;
@@ -27,7 +27,8 @@ const HANDED_OVER: [&str; 9] = [
 
 const BYTES: [u8; 64] = [b'b'; 64];
 
-/// Runs `module` with `words` as its arguments, in the working folder; `other` is a folder of another file system.
+/// Runs `module` with `words` as its arguments, in the working folder; `other` is a folder of
+/// another file system.
 ///
 /// # Errors
 ///
@@ -132,7 +133,8 @@ fn hand_over(ctx: &P1Ctx) -> Result<Vec<OwnedFd>> {
     Ok(others)
 }
 
-/// A listener with three callers: the first stays, the second says what it has to say and goes, the third breaks off.
+/// A listener with three callers: the first stays, the second says what it has to say and goes, the
+/// third breaks off.
 fn called_listener(others: &mut Vec<OwnedFd>) -> Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let call = |bytes: &[u8]| -> Result<TcpStream> {
@@ -155,7 +157,8 @@ pub(crate) fn terminal() -> std::io::Result<(OwnedFd, OwnedFd)> {
     unlockpt(&outer)?;
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
     let inner = rustix::fs::open(ptsname(&outer, [])?, flags, rustix::fs::Mode::empty())?;
-    // As a process of its own: what it takes of the system is not among the features asked of `rustix`.
+    // As a process of its own: what it takes of the system is not among the features asked of
+    // `rustix`.
     let raw = Command::new("stty")
         .arg("raw")
         .arg("-echo")

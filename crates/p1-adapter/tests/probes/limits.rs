@@ -1,5 +1,5 @@
-//! Runs that meet a limit (`tests/probes/limits.c`), and what they take: mounts, links, a tracer. What cannot be had here is
-//! told and not run.
+//! Runs that meet a limit (`tests/probes/limits.c`), and what they take: mounts, links, a tracer.
+//! What cannot be had here is told and not run.
 
 use crate::Surroundings;
 use crate::compare::Comparison;
@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// One file system read-only and one that is full soon, in a mount namespace of the program's own; then the program.
+/// One file system read-only and one that is full soon, in a mount namespace of the program's own;
+/// then the program.
 const MOUNTS: &str = r#"
 set -e
 mkdir "$READ_ONLY" "$SMALL"
@@ -49,7 +50,8 @@ fn namespace() -> Option<Before> {
         .find(|way| works(way, &tmpfs))
 }
 
-/// A folder in `inside` with a file that has all the links it can have; nothing where there is no such limit.
+/// A folder in `inside` with a file that has all the links it can have; nothing where there is no
+/// such limit.
 fn most_links(inside: &Path) -> Option<String> {
     let folder = inside.join("links");
     fs::create_dir(&folder).expect("a folder");
@@ -111,7 +113,8 @@ impl Surroundings<'_> {
                 None => left_out.push(format!("{name}: EMLINK: no limit of links")),
             }
         }
-        // No file system of a usual machine has quotas: the calls of both twins are told so by a tracer.
+        // No file system of a usual machine has quotas: the calls of both twins are told so by a
+        // tracer.
         let calls = "mkdirat,symlinkat,linkat,renameat,renameat2,pwrite64,pwritev,pwritev2,fallocate,ftruncate";
         let inject = format!("--inject={calls}:error=EDQUOT");
         let before = words(&["strace", "-f", "-qq", "-o", "/dev/null", &inject]);
@@ -120,7 +123,7 @@ impl Surroundings<'_> {
         } else {
             left_out.push(format!("{name}: EDQUOT: no strace that may inject errors"));
         }
-        // A mount whose server has gone, a damaged inode: whoever comes to this name is told so.
+        // A mount whose server has gone, a damaged inode: every look at this name is told so.
         for error in ["EIO", "ENOTCONN", "ESTALE", "ENODEV", "EPERM"] {
             let calls = "openat,openat2,newfstatat,statx,readlink,readlinkat";
             let inject = format!("--inject={calls}:error={error}");

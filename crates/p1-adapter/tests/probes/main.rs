@@ -1,6 +1,7 @@
-//! One program of POSIX calls (`tests/probes`), built natively and for a guest of this adapter. Both run in folders
-//! furnished alike, as root and as nobody, on ext4 and on tmpfs, with standard streams of every kind; what each call says
-//! is a cell, and the cells are compared. Those that differ are listed in [`known`], each with its reason.
+//! One program of POSIX calls (`tests/probes`), built natively and for a guest of this adapter.
+//! Both run in folders furnished alike, as `root` and as `nobody`, on ext4 and on tmpfs, with
+//! standard streams of every kind. What each call says is a cell, and the cells are compared. Those
+//! that differ are listed in [`known`], each with its reason.
 
 #![expect(
     clippy::print_stdout,
@@ -29,7 +30,7 @@ use twins::Twins;
 
 /// Much longer than a twin ever takes.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Nobody's.
+/// Of the user `nobody`.
 const NOBODY: u32 = 65534;
 
 const MAIN: [&str; 6] = [

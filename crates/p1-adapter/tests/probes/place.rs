@@ -127,7 +127,8 @@ impl Place {
     }
 }
 
-/// A program that runs, so that its file is busy. Where programs may not be run there is just the file.
+/// A program that runs, so that its file is busy. Where programs may not be run there is just the
+/// file.
 fn run_busy(path: &Path) -> Option<Child> {
     must("busy", fs::copy("/bin/sleep", path));
     Command::new(path).arg("600").spawn().ok()

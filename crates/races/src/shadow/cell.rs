@@ -2,7 +2,8 @@
 
 use crate::shadow::entry::Entry;
 
-/// Who has accessed 8 bytes, as far as it can matter. Most have one reader and one writer at most.
+/// The threads that have accessed 8 bytes, as far as it can matter. Most have one reader and one
+/// writer at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
     first: [Entry; 2],
@@ -78,7 +79,7 @@ impl Cell {
         }
     }
 
-    /// Nobody has accessed these bytes.
+    /// These bytes were not accessed.
     pub(crate) fn forget(&mut self, mask: u8) {
         let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
         for entry in self.first.iter_mut().chain(more) {

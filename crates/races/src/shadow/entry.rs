@@ -55,7 +55,7 @@ const TIME_BITS: u32 = 39;
 const MOST_TIME: u64 = (1 << TIME_BITS) - 1;
 const NUMBER_BITS: u32 = 40;
 
-/// Who accessed which of 8 bytes, when, how and where. One without bytes is none.
+/// Which thread accessed which of 8 bytes, when, how and where. One without bytes is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// From the low end: 8 bits of bytes, 3 of the kind, 14 of the slot, 39 of the time.
@@ -66,8 +66,8 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(epoch: Epoch, kind: Kind, mask: u8, place: Place, number: u64) -> Self {
-        // A thread that has released more often than that is at its last time: what it did looks unordered to nobody that
-        // has seen that time. 2^39 releases take days.
+        // A thread that has released more often than that is at its last time: what it did looks
+        // unordered to no thread that has seen that time. 2^39 releases take days.
         let time = epoch.time.min(MOST_TIME);
         Self {
             who: u64::from(mask) | (kind as u64) << 8 | u64::from(epoch.slot) << 11 | time << 25,

@@ -1,4 +1,4 @@
-//! Shadow memory: who has accessed what.
+//! Shadow memory: which thread has accessed what.
 
 mod cell;
 mod entry;
@@ -73,7 +73,7 @@ impl Shadow {
         });
     }
 
-    /// Nobody has accessed the bytes from `begin` to `end`.
+    /// The bytes from `begin` to `end` were not accessed.
     pub(crate) fn forget(&mut self, begin: u64, end: u64) {
         self.visit(begin, end, &mut |piece, cell| {
             cell.forget(piece.mask);

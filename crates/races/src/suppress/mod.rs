@@ -20,7 +20,7 @@ pub struct Frame<'a> {
 pub enum Verdict {
     /// It is told.
     Told,
-    /// It is told as one that does no harm, as somebody has found.
+    /// It is told as one that was found to do no harm.
     Harmless,
     /// It is not told.
     Suppressed,
@@ -116,7 +116,8 @@ const OF_OTHERS: [&str; 5] = ["thread", "mutex", "signal", "deadlock", "called_f
 /// ```
 /// use wasm_races::{Frame, Suppressions, Verdict};
 ///
-/// let list = Suppressions::parse("# it is read again if it was torn\nharmless race_top:^seq_read$\nfile:/dlmalloc.c")?;
+/// let lines = "# it is read again if it was torn\nharmless race_top:^seq_read$\nfile:/dlmalloc.c";
+/// let list = Suppressions::parse(lines)?;
 /// let frame = |function| Frame { function: Some(function), file: Some("src/seq.c") };
 /// let (verdict, rule) = list.judge([&[frame("seq_read"), frame("main")], &[frame("seq_write")]]);
 /// assert_eq!(verdict, Verdict::Harmless);

@@ -47,7 +47,7 @@ fn only_the_order_of_conflicting_accesses_counts() {
     assert_eq!(sum(&[read, third, write]), sum(&[third, read, write]));
     assert_ne!(sum(&[read, third, write]), sum(&[third, write, read]));
     assert_eq!(sum(&[read, other, write]), sum(&[read, write, other]));
-    // One thread's own memory is nobody's business.
+    // No other thread sees a thread's own memory.
     assert_eq!(sum(&[read, other, other, write]), sum(&[read, write]));
     assert_eq!(sum(&[other]), sum(&[]));
     let lost = [1, 2, 1, 2].map(|thread| access(thread, 0, 4, thread == 2));
@@ -126,7 +126,7 @@ fn what_conflicts_is_shown_and_what_repeats_is_counted() {
         history.add(access(2, 0, 4, true), 21);
     }
     history.add(access(1, 0, 4, true), 12);
-    // Reads of what nobody writes.
+    // Reads of what is never written.
     history.add(access(1, 48, 4, false), 13);
     history.add(access(2, 48, 4, false), 22);
     let expected = [Some((1, 10, 1)), Some((2, 21, 3)), Some((1, 12, 1))];

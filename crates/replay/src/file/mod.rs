@@ -4,7 +4,7 @@
 //! [`Decision`], last how the run ended ([`End`]).
 //!
 //! ```text
-//! {"replay":1,"tool":"host 48.0.0","schedule":"random:17","hashes":{"arguments":"9f86d0...","module":"2c26b4..."}}
+//! {"replay":1,"tool":"host 48.0.0","schedule":"random:17","hashes":{"module":"2c26b4..."}}
 //! {"decision":1,"thread":1,"point":12,"why":"atomic","next":2,"early":false}
 //! {"end":"thread 1 trapped: unreachable","status":134,"points":61,"trace":"5f1d7a84db00d2fe"}
 //! ```

@@ -31,7 +31,7 @@ pub(super) struct Course {
 pub(super) struct Standing {
     /// The thread that stopped.
     pub(super) thread: u32,
-    /// Who is next by default; `None` if no thread can be.
+    /// Which thread is next by default; `None` if none can be.
     pub(super) default: Option<ThreadId>,
     /// Whether the thread could go on and is only asked because it has passed [`LONG`] points.
     pub(super) long: bool,

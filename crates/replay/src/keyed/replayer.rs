@@ -129,7 +129,7 @@ impl Replayer {
         (replayer, replayed)
     }
 
-    /// Who is next, or that the list says otherwise.
+    /// Which thread is next, or that the list says otherwise.
     fn choose(&mut self, stop: &Stop<'_>, standing: Standing) -> Result<ThreadId, Divergence> {
         let default = standing.default.unwrap_or(stop.thread);
         let met = self.replayed.lock().met.len();

@@ -26,8 +26,9 @@ pub struct Minimised<T> {
 
 /// Takes out of `list` what the failure does not need, with at most `tries` calls of `test`.
 ///
-/// `test` gets a part of the list, in its order. It must be a function of that part; if it is not, the result may be larger than
-/// it need be, but is still one for which `test` has said `Same` (or what it then said to have used), or the list itself.
+/// `test` gets a part of the list, in its order. It must be a function of that part. If it is not,
+/// the result may be larger than it need be, but is still one for which `test` has said `Same` (or
+/// what it then said to have used), or the list itself.
 pub fn minimise<T: Clone + PartialEq>(
     list: Vec<T>,
     tries: u64,

@@ -1,4 +1,4 @@
-//! Who is next.
+//! Policies: which thread is next.
 //!
 //! | policy | finds |
 //! |---|---|

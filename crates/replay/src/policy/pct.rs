@@ -14,11 +14,12 @@ const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatti, ASPLOS 2010).
 ///
-/// Each thread has a random priority, and the highest that can run has the turn. At `depth` - 1 points of the run, drawn
-/// beforehand, the running thread falls behind all that have not fallen. A fault that needs `depth` ordering
-/// constraints in a run of `n` threads and `k` points is found with a chance of at least 1 / (n (5 k)^(depth - 1)) or so:
-/// how long the run is is not known, so each of these points is drawn among the first 10, 100, ..., 100,000. That holds if the rule
-/// below does not come in.
+/// Each thread has a random priority, and the highest that can run has the turn. At `depth` - 1
+/// points of the run, drawn beforehand, the running thread falls behind all that have not fallen. A
+/// fault that needs `depth` ordering constraints in a run of `n` threads and `k` points is found
+/// with a chance of at least 1 / (n (5 k)^(depth - 1)) or so. How long the run will be is not
+/// known, so each of these points is drawn among the first 10, 100, ..., 100,000. That holds if the
+/// rule below does not come in.
 ///
 /// Fairness: a thread that yields, or has passed [`FAIR`] points alone, falls behind all others. Without
 /// this a loop that waits for another thread would have the turn for ever.

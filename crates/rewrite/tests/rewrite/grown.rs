@@ -1,5 +1,5 @@
-//! Modules of so many functions that a call has no room in the place of a `memory.fill`: the code grows, and
-//! [`OffsetMap`] says where each byte of it went.
+//! Modules of so many functions that a call has no room in the place of a `memory.fill`: the code
+//! grows, and [`OffsetMap`] says where each byte of it went.
 
 use std::ops::Range;
 

@@ -164,14 +164,15 @@ fn waits_and_notifies_pass_points_and_others_memories_have_none() {
     let after = rewrite_with(&bytes, &options).expect("a valid module");
     assert_eq!((after.point_sites, after.wait_sites), (2, 0));
     assert_eq!(after.point_slot.expect("points").slot, 0);
-    // A memory of the thread's own is nobody else's business.
+    // No other thread sees a memory of the thread's own.
     let bytes = wat(MODULES[3].0);
     let after = pointed(&bytes, Points::Accesses);
     assert!(after.point_slot.is_none() && *after.bytes == *bytes);
     assert_eq!(after.points, Some(Points::Accesses));
 }
 
-/// A load of three bytes in a module of so many imported functions, and what the rewrite makes of it.
+/// A load of three bytes in a module of so many imported functions, and what the rewrite makes of
+/// it.
 #[test]
 fn plain_accesses_grow_where_the_index_is_long() {
     for (imported, moved) in [(16_300, false), (16_384, true)] {

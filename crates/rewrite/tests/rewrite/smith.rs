@@ -54,9 +54,9 @@ impl Choices {
 
 /// Sees to it that a module has something to rewrite, and ends.
 ///
-/// wasm-smith seldom comes to the instructions that matter here, so that a few
-/// more are put at the beginning of functions. Nobody is there to notify, so
-/// that each wait gets the timeout zero.
+/// wasm-smith seldom comes to the instructions that matter here, so a few more are put at the
+/// beginning of functions. There is no thread that could notify, so each wait gets the timeout
+/// zero.
 struct Seeded {
     choices: Choices,
     memories: Vec<MemoryType>,

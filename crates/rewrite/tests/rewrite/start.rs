@@ -91,7 +91,7 @@ fn a_name_that_is_taken_is_left_to_its_owner() {
     Module::from_binary(&engine(), &after.bytes).expect("a module that compiles");
 }
 
-/// A shared memory that nobody outside could see gets an export, and nothing else happens.
+/// A shared memory that has no export gets one, and nothing else happens.
 #[test]
 fn a_hidden_shared_memory_is_exported() {
     let bytes = wat("(module (memory 1) (memory 1 2 shared) (func (export \"f\")))");

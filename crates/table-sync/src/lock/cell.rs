@@ -1,9 +1,9 @@
 //! The value of a slot, and this crate's only `unsafe` code.
 //!
-//! The functions here ask for a permit ([`crate::lock`]), which is a claim on the slot's state word:
-//! only `lock` makes permits, each by the transition of that word which its type names, and gives
-//! the claim up in its `drop`. A permit proves access, not the type: for that callers of a function
-//! that is generic in `T` have seen [`is`] say so of the permit's generation. They are in
+//! The functions here ask for a permit ([`crate::lock`]), which is a claim on the slot's state
+//! word: only `lock` makes permits, each by the transition of that word which its type names, and
+//! gives the claim up in its `drop`. A permit proves access, not the type: for that callers of a
+//! function that is generic in `T` have seen [`is`] say so of the permit's generation. They are in
 //! `table` and `entry` (`look`, `idle`, `remove_idle`, `Entry::check`), before a guard is made or a
 //! value taken. Tests check it again (`debug_assert`).
 
@@ -38,7 +38,7 @@ pub(crate) fn is<T: 'static>(slot: &Slot) -> bool {
     unsafe { kind.as_ref() }.is_some_and(|kind| *kind == *Kind::of::<T>())
 }
 
-/// Empties a slot that nobody else can reach.
+/// Empties a slot that no other thread can reach.
 pub(crate) fn empty(slot: &mut Slot) -> Option<Box<dyn Any + Send>> {
     // SAFETY: `&mut`.
     slot.cell.value.with_mut(|place| unsafe { (*place).take() })
@@ -48,7 +48,7 @@ pub(crate) fn empty(slot: &mut Slot) -> Option<Box<dyn Any + Send>> {
 #[inline]
 pub(crate) fn put<T: Send + 'static>(vacant: &VacantPermit<'_>, value: T) {
     let cell = &vacant.slot().cell;
-    // Release: who sees this kind sees that the slot's earlier entry has gone.
+    // Release: a thread that sees this kind sees that the slot's earlier entry has gone.
     let order = Release;
     mutant!(KindRelaxed: let order = Relaxed);
     cell.set_kind(Kind::of::<T>(), order);
@@ -71,8 +71,8 @@ pub(crate) fn unput(vacant: &VacantPermit<'_>) -> Option<Box<dyn Any + Send>> {
 pub(crate) fn take(permit: &mut ExclusivePermit<'_>) -> Option<Box<dyn Any + Send>> {
     let cell = &permit.slot().cell;
     // SAFETY: an `ExclusivePermit` was made by the transition that set `EXCLUSIVE`, from a state
-    // with no reader counted and none published, and no permit is made while it is set; it is
-    // borrowed exclusively here, so no reference derived from it is alive.
+    // with no reader counted and none published. No permit is made while it is set. It is borrowed
+    // exclusively here, so no reference derived from it is alive.
     cell.value.with_mut(|place| unsafe { (*place).take() })
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn shared<'p, T: Sync + 'static>(permit: &'p SharedPermit<'_>) -> &'p
     let any: &'p (dyn Any + Send) = cell
         .value
         // SAFETY: while a `SharedPermit` exists, as a count in the state word or as a published
-        // reader, no transition sets `EXCLUSIVE`, so nobody writes the value; it was put there
+        // reader, no transition sets `EXCLUSIVE`, so no thread writes the value. It was put there
         // before the generation became present, which this permit's acquisition has seen. The
         // reference lives no longer than the borrow of the permit.
         .with(|place| unsafe { &*place })

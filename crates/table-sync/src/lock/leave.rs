@@ -66,7 +66,7 @@ impl Drop for Aftermath<'_> {
     }
 }
 
-/// Looks at the entry after somebody left it: the last to leave a detached entry reclaims it,
+/// Looks at the entry after a thread left it: the last to leave a detached entry reclaims it,
 /// otherwise the first waiter is woken to try again, if it has a chance.
 #[cold]
 pub(crate) fn settle_and_wake(storage: &Storage, slot: &Slot) {
@@ -106,8 +106,8 @@ fn settle<'t>(storage: &'t Storage, slot: &'t Slot, queue: &mut QueueGuard<'_>) 
             Err(now) => state = SlotState(now),
         }
     }
-    // If somebody is in the first waiter's way, whoever that is comes here when he leaves: the
-    // waiter's `TO_CALL` was set before.
+    // A thread that is in the first waiter's way comes here when it leaves: the waiter's `TO_CALL`
+    // was set before.
     let mut called = false;
     let wake = queue.as_deref_mut().and_then(|it| {
         it.call_first_if(|mode| {
@@ -116,8 +116,8 @@ fn settle<'t>(storage: &'t Storage, slot: &'t Slot, queue: &mut QueueGuard<'_>) 
         })
     });
     if called {
-        // Nobody else need come here until it has looked. Relaxed: grants nothing; who asks to be
-        // called does so under the same lock.
+        // No other thread need come here until the waiter has looked. Relaxed: grants nothing, and
+        // a waiter asks to be called under the same lock.
         slot.state.fetch_and(!TO_CALL, Relaxed);
     }
     Aftermath {

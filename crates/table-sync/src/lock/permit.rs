@@ -75,7 +75,7 @@ impl Drop for SharedPermit<'_> {
         match &self.published {
             Some(published) => retract(self.storage, self.slot, published),
             None => {
-                // Release: what was read happens before whoever acquires the word next.
+                // Release: what was read happens before the next acquire of the word.
                 let order = Release;
                 mutant!(ReaderLeavesRelaxed: let order = Relaxed);
                 let before = SlotState(self.slot.state.fetch_sub(READER, order));
@@ -107,8 +107,8 @@ impl<'t> ExclusivePermit<'t> {
 impl Drop for ExclusivePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: what was written happens before whoever acquires the word next.
-        // To subtract is one instruction on x86, where to clear a bit and see the rest is a loop.
+        // Release: what was written happens before the next acquire of the word. To subtract is one
+        // instruction on x86, where to clear a bit and see the rest is a loop.
         let order = Release;
         mutant!(WriterLeavesRelaxed: let order = Relaxed);
         let before = SlotState(self.slot.state.fetch_sub(EXCLUSIVE, order));

@@ -115,7 +115,7 @@ pub(crate) enum RemoveRefusal {
     Kin,
 }
 
-/// An entry removed while idle. Nobody waits for it and nobody joins, so its word is known.
+/// An entry removed while idle. No thread waits for it and none joins, so its word is known.
 pub(crate) struct Removed<'t> {
     permit: ExclusivePermit<'t>,
     generation: u32,
@@ -134,14 +134,14 @@ impl<'t> Removed<'t> {
 /// An entry just detached.
 #[must_use]
 pub(crate) enum Detached<'t> {
-    /// Nobody held it.
+    /// No thread held it.
     Mine(ExclusivePermit<'t>),
     /// It may be held, and its word was this.
     Held(AnyEntry<'t>, SlotState),
 }
 
 impl Detached<'_> {
-    /// Tells whoever waits for the entry, and drops the value if nobody holds it.
+    /// Wakes all waiters for the entry, and drops the value if no thread holds it.
     pub(crate) fn finish(self) {
         let (entry, state) = match self {
             Self::Mine(permit) => return drop(permit.reclaim(cell::take)),

@@ -30,8 +30,8 @@ impl<'t> VacantPermit<'t> {
     pub(crate) fn publish(self, flags: u64) -> u32 {
         let generation = self.generation();
         self.slot.bias_count.store(0, Relaxed);
-        // Release: who sees this generation present sees the value. A plain store will do, as
-        // nobody else changes the word of a slot that is not present and not detached.
+        // Release: a thread that sees this generation present sees the value. A plain store will
+        // do, as no other thread changes the word of a slot that is not present and not detached.
         let order = Release;
         mutant!(PushRelaxed: let order = Relaxed);
         let state = SlotState::new(generation, PRESENT | flags);
@@ -43,8 +43,8 @@ impl<'t> VacantPermit<'t> {
     /// The generation the entry will have.
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
-        // Relaxed: the free list's lock ordered this after the store in `reclaim`. A slot that
-        // was never used has generation 0, which is nobody's.
+        // Relaxed: the free list's lock ordered this after the store in `reclaim`. A slot that was
+        // never used has generation 0, which no entry has.
         SlotState(self.slot.state.load(Relaxed)).generation().max(1)
     }
 }
@@ -70,7 +70,7 @@ impl ExclusivePermit<'_> {
         value
     }
 
-    /// The entry is not present, so nobody joins any more.
+    /// The entry is not present, so no waiter joins any more.
     #[cold]
     fn drain_queue(&self) -> Option<CallAll> {
         lock(&self.slot.queue).as_deref_mut().map(Queue::call_all)

@@ -36,7 +36,8 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
             let waker = waker.clone();
             let mut state = lock(&waited.state);
             let old = state.accessors.join(&mut self.ticket, (), waker);
-            // Unless it has come back since, whoever has the value calls the next afterwards.
+            // Unless it has come back since: then the holder of the value calls the next
+            // afterwards.
             let out = matches!(state.stage, Stage::Out);
             drop(state);
             drop(old);
@@ -66,8 +67,9 @@ impl<V: Pollable> Drop for AccessRequest<'_, V> {
     }
 }
 
-/// Access to a [`Waitable`]'s value. It stays on its thread; when it is dropped, whoever waits for
-/// access or else for readiness goes on. Leaked, it keeps both waiting for ever.
+/// Access to a [`Waitable`]'s value. It stays on its thread. When it is dropped, the next that
+/// waits for access goes on, or else the next that waits for readiness. Leaked, it keeps both
+/// waiting for ever.
 #[must_use = "the access ends when the guard is dropped"]
 pub struct Access<'w, V: Pollable> {
     waitable: &'w Waitable<V>,

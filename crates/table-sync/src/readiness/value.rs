@@ -1,4 +1,4 @@
-//! Where the value is, and who is called to go on.
+//! Where the value is, and which waiter is called to go on.
 
 use super::Pollable;
 use crate::mutants::mutant;
@@ -20,7 +20,7 @@ pub(super) struct Waited<V> {
 
 /// Where the value is.
 pub(super) enum Stage<V> {
-    /// Here; nobody waits for it, or a waiter was called to poll.
+    /// Here; there is no waiter for it, or one was called to poll.
     Idle(Box<V>),
     /// In a future that was pending when it was last polled.
     Armed(PendingFuture, Waker),
@@ -44,11 +44,11 @@ pub(super) struct WaitState<V> {
 }
 
 impl<V> WaitState<V> {
-    /// To be called after every change: calls whoever can go on now and has not been called
-    /// already. What is returned is to be dropped with no lock held.
+    /// To be called after every change: calls each waiter that can go on now and has not been
+    /// called already. What is returned is to be dropped with no lock held.
     ///
-    /// An accessor in line does not keep a waiter from being called: both are, and whoever is there
-    /// first goes on. So accessors that follow each other closely do not starve waiters, and a
+    /// An accessor in line does not keep a waiter from being called: both are, and the first to
+    /// arrive goes on. So accessors that follow each other closely do not starve waiters, and a
     /// waiter that was called and does not poll keeps no accessor out.
     pub(super) fn call_next(&mut self) -> Called {
         let poll_is_due = match self.stage {
@@ -173,7 +173,7 @@ impl<V: Pollable> Waited<V> {
         drop(Out(self));
     }
 
-    /// Drops the future if nobody is left that waits for it.
+    /// Drops the future if no waiter for it is left.
     pub(super) fn disarm_if_alone(&self) {
         let mut state = lock(&self.state);
         if !state.waiters.is_empty() || !matches!(state.stage, Stage::Armed(..)) {

@@ -33,8 +33,8 @@ impl<V: Pollable> Ready<V> {
 
     /// Blocks the thread until the value is ready, or until `deadline`: then `None`.
     ///
-    /// `None` means: not ready when it was asked last, by this call or by another waiter; or somebody
-    /// had [access](crate::Waitable::lock) until the deadline, so it could not be asked. A poll by
+    /// `None` means: not ready when it was asked last, by this call or by another waiter; or there
+    /// was [access](crate::Waitable::lock) until the deadline, so it could not be asked. A poll by
     /// another waiter that is going on at the deadline is waited for, whatever the deadline.
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
@@ -42,12 +42,12 @@ impl<V: Pollable> Ready<V> {
             if ready.is_some() || !lock(&self.waited.state).polling {
                 return ready;
             }
-            // Polls do not block, and who ends one that stays pending tells nobody.
+            // Polls do not block, and a waiter whose poll stays pending wakes no other.
             deadline = Instant::now() + NAP;
         }
     }
 
-    /// Takes this waiter out of the line; returns its waker to drop, and who is called now.
+    /// Takes this waiter out of the line; returns its waker to drop, and those to call now.
     fn leave(&mut self, state: &mut WaitState<V>) -> (Option<Waker>, Called) {
         let ticket = self.ticket.take();
         let left = ticket.and_then(|it| state.waiters.leave(it));
@@ -69,7 +69,7 @@ impl<V: Pollable> Future for Ready<V> {
         }
         let old = state.waiters.join(&mut this.ticket, (), waker);
         let asleep = match &state.stage {
-            // Whoever has it calls the next afterwards.
+            // The holder of the value calls the next afterwards.
             Stage::Out => true,
             Stage::Armed(..) => !state.fired,
             Stage::Idle(_) => false,

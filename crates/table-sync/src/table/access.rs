@@ -9,7 +9,7 @@ use crate::handle::{AnyHandle, Handle};
 use crate::lock::cell;
 
 impl Table {
-    /// Shared access. Waits while somebody has exclusive access or has been waiting for it.
+    /// Shared access. Waits while a thread or task has exclusive access or waits for it.
     ///
     /// Blocks the thread. Not for a thread that holds the entry already: with a writer waiting in
     /// between, it waits for itself ([`try_get`](Self::try_get) does not).
@@ -27,8 +27,8 @@ impl Table {
         entry.get_from(state, entry::shared)
     }
 
-    /// Shared access if nobody has exclusive access. Does not wait, and does not queue up behind
-    /// those that wait.
+    /// Shared access if none has exclusive access. Does not wait, and does not queue up behind
+    /// waiters.
     ///
     /// # Errors
     ///
@@ -51,9 +51,9 @@ impl Table {
         entry::get_async(self.find(handle))
     }
 
-    /// Exclusive access. Waits for everybody else's access to end; new shared access by
-    /// [`get`](Self::get) waits meanwhile. Waiters try in order of arrival, but whoever comes at
-    /// the right moment may be faster.
+    /// Exclusive access. Waits for all other access to end; new shared access by [`get`](Self::get)
+    /// waits meanwhile. Waiters try in order of arrival, but a caller that comes at the right
+    /// moment may be faster.
     ///
     /// Blocks the thread. Not for a thread that holds the entry already: it waits for itself.
     ///
@@ -96,7 +96,7 @@ impl Table {
         Some(ExclusiveGuard::new(permit))
     }
 
-    /// Exclusive access if nobody has access. Does not wait.
+    /// Exclusive access if there is no other access. Does not wait.
     ///
     /// # Errors
     ///

@@ -12,9 +12,9 @@ impl Table {
     /// Exclusive access to the entries that `map` names, in its order, each with what `map` has
     /// for it; waits for each, when its turn comes, as [`get_any_mut`](Self::get_any_mut) does.
     ///
-    /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks at a
-    /// time: two threads that do that with overlapping maps wait for each other, and not in a circle,
-    /// as both go in order of handles.
+    /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks
+    /// at a time: two threads that do that with overlapping maps wait for each other, and not in a
+    /// circle, as both go in order of handles.
     pub fn iter_entries<K>(
         &self,
         map: std::collections::BTreeMap<AnyHandle, K>,
@@ -47,8 +47,8 @@ impl Table {
             .filter(|handle| handle.generation() as u8 == generation)
     }
 
-    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of a
-    /// detached entry dropped; otherwise off by no more than what is. Looks at every free list.
+    /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of
+    /// a detached entry dropped; otherwise off by no more than what is. Looks at every free list.
     pub fn len(&self) -> usize {
         let detached = self.storage.detached.load(Relaxed);
         let live = self.storage.free_slots.live();

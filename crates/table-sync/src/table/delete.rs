@@ -7,8 +7,8 @@ use crate::handle::Handle;
 use crate::lock::cell;
 
 impl Table {
-    /// Takes an entry out and returns its value. Waits for everybody's access to end; until then
-    /// the entry stays, for others too.
+    /// Takes an entry out and returns its value. Waits for all access to end; until then the entry
+    /// stays, for others too.
     ///
     /// Blocks the thread. Not for a thread that holds the entry: it waits for itself. To get rid
     /// of an entry without waiting, [`detach`](Self::detach) it.
@@ -25,7 +25,7 @@ impl Table {
         }
     }
 
-    /// As [`delete`](Self::delete), if nobody has access. Does not wait.
+    /// As [`delete`](Self::delete), if there is no access. Does not wait.
     ///
     /// # Errors
     ///
@@ -71,11 +71,11 @@ impl Table {
         Entry::check(entry)
     }
 
-    /// Removes an entry at once, whoever holds it. It is gone for everybody who looks for it or
-    /// waits for it (they get [`Error::NotPresent`]); whoever has access keeps it, and the value
-    /// is dropped with the last of them, on that thread, or here if there is none.
+    /// Removes an entry at once, even while it is held. Every later lookup and every waiter gets
+    /// [`Error::NotPresent`]. Guards that exist keep the value: it is dropped with the last of
+    /// them, on that thread, or here if there is none.
     ///
-    /// Waits for nobody. Until the value is dropped its slot counts against
+    /// Does not wait. Until the value is dropped its slot counts against
     /// [`max_capacity`](Self::max_capacity), but not in [`len`](Self::len).
     ///
     /// # Errors

@@ -23,12 +23,18 @@ impl Table {
     /// An empty table with room for `capacity` entries at once before it allocates slots again.
     /// (Each value is allocated when it is pushed.)
     pub fn with_capacity(capacity: usize) -> Self {
-        Self::with_max_generation(capacity, u32::MAX)
+        Self::worn_out_after(capacity, u32::MAX)
     }
 
     /// For tests: slots that wear out early.
+    #[cfg(feature = "test-hooks")]
     #[doc(hidden)]
     pub fn with_max_generation(capacity: usize, max_generation: u32) -> Self {
+        Self::worn_out_after(capacity, max_generation)
+    }
+
+    /// With slots that are retired after so many generations.
+    fn worn_out_after(capacity: usize, max_generation: u32) -> Self {
         asymmetric::init();
         let table = Self {
             storage: Storage {

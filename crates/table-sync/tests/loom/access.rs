@@ -115,7 +115,7 @@ fn a_thread_out_of_cells_is_counted() {
     });
 }
 
-/// `try_` forms fail only if somebody was there.
+/// `try_` forms fail only if another thread had access.
 #[test]
 fn try_forms() {
     with_entry(3, 0, |table, handle| {
@@ -136,7 +136,7 @@ fn try_forms() {
                 }),
             ],
         );
-        // Nobody is there any more.
+        // No other thread is left.
         assert!(table.try_get_mut(&handle).is_ok());
         assert!(table.try_get(&handle).is_ok());
     });

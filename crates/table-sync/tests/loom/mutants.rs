@@ -36,7 +36,7 @@ fn models_for(mutant: Mutant) -> &'static [&'static str] {
     }
 }
 
-/// In a process of its own: what a mutant leaves behind is nobody's business. With a wider bound than
+/// In a process of its own, which ends with what a mutant leaves behind. With a wider bound than
 /// the models have, which is affordable as each ends with what it finds.
 fn finds(model: &str, mutant: Mutant) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())

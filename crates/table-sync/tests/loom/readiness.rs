@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use table_sync::{Closed, Pollable, Waitable};
 
 /// Permits that come one by one. Only the waker registered last is used, once, and a wait that is
-/// dropped is deregistered: whoever is not registered when the permit comes must look for itself.
+/// dropped is deregistered: one that is not registered when the permit comes must look for itself.
 #[derive(Default)]
 struct Permits {
     count: AtomicUsize,

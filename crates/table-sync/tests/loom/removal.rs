@@ -119,7 +119,7 @@ fn take_waits_for_readers() {
     }
 }
 
-/// A detached value is dropped once, by the last to leave, while nobody is inside.
+/// A detached value is dropped once, by the last to leave, while no thread is inside.
 #[test]
 fn detach_leaves_the_value_to_its_holders() {
     for biased in [false, true] {
@@ -202,7 +202,7 @@ fn detach_against_delete() {
     });
 }
 
-/// A slot with no generation left is not used again, whoever is looking.
+/// A slot with no generation left is not used again, however many threads look.
 #[test]
 fn a_worn_out_slot_retires() {
     model(2, || {
@@ -252,7 +252,7 @@ fn pushes_do_not_meet() {
     });
 }
 
-/// Whoever sees an entry sees its value, however it came by the handle.
+/// A thread that sees an entry sees its value, however it came by the handle.
 #[test]
 fn a_push_is_seen_whole() {
     model(3, || {
@@ -354,7 +354,7 @@ impl Wake for Woken {
 }
 
 /// A writer with a handle of the slot's earlier entry may end the drain of its later one: then it
-/// wakes that one's writer, whom the reader relied on the drain to be told of.
+/// wakes that one's writer, as the reader relied on the drain to do.
 #[test]
 fn a_stale_writer_ends_the_drain_of_a_later_entry() {
     with_entry(2, 1, |table, old| {

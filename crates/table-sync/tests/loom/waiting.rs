@@ -1,4 +1,4 @@
-//! The wait queue: nobody is forgotten, whoever gives up.
+//! The wait queue: no waiter is forgotten when another gives up.
 
 use crate::support::{increment, race, with_entry};
 use std::pin::pin;

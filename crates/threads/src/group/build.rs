@@ -1,12 +1,12 @@
-//! Making a group: what engine, modules and settings must agree on, the group's memory, its life, and what its
-//! threads have in common.
+//! Making a group: what engine, modules and settings must agree on, the group's memory, its life,
+//! and what its threads have in common.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
-use crate::group::builder::{GroupBuilder, Termination};
+use crate::group::builder::{GroupBuilder, GroupSettings, Termination};
 use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
 use crate::group::scheduled;
@@ -24,7 +24,7 @@ use crate::sys::signal_stack;
 use crate::thread::linked::{Linked, Preload};
 use crate::thread::prewarm::Stock;
 use crate::thread::program::Program;
-use crate::thread::store::Stores;
+use crate::thread::store::{MakeState, Stores};
 use crate::thread::{self, current};
 use crate::types::abi;
 use crate::types::backtrace::Appended;
@@ -34,26 +34,27 @@ use crate::types::thread_id::ThreadId;
 use crate::waits::ParkingLot;
 use crate::watch::observer::Watch;
 
-/// Threads the parking lot is sized for without a limit.
+/// How many threads the parking lot is sized for if there is no limit.
 const DEFAULT_LOT: u32 = 64;
 
 impl<T: Send + 'static> GroupBuilder<T> {
     /// Makes the group: checks that engine, module and settings agree, creates the shared memory,
     /// links. Runs no guest code and starts no host thread.
     ///
-    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, over whatever it
-    /// already says for them.
+    /// The memory and `wasi.thread-spawn` are defined in the group's own linker, and replace what
+    /// it has under their names.
     ///
     /// # Errors
     ///
     /// See [`GroupError`].
-    pub fn build(mut self) -> Result<ThreadGroup<T>, GroupError> {
-        let make_state = self.make_state.take().ok_or(GroupError::NoState)?;
-        if !Engine::same(self.module.module().engine(), &self.engine)
-            || !Engine::same(self.linker.engine(), &self.engine)
-        {
-            return Err(GroupError::OtherEngine);
-        }
+    pub fn build(self) -> Result<ThreadGroup<T>, GroupError> {
+        self.settings.build(self.data.0)
+    }
+}
+
+impl<T: Send + 'static> GroupSettings<T> {
+    fn build(mut self, make_state: MakeState<T>) -> Result<ThreadGroup<T>, GroupError> {
+        self.check_one_engine()?;
         signal_stack::check().map_err(GroupError::NoSignalStack)?;
         // A store with an interval of fuel is called through wasmtime's async entry points only.
         #[cfg(feature = "async")]
@@ -131,7 +132,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
             hosts: Hosts::new(host_stack, self.pool),
             stock,
             limits: self.limits,
-            // The longest is none.
+            // The longest period means no limit.
             grace: Some(self.grace).filter(|grace| *grace != Duration::MAX),
             timeout_report: self.timeout_report,
         });
@@ -146,7 +147,19 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(ThreadGroup::new(core, main, host_memory))
     }
 
-    /// Checks what engine and group must agree on; the host stack of each thread.
+    /// Checks that engine, module and linker belong together.
+    pub(super) fn check_one_engine(&self) -> Result<(), GroupError> {
+        let theirs = [self.module.module().engine(), self.linker.engine()];
+        match theirs
+            .iter()
+            .all(|engine| Engine::same(engine, &self.engine))
+        {
+            true => Ok(()),
+            false => Err(GroupError::OtherEngine),
+        }
+    }
+
+    /// Checks what engine and group must agree on. Returns the host stack of each thread, in bytes.
     fn check_engine(&self) -> Result<usize, GroupError> {
         let (engine, limits) = (&self.engine, &self.limits);
         let wasm_stack = engine.get_max_wasm_stack();
@@ -169,7 +182,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
         #[cfg(feature = "async")]
         if self.async_calls {
-            // Wasm and the host functions it calls then run on wasmtime's own stacks.
+            // Then wasm and the host functions it calls run on Wasmtime's own stacks.
             let async_stack = engine.get_async_stack_size();
             if async_stack < stacks::least_size(wasm_stack) {
                 return Err(GroupError::AsyncStackTooSmall {
@@ -187,7 +200,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(host_stack)
     }
 
-    /// The stack that a thread has beside its own, in bytes.
+    /// The size of a thread's second stack, that of its fiber, in bytes; 0 if it has none.
     fn fiber_stack(&self) -> usize {
         #[cfg(feature = "async")]
         if self.async_calls {
@@ -196,8 +209,9 @@ impl<T: Send + 'static> GroupBuilder<T> {
         0
     }
 
-    /// Checks the modules by themselves: whether threads can share their memory, and whether it is within the limits.
-    fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
+    /// Checks the modules alone: whether threads can share their memory, and whether it is within
+    /// the limits.
+    pub(super) fn look_at_modules(&mut self) -> Result<Modules, GroupError> {
         let (shape, memories) = look_at(&self.module)?;
         let mut spawns = shape.spawns();
         let mut preloads = Vec::new();
@@ -230,7 +244,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         Ok(modules)
     }
 
-    /// Checks that WASI calls which block are told of the end.
+    /// Checks that something ends WASI calls which block.
     fn check_joined(&self, modules: &Modules) -> Result<(), GroupError> {
         if self.without_on_end || !self.on_end.is_empty() {
             return Ok(());
@@ -259,7 +273,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
         }
     }
 
-    /// The group's life and its parking lot, in which deadlocks are found only where all waits can be seen.
+    /// The group's life and its parking lot. The lot finds deadlocks only if it sees all waits.
     fn life(&mut self, waits_reach_group: bool) -> Arc<Life> {
         let epochs = self.termination == Termination::Epochs;
         let lot = ParkingLot::new(
@@ -301,7 +315,7 @@ fn host_memory(memory: &SharedMemory, life: &Life, waits_reach_group: bool) -> H
     HostMemory::new(memory.clone(), waits, told, turns)
 }
 
-/// How host code notifies where it is not done with the lot alone.
+/// How host code notifies, if an observer or a schedule has to know of it.
 fn told_notify(life: &Life) -> Option<Arc<ToldNotify>> {
     let (watch, turns) = (life.watch().cloned(), life.turns().cloned());
     if watch.is_none() && turns.is_none() {
@@ -321,7 +335,7 @@ fn told_notify(life: &Life) -> Option<Arc<ToldNotify>> {
     }))
 }
 
-/// What a module imports and exports. Refused if it imports `thread-spawn` as something else.
+/// What a module imports and exports. An import of `thread-spawn` with another type is refused.
 fn look_at(module: &ThreadModule) -> Result<(ModuleShape, Memories), GroupError> {
     let shape = ModuleShape::of(module.module());
     match shape.spawn_refusal() {

@@ -25,48 +25,77 @@ use crate::watch::observer::Observer;
 #[non_exhaustive]
 pub enum Termination {
     /// By the engine's epoch, at the next loop iteration or function call. Needs
-    /// `Config::epoch_interruption(true)`. Exact, and on every platform; but the checks in the code cost a program
-    /// that computes 7 to 183 % of its processor time.
+    /// `Config::epoch_interruption(true)`. Works on every platform, and stops every thread. The
+    /// checks in the code cost a program that computes 7 to 183 % of its processor time.
     ///
     /// The group increments the engine's epoch when it ends, a few times at most. Other stores of
     /// the engine see those increments as ticks.
     #[default]
     Epochs,
     /// Not at all: a thread ends when it next waits, or calls a host function that watches the
-    /// [`EndToken`](crate::EndToken). Wasm that does neither runs on: when the [`grace`](GroupBuilder::grace) period is over,
-    /// [`ThreadGroup::run`] returns and leaves the thread behind, with its host thread, its store and the memory
-    /// ([`ThreadGroup::left_behind`] names it, as computing). Costs nothing; a thread that computes for
-    /// ever is never ended.
+    /// [`EndToken`](crate::EndToken). Wasm that does neither runs on: when the
+    /// [`grace`](GroupBuilder::grace) period is over, [`ThreadGroup::run`] returns and leaves the
+    /// thread behind, with its host thread, its store and the memory ([`ThreadGroup::left_behind`]
+    /// names it, as computing). Costs nothing. A thread that computes for ever is never ended.
     AtHostCalls,
-    /// Where it is, for ever, because the process is about to exit: `run`, `start` and `invoke` return once every thread has
-    /// stopped or has been left in a host call, join none, and the caller has nothing left to do but to end the process. No
-    /// checks in the code; a thread that computes stops at its next instruction, so all have stopped once each has had a turn: on two
-    /// processors 8 threads within 1 ms, 1,500 within 30 ms (`scripts/end.py`).
+    /// Where it is, for ever, because the process is about to exit. `run`, `start` and `invoke`
+    /// return once every thread has stopped or has been left in a host call. They join no thread,
+    /// and the caller then ends the process. There are no checks in the code. A thread that
+    /// computes stops at its next instruction, so all have stopped once each has had a turn on a
+    /// processor: on two processors 8 threads within 1 ms, 1,500 within 30 ms (`scripts/end.py`).
     ///
-    /// The end takes execute permission from the code of the group's modules, so *every* thread of the process that runs
-    /// that code stops when it next does, those of other groups included, and no module of it runs again. Stores,
-    /// stacks, memories and instances stay: dropping the group gives nothing back. A group that never ran is dropped as any
-    /// other. [`ThreadGroup::into_reactor`] refuses such a group.
+    /// The end takes execute permission from the code of the group's modules, so *every* thread of
+    /// the process that runs that code stops when it next does, those of other groups included, and
+    /// no module of it runs again. Stores, stacks, memories and instances stay: dropping the group
+    /// gives nothing back. A group that never ran is dropped as any other.
+    /// [`ThreadGroup::into_reactor`] refuses such a group.
     ///
-    /// The thread that calls `run` asks for a [`RaisedPriority`](crate::RaisedPriority) while it waits for the end, so that it
-    /// gets its turn beside threads that compute.
+    /// The thread that calls `run` asks for a [`RaisedPriority`](crate::RaisedPriority) while it
+    /// waits for the end, so that it gets a processor beside threads that compute.
     ///
-    /// Linux on x86-64 and aarch64. [`GroupBuilder::build`] installs a handler of SIGSEGV in front of Wasmtime's, and one
-    /// of a real-time signal (the first without a handler from `SIGRTMIN + 7` on), for the whole process. Where a seccomp
-    /// filter refuses to take the permission away, that signal is sent to each thread until all have stopped.
+    /// Linux on x86-64 and aarch64. [`GroupBuilder::build`] installs a handler of SIGSEGV in front
+    /// of Wasmtime's, and one of a real-time signal (the first without a handler from
+    /// `SIGRTMIN + 7` on), for the whole process. Where a seccomp filter refuses to take the
+    /// permission away, that signal is sent to each thread until all have stopped.
     ProcessExit,
 }
 
 impl Termination {
-    /// Whether [`ProcessExit`](Self::ProcessExit) is there on this platform.
+    /// Whether this platform has [`ProcessExit`](Self::ProcessExit).
     pub const CAN_EXIT: bool = running::SUPPORTED;
 }
 
-/// The [`grace`](GroupBuilder::grace) period of a group that is given none.
+/// The default [`grace`](GroupBuilder::grace) period.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// Makes a [`ThreadGroup`].
-pub struct GroupBuilder<T: 'static> {
+///
+/// `D` is how the store data of a thread is made: [`NoThreadData`] before [`state`](Self::state) or
+/// [`try_state`](Self::try_state) has said that, [`ThreadData`] afterwards, when there is a
+/// [`build`](Self::build).
+pub struct GroupBuilder<T: 'static, D = ThreadData<T>> {
+    pub(super) settings: GroupSettings<T>,
+    pub(super) data: D,
+}
+
+/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that
+/// nothing can be built:
+///
+/// ```compile_fail,E0599
+/// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {
+/// let linker = wasmtime::Linker::<u32>::new(engine);
+/// wasi_threads::ThreadGroup::builder(engine, module, linker).build();
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NoThreadData;
+
+/// How the store data of a [`GroupBuilder`]'s threads are made.
+pub struct ThreadData<T>(pub(super) MakeState<T>);
+
+/// What a builder has been told.
+pub(super) struct GroupSettings<T: 'static> {
     pub(super) engine: Engine,
     pub(super) module: ThreadModule,
     pub(super) preloads: Vec<(String, ThreadModule)>,
@@ -78,7 +107,6 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) on_end: Vec<OnEnd>,
     pub(super) without_on_end: bool,
     pub(super) memory: Option<SharedMemory>,
-    pub(super) make_state: Option<MakeState<T>>,
     pub(super) set_up_store: Option<SetUpStore<T>>,
     pub(super) detect_deadlock: bool,
     pub(super) grace: Duration,
@@ -96,20 +124,30 @@ pub struct GroupBuilder<T: 'static> {
     pub(super) async_calls: bool,
 }
 
-impl<T: 'static> fmt::Debug for GroupBuilder<T> {
+impl<T> fmt::Debug for ThreadData<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadData").finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static, D> fmt::Debug for GroupBuilder<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupBuilder")
-            .field("limits", &self.limits)
-            .field("termination", &self.termination)
+            .field("limits", &self.settings.limits)
+            .field("termination", &self.settings.termination)
             .finish_non_exhaustive()
     }
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// Starts to make a group of `module`, whose imports `linker` satisfies, apart from the shared
-    /// memory and `wasi.thread-spawn`. All three are of `engine`.
-    pub fn builder(engine: &Engine, module: &ThreadModule, linker: Linker<T>) -> GroupBuilder<T> {
-        GroupBuilder {
+    /// A builder for a group that runs `module`. `linker` has the module's imports, except the
+    /// shared memory and `wasi.thread-spawn`. Module and linker belong to `engine`.
+    pub fn builder(
+        engine: &Engine,
+        module: &ThreadModule,
+        linker: Linker<T>,
+    ) -> GroupBuilder<T, NoThreadData> {
+        let settings = GroupSettings {
             engine: engine.clone(),
             module: module.clone(),
             preloads: Vec::new(),
@@ -121,7 +159,6 @@ impl<T: Send + 'static> ThreadGroup<T> {
             on_end: Vec::new(),
             without_on_end: false,
             memory: None,
-            make_state: None,
             set_up_store: None,
             detect_deadlock: false,
             grace: DEFAULT_GRACE,
@@ -137,225 +174,251 @@ impl<T: Send + 'static> ThreadGroup<T> {
             schedule: Schedule::Parallel,
             #[cfg(feature = "async")]
             async_calls: false,
+        };
+        GroupBuilder {
+            settings,
+            data: NoThreadData,
         }
     }
 }
 
-impl<T: Send + 'static> GroupBuilder<T> {
-    /// Puts an instance of `module` beneath the group's own module, which imports its exports from `name`. May be
-    /// given several times: a module may import from those given before it.
+impl<T: Send + 'static, D> GroupBuilder<T, D> {
+    /// Puts an instance of `module` beneath the group's own module, which imports its exports from
+    /// `name`. May be given several times: a module may import from those given before it.
     ///
-    /// As wasi-threads gives each thread an instance of the module, so it does here: every thread has its own instance of
-    /// each preloaded module, with its own globals and tables. All of a thread's instances are made first, then the
-    /// start functions run, in the order given and the group's own module last; a preloaded module's `_initialize`
-    /// runs in the main thread only, after its start function. What it imports comes from the linker and from the
-    /// modules before it; a shared memory imported by the name the group's module uses is the group's.
+    /// Every thread has its own instance of each preloaded module, with its own globals and tables,
+    /// as wasi-threads gives it one of the group's own module. All of a thread's instances are made
+    /// first, then the start functions run, in the order given and the group's own module last; a
+    /// preloaded module's `_initialize` runs in the main thread only, after its start function.
+    /// What it imports comes from the linker and from the modules before it; a shared memory
+    /// imported by the name the group's module uses is the group's.
     ///
-    /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group that starts
-    /// threads, one with a memory of its own: see the `Preload` errors of [`GroupError`](crate::GroupError). It looks for what is imported
-    /// from a preloaded module by name only: one of another type is found when the main instance is made
-    /// ([`RunError::Instantiate`](crate::RunError::Instantiate)). Costs each spawn a copy of the linker.
+    /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group
+    /// that starts threads, one with a memory of its own: see the `Preload` errors of
+    /// [`GroupError`](crate::GroupError). It checks what is imported from a preloaded module by
+    /// name only. An export of another type is found when the main instance is made
+    /// ([`RunError::Instantiate`](crate::RunError::Instantiate)). Costs each spawn a copy of the
+    /// linker.
     pub fn preload(mut self, name: &str, module: &ThreadModule) -> Self {
-        self.preloads.push((name.to_owned(), module.clone()));
+        self.settings
+            .preloads
+            .push((name.to_owned(), module.clone()));
         self
     }
 
     /// What the group and its threads may use.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// How many host threads stay parked between guest threads.
     pub fn pool(mut self, pool: Pool) -> Self {
-        self.pool = pool;
+        self.settings.pool = pool;
         self
     }
 
     /// How running wasm is stopped.
     pub fn termination(mut self, termination: Termination) -> Self {
-        self.termination = termination;
+        self.settings.termination = termination;
         self
     }
 
-    /// Reads what threads are doing from outside: [`GroupHandle::report`](crate::GroupHandle::report) then has backtraces of
-    /// threads that compute, without epochs, and of threads in host calls. Implied by
-    /// [`Termination::ProcessExit`], which says what is installed for it in the process, and where. Each thread that starts to run the guest
-    /// registers itself, which costs some nanoseconds.
+    /// Lets the group read from outside what its threads are doing.
+    /// [`GroupHandle::report`](crate::GroupHandle::report) then has backtraces of threads that
+    /// compute, without epochs, and of threads in host calls. Implied by
+    /// [`Termination::ProcessExit`], which says on which platforms this works, and what it installs
+    /// in the process. Each thread that starts to run the guest registers itself, which costs some
+    /// nanoseconds.
     pub fn see_threads(mut self, see: bool) -> Self {
-        self.see_threads = see;
+        self.settings.see_threads = see;
         self
     }
 
-    /// Samples the stacks of all threads, so that [`GroupHandle::profile`](crate::GroupHandle::profile) says where they spent
-    /// their time: one sample in each `interval` of a thread's processor time, or as many as the kernel's clock ticks (250 in
-    /// a second on most). Implies [`see_threads`](Self::see_threads), whose signal a timer of each thread sends; a
-    /// [`host_word`](Self::host_word) tells host functions from what the runtime does.
+    /// Samples the stacks of all threads, so that
+    /// [`GroupHandle::profile`](crate::GroupHandle::profile) says where they spent their time.
+    /// There is one sample for each `interval` of a thread's processor time, or one for each tick
+    /// of the kernel's clock if that is slower (250 in a second on most systems). Implies
+    /// [`see_threads`](Self::see_threads): a timer of each thread sends its signal. With a
+    /// [`host_word`](Self::host_word) the profile tells host functions from work of the runtime.
     ///
-    /// Costs each sample some microseconds, each wait two looks at the clock, and each thread a timer (of which
-    /// `RLIMIT_SIGPENDING` allows some thousands) and 64 KiB; the group a host thread of its own, which is gone when the group is
-    /// dropped. Threads on stacks of fibers have samples without frames where that is for async host functions, and not for
-    /// [`Limits::fuel`](crate::Limits::fuel).
+    /// Each sample costs some microseconds, each wait two looks at the clock, each thread a timer
+    /// (`RLIMIT_SIGPENDING` allows some thousands) and 64 KiB, and the group a host thread, which
+    /// ends when the group is dropped. With async host functions, samples have no frames; with
+    /// [`Limits::fuel`](crate::Limits::fuel) alone they do.
     pub fn profile(mut self, interval: Duration) -> Self {
-        self.profile = Some(interval);
+        self.settings.profile = Some(interval);
         self
     }
 
-    /// Where host functions say that they are called: `word` returns the calling thread's word, which is 0 outside of them, and
-    /// the address of something on its stack inside. The group's own host functions use the same.
+    /// How the group sees that a thread is in a host function: `word` returns the calling thread's
+    /// word, which is 0 outside of host functions, and inside them the address of something on the
+    /// thread's stack. The group's own host functions write the same word.
     ///
-    /// The end of a group with [`Termination::ProcessExit`] gives threads that are in host functions their grace; without a word
-    /// it takes them for computing ones, and waits for them likewise. `p1_adapter::host_word` is such a function.
+    /// The end of a group with [`Termination::ProcessExit`] gives threads in host functions the
+    /// grace period. Without a word it takes them for computing threads, and waits for them as
+    /// well. `p1_adapter::host_word` is such a function.
     pub fn host_word(mut self, word: fn() -> &'static AtomicUsize) -> Self {
-        self.host_word = Some(word);
+        self.settings.host_word = Some(word);
         self
     }
 
     /// Describes `threads` threads when [`Limits::timeout`] passes, before they are told to end:
     /// [`ThreadGroup::timeout_report`]. Takes up to 200 ms.
     pub fn report_at_timeout(mut self, threads: usize) -> Self {
-        self.timeout_report = Some(threads);
+        self.settings.timeout_report = Some(threads);
         self
     }
 
-    /// How an error of a host function is recognised as an exit: the code makes the outcome
-    /// [`Outcome::Exited`](crate::Outcome::Exited). Without it every error is a trap.
+    /// How an error of a host function is recognised as an exit. If `exit_code` returns a code, the
+    /// outcome is [`Outcome::Exited`](crate::Outcome::Exited) with it. Without this setting every
+    /// error is a trap.
     ///
-    /// For wasmtime-wasi's error this is `|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0)`.
+    /// For wasmtime-wasi's error this is
+    /// `|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0)`.
     pub fn exit_code(mut self, exit_code: fn(&wasmtime::Error) -> Option<i32>) -> Self {
-        self.exit_code = exit_code;
+        self.settings.exit_code = exit_code;
         self
     }
 
     /// Runs `hook` once when the group ends, on the thread that ended it, after running wasm was
-    /// interrupted and the [`EndToken`](crate::EndToken) raised. This is where blocked host calls of
-    /// other crates are told. It holds no lock of the group, and should not block. May be given
-    /// several times.
+    /// interrupted and the [`EndToken`](crate::EndToken) raised. This is the place to end blocked
+    /// host calls of other crates. It holds no lock of the group, and should not block. May be
+    /// given several times.
     ///
-    /// [`build`](Self::build) refuses a group without any whose modules import WASI functions that may block
-    /// ([`GroupError::NotJoined`](crate::GroupError::NotJoined)): forgotten, a thread that reads or sleeps keeps the end waiting for its
-    /// [`grace`](Self::grace). For `p1-adapter`, one call of the crate `wasi-threads-p1` gives this hook and all else
-    /// that group and context should know of each other.
+    /// Without any such hook a thread that reads or sleeps would delay the end by its
+    /// [`grace`](Self::grace). So [`build`](Self::build) refuses a group without one if its modules
+    /// import WASI functions that may block
+    /// ([`GroupError::NotJoined`](crate::GroupError::NotJoined)). For `p1-adapter`, one call of the
+    /// crate `wasi-threads-p1` sets this hook and all else that connects group and context.
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.on_end.push(Box::new(hook));
+        self.settings.on_end.push(Box::new(hook));
         self
     }
 
-    /// Says that no WASI needs to be told of the group's end by [`on_end`](Self::on_end): its functions do not block, or
+    /// Says that WASI needs no hook by [`on_end`](Self::on_end): its functions do not block, or
     /// watch the [`EndToken`](crate::EndToken).
     pub fn without_on_end(mut self) -> Self {
-        self.without_on_end = true;
+        self.settings.without_on_end = true;
         self
     }
 
     /// Uses this shared memory for the module's first shared memory import instead of making one.
     ///
-    /// One group at a time: waits are the group's own, so the notifies of another group with the same memory wake nobody
-    /// here, and with [`detect_deadlock`](Self::detect_deadlock) threads that wait for another group look stuck. The same goes
-    /// for a shared memory that the linker has. A host function of one group reaches the other's waiters with that
-    /// group's [`HostMemory`](crate::HostMemory).
+    /// Use a memory in one group at a time, because each group has its own waits. Notifies of
+    /// another group with the same memory wake no thread here, and with
+    /// [`detect_deadlock`](Self::detect_deadlock) threads that wait for another group look stuck.
+    /// The same holds for a shared memory that the linker has. A host function of one group reaches
+    /// the other's waiters with that group's [`HostMemory`](crate::HostMemory).
     pub fn memory(mut self, memory: SharedMemory) -> Self {
-        self.memory = Some(memory);
+        self.settings.memory = Some(memory);
         self
     }
 
-    /// Ends the group as [`Outcome::Deadlocked`](crate::Outcome::Deadlocked) when every one of its threads
-    /// waits, without a timeout, on its memory.
+    /// Ends the group as [`Outcome::Deadlocked`](crate::Outcome::Deadlocked) when every one of its
+    /// threads waits, without a timeout, on its memory.
     ///
-    /// By calling this with `true` the embedder declares that nothing outside of the group writes or
-    /// notifies its memory, except host functions during their calls and whoever holds a
-    /// [`HostWriter`](crate::waits::HostWriter) ([`HostMemory::writer`](crate::HostMemory::writer)). A thread in
-    /// a host call is not stuck, nor is one that waits with a timeout. Costs each wait two atomic
-    /// operations. Has no effect on an unprepared module, whose waits cannot be seen.
+    /// By calling this with `true` the embedder declares that nothing outside of the group writes
+    /// or notifies its memory, except host functions during their calls and holders of a
+    /// [`HostWriter`](crate::waits::HostWriter)
+    /// ([`HostMemory::writer`](crate::HostMemory::writer)). A thread in a host call is not stuck,
+    /// nor is one that waits with a timeout. Costs each wait two atomic operations. Has no effect
+    /// on an unprepared module, whose waits cannot be seen.
     pub fn detect_deadlock(mut self, detect: bool) -> Self {
-        self.detect_deadlock = detect;
+        self.settings.detect_deadlock = detect;
         self
     }
 
     /// How long an ended group waits for threads whose host functions ignore the
-    /// [`EndToken`](crate::EndToken): 10 seconds ([`DEFAULT_GRACE`](crate::DEFAULT_GRACE)) unless set, for ever with [`Duration::MAX`]. When it is over,
-    /// [`run`](ThreadGroup::run) returns and leaves them behind, and
-    /// [`left_behind`](ThreadGroup::left_behind) names them: each keeps its host thread, its store and the
-    /// memory until its host function returns, and is then ended by its next epoch check or
-    /// wait.
+    /// [`EndToken`](crate::EndToken): 10 seconds ([`DEFAULT_GRACE`](crate::DEFAULT_GRACE)) unless
+    /// set, for ever with [`Duration::MAX`]. When it is over, [`run`](ThreadGroup::run) returns and
+    /// leaves them behind, and [`left_behind`](ThreadGroup::left_behind) names them. Each keeps its
+    /// host thread, its store and the memory until its host function returns. Then its next epoch
+    /// check or wait ends it.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.settings.grace = grace;
         self
     }
 
-    /// Runs `around` on each thread's own host thread with the thread's id and its life to run: what it
-    /// does before and after are hooks, and what it holds meanwhile is held for the thread's life (an entered
-    /// runtime, a span). It must call its argument once; a thread that is not run ends the group
-    /// as [`Outcome::Cancelled`](crate::Outcome::Cancelled). After the call the thread has left the group, and its id may
-    /// be another's. The
-    /// calls of a [`Reactor`](crate::Reactor) are not threads, and are not run in it.
+    /// Runs `around` on each thread's own host thread. Its arguments are the thread's id, and a
+    /// function that runs the thread. So `around` can act before and after the thread, and hold
+    /// something while the thread lives (an entered runtime, a span). It must call the function
+    /// once; a thread that is not run ends the group as
+    /// [`Outcome::Cancelled`](crate::Outcome::Cancelled). When the function has returned the thread
+    /// has left the group, and another may have its id. Calls of a [`Reactor`](crate::Reactor) are
+    /// not threads, and do not run inside `around`.
     pub fn around_thread(
         mut self,
         around: impl Fn(ThreadId, &mut dyn FnMut()) + Send + Sync + 'static,
     ) -> Self {
-        self.around = Some(Box::new(around));
+        self.settings.around = Some(Box::new(around));
         self
     }
 
-    /// Tells `observer` of threads, waits, notifies and the end. A group without one has a branch in each of
-    /// these places and no other cost.
+    /// Tells `observer` of threads, waits, notifies and the end. Without one, each of these places
+    /// costs a branch.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
+        self.settings.observer = Some(observer);
         self
     }
 
-    /// What the host calls are called that threads note by number, from 1 on: see
+    /// The names of the host calls that threads note by number, from 1 on: see
     /// [`note_host_call`](crate::note_host_call).
     pub fn host_call_names(mut self, names: &'static [&'static str]) -> Self {
-        self.call_names = names;
+        self.settings.call_names = names;
         self
     }
 
-    /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the group, on the
-    /// host thread it happened on, with that thread's store, which is dropped afterwards. The outcome is set
-    /// and the other threads have been told to end, but may not have ended yet.
+    /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the
+    /// group, on the host thread it happened on, with that thread's store, which is dropped
+    /// afterwards. By then the outcome is set and the other threads have been told to end, but may
+    /// not have ended yet.
     ///
-    /// This is where a core dump is written: with `Config::coredump_on_trap` the error holds a
-    /// `wasmtime::WasmCoreDump` (so does the outcome's), and its `serialize` wants the store. Shared
+    /// This is the place to write a core dump: with `Config::coredump_on_trap` the error holds a
+    /// `wasmtime::WasmCoreDump` (so does the outcome's), whose `serialize` needs the store. Shared
     /// memories are not in it; [`ThreadGroup::memory`] has their bytes after the run. The hook must
     /// not call into wasm. A panic in it is caught and forgotten. It runs at most once.
     pub fn on_trap(
         mut self,
         hook: impl Fn(ThreadId, &wasmtime::Error, StoreContextMut<'_, T>) + Send + Sync + 'static,
     ) -> Self {
-        self.on_trap = Some(Box::new(hook));
+        self.settings.on_trap = Some(Box::new(hook));
         self
     }
 
-    /// Says that the linker has async host functions (`func_wrap_async`). They work in every thread: each host
-    /// thread drives its own guest thread, and blocks where the function awaits. When the group ends, the
-    /// future of a call that awaits is dropped.
+    /// Says that the linker has async host functions (`func_wrap_async`). They work in every
+    /// thread: each host thread drives its own guest thread, and blocks where the function awaits.
+    /// When the group ends, the future of a call that awaits is dropped.
     ///
     /// One async function makes every call into wasm run on a stack of wasmtime's own
-    /// (`Config::async_stack_size`), made for each thread and each call from outside; calls between wasm and
-    /// host functions that are not async stay as they are. A function that needs a runtime gets it from
-    /// [`around_thread`](Self::around_thread), by entering a handle there.
+    /// (`Config::async_stack_size`), made for each thread and each call from outside; calls between
+    /// wasm and host functions that are not async stay as they are. A function that needs a runtime
+    /// gets it from [`around_thread`](Self::around_thread), by entering a handle there.
     #[cfg(feature = "async")]
     pub fn async_host_functions(mut self, are_there: bool) -> Self {
-        self.async_calls = are_there;
+        self.settings.async_calls = are_there;
         self
     }
 
-    /// Takes the memory of the group out of `budget`, which others may use as well.
+    /// Takes the memory of the group out of `budget`, which other users may share.
     ///
-    /// Counted are, in bytes: each unshared memory and garbage-collected heap at its size, each table at 8 bytes for an element, for
-    /// each thread the size of its host stack, and of a fiber's where it has one (what is reserved, touched or not; instances made ahead have theirs), and the
-    /// shared memories that the group makes, at their size. They are asked for before they are made or grow, and given back as
-    /// their thread ends, or the group. What does not fit is refused as by the other limits: the growth returns -1 (or
-    /// traps, [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.
+    /// These count, in bytes: each unshared memory and garbage-collected heap at its size; each
+    /// table at 8 bytes for an element; for each thread, and each instance made ahead, the size of
+    /// its host stack and of its fiber's stack if it has one, touched or not; and the shared
+    /// memories that the group makes, at their size. The budget is asked before they are made or
+    /// grow, and gets the bytes back when their thread ends, or the group. What does not fit is
+    /// refused as by the other limits: the growth returns -1 (or traps,
+    /// [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.
     ///
-    /// *Shared memories*: Wasmtime asks nobody when one grows. So one is made with a maximum of what the budget has left at
-    /// that time, if it declares more, and what it has grown by is taken whenever something else is asked for. All
-    /// together can be beyond the budget by what others had taken before it grew, so never beyond twice the budget for one group. A
-    /// shared memory that a module defines itself, and does not import, counts as it is when it is made:
-    /// [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. One that the embedder gives does not count.
+    /// *Shared memories*: Wasmtime does not ask the host when one grows. So its maximum is what the
+    /// budget has left when it is made, if it declares more, and its growth is taken from the
+    /// budget with the next request of anything else. The total can exceed the budget by what other
+    /// users had taken before the memory grew: for one group, never more than twice the budget. A
+    /// shared memory that a module defines itself, and does not import, counts with its size when
+    /// it is made: [`Limits::shared_memory`](crate::Limits::shared_memory) bounds it. A memory that
+    /// the embedder gives does not count.
     pub fn memory_budget(mut self, budget: Arc<dyn MemoryBudget>) -> Self {
-        self.budget = Some(budget);
+        self.settings.budget = Some(budget);
         self
     }
 }

@@ -13,11 +13,12 @@ use crate::host::panics::caught;
 use crate::types::end_token::{EndToken, Ended};
 use crate::types::error::{CallError, RunError};
 
-/// A call of a [`Reactor`] on its way, as a future of its result.
+/// A call of a [`Reactor`] in progress, as a future of its result.
 ///
-/// Dropping it does not stop the call: what is in the middle of the guest's code cannot be taken out of it and leave the guest
-/// as it was. The call goes on, later ones wait for it, and its result is dropped.
-/// [`Limits::timeout`](crate::Limits::timeout) and [`GroupHandle::cancel`](crate::GroupHandle::cancel) end it, with the group. Needs no runtime.
+/// Dropping it does not stop the call: a call stopped in the middle of the guest's code would leave
+/// the guest in an unknown state. The call goes on, later calls wait for it, and its result is
+/// dropped. [`Limits::timeout`](crate::Limits::timeout) and
+/// [`GroupHandle::cancel`](crate::GroupHandle::cancel) end it, with the group. Needs no runtime.
 #[must_use = "futures do nothing unless polled, and the result of the call is lost"]
 pub struct Calling<R> {
     answer: Arc<AsyncAnswer<R>>,
@@ -31,8 +32,8 @@ struct AsyncAnswer<R> {
 }
 
 impl<T: Send + 'static> Reactor<T> {
-    /// [`call`](Self::call) without blocking: a host thread of its own waits for the call, and for its turn where others
-    /// are made.
+    /// [`call`](Self::call) without blocking: a host thread of its own waits until other calls are
+    /// over, and then for this one.
     ///
     /// # Errors
     ///
@@ -56,7 +57,8 @@ impl<T: Send + 'static> Reactor<T> {
             move || {
                 let result = reactor.call(&name, params);
                 *answer.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                // If this was the last handle, what the embedder gave the group may panic as it goes.
+                // If this was the last handle, it drops what the embedder gave the group, which may
+                // panic.
                 caught(|| drop(reactor));
                 answer.there.raise();
             }

@@ -1,4 +1,4 @@
-//! What a group keeps from its making to its end, and how it starts a thread for the guest.
+//! What a group keeps until its end, and how it starts a thread for the guest.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -31,19 +31,18 @@ pub(crate) struct Core<T: 'static> {
     pub(crate) stock: Stock<T>,
     pub(crate) limits: Limits,
     pub(crate) grace: Option<Duration>,
-    /// Most threads that are described when the time limit passes.
+    /// The most threads that are described when the time limit passes.
     pub(crate) timeout_report: Option<usize>,
 }
 
 impl<T: Send + 'static> Core<T> {
-    /// Starts a thread for the guest: all of `wasi.thread-spawn` but the errno.
+    /// Starts a thread for the guest: all of `wasi.thread-spawn` except the errno. Returns the id,
+    /// and whether the instance was made ahead.
     ///
-    /// The place is taken first and given back by every failure. A prepared module is instantiated
-    /// here, on the spawning thread, so that a failure is the caller's; it runs no guest code. An
-    /// unprepared module may have a start function, which belongs on the new thread's own stack, so there
-    /// the new thread instantiates.
-    ///
-    /// The id, and whether the instance was made ahead.
+    /// The place is taken first, and every failure gives it back. A prepared module is instantiated
+    /// here, on the spawning thread, so that the caller gets a failure; that runs no guest code. An
+    /// unprepared module may have a start function, which belongs on the new thread's own stack, so
+    /// the new thread instantiates it.
     pub(crate) fn spawn(self: &Arc<Self>, arg: i32) -> Result<(ThreadId, bool), SpawnError> {
         let module = self.program.module();
         if module.thread_entry() != ThreadEntry::Present {
@@ -65,7 +64,7 @@ impl<T: Send + 'static> Core<T> {
                 match place {
                     Ok(place) => Guest::with_instances(program, place, store, instances, entry),
                     Err(error) => {
-                        // Another spawn may have use for it.
+                        // Another spawn can use it.
                         if let Some(id) = id {
                             self.stock.put(Prewarmed {
                                 id,
@@ -118,7 +117,7 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     arg: i32,
 ) -> Result<i32, Error> {
     let _mark = running::mark(false);
-    // Without a core no thread of the group can be running: it holds the core.
+    // Every running thread of the group holds the core, so it is always there.
     let Some(core) = core.and_then(Weak::upgrade) else {
         return Ok(SpawnError::Ended.errno());
     };
@@ -126,7 +125,7 @@ pub(crate) fn thread_spawn<T: Send + 'static>(
     let before = profiles.then(|| noted_call::note(profiling::SPAWN));
     let result = match core.program.stores.fuel() {
         None => Ok(spawn_for_guest(&core, arg)),
-        // The new thread needs some, and may wait for another to leave.
+        // The new thread needs some fuel, and this one may wait for another to leave.
         Some(_) => fuel::without(caller, |_| spawn_for_guest(&core, arg)),
     };
     if let Some(before) = before {
@@ -155,12 +154,12 @@ fn spawn_for_guest<T: Send + 'static>(core: &Arc<Core<T>>, arg: i32) -> i32 {
     }
 }
 
-/// Does `spawn`, and tells of it.
-fn observed_spawn(
+/// Does `spawn`, and tells the observer.
+pub(super) fn observed_spawn(
     watch: &Watch,
     spawn: impl FnOnce() -> Result<(ThreadId, bool), SpawnError>,
 ) -> Result<(ThreadId, bool), SpawnError> {
-    // Threads that spawn are threads of the group.
+    // A thread that spawns is a thread of the group, unless the host spawns.
     let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
     let began = Instant::now();
     let result = spawn();

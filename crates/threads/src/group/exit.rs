@@ -1,4 +1,5 @@
-//! The end of a group whose process exits next: threads are stopped where they are, and none is joined.
+//! The end of a group whose process exits next: threads are stopped where they are, and none is
+//! joined.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,12 +21,14 @@ const LOOK_FIRST: Duration = Duration::from_micros(200);
 const LOOK_MOST: Duration = Duration::from_millis(5);
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// Ends the group because its time limit has passed, and describes its threads if that is wanted.
+    /// Ends the group because its time limit has passed, and describes its threads if that is
+    /// wanted.
     ///
-    /// The outcome is claimed first, by whoever has `raised` priority; then nobody can start a thread. Where the end freezes,
-    /// running wasm is stopped next and looked at afterwards, so that a report costs no turn beside threads that compute.
-    /// Elsewhere threads answer for themselves, and are stopped when the report is there. In both cases threads that wait,
-    /// or are in host calls, are told to end afterwards.
+    /// The thread with `raised` priority claims the outcome first; from then on no thread can be
+    /// started. If the end freezes, running wasm is stopped next and looked at afterwards, so that
+    /// the report need not compete with threads that compute. Otherwise threads answer for
+    /// themselves, and are stopped when the report is there. In both cases threads that wait, or
+    /// are in host calls, are told to end afterwards.
     pub(super) fn time_out(&self, raised: Option<RaisedPriority>) {
         let life = &self.core.life;
         let Some(won) = life.claim(Outcome::TimedOut) else {
@@ -50,9 +53,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
         life.conclude();
     }
 
-    /// Waits until the ended group is settled: whoever ended it is done, and every thread has stopped for ever, has left, only
-    /// waits, or was still in host code when the grace period was over. From then on nothing of the guest runs, and nobody
-    /// writes its memory but system calls that were left behind.
+    /// Waits until the ended group is settled. Then the thread that ended it is done, and every
+    /// thread has stopped for ever, has left, only waits, or was still in host code when the grace
+    /// period was over. From then on no code of the guest runs, and only system calls that were
+    /// left behind write its memory.
     pub(super) fn settle(&self, native: &Native) {
         let core = &self.core;
         let life = &core.life;
@@ -63,8 +67,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             native.chase();
             let survey = native.survey();
             let concluded = life.is_concluded();
-            // Whoever watches hears of waits that ended with the group. And where code is not protected, a thread that was
-            // woken before the end would run on.
+            // Observers are told of waits that ended with the group. And if the code is not
+            // protected, a thread that was woken before the end would run on.
             let waiting_matters = life.watch().is_some() || !native.is_protected();
             let waiting = survey.waiting > 0 && waiting_matters;
             if concluded && survey.computing == 0 && survey.in_calls == 0 && !waiting {
@@ -76,7 +80,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 break;
             }
             if !core.program.linked.waits_reach_group() {
-                // They sleep inside Wasmtime.
+                // Their threads sleep inside Wasmtime.
                 let own = core.program.own_memories.all();
                 for memory in core.program.memories.iter().chain(&own) {
                     interrupt::sweep(memory, || native.survey().computing == 0 || over());
@@ -91,7 +95,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
             pause = (pause * 3 / 2).min(LOOK_MOST);
         }
         self.only_to_exit.store(true, Ordering::Relaxed);
-        // Threads that were stopped use all of it, and nobody joins them.
+        // Threads that were stopped still use the core, and are not joined.
         std::mem::forget(Arc::clone(core));
     }
 

@@ -1,4 +1,5 @@
-//! Linking a group's modules: to its memories, to `wasi.thread-spawn`, to one another, and to its parking lot.
+//! Linking a group's modules: to its memories, to `wasi.thread-spawn`, to one another, and to its
+//! parking lot.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -18,7 +19,7 @@ use crate::types::limits::Limits;
 
 /// The modules of a group that is being made.
 pub(crate) struct Modules {
-    /// The guest's own.
+    /// The guest's own module.
     pub(crate) module: ThreadModule,
     pub(crate) memories: Memories,
     pub(crate) preloads: Vec<Preload>,
@@ -29,7 +30,7 @@ pub(crate) struct Modules {
 }
 
 impl Modules {
-    /// The memories of all, the guest's own module first.
+    /// The memories of all modules, the guest's own first.
     pub(crate) fn memories(&self) -> impl Iterator<Item = &Memories> {
         let preloads = self.preloads.iter().map(|preload| &preload.memories);
         std::iter::once(&self.memories).chain(preloads)
@@ -43,7 +44,7 @@ impl Modules {
     }
 }
 
-/// What the modules are linked with.
+/// What the modules are linked to.
 pub(crate) struct Linking<'a, T: 'static> {
     pub(crate) modules: &'a Modules,
     pub(crate) life: &'a Arc<Life>,
@@ -54,8 +55,8 @@ pub(crate) struct Linking<'a, T: 'static> {
 }
 
 impl<T: Send + 'static> Linking<'_, T> {
-    /// Links, and gives all shared memories that are the same in every store, without duplicates. `memory` is the
-    /// group's own; `core` is set before anything runs.
+    /// Links the modules. Returns all shared memories that are the same in every store, without
+    /// duplicates. `memory` is the group's own; `core` is set before anything runs.
     pub(crate) fn link(
         &self,
         mut linker: Linker<T>,
@@ -105,7 +106,8 @@ impl<T: Send + 'static> Linking<'_, T> {
         Ok((linked, memories))
     }
 
-    /// Defines the memories that each module imports, the guest's own first: see [`define::define`].
+    /// Defines the memories that each module imports, the guest's own first: see
+    /// [`define::define`].
     fn define_memories(
         &self,
         linker: &mut Linker<T>,

@@ -1,4 +1,4 @@
-//! A group whose exports are called from outside, as often as its embedder likes.
+//! A group whose exports the embedder calls, any number of times.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,17 +19,19 @@ use crate::types::error::{CallError, RunError};
 use crate::types::outcome::Outcome;
 use crate::types::thread_id::ThreadId;
 
-/// One main instance whose exports may be called from any number of host threads, one call at a time, while
-/// threads the guest has started run on.
+/// One main instance whose exports may be called from any number of host threads, one call at a
+/// time, while threads the guest has started run on.
 ///
-/// Calls of one reactor wait for one another: an instance has one shadow stack, so two calls in it at
-/// once would overwrite each other's locals. A guest that wants to work in parallel starts threads.
-/// Each call runs on a host thread of the group, whose stack the group chose; the caller blocks. Hence a host function that a
-/// call is in must not wait for another call of the same reactor: one it makes itself fails with
-/// [`CallError::Nested`], one it has another thread make is waited for until the timeout.
+/// Calls of one reactor wait for one another: an instance has one shadow stack, so two calls in it
+/// at once would overwrite each other's locals. A guest that wants to work in parallel starts
+/// threads. Each call runs on a host thread of the group, whose stack the group chose; the caller
+/// blocks. So a host function that runs inside a call must not wait for another call of the same
+/// reactor. If it makes one itself, that fails with [`CallError::Nested`]; if it waits for one of
+/// another thread, it waits until the timeout.
 ///
-/// A trap, a panic, an exit in a call or in any thread ends the group, and every later call fails. A call
-/// that returns does not end it. Dropping the reactor does, and blocks until its threads are gone.
+/// A trap, a panic, an exit in a call or in any thread ends the group, and every later call fails.
+/// A call that returns does not end it. Dropping the reactor does, and blocks until its threads are
+/// gone.
 pub struct Reactor<T: Send + 'static> {
     /// `None` once the group has been finished.
     main: Arc<Mutex<Option<Guest<T>>>>,
@@ -37,16 +39,18 @@ pub struct Reactor<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// Instantiates the module once, runs its start function and, where it is exported, `_initialize`.
+    /// Instantiates the module once, runs its start function and, where it is exported,
+    /// `_initialize`.
     ///
-    /// [`Limits::timeout`](crate::Limits::timeout) then bounds each call by itself, this one included: a reactor lives
-    /// as long as its embedder likes. For one deadline over initialisation and a call, see [`invoke`](Self::invoke).
+    /// [`Limits::timeout`](crate::Limits::timeout) then bounds each call by itself, and this one. A
+    /// reactor has no bound on its life. For one deadline over initialisation and a call, see
+    /// [`invoke`](Self::invoke).
     ///
     /// # Errors
     ///
-    /// [`CallError::Run`] when the group has run already, cannot be instantiated, or exports an `_initialize` that is no
-    /// function without parameters and results; otherwise as
-    /// for [`Reactor::call`].
+    /// [`CallError::Run`] when the group has run already, cannot be instantiated, or exports an
+    /// `_initialize` that is not a function without parameters and results; otherwise as for
+    /// [`Reactor::call`].
     pub fn into_reactor(self) -> Result<Reactor<T>, CallError> {
         if self.core.life.native().is_some_and(Native::freezes) {
             return Err(RunError::OnlyToExit.into());
@@ -78,9 +82,10 @@ impl<T: Send + 'static> Reactor<T> {
     /// # Errors
     ///
     /// [`CallError::Export`] when there is no such export of this type, and the group goes on;
-    /// [`CallError::Ended`] when the group has ended, before or during the call (and, if the call is in a host
-    /// function that ignores the [`EndToken`](crate::EndToken), the [grace period](crate::GroupBuilder::grace) is over);
-    /// [`CallError::Nested`] beneath another call; [`CallError::Run`] when no host thread could be had.
+    /// [`CallError::Ended`] when the group has ended, before or during the call (if the call is in
+    /// a host function that ignores the [`EndToken`](crate::EndToken), after the [grace
+    /// period](crate::GroupBuilder::grace)); [`CallError::Nested`] beneath another call;
+    /// [`CallError::Run`] when no host thread could be started.
     pub fn call<P, R>(&self, name: &str, params: P) -> Result<R, CallError>
     where
         P: WasmParams + Send + Sync + 'static,
@@ -94,22 +99,23 @@ impl<T: Send + 'static> Reactor<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Run`] when there is no such export ([`RunError::NoExport`]), when the values do not fit it
-    /// ([`RunError::Parameters`]) or it deals in references, and the group goes on; otherwise as for
-    /// [`call`](Self::call).
+    /// [`CallError::Run`] when there is no such export ([`RunError::NoExport`]), when the values do
+    /// not fit it ([`RunError::Parameters`]) or it takes or returns references, and the group goes
+    /// on; otherwise as for [`call`](Self::call).
     pub fn invoke(&self, name: &str, params: &[Val]) -> Result<Vec<Val>, CallError> {
         self.group.check_values(name, params)?;
         let (name, params) = (name.to_owned(), params.to_vec());
         self.on_host_thread(move |guest| guest.invoke_export(&name, &params))
     }
 
-    /// Runs `f` on the main instance's store, on a host thread of the group, between two calls: for the embedder's data, and for exports that
-    /// are no functions. `f` must not call into wasm, and holds other calls up while it runs.
+    /// Runs `f` on the main instance's store, on a host thread of the group, between two calls: for
+    /// the embedder's data, and for exports that are not functions. `f` must not call into wasm.
+    /// Other calls wait while it runs.
     ///
     /// # Errors
     ///
-    /// [`CallError::Ended`] when the group has ended, also by a panic of `f`; [`CallError::Nested`] and
-    /// [`CallError::Run`] as for [`call`](Self::call).
+    /// [`CallError::Ended`] when the group has ended, also by a panic of `f`; [`CallError::Nested`]
+    /// and [`CallError::Run`] as for [`call`](Self::call).
     pub fn with<R: Send + 'static>(
         &self,
         f: impl FnOnce(StoreContextMut<'_, T>, &Instance) -> R + Send + 'static,
@@ -117,12 +123,13 @@ impl<T: Send + 'static> Reactor<T> {
         self.on_host_thread(move |guest| guest.with_main(f))
     }
 
-    /// The value of the exported global `name`, as the main instance has it: wasi-threads gives each thread its own.
+    /// The value of the exported global `name`, as the main instance has it: wasi-threads gives
+    /// each thread its own.
     ///
     /// # Errors
     ///
-    /// [`CallError::Export`] when there is no such global, or it has a reference, which does not outlive its store; otherwise as
-    /// for [`with`](Self::with).
+    /// [`CallError::Export`] when there is no such global, or it has a reference, which does not
+    /// outlive its store; otherwise as for [`with`](Self::with).
     pub fn global(&self, name: &str) -> Result<Val, CallError> {
         let name = self.guest_global(name)?;
         self.with(move |mut store, instance| {
@@ -137,8 +144,8 @@ impl<T: Send + 'static> Reactor<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Export`] when there is no such global, it cannot be changed, or `value` is of another type or a reference; otherwise
-    /// as for [`with`](Self::with).
+    /// [`CallError::Export`] when there is no such global, it cannot be changed, or `value` is of
+    /// another type or a reference; otherwise as for [`with`](Self::with).
     pub fn set_global(&self, name: &str, value: Val) -> Result<(), CallError> {
         let name = self.guest_global(name)?;
         self.with(
@@ -153,7 +160,7 @@ impl<T: Send + 'static> Reactor<T> {
         .map_err(CallError::Export)
     }
 
-    /// `name`, if it is a global of the guest's own.
+    /// `name`, if that is a global of the guest's own.
     fn guest_global(&self, name: &str) -> Result<String, CallError> {
         match self.group.guest_export(name) {
             Some(ExternType::Global(_)) => Ok(name.to_owned()),
@@ -168,13 +175,14 @@ impl<T: Send + 'static> Reactor<T> {
         &self.group
     }
 
-    /// A handle that can end the group from anywhere.
+    /// A handle that can end the group from any thread.
     pub fn handle(&self) -> GroupHandle {
         self.group.handle()
     }
 
-    /// Ends the group as [`Outcome::Cancelled`], unless it has ended, waits for its threads (or leaves them behind:
-    /// [`ThreadGroup::left_behind`] names them afterwards), and says how it ended. Every later call fails.
+    /// Ends the group as [`Outcome::Cancelled`], unless it has ended, waits for its threads (or
+    /// leaves them behind: [`ThreadGroup::left_behind`] names them afterwards), and says how it
+    /// ended. Every later call fails.
     ///
     /// The main instance is gone then; the shared memory can still be read.
     pub fn finish(&self) -> Outcome {
@@ -188,7 +196,7 @@ impl<T: Send + 'static> Reactor<T> {
         };
         // The embedder's data is dropped here, by code that may panic.
         caught(|| drop(main));
-        // Ended above at the latest.
+        // The group has ended above, or before.
         self.handle().outcome().unwrap_or(Outcome::Cancelled)
     }
 
@@ -207,7 +215,7 @@ impl<T: Send + 'static> Reactor<T> {
         }
         let (answer, answered) = Answer::new(life);
         let main = Arc::clone(&self.main);
-        // The guest's spawns find it for as long as the call takes.
+        // The guest's spawns find the core while the call lasts.
         let held = Arc::clone(core);
         let deadline = core
             .limits
@@ -237,7 +245,7 @@ impl<T: Send + 'static> Reactor<T> {
                 answer.give(result);
             }))
             .map_err(|error| RunError::HostThread(error.into()))?;
-        // The caller is the supervisor meanwhile, as that of `run` is.
+        // Meanwhile the caller is the supervisor, like the caller of `run`.
         if life.wait_ended_unless(deadline, || answered.is_there()) == Some(false) {
             life.end(Outcome::TimedOut);
             life.wait_ended_unless(None, || answered.is_there());
@@ -256,13 +264,13 @@ impl<T: Send + 'static> fmt::Debug for Reactor<T> {
     }
 }
 
-/// What a call comes to, on its way to the caller.
+/// The result of a call, on the side that makes it. Dropped without one, it says that none comes.
 struct Answer<R> {
     life: Arc<Life>,
     reply: Arc<Mutex<Reply<R>>>,
 }
 
-/// The caller's side of it.
+/// The result of a call, on the caller's side.
 struct Answered<R>(Arc<Mutex<Reply<R>>>);
 
 enum Reply<R> {
@@ -316,7 +324,8 @@ fn lock<R>(reply: &Mutex<Reply<R>>) -> MutexGuard<'_, Reply<R>> {
 }
 
 impl<T: Send + 'static> Drop for Reactor<T> {
-    /// Before the main instance goes: without it, threads that wait for a call would look like a deadlock.
+    /// Before the main instance is dropped: without it, threads that wait for a call would look
+    /// like a deadlock.
     fn drop(&mut self) {
         self.finish();
     }

@@ -13,11 +13,11 @@ use crate::types::end_token::{EndToken, Ended};
 use crate::types::error::RunError;
 use crate::types::outcome::Outcome;
 
-/// A group that runs, as a future of its outcome.
+/// A running group, as a future of its outcome.
 ///
-/// Dropping it before it is ready ends the group as [`Outcome::Cancelled`] and returns at once: a reaper, the
-/// host thread that waits for the group, joins its threads. [`reaped`](Self::reaped) tells when that is done.
-/// Needs no runtime.
+/// Dropping it before it is ready ends the group as [`Outcome::Cancelled`] and returns at once: a
+/// reaper, the host thread that waits for the group, joins its threads. [`reaped`](Self::reaped)
+/// tells when that is done. Needs no runtime.
 #[must_use = "dropping it ends the group"]
 pub struct Running {
     handle: GroupHandle,
@@ -34,7 +34,8 @@ struct Shared {
 }
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// [`run`](Self::run) without blocking: a host thread of its own, the reaper, waits for the group.
+    /// [`run`](Self::run) without blocking: a host thread of its own, the reaper, waits for the
+    /// group.
     ///
     /// # Errors
     ///
@@ -48,8 +49,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             move || {
                 let result = group.run(&export);
                 *shared.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                // If this was the last handle, dropping it has nothing left to wait for.
-                // What the embedder gave the group may panic as it goes.
+                // If this was the last handle, dropping it waits for nothing. It drops what the
+                // embedder gave the group, which may panic.
                 caught(|| drop(group));
                 shared.reaped.raise();
             }
@@ -74,8 +75,8 @@ impl Running {
         &self.handle
     }
 
-    /// A token that is raised when every host thread of the group has been joined (or left behind). It may be
-    /// waited for after this future has been dropped.
+    /// A token that is raised when every host thread of the group has been joined (or left behind).
+    /// It may be waited for after this future has been dropped.
     pub fn reaped(&self) -> EndToken {
         self.shared.reaped.clone()
     }

@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::group::builder::GroupBuilder;
+use crate::group::builder::{GroupBuilder, GroupSettings};
 use crate::group::link::Modules;
 use crate::life::Life;
 use crate::schedule::{Schedule, ScheduleRefusal, Turns};
 use crate::types::error::GroupError;
 
-impl<T: Send + 'static> GroupBuilder<T> {
-    /// In which order the threads run: all at once, by default, or one at a time, as a policy decides. See
-    /// [`schedule`](crate::schedule) for what that needs.
+impl<T: Send + 'static, D> GroupBuilder<T, D> {
+    /// Sets whether the threads run all at once, which is the default, or one at a time, as a
+    /// policy decides. [`schedule`](crate::schedule) has what that needs.
     ///
-    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and deadlocks are found
-    /// without [`detect_deadlock`](Self::detect_deadlock).
+    /// With a policy, no instance is made ahead, a spawn at the limit of threads fails at once, and
+    /// deadlocks are found without [`detect_deadlock`](Self::detect_deadlock).
     pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+        self.settings.schedule = schedule;
         self
     }
+}
 
-    /// The turns of the group, if it has a schedule; and what else follows from that.
+impl<T: Send + 'static> GroupSettings<T> {
+    /// The turns of the group, if it has a schedule. Also changes the settings that a schedule
+    /// rules out.
     pub(super) fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
         let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
             return Ok(None);
@@ -44,7 +47,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
                 return Err(GroupError::NoSchedule(why));
             }
         }
-        // Whoever could leave waits for the turn of the thread that spawns.
+        // Waiting would be useless: the thread that spawns has the turn, so no other can leave.
         self.limits.spawn_wait = Duration::ZERO;
         // The turns find deadlocks; the lot sees no waits.
         self.detect_deadlock = false;
@@ -52,7 +55,7 @@ impl<T: Send + 'static> GroupBuilder<T> {
     }
 }
 
-/// Makes the group end for what its schedule finds, and its schedule with the group.
+/// Makes the group end for what its schedule finds, and the schedule end with the group.
 pub(super) fn follow(life: &Arc<Life>, turns: &Arc<Turns>) {
     life.set_turns(turns);
     let life = Arc::downgrade(life);

@@ -2,50 +2,59 @@
 
 use wasmtime::Store;
 
-use crate::group::builder::GroupBuilder;
+use crate::group::builder::{GroupBuilder, ThreadData};
 use crate::thread::store::ThreadInfo;
 
-impl<T: Send + 'static> GroupBuilder<T> {
-    /// How each thread's store data is made. Required, or [`try_state`](Self::try_state) is.
+impl<T: Send + 'static, D> GroupBuilder<T, D> {
+    /// How each thread's store data is made. Until this or [`try_state`](Self::try_state) has been
+    /// called there is no [`build`](Self::build).
     ///
-    /// Called for the main thread by [`build`](Self::build), and for every other thread either by the thread
-    /// that starts it, inside its `thread-spawn` (a panic there ends the group as
-    /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or ahead of that by a host thread of the pool (see
-    /// [`Pool::prewarmed`](crate::Pool::prewarmed)), in which case the thread may never be started and its data is dropped
-    /// unused.
-    pub fn state(self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> Self {
+    /// For the main thread [`build`](Self::build) calls it. For every other thread, the thread that
+    /// starts it calls it inside `thread-spawn` (a panic there ends the group as
+    /// [`Outcome::Panicked`](crate::Outcome::Panicked)), or a host thread of the pool does earlier
+    /// (see [`Pool::prewarmed`](crate::Pool::prewarmed)). In that case the thread may never be
+    /// started, and its data is dropped unused.
+    pub fn state(self, make: impl Fn(&ThreadInfo) -> T + Send + Sync + 'static) -> GroupBuilder<T> {
         self.try_state(move |thread| Ok(make(thread)))
     }
 
     /// [`state`](Self::state) that may fail. For the main thread the error is
-    /// [`build`](Self::build)'s ([`GroupError::Store`](crate::GroupError::Store)); for another its `thread-spawn` returns `-EAGAIN`, and
-    /// [`SpawnError::Instantiate`](crate::SpawnError::Instantiate) has the error's words. The group goes on.
+    /// [`build`](Self::build)'s ([`GroupError::Store`](crate::GroupError::Store)); for another its
+    /// `thread-spawn` returns `-EAGAIN`, and
+    /// [`SpawnError::Instantiate`](crate::SpawnError::Instantiate) has the error's words. The group
+    /// goes on.
     pub fn try_state(
-        mut self,
+        self,
         make: impl Fn(&ThreadInfo) -> wasmtime::Result<T> + Send + Sync + 'static,
-    ) -> Self {
-        self.make_state = Some(Box::new(make));
-        self
+    ) -> GroupBuilder<T> {
+        GroupBuilder {
+            settings: self.settings,
+            data: ThreadData(Box::new(make)),
+        }
     }
 
-    /// Runs `set_up` on each thread's new store, before anything is instantiated in it: for a limiter of the embedder's
-    /// own, fuel of its own where [`Limits::fuel`](crate::Limits::fuel) is not set (a store has as much as there is otherwise), hostcall fuel. On the
-    /// threads that [`state`](Self::state) runs on; an error has the same consequences as one of [`try_state`](Self::try_state).
+    /// Runs `set_up` on each thread's new store, before anything is instantiated in it: for a
+    /// limiter of the embedder's own, for hostcall fuel, or for fuel of its own if
+    /// [`Limits::fuel`](crate::Limits::fuel) is not set (without it a store has the most there can
+    /// be). It runs on the same threads as [`state`](Self::state); an error has the same
+    /// consequences as one of [`try_state`](Self::try_state).
     ///
     /// What the group needs of the store stays the group's:
     ///
-    /// - A limiter set here replaces the group's: [`memory`](crate::Limits::memory), [`memories`](crate::Limits::memories),
-    ///   [`table_elements`](crate::Limits::table_elements), [`tables`](crate::Limits::tables),
-    ///   [`instances`](crate::Limits::instances), [`trap_on_grow_failure`](crate::Limits::trap_on_grow_failure) and, but for stacks and shared memories,
-    ///   the [`memory_budget`](Self::memory_budget) then hold no more. It must allow one table beside the guest's for each module that
-    ///   waits on a shared memory.
+    /// - A limiter set here replaces the group's: [`memory`](crate::Limits::memory),
+    ///   [`memories`](crate::Limits::memories), [`table_elements`](crate::Limits::table_elements),
+    ///   [`tables`](crate::Limits::tables), [`instances`](crate::Limits::instances),
+    ///   [`trap_on_grow_failure`](crate::Limits::trap_on_grow_failure) and, but for stacks and
+    ///   shared memories, the [`memory_budget`](Self::memory_budget) then do not apply. It must
+    ///   allow one table beside the guest's for each module that waits on a shared memory.
     /// - The epoch's deadline and callback are the group's, and are set again afterwards.
-    /// - With [`Limits::fuel`](crate::Limits::fuel) the store's fuel and its call hook are the group's: leave them alone, or the limit is none.
+    /// - With [`Limits::fuel`](crate::Limits::fuel) the store's fuel and its call hook are the
+    ///   group's: leave them alone, or the limit does not hold.
     pub fn store(
         mut self,
         set_up: impl Fn(&ThreadInfo, &mut Store<T>) -> wasmtime::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        self.set_up_store = Some(Box::new(set_up));
+        self.settings.set_up_store = Some(Box::new(set_up));
         self
     }
 }

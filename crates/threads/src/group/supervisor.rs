@@ -1,4 +1,4 @@
-//! The end of a group as the caller of `run` sees it through: interrupting its threads until all are gone.
+//! The end of a group, on the thread that called `run`: interrupting threads until all are gone.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -9,13 +9,13 @@ use crate::thread::interrupt;
 use crate::types::report::LeftBehind;
 
 /// How long the supervisor waits before it interrupts again, at first and at most. Only the race
-/// described at [`interrupt::arm`] and unprepared modules need a second time.
+/// described at [`interrupt::arm`] and unprepared modules need a second interrupt.
 const AGAIN_FIRST: Duration = Duration::from_millis(1);
 const AGAIN_MOST: Duration = Duration::from_millis(250);
 
 impl<T: Send + 'static> ThreadGroup<T> {
-    /// Waits for every host thread of the ended group, and joins it, at most for the grace period; drops
-    /// what was made ahead.
+    /// Waits for every host thread of the ended group, for the grace period at most, and joins it.
+    /// Drops the instances made ahead.
     pub(crate) fn finish(&self) {
         self.join();
         self.core.stock.clear();
@@ -24,8 +24,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
-    /// Interrupts the threads of the ended group again and again, until `gone`, which blocks for the time it is
-    /// given at most; false if the grace period was over first.
+    /// Interrupts the threads of the ended group again and again, until `gone` is true; false if
+    /// the grace period was over first. `gone` blocks for the time it is given at most.
     pub(crate) fn supervise(&self, mut gone: impl FnMut(Duration) -> bool) -> bool {
         let life = &self.core.life;
         let mut wait = AGAIN_FIRST;
@@ -73,7 +73,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         let left = life
             .records()
             .iter()
-            // Nor is one left behind that has not run.
+            // A thread that has not run is not left behind either.
             .filter(|record| !record.is_idle() && record.has_begun())
             .map(|record| LeftBehind {
                 thread: record.id(),

@@ -1,4 +1,4 @@
-//! The group as its embedder sees it.
+//! The group: what its embedder runs, and asks about it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,17 +29,17 @@ use crate::waits::WaitStatistics;
 
 /// A group of threads that run one module over one shared memory, and end together.
 ///
-/// Made by [`ThreadGroup::builder`]; runs once. Dropping a group ends it as
-/// [`Outcome::Cancelled`] if it has not ended, and blocks until its host threads are gone; all but the
-/// calling one, should that be a host function of the group.
+/// Made by [`ThreadGroup::builder`]; runs once. Dropping a group ends it as [`Outcome::Cancelled`]
+/// if it has not ended, and blocks until its host threads are gone, except the calling one if a
+/// host function of the group drops it.
 pub struct ThreadGroup<T: Send + 'static> {
     pub(crate) core: Arc<Core<T>>,
     /// The main thread's store, until it runs.
-    main: Mutex<Option<ThreadStore<T>>>,
+    pub(super) main: Mutex<Option<ThreadStore<T>>>,
     pub(super) memory: Option<HostMemory>,
     pub(super) left_behind: Mutex<Vec<LeftBehind>>,
     pub(super) timeout_report: Mutex<Option<Report>>,
-    /// Whether the grace period is over: it is given once.
+    /// Whether the grace period is over: there is one for the whole group.
     pub(super) out_of_grace: AtomicBool,
     /// Whether threads have been stopped for ever: nothing is waited for or given back any more.
     pub(super) only_to_exit: AtomicBool,
@@ -65,10 +65,10 @@ impl<T: Send + 'static> ThreadGroup<T> {
     /// Runs `export`, a function without parameters and results, as the group's main thread, and
     /// returns how the group ended.
     ///
-    /// Blocks the calling thread, on which no guest code runs: the main thread has a host thread of its
-    /// own, whose stack the group chooses. When it returns, every host thread of the group has been
-    /// joined and every store dropped, but for those that were [left behind](Self::left_behind). The return of `export` ends the whole group, as
-    /// wasi-threads says.
+    /// Blocks the calling thread, on which no guest code runs: the main thread has a host thread of
+    /// its own, whose stack the group chooses. When it returns, every host thread of the group has
+    /// been joined and every store dropped, except those [left behind](Self::left_behind). The
+    /// return of `export` ends the whole group, as the wasi-threads proposal says.
     ///
     /// # Errors
     ///
@@ -80,8 +80,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
         })
     }
 
-    /// Instantiates the module, which runs its start function if it has one, and nothing more; returns how the group
-    /// ended. In everything else it is [`run`](Self::run).
+    /// Instantiates the module, which runs its start function if it has one, and calls no export;
+    /// returns how the group ended. Otherwise it is [`run`](Self::run).
     ///
     /// # Errors
     ///
@@ -90,12 +90,13 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.run_entry(EntryPoint::Start)
     }
 
-    /// Initialises a library (calls `_initialize`, where it is exported) and calls `export` with `params`, as the
-    /// group's main thread; returns how the group ended and, if that is [`Outcome::Returned`], what
-    /// `export` returned.
+    /// Initialises a library (calls `_initialize`, where it is exported) and calls `export` with
+    /// `params`, as the group's main thread; returns how the group ended and, if that is
+    /// [`Outcome::Returned`], what `export` returned.
     ///
-    /// One deadline ([`Limits::timeout`](crate::Limits::timeout)) is for both calls. In everything else it
-    /// is [`run`](Self::run). To call exports again and again, see [`into_reactor`](Self::into_reactor).
+    /// Both calls have one deadline ([`Limits::timeout`](crate::Limits::timeout)). Otherwise it is
+    /// [`run`](Self::run). To call exports again and again, see
+    /// [`into_reactor`](Self::into_reactor).
     ///
     /// # Errors
     ///
@@ -131,7 +132,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         if let Some(turns) = core.life.turns() {
             guest.set_member(turns.register(ThreadId::MAIN, None));
         }
-        // The guest's spawns find it for as long as main runs.
+        // The guest's spawns find the core while main runs.
         let held = Arc::clone(core);
         core.hosts
             .dispatch(Box::new(move || {
@@ -142,7 +143,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
                 core.life.end(Outcome::Cancelled);
                 RunError::HostThread(error.into())
             })?;
-        // Its guest has its thread: this one only waits, and then must not wait for its turn.
+        // The guest has threads of its own. This one only waits, and must get a processor at the
+        // end.
         let freezes = core.life.native().is_some_and(Native::freezes);
         let raised = freezes.then(running::RaisedPriority::of_this_thread);
         if core.life.wait_ended(deadline) {
@@ -158,11 +160,11 @@ impl<T: Send + 'static> ThreadGroup<T> {
         if let Some(error) = core.life.take_failure() {
             return Err(RunError::Instantiate(error));
         }
-        // There is one: the wait above ended.
+        // There is an outcome: the wait above has ended.
         Ok(core.life.outcome().unwrap_or(Outcome::Cancelled))
     }
 
-    /// The main thread's store, once.
+    /// Takes the main thread's store; `None` after the first time.
     pub(crate) fn take_main(&self) -> Option<ThreadStore<T>> {
         self.main
             .lock()
@@ -217,12 +219,12 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
-    /// A handle that can end the group from anywhere.
+    /// A handle that can end the group from any thread.
     pub fn handle(&self) -> GroupHandle {
         GroupHandle::new(&self.core.life)
     }
 
-    /// The memory the group's threads share, `None` when the module imports none. It may be read
+    /// The memory the group's threads share; `None` if the module imports none. It may be read
     /// while the group runs and after it has ended.
     pub fn memory(&self) -> Option<&SharedMemory> {
         self.memory.as_ref().map(HostMemory::memory)
@@ -238,8 +240,9 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.life.lot().statistics()
     }
 
-    /// Threads that were still in host code when [`GroupBuilder::grace`](crate::GroupBuilder::grace) was over; empty before the end,
-    /// and whenever every thread was joined.
+    /// Threads that were still in host code when
+    /// [`GroupBuilder::grace`](crate::GroupBuilder::grace) was over; empty before the end, and if
+    /// every thread was joined.
     pub fn left_behind(&self) -> Vec<LeftBehind> {
         self.left_behind
             .lock()
@@ -247,8 +250,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .clone()
     }
 
-    /// What the threads were doing when the time limit passed: with
-    /// [`GroupBuilder::report_at_timeout`](crate::GroupBuilder::report_at_timeout), and if the limit did.
+    /// What the threads were doing when the time limit passed. `None` if it did not pass, and
+    /// without [`GroupBuilder::report_at_timeout`](crate::GroupBuilder::report_at_timeout).
     pub fn timeout_report(&self) -> Option<Report> {
         self.timeout_report
             .lock()
@@ -256,8 +259,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
             .clone()
     }
 
-    /// Where in the guest's program a trap happened: [`Outcome::backtrace`] without the frames of functions that
-    /// [`prepare`](crate::prepare()) appended. `outcome` is this group's.
+    /// Where in the guest's program a trap happened: [`Outcome::backtrace`] without the frames of
+    /// functions that [`prepare`](crate::prepare()) appended. `outcome` is this group's.
     pub fn backtrace_of(&self, outcome: &Outcome) -> Option<Backtrace> {
         match outcome {
             Outcome::Trapped { error, .. } => Backtrace::of_error(error, self.core.life.appended()),
@@ -265,7 +268,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
         }
     }
 
-    /// How many threads there were so far.
+    /// How many threads the group has had so far.
     pub fn thread_counts(&self) -> ThreadCounts {
         self.core.life.thread_counts()
     }
@@ -275,14 +278,15 @@ impl<T: Send + 'static> ThreadGroup<T> {
         self.core.life.spawn_failures()
     }
 
-    /// What the group did under its schedule so far; `None` without one.
+    /// What the group has done under its schedule so far; `None` without a schedule.
     pub fn schedule_trace(&self) -> Option<ScheduleTrace> {
         self.core.life.turns().map(|turns| turns.trace())
     }
 
-    /// A hash of the shared memories that all threads have: their sizes and what is in them. After the end of a group with a
-    /// [schedule](crate::schedule), a run with the same decisions has left the same. Reads all of them, which takes some
-    /// milliseconds for each 16 MiB; while the group runs it means nothing.
+    /// A hash of the shared memories that all threads have: of their sizes and contents. Two runs
+    /// with the same decisions of a [schedule](crate::schedule) end with the same hash. It reads
+    /// the whole memories, which takes some milliseconds for each 16 MiB. While the group runs the
+    /// hash means nothing.
     pub fn memory_hash(&self) -> u64 {
         let mut mix = Mix::default();
         for memory in &self.core.program.memories {

@@ -1,12 +1,13 @@
 //! Whether the host has capacity for one more thread.
 //!
-//! A thread that has been created sets itself up: Rust's runtime and wasmtime each map a signal stack for
-//! it, and where the system refuses that, Rust aborts the process. So it has to be known before: in numbers of
-//! mappings (Linux, `vm.max_map_count`), and in address space where that is limited (`RLIMIT_AS`, `ulimit -v`, or
-//! strict overcommitment). What the system refuses at creation (`RLIMIT_NPROC`, `pids.max`, a stack that does
-//! not fit) is an ordinary error, and is not looked at here.
+//! A new thread sets itself up: Rust's runtime and Wasmtime each map a signal stack for it. If the
+//! system refuses that, Rust aborts the process. So capacity is checked before: in numbers of
+//! mappings (Linux, `vm.max_map_count`), and in address space if that is limited (`RLIMIT_AS`,
+//! `ulimit -v`, or strict overcommitment). A refusal at creation (`RLIMIT_NPROC`, `pids.max`, a
+//! stack that does not fit) is an ordinary error, and is not checked here.
 //!
-//! Both limits are the process's, so this capacity is one for all groups. Elsewhere than on Linux nothing is known.
+//! Both limits apply to the process, so all groups share this capacity. Only Linux tells its
+//! limits.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use crate::sys::process_limits::{map_limit, mapped, space_is_limited};
 
-/// Mappings one more thread may take: stack, two signal stacks, each with its guard; an arena of the
-/// allocator; tables and memories of its instance. Where each guard is a mapping 6 were seen on average; where
-/// guards are none (Linux 6.13), hardly any, and then this only makes the mappings counted every 256 threads.
+/// How many mappings one more thread may take: stack, two signal stacks, each with its guard; an
+/// arena of the allocator; tables and memories of its instance. If each guard is a mapping, 6 were
+/// seen on average. If guards are not mappings (Linux 6.13), hardly any; then this number only has
+/// the effect that mappings are counted every 256 threads.
 const MAPPINGS_EACH: usize = 12;
 
 /// Mappings that are left to the rest of the process.
@@ -26,22 +28,22 @@ const MAPPINGS_KEPT: usize = 512;
 /// Threads that may be started before the mappings are counted again, at most.
 const COUNT_EVERY: usize = 256;
 
-/// How long it is taken for granted that there is no capacity: counting many mappings takes milliseconds, and a guest
-/// may ask in a loop.
+/// How long a result of no capacity holds without a new count. Counting many mappings takes
+/// milliseconds, and a guest may ask in a loop.
 const FULL_FOR: Duration = Duration::from_millis(20);
 
 /// Address space that a thread may need until it is set up, beyond its stack, in bytes.
 const SPACE_EACH: usize = 1 << 20;
 
-/// Address space that is left to the rest of the process. With glibc a probe has to be larger than 64 MiB to tell
-/// anything: up to 32 MiB its allocator may keep what is given back, and up to 64 MiB it may take it from an arena,
-/// whose address space it reserved before.
+/// Address space that is left to the rest of the process. With glibc only a probe of more than 64
+/// MiB tells anything. Up to 32 MiB the allocator may keep what is given back, and up to 64 MiB it
+/// may take it from an arena, whose address space it reserved before.
 const SPACE_KEPT: usize = 80 << 20;
 
-/// Threads that have been started and have not set themselves up, in the whole process.
+/// How many threads have been started and have not set themselves up yet, in the whole process.
 static STARTING: AtomicUsize = AtomicUsize::new(0);
 
-/// A thread that sets itself up, until this is dropped.
+/// Counts a thread that sets itself up, until this is dropped.
 pub(crate) struct Starting(());
 
 impl Drop for Starting {
@@ -50,7 +52,7 @@ impl Drop for Starting {
     }
 }
 
-/// What the process has none left of for one more thread. The text names the limit.
+/// What the process lacks for one more thread. The text names the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoCapacity {
     #[error("the address space of the process has no room for another thread (`ulimit -v`)")]
@@ -61,7 +63,7 @@ pub(crate) enum NoCapacity {
     Mappings { limit: usize },
 }
 
-/// Capacity for one more thread with a stack of `stack` bytes, or why there is none.
+/// Takes capacity for one more thread with a stack of `stack` bytes, or says why there is none.
 pub(crate) fn take(stack: usize) -> Result<Starting, NoCapacity> {
     mappings()?;
     let starting = STARTING.fetch_add(1, Ordering::Relaxed) + 1;
@@ -74,7 +76,7 @@ pub(crate) fn take(stack: usize) -> Result<Starting, NoCapacity> {
         // Reserved and given back at once; nothing touches it.
         let mut probe = Vec::<u8>::new();
         let reserved = probe.try_reserve_exact(wanted);
-        // An allocation that nobody looks at may be left out by the compiler.
+        // The compiler may leave out an allocation that is not used.
         black_box(&probe);
         if reserved.is_err() {
             return Err(NoCapacity::AddressSpace);
@@ -90,7 +92,7 @@ struct Budget {
     full_since: Option<Instant>,
 }
 
-/// Accounts for the mappings of one more thread.
+/// Takes the mappings of one more thread out of the budget.
 fn mappings() -> Result<(), NoCapacity> {
     static LIMIT: OnceLock<Option<usize>> = OnceLock::new();
     static BUDGET: Mutex<Budget> = Mutex::new(Budget {
@@ -117,7 +119,7 @@ fn mappings() -> Result<(), NoCapacity> {
     }
 }
 
-/// How many threads fit, at most those until the next count.
+/// How many threads may be started before the next count.
 fn threads_left(limit: usize, mapped: usize) -> usize {
     (limit.saturating_sub(mapped).saturating_sub(MAPPINGS_KEPT) / MAPPINGS_EACH).min(COUNT_EVERY)
 }
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn a_process_has_room_for_a_thread() {
         assert!(take(1 << 20).is_ok());
-        // Other tests start threads, too.
+        // Other tests start threads too.
         let start = Instant::now();
         while STARTING.load(Ordering::Relaxed) != 0 {
             assert!(start.elapsed() < Duration::from_secs(10));

@@ -1,4 +1,5 @@
-//! Host threads: how many the host has capacity for, what they run on, and panics of foreign code on them.
+//! Host threads: how many the host has capacity for, what they run on, and panics of foreign code
+//! on them.
 
 pub(crate) mod capacity;
 pub(crate) mod panics;

@@ -16,7 +16,7 @@ use crate::sys::native_thread::{Main, NativeThread};
 use crate::sys::stacks::Stack;
 use crate::sys::thread_name;
 
-/// How many host threads stay parked, how long, and how many instances are made ahead.
+/// How many host threads stay parked, for how long, and how many instances are made ahead.
 #[derive(Clone, Debug)]
 pub struct Pool {
     pub(crate) idle: usize,
@@ -40,18 +40,21 @@ impl Pool {
         Self::default()
     }
 
-    /// Most host threads that wait for the next guest thread; 0 starts one for each.
+    /// The most host threads that wait for the next guest thread. With 0 each guest thread gets a
+    /// new one.
     pub fn idle(mut self, threads: usize) -> Self {
         self.idle = threads;
         self
     }
 
-    /// Most instances made ahead of their threads; 0 makes each when its thread is spawned.
+    /// The most instances made ahead of their threads. With 0 each is made when its thread is
+    /// spawned.
     ///
-    /// They are made by host threads that have just run a guest thread, so a group whose guest starts
-    /// no thread has none. Only modules whose instantiation no other thread can see get any: prepared ones
-    /// without active data segments on a shared memory, which are what wasm-ld makes of threaded programs.
-    /// Each is used once. One is dropped whenever a parked host thread has idled for too long.
+    /// Host threads that have just run a guest thread make them, so a group whose guest starts no
+    /// thread has none. Instances are made ahead only if no other thread can see their
+    /// instantiation: for prepared modules without active data segments on a shared memory, as
+    /// wasm-ld makes threaded programs. Each is used once. One is dropped whenever a parked host
+    /// thread has idled for too long.
     pub fn prewarmed(mut self, instances: usize) -> Self {
         self.prewarmed = instances;
         self
@@ -65,27 +68,28 @@ impl Pool {
 }
 
 thread_local! {
-    /// The group whose host thread the calling one is, by the address of its `Hosts`, and the thread's key there.
+    /// The `Hosts` whose host thread the calling thread is, by address, and the thread's key there.
     static INSIDE: Cell<Option<(usize, u64)>> = const { Cell::new(None) };
 }
 
-/// How many ended threads are joined in one go, while others are still on their way out.
+/// How many ended threads are joined at once while others have not ended yet.
 const JOINED_AT_ONCE: usize = 64;
 
 /// The host threads of one group.
 ///
-/// A thread is in `live` from its start, under the lock, until its last act, which moves its
-/// handle to `dead`, from where anyone may join it. So a handle is never lost, and a handle in `dead`
-/// joins at once. Its one lock is held for no guest or foreign code.
+/// A thread's handle is in `live` from its start, under the lock, until the thread's last act,
+/// which moves the handle to `dead`. Any thread may join it from there. So a handle is never lost,
+/// and a handle in `dead` joins at once. The one lock is never held while guest or foreign code
+/// runs.
 pub(crate) struct Hosts {
     stack_size: usize,
     pool: Pool,
     state: Mutex<HostsState>,
     /// Parked threads wait here for a job or for the end.
     work: Condvar,
-    /// Whoever joins waits here for `dead` to grow.
+    /// A thread that joins waits here for `dead` to grow.
     left: Condvar,
-    /// Runs when a parked thread ends because nobody needed it.
+    /// Runs when a parked thread ends because it was not needed.
     retired: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -100,7 +104,7 @@ struct HostsState {
     closing: bool,
     /// How many wait for `dead` to grow.
     joining: u32,
-    /// Host threads of this group's own that wait for the others. They do not wait for one another.
+    /// Host threads of this group that wait for the others. They do not wait for one another.
     waiting: Vec<u64>,
 }
 
@@ -126,14 +130,16 @@ impl Hosts {
         })
     }
 
-    /// Sets what runs, without a lock, when a parked thread has idled for too long. Set once.
+    /// Sets what runs when a parked thread has idled for too long. It runs without the lock. Set
+    /// once.
     pub(crate) fn on_retire(&self, hook: impl Fn() + Send + Sync + 'static) {
         let _ = self.retired.set(Box::new(hook));
     }
 
     /// Runs `job` on a parked host thread, or on a new one.
     ///
-    /// A job does not panic: it catches what its guest thread does. If it did, it would be forgotten.
+    /// A job does not panic, since it catches the panics of its guest thread. If it did, the panic
+    /// would be ignored.
     pub(crate) fn dispatch(self: &Arc<Self>, job: Main) -> Result<(), StartError> {
         let mut state = self.lock();
         let dead = std::mem::take(&mut state.dead);
@@ -146,13 +152,14 @@ impl Hosts {
         };
         drop(state);
         self.join_all(dead, false);
-        // A refused job is dropped here, without the lock: it holds a store with the embedder's data, and a
-        // place in the group.
+        // A refused job is dropped here, without the lock: it holds a store with the embedder's
+        // data, and a place in the group.
         result.map_err(|(error, _refused)| error)
     }
 
-    /// Starts a host thread that begins with `job`, which comes back, in another guise, when the host refuses. The
-    /// thread cannot look at the state before the caller gives the lock back, by when its handle is in `live`.
+    /// Starts a host thread that begins with `job`. If the host refuses, the error holds the job.
+    /// The thread cannot look at the state before the caller gives the lock back, and by then its
+    /// handle is in `live`.
     fn start(
         self: &Arc<Self>,
         state: &mut HostsState,
@@ -165,8 +172,8 @@ impl Hosts {
         let key = state.next;
         let hosts = Arc::clone(self);
         let main = Box::new(move || {
-            // Wasmtime sets itself up now, while capacity is kept for it. Should it fail all the
-            // same, the guest's first call panics likewise, and is the group's outcome.
+            // Wasmtime sets itself up now, while capacity is kept for it. If that fails, the
+            // guest's first call panics likewise, and that is the group's outcome.
             let _ = catch_unwind(Engine::tls_eager_initialize);
             drop(starting);
             hosts.life(key, job);
@@ -179,7 +186,7 @@ impl Hosts {
 
     /// What a host thread does from its start to its end.
     fn life(&self, key: u64, first: Main) {
-        // Whatever a job does, this thread's handle has to come to `dead`, or the group would wait for ever.
+        // A job must not keep this thread's handle from `dead`: the group would wait for ever.
         let run = |job: Main| {
             caught(job);
         };
@@ -198,15 +205,15 @@ impl Hosts {
             }
             state = self.park(state);
             if state.queue.is_empty() {
-                // Idle for too long, or closing.
+                // It idled for too long, or the pool is closing.
                 if !state.closing
                     && let Some(retired) = self.retired.get()
                 {
                     drop(state);
-                    // Drops data of the embedder's, which may panic.
+                    // This drops data of the embedder's, which may panic.
                     caught(retired);
                     state = self.lock();
-                    // A job that came meanwhile was not promised to this thread.
+                    // A job that came meanwhile does not count on this thread, which may end.
                 }
                 break;
             }
@@ -214,8 +221,7 @@ impl Hosts {
         if let Some(handle) = state.live.remove(&key) {
             state.dead.push(handle);
         }
-        // Where a thousand threads end at once, whoever joins them is not woken for each. One may be left
-        // that cannot join itself.
+        // The joining thread is not woken for each of many. It may itself be the one that is left.
         let tell = state.joining > 0
             && (state.live.len() <= state.waiting.len().max(1)
                 || state.dead.len() >= JOINED_AT_ONCE);
@@ -259,8 +265,8 @@ impl Hosts {
         self.work.notify_all();
     }
 
-    /// Says that the calling thread is about to wait for the others, until the result is dropped. Only matters on a
-    /// host thread of the group's own.
+    /// Notes that the calling thread waits for the others, until the result is dropped. Matters
+    /// only on a host thread of the group.
     pub(crate) fn waits_for_others(&self) -> WaitsForOthers<'_> {
         let key = self.own_key();
         if let Some(key) = key {
@@ -270,7 +276,7 @@ impl Hosts {
         WaitsForOthers { hosts: self, key }
     }
 
-    /// The key of the calling thread, if it is one of these.
+    /// The key of the calling thread, if it is one of these host threads.
     fn own_key(&self) -> Option<u64> {
         let (hosts, key) = INSIDE.get()?;
         (hosts == self.address()).then_some(key)
@@ -280,8 +286,10 @@ impl Hosts {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Joins what has ended; true when no host thread is left. The caller's own does not count, which cannot wait for
-    /// itself, nor for such a caller those that [wait for others](Self::waits_for_others) as well. When some are left it waits, up to `wait`, for the last of them or for a number of them to end.
+    /// Joins the host threads that have ended; true when none is left. If the caller is one of
+    /// them, it does not count, because it cannot wait for itself; nor do others that
+    /// [wait](Self::waits_for_others) like it. If some are left it waits, up to `wait`, until the
+    /// last or a number of them have ended.
     pub(crate) fn join_ended(&self, wait: Duration) -> bool {
         let me = self.own_key();
         let others = |state: &HostsState| match me {
@@ -309,11 +317,12 @@ impl Hosts {
         none_left
     }
 
-    /// Joins threads that have done their last act, and takes back their stacks. Blocks only for what the system
-    /// does to end a thread.
+    /// Joins threads that have done their last act, and takes back their stacks. Blocks only while
+    /// the system ends them.
     ///
-    /// Unless they are the `last` ones, stacks that stay for the next threads give back their memory. Otherwise that
-    /// happens to many at once, when the last thread on a slab has been joined.
+    /// Unless these are the `last` threads, stacks that are kept for the next threads give back
+    /// their memory. Otherwise whole slabs are given back, each when its last thread has been
+    /// joined.
     fn join_all(&self, dead: Vec<NativeThread>, last: bool) {
         if dead.is_empty() {
             return;
@@ -332,8 +341,8 @@ impl Hosts {
 }
 
 impl Drop for Hosts {
-    /// Threads that were left behind have ended since, or this would not be the last reference to what they hold; one
-    /// of them may be the calling one.
+    /// Threads that were left behind have ended by now, since they hold a reference to this. The
+    /// last of them may be the calling thread.
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in state.dead.drain(..) {
@@ -364,8 +373,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// A job that was refused is dropped without the lock: what it holds may be the embedder's, and may come back
-    /// to the pool.
+    /// A refused job is dropped without the lock: it may hold data of the embedder's, whose drop
+    /// may call the pool.
     #[test]
     fn a_refused_job_is_dropped_without_the_lock() {
         struct Looks(Arc<Hosts>, Arc<AtomicBool>);

@@ -1,8 +1,9 @@
-//! The stacks of host threads, many to a mapping where the platform lets the group choose.
+//! The stacks of host threads, many to a mapping if the platform lets the group choose.
 //!
-//! Stacks are mapped in slabs that double, up to 64 to a slab, and a slab is given back once all its threads
-//! have been joined. On Linux, a thousand threads that end at once are then some twenty `munmap`s, and not three
-//! thousand, in each of which the kernel would stop the other processors for a moment.
+//! Stacks are mapped in slabs that double, up to 64 stacks to a slab. A slab is given back once all
+//! its threads have been joined. So on Linux, a thousand threads that end at once cost some twenty
+//! `munmap`s instead of three thousand. In each of them the kernel stops the other processors for a
+//! moment.
 
 use std::io;
 use std::sync::Arc;
@@ -12,14 +13,15 @@ use crate::sys::stacks::{Slab, Stack};
 
 /// Host stack a thread must have beyond the engine's `max_wasm_stack`, in bytes.
 ///
-/// A host function may be called when the guest has used its stack to the last byte; without room
+/// A host function may be called when the guest has used its stack to the last byte. Without space
 /// of its own it would hit the guard page, which aborts the process instead of trapping.
 pub const HOST_STACK_HEADROOM: usize = 256 * 1024;
 
-/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`](crate::Limits::host_stack) is not given.
+/// Host stack beyond the engine's wasm stack when [`Limits::host_stack`](crate::Limits::host_stack)
+/// is not given.
 const DEFAULT_HEADROOM: usize = 1 << 20;
 
-/// The size of a host thread's stack, in bytes, where the embedder gives none.
+/// The default size of a host thread's stack, in bytes.
 pub(crate) fn default_size(wasm_stack: usize) -> usize {
     wasm_stack.saturating_add(DEFAULT_HEADROOM)
 }
@@ -29,7 +31,7 @@ pub(crate) fn least_size(wasm_stack: usize) -> usize {
     wasm_stack.saturating_add(HOST_STACK_HEADROOM)
 }
 
-/// Most stacks in one slab.
+/// The most stacks in one slab.
 const MOST: usize = 64;
 
 /// The stacks of one pool.
@@ -47,7 +49,7 @@ struct Shelf {
 }
 
 impl Stacks {
-    /// No stacks yet, later of `size` bytes each.
+    /// An empty pool for stacks of `size` bytes.
     pub(crate) fn new(size: usize) -> Self {
         NativeThread::join_dropped();
         Self {
@@ -63,14 +65,14 @@ impl Stacks {
             Err(error) => return Err((error, main)),
         };
         NativeThread::start(stack, main).map_err(|(error, stack, main)| {
-            // A slab that was mapped for it may go with it: nothing ran on it.
+            // A slab that was mapped for this stack may be unmapped with it: nothing ran on it.
             drop(self.put(stack));
             (error, main)
         })
     }
 
     fn take(&mut self) -> io::Result<Stack> {
-        // The newest has most room.
+        // The newest slab first: it is mostly the largest.
         for shelf in self.slabs.iter_mut().rev() {
             if let Some(stack) = shelf.free.pop() {
                 return Ok(stack);
@@ -88,15 +90,15 @@ impl Stacks {
                     self.slabs.push(Shelf { slab, free });
                     return Ok(stack);
                 }
-                // Little address space is left, perhaps enough for fewer.
+                // Little address space is left; a smaller slab may fit.
                 Err(_) if places > 1 => places /= 2,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Takes back those of joined threads. The result is to be dropped without a lock: it unmaps slabs that no
-    /// thread is on.
+    /// Takes back the stacks of joined threads. Drop the result without a lock: it unmaps slabs
+    /// that no thread is on.
     pub(crate) fn take_back(&mut self, joined: Vec<Stack>) -> impl Sized + use<> {
         joined
             .into_iter()
@@ -104,7 +106,7 @@ impl Stacks {
             .collect::<Vec<_>>()
     }
 
-    /// Puts one back; its whole slab, if that was the last.
+    /// Puts a stack back. Returns its slab, if no thread is on it any more.
     fn put(&mut self, stack: Stack) -> Option<Shelf> {
         let here = |shelf: &Shelf| Arc::ptr_eq(&shelf.slab, stack.slab());
         let index = self.slabs.iter().position(here)?;
@@ -138,14 +140,14 @@ mod tests {
             threads.push(start(&mut stacks));
         }
         assert_eq!(places(&stacks), [1, 2, 4, 8, 16, 32, 64, 64, 64]);
-        // Some are left on every slab but the first three.
+        // Some threads are left on every slab except the first three.
         let rest = threads.split_off(100);
         drop(stacks.take_back(joined(threads)));
         assert_eq!(
             stacks.slabs.iter().map(|s| s.free.len()).sum::<usize>(),
             55 + 100 - 63
         );
-        // Those that are free are taken before more are mapped.
+        // Free stacks are taken before more are mapped.
         let mut threads = rest;
         for _ in 0..55 + 100 - 63 {
             threads.push(start(&mut stacks));

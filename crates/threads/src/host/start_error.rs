@@ -7,7 +7,7 @@ use crate::host::capacity::NoCapacity;
 /// Why no host thread was started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// It was not tried: a limit of the process was seen coming.
+    /// It was not tried, because the process is near a limit.
     #[error(transparent)]
     NoCapacity(#[from] NoCapacity),
     /// The system refused it.

@@ -1,24 +1,25 @@
 //! The claim: which cause ends a group, decided by one atomic word.
 //!
-//! No lock is taken to claim, to ask whether the group has been claimed, to register a thread or to start one. So a
-//! supervisor that has its turn has its outcome, however many threads of the guest hold or want the group's locks.
-//! `DESIGN.md`, *The claim*, has the argument; the models are `tests/loom_life_protocol.rs`.
+//! No lock is taken to claim, to ask whether the group has been claimed, to register a thread or to
+//! start one. So a supervisor that runs can claim its outcome, however many threads of the guest
+//! hold or want the group's locks. `DESIGN.md`, *The claim*, has the argument; the models are
+//! `tests/loom_life_protocol.rs`.
 
 use crate::sys::shim::{AtomicU64, Ordering, mutant};
 
 /// The outcome is decided.
 const CLAIMED: u64 = 1;
-/// A deadlock was found; the stuck threads are being asked where they are.
+/// A deadlock was found, and the stuck threads are being asked where they are.
 const ASKING: u64 = 2;
-/// One thread that was registered, or that has started. The count wraps around, which only [`Claim::ask`] could notice: in
-/// 2^62 steps between its two looks.
+/// One step: a thread that was registered, or that has started. The count wraps around. Only
+/// [`Claim::ask`] could be misled, by 2^62 steps between its two looks.
 const STEP: u64 = 4;
 
 /// Decides the outcome of one group, once.
 ///
-/// One word holds whether the group is open and how many steps its threads have taken into it. Every change is one
-/// read-modify-write of that word, so all changes have one order: a step comes before the claim, and counts, or
-/// after it, and is refused.
+/// One word holds whether the group is open and how many steps its threads have taken into it.
+/// Every change is one read-modify-write of that word, so all changes have one order: a step comes
+/// before the claim, and counts, or after it, and is refused.
 #[derive(Debug)]
 pub(crate) struct Claim {
     word: AtomicU64,
@@ -27,13 +28,14 @@ pub(crate) struct Claim {
 /// What a claim found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claimed {
-    /// The group was open: the caller's cause is the outcome, and the caller tells the others.
+    /// The group was open: the caller's cause is the outcome, and the caller tells the other
+    /// threads.
     First {
         /// How many steps were taken before.
         steps: u64,
     },
-    /// Stuck threads were being asked: the deadlock is the outcome if its list has been published, else the caller's
-    /// cause is; the caller tells the others in either case.
+    /// Stuck threads were being asked. The deadlock is the outcome if its list has been published,
+    /// otherwise the caller's cause is. In either case the caller tells the other threads.
     Asking,
     /// The outcome was decided before.
     Late {
@@ -42,19 +44,19 @@ pub(crate) enum Claimed {
     },
 }
 
-/// The word, as it was seen: a deadlock may be claimed if it is still the same.
+/// The word as it was seen. A deadlock may be claimed if it is still the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Looked(u64);
 
 impl Claim {
-    /// A group that is open.
+    /// The claim of a group that is open.
     pub(crate) fn new() -> Self {
         Self {
             word: AtomicU64::new(0),
         }
     }
 
-    /// Claims the outcome for the caller's cause. Takes no lock, and waits for nobody.
+    /// Claims the outcome for the caller's cause. Takes no lock, and does not wait.
     pub(crate) fn claim(&self) -> Claimed {
         let before = mutant!(
             // Acquire: an asker's list was published before its bit.
@@ -78,13 +80,13 @@ impl Claim {
         }
     }
 
-    /// Whether the outcome is decided, after steps were taken: there may be threads to stop.
+    /// Whether the outcome is decided after steps were taken, so that there may be threads to stop.
     pub(crate) fn has_threads_to_stop(&self) -> bool {
         self.is_claimed() && self.word.load(Ordering::Acquire) >= STEP
     }
 
-    /// Counts a step: a thread that is registered, or one that is about to run the guest's code. False when the group
-    /// has been claimed, or found stuck, before: then the step is not taken.
+    /// Counts a step: a thread that is registered, or one that is about to run the guest's code.
+    /// False when the group has been claimed, or found stuck, before: then the step is not taken.
     #[must_use]
     pub(crate) fn step(&self) -> bool {
         mutant!(
@@ -97,7 +99,7 @@ impl Claim {
         )
     }
 
-    /// Whether the outcome is decided, or about to be: no thread is registered any more.
+    /// Whether the outcome is decided, or about to be. Then no more threads are registered.
     pub(crate) fn is_closed(&self) -> bool {
         self.word.load(Ordering::Acquire) & (CLAIMED | ASKING) != 0
     }
@@ -112,14 +114,16 @@ impl Claim {
         self.word.load(Ordering::Acquire) & (CLAIMED | ASKING) == ASKING
     }
 
-    /// The word, before somebody looks whether all threads are stuck; `None` when that does not matter any more.
+    /// The word, for a caller that is about to look whether all threads are stuck; `None` if the
+    /// group is closed.
     pub(crate) fn look(&self) -> Option<Looked> {
         let word = self.word.load(Ordering::Acquire);
         (word & (CLAIMED | ASKING) == 0).then_some(Looked(word))
     }
 
-    /// Closes the group because all its threads were stuck after [`look`](Self::look). False when a thread was
-    /// registered or has started since, or somebody else has closed it: then the caller looks again.
+    /// Closes the group because all its threads were stuck after [`look`](Self::look). False if a
+    /// thread was registered or has started since, or another caller has closed the group: then the
+    /// caller looks again.
     #[must_use]
     pub(crate) fn ask(&self, seen: Looked) -> bool {
         mutant!(

@@ -16,11 +16,11 @@ struct Answers {
     more: Condvar,
 }
 
-/// Asks `most` threads what they are doing, those with the lowest ids, and counts the others. Threads that wait or run wasm
-/// answer themselves; whoever has not answered after `patience` is in a host call. Of those that are counted, who neither
-/// waits nor has said that it is in a host call is taken to run.
+/// Asks the `most` threads with the lowest ids what they are doing, and counts the others. Threads
+/// that wait or run wasm answer themselves; one that has not answered after `patience` is in a host
+/// call. A counted thread that neither waits nor has noted a host call counts as running.
 pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
-    // A thread that runs nothing answers nothing.
+    // A thread that runs nothing cannot answer.
     let (idle, mut records): (Vec<_>, Vec<_>) =
         life.records().into_iter().partition(|one| one.is_idle());
     records.sort_unstable_by_key(|record| record.id());
@@ -79,7 +79,7 @@ pub(crate) fn gather(life: &Life, most: usize, patience: Duration) -> Report {
         .chain(blocked)
         .map(|one| (one.thread, one))
         .collect();
-    // The only one is main, whose id is the lowest.
+    // Only main can be idle, and it has the lowest id.
     let idle = idle.iter().map(|record| ThreadReport {
         thread: record.id(),
         state: ThreadState::Idle,

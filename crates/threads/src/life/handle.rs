@@ -1,4 +1,4 @@
-//! What can end a group, or ask about it, from anywhere.
+//! The handle that ends a group, or asks about it, from any thread.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use crate::types::profile::Profile;
 use crate::types::report::Report;
 use crate::types::thread_id::ThreadId;
 
-/// Ends a group from anywhere: a signal handler's thread, a request that was dropped, a deadline of
-/// the embedder's own. Cheap to clone; does not keep the group's threads or memory alive.
+/// Ends a group from any thread, for instance at a signal, when a request is dropped, or at a
+/// deadline of the embedder's own. Cheap to clone; does not keep the group's threads or memory
+/// alive.
 #[derive(Clone)]
 pub struct GroupHandle {
     life: Arc<Life>,
@@ -25,7 +26,7 @@ impl GroupHandle {
         }
     }
 
-    /// Ends the group as [`Outcome::Cancelled`]; true when this call ended it, false when it had ended.
+    /// Ends the group as [`Outcome::Cancelled`]; true if this call ended it, false if it had ended.
     /// Does not wait for its threads: [`ThreadGroup::run`](crate::ThreadGroup::run) does.
     pub fn cancel(&self) -> bool {
         self.life.end(Outcome::Cancelled)
@@ -36,24 +37,27 @@ impl GroupHandle {
         self.life.token().is_ended()
     }
 
-    /// How the group ended, `None` while it has not.
+    /// How the group ended; `None` if it has not.
     pub fn outcome(&self) -> Option<Outcome> {
         self.life.outcome()
     }
 
-    /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run wasm answer
-    /// themselves, at once if the engine has epochs; one that has not answered by then is reported as in
-    /// a host call. Interrupts running wasm, and lets it go on.
+    /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run
+    /// wasm answer themselves, at once if the engine has epochs; one that has not answered by then
+    /// is reported as in a host call. Interrupts running wasm, and lets it go on.
     ///
-    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) nobody is interrupted but by a signal, and
-    /// nobody has to answer: threads in host calls have backtraces, too, and those that have not begun to run are left out.
+    /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) only a signal
+    /// interrupts threads, and none has to answer. Then threads in host calls have backtraces too,
+    /// and those that have not begun to run are left out.
     pub fn report(&self, patience: Duration) -> Report {
         self.report_of(usize::MAX, patience)
     }
 
-    /// [`report`](Self::report) that describes `most` threads, those with the lowest ids, and counts the others, which nobody
-    /// asks. Without [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) one of these is counted as in a host call
-    /// only if the call is noted ([`host_call`](crate::host_call)), and as running if it does not wait.
+    /// [`report`](Self::report) that describes the `most` threads with the lowest ids, and counts
+    /// the others without asking them. Without
+    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) a counted thread that does
+    /// not wait counts as in a host call if the call is noted ([`host_call`](crate::host_call)),
+    /// and otherwise as running.
     pub fn report_of(&self, most: usize, patience: Duration) -> Report {
         match self.life.native() {
             Some(native) => seen::report(&self.life, native, most, patience),
@@ -61,11 +65,12 @@ impl GroupHandle {
         }
     }
 
-    /// Where the threads have spent their time until now, with [`GroupBuilder::profile`](crate::GroupBuilder::profile); `None`
-    /// without it, and before a thread has begun to run. While the group runs, and after it has ended, as often as it is asked for.
+    /// Where the threads have spent their time until now. `None` without
+    /// [`GroupBuilder::profile`](crate::GroupBuilder::profile), and before a thread has begun to
+    /// run. May be called any number of times, while the group runs and after it has ended.
     ///
-    /// Threads that are in waits or timed host calls are asked where; blocks for 200 ms at most for that, and copies all
-    /// samples.
+    /// Threads in waits or timed host calls are asked where they are, for which it blocks for 200
+    /// ms at most. Copies all samples.
     pub fn profile(&self) -> Option<Profile> {
         profiling::profile(&self.life, self.life.native()?)
     }
@@ -80,7 +85,7 @@ impl GroupHandle {
         &self.life
     }
 
-    /// The token host functions watch.
+    /// The token that host functions watch.
     pub fn token(&self) -> EndToken {
         self.life.token().clone()
     }

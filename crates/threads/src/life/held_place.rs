@@ -1,4 +1,4 @@
-//! The places of a group's threads: who gets one, waits for one, and gives it back.
+//! The places of a group's threads: which thread gets one, waits for one, and gives it back.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -26,10 +26,11 @@ impl Life {
         }
     }
 
-    /// Reserves the place of a thread the guest starts. At the limit of live threads it blocks, for
-    /// [`Limits::spawn_wait`], until one leaves or the group ends.
+    /// Reserves the place of a thread the guest starts. At the limit of live threads it blocks
+    /// until one leaves or the group ends, for [`Limits::spawn_wait`] at most.
     ///
-    /// The thread takes over `reserved`, unless this fails, or else gets an id here.
+    /// The thread gets the id `reserved`, or a new one if that has none. If this fails, `reserved`
+    /// keeps its id.
     pub(crate) fn enter(
         self: &Arc<Self>,
         limits: &Limits,
@@ -39,7 +40,7 @@ impl Life {
             alive: limits.threads,
             ever: limits.threads_ever,
         };
-        // No clock gets as far as some waits: then it waits for as long as it takes.
+        // A wait that exceeds the clock has no deadline.
         let until = || Instant::now().checked_add(limits.spawn_wait);
         self.places
             .take(&self.claim, most, until)
@@ -55,7 +56,7 @@ impl Life {
             self.places.give_back(false);
             return Err(SpawnError::NoThreadId);
         };
-        // Its spawner is live until it is: nobody finds the group stuck in between.
+        // Its spawner is live until it is, so the group is not found stuck meanwhile.
         let record = ThreadRecord::new(id, &self.lot, self.call_names);
         list.insert(&record);
         drop(list);
@@ -77,7 +78,7 @@ impl Life {
         self.list().tids.give_back(id);
     }
 
-    /// Takes a thread out of the group. One that was never `started` does not count as one that was.
+    /// Takes a thread out of the group. One that was not `started` does not count as ever started.
     fn leave(&self, id: ThreadId, started: bool) {
         let record = self.list().records.remove(&id);
         drop(record);
@@ -86,7 +87,7 @@ impl Life {
         }
     }
 
-    /// Keeps why a `thread-spawn` failed.
+    /// Counts a failed `thread-spawn`, and keeps its error.
     pub(crate) fn note_spawn_failure(&self, error: &SpawnError) {
         let mut failures = self.failures();
         failures.count += 1;
@@ -120,8 +121,8 @@ impl Threads {
     }
 }
 
-/// A thread's place in its group: its id, and its share of the limit. Given back when dropped; all but the id perhaps
-/// earlier, by [`HeldPlace::leave`].
+/// A thread's place in its group: its id, and its share of the limit. Its drop gives both back;
+/// [`HeldPlace::leave`] gives back all except the id earlier.
 pub(crate) struct HeldPlace {
     life: Arc<Life>,
     record: Arc<ThreadRecord>,
@@ -138,13 +139,13 @@ impl HeldPlace {
         &self.record
     }
 
-    /// The thread runs on its host thread.
+    /// Notes that the thread runs on its host thread.
     pub(crate) fn start(&mut self) {
         self.started = true;
         self.record.begin();
     }
 
-    /// Gives the place back, and keeps the id: while the store lives, so do data made for it.
+    /// Gives the place back, and keeps the id, because the store's data were made for it.
     pub(crate) fn leave(&mut self) {
         if std::mem::take(&mut self.held) {
             self.record.gone();
@@ -176,7 +177,7 @@ mod tests {
         Life::new(&Engine::default(), false, lot, Vec::new(), None, &[])
     }
 
-    /// What was not started, because its instance or its host thread could not be had, does not count as started.
+    /// A thread does not count as started if its instance or its host thread could not be made.
     #[test]
     fn threads_ever_counts_those_that_were_started() {
         let life = life();
@@ -197,7 +198,7 @@ mod tests {
         assert_eq!(life.thread_counts(), counts);
     }
 
-    /// Main has a place, and is none of the threads that are limited.
+    /// Main has a place, and does not count for the limits.
     #[test]
     fn main_counts_among_the_most_and_for_no_limit() {
         let life = life();
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(life.thread_counts(), counts);
     }
 
-    /// A thread that has left keeps its id for as long as there may be data that were made for it.
+    /// A thread that has left keeps its id while there may be data that were made for it.
     #[test]
     fn an_id_is_not_given_again_before_the_store_is_gone() {
         let life = life();

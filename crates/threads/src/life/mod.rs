@@ -1,8 +1,7 @@
-//! The life of a group: who is in it, how it ended, and the one place where it ends.
+//! The life of a group: its threads, how it ended, and the one place where it ends.
 //!
-//! Nothing here knows wasm or the embedder's store data. `DESIGN.md` has the states, the lock order
-//! and the races; in short: [`Life::end`] claims the outcome, by one atomic word, and only the
-//! caller that claimed it goes on to reach the threads.
+//! Nothing here knows wasm or the embedder's store data. [`Life::end`] claims the outcome, by one
+//! atomic word, and only its claimer reaches the threads. `DESIGN.md` has the states and the races.
 
 mod claim;
 pub(crate) mod gather_report;
@@ -55,11 +54,11 @@ pub(crate) struct Life {
     unwinding: Arc<Unwinding>,
     /// Whether ending interrupts running wasm by the engine's epoch.
     epochs: bool,
-    /// Read by every epoch callback, by host functions, by spawns.
+    /// Every epoch callback, host function and spawn reads it.
     token: EndToken,
     /// Which cause is the outcome.
     claim: Claim,
-    /// Set by whoever claimed it, before anybody is told.
+    /// Set by the thread that claimed it, before others are told.
     outcome: OnceLock<Outcome>,
     /// The stuck threads that are asked where they are.
     asked: OnceLock<Asked>,
@@ -69,36 +68,38 @@ pub(crate) struct Life {
     places: Places,
     threads: Mutex<Threads>,
     spawn_failures: Mutex<SpawnFailures>,
-    /// Rung for the supervisor: there is an outcome, everybody has been told, something it waits for is done.
+    /// Rung for the supervisor: there is an outcome, all were told, what it waits for is done.
     changed: Bell,
     on_end: Vec<OnEnd>,
-    /// Who watches the group.
+    /// The observer of the group.
     watch: Option<Arc<Watch>>,
     /// Where the group's threads wait.
     lot: Arc<ParkingLot>,
     /// The host calls that threads note by number.
     call_names: &'static [&'static str],
-    /// Where the group's memories are, to turn host addresses into guest addresses. Set once, by the builder. A
-    /// handle to the group keeps this, and must not keep the memories.
+    /// Where the group's memories are, to turn host addresses into guest addresses. Set once, by
+    /// the builder. A handle to the group keeps this, and must not keep the memories.
     memories: OnceLock<Vec<Range<usize>>>,
-    /// To tell the guest's frames in a backtrace from others. Set once, by the builder.
+    /// The functions that the rewrite appended. Set once, by the builder.
     appended: OnceLock<Arc<Appended>>,
-    /// How running threads are seen and stopped without epochs. Set once, by the builder, where that is wanted.
+    /// How running threads are seen and stopped without epochs, if wanted. Set once, by the
+    /// builder.
     native: OnceLock<Native>,
-    /// Who runs, where one thread runs at a time. Set once, by the builder.
+    /// The schedule, if threads run one at a time. Set once, by the builder.
     turns: OnceLock<Arc<Turns>>,
-    /// Set once everything the end does has been done.
+    /// Set once the end has reached every thread.
     reached: AtomicBool,
-    /// Set once whoever ended the group has nothing left to do for that.
+    /// Set once the thread that ended the group is done with the end.
     concluded: AtomicBool,
 }
 
-/// The threads that hold a place. The lock is taken by threads that spawn and end, and by whoever lists them; not by an end.
+/// The threads that hold a place. The lock is taken by threads that spawn, end or list them; not by
+/// an end.
 #[derive(Default)]
 struct Threads {
     tids: Tids,
     records: HashMap<ThreadId, Arc<ThreadRecord>>,
-    /// Most of them that there were at once.
+    /// The most that there were at once.
     most: u32,
 }
 
@@ -143,28 +144,27 @@ impl Life {
 
     /// Whether the group has ended, for a thread that is about to enter wasm.
     ///
-    /// The fence pairs with the one in [`interrupt`](Self::interrupt): a thread whose epoch deadline was
-    /// computed from an epoch after the end's increment sees the end here.
+    /// The fence pairs with the one in [`interrupt`](Self::interrupt): a thread whose epoch
+    /// deadline was computed from an epoch after the end's increment sees the end here.
     pub(crate) fn is_ended(&self) -> bool {
         fence(Ordering::SeqCst);
         self.token.is_ended()
     }
 
-    /// Counts a thread that is about to run the guest's code; false where it must not, because the outcome was claimed
-    /// before. So no thread starts after the claim.
+    /// Counts a thread that is about to run the guest's code. False if the outcome was claimed
+    /// before: then the thread must not run.
     pub(crate) fn start(&self) -> bool {
         self.claim.step()
     }
 
-    /// For a host thread that is left when the group has ended: where nobody joins it, it does nothing any more, and drops
-    /// nothing.
+    /// Stops the calling host thread of an ended group for ever, if no thread joins it.
     pub(crate) fn rest(&self) {
         if self.native().is_some_and(Native::freezes) {
             running::hold();
         }
     }
 
-    /// The error by which a thread of the ended group is unwound.
+    /// The error that unwinds a thread of the ended group.
     pub(crate) fn unwinding(&self) -> Error {
         self.unwinding.error()
     }
@@ -181,13 +181,14 @@ impl Life {
         self.outcome.get().cloned()
     }
 
-    /// Ends the group. The first cause wins; true for the caller that gave it, who has reached every
-    /// thread when this returns. Callers hold no lock of the group.
+    /// Ends the group. The first cause wins; true for the caller that gave it, which has reached
+    /// every thread when this returns. Callers hold no lock of the group.
     pub(crate) fn end(&self, outcome: Outcome) -> bool {
         self.end_then(outcome, || ())
     }
 
-    /// [`end`](Self::end), and for the caller that gave the cause, `after`: an end that does not join waits for that.
+    /// [`end`](Self::end), and then `after` for the caller that gave the cause. An end that does
+    /// not join waits until `after` is done.
     pub(crate) fn end_then(&self, outcome: Outcome, after: impl FnOnce()) -> bool {
         let Some(decided) = self.decide(outcome) else {
             return false;
@@ -202,36 +203,37 @@ impl Life {
         first
     }
 
-    /// Claims the outcome, and stops threads that run wasm; `None` for a cause that came late. Takes no lock that a
-    /// thread of the guest can hold.
+    /// Claims the outcome, and stops threads that run wasm; `None` if the group had its outcome.
+    /// Takes no lock that a thread of the guest can hold.
     pub(crate) fn decide(&self, outcome: Outcome) -> Option<Decided> {
         self.claim(outcome).map(|claimed| self.stop(&claimed))
     }
 
-    /// Claims the outcome: no thread starts from here on, and those that run go on until they are stopped. `None` for a cause
-    /// that came late.
+    /// Claims the outcome: no thread starts from here on, and those that run go on until they are
+    /// stopped. `None` if the group had its outcome.
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Won> {
         let (first, started) = match self.claim.claim() {
             Claimed::Late { steps } => {
-                // The thread that claimed may have lost its turn to those that it is about to stop.
+                // The thread that claimed may have lost its processor to those that it is about to
+                // stop.
                 self.stop_running(steps > 0);
                 return None;
             }
             Claimed::First { steps } => (true, steps > 0),
-            // Stuck threads are taking their backtraces. Whoever wants an end does not wait for them: some may have been
-            // woken from outside, and never give one.
+            // Stuck threads are taking their backtraces. The end does not wait for them: some may
+            // have been woken from outside, and never give one.
             Claimed::Asking => (self.asked.get().is_none(), true),
         };
         let outcome = match self.asked.get() {
             Some(asked) if !first => asked.outcome(),
             _ => outcome,
         };
-        // Set here alone, by the only one that claims.
+        // Set only here, by the one thread that claimed.
         let _ = self.outcome.set(outcome);
         Some(Won { first, started })
     }
 
-    /// Stops threads that run wasm, by whoever claimed the outcome.
+    /// Stops threads that run wasm. Called by the thread that claimed the outcome.
     pub(crate) fn stop(&self, won: &Won) -> Decided {
         let wakers = self.token.flag();
         self.interrupt();
@@ -242,7 +244,7 @@ impl Life {
         }
     }
 
-    /// Stops threads that run wasm where they are, if that is how the group ends and nobody has done it.
+    /// Stops threads that run wasm where they are, once, if that is how the group ends.
     fn stop_running(&self, started: bool) {
         if started
             && let Some(native) = self.native.get()
@@ -252,9 +254,9 @@ impl Life {
         }
     }
 
-    /// Reaches every thread of a group that has its outcome, whose running wasm has been interrupted, in this order: spawns at
-    /// the limit, waits, host functions that watch the token, the embedder's hooks. Called once. Blocks for no thread of the
-    /// group.
+    /// Reaches every thread of a group that has its outcome, whose running wasm has been
+    /// interrupted, in this order: spawns at the limit, waits, host functions that watch the token,
+    /// the embedder's hooks. Called once. Blocks for no thread of the group.
     pub(crate) fn reach(&self, decided: Decided) {
         self.places.free.ring();
         self.lot.end();
@@ -264,7 +266,7 @@ impl Life {
         self.token.ring();
         decided.wakers.into_iter().for_each(end_token::wake);
         for hook in &self.on_end {
-            // A hook that panics must not keep the others, or the end, from happening.
+            // A panic of one hook must not stop the other hooks, or the end.
             caught(hook);
         }
         if let Some(watch) = &self.watch {
@@ -275,13 +277,13 @@ impl Life {
         self.tell();
     }
 
-    /// Says that a caller of [`decide`](Self::decide) has nothing left to do for the end.
+    /// Notes that the caller of [`decide`](Self::decide) is done with the end.
     pub(crate) fn conclude(&self) {
         self.concluded.store(true, Ordering::Release);
         self.tell();
     }
 
-    /// Whether whoever ended the group has nothing left to do for that.
+    /// Whether the thread that ended the group is done with the end.
     pub(crate) fn is_concluded(&self) -> bool {
         self.concluded.load(Ordering::Acquire)
     }
@@ -305,12 +307,12 @@ impl Life {
         let _ = self.native.set(native);
     }
 
-    /// How running threads are seen without epochs, where that is wanted.
+    /// How running threads are seen without epochs, if that is wanted.
     pub(crate) fn native(&self) -> Option<&Native> {
         self.native.get()
     }
 
-    /// What the host call is called that threads note by this number.
+    /// The name of the host call that threads note by this number.
     pub(crate) fn call_name(&self, number: u16) -> Option<&'static str> {
         let index = usize::from(number).checked_sub(1)?;
         self.call_names.get(index).copied()
@@ -326,7 +328,7 @@ impl Life {
 
     /// Ends a group whose main instance could not be made.
     pub(crate) fn fail(&self, error: Error) {
-        // Only where this is why the group ended: another outcome stands.
+        // Only if this ended the group: another outcome stands.
         self.end_then(Outcome::Cancelled, || {
             self.failure().get_or_insert(error);
         });
@@ -341,7 +343,7 @@ impl Life {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends running wasm into its epoch callback. The end has been flagged before.
+    /// Sends running wasm into its epoch callback. The flag of the end is set before.
     pub(crate) fn interrupt(&self) {
         if self.epochs {
             fence(Ordering::SeqCst);
@@ -349,7 +351,7 @@ impl Life {
         }
     }
 
-    /// Lets those look again who wait for something to be done.
+    /// Wakes threads that wait for something to be done, so that they look again.
     pub(crate) fn tell(&self) {
         self.changed.ring();
     }
@@ -383,13 +385,13 @@ pub(crate) struct Won {
 }
 
 impl Won {
-    /// Whether the caller's cause is the outcome; else a deadlock is that was found before.
+    /// Whether the caller's cause is the outcome. Otherwise a deadlock is, which was found before.
     pub(crate) fn is_first(&self) -> bool {
         self.first
     }
 }
 
-/// The outcome is claimed, threads that run wasm are stopped, and nobody else has been told.
+/// The outcome is claimed, threads that run wasm are stopped, and no other threads have been told.
 #[must_use = "the others have to be told"]
 pub(crate) struct Decided {
     /// Whether the caller's cause is the outcome.

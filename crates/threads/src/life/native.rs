@@ -1,4 +1,4 @@
-//! How the threads of one group are seen and stopped from outside: what `sys/running` does, for one group.
+//! How the threads of one group are seen and stopped from outside: `sys/running`, for one group.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,34 +16,34 @@ pub(crate) struct Native {
     code: Arc<Code>,
     /// Where host functions keep the calling thread's word.
     word: Option<fn() -> Word>,
-    /// For a group whose end freezes its threads.
+    /// What stops the threads, for a group whose end freezes them.
     stop: Option<&'static Freezer>,
-    /// Whether the code could be taken from them.
+    /// Whether execute permission could be taken from the code.
     protected: AtomicBool,
-    /// What is where in the code, from the first report on.
+    /// Which function is where in the code. Made by the first report.
     tables: OnceLock<Tables>,
-    /// For a group that is profiled.
+    /// What samples the threads, for a group that is profiled.
     profiler: Option<Profiler>,
 }
 
-/// How many threads of an ended group do what.
+/// How many threads of an ended group compute, call or wait.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Survey {
     /// They have not stopped yet.
     pub(crate) computing: usize,
-    /// They are in host functions that may have to be waited for.
+    /// They are in host functions, for which the end may have to wait.
     pub(crate) in_calls: usize,
-    /// They only wait there.
+    /// They are in host functions that only wait.
     pub(crate) waiting: usize,
 }
 
 impl Native {
-    /// For a group with this code. `freezes`: its end stops threads where they are, for ever.
+    /// `freezes`: the group's end stops threads where they are, for ever.
     pub(crate) fn new(code: Code, word: Option<fn() -> Word>, freezes: bool) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let stop = freezes.then(|| Freezer::new(&code));
         Self {
-            // A number that is not used again.
+            // No other group gets this number.
             key: NEXT.fetch_add(1, Ordering::Relaxed),
             code: Arc::new(code),
             word,
@@ -54,9 +54,9 @@ impl Native {
         }
     }
 
-    /// Has the threads sampled, once in `interval` each.
+    /// Makes each thread be sampled once in `interval`.
     pub(crate) fn profile(&mut self, interval: Duration) {
-        // The handler asks for them.
+        // The signal handler needs the list.
         self.code.list_bodies();
         self.profiler = Some(Profiler::new(interval));
     }
@@ -71,7 +71,8 @@ impl Native {
         self.profiler.is_some()
     }
 
-    /// Where in the code of all modules addresses of a walk are: those of calls where they are of what is behind one.
+    /// Where in the code of all modules the addresses of a walk are. A return address becomes that
+    /// of its call.
     pub(super) fn positions(&self, walked: &Walked) -> Vec<u32> {
         let addresses = walked.addresses.iter().enumerate();
         let call = |(index, address): (usize, &usize)| {
@@ -112,12 +113,14 @@ impl Native {
         inside
     }
 
-    /// Stops threads in wasm where they are, and whoever comes back to it, if that is how this group ends. Takes no lock.
+    /// Stops threads in wasm where they are, and any that comes back to wasm, if that is how this
+    /// group ends. Takes no lock.
     pub(crate) fn stop(&self) {
         if let Some(stop) = self.stop {
             let protected = running::freeze(stop);
             self.protected.store(protected, Ordering::Release);
-            // What host functions have stored in their words is seen from here on, where the system has such a barrier.
+            // From here on, what host functions have stored in their words is seen, if the system
+            // has such a barrier.
             running::barrier();
             if !protected {
                 running::chase(self.key);
@@ -125,19 +128,20 @@ impl Native {
         }
     }
 
-    /// Whether nobody can come back to the stopped code.
+    /// Whether no thread can come back to the stopped code.
     pub(crate) fn is_protected(&self) -> bool {
         self.protected.load(Ordering::Acquire)
     }
 
-    /// Where the system does not let the code be taken: stops those that are in wasm now.
+    /// Stops the threads that are in wasm now, if the system refuses to take the permission from
+    /// the code.
     pub(crate) fn chase(&self) {
         if !self.is_protected() {
             running::chase(self.key);
         }
     }
 
-    /// What the threads of the ended group do.
+    /// Counts what the threads of the ended group do.
     pub(crate) fn survey(&self) -> Survey {
         let mut survey = Survey::default();
         self.look(|seen| match seen.doing {
@@ -149,29 +153,29 @@ impl Native {
         survey
     }
 
-    /// Each thread that runs the guest.
+    /// Calls `f` for each thread that runs the guest.
     pub(crate) fn look(&self, f: impl FnMut(Seen)) {
         running::look(self.key, f);
     }
 
-    /// What the addresses of a walk are: frames of the group's modules.
+    /// The frames of the group's modules at the addresses of a walk.
     pub(crate) fn frames(&self, walked: &Walked) -> Vec<Frame> {
         let tables = self.tables();
         let mut frames = Vec::new();
         for (index, address) in walked.addresses.iter().enumerate() {
-            // Behind a call the next instruction may be another line's, or another function's.
+            // The instruction behind a call may belong to another line, or another function.
             let called = index > 0 || !walked.in_wasm;
             frames.extend(tables.frame(*address - usize::from(called)));
         }
         frames
     }
 
-    /// Whether host functions say when they are called.
+    /// Whether host functions have a word that says when they are called.
     pub(crate) fn has_word(&self) -> bool {
         self.word.is_some()
     }
 
-    /// Where in wasm the threads are that `wanted` says.
+    /// Where in wasm the `wanted` threads are.
     pub(crate) fn walk(
         &self,
         most: usize,

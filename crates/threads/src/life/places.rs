@@ -1,7 +1,8 @@
-//! The places of a group: how many threads are alive, how many there ever were, and who waits for one to leave.
+//! The places of a group: how many threads are alive, how many there ever were, and how many spawns
+//! wait for one to leave.
 //!
-//! The counts are behind a lock that threads of the guest take when they spawn and end, and that nobody else takes: an end
-//! claims the outcome and rings the bell.
+//! Only threads of the guest take the lock of the counts, when they spawn and end. The group's end
+//! does not: it claims the outcome and rings the bell.
 
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::sys::shim::{Mutex, mutant};
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     counts: Mutex<PlaceCounts>,
-    /// Rung when a thread leaves while others wait for that, and when the group ends.
+    /// Rung when a thread leaves while spawns wait for that, and when the group ends.
     pub(crate) free: Bell,
 }
 
@@ -30,9 +31,9 @@ struct PlaceCounts {
 /// The limits a place is taken under.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Most {
-    /// Most threads alive at once.
+    /// The most threads alive at once.
     pub(crate) alive: Option<u32>,
-    /// Most threads ever.
+    /// The most threads ever started.
     pub(crate) ever: Option<u64>,
 }
 
@@ -41,15 +42,16 @@ pub(crate) struct Most {
 pub(crate) enum Refused {
     /// The group has ended.
     Ended,
-    /// So many were alive for too long.
+    /// The limit of live threads, and none left in time.
     Alive(u32),
-    /// So many there were.
+    /// The limit of threads ever started.
     Ever(u64),
 }
 
 impl Places {
-    /// Takes a place, and registers its thread with `claim`. At the limit of live threads it blocks until one
-    /// leaves, until the group is claimed, or until the time that `until` says when the wait begins (`None`: no time).
+    /// Takes a place, and registers its thread with `claim`. At the limit of live threads it blocks
+    /// until one leaves, until the group is claimed, or until a deadline. `until` gives that when
+    /// the wait begins; `None` means no deadline.
     pub(crate) fn take(
         &self,
         claim: &Claim,
@@ -92,7 +94,7 @@ impl Places {
             counts = self.counts.lock();
             counts.at_limit -= 1;
         }
-        // The look above was for those who wait. This is the decision.
+        // The look above only ends waits. This decides.
         if !claim.step() {
             return Err(Refused::Ended);
         }
@@ -106,7 +108,7 @@ impl Places {
         self.counts.lock().ever
     }
 
-    /// Gives a place back. One whose thread was never `started` does not count as one that was.
+    /// Gives a place back. If its thread was not `started`, it does not count as ever started.
     pub(crate) fn give_back(&self, started: bool) {
         let mut counts = self.counts.lock();
         counts.alive -= 1;

@@ -9,13 +9,14 @@ use std::time::{Duration, SystemTime};
 use crate::sys::running::{self, Ring, SampleHead, Sampled};
 use crate::types::thread_id::ThreadId;
 
-/// How often rings are emptied. A ring holds what comes in three times that, at a clock that ticks a thousand times a second.
+/// How often rings are emptied. A ring holds the samples of three times this period, with a clock
+/// that ticks a thousand times a second.
 const COLLECT: Duration = Duration::from_millis(20);
 
-/// Most samples that are kept.
+/// The most samples that are kept.
 const MOST_SAMPLES: usize = 1 << 20;
 
-/// Most frames of different stacks together.
+/// The most frames of all different stacks together.
 const MOST_FRAMES: usize = 1 << 24;
 
 /// Samples a group's threads.
@@ -46,7 +47,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Rings {
     live: Vec<LiveRing>,
-    /// Of threads that have left.
+    /// Rings of threads that have left.
     free: Vec<Arc<Ring>>,
 }
 
@@ -67,7 +68,8 @@ impl LiveRing {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Collected {
     pub(crate) threads: BTreeMap<u32, CollectedThread>,
-    /// Positions in the code, the innermost first; before them whether there were more.
+    /// Each stack: first whether there were more frames, then positions in the code, the innermost
+    /// first.
     pub(crate) stacks: Vec<Arc<[u32]>>,
     numbers: HashMap<Arc<[u32]>, u32>,
     samples: usize,
@@ -79,11 +81,11 @@ pub(crate) struct Collected {
 pub(crate) struct CollectedThread {
     pub(crate) began: u64,
     pub(crate) ended: Option<u64>,
-    /// Which stack each has.
+    /// Each sample, and the index of its stack.
     pub(crate) samples: Vec<(SampleHead, u32)>,
 }
 
-/// What there is of a profile, before addresses are looked up.
+/// The data of a profile, before addresses are looked up.
 pub(crate) struct Taken {
     pub(crate) began: u64,
     pub(crate) time: SystemTime,
@@ -93,7 +95,7 @@ pub(crate) struct Taken {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whatever a panic interrupted, a sample is whole or not there.
+    // Whatever a panic interrupts, each sample is whole or missing.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -107,7 +109,7 @@ impl Profiler {
         }
     }
 
-    /// How the calling thread is to be sampled, which is about to run the guest as `thread`.
+    /// How to sample the calling thread, which is about to run the guest as `thread`.
     pub(crate) fn enter(
         &self,
         thread: ThreadId,
@@ -134,12 +136,12 @@ impl Profiler {
         }
     }
 
-    /// The system has refused a thread its timer.
+    /// Notes that the system has refused a thread its timer.
     pub(crate) fn has_no_timer(&self) {
         self.kept.without_timer.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Starts the thread that collects. Without one, samples are lost where threads run for long.
+    /// Starts the thread that collects. If it cannot be started, samples of long runs are lost.
     fn begin(&self) -> Begun {
         let kept = Arc::clone(&self.kept);
         let collector = thread::Builder::new().name("wasi-profile".into());
@@ -157,7 +159,8 @@ impl Profiler {
         }
     }
 
-    /// All samples until now. `walk` says where the threads are, of those it is given, that are in waits or host calls.
+    /// All samples until now. `walk` gets threads, and tells where those of them are that are in
+    /// waits or host calls.
     pub(crate) fn take(
         &self,
         walk: impl FnOnce(&dyn Fn(u32) -> bool) -> Vec<(u32, Vec<u32>, bool)>,
@@ -181,11 +184,12 @@ impl Profiler {
             .map(|(thread, positions, cut)| (thread, (positions, cut)))
             .collect();
         for (thread, asked) in &open {
-            // A ring may be another thread's by now.
+            // By now another thread may have the ring.
             if !rings.live.iter().any(|now| now.is(asked)) {
                 continue;
             }
-            // A thread that had no turn to answer has waited all the same: it is only not known where.
+            // A thread that had no time to answer has waited all the same; only the place is not
+            // known.
             let (positions, cut) = walked.remove(thread).unwrap_or_default();
             if let Some(head) = asked.ring.split(running::now()) {
                 samples.add(*thread, SampleHead { cut, ..head }, &positions);
@@ -211,20 +215,20 @@ impl Drop for Profiler {
             .and_then(|begun| lock(&begun.collector).take());
         if let Some(collector) = collector {
             collector.thread().unpark();
-            // It only has to look.
+            // It has been told to end, and only has to look.
             let _ = collector.join();
         }
     }
 }
 
 impl Kept {
-    /// Empties all rings, and puts those aside whose threads have left.
+    /// Empties all rings, and keeps those of threads that have left for other threads.
     fn collect(&self) {
         let mut rings = lock(&self.rings);
         let mut samples = lock(&self.samples);
         let Rings { live, free } = &mut *rings;
         live.retain(|one| {
-            // First: what it wrote before it left is read then.
+            // Looked at first, so that what the thread wrote before it left is read below.
             let closed = one.ring.closed();
             samples.drain(one, closed);
             if closed.is_some() {
@@ -292,7 +296,7 @@ mod tests {
     use crate::sys::running::{self, SampledIn};
     use crate::types::thread_id::ThreadId;
 
-    /// The wait of a thread that did not say in time where it waits was once in no profile.
+    /// If a thread did not say in time where it waits, its wait was once missing in the profile.
     #[test]
     fn a_wait_counts_whether_or_not_its_thread_answers() {
         static NOTED: AtomicU16 = AtomicU16::new(0);

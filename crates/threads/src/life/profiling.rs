@@ -1,4 +1,4 @@
-//! A group's profile, of what was collected: positions in the code become frames.
+//! Makes a group's profile from what was collected: positions in the code become frames.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use crate::sys::running::{self, SampleHead, SampledIn};
 use crate::types::profile::{Activity, Profile, ProfiledThread, Sample, SampledStack};
 use crate::types::thread_id::ThreadId;
 
-/// The number that a thread notes while it notifies. Host calls of others are fewer.
+/// The number that a thread notes while it notifies. The embedder's host calls have lower numbers.
 pub(crate) const NOTIFY: u16 = u16::MAX;
-/// The number that a thread notes while it starts another.
+/// The number that a thread notes while it starts another thread.
 pub(crate) const SPAWN: u16 = u16::MAX - 1;
 
 /// How long threads may take to say where they wait.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The profile until now; `None` where nobody is sampled, or nothing ran.
+/// The profile until now; `None` if no thread is sampled, or nothing ran.
 pub(crate) fn profile(life: &Life, native: &Native) -> Option<Profile> {
     let taken = native.profiler()?.take(|waits| {
         let walked = native.walk(usize::MAX, PATIENCE, waits);
@@ -33,7 +33,7 @@ pub(crate) fn profile(life: &Life, native: &Native) -> Option<Profile> {
     let mut number = |position: u32| {
         *numbers.entry(position).or_insert_with(|| {
             let frame = native.frame_at(position)?;
-            // Those that the rewrite appended are not the guest's.
+            // Frames of functions that the rewrite appended are left out.
             let number = u32::try_from(frames.len()).ok()?;
             life.appended().has_guest(&frame).then(|| {
                 frames.push(frame);

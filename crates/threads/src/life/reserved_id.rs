@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Life;
 use crate::types::thread_id::ThreadId;
 
-/// An id without a thread; gives itself back unless it is used.
+/// An id without a thread. Its drop gives the id back, unless a thread has taken it over.
 pub(crate) struct ReservedId {
     life: Arc<Life>,
     id: Option<ThreadId>,

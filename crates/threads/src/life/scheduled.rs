@@ -1,4 +1,4 @@
-//! A group whose threads take turns: what its schedule finds.
+//! How a group with a schedule ends, for what its schedule finds.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Life {
                 return;
             }
         };
-        // Nobody is being started: whoever could would hold the turn.
+        // No thread is being started: only the holder of the turn could start one.
         while let Some(seen) = self.claim.look() {
             if self.claim.ask(seen) {
                 let threads = blocked.iter().map(|one| self.describe_blocked(one));
@@ -36,7 +36,8 @@ impl Life {
         }
     }
 
-    /// What a schedule says about a thread, in the guest's terms. Since when is not said: it has no clock of the host.
+    /// What a schedule knows of a waiting thread, in the guest's terms. There is no time since
+    /// when: a schedule does not use the host's clock.
     pub(crate) fn describe_blocked(&self, blocked: &Blocked) -> WaitingThread {
         let Blocked {
             thread,

@@ -10,8 +10,8 @@ use crate::types::backtrace::Backtrace;
 use crate::types::report::{Others, Report, ThreadReport, ThreadState, WaitingThread};
 use crate::types::thread_id::ThreadId;
 
-/// Describes `most` threads, those with the lowest ids, and counts the others. Blocks for about `patience` at most. Threads that
-/// have not begun to run are not there.
+/// Describes the `most` threads with the lowest ids, and counts the others. Blocks for about
+/// `patience` at most. Threads that have not begun to run are left out.
 pub(crate) fn report(life: &Life, native: &Native, most: usize, patience: Duration) -> Report {
     let mut all = Vec::new();
     native.look(|seen| all.push((seen.thread, seen.doing)));
@@ -25,7 +25,7 @@ pub(crate) fn report(life: &Life, native: &Native, most: usize, patience: Durati
     let records = life.records();
     let by_id: HashMap<_, _> = records.iter().map(|one| (one.id(), one)).collect();
     let mut threads = Vec::new();
-    // The only one is main, whose id is the lowest.
+    // Only main can be idle, and it has the lowest id.
     for record in records.iter().filter(|record| record.is_idle()) {
         threads.push(ThreadReport {
             thread: record.id(),
@@ -73,7 +73,8 @@ pub(crate) fn report(life: &Life, native: &Native, most: usize, patience: Durati
     }
 }
 
-/// Whether the thread is in a host function, by its word; by its stack, where host functions have no word.
+/// Whether the thread is in a host function: by its word, or by its stack if host functions have no
+/// word.
 fn is_in_host_call(native: &Native, doing: Doing, walk: Option<&Walked>) -> bool {
     match doing {
         Doing::HostCode { .. } => true,

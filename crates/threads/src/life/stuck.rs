@@ -12,11 +12,11 @@ use crate::types::report::{Deadlock, WaitingThread};
 use crate::types::thread_id::ThreadId;
 use crate::waits::{Waiting, Width};
 
-/// The stuck threads of a group, and where they say that they are.
+/// The stuck threads of a group, and their backtraces.
 pub(crate) struct Asked {
     /// By id.
     threads: Vec<WaitingThread>,
-    /// The backtrace of each; `None` from one that had gone.
+    /// The backtrace of each; `None` if the thread had gone.
     answers: Vec<OnceLock<Option<Backtrace>>>,
     left: AtomicUsize,
 }
@@ -44,10 +44,10 @@ impl Asked {
 }
 
 impl Life {
-    /// Ends the group as deadlocked if it is. Called when the last live thread has begun to wait.
+    /// Ends the group as deadlocked, if it is. Called when the last live thread has begun to wait.
     ///
-    /// The claim says whether a thread was registered between the look at the parking lot and the claim: then this
-    /// looks again. The end itself comes when every stuck thread has given its backtrace.
+    /// If a thread was registered between the look at the parking lot and the claim, the claim
+    /// tells, and this looks again. The end comes when every stuck thread has given its backtrace.
     pub(crate) fn check_stuck(self: &Arc<Self>) {
         let stuck = loop {
             let Some(seen) = self.claim.look() else {
@@ -65,7 +65,7 @@ impl Life {
         self.ask_stuck(threads);
     }
 
-    /// Has the stuck threads say where they are, and ends the group.
+    /// Asks the stuck threads where they are, and ends the group.
     pub(super) fn ask_stuck(self: &Arc<Self>, threads: Vec<WaitingThread>) {
         let list = self.list();
         let records: Vec<_> = threads
@@ -73,9 +73,10 @@ impl Life {
             .map(|one| list.records.get(&one.thread).cloned())
             .collect();
         drop(list);
-        // Set here alone: one asks. Who ends the group before this, as something else, has not seen it.
+        // Set only here, by the one thread that asks. A thread that ended the group before, with
+        // another outcome, has not seen it.
         let _ = self.asked.set(Asked::new(threads));
-        // The supervisor now bounds the reports.
+        // From now on the supervisor bounds how long the backtraces take.
         self.tell();
         for (index, record) in records.into_iter().enumerate() {
             let Some(record) = record else {
@@ -92,7 +93,7 @@ impl Life {
         }
     }
 
-    /// A stuck thread has given its backtrace, or has gone.
+    /// Notes that a stuck thread has given its backtrace, or has gone.
     fn stuck_reported(&self, index: usize, backtrace: Option<WasmBacktrace>) {
         let Some(asked) = self.asked.get() else {
             return;
@@ -105,7 +106,7 @@ impl Life {
         }
     }
 
-    /// What the lot says about a thread, in the guest's terms.
+    /// What the lot knows of a waiting thread, in the guest's terms.
     pub(crate) fn describe(&self, waiting: &Waiting) -> WaitingThread {
         WaitingThread {
             since: Some(waiting.since),
@@ -118,7 +119,7 @@ impl Life {
         }
     }
 
-    /// A thread that has begun to wait on the word at this host address.
+    /// The description of a thread that waits on the word at this host address.
     pub(super) fn described(
         &self,
         thread: ThreadId,

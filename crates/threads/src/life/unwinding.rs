@@ -1,4 +1,4 @@
-//! The errors by which threads of an ended group are unwound.
+//! The errors that unwind threads of an ended group.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -6,11 +6,12 @@ use wasmtime::{Engine, Error, Store, WasmBacktrace};
 
 use crate::types::error::GroupEnded;
 
-/// Makes the errors by which the threads of one ended group are unwound.
+/// Makes the errors that unwind the threads of one ended group.
 ///
-/// Wasmtime takes a backtrace for every error that unwinds wasm, unless it has one: names are copied, and with debug
-/// information, lines looked up, which for a thousand threads that all end would take a thousand times some
-/// milliseconds, for nobody. So the error gets an empty one, of a store that runs nothing.
+/// Wasmtime takes a backtrace for every error that unwinds wasm, unless the error has one. It
+/// copies names and, with debug information, looks lines up. For a thousand threads that end, that
+/// would take a thousand times some milliseconds, for nothing. So the error gets an empty
+/// backtrace, from a store that runs nothing.
 pub(crate) struct Unwinding {
     engine: Engine,
     idle: OnceLock<Mutex<Store<()>>>,

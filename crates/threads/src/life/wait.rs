@@ -8,8 +8,8 @@ use crate::types::report::Deadlock;
 
 use std::sync::atomic::Ordering;
 
-/// How long the backtraces of a deadlock are waited for. They come from threads that do nothing else, so
-/// only a host without processor time for them gets here.
+/// How long to wait for the backtraces of a deadlock. They come from threads that do nothing else,
+/// so it takes so long only on a host without processor time for them.
 const DEADLOCK_REPORTS: Duration = Duration::from_millis(500);
 
 impl Life {
@@ -19,7 +19,8 @@ impl Life {
         self.wait_ended_unless(deadline, || false).unwrap_or(true)
     }
 
-    /// [`wait_ended`](Self::wait_ended), or until `done`; `None` then. Whoever makes that true calls [`tell`](Self::tell).
+    /// [`wait_ended`](Self::wait_ended) that also ends when `done` is true, with `None`. The thread
+    /// that makes `done` true calls [`tell`](Self::tell).
     pub(crate) fn wait_ended_unless(
         &self,
         deadline: Option<Instant>,
@@ -38,8 +39,8 @@ impl Life {
             let until = if asking {
                 Some(*reports_until.get_or_insert_with(|| Instant::now() + DEADLOCK_REPORTS))
             } else if self.claim.is_closed() {
-                // Whoever gave the outcome is telling the threads, which is not timed; but that thread may have lost its
-                // turn to those that it is about to stop.
+                // The thread that gave the outcome is telling the others, for which there is no
+                // deadline. But it may have lost its processor to those that it is about to stop.
                 self.stop_running(self.claim.has_threads_to_stop());
                 None
             } else {
@@ -48,7 +49,8 @@ impl Life {
             if until.is_none_or(|until| until > Instant::now()) {
                 self.changed.wait(heard, until);
             } else if asking {
-                // A stuck thread did not answer: end without its backtrace. The list is there, or this is it.
+                // A stuck thread did not answer: end without its backtrace. If no list was
+                // published, this empty one counts.
                 let threads = Vec::new();
                 self.end(Outcome::Deadlocked(Deadlock { threads }));
             } else {
@@ -57,7 +59,7 @@ impl Life {
         }
     }
 
-    /// Blocks until `done`, for `patience` at most; whether it is.
+    /// Blocks until `done` is true, for `patience` at most; whether it is.
     pub(crate) fn wait_done(&self, patience: Duration, mut done: impl FnMut() -> bool) -> bool {
         let deadline = Instant::now().checked_add(patience);
         loop {

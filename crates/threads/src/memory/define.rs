@@ -1,4 +1,5 @@
-//! The memories of a group's modules: those they import are made and defined, those of their own limited and held.
+//! The memories of a group's modules: making and defining those they import, limiting and holding
+//! those they define.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +12,8 @@ use crate::module::memories::Memories;
 use crate::types::error::GroupError;
 use crate::types::limits::Limits;
 
-/// Adds those of `found` that are not in `memories`: one memory may be imported under several names.
+/// Adds the memories in `found` that are not in `memories`: one memory may be imported under
+/// several names.
 pub(crate) fn collect(memories: &mut Vec<SharedMemory>, found: &[Option<SharedMemory>]) {
     for memory in found.iter().flatten() {
         if !memories.iter().any(|other| same_memory(other, memory)) {
@@ -20,8 +22,8 @@ pub(crate) fn collect(memories: &mut Vec<SharedMemory>, found: &[Option<SharedMe
     }
 }
 
-/// Checks the shared memories that a module may define itself against the limit: wasmtime asks no limiter about their
-/// growth.
+/// Checks the shared memories that a module may define itself against the limit, because Wasmtime
+/// asks no limiter about their growth.
 pub(crate) fn check_own(own: &Memories, limits: &Limits) -> Result<(), GroupError> {
     if limits.shared_memory.is_none() {
         return Ok(());
@@ -47,8 +49,8 @@ fn check(ty: &MemoryType, limits: &Limits) -> Result<(), GroupError> {
     }
 }
 
-/// `ty` with a maximum within `limit` bytes; as it is where it begins with more. An import takes a memory with a
-/// lower maximum than it declares (WebAssembly, "Import matching").
+/// `ty` with a maximum within `limit` bytes; unchanged if its minimum is more. An import takes a
+/// memory with a lower maximum than it declares (WebAssembly, "Import matching").
 fn clamped(ty: &MemoryType, limit: u64) -> MemoryType {
     let most = limit / ty.page_size();
     if ty.maximum().is_none_or(|maximum| maximum <= most) || ty.minimum() > most {
@@ -65,7 +67,7 @@ fn clamped(ty: &MemoryType, limit: u64) -> MemoryType {
     lower.build().unwrap_or_else(|_| ty.clone())
 }
 
-/// The shared memories of instances, for as long as these live, whose waits are wasmtime's.
+/// The shared memories that live instances define, in modules whose waits are Wasmtime's.
 #[derive(Default)]
 pub(crate) struct OwnMemories(Mutex<Held>);
 
@@ -86,7 +88,7 @@ impl OwnMemories {
         Holding(Arc::clone(self), key)
     }
 
-    /// Those that are held.
+    /// All that are held.
     pub(crate) fn all(&self) -> Vec<SharedMemory> {
         let held = self.lock();
         held.memories
@@ -110,8 +112,8 @@ impl Drop for Holding {
     }
 }
 
-/// Creates a shared memory of type `ty`, with a lower maximum if a budget has not so much left. The limit is checked before
-/// anything is reserved.
+/// Creates a shared memory of type `ty`, with a lower maximum if a budget has less left. The limit
+/// is checked before anything is reserved.
 pub(crate) fn create(
     engine: &Engine,
     ty: &MemoryType,
@@ -138,9 +140,10 @@ pub(crate) fn create(
     }
 }
 
-/// Defines every memory the module imports: the group's own, over what the linker says; the others
-/// where neither the linker has one nor a preloaded module, which `provided` says. One entry for each, `None` for
-/// one that is not shared, or not known before the instance is.
+/// Defines the memories that the module imports. The group's own replaces what the linker has;
+/// another is defined if neither the linker nor a preloaded module (which `provided` tells) has it.
+/// Returns an entry for each: `None` if the memory is not shared, or is known only with the
+/// instance.
 pub(crate) fn define<T: 'static>(
     linker: &mut Linker<T>,
     main: &mut Store<T>,
@@ -157,7 +160,7 @@ pub(crate) fn define<T: 'static>(
             .iter()
             .position(|(other, _)| other.module == module && other.name == name);
         let found = match twin {
-            // Each thread's own, or one the embedder shares: its waits are bound instance by instance.
+            // Each thread's own, or one the embedder shares: waits are bound for each instance.
             _ if provided(module, name) => None,
             // Imported a second time under the same name.
             Some(twin) => imported.get(twin).cloned().flatten(),
@@ -178,7 +181,8 @@ pub(crate) fn define<T: 'static>(
             }
             None => {
                 if linker.get(&mut *main, module, name).is_err() {
-                    // Only modules without threads get here: the memory belongs to the main store.
+                    // Only modules without threads get here, so the memory belongs to the main
+                    // store.
                     let memory = Memory::new(&mut *main, ty.clone()).map_err(GroupError::Memory)?;
                     linker
                         .define(&*main, module, name, memory)

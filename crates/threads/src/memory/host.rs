@@ -1,4 +1,4 @@
-//! The embedder's side of a group's memory.
+//! A group's memory, for host code.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -17,39 +17,40 @@ const HOST: u32 = u32::MAX;
 
 /// Waits, notifies, loads and stores on a group's shared memory, from host code.
 ///
-/// Waits and notifies meet those of the guest, wherever it makes them: wasmtime's own
-/// `SharedMemory::atomic_wait32` and `atomic_notify` do not reach the waits of a prepared module. Loads
-/// and stores are sequentially consistent and in the guest's byte order.
+/// Waits and notifies meet those of the guest. Wasmtime's own `SharedMemory::atomic_wait32` and
+/// `atomic_notify` do not: they do not reach the waits of a prepared module. Loads and stores are
+/// sequentially consistent and in the guest's byte order.
 ///
-/// Addresses are those of the guest. Every method fails with [`WordError`] for one that is misaligned or
-/// out of bounds, and traps nobody.
+/// Addresses are those of the guest. Every method fails with [`WordError`] for one that is
+/// misaligned or out of bounds, and none traps.
 #[derive(Clone)]
 pub struct HostMemory {
     memory: SharedMemory,
     waits: Waits,
     told: Option<Arc<ToldNotify>>,
-    /// Who runs, where one thread runs at a time.
+    /// The schedule, if threads run one at a time.
     turns: Option<Arc<Turns>>,
 }
 
-/// Does a notify of host code in a group that somebody watches, and tells of it: of the word, at this address, how
-/// many to wake; how many it woke.
+/// Does a notify of host code in a group with an observer, and tells the observer. Takes the word,
+/// its address, and how many to wake; returns how many it woke.
 pub(crate) type ToldNotify = dyn Fn(&AtomicU32, u64, u32) -> u32 + Send + Sync;
 
 /// Where waits on the memory go.
 #[derive(Clone)]
 pub(crate) enum Waits {
-    /// Where the guest's do: the module is prepared.
+    /// To the group, like the guest's: the module is prepared.
     Groups(Arc<ParkingLot>),
-    /// As the guest's, to wasmtime, where nothing but a notify on their address ends them.
+    /// To Wasmtime, like the guest's. Only a notify on their address ends them.
     Wasmtimes(Arc<HostWaits>),
 }
 
-/// The host threads that wait inside wasmtime on the memory of an unprepared group.
+/// The host threads that wait inside Wasmtime on the memory of an unprepared group.
 pub(crate) struct HostWaits {
     memory: SharedMemory,
     token: EndToken,
-    /// Where they wait: each is here from before it looks at the token until it is back.
+    /// The addresses they wait at. Each is here before its thread looks at the token, until the
+    /// thread is back.
     addresses: Mutex<Vec<u64>>,
     fewer: Condvar,
 }
@@ -78,17 +79,17 @@ impl HostWaits {
         drop(addresses);
         self.fewer.notify_all();
         match result {
-            // The end wakes by a notify, and so may anybody else have.
+            // Woken by a notify. If the group has ended, the end may have done that.
             Some(Ok(WaitResult::Ok)) if !self.token.is_ended() => WaitOutcome::Woken,
             Some(Ok(WaitResult::Mismatch)) => WaitOutcome::NotEqual,
             Some(Ok(WaitResult::TimedOut)) => WaitOutcome::TimedOut,
-            // A bad address, its only failure, was excluded before.
+            // The only error is a bad address, which was excluded before.
             Some(Ok(WaitResult::Ok) | Err(_)) | None => WaitOutcome::Ended,
         }
     }
 
-    /// Wakes all of them, now that the group has ended. One that has looked at the token before that, and is about
-    /// to wait, is woken the next time.
+    /// Wakes all of them, now that the group has ended. One that looked at the token before that,
+    /// and is about to wait, is woken by the next call.
     pub(crate) fn end(&self) {
         let mut addresses = self.lock();
         while !addresses.is_empty() {
@@ -111,7 +112,7 @@ impl HostWaits {
     }
 }
 
-/// When those are notified again that the end has missed.
+/// After how long the threads are notified again that the end has missed.
 const AGAIN: Duration = Duration::from_millis(1);
 
 impl fmt::Debug for HostMemory {
@@ -123,8 +124,8 @@ impl fmt::Debug for HostMemory {
 }
 
 impl HostMemory {
-    /// The first of a group's memories. `told` is how a notify on the group's parking lot is done, where somebody is
-    /// to be told or a schedule is to be followed.
+    /// The first of a group's memories. `told` does a notify on the group's parking lot, if there
+    /// is an observer or a schedule.
     pub(crate) fn new(
         memory: SharedMemory,
         waits: Waits,
@@ -139,7 +140,7 @@ impl HostMemory {
         }
     }
 
-    /// Wakes host threads that wait on it inside wasmtime, now that the group has ended.
+    /// Wakes host threads that wait on it inside Wasmtime, now that the group has ended.
     pub(crate) fn end_waits(&self) {
         if let Waits::Wasmtimes(waits) = &self.waits {
             waits.end();
@@ -151,8 +152,9 @@ impl HostMemory {
         &self.memory
     }
 
-    /// Counts as a live thread of the group while it is held: the group is not found deadlocked as long
-    /// as host code may still write its memory. `None` for an unprepared module, which never is.
+    /// A value that counts as a live thread of the group while it is held: the group is not found
+    /// deadlocked while host code may still write its memory. `None` for an unprepared module,
+    /// which is never found deadlocked.
     pub fn writer(&self) -> Option<HostWriter> {
         match &self.waits {
             Waits::Groups(lot) => Some(lot.host_writer()),
@@ -160,7 +162,8 @@ impl HostMemory {
         }
     }
 
-    /// The `len` bytes from `address` on, each an atomic of its own; none for a `len` of 0, up to the memory's end.
+    /// The `len` bytes from `address` on, each an atomic of its own. A `len` of 0 is allowed up to
+    /// the memory's end, and gives none.
     ///
     /// # Errors
     ///
@@ -169,13 +172,15 @@ impl HostMemory {
         bytes(&self.memory, address, len)
     }
 
-    /// Copies the bytes from `address` on into all of `to`. Takes no lock: bytes that a thread writes meanwhile are
-    /// each as before or as after; words that must not be torn are for [`load32`](Self::load32) and
-    /// [`load64`](Self::load64). Orders nothing by itself: what a thread wrote before a store is seen by one who has loaded what it stored.
+    /// Copies the bytes from `address` on into all of `to`. Takes no lock: each byte that a thread
+    /// writes meanwhile is either old or new; for words that must not be torn there are
+    /// [`load32`](Self::load32) and [`load64`](Self::load64). Orders nothing by itself: to see what
+    /// a thread wrote, first load a word that the thread stored after it.
     ///
     /// # Errors
     ///
-    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now; `to` is as it was.
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now; then `to`
+    /// is unchanged.
     pub fn read(&self, address: u64, to: &mut [u8]) -> Result<(), WordError> {
         let from = self.bytes(address, to.len())?;
         for (to, from) in to.iter_mut().zip(from) {
@@ -184,8 +189,9 @@ impl HostMemory {
         Ok(())
     }
 
-    /// The `len` bytes from `address` on, as [`read`](Self::read) copies them. Allocates once it is known that they are there, so a length
-    /// that a guest named costs no more than the memory it has.
+    /// The `len` bytes from `address` on, as [`read`](Self::read) copies them. Allocates only when
+    /// the bytes are known to be there, so a length that a guest names costs no more than the
+    /// guest's memory.
     ///
     /// # Errors
     ///
@@ -198,11 +204,13 @@ impl HostMemory {
             .collect())
     }
 
-    /// Copies all of `from` to `address` and the bytes behind it. As [`read`](Self::read) otherwise.
+    /// Copies all of `from` to `address` and the bytes behind it. Otherwise as
+    /// [`read`](Self::read).
     ///
     /// # Errors
     ///
-    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now, and then nothing is written.
+    /// [`WordError::OutOfBounds`] unless all of them are inside the memory as it is now, and then
+    /// nothing is written.
     pub fn write(&self, address: u64, from: &[u8]) -> Result<(), WordError> {
         let to = self.bytes(address, from.len())?;
         for (to, from) in to.iter().zip(from) {
@@ -253,14 +261,15 @@ impl HostMemory {
         Ok(())
     }
 
-    /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes (`None`:
-    /// never), or until the group ends: `memory.atomic.wait32` from host code.
+    /// Blocks while the 32-bit word holds `expected`, until notified, until `timeout` passes
+    /// (`None`: never), or until the group ends: `memory.atomic.wait32` from host code.
     ///
-    /// In a group with a [schedule](crate::schedule) a host function that waits gives its turn on; a wait on a host thread of
-    /// no thread of the group is no part of the schedule, and neither is what wakes it.
+    /// In a group with a [schedule](crate::schedule) a host function that waits gives its turn on.
+    /// On a host thread that runs no thread of the group, neither the wait nor its wake-up is part
+    /// of the schedule.
     ///
-    /// With an unprepared module the wait is wasmtime's, and whoever waits for the group's threads (the caller of
-    /// [`run`](crate::ThreadGroup::run), say) wakes it.
+    /// With an unprepared module the wait is Wasmtime's. At the end, the thread that waits for the
+    /// group's threads (the caller of [`run`](crate::ThreadGroup::run), say) wakes it.
     ///
     /// # Errors
     ///
@@ -320,8 +329,8 @@ impl HostMemory {
         })
     }
 
-    /// A wait of a host function that a thread under a schedule has called, which gives its turn on meanwhile; `None` on
-    /// other threads.
+    /// A wait of a host function that a thread under a schedule has called. The thread gives its
+    /// turn on meanwhile. `None` on other threads.
     fn scheduled_wait(
         &self,
         word: usize,
@@ -341,10 +350,11 @@ impl HostMemory {
         })
     }
 
-    /// Wakes up to `count` threads, guest's or host's, that wait at `address`; how many it woke.
+    /// Wakes up to `count` threads, guest's or host's, that wait at `address`. Returns how many it
+    /// woke.
     ///
-    /// In a group with a [schedule](crate::schedule), elsewhere than in a host function of one of its threads, it ends the run as not
-    /// reproducible.
+    /// In a group with a [schedule](crate::schedule), a call outside of the host functions of its
+    /// threads ends the run as not reproducible.
     ///
     /// # Errors
     ///
@@ -362,7 +372,7 @@ impl HostMemory {
     }
 }
 
-/// A timeout as the lot takes it: beyond 292 years it is none.
+/// The timeout in nanoseconds, for the lot. Beyond 292 years there is none.
 fn nanos(timeout: Option<Duration>) -> i64 {
     timeout.map_or(-1, |timeout| {
         i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX)

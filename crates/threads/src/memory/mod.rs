@@ -1,4 +1,4 @@
-//! Words of a shared memory as atomics.
+//! The memories of a group: made and defined, and read and written by host code.
 
 pub(crate) mod define;
 pub(crate) mod host;

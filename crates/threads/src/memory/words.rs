@@ -9,6 +9,7 @@ use crate::sys::atomics;
 
 /// Why an address does not name a word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WordError {
     /// Not a multiple of the word's size. Checked first, as Wasmtime does.
     #[error("unaligned atomic access")]
@@ -30,8 +31,8 @@ impl From<WordError> for Trap {
 
 /// The 32-bit word at `offset`.
 ///
-/// Its bytes are little-endian, as WebAssembly has them; loads and stores of a
-/// big-endian host convert.
+/// Its bytes are little-endian, as in WebAssembly: on a big-endian host, convert what is loaded and
+/// stored.
 ///
 /// # Errors
 ///
@@ -40,7 +41,7 @@ pub fn word32(memory: &SharedMemory, offset: u64) -> Result<&AtomicU32, WordErro
     atomics::word32(memory, start(offset, 4)?).ok_or(WordError::OutOfBounds)
 }
 
-/// The 64-bit word at `offset`. As [`word32`] otherwise.
+/// The 64-bit word at `offset`. Otherwise as [`word32`].
 ///
 /// # Errors
 ///
@@ -58,8 +59,8 @@ pub fn bytes(memory: &SharedMemory, offset: u64, len: usize) -> Result<&[AtomicU
     atomics::bytes(memory, start(offset, 1)?, len).ok_or(WordError::OutOfBounds)
 }
 
-/// Where in `memory` a host address lies: the guest's address, or `None` when
-/// it is not in this memory. For [`Waiting::address`](crate::waits::Waiting).
+/// The guest's address of a host address in `memory`; `None` if it is not in this memory. For
+/// [`Waiting::address`](crate::waits::Waiting).
 #[must_use]
 pub fn offset_of(memory: &SharedMemory, address: usize) -> Option<u64> {
     let data = memory.data();
@@ -67,11 +68,11 @@ pub fn offset_of(memory: &SharedMemory, address: usize) -> Option<u64> {
     (offset < data.len()).then_some(offset as u64)
 }
 
-/// A hash of what is in `memory`, and of how much that is: the same on every host.
+/// A hash of the contents and the size of `memory`: the same on every host.
 pub(crate) fn hash(memory: &SharedMemory, into: &mut Mix) {
     let size = memory.data_size();
     into.add(size as u64);
-    // A page has a multiple of 8 bytes, unless it has one byte.
+    // The page size is a multiple of 8 bytes, or one byte.
     for start in (0..size).step_by(8) {
         let word = match atomics::word64(memory, start) {
             Some(word) => u64::from_le(word.load(Ordering::Relaxed)),
@@ -95,13 +96,13 @@ pub(crate) fn hash(memory: &SharedMemory, into: &mut Mix) {
 pub(crate) fn reach(memory: &SharedMemory) -> std::ops::Range<usize> {
     let ty = memory.ty();
     let start = memory.data().as_ptr().addr();
-    // A shared memory has a maximum, and address space for all of it.
+    // A shared memory has a maximum, and address space is reserved for all of it.
     let most = ty.maximum().unwrap_or(ty.minimum());
     let most = usize::try_from(most.saturating_mul(ty.page_size())).unwrap_or(usize::MAX);
     start..start.saturating_add(most)
 }
 
-/// Whether two handles are of one memory: a shared memory never moves, and two never share a mapping.
+/// Whether two handles name one memory. A shared memory never moves, and two never share a mapping.
 pub(crate) fn same_memory(one: &SharedMemory, other: &SharedMemory) -> bool {
     one.data().as_ptr() == other.data().as_ptr()
 }

@@ -1,4 +1,4 @@
-//! Whether what was prepared once is what would be prepared now.
+//! Whether a module that was prepared before is the same as one prepared now.
 
 use std::hash::Hash;
 
@@ -6,12 +6,14 @@ use wasmtime::Engine;
 
 use crate::rewrite::{RewriteOptions, extend_fingerprint};
 
-/// What, besides the bytes of a module, decides what [`prepare_with`](crate::prepare_with) makes of it: for the keys of a cache of prepared
-/// modules ([`ThreadModule::serialize`](crate::ThreadModule::serialize)). Needs the feature `compile`.
+/// A value to hash into the key of a cache of prepared modules: everything, besides the bytes of a
+/// module, that decides the result of [`prepare_with`](crate::prepare_with)
+/// ([`ThreadModule::serialize`](crate::ThreadModule::serialize)). Needs the feature `compile`.
 ///
-/// Where this and the bytes are the same, so is the module, and what was serialized can be deserialized: the engines
-/// have the same compiler, settings and version of wasmtime, and the preparation has the same options and is made by the
-/// same code. The counterpart of [`Engine::precompile_compatibility_hash`], which is part of it.
+/// If this and the bytes are the same, so is the module, and what was serialized can be
+/// deserialized: the engines have the same compiler, settings and version of Wasmtime, and the same
+/// code prepares with the same options. It includes [`Engine::precompile_compatibility_hash`], of
+/// which it is the counterpart.
 ///
 /// ```
 /// use std::hash::{BuildHasher, RandomState};
@@ -40,8 +42,8 @@ pub fn preparation_compatibility_hash<'a>(
     )
 }
 
-/// Of the sources that decide what is in a serialized module, those of the rewrite and this crate's own, and so is
-/// another one when they are changed.
+/// A fingerprint of the sources that decide what is in a serialized module, the rewrite's and this
+/// crate's own. It changes when they do.
 const FINGERPRINT: u64 = {
     let rewrite = crate::rewrite::FINGERPRINT;
     let prepare = extend_fingerprint(rewrite, include_bytes!("prepare.rs"));

@@ -1,5 +1,5 @@
 //! Modules from files and bytes that [`ThreadModule::serialize`] wrote.
-// Compiled code is native code: taking it is unsafe, and here the caller says that it may be taken.
+// Compiled code is native code, so loading it is unsafe. Here the caller vouches for it.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -10,45 +10,46 @@ use wasmtime::{Engine, Module};
 use crate::module::precompiled::{Stamp, StampError, Stamped};
 use crate::module::thread_module::ThreadModule;
 
-/// Why a compiled module was not taken.
+/// Why a compiled module was not loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeserializeError {
     /// It is not as [`ThreadModule::serialize`] wrote it.
     #[error(transparent)]
     Stamp(#[from] StampError),
-    /// Wasmtime refuses it: an engine of another version, or with other settings, compiled it.
+    /// Wasmtime refuses it: an engine with another version or other settings compiled it.
     #[error("the engine does not take the compiled module")]
     Module(#[source] wasmtime::Error),
 }
 
 impl ThreadModule {
-    /// Makes a module of what [`serialize`](Self::serialize) gave. Needs no compiler.
+    /// Makes a module from the result of [`serialize`](Self::serialize). Needs no compiler.
     ///
     /// # Safety
     ///
-    /// The bytes are native code, which is run as it is: they must be what `serialize` gave, unmodified, as for
-    /// `wasmtime::Module::deserialize`. A checksum finds what happened to them by accident, and nothing else.
+    /// The bytes are native code, which is run as it is. They must be the unmodified result of
+    /// `serialize`, as for `wasmtime::Module::deserialize`. A checksum finds accidental changes,
+    /// and no others.
     ///
     /// # Errors
     ///
-    /// [`DeserializeError`]; [`StampError::Missing`] for one that was not [prepared](crate::prepare()): those are for
-    /// [`from_unprepared`](Self::from_unprepared).
+    /// [`DeserializeError`]; [`StampError::Missing`] for one that was not
+    /// [prepared](crate::prepare()): those are for [`from_unprepared`](Self::from_unprepared).
     pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Self, DeserializeError> {
         let stamped = Stamped::parse(bytes)?;
-        // SAFETY: the caller says that the bytes are what `serialize` wrote; the compiled part of them is what
-        // `Module::serialize` did, but for a mark in unused bytes of its header.
+        // SAFETY: the caller says that the bytes are what `serialize` wrote; the compiled part of
+        // them is what `Module::serialize` did, but for a mark in unused bytes of its header.
         let module = unsafe { Module::deserialize(engine, stamped.compiled()) };
         Ok(stamped.into_module(module.map_err(DeserializeError::Module)?)?)
     }
 
-    /// [`deserialize`](Self::deserialize) of a file, which is mapped and not copied. Reads it once, for the
-    /// checksum.
+    /// [`deserialize`](Self::deserialize) from a file, which is mapped and not copied. Reads it
+    /// once, for the checksum.
     ///
     /// # Safety
     ///
-    /// As for [`deserialize`](Self::deserialize); and the file must not be changed for as long as the module, or what is made of
-    /// it, is there: replace such files, and do not write into them.
+    /// As for [`deserialize`](Self::deserialize). And the file must not change while the module, or
+    /// anything made from it, exists: replace such a file, and do not write into it.
     ///
     /// # Errors
     ///
@@ -59,8 +60,8 @@ impl ThreadModule {
     ) -> Result<Self, DeserializeError> {
         let mut file = File::open(path).map_err(StampError::from)?;
         let stamp = Stamp::read(&mut file)?;
-        // SAFETY: as above, and the caller says that the file stays as it is. What is behind the compiled module is
-        // outside of the sections that its header names.
+        // SAFETY: as above, and the caller says that the file stays as it is. What is behind the
+        // compiled module is outside of the sections that its header names.
         let module = unsafe { Module::deserialize_open_file(engine, file) };
         Ok(stamp.into_module(module.map_err(DeserializeError::Module)?)?)
     }

@@ -2,7 +2,7 @@
 
 use wasmtime::{ExternType, FuncType, Val, ValType};
 
-/// Whether `params` fit the parameters of `ty`. Values of a store, which references are, fit nothing.
+/// Whether `params` fit the parameters of `ty`. References belong to a store, and never fit.
 pub(crate) fn fits(ty: &FuncType, params: &[Val]) -> bool {
     ty.params().len() == params.len()
         && ty.params().zip(params).all(|(ty, value)| {

@@ -1,25 +1,27 @@
-//! The memories of a module: those it imports, and those of its own.
+//! The memories of a module: those it imports, and those it defines.
 
 use wasmtime::{ExternType, MemoryType};
 
 use crate::module::shape::MemoryImport;
 use crate::module::thread_module::ThreadModule;
 
-/// The memories of a module, as far as a group makes, limits or reaches them.
+/// The memories of a module that a group makes, limits or reaches.
 #[derive(Clone, Debug)]
 pub(crate) struct Memories {
     /// All that are imported, in order.
     pub(crate) imports: Vec<(MemoryImport, MemoryType)>,
     /// Whether it also defines memories, so that what it exports may be one of them.
     pub(crate) defines: bool,
-    /// Names and types of the shared memories it exports, where it defines some. The rewrite exports all of them.
+    /// Names and types of the shared memories it exports, if it defines memories. The rewrite
+    /// exports all shared ones.
     pub(crate) own_shared: Vec<(String, MemoryType)>,
-    /// Whether it defines a memory that cannot be looked at: it is not prepared, and does not export it.
+    /// Whether it defines a memory whose type is hidden: the module is not prepared, and does not
+    /// export it.
     pub(crate) hides: bool,
 }
 
 impl Memories {
-    /// Those of `module`.
+    /// The memories of `module`.
     pub(crate) fn of(module: &ThreadModule) -> Self {
         let is_prepared = module.is_prepared();
         let module = module.module();
@@ -31,7 +33,7 @@ impl Memories {
             })
             .collect();
         let defined = module.resources_required().num_memories;
-        // Each may be an imported one, if an import is of its type.
+        // An export may be an imported memory, if an import has its type.
         let mut exported: Vec<_> = module
             .exports()
             .filter_map(|export| Some((export.name().to_owned(), export.ty().memory()?.clone())))

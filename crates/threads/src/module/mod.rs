@@ -1,4 +1,4 @@
-//! The guest's module: prepared, compiled, kept as a file, and looked at.
+//! The guest's module: preparing, compiling and inspecting it, and keeping it as a file.
 
 #[cfg(feature = "compile")]
 pub(crate) mod compatibility;

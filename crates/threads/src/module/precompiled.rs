@@ -1,5 +1,5 @@
-//! A prepared module as a file: what wasmtime compiled, and behind it a stamp
-//! with what the rewrite said.
+//! A prepared module as a file: what Wasmtime compiled, and behind it a stamp with the results of
+//! the rewrite.
 //!
 //! ```text
 //! compiled module, with MARK in it | attached bytes | stamp | footer
@@ -7,11 +7,11 @@
 //!         | length of the stamp, 4 bytes | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
 //! ```
 //!
-//! All numbers are little-endian. The file is known as one of ours from its front and from its
-//! end, so one that was cut short or got something added is seen to be damaged, and not taken
-//! for a foreign `.cwasm`, whose waits and start function nobody binds. The mark lies in
-//! bytes 9 to 15 of the compiled module, an ELF file: the format leaves them unused
-//! (System V ABI, "ELF Identification", `EI_PAD`), and wasmtime neither writes nor reads them.
+//! All numbers are little-endian. Both the front and the end of the file identify it. So a file
+//! that was cut short or extended is found to be damaged, and is not taken for a foreign `.cwasm`,
+//! whose waits and start function would not be bound. The mark lies in bytes 9 to 15 of the
+//! compiled module, an ELF file: the format leaves them unused (System V ABI, "ELF Identification",
+//! `EI_PAD`), and Wasmtime neither writes nor reads them.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -22,37 +22,36 @@ use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{OffsetMap, PointSlot, Points, Run, WaitOp, WaitSlot};
 
-/// The last bytes of a stamped file. The number in it is the format's.
+/// The last bytes of a stamped file, with the number of the format.
 pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:6\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
-/// Near the front of a stamped file, at [`MARK_PLACE`]; the number again.
+/// The bytes near the front of a stamped file, at [`MARK_PLACE`], with the number of the format.
 pub(super) const MARK: &[u8; 7] = b"wthrd:6";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
 pub(super) const MARK_PLACE: Range<usize> = 9..16;
-/// Where a module may pass points, by number less one.
+/// Where a module may pass points. The stamp has the index here plus one.
 pub(super) const POINTS: [Points; 3] = [Points::Atomics, Points::Accesses, Points::Loops];
 /// Bytes of the footer.
 const FOOTER: u64 = 8 + 8 + 4 + 4 + 16;
-/// A stamp names a slot for every kind of wait: longer ones are nonsense.
+/// The longest valid stamp: it names a slot for every kind of wait, and needs no more.
 const LONGEST_STAMP: u32 = 1 << 28;
 
-/// Why a stamped module was not taken.
+/// Why a stamped module was not loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
-    /// The bytes have nothing of a stamp: what compiled them was not [`ThreadModule::serialize`].
+    /// The bytes have no stamp: they are not from [`ThreadModule::serialize`].
     #[error("no stamp: the module was not compiled from a prepared one")]
     Missing,
-    /// The stamp is of another format than this version's.
+    /// The stamp has another format than this version's.
     #[error("it was compiled by another version of wasi-threads")]
     Version,
     /// The file is not as it was written: cut short, longer, or changed.
     #[error("the file is damaged: it was cut short, or changed, after it was compiled")]
     Damaged,
-    /// The module lacks something that its stamp says it has, so they do not
-    /// belong together.
+    /// The module lacks something that its stamp names, so they do not belong together.
     #[error("the stamp belongs to another module: {0} is missing or of another type")]
     Foreign(String),
     /// The file could not be read.
@@ -60,10 +59,10 @@ pub enum StampError {
     Read(#[from] io::Error),
 }
 
-/// What the end of a stamped file says.
+/// The stamp of a stamped file.
 ///
-/// It is for a file that is to be mapped (`Module::deserialize_open_file`), which need not be
-/// read into memory for it; [`Stamped`] is for bytes.
+/// For a file that is to be mapped (`Module::deserialize_open_file`), and need not be read into
+/// memory; [`Stamped`] is for bytes.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     prepared: Box<Prepared>,
@@ -73,10 +72,9 @@ pub struct Stamp {
 
 /// The bytes of a stamped module, taken apart.
 ///
-/// Turning the compiled part into a [`Module`] is the caller's, as
-/// `Module::deserialize` is unsafe: compiled bytes are native code, and have to
-/// come from somewhere that is trusted. A checksum finds what happened to them by accident; that
-/// they are what wasmtime compiled, it cannot say.
+/// The caller turns the compiled part into a [`Module`], because `Module::deserialize` is unsafe:
+/// compiled bytes are native code, and must come from a trusted place. The checksum finds
+/// accidental changes; it does not prove that Wasmtime compiled the bytes.
 ///
 /// ```
 /// # use wasi_threads::{Stamped, StampError};
@@ -89,19 +87,19 @@ pub struct Stamped<'a> {
 }
 
 impl Stamp {
-    /// Reads the stamp of a whole file, and checks that the file is as
-    /// [`ThreadModule::serialize`] gave it; afterwards `file` stands anywhere.
+    /// Reads the stamp of a file, and checks that the file is as [`ThreadModule::serialize`] wrote
+    /// it. Afterwards the position of `file` is unspecified.
     ///
-    /// Reads the file once, in pieces, which takes about as long as it takes to copy it.
+    /// Reads the file once, in pieces, which takes about as long as copying it.
     ///
     /// # Errors
     ///
-    /// [`StampError`], but for [`StampError::Foreign`].
+    /// [`StampError`], except [`StampError::Foreign`].
     pub fn read(file: &mut (impl Read + Seek)) -> Result<Self, StampError> {
         Self::checked(file, sum_of_front)
     }
 
-    /// `sum_of_front` gives the CRC-32 of so many bytes from the beginning of the file.
+    /// `sum_of_front` computes the CRC-32 of so many bytes from the beginning of the file.
     fn checked<F: Read + Seek>(
         file: &mut F,
         sum_of_front: fn(&mut F, u64) -> io::Result<u32>,
@@ -155,13 +153,12 @@ impl Stamp {
         })
     }
 
-    /// Where in the file the bytes are that
-    /// [`ThreadModule::serialize_with`] attached.
+    /// The range in the file of the bytes that [`ThreadModule::serialize_with`] attached.
     pub fn attached(&self) -> Range<u64> {
         self.compiled..self.compiled + self.attached
     }
 
-    /// The prepared module again. `module` is what became of the file.
+    /// The prepared module. `module` must be deserialized from the file.
     ///
     /// # Errors
     ///
@@ -205,14 +202,14 @@ impl Stamp {
 }
 
 impl<'a> Stamped<'a> {
-    /// Takes apart what [`ThreadModule::serialize`] gave.
+    /// Takes apart the result of [`ThreadModule::serialize`].
     ///
     /// # Errors
     ///
     /// As [`Stamp::read`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, StampError> {
         let stamp = Stamp::checked(&mut Cursor::new(bytes), |bytes, length| {
-            // In place. It is a part of the length that these bytes have.
+            // The range is valid: it is a part of these bytes.
             Ok(crc32fast::hash(&bytes.get_ref()[..length as usize]))
         })?;
         let compiled = usize::try_from(stamp.compiled)
@@ -222,14 +219,13 @@ impl<'a> Stamped<'a> {
         Ok(Stamped { compiled, stamp })
     }
 
-    /// What to hand to `Module::deserialize`: what `Module::serialize` gave, but for seven unused bytes of
-    /// the ELF header.
+    /// The bytes for `Module::deserialize`: what `Module::serialize` wrote, except for seven unused
+    /// bytes of the ELF header.
     pub fn compiled(&self) -> &'a [u8] {
         self.compiled
     }
 
-    /// The prepared module again. `module` is what became of
-    /// [`compiled`](Stamped::compiled).
+    /// The prepared module. `module` must be deserialized from [`compiled`](Stamped::compiled).
     ///
     /// # Errors
     ///
@@ -240,7 +236,8 @@ impl<'a> Stamped<'a> {
     }
 }
 
-/// Reads the bytes in pieces. A file that became shorter meanwhile has the sum of what is left.
+/// Reads the bytes in pieces. If the file became shorter meanwhile, the sum is that of what is
+/// left.
 fn sum_of_front(file: &mut (impl Read + Seek), length: u64) -> io::Result<u32> {
     file.rewind()?;
     let mut hasher = crc32fast::Hasher::new();

@@ -1,5 +1,5 @@
-//! From the bytes of a module to a [`ThreadModule`]: [`prepare`] rewrites ([`crate::rewrite`]), compiles, and keeps what
-//! a group has to know about the module.
+//! From the bytes of a module to a [`ThreadModule`]: [`prepare`] rewrites ([`crate::rewrite`]),
+//! compiles, and keeps what a group has to know about the module.
 
 use wasmtime::{Engine, Module, Precompiled};
 
@@ -11,25 +11,26 @@ use crate::rewrite::{self, RewriteError, RewriteOptions};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrepareError {
-    /// The bytes are a module that wasmtime has compiled already, so there is
-    /// nothing left to rewrite. It can be loaded with `Module::deserialize` and
-    /// handed to [`ThreadModule::from_unprepared`].
+    /// The bytes are a module that Wasmtime has compiled already, so there is nothing left to
+    /// rewrite. Load it with `Module::deserialize`, and give it to
+    /// [`ThreadModule::from_unprepared`].
     #[error("the module is precompiled: what is compiled can no longer be rewritten")]
     Precompiled,
-    /// The rewrite refused the bytes: they are no valid core module.
+    /// The rewrite refused the bytes: they are not a valid core module.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
-    /// The rewritten module does not compile on this engine, mostly because it
-    /// uses a feature that the engine has switched off.
+    /// The rewritten module does not compile on this engine, mostly because it uses a feature that
+    /// is switched off there.
     #[error("the module does not compile on this engine")]
     Compile(#[source] wasmtime::Error),
 }
 
-/// Rewrites a module as [`RewriteOptions::default`] says, and compiles it. Needs the feature `compile`.
+/// Rewrites a module as [`RewriteOptions::default`] says, and compiles it. Needs the feature
+/// `compile`.
 ///
-/// `bytes` are those of a WebAssembly binary; the text format is the caller's
-/// to parse. Takes the time of a compilation, on the calling thread (and on
-/// wasmtime's compiler threads, where those are enabled); locks nothing.
+/// `bytes` are a WebAssembly binary; the caller parses the text format. Takes the time of a
+/// compilation, on the calling thread (and on Wasmtime's compiler threads, if those are enabled).
+/// Takes no lock.
 ///
 /// # Errors
 ///
@@ -40,8 +41,8 @@ pub fn prepare(engine: &Engine, bytes: &[u8]) -> Result<ThreadModule, PrepareErr
 
 /// [`prepare`] with a choice of what is rewritten. Needs the feature `compile`.
 ///
-/// A module whose waits are left alone ([`RewriteOptions::waits`]) can be ended
-/// by the group only by waking every address, as an unprepared one.
+/// If a module's waits are left alone ([`RewriteOptions::waits`]), a group can end them only by
+/// waking every address, as in an unprepared module.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What is known of a module that was prepared.
+//! The results of the rewrite, for a prepared module.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::rewrite::Rewritten;
 use crate::rewrite::{AccessSite, OffsetMap, PointSlot, Points, Recorded, WaitSlot};
 
-/// What the rewrite said about a module.
+/// The results of the rewrite of a module.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) waits_rewritten: bool,
@@ -14,12 +14,12 @@ pub(crate) struct Prepared {
     pub(crate) wait_table: Option<String>,
     pub(crate) points: Option<Points>,
     pub(crate) point_slot: Option<PointSlot>,
-    /// None of a module that was a file: one that tells of accesses does not become one.
+    /// `None` for a module from a file: a module that tells of accesses is never written as one.
     pub(crate) recorded: Option<Recorded>,
     pub(crate) access_slot: Option<u32>,
     pub(crate) access_sites: Arc<[AccessSite]>,
     pub(crate) start_export: Option<String>,
-    /// All of them, those above included.
+    /// All exports that the rewrite appended, with those above.
     pub(crate) appended_exports: Vec<String>,
     pub(crate) start_inside: bool,
     pub(crate) active_data_on_shared: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// How many elements the appended table has; none where there is no table.
+    /// How many elements the appended table has; 0 if there is no table.
     pub(crate) fn table_elements(&self) -> usize {
         let others = [self.point_slot.is_some(), self.access_slot.is_some()];
         self.wait_slots.len() + others.into_iter().filter(|one| *one).count()

@@ -9,8 +9,8 @@ use crate::rewrite::{Points, WaitOp};
 
 impl ThreadModule {
     /// The compiled module and, if it was prepared, a stamp, for
-    /// [`Stamped::parse`](crate::Stamped::parse) and [`Stamp::read`]. An unprepared module comes out as
-    /// `Module::serialize` has it. Needs the feature `compile`.
+    /// [`Stamped::parse`](crate::Stamped::parse) and [`Stamp::read`]. An unprepared module is
+    /// written as by `Module::serialize`. Needs the feature `compile`.
     ///
     /// # Errors
     ///
@@ -19,14 +19,15 @@ impl ThreadModule {
         self.serialize_with(&[])
     }
 
-    /// [`serialize`](Self::serialize) with bytes of the caller's, such as the module's debug information, for
-    /// [`Stamp::attached`](crate::Stamp::attached). With an unprepared module nothing is attached. Needs the feature
-    /// `compile`.
+    /// [`serialize`](Self::serialize) with bytes of the caller attached, such as the module's debug
+    /// information; see [`Stamp::attached`](crate::Stamp::attached). With an unprepared module
+    /// nothing is attached. Needs the feature `compile`.
     ///
     /// # Errors
     ///
-    /// Those of `Module::serialize`; and a module that tells of its accesses
-    /// ([`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded)), which is for the process that has prepared it.
+    /// Those of `Module::serialize`. Also fails for a module that tells of its accesses
+    /// ([`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded)): only the process
+    /// that prepared it can use it.
     pub fn serialize_with(&self, attached: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = self.module().serialize()?;
         let Some(prepared) = self.prepared() else {
@@ -38,7 +39,8 @@ impl ThreadModule {
         }
         match bytes.get_mut(MARK_PLACE) {
             Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
-            // It was deserialized itself, perhaps with the stamp of that time behind it, as a mapped file has.
+            // The module was deserialized. If it is a mapped file, its old stamp is still behind
+            // it.
             Some(place) if place == MARK => {
                 if let Ok(stamp) = Stamp::read(&mut Cursor::new(&bytes)) {
                     bytes.truncate(stamp.compiled as usize);
@@ -69,7 +71,7 @@ fn write(prepared: &Prepared) -> Vec<u8> {
         prepared.waits_rewritten.into(),
         prepared.start_inside.into(),
         prepared.active_data_on_shared.into(),
-        // There are three.
+        // There are three, so the number fits.
         prepared
             .points
             .and_then(points)

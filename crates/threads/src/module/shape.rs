@@ -1,5 +1,5 @@
-//! Whether the threads of a module could share its memory: the one check, for groups and for whoever looks at a module
-//! before there is one.
+//! Whether the threads of a module can share its memory: one check, for groups and for tools that
+//! inspect modules.
 
 use wasmtime::{ExternType, ImportType, MemoryType, Module};
 
@@ -7,10 +7,10 @@ use crate::module::extern_type::describe;
 use crate::types::abi;
 use crate::types::error::GroupError;
 
-/// What of a module decides whether it can start threads.
+/// What decides whether a module can start threads.
 ///
-/// [`of`](Self::of) looks at a compiled module. Whoever has looked at one otherwise, at its bytes, say, fills
-/// this in.
+/// [`of`](Self::of) makes it from a compiled module. A tool that reads the bytes of a module
+/// instead fills it in.
 ///
 /// ```
 /// use wasi_threads::{GroupError, ModuleShape, SpawnImport};
@@ -39,10 +39,11 @@ pub struct ModuleShape {
 
 /// How a module imports `wasi.thread-spawn`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SpawnImport {
     /// As a function from i32 to i32.
     AsDefined,
-    /// As something else, here as messages show it.
+    /// With another type, which is here as messages show it.
     Other(String),
 }
 
@@ -69,20 +70,22 @@ impl MemoryImport {
 
 /// Which memory a module exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExportedMemory {
     /// One that it imports.
     Imported,
     /// One that it defines.
     Own,
-    /// Either: a compiled module does not say which. A group finds out when it has made the main instance.
+    /// Either one: a compiled module does not say which. A group finds out when it has made the
+    /// main instance.
     Either,
 }
 
 impl ModuleShape {
-    /// Looks at a compiled module.
+    /// The shape of a compiled module.
     pub fn of(module: &Module) -> Self {
         let mut shape = Self {
-            // Imported ones are not among them.
+            // Imported memories do not count here.
             defines_memory: module.resources_required().num_memories > 0,
             ..Self::default()
         };
@@ -117,8 +120,8 @@ impl ModuleShape {
         self.spawn.is_some()
     }
 
-    /// Everything for which a group of such a module is refused, each with what to do about it: nothing of a module that
-    /// starts no threads. A group names the first.
+    /// Every reason why a group refuses such a module; each message has the remedy. Empty for a
+    /// module that starts no threads. A group reports the first.
     pub fn refusals(&self) -> Vec<GroupError> {
         let mut refusals: Vec<_> = self.spawn_refusal().into_iter().collect();
         if self.spawns() {
@@ -137,7 +140,7 @@ impl ModuleShape {
         }
     }
 
-    /// What keeps threads from sharing its memory, whoever starts them.
+    /// What keeps threads from sharing its memory, whether or not the module starts them.
     pub(crate) fn memory_refusals(&self) -> Vec<GroupError> {
         let mut refusals = Vec::new();
         let private = self.memories.iter().find(|import| !import.shared);

@@ -1,5 +1,5 @@
-//! A compiled module as a group takes it. [`ThreadModule::from_unprepared`] is the door for one that somebody else
-//! compiled.
+//! A compiled module, for groups. [`ThreadModule::from_unprepared`] takes one that was compiled
+//! elsewhere.
 
 use std::sync::Arc;
 
@@ -24,8 +24,9 @@ struct Facts {
     prepared: Option<Prepared>,
 }
 
-/// What a module offers as the first function of a new thread.
+/// What a module exports as the first function of a new thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ThreadEntry {
     /// `wasi_thread_start: (i32, i32) -> ()`, as wasi-threads asks for.
     Present,
@@ -39,16 +40,14 @@ impl ThreadModule {
     /// Takes a module that was compiled without [`prepare`](crate::prepare()), for instance a
     /// foreign `.cwasm`.
     ///
-    /// What it cannot do: its `memory.atomic.wait`s park inside wasmtime, where
-    /// nothing but a notify on the very address reaches them, so a group ends
-    /// such threads by notifying every address of the memory, again and again
-    /// until they are gone. A thread that waits on a shared memory which the
-    /// module defines itself is reached if the module exports it, and not
-    /// before instantiation is over (its start function waits there, say):
-    /// then only a grace period bounds the end. They appear in no stuck report
-    /// and in no statistics. Its start function runs as part of each instantiation, and
-    /// its data segments are taken to be active, so no instance is made ahead
-    /// of its thread. Large bulk memory operations run to their end.
+    /// Such a module has limits. Its `memory.atomic.wait`s park inside Wasmtime, where only a
+    /// notify on the same address reaches them. So a group ends such threads by notifying every
+    /// address of the memory, again and again until they are gone. If the module defines the shared
+    /// memory itself, its threads are reached only if the module exports that memory, and only
+    /// after instantiation (a start function may wait there); otherwise only the grace period
+    /// bounds the end. These waits appear in no report of a deadlock and in no statistics. The
+    /// start function runs as part of each instantiation, and data segments are taken to be active,
+    /// so no instance is made ahead of its thread. Large bulk memory operations run to their end.
     pub fn from_unprepared(module: Module) -> Self {
         Self::new(module, None)
     }
@@ -78,8 +77,8 @@ impl ThreadModule {
         self.facts.prepared.is_some()
     }
 
-    /// Whether every wait and notify on a shared memory goes to the group: true
-    /// of a prepared module without any, false of every unprepared one.
+    /// Whether every wait and notify on a shared memory goes to the group. True also for a prepared
+    /// module without waits; false for every unprepared one.
     pub fn waits_reach_group(&self) -> bool {
         self.facts
             .prepared
@@ -87,18 +86,21 @@ impl ThreadModule {
             .is_some_and(|p| p.waits_rewritten)
     }
 
-    /// Where its threads pass points, as [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points) said: what a
-    /// group with a [schedule](crate::schedule) needs.
+    /// Where its threads pass points, by
+    /// [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points); a group with a
+    /// [schedule](crate::schedule) needs points.
     pub fn points(&self) -> Option<Points> {
         self.facts.prepared.as_ref()?.points
     }
 
-    /// Which accesses its threads tell of, as [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded) said.
+    /// Which accesses its threads tell of, by
+    /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded).
     pub fn recorded(&self) -> Option<Recorded> {
         self.facts.prepared.as_ref()?.recorded
     }
 
-    /// The instructions that tell of their accesses: what [`GuestAccess::site`](crate::schedule::GuestAccess::site) is an index into.
+    /// The instructions that tell of their accesses.
+    /// [`GuestAccess::site`](crate::schedule::GuestAccess::site) is an index into this list.
     pub fn access_sites(&self) -> &[AccessSite] {
         let prepared = self.facts.prepared.as_ref();
         prepared.map_or(&[], |prepared| &prepared.access_sites)
@@ -112,18 +114,17 @@ impl ThreadModule {
     /// The export that was the module's start function, a function without
     /// parameters and results.
     ///
-    /// Whoever instantiates the module calls it, right after
-    /// instantiation and the binding of the waits and before any
-    /// other export: instantiation itself runs no guest code. `None` if the
-    /// module had no start function, or is unprepared, in which case
-    /// instantiation still runs it.
+    /// Instantiation runs no guest code: the host calls this export after it has bound the waits,
+    /// before any other export. `None` if the module had no start function, or is unprepared, in
+    /// which case instantiation still runs it.
     pub fn start_export(&self) -> Option<&str> {
         self.facts.prepared.as_ref()?.start_export.as_deref()
     }
 
     /// Whether an export is the guest's own, by its name, and not one that the rewrite appended.
     ///
-    /// Those are for the group: a guest that has the table of another module's waits could rewire them.
+    /// Appended exports are for the group alone: a guest with the table of another module's waits
+    /// could redirect them.
     pub fn is_guest_export(&self, name: &str) -> bool {
         let appended = self.facts.prepared.as_ref().map(|p| &p.appended_exports);
         appended.is_none_or(|names| names.iter().all(|appended| appended != name))
@@ -132,9 +133,8 @@ impl ThreadModule {
     /// Whether instantiating the module can be seen by other threads: it runs a
     /// start function, or writes active data segments into a shared memory.
     ///
-    /// Only where this is false may an instance be made before the guest asked
-    /// for its thread. It is true of every unprepared module, because its data
-    /// segments cannot be looked at.
+    /// An instance may be made ahead of its thread only if this is false. It is true for every
+    /// unprepared module, because the types of its data segments are not known.
     pub fn instantiation_is_visible(&self) -> bool {
         match &self.facts.prepared {
             Some(p) => p.start_inside || p.active_data_on_shared,
@@ -142,12 +142,11 @@ impl ThreadModule {
         }
     }
 
-    /// Whether a function is the guest's own, by its index (as in
-    /// `FrameInfo::func_index`), and not one that the rewrite appended.
+    /// Whether the function with this index (as in `FrameInfo::func_index`) is the guest's own, and
+    /// not one that the rewrite appended.
     ///
-    /// A backtrace out of a wait or a bulk memory operation has an appended
-    /// function in front of the guest's frames, which are those of the module
-    /// as it was.
+    /// The backtrace of a wait or a bulk memory operation begins with an appended function. The
+    /// frames behind it are those of the original module.
     pub fn is_guest_function(&self, index: u32) -> bool {
         self.first_appended_function()
             .is_none_or(|first| index < first)
@@ -160,22 +159,22 @@ impl ThreadModule {
         Some(prepared.table_elements())
     }
 
-    /// The index from which on all functions are the rewrite's, if it appended any.
+    /// The index of the first function that the rewrite appended, if there is one. All later ones
+    /// are appended too.
     pub(crate) fn first_appended_function(&self) -> Option<u32> {
         self.facts.prepared.as_ref()?.first_appended_function
     }
 
-    /// Where a place in the code of this module (as in
-    /// `FrameInfo::module_offset`) is in the file that was prepared, in bytes
-    /// from its beginning. Of meaning only for the guest's own functions: others were not there, and come out as they
-    /// went in.
+    /// Translates an offset in this module (as in `FrameInfo::module_offset`) into one in the file
+    /// that was prepared, in bytes. Only offsets in the guest's own functions have such a place;
+    /// others are returned unchanged.
     pub fn original_offset(&self, offset: usize) -> usize {
         let map = self.facts.prepared.as_ref().map(|p| &p.code_map);
         map.and_then(|map| usize::try_from(map.original(offset as u64)?).ok())
             .unwrap_or(offset)
     }
 
-    /// What the rewrite said, if there was one.
+    /// The results of the rewrite, if the module was prepared.
     pub(crate) fn prepared(&self) -> Option<&Prepared> {
         self.facts.prepared.as_ref()
     }

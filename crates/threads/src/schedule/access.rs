@@ -1,4 +1,4 @@
-//! Accesses of memory, as an observer is told of them.
+//! Accesses of memory, for an observer.
 
 use std::fmt;
 
@@ -6,10 +6,12 @@ use crate::rewrite::AccessSite;
 use crate::types::backtrace::Backtrace;
 use crate::types::thread_id::ThreadId;
 
-/// Is told what the threads of a scheduled group do to shared memory ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)).
+/// Is told what the threads of a scheduled group do to shared memory
+/// ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)).
 ///
-/// Called by the thread that is about to do it, which has the turn: one call at a time, in the order of the accesses, without a lock of the
-/// group. It must not block, and must not move the turn. A panic ends the run as the thread's own does
+/// The thread that is about to access calls it while it has the turn: one call at a time, in the
+/// order of the accesses, without a lock of the group. It must not block, and must not move the
+/// turn. A panic ends the run like one of the thread
 /// ([`Outcome::Panicked`](crate::Outcome::Panicked)).
 pub trait AccessObserver: Send + Sync {
     /// A thread is about to access memory; it will, unless that traps.
@@ -23,13 +25,14 @@ pub struct GuestAccess<'a> {
     pub thread: ThreadId,
     /// How many points it has passed, that of this access included.
     pub point: u64,
-    /// The instruction, as an index into [`ThreadModule::access_sites`](crate::ThreadModule::access_sites).
+    /// The instruction, as an index into
+    /// [`ThreadModule::access_sites`](crate::ThreadModule::access_sites).
     pub site: u32,
     /// The instruction.
     pub instruction: &'a AccessSite,
-    /// Which of the module's shared memory imports it is about, counted without duplicates, as in
-    /// [`WaitingThread::memory`](crate::WaitingThread::memory); `None`: a memory that the thread's instance defines itself, which no other
-    /// thread sees.
+    /// The memory, as an index among the module's shared memory imports, as in
+    /// [`WaitingThread::memory`](crate::WaitingThread::memory); `None` for a memory that the
+    /// thread's instance defines itself, which no other thread sees.
     pub memory: Option<usize>,
     /// The guest's address of the first byte, offset included. It may be beyond the memory.
     pub address: u64,
@@ -39,7 +42,8 @@ pub struct GuestAccess<'a> {
 }
 
 impl GuestAccess<'_> {
-    /// Where the thread is: the innermost frame is the instruction's. Takes some microseconds; `None` where the group is gone.
+    /// Where the thread is: the innermost frame is the instruction's. Takes some microseconds;
+    /// `None` if the group is gone.
     pub fn backtrace(&self) -> Option<Backtrace> {
         (self.trace)()
     }

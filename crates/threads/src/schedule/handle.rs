@@ -1,4 +1,4 @@
-//! What host functions use of a schedule.
+//! The handle through which host functions keep to a schedule.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,11 +8,13 @@ use crate::schedule::turns::Turns;
 use crate::types::error::GroupEnded;
 use crate::types::schedule_error::ScheduleError;
 
-/// How host functions keep a schedule. Cheap to clone; from [`Scheduled::handle`](crate::schedule::Scheduled::handle).
+/// How host functions keep to a schedule. Cheap to clone; from
+/// [`Scheduled::handle`](crate::schedule::Scheduled::handle).
 ///
-/// Its methods are for host functions that a thread of the group has called, on that thread. Elsewhere, and before the group is
-/// built, those that would move the turn do nothing. Each may move the turn: other threads of the guest run before it returns. So
-/// a host function calls it before it takes a lock that another thread's host function takes.
+/// Its methods are for host functions that a thread of the group has called, on that thread.
+/// Elsewhere, and before the group is built, those that would move the turn do nothing. Each may
+/// move the turn: other threads of the guest run before it returns. So a host function calls it
+/// before it takes a lock that another thread's host function takes.
 #[derive(Clone)]
 pub struct ScheduleHandle {
     turns: Arc<OnceLock<Arc<Turns>>>,
@@ -27,13 +29,14 @@ impl ScheduleHandle {
         self.turns.get()
     }
 
-    /// The virtual time, in nanoseconds; 0 before the group is built. Takes one lock, which is not contended.
+    /// The virtual time, in nanoseconds; 0 before the group is built. Takes one lock, which is not
+    /// contended.
     pub fn now(&self) -> u64 {
         self.turns().map_or(0, |turns| turns.now())
     }
 
-    /// Sleeps until the virtual time is `deadline`, in nanoseconds: the turn goes on in any case. Takes no time of the
-    /// host's.
+    /// Sleeps until the virtual time is `deadline`, in nanoseconds. Always gives the turn on. Takes
+    /// no time of the host.
     ///
     /// # Errors
     ///
@@ -43,7 +46,7 @@ impl ScheduleHandle {
             .map_or(Ok(()), |turns| turns.sleep_until(deadline))
     }
 
-    /// Has the policy asked, as a thread that would rather have another run.
+    /// Asks the policy which thread is next, for a thread that would rather let another run.
     ///
     /// # Errors
     ///
@@ -53,7 +56,8 @@ impl ScheduleHandle {
             .map_or(Ok(()), |turns| turns.changed(Why::Yield, &mut || ()))
     }
 
-    /// The point before a host call: at the beginning of each, before it does anything.
+    /// Passes the point before a host call. Call it at the beginning of each host function, before
+    /// the function does anything.
     ///
     /// # Errors
     ///
@@ -62,13 +66,14 @@ impl ScheduleHandle {
         self.turns().map_or(Ok(()), |turns| turns.host_call())
     }
 
-    /// Ends the group as [`ScheduleError::NotReproducible`]: something has happened that need not happen in the next run.
-    /// From any thread.
+    /// Ends the group as [`ScheduleError::NotReproducible`]: something has happened that need not
+    /// happen in the next run. From any thread.
     pub fn not_reproducible(&self, reason: impl Into<String>) {
         self.fail(ScheduleError::NotReproducible(reason.into()));
     }
 
-    /// Ends the group as [`ScheduleError::Stopped`], for a reason of the caller's. From any thread, and for a policy.
+    /// Ends the group as [`ScheduleError::Stopped`], for a reason of the caller's. From any thread,
+    /// and for a policy.
     pub fn stop(&self, reason: impl Into<String>) {
         self.fail(ScheduleError::Stopped(reason.into()));
     }

@@ -1,6 +1,7 @@
-//! The turn: how it goes from one thread to the next, and how its end reaches all.
+//! The turn: how it goes from one thread to the next, and how the end reaches all threads.
 //!
-//! `DESIGN.md`, *Schedules*, has the argument; `tests/loom_life_protocol.rs` runs this file over loom's types.
+//! `DESIGN.md`, *Schedules*, has the argument; `tests/loom_life_protocol.rs` runs this file over
+//! loom's types.
 
 use std::sync::Arc;
 
@@ -8,19 +9,19 @@ use crate::sys::shim::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, Sleepe
 
 /// The turn is this seat's.
 const GIVEN: u32 = 1;
-/// Nobody runs any more.
+/// No thread runs any more.
 const ENDED: u32 = 2;
 /// Its thread is asked where it is.
 const ASKED: u32 = 4;
 
 /// Where one thread waits for its turn.
 ///
-/// It is there before its thread has a host thread. A turn that comes before the thread is kept: it is a bit of the word, and
-/// the thread sleeps only while the word holds no bit.
+/// The seat is made before its thread has a host thread. A turn that comes before the thread is not
+/// lost: it is a bit of the word, and the thread sleeps only while the word holds no bit.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     word: AtomicU32,
-    /// What comes with the turn; written before it.
+    /// The budget that comes with the turn. Written before the turn is given.
     budget: AtomicU64,
     sleepers: Sleepers,
 }
@@ -50,7 +51,7 @@ impl Seat {
     }
 
     fn set(&self, bit: u32) {
-        // Release: what the giver did comes before what the taker does.
+        // Release: what the giver did happens before what the taker does.
         mutant!(
             self.word.fetch_or(bit, Ordering::AcqRel),
             unless "a turn without order" then self.word.fetch_or(bit, Ordering::Relaxed)
@@ -70,7 +71,7 @@ impl Seat {
                 return Roused::Ended;
             }
             if word & GIVEN != 0 {
-                // Nobody gives it again before this thread does.
+                // Only this thread can give it next, so no second turn is lost.
                 self.word.fetch_and(!GIVEN, Ordering::AcqRel);
                 return Roused::Turn(self.budget.load(Ordering::Relaxed));
             }
@@ -89,8 +90,8 @@ impl Seat {
 
 /// The seats of a group.
 ///
-/// The lock is taken by the holder of the turn, by whoever asks threads where they are, and by the end; for as long as it takes
-/// to look.
+/// The holder of the turn takes the lock, a thread that asks others where they are, and the end;
+/// each only to look at the seats.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     ended: AtomicBool,
@@ -104,7 +105,7 @@ impl Seats {
         mutant!(
             {
                 self.list.lock().push((id, Arc::clone(&seat)));
-                // The end either found it in the list or set its flag before that.
+                // The end has either found the seat in the list, or set its flag before.
                 if self.is_ended() {
                     seat.set(ENDED);
                 }
@@ -119,7 +120,7 @@ impl Seats {
         seat
     }
 
-    /// The thread has no seat any more.
+    /// Removes the seat of thread `id`.
     pub(crate) fn remove(&self, id: u32) {
         self.list.lock().retain(|(other, _)| *other != id);
     }
@@ -140,7 +141,7 @@ impl Seats {
         }
     }
 
-    /// Sends all threads back that wait for their turn, and those that come to.
+    /// Sends back all threads that wait for their turn, now or later.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         let seats: Vec<Arc<Seat>> = {

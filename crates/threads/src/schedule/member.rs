@@ -17,10 +17,10 @@ pub(crate) struct TurnTaker {
 
 thread_local! {
     static MEMBER: RefCell<Option<TurnTaker>> = const { RefCell::new(None) };
-    /// How many points its thread may still pass. The instance has the number while wasm runs, and it is here while the host
-    /// does.
+    /// How many points its thread may still pass. While wasm runs the instance has the number;
+    /// while the host runs it is here.
     static LEFT: Cell<i64> = const { Cell::new(0) };
-    /// How many it was last known to have left.
+    /// How many points were left when this was last settled.
     static SETTLED: Cell<i64> = const { Cell::new(0) };
 }
 
@@ -28,12 +28,12 @@ thread_local! {
 pub(crate) struct Current;
 
 impl Current {
-    /// How many points the thread may still pass, where it is one of a scheduled group.
+    /// How many points the thread may still pass; `None` if it is not one of a scheduled group.
     pub(crate) fn left() -> Option<i64> {
         MEMBER.with_borrow(|member| member.is_some().then(|| LEFT.get()))
     }
 
-    /// The instance has so many left.
+    /// Notes that the instance has so many points left.
     pub(crate) fn set_left(left: i64) {
         LEFT.set(left);
     }
@@ -46,7 +46,7 @@ impl Current {
         })
     }
 
-    /// How many points were passed since this was last asked.
+    /// How many points were passed since the last call.
     pub(super) fn settle() -> u64 {
         let left = LEFT.get();
         let passed = SETTLED.replace(left).saturating_sub(left);
@@ -59,7 +59,7 @@ impl Current {
         u64::try_from(passed).unwrap_or(0)
     }
 
-    /// One point more is passed by the host; whether the budget is used up.
+    /// Passes one more point, on the host's side. Returns whether the budget is used up.
     pub(super) fn use_one() -> bool {
         let left = LEFT.get().saturating_sub(1);
         LEFT.set(left);
@@ -67,7 +67,7 @@ impl Current {
         left < 0
     }
 
-    /// A new budget begins.
+    /// Begins a new budget.
     pub(super) fn begin(budget: u64) {
         let budget = i64::try_from(budget).unwrap_or(i64::MAX);
         LEFT.set(budget);

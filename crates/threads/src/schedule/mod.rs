@@ -1,11 +1,13 @@
-//! Schedules: threads that run one at a time, in an order that a policy decides, so that a run can be had again.
+//! Schedules: threads run one at a time, in an order that a policy decides, so that a run can be
+//! repeated.
 //!
-//! A group with a [`Schedule::Policy`] has one *turn*. The thread that holds it runs; all others wait for it. The holder counts
-//! *points*: each atomic access, wait, notify, spawn and host call is one, and with
-//! [`Points::Accesses`](crate::rewrite::Points::Accesses) each load and store of shared memory is. When it has passed as many as it
-//! may, or the set of threads that could run has changed, the [`Policy`] says which thread is next and how many points that may
-//! pass. Nothing else moves the turn: not the host's scheduler, not its clock. So a policy that decides by a seed makes one run
-//! for each seed.
+//! A group with a [`Schedule::Policy`] has one *turn*. The thread that holds it runs; all others
+//! wait for it. The holder counts *points*: each atomic access, wait, notify, spawn and host call
+//! is one, and with [`Points::Accesses`](crate::rewrite::Points::Accesses) each load and store of
+//! shared memory is. When it has passed as many as it may, or the set of threads that could run has
+//! changed, the [`Policy`] says which thread is next and how many points that may pass. Nothing
+//! else moves the turn: not the host's scheduler, not its clock. So a policy that decides by a seed
+//! makes one run for each seed.
 //!
 //! | the turn may move | asked |
 //! |---|---|
@@ -15,27 +17,29 @@
 //! | in a wait that waits, a sleep, a yield | always |
 //! | at the end of a thread | always |
 //!
-//! *Time is virtual.* The clock ([`ScheduleHandle::now`]) moves by a constant at each point, and to the earliest deadline where
-//! no thread can run; a policy may let a deadline come early by naming a sleeper, as if all others were slow.
+//! *Time is virtual.* The clock ([`ScheduleHandle::now`]) moves by a constant at each point. When
+//! no thread can run it moves to the earliest deadline. A policy may let a deadline come early by
+//! naming a sleeper, as if all others were slow.
 //!
-//! *What is needed.* The module is prepared with [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points); see
-//! [`ScheduleRefusal`] for what a group with a schedule cannot have. Host functions that block hold the turn while they do: they
-//! should call [`ScheduleHandle::sleep_until`] and [`ScheduleHandle::yield_now`] instead. What a host function answers is part
-//! of the run: one that depends on the host should say so ([`ScheduleHandle::not_reproducible`]).
+//! *What is needed.* The module must be prepared with
+//! [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points); [`ScheduleRefusal`] lists
+//! what a group with a schedule cannot have. A host function that blocks keeps the turn meanwhile,
+//! so it should call [`ScheduleHandle::sleep_until`] and [`ScheduleHandle::yield_now`] instead. The
+//! results of host functions are part of the run: a host function whose result depends on the host
+//! should call [`ScheduleHandle::not_reproducible`].
 //!
 //! ```
 //! use wasi_threads::rewrite::{Points, RewriteOptions};
 //! use wasi_threads::schedule::{Policy, Schedule, Scheduled, Stop, Turn};
 //! use wasi_threads::{Outcome, ThreadGroup, prepare_with};
-//!
-//! /// Whoever has waited longest, for three points.
+//! /// The thread with the next higher id, for three points.
 //! struct RoundRobin;
 //!
 //! impl Policy for RoundRobin {
 //!     fn next(&mut self, stop: &Stop<'_>) -> Turn {
 //!         let behind = stop.runnable.iter().find(|thread| **thread > stop.thread);
 //!         let thread = behind.or(stop.runnable.first()).copied();
-//!         // Nobody can run: the first deadline comes.
+//! // No thread can run: the first deadline comes.
 //!         let thread = thread.unwrap_or_else(|| stop.sleeping[0].thread);
 //!         Turn { thread, budget: 3 }
 //!     }
@@ -63,9 +67,10 @@
 //! # }
 //! ```
 //!
-//! *Who touched what* is told to an [`AccessObserver`], where the module was prepared with
-//! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded): each access of shared memory, in order, before it is done. The points
-//! are the same ones as without, so a seed makes the same run.
+//! *Which thread accessed what.* An [`AccessObserver`] is told of each access of shared memory, in
+//! order, before it is done. The module must be prepared with
+//! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded). The points stay the
+//! same, so a seed makes the same run.
 //!
 //! `DESIGN.md`, *Schedules*, has the states and the argument.
 

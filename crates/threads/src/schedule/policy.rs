@@ -1,4 +1,4 @@
-//! What a policy is told, and what it decides.
+//! Policies: what they are told, and what they decide.
 
 use crate::types::thread_id::ThreadId;
 
@@ -6,13 +6,13 @@ use crate::types::thread_id::ThreadId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Why {
-    /// The main thread is about to begin. Every other thread begins with a turn that it is given.
+    /// The main thread is about to begin. Every other thread begins when it is given a turn.
     Start,
     /// Before an atomic load, store or read-modify-write.
     Atomic,
     /// Before a plain load or store, or a `memory.fill`, `copy` or `init`.
     Access,
-    /// At the beginning of a function or of a loop's turn.
+    /// At the beginning of a function or of a loop iteration.
     Loop,
     /// Before a `memory.atomic.wait`, while the thread is runnable; or in it, while it is not.
     Wait,
@@ -24,27 +24,27 @@ pub enum Why {
     Spawn,
     /// It sleeps until a time.
     Sleep,
-    /// It would rather have another thread run.
+    /// It would rather let another thread run.
     Yield,
     /// It has ended.
     End,
 }
 
-/// What a policy is told when the turn is to be given on.
+/// What a policy is told when it decides.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Stop<'a> {
     /// The thread that held the turn.
     pub thread: ThreadId,
-    /// How many points it has passed, this one included. A thread that got the id of one that has ended goes on counting, so
-    /// `(thread, point)` names the decision.
+    /// How many points it has passed, this one included. A thread with the id of one that has ended
+    /// goes on with its count, so `(thread, point)` names one decision.
     pub point: u64,
     /// Why it stopped.
     pub why: Why,
-    /// The threads that can run, by id, those whose deadline has passed included. `thread` is not among them if it waits,
-    /// sleeps or has ended. Empty if all that live wait for a deadline.
+    /// The threads that can run, by id, those whose deadline has passed included. `thread` is not
+    /// among them if it waits, sleeps or has ended. Empty if all that live wait for a deadline.
     pub runnable: &'a [ThreadId],
-    /// Threads in timed waits and sleeps, the earliest deadline first, of equal ones the lowest id.
+    /// Threads in timed waits and sleeps, by deadline and then by id.
     pub sleeping: &'a [Sleeper],
     /// Points of all threads so far.
     pub total: u64,
@@ -58,38 +58,42 @@ pub struct Stop<'a> {
 pub struct Sleeper {
     /// The thread.
     pub thread: ThreadId,
-    /// When its time has come, in virtual nanoseconds.
+    /// Its deadline, in virtual nanoseconds.
     pub deadline: u64,
 }
 
-/// What is next.
+/// Which thread is next, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Turn {
-    /// The thread that runs: one of [`Stop::runnable`], or of [`Stop::sleeping`], whose deadline then has come. Another ends
-    /// the run ([`ScheduleError::NotRunnable`](crate::schedule::ScheduleError::NotRunnable)).
+    /// The thread that runs: one of [`Stop::runnable`], or of [`Stop::sleeping`], whose deadline
+    /// then comes at once. Any other ends the run
+    /// ([`ScheduleError::NotRunnable`](crate::schedule::ScheduleError::NotRunnable)).
     pub thread: ThreadId,
-    /// How many points it may pass before the policy is asked again: with 0 the very next one asks. It is asked earlier where
-    /// the set of runnable threads changes.
+    /// How many points it may pass before the policy is asked again; with 0 the next point asks.
+    /// The policy is asked earlier if the set of runnable threads changes.
     pub budget: u64,
 }
 
 /// Decides which thread is next.
 ///
-/// Called by the thread that holds the turn, one call at a time, without a lock of the group. It must not block, nor
-/// use the [`ScheduleHandle`](crate::schedule::ScheduleHandle) but for
-/// [`stop`](crate::schedule::ScheduleHandle::stop), [`not_reproducible`](crate::schedule::ScheduleHandle::not_reproducible) and
-/// [`now`](crate::schedule::ScheduleHandle::now). A panic ends the run as the thread's own does
+/// The thread that holds the turn calls it, one call at a time, without a lock of the group. It
+/// must not block, and must not use the [`ScheduleHandle`](crate::schedule::ScheduleHandle) except
+/// for [`stop`](crate::schedule::ScheduleHandle::stop),
+/// [`not_reproducible`](crate::schedule::ScheduleHandle::not_reproducible) and
+/// [`now`](crate::schedule::ScheduleHandle::now). A panic ends the run like one of the thread
 /// ([`Outcome::Panicked`](crate::Outcome::Panicked)).
 pub trait Policy: Send {
-    /// `thread` has been started by `parent`, and is runnable from the next decision on. The main thread has no parent.
+    /// `thread` has been started by `parent`, and is runnable from the next decision on. The main
+    /// thread has no parent.
     fn began(&mut self, thread: ThreadId, parent: Option<ThreadId>) {
         let _ = (thread, parent);
     }
 
-    /// Which thread is next, and for how long. At least one of the two lists of `stop` is not empty.
+    /// Which thread is next, and for how long. At least one of the two lists of `stop` is not
+    /// empty.
     fn next(&mut self, stop: &Stop<'_>) -> Turn;
 
-    /// `thread` has ended: its store is gone, and its id may be another's.
+    /// `thread` has ended: its store is gone, and another thread may get its id.
     fn ended(&mut self, thread: ThreadId) {
         let _ = thread;
     }

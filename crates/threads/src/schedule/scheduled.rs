@@ -8,11 +8,11 @@ use crate::schedule::handle::ScheduleHandle;
 use crate::schedule::policy::Policy;
 use crate::schedule::turns::Turns;
 
-/// In which order the threads of a group run.
+/// Whether the threads of a group run all at once, or one at a time.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// All at once, as the host has it.
+    /// All at once, in the order of the host's scheduler.
     #[default]
     Parallel,
     /// One at a time, as a policy decides.
@@ -48,13 +48,13 @@ impl Default for Settings {
 }
 
 impl Scheduled {
-    /// A schedule by `policy`: the clock begins at 0 and moves by 20 ns at a point and by 100 ns at a host call, and nothing
-    /// bounds the number of points.
+    /// A schedule by `policy`. The clock begins at 0, and moves by 20 ns at a point and by 100 ns
+    /// at a host call. The number of points has no bound.
     pub fn new(policy: impl Policy + 'static) -> Self {
         Self::boxed(Box::new(policy))
     }
 
-    /// [`new`](Self::new) with a policy that is in a box.
+    /// [`new`](Self::new) with a boxed policy.
     pub fn boxed(policy: Box<dyn Policy>) -> Self {
         Self {
             policy,
@@ -64,7 +64,8 @@ impl Scheduled {
         }
     }
 
-    /// What the clock begins with, in nanoseconds; since 1970, where it is the guest's wall clock.
+    /// The virtual time at the start, in nanoseconds. If the clock is the guest's wall clock, it
+    /// counts from 1970.
     pub fn start_time(mut self, nanoseconds: u64) -> Self {
         self.settings.start = nanoseconds;
         self
@@ -82,15 +83,17 @@ impl Scheduled {
         self
     }
 
-    /// Ends the run as [`ScheduleError::TooManyPoints`](crate::schedule::ScheduleError::TooManyPoints) once its threads have
-    /// passed more points than this together: for programs that never end.
+    /// Ends the run as
+    /// [`ScheduleError::TooManyPoints`](crate::schedule::ScheduleError::TooManyPoints) once its
+    /// threads have passed more points than this together: for programs that never end.
     pub fn max_points(mut self, points: u64) -> Self {
         self.settings.max_points = points;
         self
     }
 
-    /// Tells `observer` of each access of shared memory, before it is done: for a module that was prepared with
-    /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded), which says which accesses. Each costs a call of the host.
+    /// Tells `observer` of each access of shared memory, before it is done. The module must be
+    /// prepared with [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded), which
+    /// chooses the accesses. Each costs a call of the host.
     pub fn observe_accesses(mut self, observer: Arc<dyn AccessObserver>) -> Self {
         self.accesses = Some(observer);
         self
@@ -100,8 +103,8 @@ impl Scheduled {
         self.accesses.is_some()
     }
 
-    /// The handle for host functions. It can be had before the group is made, which the host functions are made for; until
-    /// the group is built it does nothing.
+    /// The handle for host functions, which are made before the group. Until the group is built the
+    /// handle does nothing.
     pub fn handle(&self) -> ScheduleHandle {
         ScheduleHandle::new(Arc::clone(&self.turns))
     }

@@ -1,4 +1,4 @@
-//! What the holder of the turn knows of all threads. Nobody else changes it.
+//! What the holder of the turn knows of all threads. Only the holder changes it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +26,7 @@ struct Thread {
     deadline: Option<u64>,
     /// Whether its last wait ended because its deadline came.
     timed_out: bool,
-    /// What the notify that ended its last wait left.
+    /// The tag of the notify that ended its last wait.
     tag: u64,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Blocked {
     pub(crate) timed: bool,
 }
 
-/// What a policy is asked, and the lists in it, which are kept for the next question.
+/// A question to the policy. Its lists are kept for the next question.
 #[derive(Debug, Default)]
 pub(crate) struct Question {
     pub(crate) point: u64,
@@ -55,9 +55,9 @@ pub(crate) struct Question {
 pub(crate) struct TurnTable {
     settings: Settings,
     threads: BTreeMap<ThreadId, Thread>,
-    /// Who waits, in the order in which they began to.
+    /// The waiters, in the order in which they began to wait.
     queue: VecDeque<(usize, ThreadId)>,
-    /// How many points were passed under each id.
+    /// How many points were passed under each id, also by threads that have ended.
     passed: BTreeMap<ThreadId, u64>,
     now: u64,
     total: u64,
@@ -85,7 +85,7 @@ impl TurnTable {
         }
     }
 
-    /// A thread that can run.
+    /// Adds a thread that can run.
     pub(crate) fn insert(&mut self, thread: ThreadId) {
         self.started += 1;
         self.threads.insert(
@@ -104,7 +104,7 @@ impl TurnTable {
         self.queue.retain(|(_, waiting)| *waiting != thread);
     }
 
-    /// `thread` has passed so many points, which move the clock by `each`.
+    /// Notes that `thread` has passed so many points. Each moves the clock by `each`.
     fn pass(&mut self, thread: ThreadId, points: u64, each: u64) {
         let passed = self.passed.entry(thread).or_default();
         *passed = passed.saturating_add(points);
@@ -129,12 +129,13 @@ impl TurnTable {
         self.now
     }
 
-    /// Whether more points were passed than may be.
+    /// Whether more points were passed than allowed.
     pub(crate) fn is_over(&self) -> bool {
         self.total > self.settings.max_points
     }
 
-    /// `thread` waits on a word, for so many nanoseconds at most where that is not negative.
+    /// Notes that `thread` waits on a word, for `timeout` nanoseconds at most unless that is
+    /// negative.
     pub(crate) fn wait(&mut self, thread: ThreadId, address: usize, width: Width, timeout: i64) {
         let deadline = u64::try_from(timeout).ok();
         let deadline = deadline.map(|timeout| self.now.saturating_add(timeout));
@@ -146,13 +147,15 @@ impl TurnTable {
         self.queue.push_back((address, thread));
     }
 
-    /// Whether the last wait of `thread` ended because its deadline came, and the tag of the notify that ended it otherwise.
+    /// How the last wait of `thread` ended: whether its deadline came, and otherwise the tag of the
+    /// notify.
     pub(crate) fn waited(&self, thread: ThreadId) -> (bool, u64) {
         let thread = self.threads.get(&thread);
         thread.map_or((false, 0), |thread| (thread.timed_out, thread.tag))
     }
 
-    /// Lets up to `count` threads run that wait at `address`, those that began first; how many.
+    /// Lets up to `count` threads run that wait at `address`, those that began first. Returns how
+    /// many.
     pub(crate) fn notify(
         &mut self,
         address: usize,
@@ -179,7 +182,7 @@ impl TurnTable {
         woken
     }
 
-    /// `thread` sleeps until `deadline`.
+    /// Notes that `thread` sleeps until `deadline`.
     pub(crate) fn sleep(&mut self, thread: ThreadId, deadline: u64) {
         if let Some(thread) = self.threads.get_mut(&thread) {
             thread.state = RunState::Sleep;
@@ -202,7 +205,7 @@ impl TurnTable {
         blocked.collect()
     }
 
-    /// The deadline of `id` has come.
+    /// Lets `id` run because its deadline has come.
     fn wake_at_deadline(&mut self, id: ThreadId) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
@@ -215,7 +218,7 @@ impl TurnTable {
         self.queue.retain(|(_, waiting)| *waiting != id);
     }
 
-    /// What the policy is asked because `thread` has stopped.
+    /// The question to the policy when `thread` has stopped.
     pub(crate) fn question(&mut self, thread: ThreadId) -> Question {
         let now = self.now;
         let passed = |one: &Thread| one.deadline.is_some_and(|deadline| deadline <= now);
@@ -243,8 +246,9 @@ impl TurnTable {
         question
     }
 
-    /// The policy has answered the question that `thread` stopped for. The budget, as far as the run may go; `None` where it
-    /// named a thread that can neither run nor be woken.
+    /// Takes the policy's answer to the question that `thread` stopped for. Returns the budget, cut
+    /// to what the run may still pass; `None` if the policy named a thread that can neither run nor
+    /// be woken.
     pub(crate) fn answer(
         &mut self,
         thread: ThreadId,

@@ -1,19 +1,20 @@
-//! What can be said of a run when it is over.
+//! What a scheduled run did, in numbers.
 
-/// What a run did under its schedule: [`ThreadGroup::schedule_trace`](crate::ThreadGroup::schedule_trace).
+/// What a run did under its schedule:
+/// [`ThreadGroup::schedule_trace`](crate::ThreadGroup::schedule_trace).
 ///
 /// Two runs with the same `hash` made the same decisions at the same points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ScheduleTrace {
-    /// Of each decision in order: the thread that stopped, its point, why, the thread that came next, its budget. The same
-    /// on every host.
+    /// A hash of each decision in order: the thread that stopped, its point, why it stopped, the
+    /// next thread, its budget. The same on every host.
     pub hash: u64,
     /// Points of all threads.
     pub points: u64,
     /// How often the policy was asked.
     pub decisions: u64,
-    /// How often another thread came next than the one that stopped.
+    /// How often the next thread was another than the one that stopped.
     pub switches: u64,
     /// Threads that were started, the main one included.
     pub threads: u64,
@@ -21,7 +22,7 @@ pub struct ScheduleTrace {
     pub now: u64,
 }
 
-/// Mixes numbers into one, each at its place.
+/// Mixes numbers into one. Their order matters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mix(u64);
 
@@ -34,7 +35,8 @@ impl Default for Mix {
 
 impl Mix {
     pub(crate) fn add(&mut self, number: u64) {
-        // The finisher of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", as SplitMix64 has it.
+        // The finisher of Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+        // as SplitMix64 has it.
         let mut mixed = (self.0 ^ number).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

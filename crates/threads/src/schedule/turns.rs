@@ -1,4 +1,4 @@
-//! Takes turns: what the threads of a scheduled group do at points, in waits and at their ends.
+//! What the threads of a scheduled group do at points, in waits and at their ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
     Failed(ScheduleError),
 }
 
-/// How a wait ended that waited.
+/// How a wait ended, after the thread had given the turn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     /// By a notify with this tag.
@@ -34,12 +34,12 @@ pub(crate) enum Waited {
 
 type Hook = Box<dyn Fn(Verdict) + Send + Sync>;
 
-/// The turn of one group. Each method but [`end`](Self::end), [`ask`](Self::ask) and those that only look is called by the thread
-/// that holds it.
+/// The turn of one group. Only the holder of the turn calls its methods, except [`end`](Self::end),
+/// [`ask`](Self::ask) and those that only look.
 pub(crate) struct Turns {
     seats: Seats,
     table: Mutex<TurnTable>,
-    /// Taken out while it is asked: no lock is held then.
+    /// Taken out while it decides, so that no lock is held then.
     policy: Mutex<Option<Box<dyn Policy>>>,
     max_points: u64,
     accesses: Option<Arc<dyn AccessObserver>>,
@@ -62,7 +62,7 @@ impl Turns {
         }
     }
 
-    /// What ends the group for a reason that is found here. Once, before anything runs.
+    /// Sets what ends the group for a reason that is found here. Called once, before anything runs.
     pub(crate) fn on_verdict(&self, hook: impl Fn(Verdict) + Send + Sync + 'static) {
         // Called once.
         let _ = self.verdict.set(Box::new(hook));
@@ -84,7 +84,7 @@ impl Turns {
         self.seats.end();
     }
 
-    /// Has a thread that waits for its turn say where it is.
+    /// Asks a thread that waits for its turn where it is.
     pub(crate) fn ask(&self, thread: ThreadId) {
         self.seats.ask(thread.get());
     }
@@ -108,19 +108,19 @@ impl Turns {
         table.now()
     }
 
-    /// Who is told of accesses.
+    /// The observer of accesses, if there is one.
     pub(crate) fn accesses(&self) -> Option<&Arc<dyn AccessObserver>> {
         self.accesses.as_ref()
     }
 
-    /// The thread that the calling host thread runs, and how many points it has passed; `None` where it is none of the group's, or
-    /// that has ended.
+    /// The thread that the calling host thread runs, and how many points it has passed. `None` if
+    /// it is no thread of the group, or the group has ended.
     pub(crate) fn own_point(&self) -> Option<(ThreadId, u64)> {
         let member = Current::member(self)?;
         if self.seats.is_ended() {
             return None;
         }
-        // Only looked at, so that the run is the one that it is without.
+        // Only looked at: this must not change the run.
         let passed = self.table().passed(member.id);
         Some((member.id, passed.saturating_add(Current::unsettled())))
     }
@@ -130,7 +130,7 @@ impl Turns {
         Current::member(self).is_some()
     }
 
-    /// A thread that is about to get a host thread, started by the calling one.
+    /// Registers a thread that the calling one starts, and that is about to get a host thread.
     pub(crate) fn register(
         self: &Arc<Self>,
         thread: ThreadId,
@@ -145,14 +145,16 @@ impl Turns {
         }
     }
 
-    /// It got none: the run is another than it would be elsewhere.
+    /// The thread got no host thread. That need not happen on another host, so the run ends as not
+    /// reproducible.
     pub(crate) fn unregister(&self, thread: ThreadId, why: String) {
         self.table().remove(thread);
         self.seats.remove(thread.get());
         self.fail(ScheduleError::NotReproducible(why));
     }
 
-    /// A point that wasm has counted, with its budget used up; the new one. `report` says where the thread is.
+    /// A point that wasm has counted, and that used up the budget. Returns the new budget. `report`
+    /// tells where the thread is.
     pub(crate) fn point(&self, why: Why, report: &mut dyn FnMut()) -> Result<i64, GroupEnded> {
         if let Some(member) = Current::member(self) {
             self.table().pass_points(member.id, Current::settle());
@@ -161,7 +163,8 @@ impl Turns {
         Ok(Current::left().unwrap_or(i64::MAX))
     }
 
-    /// A point at which the policy is asked in any case, the runnable threads being others than before.
+    /// A point at which the policy is asked in any case, because the set of runnable threads has
+    /// changed.
     pub(crate) fn changed(&self, why: Why, report: &mut dyn FnMut()) -> Result<(), GroupEnded> {
         let Some(member) = Current::member(self) else {
             return Ok(());
@@ -189,7 +192,7 @@ impl Turns {
         }
     }
 
-    /// Sleeps until the clock says `deadline`.
+    /// Sleeps until the virtual time is `deadline`.
     pub(crate) fn sleep_until(&self, deadline: u64) -> Result<(), GroupEnded> {
         let Some(member) = Current::member(self) else {
             return Ok(());
@@ -199,8 +202,9 @@ impl Turns {
         self.stop(&member, Why::Sleep, &mut || ())
     }
 
-    /// Waits on the word at a host address, for so many nanoseconds at most where `timeout` is not negative. The caller has
-    /// compared the word, and nobody has run since. `None` where the calling thread is none of the group's.
+    /// Waits on the word at a host address, for `timeout` nanoseconds at most unless that is
+    /// negative. The caller has compared the word, and no other thread has run since. `None` if the
+    /// calling thread is no thread of the group.
     pub(crate) fn wait(
         &self,
         address: usize,
@@ -224,8 +228,8 @@ impl Turns {
         }))
     }
 
-    /// Lets up to `count` threads run that wait at a host address; how many. The caller tells the policy
-    /// ([`changed`](Self::changed)).
+    /// Lets up to `count` threads run that wait at a host address. Returns how many. The caller
+    /// then calls [`changed`](Self::changed).
     pub(crate) fn notify(
         &self,
         address: usize,
@@ -241,13 +245,14 @@ impl Turns {
         self.table().notify(address, count, tag, each)
     }
 
-    /// One point, passed by the host.
+    /// Counts one point that the host passes.
     fn count(&self, member: &TurnTaker) {
         let mut table = self.table();
         table.pass_points(member.id, Current::settle().saturating_add(1));
     }
 
-    /// The calling thread stops: another has the turn, or it has it again, when this returns.
+    /// Stops the calling thread, and gives the turn on. Returns when the thread has the turn again,
+    /// or the group has ended.
     fn stop(
         &self,
         member: &TurnTaker,
@@ -261,11 +266,11 @@ impl Turns {
             }
             self.give(next, budget);
         }
-        // Also where the run cannot go on: its end reaches this thread as every other.
+        // Also if the run cannot go on: the end reaches this thread like every other.
         member.take(report)
     }
 
-    /// Who is next, and with which budget; `None` where nobody is.
+    /// Which thread is next, and with which budget; `None` if there is none.
     fn decide(&self, thread: ThreadId, why: Why) -> Option<(ThreadId, u64)> {
         if self.seats.is_ended() {
             return None;
@@ -281,7 +286,7 @@ impl Turns {
         };
         if question.runnable.is_empty() && question.sleeping.is_empty() {
             let blocked = self.blocked();
-            // Without main there is nobody to wait for.
+            // Without any thread left there is no deadlock.
             if !blocked.is_empty() {
                 self.judge(Verdict::Deadlock(blocked));
             }
@@ -308,7 +313,7 @@ impl Turns {
         self.with_policy(|policy| policy.next(&stop))
     }
 
-    /// Has the policy do something; `None` where it has panicked before.
+    /// Calls the policy; `None` if it has panicked before.
     fn with_policy<R>(&self, f: impl FnOnce(&mut dyn Policy) -> R) -> Option<R> {
         let mut policy = self.policy().take()?;
         let result = f(&mut *policy);
@@ -326,15 +331,15 @@ impl Turns {
 }
 
 impl TurnTaker {
-    /// The life of the thread: `f` runs when it has its first turn, and the turn goes on when all of it is over. `f` runs also
-    /// where the group has ended.
+    /// Runs `f`, the life of the thread, when the thread has its first turn, and gives the turn on
+    /// when `f` has returned. `f` runs also if the group has ended.
     pub(crate) fn live(self, f: impl FnOnce()) {
         let (turns, id) = (Arc::clone(&self.turns), self.id);
         let first = self.clone();
         Current::enter(self, || {
             Current::begin(0);
             turns.or_failed(|| {
-                // Main takes the turn, all others are given it.
+                // Main takes the first turn; all others are given theirs.
                 if id == ThreadId::MAIN {
                     let _ = turns.stop(&first, Why::Start, &mut || ());
                 } else {
@@ -362,10 +367,10 @@ impl TurnTaker {
 }
 
 impl Turns {
-    /// The thread has ended: the turn goes on.
+    /// The thread has ended: gives the turn on.
     fn leave(&self, member: &TurnTaker) {
         self.seats.remove(member.id.get());
-        // Others are on their way out as well, in no order.
+        // The other threads end as well, in no order.
         if self.seats.is_ended() {
             return;
         }
@@ -377,15 +382,16 @@ impl Turns {
         }
     }
 
-    /// Gives the turn, which the caller holds. A thread has a seat for as long as it is in the table; were that wrong, the run
-    /// would end with an error, and not wait for ever.
+    /// Gives the turn, which the caller holds. A thread in the table has a seat; if it had none,
+    /// the run would end with an error, and not wait for ever.
     fn give(&self, next: ThreadId, budget: u64) {
         if !self.seats.give(next.get(), budget) && !self.seats.is_ended() {
             self.fail(ScheduleError::NotRunnable(next));
         }
     }
 
-    /// A policy that panics where no host function is there to catch it ends the group.
+    /// Runs `f`. If the policy panics in it, ends the group: no host call is there that would catch
+    /// the panic.
     fn or_failed(&self, f: impl FnOnce()) {
         if caught(f).is_none() {
             self.fail(ScheduleError::PolicyPanicked);

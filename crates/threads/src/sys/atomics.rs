@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 use wasmtime::SharedMemory;
 
-/// The 32-bit word at byte `start`; `None` unless it is wholly inside the memory as it is now, and aligned on the host.
+/// The 32-bit word at byte `start`; `None` unless it is wholly inside the memory as it is now, and
+/// aligned on the host.
 pub(crate) fn word32(memory: &SharedMemory, start: usize) -> Option<&AtomicU32> {
     let cells = aligned(memory, start, 4)?;
     // SAFETY:
     // - `cells` is 4 bytes long, at a multiple of 4 (both checked in `aligned`).
     // - They lie in the memory's mapping, which neither moves nor shrinks, and
     //   lives as long as the handle the result borrows from.
-    // - Nobody holds a Rust reference to their content: the mapping is reached
-    //   through `UnsafeCell<u8>`, in this crate through atomics only. Accesses
-    //   by compiled guest code are not part of Rust's memory model; on the
-    //   processors Wasmtime has, they do not tear an aligned word.
+    // - No code holds a Rust reference to their content: the mapping is reached through
+    //   `UnsafeCell<u8>`, in this crate through atomics only. Accesses by compiled guest code are
+    //   not part of Rust's memory model; on the processors Wasmtime has, they do not tear an
+    //   aligned word.
     Some(unsafe { AtomicU32::from_ptr(UnsafeCell::raw_get(cells.as_ptr()).cast()) })
 }
 
@@ -27,7 +28,8 @@ pub(crate) fn word64(memory: &SharedMemory, start: usize) -> Option<&AtomicU64> 
     Some(unsafe { AtomicU64::from_ptr(UnsafeCell::raw_get(cells.as_ptr()).cast()) })
 }
 
-/// `len` bytes from `start` on, as atomics; `None` unless all of them are inside the memory as it is now.
+/// `len` bytes from `start` on, as atomics; `None` unless all of them are inside the memory as it
+/// is now.
 pub(crate) fn bytes(memory: &SharedMemory, start: usize, len: usize) -> Option<&[AtomicU8]> {
     let cells = memory.data().get(start..start.checked_add(len)?)?;
     // SAFETY: `AtomicU8` has the size, alignment and bit validity of `u8`, and

@@ -1,4 +1,5 @@
-//! A bell: what threads sleep on until something has changed, and what whoever changes it rings without a lock.
+//! A bell: what threads sleep on until something has changed, and what the thread that changes it
+//! rings without a lock.
 
 use std::time::Instant;
 
@@ -6,9 +7,10 @@ use crate::sys::shim::{AtomicU32, Ordering, Sleepers, fence, mutant};
 
 /// Threads that wait for a change.
 ///
-/// A waiter [listens](Bell::listen) first, then looks at what it waits for, then waits. Whoever changes that rings
-/// afterwards. So either the look sees the change, or the ring comes after the listening and the wait returns. Ringing
-/// takes no lock, so it waits for no waiter; where nobody waits it makes no system call.
+/// A waiter [listens](Bell::listen) first, then looks at what it waits for, then waits. The thread
+/// that changes that rings afterwards. So either the look sees the change, or the ring comes after
+/// the listening and the wait returns. Ringing takes no lock, so it waits for no waiter; where
+/// there is no waiter it makes no system call.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     /// How often it was rung; wraps around.
@@ -28,10 +30,12 @@ impl Bell {
         Heard(self.rings.load(Ordering::Acquire))
     }
 
-    /// Sleeps until it is rung after [`listen`](Self::listen), or until `deadline`. May return early for no reason.
+    /// Sleeps until it is rung after [`listen`](Self::listen), or until `deadline`. May return
+    /// early for no reason.
     pub(crate) fn wait(&self, heard: Heard, deadline: Option<Instant>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // Between the two steps of either side there is a fence: the ringer sees the count, or this sees its ring.
+        // Between the two steps of either side there is a fence: the ringer sees the count, or this
+        // sees its ring.
         fence(Ordering::SeqCst);
         if self.rings.load(Ordering::Acquire) == heard.0 {
             self.sleepers.sleep(&self.rings, heard.0, deadline);
@@ -46,14 +50,15 @@ impl Bell {
         }
     }
 
-    /// Wakes one waiter: for a change that one alone can use, and that the woken one passes on if it does not.
+    /// Wakes one waiter: for a change that one alone can use, and that the woken one passes on if
+    /// it does not.
     pub(crate) fn ring_for_one(&self) {
         if self.rung() {
             self.sleepers.wake_one(&self.rings);
         }
     }
 
-    /// Whether anybody waits, after one more ring.
+    /// Whether any thread waits, after one more ring.
     fn rung(&self) -> bool {
         mutant!(
             {

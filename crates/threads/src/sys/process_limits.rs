@@ -1,4 +1,5 @@
-//! How many mappings and how much address space the process may have, where the system says so in `/proc`.
+//! How many mappings and how much address space the process may have, where the system says so in
+//! `/proc`.
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,8 @@
 //! What the protocol of a group's life stands on: atomics, a fence, a lock, sleeping on a word.
 //!
-//! The loom models (`tests/loom_life_protocol.rs`) compile `bell.rs`, `handoff.rs`, `life/claim.rs` and `life/places.rs` a second
-//! time, with a module of the same shape over loom's types (`tests/loom/shim.rs`) in this one's place.
+//! The loom models (`tests/loom_life_protocol.rs`) compile `bell.rs`, `handoff.rs`, `life/claim.rs`
+//! and `life/places.rs` a second time, with a module of the same shape over loom's types
+//! (`tests/loom/shim.rs`) in this one's place.
 
 pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -9,8 +10,8 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, f
 use std::sync::{PoisonError, TryLockError};
 use std::time::Instant;
 
-/// Where a model replaces a step of the protocol by a mutant of it, to show that loom finds the fault. Here it is
-/// the step itself: the mutant is not compiled.
+/// Where a model replaces a step of the protocol by a mutant of it, to show that loom finds the
+/// fault. Here it is the step itself: the mutant is not compiled.
 macro_rules! mutant {
     ($step:expr, unless $name:literal then $mutant:expr) => {
         $step
@@ -33,7 +34,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock, if nobody holds it.
+    /// The lock, if no thread holds it.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
@@ -50,7 +51,8 @@ pub(crate) struct Sleepers;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl Sleepers {
-    /// Sleeps while `word` holds `seen`, until it is woken or `deadline` passes. May return early for no reason.
+    /// Sleeps while `word` holds `seen`, until it is woken or `deadline` passes. May return early
+    /// for no reason.
     pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) {
         use rustix::thread::futex;
 
@@ -84,7 +86,8 @@ impl Sleepers {
     }
 }
 
-/// Threads that sleep on one word, with a lock that is held for no longer than it takes to look at the word.
+/// Threads that sleep on one word, with a lock that is held for no longer than it takes to look at
+/// the word.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[derive(Debug, Default)]
 pub(crate) struct Sleepers {
@@ -94,7 +97,8 @@ pub(crate) struct Sleepers {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 impl Sleepers {
-    /// Sleeps while `word` holds `seen`, until it is woken or `deadline` passes. May return early for no reason.
+    /// Sleeps while `word` holds `seen`, until it is woken or `deadline` passes. May return early
+    /// for no reason.
     pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) {
         let guard = self.gate.lock();
         if word.load(Ordering::SeqCst) != seen {

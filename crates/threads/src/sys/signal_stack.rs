@@ -3,8 +3,8 @@
 
 use std::io;
 
-/// Asks the system where the calling thread's signal stack is. Wasmtime does that on each thread that runs wasm, and panics
-/// where it is refused: by a filter of system calls.
+/// Asks the system where the calling thread's signal stack is. Wasmtime does that on each thread
+/// that runs wasm, and panics where it is refused: by a filter of system calls.
 #[cfg(target_os = "linux")]
 pub(crate) fn check() -> io::Result<()> {
     let mut stack = std::mem::MaybeUninit::<libc::stack_t>::uninit();
@@ -15,7 +15,7 @@ pub(crate) fn check() -> io::Result<()> {
     }
 }
 
-/// Nobody refuses it.
+/// The system does not refuse it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn check() -> io::Result<()> {
     Ok(())

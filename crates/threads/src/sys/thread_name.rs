@@ -1,7 +1,8 @@
 //! What the system calls the calling thread: debuggers, `top -H`, `/proc`.
 
-/// Names the calling host thread after the guest thread that it runs from now on: `wasi-main` or `wasi-7`. Where the system has no
-/// names for threads that run, or refuses, the thread keeps the one that it was started with.
+/// Names the calling host thread after the guest thread that it runs from now on: `wasi-main` or
+/// `wasi-7`. Where the system has no names for threads that run, or refuses, the thread keeps the
+/// one that it was started with.
 pub(crate) fn of_guest_thread(id: u32) {
     match id {
         0 => set("wasi-main"),

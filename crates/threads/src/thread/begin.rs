@@ -1,4 +1,4 @@
-//! A thread's way into the guest: its instances, their start functions, its entry.
+//! How a thread enters the guest: its instances, their start functions, its entry.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::types::abi;
 use crate::types::error::GroupError;
 
 impl<T: Send + 'static> Guest<T> {
-    /// Instantiates where that has not happened, and calls the entry.
+    /// Instantiates, unless that is done, and calls the entry.
     pub(super) fn enter(&mut self) -> Result<(), Stopped> {
         let instance = self.begin()?;
         match &self.entry {
@@ -37,7 +37,7 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// Instantiates where that has not happened, runs the start functions.
+    /// Instantiates, unless that is done, and runs the start functions.
     pub(super) fn begin(&mut self) -> Result<Instance, Stopped> {
         // A thread that was being started when the group ended runs no guest code.
         if self.program.life.is_ended() {
@@ -45,7 +45,7 @@ impl<T: Send + 'static> Guest<T> {
         }
         if self.instances.is_none() {
             self.instantiate().map_err(|error| {
-                // A start function that trapped, exited or failed in a host call did run.
+                // If a start function trapped, exited or failed in a host call, guest code did run.
                 let ran = error.is::<Trap>()
                     || error.is::<WasmBacktrace>()
                     || (self.program.exit_code)(&error).is_some();
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Guest<T> {
             if let Some(start) = part.module.start_export() {
                 self.call::<(), ()>(instance, start, ())?;
             }
-            // Once in the group, as the guest's own: what it initialises is in the memory.
+            // Once in the group, like the guest's own: it initialises the memory that all share.
             if !is_thread && part.module.module().get_export(abi::INITIALIZE).is_some() {
                 self.call::<(), ()>(instance, abi::INITIALIZE, ())?;
             }

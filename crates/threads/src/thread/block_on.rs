@@ -41,7 +41,7 @@ pub(crate) fn block_on<F: Future>(token: &EndToken, future: F) -> Option<F::Outp
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Some(output);
         }
-        // It has only given way, as threads with fuel do often.
+        // The future only yielded, as it does often for threads with fuel.
         if unpark.woken.swap(false, Ordering::Acquire) {
             if token.is_ended() {
                 return None;
@@ -51,8 +51,8 @@ pub(crate) fn block_on<F: Future>(token: &EndToken, future: F) -> Option<F::Outp
         if ended.as_mut().poll(&mut cx).is_ready() {
             return None;
         }
-        // The flag, not the park, says whether there was a wake-up: whatever ran in the poll may have
-        // used up the thread's own token.
+        // The flag, not the park, says whether there was a wake-up: whatever ran in the poll may
+        // have used up the thread's own token.
         while !unpark.woken.swap(false, Ordering::Acquire) {
             std::thread::park();
         }

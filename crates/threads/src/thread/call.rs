@@ -1,4 +1,4 @@
-//! Calls of a guest's exports: by a thread's entry, and by whoever has a reactor.
+//! Calls of a guest's exports: by a thread's entry, and by the holder of a reactor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl<T: Send + 'static> Guest<T> {
         result.map_err(|error| self.stop(error))
     }
 
-    /// Calls an export with values of types that fit the export's.
+    /// Calls an export with values whose types fit the export's.
     pub(super) fn call_values(
         &mut self,
         instance: Instance,
@@ -39,7 +39,7 @@ impl<T: Send + 'static> Guest<T> {
         let function = instance
             .get_func(&mut self.store, name)
             .ok_or_else(|| Stopped::NotMade(Error::msg("no such function")))?;
-        // What is in here before the call does not matter.
+        // The values before the call do not matter.
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let result = self.call_dynamic(&function, params, &mut results);
         result.map_err(|error| self.stop(error))?;
@@ -63,7 +63,7 @@ impl<T: Send + 'static> Guest<T> {
         })
     }
 
-    /// Why a call failed with `error`.
+    /// What stopped a call that failed with `error`.
     fn stop(&self, error: Error) -> Stopped {
         match error.downcast_ref::<GroupEnded>() {
             Some(GroupEnded) if self.program.life.is_ended() => Stopped::Ended,
@@ -99,7 +99,7 @@ impl<T: Send + 'static> Guest<T> {
         self.settle(result)
     }
 
-    /// [`call_export`](Self::call_export) with values of types that fit the export's.
+    /// [`call_export`](Self::call_export) with values whose types fit the export's.
     pub(crate) fn invoke_export(
         &mut self,
         name: &str,
@@ -131,7 +131,7 @@ impl<T: Send + 'static> Guest<T> {
         }
     }
 
-    /// [`inside`](Self::inside), with a word to who watches before and after.
+    /// [`inside`](Self::inside), and tells the observer before and after.
     fn told<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let life = Arc::clone(&self.program.life);
         let Some(watch) = life.watch() else {
@@ -169,7 +169,7 @@ impl<T: Send + 'static> Guest<T> {
         self.settle(result)
     }
 
-    /// What a reactor's caller is told; whatever stopped the call ends the group.
+    /// What a reactor's caller gets. If something stopped the call, it ends the group.
     fn settle<R>(&mut self, result: Result<R, Stopped>) -> Result<R, CallError> {
         let life = Arc::clone(&self.program.life);
         match result {

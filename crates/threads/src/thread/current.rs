@@ -1,7 +1,7 @@
 //! Which guest thread the calling host thread runs.
 //!
-//! Host functions that every instance shares (the waits) find their thread here, so that they are made
-//! once per group and not once per thread.
+//! Host functions that every instance shares (the waits) find their thread here, so that they are
+//! made once per group and not once per thread.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::watch::noted_call;
 use crate::watch::observer::Watch;
 use crate::watch::record::ThreadRecord;
 
-/// A guest thread, and who watches its group.
+/// A guest thread, and the observer of its group.
 #[derive(Clone)]
 struct Entered {
     record: Arc<ThreadRecord>,
@@ -27,8 +27,8 @@ thread_local! {
     static CURRENT: RefCell<Option<Entered>> = const { RefCell::new(None) };
 }
 
-/// Makes `record` the calling host thread's guest thread while `f` runs. Nests: host code of one
-/// group may run another.
+/// Makes `record` the calling host thread's guest thread while `f` runs. Calls nest: host code of
+/// one group may run another.
 pub(crate) fn enter<R>(
     record: &Arc<ThreadRecord>,
     watch: Option<&Arc<Watch>>,
@@ -54,22 +54,22 @@ pub(crate) fn get() -> Option<Arc<ThreadRecord>> {
     CURRENT.with_borrow(|current| current.as_ref().map(|one| Arc::clone(&one.record)))
 }
 
-/// Looks at the guest thread the calling host thread runs, if any. `f` is no foreign code: it must not
-/// [`enter`].
+/// Looks at the guest thread the calling host thread runs, if any. `f` must not [`enter`], so it is
+/// no foreign code.
 pub(crate) fn with<R>(f: impl FnOnce(&ThreadRecord) -> R) -> Option<R> {
     CURRENT.with_borrow(|current| current.as_ref().map(|one| f(&one.record)))
 }
 
-/// The id of the calling thread in the group whose parking lot this is; `None` for host code that is no thread of
-/// it, which a thread of another group is.
+/// The id of the calling thread in the group whose parking lot this is; `None` for host code
+/// outside of that group, and for a thread of another group.
 pub(crate) fn id_in(lot: &Arc<ParkingLot>) -> Option<ThreadId> {
     with(|thread| thread.is_of(lot).then(|| thread.id())).flatten()
 }
 
 /// Says that the calling thread is in the host call `name`, until the guard is dropped. For host
 /// functions that may block: the name appears in [`Report`](crate::Report)s and among the threads
-/// [left behind](crate::ThreadGroup::left_behind). Calls nest. Reads the clock and takes one lock that
-/// is rarely contended; does nothing on a thread that runs no guest.
+/// [left behind](crate::ThreadGroup::left_behind). Calls nest. Reads the clock and takes one lock
+/// that is rarely contended; does nothing on a thread that runs no guest.
 #[must_use = "the call is over when the guard is dropped"]
 pub fn host_call(name: &'static str) -> HostCall {
     let thread = CURRENT.with_borrow(Clone::clone);
@@ -92,11 +92,12 @@ pub fn host_call(name: &'static str) -> HostCall {
     guard
 }
 
-/// Notes by its number that the calling thread is in a host call, or with 0 that it is in none, and returns what was
-/// noted before, to be noted again. For what is told of every call, and must cost next to nothing: two plain
-/// accesses to memory, no lock, no clock, no observer. The names are those given to
-/// [`GroupBuilder::host_call_names`](crate::GroupBuilder::host_call_names); they appear where those of [`host_call`]
-/// do, which come first. Does nothing on a thread that runs no guest.
+/// Notes by its number that the calling thread is in a host call, or with 0 that it is in none.
+/// Returns what was noted before, to be noted again. It is meant for every call: it costs two plain
+/// accesses to memory, and no lock, clock or observer. The names are those given to
+/// [`GroupBuilder::host_call_names`](crate::GroupBuilder::host_call_names). They appear where the
+/// names of [`host_call`] do, and if a call has both, that of [`host_call`] does. Does nothing on a
+/// thread that runs no guest.
 ///
 /// ```
 /// use p1_adapter::{CallObserver, CallOutcome};
@@ -122,9 +123,10 @@ pub fn note_host_call(number: u16) -> u16 {
     noted_call::note(number)
 }
 
-/// [`note_host_call`], and where the calling thread's group is profiled ([`GroupBuilder::profile`](crate::GroupBuilder::profile)),
-/// the time until the next one is the call's: as far as the thread does not run in it, samples say so. For calls that may
-/// wait. Two looks at the clock a call, where it is profiled; takes no lock.
+/// [`note_host_call`], for calls that may wait. If the calling thread's group is profiled
+/// ([`GroupBuilder::profile`](crate::GroupBuilder::profile)), the time until the next note is the
+/// call's, and samples show the part in which the thread does not run. Then a call costs two looks
+/// at the clock. Takes no lock.
 pub fn time_host_call(number: u16) -> u16 {
     let before = noted_call::note(number);
     if before != 0 {
@@ -159,7 +161,7 @@ impl Drop for HostCall {
         };
         record.set_host_call(self.before);
         if let Some(watch) = watch {
-            // Perhaps in the course of a panic, which a second one would turn into an abort.
+            // This may run during a panic, and a second panic would abort.
             caught(|| watch.observer().host_call_ended(record.id(), self.name));
         }
     }

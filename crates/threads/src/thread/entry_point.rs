@@ -1,4 +1,4 @@
-//! What a thread calls, and why it may not return from there.
+//! What a thread calls, and why that call may not return.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,17 +8,17 @@ use wasmtime::{Error, Val};
 pub(crate) enum EntryPoint {
     /// The export given to `run`: its return ends the group.
     Main { export: String },
-    /// The export given to `invoke`, after the module's initialisation; likewise.
+    /// The export given to `invoke`, after the module's initialisation: its return ends the group.
     Invoke(Arc<Invocation>),
     /// Nothing beyond the start function: its return ends the group.
     Start,
     /// `wasi_thread_start(id, arg)`: its return ends the thread.
     Thread { arg: i32 },
-    /// Nothing by itself: exports are called one by one.
+    /// Nothing by itself: the embedder calls exports one by one.
     Reactor,
 }
 
-/// A call with values on both sides.
+/// A call with parameters and results.
 pub(crate) struct Invocation {
     pub(crate) export: String,
     pub(crate) params: Vec<Val>,

@@ -21,7 +21,7 @@ use crate::types::thread_id::ThreadId;
 
 /// A guest thread that holds its place in the group and has its store.
 ///
-/// It is made by the thread that starts it and run on a host thread of the group.
+/// The thread that starts it makes it, and a host thread of the group runs it.
 pub(crate) struct Guest<T: 'static> {
     pub(super) program: Arc<Program<T>>,
     /// The thread's share of the group's fuel.
@@ -31,7 +31,7 @@ pub(crate) struct Guest<T: 'static> {
     pub(super) entry: EntryPoint,
     /// Its part in the group's schedule.
     pub(super) member: Option<TurnTaker>,
-    /// Dropped last: the id is its own until the store's data are gone.
+    /// Dropped last: the thread keeps its id until the store's data are gone.
     pub(super) place: HeldPlace,
 }
 
@@ -82,7 +82,8 @@ impl<T: Send + 'static> Guest<T> {
         self.place.id()
     }
 
-    /// Whether no host thread works for it: see [`ThreadRecord::is_idle`](crate::watch::record::ThreadRecord::is_idle).
+    /// Whether no host thread works for it: see
+    /// [`ThreadRecord::is_idle`](crate::watch::record::ThreadRecord::is_idle).
     pub(crate) fn set_idle(&self, idle: bool) {
         self.place.record().set_idle(idle);
     }
@@ -100,7 +101,7 @@ impl<T: Send + 'static> Guest<T> {
 
     /// Runs the thread to its end on the calling host thread. Never panics.
     ///
-    /// Under a schedule it has the turn from its first moment until everything of it is gone.
+    /// Under a schedule it has the turn when it begins, and when the last of it is dropped.
     pub(crate) fn run(mut self) {
         match self.member.take() {
             None => self.run_now(),
@@ -111,7 +112,7 @@ impl<T: Send + 'static> Guest<T> {
     fn run_now(mut self) {
         let program = Arc::clone(&self.program);
         if !program.life.start() {
-            // The group has ended: nobody is told of a thread that runs nothing.
+            // The group has ended, so the thread runs nothing, and no observer is told of it.
             program.life.rest();
             caught(|| drop(self));
             return;
@@ -136,7 +137,7 @@ impl<T: Send + 'static> Guest<T> {
         if guest.is_some() {
             program.life.end(Outcome::Cancelled);
         }
-        // What was not run is dropped here, by code of the embedder that may panic.
+        // A thread that did not run is dropped here, with code of the embedder that may panic.
         caught(|| drop(guest));
     }
 
@@ -150,7 +151,7 @@ impl<T: Send + 'static> Guest<T> {
             }
             self.inside(Self::enter)
         }));
-        // What ends the thread first, before anybody is told: the first cause wins.
+        // The cause of this thread's end comes before others are told: the first cause wins.
         let returned = matches!(result, Ok(Ok(())));
         let or_panicked = |result: Result<(), Box<dyn Any + Send>>| {
             if let Err(payload) = result {
@@ -158,7 +159,7 @@ impl<T: Send + 'static> Guest<T> {
             }
         };
         or_panicked(result.and_then(|result| {
-            // It asks the embedder what an error means.
+            // This asks the embedder what an error means, and may panic.
             catch_unwind(AssertUnwindSafe(|| self.conclude(result)))
         }));
         if let Some(watch) = life.watch() {
@@ -170,22 +171,22 @@ impl<T: Send + 'static> Guest<T> {
             life.rest();
         }
         if returned && matches!(self.entry, EntryPoint::Thread { .. }) {
-            // Before the store goes: a guest may have seen the join already.
+            // Before the store is dropped: the guest may have seen the thread joined already.
             self.place.leave();
             self.fuel = None;
         }
-        // The embedder's data is dropped here, by code that may panic as well.
+        // The embedder's data is dropped here, with code that may panic as well.
         or_panicked(catch_unwind(AssertUnwindSafe(|| drop(self))));
     }
 
-    /// What the end of the thread is to the group.
+    /// Tells the group of the thread's end, and ends the group if that follows from it.
     fn conclude(&mut self, result: Result<(), Stopped>) {
         let life = &self.program.life;
         match (result, &self.entry) {
             (Ok(()), EntryPoint::Main { .. } | EntryPoint::Invoke(_) | EntryPoint::Start) => {
                 life.end(Outcome::Returned);
             }
-            // Only the thread's own; and reactors are not run.
+            // A thread's return ends only the thread; and a reactor has no entry that returns.
             (Ok(()), EntryPoint::Thread { .. } | EntryPoint::Reactor)
             | (Err(Stopped::Ended), _) => {}
             (Err(Stopped::NotMade(error)), _) => life.fail(error),
@@ -203,8 +204,8 @@ impl<T: Send + 'static> Guest<T> {
         current::enter(&record, program.life.watch(), || caps.apply(|| f(self)))
     }
 
-    /// Guest code, or a host function it called, failed: ends the group, and if it was this that ended it, shows
-    /// the store to who asked for it.
+    /// Guest code, or a host function it called, failed: ends the group. If this is what ended it,
+    /// shows the store to the hook for traps.
     pub(super) fn failed(&mut self, error: Error) {
         let id = self.place.id();
         let program = Arc::clone(&self.program);

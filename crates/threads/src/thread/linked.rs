@@ -1,7 +1,7 @@
-//! The modules of a group as every thread's store gets them: the guest's own, and beneath it those that are
-//! preloaded.
+//! The modules of a group, as each thread's store gets them: the guest's own, and beneath it the
+//! preloaded ones.
 
-use wasmtime::{Instance, InstancePre, Linker, Store};
+use wasmtime::{ImportType, Instance, InstancePre, Linker, Store};
 
 use crate::memory::define::Holding;
 use crate::module::extern_type;
@@ -15,7 +15,8 @@ use crate::types::error::GroupError;
 pub(crate) struct Part<T: 'static> {
     pub(crate) module: ThreadModule,
     pub(crate) binder: Binder<T>,
-    /// The exports that may be shared memories of the instance's own, where its waits are wasmtime's.
+    /// The exports that may be shared memories of the instance's own, where its waits are
+    /// wasmtime's.
     pub(crate) own_memories: Vec<String>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Linked<T: 'static> {
 
 /// How the imports of the modules are found.
 pub(crate) enum How<T: 'static> {
-    /// They are the same for all stores.
+    /// All imports are the same for all stores.
     Once(InstancePre<T>),
     /// Some are exports of preloaded modules, of which each store has its own.
     PerStore(Linker<T>),
@@ -52,7 +53,7 @@ pub(crate) struct Instances {
 }
 
 impl<T: 'static> Linked<T> {
-    /// Whether other threads can see that a store is filled.
+    /// Whether other threads can see the instantiation of a store.
     pub(crate) fn instantiation_is_visible(&self) -> bool {
         self.modules().any(ThreadModule::instantiation_is_visible)
     }
@@ -69,9 +70,10 @@ impl<T: 'static> Linked<T> {
     }
 }
 
-/// Refuses what cannot be preloaded, and what imports something that nobody has.
+/// Refuses a module that cannot be preloaded, and an import that nothing provides.
 ///
-/// `spawns`: whether any module starts threads. The linker has everything by now but the exports of preloaded modules.
+/// `spawns`: whether any module starts threads. By now the linker has everything except the exports
+/// of preloaded modules.
 pub(crate) fn check<T: 'static>(
     linker: &Linker<T>,
     store: &mut Store<T>,
@@ -79,48 +81,68 @@ pub(crate) fn check<T: 'static>(
     preloads: &[Preload],
     spawns: bool,
 ) -> Result<(), GroupError> {
-    for (at, preload) in preloads.iter().enumerate() {
-        let Preload {
-            module, memories, ..
-        } = preload;
-        let name = || preload.name.clone();
-        if !module.is_prepared() {
-            return Err(GroupError::PreloadUnprepared { name: name() });
-        }
-        if module.module().get_export(abi::START).is_some() {
-            return Err(GroupError::PreloadCommand { name: name() });
-        }
-        match module.module().get_export(abi::INITIALIZE) {
-            Some(ty) if !ty.func().is_some_and(|ty| abi::START_TYPE.is(ty)) => {
-                return Err(GroupError::Link(wasmtime::format_err!(
-                    "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
-                     results",
-                    name(),
-                    extern_type::describe(&ty)
-                )));
-            }
-            _ => {}
-        }
-        // Every thread has an instance of its own, which is what a module's globals and tables
-        // are made for, but hardly its memory.
-        let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
-        if spawns && own {
-            return Err(GroupError::PreloadMemory { name: name() });
-        }
-        check_imports(linker, store, module, &preloads[..at])?;
-    }
-    check_imports(linker, store, main, preloads)
+    check_all(main, preloads, spawns, |import| {
+        linker
+            .get(&mut *store, import.module(), import.name())
+            .is_ok()
+    })
 }
 
-fn check_imports<T: 'static>(
-    linker: &Linker<T>,
-    store: &mut Store<T>,
+/// Refuses what cannot be preloaded, and modules that import what neither those before them export
+/// nor `has` knows of.
+pub(crate) fn check_all(
+    main: &ThreadModule,
+    preloads: &[Preload],
+    spawns: bool,
+    mut has: impl FnMut(&ImportType<'_>) -> bool,
+) -> Result<(), GroupError> {
+    for (at, preload) in preloads.iter().enumerate() {
+        check_preload(preload, spawns)?;
+        check_imports(&preload.module, &preloads[..at], &mut has)?;
+    }
+    check_imports(main, preloads, &mut has)
+}
+
+/// Refuses what cannot be preloaded.
+fn check_preload(preload: &Preload, spawns: bool) -> Result<(), GroupError> {
+    let Preload {
+        module, memories, ..
+    } = preload;
+    let name = || preload.name.clone();
+    if !module.is_prepared() {
+        return Err(GroupError::PreloadUnprepared { name: name() });
+    }
+    if module.module().get_export(abi::START).is_some() {
+        return Err(GroupError::PreloadCommand { name: name() });
+    }
+    match module.module().get_export(abi::INITIALIZE) {
+        Some(ty) if !ty.func().is_some_and(|ty| abi::START_TYPE.is(ty)) => {
+            return Err(GroupError::Link(wasmtime::format_err!(
+                "the preloaded module `{}` exports `_initialize` as {}, not as a function without parameters and \
+                 results",
+                name(),
+                extern_type::describe(&ty)
+            )));
+        }
+        _ => {}
+    }
+    // Every thread has an instance of its own, which is what a module's globals and tables
+    // are made for, but hardly its memory.
+    let own = memories.defines || memories.imports.iter().any(|(import, _)| !import.shared);
+    match spawns && own {
+        true => Err(GroupError::PreloadMemory { name: name() }),
+        false => Ok(()),
+    }
+}
+
+fn check_imports(
     module: &ThreadModule,
     before: &[Preload],
+    has: &mut impl FnMut(&ImportType<'_>) -> bool,
 ) -> Result<(), GroupError> {
     for import in module.module().imports() {
         let (from, name) = (import.module(), import.name());
-        if !provided(before, from, name) && linker.get(&mut *store, from, name).is_err() {
+        if !provided(before, from, name) && !has(&import) {
             return Err(GroupError::Link(wasmtime::format_err!(
                 "unknown import: `{from}::{name}` has not been defined"
             )));

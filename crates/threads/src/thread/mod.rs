@@ -1,4 +1,4 @@
-//! A guest thread: what its store is filled with, and what it does from its entry to its end.
+//! A guest thread: its store and instances, and what it does from its entry to its end.
 
 mod begin;
 #[cfg(feature = "async")]

@@ -1,9 +1,10 @@
 //! Instances made ahead of their threads.
 //!
-//! Only for modules whose instantiation nobody can see: it writes no active segment into a shared memory,
-//! and runs no start function ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is
-//! used once. A store's data is made for a thread's id, so a prewarmed instance has its id already; it has
-//! no place in the group, and counts for no limit.
+//! Only for modules whose instantiation is not visible: it writes no active segment into a shared
+//! memory, and runs no start function
+//! ([`ThreadModule::instantiation_is_visible`](crate::ThreadModule)). Each is used once. A store's
+//! data is made for a thread's id, so a prewarmed instance already has an id. It has no place in
+//! the group, and counts for no limit on threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use crate::thread::linked::Instances;
 use crate::thread::program::Program;
 use crate::thread::thread_store::ThreadStore;
 
-/// A store and an instance that wait for their thread to be spawned.
+/// A store and an instance for a thread that is not spawned yet.
 pub(crate) struct Prewarmed<T: 'static> {
     pub(crate) id: ReservedId,
     pub(crate) store: ThreadStore<T>,
@@ -48,8 +49,8 @@ impl<T: Send + 'static> Stock<T> {
         self.lock().pop()
     }
 
-    /// Makes one more if fewer than the most are there. On a host thread that has just run a guest thread, after that
-    /// thread has left: never on the guest's path.
+    /// Makes one more, unless the stock is full. Called on a host thread that has just run a guest
+    /// thread, after that thread has left: so no thread of the guest waits for it.
     pub(crate) fn refill(&self, program: &Program<T>) {
         if self.most == 0
             || self.failed.load(Ordering::Relaxed)
@@ -61,13 +62,13 @@ impl<T: Send + 'static> Stock<T> {
         // Data and instantiation are the embedder's code.
         match caught(|| Self::make(program)) {
             Some(Ok(Some(instance))) => self.put(instance),
-            // A thread that computes may hold all that the group has left: another time there is some.
+            // Threads that compute may hold all fuel that is left. Later there may be some.
             Some(Err(error)) if error.downcast_ref() == Some(&Trap::OutOfFuel) => {}
             Some(Ok(None) | Err(_)) | None => self.failed.store(true, Ordering::Relaxed),
         }
     }
 
-    /// Puts one there, or back there; drops it where the most are there.
+    /// Puts one into the stock, or back into it; drops it if the stock is full.
     pub(crate) fn put(&self, instance: Prewarmed<T>) {
         let mut stock = self.lock();
         let over = if stock.len() < self.most {
@@ -80,7 +81,7 @@ impl<T: Send + 'static> Stock<T> {
         dropped(over);
     }
 
-    /// Nothing where no id is to be had.
+    /// Makes one; `None` if there is no free id.
     fn make(program: &Program<T>) -> Result<Option<Prewarmed<T>>, Error> {
         let Some(id) = ReservedId::take(&program.life) else {
             return Ok(None);
@@ -88,7 +89,7 @@ impl<T: Send + 'static> Stock<T> {
         let Some(number) = id.get() else {
             return Ok(None);
         };
-        // So that it draws a part of the group's fuel, and not all of it.
+        // So that it draws its share of the group's fuel, and not all of it.
         let _member = program.stores.join_fuel();
         let mut store = program.stores.make(number)?;
         let instances = program.instantiate(&mut store)?;
@@ -99,7 +100,7 @@ impl<T: Send + 'static> Stock<T> {
         }))
     }
 
-    /// Drops one that nobody has asked for.
+    /// Drops one that was not used.
     pub(crate) fn shrink(&self) {
         let one = self.lock().pop();
         dropped(one);
@@ -118,7 +119,8 @@ impl<T: Send + 'static> Stock<T> {
     }
 }
 
-/// Drops what holds data of the embedder's. A panic in that has no thread of the guest to be the outcome of.
+/// Drops what holds data of the embedder's. A panic in that belongs to no thread of the guest, so
+/// it is caught and does not end the group.
 fn dropped<R>(unused: R) {
     caught(|| drop(unused));
 }

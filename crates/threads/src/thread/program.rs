@@ -1,4 +1,5 @@
-//! What the threads of one group have in common: the modules they run, their stores, and what their end means.
+//! What the threads of one group have in common: their modules, how their stores are made, and what
+//! an error of theirs means.
 
 use std::sync::Arc;
 
@@ -32,9 +33,9 @@ pub(crate) struct Program<T: 'static> {
     pub(crate) linked: Linked<T>,
     /// The shared memories that are the same in every store, without duplicates.
     pub(crate) memories: Vec<SharedMemory>,
-    /// Those of single instances, where waits are wasmtime's.
+    /// The shared memories of single instances, whose waits are Wasmtime's.
     pub(crate) own_memories: Arc<OwnMemories>,
-    /// Whether it has to be seen on the main instance that its `memory` is a shared one.
+    /// Whether only the main instance shows if its `memory` is a shared one.
     pub(crate) doubtful_memory: bool,
     pub(crate) stores: Stores<T>,
     pub(crate) exit_code: ExitCode,
@@ -51,7 +52,8 @@ impl<T: Send + 'static> Program<T> {
         &self.linked.main.module
     }
 
-    /// Makes the instances of a store and binds their waits. Of prepared modules it runs no guest code.
+    /// Makes the instances of a store and binds their waits. For prepared modules it runs no guest
+    /// code.
     pub(crate) fn instantiate(&self, store: &mut ThreadStore<T>) -> Result<Instances, Error> {
         let make = || store.spend(|store| self.make_instances(store));
         self.stores.caps().apply(make)
@@ -111,7 +113,7 @@ impl<T: Send + 'static> Program<T> {
         #[cfg(feature = "async")]
         if self.async_calls {
             let made = pre.instantiate_async(store);
-            // Of a prepared module this is ready at once: there is no start function to run.
+            // For a prepared module this is ready at once: there is no start function to run.
             return block_on(self.life.token(), made).unwrap_or_else(|| Err(GroupEnded.into()));
         }
         pre.instantiate(store)

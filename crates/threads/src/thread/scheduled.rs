@@ -13,7 +13,8 @@ use crate::thread::current;
 use crate::types::backtrace::Backtrace;
 use crate::waits::{ParkingLot, WaitOutcome, Width};
 
-/// The function that a module asks whose points are used up. Without a schedule nobody is next: it counts on.
+/// The function that a module calls when its points are used up. Without a schedule no other thread
+/// is next, and the module goes on counting.
 pub(crate) fn point<T: 'static>(
     life: &Life,
 ) -> impl Fn(Caller<'_, T>, i32) -> Result<i64, Error> + Send + Sync + 'static {
@@ -28,7 +29,7 @@ pub(crate) fn point<T: 'static>(
             Some(PointKind::Loop) => Why::Loop,
             Some(PointKind::Wait) => Why::Wait,
             Some(PointKind::Notify) => Why::Notify,
-            // The rewrite's own code calls this, with no other number.
+            // Only the rewrite's own code calls this, with valid numbers.
             _ => Why::Atomic,
         };
         let _mark = running::mark(true);
@@ -37,7 +38,8 @@ pub(crate) fn point<T: 'static>(
     }
 }
 
-/// The function through which a module tells of its accesses. `memories` are the numbers of the module's memories among the group's.
+/// The function that a module calls before an access. `memories` are the numbers of the module's
+/// memories among the group's.
 pub(crate) fn access<T: 'static>(
     life: &Arc<Life>,
     sites: &Arc<[AccessSite]>,
@@ -51,7 +53,7 @@ pub(crate) fn access<T: 'static>(
         let Some((observer, turns)) = &told else {
             return;
         };
-        // The rewrite's own code calls this, with no other number.
+        // Only the rewrite's own code calls this, with valid numbers.
         let site = site.cast_unsigned();
         let (Some(instruction), Some((thread, point))) =
             (sites.get(site as usize), turns.own_point())
@@ -76,7 +78,7 @@ pub(crate) fn access<T: 'static>(
     }
 }
 
-/// Says where the calling thread is, to whoever has asked.
+/// Reports where the calling thread is, if another thread has asked.
 pub(crate) fn report<T>(caller: &Caller<'_, T>) {
     if let Some(thread) = current::get()
         && thread.waiter().take_report()
@@ -85,10 +87,11 @@ pub(crate) fn report<T>(caller: &Caller<'_, T>) {
     }
 }
 
-/// Has the points counted that `instance` passes, whose export `left` says how many it may still pass.
+/// Makes the points count that `instance` passes. Its export `left` says how many it may still
+/// pass.
 ///
-/// While the host runs, the number is the thread's: what has been passed is known wherever a host function is, and a new budget
-/// is in the instance when wasm goes on.
+/// While the host runs, the thread holds that number. So host functions know how many points were
+/// passed, and a new budget is in the instance when wasm goes on.
 pub(crate) fn count<T: 'static>(
     store: &mut Store<T>,
     instance: Instance,
@@ -115,7 +118,8 @@ pub(crate) fn count<T: 'static>(
     Ok(())
 }
 
-/// Wakes up to `count` threads that wait on `word`: the group's by its schedule, where it has one, then those of the host.
+/// Wakes up to `count` threads that wait on `word`: first the group's, by its schedule if it has
+/// one, then those of the host.
 pub(crate) fn notify(
     turns: Option<&Turns>,
     lot: &ParkingLot,
@@ -134,7 +138,8 @@ pub(crate) fn notify(
     woken + lot.notify_tagged(word, count - woken, tag, each)
 }
 
-/// Waits on the word at a host address under a schedule, and the tag of the notify that ended that.
+/// Waits on the word at a host address under a schedule. Returns the outcome, and the tag of the
+/// notify that ended the wait.
 pub(crate) fn wait(
     turns: &Turns,
     word: usize,

@@ -16,7 +16,8 @@ use crate::types::fuel::{Account, Fuel, Member};
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
 
-/// What a thread's store data is made from.
+/// What a thread's store data is made from: the thread's id, and the group's memory, handle and
+/// token.
 ///
 /// Cheap to clone, and may be kept in the store's data.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl ThreadInfo {
         self.memory.as_ref()
     }
 
-    /// A handle that can end the group, for host functions that do.
+    /// A handle that can end the group, for host functions.
     pub fn handle(&self) -> &GroupHandle {
         &self.handle
     }
@@ -57,7 +58,7 @@ impl ThreadInfo {
 /// Makes the embedder's data for one thread's store.
 pub(crate) type MakeState<T> = Box<dyn Fn(&ThreadInfo) -> Result<T, Error> + Send + Sync>;
 
-/// Sets a thread's store up, as the embedder wants it.
+/// Sets up a thread's store for the embedder.
 pub(crate) type SetUpStore<T> =
     Box<dyn Fn(&ThreadInfo, &mut Store<T>) -> Result<(), Error> + Send + Sync>;
 
@@ -72,7 +73,7 @@ pub(crate) struct Stores<T: 'static> {
     counts: Counts,
     fuel: Option<Arc<Fuel>>,
     budget: Option<Arc<GroupBudget>>,
-    /// What a thread takes of it for its stacks, in bytes.
+    /// What a thread takes of the budget for its stacks, in bytes.
     host_stack: usize,
 }
 
@@ -110,7 +111,8 @@ impl<T: Send + 'static> Stores<T> {
         }
     }
 
-    /// The size caps, which whoever runs or instantiates a store puts in place with [`Caps::apply`].
+    /// The size caps. A caller that runs or instantiates a store puts them in place with
+    /// [`Caps::apply`].
     pub(crate) fn caps(&self) -> Caps {
         self.caps
     }
@@ -136,14 +138,15 @@ impl<T: Send + 'static> Stores<T> {
         let mut account = None;
         if self.engine.get_consume_fuel() {
             match &self.fuel {
-                // Without a limit, the store must not start with wasmtime's default of nothing.
+                // Wasmtime's default is no fuel, and without a limit the store needs some.
                 None => store.set_fuel(u64::MAX)?,
                 Some(fuel) => account = Some(Account::open(fuel, &mut store)?),
             }
         }
         if let Some(set_up) = &self.set_up {
             set_up(&info, &mut store)?;
-            // Whatever was done about epochs, the end of the group comes through.
+            // Last, so that the end of the group reaches the store whatever `set_up` did about
+            // epochs.
             interrupt::arm(&mut store, &self.life, id);
         }
         Ok(ThreadStore::new(store, account))
@@ -160,16 +163,17 @@ impl<T: Send + 'static> Stores<T> {
     }
 }
 
-/// The tables that the rewrite appended to the modules of a group: each store has them beside those of the guest.
+/// The tables that the rewrite appended to the modules of a group. Each store has them beside those
+/// of the guest.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct AppendedTables {
     count: usize,
-    /// Elements of the longest.
+    /// The number of elements of the longest one.
     longest: usize,
 }
 
 impl AppendedTables {
-    /// Those with so many elements each.
+    /// Tables with these numbers of elements.
     pub(crate) fn of(elements: impl Iterator<Item = usize>) -> Self {
         elements.fold(Self::default(), |tables, elements| Self {
             count: tables.count + 1,
@@ -178,7 +182,7 @@ impl AppendedTables {
     }
 }
 
-/// Bytes of a table's element.
+/// The size of a table's element, in bytes.
 const ELEMENT: u64 = 8;
 
 /// Sizes a store may grow to.
@@ -188,7 +192,7 @@ pub(crate) struct Caps {
     table_elements: Option<usize>,
     /// Elements of the longest table that the rewrite appended.
     appended_table: usize,
-    /// Whether what is not allowed is a trap.
+    /// Whether a growth that is not allowed is a trap.
     trap: bool,
 }
 
@@ -203,9 +207,9 @@ struct Counts {
 thread_local! {
     /// The caps of the group whose store this host thread works on.
     static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, appended_table: 0, trap: false }) };
-    /// The counts that a limiter being installed shows. Wasmtime asks for them once, there.
+    /// The counts that a limiter reports while it is installed. Wasmtime asks for them once, then.
     static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
-    /// What the store that a limiter is shown for last has taken of a budget.
+    /// What the store for which a limiter was asked for last has taken of a budget.
     static TALLY: RefCell<Option<Arc<Tally>>> = const { RefCell::new(None) };
 }
 
@@ -216,7 +220,7 @@ impl Caps {
         impl Drop for RestoreCaps {
             fn drop(&mut self) {
                 CAPS.set(self.0);
-                // It would keep what its store had taken beyond the store's end.
+                // Kept, the tally would hold its bytes beyond the store's end.
                 drop(TALLY.replace(None));
             }
         }
@@ -225,15 +229,15 @@ impl Caps {
     }
 }
 
-/// A limiter that is a view of this host thread's caps.
+/// A limiter that reads this host thread's caps.
 ///
-/// `Store::limiter` wants a reference into the store's data, which is the embedder's type. A value
-/// without size needs no place: leaking its box allocates nothing.
+/// `Store::limiter` wants a reference into the store's data, whose type is the embedder's. A value
+/// without size needs no place there: leaking its box allocates nothing.
 struct Limiter;
 
 fn limiter(counts: Counts, tally: Option<&Arc<Tally>>) -> &'static mut Limiter {
     COUNTS.set(Some(counts));
-    // Wasmtime asks for a limiter each time that it has something to ask of it.
+    // Wasmtime calls this before each question to the limiter.
     let others = TALLY.with_borrow(|last| match (last, tally) {
         (None, None) => false,
         (Some(last), Some(tally)) => !Arc::ptr_eq(last, tally),
@@ -258,7 +262,8 @@ impl Limiter {
     }
 }
 
-/// Whether `desired` is within the group's cap and the declared maximum; an error where that is to be a trap.
+/// Whether `desired` is within the group's cap and the declared maximum. If it is not, and that is
+/// to be a trap, an error.
 fn allows(
     cap: Option<usize>,
     desired: usize,
@@ -273,7 +278,7 @@ fn allows(
     Ok(allowed)
 }
 
-/// Takes the bytes out of the budget, if there is one; false if there are not so many left.
+/// Takes the bytes out of the budget, if there is one; false if fewer are left.
 fn charge(current: u64, desired: u64) -> Result<bool, Error> {
     let taken = TALLY.with_borrow(|tally| {
         tally
@@ -286,7 +291,7 @@ fn charge(current: u64, desired: u64) -> Result<bool, Error> {
     Ok(taken)
 }
 
-/// What to do where an allowed growth failed.
+/// What to do when an allowed growth failed.
 fn failed(error: Error, what: &str) -> Result<(), Error> {
     TALLY.with_borrow(|tally| {
         if let Some(tally) = tally {
@@ -327,7 +332,8 @@ impl ResourceLimiter for Limiter {
             appended_table,
             ..
         } = CAPS.get();
-        // One that is made, and never grows, as the rewrite makes them: nothing else tells it from the guest's.
+        // A new table that can never grow, as the rewrite makes them. Nothing else tells it from a
+        // table of the guest's.
         let appended = current == 0 && maximum == Some(desired) && desired <= appended_table;
         let cap = table_elements.filter(|_| !appended);
         let bytes = |elements: usize| (elements as u64).saturating_mul(ELEMENT);

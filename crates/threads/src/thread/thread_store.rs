@@ -1,4 +1,4 @@
-//! A thread's store, which gives back its instances whatever becomes of the embedder's data.
+//! A thread's store. Its instances are dropped even if the drop of the embedder's data panics.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use crate::types::fuel::Account;
 
 /// A store whose instances are dropped before its data.
 ///
-/// Wasmtime's own drops the data first. That is the embedder's code, which may panic, and then the instances, with their
-/// memories, tables and mappings, would stay for ever.
+/// Wasmtime's own drops the data first. That is the embedder's code, which may panic, and then the
+/// instances, with their memories, tables and mappings, would stay for ever.
 pub(crate) struct ThreadStore<T: 'static> {
     store: Option<Store<T>>,
-    /// What it has of the group's fuel, where that is limited.
+    /// Its account of the group's fuel, if that is limited.
     account: Option<Arc<Account>>,
 }
 
@@ -76,9 +76,9 @@ impl<T> Drop for ThreadStore<T> {
         let Some(mut store) = self.store.take() else {
             return;
         };
-        // A panic has left wasm without giving back.
+        // A panic left wasm without giving fuel back.
         if let Some(account) = &self.account {
-            // The engine counts fuel, or there would be no account.
+            // The engine counts fuel, since there is an account.
             let _ = account.end(&mut store);
         }
         drop(store.into_data());

@@ -1,8 +1,8 @@
-//! The host's side of the waits that the rewrite took out of a module.
+//! The host's side of the waits that the rewrite replaced in a module.
 //!
 //! A prepared module calls its waits and notifies through an exported table (see
-//! [`rewrite`](crate::rewrite)). Each instance's table is filled here, after its instantiation and before any
-//! of its code runs, with functions that reach the group's [`ParkingLot`].
+//! [`rewrite`](crate::rewrite)). Each instance's table is filled here, after its instantiation and
+//! before any of its code runs, with functions that reach the group's [`ParkingLot`].
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,26 +31,27 @@ pub(crate) struct Binder<T: 'static> {
     group: Arc<Group>,
     table: Option<String>,
     slots: Vec<(WaitSlot, Source)>,
-    /// The entry of the table that points ask through.
+    /// The table entry for points.
     point: Option<PointSlot>,
-    /// The entry of the table that accesses are told through.
+    /// The table entry for accesses.
     access: Option<u32>,
     /// The functions of [`Source::Shared`] slots, made once for all instances, named by slot.
     functions: Linker<T>,
 }
 
-/// What the functions of all slots reach.
+/// What the functions of all slots use.
 struct Group {
     lot: Arc<ParkingLot>,
-    /// Who runs, where one thread runs at a time.
+    /// The schedule, where one thread runs at a time.
     turns: Option<Arc<Turns>>,
     watch: Option<Arc<Watch>>,
     unwinding: Arc<Unwinding>,
-    /// Whether its fuel is limited.
+    /// Whether the group's fuel is limited.
     limits_fuel: bool,
-    /// Whether the threads are sampled: then waits and notifies say that they are there, and how long they take.
+    /// Whether the threads are sampled. Then waits and notifies note that they run, and how long
+    /// they take.
     profiles: bool,
-    /// Nobody watches or samples.
+    /// Whether there is neither an observer nor sampling.
     unseen: bool,
 }
 
@@ -70,14 +71,14 @@ impl Drop for TimedWait {
     }
 }
 
-/// The memory that a slot's function works on, and its number among the group's, which is what reports call it by.
+/// The memory that a slot's function works on, and its number among the group's, which reports use.
 #[derive(Clone)]
 struct Target(SharedMemory, Option<usize>);
 
-/// The name of the function that points ask.
+/// The name of the function for points.
 const POINT: &str = "point";
 
-/// The name of the function that accesses are told.
+/// The name of the function for accesses.
 const ACCESS: &str = "access";
 
 /// The word of a wait.
@@ -92,15 +93,15 @@ struct Awaited {
 
 /// Where a slot's function comes from.
 enum Source {
-    /// The memory is the same in every instance: a function made once, by this name.
+    /// The memory is the same in every instance: so is the function, which has this name.
     Shared(String),
-    /// The memory belongs to the instance: so does the function.
+    /// The memory belongs to the instance, and so does the function.
     Instance,
 }
 
 impl<T: 'static> Binder<T> {
-    /// `imported` are the module's imported memories by index, `None` for one that is not shared. Their place
-    /// among `memories`, the group's, is what reports call them by.
+    /// `imported` are the module's imported memories by index, `None` for one that is not shared.
+    /// Reports use their index among `memories`, the group's.
     pub(crate) fn new(
         engine: &Engine,
         life: &Arc<Life>,
@@ -213,7 +214,7 @@ impl<T: 'static> Binder<T> {
 
 /// The function of a `memory.atomic.wait32`.
 ///
-/// The guest's number is turned into the bytes that are in the memory, which are little-endian on every host.
+/// The guest's value becomes the bytes as they are in the memory: little-endian on every host.
 fn wait32<T: 'static>(
     group: &Arc<Group>,
     Target(memory, number): Target,
@@ -302,7 +303,8 @@ impl Group {
         }
     }
 
-    /// What a wait answers that does not have to wait, unless somebody watches or samples it.
+    /// The result of a wait that does not have to wait; `None` if it has to, or if it is observed
+    /// or sampled.
     fn unobserved(
         &self,
         differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
@@ -313,9 +315,9 @@ impl Group {
         current::with(|thread| differs(thread.waiter())).flatten()
     }
 
-    /// Waits on `word` as the guest thread that the caller is, which [has
-    /// asked](Self::unobserved) whether the word differs, unless that is to be told. It needs no fuel meanwhile, and others
-    /// may.
+    /// Waits on `word`, as the guest thread that calls. The caller [has compared](Self::unobserved)
+    /// the word before, unless the wait is observed or sampled. The thread gives its fuel back
+    /// meanwhile: others may need it.
     fn wait<T: 'static>(
         &self,
         mut caller: Caller<'_, T>,
@@ -324,7 +326,7 @@ impl Group {
         differs: impl FnOnce(&Waiter) -> Option<WaitOutcome>,
         park: impl FnOnce(&Waiter, &mut dyn FnMut()) -> WaitOutcome,
     ) -> Result<i32, Error> {
-        // Bound functions are called by instances of the group only, on threads that are entered.
+        // Only instances of the group call bound functions, and on threads that are entered.
         let thread =
             current::get().ok_or_else(|| Error::msg("a wait outside of a thread group"))?;
         let waiter = thread.waiter();
@@ -338,7 +340,7 @@ impl Group {
                 match &self.turns {
                     None => park(waiter, &mut report),
                     Some(turns) => {
-                        // A question that came before it began to wait.
+                        // A request for a backtrace that came before the wait began.
                         if waiter.take_report() {
                             report();
                         }
@@ -365,7 +367,7 @@ impl Group {
         })
     }
 
-    /// What the guest gets.
+    /// The result for the guest.
     fn result(&self, outcome: WaitOutcome) -> Result<i32, Error> {
         match outcome.code() {
             Some(code) => Ok(code as i32),

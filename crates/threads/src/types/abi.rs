@@ -1,9 +1,9 @@
 //! Names and numbers of the wasi-threads ABI.
 //!
-//! Sources: the wasi-threads proposal (`wasi.thread-spawn`, `wasi_thread_start`, thread ids) and
-//! the `errno` enumeration of `wasi_snapshot_preview1`'s witx, whose values wasi-libc expects; for the
-//! exports of commands and reactors, WASI's "application ABI". The names under which a prepared module
-//! exports what the rewrite appended are in [`rewrite::names`](crate::rewrite::names).
+//! Sources: the wasi-threads proposal (`wasi.thread-spawn`, `wasi_thread_start`, thread ids); the
+//! `errno` enumeration of `wasi_snapshot_preview1`'s witx, whose values wasi-libc expects; WASI's
+//! "application ABI", for the exports of commands and reactors. The names under which a prepared
+//! module exports what the rewrite appended are in [`rewrite::names`](crate::rewrite::names).
 
 use std::fmt;
 
@@ -18,23 +18,23 @@ pub const SPAWN_TYPE: I32Function = I32Function {
     params: 1,
     results: 1,
 };
-/// Export a new thread enters by: `(param $tid i32) (param $arg i32)`.
+/// The export that a new thread calls: `(param $tid i32) (param $arg i32)`.
 pub const THREAD_START: &str = "wasi_thread_start";
 /// The type of `wasi_thread_start`.
 pub const THREAD_START_TYPE: I32Function = I32Function {
     params: 2,
     results: 0,
 };
-/// Export a command is run by.
+/// The export that runs a command.
 pub const START: &str = "_start";
-/// Export a reactor is initialised by, where it has one.
+/// The export that initialises a reactor, if it has one.
 pub const INITIALIZE: &str = "_initialize";
 /// The type of `_start` and of `_initialize`.
 pub const START_TYPE: I32Function = I32Function {
     params: 0,
     results: 0,
 };
-/// Export through which hosts find the memory.
+/// The export under which hosts find the memory.
 pub const MEMORY: &str = "memory";
 
 /// Whether an import by these names is the function that starts a thread.
@@ -42,8 +42,8 @@ pub fn is_spawn(module: &str, name: &str) -> bool {
     (module, name) == (SPAWN_MODULE, SPAWN_NAME)
 }
 
-/// Whether an import is a function of WASI preview1 (or of `wasi_unstable`, before it) that may block for as long as another
-/// likes.
+/// Whether an import is a function of WASI preview1 (or of `wasi_unstable`, before it) that may
+/// block without a bound.
 pub(crate) fn may_block(module: &str, name: &str) -> bool {
     matches!(module, "wasi_snapshot_preview1" | "wasi_unstable")
         && matches!(

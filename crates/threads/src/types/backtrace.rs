@@ -1,4 +1,4 @@
-//! Backtraces without the frames that are not the guest's.
+//! Backtraces of the guest's frames alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use wasmtime::{FrameInfo, Module, WasmBacktrace};
 
 use crate::types::frames::Frame;
 
-/// Which functions of a group's modules the rewrite appended: in each of these modules, all from this index on.
+/// The functions that the rewrite appended to a group's modules: in each module, all from this
+/// index on.
 #[derive(Debug, Default)]
 pub(crate) struct Appended(Vec<(Module, u32)>);
 
@@ -29,10 +30,10 @@ impl Appended {
     }
 }
 
-/// Where a thread is, as the guest's program has it.
+/// Where a thread is in the guest's program.
 ///
-/// A wait or a bulk memory operation of a prepared module is a call of a function that the rewrite appended: its
-/// frame, which stands before the guest's and has no name, is left out here.
+/// A wait or a bulk memory operation of a prepared module is a call of a function that the rewrite
+/// appended. The frame of that function has no name, and is left out here.
 #[derive(Clone, Debug)]
 pub struct Backtrace {
     trace: Trace,
@@ -42,17 +43,18 @@ pub struct Backtrace {
 #[derive(Clone, Debug)]
 enum Trace {
     Taken(Arc<WasmBacktrace>),
-    /// It is in this error's context.
+    /// The one in this error's context.
     InError(Arc<wasmtime::Error>),
-    /// It was found on the thread's stack, from outside.
+    /// One that was read from the thread's stack, from outside.
     Walked(Arc<Walk>),
 }
 
 #[derive(Debug)]
 struct Walk {
-    /// The guest's.
+    /// The guest's frames, the innermost first.
     frames: Vec<Frame>,
-    /// The innermost was looked for on the stack: the thread was in host code.
+    /// Whether the innermost frame was searched for on the stack, because the thread was in host
+    /// code.
     scanned: bool,
     cut: bool,
 }
@@ -65,7 +67,7 @@ impl Backtrace {
         }
     }
 
-    /// That of a trap, unless the engine takes none.
+    /// The backtrace of a trap; `None` if the engine takes none.
     pub(crate) fn of_error(error: &Arc<wasmtime::Error>, appended: &Arc<Appended>) -> Option<Self> {
         error.is::<WasmBacktrace>().then(|| Self {
             trace: Trace::InError(Arc::clone(error)),
@@ -73,7 +75,8 @@ impl Backtrace {
         })
     }
 
-    /// One that was found on the thread's stack. `scanned`: its beginning was looked for; `cut`: there were more frames.
+    /// A backtrace that was read from the thread's stack. `scanned`: its beginning was searched
+    /// for. `cut`: there were more frames.
     pub(crate) fn walked(
         frames: Vec<Frame>,
         scanned: bool,
@@ -91,8 +94,8 @@ impl Backtrace {
         }
     }
 
-    /// The frames of the guest, the innermost first, where the thread's stack was read from outside; `None` where Wasmtime
-    /// took them: [`frames`](Self::frames) has those.
+    /// The frames of the guest, the innermost first, if the thread's stack was read from outside.
+    /// `None` if Wasmtime took them: [`frames`](Self::frames) has those.
     pub fn walked_frames(&self) -> Option<&[Frame]> {
         match &self.trace {
             Trace::Walked(walk) => Some(&walk.frames),
@@ -100,20 +103,23 @@ impl Backtrace {
         }
     }
 
-    /// Whether its innermost frame was looked for on the stack, because the thread was in host code. It is right as far as
-    /// anybody has seen, but not by construction.
+    /// Whether the innermost frame was searched for on the stack, because the thread was in host
+    /// code. Such a search was right in every case that was tried, but nothing guarantees that it
+    /// is.
     pub fn is_scanned(&self) -> bool {
         matches!(&self.trace, Trace::Walked(walk) if walk.scanned)
     }
 
-    /// The frames of the guest, the innermost first; none of one that has [`walked_frames`](Self::walked_frames).
+    /// The frames of the guest, the innermost first; none if it has
+    /// [`walked_frames`](Self::walked_frames).
     pub fn frames(&self) -> impl Iterator<Item = &FrameInfo> {
         let all = self.whole().map_or(&[][..], WasmBacktrace::frames);
         all.iter().filter(|frame| self.appended.is_guest(frame))
     }
 
-    /// The frames of the guest, the innermost first, whichever way they were found. Copies names: it is for what is
-    /// printed, by `wasm-symbols` for instance, which knows files and lines.
+    /// The frames of the guest, the innermost first, from [`frames`](Self::frames) or
+    /// [`walked_frames`](Self::walked_frames). Copies the names, so it is meant for printing:
+    /// `wasm-symbols`, for instance, adds files and lines.
     pub fn to_frames(&self) -> Vec<Frame> {
         match &self.trace {
             Trace::Walked(walk) => walk.frames.clone(),
@@ -121,7 +127,8 @@ impl Backtrace {
         }
     }
 
-    /// As wasmtime took it, with all frames; `None` of one that has [`walked_frames`](Self::walked_frames).
+    /// The backtrace with all frames, as Wasmtime took it; `None` if it has
+    /// [`walked_frames`](Self::walked_frames).
     pub fn whole(&self) -> Option<&WasmBacktrace> {
         match &self.trace {
             Trace::Taken(trace) => Some(trace),
@@ -132,8 +139,8 @@ impl Backtrace {
 }
 
 impl Backtrace {
-    /// Writes it with these texts, of the frames that [`to_frames`](Self::to_frames) gives: a title, then a numbered
-    /// frame after the other.
+    /// The backtrace as text: a title, then the frames, numbered. `frames` has the text of each
+    /// frame that [`to_frames`](Self::to_frames) gives.
     pub fn display_as(&self, frames: impl IntoIterator<Item = impl fmt::Display>) -> String {
         let mut text = String::from("wasm backtrace");
         if self.is_scanned() {
@@ -151,7 +158,7 @@ impl Backtrace {
 }
 
 impl fmt::Display for Backtrace {
-    /// As Wasmtime writes it, but that names are not demangled, and are cut and escaped.
+    /// As Wasmtime writes it, except that names are not demangled, and are cut and escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.display_as(self.to_frames()))
     }

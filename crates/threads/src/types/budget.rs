@@ -1,4 +1,5 @@
-//! A budget of memory that a group shares with others, and what the group and its stores have taken of it.
+//! A budget of memory that a group shares with others, and what the group and its stores have taken
+//! of it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{MemoryType, MemoryTypeBuilder, SharedMemory};
 
-/// How much memory several things may have together: the groups and the WASI contexts of one host, say.
+/// How much memory several users may have together, for instance the groups and the WASI contexts
+/// of one host.
 ///
-/// Asked before something is made or grows, by whichever thread it is. `take` runs under a lock of the group, which other
-/// threads of the group want for their `take`, and nobody for `give_back`. So all methods must be quick, must not wait for
-/// a `take` of another thread, and must not panic.
+/// Asked before something is made or grows, on the thread that makes or grows it. `take` runs under
+/// a lock of the group, which every `take` of the group needs and no `give_back`. So all methods
+/// must be quick, must not wait for a `take` of another thread, and must not panic.
 pub trait MemoryBudget: Send + Sync {
-    /// Takes `bytes` out of the budget; false, and nothing is taken, if there are not so many left.
+    /// Takes `bytes` out of the budget. If fewer are left, takes nothing and returns false.
     fn take(&self, bytes: u64) -> bool;
 
-    /// Gives `bytes` back that were taken.
+    /// Gives back `bytes` that were taken.
     fn give_back(&self, bytes: u64);
 
     /// How many bytes are left at this moment.
@@ -24,8 +26,9 @@ pub trait MemoryBudget: Send + Sync {
 
 /// The budget of one group, and what its shared memories have taken of it.
 ///
-/// Wasmtime asks nobody when a shared memory grows. So what it has grown by is taken whenever something else asks, and its
-/// maximum is what the budget had left when it was made.
+/// Wasmtime does not ask the host when a shared memory grows. So its growth is taken from the
+/// budget with the next request of anything else, and its maximum is what the budget had left when
+/// it was made.
 pub(crate) struct GroupBudget {
     budget: Arc<dyn MemoryBudget>,
     shared: Mutex<Vec<(SharedMemory, u64)>>,
@@ -39,7 +42,7 @@ impl GroupBudget {
         })
     }
 
-    /// Takes `bytes`, after what the shared memories have grown by.
+    /// Takes `bytes`, and first what the shared memories have grown by.
     fn take(&self, bytes: u64) -> bool {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         for (memory, taken) in shared.iter_mut() {
@@ -55,7 +58,7 @@ impl GroupBudget {
         self.budget.take(bytes)
     }
 
-    /// A type like `ty` that grows to what is left at most; `None` if not even its minimum is left.
+    /// `ty` with a maximum that the budget still has; `None` if not even its minimum is left.
     pub(crate) fn fitted(&self, ty: &MemoryType) -> Option<MemoryType> {
         let least = ty.minimum().checked_mul(ty.page_size())?;
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +67,7 @@ impl GroupBudget {
             let most = ty.maximum().unwrap_or(0).saturating_mul(ty.page_size());
             most.saturating_sub(*taken)
         };
-        // Of several none may grow to what another may.
+        // What the other shared memories may still grow by is not left for this one.
         let others: u64 = shared.iter().map(may_grow_by).sum();
         drop(shared);
         let left = self.budget.left().saturating_sub(others);
@@ -82,7 +85,7 @@ impl GroupBudget {
         fitted.build().ok()
     }
 
-    /// Counts `memory` from now on; false if there is not so much left as it has.
+    /// Counts `memory` from now on; false if the budget has less left than its size.
     pub(crate) fn count(&self, memory: &SharedMemory) -> bool {
         let size = memory.data_size() as u64;
         let taken = self.take(size);
@@ -117,12 +120,12 @@ impl Drop for GroupBudget {
 pub(crate) struct Tally {
     budget: Arc<GroupBudget>,
     taken: AtomicU64,
-    /// Of it, for the growth that was allowed last, which may yet fail.
+    /// The part of it for the growth that was allowed last, which may still fail.
     last: AtomicU64,
 }
 
 impl Tally {
-    /// With `bytes` taken; `None` if there are not so many left.
+    /// A tally that has taken `bytes`; `None` if fewer are left.
     pub(crate) fn new(budget: &Arc<GroupBudget>, bytes: u64) -> Option<Arc<Self>> {
         budget.take(bytes).then(|| {
             Arc::new(Self {
@@ -133,12 +136,12 @@ impl Tally {
         })
     }
 
-    /// A new question: what was allowed before has happened.
+    /// A new request: the growth that was allowed before has happened.
     pub(crate) fn begin(&self) {
         self.last.store(0, Ordering::Relaxed);
     }
 
-    /// Takes what something is to grow by. A store is used by one thread at a time.
+    /// Takes the bytes by which something grows. A store is used by one thread at a time.
     pub(crate) fn grow(&self, current: u64, desired: u64) -> bool {
         let bytes = desired.saturating_sub(current);
         let taken = self.budget.take(bytes);
@@ -149,7 +152,7 @@ impl Tally {
         taken
     }
 
-    /// What was allowed last did not happen.
+    /// Gives back what the last growth took: it did not happen.
     pub(crate) fn failed(&self) {
         let bytes = self.last.swap(0, Ordering::Relaxed);
         self.taken.fetch_sub(bytes, Ordering::Relaxed);

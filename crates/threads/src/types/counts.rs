@@ -8,8 +8,9 @@ use crate::types::error::SpawnError;
 pub struct ThreadCounts {
     /// Threads that the guest started; the main thread is not counted.
     pub started: u64,
-    /// Most threads that had a place in the group at once, main counted. A thread has its place from the call of
-    /// `thread-spawn` on that starts it, also if that fails later, until it has returned.
+    /// The most threads that had a place in the group at once, main included. A thread has its
+    /// place from the call of `thread-spawn` that starts it, even if that call fails later, until
+    /// it has returned.
     pub most: u32,
 }
 
@@ -19,6 +20,6 @@ pub struct ThreadCounts {
 pub struct SpawnFailures {
     /// How many calls failed.
     pub count: u64,
-    /// Why the last one did.
+    /// Why the last one failed.
     pub last: Option<SpawnError>,
 }

@@ -28,7 +28,7 @@ struct Signal {
     ended: Bell,
 }
 
-/// Wakers that whoever ended the token has to [`wake`].
+/// Wakers that the thread that ended the token has to [`wake`].
 pub(crate) type Wakers = Left<Waker>;
 
 impl EndToken {
@@ -83,13 +83,14 @@ impl EndToken {
         first
     }
 
-    /// Sets the flag: what looks at the token sees it from here on. Who waits for it has to be told: by [`ring`](Self::ring), and
-    /// the wakers. Takes no lock that is held.
+    /// Sets the flag, which every look at the token sees from here on. Threads that wait for the
+    /// token still need [`ring`](Self::ring), and tasks the wakers that are returned. Takes no lock
+    /// that is held.
     pub(crate) fn flag(&self) -> Wakers {
         self.signal.wakers.end().1
     }
 
-    /// Tells the threads that wait for the token.
+    /// Wakes the threads that wait for the token.
     pub(crate) fn ring(&self) {
         self.signal.ended.ring();
     }
@@ -103,7 +104,7 @@ impl std::fmt::Debug for EndToken {
     }
 }
 
-/// Wakes: foreign code, whose panic must not keep the others, or the end, from happening.
+/// Wakes a task. That is foreign code: its panic must not stop the other wake-ups, or the end.
 pub(crate) fn wake(waker: Waker) {
     caught(|| waker.wake());
 }

@@ -8,11 +8,12 @@ use crate::types::abi::errno;
 use crate::types::outcome::Outcome;
 use crate::types::schedule_error::ScheduleRefusal;
 
-/// Characters of an error of Wasmtime's that are written, names of the module's in it.
+/// The most characters of a Wasmtime error that are written. It may contain names of the module.
 const WORDS: usize = 4 * NAME_CHARS;
 
-/// An error of Wasmtime's in its own words and those of its causes, in which names of the module's are visible. Of one
-/// that has a backtrace there is only the cause: Wasmtime would demangle what is in it, however long that becomes.
+/// The text of a Wasmtime error and of its causes, with the module's names escaped. Of an error
+/// with a backtrace only the cause is written: Wasmtime would demangle the names in the backtrace,
+/// and the result has no bound.
 pub(crate) fn in_words(error: &wasmtime::Error) -> String {
     let words = match error.is::<WasmBacktrace>() {
         true => error.root_cause().to_string(),
@@ -26,14 +27,15 @@ fn name_shown(name: &str) -> Escaped<'_> {
 }
 
 /// Why [`GroupBuilder::build`](crate::GroupBuilder::build) refused.
+///
+/// Its text, and that of this crate's other errors, has the cause in it, with names of the module's
+/// made visible and cut: so a cause is in the variant, and not a
+/// [`source`](std::error::Error::source) that would be printed a second time.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupError {
-    /// [`GroupBuilder::state`](crate::GroupBuilder::state) was not called.
-    #[error("the builder was not told how to make store data")]
-    NoState,
-    /// The module imports a WASI function that may block, and no hook of the group's end tells those that do: see
-    /// [`GroupBuilder::on_end`](crate::GroupBuilder::on_end).
+    /// The module imports a WASI function that may block, and the group has no hook that ends such
+    /// a call: see [`GroupBuilder::on_end`](crate::GroupBuilder::on_end).
     #[error(
         "the module imports `{module}.{name}`, which may block, and nothing tells WASI of the group's end: join them \
          (`wasi_threads_p1::JoinP1::join`, or `GroupBuilder::on_end`), or say that it need not be told \
@@ -45,7 +47,7 @@ pub enum GroupError {
         /// Field name of the import.
         name: String,
     },
-    /// The engine, the module and the linker given to the builder are not of one engine.
+    /// The module or the linker given to the builder belongs to another engine.
     #[error("engine, module and linker of the group do not belong to one engine")]
     OtherEngine,
     /// The module imports `wasi.thread-spawn` and a memory that is not shared.
@@ -79,9 +81,10 @@ pub enum GroupError {
          `--export-memory`"
     )]
     MemoryNotExported,
-    /// The module imports `wasi.thread-spawn` and a shared memory, but what it exports as `memory` is another,
-    /// which it defines itself: WASI works on that one, and every thread would get its own. Where both are shared,
-    /// that is found when the main instance is made, so it comes inside of [`RunError::Instantiate`].
+    /// The module imports `wasi.thread-spawn` and a shared memory, but exports another memory as
+    /// `memory`, which it defines itself. WASI works on that one, and every thread would get its
+    /// own. If both are shared, this is found when the main instance is made, and comes inside
+    /// [`RunError::Instantiate`].
     #[error(
         "the module imports `wasi.thread-spawn` and a shared memory, but exports another as `memory`, which it \
          defines itself, so that every thread would get its own: link it with `--import-memory \
@@ -102,7 +105,8 @@ pub enum GroupError {
         /// The name it was to be preloaded under.
         name: String,
     },
-    /// A module to be preloaded has a memory that is not shared or not imported, in a group that starts threads.
+    /// A module to be preloaded has a memory that is not shared or not imported, in a group that
+    /// starts threads.
     #[error(
         "the preloaded module `{name}` has a memory of its own, of which every thread would get another: in a \
          program that starts threads it must import the shared memory, or have none"
@@ -122,7 +126,8 @@ pub enum GroupError {
         "the module imports a shared memory, which the engine does not allow: set `Config::shared_memory(true)`"
     )]
     SharedMemoryDisabled,
-    /// A shared memory's declared maximum exceeds [`Limits::shared_memory`](crate::Limits::shared_memory).
+    /// A shared memory's declared maximum exceeds
+    /// [`Limits::shared_memory`](crate::Limits::shared_memory).
     #[error(
         "the maximum of the module's shared memory, {declared} bytes, exceeds the limit of {limit} bytes"
     )]
@@ -132,23 +137,25 @@ pub enum GroupError {
         /// What the group allows.
         limit: u64,
     },
-    /// The budget ([`GroupBuilder::memory_budget`](crate::GroupBuilder::memory_budget)) has not enough left for a shared memory.
+    /// The budget ([`GroupBuilder::memory_budget`](crate::GroupBuilder::memory_budget)) has too
+    /// little left for a shared memory.
     #[error(
         "the memory budget has not the {needed} bytes left that the module's shared memory begins with"
     )]
     BudgetExceeded {
-        /// What the memory has from its beginning.
+        /// The memory's initial size, in bytes.
         needed: u64,
     },
-    /// [`Limits::shared_memory`](crate::Limits::shared_memory) is set, and a module that did not come through
-    /// [`prepare`](crate::prepare()) defines a memory that it does not export: if that is a shared one, nothing would limit it.
+    /// [`Limits::shared_memory`](crate::Limits::shared_memory) is set, and a module that did not
+    /// come through [`prepare`](crate::prepare()) defines a memory that it does not export. If that
+    /// memory is shared, nothing would limit it.
     #[error(
         "the module is not prepared and defines a memory that it does not export: it may be a shared one, which could \
          not be limited"
     )]
     MemoryHidden,
-    /// The memory given by [`GroupBuilder::memory`](crate::GroupBuilder::memory) does not fit: the
-    /// module imports no shared memory.
+    /// A memory was given by [`GroupBuilder::memory`](crate::GroupBuilder::memory), and the module
+    /// imports no shared memory.
     #[error("a shared memory was given, but the module imports none")]
     MemoryNotWanted,
     /// The host stack is too small for the engine's wasm stack.
@@ -162,8 +169,9 @@ pub enum GroupError {
         /// The engine's setting.
         wasm_stack: usize,
     },
-    /// The group has async host functions or a limit on fuel, and the stacks that wasm and all host functions run on then
-    /// are too small: what the engine's `async_stack_size` has beyond `max_wasm_stack` is theirs.
+    /// The group has async host functions or a limit on fuel, so wasm and all host functions run on
+    /// the engine's async stacks, and these are too small: host functions have what
+    /// `async_stack_size` exceeds `max_wasm_stack` by.
     #[error(
         "an async stack of {async_stack} bytes is too small for the engine's `max_wasm_stack` of {wasm_stack} \
          bytes and host functions (async ones and a limit on fuel need such stacks): set `Config::async_stack_size` to at \
@@ -190,28 +198,31 @@ pub enum GroupError {
          `Termination::AtHostCalls`"
     )]
     EpochsDisabled,
-    /// Threads are to be seen or stopped from outside ([`Termination::ProcessExit`](crate::Termination::ProcessExit),
-    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads)), and the platform has no way to, or refuses it.
+    /// Threads are to be seen or stopped from outside
+    /// ([`Termination::ProcessExit`](crate::Termination::ProcessExit),
+    /// [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads)), and the platform cannot do
+    /// that, or refuses it.
     #[error("threads cannot be seen from outside: {0}")]
     CannotSeeThreads(std::io::Error),
-    /// The system refuses this process `sigaltstack`, without which Wasmtime runs nothing.
+    /// The system refuses `sigaltstack` to this process, and Wasmtime runs nothing without it.
     #[error("no wasm can be run, as the system refuses signal stacks (sigaltstack): {0}")]
-    NoSignalStack(#[source] std::io::Error),
+    NoSignalStack(std::io::Error),
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
     FuelDisabled,
-    /// The group is to have a [schedule](crate::schedule), and something about it does not allow that.
+    /// The group is to have a [schedule](crate::schedule), and one of its modules or settings does
+    /// not allow that.
     #[error("the group cannot have a schedule: {0}")]
-    NoSchedule(#[source] ScheduleRefusal),
+    NoSchedule(ScheduleRefusal),
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
-    Link(#[source] wasmtime::Error),
+    Link(wasmtime::Error),
     /// A shared memory could not be created.
     #[error("the shared memory could not be created: {}", in_words(.0))]
-    Memory(#[source] wasmtime::Error),
+    Memory(wasmtime::Error),
     /// The store of the main thread could not be made.
     #[error("the store of the main thread could not be created: {}", in_words(.0))]
-    Store(#[source] wasmtime::Error),
+    Store(wasmtime::Error),
 }
 
 /// Why [`ThreadGroup::run`](crate::ThreadGroup::run) ran nothing.
@@ -245,8 +256,9 @@ pub enum RunError {
         /// Its type.
         found: String,
     },
-    /// The group ends only to exit the process ([`Termination::ProcessExit`](crate::Termination::ProcessExit)), and a reactor's
-    /// callers go on.
+    /// The group may only end together with the process
+    /// ([`Termination::ProcessExit`](crate::Termination::ProcessExit)), and the callers of a
+    /// reactor go on.
     #[error("a group that ends only to exit the process cannot be a reactor")]
     OnlyToExit,
     /// The group has a [schedule](crate::schedule), and a reactor's calls come from outside of it.
@@ -257,14 +269,15 @@ pub enum RunError {
     AlreadyRan,
     /// The host could not start the main thread.
     #[error("the host could not start a thread: {0}")]
-    HostThread(#[source] std::io::Error),
-    /// The main instance could not be made, and no guest code ran, except perhaps the start function of an
-    /// [unprepared](crate::ThreadModule::from_unprepared) module, which is part of instantiation.
+    HostThread(std::io::Error),
+    /// The main instance could not be made, and no guest code ran, except perhaps the start
+    /// function of an [unprepared](crate::ThreadModule::from_unprepared) module, which is part of
+    /// instantiation.
     #[error("the module cannot be instantiated: {}", in_words(.0))]
-    Instantiate(#[source] wasmtime::Error),
+    Instantiate(wasmtime::Error),
 }
 
-/// A group ended in another way than a program does that returns or exits: see
+/// A group neither returned nor exited, so it has no exit status: see
 /// [`Outcome::into_exit_status`](crate::Outcome::into_exit_status).
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the program did not end by itself: {0}")]
@@ -276,12 +289,12 @@ pub struct NoExitStatus(pub Outcome);
 pub enum CallError {
     /// The module has no such export, or one of another type.
     #[error("no such export: {}", in_words(.0))]
-    Export(#[source] wasmtime::Error),
+    Export(wasmtime::Error),
     /// The group has ended, in this call or elsewhere.
     #[error("the group has ended: {0}")]
     Ended(Outcome),
-    /// A host function called the reactor beneath a call of the same reactor, which it would have waited for. The group
-    /// goes on.
+    /// A host function called the reactor that it was called by, and would have waited for itself.
+    /// The group goes on.
     #[error("a call of a reactor cannot be made beneath another call of it")]
     Nested,
     /// The call was not made.
@@ -289,8 +302,9 @@ pub enum CallError {
     Run(#[from] RunError),
 }
 
-/// Why `thread-spawn` failed. The guest sees a negative errno; the embedder finds the last of
-/// these with [`ThreadGroup::spawn_failures`](crate::ThreadGroup::spawn_failures).
+/// Why `thread-spawn` failed, or [`ThreadGroup::spawn`](crate::ThreadGroup::spawn). The guest sees
+/// a negative errno; the embedder finds the last of these with
+/// [`ThreadGroup::spawn_failures`](crate::ThreadGroup::spawn_failures).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -312,23 +326,34 @@ pub enum SpawnError {
     /// The thread's store or instance could not be made.
     #[error("the thread's instance could not be created: {0}")]
     Instantiate(String),
-    /// The process is near a limit of its own (on Linux, its mappings or its address space), which the text names. The
-    /// operating system was not asked for a host thread.
+    /// The process is near a limit of its own (on Linux, its mappings or its address space), which
+    /// the text names. The operating system was not asked for a host thread.
     #[error("the host could not start a thread: {0}")]
     NoCapacity(String),
     /// The operating system refused a host thread, with this error.
     #[error("the host could not start a thread: {0}")]
     HostThread(String),
+    /// The host would start a thread in a group that has not been run, whose program has set
+    /// nothing up yet.
+    #[error("the group has not been run yet")]
+    NotRunning,
+    /// The host would start a thread in a group with a [schedule](crate::schedule), whose order no
+    /// policy could decide.
+    #[error("threads of a group with a schedule are started by its guest only")]
+    Scheduled,
 }
 
 impl SpawnError {
     /// The preview1 errno, negated, which `thread-spawn` returns for this failure: `-6` (EAGAIN)
     /// for limits and exhausted resources, `-11` (ECANCELED) when the group has ended, `-58`
-    /// (ENOTSUP) without an entry point.
+    /// (ENOTSUP) without an entry point. The host alone sees [`NotRunning`](Self::NotRunning) and
+    /// [`Scheduled`](Self::Scheduled).
     pub fn errno(&self) -> i32 {
         match self {
             SpawnError::Ended => -errno::CANCELED,
-            SpawnError::NoEntryPoint => -errno::NOTSUP,
+            SpawnError::NoEntryPoint | SpawnError::NotRunning | SpawnError::Scheduled => {
+                -errno::NOTSUP
+            }
             SpawnError::Limit(_)
             | SpawnError::LimitEver(_)
             | SpawnError::NoThreadId
@@ -341,8 +366,8 @@ impl SpawnError {
 
 /// The error by which a thread of an ended group is unwound.
 ///
-/// It is what running wasm, a wait and the group's own host functions fail with once the group has
-/// ended. It never becomes an outcome: the group had one already.
+/// Running wasm, waits and the group's own host functions fail with it once the group has ended. It
+/// never becomes an outcome: the group has one already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the thread group has ended")]
 pub struct GroupEnded;

@@ -1,4 +1,4 @@
-//! Frames of wasm: as Wasmtime took them, or from addresses in compiled code.
+//! Frames of wasm, taken by Wasmtime or found from addresses in compiled code.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,12 +14,13 @@ pub struct Frame {
     func_name: Option<String>,
     module_offset: Option<usize>,
     sources: Vec<FrameSource>,
-    /// Wasmtime took it: it has a word for modules without a name.
+    /// Whether Wasmtime took it: then a module without a name is called `<unknown>`.
     taken: bool,
 }
 
-/// A function in a [`Frame`], where the engine looks debug information up (`Config::wasm_backtrace_details`): the one
-/// that was called, or one that was inlined into it. All text is as the module has it.
+/// A function in a [`Frame`], from debug information that the engine looks up
+/// (`Config::wasm_backtrace_details`): the function that was called, or one that was inlined into
+/// it. All text is as the module has it, not escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FrameSource {
@@ -34,7 +35,7 @@ pub struct FrameSource {
 }
 
 impl Frame {
-    /// One that Wasmtime took.
+    /// The frame that Wasmtime took.
     pub(crate) fn taken(info: &FrameInfo) -> Self {
         let source = |symbol: &FrameSymbol| FrameSource {
             name: symbol.name().map(str::to_owned),
@@ -57,7 +58,8 @@ impl Frame {
         &self.module
     }
 
-    /// The module's name, as it is there; `<unknown>` of one that Wasmtime took and that has none, as Wasmtime writes it.
+    /// The module's name, not escaped. Without one: `<unknown>` if Wasmtime took the frame, as
+    /// Wasmtime writes it, else `None`.
     pub fn module_name(&self) -> Option<&str> {
         self.module.name().or(self.taken.then_some("<unknown>"))
     }
@@ -67,26 +69,28 @@ impl Frame {
         self.func_index
     }
 
-    /// The function's name in the module's name section, as it is there.
+    /// The function's name in the module's name section, not escaped.
     pub fn func_name(&self) -> Option<&str> {
         self.func_name.as_deref()
     }
 
-    /// Where in the module's bytes it is, from their beginning; `None` where the engine keeps no such table
-    /// (`Config::generate_address_map`). [`ThreadModule::original_offset`](crate::ThreadModule::original_offset) makes it an
+    /// Its offset in the module's bytes; `None` if the engine keeps no such table
+    /// (`Config::generate_address_map`).
+    /// [`ThreadModule::original_offset`](crate::ThreadModule::original_offset) turns it into an
     /// offset in the file that was prepared.
     pub fn module_offset(&self) -> Option<usize> {
         self.module_offset
     }
 
-    /// What the engine has looked up, the innermost inlined function first; empty if it looks nothing up.
+    /// The functions that the engine has looked up, the innermost inlined one first; empty if it
+    /// looks nothing up.
     pub fn sources(&self) -> &[FrameSource] {
         &self.sources
     }
 }
 
 impl fmt::Display for Frame {
-    /// As Wasmtime writes it, but that names are not demangled, and are cut and escaped.
+    /// As Wasmtime writes it, except that names are not demangled, and are cut and escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(offset) = self.module_offset {
             write!(f, "{offset:#8x} - ")?;
@@ -122,7 +126,7 @@ impl fmt::Display for Frame {
     }
 }
 
-/// What is where in the code of some modules.
+/// Which function and which offset is where in the code of some modules.
 #[derive(Debug)]
 pub(crate) struct Tables(Vec<Table>);
 

@@ -4,27 +4,26 @@
 //! takes it from there, at few places: where wasm is entered and left, where it calls a function,
 //! and where it finds that it has none left. There it asks the host ("out of gas"), and goes on if
 //! the host finds some. It looks whether it has any left at each function's entry and at each head
-//! of a loop; what lies between two looks is a *block*. A store that has used up all it has does
-//! not say by how much more than all, so what a block consumed beyond the last unit is lost to
-//! whoever counts. So no store of a group ever uses up what it has before the group has consumed
-//! everything:
+//! of a loop; what lies between two looks is a *block*. A store that has run out does not say by
+//! how much it went beyond, so what a block consumed after the last unit cannot be counted. So no
+//! store of a group runs out before the group has consumed everything:
 //!
 //! - A store has as much as the group has not consumed yet, and an *interval*
 //!   (`fuel_async_yield_interval`), after which wasm asks the host in any case. It is then given
-//!   the next one, less what it consumed beyond the last: Wasmtime forgives nothing there. Such a
+//!   the next one, less what it consumed beyond the last, so Wasmtime loses no count there. Such a
 //!   store is asynchronous for ever, hence the fibers.
-//! - Wasmtime's call hook runs whenever wasm calls the host, before it is given the next interval.
-//!   It reads how much the store has; what is missing since the last time was consumed. It changes
-//!   nothing, because it may not (Wasmtime 50), and could not where the store has an old number (a
-//!   `memory.grow`, an epoch check): what it wrote there would be overwritten.
-//! - The thread *holds* some of the pool, out of which it pays. It goes on only while it holds an
-//!   interval, or all there is. So it is beyond what it holds by one block at most, and owes that:
-//!   the next time it pays it back first.
+//! - Wasmtime's call hook runs whenever wasm calls the host, before the store is given the next
+//!   interval. It reads how much the store has; what is missing since the last time was consumed.
+//!   It changes nothing. Wasmtime 50 does not allow it to; and where the store has an old number (a
+//!   `memory.grow`, an epoch check), what it wrote would be overwritten.
+//! - The thread *holds* some of the pool, and pays out of that. It goes on only while it holds an
+//!   interval, or all there is. So it is beyond what it holds by one block at most. It owes that,
+//!   and pays it back first.
 //!
 //! Hence the bound: `consumed = fuel - pool - held`, the pool is never taken from below 0, and what
 //! a thread holds is never below 0 by more than a block.
 //!
-//! A thread that enters wasm begins to pay, and gives back what it holds when it leaves it, and
+//! A thread begins to pay when it enters wasm. It gives back what it holds when it leaves wasm, and
 //! while it waits or makes another thread.
 
 use std::cell::RefCell;
@@ -36,8 +35,8 @@ use wasmtime::{AsContext, AsContextMut, CallHook, Error, Store, Trap};
 use crate::sys::running;
 
 /// An interval is this part of what is left as the thread enters wasm, divided by the number of
-/// threads. A thread holds two of them at most, so what all hold who do not run keeps little from
-/// the others.
+/// threads. A thread holds two intervals at most, so threads that do not run keep little from the
+/// others.
 const PARTS: i64 = 512;
 
 /// The longest interval: each costs a switch to the host and back, some 100 ns, and is some 100 us
@@ -46,16 +45,16 @@ const LONGEST: i64 = 1_000_000;
 
 /// The group's fuel.
 pub(crate) struct Fuel {
-    /// What no thread holds. Below 0 only by what threads that have left owed.
+    /// Fuel that no thread holds. Below 0 only by what threads owed when they left.
     left: AtomicI64,
-    /// What nobody has consumed, as far as has been told: there is never more.
+    /// Fuel that is not known to be consumed: never less than what is really left.
     unconsumed: AtomicI64,
     /// Threads that may draw. It need not be exact: it only divides.
     threads: AtomicU32,
 }
 
 impl Fuel {
-    /// With so many units, or `i64::MAX` if that is less.
+    /// A pool of so many units, `i64::MAX` at most.
     pub(crate) fn new(units: u64) -> Arc<Self> {
         let units = i64::try_from(units).unwrap_or(i64::MAX);
         Arc::new(Self {
@@ -65,7 +64,7 @@ impl Fuel {
         })
     }
 
-    /// What no thread holds.
+    /// Fuel that no thread holds.
     pub(crate) fn left(&self) -> u64 {
         u64::try_from(self.left.load(Ordering::Relaxed)).unwrap_or(0)
     }
@@ -76,8 +75,8 @@ impl Fuel {
         Member(Arc::clone(self))
     }
 
-    /// Takes as much of `wanted` as there is, but `least` at least; `None`, and takes nothing,
-    /// where there is less.
+    /// Takes `wanted`, or what there is if that is less. If there is less than `least`, takes
+    /// nothing and returns `None`.
     fn take(&self, least: i64, wanted: i64) -> Option<i64> {
         let part = |left: i64| wanted.min(left.max(0));
         let before = self
@@ -93,15 +92,15 @@ impl Fuel {
         add(&self.left, held);
     }
 
-    /// The interval of a thread that enters wasm where so much is left.
+    /// The interval of a thread that enters wasm while `left` is left.
     fn interval(&self, left: i64) -> i64 {
         let threads = i64::from(self.threads.load(Ordering::Relaxed).max(1));
         (left / PARTS / threads).clamp(1, LONGEST)
     }
 }
 
-/// Adds without a wrap: the sum of what there is never exceeds what there was at first, unless the
-/// embedder's host functions add some.
+/// Adds, and saturates. The sum exceeds what there was at first only if host functions of the
+/// embedder's add fuel.
 fn add(to: &AtomicI64, units: i64) {
     let _ = to.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
         Some(now.saturating_add(units))
@@ -123,7 +122,7 @@ pub(crate) struct Account {
 }
 
 thread_local! {
-    /// The account that the calling host thread spends.
+    /// The account that pays for what the calling host thread runs.
     static CURRENT: RefCell<Option<Arc<Account>>> = const { RefCell::new(None) };
 }
 
@@ -137,7 +136,7 @@ impl Drop for RestoreCurrent {
 }
 
 impl Account {
-    /// Has `store` pay at its calls. It has nothing before the thread [begins](Self::begin).
+    /// Makes `store` pay at its calls. It has no fuel before the thread [begins](Self::begin).
     pub(crate) fn open<T: 'static>(
         fuel: &Arc<Fuel>,
         store: &mut Store<T>,
@@ -186,14 +185,14 @@ impl Account {
         let left = self.fuel.unconsumed.load(Ordering::Relaxed).max(0);
         let interval = self.fuel.interval(left);
         let taken = self.fuel.take(interval.min(left), 2 * interval);
-        // Where others hold what there is, this thread has nothing: wasm finds that at its next
+        // If others hold all that is left, this thread has nothing, and wasm finds that at its next
         // look.
         let has = taken.map_or(0, |_| left.unsigned_abs());
         self.interval.store(interval, Ordering::Relaxed);
         self.held.store(taken.unwrap_or(0), Ordering::Relaxed);
         self.seen.store(has, Ordering::Relaxed);
         store.set_fuel(has)?;
-        // It divides anew what the store has. Without the feature there is no limit on fuel.
+        // Divides what the store has into intervals. Without the feature there is no limit on fuel.
         #[cfg(feature = "async")]
         store.fuel_async_yield_interval(Some(interval.unsigned_abs()))?;
         Ok(())
@@ -209,8 +208,8 @@ impl Account {
         store.set_fuel(0)
     }
 
-    /// Pays for what was consumed since the last time: the store has `now`. Out of fuel where the
-    /// group has not enough for the next interval.
+    /// Pays for what was consumed since the last time; the store has `now`. Fails with `OutOfFuel`
+    /// if the group has too little for the next interval.
     fn pay(&self, now: u64) -> Result<(), Trap> {
         if now == self.seen.load(Ordering::Relaxed) {
             return Ok(());
@@ -232,12 +231,13 @@ impl Account {
         Ok(())
     }
 
-    /// Takes what was consumed since the last time from what is held; what is held then.
+    /// Takes what was consumed since the last time from what is held, and returns what is held
+    /// then.
     fn note(&self, now: u64) -> i64 {
         let seen = self.seen.load(Ordering::Relaxed);
         self.seen.store(now, Ordering::Relaxed);
         let used = i128::from(seen) - i128::from(now);
-        // Below 0 where a host function of the embedder's has added some.
+        // Below 0 if a host function of the embedder's has added fuel.
         let used = i64::try_from(used).unwrap_or(if used < 0 { i64::MIN } else { i64::MAX });
         let untold = self.untold.load(Ordering::Relaxed);
         self.untold
@@ -247,15 +247,15 @@ impl Account {
         held
     }
 
-    /// Tells the group what was consumed.
+    /// Subtracts from the group's count what was consumed.
     fn tell(&self) {
         let untold = self.untold.swap(0, Ordering::Relaxed);
         add(&self.fuel.unconsumed, untold.saturating_neg());
     }
 }
 
-/// Does `work` of a host function of the group's own, called by wasm in `store`, while the thread
-/// holds nothing.
+/// Does `work` while the thread holds no fuel: for a host function of the group's own that wasm in
+/// `store` has called.
 pub(crate) fn without<S: AsContextMut, R>(
     mut store: S,
     work: impl FnOnce(&mut S) -> R,
@@ -282,7 +282,7 @@ impl Drop for Member {
 mod tests {
     use super::*;
 
-    /// An account without a store: what the store has is said to it.
+    /// An account without a store: the test says what the store has.
     fn account(fuel: &Arc<Fuel>, interval: i64) -> Account {
         Account {
             fuel: Arc::clone(fuel),
@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Whether wasm goes on, which looks at what the store has by itself.
+    /// Whether wasm goes on. Wasm looks at what the store has by itself.
     fn consume(account: &Account, units: u64) -> bool {
         let seen = account.seen.load(Ordering::Relaxed);
         let now = seen.saturating_sub(units);

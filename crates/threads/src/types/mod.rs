@@ -1,4 +1,5 @@
-//! The values that a group is made of and answers with. Nothing here starts, waits for or ends a thread.
+//! Values: what a group is made of, and what it returns. Nothing here starts, waits for or ends a
+//! thread.
 
 pub mod abi;
 pub(crate) mod backtrace;

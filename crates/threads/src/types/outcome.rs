@@ -19,8 +19,8 @@ use crate::types::thread_id::ThreadId;
 pub enum Outcome {
     /// The export that was run returned.
     Returned,
-    /// A thread ended the group with an exit code (`proc_exit`), recognised by the function given to
-    /// [`GroupBuilder::exit_code`](crate::GroupBuilder::exit_code). All 32 bits are kept.
+    /// A thread ended the group with an exit code (`proc_exit`), recognised by the function given
+    /// to [`GroupBuilder::exit_code`](crate::GroupBuilder::exit_code). All 32 bits are kept.
     Exited(i32),
     /// A thread trapped, or a host function failed with an error that is no exit code.
     Trapped {
@@ -42,10 +42,11 @@ pub enum Outcome {
     TimedOut,
     /// [`GroupHandle::cancel`](crate::GroupHandle::cancel) was called, or the group was dropped.
     Cancelled,
-    /// Every thread waited, without a timeout, on memory that nobody was left to write. Only with
-    /// [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock), or with a [schedule](crate::schedule).
+    /// Every thread waited, without a timeout, on memory that no thread was left to write. Only
+    /// with [`GroupBuilder::detect_deadlock`](crate::GroupBuilder::detect_deadlock), or with a
+    /// [schedule](crate::schedule).
     Deadlocked(Deadlock),
-    /// The group had a [schedule](crate::schedule), which could not be kept, or was to end here.
+    /// The group had a [schedule](crate::schedule) that could not be kept, or that ended the run.
     ScheduleFailed(ScheduleError),
 }
 
@@ -59,14 +60,14 @@ impl Outcome {
         }
     }
 
-    /// The status that the program ended with: 0 if it returned, its code if it exited.
+    /// The exit status of the program: 0 if it returned, its code if it exited.
     ///
-    /// All 32 bits of the code are kept; what an operating system makes of them is the caller's
-    /// (`std::process::exit` passes the lower 8 on, on Unix).
+    /// All 32 bits of the code are kept. An operating system may pass on fewer (on Unix,
+    /// `std::process::exit` passes on the lower 8).
     ///
     /// # Errors
     ///
-    /// [`NoExitStatus`], which has the outcome, for every other end.
+    /// [`NoExitStatus`], which holds the outcome, for every other end.
     pub fn into_exit_status(self) -> Result<i32, NoExitStatus> {
         match self {
             Outcome::Returned => Ok(0),
@@ -105,8 +106,8 @@ impl Outcome {
     }
 }
 
-/// What to tell a person, without backtraces of traps; names that the module brought are visible, and cut. A deadlock has a line for each of its
-/// threads.
+/// A text for people, without backtraces of traps. Names from the module are escaped, and cut. A
+/// deadlock has a line for each of its threads.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -7,11 +7,11 @@ use crate::types::thread_id::ThreadId;
 
 /// Where the threads of a group spent their time: samples of their stacks.
 ///
-/// A sample of processor time is taken each time a thread has used [`interval`](Profile::interval) of it; what the
-/// kernel cannot deliver in time, because its clock ticks more slowly, is in the [weight](Sample::weight) of the next
-/// one. Time in waits on words of memory, and in host calls that are timed
-/// ([`time_host_call`](crate::time_host_call)), is sampled likewise, as far as the thread did not run in it:
-/// [`Sample::blocked`].
+/// A sample is taken each time a thread has used [`interval`](Profile::interval) of processor time.
+/// If the kernel's clock ticks more slowly, the next sample has a larger [weight](Sample::weight).
+/// Time in waits on words of memory, and in host calls that are timed
+/// ([`time_host_call`](crate::time_host_call)), is sampled likewise, without the part in which the
+/// thread ran: [`Sample::blocked`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Profile {
@@ -19,18 +19,19 @@ pub struct Profile {
     pub interval: Duration,
     /// When the first thread began.
     pub began: SystemTime,
-    /// How long ago that is.
+    /// How long ago that was, when the profile was made.
     pub lasted: Duration,
-    /// The threads by id. An id that was given again is one thread here.
+    /// The threads, by id. Threads that had the same id one after another are one here.
     pub threads: Vec<ProfiledThread>,
-    /// The guest's functions, and where in them threads were.
+    /// The frames: functions of the guest, and places in them.
     pub frames: Vec<Frame>,
-    /// Where threads were, each stack once.
+    /// The stacks, each once.
     pub stacks: Vec<SampledStack>,
-    /// Weight of the samples that found no room: those of a thread which nobody had time to collect, and what a profile
-    /// has too much of (1,048,576 samples, 16 million frames).
+    /// Weight of the samples that were lost: those of a thread that were not collected in time, and
+    /// those beyond the bounds of a profile (1,048,576 samples, 16 million frames).
     pub lost: u64,
-    /// Threads whose processor time is not sampled, because the system refused a timer (`RLIMIT_SIGPENDING`, seccomp).
+    /// Threads whose processor time is not sampled, because the system refused a timer
+    /// (`RLIMIT_SIGPENDING`, seccomp).
     pub without_timer: u64,
 }
 
@@ -42,9 +43,9 @@ pub struct ProfiledThread {
     pub thread: ThreadId,
     /// When it began to run, since [`Profile::began`].
     pub began: Duration,
-    /// When it left, likewise; `None` if it has not.
+    /// When it ended, since [`Profile::began`]; `None` if it has not.
     pub ended: Option<Duration>,
-    /// By time.
+    /// Its samples, by time.
     pub samples: Vec<Sample>,
 }
 
@@ -58,10 +59,11 @@ pub struct Sample {
     pub weight: u32,
     /// What the thread did.
     pub activity: Activity,
-    /// The thread did not run: it was in a wait or a host call that lasted so long, up to `at`. The weight may be more, and
-    /// then stands for shorter ones before it.
+    /// How long the thread did not run, up to `at`: the length of a wait or a host call. `None` for
+    /// a sample of processor time. The weight may stand for more: shorter waits or calls before it.
     pub blocked: Option<Duration>,
-    /// Which of [`Profile::stacks`]: the guest's frames that the thread was in, or had called from.
+    /// The index in [`Profile::stacks`] of the guest's frames that the thread was in, or had called
+    /// from.
     pub stack: usize,
 }
 
@@ -71,11 +73,13 @@ pub struct Sample {
 pub enum Activity {
     /// It ran wasm.
     Wasm,
-    /// It ran what the runtime does for wasm: bulk memory operations, growing memories, tables. Or a host function
-    /// that does not say so: see [`GroupBuilder::host_word`](crate::GroupBuilder::host_word).
+    /// It ran code of the runtime for wasm: a bulk memory operation, the growth of a memory or a
+    /// table. Or it was in a host function without a host word: see
+    /// [`GroupBuilder::host_word`](crate::GroupBuilder::host_word).
     Runtime,
-    /// It was in a host function; its name, where that is noted by number
-    /// ([`note_host_call`](crate::note_host_call)). The group's own are `memory.atomic.notify` and `thread-spawn`.
+    /// It was in a host function. The name is there if it is noted by number
+    /// ([`note_host_call`](crate::note_host_call)). The group's own host functions are
+    /// `memory.atomic.notify` and `thread-spawn`.
     HostCall(Option<&'static str>),
     /// It was in a `memory.atomic.wait`.
     Wait,
@@ -85,9 +89,9 @@ pub enum Activity {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SampledStack {
-    /// Which of [`Profile::frames`], the innermost first.
+    /// Indices in [`Profile::frames`], the innermost first.
     pub frames: Vec<u32>,
-    /// There were more: the outermost frame here is not the outermost of all.
+    /// Whether frames are missing: the outermost one here is not the outermost of the thread.
     pub cut: bool,
 }
 
@@ -101,18 +105,18 @@ impl Profile {
             .filter_map(|frame| self.frames.get(*frame as usize))
     }
 
-    /// Samples of processor time, all threads together.
+    /// How many samples of processor time there are, all threads together.
     pub fn samples(&self) -> usize {
         self.ran().count()
     }
 
-    /// Processor time that these stand for.
+    /// The processor time that the samples stand for.
     pub fn processor_time(&self) -> Duration {
         let weight: u64 = self.ran().map(|sample| u64::from(sample.weight)).sum();
         Duration::from_nanos_u128(self.interval.as_nanos().saturating_mul(weight.into()))
     }
 
-    /// Samples in a second of processor time, as the kernel really delivered them; `None` without any.
+    /// How many samples the kernel delivered in a second of processor time; `None` without any.
     pub fn rate(&self) -> Option<f64> {
         let time = self.processor_time().as_secs_f64();
         (time > 0.0).then(|| self.samples() as f64 / time)

@@ -1,4 +1,5 @@
-//! What the threads of a group are doing: on demand, when they are stuck, and when one stays behind.
+//! What the threads of a group are doing: on demand, when they are stuck, and when one stays
+//! behind.
 
 use std::time::Instant;
 
@@ -12,8 +13,8 @@ use crate::waits::Width;
 pub struct WaitingThread {
     /// The thread.
     pub thread: ThreadId,
-    /// Which of the module's shared memory imports the word is in, counted without duplicates;
-    /// `None` when it is in a memory the module defines itself.
+    /// The memory, as an index among the module's shared memory imports, without duplicates; `None`
+    /// for a memory that the module defines itself.
     pub memory: Option<usize>,
     /// The guest's address of the word, offset included.
     pub address: Option<u64>,
@@ -23,7 +24,7 @@ pub struct WaitingThread {
     pub since: Option<Instant>,
     /// Whether the wait has a timeout.
     pub timed: bool,
-    /// Where in the program it waits; `None` when it could not be asked.
+    /// Where in the program it waits; `None` if that is not known.
     pub backtrace: Option<Backtrace>,
 }
 
@@ -43,12 +44,12 @@ pub enum ThreadState {
     Running,
     /// It waits on a word of the memory.
     Waiting(WaitingThread),
-    /// It is in a host call, or in wasm that no epoch interrupts: it did not answer in time.
+    /// It did not answer in time: it is in a host call, or in wasm that no epoch interrupts.
     HostCall {
-        /// The call's name, where it is said with [`host_call`](crate::host_call) or
+        /// The call's name, if it is told by [`host_call`](crate::host_call) or
         /// [`note_host_call`](crate::note_host_call).
         name: Option<&'static str>,
-        /// Since when, where it is said with `host_call`.
+        /// When the call began, if it is told by `host_call`.
         since: Option<Instant>,
     },
     /// It is the main instance of a [`Reactor`](crate::Reactor), between two calls.
@@ -63,7 +64,7 @@ pub struct ThreadReport {
     pub thread: ThreadId,
     /// What it is doing.
     pub state: ThreadState,
-    /// Where in the program; `None` when it did not answer in time.
+    /// Where in the program it is; `None` if it did not answer in time.
     pub backtrace: Option<Backtrace>,
 }
 
@@ -71,13 +72,13 @@ pub struct ThreadReport {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The threads that had not ended, as far as they are described.
+    /// The threads that had not ended and are described.
     pub threads: Vec<ThreadReport>,
-    /// The others, in figures.
+    /// The other threads that had not ended, counted.
     pub others: Others,
 }
 
-/// Threads that a [`Report`] counts only.
+/// Threads that a [`Report`] counts and does not describe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Others {
@@ -102,11 +103,11 @@ impl Others {
 pub struct LeftBehind {
     /// The thread.
     pub thread: ThreadId,
-    /// The host call it is in, where it is said with [`host_call`](crate::host_call) or
+    /// The host call it is in, if it is told by [`host_call`](crate::host_call) or
     /// [`note_host_call`](crate::note_host_call).
     pub host_call: Option<&'static str>,
-    /// Whether it may have been computing: it had no turn in which it could stop, or was in a long `memory.fill`,
-    /// `memory.copy` or the like, which may still write; or nothing stops it
-    /// ([`Termination::AtHostCalls`](crate::Termination::AtHostCalls)).
+    /// Whether it may have been computing. Then it had no turn on a processor in which it could
+    /// stop; or it was in a long `memory.fill`, `memory.copy` or the like, which may still write;
+    /// or nothing stops it ([`Termination::AtHostCalls`](crate::Termination::AtHostCalls)).
     pub computing: bool,
 }

@@ -1,4 +1,5 @@
-//! Reports as text: what SIGQUIT of the binary, a deadlock and a time limit show of each thread.
+//! Reports as text: what the binary prints about each thread at SIGQUIT, a deadlock and a time
+//! limit.
 
 use std::fmt;
 
@@ -48,17 +49,19 @@ fn write_backtrace(
 }
 
 impl Deadlock {
-    /// Threads that are described where it is displayed, those with the lowest ids; the others are counted.
+    /// How many threads the displayed text describes: those with the lowest ids. The others are
+    /// counted.
     pub const DESCRIBED: usize = 100;
 
-    /// The backtraces of the threads that are [described](Self::DESCRIBED), as far as there are any, in the order of their
-    /// threads.
+    /// The backtraces that there are of the threads that are [described](Self::DESCRIBED), in the
+    /// order of the threads.
     pub fn backtraces(&self) -> impl Iterator<Item = &Backtrace> {
         let threads = self.threads.iter().take(Self::DESCRIBED);
         threads.filter_map(|thread| thread.backtrace.as_ref())
     }
 
-    /// As it is displayed, with what `text` makes of each of its [`backtraces`](Self::backtraces), in their order.
+    /// As it is displayed, with what `text` makes of each of its [`backtraces`](Self::backtraces),
+    /// in their order.
     pub fn display_with(&self, mut text: impl FnMut(&Backtrace) -> String) -> String {
         let mut to = String::new();
         // Writing to a string cannot fail.
@@ -85,13 +88,14 @@ impl Deadlock {
 }
 
 impl Report {
-    /// The backtraces that there are, in the order of their threads.
+    /// The backtraces that there are, in the order of the threads.
     pub fn backtraces(&self) -> impl Iterator<Item = &Backtrace> {
         let threads = self.threads.iter();
         threads.filter_map(|thread| thread.backtrace.as_ref())
     }
 
-    /// As it is displayed, with what `text` makes of each of its [`backtraces`](Self::backtraces), in their order.
+    /// As it is displayed, with what `text` makes of each of its [`backtraces`](Self::backtraces),
+    /// in their order.
     pub fn display_with(&self, mut text: impl FnMut(&Backtrace) -> String) -> String {
         let mut to = String::new();
         // Writing to a string cannot fail.
@@ -108,7 +112,7 @@ impl Report {
                 ThreadState::Running => {
                     write!(f, "\nthread {} runs", thread.thread)?;
                     if thread.backtrace.is_none() {
-                        // It had no turn in all that time.
+                        // It had no turn on a processor in all that time.
                         f.write_str(", and has not said where in time")?;
                     }
                 }
@@ -160,7 +164,7 @@ mod tests {
     use crate::types::report::{Others, Report, ThreadReport, ThreadState};
     use crate::types::thread_id::ThreadId;
 
-    /// It was once only said to run, as if it had been asked and had nothing to show.
+    /// The text once only said that it runs, as if it had answered without a backtrace.
     #[test]
     fn a_thread_that_has_not_answered_is_told_apart() {
         let silent = ThreadReport {

@@ -6,16 +6,17 @@ use crate::types::thread_id::ThreadId;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
-    /// Something has happened that depends on the host, so that the same decisions could lead to another run.
+    /// Something happened that depends on the host, so the same decisions may lead to another run.
     #[error("the run is not reproducible: {0}")]
     NotReproducible(String),
-    /// More points were passed than [`Scheduled::max_points`](crate::schedule::Scheduled::max_points).
+    /// More points were passed than
+    /// [`Scheduled::max_points`](crate::schedule::Scheduled::max_points).
     #[error("the threads passed {0} points and did not end")]
     TooManyPoints(u64),
-    /// The policy named a thread that can neither run nor is asleep. That is a fault of the policy's.
+    /// The policy named a thread that can neither run nor is asleep. That is a bug of the policy.
     #[error("the policy named thread {0}, which can neither run nor is asleep")]
     NotRunnable(ThreadId),
-    /// The policy panicked as a thread began or ended.
+    /// The policy panicked when a thread began or ended.
     #[error("the policy panicked")]
     PolicyPanicked,
     /// [`ScheduleHandle::stop`](crate::schedule::ScheduleHandle::stop) was called, for this reason.
@@ -27,23 +28,26 @@ pub enum ScheduleError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleRefusal {
-    /// The module was not prepared with [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points).
+    /// The module was not prepared with
+    /// [`RewriteOptions::points`](crate::rewrite::RewriteOptions::points).
     #[error("the module was not prepared with points (`RewriteOptions::points`)")]
     NoPoints,
-    /// Accesses are to be told ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)), and the module was not prepared with
+    /// Accesses are to be told
+    /// ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)), and the
+    /// module was not prepared with
     /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded).
     #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
     NotRecorded,
-    /// Its waits are Wasmtime's, where nobody sees them.
+    /// Its waits are Wasmtime's own, which the schedule does not see.
     #[error("the module's waits do not go to the group (`RewriteOptions::waits`)")]
     Waits,
-    /// Modules are preloaded, each of which would count its own points.
+    /// Modules are preloaded, and each would count points of its own.
     #[error("modules are preloaded")]
     Preloads,
     /// Fuel is limited, and threads take it in portions.
     #[error("fuel is limited")]
     Fuel,
-    /// Host functions are async, and wake threads when the host likes.
+    /// Host functions are async, so the host decides when they wake a thread.
     #[error("host functions are async")]
     Async,
 }

@@ -45,9 +45,9 @@ impl fmt::Display for ThreadId {
 
 /// Allocates thread ids.
 ///
-/// An id given back goes to the end of a queue, so that it returns as late as the number of live
-/// threads allows: a stale id (a lock owner, say) is then less often mistaken for a new thread's.
-/// The queue is no longer than the largest number of threads that were alive at once.
+/// An id given back goes to the end of a queue, so it is reused as late as possible. A stale id (of
+/// a lock's owner, say) is then less often mistaken for a new thread's. The queue is no longer than
+/// the largest number of threads that were alive at once.
 #[derive(Debug, Default)]
 pub(crate) struct Tids {
     /// Highest id given so far.

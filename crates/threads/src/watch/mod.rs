@@ -1,4 +1,4 @@
-//! What is known about each thread, and what a group tells whoever watches it.
+//! What is known about each thread, and what a group tells its observer.
 
 pub(crate) mod noted_call;
 pub(crate) mod observer;

@@ -9,15 +9,16 @@ use std::sync::{Mutex, PoisonError};
 #[repr(align(128))]
 struct Line(AtomicU16);
 
-/// Words that no thread has. They are never freed, so that the calling thread's is found without a count.
+/// Words that no thread has. They are never freed, so a thread reaches its word without a reference
+/// count.
 static FREE: Mutex<Vec<&'static Line>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// That of the guest thread which the host thread runs.
+    /// The word of the guest thread that the host thread runs.
     static CURRENT: Cell<Option<&'static AtomicU16>> = const { Cell::new(None) };
 }
 
-/// One thread's word, as long as it is known.
+/// One thread's word. Its drop gives the word back.
 #[derive(Debug)]
 pub(crate) struct NotedCall(&'static Line);
 
@@ -33,12 +34,12 @@ impl NotedCall {
         self.0.0.load(Relaxed)
     }
 
-    /// The word, for handlers: it is another thread's once this is dropped.
+    /// The word, for signal handlers: another thread may have it once this is dropped.
     pub(crate) fn word(&self) -> &'static AtomicU16 {
         &self.0.0
     }
 
-    /// Makes it the calling host thread's; what was before, to be put back.
+    /// Makes it the calling host thread's word. The result puts the previous one back.
     pub(crate) fn enter(&self) -> Before {
         Before(CURRENT.replace(Some(&self.0.0)))
     }
@@ -62,12 +63,12 @@ impl Drop for Before {
     }
 }
 
-/// Notes a call's number for the guest thread that the calling host thread runs; what was noted before, 0 if there is
-/// no such thread.
+/// Notes a call's number for the guest thread that the calling host thread runs. Returns what was
+/// noted before, or 0 if there is no such thread.
 #[inline]
 pub(crate) fn note(number: u16) -> u16 {
     CURRENT.get().map_or(0, |word| {
-        // Only the thread itself writes it, so it need not be one step.
+        // Only the thread itself writes the word, so a load and a store will do.
         let before = word.load(Relaxed);
         word.store(number, Relaxed);
         before
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(note(4), 0);
         assert_eq!((outer.get(), inner.get()), (3, 2));
         drop(inner);
-        // A word that was given back says nothing of who had it.
+        // A word that was given back says nothing of the thread that had it.
         assert_eq!(NotedCall::new().get(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What a group tells whoever watches it: threads, waits, wake-ups, the end.
+//! What a group tells its observer: threads, waits, wake-ups, the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,21 +12,21 @@ use crate::waits::{WaitOutcome, Width};
 
 /// Watches a group: for a timeline, for statistics.
 ///
-/// Given to [`GroupBuilder::observer`](crate::GroupBuilder::observer). Every method does nothing by default. Each
-/// is called on the thread whose deed it is, with no lock of the group held, and that thread goes on when the
-/// method returns: what takes long here makes the guest slow. Different threads call at the same time.
-/// A method does not write to the group's memory, and notifies nobody.
+/// Given to [`GroupBuilder::observer`](crate::GroupBuilder::observer). Every method does nothing by
+/// default. Each is called on the thread that causes the event, with no lock of the group held.
+/// That thread goes on when the method returns, so a slow method makes the guest slow. Different
+/// threads call at the same time. A method does not write to the group's memory, and notifies no
+/// thread.
 ///
-/// What the methods are told comes from different threads, so one thread's news may overtake another's: a
-/// thread may begin before its parent's `spawned` is called, and a woken thread may go on before its waker's
-/// `notified` is. The times and the [`NotifyId`] in the events tell what came first, and what belongs
-/// together.
+/// Events of different threads may overtake one another: a thread may begin before its parent's
+/// `spawned` is called, and a woken thread may go on before its waker's `notified` is. The times in
+/// the events tell what came first, and the [`NotifyId`] tells what belongs together.
 ///
-/// A panic in a method is one of host code: it ends the group as
-/// [`Outcome::Panicked`], except in [`ended`](Observer::ended) and
-/// [`host_call_ended`](Observer::host_call_ended), where it is caught and forgotten.
+/// A panic in a method counts as one of host code: it ends the group as [`Outcome::Panicked`],
+/// except in [`ended`](Observer::ended) and [`host_call_ended`](Observer::host_call_ended), where
+/// it is caught and forgotten.
 ///
-/// Waits and notifies of an unprepared module happen inside wasmtime, and are not told.
+/// Waits and notifies of an unprepared module happen inside Wasmtime, and cause no event.
 pub trait Observer: Send + Sync {
     /// The guest started a thread: `thread-spawn` is about to return its id.
     fn spawned(&self, spawn: &Spawn) {
@@ -45,7 +45,8 @@ pub trait Observer: Send + Sync {
         let _ = thread;
     }
 
-    /// The thread's life is over, for whatever reason. Its id is its own until this returns.
+    /// The thread's life is over, for whatever reason. No other thread gets its id before this
+    /// returns.
     fn thread_ended(&self, thread: ThreadId) {
         let _ = thread;
     }
@@ -61,12 +62,13 @@ pub trait Observer: Send + Sync {
         let _ = (wait, end);
     }
 
-    /// A thread, or host code, did a notify on the group's memory, whether or not anybody waited there.
+    /// A thread, or host code, did a notify on the group's memory, whether or not a thread waited
+    /// there.
     fn notified(&self, notify: &Notify<'_>) {
         let _ = notify;
     }
 
-    /// The thread enters a host call that says its name with [`host_call`](crate::host_call).
+    /// The thread enters a host call whose name is told by [`host_call`](crate::host_call).
     fn host_call_began(&self, thread: ThreadId, name: &'static str) {
         let _ = (thread, name);
     }
@@ -76,8 +78,8 @@ pub trait Observer: Send + Sync {
         let _ = (thread, name);
     }
 
-    /// The group has its outcome, and its threads have been told to end; on the thread that ended it. Threads may
-    /// still be on their way out: this is not the last event.
+    /// The group has its outcome, and its threads have been told to end. Called on the thread that
+    /// ended the group. Other threads may still be ending: this is not the last event.
     fn ended(&self, outcome: &Outcome) {
         let _ = outcome;
     }
@@ -89,13 +91,15 @@ pub trait Observer: Send + Sync {
 pub struct Spawn {
     /// The new thread.
     pub thread: ThreadId,
-    /// The thread that started it.
+    /// The thread that started it; the main one, if the host did
+    /// ([`ThreadGroup::spawn`](crate::ThreadGroup::spawn)).
     pub parent: ThreadId,
     /// When the call of `thread-spawn` began.
     pub began: Instant,
-    /// What it took, a wait at the limit of threads included.
+    /// How long the call took, with the wait at the limit of threads.
     pub took: Duration,
-    /// Whether the thread got an instance made ahead (see [`Pool::prewarmed`](crate::Pool::prewarmed)).
+    /// Whether the thread got an instance made ahead (see
+    /// [`Pool::prewarmed`](crate::Pool::prewarmed)).
     pub made_ahead: bool,
 }
 
@@ -103,11 +107,11 @@ pub struct Spawn {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FailedSpawn<'a> {
-    /// The thread that asked for it.
+    /// The thread that asked for it; the main one, if the host did.
     pub parent: ThreadId,
     /// When the call of `thread-spawn` began.
     pub began: Instant,
-    /// What it took.
+    /// How long the call took.
     pub took: Duration,
     /// Why it failed.
     pub error: &'a SpawnError,
@@ -135,7 +139,7 @@ pub struct Wait {
 pub enum WaitEnd {
     /// A notify woke the thread.
     Woken {
-        /// Who did it; `None` for host code that is no thread of the group.
+        /// The thread that notified; `None` for host code that is no thread of the group.
         by: Option<ThreadId>,
         /// Which notify; `None` when it did not come through the guest or a
         /// [`HostMemory`](crate::HostMemory).
@@ -149,7 +153,7 @@ pub enum WaitEnd {
     Ended,
 }
 
-/// Tells the notifies of a group apart: a wait that was woken names the one that did it.
+/// Identifies a notify of a group: a wait that was woken names the notify that woke it.
 ///
 /// Unique among 2^32 notifies of a group in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,7 +170,7 @@ impl NotifyId {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Notify<'a> {
-    /// Who notified; `None` for host code that is no thread of the group.
+    /// The thread that notified; `None` for host code that is no thread of the group.
     pub thread: Option<ThreadId>,
     /// Which notify this is.
     pub id: NotifyId,
@@ -174,14 +178,14 @@ pub struct Notify<'a> {
     pub memory: Option<usize>,
     /// The guest's address of the word, offset included.
     pub address: u64,
-    /// When it was done, before anybody was woken.
+    /// When it was done, before any thread was woken.
     pub at: Instant,
     /// How many were to be woken at most.
     pub count: u32,
     /// How many were woken.
     pub woken: u32,
-    /// Which threads of the group were woken, in the order in which they had begun to wait. Host threads
-    /// among the woken are not here.
+    /// Which threads of the group were woken, in the order in which they had begun to wait. Host
+    /// threads among the woken are not here.
     pub threads: &'a [ThreadId],
 }
 
@@ -203,8 +207,8 @@ impl Watch {
         &*self.observer
     }
 
-    /// Does `wait` of `thread`, and tells of it; `tag` is what the notify left that woke it. `wait` is as the guest gave it,
-    /// `timeout_ns` included.
+    /// Does `wait` of `thread`, and tells the observer. `tag` is what the notify that woke it has
+    /// left. `wait` is as the guest gave it, `timeout_ns` included.
     pub(crate) fn wait(
         &self,
         thread: ThreadId,
@@ -233,8 +237,8 @@ impl Watch {
         outcome
     }
 
-    /// Does `notify` of `thread`, which is `None` for host code that is no thread of the group, and tells of it.
-    /// `notify` takes a tag and tells each thread it wakes.
+    /// Does `notify` of `thread`, and tells the observer. `thread` is `None` for host code that is
+    /// no thread of the group. `notify` takes a tag and names each thread it wakes.
     pub(crate) fn notify(
         &self,
         thread: Option<ThreadId>,
@@ -265,16 +269,16 @@ impl Watch {
     }
 }
 
-/// In the upper half of a tag: host code did it. A thread is there as its id and 1, which is less.
+/// The upper half of a tag of host code. For a thread it is the id plus 1, which is less.
 const HOST: u32 = u32::MAX;
 
-/// What a waker leaves to those it wakes. Never 0, which says nothing.
+/// What a waker leaves for the threads it wakes. Never 0, which stands for no tag.
 fn tag(by: Option<ThreadId>, id: u32) -> u64 {
     let by = by.map_or(HOST, |by| by.get() + 1);
     u64::from(by) << 32 | u64::from(id)
 }
 
-/// What a tag says to the woken.
+/// How a wait ended that got this tag.
 fn woken(tag: u64) -> WaitEnd {
     let (by, id) = ((tag >> 32) as u32, tag as u32);
     WaitEnd::Woken {

@@ -17,14 +17,15 @@ pub(crate) type Sink = Box<dyn FnOnce(Option<WasmBacktrace>) + Send>;
 pub(crate) struct ThreadRecord {
     id: ThreadId,
     waiter: Waiter,
-    /// The address of the group's parking lot, which the waiter keeps alive: no other group has it.
+    /// The address of the group's parking lot. The waiter keeps the lot alive, so no other group
+    /// has the address.
     lot: usize,
     /// Whether it has begun to run on its host thread.
     begun: AtomicBool,
     state: Mutex<RecordState>,
-    /// What the host calls are called that the thread notes by number, from 1 on.
+    /// The names of the host calls that the thread notes by number, from 1 on.
     call_names: &'static [&'static str],
-    /// The number of the one it is in; 0 for none.
+    /// The number of the host call it is in; 0 for none.
     noted_call: NotedCall,
 }
 
@@ -54,12 +55,12 @@ impl ThreadRecord {
         })
     }
 
-    /// The thread runs on its host thread from here on.
+    /// Notes that the thread runs on its host thread from here on.
     pub(crate) fn begin(&self) {
         self.begun.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has begun to.
+    /// Whether it has begun to run.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed)
     }
@@ -78,8 +79,9 @@ impl ThreadRecord {
         &self.waiter
     }
 
-    /// Asks the thread for a backtrace, which it takes itself: in a wait, or at an epoch. `sink` is
-    /// called once: on that thread, or here when it has ended. The key is for [`forget`](Self::forget).
+    /// Asks the thread for a backtrace, which it takes itself, in a wait or at an epoch. `sink` is
+    /// called once: on that thread, or here if the thread has ended. The result is the key for
+    /// [`forget`](Self::forget).
     pub(crate) fn ask(&self, sink: Sink) -> u64 {
         let mut state = self.lock();
         state.next_key += 1;
@@ -95,7 +97,7 @@ impl ThreadRecord {
         key
     }
 
-    /// Withdraws a question that was not answered.
+    /// Withdraws a request that was not answered.
     pub(crate) fn forget(&self, key: u64) {
         let mut state = self.lock();
         let index = state.sinks.iter().position(|(other, _)| *other == key);
@@ -104,7 +106,7 @@ impl ThreadRecord {
         drop(sink);
     }
 
-    /// Answers, on the thread itself.
+    /// Answers the requests, on the thread itself.
     pub(crate) fn report(&self, backtrace: impl Fn() -> WasmBacktrace) {
         let sinks = std::mem::take(&mut self.lock().sinks);
         for (_, sink) in sinks {
@@ -112,7 +114,7 @@ impl ThreadRecord {
         }
     }
 
-    /// The thread runs no more wasm.
+    /// Notes that the thread runs no more wasm.
     pub(crate) fn gone(&self) {
         self.waiter.finish();
         let sinks = {
@@ -125,17 +127,18 @@ impl ThreadRecord {
         }
     }
 
-    /// Whether no host thread works for this thread, which is main, between the calls of a reactor.
+    /// Whether no host thread works for this thread: it is main, between two calls of a reactor.
     pub(crate) fn is_idle(&self) -> bool {
         self.lock().idle
     }
 
-    /// Says so, or the contrary.
+    /// Sets whether it is.
     pub(crate) fn set_idle(&self, idle: bool) {
         self.lock().idle = idle;
     }
 
-    /// The host call the thread says it is in, and since when, unless it has noted that by number only.
+    /// The host call the thread is in, and since when. There is no time if the call is noted by
+    /// number only.
     pub(crate) fn host_call(&self) -> Option<(&'static str, Option<Instant>)> {
         if let Some((name, since)) = self.lock().host_call {
             return Some((name, Some(since)));
@@ -145,7 +148,7 @@ impl ThreadRecord {
         Some((name, None))
     }
 
-    /// Notes which host call the thread is in; what it was in before.
+    /// Notes which host call the thread is in, and returns the one before.
     pub(crate) fn set_host_call(
         &self,
         call: Option<(&'static str, Instant)>,

@@ -81,8 +81,8 @@ fn a_foreign_compiled_module_has_no_stamp() {
     assert!(matches!(Stamped::parse(&bytes), Err(StampError::Missing)));
 }
 
-/// Cut short or followed by something, it once counted as a foreign one, and ran without its start function and with
-/// waits bound to nothing.
+/// Cut short or followed by something, it once counted as a foreign one, and ran without its start
+/// function and with waits bound to nothing.
 #[test]
 fn a_damaged_file_is_told_from_a_foreign_one() {
     let engine = engine();
@@ -135,7 +135,7 @@ fn a_file_is_mapped() {
     file.write_all(&module.serialize().expect("bytes"))
         .expect("room");
     let stamp = Stamp::read(&mut file).expect("a stamp");
-    // SAFETY: as in `load`; the file has no name that anybody could open it by.
+    // SAFETY: as in `load`; the file has no name that it could be opened by.
     let compiled = unsafe { Module::deserialize_open_file(&engine, file) };
     let after = stamp
         .into_module(compiled.expect("a module wasmtime wrote"))

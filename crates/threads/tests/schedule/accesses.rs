@@ -112,7 +112,8 @@ fn atomics_alone_are_told_where_no_more_was_asked_for() {
     assert!(told.iter().all(|one| one.2.is_atomic() && one.3 != 4));
     assert!(told.iter().any(|one| one.2 == AccessOp::Wait));
     assert!(told.iter().any(|one| one.2 == AccessOp::Notify));
-    // Who observes nothing may run such a module, too; who observes may not run another.
+    // A group without an observer may run such a module, too; one with an observer may not run
+    // another.
     let (ran, _) = run(&engine, &module, Scheduled::new(walk(1, 5)));
     assert_eq!(ran.outcome, "Returned");
     assert!(module.serialize().is_err());

@@ -120,7 +120,7 @@ fn a_short_run_is_told_as_it_was() {
         stop(0, 4, Why::Atomic, &[0, 1], &[], 7),
     ];
     assert_eq!(told[..expected.len()], expected);
-    // Main has returned: who waits for its turn is not asked for any more.
+    // Main has returned: a thread that waits for its turn is not asked for any more.
     assert_eq!(told.len(), expected.len(), "{told:#?}");
 }
 

@@ -236,7 +236,7 @@ fn host_functions_wait_and_notify_in_their_turns() {
     }
 }
 
-/// Nobody in the group could know of a notify from elsewhere.
+/// No thread of the group could know of a notify from elsewhere.
 #[test]
 fn a_notify_from_outside_is_not_reproducible() {
     let _watchdog = watchdog("a_notify_from_outside", 600);
@@ -262,7 +262,7 @@ fn a_notify_from_outside_is_not_reproducible() {
     assert!(failed, "{outcome:?}");
 }
 
-/// Writes down who woke whom.
+/// Writes down which thread woke which.
 #[derive(Default)]
 struct Wakes(Mutex<Vec<(u32, WaitEnd)>>);
 

@@ -1,5 +1,5 @@
-//! spin up to 0.9.7, RUSTSEC-2023-0031, zesterer/spin-rs#148: who waits for an initialisation that fails comes to what is not
-//! there.
+//! spin up to 0.9.7, RUSTSEC-2023-0031, zesterer/spin-rs#148: a thread that waits for an
+//! initialisation that fails gets a value that is not there.
 
 static ONCE: spin::Once<Box<u32>> = spin::Once::new();
 

@@ -1,5 +1,5 @@
-//! tokio 0.2.10, tokio-rs/tokio#2135: the notification of a broadcast channel is lost when the receiver comes to wait as the
-//! sender looks for who waits.
+//! tokio 0.2.10, tokio-rs/tokio#2135: the notification of a broadcast channel is lost when the
+//! receiver begins to wait as the sender looks for waiters.
 
 pub fn run() {
     let (sender, mut receiver) = tokio_02::sync::broadcast::channel(4);

@@ -97,7 +97,8 @@ impl Twins {
             }
             Op::SetRights(fd) => {
                 let open = self.get(*fd);
-                // All there are: who has them gives none up, who has not is refused.
+                // All there are: a descriptor that has them gives none up, one that has not is
+                // refused.
                 let all = L((1 << 30) - 1);
                 self.with("fd_fdstat_set_rights", &open, &[all, all])
                     .map(drop)

@@ -26,7 +26,7 @@ pub(super) struct Request {
     pub(super) decisions: Option<Vec<u8>>,
     /// Whether the decisions are wanted back.
     pub(super) keep: bool,
-    /// How many lines are wanted of who accessed what.
+    /// How many lines are wanted of which thread accessed what.
     pub(super) lines: usize,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Answer {
     pub(super) decisions: Vec<u8>,
     /// The order of conflicting accesses, where orders are counted.
     pub(super) order: u64,
-    /// Who accessed what, if that was wanted.
+    /// Which thread accessed what, if that was wanted.
     pub(super) interleaving: String,
 }
 

@@ -261,7 +261,7 @@ fn minimised(
 ///
 /// # Errors
 ///
-/// What it wrote cannot be read, or not be written to stdout. What is said on stderr is nobody's to miss.
+/// What it wrote cannot be read, or not be written to stdout. A failed write to stderr is no error.
 fn print(job: &mut Job<'_>) -> Result<()> {
     let [stdout, stderr] = outputs(job)?;
     let _ = std::io::stderr().write_all(&stderr);
@@ -331,7 +331,8 @@ fn tell_orders(orders: Option<&Orders>, explored: &Explored<Failure>) {
     }
 }
 
-/// Who accessed what before the failure. That run is slower, and tells of accesses; else it is the same.
+/// Which thread accessed what before the failure. That run is slower, and tells of accesses; else
+/// it is the same.
 fn tell_interleaving(job: &mut Job<'_>, seed: u64, decisions: &[Decision], ended: &Answer) {
     let request = Request {
         lines: LINES,

@@ -119,7 +119,7 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// Makes a run that says who accessed what.
+    /// Makes a run that says which thread accessed what.
     fn show(&self, request: Request) -> Result<Answer> {
         let accesses = Arc::new(Accesses::history());
         let lines = request.lines;

@@ -96,7 +96,7 @@ pub(super) fn answer(watch: &RaceWatch) {
         }
         text.push('\n');
     }
-    // Who does not listen does not want to know.
+    // A failed write is no error: its reader has gone.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 

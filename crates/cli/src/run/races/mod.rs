@@ -32,7 +32,7 @@ pub(crate) fn leave_outputs(plan: &mut Plan) {
     }
 }
 
-/// Who looks on in a run, if races are looked for.
+/// What watches a run, if races are looked for.
 ///
 /// # Errors
 ///

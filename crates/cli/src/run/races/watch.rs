@@ -215,7 +215,7 @@ impl RaceWatch {
 
 impl AccessObserver for RaceWatch {
     fn access(&self, told: &GuestAccess<'_>) {
-        // Nobody else sees a memory of the thread's own.
+        // No other thread sees a memory of the thread's own.
         let Some(memory) = told.memory else {
             return;
         };
@@ -270,7 +270,7 @@ impl AccessObserver for RaceWatch {
     }
 }
 
-/// A policy, and who is told of what it is told and says.
+/// A policy, and the watch that is told what the policy is told and says.
 pub(crate) struct WatchedPolicy {
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) watch: Arc<RaceWatch>,

@@ -12,7 +12,7 @@ use crate::report::interleaving::Seen;
 
 /// How many accesses are kept.
 const KEPT: usize = 1 << 14;
-/// Lines of an interleaving, if nobody says how many.
+/// Lines of an interleaving, unless the option says how many.
 pub(crate) const LINES: usize = 20;
 
 /// Keeps the last accesses of a run, or the order of all of them.
@@ -68,7 +68,7 @@ impl Accesses {
 
 impl AccessObserver for Accesses {
     fn access(&self, told: &GuestAccess<'_>) {
-        // Nobody else sees a memory of the thread's own.
+        // No other thread sees a memory of the thread's own.
         let Some(memory) = told.memory else {
             return;
         };

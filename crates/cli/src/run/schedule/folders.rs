@@ -29,7 +29,7 @@ struct Size {
 pub(crate) struct TemporaryFolder(PathBuf);
 
 impl TemporaryFolder {
-    /// Makes one that nobody else can read.
+    /// Makes one that no other user can read.
     ///
     /// # Errors
     ///

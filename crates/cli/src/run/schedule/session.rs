@@ -24,7 +24,7 @@ use crate::run::schedule::allowed::Allowed;
 use crate::run::schedule::{command, digests};
 use crate::run::schedule_options::{RacesPlan, ScheduleOptions, Wanted};
 
-/// What decides who is next.
+/// What decides which thread is next.
 pub(crate) enum Decides {
     Policy(Kind),
     /// These decisions, and nothing else.
@@ -188,7 +188,7 @@ impl Session {
         self.silent
     }
 
-    /// Who looks for races.
+    /// What looks for races.
     pub(crate) fn races(&self) -> Option<&RaceWatch> {
         self.races.as_deref()
     }

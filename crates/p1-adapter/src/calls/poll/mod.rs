@@ -1,4 +1,5 @@
-//! `poll_oneoff`: what is subscribed to ([`subscribe`]), one [`wait`], what is reported ([`report`]).
+//! `poll_oneoff`: what is subscribed to ([`subscribe`]), one [`wait`], what is reported
+//! ([`report`]).
 
 mod report;
 mod subscribe;
@@ -26,15 +27,15 @@ impl Layout {
     };
 }
 
-/// Waits until at least one subscription has something to report, and writes an event for each that has, in the order
-/// of the subscriptions.
+/// Waits until at least one subscription has something to report, and writes an event for each that
+/// has, in the order of the subscriptions.
 ///
-/// All subscriptions are read, once, before the wait; the events are written after it. A subscription the call cannot
-/// wait for (a number that is not open, a direction the stream does not have, a right given up; a file is ready in both,
-/// whatever it was opened for) is reported at
-/// once, as an event with that error, next to the others. If every one is like that, the call itself fails with the
-/// first one's error: a program that polls one descriptor and does not look into events learns of it too, as it does
-/// from wasmtime-wasi.
+/// All subscriptions are read, once, before the wait; the events are written after it. A
+/// subscription the call cannot wait for is reported at once, as an event with that error, next to
+/// the others: a number that is not open, a direction the stream does not have, a right given up.
+/// (A file is ready in both directions, whatever it was opened for.) If every one is like that, the
+/// call itself fails with the first one's error: a program that polls one descriptor and does not
+/// look into events learns of it too, as it does from wasmtime-wasi.
 ///
 /// `inval` without subscriptions: that would be a wait for nothing.
 pub(crate) fn oneoff(

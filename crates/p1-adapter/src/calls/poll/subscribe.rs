@@ -5,20 +5,22 @@ use crate::abi::error::{Error, Result};
 use crate::abi::types::{Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
 use crate::abi::types::{Fd, Rights};
 use crate::blocking::Direction;
+use crate::budget::TakenBytes;
 use crate::call::Call;
 use crate::call::subscriptions::{Answer, StreamOf, Subscribed, Subscriptions, Trigger};
-use crate::ctx::budget::TakenBytes;
 use crate::descriptor::Kind;
 use smallvec::SmallVec;
 use wiggle::{GuestError, GuestMemory};
 
-/// What one subscription makes the host keep, at most: itself, its place and its interest in a wait, what `poll(2)` is
-/// given, a waiter of an embedder's stream or a task's, its event.
+/// What one subscription makes the host keep, at most: itself, its place and its interest in a
+/// wait, what `poll(2)` is given, a waiter of an embedder's stream or a task's, its event.
 const KEPT: usize = size_of::<Subscribed>() + size_of::<Event>() + 200;
 
-/// Reads every subscription. Fuel is paid for what the guest has written and for what is kept of it.
+/// Reads every subscription. Fuel is paid for what the guest has written and for what is kept of
+/// it.
 ///
-/// `inval` for a clock that cannot be waited for or a tag that is none: those are faults of the call.
+/// `inval` for a clock that cannot be waited for or a tag that is none: those are faults of the
+/// call.
 pub(super) fn all(
     call: &mut Call<'_>,
     memory: &GuestMemory<'_>,

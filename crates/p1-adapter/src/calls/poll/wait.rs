@@ -92,8 +92,9 @@ impl<'a> Waiting<'a> {
         wait_with(&mut self.interests, &mut self.futures, &Deadline::NOW, end).map(drop)
     }
 
-    /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by `source` if none is ready,
-    /// for as long as a look may take: descriptors tell the host and not the embedder that they are ready.
+    /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by
+    /// `source` if none is ready, for as long as a look may take. Descriptors tell the host and not
+    /// the embedder that they are ready.
     pub(super) fn sleep_by(&mut self, source: &dyn ClockSource, end: &EndSignal) -> Result<()> {
         end.check()?;
         let left = |(clock, at): &(GuestClock, u64)| at.saturating_sub(source.now(*clock));
@@ -145,7 +146,8 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Completes when one of the subscriptions is ready or due; for a task, which must not hold its thread.
+/// Completes when one of the subscriptions is ready or due; for a task, which must not hold its
+/// thread.
 ///
 /// A clock that is set meanwhile is noticed when the time that was left at the start has passed.
 pub(super) async fn one_of(subscribed: Arc<Subscriptions>) -> Result<Woken> {

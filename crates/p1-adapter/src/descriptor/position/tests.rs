@@ -2,7 +2,7 @@ use super::*;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64 as LoomWord, Ordering};
 
-/// A file: our word, and the system's cursor, which moves at once for whoever makes the call.
+/// A file: our word, and the system's cursor, which each call moves at once.
 struct ModelFile {
     position: Position<LoomWord>,
     cursor: LoomWord,
@@ -25,8 +25,8 @@ impl ModelFile {
     }
 }
 
-/// Two threads read and ask: nobody is told less than what it has read itself, or than it was told before, and once
-/// all is quiet everybody is told the truth. Up to three switches of thread at odd places.
+/// Two threads read and ask. Neither is told less than what it has read itself, or than it was told
+/// before; once all is quiet both are told the truth. Up to three switches of thread at odd places.
 fn model_of(read: fn(&ModelFile)) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
@@ -79,7 +79,7 @@ fn what_was_told_while_another_moved_is_not_kept() {
     drop(position.moving());
     asking.ends_at(7);
     assert_eq!(position.known(), None);
-    // Both are gone: the next who asks is alone again.
+    // Both are gone: the next that asks is alone again.
     position.moving().ends_at(8);
     assert_eq!(position.known(), Some(8));
 }

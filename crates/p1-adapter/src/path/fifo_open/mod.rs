@@ -1,30 +1,38 @@
-//! Who is opening what, so that an open that waits for a FIFO's other side can be freed.
+//! What each thread is opening, so that an open that waits for a FIFO's other side can be freed.
 //!
-//! A thread notes what it is about to open ([`OpenInProgress`]); when the signal is raised while it is in there, a
-//! helper thread asks
-//! wasmtime-wasi what lies at that path and, if it is a FIFO, is the other side until the open has returned.
+//! A thread notes what it is about to open ([`OpenInProgress`]). When the signal is raised while it
+//! is in there, a helper thread asks wasmtime-wasi what lies at that path. If it is a FIFO, the
+//! helper is the other side until the open has returned.
 //!
-//! By then another thread of the guest's may have moved the FIFO, or a directory on the way to it, so that nothing lies at that
-//! path, or another FIFO. So who is about to move or remove a name first *pins* what the opens under way are of ([`Opens`]):
-//! the helper frees what was pinned, too.
+//! By then another thread of the guest's may have moved the FIFO, or a directory on the way to it.
+//! Then nothing lies at that path, or another FIFO. So a thread that is about to move or remove a
+//! name first *pins* what the opens under way are of ([`Opens`]): the helper frees what was pinned,
+//! too.
 //!
 //! # Protocol
 //!
-//! One word has two counts, of opens under way and of moves under way; all changes of it are read-modify-writes, so they have
-//! one order.
+//! One word has two counts, of opens under way and of moves under way; all changes of it are
+//! read-modify-writes, so they have one order.
 //!
-//! * An opener notes the path, *then* counts itself. If a move is under way, which may have missed it, it looks for a FIFO
-//!   first and opens that through a descriptor, where names do not matter.
+//! * An opener notes the path, *then* counts itself. If a move is under way, which may have missed
+//!   it, it looks for a FIFO first and opens that through a descriptor, where names do not matter.
 //! * A mover counts itself. If opens are under way, it pins the FIFOs at their paths, *then* moves.
 //!
-//! The list of stores and what one has noted are locked one at a time, each for a moment; paths are looked up with neither held.
+//! The list of stores and what one has noted are locked one at a time, each for a moment; paths are
+//! looked up with neither held.
 //!
 //! So of an opener and a mover one sees the other. `counts::tests::model` runs this through loom.
 //!
-//! Not freed are: a FIFO that somebody else than this context's threads moved or removed while the thread waited in its open; one
-//! that came to its place, and left it again, by two moves that were both under way already when the open began; one of
-//! which this process may open one side only and that the wrong one; and anything outside Linux (there is no `O_PATH`). Such a
-//! thread stays until a real peer comes.
+//! These opens are not freed:
+//!
+//! - of a FIFO that another process, or a thread outside this context, moved or removed while the
+//!   thread waited in its open;
+//! - of one that came to its place, and left it again, by two moves that were both under way
+//!   already when the open began;
+//! - of one that this process may open one side only of, and that the wrong one;
+//! - anything outside Linux (there is no `O_PATH`).
+//!
+//! Such a thread stays until a real peer comes.
 
 mod counts;
 
@@ -34,8 +42,8 @@ use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Fifo, FifoAccess, Hook};
 use crate::descriptor::Dir;
 use crate::lock::lock;
+use crate::sys::fd::OwnedFd;
 use counts::Counts;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -73,7 +81,8 @@ struct Pending {
 }
 
 impl OpenInProgress {
-    /// Notes what is about to be opened, and for what. As long as the result is held, raising the signal frees the open.
+    /// Notes what is about to be opened, and for what. As long as the result is held, raising the
+    /// signal frees the open.
     pub(super) fn enter<'a>(
         &'a mut self,
         (dir, follow, path): (&Dir, PathFlags, &String),
@@ -99,8 +108,8 @@ impl OpenInProgress {
             noted: &self.noted,
             opens,
         };
-        // The hook locks the note after the signal is raised: it has seen what was just noted, or else this sees
-        // the signal.
+        // The hook locks the note after the signal is raised: it has seen what was just noted, or
+        // else this sees the signal.
         opens.end.check()?;
         Ok(entered)
     }
@@ -116,7 +125,7 @@ impl OpenInProgress {
 
 /// An open that has been noted.
 pub(super) struct Entered<'a> {
-    /// Whether names are being moved by somebody who may not have seen the note.
+    /// Whether names are being moved by a thread that may not have seen the note.
     pub(super) names_move: bool,
     noted: &'a Mutex<Noted>,
     opens: &'a Opens,
@@ -176,8 +185,8 @@ impl Seen {
     }
 }
 
-/// Frees the open noted in `noted`, if there is one. Looking a path up may wait for a file system, so it is done on a
-/// thread of its own and not on the one that raises the signal.
+/// Frees the open noted in `noted`, if there is one. Looking a path up may wait for a file system,
+/// so it is done on a thread of its own and not on the one that raises the signal.
 fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, mut paths: WasiPaths) {
     let Some(seen) = lock(&noted).seen() else {
         return;
@@ -203,7 +212,8 @@ fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, mut paths: WasiPaths) {
             std::thread::sleep(LOOK_AGAIN);
         }
     };
-    // Without a thread to do it the open stays where it is, like one of a FIFO that cannot be found.
+    // Without a thread to do it the open stays where it is, like one of a FIFO that cannot be
+    // found.
     let _ = std::thread::Builder::new()
         .name("wasi-free-open".to_owned())
         .spawn(look);

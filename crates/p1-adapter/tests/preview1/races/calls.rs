@@ -131,8 +131,9 @@ impl Corner {
     }
 }
 
-/// Calls as a thread makes them: this crate's functions, one each. Each of the broken ones below replaces what it gets
-/// wrong, and meets the other threads at the moment where that shows, so that it fails for certain.
+/// Calls as a thread makes them: this crate's functions, one each. Each of the broken ones below
+/// replaces what it gets wrong, and meets the other threads at the moment where that shows, so that
+/// it fails for certain.
 pub(super) trait Calls: Sync {
     fn write(&self, guest: &mut Guest, at: Corner, fd: i32, bytes: &[u8]) -> Result<u32, i32> {
         at.write(guest, fd, bytes)

@@ -1,4 +1,5 @@
-//! One call of `fd_write` is one write, appending never overwrites, and readers of one descriptor share what there is.
+//! One call of `fd_write` is one write, appending never overwrites, and readers of one descriptor
+//! share what there is.
 
 use super::calls::{
     Calls, Corner, GivesOutTwice, InPieces, LoadsAndStores, Ours, Remembers, SeeksTheEnd,

@@ -1,5 +1,5 @@
-//! Numbers are lowest-first and given out once; closing and renumbering neither fail a call nor lend it a stranger's
-//! file.
+//! Numbers are lowest-first and given out once; closing and renumbering neither fail a call nor
+//! lend it a stranger's file.
 
 use super::calls::{Calls, Corner, GivesOutTwice, LooksTwice, Ours, SecondLowest};
 use super::waits::{blocked, stream};
@@ -132,7 +132,8 @@ fn a_call_keeps_its_descriptor(calls: &dyn Calls, n: u32, change: Change) -> Che
             }
         }
         writer.write_all(&vec![b'p'; n as usize - 1]).unwrap();
-        // Whoever was to look for the pipe by its number gets to the end of the file at last, so all come back.
+        // A thread that was to look for the pipe by its number gets to the end of the file at last,
+        // so all come back.
         let got: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
         match got.iter().find(|read| **read != Ok(b"p".to_vec())) {
             None => Ok(()),
@@ -159,7 +160,8 @@ struct Reads(AtomicU64);
 impl Reads {
     const MANY: u64 = 1 << 32;
 
-    /// Waits until one of `n` threads has begun a read since, and has ended it; or has failed, and reads no more.
+    /// Waits until one of `n` threads has begun a read since, and has ended it; or has failed, and
+    /// reads no more.
     fn one_more(&self, n: u32) {
         let count = || self.0.load(Ordering::SeqCst);
         let enough = (count() + u64::from(n)).min(Self::MANY);
@@ -169,8 +171,8 @@ impl Reads {
     }
 }
 
-/// Runs `change` on one of `n` threads while the others read number `fd`, whose file has its name as its only contents; how
-/// many reads found something and how many did not.
+/// Runs `change` on one of `n` threads while the others read number `fd`, whose file has its name
+/// as its only contents; how many reads found something and how many did not.
 fn while_in_use(
     n: u32,
     names: &[&str],

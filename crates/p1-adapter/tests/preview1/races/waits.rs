@@ -31,7 +31,8 @@ pub(crate) fn blocked<'s, R: Send + 's>(
     });
     let tid = tid.recv().unwrap().as_raw_nonzero();
     let start = Instant::now();
-    // One that does not block shows in what it returns; to panic here would leave the others blocked.
+    // One that does not block shows in what it returns; to panic here would leave the others
+    // blocked.
     while !polls(tid.get()) && !thread.is_finished() && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_micros(200));
     }
@@ -51,7 +52,8 @@ fn polls(tid: i32) -> bool {
     number == Some(libc::SYS_ppoll)
 }
 
-/// One thread is blocked in a read of a pipe; the others must be done with everything else within `bound`.
+/// One thread is blocked in a read of a pipe; the others must be done with everything else within
+/// `bound`.
 fn a_blocked_read_delays_nobody(calls: &dyn Calls, n: u32, bound: Duration) -> Check {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("spare"), b"").unwrap();

@@ -12,22 +12,22 @@ use libc::c_void;
 use super::Main;
 use crate::sys::stacks::{SIGNAL_STACK, Stack};
 
-/// The smallest stack that a thread is started on, the same with every C library. glibc refuses smaller ones; musl takes a
-/// page, on which nothing of ours could run.
+/// The smallest stack that a thread is started on, the same with every C library. glibc refuses
+/// smaller ones; musl takes a page, on which nothing of ours could run.
 const LEAST_STACK: usize = 16 << 10;
 
 /// A host thread, to be joined.
 ///
-/// One that is dropped is joined by whoever starts or joins a thread later, and its stack is kept until then:
-/// the one thread that cannot be joined at once is one that drops its own handle.
+/// One that is dropped is joined by a thread that starts or joins another later, and its stack is
+/// kept until then: the one thread that cannot be joined at once is one that drops its own handle.
 #[derive(Debug)]
 pub(crate) struct NativeThread {
     thread: libc::pthread_t,
     stack: ManuallyDrop<Stack>,
 }
 
-// SAFETY: where a thread's id is a pointer (musl), it is one that the C library alone follows, and a thread may be compared and
-// joined by any other. `Stack` may be sent.
+// SAFETY: where a thread's id is a pointer (musl), it is one that the C library alone follows, and
+// a thread may be compared and joined by any other. `Stack` may be sent.
 unsafe impl Send for NativeThread {}
 
 /// What a new thread finds.
@@ -43,8 +43,8 @@ unsafe impl Send for Start {}
 static DROPPED: Mutex<Vec<NativeThread>> = Mutex::new(Vec::new());
 
 impl NativeThread {
-    /// Runs `main` on a new thread. Everything comes back if the system refuses. A panic of `main` ends the thread
-    /// and is forgotten.
+    /// Runs `main` on a new thread. Everything comes back if the system refuses. A panic of `main`
+    /// ends the thread and is forgotten.
     pub(crate) fn start(mut stack: Stack, main: Main) -> Result<Self, (io::Error, Stack, Main)> {
         if stack.size() < LEAST_STACK {
             let error = io::Error::from_raw_os_error(libc::EINVAL);
@@ -65,8 +65,9 @@ impl NativeThread {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
         // SAFETY:
         // - The attributes are initialised before they are used, and destroyed once.
-        // - The stack is `stack.size()` bytes of a live mapping that this call alone has: `Stack` is unique, and
-        //   kept in the handle until the thread has been joined (`NativeThread::join`), or for ever.
+        // - The stack is `stack.size()` bytes of a live mapping that this call alone has: `Stack`
+        //   is unique, and kept in the handle until the thread has been joined
+        //   (`NativeThread::join`), or for ever.
         // - `enter` takes `start` over if, and only if, a thread is created.
         let error = unsafe {
             let attributes = attributes.as_mut_ptr();
@@ -99,14 +100,15 @@ impl NativeThread {
         unsafe { libc::pthread_equal(self.thread, libc::pthread_self()) != 0 }
     }
 
-    /// Waits until the thread has run its last instruction; its stack. `None` for the calling thread, which is
-    /// treated as if dropped.
+    /// Waits until the thread has run its last instruction; its stack. `None` for the calling
+    /// thread, which is treated as if dropped.
     pub(crate) fn join(self) -> Option<Stack> {
         if self.is_current() {
             return None;
         }
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: the handle is unique and used up here, so the thread is joined once; it is not this one.
+        // SAFETY: the handle is unique and used up here, so the thread is joined once; it is not
+        // this one.
         let error = unsafe { libc::pthread_join(this.thread, ptr::null_mut()) };
         debug_assert_eq!(error, 0);
         // SAFETY: taken once, for `this` is never dropped.
@@ -138,7 +140,8 @@ impl Drop for NativeThread {
     fn drop(&mut self) {
         let thread = Self {
             thread: self.thread,
-            // SAFETY: taken once: this value is being dropped, and a `ManuallyDrop` is not looked at after that.
+            // SAFETY: taken once: this value is being dropped, and a `ManuallyDrop` is not looked
+            // at after that.
             stack: ManuallyDrop::new(unsafe { ManuallyDrop::take(&mut self.stack) }),
         };
         DROPPED
@@ -153,8 +156,8 @@ extern "C" fn enter(start: *mut c_void) -> *mut c_void {
     // SAFETY: `NativeThread::start` made it by `Box::into_raw`, for this call alone.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
     crate::sys::running::prepare_thread();
-    // SAFETY: the signal stack lies in the thread's own place, which is kept until the thread has been joined;
-    // the name is a string with an end.
+    // SAFETY: the signal stack lies in the thread's own place, which is kept until the thread has
+    // been joined; the name is a string with an end.
     unsafe {
         // Without it wasmtime maps one of its own.
         let set = libc::sigaltstack(&start.signal_stack, ptr::null_mut());

@@ -15,8 +15,8 @@ pub(crate) struct NativeThread {
 }
 
 impl NativeThread {
-    /// Runs `main` on a new thread. Everything comes back if the system refuses. A panic of `main` ends the thread
-    /// and is forgotten.
+    /// Runs `main` on a new thread. Everything comes back if the system refuses. A panic of `main`
+    /// ends the thread and is forgotten.
     pub(crate) fn start(stack: Stack, main: Main) -> Result<Self, (io::Error, Stack, Main)> {
         // The standard library drops what it cannot start, so it is handed over beside it.
         let main = Arc::new(Mutex::new(Some(main)));
@@ -43,8 +43,8 @@ impl NativeThread {
         }
     }
 
-    /// Waits until the thread has run its last instruction; its stack. `None` for the calling thread, which is
-    /// treated as if dropped.
+    /// Waits until the thread has run its last instruction; its stack. `None` for the calling
+    /// thread, which is treated as if dropped.
     pub(crate) fn join(self) -> Option<Stack> {
         if self.thread.thread().id() == std::thread::current().id() {
             return None;

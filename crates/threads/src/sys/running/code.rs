@@ -12,7 +12,8 @@ use wasmtime::Module;
 pub(crate) struct Code {
     modules: Vec<Module>,
     texts: Vec<Range<usize>>,
-    /// Bodies of functions, sorted, from the first walk on. What is in a text and in no body is a trampoline.
+    /// Bodies of functions, sorted, from the first walk on. What is in a text and in no body is a
+    /// trampoline.
     bodies: OnceLock<Vec<Range<usize>>>,
 }
 
@@ -46,7 +47,8 @@ impl Code {
         self.texts.iter().any(|text| text.contains(&address))
     }
 
-    /// Where `address` is among the texts, one behind the other: half the size of an address. For handlers, too.
+    /// Where `address` is among the texts, one behind the other: half the size of an address. For
+    /// handlers, too.
     pub(crate) fn position(&self, address: usize) -> Option<u32> {
         let mut before = 0;
         for text in &self.texts {
@@ -85,7 +87,8 @@ impl Code {
         });
     }
 
-    /// Whether `address` is in the body of a function; `None` before the list is made. For handlers, too.
+    /// Whether `address` is in the body of a function; `None` before the list is made. For
+    /// handlers, too.
     pub(crate) fn is_body(&self, address: usize) -> Option<bool> {
         let bodies = self.bodies.get()?;
         let next = bodies.partition_point(|body| body.start <= address);

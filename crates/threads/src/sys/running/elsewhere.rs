@@ -1,4 +1,4 @@
-//! Platforms without these operations: nobody is registered, seen or stopped.
+//! Platforms without these operations: no thread is registered, seen or stopped.
 
 use std::io;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ pub(crate) fn prepare() -> io::Result<()> {
 /// Does nothing.
 pub(crate) fn prepare_thread() {}
 
-/// While it lives, the thread that made it runs before threads that compute, as far as the system allows. Here it
-/// changes nothing; on Linux it asks for a real-time priority or a short slice.
+/// While it lives, the thread that made it runs before threads that compute, as far as the system
+/// allows. Here it changes nothing; on Linux it asks for a real-time priority or a short slice.
 #[derive(Debug)]
 #[must_use = "dropping it gives the thread its old priority"]
 pub struct RaisedPriority {
@@ -55,7 +55,7 @@ pub(crate) fn freeze(_: &'static Freezer) -> bool {
     false
 }
 
-/// Stops nobody.
+/// Stops no thread.
 pub(crate) fn chase(_: Key) {}
 
 /// Is refused.
@@ -63,10 +63,10 @@ pub(crate) fn barrier() -> bool {
     false
 }
 
-/// Sees nobody.
+/// Sees no thread.
 pub(crate) fn look(_: Key, _: impl FnMut(Seen)) {}
 
-/// Finds nobody.
+/// Finds no thread.
 pub(crate) fn walk(
     _: Key,
     _: &Code,
@@ -81,22 +81,22 @@ pub(crate) fn walk(
 #[derive(Debug)]
 pub(crate) struct Inside(());
 
-/// Registers nobody.
+/// Registers no thread.
 pub(crate) fn enter(_: &Arc<Code>, _: Key, _: u32, _: Option<Word>, _: Option<&Sampled>) -> Inside {
     Inside(())
 }
 
 impl Inside {
-    /// Nobody is sampled.
+    /// No thread is sampled.
     pub(crate) fn has_timer(&self) -> bool {
         false
     }
 }
 
-/// Samples nobody.
+/// Samples no thread.
 pub(crate) fn begin(_: SampledIn, _: u16) {}
 
-/// Samples nobody.
+/// Samples no thread.
 pub(crate) fn end() {}
 
 /// No sample has a time.
@@ -117,7 +117,7 @@ pub(crate) fn mark(_: bool) -> Marked {
     Marked(())
 }
 
-/// Nobody is on a stack that matters.
+/// No thread is on a stack that matters.
 pub(crate) fn note_fiber(_: usize) {}
 
 /// Keeps nothing.

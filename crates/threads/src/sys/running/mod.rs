@@ -19,11 +19,24 @@
 //! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
-//! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that asks for them, and epochs
-//! end its threads. What other systems would need, and have: macOS `mprotect` and Mach exception ports (its handler
-//! would have to be asked before Wasmtime's port), `thread_get_state` for the walk; Windows `VirtualProtect`, a vectored
-//! handler added in front of Wasmtime's, `SuspendThread` and `GetThreadContext` for the walk, `FlushProcessWriteBuffers` as
+//! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that
+//! asks for them, and epochs end its threads. What other systems would need, and have: macOS
+//! `mprotect` and Mach exception ports (its handler would have to be asked before Wasmtime's port),
+//! `thread_get_state` for the walk; Windows `VirtualProtect`, a vectored handler added in front of
+//! Wasmtime's, `SuspendThread` and `GetThreadContext` for the walk, `FlushProcessWriteBuffers` as
 //! the barrier.
+
+#![cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "elsewhere threads that run are not looked at"
+    )
+)]
 
 mod code;
 #[cfg(all(
@@ -62,11 +75,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize};
 use std::time::Duration;
 
-/// The word of a thread: 0 while it runs wasm, or what Wasmtime does for wasm; else where on its stack the host's part
-/// begins, with [`HARMLESS`] beside it.
+/// The word of a thread: 0 while it runs wasm, or what Wasmtime does for wasm; else where on its
+/// stack the host's part begins, with [`HARMLESS`] beside it.
 pub(crate) type Word = &'static AtomicUsize;
 
-/// In a [`Word`]: the thread only waits, and nobody has to wait for it.
+/// In a [`Word`]: the thread only waits, and an end does not wait for it.
 pub(crate) const HARMLESS: usize = 1;
 
 /// Which group a thread is of: a number that no other group of the process has.
@@ -100,8 +113,8 @@ pub(crate) struct Seen {
 pub(crate) struct Walked {
     /// Its number in its group.
     pub(crate) thread: u32,
-    /// The innermost address is where it executes; the others are where calls return to. All are the latter where the
-    /// thread is in host code.
+    /// The innermost address is where it executes; the others are where calls return to. All are
+    /// the latter where the thread is in host code.
     pub(crate) addresses: Vec<usize>,
     /// The innermost address is where it executes.
     pub(crate) in_wasm: bool,
@@ -116,6 +129,7 @@ pub(crate) struct Sampled {
     pub(crate) ring: Arc<Ring>,
     /// Where it notes which host call it is in.
     pub(crate) noted: &'static AtomicU16,
-    /// A sample is taken each time it has used so much processor time, if the system's clock ticks as often.
+    /// A sample is taken each time it has used so much processor time, if the system's clock ticks
+    /// as often.
     pub(crate) interval: Duration,
 }

@@ -1,8 +1,8 @@
 //! Stacks that are mapped many at a time.
 //!
-//! The standard library's threads have a stack and a signal stack each, and wasmtime, finding the latter too small,
-//! maps another: three mappings with guards, made and given back one by one. Here one mapping holds the stacks and
-//! signal stacks of several threads.
+//! The standard library's threads have a stack and a signal stack each, and wasmtime, finding the
+//! latter too small, maps another: three mappings with guards, made and given back one by one. Here
+//! one mapping holds the stacks and signal stacks of several threads.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -17,8 +17,8 @@ pub(crate) const SIGNAL_STACK: usize = 256 << 10;
 /// `MADV_GUARD_INSTALL`, since Linux 6.13: pages that fault, without a mapping of their own.
 const GUARD_INSTALL: libc::c_int = 102;
 
-/// A mapping with places for the stacks of several threads. Each place is, upwards: guard, signal stack,
-/// guard, stack.
+/// A mapping with places for the stacks of several threads. Each place is, upwards: guard, signal
+/// stack, guard, stack.
 ///
 /// Unmapped with the last [`Stack`] of it, all of which hold it.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(crate) struct Slab {
     stack: usize,
 }
 
-// SAFETY: the pointer is an address for system calls; no memory is reached through it here, and the mapping
-// belongs to the process, not to a thread.
+// SAFETY: the pointer is an address for system calls; no memory is reached through it here, and the
+// mapping belongs to the process, not to a thread.
 unsafe impl Send for Slab {}
 // SAFETY: as above; no method changes the slab.
 unsafe impl Sync for Slab {}
@@ -49,7 +49,8 @@ impl Slab {
             .checked_add(2 * guard + SIGNAL_STACK)
             .ok_or_else(too_large)?;
         let len = place.checked_mul(places).ok_or_else(too_large)?;
-        // SAFETY: a new private mapping at an address of the system's choice touches nothing that exists.
+        // SAFETY: a new private mapping at an address of the system's choice touches nothing that
+        // exists.
         let base = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -93,14 +94,14 @@ impl Slab {
 
 impl Drop for Slab {
     fn drop(&mut self) {
-        // SAFETY: exactly what `map` mapped. Every `Stack` holds the slab, and a thread's is kept until the thread
-        // has been joined, so nothing runs on it and nobody has a pointer into it.
+        // SAFETY: exactly what `map` mapped. Every `Stack` holds the slab, and a thread's is kept
+        // until the thread has been joined, so nothing runs on it and no pointer leads into it.
         let result = unsafe { libc::munmap(self.base, self.places * self.place()) };
         debug_assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }
 }
 
-/// One place in a [`Slab`]. There is one value for each place: who has it may use the memory.
+/// One place in a [`Slab`]. There is one value for each place: its holder may use the memory.
 #[derive(Debug)]
 pub(crate) struct Stack {
     slab: Arc<Slab>,
@@ -147,7 +148,7 @@ impl Stack {
             self.start(),
             self.signal_stack().wrapping_byte_add(SIGNAL_STACK),
         ] {
-            // SAFETY: a page of this place that nobody uses: the guards are part of neither stack.
+            // SAFETY: a page of this place that is not used: the guards are part of neither stack.
             let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
             // Older kernels, and memory that is locked: the page becomes a mapping of its own.
             // SAFETY: as above.
@@ -162,8 +163,8 @@ impl Stack {
     /// Gives back the memory that was touched. The guards stay.
     pub(crate) fn clear(&mut self) {
         let len = self.slab.place();
-        // SAFETY: this value says that nobody runs on the stack, so nobody misses its content.
-        // A refusal costs memory, and nothing else.
+        // SAFETY: this value says that no thread runs on the stack, so its content is not needed. A
+        // refusal costs memory, and nothing else.
         let _ = unsafe { libc::madvise(self.start(), len, libc::MADV_DONTNEED) };
     }
 }

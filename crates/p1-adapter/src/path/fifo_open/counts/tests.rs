@@ -1,4 +1,5 @@
-//! The protocol of [`fifo_open`](super::super), with a directory and the notes of a store as one bit each.
+//! The protocol of [`fifo_open`](super::super), with a directory and the notes of a store as one
+//! bit each.
 
 use super::*;
 use loom::sync::Arc;

@@ -30,7 +30,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 /// One asks at a time. No thread that runs a guest does.
 static ASKING: Mutex<()> = Mutex::new(());
 
-/// How many have answered, ever: whoever asks sleeps on it.
+/// How many have answered, ever: the thread that asks sleeps on it.
 static ANSWERS: AtomicU32 = AtomicU32::new(0);
 
 /// The signal, if there is one.
@@ -39,12 +39,12 @@ pub(super) fn signal() -> Option<c_int> {
     (signal != 0).then_some(signal)
 }
 
-/// Installs the handler of the first signal that nobody handles. Called once.
+/// Installs the handler of the first signal that has none. Called once.
 pub(super) fn install() -> io::Result<()> {
     for signal in libc::SIGRTMIN() + 7..=libc::SIGRTMAX() {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: an action of zeros is valid; it is then what the system says, or what is set here. The handler only
-        // touches what belongs to its own thread and atomics.
+        // SAFETY: an action of zeros is valid; it is then what the system says, or what is set
+        // here. The handler only touches what belongs to its own thread and atomics.
         unsafe {
             let action = action.as_mut_ptr();
             if libc::sigaction(signal, ptr::null(), action) != 0 {
@@ -69,8 +69,8 @@ pub(super) fn install() -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EBUSY))
 }
 
-/// Answers for the thread it runs on. A signal that was meant for a thread which had this thread's id before finds no
-/// request.
+/// Answers for the thread it runs on. A signal that was meant for a thread which had this thread's
+/// id before finds no request.
 extern "C" fn on_ask(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(slot) = slots::mine() else {
         return;
@@ -116,15 +116,15 @@ fn send(slot: &HostSlot, kind: u32) -> u32 {
     slot.request.store(request, Ordering::Release);
     if let Some(signal) = signal() {
         let tid = slot.tid.load(Ordering::Relaxed);
-        // SAFETY: a signal that we handle, to a thread of this process or to none: whoever has the id by now looks at its own
-        // slot.
+        // SAFETY: a signal that we handle, to a thread of this process or to none: the thread that
+        // has the id by now looks at its own slot.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
     }
     request
 }
 
-/// Stops each thread of group `key` that is in wasm just now, or will be by the time the signal reaches it. To be called again
-/// until all are seen to be stopped.
+/// Stops each thread of group `key` that is in wasm just now, or will be by the time the signal
+/// reaches it. To be called again until all are seen to be stopped.
 pub(crate) fn chase(key: Key) {
     slots::each(|slot| {
         if slot.is_of(key) && slot.state.load(Ordering::Acquire) == IN && slot.word() == 0 {
@@ -133,8 +133,9 @@ pub(crate) fn chase(key: Key) {
     });
 }
 
-/// Where in wasm the threads of group `key` are that `wanted` says, `most` of them; waits for `patience` at most, and leaves
-/// out who has not answered by then. Whoever is frozen answers at once. Takes a lock that only this function does.
+/// Where in wasm the threads of group `key` are that `wanted` says, `most` of them; waits for
+/// `patience` at most, and leaves out those that have not answered by then. A frozen thread answers
+/// at once. Takes a lock that only this function does.
 pub(crate) fn walk(
     key: Key,
     code: &Code,
@@ -157,7 +158,7 @@ pub(crate) fn walk(
     loop {
         let answers = ANSWERS.load(Ordering::Acquire);
         asked.retain(|&(slot, thread, request)| {
-            // It has left: nobody answers.
+            // It has left, and will not answer.
             if !slot.is_of(key) || slot.thread.load(Ordering::Relaxed) != thread {
                 return false;
             }
@@ -183,7 +184,7 @@ pub(crate) fn walk(
         if asked.is_empty() || left.is_zero() {
             break;
         }
-        // A thread that leaves wakes nobody: look again soon.
+        // A thread that leaves wakes none: look again soon.
         let left = left.min(Duration::from_millis(5));
         let time = libc::timespec {
             tv_sec: 0,

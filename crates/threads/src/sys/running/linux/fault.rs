@@ -1,4 +1,5 @@
-//! Taking execute permission from code, and the handler of SIGSEGV that keeps those who fault there.
+//! Taking execute permission from code, and the handler of SIGSEGV that keeps threads that fault
+//! there.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -13,7 +14,8 @@ use super::super::Code;
 use super::slots::{self, FROZEN, IN};
 use super::stack::{self, Registers};
 
-/// What is needed to stop one group, made before it runs and never freed: the end allocates nothing.
+/// What is needed to stop one group, made before it runs and never freed: the end allocates
+/// nothing.
 #[derive(Debug)]
 pub(crate) struct Freezer {
     /// Whole pages.
@@ -22,8 +24,8 @@ pub(crate) struct Freezer {
     next: *const Freezer,
 }
 
-// SAFETY: `next` is set before the value is published and is a reference that lives for ever; nothing else changes but an
-// atomic.
+// SAFETY: `next` is set before the value is published and is a reference that lives for ever;
+// nothing else changes but an atomic.
 unsafe impl Sync for Freezer {}
 // SAFETY: as above.
 unsafe impl Send for Freezer {}
@@ -32,7 +34,7 @@ unsafe impl Send for Freezer {}
 static STOPS: AtomicPtr<Freezer> = AtomicPtr::new(ptr::null_mut());
 
 impl Freezer {
-    /// One for the group with this code, which outlives its end: whoever stops it frees nothing of it.
+    /// One for the group with this code, which outlives its end: stopping it frees nothing of it.
     pub(crate) fn new(code: &Code) -> &'static Freezer {
         // SAFETY: reads a number.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
@@ -57,8 +59,9 @@ impl Freezer {
     }
 }
 
-/// Takes execute permission from the group's code: whoever runs it stops at the next instruction, for ever, and so does whoever comes
-/// back to it. False where the system refuses that for any part of it: then [`chase`](super::chase) is left.
+/// Takes execute permission from the group's code: a thread that runs it stops at the next
+/// instruction, for ever, and so does one that comes back to it. False where the system refuses
+/// that for any part of it: then [`chase`](super::chase) is left.
 ///
 /// Takes no lock of this crate's and allocates nothing. The code is not executable again.
 pub(crate) fn freeze(stop: &'static Freezer) -> bool {
@@ -67,18 +70,21 @@ pub(crate) fn freeze(stop: &'static Freezer) -> bool {
     let mut all = true;
     for text in &stop.texts {
         let start = ptr::with_exposed_provenance_mut::<c_void>(text.start);
-        // SAFETY: whole pages of a module's text, which is mapped as long as the module lives, and the group lives for ever from
-        // here on. Nothing is written there, so reading stays what it was; who executes it ends in `on_fault`.
+        // SAFETY: whole pages of a module's text, which is mapped as long as the module lives, and
+        // the group lives for ever from here on. Nothing is written there, so reading stays what it
+        // was; a thread that executes it ends in `on_fault`.
         let result = unsafe { libc::mprotect(start, text.len(), libc::PROT_READ) };
         all &= result == 0 || replace(start, text.len());
     }
     all
 }
 
-/// Puts a copy that is not executable in the place of code, where a filter refuses `mprotect`. False where that is refused, too.
+/// Puts a copy that is not executable in the place of code, where a filter refuses `mprotect`.
+/// False where that is refused, too.
 fn replace(text: *mut c_void, len: usize) -> bool {
-    // SAFETY: a new mapping is filled with the bytes of the code, which nobody writes, and takes its place in one step:
-    // whoever reads it finds what was there, and who executes it ends in `on_fault`.
+    // SAFETY: a new mapping is filled with the bytes of the code, which are never written, and
+    // takes its place in one step: a thread that reads it finds what was there, and one that
+    // executes it ends in `on_fault`.
     unsafe {
         let writable = libc::PROT_READ | libc::PROT_WRITE;
         let private = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -119,8 +125,9 @@ static PREVIOUS: Previous = Previous(UnsafeCell::new(MaybeUninit::uninit()));
 /// Installs the handler. Called once.
 pub(super) fn install() -> io::Result<()> {
     let previous = PREVIOUS.0.get().cast::<libc::sigaction>();
-    // SAFETY: `previous` is written here alone, and this runs once, before there is a reader. The new action is the old
-    // one in its mask and flags, so that whoever is asked next runs as if it had been called by the kernel.
+    // SAFETY: `previous` is written here alone, and this runs once, before there is a reader. The
+    // new action is the old one in its mask and flags, so that the handler that is asked next runs
+    // as if it had been called by the kernel.
     unsafe {
         if libc::sigaction(libc::SIGSEGV, ptr::null(), previous) != 0 {
             return Err(io::Error::last_os_error());
@@ -135,12 +142,13 @@ pub(super) fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps a thread that has come to code which was stopped; asks who was there before about every other fault.
+/// Keeps a thread that has come to code which was stopped; asks the handler before it about every
+/// other fault.
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a handler with `SA_SIGINFO` both.
     let registers = unsafe { Registers::of(context) };
-    // Whatever the address of the fault is: an instruction may lie on two pages. And a thread whose load failed there would
-    // only be unwound into code that has stopped.
+    // Whatever the address of the fault is: an instruction may lie on two pages. And a thread whose
+    // load failed there would only be unwound into code that has stopped.
     if is_stopped(registers.pc) {
         if let Some(slot) = slots::mine() {
             if slot.state.load(Ordering::Acquire) == IN {
@@ -153,8 +161,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: `install` wrote it before this handler could run.
     let previous = unsafe { *PREVIOUS.0.get().cast::<libc::sigaction>() };
     let handler = previous.sa_sigaction;
-    // SAFETY: what the previous handler's flags say it is; it gets what the kernel gave. Without one, the default is
-    // put back and the instruction faults again.
+    // SAFETY: what the previous handler's flags say it is; it gets what the kernel gave. Without
+    // one, the default is put back and the instruction faults again.
     unsafe {
         if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
             let mut default = previous;

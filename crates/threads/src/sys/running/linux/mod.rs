@@ -1,4 +1,5 @@
-//! Linux on x86-64 and aarch64: `mprotect`, a handler of SIGSEGV before Wasmtime's, a signal of our own, `membarrier`.
+//! Linux on x86-64 and aarch64: `mprotect`, a handler of SIGSEGV before Wasmtime's, a signal of our
+//! own, `membarrier`.
 #![allow(unsafe_code)]
 
 mod ask;
@@ -29,10 +30,10 @@ const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
 /// The command that a process says first that it will give the other.
 const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
-/// Installs the handlers and chooses the signal, once for the process. Wasmtime has installed its own before: there is
-/// an engine.
+/// Installs the handlers and chooses the signal, once for the process. Wasmtime has installed its
+/// own before: there is an engine.
 ///
-/// The signal is the first real-time one from `SIGRTMIN + 7` on that nobody handles.
+/// The signal is the first real-time one from `SIGRTMIN + 7` on that has no handler.
 ///
 /// # Errors
 ///
@@ -53,8 +54,8 @@ pub(crate) fn prepare() -> io::Result<()> {
     .map_err(io::Error::from_raw_os_error)
 }
 
-/// Lets the calling thread be reached: by our signal, and by those of faults, which end the process where they are
-/// blocked. A process may be started with all signals blocked.
+/// Lets the calling thread be reached: by our signal, and by those of faults, which end the process
+/// where they are blocked. A process may be started with all signals blocked.
 pub(crate) fn prepare_thread() {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is initialised before it is used, and nothing else is written.
@@ -70,9 +71,9 @@ pub(crate) fn prepare_thread() {
     }
 }
 
-/// Has every processor that runs a thread of this process pass a full barrier; false where that is refused. Then words may be
-/// read that are some nanoseconds old, until the processor that wrote them has got rid of what it stored: who decides by a
-/// word looks again.
+/// Has every processor that runs a thread of this process pass a full barrier; false where that is
+/// refused. Then words may be read that are some nanoseconds old, until the processor that wrote
+/// them has got rid of what it stored: a thread that decides by a word looks again.
 pub(crate) fn barrier() -> bool {
     // SAFETY: a system call without memory.
     unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }

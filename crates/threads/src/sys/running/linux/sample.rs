@@ -1,9 +1,9 @@
 //! Samples of threads: where they spend their processor time, and where they wait.
 //!
-//! A timer on each thread's processor time sends it our signal, whose handler writes down the thread's stack. What
-//! the kernel cannot deliver in time, because its own clock ticks more slowly, it counts (`si_overrun`), and that is the
-//! sample's weight. The handler reads its own thread's slot and stack, writes its ring, and asks for the time: it takes no lock
-//! and allocates nothing.
+//! A timer on each thread's processor time sends it our signal, whose handler writes down the
+//! thread's stack. What the kernel cannot deliver in time, because its own clock ticks more slowly,
+//! it counts (`si_overrun`), and that is the sample's weight. The handler reads its own thread's
+//! slot and stack, writes its ring, and asks for the time: it takes no lock and allocates nothing.
 
 use std::ptr;
 use std::time::Duration;
@@ -37,7 +37,8 @@ impl Timer {
     pub(super) fn start(sampled: &Sampled) -> Option<Self> {
         let signal = ask::signal()?;
         let mut timer: libc::timer_t = ptr::null_mut();
-        // SAFETY: an event of zeros is valid, then what is set here; the timer is written, and used only if there is one.
+        // SAFETY: an event of zeros is valid, then what is set here; the timer is written, and used
+        // only if there is one.
         unsafe {
             let mut event: libc::sigevent = std::mem::zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -98,7 +99,8 @@ struct TimerFields {
 ///
 /// # Safety
 ///
-/// `info` and `context` are what the kernel gave a handler, which is running, and a timer sent the signal.
+/// `info` and `context` are what the kernel gave a handler, which is running, and a timer sent the
+/// signal.
 pub(super) unsafe fn on_timer(
     slot: &HostSlot,
     info: *const libc::siginfo_t,
@@ -157,7 +159,8 @@ fn write(slot: &HostSlot, ring: &Ring, head: SampleHead, registers: &Registers) 
     });
 }
 
-/// The calling thread begins to wait, or a call whose time is to be counted; nothing where nobody samples it.
+/// The calling thread begins to wait, or a call whose time is to be counted; nothing where it is
+/// not sampled.
 pub(crate) fn begin(within: SampledIn, call: u16) {
     if let Some(ring) = slots::mine().and_then(HostSlot::ring) {
         ring.begin(within, call, now());

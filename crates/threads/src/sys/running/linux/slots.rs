@@ -1,8 +1,8 @@
 //! The registry of threads that run wasm: append-only, in blocks that are never freed.
 //!
-//! So whoever signals a thread needs no lock, and a slot that is looked at a moment too late is another thread's or
-//! nobody's, but memory of this registry all the same. A host thread keeps its slot from the first guest thread it runs
-//! to its own end.
+//! So a thread that signals another needs no lock, and a slot that is looked at a moment too late
+//! is another thread's or free, but memory of this registry all the same. A host thread keeps its
+//! slot from the first guest thread it runs to its own end.
 
 use std::cell::Cell;
 use std::ptr;
@@ -21,7 +21,7 @@ pub(super) const FRAMES: usize = 64;
 /// Slots in one block.
 const BLOCK: usize = 32;
 
-/// Nobody runs the guest here.
+/// No thread runs the guest here.
 pub(super) const OUT: u32 = 0;
 /// The thread runs a guest thread.
 pub(super) const IN: u32 = 1;
@@ -37,18 +37,19 @@ pub(super) struct HostSlot {
     pub(super) thread: AtomicU32,
     /// The system's id, of tgkill(2).
     pub(super) tid: AtomicI32,
-    /// The stack that the thread runs on: its lowest address, and the one behind it. Of a fiber's it is not known where it ends:
-    /// somewhere before `high`, and not before `sure`.
+    /// The stack that the thread runs on: its lowest address, and the one behind it. Of a fiber's
+    /// it is not known where it ends: somewhere before `high`, and not before `sure`.
     pub(super) low: AtomicUsize,
     pub(super) high: AtomicUsize,
     pub(super) sure: AtomicUsize,
     /// The thread's word: a `Word`, never null while the thread is in.
     word: AtomicPtr<AtomicUsize>,
-    /// Where it is kept if nobody gave one.
+    /// Where it is kept if none was given.
     own_word: AtomicUsize,
     /// The code of the group, alive while the thread is in.
     pub(super) code: AtomicPtr<Code>,
-    /// Where samples of the thread go, and what it notes of its host calls; null where nobody samples it.
+    /// Where samples of the thread go, and what it notes of its host calls; null where it is not
+    /// sampled.
     ring: AtomicPtr<Ring>,
     noted: AtomicPtr<AtomicU16>,
     /// What the thread is asked, 0 for nothing; its handler takes it.
@@ -107,8 +108,8 @@ impl HostSlot {
 
     /// The code of the group, for the thread itself and its handlers, while it is in.
     pub(super) fn code(&self) -> Option<&Code> {
-        // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the calling thread, which alone
-        // enters and leaves, is within that.
+        // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the
+        // calling thread, which alone enters and leaves, is within that.
         unsafe { self.code.load(Ordering::Acquire).as_ref() }
     }
 
@@ -132,7 +133,8 @@ struct Block {
     next: *const Block,
 }
 
-// SAFETY: `next` is set before the block is published and is a reference that lives for ever; slots are atomics.
+// SAFETY: `next` is set before the block is published and is a reference that lives for ever; slots
+// are atomics.
 unsafe impl Sync for Block {}
 // SAFETY: as above.
 unsafe impl Send for Block {}
@@ -140,7 +142,7 @@ unsafe impl Send for Block {}
 /// The newest block.
 static BLOCKS: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
 
-/// Slots that no host thread has. Taken and given back by host threads as they begin and end; by nobody else.
+/// Slots that no host thread has. Taken and given back only by host threads, as they begin and end.
 static FREE: Mutex<Vec<&'static HostSlot>> = Mutex::new(Vec::new());
 
 thread_local! {
@@ -172,7 +174,7 @@ fn take() -> &'static HostSlot {
                 slots: std::array::from_fn(|_| HostSlot::new()),
                 next: BLOCKS.load(Ordering::Acquire),
             }));
-            // The lock is held, so nobody else publishes one.
+            // The lock is held, so no other thread publishes one.
             BLOCKS.store(ptr::from_ref(block).cast_mut(), Ordering::Release);
             free.extend(&block.slots);
         }
@@ -228,8 +230,9 @@ pub(crate) struct Inside {
     _not_send: std::marker::PhantomData<*const ()>,
 }
 
-/// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the result is dropped. Its
-/// word is `word`, or one of the registry's own. With `sampled` its processor time is sampled. Nests.
+/// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the
+/// result is dropped. Its word is `word`, or one of the registry's own. With `sampled` its
+/// processor time is sampled. Nests.
 pub(crate) fn enter(
     code: &Arc<Code>,
     key: Key,
@@ -276,7 +279,7 @@ impl Inside {
     }
 }
 
-/// Changes what a slot says. A handler that runs in between finds nobody in.
+/// Changes what a slot says. A handler that runs in between finds no thread in.
 fn set(slot: &HostSlot, says: Says) {
     slot.state.store(OUT, Ordering::Release);
     compiler_fence(Ordering::SeqCst);
@@ -301,8 +304,9 @@ impl Drop for Inside {
     }
 }
 
-/// The calling thread is in host code until the result is dropped; `harmless` if it only waits there, so that nobody has to
-/// wait for it. Two stores; nothing on a thread that is not registered.
+/// The calling thread is in host code until the result is dropped; `harmless` if it only waits
+/// there, so that an end does not wait for it. Two stores; nothing on a thread that is not
+/// registered.
 #[inline]
 pub(crate) fn mark(harmless: bool) -> Marked {
     let word = mine().and_then(HostSlot::word_ref);

@@ -1,7 +1,7 @@
 //! The walk along frame pointers, and the scan of a stack for where such a walk begins.
 //!
-//! Runs in signal handlers, on the thread whose stack it is: it allocates nothing, takes no lock, and reads only between the
-//! stack pointer and the end of the stack.
+//! Runs in signal handlers, on the thread whose stack it is: it allocates nothing, takes no lock,
+//! and reads only between the stack pointer and the end of the stack.
 
 use std::sync::atomic::Ordering;
 
@@ -11,8 +11,8 @@ use super::slots::{FRAMES, HostSlot};
 /// How much of a stack is looked through for the first frame of wasm.
 const SCAN: usize = 256 << 10;
 
-/// Frames that are followed for that, from all places together. A stack of wasm has no more, and a handler that followed so
-/// many from each place would take minutes.
+/// Frames that are followed for that, from all places together. A stack of wasm has no more, and a
+/// handler that followed so many from each place would take minutes.
 const FOLLOWED: usize = 1 << 20;
 
 /// What a thread was at when the signal came.
@@ -21,12 +21,14 @@ pub(super) struct Registers {
     pub(super) pc: usize,
     fp: usize,
     sp: usize,
-    /// Where a function returns to that has not kept it on the stack yet, on processors that have such a register.
+    /// Where a function returns to that has not kept it on the stack yet, on processors that have
+    /// such a register.
     link: usize,
 }
 
 impl Registers {
-    /// Those of the calling thread, which is in host code: all that counts there is how deep its stack is.
+    /// Those of the calling thread, which is in host code: all that counts there is how deep its
+    /// stack is.
     #[inline(never)]
     pub(super) fn here() -> Self {
         let here = 0_usize;
@@ -85,9 +87,9 @@ impl StackInUse {
             && address.is_multiple_of(size_of::<usize>())
             && address.checked_add(size_of::<usize>())? <= self.end
             && (address < self.sure || is_readable(address));
-        // SAFETY: within the part of the calling thread's own stack that is in use, so it is mapped, and nobody else writes
-        // it; or, where a fiber's stack may have ended before, the system has just read it. Aligned. What it means is not relied
-        // on.
+        // SAFETY: within the part of the calling thread's own stack that is in use, so it is
+        // mapped, and no other thread writes it; or, where a fiber's stack may have ended before,
+        // the system has just read it. Aligned. What it means is not relied on.
         fits.then(|| unsafe { *std::ptr::with_exposed_provenance::<usize>(address) })
     }
 }
@@ -99,8 +101,8 @@ fn is_readable(address: usize) -> bool {
         tv_nsec: 0,
     };
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: the system reads four aligned bytes, or says that it cannot; if they are 0, it waits for no time. `errno` is the
-    // thread's, and the handlers put it back.
+    // SAFETY: the system reads four aligned bytes, or says that it cannot; if they are 0, it waits
+    // for no time. `errno` is the thread's, and the handlers put it back.
     unsafe {
         let word = std::ptr::with_exposed_provenance::<u32>(address);
         libc::syscall(libc::SYS_futex, word, operation, 0, &raw const none, 0, 0) == 0
@@ -108,8 +110,9 @@ fn is_readable(address: usize) -> bool {
     }
 }
 
-/// Writes down where in wasm the calling thread is, whose slot this is, into the slot. In wasm it begins with the
-/// registers; in host code with the first frame on the stack from which a chain leads through wasm to a trampoline.
+/// Writes down where in wasm the calling thread is, whose slot this is, into the slot. In wasm it
+/// begins with the registers; in host code with the first frame on the stack from which a chain
+/// leads through wasm to a trampoline.
 pub(super) fn write(slot: &HostSlot, registers: &Registers) {
     let mut len = 0;
     let mut push = |address: usize| {
@@ -135,7 +138,8 @@ fn has_stack(slot: &HostSlot, sp: usize) -> bool {
     (slot.low.load(Ordering::Relaxed)..slot.high.load(Ordering::Relaxed)).contains(&sp)
 }
 
-/// Where in wasm the calling thread is, whose slot this is, the innermost first: to `push`, until that is false.
+/// Where in wasm the calling thread is, whose slot this is, the innermost first: to `push`, until
+/// that is false.
 pub(super) fn walk(slot: &HostSlot, registers: &Registers, push: &mut impl FnMut(usize) -> bool) {
     if let Some(code) = slot.code()
         && has_stack(slot, registers.sp)
@@ -174,13 +178,15 @@ fn from_registers(
     along(code, stack, registers.fp, push);
 }
 
-/// Where the function returns to whose frame is not there yet, or no longer; `None` where it is. Wasmtime gives every function
-/// a frame, leaves and trampolines included, so the first instructions and the last are the same in all.
+/// Where the function returns to whose frame is not there yet, or no longer; `None` where it is.
+/// Wasmtime gives every function a frame, leaves and trampolines included, so the first
+/// instructions and the last are the same in all.
 fn without_frame(stack: &StackInUse, registers: &Registers) -> Option<usize> {
     let Registers { pc, sp, link, .. } = *registers;
     let bytes = |from: usize, len: usize| {
-        // SAFETY: `pc` lies in a text of a module, which is mapped, readable, and begins and ends with pages of which no
-        // function is the first or the last few bytes: texts are padded, and read two words around an instruction.
+        // SAFETY: `pc` lies in a text of a module, which is mapped, readable, and begins and ends
+        // with pages of which no function is the first or the last few bytes: texts are padded, and
+        // read two words around an instruction.
         unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(from), len) }
     };
     if cfg!(target_arch = "x86_64") {
@@ -248,8 +254,8 @@ fn from_scan(code: &Code, stack: &StackInUse, start: usize, push: &mut impl FnMu
     }
 }
 
-/// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called. Follows `left` of them, and takes
-/// those off that it has followed.
+/// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called. Follows
+/// `left` of them, and takes those off that it has followed.
 fn ends_well(code: &Code, stack: &StackInUse, mut fp: usize, left: &mut usize) -> bool {
     let mut last_is_trampoline = false;
     while *left > 0 {
@@ -293,7 +299,8 @@ mod tests {
         found
     }
 
-    /// A stack full of pairs that look like frames, each of which leads through all those behind it to nothing.
+    /// A stack full of pairs that look like frames, each of which leads through all those behind it
+    /// to nothing.
     #[test]
     fn a_scan_has_an_end_whatever_is_on_the_stack() {
         let bytes = wat::parse_str("(module (func (export \"f\")))").unwrap();

@@ -136,7 +136,7 @@ fn time_without_processor_adds_up_to_samples() {
     ring.begin(SampledIn::HostCode, 3, 1);
     assert_eq!(ring.end(20_001), None);
     assert_eq!(ring.end(30_001), None, "nothing had begun");
-    // Who asks meanwhile takes what has passed.
+    // A thread that asks meanwhile takes what has passed.
     ring.begin(SampledIn::Wait, 0, 1);
     assert_eq!(ring.split(5_001).unwrap().weight, 5);
     assert_eq!(ring.split(5_001), None);
