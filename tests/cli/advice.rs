@@ -287,8 +287,8 @@ fn exit_codes_that_no_process_has() {
             said("", module, 1),
             format!(
                 "error: the module on stdin ended with the exit code {code}\n  \
-                 why: a process can only say 0 to 255\n  \
-                 help: have it exit with one of them: of a native program's code a shell sees the lowest 8 bits, here {bits}\n"
+                 why: an exit status is a number from 0 to 255\n  \
+                 help: exit with one of them; of a native program's code a shell would see the lowest 8 bits, here {bits}\n"
             )
         );
     }

@@ -1,6 +1,8 @@
 //! Many runs: `--explore` and `--verify`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::program;
 use crate::toolchains::{has_rust_target, rust_guest};
@@ -141,7 +143,7 @@ fn what_does_not_go_with_many_runs_is_refused() {
         ("--explore 3 --show", "cannot be used with"),
         (
             "--schedule-start 2026-01-01",
-            "`--schedule-start` means nothing alone",
+            "`--schedule-start` needs a schedule",
         ),
         (
             "--explore 3 --schedule-allow nothing",
@@ -160,7 +162,7 @@ fn what_does_not_go_with_many_runs_is_refused() {
 fn output_that_cannot_be_written_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     for what in ["--explore 3", "--schedule random:1 --verify"] {
-        let run = std::process::Command::new("bash")
+        let run = Command::new("bash")
             .args(["-c", &format!("\"$0\" {what} \"$1\" > /dev/full")])
             .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
             .arg(repository().join("tests/guests/repeatable.wat"))
@@ -212,6 +214,77 @@ fn every_run_has_a_copy_of_a_folder_that_it_writes() {
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     // The guest, its folder, and two runs that were saved.
     assert_eq!(left, 4);
+}
+
+/// A process that is killed when this is dropped.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A search that is killed cannot remove its copies of folders. The next one does; those of a
+/// search that is alive stay.
+#[test]
+#[cfg(target_os = "linux")]
+fn copies_that_a_killed_search_has_left_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, temporary] = ["data", "temporary"].map(|name| folder.path().join(name));
+    for folder in [&data, &temporary] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    // The copies of each search: it has some once a job has made them.
+    let copies = || {
+        let entries = std::fs::read_dir(&temporary).unwrap();
+        let folders = entries.map(|entry| entry.unwrap().path());
+        let made = |path: &PathBuf| path.join("lock").exists() && path.join("0/0").exists();
+        folders.filter(made).collect::<Vec<_>>()
+    };
+    let search = || {
+        let before = copies();
+        let guest = Guest::wat("never_ends");
+        let search = Command::new(env!("CARGO_BIN_EXE_wasi-threads-run"))
+            .args(["--explore", "1,jobs=1", "--max-points=1000000000000"])
+            .args(["--dir", "data"])
+            .arg(guest.path())
+            .current_dir(folder.path())
+            .env("TMPDIR", &temporary)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let search = Killed(search);
+        let began = Instant::now();
+        while copies().iter().all(|one| before.contains(one)) {
+            let late = began.elapsed() > Duration::from_secs(120);
+            assert!(!late, "nothing is copied");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        search
+    };
+    let killed = search();
+    let left = copies();
+    drop(killed);
+    assert_eq!(copies(), left);
+    let alive = search();
+    assert!(!left[0].exists(), "{:?}", copies());
+    // A whole search beside it.
+    let other = program().in_folder(folder.path());
+    let other = other
+        .env("TMPDIR", &temporary)
+        .args("--explore 3 --dir data");
+    other.guest(&Guest::wat("repeatable")).run().expect_code(0);
+    assert_eq!(copies().len(), 1);
+    // One that copies nothing has no such folder, and removes none.
+    let none = program().in_folder(folder.path());
+    let none = none.env("TMPDIR", &temporary).args("--explore 3");
+    drop(alive);
+    none.guest(&Guest::wat("repeatable")).run().expect_code(0);
+    assert_eq!(copies().len(), 1);
 }
 
 /// As rustc compiles them, with all that the standard library does around it.

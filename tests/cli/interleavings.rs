@@ -115,7 +115,7 @@ fn as_many_lines_are_shown_as_are_asked_for() {
     alone
         .run()
         .expect_code(2)
-        .expect_stderr(&["`--show` means nothing alone"]);
+        .expect_stderr(&["`--show` needs a schedule"]);
 }
 
 #[test]
@@ -138,6 +138,72 @@ fn functions_files_and_lines_are_those_of_the_program() {
         lines.next().is_some()
     };
     assert!(of(9) || of(10), "{run}");
+}
+
+/// A mutex on a futex, with its functions and lines, and no library around it.
+#[test]
+fn those_of_a_c_program_have_its_functions() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = Guest::compiled("tests/zoo/c/zoo_futex_mutex.c");
+    let run = program()
+        .in_folder(folder.path())
+        .args("--explore 3000,policy=pos")
+        .guest(&guest)
+        .run();
+    assert!(matches!(run.code(), 100 | 134), "{run}");
+    let lines = shown(&run);
+    assert!((4..=22).contains(&lines.len()), "{run}");
+    let accesses = lines.iter().filter(|line| line.starts_with("thread "));
+    for line in accesses.clone() {
+        assert!(line.contains(", 4 bytes, in "), "{run}");
+    }
+    for at in ["compare-exchange at ", "zoo_futex_mutex.c:"] {
+        assert!(lines.iter().any(|line| line.contains(at)), "{at}: {run}");
+    }
+    // The same of the run that the last line gives, which is asked for it.
+    let line = run.stderr.lines().last().unwrap();
+    let (_, options) = line
+        .strip_prefix("replay: ")
+        .unwrap()
+        .split_once(' ')
+        .unwrap();
+    let again = program()
+        .in_folder(folder.path())
+        .args("--show")
+        .args(options);
+    let again = again.run().expect_code(run.code());
+    assert_eq!(shown(&again), lines);
+}
+
+/// Allocator and thread starts would take most lines.
+#[test]
+fn what_libraries_do_for_themselves_is_left_out_and_counted() {
+    if !has_rust_target() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = program()
+        .in_folder(folder.path())
+        .args("--schedule pos:1 --show=1000 --dir .")
+        .arg(rust_guest("meetings"))
+        .run()
+        .expect_code(0);
+    let lines = shown(&run);
+    let (last, own) = lines.split_last().unwrap();
+    let count = last.strip_prefix("left out: ");
+    let count = count.and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+    assert!(count.is_some_and(|count| count > 10), "{run}");
+    assert!(own.len() > 10, "{run}");
+    // Without a stack, as before another thread was there, a function of the library's may be all
+    // that is known.
+    let of = |line: &&&str| line.contains("meetings.rs:");
+    assert!(own.iter().filter(of).count() * 2 > own.len(), "{run}");
+    for noise in ["dlmalloc", "malloc.c", "thread_start", "pthread_create"] {
+        assert!(
+            !own.iter().any(|line| line.contains(noise)),
+            "{noise}: {run}"
+        );
+    }
 }
 
 #[test]

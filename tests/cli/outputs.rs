@@ -281,8 +281,7 @@ fn a_fifo_that_nobody_reads_is_waited_for_until_time_is_out_or_a_signal_comes() 
         let run = bash(folder.path(), &line);
         let stderr = String::from_utf8_lossy(&run.stderr);
         assert_eq!(run.status.code(), Some(134), "{option}: {run:?}");
-        let said =
-            "`fifo` cannot be written\n  why: nobody has come to read it within the time limit";
+        let said = "`fifo` cannot be written\n  why: no process opened it for reading within the time limit";
         assert!(stderr.contains(said), "{option}: {stderr}");
         // It takes the signal at any time; before it is ready for it the signal ends it, as it would any program.
         let line = format!("timeout -s INT 2 \"$0\" {option} m.wat; echo $?");

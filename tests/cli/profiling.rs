@@ -517,8 +517,8 @@ fn a_deep_stack_is_cut_at_its_root() {
 #[test]
 fn what_cannot_be_profiled_is_said() {
     for (line, said) in [
-        ("--profile guest,x,0s", "the interval is no time"),
-        ("--profile flames", "it is `guest` or `flamegraph`"),
+        ("--profile guest,x,0s", "the interval is not a duration"),
+        ("--profile flames", "it is one of `guest"),
         (
             "--profile guest,/no/such/folder/x",
             "the profile `/no/such/folder/x` cannot be written",

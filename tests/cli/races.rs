@@ -5,12 +5,13 @@ use integration_tests::{Finished, Guest, Input, Program};
 use crate::program;
 
 /// The cases of `tests/guests/races.c` that these seeds find, each with a function that is in the report.
-const CASES: [(&str, &str); 25] = [
+const CASES: [(&str, &str); 27] = [
     ("lost_update", "increment"),
     ("one_path", "increment"),
     ("wrong_lock", "increment"),
     ("after_unlock", "look"),
     ("plain_unlock", "plain_release"),
+    ("write_as_reader", "increment"),
     ("predicate_unlocked", "set_ready"),
     ("reference_count", "drop_owner"),
     ("plain_flag", "publish_plainly"),
@@ -22,6 +23,7 @@ const CASES: [(&str, &str); 25] = [
     ("before_join", "use"),
     ("no_barrier", "sum_halves"),
     ("loop_variable", "next"),
+    ("stack_is_gone", "number_of"),
     ("bit_fields", "set_low"),
     ("mixed_sizes", "read_word"),
     ("mixed_atomic", "plain_events"),
@@ -155,12 +157,87 @@ fn what_does_not_go_with_races_is_refused() {
             "`--schedule` and `--races` do not go together",
         ),
         ("--races --preload a=b", "do not go together"),
+        (
+            "--races=parallel --preload a=b",
+            "`--races` and `--preload` do not go together",
+        ),
+        (
+            "--races=parallel --schedule pos",
+            "`--schedule` and `--races=parallel` do not go together",
+        ),
+        (
+            "--races=parallel --verify",
+            "`--verify` means nothing alone",
+        ),
         ("--races=whim", "`whim` is not known"),
         ("--races=exit=300", "`300` is no status"),
     ] {
         let run = program().args(line).guest(&Guest::c("races")).run();
         run.expect_code(2).expect_stderr(&[text]);
     }
+}
+
+/// A reader that throws away what was written meanwhile, and one that does not look.
+#[test]
+fn a_race_of_a_sequence_lock_is_told_as_one() {
+    let mut found = 0;
+    for seed in 0..SEEDS {
+        let options = format!("--races --schedule random:{seed}");
+        let run = case(&options, "sequence_lock").run().expect_code(0);
+        if raced(&run) {
+            found += 1;
+            run.expect_stderr(&[
+                "WARNING: data race, harmless in practice: a sequence lock's, as it seems",
+                "Each time, the reader looked at 0x",
+                "1 told, 1 of them harmless",
+            ]);
+            let options = format!("--races=strict,no-stacks --schedule random:{seed}");
+            case(&options, "sequence_lock").run().expect_code(66);
+        }
+        let run = case(&options, "sequence_unchecked").run();
+        assert!(!run.stderr.contains("harmless"), "{}", run.stderr);
+        let expected = if raced(&run) { 66 } else { 0 };
+        run.expect_code(expected);
+    }
+    assert!(found > 0);
+}
+
+/// Each of these races in any order of its threads.
+#[test]
+fn threads_that_run_at_once_are_looked_at() {
+    for (name, function) in [
+        ("lost_update", "increment"),
+        ("reference_count", "drop_owner"),
+        ("wrong_lock", "increment"),
+        ("mixed_atomic", "plain_events"),
+        ("bit_fields", "set_low"),
+        ("copy_and_store", "store_one"),
+        ("stack_is_gone", "number_of"),
+        ("host_write", "fd_read"),
+        ("host_read", "fd_write"),
+    ] {
+        let run = case("--races=parallel", name).run();
+        assert!(raced(&run), "{name}: {}", run.stderr);
+        run.expect_code(66).expect_stderr(&[
+            function,
+            "[who called it is not known]",
+            "note: the threads ran at once",
+        ]);
+    }
+}
+
+#[test]
+fn at_once_no_mended_program_has_a_race() {
+    for (name, _) in CASES {
+        let run = case("--races=parallel", name).arg("mended").run();
+        assert!(!raced(&run), "{name}: {}", run.stderr);
+        run.expect_code(0);
+    }
+    let run = program()
+        .args("--races=parallel")
+        .guest(&Guest::c("mutex_condvar"));
+    let run = run.arg("4").arg("3").run().expect_code(0);
+    assert!(!raced(&run), "{}", run.stderr);
 }
 
 /// Threads that meet through a mutex and a condition variable of their own.

@@ -131,7 +131,7 @@ fn what_is_not_utf8_is_named() {
             format!(
                 "error: the argument \"{shown}\" is not UTF-8\n  \
                  why: WASI's strings are UTF-8, and so are names of options\n  \
-                 help: a folder can be given by a link to it whose name is UTF-8\n"
+                 help: for a folder, give a link to it whose name is UTF-8\n"
             )
         );
     }

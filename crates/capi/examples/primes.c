@@ -10,7 +10,7 @@
 
 #include "wasi_threads.h"
 
-/* Ends with what the library said. */
+/* Ends with the library's error. */
 static void fail(char *error) {
   fprintf(stderr, "primes: %s\n", error);
   wt_string_delete(error);
@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
   printf("%s\n", wt_outcome_message(outcome));
   if (wt_outcome_backtrace(outcome)) printf("%s\n", wt_outcome_backtrace(outcome));
 
-  /* The second word of its memory has the number of primes, which can be read after the end. */
+  /* The second word of its memory has the number of primes. It can be read after the end. */
   uint8_t word[4];
   if (!wt_group_memory_read(group, 4, word, sizeof word, &error)) fail(error);
   uint32_t found = word[0] | (uint32_t)word[1] << 8 | (uint32_t)word[2] << 16 | (uint32_t)word[3] << 24;

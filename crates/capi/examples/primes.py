@@ -13,14 +13,14 @@ library = ctypes.CDLL(sys.argv[1])
 
 
 class Failed(Exception):
-    """What the library said."""
+    """An error of the library."""
 
 
 def function(name, result, *parameters, fails=False):
-    """A function of the library. One that can fail raises what it says."""
+    """A function of the library. One that can fail raises its error."""
     found = getattr(library, name)
     found.restype = result
-    # The address of the text, and not its bytes, so that it can be given back.
+    # The address of the text, and not its bytes, so that the text can be deleted.
     found.argtypes = list(parameters) + [POINTER(c_void_p)] * fails
     if not fails:
         return found

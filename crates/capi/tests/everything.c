@@ -1,5 +1,5 @@
-/* Calls every function of the library, with what is right and what is wrong. Its argument is a
- * folder to write into. */
+/* Calls every function of the library, with right and with wrong arguments.
+ * The program's argument is a folder to write into. */
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 
 static char *error;
 
-/* Whether the last call has failed, and said this, among other things. */
+/* Whether the last call failed with a text that contains this. */
 static bool said(const char *text) {
   bool there = error && strstr(error, text);
   if (!there) fprintf(stderr, "not said: %s\n", text);
@@ -38,7 +38,7 @@ static wt_module *text(const wt_engine *engine, const char *of) {
   return module;
 }
 
-/* Main waits for ever, and each of two threads does what is written here. */
+/* Main waits for ever, and each of two threads does this. */
 #define THREADS(DO)                                                               \
   "(module (import \"env\" \"memory\" (memory 1 2 shared))"                       \
   "(import \"wasi\" \"thread-spawn\" (func $spawn (param i32) (result i32)))"     \
@@ -141,8 +141,8 @@ static void configurations(const wt_engine *engine, const char *folder) {
   wt_config_inherit_stdio(NULL);
   wt_config_timeout(NULL, 1);
 
-  /* A program that copies its first argument, the value of its first variable and the first byte of
- * the folder's file. */
+  /* A program that writes its first argument, the value of its first variable and the first byte
+   * of the folder's file. */
   wt_module *module = text(
       engine,
       "(module"
@@ -163,7 +163,7 @@ static void configurations(const wt_engine *engine, const char *folder) {
       "  (i32.store (i32.const 16) (i32.const 2048)) (i32.store (i32.const 20) (i32.const 1))"
       "  (if (call $read (i32.load (i32.const 8)) (i32.const 16) (i32.const 1) (i32.const 24)) (then unreachable))"
       "  (i32.store8 (i32.const 1027) (i32.load8_u (i32.const 2048)))"
-      /* Opened for writing: not in a folder that is for reading. */
+      /* Opening for writing must fail in a folder that is read-only. */
       "  (if (i32.eqz (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 0)"
       "        (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 8))) (then (call $exit (i32.const 10))))"
       "  (i32.store (i32.const 16) (i32.const 1024)) (i32.store (i32.const 20) (i32.const 7))"
@@ -179,7 +179,7 @@ static void configurations(const wt_engine *engine, const char *folder) {
   int ends[2];
   CHECK(!pipe(ends));
   CHECK(wt_config_stdio(config, 1, ends[1], &error) && !close(ends[1]));
-  /* One configuration, two groups, whatever becomes of the caller's descriptor. */
+  /* One configuration serves two groups, even after the caller has closed its descriptor. */
   for (int i = 0; i < 2; i++) {
     wt_outcome *outcome = run(module, config);
     CHECK(wt_outcome_status(outcome) == 3);
@@ -187,7 +187,7 @@ static void configurations(const wt_engine *engine, const char *folder) {
     char said[8] = {0};
     CHECK(read(ends[0], said, 7) == 7 && !memcmp(said, "arg!V=x", 7));
   }
-  /* It has no shared memory, so nothing of it can be read. */
+  /* It has no shared memory, so nothing can be read. */
   wt_group *group = wt_group_new(module, config, &error);
   uint8_t byte;
   CHECK(group && wt_group_memory_size(group) == 0);
@@ -197,7 +197,7 @@ static void configurations(const wt_engine *engine, const char *folder) {
   CHECK(!wt_group_new(module, config, &error) && said("/no/such/folder"));
   wt_config_delete(config);
   wt_config_delete(NULL);
-  /* The duplicates are closed with the last that has one. */
+  /* The duplicates are closed with their last owner. */
   CHECK(read(ends[0], &byte, 1) == 0);
   CHECK(!close(ends[0]));
   wt_module_delete(module);
@@ -207,7 +207,7 @@ static void ends(const wt_engine *engine) {
   wt_config *config = wt_config_new();
   wt_config_timeout(config, 100);
   wt_config_grace(config, 60000);
-  /* One computes, one waits. */
+  /* One thread computes, one waits. */
   wt_module *module = text(engine, THREADS("(if (local.get 1) (then (loop (br 0))))"
                                            "(drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))"));
   wt_outcome *outcome = run(module, config);
@@ -225,7 +225,7 @@ static void ends(const wt_engine *engine) {
   wt_group_delete(group);
   wt_module_delete(module);
 
-  /* All wait. */
+  /* All threads wait. */
   wt_config_detect_deadlock(config, 1);
   module = text(engine, THREADS("(drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))"));
   outcome = run(module, config);
@@ -249,8 +249,8 @@ static void ends(const wt_engine *engine) {
   wt_outcome_delete(outcome);
   wt_group_delete(group);
 
-  /* Of two threads, one is refused, which nothing here looks at; a limit of memory below what it
- * begins with. */
+  /* One of two threads is refused, which the program does not check. Then a limit of memory below
+   * the initial size. */
   wt_config_max_threads(config, 1);
   wt_config_max_memory(config, 100);
   CHECK(!wt_group_new(module, config, &error) && error);
@@ -321,7 +321,7 @@ static void left(void) {
   wt_outcome *outcome = wt_group_run(group, NULL, &error);
   CHECK(outcome && wt_outcome_kind(outcome) == WT_CANCELLED && !pthread_join(thread, NULL));
   CHECK(wt_outcome_left_behind(outcome) == 2);
-  /* They see this, and end. */
+  /* The threads see this, and end. */
   uint8_t one = 1;
   CHECK(wt_group_memory_write(group, 16, &one, 1, &error));
   wt_outcome_delete(outcome);

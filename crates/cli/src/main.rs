@@ -1,8 +1,9 @@
 //! `wasi-threads-run`: runs WASI preview1 programs with threads on Wasmtime.
 //!
-//! A run is a line of steps: the command line as typed ([`args`]), the module from its bytes to compiled code
-//! ([`module`]), the program ([`mod@run`]), and what is said about it and its end ([`report`]). Whatever goes wrong on the
-//! way is a [`message`], and what is asked for as a file is an [`output`]. What depends on the platform is in [`sys`].
+//! A run has four steps: reading the command line ([`args`]), compiling the module ([`module`]),
+//! running the program ([`mod@run`]), and reporting on it and its end ([`report`]). Errors are
+//! [`message`]s, and files that the options ask for are [`output`]s. What depends on the platform
+//! is in [`sys`].
 
 mod args;
 mod message;
@@ -24,7 +25,8 @@ use crate::run::run;
 use crate::sys::signals;
 
 fn main() -> ExitCode {
-    // Before the compile cache starts a thread: afterwards the kernel takes its time with it.
+    // Before the compile cache starts a thread: with several threads the kernel takes longer for
+    // it.
     p1_adapter::prepare_process();
     signals::outlive_size_limits();
     let exit = args::parse().and_then(command).unwrap_or_else(|message| {

@@ -31,6 +31,12 @@ impl VectorClock {
         self.get(epoch.slot) >= epoch.time
     }
 
+    /// Whether all that the other knows is known here.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        let mut theirs = other.times.iter().enumerate();
+        theirs.all(|(slot, time)| self.times.get(slot).copied().unwrap_or(0) >= *time)
+    }
+
     /// What the other knows is known here, too.
     pub(crate) fn join(&mut self, other: &Self) {
         if self.times.len() < other.times.len() {
@@ -58,7 +64,9 @@ mod tests {
         one.set(1, 1);
         other.set(1, 2);
         other.set(4, 7);
+        assert!(!one.includes(&other) && !other.includes(&one));
         one.join(&other);
+        assert!(one.includes(&other) && !other.includes(&one));
         let times: Vec<u64> = (0..6).map(|slot| one.get(slot)).collect();
         assert_eq!(times, [3, 2, 0, 0, 7, 0]);
         assert!(one.covers(Epoch { slot: 4, time: 7 }));

@@ -7,6 +7,7 @@ use crate::error::EventError;
 use crate::limits::Limits;
 use crate::order::Order;
 use crate::race::{Access, AccessKind, Counts, Place, Race, Side};
+use crate::sequence::{Around, Sequences};
 use crate::shadow::{Entry, Kind, Shadow};
 use crate::threads::Threads;
 
@@ -17,7 +18,7 @@ use crate::threads::Threads;
 /// is told, and of each pair of [places](Race::places) the first.
 ///
 /// It locks nothing. A host with several threads that make accesses at once puts it behind a lock,
-/// and makes the access under it.
+/// and makes the access under it, or takes [`parallel`](Self::parallel).
 ///
 /// Source: Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection", PLDI 2009. `DESIGN.md` says what is
 /// different here.
@@ -29,8 +30,11 @@ pub struct Detector {
     /// The pairs of places that are known to race, and how often.
     known: HashMap<(Place, Place), u64>,
     races: Vec<Race>,
+    sequences: Sequences,
     counts: Counts,
     limits: Limits,
+    /// Whether others run between an event and what it tells of.
+    parallel: bool,
 }
 
 /// What two accesses have in common.
@@ -43,9 +47,26 @@ struct Meeting {
 impl Detector {
     /// One that has been told of nothing.
     pub fn new(limits: Limits) -> Self {
+        Self::with(limits, false)
+    }
+
+    /// One for threads that run at once. Each event is told before it is done, by the thread that
+    /// does it, under one lock; others may tell and do theirs before it is done.
+    ///
+    /// It does not know which of two atomic writes of a word came last. So an atomic read learns
+    /// what all writes of its bytes have released, as far as they were told before the reader's
+    /// next event: some races are missing that [`new`](Self::new) would find in the same run, and
+    /// what is told is a race.
+    pub fn parallel(limits: Limits) -> Self {
+        Self::with(limits, true)
+    }
+
+    fn with(limits: Limits, parallel: bool) -> Self {
         Self {
+            parallel,
+            sequences: Sequences::default(),
             threads: Threads::new(limits.threads),
-            order: Order::new(limits.order_bytes),
+            order: Order::new(limits.order_bytes, parallel),
             shadow: Shadow::new(limits.shadow_bytes, limits.accesses),
             known: HashMap::new(),
             races: Vec::new(),
@@ -76,6 +97,7 @@ impl Detector {
         place: Place,
         number: u64,
     ) -> Result<(), EventError> {
+        self.settle(parent)?;
         self.threads.start(child, Some((parent, place, number)))
     }
 
@@ -86,7 +108,9 @@ impl Detector {
     ///
     /// [`EventError::UnknownThread`].
     pub fn end(&mut self, thread: u32) -> Result<(), EventError> {
-        self.settle_wait(thread)?;
+        self.settle(thread)?;
+        let open = self.threads.get(thread)?.atomics.end();
+        self.sequences.refuse(open);
         self.threads.end(thread)
     }
 
@@ -122,13 +146,15 @@ impl Detector {
                 size,
             });
         }
-        self.settle_wait(access.thread)?;
+        self.settle(access.thread)?;
         let known_before = self.races.len();
         self.counts.accesses += 1;
         let (word, mask) = word_of(begin, size);
         if access.kind.acquires() {
             let thread = self.threads.get(access.thread)?;
             self.order.acquire(word, mask, &mut thread.clock);
+            // What others release before it is done, it may learn as well.
+            thread.reads = self.parallel.then_some((word, mask));
         }
         let raced = self.check(access, end)?;
         if raced && access.kind == AccessKind::Read && size <= 8 {
@@ -146,6 +172,11 @@ impl Detector {
                 .release(word, mask, thread.epoch(), &thread.clock);
             thread.advance();
         }
+        if atomic {
+            let thread = self.threads.get(access.thread)?;
+            let others = thread.atomics.push(access.number, begin, access.kind);
+            self.sequences.refuse(others);
+        }
         Ok(&self.races[known_before..])
     }
 
@@ -156,7 +187,7 @@ impl Detector {
     ///
     /// [`EventError::UnknownThread`].
     pub fn wait(&mut self, thread: u32, address: u64) -> Result<(), EventError> {
-        self.settle_wait(thread)?;
+        self.settle(thread)?;
         self.pass_queue(thread, address)?;
         self.threads.get(thread)?.waits_on = Some(address);
         Ok(())
@@ -169,8 +200,13 @@ impl Detector {
     ///
     /// [`EventError::UnknownThread`].
     pub fn notify(&mut self, thread: u32, address: u64) -> Result<(), EventError> {
-        self.settle_wait(thread)?;
-        self.pass_queue(thread, address)
+        self.settle(thread)?;
+        self.pass_queue(thread, address)?;
+        if self.parallel {
+            // Who begins to wait before this is done may be woken by it.
+            self.threads.get(thread)?.waits_on = Some(address);
+        }
+        Ok(())
     }
 
     /// These bytes were not accessed, and no atomic was made on them: they are others than before.
@@ -200,6 +236,16 @@ impl Detector {
     /// How often a pair of places raced.
     pub fn times(&self, places: (Place, Place)) -> u64 {
         self.known.get(&places).copied().unwrap_or(0)
+    }
+
+    /// The word of the sequence lock that a pair of places seems to belong to: each time that it
+    /// raced, one thread only read, its atomics right before and right after were reads of this
+    /// word, and those of the other, which wrote, were writes of it. Such a reader throws away what
+    /// was written meanwhile, if it compares what it saw of the word; that it does, accesses do not
+    /// show. `None` for a pair that raced in another way, and where the atomics are not known any
+    /// more.
+    pub fn sequence_lock(&self, places: (Place, Place)) -> Option<u64> {
+        self.sequences.word(places)
     }
 
     /// What was counted, and what was forgotten.
@@ -291,12 +337,37 @@ impl Detector {
             self.races.push(race);
         } else {
             self.counts.races_not_kept += 1;
+            return;
+        }
+        self.see_sequence(&race);
+    }
+
+    /// Whether it looks like one of a sequence lock.
+    fn see_sequence(&mut self, race: &Race) {
+        let sides = [&race.current, &race.previous];
+        let around = sides.map(|side| self.threads.around(&side.thread, side.number));
+        if !self.sequences.see(race, around) {
+            return;
+        }
+        for (side, around) in sides.into_iter().zip(around) {
+            if let Around::Within {
+                look,
+                closed: false,
+            } = around
+                && let Some(running) = self.threads.running(&side.thread)
+            {
+                running.atomics.open(race.places(), look);
+            }
         }
     }
 
-    /// A thread that waited goes on: it has left the queue.
-    fn settle_wait(&mut self, thread: u32) -> Result<(), EventError> {
-        let waited = self.threads.get(thread)?.waits_on.take();
+    /// A thread goes on: what it did last is done. If it waited, it has left the queue.
+    fn settle(&mut self, thread: u32) -> Result<(), EventError> {
+        let running = self.threads.get(thread)?;
+        let waited = running.waits_on.take();
+        if let Some((word, mask)) = running.reads.take() {
+            self.order.acquire(word, mask, &mut running.clock);
+        }
         waited.map_or(Ok(()), |address| self.pass_queue(thread, address))
     }
 

@@ -60,7 +60,16 @@
 //! - See what it is not told: accesses of the host, say, or of a module that was not prepared.
 //! - Judge orders that did not happen. Two accesses that a lock has ordered in this run might race in another: try several
 //!   runs.
-//! - Say what a race does. Some do nothing: [`Suppressions`] leaves those out that a file names, or marks them as harmless.
+//! - Say what a race does. Some do nothing: [`Suppressions`] leaves those out that a file names, or
+//!   marks them as harmless, and
+//!   [`Detector::sequence_lock`] says which look like a sequence lock's.
+//!
+//! # Threads that run at once
+//!
+//! A host whose threads run one at a time tells each event, and then it is done before anything
+//! else is. Where threads run at once, others run between the two: [`Detector::parallel`] makes a
+//! detector that tells nothing wrong for that. It is behind one lock of the host's, which is held
+//! while an event is told, and not while it is done.
 //!
 //! # What it costs
 //!
@@ -80,6 +89,7 @@ mod hash;
 mod limits;
 mod order;
 mod race;
+mod sequence;
 mod shadow;
 mod suppress;
 mod threads;

@@ -1,5 +1,6 @@
 //! What atomics and waits order: for each word, what its last atomic write has released.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::clock::{Epoch, VectorClock};
@@ -43,11 +44,18 @@ pub(crate) struct Order {
     most_bytes: usize,
     /// Atomics on such words.
     pub(crate) merged: u64,
+    /// Whether what was released stays, whoever writes later.
+    keeps: bool,
 }
 
+/// A time that no thread reaches: what was released then is looked at by whoever reads.
+const NEVER: u64 = u64::MAX;
+
 impl Order {
-    pub(crate) fn new(most_bytes: usize) -> Self {
+    /// `keeps`: what was released by the bytes of a word stays, whoever writes them later.
+    pub(crate) fn new(most_bytes: usize, keeps: bool) -> Self {
         Self {
+            keeps,
             words: HashMap::default(),
             others: VectorClock::default(),
             bytes: 0,
@@ -78,12 +86,19 @@ impl Order {
 
     /// The thread whose epoch and clock these are writes these bytes of a word.
     pub(crate) fn release(&mut self, word: u64, mask: u8, by: Epoch, clock: &VectorClock) {
+        let keeps = self.keeps;
         let Some(found) = self.word(word) else {
             self.others.join(clock);
             return;
         };
         let had = found.bytes();
+        let (mut by, mut clock) = (by, Cow::Borrowed(clock));
         for released in &mut found.released {
+            if keeps && released.mask & mask != 0 && !clock.includes(&released.clock) {
+                // Who knows of this thread's moment does not know all of it.
+                by.time = NEVER;
+                clock.to_mut().join(&released.clock);
+            }
             released.mask &= !mask;
         }
         let same = found
@@ -93,13 +108,13 @@ impl Order {
         if let Some(free) = same {
             free.mask = mask;
             free.by = by;
-            free.clock.clone_from(clock);
+            free.clock.clone_from(&clock);
             found.released.retain(|released| released.mask != 0);
         } else {
             found.released.push(Released {
                 mask,
                 by,
-                clock: clock.clone(),
+                clock: clock.into_owned(),
             });
         }
         let has = found.bytes();
@@ -189,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_last_write_of_each_byte_counts() {
-        let mut order = Order::new(1 << 20);
+        let mut order = Order::new(1 << 20, false);
         release(&mut order, 0, 0xff, 0, &[3]);
         release(&mut order, 0, 0x0f, 1, &[1, 5]);
         assert_eq!(acquired(&mut order, 0, 0x01), [1, 5, 0]);
@@ -204,8 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_released_stays_where_others_write_meanwhile() {
+        let mut order = Order::new(1 << 20, true);
+        release(&mut order, 0, 0xff, 0, &[3]);
+        release(&mut order, 0, 0x0f, 1, &[1, 5]);
+        assert_eq!(acquired(&mut order, 0, 0x01), [3, 5, 0]);
+        assert_eq!(acquired(&mut order, 0, 0x80), [3, 0, 0]);
+        // One that knows all of it.
+        release(&mut order, 0, 0xff, 2, &[3, 5, 9]);
+        assert_eq!(acquired(&mut order, 0, 0xff), [3, 5, 9]);
+        order.forget(0, 8);
+        assert_eq!(order.bytes(), 0);
+    }
+
+    #[test]
     fn beyond_the_bound_words_order_each_other() {
-        let mut order = Order::new(1);
+        let mut order = Order::new(1, false);
         release(&mut order, 0, 0xff, 0, &[3]);
         release(&mut order, 8, 0xff, 1, &[0, 4]);
         release(&mut order, 16, 0xff, 2, &[0, 0, 5]);

@@ -32,11 +32,11 @@ pub enum AccessKind {
     Read,
     /// It writes, and is not atomic.
     Write,
-    /// An atomic load, or the comparison of a wait.
+    /// An atomic load, the comparison of a wait, or a compare-exchange that fails.
     AtomicRead,
     /// An atomic store.
     AtomicWrite,
-    /// An atomic read-modify-write, a compare-exchange that fails among them.
+    /// An atomic read-modify-write. A compare-exchange that fails is none: it only reads.
     AtomicUpdate,
 }
 
@@ -86,7 +86,9 @@ pub struct Access {
     pub kind: AccessKind,
     /// Where in the program.
     pub place: Place,
-    /// A number that the caller finds this access by, such as a count of the thread's accesses. 40 bits are kept.
+    /// A number that the caller finds this access by, such as a count of the thread's accesses; 40
+    /// bits are kept. Those of a thread grow, or else sequence locks are not known
+    /// ([`Detector::sequence_lock`](crate::Detector::sequence_lock)).
     pub number: u64,
 }
 
@@ -114,7 +116,7 @@ pub struct Side {
     /// Where in the program.
     pub place: Place,
     /// The caller's number for it. Where a place accessed neighbouring bytes again and again, without releasing
-    /// anything meanwhile, that of the first.
+    /// anything meanwhile, that of the last.
     pub number: u64,
     /// Where its bytes begin, among the 8 that the race is in.
     pub address: u64,

@@ -1,15 +1,18 @@
 //! The threads: their clocks, and the slots that stand for them in clocks and entries.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Epoch, VectorClock};
 use crate::error::EventError;
 use crate::race::{Place, ThreadInfo};
+use crate::sequence::{Around, AtomicLog};
 
 /// As long as there are no more slots than that, one is used again only if no race can be missed by that.
 const EXACT: usize = 64;
 /// How many that have ended are looked at for a slot that can be used again.
 const LOOKS: usize = 64;
+/// Threads that have ended whose last atomics are remembered.
+const LOGS: usize = 64;
 /// How many threads of one slot are remembered.
 const REMEMBERED: usize = 1024;
 
@@ -40,6 +43,11 @@ pub(crate) struct Running {
     pub(crate) info: ThreadInfo,
     /// The word that it waits on, or has waited on since it was last heard of.
     pub(crate) waits_on: Option<u64>,
+    /// The word, and which of its bytes, that it was last about to read by an atomic; where others
+    /// run meanwhile.
+    pub(crate) reads: Option<(u64, u8)>,
+    /// Its last atomics.
+    pub(crate) atomics: AtomicLog,
     /// When it started.
     began: u64,
     /// When it last accessed memory.
@@ -64,12 +72,16 @@ impl Running {
 /// All threads.
 #[derive(Debug)]
 pub(crate) struct Threads {
-    running: HashMap<u32, Running>,
+    /// Few, and looked up several times for each access: a tree is quicker than a hash that resists
+    /// attacks.
+    running: BTreeMap<u32, Running>,
     slots: Vec<Slot>,
     /// Slots whose threads have ended, oldest first.
     dead: Vec<u16>,
     /// What those that have ended knew.
     past: VectorClock,
+    /// The last atomics of those that have ended, by serial, oldest first.
+    logs: VecDeque<(u64, AtomicLog)>,
     started: u64,
     most: u16,
     /// How often a slot was used again although races could be missed by that.
@@ -79,10 +91,11 @@ pub(crate) struct Threads {
 impl Threads {
     pub(crate) fn new(most: u16) -> Self {
         Self {
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             slots: Vec::new(),
             dead: Vec::new(),
             past: VectorClock::default(),
+            logs: VecDeque::new(),
             started: 0,
             most: most.clamp(1, crate::limits::MOST_THREADS),
             merged: 0,
@@ -92,6 +105,27 @@ impl Threads {
     pub(crate) fn get(&mut self, thread: u32) -> Result<&mut Running, EventError> {
         let running = self.running.get_mut(&thread);
         running.ok_or(EventError::UnknownThread(thread))
+    }
+
+    /// The thread, if it runs.
+    pub(crate) fn running(&mut self, thread: &ThreadInfo) -> Option<&mut Running> {
+        let running = self.running.get_mut(&thread.id)?;
+        (running.info.serial == thread.serial).then_some(running)
+    }
+
+    /// The atomics around the access of this number of a thread.
+    pub(crate) fn around(&mut self, thread: &ThreadInfo, number: u64) -> Around {
+        if let Some(running) = self.running(thread) {
+            return running.atomics.around(number);
+        }
+        let mut logs = self.logs.iter();
+        let log = logs.find(|(serial, _)| *serial == thread.serial);
+        match log.map(|(_, log)| log.around(number)) {
+            // None will come.
+            Some(Around::Within { closed: false, .. }) => Around::Apart,
+            Some(around) => around,
+            None => Around::Unknown,
+        }
     }
 
     /// A new thread, which knows what its parent does; without one, what all did that have ended.
@@ -135,6 +169,8 @@ impl Threads {
             clock,
             info,
             waits_on: None,
+            reads: None,
+            atomics: AtomicLog::default(),
             began,
             last_access: 0,
         };
@@ -154,6 +190,10 @@ impl Threads {
         });
         self.dead.push(ended.slot);
         self.past.join(&ended.clock);
+        if self.logs.len() == LOGS {
+            self.logs.pop_front();
+        }
+        self.logs.push_back((ended.info.serial, ended.atomics));
         Ok(())
     }
 

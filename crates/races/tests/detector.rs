@@ -19,8 +19,16 @@ impl Program {
     }
 
     fn with(limits: Limits) -> Self {
+        Self::of(Detector::new(limits))
+    }
+
+    fn parallel() -> Self {
+        Self::of(Detector::parallel(Limits::default()))
+    }
+
+    fn of(detector: Detector) -> Self {
         let mut program = Self {
-            detector: Detector::new(limits),
+            detector,
             places: 0,
         };
         program.detector.start(0).unwrap();
@@ -386,4 +394,55 @@ fn more_threads_than_are_told_apart_are_refused() {
     assert_eq!(program.detector.counts().threads_merged, 1);
     assert_eq!(program.told(3, Write, DATA), 0);
     assert_eq!(program.told(2, Write, DATA), 1);
+}
+
+/// A thread is about to read a flag, another one sets it, and then it is read.
+#[test]
+fn in_parallel_a_read_learns_what_is_released_before_it_is_done() {
+    for (mut program, races) in [(Program::parallel(), 0), (Program::new(), 1)] {
+        program.told(2, AtomicRead, FLAG);
+        program.told(1, Write, DATA);
+        program.told(1, AtomicWrite, FLAG);
+        assert_eq!(program.told(2, Read, DATA), races);
+        // No more than once.
+        program.told(1, Write, DATA);
+        program.told(1, AtomicWrite, FLAG);
+        assert_eq!(program.told(2, Read, DATA), 1);
+    }
+}
+
+/// It is not known whose write came last.
+#[test]
+fn in_parallel_a_write_hides_no_other() {
+    for (mut program, races) in [(Program::parallel(), 0), (Program::new(), 1)] {
+        program.told(1, Write, DATA);
+        program.told(1, AtomicWrite, FLAG);
+        program.told(2, AtomicWrite, FLAG);
+        program.told(0, AtomicRead, FLAG);
+        assert_eq!(program.told(0, Read, DATA), races);
+        // The writer has not read.
+        assert_eq!(program.told(2, Read, DATA), 1);
+    }
+}
+
+/// A thread that notifies, and one that has begun to wait before that is done.
+#[test]
+fn in_parallel_a_notify_learns_of_who_waits() {
+    let mut program = Program::parallel();
+    program.detector.notify(1, FLAG).unwrap();
+    program.told(2, Write, DATA);
+    program.detector.wait(2, FLAG).unwrap();
+    assert_eq!(program.told(1, Read, DATA), 0);
+    assert_eq!(program.told(0, Read, DATA), 1);
+}
+
+/// What a thread has learned is its child's.
+#[test]
+fn a_thread_that_was_woken_tells_its_child() {
+    let mut program = Program::new();
+    program.detector.wait(2, FLAG).unwrap();
+    program.told(1, Write, DATA);
+    program.detector.notify(1, FLAG).unwrap();
+    program.spawn(2, 3);
+    assert_eq!(program.told(3, Read, DATA), 0);
 }

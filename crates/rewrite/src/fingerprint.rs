@@ -25,6 +25,7 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("assemble.rs", include_bytes!("assemble.rs")),
     ("bulk.rs", include_bytes!("bulk.rs")),
     ("code.rs", include_bytes!("code.rs")),
+    ("compare.rs", include_bytes!("compare.rs")),
     ("encode.rs", include_bytes!("encode.rs")),
     ("error.rs", include_bytes!("error.rs")),
     ("fingerprint.rs", include_bytes!("fingerprint.rs")),

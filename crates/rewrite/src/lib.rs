@@ -92,6 +92,7 @@ mod append;
 mod assemble;
 mod bulk;
 mod code;
+mod compare;
 mod encode;
 mod error;
 mod fingerprint;
@@ -216,7 +217,8 @@ pub struct Rewritten<'a> {
     /// `(address: i64, length: i64, site: i32)` there. The address has the instruction's offset in
     /// it, and is the largest number where the sum overflows; the length is in bytes; the site is
     /// an index into [`access_sites`](Self::access_sites). The access comes right after the call,
-    /// unless that traps. What would trap is told as well, so the bytes may be beyond the memory.
+    /// unless that traps. What would trap is told as well, so the bytes may be beyond the
+    /// memory; a compare-exchange traps before it is told.
     pub access_slot: Option<u32>,
     /// The instructions that tell the host, in the order of the code: [`RewriteOptions::recorded`].
     pub access_sites: Vec<AccessSite>,

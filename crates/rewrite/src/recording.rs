@@ -40,8 +40,10 @@ pub enum AccessOp {
     AtomicStore,
     /// An atomic read-modify-write, an exchange included.
     AtomicRmw,
-    /// An atomic compare and exchange, which may turn out to write nothing.
+    /// An atomic compare and exchange that found what it expected: it reads and writes.
     AtomicCmpxchg,
+    /// One that found something else: it only reads.
+    AtomicCompare,
     /// A `memory.atomic.wait`: it reads the word, and may wait.
     Wait,
     /// A `memory.atomic.notify`: it neither reads nor writes.
@@ -61,18 +63,19 @@ impl AccessOp {
     pub fn reads(self) -> bool {
         match self {
             Self::Load | Self::AtomicLoad | Self::AtomicRmw | Self::AtomicCmpxchg => true,
-            Self::Wait | Self::CopyFrom => true,
+            Self::AtomicCompare | Self::Wait | Self::CopyFrom => true,
             Self::Store | Self::AtomicStore | Self::Notify => false,
             Self::Fill | Self::CopyTo | Self::Init => false,
         }
     }
 
-    /// Whether it may write the bytes.
+    /// Whether it writes the bytes.
     pub fn writes(self) -> bool {
         match self {
             Self::Store | Self::AtomicStore | Self::AtomicRmw | Self::AtomicCmpxchg => true,
             Self::Fill | Self::CopyTo | Self::Init => true,
-            Self::Load | Self::AtomicLoad | Self::Wait | Self::Notify | Self::CopyFrom => false,
+            Self::Load | Self::AtomicLoad | Self::AtomicCompare => false,
+            Self::Wait | Self::Notify | Self::CopyFrom => false,
         }
     }
 
@@ -80,7 +83,7 @@ impl AccessOp {
     pub fn is_atomic(self) -> bool {
         match self {
             Self::AtomicLoad | Self::AtomicStore | Self::AtomicRmw | Self::AtomicCmpxchg => true,
-            Self::Wait | Self::Notify => true,
+            Self::AtomicCompare | Self::Wait | Self::Notify => true,
             Self::Load | Self::Store | Self::Fill => false,
             Self::CopyFrom | Self::CopyTo | Self::Init => false,
         }
@@ -96,6 +99,7 @@ impl fmt::Display for AccessOp {
             Self::AtomicStore => "atomic store",
             Self::AtomicRmw => "atomic read-modify-write",
             Self::AtomicCmpxchg => "atomic compare-exchange",
+            Self::AtomicCompare => "atomic compare-exchange that failed",
             Self::Wait => "wait",
             Self::Notify => "notify",
             Self::Fill => "memory.fill",
@@ -109,7 +113,9 @@ impl fmt::Display for AccessOp {
 /// An instruction that tells its host what it accesses: an entry of
 /// [`Rewritten::access_sites`](crate::Rewritten::access_sites).
 ///
-/// A `memory.copy` has two, first its source; one alone where the other memory is not shared.
+/// A `memory.copy` has two, first its source; one alone where the other memory is not shared. A
+/// compare-exchange has two, first
+/// [`AtomicCmpxchg`](AccessOp::AtomicCmpxchg), and tells one of them: what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AccessSite {
@@ -143,8 +149,8 @@ impl Recorder {
 /// What is told of an instruction: an operation and its bytes.
 pub(crate) struct Told {
     op: AccessOp,
-    memory: u32,
-    width: u32,
+    pub(crate) memory: u32,
+    pub(crate) width: u32,
     /// The operand that is the address.
     address: u32,
     offset: u64,
@@ -179,12 +185,11 @@ pub(crate) fn told(scan: &Scan, recorded: Option<Recorded>, kind: &SiteKind) -> 
     };
     match *kind {
         SiteKind::Access(access) if plain || access.atomic => {
-            vec![word(
-                access.op(),
-                access.memory,
-                access.width(),
-                access.offset,
-            )]
+            let one = |op| word(op, access.memory, access.width(), access.offset);
+            match access.op() {
+                op @ AccessOp::AtomicCmpxchg => vec![one(op), one(AccessOp::AtomicCompare)],
+                op => vec![one(op)],
+            }
         }
         SiteKind::Access(_) | SiteKind::Loop => Vec::new(),
         SiteKind::Wait { op, memory, offset } => {
@@ -292,7 +297,13 @@ pub(crate) fn append(
 }
 
 /// Pushes where the bytes begin, as an `i64`; the largest number where that is beyond all numbers.
-fn effective_address(code: &mut InstructionSink<'_>, told: &Told, memory: &MemoryType, sum: u32) {
+/// `sum` is a local for that.
+pub(crate) fn effective_address(
+    code: &mut InstructionSink<'_>,
+    told: &Told,
+    memory: &MemoryType,
+    sum: u32,
+) {
     code.local_get(told.address);
     if !memory.memory64 {
         code.i64_extend_i32_u();

@@ -8,9 +8,9 @@ use wasmparser::MemoryType;
 
 use crate::append::Appendix;
 use crate::points::{self, Point, PointKind};
-use crate::recording::{self, AccessSite, Doing, Recorder, Told};
+use crate::recording::{self, AccessOp, AccessSite, Doing, Recorder, Told};
 use crate::scan::{self, Scan, SiteKind};
-use crate::{RewriteOptions, Rewritten, bulk, waits};
+use crate::{RewriteOptions, Rewritten, bulk, compare, waits};
 
 /// Where an instruction is, and the number of its first site, where it is recorded.
 #[derive(Clone, Default)]
@@ -176,6 +176,15 @@ impl Making<'_> {
         };
         let point = self.point_of(kind).map(|host| (host, point));
         let signature = (&params[..], &results[..]);
+        // It has two sites, of which it tells one.
+        if let (SiteKind::Access(access), Doing::Instruction(bytes)) = (kind, doing)
+            && access.op() == AccessOp::AtomicCmpxchg
+            && compare::append(
+                appendix, self.scan, recorder, point, &told[0], signature, bytes,
+            )
+        {
+            return;
+        }
         recording::append(appendix, self.scan, recorder, point, told, signature, doing);
     }
 

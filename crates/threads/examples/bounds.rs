@@ -1,6 +1,6 @@
-//! How long the operations take that nothing interrupts: those on tables and on garbage-collected
-//! arrays. An end waits for one of them at most, so this is by how much a guest can delay it, and
-//! what `Limits::table_elements` has to be for an end in time.
+//! Measures how long operations take that nothing interrupts: those on tables and on
+//! garbage-collected arrays. A group's end waits for one of them at most. So the result says by how
+//! much a guest can delay the end, and helps to choose `Limits::table_elements`.
 //!
 //! ```sh
 //! cargo run --release -p wasi-threads --example bounds [MILLIONS]

@@ -1,4 +1,4 @@
-//! What threads and calls cost, each against its plainest form in the same run:
+//! Measures what threads and calls cost, each against its plainest form in the same run:
 //!
 //! ```sh
 //! cargo run --release -p wasi-threads --example cost [spawn | async | threads [COUNT]]
@@ -276,7 +276,7 @@ fn threads(engine: &Engine, count: u32) -> Result<()> {
             std::thread::sleep(Duration::from_millis(1));
         }
         let started = begun.elapsed();
-        // The last of them are on their way into their wait.
+        // The last threads may not wait yet.
         std::thread::sleep(Duration::from_millis(200));
         let with = footprint()?;
         let ended = Instant::now();

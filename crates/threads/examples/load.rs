@@ -8,7 +8,7 @@
 //! The module imports a shared memory, `wasi.thread-spawn`, and `host.print: (i32) -> ()`, and
 //! nothing else.
 #![allow(clippy::print_stdout)]
-// Compiled code is native code, which is taken on trust.
+// Compiled code is native code, so loading it is unsafe.
 #![allow(unsafe_code)]
 
 use std::error::Error;
@@ -26,8 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::new(&config)?;
     let bytes = std::fs::read(file)?;
     let stamped = Stamped::parse(&bytes)?;
-    // SAFETY: the file is what `ThreadModule::serialize` wrote, as far as its checksum and the user
-    // that named it can tell.
+    // SAFETY: the checksum and the user that named the file vouch that `ThreadModule::serialize`
+    // wrote it.
     let compiled = unsafe { Module::deserialize(&engine, stamped.compiled()) }?;
     let module = stamped.into_module(compiled)?;
     let mut linker = Linker::<()>::new(&engine);

@@ -1,4 +1,4 @@
-//! A budget of memory holds for all that a group has, and gets back what was taken.
+//! A memory budget bounds everything that a group has, and gets back everything that was taken.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::*;
 use wasi_threads::{GroupError, Limits, MemoryBudget, Outcome, ThreadGroup};
 
-/// What is left, and the least that ever was.
+/// What is left, and the least that was ever left.
 struct Budget {
     left: AtomicU64,
     least: AtomicU64,
@@ -48,7 +48,7 @@ impl MemoryBudget for Budget {
 
 const MIB: u64 = 1 << 20;
 
-/// The host stacks here.
+/// The size of a host stack in these tests.
 const STACK: usize = 1 << 20;
 
 fn group(
@@ -99,7 +99,7 @@ fn all_tables_together_are_within_it() {
         .collect();
     let budget = Budget::of(STACK as u64 + 8 * MIB);
     let outcome = run(&grows(&tables, &grow), &budget, Limits::new());
-    // 90 times 8 KiB for each turn.
+    // Each iteration takes 90 times 8 KiB.
     assert!(matches!(outcome, Outcome::Exited(11)), "{outcome:?}");
     assert_eq!(budget.left(), STACK as u64 + 8 * MIB);
     assert!(budget.least.load(Ordering::SeqCst) < 8192);
@@ -112,8 +112,8 @@ fn memories_are_within_it_and_a_refused_growth_takes_nothing() {
     let grow = "(drop (memory.grow $b (i32.const 1)))
                 (br_if $full (i32.lt_s (memory.grow $a (i32.const 1)) (i32.const 0)))";
     let budget = Budget::of(STACK as u64 + MIB);
-    // 16 pages in all, of which `b` has at most 3 and two are there from the start: it is asked
-    // first, so 2 go there.
+    // 16 pages in all. Two are there from the start, and `b`, which grows first, has at most 3, so
+    // it gets 2.
     let outcome = run(&grows(items, grow), &budget, Limits::new());
     assert!(matches!(outcome, Outcome::Exited(12)), "{outcome:?}");
     assert_eq!(budget.left(), STACK as u64 + MIB);
@@ -125,7 +125,7 @@ fn memories_are_within_it_and_a_refused_growth_takes_nothing() {
     );
     assert!(matches!(outcome, Outcome::Trapped { .. }), "{outcome:?}");
     assert_eq!(budget.left(), STACK as u64 + MIB);
-    // What does not fit at all.
+    // A module that does not fit at all.
     let large = r#"(module (memory 40) (func (export "_start")))"#;
     let group = group(large, &budget, Limits::new()).unwrap();
     assert!(group.run("_start").is_err());
@@ -164,7 +164,7 @@ fn stacks_of_threads_are_within_it() {
 #[test]
 fn a_shared_memory_grows_to_what_is_left() {
     let _dog = watchdog("a_shared_memory_grows_to_what_is_left", 60);
-    // As every Rust program declares it.
+    // The memory that every Rust program declares.
     let items = r#"(import "env" "memory" (memory $m 17 16384 shared)) (export "memory" (memory 0)) (table $t 0 funcref)"#;
     let bytes = STACK as u64 + 4 * MIB;
     let budget = Budget::of(bytes);
@@ -174,13 +174,13 @@ fn a_shared_memory_grows_to_what_is_left() {
     // stack is taken later.)
     assert!(matches!(outcome, Outcome::Exited(63)), "{outcome:?}");
     assert_eq!(budget.left(), bytes);
-    // What it has grown by is not left for others.
+    // Its growth is not left for others.
     let grow = "(drop (memory.grow (i32.const 47)))
                 (br_if $full (i32.lt_s (table.grow $t (ref.null func) (i32.const 8192)) (i32.const 0)))";
     let outcome = run(&grows(items, grow), &budget, Limits::new());
     assert!(matches!(outcome, Outcome::Exited(0)), "{outcome:?}");
     assert_eq!(budget.left(), bytes);
-    // Its beginning has to fit.
+    // Its initial size has to fit.
     let refused = group(&grows(items, ""), &Budget::of(MIB), Limits::new());
     let refused = refused.err();
     assert!(

@@ -1,5 +1,5 @@
-//! More threads than the host has room for: a negative result for the guest, and the process lives
-//! on.
+//! More threads than the host has capacity for: the guest gets a negative result, and the process
+//! lives on.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -11,8 +11,8 @@ use support::*;
 use wasi_threads::{Outcome, SpawnError};
 use wasmtime::Engine;
 
-/// Spawns threads that park, until one is refused or there are `most`; logs how many there are and
-/// the last result, and returns.
+/// A guest that spawns threads that park, until one is refused or there are `most`. It logs how
+/// many there are and the last result, and returns.
 fn until_refused(most: u32) -> Vec<u8> {
     guest(&format!(
         r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)) (call $park))
@@ -33,7 +33,7 @@ fn until_refused(most: u32) -> Vec<u8> {
 /// How many threads there were, and why there was no other.
 fn fill(most: u32) -> (i32, Option<SpawnError>) {
     let mut config = config();
-    // The address space is what is scarce here.
+    // Address space is scarce here.
     config.memory_reservation(0);
     config.memory_guard_size(0);
     config.memory_reservation_for_growth(0);
@@ -68,7 +68,7 @@ fn fill(most: u32) -> (i32, Option<SpawnError>) {
     (values[0], failures.last)
 }
 
-/// `ulimit -v`: several times over, in one process, which would have been aborted.
+/// `ulimit -v`, several times in one process. It would have been aborted before.
 #[test]
 fn little_address_space_is_a_failed_spawn() {
     if !in_a_process(
@@ -95,8 +95,8 @@ fn little_address_space_is_a_failed_spawn() {
     }
 }
 
-/// More threads than Linux has mappings for, where its limit is the usual one. The short form stays
-/// below it.
+/// More threads than Linux has mappings for, with its usual limit. The short form stays below the
+/// limit.
 #[test]
 fn the_limit_of_mappings_is_a_failed_spawn() {
     if !in_a_process(

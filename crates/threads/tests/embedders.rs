@@ -1,6 +1,6 @@
-//! What embedders asked for: data that may fail, stores of their own making, memory and handle in
-//! the data, a lower maximum than a module declares, exported globals, calls from async code, names
-//! of host threads, the hook that is forgotten.
+//! Features for embedders: store data that may fail, stores set up by the embedder, memory and
+//! handle in the data, a lower maximum than a module declares, exported globals, calls from async
+//! code, names of host threads, a forgotten hook.
 
 mod support;
 
@@ -61,7 +61,7 @@ fn bytes_are_read_and_written_within_the_memory_only() {
     assert_eq!(memory.read_vec(end - 1, 1).unwrap(), b"x");
     assert_eq!(memory.read(u64::MAX, &mut read), out);
     assert_eq!(read, *b"abcc");
-    // A length that a guest made up allocates nothing.
+    // An invalid length from a guest allocates nothing.
     assert!(memory.read_vec(0, usize::MAX).is_err());
     assert!(memory.read_vec(u64::MAX, usize::MAX).is_err());
 }
@@ -85,7 +85,7 @@ fn a_memory_that_declares_too_much_is_made_smaller_if_that_is_asked_for() {
     assert_eq!(group.memory().unwrap().ty().maximum(), Some(3));
     assert!(matches!(group.run("_start").unwrap(), Outcome::Returned));
     assert_eq!(*log.values.lock().unwrap(), [1, -1]);
-    // What it begins with must be there, and what declares less stays as it is.
+    // The initial size must fit, and a memory that declares less is unchanged.
     let none = Limits::new().shared_memory(65535).clamp_shared_memory(true);
     let refused = build(none, &Arc::default()).unwrap_err();
     assert!(matches!(refused, GroupError::SharedMemoryTooLarge { .. }));
@@ -100,7 +100,7 @@ const SPAWNS_ONE: &str = r#"
     (func (export "_start") (call $log (call $spawn (i32.const 0))))
     (func (export "wasi_thread_start") (param i32 i32))"#;
 
-/// The error is the builder's for the main thread, and a failed spawn for another.
+/// For the main thread the builder fails; for another its spawn fails.
 #[test]
 fn data_that_cannot_be_made_is_a_failure_with_its_words() {
     let _dog = watchdog("try_state", 60);
@@ -127,7 +127,8 @@ fn data_that_cannot_be_made_is_a_failure_with_its_words() {
     assert!(matches!(&last, SpawnError::Instantiate(words) if words == "no more data"));
 }
 
-/// A limiter and fuel of the embedder's own, in every thread; and the end still comes through.
+/// A limiter and fuel of the embedder's own, in every thread; and the end still reaches the
+/// threads.
 #[test]
 fn a_store_is_set_up_as_the_embedder_wants_it() {
     let _dog = watchdog("store", 60);
@@ -178,7 +179,7 @@ fn a_store_is_set_up_as_the_embedder_wants_it() {
         })
         .build()
         .unwrap();
-    // The spinning main thread runs out of its fuel, and of that alone.
+    // The spinning main thread runs out of its own fuel, and of no other.
     let outcome = group.run("_start").unwrap();
     let trap = match &outcome {
         Outcome::Trapped { trap, .. } => *trap,
@@ -188,8 +189,7 @@ fn a_store_is_set_up_as_the_embedder_wants_it() {
     assert_eq!(*log.values.lock().unwrap(), [-1, -1]);
 }
 
-/// A host function reads and notifies the memory, and ends the group, with nothing but its store's
-/// data.
+/// A host function reads and notifies the memory, and ends the group, using only its store's data.
 #[test]
 fn the_data_has_the_memory_and_a_handle() {
     let _dog = watchdog("the_data_has_the_memory_and_a_handle", 60);
@@ -267,7 +267,7 @@ fn a_reactor_has_globals_and_its_data() {
     }
     let id = reactor.with(|store, _| store.data().id.get()).unwrap();
     assert_eq!(id, 0);
-    // A panic is the group's end, and no error of the caller's thread.
+    // A panic ends the group, and is not a panic of the calling thread.
     let ended = reactor.with(|_, _| panic!("in the embedder's code"));
     assert!(
         matches!(ended, Err(CallError::Ended(Outcome::Panicked { .. }))),
@@ -289,12 +289,12 @@ fn a_reactor_is_called_from_async_code() {
     for (n, call) in (0..).zip(calls) {
         assert_eq!(block_on(call).unwrap(), n + 1);
     }
-    // One that is dropped goes on.
+    // A call whose future is dropped goes on.
     drop(reactor.call_async::<_, i32>("add", (1, 1)).unwrap());
     assert!(support::eventually(Duration::from_secs(20), || {
         reactor.global("calls").unwrap().unwrap_i32() == 9
     }));
-    // One that is in a wait ends with the group.
+    // A call that waits ends with the group.
     let parked = reactor.call_async::<_, ()>("park", ()).unwrap();
     reactor.handle().cancel();
     let ended = block_on(parked);
@@ -337,7 +337,7 @@ fn host_threads_have_the_names_of_their_guest_threads() {
     assert_eq!(*names.lock().unwrap(), ["wasi-main", "wasi-1"]);
 }
 
-/// Where nothing would tell WASI of the end, that is said before anything runs.
+/// If nothing would end blocked WASI calls, that is an error before anything runs.
 #[test]
 fn a_group_that_is_not_joined_with_its_wasi_is_refused() {
     let engine = engine();
@@ -368,8 +368,8 @@ fn a_group_that_is_not_joined_with_its_wasi_is_refused() {
     builder().without_on_end().build().unwrap();
 }
 
-/// Nothing ends wasm that computes for ever where only host calls do: the group gives up after its
-/// grace period, and says so.
+/// If only host calls end threads, nothing ends wasm that computes for ever: the group leaves it
+/// behind after the grace period, and says so.
 #[test]
 fn a_thread_that_computes_for_ever_is_left_behind_where_only_host_calls_end() {
     let _dog = watchdog("at_host_calls", 60);
@@ -386,7 +386,7 @@ fn a_thread_that_computes_for_ever_is_left_behind_where_only_host_calls_end() {
         .unwrap();
     let (memory, handle) = (group.host_memory().unwrap(), group.handle());
     let canceller = std::thread::spawn(move || {
-        // The thread is to be in its loop.
+        // Wait until the thread is in its loop.
         let began = || memory.load32(132).unwrap() == 1;
         assert!(support::eventually(Duration::from_secs(30), began));
         handle.cancel();
@@ -398,6 +398,6 @@ fn a_thread_that_computes_for_ever_is_left_behind_where_only_host_calls_end() {
     assert!(left[0].computing && left[0].thread.get() == 0);
     let memory = group.host_memory().unwrap();
     drop(group);
-    // It would compute on beside the other tests.
+    // Otherwise it would go on computing beside the other tests.
     memory.store32(128, 1).unwrap();
 }

@@ -284,8 +284,8 @@ fn host_and_guest_meet_in_the_memory() {
     }
 }
 
-/// A guest that overwrites an active segment and spawns in a loop, as often as it likes: the
-/// segment is written by each instantiation at its spawn, never by one made ahead.
+/// A guest that overwrites an active segment and spawns in a loop. Each spawn writes the segment
+/// again, and no instance made ahead does.
 #[test]
 fn instances_made_ahead_are_not_seen() {
     let _dog = watchdog("instances_made_ahead_are_not_seen", 600);
@@ -363,7 +363,7 @@ fn start_functions_run_where_the_thread_is() {
     }
 }
 
-/// Parked host threads leave after the idle time, and what was made ahead goes with them.
+/// Parked host threads end after the idle time, and instances made ahead are dropped with them.
 #[test]
 fn idle_threads_leave() {
     let _dog = watchdog("idle_threads_leave", 60);
@@ -408,7 +408,7 @@ fn idle_threads_leave() {
         .unwrap();
     let reactor = group.into_reactor().unwrap();
     reactor.call::<i32, ()>("burst", 20).unwrap();
-    // All but the reactor's own store are gone in the end.
+    // In the end only the reactor's own store is left.
     assert!(eventually(Duration::from_secs(30), || {
         made.load(Ordering::SeqCst) == dropped.load(Ordering::SeqCst) + 1
     }));
@@ -417,8 +417,8 @@ fn idle_threads_leave() {
     assert_eq!(made.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst));
 }
 
-/// Data of instances that were made ahead and not needed may panic as it is dropped, on whatever
-/// thread: no thread waits for ever, and the outcome stays.
+/// The drop of data of unused instances may panic, on whatever thread: no thread waits for ever,
+/// and the outcome stays.
 #[test]
 fn a_panic_in_the_data_of_an_unused_instance() {
     let _dog = watchdog("a_panic_in_the_data_of_an_unused_instance", 60);

@@ -1,6 +1,6 @@
-//! How soon everything is gone, wherever it is, and that nothing is left.
+//! How soon all threads end, wherever they are, and that nothing is left.
 //!
-//! Times are printed (`--nocapture`); what is asserted here allows for a busy machine.
+//! Times are printed (`--nocapture`). The assertions allow for a busy machine.
 //! `scripts/threads-stress.sh` runs the long form.
 
 mod support;
@@ -23,7 +23,7 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// One of the short form, or what the long form is given.
+/// One in the short form; the long form sets the number.
 fn rounds() -> usize {
     stress().unwrap_or(1) as usize
 }
@@ -39,7 +39,8 @@ fn gone_back_to(before: usize) -> bool {
     eventually(Duration::from_secs(5), || host_threads() <= before)
 }
 
-/// `threads` children that do `what` once they all are there; main then counts one and waits.
+/// A guest with `threads` children that do `what` once all of them run; main then counts one and
+/// waits.
 fn crowd(threads: u32, what: &str) -> Vec<u8> {
     guest(&format!(
         r#"(func (export "wasi_thread_start") (param i32 i32)
@@ -73,7 +74,7 @@ fn times_to_end(door: Door, threads: u32, what: &str, rounds: usize) -> Vec<Dura
                 assert!(eventually(Duration::from_secs(60), || {
                     waits.count.load(Ordering::SeqCst) == 1
                 }));
-                // Long enough for the crowd to be where it is going.
+                // Long enough for all threads to get where they are going.
                 std::thread::sleep(Duration::from_millis(20));
                 let ended = Instant::now();
                 assert!(handle.cancel());
@@ -97,8 +98,8 @@ fn times_to_end(door: Door, threads: u32, what: &str, rounds: usize) -> Vec<Dura
     times
 }
 
-/// As many threads of the standard library, each asleep by itself: from the first one's being woken
-/// until the last has been joined. What an end is to be compared with, in the same run.
+/// For comparison in the same run, as many threads of the standard library, each asleep: the time
+/// from waking the first until the last has been joined.
 fn times_to_join(threads: u32, rounds: usize) {
     let mut times = Vec::new();
     for _ in 0..rounds {
@@ -151,7 +152,7 @@ fn parked_threads_end_at_once() {
 fn unprepared_parked_threads_end_by_the_sweep() {
     let _alone = alone();
     let _dog = watchdog("unprepared_parked_threads_end_by_the_sweep", 300);
-    // Twice in a row without an epoch check in between, so that one sweep cannot do.
+    // Twice in a row without an epoch check in between, so that one sweep is not enough.
     let twice = "(call $park) (call $park)";
     let times = times_to_end(Door::Unprepared, 50, twice, 3);
     assert!(times[2] < Duration::from_secs(10));
@@ -196,7 +197,7 @@ fn bulk_memory_ends_between_chunks() {
     let memory = group.host_memory().unwrap();
     let (ended, outcome) = std::thread::scope(|scope| {
         let ender = scope.spawn(|| {
-            // It has begun.
+            // The fill has begun.
             assert!(eventually(Duration::from_secs(60), || {
                 memory.load32(0).unwrap() != 0
             }));
@@ -384,8 +385,8 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Groups in a row in one process, each with threads that are parked, spin or have ended: nothing
-/// is left of them. 10,000 in the long form.
+/// Nothing is left of groups that run one after another in one process, each with threads that are
+/// parked, spin or have ended. 10,000 in the long form.
 #[cfg(target_os = "linux")]
 #[test]
 fn many_groups_leave_nothing() {
@@ -447,7 +448,7 @@ fn dropping_a_group_ends_it() {
     assert!(matches!(handle.outcome(), Some(Outcome::Cancelled)));
     assert_eq!(ended.load(Ordering::SeqCst), 1);
 
-    // Its threads run, and its runner panics.
+    // The group's threads run, and the thread that runs it panics.
     let before = host_threads();
     let module = Door::Prepared.module(
         &engine,
@@ -471,8 +472,8 @@ fn dropping_a_group_ends_it() {
     assert!(gone_back_to(before));
 }
 
-/// A thread that is unwound because its group has ended has no backtrace taken: with debug
-/// information that takes milliseconds, for each of perhaps a thousand threads.
+/// No backtrace is taken of a thread that its group's end unwinds. With debug information that
+/// would take milliseconds, for each of perhaps a thousand threads.
 #[test]
 fn the_end_takes_no_backtraces() {
     let _alone = alone();

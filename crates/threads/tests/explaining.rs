@@ -69,7 +69,7 @@ fn opposite_locks_are_a_deadlock() {
     }
 }
 
-/// One thread that waits alone is a deadlock as well, main's as much as a child's.
+/// A thread that waits alone is a deadlock as well, whether it is main or a child.
 #[test]
 fn everybody_parked_is_a_deadlock() {
     let _dog = watchdog("everybody_parked_is_a_deadlock", 60);
@@ -94,7 +94,7 @@ fn everybody_parked_is_a_deadlock() {
     }
 }
 
-/// Waiting for a host call, for a timer, or for host code that holds a writer is none.
+/// Waiting for a host call, for a timer, or for host code that holds a writer is no deadlock.
 #[test]
 fn merely_waiting_is_no_deadlock() {
     let _dog = watchdog("merely_waiting_is_no_deadlock", 120);
@@ -120,7 +120,7 @@ fn merely_waiting_is_no_deadlock() {
         let outcome = group.run("_start").unwrap();
         assert!(matches!(outcome, Outcome::Returned), "{child}: {outcome:?}");
     }
-    // Held by the host: not stuck. Released without a write: stuck.
+    // While the host holds the writer, the group is not stuck. Released without a write, it is.
     let module = Door::Prepared.module(
         &engine,
         &guest(
@@ -152,7 +152,7 @@ fn merely_waiting_is_no_deadlock() {
     }
 }
 
-/// Correct programs are never called deadlocked: threads that hand a token round by waits alone.
+/// A correct program is never called deadlocked: threads that pass a token round by waits alone.
 #[test]
 fn handing_over_is_no_deadlock() {
     // Ten million waits in the long form.
@@ -162,7 +162,7 @@ fn handing_over_is_no_deadlock() {
     };
     let _dog = watchdog("handing_over_is_no_deadlock", 120 + wanted / 10_000);
     let engine = engine();
-    // Word 16 says whose turn it is, of four.
+    // Word 16 says which of four threads has the token.
     let module = Door::Prepared.module(
         &engine,
         &guest(&format!(
@@ -262,9 +262,9 @@ fn a_report_says_what_each_thread_does() {
             .count
             .load(Ordering::SeqCst)
             == 4));
-        // Several times: a report changes nothing.
+        // Several times, because a report must change nothing.
         for _ in 0..3 {
-            // A thread that is not run in time is taken to be in a host call.
+            // A thread that does not get a processor in time is reported as in a host call.
             let mut report = handle.report(Duration::from_millis(300));
             assert!(eventually(Duration::from_secs(30), || {
                 let done = settled(&report);
@@ -275,7 +275,7 @@ fn a_report_says_what_each_thread_does() {
             }));
             let text = report.to_string();
             assert_eq!(report.threads.len(), 4, "{text}");
-            // The wait's own frame, of the function that the rewrite appended, is not the guest's.
+            // The wait's own frame is of a function that the rewrite appended, and not the guest's.
             let waiting = report.threads[0].backtrace.as_ref().unwrap();
             let first = waiting.frames().next().unwrap();
             assert_eq!(first.func_name(), Some("park"), "{text}");
@@ -377,7 +377,7 @@ fn a_host_call_may_be_noted_by_number() {
         }
         assert!(matches!(run.join().unwrap(), Outcome::Returned));
     });
-    // A thread outside of the group is in nothing.
+    // A thread outside of the group notes nothing.
     assert_eq!(note_host_call(1), 0);
     assert_eq!(note_host_call(0), 0);
 }
@@ -429,7 +429,8 @@ fn left_behind_after_the_grace_period() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].host_call, Some("deaf"));
     assert_eq!(left[0].thread.get(), 1);
-    // Let go, it is stopped by the next epoch check, though it would spin for ever.
+    // When its host function returns, the next epoch check stops it, although it would spin for
+    // ever.
     release.send(()).unwrap();
     assert!(eventually(Duration::from_secs(30), || group
         .handle()
@@ -437,8 +438,8 @@ fn left_behind_after_the_grace_period() {
         .is_empty()));
 }
 
-/// A trap in a bulk memory operation happens in a function that the rewrite appended; the guest is
-/// told where it was itself.
+/// A trap in a bulk memory operation happens in a function that the rewrite appended. The backtrace
+/// begins with the guest's own function.
 #[test]
 fn backtraces_begin_with_the_guest() {
     let _dog = watchdog("backtraces_begin_with_the_guest", 60);
@@ -483,8 +484,8 @@ fn backtraces_begin_with_the_guest() {
     assert!(group.backtrace_of(&group.run("_start").unwrap()).is_none());
 }
 
-/// A reactor that is dropped while its threads wait for the next call ends as cancelled: they were
-/// not stuck as long as a call could come.
+/// A reactor that is dropped while its threads wait for the next call ends as cancelled, and not as
+/// deadlocked: while a call could come they were not stuck.
 #[test]
 fn a_dropped_reactor_is_no_deadlock() {
     let _dog = watchdog("a_dropped_reactor_is_no_deadlock", 60);
@@ -514,7 +515,7 @@ fn a_dropped_reactor_is_no_deadlock() {
             .unwrap();
         let reactor = group.into_reactor().unwrap();
         reactor.call::<(), ()>("start", ()).unwrap();
-        // Asked while it is idle: it answers at once, and is not said to be in a host call.
+        // A report while it is idle comes at once, and does not say that main is in a host call.
         let asked = Instant::now();
         let report = reactor.handle().report(Duration::from_secs(20));
         assert!(asked.elapsed() < Duration::from_secs(10));
@@ -533,7 +534,7 @@ fn a_dropped_reactor_is_no_deadlock() {
     }
 }
 
-/// What a reactor leaves behind is named, and its main instance, which no thread runs, is not.
+/// Threads that a reactor leaves behind are named. Its main instance, which no thread runs, is not.
 #[test]
 fn a_reactor_names_who_is_left_behind() {
     let _dog = watchdog("a_reactor_names_who_is_left_behind", 60);

@@ -1,5 +1,5 @@
-//! Groups that end only to exit the process: threads stop where they are. And what is seen of
-//! threads from outside.
+//! Groups with `Termination::ProcessExit`: threads stop where they are. And how threads look from
+//! outside.
 #![cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -33,8 +33,8 @@ fn freezing(body: &str) -> GroupBuilder<Data> {
         .grace(Duration::from_secs(20))
 }
 
-/// A guest whose main thread starts `threads` that count at 4096 + 64 * id once all are there,
-/// every other one of them in `memory.fill` of 1 MiB besides; then main does `last`.
+/// A guest whose main thread starts `threads` that count at 4096 + 64 * id once all run. Every
+/// other one also does a `memory.fill` of 1 MiB. Then main does `last`.
 fn counters(threads: u32, last: &str) -> String {
     format!(
         r#"(func (export "wasi_thread_start") (param $id i32) (param i32)
@@ -70,8 +70,8 @@ fn sum(group: &ThreadGroup<Data>, threads: u32) -> Vec<u64> {
     (1..=threads).map(counter).chain([filled.sum()]).collect()
 }
 
-/// Ends `threads` that compute and fill, in a way that `last` or the limits say, and looks whether
-/// anything moves.
+/// Ends `threads` that compute and fill, by `last`, the limits or `cancel`, and checks that nothing
+/// changes any more.
 fn nothing_moves(threads: u32, last: &str, limits: Limits, cancel: bool) -> Outcome {
     let group = freezing(&counters(threads, last)).limits(limits);
     ends_without_a_move(group.build().unwrap(), threads, cancel)
@@ -82,7 +82,7 @@ fn ends_without_a_move(group: ThreadGroup<Data>, threads: u32, cancel: bool) -> 
     let memory = group.host_memory().unwrap();
     let canceller = cancel.then(|| {
         std::thread::spawn(move || {
-            // They have been let go, and have had a moment.
+            // The threads have been released, and had a moment to run.
             let released = || memory.load32(192).unwrap() != 0;
             assert!(eventually(Duration::from_secs(60), released));
             std::thread::sleep(Duration::from_millis(200));
@@ -136,14 +136,14 @@ fn nothing_moves_after_a_timeout_or_a_cancellation() {
     }
 }
 
-/// Ends groups of these many threads, which do that last and are cancelled or not, where a filter
-/// refuses these calls.
+/// Ends groups with so many threads each, by `last` or a cancellation, while a filter refuses these
+/// calls.
 fn nothing_moves_without(
     calls: &[seccomp::Refused],
     program: impl Fn(u32, &str) -> String,
     ends: &[(u32, &str, bool)],
 ) {
-    // A filter stays: every module has to be loaded before.
+    // A filter stays, so every module has to be loaded before.
     let group = |&(threads, last, cancel)| {
         let limits = Limits::new().timeout(Duration::from_secs(60));
         let group = freezing(&program(threads, last)).limits(limits);
@@ -163,8 +163,8 @@ fn nothing_moves_without(
     }
 }
 
-/// Where a filter refuses to take execute permission, a copy that is not executable takes the
-/// code's place.
+/// If a filter refuses to take execute permission, a copy that is not executable takes the code's
+/// place.
 #[test]
 fn nothing_moves_where_code_cannot_be_protected() {
     if in_a_process("nothing_moves_where_code_cannot_be_protected", "true") {
@@ -179,7 +179,7 @@ fn nothing_moves_where_code_cannot_be_protected() {
     }
 }
 
-/// Without `membarrier` words may be read a moment too early, and are read again.
+/// Without `membarrier` words may be read too early, and are read again.
 #[test]
 fn nothing_moves_without_membarrier() {
     if in_a_process("nothing_moves_without_membarrier", "true") {
@@ -189,8 +189,8 @@ fn nothing_moves_without_membarrier() {
     }
 }
 
-/// Where neither is allowed, each thread gets signals until it is found in wasm. One that fills
-/// memory again and again is hardly ever found there, so that there are none here.
+/// If neither is allowed, each thread gets signals until it is found in wasm. A thread that fills
+/// memory again and again is hardly ever found there, so there is none here.
 #[test]
 fn nothing_moves_where_code_cannot_be_replaced() {
     if in_a_process("nothing_moves_where_code_cannot_be_replaced", "true") {
@@ -206,7 +206,7 @@ fn nothing_moves_where_code_cannot_be_replaced() {
     }
 }
 
-/// A thread is in a host call that ignores the end: it has the grace period, once, and is named.
+/// A thread in a host call that ignores the end has the grace period, once, and is named.
 #[test]
 fn a_host_call_has_its_grace_once() {
     if in_a_process("a_host_call_has_its_grace_once", "true") {
@@ -220,7 +220,7 @@ fn a_host_call_has_its_grace_once() {
                         (call $exit (i32.const 3)))"#;
         let began = Instant::now();
         let group = freezing(body).grace(Duration::from_secs(1));
-        // The group's own functions have words by themselves; the embedder's has none here.
+        // The group's own functions write a word; the embedder's function here does not.
         let group = group.build().unwrap();
         let outcome = group.run("_start").unwrap();
         assert!(matches!(outcome, Outcome::Exited(3)), "{outcome:?}");
@@ -233,7 +233,7 @@ fn a_host_call_has_its_grace_once() {
     }
 }
 
-/// Likewise with epochs, where dropping the group once waited for the grace period again.
+/// The same with epochs. Dropping the group once waited for the grace period again.
 #[test]
 fn a_joined_group_gives_its_grace_once() {
     let _dog = watchdog("a_joined_group_gives_its_grace_once", 60);
@@ -256,8 +256,8 @@ fn a_joined_group_gives_its_grace_once() {
     assert!(took < Duration::from_millis(1900), "{took:?}");
 }
 
-/// Threads that compute, wait, are in a host call that says so, and in one that does not: each has
-/// its stack, without epochs, and goes on.
+/// Threads that compute, that wait, that are in a host call with a name, and in one without: each
+/// has its stack in the report, without epochs, and goes on.
 #[test]
 fn threads_are_seen_from_outside() {
     let _dog = watchdog("threads_are_seen_from_outside", 60);
@@ -315,9 +315,9 @@ fn threads_are_seen_from_outside() {
                 .filter(|name| !name.is_empty())
                 .chain(chain)
                 .collect();
-            // They may not have got there yet: the first reports are of threads on their way.
+            // The first reports may come before the threads are there.
             right += usize::from(names.starts_with(&expected));
-            // The one that computes may be in host code just then.
+            // The thread that computes may be in host code just then.
             assert!(thread == 1 || backtrace.is_scanned());
             match &one.state {
                 ThreadState::Waiting(_) => assert_eq!(thread, 2),
@@ -334,7 +334,8 @@ fn threads_are_seen_from_outside() {
     assert!(matches!(runs.join().unwrap(), Outcome::Returned));
 }
 
-/// What ends only to exit cannot be a reactor; and a group that never ran is dropped as any other.
+/// A group with `ProcessExit` cannot be a reactor, and one that never ran is dropped like any
+/// other.
 #[test]
 fn a_reactor_is_refused() {
     let group = freezing(r#"(func (export "wasi_thread_start") (param i32 i32))"#);
@@ -343,7 +344,7 @@ fn a_reactor_is_refused() {
         refused.err(),
         Some(CallError::Run(RunError::OnlyToExit))
     ));
-    // Its code still runs.
+    // The module's code can still run.
     let engine = engine();
     let module = prepare(
         &engine,
@@ -369,7 +370,7 @@ fn a_reactor_is_refused() {
 fn a_time_limit_says_what_threads_did() {
     if in_a_process("a_time_limit_says_what_threads_did", "true") {
         let _dog = watchdog("a_time_limit_says_what_threads_did", 60);
-        // Beside a load it takes longer than the first limit until all twenty are there.
+        // Beside a load it may take longer than the first limit until all twenty run.
         let all = [500, 3_000, 12_000, 30_000].into_iter().find_map(|limit| {
             let group = freezing(&counters(20, SPIN))
                 .limits(Limits::new().timeout(Duration::from_millis(limit)))
@@ -384,8 +385,8 @@ fn a_time_limit_says_what_threads_did() {
         });
         let report = all.expect("within half a minute twenty threads are there");
         assert_eq!(report.threads.len(), 5, "{report}");
-        // Beside a load some do not get a turn within the report's patience;
-        // `threads_are_seen_from_outside` asks for all.
+        // Beside a load some threads get no processor within the report's patience.
+        // `threads_are_seen_from_outside` checks all.
         let mut threads = report.threads.iter();
         assert!(threads.any(|one| one.backtrace.is_some()), "{report}");
     }

@@ -17,7 +17,7 @@ fn fuel_engine() -> Engine {
     Engine::new(&config).unwrap()
 }
 
-/// A child and then main each count to `n`, with a host call after every 100.
+/// A guest in which a child and then main each count to `n`, with a host call after every 100.
 fn counting(n: u32) -> String {
     format!(
         r#"(func $work (local $i i32)
@@ -65,29 +65,29 @@ fn fuel_is_one_pool_for_the_group() {
     let _dog = watchdog("fuel_is_one_pool_for_the_group", 60);
     let engine = fuel_engine();
     let body = counting(10_000);
-    // What both threads need: seen with plenty.
+    // With plenty of fuel: this is what both threads need.
     let plenty = 10_000_000;
     let (outcome, left) = run(&engine, &body, plenty);
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
     let need = plenty - left;
     assert!(need > 100_000, "{need}");
-    // A little more than that is enough as well, however it comes to be divided.
+    // A little more than that is enough, however the threads divide it.
     let (outcome, left) = run(&engine, &body, need + need / 10);
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
-    // How often main looks before it waits differs from run to run.
+    // How often main looks before it waits depends on the run.
     assert!(
         left.abs_diff(need / 10) < need / 10,
         "{left} of {need} left"
     );
-    // Enough for one of them, not for both.
+    // Enough for one thread, and not for both.
     let (outcome, left) = run(&engine, &body, need * 3 / 4);
     assert_out_of_fuel(&outcome);
-    // What the thread that did not trap had drawn and not used came back at its end.
+    // The thread that did not trap gave back at its end what it had not used.
     assert!(left < need / 10, "{left} left");
 }
 
-/// Instantiation runs code of wasmtime's own where a module has active data on an imported memory,
-/// or passive elements. It consumes fuel, in the store of a thread that has not begun.
+/// Instantiation runs code of Wasmtime's own if a module has active data on an imported memory, or
+/// passive elements. That consumes fuel, in the store of a thread that has not begun.
 #[test]
 fn spawns_have_fuel_for_segments() {
     let _dog = watchdog("spawns_have_fuel_for_segments", 60);
@@ -117,7 +117,8 @@ fn spawns_have_fuel_for_segments() {
     }
 }
 
-/// Instances are made ahead where instantiation consumes fuel, and what it leaves is not lost.
+/// Instances are made ahead even if instantiation consumes fuel, and the rest of the fuel is not
+/// lost.
 #[test]
 fn instances_are_made_ahead_with_fuel() {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -188,7 +189,7 @@ fn one_thread_can_use_all_of_the_fuel() {
         assert!(matches!(outcome, Outcome::Returned), "{what}: {outcome:?}");
         let need = plenty - left;
         assert!(need > 5_000_000, "{what}: {need}");
-        // A tenth is for what others hold that are in host calls.
+        // A tenth is for fuel that threads in host calls hold.
         let (outcome, left) = run(&engine, &body, need + need / 10);
         assert!(matches!(outcome, Outcome::Returned), "{what}: {outcome:?}");
         assert!(left < need / 5, "{what}: {left} of {need} left");
@@ -198,7 +199,7 @@ fn one_thread_can_use_all_of_the_fuel() {
     }
 }
 
-/// Alone, a thread stops where it would in a store of wasmtime's with as much fuel.
+/// A thread that is alone stops where it would in a plain Wasmtime store with as much fuel.
 #[test]
 fn alone_it_is_exact() {
     let _dog = watchdog("alone_it_is_exact", 60);
@@ -218,7 +219,7 @@ fn alone_it_is_exact() {
     assert_eq!(left, 0);
 }
 
-/// What all threads together consume is bounded, also where none of them calls the host.
+/// The fuel of all threads together is bounded, even if none calls the host.
 #[test]
 fn spinning_threads_end_when_the_fuel_does() {
     let _dog = watchdog("spinning_threads_end_when_the_fuel_does", 120);
@@ -234,8 +235,7 @@ fn spinning_threads_end_when_the_fuel_does() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
-/// Operations that wasmtime calls the host for, which are no host calls of the guest's, cost the
-/// group nothing.
+/// Operations for which Wasmtime calls the host, but the guest does not, cost the group nothing.
 #[test]
 fn bulk_operations_draw_nothing() {
     let _dog = watchdog("bulk_operations_draw_nothing", 60);
@@ -266,7 +266,7 @@ fn bulk_operations_draw_nothing() {
     );
 }
 
-/// A reactor's calls, in a row, with all of the pool left for the next.
+/// Calls of a reactor in a row: each can use all that is left in the pool.
 #[test]
 fn calls_of_a_reactor_draw() {
     let _dog = watchdog("calls_of_a_reactor_draw", 60);

@@ -1,5 +1,5 @@
-//! What a limit of fuel bounds, and on which stacks its threads run: never more is consumed than
-//! the limit and, for each thread, one block.
+//! The bound of a fuel limit: never more is consumed than the limit and, for each thread, one
+//! block. And the stacks on which threads with fuel run.
 #![cfg(feature = "async")]
 
 mod support;
@@ -19,7 +19,7 @@ use wasmtime::{Caller, Config, Engine, OptLevel, Trap};
 fn fuel_config() -> Config {
     let mut config = config();
     config.consume_fuel(true);
-    // Blocks of a million instructions are compiled quickly so.
+    // So that blocks of a million instructions compile quickly.
     config.cranelift_opt_level(OptLevel::None);
     config
 }
@@ -31,10 +31,10 @@ fn assert_out_of_fuel(outcome: &Outcome) {
     assert_eq!(*trap, Some(Trap::OutOfFuel));
 }
 
-/// Threads that work, main among them.
+/// How many threads work, with main.
 const THREADS: u64 = 16;
 
-/// What a thread does in each round, beside its block.
+/// What a thread does in each round, besides its block.
 const WAYS: [(&str, &str); 3] = [
     ("plain", ""),
     ("sleeping", "(call $sleep (i32.const 2))"),
@@ -152,8 +152,7 @@ fn a_million() -> String {
     "(drop (i32.const 0)) ".repeat(1_000_000)
 }
 
-/// Whatever is between two looks, and whether it is one thread that has its turn or all of them are
-/// at work.
+/// For any block, whether threads run one at a time or all at once.
 #[test]
 fn no_more_is_consumed_than_the_limit_and_a_block_of_each_thread() {
     let _dog = watchdog(
@@ -162,7 +161,7 @@ fn no_more_is_consumed_than_the_limit_and_a_block_of_each_thread() {
     );
     let engine = Engine::new(&fuel_config()).unwrap();
     let long = module(&engine, &working(&a_million()));
-    // Those that sleep in a block are all in one at a time.
+    // Threads that sleep in a block are all in one at a time.
     for fuel in [1_000, 3_000_000, 100_000_000] {
         check_bound(&engine, &long, "sleeping", fuel);
     }
@@ -173,7 +172,7 @@ fn no_more_is_consumed_than_the_limit_and_a_block_of_each_thread() {
     check_bound(&engine, &short, "calling", 2_000_000);
 }
 
-/// A fill is paid before it is done, and so are those the preparation cuts in pieces: none exceeds
+/// A fill is paid for before it is done, also one that the preparation cuts in pieces: none exceeds
 /// the limit.
 #[test]
 fn bulk_operations_are_paid_before_they_are_done() {
@@ -194,7 +193,7 @@ fn bulk_operations_are_paid_before_they_are_done() {
     }
 }
 
-/// An engine on whose fibers host functions have as little as they may have.
+/// An engine whose fibers leave host functions the least stack they must have.
 fn tight(wasm_stack: usize) -> Engine {
     let mut config = fuel_config();
     config.max_wasm_stack(wasm_stack);
@@ -202,15 +201,15 @@ fn tight(wasm_stack: usize) -> Engine {
     Engine::new(&config).unwrap()
 }
 
-/// Uses so much stack that what is left of the least is little.
+/// Uses most of that least stack.
 #[inline(never)]
 fn use_stack(bytes: &mut [u8; 176 << 10]) {
     bytes.fill(black_box(1));
     black_box(bytes);
 }
 
-/// Recursion to the end of wasm's stack, on the smallest fiber that is permitted, with a host
-/// function at every depth that uses as much stack as it can count on.
+/// Recursion to the end of wasm's stack, on the smallest permitted fiber. At every depth a host
+/// function uses as much stack as it can rely on.
 #[test]
 fn the_deepest_host_call_fits_the_smallest_fiber() {
     let _dog = watchdog("the_deepest_host_call_fits_the_smallest_fiber", 120);
@@ -274,7 +273,7 @@ fn a_fiber_too_small_for_host_functions_is_refused() {
     assert!(build(Limits::new()).is_ok());
 }
 
-/// A host function that calls wasm does it asynchronously, or is told so.
+/// A host function that calls wasm must do it asynchronously, or gets an error.
 #[test]
 fn host_functions_call_wasm_asynchronously() {
     let _dog = watchdog("host_functions_call_wasm_asynchronously", 60);
@@ -327,8 +326,8 @@ fn host_functions_call_wasm_asynchronously() {
     assert_eq!(run("by_async", need + 5).1, 5);
 }
 
-/// Threads on fibers are seen from outside as others are: where they compute, and where in wasm
-/// they called the host.
+/// Threads on fibers are seen from outside like others: where they compute, and where in wasm they
+/// called the host.
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")

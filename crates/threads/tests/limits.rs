@@ -16,7 +16,7 @@ const EAGAIN: i32 = -6;
 #[test]
 fn threads_alive() {
     let _dog = watchdog("threads_alive", 60);
-    // Four threads that stay, at a limit of three: the fourth spawn waits, then fails.
+    // Four threads stay, at a limit of three: the fourth spawn waits, then fails.
     let engine = engine();
     let log = Arc::<Log>::default();
     let module = Door::Prepared.module(
@@ -53,8 +53,8 @@ fn spawn_and_join_at_the_limit() {
     let threads = stress * 1000;
     for limit in [1, 8] {
         for pool in [Pool::new(), Pool::new().idle(0)] {
-            // The guest's join is the counter at 0, which it sees before the host can know. A
-            // failed spawn is logged. Up to `limit` are joined at once.
+            // The guest joins when the counter is 0, which it sees before the host knows. A failed
+            // spawn is logged. Up to `limit` threads are joined at once.
             let body = format!(
                 r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
                    (func (export "_start") (local $i i32) (local $j i32)
@@ -112,7 +112,7 @@ fn threads_ever() {
     assert_eq!(log, [6, EAGAIN]);
 }
 
-/// A wait that no clock can express is one for as long as it takes.
+/// A wait that exceeds the clock has no deadline.
 #[test]
 fn a_spawn_waits_for_as_long_as_it_takes() {
     let _dog = watchdog("a_spawn_waits_for_as_long_as_it_takes", 60);
@@ -210,14 +210,14 @@ fn tables_memories_and_instances() {
         let values = log.values.lock().unwrap().clone();
         (outcome, values)
     };
-    // In every thread: a table at its cap does not grow, below it does.
+    // In every thread: a table at its cap does not grow, and one below it does.
     let (outcome, log) = run(Limits::new().table_elements(10));
     assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
     assert_eq!(log, [-1, -1]);
     let (outcome, log) = run(Limits::new().table_elements(11));
     assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
     assert_eq!(log, [10, 10]);
-    // Not counting the one that the preparation appended.
+    // The table that the preparation appended does not count.
     let (outcome, log) = run(Limits::new().tables(2));
     assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
     assert_eq!(log, [10, 10]);
@@ -285,7 +285,7 @@ fn the_appended_table_is_not_the_guests() {
             );
         }
     }
-    // A table of the guest's may be as long as the limit says, and no longer.
+    // A table of the guest may have as many elements as the limit, and no more.
     let one = Limits::new().tables(1).table_elements(5);
     assert!(matches!(
         run("(table 5 5 funcref)", one.clone()),
@@ -300,7 +300,7 @@ fn the_appended_table_is_not_the_guests() {
     }
 }
 
-/// Deep recursion at the smallest host stack that is permitted, everywhere it can happen.
+/// Deep recursion on the smallest permitted host stack, everywhere it can happen.
 #[test]
 fn recursion_at_the_smallest_stack_traps() {
     let _dog = watchdog("recursion_at_the_smallest_stack_traps", 120);
@@ -344,7 +344,7 @@ fn recursion_at_the_smallest_stack_traps() {
     }
 }
 
-/// The same where host code stands between: a host function that calls back into the guest, and a
+/// The same with host code in between: a host function that calls back into the guest, and a
 /// reactor's call.
 #[test]
 fn recursion_beneath_a_host_call_traps() {
@@ -475,7 +475,7 @@ fn contradictions_have_names() {
     assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
 }
 
-/// A host stack the operating system cannot give is an error of the run, not a panic.
+/// A host stack that the system refuses is an error of the run, and not a panic.
 #[test]
 fn a_host_thread_that_cannot_be_had() {
     let _dog = watchdog("a_host_thread_that_cannot_be_had", 60);

@@ -2,10 +2,10 @@
 //! epoch counter and deadline, and `host/pool.rs`, which stands on the standard library's `Condvar`
 //! and threads.
 //!
-//! They model the protocol of `DESIGN.md` step by step, by hand: a change of `host/pool.rs` or
-//! `thread/interrupt.rs` changes them as well. What can be compiled over loom is in
-//! `loom_life_protocol.rs`, which runs the sources themselves. Each model has a twin with a step
-//! left out or swapped, in which loom must find the fault: a model that cannot fail shows nothing.
+//! They model the protocol of `DESIGN.md` step by step, by hand: change them together with
+//! `host/pool.rs` and `thread/interrupt.rs`. `loom_life_protocol.rs` has the sources that can be
+//! compiled over loom, and runs those themselves. Each model has a twin with a step left out or
+//! swapped, in which loom must find the fault: a model that cannot fail shows nothing.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -13,15 +13,15 @@ use loom::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 
-/// Whether loom finds a fault in `model`. It prints the panic it found, which is as it should be.
+/// Whether loom finds a fault in `model`. Loom prints the panic that it found.
 fn fails(model: impl Fn() + Sync + Send + 'static) -> bool {
     catch_unwind(AssertUnwindSafe(|| loom::model(model))).is_err()
 }
 
-/// Set in the process that runs a twin which deadlocks: loom aborts the process on one.
+/// Set in the process that runs a twin which deadlocks: loom then aborts the process.
 const TWIN: &str = "WASI_THREADS_LOOM_TWIN";
 
-/// Whether the twin that the test `name` runs under [`TWIN`] ends its process in disgrace.
+/// Whether the twin that the test `name` runs under [`TWIN`] aborts its process.
 fn deadlocks(name: &str) -> bool {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
@@ -120,7 +120,7 @@ fn dispatch_against_idling(timed_out: bool, look_again: bool) {
     };
     let given = {
         let mut state = pool.0.lock().unwrap();
-        // Without an idle thread a new one is started, which is not this model's business.
+        // Without an idle thread a new one is started, which this model leaves out.
         let given = state.idle > state.jobs;
         if given {
             state.jobs += 1;

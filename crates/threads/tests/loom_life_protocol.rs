@@ -3,9 +3,9 @@
 //!
 //! The sources `claim.rs` and `places.rs` under `src/life`, `handover.rs` under `src/schedule`,
 //! `bell.rs` and `handoff.rs` under `src/sys` are compiled here a second time, over loom's types.
-//! Each of them names its mutants, in which a step is left out or two are swapped; they are nothing
-//! outside of this test, which starts itself once for each, and in each of which loom must find a
-//! fault.
+//! Each of them names its mutants, in which a step is left out or two are swapped. Outside of this
+//! test mutants compile to nothing. The test starts itself once for each mutant, and loom must find
+//! a fault in each.
 //!
 //! Without `LOOM_MAX_PREEMPTIONS` in the environment, each model runs with three preemptions.
 //! Arguments name the models to run.
@@ -191,7 +191,7 @@ fn bounded(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-/// Of two causes one is the outcome.
+/// One of two causes is the outcome.
 fn end_against_end() {
     model(|| {
         let claim = Arc::new(Claim::new());
@@ -260,8 +260,8 @@ fn spawn_against_end() {
     });
 }
 
-/// A spawn that waits at the limit is told of the end: were it not, it would sleep for ever, which
-/// loom finds.
+/// A spawn that waits at the limit learns of the end. Otherwise it would sleep for ever, which loom
+/// finds.
 fn a_spawn_at_the_limit_against_the_end() {
     model(|| {
         let group = Arc::new((Claim::new(), Places::default()));
@@ -280,7 +280,7 @@ fn a_spawn_at_the_limit_against_the_end() {
     });
 }
 
-/// Likewise of a thread that leaves.
+/// A spawn that waits at the limit learns that a thread leaves.
 fn a_spawn_at_the_limit_against_a_thread_that_leaves() {
     model(|| {
         let group = Arc::new((Claim::new(), Places::default()));
@@ -378,7 +378,7 @@ fn a_deadlock_against_a_spawn() {
     });
 }
 
-/// Stuck threads answer, the supervisor loses its patience: the deadlock is told once.
+/// Stuck threads answer while the supervisor's patience ends: the deadlock is reported once.
 fn answers_against_end() {
     model(|| {
         let claim = Arc::new(Claim::new());
@@ -439,8 +439,8 @@ fn what_the_end_wakes() {
 }
 
 /// A host call marks its word, then looks at the end's flag; the end raises the flag, has every
-/// processor pass a barrier, then reads the word. A thread that is seen outside cannot get in. The
-/// barrier is the kernel's: here it is a fence on both sides.
+/// processor pass a barrier, then reads the word. A thread that is seen outside of a host call
+/// cannot get in. The barrier is the kernel's: here it is a fence on both sides.
 fn a_host_call_against_the_end() {
     model(|| {
         let state = Arc::new((AtomicBool::new(false), AtomicU64::new(0)));
@@ -475,8 +475,8 @@ fn a_host_call_against_the_end() {
     });
 }
 
-/// A spawner gives a thread its turn before that has come to its seat, while it comes, or later: it
-/// gets it.
+/// A spawner gives a thread its turn before the thread has come to its seat, while it comes, or
+/// later: the thread gets the turn.
 fn a_turn_for_a_thread_that_is_late() {
     model(|| {
         let seats = Seats::default();
@@ -488,8 +488,8 @@ fn a_turn_for_a_thread_that_is_late() {
     });
 }
 
-/// The turn goes to a thread and back, again and again. What its holder changes no other thread
-/// touches, or loom finds a race.
+/// The turn goes to a thread and back, again and again. No other thread touches what the holder
+/// changes; otherwise loom finds a race.
 fn one_thread_runs_at_a_time() {
     struct Shared {
         seats: Seats,
@@ -498,7 +498,7 @@ fn one_thread_runs_at_a_time() {
     impl Shared {
         #[allow(unsafe_code)]
         fn hold(&self) -> u64 {
-            // SAFETY: loom panics where two threads are in here.
+            // SAFETY: loom panics if two threads are in here.
             self.holders.with_mut(|holders| unsafe {
                 *holders += 1;
                 *holders
@@ -534,8 +534,8 @@ fn one_thread_runs_at_a_time() {
     });
 }
 
-/// A thread that is spawned as the group ends comes back, whichever of the two is first; so does
-/// one that had its seat.
+/// A thread that is spawned as the group ends comes back from its seat, whichever is first; so does
+/// one that was there before.
 fn a_new_seat_against_the_end() {
     model(|| {
         let seats = Arc::new(Seats::default());
@@ -550,7 +550,7 @@ fn a_new_seat_against_the_end() {
     });
 }
 
-/// A thread that is asked where it is as it is given the turn gets both, or the turn alone where
+/// A thread that is asked where it is while it is given the turn gets both, or the turn alone if
 /// that was first.
 fn a_turn_beside_a_question() {
     model(|| {

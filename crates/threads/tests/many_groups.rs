@@ -11,8 +11,8 @@ use wasi_threads::{Limits, Outcome};
 
 const GROUPS: usize = 100;
 
-/// Four threads, main among them, add 1 to a word 1,000 times each, in turns that they wait for.
-/// The sum comes back.
+/// A guest with four threads, one of them main, that take turns to add 1 to a word, 1,000 times
+/// each. Main logs the sum.
 fn adds() -> Vec<u8> {
     guest(
         r#"(func $lock
@@ -41,7 +41,7 @@ fn adds() -> Vec<u8> {
     )
 }
 
-/// Asks for threads, memory and time without end: what it is refused, it asks for again.
+/// A guest that asks for threads, memory and time without end, and asks again when it is refused.
 fn takes_all() -> Vec<u8> {
     guest(
         r#"(func $take

@@ -1,4 +1,4 @@
-//! Names that a module brings are visible and short wherever a text of the crate has them.
+//! Names from a module are escaped and cut in every text of the crate.
 
 mod support;
 
@@ -43,7 +43,7 @@ fn in_a_backtrace() {
     assert!(frames[1].to_string().len() < 1100);
 }
 
-/// The text is that of Wasmtime, where the engine looks debug information up, too.
+/// The text is the same as Wasmtime's, also if the engine looks up debug information.
 #[test]
 fn as_wasmtime_writes_it() {
     let _dog = watchdog("as_wasmtime_writes_it", 60);

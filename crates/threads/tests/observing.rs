@@ -91,8 +91,8 @@ impl Observer for Book {
     }
 }
 
-/// Main spawns two threads, which wait for it; it wakes both at once, is woken by the last of them,
-/// and finds the limit of threads ever.
+/// Main spawns two threads, which wait for it. It wakes both at once, the last of them wakes it,
+/// and then it meets the limit of threads ever.
 const WAKING: &str = r#"
     (func (export "wasi_thread_start") (param i32 i32)
       (call $signal (i32.const 0))
@@ -188,7 +188,7 @@ fn an_observer_sees_who_woke_whom() {
         }
         _ => None,
     });
-    // Both waited by then, unless this machine was held up for long.
+    // By then both waited, unless the machine was very slow.
     let (count, both, listed) = main_wakes.expect("main's notify");
     assert_eq!((count, both as usize), (u32::MAX, listed));
     assert!(woken >= both as usize && both <= 2);
@@ -289,7 +289,7 @@ fn an_observer_sees_the_host_and_the_end() {
             ("outer", false)
         ]
     );
-    // Host code has no id, and the woken name its notify all the same.
+    // Host code has no id, and the woken threads name its notify all the same.
     for one in &told {
         if let Told::WaitEnded(0, 0, WaitEnd::Woken { by, notify }) = one {
             assert_eq!(*by, None);
@@ -348,7 +348,7 @@ fn a_panicking_observer_ends_the_group() {
     }
     let engine = engine();
     let returns = Door::Prepared.module(&engine, &guest(WAKING));
-    // A panic takes long that is printed with its backtrace: main is there until the group ends.
+    // Printing a panic with its backtrace takes long, so main stays until the group ends.
     let stays = Door::Prepared.module(&engine, &guest(&WAKING.replace("2000000", "-1")));
     for place in [
         "spawned",
@@ -427,7 +427,7 @@ fn values_go_in_and_come_out() {
     let (outcome, results) = plain().invoke("_initialize", &[]).unwrap();
     assert!(matches!(outcome, Outcome::Returned) && results.is_empty());
 
-    // What does not fit runs nothing, and the group can still run.
+    // Values that do not fit run nothing, and the group can still run.
     let it = plain();
     let no = |name: &str, params: &[Val]| it.invoke(name, params).unwrap_err();
     assert!(matches!(no("none", &[]), RunError::NoExport(_)));

@@ -76,7 +76,7 @@ fn check(cause: &str, thread_is_main: bool, outcome: &Outcome) {
             assert_eq!(*thread == ThreadId::MAIN, thread_is_main, "{context}");
             assert_eq!(message, "the host function panicked", "{context}");
         }
-        // A child's return ends the child: the group goes on, here until its time is over.
+        // A child's return ends only the child. The group goes on, here until the time limit.
         (c, Outcome::Returned) if c == CAUSES[4] && thread_is_main => {}
         (c, Outcome::TimedOut) if c == CAUSES[4] && !thread_is_main => {}
         (

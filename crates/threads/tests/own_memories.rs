@@ -1,4 +1,4 @@
-//! Shared memories that a module defines itself, and waits that are wasmtime's.
+//! Shared memories that a module defines itself, and waits that are Wasmtime's.
 
 mod support;
 
@@ -11,7 +11,7 @@ use wasi_threads::waits::WaitOutcome;
 use wasi_threads::{GroupError, Limits, Outcome, ThreadModule, prepare, prepare_with};
 use wasmtime::{Engine, Module};
 
-/// Prepared, but for its waits.
+/// A module that is prepared, except for its waits.
 fn waits_left(engine: &Engine, bytes: &[u8]) -> ThreadModule {
     let mut options = RewriteOptions::default();
     options.waits = false;
@@ -88,8 +88,8 @@ fn a_reactors_wait_on_an_own_memory_ends() {
     }
 }
 
-/// Wasmtime asks no limiter about their growth: their maximum is what is limited, before anything
-/// is made.
+/// Wasmtime asks no limiter about their growth, so their maximum is limited before anything is
+/// made.
 #[test]
 fn an_own_shared_memory_is_limited() {
     let _dog = watchdog("an_own_shared_memory_is_limited", 60);
@@ -120,11 +120,11 @@ fn an_own_shared_memory_is_limited() {
         for bytes in [&alone, &beside] {
             assert!(too_large(bytes, &prepared));
             assert!(too_large(bytes, &waits_left));
-            // What cannot be seen cannot be limited.
+            // A memory that is not exported cannot be limited.
             assert_eq!(too_large(bytes, &unprepared), !export.is_empty());
         }
     }
-    // Within the limit they are as they were.
+    // Within the limit nothing changes.
     let small = guest(r#"(memory $own 1 256 shared) (func (export "_start"))"#);
     for module in [prepared(&engine, &small), waits_left(&engine, &small)] {
         let group = builder(&engine, &module, &Arc::default())
@@ -138,7 +138,7 @@ fn an_own_shared_memory_is_limited() {
     assert!(builder(&engine, &module, &Arc::default()).build().is_ok());
 }
 
-/// A library's own as well.
+/// A shared memory that a library defines is limited as well.
 #[test]
 fn a_preloaded_modules_own_shared_memory_is_limited() {
     let engine = engine();
@@ -160,7 +160,7 @@ fn a_preloaded_modules_own_shared_memory_is_limited() {
         matches!(group, Err(GroupError::SharedMemoryTooLarge { .. })),
         "{group:?}"
     );
-    // One that has nothing but its memory.
+    // A library that has only a memory.
     let library = wat::parse_str("(module (memory 65536 65536 shared))").unwrap();
     let main = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
     let group = builder(&engine, &prepare(&engine, &main).unwrap(), &Arc::default())
@@ -173,8 +173,8 @@ fn a_preloaded_modules_own_shared_memory_is_limited() {
     );
 }
 
-/// An embedder's thread that waits on an unprepared group's memory is woken by its end, also where
-/// the guest's threads end by themselves; and a wait begun after the end does not begin.
+/// The end of an unprepared group wakes an embedder's thread that waits on its memory, also if the
+/// guest's threads end by themselves. A wait after the end returns at once.
 #[test]
 fn an_unprepared_groups_end_wakes_the_host() {
     let _dog = watchdog("an_unprepared_groups_end_wakes_the_host", 60);

@@ -1,5 +1,5 @@
-//! Panics of the embedder's code, wherever it is called: there is an outcome, and the first cause
-//! is it.
+//! Panics of the embedder's code, wherever it is called: there is an outcome, and it is the first
+//! cause.
 
 mod support;
 
@@ -26,7 +26,7 @@ impl Drop for Bomb {
     }
 }
 
-/// `exit_code` is asked about the error of a thread that failed.
+/// `exit_code`, called for the error of a thread that failed, panics.
 #[test]
 fn a_panic_in_exit_code_is_an_outcome() {
     let _dog = watchdog("a_panic_in_exit_code_is_an_outcome", 60);
@@ -83,7 +83,7 @@ fn a_panic_with_a_bomb_is_an_outcome() {
         }
     }
     assert!(eventually(Duration::from_secs(5), || host_threads() <= before));
-    // The same where a hook, and the data of a thread, go off as they are.
+    // The same if a hook, and the drop of a thread's data, panic so.
     let group = builder(
         &engine,
         &Door::Prepared.module(&engine, &guest(r#"(func (export "_start"))"#)),
@@ -98,7 +98,7 @@ fn a_panic_with_a_bomb_is_an_outcome() {
     ));
 }
 
-/// An observer that panics when a thread ends, which it is told after the thread has.
+/// An observer that panics when a thread ends. It is told after the thread has ended.
 struct PanicsAtTheEnd;
 
 impl Observer for PanicsAtTheEnd {
@@ -140,7 +140,7 @@ fn an_observers_panic_is_not_the_first_cause() {
         panic!("{outcome:?}");
     };
     assert_eq!(message, "the host function panicked");
-    // Here it is the first.
+    // Here the panic is the first cause.
     let outcome = run(&child(""));
     let Outcome::Panicked { message, .. } = &outcome else {
         panic!("{outcome:?}");
@@ -148,7 +148,7 @@ fn an_observers_panic_is_not_the_first_cause() {
     assert_eq!(message, "at the end");
 }
 
-/// Wakers that panic, as those of an executor that is gone may.
+/// Wakers that panic, as wakers of a dropped executor may.
 struct Panics(AtomicBool);
 
 impl Wake for Panics {
@@ -248,7 +248,8 @@ fn a_waker_is_cloned_and_dropped_without_the_lock() {
     }
 }
 
-/// What the embedder captured panics as the last handle of the group goes, on the reaper.
+/// A value that the embedder captured panics when the last handle of the group is dropped, on the
+/// reaper.
 #[test]
 fn a_reaper_that_drops_a_bomb_is_done() {
     let _dog = watchdog("a_reaper_that_drops_a_bomb_is_done", 60);
@@ -292,8 +293,7 @@ fn a_reaper_that_drops_a_bomb_is_done() {
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
 }
 
-/// Instances made ahead are not used up by spawns that are refused at the limit, nor is their data
-/// dropped by those.
+/// A spawn that is refused at the limit does not use up an instance made ahead, nor drop its data.
 #[test]
 fn an_instance_made_ahead_that_is_refused_is_kept() {
     let _dog = watchdog("an_instance_made_ahead_that_is_refused_is_kept", 60);
@@ -339,7 +339,7 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
     let makes = Arc::clone(&made);
     linker
         .func_wrap("host", "sleep", move |millis: i32| {
-            // Both instances are being made; then time for what is left of that.
+            // Both instances are being made; then some time until they are done.
             assert!(eventually(Duration::from_secs(30), || makes
                 .load(Ordering::SeqCst)
                 == 5));
@@ -357,8 +357,8 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
         .limits(Limits::new().threads(1).spawn_wait(Duration::ZERO))
         .pool(Pool::new().prewarmed(2).idle_time(Duration::from_secs(60)))
         .state(move |_| {
-            // The third is the first that is made ahead: not before the second thread has one of
-            // its own.
+            // The third is the first that is made ahead. It waits until the second thread has its
+            // own.
             if makes.fetch_add(1, Ordering::SeqCst) == 2 {
                 assert!(eventually(Duration::from_secs(30), || makes
                     .load(Ordering::SeqCst)
@@ -370,14 +370,14 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
         .unwrap();
     let outcome = group.run("_start").unwrap();
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
-    // Beside those of the second spawn, if it came early.
+    // At least, because the second spawn may have come early.
     assert!(group.spawn_failures().count >= 5);
     assert_eq!(made.load(Ordering::SeqCst), 5);
-    // Those of the two threads that have ended.
+    // The data of the two threads that have ended.
     assert_eq!(seen.load(Ordering::SeqCst), 2);
 }
 
-/// The mappings that are memories of guests: one of those here reserves more than 4 GiB.
+/// How many mappings are memories of guests, each of which reserves more than 2 GiB.
 #[cfg(target_os = "linux")]
 fn reserved() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -392,7 +392,7 @@ fn reserved() -> usize {
         .count()
 }
 
-/// Data that panics as it is dropped once left its store's instances behind, with their memories.
+/// A panic in the drop of store data once left the store's instances behind, with their memories.
 #[cfg(target_os = "linux")]
 #[test]
 fn data_that_panic_as_they_are_dropped_leave_no_mapping() {

@@ -1,4 +1,4 @@
-//! Modules beneath the group's own, an instance of each in every thread.
+//! Preloaded modules, with an instance of each in every thread.
 
 mod support;
 
@@ -13,8 +13,8 @@ fn prepared(engine: &Engine, text: &str) -> ThreadModule {
     prepare(engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
-/// Its own global, which its start function sets; the group's memory, on which it waits; a function
-/// of the host's; once for the group, an initialisation.
+/// A library with a global of its own, which its start function sets; with waits on the group's
+/// memory; with a function of the host; and with an initialisation, once for the group.
 const LIBRARY: &str = r#"(module
     (import "env" "memory" (memory 1 64 shared))
     (import "host" "count" (func $count))
@@ -43,7 +43,7 @@ fn every_thread_has_its_own_instance() {
     let _dog = watchdog("every_thread_has_its_own_instance", 60);
     let engine = engine();
     let library = prepared(&engine, LIBRARY);
-    // A second one, which builds on the first.
+    // A second library, which imports from the first.
     let upper = prepared(
         &engine,
         r#"(module (import "lib" "next" (func $next (result i32)))
@@ -176,7 +176,7 @@ fn what_cannot_be_preloaded_is_named() {
         assert!(matches!(refused(&own), GroupError::PreloadMemory { .. }));
     }
 
-    // What is not provided: under another name, not exported, or asked for before it is there.
+    // Imports that are not provided: under another name, not exported, or before their library.
     let unknown = |error: GroupError| {
         let text = error.to_string();
         assert!(matches!(error, GroupError::Link(_)), "{text}");
@@ -192,7 +192,7 @@ fn what_cannot_be_preloaded_is_named() {
     unknown(build(&[("upper", &upper), ("lib", &library)]).unwrap_err());
     assert!(build(&[("lib", &library), ("upper", &upper)]).is_ok());
 
-    // Of another type: seen when the instances are made.
+    // An import of another type is found when the instances are made.
     let other = prepared(
         &engine,
         r#"(module (func (export "next")) (func (export "park")))"#,
@@ -209,8 +209,8 @@ fn what_cannot_be_preloaded_is_named() {
     ));
 }
 
-/// What the rewrite appended to a library is the group's: no module above it gets the table of its
-/// waits.
+/// Exports that the rewrite appended to a library are for the group alone: no module above gets the
+/// table of its waits.
 #[test]
 fn a_librarys_waits_cannot_be_rewired() {
     let _dog = watchdog("a_librarys_waits_cannot_be_rewired", 60);
@@ -264,8 +264,8 @@ fn a_librarys_own_exports_may_have_any_name() {
     assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
 }
 
-/// What the rewrite appended to the group's own module is no more to be run than to be linked to:
-/// the start function would run twice.
+/// Exports that the rewrite appended to the group's own module cannot be run either: the start
+/// function would run twice.
 #[test]
 fn what_was_appended_is_no_export_to_run() {
     let _dog = watchdog("what_was_appended_is_no_export_to_run", 60);
@@ -288,7 +288,7 @@ fn what_was_appended_is_no_export_to_run() {
     assert_eq!(log.count.load(Ordering::SeqCst), 1);
 }
 
-/// What cannot be called is found before anything runs.
+/// An `_initialize` that cannot be called is found before anything runs.
 #[test]
 fn an_initialize_of_another_type_is_refused() {
     let _dog = watchdog("an_initialize_of_another_type_is_refused", 60);

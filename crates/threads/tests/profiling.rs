@@ -1,4 +1,4 @@
-//! Profiles: where the threads of a group spend their time, as an embedder gets it.
+//! Profiles: where the threads of a group spend their time, for an embedder.
 #![cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -22,7 +22,7 @@ fn profiled(body: &str) -> GroupBuilder<Data> {
     builder(&engine, &module, &Arc::<Log>::default()).profile(Duration::from_millis(1))
 }
 
-/// Functions that compute: as many steps as they are told.
+/// Functions that compute for a given number of steps.
 const WORK: &str = r#"
     (func $work (param $n i32) (local $x i64)
       (loop $l
@@ -33,7 +33,7 @@ const WORK: &str = r#"
     (func $heavy (param $n i32) (call $work (local.get $n)) (call $nothing))
     (func $nothing)"#;
 
-/// A guest whose threads, of which there are `at_once` at a time and `rounds` in a row, do `work`.
+/// A guest whose threads do `work`: `at_once` threads at a time, for `rounds` rounds.
 fn workers(at_once: u32, rounds: u32, work: &str) -> String {
     format!(
         r#"{WORK}
@@ -72,7 +72,8 @@ fn weight(profile: &Profile, wanted: impl Fn(&Sample) -> bool) -> f64 {
 
 #[test]
 fn processor_time_is_where_it_was_spent() {
-    // 3 to 7 in each round, of different lengths, in which the kernel's clock ticks a few times.
+    // 3 to 7 pieces of work in each round, of different lengths, during which the kernel's clock
+    // ticks a few times.
     let work = r#"(local $n i32) (local $k i32)
         (local.set $k (i32.const 10))
         (loop $l
@@ -97,7 +98,7 @@ fn processor_time_is_where_it_was_spent() {
     let rate = profile.rate().unwrap();
     assert!((1.0..=1100.0).contains(&rate), "{rate}");
     assert_eq!((profile.lost, profile.without_timer), (0, 0));
-    // Ids were given again, or not: no thread is there twice, and each has left.
+    // Whether or not ids were reused, no thread is there twice, and each has ended.
     let ids: Vec<_> = profile.threads.iter().map(|thread| thread.thread).collect();
     assert_eq!(ids[0], ThreadId::MAIN);
     assert!(ids.len() > 4 && ids.is_sorted(), "{ids:?}");
@@ -111,7 +112,7 @@ fn processor_time_is_where_it_was_spent() {
                 .all(|sample| sample.at <= profile.lasted)
         );
     }
-    // Main waits for them: as long as they take.
+    // Main waits for the others, as long as they take.
     let waits = |sample: &Sample| {
         let blocked = sample.blocked.is_some() && sample.activity == Activity::Wait;
         blocked && names(&profile, sample)[..] == ["await", "_start"]
@@ -130,8 +131,7 @@ fn processor_time_is_where_it_was_spent() {
     );
 }
 
-/// A thread that asks meanwhile gets what was until then: waits that go on, too, with where they
-/// are.
+/// A profile during the run has everything until then, also waits that go on, with their places.
 #[test]
 fn a_profile_may_be_asked_for_at_any_time() {
     let _dog = watchdog("a_profile_may_be_asked_for_at_any_time", 120);
@@ -159,7 +159,7 @@ fn a_profile_may_be_asked_for_at_any_time() {
             };
             let heavy = |sample: &Sample| names(&profile, sample).contains(&"heavy");
             let now = (weight(&profile, parked), weight(&profile, heavy));
-            // The time of main is main's: no more than there is.
+            // Main has no more time than has passed.
             let lasted = profile.lasted.as_secs_f64() * 1000.0 + 1.0;
             assert!(now.0 <= lasted, "{now:?} in {lasted}");
             seen = Some(now);
@@ -186,13 +186,13 @@ fn notifies_and_spawns_are_known_by_name() {
     assert!(weight(&profile, notifies) > 0.0);
 }
 
-/// What is not profiled has no profile, and nothing that samples.
+/// A group that is not profiled has no profile, and nothing that samples.
 #[test]
 fn no_timer_is_left_and_none_is_there_unasked() {
     if !in_a_process("no_timer_is_left_and_none_is_there_unasked", "true") {
         return;
     }
-    // Not on every kernel.
+    // Not every kernel has this file.
     let timers = || std::fs::read_to_string("/proc/self/timers").unwrap_or_default();
     let body = workers(4, 50, "(call $heavy (i32.const 1000))");
     let engine = engine();
@@ -210,11 +210,11 @@ fn no_timer_is_left_and_none_is_there_unasked() {
     assert_eq!(timers(), "");
     let handle = group.handle();
     drop(group);
-    // What was sampled outlives the group.
+    // The samples outlive the group.
     assert_eq!(handle.profile().unwrap().samples(), profile.samples());
 }
 
-/// Without timers programs run as they are, and the profile says what it lacks.
+/// Without timers programs run as usual, and the profile says what it lacks.
 #[test]
 fn threads_without_timers_are_counted() {
     if !in_a_process(

@@ -1,5 +1,4 @@
-//! Reactors: their calls and what ends them, and those whose calls, ends and threads get in each
-//! other's way.
+//! Reactors: their calls, what ends them, and calls, ends and threads that get in each other's way.
 
 mod support;
 
@@ -44,7 +43,7 @@ fn a_reactor_is_called_from_several_threads() {
         });
         reactor.call::<i32, ()>("await", 4).unwrap();
         assert_eq!(reactor.call::<i32, i32>("add", 0).unwrap(), 4200);
-        // A wrong call is the caller's fault and ends nothing.
+        // A wrong call is an error of the caller, and ends nothing.
         assert!(matches!(
             reactor.call::<i64, i32>("add", 1),
             Err(CallError::Export(_))
@@ -149,7 +148,7 @@ fn a_stuck_reactor_that_is_notified_ends() {
                 let word = if round % 2 == 0 { 128 } else { 64 };
                 memory.notify(word, 1).unwrap();
             });
-            // Woken, or ended; but not kept.
+            // It is woken or ended, and does not wait for ever.
             let _ = reactor.call::<(), ()>("wait", ());
         });
         let outcome = reactor.finish();
@@ -225,7 +224,7 @@ fn the_grace_period_bounds_a_reactors_call() {
     }
 }
 
-/// Store data that leads to the reactor it belongs to.
+/// Store data with a reference to its own reactor.
 #[derive(Clone, Default)]
 struct Place(Arc<OnceLock<Weak<Reactor<Place>>>>);
 
@@ -279,7 +278,7 @@ fn two_threads_finish_their_own_reactor() {
                (func (export "wasi_thread_start") (param i32 i32) (call $shutdown) (loop $l (br $l)))
                (func (export "spawn") (drop (call $spawn (i32.const 0))))"#,
         );
-        // Room for them to be there at the same time.
+        // Two threads, so that they can be there at the same time.
         reactor.call::<(), ()>("spawn", ()).unwrap();
         reactor.call::<(), ()>("spawn", ()).unwrap();
         assert!(eventually(Duration::from_secs(30), || {
@@ -331,7 +330,7 @@ fn a_call_beneath_a_call_is_refused() {
     assert!(!reactor.handle().is_ended());
 }
 
-/// Patience that no clock can express is patience for ever.
+/// A patience that exceeds the clock has no deadline.
 #[test]
 fn a_report_with_all_the_patience_there_is() {
     let _dog = watchdog("a_report_with_all_the_patience_there_is", 60);
@@ -376,7 +375,7 @@ fn a_reactor_dropped_by_its_own_thread() {
     linker
         .func_wrap("host", "drop", |caller: Caller<'_, Place>| {
             let place = caller.data().clone();
-            // Until it has been put there.
+            // Wait until it has been put there.
             let reactor = loop {
                 if let Some(reactor) = place.0.lock().unwrap().take() {
                     break reactor;

@@ -1,4 +1,4 @@
-//! Modules of the wrong shape, and what each is told; modules of a shape that only looks wrong.
+//! Modules of a wrong shape, and the message about each; modules of a shape that only looks wrong.
 
 mod support;
 
@@ -60,7 +60,7 @@ fn what_is_lacking_is_named() {
     assert!(error.to_string().contains("nobody"), "{error}");
 }
 
-/// All that is wrong is named, whatever looked at the module, and a group names the first of it.
+/// Everything wrong is named, for a compiled module and for its bytes, and a group names the first.
 #[test]
 fn everything_that_is_lacking_is_named() {
     let engine = engine();
@@ -87,7 +87,7 @@ fn everything_that_is_lacking_is_named() {
                (import "a" "b" (memory 1 1 shared)) (export "memory" (memory 0))"#,
             &[],
         ),
-        // Which of the two it exports is seen when there is an instance.
+        // Only an instance shows which of the two it exports.
         (
             r#"(import "wasi" "thread-spawn" (func (param i32) (result i32)))
                (import "a" "b" (memory 1 1 shared)) (memory (export "memory") 1 1 shared)"#,
@@ -100,7 +100,7 @@ fn everything_that_is_lacking_is_named() {
         assert_eq!(kinds(&shape), expected, "{body}");
         assert_eq!(shape.spawns(), body.contains("thread-spawn"), "{body}");
     }
-    // What a compiled module does not say.
+    // A compiled module does not say this.
     let own = ModuleShape {
         spawn: Some(SpawnImport::AsDefined),
         memories: vec![MemoryImport {
@@ -290,7 +290,7 @@ fn an_exported_memory_of_its_own_is_refused() {
         );
         assert!(error.to_string().contains("`--import-memory "), "{error}");
         assert_eq!(ran, 0);
-        // A second memory that WASI does not see is the module's business.
+        // A second memory that WASI does not see is allowed.
         let (outcome, ran) = run(r#"(memory $own 1 1) (export "memory" (memory $shared))"#);
         assert!(matches!(outcome, Ok(Outcome::Returned)), "{outcome:?}");
         assert_eq!(ran, 1);

@@ -1,5 +1,5 @@
-//! Groups whose threads are in WASI calls: asleep, reading, holding locks; with `p1-adapter`, which
-//! knows nothing of groups but the signal that this file raises at their end.
+//! Groups whose threads are in WASI calls: asleep, reading, holding locks. `p1-adapter` does not
+//! know groups; this file raises its end signal when a group ends.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -82,7 +82,7 @@ fn linker(engine: &Engine) -> Linker<Data> {
             panic!("the host function panicked")
         })
         .unwrap();
-    // The first holds the entry's lock until the group ends, the others wait for it.
+    // The first thread holds the entry's lock until the group ends, and the others wait for it.
     linker
         .func_wrap("host", "hold", |caller: Caller<'_, Data>| {
             let Data { token, shared, .. } = caller.data();
@@ -162,7 +162,7 @@ fn times_to_end(threads: u32, what: &str, rounds: usize) -> (Duration, Duration)
                 assert!(eventually(Duration::from_secs(60), || {
                     shared.count.load(Ordering::SeqCst) == 1
                 }));
-                // Long enough for all of them to be where they are going.
+                // Long enough for all threads to get where they are going.
                 std::thread::sleep(Duration::from_millis(50));
                 let ended = Instant::now();
                 assert!(handle.cancel());
@@ -235,7 +235,7 @@ fn check(cause: Cause, from_main: bool, outcome: &Outcome, context: &str) {
     let is_cause = |thread: ThreadId| assert_eq!(thread == ThreadId::MAIN, from_main, "{context}");
     match (cause, outcome) {
         (Cause::Returns, Outcome::Returned) if from_main => {}
-        // A child's return ends the child: the group goes on, here until its time is over.
+        // A child's return ends only the child. The group goes on, here until the time limit.
         (Cause::Returns, Outcome::TimedOut) if !from_main => {}
         (Cause::Exits, Outcome::Exited(7)) => {}
         (Cause::Traps, Outcome::Trapped { thread, trap, .. }) => {
@@ -306,7 +306,7 @@ fn every_cause_in_every_company() {
                 if cause == Cause::Returns && !from_main {
                     limits = limits.timeout(Duration::from_millis(30));
                 }
-                // Wasmtime's compiler threads are there by now, and stay.
+                // By now Wasmtime's compiler threads exist, and stay.
                 let before = host_threads();
                 for _ in 0..rounds {
                     let (group, _) = group(&engine, &module, &linker, limits.clone());

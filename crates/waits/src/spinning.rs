@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 /// waiter is back. So a waiter for a lock does not spin. Where turns are taken, the value changes.
 ///
 /// A thread in a loop around a lock finds another value each time it looks, or soon. One that finds
-/// the same value again and again polls a word that nobody changes: it disturbs nobody.
+/// the same value again and again polls a word that does not change: it disturbs no other thread.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     address: AtomicU64,

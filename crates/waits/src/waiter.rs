@@ -119,8 +119,8 @@ impl Waiter {
     /// with [`Waiter::park32`], so that the word is looked at once without the lock. Counts in
     /// [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread that gets the same
     /// answer for the same word and value again and again is in a loop around a lock that another
-    /// is just taking. So it is held up each time for as long as
-    /// the system call would take natively, unless the word stays as it is: then it polls the word.
+    /// is just taking. So it is held up for a fifth of a microsecond each time, unless the word
+    /// stays as it is: then the thread polls it.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
         let (awaited, held) = Awaited::of32(word, expected);
         self.differs_at(awaited, &held)

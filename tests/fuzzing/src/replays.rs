@@ -85,6 +85,7 @@ fn list(bytes: &[u8]) {
         let frame = Frame {
             function: Some(word),
             file: words.get(at + 1).copied(),
+            inlined: at % 2 == 1,
         };
         let whole = [frame, Frame::default()];
         let (verdict, rule) = rules.judge([&whole, &[]]);

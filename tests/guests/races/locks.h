@@ -108,6 +108,8 @@ static void count_shared(void *unused) {
   (void)unused;
   if (mended) exclude();
   else share();
+  // The other one gets in.
+  sleep_ns(1000);
   increment();
   if (mended) leave_alone();
   else leave();

@@ -161,6 +161,34 @@ static void loop_variable(void) {
   thread_join(&two);
 }
 
+// A sequence lock: the reader throws away what was written meanwhile. One that looks elsewhere
+// cannot.
+static int sequence;
+static bool looks_again;
+static void write_in_sequence(void *unused) {
+  (void)unused;
+  for (int i = 1; i < 9; i++) {
+    __atomic_fetch_add(&sequence, 1, __ATOMIC_ACQ_REL);
+    write_data(i);
+    __atomic_fetch_add(&sequence, 1, __ATOMIC_RELEASE);
+  }
+}
+static void read_in_sequence(void *unused) {
+  (void)unused;
+  for (int good = 0; good < 8;) {
+    int before = get(&sequence);
+    int seen = read_data();
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    bool same = looks_again ? __atomic_load_n(&sequence, __ATOMIC_RELAXED) == before : !get(&flag);
+    good += same && !(before & 1) && seen >= 0;
+  }
+}
+static void sequence_lock(void) {
+  looks_again = true;
+  both(write_in_sequence, read_in_sequence);
+}
+static void sequence_unchecked(void) { both(write_in_sequence, read_in_sequence); }
+
 // The argument is on a stack that is used for something else by then.
 static APART int start_with_local(void) {
   volatile int local = 5;
@@ -168,10 +196,14 @@ static APART int start_with_local(void) {
   if (mended) thread_join(&one);
   return local;
 }
-static APART int use_stack(void) {
-  volatile int locals[16];
+// In a function of its own: the compiler leaves out a call that only writes its own stack.
+static APART void number_all(volatile int *locals) {
   for (int i = 0; i < 16; i++) locals[i] = i;
-  return locals[3];
+}
+static APART int use_stack(void) {
+  int locals[16];
+  number_all(locals);
+  return PEEK(locals[3]);
 }
 static void stack_is_gone(void) {
   start_with_local();

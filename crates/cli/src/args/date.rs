@@ -1,9 +1,12 @@
-//! A day, or a moment of one, as it is typed.
+//! A date, or a date with a time, as typed.
 
 /// Nanoseconds since 1970 of `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM:SSZ`, in UTC.
 pub(crate) fn parse_date(typed: &str) -> Result<u64, String> {
-    let wrong =
-        || format!("`{typed}` is no date from 1970 to 2554: 2026-01-31 or 2026-01-31T23:59:59Z");
+    let wrong = || {
+        format!(
+            "`{typed}` is not a date from 1970 to 2554, such as 2026-01-31 or 2026-01-31T23:59:59Z"
+        )
+    };
     seconds(typed)
         .and_then(|seconds| seconds.checked_mul(1_000_000_000))
         .ok_or_else(wrong)

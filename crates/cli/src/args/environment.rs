@@ -1,9 +1,9 @@
 //! Options from environment variables, as `wasmtime` reads them from version 50 on.
 //!
-//! `WASMTIME_WASM=a,b=c` is `-W a,b=c`, and `WASMTIME_WASM_MAX_MEMORY_SIZE=65536` is
-//! `-W max-memory-size=65536`; so it is for each of the groups. They come before what is typed,
-//! which therefore counts, and after the file of `--config`. A variable that names no option is
-//! left alone.
+//! `WASMTIME_WASM=a,b=c` means `-W a,b=c`, and `WASMTIME_WASM_MAX_MEMORY_SIZE=65536` means
+//! `-W max-memory-size=65536`; the same for each group of options. Typed options override
+//! variables, and variables override the file of `--config`. A variable that names no option is
+//! ignored.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,10 +11,11 @@ use std::ffi::OsString;
 use crate::args::{command, listenfd};
 use crate::message::{Message, Result};
 
-/// Whether the library of options reads them itself, and then they need not be typed for it.
+/// Whether the library of options reads the variables itself.
 pub(crate) const LIBRARY_READS_VARIABLES: bool = cfg!(wasmtime_50);
 
-/// The groups: the variable that has options of it, with commas between, and the option that it stands for.
+/// The groups: the variable that holds options of the group, separated by commas, and the option it
+/// stands for.
 const GROUPS: [(&str, &str); 6] = [
     ("WASMTIME_OPTIMIZE", "-O"),
     ("WASMTIME_CODEGEN", "-C"),
@@ -24,14 +25,15 @@ const GROUPS: [(&str, &str); 6] = [
     ("WASMTIME_RECORD", "-R"),
 ];
 
-/// Options whose names begin with this have no variables of their own: the compiler's, of which there is no list.
+/// Options whose names begin with this have no variables of their own: they are the compiler's, of
+/// which there is no list.
 const NAMED_FREELY: &str = "cranelift-";
 
-/// The command line `line` with what `variables` say before what is typed, where options can be.
+/// The command line `line`, with the options of `variables` before the typed ones.
 ///
 /// # Errors
 ///
-/// A variable with something that its option cannot be, or of no text.
+/// A variable whose value the option does not take, or that is not text.
 pub(crate) fn with_variables(
     mut line: Vec<OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
@@ -46,7 +48,7 @@ pub(crate) fn with_variables(
     if line.len() < at {
         return Ok(line);
     }
-    // In an order that is the same each time.
+    // Sorted, so that the order is always the same.
     let variables: BTreeMap<String, OsString> = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with("WASMTIME_"))
@@ -74,7 +76,8 @@ pub(crate) fn with_variables(
     Ok(line)
 }
 
-/// What the variable with `rest` behind its group's name is on the command line; nothing if it is of no option.
+/// The text on the command line for the variable with `rest` behind its group's name; `None` if
+/// there is no such option.
 fn as_typed(rest: &str, value: &str) -> Option<String> {
     if rest.is_empty() {
         return Some(value.to_owned());
@@ -87,7 +90,7 @@ fn as_typed(rest: &str, value: &str) -> Option<String> {
     (!name.starts_with(NAMED_FREELY)).then(|| format!("{name}={value}"))
 }
 
-/// Why something cannot be an option's value.
+/// Why a text cannot be an option's value.
 struct CannotBe {
     is_unknown: bool,
     text: String,
@@ -96,7 +99,7 @@ struct CannotBe {
 /// Whether `option` takes `typed`.
 fn check(option: &str, typed: &str) -> std::result::Result<(), CannotBe> {
     let name = typed.split('=').next().unwrap_or_default();
-    // Typed, these print a list and end the process.
+    // On the command line, these print a list and end the process.
     let refused = match typed {
         "help" | "help-long" => format!("unknown {option} option: {typed}"),
         _ => {
@@ -121,7 +124,7 @@ fn check(option: &str, typed: &str) -> std::result::Result<(), CannotBe> {
 fn wrong(name: &str, why: impl std::fmt::Display) -> Message {
     Message::usage(format!("the environment variable `{name}` cannot be used"))
         .why(why)
-        .help("unset it, or see `-W help` and the like for what there is")
+        .help("unset it, or see `-W help` and the like for the options")
 }
 
 #[cfg(test)]

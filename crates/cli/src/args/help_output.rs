@@ -1,7 +1,7 @@
 //! Help that a library prints while it parses.
 //!
-//! The lists of `-O help`, `-W help` and the like are printed by the library that has them, with a macro that panics
-//! where stdout cannot be written.
+//! A library prints the lists of `-O help`, `-W help` and the like, with a macro that panics if
+//! stdout cannot be written.
 
 use std::any::Any;
 use std::io::ErrorKind;
@@ -12,14 +12,15 @@ use crate::message::known_panics::caught;
 use crate::message::wording::std_cannot_print;
 use crate::message::{Message, Result};
 
-/// Does `work`. A stdout that cannot be written is an error, or the end of the process if it has no
-/// reader.
+/// Does `work`. If stdout cannot be written, that is an error; if it has no reader any more, the
+/// process ends.
 ///
-/// A panic for that reason is told as this error, and so not by the hook of panics. Every other panic goes its way.
+/// A panic for that reason becomes the error, and the panic hook does not print it. Every other
+/// panic goes on as usual.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T> {
     let known = |panic: &(dyn Any + Send)| std_cannot_print(panic).is_some();
     caught(known, work).map_err(|panic| match std_cannot_print(&*panic) {
-        // As when this program prints: a reader that has gone has seen enough.
+        // As with this program's own output: a reader that has gone has seen enough.
         Some(why) if why.kind() == ErrorKind::BrokenPipe => {
             std::process::exit(Exit::Success.status().into())
         }
@@ -39,7 +40,7 @@ mod tests {
 
     use super::guarded;
 
-    /// A panic that has nothing to do with stdout once said nothing, so that it could not be
+    /// A panic that has nothing to do with stdout was once not printed, so it could not be
     /// reported.
     #[test]
     fn other_panics_say_what_they_say() {

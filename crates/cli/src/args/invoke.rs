@@ -7,8 +7,8 @@ use wasmtime::{FuncType, Val, ValType};
 
 use crate::message::{Message, Result};
 
-/// The parameters of `function`, from the arguments after the module. As with `wasmtime run`, arguments that are
-/// left over are the program's.
+/// The parameters of `function`, from the arguments after the module. As with `wasmtime run`, the
+/// rest are arguments of the program.
 pub(crate) fn params(function: &str, ty: &FuncType, args: &[String]) -> Result<Vec<Val>> {
     let mut args = args.iter();
     let mut params = Vec::new();
@@ -34,7 +34,7 @@ fn param(ty: &ValType, arg: &str) -> std::result::Result<Val, String> {
     let said = |error: ParseIntError| error.to_string();
     match ty {
         ValType::I32 => match hexadecimal {
-            // All bits: 0xffffffff is -1.
+            // Hexadecimal gives all bits: 0xffffffff is -1.
             Some(digits) => u32::from_str_radix(digits, 16).map(u32::cast_signed),
             None => arg.parse(),
         }
@@ -58,7 +58,7 @@ fn param(ty: &ValType, arg: &str) -> std::result::Result<Val, String> {
     }
 }
 
-/// The results, a line each, as `wasmtime run` prints them.
+/// The results, one per line, as `wasmtime run` prints them.
 pub(crate) fn results(results: &[Val]) -> String {
     let mut text = String::new();
     for result in results {

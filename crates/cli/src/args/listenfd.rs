@@ -1,4 +1,5 @@
-//! `-S listenfd`, which is no option of Wasmtime's library from version 50 on: it is taken out of the line before that is read.
+//! `-S listenfd`. From version 50 on Wasmtime's library lacks this option, so it is taken out of
+//! the command line before the library reads that.
 
 use std::ffi::OsString;
 
@@ -8,19 +9,19 @@ use wasmtime_cli_flags::opt::WasmtimeOptionValue;
 use crate::args::run_args::RunArgs;
 use crate::args::{Cli, Command, command};
 
-/// The option of `-S`.
+/// The name of the option of `-S`.
 const NAME: &str = "listenfd";
 
 /// Whether the program gets the sockets that this process was started with.
 pub(crate) fn is_asked(args: &RunArgs) -> bool {
     let typed = args.listenfd;
-    // In a file of `--config`.
+    // Or in a file of `--config`.
     #[cfg(not(wasmtime_50))]
     let typed = typed.or(args.common.wasi.listenfd);
     args.legacy.listenfd() || typed == Some(true)
 }
 
-/// Says in `cli` what [`take_from`] has found.
+/// Stores in `cli` what [`take_from`] found.
 pub(crate) fn note(cli: &mut Cli, listenfd: Option<bool>) {
     match &mut cli.command {
         None => cli.run.listenfd = listenfd,
@@ -29,9 +30,10 @@ pub(crate) fn note(cli: &mut Cli, listenfd: Option<bool>) {
     }
 }
 
-/// Takes it out of a command line, the program's name first; what was typed last. One with a value that it cannot have stays.
+/// Takes it out of a command line, whose first word is the program's name. Returns the value that
+/// was typed last. An option with an invalid value stays in the line.
 pub(crate) fn take_from(line: &mut Vec<OsString>) -> Option<bool> {
-    // It is rare, and commands are made slowly.
+    // The option is rare, and making the command takes long.
     if !line
         .iter()
         .any(|word| word.to_string_lossy().contains(NAME))
@@ -46,7 +48,7 @@ pub(crate) fn take_from(line: &mut Vec<OsString>) -> Option<bool> {
         at += 1;
     }
     let mut found = None;
-    // Up to the module: what comes behind it is the program's.
+    // Up to the module: the arguments behind it are the program's.
     while let Some(word) = line.get(at).and_then(|word| word.to_str()) {
         let Some(Value {
             is_wasi,
@@ -80,13 +82,13 @@ pub(crate) fn take_from(line: &mut Vec<OsString>) -> Option<bool> {
 /// Where the value of an option is.
 struct Value {
     is_wasi: bool,
-    /// It begins here, in the same word.
+    /// Where in the word the value begins.
     from: usize,
-    /// The option has none, or ends with this word; else the next one is its value.
+    /// Whether the option ends with this word; otherwise the next word is its value.
     ends: bool,
 }
 
-/// What `word` is, if it is an option of `of`.
+/// Where the value of `word` is, if that is an option of `of`.
 fn value_in(word: &str, of: &clap::Command) -> Option<Value> {
     let takes = |arg: Option<&Arg>| arg.is_some_and(|arg| arg.get_action().takes_values());
     let apart = |arg: Option<&Arg>| takes(arg) && !arg.is_some_and(Arg::is_require_equals_set);
@@ -127,7 +129,7 @@ fn value_in(word: &str, of: &clap::Command) -> Option<Value> {
     })
 }
 
-/// A list of `-S` without it, and what it was last switched to; nothing if it is not there.
+/// A list of `-S` without the option, and its last value; `None` if the option is not in the list.
 fn without(list: &str) -> Option<(String, bool)> {
     let mut last = None;
     let mut rest = Vec::new();

@@ -1,7 +1,7 @@
 //! The command line as typed.
 //!
-//! Nothing is decided here: [`crate::run::plan`] makes of it what is to be done,
-//! and refuses what cannot be.
+//! Nothing is decided here: [`crate::run::plan`] turns it into a plan, and refuses what cannot be
+//! done.
 
 mod date;
 mod environment;
@@ -57,9 +57,9 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
 }
 
-/// The command line, as what it may be.
+/// The definition of the command line.
 ///
-/// Two of the options that the library has are refused by all subcommands, and so are in no list.
+/// Two options of the library are hidden, because all subcommands refuse them.
 pub(crate) fn command() -> clap::Command {
     fn hide(command: clap::Command) -> clap::Command {
         command
@@ -72,7 +72,7 @@ pub(crate) fn command() -> clap::Command {
         .version(version::version())
 }
 
-/// Reads the command line; what is wrong with it, or asked for by it, ends the process.
+/// Reads the command line. Ends the process after help or a version, and after an error of clap.
 pub(crate) fn parse() -> Result<Cli> {
     let typed: Vec<_> = std::env::args_os().collect();
     if let [_, word] = &typed[..]
@@ -98,7 +98,7 @@ pub(crate) fn parse() -> Result<Cli> {
     })?;
     match parsed {
         Ok(cli) => Ok(cli),
-        // That of clap does not say which.
+        // The message of clap does not say which argument it is.
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => Err(not_utf8()),
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => {
@@ -108,10 +108,10 @@ pub(crate) fn parse() -> Result<Cli> {
     }
 }
 
-/// The line read as one of `run`, which most are; `None` if it is of something else, or wrong.
+/// Reads the line as one of `run`, which most lines are. `None` if it is not one, or is wrong.
 ///
-/// Options are listed anew for each subcommand that has them: [`command`] lists those of three.
-/// What is wrong with a line is for it to say.
+/// Each subcommand lists its options anew, and [`command`] has three that do. It also says what is
+/// wrong with a line.
 fn as_run(line: &[OsString]) -> Option<Cli> {
     let (name, words) = line.split_first()?;
     let first = words.first()?;
@@ -127,27 +127,27 @@ fn as_run(line: &[OsString]) -> Option<Cli> {
     })
 }
 
-/// Those beside `run`, as they are typed.
+/// The subcommands beside `run`, as they are typed.
 const SUBCOMMANDS: [&str; 5] = ["compile", "inspect", "completion", "man", "help"];
 
-/// An option whose value is text, and is not UTF-8.
+/// The message about an option whose value is not UTF-8.
 fn not_utf8() -> Message {
     let which = std::env::args_os().find(|arg| arg.to_str().is_none());
     let which = which.unwrap_or_default();
     Message::usage(format!("the argument {which:?} is not UTF-8"))
         .why("WASI's strings are UTF-8, and so are names of options")
-        .help("a folder can be given by a link to it whose name is UTF-8")
+        .help("for a folder, give a link to it whose name is UTF-8")
 }
 
-/// What can be asked for by name.
+/// The subcommands.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Runs a module (what is meant when no subcommand is given)
     Run(Box<RunArgs>),
     /// Compiles a module to native code, to be run with --allow-precompiled
     ///
-    /// The options that concern compilation must be the same for both; those that do not, such as -S and limits, may be
-    /// there for both too, and matter when it is run.
+    /// The options that concern compilation must be the same for both; those that do not, such as
+    /// -S and limits, may be there for both too, and matter when it is run.
     Compile(Box<CompileArgs>),
     /// Says whether a module can run here, and which linker flag is missing if not
     ///
@@ -165,7 +165,7 @@ pub(crate) enum Command {
     Man,
 }
 
-/// Everything `compile` takes.
+/// The options of `compile`.
 #[derive(Parser)]
 pub(crate) struct CompileArgs {
     #[command(flatten)]

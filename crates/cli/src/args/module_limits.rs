@@ -7,15 +7,15 @@ use crate::args::values::number;
 /// Limits on what is compiled, for hosts that compile what others give.
 #[derive(clap::Args)]
 pub(crate) struct ModuleLimitArgs {
-    /// Most bytes that a module may have, in the binary format.
+    /// The most bytes that a module may have, in the binary format.
     #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     max_module_size: Option<usize>,
 
-    /// Most functions that a module may have, those that it imports included.
+    /// The most functions that a module may have, with those that it imports.
     #[arg(long, value_name = "N", value_parser = number::<u32>)]
     max_functions: Option<u32>,
 
-    /// Most bytes that one function's code may have.
+    /// The most bytes that the code of one function may have.
     #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     max_function_size: Option<usize>,
 }

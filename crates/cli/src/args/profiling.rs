@@ -1,4 +1,4 @@
-//! What `--profile` asks for.
+//! The value of `--profile`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::message::{Message, Result};
 /// A value of `--profile`.
 #[derive(Debug)]
 pub(crate) enum Profiling {
-    /// Compiled code is made known to a profiler of the system's.
+    /// Compiled code is announced to a profiler of the system.
     Code(ProfilingStrategy),
     /// The guest's threads are sampled.
     Threads(ThreadProfile),
 }
 
 impl Profiling {
-    /// Where it is to be written, if this process writes it.
+    /// The file, if this process writes one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Profiling::Code(_) => None,
@@ -27,7 +27,7 @@ impl Profiling {
         }
     }
 
-    /// How the guest's threads are to be sampled.
+    /// How to sample the guest's threads, if that is wanted.
     pub(crate) fn of_threads(self) -> Option<ThreadProfile> {
         match self {
             Profiling::Code(_) => None,
@@ -36,17 +36,17 @@ impl Profiling {
     }
 }
 
-/// A profile of the guest's threads.
+/// What profile of the guest's threads to make.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ThreadProfile {
     pub(crate) format: ProfileFormat,
     /// Where it goes.
     pub(crate) file: PathBuf,
-    /// Processor time between two samples of a thread.
+    /// The processor time between two samples of a thread.
     pub(crate) interval: Duration,
 }
 
-/// What a profile is written as.
+/// The format of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProfileFormat {
     /// For the Firefox Profiler.
@@ -55,10 +55,10 @@ pub(crate) enum ProfileFormat {
     Flamegraph,
 }
 
-/// Unless another was given. Kernels deliver 100 to 1,000 samples in a second.
+/// The default interval. Kernels deliver 100 to 1,000 samples in a second.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// What was typed.
+/// Parses the value as typed.
 pub(crate) fn parse(typed: &str) -> Result<Profiling> {
     Ok(Profiling::Code(match typed {
         "perfmap" => ProfilingStrategy::PerfMap,
@@ -76,7 +76,7 @@ fn threads(typed: &str) -> Result<ThreadProfile> {
         _ => {
             return Err(
                 Message::usage(format!("`--profile {typed}` is unknown")).help(
-                    "it is `guest` or `flamegraph`, with `,FILE` and `,INTERVAL` behind it if need be; or perfmap, jitdump, vtune",
+                    "it is one of `guest[,FILE[,INTERVAL]]`, `flamegraph[,FILE[,INTERVAL]]`, `perfmap`, `jitdump` and `vtune`",
                 ),
             );
         }
@@ -101,9 +101,9 @@ fn threads(typed: &str) -> Result<ThreadProfile> {
     let interval = match parts.next().map(parse_duration) {
         None => INTERVAL,
         Some(Ok(interval)) if !interval.is_zero() => interval,
-        Some(Ok(_)) => return Err(refused("the interval is no time")),
+        Some(Ok(_)) => return Err(refused("the interval is not a duration")),
         Some(Err(error)) => {
-            return Err(refused(&error).help("the interval is a time as `1ms` or `0.5s`"));
+            return Err(refused(&error).help("give the interval as `1ms` or `0.5s`"));
         }
     };
     Ok(ThreadProfile {

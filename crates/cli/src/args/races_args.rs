@@ -20,6 +20,10 @@ pub(crate) struct RacesOption {
     pub(crate) memory: usize,
     /// Whether the run is made again to find out where the other thread was.
     pub(crate) stacks: bool,
+    /// Whether the threads run at once.
+    pub(crate) parallel: bool,
+    /// Whether races of what looks like a sequence lock count for the status.
+    pub(crate) strict: bool,
 }
 
 impl Default for RacesOption {
@@ -30,11 +34,14 @@ impl Default for RacesOption {
             default_list: true,
             memory: 1024 * MIB,
             stacks: true,
+            parallel: false,
+            strict: false,
         }
     }
 }
 
-/// `exit=N`, `suppress=FILE`, `no-default`, `memory=MIB`, `no-stacks`, with commas in between.
+/// `exit=N`, `suppress=FILE`, `no-default`, `memory=MIB`, `no-stacks`, `parallel`, `strict`, with
+/// commas in between.
 pub(crate) fn parse(typed: &str) -> Result<RacesOption, String> {
     let mut option = RacesOption::default();
     for part in typed.split(',').filter(|part| !part.is_empty()) {
@@ -59,9 +66,11 @@ pub(crate) fn parse(typed: &str) -> Result<RacesOption, String> {
             }
             ("no-default", None) => option.default_list = false,
             ("no-stacks", None) => option.stacks = false,
+            ("parallel", None) => option.parallel = true,
+            ("strict", None) => option.strict = true,
             _ => {
                 return Err(format!(
-                    "`{part}` is not known: there are exit=..., suppress=..., memory=..., no-default and no-stacks"
+                    "`{part}` is not known: there are exit=..., suppress=..., memory=..., no-default, no-stacks, parallel and strict"
                 ));
             }
         }
@@ -84,6 +93,9 @@ mod tests {
             ["a.supp", "b"].map(std::path::PathBuf::from)
         );
         assert!(!option.default_list && !option.stacks);
+        assert!(!option.parallel && !option.strict);
+        let option = parse("parallel,strict").unwrap();
+        assert!(option.parallel && option.strict);
     }
 
     #[test]
@@ -97,6 +109,7 @@ mod tests {
             "memory=1G",
             "memory=99999999999999999999",
             "no-default=1",
+            "parallel=2",
             "all",
         ] {
             let said = parse(typed).unwrap_err();

@@ -1,7 +1,7 @@
-//! Options of `wasmtime run` that cannot do here what they say.
+//! Options of `wasmtime run` that do not work here.
 //!
-//! `wasmtime-cli-flags` takes them all; an option that was taken and then
-//! forgotten would be worse than none, so each is refused, with its reason.
+//! `wasmtime-cli-flags` accepts them all. Ignoring an option would be worse than not having it, so
+//! each is refused, with the reason.
 
 use wasmtime_cli_flags::{
     CommonOptions, DebugOptions, OptimizeOptions, RecordOptions, WasiOptions, WasmOptions,
@@ -12,7 +12,7 @@ use crate::message::{Message, Result};
 const COMPONENTS: &str = "it concerns components; this program runs core modules on WASI preview1";
 const DEBUGGER: &str = "the debugger stops one thread's store, and a threaded program has many";
 
-/// Refuses an option of the debugger.
+/// The message that refuses an option of the debugger.
 pub(crate) fn debugger(option: &str) -> Message {
     Message::usage(format!("`{option}` cannot work here"))
         .why(DEBUGGER)
@@ -26,7 +26,7 @@ pub(crate) enum For {
     Compile,
 }
 
-/// Whether anything of the component model is asked for.
+/// Whether an option asks for anything of the component model.
 fn components(wasm: &WasmOptions) -> bool {
     [
         wasm.component_model,
@@ -44,7 +44,7 @@ fn components(wasm: &WasmOptions) -> bool {
     .contains(&Some(true))
 }
 
-/// Whether the pooling allocator's ways are chosen.
+/// Whether a setting of the pooling allocator is given.
 fn pooling(opts: &OptimizeOptions) -> bool {
     [
         opts.pooling_decommit_batch_size,
@@ -77,7 +77,7 @@ fn pooling(opts: &OptimizeOptions) -> bool {
         || opts.pooling_pagemap_scan.is_some()
 }
 
-/// An option that cannot do here what it says.
+/// An option that does not work here.
 struct Refused {
     option: &'static str,
     /// Whether it was given.
@@ -95,10 +95,10 @@ fn on(option: Option<bool>) -> bool {
 
 /// Refuses the first option that cannot be honoured.
 ///
-/// An option that switches off what does not exist here (`-S nn=n`) asks for
-/// nothing and is fine.
+/// An option that switches off something that does not exist here (`-S nn=n`) is fine.
 ///
-/// `compile` takes those that only a run has a use for, so that one line of options can be for both.
+/// `compile` accepts options that only matter for a run, so that one line of options can serve
+/// both.
 pub(crate) fn check(common: &CommonOptions, purpose: For) -> Result<()> {
     let first = of_components(&common.wasi)
         .into_iter()
@@ -133,7 +133,7 @@ impl Refused {
     }
 }
 
-/// Those of `-S` that only a component can use.
+/// Options of `-S` that only a component can use.
 fn of_components(wasi: &WasiOptions) -> [Refused; 15] {
     [
         ("-S nn", on(wasi.nn)),
@@ -170,7 +170,7 @@ fn of_components(wasi: &WasiOptions) -> [Refused; 15] {
     .map(|(option, given)| refused(option, given, COMPONENTS))
 }
 
-/// The others of `-S`.
+/// Other options of `-S`.
 fn of_wasi(wasi: &WasiOptions) -> [Refused; 2] {
     [
         refused(
@@ -186,7 +186,7 @@ fn of_wasi(wasi: &WasiOptions) -> [Refused; 2] {
     ]
 }
 
-/// Those of `-D`.
+/// Options of `-D`.
 fn of_debugging(debug: &DebugOptions) -> [Refused; 6] {
     [
         ("-D guest-debug", on(debug.guest_debug)),
@@ -199,7 +199,7 @@ fn of_debugging(debug: &DebugOptions) -> [Refused; 6] {
     .map(|(option, given)| refused(option, given, DEBUGGER))
 }
 
-/// Those of `-R`.
+/// Options of `-R`.
 fn of_recording(record: &RecordOptions) -> [Refused; 3] {
     [
         refused(
@@ -220,7 +220,7 @@ fn of_recording(record: &RecordOptions) -> [Refused; 3] {
     ]
 }
 
-/// Those of `-W` that do not fit a program of many threads.
+/// Options of `-W` that do not fit a program with many threads.
 fn of_threads(wasm: &WasmOptions) -> [Refused; 3] {
     [
         refused(
@@ -241,7 +241,7 @@ fn of_threads(wasm: &WasmOptions) -> [Refused; 3] {
     ]
 }
 
-/// Those of `-W` that ask for proposals that are not here.
+/// Options of `-W` that ask for proposals that this program lacks.
 fn of_proposals(wasm: &WasmOptions) -> [Refused; 2] {
     [
         refused(

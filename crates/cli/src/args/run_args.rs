@@ -15,7 +15,7 @@ use crate::args::values::{
     parse_max_threads, parse_preload,
 };
 
-/// Everything `run` takes.
+/// The options and arguments of `run`.
 #[derive(Parser)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = parse_env)]
     pub(crate) vars: Vec<(String, Option<String>)>,
 
-    /// What the program sees as its own name (default: the module's file name).
+    /// The name that the program sees as its own (default: the module's file name).
     #[arg(long, value_name = "NAME")]
     pub(crate) argv0: Option<String>,
 
@@ -77,16 +77,17 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) module_limits: ModuleLimitArgs,
 
-    /// Most threads the program may have at once besides its first.
+    /// The most threads the program may have at once besides its first.
     ///
     /// At the limit `thread-spawn` waits a little for one to leave, then fails.
     #[arg(long, value_name = "N", value_parser = parse_max_threads)]
     pub(crate) max_threads: Option<u32>,
 
-    /// Most memory that the program may make the host keep, in bytes.
+    /// The most memory that the program may make the host keep, in bytes.
     ///
-    /// Memories, garbage-collected heaps and tables at their sizes, host stacks as they are reserved, lists of polls.
-    /// A shared memory may grow to what is left of it as the program starts.
+    /// Memories, garbage-collected heaps and tables count with their sizes, host stacks as
+    /// reserved, and lists of polls. A shared memory may grow to what is left when the program
+    /// starts.
     #[arg(long, value_name = "BYTES", value_parser = number::<u64>)]
     pub(crate) max_total_memory: Option<u64>,
 
@@ -94,7 +95,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BYTES", value_parser = number::<usize>)]
     pub(crate) thread_stack_size: Option<usize>,
 
-    /// Ends the run after this time (10, 10s, 500ms): blocked threads, and a compilation, too.
+    /// Ends the run after this time (10, 10s, 500ms), even if threads are blocked, or the module is
+    /// still being compiled.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
@@ -102,14 +104,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WHAT", default_value = "report")]
     pub(crate) deadlock: OnDeadlock,
 
-    /// Says on stderr, after the run, what it did in figures.
+    /// Prints figures about the run on stderr, after its end.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "human")]
     pub(crate) stats: Option<StatsFormat>,
 
     /// Writes a timeline of the run to a file, for Perfetto (ui.perfetto.dev) or chrome://tracing.
     ///
     /// One track per thread: WASI calls, waits, which thread woke or started which. The program
-    /// starts when the file is known to be one that can be written; a FIFO, when it has a reader.
+    /// starts only if the file can be written; with a FIFO, when that has a reader.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 

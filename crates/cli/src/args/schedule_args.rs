@@ -9,43 +9,49 @@ use replay_threads::policy::{Kind, Spec};
 use crate::args::date::parse_date;
 use crate::args::races_args::{self, RacesOption};
 
-/// What `run` takes about schedules.
+/// The options of `run` about schedules.
 #[derive(Parser)]
 pub(crate) struct ScheduleArgs {
-    /// Runs one thread at a time, in an order that a policy and its seed decide: the same seed is the same run.
+    /// Runs one thread at a time, in an order that a policy and its seed decide: the same seed
+    /// makes the same run.
     ///
-    /// `random[:SEED]`, `pct:DEPTH[:SEED]`, `pos[:SEED]` or `round-robin[:BUDGET]`. Without SEED one is drawn, and told.
+    /// `random[:SEED]`, `pct:DEPTH[:SEED]`, `pos[:SEED]` or `round-robin[:BUDGET]`. Without SEED a
+    /// random one is taken, and printed.
     #[arg(long, value_name = "POLICY", value_parser = parse_spec, conflicts_with_all = ["replay", "explore"])]
     pub(crate) schedule: Option<Spec>,
 
-    /// Runs again what a file of `--save` describes; stops where the run is another.
+    /// Repeats the run of a file of `--save`; stops if the run differs.
     #[arg(long, value_name = "FILE", conflicts_with = "explore")]
     pub(crate) replay: Option<PathBuf>,
 
-    /// Runs the program under N seeds, and tells the lowest that fails.
+    /// Runs the program under N seeds, and reports the lowest that fails.
     ///
-    /// `N[,policy=random|pct:DEPTH|pos][,seed=FIRST][,jobs=J][,all][,orders]`. `all` goes on after a failure, and tells each distinct
-    /// one. `orders` counts in how many orders threads accessed the same memory. What fails is minimised and saved.
+    /// `N[,policy=random|pct:DEPTH|pos][,seed=FIRST][,jobs=J][,all][,orders]`. `all` goes on after
+    /// a failure, and reports each distinct one. `orders` counts in how many orders threads
+    /// accessed the same memory. A failing run is minimised and saved.
     #[arg(long, value_name = "N[,...]", value_parser = parse_explore)]
     pub(crate) explore: Option<ExploreOption>,
 
-    /// Lets the runs of `--explore` and `--verify`, and that of `--replay`, write to the folders themselves, and not to copies of them.
+    /// Lets the runs of `--explore`, `--verify` and `--replay` write to the folders themselves, and
+    /// not to copies of them.
     #[arg(long)]
     pub(crate) explore_shared: bool,
 
-    /// Lets a run with a schedule go on with what is not the same each time: `socket`, `fifo`, `device`, or an error such as `ENOSPC`.
+    /// Lets a run with a schedule go on with something that may differ from run to run: `socket`,
+    /// `fifo`, `device`, or an error such as `ENOSPC`.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = parse_allowed)]
     pub(crate) schedule_allow: Vec<String>,
 
-    /// When a run with a schedule begins: YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ.
+    /// The time at which a run with a schedule begins: YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ.
     #[arg(long, value_name = "DATE", value_parser = parse_date)]
     pub(crate) schedule_start: Option<u64>,
 
-    /// Where the run is written, to be had again with `--replay` (for `--explore`: the module's name, ending in .replay).
+    /// Saves the run to this file, for `--replay` (default with `--explore`: the module's name,
+    /// ending in .replay).
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
 
-    /// Runs a schedule twice, and compares.
+    /// Runs a schedule twice, and compares the runs.
     #[arg(long)]
     pub(crate) verify: bool,
 
@@ -53,21 +59,24 @@ pub(crate) struct ScheduleArgs {
     #[arg(long, value_name = "N", value_parser = parse_points)]
     pub(crate) max_points: Option<u64>,
 
-    /// Where the turn may move besides atomics, waits, spawns and host calls.
+    /// Where another thread may take over, besides atomics, waits, spawns and host calls.
     #[arg(long, value_name = "WHERE")]
     pub(crate) preempt: Option<Preempt>,
 
-    /// Tells at the end of a run with a schedule which thread accessed what: the last N lines, and those around the last decision.
+    /// Prints at the end of a run with a schedule which thread accessed what: the last N lines, and
+    /// those around the last decision.
     #[arg(
         long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20",
         value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "explore"
     )]
     pub(crate) show: Option<u16>,
-    /// Looks for data races, in a run whose threads take turns (by default of `random`).
+    /// Looks for data races, in a run whose threads take turns (by default of `random`), or with
+    /// `parallel` run at once.
     ///
-    /// `exit=N` (the status if races are told, 66), `suppress=FILE` (a list of races that are not told),
-    /// `memory=MIB` (for what is kept of accesses, 1024), `no-default` (tells those of the C library and of Rust's that do no
-    /// harm), `no-stacks` (no second run to find out where the earlier access was).
+    /// `exit=N` (the status if races are told, 66), `suppress=FILE` (a list of races that are not
+    /// told), `memory=MIB` (for what is kept of accesses, 1024), `no-default` (tells those of the C
+    /// library and of Rust's that do no harm), `no-stacks` (no second run to find out where the
+    /// earlier access was).
     #[arg(long, value_name = "OPTIONS", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = races_args::parse)]
     pub(crate) races: Option<RacesOption>,
 
@@ -75,7 +84,7 @@ pub(crate) struct ScheduleArgs {
     #[arg(long, hide = true)]
     pub(crate) races_again: Option<u64>,
 
-    /// For the processes that this binary starts itself.
+    /// For processes that this binary starts itself.
     #[arg(long, hide = true)]
     pub(crate) explore_job: Option<usize>,
 
@@ -89,7 +98,7 @@ pub(crate) struct ScheduleArgs {
 pub(crate) enum Preempt {
     /// At plain loads and stores.
     Accesses,
-    /// At these, at functions' entries and at heads of loops.
+    /// At plain loads and stores, at entries of functions and at heads of loops.
     Loops,
 }
 
@@ -100,10 +109,10 @@ pub(crate) struct ExploreOption {
     pub(crate) policy: Kind,
     /// The first seed.
     pub(crate) first: u64,
-    /// As many as there are processors, if it was not said.
+    /// How many jobs run at once; by default as many as there are processors.
     pub(crate) jobs: Option<NonZeroUsize>,
     pub(crate) all: bool,
-    /// Whether orders are counted.
+    /// Whether the orders of accesses are counted.
     pub(crate) orders: bool,
 }
 
@@ -118,13 +127,15 @@ fn parse_allowed(typed: &str) -> Result<String, String> {
     };
     match ["socket", "fifo", "device"].contains(&typed) || error(typed) {
         true => Ok(typed.to_owned()),
-        false => Err("there are socket, fifo, device, and errors by their names, as ENOSPC".into()),
+        false => {
+            Err("expected socket, fifo, device, or the name of an error, such as ENOSPC".into())
+        }
     }
 }
 
 fn parse_points(typed: &str) -> Result<u64, String> {
     decimal(typed, "number of points").and_then(|points| match points {
-        0 => Err("it is at least 1".into()),
+        0 => Err("must be at least 1".into()),
         points => Ok(points),
     })
 }
@@ -149,7 +160,7 @@ fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
             None => (part, None),
         };
         if seen.contains(&name) {
-            return Err(format!("`{name}` is there twice"));
+            return Err(format!("`{name}` is given twice"));
         }
         seen.push(name);
         match (name, value) {
@@ -165,7 +176,7 @@ fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
             }
             _ => {
                 return Err(format!(
-                    "`{part}` is not known: there are policy=..., seed=..., jobs=..., all and orders"
+                    "`{part}` is unknown: expected policy=..., seed=..., jobs=..., all or orders"
                 ));
             }
         }
@@ -177,7 +188,7 @@ fn parse_kind(typed: &str) -> Result<Kind, String> {
     let spec = parse_spec(typed)?;
     match (spec.kind.is_seeded(), spec.seed) {
         (false, _) => Err(format!("`{typed}` has no seed to explore")),
-        (true, Some(_)) => Err("the first seed is given by seed=...".into()),
+        (true, Some(_)) => Err("give the first seed by seed=...".into()),
         (true, None) => Ok(spec.kind),
     }
 }
@@ -185,7 +196,7 @@ fn parse_kind(typed: &str) -> Result<Kind, String> {
 fn decimal(typed: &str, what: &str) -> Result<u64, String> {
     let digits = !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_digit());
     let number = typed.parse().ok().filter(|_| digits);
-    number.ok_or_else(|| format!("`{typed}` is no {what}: a decimal number of 64 bits"))
+    number.ok_or_else(|| format!("`{typed}` is not a {what}: expected a decimal number of 64 bits"))
 }
 
 #[cfg(test)]
@@ -207,27 +218,30 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (typed, message) in [
-            ("", "`` is no number of seeds: a decimal number of 64 bits"),
+            (
+                "",
+                "`` is not a number of seeds: expected a decimal number of 64 bits",
+            ),
             ("0", "at least one seed is explored"),
             (
                 "0x10",
-                "`0x10` is no number of seeds: a decimal number of 64 bits",
+                "`0x10` is not a number of seeds: expected a decimal number of 64 bits",
             ),
             (
                 "5,all=1",
-                "`all=1` is not known: there are policy=..., seed=..., jobs=..., all and orders",
+                "`all=1` is unknown: expected policy=..., seed=..., jobs=..., all or orders",
             ),
             (
                 "5,",
-                "`` is not known: there are policy=..., seed=..., jobs=..., all and orders",
+                "`` is unknown: expected policy=..., seed=..., jobs=..., all or orders",
             ),
-            ("5,seed=1,seed=2", "`seed` is there twice"),
+            ("5,seed=1,seed=2", "`seed` is given twice"),
             ("5,jobs=0", "there are 1 to 1024 jobs"),
             (
                 "5,policy=round-robin",
                 "`round-robin` has no seed to explore",
             ),
-            ("5,policy=pos:3", "the first seed is given by seed=..."),
+            ("5,policy=pos:3", "give the first seed by seed=..."),
             ("5,policy=pct", "pct needs a depth: `pct:3`"),
         ] {
             assert_eq!(parse_explore(typed).unwrap_err(), message, "{typed}");

@@ -16,7 +16,7 @@ pub(crate) fn completion(shell: clap_complete::Shell) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Prints the manual page: one, with the subcommands behind.
+/// Prints one manual page, with the subcommands at its end.
 pub(crate) fn man() -> Result<Exit> {
     let mut page = Vec::new();
     render(&mut page)
@@ -28,7 +28,7 @@ pub(crate) fn man() -> Result<Exit> {
 fn render(page: &mut Vec<u8>) -> io::Result<()> {
     let mut command = args::command();
     command.build();
-    // Those of `run` are those of the program.
+    // The options of `run` are those of the program itself.
     let subcommands: Vec<_> = command
         .get_subcommands()
         .filter(|sub| !["run", "help"].contains(&sub.get_name()))
@@ -47,7 +47,7 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
         man.render_synopsis_section(&mut part)?;
         man.render_description_section(&mut part)?;
         man.render_options_section(&mut part)?;
-        // Sections of the page become parts of this one.
+        // Sections of a subcommand's page become subsections here.
         page.extend(
             String::from_utf8_lossy(&part)
                 .replace(".SH ", ".SS ")

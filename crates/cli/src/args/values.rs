@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmtime_cli_flags::opt::WasmtimeOptionValue;
 
-/// How `--stats` says it.
+/// The format of `--stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum StatsFormat {
     /// Lines for people.
@@ -18,7 +18,7 @@ pub(crate) enum StatsFormat {
 /// A value of `--deadlock`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum OnDeadlock {
-    /// Say so, with every thread's backtrace, and end with status 134.
+    /// Report it, with every thread's backtrace, and end with status 134.
     Report,
     /// Wait on.
     Off,
@@ -49,7 +49,7 @@ pub(crate) fn parse_dir(typed: &str) -> Result<DirOption, String> {
         }
     };
     if parts.next().is_some() {
-        return Err("more than three parts: HOST::GUEST::ro is the longest form".into());
+        return Err("expected at most three parts: HOST::GUEST::ro".into());
     }
     if host.is_empty() || guest.is_empty() {
         return Err("a folder's name is empty".into());
@@ -75,11 +75,11 @@ pub(crate) fn parse_env(typed: &str) -> Result<(String, Option<String>), String>
 pub(crate) fn parse_preload(typed: &str) -> Result<(String, PathBuf), String> {
     match typed.split_once('=') {
         Some((name, path)) if !path.is_empty() => Ok((name.to_owned(), path.into())),
-        _ => Err("it has a name and a file: NAME=MODULE".into()),
+        _ => Err("expected NAME=MODULE".into()),
     }
 }
 
-/// A value as `-W` and the like take it: numbers with `_` in them or in hexadecimal, too.
+/// A value as `-W` and the like take it: numbers may contain `_` and be hexadecimal.
 pub(crate) fn number<V: WasmtimeOptionValue>(typed: &str) -> Result<V, String> {
     V::parse(Some(typed)).map_err(|error| error.to_string())
 }

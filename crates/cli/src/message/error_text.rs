@@ -1,4 +1,4 @@
-//! Errors of libraries, as text for a message.
+//! Errors of libraries as text for messages.
 
 use std::error::Error;
 
@@ -11,24 +11,24 @@ use crate::message::wording::{WasmtimeError, wasmtime_error};
 /// An error's own words and those of its causes, on one line.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
     match error.is::<WasmBacktrace>() {
-        // What is in a backtrace is not Wasmtime's to write: names become as long as they like there.
+        // With a backtrace only the root cause: Wasmtime would write the names without bounds.
         true => root_cause(error),
-        // Its own way to show all of them leaves out the causes of an error that was not its own.
+        // Wasmtime's own format leaves out the causes of an error of another library.
         false => one_line(error.as_ref()),
     }
 }
 
-/// The words of the last of its causes, on one line.
+/// The text of the root cause, on one line.
 pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
     shown(&error.root_cause().to_string())
 }
 
-/// An error's own words and those of its causes, on one line, whatever error it is.
+/// The text of any error and of its causes, on one line.
 pub(crate) fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Some errors repeat their cause in their own words.
+        // Some errors repeat the text of their cause.
         let said = error.to_string();
         if !text.contains(&said) {
             text = format!("{text}: {said}");
@@ -38,12 +38,12 @@ pub(crate) fn one_line(error: &dyn Error) -> String {
     shown(&text)
 }
 
-/// On one line, with what a module has in it visible.
+/// The text on one line, escaped.
 fn shown(words: &str) -> String {
     escape(&words.replace('\n', " "), 4 * NAME_CHARS).to_string()
 }
 
-/// Has the message say why, and what to do where that is known of an error of Wasmtime's.
+/// Adds the cause to the message and, for a known Wasmtime error, the help.
 pub(crate) fn because(message: Message, error: &wasmtime::Error) -> Message {
     let message = message.why(first_line(error));
     let Some(error) = wasmtime_error(error) else {
@@ -55,7 +55,7 @@ pub(crate) fn because(message: Message, error: &wasmtime::Error) -> Message {
     }
 }
 
-/// What to do about an error of Wasmtime's that keeps a program from running.
+/// The help for a Wasmtime error that keeps a program from running.
 pub(crate) fn help(error: WasmtimeError) -> Option<&'static str> {
     Some(match error {
         WasmtimeError::AddressSpace => {
@@ -81,7 +81,7 @@ pub(crate) fn help(error: WasmtimeError) -> Option<&'static str> {
     })
 }
 
-/// The message about options that the library which has them does not take.
+/// The message about options that their library refuses.
 pub(crate) fn unusable_options(error: &wasmtime::Error) -> Message {
     let message = Message::usage("the options cannot be used");
     match wasmtime_error(error) {

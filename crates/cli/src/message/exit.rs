@@ -9,8 +9,8 @@ pub(crate) enum Exit {
     Success,
     /// The guest called `proc_exit` with this code, 0 to 255.
     Guest(u8),
-    /// Nothing could be run: the module, a folder or an option is at fault. Also
-    /// an exit code of the guest that no process can have.
+    /// Nothing could be run because of the module, a folder or an option. Also an exit code of the
+    /// guest that no process can have.
     Failure,
     /// The command line is wrong.
     Usage,
@@ -18,11 +18,11 @@ pub(crate) enum Exit {
     Trap,
     /// This signal ended the program.
     Signal(u8),
-    /// A run with a schedule met what is not the same each time.
+    /// A run with a schedule met something that differs from run to run.
     NotReproducible,
     /// A run with a schedule did not end within its points.
     Endless,
-    /// A replay was not the run that was recorded.
+    /// A replay differed from the recorded run.
     Diverged,
     /// The host itself failed: a bug of this program or of a library.
     Panic,
@@ -37,12 +37,12 @@ impl Exit {
             Exit::Failure => 1,
             Exit::Usage => 2,
             Exit::Trap => ABORT_STATUS,
-            // What a shell says of a process that a signal ended.
+            // As shells report a process that a signal ended.
             Exit::Signal(number) => 128u8.saturating_add(number),
             Exit::NotReproducible => 123,
             Exit::Endless => 124,
             Exit::Diverged => 125,
-            // What a Rust program gives that panics.
+            // As a Rust program that panics.
             Exit::Panic => 101,
         }
     }

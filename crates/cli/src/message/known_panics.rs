@@ -1,13 +1,14 @@
-//! Panics of libraries that are errors here.
+//! Panics of libraries that this program reports as errors.
 
 use std::any::Any;
 use std::panic::{self, UnwindSafe};
 use std::sync::Arc;
 
-/// What a panic left.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Does `work`. A panic that is `known` comes back, and the hook of panics does not tell it. Every other panic goes its way.
+/// Does `work`. A panic that is `known` is returned, and not printed by the panic hook. Every other
+/// panic goes on as usual.
 pub(crate) fn caught<T>(
     known: fn(&(dyn Any + Send)) -> bool,
     work: impl FnOnce() -> T + UnwindSafe,
@@ -20,7 +21,7 @@ pub(crate) fn caught<T>(
         }
     }));
     let done = panic::catch_unwind(work);
-    // The one that is dropped here has the other half of `hook`.
+    // This hook holds the other reference to `hook`.
     drop(panic::take_hook());
     if let Ok(hook) = Arc::try_unwrap(hook) {
         panic::set_hook(hook);

@@ -1,15 +1,15 @@
-//! What a module was linked without, and the flags that mend it: `--export-memory`, `--shared-memory` and their like.
+//! Linker flags that a module lacks: `--export-memory`, `--shared-memory` and the like.
 //!
 //! `run` stops at the first; `inspect` lists all.
 
 use wasi_threads::{GroupError, ModuleShape};
 use wasm_symbols::{NAME_CHARS, escape};
 
-/// What mends a module that exports no memory, where WASI or the group of threads needs one.
+/// The remedy for a module that exports no memory, if WASI or the group of threads needs one.
 const EXPORT_MEMORY: &str = "link it with `--export-memory`";
 
-/// Why threads of a module of this shape cannot run, and what to do about it; `None` for what has nothing to do with
-/// the module's shape.
+/// Why threads of a module with this shape cannot run, and what to do about it; `None` if the error
+/// does not concern the shape.
 pub(crate) fn of_shape(error: &GroupError) -> Option<(String, &'static str)> {
     let (why, help) = match error {
         GroupError::NoMemory => (
@@ -48,8 +48,9 @@ pub(crate) fn of_shape(error: &GroupError) -> Option<(String, &'static str)> {
     Some((why.to_owned(), help))
 }
 
-/// Why a module of this shape cannot call WASI, whose function `called` it imports, and what to do about it; `None` if
-/// it can, if it calls nothing of WASI, and if it starts threads: then its shape's refusals say it.
+/// Why a module with this shape cannot call `called`, a function of WASI that it imports, and what
+/// to do about it. `None` if it can, if it calls no WASI, and if it starts threads, since the
+/// refusals of its shape then say it.
 pub(crate) fn of_wasi(shape: &ModuleShape, called: Option<&str>) -> Option<(String, &'static str)> {
     let called = called.filter(|_| shape.exported_memory.is_none() && !shape.spawns())?;
     let why = format!(

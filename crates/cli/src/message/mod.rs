@@ -1,4 +1,4 @@
-//! What the program tells its user when it cannot do what was asked.
+//! Messages to the user: errors, warnings and printed results.
 
 pub(crate) mod error_text;
 pub(crate) mod exit;
@@ -22,29 +22,29 @@ pub(crate) struct Message {
     what: String,
     why: Option<String>,
     help: Option<String>,
-    /// What to do about a limit of the system, which is more to the point than any other help.
+    /// What to do about a limit of the system. It takes the place of any other help.
     limit: Option<&'static str>,
 }
 
-/// Characters of a line of a message. Each name in it has a bound of its own, which is tighter:
-/// this is for a text that was not cut by mistake.
+/// The most characters in a line of a message. Each name has a tighter bound of its own; this one
+/// is for texts that were not cut by mistake.
 const LINE_CHARS: usize = 20 * NAME_CHARS;
 
-/// Says something on stderr, whole lines in one call. Whatever is in it comes out as visible text:
-/// names are escaped where they are put in, and this is for those that were forgotten.
+/// Prints a text on stderr, whole lines in one call. Control characters are escaped here too, in
+/// case a name was not escaped where it was put in.
 ///
 /// A process that closes stderr wants no messages, so a failed write is no error.
 pub(crate) fn say(text: impl fmt::Display) {
     say_as_it_is(visible(&text.to_string(), usize::MAX));
 }
 
-/// The same of a text that machines read.
+/// Prints a text for machines on stderr, unchanged.
 pub(crate) fn say_as_it_is(text: impl fmt::Display) {
     let line = format!("{text}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// Every line of the text, as it may be shown, cut at `most` characters.
+/// The text with each line escaped, and cut at `most` characters.
 fn visible(text: &str, most: usize) -> String {
     let mut lines = String::with_capacity(text.len());
     for (index, line) in text.split('\n').enumerate() {
@@ -57,7 +57,8 @@ fn visible(text: &str, most: usize) -> String {
     lines
 }
 
-/// Says in one line that something beside the program went wrong, after it has ended: that changes no status.
+/// Prints a warning in one line: something besides the program went wrong after its end. It does
+/// not change the status.
 pub(crate) fn warn(what: impl fmt::Display, why: &dyn fmt::Display) {
     say(format_args!("warning: {what}: {why}"));
 }
@@ -77,7 +78,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     )
 }
 
-/// What came of printing on stdout.
+/// The result of printing on stdout.
 pub(crate) fn printed(how: std::io::Result<()>) -> Result<()> {
     let cannot = || Message::failure("stdout cannot be written");
     match how {
@@ -87,7 +88,7 @@ pub(crate) fn printed(how: std::io::Result<()>) -> Result<()> {
     }
 }
 
-/// What every step of a run returns.
+/// The result of a step of a run.
 pub(crate) type Result<T> = std::result::Result<T, Message>;
 
 impl Message {
@@ -112,7 +113,7 @@ impl Message {
         }
     }
 
-    /// Says why, visibly, each line within bounds.
+    /// Adds the cause, escaped, each line within bounds.
     pub(crate) fn why(mut self, why: impl fmt::Display) -> Self {
         let why = visible(&why.to_string(), LINE_CHARS);
         self.limit = wording::limit_of_the_system(&why);
@@ -120,7 +121,7 @@ impl Message {
         self
     }
 
-    /// Says what to do, as visibly.
+    /// Adds the help, escaped likewise.
     pub(crate) fn help(mut self, help: impl AsRef<str>) -> Self {
         self.help = Some(visible(help.as_ref(), LINE_CHARS));
         self

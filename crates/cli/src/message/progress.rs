@@ -1,4 +1,4 @@
-//! Signs of life while a large module is compiled.
+//! Progress on the terminal while a large module is compiled.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::mpsc;
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 const SILENT: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_millis(200);
 
-/// A line on the terminal that says what is going on, until this is dropped.
+/// A line on the terminal that shows a compilation, until this is dropped.
 ///
-/// Wasmtime does not say how far a compilation is, so what is shown is how large the
-/// module is and how long it has taken.
+/// Wasmtime does not tell how far a compilation is, so the line shows the size of the module and
+/// the time so far.
 pub(crate) struct Progress {
     end: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Starts it if stderr is a terminal; elsewhere, nothing is said.
+    /// Starts it if stderr is a terminal; otherwise nothing is printed.
     pub(crate) fn compiling(name: &str, bytes: usize) -> Self {
         let (end, ended) = mpsc::channel::<()>();
         let line = format!(
@@ -31,7 +31,7 @@ impl Progress {
             std::thread::Builder::new()
                 .name("progress".into())
                 .spawn(move || show(&line, &ended))
-                // Without it, the same is done in silence.
+                // Without a thread there is no line.
                 .ok()
         });
         Progress {
@@ -41,9 +41,9 @@ impl Progress {
     }
 }
 
-/// The end of a long name: a line that the terminal breaks could not be written over.
+/// The end of a long name, because a line that the terminal breaks could not be erased.
 fn shortened(name: &str) -> String {
-    /// With what is around it, less than the 80 columns of the narrowest terminals.
+    /// With the rest of the line, less than the 80 columns of the narrowest terminals.
     const MOST: usize = 40;
     match name.chars().count().checked_sub(MOST) {
         None | Some(0) => name.to_owned(),
@@ -57,7 +57,7 @@ fn show(line: &str, ended: &mpsc::Receiver<()>) {
     let began = Instant::now();
     let mut shown = false;
     let mut pause = SILENT;
-    // Nothing is ever sent: the end is that the sender is gone.
+    // Nothing is ever sent: the drop of the sender ends the loop.
     while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
         let seconds = began.elapsed().as_secs_f32();
         draw(&format!("\r{line}: {seconds:.1} s"));
@@ -79,8 +79,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
-            // Before anything else is said. It does not panic; if it did, nothing is
-            // lost but the line.
+            // Joined before anything else is printed. If it panicked, only the line would be lost.
             let _ = thread.join();
         }
     }

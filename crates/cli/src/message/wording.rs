@@ -1,8 +1,9 @@
-//! Errors of libraries that are told apart by their words, as they have no types.
+//! Errors of libraries that have no types, and are told apart by their words.
 //!
-//! One function for each library. The tests have the library itself make every error, so that one that words it
-//! anew is noticed: here, and, where it takes a process of its own, in `tests/cli/closed_pipes.rs` (a stdout that
-//! cannot be written) and `tests/cli/cache.rs` (a user without a home).
+//! There is one function for each library. The tests make the library itself produce every error,
+//! so that changed words are noticed: here, and for errors that need a process of their own in
+//! `tests/cli/closed_pipes.rs` (a stdout that cannot be written) and `tests/cli/cache.rs` (a user
+//! without a home).
 
 use std::any::Any;
 use std::io;
@@ -11,7 +12,7 @@ use wasmtime::WasmBacktrace;
 
 use crate::sys::limits::LimitReached;
 
-/// An error of Wasmtime's that something can be done about.
+/// A Wasmtime error for which there is a help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WasmtimeError {
     /// There is no folder for the cache.
@@ -22,11 +23,11 @@ pub(crate) enum WasmtimeError {
     UnreadableCacheConfig,
     /// Compiled code has files and lines and the engine wants none, or the other way round.
     BacktraceDetails,
-    /// The same of interruption by epochs.
+    /// Compiled code has checks for epochs and the engine wants none, or the other way round.
     Epochs,
-    /// A memory is larger than the limit from its start.
+    /// The initial size of a memory exceeds the limit.
     MemoryLimit,
-    /// A table is longer than the limit from its start.
+    /// The initial size of a table exceeds the limit.
     TableLimit,
     /// More tables than the limit.
     TableCount,
@@ -34,9 +35,9 @@ pub(crate) enum WasmtimeError {
     InstanceCount,
     /// More memories than the limit.
     MemoryCount,
-    /// The pooling allocator has not so many places.
+    /// The pooling allocator has too few slots.
     PoolIsFull,
-    /// The system has not so many addresses for this process.
+    /// The system refuses this process so much address space.
     AddressSpace,
     /// The system does not let this process make code executable.
     NotExecutable,
@@ -44,7 +45,7 @@ pub(crate) enum WasmtimeError {
 
 /// Which of Wasmtime's errors `error` is.
 pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
-    // What is written of a backtrace has no bounds: names are demangled in it.
+    // The text of a backtrace has no bounds, because its names are demangled.
     let said = match error.is::<WasmBacktrace>() {
         true => error.root_cause().to_string(),
         false => format!("{error:#}"),
@@ -52,10 +53,10 @@ pub(crate) fn wasmtime_error(error: &wasmtime::Error) -> Option<WasmtimeError> {
     wasmtime_words(&said)
 }
 
-/// Which of Wasmtime's errors is told in these words.
+/// Which of Wasmtime's errors has these words.
 pub(crate) fn wasmtime_words(said: &str) -> Option<WasmtimeError> {
     [
-        // To be created, or to be canonicalized.
+        // It cannot be created, or cannot be canonicalized.
         ("cache directory: ", WasmtimeError::NoCacheFolder),
         ("failed to get the default", WasmtimeError::NoCacheFolder),
         (
@@ -87,7 +88,7 @@ pub(crate) fn wasmtime_words(said: &str) -> Option<WasmtimeError> {
     .find_map(|(words, error)| said.contains(words).then_some(error))
 }
 
-/// What a limit of the system is called that an error speaks of, with its number.
+/// The help for a limit of the system, if an error names its number.
 pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
     Some(match LimitReached::said(said)? {
         LimitReached::OpenFiles => {
@@ -97,19 +98,19 @@ pub(crate) fn limit_of_the_system(said: &str) -> Option<&'static str> {
             "the system cannot open more files: raise the limit (`sysctl fs.file-max`)"
         }
         LimitReached::FileSize => {
-            "this process may not make larger files, of which one is what a memory begins with: raise the limit \
-             (`ulimit -f`; systemd: `LimitFSIZE=`), or do without that one (`-O memory-init-cow=n`)"
+            "this process may not make so large a file, which holds the initial contents of a memory: raise the limit \
+             (`ulimit -f`; systemd: `LimitFSIZE=`), or use no such file (`-O memory-init-cow=n`)"
         }
     })
 }
 
-/// Whether wasmparser came to an end that it did not expect: of the file, or of a part of it.
+/// Whether wasmparser met an unexpected end, of the file or of a part of it.
 pub(crate) fn wasmparser_ended_early(error: &wasmparser::BinaryReaderError) -> bool {
     error.message().contains("unexpected end")
 }
 
-/// Whether a library panicked because it could not start a thread: the standard library's `spawn` (the cache's worker), or
-/// rayon, as its pool is first used (a compilation).
+/// Whether a library panicked because it could not start a thread: the standard library's `spawn`
+/// (the cache's worker), or rayon, as its pool is first used (a compilation).
 pub(crate) fn no_thread(panic: &(dyn Any + Send)) -> bool {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -120,7 +121,7 @@ pub(crate) fn no_thread(panic: &(dyn Any + Send)) -> bool {
     said.is_some_and(|said| begins.iter().any(|begin| said.starts_with(begin)))
 }
 
-/// Why the standard library could not print on stdout, if that is what it panicked about.
+/// Why the standard library could not print on stdout, if it panicked because of that.
 pub(crate) fn std_cannot_print(panic: &(dyn Any + Send)) -> Option<io::Error> {
     let said = panic.downcast_ref::<String>()?;
     let why = said.strip_prefix("failed printing to stdout: ")?;
@@ -150,7 +151,7 @@ mod tests {
 
     fn engine(set: impl FnOnce(&mut Config)) -> Engine {
         let mut config = Config::new();
-        // Whatever the environment says.
+        // Independent of the environment.
         config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
         set(&mut config);
         Engine::new(&config).unwrap()
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn limits_of_the_system() {
-        // What one is, `sys/limits.rs` knows.
+        // `sys/limits.rs` knows which numbers are limits.
         assert_eq!(limit_of_the_system("no such file (os error 2)"), None);
     }
 
@@ -277,11 +278,11 @@ mod tests {
             let error = Validator::new().validate_all(bytes).err().unwrap();
             wasmparser_ended_early(&error)
         };
-        // Of the file, within a section's head and within its content.
+        // The end of the file, within a section's head and within its content.
         for length in [9, whole.len() - 1] {
             assert!(ended_early(&whole[..length]), "{length}");
         }
-        // Of the section of types: it should have one, and has none.
+        // The end of the section of types: it should have one, and has none.
         assert!(ended_early(b"\0asm\x01\0\0\0\x01\x01\x01"));
         let mut other = whole.clone();
         // No section has this number.

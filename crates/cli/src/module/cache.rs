@@ -1,9 +1,10 @@
 //! The cache of prepared and compiled modules.
 //!
-//! It is Wasmtime's own in everything but the key: the same folder, the same `-C cache` and `-C cache-config`, the same
-//! files and their clean-up. Wasmtime asks it for the module that it is to compile, which is the rewritten one, so every
-//! start would have to rewrite. This asks for the module as it was read, and the engine has no cache, so that
-//! nothing is kept twice. `DESIGN.md`, beside this crate's manifest, has more.
+//! It is Wasmtime's own cache except for the key: the same folder, the same `-C cache` and
+//! `-C cache-config`, the same files and their clean-up. Wasmtime's key is the module that it
+//! compiles, which is the rewritten one, so every start would have to rewrite. The key here is the
+//! module as it was read, and the engine has no cache, so that nothing is kept twice. `DESIGN.md`,
+//! beside this crate's manifest, has more.
 
 use std::hash::{Hash, Hasher};
 use std::panic::AssertUnwindSafe;
@@ -26,10 +27,12 @@ use crate::message::known_panics::caught;
 use crate::message::wording::{WasmtimeError, no_thread, wasmtime_error};
 use crate::sys::native_code;
 
-/// What the folder of our entries is called, with Wasmtime's version behind it; that of Wasmtime's is `wasmtime`.
+/// The name of the folder of this program's entries; Wasmtime's version is added to it. The folder
+/// of Wasmtime's own entries is `wasmtime`.
 const FOLDER: &str = "wasi-threads-run";
 
-/// The cache that the options ask for, taken out of them: the engine is to have none.
+/// The cache that the options ask for. It is removed from the options, because the engine must have
+/// none.
 pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
     let asked_for = options.cache.replace(false);
     let config = options.cache_config.as_deref().map(Path::new);
@@ -39,11 +42,12 @@ pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
     let error = match caught(no_thread, || Cache::from_file(config)) {
         Ok(Ok(cache)) => return Ok(Some(cache)),
         Ok(Err(error)) => error,
-        // It has one, which bounds the folder's size. A host that refuses threads has a program to refuse.
+        // The cache needs a thread, which bounds the folder's size. On a host that refuses threads,
+        // the program cannot run anyway.
         Err(_) => return Ok(None),
     };
-    // A home that cannot be written (a container, a service's user) is no reason not to run, if nobody asked for a
-    // cache. A file that configures it, and is wrong, is one.
+    // If no option asks for a cache, a home that cannot be written (a container, a service's user)
+    // is no reason not to run. A wrong configuration file is.
     let nobody_asked = asked_for.is_none() && config.is_none();
     let home = std::env::var_os("HOME").unwrap_or_default();
     match wasmtime_error(&error) {
@@ -52,7 +56,7 @@ pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
         {
             Ok(None)
         }
-        // Not the file's fault.
+        // The configuration file is not to blame.
         Some(WasmtimeError::RelativeCacheFolder)
             if nobody_asked && Path::new(&home).is_relative() =>
         {
@@ -62,9 +66,9 @@ pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
     }
 }
 
-/// Takes the prepared module out of the cache, or prepares it and puts it there.
+/// Takes the prepared module from the cache, or prepares it and puts it there.
 ///
-/// What cannot be read, or is damaged, is as good as not there.
+/// An entry that cannot be read, or is damaged, counts as missing.
 pub(crate) fn prepare_cached(
     engine: &Engine,
     cache: Option<&Cache>,
@@ -84,7 +88,7 @@ pub(crate) fn prepare_cached(
     )
 }
 
-/// Prepares a module; on this thread alone, where the host lets the compiler start none.
+/// Prepares a module. Uses this thread alone if the compiler can start none.
 fn compile(
     engine: &Engine,
     wasm: &[u8],
@@ -98,18 +102,18 @@ fn compile(
         let alone = Engine::new(&config).map_err(PrepareError::Compile)?;
         let module = prepare_with(&alone, wasm, options)?;
         let bytes = module.serialize().map_err(PrepareError::Compile)?;
-        let lost = || wasmtime::Error::msg("what was compiled does not load");
+        let lost = || wasmtime::Error::msg("the compiled module does not load");
         load(engine, &bytes).ok_or_else(|| PrepareError::Compile(lost()))
     })
 }
 
-/// All that decides what becomes of a module.
+/// Everything that decides the result of preparing a module.
 struct Key<'a> {
     engine: &'a Engine,
-    /// As it was read.
+    /// The module as it was read.
     wasm: &'a [u8],
     options: &'a RewriteOptions,
-    /// Of both, and of the options of `prepare`.
+    /// A digest of the module, the engine and the options of `prepare`.
     digest: [u8; 32],
 }
 
@@ -119,7 +123,7 @@ impl Hash for Key<'_> {
     }
 }
 
-/// What is hashed, to the bytes that are hashed.
+/// A hasher that passes all bytes to SHA-256.
 struct Digest(Sha256);
 
 impl Hasher for Digest {
@@ -145,7 +149,8 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Whether what is in the place of the entry is a file, or nothing. Reading a FIFO would wait for its other side.
+    /// Whether a regular file, or nothing, is in the place of the entry. Reading a FIFO would wait
+    /// for a writer.
     fn may_be_read(&self, cache: &Cache) -> bool {
         let name = URL_SAFE_NO_PAD.encode(Sha256::digest(self.digest));
         let folders = std::fs::read_dir(cache.directory().join("modules"));
@@ -158,7 +163,7 @@ impl<'a> Key<'a> {
 }
 
 fn load(engine: &Engine, bytes: &[u8]) -> Option<ThreadModule> {
-    // Has a checksum, which Wasmtime's own entries lack.
+    // The stamp has a checksum, which Wasmtime's own entries lack.
     let stamped = Stamped::parse(bytes).ok()?;
     let module = native_code::deserialize_cached(engine, stamped.compiled()).ok()?;
     stamped.into_module(module).ok()

@@ -16,22 +16,22 @@ use crate::output::{self, Output};
 
 /// Compiles, and writes the file.
 ///
-/// What is written is Wasmtime's own format with a stamp behind it, so that what
-/// the preparation of the module found out is there again when it is run.
+/// The file has Wasmtime's own format with a stamp behind it, so that a run has the results of the
+/// preparation.
 pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
     let source = ModuleSource::typed(&args.module);
     let name = source.display();
     let output = match (args.output, &source) {
         (Some(output), _) => output,
-        // Where the command is given, as with `wasmtime compile`.
+        // In the current folder, as with `wasmtime compile`.
         (None, ModuleSource::File(path)) => {
             let file = path.file_name().unwrap_or(path.as_os_str());
             PathBuf::from(file).with_extension("cwasm")
         }
         (None, ModuleSource::Stdin) => {
-            return Err(Message::usage("no name for the compiled module")
+            return Err(Message::usage("the compiled module has no name")
                 .why("the module comes from stdin")
-                .help("give one with `--output FILE`"));
+                .help("name it with `--output FILE`"));
         }
     };
     let output = Output::typed(&output).map_err(|error| {
@@ -42,7 +42,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
         std::fs::create_dir_all(folder).map_err(|error| {
             Message::failure(format!("cannot make the folder `{}`", folder.display())).why(error)
         })?;
-        // Wasmtime panics where it cannot.
+        // Wasmtime panics if it cannot write there.
         output::can_make_files_in(folder).map_err(|error| {
             Message::failure(format!(
                 "cannot write into the folder `{}`",
@@ -51,7 +51,7 @@ pub(crate) fn compile(mut args: CompileArgs) -> Result<Exit> {
             .why(error)
         })?;
         config.emit_clif(folder);
-        // Only what is compiled has it.
+        // Cranelift writes it only when it compiles, so a cache must not be used.
         cache = None;
     }
     let limits = ModuleLimits::from(args.module_limits);

@@ -13,14 +13,15 @@ use crate::message::error_text::unusable_options;
 use crate::message::{Message, Result};
 use crate::module::cache;
 
-/// Fills in the option groups from what was typed and from the file of `--config`, and starts the log.
+/// Fills in the groups of options from the command line and the file of `--config`, and starts the
+/// log.
 pub(crate) fn fill_in(common: &mut CommonOptions) -> Result<()> {
     common
         .init_logging()
         .map_err(|error| unusable_options(&error))
 }
 
-/// The engine that `compile` compiles for, and the cache: those of a run with the same options.
+/// The engine and the cache for `compile`: the same as for a run with these options.
 pub(crate) fn for_compile(
     common: &mut CommonOptions,
     legacy: &LegacyCommon,
@@ -41,7 +42,7 @@ pub(crate) fn configure(
     let wasm = &mut common.wasm;
     wasm.threads.get_or_insert(true);
     wasm.shared_memory.get_or_insert(true);
-    // Where a program that computes can be stopped without, its code does without.
+    // The code has no checks if a program that computes can be stopped without them.
     wasm.epoch_interruption
         .get_or_insert(!Termination::CAN_EXIT);
     let timeout = timeout.is_some() || wasm.timeout.is_some();
@@ -50,7 +51,7 @@ pub(crate) fn configure(
             .why("without it a computing thread cannot be stopped")
             .help("leave out `-W epoch-interruption=n`"));
     }
-    // A sum of the library's would wrap beyond it.
+    // Beyond this the library's sum would wrap around.
     if common
         .wasm
         .max_wasm_stack
@@ -65,8 +66,8 @@ pub(crate) fn configure(
     let mut config = common
         .config(None)
         .map_err(|error| unusable_options(&error))?;
-    // Wasmtime reads debug information without bounds, on the thread that traps: `report/backtraces.rs` does it
-    // here, whatever the environment says.
+    // Wasmtime would read debug information without bounds, on the thread that traps.
+    // `report/backtraces.rs` reads it instead, whatever the environment says.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     if let Some(Profiling::Code(strategy)) = profile {
         config.profiler(*strategy);
@@ -74,11 +75,12 @@ pub(crate) fn configure(
     Ok((config, cache))
 }
 
-/// Elements of the table that the preparation appends for a shared memory: one for each kind of wait.
+/// How many elements the table has that the preparation appends for a shared memory: one for each
+/// kind of wait.
 const APPENDED_ELEMENTS: usize = 3;
 
-/// Has the pooling allocator keep room for a table more in each instance: the one that the preparation appends. What was asked for
-/// is the program's.
+/// Adds one table for each instance to the pooling allocator's settings: the one that the
+/// preparation appends. The typed numbers are for the program.
 fn leave_room_for_preparation(common: &mut CommonOptions) {
     let CommonOptions { opts, wasm, .. } = common;
     if opts.pooling_allocator != Some(true) {
@@ -91,7 +93,7 @@ fn leave_room_for_preparation(common: &mut CommonOptions) {
         (opts.pooling_total_core_instances).unwrap_or(defaults.get_total_core_instances());
     let in_all = &mut opts.pooling_total_tables;
     *in_all = Some((in_all.unwrap_or(defaults.get_total_tables())).saturating_add(instances));
-    // The library makes the other option the default of this one.
+    // The library uses the other option as the default of this one.
     let elements = opts.pooling_table_elements.or(wasm.max_table_elements);
     opts.pooling_table_elements = elements.map(|elements| elements.max(APPENDED_ELEMENTS));
 }

@@ -1,4 +1,4 @@
-//! A module on its way from what was typed to something that can be run.
+//! Modules: from the typed name to a module that can be run.
 
 pub(crate) mod cache;
 pub(crate) mod compile;

@@ -1,10 +1,12 @@
-//! Imports whose names are nearly right.
+//! Suggestions for imports whose names are nearly right.
 
-/// What wasi-libc has in front of the functions of WASI. One that was not linked is imported by such a name.
+/// The prefixes of WASI functions in wasi-libc. If libc was not linked, they are imported by such
+/// names.
 const IN_C: [&str; 2] = ["__imported_wasi_snapshot_preview1_", "__wasi_"];
 
-/// The one of `known` that is meant by an import that nothing provides: the same name with other separators, or the same
-/// function of another module, or as a C library calls it before it is linked. Module and name.
+/// The function of `known` that an unknown import probably means, as module and name: one whose
+/// name has other separators, or the same function of another module, or one that has a C library's
+/// prefix here.
 pub(crate) fn near<'a>(
     module: &str,
     name: &str,
@@ -19,7 +21,7 @@ pub(crate) fn near<'a>(
     };
     let wanted = plain(name);
     let near = known.filter(|(_, name)| plain(name) == wanted);
-    // One of the same module, if there is one.
+    // Functions of the same module first.
     near.min_by_key(|(from, _)| (*from != module, *from))
 }
 

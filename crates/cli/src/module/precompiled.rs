@@ -1,4 +1,4 @@
-//! Precompiled modules: whose they are, and loading them.
+//! Precompiled modules: which program compiled them, and loading them.
 
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -9,17 +9,17 @@ use wasmtime::Engine;
 
 use crate::sys::native_code::NativeCode;
 
-/// Code that was compiled before, not yet loaded.
+/// Precompiled code that is not loaded yet.
 #[derive(Debug)]
 pub(crate) struct Precompiled {
     code: NativeCode,
-    /// What the preparation of the module found out; `None` for a file of `wasmtime compile`, whose threads end by
-    /// slower means.
+    /// The results of the preparation; `None` for a file of `wasmtime compile`, whose threads end
+    /// more slowly.
     stamp: Option<Stamp>,
 }
 
 impl Precompiled {
-    /// A file of `compile`; `None` if it is none.
+    /// Precompiled code in a file of `compile`; `None` for any other file.
     pub(crate) fn of_ours(mut file: &File) -> Result<Option<Self>, StampError> {
         Ok(match stamp(Stamp::read(&mut file))? {
             None => None,
@@ -30,7 +30,7 @@ impl Precompiled {
         })
     }
 
-    /// A file of `wasmtime compile`.
+    /// Precompiled code in a file of `wasmtime compile`.
     pub(crate) fn foreign(file: File) -> Self {
         Precompiled {
             code: NativeCode::File(file),
@@ -38,19 +38,20 @@ impl Precompiled {
         }
     }
 
-    /// Bytes of either.
+    /// Precompiled code in bytes of either program.
     pub(crate) fn bytes(bytes: Vec<u8>) -> Result<Self, StampError> {
         let stamp = stamp(Stamp::read(&mut Cursor::new(&bytes)))?;
         let code = NativeCode::Bytes(bytes);
         Ok(Precompiled { code, stamp })
     }
 
-    /// Whether it is one of `wasmtime compile`.
+    /// Whether `wasmtime compile` made it.
     pub(crate) fn is_foreign(&self) -> bool {
         self.stamp.is_none()
     }
 
-    /// The debug information that `compile` attached; `None` if there is none. Of a file it is read when it is wanted.
+    /// The debug information that `compile` attached; `None` if there is none. In a file it is read
+    /// only when it is needed.
     pub(crate) fn symbols(self) -> Option<Symbols> {
         let attached = self.stamp.as_ref()?.attached();
         if attached.is_empty() {
@@ -74,8 +75,8 @@ impl Precompiled {
 
     /// Loads it, for `--allow-precompiled`.
     ///
-    /// Wasmtime checks that its own version and the engine's settings are those the
-    /// code was compiled with; it cannot check the code.
+    /// Wasmtime checks that its version and the engine's settings are the same as when the code was
+    /// compiled. It cannot check the code.
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<ThreadModule> {
         let module = self.code.deserialize(engine)?;
         Ok(match &self.stamp {

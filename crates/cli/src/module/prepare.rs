@@ -1,4 +1,4 @@
-//! A module's bytes, made ready for threads.
+//! Preparing a module's bytes for threads.
 
 use wasi_threads::rewrite::{RewriteError, RewriteOptions};
 use wasi_threads::{PrepareError, ThreadModule};
@@ -11,7 +11,7 @@ use crate::message::{Message, Result};
 use crate::module::cache::prepare_cached;
 use crate::module::proposals::lacking;
 
-/// What to do about a file that ends where it must not.
+/// The help for a file that ends too early.
 pub(super) const INCOMPLETE: &str = "the file seems to be incomplete: build or download it again";
 
 /// Rewrites and compiles a module, if the cache does not have it.
@@ -27,7 +27,7 @@ pub(crate) fn prepare_wasm(
         .map_err(|error| cannot_be_prepared(&error, engine, bytes, name))
 }
 
-/// A module that does not become a program.
+/// The message about a module that cannot be prepared.
 fn cannot_be_prepared(error: &PrepareError, engine: &Engine, bytes: &[u8], name: &str) -> Message {
     let message = Message::failure(format!("{name} cannot be compiled"));
     match error {
@@ -35,7 +35,7 @@ fn cannot_be_prepared(error: &PrepareError, engine: &Engine, bytes: &[u8], name:
             [] => because(message, cause),
             [first, ..] => message.why(&first.why).help(&first.help),
         },
-        // Cut short, or with another file's bytes in it.
+        // The file was cut short, or contains bytes of another one.
         PrepareError::Rewrite(RewriteError::Invalid(cause)) if wasmparser_ended_early(cause) => {
             message.why(one_line(error)).help(INCOMPLETE)
         }

@@ -1,9 +1,9 @@
-//! Proposals of WebAssembly that a module needs and that are not on: which, and what to do.
+//! Proposals of WebAssembly that a module needs and that are off: which, and what to do.
 
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::Engine;
 
-/// Those that an option of `-W` turns on. The option is called as they are.
+/// Proposals that an option of `-W` with the same name turns on.
 const OPTIONS: WasmFeatures = WasmFeatures::BULK_MEMORY
     .union(WasmFeatures::CUSTOM_PAGE_SIZES)
     .union(WasmFeatures::EXCEPTIONS)
@@ -20,7 +20,7 @@ const OPTIONS: WasmFeatures = WasmFeatures::BULK_MEMORY
     .union(WasmFeatures::THREADS)
     .union(WasmFeatures::WIDE_ARITHMETIC);
 
-/// A proposal that a module needs and does not have.
+/// A proposal that a module needs and that is off.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Lacking {
     /// Why the module cannot be run.
@@ -29,9 +29,11 @@ pub(crate) struct Lacking {
     pub(crate) help: String,
 }
 
-/// The proposals that `wasm` needs and `engine` does not have; none if something else is wrong with it, or nothing.
+/// The proposals that `wasm` needs and that are off in `engine`; none if the module is valid, or
+/// invalid for another reason.
 ///
-/// Validates the module once for each proposal that is off: it is for what has failed already.
+/// Validates the module once for each proposal that is off, so it is meant for modules that have
+/// failed.
 pub(crate) fn lacking(engine: &Engine, wasm: &[u8]) -> Vec<Lacking> {
     let valid = |features| {
         let mut validator = Validator::new_with_features(features);
@@ -42,7 +44,7 @@ pub(crate) fn lacking(engine: &Engine, wasm: &[u8]) -> Vec<Lacking> {
     if valid(on) || !valid(all) {
         return Vec::new();
     }
-    // Else it was turned off.
+    // A proposal that is on by default was turned off by an option.
     let by_default = Engine::default().get_wasm_features();
     all.difference(on)
         .iter_names()
@@ -132,7 +134,7 @@ mod tests {
             };
             assert_eq!((&*found.why, &*found.help), (why, help));
         }
-        // What is no module for another reason needs none.
+        // A module that is invalid for another reason lacks no proposal.
         let invalid = wat::parse_str("(module (func (drop (i32.add (i64.const 1)))))").unwrap();
         assert!(lacking(&Engine::default(), &invalid).is_empty());
         assert!(lacking(&Engine::default(), b"\0asm\x01\0\0\0").is_empty());

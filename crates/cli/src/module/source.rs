@@ -1,4 +1,4 @@
-//! From what was typed as the module to its bytes.
+//! From the module's typed name to its bytes.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use crate::message::{Message, Result};
 use crate::module::precompiled::Precompiled;
 use crate::sys::{at_start, descriptors};
 
-/// What precompiled code begins with: it is in an ELF file.
+/// The first bytes of precompiled code, which is an ELF file.
 const ELF: &[u8] = b"\x7fELF";
 
 /// Where a module comes from.
@@ -28,9 +28,9 @@ pub(crate) enum ModuleSource {
     File(PathBuf),
 }
 
-/// What a source holds.
+/// What was read from a source.
 pub(crate) enum Loaded {
-    /// A WebAssembly binary, not yet looked into.
+    /// A WebAssembly binary, not validated yet.
     Wasm(Vec<u8>),
     /// Code compiled by Wasmtime before.
     Precompiled(Precompiled),
@@ -49,7 +49,7 @@ impl Loaded {
 }
 
 impl ModuleSource {
-    /// What was typed as a module.
+    /// The source for a typed name.
     pub(crate) fn typed(module: &OsStr) -> Self {
         match module.to_str() {
             Some("-") => ModuleSource::Stdin,
@@ -57,7 +57,7 @@ impl ModuleSource {
         }
     }
 
-    /// How messages name it.
+    /// Its name in messages.
     pub(crate) fn display(&self) -> String {
         match self {
             ModuleSource::Stdin => "the module on stdin".into(),
@@ -65,7 +65,7 @@ impl ModuleSource {
         }
     }
 
-    /// As it was typed.
+    /// The name as it was typed.
     pub(crate) fn typed_as(&self) -> String {
         match self {
             ModuleSource::Stdin => "-".into(),
@@ -73,11 +73,11 @@ impl ModuleSource {
         }
     }
 
-    /// Reads it, and turns the text format into the binary one, which is to be within `limits`. Precompiled code in a file
-    /// is left there.
+    /// Reads it, and turns the text format into the binary one, which must be within `limits`.
+    /// Precompiled code in a file is not read.
     pub(crate) fn load(&self, limits: &ModuleLimits) -> Result<Loaded> {
         let bytes = match self {
-            // What is there now is empty.
+            // A closed stdin was replaced by an empty one.
             ModuleSource::Stdin if at_start::was_closed(0) => {
                 return Err(Message::failure("cannot read stdin").why("it is closed"));
             }
@@ -107,7 +107,7 @@ impl ModuleSource {
             }
         }
         let parsed = match wat::parse_bytes(&bytes) {
-            // The binary format already, which may be large.
+            // It is in the binary format already: no copy, since it may be large.
             Ok(Cow::Borrowed(_)) => None,
             Ok(Cow::Owned(wasm)) => Some(wasm),
             Err(mut error) => {
@@ -133,10 +133,12 @@ impl ModuleSource {
         Ok(Loaded::Wasm(wasm))
     }
 
-    /// The code in `file` if it is one that can be mapped and has code; otherwise `file` stands at its beginning.
+    /// The precompiled code in `file`, if there is any and the file can be mapped. Otherwise `file`
+    /// is at its beginning again.
     fn precompiled_file(&self, path: &Path, file: &mut File) -> Result<Option<Precompiled>> {
         let unreadable = |error| self.unreadable(&error);
-        // One that another user cuts short while it is mapped would end this process: it is read instead.
+        // If another user cut a mapped file short, this process would end. So a file that others
+        // may write is read instead.
         if !descriptors::only_ours_to_write(file).map_err(unreadable)? {
             return Ok(None);
         }
@@ -153,7 +155,7 @@ impl ModuleSource {
         if ours.is_some() {
             return Ok(ours);
         }
-        // What cannot be told is what `wat` has to say something about.
+        // If that is not known, `wat` gives the error.
         let detected = Engine::detect_precompiled_file(path).unwrap_or_default();
         if self.is_module(detected)? {
             let file = file.try_clone().map_err(unreadable)?;
@@ -186,7 +188,7 @@ impl ModuleSource {
         }
     }
 
-    /// Code of ours that is not as `compile` wrote it.
+    /// The message about code of `compile` that was changed or cut.
     fn unloadable(&self, error: &StampError) -> Message {
         Message::failure(format!("{} cannot be loaded", self.display()))
             .why(error)
@@ -198,13 +200,13 @@ impl ModuleSource {
         if bytes.is_empty() {
             return Message::failure(what).why("it is empty");
         }
-        // A parse error of something that was never meant as text says nothing.
+        // A parse error is useless for a file that is not text.
         if std::str::from_utf8(bytes).is_err() || bytes.contains(&0) {
             return Message::failure(what)
-                .why("it starts neither as the binary format nor is it text")
+                .why("it is neither in the binary format nor text")
                 .help("name the .wasm file that the compiler or linker wrote");
         }
-        // It quotes the line at fault, as that is; beyond column 500 it does not.
+        // The error quotes the wrong line as it is, unless the error is beyond column 500.
         let text = error.to_string();
         let lines = text.trim_end().split('\n');
         let lines: Vec<_> = lines
@@ -222,7 +224,7 @@ impl ModuleSource {
     }
 }
 
-/// What else `wasmtime` can do.
+/// The other subcommands of `wasmtime`.
 const OTHER_SUBCOMMANDS: [&str; 9] = [
     "config",
     "explore",
@@ -243,7 +245,7 @@ fn missing(path: &Path) -> String {
             .is_some_and(|name| OTHER_SUBCOMMANDS.contains(&name)) =>
         {
             format!(
-                "`{}` is a subcommand of `wasmtime` only; here there are run, compile, inspect, completion and man",
+                "`{}` is a subcommand of `wasmtime` only; the subcommands here are run, compile, inspect, completion and man",
                 path.display()
             )
         }

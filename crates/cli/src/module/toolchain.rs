@@ -1,9 +1,9 @@
-//! Compilers with faults that look like the host's, as far as a module says what built it.
+//! Bugs of compilers that look like bugs of the host, for modules that say what built them.
 
 use wasi_threads::abi;
 use wasmparser::{KnownCustom, Parser, Payload};
 
-/// What is known to be wrong with what built a module that starts threads.
+/// A known bug of the compiler that built a module with threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Every spawn fails.
@@ -13,7 +13,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// In one line, with what to do.
+    /// The bug and the remedy, in one line.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Fault::NoSpawn => {
@@ -27,9 +27,10 @@ impl Fault {
     }
 }
 
-/// The fault of the compiler that built `wasm`, if the module starts threads and names one that has it.
+/// The bug of the compiler that built `wasm`, if the module starts threads and names such a
+/// compiler.
 ///
-/// Looks at the heads of sections and at what they say of themselves, so that it takes no time.
+/// Reads only the heads of sections and the section about producers, so it is fast.
 pub(crate) fn fault(wasm: &[u8]) -> Option<Fault> {
     let mut spawns = false;
     let mut rustc = None;

@@ -1,6 +1,6 @@
-//! Where something goes that was asked for by the name of a file: compiled code, timelines, core dumps.
+//! Outputs that options name by a path: compiled code, timelines, core dumps.
 //!
-//! One type for all of them, so that all treat the same name alike:
+//! All have one type, so that all treat a name alike:
 //!
 //! | name | is |
 //! |---|---|
@@ -9,7 +9,8 @@
 //! | a regular file, or nothing yet | made beside it, then put in its place in one step |
 //! | a link | what it leads to, which may not be there yet: the link stays |
 //!
-//! A regular file in whose folder nothing can be made, or that is mounted by itself, is written where it is.
+//! If no file can be made in the folder of a regular file, or the file is a mount point, the file
+//! is written in place.
 
 mod place;
 mod replace;
@@ -25,10 +26,10 @@ use crate::output::place::{Place, place};
 use crate::sys::descriptors;
 use crate::sys::files::is_fifo;
 
-/// Between two looks for a FIFO's reader.
+/// The time between two looks for a FIFO's reader.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Refuses two of the outputs that were asked for, each beside its option, if they are one file.
+/// Refuses two outputs that are one file. `asked` has each output beside its option.
 ///
 /// # Errors
 ///
@@ -54,32 +55,33 @@ pub(crate) fn differ(asked: &[(&str, Option<&Output>)]) -> Result<()> {
 /// What `-` stands for.
 const STDOUT: i32 = 1;
 
-/// Where something goes.
+/// An output.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// How messages name it.
+    /// Its name in messages.
     name: String,
     to: To,
-    /// What was opened beforehand.
+    /// The file, if it was opened beforehand.
     opened: OnceLock<File>,
-    /// Descriptors that are kept free for it: the program may use up all others.
+    /// Descriptors that are reserved for it, because the program may use up all others.
     spare: Mutex<Vec<File>>,
 }
 
 #[derive(Debug)]
 enum To {
-    /// What is open already, and written where it is.
+    /// An open descriptor, which is written in place.
     Open(File),
-    /// What is to be opened or made.
+    /// A path that is opened or made later.
     Path(PathBuf),
 }
 
 impl Output {
-    /// What was typed. Takes a descriptor of this process that it names; opens nothing else, and makes nothing.
+    /// The output for a typed path. Takes the descriptor if the path names one of this process;
+    /// otherwise opens and makes nothing.
     ///
     /// # Errors
     ///
-    /// That of a descriptor that is not open.
+    /// The system's error, if such a descriptor is not open.
     pub(crate) fn typed(typed: &Path) -> io::Result<Self> {
         let number = match is_stdout(typed) {
             true => Some(STDOUT),
@@ -98,7 +100,7 @@ impl Output {
         })
     }
 
-    /// [`typed`](Self::typed), for `what`, if it is asked for.
+    /// [`typed`](Self::typed), if an option asks for it. `what` is for messages.
     pub(crate) fn asked_for(what: &str, typed: Option<&Path>) -> Result<Option<Self>> {
         let output = |typed| {
             Self::typed(typed).map_err(|error| {
@@ -109,7 +111,7 @@ impl Output {
         typed.map(output).transpose()
     }
 
-    /// How messages name what was typed.
+    /// The name in messages of a typed path.
     pub(crate) fn name_of(typed: &Path) -> String {
         match is_stdout(typed) {
             true => "stdout".to_owned(),
@@ -117,7 +119,7 @@ impl Output {
         }
     }
 
-    /// How messages name it.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -126,13 +128,14 @@ impl Output {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens what is written where it is, and finds out whether a file could be made. What is there stays as it is.
+    /// Opens an output that is written in place, and checks that any other file can be made.
+    /// Existing files stay unchanged.
     ///
-    /// Waits for the reader of a FIFO, until `gives_up` says that it shall not.
+    /// Waits for the reader of a FIFO, until `gives_up` is true.
     ///
     /// # Errors
     ///
-    /// What the system says; `Interrupted` if it was given up.
+    /// The system's error; `Interrupted` if `gives_up` was true.
     pub(crate) fn prepare(&self, gives_up: &dyn Fn() -> bool) -> io::Result<()> {
         if let To::Path(path) = &self.to {
             match place(path)? {
@@ -169,7 +172,7 @@ impl Output {
         file(self).is_some_and(|ours| file(other) == Some(ours))
     }
 
-    /// Writes all of it. A file is there whole, or as it was before.
+    /// Writes all of it. Afterwards a file is complete, or as it was before.
     pub(crate) fn write(
         &self,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -202,7 +205,8 @@ fn wait_for_reader(path: &Path, gives_up: &dyn Fn() -> bool) -> io::Result<File>
     loop {
         match descriptors::open_fifo(path) {
             Err(error) if descriptors::has_no_reader(&error) && !gives_up() => {
-                // Nothing tells of a reader's coming but an open that cannot be left.
+                // Only a blocking open would tell when a reader comes, and that cannot be
+                // interrupted.
                 std::thread::sleep(LOOK);
             }
             Err(error) if descriptors::has_no_reader(&error) => {
@@ -213,7 +217,7 @@ fn wait_for_reader(path: &Path, gives_up: &dyn Fn() -> bool) -> io::Result<File>
     }
 }
 
-/// Opens what is written where it is.
+/// Opens a place that is written in place.
 fn open(place: Place) -> io::Result<File> {
     match place {
         Place::Descriptor(number) => descriptors::duplicate(number),
@@ -225,7 +229,7 @@ fn open(place: Place) -> io::Result<File> {
 fn write_to(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(file);
     let written = content(&mut out).and_then(|()| out.flush());
-    // So that nothing is written once more, in vain, when it is dropped.
+    // So that the drop does not write again, in vain.
     let _ = out.into_parts();
     written
 }

@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Links that are followed, one after the other. Linux has the same number.
+/// How many links are followed, one after the other. Linux has the same number.
 const MOST_LINKS: usize = 40;
 
 /// The names of this process's standard streams.
 const STREAMS: [(&str, i32); 3] = [("/dev/stdin", 0), ("/dev/stdout", 1), ("/dev/stderr", 2)];
 /// Folders of this process's descriptors, by their numbers.
 const DESCRIPTORS: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"];
-/// Where links lead to what is open, and say no path.
+/// The folder whose links lead to open files, and not to paths.
 const MAGIC: &str = "/proc";
 
 /// What is at a path.
@@ -19,17 +19,18 @@ const MAGIC: &str = "/proc";
 pub(super) enum Place {
     /// This descriptor of this process.
     Descriptor(i32),
-    /// A device, a FIFO, or something open in another process: it is written into.
+    /// A device, a FIFO, or a file that another process has open: it is written in place.
     Device(PathBuf),
-    /// A regular file, or nothing: the path has no link at its end.
+    /// A regular file, or nothing yet. The path is no link.
     File(PathBuf),
 }
 
-/// Follows `path` to its end. A link that leads nowhere yet is followed as well.
+/// Follows `path` to its end, also through a link whose target does not exist yet.
 ///
 /// # Errors
 ///
-/// What the system says about the way there. A link that it does not follow (`fs.protected_symlinks`) is not followed.
+/// The system's error on the way there, for instance for a link that it does not follow
+/// (`fs.protected_symlinks`).
 pub(super) fn place(path: &Path) -> io::Result<Place> {
     let mut path = path.to_owned();
     for _ in 0..=MOST_LINKS {
@@ -39,7 +40,7 @@ pub(super) fn place(path: &Path) -> io::Result<Place> {
         let followed = fs::metadata(&path);
         let itself = match fs::symlink_metadata(&path) {
             Ok(itself) => itself,
-            // A folder's name cannot be made a file's.
+            // A name that ends in a slash is a folder's, and no file can be made there.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !ends_in_slash(&path) => {
                 return Ok(Place::File(path));
             }
@@ -47,9 +48,9 @@ pub(super) fn place(path: &Path) -> io::Result<Place> {
         };
         let link = itself.is_symlink();
         match followed {
-            // It leads nowhere yet.
+            // The target does not exist yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound && link => {}
-            // Among others that it must not be followed.
+            // For instance that the link must not be followed.
             Err(error) => return Err(error),
             Ok(_) if link && !is_magic(&path) => {}
             Ok(there) if there.is_file() && !is_magic(&path) => return Ok(Place::File(path)),
@@ -58,26 +59,26 @@ pub(super) fn place(path: &Path) -> io::Result<Place> {
         let to = fs::read_link(&path)?;
         path = path.parent().unwrap_or(Path::new("")).join(to);
     }
-    // It leads to itself, and the system has said so unless it was changed meanwhile.
+    // The links form a circle. The system gives that error, unless they were changed meanwhile.
     fs::metadata(&path)?;
     Ok(Place::Device(path))
 }
 
-/// Which descriptor of this process `path` names by itself, without a link at its end.
+/// The descriptor of this process that `path` itself names, without following a link at its end.
 pub(super) fn descriptor(path: &Path) -> Option<i32> {
     let stream = STREAMS.iter().find(|(name, _)| path == Path::new(name));
     if let Some((_, number)) = stream {
         return Some(*number);
     }
     let name = path.file_name()?.to_str()?;
-    // As the system writes it, and so finds it: `01` and `+1` are no descriptors.
+    // Only as the system writes numbers: `01` and `+1` are not descriptors.
     let number: u32 = name.parse().ok()?;
     if number.to_string() != name {
         return None;
     }
     let number = i32::try_from(number).ok()?;
     let folder = path.parent()?;
-    // By their names, as there may be no `/proc`; else by where they lead.
+    // By name, since there may be no `/proc`; otherwise by the target.
     let ours = DESCRIPTORS.iter().any(|name| folder == Path::new(name))
         || fs::canonicalize(folder).is_ok_and(|folder| {
             fs::canonicalize(DESCRIPTORS[1]).is_ok_and(|descriptors| descriptors == folder)
@@ -89,7 +90,7 @@ fn ends_in_slash(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-/// Whether what is at `path` is not what its link says.
+/// Whether the link at `path` leads to an open file, and not to the path that it shows.
 fn is_magic(path: &Path) -> bool {
     path.parent().is_some_and(|folder| {
         fs::canonicalize(folder).is_ok_and(|folder| folder.starts_with(MAGIC))
@@ -137,7 +138,7 @@ mod tests {
         std::fs::create_dir(at("sub")).unwrap();
         symlink("sub/second", at("first")).unwrap();
         symlink("../third", at("sub/second")).unwrap();
-        // Relative links have their folder before them.
+        // Relative links start at their own folder.
         let third = at("sub").join("../third");
         assert_eq!(place(&at("first")).unwrap(), Place::File(third.clone()));
         std::fs::write(at("third"), "").unwrap();

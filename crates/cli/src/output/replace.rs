@@ -1,4 +1,4 @@
-//! A file that is there whole, or as it was before.
+//! Replacing a file, so that it is complete, or as it was before.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use crate::output::write_to;
 use crate::sys::files::take_owner;
 
-/// Names that are tried for the unfinished file.
+/// How many names are tried for the unfinished file.
 const MOST_NAMES: u32 = 100;
 
-/// A file beside the one it becomes; removed, unless it has become it.
+/// An unfinished file beside the one it becomes. Its drop removes it, unless it was renamed.
 struct Unfinished {
     path: PathBuf,
     file: File,
 }
 
 impl Unfinished {
-    /// A new one, beside `place`.
+    /// A new file beside `place`.
     fn beside(place: &Path) -> io::Result<Self> {
         let mut number = 0;
         loop {
-            // Short, as the file's own name may be as long as names can be.
+            // Short, because the file's own name may have the greatest length.
             let name = format!(".wasi-threads-run.{}.{number}.tmp", std::process::id());
             let path = place.with_file_name(name);
             // Made anew, so that no other file or link is written into.
@@ -45,13 +45,13 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After it has become the file, it is not there. Else what is told is why it could not.
+        // After the rename it does not exist. Otherwise the error of the replacement is reported.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Whether a file could be made at `place`, or the one that is there written. As many descriptors are open afterwards as
-/// that will need, and may be closed for it.
+/// Checks that a file can be made at `place`, or that the existing one can be written. Returns as
+/// many open descriptors as that will need: close them just before.
 pub(super) fn can(place: &Path) -> io::Result<Vec<File>> {
     let before = existing(place)?;
     match Unfinished::beside(place) {
@@ -64,8 +64,7 @@ pub(super) fn can(place: &Path) -> io::Result<Vec<File>> {
     }
 }
 
-/// Makes the file at `place`: a process that has mapped the one that was there before goes on with
-/// that one.
+/// Replaces the file at `place`. A process that has mapped the old file keeps the old one.
 pub(super) fn replace(
     place: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -84,7 +83,7 @@ pub(super) fn replace(
         take_over(before, &unfinished.file)?;
     }
     match (fs::rename(&unfinished.path, place), before) {
-        // A mount point is not replaced.
+        // A mount point cannot be replaced, so it is written in place.
         (Err(error), Some(mut before)) if is_refusal(&error) => {
             unfinished.file.rewind()?;
             before.set_len(0)?;
@@ -92,7 +91,7 @@ pub(super) fn replace(
         }
         (done, _) => {
             if done.is_ok() {
-                // Another process may have a file under that name by now.
+                // By now another process may have a file with this name.
                 unfinished.path.clear();
             }
             done
@@ -100,7 +99,7 @@ pub(super) fn replace(
     }
 }
 
-/// The file at `place`, if there is one. It must be one that may be written, though it will not be.
+/// The file at `place`, if there is one. It must be writable, although it will be replaced.
 fn existing(place: &Path) -> io::Result<Option<File>> {
     match OpenOptions::new().write(true).open(place) {
         Ok(file) => Ok(Some(file)),
@@ -119,7 +118,7 @@ fn is_refusal(error: &io::Error) -> bool {
     )
 }
 
-/// Gives `new` what is kept of a file that is replaced: its owner and mode.
+/// Gives `new` the owner and mode of the file that it replaces.
 fn take_over(before: &File, new: &File) -> io::Result<()> {
     let metadata = before.metadata()?;
     take_owner(&metadata, new);

@@ -1,7 +1,9 @@
-//! Backtraces as text: names, files and lines, looked up for what is said, when it is said.
+//! Backtraces as text. Names, files and lines are looked up only for what is printed, when it is
+//! printed.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasi_threads::rewrite::AccessSite;
 use wasi_threads::{Backtrace, Deadlock, Frame, Report, ThreadModule};
@@ -10,43 +12,47 @@ use wasm_symbols::Trace;
 use wasm_symbols::{Bound, Limits, Place, Printer, Symbols};
 use wasmtime::Module;
 
-use crate::report::own_frame;
+use crate::report::{own_frame, whose_access};
 
-/// Frames in which one of the program's own is looked for.
+/// How many of the innermost frames are searched for one of the program's own.
 const INNERMOST: usize = 16;
 
-/// Where something is in a module, to be looked up.
+/// A place in a module whose name, file and line are to be looked up.
 #[derive(Clone, Debug)]
 pub(crate) enum Spot {
     /// A frame of a backtrace.
     Frame(Frame),
-    /// In a function of the program's module, as it was prepared.
+    /// An offset in a function of the program's prepared module.
     Prepared(u32, Option<usize>),
     /// An instruction of the program's module.
     Site(AccessSite),
 }
 
-/// Makes text of the backtraces of a run.
+/// Turns the backtraces of a run into text.
 #[derive(Debug)]
 pub(crate) struct Backtraces {
-    /// For the end. It does not wait for a report that was asked for, which may take seconds.
+    /// For the end, which must not wait for a report on demand: that may take seconds.
     at_end: Printer,
     /// For reports while the program runs.
     on_demand: Printer,
     modules: Vec<(ThreadModule, Option<Arc<Symbols>>)>,
+    /// The names of the functions of the program's own module, once they are needed.
+    names: OnceLock<HashMap<u32, String>>,
 }
 
 impl Backtraces {
-    /// Of a run of these modules, each with its debug information.
+    /// For a run of these modules, each with its debug information.
     pub(crate) fn new(modules: impl Iterator<Item = (ThreadModule, Option<Arc<Symbols>>)>) -> Self {
         Backtraces {
             at_end: Printer::new(Limits::default()),
             on_demand: Printer::new(Limits::default()),
             modules: modules.collect(),
+            names: OnceLock::new(),
         }
     }
 
-    /// A backtrace, a note of which frame is the program's own under those of a panic, and one if something is missing.
+    /// The text of a backtrace, with notes: which frame is the program's own, beneath those of a
+    /// panic, and what is missing.
     pub(crate) fn text(&self, backtrace: &Backtrace) -> String {
         let frames = backtrace.to_frames();
         let looked_up = self
@@ -60,12 +66,12 @@ impl Backtraces {
         noted(text, looked_up.exceeded())
     }
 
-    /// What threads do while the program runs, with their backtraces. Blocks while another such report is made.
+    /// The text of a report while the program runs. Blocks while another such report is made.
     pub(crate) fn on_demand(&self, report: &Report) -> String {
         self.report(report, &self.on_demand)
     }
 
-    /// What threads did when the program ended.
+    /// The text of a report at the program's end.
     pub(crate) fn at_end(&self, report: &Report) -> String {
         self.report(report, &self.at_end)
     }
@@ -78,7 +84,7 @@ impl Backtraces {
         )
     }
 
-    /// Where the threads wait that are stuck.
+    /// The text of a deadlock.
     pub(crate) fn deadlock(&self, deadlock: &Deadlock) -> String {
         let (mut texts, exceeded) = self.texts(deadlock.backtraces(), &self.at_end);
         noted(
@@ -87,18 +93,14 @@ impl Backtraces {
         )
     }
 
-    /// Names, files and lines of many frames: those of a profile, which are more than those of a backtrace.
+    /// Names, files and lines of the frames of a profile, which are many more than those of a
+    /// backtrace.
     #[cfg(feature = "profile")]
     pub(crate) fn look_up(&self, frames: &[Frame]) -> Trace {
-        let mut limits = Limits::default();
-        limits.steps *= 5;
-        limits.text_bytes *= 16;
-        limits.shown_bytes *= 64;
-        limits.time *= 4;
-        Printer::new(limits).look_up(frames.iter().map(|at| self.place(at)).collect())
+        of_many().look_up(frames.iter().map(|at| self.place(at)).collect())
     }
 
-    /// Looks all up at once: threads are at the same places, and share what may be done for them.
+    /// Looks up all at once: threads are at the same places, and share the bound on the work.
     fn texts<'a>(
         &self,
         backtraces: impl Iterator<Item = &'a Backtrace>,
@@ -115,8 +117,8 @@ impl Backtraces {
         (texts.into_iter(), looked_up.exceeded())
     }
 
-    /// For each, the first function of the program's own, with its file and line. Where there is no backtrace, that of the instruction
-    /// is all that is known.
+    /// For each access, the first function of the program's own, with its file and line. Without a
+    /// backtrace only the function of the instruction is known.
     pub(crate) fn own_places<'a>(
         &self,
         of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
@@ -130,9 +132,7 @@ impl Backtraces {
             None => vec![self.place_of(site)],
         };
         let traces: Vec<_> = of.map(places).collect();
-        let looked_up = self
-            .at_end
-            .look_up(traces.iter().flatten().cloned().collect());
+        let looked_up = of_many().look_up(traces.iter().flatten().cloned().collect());
         let mut known = looked_up.frames();
         let mut own = |trace: &Vec<Place>| {
             let (these, rest) = known.split_at(trace.len());
@@ -142,7 +142,54 @@ impl Backtraces {
         traces.iter().map(&mut own).collect()
     }
 
-    /// Of an instruction of the program's own module, which is the last.
+    /// For each access, whether the program makes it, and not a library for itself.
+    pub(crate) fn are_own<'a>(
+        &self,
+        of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
+    ) -> Vec<bool> {
+        let of: Vec<_> = of.collect();
+        let of_site = |site: &AccessSite| (site.function, Some(site.offset));
+        let sites = of
+            .iter()
+            .map(|(_, site)| (of_site(site), self.place_of(site)));
+        let sites = self.whose(sites.collect());
+        // In a function of a library's that serves its callers, these decide.
+        let undecided = |site: &AccessSite| sites.get(&of_site(site)).copied().flatten().is_none();
+        let frames = |backtrace: &Backtrace| {
+            let frames = backtrace.to_frames();
+            frames.into_iter().take(INNERMOST).collect::<Vec<_>>()
+        };
+        let of_frame = |frame: &Frame| {
+            let offset = frame.module_offset().map(|offset| offset as u64);
+            (frame.func_index(), offset)
+        };
+        let called = of.iter().map(|(backtrace, site)| match backtrace {
+            Some(backtrace) if undecided(site) => frames(backtrace),
+            _ => Vec::new(),
+        });
+        let called: Vec<_> = called.collect();
+        let places = called.iter().flatten();
+        let places = places.map(|frame| (of_frame(frame), self.place(frame)));
+        let callers = self.whose(places.collect());
+        let own = |((_, site), frames): (&(_, &AccessSite), &Vec<Frame>)| {
+            let by_site = sites.get(&of_site(site)).copied().flatten();
+            let mut by_callers = frames.iter().map(|frame| callers.get(&of_frame(frame)));
+            let by_callers = || by_callers.find_map(|whose| whose.copied().flatten());
+            // Not known.
+            by_site.or_else(by_callers).unwrap_or(true)
+        };
+        of.iter().zip(&called).map(own).collect()
+    }
+
+    /// Of each place, whether an access there is the program's, if no caller decides that.
+    fn whose<K: Ord>(&self, places: BTreeMap<K, Place>) -> BTreeMap<K, Option<bool>> {
+        let (keys, places): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let looked_up = of_many().look_up(places);
+        let whose = looked_up.frames().iter().map(whose_access::is_own);
+        keys.into_iter().zip(whose).collect()
+    }
+
+    /// The place of an instruction of the program's own module, which is the last one.
     fn place_of(&self, site: &AccessSite) -> Place {
         self.place_in_main(site.function, usize::try_from(site.offset).ok())
     }
@@ -170,9 +217,12 @@ impl Backtraces {
         }
     }
 
-    /// In a function of the program's own module.
+    /// The place of an offset in a function of the program's own module.
     fn place_in_main(&self, function: u32, offset: Option<usize>) -> Place {
         let mut place = Place::new(function);
+        if let Some(name) = self.names().get(&function) {
+            place = place.function_name(name);
+        }
         if let Some(offset) = offset {
             place = place.offset(offset);
         }
@@ -180,6 +230,18 @@ impl Backtraces {
             Some((_, Some(symbols))) => place.symbols(symbols),
             _ => place,
         }
+    }
+
+    fn names(&self) -> &HashMap<u32, String> {
+        self.names.get_or_init(|| {
+            let main = self.modules.last();
+            let functions = main
+                .into_iter()
+                .flat_map(|(main, _)| main.module().functions());
+            functions
+                .filter_map(|function| Some((function.index.as_u32(), function.name?)))
+                .collect()
+        })
     }
 
     fn place(&self, frame: &Frame) -> Place {
@@ -193,7 +255,7 @@ impl Backtraces {
         let mut modules = self.modules.iter();
         let known = modules.find(|(known, _)| Module::same(known.module(), frame.module()));
         if let Some(offset) = frame.module_offset() {
-            // In the file that the user has.
+            // The offset in the user's file.
             let original = known.map(|(module, _)| module.original_offset(offset));
             place = place.offset(original.unwrap_or(offset));
         }
@@ -207,7 +269,17 @@ impl Backtraces {
     }
 }
 
-/// The text, and what is missing.
+/// A printer for more frames than some backtraces have.
+fn of_many() -> Printer {
+    let mut limits = Limits::default();
+    limits.steps *= 5;
+    limits.text_bytes *= 16;
+    limits.shown_bytes *= 64;
+    limits.time *= 4;
+    Printer::new(limits)
+}
+
+/// The text, with a note if something is missing.
 fn noted(mut text: String, exceeded: Option<Bound>) -> String {
     if let Some(bound) = exceeded {
         // Writing to a string cannot fail.
@@ -230,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    /// A report that is looked up for ever, as far as this test sees, is none of the end's business.
+    /// The end does not wait for a report that is still being looked up.
     #[test]
     fn the_end_does_not_wait_for_a_report() {
         let engine = Engine::new(Config::new().shared_memory(true).epoch_interruption(true));
@@ -251,7 +323,7 @@ mod tests {
         let symbols = Symbols::fetched(move || {
             if first.swap(false, Ordering::AcqRel) {
                 begun.send(()).ok()?;
-                // Until the end has been told, or the test has failed.
+                // Until the end has its text, or the test has failed.
                 let _ = released.lock().ok()?.recv();
             }
             Some(bytes.clone())

@@ -1,7 +1,8 @@
-//! Which call of WASI each thread is in, for reports and for threads that are left behind.
+//! Which WASI call each thread is in, for reports and for threads that are left behind.
 //!
-//! Noted for the functions that may wait, and mostly for these alone: two stores a call, without a clock or a lock. The
-//! group keeps it (`wasi_threads::note_host_call`); this says what is noted, and under which names.
+//! It is noted for the functions that may wait, and mostly only for these: two stores a call,
+//! without a clock or a lock. The group keeps the note (`wasi_threads::note_host_call`); this file
+//! decides what is noted, under which names.
 
 use p1_adapter::{CallObserver, CallOutcome};
 use wasi_threads::{note_host_call, time_host_call};
@@ -9,10 +10,11 @@ use wasi_threads::{note_host_call, time_host_call};
 /// Gives each function of WASI its number.
 macro_rules! numbered {
     ($($number:literal $name:literal)*) => {
-        /// The functions of WASI. What is noted of one is its place in here, from 1 on.
+        /// The functions of WASI. The number that is noted is the index here plus 1.
         pub(crate) const NAMES: [&str; 46] = [$($name),*];
 
-        /// The place in [`NAMES`], from 1 on; 0 for what is not in it. A `match` compares lengths first, and so few names.
+        /// The index in [`NAMES`] plus 1; 0 for a name that is not in it. A `match` compares
+        /// lengths first, and so only few names.
         fn number(function: &str) -> u16 {
             match function {
                 $($name => $number,)*
@@ -22,7 +24,8 @@ macro_rules! numbered {
     };
 }
 
-// Those first that may take long, as they wait for another thread, a process or a disk.
+// First the functions that may take long, because they wait for another thread, a process or a
+// disk.
 numbered! {
     1 "fd_read"
     2 "fd_write"
@@ -72,13 +75,13 @@ numbered! {
     46 "sock_shutdown"
 }
 
-/// Those whose time a profile counts.
+/// How many of the first functions a profile times.
 const LONG: u16 = 26;
 
 /// Notes which of the calls in [`NAMES`] the calling thread is in, so that reports have it.
 #[derive(Debug)]
 pub(crate) struct Noting {
-    /// For a profile, which has all of them, and the time of some.
+    /// Whether there is a profile: then all calls are noted, and some are timed.
     pub(crate) timed: bool,
 }
 

@@ -1,8 +1,8 @@
-//! `-D coredump=FILE`: what there was when a thread trapped.
+//! `-D coredump=FILE`: a core dump when a thread traps.
 //!
-//! Wasmtime makes the dump of the trapped thread's store (tool-conventions, Coredump.md). It leaves out shared
-//! memories, which belong to no store, calls every thread `main`, and copies the modules' names as they are: that is mended
-//! here.
+//! Wasmtime makes the dump of the trapped thread's store (tool-conventions, Coredump.md). It leaves
+//! out shared memories, which belong to no store, calls every thread `main`, and copies the
+//! modules' names unescaped. This file corrects that.
 
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
@@ -20,14 +20,14 @@ use crate::output::Output;
 use crate::report::events::thread_name;
 use crate::report::outcome;
 
-/// Pieces a memory is saved in. Zeros at their ends are left out.
+/// A memory is saved in pieces of so many bytes. Zeros at their ends are left out.
 const PIECE: usize = 4096;
 
-/// The section that names the threads whose system calls may still write to the memory: what is in their buffers is neither
-/// from before the call nor from after it.
+/// The section that names the threads whose system calls may still write to the memory. The
+/// contents of their buffers are neither those before the call nor those after it.
 const UNFINISHED: &str = "wasi-threads-run.left-behind";
 
-/// The dump of a run that asks for one.
+/// The core dump of a run, if the options ask for one.
 #[derive(Debug)]
 pub(crate) struct CoreDump {
     output: Output,
@@ -36,18 +36,18 @@ pub(crate) struct CoreDump {
     taken: Mutex<Option<Taken>>,
 }
 
-/// What the trapped thread's store knew.
+/// The data from the trapped thread's store.
 #[derive(Debug)]
 struct Taken {
     thread: ThreadId,
-    /// As Wasmtime makes it; `None` where it cannot.
+    /// The dump as Wasmtime makes it; `None` if it cannot.
     dump: Option<Vec<u8>>,
-    /// Which of its instances import a shared memory.
+    /// For each of its instances, whether it imports a shared memory.
     sharing: Vec<bool>,
 }
 
 impl CoreDump {
-    /// One that will be written to `output`.
+    /// A core dump that will be written to `output`.
     pub(crate) fn new(output: Output, module: String) -> Self {
         CoreDump {
             output,
@@ -61,14 +61,14 @@ impl CoreDump {
         &self.output
     }
 
-    /// Takes what the store of the thread that trapped knows, on that thread.
+    /// Takes the data from the store of the thread that trapped, on that thread.
     pub(crate) fn take(
         &self,
         thread: ThreadId,
         error: &wasmtime::Error,
         mut store: StoreContextMut<'_, P1State>,
     ) {
-        // As Wasmtime: not for the error of a host function.
+        // Like Wasmtime, not for the error of a host function.
         if error.is::<Trap>()
             && let Some(dump) = error.downcast_ref::<WasmCoreDump>()
         {
@@ -89,8 +89,9 @@ impl CoreDump {
         }
     }
 
-    /// Writes the file, if there was a trap, and says where it is or why it is not there. The threads have ended: `memory`
-    /// is as the last of them left it, but for what the system calls of threads in `left` write to.
+    /// Writes the file, if there was a trap, and prints where it is or why it could not be written.
+    /// The threads have ended: `memory` is as the last of them left it, except for the buffers of
+    /// system calls of threads in `left`.
     pub(crate) fn write(&self, memory: Option<&SharedMemory>, left: &[LeftBehind]) {
         let taken = self
             .taken
@@ -122,7 +123,7 @@ impl CoreDump {
     }
 }
 
-/// Whether Wasmtime can write `dump`: it panics where there is a global whose type it does not expect
+/// Whether Wasmtime can write `dump`: it panics at a global of an unexpected type
 /// (bytecodealliance/wasmtime#14102).
 fn can_be_dumped(dump: &WasmCoreDump, store: &StoreContextMut<'_, P1State>) -> bool {
     let expected =
@@ -175,7 +176,7 @@ fn complete(
                     else {
                         continue;
                     };
-                    // Everything but the `end` that the encoder adds.
+                    // Without the `end`, which the encoder adds.
                     let mut offset = offset_expr.get_binary_reader();
                     let len = offset.bytes_remaining().saturating_sub(1);
                     let offset = ConstExpr::raw(offset.read_bytes(len)?.iter().copied());
@@ -204,7 +205,7 @@ fn complete(
                     module.section(&all);
                 }
                 KnownCustom::CoreDumpModules(modules) => {
-                    // They are called as their name sections say.
+                    // The names from the modules' name sections.
                     let mut all = wasm_encoder::CoreDumpModulesSection::new();
                     for name in modules.modules {
                         all.module(escape(name, NAME_CHARS).to_string());
@@ -212,7 +213,7 @@ fn complete(
                     module.section(&all);
                 }
                 KnownCustom::CoreDumpStack(_) => {
-                    // A zero, the thread's name, and the frames, which stay as they are.
+                    // A zero, the thread's name, and the frames, which stay unchanged.
                     let mut reader = BinaryReader::new(section.data(), section.data_offset());
                     reader.read_u8()?;
                     reader.read_string()?;
@@ -250,7 +251,7 @@ fn complete(
     Ok(module.finish())
 }
 
-/// What the section [`UNFINISHED`] says, a line for each thread.
+/// The text of the section [`UNFINISHED`], a line for each thread.
 fn unfinished(left: &[LeftBehind]) -> String {
     let line = |left: &LeftBehind| {
         let place = outcome::place(left);
@@ -275,7 +276,7 @@ fn save(memory: &SharedMemory, data: &mut DataSection) {
     let wide = memory.ty().is_64();
     for start in (0..memory.data_size()).step_by(PIECE) {
         let len = PIECE.min(memory.data_size() - start);
-        // It does not shrink: what was inside is inside.
+        // A memory does not shrink, so the range is still inside.
         let Ok(cells) = wasi_threads::memory::bytes(memory, start as u64, len) else {
             return;
         };
@@ -290,7 +291,7 @@ fn save(memory: &SharedMemory, data: &mut DataSection) {
         let offset = (start + first) as u64;
         let offset = match wide {
             true => ConstExpr::i64_const(offset.cast_signed()),
-            // A 32-bit memory has no addresses beyond them.
+            // A 32-bit memory has only 32-bit addresses.
             false => ConstExpr::i32_const((offset as u32).cast_signed()),
         };
         data.active(0, &offset, piece[first..=last].iter().copied());

@@ -1,4 +1,4 @@
-//! What a run does, one event at a time.
+//! The events of a run.
 
 use wasi_threads::WaitEnd;
 
@@ -19,7 +19,7 @@ pub(crate) struct TraceEvent {
 pub(crate) enum EventKind {
     /// The thread lived.
     Life,
-    /// It called a function of WASI; the errno, if it returned.
+    /// It called a function of WASI. The errno is there if the function returned.
     Call(&'static str, Option<u16>),
     /// It waited on its memory.
     Wait { address: u64, end: WaitEnd },
@@ -31,13 +31,13 @@ pub(crate) enum EventKind {
     },
     /// It started a thread.
     Spawn(u32),
-    /// It did not: why.
+    /// It could not start a thread, for this reason.
     SpawnFailed(String),
-    /// It ended the program: how.
+    /// It ended the program in this way.
     End(String),
 }
 
-/// What a thread is called, by its id.
+/// The name of a thread, by its id.
 pub(crate) fn thread_name(thread: u32) -> String {
     match thread {
         0 => "main".to_owned(),

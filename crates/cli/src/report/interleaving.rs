@@ -2,37 +2,33 @@
 
 use std::fmt::Display;
 
-use replay_threads::conflict::{Access, Line};
+use replay_threads::ThreadId;
+use replay_threads::conflict::{Access, History, Line};
 use wasi_threads::Backtrace;
 use wasi_threads::rewrite::AccessSite;
 
 use crate::message::say;
 use crate::report::backtraces::Backtraces;
 
-/// What is known of an access besides its bytes.
+/// The place of an access.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The number of its instruction.
     pub(crate) site: u32,
     pub(crate) instruction: AccessSite,
-    /// Where the thread was; `None` where no other had touched the bytes yet.
+    /// Where the thread was; `None` if no other thread had accessed the bytes yet.
     pub(crate) backtrace: Option<Backtrace>,
 }
 
 impl PartialEq for Seen {
-    /// Whether it is the same instruction, whatever called its function.
+    /// Whether it is the same instruction, regardless of the callers.
     fn eq(&self, other: &Self) -> bool {
         self.site == other.site
     }
 }
 
-/// Says it, if there is anything.
-pub(crate) fn tell(lines: &[Line<Seen>], backtraces: &Backtraces) {
-    tell_text(&text(lines, backtraces));
-}
-
-/// Says these lines, if there are any.
-pub(crate) fn tell_text(lines: &[impl Display]) {
+/// Prints these lines, if there are any.
+pub(crate) fn tell(lines: &[impl Display]) {
     if lines.is_empty() {
         return;
     }
@@ -42,8 +38,35 @@ pub(crate) fn tell_text(lines: &[impl Display]) {
     }
 }
 
+/// The conflicting accesses of the program at the end, and around a decision, `most` lines of text
+/// at most, and one that says how many others there are. Those that libraries make for themselves
+/// are left out before it is cut, unless there are no others.
+pub(crate) fn text(
+    history: &History<Seen>,
+    decision: Option<(ThreadId, u64)>,
+    most: usize,
+    backtraces: &Backtraces,
+) -> Vec<String> {
+    let seen = history
+        .conflicting()
+        .map(|(_, of)| (of.backtrace.as_ref(), &of.instruction));
+    let are_own = backtraces.are_own(seen);
+    let left_out = are_own.iter().filter(|own| !**own).count();
+    let all = left_out == are_own.len();
+    let mut are_own = are_own.into_iter();
+    let shown = |_: &Seen| are_own.next().unwrap_or(true) || all;
+    let lines = history.around_those(decision, most, shown);
+    let mut text = in_words(&lines, backtraces);
+    if left_out > 0 && !all {
+        text.push(format!(
+            "left out: {left_out} by the allocator and other library code"
+        ));
+    }
+    text
+}
+
 /// One line of text for each.
-pub(crate) fn text(lines: &[Line<Seen>], backtraces: &Backtraces) -> Vec<String> {
+fn in_words(lines: &[Line<Seen>], backtraces: &Backtraces) -> Vec<String> {
     let seen = lines.iter().filter_map(|line| match line {
         Line::Access { of, .. } => Some((of.backtrace.as_ref(), &of.instruction)),
         Line::LeftOut(_) => None,

@@ -1,4 +1,4 @@
-//! What is said about a run.
+//! Reports about a run.
 
 pub(crate) mod backtraces;
 pub(crate) mod calls;
@@ -13,3 +13,4 @@ pub(crate) mod recorder;
 pub(crate) mod stats;
 pub(crate) mod totals;
 pub(crate) mod trace;
+mod whose_access;

@@ -1,4 +1,4 @@
-//! How the program ended: what is said about it, and the status.
+//! How the program ended: the message about it, and the status.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::message::exit::Exit;
 use crate::message::{Message, say};
 use crate::report::backtraces::Backtraces;
 
-/// Says how the program ended.
+/// Reports how the program ended.
 pub(crate) struct Reporter {
     /// The module, as messages name it.
     pub(crate) name: String,
@@ -26,7 +26,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// The status for an outcome, after saying on stderr what there is to say.
+    /// Prints on stderr how the program ended, and returns the status.
     pub(crate) fn outcome(
         &self,
         outcome: &Outcome,
@@ -49,7 +49,7 @@ impl Reporter {
                 false => message,
             };
             match backtrace {
-                // In one piece: the program's own output may go the same way.
+                // In one piece, because the program's own output may go to stderr as well.
                 Some(backtrace) => {
                     say(format_args!("{message}\n{}", backtraces.text(&backtrace)));
                 }
@@ -67,9 +67,9 @@ impl Reporter {
                 Ok(code) => return (Exit::Guest(code), None),
                 // The operating system would keep 8 bits of it: 256 would be success.
                 Err(_) => Message::failure(format!("{name} ended with the exit code {code}"))
-                    .why("a process can only say 0 to 255")
+                    .why("an exit status is a number from 0 to 255")
                     .help(format!(
-                        "have it exit with one of them: of a native program's code a shell sees the lowest 8 bits, here {}",
+                        "exit with one of them; of a native program's code a shell would see the lowest 8 bits, here {}",
                         code & 0xff
                     )),
             },
@@ -86,11 +86,11 @@ impl Reporter {
                     id => format!("thread {id}"),
                 };
                 match error.downcast_ref::<Raised>() {
-                    // Of which shells say nothing, either.
+                    // Shells print nothing about SIGPIPE either.
                     Some(raised) if raised.name == "SIGPIPE" => {
                         return (Exit::Signal(raised.number), None);
                     }
-                    // The numbers of WASI's signals are those of Linux.
+                    // WASI's signals have the numbers of Linux.
                     Some(raised) => Message::new(
                         Exit::Signal(raised.number),
                         format!("{who} of {name} raised {}", raised.name),
@@ -127,18 +127,18 @@ impl Reporter {
             .why(message)
             .help("this is a bug of wasi-threads-run, not of the program: please report it"),
             Outcome::ScheduleFailed(error) => self.schedule(error),
-            // A kind of end that is not known here is no success.
+            // An unknown kind of end is no success.
             other => Message::failure(format!("{name} was ended: {other:?}")),
         };
         (message.exit(), Some(message))
     }
 
-    /// A run with a schedule that did not come to its own end.
+    /// The message about a run that its schedule ended.
     fn schedule(&self, error: &ScheduleError) -> Message {
         let name = &self.name;
         if let Some(divergence) = &self.divergence {
             return Message::new(Exit::Diverged, divergence.to_string()).help(
-                "the run was another one than the file's: was it made by this version, on the same module and input?",
+                "the run differs from the file's: was the file made by this version, with the same module and input?",
             );
         }
         match error {
@@ -168,7 +168,7 @@ impl Reporter {
     }
 }
 
-/// The outcome in a few words, the same on every machine.
+/// The outcome in one line, which is the same on every machine.
 pub(crate) fn in_a_line(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Returned => "returned".to_owned(),
@@ -185,25 +185,27 @@ pub(crate) fn in_a_line(outcome: &Outcome) -> String {
     }
 }
 
-/// Whether it is `parking_lot` that panicked, because it was to make a thread wait.
+/// Whether `parking_lot` panicked because it could not make a thread wait.
 fn in_parking_lot(backtrace: &Backtrace) -> bool {
-    // As compilers spell names, in whichever way.
+    // Independent of how compilers mangle names.
     let waits = |name: &str| name.contains("parking_lot_core") && name.contains("ThreadParker");
     backtrace
         .frames()
         .any(|frame| frame.func_name().is_some_and(waits))
 }
 
-/// Where a thread is that was left behind.
+/// The call in which a thread was left behind.
 pub(crate) fn place(left: &LeftBehind) -> &'static str {
     match left.host_call {
         Some(call) => call,
-        None if left.computing => "its own code (no turn to stop in, or a long memory.fill)",
+        None if left.computing => {
+            "its own code (it got no processor in time, or was in a long memory.fill)"
+        }
         None => "a host call",
     }
 }
 
-/// Says which threads were still in host code when the grace period was over: in one line, however many.
+/// Prints which threads were still in host code when the grace period was over, in one line.
 pub(crate) fn left_behind(threads: &[LeftBehind]) {
     match threads {
         [] => {}

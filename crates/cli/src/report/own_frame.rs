@@ -1,14 +1,16 @@
-//! Which frame of a Rust panic is the program's own: a dozen of the standard library's come first.
+//! Which frame of a Rust panic is the program's own. A dozen frames of the standard library come
+//! first.
 
 use wasm_symbols::Frame;
 
-/// What names of Rust's library begin with, and of what it is built on.
+/// Prefixes of names in Rust's library and in the libraries it uses.
 const LIBRARY: [&str; 10] = [
     "std::", "core::", "alloc::", "__rust", "rust_", "_rust", "__rdl", "__rg", "abort", "panic_",
 ];
 
-/// What starts a program or a thread: of C libraries, and of Rust's, which calls the program's own from there.
-const STARTS: [&str; 8] = [
+/// Functions of C libraries and of Rust's library that start a program or a thread, and call the
+/// program's own.
+pub(super) const STARTS: [&str; 8] = [
     "_start",
     "_initialize",
     "__main_void",
@@ -19,18 +21,20 @@ const STARTS: [&str; 8] = [
     "__wasi_thread_start_C",
 ];
 
-/// Where Rust's library calls the program's own. What is below is the library's, so if nothing of the program was above, it
-/// was inlined into this.
-const CALLS_OWN: &str = "__rust_begin_short_backtrace";
+/// The function in which Rust's library calls the program's own. Frames below it belong to the
+/// library. If no frame above it is the program's, the program was inlined into it.
+pub(super) const CALLS_OWN: &str = "__rust_begin_short_backtrace";
 
-/// Fewer frames than that hide nothing.
+/// With fewer frames than this no note is needed.
 const FEW: usize = 3;
 
-/// Says under which number the first frame of the program's own is, if the innermost frames are those of a panic.
+/// A note with the number of the first frame of the program's own, if the innermost frames are
+/// those of a panic.
 pub(crate) fn note(frames: &[Frame]) -> Option<String> {
     let mut panics = false;
     for (index, frame) in frames.iter().enumerate() {
-        // The innermost inlined function first; without debug information, the function alone.
+        // The innermost inlined function comes first; without debug information there is only the
+        // function.
         let sources = frame.sources().iter().map(|source| {
             let name = source.name().or(frame.function_name());
             (name, source.file(), source.line())
@@ -61,7 +65,8 @@ pub(crate) fn note(frames: &[Frame]) -> Option<String> {
     None
 }
 
-/// The first function of the program's own, with its file and line; where there is none, the innermost one.
+/// The first function of the program's own, with its file and line; the innermost function if there
+/// is none.
 pub(crate) fn place(frames: &[Frame]) -> String {
     let mut innermost = None;
     for frame in frames {
@@ -81,7 +86,7 @@ pub(crate) fn place(frames: &[Frame]) -> String {
                     _ => name.to_owned(),
                 }
             };
-            // A start with a file is the program's `main`.
+            // A start function with a file is the program's own `main`.
             let starts = name.is_some_and(|name| STARTS.contains(&name)) && file.is_none();
             let librarys = name.is_some_and(begins_as_librarys) || file.is_some_and(is_in_library);
             match starts || librarys {
@@ -97,12 +102,12 @@ fn is_librarys(name: &str, file: Option<&str>) -> bool {
     begins_as_librarys(name) || STARTS.contains(&name) || file.is_some_and(is_in_library)
 }
 
-fn begins_as_librarys(name: &str) -> bool {
+pub(super) fn begins_as_librarys(name: &str) -> bool {
     let plain = name.trim_start_matches('<');
     LIBRARY.iter().any(|library| plain.starts_with(library))
 }
 
-fn is_in_library(file: &str) -> bool {
+pub(super) fn is_in_library(file: &str) -> bool {
     (file.contains("/rustc/") && file.contains("/library/"))
         || file.contains("wasi-libc")
         || file.starts_with("wasisdk://")
@@ -132,13 +137,14 @@ mod tests {
         ];
         let own = "note: the first frame of the program's own is 3: app::work::h0123456789abcdef";
         assert_eq!(said(&panics).as_deref(), Some(own));
-        // An abort, few frames, and nothing but the library's.
+        // An abort, few frames, and only frames of the library.
         assert_eq!(said(&["abort", "abort", "abort", "work"]), None);
         assert_eq!(said(&["std::panicking", "work"]), None);
         assert_eq!(said(&["std::panicking"; 5]), None);
     }
 
-    /// The thread's closure was inlined into the library's frame, and the C library's start was taken for the program's.
+    /// The thread's closure was inlined into the library's frame, and the C library's start was
+    /// taken for the program's.
     #[test]
     fn a_program_without_frames_of_its_own_is_not_looked_for_in_the_c_library() {
         let start = Some("wasisdk://v30.0/build/src/musl/src/thread/pthread_create.c");

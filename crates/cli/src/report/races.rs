@@ -25,6 +25,8 @@ pub(crate) struct ToldRace {
     pub(crate) race: Race,
     /// How often its pair of places raced.
     pub(crate) times: u64,
+    /// The word of the sequence lock that it seems to be of.
+    pub(crate) sequence_lock: Option<u64>,
     pub(crate) current: Stack,
     pub(crate) previous: Stack,
     /// Where the threads of the current and of the previous access were made.
@@ -49,14 +51,15 @@ pub(crate) struct RacesText {
     pub(crate) suppressed: usize,
 }
 
-/// The texts of those that the lists do not leave out: one for each pair of lines.
-pub(crate) fn texts(races: &[ToldRace], lists: &Suppressions) -> RacesText {
+/// The texts of those that the lists do not leave out: one for each pair of lines, and one more if
+/// it is harmless and harmful. `strict`: what looks like a sequence lock is not taken for harmless.
+pub(crate) fn texts(races: &[ToldRace], lists: &Suppressions, strict: bool) -> RacesText {
     let mut told = RacesText {
         texts: Vec::new(),
         harmful: 0,
         suppressed: 0,
     };
-    let mut lines: Vec<[Top; 2]> = Vec::new();
+    let mut lines: Vec<([Top; 2], bool)> = Vec::new();
     for race in races {
         let stacks = [&race.current, &race.previous].map(names);
         let (verdict, rule) = lists.judge([&stacks[0], &stacks[1]]);
@@ -65,35 +68,40 @@ pub(crate) fn texts(races: &[ToldRace], lists: &Suppressions) -> RacesText {
             continue;
         }
         // An increment is a load and a store: all pairs of two such lines are one fault.
+        let rule = rule.filter(|_| verdict == Verdict::Harmless);
+        let sequence_lock = race.sequence_lock.filter(|_| rule.is_none());
+        let harmless = rule.is_some() || sequence_lock.is_some() && !strict;
         let mut pair = [top(&race.current), top(&race.previous)];
         pair.sort();
-        if lines.contains(&pair) {
+        let known = (pair, harmless);
+        if lines.contains(&known) {
             continue;
         }
-        lines.push(pair);
-        let harmless = rule
-            .filter(|_| verdict == Verdict::Harmless)
-            .map(|rule| format!(", harmless by `{rule}`"));
-        told.harmful += usize::from(harmless.is_none());
-        told.texts.push(text(race, harmless.as_deref()));
+        lines.push(known);
+        let class = match (rule, sequence_lock) {
+            (Some(rule), _) => format!(", harmless by `{rule}`"),
+            (None, Some(_)) => ", harmless in practice: a sequence lock's, as it seems".to_owned(),
+            (None, None) => String::new(),
+        };
+        told.harmful += usize::from(!harmless);
+        told.texts.push(text(race, &class, sequence_lock));
     }
     told
 }
 
-fn text(told: &ToldRace, harmless: Option<&str>) -> String {
+fn text(told: &ToldRace, class: &str, sequence_lock: Option<u64>) -> String {
     let Race {
         current, previous, ..
     } = &told.race;
     let mut text = "==================\n".to_owned();
-    let harmless = harmless.unwrap_or_default();
-    let _ = writeln!(text, "WARNING: data race{harmless}");
+    let _ = writeln!(text, "WARNING: data race{class}");
     for (title, side, stack) in [
         ("", current, &told.current),
         ("previous ", previous, &told.previous),
     ] {
         let at = side.address;
         let kind = kind(side.kind);
-        let who = who(&side.thread);
+        let who = who(&side.thread, &told.race);
         let size = match side.size {
             1 => "1 byte".to_owned(),
             size => format!("{size} bytes"),
@@ -118,9 +126,20 @@ fn text(told: &ToldRace, harmless: Option<&str>) -> String {
                 Some((id, _)) => format!("thread {id}"),
                 None => "the host".to_owned(),
             };
-            let _ = writeln!(text, "  {} was created by {by}:", capital(&who(thread)));
+            let _ = writeln!(
+                text,
+                "  {} was created by {by}:",
+                capital(&who(thread, &told.race))
+            );
             write_stack(&mut text, stack);
         }
+    }
+    if let Some(word) = sequence_lock {
+        let _ = writeln!(
+            text,
+            "  Each time, the reader looked at {word:#x} right before and right after, and the writer changed it\n  \
+             right before and right after. A reader that compares throws away what was written meanwhile."
+        );
     }
     if told.times > 1 {
         let _ = writeln!(
@@ -153,9 +172,13 @@ fn kind(kind: AccessKind) -> &'static str {
     }
 }
 
-fn who(thread: &ThreadInfo) -> String {
+/// One of a race's threads. The number of one that has ended may be another's by now.
+fn who(thread: &ThreadInfo, race: &Race) -> String {
+    let both = [race.current.thread, race.previous.thread];
+    let again = |other: &ThreadInfo| other.id == thread.id && other.serial > thread.serial;
     match thread.parent {
         None => "the main thread".to_owned(),
+        Some(_) if both.iter().any(again) => format!("an earlier thread {}", thread.id),
         Some(_) => format!("thread {}", thread.id),
     }
 }
@@ -194,6 +217,7 @@ fn names(stack: &Stack) -> Vec<Names<'_>> {
         names.push(Names {
             function: Some(function),
             file: None,
+            inlined: false,
         });
     }
     for frame in &stack.frames {
@@ -201,11 +225,15 @@ fn names(stack: &Stack) -> Vec<Names<'_>> {
             names.push(Names {
                 function: frame.function_name(),
                 file: None,
+                inlined: false,
             });
         }
-        names.extend(frame.sources().iter().map(|source| Names {
+        let last = frame.sources().len().saturating_sub(1);
+        let sources = frame.sources().iter().enumerate();
+        names.extend(sources.map(|(at, source)| Names {
             function: source.name().or(frame.function_name()),
             file: source.file(),
+            inlined: at < last,
         }));
     }
     names

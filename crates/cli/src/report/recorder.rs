@@ -1,4 +1,4 @@
-//! What a run does, as it does it: for `--stats` and `--trace`.
+//! Recording what a run does, for `--stats` and `--trace`.
 //!
 //! Threads, waits and wake-ups come from the group, WASI calls from the adapter. Each event is
 //! recorded by the thread that causes it, in a record of its own, so recording does not contend: a
@@ -16,55 +16,56 @@ use crate::report::calls::Noting;
 use crate::report::events::{EventKind, Nanos, TraceEvent};
 use crate::report::totals::Totals;
 
-/// Calls, waits and notifies that are kept of one run at most, all threads together (about 160 MB).
+/// The most calls, waits and notifies that are kept of one run, all threads together (about 160
+/// MB).
 pub(crate) const MOST_EVENTS: usize = 1 << 21;
 
-/// Lives, spawns and ends that are kept beside them, so that every track has its frame.
+/// The most lives, spawns and ends that are kept in addition, so that every track has its frame.
 const MOST_LIVES: usize = 1 << 20;
 
-/// Events that a host thread takes capacity for at once, so that threads rarely meet there.
+/// For how many events a host thread takes capacity at once, so that threads rarely contend for it.
 const PORTION: usize = 256;
 
 /// Watches one run.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     began: Instant,
-    /// Whether single events are kept, or only what they add up to.
+    /// Whether single events are kept, or only totals.
     events: bool,
     noting: Noting,
     records: Mutex<Vec<Arc<Mutex<HostRecord>>>>,
-    /// The end of the group, once it is told.
+    /// The end of the group, once the observer is told of it.
     end: OnceLock<TraceEvent>,
     /// Capacity for events that no thread has taken.
     capacity: AtomicUsize,
-    /// The same for lives.
+    /// Capacity for lives that no thread has taken.
     capacity_for_lives: AtomicUsize,
 }
 
-/// What one host thread has seen of its guest threads.
+/// The record of one host thread about its guest threads.
 #[derive(Debug, Default)]
 struct HostRecord {
     events: Vec<TraceEvent>,
     totals: Totals,
     /// For how many more events it has capacity.
     capacity: usize,
-    /// When the life began that goes on.
+    /// When the present life began.
     life: Nanos,
-    /// Which thread's it is, if one does.
+    /// The thread whose life that is, if there is one.
     living: Option<u32>,
-    /// When the wait began that goes on.
+    /// When the present wait began.
     wait: Nanos,
 }
 
 thread_local! {
-    /// This host thread's record, of the recorder it is with. There is one recorder in a process.
+    /// This host thread's record. There is one recorder in a process.
     static RECORD: RefCell<Option<Arc<Mutex<HostRecord>>>> = const { RefCell::new(None) };
     /// The guest thread this host thread runs.
     static GUEST: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 impl Recorder {
-    /// Begins to record; with `events`, keeps them one by one. Notes the calls on its way, as `noting` does.
+    /// Begins to record; with `events`, keeps single events. Notes the calls like `noting`.
     pub(crate) fn new(events: bool, noting: Noting) -> Self {
         Self::with_capacity(events, noting, MOST_EVENTS)
     }
@@ -81,7 +82,7 @@ impl Recorder {
         }
     }
 
-    /// All that was seen so far, in figures.
+    /// The totals so far.
     pub(crate) fn totals(&self) -> Totals {
         let mut all = Totals::default();
         for record in lock(&self.records).iter() {
@@ -98,7 +99,7 @@ impl Recorder {
         all
     }
 
-    /// The events so far, by when they began. They are nowhere else then.
+    /// Takes the events so far, sorted by when they began.
     pub(crate) fn take_events(&self) -> Vec<TraceEvent> {
         let mut all = Vec::new();
         let now = self.now();
@@ -106,7 +107,7 @@ impl Recorder {
             let mut record = lock(record);
             let mut events = std::mem::take(&mut record.events);
             if let Some(thread) = record.living.take() {
-                // It was stopped where it was.
+                // Its thread was stopped, and its life has no end.
                 events.push(TraceEvent {
                     thread,
                     began: record.life,
@@ -120,7 +121,7 @@ impl Recorder {
             }
         }
         all.extend(self.end.get().cloned());
-        // What encloses comes before what it encloses.
+        // An event comes before those inside it.
         all.sort_by_key(|event| (event.began, u64::MAX - event.ended));
         all
     }
@@ -131,11 +132,11 @@ impl Recorder {
 
     fn since(&self, instant: Instant) -> Nanos {
         let nanos = instant.saturating_duration_since(self.began).as_nanos();
-        // 584 years of them.
+        // Enough for 584 years.
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
-    /// Works on this host thread's record.
+    /// Does `work` on this host thread's record.
     fn with<R>(&self, work: impl FnOnce(&mut HostRecord) -> R) -> R {
         RECORD.with_borrow_mut(|mine| {
             let record = mine.get_or_insert_with(|| {
@@ -177,13 +178,13 @@ impl Recorder {
 
 /// Takes up to `most` of the capacity that is left.
 fn take(capacity: &AtomicUsize, most: usize) -> usize {
-    // Only a number: no other memory depends on it.
+    // Relaxed: no other memory depends on this number.
     let before = capacity.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
     before.unwrap_or_else(|left| left).min(most)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a panic interrupted is a figure, and still one.
+    // A panic can only have interrupted counting, and a number is always valid.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -291,8 +292,8 @@ impl Observer for Recorder {
             Outcome::Panicked { .. } => "a host function panicked".to_owned(),
             _ => "ended".to_owned(),
         };
-        // Not into a record: a thread that ends a group takes no lock that a thread of the guest's
-        // can hold.
+        // Not into a record: the thread that ends a group must take no lock that a thread of the
+        // guest can hold.
         if self.events {
             let _ = self.end.set(TraceEvent {
                 thread: GUEST.get(),
@@ -335,8 +336,8 @@ mod tests {
         assert!(events.is_sorted_by_key(|event| event.began));
     }
 
-    /// Capacity was once each thread's own, so that a hundred of them could take all memory; and a full record had no
-    /// life of its thread, which ends last.
+    /// Each thread once had capacity of its own, so a hundred threads could take all memory. And a
+    /// full record lacked the life of its thread, which ends last.
     #[test]
     fn capacity_is_for_all_threads_together() {
         let recorder = Recorder::with_capacity(true, Noting { timed: false }, 2 * PORTION + 100);

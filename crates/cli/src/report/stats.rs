@@ -1,4 +1,4 @@
-//! `--stats`: what a run did, in figures, after it.
+//! `--stats`: the figures of a run, after it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::sys::process;
 
 /// The figures of one run.
 pub(crate) struct Stats {
-    /// From the start of loading to a module that can be run.
+    /// The time from the start of loading to a module that can be run.
     pub(crate) prepared_in: Duration,
-    /// From there to the end of the program and of its threads.
+    /// The time from there to the end of the program and of its threads.
     pub(crate) ran_for: Duration,
 }
 
-/// What only the group knows.
+/// The figures that only the group has.
 #[derive(Default)]
 pub(crate) struct GroupTotals {
     threads: ThreadCounts,
     waits: WaitStatistics,
     spawn_failures: SpawnFailures,
-    /// Bytes of the memory the threads shared, if they did.
+    /// The size in bytes of the memory that the threads shared, if there is one.
     shared_memory: Option<u64>,
 }
 
 impl GroupTotals {
-    /// Those of a group so far.
+    /// The figures of a group so far.
     pub(crate) fn of<T: Send + 'static>(group: &ThreadGroup<T>) -> Self {
         GroupTotals {
             threads: group.thread_counts(),
@@ -45,7 +45,8 @@ impl GroupTotals {
 }
 
 impl GroupTotals {
-    /// Says on stderr why spawns failed, where the program cannot know, and its user did not ask for it.
+    /// Prints on stderr why spawns failed, if the program cannot know, and the user did not ask for
+    /// it by a limit.
     pub(crate) fn explain_spawns(&self) {
         let SpawnFailures { count, last, .. } = &self.spawn_failures;
         if let Some(why) = last.as_ref().and_then(explanation) {
@@ -57,9 +58,9 @@ impl GroupTotals {
 
 fn explanation(failure: &SpawnError) -> Option<String> {
     match failure {
-        // Its end needs no explanation.
+        // The end needs no explanation.
         SpawnError::Ended => None,
-        // What was asked for.
+        // The user asked for these.
         SpawnError::Limit(_) | SpawnError::LimitEver(_) => None,
         SpawnError::NoEntryPoint => Some(format!(
             "{failure}: link it with `--export=wasi_thread_start`"
@@ -76,7 +77,7 @@ fn explanation(failure: &SpawnError) -> Option<String> {
 }
 
 impl Stats {
-    /// Says it on stderr.
+    /// Prints the figures on stderr.
     pub(crate) fn report(&self, totals: &GroupTotals, seen: &Totals, format: StatsFormat) {
         let ran_for = self.ran_for;
         let ThreadCounts { started, most, .. } = totals.threads;
@@ -162,7 +163,7 @@ fn times(times: &Times) -> String {
     }
 }
 
-/// A line for each function of WASI that was called; what took longest first.
+/// A line for each function of WASI that was called, the slowest first.
 fn calls(seen: &Totals) -> String {
     let mut calls: Vec<_> = seen.calls.iter().collect();
     calls.sort_by_key(|(_, calls)| u64::MAX - calls.times.total);
@@ -186,14 +187,14 @@ mod tests {
 
     #[test]
     fn a_limit_nobody_asked_for_is_explained() {
-        // Backticks, which the names of limits have, do not make a limit of it.
+        // Backticks alone, as in the names of limits, do not make it a limit.
         let refused = "Resource `temporarily` unavailable (os error 11)".to_owned();
         let said = explanation(&SpawnError::HostThread(refused)).unwrap_or_default();
         assert!(
             said.contains("pids.max") && said.contains("os error 11"),
             "{said}"
         );
-        // The limit is named where it was seen coming.
+        // The error names the limit if it was found before the system refused.
         let limit = "no address space (ulimit -v)".to_owned();
         let said = explanation(&SpawnError::NoCapacity(limit)).unwrap_or_default();
         assert!(said.ends_with("(ulimit -v)"), "{said}");

@@ -1,16 +1,16 @@
-//! What a run does, in figures.
+//! The totals of a run.
 
 use std::collections::BTreeMap;
 
 use crate::report::events::Nanos;
 
-/// What events add up to.
+/// The totals of events.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) calls: BTreeMap<&'static str, CallTotals>,
     pub(crate) spawns: Times,
     pub(crate) waits: Times,
-    /// Events that there was no capacity for.
+    /// How many events there was no capacity for.
     pub(crate) lost: u64,
 }
 
@@ -18,11 +18,11 @@ pub(crate) struct Totals {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CallTotals {
     pub(crate) times: Times,
-    /// How many returned another errno than 0.
+    /// How many calls returned another errno than 0.
     pub(crate) failed: u64,
 }
 
-/// A number of things that take time.
+/// How often something happened, and how long it took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Times {
     pub(crate) count: u64,

@@ -1,7 +1,7 @@
 //! `--trace FILE`: a timeline, in the Trace Event Format that Perfetto and chrome://tracing open.
 //!
-//! One track per guest thread, under the thread's id: its life, its WASI calls, its waits. Arrows lead from a spawn to
-//! the thread it started, and from a notify to the waits it ended.
+//! One track per guest thread, under the thread's id: its life, its WASI calls, its waits. Arrows
+//! lead from a spawn to the thread it started, and from a notify to the waits it ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
@@ -16,21 +16,21 @@ use crate::report::recorder::{MOST_EVENTS, Recorder};
 
 /// The process of all tracks: the smallest number that is no guest thread's id.
 ///
-/// Viewers take the thread that has its process's number for the process's main thread, and in Perfetto a thread 0
-/// shares that one's track. So this is the number of the main thread's track as well.
+/// Viewers take the thread with its process's number for the main thread, and in Perfetto a thread
+/// 0 shares that track. So the main thread's track has this number as well.
 const PROCESS: u32 = 1 << 29;
 
-/// Where a trace goes. Before the program runs it is known that it can.
+/// The output of a trace. It is prepared before the program runs.
 #[derive(Debug)]
 pub(crate) struct TraceFile(Output);
 
 impl TraceFile {
-    /// One that goes to `output`, which is prepared.
+    /// A trace that goes to `output`, which is prepared.
     pub(crate) fn new(output: Output) -> Self {
         TraceFile(output)
     }
 
-    /// Writes what `recorder` has seen of the program `name`, or says why it cannot be written.
+    /// Writes the events of the program `name`, or prints why the file cannot be written.
     pub(crate) fn write(self, recorder: &Recorder, name: &str) {
         let events = recorder.take_events();
         if let Err(error) = self.0.write(|out| write(out, name, &events)) {
@@ -40,7 +40,7 @@ impl TraceFile {
         match recorder.totals().lost {
             0 => {}
             lost => say(format_args!(
-                "note: the trace has room for {MOST_EVENTS} calls, waits and notifies: {lost} later ones are not in it"
+                "note: the trace holds {MOST_EVENTS} calls, waits and notifies: {lost} later ones are missing"
             )),
         }
     }
@@ -50,12 +50,12 @@ fn what_failed(name: &str) -> String {
     format!("the trace {name} cannot be written")
 }
 
-/// The number of a thread's track: the thread's id, or what stands for the main thread, which has none.
+/// The number of a thread's track: the thread's id, or [`PROCESS`] for the main thread.
 fn track(thread: u32) -> u32 {
     if thread == 0 { PROCESS } else { thread }
 }
 
-/// Microseconds, the format's unit. Its numbers may have fractions.
+/// Microseconds, the unit of the format, whose numbers may have fractions.
 fn micros(nanos: Nanos) -> f64 {
     nanos as f64 / 1000.0
 }
@@ -87,7 +87,8 @@ fn write(out: &mut dyn Write, name: &str, events: &[TraceEvent]) -> io::Result<(
     for event in events {
         put(&slice(event))?;
         match &event.what {
-            // The n-th spawn of an id begins its n-th life: ids are taken again only after their life's end.
+            // The n-th spawn of an id begins its n-th life, because an id is used again only after
+            // its life has ended.
             EventKind::Spawn(child) => {
                 let nth = count(&mut spawns, *child);
                 if let Some(id) = arrows.spawned.get(&(*child, nth)) {
@@ -115,7 +116,7 @@ fn write(out: &mut dyn Write, name: &str, events: &[TraceEvent]) -> io::Result<(
                     },
                 ..
             } if let Some(id) = arrows.woken.get(&(notify.get(), event.thread)) => {
-                // Inside of the wait, and so bound to it.
+                // Inside the wait, so that viewers bind the arrow to it.
                 let at = event.ended.saturating_sub(1).max(event.began);
                 put(&arrow("f", "wake", *id, event.thread, at))?;
             }
@@ -132,12 +133,12 @@ fn count(seen: &mut HashMap<u32, usize>, key: u32) -> usize {
     *times - 1
 }
 
-/// The arrows whose two ends are there: an event may have been lost, or its thread left behind. Each has a number of
-/// its own, the format's id of it: Perfetto takes nothing else.
+/// The arrows with both ends: an event may have been lost, or its thread left behind. Each arrow
+/// has a number, which is its id in the format; Perfetto takes only numbers.
 struct Arrows {
-    /// By a thread's id, and which of its lives.
+    /// By a thread's id, and the number of its life.
     spawned: BTreeMap<(u32, usize), usize>,
-    /// By a notify, and the thread it woke.
+    /// By a notify's id, and the thread it woke.
     woken: BTreeMap<(u32, u32), usize>,
 }
 
@@ -195,7 +196,7 @@ fn arrow(phase: &str, name: &str, id: usize, thread: u32, at: Nanos) -> Value {
     value
 }
 
-/// An event as a slice of its thread's track; the end as a mark across all of them.
+/// An event as a slice of its thread's track; the end as a mark across all tracks.
 fn slice(event: &TraceEvent) -> Value {
     let hexadecimal = |address: u64| format!("{address:#x}");
     let (name, category, args) = match &event.what {

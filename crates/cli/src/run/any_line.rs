@@ -1,4 +1,4 @@
-//! Command lines of any kind: read, understood or refused, and nothing else. `fuzz/targets/command_lines.rs` and a test
+//! Any command line is either understood or refused. `fuzz/targets/command_lines.rs` and a test
 //! call [`any_line`].
 
 use std::ffi::OsString;
@@ -13,23 +13,23 @@ use crate::module::engine;
 use crate::run::plan::Plan;
 use crate::sys::files::argument;
 
-/// No line has more.
+/// The most arguments of a line.
 const ARGUMENTS: usize = 60;
 
 /// The arguments are separated by line ends.
 ///
-/// `forgets_limit` and `takes_option` plant a fault each: of two time limits the longer one counts; an option behind the
-/// module is the host's.
+/// `forgets_limit` and `takes_option` each plant a fault: the longer of two time limits counts; an
+/// option behind the module is taken by the host.
 ///
 /// # Panics
 ///
-/// If the line is not understood as it is meant to be.
+/// If the line is misunderstood.
 pub(crate) fn any_line(data: &[u8], forgets_limit: bool, takes_option: bool) {
     let typed = data.split(|byte| *byte == b'\n').take(ARGUMENTS);
     let mut line = vec![OsString::from("wasi-threads-run")];
     line.extend(typed.map(argument));
-    // What reads or makes files where this is run. A process has one log, and this one has many command lines; a cache
-    // has a thread.
+    // These options read or make files in the current folder. A process has one log, and this one
+    // has many command lines; a cache has a thread.
     if says(&line, &["config", "log", "cache"]) {
         return;
     }
@@ -75,7 +75,7 @@ pub(crate) fn any_line(data: &[u8], forgets_limit: bool, takes_option: bool) {
     if takes_option && plan.argv.iter().any(|arg| arg == "--dir") {
         plan.argv.retain(|arg| arg != "--dir");
     }
-    // All behind the module is the program's, as it was typed.
+    // All arguments behind the module are the program's, as typed.
     let rest: Vec<_> = module_and_args[1..]
         .iter()
         .map(|arg| arg.to_str())
@@ -86,7 +86,7 @@ pub(crate) fn any_line(data: &[u8], forgets_limit: bool, takes_option: bool) {
         .collect();
     assert_eq!(given, rest, "the program's arguments");
     assert!(named || !plan.argv[0].contains('/'), "{:?}", plan.argv);
-    // A limit that was given is there. An option of an old version adds one more.
+    // A given limit is there. An option of an old version gives another one.
     if let Some(shortest) = limits.iter().min() {
         let counts = plan.limits.timeout.expect("a time limit was given");
         assert!(counts <= *shortest, "of {limits:?} counts {counts:?}");
@@ -99,14 +99,14 @@ pub(crate) fn any_line(data: &[u8], forgets_limit: bool, takes_option: bool) {
             "{name} twice"
         );
     }
-    // Options that do not go together are an error. The pooling allocator reserves what it is told to, and a profiler has
-    // a file.
+    // Options that contradict each other are an error. Not tried: the pooling allocator reserves
+    // what its options say, and a profiler makes a file.
     if !says(&line, &["pooling", "profile", "native-unwind"]) {
         let _ = Engine::new(&plan.engine);
     }
 }
 
-/// Whether an argument has one of `words` in it.
+/// Whether an argument contains one of `words`.
 fn says(line: &[OsString], words: &[&str]) -> bool {
     line.iter().any(|arg| {
         let text = arg.to_string_lossy();

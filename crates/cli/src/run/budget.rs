@@ -1,9 +1,9 @@
-//! `--max-total-memory`: one budget for all that the program makes the host keep.
+//! `--max-total-memory`: one budget for all memory that the program makes the host keep.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is left, in bytes.
+/// A budget: how many bytes are left.
 #[derive(Debug)]
 pub(crate) struct Budget(AtomicU64);
 

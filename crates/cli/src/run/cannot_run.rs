@@ -1,4 +1,4 @@
-//! What is said of a program that cannot be run.
+//! Messages about a program that cannot be run.
 
 use wasi_threads::{GroupError, RunError};
 
@@ -6,7 +6,7 @@ use crate::message::Message;
 use crate::message::error_text::{because, first_line, one_line};
 use crate::message::link_flags;
 
-/// A module that does not become a group of threads.
+/// The message about a module of which no group can be made.
 pub(crate) fn group(error: &GroupError, name: &str) -> Message {
     let message = Message::failure(format!("{name} cannot be run"));
     if let Some((why, help)) = link_flags::of_shape(error) {
@@ -37,19 +37,19 @@ pub(crate) fn group(error: &GroupError, name: &str) -> Message {
         GroupError::HostStackTooSmall { .. } => message
             .why(error)
             .help("raise `--thread-stack-size`, or lower `-W max-wasm-stack`"),
-        // What is not there at all was found before.
+        // Imports that nothing provides were found before.
         GroupError::Link(cause) => message.why(first_line(cause)).help(
             "it was built for another version of what it imports: build it again with a current toolchain",
         ),
         GroupError::Memory(cause) | GroupError::Store(cause) => because(message, cause),
         GroupError::NoSignalStack(_) => message.why(error).help(
-            "a filter of system calls forbids it (seccomp): have it allow `sigaltstack`",
+            "a filter of system calls (seccomp) forbids it: allow `sigaltstack`",
         ),
         other => message.why(one_line(other)),
     }
 }
 
-/// A group in which no guest code ran.
+/// The message about a group in which no guest code ran.
 pub(crate) fn run(error: &RunError, name: &str) -> Message {
     let message = Message::failure(format!("{name} cannot be run"));
     match error {

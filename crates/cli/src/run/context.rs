@@ -1,4 +1,4 @@
-//! What the program has of WASI: arguments, environment, folders, sockets and standard streams.
+//! The program's WASI context: arguments, environment, folders, sockets and standard streams.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -14,24 +14,26 @@ use crate::report::recorder::Recorder;
 use crate::run::budget::Budget;
 use crate::run::listen;
 use crate::run::plan::Plan;
+use crate::run::races::{self, RaceWatch};
 use crate::run::schedule::session::Session;
 use crate::sys::at_start;
 use crate::sys::inherited::Inherited;
 
-/// What looks on, what is shared with the group, and whose turn it is.
+/// The observers, what is shared with the group, and the schedule.
 type Watched<'a> = (
     Option<&'a Arc<Recorder>>,
     Option<&'a Arc<Budget>>,
     Option<&'a Session>,
+    Option<&'a Arc<RaceWatch>>,
 );
 
-/// Makes it. Folders come first among the descriptors, from 3 on, then the sockets: C libraries stop to look for
-/// folders at the first descriptor that is none.
+/// Makes the context. Folders come first among the descriptors, from 3 on, and then the sockets: C
+/// libraries stop looking for folders at the first descriptor that is none.
 pub(crate) fn context(
     plan: &Plan,
     end: &EndSignal,
     (mut inherited, listeners): (Inherited, Vec<TcpListener>),
-    (recorder, budget, session): Watched<'_>,
+    (recorder, budget, session, races): Watched<'_>,
 ) -> Result<P1Ctx> {
     let mut builder = P1CtxBuilder::new();
     builder
@@ -42,14 +44,14 @@ pub(crate) fn context(
     match recorder {
         Some(recorder) => builder.call_observer(Arc::clone(recorder) as _),
         None => {
-            // A profile names all calls.
+            // A profile needs the names of all calls.
             let timed = plan.profile.is_some();
             builder
                 .call_observer(Arc::new(Noting { timed }))
                 .observe_waiting_calls_only(!timed)
         }
     };
-    // A module that came in on stdin has used it up.
+    // A module that was read from stdin has used it up.
     let has_input = session.is_some_and(Session::has_input);
     if plan.stdio.stdin && plan.module != ModuleSource::Stdin && !has_input {
         builder.inherit_stdin();
@@ -76,6 +78,9 @@ pub(crate) fn context(
     if let Some(session) = session {
         session.give_world(&mut builder);
     }
+    if let Some(races) = races {
+        races::observe_calls(&mut builder, races);
+    }
     for dir in session.and_then(Session::folders).unwrap_or(&plan.dirs) {
         let perms = if dir.read_only {
             FsPerms::ReadOnly
@@ -94,7 +99,7 @@ pub(crate) fn context(
     Ok(ctx)
 }
 
-/// What the program was to have, and cannot.
+/// The message about a context that cannot be made.
 fn cannot_set_up(error: &BuildError, plan: &Plan) -> Message {
     match error {
         BuildError::Preopen { path, source } => {

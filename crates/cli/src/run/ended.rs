@@ -16,10 +16,10 @@ use crate::report::stats::{GroupTotals, Stats};
 use crate::report::trace::TraceFile;
 use crate::run::observers::Observers;
 use crate::run::plan::Plan;
-use crate::run::races::{self, RacedRun};
+use crate::run::races::{self, RaceWatch, RacedRun};
 use crate::run::schedule::session::{self, Session};
 
-/// A program that has ended, and what is known of it.
+/// A program that has ended, and what was observed.
 pub(crate) struct Ended<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) group: &'a ThreadGroup<P1State>,
@@ -28,19 +28,21 @@ pub(crate) struct Ended<'a> {
     /// The program.
     pub(crate) module: &'a ThreadModule,
     pub(crate) outcome: Outcome,
-    /// What the function returned.
+    /// The results of the function.
     pub(crate) results: Vec<Val>,
     /// The signal that ended it, if one did.
     pub(crate) signal: Option<u8>,
     pub(crate) stats: Stats,
-    /// Whose turn it was.
+    /// The schedule, if there is one.
     pub(crate) session: Option<&'a Session>,
-    /// What the run depends on, if it is to be kept.
+    /// What looked for races.
+    pub(crate) races: Option<&'a RaceWatch>,
+    /// What the run depends on, if the run is to be saved.
     pub(crate) header: Option<Header>,
 }
 
 impl Ended<'_> {
-    /// Says, prints and writes all that was asked for, and gives the status.
+    /// Prints and writes everything that the options ask for, and returns the status.
     pub(crate) fn report(self, trace: Option<TraceFile>, profile: Option<ProfileFile>) -> Exit {
         let left = self.group.left_behind();
         outcome::left_behind(&left);
@@ -56,14 +58,14 @@ impl Ended<'_> {
         if let Some(report) = self.group.timeout_report() {
             message::say(self.backtraces.at_end(&report));
         }
-        // The status is the program's, whatever fails from here on.
+        // From here on a failure does not change the status.
         if let Some(dump) = &self.observers.dump {
             dump.write(self.group.memory(), &left);
         }
         totals.explain_spawns();
         if let Err(message) = message::print(&invoke::results(&self.results)) {
             message::say(&message);
-            // But what it was called for is its results.
+            // Except for the results, for which the function was called.
             exit = message.exit();
         }
         if let Some(file) = profile {
@@ -80,25 +82,24 @@ impl Ended<'_> {
         if let (Some(session), Some(options)) = (self.session, &self.plan.schedule)
             && let Some(most) = options.show
         {
-            interleaving::tell(&session.interleaving(most), self.backtraces);
+            interleaving::tell(&session.interleaving(most, self.backtraces));
         }
-        let (Some(session), Some(options)) = (self.session, &self.plan.schedule) else {
-            return exit;
-        };
-        let exit = session::after(
-            (self.plan, options),
-            session.summary(),
-            (self.header, options.save.as_ref()),
-            (outcome::in_a_line(&self.outcome), exit),
-        );
-        match (session.races(), &options.races) {
+        if let (Some(session), Some(options)) = (self.session, &self.plan.schedule) {
+            exit = session::after(
+                (self.plan, options),
+                session.summary(),
+                (self.header, options.save.as_ref()),
+                (outcome::in_a_line(&self.outcome), exit),
+            );
+        }
+        match (self.races, races::options(self.plan)) {
             (Some(watch), Some(races)) => races::after(
                 &RacedRun {
                     plan: self.plan,
                     races,
                     module: self.module,
                     backtraces: self.backtraces,
-                    seed: session.seed(),
+                    seed: self.session.map(Session::seed),
                     took: self.stats.ran_for,
                 },
                 watch,

@@ -1,4 +1,4 @@
-//! Which function of a module is the program.
+//! Which function of a module to run.
 
 use wasi_threads::{ThreadModule, abi};
 use wasm_symbols::{NAME_CHARS, escape};
@@ -8,14 +8,15 @@ use crate::args::invoke;
 use crate::message::{Message, Result, say};
 use crate::run::plan::{EntryFunction, Plan};
 
-/// What of a module is to be run.
+/// What to run of a module.
 pub(crate) enum Runs {
-    /// A command: this export is the program.
+    /// A command: this export.
     Command(String),
-    /// A module that has no program: it is instantiated, which runs its start function if it has one.
+    /// A module without a program: it is only instantiated, which runs its start function if it has
+    /// one.
     Start,
-    /// A library (a WASI reactor), or a function that takes or returns something: `_initialize` if there is one,
-    /// then this call.
+    /// A library (a WASI reactor), or a function with parameters or results: `_initialize` if there
+    /// is one, then this call.
     Call(ExportCall),
 }
 
@@ -25,11 +26,12 @@ pub(crate) struct ExportCall {
     pub(crate) params: Vec<Val>,
 }
 
-/// How many arguments a note names, and how much of each it shows.
+/// How many arguments a note names.
 const MOST_SHOWN: usize = 3;
 const ARG_CHARS: usize = 100;
 
-/// Says which arguments `--invoke` has no parameters for, where the program cannot read them either.
+/// Prints which arguments are left over after the parameters of `--invoke`, if the program cannot
+/// read them either.
 fn say_surplus(function: &str, surplus: &[String], module: &ThreadModule, plan: &Plan) {
     let mut imports = module.module().imports();
     let reads = imports.any(|import| import.name() == "args_get") || !plan.preloads.is_empty();
@@ -62,7 +64,7 @@ pub(crate) fn runs(module: &ThreadModule, name: &str, plan: &Plan) -> Result<Run
     };
     if let Some(ty) = function(wanted) {
         let export = wanted.to_owned();
-        // The program's own name comes first.
+        // The first one is the program's own name.
         let args = &plan.argv[1..];
         if let EntryFunction::Named(_) = plan.entry {
             say_surplus(

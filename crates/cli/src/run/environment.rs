@@ -7,7 +7,7 @@ use wasmtime_cli_flags::CommonOptions;
 use crate::message::{Message, Result};
 use crate::sys::inherited::Inherited;
 
-/// Those that are inherited and those that were typed; a later one replaces an earlier one of its name.
+/// The inherited and the typed variables; a later one replaces an earlier one with its name.
 pub(crate) fn environment(
     common: &CommonOptions,
     vars: &[(String, Option<String>)],
@@ -40,7 +40,7 @@ pub(crate) fn environment(
             Some(value) => set(name.clone(), value.clone()),
             None => match std::env::var(name) {
                 Ok(value) => set(name.clone(), value),
-                // Not set here: not set there.
+                // Not set in this process, so not set for the program.
                 Err(std::env::VarError::NotPresent) => {}
                 Err(std::env::VarError::NotUnicode(_)) => return Err(not_utf8(name)),
             },

@@ -1,4 +1,4 @@
-//! The group of threads, as the options want it.
+//! Making the group of threads from the options.
 
 use p1_adapter::{EndSignal, P1Ctx, P1State};
 use wasi_threads::{GroupBuilder, Termination, ThreadGroup};
@@ -8,10 +8,11 @@ use wasmtime_wasi::I32Exit;
 use crate::run::modules::PreparedModules;
 use crate::run::plan::Plan;
 
-/// Threads that are described when the time limit passes, and on SIGQUIT; the others are counted.
+/// How many threads are described when the time limit passes, and on SIGQUIT. The others are
+/// counted.
 pub(crate) const DESCRIBED: usize = 100;
 
-/// How threads that compute are stopped: where they are, unless the code is to have checks.
+/// How threads that compute are stopped: where they are, unless the code has checks.
 pub(crate) fn termination(plan: &Plan) -> Termination {
     match plan.epochs {
         Some(true) => Termination::Epochs,
@@ -21,7 +22,7 @@ pub(crate) fn termination(plan: &Plan) -> Termination {
     }
 }
 
-/// A group whose threads share `ctx`, and whose end raises `end`.
+/// A builder of a group whose threads share `ctx`, and whose end raises `end`.
 pub(crate) fn builder(
     plan: &Plan,
     modules: &PreparedModules<'_>,
@@ -32,7 +33,8 @@ pub(crate) fn builder(
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
         .termination(termination(plan))
-        // Whatever way they end, reports ask no thread, and count those they do not describe.
+        // With both ways of ending, reports ask no thread, and count threads that they do not
+        // describe.
         .see_threads(Termination::CAN_EXIT)
         .host_word(p1_adapter::host_word)
         .report_at_timeout(DESCRIBED)

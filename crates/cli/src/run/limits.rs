@@ -10,25 +10,25 @@ pub(crate) struct LimitOptions {
     pub(crate) host_stack: Option<usize>,
     pub(crate) memory: Option<usize>,
     pub(crate) memories: Option<usize>,
-    /// Of all that the program makes the host keep, in bytes.
+    /// The most bytes that the program may make the host keep.
     pub(crate) total_memory: Option<u64>,
     pub(crate) table_elements: Option<usize>,
     pub(crate) tables: Option<usize>,
     pub(crate) instances: Option<usize>,
     pub(crate) fuel: Option<u64>,
-    /// From the beginning of the run, preparation included.
+    /// The time limit, from the beginning of the run: preparation counts.
     pub(crate) timeout: Option<Duration>,
     pub(crate) descriptors: Option<usize>,
-    /// Bytes that one `random_get` may ask for.
+    /// The most bytes that one `random_get` may ask for.
     pub(crate) random: Option<u64>,
-    /// What one host call may copy.
+    /// The most bytes that one host call may copy.
     pub(crate) hostcall_fuel: Option<usize>,
-    /// Whether growth that is refused is a trap.
+    /// Whether a refused growth is a trap.
     pub(crate) trap_on_grow_failure: bool,
 }
 
 impl LimitOptions {
-    /// Those of them that the group of threads keeps, and the time that is left for it.
+    /// The limits that the group of threads enforces, with the time that is left.
     pub(crate) fn of_the_group(&self, timeout: Option<Duration>) -> Limits {
         /// Applies a limit if it was given.
         fn given<V>(
@@ -43,8 +43,7 @@ impl LimitOptions {
         }
         let limits = given(Limits::new(), self.threads, Limits::threads);
         let limits = given(limits, self.host_stack, Limits::host_stack);
-        // Wasmtime asks no limiter when a shared memory grows, so what it may become is
-        // what counts.
+        // Wasmtime asks no limiter when a shared memory grows, so its maximum is what counts.
         let limits = given(limits, self.memory, |limits, bytes| {
             limits.memory(bytes).shared_memory(bytes as u64)
         });

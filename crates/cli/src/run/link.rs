@@ -1,4 +1,4 @@
-//! What the module may import, apart from what the group of threads provides.
+//! The module's imports, apart from those that the group of threads provides.
 
 use std::fmt::Write as _;
 
@@ -13,9 +13,9 @@ use crate::module::near_names::near;
 use crate::run::modules::PreparedModules;
 use crate::run::plan::{Plan, UnknownImports};
 
-/// Makes the linker, and refuses a module that imports what nothing provides.
+/// Makes the linker, and refuses a module with an import that nothing provides.
 ///
-/// A library may import from those before it.
+/// A library may import from the libraries before it.
 pub(crate) fn linker(
     modules: &PreparedModules<'_>,
     ctx: &P1Ctx,
@@ -88,7 +88,8 @@ fn of_the_group(import: &ImportType<'_>) -> bool {
     }
 }
 
-/// What calls of `setjmp` and `longjmp` become: undefined functions where the C library has none, or is not linked.
+/// The functions that calls of `setjmp` and `longjmp` become. They stay undefined if the C library
+/// has none, or is not linked.
 const JUMPS: [&str; 9] = [
     "setjmp",
     "longjmp",
@@ -101,7 +102,7 @@ const JUMPS: [&str; 9] = [
     "emscripten_longjmp",
 ];
 
-/// `known`: what there is, module and name.
+/// `known`: the functions that exist, as module and name.
 fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &str) -> Message {
     /// More than is ever read.
     const MOST: usize = 8;
@@ -137,7 +138,7 @@ fn nothing_provides(missing: &[ImportType<'_>], known: &[(&str, &str)], name: &s
     }
 }
 
-/// What an import is called, as it may be shown.
+/// The escaped name of an import.
 fn named(import: &ImportType<'_>) -> String {
     format!(
         "`{}.{}`",

@@ -1,6 +1,7 @@
 //! Listening sockets for the program: `-S tcplisten` and `-S listenfd`.
 //!
-//! Preview1 has no call that makes a socket, so the ones a program accepts from are made here.
+//! Preview1 has no call that makes a socket, so the sockets on which a program accepts are made
+//! here.
 
 use std::net::TcpListener;
 

@@ -61,13 +61,13 @@ use crate::sys::signals::{Held, SignalThread};
 
 /// Runs the program that the command line asks for.
 pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
-    // The plan changes the environment, so there is no other thread yet; then its compile cache starts one, which must not
-    // take signals.
+    // The plan changes the environment, so there must be no other thread yet. Then its compile
+    // cache starts a thread, which must not take signals.
     let held = Held::new();
     let mut plan = Plan::from_args(typed)?;
     races::leave_outputs(&mut plan);
     if explore::is_in_processes(&plan) {
-        // They end with this one, whatever ends it.
+        // The processes it starts end with this one, whatever ends it.
         drop(held);
         return explore::in_processes(&plan);
     }
@@ -92,6 +92,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let recorded = match &plan.schedule {
         Some(options) if options.races.is_some() => Some(Recorded::Accesses),
         Some(options) if options.show.is_some() => Some(Accesses::told_at(options.points)),
+        None if plan.races_in_parallel.is_some() => Some(Recorded::Accesses),
         _ => None,
     };
     let modules = modules.prepare(&plan, recorded)?;
@@ -105,9 +106,10 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     let sockets = (inherited, listeners);
     let races = races::watch(&plan, &modules.main)?;
     let options = plan.schedule.as_ref();
-    let mut whose_turn = options.map(|options| Session::of(options, races));
+    let mut whose_turn = options.map(|options| Session::of(options, races.clone()));
     let temporary = folders::give_copies(&plan, whose_turn.as_mut())?;
-    let watched = (recorder, budget.as_ref(), whose_turn.as_ref());
+    let at_once = races.as_ref().filter(|_| whose_turn.is_none());
+    let watched = (recorder, budget.as_ref(), whose_turn.as_ref(), at_once);
     let ctx = context(&plan, &end, sockets, watched)?;
     let linker = linker(&modules, &ctx, &plan)?;
     let limits = plan.limits.of_the_group(time_limit.left());
@@ -118,6 +120,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     if let Some(scheduled) = whose_turn.as_mut().and_then(Session::take) {
         group = group.schedule(Schedule::Policy(scheduled));
     }
+    if let Some(races) = at_once {
+        group = races::observe_threads(group, races);
+    }
     let group = observers.watch(group);
     let group = group
         .build()
@@ -127,7 +132,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         .and_then(|signals| on_signal::watch(signals, group.handle(), modules.backtraces.clone()));
     let received = match signals {
         Ok(received) => received,
-        // A limit that a user has set, and can raise, is told as one.
+        // A limit that the user can raise is an error with help.
         Err(error) if limit_of_the_system(&error.to_string()).is_some() => {
             return Err(Message::failure("signals cannot be received").why(error));
         }
@@ -136,11 +141,11 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
             Received::default()
         }
     };
-    // Not earlier: what cannot be run leaves the trace of another run alone.
+    // Not earlier: a program that cannot run must not overwrite the trace of another run.
     let (trace, profile) = observers.prepare((trace, profile), &plan, &received)?;
     let prepared_in = began.elapsed();
     let run_began = Instant::now();
-    // The return of the function ends the program, threads that it started included.
+    // The return of the function ends the program, also the threads that it started.
     let ran = match &runs {
         Runs::Start => group.start().map(|outcome| (outcome, Vec::new())),
         Runs::Command(export) => group.run(export).map(|outcome| (outcome, Vec::new())),
@@ -177,12 +182,13 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         signal: received.when_ended(),
         stats,
         session: whose_turn.as_ref(),
+        races: races.as_deref(),
         header,
     };
     let exit = ended.report(trace, profile);
-    // The process may end without looking back.
+    // The process may end without running destructors.
     drop(temporary);
-    // The other one cannot be told from a program that ends so because it means to.
+    // For the other bug, the program's end does not show whether it was the cause.
     if let Some(fault @ Fault::NoSpawn) = fault
         && exit.status() != Exit::Success.status()
     {
@@ -191,7 +197,8 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
     Ok(leave(&plan, exit))
 }
 
-/// Ends the process where threads have been stopped for ever: they use what would be given back.
+/// Ends the process if threads have been stopped for ever, because they still use what a return
+/// would free.
 fn leave(plan: &Plan, exit: Exit) -> Exit {
     if group::termination(plan) == Termination::ProcessExit {
         process::exit_now(exit.status());

@@ -1,4 +1,4 @@
-//! The modules of a run, made ready for threads on one engine.
+//! Preparing the modules of a run on one engine.
 
 use std::sync::Arc;
 
@@ -15,28 +15,29 @@ use crate::module::toolchain::{Fault, fault};
 use crate::report::backtraces::Backtraces;
 use crate::run::plan::Plan;
 
-/// The modules of a run, as they were found.
+/// The modules of a run, as they were loaded.
 pub(crate) struct Modules {
     main: Loaded,
     /// In the order of the plan.
     preloads: Vec<Loaded>,
 }
 
-/// The engine, the program, and the libraries beneath it under their names.
+/// The engine, the prepared program, and the libraries beneath it with their names.
 pub(crate) struct PreparedModules<'a> {
     pub(crate) engine: Engine,
     pub(crate) main: ThreadModule,
     pub(crate) preloads: Vec<(&'a str, ThreadModule)>,
-    /// For their backtraces.
+    /// Makes their backtraces.
     pub(crate) backtraces: Arc<Backtraces>,
 }
 
-/// The same, without their backtraces.
+/// Engine, program and libraries, without backtraces.
 type OnEngine<'a> = (Engine, ThreadModule, Vec<(&'a str, ThreadModule)>);
 
-/// Why they were not prepared.
+/// Why modules were not prepared.
 enum Unprepared {
-    /// Compiled code has files and lines for backtraces and the engine wants none, or the other way round.
+    /// Compiled code has files and lines for backtraces and the engine wants none, or the other way
+    /// round.
     BacktraceDetails(Message),
     /// Compiled code has checks for epochs and the engine wants none, or the other way round.
     Epochs(Message),
@@ -59,7 +60,7 @@ impl Modules {
         })
     }
 
-    /// What is known to be wrong with what built the program.
+    /// The known bug of the compiler that built the program.
     pub(crate) fn fault(&self) -> Option<Fault> {
         match &self.main {
             Loaded::Wasm(wasm) => fault(wasm),
@@ -72,7 +73,8 @@ impl Modules {
         &self.main
     }
 
-    /// Makes them ready for threads, on an engine that fits; `recorded`: the program tells of these accesses.
+    /// Prepares the modules, on an engine that fits. `recorded`: the accesses that the program
+    /// tells of.
     pub(crate) fn prepare<'a>(
         self,
         plan: &'a Plan,
@@ -98,11 +100,12 @@ impl Modules {
                     });
                 }
                 Err(Unprepared::BacktraceDetails(_)) if std::mem::take(&mut details) => {
-                    // `wasmtime compile` was asked to keep files and lines, which are Wasmtime's to look up then.
+                    // The code of `wasmtime compile` keeps files and lines, so Wasmtime looks them
+                    // up.
                     config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
                 }
                 Err(Unprepared::Epochs(_)) if std::mem::take(&mut epochs) => {
-                    // Not as it is by default. The checks in code that has them find nothing.
+                    // The opposite of the default. In code that has checks, they find nothing.
                     config.epoch_interruption(Termination::CAN_EXIT);
                 }
                 Err(
@@ -132,7 +135,7 @@ impl Modules {
     }
 }
 
-/// What has code of Wasmtime's own load here. The parts that are turned off are not in this binary.
+/// How code of Wasmtime's own loads here. This binary lacks the parts that are turned off.
 const OF_WASMTIME: &str = "`wasi-threads-run compile` makes a file that loads; `wasmtime compile` 48 does with \
                            `-C collector=drc -W concurrency-support=n`, and the options for code that are given here";
 

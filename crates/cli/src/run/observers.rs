@@ -1,4 +1,4 @@
-//! What is kept of a run while it goes on.
+//! The observers of a run.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::report::trace::TraceFile;
 use crate::run::on_signal::Received;
 use crate::run::plan::Plan;
 
-/// All that looks on, as far as the options ask for it.
+/// The observers that the options ask for.
 pub(crate) struct Observers {
     pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) dump: Option<Arc<CoreDump>>,
@@ -35,8 +35,8 @@ impl Observers {
         }
     }
 
-    /// Opens what the trace, the profile and the core dump go to, as far as it is written where it is, and finds out whether
-    /// the others can be made. A FIFO is waited for until it has a reader, time runs out or a signal ends the run.
+    /// Prepares the outputs of the trace, the profile and the core dump. Waits until a FIFO has a
+    /// reader, time runs out or a signal ends the run.
     pub(crate) fn prepare(
         &self,
         (trace, profile): (Option<Output>, Option<Output>),
@@ -56,10 +56,10 @@ impl Observers {
                 let what = format!("the {what} {} cannot be written", output.name());
                 match (error.kind(), received.get()) {
                     (ErrorKind::Interrupted, Some(signal)) => {
-                        Message::new(Exit::Signal(signal), what).why("nobody reads it")
+                        Message::new(Exit::Signal(signal), what).why("no process reads it")
                     }
                     (ErrorKind::Interrupted, None) => Message::new(Exit::Trap, what)
-                        .why("nobody has come to read it within the time limit"),
+                        .why("no process opened it for reading within the time limit"),
                     _ => Message::failure(what).why(error),
                 }
             })?;
@@ -68,7 +68,7 @@ impl Observers {
         Ok((trace.map(TraceFile::new), profile))
     }
 
-    /// Has them told of what happens in the group.
+    /// Makes the group tell them what happens.
     pub(crate) fn watch(&self, mut group: GroupBuilder<P1State>) -> GroupBuilder<P1State> {
         group = group.host_call_names(&NAMES);
         if let Some(recorder) = &self.recorder {

@@ -1,8 +1,8 @@
-//! SIGINT and SIGTERM end the program as a whole; SIGQUIT asks what it is doing.
+//! SIGINT and SIGTERM end the whole program; SIGQUIT asks what it is doing.
 //!
-//! The first of the two ends the group, so that every thread leaves and what the
-//! host holds is given back; a second one ends the process at once. SIGQUIT prints
-//! every thread's state and backtrace, and the program goes on.
+//! The first SIGINT or SIGTERM ends the group, so that every thread leaves and the host gives
+//! everything back. A second one ends the process at once. SIGQUIT prints every thread's state and
+//! backtrace, and the program goes on.
 
 use std::io;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::report::backtraces::Backtraces;
 use crate::run::group::DESCRIBED;
 use crate::sys::signals::{Asked, Held, SignalThread};
 
-/// How long a thread may take to say what it does; one that computes or waits needs
-/// a fraction of it, one in a system call says nothing.
+/// How long a thread may take to say what it does. One that computes or waits needs a fraction of
+/// that; one in a system call does not answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Which signal ended the program, if one did.
@@ -31,7 +31,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The signal's number. The program has ended: from now on the first signal ends the process, whatever is still to be said.
+    /// The signal's number, after the end of the program. From now on the first signal ends the
+    /// process, even if something is still to be printed.
     pub(crate) fn when_ended(&self) -> Option<u8> {
         self.at_once.store(true, Ordering::SeqCst);
         self.get()
@@ -50,19 +51,20 @@ impl Received {
 ///
 /// # Errors
 ///
-/// That of a system which refuses a thread.
+/// The system's error, if it refuses a thread.
 pub(crate) fn thread(held: Held) -> io::Result<SignalThread> {
     SignalThread::start(held)
 }
 
-/// Ends the group of `handle` on a signal, from now on; a second one ends the process.
+/// From now on, ends the group of `handle` on a signal, and the process on a second one.
 ///
-/// Reports are written by a thread of their own: stderr may be full, and an end does not wait for that. Where one is
-/// asked for already, a SIGQUIT more is the same.
+/// A thread of its own writes reports, because stderr may block, and an end must not wait for that.
+/// A SIGQUIT while a report is pending asks for the same one.
 ///
 /// # Errors
 ///
-/// That of a system which refuses a thread, or descriptors: then a signal does what it does to every process.
+/// The system's error, if it refuses a thread or descriptors. Then signals have their default
+/// effect.
 pub(crate) fn watch(
     thread: SignalThread,
     handle: GroupHandle,

@@ -1,6 +1,6 @@
-//! From what was typed to what was meant.
+//! From the typed options to a plan.
 //!
-//! Everything that can be found wrong before the module is read is found here.
+//! Every error that can be found before the module is read is found here.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,22 +21,22 @@ use crate::output::{self, Output};
 use crate::run::dump_option::coredump;
 use crate::run::environment::environment;
 use crate::run::limits::LimitOptions;
-use crate::run::schedule_options::ScheduleOptions;
+use crate::run::schedule_options::{RacesPlan, ScheduleOptions};
 use crate::sys::inherited::Inherited;
 
-/// What is to be done, every default filled in.
+/// What to do, with every default filled in.
 pub(crate) struct Plan {
     pub(crate) module: ModuleSource,
     /// Libraries beneath it, by the names they are imported under.
     pub(crate) preloads: Vec<(String, ModuleSource)>,
     /// The program's arguments, its own name first.
     pub(crate) argv: Vec<String>,
-    /// In the order given; a later one replaces an earlier one of its name.
+    /// Variables in the given order; a later one replaces an earlier one with its name.
     pub(crate) env: Vec<(String, String)>,
     pub(crate) dirs: Vec<DirOption>,
-    /// Addresses to listen on.
+    /// The addresses to listen on.
     pub(crate) tcplisten: Vec<String>,
-    /// The sockets of a service manager that are the program's.
+    /// The sockets of a service manager that the program gets.
     pub(crate) listenfd: Inherited,
     pub(crate) stdio: StdioOptions,
     pub(crate) entry: EntryFunction,
@@ -47,9 +47,9 @@ pub(crate) struct Plan {
     /// How large each module may be.
     pub(crate) module_limits: ModuleLimits,
     pub(crate) thread_spawn: bool,
-    /// Whether WASI is there under the name it had before preview1, too.
+    /// Whether WASI is also there under its name before preview1.
     pub(crate) preview0: bool,
-    /// Whether the engine's code is to look for interrupts, if that was said.
+    /// Whether code checks for interrupts, if an option says so.
     pub(crate) epochs: Option<bool>,
     pub(crate) unknown_imports: UnknownImports,
     /// Where a core dump goes after a trap.
@@ -62,23 +62,25 @@ pub(crate) struct Plan {
     pub(crate) trace: Option<Output>,
     /// How the threads are sampled.
     pub(crate) profile: Option<ThreadProfile>,
-    /// Where that goes.
+    /// Where the profile goes.
     pub(crate) profile_output: Option<Output>,
     /// How the threads take turns, if they do.
     pub(crate) schedule: Option<ScheduleOptions>,
-    /// How many arguments the module and its own are, at the end of the command line.
+    /// How races are looked for of threads that run at once, if they are.
+    pub(crate) races_in_parallel: Option<RacesPlan>,
+    /// How many arguments at the end of the command line are the module and its own arguments.
     pub(crate) typed_after: usize,
 }
 
-/// Which standard streams the program shares with this process. One it does not
-/// share reads as empty, or swallows what is written.
+/// Which standard streams the program shares with this process. Any other stream reads as empty, or
+/// drops what is written.
 pub(crate) struct StdioOptions {
     pub(crate) stdin: bool,
     pub(crate) stdout: bool,
     pub(crate) stderr: bool,
 }
 
-/// The function that is the program.
+/// The function to run.
 pub(crate) enum EntryFunction {
     /// `_start`, or the export with the empty name, as `wasmtime run` does.
     Default,
@@ -98,7 +100,7 @@ pub(crate) enum UnknownImports {
 }
 
 impl Plan {
-    /// Decides what `args` mean, or says why they cannot be meant.
+    /// The plan for `args`, or why there is none.
     pub(crate) fn from_args(mut args: RunArgs) -> Result<Self> {
         let common = &mut args.common;
         args.legacy.apply_logging(common);
@@ -108,7 +110,8 @@ impl Plan {
         if args.gdbstub.is_some() {
             return Err(refused_options::debugger("--gdbstub"));
         }
-        // Before this process opens what may get the number of a descriptor that they name.
+        // Before this process opens anything: it could get the number of a descriptor that they
+        // name.
         let coredump = coredump(common)?;
         let trace = Output::asked_for("the trace", args.trace.as_deref())?;
         let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;
@@ -121,7 +124,7 @@ impl Plan {
             ("--trace", trace.as_ref()),
             ("--profile", profile_output.as_ref()),
         ])?;
-        // Before the cache, which has a thread.
+        // Before the cache, which starts a thread.
         let listenfd = match listenfd::is_asked(&args) {
             true => Inherited::take(),
             false => Inherited::default(),
@@ -169,7 +172,7 @@ impl Plan {
                 tables: wasm.max_tables,
                 instances: wasm.max_instances,
                 fuel: wasm.fuel,
-                // Whichever is shorter, if both are given.
+                // The shorter one, if both are given.
                 timeout: args.timeout.into_iter().chain(wasm.timeout).min(),
                 descriptors: common.wasi.max_resources,
                 random: common.wasi.max_random_size,
@@ -189,6 +192,7 @@ impl Plan {
             profile: profiling.and_then(Profiling::of_threads),
             profile_output,
             schedule,
+            races_in_parallel: RacesPlan::in_parallel(&args.schedule)?,
             typed_after,
         })
     }
@@ -200,8 +204,7 @@ fn module_and_argv(
 ) -> Result<(ModuleSource, Vec<String>)> {
     let (module, rest) = typed.split_first().expect("clap requires the module");
     let source = ModuleSource::typed(module);
-    // Only the file's name, as wasmtime does: where it lies is not the program's
-    // business.
+    // Only the file's name, as in Wasmtime: its folder does not concern the program.
     let name = match argv0 {
         Some(name) => name.to_owned(),
         None => text(Path::new(module).file_name().unwrap_or(module))?,
@@ -278,7 +281,7 @@ mod tests {
         assert_eq!(argv("--argv0 tool x.wasm"), ["tool"]);
     }
 
-    /// The command lines that build scripts carry, word for word.
+    /// The command lines of existing build scripts, word for word.
     #[test]
     fn old_command_lines() {
         for line in [
@@ -356,7 +359,8 @@ mod tests {
         }
     }
 
-    /// Where computing threads are stopped without epoch checks; elsewhere a timeout needs them.
+    /// On platforms that stop computing threads without epoch checks; elsewhere a timeout needs
+    /// them.
     #[test]
     fn a_timeout_needs_no_epochs_where_threads_are_stopped_without() {
         for line in [

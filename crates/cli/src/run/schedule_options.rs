@@ -16,23 +16,23 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::output::Output;
 
-/// Points after which an explored run is said not to end, if nothing else is said.
+/// After how many points an explored run counts as endless, by default.
 const MAX_EXPLORED_POINTS: u64 = 10_000_000;
 
-/// How a run with a schedule is to be made.
+/// How to make a run with a schedule.
 pub(crate) struct ScheduleOptions {
     pub(crate) wanted: Wanted,
     pub(crate) points: Points,
     pub(crate) max_points: u64,
-    /// Where the run is kept.
+    /// Where the run is saved.
     pub(crate) save: Option<Output>,
-    /// Whether it is to be made twice.
+    /// Whether the run is made twice, and compared.
     pub(crate) verify: bool,
-    /// How many lines are said of which thread accessed what.
+    /// How many lines to print about which thread accessed what.
     pub(crate) show: Option<usize>,
-    /// What the run may go on with, though it is not the same each time.
+    /// What the run may go on with, although it differs from run to run.
     pub(crate) allowed: Vec<String>,
-    /// When it begins, in nanoseconds since 1970.
+    /// The time at which it begins, in nanoseconds since 1970.
     pub(crate) start: u64,
     /// Whether the program writes to the folders themselves.
     pub(crate) shared: bool,
@@ -40,7 +40,7 @@ pub(crate) struct ScheduleOptions {
     pub(crate) races: Option<RacesPlan>,
     /// The number of the job, in a process that runs seeds for another one.
     pub(crate) job: Option<usize>,
-    /// Where it has its copies of folders.
+    /// Where such a process has its copies of folders.
     pub(crate) job_folders: Option<PathBuf>,
 }
 
@@ -52,8 +52,10 @@ pub(crate) struct RacesPlan {
     pub(crate) memory: usize,
     /// Whether a second run finds out where the earlier accesses were.
     pub(crate) stacks: bool,
-    /// Races that are not told.
+    /// Races that are not reported.
     pub(crate) lists: Suppressions,
+    /// Whether what looks like a sequence lock counts for the status.
+    pub(crate) strict: bool,
     /// Whether this process makes the second run.
     again: bool,
 }
@@ -62,6 +64,18 @@ impl RacesPlan {
     /// Whether this process makes the second run.
     pub(crate) fn is_again(&self) -> bool {
         self.again
+    }
+
+    /// How they are looked for of threads that run at once.
+    ///
+    /// # Errors
+    ///
+    /// A list that cannot be read.
+    pub(crate) fn in_parallel(typed: &ScheduleArgs) -> Result<Option<Self>> {
+        match runs_at_once(typed) {
+            true => Self::of(typed),
+            false => Ok(None),
+        }
     }
 
     fn of(typed: &ScheduleArgs) -> Result<Option<Self>> {
@@ -83,30 +97,32 @@ impl RacesPlan {
         Ok(Some(RacesPlan {
             exit: option.exit,
             memory: option.memory,
-            stacks: option.stacks,
+            // Nothing runs the same a second time.
+            stacks: option.stacks && !option.parallel,
             lists,
+            strict: option.strict,
             again: typed.races_again.is_some(),
         }))
     }
 }
 
-/// Which runs are made.
+/// Which runs to make.
 pub(crate) enum Wanted {
-    /// One, by a policy.
+    /// One run, by a policy.
     Policy {
         kind: Kind,
         seed: u64,
         /// Whether no seed was given.
         drawn: bool,
     },
-    /// One, by a file.
+    /// One run, by a file.
     Replay { from: PathBuf, replay: Box<Replay> },
-    /// Many.
+    /// Many runs.
     Explore(ExploreOption),
 }
 
 impl Wanted {
-    /// The seed of what is random besides the policy.
+    /// The seed of random numbers outside of the policy.
     pub(crate) fn seed(&self) -> u64 {
         match self {
             Wanted::Policy { seed, .. } => *seed,
@@ -123,7 +139,7 @@ impl Wanted {
         matches!(self, Wanted::Explore(option) if option.orders)
     }
 
-    /// As it was asked for.
+    /// The option that asks for it.
     pub(crate) fn option(&self) -> &'static str {
         match self {
             Wanted::Policy { .. } => "--schedule",
@@ -134,19 +150,19 @@ impl Wanted {
 }
 
 impl ScheduleOptions {
-    /// `None`: the threads run at once.
+    /// The options about schedules; `None` if the threads run all at once.
     ///
     /// # Errors
     ///
     /// Options that contradict one another, and a replay file that cannot be read.
     pub(crate) fn of(args: &RunArgs, save: Option<Output>) -> Result<Option<Self>> {
         let typed = &args.schedule;
-        // Races are found in one order as in another.
+        // Any order finds races.
         let random = Spec {
             kind: Kind::Random,
             seed: None,
         };
-        let alone_races = typed.replay.is_none() && typed.explore.is_none();
+        let alone_races = typed.replay.is_none() && typed.explore.is_none() && !runs_at_once(typed);
         let by_default = (typed.races.is_some() && alone_races).then_some(&random);
         let schedule = typed.schedule.as_ref().or(by_default);
         let wanted = match (schedule, &typed.replay, typed.explore) {
@@ -166,7 +182,7 @@ impl ScheduleOptions {
                 replay: Box::new(read(from)?),
             },
             (None, None, Some(option)) => Wanted::Explore(option),
-            (None, None, None) => return alone(typed).map(|()| None),
+            (None, None, None) => return alone(args).map(|()| None),
         };
         refuse(args, &wanted)?;
         let default = match &wanted {
@@ -202,8 +218,18 @@ fn read(from: &Path) -> Result<Replay> {
     Replay::read(std::io::BufReader::new(file)).map_err(|error| cannot(&error))
 }
 
-/// Refuses what means nothing without a schedule.
-fn alone(typed: &ScheduleArgs) -> Result<()> {
+/// Whether races are looked for of threads that run at once.
+fn runs_at_once(typed: &ScheduleArgs) -> bool {
+    typed.races.as_ref().is_some_and(|races| races.parallel)
+}
+
+/// Refuses options that need a schedule.
+fn alone(args: &RunArgs) -> Result<()> {
+    let typed = &args.schedule;
+    if runs_at_once(typed) && !args.preload.is_empty() {
+        let what = "`--races` and `--preload` do not go together";
+        return Err(Message::usage(what).why("a library does not tell of its accesses"));
+    }
     for (given, option) in [
         (typed.save.is_some(), "--save"),
         (typed.verify, "--verify"),
@@ -215,20 +241,20 @@ fn alone(typed: &ScheduleArgs) -> Result<()> {
         (typed.preempt.is_some(), "--preempt"),
     ] {
         if given {
-            return Err(Message::usage(format!("`{option}` means nothing alone"))
-                .why("it is about runs whose threads take turns")
+            return Err(Message::usage(format!("`{option}` needs a schedule"))
+                .why("it applies only to runs whose threads take turns")
                 .help("give `--schedule`, `--replay` or `--explore` with it"));
         }
     }
     Ok(())
 }
 
-/// Refuses what does not go with a schedule.
+/// Refuses options that do not work with a schedule.
 fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
     let common: &CommonOptions = &args.common;
     let option = wanted.option();
-    let sockets = "what comes through a socket is not the same each time";
-    let fuel = "threads draw fuel in slices, and where they end would be part of the order";
+    let sockets = "the data from a socket differs from run to run";
+    let fuel = "threads draw fuel in slices, whose ends would become part of the order";
     let sockets_pass = args
         .schedule
         .schedule_allow
@@ -255,12 +281,12 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
         (
             args.schedule.explore_shared && alone,
             "--explore-shared",
-            "one run writes to the folders",
+            "a single run always writes to the folders themselves",
         ),
         (
             args.schedule.verify && option == "--explore",
             "--verify",
-            "it is about one run",
+            "it repeats a single run",
         ),
         (
             args.schedule.verify && args.schedule.show.is_some(),
@@ -270,12 +296,17 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
         (
             args.schedule.races.is_some() && option == "--explore",
             "--races",
-            "one run is looked at: give `--schedule` with the seed of one, or `--replay` with its file",
+            "races are looked for in a single run: give `--schedule` with its seed, or `--replay` with its file",
+        ),
+        (
+            runs_at_once(&args.schedule),
+            "--races=parallel",
+            "the threads take turns, or run at once",
         ),
         (
             args.schedule.races.is_some() && args.schedule.show.is_some(),
             "--show",
-            "one of them looks at accesses",
+            "only one of them can observe accesses",
         ),
         (
             args.schedule.races.is_some() && args.schedule.verify,
@@ -285,7 +316,7 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
         (
             args.schedule.save.is_some() && option == "--replay",
             "--save",
-            "the run has a file",
+            "the replayed run is in a file already",
         ),
     ] {
         if given {
@@ -296,9 +327,9 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-/// A seed where none was given: of the time and of this process.
+/// A random seed, for when none was given.
 fn any_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    // The standard library's keys are the system's random numbers. Six digits can be typed.
+    // The standard library's keys are random numbers of the system. Six digits are easy to type.
     RandomState::new().hash_one(std::process::id()) % 1_000_000
 }

@@ -1,7 +1,7 @@
-//! What can be seen wrong with a module before it is linked.
+//! Errors in a module's shape, before it is linked.
 //!
-//! The thread group refuses modules of the wrong shape itself; this is about
-//! what only a whole program needs.
+//! The thread group itself refuses modules of the wrong shape. This file checks what only a whole
+//! program needs.
 
 use p1_adapter::{PREVIEW1_MODULE, UNSTABLE_MODULE};
 use wasi_threads::ModuleShape;
@@ -11,7 +11,7 @@ use crate::message::link_flags;
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
 
-/// Refuses a module that could not run as a program, or not with these options.
+/// Refuses a module that cannot run as a program, or not with these options.
 pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     let cannot = || Message::failure(format!("{name} cannot be run"));
     let shape = ModuleShape::of(module);
@@ -27,7 +27,9 @@ pub(crate) fn check(module: &Module, name: &str, plan: &Plan) -> Result<()> {
     {
         return Err(
             Message::usage("`-W trap-on-grow-failure` cannot work for this module")
-                .why("its memory is shared, and Wasmtime asks nobody when a shared memory grows")
+                .why(
+                    "its memory is shared, and Wasmtime asks no limiter when a shared memory grows",
+                )
                 .help("leave the option out"),
         );
     }

@@ -1,4 +1,4 @@
-//! The time limit of a run, which counts from its beginning: reading, compiling and linking are in it.
+//! The time limit of a run. It counts from the beginning, with reading, compiling and linking.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,8 @@ use crate::sys::process;
 
 /// Ends the process if the program is not ready in time.
 ///
-/// Nothing interrupts a compilation, so it is left where it is: the process ends at once. What has been asked for as a file
-/// is not begun before the program is ready.
+/// Nothing interrupts a compilation, so the process ends at once. No output file is begun before
+/// the program is ready.
 pub(crate) struct TimeLimit {
     deadline: Option<Instant>,
     watch: Option<Watch>,
@@ -20,12 +20,13 @@ pub(crate) struct TimeLimit {
 struct Watch {
     /// Dropped once the program is ready.
     _preparing: Sender<()>,
-    /// Held for ever by the thread that ends the process.
+    /// The thread that ends the process holds it for ever.
     ends: Arc<Mutex<()>>,
 }
 
 impl TimeLimit {
-    /// Of a run that began at `began`. Without a thread, which the program itself would need, it only counts.
+    /// The limit of a run that began at `began`. If no thread can be started, which the program
+    /// itself would need, it only counts.
     pub(crate) fn start(began: Instant, after: Option<Duration>, name: &str) -> Self {
         let deadline = after.and_then(|after| began.checked_add(after));
         let watch = deadline.zip(after).and_then(|(deadline, after)| {
@@ -36,7 +37,7 @@ impl TimeLimit {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if prepared.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
                     let _ends = ending.lock().unwrap_or_else(PoisonError::into_inner);
-                    // It may have become ready in this very moment.
+                    // The program may have become ready just now.
                     if prepared.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Timeout) {
                         say(&message);
                         process::exit_now(message.exit().status());
@@ -52,7 +53,7 @@ impl TimeLimit {
         TimeLimit { deadline, watch }
     }
 
-    /// The program is ready: the time that is left for it.
+    /// Notes that the program is ready. Returns the time that is left for it.
     pub(crate) fn left(&mut self) -> Option<Duration> {
         if let Some(watch) = self.watch.take() {
             let ends = Arc::clone(&watch.ends);

@@ -49,6 +49,19 @@ pub(crate) fn create_private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir(path)
 }
 
+/// Whether this is a folder as [`create_private_folder`] makes it, of the user whose `other` is.
+#[cfg(unix)]
+pub(crate) fn is_private_folder_of(there: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    there.is_dir() && there.mode() & 0o077 == 0 && there.uid() == other.uid()
+}
+
+/// Temporary folders are each user's own here.
+#[cfg(not(unix))]
+pub(crate) fn is_private_folder_of(there: &Metadata, _: &Metadata) -> bool {
+    there.is_dir()
+}
+
 /// Lets this process's user write to a folder of its own.
 ///
 /// # Errors
@@ -85,4 +98,31 @@ pub(crate) fn argument(bytes: &[u8]) -> OsString {
     return std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
     #[cfg(not(unix))]
     String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_private_folder_is_nobody_elses_and_no_link() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = |name: &str| outer.path().join(name);
+        let of = |name: &str| std::fs::symlink_metadata(path(name)).unwrap();
+        create_private_folder(&path("ours")).unwrap();
+        create_private_folder(&path("open")).unwrap();
+        std::fs::set_permissions(path("open"), std::fs::Permissions::from_mode(0o711)).unwrap();
+        symlink(path("ours"), path("link")).unwrap();
+        std::fs::write(path("file"), "").unwrap();
+        std::fs::set_permissions(path("file"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(is_private_folder_of(&of("ours"), &of("file")));
+        for other in ["open", "link", "file"] {
+            assert!(!is_private_folder_of(&of(other), &of("ours")), "{other}");
+        }
+        // The system's, of another user unless this is the superuser's process.
+        let system = std::fs::metadata("/dev/null").unwrap();
+        assert!(!is_private_folder_of(&system, &of("ours")));
+    }
 }

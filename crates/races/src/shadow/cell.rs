@@ -35,7 +35,7 @@ impl Cell {
         let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
         for old in self.first.iter_mut().chain(more) {
             if old.mask() & new.mask() != 0 && judge(*old) && new.kind().stands_for(old.kind()) {
-                // The same access again: its first number stays.
+                // The same access again.
                 match old.merged(new) {
                     Some(both) if !merged => {
                         *old = both;

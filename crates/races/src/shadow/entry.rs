@@ -113,13 +113,14 @@ impl Entry {
         }
     }
 
-    /// With the bytes of another, where the two are else the same but for their numbers; this one's number stays.
+    /// With the bytes of a later one, where the two are else the same but for their numbers; the
+    /// later one's number is kept.
     pub(crate) fn merged(self, other: Self) -> Option<Self> {
         let place = u64::from(Place::MAX);
         let alike = self.who >> 8 == other.who >> 8 && self.what & place == other.what & place;
         alike.then_some(Self {
             who: self.who | u64::from(other.mask()),
-            ..self
+            ..other
         })
     }
 }

@@ -13,6 +13,8 @@ pub struct Frame<'a> {
     pub function: Option<&'a str>,
     /// The path of its file.
     pub file: Option<&'a str>,
+    /// Whether the compiler has put it into the next one.
+    pub inlined: bool,
 }
 
 /// What a race is taken for.
@@ -41,6 +43,8 @@ pub struct Rule {
     subject: Subject,
     /// Only the function that accesses, not those that called it.
     top: bool,
+    /// Both stacks must have it.
+    both: bool,
     pattern: Pattern,
     line: usize,
 }
@@ -57,10 +61,10 @@ impl Rule {
     }
 
     fn is_about(&self, stack: &[Frame<'_>]) -> bool {
-        let stack = match self.top {
-            true => &stack[..stack.len().min(1)],
-            false => stack,
-        };
+        // Without debug information nobody knows what was inlined: a rule means the same there.
+        let own = stack.iter().position(|frame| !frame.inlined);
+        let top = own.map_or(stack.len(), |own| own + 1);
+        let stack = if self.top { &stack[..top] } else { stack };
         stack.iter().any(|frame| {
             let function = frame.function.filter(|_| self.subject != Subject::File);
             let file = frame.file.filter(|_| self.subject != Subject::Function);
@@ -83,7 +87,11 @@ impl fmt::Display for Rule {
             Subject::Function => "function",
             Subject::File => "file",
         };
-        let top = if self.top { "_top" } else { "" };
+        let top = match (self.top, self.both) {
+            (false, _) => "",
+            (true, false) => "_top",
+            (true, true) => "_tops",
+        };
         write!(f, "{harmless}{subject}{top}:{}", self.pattern)
     }
 }
@@ -101,7 +109,7 @@ pub struct LineError {
     rules: &'static str,
 }
 
-const RULES: &str = "race, race_top, function, function_top, file and file_top";
+const RULES: &str = "race, function and file, race_top, function_top and file_top, race_tops, function_tops and file_tops";
 
 /// What ThreadSanitizer's lists may have beside races.
 const OF_OTHERS: [&str; 5] = ["thread", "mutex", "signal", "deadlock", "called_from_lib"];
@@ -110,15 +118,21 @@ const OF_OTHERS: [&str; 5] = ["thread", "mutex", "signal", "deadlock", "called_f
 ///
 /// A line is a rule: `race:NAME` is about a race where NAME is part of the name of a function, or of the path of a
 /// file, in the stack of either access; `function:` and `file:` look at one of the two; `race_top:`, `function_top:` and `file_top:`
-/// look only at the functions that access. `*` stands for anything, `^` for the beginning, `$` for the end. With `harmless ` in front the race is
-/// told as harmless. `#` begins a comment line. Lists of ThreadSanitizer are read: what is not about races there is passed over.
+/// look only at the functions that access, and `race_tops:`, `function_tops:` and `file_tops:` want
+/// it of both of them. `*` stands for anything, `^` for the beginning, `$` for the end. With
+/// `harmless ` in front the race is told as harmless. `#` begins a comment line. Lists of
+/// ThreadSanitizer are read: what is not about races there is passed over.
 ///
 /// ```
 /// use wasm_races::{Frame, Suppressions, Verdict};
 ///
 /// let lines = "# it is read again if it was torn\nharmless race_top:^seq_read$\nfile:/dlmalloc.c";
 /// let list = Suppressions::parse(lines)?;
-/// let frame = |function| Frame { function: Some(function), file: Some("src/seq.c") };
+/// let frame = |function| Frame {
+///     function: Some(function),
+///     file: Some("src/seq.c"),
+///     inlined: false,
+/// };
 /// let (verdict, rule) = list.judge([&[frame("seq_read"), frame("main")], &[frame("seq_write")]]);
 /// assert_eq!(verdict, Verdict::Harmless);
 /// assert_eq!(rule.unwrap().line(), 2);
@@ -152,13 +166,16 @@ impl Suppressions {
                 None => (Verdict::Suppressed, line),
             };
             let (kind, pattern) = rest.split_once(':').ok_or_else(error)?;
-            let (subject, top) = match kind {
-                "race" => (Subject::Either, false),
-                "race_top" => (Subject::Either, true),
-                "function" => (Subject::Function, false),
-                "function_top" => (Subject::Function, true),
-                "file" => (Subject::File, false),
-                "file_top" => (Subject::File, true),
+            let (what, top, both) = match kind.split_once('_') {
+                None => (kind, false, false),
+                Some((what, "top")) => (what, true, false),
+                Some((what, "tops")) => (what, true, true),
+                Some(_) => ("", false, false),
+            };
+            let subject = match what {
+                "race" => Subject::Either,
+                "function" => Subject::Function,
+                "file" => Subject::File,
                 _ if OF_OTHERS.contains(&kind) => continue,
                 _ => return Err(error()),
             };
@@ -169,6 +186,7 @@ impl Suppressions {
                 verdict,
                 subject,
                 top,
+                both,
                 pattern: Pattern::new(pattern),
                 line: at + 1,
             });
@@ -192,7 +210,13 @@ impl Suppressions {
     /// What a race is taken for, by the stacks of its two accesses, the function that accesses first; and the
     /// rule that says so.
     pub fn judge(&self, stacks: [&[Frame<'_>]; 2]) -> (Verdict, Option<&Rule>) {
-        let about = |rule: &&Rule| stacks.iter().any(|stack| rule.is_about(stack));
+        let about = |rule: &&Rule| {
+            let mut stacks = stacks.iter();
+            match rule.both {
+                true => stacks.all(|stack| rule.is_about(stack)),
+                false => stacks.any(|stack| rule.is_about(stack)),
+            }
+        };
         let rule = self.rules.iter().find(about);
         (rule.map_or(Verdict::Told, |rule| rule.verdict), rule)
     }
@@ -208,6 +232,7 @@ mod tests {
             let frame = |(function, file): &(&'static str, &'static str)| Frame {
                 function: Some(*function),
                 file: Some(*file),
+                inlined: function.starts_with("inlined"),
             };
             // The literals of the tests live long enough.
             stack
@@ -241,8 +266,29 @@ mod tests {
             ("function_top:^inner$", Verdict::Suppressed),
             ("harmless race:inner", Verdict::Harmless),
             ("harmless race:inner\nrace:inner", Verdict::Harmless),
+            ("function_tops:^inner$", Verdict::Told),
+            ("function_tops:^*ner$", Verdict::Told),
+            ("function_tops:n", Verdict::Told),
+            ("function_tops:^*e", Verdict::Suppressed),
+            ("file_tops:/", Verdict::Suppressed),
             ("thread:inner\nmutex:inner", Verdict::Told),
             ("", Verdict::Told),
+        ] {
+            assert_eq!(judge(list, stacks), verdict, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_accesses_has_what_was_inlined_into_it() {
+        let stacks: [&[(&str, &str)]; 2] = [
+            &[("inlined", "a"), ("own", "b"), ("caller", "c")],
+            &[("other", "d")],
+        ];
+        for (list, verdict) in [
+            ("function_top:^inlined$", Verdict::Suppressed),
+            ("function_top:^own$", Verdict::Suppressed),
+            ("function_top:^caller$", Verdict::Told),
+            ("function_tops:^o", Verdict::Suppressed),
         ] {
             assert_eq!(judge(list, stacks), verdict, "{list}");
         }
@@ -254,16 +300,23 @@ mod tests {
         assert!(!list.rules.is_empty());
         for rule in &list.rules {
             let said = rule.to_string();
+            // Or both functions are the allocator's.
             let exact = said
                 .strip_prefix("function_top:^")
                 .and_then(|name| name.strip_suffix('$'));
-            assert!(exact.is_some_and(|name| !name.contains('*')), "{said}");
+            let both = said.starts_with("function_tops:^");
+            assert!(
+                both || exact.is_some_and(|name| !name.contains('*')),
+                "{said}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_rule_is_named_with_its_line() {
         for (list, line) in [
+            ("race_bottom:x", 1),
+            ("top:x", 1),
             ("x", 1),
             ("# a\n\nrace:", 3),
             ("race:a\nracy:b", 2),
@@ -277,8 +330,11 @@ mod tests {
 
     #[test]
     fn a_rule_is_written_as_it_was_read() {
-        let list = Suppressions::parse("harmless file_top:^a*b$\nrace:x").unwrap();
+        let list = Suppressions::parse("harmless file_top:^a*b$\nrace:x\nfunction_tops:y").unwrap();
         let rules: Vec<String> = list.rules.iter().map(ToString::to_string).collect();
-        assert_eq!(rules, ["harmless file_top:^a*b$", "race:x"]);
+        assert_eq!(
+            rules,
+            ["harmless file_top:^a*b$", "race:x", "function_tops:y"]
+        );
     }
 }

@@ -85,10 +85,18 @@ impl<T: Clone + PartialEq> History<T> {
     /// If there are more, only those count that have a conflicting one of another thread next to them in the order of their word.
     #[must_use]
     pub fn around(&self, decision: Option<(ThreadId, u64)>, most: usize) -> Vec<Line<T>> {
-        let kept = self
-            .kept
-            .iter()
-            .filter(|(access, _)| self.conflicts(access));
+        self.around_those(decision, most, |_| true)
+    }
+
+    /// The same, of the accesses only that `shown` picks by what the caller knows of them.
+    #[must_use]
+    pub fn around_those(
+        &self,
+        decision: Option<(ThreadId, u64)>,
+        most: usize,
+        mut shown: impl FnMut(&T) -> bool,
+    ) -> Vec<Line<T>> {
+        let kept = self.conflicting().filter(|(_, of)| shown(of));
         let mut runs: Vec<(&Access, &T, u64)> = Vec::new();
         for (access, of) in kept {
             match runs.last_mut() {
@@ -133,6 +141,12 @@ impl<T: Clone + PartialEq> History<T> {
             next = at + 1;
         }
         lines
+    }
+
+    /// The conflicting accesses that are kept, in their order.
+    pub fn conflicting(&self) -> impl Iterator<Item = (&Access, &T)> {
+        let kept = self.kept.iter().map(|(access, of)| (access, of));
+        kept.filter(|(access, _)| self.conflicts(access))
     }
 
     /// Whether another thread has made an access that conflicts with this one.

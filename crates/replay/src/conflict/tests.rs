@@ -137,6 +137,20 @@ fn what_conflicts_is_shown_and_what_repeats_is_counted() {
 }
 
 #[test]
+fn what_is_not_picked_takes_no_lines() {
+    let mut history = History::new(1000);
+    for number in 0..40_u32 {
+        // Two words, one of them a library's.
+        history.add(access(1 + number % 2, 0, 4, true), 1);
+        history.add(access(1 + number % 2, 8, 4, true), 2);
+    }
+    assert_eq!(history.conflicting().count(), 80);
+    let picked = shown(&history.around_those(None, 50, |of| *of == 2));
+    assert_eq!(picked.len(), 40);
+    assert!(picked.iter().flatten().all(|(_, of, _)| *of == 2));
+}
+
+#[test]
 fn many_are_cut_down_to_those_around_a_decision_and_the_last() {
     let mut history = History::new(1000);
     for number in 0..60_u32 {

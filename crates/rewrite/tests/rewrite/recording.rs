@@ -158,7 +158,8 @@ fn every_access_is_told_and_does_what_it_did() {
             }
             let heard = ears.lock().expect("no panic");
             assert_eq!(*heard, expected(recorded), "{recorded:?} {chunk:?}");
-            assert_eq!(after.access_sites.len(), heard.len());
+            // A compare-exchange has a site for each of what it may do.
+            assert_eq!(after.access_sites.len(), heard.len() + 1);
         }
     }
 }
@@ -238,7 +239,7 @@ fn a_site_is_where_its_instruction_was() {
             AccessOp::AtomicLoad => &["I64AtomicLoad"],
             AccessOp::AtomicStore => &["I32AtomicStore"],
             AccessOp::AtomicRmw => &["I32AtomicRmw8AddU"],
-            AccessOp::AtomicCmpxchg => &["I64AtomicRmw16CmpxchgU"],
+            AccessOp::AtomicCmpxchg | AccessOp::AtomicCompare => &["I64AtomicRmw16CmpxchgU"],
             AccessOp::Wait => &["MemoryAtomicWait64"],
             AccessOp::Notify => &["MemoryAtomicNotify"],
             AccessOp::Fill => &["MemoryFill"],
@@ -255,7 +256,7 @@ fn a_site_is_where_its_instruction_was() {
         assert!(is[&now].1.starts_with("Call "), "{:?}", is[&now]);
         assert_eq!(after.code_map.original(now), Some(site.offset));
         let (_, (_, pushed)) = is.range(..now).next_back().expect("an instruction");
-        let second = site.op == AccessOp::CopyTo
+        let second = matches!(site.op, AccessOp::CopyTo | AccessOp::AtomicCompare)
             && number > 0
             && after.access_sites[number - 1].offset == site.offset;
         let first = number - usize::from(second);
@@ -300,6 +301,73 @@ fn what_traps_is_told_with_its_address() {
         match ears.lock().expect("no panic").pop() {
             Some(Heard::Access(_, _, told, _)) => assert_eq!(told, address, "{name}"),
             other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+/// Each compare-exchange: one that finds what it expects, one that does not, one whose expectation
+/// no such word has, and one that traps.
+#[test]
+fn a_compare_exchange_tells_what_it_does() {
+    for (op, bytes, address) in [
+        ("i32.atomic.rmw.cmpxchg", 4, "i32"),
+        ("i64.atomic.rmw.cmpxchg", 8, "i64"),
+        ("i32.atomic.rmw8.cmpxchg_u", 1, "i32"),
+        ("i32.atomic.rmw16.cmpxchg_u", 2, "i64"),
+        ("i64.atomic.rmw8.cmpxchg_u", 1, "i64"),
+        ("i64.atomic.rmw16.cmpxchg_u", 2, "i32"),
+        ("i64.atomic.rmw32.cmpxchg_u", 4, "i32"),
+    ] {
+        let (value, wide) = (&op[..3], if address == "i64" { "i64" } else { "" });
+        let at = match address {
+            "i64" => "(local.get 0)",
+            _ => "(i32.wrap_i64 (local.get 0))",
+        };
+        let bytes_of_module = wat(&format!(
+            "(module (memory {wide} 1 1 shared) (data ({address}.const 16) \"\\11\\22\")
+               (func (export \"f\") (param i64 {value} {value}) (result {value})
+                 ({op} offset=8 {at} (local.get 1) (local.get 2))))"
+        ));
+        let engine = engine();
+        let mut before =
+            original(&engine, &Linker::new(&engine), &bytes_of_module).expect("an instance");
+        let after = rewritten(&bytes_of_module, &options(None, Some(Recorded::Atomics)));
+        let (mut now, ears) = instance(&after);
+        let val = |number: i64| match value {
+            "i32" => Val::I32(number as i32),
+            _ => Val::I64(number),
+        };
+        let word = if bytes == 1 { 0x11 } else { 0x2211 };
+        for (at, expected, heard) in [
+            (8, word, Some(AccessOp::AtomicCmpxchg)),
+            (8, word, Some(AccessOp::AtomicCompare)),
+            (
+                8,
+                -1,
+                Some(if bytes == 8 || op == "i32.atomic.rmw.cmpxchg" {
+                    // That is what the first one has written.
+                    AccessOp::AtomicCmpxchg
+                } else {
+                    AccessOp::AtomicCompare
+                }),
+            ),
+            (65_528, 0, None),
+            (-8, 0, None),
+        ] {
+            let params = [Val::I64(at), val(expected), val(-1)];
+            let was = before.call("f", &params);
+            assert_eq!(now.call("f", &params), was, "{op} at {at}");
+            let told = ears.lock().expect("no panic").drain(..).next();
+            let told = told.map(|told| match told {
+                Heard::Access(op, 0, at, length) => (op, at, length),
+                other => panic!("{other:?}"),
+            });
+            let place = (at as u64).wrapping_add(8);
+            assert_eq!(
+                told,
+                heard.map(|heard| (heard, place, bytes)),
+                "{op} at {at}"
+            );
         }
     }
 }

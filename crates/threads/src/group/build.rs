@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
-use crate::group::builder::{GroupBuilder, GroupSettings, Termination};
+use crate::group::builder::{GroupBuilder, GroupSettings};
 use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
 use crate::group::scheduled;
+use crate::group::termination::Termination;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Hosts;
 use crate::host::stacks;
@@ -70,6 +71,9 @@ impl<T: Send + 'static> GroupSettings<T> {
         let life = self.life(modules.waits_reach_group);
         if let Some(turns) = &turns {
             scheduled::follow(&life, turns);
+        }
+        if let Some(observer) = self.accesses.take() {
+            life.set_accesses(observer);
         }
         let host_memory = memory
             .as_ref()

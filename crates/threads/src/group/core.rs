@@ -91,6 +91,11 @@ impl<T: Send + 'static> Core<T> {
             let parent = current::get().map(|thread| thread.id());
             guest.set_member(turns.register(id, parent));
         }
+        let accesses = self.life.accesses();
+        if let Some(observer) = accesses {
+            let parent = current::get().map_or(ThreadId::MAIN, |thread| thread.id());
+            observer.spawned(id, parent);
+        }
         let core = Arc::clone(self);
         let started = self
             .hosts
@@ -104,6 +109,9 @@ impl<T: Send + 'static> Core<T> {
             });
         if let (Some(turns), Err(error)) = (turns, &started) {
             turns.unregister(id, error.to_string());
+        }
+        if let (Some(observer), Err(_)) = (accesses, &started) {
+            observer.ended(id);
         }
         started?;
         Ok((id, made_ahead))

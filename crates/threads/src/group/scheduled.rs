@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::group::builder::{GroupBuilder, GroupSettings};
 use crate::group::link::Modules;
 use crate::life::Life;
-use crate::schedule::{Schedule, ScheduleRefusal, Turns};
+use crate::schedule::{AccessObserver, Schedule, ScheduleRefusal, Turns};
 use crate::types::error::GroupError;
 
 impl<T: Send + 'static, D> GroupBuilder<T, D> {
@@ -19,15 +19,33 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
         self.settings.schedule = schedule;
         self
     }
+
+    /// Tells `observer` of each access of shared memory, before it is done, by threads that run at
+    /// once: for a module that was prepared with
+    /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded), which says which
+    /// accesses. Each costs a call of the host. In a group with a schedule it is what
+    /// [`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses) is, and the last
+    /// one given counts.
+    pub fn observe_accesses(mut self, observer: Arc<dyn AccessObserver>) -> Self {
+        self.settings.accesses = Some(observer);
+        self
+    }
 }
 
 impl<T: Send + 'static> GroupSettings<T> {
     /// The turns of the group, if it has a schedule. Also changes the settings that a schedule
     /// rules out.
     pub(super) fn turns(&mut self, modules: &Modules) -> Result<Option<Arc<Turns>>, GroupError> {
-        let Schedule::Policy(scheduled) = std::mem::take(&mut self.schedule) else {
-            return Ok(None);
+        let not_recorded = modules.module.recorded().is_none();
+        let Schedule::Policy(mut scheduled) = std::mem::take(&mut self.schedule) else {
+            return match self.accesses.is_some() && not_recorded {
+                true => Err(GroupError::NotRecorded),
+                false => Ok(None),
+            };
         };
+        if let Some(observer) = self.accesses.take() {
+            scheduled = scheduled.observe_accesses(observer);
+        }
         #[cfg(feature = "async")]
         let is_async = self.async_calls;
         #[cfg(not(feature = "async"))]
@@ -35,7 +53,7 @@ impl<T: Send + 'static> GroupSettings<T> {
         for (refused, why) in [
             (modules.module.points().is_none(), ScheduleRefusal::NoPoints),
             (
-                scheduled.observes_accesses() && modules.module.recorded().is_none(),
+                scheduled.observes_accesses() && not_recorded,
                 ScheduleRefusal::NotRecorded,
             ),
             (!modules.waits_reach_group, ScheduleRefusal::Waits),

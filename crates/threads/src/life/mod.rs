@@ -27,7 +27,6 @@ use wasmtime::{Engine, Error, SharedMemory};
 
 use crate::host::panics::caught;
 use crate::memory::words::reach;
-use crate::schedule::Turns;
 use crate::sys::bell::Bell;
 use crate::sys::running;
 use crate::types::backtrace::Appended;
@@ -42,6 +41,7 @@ use crate::watch::record::ThreadRecord;
 use self::claim::{Claim, Claimed};
 pub(crate) use self::native::Native;
 use self::places::Places;
+use self::scheduled::Followed;
 use self::stuck::Asked;
 use self::unwinding::Unwinding;
 
@@ -85,8 +85,8 @@ pub(crate) struct Life {
     /// How running threads are seen and stopped without epochs, if wanted. Set once, by the
     /// builder.
     native: OnceLock<Native>,
-    /// The schedule, if threads run one at a time. Set once, by the builder.
-    turns: OnceLock<Arc<Turns>>,
+    /// Whose turn it is, if threads run one at a time, and what is told of accesses.
+    followed: Followed,
     /// Set once the end has reached every thread.
     reached: AtomicBool,
     /// Set once the thread that ended the group is done with the end.
@@ -132,7 +132,7 @@ impl Life {
             memories: OnceLock::new(),
             appended: OnceLock::new(),
             native: OnceLock::new(),
-            turns: OnceLock::new(),
+            followed: Followed::default(),
             reached: AtomicBool::new(false),
             concluded: AtomicBool::new(false),
         })

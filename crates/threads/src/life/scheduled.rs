@@ -1,21 +1,39 @@
-//! How a group with a schedule ends, for what its schedule finds.
+//! How a group with a schedule ends, for what its schedule finds; and what is told of accesses.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Life;
-use crate::schedule::{Blocked, Turns, Verdict};
+use crate::schedule::{AccessObserver, Blocked, Turns, Verdict};
 use crate::types::outcome::Outcome;
 use crate::types::report::WaitingThread;
+
+/// What each thread of such a group meets. Set by the builder.
+#[derive(Default)]
+pub(super) struct Followed {
+    turns: OnceLock<Arc<Turns>>,
+    accesses: OnceLock<Arc<dyn AccessObserver>>,
+}
 
 impl Life {
     pub(crate) fn set_turns(&self, turns: &Arc<Turns>) {
         // Called once.
-        let _ = self.turns.set(Arc::clone(turns));
+        let _ = self.followed.turns.set(Arc::clone(turns));
     }
 
     /// The turns of a group with a schedule.
     pub(crate) fn turns(&self) -> Option<&Arc<Turns>> {
-        self.turns.get()
+        self.followed.turns.get()
+    }
+
+    /// Has `observer` told of accesses, in a group whose threads run at once.
+    pub(crate) fn set_accesses(&self, observer: Arc<dyn AccessObserver>) {
+        // Called once.
+        let _ = self.followed.accesses.set(observer);
+    }
+
+    /// Who is told of accesses where threads run at once.
+    pub(crate) fn accesses(&self) -> Option<&Arc<dyn AccessObserver>> {
+        self.followed.accesses.get()
     }
 
     /// Ends the group for what its schedule found.

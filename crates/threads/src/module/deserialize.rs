@@ -18,7 +18,7 @@ pub enum DeserializeError {
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// Wasmtime refuses it: an engine with another version or other settings compiled it.
-    #[error("the engine does not take the compiled module")]
+    #[error("the engine refuses the compiled module")]
     Module(#[source] wasmtime::Error),
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! compiled module, with MARK in it | attached bytes | stamp | footer
 //! footer: length of the compiled module, 8 bytes | length of the attached bytes, 8 bytes
-//!         | length of the stamp, 4 bytes | CRC-32 of all that is before it, 4 bytes | MAGIC, 16 bytes
+//!         | length of the stamp, 4 bytes | CRC-32 of all before it, 4 bytes | MAGIC, 16 bytes
 //! ```
 //!
 //! All numbers are little-endian. Both the front and the end of the file identify it. So a file

@@ -14,7 +14,7 @@ pub enum PrepareError {
     /// The bytes are a module that Wasmtime has compiled already, so there is nothing left to
     /// rewrite. Load it with `Module::deserialize`, and give it to
     /// [`ThreadModule::from_unprepared`].
-    #[error("the module is precompiled: what is compiled can no longer be rewritten")]
+    #[error("the module is precompiled, and compiled code cannot be rewritten")]
     Precompiled,
     /// The rewrite refused the bytes: they are not a valid core module.
     #[error(transparent)]

@@ -34,7 +34,7 @@ impl ThreadModule {
             return Ok(bytes);
         };
         if prepared.recorded.is_some() {
-            let what = "a module that tells of its accesses does not become a file";
+            let what = "a module that tells of its accesses cannot be serialized";
             return Err(wasmtime::Error::msg(what));
         }
         match bytes.get_mut(MARK_PLACE) {

@@ -6,16 +6,33 @@ use crate::rewrite::AccessSite;
 use crate::types::backtrace::Backtrace;
 use crate::types::thread_id::ThreadId;
 
-/// Is told what the threads of a scheduled group do to shared memory
-/// ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses)).
+/// Is told what the threads of a group do to shared memory.
 ///
-/// The thread that is about to access calls it while it has the turn: one call at a time, in the
-/// order of the accesses, without a lock of the group. It must not block, and must not move the
-/// turn. A panic ends the run like one of the thread
+/// Called by the thread that is about to do it, without a lock of the group. It must not block on
+/// what other threads of the guest do. A panic ends the run like one of the thread
 /// ([`Outcome::Panicked`](crate::Outcome::Panicked)).
+///
+/// Under a schedule ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses))
+/// the calling thread has the turn: there is one call at a time, in the order of the accesses. It
+/// must not move the turn. Of threads that run at once
+/// ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)) several call at the
+/// same time, and which of two calls comes first says nothing of which access does.
 pub trait AccessObserver: Send + Sync {
     /// A thread is about to access memory; it will, unless that traps.
     fn access(&self, access: &GuestAccess<'_>);
+
+    /// `parent` is about to start `thread`, which has done nothing yet. Not told under a schedule,
+    /// where the
+    /// [`Policy`](crate::schedule::Policy) is told, nor of the main thread.
+    fn spawned(&self, thread: ThreadId, parent: ThreadId) {
+        let _ = (thread, parent);
+    }
+
+    /// The thread accesses nothing any more, or was not started after all: its id will be
+    /// another's. Not told under a schedule.
+    fn ended(&self, thread: ThreadId) {
+        let _ = thread;
+    }
 }
 
 /// An access that is about to be done.
@@ -23,7 +40,7 @@ pub trait AccessObserver: Send + Sync {
 pub struct GuestAccess<'a> {
     /// The thread.
     pub thread: ThreadId,
-    /// How many points it has passed, that of this access included.
+    /// How many points it has passed, that of this access included; 0 where threads run at once.
     pub point: u64,
     /// The instruction, as an index into
     /// [`ThreadModule::access_sites`](crate::ThreadModule::access_sites).

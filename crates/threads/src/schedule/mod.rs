@@ -70,7 +70,8 @@
 //! *Which thread accessed what.* An [`AccessObserver`] is told of each access of shared memory, in
 //! order, before it is done. The module must be prepared with
 //! [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded). The points stay the
-//! same, so a seed makes the same run.
+//! same, so a seed makes the same run. Groups without a schedule tell as well
+//! ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)).
 //!
 //! `DESIGN.md`, *Schedules*, has the states and the argument.
 

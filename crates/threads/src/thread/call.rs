@@ -154,7 +154,7 @@ impl<T: Send + 'static> Guest<T> {
             return self.settle(Err(Stopped::Ended));
         };
         if !self.program.module().is_guest_export(name) {
-            let error = Error::msg(format!("no export `{name}` but for the group"));
+            let error = Error::msg(format!("the export `{name}` is for the group alone"));
             return Err(CallError::Export(error));
         }
         instance

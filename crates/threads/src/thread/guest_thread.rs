@@ -167,6 +167,9 @@ impl<T: Send + 'static> Guest<T> {
                 watch.observer().thread_ended(id);
             })));
         }
+        if let Some(observer) = life.accesses() {
+            or_panicked(catch_unwind(AssertUnwindSafe(|| observer.ended(id))));
+        }
         if life.token().is_ended() {
             life.rest();
         }

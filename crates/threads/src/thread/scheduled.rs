@@ -46,18 +46,24 @@ pub(crate) fn access<T: 'static>(
     memories: Vec<Option<usize>>,
 ) -> impl Fn(Caller<'_, T>, i64, i64, i32) + Send + Sync + 'static {
     let turns = life.turns().cloned();
-    let told = turns.and_then(|turns| Some((Arc::clone(turns.accesses()?), turns)));
+    let observer = match &turns {
+        Some(turns) => turns.accesses(),
+        None => life.accesses(),
+    };
+    let observer = observer.cloned();
     let sites = Arc::clone(sites);
     let life = Arc::downgrade(life);
     move |caller: Caller<'_, T>, address: i64, length: i64, site: i32| {
-        let Some((observer, turns)) = &told else {
+        let Some(observer) = &observer else {
             return;
+        };
+        let own = match &turns {
+            Some(turns) => turns.own_point(),
+            None => current::with(|thread| (thread.id(), 0)),
         };
         // Only the rewrite's own code calls this, with valid numbers.
         let site = site.cast_unsigned();
-        let (Some(instruction), Some((thread, point))) =
-            (sites.get(site as usize), turns.own_point())
-        else {
+        let (Some(instruction), Some((thread, point))) = (sites.get(site as usize), own) else {
             return;
         };
         let trace = || {

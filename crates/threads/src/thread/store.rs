@@ -122,7 +122,7 @@ impl<T: Send + 'static> Stores<T> {
         let tally = match &self.budget {
             None => None,
             Some(budget) => Some(Tally::new(budget, self.host_stack as u64).ok_or_else(|| {
-                Error::msg("the memory budget has not enough left for the stack of a thread")
+                Error::msg("the memory budget has too little left for the stack of a thread")
             })?),
         };
         let info = ThreadInfo {
@@ -286,7 +286,7 @@ fn charge(current: u64, desired: u64) -> Result<bool, Error> {
             .is_none_or(|tally| tally.grow(current, desired))
     });
     if !taken && CAPS.get().trap {
-        return Err(Error::msg("the memory budget has not so much left"));
+        return Err(Error::msg("the memory budget has too little left"));
     }
     Ok(taken)
 }

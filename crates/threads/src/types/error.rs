@@ -37,8 +37,8 @@ pub enum GroupError {
     /// The module imports a WASI function that may block, and the group has no hook that ends such
     /// a call: see [`GroupBuilder::on_end`](crate::GroupBuilder::on_end).
     #[error(
-        "the module imports `{module}.{name}`, which may block, and nothing tells WASI of the group's end: join them \
-         (`wasi_threads_p1::JoinP1::join`, or `GroupBuilder::on_end`), or say that it need not be told \
+        "the module imports `{module}.{name}`, which may block, and nothing ends such a call with the group: join them \
+         (`wasi_threads_p1::JoinP1::join`, or `GroupBuilder::on_end`), or say that no call needs it \
          (`GroupBuilder::without_on_end`)"
     )]
     NotJoined {
@@ -48,7 +48,7 @@ pub enum GroupError {
         name: String,
     },
     /// The module or the linker given to the builder belongs to another engine.
-    #[error("engine, module and linker of the group do not belong to one engine")]
+    #[error("the module or the linker of the group belongs to another engine")]
     OtherEngine,
     /// The module imports `wasi.thread-spawn` and a memory that is not shared.
     #[error(
@@ -140,7 +140,7 @@ pub enum GroupError {
     /// The budget ([`GroupBuilder::memory_budget`](crate::GroupBuilder::memory_budget)) has too
     /// little left for a shared memory.
     #[error(
-        "the memory budget has not the {needed} bytes left that the module's shared memory begins with"
+        "the module's shared memory begins with {needed} bytes, and the memory budget has less left"
     )]
     BudgetExceeded {
         /// The memory's initial size, in bytes.
@@ -205,7 +205,7 @@ pub enum GroupError {
     #[error("threads cannot be seen from outside: {0}")]
     CannotSeeThreads(std::io::Error),
     /// The system refuses `sigaltstack` to this process, and Wasmtime runs nothing without it.
-    #[error("no wasm can be run, as the system refuses signal stacks (sigaltstack): {0}")]
+    #[error("no wasm can run, because the system refuses signal stacks (`sigaltstack`): {0}")]
     NoSignalStack(std::io::Error),
     /// A fuel limit is set, and the engine does not count fuel.
     #[error("a fuel limit needs `Config::consume_fuel(true)`")]
@@ -214,6 +214,11 @@ pub enum GroupError {
     /// not allow that.
     #[error("the group cannot have a schedule: {0}")]
     NoSchedule(ScheduleRefusal),
+    /// An observer is to be told of accesses
+    /// ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)), and the module
+    /// tells of none.
+    #[error("the module was not prepared to tell of accesses (`RewriteOptions::recorded`)")]
+    NotRecorded,
     /// The linker does not satisfy the module's imports, or a definition could not be made.
     #[error("the module cannot be linked: {}", in_words(.0))]
     Link(wasmtime::Error),
@@ -241,7 +246,7 @@ pub enum RunError {
         found: String,
     },
     /// The values given for the export's parameters are too many, too few, or of other types.
-    #[error("the export `{name}` is {found}, which the given values do not fit")]
+    #[error("the export `{name}` is {found}, and the given values do not fit")]
     Parameters {
         /// Name of the export.
         name: String,

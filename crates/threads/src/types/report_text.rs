@@ -74,7 +74,7 @@ impl Deadlock {
         let s = if count == 1 { "" } else { "s" };
         write!(
             f,
-            "deadlock: {count} thread{s}, and nobody left to wake any"
+            "deadlock: {count} thread{s}, and no thread left to wake them"
         )?;
         for thread in self.threads.iter().take(Self::DESCRIBED) {
             write!(f, "\n{thread}")?;
@@ -113,10 +113,12 @@ impl Report {
                     write!(f, "\nthread {} runs", thread.thread)?;
                     if thread.backtrace.is_none() {
                         // It had no turn on a processor in all that time.
-                        f.write_str(", and has not said where in time")?;
+                        f.write_str(", and did not say in time where")?;
                     }
                 }
-                ThreadState::Idle => write!(f, "\nthread {} is not being called", thread.thread)?,
+                ThreadState::Idle => {
+                    write!(f, "\nthread {} is idle between two calls", thread.thread)?
+                }
                 ThreadState::Waiting(waiting) => write!(f, "\n{waiting}")?,
                 ThreadState::HostCall { name, since } => {
                     write!(f, "\nthread {} is in ", thread.thread)?;
@@ -178,7 +180,7 @@ mod tests {
         };
         let text = report.display_with(|_| String::new());
         assert!(
-            text.contains(" runs, and has not said where in time"),
+            text.contains(" runs, and did not say in time where"),
             "{text}"
         );
     }

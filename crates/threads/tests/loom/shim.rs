@@ -5,8 +5,7 @@ pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, 
 
 use std::time::Instant;
 
-/// A step of the protocol, or a mutant of it, where the process was started to show that loom finds
-/// it.
+/// A step of the protocol; or a mutant of it, in the process that shows that loom finds it.
 macro_rules! mutant {
     ($step:expr, unless $name:literal then $mutant:expr) => {
         if crate::is_mutant($name) {
@@ -53,7 +52,7 @@ impl Default for Sleepers {
 
 impl Sleepers {
     pub(crate) fn sleep(&self, word: &AtomicU32, seen: u32, deadline: Option<Instant>) {
-        // As the kernel does it: the look and the sleep are one step against a wake.
+        // Like in the kernel, the look and the sleep are one step against a wake.
         let guard = self.gate.lock().expect("loom does not poison");
         if deadline.is_none() && word.load(Ordering::SeqCst) == seen {
             drop(self.changed.wait(guard).expect("loom does not poison"));

@@ -1,11 +1,11 @@
-//! A prepared module: what it says of itself, and that it survives being a file.
+//! A prepared module: what is known of it, and that this survives a file.
 
 mod module;
 mod precompiled;
 
 use wasmtime::{Config, Engine, Module};
 
-/// An engine with everything on that the tests' modules use.
+/// An engine with all features that the tests' modules use.
 fn engine() -> Engine {
     let mut config = Config::new();
     config

@@ -1,4 +1,4 @@
-//! What a [`ThreadModule`] says of the module it was made of.
+//! What a [`ThreadModule`] knows of the module it was made from.
 
 use wasi_threads::{PrepareError, Stamped, ThreadEntry, ThreadModule, prepare};
 use wasmtime::{Config, Engine, Module, Store};
@@ -95,8 +95,8 @@ fn frames_lead_back_to_the_original() {
     assert_eq!(bytes[found[1]], 0x10, "a call");
 }
 
-/// An export is the guest's own or an appended one, whatever its name, also after the module was a
-/// file.
+/// An export is known as the guest's own or as appended, whatever its name, also after the module
+/// was a file.
 #[test]
 fn exports_are_told_apart_by_who_made_them() {
     let engine = engine();

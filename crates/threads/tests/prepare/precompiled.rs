@@ -1,4 +1,4 @@
-//! A prepared module survives being a file.
+//! A prepared module is the same after it was a file.
 // `Module::deserialize` is unsafe: it trusts the bytes, here its own.
 #![allow(unsafe_code)]
 
@@ -38,7 +38,7 @@ fn what_was_found_is_found_again() {
         let stamped = Stamped::parse(&bytes).expect("a stamp");
         let module = load(&engine, stamped.compiled());
         let after = stamped.into_module(module).expect("a stamp that fits");
-        // All of it, as far as it can be seen.
+        // Everything that can be seen of it.
         let shown = |module: &ThreadModule| {
             format!("{module:?}")
                 .split_once(" entry:")
@@ -47,13 +47,14 @@ fn what_was_found_is_found_again() {
         assert!(shown(&before).is_some_and(|text| text.contains("code_map")));
         assert_eq!(shown(&before), shown(&after));
         assert_eq!(before.start_export(), after.start_export());
-        // And serialized again, also where the stamp was loaded with the code, as of a mapped file.
+        // And it can be serialized again, also if the stamp was loaded with the code, as from a
+        // mapped file.
         assert!(after.serialize().expect("bytes") == bytes);
         let stamp = Stamp::read(&mut std::io::Cursor::new(&bytes)).expect("a stamp");
         assert!(stamp.attached().is_empty());
         let mapped = stamp.into_module(load(&engine, &bytes));
         assert!(mapped.expect("it fits").serialize().expect("bytes") == bytes);
-        // What is attached is behind the code, and is not serialized again.
+        // Attached bytes are behind the code, and are not serialized again.
         let more = before.serialize_with(b"symbols").expect("bytes");
         let stamp = Stamp::read(&mut std::io::Cursor::new(&more)).expect("a stamp");
         let (from, to) = (
@@ -81,8 +82,8 @@ fn a_foreign_compiled_module_has_no_stamp() {
     assert!(matches!(Stamped::parse(&bytes), Err(StampError::Missing)));
 }
 
-/// Cut short or followed by something, it once counted as a foreign one, and ran without its start
-/// function and with waits bound to nothing.
+/// A file that was cut short or extended once counted as foreign, and ran without its start
+/// function and with waits that were not bound.
 #[test]
 fn a_damaged_file_is_told_from_a_foreign_one() {
     let engine = engine();
@@ -113,7 +114,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
                 "byte {at} changed"
             );
         }
-        // Of another format: at the front, and of the one that had no mark there.
+        // Another format: by the number at the front, and the one that had no mark there.
         let mut other = bytes.clone();
         other[15] = b'2';
         assert!(matches!(Stamped::parse(&other), Err(StampError::Version)));
@@ -125,7 +126,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
     }
 }
 
-/// A file need not be in memory for its stamp to be read, and is mapped as it is.
+/// The stamp is read without reading the file into memory, and the file can be mapped.
 #[test]
 fn a_file_is_mapped() {
     use std::io::Write as _;
@@ -135,7 +136,7 @@ fn a_file_is_mapped() {
     file.write_all(&module.serialize().expect("bytes"))
         .expect("room");
     let stamp = Stamp::read(&mut file).expect("a stamp");
-    // SAFETY: as in `load`; the file has no name that it could be opened by.
+    // SAFETY: as in `load`; the file has no name, so no other process can open it.
     let compiled = unsafe { Module::deserialize_open_file(&engine, file) };
     let after = stamp
         .into_module(compiled.expect("a module wasmtime wrote"))
@@ -189,7 +190,7 @@ fn a_file_becomes_the_module_that_it_was() {
         assert!(module.is_prepared() && module.waits_reach_group());
     }
     let foreign = before.module().serialize().expect("bytes");
-    // SAFETY: as above; of the others nothing is loaded.
+    // SAFETY: as above; nothing is loaded from the others.
     let refused = unsafe {
         [
             ThreadModule::deserialize(&engine, &foreign),

@@ -1,10 +1,12 @@
-//! Accesses that an observer is told of: all of them, in order, and of the same run as without.
+//! Accesses that an observer is told of: all of them, in order, and in the same run as without.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use wasi_threads::rewrite::{AccessOp, Points, Recorded, RewriteOptions};
 use wasi_threads::schedule::{AccessObserver, GuestAccess, Schedule, ScheduleRefusal, Scheduled};
-use wasi_threads::{GroupError, ThreadModule, prepare_with};
+use wasi_threads::{GroupError, Outcome, ThreadId, ThreadModule, prepare_with};
 use wasmtime::Engine;
 
 use super::support::{Log, builder, engine, guest, watchdog};
@@ -13,7 +15,7 @@ use super::{LOCKS, pointed, run, walk};
 /// Thread, point, operation, address, length.
 type Access = (u32, u64, AccessOp, u64, u64);
 
-/// Notes what it is told; of every so manieth access also where it is.
+/// Notes all accesses, and for one in so many also its place.
 #[derive(Default)]
 struct Noting {
     told: Mutex<Vec<Access>>,
@@ -83,7 +85,7 @@ fn the_run_is_the_same_and_every_access_is_told_in_order() {
                 assert_eq!(pair[0].0, pair[1].0);
                 assert_eq!((pair[0].4, pair[1].4), (4, 4));
             }
-            // Points do not go back, also where an id is given again.
+            // Points never go back, even if an id is given again.
             for thread in 0..4 {
                 let points = told.iter().filter(|one| one.0 == thread);
                 let points: Vec<_> = points.map(|one| one.1).collect();
@@ -96,6 +98,54 @@ fn the_run_is_the_same_and_every_access_is_told_in_order() {
             }
         }
     }
+}
+
+/// Threads that run at once: of each access is told, between its thread's beginning and end.
+#[test]
+fn threads_that_run_at_once_tell_as_well() {
+    #[derive(Default)]
+    struct Following {
+        alive: Mutex<BTreeSet<u32>>,
+        ended: AtomicU32,
+        sums: AtomicU32,
+    }
+    impl AccessObserver for Following {
+        fn access(&self, access: &GuestAccess<'_>) {
+            let alive = self.alive.lock().unwrap();
+            assert!(access.thread == ThreadId::MAIN || alive.contains(&access.thread.get()));
+            assert_eq!((access.memory, access.point), (Some(0), 0));
+            assert!(access.backtrace().is_some());
+            self.sums.fetch_add(u32::from(access.address == 4), Relaxed);
+        }
+
+        fn spawned(&self, thread: ThreadId, _: ThreadId) {
+            assert!(self.alive.lock().unwrap().insert(thread.get()));
+        }
+
+        fn ended(&self, thread: ThreadId) {
+            self.alive.lock().unwrap().remove(&thread.get());
+            self.ended.fetch_add(1, Relaxed);
+        }
+    }
+
+    let _watchdog = watchdog("threads_that_run_at_once_tell", 600);
+    let engine = engine();
+    let mut options = RewriteOptions::default();
+    options.recorded = Some(Recorded::Accesses);
+    let module = prepare_with(&engine, &guest(LOCKS), &options).unwrap();
+    for _ in 0..20 {
+        let (log, following) = (Arc::<Log>::default(), Arc::<Following>::default());
+        let group = builder(&engine, &module, &log).observe_accesses(following.clone());
+        let outcome = group.build().unwrap().run("_start").unwrap();
+        assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+        // As under a schedule: it is what each thread adds to the sum.
+        assert_eq!(following.sums.load(Relaxed), 31);
+    }
+    let plain = prepare_with(&engine, &guest(LOCKS), &RewriteOptions::default()).unwrap();
+    let group =
+        builder(&engine, &plain, &Arc::default()).observe_accesses(Arc::new(Following::default()));
+    let refused = group.build().map(|_| ()).unwrap_err();
+    assert!(matches!(refused, GroupError::NotRecorded), "{refused}");
 }
 
 #[test]
@@ -112,8 +162,8 @@ fn atomics_alone_are_told_where_no_more_was_asked_for() {
     assert!(told.iter().all(|one| one.2.is_atomic() && one.3 != 4));
     assert!(told.iter().any(|one| one.2 == AccessOp::Wait));
     assert!(told.iter().any(|one| one.2 == AccessOp::Notify));
-    // A group without an observer may run such a module, too; one with an observer may not run
-    // another.
+    // A group without an observer may also run such a module; one with an observer may not run any
+    // other.
     let (ran, _) = run(&engine, &module, Scheduled::new(walk(1, 5)));
     assert_eq!(ran.outcome, "Returned");
     assert!(module.serialize().is_err());

@@ -10,7 +10,7 @@ use wasi_threads::{Outcome, ThreadId};
 use super::support::{Log, builder, engine, guest, watchdog};
 use super::{LOCKS, Walk, pointed, run, walk};
 
-/// What was told, in order.
+/// What a policy was told, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Told {
     Began(u32, Option<u32>),
@@ -26,7 +26,7 @@ enum Told {
     Ended(u32),
 }
 
-/// Writes down what it is told, and lets another decide.
+/// Records what it is told, and lets another policy decide.
 struct Noting<P>(Arc<Mutex<Vec<Told>>>, P);
 
 impl<P: Policy> Policy for Noting<P> {
@@ -56,7 +56,7 @@ impl<P: Policy> Policy for Noting<P> {
     }
 }
 
-/// The lowest that can run, else the first sleeper, with one budget.
+/// The lowest thread that can run, otherwise the first sleeper, with one budget.
 struct Lowest(u64);
 
 impl Policy for Lowest {
@@ -87,7 +87,7 @@ fn told(body: &str, points: Points, policy: impl Policy + 'static) -> (Vec<Told>
 #[test]
 fn a_short_run_is_told_as_it_was() {
     let _watchdog = watchdog("a_short_run_is_told_as_it_was", 600);
-    // Main waits for a thread, for up to a second, which only notifies.
+    // Main waits up to a second for a thread that only notifies.
     let body = r#"(func (export "wasi_thread_start") (param i32 i32)
             (i32.atomic.store (i32.const 0) (i32.const 1))
             (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
@@ -120,7 +120,7 @@ fn a_short_run_is_told_as_it_was() {
         stop(0, 4, Why::Atomic, &[0, 1], &[], 7),
     ];
     assert_eq!(told[..expected.len()], expected);
-    // Main has returned: a thread that waits for its turn is not asked for any more.
+    // Main has returned, so the policy is not asked for a thread that still waits for its turn.
     assert_eq!(told.len(), expected.len(), "{told:#?}");
 }
 
@@ -153,7 +153,7 @@ fn every_decision_has_a_name_of_its_own() {
                 assert!(*total >= totals, "{one:?}");
                 totals = *total;
                 stops += 1;
-                // Points of all threads are those of each.
+                // The total is the sum of each thread's points.
                 assert!(last.values().sum::<u64>() <= *total, "{one:?}");
             }
         }
@@ -186,7 +186,7 @@ fn an_hour_takes_no_time_and_the_first_deadline_comes_first() {
         );
         assert!(trace.now >= 3 * hour && trace.now < 3 * hour + 1_000_000);
     }
-    // A policy may have deadlines come early, in any order: others were slow.
+    // A policy may let deadlines come early, in any order, as if other threads were slow.
     let orders: std::collections::BTreeSet<_> = (0..40)
         .map(|seed| {
             let early = Walk {

@@ -101,12 +101,12 @@ fn the_clock_is_the_schedules() {
     let scheduled = Scheduled::new(walk(1, 4)).start_time(77);
     let (outcome, values, _) = run(body, scheduled);
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
-    // A point, a host call; and then a host call, the point at which it sleeps, and the sleep.
+    // A point and a host call; then a host call, the point at which it sleeps, and the sleep.
     assert_eq!(values, [77, 20, -1, 100, 5100]);
     let scheduled = Scheduled::new(walk(1, 4)).point_time(3).host_call_time(7);
     let (_, values, _) = run(body, scheduled);
     assert_eq!(values, [0, 3, -1, 7, 5007]);
-    // Before its group there is no time, and nothing happens.
+    // Before the group is built there is no time, and nothing happens.
     let scheduled = Scheduled::new(walk(1, 4)).start_time(5);
     let handle = scheduled.handle();
     assert_eq!(handle.now(), 0);
@@ -262,7 +262,7 @@ fn a_notify_from_outside_is_not_reproducible() {
     assert!(failed, "{outcome:?}");
 }
 
-/// Writes down which thread woke which.
+/// Records which thread woke which.
 #[derive(Default)]
 struct Wakes(Mutex<Vec<(u32, WaitEnd)>>);
 

@@ -1,5 +1,4 @@
-//! What a schedule finds: lost updates, lost wake-ups, deadlocks, runs that never end, faults of a
-//! policy.
+//! What a schedule finds: lost updates, lost wake-ups, deadlocks, endless runs, faulty policies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ fn outcomes(body: &str, points: Points, seeds: u64, budget: u64) -> BTreeMap<Str
     outcomes
 }
 
-/// Two threads that add 1 to a word in two steps; main says what is there then.
+/// A guest with two threads that add 1 to a word in two steps. Main logs the word.
 fn two_that_add(load: &str, store: &str) -> String {
     format!(
         r#"(func (export "wasi_thread_start") (param i32 i32)
@@ -54,7 +53,7 @@ fn a_lost_update_is_found() {
     assert_eq!(none.get("Returned [2]"), Some(&60), "{none:?}");
     let found = outcomes(&plain, Points::Accesses, 60, 2);
     assert!(found.contains_key("Returned [1]"), "{found:?}");
-    // Added in one step nothing is lost.
+    // If they add in one step, nothing is lost.
     let sound = r#"(func (export "wasi_thread_start") (param i32 i32)
              (drop (i32.atomic.rmw.add (i32.const 4) (i32.const 1)))
              (call $signal (i32.const 8)))
@@ -70,7 +69,7 @@ fn a_lost_update_is_found() {
 #[test]
 fn a_lost_wake_up_is_found() {
     let _watchdog = watchdog("a_lost_wake_up_is_found", 600);
-    // It looks whether there is something to wait for, and then waits for another word than that.
+    // The thread checks one word, and then waits on another.
     let body = r#"(func (export "wasi_thread_start") (param i32 i32)
              (i32.atomic.store (i32.const 4) (i32.const 1))
              (drop (memory.atomic.notify (i32.const 8) (i32.const 1))))
@@ -86,7 +85,7 @@ fn a_lost_wake_up_is_found() {
     );
 }
 
-/// Two threads that take two locks, in the order that their argument says.
+/// Two threads that take two locks, in the order of their argument.
 const TWO_LOCKS: &str = r#"
     (func $lock (param $at i32)
       (loop $again
@@ -157,7 +156,7 @@ fn a_run_that_does_not_end_is_bounded() {
     }
 }
 
-/// Names a thread that there is not, at the decision after so many.
+/// A policy that names a thread that does not exist, after so many decisions.
 struct Astray(u64, ThreadId);
 
 impl Policy for Astray {
@@ -199,7 +198,7 @@ fn a_policy_that_names_a_dead_thread_is_told_so() {
     assert!(error.to_string().contains("can neither run nor is asleep"));
 }
 
-/// Panics at the stop that it is told of.
+/// A policy that panics at this kind of stop.
 struct Panics(Why);
 
 impl Policy for Panics {

@@ -16,7 +16,7 @@ use wasi_threads::{
 };
 use wasmtime::{Caller, Config, Engine, Linker, Module};
 
-/// Aborts the process if it is not dropped in time, so that a hang is a failure with a name.
+/// Aborts the process if it is not dropped in time, so that a hang becomes a failure with a name.
 pub struct Watchdog {
     _alive: mpsc::Sender<()>,
 }
@@ -33,8 +33,7 @@ pub fn watchdog(name: &'static str, seconds: u64) -> Watchdog {
     Watchdog { _alive: alive }
 }
 
-/// Ends a group whose test fails while its `run` is waited for, so that the failure is seen and not
-/// a hang.
+/// Ends a group when its test fails, so that the test shows the failure and does not hang in `run`.
 pub struct CancelOnDrop(pub GroupHandle);
 
 impl Drop for CancelOnDrop {
@@ -57,7 +56,7 @@ pub fn engine() -> Engine {
     Engine::new(&config()).unwrap()
 }
 
-/// How `host.exit` says its code.
+/// The error by which `host.exit` passes its code.
 #[derive(Debug, thiserror::Error)]
 #[error("exit {0}")]
 pub struct Exit(pub i32);
@@ -158,14 +157,14 @@ pub fn guest(body: &str) -> Vec<u8> {
     wat::parse_str(format!("(module {PRELUDE} {body})")).unwrap()
 }
 
-/// Which door a module takes.
+/// How a module is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     Prepared,
     Unprepared,
 }
 
-/// Both doors.
+/// Both ways.
 pub const DOORS: [Door; 2] = [Door::Prepared, Door::Unprepared];
 
 impl Door {
@@ -216,12 +215,12 @@ pub fn run(body: &str) -> (Outcome, Vec<i32>) {
     run_with(body, Limits::new())
 }
 
-/// Host threads of groups in this process, by the name that they have. The test harness starts
-/// threads of its own when it likes.
+/// How many host threads of groups this process has, by their names. The test harness starts
+/// threads of its own at any time.
 #[cfg(target_os = "linux")]
 pub fn host_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One that has ended meanwhile has no name any more.
+    // A thread that has ended meanwhile has no name any more.
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
     let names = tasks.flatten().filter_map(name);
     names.filter(|name| is_host_thread(name.trim_end())).count()
@@ -234,14 +233,14 @@ pub fn is_host_thread(name: &str) -> bool {
     id.is_some_and(|id| matches!(id, "thread" | "main") || id.parse::<u32>().is_ok())
 }
 
-/// How often the long form of a test does what it does; `None` in an ordinary run.
+/// How many rounds the long form of a test has; `None` in an ordinary run.
 /// `scripts/threads-stress.sh` sets it.
 pub fn stress() -> Option<u32> {
     let rounds = std::env::var("WASI_THREADS_STRESS").ok()?;
     Some(rounds.parse().unwrap())
 }
 
-/// The median and the worst.
+/// The median and the worst of these times.
 pub fn median_and_worst(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     (times[times.len() / 2], times[times.len() - 1])

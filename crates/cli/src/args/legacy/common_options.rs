@@ -1,4 +1,4 @@
-//! Those of all subcommands.
+//! Older options of all subcommands.
 
 use wasmtime::OptLevel;
 use wasmtime_cli_flags::CommonOptions;
@@ -8,7 +8,8 @@ use super::names::{WasiModule, WasmFeature, parse_feature, parse_module};
 
 use crate::args::values::number;
 
-/// Options that all subcommands had before version 14. (`-O` without a value is not among them: it has one today.)
+/// Options that all subcommands had before version 14. (`-O` without a value is not one of them:
+/// today it has a value.)
 #[derive(clap::Args)]
 pub(crate) struct LegacyCommon {
     /// The name of `-S` before Wasmtime 14.
@@ -111,18 +112,19 @@ pub(crate) struct LegacyCommon {
 fn parse_setting(typed: &str) -> Result<(String, String), String> {
     match typed.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err("a setting has a name and a value: NAME=VALUE".into()),
+        None => Err("expected NAME=VALUE".into()),
     }
 }
 
 impl LegacyCommon {
-    /// Says what concerns the log in today's words. To be called first: reading today's options starts the log.
+    /// Translates the options of the log into today's. Must be called first, because reading
+    /// today's options starts the log.
     pub(crate) fn apply_logging(&self, common: &mut CommonOptions) {
         off(&mut common.debug.logging, self.disable_logging);
         on(&mut common.debug.log_to_files, self.log_to_files);
     }
 
-    /// Says the same in today's words.
+    /// Translates the other options into today's.
     pub(crate) fn apply(&self, common: &mut CommonOptions) {
         let wasi = &mut common.wasi;
         for &(module, on) in &self.wasi_modules {

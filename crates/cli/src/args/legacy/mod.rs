@@ -1,8 +1,8 @@
-//! Spellings of older `wasmtime` versions that name what is always on here.
+//! Options of older `wasmtime` versions.
 //!
-//! Wasmtime had three names for wasi-threads over time. Build scripts still
-//! carry all of them, so all are taken, verbatim. The newest, `-S threads` and
-//! `-W threads,shared-memory`, are ordinary options of `wasmtime-cli-flags`.
+//! Wasmtime had three names for wasi-threads over time. Build scripts still use all of them, so all
+//! are accepted. The newest, `-S threads` and `-W threads,shared-memory`, are ordinary options of
+//! `wasmtime-cli-flags`.
 
 mod common_options;
 mod fill_in;

@@ -3,7 +3,7 @@
 /// A value of `--wasi-modules`, which may have a `-` before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum WasiModule {
-    /// What the option stood for when it was not given.
+    /// The default of the option.
     Default,
     /// Preview1 itself.
     WasiCommon,
@@ -13,7 +13,7 @@ pub(super) enum WasiModule {
     ExperimentalWasiNn,
     /// `-S http`.
     ExperimentalWasiHttp,
-    /// What no version has any more.
+    /// wasi-crypto, which no version has any more.
     ExperimentalWasiCrypto,
 }
 
@@ -22,7 +22,7 @@ pub(super) enum WasiModule {
 pub(super) enum WasmFeature {
     All,
     BulkMemory,
-    /// Of no meaning for a core module.
+    /// Without meaning for a core module.
     ComponentModel,
     ExtendedConst,
     FunctionReferences,
@@ -36,7 +36,7 @@ pub(super) enum WasmFeature {
     Threads,
 }
 
-/// A value of an enumeration, off if it has a `-` before it.
+/// A value of an enumeration, switched off if it has a `-` before it.
 fn signed<V: clap::ValueEnum>(typed: &str, had: &str) -> Result<(V, bool), String> {
     let (name, on) = match typed.strip_prefix('-') {
         Some(name) => (name, false),

@@ -1,4 +1,4 @@
-//! Those of `run` alone.
+//! Older options of `run` alone.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ fn parse_mapdir(typed: &str) -> Result<DirOption, String> {
             guest: guest.into(),
             read_only: false,
         }),
-        _ => Err("it has two parts: GUEST::HOST".into()),
+        _ => Err("expected GUEST::HOST".into()),
     }
 }
 
@@ -88,17 +88,17 @@ impl LegacyOptions {
         self.mapdir.iter().cloned()
     }
 
-    /// Whether `-S listenfd` is meant.
+    /// Whether `--listenfd` was given.
     pub(crate) fn listenfd(&self) -> bool {
         self.listenfd
     }
 
-    /// Says what concerns the log in today's words; see [`LegacyCommon::apply_logging`].
+    /// Translates the options of the log into today's; see [`LegacyCommon::apply_logging`].
     pub(crate) fn apply_logging(&self, common: &mut CommonOptions) {
         self.common.apply_logging(common);
     }
 
-    /// Says the same in today's words.
+    /// Translates the other options into today's.
     pub(crate) fn apply(&self, common: &mut CommonOptions) {
         self.common.apply(common);
         common.wasi.tcplisten.extend_from_slice(&self.tcplisten);

@@ -1,4 +1,4 @@
-//! What a module is, for people.
+//! The description of a module, for people.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What of a module matters here, read without compiling it.
+//! The facts of a module that matter here, read without compiling it.
 
 use std::collections::BTreeMap;
 
@@ -20,21 +20,22 @@ pub(super) fn function_type(
     )
 }
 
-/// What of a module matters here.
+/// The facts of a module that matter here.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// Imported memories by the names they are imported under.
+    /// The imported memories, with their names and types.
     pub(super) imported_memories: Vec<(MemoryImport, MemoryType)>,
     pub(super) defined_memories: Vec<MemoryType>,
-    /// Which of all memories is exported as `memory`.
+    /// The index of the memory that is exported as `memory`.
     pub(super) exported_memory: Option<u32>,
-    /// The function types, as text; something else is none.
+    /// The function types, as text; `None` for other types.
     pub(super) types: Vec<Option<String>>,
     /// The type of every function, by its index.
     pub(super) function_types: Vec<u32>,
     /// The type under which `thread-spawn` is imported.
     pub(super) spawn: Option<u32>,
-    /// The function exports that mean something to a host, and what else is exported under their names.
+    /// The exports with names that mean something to a host: the function's index, or `None` if it
+    /// is no function.
     pub(super) exports: BTreeMap<String, Option<u32>>,
     /// Imported functions of WASI: module, name, type.
     pub(super) preview1: Vec<(String, String, u32)>,
@@ -119,7 +120,7 @@ impl Facts {
         Ok(facts)
     }
 
-    /// What decides whether its threads could share its memory.
+    /// What decides whether its threads can share its memory.
     pub(super) fn shape(&self) -> ModuleShape {
         let spawn = self.spawn.map(|ty| match self.type_of(ty) {
             ty if ty == SPAWN_TYPE.to_string() => SpawnImport::AsDefined,

@@ -1,4 +1,4 @@
-//! What keeps a module from being a program that runs here.
+//! What a module lacks to run here.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ const REBUILD: &str = "as it was built for: build it with a current toolchain";
 /// The types of WASI's functions, as text, by module and name.
 pub(super) type Known = HashMap<(String, String), String>;
 
-/// What `run` links.
+/// The functions that `run` links.
 pub(super) fn known() -> wasmtime::Result<Known> {
     let engine = Engine::default();
     let mut linker: Linker<P1State> = Linker::new(&engine);
@@ -39,7 +39,7 @@ pub(super) fn known() -> wasmtime::Result<Known> {
     Ok(known)
 }
 
-/// Which of what is there an import means whose name is nearly right.
+/// A suggestion for an import whose name is nearly right.
 fn meant(module: &str, name: &str, known: &Known) -> Option<String> {
     let known = known.keys().map(|(module, name)| (&**module, &**name));
     let (module, name) = near(module, name, known.chain([(SPAWN_MODULE, SPAWN_NAME)]))?;
@@ -49,9 +49,9 @@ fn meant(module: &str, name: &str, known: &Known) -> Option<String> {
 }
 
 impl Facts {
-    /// What keeps it from being a program that runs here, each with what to do about it.
+    /// What it lacks to run here, each with the remedy.
     ///
-    /// `known`: the functions of WASI that are here.
+    /// `known`: the functions of WASI that `run` links.
     pub(super) fn missing(&self, known: &Known) -> Vec<String> {
         let mut missing: Vec<String> = Vec::new();
         let mut miss = |what: &str| missing.push(what.to_owned());
@@ -93,7 +93,7 @@ impl Facts {
                     ));
                 }
                 (None, Some(_)) => miss(&format!(
-                    "`{name}` is no function: export the function under that name"
+                    "`{name}` is not a function: export the function under that name"
                 )),
                 _ => {}
             }

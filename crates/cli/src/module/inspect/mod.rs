@@ -1,11 +1,12 @@
-//! `inspect MODULE`: is it a program that can run here, and if not, what is missing.
+//! `inspect MODULE`: whether a module can run here, and if not, what is missing.
 //!
-//! Reads and validates the module without compiling it, so that it is quick for large ones, and
-//! says what is there for modules that would not even link.
+//! Reads and validates the module without compiling it. So it is quick for large modules, and works
+//! for modules that would not even link.
 
 mod describe;
 mod facts;
 mod missing;
+mod races;
 
 use std::fmt::Write as _;
 
@@ -28,7 +29,7 @@ use crate::module::toolchain::fault;
 use facts::Facts;
 use missing::known;
 
-/// Says what the module is on stdout; status 1 if something is missing.
+/// Describes the module on stdout; status 1 if something is missing.
 pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let name = source.display();
     let Loaded::Wasm(wasm) = source.load(&ModuleLimits::default())? else {
@@ -49,8 +50,9 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
     let mut missing = facts.missing(&known);
     missing.extend(invalid(&engine()?, &wasm));
     let mut text = facts.describe(&name);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "  {:<10} {}", "races", facts.races(&wasm));
     for line in &missing {
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "missing: {}", escape(line, usize::MAX));
     }
     if let Some(fault) = fault(&wasm) {
@@ -70,18 +72,18 @@ pub(crate) fn inspect(source: &ModuleSource) -> Result<Exit> {
 /// The engine of a run without options.
 fn engine() -> Result<Engine> {
     let mut common = CommonOptions::new();
-    // Nothing is kept.
+    // Nothing is compiled, so there is no cache.
     common.codegen.cache = Some(false);
     let (config, _) = engine::configure(&mut common, None, None)?;
     Engine::new(&config).map_err(|error| unusable_options(&error))
 }
 
-/// Why `wasm` would not be compiled, each with what to do about it if that is known.
+/// Why `wasm` would not compile, each with the remedy if that is known.
 fn invalid(engine: &Engine, wasm: &[u8]) -> Vec<String> {
     let mut validator = Validator::new_with_features(engine.get_wasm_features());
     let why = match validator.validate_all(wasm) {
         Err(error) => one_line(&error),
-        // Whether there is room for what is appended.
+        // Whether the rewrite can append its functions and table.
         Ok(_) => match rewrite(wasm) {
             Ok(_) => return Vec::new(),
             Err(error) => one_line(&error),
@@ -140,7 +142,7 @@ mod tests {
         );
     }
 
-    /// It once said that nothing was missing.
+    /// For such modules it once said that nothing was missing.
     #[test]
     fn what_does_not_compile() {
         let engine = engine().unwrap();

@@ -1,7 +1,8 @@
 //! The profile for the Firefox Profiler: its processed format.
 //!
-//! The library that writes it knows no files and lines. Each place in a function gets an address of its own, in a library that
-//! stands for the program; by these they are filled in.
+//! The library that writes it does not know files and lines. So each place in a function gets an
+//! address of its own, in a library that stands for the program, and files and lines are filled in
+//! by these addresses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
@@ -22,7 +23,7 @@ use crate::report::events::thread_name;
 use crate::report::profile::named::{DEEPER, Function, Named, called};
 use crate::report::profile::rate;
 
-/// Writes it.
+/// Writes the profile.
 pub(super) fn write(
     out: &mut dyn Write,
     profile: &Profile,
@@ -45,7 +46,7 @@ pub(super) fn write(
     out.write_all(b"\n")
 }
 
-/// Functions, and the places in them, by addresses of which those of a function follow one another.
+/// Functions, and the places in them, by address. The addresses of a function are consecutive.
 struct Places<'a> {
     functions: Vec<Vec<&'a Function>>,
     addresses: HashMap<&'a Function, u32>,
@@ -62,7 +63,7 @@ impl<'a> Places<'a> {
             .map(|places| places.into_iter().collect());
         let functions: Vec<Vec<_>> = functions.collect();
         let all = functions.iter().flatten().copied();
-        // Frames are numbered by 32 bits as well.
+        // Frames have numbers of 32 bits as well.
         let addresses = all.zip(0..).collect();
         Places {
             functions,
@@ -91,7 +92,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// What frames are of, by colour.
+/// The categories of frames, which have colours.
 struct Categories {
     wasm: CategoryHandle,
     runtime: CategoryHandle,
@@ -111,7 +112,7 @@ impl Categories {
 }
 
 fn build(profile: &Profile, named: &Named, name: &str, places: &Places<'_>) -> fxprof::Profile {
-    // As delivered: what viewers take for the time between two samples.
+    // The interval as delivered: viewers take it for the time between two samples.
     let interval = profile
         .rate()
         .map_or(profile.interval, |rate| Duration::from_secs_f64(1.0 / rate));
@@ -156,7 +157,7 @@ fn build(profile: &Profile, named: &Named, name: &str, places: &Places<'_>) -> f
             };
             let weight = i32::try_from(sample.weight).unwrap_or(i32::MAX);
             built.add_sample(thread, at(sample.at), stack, ran, weight);
-            // Shorter ones are samples only: there may be millions.
+            // Shorter waits are only samples, because there may be millions.
             if let Some(lasted) = sample.blocked
                 && lasted >= profile.interval
             {
@@ -177,7 +178,7 @@ fn build(profile: &Profile, named: &Named, name: &str, places: &Places<'_>) -> f
     built
 }
 
-/// Stacks as the format has them.
+/// Stacks in the format's form.
 struct Stacks<'a> {
     profile: &'a Profile,
     named: &'a Named,
@@ -227,7 +228,7 @@ fn at(since: Duration) -> Timestamp {
     Timestamp::from_nanos_since_reference(nanos(since))
 }
 
-/// A wait, or a host call, that lasted.
+/// A wait or a host call that lasted long.
 struct Blocked {
     name: StringHandle,
     category: CategoryHandle,
@@ -257,7 +258,7 @@ impl StaticSchemaMarker for Blocked {
     }
 }
 
-/// Fills in files and lines, by the addresses.
+/// Fills in files and lines by address.
 fn add_lines(value: &mut Value, places: &Places<'_>) {
     let by_address = places.at();
     let threads = value["threads"].as_array_mut();
@@ -268,7 +269,7 @@ fn add_lines(value: &mut Value, places: &Places<'_>) {
             number.and_then(|number| usize::try_from(number).ok())
         };
         let length = frames["length"].as_u64().unwrap_or(0) as usize;
-        // -1 where there is none.
+        // -1 if there is none.
         let place = |row| by_address.get(index(&frames["address"], row)?).copied();
         let lines: Vec<_> = (0..length)
             .map(|row| place(row).and_then(|place| place.line))

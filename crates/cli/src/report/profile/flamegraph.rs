@@ -1,4 +1,5 @@
-//! The profile as a picture: how wide a function is says how much processor time was spent in it and below it.
+//! The profile as a picture: the width of a function is the processor time that was spent in it and
+//! in the functions it called.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use wasi_threads::Profile;
 use crate::report::profile::named::{DEEPER, Named, called};
 use crate::report::profile::rate;
 
-/// Writes it, as SVG. Threads that do the same are one; time without processor is left out.
+/// Writes it as SVG. Threads with the same stacks are merged. Time without a processor is left out.
 pub(super) fn write(
     out: &mut dyn Write,
     profile: &Profile,
@@ -38,7 +39,7 @@ pub(super) fn write(
     options.subtitle = Some(rate(profile));
     "ms".clone_into(&mut options.count_name);
     options.factor = profile.interval.as_secs_f64() * 1000.0;
-    // The same run looks the same: no colour by chance.
+    // No random colours: the same run looks the same.
     options.deterministic = true;
     from_lines(&mut options, lines.iter().map(String::as_str), out)
 }
@@ -66,10 +67,11 @@ fn line(profile: &Profile, named: &Named, stack: usize, activity: Option<&str>) 
     line
 }
 
-/// A name without what the format of lines gives a meaning, or XML forbids.
+/// A name without characters that have a meaning in the format of lines, or that XML forbids.
 fn plain(name: &str) -> String {
     let mut plain = escaped(name).replace(';', ":");
-    // What looks like a weight behind a space, at the end, or like a comment in front.
+    // A number behind a space at the end looks like a weight, and a `#` at the beginning like a
+    // comment.
     if let Some(space) = plain.rfind(' ')
         && !plain[space + 1..].contains(|char: char| !char.is_ascii_digit() && char != '.')
     {
@@ -81,7 +83,7 @@ fn plain(name: &str) -> String {
     plain
 }
 
-/// What was escaped to be seen has no control characters; these are no characters at all.
+/// An escaped name has no control characters. The ones replaced here are no characters at all.
 fn escaped(name: &str) -> String {
     name.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

@@ -16,7 +16,7 @@ use crate::message::warn;
 use crate::output::Output;
 use crate::report::backtraces::Backtraces;
 
-/// Where a profile goes. Before the program runs it is known that it can.
+/// The output of a profile. It is prepared before the program runs.
 #[derive(Debug)]
 pub(crate) struct ProfileFile {
     output: Output,
@@ -24,7 +24,7 @@ pub(crate) struct ProfileFile {
 }
 
 impl ProfileFile {
-    /// To an output that has been prepared.
+    /// A profile that goes to `output`, which is prepared.
     pub(crate) fn new(output: Output, plan: Option<&ThreadProfile>) -> Self {
         ProfileFile {
             output,
@@ -32,11 +32,11 @@ impl ProfileFile {
         }
     }
 
-    /// Writes where the threads of the program `name` have spent their time, or says why it cannot be written.
+    /// Writes the profile of the program `name`, or prints why it cannot be written.
     #[cfg(feature = "profile")]
     pub(crate) fn write(self, group: &GroupHandle, backtraces: &Backtraces, name: &str) {
         let Some(profile) = group.profile() else {
-            return say("note: there is no profile: no thread has run");
+            return say("note: there is no profile, because no thread has run");
         };
         let named = named::Named::of(&profile, backtraces);
         let written = self.output.write(|out| match self.format {
@@ -54,13 +54,13 @@ impl ProfileFile {
         }
         if profile.lost > 0 {
             say(format_args!(
-                "note: the profile lacks {} samples that found no room",
+                "note: {} samples are missing in the profile, because there was no space for them",
                 profile.lost
             ));
         }
         if profile.without_timer > 0 {
             say(format_args!(
-                "note: the profile lacks the processor time of {} threads: the system refused timers (`ulimit -i`)",
+                "note: the processor time of {} threads is missing in the profile: the system refused timers (`ulimit -i`)",
                 profile.without_timer
             ));
         }

@@ -1,20 +1,20 @@
-//! What the frames of a profile are called.
+//! The names of a profile's frames.
 
 use wasi_threads::{Activity, Profile};
 use wasm_symbols::Bound;
 
 use crate::report::backtraces::Backtraces;
 
-/// What a profile's frames are called: each is a function, and those that were inlined into it.
+/// The names of a profile's frames: each frame is a function, and those that were inlined into it.
 #[derive(Debug)]
 pub(crate) struct Named {
-    /// Of each frame, the outermost function first.
+    /// The functions of each frame, the outermost first.
     frames: Vec<Vec<Function>>,
-    /// What was too large, so that something is missing.
+    /// The bound that was exceeded, if something is missing.
     pub(crate) exceeded: Option<Bound>,
 }
 
-/// A function, where in its file, and its name: as it may be shown.
+/// A function with its file and line, and its escaped name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Function {
     pub(crate) name: String,
@@ -57,12 +57,12 @@ impl Named {
         }
     }
 
-    /// All functions, with each place in them; some several times.
+    /// All functions, with each place in them. Some are there several times.
     pub(crate) fn functions(&self) -> impl Iterator<Item = &Function> {
         self.frames.iter().flatten()
     }
 
-    /// The functions of a stack, the outermost first; whether there were more, which are not there.
+    /// The functions of a stack, the outermost first, and whether outer ones are missing.
     pub(crate) fn stack(
         &self,
         profile: &Profile,
@@ -78,10 +78,10 @@ impl Named {
     }
 }
 
-/// What stands for the frames that are not there, at the root of a stack that was cut.
+/// The root of a stack that was cut, in place of the missing frames.
 pub(crate) const DEEPER: &str = "(deeper than is shown)";
 
-/// What the innermost frame called, where that is not wasm.
+/// What the innermost frame called, if that is not wasm.
 pub(crate) fn called(activity: Activity) -> Option<&'static str> {
     match activity {
         Activity::Wasm => None,

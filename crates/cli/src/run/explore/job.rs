@@ -14,7 +14,7 @@ use replay_threads::explore::Runner;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::run::explore::protocol::{Answer, Request, write_input};
-use crate::run::schedule::folders::TemporaryFolder;
+use crate::run::schedule::temporary::TemporaryFolder;
 use crate::sys::job::{self, Socket};
 
 /// How long nothing may be heard of a run, that is how long it may pass no point, before it is killed.
@@ -39,8 +39,8 @@ pub(super) struct Job<'a> {
 pub(super) struct Common {
     /// What the program finds on standard input.
     pub(super) input: Vec<u8>,
-    /// Where they have their copies of folders.
-    pub(super) folders: TemporaryFolder,
+    /// Where they have their copies of folders, if they have some.
+    pub(super) folders: Option<TemporaryFolder>,
 }
 
 /// The orders that were seen, each with the first seed that had it, counted from the first of the search.
@@ -165,9 +165,11 @@ impl Process {
         let mut args: Vec<_> = std::env::args_os().skip(1).collect();
         let at = usize::from(args.first().is_some_and(|arg| arg == "run"));
         args.insert(at, format!("--explore-job={number}").into());
-        let mut folders = OsString::from("--explore-folders=");
-        folders.push(with.folders.path());
-        args.insert(at, folders);
+        if let Some(temporary) = &with.folders {
+            let mut folders = OsString::from("--explore-folders=");
+            folders.push(temporary.path());
+            args.insert(at, folders);
+        }
         let child = Command::new(std::env::current_exe()?)
             .args(args)
             .stdin(theirs)

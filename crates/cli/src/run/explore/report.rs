@@ -23,8 +23,9 @@ use crate::run::modules::Modules;
 use crate::run::plan::Plan;
 use crate::run::schedule::accesses::LINES;
 use crate::run::schedule::command;
-use crate::run::schedule::folders::TemporaryFolder;
+use crate::run::schedule::folders;
 use crate::run::schedule::session::header;
+use crate::run::schedule::temporary::TemporaryFolder;
 use crate::run::schedule_options::ScheduleOptions;
 
 /// Bounds of the minimiser.
@@ -48,7 +49,7 @@ pub(crate) fn explore(
     // Folders' hashes are of before the first run.
     let main = Modules::of(plan)?;
     let mut header = header(plan, options, String::new(), main.main())?;
-    let with = common(plan)?;
+    let with = common(plan, options)?;
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let search = Search {
         first: option.first,
@@ -112,7 +113,7 @@ pub(crate) fn explore(
 ///
 /// Runs that cannot be made.
 pub(crate) fn verify(plan: &Plan, options: &ScheduleOptions) -> Result<Exit> {
-    let with = common(plan)?;
+    let with = common(plan, options)?;
     let seed = options.wanted.seed();
     // What decides is on the jobs' command line, too.
     let request = by_policy(seed);
@@ -184,10 +185,11 @@ fn decisions(answer: &Answer) -> Result<Option<Vec<Decision>>> {
 }
 
 /// What every run finds.
-fn common(plan: &Plan) -> Result<Common> {
+fn common(plan: &Plan, options: &ScheduleOptions) -> Result<Common> {
+    let copied = folders::are_copied(plan, options);
     Ok(Common {
         input: input(plan)?,
-        folders: TemporaryFolder::new()?,
+        folders: copied.then(TemporaryFolder::new).transpose()?,
     })
 }
 
@@ -353,7 +355,7 @@ fn tell_interleaving(job: &mut Job<'_>, seed: u64, decisions: &[Decision], ended
         );
     }
     let lines: Vec<_> = answer.interleaving.lines().collect();
-    interleaving::tell_text(&lines);
+    interleaving::tell(&lines);
 }
 
 fn save(plan: &Plan, options: &ScheduleOptions, replay: &Replay) {

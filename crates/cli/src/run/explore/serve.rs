@@ -12,7 +12,6 @@ use wasi_threads::{Frame, Outcome, Termination, ThreadGroup};
 use crate::message::exit::Exit;
 use crate::message::{Message, Result};
 use crate::report::backtraces::Backtraces;
-use crate::report::interleaving;
 use crate::report::outcome::{self, Reporter};
 use crate::run::context::context;
 use crate::run::entry::{self, Runs};
@@ -102,11 +101,11 @@ impl<'a> Program<'a> {
         let modules = Modules::of(plan)?.prepare(plan, recorded)?;
         shape::check(modules.main.module(), &name, plan)?;
         let copies = match &options.job_folders {
-            Some(folders) if !options.shared => {
+            Some(folders) => {
                 let number = options.job.unwrap_or(0).to_string();
                 Copies::of(&plan.dirs, folders.join(number))?
             }
-            _ => None,
+            None => None,
         };
         Ok(Program {
             copies,
@@ -126,9 +125,9 @@ impl<'a> Program<'a> {
         let answer = self.run(request, Some(&accesses))?;
         let replay = Replay::read(&*answer.decisions);
         let decisions = replay.map_or(Vec::new(), |replay| replay.decisions);
-        let shown = accesses.around(&decisions, lines);
+        let shown = accesses.around(&decisions, lines, &self.modules.backtraces);
         Ok(Answer {
-            interleaving: interleaving::text(&shown, &self.modules.backtraces).join("\n"),
+            interleaving: shown.join("\n"),
             ..answer
         })
     }
@@ -202,7 +201,7 @@ impl<'a> Program<'a> {
         let plan = self.plan;
         let end = EndSignal::new();
         let sockets = (Default::default(), Vec::new());
-        let ctx = context(plan, &end, sockets, (None, None, Some(&*session)))?;
+        let ctx = context(plan, &end, sockets, (None, None, Some(&*session), None))?;
         let linker = linker(&self.modules, &ctx, plan)?;
         let limits = plan.limits.of_the_group(plan.limits.timeout);
         let mut group = group::builder(plan, &self.modules, linker, ctx, end)

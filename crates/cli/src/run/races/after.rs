@@ -14,7 +14,7 @@ use crate::report::races::{self, Stack, ToldRace};
 use crate::run::plan::Plan;
 use crate::run::races::again::{self, RawFrame};
 use crate::run::races::places::What;
-use crate::run::races::watch::{Found, Moment, RaceWatch, guest_address};
+use crate::run::races::watch::{Found, FoundRace, Moment, RaceWatch, guest_address};
 use crate::run::schedule_options::RacesPlan;
 
 /// The run, and how it was made.
@@ -23,7 +23,8 @@ pub(crate) struct RacedRun<'a> {
     pub(crate) races: &'a RacesPlan,
     pub(crate) module: &'a ThreadModule,
     pub(crate) backtraces: &'a Backtraces,
-    pub(crate) seed: u64,
+    /// The seed that makes the run again; `None`: the threads ran at once.
+    pub(crate) seed: Option<u64>,
     pub(crate) took: Duration,
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn after(run: &RacedRun<'_>, watch: &RaceWatch, exit: Exit) -> Exit {
     }
     let earlier = earlier(run, &found);
     let told = stacks(run, watch, found, &earlier);
-    let texts = races::texts(&told, &run.races.lists);
+    let texts = races::texts(&told, &run.races.lists, run.races.strict);
     for text in &texts.texts {
         say(text);
     }
@@ -64,6 +65,12 @@ pub(crate) fn after(run: &RacedRun<'_>, watch: &RaceWatch, exit: Exit) -> Exit {
     }
     if !texts.texts.is_empty() {
         say(summary);
+        if run.seed.is_none() {
+            say(
+                "note: the threads ran at once, so of the earlier access only the instruction is known, \
+                 and another run may tell others",
+            );
+        }
     }
     match (exit, run.races.exit) {
         // It ended by itself.
@@ -119,9 +126,9 @@ fn created(thread: &ThreadInfo) -> Option<Moment> {
 
 /// Where threads were that were not looked at then: found by a second run.
 fn earlier(run: &RacedRun<'_>, found: &Found) -> HashMap<Moment, Vec<RawFrame>> {
-    if !run.races.stacks {
+    let Some(seed) = run.seed.filter(|_| run.races.stacks) else {
         return HashMap::new();
-    }
+    };
     if run.plan.dirs.iter().any(|dir| !dir.read_only) {
         say(
             "note: the program can write to a folder, so it is not run again to find out where the earlier access was",
@@ -129,7 +136,7 @@ fn earlier(run: &RacedRun<'_>, found: &Found) -> HashMap<Moment, Vec<RawFrame>> 
         return HashMap::new();
     }
     let mut moments = Vec::new();
-    for (race, trace) in &found.races {
+    for FoundRace { race, trace, .. } in &found.races {
         moments.push(moment(&race.previous));
         if trace.is_none() {
             moments.push(moment(&race.current));
@@ -139,7 +146,7 @@ fn earlier(run: &RacedRun<'_>, found: &Found) -> HashMap<Moment, Vec<RawFrame>> 
     }
     moments.sort();
     moments.dedup();
-    again::find(&moments, run.seed, run.took).unwrap_or_else(|error| {
+    again::find(&moments, seed, run.took).unwrap_or_else(|error| {
         warn("where the earlier accesses were is not known", &error);
         HashMap::new()
     })
@@ -154,7 +161,7 @@ fn stacks(
 ) -> Vec<ToldRace> {
     let sites = run.module.access_sites();
     let mut all: Vec<Where> = Vec::new();
-    for (race, trace) in &found.races {
+    for FoundRace { race, trace, .. } in &found.races {
         let current = match trace {
             Some(trace) => Where {
                 spots: trace.to_frames().into_iter().map(Spot::Frame).collect(),
@@ -200,11 +207,11 @@ fn stacks(
     });
     let mut next = || looked_up.next().unwrap_or_default();
     let mut told = Vec::new();
-    for ((race, _), times) in found.races.iter().zip(&found.times) {
+    for found in &found.races {
         let (current, previous) = (next(), next());
-        let created = [&race.current, &race.previous]
+        let created = [&found.race.current, &found.race.previous]
             .map(|side| Some(next()).filter(|_| side.thread.parent.is_some()));
-        let mut race = *race;
+        let mut race = found.race;
         for address in [
             &mut race.address,
             &mut race.current.address,
@@ -214,7 +221,8 @@ fn stacks(
         }
         told.push(ToldRace {
             race,
-            times: *times,
+            times: found.times,
+            sequence_lock: found.sequence_lock.map(guest_address),
             current,
             previous,
             created,

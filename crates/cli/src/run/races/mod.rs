@@ -2,10 +2,12 @@
 //!
 //! The module tells of its accesses, the adapter of those that it makes for the program, the policy of threads that begin and
 //! end. `wasm-races` finds the pairs. Where each race's other thread was is found out by a second run, which the same policy
-//! and seed make the same.
+//! and seed make the same. Of threads that run at once there is no second run, and the group tells
+//! who begins and ends.
 
 mod after;
 mod again;
+mod parallel;
 mod places;
 mod watch;
 
@@ -18,6 +20,7 @@ use crate::run::plan::Plan;
 use crate::run::schedule_options::RacesPlan;
 
 pub(crate) use after::{RacedRun, after};
+pub(crate) use parallel::{observe_calls, observe_threads};
 pub(crate) use watch::{RaceWatch, WatchedPolicy};
 
 /// Has a process that makes the second run write none of what the first one writes.
@@ -32,19 +35,25 @@ pub(crate) fn leave_outputs(plan: &mut Plan) {
     }
 }
 
+/// How races are looked for, if they are.
+pub(crate) fn options(plan: &Plan) -> Option<&RacesPlan> {
+    let schedule = plan.schedule.as_ref();
+    let scheduled = schedule.and_then(|options| options.races.as_ref());
+    scheduled.or(plan.races_in_parallel.as_ref())
+}
+
 /// What watches a run, if races are looked for.
 ///
 /// # Errors
 ///
 /// A program that has more instructions than are told apart.
 pub(crate) fn watch(plan: &Plan, module: &ThreadModule) -> Result<Option<Arc<RaceWatch>>> {
-    let options = plan.schedule.as_ref();
-    let Some(races) = options.and_then(|options| options.races.as_ref()) else {
+    let Some(races) = options(plan) else {
         return Ok(None);
     };
     let watch = match races.is_again() {
         true => again::asked(module),
-        false => RaceWatch::detecting(module, races.memory),
+        false => RaceWatch::detecting(module, races.memory, plan.races_in_parallel.is_some()),
     };
     let too_large = || {
         let what = format!("races of {} cannot be looked for", plan.module.display());

@@ -1,12 +1,13 @@
 //! Tells the detector what a run does, or finds where its threads were.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use replay_threads::{Policy, Stop, ThreadId, Turn};
+use p1_adapter::MemoryUse;
+use replay_threads::{Policy, Stop, Turn};
 use wasi_threads::rewrite::AccessOp;
 use wasi_threads::schedule::{AccessObserver, GuestAccess};
-use wasi_threads::{Backtrace, ThreadModule};
+use wasi_threads::{Backtrace, ThreadId, ThreadModule};
 use wasm_races::{Access, AccessKind, Counts, Detector, Limits, Place, Race};
 
 use crate::run::races::places::{RacePlaces, What};
@@ -14,7 +15,7 @@ use crate::run::races::places::{RacePlaces, What};
 /// The bits of an address below those of the memory's number.
 const ADDRESS_BITS: u32 = 48;
 
-/// Looks on in a run whose threads take turns.
+/// Looks on in a run.
 pub(crate) struct RaceWatch {
     places: RacePlaces,
     watching: Mutex<Watching>,
@@ -23,10 +24,10 @@ pub(crate) struct RaceWatch {
 struct Watching {
     task: RaceTask,
     /// Those that run, by id.
-    threads: HashMap<u32, Own>,
+    threads: BTreeMap<u32, Own>,
     /// How many have begun.
     began: u64,
-    /// Whose turn it is.
+    /// Whose turn it is, where they take turns.
     turn: u32,
 }
 
@@ -61,24 +62,42 @@ pub(super) struct Moment {
     pub(super) number: u64,
 }
 
+/// A race that was found.
+pub(super) struct FoundRace {
+    pub(super) race: Race,
+    /// Where the later access was, if it was an instruction's.
+    pub(super) trace: Option<Backtrace>,
+    /// How often its places raced.
+    pub(super) times: u64,
+    /// The word of the sequence lock that it seems to be of.
+    pub(super) sequence_lock: Option<u64>,
+}
+
 /// What was found.
 pub(super) struct Found {
-    pub(super) races: Vec<(Race, Option<Backtrace>)>,
-    /// How often each raced.
-    pub(super) times: Vec<u64>,
+    pub(super) races: Vec<FoundRace>,
     pub(super) counts: Counts,
     pub(super) left_out: u64,
 }
 
 impl RaceWatch {
-    /// One that detects. `None` if the module has too many instructions.
-    pub(crate) fn detecting(module: &ThreadModule, shadow_bytes: usize) -> Option<Self> {
+    /// One that detects, among threads that take turns or run at once. `None` if the module has too
+    /// many instructions.
+    pub(super) fn detecting(
+        module: &ThreadModule,
+        shadow_bytes: usize,
+        parallel: bool,
+    ) -> Option<Self> {
         let mut limits = Limits::default();
         limits.shadow_bytes = shadow_bytes;
+        let detector = match parallel {
+            true => Detector::parallel(limits),
+            false => Detector::new(limits),
+        };
         Self::new(
             module,
             RaceTask::Detect(Box::new(Detection {
-                detector: Detector::new(limits),
+                detector,
                 traces: Vec::new(),
                 left_out: 0,
             })),
@@ -101,7 +120,7 @@ impl RaceWatch {
             places: RacePlaces::of(module.access_sites())?,
             watching: Mutex::new(Watching {
                 task,
-                threads: HashMap::new(),
+                threads: BTreeMap::new(),
                 began: 0,
                 turn: 0,
             }),
@@ -113,7 +132,7 @@ impl RaceWatch {
     }
 
     /// A thread has begun; before it does anything.
-    fn began(&self, thread: u32, parent: Option<u32>) {
+    pub(super) fn began(&self, thread: u32, parent: Option<u32>) {
         let mut watching = self.watching();
         let Watching { task, threads, .. } = &mut *watching;
         let by = parent.and_then(|parent| Some((parent, threads.get(&parent)?)));
@@ -135,7 +154,7 @@ impl RaceWatch {
     }
 
     /// A thread has ended.
-    fn ended(&self, thread: u32) {
+    fn thread_ended(&self, thread: u32) {
         let mut watching = self.watching();
         watching.threads.remove(&thread);
         if let RaceTask::Detect(detection) = &mut watching.task {
@@ -144,8 +163,9 @@ impl RaceWatch {
         }
     }
 
-    /// A function of WASI has used the memory that its module exports, for the thread whose turn it is.
-    pub(crate) fn host(&self, function: &str, address: u32, length: u32, writes: bool) {
+    /// A function of WASI uses the memory that its module exports: for this thread, or for the one
+    /// whose turn it is.
+    pub(crate) fn host(&self, thread: Option<u32>, used: &MemoryUse) {
         let mut watching = self.watching();
         let Watching {
             task,
@@ -153,18 +173,18 @@ impl RaceWatch {
             turn,
             ..
         } = &mut *watching;
-        if let (RaceTask::Detect(detection), Some(own)) = (task, threads.get(turn)) {
+        let thread = thread.unwrap_or(*turn);
+        if let (RaceTask::Detect(detection), Some(own)) = (task, threads.get(&thread)) {
             detection.detect(
                 &Access {
-                    thread: *turn,
-                    address: address.into(),
-                    size: length.into(),
-                    kind: if writes {
-                        AccessKind::Write
-                    } else {
-                        AccessKind::Read
+                    thread,
+                    address: used.address.into(),
+                    size: used.length.into(),
+                    kind: match used.writes {
+                        true => AccessKind::Write,
+                        false => AccessKind::Read,
                     },
-                    place: self.places.function(function),
+                    place: self.places.function(used.function),
                     number: own.number,
                 },
                 || None,
@@ -178,20 +198,20 @@ impl RaceWatch {
         let RaceTask::Detect(detection) = &watching.task else {
             return Found {
                 races: Vec::new(),
-                times: Vec::new(),
                 counts: Counts::default(),
                 left_out: 0,
             };
         };
         let detector = &detection.detector;
-        let races = detector.races().iter().copied();
+        let races = detector.races().iter().zip(&detection.traces);
+        let found = races.map(|(race, trace)| FoundRace {
+            race: *race,
+            trace: trace.clone(),
+            times: detector.times(race.places()),
+            sequence_lock: detector.sequence_lock(race.places()),
+        });
         Found {
-            races: races.zip(detection.traces.iter().cloned()).collect(),
-            times: detector
-                .races()
-                .iter()
-                .map(|race| detector.times(race.places()))
-                .collect(),
+            races: found.collect(),
             counts: detector.counts(),
             left_out: detection.left_out,
         }
@@ -214,6 +234,14 @@ impl RaceWatch {
 }
 
 impl AccessObserver for RaceWatch {
+    fn spawned(&self, thread: ThreadId, parent: ThreadId) {
+        self.began(thread.get(), Some(parent.get()));
+    }
+
+    fn ended(&self, thread: ThreadId) {
+        self.thread_ended(thread.get());
+    }
+
     fn access(&self, told: &GuestAccess<'_>) {
         // No other thread sees a memory of the thread's own.
         let Some(memory) = told.memory else {
@@ -247,7 +275,9 @@ impl AccessObserver for RaceWatch {
                         let _ = detection.detector.notify(thread, address);
                         return;
                     }
-                    AccessOp::AtomicLoad | AccessOp::Wait => AccessKind::AtomicRead,
+                    AccessOp::AtomicLoad | AccessOp::AtomicCompare | AccessOp::Wait => {
+                        AccessKind::AtomicRead
+                    }
                     AccessOp::AtomicStore => AccessKind::AtomicWrite,
                     AccessOp::AtomicRmw | AccessOp::AtomicCmpxchg => AccessKind::AtomicUpdate,
                     op if op.writes() => AccessKind::Write,
@@ -277,8 +307,13 @@ pub(crate) struct WatchedPolicy {
 }
 
 impl Policy for WatchedPolicy {
-    fn began(&mut self, thread: ThreadId, parent: Option<ThreadId>) {
-        self.watch.began(thread.get(), parent.map(ThreadId::get));
+    fn began(
+        &mut self,
+        thread: replay_threads::ThreadId,
+        parent: Option<replay_threads::ThreadId>,
+    ) {
+        self.watch
+            .began(thread.get(), parent.map(|parent| parent.get()));
         self.policy.began(thread, parent);
     }
 
@@ -288,8 +323,8 @@ impl Policy for WatchedPolicy {
         turn
     }
 
-    fn ended(&mut self, thread: ThreadId) {
-        self.watch.ended(thread.get());
+    fn ended(&mut self, thread: replay_threads::ThreadId) {
+        self.watch.thread_ended(thread.get());
         self.policy.ended(thread);
     }
 }

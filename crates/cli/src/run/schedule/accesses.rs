@@ -3,12 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use replay_threads::ThreadId;
-use replay_threads::conflict::{Access, History, Line, Orders};
+use replay_threads::conflict::{Access, History, Orders};
 use replay_threads::keyed::Decision;
 use wasi_threads::rewrite::{AccessOp, Points, Recorded};
 use wasi_threads::schedule::{AccessObserver, GuestAccess};
 
-use crate::report::interleaving::Seen;
+use crate::report::backtraces::Backtraces;
+use crate::report::interleaving::{self, Seen};
 
 /// How many accesses are kept.
 const KEPT: usize = 1 << 14;
@@ -43,12 +44,18 @@ impl Accesses {
         }
     }
 
-    /// The conflicting accesses at the end, and those around the last of the decisions.
-    pub(crate) fn around(&self, decisions: &[Decision], most: usize) -> Vec<Line<Seen>> {
+    /// The program's conflicting accesses at the end, and those around the last of the
+    /// decisions, as lines of text.
+    pub(crate) fn around(
+        &self,
+        decisions: &[Decision],
+        most: usize,
+        backtraces: &Backtraces,
+    ) -> Vec<String> {
         let last = decisions.last();
         let last = last.map(|last| (ThreadId::new(last.thread), last.point));
         match &*self.kept() {
-            Keeps::History(history) => history.around(last, most),
+            Keeps::History(history) => interleaving::text(history, last, most, backtraces),
             Keeps::Orders(_) => Vec::new(),
         }
     }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::args::values::DirOption;
 use crate::message::{Message, Result};
 use crate::run::plan::Plan;
 use crate::run::schedule::session::Session;
-use crate::run::schedule_options::Wanted;
+use crate::run::schedule::temporary::{TemporaryFolder, remove};
+use crate::run::schedule_options::{ScheduleOptions, Wanted};
 use crate::sys::files;
 
 /// The most bytes and entries that are copied for each run.
@@ -25,41 +25,6 @@ struct Size {
     entries: u64,
 }
 
-/// A new folder, which is removed with all that is in it.
-pub(crate) struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    /// Makes one that no other user can read.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub(crate) fn new() -> Result<Self> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| now.as_nanos());
-        let name = format!("wasi-threads-run-{}-{now}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        match files::create_private_folder(&path) {
-            Ok(()) => Ok(Self(fs::canonicalize(&path).unwrap_or(path))),
-            Err(error) => {
-                let what = format!("`{}` cannot be made", path.display());
-                Err(Message::failure(what).why(error))
-            }
-        }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        // It is the system's to clean, if it cannot be.
-        let _ = remove(&self.0);
-    }
-}
-
 /// Gives a replay copies of the folders that it may write, in a folder that is there as long as what is returned.
 ///
 /// # Errors
@@ -72,9 +37,8 @@ pub(crate) fn give_copies(
     let (Some(session), Some(options)) = (session, &plan.schedule) else {
         return Ok(None);
     };
-    let writes = plan.dirs.iter().any(|dir| !dir.read_only);
     let replays = matches!(options.wanted, Wanted::Replay { .. });
-    if !(writes && replays) || options.shared {
+    if !(replays && are_copied(plan, options)) {
         return Ok(None);
     }
     let temporary = TemporaryFolder::new()?;
@@ -82,6 +46,11 @@ pub(crate) fn give_copies(
         session.set_folders(copies.fresh()?);
     }
     Ok(Some(temporary))
+}
+
+/// Whether runs get copies of folders: some can be written, and not by runs themselves.
+pub(crate) fn are_copied(plan: &Plan, options: &ScheduleOptions) -> bool {
+    !options.shared && plan.dirs.iter().any(|dir| !dir.read_only)
 }
 
 /// Makes copies of the program's folders that can be written.
@@ -209,28 +178,6 @@ fn measure(folder: &Path, size: &mut Size) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a folder and what is in it, folders that forbid it included.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_writable(folder)?;
-            fs::remove_dir_all(folder)
-        }
-        removed => removed,
-    }
-}
-
-fn make_writable(folder: &Path) -> io::Result<()> {
-    files::make_writable(folder)?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            make_writable(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 /// A folder and what is in it, without `ours`: files, links as they are, and folders. What is none of these is left out.
 fn copy(from: &Path, to: &Path, ours: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
@@ -258,7 +205,7 @@ mod tests {
 
     #[test]
     fn each_run_finds_what_was_there() {
-        let temporary = TemporaryFolder::new().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
         let host = temporary.path().join("data");
         fs::create_dir_all(host.join("inner/closed")).unwrap();
         fs::write(host.join("inner/closed/file"), "").unwrap();

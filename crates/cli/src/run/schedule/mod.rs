@@ -9,3 +9,4 @@ pub(crate) mod command;
 pub(crate) mod digests;
 pub(crate) mod folders;
 pub(crate) mod session;
+pub(crate) mod temporary;

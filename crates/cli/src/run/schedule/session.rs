@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use p1_adapter::P1CtxBuilder;
-use replay_threads::conflict::Line;
 use replay_threads::file::{End, Header, Replay};
 use replay_threads::keyed::{Decision, Divergence, Recorder, Recording, Replayed, Replayer};
 use replay_threads::policy::Kind;
@@ -16,7 +15,7 @@ use crate::message::exit::Exit;
 use crate::message::{Message, Result, say, warn};
 use crate::module::source::Loaded;
 use crate::output::Output;
-use crate::report::interleaving::Seen;
+use crate::report::backtraces::Backtraces;
 use crate::run::plan::Plan;
 use crate::run::races::{RaceWatch, WatchedPolicy};
 use crate::run::schedule::accesses::Accesses;
@@ -188,11 +187,6 @@ impl Session {
         self.silent
     }
 
-    /// What looks for races.
-    pub(crate) fn races(&self) -> Option<&RaceWatch> {
-        self.races.as_deref()
-    }
-
     /// The seed of what is random.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
@@ -212,7 +206,7 @@ impl Session {
             .give(builder, &self.handle);
         if let Some(races) = self.races.clone() {
             builder.on_memory_use(move |used| {
-                races.host(used.function, used.address, used.length, used.writes);
+                races.host(None, used);
             });
         }
         // Without any, it is at its end.
@@ -222,10 +216,12 @@ impl Session {
     }
 
     /// The conflicting accesses at the end of the run, and around its last decision, where they are kept.
-    pub(crate) fn interleaving(&self, most: usize) -> Vec<Line<Seen>> {
+    pub(crate) fn interleaving(&self, most: usize, backtraces: &Backtraces) -> Vec<String> {
         let decisions = self.summary().decisions.unwrap_or_default();
         let accesses = self.accesses.as_ref();
-        accesses.map_or(Vec::new(), |accesses| accesses.around(&decisions, most))
+        accesses.map_or(Vec::new(), |accesses| {
+            accesses.around(&decisions, most, backtraces)
+        })
     }
 
     /// The first difference from the file, if there is one.
