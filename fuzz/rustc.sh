@@ -4,7 +4,8 @@
 # its coverage would drown that of the code that is looked at.
 set -euo pipefail
 case "${CARGO_PKG_NAME:-}" in
-  fuzz | fuzzing | wasm-symbols | table-sync | interruptible-wasm | memory-waits | p1-adapter | wasi-threads) exec "$@" ;;
+  fuzz | fuzzing | wasm-symbols | table-sync | interruptible-wasm | memory-waits | replay-threads | wasm-races) exec "$@" ;;
+  p1-adapter | wasi-threads | wasi-threads-p1) exec "$@" ;;
   gimli | cpp_demangle | rustc-demangle | wasmparser) exec "$@" ;;
 esac
 kept=()

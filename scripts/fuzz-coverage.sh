@@ -4,13 +4,13 @@
 #
 # usage: scripts/fuzz-coverage.sh [TARGET]...
 #
-# Default: printer rewrite table adapter programs compiled.
+# Default: printer rewrite table replays adapter programs compiled.
 #
 # Runs the targets as the tests do, with the crates of the workspace compiled anew with counters, and nothing else. Needs the
 # component llvm-tools (rustup component add llvm-tools).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- printer rewrite table adapter programs compiled
+[ $# -gt 0 ] || set -- printer rewrite table replays adapter programs compiled
 bin=$(dirname "$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-profdata | head -1)")
 [ -x "$bin/llvm-cov" ] || { echo "fuzz-coverage: llvm-tools are missing: rustup component add llvm-tools" >&2; exit 1; }
 
@@ -20,6 +20,7 @@ about() {
     printer) echo crates/symbols/src 80 ;;
     rewrite) echo crates/rewrite/src 90 ;;
     table) echo crates/table-sync/src 60 ;;
+    replays) echo crates/replay/src 50 ;;
     adapter) echo crates/p1-adapter/src 30 ;;
     programs) echo crates/threads/src 40 ;;
     compiled) echo crates/threads/src/module 50 ;;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Much at once: 10,000 threads of one program; as many descriptors as the limit allows, up to 100,000; 100 groups in one
-# process, one of them at its limits. (A host that is killed while it appends: the test killed::in_the_middle_of_appends.)
+# Much at once: 10,000 threads of one program, without and with a limit on fuel; as many descriptors
+# as the limit allows, up to 100,000; 100 groups in one process, one of them at its limits. (A host
+# that is killed while it appends: the test killed::in_the_middle_of_appends.)
 #
-# usage: scripts/load.sh [threads|descriptors|groups]...      default: all
+# usage: scripts/load.sh [threads|fuel|descriptors|groups]...      default: all
 #
 # OURS is the binary (default: target/release/wasi-threads-run). Linux only.
 set -euo pipefail
@@ -11,9 +12,12 @@ ours=$(realpath "${OURS:-target/release/wasi-threads-run}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache
-[ $# -gt 0 ] || set -- threads descriptors groups
+[ $# -gt 0 ] || set -- threads fuel descriptors groups
 
-threads() {
+# 10,000 threads must end with the status that is given first; the rest are options.
+threads_with() {
+  local wanted=$1
+  shift
   # Each adds 1 to a word, waits for all to be there, and adds 1 to another; main exits with 0 if both sums are right.
   cat >"$dir/threads.wat" <<'WAT'
 (module
@@ -44,11 +48,24 @@ threads() {
     (call $await (i32.const 16) (i32.const 10000))
     (call $exit (i32.const 0))))
 WAT
-  local began=$EPOCHREALTIME status=0
-  "$ours" --stats --timeout 600s "$dir/threads.wat" 2>"$dir/err" || status=$?
-  grep -E '^(threads|waits)' "$dir/err" || cat "$dir/err"
-  echo "threads: 10,000 at once, status $status, $(awk "BEGIN { print $EPOCHREALTIME - $began }") s"
-  [ "$status" = 0 ]
+  local began=$EPOCHREALTIME status=0 took
+  "$ours" --stats --timeout 600s "$@" "$dir/threads.wat" 2>"$dir/err" || status=$?
+  grep -E '^(error|threads|waits)' "$dir/err" || cat "$dir/err"
+  took=$(awk "BEGIN { print $EPOCHREALTIME - $began }")
+  echo "threads: 10,000 at once${*:+, }$*: status $status, $took s"
+  [ "$status" = "$wanted" ]
+}
+
+threads() {
+  threads_with 0
+}
+
+# Enough, which each of them may have a part of, and too little: then the group ends with a trap,
+# whatever its threads are doing.
+fuel() {
+  threads_with 0 -W fuel=10000000000
+  threads_with 134 -W fuel=300000
+  grep -q 'all fuel consumed' "$dir/err"
 }
 
 descriptors() {
@@ -102,7 +119,7 @@ groups() {
 
 for what in "$@"; do
   case "$what" in
-    threads | descriptors | groups) "$what" ;;
+    threads | fuel | descriptors | groups) "$what" ;;
     *) echo "load: no load is called $what" >&2; exit 2 ;;
   esac
 done

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs the examples of README.md, each as written, with the binary that `cargo
-# install` makes of this source.
+# Runs the commands of README.md and of the pages in docs/, each as written, with the
+# binary that `cargo install` makes of this source.
 #
 # usage: scripts/readme-examples.sh
+#
+# OURS=BINARY    this one instead, and nothing that is to be run in the repository
 #
 # A comment before each block of shell commands says where it is run; one that says
 # otherwise, or a block without one, is named and left out. Builds a release binary:
@@ -23,6 +25,10 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$repository/target}
 mkdir "$scratch/beside"
 cp tests/guests/args_env.wat "$scratch/beside/app.wasm"
 export NAME=value
+if [ -n "${OURS:-}" ]; then
+  mkdir -p "$CARGO_INSTALL_ROOT/bin"
+  ln -s "$(realpath "$OURS")" "$CARGO_INSTALL_ROOT/bin/wasi-threads-run"
+fi
 
 # A cargo project.
 mkdir -p "$scratch/project/src" "$scratch/project/.cargo"
@@ -52,15 +58,15 @@ grep -q '^runner = ' "$scratch/project/.cargo/config.toml"
 mkdir "$scratch/sdk"
 cp tests/guests/pthread/sum.c "$scratch/sdk/app.c"
 
-# Splits the README into one file a block, named by its number, with the comment
-# before it as its first line.
+# Splits the pages into one file a block, named by its number, with the comment
+# before it as its first line. The README first: it installs the binary.
 awk -v to="$scratch/block" '
   /^<!-- .* -->$/ { note = $0; next }
   /^```sh$/ { name = sprintf("%s-%02d.sh", to, ++count); print "# " note > name; inside = 1; next }
   /^```/ { inside = 0 }
   inside { print > name }
   /^[^<]/ && !inside { note = "" }
-' README.md
+' README.md crates/cli/README.md docs/*.md
 
 run() { # FOLDER BLOCK
   (cd "$1" && bash -euo pipefail "$2") >"$scratch/said" 2>&1 || {
@@ -74,8 +80,17 @@ run() { # FOLDER BLOCK
 
 ran=0 left=0
 for block in "$scratch"/block-*.sh; do
-  case $(head -n 1 "$block") in
+  case ${OURS:+ours }$(head -n 1 "$block") in
+    "ours "*"run in the repository"*)
+      echo "readme-examples: left out, with a binary that is given: $(sed -n 2p "$block")"
+      left=$((left + 1))
+      continue ;;
     *"run in the repository"*) run "$repository" "$block" ;;
+    # What another command has made.
+    *"run beside app.wasm and app.replay"*)
+      (cd "$scratch/beside" && : >app.supp &&
+        wasi-threads-run --schedule random:1 --save app.replay app.wasm >/dev/null 2>&1)
+      run "$scratch/beside" "$block" ;;
     *"run beside app.wasm"*) run "$scratch/beside" "$block" ;;
     *"run in a cargo project"*) CARGO_TARGET_DIR=$scratch/target run "$scratch/project" "$block" ;;
     *"run where WASI_SDK_PATH is set"*)

@@ -7,15 +7,17 @@ Builds the programs (Rust, C, and releases of crates that had bugs), then for ea
 
 native    runs of the program, compiled for this host, until it fails: a wrong status, or still there after 3 s
 parallel  runs by the binary without a schedule, until it fails
-POLICY    schedules that `--explore` runs until it fails, median over several first seeds; and the first failing
-          schedule of seed 0
+POLICY    schedules that `--explore` runs until it fails, median over several first seeds
 twin      whether the mended program fails under as many schedules of each policy
 replayed  how often the printed line gives the same failure again
+
+Of native, parallel and twin `--native 0`, `--parallel 0`, `--twin 0` ask nothing. What is asked in several runs comes together
+by `--results` and `--table`.
 
 OURS=BINARY is the binary (target/release/wasi-threads-run unless set). Needs rustc's target wasm32-wasip1-threads,
 clang-19, and the registry for the crates.
 """
-import argparse, glob, os, re, shlex, statistics, subprocess, sys, time
+import argparse, glob, json, os, re, shlex, statistics, subprocess, sys, time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 ZOO = os.path.join(ROOT, 'tests', 'zoo')
@@ -155,47 +157,110 @@ def same(ours, found, times):
     return count
 
 
-def median(numbers, most):
-    """Those that found nothing count as more than all."""
-    middle = statistics.median(sorted(most + 1 if number is None else number for number in numbers))
-    missed = sum(number is None for number in numbers)
-    text = f'> {most:,}' if middle > most else f'{middle:g}'
-    return text + (f' ({missed} of {len(numbers)} found nothing)' if missed and middle <= most else '')
-
-
-def row(ours, bug, args, out):
-    cells, notes = [bug.name], []
-    for command, most in [(bug.native, args.native), ([ours, *bug.module[0]], args.parallel)]:
-        numbers = [runs_until(command, most) for _ in range(args.repeat)] if most else []
-        cells.append(median(numbers, most) if numbers else '')
-    shortest, reproduced = None, []
-    for policy in args.policies:
-        results = []
-        for at in range(args.seeds):
-            found = explore(ours, bug, bug.module[0], policy, at * 1_000_000, args.explore, out)
-            if isinstance(found, str):
-                notes.append(f'{policy}, seed {at * 1_000_000}: {found}')
-                continue
+def searches(ours, bug, policy, args, out):
+    """Searches of the faulty program by a policy, one after the other, and of the mended one."""
+    results, notes = [], []
+    for at in range(args.seeds):
+        found = explore(ours, bug, bug.module[0], policy, at * 1_000_000, args.explore, out)
+        if isinstance(found, str):
+            notes.append(f'{policy}, seed {at * 1_000_000}: {found}')
+        else:
             results.append(found)
-        numbers = [found and found.ran for found in results]
-        first = results[0].ran - 1 if results and results[0] else None
-        cells.append(f'{median(numbers, args.explore)} ({"-" if first is None else first})' if numbers else 'no answer')
-        for found in results:
-            if found and (shortest is None or found.after < shortest.after):
-                shortest = found
-        if results and results[0]:
-            reproduced.append(same(ours, results[0], args.replays))
-    cells.append(f'{shortest.before} to {shortest.after}' if shortest else '')
-    cells.append(f'{sum(reproduced)} of {len(reproduced) * args.replays}')
-    twins = []
-    for policy in args.policies if args.twin else []:
+    first = results[0] if results else None
+    record = {
+        'most': args.explore,
+        'ran': [found and found.ran for found in results],
+        'first': first and first.ran - 1,
+        'replayed': [same(ours, first, args.replays), args.replays] if first and args.replays else None,
+        'twin': None,
+    }
+    if args.twin:
         found = explore(ours, bug, bug.module[1], policy, 0, args.twin, out)
-        twins.append(found is None)
+        record['twin'] = [found is None, args.twin]
         if found is not None:
             text = found if isinstance(found, str) else found.text
             notes.append(f'the mended one fails by {policy}: {text}')
-    cells.append('no' if all(twins) else 'YES')
-    return cells, notes, shortest
+    return record, notes, [found for found in results if found]
+
+
+def look(ours, bug, args, out):
+    """What is found out about a bug: what goes into a file of results, notes, and the shortest report."""
+    record, notes, found = {'bug': bug.name, 'policies': {}}, [], []
+    for name, command, most in [('native', bug.native, args.native), ('parallel', [ours, *bug.module[0]], args.parallel)]:
+        if most:
+            record[name] = {'most': most, 'ran': [runs_until(command, most) for _ in range(args.repeat)]}
+    for policy in args.policies:
+        record['policies'][policy], more, these = searches(ours, bug, policy, args, out)
+        notes += more
+        found += these
+    shortest = min(found, key=lambda one: one.after, default=None)
+    if shortest:
+        record['decisions'] = [shortest.before, shortest.after]
+    return record, notes, shortest
+
+
+def median(record):
+    """Searches that found nothing count as more than all."""
+    numbers, most = record['ran'], record['most']
+    middle = statistics.median(most + 1 if number is None else number for number in numbers)
+    missed = sum(number is None for number in numbers)
+    text = f'> {most:,}' if middle > most else f'{middle:,.0f}'
+    return middle, text + (f' ({missed} of {len(numbers)} found nothing)' if missed and middle <= most else '')
+
+
+def merged(files):
+    """Records of several files, by bug, in which each has asked for a part: of a policy the longest series of searches counts."""
+    records = {}
+    for path in files:
+        with open(path) as file:
+            for one in map(json.loads, file):
+                known = records.setdefault(one['bug'], {'bug': one['bug'], 'policies': {}})
+                known.update({name: one[name] for name in ['native', 'parallel'] if name in one})
+                counts = [counts for counts in [known.get('decisions'), one.get('decisions')] if counts]
+                known.update({'decisions': min(counts, key=lambda of: of[1])} if counts else {})
+                for policy, searched in one['policies'].items():
+                    asked = known['policies'].setdefault(policy, {'most': 0, 'ran': [], 'replayed': None, 'twin': None})
+                    if len(searched['ran']) > len(asked['ran']):
+                        asked.update({name: searched[name] for name in ['most', 'ran', 'first']})
+                    asked.update({name: searched[name] for name in ['replayed', 'twin'] if searched[name]})
+    return list(records.values())
+
+
+def cells(record, policies):
+    of = lambda name: median(record[name])[1] if name in record else ''
+    row = [record['bug'], of('native'), of('parallel')]
+    asked = [record['policies'].get(policy) for policy in policies]
+    row += [median(one)[1] if one and one['ran'] else '' for one in asked]
+    asked = [one for one in asked if one]
+    row.append(' to '.join(str(count) for count in record['decisions']) if 'decisions' in record else '')
+    sums = [sum(one['replayed'][at] for one in asked if one['replayed']) for at in range(2)]
+    row.append(f'{sums[0]} of {sums[1]}' if sums[1] else '')
+    twins = [one['twin'] for one in asked if one['twin']]
+    runs = sum(twin[1] for twin in twins)
+    row.append('' if not twins else f'none of {runs:,}' if all(twin[0] for twin in twins) else 'YES')
+    return row
+
+
+def print_row(row):
+    print('| ' + ' | '.join(row) + ' |', flush=True)
+
+
+def print_heads(policies):
+    heads = ['bug', 'native', 'parallel', *policies, 'decisions', 'replayed', 'twin fails']
+    print_row(heads)
+    print('|' + '---|' * len(heads), flush=True)
+
+
+def summary(records, policies):
+    """How many bugs each policy finds within which number of schedules, by its median."""
+    for policy in policies:
+        of = [record['policies'][policy] for record in records if record['policies'].get(policy, {}).get('ran')]
+        middles = [median(one)[0] for one in of]
+        most = max((one['most'] for one in of), default=0)
+        bounds = [bound for bound in [100, 1_000, 10_000] if bound <= most]
+        within = [f'{sum(middle <= bound for middle in middles)} within {bound:,}' for bound in bounds]
+        once = sum(any(one['ran']) for one in of)
+        print(f'{policy}: of {len(of)} bugs, {", ".join(within)} (medians); {once} by some search of at most {most:,}')
 
 
 def main():
@@ -207,13 +272,23 @@ def main():
     parse.add_argument('--native', type=int, default=1_000, help='most runs compiled for the host (1000; 0: none)')
     parse.add_argument('--parallel', type=int, default=200, help='most runs without a schedule (200; 0: none)')
     parse.add_argument('--repeat', type=int, default=3, help='how often the last two are repeated (3)')
-    parse.add_argument('--replays', type=int, default=100, help='how often a failure is replayed (100)')
-    parse.add_argument('--policies', type=lambda text: text.split(','), default=POLICIES)
+    parse.add_argument('--replays', type=int, default=100, help='how often the first failure of each policy is replayed (100)')
+    parse.add_argument('--policies', type=lambda text: text.split(',') if text else [], default=POLICIES)
     parse.add_argument('--kinds', type=lambda text: text.split(','), default=['rust', 'c', 'real'], help='rust,c,real')
     parse.add_argument('--short', action='store_true', help='one search of 1,000 each, twins of 200, 3 replays, no native runs')
     parse.add_argument('--out', default=os.path.join(ROOT, 'target', 'zoo'), help='where programs and replay files go')
     parse.add_argument('--show', action='store_true', help='print the shortest report of each as well')
+    parse.add_argument('--results', metavar='FILE', help='append what is found out, a line of JSON for each bug')
+    parse.add_argument('--table', metavar='FILE', nargs='+', help='run nothing: print the table of such files together')
     args = parse.parse_args()
+    if args.table:
+        records = merged(args.table)
+        print_heads(args.policies)
+        for record in records:
+            print_row(cells(record, args.policies))
+        print()
+        summary(records, args.policies)
+        return
     if args.short:
         args.seeds, args.explore, args.twin, args.native, args.parallel, args.replays = 1, 1_000, 200, 0, 0, 3
     ours = os.path.abspath(os.environ.get('OURS', os.path.join(ROOT, 'target/release/wasi-threads-run')))
@@ -222,19 +297,22 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     wanted = lambda name: not args.bugs or name in args.bugs
     builders = {'rust': rust, 'c': c, 'real': real}
-    bugs = [bug for kind in args.kinds for bug in builders[kind](args.out, wanted)]
-    heads = ['bug', 'native', 'parallel', *args.policies, 'decisions', 'replayed', 'twin fails']
-    print('| ' + ' | '.join(heads) + ' |\n|' + '---|' * len(heads), flush=True)
-    missed, noted, began = [], [], time.monotonic()
-    for bug in bugs:
-        cells, notes, shortest = row(ours, bug, args, args.out)
-        print('| ' + ' | '.join(cells) + ' |', flush=True)
+    print_heads(args.policies)
+    missed, noted, records, began = [], [], [], time.monotonic()
+    for bug in (bug for kind in args.kinds for bug in builders[kind](args.out, wanted)):
+        record, notes, shortest = look(ours, bug, args, args.out)
+        records.append(record)
+        print_row(cells(record, args.policies))
+        if args.results:
+            with open(args.results, 'a') as file:
+                file.write(json.dumps(record) + '\n')
         noted += [f'{bug.name}: {note}' for note in notes]
-        if shortest is None:
+        if shortest is None and args.policies and args.seeds:
             missed.append(bug.name)
-        elif args.show:
+        elif args.show and shortest:
             print(shortest.text, flush=True)
-    print(f'\n{len(bugs)} bugs in {time.monotonic() - began:.0f} s; found by no policy: {", ".join(missed) or "none"}')
+    print(f'\n{len(records)} bugs in {time.monotonic() - began:.0f} s; found by no policy: {", ".join(missed) or "none"}')
+    summary(records, args.policies)
     for note in noted:
         print(note)
     sys.exit(bool(missed or noted))

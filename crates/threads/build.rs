@@ -1,4 +1,5 @@
-//! Says which Wasmtime this is built with, where that makes a difference: the major version of the crate is Wasmtime's.
+//! Says which Wasmtime this is built with, where that makes a difference: the major version of the
+//! crate is Wasmtime's.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,4 +1,4 @@
-//! How a group ended, in what C can read.
+//! How a group ended, for C.
 
 use std::ffi::CString;
 
@@ -7,7 +7,7 @@ use wasi_threads::{Outcome, ThreadGroup};
 
 use crate::words::c_text;
 
-/// An outcome, and what goes with it.
+/// An outcome, and its texts for C.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
@@ -27,7 +27,7 @@ impl Ended {
         }
     }
 
-    /// What a process would end with, as a shell sees it.
+    /// The exit status that a process would have, as a shell shows it.
     pub(crate) fn status(&self) -> i32 {
         match self.outcome {
             Outcome::Returned => 0,

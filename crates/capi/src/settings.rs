@@ -1,4 +1,5 @@
-//! What a program gets and may use: kept as it was said, so that one configuration serves any number of groups.
+//! What a program gets and may use. Settings are kept as they were given, so that one configuration
+//! serves any number of groups.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -23,7 +24,7 @@ pub(crate) struct Settings {
     pub(crate) detect_deadlock: bool,
 }
 
-/// A folder of the host's.
+/// A folder of the host, and its name for the guest.
 #[derive(Debug)]
 pub(crate) struct Preopen {
     pub(crate) host: String,
@@ -34,14 +35,14 @@ pub(crate) struct Preopen {
 /// A standard stream.
 #[derive(Debug)]
 pub(crate) enum Stdio {
-    /// At its end, or swallowing.
+    /// An input at its end, or an output that drops what is written.
     Null,
-    /// The process's.
+    /// The stream of the process.
     Inherit,
     Given(OwnedFd),
 }
 
-/// Threads beside the main one, unless more are allowed.
+/// The default for the most threads beside the main one.
 const THREADS: u32 = 1000;
 
 impl Default for Settings {
@@ -61,7 +62,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// A group of these settings, with a context of its own.
+    /// A group with these settings, with a context of its own.
     pub(crate) fn group(
         &self,
         module: &ThreadModule,

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::ffi::CString;
 
-/// An error and its causes. A cause that is part of what was said already is not said again.
+/// The text of an error and its causes. A cause whose text is already there is left out.
 pub(crate) fn words(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -18,7 +18,7 @@ pub(crate) fn words(error: &dyn Error) -> String {
     text
 }
 
-/// What a caught panic said.
+/// The message of a caught panic.
 pub(crate) fn of_panic(payload: Box<dyn Any + Send>) -> String {
     let said = if let Some(text) = payload.downcast_ref::<&'static str>() {
         (*text).to_owned()
@@ -32,7 +32,7 @@ pub(crate) fn of_panic(payload: Box<dyn Any + Send>) -> String {
     format!("a fault of this library: {said}")
 }
 
-/// A text for C, whose end is its first NUL byte.
+/// A text for C, cut at its first NUL byte.
 pub(crate) fn c_text(text: &str) -> CString {
     let visible = text.replace('\0', "\\0");
     CString::new(visible).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The programs in C and Python of `examples/`, built and run as their users would, with what they print; and one in C that
-//! does everything wrong that it may.
+//! The programs in C and Python of `examples/`, built and run as a user would, and what they print;
+//! and one in C that makes every mistake a caller may make.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -47,7 +47,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The line of the program itself, without its time, then what its host says.
+/// The line of the program itself, without its time, then the lines of its host.
 fn lines(output: &Output) -> Vec<String> {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(text(&output.stderr), "", "{output:?}");
@@ -104,7 +104,8 @@ fn a_program_in_python_runs_the_example() {
     );
 }
 
-/// `tests/everything.c` calls each function, with what is wrong as well, and returns the line of the first check that fails.
+/// `tests/everything.c` calls each function, also with wrong arguments, and returns the line of the
+/// first check that fails.
 #[test]
 fn every_function_does_what_the_header_says() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +115,7 @@ fn every_function_does_what_the_header_says() {
     assert_eq!(text(&said.stdout), "everything is as it should be\n");
 }
 
-/// The header is C++, too.
+/// A compiler of C++ accepts the header too.
 #[test]
 fn a_compiler_of_cpp_takes_the_header() {
     let folder = tempfile::tempdir().unwrap();
@@ -124,7 +125,7 @@ fn a_compiler_of_cpp_takes_the_header() {
         "#include \"wasi_threads.h\"\nint main() { wt_engine_delete(nullptr); }\n",
     )
     .unwrap();
-    // The compiler driver of C compiles what ends in `.cpp` as C++, if it has the part for it.
+    // The driver `cc` compiles a file that ends in `.cpp` as C++, if it can.
     let mut cc = Command::new("cc");
     cc.args(["-fsyntax-only", "-Wall", "-Werror", "-I"])
         .arg(Path::new(HERE).join("include"))

@@ -1,6 +1,7 @@
-//! `include/wasi_threads.h` is what the sources say: its declarations and their documentation are made of `src/ffi`.
+//! `include/wasi_threads.h` agrees with the sources: its declarations and their documentation are
+//! generated from `src/ffi`.
 //!
-//! `UPDATE_HEADER=1 cargo test --workspace --test header` writes it anew.
+//! `UPDATE_HEADER=1 cargo test --workspace --test header` writes it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -65,7 +66,7 @@ fn header(folder: &Path) -> String {
             syn::parse_file(&text).unwrap()
         })
         .collect();
-    // Types first: functions of one source take those of another.
+    // Types come first, because functions of one source take types of another.
     for item in files.iter().flat_map(|file| &file.items) {
         declare_type(&mut out, item);
     }
@@ -140,7 +141,7 @@ fn parameter(input: &FnArg) -> String {
     format!("{}{}", c_type(&input.ty), name.ident)
 }
 
-/// A type, with what is between it and a name.
+/// A type of C, with the text between it and a name.
 fn c_type(ty: &Type) -> String {
     match ty {
         Type::Ptr(pointer) => {
@@ -182,7 +183,7 @@ fn c_type(ty: &Type) -> String {
     }
 }
 
-/// The documentation as a comment. What Rust calls safety is what the caller must see to.
+/// The documentation as a comment of C. Rust's section on safety says what the caller ensures.
 fn comment(out: &mut String, attrs: &[Attribute], indent: &str) {
     let mut lines = Vec::new();
     for attr in attrs {
@@ -203,7 +204,7 @@ fn comment(out: &mut String, attrs: &[Attribute], indent: &str) {
     assert!(!lines.is_empty(), "something public without documentation");
     let text = lines
         .join("\n")
-        .replace("# Safety\n\n", "The caller sees to it: ");
+        .replace("# Safety\n\n", "The caller ensures: ");
     if indent.is_empty() {
         out.push('\n');
     }

@@ -124,6 +124,18 @@
 //!   a `Mutex` beside it does as well.
 //! - Tables made and thrown away by the million: a table is a few kilobytes, and numbered; the
 //!   2^32nd and later ones count their readers in the entry.
+//!
+//! # Which of these should you use?
+//!
+//! | you have | use |
+//! |---|---|
+//! | one thread, or a lock around the whole anyway; WASI resources of a component | `wasmtime::component::ResourceTable` |
+//! | one thread, values of one type, iteration that counts | `slotmap` |
+//! | keys of your own | `dashmap`, whose shards each have a lock: a guard is in the way of other keys of its shard |
+//! | values of one type, that are shared and never locked, looked up by threads whose number has a bound | `sharded-slab` |
+//! | values of many types, each shared or changed by any thread, which others close meanwhile; waits for readiness | this |
+//!
+//! A `Mutex` around a `ResourceTable` is smaller and does as well, as long as no thread keeps an entry while others want another.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -51,6 +51,41 @@ pub use wait::Ready;
 /// The future is polled on the thread of the waiter that is called, and dropped on the thread that
 /// wants access. A value that needs a runtime for that (tokio's do) needs it on every thread that
 /// waits or has access: enter the runtime before [`Ready::block`].
+///
+/// The future has no box of its own, so this is no trait for `dyn`. For values of several types behind one [`Waitable`], put one that is
+/// between: `wasmtime-wasi-io`'s, or one of your own that `async-trait` makes object-safe. Its box is one more for each future.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use table_sync::{Pollable, Waitable};
+///
+/// #[async_trait]
+/// trait Stream: Send + 'static {
+///     async fn ready(&mut self);
+///     fn take(&mut self) -> Option<u8>;
+/// }
+///
+/// struct AnyStream(Box<dyn Stream>);
+///
+/// impl Pollable for AnyStream {
+///     async fn ready(&mut self) {
+///         self.0.ready().await;
+///     }
+/// }
+///
+/// struct Zeros;
+/// #[async_trait]
+/// impl Stream for Zeros {
+///     async fn ready(&mut self) {}
+///     fn take(&mut self) -> Option<u8> {
+///         Some(0)
+///     }
+/// }
+///
+/// let stream = Waitable::new(AnyStream(Box::new(Zeros)));
+/// assert_eq!(stream.ready().block(), Ok(()));
+/// assert_eq!(stream.lock().0.take(), Some(0));
+/// ```
 pub trait Pollable: Send + 'static {
     /// Completes when the value is ready for whatever it is waited for.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;

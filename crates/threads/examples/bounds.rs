@@ -1,12 +1,13 @@
-//! How long the operations take that nothing interrupts: those on tables and on garbage-collected arrays. An end waits for
-//! one of them at most, so this is by how much a guest can delay it, and what `Limits::table_elements` has to be for an end in time.
+//! How long the operations take that nothing interrupts: those on tables and on garbage-collected
+//! arrays. An end waits for one of them at most, so this is by how much a guest can delay it, and
+//! what `Limits::table_elements` has to be for an end in time.
 //!
 //! ```sh
 //! cargo run --release -p wasi-threads --example bounds [MILLIONS]
 //! ```
 //!
-//! Prints a Markdown table: the time of one operation on so many million elements (default 16), first and second time, and per
-//! million.
+//! Prints a Markdown table: the time of one operation on so many million elements (default 16),
+//! first and second time, and per million.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;

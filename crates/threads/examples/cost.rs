@@ -4,9 +4,9 @@
 //! cargo run --release -p wasi-threads --example cost [spawn | async | threads [COUNT]]
 //! ```
 //!
-//! - `spawn`: spawn and join, one and eight at a time, with each part of the machinery switched off in turn, against
-//!   host threads that do nothing. The differences are what waking, instantiating and starting a host thread
-//!   cost.
+//! - `spawn`: spawn and join, one and eight at a time, with each part of the machinery switched off
+//!   in turn, against host threads that do nothing. The differences are what waking, instantiating
+//!   and starting a host thread cost.
 //! - `async`: calls of host functions in a group with and without async functions.
 //! - `threads`: resident memory, mappings and descriptors of each parked thread (Linux).
 #![allow(clippy::print_stdout)]

@@ -1,10 +1,12 @@
-//! Runs a module that was compiled elsewhere, as the example `precompile` does. It needs no compiler:
+//! Runs a module that was compiled elsewhere, as the example `precompile` does. It needs no
+//! compiler:
 //!
 //! ```sh
 //! cargo run -p wasi-threads --no-default-features --example load MODULE.cwasm
 //! ```
 //!
-//! The module imports a shared memory, `wasi.thread-spawn`, and `host.print: (i32) -> ()`, and nothing else.
+//! The module imports a shared memory, `wasi.thread-spawn`, and `host.print: (i32) -> ()`, and
+//! nothing else.
 #![allow(clippy::print_stdout)]
 // Compiled code is native code, which is taken on trust.
 #![allow(unsafe_code)]

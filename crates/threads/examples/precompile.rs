@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(from), Some(to)) = (files.next(), files.next()) else {
         return Err("two files are needed: the module, and what it is to become".into());
     };
-    // Engines that load it must have these settings, too. What is off may be missing in their wasmtime.
+    // Engines that load it must have these settings, too. What is off may be missing in their
+    // wasmtime.
     let mut config = Config::new();
     config
         .shared_memory(true)

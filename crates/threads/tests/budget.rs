@@ -112,7 +112,8 @@ fn memories_are_within_it_and_a_refused_growth_takes_nothing() {
     let grow = "(drop (memory.grow $b (i32.const 1)))
                 (br_if $full (i32.lt_s (memory.grow $a (i32.const 1)) (i32.const 0)))";
     let budget = Budget::of(STACK as u64 + MIB);
-    // 16 pages in all, of which `b` has at most 3 and two are there from the start: it is asked first, so 2 go there.
+    // 16 pages in all, of which `b` has at most 3 and two are there from the start: it is asked
+    // first, so 2 go there.
     let outcome = run(&grows(items, grow), &budget, Limits::new());
     assert!(matches!(outcome, Outcome::Exited(12)), "{outcome:?}");
     assert_eq!(budget.left(), STACK as u64 + MIB);
@@ -169,7 +170,8 @@ fn a_shared_memory_grows_to_what_is_left() {
     let budget = Budget::of(bytes);
     let grow = "(br_if $full (i32.lt_s (memory.grow (i32.const 1)) (i32.const 0)))";
     let outcome = run(&grows(items, grow), &budget, Limits::new());
-    // 4 MiB and a stack are 80 pages, of which 17 are there from the start. (The main thread's stack is taken later.)
+    // 4 MiB and a stack are 80 pages, of which 17 are there from the start. (The main thread's
+    // stack is taken later.)
     assert!(matches!(outcome, Outcome::Exited(63)), "{outcome:?}");
     assert_eq!(budget.left(), bytes);
     // What it has grown by is not left for others.

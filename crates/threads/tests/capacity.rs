@@ -1,4 +1,5 @@
-//! More threads than the host has room for: a negative result for the guest, and the process lives on.
+//! More threads than the host has room for: a negative result for the guest, and the process lives
+//! on.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -10,8 +11,8 @@ use support::*;
 use wasi_threads::{Outcome, SpawnError};
 use wasmtime::Engine;
 
-/// Spawns threads that park, until one is refused or there are `most`; logs how many there are and the
-/// last result, and returns.
+/// Spawns threads that park, until one is refused or there are `most`; logs how many there are and
+/// the last result, and returns.
 fn until_refused(most: u32) -> Vec<u8> {
     guest(&format!(
         r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)) (call $park))
@@ -94,7 +95,8 @@ fn little_address_space_is_a_failed_spawn() {
     }
 }
 
-/// More threads than Linux has mappings for, where its limit is the usual one. The short form stays below it.
+/// More threads than Linux has mappings for, where its limit is the usual one. The short form stays
+/// below it.
 #[test]
 fn the_limit_of_mappings_is_a_failed_spawn() {
     if !in_a_process(

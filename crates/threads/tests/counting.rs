@@ -8,7 +8,8 @@ use std::time::Duration;
 use support::*;
 use wasi_threads::Outcome;
 
-/// Of many threads some are described, the others counted: where they are stuck, and where threads are asked.
+/// Of many threads some are described, the others counted: where they are stuck, and where threads
+/// are asked.
 #[test]
 fn many_threads_are_counted() {
     let _dog = watchdog("many_threads_are_counted", 120);

@@ -1,5 +1,6 @@
-//! What embedders asked for: data that may fail, stores of their own making, memory and handle in the data, a lower maximum
-//! than a module declares, exported globals, calls from async code, names of host threads, the hook that is forgotten.
+//! What embedders asked for: data that may fail, stores of their own making, memory and handle in
+//! the data, a lower maximum than a module declares, exported globals, calls from async code, names
+//! of host threads, the hook that is forgotten.
 
 mod support;
 
@@ -187,7 +188,8 @@ fn a_store_is_set_up_as_the_embedder_wants_it() {
     assert_eq!(*log.values.lock().unwrap(), [-1, -1]);
 }
 
-/// A host function reads and notifies the memory, and ends the group, with nothing but its store's data.
+/// A host function reads and notifies the memory, and ends the group, with nothing but its store's
+/// data.
 #[test]
 fn the_data_has_the_memory_and_a_handle() {
     let _dog = watchdog("the_data_has_the_memory_and_a_handle", 60);
@@ -366,7 +368,8 @@ fn a_group_that_is_not_joined_with_its_wasi_is_refused() {
     builder().without_on_end().build().unwrap();
 }
 
-/// Nothing ends wasm that computes for ever where only host calls do: the group gives up after its grace period, and says so.
+/// Nothing ends wasm that computes for ever where only host calls do: the group gives up after its
+/// grace period, and says so.
 #[test]
 fn a_thread_that_computes_for_ever_is_left_behind_where_only_host_calls_end() {
     let _dog = watchdog("at_host_calls", 60);

@@ -284,8 +284,8 @@ fn host_and_guest_meet_in_the_memory() {
     }
 }
 
-/// A guest that overwrites an active segment and spawns in a loop, as often as it likes: the segment is
-/// written by each instantiation at its spawn, never by one made ahead.
+/// A guest that overwrites an active segment and spawns in a loop, as often as it likes: the
+/// segment is written by each instantiation at its spawn, never by one made ahead.
 #[test]
 fn instances_made_ahead_are_not_seen() {
     let _dog = watchdog("instances_made_ahead_are_not_seen", 600);

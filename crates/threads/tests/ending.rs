@@ -97,8 +97,8 @@ fn times_to_end(door: Door, threads: u32, what: &str, rounds: usize) -> Vec<Dura
     times
 }
 
-/// As many threads of the standard library, each asleep by itself: from the first one's being woken until the last
-/// has been joined. What an end is to be compared with, in the same run.
+/// As many threads of the standard library, each asleep by itself: from the first one's being woken
+/// until the last has been joined. What an end is to be compared with, in the same run.
 fn times_to_join(threads: u32, rounds: usize) {
     let mut times = Vec::new();
     for _ in 0..rounds {
@@ -384,8 +384,8 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Groups in a row in one process, each with threads that are parked, spin or have ended: nothing is
-/// left of them. 10,000 in the long form.
+/// Groups in a row in one process, each with threads that are parked, spin or have ended: nothing
+/// is left of them. 10,000 in the long form.
 #[cfg(target_os = "linux")]
 #[test]
 fn many_groups_leave_nothing() {
@@ -471,8 +471,8 @@ fn dropping_a_group_ends_it() {
     assert!(gone_back_to(before));
 }
 
-/// A thread that is unwound because its group has ended has no backtrace taken: with debug information that takes
-/// milliseconds, for each of perhaps a thousand threads.
+/// A thread that is unwound because its group has ended has no backtrace taken: with debug
+/// information that takes milliseconds, for each of perhaps a thousand threads.
 #[test]
 fn the_end_takes_no_backtraces() {
     let _alone = alone();

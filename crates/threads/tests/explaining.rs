@@ -437,8 +437,8 @@ fn left_behind_after_the_grace_period() {
         .is_empty()));
 }
 
-/// A trap in a bulk memory operation happens in a function that the rewrite appended; the guest is told where it was
-/// itself.
+/// A trap in a bulk memory operation happens in a function that the rewrite appended; the guest is
+/// told where it was itself.
 #[test]
 fn backtraces_begin_with_the_guest() {
     let _dog = watchdog("backtraces_begin_with_the_guest", 60);

@@ -1,4 +1,5 @@
-//! Groups that end only to exit the process: threads stop where they are. And what is seen of threads from outside.
+//! Groups that end only to exit the process: threads stop where they are. And what is seen of
+//! threads from outside.
 #![cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -32,8 +33,8 @@ fn freezing(body: &str) -> GroupBuilder<Data> {
         .grace(Duration::from_secs(20))
 }
 
-/// A guest whose main thread starts `threads` that count at 4096 + 64 * id once all are there, every other one of them in
-/// `memory.fill` of 1 MiB besides; then main does `last`.
+/// A guest whose main thread starts `threads` that count at 4096 + 64 * id once all are there,
+/// every other one of them in `memory.fill` of 1 MiB besides; then main does `last`.
 fn counters(threads: u32, last: &str) -> String {
     format!(
         r#"(func (export "wasi_thread_start") (param $id i32) (param i32)
@@ -69,7 +70,8 @@ fn sum(group: &ThreadGroup<Data>, threads: u32) -> Vec<u64> {
     (1..=threads).map(counter).chain([filled.sum()]).collect()
 }
 
-/// Ends `threads` that compute and fill, in a way that `last` or the limits say, and looks whether anything moves.
+/// Ends `threads` that compute and fill, in a way that `last` or the limits say, and looks whether
+/// anything moves.
 fn nothing_moves(threads: u32, last: &str, limits: Limits, cancel: bool) -> Outcome {
     let group = freezing(&counters(threads, last)).limits(limits);
     ends_without_a_move(group.build().unwrap(), threads, cancel)
@@ -134,7 +136,8 @@ fn nothing_moves_after_a_timeout_or_a_cancellation() {
     }
 }
 
-/// Ends groups of these many threads, which do that last and are cancelled or not, where a filter refuses these calls.
+/// Ends groups of these many threads, which do that last and are cancelled or not, where a filter
+/// refuses these calls.
 fn nothing_moves_without(
     calls: &[seccomp::Refused],
     program: impl Fn(u32, &str) -> String,
@@ -160,7 +163,8 @@ fn nothing_moves_without(
     }
 }
 
-/// Where a filter refuses to take execute permission, a copy that is not executable takes the code's place.
+/// Where a filter refuses to take execute permission, a copy that is not executable takes the
+/// code's place.
 #[test]
 fn nothing_moves_where_code_cannot_be_protected() {
     if in_a_process("nothing_moves_where_code_cannot_be_protected", "true") {
@@ -185,8 +189,8 @@ fn nothing_moves_without_membarrier() {
     }
 }
 
-/// Where neither is allowed, each thread gets signals until it is found in wasm. One that fills memory again and again is
-/// hardly ever found there, so that there are none here.
+/// Where neither is allowed, each thread gets signals until it is found in wasm. One that fills
+/// memory again and again is hardly ever found there, so that there are none here.
 #[test]
 fn nothing_moves_where_code_cannot_be_replaced() {
     if in_a_process("nothing_moves_where_code_cannot_be_replaced", "true") {
@@ -252,8 +256,8 @@ fn a_joined_group_gives_its_grace_once() {
     assert!(took < Duration::from_millis(1900), "{took:?}");
 }
 
-/// Threads that compute, wait, are in a host call that says so, and in one that does not: each has its stack, without epochs,
-/// and goes on.
+/// Threads that compute, wait, are in a host call that says so, and in one that does not: each has
+/// its stack, without epochs, and goes on.
 #[test]
 fn threads_are_seen_from_outside() {
     let _dog = watchdog("threads_are_seen_from_outside", 60);
@@ -380,7 +384,8 @@ fn a_time_limit_says_what_threads_did() {
         });
         let report = all.expect("within half a minute twenty threads are there");
         assert_eq!(report.threads.len(), 5, "{report}");
-        // Beside a load some do not get a turn within the report's patience; `threads_are_seen_from_outside` asks for all.
+        // Beside a load some do not get a turn within the report's patience;
+        // `threads_are_seen_from_outside` asks for all.
         let mut threads = report.threads.iter();
         assert!(threads.any(|one| one.backtrace.is_some()), "{report}");
     }

@@ -1,4 +1,5 @@
-//! The group's fuel: one pool, which every thread can use up, and which bounds what all of them consume.
+//! The group's fuel: one pool, which every thread can use up, and which bounds what all of them
+//! consume.
 #![cfg(feature = "async")]
 
 mod support;
@@ -85,8 +86,8 @@ fn fuel_is_one_pool_for_the_group() {
     assert!(left < need / 10, "{left} left");
 }
 
-/// Instantiation runs code of wasmtime's own where a module has active data on an imported memory, or passive
-/// elements. It consumes fuel, in the store of a thread that has not begun.
+/// Instantiation runs code of wasmtime's own where a module has active data on an imported memory,
+/// or passive elements. It consumes fuel, in the store of a thread that has not begun.
 #[test]
 fn spawns_have_fuel_for_segments() {
     let _dog = watchdog("spawns_have_fuel_for_segments", 60);
@@ -153,8 +154,8 @@ fn instances_are_made_ahead_with_fuel() {
     assert!((50_000..100_000).contains(&left), "{left} left");
 }
 
-/// One thread between two host calls can use all that the group has: alone, beside others that wait, and after
-/// others that have ended.
+/// One thread between two host calls can use all that the group has: alone, beside others that
+/// wait, and after others that have ended.
 #[test]
 fn one_thread_can_use_all_of_the_fuel() {
     let _dog = watchdog("one_thread_can_use_all_of_the_fuel", 120);
@@ -233,7 +234,8 @@ fn spinning_threads_end_when_the_fuel_does() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
-/// Operations that wasmtime calls the host for, which are no host calls of the guest's, cost the group nothing.
+/// Operations that wasmtime calls the host for, which are no host calls of the guest's, cost the
+/// group nothing.
 #[test]
 fn bulk_operations_draw_nothing() {
     let _dog = watchdog("bulk_operations_draw_nothing", 60);

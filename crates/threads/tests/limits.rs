@@ -53,8 +53,8 @@ fn spawn_and_join_at_the_limit() {
     let threads = stress * 1000;
     for limit in [1, 8] {
         for pool in [Pool::new(), Pool::new().idle(0)] {
-            // The guest's join is the counter at 0, which it sees before the host can know. A failed
-            // spawn is logged. Up to `limit` are joined at once.
+            // The guest's join is the counter at 0, which it sees before the host can know. A
+            // failed spawn is logged. Up to `limit` are joined at once.
             let body = format!(
                 r#"(func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 0)))
                    (func (export "_start") (local $i i32) (local $j i32)
@@ -344,7 +344,8 @@ fn recursion_at_the_smallest_stack_traps() {
     }
 }
 
-/// The same where host code stands between: a host function that calls back into the guest, and a reactor's call.
+/// The same where host code stands between: a host function that calls back into the guest, and a
+/// reactor's call.
 #[test]
 fn recursion_beneath_a_host_call_traps() {
     let _dog = watchdog("recursion_beneath_a_host_call_traps", 120);

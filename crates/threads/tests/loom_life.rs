@@ -1,5 +1,6 @@
-//! Models of three orders of events whose sources cannot be compiled over loom's types: wasmtime's epoch counter and
-//! deadline, and `host/pool.rs`, which stands on the standard library's `Condvar` and threads.
+//! Models of three orders of events whose sources cannot be compiled over loom's types: wasmtime's
+//! epoch counter and deadline, and `host/pool.rs`, which stands on the standard library's `Condvar`
+//! and threads.
 //!
 //! They model the protocol of `DESIGN.md` step by step, by hand: a change of `host/pool.rs` or
 //! `thread/interrupt.rs` changes them as well. What can be compiled over loom is in
@@ -31,8 +32,9 @@ fn deadlocks(name: &str) -> bool {
     !output.status.success() && said.contains("deadlock; threads")
 }
 
-/// A thread about to enter wasm, against the end. `fences` as in `Life::is_ended` and `Life::interrupt`; with
-/// `deadline_first` as in `interrupt::arm`, which sets the deadline before the flag is looked at.
+/// A thread about to enter wasm, against the end. `fences` as in `Life::is_ended` and
+/// `Life::interrupt`; with `deadline_first` as in `interrupt::arm`, which sets the deadline before
+/// the flag is looked at.
 fn starting_against_the_end(fences: bool, deadline_first: bool) {
     let ended = Arc::new(AtomicBool::new(false));
     // Wasmtime's counter: both accesses are relaxed.
@@ -73,9 +75,9 @@ fn a_starting_thread_does_not_miss_the_end() {
     assert!(fails(|| starting_against_the_end(true, false)));
 }
 
-/// A job given to a parked host thread whose idle time is over at that moment (`timed_out`), and the close of
-/// the pool after it: the job runs, and the thread ends. `look_again` is the look at the queue with the
-/// lock held after the wait, as in `Hosts::life`.
+/// A job given to a parked host thread whose idle time is over at that moment (`timed_out`), and
+/// the close of the pool after it: the job runs, and the thread ends. `look_again` is the look at
+/// the queue with the lock held after the wait, as in `Hosts::life`.
 fn dispatch_against_idling(timed_out: bool, look_again: bool) {
     #[derive(Default)]
     struct State {
@@ -139,8 +141,8 @@ fn a_job_is_not_lost_to_a_thread_that_leaves() {
     assert!(fails(|| dispatch_against_idling(true, false)));
 }
 
-/// Two host threads of a group that wait for the others, and the embedder, who waits for all. `mutual` is the fault: they
-/// wait for each other.
+/// Two host threads of a group that wait for the others, and the embedder, who waits for all.
+/// `mutual` is the fault: they wait for each other.
 fn joining_from_inside(mutual: bool) {
     #[derive(Default)]
     struct State {

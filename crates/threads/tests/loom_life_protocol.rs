@@ -1,12 +1,14 @@
-//! Models of how a group's outcome is claimed, of spawns against it, of what the end wakes, and of the turn of a schedule.
+//! Models of how a group's outcome is claimed, of spawns against it, of what the end wakes, and of
+//! the turn of a schedule.
 //!
-//! The sources `claim.rs` and `places.rs` under `src/life`, `handover.rs` under `src/schedule`, `bell.rs` and `handoff.rs` under
-//! `src/sys` are compiled here a second time, over
-//! loom's types. Each of them names its mutants, in which a step is left out or two are swapped; they are nothing
-//! outside of this test, which starts itself once for each, and in each of which loom must find a fault.
+//! The sources `claim.rs` and `places.rs` under `src/life`, `handover.rs` under `src/schedule`,
+//! `bell.rs` and `handoff.rs` under `src/sys` are compiled here a second time, over loom's types.
+//! Each of them names its mutants, in which a step is left out or two are swapped; they are nothing
+//! outside of this test, which starts itself once for each, and in each of which loom must find a
+//! fault.
 //!
-//! Without `LOOM_MAX_PREEMPTIONS` in the environment, each model runs with three preemptions. Arguments name the models to
-//! run.
+//! Without `LOOM_MAX_PREEMPTIONS` in the environment, each model runs with three preemptions.
+//! Arguments name the models to run.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -227,7 +229,8 @@ fn start_against_end() {
     });
 }
 
-/// A thread is registered, and then starts: whichever of the two the claim precedes is refused, and the place comes back.
+/// A thread is registered, and then starts: whichever of the two the claim precedes is refused, and
+/// the place comes back.
 fn spawn_against_end() {
     model(|| {
         let group = Arc::new((Claim::new(), Places::default()));
@@ -257,7 +260,8 @@ fn spawn_against_end() {
     });
 }
 
-/// A spawn that waits at the limit is told of the end: were it not, it would sleep for ever, which loom finds.
+/// A spawn that waits at the limit is told of the end: were it not, it would sleep for ever, which
+/// loom finds.
 fn a_spawn_at_the_limit_against_the_end() {
     model(|| {
         let group = Arc::new((Claim::new(), Places::default()));
@@ -342,8 +346,9 @@ fn the_supervisor_hears_the_claim() {
     });
 }
 
-/// The last thread has begun to wait, and looks whether all are stuck. One of them is woken from outside meanwhile, and
-/// registers another. Either the deadlock is claimed, and the other is refused, or it is not.
+/// The last thread has begun to wait, and looks whether all are stuck. One of them is woken from
+/// outside meanwhile, and registers another. Either the deadlock is claimed, and the other is
+/// refused, or it is not.
 fn a_deadlock_against_a_spawn() {
     model(|| {
         let claim = Arc::new(Claim::new());
@@ -433,9 +438,9 @@ fn what_the_end_wakes() {
     });
 }
 
-/// A host call marks its word, then looks at the end's flag; the end raises the flag, has every processor pass a
-/// barrier, then reads the word. A thread that is seen outside cannot get in. The barrier is the kernel's: here it is a
-/// fence on both sides.
+/// A host call marks its word, then looks at the end's flag; the end raises the flag, has every
+/// processor pass a barrier, then reads the word. A thread that is seen outside cannot get in. The
+/// barrier is the kernel's: here it is a fence on both sides.
 fn a_host_call_against_the_end() {
     model(|| {
         let state = Arc::new((AtomicBool::new(false), AtomicU64::new(0)));
@@ -470,7 +475,8 @@ fn a_host_call_against_the_end() {
     });
 }
 
-/// A spawner gives a thread its turn before that has come to its seat, while it comes, or later: it gets it.
+/// A spawner gives a thread its turn before that has come to its seat, while it comes, or later: it
+/// gets it.
 fn a_turn_for_a_thread_that_is_late() {
     model(|| {
         let seats = Seats::default();
@@ -528,7 +534,8 @@ fn one_thread_runs_at_a_time() {
     });
 }
 
-/// A thread that is spawned as the group ends comes back, whichever of the two is first; so does one that had its seat.
+/// A thread that is spawned as the group ends comes back, whichever of the two is first; so does
+/// one that had its seat.
 fn a_new_seat_against_the_end() {
     model(|| {
         let seats = Arc::new(Seats::default());
@@ -543,7 +550,8 @@ fn a_new_seat_against_the_end() {
     });
 }
 
-/// A thread that is asked where it is as it is given the turn gets both, or the turn alone where that was first.
+/// A thread that is asked where it is as it is given the turn gets both, or the turn alone where
+/// that was first.
 fn a_turn_beside_a_question() {
     model(|| {
         let seats = Arc::new(Seats::default());

@@ -11,7 +11,8 @@ use wasi_threads::{Limits, Outcome};
 
 const GROUPS: usize = 100;
 
-/// Four threads, main among them, add 1 to a word 1,000 times each, in turns that they wait for. The sum comes back.
+/// Four threads, main among them, add 1 to a word 1,000 times each, in turns that they wait for.
+/// The sum comes back.
 fn adds() -> Vec<u8> {
     guest(
         r#"(func $lock

@@ -91,8 +91,8 @@ impl Observer for Book {
     }
 }
 
-/// Main spawns two threads, which wait for it; it wakes both at once, is woken by the last of them, and finds
-/// the limit of threads ever.
+/// Main spawns two threads, which wait for it; it wakes both at once, is woken by the last of them,
+/// and finds the limit of threads ever.
 const WAKING: &str = r#"
     (func (export "wasi_thread_start") (param i32 i32)
       (call $signal (i32.const 0))
@@ -466,7 +466,8 @@ fn values_go_in_and_come_out() {
     ));
 }
 
-/// With `coredump_on_trap`, the error of the outcome has the dump, and the hook has the store to write it out.
+/// With `coredump_on_trap`, the error of the outcome has the dump, and the hook has the store to
+/// write it out.
 #[test]
 fn a_trap_leaves_a_core_dump() {
     let _dog = watchdog("a_trap_leaves_a_core_dump", 60);
@@ -519,7 +520,8 @@ fn a_trap_leaves_a_core_dump() {
     }
 }
 
-/// A notify on a group's memory by a thread of another group is host code's, whatever the thread's id there.
+/// A notify on a group's memory by a thread of another group is host code's, whatever the thread's
+/// id there.
 #[test]
 fn a_thread_of_another_group_is_host_code() {
     #[derive(Default)]

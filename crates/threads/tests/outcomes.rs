@@ -98,8 +98,8 @@ fn check(cause: &str, thread_is_main: bool, outcome: &Outcome) {
     }
 }
 
-/// Every cause from main and from a child, with two other threads in every state. How often is set by
-/// `WASI_THREADS_STRESS` (100 for the long form).
+/// Every cause from main and from a child, with two other threads in every state. How often is set
+/// by `WASI_THREADS_STRESS` (100 for the long form).
 #[test]
 fn first_cause_wins_whatever_the_others_do() {
     let rounds: usize = std::env::var("WASI_THREADS_STRESS").map_or(3, |n| n.parse().unwrap());

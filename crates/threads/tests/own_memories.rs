@@ -88,7 +88,8 @@ fn a_reactors_wait_on_an_own_memory_ends() {
     }
 }
 
-/// Wasmtime asks no limiter about their growth: their maximum is what is limited, before anything is made.
+/// Wasmtime asks no limiter about their growth: their maximum is what is limited, before anything
+/// is made.
 #[test]
 fn an_own_shared_memory_is_limited() {
     let _dog = watchdog("an_own_shared_memory_is_limited", 60);
@@ -172,8 +173,8 @@ fn a_preloaded_modules_own_shared_memory_is_limited() {
     );
 }
 
-/// An embedder's thread that waits on an unprepared group's memory is woken by its end, also where the guest's threads
-/// end by themselves; and a wait begun after the end does not begin.
+/// An embedder's thread that waits on an unprepared group's memory is woken by its end, also where
+/// the guest's threads end by themselves; and a wait begun after the end does not begin.
 #[test]
 fn an_unprepared_groups_end_wakes_the_host() {
     let _dog = watchdog("an_unprepared_groups_end_wakes_the_host", 60);

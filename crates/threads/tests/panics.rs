@@ -1,4 +1,5 @@
-//! Panics of the embedder's code, wherever it is called: there is an outcome, and the first cause is it.
+//! Panics of the embedder's code, wherever it is called: there is an outcome, and the first cause
+//! is it.
 
 mod support;
 
@@ -291,7 +292,8 @@ fn a_reaper_that_drops_a_bomb_is_done() {
     assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
 }
 
-/// Instances made ahead are not used up by spawns that are refused at the limit, nor is their data dropped by those.
+/// Instances made ahead are not used up by spawns that are refused at the limit, nor is their data
+/// dropped by those.
 #[test]
 fn an_instance_made_ahead_that_is_refused_is_kept() {
     let _dog = watchdog("an_instance_made_ahead_that_is_refused_is_kept", 60);
@@ -355,7 +357,8 @@ fn an_instance_made_ahead_that_is_refused_is_kept() {
         .limits(Limits::new().threads(1).spawn_wait(Duration::ZERO))
         .pool(Pool::new().prewarmed(2).idle_time(Duration::from_secs(60)))
         .state(move |_| {
-            // The third is the first that is made ahead: not before the second thread has one of its own.
+            // The third is the first that is made ahead: not before the second thread has one of
+            // its own.
             if makes.fetch_add(1, Ordering::SeqCst) == 2 {
                 assert!(eventually(Duration::from_secs(30), || makes
                     .load(Ordering::SeqCst)

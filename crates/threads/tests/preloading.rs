@@ -13,8 +13,8 @@ fn prepared(engine: &Engine, text: &str) -> ThreadModule {
     prepare(engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
-/// Its own global, which its start function sets; the group's memory, on which it waits; a function of the
-/// host's; once for the group, an initialisation.
+/// Its own global, which its start function sets; the group's memory, on which it waits; a function
+/// of the host's; once for the group, an initialisation.
 const LIBRARY: &str = r#"(module
     (import "env" "memory" (memory 1 64 shared))
     (import "host" "count" (func $count))
@@ -209,7 +209,8 @@ fn what_cannot_be_preloaded_is_named() {
     ));
 }
 
-/// What the rewrite appended to a library is the group's: no module above it gets the table of its waits.
+/// What the rewrite appended to a library is the group's: no module above it gets the table of its
+/// waits.
 #[test]
 fn a_librarys_waits_cannot_be_rewired() {
     let _dog = watchdog("a_librarys_waits_cannot_be_rewired", 60);
@@ -263,8 +264,8 @@ fn a_librarys_own_exports_may_have_any_name() {
     assert!(matches!(group.run("_start"), Ok(Outcome::Returned)));
 }
 
-/// What the rewrite appended to the group's own module is no more to be run than to be linked to: the start function
-/// would run twice.
+/// What the rewrite appended to the group's own module is no more to be run than to be linked to:
+/// the start function would run twice.
 #[test]
 fn what_was_appended_is_no_export_to_run() {
     let _dog = watchdog("what_was_appended_is_no_export_to_run", 60);

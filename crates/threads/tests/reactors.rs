@@ -1,4 +1,5 @@
-//! Reactors: their calls and what ends them, and those whose calls, ends and threads get in each other's way.
+//! Reactors: their calls and what ends them, and those whose calls, ends and threads get in each
+//! other's way.
 
 mod support;
 
@@ -352,8 +353,8 @@ fn a_report_with_all_the_patience_there_is() {
     assert!(matches!(report.threads[0].state, ThreadState::Idle));
 }
 
-/// A reactor that is dropped by a host function of its own group: the group ends, and does not wait for the very thread
-/// that waits.
+/// A reactor that is dropped by a host function of its own group: the group ends, and does not wait
+/// for the very thread that waits.
 #[test]
 fn a_reactor_dropped_by_its_own_thread() {
     let _dog = watchdog("a_reactor_dropped_by_its_own_thread", 60);

@@ -1,5 +1,5 @@
-//! Groups whose threads are in WASI calls: asleep, reading, holding locks; with `p1-adapter`, which knows nothing of
-//! groups but the signal that this file raises at their end.
+//! Groups whose threads are in WASI calls: asleep, reading, holding locks; with `p1-adapter`, which
+//! knows nothing of groups but the signal that this file raises at their end.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -129,7 +129,8 @@ fn group(
     (group, shared)
 }
 
-/// From the cancellation of `threads` threads that all do `what` to the return of `run`, median and worst.
+/// From the cancellation of `threads` threads that all do `what` to the return of `run`, median and
+/// worst.
 fn times_to_end(threads: u32, what: &str, rounds: usize) -> (Duration, Duration) {
     let engine = engine();
     let module = module(
@@ -249,7 +250,8 @@ fn check(cause: Cause, from_main: bool, outcome: &Outcome, context: &str) {
     }
 }
 
-/// Every cause, from main and from a child, with two other threads in every state. 100 times each in the long form.
+/// Every cause, from main and from a child, with two other threads in every state. 100 times each
+/// in the long form.
 #[test]
 fn every_cause_in_every_company() {
     let name = "every_cause_in_every_company";
@@ -274,8 +276,8 @@ fn every_cause_in_every_company() {
                 } else {
                     (other, code)
                 };
-                // Argument 0: does `other` after it has signalled; 1: the child of this round; 3: ends at once. Where
-                // `other` spawns, all places may be taken for a moment.
+                // Argument 0: does `other` after it has signalled; 1: the child of this round; 3:
+                // ends at once. Where `other` spawns, all places may be taken for a moment.
                 let module = module(
                     &engine,
                     &format!(

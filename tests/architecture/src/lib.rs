@@ -8,6 +8,7 @@
 //! - [`words`]: a thread is "it", and words are those of the glossary.
 //! - [`links`]: links of pages, and `#[path]`s of files, lead to something.
 //! - [`commands`]: scripts, packages and targets that commands name are there.
+//! - [`manifests`]: the fuzz workspace has what the binary's sources use.
 //! - [`platform`]: what depends on the platform is in `sys/`.
 //! - [`page`]: `docs/architecture.md` names the folders, in their order.
 //!
@@ -20,6 +21,7 @@ pub mod folders;
 pub mod impls;
 pub mod lengths;
 pub mod links;
+pub mod manifests;
 pub mod names;
 pub mod page;
 mod paths;
@@ -42,6 +44,7 @@ pub fn findings(root: &std::path::Path) -> Vec<String> {
     found.extend(words::findings(root));
     found.extend(links::findings(root));
     found.extend(commands::findings(root));
+    found.extend(manifests::findings(root));
     found.extend(platform::findings(root));
     let crates = crates(root);
     for krate in &crates {

@@ -74,9 +74,14 @@ fn tests_in(text: &str) -> impl Iterator<Item = (String, &str)> {
     })
 }
 
+/// A function that is no test shows nothing.
 fn has_test(root: &Path, path: &str, test: &str) -> bool {
     let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
-    text.contains(&format!("fn {test}("))
+    let before = text
+        .split_once(&format!("fn {test}("))
+        .map(|(before, _)| before);
+    let item = before.and_then(|before| before.rsplit("\n\n").next());
+    item.is_some_and(|attributes| attributes.contains("#[test]"))
 }
 
 /// What stands between `begin` and the next `end`, each time; nothing with a space in it, as links have none.
@@ -115,10 +120,11 @@ mod tests {
         write(
             "a.md",
             "# The `top`, of it\n[here](a.md#the-top-of-it), [there](https://a.b/c#d), [gone](b/c.md), \
-             f[0](x y), [top](#top), `t/a.rs::there`, `t/a.rs::gone`, `t/b.rs::gone`, `a::b.rs::c`",
+             f[0](x y), [top](#top), `t/a.rs::there`, `t/a.rs::gone`, \
+             `t/a.rs::helper`, `t/b.rs::gone`, `a::b.rs::c`",
         );
         std::fs::create_dir(root.path().join("t")).unwrap();
-        write("t/a.rs", "#[test]\nfn there() {}\n");
+        write("t/a.rs", "#[test]\nfn there() {}\n\nfn helper() {}\n");
         write(
             "a.rs",
             "\n#[path = \"gone.rs\"]\nmod gone;\n#[path = \"a.md\"]\nmod there;\n",
@@ -129,6 +135,7 @@ mod tests {
                 "a.md: `b/c.md` is not there",
                 "a.md: `#top`: no such heading",
                 "a.md: `t/a.rs` has no `gone`",
+                "a.md: `t/a.rs` has no `helper`",
                 "a.md: `t/b.rs` has no `gone`",
                 "a.rs: `gone.rs` is not there"
             ]

@@ -12,16 +12,19 @@
 //! | `printer` | a module, or sections of debug information and names | text is short and visible, in time |
 //! | `rewrite` | a module, a plan of one, or choices of wasm-smith's | what was valid is, nothing moved, once is enough |
 //! | `table` | calls of a table, with guards that are held | answers are those of a simple model; values are dropped once |
+//! | `replays` | a replay, a list of races that are not told, or a policy and a program | refused, or the same once more; what was recorded is replayed |
 //! | `adapter` | calls of preview1 and changes of memory between them | no panic, in time, only what was given is changed |
 //! | `programs` | what threads do: wait, notify, spawn, files, polls, exits | a legal outcome in time, nothing is left, the next group works |
 //! | `compiled` | a compiled file, or an entry of the cache | refused, or what was written |
 //!
-//! The seventh, `command_lines`, is in `crates/cli/src/run/any_line.rs`, as it needs the binary's own modules.
+//! One more, `command_lines`, is in `crates/cli/src/run/any_line.rs`, as it needs the binary's own modules.
 
 pub mod driver;
 mod input;
 pub mod plant;
 pub mod printer;
+mod replays;
+mod replays_host;
 mod rewrite;
 mod rewrite_plan;
 mod table;
@@ -74,6 +77,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "table",
         run: table::run,
+    },
+    Target {
+        name: "replays",
+        run: replays::run,
     },
     #[cfg(feature = "runtime")]
     Target {

@@ -59,6 +59,16 @@ pub const PLANTED: &[Planted] = &[
         "the slot of an entry that was detached while it was held is not given back",
     ),
     fault(
+        "replays",
+        "early-lost",
+        "the second decision of a file is read as one that wakes nobody early",
+    ),
+    fault(
+        "replays",
+        "decision-forgotten",
+        "of four decisions of a run in which a thread sleeps, the last is not recorded",
+    ),
+    fault(
         "adapter",
         "errno-unknown",
         "removing a folder that was made before answers what is no errno",

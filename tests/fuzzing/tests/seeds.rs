@@ -118,6 +118,56 @@ fn of_table() -> Seeds {
     ]
 }
 
+/// Files and lists as they are; of runs the policy, its seed, what a minimiser leaves out, and plans.
+fn of_replays() -> Seeds {
+    let file = |decisions: &[&str]| {
+        let header =
+            r#"{"replay":1,"tool":"host 48.0.0","schedule":"pct:3:17","hashes":{"module":"2c26"}}"#;
+        let end = r#"{"end":"returned","status":0,"points":61,"trace":"00000000000000ff"}"#;
+        let lines = [&[header][..], decisions, &[end, ""]].concat();
+        [&b"\0"[..], lines.join("\n").as_bytes()].concat()
+    };
+    let decisions = [
+        r#"{"decision":1,"thread":0,"point":2,"why":"spawn","next":1,"early":false}"#,
+        r#"{"decision":2,"thread":1,"point":3,"why":"sleep","next":2,"early":true}"#,
+    ];
+    let list = "\x01# a list\nharmless race_top:^seq_read$\nfile:/dlmalloc.c\nmutex:other\nfunction:a*b\n# xaab";
+    let mut seeds = vec![
+        ("file".into(), file(&[])),
+        ("file-of-decisions".into(), file(&decisions)),
+        ("list".into(), list.as_bytes().to_vec()),
+    ];
+    // Starts two threads, takes turns at words, sleeps, works for long, waits and notifies.
+    let plans: [&[[u8; 2]]; 3] = [
+        &[
+            [7, 1],
+            [7, 2],
+            [2, 0],
+            [0, 9],
+            [4, 200],
+            [2, 1],
+            [6, 3],
+            [2, 0],
+            [3, 1],
+        ],
+        &[[2, 0], [6, 2], [2, 0], [0, 40], [5, 1], [2, 2]],
+        &[[1, 150], [2, 0], [8, 0], [2, 1], [5, 2], [2, 0], [5, 1]],
+    ];
+    for kind in 0..4 {
+        let mut bytes = vec![2, kind, 7, 0, 0, 0, 0, 0, 0, 0];
+        if kind > 1 {
+            bytes.insert(2, 3);
+        }
+        if kind > 2 {
+            bytes.insert(3, 0);
+        }
+        bytes.push(1);
+        bytes.extend(plans.join(&[9, 0]).concat());
+        seeds.push((format!("run-{kind}"), bytes));
+    }
+    seeds
+}
+
 fn of_adapter() -> Seeds {
     let text = include_str!("../../../crates/p1-adapter/tests/fuzz/seeds.txt");
     let number = |(number, bytes)| (format!("calls-{number}"), bytes);
@@ -259,6 +309,7 @@ fn the_seeds_are_those_that_are_made() {
         ("printer", of_printer()),
         ("rewrite", of_rewrite()),
         ("table", of_table()),
+        ("replays", of_replays()),
         ("adapter", of_adapter()),
         ("programs", of_programs()),
         ("compiled", of_compiled()),

@@ -23,6 +23,11 @@ fn table() {
     finds_nothing(target("table"));
 }
 
+#[test]
+fn replays() {
+    finds_nothing(target("replays"));
+}
+
 #[cfg(feature = "runtime")]
 #[test]
 fn adapter() {

@@ -10,15 +10,16 @@ use p1_adapter::FsPerms;
 use super::{delete, guard, owned, text};
 use crate::settings::{Preopen, Settings, Stdio};
 
-/// What programs get of their host and may use: nothing, until it is said. One configuration serves any number of groups,
-/// and changes of it are for groups that are made afterwards. To be used by one thread at a time.
+/// What programs get from their host and may use. A new one gives nothing. One configuration serves
+/// any number of groups; changes apply to groups that are made afterwards. Only one thread may use
+/// it at a time.
 #[derive(Debug, Default)]
 pub struct WtConfig {
     pub(super) settings: Settings,
 }
 
-/// Makes a configuration: no arguments, no environment, no folders, an empty standard input, outputs that swallow what
-/// is written, 1,000 threads, no other limit.
+/// Makes a configuration: no arguments, no environment, no folders, an empty standard input,
+/// outputs that drop what is written, at most 1,000 threads, no other limit.
 #[unsafe(no_mangle)]
 pub extern "C" fn wt_config_new() -> *mut WtConfig {
     guard(ptr::null_mut(), ptr::null_mut(), || {
@@ -41,7 +42,8 @@ pub unsafe extern "C" fn wt_config_delete(config: *mut WtConfig) {
 ///
 /// # Safety
 ///
-/// `config` is NULL, or came out of `wt_config_new` and is used by this thread only; `error` is NULL or may be written.
+/// `config` is NULL, or came out of `wt_config_new` and is used by this thread only; `error` is
+/// NULL or may be written.
 unsafe fn change(
     config: *mut WtConfig,
     error: *mut *mut c_char,
@@ -59,7 +61,8 @@ unsafe fn change(
 ///
 /// # Safety
 ///
-/// `config` came out of `wt_config_new`. `argument` ends with a NUL byte. `error` is NULL or may be written.
+/// `config` came out of `wt_config_new`. `argument` ends with a NUL byte. `error` is NULL or may be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_arg(
     config: *mut WtConfig,
@@ -78,11 +81,12 @@ pub unsafe extern "C" fn wt_config_arg(
 
 /// Adds a variable of the environment.
 ///
-/// Fails when the name is empty or has a `=` in it.
+/// Fails if the name is empty or contains `=`.
 ///
 /// # Safety
 ///
-/// `config` came out of `wt_config_new`. `name` and `value` end with a NUL byte. `error` is NULL or may be written.
+/// `config` came out of `wt_config_new`. `name` and `value` end with a NUL byte. `error` is NULL or
+/// may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_env(
     config: *mut WtConfig,
@@ -103,12 +107,13 @@ pub unsafe extern "C" fn wt_config_env(
     }
 }
 
-/// Gives programs the folder `host` under the name `guest`, with all that is in it; for reading only, if `read_only` is not 0.
-/// It is opened when a group is made.
+/// Gives programs the folder `host` and all that is in it, under the name `guest`. If `read_only`
+/// is not 0, it is for reading only. It is opened when a group is made.
 ///
 /// # Safety
 ///
-/// `config` came out of `wt_config_new`. `host` and `guest` end with a NUL byte. `error` is NULL or may be written.
+/// `config` came out of `wt_config_new`. `host` and `guest` end with a NUL byte. `error` is NULL or
+/// may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_preopen(
     config: *mut WtConfig,
@@ -133,11 +138,11 @@ pub unsafe extern "C" fn wt_config_preopen(
     }
 }
 
-/// Gives programs the standard streams of this process. What they write is written at once.
+/// Gives programs the standard streams of this process. Their output is not buffered.
 ///
 /// # Safety
 ///
-/// `config` is NULL, which is nothing, or came out of `wt_config_new`.
+/// `config` is NULL, for which nothing is done, or came out of `wt_config_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_inherit_stdio(config: *mut WtConfig) {
     // SAFETY: the caller's promise.
@@ -149,11 +154,12 @@ pub unsafe extern "C" fn wt_config_inherit_stdio(config: *mut WtConfig) {
     };
 }
 
-/// Gives programs `descriptor` (a file, a pipe, a socket, a terminal) as their standard stream `number`: 0 input, 1 output, 2
-/// errors. It is duplicated: the caller's own stays the caller's to close, and the duplicate is closed with the
-/// configuration and with the groups that were made with it.
+/// Gives programs `descriptor` (a file, a pipe, a socket, a terminal) as their standard stream
+/// `number`: 0 input, 1 output, 2 errors. The descriptor is duplicated. The caller still has to
+/// close its own; the duplicate is closed when the configuration and all groups made with it are
+/// deleted.
 ///
-/// Fails when it is not open, and for another number.
+/// Fails if `descriptor` is not open, or `number` is another one.
 ///
 /// # Safety
 ///
@@ -175,7 +181,7 @@ pub unsafe extern "C" fn wt_config_stdio(
             if descriptor < 0 {
                 return Err(format!("{descriptor} is no descriptor"));
             }
-            // One that is not open fails to be duplicated.
+            // Duplicating fails if it is not open.
             let given = BorrowedFd::borrow_raw(descriptor).try_clone_to_owned();
             let given = given
                 .map_err(|error| format!("cannot duplicate descriptor {descriptor}: {error}"))?;
@@ -185,12 +191,12 @@ pub unsafe extern "C" fn wt_config_stdio(
     }
 }
 
-/// How many threads a program may have at once beside its main one; more are refused, which the program is told.
-/// 1,000 unless said.
+/// Sets how many threads a program may have at once beside its main one: 1,000 by default.
+/// `thread-spawn` fails for more.
 ///
 /// # Safety
 ///
-/// `config` is NULL, which is nothing, or came out of `wt_config_new`.
+/// `config` is NULL, for which nothing is done, or came out of `wt_config_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_max_threads(config: *mut WtConfig, threads: u32) {
     // SAFETY: the caller's promise.
@@ -202,12 +208,12 @@ pub unsafe extern "C" fn wt_config_max_threads(config: *mut WtConfig, threads: u
     };
 }
 
-/// To how many bytes a memory of a program may grow: its shared one, and each that is not shared. A program that begins with more
-/// is refused. No limit but the program's own unless said.
+/// Sets to how many bytes each memory of a program may grow, shared or not. A program that begins
+/// with more is refused. By default only the program's own limit holds.
 ///
 /// # Safety
 ///
-/// `config` is NULL, which is nothing, or came out of `wt_config_new`.
+/// `config` is NULL, for which nothing is done, or came out of `wt_config_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_max_memory(config: *mut WtConfig, bytes: u64) {
     // SAFETY: the caller's promise.
@@ -219,11 +225,12 @@ pub unsafe extern "C" fn wt_config_max_memory(config: *mut WtConfig, bytes: u64)
     };
 }
 
-/// After how many milliseconds a run ends as `WT_TIMED_OUT`, wherever its threads are. 0 is never, as it is unless said.
+/// Sets after how many milliseconds a run ends as `WT_TIMED_OUT`, whatever its threads do. 0, the
+/// default, means never.
 ///
 /// # Safety
 ///
-/// `config` is NULL, which is nothing, or came out of `wt_config_new`.
+/// `config` is NULL, for which nothing is done, or came out of `wt_config_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_timeout(config: *mut WtConfig, milliseconds: u64) {
     // SAFETY: the caller's promise.
@@ -235,13 +242,14 @@ pub unsafe extern "C" fn wt_config_timeout(config: *mut WtConfig, milliseconds: 
     };
 }
 
-/// How many milliseconds the end of a run waits for threads that nothing ends: in a system call that nothing interrupts (a dead
-/// network disk), or computing in an engine with `WT_ENGINE_UNINTERRUPTED`. `wt_outcome_left_behind` counts those that have
-/// not ended by then. 10,000 unless said.
+/// Sets how many milliseconds the end of a run waits for threads that cannot be interrupted: 10,000
+/// by default. Such a thread is in a system call that nothing interrupts (a dead network disk), or
+/// computes in an engine with `WT_ENGINE_UNINTERRUPTED`. `wt_outcome_left_behind` counts those that
+/// have not ended by then.
 ///
 /// # Safety
 ///
-/// `config` is NULL, which is nothing, or came out of `wt_config_new`.
+/// `config` is NULL, for which nothing is done, or came out of `wt_config_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_grace(config: *mut WtConfig, milliseconds: u64) {
     // SAFETY: the caller's promise.
@@ -253,12 +261,12 @@ pub unsafe extern "C" fn wt_config_grace(config: *mut WtConfig, milliseconds: u6
     };
 }
 
-/// Ends a run as `WT_DEADLOCKED` when all its threads wait for one another, if `detect` is not 0. By that the caller says
-/// that it writes nothing into the memory while the program runs.
+/// If `detect` is not 0, a run ends as `WT_DEADLOCKED` when all its threads wait for one another.
+/// The caller thereby promises to write nothing into the memory while the program runs.
 ///
 /// # Safety
 ///
-/// `config` is NULL, which is nothing, or came out of `wt_config_new`.
+/// `config` is NULL, for which nothing is done, or came out of `wt_config_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_config_detect_deadlock(config: *mut WtConfig, detect: c_int) {
     // SAFETY: the caller's promise.

@@ -8,21 +8,23 @@ use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use super::{delete, guard, owned};
 
-/// What compiles modules and runs them. One is enough for a process; a group whose end interrupts threads interrupts those
-/// of other groups of its engine, too, for a moment.
+/// Compiles modules and runs them. One engine is enough for a process. When a group ends, threads
+/// of other groups of the engine are interrupted too, for a moment.
 #[derive(Debug)]
 pub struct WtEngine {
     pub(super) engine: Engine,
     pub(super) termination: Termination,
 }
 
-/// Compiles code that cannot be interrupted: it computes faster, by a few to nearly 200 percent, and a thread that computes
-/// for ever is never ended, but left behind by `wt_group_run` once the grace is over. For `wt_engine_new`.
+/// A flag of `wt_engine_new`: compiles code that cannot be interrupted. It computes faster, by a
+/// few to nearly 200 percent. A thread that computes for ever is never ended: `wt_group_run` leaves
+/// it behind once the grace period is over.
 pub const WT_ENGINE_UNINTERRUPTED: u32 = 1;
 
-/// Makes an engine. `flags` is 0 or `WT_ENGINE_UNINTERRUPTED`. Needs no file and no network; starts no thread.
+/// Makes an engine. `flags` is 0 or `WT_ENGINE_UNINTERRUPTED`. Uses no file and no network, and
+/// starts no thread.
 ///
-/// Fails when the machine's processor is not supported, or a flag is unknown.
+/// Fails if the machine's processor is not supported, or a flag is unknown.
 ///
 /// # Safety
 ///
@@ -53,7 +55,7 @@ fn make(flags: u32) -> Result<WtEngine, String> {
     })
 }
 
-/// Deletes an engine. Modules and groups of it go on.
+/// Deletes an engine. Its modules and groups go on.
 ///
 /// # Safety
 ///

@@ -14,17 +14,18 @@ use super::{delete, given, guard, owned, text};
 use crate::ended::Ended;
 use crate::words::words;
 
-/// The threads of a program, which share one memory and end together. It runs once; its memory can be read before, meanwhile and
-/// afterwards.
+/// The threads of a program, which share one memory and end together. A group runs once. Its memory
+/// can be read before the run, meanwhile and afterwards.
 #[derive(Debug)]
 pub struct WtGroup {
     group: ThreadGroup<P1State>,
 }
 
-/// Makes a group of a program with what `config` says; NULL is a new configuration. Opens its folders, makes its memory, and
-/// runs nothing.
+/// Makes a group for a program with the settings of `config`; NULL means a new configuration. Opens
+/// its folders, makes its memory, and runs nothing.
 ///
-/// Fails when a folder cannot be opened, when the program needs what nothing provides, or more memory than it may have.
+/// Fails if a folder cannot be opened, if nothing provides an import of the program, or if the
+/// program needs more memory than it may have.
 ///
 /// # Safety
 ///
@@ -45,15 +46,17 @@ pub unsafe extern "C" fn wt_group_new(
     })
 }
 
-/// Runs the program: calls `function`, an export without parameters and results, in its main thread; NULL is `_start`. Blocks
-/// until the program has ended, in which all its threads have, but for those that are left behind.
+/// Runs the program: calls `function`, an export without parameters and results, in its main
+/// thread; NULL is `_start`. Blocks until the program has ended. Then all its threads have ended,
+/// except those left behind.
 ///
-/// Fails when nothing was run: there is no such export, the group has run, the host can start no thread. What the program does is
-/// an outcome, and no error.
+/// Fails if nothing was run: there is no such export, the group has run before, or the host cannot
+/// start a thread. What the program does is an outcome, and not an error.
 ///
 /// # Safety
 ///
-/// `group` came out of `wt_group_new`. `function` is NULL or ends with a NUL byte. `error` is NULL or may be written.
+/// `group` came out of `wt_group_new`. `function` is NULL or ends with a NUL byte. `error` is NULL
+/// or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_group_run(
     group: *const WtGroup,
@@ -74,12 +77,12 @@ pub unsafe extern "C" fn wt_group_run(
     })
 }
 
-/// Ends the program as `WT_CANCELLED`, if it has not ended, from any thread, and does not wait for it: `wt_group_run` returns soon. One that has not run
-/// yet ends as soon as it does.
+/// Ends the program as `WT_CANCELLED`, unless it has ended. May be called from any thread, and does
+/// not wait: `wt_group_run` returns soon. A program that has not run yet ends as soon as it runs.
 ///
 /// # Safety
 ///
-/// `group` is NULL, which is nothing, or came out of `wt_group_new`.
+/// `group` is NULL, for which nothing is done, or came out of `wt_group_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_group_cancel(group: *const WtGroup) {
     guard(ptr::null_mut(), (), || {
@@ -90,11 +93,11 @@ pub unsafe extern "C" fn wt_group_cancel(group: *const WtGroup) {
     });
 }
 
-/// How many bytes the memory has now that the program's threads share; 0 if there is none.
+/// The present size in bytes of the memory that the program's threads share; 0 if there is none.
 ///
 /// # Safety
 ///
-/// `group` is NULL, which has none, or came out of `wt_group_new`.
+/// `group` is NULL, for which it is 0, or came out of `wt_group_new`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_group_memory_size(group: *const WtGroup) -> u64 {
     guard(ptr::null_mut(), 0, || {
@@ -105,14 +108,16 @@ pub unsafe extern "C" fn wt_group_memory_size(group: *const WtGroup) -> u64 {
     })
 }
 
-/// Copies `length` bytes of the shared memory, from `address` on, to `to`. Bytes that the program writes meanwhile are each as before or as
-/// after.
+/// Copies `length` bytes of the shared memory, from `address` on, to `to`. Each byte that the
+/// program writes meanwhile is either old or new.
 ///
-/// Fails when not all of them are inside the memory, or there is no shared one; then nothing is copied.
+/// Fails when not all of them are inside the memory, or there is no shared one; then nothing is
+/// copied.
 ///
 /// # Safety
 ///
-/// `to` has room for `length` bytes. `group` came out of `wt_group_new`. `error` is NULL or may be written.
+/// `to` has space for `length` bytes. `group` came out of `wt_group_new`. `error` is NULL or may be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_group_memory_read(
     group: *const WtGroup,
@@ -129,20 +134,23 @@ pub unsafe extern "C" fn wt_group_memory_read(
             return Err("`to` is NULL".to_owned());
         }
         for (at, byte) in bytes.iter().enumerate() {
-            // SAFETY: not NULL, and the caller says that there is room for `length` bytes.
+            // SAFETY: not NULL, and the caller says that there is space for `length` bytes.
             unsafe { to.add(at).write(byte.load(Ordering::Relaxed)) };
         }
         Ok(true)
     })
 }
 
-/// Copies `length` bytes of `from` into the shared memory, to `address` and behind it, as `wt_group_memory_read` copies them out.
+/// Copies `length` bytes of `from` into the shared memory, from `address` on. The reverse of
+/// `wt_group_memory_read`.
 ///
-/// Fails when not all of them are inside the memory, or there is no shared one; then nothing is copied.
+/// Fails when not all of them are inside the memory, or there is no shared one; then nothing is
+/// copied.
 ///
 /// # Safety
 ///
-/// `from` has `length` bytes. `group` came out of `wt_group_new`. `error` is NULL or may be written.
+/// `from` has `length` bytes. `group` came out of `wt_group_new`. `error` is NULL or may be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_group_memory_write(
     group: *const WtGroup,
@@ -154,7 +162,7 @@ pub unsafe extern "C" fn wt_group_memory_write(
     guard(error, false, || {
         // SAFETY: the caller's promise.
         let memory = unsafe { memory(group)? };
-        // Looks whether it is inside, which bounds the length.
+        // Checks that the range is inside, which also bounds the length.
         inside(&memory, address, length)?;
         if length == 0 {
             return Ok(true);
@@ -179,7 +187,7 @@ unsafe fn memory(group: *const WtGroup) -> Result<HostMemory, String> {
     memory.ok_or_else(|| "the program has no shared memory".to_owned())
 }
 
-/// The bytes from `address` on, if they are there.
+/// The bytes from `address` on, if they are inside.
 fn inside(memory: &HostMemory, address: u64, length: usize) -> Result<&[AtomicU8], String> {
     memory.bytes(address, length).map_err(|_| {
         let size = memory.memory().data().len();
@@ -187,7 +195,7 @@ fn inside(memory: &HostMemory, address: u64, length: usize) -> Result<&[AtomicU8
     })
 }
 
-/// Deletes a group. Ends its program, should it not have ended, and blocks until it has.
+/// Deletes a group. If its program has not ended, ends it, and blocks until that is done.
 ///
 /// # Safety
 ///

@@ -1,8 +1,9 @@
-//! What C calls. The only unsafe code of the crate.
+//! The functions that C calls. The only unsafe code of the crate.
 //!
-//! Each function makes references of pointers, calls safe code inside of `guard`, which lets no panic through, and makes a
-//! pointer of what comes out. The promises about pointers are the caller's, and stand at each function under *Safety*.
-// Pointers come from C: what they point at is what the caller says.
+//! Each function turns pointers into references, calls safe code inside `guard`, which lets no
+//! panic through, and turns the result into a pointer. Under *Safety* it says what the caller
+//! promises about pointers.
+// Pointers come from C: the caller vouches for what they point at.
 #![allow(unsafe_code)]
 
 pub mod config;
@@ -18,9 +19,11 @@ use std::ptr;
 
 use crate::words::{c_text, of_panic};
 
-/// Runs `body`. When it fails, or panics, the text is stored at `error`, and `failed` returned; else NULL is stored there.
+/// Runs `body`. If it fails or panics, stores the text at `error` and returns `failed`; otherwise
+/// stores NULL there.
 fn guard<T>(error: *mut *mut c_char, failed: T, body: impl FnOnce() -> Result<T, String>) -> T {
-    // What a panic leaves half done is either dropped or behind the locks of the crates below, which expect that.
+    // State that a panic leaves half done is either dropped, or behind locks of the crates below,
+    // which expect that.
     let result = catch_unwind(AssertUnwindSafe(body));
     let (value, text) = match result {
         Ok(Ok(value)) => (value, None),
@@ -35,7 +38,7 @@ fn guard<T>(error: *mut *mut c_char, failed: T, body: impl FnOnce() -> Result<T,
     value
 }
 
-/// Drops what a `_new` of this folder made; NULL is nothing.
+/// Drops what a `_new` of this folder made. Does nothing for NULL.
 ///
 /// # Safety
 ///
@@ -57,17 +60,18 @@ fn owned<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
 }
 
-/// What a pointer of C's points at, for as long as the caller's call.
+/// A reference to what a pointer of C points at, for the duration of a call.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or points at a `T` that lives, and is not changed but by itself, for `'a`.
+/// `pointer` is NULL, or points at a `T` that lives for `'a`, and that only its own methods change
+/// meanwhile.
 unsafe fn given<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, String> {
     // SAFETY: the caller's promise.
     unsafe { pointer.as_ref() }.ok_or_else(|| format!("`{name}` is NULL"))
 }
 
-/// A text of C's.
+/// A text from C.
 ///
 /// # Safety
 ///

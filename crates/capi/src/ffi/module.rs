@@ -10,21 +10,22 @@ use super::engine::WtEngine;
 use super::{delete, given, guard, owned, text};
 use crate::words::words;
 
-/// A compiled program. It can be run any number of times, in any number of groups at once.
+/// A compiled program. It can run any number of times, in any number of groups at once.
 #[derive(Debug)]
 pub struct WtModule {
     pub(super) module: ThreadModule,
     pub(super) termination: Termination,
 }
 
-/// Compiles a program of `length` bytes: a WebAssembly binary, or its text format. Blocks for as long as that takes: seconds for
-/// a large program, on all processors.
+/// Compiles a program of `length` bytes: a WebAssembly binary, or its text format. Blocks while it
+/// compiles: for a large program that takes seconds, on all processors.
 ///
-/// Fails when the bytes are no valid module.
+/// Fails if the bytes are not a valid module.
 ///
 /// # Safety
 ///
-/// `engine` came out of `wt_engine_new`. `bytes` are `length` bytes, or `length` is 0. `error` is NULL or may be written.
+/// `engine` came out of `wt_engine_new`. `bytes` are `length` bytes, or `length` is 0. `error` is
+/// NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_module_new(
     engine: *const WtEngine,
@@ -39,13 +40,14 @@ pub unsafe extern "C" fn wt_module_new(
     })
 }
 
-/// `wt_module_new` of a file.
+/// `wt_module_new` from a file.
 ///
-/// Fails when the file cannot be read, or is no valid module.
+/// Fails if the file cannot be read, or is not a valid module.
 ///
 /// # Safety
 ///
-/// `engine` came out of `wt_engine_new`. `path` ends with a NUL byte. `error` is NULL or may be written.
+/// `engine` came out of `wt_engine_new`. `path` ends with a NUL byte. `error` is NULL or may be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_module_open(
     engine: *const WtEngine,
@@ -61,10 +63,12 @@ pub unsafe extern "C" fn wt_module_open(
     })
 }
 
-/// Gives the compiled program as bytes, for `wt_module_load` or a file for `wt_module_load_file`, in an engine of the same
-/// flags, version of this library and kind of processor. Stores how many at `length`; `wt_bytes_delete` deletes them.
+/// Returns the compiled program as bytes, for `wt_module_load`, or for a file for
+/// `wt_module_load_file`. They load in an engine with the same flags, with the same version of this
+/// library and the same kind of processor. Stores their number at `length`. Delete them with
+/// `wt_bytes_delete`.
 ///
-/// Fails when there is not enough memory for them.
+/// Fails if there is not enough memory for them.
 ///
 /// # Safety
 ///
@@ -90,17 +94,18 @@ pub unsafe extern "C" fn wt_module_serialize(
     })
 }
 
-/// Makes a module of what `wt_module_serialize` gave, without compiling.
+/// Makes a module from bytes of `wt_module_serialize`, without compiling.
 ///
-/// The bytes are native code: what can change them can do in this process whatever the process may.
-/// A checksum finds accidents, and no malice. Keep them where no other user can write.
+/// The bytes are native code: a user that can change them can do everything that this process may
+/// do. A checksum finds accidental changes, and no attacks. Keep the bytes where no other user can
+/// write.
 ///
-/// Fails when they are damaged, of another version, or of an engine with other flags.
+/// Fails if they are damaged, or from another version, or from an engine with other flags.
 ///
 /// # Safety
 ///
-/// `bytes` are `length` bytes that `wt_module_serialize` gave, unchanged. `engine` came out of `wt_engine_new`. `error` is NULL or
-/// may be written.
+/// `bytes` are `length` unchanged bytes of `wt_module_serialize`. `engine` came out of
+/// `wt_engine_new`. `error` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_module_load(
     engine: *const WtEngine,
@@ -118,16 +123,17 @@ pub unsafe extern "C" fn wt_module_load(
     })
 }
 
-/// `wt_module_load` of a file, which is mapped and not copied: it must be replaced, and not written into, for as long as the
-/// module or a group of it is there. A `.cwasm` of `wasi-threads-run compile` is such a file only if it was compiled with the
-/// options that the engine has: `-W epoch-interruption=y`, or `n` for an engine with `WT_ENGINE_UNINTERRUPTED`.
+/// `wt_module_load` from a file, which is mapped and not copied. While the module or a group of it
+/// exists, do not write into the file, but replace it. A `.cwasm` of `wasi-threads-run compile` is
+/// such a file only if it was compiled with the engine's options: `-W epoch-interruption=y`, or `n`
+/// for an engine with `WT_ENGINE_UNINTERRUPTED`.
 ///
-/// Fails as `wt_module_load` does, and when the file cannot be read.
+/// Fails like `wt_module_load`, and if the file cannot be read.
 ///
 /// # Safety
 ///
-/// The file has what `wt_module_serialize` gave, and does not change. `path` ends with a NUL byte.
-/// `engine` came out of `wt_engine_new`. `error` is NULL or may be written.
+/// The file has the bytes of `wt_module_serialize`, and does not change. `path` ends with a NUL
+/// byte. `engine` came out of `wt_engine_new`. `error` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_module_load_file(
     engine: *const WtEngine,
@@ -144,7 +150,7 @@ pub unsafe extern "C" fn wt_module_load_file(
     })
 }
 
-/// Deletes a module. Groups of it go on.
+/// Deletes a module. Its groups go on.
 ///
 /// # Safety
 ///

@@ -18,23 +18,23 @@ pub struct WtOutcome {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WtKind {
-    /// The function that was run has returned.
+    /// The function that was run returned.
     Returned = 0,
     /// A thread called `proc_exit`: `wt_outcome_status` has its code.
     Exited = 1,
     /// A thread trapped: `wt_outcome_thread`, `wt_outcome_backtrace`.
     Trapped = 2,
-    /// The time was over: `wt_config_timeout`.
+    /// The time limit passed: `wt_config_timeout`.
     TimedOut = 3,
     /// `wt_group_cancel` was called.
     Cancelled = 4,
     /// All threads waited for one another: `wt_config_detect_deadlock`.
     Deadlocked = 5,
-    /// Another, which `wt_outcome_message` names: a fault of this library.
+    /// Any other cause, which `wt_outcome_message` names: a bug of this library.
     Other = 6,
 }
 
-/// What kind of end it was; `WT_OTHER` of NULL.
+/// The kind of the end; `WT_OTHER` for NULL.
 ///
 /// # Safety
 ///
@@ -56,8 +56,8 @@ pub unsafe extern "C" fn wt_outcome_kind(outcome: *const WtOutcome) -> WtKind {
     })
 }
 
-/// The status of a program that ended by itself: what it gave to `proc_exit`, all 32 bits, or 0 when it returned. 134 of every other
-/// end.
+/// The exit status of the program: the code of `proc_exit`, all 32 bits, or 0 if the program
+/// returned. 134 for every other end.
 ///
 /// # Safety
 ///
@@ -71,11 +71,12 @@ pub unsafe extern "C" fn wt_outcome_status(outcome: *const WtOutcome) -> i32 {
     })
 }
 
-/// The end in a sentence, such as `the program exited with status 3`. Lives as long as the outcome.
+/// How the program ended, as a sentence such as `the program exited with status 3`. Lives as long
+/// as the outcome.
 ///
 /// # Safety
 ///
-/// `outcome` is NULL, of which it is NULL, or came out of `wt_group_run`.
+/// `outcome` is NULL, for which it is NULL, or came out of `wt_group_run`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_outcome_message(outcome: *const WtOutcome) -> *const c_char {
     guard(ptr::null_mut(), ptr::null(), || {
@@ -85,12 +86,12 @@ pub unsafe extern "C" fn wt_outcome_message(outcome: *const WtOutcome) -> *const
     })
 }
 
-/// Where a trap was, a line for each function; NULL if there was none. Names that the program has are escaped. Lives as
-/// long as the outcome.
+/// The backtrace of a trap, with a line for each function; NULL if there was no trap. Names from
+/// the program are escaped. Lives as long as the outcome.
 ///
 /// # Safety
 ///
-/// `outcome` is NULL, of which it is NULL, or came out of `wt_group_run`.
+/// `outcome` is NULL, for which it is NULL, or came out of `wt_group_run`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wt_outcome_backtrace(outcome: *const WtOutcome) -> *const c_char {
     guard(ptr::null_mut(), ptr::null(), || {
@@ -101,7 +102,7 @@ pub unsafe extern "C" fn wt_outcome_backtrace(outcome: *const WtOutcome) -> *con
     })
 }
 
-/// The id of the thread that trapped, 0 for the main thread; -1 of every other end.
+/// The id of the thread that trapped, 0 for the main thread; -1 for every other end.
 ///
 /// # Safety
 ///
@@ -115,8 +116,9 @@ pub unsafe extern "C" fn wt_outcome_thread(outcome: *const WtOutcome) -> c_int {
     })
 }
 
-/// How many threads had not ended when the grace was over (`wt_config_grace`): each keeps a host thread and the memory for as
-/// long as its system call takes, or, in an engine with `WT_ENGINE_UNINTERRUPTED`, as it computes.
+/// How many threads had not ended when the grace period was over (`wt_config_grace`). Each keeps a
+/// host thread and the memory while its system call lasts or, in an engine with
+/// `WT_ENGINE_UNINTERRUPTED`, while it computes.
 ///
 /// # Safety
 ///

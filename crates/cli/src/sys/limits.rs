@@ -1,6 +1,7 @@
 //! Limits of the system, by the errors that tell of them.
 
 /// A limit that the system has set for this process or for all.
+#[cfg_attr(not(unix), allow(dead_code, reason = "elsewhere one is told"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitReached {
     /// How many files this process may have open.

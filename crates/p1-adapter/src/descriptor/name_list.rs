@@ -66,6 +66,7 @@ fn key(name: &CStr) -> (u8, &CStr) {
 mod tests {
     use super::*;
     use crate::sys::fd::AsFd as _;
+    use crate::sys::listing::open_directory;
 
     #[test]
     fn names_are_in_the_order_of_their_bytes() {
@@ -73,7 +74,7 @@ mod tests {
         for name in ["b", "-", "B", "a", "!", "\u{e4}", "ab"] {
             std::fs::write(dir.path().join(name), b"").unwrap();
         }
-        let opened = std::fs::File::open(dir.path()).unwrap();
+        let opened = open_directory(dir.path()).unwrap();
         let listing = Listing::open(opened.as_fd(), None).unwrap();
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let list = NameList::read(&listing, &mut buffer, None).unwrap();

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use wasmtime::{Engine, SharedMemory};
 
-use crate::group::builder::{GroupBuilder, GroupSettings, Termination};
+use crate::group::builder::{GroupBuilder, GroupSettings};
 use crate::group::core::Core;
 use crate::group::link::{Linking, Modules};
 use crate::group::scheduled;
+use crate::group::termination::Termination;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Hosts;
 use crate::host::stacks;

@@ -13,4 +13,5 @@ mod scheduled;
 mod spawned;
 mod store_data;
 mod supervisor;
+pub(crate) mod termination;
 pub(crate) mod thread_group;

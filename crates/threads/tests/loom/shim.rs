@@ -5,7 +5,8 @@ pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, 
 
 use std::time::Instant;
 
-/// A step of the protocol, or a mutant of it, where the process was started to show that loom finds it.
+/// A step of the protocol, or a mutant of it, where the process was started to show that loom finds
+/// it.
 macro_rules! mutant {
     ($step:expr, unless $name:literal then $mutant:expr) => {
         if crate::is_mutant($name) {

@@ -95,7 +95,8 @@ fn frames_lead_back_to_the_original() {
     assert_eq!(bytes[found[1]], 0x10, "a call");
 }
 
-/// An export is the guest's own or an appended one, whatever its name, also after the module was a file.
+/// An export is the guest's own or an appended one, whatever its name, also after the module was a
+/// file.
 #[test]
 fn exports_are_told_apart_by_who_made_them() {
     let engine = engine();

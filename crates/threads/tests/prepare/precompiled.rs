@@ -81,8 +81,8 @@ fn a_foreign_compiled_module_has_no_stamp() {
     assert!(matches!(Stamped::parse(&bytes), Err(StampError::Missing)));
 }
 
-/// Cut short or followed by something, it once counted as a foreign one, and ran without its start function and with
-/// waits bound to nothing.
+/// Cut short or followed by something, it once counted as a foreign one, and ran without its start
+/// function and with waits bound to nothing.
 #[test]
 fn a_damaged_file_is_told_from_a_foreign_one() {
     let engine = engine();

@@ -32,7 +32,8 @@ impl Random {
     }
 }
 
-/// Any thread that can run, for up to `budget` points; a deadline comes early once in `early` times.
+/// Any thread that can run, for up to `budget` points; a deadline comes early once in `early`
+/// times.
 struct Walk {
     random: Random,
     budget: u64,

@@ -1,4 +1,5 @@
-//! What a schedule finds: lost updates, lost wake-ups, deadlocks, runs that never end, faults of a policy.
+//! What a schedule finds: lost updates, lost wake-ups, deadlocks, runs that never end, faults of a
+//! policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -33,7 +33,8 @@ pub fn watchdog(name: &'static str, seconds: u64) -> Watchdog {
     Watchdog { _alive: alive }
 }
 
-/// Ends a group whose test fails while its `run` is waited for, so that the failure is seen and not a hang.
+/// Ends a group whose test fails while its `run` is waited for, so that the failure is seen and not
+/// a hang.
 pub struct CancelOnDrop(pub GroupHandle);
 
 impl Drop for CancelOnDrop {
@@ -215,8 +216,8 @@ pub fn run(body: &str) -> (Outcome, Vec<i32>) {
     run_with(body, Limits::new())
 }
 
-/// Host threads of groups in this process, by the name that they have. The test harness starts threads of its own when it
-/// likes.
+/// Host threads of groups in this process, by the name that they have. The test harness starts
+/// threads of its own when it likes.
 #[cfg(target_os = "linux")]
 pub fn host_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -233,8 +234,8 @@ pub fn is_host_thread(name: &str) -> bool {
     id.is_some_and(|id| matches!(id, "thread" | "main") || id.parse::<u32>().is_ok())
 }
 
-/// How often the long form of a test does what it does; `None` in an ordinary run. `scripts/threads-stress.sh`
-/// sets it.
+/// How often the long form of a test does what it does; `None` in an ordinary run.
+/// `scripts/threads-stress.sh` sets it.
 pub fn stress() -> Option<u32> {
     let rounds = std::env::var("WASI_THREADS_STRESS").ok()?;
     Some(rounds.parse().unwrap())

@@ -8,7 +8,9 @@ use super::object::{Object, wide};
 use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::{FILETIME, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle, GetVolumeInformationByHandleW,
+    BY_HANDLE_FILE_INFORMATION, FILE_BASIC_INFO, FILE_STANDARD_INFO, FileBasicInfo,
+    FileStandardInfo, GetFileInformationByHandle, GetFileInformationByHandleEx,
+    GetVolumeInformationByHandleW,
 };
 use windows_sys::Win32::System::SystemServices::FILE_READ_ONLY_VOLUME;
 
@@ -112,12 +114,41 @@ impl Mount {
     }
 }
 
-/// What the system says of what is on a disk.
+/// What the system says of what is on a disk. Some file systems have no numbers for their files and themselves: 0.
 pub(super) fn information(handle: HANDLE) -> Result<BY_HANDLE_FILE_INFORMATION, Errno> {
     let mut found = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the system checks the handle, and fills the structure.
-    match unsafe { GetFileInformationByHandle(handle, &raw mut found) } {
-        0 => Err(Errno::last()),
-        _ => Ok(found),
+    if unsafe { GetFileInformationByHandle(handle, &raw mut found) } != 0 {
+        return Ok(found);
     }
+    let (mut basic, mut standard) = (FILE_BASIC_INFO::default(), FILE_STANDARD_INFO::default());
+    let asked = [
+        (FileBasicInfo, (&raw mut basic).cast(), size_of_val(&basic)),
+        (
+            FileStandardInfo,
+            (&raw mut standard).cast(),
+            size_of_val(&standard),
+        ),
+    ];
+    for (class, at, len) in asked {
+        // SAFETY: the system checks the handle, and fills the structure, which is of this size.
+        if unsafe { GetFileInformationByHandleEx(handle, class, at, len as u32) } == 0 {
+            return Err(Errno::last());
+        }
+    }
+    let halves = |whole: i64| ((whole >> 32) as u32, whole as u32);
+    let time = |time| {
+        let (high, low) = halves(time);
+        FILETIME {
+            dwLowDateTime: low,
+            dwHighDateTime: high,
+        }
+    };
+    found.dwFileAttributes = basic.FileAttributes;
+    found.ftCreationTime = time(basic.CreationTime);
+    found.ftLastAccessTime = time(basic.LastAccessTime);
+    found.ftLastWriteTime = time(basic.LastWriteTime);
+    (found.nFileSizeHigh, found.nFileSizeLow) = halves(standard.EndOfFile);
+    found.nNumberOfLinks = standard.NumberOfLinks;
+    Ok(found)
 }

@@ -13,9 +13,6 @@ use std::sync::Arc;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinSock::SOCKET;
 
-/// The number of a handle or socket; no two that are open have the same.
-pub type RawFd = usize;
-
 /// What has a handle or a socket.
 pub trait AsFd {
     /// Lends it.
@@ -24,8 +21,8 @@ pub trait AsFd {
 
 /// What has a number of the system's.
 pub trait AsRawFd {
-    /// The number.
-    fn as_raw_fd(&self) -> RawFd;
+    /// The number; no two that are open have the same.
+    fn as_raw_fd(&self) -> usize;
 }
 
 /// A handle or socket that its owner closes, and not for as long as `'fd`.
@@ -89,7 +86,7 @@ impl<'fd> BorrowedFd<'fd> {
 }
 
 impl AsRawFd for BorrowedFd<'_> {
-    fn as_raw_fd(&self) -> RawFd {
+    fn as_raw_fd(&self) -> usize {
         match self.0 {
             Lent::Handle(handle) | Lent::Event(handle) => handle.as_raw_handle().addr(),
             Lent::Socket(socket) => socket.as_raw_socket() as usize,
@@ -113,7 +110,7 @@ impl AsFd for OwnedFd {
 }
 
 impl AsRawFd for OwnedFd {
-    fn as_raw_fd(&self) -> RawFd {
+    fn as_raw_fd(&self) -> usize {
         self.as_fd().as_raw_fd()
     }
 }

@@ -41,6 +41,16 @@ pub(crate) struct Said {
     file_type: FileType,
 }
 
+/// A directory, as wasmtime-wasi opens it.
+#[cfg(test)]
+pub(crate) fn open_directory(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
+    let mut options = std::fs::File::options();
+    let options = options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    options.open(path)
+}
+
 impl Listing {
     /// The directory `dir`, from its start or from a position that an entry of it told.
     pub(crate) fn open(dir: BorrowedFd<'_>, position: Option<u64>) -> Result<Self, Errno> {

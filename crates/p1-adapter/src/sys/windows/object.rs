@@ -5,6 +5,7 @@ use super::attributes::information;
 use super::errno::Errno;
 use super::fd::{AsFd, BorrowedFd};
 use super::file::FileType;
+use super::socket;
 use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Storage::FileSystem::{
@@ -120,8 +121,9 @@ impl Sort {
             FILE_TYPE_DISK => Ok(Self::Disk),
             FILE_TYPE_CHAR if is_console(handle) => Ok(Self::Console),
             FILE_TYPE_CHAR => Ok(Self::Device),
-            FILE_TYPE_PIPE if is_pipe(handle) => Ok(Self::Pipe),
-            FILE_TYPE_PIPE => Ok(Self::Socket),
+            FILE_TYPE_PIPE if !is_pipe(handle) && socket::kind(fd).is_ok() => Ok(Self::Socket),
+            // A pipe of another system (wine) cannot be asked what it is.
+            FILE_TYPE_PIPE => Ok(Self::Pipe),
             _ => Err(Errno::BADF),
         }
     }

@@ -5,7 +5,7 @@ use super::blocked::Cancellable;
 use super::errno::Errno;
 use super::fd::AsFd as _;
 use super::file::{self, FileType, OFlags, SeekFrom};
-use super::listing::Listing;
+use super::listing::{Listing, open_directory};
 use super::object::{Object, is_terminal};
 use super::poll::{PollFd, PollFlags, poll};
 use super::socket::{self, SocketType};
@@ -135,14 +135,7 @@ fn a_directory_is_listed_and_a_listing_goes_on_where_it_was() {
         std::fs::write(folder.path().join(format!("name-{number:03}-\u{e4}")), b"").unwrap();
     }
     std::fs::create_dir(folder.path().join("below")).unwrap();
-    // As wasmtime-wasi opens them.
-    let dir = {
-        use std::os::windows::fs::OpenOptionsExt as _;
-        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-        let mut options = File::options();
-        let options = options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-        options.open(folder.path()).unwrap()
-    };
+    let dir = open_directory(folder.path()).unwrap();
     assert_eq!(Object::of(&dir).unwrap().file_type(), FileType::Directory);
     let list = |position| {
         let listing = Listing::open(dir.as_fd(), position).unwrap();

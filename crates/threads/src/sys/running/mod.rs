@@ -26,6 +26,18 @@
 //! Wasmtime's, `SuspendThread` and `GetThreadContext` for the walk, `FlushProcessWriteBuffers` as
 //! the barrier.
 
+#![cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "elsewhere threads that run are not looked at"
+    )
+)]
+
 mod code;
 #[cfg(all(
     target_os = "linux",

@@ -67,6 +67,12 @@ impl Listing {
     }
 }
 
+/// A directory, as wasmtime-wasi opens it.
+#[cfg(test)]
+pub(crate) fn open_directory(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    std::fs::File::open(path)
+}
+
 /// What the directory itself says of an entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Said {
