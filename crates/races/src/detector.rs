@@ -16,7 +16,8 @@ use crate::threads::Threads;
 /// races with one before it if and only if nothing orders the two; if it races with several, at least one
 /// is told, and of each pair of [places](Race::places) the first.
 ///
-/// It locks nothing. Who has several host threads that make accesses at once puts it behind a lock, and makes the access under it.
+/// It locks nothing. A host with several threads that make accesses at once puts it behind a lock,
+/// and makes the access under it.
 ///
 /// Source: Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection", PLDI 2009. `DESIGN.md` says what is
 /// different here.
@@ -78,8 +79,8 @@ impl Detector {
         self.threads.start(child, Some((parent, place, number)))
     }
 
-    /// A thread has ended. That orders nothing: who joins it learns of its end by an atomic or a wait, or is told by
-    /// [`join`](Self::join).
+    /// A thread has ended. That orders nothing: a thread that joins it learns of its end by an
+    /// atomic or a wait, or is told by [`join`](Self::join).
     ///
     /// # Errors
     ///
@@ -172,8 +173,9 @@ impl Detector {
         self.pass_queue(thread, address)
     }
 
-    /// Nobody has accessed these bytes, and no atomic was made on them: they are others than before. Not needed for memory that grows, nor for
-    /// allocations that are given back and made anew under the allocator's lock.
+    /// These bytes were not accessed, and no atomic was made on them: they are others than before.
+    /// Not needed for memory that grows, nor for allocations that are given back and made anew
+    /// under the allocator's lock.
     ///
     /// # Errors
     ///
