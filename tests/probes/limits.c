@@ -70,8 +70,8 @@ static void both_ways(const char *in_area, void (*probe)(void))
     prefix = "";
 }
 
-/* Whatever is changed at a path. What is there, what is missing and what is no folder are refused in
- * an order of their own. */
+/* Whatever is changed at a path. What is there, what is missing and what is no folder are refused
+ * in an order of their own. */
 static void probe_changes(void)
 {
     SAYS("mkdir", "new", result(mkdirat(at, path("new"), 0755)));

@@ -34,7 +34,7 @@
 //! |---|---|
 //! | to wait on a word of the process's own, without a list of waiters, an end or a 64-bit word | a futex: the crate `atomic-wait` |
 //! | locks, and queues with tokens and hand-over, keyed by addresses of the process | `parking_lot_core`: one table for the process, which grows with the threads |
-//! | `memory.atomic.wait` in Wasmtime, as it is, for guests that nobody has to end | nothing: its `ParkingSpot` is there, one lock for each memory |
+//! | `memory.atomic.wait` in Wasmtime, as it is, for guests that never have to be ended | nothing: its `ParkingSpot` is there, one lock for each memory |
 //! | waits that one call ends, that can be listed, counted and asked where they are; deadlocks found | this |
 //!
 //! # Example

@@ -4,7 +4,10 @@
 //! - [`folders`]: the folders of a crate use one another in one direction.
 //! - [`names`]: no two types of a crate share a name.
 //! - [`impls`]: a type has its methods in its own folder.
+//! - [`columns`]: no comment and no page is wider than 100 columns.
+//! - [`words`]: a thread is "it", and words are those of the glossary.
 //! - [`links`]: links of pages, and `#[path]`s of files, lead to something.
+//! - [`commands`]: scripts, packages and targets that commands name are there.
 //! - [`manifests`]: the fuzz workspace has what the binary's sources use.
 //! - [`platform`]: what depends on the platform is in `sys/`.
 //! - [`page`]: `docs/architecture.md` names the folders, in their order.
@@ -12,6 +15,8 @@
 //! Each check returns its findings as lines of text. `tests/tree.rs` runs them on the
 //! project; `scripts/architecture.sh` prints them for any tree.
 
+pub mod columns;
+pub mod commands;
 pub mod folders;
 pub mod impls;
 pub mod lengths;
@@ -21,7 +26,9 @@ pub mod names;
 pub mod page;
 mod paths;
 pub mod platform;
+mod prose;
 mod source;
+pub mod words;
 
 pub use source::{Crate, crates};
 
@@ -33,7 +40,10 @@ pub use source::{Crate, crates};
 #[must_use]
 pub fn findings(root: &std::path::Path) -> Vec<String> {
     let mut found = lengths::findings(root);
+    found.extend(columns::findings(root));
+    found.extend(words::findings(root));
     found.extend(links::findings(root));
+    found.extend(commands::findings(root));
     found.extend(manifests::findings(root));
     found.extend(platform::findings(root));
     let crates = crates(root);

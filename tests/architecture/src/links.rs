@@ -1,5 +1,5 @@
-//! What a text of the tree leads to is there: links of pages, tests that pages name, and `#[path]`s
-//! of files, among them those that the workspace does not build.
+//! What a text of the tree leads to is there: links of pages and the headings they name, tests that
+//! pages name, and `#[path]`s of files, among them those that the workspace does not build.
 
 use std::path::{Path, PathBuf};
 
@@ -22,12 +22,22 @@ pub fn findings(root: &Path) -> Vec<String> {
         };
         let folder = file.parent().unwrap();
         for target in targets {
-            let path = target.split('#').next().unwrap_or_default();
-            if path.is_empty() || path.contains(':') || folder.join(path).exists() {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let page = match path {
+                "" => file.clone(),
+                path => folder.join(path),
+            };
+            let below = file.strip_prefix(root).unwrap().display();
+            if path.contains(':') {
                 continue;
+            } else if !page.exists() {
+                found.push(format!("{below}: `{path}` is not there"));
+            } else if !heading.is_empty() && (path.is_empty() || path.ends_with(".md")) {
+                let text = std::fs::read_to_string(&page).unwrap();
+                if !anchors(&text).any(|anchor| anchor == heading) {
+                    found.push(format!("{below}: `{target}`: no such heading"));
+                }
             }
-            let file = file.strip_prefix(root).unwrap().display();
-            found.push(format!("{file}: `{path}` is not there"));
         }
         if file.extension().is_some_and(|extension| extension == "md") {
             let missing = tests_in(&text).filter(|(path, test)| !has_test(root, path, test));
@@ -36,6 +46,20 @@ pub fn findings(root: &Path) -> Vec<String> {
         }
     }
     found
+}
+
+/// What headings of a page are linked to by: in lower case, without punctuation, a hyphen for a
+/// space. (Of several alike only the first is known.)
+fn anchors(page: &str) -> impl Iterator<Item = String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let text = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = |char: &char| char.is_alphanumeric() || " -_".contains(*char);
+        text.chars()
+            .filter(kept)
+            .collect::<String>()
+            .replace(' ', "-")
+    })
 }
 
 /// Tests that a page names: `path/from/the/root.rs::test`, in back-quotes.
@@ -95,8 +119,9 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
         write(
             "a.md",
-            "[here](a.md#top), [there](https://a.b/c), [gone](b/c.md), f[0](x y), [top](#top), \
-             `t/a.rs::there`, `t/a.rs::gone`, `t/a.rs::helper`, `t/b.rs::gone`, `a::b.rs::c`",
+            "# The `top`, of it\n[here](a.md#the-top-of-it), [there](https://a.b/c#d), [gone](b/c.md), \
+             f[0](x y), [top](#top), `t/a.rs::there`, `t/a.rs::gone`, \
+             `t/a.rs::helper`, `t/b.rs::gone`, `a::b.rs::c`",
         );
         std::fs::create_dir(root.path().join("t")).unwrap();
         write("t/a.rs", "#[test]\nfn there() {}\n\nfn helper() {}\n");
@@ -108,6 +133,7 @@ mod tests {
             findings(root.path()),
             [
                 "a.md: `b/c.md` is not there",
+                "a.md: `#top`: no such heading",
                 "a.md: `t/a.rs` has no `gone`",
                 "a.md: `t/a.rs` has no `helper`",
                 "a.md: `t/b.rs` has no `gone`",
