@@ -28,7 +28,8 @@ pub(crate) struct ScheduleArgs {
     ///
     /// `N[,policy=random|pct:DEPTH|pos][,seed=FIRST][,jobs=J][,all][,orders]`. `all` goes on after
     /// a failure, and reports each distinct one. `orders` counts in how many orders threads
-    /// accessed the same memory. A failing run is minimised and saved.
+    /// accessed the same memory. A failing run is minimised and saved. The policy is `pos` unless
+    /// another is given.
     #[arg(long, value_name = "N[,...]", value_parser = parse_explore)]
     pub(crate) explore: Option<ExploreOption>,
 
@@ -144,7 +145,7 @@ fn parse_explore(typed: &str) -> Result<ExploreOption, String> {
     let mut parts = typed.split(',');
     let mut option = ExploreOption {
         count: decimal(parts.next().unwrap_or_default(), "number of seeds")?,
-        policy: Kind::Random,
+        policy: Kind::Pos,
         first: 0,
         jobs: None,
         all: false,
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn explorations() {
         let option = parse_explore("200").unwrap();
-        assert_eq!((option.count, option.policy), (200, Kind::Random));
+        assert_eq!((option.count, option.policy), (200, Kind::Pos));
         assert_eq!((option.first, option.jobs, option.all), (0, None, false));
         assert!(!option.orders && parse_explore("3,orders").unwrap().orders);
         let option = parse_explore("7,all,jobs=2,seed=18446744073709551615,policy=pct:3").unwrap();
