@@ -12,12 +12,13 @@ use crate::thread::linked;
 use crate::types::abi;
 use crate::types::error::GroupError;
 
-/// A module and a linker that were checked against each other, for any number of groups: to groups what
-/// [`wasmtime::InstancePre`] is to instances.
+/// A module and a linker that were checked against each other, for any number of groups: to groups
+/// what [`wasmtime::InstancePre`] is to instances.
 ///
-/// A host that makes a group for each request or connection makes one of these when it starts: what is wrong with the module it hears then,
-/// and not at the first request, and no group registers host functions of its own. A group still has a memory, a
-/// parking lot and stores of its own, and links in its own copy of the linker, which is most of what is left of
+/// A host that makes a group for each request or connection makes one of these when it starts: what
+/// is wrong with the module it hears then, and not at the first request, and no group registers
+/// host functions of its own. A group still has a memory, a parking lot and stores of its own, and
+/// links in its own copy of the linker, which is most of what is left of
 /// [`build`](GroupBuilder::build).
 ///
 /// Cheap to clone.
@@ -55,14 +56,16 @@ struct Parts<T: 'static> {
 }
 
 impl<T: Send + 'static> GroupPre<T> {
-    /// Checks that `linker` has the functions that `module` imports, apart from `wasi.thread-spawn`, and that its threads could share its
-    /// memory. All three are of `engine`. Blocks on nothing, and makes no memory and no store.
+    /// Checks that `linker` has the functions that `module` imports, apart from
+    /// `wasi.thread-spawn`, and that its threads could share its memory. All three are of `engine`.
+    /// Blocks on nothing, and makes no memory and no store.
     ///
     /// # Errors
     ///
-    /// Those of [`GroupError`] that engine, module and linker alone decide. A function of another type than the module imports it
-    /// with is found by [`build`](GroupBuilder::build) only, as are a memory, a table or a global that the linker lacks: what a linker has
-    /// under a name, Wasmtime tells to a store.
+    /// Those of [`GroupError`] that engine, module and linker alone decide. A function of another
+    /// type than the module imports it with is found by [`build`](GroupBuilder::build) only, as are
+    /// a memory, a table or a global that the linker lacks: what a linker has under a name,
+    /// Wasmtime tells to a store.
     pub fn new(
         engine: &Engine,
         module: &ThreadModule,
@@ -71,7 +74,8 @@ impl<T: Send + 'static> GroupPre<T> {
         Self::with_preloads(engine, module, &[], linker)
     }
 
-    /// [`new`](Self::new) with modules beneath `module`, as [`GroupBuilder::preload`] puts them there.
+    /// [`new`](Self::new) with modules beneath `module`, as [`GroupBuilder::preload`] puts them
+    /// there.
     ///
     /// # Errors
     ///
