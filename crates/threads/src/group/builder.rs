@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
 
+use crate::group::store_data::{NoThreadData, ThreadData};
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
 use crate::life::OnEnd;
@@ -14,7 +15,7 @@ use crate::module::thread_module::ThreadModule;
 use crate::schedule::Schedule;
 use crate::sys::running::{self, Word};
 use crate::thread::program::{Around, ExitCode, OnTrap};
-use crate::thread::store::{MakeState, SetUpStore};
+use crate::thread::store::SetUpStore;
 use crate::types::budget::MemoryBudget;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
@@ -74,21 +75,6 @@ pub struct GroupBuilder<T: 'static, D = ThreadData<T>> {
     pub(super) data: D,
 }
 
-/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that nothing can be built:
-///
-/// ```compile_fail,E0599
-/// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {
-/// let linker = wasmtime::Linker::<u32>::new(engine);
-/// wasi_threads::ThreadGroup::builder(engine, module, linker).build();
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct NoThreadData;
-
-/// How the store data of a [`GroupBuilder`]'s threads are made.
-pub struct ThreadData<T>(pub(super) MakeState<T>);
-
 /// What a builder has been told.
 pub(super) struct GroupSettings<T: 'static> {
     pub(super) engine: Engine,
@@ -117,12 +103,6 @@ pub(super) struct GroupSettings<T: 'static> {
     pub(super) schedule: Schedule,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
-}
-
-impl<T> fmt::Debug for ThreadData<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadData").finish_non_exhaustive()
-    }
 }
 
 impl<T: 'static, D> fmt::Debug for GroupBuilder<T, D> {
