@@ -95,17 +95,20 @@ pub fn program(
     Ok(with_ctx(group, ctx))
 }
 
-/// What [`program`] makes a group of, for a host that runs a program again and again: [`program_again`] then makes each group, without
-/// registering the functions of WASI anew. Finds what is wrong with the module beforehand.
+/// What [`program`] makes a group of, for a host that runs a program again and again:
+/// [`program_again`] then makes each group, without registering the functions of WASI anew. Finds
+/// what is wrong with the module beforehand.
 ///
 /// # Errors
 ///
-/// The [`GroupError`](wasi_threads::GroupError)s of [`GroupPre::new`], an import that is not WASI's among them.
+/// The [`GroupError`](wasi_threads::GroupError)s of [`GroupPre::new`], an import that is not WASI's
+/// among them.
 pub fn program_pre(engine: &Engine, module: &ThreadModule) -> wasmtime::Result<GroupPre<P1State>> {
     Ok(GroupPre::new(engine, module, linker(engine)?)?)
 }
 
-/// Starts to make one more group of a program: [`program`], but for the errors. A context is of use to one group.
+/// Starts to make one more group of a program: [`program`], but for the errors. A context is of use
+/// to one group.
 ///
 /// ```
 /// # use wasi_threads_p1::{p1_adapter::P1CtxBuilder, wasi_threads::prepare};

@@ -1,4 +1,5 @@
-//! Folders that the host makes up: one whose files are computed as they are read, and one in memory that the guest writes to.
+//! Folders that the host makes up: one whose files are computed as they are read, and one in memory
+//! that the guest writes to.
 //!
 //! ```sh
 //! cargo run -p p1-adapter --example made_folder
@@ -15,7 +16,8 @@ use p1_adapter::made::{
 use p1_adapter::{FsPerms, P1CtxBuilder, P1State, add_to_linker_sync, exit_code};
 use wasmtime::{Engine, Linker, Module, Store};
 
-/// Copies `/squares/12` to `/out/copy`, and exits with the errno of opening `../out/copy` below `/squares`.
+/// Copies `/squares/12` to `/out/copy`, and exits with the errno of opening `../out/copy` below
+/// `/squares`.
 const PROGRAM: &str = r#"(module
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))

@@ -18,7 +18,8 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Asks descriptor 3 a question, prints the answer, and writes two lines to descriptor 4, in three pieces.
+/// Asks descriptor 3 a question, prints the answer, and writes two lines to descriptor 4, in three
+/// pieces.
 const PROGRAM: &str = r#"(module
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))

@@ -75,12 +75,12 @@
 //!   read such an entry. So does each reader that it has to wait for.
 //! - The table may be used inside a guard, and inside a value's `drop`. A thread waits for itself
 //!   if it asks, by a form that waits, for an entry that it holds itself, unless both are shared
-//!   and no writer came between. Two threads that each hold one entry and wait for the other's
-//!   wait forever: take several entries in order of their handles, as
+//!   and no writer came between. Two threads that each hold one entry and wait for the other's wait
+//!   forever: take several entries in order of their handles, as
 //!   [`iter_entries`](Table::iter_entries) does.
 //! - Pushes and removals use a free list that no other thread is using just then. Parents and
-//!   children are kept under striped locks that entries without kin do not touch. The order of
-//!   all locks inside is written down at the head of `src/lock.rs`, the order of kin in
+//!   children are kept under striped locks that entries without kin do not touch. The order of all
+//!   locks inside is written down at the head of `src/lock.rs`, the order of kin in
 //!   `src/kinship.rs`.
 //! - Values are dropped, and wakers used, with no lock of the table held but the caller's guards.
 //!
@@ -135,7 +135,8 @@
 //! | values of one type, that are shared and never locked, looked up by threads whose number has a bound | `sharded-slab` |
 //! | values of many types, each shared or changed by any thread, which others close meanwhile; waits for readiness | this |
 //!
-//! A `Mutex` around a `ResourceTable` is smaller and does as well, as long as no thread keeps an entry while others want another.
+//! A `Mutex` around a `ResourceTable` is smaller and does as well, as long as no thread keeps an
+//! entry while others want another.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

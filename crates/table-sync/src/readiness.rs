@@ -52,8 +52,9 @@ pub use wait::Ready;
 /// wants access. A value that needs a runtime for that (tokio's do) needs it on every thread that
 /// waits or has access: enter the runtime before [`Ready::block`].
 ///
-/// The future has no box of its own, so this is no trait for `dyn`. For values of several types behind one [`Waitable`], put one that is
-/// between: `wasmtime-wasi-io`'s, or one of your own that `async-trait` makes object-safe. Its box is one more for each future.
+/// The future has no box of its own, so this is no trait for `dyn`. For values of several types
+/// behind one [`Waitable`], put one that is between: `wasmtime-wasi-io`'s, or one of your own that
+/// `async-trait` makes object-safe. Its box is one more for each future.
 ///
 /// ```
 /// use async_trait::async_trait;

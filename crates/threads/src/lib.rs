@@ -123,11 +123,12 @@ mod watch;
 pub use interruptible_wasm as rewrite;
 pub use memory_waits as waits;
 
-pub use crate::group::builder::{DEFAULT_GRACE, GroupBuilder, NoThreadData, ThreadData};
+pub use crate::group::builder::{DEFAULT_GRACE, GroupBuilder};
 pub use crate::group::call_async::Calling;
 pub use crate::group::pre::GroupPre;
 pub use crate::group::reactor::Reactor;
 pub use crate::group::run_async::Running;
+pub use crate::group::store_data::{NoThreadData, ThreadData};
 pub use crate::group::termination::Termination;
 pub use crate::group::thread_group::ThreadGroup;
 pub use crate::host::pool::Pool;

@@ -1,17 +1,18 @@
-//! Groups that are made again and again, threads that the host starts, and errors that say each cause once.
+//! Groups that are made again and again, threads that the host starts, and errors that say each
+//! cause once.
 
 mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::*;
 use wasi_threads::rewrite::{Points, RewriteOptions};
 use wasi_threads::schedule::{Policy, Schedule, Scheduled, Stop, Turn};
 use wasi_threads::{
-    CallError, GroupError, GroupPre, Limits, Outcome, RunError, SpawnError, ThreadGroup, prepare,
-    prepare_with,
+    CallError, GroupError, GroupPre, Limits, Outcome, RunError, SpawnError, Termination,
+    ThreadGroup, prepare, prepare_with,
 };
 use wasmtime::{Caller, Linker};
 
@@ -53,7 +54,8 @@ fn one_module_and_linker_make_many_groups() {
     }
 }
 
-/// What is wrong with the module is found before there is a group, and the linker keeps what it has.
+/// What is wrong with the module is found before there is a group, and the linker keeps what it
+/// has.
 #[test]
 fn what_cannot_be_linked_is_refused_beforehand() {
     let (one, other) = (engine(), engine());
@@ -108,6 +110,10 @@ const POOL: &str = r#"
     (func (export "wasi_thread_start") (param $id i32) (param $arg i32)
       (if (i32.eq (local.get $arg) (i32.const -1)) (then (unreachable)))
       (if (i32.eq (local.get $arg) (i32.const -2)) (then (call $park)))
+      (if (i32.eq (local.get $arg) (i32.const -3))
+        (then
+          (i32.atomic.store (i32.const 132) (i32.const 1))
+          (loop $l (br_if $l (i32.eqz (i32.atomic.load (i32.const 128)))))))
       (drop (i32.atomic.rmw.add (i32.const 0) (local.get $arg)))
       (call $signal (i32.const 4)))"#;
 
@@ -141,7 +147,8 @@ fn the_host_starts_threads_of_a_reactor() {
     }
 }
 
-/// The end reaches a thread that the host has started, whatever it does; limits hold, and a failure is the caller's alone.
+/// The end reaches a thread that the host has started, whatever it does; limits hold, and a failure
+/// is the caller's alone.
 #[test]
 fn threads_of_the_host_count_and_end() {
     let _dog = watchdog("threads_of_the_host_count_and_end", 60);
@@ -163,6 +170,36 @@ fn threads_of_the_host_count_and_end() {
     assert!(matches!(reactor.finish(), Outcome::Cancelled));
     assert!(reactor.group().left_behind().is_empty());
     assert!(matches!(reactor.group().spawn(1), Err(SpawnError::Ended)));
+}
+
+/// What computes for ever is not ended where only host calls end a thread: `finish` gives it its grace, once, and
+/// returns without it.
+#[test]
+fn a_reactor_that_computes_for_ever_is_finished_without_its_thread() {
+    let _dog = watchdog("a_reactor_that_computes_for_ever", 60);
+    let engine = engine();
+    let module = prepare(&engine, &guest(POOL)).unwrap();
+    let group = builder(&engine, &module, &Arc::default())
+        .termination(Termination::AtHostCalls)
+        .grace(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let reactor = group.into_reactor().unwrap();
+    let computing = reactor.group().spawn(-3).unwrap();
+    let memory = reactor.group().host_memory().unwrap();
+    let began = || memory.load32(132).unwrap() == 1;
+    assert!(eventually(Duration::from_secs(30), began));
+    assert!(matches!(reactor.finish(), Outcome::Cancelled));
+    let left = reactor.group().left_behind();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].computing && left[0].thread == computing);
+    // A second time waits no longer, and neither does the drop.
+    let again = Instant::now();
+    reactor.finish();
+    drop(reactor);
+    assert!(again.elapsed() < Duration::from_secs(10));
+    // It would compute on beside the other tests.
+    memory.store32(128, 1).unwrap();
 }
 
 /// A host function starts one, while the program runs.

@@ -103,6 +103,46 @@ impl Future for Gate {
     }
 }
 
+/// The setting that was forgotten is named, before the guest has run.
+#[cfg(feature = "async")]
+#[test]
+fn async_host_functions_that_nobody_has_told_of() {
+    let _dog = watchdog("async_host_functions_that_nobody_has_told_of", 60);
+    let engine = engine();
+    let bytes = wat::parse_str(format!(
+        r#"(module (import "host" "later" (func $later)) {PRELUDE}
+             (func (export "_start") (call $count) (call $later))
+             (func (export "f") (call $later)))"#
+    ));
+    let bytes = bytes.unwrap();
+    for door in DOORS {
+        let module = door.module(&engine, &bytes);
+        let log = Arc::<Log>::default();
+        let build = || {
+            let mut linker = linker(&engine);
+            let added = linker.func_wrap_async("host", "later", |_, (): ()| {
+                Box::new(std::future::ready(()))
+            });
+            added.unwrap();
+            let group = ThreadGroup::builder(&engine, &module, linker);
+            group.state(data_of(&log)).build().unwrap()
+        };
+        let run = build().run("_start").unwrap_err().to_string();
+        assert!(
+            run.contains("`GroupBuilder::async_host_functions`"),
+            "{door:?}: {run}"
+        );
+        let reactor = build().into_reactor();
+        let call = reactor.and_then(|reactor| reactor.call::<(), ()>("f", ()));
+        let call = call.unwrap_err().to_string();
+        assert!(
+            call.contains("`GroupBuilder::async_host_functions`"),
+            "{door:?}: {call}"
+        );
+        assert_eq!(log.count.load(Ordering::SeqCst), 0);
+    }
+}
+
 /// Async host functions in main and in children: they await, resume, and are dropped by the end.
 #[cfg(feature = "async")]
 #[test]

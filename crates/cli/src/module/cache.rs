@@ -21,10 +21,10 @@ use wasmtime::{Cache, Engine};
 use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
 
-use crate::message::Result;
 use crate::message::error_text::unusable_options;
 use crate::message::known_panics::caught;
 use crate::message::wording::{WasmtimeError, no_thread, wasmtime_error};
+use crate::message::{Message, Result};
 use crate::sys::native_code;
 
 /// The name of the folder of this program's entries; Wasmtime's version is added to it. The folder
@@ -33,11 +33,22 @@ const FOLDER: &str = "wasi-threads-run";
 
 /// The cache that the options ask for. It is removed from the options, because the engine must have
 /// none.
-pub(crate) fn take(options: &mut CodegenOptions) -> Result<Option<Cache>> {
+///
+/// There is none for code that is compiled for debuggers: their breakpoints are in the code, and
+/// would be put into the cache with it.
+pub(crate) fn take(options: &mut CodegenOptions, for_debuggers: bool) -> Result<Option<Cache>> {
     let asked_for = options.cache.replace(false);
     let config = options.cache_config.as_deref().map(Path::new);
     if asked_for == Some(false) {
         return Ok(None);
+    }
+    if for_debuggers {
+        return match asked_for.is_some() || config.is_some() {
+            true => Err(Message::usage("`-C cache` cannot be used with `-D debug-info`")
+                .why("a debugger writes its breakpoints into the code, and they would be in the cache")
+                .help("leave one of them out")),
+            false => Ok(None),
+        };
     }
     let error = match caught(no_thread, || Cache::from_file(config)) {
         Ok(Ok(cache)) => return Ok(Some(cache)),

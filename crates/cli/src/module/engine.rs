@@ -61,7 +61,8 @@ pub(crate) fn configure(
             .why("no machine has so much memory")
             .help("give it in bytes"));
     }
-    let cache = cache::take(&mut common.codegen)?;
+    let for_debuggers = common.debug.debug_info == Some(true);
+    let cache = cache::take(&mut common.codegen, for_debuggers)?;
     leave_room_for_preparation(common);
     let mut config = common
         .config(None)

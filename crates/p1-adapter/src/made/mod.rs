@@ -81,13 +81,14 @@ mod file_node;
 mod folder_node;
 mod link_node;
 mod memory;
+mod node;
 pub(crate) mod stat;
 pub(crate) mod walk;
 
 pub use memory::{MemoryFile, MemoryFolder, MemoryLink};
+pub use node::MadeNode;
 
 use std::any::Any;
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -311,28 +312,6 @@ pub trait MadeLink: Any + Send + Sync {
     ) -> io::Result<()> {
         let _ = (accessed, modified);
         read_only()
-    }
-}
-
-/// What a name stands for.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum MadeNode {
-    /// A folder.
-    Folder(Arc<dyn MadeFolder>),
-    /// A file.
-    File(Arc<dyn MadeFile>),
-    /// A link.
-    Link(Arc<dyn MadeLink>),
-}
-
-impl fmt::Debug for MadeNode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MadeNode::Folder(_) => "Folder",
-            MadeNode::File(_) => "File",
-            MadeNode::Link(_) => "Link",
-        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wasmtime::{Engine, Linker, SharedMemory, StoreContextMut};
 
+use crate::group::store_data::{NoThreadData, ThreadData};
 use crate::group::termination::Termination;
 use crate::group::thread_group::ThreadGroup;
 use crate::host::pool::Pool;
@@ -15,7 +16,7 @@ use crate::module::thread_module::ThreadModule;
 use crate::schedule::{AccessObserver, Schedule};
 use crate::sys::running::Word;
 use crate::thread::program::{Around, ExitCode, OnTrap};
-use crate::thread::store::{MakeState, SetUpStore};
+use crate::thread::store::SetUpStore;
 use crate::types::budget::MemoryBudget;
 use crate::types::limits::Limits;
 use crate::types::thread_id::ThreadId;
@@ -33,22 +34,6 @@ pub struct GroupBuilder<T: 'static, D = ThreadData<T>> {
     pub(super) settings: GroupSettings<T>,
     pub(super) data: D,
 }
-
-/// The state of a [`GroupBuilder`] that does not know yet how to make store data, and so cannot
-/// build:
-///
-/// ```compile_fail,E0599
-/// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {
-/// let linker = wasmtime::Linker::<u32>::new(engine);
-/// wasi_threads::ThreadGroup::builder(engine, module, linker).build();
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct NoThreadData;
-
-/// The state of a [`GroupBuilder`] that knows how to make store data.
-pub struct ThreadData<T>(pub(super) MakeState<T>);
 
 /// The settings of a builder.
 pub(super) struct GroupSettings<T: 'static> {
@@ -79,12 +64,6 @@ pub(super) struct GroupSettings<T: 'static> {
     pub(super) accesses: Option<Arc<dyn AccessObserver>>,
     #[cfg(feature = "async")]
     pub(super) async_calls: bool,
-}
-
-impl<T> fmt::Debug for ThreadData<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadData").finish_non_exhaustive()
-    }
 }
 
 impl<T: 'static, D> fmt::Debug for GroupBuilder<T, D> {

@@ -11,7 +11,7 @@ pub(crate) mod reactor;
 pub(crate) mod run_async;
 mod scheduled;
 mod spawned;
-mod store_data;
+pub(crate) mod store_data;
 mod supervisor;
 pub(crate) mod termination;
 pub(crate) mod thread_group;

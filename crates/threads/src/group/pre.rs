@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use wasmtime::{Engine, ExternType, ImportType, Linker};
 
-use crate::group::builder::{GroupBuilder, NoThreadData};
+use crate::group::builder::GroupBuilder;
+use crate::group::store_data::NoThreadData;
 use crate::group::thread_group::ThreadGroup;
 use crate::module::thread_module::ThreadModule;
 use crate::thread::linked;

@@ -1,9 +1,32 @@
 //! How the store of each thread is filled and set up.
 
+use std::fmt;
+
 use wasmtime::Store;
 
-use crate::group::builder::{GroupBuilder, ThreadData};
-use crate::thread::store::ThreadInfo;
+use crate::group::builder::GroupBuilder;
+use crate::thread::store::{MakeState, ThreadInfo};
+
+/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that nothing can be built:
+///
+/// ```compile_fail,E0599
+/// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {
+/// let linker = wasmtime::Linker::<u32>::new(engine);
+/// wasi_threads::ThreadGroup::builder(engine, module, linker).build();
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NoThreadData;
+
+/// How the store data of a [`GroupBuilder`]'s threads are made.
+pub struct ThreadData<T>(pub(super) MakeState<T>);
+
+impl<T> fmt::Debug for ThreadData<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadData").finish_non_exhaustive()
+    }
+}
 
 impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// Sets how each thread's store data is made. Before this or [`try_state`](Self::try_state) is

@@ -11,6 +11,7 @@ use wasmtime::{
 use crate::thread::block_on::block_on;
 use crate::thread::entry_point::Stopped;
 use crate::thread::guest_thread::Guest;
+use crate::thread::program::{is_async_forgotten, named_if_async};
 use crate::types::error::{CallError, GroupEnded, RunError};
 use crate::types::outcome::Outcome;
 
@@ -67,6 +68,8 @@ impl<T: Send + 'static> Guest<T> {
     fn stop(&self, error: Error) -> Stopped {
         match error.downcast_ref::<GroupEnded>() {
             Some(GroupEnded) if self.program.life.is_ended() => Stopped::Ended,
+            // Nothing of the guest's has run.
+            _ if is_async_forgotten(&error) => Stopped::NotMade(named_if_async(error)),
             _ => Stopped::Guest(error),
         }
     }

@@ -116,6 +116,22 @@ impl<T: Send + 'static> Program<T> {
             // For a prepared module this is ready at once: there is no start function to run.
             return block_on(self.life.token(), made).unwrap_or_else(|| Err(GroupEnded.into()));
         }
-        pre.instantiate(store)
+        pre.instantiate(store).map_err(named_if_async)
+    }
+}
+
+/// Whether Wasmtime refused to enter a store by a call that is not async, because the linker has async host functions.
+pub(crate) fn is_async_forgotten(error: &Error) -> bool {
+    // It has no type of its own.
+    error.to_string() == "store configuration requires that `*_async` functions are used instead"
+}
+
+/// Says what to do about that.
+pub(crate) fn named_if_async(error: Error) -> Error {
+    match is_async_forgotten(&error) {
+        true => error.context(
+            "the linker has async host functions: say so by `GroupBuilder::async_host_functions`",
+        ),
+        false => error,
     }
 }

@@ -1,0 +1,148 @@
+//! Debuggers on guests, where those are installed. Where they are not, a line says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::toolchains::{RUST_TARGET, has_rust_target, out};
+use integration_tests::{Program, repository};
+
+const SOURCE: &str = "tests/guests/rust/debugged.rs";
+
+/// A program with all of its variables; `None` without a compiler for it.
+fn guest() -> Option<PathBuf> {
+    if !has_rust_target() {
+        return None;
+    }
+    let guest = out("debugged.wasm");
+    let compiled = Command::new("rustc")
+        .args(["--edition", "2024", "-g", "--target", RUST_TARGET, "-o"])
+        .arg(&guest)
+        .arg(repository().join(SOURCE))
+        .status();
+    assert!(compiled.unwrap().success());
+    Some(guest)
+}
+
+/// The line that the breakpoints are set at.
+fn line() -> usize {
+    let source = std::fs::read_to_string(repository().join(SOURCE)).unwrap();
+    let at = source
+        .lines()
+        .position(|line| line.contains("A breakpoint"));
+    at.unwrap() + 1
+}
+
+/// The first of these that is there.
+fn installed(names: &[&str]) -> Option<String> {
+    let found = names.iter().find(|name| {
+        let version = Command::new(name).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        println!("none of {names:?} is installed: it is left out");
+    }
+    found.map(|name| (*name).to_owned())
+}
+
+/// What a debugger says that runs `guest` by a script, with a cache of its own; `None` where no process may be traced.
+///
+/// `args` end with what says that a script follows, and `program` says that the program does.
+fn debug(
+    (debugger, args, program): (&str, &[&str], &str),
+    script: &str,
+    guest: &Path,
+    home: &Path,
+) -> Option<String> {
+    let file = home.join("script");
+    std::fs::write(&file, script).unwrap();
+    let output = Command::new("timeout")
+        .args(["120", debugger])
+        .args(args)
+        .arg(&file)
+        .arg(program)
+        .arg(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .args(["-D", "debug-info", "-O", "opt-level=0"])
+        .arg(guest)
+        .env("XDG_CACHE_HOME", home)
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if said.contains("Operation not permitted") {
+        println!("no process may be traced here: {debugger} is left out");
+        return None;
+    }
+    Some(said)
+}
+
+/// Each thread stops, under its name, with its own variables, and the program goes on.
+fn check(said: &str, shown: impl Fn(u64) -> String) {
+    for (name, worker) in [("wasi-1", 1), ("wasi-2", 2)] {
+        assert!(said.contains(name), "{name}: {said}");
+        assert!(
+            said.contains(&format!("worker={worker}")),
+            "{worker}: {said}"
+        );
+        let shown = shown(worker);
+        assert!(said.contains(&shown), "{shown}: {said}");
+    }
+    assert!(said.contains("debugged::main::"), "the caller: {said}");
+    assert!(said.contains("total 30"), "{said}");
+}
+
+/// No breakpoint is left in what other runs use.
+fn runs_by_itself(guest: &Path, home: &Path) {
+    let run = Program::new(env!("CARGO_BIN_EXE_wasi-threads-run"))
+        .env("XDG_CACHE_HOME", home)
+        .args("-D debug-info -O opt-level=0")
+        .arg(guest)
+        .run()
+        .expect_code(0);
+    assert_eq!(run.stdout, "total 30\n");
+}
+
+#[test]
+fn gdb_stops_in_both_threads() {
+    let (Some(gdb), Some(guest)) = (installed(&["gdb"]), guest()) else {
+        return;
+    };
+    let script = format!(
+        "set pagination off\nset breakpoint pending on\nset language c\n\
+         handle SIGSEGV nostop noprint pass\nbreak debugged.rs:{}\nrun\n\
+         bt 3\nprint worker + 100\ncontinue\nbt 3\nprint worker + 100\ncontinue\n",
+        line()
+    );
+    let home = tempfile::tempdir().unwrap();
+    let gdb: (&str, &[&str], &str) = (&gdb, &["-q", "-batch", "-nx", "-x"], "--args");
+    let Some(said) = debug(gdb, &script, &guest, home.path()) else {
+        return;
+    };
+    // It does not look into the scope that `share` is in.
+    check(&said, |worker| format!(" = {}\n", worker + 100));
+    runs_by_itself(&guest, home.path());
+}
+
+#[test]
+fn lldb_stops_in_both_threads() {
+    let names = ["lldb", "lldb-19", "lldb-18", "lldb-17"];
+    let (Some(lldb), Some(guest)) = (installed(&names), guest()) else {
+        return;
+    };
+    let script = format!(
+        "settings set plugin.jit-loader.gdb.enable on\n\
+         process handle SIGSEGV -n false -s false -p true\n\
+         breakpoint set -f debugged.rs -l {}\nrun\n\
+         bt 3\nframe variable\ncontinue\nbt 3\nframe variable\ncontinue\n",
+        line()
+    );
+    let home = tempfile::tempdir().unwrap();
+    let lldb: (&str, &[&str], &str) = (&lldb, &["--batch", "-x", "-s"], "--");
+    let Some(said) = debug(lldb, &script, &guest, home.path()) else {
+        return;
+    };
+    check(&said, |worker| format!("share = {}\n", worker * 10));
+    runs_by_itself(&guest, home.path());
+}

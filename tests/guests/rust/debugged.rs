@@ -1,0 +1,25 @@
+//! Two threads in one function, for debuggers.
+
+use std::sync::{Arc, Mutex};
+
+#[inline(never)]
+fn add(total: &Mutex<u64>, worker: u64) -> u64 {
+    let share = worker * 10;
+    let mut total = total.lock().unwrap();
+    *total += share; // A breakpoint is set here.
+    *total
+}
+
+fn main() {
+    let total = Arc::new(Mutex::new(0));
+    let workers: Vec<_> = (1..=2)
+        .map(|worker| {
+            let total = Arc::clone(&total);
+            std::thread::spawn(move || add(&total, worker))
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    println!("total {}", total.lock().unwrap());
+}
