@@ -62,7 +62,7 @@ fn main() -> Result<(), Failure> {
             writeln!(std::io::stderr(), "{}: {threads} threads", program.0)?;
             taken.push(computing::measure(&hosts, &settings, *program, *threads)?);
         }
-        // Those who have threads: the others are not in the last of them.
+        // The hosts that have threads: the others are not in the last list.
         for (host, most) in taken.last().into_iter().flatten() {
             write!(out, "| {} | {} |", program.0, host.name())?;
             let wall = |runs: &Runs| {

@@ -6,8 +6,8 @@
 //!
 //! Every subject holds values of any type, boxed, as a resource table has to, and checks the type
 //! at each access. In every round each subject runs each row once, so that whatever else the
-//! machine does falls on all alike; the best round is the one that was disturbed least. "native" is arithmetic on nothing shared: what a second
-//! thread is worth on this machine at this moment.
+//! machine does falls on all alike; the best round is the one that was disturbed least. "native" is
+//! arithmetic on nothing shared: what a second thread is worth on this machine at this moment.
 
 #[path = "table/measure.rs"]
 mod measure;

@@ -3,8 +3,8 @@
 #
 # usage: scripts/c-library.sh FOLDER [PROFILE]
 #
-# FOLDER gets include/ and lib/. PROFILE is release unless given; dev makes one for debugging. Then compiles
-# the example against each library, and runs it. Some minutes, the first time.
+# FOLDER gets include/ and lib/. PROFILE is release unless given; dev makes one for debugging. Then
+# compiles the example against each library, and runs it. Some minutes, the first time.
 set -euo pipefail
 [ "$#" -ge 1 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."

@@ -87,7 +87,8 @@ open(manifest, "w").write(text)
 PY
 }
 
-# Takes from a development dependency what it has for other systems: `fork` and `timeout` of proptest.
+# Takes from a development dependency what it has for other systems: `fork` and `timeout` of
+# proptest.
 slim_proptest() { # MANIFEST
   python3 - "$@" <<'PY'
 import re, sys

@@ -143,7 +143,8 @@ def starts(binary, folder, options):
         times.append((time.monotonic() - began) * 1e3)
         assert done.returncode == 134, done
         assert b'timed out after 2s' in done.stderr, done.stderr[:500]
-        # A second run tells when each thread began and when the end was told. The claim is before that, and after the limit.
+        # A second run tells when each thread began and when the end was told. The claim is before
+        # that, and after the limit.
         trace = os.path.join(folder, 'trace.json')
         done = subprocess.run([binary, '--timeout', '2s', '--trace', trace, path], capture_output=True, timeout=120)
         assert done.returncode == 134, done
@@ -314,8 +315,8 @@ def hostile(binary, folder, options):
             ended(binary, [], spins, 143, signal.SIGTERM, preexec=preexec)
             ended(binary, ['--timeout', '1s'], spins, 134, preexec=preexec)
         print(f'{name}: each ended as it should, {options.rounds} times')
-    # Loading makes other parts of the process readable; what the end takes execute permission from is the text, which is made
-    # longer than any of them.
+    # Loading makes other parts of the process readable; what the end takes execute permission from
+    # is the text, which is made longer than any of them.
     filler = ''.join(f'(func (param i64) (result i64) (i64.add (local.get 0) (i64.const {n})))' for n in range(12000))
     long = lambda text: text[:-1] + filler + ')'
     mremap = {'x86_64': 25, 'aarch64': 216}[os.uname().machine]
@@ -340,7 +341,8 @@ def hostile(binary, folder, options):
     for _ in range(options.rounds):
         ended(binary, ['--preload', f'lib={libraries}'], preloads, 7)
     print(f'threads in a preloaded module: ended as it should, {options.rounds} times')
-    # Full pipes: the message about the time limit blocks, and so does everything after it. The second signal ends that.
+    # Full pipes: the message about the time limit blocks, and so does everything after it. The
+    # second signal ends that.
     text = f'''(module {WASI} (func (export "wasi_thread_start") (param i32 i32))
       (func (export "_start") (call $say)
         (loop $l (i32.store (i32.const 0) (i32.const 512)) (i32.store (i32.const 4) (i32.const 65536))

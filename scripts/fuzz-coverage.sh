@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Which lines of the crates the fuzz targets reach with their seeds, and with the corpora that scripts/fuzz.sh has gathered in
-# fuzz/corpus. Fails if a target reaches less than its floor.
+# Which lines of the crates the fuzz targets reach with their seeds, and with the corpora that
+# scripts/fuzz.sh has gathered in fuzz/corpus. Fails if a target reaches less than its floor.
 #
 # usage: scripts/fuzz-coverage.sh [TARGET]...
 #
 # Default: printer rewrite table replays adapter programs compiled.
 #
-# Runs the targets as the tests do, with the crates of the workspace compiled anew with counters, and nothing else. Needs the
-# component llvm-tools (rustup component add llvm-tools).
+# Runs the targets as the tests do, with the crates of the workspace compiled anew with counters,
+# and nothing else. Needs the component llvm-tools (rustup component add llvm-tools).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- printer rewrite table replays adapter programs compiled

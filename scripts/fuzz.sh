@@ -3,8 +3,9 @@
 #
 # usage: scripts/fuzz.sh MINUTES [TARGET]...      MINUTES for each target; default: all eight
 #
-# For each it first looks for the faults that are planted, then fuzzes, and prints inputs, coverage and findings. Fails if a
-# planted fault is not found, or anything else is. What was found is in fuzz/artifacts/TARGET, what was kept in fuzz/corpus/TARGET.
+# For each it first looks for the faults that are planted, then fuzzes, and prints inputs, coverage
+# and findings. Fails if a planted fault is not found, or anything else is. What was found is in
+# fuzz/artifacts/TARGET, what was kept in fuzz/corpus/TARGET.
 #
 # FUZZ_PLANTED_SECONDS (default 120): how long a planted fault is looked for; 0 leaves that out.
 # FUZZ_BUILT=1 takes the binaries that are there.
@@ -29,8 +30,8 @@ build() { # whether Wasmtime is needed, targets
   [ "$1" = no ] || features=(--features runtime)
   shift
   for target in "$@"; do
-    # No sanitizer: the unsafe code is looked at by scripts/table-sync-sanitizers.sh and the stress tests, and
-    # without one the toolchain may be a stable one.
+    # No sanitizer: the unsafe code is looked at by scripts/table-sync-sanitizers.sh and the stress
+    # tests, and without one the toolchain may be a stable one.
     RUSTC_WRAPPER="$PWD/rustc.sh" cargo fuzz build --fuzz-dir . -O -s none "${features[@]}" "$target" || exit 1
   done
 }

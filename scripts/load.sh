@@ -18,7 +18,8 @@ export XDG_CACHE_HOME=$dir/cache
 threads_with() {
   local wanted=$1
   shift
-  # Each adds 1 to a word, waits for all to be there, and adds 1 to another; main exits with 0 if both sums are right.
+  # Each adds 1 to a word, waits for all to be there, and adds 1 to another; main exits with 0 if
+  # both sums are right.
   cat >"$dir/threads.wat" <<'WAT'
 (module
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))

@@ -21,7 +21,8 @@ package() {
   local file name held missing=0
   for file in "$list"/package/*.crate; do
     name=$(basename "$file" .crate)
-    # Whole, before it is searched: a search that ends early would end the program that lists with a signal.
+    # Whole, before it is searched: a search that ends early would end the program that lists with a
+    # signal.
     held=$(tar --list --gzip --file "$file")
     for needed in LICENSE README.md Cargo.toml; do
       if ! grep -q "^$name/$needed$" <<<"$held"; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The differential test of p1-adapter against wasmtime_wasi::p1, with more random sequences of calls than CI runs (2,000).
-# The first difference ends it, with the shortest sequence that shows it.
+# The differential test of p1-adapter against wasmtime_wasi::p1, with more random sequences of calls
+# than CI runs (2,000). The first difference ends it, with the shortest sequence that shows it.
 #
 # usage: scripts/p1-differential.sh [SEQUENCES]
 #

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Counts the system calls behind each of a dozen WASI calls, as strace sees them: crates/p1-adapter/examples/calls.wat
-# makes every call 100 times (reads and writes with four buffers, 64 KiB together) on the example host.
+# Counts the system calls behind each of a dozen WASI calls, as strace sees them:
+# crates/p1-adapter/examples/calls.wat makes every call 100 times (reads and writes with four
+# buffers, 64 KiB together) on the example host.
 #
 # usage: scripts/p1-strace.sh
 #
-# Prints a Markdown table, and fails if a call that should be one system call (or none) is something else.
+# Prints a Markdown table, and fails if a call that should be one system call (or none) is something
+# else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Files, waits, spawns and polls by many threads of one program for hours: tests/guests/soak.c, which checks all that comes
-# back. Prints operations, errors, and memory, descriptors and threads of the process at its start and at its end; fails
-# on an error, and if there is more of these at the end.
+# Files, waits, spawns and polls by many threads of one program for hours: tests/guests/soak.c,
+# which checks all that comes back. Prints operations, errors, and memory, descriptors and threads
+# of the process at its start and at its end; fails on an error, and if there is more of these at
+# the end.
 #
 # usage: scripts/soak.sh HOURS [THREADS]
 #

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the loom models of table-sync: every interleaving within a bound on preemptions, which each
-# model states and LOOM_MAX_PREEMPTIONS overrides; then, that each mutant put into them on purpose is
-# found. About 75 s on 2 processors. Arguments go to the test binary, for instance
-# the name of a model.
+# model states and LOOM_MAX_PREEMPTIONS overrides; then, that each mutant put into them on purpose
+# is found. About 75 s on 2 processors. Arguments go to the test binary, for instance the name of a
+# model.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Other flags, so another folder: the ordinary build stays as it is.

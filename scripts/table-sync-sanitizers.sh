@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of table-sync under AddressSanitizer and LeakSanitizer: a value that is used after it
-# was dropped, dropped twice, or never, shows. Works with the stable toolchain, whose runtime
+# Runs the tests of table-sync under AddressSanitizer and LeakSanitizer: a value that is used after
+# it was dropped, dropped twice, or never, shows. Works with the stable toolchain, whose runtime
 # libraries include the sanitizers; the compiler only wants to be told that it may use them.
 # Arguments go to the test binaries.
 #

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Runs the tests of table-sync and memory-waits under ThreadSanitizer: accesses of two threads that
 # nothing orders, in the code as it is compiled and not in a model. Needs a nightly toolchain with
-# rust-src, as std is compiled anew: the sanitizer has to see what std's locks order. Says so if that
-# is missing. Arguments go to the test binaries.
+# rust-src, as std is compiled anew: the sanitizer has to see what std's locks order. Says so if
+# that is missing. Arguments go to the test binaries.
 #
 # usage: scripts/thread-sanitizer.sh [TEST ARGUMENT]...
 #
-# ThreadSanitizer does not know fences. Both crates are compiled with `--cfg sanitized`: each fence is
-# then also an update of one atomic that all fences of the crate share. That orders at least what the
-# fences order, so nothing is reported that they do order. It may order more: what rests on a fence
-# alone is shown by the loom models, and not here.
-# What is left out is in scripts/thread-sanitizer.supp, each with its reason.
+# ThreadSanitizer does not know fences. Both crates are compiled with `--cfg sanitized`: each fence
+# is then also an update of one atomic that all fences of the crate share. That orders at least what
+# the fences order, so nothing is reported that they do order. It may order more: what rests on a
+# fence alone is shown by the loom models, and not here. What is left out is in
+# scripts/thread-sanitizer.supp, each with its reason.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 toolchain="${TSAN_TOOLCHAIN:-nightly}"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs the loom models of crates/waits and crates/threads: every interleaving with at most three preemptions, or
-# LOOM_MAX_PREEMPTIONS of them; then, that each mutant put into them on purpose is found. An ordinary test run has
-# them too, mostly with two. Arguments name the models to run.
+# Runs the loom models of crates/waits and crates/threads: every interleaving with at most three
+# preemptions, or LOOM_MAX_PREEMPTIONS of them; then, that each mutant put into them on purpose is
+# found. An ordinary test run has them too, mostly with two. Arguments name the models to run.
 #
 # The models compile the sources they check a second time, over loom's types
-# (crates/waits/tests/loom/sync.rs, crates/threads/tests/loom), so there is no cfg and no feature to set.
+# (crates/waits/tests/loom/sync.rs, crates/threads/tests/loom), so there is no cfg and no feature to
+# set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"

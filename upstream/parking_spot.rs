@@ -60,7 +60,7 @@ impl ParkingSpot {
         LOT.notify_address(core::ptr::from_ref(addr).addr(), n)
     }
 
-    /// Shows the tests who waits at this address.
+    /// Shows the tests which threads wait at this address.
     #[cfg(test)]
     fn with_lot<T>(&self, addr: &T, mut f: impl FnMut(&Parked)) {
         let addr = core::ptr::from_ref(addr).addr();
@@ -93,7 +93,7 @@ fn result(outcome: WaitOutcome) -> WaitResult {
     match outcome {
         WaitOutcome::NotEqual => WaitResult::Mismatch,
         WaitOutcome::TimedOut => WaitResult::TimedOut,
-        // Nobody ends this lot; an engine that wants its waits to end would, and trap here.
+        // This lot is not ended; an engine that wants its waits to end would, and trap here.
         WaitOutcome::Woken | WaitOutcome::Ended => WaitResult::Ok,
     }
 }

@@ -76,7 +76,7 @@ static void grow(void) { check(sbrk(65536) != (void *)-1, "memory is at its maxi
 static uint64_t op_grow(void) { return TIMED(ops, grow()); }
 
 #ifndef SINGLE
-// A wait that does not wait, again and again, for a word that nobody changes.
+// A wait that does not wait, again and again, for a word that stays the same.
 static int word;
 static uint64_t op_differs(void) { return TIMED(ops, futex_wait(&word, 1)); }
 #endif

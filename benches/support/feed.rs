@@ -108,7 +108,7 @@ impl Feed {
     }
 }
 
-/// An address on the loopback that nobody listens on, another one each time.
+/// An address on the loopback without a listener, another one each time.
 fn free_address() -> Result<SocketAddr, Failure> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16;
@@ -150,7 +150,7 @@ fn serve(address: SocketAddr, gone: &AtomicBool) -> std::io::Result<()> {
     data.shutdown(Shutdown::Both)
 }
 
-/// Connects as soon as somebody listens.
+/// Connects as soon as there is a listener.
 fn connect(address: SocketAddr, gone: &AtomicBool) -> std::io::Result<TcpStream> {
     let began = Instant::now();
     loop {

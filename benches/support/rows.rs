@@ -219,7 +219,7 @@ fn threaded_only() -> [Row; 6] {
         client(system("send", 4_000).calls("iiiii").limit(Times(1.2))),
         client(system("poll1", 50_000).calls("iiii").limit(Times(1.3))),
         client(system("poll100", 5_000).calls("iiii").limit(Times(1.3))),
-        // The same call again and again, for a word that nobody changes.
+        // The same call again and again, for a word that stays the same.
         system("differs", 200_000).calls("IiI").limit(Times(1.0)),
     ]
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the static binary with the profile `dist`: 12 minutes of two processors, the first time. Fails if it is not static,
-# or larger than 22 MB (docs/platforms.md says of what).
+# Builds the static binary with the profile `dist`: 12 minutes of two processors, the first time.
+# Fails if it is not static, or larger than 22 MB (docs/platforms.md says of what).
 #
 # usage: [TARGET=aarch64-unknown-linux-musl] scripts/dist/binary.sh
 # needs musl-gcc (Debian: musl-tools) for the C parts of crates, or that of the other architecture

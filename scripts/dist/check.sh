@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs each artefact of target/dist-files on a root that has nothing of this project's and no compiler, and runs the example
-# there with 4 threads: the plain archive and the image in roots that hold nothing else, the others on Debian. Fails as soon as one
-# is not right, and prints a line for each that is.
+# Installs each artefact of target/dist-files on a root that has nothing of this project's and no
+# compiler, and runs the example there with 4 threads: the plain archive and the image in roots that
+# hold nothing else, the others on Debian. Fails as soon as one is not right, and prints a line for
+# each that is.
 #
 # usage: scripts/dist/check.sh [SUITE...]    after all.sh; Debian's suites: bookworm and bullseye
 #                                            unless given
@@ -16,7 +17,8 @@ trap 'rm -rf "$work"' EXIT
 guest=$root/examples/primes.wat
 archive=$name-$version-$TARGET
 
-# Runs a command in the root $2 and looks at what it says: the version, then the example. $1 is what is being checked.
+# Runs a command in the root $2 and looks at what it says: the version, then the example. $1 is what
+# is being checked.
 runs_in() {
   local what=$1 at=$2 said start
   shift 2
@@ -92,7 +94,8 @@ for suite in "${suites[@]}"; do
   runs_in "wheel on $suite" "$at" "$name"
 done
 
-# npm takes the binary's package from the folder, as it would from the registry; nothing is compiled and no script runs.
+# npm takes the binary's package from the folder, as it would from the registry; nothing is compiled
+# and no script runs.
 mkdir "$work/npm"
 (cd "$work/npm" && npm install --silent --offline --no-audit --no-fund --no-package-lock --ignore-scripts --omit=optional \
   "$OUT/$name-linux-$npm_cpu-$version.tgz" "$OUT/$name-$version.tgz" >/dev/null)

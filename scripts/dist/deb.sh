@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the Debian package: the static binary, which needs no other package, its manual page and completions.
+# Makes the Debian package: the static binary, which needs no other package, its manual page and
+# completions.
 #
 # usage: scripts/dist/deb.sh    after files.sh
 set -euo pipefail

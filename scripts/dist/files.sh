@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Puts what all artefacts share into OUT/tree: the binary, the manual page, completions, the licences, the README. And packs
-# that as wasi-threads-run-VERSION-TARGET.tar.gz, for downloads and `cargo binstall`.
+# Puts what all artefacts share into OUT/tree: the binary, the manual page, completions, the
+# licences, the README. And packs that as wasi-threads-run-VERSION-TARGET.tar.gz, for downloads and
+# `cargo binstall`.
 #
 # usage: [BINARY=FILE] scripts/dist/files.sh
 set -euo pipefail

@@ -18,7 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = "wasi-threads-run"
 # Names of files that have a licence's text, or what goes with it.
 FILES = re.compile(r"(?i)^(licen[cs]e|copying|copyright|notice|unlicense)([-._].*)?$")
-# A package's own file that says no more than the standard text may be missing: which other crate has it.
+# A package's own file that says no more than the standard text may be missing: which other crate
+# has it.
 STANDARD = {
     "MIT": re.compile(r"(?i)mit"),
     "Apache-2.0": re.compile(r"(?i)apache"),

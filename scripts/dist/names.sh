@@ -1,4 +1,5 @@
-# What the artefacts are called, and where they are made. Sourced by the other scripts of this folder, from any folder.
+# What the artefacts are called, and where they are made. Sourced by the other scripts of this
+# folder, from any folder.
 #
 # TARGET   the Rust target of the binary; if not set, the static one of this machine
 # BINARY   the binary that goes into the artefacts; if not set, the one that binary.sh builds
@@ -18,7 +19,8 @@ case "$TARGET" in
 esac
 OUT=${OUT:-$root/target/dist-files}
 BINARY=${BINARY:-$root/target/$TARGET/dist/$name}
-# Files in archives have the time of the last commit, so that the same sources give the same artefacts.
+# Files in archives have the time of the last commit, so that the same sources give the same
+# artefacts.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 315532800)}
 export SOURCE_DATE_EPOCH
 mkdir -p "$OUT"

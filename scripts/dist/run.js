@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Runs the binary of this machine's package, and is to its caller what the binary would be: the same standard streams,
-// the same signals, the same status.
+// Runs the binary of this machine's package, and is to its caller what the binary would be: the
+// same standard streams, the same signals, the same status.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -21,8 +21,8 @@ child.on("error", (error) => {
   console.error(`wasi-threads-run: cannot start ${binary}: ${error.message}`);
   process.exit(1);
 });
-// A terminal sends its signals to both, and then the child decides. What is sent to this process alone is passed on; one that
-// comes twice does no more than one that is pressed twice.
+// A terminal sends its signals to both, and then the child decides. What is sent to this process
+// alone is passed on; one that comes twice does no more than one that is pressed twice.
 for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
   process.on(signal, () => {
     if (!process.stdin.isTTY || (signal !== "SIGINT" && signal !== "SIGQUIT")) {

@@ -1,4 +1,5 @@
-//! Messages that say what to do, to the letter: limits of the host, what Wasmtime does not have, slips.
+//! Messages that say what to do, to the letter: limits of the host, what Wasmtime does not have,
+//! slips.
 
 use std::process::Output;
 

@@ -1,4 +1,5 @@
-//! Backtraces: as Wasmtime prints them, with files and lines, and within bounds whatever the module has in it.
+//! Backtraces: as Wasmtime prints them, with files and lines, and within bounds whatever the module
+//! has in it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,8 @@ use integration_tests::{Finished, Guest, Program, repository};
 
 use crate::program;
 
-/// Kilobytes of memory that a run may write to. One beside a load has some stacks and a copy of the module.
+/// Kilobytes of memory that a run may write to. One beside a load has some stacks and a copy of the
+/// module.
 const MEMORY: usize = 512 << 10;
 
 /// Runs the module where it has no more memory than that.
@@ -117,7 +119,8 @@ fn names_in_other_messages() {
         let said = format!("{}{}", run.stdout, run.stderr);
         let plain = |char: char| char == '\n' || (!char.is_control() && char != '\u{202e}');
         assert!(said.chars().all(plain), "{said:?}");
-        // In the words of a trap, line ends are blanks; of a text, `wat` leaves out what changes the order.
+        // In the words of a trap, line ends are blanks; of a text, `wat` leaves out what changes
+        // the order.
         let seen = [visible, r"\u{1b}[2J \u{202e}", r"\u{1b}[2J\n $x"];
         let seen = seen.iter().any(|name| said.contains(name));
         assert!(seen || (args.contains("trap") && status == 0), "{run}");
@@ -295,7 +298,8 @@ fn the_own_frame_of_a_panic_is_named() {
     assert!(run.stderr.ends_with(own), "{run}");
 }
 
-/// An error of instantiation has a backtrace, too: that of a start function, which is Wasmtime's to run where it compiled the file.
+/// An error of instantiation has a backtrace, too: that of a start function, which is Wasmtime's to
+/// run where it compiled the file.
 #[test]
 fn a_start_function_that_traps_is_told_in_a_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -233,7 +233,8 @@ fn a_damaged_entry_is_replaced() {
     assert!(!stored(&last), "{last}");
 }
 
-/// A thread, its waits, its start function, and what a trap tells, are those of a module compiled just now.
+/// A thread, its waits, its start function, and what a trap tells, are those of a module compiled
+/// just now.
 #[test]
 #[cfg(unix)]
 fn a_trap_tells_the_same() {
@@ -337,7 +338,8 @@ fn libraries_and_stdin() {
     }
 }
 
-/// `compile` takes what a run has kept, and writes what it would have written; `--emit-clif` compiles.
+/// `compile` takes what a run has kept, and writes what it would have written; `--emit-clif`
+/// compiles.
 #[test]
 fn compile_uses_it() {
     let kept = Kept::new();
@@ -447,7 +449,8 @@ fn without_a_cache_folder() {
         .run()
         .expect_code(2)
         .expect_stderr(&["error: "]);
-    // A folder that is there and cannot be written: root can write everywhere, so by another user's hand.
+    // A folder that is there and cannot be written: root can write everywhere, so by another user's
+    // hand.
     let folder = tempfile::tempdir().unwrap();
     let allow = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -506,7 +509,8 @@ fn without_a_home() {
     assert!(output.stderr.is_empty(), "{output:?}");
 }
 
-/// A file that configures the cache, and is wrong, is told, and not taken for a home that cannot be written.
+/// A file that configures the cache, and is wrong, is told, and not taken for a home that cannot be
+/// written.
 #[test]
 fn a_broken_cache_configuration_is_an_error() {
     let folder = tempfile::tempdir().unwrap();

@@ -27,8 +27,8 @@ fn module(folder: &Path, text: &str) -> PathBuf {
     path
 }
 
-/// Runs a line of bash in which `$0` is the binary and `$1` the module. SIGPIPE is at its default, whatever the
-/// tests were started with.
+/// Runs a line of bash in which `$0` is the binary and `$1` the module. SIGPIPE is at its default,
+/// whatever the tests were started with.
 fn bash(line: &str, module: &Path) -> Output {
     let output = Command::new("env")
         .args(["--default-signal=PIPE", "bash", "-c", line])
@@ -73,7 +73,8 @@ fn sigpipe_loses_neither_trace_nor_stats() {
     assert_eq!(last["name"], "the program ends: thread main raised SIGPIPE");
 }
 
-/// Started with SIGPIPE ignored, as by services and `trap '' PIPE`, the program gets the errno (64 is `pipe`).
+/// Started with SIGPIPE ignored, as by services and `trap '' PIPE`, the program gets the errno (64
+/// is `pipe`).
 #[test]
 #[cfg(target_os = "linux")]
 fn sigpipe_ignored_from_the_start_stays_ignored() {
@@ -154,7 +155,8 @@ fn a_full_disk_is_no_panic() {
     }
 }
 
-/// The runtime opens `/dev/null` in place of a closed stdout, so that what was asked for once went there, with status 0.
+/// The runtime opens `/dev/null` in place of a closed stdout, so that what was asked for once went
+/// there, with status 0.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_closed_stdout_is_an_error_of_what_was_asked_for() {

@@ -44,7 +44,8 @@ fn installed(names: &[&str]) -> Option<String> {
     found.map(|name| (*name).to_owned())
 }
 
-/// What a debugger says that runs `guest` by a script, with a cache of its own; `None` where no process may be traced.
+/// What a debugger says that runs `guest` by a script, with a cache of its own; `None` where no
+/// process may be traced.
 ///
 /// `args` end with what says that a script follows, and `program` says that the program does.
 fn debug(

@@ -9,7 +9,8 @@ use integration_tests::{Finished, Guest, Input};
 /// to the moment its parent knows.
 const PROMPT: Duration = Duration::from_millis(200);
 
-/// The quickest of three runs is [`PROMPT`]: a fault of ours costs each of them its time, a load of other processes some.
+/// The quickest of three runs is [`PROMPT`]: a fault of ours costs each of them its time, a load of
+/// other processes some.
 #[track_caller]
 fn prompt(mut once: impl FnMut() -> (Finished, Duration)) -> Finished {
     let mut tries = 3;
@@ -341,8 +342,8 @@ mod by_hand {
         None
     }
 
-    /// The message about the time limit blocks, as stderr is full; the first signal finds that the program has ended, and the
-    /// second ends the process.
+    /// The message about the time limit blocks, as stderr is full; the first signal finds that the
+    /// program has ended, and the second ends the process.
     #[test]
     fn a_second_signal_ends_a_process_that_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
@@ -370,7 +371,8 @@ mod by_hand {
         drop(unread);
     }
 
-    /// With all signals blocked a fault of wasm was the end of the process, and SIGTERM was not taken.
+    /// With all signals blocked a fault of wasm was the end of the process, and SIGTERM was not
+    /// taken.
     #[test]
     fn a_process_that_was_started_with_signals_blocked() {
         let folder = tempfile::tempdir().unwrap();

@@ -65,7 +65,8 @@ fn exports_with_parameters() {
     assert_eq!(run("trap", "1").expect_code(134).stdout, "");
 }
 
-/// Libraries under names, one importing from the other, and both from WASI; every thread has its own of each.
+/// Libraries under names, one importing from the other, and both from WASI; every thread has its
+/// own of each.
 #[test]
 fn libraries_beneath_the_module() {
     let folder = tempfile::tempdir().unwrap();
@@ -266,7 +267,8 @@ fn exports_of_the_rewrite_are_not_the_programs() {
         ]);
 }
 
-/// A module that has no program runs its start function, as with `wasmtime run`; it was once refused.
+/// A module that has no program runs its start function, as with `wasmtime run`; it was once
+/// refused.
 #[test]
 fn a_module_without_an_entry_runs_its_start_function() {
     let run = |text: &str| program().on_stdin(text).run();

@@ -111,8 +111,8 @@ fn what_cannot_be_run_leaves_the_trace_alone() {
 
 /// The time a run took is the program's, not also that of writing down what it did.
 ///
-/// Its calls are such that wait for nothing: a `sched_yield` beside a load gives a turn away, and 100,000 of them took over a
-/// minute.
+/// Its calls are such that wait for nothing: a `sched_yield` beside a load gives a turn away, and
+/// 100,000 of them took over a minute.
 #[test]
 fn the_time_of_a_run_has_no_trace_in_it() {
     let calls = r#"(module
@@ -143,8 +143,8 @@ fn the_time_of_a_run_has_no_trace_in_it() {
     let lived = life["dur"].as_f64().unwrap() / 1e6;
     let ran = stats["run_seconds"].as_f64().unwrap();
     let whole = run.elapsed.as_secs_f64();
-    // Writing 100,000 events takes longer than making them: half of what is not the life is far more than what
-    // belongs to the run beside it.
+    // Writing 100,000 events takes longer than making them: half of what is not the life is far
+    // more than what belongs to the run beside it.
     assert!(
         ran >= lived && ran - lived < (whole - lived) / 2.0,
         "{ran} {lived} {whole}"

@@ -1,4 +1,5 @@
-//! What is said of many threads: some are described, the others counted, whatever there is to say of each.
+//! What is said of many threads: some are described, the others counted, whatever there is to say
+//! of each.
 
 use integration_tests::debug_info::{attached, unnamed};
 
@@ -30,7 +31,8 @@ fn parked(threads: usize) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// Inlined functions without a name take no bytes in the module, and a line each in a backtrace: 4 KB once printed 44 MB.
+/// Inlined functions without a name take no bytes in the module, and a line each in a backtrace: 4
+/// KB once printed 44 MB.
 #[test]
 fn inlined_functions_of_many_threads() {
     let module = attached(parked(100), &unnamed(255, 1 << 20));

@@ -164,7 +164,8 @@ fn fuel() {
         .expect_code(0);
 }
 
-/// Main counts to `alone` before it starts a thread, which waits for its end, and to `beside` after it.
+/// Main counts to `alone` before it starts a thread, which waits for its end, and to `beside` after
+/// it.
 fn counting(alone: u32, beside: u32) -> String {
     format!(
         r#"(module
@@ -184,7 +185,8 @@ fn counting(alone: u32, beside: u32) -> String {
     )
 }
 
-/// A module that could start threads once had a sixteenth of its fuel between two host calls, started or not.
+/// A module that could start threads once had a sixteenth of its fuel between two host calls,
+/// started or not.
 #[test]
 #[cfg(unix)]
 fn any_thread_can_use_all_the_fuel() {
@@ -201,8 +203,8 @@ fn any_thread_can_use_all_the_fuel() {
         .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
 }
 
-/// Where the system has no room for another thread, the program gets EAGAIN (6), negative, and its user is told of
-/// which limit that is.
+/// Where the system has no room for another thread, the program gets EAGAIN (6), negative, and its
+/// user is told of which limit that is.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_limit_of_the_system_is_named() {

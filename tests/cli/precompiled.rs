@@ -20,7 +20,8 @@ fn run(file: &Path) -> Finished {
     program().arg("--allow-precompiled").arg(file).run()
 }
 
-/// A file that lost its end, or was changed, once counted as a foreign one: it ran without its start function.
+/// A file that lost its end, or was changed, once counted as a foreign one: it ran without its
+/// start function.
 #[test]
 fn a_damaged_file_is_refused_and_not_run_without_its_start_function() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,7 +80,8 @@ fn a_damaged_file_is_refused_and_not_run_without_its_start_function() {
         .expect_stderr(&["another version", "compile it again"]);
 }
 
-/// `compile` puts the file in place in one step: one that runs is not written into, and none is there half.
+/// `compile` puts the file in place in one step: one that runs is not written into, and none is
+/// there half.
 #[test]
 #[cfg(unix)]
 fn compile_replaces_the_file_in_one_step() {
@@ -135,7 +137,8 @@ fn published(folder: &Path, options: &str, guest: &Guest) -> std::path::PathBuf 
     compiled
 }
 
-/// They once loaded by no options that were named anywhere: the published binary has another collector, and more in it.
+/// They once loaded by no options that were named anywhere: the published binary has another
+/// collector, and more in it.
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn files_of_the_published_wasmtime_compile() {

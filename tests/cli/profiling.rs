@@ -1,4 +1,5 @@
-//! `--profile guest` and `--profile flamegraph`: what threads do is found where they do it, and files are whole at every end.
+//! `--profile guest` and `--profile flamegraph`: what threads do is found where they do it, and
+//! files are whole at every end.
 #![cfg(all(
     feature = "profile",
     target_os = "linux",
@@ -14,7 +15,8 @@ use serde_json::Value;
 
 use crate::program;
 
-/// What of the processor a kernel's tick may be too late for, and what else a run has around the guest's work.
+/// What of the processor a kernel's tick may be too late for, and what else a run has around the
+/// guest's work.
 const POINTS: f64 = 0.05;
 
 /// A sample, read back.
@@ -62,8 +64,8 @@ fn table(table: &Value, columns: &[&str]) -> usize {
     length
 }
 
-/// Reads the file as the Firefox Profiler does, and checks what it relies on: tables of one length, indices that lead somewhere,
-/// stacks whose prefixes come first, times that go on.
+/// Reads the file as the Firefox Profiler does, and checks what it relies on: tables of one length,
+/// indices that lead somewhere, stacks whose prefixes come first, times that go on.
 fn read(path: &Path) -> Vec<Thread> {
     let text = std::fs::read_to_string(path).unwrap();
     let profile: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -224,7 +226,8 @@ fn a_known_split_is_found_on_every_thread() {
         summary(&threads)
     );
     for thread in &threads[1..] {
-        // What was inlined has its own name, and a place in its file; not each instruction has a line.
+        // What was inlined has its own name, and a place in its file; not each instruction has a
+        // line.
         let inlined = |sample: &&Sample| {
             let work = sample.leaf() == "work" && sample.stack[0].1.is_some();
             sample.category == "Wasm" && sample.has("heavy") && work
@@ -306,7 +309,8 @@ fn host_calls_have_their_names() {
     );
 }
 
-/// Whether the threads' work is there, whichever way the program ended. A load may leave them a few samples.
+/// Whether the threads' work is there, whichever way the program ended. A load may leave them a few
+/// samples.
 #[track_caller]
 fn has_work(threads: &[Thread]) {
     let work = share(threads, |sample| sample.has("run"));

@@ -4,7 +4,8 @@ use integration_tests::{Finished, Guest, Input, Program};
 
 use crate::program;
 
-/// The cases of `tests/guests/races.c` that these seeds find, each with a function that is in the report.
+/// The cases of `tests/guests/races.c` that these seeds find, each with a function that is in the
+/// report.
 const CASES: [(&str, &str); 27] = [
     ("lost_update", "increment"),
     ("one_path", "increment"),
@@ -34,7 +35,8 @@ const CASES: [(&str, &str); 27] = [
     ("host_write", "fd_read"),
     ("host_read", "fd_write"),
 ];
-/// Seeds under which a race must be found, and those under which a program without one must not have any.
+/// Seeds under which a race must be found, and those under which a program without one must not
+/// have any.
 const SEEDS: u64 = 5;
 
 fn case(options: &str, case: &str) -> Program {
@@ -100,7 +102,8 @@ fn both_stacks_are_told_with_files_and_lines() {
     assert!(!report.contains("not known"), "{report}");
 }
 
-/// What the first run writes is its own: the second one would write a FIFO's reader another trace, or wait for a reader.
+/// What the first run writes is its own: the second one would write a FIFO's reader another trace,
+/// or wait for a reader.
 #[test]
 #[cfg(unix)]
 fn the_second_run_writes_no_output() {

@@ -78,7 +78,8 @@ impl Running {
     }
 }
 
-/// The cache's thread, whose priority is low, once took them: it got its turn half a second late beside threads that compute.
+/// The cache's thread, whose priority is low, once took them: it got its turn half a second late
+/// beside threads that compute.
 #[test]
 fn one_thread_takes_signals_and_the_others_block_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,7 +105,8 @@ fn one_thread_takes_signals_and_the_others_block_them() {
             let found = status.lines().find_map(|line| line.strip_prefix(name));
             u64::from_str_radix(found.unwrap().trim(), 16).unwrap()
         };
-        // What is ignored from the start is not taken: SIGINT and SIGQUIT in the background of a shell.
+        // What is ignored from the start is not taken: SIGINT and SIGQUIT in the background of a
+        // shell.
         let taken = TAKEN & !signals("SigIgn:");
         match signals("SigBlk:") & taken {
             0 => takes.push(std::fs::read_to_string(task.join("comm")).unwrap()),

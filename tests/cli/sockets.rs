@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use crate::program;
 use integration_tests::{Guest, Input};
 
-/// What a program may take from SIGTERM to its end while all its threads are in `sock_accept`: half of the grace that calls
-/// have which nothing ends. A load of other processes takes tenths of a second at times.
+/// What a program may take from SIGTERM to its end while all its threads are in `sock_accept`: half
+/// of the grace that calls have which nothing ends. A load of other processes takes tenths of a
+/// second at times.
 const PROMPT: Duration = Duration::from_millis(500);
 
 /// An address that was free a moment ago.
@@ -89,7 +90,8 @@ fn four_threads_accept() {
     assert_eq!(run.stderr, "");
 }
 
-/// Folders come before sockets: a C library stops to look for folders at the first descriptor that is none.
+/// Folders come before sockets: a C library stops to look for folders at the first descriptor that
+/// is none.
 #[test]
 #[cfg(unix)]
 fn sockets_come_after_folders() {
@@ -128,7 +130,8 @@ fn addresses() {
         .expect_stderr(&["Address already in use", "help: give another port"]);
 }
 
-/// Sockets from a service manager, as systemd hands them over: descriptors from 3 on, and two variables.
+/// Sockets from a service manager, as systemd hands them over: descriptors from 3 on, and two
+/// variables.
 #[test]
 #[cfg(target_os = "linux")]
 fn listenfd() {

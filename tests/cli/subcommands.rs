@@ -54,8 +54,8 @@ fn inspect_names_what_is_missing() {
         ]);
 }
 
-/// What `inspect` finds nothing missing in, `run` runs; what `run` refuses, `inspect` says something about. It once looked at
-/// nothing but memories and the names of exports.
+/// What `inspect` finds nothing missing in, `run` runs; what `run` refuses, `inspect` says
+/// something about. It once looked at nothing but memories and the names of exports.
 #[test]
 fn inspect_and_run_agree() {
     let spawn = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;

@@ -1,4 +1,5 @@
-//! What the binary is started with and without: arguments, environment, `/proc`, a home, standard streams.
+//! What the binary is started with and without: arguments, environment, `/proc`, a home, standard
+//! streams.
 #![cfg(target_os = "linux")]
 
 use std::ffi::{OsStr, OsString};
@@ -158,7 +159,8 @@ fn what_is_not_utf8_is_named() {
     assert!(folder.path().join(bad("trace")).is_file());
 }
 
-/// Runs a line of bash in a mount namespace of its own, in which `$0` is the binary; `None` where there can be none.
+/// Runs a line of bash in a mount namespace of its own, in which `$0` is the binary; `None` where
+/// there can be none.
 fn with_mounts(folder: &Path, line: &str) -> Option<Output> {
     let namespace = ["-m", "-rm"].into_iter().find(|options| {
         let tried = Command::new("unshare").args([options, "true"]).output();
@@ -338,7 +340,8 @@ fn without_standard_streams() {
     );
 }
 
-/// The program is told, and its status says what it makes of it; what the run itself was asked for fails.
+/// The program is told, and its status says what it makes of it; what the run itself was asked for
+/// fails.
 #[test]
 fn stdout_on_a_full_disk() {
     let folder = folder();

@@ -148,7 +148,8 @@ fn trace() {
     );
 }
 
-/// In Perfetto a thread 0 shared the track of the thread that has its process's number: main that of thread 1.
+/// In Perfetto a thread 0 shared the track of the thread that has its process's number: main that
+/// of thread 1.
 #[test]
 fn main_has_a_track_of_its_own() {
     let events = traced(&Guest::c("spawns"), "once 3");
@@ -164,7 +165,8 @@ fn main_has_a_track_of_its_own() {
     }
 }
 
-/// Ids are taken again: each life has the arrow of its own spawn. And a trace is there however the program ends.
+/// Ids are taken again: each life has the arrow of its own spawn. And a trace is there however the
+/// program ends.
 #[test]
 fn trace_of_many_lives_and_of_a_trap() {
     let folder = tempfile::tempdir().unwrap();
@@ -246,7 +248,8 @@ fn stats() {
     );
 }
 
-/// A core dump has the thread that trapped, by its name, its functions, and the shared memory's content.
+/// A core dump has the thread that trapped, by its name, its functions, and the shared memory's
+/// content.
 #[test]
 #[cfg(unix)]
 fn coredump() {

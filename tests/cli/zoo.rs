@@ -1,5 +1,5 @@
-//! The bugs of `tests/zoo`, found by one policy from a seed on that is shortly before the first that fails.
-//! `scripts/zoo.py` asks more.
+//! The bugs of `tests/zoo`, found by one policy from a seed on that is shortly before the first
+//! that fails. `scripts/zoo.py` asks more.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,8 +10,8 @@ use crate::program;
 use crate::toolchains::{RUST_TARGET, has_rust_target, out};
 use integration_tests::{Finished, Guest, repository};
 
-/// Schedules within which the first failing one is. With the compiler of today it is among the first hundred; with another
-/// it is elsewhere.
+/// Schedules within which the first failing one is. With the compiler of today it is among the
+/// first hundred; with another it is elsewhere.
 const ENOUGH: u32 = 3_000;
 /// In a debug build beside much else.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -131,7 +131,8 @@ fn values_that_change_in_between() {
         ("hazard_pointer", 0),
         ("lost_update", 0),
         ("narrow_window", 500),
-        // Once the replay file of this one was of another run: a thread came to a point for another reason.
+        // Once the replay file of this one was of another run: a thread came to a point for another
+        // reason.
         ("refcount", 0),
         ("ring_publish", 0),
         ("seqlock", 400),

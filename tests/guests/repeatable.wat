@@ -1,4 +1,5 @@
-;; Sleeps for an hour, then writes what differs from run to run elsewhere: 8 random bytes and two clocks.
+;; Sleeps for an hour, then writes what differs from run to run elsewhere: 8 random bytes and two
+;; clocks.
 (module
   (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))

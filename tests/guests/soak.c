@@ -1,9 +1,11 @@
-// Everything at once for as long as is asked for: files, waits, spawns, polls. Whatever comes back is checked.
+// Everything at once for as long as is asked for: files, waits, spawns, polls. Whatever comes back
+// is checked.
 //
 // usage: soak SECONDS THREADS
 //
-// Each thread has files of its own in descriptor 3, a thread that it starts and joins again and again, and a neighbour that it
-// takes turns with. What is not as it must be is counted and said, and the program goes on; its status is 1 then.
+// Each thread has files of its own in descriptor 3, a thread that it starts and joins again and
+// again, and a neighbour that it takes turns with. What is not as it must be is counted and said,
+// and the program goes on; its status is 1 then.
 #include "thread.h"
 
 enum { DIR = 3, MOST = 64, BYTES = 1500, RECORD = 64, RECORDS = 200, SAID = 20 };
@@ -78,7 +80,8 @@ static void record(const struct worker *w, unsigned r, char *to) {
   to[n] = '\n';
 }
 
-// A record more in a file that is opened to append; from time to time all of them are looked at, and the file begins anew.
+// A record more in a file that is opened to append; from time to time all of them are looked at,
+// and the file begins anew.
 static void do_append(struct worker *w) {
   static char all[MOST][RECORD * (RECORDS + 1)];
   char name[32], want[RECORD + 1];

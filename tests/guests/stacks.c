@@ -1,5 +1,5 @@
-// Twelve threads of which every frame is known: three each compute, read stdin, wait and sleep, under five calls of deep().
-// Main waits. Says `now` on stderr before.
+// Twelve threads of which every frame is known: three each compute, read stdin, wait and sleep,
+// under five calls of deep(). Main waits. Says `now` on stderr before.
 //
 // usage: stacks [spin THREADS]     as many threads that spin instead; then main traps
 #include "thread.h"

@@ -23,7 +23,8 @@ pub const MREMAP: Refused = (libc::SYS_mremap, None);
 pub const EVENTFD: Refused = (libc::SYS_eventfd2, None);
 /// `pipe2`.
 pub const PIPE: Refused = (libc::SYS_pipe2, None);
-/// `clone3`, without which the C library starts no threads, unless the kernel says that it has no such call.
+/// `clone3`, without which the C library starts no threads, unless the kernel says that it has no
+/// such call.
 pub const CLONE: Refused = (libc::SYS_clone3, None);
 /// `sigaltstack`.
 pub const SIGALTSTACK: Refused = (libc::SYS_sigaltstack, None);
@@ -45,7 +46,8 @@ impl Filter {
         const ERRNO: u32 = 0x0005_0000;
         let errno = ERRNO | errno as u32;
         let step = |code: u16, jt: u8, jf: u8, k: u32| libc::sock_filter { code, jt, jf, k };
-        // Loads of 32 bits of `seccomp_data`: the number of the call at 0, the low half of its third argument at 32.
+        // Loads of 32 bits of `seccomp_data`: the number of the call at 0, the low half of its
+        // third argument at 32.
         let load = |at: u32| step(0x20, 0, 0, at);
         let unless_equal = |skip: u8, to: u32| step(0x15, 0, skip, to);
         let answer = |with: u32| step(0x06, 0, 0, with);

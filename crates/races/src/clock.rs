@@ -7,7 +7,8 @@ pub(crate) struct Epoch {
     pub(crate) time: u64,
 }
 
-/// What is known of each thread: up to which time its past comes before. A thread beyond the end is at 0.
+/// What is known of each thread: up to which time its past comes before. A thread beyond the end is
+/// at 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct VectorClock {
     times: Vec<u64>,

@@ -13,15 +13,16 @@ use crate::threads::Threads;
 
 /// Finds races among the accesses that it is told of, in the order in which they are made.
 ///
-/// It is exact for what it was told, as long as nothing had to be forgotten ([`counts`](Self::counts)): an access
-/// races with one before it if and only if nothing orders the two; if it races with several, at least one
-/// is told, and of each pair of [places](Race::places) the first.
+/// It is exact for what it was told, as long as nothing had to be forgotten
+/// ([`counts`](Self::counts)): an access races with one before it if and only if nothing orders the
+/// two; if it races with several, at least one is told, and of each pair of [places](Race::places)
+/// the first.
 ///
 /// It locks nothing. A host with several threads that make accesses at once puts it behind a lock,
 /// and makes the access under it, or takes [`parallel`](Self::parallel).
 ///
-/// Source: Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection", PLDI 2009. `DESIGN.md` says what is
-/// different here.
+/// Source: Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection",
+/// PLDI 2009. `DESIGN.md` says what is different here.
 #[derive(Debug)]
 pub struct Detector {
     threads: Threads,
@@ -75,7 +76,8 @@ impl Detector {
         }
     }
 
-    /// A thread starts that no thread has created: main. What threads did that have ended comes before it.
+    /// A thread starts that no thread has created: main. What threads did that have ended comes
+    /// before it.
     ///
     /// # Errors
     ///
@@ -84,8 +86,9 @@ impl Detector {
         self.threads.start(thread, None)
     }
 
-    /// `parent` creates `child`: what it has done comes before what the child does. `place` and `number` are where, as in an
-    /// [`Access`]. The number of a thread that has ended can be used again.
+    /// `parent` creates `child`: what it has done comes before what the child does. `place` and
+    /// `number` are where, as in an [`Access`]. The number of a thread that has ended can be used
+    /// again.
     ///
     /// # Errors
     ///
@@ -114,8 +117,8 @@ impl Detector {
         self.threads.end(thread)
     }
 
-    /// What all threads did that have ended comes before what `thread` does from now on: it was told by the host, and not
-    /// by memory.
+    /// What all threads did that have ended comes before what `thread` does from now on: it was
+    /// told by the host, and not by memory.
     ///
     /// # Errors
     ///
@@ -124,11 +127,12 @@ impl Detector {
         self.threads.join_ended(thread)
     }
 
-    /// An access is made. Gives the races that are told for the first time: those of a pair of places that no race
-    /// was known of.
+    /// An access is made. Gives the races that are told for the first time: those of a pair of
+    /// places that no race was known of.
     ///
-    /// An atomic read learns what the last atomic write of each of its bytes has released; an atomic write releases; an update does
-    /// both. A plain read that races does learn, too, so that one race is not followed by all that it would have ordered.
+    /// An atomic read learns what the last atomic write of each of its bytes has released; an
+    /// atomic write releases; an update does both. A plain read that races does learn, too, so that
+    /// one race is not followed by all that it would have ordered.
     ///
     /// # Errors
     ///
@@ -180,8 +184,9 @@ impl Detector {
         Ok(&self.races[known_before..])
     }
 
-    /// A thread begins to wait on the word at `address`, having compared it: it is in the queue of the word until it is next heard of. The
-    /// comparison is an access of its own ([`AccessKind::AtomicRead`]).
+    /// A thread begins to wait on the word at `address`, having compared it: it is in the queue of
+    /// the word until it is next heard of. The comparison is an access of its own
+    /// ([`AccessKind::AtomicRead`]).
     ///
     /// # Errors
     ///
@@ -193,8 +198,8 @@ impl Detector {
         Ok(())
     }
 
-    /// A thread wakes those that wait on the word at `address`, whether there are any or not: what it has done comes before
-    /// what they do next.
+    /// A thread wakes those that wait on the word at `address`, whether there are any or not: what
+    /// it has done comes before what they do next.
     ///
     /// # Errors
     ///
@@ -203,7 +208,7 @@ impl Detector {
         self.settle(thread)?;
         self.pass_queue(thread, address)?;
         if self.parallel {
-            // Who begins to wait before this is done may be woken by it.
+            // A thread that begins to wait before this is done may be woken by it.
             self.threads.get(thread)?.waits_on = Some(address);
         }
         Ok(())

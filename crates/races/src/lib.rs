@@ -1,9 +1,10 @@
 //! Data races of a program whose accesses to memory its host sees: events in, reports out.
 //!
-//! A host that runs threads tells a [`Detector`] what they do, in the order in which they do it: starts, ends, accesses, waits
-//! and wakes. The detector says which two accesses race: they overlap, one of them writes, one of them is not atomic, and nothing that
-//! the program did orders the two. It finds that whichever of the two came first in this run, and however far apart they were:
-//! a run in which nothing went wrong is enough.
+//! A host that runs threads tells a [`Detector`] what they do, in the order in which they do it:
+//! starts, ends, accesses, waits and wakes. The detector says which two accesses race: they
+//! overlap, one of them writes, one of them is not atomic, and nothing that the program did orders
+//! the two. It finds that whichever of the two came first in this run, and however far apart they
+//! were: a run in which nothing went wrong is enough.
 //!
 //! ```
 //! use wasm_races::{Access, AccessKind, Detector, Limits, Place};
@@ -48,9 +49,10 @@
 //! | a wait | a notify of that word | the wait had begun |
 //! | what a thread does | what it does later | |
 //!
-//! That is how WebAssembly's threads proposal and the memory model of JavaScript order sequentially consistent accesses. A load orders
-//! nothing that comes after it in other threads, and a store learns nothing from the stores before it: a reader that
-//! has not been waited for is found, even if it looked at the same flag.
+//! That is how WebAssembly's threads proposal and the memory model of JavaScript order sequentially
+//! consistent accesses. A load orders nothing that comes after it in other threads, and a store
+//! learns nothing from the stores before it: a reader that has not been waited for is found, even
+//! if it looked at the same flag.
 //!
 //! A thread's end orders nothing. A thread that joins it has learned of that by an atomic or a
 //! wait, or the host says so ([`Detector::join`]).
@@ -58,8 +60,8 @@
 //! # What it does not do
 //!
 //! - See what it is not told: accesses of the host, say, or of a module that was not prepared.
-//! - Judge orders that did not happen. Two accesses that a lock has ordered in this run might race in another: try several
-//!   runs.
+//! - Judge orders that did not happen. Two accesses that a lock has ordered in this run might race
+//!   in another: try several runs.
 //! - Say what a race does. Some do nothing: [`Suppressions`] leaves those out that a file names, or
 //!   marks them as harmless, and
 //!   [`Detector::sequence_lock`] says which look like a sequence lock's.
@@ -73,10 +75,11 @@
 //!
 //! # What it costs
 //!
-//! Two look-ups and a comparison or two for most accesses. Shadow memory is bounded: [`Limits`] has the figures.
+//! Two look-ups and a comparison or two for most accesses. Shadow memory is bounded: [`Limits`] has
+//! the figures.
 //!
-//! The crate depends on nothing of WebAssembly, and starts no thread. `DESIGN.md`, beside its manifest, has the argument why
-//! nothing is missed and nothing is told wrongly.
+//! The crate depends on nothing of WebAssembly, and starts no thread. `DESIGN.md`, beside its
+//! manifest, has the argument why nothing is missed and nothing is told wrongly.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

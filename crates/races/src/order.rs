@@ -44,15 +44,16 @@ pub(crate) struct Order {
     most_bytes: usize,
     /// Atomics on such words.
     pub(crate) merged: u64,
-    /// Whether what was released stays, whoever writes later.
+    /// Whether what was released stays, whichever thread writes later.
     keeps: bool,
 }
 
-/// A time that no thread reaches: what was released then is looked at by whoever reads.
+/// A time that no thread reaches: each reader looks at what was released then.
 const NEVER: u64 = u64::MAX;
 
 impl Order {
-    /// `keeps`: what was released by the bytes of a word stays, whoever writes them later.
+    /// `keeps`: what was released by the bytes of a word stays, whichever thread writes
+    /// them later.
     pub(crate) fn new(most_bytes: usize, keeps: bool) -> Self {
         Self {
             keeps,
@@ -95,7 +96,7 @@ impl Order {
         let (mut by, mut clock) = (by, Cow::Borrowed(clock));
         for released in &mut found.released {
             if keeps && released.mask & mask != 0 && !clock.includes(&released.clock) {
-                // Who knows of this thread's moment does not know all of it.
+                // A thread that knows this thread's moment does not know all of it.
                 by.time = NEVER;
                 clock.to_mut().join(&released.clock);
             }

@@ -80,7 +80,8 @@ pub struct Access {
     pub thread: u32,
     /// Where it begins. A host with several memories gives each a range of its own.
     pub address: u64,
-    /// Its bytes; with 0, nothing is accessed. An atomic one has 1, 2, 4 or 8, at a multiple of that.
+    /// Its bytes; with 0, nothing is accessed. An atomic one has 1, 2, 4 or 8, at a multiple of
+    /// that.
     pub size: u64,
     /// What it does.
     pub kind: AccessKind,
@@ -92,7 +93,8 @@ pub struct Access {
     pub number: u64,
 }
 
-/// A thread, as long as there are reports of it: a number of the caller's can be that of several threads, one after the other.
+/// A thread, as long as there are reports of it: a number of the caller's can be that of several
+/// threads, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ThreadInfo {
     /// The caller's number.
@@ -115,8 +117,8 @@ pub struct Side {
     pub kind: AccessKind,
     /// Where in the program.
     pub place: Place,
-    /// The caller's number for it. Where a place accessed neighbouring bytes again and again, without releasing
-    /// anything meanwhile, that of the last.
+    /// The caller's number for it. Where a place accessed neighbouring bytes again and again,
+    /// without releasing anything meanwhile, that of the last.
     pub number: u64,
     /// Where its bytes begin, among the 8 that the race is in.
     pub address: u64,
@@ -151,16 +153,20 @@ impl Race {
 pub struct Counts {
     /// Accesses that were checked.
     pub accesses: u64,
-    /// Races, each pair of accesses that was found counted for each 8 bytes, or for 4 KiB that were accessed as a whole.
+    /// Races, each pair of accesses that was found counted for each 8 bytes, or for 4 KiB that were
+    /// accessed as a whole.
     pub races: u64,
     /// Pairs of places that raced beyond [`Limits::races`](crate::Limits::races).
     pub races_not_kept: u64,
-    /// Pages of 4 KiB whose accesses were forgotten: [`Limits::shadow_bytes`](crate::Limits::shadow_bytes).
+    /// Pages of 4 KiB whose accesses were forgotten:
+    /// [`Limits::shadow_bytes`](crate::Limits::shadow_bytes).
     pub pages_forgotten: u64,
     /// Accesses that were forgotten: [`Limits::accesses`](crate::Limits::accesses).
     pub accesses_forgotten: u64,
-    /// Atomics on words that were taken for one: [`Limits::order_bytes`](crate::Limits::order_bytes).
+    /// Atomics on words that were taken for one:
+    /// [`Limits::order_bytes`](crate::Limits::order_bytes).
     pub words_merged: u64,
-    /// Threads that took the place of another too early: [`Limits::threads`](crate::Limits::threads).
+    /// Threads that took the place of another too early:
+    /// [`Limits::threads`](crate::Limits::threads).
     pub threads_merged: u64,
 }

@@ -7,7 +7,8 @@ use crate::error::EventError;
 use crate::race::{Place, ThreadInfo};
 use crate::sequence::{Around, AtomicLog};
 
-/// As long as there are no more slots than that, one is used again only if no race can be missed by that.
+/// As long as there are no more slots than that, one is used again only if no race can be missed by
+/// that.
 const EXACT: usize = 64;
 /// How many that have ended are looked at for a slot that can be used again.
 const LOOKS: usize = 64;

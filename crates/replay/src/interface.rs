@@ -92,7 +92,8 @@ impl<'a> Stop<'a> {
         }
     }
 
-    /// The threads that can run, in the order of their ids, and those that sleep, the earliest deadline first.
+    /// The threads that can run, in the order of their ids, and those that sleep, the earliest
+    /// deadline first.
     #[must_use]
     pub fn threads(self, runnable: &'a [ThreadId], sleeping: &'a [Sleeper]) -> Self {
         Self {

@@ -18,8 +18,9 @@
 //!
 //! # What is promised
 //!
-//! The same version of this crate, the same policy and seed, and the same stops give the same turns, on every
-//! platform. Policies use one generator ([`SplitMix64`]), integers, and ordered maps; they read no clock.
+//! The same version of this crate, the same policy and seed, and the same stops give the same
+//! turns, on every platform. Policies use one generator ([`SplitMix64`]), integers, and ordered
+//! maps; they read no clock.
 //!
 //! `DESIGN.md`, beside this crate's manifest, argues the default schedule and the minimiser.
 

@@ -1,9 +1,11 @@
 //! The generator of all policies.
 
-/// SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014).
+/// SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, OOPSLA
+/// 2014).
 ///
-/// It is a part of the guarantee that a seed is a run: its numbers, and how policies draw from it, change only
-/// with the major version. No floating point is used, whose functions differ between systems.
+/// It is a part of the guarantee that a seed is a run: its numbers, and how policies draw from it,
+/// change only with the major version. No floating point is used, whose functions differ between
+/// systems.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(u64);
 
@@ -23,7 +25,8 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`: the upper half of its product with the next number. 0 if the bound is 0.
+    /// A number below `bound`: the upper half of its product with the next number. 0 if the bound
+    /// is 0.
     ///
     /// One is drawn whatever the bound is. The bias is below `bound` / 2^64.
     pub fn below(&mut self, bound: u64) -> u64 {
@@ -44,8 +47,8 @@ impl SplitMix64 {
 
     /// A length of at least 1 whose mean is about `mean`; its tail reaches four times that.
     ///
-    /// 1 plus the product of two uniform numbers, which is small more often than large, as a geometric
-    /// length is.
+    /// 1 plus the product of two uniform numbers, which is small more often than large, as a
+    /// geometric length is.
     pub fn length(&mut self, mean: u64) -> u64 {
         let most = mean.saturating_sub(1).saturating_mul(4);
         let first = self.below(most.saturating_add(1));

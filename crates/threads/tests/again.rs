@@ -172,8 +172,8 @@ fn threads_of_the_host_count_and_end() {
     assert!(matches!(reactor.group().spawn(1), Err(SpawnError::Ended)));
 }
 
-/// What computes for ever is not ended where only host calls end a thread: `finish` gives it its grace, once, and
-/// returns without it.
+/// What computes for ever is not ended where only host calls end a thread: `finish` gives it its
+/// grace, once, and returns without it.
 #[test]
 fn a_reactor_that_computes_for_ever_is_finished_without_its_thread() {
     let _dog = watchdog("a_reactor_that_computes_for_ever", 60);

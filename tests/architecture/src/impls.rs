@@ -1,7 +1,7 @@
 //! A type has its methods in its own folder, or below it.
 //!
-//! A method that is called on a value needs no path, so an `impl` in a folder further up would let the
-//! type's folder use that one unseen. Traits are left out: their names are paths.
+//! A method that is called on a value needs no path, so an `impl` in a folder further up would let
+//! the type's folder use that one unseen. Traits are left out: their names are paths.
 
 use std::path::{Path, PathBuf};
 

@@ -84,7 +84,8 @@ fn has_test(root: &Path, path: &str, test: &str) -> bool {
     item.is_some_and(|attributes| attributes.contains("#[test]"))
 }
 
-/// What stands between `begin` and the next `end`, each time; nothing with a space in it, as links have none.
+/// What stands between `begin` and the next `end`, each time; nothing with a space in it, as links
+/// have none.
 fn between<'t>(text: &'t str, begin: &str, end: &str) -> Vec<&'t str> {
     text.split(begin)
         .skip(1)

@@ -87,7 +87,8 @@ fn check(krate: &Crate, listed: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// The findings on a crate `it` with three folders, of which `one` uses `two`, where the page has these rows.
+    /// The findings on a crate `it` with three folders, of which `one` uses `two`, where the page
+    /// has these rows.
     fn of(rows: &str) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         for (file, text) in [

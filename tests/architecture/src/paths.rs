@@ -138,7 +138,8 @@ impl Visit<'_> for Collector {
 }
 
 impl Collector {
-    /// Paths in the tokens of a macro call; `before` leads to a group of them, as in `before::{a, b}`.
+    /// Paths in the tokens of a macro call; `before` leads to a group of them, as in
+    /// `before::{a, b}`.
     fn tokens(&mut self, tokens: TokenStream, before: &[String]) {
         let mut path = before.to_vec();
         let mut colons = if before.is_empty() { 0 } else { 2 };

@@ -1,8 +1,9 @@
 //! What depends on the platform is in `sys/`.
 //!
-//! Elsewhere in the sources of a crate, tests among them, nothing is compiled for some platforms only, and no system is
-//! called: not by `libc`, `windows_sys` or `rustix`, nor by what the standard library has for one platform. What may travel
-//! are `rustix`'s `Errno`, as its type or by its constants, and the descriptors of `std::os::fd`.
+//! Elsewhere in the sources of a crate, tests among them, nothing is compiled for some platforms
+//! only, and no system is called: not by `libc`, `windows_sys` or `rustix`, nor by what the
+//! standard library has for one platform. What may travel are `rustix`'s `Errno`, as its type or by
+//! its constants, and the descriptors of `std::os::fd`.
 
 use std::path::{Path, PathBuf};
 

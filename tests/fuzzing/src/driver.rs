@@ -1,5 +1,5 @@
-//! A fuzzer for a test run: seeds, and what chance makes of them. It does not see what the code does with its input;
-//! libFuzzer, which does, is in `fuzz/`.
+//! A fuzzer for a test run: seeds, and what chance makes of them. It does not see what the code
+//! does with its input; libFuzzer, which does, is in `fuzz/`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use crate::Target;
 /// No input is longer.
 const MOST: usize = 1 << 16;
 
-/// The seeds of `target`, in the order of their names; then what is in `$FUZZ_CORPUS/TARGET`, if that is there.
+/// The seeds of `target`, in the order of their names; then what is in `$FUZZ_CORPUS/TARGET`, if
+/// that is there.
 ///
 /// # Panics
 ///
@@ -121,8 +122,8 @@ pub fn one(target: Target, input: &[u8]) -> Result<(), Finding> {
     })
 }
 
-/// Runs `target` on its seeds, then on what chance makes of them, for `time` or until something is found; how many
-/// inputs that were.
+/// Runs `target` on its seeds, then on what chance makes of them, for `time` or until something is
+/// found; how many inputs that were.
 ///
 /// # Errors
 ///

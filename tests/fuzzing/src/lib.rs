@@ -1,11 +1,12 @@
 //! What the fuzz targets do with their bytes, and what must be so afterwards.
 //!
-//! A target is a function of bytes that panics where something is not as it is promised to be. `fuzz/` calls each from
-//! libFuzzer, which looks for bytes that reach more of the code; `tests/short.rs` calls all of them for some seconds
-//! with the seeds of `fuzz/seeds` and what a simple [`driver`] makes of them, and runs with the other tests.
+//! A target is a function of bytes that panics where something is not as it is promised to be.
+//! `fuzz/` calls each from libFuzzer, which looks for bytes that reach more of the code;
+//! `tests/short.rs` calls all of them for some seconds with the seeds of `fuzz/seeds` and what a
+//! simple [`driver`] makes of them, and runs with the other tests.
 //!
-//! So that a target that finds nothing says something, each has faults [planted](plant::PLANTED), one at a time: it must
-//! find them.
+//! So that a target that finds nothing says something, each has faults [planted](plant::PLANTED),
+//! one at a time: it must find them.
 //!
 //! | target | bytes are | must be so |
 //! |---|---|---|
@@ -17,7 +18,8 @@
 //! | `programs` | what threads do: wait, notify, spawn, files, polls, exits | a legal outcome in time, nothing is left, the next group works |
 //! | `compiled` | a compiled file, or an entry of the cache | refused, or what was written |
 //!
-//! One more, `command_lines`, is in `crates/cli/src/run/any_line.rs`, as it needs the binary's own modules.
+//! One more, `command_lines`, is in `crates/cli/src/run/any_line.rs`, as it needs the binary's own
+//! modules.
 
 pub mod driver;
 mod input;

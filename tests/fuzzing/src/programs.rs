@@ -311,8 +311,8 @@ fn nothing_left(before: (usize, usize), came: Came) -> Option<(usize, usize)> {
     Some(held()).filter(|now| now.0 > before.0 || now.1 > before.1)
 }
 
-/// What a process does once. The panic that is asked for is caught: it is neither shown, nor the end of a fuzzer that ends
-/// at panics.
+/// What a process does once. The panic that is asked for is caught: it is neither shown, nor the
+/// end of a fuzzer that ends at panics.
 fn prepare_process() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,5 @@
-//! The guest that runs plans: its threads read what to do from the memory, so that no plan has to be compiled.
+//! The guest that runs plans: its threads read what to do from the memory, so that no plan has to
+//! be compiled.
 
 /// Where the words are that threads wait on, where names are, and where plans are.
 pub(crate) const NAMES: u64 = 3072;
@@ -24,8 +25,8 @@ pub(crate) mod note {
 /// How many kinds of step there are. Others do nothing.
 pub(crate) const KINDS: u8 = 28;
 
-/// A step is its kind, three bytes, and a number of 32 bits, of which the last is not used by most. Each thread does at
-/// most a few hundred; some go on for ever.
+/// A step is its kind, three bytes, and a number of 32 bits, of which the last is not used by most.
+/// Each thread does at most a few hundred; some go on for ever.
 pub(crate) const TEXT: &str = r#"(module
   (import "env" "memory" (memory 2 4 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))

@@ -145,8 +145,8 @@ fn recorded(input: &mut Input<'_>) {
     }
 }
 
-/// Two runs did the same. A bound is on how often the policy is asked, which a replay is less often: it
-/// comes at another place.
+/// Two runs did the same. A bound is on how often the policy is asked, which a replay is less
+/// often: it comes at another place.
 fn same(one: &Ran, other: &Ran) {
     if one.ended == Ended::Bound || other.ended == Ended::Bound {
         let both = one.trace.len().min(other.trace.len());

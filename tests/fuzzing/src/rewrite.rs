@@ -71,7 +71,8 @@ pub(crate) fn run(data: &[u8]) {
     check_places(&module, &after);
     check_code(&module, &after);
     check_table(&after);
-    // What was rewritten has nothing more to rewrite, but for the bulk operations of what was appended.
+    // What was rewritten has nothing more to rewrite, but for the bulk operations of what was
+    // appended.
     let mut again = RewriteOptions::default();
     again.bulk_chunk = None;
     (again.waits, again.start) = (options.waits, options.start);
@@ -173,7 +174,8 @@ fn code(bytes: &[u8]) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The instructions of the bodies of a module: where each begins, and whether it is its body's last.
+/// The instructions of the bodies of a module: where each begins, and whether it is its body's
+/// last.
 fn instructions(bytes: &[u8]) -> Vec<(usize, bool)> {
     let mut found = Vec::new();
     for payload in payloads(bytes) {

@@ -272,7 +272,8 @@ impl Plan<'_, '_> {
 
     /// A load or a store, atomic or not, whose address is there.
     fn access(&mut self, function: &mut Function, choice: usize, wide: bool, memory: u64) {
-        // Loads and stores of 32 bits: `i32.load`, `i32.store`, `i32.atomic.load`, `i32.atomic.rmw.add`.
+        // Loads and stores of 32 bits: `i32.load`, `i32.store`, `i32.atomic.load`,
+        // `i32.atomic.rmw.add`.
         let (prefix, stores, results): (&[u8], _, _) = match choice {
             10 => (&[0x28], false, true),
             11 => (&[0x36], true, false),

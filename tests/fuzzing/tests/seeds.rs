@@ -1,5 +1,5 @@
-//! The seeds that are made: those in `fuzz/seeds` are these, and the ones that a fuzzer or a hand put there beside them.
-//! `FUZZ_WRITE_SEEDS=1` writes them.
+//! The seeds that are made: those in `fuzz/seeds` are these, and the ones that a fuzzer or a hand
+//! put there beside them. `FUZZ_WRITE_SEEDS=1` writes them.
 #![cfg(feature = "runtime")]
 
 use std::fs;
@@ -118,7 +118,8 @@ fn of_table() -> Seeds {
     ]
 }
 
-/// Files and lists as they are; of runs the policy, its seed, what a minimiser leaves out, and plans.
+/// Files and lists as they are; of runs the policy, its seed, what a minimiser leaves out, and
+/// plans.
 fn of_replays() -> Seeds {
     let file = |decisions: &[&str]| {
         let header =

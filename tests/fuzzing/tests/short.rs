@@ -1,5 +1,5 @@
-//! All fuzz targets for a moment: the seeds, and what chance makes of them. `FUZZ_SECONDS` says for how long each
-//! (default: 2), `FUZZ_CHANCE` where chance starts. And all planted faults are found.
+//! All fuzz targets for a moment: the seeds, and what chance makes of them. `FUZZ_SECONDS` says for
+//! how long each (default: 2), `FUZZ_CHANCE` where chance starts. And all planted faults are found.
 //!
 //! `programs` counts what is left of a program in its process, so it is in `programs.rs`.
 

@@ -1,4 +1,5 @@
-//! Two threads that add one with a load and a store: now and then one addition is lost, and the program panics.
+//! Two threads that add one with a load and a store: now and then one addition is lost, and the
+//! program panics.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,5 +1,5 @@
-//! Threads that meet in every way of the standard library's, and print what differs from run to run natively: orders, times,
-//! the order of a hash map. Writes into the folder it is in.
+//! Threads that meet in every way of the standard library's, and print what differs from run to run
+//! natively: orders, times, the order of a hash map. Writes into the folder it is in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier, Condvar, Mutex, RwLock, mpsc};

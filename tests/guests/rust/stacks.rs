@@ -1,5 +1,5 @@
-//! Twelve threads of which every frame of their own is known: three each compute, read stdin, wait and sleep, under five
-//! calls of `deep`. Main waits. Says `now` on stderr before.
+//! Twelve threads of which every frame of their own is known: three each compute, read stdin, wait
+//! and sleep, under five calls of `deep`. Main waits. Says `now` on stderr before.
 
 use std::hint::black_box;
 use std::io::Read;

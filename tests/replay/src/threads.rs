@@ -132,7 +132,7 @@ pub fn timers() {
     });
 }
 
-/// Random numbers, as hash maps have them, and who draws first.
+/// Random numbers, as hash maps have them, and which thread draws first.
 pub fn random() {
     use std::hash::BuildHasher;
     let drawn = Mutex::new(Vec::new());

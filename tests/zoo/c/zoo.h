@@ -1,5 +1,5 @@
-// The same program for the module (threads of tests/guests/include) and for the host (pthreads and futexes), which is
-// what the column `native` runs.
+// The same program for the module (threads of tests/guests/include) and for the host (pthreads and
+// futexes), which is what the column `native` runs.
 #pragma once
 #ifdef __wasm__
 #include "thread.h"

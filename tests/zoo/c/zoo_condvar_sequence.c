@@ -1,5 +1,6 @@
-// A condition variable that reads its sequence number after it has given the lock back: a signal in between is lost.
-// Birrell, "Implementing condition variables with semaphores", 2003; glibc bug 13165 has signals that are lost in pthread_cond_wait.
+// A condition variable that reads its sequence number after it has given the lock back: a signal in
+// between is lost. Birrell, "Implementing condition variables with semaphores", 2003; glibc bug
+// 13165 has signals that are lost in pthread_cond_wait.
 #include "zoo.h"
 
 static int lock_word, sequence, ready;

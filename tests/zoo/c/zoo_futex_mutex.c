@@ -1,5 +1,5 @@
-// A mutex of three states that forgets, when it is taken after a wait, that others may wait as well.
-// Drepper, "Futexes are tricky", 2011, section 6 ("Mutex, take 2" says why it must be 2).
+// A mutex of three states that forgets, when it is taken after a wait, that others may wait as
+// well. Drepper, "Futexes are tricky", 2011, section 6 ("Mutex, take 2" says why it must be 2).
 #include "zoo.h"
 
 // 0 free, 1 held, 2 held and there may be waiters.

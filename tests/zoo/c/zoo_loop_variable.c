@@ -1,5 +1,6 @@
-// The address of a loop's variable is given to each thread: it reads what the loop has made of it meanwhile.
-// Barney, "POSIX threads programming", LLNL ("Example 3 - thread argument passing (incorrect)").
+// The address of a loop's variable is given to each thread: it reads what the loop has made of it
+// meanwhile. Barney, "POSIX threads programming", LLNL ("Example 3 - thread argument passing
+// (incorrect)").
 #include "zoo.h"
 
 static int seen[4];

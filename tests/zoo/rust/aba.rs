@@ -1,5 +1,5 @@
-//! ABA: a stack whose head is the same again, while what is below it has changed.
-//! IBM System/370 Principles of Operation, appendix A; Michael and Scott, PODC 1996. Mended by a tag.
+//! ABA: a stack whose head is the same again, while what is below it has changed. IBM System/370
+//! Principles of Operation, appendix A; Michael and Scott, PODC 1996. Mended by a tag.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 

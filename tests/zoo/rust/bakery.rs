@@ -1,5 +1,5 @@
-//! The bakery without its `choosing`: two have drawn the same number, and one has not put it up yet.
-//! Lamport, "A new solution of Dijkstra's concurrent programming problem", CACM 1974.
+//! The bakery without its `choosing`: two have drawn the same number, and one has not put it up
+//! yet. Lamport, "A new solution of Dijkstra's concurrent programming problem", CACM 1974.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 

@@ -1,5 +1,5 @@
-//! A barrier without generations: a thread that comes again closes it for one that has not left yet.
-//! Downey, "The little book of semaphores", 3.6 (reusable barrier).
+//! A barrier without generations: a thread that comes again closes it for one that has not left
+//! yet. Downey, "The little book of semaphores", 3.6 (reusable barrier).
 
 use std::sync::{Condvar, Mutex};
 

@@ -1,5 +1,5 @@
-//! Double-checked locking whose flag is up before its data are there.
-//! Bacon et al., "The 'double-checked locking is broken' declaration", 2000; Schmidt and Harrison, PLoP 1996.
+//! Double-checked locking whose flag is up before its data are there. Bacon et al., "The
+//! 'double-checked locking is broken' declaration", 2000; Schmidt and Harrison, PLoP 1996.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};

@@ -1,5 +1,5 @@
-//! Fields are dropped in the order of their declaration: the sink is gone before the thread that writes to it.
-//! The Rust Reference, "Destructors"; rust-lang/rfcs 1857 fixed that order.
+//! Fields are dropped in the order of their declaration: the sink is gone before the thread that
+//! writes to it. The Rust Reference, "Destructors"; rust-lang/rfcs 1857 fixed that order.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread::JoinHandle;

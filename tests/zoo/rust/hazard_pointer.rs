@@ -1,5 +1,5 @@
-//! A hazard pointer that is not looked at again: what it protects may have been retired before it was set.
-//! Michael, "Hazard pointers", IEEE TPDS 2004.
+//! A hazard pointer that is not looked at again: what it protects may have been retired before it
+//! was set. Michael, "Hazard pointers", IEEE TPDS 2004.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 

@@ -1,6 +1,6 @@
-//! One window of two steps in a long run: the file is away between them.
-//! Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010, on depth
-//! and length; the bug is CWE-367 (time of check, time of use).
+//! One window of two steps in a long run: the file is away between them. Burckhardt et al., "A
+//! randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010, on depth and
+//! length; the bug is CWE-367 (time of check, time of use).
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 

@@ -1,6 +1,6 @@
-//! A bounded buffer with one condition variable for both sides: the one that is woken is of the wrong side.
-//! Cargill, "Specific notification for Java thread synchronization", PLoP 1996; Challenge 14 of the C2 wiki's
-//! "Extreme programming challenges".
+//! A bounded buffer with one condition variable for both sides: the one that is woken is of the
+//! wrong side. Cargill, "Specific notification for Java thread synchronization", PLoP 1996;
+//! Challenge 14 of the C2 wiki's "Extreme programming challenges".
 
 use std::sync::{Condvar, Mutex};
 

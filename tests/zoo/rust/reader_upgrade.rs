@@ -1,6 +1,6 @@
-//! Two readers become writers: each waits for the other to leave.
-//! Courtois, Heymans and Parnas, CACM 1971, have the locks; java.util.concurrent's ReentrantReadWriteLock says why
-//! it has no upgrade. Mended: the second one leaves, and comes again.
+//! Two readers become writers: each waits for the other to leave. Courtois, Heymans and Parnas,
+//! CACM 1971, have the locks; java.util.concurrent's ReentrantReadWriteLock says why it has no
+//! upgrade. Mended: the second one leaves, and comes again.
 
 use std::sync::{Condvar, Mutex};
 

@@ -1,5 +1,6 @@
-//! A length that was asked for under a lock, and used under the next one.
-//! Flanagan and Freund, "Atomizer", POPL 2004 (`StringBuffer.append`); Goetz et al., "Java concurrency in practice", 5.1.1.
+//! A length that was asked for under a lock, and used under the next one. Flanagan and Freund,
+//! "Atomizer", POPL 2004 (`StringBuffer.append`); Goetz et al., "Java concurrency in practice",
+//! 5.1.1.
 
 use std::sync::Mutex;
 

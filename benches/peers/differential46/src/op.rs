@@ -5,7 +5,8 @@ use proptest::prelude::*;
 /// A descriptor. If none is of the kind asked for, any.
 #[derive(Clone, Copy, Debug)]
 pub enum Fd {
-    /// An index into all that are open, taken modulo how many there are and one more, which is closed.
+    /// An index into all that are open, taken modulo how many there are and one more, which is
+    /// closed.
     Any(u8),
     /// An index into those of one kind.
     Socket(u8),

@@ -1,4 +1,5 @@
-//! Faults planted in our side: the comparison must be able to fail, in a sequence made for it and in random ones.
+//! Faults planted in our side: the comparison must be able to fail, in a sequence made for it and
+//! in random ones.
 
 use crate::op::{Fd, Op};
 use crate::sequences;

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use std::cell::RefCell;
 
-/// So many sequences, until one differs: then the shortest that does. With a fault of ours it is not looked for.
+/// So many sequences, until one differs: then the shortest that does. With a fault of ours it is
+/// not looked for.
 pub fn run(sequences: u32, spoil: Option<Spoil>) -> (Result<(), TestError<Vec<Op>>>, Seen) {
     let seen = RefCell::new(Seen::default());
     let config = Config {

@@ -194,7 +194,8 @@ pub struct Side {
     spoil: Option<Spoil>,
     pub dir: TempDir,
     address: SocketAddr,
-    /// The other ends of the sockets: of descriptor 5 first, then of every connection made, in order.
+    /// The other ends of the sockets: of descriptor 5 first, then of every connection made, in
+    /// order.
     pub peers: Vec<Peer>,
 }
 

@@ -4,7 +4,8 @@
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;
 
-/// How many bytes sent on a connection its other end has not acknowledged; none where the system does not say.
+/// How many bytes sent on a connection its other end has not acknowledged; none where the system
+/// does not say.
 pub fn unsent(stream: &TcpStream) -> Option<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: `TIOCOUTQ` writes one `int`, which `count` is, and the descriptor is open.

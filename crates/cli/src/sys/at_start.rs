@@ -1,11 +1,12 @@
-//! What this process was started with, some of which Rust's runtime changes before `main`: signals that are ignored, and
-//! standard streams that are closed.
+//! What this process was started with, some of which Rust's runtime changes before `main`: signals
+//! that are ignored, and standard streams that are closed.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// The signals that matter here and that this process was started with ignored, a bit for each number.
+/// The signals that matter here and that this process was started with ignored, a bit for each
+/// number.
 #[cfg(unix)]
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 
@@ -13,8 +14,8 @@ static IGNORED: AtomicU64 = AtomicU64::new(0);
 #[cfg(unix)]
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// The dynamic loader calls it before `main`: afterwards Rust's runtime has SIGPIPE ignored and `/dev/null` opened for
-/// streams that are closed, in any case.
+/// The dynamic loader calls it before `main`: afterwards Rust's runtime has SIGPIPE ignored and
+/// `/dev/null` opened for streams that are closed, in any case.
 #[cfg(unix)]
 #[used]
 // SAFETY: these sections hold pointers to functions that take no parameters that they would have to
@@ -66,8 +67,8 @@ pub(crate) fn sigpipe_ends_program() -> bool {
     false
 }
 
-/// Whether `number` is that of a standard stream that this process was started without. What is there now swallows what is
-/// written.
+/// Whether `number` is that of a standard stream that this process was started without. What is
+/// there now swallows what is written.
 #[cfg(unix)]
 pub(crate) fn was_closed(number: i32) -> bool {
     (0..3).contains(&number) && CLOSED.load(Ordering::Relaxed) & (1 << number) != 0

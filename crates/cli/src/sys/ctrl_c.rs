@@ -18,8 +18,8 @@ struct Told {
     at_once: Arc<AtomicBool>,
 }
 
-/// Has `asked` run, on a thread of its own, for the first Ctrl-C from now on. Once the flag that is returned is set, which it is
-/// then, another one does what it does to every process.
+/// Has `asked` run, on a thread of its own, for the first Ctrl-C from now on. Once the flag that is
+/// returned is set, which it is then, another one does what it does to every process.
 ///
 /// # Errors
 ///

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 
 use p1_adapter::P1Ctx;
 
-/// The sockets that a service manager handed to this process (`-S listenfd`; systemd, sd_listen_fds(3)).
+/// The sockets that a service manager handed to this process (`-S listenfd`; systemd,
+/// sd_listen_fds(3)).
 #[derive(Default)]
 pub(crate) struct Inherited {
     #[cfg(unix)]
@@ -15,10 +16,11 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Takes those that are meant for this process: `LISTEN_PID`, where it is set, says for which they are.
+    /// Takes those that are meant for this process: `LISTEN_PID`, where it is set, says for which
+    /// they are.
     ///
-    /// The variables that say so are this process's no more; a program without process ids could not tell whether they
-    /// are meant for it. To be called before there are other threads.
+    /// The variables that say so are this process's no more; a program without process ids could
+    /// not tell whether they are meant for it. To be called before there are other threads.
     pub(crate) fn take() -> Self {
         Inherited {
             names: std::env::var("LISTEN_FDNAMES").ok(),

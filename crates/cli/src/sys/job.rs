@@ -45,11 +45,13 @@ pub(crate) fn own() -> io::Result<Socket> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Keeps this process on one processor, as the turn then goes from thread to thread without a wake-up of another processor, and
-/// ends it with the one that started it. Where the system refuses, it is slower, or stays longer.
+/// Keeps this process on one processor, as the turn then goes from thread to thread without a
+/// wake-up of another processor, and ends it with the one that started it. Where the system
+/// refuses, it is slower, or stays longer.
 #[cfg(target_os = "linux")]
 pub(crate) fn settle(job: usize) {
-    // SAFETY: the set is a value of this function's; the calls read it and the number, and write no memory but the set.
+    // SAFETY: the set is a value of this function's; the calls read it and the number, and write no
+    // memory but the set.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         let mut allowed: libc::cpu_set_t = std::mem::zeroed();

@@ -1,5 +1,5 @@
-//! What depends on the platform, and the only unsafe code of this package: [`native_code`], [`at_start`], [`descriptors`],
-//! [`job`], and `own_thread` or `ctrl_c`.
+//! What depends on the platform, and the only unsafe code of this package: [`native_code`],
+//! [`at_start`], [`descriptors`], [`job`], and `own_thread` or `ctrl_c`.
 
 #[cfg(target_env = "musl")]
 mod allocator;

@@ -1,4 +1,5 @@
-//! What the calling thread asks of the system for itself, and a signal that the process does without.
+//! What the calling thread asks of the system for itself, and a signal that the process does
+//! without.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -16,7 +17,8 @@ pub(super) fn block(signals: &[i32]) {
 
 fn change(how: libc::c_int, signals: &[i32]) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is initialised before it is used; a number that is no signal is refused, and not added.
+    // SAFETY: the set is initialised before it is used; a number that is no signal is refused, and
+    // not added.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         for signal in signals {

@@ -9,8 +9,8 @@ pub(crate) const ABORT_STATUS: u8 = 3;
 
 /// Ends the process, at once: nothing is dropped, no destructor of the C library runs.
 ///
-/// The standard library's exit waits for locks, which a thread may hold for ever that has been stopped, or that blocks in
-/// writing to a full pipe. Whatever was to be written has been.
+/// The standard library's exit waits for locks, which a thread may hold for ever that has been
+/// stopped, or that blocks in writing to a full pipe. Whatever was to be written has been.
 pub(crate) fn exit_now(status: u8) -> ! {
     #[cfg(unix)]
     signal_hook::low_level::exit(status.into());

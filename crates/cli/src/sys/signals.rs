@@ -22,8 +22,8 @@ pub(crate) enum Asked {
     End(u8),
 }
 
-/// The three signals are blocked for the thread that made it, and for those that it starts. They wait meanwhile. Dropping it
-/// lets that thread take them again.
+/// The three signals are blocked for the thread that made it, and for those that it starts. They
+/// wait meanwhile. Dropping it lets that thread take them again.
 #[derive(Debug)]
 pub(crate) struct Held {
     _private: (),
@@ -54,8 +54,8 @@ type Task = Box<dyn FnOnce() + Send>;
 
 /// The one thread of this process that takes the three signals.
 ///
-/// Every other thread is started with them blocked. So the system wakes this thread for each, and never waits for the turn
-/// of a thread that computes.
+/// Every other thread is started with them blocked. So the system wakes this thread for each, and
+/// never waits for the turn of a thread that computes.
 #[derive(Debug)]
 pub(crate) struct SignalThread {
     #[cfg(unix)]
@@ -64,9 +64,9 @@ pub(crate) struct SignalThread {
 
 #[cfg(unix)]
 impl SignalThread {
-    /// Starts it. The signals stay blocked for the calling thread and those that it starts, for ever. Until
-    /// [`receive`](Self::receive) they do what they would do without it. A process may have been started with them blocked:
-    /// this thread lets them through.
+    /// Starts it. The signals stay blocked for the calling thread and those that it starts, for
+    /// ever. Until [`receive`](Self::receive) they do what they would do without it. A process may
+    /// have been started with them blocked: this thread lets them through.
     pub(crate) fn start(held: Held) -> io::Result<Self> {
         let (task, tasks) = mpsc::channel::<Task>();
         std::thread::Builder::new()
@@ -77,7 +77,8 @@ impl SignalThread {
                 if let Ok(task) = tasks.recv() {
                     task();
                 }
-                // The program could not be run, or its signals could not be received. No other thread takes them.
+                // The program could not be run, or its signals could not be received. No other
+                // thread takes them.
                 loop {
                     std::thread::park();
                 }
@@ -86,9 +87,10 @@ impl SignalThread {
         Ok(Self { task })
     }
 
-    /// Tells `asked` of each signal from now on. After the first that asks for the end, or once the flag that is
-    /// returned is set, another one ends the process in its handler, with the status that `status` says, whatever any thread
-    /// is doing: what is said about the end may be blocked in writing to a full pipe.
+    /// Tells `asked` of each signal from now on. After the first that asks for the end, or once the
+    /// flag that is returned is set, another one ends the process in its handler, with the status
+    /// that `status` says, whatever any thread is doing: what is said about the end may be blocked
+    /// in writing to a full pipe.
     pub(crate) fn receive(
         self,
         status: fn(u8) -> u8,
@@ -161,8 +163,8 @@ impl Held {
     }
 }
 
-/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, and not end this process: the program is told `fbig`,
-/// and a cache that cannot be written is done without.
+/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, and not end this process: the
+/// program is told `fbig`, and a cache that cannot be written is done without.
 #[cfg(unix)]
 pub(crate) fn outlive_size_limits() {
     own_thread::ignore(libc::SIGXFSZ);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// Links that are followed on the way to one name, as on Linux.
 const LINKS: u32 = 40;
 
-/// A link's target has fewer bytes, as on Linux. So what is followed is bounded, however long a path
-/// may be.
+/// A link's target has fewer bytes, as on Linux. So what is followed is bounded, however long a
+/// path may be.
 pub(crate) const TARGET_MAX: usize = 4096;
 
 /// Where a path has led.

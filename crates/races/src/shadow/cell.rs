@@ -7,7 +7,8 @@ use crate::shadow::entry::Entry;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
     first: [Entry; 2],
-    /// Those beyond the first two, oldest first. One allocation where it is needed, eight bytes where it is not.
+    /// Those beyond the first two, oldest first. One allocation where it is needed, eight bytes
+    /// where it is not.
     #[expect(
         clippy::box_collection,
         reason = "a `Vec` has 24 bytes, and most cells have none"
@@ -23,8 +24,8 @@ impl Cell {
         all.filter(|entry| entry.mask() != 0)
     }
 
-    /// The access is made: `judge` says of each one before it that shares bytes with it whether it comes before. Gives
-    /// how many were forgotten, as there are `most` already.
+    /// The access is made: `judge` says of each one before it that shares bytes with it whether it
+    /// comes before. Gives how many were forgotten, as there are `most` already.
     pub(crate) fn add(
         &mut self,
         new: Entry,

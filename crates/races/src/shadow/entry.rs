@@ -40,7 +40,8 @@ impl Kind {
         (one.writes() || other.writes()) && !(one.is_atomic() && other.is_atomic())
     }
 
-    /// Whether whatever races with an earlier `other` races with this, too, so that the other need not be kept.
+    /// Whether whatever races with an earlier `other` races with this, too, so that the other need
+    /// not be kept.
     pub(crate) fn stands_for(self, other: Self) -> bool {
         match self {
             Self::Write => true,

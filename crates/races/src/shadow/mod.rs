@@ -58,8 +58,9 @@ impl Shadow {
         self.bytes
     }
 
-    /// An access of the bytes from `begin` to `end`. `entry` is what is kept of it, for these bytes of a cell; `judge` says of each
-    /// access before it that shares bytes with it whether it comes before, and is given the cell's address.
+    /// An access of the bytes from `begin` to `end`. `entry` is what is kept of it, for these bytes
+    /// of a cell; `judge` says of each access before it that shares bytes with it whether it comes
+    /// before, and is given the cell's address.
     pub(crate) fn add(
         &mut self,
         begin: u64,

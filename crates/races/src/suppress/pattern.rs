@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A part of a name: `*` stands for anything, `^` in front for the beginning, `$` at the end for the end.
+/// A part of a name: `*` stands for anything, `^` in front for the beginning, `$` at the end for
+/// the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     parts: Vec<String>,

@@ -70,7 +70,8 @@ fn merges(one: &[Access], two: &[Access]) -> Vec<Vec<Access>> {
     all
 }
 
-/// What the sum is of, computed by hand: for each word, the writes in order and the sets of reads between them.
+/// What the sum is of, computed by hand: for each word, the writes in order and the sets of reads
+/// between them.
 fn by_hand(accesses: &[Access]) -> Vec<Vec<(u32, bool)>> {
     let mut words = vec![Vec::new(); 3];
     for one in accesses {
@@ -104,7 +105,8 @@ proptest! {
     }
 }
 
-/// The lines of an interleaving: thread, what the caller knows, how often; nothing where some are left out.
+/// The lines of an interleaving: thread, what the caller knows, how often; nothing where some are
+/// left out.
 fn shown(lines: &[Line<u32>]) -> Vec<Option<(u32, u32, u64)>> {
     let line = |line: &Line<u32>| match line {
         Line::Access { access, of, times } => Some((access.thread.get(), *of, *times)),

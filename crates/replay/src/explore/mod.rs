@@ -1,7 +1,8 @@
 //! Many seeds, and the lowest that fails.
 //!
-//! Jobs take seeds in their order. When one fails, no higher seed is begun, and the lower ones that run are waited for: so
-//! the result is that of one job, whatever the number of jobs and their speed.
+//! Jobs take seeds in their order. When one fails, no higher seed is begun, and the lower ones that
+//! run are waited for: so the result is that of one job, whatever the number of jobs and their
+//! speed.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -65,14 +66,15 @@ pub struct Progress {
 pub struct Explored<F> {
     /// How many seeds this is about: all, or those up to the first that fails.
     pub ran: u64,
-    /// Each distinct failure, in the order of the seeds; at most one unless the search went on after it.
+    /// Each distinct failure, in the order of the seeds; at most one unless the search went on
+    /// after it.
     pub failures: Vec<Found<F>>,
 }
 
 /// Runs seeds until one fails, or all.
 ///
-/// `runner` makes the runner of each job, on the job's thread. `progress` is called after each run, on any of these threads, one
-/// call at a time.
+/// `runner` makes the runner of each job, on the job's thread. `progress` is called after each run,
+/// on any of these threads, one call at a time.
 ///
 /// # Errors
 ///
@@ -121,7 +123,8 @@ struct Shared<F, E, P> {
 struct Seen<F, E, P> {
     ran: u64,
     failed: u64,
-    /// Failures, each with the lowest seed that has it, counted from the first one, and how many have it.
+    /// Failures, each with the lowest seed that has it, counted from the first one, and how many
+    /// have it.
     failures: Vec<(u64, F, u64)>,
     error: Option<(u64, E)>,
     progress: P,

@@ -1,7 +1,7 @@
 //! A run as a file.
 //!
-//! Text, a JSON object a line: first a [`Header`] with what the run depends on, then a line for each
-//! [`Decision`], last how the run ended ([`End`]).
+//! Text, a JSON object a line: first a [`Header`] with what the run depends on, then a line for
+//! each [`Decision`], last how the run ended ([`End`]).
 //!
 //! ```text
 //! {"replay":1,"tool":"host 48.0.0","schedule":"random:17","hashes":{"module":"2c26b4..."}}
@@ -9,8 +9,9 @@
 //! {"end":"thread 1 trapped: unreachable","status":134,"points":61,"trace":"5f1d7a84db00d2fe"}
 //! ```
 //!
-//! A file is read strictly: an unknown or missing field, a decision out of its order, a missing last line are errors that
-//! name the line ([`ReadError`]). Nothing is guessed, as a replay that is almost the same run is of no use.
+//! A file is read strictly: an unknown or missing field, a decision out of its order, a missing
+//! last line are errors that name the line ([`ReadError`]). Nothing is guessed, as a replay that is
+//! almost the same run is of no use.
 
 mod format;
 mod read;
@@ -48,7 +49,8 @@ impl Header {
         }
     }
 
-    /// The names of what differs from `now`: `tool`, and names of hashes that are other or are in one of the two only.
+    /// The names of what differs from `now`: `tool`, and names of hashes that are other or are in
+    /// one of the two only.
     #[must_use]
     pub fn differences(&self, now: &Header) -> Vec<String> {
         let tool = (self.tool != now.tool).then(|| "tool".to_owned());
@@ -128,8 +130,9 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] with the line and its fault. Lines are at most [`LONGEST_LINE`] bytes, and decisions at most
-    /// [`MOST_DECISIONS`](crate::keyed::MOST_DECISIONS), so what is no such file cannot take all memory.
+    /// [`ReadError`] with the line and its fault. Lines are at most [`LONGEST_LINE`] bytes, and
+    /// decisions at most [`MOST_DECISIONS`](crate::keyed::MOST_DECISIONS), so what is no such file
+    /// cannot take all memory.
     pub fn read(from: impl io::BufRead) -> Result<Self, ReadError> {
         read::read(from)
     }

@@ -64,7 +64,8 @@ proptest! {
         prop_assert!(Replay::read(&bytes[..at.index(bytes.len())]).is_err());
     }
 
-    /// Any bytes in place of some are read or refused, and what is read is written the same way as it is read again.
+    /// Any bytes in place of some are read or refused, and what is read is written the same way as
+    /// it is read again.
     #[test]
     fn odd_bytes_do_no_harm(replay in replays(), at in any::<prop::sample::Index>(), with in prop::collection::vec(any::<u8>(), 0..8)) {
         let mut bytes = written(&replay);

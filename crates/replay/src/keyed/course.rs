@@ -12,8 +12,9 @@ pub const LONG: u64 = 100_000;
 
 /// The course of a run so far, as recorder and replayer see it alike.
 ///
-/// It must not depend on stops at which nothing is decided, as the two do not stop at the same points. So it knows of the
-/// thread that has the turn, at which of its points it got it, and where each other thread stands.
+/// It must not depend on stops at which nothing is decided, as the two do not stop at the same
+/// points. So it knows of the thread that has the turn, at which of its points it got it, and where
+/// each other thread stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Course {
     /// The points that each thread has passed. One that got the id of another goes on counting.
@@ -77,7 +78,8 @@ impl Course {
         point
     }
 
-    /// The most points that its holder, now at `point`, may pass before the default schedule is asked.
+    /// The most points that its holder, now at `point`, may pass before the default schedule is
+    /// asked.
     pub(super) fn budget(&self, point: u64) -> u64 {
         (self.since + LONG).saturating_sub(point + 1)
     }

@@ -6,8 +6,8 @@ use crate::interface::Why;
 
 /// A departure from the default schedule: at this point of this thread the turn goes there.
 ///
-/// Threads are named by their ids, the main thread being 0. A thread that got the id of one that has ended goes on counting its
-/// points, so thread and point name one moment of a run.
+/// Threads are named by their ids, the main thread being 0. A thread that got the id of one that
+/// has ended goes on counting its points, so thread and point name one moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
     /// The thread that had the turn.

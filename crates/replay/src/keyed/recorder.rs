@@ -7,12 +7,14 @@ use crate::interface::{Policy, Stop, ThreadId, Turn, Why};
 use crate::keyed::course::Course;
 use crate::keyed::decision::Decision;
 
-/// How many decisions of a run are kept. A run with more cannot be written to a file; its seed still makes it again.
+/// How many decisions of a run are kept. A run with more cannot be written to a file; its seed
+/// still makes it again.
 pub const MOST_DECISIONS: usize = 1_000_000;
 
 /// Keeps what a policy decides, as departures from the default schedule.
 ///
-/// The policy is not asked at stops that only the default schedule needs, one in [`LONG`](super::LONG) points.
+/// The policy is not asked at stops that only the default schedule needs, one in
+/// [`LONG`](super::LONG) points.
 pub struct Recorder {
     policy: Box<dyn Policy>,
     course: Course,
@@ -43,8 +45,8 @@ impl Recording {
         (!kept.too_many).then(|| kept.decisions.clone())
     }
 
-    /// A hash of every move of the turn to another thread so far: of which point of which thread, to
-    /// which thread, and after how many points of all.
+    /// A hash of every move of the turn to another thread so far: of which point of which thread,
+    /// to which thread, and after how many points of all.
     ///
     /// It is that of a [`Replayer`](super::Replayer) that makes the same run.
     #[must_use]
@@ -96,7 +98,8 @@ impl Recorder {
         (recorder, recording)
     }
 
-    /// Whether the policy is asked at this stop, which is none of its own if the thread went on within its budget.
+    /// Whether the policy is asked at this stop, which is none of its own if the thread went on
+    /// within its budget.
     fn is_due(&self, stop: &Stop<'_>, long: bool) -> bool {
         let own = matches!(stop.why, Why::Start | Why::Wait | Why::Sleep | Why::End);
         !long || own || stop.point >= self.due

@@ -21,8 +21,8 @@ pub struct Divergence {
 
 /// The default schedule with these decisions.
 ///
-/// A strict one stops at the first difference: it names a thread that cannot be next, which ends the run, and
-/// [`Replayed::divergence`] says what the difference was.
+/// A strict one stops at the first difference: it names a thread that cannot be next, which ends
+/// the run, and [`Replayed::divergence`] says what the difference was.
 #[derive(Debug)]
 pub struct Replayer {
     course: Course,

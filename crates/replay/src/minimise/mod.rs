@@ -1,13 +1,15 @@
 //! Which parts of a list a failure needs.
 //!
-//! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*, IEEE Transactions on Software
-//! Engineering 28, 2002): parts of the list are taken out, larger ones first, as long as what is left still fails in
-//! the same way. The result is *1-minimal*: no single item can be taken out. A smaller list may exist.
+//! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*,
+//! IEEE Transactions on Software Engineering 28, 2002): parts of the list are taken out, larger
+//! ones first, as long as what is left still fails in the same way. The result is *1-minimal*: no
+//! single item can be taken out. A smaller list may exist.
 
 /// What a try with a part of the list showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<T> {
-    /// The same failure. With it the items that had an effect, if that is known: the others are dropped.
+    /// The same failure. With it the items that had an effect, if that is known: the others are
+    /// dropped.
     Same(Vec<T>),
     /// Another failure, or none.
     Other,
@@ -20,7 +22,8 @@ pub struct Minimised<T> {
     pub list: Vec<T>,
     /// How often it was tried.
     pub tries: u64,
-    /// Whether no single item can be taken out. Otherwise the tries were used up before that was known.
+    /// Whether no single item can be taken out. Otherwise the tries were used up before that was
+    /// known.
     pub is_minimal: bool,
 }
 
@@ -58,7 +61,8 @@ struct Reduction<'a, T> {
 impl<T: Clone + PartialEq> Reduction<'_, T> {
     /// `None` if the tries were used up.
     fn run(&mut self) -> Option<()> {
-        // Often nothing of it is needed, or not its end: what was decided after the failure was made certain.
+        // Often nothing of it is needed, or not its end: what was decided after the failure was
+        // made certain.
         if self.list.is_empty() || self.keeps(0..0)? {
             return Some(());
         }

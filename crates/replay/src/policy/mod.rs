@@ -7,8 +7,9 @@
 //! | [`Pos`] | faults of many small steps |
 //! | [`RoundRobin`] | nothing by search: it is one run, for a first look |
 //!
-//! All but [`RoundRobin`] let a timeout fire early once in [`EARLY`] decisions while a thread sleeps: no clock bounds how
-//! slow the others are. A thread that yields is not next while another can run.
+//! All but [`RoundRobin`] let a timeout fire early once in [`EARLY`] decisions while a thread
+//! sleeps: no clock bounds how slow the others are. A thread that yields is not next while another
+//! can run.
 
 mod choose;
 mod pct;

@@ -9,7 +9,8 @@ use crate::rng::SplitMix64;
 /// A thread that has passed so many points while others could run, and did not, goes behind them.
 pub const FAIR: u64 = 10_000;
 
-/// How long runs are thought to be, in points, if it is not said: each change point draws one of these.
+/// How long runs are thought to be, in points, if it is not said: each change point draws one of
+/// these.
 const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi and Nagarakatti, ASPLOS 2010).
@@ -21,8 +22,8 @@ const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 /// known, so each of these points is drawn among the first 10, 100, ..., 100,000. That holds if the
 /// rule below does not come in.
 ///
-/// Fairness: a thread that yields, or has passed [`FAIR`] points alone, falls behind all others. Without
-/// this a loop that waits for another thread would have the turn for ever.
+/// Fairness: a thread that yields, or has passed [`FAIR`] points alone, falls behind all others.
+/// Without this a loop that waits for another thread would have the turn for ever.
 #[derive(Clone, Debug)]
 pub struct Pct {
     rng: SplitMix64,

@@ -6,7 +6,8 @@ use crate::policy::choose::nobody;
 /// How many points a turn has if nothing else is said.
 pub const DEFAULT_BUDGET: u64 = 1_000;
 
-/// The threads in the order of their ids, each for the same number of points. Timeouts fire when no thread can run.
+/// The threads in the order of their ids, each for the same number of points. Timeouts fire when no
+/// thread can run.
 #[derive(Clone, Debug)]
 pub struct RoundRobin {
     budget: u64,

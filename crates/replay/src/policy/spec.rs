@@ -62,7 +62,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A policy as it is written: `random[:SEED]`, `pct:DEPTH[:SEED]`, `pos[:SEED]`, `round-robin[:BUDGET]`.
+/// A policy as it is written: `random[:SEED]`, `pct:DEPTH[:SEED]`, `pos[:SEED]`,
+/// `round-robin[:BUDGET]`.
 ///
 /// Numbers are decimal and have 64 bits; a depth is 1 to 1,000, a budget at least 1.
 ///

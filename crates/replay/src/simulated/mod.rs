@@ -145,7 +145,8 @@ impl Host<'_> {
         }
     }
 
-    /// A point is passed; the policy is asked if the budget is used up, or the holder must give the turn on.
+    /// A point is passed; the policy is asked if the budget is used up, or the holder must give the
+    /// turn on.
     fn point(&mut self, holder: &mut usize, why: Why, must: bool) -> Result<bool, Outcome> {
         self.threads[*holder].points += 1;
         self.ran.points += 1;

@@ -24,8 +24,8 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// once: for a module that was prepared with
     /// [`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded), which says which
     /// accesses. Each costs a call of the host. In a group with a schedule it is what
-    /// [`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses) is, and the last
-    /// one given counts.
+    /// [`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses) is, and the
+    /// last one given counts.
     pub fn observe_accesses(mut self, observer: Arc<dyn AccessObserver>) -> Self {
         self.settings.accesses = Some(observer);
         self

@@ -7,7 +7,8 @@ use wasmtime::Store;
 use crate::group::builder::GroupBuilder;
 use crate::thread::store::{MakeState, ThreadInfo};
 
-/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that nothing can be built:
+/// Nothing has said yet how the store data of a [`GroupBuilder`]'s threads are made, so that
+/// nothing can be built:
 ///
 /// ```compile_fail,E0599
 /// # fn none(engine: &wasmtime::Engine, module: &wasi_threads::ThreadModule) {

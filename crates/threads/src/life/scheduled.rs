@@ -31,7 +31,7 @@ impl Life {
         let _ = self.followed.accesses.set(observer);
     }
 
-    /// Who is told of accesses where threads run at once.
+    /// What is told of accesses where threads run at once.
     pub(crate) fn accesses(&self) -> Option<&Arc<dyn AccessObserver>> {
         self.followed.accesses.get()
     }

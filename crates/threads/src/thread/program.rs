@@ -120,7 +120,8 @@ impl<T: Send + 'static> Program<T> {
     }
 }
 
-/// Whether Wasmtime refused to enter a store by a call that is not async, because the linker has async host functions.
+/// Whether Wasmtime refused to enter a store by a call that is not async, because the linker has
+/// async host functions.
 pub(crate) fn is_async_forgotten(error: &Error) -> bool {
     // It has no type of its own.
     error.to_string() == "store configuration requires that `*_async` functions are used instead"

@@ -1,4 +1,5 @@
-// What the programs with races need, on a native system: for its own ThreadSanitizer (scripts/races-native.py).
+// What the programs with races need, on a native system: for its own ThreadSanitizer
+// (scripts/races-native.py).
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
@@ -34,7 +35,7 @@ static inline int wasi_fd_write(int fd, const wasi_iovec *v, int count, uint32_t
   return n < 0;
 }
 
-// As on the guest, of atomics; who would wait sleeps for a moment.
+// As on the guest, of atomics; a thread that would wait sleeps for a moment.
 typedef struct { int state; } mutex;
 static inline void mutex_lock(mutex *m) {
   int c = 0;

@@ -1,5 +1,5 @@
-//! An allocator that aborts when memory is given back twice, and fills what was given back. It never gives memory out
-//! again: for short programs.
+//! An allocator that aborts when memory is given back twice, and fills what was given back. It
+//! never gives memory out again: for short programs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

@@ -1,5 +1,6 @@
-//! crossbeam-channel 0.5.12 to 0.5.14, RUSTSEC-2025-0024, crossbeam-rs/crossbeam#1187: the last receiver goes while one
-//! sender puts the first block up and another has sent already; the block is given back twice.
+//! crossbeam-channel 0.5.12 to 0.5.14, RUSTSEC-2025-0024, crossbeam-rs/crossbeam#1187: the last
+//! receiver goes while one sender puts the first block up and another has sent already; the block
+//! is given back twice.
 
 pub fn run() {
     let (sender, receiver) = crossbeam_channel::unbounded();

@@ -1,5 +1,5 @@
-//! crossbeam-deque 0.8.0, RUSTSEC-2021-0093, crossbeam-rs/crossbeam#726: a thief goes on with the buffer that the owner has
-//! replaced meanwhile; tasks are run twice, others never.
+//! crossbeam-deque 0.8.0, RUSTSEC-2021-0093, crossbeam-rs/crossbeam#726: a thief goes on with the
+//! buffer that the owner has replaced meanwhile; tasks are run twice, others never.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 

@@ -1,5 +1,6 @@
-//! flume 0.10.14, zesterer/flume#120 and #121: the sender sends and goes between the receiver's look for a message and its
-//! look for senders; the message is not received. It needs a second poll, as of a future in a `select!`.
+//! flume 0.10.14, zesterer/flume#120 and #121: the sender sends and goes between the receiver's
+//! look for a message and its look for senders; the message is not received. It needs a second
+//! poll, as of a future in a `select!`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -1,4 +1,5 @@
-//! futures 0.1.16, rust-lang/futures-rs#620: one side sends while the other closes, and a panic comes of it.
+//! futures 0.1.16, rust-lang/futures-rs#620: one side sends while the other closes, and a panic
+//! comes of it.
 
 use futures_01::Future;
 use futures_01::sync::oneshot;

@@ -1,9 +1,10 @@
-//! Bugs that releases of well-known crates had. `faulty/` has the last release with each, `mended/` the first without.
+//! Bugs that releases of well-known crates had. `faulty/` has the last release with each, `mended/`
+//! the first without.
 //!
 //! usage: real NAME
 //!
-//! Memory that is given back twice, and such that is used afterwards, is told by an allocator that never gives memory
-//! out again.
+//! Memory that is given back twice, and such that is used afterwards, is told by an allocator that
+//! never gives memory out again.
 
 mod checked;
 

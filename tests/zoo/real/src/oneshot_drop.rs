@@ -1,5 +1,5 @@
-//! oneshot 0.1.8, faern/oneshot#60: a receiver that was polled goes while the sender is about to wake it; `unreachable!()`
-//! is reached.
+//! oneshot 0.1.8, faern/oneshot#60: a receiver that was polled goes while the sender is about to
+//! wake it; `unreachable!()` is reached.
 
 use std::pin::Pin;
 use std::task::{Context, Waker};

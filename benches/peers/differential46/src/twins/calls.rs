@@ -168,7 +168,8 @@ impl Twins {
         }
     }
 
-    /// No memory where the pointer points, or none that is aligned: to a list of buffers, a buffer or a result.
+    /// No memory where the pointer points, or none that is aligned: to a list of buffers, a buffer
+    /// or a result.
     fn odd(&mut self, fd: Fd, call: u8, how: u8) -> Outcome {
         let open = self.get(fd);
         let end = self.ours.memory().len() as u32;
@@ -217,7 +218,8 @@ impl Twins {
         (at - from) as usize
     }
 
-    /// A read into several buffers, one behind the other. The peer fills the first only, so it gets one of the whole length.
+    /// A read into several buffers, one behind the other. The peer fills the first only, so it gets
+    /// one of the whole length.
     pub(super) fn reading(
         &mut self,
         name: &'static str,

@@ -168,7 +168,8 @@ impl Twins {
     }
 }
 
-/// Waits until the system has handed everything sent to the other end: on loopback that is so at once, or nearly.
+/// Waits until the system has handed everything sent to the other end: on loopback that is so at
+/// once, or nearly.
 fn delivered(peer: &Peer) {
     let Peer::Tcp(stream) = peer else {
         return;

@@ -1,4 +1,5 @@
-//! What is open: calls that take, move and free descriptor numbers, which the two sides give out differently.
+//! What is open: calls that take, move and free descriptor numbers, which the two sides give out
+//! differently.
 
 use super::layout::{NAMES, OUT, PATH};
 use super::{OK, Outcome, Twins};

@@ -17,7 +17,8 @@ use crate::run::explore::protocol::{Answer, Request, write_input};
 use crate::run::schedule::temporary::TemporaryFolder;
 use crate::sys::job::{self, Socket};
 
-/// How long nothing may be heard of a run, that is how long it may pass no point, before it is killed.
+/// How long nothing may be heard of a run, that is how long it may pass no point, before it is
+/// killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a run failed: its status, and a text that is the same for the same failure.
@@ -43,7 +44,8 @@ pub(super) struct Common {
     pub(super) folders: Option<TemporaryFolder>,
 }
 
-/// The orders that were seen, each with the first seed that had it, counted from the first of the search.
+/// The orders that were seen, each with the first seed that had it, counted from the first of the
+/// search.
 #[derive(Debug)]
 pub(super) struct Orders {
     first: u64,

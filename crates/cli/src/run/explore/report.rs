@@ -91,7 +91,8 @@ pub(crate) fn explore(
     let mut minimal = minimised(&mut job, seed, original, failure)?;
     // Once more, for its output and its end.
     let answer = job.ask(&by_decisions(seed, &minimal.list))?;
-    // As they were made: a thread may come to the same point for another reason than in the run that they are from.
+    // As they were made: a thread may come to the same point for another reason than in the run
+    // that they are from.
     if let Some(made) = decisions(&answer)? {
         minimal.list = made;
     }

@@ -35,7 +35,8 @@ struct Where {
     function: Option<&'static str>,
 }
 
-/// Says which races were found, and gives the status; answers, in a process that makes the second run.
+/// Says which races were found, and gives the status; answers, in a process that makes the second
+/// run.
 pub(crate) fn after(run: &RacedRun<'_>, watch: &RaceWatch, exit: Exit) -> Exit {
     if run.races.is_again() {
         again::answer(watch);

@@ -1,8 +1,9 @@
 //! The second run: where the threads were whose accesses the first one had forgotten by then.
 //!
-//! It is made by a process of its own, this binary with the same command line and the seed. It is asked on standard input for
-//! moments, and answers on standard output with frames; what the program writes goes nowhere, and it finds standard input empty. If it
-//! reads that, the second run may be another than the first. So each answer says which instruction it is of.
+//! It is made by a process of its own, this binary with the same command line and the seed. It is
+//! asked on standard input for moments, and answers on standard output with frames; what the
+//! program writes goes nowhere, and it finds standard input empty. If it reads that, the second run
+//! may be another than the first. So each answer says which instruction it is of.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A frame: a function's index, and where in the module that was prepared.
 pub(super) type RawFrame = (u32, Option<usize>);
 
-/// Makes the second run; where threads were at these moments, as far as it says. Waits for it as long as the first one took, twice, and
-/// some seconds.
+/// Makes the second run; where threads were at these moments, as far as it says. Waits for it as
+/// long as the first one took, twice, and some seconds.
 pub(super) fn find(
     moments: &[Moment],
     seed: u64,

@@ -1,9 +1,10 @@
 //! Runs in which data races are looked for.
 //!
-//! The module tells of its accesses, the adapter of those that it makes for the program, the policy of threads that begin and
-//! end. `wasm-races` finds the pairs. Where each race's other thread was is found out by a second run, which the same policy
-//! and seed make the same. Of threads that run at once there is no second run, and the group tells
-//! who begins and ends.
+//! The module tells of its accesses, the adapter of those that it makes for the program, the policy
+//! of threads that begin and end. `wasm-races` finds the pairs. Where each race's other thread was
+//! is found out by a second run, which the same policy and seed make the same. Of threads that run
+//! at once there is no second run, and the group tells which thread begins and
+//! ends.
 
 mod after;
 mod again;

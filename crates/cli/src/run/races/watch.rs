@@ -55,7 +55,8 @@ struct Detection {
     left_out: u64,
 }
 
-/// An instruction that a thread did: which thread, and which of its instructions; the same in each run of one seed.
+/// An instruction that a thread did: which thread, and which of its instructions; the same in each
+/// run of one seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Moment {
     pub(super) serial: u64,

@@ -28,7 +28,8 @@ pub(crate) fn replay(plan: &Plan, file: &str) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// The line with `--replay FILE` in place of what says which run it is. Its last `after` arguments are the program's.
+/// The line with `--replay FILE` in place of what says which run it is. Its last `after` arguments
+/// are the program's.
 fn rewritten(typed: &[OsString], after: usize, file: &str) -> Vec<OsString> {
     let options = typed.len().saturating_sub(after);
     let mut line: Vec<OsString> = typed.iter().take(1).cloned().collect();

@@ -89,7 +89,8 @@ pub(super) fn of_input(plan: &Plan) -> Result<Hex> {
     Ok(hex(digest))
 }
 
-/// Of folders: names, kinds, contents and link targets of all that is in them, in the order of names.
+/// Of folders: names, kinds, contents and link targets of all that is in them, in the order of
+/// names.
 ///
 /// # Errors
 ///

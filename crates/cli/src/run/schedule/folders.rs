@@ -25,7 +25,8 @@ struct Size {
     entries: u64,
 }
 
-/// Gives a replay copies of the folders that it may write, in a folder that is there as long as what is returned.
+/// Gives a replay copies of the folders that it may write, in a folder that is there as long as
+/// what is returned.
 ///
 /// # Errors
 ///
@@ -178,7 +179,8 @@ fn measure(folder: &Path, size: &mut Size) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder and what is in it, without `ours`: files, links as they are, and folders. What is none of these is left out.
+/// A folder and what is in it, without `ours`: files, links as they are, and folders. What is none
+/// of these is left out.
 fn copy(from: &Path, to: &Path, ours: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {

@@ -1,7 +1,7 @@
 //! Runs whose threads take turns.
 //!
-//! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for time and order: none of them knows
-//! another. They meet here.
+//! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for
+//! time and order: none of them knows another. They meet here.
 
 pub(crate) mod accesses;
 mod allowed;

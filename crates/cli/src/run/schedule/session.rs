@@ -153,7 +153,8 @@ impl Session {
         self.scheduled.take()
     }
 
-    /// Has accesses kept, of a program that tells of them. Before the schedule is [taken](Self::take).
+    /// Has accesses kept, of a program that tells of them. Before the schedule is
+    /// [taken](Self::take).
     pub(crate) fn keep_accesses(&mut self, accesses: &Arc<Accesses>) {
         self.accesses = Some(Arc::clone(accesses));
         let scheduled = self.scheduled.take();
@@ -215,7 +216,8 @@ impl Session {
         }
     }
 
-    /// The conflicting accesses at the end of the run, and around its last decision, where they are kept.
+    /// The conflicting accesses at the end of the run, and around its last decision, where they are
+    /// kept.
     pub(crate) fn interleaving(&self, most: usize, backtraces: &Backtraces) -> Vec<String> {
         let decisions = self.summary().decisions.unwrap_or_default();
         let accesses = self.accesses.as_ref();

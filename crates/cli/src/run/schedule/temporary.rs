@@ -26,8 +26,8 @@ pub(crate) struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    /// Makes one that nobody else can read, among the system's temporary ones, and removes those of
-    /// processes that were killed.
+    /// Makes one that no other user can read, among the system's temporary ones, and removes those
+    /// of processes that were killed.
     ///
     /// # Errors
     ///
@@ -65,8 +65,8 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Makes the locked file in a new folder. It has its name only once it is locked, so that nobody
-/// takes the folder for one that was left.
+/// Makes the locked file in a new folder. It has its name only once it is locked, so that no
+/// other process takes the folder for one that was left.
 fn lock(folder: &Path) -> io::Result<File> {
     let before = folder.join("locking");
     let file = File::create_new(&before)?;
@@ -77,7 +77,7 @@ fn lock(folder: &Path) -> io::Result<File> {
 
 /// Removes the folders next to `ours` that processes of this user have left.
 fn remove_left(ours: &Path) {
-    // What cannot be removed now stays: it keeps nobody from running.
+    // What cannot be removed now stays: it is in the way of no run.
     let (Some(parent), Ok(owner)) = (ours.parent(), fs::symlink_metadata(ours)) else {
         return;
     };
@@ -143,7 +143,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let alive = TemporaryFolder::among(outer.path()).unwrap();
         fs::write(alive.path().join("file"), "").unwrap();
-        // As a process leaves it that is killed: nobody removes it, and the lock is gone.
+        // As a process leaves it that is killed: the folder is there, and the lock is gone.
         let killed = TemporaryFolder::among(outer.path()).unwrap();
         fs::create_dir(killed.path().join("0")).unwrap();
         let mut forbids = fs::metadata(killed.path().join("0")).unwrap().permissions();
@@ -152,7 +152,7 @@ mod tests {
         let (left, lock) = (killed.path.clone(), killed.lock.as_ref().unwrap());
         lock.unlock().unwrap();
         std::mem::forget(killed);
-        // Killed before it was locked, or somebody else's; a file; and what has another name.
+        // Killed before it was locked, or another user's; a file; and what has another name.
         for other in ["wasi-threads-run-1-1", "other"] {
             fs::create_dir(outer.path().join(other)).unwrap();
         }

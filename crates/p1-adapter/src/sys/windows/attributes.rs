@@ -114,7 +114,8 @@ impl Mount {
     }
 }
 
-/// What the system says of what is on a disk. Some file systems have no numbers for their files and themselves: 0.
+/// What the system says of what is on a disk. Some file systems have no numbers for their files and
+/// themselves: 0.
 pub(super) fn information(handle: HANDLE) -> Result<BY_HANDLE_FILE_INFORMATION, Errno> {
     let mut found = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the system checks the handle, and fills the structure.
