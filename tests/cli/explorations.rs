@@ -147,7 +147,7 @@ fn what_does_not_go_with_many_runs_is_refused() {
         ),
         (
             "--explore 3 --schedule-allow nothing",
-            "there are socket, fifo, device",
+            "expected socket, fifo, device",
         ),
         ("--explore 3,policy=round-robin", "has no seed to explore"),
     ] {

@@ -168,10 +168,7 @@ fn what_does_not_go_with_races_is_refused() {
             "--races=parallel --schedule pos",
             "`--schedule` and `--races=parallel` do not go together",
         ),
-        (
-            "--races=parallel --verify",
-            "`--verify` means nothing alone",
-        ),
+        ("--races=parallel --verify", "`--verify` needs a schedule"),
         ("--races=whim", "`whim` is not known"),
         ("--races=exit=300", "`300` is no status"),
     ] {

@@ -59,9 +59,12 @@
 //! use wasmtime::{Config, Engine, Linker};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut config = Config::new(); config.shared_memory(true).epoch_interruption(true); let
-//! engine = Engine::new(&config)?; // Main starts a thread and waits for ever; the thread stores a
-//! value and traps. let bytes = wat::parse_str(
+//! let mut config = Config::new();
+//! config.shared_memory(true).epoch_interruption(true);
+//! let engine = Engine::new(&config)?;
+//!
+//! // Main starts a thread and waits for ever; the thread stores a value and traps.
+//! let bytes = wat::parse_str(
 //!     r#"(module
 //!          (import "env" "memory" (memory 1 1 shared))
 //!          (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))

@@ -32,6 +32,7 @@
 //! use wasi_threads::rewrite::{Points, RewriteOptions};
 //! use wasi_threads::schedule::{Policy, Schedule, Scheduled, Stop, Turn};
 //! use wasi_threads::{Outcome, ThreadGroup, prepare_with};
+//!
 //! /// The thread with the next higher id, for three points.
 //! struct RoundRobin;
 //!
@@ -39,7 +40,7 @@
 //!     fn next(&mut self, stop: &Stop<'_>) -> Turn {
 //!         let behind = stop.runnable.iter().find(|thread| **thread > stop.thread);
 //!         let thread = behind.or(stop.runnable.first()).copied();
-//! // No thread can run: the first deadline comes.
+//!         // No thread can run: the first deadline comes.
 //!         let thread = thread.unwrap_or_else(|| stop.sleeping[0].thread);
 //!         Turn { thread, budget: 3 }
 //!     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Error, Instance, InstancePre, SharedMemory, Store, StoreContextMut};
+use wasmtime::{Error, Instance, InstancePre, SharedMemory, Store, StoreContextMut, WasmBacktrace};
 
 use crate::life::Life;
 use crate::memory::define::OwnMemories;
@@ -123,8 +123,11 @@ impl<T: Send + 'static> Program<T> {
 /// Whether Wasmtime refused to enter a store by a call that is not async, because the linker has
 /// async host functions.
 pub(crate) fn is_async_forgotten(error: &Error) -> bool {
-    // It has no type of its own.
-    error.to_string() == "store configuration requires that `*_async` functions are used instead"
+    // It has no type of its own, only this text. The text of an error with a backtrace is not asked
+    // for: it has the guest's names in it, whose demangling is bounded only in `wasm-symbols`.
+    !error.is::<WasmBacktrace>()
+        && error.to_string()
+            == "store configuration requires that `*_async` functions are used instead"
 }
 
 /// Says what to do about that.
