@@ -20,7 +20,7 @@ const TRIES: u64 = 2_000;
 /// Frames that tell one trap from another.
 const FRAMES: usize = 12;
 
-/// Runs `_start` of a module under `count` seeds of [`Kind::Random`], 0 first, until one fails: as
+/// Runs `_start` of a module under `count` seeds of [`Kind::Pos`], 0 first, until one fails: as
 /// [`Exploration::run`].
 ///
 /// # Errors
@@ -150,14 +150,14 @@ pub enum ExploreError<E: fmt::Debug + fmt::Display> {
 type Ended = (Outcome, Option<String>);
 
 impl Exploration {
-    /// `count` seeds of [`Kind::Random`], of which the first is 0; each run may pass 10,000,000
+    /// `count` seeds of [`Kind::Pos`], of which the first is 0; each run may pass 10,000,000
     /// points.
     #[must_use]
     pub fn new(count: u64) -> Self {
         Exploration {
             count,
             first: 0,
-            policy: Kind::Random,
+            policy: Kind::Pos,
             max_points: MAX_POINTS,
             tries: TRIES,
             export: "_start".to_owned(),
