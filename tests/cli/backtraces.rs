@@ -98,7 +98,7 @@ fn names_in_other_messages() {
     let visible = r"\u{1b}[2J\n\u{202e}";
     let import = format!(r#"(module (import "{name}" "{name}" (func)) (func (export "_start")))"#);
     let export = format!(r#"(module (func (export "{name}")))"#);
-    // What is not there is called; what is nearly there is suggested; what is no module is quoted.
+    // A missing name is named, a similar name is suggested, and a text that is no module is quoted.
     let call = format!(
         r#"(module (import "{name}" "{name}" (func $f)) (func (export "_start") call $f))"#
     );
@@ -278,7 +278,8 @@ fn a_compiled_guest_knows_its_lines() {
     }
 }
 
-/// A Rust panic ends under frames of the standard library: which one is the program's own is said.
+/// A Rust panic ends under frames of the standard library. A note says which frame is the program's
+/// own.
 #[test]
 fn the_own_frame_of_a_panic_is_named() {
     let run = program()
@@ -298,8 +299,8 @@ fn the_own_frame_of_a_panic_is_named() {
     assert!(run.stderr.ends_with(own), "{run}");
 }
 
-/// An error of instantiation has a backtrace, too: that of a start function, which is Wasmtime's to
-/// run where it compiled the file.
+/// An error of instantiation has a backtrace, too: that of a start function, which Wasmtime runs
+/// itself in a file that it compiled.
 #[test]
 fn a_start_function_that_traps_is_told_in_a_line() {
     let folder = tempfile::tempdir().unwrap();

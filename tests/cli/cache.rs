@@ -204,8 +204,8 @@ fn a_damaged_entry_is_replaced() {
             zstd(b"\x7fELF\x02\x01\x01\xc8\0"),
         ),
     ];
-    // Zstandard does not see all of it, and nothing of the latter.
-    // A bit that is nothing but padding changes nothing.
+    // Zstandard does not detect all damage, and none in entries that are packed again. A changed
+    // bit of padding has no effect.
     let content = |bytes: &[u8]| ::zstd::decode_all(bytes).ok();
     let mut seen = 0;
     for n in 0..10 {
@@ -233,7 +233,7 @@ fn a_damaged_entry_is_replaced() {
     assert!(!stored(&last), "{last}");
 }
 
-/// A thread, its waits, its start function, and what a trap tells, are those of a module compiled
+/// Threads, waits, start function and the text of a trap are the same as with a module compiled
 /// just now.
 #[test]
 #[cfg(unix)]
@@ -449,8 +449,8 @@ fn without_a_cache_folder() {
         .run()
         .expect_code(2)
         .expect_stderr(&["error: "]);
-    // A folder that is there and cannot be written: root can write everywhere, so by another user's
-    // hand.
+    // A folder that exists and cannot be written. Root can write everywhere, so the test runs as
+    // another user.
     let folder = tempfile::tempdir().unwrap();
     let allow = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -509,7 +509,7 @@ fn without_a_home() {
     assert!(output.stderr.is_empty(), "{output:?}");
 }
 
-/// A file that configures the cache, and is wrong, is told, and not taken for a home that cannot be
+/// A wrong configuration file of the cache is reported, and not taken for a home that cannot be
 /// written.
 #[test]
 fn a_broken_cache_configuration_is_an_error() {

@@ -44,10 +44,10 @@ fn installed(names: &[&str]) -> Option<String> {
     found.map(|name| (*name).to_owned())
 }
 
-/// What a debugger says that runs `guest` by a script, with a cache of its own; `None` where no
+/// The output of a debugger that runs `guest` by a script, with a cache of its own. `None` if no
 /// process may be traced.
 ///
-/// `args` end with what says that a script follows, and `program` says that the program does.
+/// The last of `args` says that a script follows, and `program` says that the program follows.
 fn debug(
     (debugger, args, program): (&str, &[&str], &str),
     script: &str,

@@ -9,8 +9,8 @@ use integration_tests::{Finished, Guest, Input};
 /// to the moment its parent knows.
 const PROMPT: Duration = Duration::from_millis(200);
 
-/// The quickest of three runs is [`PROMPT`]: a fault of ours costs each of them its time, a load of
-/// other processes some.
+/// The quickest of three runs must be within [`PROMPT`]. A fault of ours costs all three their
+/// time, and a load of other processes only some of them.
 #[track_caller]
 fn prompt(mut once: impl FnMut() -> (Finished, Duration)) -> Finished {
     let mut tries = 3;
@@ -24,8 +24,8 @@ fn prompt(mut once: impl FnMut() -> (Finished, Duration)) -> Finished {
     }
 }
 
-/// Runs the guest `ending`, and checks how long it lived after a child began to
-/// end it (the guest says when that was, on the clock of the host).
+/// Runs the guest `ending`, and checks how long it lived after a child began to end it. The guest
+/// prints when that was, on the clock of the host.
 #[track_caller]
 fn ends(how: &str, main: &str) -> Finished {
     prompt(|| {
@@ -170,8 +170,8 @@ fn output_already_written_is_not_lost() {
     assert_eq!(run.stdout, text);
 }
 
-/// A signal ends the whole program, wherever its threads are, and the status is
-/// what a shell says of a process that it ended.
+/// A signal ends the whole program, wherever its threads are. The status is the one that a shell
+/// gives for a process that the signal ended.
 #[test]
 #[cfg(unix)]
 fn signals_end_every_thread() {
@@ -342,8 +342,8 @@ mod by_hand {
         None
     }
 
-    /// The message about the time limit blocks, as stderr is full; the first signal finds that the
-    /// program has ended, and the second ends the process.
+    /// The message about the time limit blocks, because stderr is full. The first signal finds that
+    /// the program has ended, and the second ends the process.
     #[test]
     fn a_second_signal_ends_a_process_that_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
@@ -371,8 +371,8 @@ mod by_hand {
         drop(unread);
     }
 
-    /// With all signals blocked a fault of wasm was the end of the process, and SIGTERM was not
-    /// taken.
+    /// If all signals stayed blocked, a fault of wasm would end the process, and SIGTERM would not
+    /// arrive.
     #[test]
     fn a_process_that_was_started_with_signals_blocked() {
         let folder = tempfile::tempdir().unwrap();

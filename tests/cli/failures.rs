@@ -7,7 +7,8 @@ fn given(text: &str, options: &str) -> Program {
     program().args(options).on_stdin(text)
 }
 
-/// They once took its place, with status 1, and kept what came after them from being said.
+/// A failure must not take the place of the program's end, with status 1, nor keep later messages
+/// from being printed.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_trace_or_core_dump_that_cannot_be_written_changes_no_status() {
@@ -109,10 +110,10 @@ fn what_cannot_be_run_leaves_the_trace_alone() {
     }
 }
 
-/// The time a run took is the program's, not also that of writing down what it did.
+/// The time of a run is the program's. Writing down what it did does not count.
 ///
-/// Its calls are such that wait for nothing: a `sched_yield` beside a load gives a turn away, and
-/// 100,000 of them took over a minute.
+/// Its calls wait for nothing. A `sched_yield` would give its turn away beside a load: 100,000 of
+/// them took over a minute.
 #[test]
 fn the_time_of_a_run_has_no_trace_in_it() {
     let calls = r#"(module
@@ -143,8 +144,8 @@ fn the_time_of_a_run_has_no_trace_in_it() {
     let lived = life["dur"].as_f64().unwrap() / 1e6;
     let ran = stats["run_seconds"].as_f64().unwrap();
     let whole = run.elapsed.as_secs_f64();
-    // Writing 100,000 events takes longer than making them: half of what is not the life is far
-    // more than what belongs to the run beside it.
+    // Writing 100,000 events takes longer than making them. So half of the time outside of the life
+    // is far more than the rest of the run takes.
     assert!(
         ran >= lived && ran - lived < (whole - lived) / 2.0,
         "{ran} {lived} {whole}"

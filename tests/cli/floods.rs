@@ -1,5 +1,5 @@
-//! What is said of many threads: some are described, the others counted, whatever there is to say
-//! of each.
+//! Reports on many threads describe some and count the others, however much there is to say about
+//! each.
 
 use integration_tests::debug_info::{attached, unnamed};
 
@@ -31,8 +31,8 @@ fn parked(threads: usize) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// Inlined functions without a name take no bytes in the module, and a line each in a backtrace: 4
-/// KB once printed 44 MB.
+/// Inlined functions without a name take no bytes in the module, and a line each in a backtrace.
+/// Without a bound 4 KB print 44 MB.
 #[test]
 fn inlined_functions_of_many_threads() {
     let module = attached(parked(100), &unnamed(255, 1 << 20));

@@ -160,7 +160,7 @@ fn those_of_a_c_program_have_its_functions() {
     for at in ["compare-exchange at ", "zoo_futex_mutex.c:"] {
         assert!(lines.iter().any(|line| line.contains(at)), "{at}: {run}");
     }
-    // The same of the run that the last line gives, which is asked for it.
+    // The same for the run that the last line names, if that run is asked for it.
     let line = run.stderr.lines().last().unwrap();
     let (_, options) = line
         .strip_prefix("replay: ")
@@ -194,8 +194,8 @@ fn what_libraries_do_for_themselves_is_left_out_and_counted() {
     let count = count.and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
     assert!(count.is_some_and(|count| count > 10), "{run}");
     assert!(own.len() > 10, "{run}");
-    // Without a stack, as before another thread was there, a function of the library's may be all
-    // that is known.
+    // There is no stack before another thread exists. Then only a function of the library may be
+    // known.
     let of = |line: &&&str| line.contains("meetings.rs:");
     assert!(own.iter().filter(of).count() * 2 > own.len(), "{run}");
     for noise in ["dlmalloc", "malloc.c", "thread_start", "pthread_create"] {

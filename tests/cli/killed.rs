@@ -40,9 +40,9 @@ const APPENDS: &str = r#"(module
     (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 24)))
     (call $append (i32.const 0))))"#;
 
-/// Every record that is there is whole, and each thread's are in order and without a gap: a write
-/// of the program's is one write of the host's. (Records that cross a page may be cut by the system
-/// itself.)
+/// Every record in the file is whole, and each thread's records are in order and without a gap,
+/// because a write of the program is one write of the host. (The system itself may cut records that
+/// cross a page.)
 #[test]
 #[cfg(target_os = "linux")]
 fn in_the_middle_of_appends() {

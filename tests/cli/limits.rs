@@ -185,8 +185,8 @@ fn counting(alone: u32, beside: u32) -> String {
     )
 }
 
-/// A module that could start threads once had a sixteenth of its fuel between two host calls,
-/// started or not.
+/// A module that could start threads must have all of its fuel between two host calls, and not a
+/// share of it.
 #[test]
 #[cfg(unix)]
 fn any_thread_can_use_all_the_fuel() {
@@ -203,8 +203,8 @@ fn any_thread_can_use_all_the_fuel() {
         .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
 }
 
-/// Where the system has no room for another thread, the program gets EAGAIN (6), negative, and its
-/// user is told of which limit that is.
+/// If the system has no capacity for another thread, the program gets EAGAIN (6), negated, and its
+/// user is told which limit that is.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_limit_of_the_system_is_named() {

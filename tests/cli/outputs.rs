@@ -186,8 +186,8 @@ fn what_cannot_be_written_whole_leaves_the_old_file() {
     }
 }
 
-/// A file that is mounted by itself, as in containers, cannot be replaced; in a folder that cannot
-/// be written nothing can be made beside it.
+/// A file that is a mount point, as in containers, cannot be replaced. In a folder that cannot be
+/// written, no file can be made beside it.
 #[test]
 fn a_file_is_written_where_it_is_if_nothing_else_can_be_done() {
     let mounts = ["unshare -m true", "unshare -rm true"];
@@ -285,8 +285,8 @@ fn a_fifo_that_nobody_reads_is_waited_for_until_time_is_out_or_a_signal_comes() 
         assert_eq!(run.status.code(), Some(134), "{option}: {run:?}");
         let said = "`fifo` cannot be written\n  why: no process opened it for reading within the time limit";
         assert!(stderr.contains(said), "{option}: {stderr}");
-        // It takes the signal at any time; before it is ready for it the signal ends it, as it
-        // would any program.
+        // It handles the signal at any time. Before it is ready, the signal ends it like any
+        // program.
         let line = format!("timeout -s INT 2 \"$0\" {option} m.wat; echo $?");
         let run = bash(folder.path(), &line);
         assert_eq!(run.stdout, b"124\n", "{option}: {run:?}");

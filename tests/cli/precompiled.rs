@@ -137,8 +137,8 @@ fn published(folder: &Path, options: &str, guest: &Guest) -> std::path::PathBuf 
     compiled
 }
 
-/// They once loaded by no options that were named anywhere: the published binary has another
-/// collector, and more in it.
+/// The published binary has another collector, and other features. So its files load only with
+/// options, which the message must name.
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn files_of_the_published_wasmtime_compile() {
@@ -174,7 +174,8 @@ fn files_of_the_published_wasmtime_compile() {
         let what = format!("error: `{}` cannot be loaded", module.display());
         assert_eq!(refused.stderr, format!("{what}\n  why: {why}{help}"));
     }
-    // What the message names is all that is needed, beside what is given to the run as well.
+    // The options that the message names are all that is needed, besides those that the run gets as
+    // well.
     for more in [
         "",
         "-W epoch-interruption",
@@ -209,9 +210,9 @@ fn files_of_the_published_wasmtime_compile() {
     run(&module, "-W epoch-interruption=n", "").expect_code(0);
 }
 
-/// Code compiled before runs if it is vouched for, threads included: they end by
-/// another way than those of modules compiled here. By `wasmtime compile`'s own settings, which
-/// once had to be guessed for it to load, and by others.
+/// Code that was compiled before runs if the user vouches for it. Its threads end in another way
+/// than those of modules compiled here. It may be compiled with `wasmtime compile`'s own settings,
+/// which the user need not guess, or with others.
 #[test]
 fn files_of_wasmtime_compile() {
     use wasmtime::{Config, Engine, WasmBacktraceDetails};

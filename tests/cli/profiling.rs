@@ -64,8 +64,8 @@ fn table(table: &Value, columns: &[&str]) -> usize {
     length
 }
 
-/// Reads the file as the Firefox Profiler does, and checks what it relies on: tables of one length,
-/// indices that lead somewhere, stacks whose prefixes come first, times that go on.
+/// Reads the file as the Firefox Profiler does, and checks what that relies on: tables of one
+/// length, valid indices, prefixes of stacks that come first, times that increase.
 fn read(path: &Path) -> Vec<Thread> {
     let text = std::fs::read_to_string(path).unwrap();
     let profile: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -282,7 +282,7 @@ fn a_convoy_waits_where_it_locks() {
     let waits = of(&|one| one.category == "Waiting" && one.has("mutex_lock") && one.has("locked"));
     let ran = of(&|one| one.category != "Waiting");
     println!("waited {waits}, ran {ran}");
-    // Three of four have to, and what runs may be held up by a load.
+    // Three of four threads have to, and a load may hold up those that run.
     assert!(waits > ran, "{waits}, {ran}: {:?}", summary(&threads));
     for sample in all().filter(|one| one.category == "Waiting") {
         assert_eq!(sample.leaf(), "memory.atomic.wait", "{sample:?}");
@@ -488,7 +488,8 @@ fn escape_bytes(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-/// Deeper than any sample is: the innermost frames are there, and it is said that there were more.
+/// The stack is deeper than any sample. The innermost frames are there, with a mark that there were
+/// more.
 #[test]
 fn a_deep_stack_is_cut_at_its_root() {
     let module = r#"(module (memory (export "memory") 1)

@@ -102,7 +102,7 @@ fn both_stacks_are_told_with_files_and_lines() {
     assert!(!report.contains("not known"), "{report}");
 }
 
-/// What the first run writes is its own: the second one would write a FIFO's reader another trace,
+/// Only the first run writes outputs. The second one would write a second trace to a FIFO's reader,
 /// or wait for a reader.
 #[test]
 #[cfg(unix)]
@@ -177,7 +177,7 @@ fn what_does_not_go_with_races_is_refused() {
     }
 }
 
-/// A reader that throws away what was written meanwhile, and one that does not look.
+/// A reader that discards what was written meanwhile, and one that does not check.
 #[test]
 fn a_race_of_a_sequence_lock_is_told_as_one() {
     let mut found = 0;

@@ -1,5 +1,5 @@
-//! Hosts that refuse what others give, and programs that have used up what a host gives: it works
-//! without, or one message says what is refused.
+//! Some hosts refuse what others give, and some programs have used up what a host gives. The binary
+//! then works without it, or prints one message about the refusal.
 #![cfg(target_os = "linux")]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use crate::{EXIT_7, program};
 use integration_tests::seccomp::{CLONE, EVENTFD, PIPE, SIGALTSTACK};
 
-/// Says `x`, sleeps for half a second, opens its folder again and again until that is refused, and
-/// sleeps again. Ends with 7 if the refusal is `mfile`, and the sleeps are none.
+/// Prints `x`, sleeps for half a second, opens its folder again and again until that is refused,
+/// and sleeps again. Ends with 7 if the opening is refused with `mfile`, and the sleeps are not
+/// refused.
 const OPENS: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
@@ -115,8 +116,8 @@ fn without_threads_one_message_says_so() {
 #[test]
 fn with_too_few_threads_to_compile_in_a_pool() {
     let folder = tempfile::tempdir().unwrap();
-    // A user of whom there is no other process, not even of these tests run twice at once; the
-    // superuser has no such limit.
+    // A user without any other process, even if these tests run twice at once. The superuser has no
+    // such limit.
     let id = 100_000 + std::process::id();
     let as_nobody = |threads: u32, options: &str| {
         let user = format!("setpriv --reuid={id} --regid={id} --clear-groups");

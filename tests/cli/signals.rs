@@ -78,8 +78,8 @@ impl Running {
     }
 }
 
-/// The cache's thread, whose priority is low, once took them: it got its turn half a second late
-/// beside threads that compute.
+/// The cache's thread must not take them. Its priority is low, so beside threads that compute it
+/// gets a processor half a second late.
 #[test]
 fn one_thread_takes_signals_and_the_others_block_them() {
     let folder = tempfile::tempdir().unwrap();

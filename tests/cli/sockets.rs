@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::program;
 use integration_tests::{Guest, Input};
 
-/// What a program may take from SIGTERM to its end while all its threads are in `sock_accept`: half
-/// of the grace that calls have which nothing ends. A load of other processes takes tenths of a
+/// The longest time from SIGTERM to a program's end while all its threads are in `sock_accept`. It
+/// is half of the grace for calls that nothing ends. A load of other processes takes tenths of a
 /// second at times.
 const PROMPT: Duration = Duration::from_millis(500);
 

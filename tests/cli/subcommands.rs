@@ -54,8 +54,8 @@ fn inspect_names_what_is_missing() {
         ]);
 }
 
-/// What `inspect` finds nothing missing in, `run` runs; what `run` refuses, `inspect` says
-/// something about. It once looked at nothing but memories and the names of exports.
+/// If `inspect` finds nothing missing in a module, `run` runs it. If `run` refuses a module,
+/// `inspect` says why. So it must look at more than memories and the names of exports.
 #[test]
 fn inspect_and_run_agree() {
     let spawn = r#"(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))"#;
@@ -186,7 +186,7 @@ fn for_the_shell() {
     for text in ["--dir", "--env", "--timeout", "Exit status", "Unofficial"] {
         assert!(run.stdout.contains(text), "no `{text}`: {run}");
     }
-    // What is refused in any case is in no list, and what is of old lines neither.
+    // Options that are always refused are in no list, and neither are those of old command lines.
     for text in ["--record", "--target", "--wasi-modules", "--opt-level"] {
         assert!(!run.stdout.contains(text), "`{text}`: {run}");
     }

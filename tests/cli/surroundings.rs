@@ -340,8 +340,8 @@ fn without_standard_streams() {
     );
 }
 
-/// The program is told, and its status says what it makes of it; what the run itself was asked for
-/// fails.
+/// The program gets the error, and its own status says what it makes of it. Outputs that the run
+/// was asked for fail.
 #[test]
 fn stdout_on_a_full_disk() {
     let folder = folder();

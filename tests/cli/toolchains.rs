@@ -1,6 +1,6 @@
-//! Programs of real toolchains, where those are installed. Where they are not, a
-//! line says so; the freestanding guests ask the same of the host. Continuous
-//! integration (`CI=true`) must have the Rust target, so that it is tested somewhere.
+//! Programs of real toolchains, if those are installed. If not, a line says so. The freestanding
+//! guests need the same things from the host. Continuous integration (`CI=true`) must have the Rust
+//! target, so that it is tested somewhere.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,8 +75,7 @@ fn rust_threads() {
         assert_eq!(run.stdout, said(r#"["one", "--two"]"#), "{run}");
         assert_eq!(run.stderr, "", "{run}");
     }
-    // What was said before the end is there, and the trace names function, file and
-    // line.
+    // The output before the end is there, and the trace names function, file and line.
     program()
         .arg(&module)
         .arg("panic")

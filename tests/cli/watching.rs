@@ -148,8 +148,8 @@ fn trace() {
     );
 }
 
-/// In Perfetto a thread 0 shared the track of the thread that has its process's number: main that
-/// of thread 1.
+/// In Perfetto a thread 0 shares the track of the thread that has its process's number. So main
+/// must not share thread 1's.
 #[test]
 fn main_has_a_track_of_its_own() {
     let events = traced(&Guest::c("spawns"), "once 3");
@@ -298,7 +298,7 @@ fn coredump() {
     }
     assert!(memories.len() == 1 && memories[0].shared, "{memories:?}");
     assert!(frames >= 2 && text, "{frames} frames, text: {text}");
-    // As it was typed, for debuggers: it once had the back-quotes of messages around it.
+    // The name is as it was typed, for debuggers, without the backquotes of messages.
     let module = Guest::c("ending").path().display().to_string();
     let has = |text: &str| {
         dump.windows(text.len())

@@ -1,5 +1,5 @@
-//! The bugs of `tests/zoo`, found by one policy from a seed on that is shortly before the first
-//! that fails. `scripts/zoo.py` asks more.
+//! One policy finds the bugs of `tests/zoo`. The search begins at a seed shortly before the first
+//! that fails. `scripts/zoo.py` checks more.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -77,7 +77,7 @@ impl Bug {
     }
 }
 
-/// The line that a program's panic or a failed check is told in, if it has one.
+/// The line that reports a program's panic or a failed check, if there is one.
 fn panic_of(run: &Finished) -> Option<&str> {
     run.stderr
         .lines()
@@ -131,7 +131,7 @@ fn values_that_change_in_between() {
         ("hazard_pointer", 0),
         ("lost_update", 0),
         ("narrow_window", 500),
-        // Once the replay file of this one was of another run: a thread came to a point for another
+        // The replay file must be of the same run even if a thread comes to a point for another
         // reason.
         ("refcount", 0),
         ("ring_publish", 0),

@@ -30,8 +30,8 @@ pub fn trapping(name: &str, sections: &[Section]) -> Vec<u8> {
     module
 }
 
-/// `depth` inlined functions, one in the other. `full`: each covers the function and says where it
-/// was called; else they are entries of one byte, so that 8 KB have room for 4,000.
+/// `depth` inlined functions, one in the other. With `full` each covers the function and says where
+/// it was called. Otherwise they are entries of one byte, so 8 KB have room for 4,000.
 pub fn nested(depth: usize, full: bool) -> Vec<Section> {
     if !full {
         return of_inlined(depth, &[], &[]);
@@ -45,8 +45,8 @@ pub fn nested(depth: usize, full: bool) -> Vec<Section> {
     )
 }
 
-/// `depth` inlined functions, one in the other, that have no name and were called nowhere: each
-/// covers `length` addresses, as does the function that they are in.
+/// `depth` inlined functions, one in the other. They have no name and were called nowhere. Each
+/// covers `length` addresses, like the function that they are in.
 pub fn unnamed(depth: usize, length: u32) -> Vec<Section> {
     let mut sections = of_inlined(
         depth,
@@ -83,8 +83,8 @@ fn of_inlined(depth: usize, attributes: &[(u8, u8)], values: &[u8]) -> Vec<Secti
     ]
 }
 
-/// `functions` functions without a name, one in the other, that have `ranges` ranges each, all to
-/// the same address: the first range of each begins one behind the last of the one around.
+/// `functions` functions without a name, one in the other. Each has `ranges` ranges, all to the
+/// same address. The first range of each begins one behind the last of the function around it.
 pub fn ranged(functions: u32, ranges: u32) -> Vec<Section> {
     let mut abbreviations = Vec::new();
     abbreviation(&mut abbreviations, 1, 0x11, &[(0x11, 0x01), (0x12, 0x06)]);
@@ -146,7 +146,7 @@ pub fn line_table(folder: usize, files: usize) -> Vec<Section> {
     ]
 }
 
-/// A mangled C++ name of which each argument has the one before twice: 300 bytes stand for more
+/// A mangled C++ name in which each argument has the one before twice. 300 bytes stand for more
 /// than 69 MB.
 pub fn mangled_bomb() -> String {
     let mut name = "_Z1fI1aIiiE".to_owned();

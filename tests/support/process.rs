@@ -153,9 +153,8 @@ impl Program {
         self
     }
 
-    /// The binary, with the signal it will be sent at its default or ignored, whatever the
-    /// tests themselves were started with: `nohup` and jobs in the background hand on signals
-    /// that are ignored.
+    /// The binary. The signal that it will be sent is at its default or ignored, whatever the tests
+    /// themselves were started with: `nohup` and jobs in the background pass ignored signals on.
     fn command(&self) -> Command {
         let Some(signal) = self.signal.filter(|_| cfg!(target_os = "linux")) else {
             return Command::new(&self.binary);
@@ -178,8 +177,8 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// If it cannot be started, or takes too long; it is killed then, and the
-    /// message shows what it had written.
+    /// If it cannot be started, or takes too long. In the second case it is killed, and the message
+    /// shows what it had written.
     pub fn run(self) -> Finished {
         // A test that failed while holding it has broken nothing.
         let (_alone, _shared);
@@ -219,9 +218,8 @@ impl Program {
             Input::Null => None,
             Input::Silent => stdin,
             Input::Bytes(bytes) => {
-                // On a thread, or a program that reads nothing would block us. One
-                // that ends before it has read everything breaks the pipe, which is
-                // its right.
+                // A thread writes, because a program that reads nothing would block us. A program
+                // that ends before it has read everything breaks the pipe, which is no fault.
                 std::thread::spawn(move || stdin.map(|mut pipe| pipe.write_all(&bytes)));
                 None
             }
@@ -246,8 +244,8 @@ impl Program {
         let (status, elapsed) = wait(&mut child, started, self.timeout);
         let after_signal = when_signalled.try_recv().ok().map(|sent| sent.elapsed());
         let text = |from: mpsc::Receiver<Vec<u8>>| {
-            // The pipes close with the process. Should a process of its own hold
-            // them open, what was read is of no interest any more.
+            // The pipes close with the process. If a child of it holds them open, their content no
+            // longer matters.
             let bytes = from
                 .recv_timeout(Duration::from_secs(10))
                 .unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Has the kernel refuse a system call from now on, as filters of containers do.
+//! Makes the kernel refuse a system call from now on, as filters of containers do.
 #![allow(
     unsafe_code,
     dead_code,

@@ -11,15 +11,16 @@ use crate::sequence::{Around, Sequences};
 use crate::shadow::{Entry, Kind, Shadow};
 use crate::threads::Threads;
 
-/// Finds races among the accesses that it is told of, in the order in which they are made.
+/// Finds races among the accesses that it is told of. They are told in the order in which they are
+/// made.
 ///
-/// It is exact for what it was told, as long as nothing had to be forgotten
-/// ([`counts`](Self::counts)): an access races with one before it if and only if nothing orders the
-/// two; if it races with several, at least one is told, and of each pair of [places](Race::places)
-/// the first.
+/// It is exact as long as nothing had to be forgotten ([`counts`](Self::counts)): an access is
+/// found to race if and only if it conflicts with one before it, and nothing orders the two. Of
+/// several races of one access at least one is found. Of each pair of [places](Race::places) the
+/// first race is reported.
 ///
-/// It locks nothing. A host with several threads that make accesses at once puts it behind a lock,
-/// and makes the access under it, or takes [`parallel`](Self::parallel).
+/// It locks nothing. A host whose threads make accesses at once puts it behind a lock. Such a host
+/// also makes each access under that lock, or takes [`parallel`](Self::parallel).
 ///
 /// Source: Flanagan and Freund, "FastTrack: efficient and precise dynamic race detection",
 /// PLDI 2009. `DESIGN.md` says what is different here.
@@ -51,13 +52,13 @@ impl Detector {
         Self::with(limits, false)
     }
 
-    /// One for threads that run at once. Each event is told before it is done, by the thread that
-    /// does it, under one lock; others may tell and do theirs before it is done.
+    /// Makes a detector for threads that run at once. Each tells an event under one lock, and does
+    /// it after that. Others may tell and do theirs in between.
     ///
     /// It does not know which of two atomic writes of a word came last. So an atomic read learns
-    /// what all writes of its bytes have released, as far as they were told before the reader's
-    /// next event: some races are missing that [`new`](Self::new) would find in the same run, and
-    /// what is told is a race.
+    /// what all writes of its bytes have released that were told before the reader's next event.
+    /// Each report is a race, but some races are missing that [`new`](Self::new) would find in the
+    /// same run.
     pub fn parallel(limits: Limits) -> Self {
         Self::with(limits, true)
     }
@@ -76,8 +77,7 @@ impl Detector {
         }
     }
 
-    /// A thread starts that no thread has created: main. What threads did that have ended comes
-    /// before it.
+    /// Starts a thread that no other has created: main. What ended threads did comes before it.
     ///
     /// # Errors
     ///
@@ -117,8 +117,7 @@ impl Detector {
         self.threads.end(thread)
     }
 
-    /// What all threads did that have ended comes before what `thread` does from now on: it was
-    /// told by the host, and not by memory.
+    /// Orders all that ended threads did before what `thread` does from now on: the host told it.
     ///
     /// # Errors
     ///
@@ -127,12 +126,12 @@ impl Detector {
         self.threads.join_ended(thread)
     }
 
-    /// An access is made. Gives the races that are told for the first time: those of a pair of
-    /// places that no race was known of.
+    /// Tells of an access. Returns the races that are new: each is the first one of its pair of
+    /// places.
     ///
     /// An atomic read learns what the last atomic write of each of its bytes has released; an
-    /// atomic write releases; an update does both. A plain read that races does learn, too, so that
-    /// one race is not followed by all that it would have ordered.
+    /// atomic write releases; an update does both. A plain read that races learns, too. So one race
+    /// is not followed by reports of all that it would have ordered.
     ///
     /// # Errors
     ///
@@ -184,8 +183,8 @@ impl Detector {
         Ok(&self.races[known_before..])
     }
 
-    /// A thread begins to wait on the word at `address`, having compared it: it is in the queue of
-    /// the word until it is next heard of. The comparison is an access of its own
+    /// A thread begins to wait on the word at `address`, after it has compared it. It is in the
+    /// queue of the word until its next event. The comparison is an access of its own
     /// ([`AccessKind::AtomicRead`]).
     ///
     /// # Errors
@@ -214,9 +213,9 @@ impl Detector {
         Ok(())
     }
 
-    /// These bytes were not accessed, and no atomic was made on them: they are others than before.
-    /// Not needed for memory that grows, nor for allocations that are given back and made anew
-    /// under the allocator's lock.
+    /// Forgets all accesses of these bytes, since other memory is there now. It is not needed for
+    /// memory that grows, nor for allocations that are given back and made again under the
+    /// allocator's lock.
     ///
     /// # Errors
     ///
@@ -243,12 +242,12 @@ impl Detector {
         self.known.get(&places).copied().unwrap_or(0)
     }
 
-    /// The word of the sequence lock that a pair of places seems to belong to: each time that it
-    /// raced, one thread only read, its atomics right before and right after were reads of this
-    /// word, and those of the other, which wrote, were writes of it. Such a reader throws away what
-    /// was written meanwhile, if it compares what it saw of the word; that it does, accesses do not
-    /// show. `None` for a pair that raced in another way, and where the atomics are not known any
-    /// more.
+    /// The word of the sequence lock that a pair of places seems to belong to. Each time that the
+    /// pair raced, one thread only read, and the other wrote. The reader's atomics right before and
+    /// right after were reads of this word, and the writer's were writes of it. Such a reader
+    /// discards what was written meanwhile, if it compares the two values of the word; accesses do
+    /// not show whether it does. `None` for a pair that raced in another way, and where the atomics
+    /// are not known any more.
     pub fn sequence_lock(&self, places: (Place, Place)) -> Option<u64> {
         self.sequences.word(places)
     }
@@ -299,7 +298,7 @@ impl Detector {
         Ok(found > 0)
     }
 
-    /// A race is found: it is kept if it is the first of its pair of places.
+    /// Keeps a race if it is the first of its pair of places.
     fn tell(&mut self, access: &Access, epoch: Epoch, end: u64, meeting: Meeting) {
         let Meeting { cell, previous } = meeting;
         let from = access.address.max(cell) - cell;
@@ -366,7 +365,7 @@ impl Detector {
         }
     }
 
-    /// A thread goes on: what it did last is done. If it waited, it has left the queue.
+    /// A thread goes on, so its last event is done. If it waited, it has left the queue.
     fn settle(&mut self, thread: u32) -> Result<(), EventError> {
         let running = self.threads.get(thread)?;
         let waited = running.waits_on.take();
@@ -384,7 +383,8 @@ impl Detector {
     }
 }
 
-/// The word that an access begins in, and which bytes of it are accessed, where it is within one.
+/// The word in which an access begins, and which bytes of it are accessed, if the access lies
+/// within one word.
 fn word_of(address: u64, size: u64) -> (u64, u8) {
     let word = address / 8 * 8;
     let size = size.clamp(1, 8) as u32;

@@ -1,5 +1,5 @@
-//! A hash for numbers that are not chosen to collide at a cost that matters: addresses of one
-//! program, in its own run.
+//! A hash for numbers that no attacker chooses: addresses of one program in its own run. A program
+//! that makes them collide slows down only itself.
 
 use std::hash::{BuildHasher, Hasher};
 

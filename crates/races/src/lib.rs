@@ -3,8 +3,8 @@
 //! A host that runs threads tells a [`Detector`] what they do, in the order in which they do it:
 //! starts, ends, accesses, waits and wakes. The detector says which two accesses race: they
 //! overlap, one of them writes, one of them is not atomic, and nothing that the program did orders
-//! the two. It finds that whichever of the two came first in this run, and however far apart they
-//! were: a run in which nothing went wrong is enough.
+//! the two. It finds the race whichever of the two came first in this run, and however far apart
+//! they were. So a run in which nothing went wrong is enough.
 //!
 //! ```
 //! use wasm_races::{Access, AccessKind, Detector, Limits, Place};
@@ -50,28 +50,27 @@
 //! | what a thread does | what it does later | |
 //!
 //! That is how WebAssembly's threads proposal and the memory model of JavaScript order sequentially
-//! consistent accesses. A load orders nothing that comes after it in other threads, and a store
-//! learns nothing from the stores before it: a reader that has not been waited for is found, even
-//! if it looked at the same flag.
+//! consistent accesses. A load orders nothing that other threads do after it, and a store learns
+//! nothing from the stores before it. So a race with a reader is found if the writer did not wait
+//! for the reader, even if both used the same flag.
 //!
-//! A thread's end orders nothing. A thread that joins it has learned of that by an atomic or a
-//! wait, or the host says so ([`Detector::join`]).
+//! A thread's end orders nothing. A thread that joins it learns of the end by an atomic or a wait,
+//! or the host says so ([`Detector::join`]).
 //!
 //! # What it does not do
 //!
 //! - See what it is not told: accesses of the host, say, or of a module that was not prepared.
 //! - Judge orders that did not happen. Two accesses that a lock has ordered in this run might race
 //!   in another: try several runs.
-//! - Say what a race does. Some do nothing: [`Suppressions`] leaves those out that a file names, or
-//!   marks them as harmless, and
-//!   [`Detector::sequence_lock`] says which look like a sequence lock's.
+//! - Say what a race does. Some do no harm: [`Suppressions`] leaves out those that a file names, or
+//!   marks them as harmless. [`Detector::sequence_lock`] says which look like a sequence lock's.
 //!
 //! # Threads that run at once
 //!
-//! A host whose threads run one at a time tells each event, and then it is done before anything
-//! else is. Where threads run at once, others run between the two: [`Detector::parallel`] makes a
-//! detector that tells nothing wrong for that. It is behind one lock of the host's, which is held
-//! while an event is told, and not while it is done.
+//! A host whose threads run one at a time tells each event, and does it before any other is told.
+//! Where threads run at once, others run between the telling and the doing. [`Detector::parallel`]
+//! makes a detector whose reports are right all the same. It is behind one lock of the host's,
+//! which is held while an event is told, and not while it is done.
 //!
 //! # What it costs
 //!
@@ -79,7 +78,7 @@
 //! the figures.
 //!
 //! The crate depends on nothing of WebAssembly, and starts no thread. `DESIGN.md`, beside its
-//! manifest, has the argument why nothing is missed and nothing is told wrongly.
+//! manifest, argues why no race is missed and no report is wrong.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,23 +1,23 @@
 //! How much a detector keeps.
 
-/// How much a [`Detector`](crate::Detector) keeps. What is beyond a limit is forgotten in a way
-/// that never makes a report wrong, only missing, and counted ([`Counts`](crate::Counts)).
+/// How much a [`Detector`](crate::Detector) keeps. What is beyond a limit is forgotten and counted
+/// ([`Counts`](crate::Counts)). That can make a report missing, but never wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of shadow memory: which thread has accessed what. By default 1 GiB.
     ///
-    /// Memory that is accessed piece by piece takes five times its size, in pages of 4 KiB; what
-    /// was filled, copied or read into as a whole takes about 3 % of it. So the default covers some
-    /// 200 MiB that are accessed; for 1 GiB, all of it accessed piece by piece, it takes 5 GiB.
-    /// Beyond it, the page that was not used for longest, about, is forgotten.
+    /// Memory that is accessed piece by piece takes five times its size, in pages of 4 KiB. Memory
+    /// that was filled, copied or read into as a whole takes about 3 % of its size. So the default
+    /// covers some 200 MiB that are accessed; for 1 GiB, all of it accessed piece by piece, it
+    /// takes 5 GiB. Beyond it, a page that was not used for long is forgotten.
     pub shadow_bytes: usize,
     /// Bytes of what atomics order: each word of 8 bytes that was the target of an atomic takes
     /// about 100 and 8 for each thread. By default 256 MiB. Beyond it, all further words are taken
     /// for one.
     pub order_bytes: usize,
-    /// Threads that are told apart, at most 16,383, and by default that many: those that run, and
-    /// those that have ended without that all others know of it. Beyond it, a new thread takes the
+    /// Threads that are told apart: those that run, and those that have ended and whose end some
+    /// others do not know of. At most, and by default, 16,383. Beyond it, a new thread takes the
     /// place of one that has ended.
     pub threads: u16,
     /// Accesses that are kept for 8 bytes: readers, for the most part. By default 256, at least 4.

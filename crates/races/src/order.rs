@@ -38,7 +38,7 @@ impl Word {
 #[derive(Debug)]
 pub(crate) struct Order {
     words: HashMap<u64, Word, Mixing>,
-    /// What was released by words that there was no room for: all of them order each other.
+    /// What words released for which there was no space: all of them order each other.
     others: VectorClock,
     bytes: usize,
     most_bytes: usize,

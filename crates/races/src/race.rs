@@ -87,21 +87,21 @@ pub struct Access {
     pub kind: AccessKind,
     /// Where in the program.
     pub place: Place,
-    /// A number that the caller finds this access by, such as a count of the thread's accesses; 40
-    /// bits are kept. Those of a thread grow, or else sequence locks are not known
+    /// A number by which the caller finds this access, such as a count of the thread's accesses; 40
+    /// bits are kept. A thread's numbers must grow, or sequence locks are not recognised
     /// ([`Detector::sequence_lock`](crate::Detector::sequence_lock)).
     pub number: u64,
 }
 
-/// A thread, as long as there are reports of it: a number of the caller's can be that of several
-/// threads, one after the other.
+/// A thread, named for as long as there are reports of it. The caller's number alone is not enough:
+/// several threads can have it, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ThreadInfo {
     /// The caller's number.
     pub id: u32,
     /// The how many-th thread it is; the first is 0. No other has it.
     pub serial: u64,
-    /// The thread that has created it: the number and the serial; `None` for those that
+    /// The thread that created it, as number and serial. `None` for those that
     /// [`start`](crate::Detector::start) made.
     pub parent: Option<(u32, u64)>,
     /// Where, and the caller's number for that ([`Access::number`]).
@@ -117,8 +117,8 @@ pub struct Side {
     pub kind: AccessKind,
     /// Where in the program.
     pub place: Place,
-    /// The caller's number for it. Where a place accessed neighbouring bytes again and again,
-    /// without releasing anything meanwhile, that of the last.
+    /// The caller's number for it. If a place accessed neighbouring bytes several times and its
+    /// thread released nothing in between, this is the number of the last access.
     pub number: u64,
     /// Where its bytes begin, among the 8 that the race is in.
     pub address: u64,
@@ -133,7 +133,8 @@ pub struct Race {
     pub current: Side,
     /// The earlier one.
     pub previous: Side,
-    /// Where the bytes begin that both accessed. Of a race of many bytes, the first that was found.
+    /// Where the bytes begin that both accessed. For a race of many bytes, the first that was
+    /// found.
     pub address: u64,
     /// How many they are, among 8.
     pub size: u8,
@@ -153,8 +154,8 @@ impl Race {
 pub struct Counts {
     /// Accesses that were checked.
     pub accesses: u64,
-    /// Races, each pair of accesses that was found counted for each 8 bytes, or for 4 KiB that were
-    /// accessed as a whole.
+    /// Races that were found. Each pair of accesses counts once for each 8 bytes, or for each 4 KiB
+    /// that were accessed as a whole.
     pub races: u64,
     /// Pairs of places that raced beyond [`Limits::races`](crate::Limits::races).
     pub races_not_kept: u64,

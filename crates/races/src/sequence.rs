@@ -2,10 +2,10 @@
 //!
 //! A reader looks at a word by an atomic, reads data that is no atomic, and looks at the word
 //! again. A writer changes the word by an atomic, writes the data, and changes the word again. The
-//! two race, and if the reader compares what it saw, it throws away what was written meanwhile. So
-//! a pair of places is taken for a sequence lock's if each time that it raced both threads' atomics
-//! right before and right after were these: of the same word, the reader's reads, the writer's
-//! writes.
+//! two race. A reader that compares the two values of the word discards what was written meanwhile.
+//! So a pair of places is taken for a sequence lock's if this held each time that it raced: both
+//! threads' atomics right before and right after were of one word, the reader's were reads, and the
+//! writer's were writes.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -46,7 +46,7 @@ pub(crate) enum Around {
 }
 
 impl AtomicLog {
-    /// An atomic is made. Gives the pairs of places for which it should have been another one.
+    /// Records an atomic. Returns the pairs of places that expected another one.
     pub(crate) fn push(
         &mut self,
         number: u64,
@@ -128,8 +128,8 @@ impl Sequences {
         }
     }
 
-    /// A race was found; around the current access and the previous one were these atomics. Whether
-    /// it looks like one of a sequence lock: then those that are not closed are to be
+    /// Records a race, with the atomics around the current access and around the previous one.
+    /// Returns whether it looks like a sequence lock's. If so, those that are not closed are to be
     /// [opened](AtomicLog::open).
     pub(crate) fn see(&mut self, race: &Race, around: [Around; 2]) -> bool {
         let places = race.places();

@@ -31,8 +31,8 @@ struct Ended {
     time: u64,
     /// A thread that knows of this time knows of all its accesses.
     last_access: u64,
-    /// A thread that knows of this time knows of all that it did before it released something for
-    /// the last time.
+    /// A thread that knows of this time knows of all that the ended one did before its last
+    /// release.
     last_release: u64,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct Running {
     pub(crate) info: ThreadInfo,
     /// The word that it waits on, or has waited on since it was last heard of.
     pub(crate) waits_on: Option<u64>,
-    /// The word, and which of its bytes, that it was last about to read by an atomic; where others
-    /// run meanwhile.
+    /// The word, and which of its bytes, that it was last about to read by an atomic. Used if
+    /// threads run at once.
     pub(crate) reads: Option<(u64, u8)>,
     /// Its last atomics.
     pub(crate) atomics: AtomicLog,
@@ -129,7 +129,8 @@ impl Threads {
         }
     }
 
-    /// A new thread, which knows what its parent does; without one, what all did that have ended.
+    /// Adds a thread, which knows what its parent knows. Without a parent it knows what all ended
+    /// threads did.
     pub(crate) fn start(
         &mut self,
         thread: u32,
@@ -198,7 +199,7 @@ impl Threads {
         Ok(())
     }
 
-    /// What those did that have ended comes before what a thread does from now on.
+    /// Orders what ended threads did before what a thread does from now on.
     pub(crate) fn join_ended(&mut self, thread: u32) -> Result<(), EventError> {
         let running = self.running.get_mut(&thread);
         let running = running.ok_or(EventError::UnknownThread(thread))?;
@@ -206,8 +207,8 @@ impl Threads {
         Ok(())
     }
 
-    /// The thread that did something in that epoch; `None` if that is so long ago that it was
-    /// forgotten.
+    /// The thread that did something in that epoch. `None` if it was forgotten, because that is
+    /// long ago.
     pub(crate) fn info(&self, epoch: Epoch) -> Option<ThreadInfo> {
         let threads = &self.slots[usize::from(epoch.slot)].threads;
         let after = threads.partition_point(|(from, _)| *from <= epoch.time);
@@ -216,11 +217,11 @@ impl Threads {
 
     /// A slot for a new thread. `None` if so many run.
     ///
-    /// Best is one whose thread's accesses all others know of: no thread races with them any more.
-    /// With many slots it is enough that they know of all but what it did after its last release,
-    /// as at the end of a thread that is joined: others can still race with that, and only the new
-    /// thread, which takes it for its own, does not. If there is none, the slot is taken whose
-    /// thread ended first, and the new thread does not race with anything that one did.
+    /// The best slot is one whose thread's accesses all others know of, since no thread races with
+    /// them any more. With many slots it is enough that all others know of its last release, as at
+    /// the end of a thread that is joined. Others are still compared with what it did after that.
+    /// The new thread takes that for its own, and is not. If there is no such slot, the one whose
+    /// thread ended first is taken, and no race of the new thread with that one is found.
     fn find_slot(&mut self) -> Option<u16> {
         if let Some(slot) = self.take_known(|ended| ended.last_access) {
             return Some(slot);

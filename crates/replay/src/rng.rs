@@ -3,9 +3,9 @@
 /// SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, OOPSLA
 /// 2014).
 ///
-/// It is a part of the guarantee that a seed is a run: its numbers, and how policies draw from it,
-/// change only with the major version. No floating point is used, whose functions differ between
-/// systems.
+/// It is a part of the guarantee that a seed is a run. Its numbers, and how policies draw from it,
+/// change only with the major version. It uses no floating point, because those functions differ
+/// between systems.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(u64);
 

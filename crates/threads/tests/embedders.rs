@@ -1,6 +1,6 @@
-//! Features for embedders: store data that may fail, stores set up by the embedder, memory and
-//! handle in the data, a lower maximum than a module declares, exported globals, calls from async
-//! code, names of host threads, a forgotten hook.
+//! Features for embedders. Stores: data that may fail, stores that the embedder sets up, memory and
+//! handle in the data. Groups: a lower maximum than a module declares, exported globals, calls from
+//! async code, names of host threads, a forgotten hook.
 
 mod support;
 

@@ -485,7 +485,7 @@ fn backtraces_begin_with_the_guest() {
 }
 
 /// A reactor that is dropped while its threads wait for the next call ends as cancelled, and not as
-/// deadlocked: while a call could come they were not stuck.
+/// deadlocked. The threads were not stuck while a call could come.
 #[test]
 fn a_dropped_reactor_is_no_deadlock() {
     let _dog = watchdog("a_dropped_reactor_is_no_deadlock", 60);

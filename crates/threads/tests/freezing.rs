@@ -256,8 +256,8 @@ fn a_joined_group_gives_its_grace_once() {
     assert!(took < Duration::from_millis(1900), "{took:?}");
 }
 
-/// Threads that compute, that wait, that are in a host call with a name, and in one without: each
-/// has its stack in the report, without epochs, and goes on.
+/// Some threads compute, some wait, some are in a host call with a name or in one without. Without
+/// epochs, each has its stack in the report, and goes on.
 #[test]
 fn threads_are_seen_from_outside() {
     let _dog = watchdog("threads_are_seen_from_outside", 60);

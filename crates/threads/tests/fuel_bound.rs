@@ -41,9 +41,10 @@ const WAYS: [(&str, &str); 3] = [
     ("calling", "(call $count)"),
 ];
 
-/// A guest whose threads do rounds of `work` and count them, each in a word of its own, from 1024
-/// on: one round is one block, and what is counted was done. For each of [`WAYS`] it exports a
-/// program of all threads that work for ever, and two of main alone, of two and of three rounds.
+/// A guest whose threads do rounds of `work` and count them. Each thread counts in a word of its
+/// own, from 1024 on. One round is one block, and a counted round was done. For each of [`WAYS`] it
+/// exports a program of all threads that work for ever, and two of main alone, of two and of three
+/// rounds.
 fn working(work: &str) -> String {
     let mut exports = String::new();
     let mut way_of_round = String::new();

@@ -1,6 +1,6 @@
-//! Models of three orders of events whose sources cannot be compiled over loom's types: wasmtime's
-//! epoch counter and deadline, and `host/pool.rs`, which stands on the standard library's `Condvar`
-//! and threads.
+//! Models of three orders of events whose sources cannot be compiled over loom's types. One is
+//! about wasmtime's epoch counter and deadline. The others are about `host/pool.rs`, which uses the
+//! standard library's `Condvar` and threads.
 //!
 //! They model the protocol of `DESIGN.md` step by step, by hand: change them together with
 //! `host/pool.rs` and `thread/interrupt.rs`. `loom_life_protocol.rs` has the sources that can be
@@ -75,8 +75,8 @@ fn a_starting_thread_does_not_miss_the_end() {
     assert!(fails(|| starting_against_the_end(true, false)));
 }
 
-/// A job given to a parked host thread whose idle time is over at that moment (`timed_out`), and
-/// the close of the pool after it: the job runs, and the thread ends. `look_again` is the look at
+/// A job is given to a parked host thread whose idle time is over at that moment (`timed_out`), and
+/// the pool is closed after that. The job runs, and the thread ends. `look_again` is the look at
 /// the queue with the lock held after the wait, as in `Hosts::life`.
 fn dispatch_against_idling(timed_out: bool, look_again: bool) {
     #[derive(Default)]

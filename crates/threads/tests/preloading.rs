@@ -13,8 +13,8 @@ fn prepared(engine: &Engine, text: &str) -> ThreadModule {
     prepare(engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
-/// A library with a global of its own, which its start function sets; with waits on the group's
-/// memory; with a function of the host; and with an initialisation, once for the group.
+/// A library with a global of its own, which its start function sets. It waits on the group's
+/// memory, calls a function of the host, and has an initialisation that runs once for the group.
 const LIBRARY: &str = r#"(module
     (import "env" "memory" (memory 1 64 shared))
     (import "host" "count" (func $count))

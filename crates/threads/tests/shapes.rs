@@ -252,8 +252,8 @@ fn a_memory_of_the_embedders_own() {
     assert_eq!(byte.load(std::sync::atomic::Ordering::SeqCst), 3);
 }
 
-/// A module that imports a shared memory, and defines and exports another: WASI would work on the
-/// one, each thread's own, and the threads would share the other.
+/// A module that imports a shared memory, and defines and exports another. WASI would work on the
+/// exported one, which each thread has for itself, while the threads share the imported one.
 #[test]
 fn an_exported_memory_of_its_own_is_refused() {
     let _dog = watchdog("an_exported_memory_of_its_own_is_refused", 60);

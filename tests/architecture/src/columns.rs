@@ -1,8 +1,8 @@
 //! No line of a comment or of a page is wider than 100 columns.
 //!
-//! Rows of tables may be, as may lines with an address and lines of a single word, since they have
-//! no place to break; so may what is fenced on a page, since it is what a program reads or prints.
-//! Code is not looked at: `cargo fmt` breaks it, and what it leaves is a literal.
+//! Some lines may be longer. Rows of tables, lines with an address and lines of a single word have
+//! no place to break. Fenced text on a page is what a program reads or prints. Code is not checked:
+//! `cargo fmt` breaks it, and a long line that it leaves is a literal.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Commands in pages and comments name scripts, packages and targets that are there.
 //!
-//! A command is what stands between backticks or fences. Looked at are `scripts/...`, and with
-//! `cargo` the names behind `-p`, `--package`, `--test`, `--bench`, `--example` and `--bin`.
+//! A command is text between backticks or fences. The check looks at `scripts/...`, and with
+//! `cargo` at the names behind `-p`, `--package`, `--test`, `--bench`, `--example` and `--bin`.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,10 +1,9 @@
 //! The folders of a crate use one another in one direction.
 //!
-//! In every folder of a crate, its folders and files are looked at as nodes: a folder with
-//! all that is below it, and with the file of its name beside it. An arrow runs from one that
-//! names something to the one that defines it, through any re-export. A circle with a
-//! folder in it is a finding. `lib.rs`, `main.rs` and `mod.rs` are the face of their folder, and
-//! no node in it.
+//! In every folder of a crate, its folders and files are nodes. A folder includes all that is below
+//! it, and the file of its name beside it. An arrow runs from a node that names something to the
+//! node that defines it, through any re-export. A circle with a folder in it is a finding.
+//! `lib.rs`, `main.rs` and `mod.rs` are the face of their folder, and not nodes in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

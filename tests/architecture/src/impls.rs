@@ -1,7 +1,7 @@
 //! A type has its methods in its own folder, or below it.
 //!
-//! A method that is called on a value needs no path, so an `impl` in a folder further up would let
-//! the type's folder use that one unseen. Traits are left out: their names are paths.
+//! A call of a method on a value needs no path. So with an `impl` in a folder further up, the
+//! type's folder could use that folder unseen. Traits are left out, because their names are paths.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub fn findings(krate: &Crate) -> Vec<String> {
     found
 }
 
-/// The folder that a file stands for: the one of its name beside it holds its parts.
+/// The folder that a file stands for: the folder of its name beside it, which holds its parts.
 fn inside(file: &Path) -> PathBuf {
     file.with_extension("")
 }

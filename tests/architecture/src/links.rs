@@ -1,5 +1,6 @@
-//! What a text of the tree leads to is there: links of pages and the headings they name, tests that
-//! pages name, and `#[path]`s of files, among them those that the workspace does not build.
+//! Everything that a text of the tree leads to exists: targets of links in pages, with the headings
+//! that they name, tests that pages name, and `#[path]`s of files. Files that the workspace does
+//! not build are included.
 
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,8 @@ pub fn findings(root: &Path) -> Vec<String> {
     found
 }
 
-/// What headings of a page are linked to by: in lower case, without punctuation, a hyphen for a
-/// space. (Of several alike only the first is known.)
+/// How links name the headings of a page: in lower case, without punctuation, with hyphens for
+/// spaces. (Of several equal headings only the first is known.)
 fn anchors(page: &str) -> impl Iterator<Item = String> {
     let headings = page.lines().filter(|line| line.starts_with('#'));
     headings.map(|line| {
@@ -84,8 +85,7 @@ fn has_test(root: &Path, path: &str, test: &str) -> bool {
     item.is_some_and(|attributes| attributes.contains("#[test]"))
 }
 
-/// What stands between `begin` and the next `end`, each time; nothing with a space in it, as links
-/// have none.
+/// Each text between `begin` and the next `end`, if it has no space, since links have none.
 fn between<'t>(text: &'t str, begin: &str, end: &str) -> Vec<&'t str> {
     text.split(begin)
         .skip(1)

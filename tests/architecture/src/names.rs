@@ -1,10 +1,10 @@
 //! No two types of a crate share a name.
 //!
-//! Counted are the types of all modules, those inside of functions, and those that wiggle makes of
-//! the crate's `witx` files. Two of one name are alternatives, and no finding, where only one is
-//! compiled: both under a `cfg` in one module; in a module that is declared twice, each time under
-//! a `cfg`; or, below a `sys` folder, in two modules that are declared side by side, both under a
-//! `cfg`.
+//! The types of all modules count, with those inside of functions, and those that wiggle makes of
+//! the crate's `witx` files. Two types of one name are alternatives, and no finding, if only one is
+//! compiled. That is so if both are under a `cfg` in one module, or in a module that is declared
+//! twice, each time under a `cfg`. Below a `sys` folder they may also be in two modules that are
+//! declared side by side, both under a `cfg`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! `docs/architecture.md` names the folders of each crate, in their order.
 //!
-//! In the table of its part *Folders* a crate's folder uses only folders in later rows. A folder
-//! that has no row is a finding, as is a row without a folder. A tree without the page has none.
+//! In the table of its part *Folders*, a crate's folder uses only folders in later rows. A folder
+//! without a row is a finding, and so is a row without a folder. A tree without the page has no
+//! findings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use crate::folders;
 use crate::source::Crate;
 
-/// What the page of the tree at `root` says of its crates and is not so, a line each.
+/// Each wrong statement of the page of the tree at `root` about its crates, a line each.
 #[must_use]
 pub fn findings(root: &Path, crates: &[Crate]) -> Vec<String> {
     let Ok(page) = std::fs::read_to_string(root.join("docs/architecture.md")) else {

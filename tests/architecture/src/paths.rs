@@ -20,8 +20,8 @@ pub(crate) fn written(module: &Module) -> Vec<Vec<String>> {
     collector.found
 }
 
-/// The module that defines what `path` names in the module `from`; `None` for what is not
-/// this crate's.
+/// The module that defines what `path` names in the module `from`. `None` if it is not this
+/// crate's.
 pub(crate) fn target(krate: &Crate, from: &ModulePath, path: &[String]) -> Option<ModulePath> {
     resolve(krate, from, path, MOST_STEPS)
 }
@@ -73,7 +73,8 @@ fn inside(krate: &Crate, at: &ModulePath, rest: &[String], steps: usize) -> Opti
     }
 }
 
-/// The module that defines the `name` that the module `at` knows, or is it: then true.
+/// The module that defines the `name` which the module `at` knows, and false. Or the module that is
+/// called `name`, and true.
 fn named(krate: &Crate, at: &ModulePath, name: &str, steps: usize) -> Option<(ModulePath, bool)> {
     let module = krate.modules.get(at)?;
     if module.defines.contains(name) {

@@ -1,9 +1,9 @@
 //! What depends on the platform is in `sys/`.
 //!
-//! Elsewhere in the sources of a crate, tests among them, nothing is compiled for some platforms
-//! only, and no system is called: not by `libc`, `windows_sys` or `rustix`, nor by what the
-//! standard library has for one platform. What may travel are `rustix`'s `Errno`, as its type or by
-//! its constants, and the descriptors of `std::os::fd`.
+//! Elsewhere in the sources of a crate, and in its tests, no code is compiled for some platforms
+//! only, and no code calls the system: not by `libc`, `windows_sys` or `rustix`, nor by parts of
+//! the standard library for one platform. Two things may be used everywhere: `rustix`'s `Errno`, as
+//! a type or by its constants, and the descriptors of `std::os::fd`.
 
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ fn look(tokens: TokenStream, found: &mut Vec<String>) {
     }
 }
 
-/// What of the platform is named in the parentheses that follow `cfg`, `cfg_attr` or `cfg!`.
+/// The parts of the platform that the parentheses after `cfg`, `cfg_attr` or `cfg!` name.
 fn condition(after: &[TokenTree]) -> Option<String> {
     let mut after = after.iter();
     let group = match after.next()? {
@@ -126,7 +126,7 @@ fn named(tokens: TokenStream) -> Option<String> {
     })
 }
 
-/// Whether what was before is the first part of a path, or a field's or a method's dot.
+/// Whether the token before is the first part of a path, or the dot of a field or a method.
 fn is_continued(before: &[TokenTree]) -> bool {
     let is = |token: Option<&TokenTree>, sign| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
     let mut back = before.iter().rev();

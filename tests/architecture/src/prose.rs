@@ -31,7 +31,7 @@ const KINDS: [(&str, &[&str]); 12] = [
     ("md", &[""]),
 ];
 
-/// The files below `root` that have prose, but for what is built, hidden, or input of a fuzzer.
+/// The files below `root` that have prose, except built and hidden ones, and inputs of fuzzers.
 pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(root, &mut files);

@@ -170,8 +170,8 @@ fn add(
             item => module.items.push(item),
         }
     }
-    // A crate with a library and a binary has two roots, and a module may be declared for each of
-    // several configurations: they are looked at as one.
+    // A crate with a library and a binary has two roots, and a module may be declared once for each
+    // of several configurations. These count as one.
     match modules.get_mut(&path) {
         Some(root) => {
             root.has_alternatives |= root.is_conditional && module.is_conditional;

@@ -4,8 +4,8 @@
 //! - A word in the column *not* of the glossary in `docs/architecture.md` is not used. One in
 //!   parentheses there has another meaning elsewhere, so it is not looked for.
 //!
-//! What stands between backticks is code, and what stands between fences is a program or what one
-//! prints: neither is looked at.
+//! Text between backticks is code, and text between fences is a program or its output. Neither is
+//! checked.
 
 use std::ops::Range;
 use std::path::Path;

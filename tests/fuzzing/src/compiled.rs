@@ -26,7 +26,7 @@ const MODULES: [&str; 3] = [
     "(module (func $f) (start $f))",
 ];
 
-/// Of the end of a file: three lengths, the checksum, and what it is known by.
+/// The parts of the end of a file: three lengths, the checksum, and the bytes that identify it.
 const FOOTER: usize = 8 + 8 + 4 + 4 + 16;
 const KNOWN_BY: usize = 16;
 
@@ -223,7 +223,7 @@ fn only_file(folder: &Path) -> Option<PathBuf> {
     None
 }
 
-/// An entry of the cache that is not as it was written is as good as none.
+/// An entry of the cache that has changed since it was written counts as none.
 fn changed_entry(input: &mut Input<'_>) {
     let folder = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
     let bytes = &FILES[0].bytes;

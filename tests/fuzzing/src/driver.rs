@@ -1,5 +1,5 @@
-//! A fuzzer for a test run: seeds, and what chance makes of them. It does not see what the code
-//! does with its input; libFuzzer, which does, is in `fuzz/`.
+//! A fuzzer for a test run: it runs seeds, and random changes of them. It does not see what the
+//! code does with its input. libFuzzer does, and is in `fuzz/`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -122,8 +122,8 @@ pub fn one(target: Target, input: &[u8]) -> Result<(), Finding> {
     })
 }
 
-/// Runs `target` on its seeds, then on what chance makes of them, for `time` or until something is
-/// found; how many inputs that were.
+/// Runs `target` on its seeds, then on random changes of them, for `time` or until something is
+/// found. Returns the number of inputs.
 ///
 /// # Errors
 ///

@@ -1,12 +1,12 @@
 //! What the fuzz targets do with their bytes, and what must be so afterwards.
 //!
-//! A target is a function of bytes that panics where something is not as it is promised to be.
-//! `fuzz/` calls each from libFuzzer, which looks for bytes that reach more of the code;
-//! `tests/short.rs` calls all of them for some seconds with the seeds of `fuzz/seeds` and what a
-//! simple [`driver`] makes of them, and runs with the other tests.
+//! A target is a function of bytes that panics if a promise does not hold. `fuzz/` calls each
+//! target from libFuzzer, which looks for bytes that reach more of the code. `tests/short.rs` runs
+//! with the other tests. It calls all targets for some seconds with the seeds of `fuzz/seeds`, and
+//! with what a simple [`driver`] makes of these.
 //!
-//! So that a target that finds nothing says something, each has faults [planted](plant::PLANTED),
-//! one at a time: it must find them.
+//! A target that finds nothing must have been able to find something. So each has faults
+//! [planted](plant::PLANTED), one at a time, and must find them.
 //!
 //! | target | bytes are | must be so |
 //! |---|---|---|

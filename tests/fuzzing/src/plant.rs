@@ -1,8 +1,8 @@
 //! Faults that are planted to be found.
 //!
-//! Each is a change of what a target has been told, as if the code under test had done it, under a
-//! condition that only input reaches which gets far. `FUZZ_PLANTED=NAME` plants one in a process,
-//! [`with`] in a call.
+//! Each fault changes an answer to a target, as if the code under test had given it. Only input
+//! that gets far meets its condition. `FUZZ_PLANTED=NAME` plants one in a process, [`with`] in a
+//! call.
 
 use std::cell::Cell;
 use std::sync::LazyLock;

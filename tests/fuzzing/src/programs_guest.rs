@@ -25,8 +25,8 @@ pub(crate) mod note {
 /// How many kinds of step there are. Others do nothing.
 pub(crate) const KINDS: u8 = 28;
 
-/// A step is its kind, three bytes, and a number of 32 bits, of which the last is not used by most.
-/// Each thread does at most a few hundred; some go on for ever.
+/// A step is its kind, three bytes, and a number of 32 bits, which most steps do not use. Each
+/// thread does at most a few hundred; some go on for ever.
 pub(crate) const TEXT: &str = r#"(module
   (import "env" "memory" (memory 2 4 shared))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))

@@ -1,5 +1,5 @@
-//! What users hand to one another, replays and lists of races that are not told; and runs that are
-//! recorded, then replayed.
+//! Files that users hand to one another, which are replays and lists of races that are not
+//! reported. And runs that are recorded, then replayed.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::input::Input;
 use crate::plant::planted;
 use crate::replays_host::{Ended, Program, Ran, run as run_program};
 
-/// What the error of a bad file may say at most: more is no message.
+/// The longest error of a bad file: more is no message.
 const LONGEST_MESSAGE: usize = 4 << 20;
 
 pub(crate) fn run(data: &[u8]) {
@@ -145,8 +145,8 @@ fn recorded(input: &mut Input<'_>) {
     }
 }
 
-/// Two runs did the same. A bound is on how often the policy is asked, which a replay is less
-/// often: it comes at another place.
+/// Two runs did the same. The bound limits how often the policy is asked. A replay asks it less
+/// often, so there the bound comes at another place.
 fn same(one: &Ran, other: &Ran) {
     if one.ended == Ended::Bound || other.ended == Ended::Bound {
         let both = one.trace.len().min(other.trace.len());

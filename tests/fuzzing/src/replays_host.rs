@@ -1,4 +1,5 @@
-//! A host of threads that take turns, for programs out of bytes: as small as a policy can tell.
+//! A host of threads that take turns, for programs made of bytes. It has only what a policy can
+//! notice.
 
 use replay_threads::{Policy, Sleeper, Stop, ThreadId, Turn, Why};
 
@@ -19,7 +20,7 @@ const POINTS: u64 = 50_000_000;
 enum Operation {
     /// Passes so many points.
     Work(u64),
-    /// Changes a word: whether it was set is what the next wait on it sees.
+    /// Changes a word. The next wait on it sees whether it was set.
     Turn(usize),
     /// Waits while a word is not set, for a time if one is given.
     Wait(usize, Option<u64>),

@@ -14,7 +14,7 @@ use crate::input::Input;
 use crate::plant::planted;
 use crate::rewrite_plan;
 
-/// The first byte says how a module is made of the others, the second what is rewritten.
+/// The first byte says how a module is made of the other bytes, the second what is rewritten.
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let (manner, choice) = (input.u8(), input.u8());
@@ -71,8 +71,8 @@ pub(crate) fn run(data: &[u8]) {
     check_places(&module, &after);
     check_code(&module, &after);
     check_table(&after);
-    // What was rewritten has nothing more to rewrite, but for the bulk operations of what was
-    // appended.
+    // A rewritten module has nothing more to rewrite, except the bulk operations of appended
+    // functions.
     let mut again = RewriteOptions::default();
     again.bulk_chunk = None;
     (again.waits, again.start) = (options.waits, options.start);
@@ -256,7 +256,8 @@ fn check_places(before: &[u8], after: &Rewritten<'_>) {
     }
 }
 
-/// Each instruction is where the map says, or a call is, and is found back from there.
+/// Each instruction, or the call in its place, is where the map says. From there the map leads back
+/// to it.
 fn check_code(before: &[u8], after: &Rewritten<'_>) {
     const CALL: u8 = 0x10;
     let map = &after.code_map;

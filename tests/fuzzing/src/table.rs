@@ -61,7 +61,7 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(Arc::strong_count(&alive), 1, "a value is left");
 }
 
-/// What a future gives at its first poll, which no other thread can be in the way of.
+/// The result of a future's first poll. No other thread can be in its way.
 fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut context) {

@@ -1,5 +1,5 @@
-//! The seeds that are made: those in `fuzz/seeds` are these, and the ones that a fuzzer or a hand
-//! put there beside them. `FUZZ_WRITE_SEEDS=1` writes them.
+//! The seeds that a program makes. `fuzz/seeds` has these, and others that a fuzzer found or that
+//! were written by hand. `FUZZ_WRITE_SEEDS=1` writes them.
 #![cfg(feature = "runtime")]
 
 use std::fs;

@@ -1,5 +1,6 @@
-//! All fuzz targets for a moment: the seeds, and what chance makes of them. `FUZZ_SECONDS` says for
-//! how long each (default: 2), `FUZZ_CHANCE` where chance starts. And all planted faults are found.
+//! Runs all fuzz targets for a moment, on the seeds and on random changes of them. `FUZZ_SECONDS`
+//! says for how long each (default: 2), and `FUZZ_CHANCE` is the seed of the random numbers. All
+//! planted faults must be found.
 //!
 //! `programs` counts what is left of a program in its process, so it is in `programs.rs`.
 

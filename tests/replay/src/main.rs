@@ -1,5 +1,5 @@
-//! Ten programs that print what differs from run to run natively. `scripts/replay-same.py` asks
-//! that it does not under a schedule.
+//! Ten programs that print things which differ from run to run natively. `scripts/replay-same.py`
+//! checks that they do not differ under a schedule.
 //!
 //! usage: same NAME [FOLDER]
 

@@ -40,8 +40,7 @@ mod tests {
 
     use super::guarded;
 
-    /// A panic that has nothing to do with stdout was once not printed, so it could not be
-    /// reported.
+    /// Every panic that has nothing to do with stdout must be printed, or it could not be reported.
     #[test]
     fn other_panics_say_what_they_say() {
         const CHILD: &str = "PANICS_WHILE_IT_PARSES";

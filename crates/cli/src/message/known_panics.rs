@@ -7,8 +7,8 @@ use std::sync::Arc;
 /// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Does `work`. A panic that is `known` is returned, and not printed by the panic hook. Every other
-/// panic goes on as usual.
+/// Runs `work`. A panic that is `known` is returned, and the panic hook does not print it. Every
+/// other panic goes on as usual.
 pub(crate) fn caught<T>(
     known: fn(&(dyn Any + Send)) -> bool,
     work: impl FnOnce() -> T + UnwindSafe,

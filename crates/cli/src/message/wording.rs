@@ -110,7 +110,7 @@ pub(crate) fn wasmparser_ended_early(error: &wasmparser::BinaryReaderError) -> b
 }
 
 /// Whether a library panicked because it could not start a thread: the standard library's `spawn`
-/// (the cache's worker), or rayon, as its pool is first used (a compilation).
+/// (the cache's worker), or rayon at the first use of its pool (a compilation).
 pub(crate) fn no_thread(panic: &(dyn Any + Send)) -> bool {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -34,8 +34,8 @@ const FOLDER: &str = "wasi-threads-run";
 /// The cache that the options ask for. It is removed from the options, because the engine must have
 /// none.
 ///
-/// There is none for code that is compiled for debuggers: their breakpoints are in the code, and
-/// would be put into the cache with it.
+/// Code that is compiled for debuggers has no cache: breakpoints are in the code, and would get
+/// into the cache with it.
 pub(crate) fn take(options: &mut CodegenOptions, for_debuggers: bool) -> Result<Option<Cache>> {
     let asked_for = options.cache.replace(false);
     let config = options.cache_config.as_deref().map(Path::new);

@@ -4,9 +4,8 @@
 /// names.
 const IN_C: [&str; 2] = ["__imported_wasi_snapshot_preview1_", "__wasi_"];
 
-/// The function of `known` that an unknown import probably means, as module and name: one whose
-/// name has other separators, or the same function of another module, or one that has a C library's
-/// prefix here.
+/// The function of `known` that an unknown import probably means, as module and name. Its name may
+/// have other separators, it may be in another module, or the import may have a C library's prefix.
 pub(crate) fn near<'a>(
     module: &str,
     name: &str,

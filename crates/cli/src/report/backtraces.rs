@@ -142,7 +142,7 @@ impl Backtraces {
         traces.iter().map(&mut own).collect()
     }
 
-    /// For each access, whether the program makes it, and not a library for itself.
+    /// For each access, whether the program makes it (and not a library for itself).
     pub(crate) fn are_own<'a>(
         &self,
         of: impl Iterator<Item = (Option<&'a Backtrace>, &'a AccessSite)>,
@@ -181,7 +181,8 @@ impl Backtraces {
         of.iter().zip(&called).map(own).collect()
     }
 
-    /// Of each place, whether an access there is the program's, if no caller decides that.
+    /// For each place, whether an access there is the program's. `None` if that depends on a
+    /// caller.
     fn whose<K: Ord>(&self, places: BTreeMap<K, Place>) -> BTreeMap<K, Option<bool>> {
         let (keys, places): (Vec<_>, Vec<_>) = places.into_iter().unzip();
         let looked_up = of_many().look_up(places);

@@ -1,8 +1,8 @@
 //! Which WASI call each thread is in, for reports and for threads that are left behind.
 //!
-//! It is noted for the functions that may wait, and mostly only for these: two stores a call,
-//! without a clock or a lock. The group keeps the note (`wasi_threads::note_host_call`); this file
-//! decides what is noted, under which names.
+//! A call is noted for the functions that may wait, and usually only for these. That costs two
+//! stores for each call, without a clock or a lock. The group keeps the note
+//! (`wasi_threads::note_host_call`); this file decides what is noted, under which names.
 
 use p1_adapter::{CallObserver, CallOutcome};
 use wasi_threads::{note_host_call, time_host_call};

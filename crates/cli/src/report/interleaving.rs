@@ -38,9 +38,9 @@ pub(crate) fn tell(lines: &[impl Display]) {
     }
 }
 
-/// The conflicting accesses of the program at the end, and around a decision, `most` lines of text
-/// at most, and one that says how many others there are. Those that libraries make for themselves
-/// are left out before it is cut, unless there are no others.
+/// The program's conflicting accesses at the end and around a decision, in at most `most` lines of
+/// text. One more line says how many others there are. Accesses that libraries make for themselves
+/// are left out before the lines are cut, unless there are no others.
 pub(crate) fn text(
     history: &History<Seen>,
     decision: Option<(ThreadId, u64)>,

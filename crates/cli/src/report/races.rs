@@ -15,7 +15,8 @@ pub(crate) struct Stack {
     pub(crate) frames: Vec<Frame>,
     /// Whether only the innermost is known.
     pub(crate) cut: bool,
-    /// The function of WASI that made it for the program, soon after it was where the frames say.
+    /// The function of WASI that made the access for the program, soon after the program was where
+    /// the frames say.
     pub(crate) function: Option<&'static str>,
 }
 
@@ -43,7 +44,7 @@ struct Top {
 
 /// What is told of the races of a run.
 pub(crate) struct RacesText {
-    /// A text for each that is told, those that are harmless among them.
+    /// A text for each reported race, harmless ones included.
     pub(crate) texts: Vec<String>,
     /// How many of them do harm.
     pub(crate) harmful: usize,
@@ -51,8 +52,9 @@ pub(crate) struct RacesText {
     pub(crate) suppressed: usize,
 }
 
-/// The texts of those that the lists do not leave out: one for each pair of lines, and one more if
-/// it is harmless and harmful. `strict`: what looks like a sequence lock is not taken for harmless.
+/// The texts of the races that the lists do not leave out. There is one for each pair of lines, and
+/// one more if a pair is both harmless and harmful. With `strict`, a race that looks like a
+/// sequence lock's is not taken for harmless.
 pub(crate) fn texts(races: &[ToldRace], lists: &Suppressions, strict: bool) -> RacesText {
     let mut told = RacesText {
         texts: Vec::new(),
@@ -172,7 +174,7 @@ fn kind(kind: AccessKind) -> &'static str {
     }
 }
 
-/// One of a race's threads. The number of one that has ended may be another's by now.
+/// One of a race's threads. If it has ended, another thread may have its number by now.
 fn who(thread: &ThreadInfo, race: &Race) -> String {
     let both = [race.current.thread, race.previous.thread];
     let again = |other: &ThreadInfo| other.id == thread.id && other.serial > thread.serial;

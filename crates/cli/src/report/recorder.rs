@@ -336,8 +336,8 @@ mod tests {
         assert!(events.is_sorted_by_key(|event| event.began));
     }
 
-    /// Each thread once had capacity of its own, so a hundred threads could take all memory. And a
-    /// full record lacked the life of its thread, which ends last.
+    /// If each thread had capacity of its own, a hundred threads could take all memory. And a full
+    /// record must still have the life of its thread, which ends last.
     #[test]
     fn capacity_is_for_all_threads_together() {
         let recorder = Recorder::with_capacity(true, Noting { timed: false }, 2 * PORTION + 100);

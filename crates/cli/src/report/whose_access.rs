@@ -1,14 +1,15 @@
 //! Whether an access of memory is the program's, or one that a library makes for itself.
 //!
-//! Most accesses of a Rust program are the allocator's and those around the start and the end of
-//! threads. A program's own are its atomics, and what it asks of a lock or a channel: between these
-//! and the program's function are functions of `core` and `std::sync` only.
+//! Most accesses of a Rust program are the allocator's, or belong to the start and the end of
+//! threads. The program's own are its atomics, and those that a lock or a channel makes for it.
+//! Between an access of its own and the program's function there are only functions of `core` and
+//! `std::sync`.
 
 use wasm_symbols::{Frame, Source};
 
 use crate::report::own_frame::{CALLS_OWN, STARTS, begins_as_librarys, is_in_library};
 
-/// What functions and files of Rust's library begin with that do what their caller wants of memory.
+/// How functions and files of Rust's library begin that access memory on behalf of their caller.
 const NAMES: [&str; 4] = [
     "core::",
     "std::sync::",
@@ -22,7 +23,7 @@ const FILES: [&str; 4] = [
     "/library/std/src/sys/sync/",
     "/library/std/src/sys/pal/wasip1/futex",
 ];
-/// The folder of what pthreads does, in the C library; and what the names of that begin with.
+/// The C library's folder of pthreads, and how the names of its functions begin.
 const PTHREADS: &str = "musl/src/thread/";
 const OF_PTHREADS: [&str; 7] = [
     "pthread_mutex_",
@@ -36,7 +37,7 @@ const OF_PTHREADS: [&str; 7] = [
 /// What has other names there, and serves them.
 const BELOW_PTHREADS: [&str; 6] = ["__wait", "__timedwait", "a_", "atomic_", "lock", "unlock"];
 
-/// Functions of the C library that are told by their names where there is no debug information.
+/// Functions of the C library that are recognised by their names if there is no debug information.
 const ALLOCATORS: [&str; 16] = [
     "malloc",
     "free",
@@ -67,8 +68,8 @@ enum Whose {
     Library,
 }
 
-/// Whether the program makes an access in this frame, or a library for itself; `None` if it depends
-/// on the caller of the function.
+/// Whether the program makes an access in this frame, and not a library for itself. `None` if that
+/// depends on the function's caller.
 pub(crate) fn is_own(frame: &Frame) -> Option<bool> {
     let sources = frame.sources();
     let whose = match sources {
@@ -121,7 +122,7 @@ fn whose(source: &Source, frame: &Frame) -> Whose {
     }
 }
 
-/// A function's own code may be the program's, inlined into it: only allocators are known.
+/// A function's code may be the program's, inlined into it. Only these names are certain.
 fn without_sources(name: Option<&str>) -> Whose {
     let name = name.unwrap_or_default();
     let allocates = ALLOCATORS.contains(&name)

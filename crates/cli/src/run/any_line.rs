@@ -99,8 +99,8 @@ pub(crate) fn any_line(data: &[u8], forgets_limit: bool, takes_option: bool) {
             "{name} twice"
         );
     }
-    // Options that contradict each other are an error. Not tried: the pooling allocator reserves
-    // what its options say, and a profiler makes a file.
+    // Options that contradict each other are an error. Two things are not tried: the pooling
+    // allocator, which reserves what its options say, and profilers, which make files.
     if !says(&line, &["pooling", "profile", "native-unwind"]) {
         let _ = Engine::new(&plan.engine);
     }

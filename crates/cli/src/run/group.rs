@@ -40,9 +40,9 @@ pub(crate) fn builder(
         .report_at_timeout(DESCRIBED)
         .exit_code(|error| error.downcast_ref::<I32Exit>().map(|exit| exit.0))
         .on_end(move || end.raise())
-        // WASI works on the memory exported as `memory`, which need not be the
-        // one the threads share: the state finds it at the first call; or at every
-        // call, where libraries have memories of their own.
+        // WASI works on the memory exported as `memory`, which need not be the one that the threads
+        // share. The state looks it up at the first call, or at every call if libraries have
+        // memories of their own.
         .state(move |_| match several {
             true => P1State::with_lookup(ctx.clone()),
             false => P1State::new(ctx.clone()),

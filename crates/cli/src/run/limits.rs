@@ -43,7 +43,7 @@ impl LimitOptions {
         }
         let limits = given(Limits::new(), self.threads, Limits::threads);
         let limits = given(limits, self.host_stack, Limits::host_stack);
-        // Wasmtime asks no limiter when a shared memory grows, so its maximum is what counts.
+        // Wasmtime asks no limiter when a shared memory grows, so the limit applies to its maximum.
         let limits = given(limits, self.memory, |limits, bytes| {
             limits.memory(bytes).shared_memory(bytes as u64)
         });

@@ -1,9 +1,8 @@
 //! Puts the layers together and runs the program.
 //!
-//! The context of WASI preview1 (`p1-adapter`) and the group of threads
-//! (`wasi-threads`) do not know each other. They meet here: every thread's store
-//! holds its own state on the one context, and the end of the group raises the
-//! signal that ends the context's blocked calls.
+//! The context of WASI preview1 (`p1-adapter`) and the group of threads (`wasi-threads`) do not
+//! know each other. They meet here. Every thread's store holds its own state on the one context.
+//! The end of the group raises the signal that ends the context's blocked calls.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod any_line;
@@ -61,8 +60,8 @@ use crate::sys::signals::{Held, SignalThread};
 
 /// Runs the program that the command line asks for.
 pub(crate) fn run(typed: RunArgs) -> Result<Exit> {
-    // The plan changes the environment, so there must be no other thread yet. Then its compile
-    // cache starts a thread, which must not take signals.
+    // The plan changes the environment, so no other thread may run yet. Its compile cache then
+    // starts a thread, which must not take signals.
     let held = Held::new();
     let mut plan = Plan::from_args(typed)?;
     races::leave_outputs(&mut plan);

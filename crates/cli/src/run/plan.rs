@@ -66,7 +66,7 @@ pub(crate) struct Plan {
     pub(crate) profile_output: Option<Output>,
     /// How the threads take turns, if they do.
     pub(crate) schedule: Option<ScheduleOptions>,
-    /// How races are looked for of threads that run at once, if they are.
+    /// How races of threads that run at once are looked for, if they are.
     pub(crate) races_in_parallel: Option<RacesPlan>,
     /// How many arguments at the end of the command line are the module and its own arguments.
     pub(crate) typed_after: usize,
@@ -110,8 +110,8 @@ impl Plan {
         if args.gdbstub.is_some() {
             return Err(refused_options::debugger("--gdbstub"));
         }
-        // Before this process opens anything: it could get the number of a descriptor that they
-        // name.
+        // This comes before the process opens anything, which could get the number of a descriptor
+        // that they name.
         let coredump = coredump(common)?;
         let trace = Output::asked_for("the trace", args.trace.as_deref())?;
         let profiling = args.profile.as_deref().map(profiling::parse).transpose()?;

@@ -25,8 +25,8 @@ struct Watch {
 }
 
 impl TimeLimit {
-    /// The limit of a run that began at `began`. If no thread can be started, which the program
-    /// itself would need, it only counts.
+    /// The limit of a run that began at `began`. If no thread can be started, the limit only
+    /// counts; the program itself would need a thread, too.
     pub(crate) fn start(began: Instant, after: Option<Duration>, name: &str) -> Self {
         let deadline = after.and_then(|after| began.checked_add(after));
         let watch = deadline.zip(after).and_then(|(deadline, after)| {

@@ -1,5 +1,5 @@
-//! What this process was started with, some of which Rust's runtime changes before `main`: signals
-//! that are ignored, and standard streams that are closed.
+//! What this process was started with: signals that are ignored, and standard streams that are
+//! closed. Rust's runtime changes some of this before `main`.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]
@@ -14,12 +14,12 @@ static IGNORED: AtomicU64 = AtomicU64::new(0);
 #[cfg(unix)]
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// The dynamic loader calls it before `main`: afterwards Rust's runtime has SIGPIPE ignored and
-/// `/dev/null` opened for streams that are closed, in any case.
+/// The dynamic loader calls it before `main`. After that, Rust's runtime has ignored SIGPIPE, and
+/// opened `/dev/null` for closed streams, so what was there before is lost.
 #[cfg(unix)]
 #[used]
-// SAFETY: these sections hold pointers to functions that take no parameters that they would have to
-// look at and return nothing, as this one does.
+// SAFETY: these sections hold pointers to functions that need not look at any parameter and return
+// nothing. This function is one.
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
 #[cfg_attr(
     target_vendor = "apple",
@@ -47,8 +47,8 @@ extern "C" fn before_main() {
     }
 }
 
-/// Whether writing to a pipe without a reader ends a program that this process runs, as it would
-/// end the process.
+/// Whether writing to a pipe without a reader ends a program that this process runs. It does if it
+/// would have ended this process.
 #[cfg(unix)]
 pub(crate) fn sigpipe_ends_program() -> bool {
     !was_ignored(libc::SIGPIPE)

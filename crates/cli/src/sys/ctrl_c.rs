@@ -1,4 +1,4 @@
-//! Ctrl-C on a console of Windows, which the system tells on a thread that it makes for that.
+//! Ctrl-C on a console of Windows. The system reports it on a thread that it starts for that.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -18,8 +18,8 @@ struct Told {
     at_once: Arc<AtomicBool>,
 }
 
-/// Has `asked` run, on a thread of its own, for the first Ctrl-C from now on. Once the flag that is
-/// returned is set, which it is then, another one does what it does to every process.
+/// Runs `asked` on a thread of its own at the first Ctrl-C from now on, which also sets the
+/// returned flag. Once the flag is set, another Ctrl-C does what it does to every process.
 ///
 /// # Errors
 ///

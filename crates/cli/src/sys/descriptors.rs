@@ -8,8 +8,8 @@ use std::path::Path;
 #[cfg(unix)]
 use crate::sys::at_start;
 
-/// The same open file under another number, as the one it has may be closed any time; to be
-/// written.
+/// The same open file, for writing, under another number: the original descriptor may be closed at
+/// any time.
 ///
 /// # Errors
 ///
@@ -109,8 +109,8 @@ pub(crate) fn duplicate(_: i32) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether `file` is a regular one that nobody but its owner may write, and its owner is this
-/// process's user, or the superuser, who may do anything.
+/// Whether `file` is a regular file that only its owner may write. Its owner must be this process's
+/// user, or the superuser, which may write anything in any case.
 #[cfg(unix)]
 pub(crate) fn only_ours_to_write(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;

@@ -16,11 +16,11 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Takes those that are meant for this process: `LISTEN_PID`, where it is set, says for which
-    /// they are.
+    /// Takes the sockets that are meant for this process. `LISTEN_PID`, if it is set, says which
+    /// process that is.
     ///
-    /// The variables that say so are this process's no more; a program without process ids could
-    /// not tell whether they are meant for it. To be called before there are other threads.
+    /// Removes the variables that describe the sockets: a program without process ids could not
+    /// tell whether they are meant for it. Must be called before there are other threads.
     pub(crate) fn take() -> Self {
         Inherited {
             names: std::env::var("LISTEN_FDNAMES").ok(),

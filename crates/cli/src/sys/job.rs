@@ -45,9 +45,10 @@ pub(crate) fn own() -> io::Result<Socket> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Keeps this process on one processor, as the turn then goes from thread to thread without a
-/// wake-up of another processor, and ends it with the one that started it. Where the system
-/// refuses, it is slower, or stays longer.
+/// Keeps this process on one processor, and ends it with the process that started it. On one
+/// processor the turn goes from thread to thread without waking another processor. If the system
+/// refuses the first, the process is slower. If it refuses the second, the process may outlive the
+/// other.
 #[cfg(target_os = "linux")]
 pub(crate) fn settle(job: usize) {
     // SAFETY: the set is a value of this function's; the calls read it and the number, and write no

@@ -25,7 +25,7 @@ const NUMBERS: [(LimitReached, i32); 3] = [
 const NUMBERS: [(LimitReached, i32); 1] = [(LimitReached::OpenFiles, 4)];
 
 impl LimitReached {
-    /// The limit that an error speaks of whose text the standard library made.
+    /// The limit that an error is about, if the standard library made the error's text.
     pub(crate) fn said(error: &str) -> Option<Self> {
         let says = |number: i32| error.contains(&format!("(os error {number})"));
         let mut known = NUMBERS.into_iter();

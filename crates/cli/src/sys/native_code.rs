@@ -17,17 +17,17 @@ pub(crate) enum NativeCode {
 impl NativeCode {
     /// Makes it a module, for `--allow-precompiled`.
     pub(crate) fn deserialize(&self, engine: &Engine) -> wasmtime::Result<Module> {
-        // Both ask that the bytes come from `Module::serialize` or `Engine::precompile_module`,
-        // unmodified, because they are run as native code. That cannot be checked here; the user,
-        // who could run any native code as well, has vouched for it with `--allow-precompiled`, the
-        // only way to this function. What `compile` adds is outside of what they read: behind the
-        // sections that the ELF header names, and in the header's unused bytes (the stamp of
-        // wasi-threads).
+        // Both need bytes that come unmodified from `Module::serialize` or
+        // `Engine::precompile_module`, because they run as native code. That cannot be checked
+        // here. The user has vouched for it with `--allow-precompiled`, the only way to this
+        // function, and could run any native code anyway. What `compile` adds is outside of what
+        // they read: behind the sections that the ELF header names, and in the header's unused
+        // bytes (the stamp of wasi-threads).
         match self {
             NativeCode::File(file) => {
                 let file = file.try_clone()?;
-                // SAFETY: as above. That a mapped file stays as it is, is vouched for in the same
-                // way; `compile` replaces files and does not write into them.
+                // SAFETY: as above. The user vouches in the same way that a mapped file does not
+                // change. `compile` replaces files and does not write into them.
                 unsafe { Module::deserialize_open_file(engine, file) }
             }
             // SAFETY: as above.
@@ -41,14 +41,14 @@ pub(crate) fn deserialize_cached(engine: &Engine, bytes: &[u8]) -> wasmtime::Res
     // SAFETY: the bytes must come from `Module::serialize`, unmodified, because they are run as
     // native code.
     // - They were read from Wasmtime's cache folder, in a file whose name is the SHA-256 of the
-    //   module and of all that decides what becomes of it. Such files are written by `cache.rs`,
-    //   which writes what `ThreadModule::serialize` gave and nothing else.
+    //   module and of all that determines how it is compiled. `cache.rs` writes such files, and
+    //   writes only what `ThreadModule::serialize` returned.
     // - They have the checksum and the length that were written: no file that was cut short or
     //   damaged gets here.
-    // - A process that writes something else there, checksum and all, must be able to write the
-    //   folder, and Wasmtime runs what it finds in that folder in the same way (`compile_cached` in
-    //   its `src/compile/runtime.rs`), without a checksum. So a process that is not to run native
-    //   code as this user must not be able to write the folder, as before.
+    // - A process that puts something else there, with a right checksum, must be able to write the
+    //   folder. Wasmtime runs what it finds in that folder in the same way, without a checksum
+    //   (`compile_cached` in its `src/compile/runtime.rs`). So this adds no new requirement: a
+    //   process that must not run native code as this user must not be able to write the folder.
     // - The mark of wasi-threads in them is in unused bytes of the ELF header (see
     //   `NativeCode::deserialize`).
     unsafe { Module::deserialize(engine, bytes) }

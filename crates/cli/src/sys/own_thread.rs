@@ -1,5 +1,4 @@
-//! What the calling thread asks of the system for itself, and a signal that the process does
-//! without.
+//! Signals that the calling thread blocks or takes, and those that the process ignores.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -17,8 +16,8 @@ pub(super) fn block(signals: &[i32]) {
 
 fn change(how: libc::c_int, signals: &[i32]) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is initialised before it is used; a number that is no signal is refused, and
-    // not added.
+    // SAFETY: the set is initialised before it is used. A number that is no signal is refused, and
+    // is not added.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         for signal in signals {

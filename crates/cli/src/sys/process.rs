@@ -9,8 +9,8 @@ pub(crate) const ABORT_STATUS: u8 = 3;
 
 /// Ends the process, at once: nothing is dropped, no destructor of the C library runs.
 ///
-/// The standard library's exit waits for locks, which a thread may hold for ever that has been
-/// stopped, or that blocks in writing to a full pipe. Whatever was to be written has been.
+/// The standard library's exit waits for locks. A thread that has been stopped, or that blocks in
+/// writing to a full pipe, may hold these for ever. All output has been written by now.
 pub(crate) fn exit_now(status: u8) -> ! {
     #[cfg(unix)]
     signal_hook::low_level::exit(status.into());
@@ -18,8 +18,8 @@ pub(crate) fn exit_now(status: u8) -> ! {
     std::process::exit(status.into());
 }
 
-/// The most memory this process ever had in use at once, in bytes, where the system
-/// says so without unsafe code: Linux, in proc(5).
+/// The most memory this process ever had in use at once, in bytes. Only Linux says so without
+/// unsafe code, in proc(5).
 pub(crate) fn peak_memory() -> Option<u64> {
     let kib: u64 = status("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)

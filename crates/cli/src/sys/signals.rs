@@ -22,8 +22,8 @@ pub(crate) enum Asked {
     End(u8),
 }
 
-/// The three signals are blocked for the thread that made it, and for those that it starts. They
-/// wait meanwhile. Dropping it lets that thread take them again.
+/// While it lives, the three signals are blocked for the thread that made it, and for those that it
+/// starts. They stay pending. Dropping it unblocks them for that thread.
 #[derive(Debug)]
 pub(crate) struct Held {
     _private: (),
@@ -33,8 +33,8 @@ pub(crate) struct Held {
 impl Held {
     /// Blocks them: before the process has another thread.
     ///
-    /// A signal that this process was started with ignored, as shells do for jobs in
-    /// the background, stays ignored.
+    /// A signal that was ignored when this process started stays ignored. Shells do that for jobs
+    /// in the background.
     pub(crate) fn new() -> Self {
         own_thread::block(&wanted());
         Self { _private: () }
@@ -64,9 +64,9 @@ pub(crate) struct SignalThread {
 
 #[cfg(unix)]
 impl SignalThread {
-    /// Starts it. The signals stay blocked for the calling thread and those that it starts, for
-    /// ever. Until [`receive`](Self::receive) they do what they would do without it. A process may
-    /// have been started with them blocked: this thread lets them through.
+    /// Starts the thread. The signals stay blocked for ever for the calling thread, and for those
+    /// that it starts. Until [`receive`](Self::receive) they have their usual effect. The process
+    /// may have been started with them blocked, so this thread unblocks them.
     pub(crate) fn start(held: Held) -> io::Result<Self> {
         let (task, tasks) = mpsc::channel::<Task>();
         std::thread::Builder::new()
@@ -87,10 +87,10 @@ impl SignalThread {
         Ok(Self { task })
     }
 
-    /// Tells `asked` of each signal from now on. After the first that asks for the end, or once the
-    /// flag that is returned is set, another one ends the process in its handler, with the status
-    /// that `status` says, whatever any thread is doing: what is said about the end may be blocked
-    /// in writing to a full pipe.
+    /// Tells `asked` of each signal from now on. The first signal that asks for the end sets the
+    /// returned flag; the caller may set it earlier. Once it is set, the next such signal ends the
+    /// process in its handler, with the status that `status` gives, whatever any thread is doing.
+    /// The reason: the message about the end may be blocked in writing to a full pipe.
     pub(crate) fn receive(
         self,
         status: fn(u8) -> u8,
@@ -163,8 +163,9 @@ impl Held {
     }
 }
 
-/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, and not end this process: the
-/// program is told `fbig`, and a cache that cannot be written is done without.
+/// Makes a write beyond the limit on a file's size (`ulimit -f`) fail, instead of ending this
+/// process. The program then gets `fbig`, and a run whose cache cannot be written goes on without
+/// it.
 #[cfg(unix)]
 pub(crate) fn outlive_size_limits() {
     own_thread::ignore(libc::SIGXFSZ);

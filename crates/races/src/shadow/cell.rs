@@ -24,8 +24,9 @@ impl Cell {
         all.filter(|entry| entry.mask() != 0)
     }
 
-    /// The access is made: `judge` says of each one before it that shares bytes with it whether it
-    /// comes before. Gives how many were forgotten, as there are `most` already.
+    /// Adds an access. `judge` is asked about each earlier one that shares bytes with it, and says
+    /// whether that one happens before. Returns how many were forgotten because `most` are kept
+    /// already.
     pub(crate) fn add(
         &mut self,
         new: Entry,

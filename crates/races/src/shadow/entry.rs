@@ -3,7 +3,8 @@
 use crate::clock::Epoch;
 use crate::race::{AccessKind, Place};
 
-/// What of an access counts later: an update is a write that has read before.
+/// The part of an access's kind that counts later. An update is kept as a write: it has read before
+/// that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read = 0,
@@ -56,7 +57,8 @@ const TIME_BITS: u32 = 39;
 const MOST_TIME: u64 = (1 << TIME_BITS) - 1;
 const NUMBER_BITS: u32 = 40;
 
-/// Which thread accessed which of 8 bytes, when, how and where. One without bytes is none.
+/// Which thread accessed which of 8 bytes, when, how and where. An entry without bytes stands for
+/// none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// From the low end: 8 bits of bytes, 3 of the kind, 14 of the slot, 39 of the time.
@@ -67,8 +69,8 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(epoch: Epoch, kind: Kind, mask: u8, place: Place, number: u64) -> Self {
-        // A thread that has released more often than that is at its last time: what it did looks
-        // unordered to no thread that has seen that time. 2^39 releases take days.
+        // A thread that releases more often stays at this time, so what it does after that looks
+        // ordered to each thread that has seen the time. 2^39 releases take days.
         let time = epoch.time.min(MOST_TIME);
         Self {
             who: u64::from(mask) | (kind as u64) << 8 | u64::from(epoch.slot) << 11 | time << 25,

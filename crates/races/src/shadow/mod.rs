@@ -58,9 +58,9 @@ impl Shadow {
         self.bytes
     }
 
-    /// An access of the bytes from `begin` to `end`. `entry` is what is kept of it, for these bytes
-    /// of a cell; `judge` says of each access before it that shares bytes with it whether it comes
-    /// before, and is given the cell's address.
+    /// Adds an access of the bytes from `begin` to `end`. `entry` makes what is kept of it, for
+    /// these bytes of a cell. `judge` gets the cell's address and each earlier access that shares
+    /// bytes with this one, and says whether it happens before.
     pub(crate) fn add(
         &mut self,
         begin: u64,

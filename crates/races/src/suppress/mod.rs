@@ -116,13 +116,13 @@ const OF_OTHERS: [&str; 5] = ["thread", "mutex", "signal", "deadlock", "called_f
 
 /// A list of rules. Of several that are about a race, the first counts.
 ///
-/// A line is a rule: `race:NAME` is about a race where NAME is part of the name of a function, or
-/// of the path of a file, in the stack of either access; `function:` and `file:` look at one of the
-/// two; `race_top:`, `function_top:` and `file_top:` look only at the functions that access, and
-/// `race_tops:`, `function_tops:` and `file_tops:` want it of both of them. `*` stands for
+/// Each line is a rule. `race:NAME` matches a race if NAME is part of the name of a function, or of
+/// the path of a file, in the stack of either access. `function:` looks at names only, `file:` at
+/// paths only. `race_top:`, `function_top:` and `file_top:` look only at the functions that access.
+/// `race_tops:`, `function_tops:` and `file_tops:` must match both of these. `*` stands for
 /// anything, `^` for the beginning, `$` for the end. With `harmless ` in front the race is told as
-/// harmless. `#` begins a comment line. Lists of ThreadSanitizer are read: what is not about races
-/// there is passed over.
+/// harmless. `#` begins a comment line. Lists of ThreadSanitizer are read, too: rules in them that
+/// are not about races are passed over.
 ///
 /// ```
 /// use wasm_races::{Frame, Suppressions, Verdict};
@@ -195,10 +195,10 @@ impl Suppressions {
         Ok(Self { rules })
     }
 
-    /// The races of wasi-libc and of Rust's standard library, as they are built for
-    /// `wasm32-wasip1-threads`, that do no harm: plain accesses of words that others change by
-    /// atomics, made by functions that then look again with an atomic. Each rule is about the
-    /// function that accesses, by its whole name.
+    /// The races of wasi-libc and of Rust's standard library that do no harm, as both are built for
+    /// `wasm32-wasip1-threads`. They are plain accesses of words that others change by atomics. The
+    /// functions that make them look again with an atomic. Each rule names the whole function that
+    /// accesses.
     pub fn of_libraries() -> Self {
         // Read by a test.
         Self::parse(include_str!("libraries.supp")).unwrap_or_default()
@@ -209,8 +209,8 @@ impl Suppressions {
         self.rules.extend(other.rules);
     }
 
-    /// What a race is taken for, by the stacks of its two accesses, the function that accesses
-    /// first; and the rule that says so.
+    /// What a race is taken for, and the rule that says so. In each of the two stacks the function
+    /// that accesses comes first.
     pub fn judge(&self, stacks: [&[Frame<'_>]; 2]) -> (Verdict, Option<&Rule>) {
         let about = |rule: &&Rule| {
             let mut stacks = stacks.iter();

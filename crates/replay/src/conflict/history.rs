@@ -82,14 +82,14 @@ impl<T: Clone + PartialEq> History<T> {
     /// The conflicting accesses, `most` lines at most: the last ones, and those around `decision`,
     /// a thread and its own point at which the turn was taken from it.
     ///
-    /// If there are more, only those count that have a conflicting one of another thread next to
-    /// them in the order of their word.
+    /// If there are more, only those count that are next to a conflicting one of another thread in
+    /// the order of their word.
     #[must_use]
     pub fn around(&self, decision: Option<(ThreadId, u64)>, most: usize) -> Vec<Line<T>> {
         self.around_those(decision, most, |_| true)
     }
 
-    /// The same, of the accesses only that `shown` picks by what the caller knows of them.
+    /// The same, for the accesses that `shown` picks by what the caller knows of them.
     #[must_use]
     pub fn around_those(
         &self,
@@ -167,8 +167,7 @@ impl<T: Clone + PartialEq> History<T> {
     }
 }
 
-/// Which of these have a conflicting one of another thread next to them, among those of the same
-/// word.
+/// Which of these are next to a conflicting one of another thread, among those of the same word.
 fn crossings<T>(runs: &[(&Access, &T, u64)]) -> HashSet<usize> {
     let mut found = HashSet::new();
     let mut last: HashMap<Word, usize> = HashMap::new();
@@ -185,8 +184,8 @@ fn crossings<T>(runs: &[(&Access, &T, u64)]) -> HashSet<usize> {
     found
 }
 
-/// Which of `count` things are shown if `most` may be: all, or half of them around `anchor` and the
-/// others at the end.
+/// Which of `count` things are shown if at most `most` may be: all, or half of `most` around
+/// `anchor` and the rest at the end.
 fn windows(count: usize, anchor: usize, most: usize) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();

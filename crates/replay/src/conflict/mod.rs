@@ -1,7 +1,7 @@
 //! Accesses of memory that conflict, and in which order they came.
 //!
 //! Two accesses conflict if different threads make them, they have a byte in common, and one of
-//! them writes. The order of those is what a schedule decides; that of all others changes nothing.
+//! them writes. A schedule decides the order of these. The order of all others changes nothing.
 //!
 //! [`History`] keeps the last accesses of a run, to show those around a failure. [`Orders`] sums up
 //! the order of all of them, to count how many different ones were tried.
@@ -32,8 +32,8 @@ pub struct Access {
     pub address: u64,
     /// How many bytes. Of more than 64 KiB, the first ones are looked at.
     pub length: u64,
-    /// Whether it may change them. What only the order among two threads is about, such as a wait
-    /// and a notify, counts as a write.
+    /// Whether it may change them. A wait and a notify count as writes, because the order of the
+    /// two matters.
     pub writes: bool,
 }
 

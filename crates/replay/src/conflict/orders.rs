@@ -10,10 +10,10 @@ const MOST_WORDS: usize = 1 << 20;
 
 /// Sums up in which order threads made conflicting accesses.
 ///
-/// Two runs in which each word of eight bytes was accessed by the same threads in the same order
-/// have the same sum; reads between two writes may come in any order. Words that one thread alone
-/// accessed do not count. So the number of different sums of many runs is how many orders were
-/// tried, but for those beyond the first million words.
+/// Two runs have the same sum if the same threads accessed each word of eight bytes in the same
+/// order. Reads between two writes may come in any order. Words that only one thread accessed do
+/// not count. So the number of different sums of many runs is how many orders were tried, apart
+/// from words beyond the first million.
 #[derive(Clone, Debug, Default)]
 pub struct Orders {
     words: HashMap<Word, Order>,

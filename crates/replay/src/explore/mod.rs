@@ -1,7 +1,7 @@
 //! Many seeds, and the lowest that fails.
 //!
-//! Jobs take seeds in their order. When one fails, no higher seed is begun, and the lower ones that
-//! run are waited for: so the result is that of one job, whatever the number of jobs and their
+//! Jobs take seeds in their order. When a seed fails, no higher one is begun, and the lower ones
+//! that run are waited for. So the result is that of one job, whatever the number of jobs and their
 //! speed.
 
 use std::num::NonZeroUsize;

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A file is read strictly: an unknown or missing field, a decision out of its order, a missing
-//! last line are errors that name the line ([`ReadError`]). Nothing is guessed, as a replay that is
-//! almost the same run is of no use.
+//! last line are errors that name the line ([`ReadError`]). Nothing is guessed, because a replay of
+//! almost the same run is useless.
 
 mod format;
 mod read;
@@ -49,8 +49,8 @@ impl Header {
         }
     }
 
-    /// The names of what differs from `now`: `tool`, and names of hashes that are other or are in
-    /// one of the two only.
+    /// The names of what differs from `now`: `tool`, and the hashes that differ or that only one of
+    /// the two has.
     #[must_use]
     pub fn differences(&self, now: &Header) -> Vec<String> {
         let tool = (self.tool != now.tool).then(|| "tool".to_owned());
@@ -131,8 +131,8 @@ impl Replay {
     /// # Errors
     ///
     /// [`ReadError`] with the line and its fault. Lines are at most [`LONGEST_LINE`] bytes, and
-    /// decisions at most [`MOST_DECISIONS`](crate::keyed::MOST_DECISIONS), so what is no such file
-    /// cannot take all memory.
+    /// decisions at most [`MOST_DECISIONS`](crate::keyed::MOST_DECISIONS), so a file of another
+    /// kind cannot take all memory.
     pub fn read(from: impl io::BufRead) -> Result<Self, ReadError> {
         read::read(from)
     }

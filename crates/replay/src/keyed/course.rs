@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use crate::interface::{Stop, ThreadId, Why};
 use crate::rng::SplitMix64;
 
-/// How many points the default schedule lets a thread pass before it is another's turn.
+/// How many points the default schedule lets a thread pass before another gets the turn.
 ///
 /// It bounds loops that wait for another thread without yielding.
 pub const LONG: u64 = 100_000;
 
 /// The course of a run so far, as recorder and replayer see it alike.
 ///
-/// It must not depend on stops at which nothing is decided, as the two do not stop at the same
-/// points. So it knows of the thread that has the turn, at which of its points it got it, and where
-/// each other thread stands.
+/// It must not depend on stops at which nothing is decided, because recorder and replayer do not
+/// stop at the same points. So it knows of the thread that has the turn, at which of its points it
+/// got it, and where each other thread stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Course {
     /// The points that each thread has passed. One that got the id of another goes on counting.

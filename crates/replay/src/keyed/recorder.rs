@@ -98,8 +98,7 @@ impl Recorder {
         (recorder, recording)
     }
 
-    /// Whether the policy is asked at this stop, which is none of its own if the thread went on
-    /// within its budget.
+    /// Whether the policy is asked at this stop. It is not if the thread went on within its budget.
     fn is_due(&self, stop: &Stop<'_>, long: bool) -> bool {
         let own = matches!(stop.why, Why::Start | Why::Wait | Why::Sleep | Why::End);
         !long || own || stop.point >= self.due

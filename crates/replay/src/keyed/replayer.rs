@@ -21,8 +21,8 @@ pub struct Divergence {
 
 /// The default schedule with these decisions.
 ///
-/// A strict one stops at the first difference: it names a thread that cannot be next, which ends
-/// the run, and [`Replayed::divergence`] says what the difference was.
+/// A strict one stops at the first difference. To do so it names a thread that cannot be next,
+/// which ends the run. [`Replayed::divergence`] says what the difference was.
 #[derive(Debug)]
 pub struct Replayer {
     course: Course,
@@ -50,7 +50,7 @@ struct Done {
 }
 
 impl Replayed {
-    /// The decisions that were made, and were other than the default schedule's, in their order.
+    /// The decisions that were made and differ from the default schedule's, in their order.
     #[must_use]
     pub fn met(&self) -> Vec<Decision> {
         self.lock().met.clone()

@@ -1,9 +1,9 @@
 //! Which parts of a list a failure needs.
 //!
-//! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*,
-//! IEEE Transactions on Software Engineering 28, 2002): parts of the list are taken out, larger
-//! ones first, as long as what is left still fails in the same way. The result is *1-minimal*: no
-//! single item can be taken out. A smaller list may exist.
+//! Parts of the list are taken out, larger ones first, as long as what is left still fails in the
+//! same way. This is delta debugging (Zeller and Hildebrandt, *Simplifying and isolating
+//! failure-inducing input*, IEEE Transactions on Software Engineering 28, 2002). The result is
+//! *1-minimal*: no single item can be taken out. A smaller list may exist.
 
 /// What a try with a part of the list showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct Minimised<T> {
 /// Takes out of `list` what the failure does not need, with at most `tries` calls of `test`.
 ///
 /// `test` gets a part of the list, in its order. It must be a function of that part. If it is not,
-/// the result may be larger than it need be, but is still one for which `test` has said `Same` (or
-/// what it then said to have used), or the list itself.
+/// the result may be larger than needed. Even then it is the list itself, or one for which `test`
+/// has said `Same`, or the part of that one which `test` said was used.
 pub fn minimise<T: Clone + PartialEq>(
     list: Vec<T>,
     tries: u64,
@@ -61,8 +61,8 @@ struct Reduction<'a, T> {
 impl<T: Clone + PartialEq> Reduction<'_, T> {
     /// `None` if the tries were used up.
     fn run(&mut self) -> Option<()> {
-        // Often nothing of it is needed, or not its end: what was decided after the failure was
-        // made certain.
+        // Often nothing of the list is needed, or its end is not: the failure was certain before
+        // that.
         if self.list.is_empty() || self.keeps(0..0)? {
             return Some(());
         }

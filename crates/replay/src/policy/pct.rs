@@ -6,10 +6,10 @@ use crate::interface::{Policy, Stop, ThreadId, Turn, Why};
 use crate::policy::choose::{candidates, nobody, woken};
 use crate::rng::SplitMix64;
 
-/// A thread that has passed so many points while others could run, and did not, goes behind them.
+/// A thread that has passed this many points while others could run, and did not, goes behind them.
 pub const FAIR: u64 = 10_000;
 
-/// How long runs are thought to be, in points, if it is not said: each change point draws one of
+/// How long runs are taken to be, in points, if no length is given: each change point draws one of
 /// these.
 const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 
@@ -19,8 +19,8 @@ const SCALES: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
 /// points of the run, drawn beforehand, the running thread falls behind all that have not fallen. A
 /// fault that needs `depth` ordering constraints in a run of `n` threads and `k` points is found
 /// with a chance of at least 1 / (n (5 k)^(depth - 1)) or so. How long the run will be is not
-/// known, so each of these points is drawn among the first 10, 100, ..., 100,000. That holds if the
-/// rule below does not come in.
+/// known, so each of these points is drawn among the first 10, 100, ..., 100,000. The bound holds
+/// as long as the fairness rule below does not apply.
 ///
 /// Fairness: a thread that yields, or has passed [`FAIR`] points alone, falls behind all others.
 /// Without this a loop that waits for another thread would have the turn for ever.

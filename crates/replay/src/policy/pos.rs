@@ -8,11 +8,11 @@ use crate::rng::SplitMix64;
 
 /// Partial order sampling (Yuan, Yang and Gu, CAV 2018), without knowing which points race.
 ///
-/// The next point of each thread has a random priority, and the highest is next. A point that was
-/// passed draws a new one for the thread's next point; the others keep theirs, so a thread with a
-/// low one is held back for long, and one with a high one overtakes. A yield draws all anew. Which
-/// word a point is about is not known here, so the paper's rule for racing points is not applied:
-/// this is its basic form.
+/// The next point of each thread has a random priority, and the highest is next. When a thread
+/// passes a point, it draws a new priority for its next one. The others keep theirs. So a thread
+/// with a low priority is held back for long, and one with a high priority overtakes. A yield draws
+/// all anew. Which word a point is about is not known here, so the paper's rule for racing points
+/// is not applied: this is its basic form.
 ///
 /// The policy is asked at every point, which costs more than the other policies do.
 #[derive(Clone, Debug)]

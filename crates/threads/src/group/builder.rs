@@ -126,9 +126,9 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// Every thread has its own instance of each preloaded module, with its own globals and tables,
     /// as wasi-threads gives it one of the group's own module. All of a thread's instances are made
     /// first, then the start functions run, in the order given and the group's own module last; a
-    /// preloaded module's `_initialize` runs in the main thread only, after its start function.
-    /// What it imports comes from the linker and from the modules before it; a shared memory
-    /// imported by the name the group's module uses is the group's.
+    /// preloaded module's `_initialize` runs in the main thread only, after its start function. Its
+    /// imports come from the linker and from the modules before it. A shared memory that it imports
+    /// by the name that the group's module uses is the group's.
     ///
     /// [`build`](Self::build) refuses a module that is not prepared, a command, and, in a group
     /// that starts threads, one with a memory of its own: see the `Preload` errors of
@@ -193,7 +193,7 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// thread's stack. The group's own host functions write the same word.
     ///
     /// The end of a group with [`Termination::ProcessExit`] gives threads in host functions the
-    /// grace period. Without a word it takes them for computing threads, and waits for them as
+    /// grace period. Without a word, it takes these for computing threads, and waits for them as
     /// well. `p1_adapter::host_word` is such a function.
     pub fn host_word(mut self, word: fn() -> &'static AtomicUsize) -> Self {
         self.settings.host_word = Some(word);
@@ -340,9 +340,9 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// Takes the memory of the group out of `budget`, which other users may share.
     ///
     /// These count, in bytes: each unshared memory and garbage-collected heap, and each shared
-    /// memory that the group makes, at its size; each table at 8 bytes for an element. For each
-    /// thread, and each instance made ahead, the sizes of its host stack and, if it has one, of its
-    /// fiber's stack count, touched or not. The budget is asked before they are made or grow, and
+    /// memory that the group makes, at its size; each table at 8 bytes for an element. Each thread,
+    /// and each instance made ahead, counts with the size of its host stack and, if it has one, of
+    /// its fiber's stack, touched or not. The budget is asked before they are made or grow, and
     /// gets the bytes back when their thread ends, or the group. What does not fit is refused as by
     /// the other limits: the growth returns -1 (or traps,
     /// [`Limits::trap_on_grow_failure`](crate::Limits::trap_on_grow_failure)), the spawn fails.

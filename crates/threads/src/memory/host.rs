@@ -88,8 +88,8 @@ impl HostWaits {
         }
     }
 
-    /// Wakes all of them, now that the group has ended. One that looked at the token before that,
-    /// and is about to wait, is woken by the next call.
+    /// Wakes all of them, now that the group has ended. The next call wakes a thread that looked at
+    /// the token before the end, and is about to wait.
     pub(crate) fn end(&self) {
         let mut addresses = self.lock();
         while !addresses.is_empty() {

@@ -8,15 +8,15 @@ use crate::types::thread_id::ThreadId;
 
 /// Is told what the threads of a group do to shared memory.
 ///
-/// Called by the thread that is about to do it, without a lock of the group. It must not block on
-/// what other threads of the guest do. A panic ends the run like one of the thread
+/// Called by the thread that is about to make the access, without a lock of the group. It must not
+/// block on what other threads of the guest do. A panic ends the run like one of the thread
 /// ([`Outcome::Panicked`](crate::Outcome::Panicked)).
 ///
 /// Under a schedule ([`Scheduled::observe_accesses`](crate::schedule::Scheduled::observe_accesses))
 /// the calling thread has the turn: there is one call at a time, in the order of the accesses. It
-/// must not move the turn. Of threads that run at once
-/// ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)) several call at the
-/// same time, and which of two calls comes first says nothing of which access does.
+/// must not move the turn. Threads that run at once
+/// ([`GroupBuilder::observe_accesses`](crate::GroupBuilder::observe_accesses)) call at the same
+/// time. The order of two calls then says nothing about the order of the two accesses.
 pub trait AccessObserver: Send + Sync {
     /// A thread is about to access memory; it will, unless that traps.
     fn access(&self, access: &GuestAccess<'_>);
@@ -28,8 +28,8 @@ pub trait AccessObserver: Send + Sync {
         let _ = (thread, parent);
     }
 
-    /// The thread accesses nothing any more, or was not started after all: its id will be
-    /// another's. Not told under a schedule.
+    /// The thread accesses nothing any more, or was not started after all. Another thread will get
+    /// its id. Not told under a schedule.
     fn ended(&self, thread: ThreadId) {
         let _ = thread;
     }
@@ -40,7 +40,7 @@ pub trait AccessObserver: Send + Sync {
 pub struct GuestAccess<'a> {
     /// The thread.
     pub thread: ThreadId,
-    /// How many points it has passed, that of this access included; 0 where threads run at once.
+    /// How many points it has passed, that of this access included; 0 if threads run at once.
     pub point: u64,
     /// The instruction, as an index into
     /// [`ThreadModule::access_sites`](crate::ThreadModule::access_sites).
@@ -59,7 +59,7 @@ pub struct GuestAccess<'a> {
 }
 
 impl GuestAccess<'_> {
-    /// Where the thread is: the innermost frame is the instruction's. Takes some microseconds;
+    /// Where the thread is. The innermost frame is the instruction's. Takes some microseconds.
     /// `None` if the group is gone.
     pub fn backtrace(&self) -> Option<Backtrace> {
         (self.trace)()

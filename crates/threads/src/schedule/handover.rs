@@ -90,8 +90,8 @@ impl Seat {
 
 /// The seats of a group.
 ///
-/// The holder of the turn takes the lock, a thread that asks others where they are, and the end;
-/// each only to look at the seats.
+/// Three take the lock, each only to look at the seats: the holder of the turn, a thread that asks
+/// others where they are, and the end.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     ended: AtomicBool,

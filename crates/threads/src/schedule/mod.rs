@@ -4,10 +4,10 @@
 //! A group with a [`Schedule::Policy`] has one *turn*. The thread that holds it runs; all others
 //! wait for it. The holder counts *points*: each atomic access, wait, notify, spawn and host call
 //! is one, and with [`Points::Accesses`](crate::rewrite::Points::Accesses) each load and store of
-//! shared memory is. When it has passed as many as it may, or the set of threads that could run has
-//! changed, the [`Policy`] says which thread is next and how many points that may pass. Nothing
-//! else moves the turn: not the host's scheduler, not its clock. So a policy that decides by a seed
-//! makes one run for each seed.
+//! shared memory is. When it has used up its points, or the set of threads that can run has
+//! changed, the [`Policy`] says which thread is next, and how many points that one may pass.
+//! Nothing else moves the turn: not the host's scheduler, not its clock. So a policy that decides
+//! by a seed makes one run for each seed.
 //!
 //! | the turn may move | asked |
 //! |---|---|

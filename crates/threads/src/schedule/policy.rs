@@ -41,8 +41,8 @@ pub struct Stop<'a> {
     pub point: u64,
     /// Why it stopped.
     pub why: Why,
-    /// The threads that can run, by id, those whose deadline has passed included. `thread` is not
-    /// among them if it waits, sleeps or has ended. Empty if all that live wait for a deadline.
+    /// The threads that can run, by id, including those whose deadline has passed. `thread` is not
+    /// among them if it waits, sleeps or has ended. Empty if all live threads wait for a deadline.
     pub runnable: &'a [ThreadId],
     /// Threads in timed waits and sleeps, by deadline and then by id.
     pub sleeping: &'a [Sleeper],
@@ -76,9 +76,10 @@ pub struct Turn {
 
 /// Decides which thread is next.
 ///
-/// The thread that holds the turn calls it, one call at a time, without a lock of the group. It
-/// must not block, and must not use the [`ScheduleHandle`](crate::schedule::ScheduleHandle) except
-/// for [`stop`](crate::schedule::ScheduleHandle::stop),
+/// The thread that holds the turn calls these methods, one call at a time, without a lock of the
+/// group. It must not block, and must not use the
+/// [`ScheduleHandle`](crate::schedule::ScheduleHandle) except for
+/// [`stop`](crate::schedule::ScheduleHandle::stop),
 /// [`not_reproducible`](crate::schedule::ScheduleHandle::not_reproducible) and
 /// [`now`](crate::schedule::ScheduleHandle::now). A panic ends the run like one of the thread
 /// ([`Outcome::Panicked`](crate::Outcome::Panicked)).

@@ -390,8 +390,8 @@ impl Turns {
         }
     }
 
-    /// Runs `f`. If the policy panics in it, ends the group: no host call is there that would catch
-    /// the panic.
+    /// Runs `f`. If the policy panics in it, ends the group, because no host call is there that
+    /// would catch the panic.
     fn or_failed(&self, f: impl FnOnce()) {
         if caught(f).is_none() {
             self.fail(ScheduleError::PolicyPanicked);

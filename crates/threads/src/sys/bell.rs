@@ -1,5 +1,5 @@
-//! A bell: what threads sleep on until something has changed, and what the thread that changes it
-//! rings without a lock.
+//! A bell: threads sleep on it until something has changed, and the thread that changes it rings
+//! without a lock.
 
 use std::time::Instant;
 
@@ -8,9 +8,9 @@ use crate::sys::shim::{AtomicU32, Ordering, Sleepers, fence, mutant};
 /// Threads that wait for a change.
 ///
 /// A waiter [listens](Bell::listen) first, then looks at what it waits for, then waits. The thread
-/// that changes that rings afterwards. So either the look sees the change, or the ring comes after
-/// the listening and the wait returns. Ringing takes no lock, so it waits for no waiter; where
-/// there is no waiter it makes no system call.
+/// that makes the change rings after that. So either the look sees the change, or the ring comes
+/// after the listening and the wait returns. Ringing takes no lock, so it waits for no waiter.
+/// Without a waiter it makes no system call.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     /// How often it was rung; wraps around.
@@ -50,8 +50,8 @@ impl Bell {
         }
     }
 
-    /// Wakes one waiter: for a change that one alone can use, and that the woken one passes on if
-    /// it does not.
+    /// Wakes one waiter. It is for a change that only one can use. If the woken one does not use
+    /// it, it passes the ring on.
     pub(crate) fn ring_for_one(&self) {
         if self.rung() {
             self.sleepers.wake_one(&self.rings);

@@ -1,9 +1,9 @@
 //! Wasmtime's call hook, with a store that it can change, on every version.
 //!
 //! Up to Wasmtime 49 a hook gets a `StoreContextMut`. From 50 on it gets a `StoreHookState`, which
-//! is one in a private field and lets a hook read the store alone. What is changed here in a hook
-//! is the count of points, a global of the instance, at a call between wasm and the host, where
-//! compiled code has no copy of it. Fuel is only read in its own hook.
+//! has one in a private field, and lets a hook only read the store. A hook changes one thing here:
+//! the count of points, a global of the instance. It does so at a call between wasm and the host,
+//! where compiled code has no copy of the global. The hook for fuel only reads.
 #![allow(unsafe_code)]
 
 use wasmtime::{CallHook, Error, Store, StoreContextMut};
@@ -42,9 +42,9 @@ fn of_state<'a, T: 'static>(
     }
     let data = std::ptr::from_ref(state.as_context().data());
     // SAFETY: a `StoreHookState` is a struct of one field, a `StoreContextMut` (wasmtime 50.0.1,
-    // `store/context.rs`), as large as that: they are the same bytes. `state` is borrowed for as
-    // long as what is returned, and the caller of the hook has lent it the store as a whole
-    // (`invoke_call_hook`), as it did before version 50.
+    // `store/context.rs`), and has its size, so both are the same bytes. `state` is borrowed for as
+    // long as the result. The caller of the hook has lent it the whole store (`invoke_call_hook`),
+    // as it did before version 50.
     let store = unsafe { &mut *std::ptr::from_mut(state).cast::<StoreContextMut<'a, T>>() };
     debug_assert!(std::ptr::eq(data, store.data()));
     store.as_context_mut()

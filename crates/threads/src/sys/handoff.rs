@@ -8,9 +8,9 @@ use crate::sys::shim::{AtomicBool, Mutex, Ordering, fence, mutant};
 ///
 /// Threads of the guest hold the lock for a moment when they add or remove, and may lose the
 /// processor just then. So the end does not wait for it: it raises the flag, and takes what there
-/// is if the lock is free. If it is not, its holder looks at the flag after it has let go, and
-/// takes what there is in the end's stead. Either the end finds the lock free, or the holder finds
-/// the flag raised: between the two steps of either there is a fence.
+/// is if the lock is free. If it is not, the holder looks at the flag after it has released the
+/// lock, and takes what there is instead of the end. Both have a fence between their two steps. So
+/// either the end finds the lock free, or the holder finds the flag raised.
 #[derive(Debug)]
 pub(crate) struct Handoff<T> {
     ended: AtomicBool,
@@ -61,8 +61,8 @@ impl<T> Handoff<T> {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Raises the flag; the first caller is handed what there was, unless another thread is about
-    /// to be. Takes no lock that is held. True in front for the first caller.
+    /// Raises the flag. The first caller gets what there was, unless another thread is about to get
+    /// it. Waits for no lock. The first part of the result is true for the first caller.
     pub(crate) fn end(&self) -> (bool, Left<T>) {
         let first = !self.ended.swap(true, Ordering::SeqCst);
         if !first {
@@ -76,8 +76,8 @@ impl<T> Handoff<T> {
         (true, left)
     }
 
-    /// Adds `value`, or replaces the one under `key`; its key. After the end the value comes back
-    /// with what else is left: its caller treats all of them as the end would have.
+    /// Adds `value`, or replaces the one under `key`. Returns its key. After the end the value
+    /// comes back, with what else is left: the caller treats all of them as the end would have.
     pub(crate) fn put(&self, key: Option<u64>, value: T) -> (u64, Option<T>, Left<T>) {
         let mut list = self.list.lock();
         let key = key.unwrap_or_else(|| {

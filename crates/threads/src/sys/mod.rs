@@ -1,7 +1,7 @@
 //! What depends on the platform, and the crate's unsafe code. Nothing here decides anything.
 //!
-//! `stacks` and `native_thread` offer the same on every platform; where the standard library starts
-//! the threads, it has the stacks as well, and then a stack is a promise of one.
+//! `stacks` and `native_thread` offer the same on every platform. If the standard library starts
+//! the threads, it makes their stacks as well, and a `Stack` is only a promise of one.
 
 pub(crate) mod atomics;
 pub(crate) mod bell;

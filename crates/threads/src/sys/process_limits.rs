@@ -1,4 +1,4 @@
-//! How many mappings and how much address space the process may have, where the system says so in
+//! How many mappings and how much address space the process may have, if the system says so in
 //! `/proc`.
 
 use std::sync::OnceLock;

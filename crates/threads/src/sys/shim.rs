@@ -1,4 +1,4 @@
-//! What the protocol of a group's life stands on: atomics, a fence, a lock, sleeping on a word.
+//! The basis of the protocol of a group's life: atomics, a fence, a lock, sleeping on a word.
 //!
 //! The loom models (`tests/loom_life_protocol.rs`) compile `bell.rs`, `handoff.rs`, `life/claim.rs`
 //! and `life/places.rs` a second time, with a module of the same shape over loom's types
@@ -10,8 +10,8 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, f
 use std::sync::{PoisonError, TryLockError};
 use std::time::Instant;
 
-/// Where a model replaces a step of the protocol by a mutant of it, to show that loom finds the
-/// fault. Here it is the step itself: the mutant is not compiled.
+/// A step of the protocol that a model replaces by a mutant, to show that loom finds the fault.
+/// Here it is the step itself: the mutant is not compiled.
 macro_rules! mutant {
     ($step:expr, unless $name:literal then $mutant:expr) => {
         $step

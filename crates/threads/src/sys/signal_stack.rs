@@ -4,7 +4,7 @@
 use std::io;
 
 /// Asks the system where the calling thread's signal stack is. Wasmtime does that on each thread
-/// that runs wasm, and panics where it is refused: by a filter of system calls.
+/// that runs wasm, and panics if a filter of system calls refuses it.
 #[cfg(target_os = "linux")]
 pub(crate) fn check() -> io::Result<()> {
     let mut stack = std::mem::MaybeUninit::<libc::stack_t>::uninit();

@@ -51,7 +51,7 @@ pub(crate) fn block_on<F: Future>(token: &EndToken, future: F) -> Option<F::Outp
         if ended.as_mut().poll(&mut cx).is_ready() {
             return None;
         }
-        // The flag, not the park, says whether there was a wake-up: whatever ran in the poll may
+        // The flag, not the park, says whether there was a wake-up: code that ran in the poll may
         // have used up the thread's own token.
         while !unpark.woken.swap(false, Ordering::Acquire) {
             std::thread::park();

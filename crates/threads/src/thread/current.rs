@@ -54,8 +54,8 @@ pub(crate) fn get() -> Option<Arc<ThreadRecord>> {
     CURRENT.with_borrow(|current| current.as_ref().map(|one| Arc::clone(&one.record)))
 }
 
-/// Looks at the guest thread the calling host thread runs, if any. `f` must not [`enter`], so it is
-/// no foreign code.
+/// Looks at the guest thread that the calling host thread runs, if any. `f` must not [`enter`], so
+/// it must not run foreign code.
 pub(crate) fn with<R>(f: impl FnOnce(&ThreadRecord) -> R) -> Option<R> {
     CURRENT.with_borrow(|current| current.as_ref().map(|one| f(&one.record)))
 }

@@ -25,7 +25,7 @@ pub(crate) fn arm<T>(store: &mut Store<T>, life: &Arc<Life>, id: ThreadId) {
     }
     store.set_epoch_deadline(1);
     let life = Arc::clone(life);
-    // Without the group's use of epochs the deadline must not trap either: another user of the
+    // If the group does not use epochs, the deadline must not trap either: another user of the
     // engine may tick it.
     let stop = life.has_epochs();
     store.epoch_deadline_callback(move |store| {

@@ -1,12 +1,12 @@
 //! The fuel of a group: one pool, out of which each thread pays for what it is about to consume.
 //!
-//! Wasmtime counts fuel in a local variable of each wasm function. It writes it to the store, or
-//! takes it from there, at few places: where wasm is entered and left, where it calls a function,
-//! and where it finds that it has none left. There it asks the host ("out of gas"), and goes on if
-//! the host finds some. It looks whether it has any left at each function's entry and at each head
-//! of a loop; what lies between two looks is a *block*. A store that has run out does not say by
-//! how much it went beyond, so what a block consumed after the last unit cannot be counted. So no
-//! store of a group runs out before the group has consumed everything:
+//! Wasmtime counts fuel in a local variable of each wasm function. It moves the count between that
+//! variable and the store at few places: where wasm is entered and left, where wasm calls a
+//! function, and where it finds that it has none left. In the last case it asks the host ("out of
+//! gas"), and goes on if the host finds some. It looks whether it has any left at each function's
+//! entry and at each head of a loop. The code between two looks is a *block*. A store that has run
+//! out does not say by how much it went beyond, so what a block consumed after the last unit cannot
+//! be counted. So no store of a group runs out before the group has consumed everything:
 //!
 //! - A store has as much as the group has not consumed yet, and an *interval*
 //!   (`fuel_async_yield_interval`), after which wasm asks the host in any case. It is then given
@@ -14,11 +14,11 @@
 //!   store is asynchronous for ever, hence the fibers.
 //! - Wasmtime's call hook runs whenever wasm calls the host, before the store is given the next
 //!   interval. It reads how much the store has; what is missing since the last time was consumed.
-//!   It changes nothing. Wasmtime 50 does not allow it to; and where the store has an old number (a
-//!   `memory.grow`, an epoch check), what it wrote would be overwritten.
+//!   It changes nothing: Wasmtime 50 does not allow it to. And at places where the store has an old
+//!   number (a `memory.grow`, an epoch check), what it wrote would be overwritten.
 //! - The thread *holds* some of the pool, and pays out of that. It goes on only while it holds an
-//!   interval, or all there is. So it is beyond what it holds by one block at most. It owes that,
-//!   and pays it back first.
+//!   interval, or all there is. So it is beyond what it holds by one block at most. It owes that
+//!   block, and pays it back first.
 //!
 //! Hence the bound: `consumed = fuel - pool - held`, the pool is never taken from below 0, and what
 //! a thread holds is never below 0 by more than a block.

@@ -80,7 +80,7 @@ impl ThreadRecord {
     }
 
     /// Asks the thread for a backtrace, which it takes itself, in a wait or at an epoch. `sink` is
-    /// called once: on that thread, or here if the thread has ended. The result is the key for
+    /// called once: on that thread, or on the caller's if the thread has ended. Returns the key for
     /// [`forget`](Self::forget).
     pub(crate) fn ask(&self, sink: Sink) -> u64 {
         let mut state = self.lock();

@@ -1,8 +1,8 @@
 //! The profile for the Firefox Profiler: its processed format.
 //!
 //! The library that writes it does not know files and lines. So each place in a function gets an
-//! address of its own, in a library that stands for the program, and files and lines are filled in
-//! by these addresses.
+//! address of its own, in a library that stands for the program. Files and lines are filled in by
+//! these addresses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};

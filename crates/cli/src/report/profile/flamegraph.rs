@@ -70,8 +70,8 @@ fn line(profile: &Profile, named: &Named, stack: usize, activity: Option<&str>) 
 /// A name without characters that have a meaning in the format of lines, or that XML forbids.
 fn plain(name: &str) -> String {
     let mut plain = escaped(name).replace(';', ":");
-    // A number behind a space at the end looks like a weight, and a `#` at the beginning like a
-    // comment.
+    // In that format, a number behind a space at the end is a weight, and a `#` at the beginning
+    // starts a comment.
     if let Some(space) = plain.rfind(' ')
         && !plain[space + 1..].contains(|char: char| !char.is_ascii_digit() && char != '.')
     {

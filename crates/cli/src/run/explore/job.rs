@@ -17,11 +17,10 @@ use crate::run::explore::protocol::{Answer, Request, write_input};
 use crate::run::schedule::temporary::TemporaryFolder;
 use crate::sys::job::{self, Socket};
 
-/// How long nothing may be heard of a run, that is how long it may pass no point, before it is
-/// killed.
+/// How long a run may pass no point before it is killed. Nothing is heard of it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a run failed: its status, and a text that is the same for the same failure.
+/// How a run failed: its status, and a text that identifies the failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) status: u8,

@@ -2,8 +2,8 @@
 //!
 //! Each job is this binary again, with the same command line. It prepares the module once and runs
 //! one seed after the other, each in a group of its own; what a run writes goes into a file. The
-//! exploring process hears how each ended. A thread that computes without passing a point cannot be
-//! stopped from within, so then the process is killed.
+//! exploring process hears how each run ended. A thread that computes without passing a point
+//! cannot be stopped from within. In that case the job's process is killed.
 
 mod job;
 mod protocol;
@@ -23,7 +23,7 @@ pub(crate) fn is_in_processes(plan: &Plan) -> bool {
     options.is_some_and(|options| many(options) || options.verify || options.job.is_some())
 }
 
-/// Makes runs in processes of their own, or is one of these processes.
+/// Makes runs in processes of their own, or acts as one of these processes.
 ///
 /// # Errors
 ///

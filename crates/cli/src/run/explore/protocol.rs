@@ -22,7 +22,8 @@ pub(super) fn write_beat(to: &mut impl Write) -> io::Result<()> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) seed: u64,
-    /// Decide so, as far as it can be, instead of by the policy; a replay file's bytes.
+    /// A replay file's bytes. Its decisions are made as far as they can be, instead of the
+    /// policy's.
     pub(super) decisions: Option<Vec<u8>>,
     /// Whether the decisions are wanted back.
     pub(super) keep: bool,
@@ -35,7 +36,7 @@ pub(super) struct Request {
 pub(super) struct Answer {
     /// The exit status.
     pub(super) status: u8,
-    /// What failed, the same text for the same failure; empty if nothing did.
+    /// A text that identifies the failure; empty if nothing failed.
     pub(super) failure: String,
     /// How it ended, in words.
     pub(super) outcome: String,

@@ -10,8 +10,8 @@ use crate::run::explore::protocol::write_beat;
 /// How often it is looked whether there is something to say.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 
-/// Says that the process is at work, for as long as it is: the process that explores would take it
-/// for stuck.
+/// Reports that the process is at work, for as long as it is. Otherwise the exploring process would
+/// take it for stuck.
 pub(super) struct Pulse {
     at_work: Arc<Mutex<AtWork>>,
 }

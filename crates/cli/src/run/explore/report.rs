@@ -91,8 +91,8 @@ pub(crate) fn explore(
     let mut minimal = minimised(&mut job, seed, original, failure)?;
     // Once more, for its output and its end.
     let answer = job.ask(&by_decisions(seed, &minimal.list))?;
-    // As they were made: a thread may come to the same point for another reason than in the run
-    // that they are from.
+    // The decisions as they were made. A thread may come to the same point for another reason than
+    // in the run from which they come.
     if let Some(made) = decisions(&answer)? {
         minimal.list = made;
     }
@@ -334,8 +334,8 @@ fn tell_orders(orders: Option<&Orders>, explored: &Explored<Failure>) {
     }
 }
 
-/// Which thread accessed what before the failure. That run is slower, and tells of accesses; else
-/// it is the same.
+/// Prints which thread accessed what before the failure. For that the run is made again with its
+/// accesses recorded: it is slower, and otherwise the same.
 fn tell_interleaving(job: &mut Job<'_>, seed: u64, decisions: &[Decision], ended: &Answer) {
     let request = Request {
         lines: LINES,

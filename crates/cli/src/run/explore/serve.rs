@@ -220,7 +220,7 @@ impl<'a> Program<'a> {
 }
 
 impl Program<'_> {
-    /// The same text for the same failure; empty if the run did not fail.
+    /// A text that identifies the failure; empty if the run did not fail.
     fn failure(&self, outcome: &Outcome, group: &ThreadGroup<P1State>) -> String {
         match outcome {
             Outcome::Returned | Outcome::Exited(0) => String::new(),

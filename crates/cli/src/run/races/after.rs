@@ -35,8 +35,8 @@ struct Where {
     function: Option<&'static str>,
 }
 
-/// Says which races were found, and gives the status; answers, in a process that makes the second
-/// run.
+/// Prints which races were found, and returns the status. In a process that makes the second run,
+/// it answers instead.
 pub(crate) fn after(run: &RacedRun<'_>, watch: &RaceWatch, exit: Exit) -> Exit {
     if run.races.is_again() {
         again::answer(watch);
@@ -125,7 +125,7 @@ fn created(thread: &ThreadInfo) -> Option<Moment> {
     Some(Moment { serial, number })
 }
 
-/// Where threads were that were not looked at then: found by a second run.
+/// Where threads were at moments that the first run did not keep, as a second run finds out.
 fn earlier(run: &RacedRun<'_>, found: &Found) -> HashMap<Moment, Vec<RawFrame>> {
     let Some(seed) = run.seed.filter(|_| run.races.stacks) else {
         return HashMap::new();
@@ -232,7 +232,7 @@ fn stacks(
     told
 }
 
-/// Where a thread was: as the second run has it, or else the instruction alone.
+/// Where a thread was: the stack from the second run, or only the instruction if there is none.
 fn of_moment(
     run: &RacedRun<'_>,
     moment: Moment,

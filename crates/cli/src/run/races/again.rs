@@ -1,9 +1,9 @@
-//! The second run: where the threads were whose accesses the first one had forgotten by then.
+//! The second run: where threads were at accesses whose stacks the first run did not keep.
 //!
-//! It is made by a process of its own, this binary with the same command line and the seed. It is
-//! asked on standard input for moments, and answers on standard output with frames; what the
-//! program writes goes nowhere, and it finds standard input empty. If it reads that, the second run
-//! may be another than the first. So each answer says which instruction it is of.
+//! A process of its own makes it: this binary, with the same command line and the seed. It is asked
+//! for moments on standard input, and answers with frames on standard output. What the program
+//! writes goes nowhere, and the program finds standard input empty. If the program reads standard
+//! input, the second run may differ from the first. So each answer names its instruction.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A frame: a function's index, and where in the module that was prepared.
 pub(super) type RawFrame = (u32, Option<usize>);
 
-/// Makes the second run; where threads were at these moments, as far as it says. Waits for it as
-/// long as the first one took, twice, and some seconds.
+/// Makes the second run. Returns where threads were at these moments, as far as the run says. Waits
+/// for twice the time that the first run took, and some seconds.
 pub(super) fn find(
     moments: &[Moment],
     seed: u64,

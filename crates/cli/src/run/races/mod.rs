@@ -1,10 +1,9 @@
 //! Runs in which data races are looked for.
 //!
 //! The module tells of its accesses, the adapter of those that it makes for the program, the policy
-//! of threads that begin and end. `wasm-races` finds the pairs. Where each race's other thread was
-//! is found out by a second run, which the same policy and seed make the same. Of threads that run
-//! at once there is no second run, and the group tells which thread begins and
-//! ends.
+//! of threads that begin and end. `wasm-races` finds the pairs. A second run with the same policy
+//! and seed is the same run, and finds out where each race's other thread was. Threads that run at
+//! once have no second run; there the group tells which thread begins and ends.
 
 mod after;
 mod again;
@@ -24,7 +23,7 @@ pub(crate) use after::{RacedRun, after};
 pub(crate) use parallel::{observe_calls, observe_threads};
 pub(crate) use watch::{RaceWatch, WatchedPolicy};
 
-/// Has a process that makes the second run write none of what the first one writes.
+/// Keeps a process that makes the second run from writing what the first one writes.
 pub(crate) fn leave_outputs(plan: &mut Plan) {
     let Some(options) = &mut plan.schedule else {
         return;

@@ -27,7 +27,7 @@ pub(crate) fn observe_threads(
     group.observe_accesses(Arc::clone(watch) as _)
 }
 
-/// Has the functions of WASI tell what memory they use for a thread.
+/// Makes the functions of WASI tell which memory they use for a thread.
 pub(crate) fn observe_calls(ctx: &mut P1CtxBuilder, watch: &Arc<RaceWatch>) {
     let watch = Arc::clone(watch);
     ctx.on_memory_use(move |used| watch.host(OWN.get(), used));

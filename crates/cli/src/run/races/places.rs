@@ -5,7 +5,7 @@ use wasm_races::Place;
 
 use crate::report::calls::NAMES;
 
-/// The numbers of places: an instruction's is its index, those of the functions come behind.
+/// The numbers of places: an instruction's is its index, and those of WASI's functions follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RacePlaces {
     sites: u32,

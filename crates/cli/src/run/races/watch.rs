@@ -82,8 +82,8 @@ pub(super) struct Found {
 }
 
 impl RaceWatch {
-    /// One that detects, among threads that take turns or run at once. `None` if the module has too
-    /// many instructions.
+    /// Makes a watch that detects races of threads that take turns, or that run at once. `None` if
+    /// the module has too many instructions.
     pub(super) fn detecting(
         module: &ThreadModule,
         shadow_bytes: usize,
@@ -301,7 +301,7 @@ impl AccessObserver for RaceWatch {
     }
 }
 
-/// A policy, and the watch that is told what the policy is told and says.
+/// A policy, and the watch that hears what the policy is told and what it answers.
 pub(crate) struct WatchedPolicy {
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) watch: Arc<RaceWatch>,
@@ -332,7 +332,7 @@ impl Policy for WatchedPolicy {
 
 impl Detection {
     fn detect(&mut self, access: &Access, trace: impl FnOnce() -> Option<Backtrace>) {
-        // What is refused would trap, or is of a thread that was left out.
+        // A refused event would trap, or belongs to a thread that was left out.
         let new = self.detector.access(access).map_or(0, <[Race]>::len);
         if new > 0 {
             let trace = trace();

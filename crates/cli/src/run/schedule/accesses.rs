@@ -35,8 +35,9 @@ impl Accesses {
         Self(Mutex::new(Keeps::Orders(Orders::default())))
     }
 
-    /// Which accesses a module tells of: those at which the turn may move. Plain ones between two
-    /// atomics are ordered by these, and a program has many of them (an allocator's, for instance).
+    /// Which accesses a module tells of: those at which the turn may move. Plain accesses between
+    /// two atomics are ordered by the atomics, and a program has many of them (an allocator's, for
+    /// instance).
     pub(crate) fn told_at(points: Points) -> Recorded {
         match points {
             Points::Atomics => Recorded::Atomics,

@@ -40,7 +40,7 @@ fn update(digest: &mut Sha256, bytes: &[u8]) {
     digest.update(bytes);
 }
 
-/// Of the options that can change a run, but those that have a digest of their own.
+/// A digest of the options that can change a run, except those that have a digest of their own.
 pub(super) fn of_options(plan: &Plan, points: &str, max_points: u64) -> Hex {
     let entry = match &plan.entry {
         EntryFunction::Default => String::new(),
@@ -67,7 +67,7 @@ pub(super) fn of_options(plan: &Plan, points: &str, max_points: u64) -> Hex {
     of_texts([points, &entry, &numbers, &switches])
 }
 
-/// Of standard input, as far as it can be known before it is read.
+/// A digest of standard input, as far as it is known before it is read.
 ///
 /// # Errors
 ///
@@ -89,8 +89,8 @@ pub(super) fn of_input(plan: &Plan) -> Result<Hex> {
     Ok(hex(digest))
 }
 
-/// Of folders: names, kinds, contents and link targets of all that is in them, in the order of
-/// names.
+/// A digest of folders: names, kinds, contents and link targets of all that is in them, in the
+/// order of names.
 ///
 /// # Errors
 ///

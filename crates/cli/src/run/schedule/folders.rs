@@ -25,8 +25,8 @@ struct Size {
     entries: u64,
 }
 
-/// Gives a replay copies of the folders that it may write, in a folder that is there as long as
-/// what is returned.
+/// Gives a replay copies of the folders that it may write. They are in a folder that exists for as
+/// long as the returned value.
 ///
 /// # Errors
 ///
@@ -49,7 +49,8 @@ pub(crate) fn give_copies(
     Ok(Some(temporary))
 }
 
-/// Whether runs get copies of folders: some can be written, and not by runs themselves.
+/// Whether runs get copies of folders. They do if some can be written, unless runs may write the
+/// folders themselves.
 pub(crate) fn are_copied(plan: &Plan, options: &ScheduleOptions) -> bool {
     !options.shared && plan.dirs.iter().any(|dir| !dir.read_only)
 }
@@ -65,7 +66,7 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    /// Of these folders, into a folder of theirs; `None` if none can be written.
+    /// Copies these folders into a folder of their own. `None` if none can be written.
     ///
     /// # Errors
     ///
@@ -179,8 +180,8 @@ fn measure(folder: &Path, size: &mut Size) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder and what is in it, without `ours`: files, links as they are, and folders. What is none
-/// of these is left out.
+/// Copies a folder and what is in it, without `ours`: files, links as they are, and folders.
+/// Everything else is left out.
 fn copy(from: &Path, to: &Path, ours: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
@@ -250,7 +251,8 @@ mod tests {
             fs::read_to_string(host.join("inner/file")).unwrap(),
             "before"
         );
-        // Where the copies are in what is copied, and what forbids that it is removed.
+        // Cases in which the copies lie within a folder that is copied, and in which a mode forbids
+        // their removal.
         let whole = [dir(temporary.path(), "/", false)];
         let ours = temporary.path().join("ours");
         fs::create_dir(&ours).unwrap();

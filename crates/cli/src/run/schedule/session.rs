@@ -153,7 +153,7 @@ impl Session {
         self.scheduled.take()
     }
 
-    /// Has accesses kept, of a program that tells of them. Before the schedule is
+    /// Keeps accesses, of a program that tells of them. Must be called before the schedule is
     /// [taken](Self::take).
     pub(crate) fn keep_accesses(&mut self, accesses: &Arc<Accesses>) {
         self.accesses = Some(Arc::clone(accesses));
@@ -294,7 +294,7 @@ pub(crate) fn header(
     Ok(header)
 }
 
-/// Says what is said before a run, and finds out whether it can be the one that is asked for.
+/// Prints the notes before a run, and checks whether the run can be the requested one.
 ///
 /// # Errors
 ///
@@ -328,7 +328,7 @@ pub(crate) fn before(
     }
 }
 
-/// Says what is said after a run, keeps it where that was asked for, and gives the status.
+/// Prints the notes after a run, saves the run if asked to, and returns the status.
 pub(crate) fn after(
     (plan, options): (&Plan, &ScheduleOptions),
     summary: Summary,

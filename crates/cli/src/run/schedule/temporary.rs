@@ -15,10 +15,10 @@ const LOCK: &str = "lock";
 
 /// A new folder, which is removed with all that is in it.
 ///
-/// A process that is killed leaves its folder behind. The next one that makes such a folder removes
-/// it: it can lock the file in it then, as the system takes locks back from processes that have
-/// ended. A process number would not do, as another process may have it, or be in another container
-/// with the same temporary folder.
+/// A process that is killed leaves its folder behind. The system has released its lock by then, so
+/// the next process that makes such a folder can lock the file in it, and removes the folder. A
+/// process number would not do: another process may have it, or may be in another container with
+/// the same temporary folder.
 pub(crate) struct TemporaryFolder {
     path: PathBuf,
     /// Locked. `None` where the system cannot lock: such a folder may stay.
@@ -26,8 +26,8 @@ pub(crate) struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    /// Makes one that no other user can read, among the system's temporary ones, and removes those
-    /// of processes that were killed.
+    /// Makes a folder that no other user can read, in the system's temporary folder. Removes those
+    /// that killed processes have left.
     ///
     /// # Errors
     ///
@@ -65,8 +65,8 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Makes the locked file in a new folder. It has its name only once it is locked, so that no
-/// other process takes the folder for one that was left.
+/// Makes the locked file in a new folder. The file is locked before it gets its name, so no other
+/// process takes the folder for one that was left behind.
 fn lock(folder: &Path) -> io::Result<File> {
     let before = folder.join("locking");
     let file = File::create_new(&before)?;
@@ -77,15 +77,15 @@ fn lock(folder: &Path) -> io::Result<File> {
 
 /// Removes the folders next to `ours` that processes of this user have left.
 fn remove_left(ours: &Path) {
-    // What cannot be removed now stays: it is in the way of no run.
+    // What cannot be removed now stays. It disturbs no run.
     let (Some(parent), Ok(owner)) = (ours.parent(), fs::symlink_metadata(ours)) else {
         return;
     };
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let path = entry.path();
         let is_named = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        // A link, or what another user has put there, would have this process remove something
-        // else.
+        // Through a link, or through what another user has put there, this process would remove
+        // something else.
         let is_ours = || {
             let there = fs::symlink_metadata(&path);
             there.is_ok_and(|there| files::is_private_folder_of(&there, &owner))

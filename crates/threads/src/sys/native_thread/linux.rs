@@ -12,22 +12,22 @@ use libc::c_void;
 use super::Main;
 use crate::sys::stacks::{SIGNAL_STACK, Stack};
 
-/// The smallest stack that a thread is started on, the same with every C library. glibc refuses
-/// smaller ones; musl takes a page, on which nothing of ours could run.
+/// The smallest stack on which a thread is started, the same with every C library. glibc refuses
+/// smaller ones. musl takes a single page, on which none of our code could run.
 const LEAST_STACK: usize = 16 << 10;
 
 /// A host thread, to be joined.
 ///
-/// One that is dropped is joined by a thread that starts or joins another later, and its stack is
-/// kept until then: the one thread that cannot be joined at once is one that drops its own handle.
+/// A thread that drops its own handle cannot be joined at once. Its stack is kept, and a thread
+/// that starts or joins another later joins it.
 #[derive(Debug)]
 pub(crate) struct NativeThread {
     thread: libc::pthread_t,
     stack: ManuallyDrop<Stack>,
 }
 
-// SAFETY: where a thread's id is a pointer (musl), it is one that the C library alone follows, and
-// a thread may be compared and joined by any other. `Stack` may be sent.
+// SAFETY: a thread's id may be compared and joined by any thread. If the id is a pointer (musl),
+// only the C library follows it. `Stack` may be sent.
 unsafe impl Send for NativeThread {}
 
 /// What a new thread finds.
@@ -100,15 +100,15 @@ impl NativeThread {
         unsafe { libc::pthread_equal(self.thread, libc::pthread_self()) != 0 }
     }
 
-    /// Waits until the thread has run its last instruction; its stack. `None` for the calling
-    /// thread, which is treated as if dropped.
+    /// Waits until the thread has run its last instruction, and returns its stack. `None` for the
+    /// calling thread, which is treated as if dropped.
     pub(crate) fn join(self) -> Option<Stack> {
         if self.is_current() {
             return None;
         }
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: the handle is unique and used up here, so the thread is joined once; it is not
-        // this one.
+        // SAFETY: the handle is unique and used up here, so the thread is joined once. It is not
+        // the calling thread.
         let error = unsafe { libc::pthread_join(this.thread, ptr::null_mut()) };
         debug_assert_eq!(error, 0);
         // SAFETY: taken once, for `this` is never dropped.
@@ -256,7 +256,8 @@ mod tests {
         }
     }
 
-    /// A guard is a fault and no other memory: in a process of its own, which a signal ends.
+    /// Touching a guard is a fault, and reaches no other memory. The test runs in a process of its
+    /// own, which a signal ends.
     #[test]
     fn the_guard_beneath_a_stack_is_a_fault() {
         const CHILD: &str = "WASI_THREADS_GUARD_CHILD";

@@ -43,8 +43,8 @@ impl NativeThread {
         }
     }
 
-    /// Waits until the thread has run its last instruction; its stack. `None` for the calling
-    /// thread, which is treated as if dropped.
+    /// Waits until the thread has run its last instruction, and returns its stack. `None` for the
+    /// calling thread, which is treated as if dropped.
     pub(crate) fn join(self) -> Option<Stack> {
         if self.thread.thread().id() == std::thread::current().id() {
             return None;

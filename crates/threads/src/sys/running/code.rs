@@ -7,12 +7,12 @@ use wasmtime::Module;
 
 /// The text of a group's modules: ranges of addresses.
 ///
-/// Read by signal handlers: what they look at is made before they can run, and does not change.
+/// Signal handlers read it. What they look at is made before they can run, and does not change.
 #[derive(Debug)]
 pub(crate) struct Code {
     modules: Vec<Module>,
     texts: Vec<Range<usize>>,
-    /// Bodies of functions, sorted, from the first walk on. What is in a text and in no body is a
+    /// Bodies of functions, sorted; made at the first walk. Code in a text and in no body is a
     /// trampoline.
     bodies: OnceLock<Vec<Range<usize>>>,
 }
@@ -47,8 +47,8 @@ impl Code {
         self.texts.iter().any(|text| text.contains(&address))
     }
 
-    /// Where `address` is among the texts, one behind the other: half the size of an address. For
-    /// handlers, too.
+    /// The position of `address` in all texts, taken one behind the other. It has half the size of
+    /// an address. Handlers may call it, too.
     pub(crate) fn position(&self, address: usize) -> Option<u32> {
         let mut before = 0;
         for text in &self.texts {

@@ -33,7 +33,8 @@ pub(crate) fn prepare() -> io::Result<()> {
 pub(crate) fn prepare_thread() {}
 
 /// While it lives, the thread that made it runs before threads that compute, as far as the system
-/// allows. Here it changes nothing; on Linux it asks for a real-time priority or a short slice.
+/// allows. On this system it changes nothing; on Linux it asks for a real-time priority or a short
+/// slice.
 #[derive(Debug)]
 #[must_use = "dropping it gives the thread its old priority"]
 pub struct RaisedPriority {

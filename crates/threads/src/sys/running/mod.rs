@@ -19,12 +19,12 @@
 //! | [`RaisedPriority`] | the calling thread gets its turn before others, where that is allowed |
 //! | [`hold`] | the calling thread does nothing any more |
 //!
-//! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group is refused that
-//! asks for them, and epochs end its threads. What other systems would need, and have: macOS
-//! `mprotect` and Mach exception ports (its handler would have to be asked before Wasmtime's port),
-//! `thread_get_state` for the walk; Windows `VirtualProtect`, a vectored handler added in front of
-//! Wasmtime's, `SuspendThread` and `GetThreadContext` for the walk, `FlushProcessWriteBuffers` as
-//! the barrier.
+//! Linux on x86-64 and aarch64 has them. Elsewhere ([`elsewhere`](self)) a group that asks for them
+//! is refused, and epochs end the threads of the others. Other systems have what this would need.
+//! macOS has `mprotect`, Mach exception ports (its handler would have to be asked before Wasmtime's
+//! port), and `thread_get_state` for the walk. Windows has `VirtualProtect`, vectored handlers (one
+//! would be added in front of Wasmtime's), `SuspendThread` and `GetThreadContext` for the walk, and
+//! `FlushProcessWriteBuffers` as the barrier.
 
 #![cfg_attr(
     not(all(
@@ -75,8 +75,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize};
 use std::time::Duration;
 
-/// The word of a thread: 0 while it runs wasm, or what Wasmtime does for wasm; else where on its
-/// stack the host's part begins, with [`HARMLESS`] beside it.
+/// The word of a thread. It is 0 while the thread runs wasm, or work that Wasmtime does for wasm.
+/// Otherwise it says where on the stack the host's part begins, with [`HARMLESS`] beside it.
 pub(crate) type Word = &'static AtomicUsize;
 
 /// In a [`Word`]: the thread only waits, and an end does not wait for it.
@@ -108,13 +108,13 @@ pub(crate) struct Seen {
     pub(crate) doing: Doing,
 }
 
-/// Where in wasm a thread is: addresses in the text of its group's modules, the innermost first.
+/// Where in wasm a thread is, as addresses in the text of its group's modules, the innermost first.
 #[derive(Clone, Debug)]
 pub(crate) struct Walked {
     /// Its number in its group.
     pub(crate) thread: u32,
-    /// The innermost address is where it executes; the others are where calls return to. All are
-    /// the latter where the thread is in host code.
+    /// The innermost address is where it executes, and the others are return addresses. In host
+    /// code all are return addresses.
     pub(crate) addresses: Vec<usize>,
     /// The innermost address is where it executes.
     pub(crate) in_wasm: bool,
@@ -129,7 +129,7 @@ pub(crate) struct Sampled {
     pub(crate) ring: Arc<Ring>,
     /// Where it notes which host call it is in.
     pub(crate) noted: &'static AtomicU16,
-    /// A sample is taken each time it has used so much processor time, if the system's clock ticks
-    /// as often.
+    /// A sample is taken each time it has used this much processor time, if the system's clock
+    /// ticks that often.
     pub(crate) interval: Duration,
 }

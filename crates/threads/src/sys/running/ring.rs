@@ -1,7 +1,7 @@
 //! Samples of one thread, on their way to the collector.
 //!
-//! The thread writes, in a signal handler or outside of one; one reader at a time empties. No lock,
-//! no allocation: what finds no room is counted and lost.
+//! The thread writes, in a signal handler or outside of one. One reader at a time empties the ring.
+//! There is no lock and no allocation: a sample that does not fit is counted and lost.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, compiler_fence};
@@ -12,15 +12,15 @@ use super::{SampleHead, SampledIn};
 /// Most frames of one sample.
 pub(crate) const SAMPLED_FRAMES: usize = 256;
 
-/// Words of a ring: at a sample each millisecond it holds those of 60 ms at least, mostly of half a
-/// second.
+/// Words of a ring. With a sample each millisecond it holds the samples of at least 60 ms, and
+/// usually of half a second.
 const WORDS: usize = 1 << 14;
 
 /// Words before the frames.
 const HEAD: usize = 7;
 
-/// In the first half of a sample's second word, beside the number of what the thread was in: it did
-/// not run.
+/// A bit in the first half of a sample's second word, beside the number of what the thread was in.
+/// It says that the thread did not run.
 const BLOCKED: u32 = 1 << 8;
 /// There were more frames.
 const CUT: u32 = 1 << 9;
@@ -102,15 +102,15 @@ impl Ring {
         self.lost.swap(0, Relaxed)
     }
 
-    /// Writes a sample, with the frames that `frames` gives to its argument until that says that
-    /// there is no more room, the innermost first. For the thread, its handlers included: a sample
-    /// that comes in the middle of another one is taken where that one is.
+    /// Writes a sample. `frames` gives its argument the frames, the innermost first, until the
+    /// argument says that no more fit. It is for the thread itself, its handlers included: a sample
+    /// that comes in the middle of another one counts where that one is.
     pub(crate) fn write(&self, head: SampleHead, frames: impl Fn(&mut dyn FnMut(u32) -> bool)) {
         if head.blocked.is_none() {
             self.ticks.fetch_add(head.weight.into(), Relaxed);
         }
-        // Only the thread itself and its handlers store it, and a handler is back before the thread
-        // goes on.
+        // Only the thread itself and its handlers store it, and a handler has returned before the
+        // thread goes on.
         if self.writing.load(Relaxed) {
             self.late.fetch_add(head.weight, Relaxed);
             return;
@@ -214,11 +214,12 @@ impl Ring {
         self.open.store(now.max(1), Release);
     }
 
-    /// What has begun is over: the sample that is due for the time without processor, if one is.
+    /// Ends what has begun. Returns the sample that is due for the time without a processor, if one
+    /// is.
     ///
-    /// A sample stands for an interval of such time, as one of the timer's does for an interval of
-    /// processor time: what is left over counts for the next one. What the thread computed
-    /// meanwhile the timer has counted.
+    /// A sample stands for an interval of such time, as one of the timer's stands for an interval
+    /// of processor time. The rest counts for the next sample. The timer has counted what the
+    /// thread computed meanwhile.
     pub(crate) fn end(&self, now: u64) -> Option<SampleHead> {
         let began = self.open.swap(0, Acquire);
         if began == 0 {
@@ -240,8 +241,8 @@ impl Ring {
         (weight > 0).then(|| self.blocked(now, lasted, weight))
     }
 
-    /// What has begun and is not over, for a thread that asks from outside: the time until now is
-    /// its own, and what comes is the thread's.
+    /// What has begun and is not over, for another thread that asks. That one takes the time until
+    /// now; the time after that stays the thread's.
     pub(crate) fn split(&self, now: u64) -> Option<SampleHead> {
         let began = self.open.load(Acquire);
         let lasted = now.saturating_sub(began);

@@ -1,8 +1,8 @@
 //! Stacks that are mapped many at a time.
 //!
-//! The standard library's threads have a stack and a signal stack each, and wasmtime, finding the
-//! latter too small, maps another: three mappings with guards, made and given back one by one. Here
-//! one mapping holds the stacks and signal stacks of several threads.
+//! A thread of the standard library has a stack and a signal stack. Wasmtime finds the latter too
+//! small, and maps another. These are three mappings with guards, made and given back one by one.
+//! Here one mapping holds the stacks and signal stacks of several threads.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -29,7 +29,7 @@ pub(crate) struct Slab {
     stack: usize,
 }
 
-// SAFETY: the pointer is an address for system calls; no memory is reached through it here, and the
+// SAFETY: the pointer is an address for system calls, and no memory is reached through it here. The
 // mapping belongs to the process, not to a thread.
 unsafe impl Send for Slab {}
 // SAFETY: as above; no method changes the slab.
@@ -94,8 +94,9 @@ impl Slab {
 
 impl Drop for Slab {
     fn drop(&mut self) {
-        // SAFETY: exactly what `map` mapped. Every `Stack` holds the slab, and a thread's is kept
-        // until the thread has been joined, so nothing runs on it and no pointer leads into it.
+        // SAFETY: this is exactly what `map` mapped. Every `Stack` holds the slab, and a thread's
+        // `Stack` is kept until the thread has been joined. So nothing runs on the slab, and no
+        // pointer leads into it.
         let result = unsafe { libc::munmap(self.base, self.places * self.place()) };
         debug_assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }
@@ -148,7 +149,8 @@ impl Stack {
             self.start(),
             self.signal_stack().wrapping_byte_add(SIGNAL_STACK),
         ] {
-            // SAFETY: a page of this place that is not used: the guards are part of neither stack.
+            // SAFETY: this page of the place is not used, because the guards are part of neither
+            // stack.
             let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
             // Older kernels, and memory that is locked: the page becomes a mapping of its own.
             // SAFETY: as above.
@@ -163,8 +165,8 @@ impl Stack {
     /// Gives back the memory that was touched. The guards stay.
     pub(crate) fn clear(&mut self) {
         let len = self.slab.place();
-        // SAFETY: this value says that no thread runs on the stack, so its content is not needed. A
-        // refusal costs memory, and nothing else.
+        // SAFETY: the value is proof that no thread runs on the stack, so its content is not
+        // needed. A refusal costs only memory.
         let _ = unsafe { libc::madvise(self.start(), len, libc::MADV_DONTNEED) };
     }
 }

@@ -11,8 +11,8 @@ pub(crate) struct Slab {
 }
 
 impl Slab {
-    /// Promises `places` stacks of `stack` bytes, and returns all of them. What the system refuses
-    /// is seen when a thread is started.
+    /// Promises `places` stacks of `stack` bytes, and returns all of them. A refusal of the system
+    /// shows when a thread is started.
     pub(crate) fn map(places: usize, stack: usize) -> io::Result<Vec<Stack>> {
         let slab = Arc::new(Self { places, stack });
         Ok((0..places).map(|_| Stack(Arc::clone(&slab))).collect())

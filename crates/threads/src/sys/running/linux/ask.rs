@@ -43,8 +43,8 @@ pub(super) fn signal() -> Option<c_int> {
 pub(super) fn install() -> io::Result<()> {
     for signal in libc::SIGRTMIN() + 7..=libc::SIGRTMAX() {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: an action of zeros is valid; it is then what the system says, or what is set
-        // here. The handler only touches what belongs to its own thread and atomics.
+        // SAFETY: an action of zeros is valid, and so is what the system or this function then
+        // writes into it. The handler touches only what belongs to its own thread, and atomics.
         unsafe {
             let action = action.as_mut_ptr();
             if libc::sigaction(signal, ptr::null(), action) != 0 {
@@ -116,15 +116,15 @@ fn send(slot: &HostSlot, kind: u32) -> u32 {
     slot.request.store(request, Ordering::Release);
     if let Some(signal) = signal() {
         let tid = slot.tid.load(Ordering::Relaxed);
-        // SAFETY: a signal that we handle, to a thread of this process or to none: the thread that
-        // has the id by now looks at its own slot.
+        // SAFETY: the signal is one that we handle, and goes to a thread of this process or to
+        // none. If another thread has the id by now, it looks at its own slot.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
     }
     request
 }
 
-/// Stops each thread of group `key` that is in wasm just now, or will be by the time the signal
-/// reaches it. To be called again until all are seen to be stopped.
+/// Stops each thread of group `key` that is in wasm when the signal reaches it. Must be called
+/// again until all are seen to be stopped.
 pub(crate) fn chase(key: Key) {
     slots::each(|slot| {
         if slot.is_of(key) && slot.state.load(Ordering::Acquire) == IN && slot.word() == 0 {
@@ -133,9 +133,9 @@ pub(crate) fn chase(key: Key) {
     });
 }
 
-/// Where in wasm the threads of group `key` are that `wanted` says, `most` of them; waits for
-/// `patience` at most, and leaves out those that have not answered by then. A frozen thread answers
-/// at once. Takes a lock that only this function does.
+/// Where in wasm the threads of group `key` are that `wanted` picks, at most `most` of them. Waits
+/// for `patience` at most, and leaves out those that have not answered by then. A frozen thread
+/// answers at once. Takes a lock that no other function takes.
 pub(crate) fn walk(
     key: Key,
     code: &Code,

@@ -24,8 +24,8 @@ pub(crate) struct Freezer {
     next: *const Freezer,
 }
 
-// SAFETY: `next` is set before the value is published and is a reference that lives for ever;
-// nothing else changes but an atomic.
+// SAFETY: `next` is set before the value is published, and is a reference that lives for ever.
+// Apart from it only an atomic changes.
 unsafe impl Sync for Freezer {}
 // SAFETY: as above.
 unsafe impl Send for Freezer {}
@@ -59,9 +59,9 @@ impl Freezer {
     }
 }
 
-/// Takes execute permission from the group's code: a thread that runs it stops at the next
-/// instruction, for ever, and so does one that comes back to it. False where the system refuses
-/// that for any part of it: then [`chase`](super::chase) is left.
+/// Takes execute permission from the group's code. A thread that runs it stops for ever at its next
+/// instruction, and so does one that comes back to it. False if the system refuses that for any
+/// part of the code: then only [`chase`](super::chase) is left.
 ///
 /// Takes no lock of this crate's and allocates nothing. The code is not executable again.
 pub(crate) fn freeze(stop: &'static Freezer) -> bool {
@@ -70,20 +70,20 @@ pub(crate) fn freeze(stop: &'static Freezer) -> bool {
     let mut all = true;
     for text in &stop.texts {
         let start = ptr::with_exposed_provenance_mut::<c_void>(text.start);
-        // SAFETY: whole pages of a module's text, which is mapped as long as the module lives, and
-        // the group lives for ever from here on. Nothing is written there, so reading stays what it
-        // was; a thread that executes it ends in `on_fault`.
+        // SAFETY: these are whole pages of a module's text. It is mapped as long as the module
+        // lives, and the group lives for ever from here on. Nothing is written there, so reads see
+        // what they saw before. A thread that executes it ends in `on_fault`.
         let result = unsafe { libc::mprotect(start, text.len(), libc::PROT_READ) };
         all &= result == 0 || replace(start, text.len());
     }
     all
 }
 
-/// Puts a copy that is not executable in the place of code, where a filter refuses `mprotect`.
-/// False where that is refused, too.
+/// Puts a copy that is not executable in the place of code, for a system where a filter refuses
+/// `mprotect`. False if that is refused, too.
 fn replace(text: *mut c_void, len: usize) -> bool {
     // SAFETY: a new mapping is filled with the bytes of the code, which are never written, and
-    // takes its place in one step: a thread that reads it finds what was there, and one that
+    // takes the code's place in one step. A thread that reads it finds what was there, and one that
     // executes it ends in `on_fault`.
     unsafe {
         let writable = libc::PROT_READ | libc::PROT_WRITE;
@@ -125,7 +125,7 @@ static PREVIOUS: Previous = Previous(UnsafeCell::new(MaybeUninit::uninit()));
 /// Installs the handler. Called once.
 pub(super) fn install() -> io::Result<()> {
     let previous = PREVIOUS.0.get().cast::<libc::sigaction>();
-    // SAFETY: `previous` is written here alone, and this runs once, before there is a reader. The
+    // SAFETY: `previous` is written only here, and this runs once, before there is a reader. The
     // new action is the old one in its mask and flags, so that the handler that is asked next runs
     // as if it had been called by the kernel.
     unsafe {
@@ -147,8 +147,8 @@ pub(super) fn install() -> io::Result<()> {
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a handler with `SA_SIGINFO` both.
     let registers = unsafe { Registers::of(context) };
-    // Whatever the address of the fault is: an instruction may lie on two pages. And a thread whose
-    // load failed there would only be unwound into code that has stopped.
+    // The address of the fault does not matter, because an instruction may lie on two pages. And a
+    // thread whose load failed there would only be unwound into code that has stopped.
     if is_stopped(registers.pc) {
         if let Some(slot) = slots::mine() {
             if slot.state.load(Ordering::Acquire) == IN {
@@ -161,8 +161,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: `install` wrote it before this handler could run.
     let previous = unsafe { *PREVIOUS.0.get().cast::<libc::sigaction>() };
     let handler = previous.sa_sigaction;
-    // SAFETY: what the previous handler's flags say it is; it gets what the kernel gave. Without
-    // one, the default is put back and the instruction faults again.
+    // SAFETY: the previous handler is called as its flags say, with what the kernel gave. Without
+    // one, the default is put back, and the instruction faults again.
     unsafe {
         if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
             let mut default = previous;

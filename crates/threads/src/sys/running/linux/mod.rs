@@ -31,7 +31,7 @@ const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
 const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
 /// Installs the handlers and chooses the signal, once for the process. Wasmtime has installed its
-/// own before: there is an engine.
+/// own before, because there is an engine.
 ///
 /// The signal is the first real-time one from `SIGRTMIN + 7` on that has no handler.
 ///
@@ -54,8 +54,8 @@ pub(crate) fn prepare() -> io::Result<()> {
     .map_err(io::Error::from_raw_os_error)
 }
 
-/// Lets the calling thread be reached: by our signal, and by those of faults, which end the process
-/// where they are blocked. A process may be started with all signals blocked.
+/// Unblocks our signal for the calling thread, and those of faults, which end the process if they
+/// are blocked. A process may be started with all signals blocked.
 pub(crate) fn prepare_thread() {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is initialised before it is used, and nothing else is written.
@@ -71,9 +71,9 @@ pub(crate) fn prepare_thread() {
     }
 }
 
-/// Has every processor that runs a thread of this process pass a full barrier; false where that is
-/// refused. Then words may be read that are some nanoseconds old, until the processor that wrote
-/// them has got rid of what it stored: a thread that decides by a word looks again.
+/// Makes every processor that runs a thread of this process pass a full barrier. False if that is
+/// refused. Then a word that is read may be some nanoseconds old, until the processor that wrote it
+/// has drained its stores. So a thread that decides by a word looks again.
 pub(crate) fn barrier() -> bool {
     // SAFETY: a system call without memory.
     unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }

@@ -8,19 +8,20 @@ const SHORT_SLICE: u64 = 100_000;
 /// While it lives, the thread that made it runs before threads that compute, as far as the system
 /// allows.
 ///
-/// It is for a thread that sleeps nearly always and then must not be late, such as one that ends a
-/// group on a signal. It asks for the lowest real-time priority (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`;
-/// threads that the thread starts do not inherit it). Where that is refused, it asks for a short
-/// slice, which needs no right: since Linux 6.12 a thread that wakes with a shorter slice runs
-/// before those with longer ones (sched_setattr(2)). Where both are refused, nothing changes. Other
-/// systems change nothing.
+/// It is for a thread that sleeps nearly always and must not be late when it wakes, such as one
+/// that ends a group on a signal. It asks for the lowest real-time priority (`CAP_SYS_NICE` or
+/// `RLIMIT_RTPRIO`; threads that the thread starts do not inherit it). Where that is refused, it
+/// asks for a short slice, which needs no right: since Linux 6.12 a thread that wakes with a
+/// shorter slice runs before those with longer ones (sched_setattr(2)). Where both are refused,
+/// nothing changes. Other systems change nothing.
 ///
 /// Dropping it gives the thread its old priority. Where a thread may have a real-time priority but
 /// has no `CAP_SYS_NICE`, it keeps the flag by which threads that it starts do not inherit such a
 /// priority.
 ///
-/// It does not ask for a nice value: a thread with -20 that wakes beside 1,500 threads that compute
-/// waits for 130 ms (Linux 6.18), one with a real-time priority or a short slice for 0.1 ms.
+/// It does not ask for a nice value. Beside 1,500 threads that compute, a thread with -20 waits for
+/// 130 ms when it wakes (Linux 6.18). With a real-time priority or a short slice it waits for 0.1
+/// ms.
 #[derive(Debug)]
 #[must_use = "dropping it gives the thread its old priority"]
 pub struct RaisedPriority {

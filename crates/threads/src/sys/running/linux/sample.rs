@@ -1,9 +1,10 @@
 //! Samples of threads: where they spend their processor time, and where they wait.
 //!
 //! A timer on each thread's processor time sends it our signal, whose handler writes down the
-//! thread's stack. What the kernel cannot deliver in time, because its own clock ticks more slowly,
-//! it counts (`si_overrun`), and that is the sample's weight. The handler reads its own thread's
-//! slot and stack, writes its ring, and asks for the time: it takes no lock and allocates nothing.
+//! thread's stack. The kernel counts the expirations that it cannot deliver in time, because its
+//! own clock ticks more slowly (`si_overrun`). They add to the sample's weight. The handler reads
+//! its own thread's slot and stack, writes its ring, and asks for the time. It takes no lock and
+//! allocates nothing.
 
 use std::ptr;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub(crate) fn now() -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: writes the time; POSIX lists the function among those for handlers.
+    // SAFETY: it only writes the time. POSIX lists it among the functions for handlers.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     // Since the machine was started.
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
@@ -37,8 +38,8 @@ impl Timer {
     pub(super) fn start(sampled: &Sampled) -> Option<Self> {
         let signal = ask::signal()?;
         let mut timer: libc::timer_t = ptr::null_mut();
-        // SAFETY: an event of zeros is valid, then what is set here; the timer is written, and used
-        // only if there is one.
+        // SAFETY: an event of zeros is valid, and so is what is set here. The call writes the
+        // timer, which is used only if the call has succeeded.
         unsafe {
             let mut event: libc::sigevent = std::mem::zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -99,7 +100,7 @@ struct TimerFields {
 ///
 /// # Safety
 ///
-/// `info` and `context` are what the kernel gave a handler, which is running, and a timer sent the
+/// `info` and `context` are what the kernel gave to the running handler, and a timer sent the
 /// signal.
 pub(super) unsafe fn on_timer(
     slot: &HostSlot,
@@ -159,8 +160,8 @@ fn write(slot: &HostSlot, ring: &Ring, head: SampleHead, registers: &Registers) 
     });
 }
 
-/// The calling thread begins to wait, or a call whose time is to be counted; nothing where it is
-/// not sampled.
+/// The calling thread begins a wait, or a call whose time counts. Does nothing if it is not
+/// sampled.
 pub(crate) fn begin(within: SampledIn, call: u16) {
     if let Some(ring) = slots::mine().and_then(HostSlot::ring) {
         ring.begin(within, call, now());

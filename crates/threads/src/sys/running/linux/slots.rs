@@ -1,8 +1,8 @@
 //! The registry of threads that run wasm: append-only, in blocks that are never freed.
 //!
-//! So a thread that signals another needs no lock, and a slot that is looked at a moment too late
-//! is another thread's or free, but memory of this registry all the same. A host thread keeps its
-//! slot from the first guest thread it runs to its own end.
+//! So a thread that signals another needs no lock. A slot that is read a moment too late is free or
+//! another thread's, but it is still memory of this registry. A host thread keeps its slot from the
+//! first guest thread it runs to its own end.
 
 use std::cell::Cell;
 use std::ptr;
@@ -37,8 +37,8 @@ pub(super) struct HostSlot {
     pub(super) thread: AtomicU32,
     /// The system's id, of tgkill(2).
     pub(super) tid: AtomicI32,
-    /// The stack that the thread runs on: its lowest address, and the one behind it. Of a fiber's
-    /// it is not known where it ends: somewhere before `high`, and not before `sure`.
+    /// The stack that the thread runs on: its lowest address, and the one behind it. The end of a
+    /// fiber's stack is not known: it is somewhere before `high`, and not before `sure`.
     pub(super) low: AtomicUsize,
     pub(super) high: AtomicUsize,
     pub(super) sure: AtomicUsize,
@@ -48,7 +48,7 @@ pub(super) struct HostSlot {
     own_word: AtomicUsize,
     /// The code of the group, alive while the thread is in.
     pub(super) code: AtomicPtr<Code>,
-    /// Where samples of the thread go, and what it notes of its host calls; null where it is not
+    /// Where samples of the thread go, and where it notes its host calls. Null if it is not
     /// sampled.
     ring: AtomicPtr<Ring>,
     noted: AtomicPtr<AtomicU16>,
@@ -108,8 +108,8 @@ impl HostSlot {
 
     /// The code of the group, for the thread itself and its handlers, while it is in.
     pub(super) fn code(&self) -> Option<&Code> {
-        // SAFETY: set by `enter` from an `Arc` that the guard keeps until it has cleared this; the
-        // calling thread, which alone enters and leaves, is within that.
+        // SAFETY: `enter` set it from an `Arc` that the guard keeps until it has cleared this. Only
+        // the calling thread enters and leaves, and it is between the two.
         unsafe { self.code.load(Ordering::Acquire).as_ref() }
     }
 
@@ -232,7 +232,7 @@ pub(crate) struct Inside {
 
 /// Registers the calling thread as thread `thread` of group `key`, whose code is `code`, until the
 /// result is dropped. Its word is `word`, or one of the registry's own. With `sampled` its
-/// processor time is sampled. Nests.
+/// processor time is sampled. Calls nest.
 pub(crate) fn enter(
     code: &Arc<Code>,
     key: Key,
@@ -304,9 +304,9 @@ impl Drop for Inside {
     }
 }
 
-/// The calling thread is in host code until the result is dropped; `harmless` if it only waits
-/// there, so that an end does not wait for it. Two stores; nothing on a thread that is not
-/// registered.
+/// Marks the calling thread as in host code until the result is dropped. With `harmless` it only
+/// waits there, and an end does not wait for it. Costs two stores; does nothing on a thread that is
+/// not registered.
 #[inline]
 pub(crate) fn mark(harmless: bool) -> Marked {
     let word = mine().and_then(HostSlot::word_ref);

@@ -11,7 +11,7 @@ use super::slots::{FRAMES, HostSlot};
 /// How much of a stack is looked through for the first frame of wasm.
 const SCAN: usize = 256 << 10;
 
-/// Frames that are followed for that, from all places together. A stack of wasm has no more, and a
+/// How many frames are followed for that, from all places together. A stack of wasm has no more. A
 /// handler that followed so many from each place would take minutes.
 const FOLLOWED: usize = 1 << 20;
 
@@ -21,14 +21,14 @@ pub(super) struct Registers {
     pub(super) pc: usize,
     fp: usize,
     sp: usize,
-    /// Where a function returns to that has not kept it on the stack yet, on processors that have
-    /// such a register.
+    /// The return address of a function that has not saved it on the stack yet, on processors that
+    /// have a register for it.
     link: usize,
 }
 
 impl Registers {
-    /// Those of the calling thread, which is in host code: all that counts there is how deep its
-    /// stack is.
+    /// The registers of the calling thread, which is in host code: only the depth of its stack
+    /// matters there.
     #[inline(never)]
     pub(super) fn here() -> Self {
         let here = 0_usize;
@@ -110,9 +110,9 @@ fn is_readable(address: usize) -> bool {
     }
 }
 
-/// Writes down where in wasm the calling thread is, whose slot this is, into the slot. In wasm it
-/// begins with the registers; in host code with the first frame on the stack from which a chain
-/// leads through wasm to a trampoline.
+/// Writes where in wasm the calling thread is into the slot, which is that thread's. In wasm the
+/// walk begins with the registers. In host code it begins with the first frame on the stack from
+/// which a chain leads through wasm to a trampoline.
 pub(super) fn write(slot: &HostSlot, registers: &Registers) {
     let mut len = 0;
     let mut push = |address: usize| {
@@ -138,8 +138,8 @@ fn has_stack(slot: &HostSlot, sp: usize) -> bool {
     (slot.low.load(Ordering::Relaxed)..slot.high.load(Ordering::Relaxed)).contains(&sp)
 }
 
-/// Where in wasm the calling thread is, whose slot this is, the innermost first: to `push`, until
-/// that is false.
+/// Gives `push` where in wasm the calling thread is, the innermost first, until `push` returns
+/// false. The slot is the calling thread's.
 pub(super) fn walk(slot: &HostSlot, registers: &Registers, push: &mut impl FnMut(usize) -> bool) {
     if let Some(code) = slot.code()
         && has_stack(slot, registers.sp)
@@ -178,15 +178,15 @@ fn from_registers(
     along(code, stack, registers.fp, push);
 }
 
-/// Where the function returns to whose frame is not there yet, or no longer; `None` where it is.
-/// Wasmtime gives every function a frame, leaves and trampolines included, so the first
-/// instructions and the last are the same in all.
+/// The return address of a function whose frame is not there yet, or no longer. `None` if the frame
+/// is there. Wasmtime gives every function a frame, leaves and trampolines included, so all have
+/// the same first and last instructions.
 fn without_frame(stack: &StackInUse, registers: &Registers) -> Option<usize> {
     let Registers { pc, sp, link, .. } = *registers;
     let bytes = |from: usize, len: usize| {
-        // SAFETY: `pc` lies in a text of a module, which is mapped, readable, and begins and ends
-        // with pages of which no function is the first or the last few bytes: texts are padded, and
-        // read two words around an instruction.
+        // SAFETY: `pc` lies in a text of a module, which is mapped and readable. Texts are padded,
+        // so no function has the first or the last few bytes of their pages; at most two words
+        // around an instruction are read.
         unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(from), len) }
     };
     if cfg!(target_arch = "x86_64") {
@@ -255,7 +255,7 @@ fn from_scan(code: &Code, stack: &StackInUse, start: usize, push: &mut impl FnMu
 }
 
 /// Whether the frames from `fp` on are wasm's, down to a trampoline that host code called. Follows
-/// `left` of them, and takes those off that it has followed.
+/// at most `left` frames, and subtracts those that it has followed from `left`.
 fn ends_well(code: &Code, stack: &StackInUse, mut fp: usize, left: &mut usize) -> bool {
     let mut last_is_trampoline = false;
     while *left > 0 {
@@ -299,8 +299,8 @@ mod tests {
         found
     }
 
-    /// A stack full of pairs that look like frames, each of which leads through all those behind it
-    /// to nothing.
+    /// A stack full of pairs that look like frames. Each leads through all those behind it to
+    /// nothing.
     #[test]
     fn a_scan_has_an_end_whatever_is_on_the_stack() {
         let bytes = wat::parse_str("(module (func (export \"f\")))").unwrap();

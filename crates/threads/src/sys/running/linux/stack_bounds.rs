@@ -1,7 +1,7 @@
 //! Which stack a registered thread is on: its own, or for a while that of a fiber.
 //!
-//! Wasmtime maps the stacks of fibers and does not say where. All that is known is an address on
-//! one, near its end: where host code is about to enter wasm.
+//! Wasmtime maps the stacks of fibers and does not say where. Only one address on each is known,
+//! near its end: where host code is about to enter wasm.
 
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
@@ -47,13 +47,13 @@ pub(super) fn set_own(slot: &HostSlot) {
 /// The smallest page that a system has.
 const PAGE: usize = 4096;
 
-/// Beyond what is known of a fiber's stack, frames of wasm are looked for so far: host code that
+/// How far frames of wasm are looked for beyond the known part of a fiber's stack: host code that
 /// entered wasm lies there.
 const BEYOND: usize = 8 << 10;
 
-/// Says that the calling thread is about to enter wasm on a fiber's stack of `size` bytes. It is
-/// known to be on that until what [`keep_stack`] gave before is dropped. Does nothing where it is
-/// on the stack that is known.
+/// Says that the calling thread is about to enter wasm on a fiber's stack of `size` bytes. The
+/// thread counts as on that stack until the earlier result of [`keep_stack`] is dropped. Does
+/// nothing if the thread is on the known stack.
 pub(crate) fn note_fiber(size: usize) {
     let Some(slot) = slots::mine() else {
         return;
@@ -74,8 +74,8 @@ pub(crate) fn note_fiber(size: usize) {
     fiber.put(slot);
 }
 
-/// The stack that the calling thread is known to be on, which it is on again when the result is
-/// dropped.
+/// Keeps the stack that the calling thread is known to be on. When the result is dropped, the
+/// thread counts as on that stack again.
 pub(crate) fn keep_stack() -> KeptStack {
     KeptStack(slots::mine().map(|slot| (slot, Bounds::of(slot))))
 }
