@@ -1,7 +1,7 @@
-//! The calls on buffers in guest memory: straight on it, one call of the system's for each buffer
-//! of a file, one for all of a socket's, and one for the first of anything else, so that no call
-//! waits after something was read. What the buffers are, and why these calls may be made on memory
-//! that others write, is said in [`super`].
+//! The calls on buffers in guest memory, made straight on it. A file takes one call of the system's
+//! for each buffer, and a socket one for all. Anything else takes one call, for the first buffer,
+//! so that no call waits after something was read. What the buffers are, and why these calls may be
+//! made on memory that others write, is said in [`super`].
 #![allow(unsafe_code)]
 
 use super::Iovecs;
@@ -128,10 +128,10 @@ impl Iovecs<'_> {
         let (at, count_at, flags_at) = (buffers.as_ptr(), &raw mut count, &raw mut flags);
         let len = buffers.len() as u32;
         // SAFETY: every buffer lies inside the memory borrowed for as long as this value (checked
-        // in `add`, narrowed only in `part`); a linear memory's pages stay mapped for as long as
-        // the memory is borrowed, a shared one's never move; no reference to the bytes exists while
-        // the kernel writes them. The list lives across the call, which is done when it returns, as
-        // it has no overlapped structure.
+        // in `add`, narrowed only in `part`). A linear memory's pages stay mapped for as long as
+        // the memory is borrowed, and a shared one's never move. No reference to the bytes exists
+        // while the kernel writes them. The list lives across the call, which is done when it
+        // returns, as it has no overlapped structure.
         let failed =
             unsafe { WSARecv(fd.socket(), at, len, count_at, flags_at, null_mut(), None) } != 0;
         match failed.then(Errno::last) {
@@ -225,7 +225,7 @@ fn place(offset: u64, done: usize) -> Result<u64, Errno> {
         .ok_or(Errno::INVAL)
 }
 
-/// Makes calls at places of their own, which move the handle's cursor all the same: it is put back.
+/// Makes calls at given offsets. They still move the handle's cursor, so it is put back.
 fn positioned(
     fd: BorrowedFd<'_>,
     call: impl FnOnce() -> Result<usize, Errno>,
@@ -263,9 +263,9 @@ fn read(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> 
     let mut place = at.map(overlapped);
     let place = place.as_mut().map_or(null_mut(), std::ptr::from_mut);
     let count_at = &raw mut count;
-    // SAFETY: as for `Iovecs::recv`. The call is done when it returns: the handle is a synchronous
-    // one, as are those of the standard library, of wasmtime-wasi and of anonymous pipes; of
-    // another one it fails where it would go on.
+    // SAFETY: as for `Iovecs::recv`. The call is done when it returns, because the handle is a
+    // synchronous one, as are those of the standard library, of wasmtime-wasi and of anonymous
+    // pipes. On another handle the call fails instead of going on.
     match unsafe { ReadFile(handle, buffer.iov_base.cast(), len, count_at, place) } {
         0 => {
             // SAFETY: reads a number of this thread's.
