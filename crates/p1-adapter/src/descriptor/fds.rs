@@ -176,8 +176,7 @@ impl Fds {
                 Err(Error::NotPresent) => {}
                 Err(_) => return Err(Errno::Busy),
             }
-            // A cell is changed before its old descriptor is detached, so it does not name that
-            // now.
+            // A cell changes before its old descriptor is detached, so it does not name that now.
             let now = cell.load(Ordering::Acquire);
             if now == raw {
                 return Err(Errno::Badf);
@@ -192,7 +191,7 @@ impl Fds {
     }
 
     /// Takes the lowest free number, for a descriptor that is still to be made; `mfile` at the
-    /// limit. What cannot be undone (making or cutting a file, accepting a connection) is done only
+    /// limit. What cannot be undone (making or cutting a file, accepting a connection) comes only
     /// after this.
     pub(crate) fn reserve(&self) -> Result<Reserved<'_>, Errno> {
         let mut free = self.lock();
