@@ -1,9 +1,9 @@
 //! WASI preview1 that any number of threads may call at once.
 //!
 //! `wasmtime-wasi`'s own preview1 needs `&mut` access to its context, so it serves one thread. This
-//! crate is all 46 functions of `wasi_snapshot_preview1` on a context that is `Send + Sync` and
-//! cheap to clone, built on `wasmtime-wasi`'s public types: paths are resolved, and permissions
-//! decided, by its code.
+//! crate has all 46 functions of `wasi_snapshot_preview1` on a context that is `Send + Sync` and
+//! cheap to clone. It is built on `wasmtime-wasi`'s public types: that crate's code resolves paths
+//! and decides permissions.
 //!
 //! A [`P1CtxBuilder`] makes a [`P1Ctx`], which all threads of a program share. Each thread's store
 //! holds a [`P1State`] on a clone of it, and [`add_to_linker_sync`] or [`add_to_linker_async`]
@@ -53,25 +53,25 @@
 //! # What it guarantees
 //!
 //! * Every data call on a file is one vectored system call straight on guest memory, at the
-//!   operating system's own cursor: two readers of one descriptor get disjoint bytes, and a write
-//!   with `APPEND` never overwrites. Streams are read and written in the same way, as often as
-//!   waiting makes it necessary.
-//! * Closing or renumbering a descriptor while another thread is inside a call on it neither fails
-//!   that call nor lets it touch a stranger's file. Numbers are given out lowest first.
+//!   operating system's own cursor. So two readers of one descriptor get disjoint bytes, and a
+//!   write with `APPEND` never overwrites. Streams are read and written in the same way, with
+//!   several system calls if a call has to wait.
+//! * Closing or renumbering a descriptor while another thread is inside a call on it does not fail
+//!   that call, and the call never touches another file. Numbers are given out lowest first.
 //! * A raised [`EndSignal`] ends every blocked call, and every later one, with the trap
 //!   [`Interrupted`].
-//! * Nothing a guest passes can panic the host; the library never ends the host process. The
-//!   operating system does, for two of the guest's writes, where the host lets it: one beyond
-//!   `RLIMIT_FSIZE`, if that is set, raises `SIGXFSZ`, and one to a pipe without readers `SIGPIPE`.
-//!   Rust programs ignore the second from the start; a host that is none, or has set it back,
-//!   ignores both to have the guest told (`fbig`, `pipe`).
+//! * Nothing that a guest passes can panic the host, and the library never ends the host process.
+//!   The operating system may, for two kinds of writes: one beyond `RLIMIT_FSIZE`, if that is set,
+//!   raises `SIGXFSZ`, and one to a pipe without readers raises `SIGPIPE`. If the host ignores
+//!   these signals, the guest gets an errno instead (`fbig`, `pipe`). Rust programs ignore
+//!   `SIGPIPE` from the start.
 //! * A program that uses only files, standard streams and clocks starts no tokio runtime and no
 //!   helper thread.
 //!
 //! # What it is not for
 //!
-//! Components and WASI preview2 or 3: use `wasmtime-wasi`. Spawning threads: this crate only makes
-//! calls from several of them correct.
+//! It is not for components and WASI preview2 or 3: use `wasmtime-wasi`. It does not spawn threads:
+//! it only makes calls from several threads correct.
 
 mod abi;
 pub mod blocking;

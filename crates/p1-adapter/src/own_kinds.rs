@@ -1,7 +1,7 @@
 //! Writing one's own kind of descriptor. (A page of documentation; there is nothing in here.)
 //!
 //! A guest sees descriptors through preview1 and cannot tell what is behind them. There are two
-//! ways to be that.
+//! ways to make one.
 //!
 //! # A descriptor of the operating system's
 //!
@@ -42,7 +42,7 @@
 //! Implement wasmtime-wasi's [`StdoutStream`](wasmtime_wasi::cli::StdoutStream) or
 //! [`StdinStream`](wasmtime_wasi::cli::StdinStream) and hand it over with
 //! [`push_output`](crate::P1Ctx::push_output) or [`push_input`](crate::P1Ctx::push_input). Bytes
-//! are copied once, and a guest's call runs your code. What you may rely on, and what is relied on:
+//! are copied once, and a guest's call runs your code. The adapter and your code rely on this:
 //!
 //! * `p2_stream` is called once, at the first use. Its result is used by one thread at a time,
 //!   under a lock; it need not be `Sync`. Do not wait in `read`, `write`, `check_write` or `flush`:
@@ -53,9 +53,9 @@
 //! * One guest write is offered in pieces of at most what `check_write` permits, in order, with no
 //!   other write in between, then flushed. `check_write` returning 0 means "wait for `ready`". An
 //!   end signal is looked at before each piece: a `write` that takes its time delays it by that.
-//! * `read` returning no bytes means "wait for `ready`"; `Closed` is the end of the file for a
-//!   reader and `io` for a writer; `LastOperationFailed` with an [`std::io::Error`] in it becomes
-//!   that errno; `Trap` ends the guest.
+//! * `read` returning no bytes means "wait for `ready`". `Closed` is the end of the file for a
+//!   reader and `io` for a writer. `LastOperationFailed` with an [`std::io::Error`] in it becomes
+//!   that errno. `Trap` ends the guest.
 //!
 //! Here is an output that keeps the last line it was given:
 //!

@@ -8,7 +8,7 @@
 
 use table_sync::{Error, Handle, Table};
 
-/// What a session is kept as. Any type may be in the table, and different ones beside each other.
+/// A session in the table. Values of any type may be in it, and of different types at once.
 struct Session {
     user: String,
     requests: u32,
@@ -51,8 +51,7 @@ fn main() -> Result<(), Error> {
         println!("{}: {} requests", session.user, session.requests);
     }
 
-    // A session ends while another thread still looks at it: it is gone for all, and there for that
-    // one.
+    // A session ends while another thread still looks at it. Only that thread still has it.
     let ada = Handle::<Session>::from_raw(sessions[0]).ok_or(Error::NotPresent)?;
     let held = table.get(&ada)?;
     table.detach(Handle::<Session>::from_raw(sessions[0]).ok_or(Error::NotPresent)?)?;

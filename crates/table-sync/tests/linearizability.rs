@@ -1,6 +1,6 @@
-//! Concurrent histories of a small table, each checked for an order of its calls that a sequential
-//! table explains: one that respects which call returned before which was made, and gives every
-//! answer that was given.
+//! Concurrent histories of a small table. Each must have an order of its calls that a sequential
+//! table explains. A call that returned before another was made comes first, and every call gets
+//! the answer that it got.
 
 #![cfg(not(loom))]
 #![allow(missing_docs)]
@@ -257,7 +257,7 @@ fn histories_are_linearizable() {
         _ => 6000,
     };
     let mut overlapping = 0;
-    // Beside a load few overlap, and as many more are made as it takes.
+    // Beside a load few calls overlap, so more are made until enough do.
     for seed in 1..=20 * runs {
         if seed > runs && overlapping > runs / 100 {
             break;

@@ -1,10 +1,10 @@
 //! Sequences of calls, given to a table and to `wasmtime::component::ResourceTable`, which must
 //! answer the same.
 //!
-//! Where the two differ by intent the reference is not asked, and the answer is stated here. A
-//! stale handle is `NotPresent` even if its slot is in use again. A call that fails changes
-//! nothing; the reference destroys an entry deleted as the wrong type, and remembers a parent that
-//! does not exist. What the reference panics at is an error.
+//! If the two differ on purpose, the reference is not asked, and the answer is stated here. A stale
+//! handle is `NotPresent` even if its slot is in use again. A call that fails changes nothing; the
+//! reference destroys an entry deleted as the wrong type, and remembers a parent that does not
+//! exist. Where the reference panics, the table returns an error.
 
 #![cfg(not(loom))]
 #![allow(missing_docs)]

@@ -266,7 +266,7 @@ fn deadlines() {
     assert_eq!(waitable.ready().block_until(past), Some(Ok(())));
 }
 
-/// A value that asks to be polled again each time: then there is no sleep to end at the deadline.
+/// A value that asks to be polled again each time, so that no sleep ends at the deadline.
 #[test]
 fn a_deadline_ends_polls_that_follow_each_other() {
     struct Restless(Instant);
@@ -352,8 +352,8 @@ fn a_panic_while_polling_leaves_the_value_usable() {
     assert!(!waitable.into_inner().panics);
 }
 
-/// The last trace of a task may be a waker, and dropping that drops the task: here with a wait for
-/// the very value.
+/// The last reference to a task may be a waker, and dropping that drops the task. Here the task
+/// holds a wait for the same value.
 #[test]
 fn an_accessors_waker_is_dropped_unlocked() {
     struct Task {
@@ -363,7 +363,7 @@ fn an_accessors_waker_is_dropped_unlocked() {
         fn wake(self: Arc<Self>) {}
     }
     let (done, waits) = mpsc::channel();
-    // On its own thread: the fault would be a deadlock.
+    // On its own thread, because the fault would be a deadlock.
     let thread = std::thread::spawn(move || {
         let (_condition, waitable) = source(false);
         let mut wait = Wait::new(&waitable);

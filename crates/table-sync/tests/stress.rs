@@ -222,9 +222,9 @@ fn eight_threads() {
         BIASED.load(Ordering::SeqCst) > 0,
         "no reader published itself"
     );
-    // Flat: after the first third nothing is added but noise. A sanitizer's allocator keeps what
-    // was freed for a while, so what is resident says nothing under it; leaks are its own to
-    // report.
+    // Memory stays flat: after the first third only noise is added. A sanitizer's allocator keeps
+    // freed memory for a while, so resident memory says nothing under it. The sanitizer itself
+    // reports leaks.
     if std::env::var_os("TABLE_SYNC_STRESS_SANITIZED").is_some() {
         return;
     }

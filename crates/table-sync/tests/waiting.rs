@@ -83,8 +83,8 @@ fn a_writer_is_woken_by_the_last_of_its_readers() {
     }
 }
 
-/// A writer that tries again and again does not keep readers from going, nor does any of its tries
-/// take what it failed to get.
+/// A writer that tries again and again does not keep readers from leaving, and a try that failed
+/// has taken nothing.
 #[test]
 fn a_try_on_an_entry_that_is_drained_says_in_use() {
     let table = Table::new();
@@ -102,7 +102,7 @@ fn a_try_on_an_entry_that_is_drained_says_in_use() {
     assert_eq!(table.try_delete(handle), Ok(2));
 }
 
-/// A waker is user code. One that panics neither keeps the others asleep nor the value alive.
+/// A waker is user code. If one panics, the others still wake and the value is still dropped.
 #[test]
 fn a_waker_that_panics_is_the_only_one_to_suffer() {
     struct Bomb;

@@ -36,17 +36,17 @@ fn p2_file_type(kind: p2::DescriptorType) -> Filetype {
     }
 }
 
-/// The inode number the guest sees: wasmtime-wasi's metadata hash of device and inode (its
-/// `filesystem.rs`, `MetadataHashValue`), so that a descriptor, a path and a directory entry agree
-/// on it.
+/// The inode number that the guest sees: wasmtime-wasi's metadata hash of device and inode (its
+/// `filesystem.rs`, `MetadataHashValue`). So a descriptor, a path and a directory entry agree on
+/// it.
 pub(crate) fn inode(device: u64, inode: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (device, inode).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Nanoseconds since 1970; times before it and times that do not fit read as the peer reports them:
-/// 0 and `overflow`.
+/// Nanoseconds since 1970. A time before that reads as 0, and one that does not fit as `overflow`,
+/// as in wasmtime-wasi.
 fn nanoseconds(seconds: u64, nanos: u32) -> Result<Timestamp, Errno> {
     seconds
         .checked_mul(1_000_000_000)
@@ -60,8 +60,8 @@ fn file_time(t: FileTime) -> Result<Timestamp, Errno> {
 
 /// What `fd_filestat_get` reports, from one system call.
 ///
-/// `ctim` is the time of birth: that is what wasmtime-wasi reports for paths, and paths are
-/// resolved by it alone.
+/// `ctim` is the time of birth: wasmtime-wasi reports that for paths, and only wasmtime-wasi
+/// resolves paths.
 pub(crate) fn filestat_from_attributes(found: &Attributes) -> Result<types::Filestat> {
     Ok(types::Filestat {
         dev: 1,
@@ -147,8 +147,8 @@ pub(crate) fn open_flags(flags: types::Oflags) -> p2::OpenFlags {
         .fold(To::empty(), |all, (_, to)| all | to)
 }
 
-/// What a descriptor shall be opened for: reading and writing by the rights asked for, the rest by
-/// the flags.
+/// What a descriptor is opened for: the rights asked for say whether to read and to write, the
+/// flags say the rest.
 pub(crate) fn descriptor_flags(
     rights: types::Rights,
     flags: types::Fdflags,

@@ -8,8 +8,8 @@ use wasmtime_wasi::I32Exit;
 use wiggle::GuestError;
 
 /// The code of a guest that called `proc_exit`, all 32 bits of it; `None` for another error. The
-/// error may have context around it. For `wasi_threads::GroupBuilder::exit_code`, or a `match` on
-/// what a call of an export failed with.
+/// error may have context around it. It is for `wasi_threads::GroupBuilder::exit_code`, or for a
+/// `match` on the error of a call of an export.
 ///
 /// ```
 /// # use p1_adapter::exit_code;
@@ -21,7 +21,7 @@ pub fn exit_code(error: &wasmtime::Error) -> Option<i32> {
     error.downcast_ref::<I32Exit>().map(|exit| exit.0)
 }
 
-/// The trap `proc_raise` ends with for a signal whose default action terminates the process.
+/// The trap that `proc_raise` ends with if the signal's default action terminates the process.
 ///
 /// The library never ends the host process; what a terminating signal means is the embedder's
 /// choice.
@@ -87,8 +87,7 @@ pub enum BuildError {
         /// The limit in force.
         limit: u32,
     },
-    /// A descriptor was to be given a number that a call of the guest's is just opening something
-    /// under.
+    /// A call of the guest is just opening something under the number that a descriptor was to get.
     #[error("the guest opens something under the number {number}")]
     NumberTaken {
         /// The number.

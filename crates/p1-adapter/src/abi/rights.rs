@@ -6,8 +6,8 @@ bitflags::bitflags! {
     /// What preview1 lets a descriptor do (witx: `rights`), for
     /// [`P1Ctx::limited_to`](crate::P1Ctx::limited_to).
     ///
-    /// Rights only ever take away. Holding one gives nothing that the file's mode, its preopen's
-    /// permissions or the operating system refuse.
+    /// Rights only restrict. A right gives nothing that the file's mode, its preopen's permissions
+    /// or the operating system refuse.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Rights: u64 {
         /// `fd_datasync`.
@@ -64,7 +64,7 @@ bitflags::bitflags! {
         const PATH_REMOVE_DIRECTORY = types::Rights::PATH_REMOVE_DIRECTORY.bits();
         /// `path_unlink_file`.
         const PATH_UNLINK_FILE = types::Rights::PATH_UNLINK_FILE.bits();
-        /// `poll_oneoff` for what the descriptor may read or write, or accept.
+        /// `poll_oneoff`, for the directions in which the descriptor may read, write or accept.
         const POLL_FD_READWRITE = types::Rights::POLL_FD_READWRITE.bits();
         /// `sock_shutdown`.
         const SOCK_SHUTDOWN = types::Rights::SOCK_SHUTDOWN.bits();

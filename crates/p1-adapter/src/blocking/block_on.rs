@@ -1,4 +1,4 @@
-//! Running a future on the calling thread, which sleeps in between.
+//! Runs a future on the calling thread, which sleeps in between.
 
 use std::future::Future;
 use std::pin::pin;
@@ -38,8 +38,8 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        // The flag says whether there was a wake-up, not the thread's token: an embedder's stream
-        // that parks inside its poll uses that up.
+        // The flag says whether there was a wake-up. The thread's token cannot: an embedder's
+        // stream that parks inside its poll uses it up.
         while !unpark.woken.swap(false, Ordering::Acquire) {
             std::thread::park();
         }

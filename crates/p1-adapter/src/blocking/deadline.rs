@@ -3,11 +3,11 @@
 use crate::sys::time::{ClockId, Timespec, now, timespec};
 use std::time::Duration;
 
-/// The moment a wait returns with nothing ready: a point on the host's monotonic clock, a point on
-/// its real-time clock, both (the earlier one counts) or neither.
+/// The moment when a wait returns with nothing ready. It is a point on the host's monotonic clock,
+/// a point on its real-time clock, both (the earlier one counts) or neither.
 ///
-/// All arithmetic saturates: a timeout of `u64::MAX` ns (584 years) is a wait without end in all
-/// but name.
+/// All arithmetic saturates: a timeout of `u64::MAX` ns (584 years) is in effect a wait without
+/// end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deadline {
     monotonic: Option<u64>,
@@ -46,8 +46,8 @@ impl Deadline {
     }
 
     /// When `CLOCK_REALTIME` shows this many nanoseconds since 1970. If that clock is set while a
-    /// thread waits, the wait ends when the clock, as set, gets there (on Linux; elsewhere the
-    /// remaining time is taken once, at the start of the wait).
+    /// thread waits, the wait ends when the new time gets there. That holds on Linux; elsewhere the
+    /// remaining time is taken once, at the start of the wait.
     pub fn at_realtime(nanoseconds: u64) -> Deadline {
         Deadline {
             monotonic: None,

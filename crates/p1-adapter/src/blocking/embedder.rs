@@ -2,13 +2,13 @@
 //!
 //! Their preview2 form waits in `ready(&mut self)`, for one caller at a time. [`Waitable`] lets any
 //! number of threads and tasks wait, and gives the stream to those that want to look, read or write
-//! meanwhile; no waiter holds it. Blocked reads queue behind each other, and so do blocked writes,
-//! so that a reader that was told "ready" finds its bytes; a poll, or a read that does not wait,
-//! goes past them.
+//! meanwhile; no waiter holds it. Blocked reads queue behind each other, and so do blocked writes.
+//! So a reader that was told "ready" finds its bytes. A poll, or a read that does not wait, passes
+//! the queue.
 //!
-//! wasmtime-wasi's global runtime, in which futures are polled where the thread is in none, is
-//! started when a stream is handed over. It needs descriptors, and panics without: a guest that has
-//! used them all up must not be what starts it.
+//! Futures are polled in wasmtime-wasi's global runtime if the thread is in none. That runtime is
+//! started when a stream is handed over. It needs descriptors, and panics without, so a guest that
+//! has used them all up must not be the one that starts it.
 
 use super::block_on::block_on;
 use super::end::{BlockingError, EndSignal};
@@ -26,8 +26,9 @@ use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, StreamError};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-/// How often in a row a stream may say "ready" and then have nothing, before it is taken for
-/// broken. (wasmtime-wasi gives up after 10; here a read that does not wait may have been faster.)
+/// How often in a row a stream may say "ready" and then have nothing before it counts as broken.
+/// (wasmtime-wasi gives up after 10. Here a read that does not wait may have taken the bytes
+/// first.)
 pub(crate) const PREMATURE: u32 = 1000;
 
 /// The most taken from one write at a time: what wasmtime-wasi's streams permit.
@@ -121,9 +122,9 @@ impl EmbedderInput {
     ///
     /// # Errors
     ///
-    /// [`BlockingError::Interrupted`] if `end` is raised while it waits; `WouldBlock` instead of
-    /// waiting; what the stream failed with (`EIO` if that is no operating system error), or
-    /// [`BlockingError::Stream`] if it asks for a trap.
+    /// [`BlockingError::Interrupted`] if `end` is raised while it waits. `WouldBlock` instead of
+    /// waiting. The stream's own error (`EIO` if that is no operating system error), or
+    /// [`BlockingError::Stream`] if the stream asks for a trap.
     pub fn read(
         &self,
         max: usize,
@@ -192,7 +193,7 @@ impl EmbedderOutput {
 
     /// One write of `len` bytes, which `source` hands out range by range, then a flush. Waits for
     /// the write lock, for room, and for the flush. With `nonblocking` it writes what there is room
-    /// for and does not wait for the flush. No bytes are nothing to do.
+    /// for and does not wait for the flush. A write of no bytes does nothing.
     ///
     /// # Errors
     ///
@@ -254,7 +255,7 @@ impl EmbedderOutput {
         }
         match self.stream.lock_async().await.open().flush() {
             Ok(()) => {}
-            // Everything was taken; that nothing more will be is for the next write to find.
+            // Everything was taken. The next write finds that the stream takes no more.
             Err(StreamError::Closed) => return Ok(len),
             Err(error) => return Err(failure(error)),
         }
@@ -268,7 +269,7 @@ impl EmbedderOutput {
         }
     }
 
-    /// Waits for readiness unless something was achieved; fails when waiting never helps.
+    /// Waits for readiness unless something was transferred; fails when waiting never helps.
     async fn unless(&self, achieved: bool, fruitless: &mut u32) -> Result<(), BlockingError> {
         if achieved {
             *fruitless = 0;
@@ -314,7 +315,7 @@ impl EmbedderOutput {
                 *begun = true;
                 match stream.flush() {
                     Ok(()) => {}
-                    // As in `write_async`: for the next write to find.
+                    // As in `write_async`: the next write finds that.
                     Err(StreamError::Closed) => return Ok(()),
                     Err(error) => return Err(failure(error)),
                 }
@@ -335,7 +336,7 @@ impl EmbedderOutput {
     }
 }
 
-/// What can be read now: nothing (`None`) if one has to wait, no bytes at the end.
+/// What can be read now: `None` if the caller has to wait, no bytes at the end.
 fn take(stream: &mut dyn InputStream, max: usize) -> Result<Option<Bytes>, BlockingError> {
     if max == 0 {
         return Ok(Some(Bytes::new()));

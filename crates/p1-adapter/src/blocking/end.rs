@@ -58,9 +58,10 @@ impl From<Errno> for BlockingError {
 ///
 /// Asking [`is_raised`](Self::is_raised) is one atomic load. The signal has one descriptor, however
 /// many threads are blocked. It is an event descriptor, made with the signal, so that a program
-/// which uses up the host's descriptors can still wait. Where that is refused it is a pipe. Where
-/// that is refused as well, the first wait asks once more. Without a descriptor a wait is a sleep
-/// that the signal ends, or looks at the signal 50 times a second if it waits for descriptors.
+/// which uses up the host's descriptors can still wait. If the system refuses that, it is a pipe.
+/// If the pipe is refused as well, the first wait asks once more. Without a descriptor a wait is a
+/// sleep that the signal ends, or looks at the signal 50 times a second if it waits for
+/// descriptors.
 ///
 /// # Not for
 ///
@@ -90,8 +91,8 @@ impl Default for EndSignal {
 struct EndState {
     raised: AtomicBool,
     /// Set before the signal is shared, or with `hooks` locked. A thread that wants to wait on it
-    /// looks at `raised` afterwards. A raiser looks here after it has set that, with a fence in
-    /// between on either side. So the raiser fills the event, or no thread waits on it.
+    /// looks at `raised` afterwards. A raiser sets `raised` and looks here afterwards. Both have a
+    /// fence in between. So the raiser fills the event, or no thread waits on it.
     event: OnceLock<WakeFd>,
     hooks: Mutex<Hooks>,
     notify: Notify,
@@ -121,8 +122,8 @@ impl EndSignal {
     }
 
     /// Ends every blocked call under this signal, and every later one. The flag is stored first.
-    /// Waits for no lock that a call holds: what a call that registers or leaves just now keeps it
-    /// from waking, that call wakes itself.
+    /// It waits for no lock that a call holds. A call that registers or leaves at this moment may
+    /// keep it from waking some threads; that call then wakes them itself.
     pub fn raise(&self) {
         if self.shared.raised.swap(true, Ordering::SeqCst) {
             return;
@@ -143,8 +144,8 @@ impl EndSignal {
         }
     }
 
-    /// After the lock of the hooks was let go, whatever came of it: runs those that the raiser
-    /// could not get at.
+    /// To be called after the lock of the hooks was released, in any case: runs the hooks that the
+    /// raiser could not reach.
     fn after_hooks(&self) {
         fence(Ordering::SeqCst);
         if self.is_raised() {
@@ -230,7 +231,7 @@ impl EndSignal {
     pub(super) fn sleep(&self, deadline: &Deadline) -> Result<(), Interrupted> {
         let thread = std::thread::current();
         let _hook = self.on_raise(move || thread.unpark())?;
-        // The hook runs after the flag is stored. Any other wake-up of this thread is for nothing.
+        // The hook runs after the flag is stored. Any other wake-up of this thread is spurious.
         while !self.is_raised() {
             match deadline.left() {
                 None => std::thread::park(),
@@ -242,8 +243,9 @@ impl EndSignal {
     }
 
     /// Runs `hook` when the signal is raised, on the raising thread, unless the returned guard is
-    /// dropped first. For waits that no descriptor ends (opening a FIFO). The signal counts as
-    /// raised by then. If it is raised at this very moment, it runs here.
+    /// dropped first. It is for waits that no descriptor ends (opening a FIFO). The signal counts
+    /// as raised when the hook runs. If the signal is raised at this moment, the hook runs on this
+    /// thread.
     ///
     /// # Errors
     ///
@@ -253,7 +255,7 @@ impl EndSignal {
         hook: impl FnOnce() + Send + 'static,
     ) -> Result<Hook, Interrupted> {
         let registered = self.register(Box::new(hook));
-        // Also when it came too late: the raiser may have found the lock held by this call.
+        // Also if this call came too late: the raiser may have found the lock held by it.
         self.after_hooks();
         Ok(Hook {
             signal: self.clone(),

@@ -1,13 +1,13 @@
 //! Opening a FIFO, which waits for the other side, so that the wait can be ended.
 //!
 //! `open(2)` of a FIFO for reading returns once the FIFO is open for writing, and the other way
-//! round. No flag makes that wait pollable: opened non-blocking, the reading side is there at once
-//! (and reads "end of file"), the writing side fails.
+//! round. No flag makes that wait pollable. Opened non-blocking, the reading side is there at once
+//! (and reads "end of file"), and the writing side fails.
 //!
-//! So the calling thread does block in `open(2)`, and the end signal frees it by being that other
-//! side. Its hook opens the FIFO for reading and writing, which never waits, and holds it until the
-//! blocked call has returned. Holding it closes the gap between registering the hook and reaching
-//! the system call: an `open` that comes later finds the other side there.
+//! So the calling thread does block in `open(2)`, and the end signal frees it by becoming that
+//! other side. The signal's hook opens the FIFO for reading and writing, which never waits, and
+//! holds it until the blocked call has returned. Holding it closes the gap between registering the
+//! hook and reaching the system call: an `open` that comes later finds the other side there.
 
 use super::end::{BlockingError, EndSignal};
 use super::stream::Stream;
@@ -80,8 +80,8 @@ impl Fifo {
         }))
     }
 
-    /// Whether both are one and the same, under whatever names. (A number of one that is held is
-    /// not given to another.)
+    /// Whether both are the same FIFO, under any names. (The number of a FIFO that is held is not
+    /// given to another.)
     pub(crate) fn is_same(&self, other: &Fifo) -> bool {
         self.id == other.id
     }
@@ -102,9 +102,9 @@ impl Fifo {
     /// Opens it, waiting for the other side unless `nonblocking`. The kernel checks permissions as
     /// it does for any `open`.
     ///
-    /// The wait ends with `end` if this process may open the other side; if it may not (a FIFO it
-    /// has only one permission for), the thread stays until a real peer comes. Freeing the thread
-    /// is visible to a peer that arrives in that moment, as if this side had come and gone.
+    /// The wait ends with `end` if this process may open the other side. If it may not (it has only
+    /// one permission for the FIFO), the thread stays until a real peer comes. A peer that arrives
+    /// in the moment of freeing sees it as if this side had come and gone.
     ///
     /// # Errors
     ///

@@ -26,7 +26,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener this process alone has. Sets `O_NONBLOCK` on it.
+    /// A listener that only this process has. Sets `O_NONBLOCK` on it.
     ///
     /// # Errors
     ///
@@ -60,8 +60,8 @@ impl Listener {
         Ok(connection)
     }
 
-    /// As [`accept`](Self::accept), with a `place` made before each attempt and given up for each
-    /// wait: a connection for which there is none stays in the queue.
+    /// As [`accept`](Self::accept), with a `place` that is made before each attempt and given up
+    /// for each wait. A connection for which there is no place stays in the queue.
     pub(crate) fn accept_to<P, E: From<BlockingError>>(
         &self,
         nonblocking: bool,

@@ -22,30 +22,30 @@
 //! Reopening is refused where `/proc` is not mounted, where the object belongs to another user (a
 //! terminal after `su`), and for a pipe's write end whose readers have all gone. *Poll first* asks
 //! `poll(2)`, then makes a blocking call of bounded size while holding a lock that keeps the other
-//! threads of this process out. For pipes and terminals in their usual mode this is exact but for a
-//! race with *other processes*. One that takes the bytes (or the room) between the two calls leaves
-//! the thread blocked in the kernel until more arrive, and [`EndSignal::raise`] does not reach it
-//! there. For anything else it is a best effort. "Ready" may mean less than the call wants (an
-//! event counter that would overflow, a raw terminal with both `VMIN` and `VTIME`), and then the
-//! call waits as well. [`Stream::owned`], for a description that no other descriptor has, has no
-//! such gap.
+//! threads of this process out. For pipes and terminals in their usual mode this is exact, except
+//! for a race with *other processes*. One that takes the bytes (or the room) between the two calls
+//! leaves the thread blocked in the kernel until more arrive, and [`EndSignal::raise`] does not
+//! reach it there. For anything else it is a best effort. "Ready" may mean less than the call wants
+//! (an event counter that would overflow, a raw terminal with both `VMIN` and `VTIME`), and then
+//! the call waits as well. [`Stream::owned`], for a description that no other descriptor has, has
+//! no such gap.
 //!
-//! A socket whose receiving side is shut is always ready. Datagram sockets and listeners do not
-//! tell a call that does not wait that they are shut: they are at their end when the wait has told
-//! it and one more attempt finds nothing. A socket that an embedder has set to keep errors in a
-//! queue (`IP_RECVERR`) is ready for as long as they lie there: the embedder that asked for them
-//! has to take them.
+//! A socket whose receiving side is shut is always ready. A call that does not wait cannot see that
+//! a datagram socket or a listener is shut. Such a socket is at its end when the wait has said that
+//! it is shut and one more attempt finds nothing. If an embedder has set a socket to keep errors in
+//! a queue (`IP_RECVERR`), the socket is ready as long as errors are there, and the embedder has to
+//! take them.
 //!
 //! No read takes more than the caller asked for, so whatever is left in a pipe or terminal is there
 //! for the next process. (An embedder's stream, [`EmbedderInput`], may read ahead by itself.)
 //!
 //! A file system that hangs (a dead NFS server, a failing disk) blocks a thread where no signal
-//! reaches it; regular files are read and written directly and share that limit with every program.
-//! An embedder that interrupts such a thread with a signal of the host's (a handler without
-//! `SA_RESTART`) gets it out if the file system can be interrupted: after `EINTR` the end signal is
-//! looked at. A file that says it is a regular one and still waits is treated as one: `/proc/kmsg`,
-//! `trace_pipe` of tracefs. One call transfers up to 2 GiB less a page, as Linux does, and the
-//! signal waits for that: of memory or a page cache a second or so.
+//! reaches it. Regular files are read and written directly, so this limit holds as for every
+//! program. If the file system can be interrupted, an embedder gets such a thread out with a signal
+//! of the host's (a handler without `SA_RESTART`): after `EINTR` the end signal is looked at. A
+//! file that claims to be regular and still waits is treated as regular: `/proc/kmsg`, `trace_pipe`
+//! of tracefs. One call transfers up to 2 GiB less a page, as Linux does, and the signal waits for
+//! that: about a second from memory or a page cache.
 //!
 //! # What has no descriptor to poll
 //!
@@ -64,18 +64,17 @@
 //! Where guests sleep by a clock of the embedder's ([`ClockSource`](crate::ClockSource)), threads
 //! may run one at a time. One that waits in the kernel would keep all others from running. So a
 //! wait is a look at the descriptors, a sleep of a millisecond by that clock, a look of at most a
-//! millisecond, and so on. The wait for a stream's write lock goes likewise. With
+//! millisecond, and so on. The wait for a stream's write lock is made the same way. With
 //! [`whole_reads`](crate::P1CtxBuilder::whole_reads) pipes, terminals and the like are waited for
 //! in place. Opening a FIFO always is.
 //!
 //! # Locks
 //!
-//! A stream has a write lock, held for the whole of one guest write, so that a write is not
-//! interleaved with another thread's; waiting for it ends with the signal as well. Reading, polling
-//! and closing never take it. Streams that poll first have a read lock too, never held while
-//! waiting. The order, where two are held at once: a stream's write or read lock, then an
-//! embedder's stream itself, then the signal's. What the signal runs when it is raised, it runs
-//! without its lock.
+//! A stream has a write lock, held for the whole of one guest write, so that no other thread's
+//! write comes in between. The wait for it ends with the signal as well. Reading, polling and
+//! closing never take it. Streams that poll first have a read lock too, never held while waiting.
+//! If two are held at once, the order is: a stream's write or read lock, then an embedder's stream
+//! itself, then the signal's. The signal runs its hooks without its lock.
 //!
 //! # Platforms
 //!
@@ -84,11 +83,11 @@
 //! real-time deadlines do not follow a clock that is set while a thread waits.
 //!
 //! Windows has an event as the ended descriptor. Sockets and pipes are looked at again and again
-//! while a thread waits for them, every 8 ms at most; a task looks every 10 ms. All but files is
-//! polled first, except for sockets of this process alone, which do not wait. A call that waits all
-//! the same (a pipe that is full or was emptied by another process, a line of a console that is not
-//! ended) is cancelled by the signal. A write to a pipe with `nonblocking` waits for room: the
-//! system does not tell how much there is. There is no opening of FIFOs.
+//! while a thread waits for them, every 8 ms at most; a task looks every 10 ms. Everything except
+//! files is polled first. Sockets that only this process has do not wait. The signal cancels a call
+//! that waits all the same (a pipe that is full or was emptied by another process, a line of a
+//! console that is not ended). A write to a pipe with `nonblocking` waits for room, because the
+//! system does not tell how much there is. There are no FIFOs to open.
 //!
 //! docs/platforms.md says what was tested where.
 

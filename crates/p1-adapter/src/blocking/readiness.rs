@@ -16,8 +16,8 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 /// for one descriptor. To end it with a signal, run it in
 /// [`EndSignal::or_raised`](super::EndSignal::or_raised).
 ///
-/// Any number of tasks may wait on one descriptor. Each registers a duplicate of it with the tokio
-/// runtime it is polled in (wasmtime-wasi's, where there is none), for the length of the wait.
+/// Any number of tasks may wait on one descriptor. Each registers a duplicate of it, for the length
+/// of the wait, with the tokio runtime it is polled in (or wasmtime-wasi's if there is none).
 /// Dropping the future gives up the wait and nothing else. Where the process has no descriptor left
 /// for the duplicate, the task looks every 20 ms.
 ///
@@ -27,8 +27,7 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 ///
 /// # Panics
 ///
-/// If polled inside a tokio runtime whose I/O driver is not enabled, as everything of tokio's that
-/// does I/O.
+/// If polled inside a tokio runtime whose I/O driver is not enabled, as all of tokio's I/O does.
 pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
     let (fd, direction) = interest.parts();
     loop {
@@ -56,9 +55,9 @@ pub async fn ready(interest: Interest<'_>) -> io::Result<Readiness> {
     }
 }
 
-/// Completes when one of `interests` may be ready; there must be one. As [`ready`], but one
-/// descriptor is all it takes, however many are waited for: an `epoll` that has them, which is
-/// waited for itself.
+/// Completes when one of `interests` may be ready; there must be at least one. As [`ready`], but it
+/// takes only one descriptor for any number of interests: an `epoll` of them, which is itself
+/// waited for.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ type LetOthersRun = Box<dyn Fn() -> wasmtime::Result<()> + Send + Sync>;
 /// How waits without a deadline of their own are made.
 pub(crate) struct Rounds {
     pub(crate) let_others_run: LetOthersRun,
-    /// Whether streams that others write from outside are waited for in place: the guest is then
-    /// not to see how long they take.
+    /// Whether streams that others write from outside are waited for in place, so that the guest
+    /// does not see how long they take.
     pub(crate) only_shared: bool,
 }
 

@@ -182,7 +182,7 @@ impl Stream {
         self.by_path = true;
     }
 
-    /// Whether its bytes come from outside, or go there, in order, and that is all there is to it.
+    /// Whether it only carries bytes in order, from outside or to there.
     pub(crate) fn is_from_outside(&self) -> bool {
         !self.by_path && !matches!(self.kind, StreamKind::Socket | StreamKind::Other)
     }
@@ -211,7 +211,7 @@ impl Stream {
         }
     }
 
-    /// `RWF_NOWAIT` is not to be had here. Each value of the policy is right by itself, so threads
+    /// `RWF_NOWAIT` is not available here. Each value of the policy is right by itself, so threads
     /// that see the change late only try once more.
     pub(super) fn poll_first(&self) {
         self.policy

@@ -25,11 +25,11 @@ enum Attempted {
 impl Stream {
     /// One read: waits until there is something (or the end of the stream), then transfers once.
     ///
-    /// `attempt` makes one system call on the descriptor and in the [`Manner`] it is given, for no
-    /// more than the guest asked, and returns its result. It may be called several times. With
-    /// `nonblocking`, the error is `WouldBlock` instead of a wait. A socket of datagrams whose
-    /// receiving side is shut is at its end (0) when all that had come is read, as for a `recv(2)`
-    /// that may wait.
+    /// `attempt` makes one system call on the given descriptor in the given [`Manner`], for no more
+    /// than the guest asked, and returns its result. It may be called several times. With
+    /// `nonblocking`, the error is `WouldBlock` instead of a wait. If the receiving side of a
+    /// datagram socket is shut, the socket is at its end (0) once all that had come is read, as for
+    /// a `recv(2)` that may wait.
     ///
     /// Two threads that read at once get disjoint bytes: each transfer is one system call. A read
     /// takes no lock that a write, a poll or a close takes.
@@ -87,8 +87,8 @@ impl Stream {
     /// # Errors
     ///
     /// [`BlockingError::Interrupted`] if `end` is raised while it waits or between two pieces, even
-    /// if part was written. Otherwise what `attempt` returned, unless some bytes had been written
-    /// before: then their number is the result, and the error comes with the next write.
+    /// if part was written. Otherwise the error that `attempt` returned. If some bytes had been
+    /// written before, their number is the result, and the error comes with the next write.
     pub fn write(
         &self,
         len: usize,
@@ -171,8 +171,8 @@ impl Stream {
         Ok(interest[0].found())
     }
 
-    /// One attempt, repeated only if a signal handler cut it short. The policy is the caller's:
-    /// were it read again here, a change in between would make this a blocking call.
+    /// One attempt, repeated only if a signal handler cut it short. The caller gives the policy. If
+    /// it were read again here, a change in between would make this a blocking call.
     fn attempt(
         &self,
         policy: Policy,

@@ -33,8 +33,8 @@ pub struct Readiness {
     /// The other end has gone (`POLLHUP`), or, for [`Direction::Write`], will take no more
     /// (`POLLERR` on a pipe).
     pub hangup: bool,
-    /// For [`Direction::Read`]: the receiving side of a socket is shut, so nothing comes after what
-    /// has come. A socket of datagrams then says that it is ready, and has nothing.
+    /// For [`Direction::Read`]: the receiving side of a socket is shut, so nothing more comes. A
+    /// datagram socket then says that it is ready, and has nothing.
     pub shut: bool,
 }
 
@@ -85,7 +85,7 @@ impl<'fd> Interest<'fd> {
     }
 }
 
-/// How often a wait looks, where the process has no descriptor left by which it could be told.
+/// How often a wait looks if the process has no descriptor left to wake it.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Waits until one of `interests` is ready, `deadline` has passed or `end` is raised; returns how
@@ -190,9 +190,9 @@ pub(super) fn wait_in_place(
 /// The descriptors of a poll, each once.
 type Merged<'fd> = SmallVec<[(BorrowedFd<'fd>, PollFlags); 4]>;
 
-/// One entry for each descriptor, however many wait for it, and for each interest which one is its
-/// own. `poll(2)` takes no more entries than a process may have descriptors, so what is open always
-/// fits (with the two of a wait itself).
+/// One entry for each descriptor, however many wait for it, and for each interest the index of its
+/// entry. `poll(2)` takes as many entries as a process may have descriptors. So all open
+/// descriptors always fit (with the two of a wait itself).
 pub(super) fn merge<'fd>(interests: &[Interest<'fd>]) -> (Merged<'fd>, SmallVec<[usize; 4]>) {
     /// Up to here looking through all of them is quicker than hashing.
     const FEW: usize = 16;
@@ -280,7 +280,7 @@ pub fn wait_with(
             interest.found = seen.found;
             ready += usize::from(seen.found.ready);
         }
-        // Woken by a future alone, or not to be woken by one: look at the futures again.
+        // Only a future woke the thread, or a future cannot wake it: look at the futures again.
         if ready > 0 || !woken || deadline.has_passed() {
             return Ok(ready);
         }

@@ -29,8 +29,8 @@ impl Call<'_> {
         self.shared.hooks.whole_reads && is_whole()
     }
 
-    /// One transfer, or one connection: `attempt` is told whether it must not wait on this thread.
-    /// `at_the_end` is the result where it would wait for what never comes any more.
+    /// One transfer, or one connection. `attempt` is told whether it must not wait on this thread.
+    /// `at_the_end` is the result if it would wait for something that never comes any more.
     pub(crate) fn once<T>(
         &mut self,
         descriptor: &FoundDescriptor<'_>,
@@ -69,7 +69,7 @@ impl Call<'_> {
         })
     }
 
-    /// Reads until `len` bytes have come, or the end: `attempt` is told which are missing.
+    /// Reads until `len` bytes have come, or the end. `attempt` is told which bytes are missing.
     pub(crate) fn until_full(
         &mut self,
         descriptor: &FoundDescriptor<'_>,

@@ -38,17 +38,17 @@ impl Drop for Owned {
     }
 }
 
-/// The calling thread's word: 0 while it is in none of this crate's functions for guests, else the
-/// address of something on its stack where the call began.
+/// The calling thread's word. It is 0 while the thread is in none of this crate's functions for
+/// guests, and otherwise the address of something on its stack where the call began.
 ///
-/// Other threads may read it at any time: a word stays where it is for ever, and is another
-/// thread's after its own has ended. A call stores it before it looks at its context's end signal
-/// ([`EndSignal`](crate::EndSignal)), with no fence in between. So a thread that raises the signal,
-/// has every processor pass a barrier (membarrier(2)), and then sees 0, has seen a thread that gets
-/// into no call any more.
+/// Other threads may read it at any time: a word stays where it is for ever, and another thread
+/// gets it after its own has ended. A call stores it before it looks at its context's end signal
+/// ([`EndSignal`](crate::EndSignal)), with no fence in between. A thread may raise the signal, have
+/// every processor pass a barrier (membarrier(2)), and then read the word. If it reads 0, the
+/// word's thread gets into no call any more.
 ///
-/// From the first time a thread asks for its word, each of its calls makes two stores more. It
-/// takes a lock that time, and no other.
+/// Once a thread has asked for its word, each of its calls makes two more stores. Only that first
+/// time takes a lock.
 pub fn host_word() -> &'static AtomicUsize {
     WORD.get().unwrap_or_else(|| {
         let word = OWNED.with(|owned| &owned.0.0);
@@ -106,7 +106,7 @@ mod tests {
             std::mem::forget(left);
             word
         });
-        // Left inside by a thread that has gone: no thread is in a call.
+        // A thread that has gone left the word set. No thread is in a call.
         assert_eq!(word.join().unwrap().load(Ordering::Relaxed), 0);
     }
 }

@@ -47,7 +47,7 @@ impl Call<'_> {
     ) {
         // Eight bytes for each buffer.
         self.used(function, at, count.saturating_mul(8), false);
-        // It was read before; a buffer that lies on its own list may have changed it.
+        // The list was read before, but a buffer that lies on its own list may have changed it.
         let Ok(list) = read_list(memory, at, count) else {
             return;
         };

@@ -25,14 +25,14 @@ pub(crate) struct Call<'a> {
     pub(crate) scratch: &'a mut Scratch,
     /// What is left of the call's fuel, in bytes.
     pub(crate) fuel: usize,
-    /// Where there is one, this is an attempt: what would wait leaves here what it waits for, and
-    /// is tried again. Otherwise the calling thread waits.
+    /// If there is one, this is an attempt: a call that would wait leaves here what it waits for,
+    /// and is tried again. Otherwise the calling thread waits.
     pub(crate) retry: Option<&'a mut Retry>,
 }
 
 impl<'a> Call<'a> {
-    /// The descriptor a number means at this moment, held until the end of the call; for a call
-    /// that is tried again, the one it found at first.
+    /// The descriptor that a number means at this moment, held until the end of the call. A call
+    /// that is tried again gets the one it found at first.
     #[inline]
     pub(crate) fn fd(&self, fd: Fd) -> Result<FoundDescriptor<'a>, Errno> {
         if let Some(retry) = &self.retry
@@ -58,7 +58,7 @@ impl<'a> Call<'a> {
         descriptor.allow(rights)
     }
 
-    /// Asks about a stream that is about to be used, if it is one that depends on the host.
+    /// Asks the hook about a stream that is about to be used, if the stream depends on the host.
     #[inline]
     pub(crate) fn meet_stream(&self, stream: &GuestStream) -> Result<()> {
         match &self.shared.hooks.unrepeatable {
@@ -76,7 +76,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Asks about an error, unless it is of the guest's own making.
+    /// Asks the hook about an error, unless the guest itself caused it.
     #[cold]
     fn meet_error(&self, errno: Errno) -> wasmtime::Result<()> {
         let own = match errno {

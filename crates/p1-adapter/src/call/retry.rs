@@ -1,11 +1,11 @@
-//! Calls that are tried again instead of waiting on their thread: what the async linker makes of a
-//! wait.
+//! Calls that are tried again instead of waiting on their thread. The async linker turns each wait
+//! into this.
 //!
 //! An attempt that cannot finish leaves a future in its [`Retry`]. The linker awaits it, holding no
 //! memory, no lock and no entry of the descriptor table, and makes the call again. What the next
-//! attempt has to know stays in the `Retry`: the descriptor found at first (a number closed
-//! meanwhile does not fail the call), how far it has come, the write lock. Dropping the future of a
-//! call gives all of that up.
+//! attempt has to know stays in the `Retry`: how far the call has come, the write lock, and the
+//! descriptor found at first (so a number closed meanwhile does not fail the call). Dropping the
+//! future of a call gives all of that up.
 
 use super::subscriptions::Subscriptions;
 use crate::abi::error::{Error, Result};
@@ -27,7 +27,7 @@ pub(crate) type Wait = Pin<Box<dyn Future<Output = Result<Woken>> + Send>>;
 pub(crate) enum Woken {
     /// It may be tried again.
     Ready,
-    /// As `Ready`, and nothing comes after what has come by now.
+    /// As `Ready`, and nothing more comes.
     Shut,
     /// The write lock is taken.
     Locked(OwnedMutexGuard<()>),
@@ -96,8 +96,8 @@ impl Retry {
         self.fruitless = 0;
     }
 
-    /// A stream that keeps saying "ready" without being so lets other tasks run in between; an
-    /// embedder's is given up at last, as it is where a thread waits.
+    /// If a stream keeps saying "ready" without being ready, other tasks run in between. An
+    /// embedder's stream is given up at last, as it is for a thread that waits.
     pub(super) fn wait_for_stream(
         &mut self,
         descriptor: HeldDescriptor,
@@ -125,7 +125,7 @@ impl Retry {
     }
 }
 
-/// Completes when `stream` is ready for `direction`; whether its receiving side is shut.
+/// Completes when `stream` is ready for `direction`, and says whether its receiving side is shut.
 async fn ready(stream: &GuestStream, direction: Direction) -> Result<bool> {
     match stream.readiness(direction) {
         ReadyBy::Always => {}

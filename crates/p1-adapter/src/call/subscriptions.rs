@@ -30,7 +30,7 @@ pub(crate) enum Trigger {
 pub(crate) enum Answer {
     /// The subscription itself is at fault; the error is in its event.
     Error(Errno),
-    /// A file or a directory: never waits. So many bytes are left to read.
+    /// A file or a directory: never waits. The number is how many bytes are left to read.
     Bytes(u64),
 }
 
@@ -47,7 +47,7 @@ impl StreamOf {
     pub(crate) fn get(&self) -> &GuestStream {
         match self.0.kind() {
             Ok(Kind::Stream(stream)) => stream,
-            // What has been recognised as a stream stays one, and is not asked again.
+            // A descriptor recognised as a stream stays one, and is not asked again.
             _ => unreachable!("made of streams only"),
         }
     }

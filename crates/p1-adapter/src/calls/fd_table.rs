@@ -1,4 +1,4 @@
-//! What concerns the descriptor and its number rather than the file behind it: `fd_close`,
+//! Calls on the descriptor and its number rather than on the file behind it: `fd_close`,
 //! `fd_renumber`, `fd_fdstat_get`, `fd_fdstat_set_flags`, `fd_fdstat_set_rights`, `fd_prestat_get`,
 //! `fd_prestat_dir_name`.
 
@@ -17,8 +17,8 @@ pub(crate) fn renumber(call: &Call<'_>, from: Fd, to: Fd) -> Result<()> {
     Ok(call.shared.fds.renumber(from.into(), to.into())?)
 }
 
-/// No system call, except once per file for its type, and for the flags of one that others have
-/// too.
+/// Makes no system call, except once per file for its type, and for the flags of a description that
+/// others have too.
 pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     let descriptor = call.fd(fd)?;
     let fs_filetype = match descriptor.kind()? {
@@ -36,8 +36,8 @@ pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     })
 }
 
-/// Changes `APPEND` and `NONBLOCK`. The synchronising flags are fixed when a file is opened:
-/// `inval` for others than it has.
+/// Changes `APPEND` and `NONBLOCK`. The synchronising flags are fixed when a file is opened; asking
+/// for others is `inval`.
 pub(crate) fn set_flags(call: &Call<'_>, fd: Fd, flags: Fdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
     if descriptor.is_dir() {

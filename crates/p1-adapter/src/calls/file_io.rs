@@ -88,7 +88,7 @@ pub(crate) fn write(
     Ok(count)
 }
 
-/// Beyond 2^63-1 there is nothing: `inval`, as the operating system answers before it looks at the
+/// An offset beyond 2^63-1 is `inval`, as the operating system answers before it looks at the
 /// file's mode.
 fn check_offset(offset: Filesize) -> Result<()> {
     if i64::try_from(offset).is_err() {
@@ -153,7 +153,8 @@ pub(crate) fn pwrite(
         Some(_) => None,
         None => Some(descriptor.seekable(rights)?),
     };
-    // Only where it would be refused: else the system itself knows best whether it counts.
+    // Whether the file appends matters only if the offset would be refused. Otherwise the system
+    // itself knows whether the offset counts.
     let offset = match check_offset(offset) {
         Err(_) if descriptor.appends()? => 0,
         checked => checked.map(|()| offset)?,

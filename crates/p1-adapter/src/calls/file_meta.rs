@@ -28,7 +28,7 @@ pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Adv
             Err(_) => Err(Errno::Inval.into()),
         };
     }
-    // What is no descriptor of the system's is like a pipe.
+    // A stream that is no descriptor of the system's is treated as a pipe.
     let host = descriptor.host()?.ok_or(Errno::Spipe)?;
     Ok(sys::file::advise(
         host,
@@ -60,8 +60,8 @@ pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
     to_sync(&descriptor, sys::file::sync_data)
 }
 
-/// Makes what was written durable; of a directory, which names it holds. `inval` for what the
-/// system cannot synchronise (a pipe, a socket, a terminal, a stream of the embedder's).
+/// Makes what was written durable. For a directory, that is the names it holds. `inval` for what
+/// the system cannot synchronise (a pipe, a socket, a terminal, a stream of the embedder's).
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     let descriptor = call.fd(fd)?;
     descriptor.allow(Rights::FD_SYNC)?;
@@ -127,7 +127,7 @@ fn filestat_of_stream(stream: &GuestStream) -> Result<Filestat> {
             ctim: 0,
         },
     };
-    // What was opened by a path has the type that the path has.
+    // A stream opened by a path has the type that the path has.
     let filetype = match stream.opened() {
         Some(_) => found.filetype,
         None => stream.file_type(),
@@ -190,7 +190,8 @@ fn set_times_of(descriptor: &Descriptor, access: NewTime, modification: NewTime)
             dir.check_perms()?;
             let dir = dir.fd()?;
             return match sys::file::set_times(dir, access, modification) {
-                // A preopen is good for paths only: by its own name.
+                // A preopen's descriptor may be good for paths only, so the times are set by its
+                // own name.
                 Err(Os::BADF) => Ok(sys::name::set_times_of_directory(
                     dir,
                     access,

@@ -54,7 +54,7 @@ fn change(
     paths.explained(result, true, &[(dir, &path)])
 }
 
-/// A change that takes the name `path` from what has it, if anything has.
+/// A change that takes the name `path` from the file that has it, if there is one.
 fn removing(
     hooks: &HostHooks,
     paths: &mut WasiPaths,
@@ -68,7 +68,7 @@ fn removing(
     let before = look(paths);
     change(paths)?;
     if let Some(before) = before
-        // A file that was renamed to a name it has keeps it.
+        // A file renamed to a name that it already has keeps that name.
         && look(paths).is_none_or(|after| after.ino != before.ino)
     {
         pins.unlinked(&before);
@@ -172,8 +172,8 @@ pub(crate) fn link(
     paths.explained(result, true, &[(from, &old), (to, &new)])
 }
 
-/// Opens a file or directory and gives it the lowest free number, which is taken first: `mfile`
-/// leaves the file alone.
+/// Opens a file or directory and gives it the lowest free number. The number is taken first, so
+/// `mfile` leaves the file alone.
 ///
 /// `notdir` where the descriptor is no directory. What is to be synchronised is opened by its name
 /// in its directory; `notsup` where the path ends in none.

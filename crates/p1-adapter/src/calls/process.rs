@@ -14,7 +14,7 @@ pub(crate) fn exit(code: Exitcode) -> wasmtime::Error {
 }
 
 /// POSIX's default action: a terminating signal is a trap that names it, an ignored one does
-/// nothing. Stopping is not to be had (`notsup`): the embedder's process is not the guest's.
+/// nothing. Stopping is not supported (`notsup`): the embedder's process is not the guest's.
 pub(crate) fn raise(signal: Signal) -> Result<()> {
     let name = match signal {
         Signal::None | Signal::Chld | Signal::Cont | Signal::Urg | Signal::Winch => return Ok(()),
@@ -50,8 +50,8 @@ pub(crate) fn raise(signal: Signal) -> Result<()> {
     })))
 }
 
-/// What becomes of a write to `fd` that has no reader any more, where that is to end the guest. A
-/// socket that goes both ways belongs to a conversation that the guest may well survive.
+/// What happens to a write to `fd` without a reader, if that is set to end the guest. For a socket
+/// that goes both ways the guest goes on: it may handle the end of a conversation.
 #[cold]
 pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
     call.meet(Unrepeatable::of_errno(Errno::Pipe))?;
@@ -63,7 +63,7 @@ pub(crate) fn broken_pipe(call: &Call<'_>, fd: Fd) -> Result<Size> {
     Err(Errno::Pipe.into())
 }
 
-/// Lets other threads of the host run, or whom the embedder's hook lets.
+/// Lets other threads of the host run, or those that the embedder's hook lets run.
 pub(crate) fn sched_yield(call: &Call<'_>) -> Result<()> {
     match &call.shared.hooks.on_yield {
         None => std::thread::yield_now(),

@@ -34,8 +34,9 @@ use wiggle::{GuestMemory, GuestPtr, GuestType as _};
 const KERNEL_BUFFER: std::ops::RangeInclusive<usize> = 1024..=(32 << 10);
 
 /// Fills `buf` with entries from behind `cookie` on. The last one may be cut off. A result less
-/// than `len` means the end of the directory, and so does a cookie that was never given out.
-/// `inval` where one may have been, of a directory with more entries than have small numbers.
+/// than `len` means the end of the directory, and so does a cookie that was never given out. If the
+/// directory has more entries than small numbers, such a cookie may have been given out; then the
+/// result is `inval`.
 ///
 /// A name that is not UTF-8 is left out: no call could be made with it. An entry that cannot be
 /// looked at has the type and the inode that the directory itself says.
@@ -85,7 +86,7 @@ struct EntryWriter<'a, 'm> {
     at: GuestPtr<u8>,
     left: Size,
     hooks: &'a HostHooks,
-    /// Of it is taken what a descriptor keeps of listings.
+    /// The budget from which a descriptor takes what it keeps of listings.
     budget: Option<&'a Arc<dyn MemoryBudget>>,
 }
 
@@ -131,7 +132,7 @@ impl EntryWriter<'_, '_> {
         Ok(())
     }
 
-    /// Of what the host makes up: a cookie is a place in the listing, behind the two dots.
+    /// In a folder that the host makes up, a cookie is a place in the listing, behind the two dots.
     fn made(&mut self, folder: &OpenMadeFolder, cookie: u64) -> Result<()> {
         let listing = folder.listing(cookie, self.budget)?;
         let own = folder.filestat()?.ino;
@@ -172,8 +173,8 @@ impl EntryWriter<'_, '_> {
             return Ok(());
         };
         let (found, d_type) = if name == "." || name == ".." {
-            // What lies above is not the guest's to know: `..` is reported with this directory's
-            // own number.
+            // The guest must not learn what lies above: `..` is reported with this directory's own
+            // number.
             (listing.itself()?, Filetype::Directory)
         } else {
             let Some(found) = listing.find(c_name, said)? else {

@@ -45,8 +45,8 @@ fn connected(stream: &GuestStream) -> Result<&blocking::Stream> {
 /// that does not listen, `notsup` for one of datagrams. Rights the listener no longer passes on are
 /// dropped.
 ///
-/// The number is taken before the connection (`mfile` leaves it in the queue), and not while there
-/// is none to accept.
+/// The number is taken before the connection, so `mfile` leaves the connection in the queue. No
+/// number is taken while there is none to accept.
 pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> {
     let descriptor = call.fd(fd)?;
     let stream = socket(&descriptor)?;
@@ -106,7 +106,7 @@ pub(crate) fn recv(
     };
     let all = flags.contains(Riflags::RECV_WAITALL) && !peek && !datagram;
     let count = if all {
-        // Which a call that is tried again finds out for itself.
+        // In a call that is tried again `until_full` itself looks whether the guest waits.
         let (asynchronous, nonblock) = (call.retry.is_some(), descriptor.nonblock());
         call.until_full(&descriptor, bufs.len(), |missing, end| {
             let bufs = bufs.slice(&missing);
@@ -150,8 +150,8 @@ pub(crate) fn send(
     Ok(count)
 }
 
-/// Ends one or both directions: a thread that waits to read finds the end, the peer too. Never
-/// waits. `inval` for neither direction, `badf` for one that the descriptor does not have,
+/// Ends one or both directions: a thread that waits to read finds the end, and so does the peer.
+/// Never waits. `inval` for neither direction, `badf` for one that the descriptor does not have,
 /// `notconn` for a listener.
 pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
@@ -160,7 +160,7 @@ pub(crate) fn shutdown(call: &Call<'_>, fd: Fd, how: Sdflags) -> Result<()> {
     let host = connected(stream)?;
     descriptor.allow(Rights::SOCK_SHUTDOWN)?;
     let (read, write) = (how.contains(Sdflags::RD), how.contains(Sdflags::WR));
-    // It acts on the socket, which others may have, and not on this descriptor alone.
+    // It acts on the socket, which other descriptors may have too, and not only on this descriptor.
     if read {
         stream.check_read()?;
     }

@@ -105,7 +105,7 @@ impl P1CtxBuilder {
     }
 }
 
-/// Rounds in which others run while the embedder's clock passes as much time as a look may take.
+/// Rounds in which others run while the embedder's clock advances by as much as a look may take.
 fn in_rounds_of(source: &Arc<dyn ClockSource>, only_shared: bool) -> Rounds {
     let source = Arc::clone(source);
     let let_others_run = move || {

@@ -27,9 +27,9 @@ const DEFAULT_MAX_RANDOM: u32 = 64 << 20;
 /// Builds a [`P1Ctx`](crate::P1Ctx). The methods have the names and the meaning of
 /// [`wasmtime_wasi::WasiCtxBuilder`]'s.
 ///
-/// Nothing is inherited unless asked for: a fresh builder makes a context with no arguments, no
-/// environment, no directories, a standard input at its end, and outputs that swallow what they are
-/// given.
+/// Nothing is inherited unless asked for. A new builder makes a context without arguments,
+/// environment or directories. Its standard input is at its end, and its outputs discard what they
+/// are given.
 ///
 /// ```
 /// use p1_adapter::P1CtxBuilder;
@@ -98,7 +98,7 @@ impl P1CtxBuilder {
     /// A builder for a context that has nothing.
     pub fn new() -> Self {
         let mut wasi = WasiCtxBuilder::new();
-        // Before any directory is opened: each keeps the setting of that moment.
+        // Set before any directory is opened: each directory keeps the setting of that moment.
         wasi.allow_blocking_current_thread(true);
         Self {
             args: Vec::new(),
@@ -232,9 +232,9 @@ impl P1CtxBuilder {
         self
     }
 
-    /// Gives the guest this descriptor as its standard input: a file, a pipe, a socket, a terminal,
-    /// used in the kernel, as [`inherit_stdin`](Self::inherit_stdin) uses the host's, without
-    /// wasmtime-wasi's runtime. Its flags are not touched.
+    /// Gives the guest this descriptor as its standard input: a file, a pipe, a socket or a
+    /// terminal. It is used in the kernel, without wasmtime-wasi's runtime, as
+    /// [`inherit_stdin`](Self::inherit_stdin) uses the host's. Its flags are not touched.
     pub fn stdin_fd(&mut self, stdin: impl Into<OwnedFd>) -> &mut Self {
         self.stdio[0] = Stdio::Descriptor(stdin.into());
         self
@@ -303,7 +303,7 @@ impl P1CtxBuilder {
 
     /// Takes random numbers from a generator of the crate `rand`'s interface, as wasmtime-wasi's
     /// builder does. A lock is held while it is asked, so threads that want random numbers wait for
-    /// one another: a [`RandomSource`] of one's own need not.
+    /// one another. A [`RandomSource`] of the embedder's own takes no lock.
     pub fn secure_random_rng(&mut self, rng: impl Rng + Send + 'static) -> &mut Self {
         self.secure_random(LockedRng(Mutex::new(rng)))
     }
@@ -316,9 +316,9 @@ impl P1CtxBuilder {
 
     /// How many descriptors may be open at once (default: 1,048,576). Opening more is `mfile`.
     ///
-    /// One that was closed while a call has it (a poll, a read that waits) counts until that call
+    /// A descriptor closed while a call has it (a poll, a read that waits) counts until that call
     /// returns: the limit is on what is open at the host. What a wait needs for itself does not
-    /// count: one descriptor at most of a thread, two of a task, and one of the context.
+    /// count. That is at most one descriptor for a thread, two for a task, and one for the context.
     pub fn max_descriptors(&mut self, count: u32) -> &mut Self {
         self.max_descriptors = count;
         self
@@ -333,8 +333,8 @@ impl P1CtxBuilder {
 
     /// How many bytes of strings, lists and structures one call may make the host copy or keep. A
     /// call that wants more is `nomem`. Data buffers of reads and writes do not count: they are not
-    /// copied. A buffer of a list costs 8 bytes, a subscription of `poll_oneoff` some 370, which is
-    /// what it makes the host keep, at most.
+    /// copied. A buffer of a list costs 8 bytes. A subscription of `poll_oneoff` costs some 370,
+    /// the most that it makes the host keep.
     ///
     /// Default: what the store says, [`wasmtime::Store::set_hostcall_fuel`] (128 MiB unless set).
     /// Set here, it holds for every store the context is used in, and the store's is not looked at.
@@ -343,19 +343,19 @@ impl P1CtxBuilder {
         self
     }
 
-    /// Takes what calls make the host keep out of `budget`, which others may use as well: some 370
-    /// bytes for a subscription of a poll, for as long as that takes; what a descriptor keeps of
-    /// the listings of its directory, beyond 64 entries, until it is closed. A call for which there
-    /// is not enough left is `nomem`; a listing of a directory of the system's goes on, and its
-    /// positions are then large numbers. Other calls keep little:
+    /// Takes what calls make the host keep out of `budget`, which others may use as well. A
+    /// subscription of a poll takes some 370 bytes for as long as the poll lasts. What a descriptor
+    /// keeps of the listings of its directory, beyond 64 entries, is taken until it is closed. If
+    /// not enough is left, a call fails with `nomem`. Only a listing of a directory of the system's
+    /// goes on, and its positions are then large numbers. Other calls keep little:
     /// [`hostcall_fuel`](Self::hostcall_fuel) bounds each.
     pub fn memory_budget(&mut self, budget: Arc<dyn MemoryBudget>) -> &mut Self {
         self.budget = Some(budget);
         self
     }
 
-    /// What is told of every call's start and end. Default: nothing, which costs one test of a
-    /// pointer per call.
+    /// The observer that is told of every call's start and end. Default: none, which costs one test
+    /// of a pointer per call.
     pub fn call_observer(&mut self, observer: Arc<dyn CallObserver>) -> &mut Self {
         self.observer = Some(observer);
         self

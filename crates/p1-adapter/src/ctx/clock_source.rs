@@ -31,12 +31,11 @@ pub trait ClockSource: Send + Sync {
         1
     }
 
-    /// Blocks the calling thread until `clock` shows `deadline` or later. Only asked of
-    /// [`GuestClock::Realtime`] and [`GuestClock::Monotonic`]; a deadline of `u64::MAX` is one that
-    /// never comes. The thread holds no lock of the adapter's. If this returns early it is called
-    /// again.
+    /// Blocks the calling thread until `clock` shows `deadline` or later. It is only called for
+    /// [`GuestClock::Realtime`] and [`GuestClock::Monotonic`]. A deadline of `u64::MAX` never
+    /// comes. The thread holds no lock of the adapter's. If this returns early it is called again.
     ///
-    /// The context's end signal does not reach a thread in here: it is the embedder's to wake.
+    /// The context's end signal does not reach a thread in here: the embedder has to wake it.
     ///
     /// # Errors
     ///
@@ -44,7 +43,7 @@ pub trait ClockSource: Send + Sync {
     fn sleep_until(&self, clock: GuestClock, deadline: u64) -> wasmtime::Result<()>;
 }
 
-/// A source as the two clocks that wasmtime-wasi knows.
+/// A source, seen as the two clocks that wasmtime-wasi knows.
 pub(super) struct OfSource(pub(super) Arc<dyn ClockSource>);
 
 impl HostWallClock for OfSource {

@@ -15,7 +15,7 @@ type Monotonic = Arc<dyn HostMonotonicClock + Sync>;
 pub(crate) struct Clocks {
     wall: Option<Wall>,
     monotonic: Option<Monotonic>,
-    /// Where there is one, the two above are it.
+    /// If there is one, the two clocks above are its.
     source: Option<Arc<dyn ClockSource>>,
     /// The host's monotonic clock when the context was made: the guest's shows the time since then,
     /// so that it learns nothing about the host's uptime.
@@ -102,8 +102,8 @@ impl Clocks {
     /// When a `poll_oneoff` clock subscription is due, on the host's clocks or on the embedder's
     /// that guests sleep by.
     ///
-    /// Another clock of an embedder's is asked once, now; the time that is left is then waited out
-    /// on the host's monotonic clock. CPU-time clocks cannot be waited for (`inval`, as POSIX
+    /// Any other clock of an embedder's is asked once, now. The time that is left is then waited
+    /// for on the host's monotonic clock. CPU-time clocks cannot be waited for (`inval`, as POSIX
     /// `clock_nanosleep` answers for a thread's own).
     pub(crate) fn deadline(
         &self,

@@ -1,8 +1,8 @@
 //! A finished `WasiCtx` as the start of a context of ours.
 //!
 //! Arguments, environment and preopens come out through wasmtime-wasi's public traits. Streams,
-//! clocks and random numbers are `Send` but not `Sync`, in private fields: each is kept whole
-//! behind a mutex of its own and asked through it.
+//! clocks and random numbers are `Send` but not `Sync`, and in private fields. So each is kept
+//! whole, behind a mutex of its own.
 
 use crate::ctx::builder::P1CtxBuilder;
 use crate::ctx::random_source::RandomSource;
@@ -64,8 +64,8 @@ impl From<WasiCtx> for P1CtxBuilder {
             ctx: wasi.cli(),
             table: &mut table,
         };
-        // None of wasmtime-wasi 48's implementations of these can fail; what a later one fails with
-        // is left out.
+        // None of wasmtime-wasi 48's implementations of these can fail. If a later one fails, what
+        // it would have given is left out.
         builder.args(&cli.get_arguments().unwrap_or_default());
         builder.envs(&cli.get_environment().unwrap_or_default());
 
@@ -117,7 +117,7 @@ impl IsTerminal for TakenInput {
 
 impl StdinStream for TakenInput {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
-        // Only asked for by preview3, which this crate does not offer.
+        // Only preview3 asks for it, which this crate does not offer.
         Box::new(tokio::io::empty())
     }
 

@@ -1,4 +1,4 @@
-//! What an embedder puts in place of the host's part in a call.
+//! What an embedder puts in place of the host in a call.
 
 use crate::abi::types::Filestat;
 use crate::ctx::builder::P1CtxBuilder;
@@ -39,7 +39,7 @@ impl HostHooks {
     ///
     /// # Errors
     ///
-    /// The trap that it ends with, if the embedder does not let that pass.
+    /// The trap that the call ends with, if the embedder does not let that pass.
     pub(crate) fn meet(&self, what: Unrepeatable) -> Result<()> {
         match &self.unrepeatable {
             Some(lets_pass) if !lets_pass(what) => Err(wasmtime::Error::new(NotRepeatable(what))),
@@ -67,13 +67,13 @@ impl HostHooks {
 }
 
 impl P1CtxBuilder {
-    /// Replaces all clocks, and what a guest sleeps by: `poll_oneoff` waits for time nowhere else.
-    /// [`wall_clock`] and [`monotonic_clock`] are not asked any more.
+    /// Replaces all clocks, and what a guest sleeps by: `poll_oneoff` then waits for time only
+    /// there. [`wall_clock`] and [`monotonic_clock`] are not asked any more.
     ///
     /// A call that waits for a descriptor looks at it, and sleeps for a millisecond by this clock
-    /// before it looks again: threads that run one at a time then let each other run. Pipes may be
-    /// waited for in place: [`whole_reads`](Self::whole_reads). In async stores a poll has its
-    /// thread sleep, and all other waits give it back.
+    /// before it looks again. So threads that run one at a time let each other run. Pipes may be
+    /// waited for in place: [`whole_reads`](Self::whole_reads). In async stores a poll makes its
+    /// thread sleep, and all other waits give the thread back.
     ///
     /// [`wall_clock`]: Self::wall_clock
     /// [`monotonic_clock`]: Self::monotonic_clock
@@ -83,9 +83,9 @@ impl P1CtxBuilder {
     }
 
     /// Runs `hook` at the beginning of every call, with the function's name in the witx file
-    /// (`fd_write`): on the calling thread, after the [observer](Self::call_observer) was told and
-    /// before the end signal is looked at. No lock of the adapter's is held, so the hook may block,
-    /// also in an async store, where it blocks the thread of the task.
+    /// (`fd_write`). It runs on the calling thread, after the [observer](Self::call_observer) was
+    /// told and before the end signal is looked at. No lock of the adapter's is held, so the hook
+    /// may block. In an async store it blocks the thread of the task.
     ///
     /// An error ends the call with this trap, and nothing of the call is done. Without a hook a
     /// call costs what it did.
@@ -104,12 +104,12 @@ impl P1CtxBuilder {
         self
     }
 
-    /// Tells `hook` which bytes of guest memory calls have read and written for the guest, after
-    /// they have done so: the data of reads, writes and sockets, as far as it went, and the lists
-    /// of their buffers; paths; directory entries; random bytes. Other results and structures of a
-    /// call are not told. On the calling thread, as part of the call; the hook must not block. For
-    /// a host that checks accesses, such as one that looks for races. Without a hook a call costs
-    /// what it did.
+    /// Tells `hook` which bytes of guest memory a call has read or written for the guest, after it
+    /// has done so. These are the data of reads, writes and sockets, as far as they went, and the
+    /// lists of their buffers; paths; directory entries; random bytes. Other results and structures
+    /// of a call are not told. The hook runs on the calling thread, as part of the call, and must
+    /// not block. It is for a host that checks accesses, such as one that looks for races. Without
+    /// a hook a call costs what it did.
     pub fn on_memory_use(
         &mut self,
         hook: impl Fn(&MemoryUse) + Send + Sync + 'static,
@@ -120,35 +120,36 @@ impl P1CtxBuilder {
 
     /// Lists directories in the order of their names' bytes, behind `.` and `..`, whatever the file
     /// system does (default: as it lists them). A listing is read whole when it begins, and kept
-    /// while the directory is open: what is made later is in the next one, what is removed
-    /// meanwhile is left out. Cookies are places in it, from 1 on.
+    /// while the directory is open. Names made later are in the next listing, and names removed
+    /// meanwhile are left out. Cookies are places in the listing, from 1 on.
     pub fn ordered_listings(&mut self, ordered: bool) -> &mut Self {
         self.hooks.ordered_listings = ordered;
         self
     }
 
-    /// Tells attributes of files that do not depend on where the files are (default: the host's):
+    /// Tells the guest attributes of files that do not depend on where the files are (default: the
+    /// host's):
     ///
     /// * inode numbers count from 1 in the order in which the guest first sees files, by attributes
-    ///   or in a listing, and are kept for as long as the context lives: some 50 bytes for each
+    ///   or in a listing; they are kept for the life of the context, with some 50 bytes for each
     ///   file;
-    /// * the number of links of a file is 1, and what the guest has linked and unlinked; that of a
-    ///   directory is 1, its size 0;
-    /// * all times are `time` (nanoseconds since 1970), but those that the guest has set, until the
-    ///   file is written.
+    /// * the number of links of a file is 1, plus what the guest has linked and less what it has
+    ///   unlinked; that of a directory is 1, and its size 0;
+    /// * all times are `time` (nanoseconds since 1970), except those that the guest has set, until
+    ///   the file is written.
     ///
-    /// Types and sizes of files are the host's. Removing, linking, renaming and setting times then
-    /// cost a look at the file more.
+    /// Types and sizes of files stay the host's. Removing, linking, renaming and setting times then
+    /// cost one more look at the file.
     pub fn pinned_metadata(&mut self, time: u64) -> &mut Self {
         self.hooks.pins = Some(Pins::new(time));
         self
     }
 
-    /// Makes what a guest reads and writes by streams a matter of the bytes alone, and not of when
-    /// and in which pieces they come (default: as the host has it). Of inherited standard streams,
-    /// pipes that were handed over and the embedder's own streams:
+    /// Makes reads and writes of streams depend on the bytes alone, and not on when and in which
+    /// pieces they come (default: as the host has it). For inherited standard streams, pipes that
+    /// were handed over and the embedder's own streams:
     ///
-    /// * a `fd_read` waits until its buffers are full or the stream is at its end; of a terminal,
+    /// * a `fd_read` waits until its buffers are full or the stream is at its end; on a terminal,
     ///   for a line;
     /// * the guest's `NONBLOCK` has no effect: all that is written is written, and no call fails
     ///   with `again`;
@@ -156,19 +157,19 @@ impl P1CtxBuilder {
     /// * inherited standard streams are bytes in order in one direction, whatever they are at the
     ///   host: of no type (so no terminal), with no attributes and no position.
     ///
-    /// A thread that waits so does in the host, in its call, and no [clock](Self::clocks) is asked
-    /// meanwhile. Set it before `build`; sockets, FIFOs opened by a path and devices are as without
-    /// it. A pipe of which one guest has both ends must not be handed over: its reader would wait
-    /// for itself where threads run one at a time.
+    /// Such a wait is made in the host, inside the call, and no [clock](Self::clocks) is asked
+    /// meanwhile. Set it before `build`. Sockets, FIFOs opened by a path and devices are as without
+    /// it. Do not hand over a pipe of which one guest has both ends: if threads run one at a time,
+    /// its reader would wait for itself.
     pub fn whole_reads(&mut self, whole: bool) -> &mut Self {
         self.hooks.whole_reads = whole;
         self
     }
 
-    /// Asks `lets_pass` about what makes a run depend on its host: [`Unrepeatable`] lists it. It is
-    /// asked by the call, before a socket, FIFO or device is used and before an error is told to
-    /// the guest, each time. After `false` the call ends with the trap [`NotRepeatable`]. Default:
-    /// all passes, and nothing is asked.
+    /// Asks `lets_pass` about everything that makes a run depend on its host: [`Unrepeatable`]
+    /// lists it. The call asks each time before a socket, FIFO or device is used, and before the
+    /// guest is told an error. After `false` the call ends with the trap [`NotRepeatable`].
+    /// Default: all passes, and nothing is asked.
     pub fn unrepeatable(
         &mut self,
         lets_pass: impl Fn(Unrepeatable) -> bool + Send + Sync + 'static,

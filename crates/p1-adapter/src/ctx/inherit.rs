@@ -1,4 +1,4 @@
-//! Standard streams of the host's, as what they are.
+//! The host's standard streams, given to the guest as what they are.
 
 use crate::blocking::{Stream as HostStream, StreamKind};
 use crate::descriptor::Descriptor;
@@ -12,16 +12,15 @@ use std::io;
 use wasmtime_wasi::filesystem as wasi;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// The standard stream `number` of the host's, which may do what its descriptor may and nothing
-/// else.
+/// The host's standard stream `number`. It may do what its descriptor may and nothing else.
 ///
 /// A regular file, a block device and a memory device (`/dev/null`) are files: they have
-/// attributes, a size and a position, which is that of the description and so of every process that
-/// shares it. Nothing is read ahead and no flag is changed: what comes with `O_NONBLOCK` has the
-/// guest's flag of that name at first. A process may be started with some of the streams closed:
-/// the guest then has one that is at its end.
+/// attributes, a size and a position. The position is that of the description, and so of every
+/// process that shares it. Nothing is read ahead and no flag is changed. A stream that comes with
+/// `O_NONBLOCK` begins with the guest's flag of that name. If the process was started with the
+/// stream closed, the guest gets one that is at its end.
 ///
-/// `plain`: bytes in order in one direction, of which nothing else is told.
+/// `plain`: the guest sees bytes in order in one direction, and nothing else.
 ///
 /// # Errors
 ///
@@ -49,7 +48,7 @@ pub(crate) fn standard_stream(
     }
     let found = stat.file_type();
     let is_file = match StreamKind::of(fd)? {
-        // A directory would be a way to files that the embedder has not allowed.
+        // A directory would give access to files that the embedder has not allowed.
         StreamKind::File => found != FileType::Directory,
         StreamKind::Memory => true,
         _ => false,

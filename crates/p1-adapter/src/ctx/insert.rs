@@ -1,5 +1,5 @@
-//! Descriptors an embedder puts under numbers of its own choice, standard streams that are
-//! exchanged, variables that come later.
+//! Descriptors that an embedder puts under numbers of its choice, exchanged standard streams, and
+//! variables that come later.
 
 use crate::abi::error::BuildError;
 use crate::blocking::{EmbedderInput, EmbedderOutput};
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// What is under the number already is closed for the guest, as `dup2` does it: calls in flight
-/// keep it, every later one finds the new descriptor, and none finds nothing.
+/// A descriptor that has the number already is closed for the guest, as `dup2` does it. Calls in
+/// flight keep it, every later call finds the new descriptor, and no call finds the number empty.
 impl Handover<'_> {
     /// [`push_file`](Self::push_file) under this number.
     ///
@@ -149,10 +149,10 @@ impl P1Ctx {
     /// Gives the guest the environment variable `name`, in place of one of that name if there is
     /// one.
     ///
-    /// Programs ask for their environment once, when they start, and first for its size: a variable
-    /// that comes between the two would not fit where the program has made room. So this is for
-    /// before the guest runs; between two runs of a context's, say. Locks nothing: a call that is
-    /// made meanwhile has the environment of before or of after.
+    /// Programs ask for their environment once, when they start, and first for its size. A variable
+    /// added between the two would not fit into the room that the program has made. So call this
+    /// before the guest runs, or between two runs on one context. It locks nothing: a call that is
+    /// made meanwhile gets the environment of before or of after.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The context: what the threads of one program share. And what each store keeps of its own.
+//! The context, which the threads of one program share, and what each store keeps of its own.
 
 mod build;
 pub(crate) mod builder;
@@ -35,9 +35,9 @@ use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 /// Everything a program has of WASI preview1: arguments, environment, clocks, random numbers,
 /// descriptors.
 ///
-/// Cloning is one reference count; the clones are one and the same context, and any number of
-/// threads may use it at once. Made by [`P1CtxBuilder`](crate::P1CtxBuilder). A store gets at it
-/// through a [`P1State`](crate::P1State).
+/// Cloning costs one reference count. All clones are the same context, and any number of threads
+/// may use it at once. [`P1CtxBuilder`](crate::P1CtxBuilder) makes it. A store reaches it through a
+/// [`P1State`](crate::P1State).
 #[derive(Clone)]
 pub struct P1Ctx {
     pub(crate) shared: Arc<Shared>,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 /// Is told when a WASI call of a context starts and when it ends. Set with
 /// [`P1CtxBuilder::call_observer`](crate::P1CtxBuilder::call_observer).
 ///
-/// Both methods run on the thread that makes the call, as part of it: what they cost, the call
-/// costs. They must not wait for the guest. Any number of threads may be in them at once. In stores
-/// of [`add_to_linker_async`](crate::add_to_linker_async) the two may run on different threads, so
-/// a call is carried from one to the other as a token and not in thread-local data. There a wait,
-/// however often it gives its thread back, is part of one call.
+/// Both methods run on the thread that makes the call, and their cost is part of the call's. They
+/// must not wait for the guest. Any number of threads may be in them at once. In stores of
+/// [`add_to_linker_async`](crate::add_to_linker_async) the two may run on different threads, so a
+/// token and not thread-local data connects them. There a wait is part of one call, however often
+/// it gives its thread back.
 ///
 /// A context without an observer pays one test of a pointer for it.
 ///
@@ -46,13 +46,13 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub trait CallObserver: Send + Sync {
-    /// A call of `function` (its name in the witx file, such as `fd_write`) starts: before the end
-    /// signal is looked at and before anything else happens. The result is handed to
-    /// [`ended`](Self::ended): a time, the number of a record, or nothing of interest.
+    /// A call of `function` (its name in the witx file, such as `fd_write`) starts. This runs
+    /// before the end signal is looked at and before anything else happens. The result is handed to
+    /// [`ended`](Self::ended): a time, the number of a record, or anything else.
     fn started(&self, function: &'static str) -> u64;
 
-    /// The call for which [`started`](Self::started) gave `token` ends. It is told of every call
-    /// that `started` was told of, once, unless a host function panics.
+    /// The call for which [`started`](Self::started) gave `token` ends. This runs once for every
+    /// call that `started` was told of, unless a host function panics.
     fn ended(&self, function: &'static str, token: u64, outcome: CallOutcome<'_>);
 }
 
@@ -73,7 +73,7 @@ pub enum CallOutcome<'a> {
 /// What a row of the linker returns to the guest.
 pub(crate) trait Returned: Sized {
     fn errno(&self) -> u16;
-    /// What it returns to say `errno`; nothing if it says none.
+    /// What the row returns for `errno`; nothing if it returns no errno.
     fn returned(errno: Errno) -> Option<Self>;
 }
 
@@ -138,7 +138,7 @@ impl Attended {
 ///
 /// # Errors
 ///
-/// What the hook before calls says; the call has ended by that.
+/// The error of the hook before calls, which has ended the call.
 #[cold]
 #[inline(never)]
 pub(crate) fn start(

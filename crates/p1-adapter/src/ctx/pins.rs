@@ -1,9 +1,9 @@
 //! Attributes of files that do not depend on the file system they are on.
 //!
 //! Inode numbers count in the order in which the guest first sees files. A file that has lost its
-//! last name keeps its number for the descriptors that have it open, and the host's number of it
-//! may soon be another file's. So the names that the guest removes are followed, and what the host
-//! numbers alike later is a new file.
+//! last name keeps its number for the descriptors that have it open, but the host may soon give its
+//! own number of it to another file. So the names that the guest removes are followed, and a later
+//! file with the same host number is a new file.
 
 use crate::abi::types::{Filestat, Filetype};
 use crate::lock::lock;
@@ -11,11 +11,11 @@ use crate::sys::time::NewTime;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// How many files without a name are remembered. All are forgotten beyond that, and have new
-/// numbers if they are looked at.
+/// How many files without a name are remembered. Beyond that all are forgotten, and get new numbers
+/// if they are looked at.
 const NAMELESS: usize = 1 << 16;
 
-/// What is told of files in place of what the host says.
+/// What the guest is told of files in place of what the host says.
 pub(crate) struct Pins {
     /// All times of all files, unless the guest has set them.
     time: u64,

@@ -114,8 +114,8 @@ pub(super) fn open_dir(
 
 impl P1Ctx {
     /// Hands descriptors over with no rights but these: `base` for the descriptor itself,
-    /// `inheriting` for what is opened below it. A call it has no right to is `notcapable`. A right
-    /// named here that the descriptor would not have anyway is not gained.
+    /// `inheriting` for what is opened below it. A call that it has no right to is `notcapable`. A
+    /// right named here that the descriptor would not have otherwise is not gained.
     ///
     /// ```
     /// use p1_adapter::{P1CtxBuilder, Rights};
@@ -278,8 +278,8 @@ impl Handover<'_> {
 
     /// As [`push_listener`](Self::push_listener), for a socket other processes use as well, such as
     /// one inherited from a service manager: its flags stay as they are. If another process takes a
-    /// connection in the moment between this one's poll and accept, the accepting thread is left in
-    /// the kernel until the next one comes, and the end signal does not reach it there.
+    /// connection between this one's poll and accept, the accepting thread stays in the kernel
+    /// until the next connection comes. The end signal does not reach it there.
     ///
     /// # Errors
     ///
@@ -307,9 +307,9 @@ impl Handover<'_> {
 
     /// As [`push_stream`](Self::push_stream), for a descriptor whose open file description is not
     /// shared: it becomes non-blocking, so that the end signal reaches every wait on it, whatever
-    /// it is. (`push_stream` polls what is neither file, pipe, terminal nor socket and then makes a
-    /// call that may block: an event descriptor that would overflow, a device with rules of its
-    /// own.)
+    /// it is. (`push_stream` polls a descriptor that is neither file, pipe, terminal nor socket,
+    /// and then makes a call that may block: on an event descriptor that would overflow, or a
+    /// device with rules of its own.)
     ///
     /// # Errors
     ///
@@ -331,8 +331,8 @@ impl Handover<'_> {
     ///
     /// `perms` and `mode` limit what the guest may do with it; neither gives more than the file was
     /// opened with. The description may be shared with other descriptors and processes: its cursor
-    /// and its `O_APPEND` are the guest's too. What is no regular file (a pipe, a terminal) is
-    /// taken as [`push_stream`](Self::push_stream) takes it.
+    /// and its `O_APPEND` are the guest's too. A descriptor that is no regular file (a pipe, a
+    /// terminal) is treated as by [`push_stream`](Self::push_stream).
     ///
     /// # Errors
     ///

@@ -14,9 +14,9 @@ use wiggle::{GuestMemory, GuestPtr};
 ///
 /// The default source takes no lock of this process. Requests up to 256 bytes come from each
 /// thread's own generator, seeded by the operating system and again every 64 KiB (`rand`'s
-/// `ThreadRng`, ChaCha); larger ones from `getrandom(2)`. A process that forks and goes on in both
-/// (without `exec`) has the same generators in both: the small requests of the forking thread then
-/// give the same bytes here and there until the next 64 KiB. Such a host gives a source of its own.
+/// `ThreadRng`, ChaCha); larger ones from `getrandom(2)`. If a process forks and goes on in both
+/// (without `exec`), both have the same generators. The small requests of the forking thread then
+/// give the same bytes in both until the next 64 KiB. Such a host should give a source of its own.
 pub trait RandomSource: Send + Sync {
     /// Fills `bytes`. Called with at most 4096 bytes at a time.
     fn fill(&self, bytes: &mut [u8]);

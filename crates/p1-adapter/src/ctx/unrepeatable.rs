@@ -8,9 +8,8 @@ use crate::descriptor::{Descriptor, Kind};
 use crate::sys::object::Object;
 use std::fmt;
 
-/// Something that is not the same on another host, or at another time: what a call is about, or
-/// what came of it. Told to the hook of
-/// [`P1CtxBuilder::unrepeatable`](crate::P1CtxBuilder::unrepeatable).
+/// Something that differs on another host, or at another time: what a call uses, or its error. Told
+/// to the hook of [`P1CtxBuilder::unrepeatable`](crate::P1CtxBuilder::unrepeatable).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unrepeatable {
@@ -50,7 +49,7 @@ impl Unrepeatable {
         }
     }
 
-    /// What something that was opened is of these: FIFOs are found before they are opened.
+    /// Which of these an opened object is, if any. FIFOs are found before they are opened.
     pub(crate) fn of_opened(opened: &Descriptor) -> Result<Option<Self>> {
         Ok(match opened.kind()? {
             Kind::Dir(_) | Kind::MadeFile(_) | Kind::MadeFolder(_) => None,
@@ -63,7 +62,7 @@ impl Unrepeatable {
         })
     }
 
-    /// The error as one of these, if it is none that the guest alone has caused.
+    /// The error as one of these, unless the guest alone has caused it.
     pub(crate) fn of_errno(errno: Errno) -> Option<Self> {
         Some(Self::Error(match errno {
             Errno::Nospc => "ENOSPC",

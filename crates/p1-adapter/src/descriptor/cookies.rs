@@ -1,16 +1,17 @@
 //! Cookies of an open directory: small numbers for the operating system's positions.
 //!
 //! A guest's `long` has 32 bits and C libraries keep a position in one (`telldir`); a file system's
-//! positions may have 63 (ext4's are hashes). So a position is given the next free number when it
-//! is first told, and keeps it for as long as the directory is open: several listings, and one that
-//! starts again, agree.
+//! positions may have 63 (ext4's are hashes). So a position gets the next free number when it is
+//! first told, and keeps it while the directory is open. So several listings agree, and one that
+//! starts again does.
 //!
 //! No more than [`KEPT`] positions are kept. Beyond that a cookie has the position in itself, and
 //! bit 31 set, which no kept one has. Its lower half is bit 31 and the position's 31 lower bits;
-//! its upper half is the position's upper bits, inverted. So a position below 2^31 (tmpfs counts)
-//! is a number that a `long` of 32 bits holds: negative, it comes back with its sign. A larger one
-//! (ext4) that a `long` has cut is seen to be cut, and is an error. For that the few positions
-//! whose own cookies look cut are kept as well. No cookie that was given out ever reads as the end.
+//! its upper half is the position's upper bits, inverted. So a `long` of 32 bits holds the cookie
+//! of a position below 2^31 (tmpfs counts): it is negative, and comes back with its sign. If a
+//! `long` has cut the cookie of a larger position (ext4), that shows, and is an error. Some
+//! positions have cookies that look cut without being cut; these few are kept as well. No cookie
+//! that was given out ever reads as the end.
 
 use crate::budget::{MemoryBudget, TakenBytes};
 use crate::descriptor::name_list::NameList;
@@ -22,14 +23,14 @@ use std::sync::{Arc, Mutex};
 /// where their own cookies would look cut.)
 const KEPT: usize = 1 << 16;
 
-/// Positions that take nothing of a budget: as little as a descriptor has anyway.
+/// How many positions take nothing of a budget: no more than a descriptor takes anyway.
 const FREE: usize = 64;
 
 /// Positions that are taken out of a budget at once.
 const PIECE: usize = 1024;
 
-/// Bytes that one is counted as: twice a number, and its share of the lists when they have just
-/// grown.
+/// Bytes that one position counts as: twice a number, and its share of the lists when they have
+/// just grown.
 const BYTES: u64 = 48;
 
 /// Marks a cookie that has its position in itself.
@@ -155,8 +156,7 @@ impl Kept {
         }
         if self.positions.len() >= self.limit {
             let cookie = with_position(position);
-            // Such positions are rare, but for those below 2^31 of a file system that has no
-            // others.
+            // Such positions are rare, except in a file system that has only positions below 2^31.
             let looks_cut = CUT.contains(&(cookie >> 32));
             self.wide |= position >= MARK;
             if !looks_cut || !self.wide || self.positions.len() >= self.most {

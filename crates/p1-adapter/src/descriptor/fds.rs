@@ -6,7 +6,7 @@
 //! A call keeps the descriptor it has found: closing or renumbering detaches the number, and the
 //! descriptor goes with the last call that uses it. A later lookup finds nothing or a new one.
 //!
-//! The limit is on numbers taken and on what is open: what was closed counts while calls hold it.
+//! The limit is on numbers taken and on what is open: closed ones count while calls hold them.
 
 use crate::abi::types::Errno;
 use crate::descriptor::Descriptor;
@@ -44,8 +44,8 @@ impl Deref for Counted {
     }
 }
 
-/// One of those that are open. There are as many of them as others have the `Arc` of [`Fds::open`]:
-/// more only with the lock held, fewer at any time.
+/// One of the open descriptors: as many as others have the `Arc` of [`Fds::open`]. The count grows
+/// only with the lock held, and falls at any time.
 type OpenCount = Arc<()>;
 
 /// One context's descriptor numbers.
@@ -63,7 +63,7 @@ pub(crate) struct Fds {
 
 /// A number taken and meaning nothing yet: no lookup finds it. Dropped, it is free again.
 pub(crate) struct Reserved<'a> {
-    // Given back first: a thread that finds the number free may open.
+    // Given back first, so that a thread that finds the number free may open something.
     open: OpenCount,
     number: TakenNumber<'a>,
 }
@@ -176,7 +176,7 @@ impl Fds {
                 Err(Error::NotPresent) => {}
                 Err(_) => return Err(Errno::Busy),
             }
-            // A cell is changed before what it named is detached, so it names that no more.
+            // A cell changes before its old descriptor is detached, so it does not name that now.
             let now = cell.load(Ordering::Acquire);
             if now == raw {
                 return Err(Errno::Badf);
@@ -191,8 +191,8 @@ impl Fds {
     }
 
     /// Takes the lowest free number, for a descriptor that is still to be made; `mfile` at the
-    /// limit. What cannot be undone (creating a file, cutting one, accepting a connection) is done
-    /// with a number in hand, as operating systems do it.
+    /// limit. What cannot be undone (making or cutting a file, accepting a connection) comes only
+    /// after this.
     pub(crate) fn reserve(&self) -> Result<Reserved<'_>, Errno> {
         let mut free = self.lock();
         // One is `self`'s own. Each number that is taken has a descriptor or is reserved.
@@ -273,8 +273,8 @@ impl Fds {
         let source = self.cell(from).ok_or(Errno::Badf)?;
         let target = self.cell(to).ok_or(Errno::Badf)?;
         let mut free = self.lock();
-        // Cells that name something change only under the lock. One that names nothing may be
-        // filled meanwhile by the thread that has reserved it: then this call came before that.
+        // Cells that name something change only under the lock. A reserved one may be filled
+        // meanwhile: then this call came before that.
         let moved = source.load(Ordering::Acquire);
         let replaced = target.load(Ordering::Acquire);
         let replaced = Handle::from_raw(replaced)
@@ -324,7 +324,7 @@ impl Reserved<'_> {
             _open: self.open,
         };
         let fds = self.number.fds;
-        // Fails where handles have run out; the number is free again then.
+        // Fails if handles have run out; then the number is free again.
         let handle = (fds.table.push(Arc::new(counted))).map_err(|_| Errno::Nfile)?;
         let number = self.number.keep();
         // No other thread stores to a cell that is reserved, so this takes no lock.

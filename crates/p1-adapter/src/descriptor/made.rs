@@ -1,5 +1,5 @@
-//! What the host makes up, once it is open: a file with a position of this descriptor's own, a
-//! folder with its listing.
+//! An open file or folder that the host makes up: a file has a position of this descriptor's own, a
+//! folder a listing.
 
 use super::{Descriptor, What};
 use crate::abi::errno::of_io_error;
@@ -16,7 +16,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// Bytes that one call transfers: they are copied, outside of the lock. What is more is left to the
+/// How many bytes one call transfers. They are copied outside of the lock. The rest is left to the
 /// guest's next call.
 const TRANSFER: usize = 1 << 20;
 

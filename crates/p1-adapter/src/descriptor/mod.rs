@@ -1,11 +1,11 @@
 //! What a descriptor number stands for, and what it may do.
 //!
 //! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode it
-//! was opened with) is plain data, read without a lock. What kind `path_open` has found is asked
-//! for when it first matters: many a file is only opened, stat'ed and closed, and wasmtime-wasi has
-//! looked no further than whether it is a directory. What the guest may change are four words:
-//! flags and dropped rights, each an atomic. The one lock here orders changes of `O_APPEND`, which
-//! lives in two places (the operating system's flag and our record of it).
+//! was opened with) is plain data, read without a lock. wasmtime-wasi says only whether `path_open`
+//! has found a directory. The kind is asked for when it first matters, because many a file is only
+//! opened, stat'ed and closed. The guest may change four words, each an atomic: flags and dropped
+//! rights. The one lock here orders changes of `O_APPEND`, which lives in two places (the operating
+//! system's flag and our record of it).
 
 pub(crate) mod cookies;
 pub(crate) mod fds;
@@ -111,8 +111,8 @@ impl Descriptor {
         Self::with(what, Fdflags::empty())
     }
 
-    /// A file of a type that is no stream's, whose description others may have too, with the flags
-    /// `os`.
+    /// A file of a type that no stream has, with the flags `os`. Others may have its description
+    /// too.
     pub(crate) fn file(file: wasi::File, found: FileType, os: OFlags) -> Self {
         let file = File::unasked(file, false);
         file.is_file(found);
@@ -282,7 +282,7 @@ impl Descriptor {
         self.allow(needed)?;
         let dropped = self.dropped_inheriting.load(Ordering::Relaxed);
         let transfer = wanted & (Rights::FD_READ | Rights::FD_WRITE);
-        // A caller that passes on neither of these wants what lies below to stay as it is.
+        // A guest that passes on neither of these wants what lies below to stay unchanged.
         // (Directories do not report the right to cut files, as wasmtime-wasi's do not, so it
         // cannot be given up by itself.)
         let change = Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE;

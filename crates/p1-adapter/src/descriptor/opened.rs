@@ -117,7 +117,7 @@ impl File {
         self.check_perms()
     }
 
-    /// As the operating system has it: a file that was not opened for writing is not cut (`inval`).
+    /// As in the operating system, a file that was not opened for writing is not cut (`inval`).
     pub(crate) fn check_cut(&self) -> Result<()> {
         self.check_perms()?;
         if !self.inner.open_mode.contains(OpenMode::WRITE) {
@@ -140,7 +140,7 @@ impl File {
         self.kept_position().map(Position::moving)
     }
 
-    /// What else has a cursor than a regular file may have ideas of its own about it.
+    /// Only for regular files: other objects with a cursor may move it by rules of their own.
     #[inline]
     fn kept_position(&self) -> Option<&Position> {
         let regular = self.file_type.load(Ordering::Relaxed) == Filetype::RegularFile as u8;

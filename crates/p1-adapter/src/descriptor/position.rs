@@ -3,22 +3,22 @@
 //!
 //! C libraries ask for the position far more often than it changes: every `ftell` between two
 //! refills of a buffer is a `fd_tell`. The cursor itself stays the operating system's, with its
-//! locks. This is only its last answer, thrown away by each call that may change it. That takes a
-//! description that is not shared, which is what `path_open` makes.
+//! locks. This is only its last answer, and each call that may change the cursor discards it. The
+//! description must not be shared; those that `path_open` makes are not.
 //!
 //! # Protocol
 //!
 //! One word: either the position, or *unknown* with the number of threads that are *moving*
-//! (reading, writing, seeking, asking) and a mark. The mark says whether any two of them were at it
-//! at once.
+//! (reading, writing, seeking, asking) and a mark. The mark says whether any two of them moved at
+//! once.
 //!
 //! * A mover makes the word unknown and counts itself, *then* makes its system call, then leaves.
 //!   The last to leave takes the mark away.
-//! * Asking is a move too. A thread that was told a position stores it when leaving, if the word
-//!   says that it is alone and has been all along: then nothing moved between its count and its
-//!   store, so what the system said in between still holds.
-//! * A thread that finds a position uses it. At that moment no thread was moving; one that counts
-//!   itself later comes later.
+//! * Asking is a move too. A thread that was told a position stores it when it leaves, if the word
+//!   says that it is alone and has been alone since it counted itself. Then nothing moved between
+//!   its count and its store, so what the system said in between still holds.
+//! * A thread that finds a position uses it. At that moment no thread was moving, and one that
+//!   counts itself later comes later.
 //!
 //! All changes of the word are read-modify-writes (or fail), so they have one order. A mover's
 //! leaving releases what its call did, and the next to count itself acquires it: a system call made

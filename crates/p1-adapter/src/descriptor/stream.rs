@@ -27,7 +27,7 @@ pub(crate) struct GuestStream {
 
 /// What is behind a stream.
 pub(crate) enum Source {
-    /// Reads find the end at once, writes are swallowed. What a context has where nothing was
+    /// Reads find the end at once, and writes are discarded. A context has this where nothing was
     /// configured.
     Null,
     /// A descriptor of the host's.
@@ -69,7 +69,7 @@ impl GuestStream {
         }
     }
 
-    /// As bytes in order of which nothing else is told.
+    /// The same as bytes in order, of which nothing else is told.
     pub(crate) fn plain(mut self) -> Self {
         self.plain = true;
         self
@@ -163,7 +163,8 @@ impl GuestStream {
         Ok(())
     }
 
-    /// Whether a write of `bufs` is nothing to do: an empty record is one, no bytes are none.
+    /// Whether a write of `bufs` does nothing. An empty record is written; no bytes of a byte
+    /// stream are not.
     pub(crate) fn is_nothing(&self, bufs: &GuestBufs<'_>) -> bool {
         bufs.len() == 0 && !self.has_records()
     }
@@ -279,7 +280,8 @@ impl GuestStream {
         match &self.source {
             Source::Null | Source::Output(_) => Ok(0),
             Source::Listener(_) => Err(Errno::Notconn.into()),
-            // Nothing asked for is nothing to wait for; an empty receive on a socket would wait.
+            // A read of no bytes has nothing to wait for, but an empty receive on a socket would
+            // wait.
             Source::Host(_) | Source::Input(_) if bufs.len() == 0 => Ok(0),
             Source::Host(host) => {
                 Ok(host.read(nonblock, end, |fd, manner| Ok(bufs.try_read(fd, manner)?))?)

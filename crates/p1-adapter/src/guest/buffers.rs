@@ -18,9 +18,9 @@ const RANDOM_CHUNK: usize = 1 << 20;
 
 /// A guest's list of buffers, copied out of its memory: `(address, length)`.
 ///
-/// Empty buffers are left out. Of a longer list only the first 1024 take part, and of more bytes
-/// only 2 GiB less a page. The call then transfers less than was asked for, which every caller of
-/// `fd_read` and `fd_write` must expect anyway.
+/// Empty buffers are left out. Only the first 1024 buffers take part, and only 2 GiB less a page of
+/// their bytes. The call may transfer less than was asked for, which every caller of `fd_read` and
+/// `fd_write` must expect anyway.
 #[derive(Default)]
 pub(crate) struct BufferList {
     pairs: SmallVec<[(u32, u32); 8]>,
@@ -178,8 +178,8 @@ impl<'m> GuestBufs<'m> {
         }
     }
 
-    /// One attempt to receive from a socket, which leaves the bytes there to `peek`; also says
-    /// whether a datagram was cut short. Never waits. Not repeated when interrupted.
+    /// One attempt to receive from a socket; with `peek` the bytes stay there. Also says whether a
+    /// datagram was cut short. Never waits. Not repeated when interrupted.
     pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Os> {
         self.iovecs.recv(fd, peek)
     }
@@ -209,8 +209,8 @@ impl<'m> GuestBufs<'m> {
 }
 
 /// Makes a system call until no signal handler interrupts it, or the end signal is raised. So an
-/// embedder that interrupts a thread in a file system that hangs gets it out, if the file system
-/// can be interrupted.
+/// embedder can get a thread out of a file system that hangs, if the file system can be
+/// interrupted.
 #[inline]
 fn retry(end: &EndSignal, mut call: impl FnMut() -> Result<usize, Os>) -> Result<usize> {
     loop {

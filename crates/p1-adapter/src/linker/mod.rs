@@ -43,7 +43,7 @@ macro_rules! behind {
     };
 }
 
-/// Links one function whose wait, if any, is the calling thread's.
+/// Links one function that waits, if at all, on the calling thread.
 macro_rules! add {
     ($version:ident $when:ident $linker:ident, $module:ident, $get:ident,
      $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)?) => {
@@ -187,13 +187,12 @@ pub fn add_unstable_to_linker_sync<T: 'static>(
 /// in, or wasmtime-wasi's where there is none. Calls that do not wait have nothing of the kind.
 /// Dropping the future of a wasm call while one of its host calls waits gives that wait up.
 ///
-/// Files are read and written on the calling thread, as are paths: they wait for a disk at most.
-/// Opening a FIFO waits for the other side on the calling thread, unless it is opened with
-/// `NONBLOCK`.
+/// Calls on files and paths run on the calling thread: they wait for a disk at most. Opening a FIFO
+/// waits for the other side on the calling thread, unless it is opened with `NONBLOCK`.
 ///
-/// Tasks and threads may write one stream: none comes between the first byte and the last of
-/// another's write. While a poll of several streams waits it takes one descriptor of the process,
-/// any other wait a duplicate of the stream's.
+/// Tasks and threads may write one stream. No write comes between the first byte and the last of
+/// another. While a poll of several streams waits it takes one descriptor of the process, any other
+/// wait a duplicate of the stream's.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Arguments with values that the interface does not have: a `whence` of 9, an unknown flag.
 //!
-//! wiggle's code ends the call with an error before it comes to the function, which would be a
-//! trap. They are a program's own mistake, as `lseek(fd, 0, 9)` is, which POSIX answers with
-//! `EINVAL`: so the guest is told `inval`.
+//! wiggle's code ends such a call with an error before the function is reached, and that would be a
+//! trap. But such an argument is a program's own mistake, as `lseek(fd, 0, 9)` is, and POSIX
+//! answers that with `EINVAL`. So the guest is told `inval`.
 
 use crate::abi::types::Errno;
 use crate::ctx::observe::Returned;

@@ -57,8 +57,8 @@ impl Below {
         done(stat::filestat(&node))
     }
 
-    /// Opens it, or makes it first. What there is between a look and a creation by another thread
-    /// is looked at again.
+    /// Opens it, or makes it first. If another thread makes it between the look and the creation,
+    /// this looks again.
     pub(crate) fn open(&self, path: &str, how: OpenHow) -> Result<OpenedMade> {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Inval.into());
@@ -203,7 +203,7 @@ impl Below {
         to.slash_of_new(linked, new)
     }
 
-    /// Something that has the name is said before what else a slash behind it would be refused for.
+    /// That something has the name is reported before any other reason to refuse a slash behind it.
     fn slash_of_new(&self, made: Result<()>, path: &str) -> Result<()> {
         if let Err(Error::Errno(Errno::Notdir | Errno::Noent | Errno::Loop)) = made
             && path.ends_with('/')
@@ -255,8 +255,8 @@ impl Below {
         done(from.folder.rename(&old_name, &*into.folder, &new_name))
     }
 
-    /// The name at the end of a path and what is there, as what changes names takes it: no link at
-    /// the end is followed, not even for a slash behind it.
+    /// The name at the end of a path and what is there, for calls that change names. A link at the
+    /// end is never followed, not even with a slash behind it.
     fn at_name(&self, path: &str) -> Result<Found> {
         let stripped = path.trim_end_matches('/');
         // Of slashes only, or empty.

@@ -12,9 +12,9 @@ use std::time::SystemTime;
 
 /// A folder in memory, with files, folders and links in it. Cheap to clone: clones are one folder.
 ///
-/// It behaves as a folder on Linux does: what was removed stays for descriptors that have it open,
-/// renames replace in one step, hard links are other names of one file. An embedder fills it before
-/// the guest runs and reads it afterwards, or meanwhile.
+/// It behaves as a folder on Linux does. A removed file stays for descriptors that have it open,
+/// renames replace in one step, and hard links are other names of one file. An embedder fills it
+/// before the guest runs and reads it afterwards, or meanwhile.
 ///
 /// ```
 /// use p1_adapter::made::MemoryFolder;
@@ -60,8 +60,8 @@ impl fmt::Debug for MemoryFile {
 }
 
 impl MemoryFolder {
-    /// An empty folder. Files and names in it, and in all folders below it, have `bytes` together:
-    /// what is more is `nospc`. A name counts as 512 bytes.
+    /// An empty folder. Files and names in it and in all folders below it have `bytes` together;
+    /// beyond that a call fails with `nospc`. A name counts as 512 bytes.
     pub fn new(bytes: u64) -> Self {
         Self(Tree::root(bytes))
     }

@@ -16,9 +16,10 @@
 //! # Threads
 //!
 //! Any number of threads call at once. A read or write at a descriptor's own position is made under
-//! a lock of that descriptor, so two of them have disjoint bytes; no other lock is held during a
-//! call. An implementation that blocks holds up its thread, where the end signal does not reach it:
-//! what waits is a stream ([`own_kinds`](crate::own_kinds)). A panic is on the guest's thread.
+//! a lock of that descriptor, so two of them have disjoint bytes. No other lock is held during a
+//! call. An implementation that blocks holds up its thread, and the end signal does not reach it
+//! there. What has to wait should be a stream ([`own_kinds`](crate::own_kinds)). A panic is on the
+//! guest's thread.
 //!
 //! # Errors
 //!
@@ -99,7 +100,7 @@ fn read_only<T>() -> io::Result<T> {
 
 /// A folder that the host makes up. [The module](self) says what its methods see.
 ///
-/// What changes something fails with `rofs`, unless it is implemented.
+/// Methods that change something fail with `rofs` unless they are implemented.
 /// [`FsPerms::ReadOnly`](crate::FsPerms::ReadOnly) keeps guests from those methods.
 pub trait MadeFolder: Any + Send + Sync {
     /// What has this name here.
@@ -350,7 +351,8 @@ impl MadeEntry {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MadeMetadata {
-    /// What tells it from all else that the host makes up for this guest. Guests see another one.
+    /// A number that nothing else has that the host makes up for this guest. Guests see another
+    /// number.
     pub inode: u64,
     /// How many names it has.
     pub links: u64,

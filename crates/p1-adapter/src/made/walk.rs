@@ -38,8 +38,8 @@ impl Found {
     }
 }
 
-/// Follows `path` from `start` on, and a link at its end if `follow`, or if a slash stands behind
-/// it.
+/// Follows `path` from `start` on. Follows a link at its end if `follow` is set or a slash stands
+/// behind it.
 ///
 /// `perm` for a path, or a link, that is absolute or leads out of `start`.
 pub(crate) fn walk(start: &Arc<dyn MadeFolder>, path: &str, follow: bool) -> Result<Found, Errno> {

@@ -1,9 +1,9 @@
-//! What wasmtime-wasi failed with `io`, made once more by the system.
+//! Operations that failed with `io` in wasmtime-wasi are made once more by the system.
 //!
-//! Preview2 has no name for some of what a system says (`EDQUOT`, for one). What failed has changed
-//! nothing, so it may be tried again: as a name in its directory. The way there is gone name by
-//! name, as the names of [`Single`] are: no link is followed. Where one is in the way, or `..`,
-//! wasmtime-wasi resolves it. The system's error comes out as itself.
+//! Preview2 has no name for some of what a system says (`EDQUOT`, for one). An operation that
+//! failed has changed nothing, so it may be tried again, as a name in its directory. The directory
+//! is reached name by name, as the names of [`Single`] are: no link is followed. If a link or `..`
+//! is on the way, wasmtime-wasi resolves it. The system's error comes out as itself.
 
 use super::operations::WasiPaths;
 use super::refine_errno::PathBelow;

@@ -2,11 +2,11 @@
 //! that may block.
 //!
 //! wasmtime-wasi opens everything with a plain `open(2)`. For a FIFO that waits until the other
-//! side is opened too, and no descriptor and no lock of ours ends the wait. What does is the other
-//! side: [`OpenInProgress`](crate::path::fifo_open::OpenInProgress).
+//! side is opened too. No descriptor and no lock of ours ends the wait, only the other side does:
+//! [`OpenInProgress`](crate::path::fifo_open::OpenInProgress).
 //!
-//! Nothing is asked before an open, so files pay two uncontended locks, two counts, and no system
-//! call for it.
+//! Nothing is asked before an open, so a file pays two uncontended locks and two counts for this,
+//! and no system call.
 
 use super::fifo_open::{OpenInProgress, Opens};
 use super::find_fifo::find_fifo;
@@ -53,22 +53,22 @@ impl Open<'_> {
         }
     }
 
-    /// Whether the open would wait if this were a FIFO: both sides at once never do, and what is
-    /// new is none.
+    /// Whether the open would wait if this were a FIFO. An open of both sides never waits, and a
+    /// new file is no FIFO.
     fn may_wait(&self) -> bool {
         self.access() != FifoAccess::ReadWrite
             && !self.how.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE)
     }
 
-    /// wasmtime-wasi opens first and looks afterwards whether it is a directory, so that one would
-    /// wait for the other side of a FIFO only to be told that it is none. A slash behind the name
-    /// has the system refuse it. (But not where links are not to be followed: a slash would follow
-    /// one.)
+    /// wasmtime-wasi opens first and looks afterwards whether it is a directory. So the open of a
+    /// FIFO would wait for the other side only to be refused. With a slash behind the name the
+    /// system refuses it at once. (That is not done if links are not to be followed: a slash would
+    /// follow one.)
     pub(super) fn ask_for_directory(&mut self) {
         if self.how == OpenFlags::DIRECTORY
             && self.follow.contains(PathFlags::SYMLINK_FOLLOW)
             && !self.path.is_empty()
-            // The longest path there is has no room for one.
+            // The longest possible path has no room for a slash.
             && self.path.len() < PATH_MAX - 1
         {
             self.path.push('/');
@@ -99,8 +99,8 @@ impl Open<'_> {
         }
         let place = (self.dir, self.follow, &self.path);
         let entered = in_progress.enter(place, self.access(), paths, opens)?;
-        // A thread that may be moving what this is about to open has not seen that it is. Through a
-        // descriptor of the object the names do not matter.
+        // A thread may be moving what this is about to open, and may not have seen this open.
+        // Through a descriptor of the object the names do not matter.
         let fifo = match entered.names_move {
             // What cannot be looked for is for the open itself to report.
             true => self.fifo(paths).unwrap_or(None),
@@ -124,7 +124,7 @@ impl Open<'_> {
         Ok(found.map(|(fifo, _)| fifo))
     }
 
-    /// Whether a FIFO would be opened. What cannot be looked for is none.
+    /// Whether a FIFO would be opened. If the path cannot be looked at, it counts as none.
     pub(crate) fn finds_fifo(&self, paths: &mut WasiPaths) -> bool {
         self.fifo(paths).unwrap_or(None).is_some()
     }

@@ -1,12 +1,11 @@
 //! Why a path operation failed, where wasmtime-wasi has no name for it.
 //!
-//! Preview2's error codes, and wasmtime-wasi's translation to them, do not tell two file systems
-//! (`EXDEV`), one that is mounted read-only (`EROFS`) or a process without descriptors (`EMFILE`);
-//! all of these come out as `io`. Programs go by them: `mv` copies when it is told `EXDEV`. So
-//! after an `io` the circumstances are looked at, through the same sandbox. Nothing is asked after
-//! a success or another error. What cannot be seen afterwards stays `io`. (Opens and changes are
-//! first made once more by the system, which has a name for everything:
-//! [`once_more`](super::once_more).)
+//! Preview2's error codes, and wasmtime-wasi's translation to them, cannot express two file systems
+//! (`EXDEV`), a read-only mount (`EROFS`) or a process without descriptors (`EMFILE`). All of these
+//! come out as `io`. Programs depend on them: `mv` copies when it is told `EXDEV`. So after an `io`
+//! the circumstances are looked at, through the same sandbox. Nothing is asked after a success or
+//! another error. What cannot be seen afterwards stays `io`. (Opens and changes are first made once
+//! more by the system, which has a name for everything: [`once_more`](super::once_more).)
 
 use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};

@@ -20,10 +20,10 @@ const MAX_LINKS: usize = 40;
 
 /// Sets the times of what lies at a path.
 ///
-/// By its name in its directory, where no link is followed and nothing is opened: so a FIFO is not
-/// waited for, and "now" may be set by a process that may write, owner or not. (wasmtime-wasi opens
-/// what it finds, and takes the time itself.) What has no such name is wasmtime-wasi's; should a
-/// FIFO have taken its place, the signal frees the open.
+/// They are set by its name in its directory, where no link is followed and nothing is opened. So
+/// no FIFO is waited for, and any process that may write may set "now", owner or not.
+/// (wasmtime-wasi opens what it finds, and takes the time itself.) wasmtime-wasi does it if there
+/// is no such name. If a FIFO has taken its place, the signal frees the open.
 pub(crate) fn set_times(
     (paths, in_progress, opens): (&mut WasiPaths, &mut OpenInProgress, &Arc<Opens>),
     dir: &Dir,

@@ -144,8 +144,8 @@ impl Single<'_> {
         if below.perms.write_not_permitted() && (write || how.contains(OpenFlags::CREATE)) {
             return Err(Errno::Perm.into());
         }
-        // A terminal is to be the guest's to read and write, and not to become the host's own,
-        // whose hang-up ends it.
+        // The guest may read and write a terminal. It must not become the host's controlling
+        // terminal, because its hang-up would end the host.
         let mut flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
         flags |= match (read, write) {
             (true, true) => OFlags::RDWR,

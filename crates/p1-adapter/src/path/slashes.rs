@@ -1,8 +1,9 @@
-//! Slashes behind the last name of a path, as Linux has them.
+//! Slashes behind the last name of a path, with the meaning they have on Linux.
 //!
-//! A slash says that a directory is meant. Linux takes it in different ways. What makes, removes or
-//! renames a directory ignores it. What looks at an object follows a link for it. What makes
-//! anything else, or removes it, refuses, with an error that depends on what is there.
+//! A slash says that a directory is meant. Calls on Linux treat it in different ways. A call that
+//! makes, removes or renames a directory ignores it. A call that looks at an object follows a link
+//! because of it. A call that makes or removes anything else refuses it, with an error that depends
+//! on what is there.
 
 use super::operations::WasiPaths;
 use crate::abi::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! What the guests of these tests call, and ways in which it is often got wrong.
+//! What the guests of these tests call, and common ways to get it wrong.
 
 use crate::guest::{DATA, Guest, OK};
 use crate::support::{IMPATIENCE, PATIENCE};
@@ -51,13 +51,13 @@ impl Corner {
     }
 }
 
-/// Calls as a thread makes them. Each of the broken ones below gets one thing wrong, at the moment
-/// where that shows, so that it fails for certain.
+/// Calls as a thread makes them. Each broken one below gets one thing wrong, at the moment where
+/// that shows, so that it certainly fails.
 pub(crate) trait Calls: Sync {
     fn call(&self, guest: &mut Guest, at: Corner, name: &str, args: &[Val]) -> i32;
 
-    /// How long to wait before a call counts as held up: no longer than it takes to see that, where
-    /// it is known to be.
+    /// How long to wait before a call counts as held up. If it is known to be, no longer than it
+    /// takes to see that.
     fn patience(&self) -> Duration {
         IMPATIENCE
     }

@@ -1,6 +1,6 @@
-//! Closing or renumbering a descriptor while other threads are inside calls on it: the calls go on
-//! with what they found, and the next descriptor under that number is not touched by them. And what
-//! such calls do not hold up.
+//! Closing or renumbering a descriptor while other threads are inside calls on it. The calls go on
+//! with what they found and do not touch the next descriptor under that number. Other tests show
+//! what such calls do not hold up.
 
 use crate::calls::{Calls, Corner, LooksTwice, OneLock, Ours};
 use crate::guest::{Guest, OK};
@@ -31,7 +31,7 @@ enum Change {
     Renumber,
 }
 
-/// Takes number `FD` away from what has it: closes it, or puts what `other` is in its place.
+/// Takes number `FD` from its descriptor: closes it, or puts the descriptor of `other` there.
 fn detach(guest: &mut Guest, change: Change, other: impl FnOnce() -> u32) {
     match change {
         Change::Renumber => {
@@ -69,7 +69,7 @@ fn fill(to: impl AsFd) -> usize {
     count
 }
 
-/// The check, for every crowd and change, of `Ours`; and of calls that look their number up twice.
+/// The check, for every crowd and change: of `Ours`, and of calls that look their number up twice.
 fn calls_go_on(check: fn(&dyn Calls, usize, Change) -> Check) {
     soon(move || {
         for n in CROWDS {
@@ -122,7 +122,7 @@ fn a_write_goes_on(
         let threads = all_blocked_in(scope, threads);
         detach(&mut guest, change, || push(stranger.as_fd()));
         drop(stranger);
-        // To the end, which comes when the last call on it has.
+        // To the end, which comes when the last call on it ends.
         let mut count = 0;
         let mut buffer = [0; 1 << 16];
         loop {
@@ -244,7 +244,7 @@ fn an_accept_goes_on_when_its_number_is_taken_away() {
     });
 }
 
-/// Nothing comes from the stranger: a thread that waits for it waits on.
+/// Nothing comes from the other descriptor, so a thread that waits for it waits on.
 #[test]
 fn a_poll_goes_on_when_its_number_is_taken_away() {
     calls_go_on(|calls, n, change| {
@@ -271,7 +271,7 @@ fn a_poll_goes_on_when_its_number_is_taken_away() {
             });
             let early = returned.load(Ordering::SeqCst);
             rustix::io::write(&write, b"p").unwrap();
-            // One that looks twice has to be waited for no longer than it takes to see that.
+            // A call that looks twice is waited for only as long as it takes to see that.
             let all = || returned.load(Ordering::SeqCst) == n - 1;
             let in_time = within(calls.patience(), all);
             rustix::io::write(&other_write, b"s").unwrap();

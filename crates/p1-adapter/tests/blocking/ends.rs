@@ -12,9 +12,9 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Runs `call` on `threads` threads, raises the signal once they are blocked, and says how late the
-/// last one ended, which must be within `limit`. `release` unblocks those that did not hear it, so
-/// that nothing is left behind.
+/// Runs `call` on `threads` threads and raises the signal once they are blocked. Returns how late
+/// the last one ended, which must be within `limit`. `release` unblocks those that missed the
+/// signal, so that no thread is left behind.
 pub(crate) fn ends(
     what: &str,
     threads: usize,
@@ -122,7 +122,8 @@ pub(crate) fn looks_then_sleeps() -> Check {
     )
 }
 
-/// A check for `n` threads, many times for the crate's own, and once for one that must not pass it.
+/// A check for `n` threads: many times for the crate's own way, and once for a broken one, which
+/// must not pass.
 fn ends_always(ours: fn(usize, Duration) -> Check, broken: fn(usize, Duration) -> Check) {
     soon(move || {
         for n in CROWDS {
@@ -157,7 +158,7 @@ fn write_ends<S: Subject>(
     (threads, limit): (usize, Duration),
     (fd, peer): (OwnedFd, OwnedFd),
 ) -> Check {
-    // More than any buffer in between holds; made here, so that its giving back is not measured.
+    // More than any buffer in between holds. It is made here, so that freeing it is not measured.
     static BYTES: [u8; 16 << 20] = [b'x'; 16 << 20];
     let stream = subject::<S>(&fd);
     ends(

@@ -59,9 +59,9 @@ fn opening_a_fifo_ends() {
     });
 }
 
-/// A directory with a FIFO of the round's own. (The helper that frees an open is the other side for
-/// a moment. That may last into the next round and let an open of that through, as any other side
-/// would.)
+/// A directory with a FIFO for this round only. (The helper that frees an open is the other side
+/// for a moment. That may last into the next round, and would let an open of the same FIFO
+/// through.)
 fn fifo_of(round: u64, dir: &Path) -> PathBuf {
     let at = dir.join(round.to_string());
     // Of two threads, one makes them.
@@ -202,9 +202,9 @@ fn a_guest_blocked_on_a_fifo_ends() {
     });
 }
 
-/// Flags that make sense for no FIFO: `DIRECTORY`, which the system is left to refuse where links
-/// are followed and which waits in wasmtime-wasi where they are not, and `EXCL` without `CREAT`,
-/// which means nothing. Neither open was watched.
+/// Flags that make no sense for a FIFO. If links are followed, the system refuses `DIRECTORY`; if
+/// they are not, the open waits in wasmtime-wasi. `EXCL` without `CREAT` means nothing. The signal
+/// once reached neither open.
 #[test]
 fn a_guests_open_of_a_fifo_with_odd_flags_ends() {
     const NOTDIR: i32 = 54;

@@ -1,4 +1,5 @@
-//! What is inherited is left as it was found: flags, and bytes that were not asked for.
+//! Inherited descriptors are left as they were found: their flags, and bytes that were not asked
+//! for.
 
 use crate::subject::{Ours, ReadsAhead, SetsFlag, Subject, subject};
 use crate::support::{Check, blocked, pipe, pty, rounds, sockets, soon, tcp};

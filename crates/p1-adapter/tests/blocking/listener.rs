@@ -23,8 +23,7 @@ fn accept(from: &Listener, end: &EndSignal) -> Result<OwnedFd, BlockingError> {
     from.accept(false, end)
 }
 
-/// Threads blocked in accept end, all of them, also those that lost the race for one of
-/// `connections`.
+/// All threads blocked in accept end, also those that lost the race for one of `connections`.
 fn accepts_end(
     make: fn(OwnedFd) -> Listener,
     accept: Accept,
@@ -68,8 +67,8 @@ fn a_blocked_accept_ends() {
     }
     soon(|| {
         for n in CROWDS {
-            // Connections that come and go leave their ports behind for a minute: not with each
-            // round.
+            // Connections that come and go leave their ports behind for a minute, so not every
+            // round makes them.
             for connections in [0, 20] {
                 for _ in 0..if connections == 0 { rounds(1) } else { 3 } {
                     accepts_end(owned, accept, connections, (n, bound())).unwrap();

@@ -1,10 +1,9 @@
 //! Blocking I/O on real pipes, terminals, sockets and FIFOs.
 //!
 //! Each property is a function over a [`subject::Subject`]: a way to read and write a descriptor.
-//! It is shown to hold for the crate's `Stream`, and shown to be caught for a subject with the very
-//! fault it is about, so that a check that cannot fail would itself fail. What guests do is checked
-//! in the same way over [`calls::Calls`]. `P1_ROUNDS` sets how often each is repeated
-//! (`scripts/p1-stress.sh`).
+//! It must hold for the crate's `Stream`, and must fail for a subject with the fault that it is
+//! about. So a check that cannot fail would itself fail. What guests do is checked in the same way
+//! over [`calls::Calls`]. `P1_ROUNDS` sets how often each is repeated (`scripts/p1-stress.sh`).
 
 mod calls;
 mod detach;

@@ -1,5 +1,5 @@
-//! A thread waits in opening a FIFO, another moves the FIFO or its directory: the signal frees the
-//! first all the same.
+//! A thread waits in opening a FIFO, and another moves the FIFO or its directory. The signal still
+//! frees the first.
 
 use crate::guest::{DIR, Guest, OK, READ, WRITE, ctx_with};
 use crate::support::{Check, SETTLE, blocked, eventually, fifo, rounds, soon};
@@ -122,8 +122,8 @@ fn an_open_is_freed_though_another_thread_moved_the_fifo() {
     });
 }
 
-/// The context does not know of what others move: so it is documented, and so the check above can
-/// fail.
+/// The context does not know what others move. That is documented, and it shows that the check
+/// above can fail.
 #[test]
 fn an_open_is_not_freed_where_the_host_moved_the_fifo() {
     soon(|| {

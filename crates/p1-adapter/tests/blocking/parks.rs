@@ -1,5 +1,5 @@
-//! An embedder's stream that parks its thread inside its poll, as one does that drives a future of
-//! its own there.
+//! An embedder's stream that parks its thread inside its poll, as a stream does that drives a
+//! future of its own there.
 
 use crate::support::{PATIENCE, blocked, eventually, soon, within};
 use bytes::Bytes;
@@ -34,8 +34,8 @@ impl Parks {
         self.polled.store(true, Ordering::SeqCst);
         loop {
             thread::park();
-            // Looked at before this wake-up is counted: a thread that lets it go after it was
-            // counted has to unpark it again.
+            // Looked at before this wake-up is counted. A thread that releases it after the count
+            // has to unpark it again.
             let let_go = self.let_go.load(Ordering::SeqCst);
             self.unparked.fetch_add(1, Ordering::SeqCst);
             if let_go {

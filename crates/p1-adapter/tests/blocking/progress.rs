@@ -1,5 +1,5 @@
-//! Calls that get on and still have to look up: at the end signal, at the flag that says "do not
-//! wait".
+//! Calls that make progress and still have to look at the end signal, and at the flag that says "do
+//! not wait".
 
 use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT};
 use crate::support::{Check, IMPATIENCE, PATIENCE, SETTLE, eventually, pipe, rounds, soon, within};
@@ -175,7 +175,8 @@ fn an_empty_write_waits_for_nobody() {
     });
 }
 
-/// An event counter of 1 takes another 1, so it polls writable; what would overflow it waits.
+/// An event counter of 1 takes another 1, so it polls writable. A write that would overflow it
+/// waits.
 #[test]
 fn a_write_that_waits_although_poll_says_ready_ends_on_a_stream_of_our_own() {
     soon(|| {

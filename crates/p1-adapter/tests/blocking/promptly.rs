@@ -1,8 +1,8 @@
 //! How soon a blocked call ends after the signal: 10 ms, by the clock, for every kind of wait a
 //! guest can be in.
 //!
-//! The median of many rounds is what is asserted. A loaded machine delays one thread or another by
-//! a time slice, which says nothing about this crate; half of them it does not.
+//! The test asserts the median of many rounds. A loaded machine delays some threads by a time
+//! slice, which says nothing about this crate, but it does not delay half of them.
 
 use crate::guest::{DATA, DIR, Guest, OUT};
 use crate::support::{
@@ -200,7 +200,7 @@ fn every_blocked_call_ends_within_ten_milliseconds() {
     });
 }
 
-/// All of `n` threads end, by a trap, and so does what they call later.
+/// All `n` threads end by a trap, and so do their later calls.
 fn all_end(what: &str, make: fn() -> Blocked, n: usize, within_: Duration, deaf: bool) -> Check {
     let (ctx, peer, call) = make();
     let threads = start(n, &ctx, call);

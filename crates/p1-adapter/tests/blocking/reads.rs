@@ -83,7 +83,7 @@ fn readers_get_disjoint_bytes() {
         let some = (0, n * rounds(1000));
         soon(move || check::<Ours>(pipe(), n, some, PATIENCE)).unwrap();
         soon(move || check::<Ours>(sockets(), n, some, PATIENCE)).unwrap();
-        // What waits before any thread reads is what reading ahead is sure to take too much of.
+        // Bytes are there before any thread reads, so reading ahead certainly takes too many.
         let all = (800, 800);
         soon(move || check::<Ours>(pipe(), n, all, PATIENCE)).unwrap();
         soon(move || check::<ReadsAhead>(pipe(), n, all, IMPATIENCE)).unwrap_err();

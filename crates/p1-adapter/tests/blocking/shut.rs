@@ -32,7 +32,7 @@ fn udp() -> (OwnedFd, OwnedFd) {
     (a.into(), b.into())
 }
 
-/// Each kind, and what Linux says of one that has nothing, is shut and shall not wait: the end, or
+/// Each kind, and what Linux answers if one has nothing, is shut and must not wait: the end, or
 /// `again`.
 const KINDS: [(&str, Pair, Result<usize, i32>); 5] = [
     ("stream", sockets, Ok(0)),

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-/// How late a call may end after the signal: with many threads on a loaded machine some seconds, or
-/// what `P1_BOUND_MS` says (10 is the aim, for a machine that does nothing else). What was seen is
+/// How late a call may end after the signal: some seconds, for many threads on a loaded machine, or
+/// what `P1_BOUND_MS` says. (The aim is 10, on a machine that does nothing else.) What was seen is
 /// printed.
 pub(crate) fn bound() -> Duration {
     let asked = std::env::var("P1_BOUND_MS").ok();
@@ -15,7 +15,7 @@ pub(crate) fn bound() -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// How long to wait for a thread that should get on with it, before it counts as held up.
+/// How long to wait for a thread that should make progress, before it counts as held up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The same where it is known to be held up.
@@ -141,8 +141,8 @@ impl Tid {
 enum Sleep {
     /// In a system call that waits for something to happen outside.
     Call,
-    /// In a lock, since it went to sleep so many times: it may get on at once, so this counts if it
-    /// stays like that.
+    /// In a lock, after it went to sleep this many times. It may go on at once, so this counts only
+    /// if it stays so.
     Lock(String),
 }
 

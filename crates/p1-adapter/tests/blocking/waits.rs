@@ -146,7 +146,8 @@ fn a_blocked_thread_sleeps() {
             })
         };
         let task = id.recv().unwrap();
-        // It may take a while to get there beside a load; one that never rests is seen below.
+        // Beside a load it may take a while to fall asleep. A thread that never sleeps is seen
+        // below.
         let mut before = activity(&task);
         for _ in 0..25 {
             thread::sleep(Duration::from_millis(200));

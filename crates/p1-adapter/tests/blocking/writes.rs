@@ -110,8 +110,7 @@ fn a_blocked_write_delays_no_read_poll_or_close() {
                 thread::spawn(move || {
                     let readable = stream.poll(Direction::Read, Deadline::NEVER, &end).unwrap();
                     let count = stream.read(&mut [0; 5], false, &end).unwrap();
-                    // How full a socket must be to count as full is its own affair: only that it
-                    // answers.
+                    // A socket itself decides when it is full. This only checks that it answers.
                     stream
                         .poll(Direction::Write, Deadline::after_nanos(1_000_000), &end)
                         .unwrap();

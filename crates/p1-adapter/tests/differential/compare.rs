@@ -41,8 +41,8 @@ impl Twins {
         self.with_fd(name, fd, &args).map(drop)
     }
 
-    /// A trap here. The peer traps where it comes to the end of the memory, after it has read the
-    /// file; or does not, where the file has no more than there is room for.
+    /// A trap here. The peer traps when it comes to the end of the memory, after it has read the
+    /// file. If the file has no more bytes than there is room for, it does not trap.
     fn transfer_out_of_bounds(
         &mut self,
         name: &str,
@@ -76,7 +76,8 @@ impl Twins {
         }
     }
 
-    /// After what moves the peer's cursor only. (An empty write with `APPEND` moves it to the end.)
+    /// After a call that moves only the peer's cursor. (An empty write with `APPEND` moves it to
+    /// the end.)
     pub(crate) fn align_cursors(&mut self, fd: Fd) -> Result<(), String> {
         let (ours, theirs) = self.numbers(fd);
         if self.kind(fd) != Some(Kind::File) {

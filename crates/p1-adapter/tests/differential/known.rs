@@ -20,15 +20,15 @@ const SPIPE: i32 = 70;
 pub(crate) struct About {
     /// What its descriptors are: one, or those of two paths.
     kinds: [Option<Kind>; 2],
-    /// Its path; of two that which is to be made.
+    /// Its path; of two paths, the one that is to be made.
     path: &'static str,
     /// Opens a directory and does not follow a link.
     directory_nofollow: bool,
-    /// An argument has a value that the interface has not.
+    /// An argument has a value that the interface does not have.
     odd: bool,
 }
 
-/// Whether an argument has a value that the interface has not.
+/// Whether an argument has a value that the interface does not have.
 fn is_odd(op: &Op) -> bool {
     const RIGHTS: u64 = (1 << 30) - 1;
     match *op {

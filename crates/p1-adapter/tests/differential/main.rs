@@ -1,5 +1,6 @@
-//! Random sequences of calls on this adapter and on `wasmtime_wasi::p1`, in twin directories: the
-//! same errno or trap, the same bytes in memory after every call, the same files at the end.
+//! Random sequences of calls on this adapter and on `wasmtime_wasi::p1`, in twin directories. Every
+//! call must give the same errno or trap and the same bytes in memory, and the files at the end
+//! must be the same.
 //!
 //! Both have a memory of their own, or both a shared one. Results, structures and buffers lie where
 //! nothing else does, or unaligned, over one another, at the end of the memory and beyond it.
@@ -11,12 +12,12 @@
 //!   them ([`twins`]).
 //! * Several buffers per call: the peer transfers the first that is not empty, this adapter all.
 //!   One is generated.
-//! * A buffer out of bounds is a trap here, whatever the call would have done; the peer looks at
-//!   the descriptor first, and not at a buffer it has nothing to put into. It reads a file before
-//!   it traps, which changes the time of access.
+//! * A buffer out of bounds is a trap here, whatever the call would have done. The peer looks at
+//!   the descriptor first, and does not look at a buffer that it has nothing to put into. It reads
+//!   a file before it traps, which changes the time of access.
 //! * To poll a file for reading there reads it, which changes the time of access.
-//! * What is opened with `CREAT` or `TRUNC` and not to be written can be written there and not
-//!   here: it is always opened to be written.
+//! * A file opened with `CREAT` or `TRUNC` and not to be written can be written there and not here.
+//!   So the test always opens such files to be written.
 //! * An empty write with `APPEND` leaves the system's cursor where it is and moves the peer's to
 //!   the end.
 //! * Directory cookies and order: the peer counts entries, this adapter uses the system's
@@ -32,10 +33,10 @@
 //!   beyond the end of the memory.
 //! * `args_get` and `environ_get` with the pointers and the strings in one place: the peer writes
 //!   string by string, this adapter all strings first.
-//! * What POSIX has otherwise and the peer not: the list in [`known`]. The peer is given no slash
+//! * Points in which the peer differs from POSIX: the list in [`known`]. The peer is given no slash
 //!   behind a directory that is to be removed, and follows a link with a slash behind it. Neither
 //!   what an opened directory passes on nor the rights to set the times of a preopen are compared.
-//! * Arguments with values that the interface has not: `inval` here, a trap there.
+//! * Arguments with values that the interface does not have: `inval` here, a trap there.
 //! * Opening with the synchronising flags, and reading a link into no room: the peer does not do
 //!   the one, and does the other.
 //! * `fd_allocate`, `fd_fdstat_set_rights`, `proc_raise`, CPU-time clocks, sockets, flags of

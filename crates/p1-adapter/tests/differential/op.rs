@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-/// A descriptor as the test knows it: an index into the open ones, taken modulo how many there are;
-/// or none.
+/// A descriptor as the test knows it: an index into the open ones, taken modulo their number, or
+/// none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fd {
     Open(u8),

@@ -24,7 +24,7 @@ impl Twins {
         Ok(())
     }
 
-    /// What FIFOs and devices are streams for here, and files with a cursor there.
+    /// Calls for which FIFOs and devices are streams here, and files with a cursor there.
     fn is_meant_to_differ(&self, op: &Op) -> bool {
         let differs = |fd: Fd, as_a_device: bool| match self.kind(fd) {
             Some(Kind::Fifo) => true,

@@ -14,9 +14,9 @@ const SUBSCRIPTIONS: u32 = 1024;
 const STRINGS: u32 = 4096;
 const BUFFER: u32 = 8192;
 
-/// The role of each parameter, in the order of [`FUNCTIONS`]: `f` descriptor, `s` address of a
-/// string, `n` a length, `v` address of a list of buffers, `c` a count, `o` address of a result,
-/// `p` address of subscriptions, `g` flags or an enumeration, `x` any number.
+/// The role of each parameter, in the order of [`FUNCTIONS`]. Addresses: `s` of a string, `v` of a
+/// list of buffers, `o` of a result, `p` of subscriptions. Numbers: `f` a descriptor, `n` a length,
+/// `c` a count, `g` flags or an enumeration, `x` any number.
 const ROLES: [&str; 46] = [
     "oo",
     "oo",
@@ -214,7 +214,7 @@ fn step(rng: &mut Rng) -> Step {
     )
 }
 
-/// Makes a call something is sure to come of, with what it needs before it.
+/// Makes a call that certainly has an effect, and before it the calls that it needs.
 fn opening(rng: &mut Rng) -> [Step; 2] {
     let path = PATHS[rng.usize(..PATHS.len())];
     let open = FUNCTIONS

@@ -2,9 +2,9 @@
 //! after the signal, no errno is unknown, nothing outside the preopens or in a read-only one
 //! changes.
 //!
-//! Programs come from `seeds.txt` and `corpus.txt`, from nothing, and from mutating those that had
-//! a function answer in a way not seen before, alone or after the call before it; such programs are
-//! kept. A program that fails is printed as it would stand in the corpus.
+//! Programs come from `seeds.txt` and `corpus.txt`, from nothing, and from mutating kept programs.
+//! A program is kept if a function answered in a way not seen before, alone or after the call
+//! before it. A program that fails is printed as it would stand in the corpus.
 //!
 //! - `P1_FUZZ_SECONDS` says how long to go on (default: 3).
 //! - `P1_FUZZ_SEED` says where to start (with several processes a seed does not repeat a run
@@ -165,8 +165,8 @@ fn replay(
     all
 }
 
-/// The programs it takes to see every answer (though not every pair), the short ones first, each up
-/// to where it adds something.
+/// The programs that are needed to see every answer (though not every pair), the short ones first.
+/// Each is cut after the last call that adds something.
 fn smallest(kept: &[Program]) -> String {
     let mut by_length = kept.to_vec();
     by_length.sort_by_key(|program| program.0.len());

@@ -1,4 +1,4 @@
-//! A program on a host that has one of everything, and what must be so afterwards.
+//! Runs a program on a host that has one of everything, and checks what must hold afterwards.
 
 use crate::generate::MEMORY;
 use crate::guest::{FUNCTIONS, Guest, World};
@@ -52,7 +52,7 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 static WATCHDOG: LazyLock<&'static Watchdog> = LazyLock::new(|| {
     let watchdog: &'static Watchdog = Box::leak(Box::default());
     std::thread::spawn(move || {
-        // Time in which this process was stopped is not time that a program had.
+        // The time in which this process was stopped does not count for a program.
         const MOST: Duration = Duration::from_millis(100);
         let mut last = Instant::now();
         loop {

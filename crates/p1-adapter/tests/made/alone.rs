@@ -1,4 +1,4 @@
-//! What has no like in a folder of the system: bounds, threads that meet, other implementations,
+//! What a folder of the system does not have: bounds, threads that meet, other implementations,
 //! listings that stay.
 
 use crate::guest::*;
@@ -105,7 +105,7 @@ fn the_deepest_tree_is_dropped() {
     drop(folder);
 }
 
-/// Once each of forty links could make the host keep as many names as a path has bytes.
+/// Each of forty links could once make the host keep as many names as a path has bytes.
 #[test]
 fn a_link_is_as_long_as_the_systems() {
     let dir = tempfile::tempdir().unwrap();
@@ -297,8 +297,8 @@ fn a_listing_is_of_when_it_began() {
     assert_eq!(list(&mut guest, -1), 0);
 }
 
-/// The least that an implementation has: it is for reading, whatever the permissions are, and may
-/// lie about what it has read.
+/// The smallest implementation: it can only be read, whatever the permissions are, and may lie
+/// about what it has read.
 struct Least;
 
 impl MadeFolder for Least {

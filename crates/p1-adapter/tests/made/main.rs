@@ -1,13 +1,13 @@
 //! What the host makes up, beside the host's own: random sequences of calls on a folder in memory
-//! and on one of the file system. Both have the same errno, the same bytes in memory after every
-//! call, the same tree at the end. And what only made folders have.
+//! and on one of the file system. Both must have the same errno, the same bytes in memory after
+//! every call, and the same tree at the end. Other tests are about what only made folders have.
 //!
-//! Times are always set to something: the system looks at nothing where none is. Names that are too
-//! long are not linked and renamed: which of several faults is said differs.
+//! Times are always set to something: if none is set, the system checks nothing. Names that are too
+//! long are not linked or renamed: of several faults the two report different ones.
 //!
 //! `P1_MADE_CASES` sets how many sequences are run (default: 100, which are the same in every run).
-//! Not compared are inode numbers and times (other tests look at them), the order of listings, and
-//! sizes and link counts of folders, which each file system has of its own.
+//! Inode numbers and times are not compared; other tests look at them. Neither are the order of
+//! listings, and the sizes and link counts of folders, which each file system has of its own.
 
 mod alone;
 #[path = "../guest/mod.rs"]

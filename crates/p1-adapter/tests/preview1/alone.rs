@@ -1,7 +1,7 @@
 //! Tests in a process of their own.
 
-/// Runs `body` in a process of its own, which runs the calling test and nothing else: for what
-/// concerns a whole process (its limits, the most memory it had). `name` is that test's, as the
+/// Runs `body` in a process of its own, which runs the calling test and nothing else. It is for
+/// tests about a whole process (its limits, the most memory it had). `name` is that test's, as the
 /// test harness writes it.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     const MARK: &str = "P1_ADAPTER_ALONE";

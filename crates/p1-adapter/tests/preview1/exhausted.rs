@@ -109,7 +109,7 @@ fn a_guest_that_has_used_up_the_hosts_descriptors_waits() {
     );
 }
 
-/// As where the whole process was full when the signal was made, and still is.
+/// As if the whole process was full when the signal was made, and still is.
 #[test]
 fn a_signal_for_which_no_descriptor_was_left_ends_waits() {
     alone(

@@ -324,7 +324,7 @@ fn a_read_of_a_socket_waits_in_rounds() {
     assert_eq!(source.slept(), [round(4)]);
 }
 
-/// Time that passes for others to see is none of a pipe's.
+/// A wait for a pipe does not show on the clock that others see.
 #[test]
 fn a_whole_read_of_a_pipe_waits_in_place() {
     for whole in [true, false] {

@@ -258,8 +258,8 @@ fn entries(guest: &mut Guest, fd: i32) -> Result<usize, i32> {
     }
 }
 
-/// Each descriptor keeps something of the listing of its directory: once two megabytes for each, of
-/// no budget.
+/// Each descriptor keeps something of the listing of its directory. That was once two megabytes for
+/// each, outside any budget.
 #[test]
 fn listings_are_within_a_budget() {
     const FILES: usize = 3000;

@@ -1,5 +1,5 @@
-//! What POSIX and Linux say where wasmtime-wasi says otherwise. The whole is compared by the suite
-//! `probes`; these are the cases that programs have been seen to trip over.
+//! What POSIX and Linux say where wasmtime-wasi says otherwise. The suite `probes` compares
+//! everything; these are the cases on which programs have failed.
 
 use crate::guest::*;
 use p1_adapter::P1CtxBuilder;
@@ -84,9 +84,9 @@ fn cookies_fit_a_guests_long_and_stay_good() {
     });
 }
 
-/// More entries than have small numbers. A C library keeps the lower half of a cookie and gives it
-/// back with its sign, or without; that once led behind the last entry of ext4: an end, with
-/// success, where there was none.
+/// More entries than small numbers. A C library keeps the lower half of a cookie and gives it back
+/// with its sign, or without. On ext4 that once led behind the last entry: the call succeeded and
+/// said "end" where there was none.
 #[test]
 fn a_folder_of_any_size_has_no_false_end() {
     const ENTRIES: usize = 70_000;
@@ -131,8 +131,8 @@ fn a_folder_of_any_size_has_no_false_end() {
     }
 }
 
-/// Flags of a description that two numbers, or two processes, have: a copy of our own once sent a
-/// write to the wrong place.
+/// Flags of a description that two numbers, or two processes, have. Our own copy of the flags once
+/// sent a write to the wrong place.
 #[test]
 fn the_flags_of_a_shared_file_are_the_systems() {
     both(|guest, dir| {
@@ -224,7 +224,7 @@ fn what_is_synchronised_is_opened_and_says_so() {
     });
 }
 
-/// Values that the interface has not once were traps: `lseek(fd, 0, 9)` ended the program.
+/// Values that the interface does not have were once traps: `lseek(fd, 0, 9)` ended the program.
 #[test]
 fn odd_arguments_are_refused() {
     both(|guest, _| {
@@ -404,8 +404,8 @@ fn a_path_that_cannot_be_paid_for_is_not_measured() {
     );
 }
 
-/// What wasmtime 48's program about fuel calls, with its answers; but for the data of a read or a
-/// write, which the kernel copies.
+/// The calls of wasmtime 48's program about fuel, with its answers, except for the data of a read
+/// or a write, which the kernel copies.
 #[test]
 fn fuel_is_for_what_the_host_keeps() {
     const FUEL: usize = 5_000;

@@ -1,4 +1,4 @@
-//! What a guest sees where the embedder wants it to depend on the host as little as can be.
+//! What a guest sees if the embedder wants it to depend on the host as little as possible.
 
 use crate::dirs::{Entry, list_from};
 use crate::guest::*;

@@ -68,7 +68,8 @@ impl Waiting {
 
     /// What the write says and what comes, when it is read on.
     async fn read_on(self) -> (usize, Vec<u8>) {
-        // The other keeps the context, and the writing end with it, until the record is through.
+        // The other task keeps the context, and the writing end with it, until the record has been
+        // read.
         let draining = tokio::spawn(drain(self.reader));
         let count = soon(self.writing).await.unwrap() as usize;
         drop(self.other);
@@ -181,7 +182,7 @@ fn a_blocking_write_to_an_embedders_stream_waits_for_its_flush() {
             all
         });
         assert_eq!(soon(writing).await.unwrap(), 8);
-        // The stream's worker ends with the context, and with what it has not passed on.
+        // The stream's worker ends with the context, and loses what it has not passed on.
         drop(ctx);
         assert_eq!(soon(reading).await.unwrap(), b"not lost");
     });

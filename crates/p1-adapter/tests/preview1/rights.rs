@@ -214,7 +214,7 @@ fn who_gave_up_writing_does_not_cut_files() {
         let fd = guest.open("f", 0, READ, 0).unwrap();
         assert_eq!(guest.get(fd, 8).unwrap(), b"precious");
     });
-    // Rights that are given up on another account leave it alone.
+    // Giving up other rights does not change it.
     both(|guest, dir| {
         fs::write(dir.join("f"), b"waste").unwrap();
         let (base, inheriting) = rights(guest, DIR);

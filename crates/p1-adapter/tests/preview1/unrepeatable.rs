@@ -1,4 +1,4 @@
-//! Streams whose bytes alone count, and what depends on the host whatever is done about it.
+//! Streams of which only the bytes count, and what depends on the host in any case.
 
 use crate::asynchronous::Task;
 use crate::guest::*;

@@ -1,5 +1,5 @@
 //! Runs that meet a limit (`tests/probes/limits.c`), and what they take: mounts, links, a tracer.
-//! What cannot be had here is told and not run.
+//! A run that is not possible here is reported and not made.
 
 use crate::Surroundings;
 use crate::compare::Comparison;
@@ -41,7 +41,7 @@ fn works(command: &[String], then: &[&str]) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// How a mount namespace is had here: as root, or as who is root in a user namespace of its own.
+/// How a mount namespace is made here: as root, or as root in a user namespace of its own.
 fn namespace() -> Option<Before> {
     let tmpfs = ["sh", "-c", "mount -t tmpfs none /tmp"];
     let ways = [&["unshare", "-m"][..], &["unshare", "-Urm"]];
@@ -113,8 +113,8 @@ impl Surroundings<'_> {
                 None => left_out.push(format!("{name}: EMLINK: no limit of links")),
             }
         }
-        // No file system of a usual machine has quotas: the calls of both twins are told so by a
-        // tracer.
+        // No file system of a usual machine has quotas, so a tracer answers the calls of both
+        // twins.
         let calls = "mkdirat,symlinkat,linkat,renameat,renameat2,pwrite64,pwritev,pwritev2,fallocate,ftruncate";
         let inject = format!("--inject={calls}:error=EDQUOT");
         let before = words(&["strace", "-f", "-qq", "-o", "/dev/null", &inject]);

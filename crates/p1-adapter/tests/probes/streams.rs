@@ -86,9 +86,9 @@ impl Streams {
                 let clone = || file.try_clone().expect("a descriptor").into();
                 [clone(), clone(), clone()]
             }
-            // The start of every Rust program puts this in their place, so that no file gets their
-            // numbers. So a guest's host has it, however it was started itself; the native twin is
-            // given the same.
+            // Every Rust program puts this in their place when it starts, so that no file gets
+            // their numbers. So a guest's host always has it, and the native twin is given the
+            // same.
             "closed" => std::array::from_fn(|_| {
                 let mut both = OpenOptions::new();
                 open(Path::new("/dev/null"), both.read(true).write(true)).into()

@@ -123,8 +123,8 @@ fn try_forms() {
         race(
             table,
             [
-                // Readers do not exclude each other, so the only thing in the way of either
-                // thread is a writer, and there is none once the other has given up.
+                // Readers do not exclude each other, so only a writer is in the way of either
+                // thread. Once the other has given up there is none.
                 Box::new(move |table| match table.try_get_mut(&handle) {
                     Ok(mut guard) => *guard += 1,
                     Err(error) => assert_eq!(error, Error::InUse),

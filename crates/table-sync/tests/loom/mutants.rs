@@ -36,8 +36,8 @@ fn models_for(mutant: Mutant) -> &'static [&'static str] {
     }
 }
 
-/// In a process of its own, which ends with what a mutant leaves behind. With a wider bound than
-/// the models have, which is affordable as each ends with what it finds.
+/// Each runs in a process of its own, so that nothing a mutant leaves behind stays. The bound is
+/// wider than that of the models. That is affordable, because each run ends with what it finds.
 fn finds(model: &str, mutant: Mutant) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", model])

@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use table_sync::{Closed, Pollable, Waitable};
 
-/// Permits that come one by one. Only the waker registered last is used, once, and a wait that is
-/// dropped is deregistered: one that is not registered when the permit comes must look for itself.
+/// Permits that come one by one. Only the waker registered last is used, once, and a dropped wait
+/// is deregistered. A wait that is not registered when the permit comes must look for itself.
 #[derive(Default)]
 struct Permits {
     count: AtomicUsize,

@@ -276,7 +276,7 @@ fn a_push_is_seen_whole() {
     });
 }
 
-/// A free slot on a list that another thread is using just then is free all the same.
+/// A free slot on a list that another thread is just using is found.
 #[test]
 fn a_busy_list_is_not_taken_for_empty() {
     model(2, || {
@@ -316,8 +316,8 @@ fn full_is_true() {
     });
 }
 
-/// A writer that ends the drain of an entry which was detached meanwhile sees to its end: the last
-/// reader, which has seen no drain, does not.
+/// A writer ends the drain of an entry that was detached meanwhile. Then the writer must end the
+/// entry, because the last reader has seen no drain and does not.
 #[test]
 fn a_writer_ends_the_drain_of_a_detached_entry() {
     model(3, || {
@@ -353,8 +353,8 @@ impl Wake for Woken {
     }
 }
 
-/// A writer with a handle of the slot's earlier entry may end the drain of its later one: then it
-/// wakes that one's writer, as the reader relied on the drain to do.
+/// A writer with a handle of the slot's earlier entry may end the drain of the later one. Then it
+/// must wake the later entry's writer, because the reader relied on the drain to do so.
 #[test]
 fn a_stale_writer_ends_the_drain_of_a_later_entry() {
     with_entry(2, 1, |table, old| {

@@ -31,11 +31,11 @@ impl Layout {
 /// has, in the order of the subscriptions.
 ///
 /// All subscriptions are read, once, before the wait; the events are written after it. A
-/// subscription the call cannot wait for is reported at once, as an event with that error, next to
-/// the others: a number that is not open, a direction the stream does not have, a right given up.
-/// (A file is ready in both directions, whatever it was opened for.) If every one is like that, the
-/// call itself fails with the first one's error: a program that polls one descriptor and does not
-/// look into events learns of it too, as it does from wasmtime-wasi.
+/// subscription that the call cannot wait for (a number that is not open, a direction the stream
+/// does not have, a right given up) is reported at once, as an event with that error next to the
+/// others. (A file is ready in both directions, whatever it was opened for.) If every subscription
+/// is like that, the call itself fails with the first one's error. So a program that polls one
+/// descriptor and does not look into events still learns of it, as it does from wasmtime-wasi.
 ///
 /// `inval` without subscriptions: that would be a wait for nothing.
 pub(crate) fn oneoff(

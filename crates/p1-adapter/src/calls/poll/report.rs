@@ -8,12 +8,12 @@ use crate::ctx::clocks::Clocks;
 
 /// One event for each subscription that is ready, in order.
 ///
-/// `nbytes` is what can be read now, as far as the host can say: the rest of a file, what lies in a
-/// pipe. It is none in `/dev/zero` and the files of `/proc`, which have no size, and at a file's
-/// end, which is read without waiting. For writing, which has no such number, it is 1. Flagged as
-/// hung up is what `poll(2)` says has: a pipe without its other side, a socket that is shut in both
-/// directions. What has no peer never is. (A socket that the peer has shut in one direction is
-/// ready to read, and reads the end.)
+/// `nbytes` is what can be read now, as far as the host can say: the rest of a file, or what lies
+/// in a pipe. It is 0 for `/dev/zero` and the files of `/proc`, which have no size, and at a file's
+/// end, which is read without waiting. For writing there is no such number, and it is 1. A stream
+/// is flagged as hung up if `poll(2)` says so: a pipe without its other side, a socket that is shut
+/// in both directions. A stream without a peer is never flagged. (A socket that the peer has shut
+/// in one direction is ready to read, and reads the end.)
 pub(super) fn events<'a>(
     subscribed: &'a [Subscribed],
     waiting: &'a Waiting<'_>,

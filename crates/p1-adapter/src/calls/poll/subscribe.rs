@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use wiggle::{GuestError, GuestMemory};
 
 /// What one subscription makes the host keep, at most: itself, its place and its interest in a
-/// wait, what `poll(2)` is given, a waiter of an embedder's stream or a task's, its event.
+/// wait, its entry for `poll(2)`, a waiter of an embedder's stream or of a task, and its event.
 const KEPT: usize = size_of::<Subscribed>() + size_of::<Event>() + 200;
 
 /// Reads every subscription. Fuel is paid for what the guest has written and for what is kept of
@@ -82,7 +82,7 @@ fn trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
 fn try_trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {
     let entry = call.fd(fd)?;
     entry.allow(Rights::POLL_FD_READWRITE)?;
-    // What one may not do one may not wait for (witx, `poll_fd_readwrite`).
+    // A guest may not wait for what it may not do (witx, `poll_fd_readwrite`).
     let transfer = match direction {
         Direction::Read => Rights::FD_READ,
         Direction::Write => Rights::FD_WRITE,

@@ -18,7 +18,7 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 /// What a list of subscriptions waits for, sorted by how one waits for it.
 pub(super) struct Waiting<'a> {
     deadline: Deadline,
-    /// Moments on the embedder's clocks, where guests sleep by these.
+    /// Moments on the embedder's clocks, if guests sleep by them.
     due: SmallVec<[(GuestClock, u64); 2]>,
     /// Whether it has been looked at before.
     looked: bool,
@@ -76,7 +76,7 @@ impl<'a> Waiting<'a> {
         this
     }
 
-    /// Something is ready already: the others are looked at, and not waited for.
+    /// Something is ready already. The others are looked at, without waiting.
     fn at_once(&mut self) -> AnswerAt {
         self.deadline = Deadline::NOW;
         AnswerAt::Nowhere
@@ -92,9 +92,9 @@ impl<'a> Waiting<'a> {
         wait_with(&mut self.interests, &mut self.futures, &Deadline::NOW, end).map(drop)
     }
 
-    /// One round of a wait whose time is the embedder's: looks at the descriptors, and sleeps by
-    /// `source` if none is ready, for as long as a look may take. Descriptors tell the host and not
-    /// the embedder that they are ready.
+    /// One round of a wait whose time is the embedder's. Looks at the descriptors, and sleeps by
+    /// `source` if none is ready, for as long as a look may take. Only the host learns that a
+    /// descriptor is ready; the embedder does not.
     pub(super) fn sleep_by(&mut self, source: &dyn ClockSource, end: &EndSignal) -> Result<()> {
         end.check()?;
         let left = |(clock, at): &(GuestClock, u64)| at.saturating_sub(source.now(*clock));

@@ -25,8 +25,8 @@ impl ModelFile {
     }
 }
 
-/// Two threads read and ask. Neither is told less than what it has read itself, or than it was told
-/// before; once all is quiet both are told the truth. Up to three switches of thread at odd places.
+/// Two threads read and ask. Neither is told less than it has read itself or was told before. Once
+/// both are done, both are told the true position. Up to three preemptions.
 fn model_of(read: fn(&ModelFile)) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);

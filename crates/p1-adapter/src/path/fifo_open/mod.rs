@@ -6,7 +6,7 @@
 //!
 //! By then another thread of the guest's may have moved the FIFO, or a directory on the way to it.
 //! Then nothing lies at that path, or another FIFO. So a thread that is about to move or remove a
-//! name first *pins* what the opens under way are of ([`Opens`]): the helper frees what was pinned,
+//! name first *pins* the FIFOs of the opens under way ([`Opens`]). The helper frees pinned FIFOs,
 //! too.
 //!
 //! # Protocol
@@ -14,22 +14,24 @@
 //! One word has two counts, of opens under way and of moves under way; all changes of it are
 //! read-modify-writes, so they have one order.
 //!
-//! * An opener notes the path, *then* counts itself. If a move is under way, which may have missed
-//!   it, it looks for a FIFO first and opens that through a descriptor, where names do not matter.
+//! * An opener notes the path, *then* counts itself. If a move is under way, it may have missed the
+//!   opener. Then the opener looks for a FIFO first and opens it through a descriptor, where names
+//!   do not matter.
 //! * A mover counts itself. If opens are under way, it pins the FIFOs at their paths, *then* moves.
 //!
 //! The list of stores and what one has noted are locked one at a time, each for a moment; paths are
 //! looked up with neither held.
 //!
-//! So of an opener and a mover one sees the other. `counts::tests::model` runs this through loom.
+//! So an opener sees the mover, or the mover sees the opener. `counts::tests::model` runs this
+//! through loom.
 //!
 //! These opens are not freed:
 //!
 //! - of a FIFO that another process, or a thread outside this context, moved or removed while the
 //!   thread waited in its open;
-//! - of one that came to its place, and left it again, by two moves that were both under way
-//!   already when the open began;
-//! - of one that this process may open one side only of, and that the wrong one;
+//! - of a FIFO that came to its place and left it again by two moves that were both under way when
+//!   the open began;
+//! - of a FIFO of which this process may open only the side that does not help;
 //! - anything outside Linux (there is no `O_PATH`).
 //!
 //! Such a thread stays until a real peer comes.
@@ -108,8 +110,8 @@ impl OpenInProgress {
             noted: &self.noted,
             opens,
         };
-        // The hook locks the note after the signal is raised: it has seen what was just noted, or
-        // else this sees the signal.
+        // The hook locks the note after the signal is raised. So it has seen what was just noted,
+        // or this sees the signal.
         opens.end.check()?;
         Ok(entered)
     }
@@ -132,7 +134,8 @@ pub(super) struct Entered<'a> {
 }
 
 impl Entered<'_> {
-    /// Ends it. What the helper let through was no real peer: an error then.
+    /// Ends the open. If the helper let it through, there was no real peer, so the result is an
+    /// error.
     pub(super) fn leave(self) -> Result<()> {
         let end = &self.opens.end;
         drop(self);
@@ -212,7 +215,7 @@ fn free(noted: Arc<Mutex<Noted>>, opens: Arc<Opens>, mut paths: WasiPaths) {
             std::thread::sleep(LOOK_AGAIN);
         }
     };
-    // Without a thread to do it the open stays where it is, like one of a FIFO that cannot be
+    // Without a thread for this the open stays blocked, like the open of a FIFO that cannot be
     // found.
     let _ = std::thread::Builder::new()
         .name("wasi-free-open".to_owned())
@@ -231,7 +234,7 @@ pub(crate) struct Opens {
 #[derive(Default)]
 struct AllNoted {
     all: Vec<Weak<Mutex<Noted>>>,
-    /// When to look for those whose store has gone.
+    /// When to look next for notes of stores that have gone.
     clean_at: usize,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! [`Iovecs`] is a list of buffers, every one of them checked against the bounds of the memory it
 //! lies in. It borrows the memory, so it cannot outlive the mapping. Its methods that read and
-//! write files and streams are in the platform's file: one system call each, in which the kernel
-//! copies between its own buffers and the guest's pages, and Rust code never looks at the bytes.
-//! (The two methods here copy to and from the host's own memory, for an embedder's streams.)
+//! write files and streams are in the platform's file. Each is one system call, in which the kernel
+//! copies between its own buffers and the guest's pages. Rust code never looks at the bytes. (The
+//! two methods here copy to and from the host's own memory, for an embedder's streams.)
 //!
 //! Guest memory may be shared with other threads that write it at the same time. That is why raw
 //! pointers are used throughout: no reference to guest bytes is ever formed, other than to one

@@ -30,8 +30,7 @@ pub(crate) fn resolution(clock: ClockId) -> u64 {
 
 #[inline]
 fn nanoseconds(time: Timespec) -> u64 {
-    // Times before 1970, and the far end of what 64 bits hold (the year 2554), are out of
-    // preview1's reach.
+    // Preview1 cannot express times before 1970 or after the year 2554, where 64 bits end.
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds
         .saturating_mul(NANOS)

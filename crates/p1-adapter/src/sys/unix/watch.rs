@@ -20,9 +20,9 @@ pub(crate) async fn watched(ours: OwnedFd, what: PollFlags) -> io::Result<bool> 
         false => Interest::READABLE,
     };
     // Registered before it is looked at once more, which epoll does by itself: what became ready in
-    // between is reported at once. Deprecated because other types could close or swap their
-    // descriptor while it is registered; an `OwnedFd` that `AsyncFd` owns cannot, so this call is
-    // sound, and its replacement would be an unsafe one.
+    // between is reported at once. The call is deprecated because other types could close or swap
+    // their descriptor while it is registered. An `OwnedFd` that `AsyncFd` owns cannot, so this
+    // call is sound. Its replacement would be unsafe.
     #[allow(deprecated)]
     let watched = with_ambient_tokio_runtime(|| AsyncFd::with_interest(ours, watch));
     match watched {

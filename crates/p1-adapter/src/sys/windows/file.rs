@@ -22,8 +22,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 
-/// Whether the system itself appends what is written to a file that was told to: a handle is either
-/// good for nothing else, or has to be told with each write.
+/// Whether the system itself appends what is written to a file in append mode. It does not: a
+/// handle can do nothing but append, or each write has to say that it appends.
 pub(crate) const KEEPS_APPEND: bool = false;
 
 /// What an object is.
@@ -73,7 +73,7 @@ pub(crate) enum ExpectedUse {
     NoReuse,
 }
 
-/// Guards the cursors of handles, some with each lock: a call at a place of its own moves the
+/// Guard the cursors of handles, several handles with each lock. A call at a given offset moves the
 /// cursor too, and must put it back.
 static CURSORS: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
 
@@ -292,7 +292,7 @@ pub(crate) fn set_flags(_: impl AsFd, _: OFlags) -> Result<(), Errno> {
     Ok(())
 }
 
-/// No: whether calls on it wait is seen before each.
+/// Returns false: whether a call would wait is checked before each call.
 pub(crate) fn never_wait(_: impl AsFd) -> Result<bool, Errno> {
     Ok(false)
 }

@@ -1,5 +1,6 @@
-//! Listing a directory. Its entries name no position: it is the number of entries up to there, so
-//! one that is new or removed in front of it shifts those behind. (NTFS lists by name.)
+//! Listing a directory. Its entries have no position. A position is the number of entries up to
+//! there, so an entry that is added or removed in front of it shifts those behind. (NTFS lists by
+//! name.)
 #![allow(unsafe_code)]
 
 use super::attributes::information;

@@ -1,5 +1,5 @@
-//! Opening what another descriptor stands for, and naming an object without opening it: none of it
-//! is to be had.
+//! Opening what another descriptor stands for, and naming an object without opening it. Neither is
+//! possible here.
 
 use super::errno::Errno;
 use super::fd::{BorrowedFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! What the threads of these tests do, and ways in which it is often got wrong.
+//! What the threads of these tests do, and common ways to get it wrong.
 
 use crate::guest::*;
 use std::sync::{Barrier, Mutex, OnceLock};
@@ -131,9 +131,9 @@ impl Corner {
     }
 }
 
-/// Calls as a thread makes them: this crate's functions, one each. Each of the broken ones below
-/// replaces what it gets wrong, and meets the other threads at the moment where that shows, so that
-/// it fails for certain.
+/// Calls as a thread makes them: this crate's functions, one each. Each broken one below replaces
+/// what it gets wrong, and meets the other threads at the moment where that shows. So it certainly
+/// fails.
 pub(super) trait Calls: Sync {
     fn write(&self, guest: &mut Guest, at: Corner, fd: i32, bytes: &[u8]) -> Result<u32, i32> {
         at.write(guest, fd, bytes)

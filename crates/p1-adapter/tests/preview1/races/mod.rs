@@ -1,9 +1,9 @@
 //! Several threads on one descriptor, one number, one file.
 //!
-//! Each property is a check over [`calls::Calls`], made with 2, 4 and 16 threads. It is shown to
-//! hold for this crate's functions, and to be missed by ones with the fault it is about.
-//! `P1_ROUNDS` sets how often each is repeated (`scripts/p1-stress.sh`). What concerns streams
-//! alone (writes that queue, waits that end) is in `tests/blocking`.
+//! Each property is a check over [`calls::Calls`], made with 2, 4 and 16 threads. It must hold for
+//! this crate's functions, and must fail for functions with the fault that it is about. `P1_ROUNDS`
+//! sets how often each is repeated (`scripts/p1-stress.sh`). What concerns streams alone (writes
+//! that queue, waits that end) is in `tests/blocking`.
 
 mod calls;
 mod files;

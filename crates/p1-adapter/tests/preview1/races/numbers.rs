@@ -1,5 +1,5 @@
-//! Numbers are lowest-first and given out once; closing and renumbering neither fail a call nor
-//! lend it a stranger's file.
+//! Numbers are lowest-first and given out once. Closing and renumbering do not fail a call, and do
+//! not give it another file.
 
 use super::calls::{Calls, Corner, GivesOutTwice, LooksTwice, Ours, SecondLowest};
 use super::waits::{blocked, stream};
@@ -132,8 +132,8 @@ fn a_call_keeps_its_descriptor(calls: &dyn Calls, n: u32, change: Change) -> Che
             }
         }
         writer.write_all(&vec![b'p'; n as usize - 1]).unwrap();
-        // A thread that was to look for the pipe by its number gets to the end of the file at last,
-        // so all come back.
+        // A thread that looks for the pipe by its number reaches the end of the file at last, so
+        // all threads come back.
         let got: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
         match got.iter().find(|read| **read != Ok(b"p".to_vec())) {
             None => Ok(()),
@@ -160,7 +160,7 @@ struct Reads(AtomicU64);
 impl Reads {
     const MANY: u64 = 1 << 32;
 
-    /// Waits until one of `n` threads has begun a read since, and has ended it; or has failed, and
+    /// Waits until one of `n` threads has begun a read since now and ended it, or has failed and
     /// reads no more.
     fn one_more(&self, n: u32) {
         let count = || self.0.load(Ordering::SeqCst);
@@ -172,7 +172,7 @@ impl Reads {
 }
 
 /// Runs `change` on one of `n` threads while the others read number `fd`, whose file has its name
-/// as its only contents; how many reads found something and how many did not.
+/// as its only contents. Returns how many reads found something and how many did not.
 fn while_in_use(
     n: u32,
     names: &[&str],

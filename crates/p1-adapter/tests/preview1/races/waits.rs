@@ -31,7 +31,7 @@ pub(crate) fn blocked<'s, R: Send + 's>(
     });
     let tid = tid.recv().unwrap().as_raw_nonzero();
     let start = Instant::now();
-    // One that does not block shows in what it returns; to panic here would leave the others
+    // A thread that does not block shows in what it returns. A panic here would leave the others
     // blocked.
     while !polls(tid.get()) && !thread.is_finished() && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_micros(200));

@@ -56,8 +56,8 @@ impl Listing {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
             // A directory that may not be searched (mode 0400), a mount whose server has gone, a
-            // damaged inode: what the listing itself says. One entry is no reason to hide the
-            // others.
+            // damaged inode: the entry has what the listing itself says. One entry is no reason to
+            // hide the others.
             Err(_) => Ok(Some(ListedFile {
                 device: self.itself()?.device,
                 inode: said.inode,

@@ -1,5 +1,5 @@
-//! With `readdir(3)`, whose entries name no position here: it is the number of entries up to there,
-//! so one that is new or removed in front of it shifts those behind.
+//! With `readdir(3)`, whose entries have no position here. A position is the number of entries up
+//! to there, so an entry that is added or removed in front of it shifts those behind.
 
 use super::Said;
 use rustix::fs::{Dir, DirEntry};
