@@ -13,6 +13,8 @@
 #                    removed unless set)
 # TIMEOUT=TIME       for each test program (300s)
 # STACK=BYTES        of the guest's threads (262144)
+# EXPLORE=N          explores each test under N schedules, of the crates that have a list of their
+#                    own for that; scripts/explore-tests.py has LIMIT and RESULTS
 #
 # Needs the target (rustup target add wasm32-wasip1-threads) and the registry.
 # Fails if a test fails that is not named below with its reason.
@@ -33,6 +35,10 @@ mkdir -p "$work/logs"
 export CARGO_TARGET_DIR=$work/target
 export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER="$ours run ${OPTIONS:-} --dir . --dir $work/tmp::/tmp --env RUST_MIN_STACK=${STACK:-262144} -W timeout=${TIMEOUT:-300s}"
 mkdir -p "$work/tmp"
+if [ -n "${EXPLORE:-}" ]; then
+  export OURS=$ours EXPLORE
+  export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER=$PWD/scripts/explore-tests.py
+fi
 unset RUSTFLAGS
 
 # CRATE VERSION ARGUMENTS-OF-CARGO-TEST -- ARGUMENTS-OF-THE-TESTS. What is skipped
@@ -60,6 +66,19 @@ thread_local 1.1.10 --lib --
 async-lock 3.4.2 --lib --tests --
 spin 0.10.0 --lib --tests --
 tokio 1.54.1 --features sync,macros,io-util,rt,time --lib --tests --
+LIST
+}
+
+# The same, for EXPLORE. parking_lot parks on this target with a feature of rustc that is not
+# stable.
+explored() {
+  cat <<'LIST'
+event-listener 5.4.1 --lib --tests --
+arc-swap 1.9.5 --lib --tests --
+flume 0.12.0 --lib --tests --
+parking_lot 0.12.5 --features nightly --lib --tests --
+tokio 1.54.1 --no-default-features --features sync,macros,rt,time --test sync_* --
+crossbeam-channel 0.5.17 --lib --tests -- --skip panic_on_drop
 LIST
 }
 
@@ -115,7 +134,9 @@ run() { # CRATE VERSION ARGUMENTS...
   # A package by itself, whatever is above it.
   grep -q '^\[workspace\]' "$work/src/$name/Cargo.toml" || printf '\n[workspace]\n' >>"$work/src/$name/Cargo.toml"
   # Parts that their tests do not use, and that do not compile for the target.
+  unset RUSTC_BOOTSTRAP
   case $name in
+    parking_lot) [ -z "${EXPLORE:-}" ] || export RUSTC_BOOTSTRAP=1 ;;
     crossbeam-channel) without signal-hook "$work/src/$name/Cargo.toml" ;;
     arc-swap)
       slim_proptest "$work/src/$name/Cargo.toml"
@@ -149,5 +170,5 @@ while read -r name version arguments; do
   fi
   # shellcheck disable=SC2086
   run "$name" "$version" $arguments </dev/null
-done < <(list)
+done < <(if [ -n "${EXPLORE:-}" ]; then explored; else list; fi)
 [ "$failed" -eq 0 ] || { echo "ecosystem.sh: $failed crates have something that failed; logs in $work/logs" >&2; exit 1; }

@@ -8,6 +8,7 @@
 #   python3-pip        installs the published wasmtime 48 (scripts/peers.sh), whose compiled files
 #                      a test loads
 #   strace             injects errors into the probes
+#   gdb, lldb-19       stop in guests, for the tests of debuggers
 #   util-linux, perl-base   unshare and system calls, for tests of what a host may be without
 # On Debian and Ubuntu the script installs them with apt-get (through sudo when not root).
 # Elsewhere, or if that is not possible, it names what is missing and fails.
@@ -28,6 +29,9 @@ command -v unshare >/dev/null || packages+=(util-linux)
 # Injects an error that no file system here gives; without it those probes are named as not run.
 command -v strace >/dev/null || packages+=(strace)
 command -v perl >/dev/null || packages+=(perl-base)
+# A test of debuggers says that it is left out where there is none.
+command -v gdb >/dev/null || packages+=(gdb)
+command -v lldb-19 >/dev/null || packages+=(lldb-19)
 
 if [ "${#packages[@]}" -gt 0 ]; then
   root=()

@@ -1,11 +1,11 @@
-//! Compiled once: a folder of compiled modules, keyed by what decides what becomes of a module, and
-//! files that are mapped.
+//! Modules that are compiled once: a folder of compiled modules, which are mapped from their files.
+//! The key is made of all that decides how a module is compiled.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example cached [FOLDER]
 //! ```
 #![allow(clippy::print_stdout)]
-// Compiled code is native code, which is taken on trust.
+// Compiled code is native code, and is trusted.
 #![allow(unsafe_code)]
 
 use std::error::Error;

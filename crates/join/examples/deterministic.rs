@@ -1,7 +1,7 @@
 //! A program whose clocks and random numbers are the host's own: two runs print the same.
 //!
-//! The order of threads is the scheduler's all the same: a program whose output depends on it still
-//! differs.
+//! The scheduler still decides the order of threads: a program whose output depends on that order
+//! still differs.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example deterministic

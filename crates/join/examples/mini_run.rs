@@ -6,7 +6,7 @@
 //!     [--dir HOST::GUEST] [--env NAME=VALUE] [--timeout SECONDS] PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! `wasi-threads-run` is the grown-up one.
+//! `wasi-threads-run` is the complete one.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ fn run() -> Result<ExitCode> {
     let mut ctx = P1CtxBuilder::new();
     let mut limits = Limits::new()
         .threads(1000)
-        // Rust programs declare 1 GiB: they may have a quarter of it.
+        // Rust programs declare 1 GiB. This host lets them have a quarter of it.
         .shared_memory(256 << 20)
         .clamp_shared_memory(true);
     let mut args = std::env::args().skip(1);
@@ -84,7 +84,7 @@ fn tell<T: Send>(group: &ThreadGroup<T>, outcome: Outcome) -> ExitCode {
         eprintln!("mini_run: thread {} did not end", left.thread);
     }
     match outcome.into_exit_status() {
-        // What no process can end with is no success.
+        // A status that no process can end with is a failure.
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
         Err(error) => {
             eprintln!("mini_run: {error}");

@@ -1,6 +1,5 @@
-//! A host of plug-ins: one library, called again and again by four threads of the host, with what
-//! the library knows kept from call to call, and a plug-in that fails without taking the host with
-//! it.
+//! A host of plug-ins. Four threads of the host call one library again and again, and the library
+//! keeps its state from call to call. Another plug-in fails, and the host goes on.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example plugins
@@ -62,8 +61,8 @@ const PLUGIN: &str = r#"(module
           (br $again))))
     (i32.load (i32.const 8))))"#;
 
-/// A plug-in whose calls go together in pairs: the text, then its count. So that they stay together
-/// the host has a lock.
+/// A plug-in whose calls go together in pairs: the text, then its count. The host has a lock that
+/// keeps a pair together.
 struct WordCounter {
     plugin: Reactor<P1State>,
     pair: Mutex<()>,

@@ -1,6 +1,6 @@
-//! A server on tokio: each connection gets a group of its own, with async host functions, a time
-//! limit, and an end as soon as its client leaves. 200 clients come at once, and one line says what
-//! became of them.
+//! A server on tokio. Each connection gets a group of its own, with async host functions and a time
+//! limit. The group ends as soon as its client leaves. 200 clients come at once, and one line says
+//! what became of them.
 //!
 //! ```sh
 //! cargo run -p wasi-threads-p1 --example server
@@ -72,7 +72,7 @@ impl Server {
     fn new() -> Result<Self, Box<dyn Error>> {
         let mut config = Config::new();
         config.shared_memory(true).epoch_interruption(true);
-        // Async host functions run on stacks of Wasmtime's, which have to have room for them.
+        // Async host functions run on Wasmtime's own stacks, which must have room for them.
         config.max_wasm_stack(256 << 10).async_stack_size(1 << 20);
         let engine = Engine::new(&config)?;
         let module = prepare(&engine, &wat::parse_str(PROGRAM)?)?;
@@ -116,8 +116,8 @@ impl Server {
                     }),
             )
             .async_host_functions(true)
-            // Host threads of the group are none of the runtime's: its timers are found through
-            // this.
+            // Host threads of the group do not belong to the runtime. They find its timers through
+            // this handle.
             .around_thread(move |_, thread| {
                 let _inside = runtime.enter();
                 thread();
@@ -157,7 +157,7 @@ impl Server {
     }
 }
 
-/// Asks, and hears `None` if the server gives no answer. One that has no `patience` leaves.
+/// Asks, and gets `None` if the server gives no answer. A client without `patience` leaves.
 async fn ask(server: std::net::SocketAddr, question: i32, patience: bool) -> Option<i32> {
     let mut server = TcpStream::connect(server).await.ok()?;
     server.write_i32(question).await.ok()?;
@@ -183,7 +183,7 @@ async fn clients_come(count: i32) -> Result<(), Box<dyn Error>> {
         }
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     });
-    // Two in ten ask for what never comes: one waits until it is told no, one leaves at once. The
+    // Two in ten ask for what never comes: one waits until it is refused, one leaves at once. The
     // others get their answer.
     let clients: Vec<_> = (0..count)
         .map(|n| match n % 10 {

@@ -1,9 +1,9 @@
 //! Programs with threads and WASI preview1: [`wasi_threads`] and [`p1_adapter`], joined in one
 //! call.
 //!
-//! The two crates do not know each other. What each must be told of the other is always the same,
-//! and a group in which it was forgotten ends late: [`JoinP1::join`] tells them. [`program`] makes
-//! the usual group, whose threads have nothing but WASI.
+//! The two crates do not know each other. [`JoinP1::join`] tells each what it must know of the
+//! other. That is always the same, and a group without it ends late. [`program`] makes the usual
+//! group, whose threads have nothing but WASI.
 //!
 //! ```
 //! use wasi_threads_p1::p1_adapter::P1CtxBuilder;
@@ -85,7 +85,7 @@ impl<T: Send + 'static, D> JoinP1 for GroupBuilder<T, D> {
 ///
 /// # Errors
 ///
-/// Those of a linker that has a definition already, which a new one has not.
+/// The errors are those of a linker that has a definition already. A new linker has none.
 pub fn program(
     engine: &Engine,
     module: &ThreadModule,
@@ -95,9 +95,9 @@ pub fn program(
     Ok(with_ctx(group, ctx))
 }
 
-/// What [`program`] makes a group of, for a host that runs a program again and again:
-/// [`program_again`] then makes each group, without registering the functions of WASI anew. Finds
-/// what is wrong with the module beforehand.
+/// Prepares what [`program`] makes a group of, for a host that runs a program again and again.
+/// [`program_again`] then makes each group without registering the functions of WASI again. Errors
+/// of the module are found here, before any group is made.
 ///
 /// # Errors
 ///
@@ -107,8 +107,8 @@ pub fn program_pre(engine: &Engine, module: &ThreadModule) -> wasmtime::Result<G
     Ok(GroupPre::new(engine, module, linker(engine)?)?)
 }
 
-/// Starts to make one more group of a program: [`program`], but for the errors. A context is of use
-/// to one group.
+/// Starts to make one more group of a program, as [`program`] does, but without errors. A context
+/// is of use to one group only.
 ///
 /// ```
 /// # use wasi_threads_p1::{p1_adapter::P1CtxBuilder, wasi_threads::prepare};

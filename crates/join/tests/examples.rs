@@ -121,7 +121,7 @@ fn cached() {
     let path = folder.path().to_str().unwrap();
     let both = "from the compiler: status 7\nfrom the folder: status 7\n";
     assert_eq!(prints("cached", &[path]), both);
-    // Another process finds it, too; and one that was cut short is made anew.
+    // Another process finds it, too. A file that was cut short is made again.
     let found = "from the folder: status 7\nfrom the folder: status 7\n";
     assert_eq!(prints("cached", &[path]), found);
     let files: Vec<_> = std::fs::read_dir(path).unwrap().collect();

@@ -9,7 +9,8 @@ use crate::recording::AccessOp;
 /// encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Access {
-    /// First, so that plain ones, whose encodings are shorter, are ordered before the others.
+    /// The first field, so that plain accesses, which have shorter encodings, are ordered before
+    /// the others.
     pub(crate) atomic: bool,
     /// The name of the operator.
     op: &'static str,
@@ -29,7 +30,7 @@ macro_rules! define_memory_operator {
             }
         }
     };
-    // The names are matched, and then used as they came, with the scope that they have.
+    // The macro matches the names, then uses them as they came, so that they keep their scope.
     (pattern $op:ident memarg [$memarg:ident]) => { Operator::$op { $memarg } };
     (pattern $op:ident memarg lane [$memarg:ident $lane:ident]) => { Operator::$op { $memarg, $lane } };
     (pattern $op:ident $($other:tt)*) => { Operator::$op { .. } };
@@ -66,8 +67,8 @@ impl Access {
         }
     }
 
-    /// How many bytes it accesses: what its name has behind the verb, in bits (`8`, `32x2`), or
-    /// else its value's.
+    /// How many bytes it accesses: the bits that its name has behind the verb (`8`, `32x2`), or
+    /// else those of its value.
     pub(crate) fn width(&self) -> u32 {
         let verbs = ["Load", "Store", "Rmw"];
         let behind = verbs

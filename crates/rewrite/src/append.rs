@@ -65,7 +65,7 @@ impl Appendix {
         }
     }
 
-    /// The index of a function type, which is appended when first asked for.
+    /// The index of a function type, which is appended when it is first asked for.
     pub(crate) fn function_type(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
         let known = self
             .types
@@ -124,8 +124,8 @@ impl Appendix {
         name
     }
 
-    /// Exports something under `wish`, or, where the module has an export of
-    /// that name, under `wish` and a number.
+    /// Exports something under `wish`. If the module has an export of that name already, a number
+    /// is added.
     pub(crate) fn export(&mut self, wish: &str, kind: ExportKind, index: u32) -> String {
         let name = std::iter::once(wish.to_owned())
             .chain((1u64..).map(|number| format!("{wish}-{number}")))
@@ -136,7 +136,7 @@ impl Appendix {
         name
     }
 
-    /// The names of what is exported that was not.
+    /// The names of the exports that were appended.
     pub(crate) fn export_names(&self) -> Vec<String> {
         self.exports.iter().map(|(name, ..)| name.clone()).collect()
     }

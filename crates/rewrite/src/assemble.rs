@@ -86,7 +86,7 @@ pub(crate) fn assemble<'a>(
         }
         let function = making.append_function(&mut appendix, &mut out, kind);
         for Place { at, site } in places {
-            // In front of the call, which so begins where the instruction did.
+            // In front of the call, so that the call begins where the instruction did.
             replacements.extend(site.map(|site| Replacement {
                 at: at.start..at.start,
                 by: recording::push_site(site),
@@ -111,7 +111,7 @@ pub(crate) fn assemble<'a>(
     if entries > 0 {
         out.wait_table = Some(appendix.table(entries));
     }
-    // So that a host that limits or ends the module sees them.
+    // With an export, a host that limits or ends the module sees them.
     for (index, memory) in (0_u32..).zip(&scan.memories) {
         if index >= scan.imported_memories && memory.shared {
             appendix.memory_export(index);
@@ -132,8 +132,8 @@ pub(crate) fn assemble<'a>(
     Ok(out)
 }
 
-/// Writes the sections, in the order they had; those that are missing and now
-/// needed come where the format wants them.
+/// Writes the sections in the order they had. A section that was missing and is needed now comes
+/// where the format wants it.
 fn write(
     bytes: &[u8],
     scan: &Scan,

@@ -1,12 +1,11 @@
 //! The functions that do bulk memory operations in chunks.
 //!
-//! Each has the instruction's operands as parameters. What is no longer than a
-//! chunk is done by the instruction itself. Else the bounds come first: where
-//! the operation would leave them, the instruction is run as it was, which
-//! traps before it writes anything. From then on nothing can trap, since a
-//! memory never shrinks; so the chunks do what the whole would have done. (A
-//! memory that another thread grows in just that moment makes the instruction
-//! succeed instead, in one piece.)
+//! Each has the instruction's operands as parameters. An operation no longer than a chunk is done
+//! by the instruction itself. For a longer one the bounds are checked first. If it would leave
+//! them, the instruction is run as it was, and traps before it writes anything. After the check
+//! nothing can trap, since a memory never shrinks; so the chunks do what the whole would have done.
+//! (If another thread grows the memory in just that moment, the instruction succeeds instead, in
+//! one piece.)
 
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 use wasmparser::MemoryType;
@@ -93,7 +92,7 @@ fn pass(code: &mut InstructionSink<'_>, point: Option<Point>) {
     }
 }
 
-/// Appends `(to, value, length)`: `memory.fill`. Whatever does the operation passes `point` first.
+/// Appends `(to, value, length)`: `memory.fill`. Each way to do the operation passes `point` first.
 pub(crate) fn append_fill(
     appendix: &mut Appendix,
     memory: u32,
@@ -256,9 +255,8 @@ pub(crate) fn append_copy(
 
 /// Appends `(to, from, length)`: `memory.init`.
 ///
-/// A segment's length cannot be asked for (it is zero once dropped), but a
-/// `memory.init` of nothing, taken from where the segment should end, traps if
-/// that is beyond it.
+/// A module cannot ask for a segment's length (it is zero once dropped). But a `memory.init` of no
+/// bytes, taken from where the segment should end, traps if that is beyond its end.
 pub(crate) fn append_init(
     appendix: &mut Appendix,
     segment: u32,

@@ -25,9 +25,9 @@ pub(crate) struct Code {
     pub(crate) map: OffsetMap,
 }
 
-/// The contents `old`, which begin at `start` in the module, with the replacements, in the order of
-/// the code, in place and `count` more functions. Numbers keep their lengths if they can, so that
-/// nothing moves that need not.
+/// The contents `old`, which begin at `start` in the module, with the replacements in place and
+/// `count` more functions. The replacements are in the order of the code. Numbers keep their
+/// lengths if they can, so that nothing moves that need not.
 pub(crate) fn replace(
     old: &[u8],
     start: usize,
@@ -113,7 +113,7 @@ impl Writer<'_> {
         self.passed(end - self.read, at);
     }
 
-    /// So many bytes of the old contents are, or are replaced, here.
+    /// The next `length` bytes of the old contents, or what replaces them, are at `at` now.
     fn passed(&mut self, length: usize, at: u64) {
         let original = self.read as u64..(self.read + length) as u64;
         self.map.push(original, at);

@@ -1,11 +1,11 @@
-//! Compare-exchanges that tell their host what they do: one that finds another value than it
+//! Compare-exchanges that tell their host what they do. One that finds another value than it
 //! expects only reads.
 //!
-//! The function loads the word first. What it loads is another value: the instruction would fail,
-//! so that is told, and the value is the result. That is an order that the threads may have had,
-//! with the whole of the instruction where the load was. Else it is told that the word is written,
-//! and the instruction is done. Another thread may have written meanwhile, where threads run at
-//! once, and then it fails after all; where they take turns, none has.
+//! The function loads the word first. If it loads another value, the instruction would fail. The
+//! function tells the host that, and the value is the result. The threads may have had that order,
+//! with the whole instruction where the load was. If it loads the expected value, it tells the host
+//! that the word is written, and does the instruction. If threads run at once, another one may have
+//! written meanwhile, and the instruction fails after all. If threads take turns, none has.
 
 use wasm_encoder::{BlockType, Function, ValType};
 
@@ -35,9 +35,9 @@ fn load_of(instruction: &[u8]) -> Option<Vec<u8>> {
     (which < 7).then(|| [&[ATOMIC, FIRST_LOAD + which], memarg].concat())
 }
 
-/// Appends the function of a recorded compare-exchange. Its parameters are the operands (address,
-/// expected, new), and the number of the first site; the second is the one of those that fail.
-/// Whether it is one.
+/// Appends the function of a recorded compare-exchange, and returns whether the instruction is one.
+/// The parameters are the operands (address, expected, new) and the number of the first site. The
+/// second site is that of compare-exchanges that fail.
 pub(crate) fn append(
     appendix: &mut Appendix,
     scan: &Scan,

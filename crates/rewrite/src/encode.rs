@@ -39,7 +39,7 @@ pub(crate) fn push_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(name.as_bytes());
 }
 
-/// Reads a `u32`; what is left is returned with it. `None` if there is none.
+/// Reads a `u32` and returns it with the bytes that are left. `None` if there is none.
 pub(crate) fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let mut value = 0u32;
     for (at, byte) in bytes.iter().enumerate().take(LONGEST_U32) {
@@ -51,8 +51,8 @@ pub(crate) fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     None
 }
 
-/// A `call` of `function` that takes `length` bytes: its index padded, and `nop`s behind it where
-/// even the longest index is too short. It takes more where the index has no room.
+/// A `call` of `function` that takes `length` bytes. Its index is padded, and `nop`s follow if even
+/// the longest index is too short. The call takes more bytes if the index has no room.
 pub(crate) fn call_in(function: u32, length: usize) -> Vec<u8> {
     const CALL: u8 = 0x10;
     const NOP: u8 = 0x01;

@@ -10,11 +10,11 @@ use wasmparser::BinaryReaderError;
 pub enum RewriteError {
     /// The bytes are a component, not a core module.
     Component,
-    /// The bytes are no valid module. Every proposal that wasmparser knows is
-    /// let through here; which of them are on is the engine's business.
+    /// The bytes are no valid module. Every proposal that wasmparser knows is accepted here; the
+    /// engine decides which of them are on.
     Invalid(BinaryReaderError),
-    /// The module is so near to a limit that engines agree on that what the
-    /// rewrite appends does not fit.
+    /// What the rewrite appends does not fit: the module is too near to a limit that engines agree
+    /// on.
     NoRoom {
         /// Of what there would be too many.
         what: &'static str,

@@ -1,13 +1,14 @@
-//! Which code rewrites a module, as a number.
+//! A number for the code that rewrites modules.
 //!
-//! Versions tell releases apart, but not two states of the sources between releases: a cache would
-//! then return what an earlier state of the rewrite made of a module. So the sources themselves are
-//! part of its keys.
+//! Versions tell releases apart, but not two states of the sources between releases. With versions
+//! alone a cache would return what an earlier state of the rewrite made of a module. So the sources
+//! themselves are part of the cache's keys.
 
-/// Of the sources of this crate, and so another one when they are changed: for the keys of a cache
-/// of rewritten modules.
+/// The fingerprint of this crate's sources, for the keys of a cache of rewritten modules. It
+/// changes when the sources change.
 ///
-/// It is there for accidents, not for attackers, who would rather change the code than its number.
+/// It guards against accidents, not against attackers: an attacker that can change the sources can
+/// change the number too.
 pub const FINGERPRINT: u64 = {
     let mut fingerprint = OFFSET_BASIS;
     let mut file = 0;
@@ -42,11 +43,10 @@ const SOURCES: &[(&str, &[u8])] = &[
 
 const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// A fingerprint of more: `fingerprint`, and after it `source`, for a crate that has sources of its
-/// own that decide what becomes of a rewritten module. Computed by the compiler where both are
-/// constants.
+/// The fingerprint of `fingerprint` followed by `source`. It is for a crate with sources of its own
+/// that decide what becomes of a rewritten module. The compiler computes it if both are constants.
 ///
-/// FNV-1a: what was hashed in one piece has the same fingerprint as in two.
+/// FNV-1a: hashing in two pieces gives the same fingerprint as hashing in one.
 ///
 /// ```
 /// use interruptible_wasm::{FINGERPRINT, extend_fingerprint};

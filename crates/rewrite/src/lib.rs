@@ -1,4 +1,4 @@
-//! Rewriting a WebAssembly module so that its host can end it: bytes in, bytes out.
+//! Rewrites a WebAssembly module so that its host can end it: bytes in, bytes out.
 //!
 //! A host cannot interrupt a compiled module in three places: in `memory.atomic.wait`, in the start
 //! function, which runs while the module is being instantiated, and in a bulk memory operation.
@@ -25,7 +25,8 @@
 //!   runs threads one at a time decides there which is next.
 //!
 //! - *Records*, if they are asked for ([`RewriteOptions::recorded`]). Each access of a shared
-//!   memory tells the host its address, its length and its place in the original, and is done then.
+//!   memory first tells the host its address, its length and its place in the original, and is then
+//!   done.
 //!
 //! A shared memory that the module defines and does not export gets an export, so that it can be
 //! limited and, where waits are left alone, reached.
@@ -36,9 +37,9 @@
 //! changes; the instructions are replaced in place, so no offset within the code
 //! section changes. Hence names, DWARF, source maps, branch hints and profiles
 //! stay right, and custom sections are passed through byte by byte.
-//! [`Rewritten::code_offsets_kept`] tells of the cases in which the offsets
-//! move, and [`OffsetMap`] where to. Offsets *within the file* do move, all
-//! those of the code section by [`Rewritten::code_file_shift`] if they are kept.
+//! In some cases the offsets move: [`Rewritten::code_offsets_kept`] says when, and [`OffsetMap`]
+//! where to. Offsets *within the file* do move: those of the code section all by
+//! [`Rewritten::code_file_shift`], if the offsets within it are kept.
 //!
 //! A module with nothing to rewrite comes back as the very bytes that went in.
 //!
@@ -47,8 +48,8 @@
 //!
 //! # What it is not for
 //!
-//! - Deciding anything: the host is called where the module would have waited, and says what comes
-//!   of it. What it has to check, and in which order, is in [`WaitSlot`] and in `DESIGN.md`. The
+//! - Deciding anything: the host is called where the module would have waited, and decides the
+//!   result. What it has to check, and in which order, is in [`WaitSlot`] and in `DESIGN.md`. The
 //!   crate `memory-waits` is such a host.
 //! - Loops of the module's own code: engines interrupt these (wasmtime by epochs or fuel).
 //! - Components: [`RewriteError::Component`].
@@ -123,16 +124,16 @@ pub struct RewriteOptions {
     /// Split bulk memory operations into chunks of this many bytes at most;
     /// `None` leaves them whole. By default [`DEFAULT_BULK_CHUNK`].
     ///
-    /// Of use only on an engine with epoch interruption (or fuel): otherwise
-    /// nothing looks in between two chunks. Zero counts as one.
+    /// It helps only on an engine with epoch interruption (or fuel): on others nothing is looked at
+    /// between two chunks. Zero counts as one.
     pub bulk_chunk: Option<u32>,
-    /// Where a thread passes points, and asks its host when it has passed as many as it may.
-    /// `None`, the default, is nowhere, and changes nothing.
+    /// Where a thread passes points. A thread that has passed as many as it may asks its host.
+    /// `None`, the default, means nowhere and changes nothing.
     ///
     /// Waits and notifies pass them only if [`waits`](Self::waits) sends them to the host.
     pub points: Option<Points>,
-    /// Which accesses the module tells its host of, each before it is done. `None`, the default, is
-    /// none, and changes nothing; else code grows. The points stay the same ones.
+    /// Which accesses the module tells its host of, each before it is done. `None`, the default,
+    /// means none and changes nothing; otherwise code grows. The points stay the same.
     ///
     /// Waits and notifies are told only if [`waits`](Self::waits) sends them to the host.
     pub recorded: Option<Recorded>,
@@ -169,9 +170,9 @@ pub enum WaitOp {
 /// with a function of the type that [`WaitOp`] names.
 ///
 /// `addr` is the effective address, offset included, for memories of either
-/// index type. Where the sum overflows the index type, the host sees
-/// `0xffff_ffff_ffff_fff8`, which is aligned and out of every memory's bounds,
-/// so that it ends in the trap the instruction itself would raise.
+/// index type. If the sum overflows the index type, the host sees `0xffff_ffff_ffff_fff8`. That is
+/// aligned and out of every memory's bounds, so it ends in the trap that the instruction itself
+/// would raise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitSlot {
     /// The instruction.
@@ -214,18 +215,18 @@ pub struct Rewritten<'a> {
     /// are told; `None` if none is.
     ///
     /// Before it runs any code of an instance, the host puts a function
-    /// `(address: i64, length: i64, site: i32)` there. The address has the instruction's offset in
-    /// it, and is the largest number where the sum overflows; the length is in bytes; the site is
+    /// `(address: i64, length: i64, site: i32)` there. The address includes the instruction's
+    /// offset, and is the largest number if the sum overflows. The length is in bytes. The site is
     /// an index into [`access_sites`](Self::access_sites). The access comes right after the call,
-    /// unless that traps. What would trap is told as well, so the bytes may be beyond the
-    /// memory; a compare-exchange traps before it is told.
+    /// unless the call traps. An access that will trap is told as well, so the bytes may be beyond
+    /// the memory. Only a compare-exchange traps before it is told.
     pub access_slot: Option<u32>,
     /// The instructions that tell the host, in the order of the code: [`RewriteOptions::recorded`].
     pub access_sites: Vec<AccessSite>,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
-    /// The names of all exports that were appended: every other one is the module's own, whatever
-    /// its name.
+    /// The names of all exports that were appended. Every other export is the module's own,
+    /// whatever its name.
     pub appended_exports: Vec<String>,
     /// Whether the module still has a start function.
     pub start_inside: bool,
@@ -234,18 +235,18 @@ pub struct Rewritten<'a> {
     pub active_data_on_shared: bool,
     /// The index of the first appended function; all from here on are.
     pub first_appended_function: Option<u32>,
-    /// By how many bytes the contents of the code section moved in the file: a
-    /// file offset within them, less this, is the offset in the original, if
-    /// the offsets are kept.
+    /// By how many bytes the contents of the code section moved in the file. If the offsets are
+    /// kept, a file offset within them less this is the offset in the original.
     pub code_file_shift: i64,
     /// Whether every original instruction is where it was, counted from the
     /// beginning of the code section's contents, as DWARF does.
     ///
-    /// False where the count of functions needs a longer encoding than before (122 functions, say,
-    /// and 8 appended): then all of them moved by one byte. False in modules of more than 16,384
-    /// functions, where a `memory.fill` became a byte longer for each that was replaced before
-    /// them. So it may be with [`Points::Accesses`], and is with [`Points::Loops`] and
-    /// [`RewriteOptions::recorded`]. [`code_map`](Self::code_map) says where they are.
+    /// False if the count of functions needs a longer encoding than before (122 functions, say, and
+    /// 8 appended): then all instructions moved by one byte. False in modules of more than 16,384
+    /// functions in which a `memory.fill` was replaced: each replacement is a byte longer, and
+    /// moves what comes after it. It may be false with [`Points::Accesses`], and is false with
+    /// [`Points::Loops`] and [`RewriteOptions::recorded`]. [`code_map`](Self::code_map) says where
+    /// the instructions are.
     pub code_offsets_kept: bool,
     /// Where each byte of the code went.
     pub code_map: OffsetMap,
@@ -253,11 +254,10 @@ pub struct Rewritten<'a> {
 
 /// Rewrites a module as [`RewriteOptions::default`] says.
 ///
-/// Takes a pass over the module, validation included; locks nothing. Rewriting
-/// what was rewritten finds no waits and no start function, and the names of
-/// what the first pass appended are lost: keep them. It does find the bulk
-/// memory operations in the functions that were appended, and splits them once
-/// more, which is only slower.
+/// Takes one pass over the module, validation included, and locks nothing. A second rewrite of a
+/// rewritten module finds no waits and no start function, and does not report what the first one
+/// appended: keep the first result. It does find the bulk memory operations in the appended
+/// functions and splits them once more, which only makes them slower.
 ///
 /// # Errors
 ///

@@ -4,13 +4,13 @@ use std::{error, fmt};
 
 use wasmparser::{Parser, Payload};
 
-/// How large a module may be, for hosts that compile what others give them: a compilation takes
-/// time and memory, and nothing interrupts it.
+/// How large a module may be. It is for hosts that compile what others give them: a compilation
+/// takes time and memory, and nothing interrupts it.
 ///
-/// `None` is without a limit, which is the default of all three. Together they bound what a
-/// compiler is given: its time grows with the number of functions, and faster than the size of the
-/// largest. [`check`](Self::check) only looks at sections and bodies from the outside, so it takes
-/// a fraction of what a validation takes.
+/// `None`, the default of all three, is no limit. Together they bound what a compiler is given. A
+/// compiler's time grows with the number of functions, and faster than the size of the largest.
+/// [`check`](Self::check) looks at sections and bodies only from the outside, so it takes a
+/// fraction of the time of a validation.
 ///
 /// ```
 /// use interruptible_wasm::ModuleLimits;
@@ -63,7 +63,7 @@ fn within(what: &'static str, found: u64, limit: Option<u64>) -> Result<(), TooL
 
 impl ModuleLimits {
     /// Whether `bytes`, a module in the binary format, is within the limits. If it is no valid
-    /// module, only the part before the fault is looked at; to refuse it is left to the validation.
+    /// module, only the part before the fault is looked at; the validation refuses it.
     ///
     /// # Errors
     ///

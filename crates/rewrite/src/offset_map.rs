@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// Where the code of a module is after it was rewritten, and where it was before: in bytes from the
+/// Where the code of a module is after the rewrite, and where it was before, in bytes from the
 /// beginning of each file.
 ///
-/// Code mostly keeps its bytes and moves in one piece, by what is put in before its section. Where
-/// an instruction has no room for what replaces it, all that comes after it moves further. So the
-/// map is a list of [`Run`]s, each of bytes that moved equally far; a lookup is a binary search. It
+/// Code mostly keeps its bytes and moves in one piece, by what is put in before its section. If an
+/// instruction has no room for what replaces it, all that comes after it moves further. So the map
+/// is a list of [`Run`]s, each of bytes that moved equally far. A lookup is a binary search. It
 /// locks nothing and never panics.
 ///
 /// DWARF counts from the beginning of the code section's contents: take off
@@ -52,9 +52,8 @@ impl Run {
 }
 
 impl OffsetMap {
-    /// A map of these runs, as [`runs`](Self::runs) gave them; `None` if they are none: they are to
-    /// follow each other without a gap in the original, and without overlapping in what was
-    /// rewritten.
+    /// A map of these runs, as [`runs`](Self::runs) gave them. The runs must follow each other
+    /// without a gap in the original, and must not overlap in the rewritten file; otherwise `None`.
     pub fn from_runs(runs: impl IntoIterator<Item = Run>) -> Option<Self> {
         let runs: Vec<Run> = runs.into_iter().collect();
         let fits =
@@ -88,10 +87,10 @@ impl OffsetMap {
             .then(|| run.rewritten + into)
     }
 
-    /// Where the byte at `rewritten` was; `None` if it was not there: it is not in the contents of
-    /// the code section, or in something that was appended to it. A byte put in where an
-    /// instruction became longer is taken for the one before it, which is that instruction's. Where
-    /// the whole file is as it was, every byte was where it is.
+    /// Where the byte at `rewritten` was. `None` if it was not there: it is outside the contents of
+    /// the code section, or in something that was appended to them. If an instruction became
+    /// longer, an added byte counts as the byte before it, which is of that instruction. If the
+    /// whole file is as it was, every byte was where it is.
     pub fn original(&self, rewritten: u64) -> Option<u64> {
         if self.runs.is_empty() {
             return Some(rewritten);

@@ -11,10 +11,10 @@ use crate::append::Appendix;
 use crate::bulk::index_type;
 
 /// Where a module passes points ([`RewriteOptions::points`](crate::RewriteOptions::points)). Each
-/// has those of the ones before it.
+/// value includes the points of the values before it.
 ///
-/// Points are for hosts that run one thread at a time and decide, at each of them, which is next.
-/// Only shared memories have any: no other thread sees the others.
+/// Points are for hosts that run one thread at a time and decide at each point which thread is
+/// next. Only accesses of shared memories have points: no other thread sees the other memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Points {
@@ -67,10 +67,10 @@ impl PointKind {
 /// How a host meets the points of a module, where it has any.
 ///
 /// Before it runs any code of an instance, the host puts a function `(kind: i32) -> i64` into the
-/// entry `slot` of the appended table ([`Rewritten::wait_table`](crate::Rewritten::wait_table));
-/// `kind` is a [`PointKind`]. Whatever that returns is how many more points the instance passes
-/// without calling it. The exported global says at any time how many are left; it begins with 0, so
-/// that the first point calls.
+/// entry `slot` of the appended table ([`Rewritten::wait_table`](crate::Rewritten::wait_table)).
+/// `kind` is a [`PointKind`]. The function returns how many more points the instance passes without
+/// calling it. The exported global always says how many are left. It begins with 0, so the first
+/// point calls the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PointSlot {
     /// The entry of the table.

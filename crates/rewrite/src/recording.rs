@@ -1,9 +1,9 @@
 //! Accesses that a module tells its host of, each before it is done.
 //!
-//! The place of a recorded instruction pushes the number of its site behind the operands and calls
-//! an appended function. That passes the instruction's point, if it has one, tells the host, and
-//! does what the instruction did. So there are points where there would be without this, and
-//! nothing runs between what is told and what is done but the host.
+//! In place of a recorded instruction, the code pushes the number of its site behind the operands
+//! and calls an appended function. That function passes the instruction's point, if it has one,
+//! tells the host, and does what the instruction did. So the points are those that the module has
+//! without records, and only the host runs between telling and doing.
 
 use std::fmt;
 
@@ -113,9 +113,9 @@ impl fmt::Display for AccessOp {
 /// An instruction that tells its host what it accesses: an entry of
 /// [`Rewritten::access_sites`](crate::Rewritten::access_sites).
 ///
-/// A `memory.copy` has two, first its source; one alone where the other memory is not shared. A
-/// compare-exchange has two, first
-/// [`AtomicCmpxchg`](AccessOp::AtomicCmpxchg), and tells one of them: what it does.
+/// A `memory.copy` has two sites, the source first, or one if the other memory is not shared. A
+/// compare-exchange has two, [`AtomicCmpxchg`](AccessOp::AtomicCmpxchg) first, and tells the one
+/// that it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AccessSite {
@@ -125,8 +125,8 @@ pub struct AccessSite {
     pub offset: u64,
     /// What it does.
     pub op: AccessOp,
-    /// How many bytes it accesses; 0 where that is an operand, as of `memory.fill`. A notify has
-    /// the width of the word of a `wait32`, though it may be for one of a `wait64`.
+    /// How many bytes it accesses; 0 if that is an operand, as for `memory.fill`. A notify has the
+    /// width of a `wait32`'s word, although a `wait64` may wait there.
     pub width: u32,
     /// The memory, in the module's index space.
     pub memory: u32,
@@ -158,7 +158,7 @@ pub(crate) struct Told {
     length: Option<u32>,
 }
 
-/// What is told of a kind of instruction, in the order of the sites; nothing if that is not
+/// What is told of a kind of instruction, in the order of the sites; nothing if the kind is not
 /// recorded.
 pub(crate) fn told(scan: &Scan, recorded: Option<Recorded>, kind: &SiteKind) -> Vec<Told> {
     let Some(recorded) = recorded else {
@@ -296,8 +296,8 @@ pub(crate) fn append(
     appendix.function(guest, body);
 }
 
-/// Pushes where the bytes begin, as an `i64`; the largest number where that is beyond all numbers.
-/// `sum` is a local for that.
+/// Pushes where the bytes begin, as an `i64`, or the largest number if the sum overflows. `sum` is
+/// a local for that.
 pub(crate) fn effective_address(
     code: &mut InstructionSink<'_>,
     told: &Told,

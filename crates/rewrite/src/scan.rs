@@ -25,7 +25,7 @@ pub(crate) struct Scan {
     pub(crate) memories: Vec<MemoryType>,
     /// How many of these are imported.
     pub(crate) imported_memories: u32,
-    /// By name; of those that export a memory, its index.
+    /// By name, with the index of the memory if a memory is exported.
     pub(crate) exports: BTreeMap<String, Option<u32>>,
     pub(crate) start: Option<u32>,
     pub(crate) active_data_on_shared: bool,
@@ -54,8 +54,8 @@ pub(crate) struct Site {
 
 /// What an instruction to replace does.
 ///
-/// In the order in which the functions that replace them are appended: `memory.fill` comes first,
-/// whose calls have the least room for an index.
+/// In the order in which the functions that replace them are appended. `memory.fill` comes first,
+/// because its calls have the least room for an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum SiteKind {
     Fill {
@@ -76,8 +76,8 @@ pub(crate) enum SiteKind {
         segment: u32,
         memory: u32,
     },
-    /// The beginning of a function or of a loop's turn: a place between two instructions, for a
-    /// point.
+    /// The beginning of a function or of a loop's turn: a place for a point between two
+    /// instructions.
     Loop,
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
         }
     }
     found.sections = sections(bytes)?;
-    // What is known to be short is done in one piece.
+    // An operation that is known to be short is done in one piece.
     if let Some(chunk) = options.bulk_chunk {
         let mut sites = std::mem::take(&mut found.sites);
         sites.retain(|site| match site.kind {

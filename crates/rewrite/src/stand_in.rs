@@ -12,15 +12,16 @@ use crate::recording::{self, AccessOp, AccessSite, Doing, Recorder, Told};
 use crate::scan::{self, Scan, SiteKind};
 use crate::{RewriteOptions, Rewritten, bulk, compare, waits};
 
-/// Where an instruction is, and the number of its first site, where it is recorded.
+/// Where an instruction is, and the number of its first site if it is recorded.
 #[derive(Clone, Default)]
 pub(crate) struct Place {
     pub(crate) at: Range<usize>,
     pub(crate) site: Option<u32>,
 }
 
-/// The places to replace by what belongs there, in the order in which the functions are appended:
-/// `memory.fill` first, which has the least room. And the sites of those that are recorded.
+/// The places to replace, with what replaces them, and the sites of those that are recorded. They
+/// are in the order in which the functions are appended: `memory.fill` first, which has the least
+/// room.
 pub(crate) fn by_kind(
     scan: &Scan,
     options: &RewriteOptions,
@@ -122,7 +123,7 @@ impl Making<'_> {
                 inner
             }
             _ => {
-                // The point comes before what is told of it, so it is not there.
+                // The point comes before the record, so it is not in the instruction's own part.
                 self.append_plain(appendix, out, kind, None);
                 let outer = appendix.next_function();
                 self.append_recorded(appendix, recorder, &told, kind, &Doing::Call(inner));

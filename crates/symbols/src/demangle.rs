@@ -6,13 +6,14 @@ use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 
 use crate::escape::NAME_CHARS;
 
-/// What mangled C++ names begin with. The demangler takes all else for a type: `f` would be
+/// What mangled C++ names begin with. The demangler takes anything else for a type: `f` would be
 /// `float`.
 const CPP: [&str; 5] = ["_Z", "__Z", "___Z", "____Z", "_GLOBAL_"];
 
-/// How deep a C++ name may be nested, in calls of the demangler. With each the time doubles that it
-/// takes to read some names: with its own limit of 96, 200 bytes take a minute, with this one some
-/// milliseconds. Of 57,000 names in libraries of LLVM, clang and C++ three need more.
+/// How deep a C++ name may be nested, in calls of the demangler. Each level doubles the time to
+/// read some names. With the demangler's own limit of 96, 200 bytes take a minute; with this one
+/// they take some milliseconds. Of 57,000 names in libraries of LLVM, clang and C++ three need
+/// more.
 const DEEPEST: u32 = 56;
 
 /// A writer that takes the beginning, and then fails, which ends the demangling.
@@ -35,11 +36,11 @@ impl fmt::Write for Beginning {
     }
 }
 
-/// The name as Wasmtime writes it, but for [`CPP`] and [`DEEPEST`]: its beginning if it is longer
-/// than is shown; the name itself if it is not mangled.
+/// The name as Wasmtime writes it, except for [`CPP`] and [`DEEPEST`]. A name longer than is shown
+/// is cut to its beginning. A name that is not mangled stays as it is.
 ///
-/// Both demanglers bound how deep they recurse, to some hundred levels, and what they write is
-/// bounded here. How long they take to write nothing is not: they have a thread of their own.
+/// Both demanglers bound how deep they recurse, to some hundred levels. What they write is bounded
+/// here. The time in which they write nothing has no bound, so they have a thread of their own.
 pub(crate) fn demangle(name: &str, shown_chars: usize) -> String {
     let mut beginning = Beginning {
         text: String::new(),

@@ -16,14 +16,14 @@ pub struct Escaped<'a> {
     most: usize,
 }
 
-/// Shows an untrusted text, such as a name in a module, on a terminal or in a file: as it is, but
-/// for what would not be seen as text.
+/// Shows an untrusted text, such as a name in a module, on a terminal or in a file. Only what would
+/// not be seen as text is changed.
 ///
 /// These come out as Rust writes them in a string (`\n`, `\u{1b}`): control characters and line
 /// ends, format characters (bidirectional marks, joiners, zero-width spaces), spaces other than
 /// U+0020, combining characters, private and unassigned characters, and letters that are blank.
-/// Quotation marks and backslashes stay, as they are part of names and paths. What comes out has
-/// `most` characters at most; then `...` follows if that was not all. Allocates nothing, and reads
+/// Quotation marks and backslashes stay, as they are part of names and paths. The result has at
+/// most `most` characters, and `...` behind them if that was not all. Allocates nothing, and reads
 /// no further than it writes.
 ///
 /// ```

@@ -58,8 +58,8 @@ impl Place {
     }
 
     /// A function at this place, with its file, its line and its column, that the caller has
-    /// already looked up (Wasmtime: `FrameInfo::symbols`): the innermost inlined one first. With
-    /// these, debug information is not read.
+    /// already looked up (Wasmtime: `FrameInfo::symbols`): the innermost inlined one first. If they
+    /// are given, debug information is not read.
     pub fn source(
         mut self,
         name: Option<&str>,
@@ -141,7 +141,7 @@ impl Frame {
     }
 
     /// What debug information says: the innermost inlined function first, the function itself last.
-    /// Empty where it says nothing, or more than is looked at.
+    /// Empty if it says nothing, or if it has more than is looked at.
     pub fn sources(&self) -> &[Source] {
         &self.sources
     }

@@ -8,10 +8,10 @@
 //! is limited, and what comes out is short and visible. What is too large is left out, and
 //! [`Trace::exceeded`] says so.
 //!
-//! For what compilers write, frames are those that Wasmtime prints where its backtrace details are
-//! on. This crate replaces them: switch them off (`Config::wasm_backtrace_details`), or Wasmtime
-//! reads the same bytes without limits, on the thread that trapped. The crate does not depend on
-//! Wasmtime.
+//! For what compilers write, frames are those that Wasmtime prints with its backtrace details on.
+//! This crate replaces those details, so switch them off (`Config::wasm_backtrace_details`).
+//! Otherwise Wasmtime reads the same bytes without limits, on the thread that trapped. The crate
+//! does not depend on Wasmtime.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -31,8 +31,8 @@
 //! assert_eq!(trace.exceeded(), None);
 //! ```
 //!
-//! [`escape`] is for all other text of a module that reaches a terminal, a log or a file. It is all
-//! there is without the feature `lookup`, and then the crate depends on nothing.
+//! [`escape`] is for all other text of a module that reaches a terminal, a log or a file. Without
+//! the feature `lookup` the crate has only that, and depends on nothing.
 
 #![forbid(unsafe_code)]
 

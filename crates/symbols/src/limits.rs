@@ -86,8 +86,8 @@ pub enum Bound {
     ShownBytes,
     /// [`Limits::time`].
     Time,
-    /// There was no thread to look on: the host has no more, an earlier trace still keeps it, or it
-    /// panicked.
+    /// There was no thread for the lookup: the host has no more threads, an earlier trace still
+    /// keeps the one there is, or it panicked.
     Thread,
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Bound(Bound),
-    /// The debug information is wrong: as if there were none for this frame.
+    /// The debug information is wrong. This frame is shown as if it had none.
     Wrong,
 }
 

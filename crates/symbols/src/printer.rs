@@ -17,17 +17,17 @@ use crate::sections::{Sections, Symbols};
 /// The stack of the thread that looks: the demanglers recurse, some hundred levels deep.
 const STACK: usize = 16 << 20;
 
-/// How long the thread is waited for after its time: it looks at the clock itself, but not within a
-/// name.
+/// How long the caller waits for the thread after its time. The thread looks at the clock itself,
+/// but not while it demangles a name.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Looks traces up, each on a thread of its own that is waited for as long as [`Limits::time`]
 /// says.
 ///
-/// One is enough for a process, whatever the modules are, as long as a trace may wait for those
-/// that other threads ask for. A thread that must not wait has a printer of its own. A lookup that
-/// is not done in time is left behind: while its thread is there no other is started, and there are
-/// names only, as they are in the module ([`Bound::Thread`]).
+/// One printer is enough for a process, whatever the modules are, if a trace may wait for the
+/// traces of other threads. A thread that must not wait has a printer of its own. A lookup that is
+/// not done in time is left behind. While its thread exists no other is started, and traces have
+/// only the names as they are in the module ([`Bound::Thread`]).
 #[derive(Debug, Default)]
 pub struct Printer {
     limits: Limits,
@@ -72,9 +72,9 @@ impl Printer {
     /// Looks all `places` up, of one backtrace or of many: what is at the same place is looked up
     /// once.
     ///
-    /// Blocks for [`Limits::time`] and a moment at most, and before that for the calls of other
-    /// threads that came first. There is a frame for each place, with what was found in that time.
-    /// No bytes of a module make it panic.
+    /// Blocks for at most [`Limits::time`] and a moment, after the calls of other threads that came
+    /// first. Each place has a frame, with what was found in that time. No bytes of a module make
+    /// it panic.
     pub fn look_up(&self, places: Vec<Place>) -> Trace {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let places: Arc<[Place]> = places.into();
@@ -280,7 +280,7 @@ impl Shown<'_> {
     fn frames(&mut self, places: &[Place], found: &[OfPlace]) -> Vec<Frame> {
         let mut frames = Vec::new();
         for (index, place) in places.iter().enumerate() {
-            // It is listed in any case; beyond the bound, with its index alone.
+            // Every frame is listed; beyond the bound, with its index alone.
             let _ = self.take(FRAME);
             let name = found.get(index).and_then(|(_, name)| name.as_ref());
             let name = place.function_name.as_ref().or(name);
@@ -293,7 +293,8 @@ impl Shown<'_> {
                 sources: Arc::new([]),
             });
         }
-        // What many frames have is made once. It is written for each of them, and counts as often.
+        // A text that many frames share is made once. It is written for each of them, and counts
+        // each time.
         let mut made: HashMap<*const Known, (Arc<[Source]>, usize)> = HashMap::new();
         for (frame, (known, _)) in frames.iter_mut().zip(found) {
             if known.is_empty() {
@@ -348,7 +349,7 @@ impl Shown<'_> {
         self.text(names.get(name).map_or(name, String::as_str))
     }
 
-    /// A path is cut at its front: what is at its end says more.
+    /// A path is cut at its front, because its end says more.
     fn path(&mut self, path: &str) -> Option<String> {
         let most = self.limits.shown_chars;
         let Some((begin, _)) = path.char_indices().rev().nth(most) else {
@@ -365,7 +366,8 @@ impl Shown<'_> {
         Some(text)
     }
 
-    /// Shows so many bytes; `None` if that would be more than is shown, and then nothing else is.
+    /// Counts this many bytes as shown. `None` if that would be more than is shown; then nothing
+    /// else is shown.
     fn take(&mut self, bytes: usize) -> Option<()> {
         match self.left.checked_sub(bytes) {
             Some(left) => {

@@ -38,14 +38,14 @@ enum Bytes {
 }
 
 impl Symbols {
-    /// Those of a module in the binary format, or of what [`keep`](Self::keep) made of it. Any
-    /// bytes will do: what is no module has no names.
+    /// The symbols of a module in the binary format, or of what [`keep`](Self::keep) made of it.
+    /// Any bytes are accepted: what is no module has no names.
     pub fn new(module: Vec<u8>) -> Self {
         Symbols(Bytes::Held(module))
     }
 
-    /// Whether a module has debug information. The bytes of another need not be held where its
-    /// names are known otherwise.
+    /// Whether a module has debug information. If it has none and its names are known otherwise,
+    /// its bytes need not be kept.
     pub fn has_debug_info(module: &[u8]) -> bool {
         let mut has = false;
         let looked = sections(module, |section| {
@@ -55,16 +55,16 @@ impl Symbols {
         looked.is_ok() && has
     }
 
-    /// Those of a module that is fetched when a trace is asked for, each time: from a file, say.
-    /// `None` is as good as a module without names. Called on [`Printer`](crate::Printer)'s thread,
-    /// whose time it takes.
+    /// The symbols of a module that is fetched, from a file for example, each time a trace is asked
+    /// for. `None` counts as a module without names. The function is called on the thread of
+    /// [`Printer`](crate::Printer), and its time counts.
     pub fn fetched(module: impl Fn() -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         Symbols(Bytes::Asked(Box::new(module)))
     }
 
-    /// What of a module's bytes a look-up needs, as a module of custom sections: the names, the
-    /// debug information, and where the code was. Copies these sections; reads the others' lengths
-    /// only.
+    /// The part of a module's bytes that a lookup needs, as a module of custom sections: the names,
+    /// the debug information, and where the code was. Copies these sections, and reads only the
+    /// lengths of the others.
     pub fn keep(module: &[u8]) -> Vec<u8> {
         let mut kept = b"\0asm\x01\0\0\0".to_vec();
         let mut code = None;
@@ -149,7 +149,7 @@ fn sections<'a>(
                 name => Section::Custom(name, custom.data()),
             })?,
             Payload::End(_) => break,
-            // Costs as much as a section: what is not known is skipped whole.
+            // Costs as much as one section: an unknown one is skipped whole.
             _ => found(Section::Custom("", &[]))?,
         }
     }

@@ -1,5 +1,5 @@
-//! Debug information and names that no compiler writes: little time, little text, and a word about
-//! what is missing.
+//! Debug information and names that no compiler writes take little time and give little text, and
+//! the trace says what is missing.
 
 #![cfg(feature = "lookup")]
 
@@ -15,7 +15,8 @@ use wasm_symbols::{Bound, Limits, Place, Printer, Symbols, Trace};
 /// Where the code of these modules begins, whatever their sections are.
 const CODE: usize = 0x2e;
 
-/// Far less than the limit, and far more than it takes: an unoptimised build beside other load.
+/// Far less than the limit, and far more than a lookup takes in an unoptimised build beside other
+/// load.
 const SOON: Duration = Duration::from_secs(4);
 
 fn look_up(module: Vec<u8>) -> Trace {

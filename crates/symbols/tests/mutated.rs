@@ -10,7 +10,8 @@ use integration_tests::debug_info::{line_table, nested, trapping};
 use proptest::prelude::*;
 use wasm_symbols::{Limits, Place, Printer, Symbols, escape};
 
-/// What a fuzzer calls: the module is looked up at some places, as it is and as what is kept of it.
+/// What a fuzzer calls. It looks some places up in the module, as it is and as [`Symbols::keep`]
+/// keeps it.
 fn fuzz(data: &[u8]) {
     let mut limits = Limits::default();
     limits.steps = 200_000;

@@ -61,8 +61,8 @@ impl<'t> LockRequest<'t> {
         }
     }
 
-    /// Never blocks, but for a queue lock's few instructions. To be called with one kind of
-    /// permit only.
+    /// Blocks for no longer than a queue lock is held: a few instructions. Each call must ask for
+    /// the same kind of permit.
     pub(crate) fn poll<P: Permit<'t>>(&mut self, waker: &Waker) -> Poll<Result<P, Refusal>> {
         if self.ticket.is_none() {
             match P::attempt(&self.entry, false, None) {
@@ -74,8 +74,8 @@ impl<'t> LockRequest<'t> {
         let waker = waker.clone();
         let mut guard = lock(&entry.slot.queue);
         let queue = guard.get_or_insert_default();
-        // A ticket that has gone was taken back by the thread that removed the entry, or an earlier
-        // entry of the slot. So the waiter joins anew, if the entry is still present.
+        // A missing ticket was taken back by the thread that removed this entry or an earlier entry
+        // of the slot. So the waiter joins again, if the entry is still present.
         let joined = self.ticket.is_some_and(|it| queue.position(it).is_some());
         if !entry.announce(P::MODE) && !joined {
             self.ticket = None;
@@ -127,7 +127,7 @@ impl<'t> LockRequest<'t> {
             }
         }
         park::block_on(|context| {
-            // It was woken when nothing was in its way. By now another thread may be, and soon
+            // Nothing was in its way when it was woken. By now another thread may be, but that soon
             // leaves.
             if self.ticket.is_some() {
                 self.entry.look_out(P::MODE);
@@ -151,8 +151,7 @@ impl Drop for LockRequest<'_> {
             return;
         };
         self.entry.retract_announcement(left.wanted, queue);
-        // It may have been called; and a reader may have been waiting for no other reason than
-        // this writer.
+        // It may have been called. And a reader may have waited only because of this writer.
         mutant!(QuitterCallsNobody: return);
         let next = left.was_first.then(|| queue.call_first()).flatten();
         drop(guard);

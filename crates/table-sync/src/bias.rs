@@ -1,16 +1,16 @@
-//! When an entry is read so much that its readers should publish themselves instead of being
-//! counted in its word.
+//! Decides when an entry is read so often that its readers should publish themselves instead of
+//! being counted in its word.
 //!
-//! To publish is cheaper for readers and does not make them share a cache line. To take the bias
+//! Publishing is cheaper for readers and does not make them share a cache line. Taking the bias
 //! back costs a barrier on all processors. So the bias waits until counting has cost about as much
-//! as taking it back will (a contended count weighs more). Any writer starts the account anew, and
-//! each time a bias was taken back the next one waits twice as long. So the barriers take at most
-//! about as long as counting would have taken, and one more for each reader that is in at that
+//! as taking it back will (a contended count weighs more). Any writer starts the account again.
+//! Each time a bias is taken back, the next one waits twice as long. So the barriers take at most
+//! about as long as counting would have taken, plus one barrier for each reader that is in at that
 //! moment.
 
 use crate::sync::asymmetric;
 
-/// What a bias has to wait for at first, in uncontended readers.
+/// How many uncontended readers the first bias waits for.
 #[cfg(not(any(loom, miri, sanitized)))]
 const FIRST: u32 = 256;
 #[cfg(any(miri, sanitized))]
@@ -34,8 +34,8 @@ impl BiasCount {
     /// With one more counted reader.
     #[inline]
     pub(crate) fn with_reader(self, contended: bool) -> Self {
-        // Where the light barrier is a real one, publishing costs one reader more than counting
-        // does: it pays only for readers that contend.
+        // Where the light barrier is a real one, publishing costs a lone reader more than counting
+        // does. There it pays only for readers that contend.
         let by = match (contended, asymmetric::light_is_free()) {
             (true, _) => CONTENDED,
             (false, true) => 1,

@@ -1,8 +1,8 @@
 //! Parents and children: how the kinship of entries and their presence go together.
 //!
-//! An entry that never had a parent or a child is not known here, and nothing here is locked for
-//! it: its word lacks [`KIN`]. The kinship of other entries is kept in stripes by slot index, each
-//! with a lock. An operation on a pair locks the stripes of both, the lower first
+//! An entry that never had a parent or a child is not known here: its word lacks [`KIN`], and
+//! nothing here is locked for it. The kinship of other entries is kept in stripes by slot index,
+//! each with a lock. An operation on a pair locks the stripes of both, the lower first
 //! ([`Kinship::lock_two`](crate::kinship::Kinship::lock_two)), and holds them while it changes the
 //! words of either. An entry with `KIN` is removed only under the lock of its own stripe and its
 //! parent's. So an entry stays as long as a thread holds its stripe and has seen it present with
@@ -32,8 +32,8 @@ impl AnyEntry<'_> {
         Ok(())
     }
 
-    /// Makes a slot that is not present yet the child of this entry and runs `publish`, which
-    /// makes it present. `Err` and nothing run if the parent has gone.
+    /// Makes a slot that is not present yet the child of this entry, and runs `publish`, which
+    /// makes it present. If the parent has gone, the result is `Err` and `publish` is not run.
     pub(crate) fn link_new<R>(self, child: u32, publish: impl FnOnce() -> R) -> Result<R, Error> {
         let parent = self.slot.index();
         let mut kin = self.storage.kinship.lock_two(child, parent);
@@ -58,8 +58,8 @@ impl AnyEntry<'_> {
         Ok(())
     }
 
-    /// Runs `remove`, which makes the entry not present if it is still there and says whether it
-    /// did, unless the entry has children; then takes it from its parent's list.
+    /// Runs `remove`, unless the entry has children, and then takes the entry from its parent's
+    /// list. `remove` makes the entry not present if it is still there, and says whether it did.
     pub(crate) fn remove_with_kin<R>(
         self,
         remove: impl FnOnce() -> Result<R, Error>,

@@ -14,9 +14,9 @@ use std::task::{Context, Poll};
 
 /// Where an entry is, from [`Table::find`](crate::Table::find).
 ///
-/// `Copy`, free to make and to keep. It does not hold the entry: when that has gone, all methods
-/// answer [`Error::NotPresent`], also when its slot has a later entry. The methods do what those of
-/// the same name do on [`Table`](crate::Table), less the lookup.
+/// `Copy`, free to make and to keep. It does not hold the entry: once that has gone, all methods
+/// answer [`Error::NotPresent`], even if the slot has a later entry. Each method does what the
+/// method of the same name on [`Table`](crate::Table) does, without the lookup.
 pub struct Entry<'t, T> {
     any: AnyEntry<'t>,
     _type: PhantomData<Invariant<T>>,
@@ -218,7 +218,7 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 }
 
-// The ways that are not worth inlining: a thread that comes here pays for more than a call.
+// The slow paths, not inlined: each costs far more than the call.
 
 #[inline(never)]
 pub(crate) fn shared(entry: AnyEntry<'_>) -> Result<CountedReader, Error> {

@@ -1,8 +1,8 @@
 //! Free slots, in several lists so that threads that push and delete do not meet.
 //!
-//! A thread starts at the list it used last. If that is locked it goes on to the next instead of
-//! waiting. A list belongs to no thread: any slot may be on any list, any thread may use any list,
-//! and there may be any number of threads.
+//! A thread starts at the list it used last. If that is locked, the thread tries the next one
+//! instead of waiting. A list belongs to no thread: any slot may be on any list, any thread may use
+//! any list, and there may be any number of threads.
 
 mod list_hint;
 
@@ -14,7 +14,7 @@ use crate::sync::{hint, thread};
 /// Ends a list. (Slot `u32::MAX` is never made.)
 const NIL: u32 = u32::MAX;
 
-/// One list. Its fields are touched under `locked` alone, so relaxed accesses do.
+/// One list. Its fields are touched only under `locked`, so relaxed accesses are enough.
 #[repr(align(128))]
 struct FreeList {
     locked: AtomicBool,
@@ -201,8 +201,8 @@ impl FreeSlots {
                 continue;
             }
             if let Some(other) = other.try_lock() {
-                // All of it: a thread that deletes what another pushes would otherwise be
-                // robbed slot by slot.
+                // Takes the whole list. Otherwise a thread that deletes what another pushes would
+                // lose its slots one at a time.
                 let head = other.0.head.load(Ordering::Relaxed);
                 other.0.head.store(NIL, Ordering::Relaxed);
                 drop(other);

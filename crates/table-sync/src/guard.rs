@@ -14,8 +14,8 @@ use std::ops::{Deref, DerefMut};
 /// [`detach`](crate::Table::detach) it may be what keeps the value alive. Others may have shared
 /// access at the same time.
 ///
-/// Dropping it never blocks, wakes a waiter if this was what it waited for, and drops the value if
-/// this was the last guard of a detached entry. A guard that is leaked (`mem::forget`) holds its
+/// Dropping it never blocks. It wakes a waiter if that waited for this guard, and drops the value
+/// if this was the last guard of a detached entry. A guard that is leaked (`mem::forget`) holds its
 /// entry for the life of the table.
 ///
 /// It stays on its thread, so no future that holds it across an `.await` is `Send`:
@@ -45,7 +45,7 @@ use std::ops::{Deref, DerefMut};
 ///     println!("{five}");
 /// });
 /// ```
-/// It does not turn into one of a subtype, which would be another type to the table:
+/// It does not coerce to a guard of a subtype, which the table would take for another type:
 ///
 /// ```compile_fail
 /// type Any = for<'a> fn(&'a u8) -> &'a u8;

@@ -12,8 +12,8 @@ const REP_INDEX_BITS: u32 = 24;
 ///
 /// The low 32 bits are the slot's index, the high 32 bits its generation, which is never zero:
 /// `Option<AnyHandle>` takes 64 bits and a raw value of 0 names nothing. A slot gets a new
-/// generation each time it is reused, and is retired when it has no more, so a handle that went
-/// stale stays stale for the life of its table. Handles do not say which table they belong to.
+/// generation each time it is reused, and is retired when it has none left. So a stale handle stays
+/// stale for the life of its table. Handles do not say which table they belong to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct AnyHandle(NonZeroU64);
@@ -39,10 +39,10 @@ impl AnyHandle {
         Self::new(raw as u32, (raw >> 32) as u32)
     }
 
-    /// The index of the slot, the low half. Dense as far as one thread goes: one that never has
-    /// more than `n` entries in a table of its own uses indices below `n` (plus one for each slot
-    /// retired). With several threads a push may take a new slot while another thread is using the
-    /// list that has a free one.
+    /// The index of the slot: the low half. With one thread, indices are dense: a table that never
+    /// has more than `n` entries uses indices below `n` (plus one for each slot retired). With
+    /// several threads, a push may take a new slot while another thread is using the list that has
+    /// a free one.
     pub fn index(self) -> u32 {
         self.to_raw() as u32
     }
@@ -61,9 +61,8 @@ impl AnyHandle {
     /// low 8 bits of the generation. `None` if the index does not fit.
     ///
     /// What is lost: a `rep` kept after its entry went is told from the slot's later entries only
-    /// until the slot has been reused 256 times; then it names whatever is there. With all
-    /// 64 bits that never happens. [`Table::handle_of_rep`](crate::Table::handle_of_rep) is the
-    /// way back.
+    /// until the slot has been reused 256 times. After that it may name a later entry. A handle of
+    /// 64 bits never does. [`Table::handle_of_rep`](crate::Table::handle_of_rep) is the way back.
     pub fn to_rep(self) -> Option<u32> {
         (self.index() < 1 << REP_INDEX_BITS)
             .then(|| self.index() | self.generation() << REP_INDEX_BITS)
@@ -84,7 +83,7 @@ impl fmt::Debug for AnyHandle {
     }
 }
 
-/// A type that is looked up by its id is not to be swapped for a subtype, which has another.
+/// Types are looked up by their id, so `T` must not be swapped for a subtype, which has another id.
 pub(crate) type Invariant<T> = fn(T) -> T;
 
 /// Names one entry of type `T` of one [`Table`](crate::Table).

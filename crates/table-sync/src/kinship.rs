@@ -1,6 +1,6 @@
 //! Parents and children, by slot index, in stripes with a lock each.
 //!
-//! Data only: what it means for the entries, and when they may come and go, is in
+//! This is data only. What it means for entries, and when they may come and go, is in
 //! [`crate::children`].
 
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -11,8 +11,8 @@ const STRIPES: u32 = 32;
 #[cfg(loom)]
 const STRIPES: u32 = 2;
 
-/// The kin of one entry, by slot index. Indices will do: an entry leaves its parent's list before
-/// its slot can be reused, and cannot go before its children.
+/// The kin of one entry, by slot index. Indices are enough: an entry leaves its parent's list
+/// before its slot can be reused, and it cannot go before its children.
 #[derive(Default)]
 pub(crate) struct Kin {
     pub(crate) parent: Option<u32>,

@@ -26,8 +26,8 @@
 //! The methods of [`Table`] have the names and shapes of those of
 //! `wasmtime::component::ResourceTable`, so that a port is mostly a change of type. What differs:
 //!
-//! - Values of shared access are `Sync`.
-//! - What is lent are guards.
+//! - A value needs `Sync` for shared access.
+//! - Access is lent as guards, not as references.
 //! - Handles are 64 bits.
 //! - A failed call changes nothing.
 //! - `iter_children` and `iter_entries` wait for exclusive access to each entry, so a thread that
@@ -61,8 +61,9 @@
 //! - [`len`](Table::len), [`is_empty`](Table::is_empty), [`handles`](Table::handles) and `Debug`
 //!   look at one slot or list after the other and are no snapshots.
 //! - A call that fails may be in the way of others for a moment. A `push_child` that is going to
-//!   fail takes a slot. A `get` that came too late is a reader to `try_get_mut` until it has
-//!   noticed. Of two `try_get_mut` at a time both may find the entry [in use](Error::InUse).
+//!   fail takes a slot. A `get` that came too late counts as a reader until it notices, so a
+//!   `try_get_mut` may fail because of it. Two `try_get_mut` at the same time may both find the
+//!   entry [in use](Error::InUse).
 //!
 //! # Locking
 //!
@@ -72,7 +73,7 @@
 //! - Shared access to an entry that is read a lot is noted in a cache line of the reading thread,
 //!   so readers do not slow each other down. The first writer after that pays with a barrier on all
 //!   processors (Linux: `membarrier`, about a microsecond) and a look at every thread that ever
-//!   read such an entry. So does each reader that it has to wait for.
+//!   read such an entry. Each reader that the writer has to wait for pays the same.
 //! - The table may be used inside a guard, and inside a value's `drop`. A thread waits for itself
 //!   if it asks, by a form that waits, for an entry that it holds itself, unless both are shared
 //!   and no writer came between. Two threads that each hold one entry and wait for the other's wait
@@ -87,16 +88,16 @@
 //! # Async
 //!
 //! Futures never block a thread for longer than an internal lock is held (which may include a
-//! barrier on all processors). They may be dropped at any time: a waiter that was woken passes that
-//! on.
+//! barrier on all processors). They may be dropped at any time: a waiter that was woken and is
+//! dropped wakes the next.
 //!
 //! *Poll them or drop them:* a future that has been woken and is kept without being polled holds
-//! its place in line, and all behind it wait. That holds for [`Ready`] too. It also holds for a
-//! wait for an entry that a task keeps while it waits for the same entry by another future.
+//! its place in line, and all behind it wait. The same holds for [`Ready`]. It also holds for a
+//! task that keeps one wait for an entry while it waits for the same entry with another future.
 //!
-//! Guards are not `Send`: a future that holds one across an `.await` is not `Send` either, so the
-//! compiler tells. To use something across an `.await`, put an `Arc` of it in the table and clone
-//! it out.
+//! Guards are not `Send`. A future that holds one across an `.await` is not `Send` either, so the
+//! compiler refuses to spawn it on another thread. To use something across an `.await`, put an
+//! `Arc` of it in the table and clone it out.
 //!
 //! To wait for a value to become ready without keeping others from it, put a [`Waitable`] in the
 //! table; see [`Pollable`].
@@ -106,10 +107,10 @@
 //! - A panic while a guard is held releases it. There is no poisoning: the next caller sees the
 //!   value as the panic left it.
 //! - A panic in the `drop` of a value that is removed reaches the thread that dropped it. That is
-//!   the caller of `detach`, the thread that let the last guard go, or one whose `get` came just
-//!   too late and was the last in the way. The table is in order then.
-//! - `membarrier(2)` is asked for when the first table is made. If it was granted and is refused
-//!   later, by a seccomp filter installed in between, the thread that needs it panics: install the
+//!   the caller of `detach`, the thread that dropped the last guard, or a thread whose `get` came
+//!   just too late and was the last in the way. The table stays in order.
+//! - The first table registers the process for `membarrier(2)`. If that succeeds and a seccomp
+//!   filter installed later refuses the call, the thread that needs the barrier panics. Install the
 //!   filter first, or allow the call.
 //! - A table that is dropped drops children before their parents, and otherwise in order of
 //!   indices. If one of them panics the rest are dropped in order of indices.
@@ -120,10 +121,10 @@
 //!
 //! - Looking things up by a key of the user's: handles are issued, not chosen.
 //! - Iterating over a consistent picture of the whole.
-//! - Values whose every use is a short write by many threads to the same one: a lock is a lock, and
-//!   a `Mutex` beside it does as well.
-//! - Tables made and thrown away by the million: a table is a few kilobytes, and numbered; the
-//!   2^32nd and later ones count their readers in the entry.
+//! - A value that many threads only write, each for a short time: a `Mutex` of its own does as
+//!   well.
+//! - Tables made and thrown away by the million: a table takes a few kilobytes and a number. When
+//!   the 2^32 numbers have run out, tables count their readers in the entry.
 //!
 //! # Which of these should you use?
 //!
@@ -175,11 +176,11 @@ pub use handle::{AnyHandle, Handle};
 pub use readiness::{Access, Closed, Pollable, Ready, Waitable};
 pub use table::Table;
 
-/// Does early what the first [`Table`] of the process would do: tells the kernel that the process
-/// will use `membarrier(2)` (Linux; elsewhere nothing).
+/// Tells the kernel that the process will use `membarrier(2)` (on Linux; elsewhere it does
+/// nothing). Otherwise the first [`Table`] of the process does that.
 ///
-/// The kernel does that at once for a process of one thread, and makes a process of several threads
-/// wait until all processors have passed a quiet point, which took 13 ms where it was measured
+/// For a process of one thread the kernel does that at once. A process of several threads waits
+/// until all processors have passed a quiet point, which took 13 ms where it was measured
 /// (`strace -T`). So a program whose start matters calls this before it starts threads. Calling it
 /// again, or late, or not at all changes nothing else. It blocks only for that wait, and does not
 /// fail: where the kernel refuses, tables use fences.

@@ -1,8 +1,8 @@
 //! The lock of an entry: the transitions of the slot's word, and the permits they grant.
 //!
-//! This file has the ways in, [`permit`] what they give, [`cell`] the value that a permit opens,
-//! [`leave`] what follows when a permit is given up, [`removal`] the ways out of the table,
-//! [`reuse`] a slot between two entries.
+//! This file has the ways in. [`permit`] has what they give, and [`cell`] the value that a permit
+//! opens. [`leave`] has what follows when a permit is given up, [`removal`] the ways out of the
+//! table, and [`reuse`] a slot between two entries.
 //!
 //! DESIGN.md has the drawing, the argument for each ordering, and the loom models that go with it.
 //!
@@ -17,9 +17,9 @@
 //! 4. the pool of reader records: one;
 //! 5. free lists: one, a second only by `try_lock`; all of them ascending.
 //!
-//! `readiness` has two mutexes of its own, never held together, nor with any of these but 1. To
-//! make a bucket of slots waits for a thread that makes the same one; that happens under 1 and 2 at
-//! most.
+//! `readiness` has two mutexes of its own. They are never held together, nor with any of these
+//! but 1. A thread that makes a bucket of slots waits for another that makes the same one. It then
+//! holds locks of 1 and 2 at most.
 //!
 //! User code (drops, wakers, closures) runs under 1 alone.
 
@@ -99,9 +99,8 @@ impl<'t> AnyEntry<'t> {
     }
 
     /// Shared access by publishing, to an entry whose word said that it is present and `BIASED`.
-    /// `None` if it is not any more, or if this thread cannot publish: then
-    /// [`try_counted`](Self::try_counted) has the answer. Takes the slot's queue lock if it
-    /// published too late.
+    /// `None` if it is not any more, or if this thread cannot publish. The caller then asks
+    /// [`try_counted`](Self::try_counted). Takes the slot's queue lock if it published too late.
     #[inline]
     pub(crate) fn try_published(&self) -> Option<SharedPermit<'t>> {
         let published = readers::publish(self.slot.id)?;
@@ -160,9 +159,9 @@ impl<'t> AnyEntry<'t> {
     }
 
     /// One attempt at exclusive access. Takes the bias back if need be, which costs a barrier on
-    /// every processor but waits for no thread. `queue`: the slot's queue lock, if held; then a
-    /// caller that is told [`NotPresent`](Refusal::NotPresent) owes a [`settle_and_wake`] once it
-    /// has released that.
+    /// every processor but waits for no thread. `queue` is the slot's queue lock, if the caller
+    /// holds it. A caller that holds it and is told [`NotPresent`](Refusal::NotPresent) must call
+    /// [`settle_and_wake`] once it has released the lock.
     #[inline(never)]
     pub(crate) fn try_exclusive(
         self,
@@ -214,8 +213,8 @@ impl<'t> AnyEntry<'t> {
     }
 }
 
-/// Counts a reader towards the bias, and sets it when there were enough: when what counting cost
-/// them comes to what taking the bias back will cost.
+/// Counts a reader towards the bias, and sets the bias when there were enough: when counting has
+/// cost them what taking the bias back will cost.
 #[inline]
 fn count_reader(slot: &Slot, state: SlotState, contended: bool) {
     let count = BiasCount(slot.bias_count.load(Relaxed));

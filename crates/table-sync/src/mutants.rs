@@ -1,7 +1,7 @@
 //! Steps of the protocols that the models can leave out on purpose.
 //!
-//! A model that cannot fail shows nothing. So for each step that an argument in DESIGN.md rests on
-//! there is a mutant that leaves it out or weakens it: a line of [`mutant!`] beside the step.
+//! A model that cannot fail shows nothing. So each step that an argument in DESIGN.md rests on has
+//! a mutant that leaves it out or weakens it: a line of [`mutant!`] beside the step.
 //! `tests/loom/mutants.rs` runs a model of each and expects loom to find it. Outside of models such
 //! a line is nothing.
 

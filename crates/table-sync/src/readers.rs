@@ -1,13 +1,13 @@
 //! Visible readers: where a thread says which entries it reads, in a cache line of its own.
 //!
 //! Each thread that reads a biased entry has a [`ReaderRecord`] of a few cells. To read, it writes
-//! the entry's id into a free cell; when done, it clears the cell. A thread that needs the entry to
-//! be free of readers stops new ones, then looks through the cells of all threads. Both steps of
-//! both sides are ordered by [`asymmetric`] barriers.
+//! the entry's id into a free cell; when done, it clears the cell. A thread that needs the entry
+//! free of readers first stops new ones, then looks through the cells of all threads. Each side has
+//! two steps, and [`asymmetric`] barriers order them.
 //!
 //! Cells hold ids that are compared and never followed, so nothing here can dangle. Records are
-//! never freed: a thread that ends leaves its own to the next that needs one, so there are as many
-//! as threads ever read at the same time.
+//! never freed. A thread that ends leaves its record to the next that needs one, so there are as
+//! many records as threads ever read at the same time.
 
 use crate::mutants::mutant;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -129,8 +129,8 @@ mod registry {
 
 use registry::REGISTRY;
 
-// This thread's record, once it has one. Two values, because one that is dropped with its thread
-// has to be asked at each access whether it still is there.
+// This thread's record, once it has one. There are two values: the standard library has to check a
+// value that is dropped with its thread at each access, and the first of these needs no drop.
 #[cfg(not(loom))]
 thread_local! {
     static RECORD: Cell<Option<&'static ReaderRecord>> = const { Cell::new(None) };
@@ -175,8 +175,9 @@ fn checkout() -> Option<&'static ReaderRecord> {
 pub(crate) struct Published(&'static AtomicU64);
 
 impl Published {
-    /// Makes the reader invisible. What it read happens before a [`any`] that no longer finds it,
-    /// and a state that asks leaving readers for notice is visible to the caller's next load.
+    /// Makes the reader invisible. Its reads happen before an [`any`] that no longer finds it. If
+    /// the entry's word asks readers that leave to look at it, the caller's next load of the word
+    /// sees that.
     #[inline]
     pub(crate) fn retract(&self) {
         let order = Ordering::Release;
@@ -187,9 +188,9 @@ impl Published {
     }
 }
 
-/// Makes the calling thread visible as a reader of entry `id`; what it loads afterwards is not
-/// older than what a [`any`] that missed it had stored. `None` if all cells of the thread are
-/// taken, or if the thread is ending and has none any more.
+/// Makes the calling thread visible as a reader of entry `id`. If an [`any`] missed it, what it
+/// loads afterwards is not older than what that thread had stored before. `None` if all cells of
+/// the thread are taken, or if the thread is ending and has none any more.
 #[inline]
 pub(crate) fn publish(id: u64) -> Option<Published> {
     let record = match RECORD.with(Cell::get) {

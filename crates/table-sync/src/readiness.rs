@@ -1,9 +1,9 @@
 //! Waiting, by any number of threads and tasks at once, for a value that lets only one wait.
 //!
-//! The difficulty: `ready(&mut self)` borrows the value for as long as it is pending, and to drop
-//! the pending future deregisters it from what would have woken it. So the waiters cannot each have
-//! such a future, and the one future must not stay in the way of those that want to read, write or
-//! close.
+//! The difficulty: `ready(&mut self)` borrows the value for as long as it is pending, and dropping
+//! the pending future takes its waker back from what would have woken it. So the waiters cannot
+//! each have such a future. And the one future must not keep others from reading, writing or
+//! closing the value.
 //!
 //! What is done about it (DESIGN.md has the drawing):
 //!
@@ -52,9 +52,9 @@ pub use wait::Ready;
 /// wants access. A value that needs a runtime for that (tokio's do) needs it on every thread that
 /// waits or has access: enter the runtime before [`Ready::block`].
 ///
-/// The future has no box of its own, so this is no trait for `dyn`. For values of several types
-/// behind one [`Waitable`], put one that is between: `wasmtime-wasi-io`'s, or one of your own that
-/// `async-trait` makes object-safe. Its box is one more for each future.
+/// The future is not boxed, so this trait is not for `dyn`. For values of several types behind one
+/// [`Waitable`], wrap a trait that is object-safe: `wasmtime-wasi-io`'s, or one of your own with
+/// `async-trait`. That costs a box for each future.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -153,7 +153,7 @@ impl<V: Pollable> Waitable<V> {
     /// Access to the value. Waits for others' access and for a poll that is going on, not for
     /// those that wait for readiness: their future is dropped, and made anew after the access.
     ///
-    /// Blocks the thread. Not for a thread that has access: it waits for itself.
+    /// Blocks the thread. If the thread has access already, it waits for itself.
     pub fn lock(&self) -> Access<'_, V> {
         let mut request = AccessRequest::new(self);
         park::block_on(|context| request.poll(context.waker()))

@@ -25,9 +25,9 @@ impl Table {
     /// The way back from [`Handle::to_resource_own`] and its twin: the handle of the entry that
     /// the resource stands for.
     ///
-    /// A resource kept after its entry went is told from later entries of the same slot by 8 bits
-    /// of generation: after 256 reuses of the slot it names another entry, if that is a `T`.
-    /// Convert as soon as a resource comes in and keep the handle.
+    /// A resource kept after its entry went is told from later entries of the same slot by only 8
+    /// bits of generation. After 256 reuses of the slot it names another entry, if that is a `T`.
+    /// So convert a resource as soon as it comes in, and keep the handle.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the rest of the crate takes its primitives from: `std`, or `loom` under `--cfg loom`.
+//! The primitives that the rest of the crate uses: `std`'s, or `loom`'s under `--cfg loom`.
 
 pub(crate) mod asymmetric;
 pub(crate) mod park;
@@ -49,8 +49,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Locks, whether or not a holder panicked: every critical section of this crate leaves its data
-/// whole at each point where it can unwind.
+/// Locks, even if a holder panicked: every critical section of this crate leaves its data whole at
+/// each point where it can unwind.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())

@@ -1,8 +1,8 @@
 //! The table: what a user calls, put together from the other files.
 //!
-//! This file puts entries in and finds them, [`access`] is what is done with them, [`delete`] takes
-//! them out, [`kin`] has parents and children, [`contents`] the whole, [`life`] the table's
-//! beginning and end.
+//! This file puts entries in and finds them. [`access`] gives access to them, [`delete`] takes them
+//! out, and [`kin`] has parents and children. [`contents`] has what is asked of the whole table,
+//! and [`life`] its beginning and end.
 
 mod access;
 mod contents;
@@ -27,10 +27,10 @@ pub struct Table {
 impl Table {
     /// Puts a value in and names it.
     ///
-    /// Takes no lock that another thread waits for, unless it looks as if the table were full (then
-    /// all free lists are locked for a moment, to be sure): a thread that finds a free list busy
-    /// uses another. Allocates memory for the value, and slots when all are taken; a thread that
-    /// needs slots which another is just allocating waits for that.
+    /// A thread that finds a free list busy uses another, so this waits for no free list. If the
+    /// table looks full, it locks all free lists for a moment, to be sure. It allocates memory for
+    /// the value, and slots when all are taken. If another thread is allocating the slots it needs,
+    /// it waits for that.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ impl Table {
 
     /// Finds an entry, without locking and without writing anything.
     ///
-    /// What is returned says where the entry is, for as long as the table lives. It does not hold
-    /// the entry: that is what guards do, which it gives.
+    /// The result says where the entry is, for as long as the table lives. It does not hold the
+    /// entry; the guards that it gives do.
     ///
     /// # Errors
     ///

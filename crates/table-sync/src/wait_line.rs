@@ -18,8 +18,8 @@ pub(crate) struct WaitLine<W> {
 struct Waiter<W> {
     ticket: u64,
     wants: W,
-    /// Taken by a call: to be called twice without a look in between is of no use. (And so no
-    /// waker is cloned under the owner's lock, which is user code.)
+    /// A call takes it: a second call before the waiter has looked again is of no use. (So no waker
+    /// is cloned under the owner's lock; cloning runs user code.)
     waker: Option<Waker>,
 }
 
@@ -86,7 +86,8 @@ impl<W> WaitLine<W> {
         self.call_first_if(|_| true)
     }
 
-    /// As [`call_first`](Self::call_first), if a call is of use to a waiter that wants that.
+    /// As [`call_first`](Self::call_first), if `may_go` says that what the first waiter wants may
+    /// be had.
     pub(crate) fn call_first_if(&mut self, may_go: impl FnOnce(&W) -> bool) -> Option<Waker> {
         let first = self.waiters.front_mut()?;
         may_go(&first.wants).then(|| first.waker.take())?

@@ -65,8 +65,8 @@ fn main() {
     });
     println!("counted to {} under the lock", count.into_inner());
 
-    // Two threads take two locks in opposite orders. The last one that waits is the one that
-    // completes the deadlock, and the lot knows: every thread waits, none with a timeout.
+    // Two threads take two locks in opposite orders. The last one to wait completes the deadlock,
+    // and the lot finds it: every thread waits, none with a timeout.
     let seen = Arc::downgrade(&lot);
     lot.on_quiet(move || {
         if let Some(lot) = seen.upgrade()

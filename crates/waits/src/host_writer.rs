@@ -12,8 +12,8 @@ impl ParkingLot {
     }
 }
 
-/// A promise to write to the memory, or to notify, from outside the group: it
-/// counts as one live thread, so no deadlock is found while it is held.
+/// A promise to write to the memory, or to notify, from outside the group. It counts as one live
+/// thread, so no deadlock is found while it is held.
 ///
 /// Taken with [`ParkingLot::host_writer`]; dropping it gives it back and may
 /// run the hook of [`ParkingLot::on_quiet`] on the dropping thread.

@@ -9,8 +9,8 @@
 //! - *No lost wake-up.* The word is compared under the lock of its bucket,
 //!   which a notify takes too. A thread counted by a notify returns
 //!   [`WaitOutcome::Woken`], even when its timeout passes meanwhile.
-//! - *Order.* Threads on one address are woken in the order they queued up, and
-//!   none but those that are counted.
+//! - *Order.* Threads on one address are woken in the order in which they queued up, and only those
+//!   that are counted.
 //! - *An end.* [`ParkingLot::end`] wakes every waiter at once, and every later
 //!   wait returns at once. No polling, no time slices.
 //! - *Bounded memory.* A fixed number of buckets and one node per thread,
@@ -26,7 +26,7 @@
 //! - Words whose memory is unmapped while a thread waits.
 //! - Threads that wait by another mechanism: a notify here reaches the waiters of this lot only,
 //!   and wasmtime's own `SharedMemory::atomic_notify` does not reach them.
-//! - Locks: [`ParkingLot`] does not know what a word means, and hands nothing over.
+//! - Locks: [`ParkingLot`] does not know what a word means, and hands no ownership over.
 //!
 //! # Which of these should you use?
 //!

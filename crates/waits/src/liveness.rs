@@ -15,8 +15,8 @@ const LIVE: u64 = 1;
 
 type Hook = Box<dyn Fn() + Send + Sync>;
 
-/// Started threads (high half) and those not waiting for good, plus held host
-/// writers (low half), in one word so that both are read at one instant.
+/// High half: started threads. Low half: threads that do not wait for good, plus held host writers.
+/// They are one word so that both are read at one instant.
 pub(crate) struct Liveness {
     enabled: bool,
     count: AtomicU64,
@@ -107,8 +107,8 @@ impl Liveness {
     /// How many threads have started and not finished, when none of them is
     /// live and no host writer is held; `None` otherwise.
     pub(crate) fn all_waiting(&self) -> Option<usize> {
-        // Acquire: sees the queues as the threads left them, each of which
-        // joined this word's release sequence after queueing up.
+        // Acquire: sees the queues as the threads left them. Each thread joined this word's release
+        // sequence after it had queued up.
         let count = self.count.load(Ordering::Acquire);
         (self.enabled && count.is_multiple_of(THREAD) && count > 0)
             .then_some((count / THREAD) as usize)

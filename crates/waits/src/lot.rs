@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// Where the threads of one group wait, whichever of its memories they wait on.
 ///
-/// See the [crate documentation](crate) for what it guarantees. All methods
-/// may be called from any thread; none blocks for longer than it takes others
-/// to leave a bucket's lock, and none but [`Waiter`](crate::Waiter)'s waits sleeps.
+/// See the [crate documentation](crate) for what it guarantees. All methods may be called from any
+/// thread. None blocks for longer than other threads hold a bucket's lock. Only the waits of
+/// [`Waiter`](crate::Waiter) sleep.
 #[derive(Debug)]
 pub struct ParkingLot {
     buckets: Box<[Bucket]>,
@@ -36,8 +36,7 @@ pub struct Waiting {
     pub address: usize,
     /// The width of the word.
     pub width: Width,
-    /// When it went to sleep, which is at most some microseconds after it
-    /// began to wait.
+    /// When it went to sleep: at most some microseconds after it began to wait.
     pub since: Instant,
     /// Whether the wait has a timeout.
     pub timed: bool,
@@ -90,9 +89,9 @@ impl ParkingLot {
         woken
     }
 
-    /// As [`ParkingLot::notify`], for observers: each woken thread finds `tag` with
-    /// [`Waiter::tag`](crate::Waiter::tag), and `each` is called with its number, by the notifying
-    /// thread, before that thread can go on.
+    /// As [`ParkingLot::notify`], for observers. Each woken thread finds `tag` with
+    /// [`Waiter::tag`](crate::Waiter::tag). The notifying thread calls `each` with the number of
+    /// each woken thread before that thread can go on.
     pub fn notify_tagged(
         &self,
         word: &AtomicU32,
@@ -156,9 +155,8 @@ impl ParkingLot {
 
     /// The waiters, bucket by bucket, oldest first in each.
     ///
-    /// A snapshot of each bucket, not of all at one instant: a thread that
-    /// moves from one address to another meanwhile may be missing. None is
-    /// there twice.
+    /// This is a snapshot of each bucket, not of all at one instant. A thread that moves from one
+    /// address to another meanwhile may be missing. No thread is there twice.
     #[must_use]
     pub fn waiters(&self) -> Vec<Waiting> {
         self.list(0)
@@ -208,11 +206,11 @@ impl ParkingLot {
     /// a lot made without `detect_deadlock`.
     ///
     /// `Some` is final as far as the guest goes: only something outside the group can still change
-    /// it, by starting a thread or by notifying. Starting is the caller's to exclude or to notice.
-    /// To exclude it: a lock that starting takes too, held until the group has ended. To notice it:
-    /// a word that starting changes, compared before the caller acts on the list. A host that may
-    /// notify holds a [`HostWriter`](crate::HostWriter) from before the threads wait until it has
-    /// notified. This blocks on nothing but the buckets' locks.
+    /// it, by starting a thread or by notifying. The caller has to exclude or notice a start. It
+    /// excludes one with a lock that starting takes too, held until the group has ended. It notices
+    /// one with a word that starting changes, compared before the caller acts on the list. A host
+    /// that may notify holds a [`HostWriter`](crate::HostWriter) from before the threads wait until
+    /// it has notified. This method blocks only on the buckets' locks.
     #[must_use]
     pub fn stuck(&self) -> Option<Vec<Waiting>> {
         if self.is_ended() {
@@ -224,13 +222,13 @@ impl ParkingLot {
         (unmoved && !self.is_ended()).then_some(list)
     }
 
-    /// Sets what runs whenever no thread is live any more and no host writer
-    /// is held: the place to call [`ParkingLot::stuck`]. Returns `false`, and
-    /// changes nothing, when it was set before.
+    /// Sets the hook that runs whenever no thread is live any more and no host writer is held. The
+    /// hook is the place to call [`ParkingLot::stuck`]. Returns `false`, and changes nothing, when
+    /// it was set before.
     ///
-    /// It runs on the thread whose step it was (one that has queued up and is
-    /// about to sleep, one that has finished, one that dropped a
-    /// [`HostWriter`](crate::HostWriter)), without any lock of the lot held.
+    /// The hook runs on the thread that caused it, with no lock of the lot held: one that has
+    /// queued up and is about to sleep, one that has finished, or one that dropped a
+    /// [`HostWriter`](crate::HostWriter).
     pub fn on_quiet(&self, hook: impl Fn() + Send + Sync + 'static) -> bool {
         self.liveness.set_hook(Box::new(hook))
     }
@@ -260,8 +258,8 @@ impl ParkingLot {
         &self.buckets[(hash >> 32) as usize & (self.buckets.len() - 1)]
     }
 
-    /// Whether the lot has ended, to a caller that holds a bucket's lock: that
-    /// bucket is then either not yet drained by `end`, or this sees the flag.
+    /// Whether the lot has ended, for a caller that holds a bucket's lock. Either `end` has not
+    /// drained that bucket yet, or this sees the flag.
     pub(crate) fn ended_under_lock(&self) -> bool {
         self.ended.load(Relaxed)
     }

@@ -1,15 +1,15 @@
 //! One node per registered thread, and the table that holds them.
 //!
-//! A node is the thread's place in a queue and the word it sleeps on. Nodes are
-//! never freed before their lot: a waker may still touch the word of a thread
-//! that has long moved on, which then costs a spurious wake-up and no more.
+//! A node is the thread's place in a queue and the word it sleeps on. Nodes are never freed before
+//! their lot: a waker may still touch the word of a thread that has long moved on. That costs only
+//! a spurious wake-up.
 
 use crate::spinning::{Last, Spinning};
 use crate::sync::{AtomicU32, Mutex};
 use crate::sys::Sleeper;
 use std::sync::OnceLock;
-// Fields guarded by a bucket's lock are plain data in atomic clothes (this
-// crate has no unsafe cells), so they are kept from the models' scheduler.
+// Fields guarded by a bucket's lock are plain data. They are atomics only because this crate has no
+// unsafe cells, so the models' scheduler does not see them.
 use std::sync::atomic::{
     AtomicBool, AtomicU32 as Guarded32, AtomicU64 as Guarded64, Ordering::Relaxed,
 };
@@ -52,8 +52,8 @@ pub(crate) struct Node {
     pub(crate) signal: AtomicU32,
     /// How the owner sleeps.
     pub(crate) sleeper: Sleeper,
-    /// Held by the one wait that uses the node; two at once are a mistake of
-    /// the caller's that must not reach the queue.
+    /// Held by the one wait that uses the node. Two waits at once are a mistake of the caller,
+    /// which must not reach the queue.
     pub(crate) busy: AtomicBool,
 
     /// Neighbours in the queue. Guarded by the bucket's lock while queued;
@@ -70,9 +70,9 @@ pub(crate) struct Node {
     /// The thread's id, as the group numbers its threads. Written at
     /// registration.
     pub(crate) thread: Guarded32,
-    /// What the owner's last waits taught about spinning; its own alone.
+    /// What the owner's last waits taught about spinning. Only the owner uses it.
     pub(crate) spinning: Spinning,
-    /// What the owner waited for last; its own alone.
+    /// What the owner waited for last. Only the owner uses it.
     pub(crate) last: Last,
     /// The tag of the notify that took the node off its queue, 0 for none.
     /// Written by the waker before its signal, read by the owner after.

@@ -84,9 +84,9 @@ impl Parked<'_> {
         left
     }
 
-    /// Looks for a signal for a moment before the thread sleeps, if that has paid lately. Where the
-    /// waker runs on another processor right now, it saves both sides their system call; where it
-    /// does not, it is a waste.
+    /// Looks for a signal for a moment before the thread sleeps, if that has paid lately. If the
+    /// waker runs on another processor right now, both sides save their system call. If it does
+    /// not, the look is wasted.
     fn spin(&self) -> bool {
         if !self.lot.spin || !self.node.spinning.wanted() {
             return false;
@@ -109,8 +109,8 @@ impl Parked<'_> {
     }
 }
 
-/// How long a waiter looks out before it sleeps. It is about twice what it takes to wake a thread
-/// that sleeps in the kernel, so that the first attempt outlasts a partner which still sleeps.
+/// How long a waiter looks out before it sleeps. It is about twice the time it takes to wake a
+/// thread that sleeps in the kernel. So the first attempt outlasts a partner that still sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(20);
 
 /// Looks between two looks at the clock: about a microsecond.

@@ -1,8 +1,8 @@
 //! The queue of one bucket: waiters of all addresses that hash to it, oldest
 //! first.
 //!
-//! Links live in the nodes; the functions here reach them through `&mut Queue`,
-//! which only the bucket's lock hands out. A node is on one queue at a time.
+//! Links live in the nodes. The functions here reach them through `&mut Queue`, which only the
+//! bucket's lock gives. A node is on one queue at a time.
 
 use crate::node::{NIL, Node, Nodes, flag, signal};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
@@ -45,7 +45,7 @@ impl Bucket {
         fence_after_update();
     }
 
-    /// These many waiters are off the queue, or were not queued after all. With the lock held.
+    /// This many waiters are off the queue, or were not queued after all. With the lock held.
     pub(crate) fn waiters_gone(&self, count: u32) {
         if count > 0 {
             self.waiters.fetch_sub(count, Relaxed);

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What a thread waited for last.
 ///
-/// A thread that waits again and again for one word to leave one value waits for a lock. There the
-/// thread that gives it back wants it again at once, and is disturbed the more, the sooner the
-/// waiter is back. So a waiter for a lock does not spin. Where turns are taken, the value changes.
+/// A thread that waits again and again for one word to leave one value waits for a lock. The thread
+/// that releases a lock often takes it again at once, and a waiter that is back sooner disturbs it
+/// more. So a waiter for a lock does not spin. If threads take turns instead, the value changes.
 ///
-/// A thread in a loop around a lock finds another value each time it looks, or soon. One that finds
-/// the same value again and again polls a word that does not change: it disturbs no other thread.
+/// A thread in a loop around a lock soon finds another value. A thread that finds the same value
+/// again and again polls a word that does not change, and disturbs no other thread.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     address: AtomicU64,
@@ -24,14 +24,14 @@ pub(crate) struct Last {
     unchanged: AtomicU32,
 }
 
-/// So many refusals in a row without a change of the word are a poll. A lock's word that happens to
-/// be the same at half of the looks, two for each refusal, is taken for one once in 2^32 times, and
-/// until it is seen to change.
+/// This many refusals in a row without a change of the word are a poll. Each refusal looks at the
+/// word twice. A lock's word that is the same at half of the looks is taken for a poll once in 2^32
+/// times, until it is seen to change.
 const POLLED: u32 = 16;
 
 impl Last {
-    /// Notes a wait that is refused because the word holds `value`; whether the thread is to be
-    /// held up: it was refused for the same word and value before, and does not poll.
+    /// Notes a wait that is refused because the word holds `value`. Returns whether to hold the
+    /// thread up: it was refused for the same word and value before, and does not poll.
     pub(crate) fn refused(&self, awaited: Awaited, value: u64) -> bool {
         if self.swap_if_new(awaited) {
             self.seen.store(value, Relaxed);
@@ -52,7 +52,8 @@ impl Last {
         }
     }
 
-    /// Notes a wait that is queued; whether it is for another word or value than the one before.
+    /// Notes a wait that is queued. Returns whether it is for another word or value than the wait
+    /// before.
     pub(crate) fn queued(&self, awaited: Awaited) -> bool {
         self.unchanged.store(0, Relaxed);
         self.swap_if_new(awaited)
@@ -163,7 +164,7 @@ mod tests {
         assert!(last.queued(awaited(8, 3)));
     }
 
-    /// How many of so many refusals hold the thread up, where the word holds what `value` says at
+    /// How many of this many refusals hold the thread up, if the word holds what `value` says at
     /// each look.
     fn held_up(last: &Last, refusals: u64, mut value: impl FnMut(u64) -> u64) -> u64 {
         let mut looks = 0..;

@@ -2,10 +2,9 @@
 
 /// Totals of a lot since it was made.
 ///
-/// Read bucket by bucket while threads go on, so that the fields of a busy lot
-/// may be some calls apart. At rest, `queued` is `wakes + timeouts + ended`
-/// plus the threads that wait, less waits of zero nanoseconds, which count as
-/// timeouts without being queued.
+/// Buckets are read one after the other while threads go on, so the fields of a busy lot may be
+/// some calls apart. At rest, `queued` is `wakes + timeouts + ended`, plus the threads that wait,
+/// less the waits of zero nanoseconds. Those count as timeouts without being queued.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct WaitStatistics {

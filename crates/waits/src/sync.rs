@@ -13,8 +13,8 @@ pub(crate) use std::thread::yield_now;
 
 use std::sync::PoisonError;
 
-/// A mutex without poisoning: no code of this crate panics while it holds one,
-/// and a panic elsewhere must not turn into a second one here.
+/// A mutex without poisoning. No code of this crate panics while it holds one, and a panic
+/// elsewhere must not cause a second one here.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -30,7 +30,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Waits on `condvar`, giving up and taking back the lock of `guard`.
+/// Waits on `condvar`. Releases the lock of `guard` for the wait and takes it back after.
 #[allow(
     dead_code,
     reason = "used by the portable sleeper, which Linux compiles for tests only"
@@ -58,8 +58,8 @@ pub(crate) fn condvar_wait_timeout<'a, T>(
         .0
 }
 
-/// How many times a waiter may look at its word before it sleeps: none where
-/// the waker could not run meanwhile because there is one processor only.
+/// How many times a waiter may look at its word before it sleeps. With only one processor it is 0,
+/// because the waker could not run meanwhile.
 pub(crate) fn spin_allowed() -> bool {
     std::thread::available_parallelism().is_ok_and(|n| n.get() > 1)
 }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// What kind of thread a waiter is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
-    /// A thread of the guest: while it does not wait without timeout, it may
-    /// free others, so no deadlock is found.
+    /// A thread of the guest. Unless it waits without a timeout it may free others, so no deadlock
+    /// is found.
     Guest,
     /// A thread of the embedder. It counts for nothing: if others depend on
     /// what it will do, it holds a [`HostWriter`](crate::HostWriter).
@@ -67,17 +67,16 @@ impl Waiter {
 
     /// Waits on a 32-bit word: `memory.atomic.wait32`.
     ///
-    /// Compares the word with `expected`, by a sequentially consistent load under the bucket's lock
-    /// (the caller turns the guest's byte order into the host's). If it is equal, sleeps until
-    /// notified, until `timeout_ns` nanoseconds have passed on the monotonic clock, or until the
-    /// lot ends. A negative timeout never passes; with zero the wait times out once the word is
-    /// checked.
+    /// Compares the word with `expected`, by a sequentially consistent load under the bucket's
+    /// lock. (The caller turns the guest's byte order into the host's.) If they are equal, sleeps
+    /// until it is notified, until `timeout_ns` nanoseconds have passed on the monotonic clock, or
+    /// until the lot ends. A negative timeout never passes; with zero the wait times out once the
+    /// word is checked.
     ///
-    /// Whenever a report is asked for meanwhile, and once at the start if one
-    /// was asked for before, `on_report` runs on this thread without any lock.
-    /// The thread keeps its place in the queue, a notify that comes during the
-    /// call is not lost, and the deadline stays. `on_report` must not write
-    /// to the group's memory nor notify: the thread does not count as live.
+    /// `on_report` runs on this thread, without any lock, whenever a report is asked for meanwhile,
+    /// and once at the start if one was asked for before. The thread keeps its place in the queue,
+    /// a notify that comes during the call is not lost, and the deadline stays. `on_report` must
+    /// not write to the group's memory nor notify: the thread does not count as live.
     ///
     /// # Panics
     ///
@@ -112,15 +111,15 @@ impl Waiter {
         self.wait_at(awaited, timeout_ns, on_report, held)
     }
 
-    /// The first half of [`Waiter::wait32`]: what it answers where the word holds another value,
-    /// which takes no lock; `None` where the thread has to wait, or the lot has ended.
+    /// The first half of [`Waiter::wait32`]. If the word holds another value it returns the wait's
+    /// answer, and takes no lock. `None` if the thread has to wait, or the lot has ended.
     ///
-    /// For a thread that has something to do before it sleeps: it asks this first, and then waits
-    /// with [`Waiter::park32`], so that the word is looked at once without the lock. Counts in
-    /// [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread that gets the same
-    /// answer for the same word and value again and again is in a loop around a lock that another
-    /// is just taking. So it is held up for a fifth of a microsecond each time, unless the word
-    /// stays as it is: then the thread polls it.
+    /// It is for a thread that has something to do before it sleeps. The thread asks this first,
+    /// and then waits with [`Waiter::park32`], so that the word is looked at once without the lock.
+    /// Counts in [`WaitStatistics::not_equal`](crate::WaitStatistics::not_equal). A thread that
+    /// gets the same answer for the same word and value again and again is in a loop around a lock
+    /// that another thread is just taking. So this holds it up for a fifth of a microsecond each
+    /// time. If the word does not change, the thread polls it and is not held up.
     pub fn differs32(&self, word: &AtomicU32, expected: u32) -> Option<WaitOutcome> {
         let (awaited, held) = Awaited::of32(word, expected);
         self.differs_at(awaited, &held)
@@ -133,7 +132,7 @@ impl Waiter {
     }
 
     /// The second half of [`Waiter::wait32`]: compares the word under the bucket's lock, and waits.
-    /// It is a whole wait, and needs no [`Waiter::differs32`] before it; without, a word that holds
+    /// It is a whole wait by itself. Without a [`Waiter::differs32`] before it, a word that holds
     /// another value costs a lock.
     ///
     /// # Panics
@@ -187,8 +186,8 @@ impl Waiter {
         let before = node.not_equal.load(Relaxed);
         node.not_equal.store(before + 1, Relaxed);
         if node.last.refused(awaited, value) {
-            // A lock, and another thread is just taking it: to be back at once would take its cache
-            // line away.
+            // This is a lock that another thread is just taking. A return at once would take the
+            // cache line away from that thread.
             (0..REFUSED).for_each(|_| spin_loop());
             node.last.holds(held());
         }
@@ -221,8 +220,8 @@ impl Waiter {
         parked.park(timeout_ns, handover, on_report)
     }
 
-    /// Puts the node on the queue of its bucket; whether no thread is live any more. Or, if there
-    /// is nothing to wait for, what the wait answers.
+    /// Puts the node on the queue of its bucket, and returns whether no thread is live any more. If
+    /// there is nothing to wait for, returns what the wait answers.
     fn queue_up(
         &self,
         node: &Node,
@@ -260,8 +259,8 @@ impl Waiter {
         node.address.store(awaited.address, Relaxed);
         node.flags.store(flags, Relaxed);
         node.since.store(0, Relaxed);
-        // What the last wait left behind goes, a report asked for stays. No thread signals a node
-        // that is on no queue, so no order is needed.
+        // Clears what the last wait left behind, and keeps a report that was asked for. No thread
+        // signals a node that is on no queue, so no order is needed.
         if node.signal.load(Relaxed) & !signal::REPORT != 0 {
             node.signal.fetch_and(signal::REPORT, Relaxed);
         }
@@ -269,9 +268,9 @@ impl Waiter {
         Ok(flags & flag::COUNTED != 0 && self.lot.liveness.waits())
     }
 
-    /// Asks the thread to report itself. If it waits, it wakes, runs its
-    /// wait's `on_report` and sleeps on; if not, its next wait does so first,
-    /// unless [`Waiter::take_report`] took the request before.
+    /// Asks the thread to report itself. If the thread waits, it wakes, runs its wait's `on_report`
+    /// and sleeps on. If not, its next wait runs `on_report` first, unless [`Waiter::take_report`]
+    /// took the request before.
     pub fn request_report(&self) {
         let node = self.lot.nodes.get(self.node);
         let before = node.signal.fetch_or(signal::REPORT, Ordering::Release);
@@ -287,9 +286,8 @@ impl Waiter {
         self.lot.nodes.get(self.node).tag.load(Relaxed)
     }
 
-    /// Whether a report was asked for and not made; the caller makes it. For
-    /// the thread itself, where it does not wait (in an epoch callback, on
-    /// leaving a host call).
+    /// Whether a report was asked for and not made; the caller then makes it. Only the thread
+    /// itself calls this, while it does not wait (in an epoch callback, on leaving a host call).
     #[must_use]
     pub fn take_report(&self) -> bool {
         let node = self.lot.nodes.get(self.node);
@@ -310,8 +308,8 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        // Before the hook may run, and so that a request which came too late
-        // does not reach the node's next owner.
+        // This comes before the hook may run. It also keeps a request that came too late from the
+        // node's next owner.
         let node = self.lot.nodes.get(self.node);
         node.signal.store(0, Relaxed);
         self.lot.nodes.give_back(self.node);
@@ -319,8 +317,8 @@ impl Drop for Waiter {
     }
 }
 
-/// How long a wait takes that is refused for the second time in a row, in
-/// spins: a fifth of a microsecond, about what the system call takes natively.
+/// How long a wait takes that is refused for the second time in a row, in spins. It is a fifth of a
+/// microsecond, about what the system call takes natively.
 const REFUSED: u32 = 16;
 
 /// Keeps a node to one wait at a time.

@@ -23,7 +23,7 @@ pub(crate) struct Awaited {
 }
 
 impl Awaited {
-    /// For a 32-bit word; and what it holds, by a sequentially consistent load.
+    /// A wait for a 32-bit word, and what the word holds, by a sequentially consistent load.
     pub(crate) fn of32(word: &AtomicU32, expected: u32) -> (Self, impl Fn() -> u64) {
         let awaited = Self {
             address: address_of(word),

@@ -5,11 +5,11 @@
 //! with two preemptions, which is quick enough for every test run;
 //! `scripts/threads-loom.sh` raises it.
 //!
-//! Words are known by made-up addresses, as real ones differ from run to run,
-//! and lots have one bucket, so that all addresses share its lock and queue.
+//! Words have made-up addresses, because real ones differ from run to run. Lots have one bucket, so
+//! that all addresses share its lock and queue.
 //!
-//! The target has no test harness, for then the sources' own unit tests, which
-//! are about std's types, are left out. Arguments name the models to run.
+//! The target has no test harness: that leaves out the sources' own unit tests, which are about
+//! std's types. Arguments name the models to run.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -198,8 +198,8 @@ fn two_waiters_one_notify_each() {
     });
 }
 
-/// A notify that takes no lock, because it sees no waiter, comes before the wait, which then sees
-/// the store: also when the store itself orders nothing.
+/// A notify that sees no waiter takes no lock. It comes before the wait, which then sees the store,
+/// even if the store itself orders nothing.
 fn a_notify_without_the_lock_misses_nobody() {
     model(|| {
         let lot = lot(false);
@@ -220,7 +220,8 @@ fn a_notify_without_the_lock_misses_nobody() {
     });
 }
 
-/// Two that come and go, one of them by its timeout, leave no count behind that would hide a third.
+/// Two waiters come and go, one of them by its timeout. They leave no count behind that would hide
+/// a third.
 fn the_count_of_waiters_is_exact() {
     model(|| {
         let lot = lot(false);
@@ -401,8 +402,8 @@ fn report_against_notify() {
     });
 }
 
-/// A request that finds its thread between two waits is met by the second,
-/// although that one wipes what the first has left in the word.
+/// A request that finds its thread between two waits is met by the second wait, although that one
+/// clears what the first left in the word.
 fn a_request_outlives_a_wait() {
     model(|| {
         let lot = lot(false);

@@ -435,7 +435,7 @@ fn the_halves_of_a_wait_answer_as_the_whole() {
     assert_eq!(parked, WaitOutcome::TimedOut);
     let statistics = lot.statistics();
     assert_eq!((statistics.not_equal, statistics.timeouts), (4, 1));
-    // So that a loop of waits ends: the other half says so.
+    // The other half tells the loop of waits to end.
     lot.end();
     assert_eq!(waiter.differs32(&narrow, 6), None);
     let parked = waiter.park32(&narrow, 6, FOREVER, &mut none);
@@ -453,8 +453,8 @@ fn without_detection_nothing_is_stuck() {
     thread.join().unwrap();
 }
 
-/// A waiter looks out for a moment where that pays. Where it does not, it gives up: a thread whose
-/// every wait is long sleeps through nearly all of them.
+/// A waiter looks out for a moment where that pays, and gives up where it does not: a thread that
+/// always waits long sleeps through nearly all of its waits.
 #[test]
 #[cfg(target_os = "linux")]
 fn long_waits_take_no_processor_time() {

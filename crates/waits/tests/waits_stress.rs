@@ -124,9 +124,9 @@ fn every_wakeup_is_accounted_for() {
     assert!(made.load(Ordering::Relaxed) <= asked.load(Ordering::Relaxed));
 }
 
-/// Waits of programs that are always about to go on: a ring that hands a token
-/// round, beside threads that fight for a mutex. Each thread but one waits
-/// without timeout most of the time, and the hook must not find a deadlock.
+/// Waits of programs that always go on soon: a ring that hands a token round, beside threads that
+/// contend for a mutex. Each thread but one waits without timeout most of the time, and the hook
+/// must not find a deadlock.
 #[test]
 fn a_correct_program_is_never_called_stuck() {
     const RING: u32 = 4;
@@ -241,9 +241,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// One step after the other, against a list of queues: the very threads
-    /// wake that should, in order, and no other; a report goes to a thread
-    /// that waits and leaves the queues as they are.
+    /// One step after the other, compared with a list of queues. Exactly the threads that should
+    /// wake do, in order. A report goes to a thread that waits, and leaves the queues as they are.
     #[test]
     fn scripts_do_what_a_list_of_queues_does(steps in steps()) {
         let lot = ParkingLot::new(4, false);

@@ -13,9 +13,9 @@ use wasi_threads::{Frame, GroupBuilder, GroupError, Outcome, RunError, ThreadGro
 use super::bridge::schedule;
 use super::world::World;
 
-/// Points after which a run is said not to end, if nothing else is said.
+/// After this many points a run counts as one that does not end, unless set otherwise.
 const MAX_POINTS: u64 = 10_000_000;
-/// Runs in which decisions are taken out, if nothing else is said.
+/// How many runs try to take decisions out, unless set otherwise.
 const TRIES: u64 = 2_000;
 /// Frames that tell one trap from another.
 const FRAMES: usize = 12;
@@ -93,12 +93,13 @@ pub struct Failed {
     pub seed: u64,
     /// How it ended, by [`decisions`](Self::decisions) alone.
     pub outcome: Outcome,
-    /// What the failure needs of what was decided: [`Exploration::replay`] decides so. Nothing
-    /// where there was too much to be kept.
+    /// The decisions that the failure needs: [`Exploration::replay`] decides so. Empty if there
+    /// were too many to keep.
     pub decisions: Vec<Decision>,
     /// How many decisions the policy had made.
     pub made: usize,
-    /// Whether none of [`decisions`](Self::decisions) can be left out; else the tries were used up.
+    /// Whether none of [`decisions`](Self::decisions) can be left out. If false, the tries were
+    /// used up.
     pub is_minimal: bool,
 }
 
@@ -177,14 +178,14 @@ impl Exploration {
         self
     }
 
-    /// Points of all threads after which a run has failed: it does not end.
+    /// After how many points of all threads a run has failed, because it does not end.
     #[must_use]
     pub fn max_points(mut self, points: u64) -> Self {
         self.max_points = points;
         self
     }
 
-    /// Runs in which decisions are taken out of those of a failing run.
+    /// How many runs try to take decisions out of those of a failing run.
     #[must_use]
     pub fn tries(mut self, tries: u64) -> Self {
         self.tries = tries;
@@ -198,15 +199,15 @@ impl Exploration {
         self
     }
 
-    /// Runs seeds until one fails, then takes out of its decisions what the same failure does not
+    /// Runs seeds until one fails, then takes out the decisions that the same failure does not
     /// need.
     ///
-    /// `make` makes the group's builder for each run, which gets its schedule here. What a run sees
-    /// of the world is the caller's: [`SeedRun::give_world`] makes that of WASI the same each time.
-    /// Runs are one after the other, on the calling thread, which is blocked.
+    /// `make` makes the group's builder for each run, and this gives it its schedule. The caller
+    /// decides what a run sees of the world: [`SeedRun::give_world`] makes WASI's part of it the
+    /// same each time. Runs are one after the other, and block the calling thread.
     ///
-    /// A thread that computes without passing a point is not interrupted: a [time
-    /// limit](wasi_threads::Limits::timeout) ends such a run, which is a failure then
+    /// A thread that computes without passing a point is not interrupted. A [time
+    /// limit](wasi_threads::Limits::timeout) ends such a run, and the run has failed then
     /// ([`Failed::status`] 124).
     ///
     /// # Errors
@@ -251,8 +252,8 @@ impl Exploration {
         })
     }
 
-    /// Runs a seed once more, and decides so: as [`Failed::decisions`] say, and otherwise by the
-    /// default order.
+    /// Runs a seed once more. It decides as [`Failed::decisions`] say, and otherwise by the default
+    /// order.
     ///
     /// # Errors
     ///

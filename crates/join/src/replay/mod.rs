@@ -1,10 +1,10 @@
 //! Runs whose threads take turns: one seed, one run, and a search for the seed that fails. Needs
 //! the feature `replay`.
 //!
-//! `replay-threads` decides whose turn it is, `wasi-threads` gives it, and `p1-adapter` asks for
-//! time and order: none of them knows another, and they meet here. [`explore`] runs a program under
-//! many seeds, in this process, and takes the decisions that a failure needs out of those that were
-//! made. [`schedule`] and [`World`] are for one run.
+//! `replay-threads` decides whose turn it is, `wasi-threads` gives the turn, and `p1-adapter` asks
+//! for time and order. None of them knows another, and they meet here. [`explore`] runs a program
+//! under many seeds, in this process, and finds which of the decisions a failure needs.
+//! [`schedule`] and [`World`] are for one run.
 //!
 //! ```
 //! use wasi_threads_p1::p1_adapter::P1CtxBuilder;

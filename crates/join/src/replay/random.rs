@@ -10,7 +10,7 @@ use replay_threads::SplitMix64;
 pub(super) struct Seeded(Mutex<SplitMix64>);
 
 impl Seeded {
-    /// Other numbers than the policy of this seed draws.
+    /// The generator's numbers differ from those that the policy of this seed draws.
     pub(super) fn new(seed: u64) -> Self {
         Self(Mutex::new(SplitMix64::new(!seed)))
     }

@@ -13,11 +13,11 @@ pub const START: u64 = 1_767_225_600_000_000_000;
 
 type LetsPass = Box<dyn Fn(Unrepeatable) -> bool + Send + Sync>;
 
-/// A world that is the same in each run of a seed: clocks and an order of calls that are the
-/// schedule's, random numbers of the seed, listings in the order of names, files without times of
-/// the host's.
+/// A world that is the same in each run of a seed. The schedule gives the clocks and the order of
+/// calls, and the seed the random numbers. Listings are in the order of names, and files do not
+/// have the host's times.
 ///
-/// What depends on the host all the same ends the run as
+/// If something still depends on the host, the run ends as
 /// [`ScheduleError::NotReproducible`](wasi_threads::schedule::ScheduleError::NotReproducible).
 pub struct World {
     seed: u64,
@@ -36,16 +36,17 @@ impl World {
         }
     }
 
-    /// When it begins, in nanoseconds since 1970, and when all files are from. The schedule's clock
-    /// begins then, too: [`Scheduled::start_time`](wasi_threads::schedule::Scheduled::start_time).
+    /// When the world begins, in nanoseconds since 1970, which is also the time of all files. The
+    /// schedule's clock must begin then, too:
+    /// [`Scheduled::start_time`](wasi_threads::schedule::Scheduled::start_time).
     #[must_use]
     pub fn start(mut self, nanoseconds: u64) -> Self {
         self.start = nanoseconds;
         self
     }
 
-    /// Asks `lets_pass`, on the calling thread, whether the run may go on with what is not the same
-    /// in another run. Then it is no longer promised to be the same.
+    /// Asks `lets_pass`, on the calling thread, whether the run may go on with something that
+    /// differs in another run. If it goes on, runs are no longer promised to be the same.
     #[must_use]
     pub fn let_pass(
         mut self,

@@ -185,8 +185,8 @@ fn the_shortest_wait_has_room_at_the_highest_function_index() {
     }
 }
 
-/// How long the code is that stands for the last fill, of `length` bytes, which is the last
-/// instruction of the code.
+/// The length of the code that stands for the last fill, of `length` bytes. The fill is the last
+/// instruction.
 fn length_of_call(bytes: &[u8], after: &interruptible_wasm::Rewritten<'_>, length: usize) -> u64 {
     let is_fill =
         |window: &[u8]| window[0] == 0xfc && window[1] & 0x7f == 0x0b && window[length] == 0x0b;
@@ -209,8 +209,8 @@ fn a_fill_has_room_up_to_the_two_byte_indices() {
         assert_eq!(length_of_call(&bytes, &after, 3), length, "{before}");
         wasmparser::validate(&after.bytes).expect("a valid module");
     }
-    // What replaces other instructions does not take its room: (memory 1 1 shared), a notify beside
-    // the fill.
+    // The replacements of other instructions do not take the fill's room: (memory 1 1 shared), a
+    // notify beside the fill.
     let notify = "(drop (memory.atomic.notify (local.get 0) (i32.const 1)))";
     let fill = "(memory.fill (local.get 0) (i32.const 1) (local.get 0))";
     let empty = "(func)".repeat(16_382);

@@ -38,7 +38,7 @@ fn leb(mut value: u64, least: usize) -> Vec<u8> {
     }
 }
 
-/// Writes its parameter's lowest byte, again and again, to where a global says, over and over.
+/// Writes its parameter's lowest byte again and again, to the address in a global.
 fn body(random: &mut Random) -> Vec<u8> {
     let mut body = vec![0];
     // Lengths near those at which the length of the length changes, and others.

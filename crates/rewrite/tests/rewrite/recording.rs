@@ -101,7 +101,8 @@ const MODULE: &str = r#"(module
       (memory.init $text (i32.const 200) (i32.const 1) (i32.const 5))
       (i64.load $wide (i64.const 256))))"#;
 
-/// The module without its import, which is only there to number functions from 1 on.
+/// The module without its import. The import is only there so that functions are numbered from 1
+/// on.
 fn alone() -> Vec<u8> {
     wat(&MODULE.replace(r#"(import "m" "f" (func))"#, "(func)"))
 }
@@ -305,8 +306,8 @@ fn what_traps_is_told_with_its_address() {
     }
 }
 
-/// Each compare-exchange: one that finds what it expects, one that does not, one whose expectation
-/// no such word has, and one that traps.
+/// Each compare-exchange in four cases: it finds what it expects, it does not, it expects a value
+/// that no such word can have, and it traps.
 #[test]
 fn a_compare_exchange_tells_what_it_does() {
     for (op, bytes, address) in [

@@ -52,11 +52,10 @@ impl Choices {
     }
 }
 
-/// Sees to it that a module has something to rewrite, and ends.
+/// Makes sure that a module has something to rewrite, and ends.
 ///
-/// wasm-smith seldom comes to the instructions that matter here, so a few more are put at the
-/// beginning of functions. There is no thread that could notify, so each wait gets the timeout
-/// zero.
+/// wasm-smith seldom makes the instructions that matter here, so a few more are put at the
+/// beginning of functions. No thread could notify, so each wait gets the timeout zero.
 struct Seeded {
     choices: Choices,
     memories: Vec<MemoryType>,

@@ -149,7 +149,7 @@ fn every_address_and_offset_ends_as_in_wasmtime() {
                     "i32" => Val::I32(address as u32 as i32),
                     _ => Val::I64(address as i64),
                 };
-                // All words are zero: expecting that times out, expecting
+                // All words are zero. A wait that expects zero times out. A wait that expects
                 // anything else does not wait, whatever the timeout is.
                 let calls = [
                     ("wait32", vec![at, Val::I32(0), Val::I64(0)]),

@@ -8,8 +8,8 @@ use crate::dwarf::units::OpenUnit;
 use crate::limits::{Budget, Stop};
 use crate::sections::Slice;
 
-/// Entries with children that a function's inlined ones lie in, one in the other, as far as they
-/// are followed.
+/// How many entries with children, one in the other, are followed down to a function's inlined
+/// ones.
 const DEEPEST: usize = 4096;
 
 /// The function that a place is in.
@@ -38,10 +38,10 @@ pub(super) struct Inlined<'a> {
 struct Level {
     /// How deep its entry is.
     depth: isize,
-    /// Where the function around is in the list of levels: here, if it is one.
+    /// Where the enclosing function is in the list of levels: this level, if it is a function.
     function: usize,
-    /// Of a function: which one it is, and the places in it. They are none if it is not the one
-    /// that is looked for.
+    /// Which function it is, and the places in it. There are none if the function is not one that
+    /// is looked for.
     number: usize,
     places: Vec<usize>,
 }
@@ -135,10 +135,10 @@ impl<'a> Scan<'_, 'a> {
                 }
                 budget.spend(1)?;
                 match &mut hits[index] {
-                    // It has many ranges, and the place is in several.
+                    // The function has many ranges, and the place is in several of them.
                     Some(hit) if hit.function == function => hit.begin = hit.begin.max(begin),
-                    // Of two that overlap, the tighter one: linkers leave functions that are no
-                    // more at address 0.
+                    // Of two that overlap, the smaller one: linkers leave removed functions at
+                    // address 0.
                     Some(hit) if hit.begin >= begin => {}
                     hit => {
                         budget.keep_item()?;
@@ -231,7 +231,7 @@ impl<'a> Scan<'_, 'a> {
             });
             return;
         }
-        // What is below is not followed: the places of the function around are given up.
+        // What is below is not followed, and the places of the enclosing function are given up.
         for index in std::mem::take(&mut self.levels[around].places) {
             if let Some(hit) = &mut self.hits[index] {
                 hit.too_deep = true;

@@ -1,7 +1,7 @@
 //! Line tables: which file and line a place comes from.
 //!
-//! Read here and not by gimli, which makes a list of all files in memory, as long as the header
-//! says.
+//! They are read here and not by gimli: gimli makes a list of all files in memory, as long as the
+//! header says.
 
 use gimli::{DebugLineOffset, Dwarf, Format, Reader, Section};
 
@@ -174,7 +174,7 @@ impl<'u, 'a> LineTable<'u, 'a> {
                     }
                     gimli::DW_LNE_set_address => {
                         let address = operands.read_address(self.address_size)?;
-                        // As gimli does: a linker says so of code that is no more.
+                        // As gimli does: a linker marks removed code so.
                         let last = u64::MAX >> (64 - 8 * u32::from(self.address_size));
                         state.tombstone = address < state.address || address >= last - 1;
                         if !state.tombstone {

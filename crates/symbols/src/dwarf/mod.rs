@@ -1,8 +1,8 @@
-//! From places in the code to functions, files and lines, as debug information (DWARF 2 to 5) has
-//! them.
+//! Finds the functions, files and lines of places in the code, from debug information (DWARF 2 to
+//! 5).
 //!
-//! What compilers write comes out as `addr2line`, which Wasmtime uses, has it. Unlike there nothing
-//! is kept of what is not asked for, nothing recurses, and every step is counted.
+//! For what compilers write, the result is that of `addr2line`, which Wasmtime uses. Unlike
+//! `addr2line`, this keeps only what is asked for, does not recurse, and counts every step.
 
 mod files;
 mod functions;

@@ -37,7 +37,7 @@ impl<'a> RangeAttributes<'a> {
         }
     }
 
-    /// Hands out the ranges, those that are not empty. Whether there was one.
+    /// Hands out the ranges that are not empty, and returns whether there was one.
     pub(super) fn each(
         &self,
         dwarf: &Dwarf<Slice<'a>>,

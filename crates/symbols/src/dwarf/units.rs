@@ -115,7 +115,7 @@ impl<'d, 'a> Units<'d, 'a> {
         };
         let said = unit.ranges.each(self.dwarf, &unit.unit, budget, add)?;
         if let (false, Some(lines)) = (said, unit.lines) {
-            // It does not say: what it has lines of.
+            // The unit does not say. Its places are those that it has lines of.
             let rows = LineTable::parse(self.dwarf, &unit, lines)?.rows(places, budget)?;
             for (row, of_place) in rows.into_iter().zip(candidates) {
                 if row.is_some() && of_place.len() < CANDIDATES {
@@ -175,8 +175,8 @@ impl<'d, 'a> Units<'d, 'a> {
     }
 }
 
-/// How large the abbreviations at the beginning of `input` become in memory: one for each, one for
-/// each attribute.
+/// How large the abbreviations at the beginning of `input` become in memory: one for each
+/// abbreviation and one for each attribute.
 fn measure(mut input: Slice<'_>, budget: &mut Budget) -> Result<usize, Stop> {
     let mut count = 0;
     while !input.is_empty() && input.read_uleb128()? != 0 {
@@ -217,7 +217,7 @@ fn open<'a>(
         addr_base: DebugAddrBase(0),
         loclists_base: DebugLocListsBase::default_for_encoding_and_file(encoding, file_type),
         rnglists_base: DebugRngListsBase::default_for_encoding_and_file(encoding, file_type),
-        // Not gimli's: it keeps all files, and takes files that need no bytes.
+        // Not gimli's reader: that keeps all files, and accepts files that take no bytes.
         line_program: None,
         dwo_id: None,
         header,

@@ -1,5 +1,5 @@
-//! The free list this thread used last, of whichever table: a guess at one that is free. It decides
-//! where to start looking, never what happens.
+//! The free list that this thread used last, in any table: a guess at an unlocked one. It decides
+//! only where a search starts, never its result.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ const UNSET: usize = usize::MAX;
 thread_local! {
     static HINT: Cell<usize> = const { Cell::new(UNSET) };
 }
-// Its own, and a count of its own, for each run of a model: all runs are alike.
+// Each run of a model has its own hint and its own count, so that all runs are alike.
 #[cfg(loom)]
 loom::thread_local! {
     static HINT: Cell<usize> = Cell::new(UNSET);

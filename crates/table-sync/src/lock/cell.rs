@@ -2,10 +2,10 @@
 //!
 //! The functions here ask for a permit ([`crate::lock`]), which is a claim on the slot's state
 //! word: only `lock` makes permits, each by the transition of that word which its type names, and
-//! gives the claim up in its `drop`. A permit proves access, not the type: for that callers of a
-//! function that is generic in `T` have seen [`is`] say so of the permit's generation. They are in
-//! `table` and `entry` (`look`, `idle`, `remove_idle`, `Entry::check`), before a guard is made or a
-//! value taken. Tests check it again (`debug_assert`).
+//! gives the claim up in its `drop`. A permit proves access, not the type. The type is proved by
+//! [`is`]: a caller of a function that is generic in `T` has seen it answer `true` for the permit's
+//! generation. They are in `table` and `entry` (`look`, `idle`, `remove_idle`, `Entry::check`),
+//! before a guard is made or a value taken. Tests check it again (`debug_assert`).
 
 #![allow(unsafe_code)]
 

@@ -13,8 +13,8 @@ use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::lock;
 use std::task::Waker;
 
-/// Ends a reader that published itself and then saw that it may not be one. `None`, for its caller
-/// to answer.
+/// Ends a reader that published itself and then saw that it may not read. Returns `None`, which the
+/// caller passes on.
 #[cold]
 pub(super) fn too_late<'t>(
     storage: &Storage,
@@ -31,8 +31,8 @@ pub(super) fn retract(storage: &Storage, slot: &Slot, published: &Published) {
     published.retract();
     mutant!(RetractWithoutLook: return);
     // Ordered after the retraction by its barrier: either this sees `DRAIN` or the scan that
-    // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now;
-    // to help that one along does no harm.
+    // follows the setting of `DRAIN` misses the reader. The word may be of a later entry by now.
+    // Settling that one does no harm.
     if SlotState(slot.state.load(Relaxed)).has(DRAIN) {
         settle_and_wake(storage, slot);
     }

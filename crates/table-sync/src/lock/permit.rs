@@ -31,8 +31,8 @@ pub(crate) struct ExclusivePermit<'t> {
     _not_send: NotSend,
 }
 
-/// A [`SharedPermit`] that is counted, less what the entry says: so it comes back from a call in a
-/// register. To be [made one again](Self::at) at once.
+/// A counted [`SharedPermit`] without what the entry says already, so that a call returns it in a
+/// register. The caller turns it [back into a permit](Self::at) at once.
 #[must_use]
 pub(crate) struct CountedReader(());
 
@@ -107,8 +107,8 @@ impl<'t> ExclusivePermit<'t> {
 impl Drop for ExclusivePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: what was written happens before the next acquire of the word. To subtract is one
-        // instruction on x86, where to clear a bit and see the rest is a loop.
+        // Release: what was written happens before the next acquire of the word. On x86 a
+        // subtraction is one instruction; clearing a bit and reading the rest is a loop.
         let order = Release;
         mutant!(WriterLeavesRelaxed: let order = Relaxed);
         let before = SlotState(self.slot.state.fetch_sub(EXCLUSIVE, order));

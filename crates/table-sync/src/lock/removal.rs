@@ -1,4 +1,4 @@
-//! The ways of an entry out of the table, but for waiting like a writer.
+//! How an entry leaves the table, except by waiting like a writer.
 
 use super::cell;
 use super::leave::settle_and_wake;
@@ -82,8 +82,8 @@ impl<'t> AnyEntry<'t> {
 }
 
 impl ExclusivePermit<'_> {
-    /// Makes the entry not present, keeping the permit; `Err` if it was detached meanwhile, or
-    /// if it may have kin, which the caller did not ask to ignore.
+    /// Makes the entry not present, and keeps the permit. `Err` if the entry was detached
+    /// meanwhile, or if it may have kin and the caller did not ask to ignore that.
     #[inline]
     pub(crate) fn remove(&self, kin_checked: bool) -> Result<(), RemoveRefusal> {
         mutant!(KinNotLocked: let kin_checked = true);
@@ -149,8 +149,8 @@ impl Detached<'_> {
         };
         if state.has(QUEUED) {
             let mut queue = lock(&entry.slot.queue);
-            // By now the slot may have been reclaimed, even reused. Then these are the waiters
-            // of a later entry; woken and without a place in the queue they join again.
+            // By now the slot may have been reclaimed, even reused. Then these are the waiters of a
+            // later entry. They are woken, find no place of theirs in the queue and join again.
             let flags = QUEUED | TO_CALL | WRITER_QUEUED;
             entry.slot.state.fetch_and(!flags, Relaxed);
             let waiting = queue.as_deref_mut().map(Queue::call_all);

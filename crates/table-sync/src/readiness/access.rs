@@ -27,8 +27,8 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
         let waited = &self.waitable.waited;
         loop {
             if let Some(value) = waited.take() {
-                // Bound, so that the waker is dropped after the lock: the task it is of may hold
-                // a wait for this very value.
+                // Bound to a name, so that the waker is dropped after the lock: its task may hold a
+                // wait for this same value.
                 let old = self.leave(&mut lock(&waited.state));
                 drop(old);
                 return Poll::Ready(Access::new(self.waitable, value));
@@ -36,8 +36,7 @@ impl<'w, V: Pollable> AccessRequest<'w, V> {
             let waker = waker.clone();
             let mut state = lock(&waited.state);
             let old = state.accessors.join(&mut self.ticket, (), waker);
-            // Unless it has come back since: then the holder of the value calls the next
-            // afterwards.
+            // If the value is out again by now, its holder calls the next one afterwards.
             let out = matches!(state.stage, Stage::Out);
             drop(state);
             drop(old);

@@ -20,11 +20,11 @@ pub(super) struct Waited<V> {
 
 /// Where the value is.
 pub(super) enum Stage<V> {
-    /// Here; there is no waiter for it, or one was called to poll.
+    /// The value is here. There is no waiter for it, or one was called to poll.
     Idle(Box<V>),
     /// In a future that was pending when it was last polled.
     Armed(PendingFuture, Waker),
-    /// With one thread, which accesses it, or makes, polls or drops a future.
+    /// One thread has it: to use it, or to make, poll or drop a future.
     Out,
 }
 
@@ -47,8 +47,8 @@ impl<V> WaitState<V> {
     /// To be called after every change: calls each waiter that can go on now and has not been
     /// called already. What is returned is to be dropped with no lock held.
     ///
-    /// An accessor in line does not keep a waiter from being called: both are, and the first to
-    /// arrive goes on. So accessors that follow each other closely do not starve waiters, and a
+    /// An accessor in line does not keep a waiter from being called. Both are called, and the first
+    /// to arrive goes on. So accessors that follow each other closely do not starve waiters, and a
     /// waiter that was called and does not poll keeps no accessor out.
     pub(super) fn call_next(&mut self) -> Called {
         let poll_is_due = match self.stage {
@@ -136,7 +136,8 @@ impl<V> Drop for Out<'_, V> {
 impl<V: Pollable> Waited<V> {
     /// Puts the value into a future, not polled yet.
     pub(super) fn arm(self: &Arc<Self>, value: Box<V>) -> PendingFuture {
-        // Made out here: a future that is dropped before it was polled must give back, too.
+        // Made outside the future, because a future dropped before its first poll must give the
+        // value back too.
         let mut lease = ValueLease {
             value: Some(value),
             waited: self.clone(),

@@ -33,9 +33,9 @@ impl<V: Pollable> Ready<V> {
 
     /// Blocks the thread until the value is ready, or until `deadline`: then `None`.
     ///
-    /// `None` means: not ready when it was asked last, by this call or by another waiter; or there
-    /// was [access](crate::Waitable::lock) until the deadline, so it could not be asked. A poll by
-    /// another waiter that is going on at the deadline is waited for, whatever the deadline.
+    /// `None` means that the value was not ready when this call or another waiter asked it last. Or
+    /// there was [access](crate::Waitable::lock) until the deadline, so it could not be asked. If
+    /// another waiter's poll is going on at the deadline, this waits for that poll to end.
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
             let ready = park::block_on_until(deadline, |it| Pin::new(&mut self).poll(it));

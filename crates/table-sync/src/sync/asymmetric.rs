@@ -2,9 +2,9 @@
 //! cost shifted to the rare side.
 //!
 //! `light` on one side and `heavy` on the other act like a `SeqCst` fence on each; `light` against
-//! `light` orders nothing. On Linux `light` is a compiler fence and `heavy` the `membarrier`
-//! system call, which runs a full barrier on every running thread of the process; elsewhere,
-//! under loom, under Miri and sanitizers, and where the kernel refuses, both are `SeqCst` fences.
+//! `light` orders nothing. On Linux `light` is a compiler fence. `heavy` is the `membarrier` system
+//! call, which runs a full barrier on every running thread of the process. Elsewhere, under loom,
+//! Miri and sanitizers, and where the kernel refuses, both are `SeqCst` fences.
 
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 struct Parker {
     thread: thread::Thread,
-    // `std`'s, not the shim's: what it guards is ordered by the queue it is woken from.
+    // `std`'s, not the shim's: the queue that it is woken from orders what it guards.
     woken: AtomicBool,
 }
 
@@ -55,7 +55,7 @@ fn block<R>(
         if is_last {
             return None;
         }
-        // Not the thread's token alone: a poll that parks inside takes that.
+        // The thread's token alone is not enough: a poll that parks inside takes it.
         while !parker.woken.swap(false, Ordering::Acquire) {
             match deadline {
                 None => thread::park(),

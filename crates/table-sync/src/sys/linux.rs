@@ -26,8 +26,8 @@ pub(crate) fn light_is_free() -> bool {
 }
 
 pub(crate) fn barrier() {
-    // After a registration that succeeded the kernel has no reason to refuse; a seccomp
-    // filter installed since then has. `Global` needs no registration.
+    // After a registration that succeeded the kernel does not refuse, but a seccomp filter
+    // installed since may. `Global` needs no registration.
     let done = membarrier(MembarrierCommand::PrivateExpedited)
         .or_else(|_| membarrier(MembarrierCommand::Global));
     assert!(

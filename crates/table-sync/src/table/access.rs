@@ -11,8 +11,8 @@ use crate::lock::cell;
 impl Table {
     /// Shared access. Waits while a thread or task has exclusive access or waits for it.
     ///
-    /// Blocks the thread. Not for a thread that holds the entry already: with a writer waiting in
-    /// between, it waits for itself ([`try_get`](Self::try_get) does not).
+    /// Blocks the thread. If the thread holds the entry already and a writer waits in between, it
+    /// waits for itself ([`try_get`](Self::try_get) does not).
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Table {
     /// waits meanwhile. Waiters try in order of arrival, but a caller that comes at the right
     /// moment may be faster.
     ///
-    /// Blocks the thread. Not for a thread that holds the entry already: it waits for itself.
+    /// Blocks the thread. If the thread holds the entry already, it waits for itself.
     ///
     /// # Errors
     ///
@@ -79,13 +79,13 @@ impl Table {
         entry::exclusive(self.find(handle)?.any()).map(ExclusiveGuard::new)
     }
 
-    /// Exclusive access if the entry is idle. It is not looked at first: a load right after the
-    /// unlocking of the same word would wait for that.
+    /// Exclusive access if the entry is idle. The word is not loaded first: right after an unlock
+    /// of the same word, that load would wait for the unlock.
     #[inline]
     fn idle<T: Send + 'static>(&self, handle: &Handle<T>) -> Option<ExclusiveGuard<'_, T>> {
         let entry = self.any_entry(handle.any())?;
-        // The type is that of this generation only once the permit is there; before, it saves an
-        // entry of another type from being locked.
+        // The type is surely that of this generation only once the permit is there. The look before
+        // it only avoids locking an entry of another type.
         if !cell::is::<T>(entry.slot) {
             return None;
         }

@@ -9,12 +9,13 @@ use crate::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::fmt;
 
 impl Table {
-    /// Exclusive access to the entries that `map` names, in its order, each with what `map` has
-    /// for it; waits for each, when its turn comes, as [`get_any_mut`](Self::get_any_mut) does.
+    /// Exclusive access to the entries that `map` names, in its order, each with what `map` has for
+    /// it. When an entry's turn comes, this waits for it as [`get_any_mut`](Self::get_any_mut)
+    /// does.
     ///
     /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks
-    /// at a time: two threads that do that with overlapping maps wait for each other, and not in a
-    /// circle, as both go in order of handles.
+    /// at a time. Two threads that do that with overlapping maps may wait for each other, but not
+    /// in a circle: both go in order of handles.
     pub fn iter_entries<K>(
         &self,
         map: std::collections::BTreeMap<AnyHandle, K>,
@@ -48,7 +49,8 @@ impl Table {
     }
 
     /// How many entries there are. Exact if nothing is pushed or removed meanwhile, and no guard of
-    /// a detached entry dropped; otherwise off by no more than what is. Looks at every free list.
+    /// a detached entry is dropped. Otherwise it is off by at most the number of those events.
+    /// Looks at every free list.
     pub fn len(&self) -> usize {
         let detached = self.storage.detached.load(Relaxed);
         let live = self.storage.free_slots.live();
@@ -67,7 +69,7 @@ impl Table {
     }
 
     /// Sets how many slots may be in use, 1,000,000 at first. A push that finds no free slot and
-    /// as many in use is [`Error::Full`].
+    /// this many in use fails with [`Error::Full`].
     ///
     /// As in `ResourceTable`, lowering it removes nothing, and slots that entries have left are
     /// used again whatever the limit is now. A slot is free again when the removal of its entry

@@ -10,8 +10,8 @@ impl Table {
     /// Takes an entry out and returns its value. Waits for all access to end; until then the entry
     /// stays, for others too.
     ///
-    /// Blocks the thread. Not for a thread that holds the entry: it waits for itself. To get rid
-    /// of an entry without waiting, [`detach`](Self::detach) it.
+    /// Blocks the thread. If the thread holds the entry, it waits for itself. To remove an entry
+    /// without waiting, use [`detach`](Self::detach).
     ///
     /// # Errors
     ///

@@ -66,7 +66,7 @@ fn list_count() -> usize {
     if cfg!(loom) {
         return 2;
     }
-    // To ask the system is some reads of files, each time.
+    // Each question to the system reads some files.
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let processors =
         PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(4, |n| n.get()));
@@ -88,7 +88,8 @@ impl Default for Table {
 }
 
 impl Drop for Table {
-    /// Children before their parents, otherwise by index. (A circle is entered at its lowest.)
+    /// Children before their parents, otherwise by index. (A circle is entered at its lowest
+    /// index.)
     fn drop(&mut self) {
         let mut kin = self.storage.kinship.take_all();
         if kin.is_empty() {

@@ -1,4 +1,4 @@
-//! What depends on the platform: how a thread sleeps on a 32-bit word, and what a full fence takes.
+//! What depends on the platform: how a thread sleeps on a 32-bit word, and what a full fence is.
 //!
 //! Sleeping: on Linux and Android it is the futex system call. Elsewhere it is a mutex and a
 //! condition variable per node, which is also what the models run.
@@ -16,8 +16,8 @@ pub(crate) use portable::CondvarSleeper as Sleeper;
 use std::sync::atomic::Ordering;
 
 /// A full fence after an atomic read-modify-write of the same thread: what was written before is
-/// visible before what comes after is read. On x86 the read-modify-write is one already, so nothing
-/// is left to do but to keep the compiler from reordering.
+/// visible before what comes after is read. On x86 the read-modify-write is a full fence already,
+/// so this only keeps the compiler from reordering.
 #[cfg(not(sanitized))]
 pub(crate) fn fence_after_update() {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

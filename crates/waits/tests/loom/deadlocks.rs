@@ -2,9 +2,8 @@
 
 use super::*;
 
-/// For programs in which some thread is always live: the hook must not run.
-/// (That `stuck` compares the count with the queues as well would hide a count
-/// that is wrong for a moment.)
+/// For programs in which some thread is always live: the hook must not run. (`stuck` compares the
+/// count with the queues as well, which would hide a count that is wrong for a moment.)
 fn never_stuck(lot: &Arc<ParkingLot>) {
     let set = lot.on_quiet(|| panic!("quiet, while a thread is live"));
     assert!(set);
@@ -74,7 +73,7 @@ pub(super) fn a_starting_thread_is_live() {
     });
 }
 
-/// A thread whose wait has a timeout may yet do something.
+/// A thread whose wait has a timeout may still do something.
 pub(super) fn a_timed_wait_is_live() {
     model(|| {
         let lot = lot(true);
@@ -132,8 +131,8 @@ pub(super) fn a_deadlock_is_found() {
     });
 }
 
-/// The last live thread leaves: those it leaves behind are found, whether it
-/// goes before or after they sleep. A writer that is given back likewise.
+/// The last live thread leaves. The threads it leaves behind are found, whether it goes before or
+/// after they sleep. The same holds for a writer that is given back.
 pub(super) fn leaving_others_behind_is_found() {
     model(|| {
         let lot = lot(true);

@@ -12,9 +12,8 @@ pub(crate) fn fence_after_update() {
 #[path = "../../src/sys/portable.rs"]
 mod portable;
 
-/// Loom has no clock, so every deadline passes as soon as its sleeper has
-/// queued up; what others do before it takes the bucket's lock again, loom's
-/// scheduler varies.
+/// Loom has no clock, so every deadline passes as soon as its sleeper has queued up. Loom's
+/// scheduler varies what others do before the sleeper takes the bucket's lock again.
 #[derive(Debug)]
 pub(crate) struct Sleeper(portable::CondvarSleeper);
 

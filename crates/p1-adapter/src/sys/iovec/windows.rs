@@ -15,15 +15,17 @@ use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_MORE_DATA, ERROR_PIPE_NOT_CONNECTED, GetLastError,
-    HANDLE,
+    ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_MORE_DATA,
+    ERROR_PIPE_NOT_CONNECTED, GetLastError, HANDLE,
 };
 use windows_sys::Win32::Networking::WinSock::{MSG_PEEK, WSABUF, WSARecv, WSASend};
 use windows_sys::Win32::Security::Cryptography::{
     BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
 };
 use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
-use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
+use windows_sys::Win32::System::IO::{
+    GetOverlappedResult, OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0,
+};
 
 /// One buffer.
 #[derive(Clone, Copy)]
@@ -255,6 +257,20 @@ fn overlapped(at: u64) -> OVERLAPPED {
     }
 }
 
+/// The answer of a call once the system is done with its buffer. A handle of the standard library,
+/// of wasmtime-wasi or of an anonymous pipe is synchronous, so the call is done when it returns. On
+/// an asynchronous handle of an embedder it goes on in the background, if it has a place, and is
+/// waited for here; without a place the system refuses it.
+fn finished(done: i32, handle: HANDLE, place: *mut OVERLAPPED, count: *mut u32) -> i32 {
+    // SAFETY: reads a number of this thread's.
+    if done != 0 || unsafe { GetLastError() } != ERROR_IO_PENDING {
+        return done;
+    }
+    // SAFETY: the call is under way, so it has a place; that and the number are the caller's, which
+    // keeps them until this returns.
+    unsafe { GetOverlappedResult(handle, place, count, 1) }
+}
+
 /// One read, of what there is at once: nothing at the end of a file, and where a pipe has no writer
 /// any more.
 fn read(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> {
@@ -263,10 +279,10 @@ fn read(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> 
     let mut place = at.map(overlapped);
     let place = place.as_mut().map_or(null_mut(), std::ptr::from_mut);
     let count_at = &raw mut count;
-    // SAFETY: as for `Iovecs::recv`. The call is done when it returns: the handle is a synchronous
-    // one, as are those of the standard library, of wasmtime-wasi and of anonymous pipes; of
-    // another one it fails where it would go on.
-    match unsafe { ReadFile(handle, buffer.iov_base.cast(), len, count_at, place) } {
+    // SAFETY: as for `Iovecs::recv`. The system is done with buffer and place when `finished` has
+    // returned.
+    let done = unsafe { ReadFile(handle, buffer.iov_base.cast(), len, count_at, place) };
+    match finished(done, handle, place, count_at) {
         0 => {
             // SAFETY: reads a number of this thread's.
             match unsafe { GetLastError() } {
@@ -288,7 +304,8 @@ fn write(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno>
     let place = place.as_mut().map_or(null_mut(), std::ptr::from_mut);
     let count_at = &raw mut count;
     // SAFETY: as for `read`; the kernel only reads the bytes.
-    match unsafe { WriteFile(handle, buffer.iov_base.cast(), len, count_at, place) } {
+    let done = unsafe { WriteFile(handle, buffer.iov_base.cast(), len, count_at, place) };
+    match finished(done, handle, place, count_at) {
         0 => Err(Errno::last()),
         _ => Ok(count as usize),
     }
