@@ -1,8 +1,10 @@
-//! What one more of each thing costs its process: bytes that are resident, mappings, descriptors.
+//! What each additional group, thread and instance costs its process: resident bytes, mappings,
+//! descriptors.
 //!
-//! `cargo bench -p benches --bench memory` prints a Markdown table: a group that is built and runs
-//! nothing, a thread that waits, a host thread that is parked for the next one, and an instance
-//! made ahead of its thread. Linux only. `MEMORY_COUNT` (200) says how many of each are made.
+//! `cargo bench -p benches --bench memory` prints a Markdown table. Its rows are a group that is
+//! built and runs nothing, a thread that waits, a host thread that is parked for the next one, and
+//! an instance made ahead of its thread. Linux only. `MEMORY_COUNT` (200) says how many of each are
+//! made.
 
 use std::error::Error;
 use std::fs::{read_dir, read_to_string};

@@ -1,13 +1,14 @@
-//! `table-sync` side by side with what one would use instead, on 1, 2, 4 and 8 threads, in one run.
+//! `table-sync` side by side with its alternatives, on 1, 2, 4 and 8 threads, in one run.
 //!
 //! `cargo bench -p benches --bench table` prints the tables of `crates/table-sync/DESIGN.md`.
 //! `TABLE_ROUNDS` (default 15) and `TABLE_MILLIS` (default 20, per measurement) set how long it
 //! takes; `TABLE_ROW` runs the rows whose name contains it.
 //!
 //! Every subject holds values of any type, boxed, as a resource table has to, and checks the type
-//! at each access. In every round each subject runs each row once, so that whatever else the
-//! machine does falls on all alike; the best round is the one that was disturbed least. "native" is
-//! arithmetic on nothing shared: what a second thread is worth on this machine at this moment.
+//! at each access. In every round each subject runs each row once, so that other work of the
+//! machine affects all alike. The best round is the one that was disturbed least. "native" is
+//! arithmetic on nothing shared: it shows what a second thread is worth on this machine at this
+//! moment.
 
 #[path = "table/measure.rs"]
 mod measure;

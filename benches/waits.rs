@@ -2,9 +2,8 @@
 //! Wasmtime's own parking spot (what an unprepared module gets) and the parking
 //! lot of `wasi-threads`, on the same kind of word in the same run.
 //!
-//! Each row runs every contender in turn, round by round, so that a machine
-//! that changes its mind changes it for all; the median round is printed, and
-//! its ratio to the first contender.
+//! Each row runs every contender in turn, round by round, so that a change of the machine's speed
+//! affects all of them. It prints the median round, and its ratio to the first contender.
 //!
 //! Arguments name the rows to run.
 #![allow(unsafe_code)]

@@ -1,17 +1,15 @@
 #!/usr/bin/env bash
-# User-mode instructions per host call, counted by callgrind: the same guest with
-# N calls and with 2N, the difference divided by N. What is not per call
-# (start-up, compiling, the other calls) falls out of the difference. Unlike
-# times, counts do not depend on what else the machine does.
+# User-mode instructions per host call, counted by callgrind: the same guest with N calls and with
+# 2N, the difference divided by N. Costs that are not per call (start-up, compiling, other calls)
+# cancel out in the difference. Unlike times, counts do not depend on what else the machine does.
 #
 # usage: scripts/bench-instructions.sh [CALLS [OPERATION]...]
 #        default: 5000 clock tell; operations as in benches/guests/micro.c
 #
-# Prints a Markdown table of this project's binary and of wasmtime-wasi 48's own
-# preview1 (benches/peers), which runs file calls on a pool of threads unless it
-# is told that it may block. All run the same module, which has its own memory; the
-# loop around the call (about 20 instructions) is in every figure. OURS and
-# PEERS as in bench-table.sh.
+# Prints a Markdown table of this project's binary and of wasmtime-wasi 48's own preview1
+# (benches/peers). The latter runs file calls on a pool of threads unless it is told that it may
+# block. All run the same module, which has its own memory; the loop around the call (about 20
+# instructions) is in every figure. OURS and PEERS as in bench-table.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

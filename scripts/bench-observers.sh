@@ -5,10 +5,10 @@
 # usage: scripts/bench-observers.sh [OPERATION=CALLS]...
 #        default: clock=1000000 fdstat=300000 write64=60000 pread4k=60000 spawn=1000
 #
-# As it is, the binary notes which call a thread waits in, for the functions that may wait
-# (fd_write is one, the other operations are not): that is how SIGQUIT can name it. OURS is
-# the binary (default: target/release/wasi-threads-run), WITHOUT one that notes nothing, to be
-# built by hand (no `call_observer` in crates/cli/src/run/context.rs). RUNS: 9, in turns.
+# As it is, the binary notes which call a thread waits in, so that SIGQUIT can name it. It does so
+# for the functions that may wait: fd_write is one, the other operations are not. OURS is the binary
+# (default: target/release/wasi-threads-run), WITHOUT one that notes nothing, to be built by hand
+# (no `call_observer` in crates/cli/src/run/context.rs). RUNS: 9, in turns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ours=$(realpath "${OURS:-target/release/wasi-threads-run}")

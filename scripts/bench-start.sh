@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# How long a small program takes from its start to its end, and how much memory:
-# compiled before and found in the cache, and from a .cwasm. Prints the table of
-# benches/README.md as Markdown.
+# How much time and memory a small program takes from its start to its end: compiled before and
+# found in the cache, and from a .cwasm. Prints the table of benches/README.md as Markdown.
 #
 # usage: scripts/bench-start.sh [RUNS]          default: 200
 #

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Tests on another architecture: builds with Debian's cross compiler, runs in qemu's user mode, and
-# prints how many tests passed and failed. Without arguments behind ARCH the suites that need no
-# Wasmtime; a Wasmtime for the other architecture takes 12 minutes of two processors to build, and
-# its programs run 10 to 30 times slower.
+# prints how many tests passed and failed. Without arguments behind ARCH it runs the suites that
+# need no Wasmtime. A Wasmtime for the other architecture takes 12 minutes of two processors to
+# build, and its programs run 10 to 30 times slower.
 #
 # usage: scripts/cross.sh aarch64|riscv64|s390x|x86_64-musl [CARGO TEST ARGUMENTS]
 #        scripts/cross.sh aarch64
 #        scripts/cross.sh s390x -p wasi-threads
 #
-# qemu shows an architecture's structures, sizes and order of bytes. It runs on the memory order of
-# the host, which is why a test that passes here is no proof of an ordering. x86_64-musl needs no
-# qemu: it runs as it is.
+# qemu shows an architecture's structures, sizes and order of bytes. It has the memory order of the
+# host, so a test that passes here does not prove an ordering. x86_64-musl needs no qemu: it runs as
+# it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

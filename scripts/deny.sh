@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Advisories, licences, second copies and sources of all dependencies, as deny.toml has
-# them. Needs cargo-deny (`cargo install --locked cargo-deny`), and the network for the
-# advisories; where cargo-deny is not installed, says so and fails only if it must run
-# (DENY=required).
+# Advisories, licences, second copies and sources of all dependencies, as deny.toml has them. Needs
+# cargo-deny (`cargo install --locked cargo-deny`), and the network for the advisories. If
+# cargo-deny is not installed, says so, and fails only if it must run (DENY=required).
 #
 # usage: scripts/deny.sh [CHECK]...      default: advisories bans licenses sources
 set -euo pipefail

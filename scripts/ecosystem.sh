@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs crates' own tests, built for wasm32-wasip1-threads, with the binary as
-# cargo's runner: the sources are those of the registry, and nothing of them is
-# kept here. Prints a line for each test target that was built.
+# Runs crates' own tests, built for wasm32-wasip1-threads, with the binary as cargo's runner. The
+# sources come from the registry, and nothing of them is kept here. Prints a line for each test
+# target that was built.
 #
 # usage: scripts/ecosystem.sh [CRATE...]     all of the list below, or these
 #
@@ -106,7 +106,7 @@ open(manifest, "w").write(text)
 PY
 }
 
-# Takes from a development dependency what it has for other systems: `fork` and `timeout` of
+# Removes from a development dependency its features for other systems: `fork` and `timeout` of
 # proptest.
 slim_proptest() { # MANIFEST
   python3 - "$@" <<'PY'
@@ -133,7 +133,7 @@ run() { # CRATE VERSION ARGUMENTS...
   chmod -R u+w "$work/src/$name"
   # A package by itself, whatever is above it.
   grep -q '^\[workspace\]' "$work/src/$name/Cargo.toml" || printf '\n[workspace]\n' >>"$work/src/$name/Cargo.toml"
-  # What these have no use for in their tests, and does not compile for the target.
+  # Parts that their tests do not use, and that do not compile for the target.
   unset RUSTC_BOOTSTRAP
   case $name in
     parking_lot) [ -z "${EXPLORE:-}" ] || export RUSTC_BOOTSTRAP=1 ;;

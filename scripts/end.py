@@ -315,8 +315,8 @@ def hostile(binary, folder, options):
             ended(binary, [], spins, 143, signal.SIGTERM, preexec=preexec)
             ended(binary, ['--timeout', '1s'], spins, 134, preexec=preexec)
         print(f'{name}: each ended as it should, {options.rounds} times')
-    # Loading makes other parts of the process readable; what the end takes execute permission from
-    # is the text, which is made longer than any of them.
+    # Loading makes other parts of the process readable. The end takes execute permission from the
+    # text, which is longer than any of these parts.
     filler = ''.join(f'(func (param i64) (result i64) (i64.add (local.get 0) (i64.const {n})))' for n in range(12000))
     long = lambda text: text[:-1] + filler + ')'
     mremap = {'x86_64': 25, 'aarch64': 216}[os.uname().machine]

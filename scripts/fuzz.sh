@@ -3,9 +3,9 @@
 #
 # usage: scripts/fuzz.sh MINUTES [TARGET]...      MINUTES for each target; default: all eight
 #
-# For each it first looks for the faults that are planted, then fuzzes, and prints inputs, coverage
-# and findings. Fails if a planted fault is not found, or anything else is. What was found is in
-# fuzz/artifacts/TARGET, what was kept in fuzz/corpus/TARGET.
+# For each target it first looks for the planted faults, then fuzzes, and prints inputs, coverage
+# and findings. Fails if a planted fault is not found, or another one is. Findings are in
+# fuzz/artifacts/TARGET, and kept inputs in fuzz/corpus/TARGET.
 #
 # FUZZ_PLANTED_SECONDS (default 120): how long a planted fault is looked for; 0 leaves that out.
 # FUZZ_BUILT=1 takes the binaries that are there.
@@ -30,8 +30,8 @@ build() { # whether Wasmtime is needed, targets
   [ "$1" = no ] || features=(--features runtime)
   shift
   for target in "$@"; do
-    # No sanitizer: the unsafe code is looked at by scripts/table-sync-sanitizers.sh and the stress
-    # tests, and without one the toolchain may be a stable one.
+    # There is no sanitizer: scripts/table-sync-sanitizers.sh and the stress tests check the unsafe
+    # code, and without a sanitizer a stable toolchain will do.
     RUSTC_WRAPPER="$PWD/rustc.sh" cargo fuzz build --fuzz-dir . -O -s none "${features[@]}" "$target" || exit 1
   done
 }
@@ -65,7 +65,7 @@ dump=$(mktemp -d)
 trap 'rm -rf "$dump"' EXIT
 for target in "$@"; do
   mkdir -p "corpus/$target" "artifacts/$target"
-  # What is slow beside a load is no finding: what takes as long as the time limit is.
+  # A slow input beside a load is no finding. One that takes as long as the time limit is.
   options=(-timeout=120 -report_slow_units=120 -rss_limit_mb=4096 "-max_len=$(longest "$target")" -print_final_stats=1)
   found=0 of=0
   if [ "$looked" -gt 0 ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What a thread costs that only waits: bytes, mappings and descriptors of the process,
-# with more and more of them; and what happens where the system has room for no more.
-# Prints the table of benches/README.md as Markdown.
+# The cost of a thread that only waits: bytes, mappings and descriptors of the process, with more
+# and more threads. And what happens if the system has no capacity for another. Prints the table of
+# benches/README.md as Markdown.
 #
 # usage: scripts/idle-threads.sh [THREADS]...          default: 10 1000 5000 10000
 #

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Much at once: 10,000 threads of one program, without and with a limit on fuel; as many descriptors
-# as the limit allows, up to 100,000; 100 groups in one process, one of them at its limits. (A host
-# that is killed while it appends: the test killed::in_the_middle_of_appends.)
+# Large numbers at once: 10,000 threads of one program, without and with a limit on fuel; as many
+# descriptors as the limit allows, up to 100,000; 100 groups in one process, one of them at its
+# limits. (The test killed::in_the_middle_of_appends has a host that is killed while it appends.)
 #
 # usage: scripts/load.sh [threads|fuel|descriptors|groups]...      default: all
 #
@@ -18,7 +18,7 @@ export XDG_CACHE_HOME=$dir/cache
 threads_with() {
   local wanted=$1
   shift
-  # Each adds 1 to a word, waits for all to be there, and adds 1 to another; main exits with 0 if
+  # Each adds 1 to a word, waits until all have, and adds 1 to another word. Main exits with 0 if
   # both sums are right.
   cat >"$dir/threads.wat" <<'WAT'
 (module
@@ -61,7 +61,7 @@ threads() {
   threads_with 0
 }
 
-# Enough, which each of them may have a part of, and too little: then the group ends with a trap,
+# With enough fuel, each thread may have a part of it. With too little, the group ends with a trap,
 # whatever its threads are doing.
 fuel() {
   threads_with 0 -W fuel=10000000000

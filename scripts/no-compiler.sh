@@ -1,7 +1,7 @@
 #!/bin/sh
-# A host that only loads what was compiled elsewhere has no compiler in it: builds one, and runs a
-# module of two threads. The host is examples/load.rs in a package of its own, because an example
-# has the features of all tests.
+# Checks that a host which only loads modules compiled elsewhere has no compiler in it. Builds such
+# a host, and runs a module of two threads. The host is examples/load.rs in a package of its own,
+# because an example has the features of all tests.
 #
 # usage: scripts/no-compiler.sh
 set -eu

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Counts the system calls behind each of a dozen WASI calls, as strace sees them:
-# crates/p1-adapter/examples/calls.wat makes every call 100 times (reads and writes with four
-# buffers, 64 KiB together) on the example host.
+# Counts the system calls behind each of a dozen WASI calls, as strace sees them. On the example
+# host, crates/p1-adapter/examples/calls.wat makes every call 100 times (reads and writes with four
+# buffers, 64 KiB together).
 #
 # usage: scripts/p1-strace.sh
 #

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Tests the crates that run on every system that Rust does: table-sync and memory-waits, whose parts
-# for one system have a part for all others. With a target, for which nothing can be run here:
-# checks them, and the other crates that need no Wasmtime, for it. What the rest needs on which
-# system is in docs/platforms.md.
+# Tests the crates that run on every system of Rust's: table-sync and memory-waits, whose parts for
+# one system have a counterpart for all others. With a target, for which nothing can run here, it
+# checks them for that target, and the other crates that need no Wasmtime. What the rest needs on
+# which system is in docs/platforms.md.
 #
 # usage: scripts/portable.sh             on this system
 #        scripts/portable.sh TARGET      aarch64-apple-darwin, x86_64-unknown-freebsd, ...

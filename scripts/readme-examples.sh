@@ -6,9 +6,8 @@
 #
 # OURS=BINARY    this one instead, and nothing that is to be run in the repository
 #
-# A comment before each block of shell commands says where it is run; one that says
-# otherwise, or a block without one, is named and left out. Builds a release binary:
-# some minutes, the first time.
+# A comment before each block of shell commands says where it runs. A block with another comment, or
+# without one, is named and left out. Builds a release binary: some minutes, the first time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 repository=$PWD

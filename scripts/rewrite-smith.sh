@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sends random modules (wasm-smith) through crates/rewrite: each
-# must validate, keep its places, and do what it did.
+# Sends random modules (wasm-smith) through crates/rewrite. Each must validate, keep its places, and
+# do the same as before.
 #
 #   scripts/rewrite-smith.sh [MODULES [FIRST_SEED]]      50,000 from seed 1
 set -eu

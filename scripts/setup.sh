@@ -10,9 +10,8 @@
 #   strace             injects errors into the probes
 #   gdb, lldb-19       stop in guests, for the tests of debuggers
 #   util-linux, perl-base   unshare and system calls, for tests of what a host may be without
-# On Debian and Ubuntu they are installed with apt-get (through sudo when not
-# root); elsewhere, or where that is not possible, the script names what is
-# missing and fails.
+# On Debian and Ubuntu the script installs them with apt-get (through sudo when not root).
+# Elsewhere, or if that is not possible, it names what is missing and fails.
 set -euo pipefail
 
 packages=()

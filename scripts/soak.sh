@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Files, waits, spawns and polls by many threads of one program for hours: tests/guests/soak.c,
-# which checks all that comes back. Prints operations, errors, and memory, descriptors and threads
-# of the process at its start and at its end; fails on an error, and if there is more of these at
-# the end.
+# which checks all that comes back. Prints operations and errors, and the process's memory,
+# descriptors and threads at its start and at its end. Fails on an error, and if any of the last
+# three has grown.
 #
 # usage: scripts/soak.sh HOURS [THREADS]
 #
@@ -57,7 +57,7 @@ echo "memory: $kib_before KiB after $warm s, $kib KiB at the end, $most KiB at m
 echo "descriptors: $fds_before, $fds at the end; threads: $tasks_before, $tasks at the end"
 left=$(find "$dir/files" -name 'own-*' | wc -l)
 echo "files left: $left"
-# A tenth and 8 MiB are what allocators and thread stacks take more or less of.
+# Allocators and thread stacks vary by a tenth and 8 MiB.
 [ "$status" = 0 ] && [ "$left" = 0 ] || exit 1
 [ "$kib" -le $((kib_before * 11 / 10 + 8192)) ] || { echo "soak: memory grew" >&2; exit 1; }
 [ "$fds" -le $((fds_before + threads * 2 + 4)) ] || { echo "soak: descriptors grew" >&2; exit 1; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the loom models of table-sync: every interleaving within a bound on preemptions, which each
-# model states and LOOM_MAX_PREEMPTIONS overrides; then, that each mutant put into them on purpose
-# is found. About 75 s on 2 processors. Arguments go to the test binary, for instance the name of a
+# Runs the loom models of table-sync: every interleaving within a bound on preemptions. Each model
+# states its bound, and LOOM_MAX_PREEMPTIONS overrides it. Then checks that each planted mutant is
+# found. About 75 s on 2 processors. Arguments go to the test binary, for instance the name of a
 # model.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

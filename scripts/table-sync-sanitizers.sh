@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests of table-sync under AddressSanitizer and LeakSanitizer: a value that is used after
-# it was dropped, dropped twice, or never, shows. Works with the stable toolchain, whose runtime
-# libraries include the sanitizers; the compiler only wants to be told that it may use them.
+# Runs the tests of table-sync under AddressSanitizer and LeakSanitizer. They find values that are
+# used after they were dropped, dropped twice, or never dropped. Works with the stable toolchain:
+# its runtime libraries include the sanitizers, and the compiler only needs permission to use them.
 # Arguments go to the test binaries.
 #
 # ThreadSanitizer wants a nightly toolchain: scripts/thread-sanitizer.sh.

@@ -23,9 +23,9 @@ step scripts/setup.sh
 step cargo fmt --all --check
 # Lengths of files, circles between folders, names of types: before what takes longer.
 step scripts/architecture.sh
-# --workspace everywhere, and --examples with doc, which makes cargo take the
-# development dependencies into account there too: so all steps see one set of
-# features, and wasmtime is checked once and built once.
+# Every step has --workspace, and doc has --examples, so that cargo takes the development
+# dependencies into account there too. So all steps see one set of features, and wasmtime is checked
+# once and built once.
 step cargo clippy --workspace --all-targets -- -D warnings
 step env RUSTDOCFLAGS='-D warnings' \
   cargo doc --workspace --no-deps --lib --bins --examples

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the loom models of crates/waits and crates/threads: every interleaving with at most three
-# preemptions, or LOOM_MAX_PREEMPTIONS of them; then, that each mutant put into them on purpose is
-# found. An ordinary test run has them too, mostly with two. Arguments name the models to run.
+# preemptions, or LOOM_MAX_PREEMPTIONS of them. Then checks that each planted mutant is found. An
+# ordinary test run has the models too, mostly with two preemptions. Arguments name the models to
+# run.
 #
 # The models compile the sources they check a second time, over loom's types
 # (crates/waits/tests/loom/sync.rs, crates/threads/tests/loom), so there is no cfg and no feature to

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The long form of the tests of thread groups: every pair of cause and company 100 times, with and
-# without WASI calls; 1,000 threads parked, 1,000 asleep and 100 reading one stdin, each ended 20
-# times over; 10,000 groups in a row; 100,000 threads one after the other; ten million waits without
-# a false report; 1,000 runs of the guests that would notice an instance made too early; more
-# threads than the system has mappings for.
+# The long form of the tests of thread groups. Every pair of cause and company runs 100 times, with
+# and without WASI calls. Each of these is ended 20 times over: 1,000 parked threads, 1,000 sleeping
+# ones, and 100 that read one stdin. There are 10,000 groups in a row, and 100,000 threads one after
+# the other. Ten million waits must give no false report. The guests that would notice an instance
+# made too early run 1,000 times. One test starts more threads than the system has mappings for.
 #
 # Usage: scripts/threads-stress.sh [ROUNDS [TEST]...]   (default 100; ten minutes on two cores)
 #

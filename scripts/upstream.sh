@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Applies what is in upstream/ to copies of released crates, outside of the tree, compiles
-# them and runs their tests, with what they are to show.
+# Applies the patches in upstream/ to copies of released crates, outside of the tree. Compiles the
+# copies, and runs their tests, with those that show the effect.
 #
 # usage: scripts/upstream.sh [PIECE...]     all, or some of: spot, lot, wasmtime, readiness, wiggle
 #

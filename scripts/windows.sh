@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Builds for Windows with Debian's cross compiler, runs in wine without a display, and prints how
-# many tests passed and failed. Without arguments suites that ran there before; docs/platforms.md
-# says what came of them.
+# many tests passed and failed. Without arguments it runs suites that ran there before;
+# docs/platforms.md has their results.
 #
 # usage: scripts/windows.sh                          the suites below
 #        scripts/windows.sh [CARGO TEST ARGUMENTS]   these instead
 #        scripts/windows.sh run PROGRAM [ARGS]       one program, as wasi-threads-run.exe
 #
-# wine is another implementation of Windows: a test that passes in it has shown that our calls are
-# the right ones, not that Windows takes them as wine does. Debian's wine 8 has no
-# bcryptprimitives.dll, without which no Rust program starts: a stand-in is built here.
+# wine is another implementation of Windows. A test that passes in it shows that our calls are the
+# right ones, but not that Windows answers them as wine does. Debian's wine 8 has no
+# bcryptprimitives.dll, without which no Rust program starts, so a stand-in is built here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds and tests the workspace on another version of Wasmtime, in a copy of it:
-# target/with-wasmtime-VERSION. The copy has the versions of Wasmtime's crates, of those that must
-# be the same as Wasmtime's, and of the workspace set; nothing else is changed. Prints what failed.
-# A first build takes 12 minutes of two processors.
+# target/with-wasmtime-VERSION. In the copy the script sets the versions of Wasmtime's crates, of
+# those that must be the same as Wasmtime's, and of the workspace. Nothing else is changed. Prints
+# what failed. A first build takes 12 minutes of two processors.
 #
 # usage: scripts/with-wasmtime.sh VERSION [CARGO TEST ARGUMENTS]
 #        scripts/with-wasmtime.sh 50            the newest 50.x of the registry

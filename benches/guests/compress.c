@@ -1,6 +1,6 @@
-// A parallel compressor: blocks of a file go through a bounded work queue to the
-// threads, which compress them (LZ77: a hash table of four-byte sequences, byte
-// literals and back references) and hand them to a writer that keeps their order.
+// A parallel compressor. Blocks of a file go through a bounded work queue to threads, which
+// compress them and hand them to a writer that keeps their order. The method is LZ77: a hash table
+// of four-byte sequences, byte literals and back references.
 //
 // usage: compress THREADS MEBIBYTES
 //

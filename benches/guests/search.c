@@ -1,6 +1,5 @@
-// A parallel search over many files: the names of a folder go into a list, and
-// each thread takes the next name, looks at its size, reads it and counts the
-// lines that contain a word.
+// A parallel search over many files. The names of a folder go into a list. Each thread takes the
+// next name, looks at the file's size, reads it and counts the lines that contain a word.
 //
 // usage: search THREADS FILES
 //

@@ -123,8 +123,9 @@ fn free_address() -> Result<SocketAddr, Failure> {
     Err("no port is free".into())
 }
 
-/// Does the guest's orders: `c` connects a hundred times, `l` writes a byte on the last of those
-/// connections, `w` writes a hundred messages on the connection for data, `r` reads as many there.
+/// Carries out the guest's orders. `c` connects a hundred times, and `l` writes a byte on the last
+/// of those connections. `w` writes a hundred messages on the connection for data, and `r` reads as
+/// many there.
 fn serve(address: SocketAddr, gone: &AtomicBool) -> std::io::Result<()> {
     let mut orders = connect(address, gone)?;
     let mut data = connect(address, gone)?;

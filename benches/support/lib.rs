@@ -1,12 +1,13 @@
 //! Support for the benches: the same guest on every side, in one run.
 //!
-//! A bench is a list of [`rows`]. Each row is a guest program with its
-//! arguments; [`compare`] runs it on each [`side`](sides) in turn, several times
-//! over, so that whatever else the machine does falls on all sides alike, and
-//! prints a Markdown table of medians and of ratios to native code
-//! ([`markdown`]). The guest takes the time itself and prints it together with a
-//! check value, which must be the same on every side: a side that does less work
-//! than the others fails instead of looking fast ([`sample`]).
+//! A bench is a list of [`rows`]. Each row is a guest program with its arguments. [`compare`] runs
+//! it on each [`side`](sides) in turn, several times over, so that other work of the machine
+//! affects all sides alike. It prints a Markdown table of medians and of ratios to native code
+//! ([`markdown`]).
+//!
+//! The guest takes the time itself, and prints it with a check value, which must be the same on
+//! every side. So a side that does less work than the others fails instead of looking fast
+//! ([`sample`]).
 //!
 //! What can be set, all by environment variables:
 //!

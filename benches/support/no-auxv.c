@@ -1,9 +1,9 @@
 // Runs a command with one system call refused: prctl(PR_GET_AUXV).
 //
-// rustix asks it for the kernel's auxiliary vector, where it finds the vDSO for
-// its clock. Valgrind does not know the call and lets the kernel answer, whose
-// addresses are not those of the program that valgrind runs, and the program
-// crashes. Refused, rustix reads /proc/self/auxv, which valgrind does provide.
+// rustix asks it for the kernel's auxiliary vector, where it finds the vDSO for its clock. Valgrind
+// does not know the call and lets the kernel answer. The kernel's addresses are not those of the
+// program that valgrind runs, so the program crashes. If the call is refused, rustix reads
+// /proc/self/auxv, which valgrind does provide.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -74,7 +74,8 @@ fn reap(child: u32) -> Result<(i32, libc::rusage), Failure> {
     Ok((status, unsafe { usage.assume_init() }))
 }
 
-/// Has a pipe hold a mebibyte, the most that every user may have; how many bytes it holds now.
+/// Makes a pipe hold a mebibyte, the most that every user may have. Returns how many bytes it holds
+/// now.
 ///
 /// # Errors
 ///

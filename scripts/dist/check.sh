@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs each artefact of target/dist-files on a root that has nothing of this project's and no
-# compiler, and runs the example there with 4 threads: the plain archive and the image in roots that
-# hold nothing else, the others on Debian. Fails as soon as one is not right, and prints a line for
-# each that is.
+# Installs each artefact of target/dist-files on a root without a compiler and without anything of
+# this project, and runs the example there with 4 threads. The roots of the plain archive and of the
+# image hold nothing else. Those of the other artefacts are Debian. Prints a line for each artefact
+# that is right, and fails at the first that is not.
 #
 # usage: scripts/dist/check.sh [SUITE...]    after all.sh; Debian's suites: bookworm and bullseye
 #                                            unless given
@@ -17,8 +17,8 @@ trap 'rm -rf "$work"' EXIT
 guest=$root/examples/primes.wat
 archive=$name-$version-$TARGET
 
-# Runs a command in the root $2 and looks at what it says: the version, then the example. $1 is what
-# is being checked.
+# Runs a command in the root $2, and checks its output: the version, then the example. $1 names the
+# artefact.
 runs_in() {
   local what=$1 at=$2 said start
   shift 2

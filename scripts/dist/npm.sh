@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the npm packages: wasi-threads-run, which has a script that runs the binary, and one with
-# the binary for this platform, which it names among its optional dependencies.
+# Makes the npm packages. wasi-threads-run has a script that runs the binary. The other package has
+# the binary for this platform, and is an optional dependency of the first.
 #
 # usage: scripts/dist/npm.sh    after files.sh
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a release of the forge's of the artefacts in FOLDER (a folder for each architecture, as the
-# workflow brings them), with the changelog's part as its text and one list of checksums. Registries
-# are not written to: a maintainer does that by hand.
+# Makes a release on the forge from the artefacts in FOLDER, which has a folder for each
+# architecture, as the workflow brings them. Its text is the changelog's part, and it has one list
+# of checksums. The script writes to no registry: a maintainer does that by hand.
 #
 # usage: scripts/dist/publish.sh FOLDER TAG    with gh, and a token in GH_TOKEN
 set -euo pipefail

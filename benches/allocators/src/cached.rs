@@ -2,10 +2,10 @@
 //! library's.
 //!
 //! Blocks of up to 4 KB are of a power of two bytes. A thread has a list of free blocks of each
-//! size, of at most [`MOST`]: what it allocates comes from there, and what it frees goes there,
-//! without the lock that the library has around everything. A block that another thread allocated
-//! may be freed here, and then serves here. What a thread has in its lists when it ends is lost:
-//! good for threads that stay.
+//! size, with at most [`MOST`] blocks. Its allocations come from there, and its freed blocks go
+//! there, without the lock that the library has around everything. A block of another thread may be
+//! freed here, and then serves this thread. Blocks in a thread's lists are lost when it ends, so
+//! this suits threads that stay.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -48,9 +48,9 @@ fn block(class: usize) -> Layout {
     Layout::from_size_align(1 << (class as u32 + SMALLEST), 16).expect("a power of two")
 }
 
-// SAFETY: what is handed out is the library's, of at least the size asked for, and in one place at
-// a time: in a list of one thread, or in use. A list is of one thread, and no code of others runs
-// while it is borrowed.
+// SAFETY: a block that is handed out is the library's, and has at least the size asked for. It is
+// in one place at a time: in a list of one thread, or in use. A list belongs to one thread, and no
+// foreign code runs while it is borrowed.
 unsafe impl GlobalAlloc for Cached {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(layout) else {

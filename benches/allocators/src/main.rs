@@ -4,10 +4,11 @@
 //! allocators HOW THREADS TASKS      prints: HOW THREADS TASKS NANOSECONDS CHECK
 //! ```
 //!
-//! A task is 200,000 allocations of up to 4 KB, of which some 2,000 are kept at a time. HOW is
-//! `heap`, each from the global allocator; `reuse`, a buffer that is given up serves again in the
-//! same thread; or `arena`, in which a task's allocations are made side by side and given back
-//! together. The global allocator is wasi-libc's, unless a feature of this package says otherwise.
+//! A task is 200,000 allocations of up to 4 KB, of which some 2,000 are kept at a time. HOW is one
+//! of three. With `heap`, each allocation comes from the global allocator. With `reuse`, a buffer
+//! that is given up serves again in the same thread. With `arena`, a task's allocations are made
+//! side by side and given back together. The global allocator is wasi-libc's, unless a feature of
+//! this package says otherwise.
 
 #[cfg(feature = "cached")]
 mod cached;

@@ -1,5 +1,5 @@
-//! Eleven programs that compute. Each is a number of tasks that threads take one after the other;
-//! the sum of what the tasks return is the same on every side and for every number of threads.
+//! Eleven programs that compute. Each is a number of tasks, which threads take one after the other.
+//! The sum of the tasks' results is the same on every side and for every number of threads.
 //!
 //! ```text
 //! computing PROGRAM THREADS TASKS      prints: PROGRAM THREADS TASKS NANOSECONDS CHECK

@@ -129,8 +129,8 @@ static inline int wasi_path_filestat_get(int dir, uint32_t lookup, const char *p
   native_stat(&s, out);
   return 0;
 }
-// A folder from its beginning to its end, as readdir(3) does: the system says that there is no more
-// by nothing.
+// Reads a folder from its beginning to its end, as readdir(3) does. An empty answer of the system
+// is the end.
 static inline int wasi_fd_readdir(int fd, void *buf, uint32_t len, uint64_t cookie, uint32_t *used) {
   if (lseek(fd, (off_t)cookie, SEEK_SET) < 0) return errno;
   ssize_t got = getdents64(fd, buf, len);
@@ -215,8 +215,8 @@ static inline void cond_broadcast(condvar *c) {
   futex_wake(&c->seq, -1u);
 }
 
-// As in a guest, a join is over when the thread has said so, not when the system
-// has taken the thread down; so the threads are detached.
+// As in a guest, a join is over when the thread says so, and not when the system has removed the
+// thread. So the threads are detached.
 struct thread {
   int done;
   void (*fn)(void *);

@@ -3,9 +3,9 @@
 //! A reader looks at a word by an atomic, reads data that is no atomic, and looks at the word
 //! again. A writer changes the word by an atomic, writes the data, and changes the word again. The
 //! two race. A reader that compares the two values of the word discards what was written meanwhile.
-//! So a pair of places is taken for a sequence lock's if this held each time that it raced: both
-//! threads' atomics right before and right after were of one word, the reader's were reads, and the
-//! writer's were writes.
+//! So a pair of places is taken for a sequence lock's by the atomics right before and right after
+//! the two accesses. Each time that the pair raced, all four must have been of one word, the
+//! reader's reads, and the writer's writes.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -11,9 +11,9 @@
 //!
 //! # What it guarantees
 //!
-//! - *One outcome.* A trap, a panic of a host function or an exit in any thread, the return of the
-//!   main thread, a timeout, a cancellation, a deadlock: the first of them is the outcome, and ends
-//!   all threads.
+//! - *One outcome.* The first cause is the outcome, and ends all threads: a trap, a panic of a host
+//!   function or an exit in any thread, the return of the main thread, a timeout, a cancellation, a
+//!   deadlock.
 //! - *The end is the end.* When [`ThreadGroup::run`] returns, every host thread of the group has
 //!   been joined, and every store dropped. Running wasm, waits on the memory, threads being started
 //!   and host functions that watch the [`EndToken`] end at once, without polling. Only host

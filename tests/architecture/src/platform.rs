@@ -1,9 +1,9 @@
 //! What depends on the platform is in `sys/`.
 //!
 //! Elsewhere in the sources of a crate, and in its tests, no code is compiled for some platforms
-//! only, and no code calls the system: not by `libc`, `windows_sys` or `rustix`, nor by parts of
-//! the standard library for one platform. Two things may be used everywhere: `rustix`'s `Errno`, as
-//! a type or by its constants, and the descriptors of `std::os::fd`.
+//! only. Nor does any code call the system by `libc`, `windows_sys` or `rustix`, or by parts of the
+//! standard library for one platform. Two things may be used everywhere: `rustix`'s `Errno`, as a
+//! type or by its constants, and the descriptors of `std::os::fd`.
 
 use std::path::{Path, PathBuf};
 

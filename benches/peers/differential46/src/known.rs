@@ -65,8 +65,9 @@ impl Case {
     }
 }
 
-/// One difference: in these functions, on these kinds of descriptor (on any, or without one, if
-/// none is named), this adapter answers the first errno and wasi-common the second. `None`: a trap.
+/// One difference: this adapter answers the first errno and wasi-common the second. It holds in
+/// these functions, on these kinds of descriptor (on any, or without one, if none is named).
+/// `None`: a trap.
 pub struct Known {
     functions: &'static [&'static str],
     kinds: &'static [Kind],

@@ -1,16 +1,18 @@
-//! The same random sequences of calls on p1-adapter and on wasi-common 46: what `wasmtime_wasi::p1`
-//! 48 lacks, and so p1-adapter's own differential test cannot compare. Sockets (a listener and a
-//! stream handed over, connections accepted), flags, several buffers in one write, polls of sockets
-//! and clocks, on twin directories and twin sockets: the same errno or trap, the same bytes in
-//! memory after every call, the same bytes at the other end, the same files.
+//! Runs the same random sequences of calls on p1-adapter and on wasi-common 46. They use what
+//! `wasmtime_wasi::p1` 48 lacks, and p1-adapter's own differential test therefore cannot compare:
+//! sockets (a listener and a stream handed over, connections accepted), flags, several buffers in
+//! one write, polls of sockets and clocks.
+//!
+//! The two sides have twin directories and twin sockets. After every call both must have the same
+//! errno or trap, the same bytes in memory, the same bytes at the other end, and the same files.
 //!
 //! ```text
 //! differential46 [SEQUENCES]      default: 2000
 //! ```
 //!
-//! What is meant to differ is listed in [`known`], with the reason. The first other difference ends
-//! the run, with the shortest sequence that shows it. Before the run, faults are planted in our
-//! side and must be found ([`planted`]).
+//! [`known`] lists intended differences, with the reason. The first other difference ends the run,
+//! with the shortest sequence that shows it. Before the run, faults are planted in our side and
+//! must be found ([`planted`]).
 #![deny(unsafe_code)]
 
 mod known;

@@ -40,8 +40,8 @@ impl Seen {
         self.calls.values().map(|(all, _)| all).sum()
     }
 
-    /// What many sequences should have seen and have not: a difference listed, which hides
-    /// something if it has outlived what it lists; a function that succeeds.
+    /// What many sequences should have seen and have not: each listed difference, since one that no
+    /// longer exists could hide another, and each function that succeeds.
     pub fn missing(&self) -> Vec<String> {
         let listed = known::ALL.iter().zip(&self.known);
         let listed = listed

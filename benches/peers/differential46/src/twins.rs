@@ -1,7 +1,7 @@
 //! Both adapters side by side: what is open in them, and what would wait.
 //!
-//! One thread makes all calls, so none may wait for it: the test keeps count of what each socket
-//! has to give, and leaves a call out that would block.
+//! One thread makes all calls, so no call may wait for it. The test counts what each socket can
+//! give, and leaves out a call that would block.
 
 mod calls;
 mod compare;

@@ -125,7 +125,7 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     ///
     /// Every thread has its own instance of each preloaded module, with its own globals and tables,
     /// as wasi-threads gives it one of the group's own module. All of a thread's instances are made
-    /// first, then the start functions run, in the order given and the group's own module last; a
+    /// first. Then the start functions run in the order given, with the group's own module last. A
     /// preloaded module's `_initialize` runs in the main thread only, after its start function. Its
     /// imports come from the linker and from the modules before it. A shared memory that it imports
     /// by the name that the group's module uses is the group's.
@@ -179,17 +179,17 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// [`see_threads`](Self::see_threads): a timer of each thread sends its signal. With a
     /// [`host_word`](Self::host_word) the profile tells host functions from work of the runtime.
     ///
-    /// Each sample costs some microseconds, each wait two looks at the clock, each thread a timer
-    /// (`RLIMIT_SIGPENDING` allows some thousands) and 64 KiB, and the group a host thread, which
-    /// ends when the group is dropped. With async host functions, samples have no frames; with
-    /// [`Limits::fuel`](crate::Limits::fuel) alone they do.
+    /// Each sample costs some microseconds, and each wait two looks at the clock. Each thread costs
+    /// a timer (`RLIMIT_SIGPENDING` allows some thousands) and 64 KiB. The group costs a host
+    /// thread, which ends when the group is dropped. With async host functions, samples have no
+    /// frames; with [`Limits::fuel`](crate::Limits::fuel) alone they do.
     pub fn profile(mut self, interval: Duration) -> Self {
         self.settings.profile = Some(interval);
         self
     }
 
-    /// How the group sees that a thread is in a host function: `word` returns the calling thread's
-    /// word, which is 0 outside of host functions, and inside them the address of something on the
+    /// How the group sees that a thread is in a host function. `word` returns the calling thread's
+    /// word. It is 0 outside of host functions, and inside them the address of something on the
     /// thread's stack. The group's own host functions write the same word.
     ///
     /// The end of a group with [`Termination::ProcessExit`] gives threads in host functions the
@@ -307,7 +307,7 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     }
 
     /// Runs `hook` when a trap (or the error of a host function that is no exit) has ended the
-    /// group, on the host thread it happened on, with that thread's store, which is dropped
+    /// group. It runs on the host thread of the trap, with that thread's store, which is dropped
     /// afterwards. By then the outcome is set and the other threads have been told to end, but may
     /// not have ended yet.
     ///
@@ -328,9 +328,10 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
     /// When the group ends, the future of a call that awaits is dropped.
     ///
     /// One async function makes every call into wasm run on a stack of wasmtime's own
-    /// (`Config::async_stack_size`), made for each thread and each call from outside; calls between
-    /// wasm and host functions that are not async stay as they are. A function that needs a runtime
-    /// gets it from [`around_thread`](Self::around_thread), by entering a handle there.
+    /// (`Config::async_stack_size`). Such a stack is made for each thread and each call from
+    /// outside. Calls between wasm and host functions that are not async stay as they are. A
+    /// function that needs a runtime gets it from [`around_thread`](Self::around_thread), by
+    /// entering a handle there.
     #[cfg(feature = "async")]
     pub fn async_host_functions(mut self, are_there: bool) -> Self {
         self.settings.async_calls = are_there;

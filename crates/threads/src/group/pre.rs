@@ -64,8 +64,8 @@ impl<T: Send + 'static> GroupPre<T> {
     ///
     /// Those of [`GroupError`] that depend on engine, module and linker alone. Only
     /// [`build`](GroupBuilder::build) finds a function of another type than the module imports, and
-    /// a memory, a table or a global that the linker lacks: Wasmtime needs a store to tell what a
-    /// linker has under a name.
+    /// a memory, a table or a global that the linker lacks. The reason: Wasmtime needs a store to
+    /// tell what a linker has under a name.
     pub fn new(
         engine: &Engine,
         module: &ThreadModule,

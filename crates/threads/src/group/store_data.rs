@@ -59,7 +59,7 @@ impl<T: Send + 'static, D> GroupBuilder<T, D> {
 
     /// Runs `set_up` on each thread's new store, before anything is instantiated in it. It is for a
     /// limiter of the embedder's own, for hostcall fuel, or for fuel of its own if
-    /// [`Limits::fuel`](crate::Limits::fuel) is not set; without that a store has the most fuel
+    /// [`Limits::fuel`](crate::Limits::fuel) is not set. Without either, a store has the most fuel
     /// there can be. It runs on the same threads as [`state`](Self::state); an error has the same
     /// consequences as one of [`try_state`](Self::try_state).
     ///

@@ -26,11 +26,12 @@ pub enum Termination {
     /// return once every thread has stopped or has been left in a host call. They join no thread,
     /// and the caller then ends the process. There are no checks in the code. A thread that
     /// computes stops at its next instruction, so all have stopped once each has had a turn on a
-    /// processor: on two processors 8 threads within 1 ms, 1,500 within 30 ms (`scripts/end.py`).
+    /// processor. On two processors, 8 threads stopped within 1 ms, and 1,500 within 30 ms
+    /// (`scripts/end.py`).
     ///
-    /// The end takes execute permission from the code of the group's modules, so *every* thread of
-    /// the process that runs that code stops when it next does, those of other groups included, and
-    /// no module of it runs again. Stores, stacks, memories and instances stay: dropping the group
+    /// The end takes execute permission from the code of the group's modules. So *every* thread of
+    /// the process stops when it next runs that code, those of other groups included, and no module
+    /// of the group runs again. Stores, stacks, memories and instances stay: dropping the group
     /// gives nothing back. A group that never ran is dropped as any other.
     /// [`ThreadGroup::into_reactor`](crate::ThreadGroup::into_reactor) refuses such a group.
     ///

@@ -30,8 +30,8 @@ use crate::waits::WaitStatistics;
 /// A group of threads that run one module over one shared memory, and end together.
 ///
 /// Made by [`ThreadGroup::builder`]; runs once. Dropping a group ends it as [`Outcome::Cancelled`]
-/// if it has not ended, and blocks until its host threads are gone, except the calling one if a
-/// host function of the group drops it.
+/// if it has not ended, and blocks until its host threads are gone. If a host function of the group
+/// drops it, the calling thread is left out.
 pub struct ThreadGroup<T: Send + 'static> {
     pub(crate) core: Arc<Core<T>>,
     /// The main thread's store, until it runs.

@@ -42,8 +42,8 @@ impl GroupHandle {
         self.life.outcome()
     }
 
-    /// What every thread is doing. Blocks for at most about `patience`: threads that wait or run
-    /// wasm answer themselves, at once if the engine has epochs; one that has not answered by then
+    /// What every thread is doing. Blocks for at most about `patience`. Threads that wait or run
+    /// wasm answer themselves, at once if the engine has epochs. One that has not answered by then
     /// is reported as in a host call. Interrupts running wasm, and lets it go on.
     ///
     /// With [`GroupBuilder::see_threads`](crate::GroupBuilder::see_threads) only a signal

@@ -11,9 +11,9 @@ use crate::rewrite::{RewriteOptions, extend_fingerprint};
 /// ([`ThreadModule::serialize`](crate::ThreadModule::serialize)). Needs the feature `compile`.
 ///
 /// If this and the bytes are the same, so is the module, and what was serialized can be
-/// deserialized: the engines have the same compiler, settings and version of Wasmtime, and the same
-/// code prepares with the same options. It includes [`Engine::precompile_compatibility_hash`], of
-/// which it is the counterpart.
+/// deserialized. The engines then have the same compiler, settings and version of Wasmtime, and the
+/// same code prepares with the same options. It includes [`Engine::precompile_compatibility_hash`],
+/// of which it is the counterpart.
 ///
 /// ```
 /// use std::hash::{BuildHasher, RandomState};

@@ -10,7 +10,7 @@
 //! All numbers are little-endian. Both the front and the end of the file identify it. So a file
 //! that was cut short or extended is found to be damaged, and is not taken for a foreign `.cwasm`,
 //! whose waits and start function would not be bound. The mark lies in bytes 9 to 15 of the
-//! compiled module, an ELF file: the format leaves them unused (System V ABI, "ELF Identification",
+//! compiled module, an ELF file. The format leaves them unused (System V ABI, "ELF Identification",
 //! `EI_PAD`), and Wasmtime neither writes nor reads them.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};

@@ -44,7 +44,7 @@ impl ThreadModule {
     /// notify on the same address reaches them. So a group ends such threads by notifying every
     /// address of the memory, again and again until they are gone. If the module defines the shared
     /// memory itself, its threads are reached only if the module exports that memory, and only
-    /// after instantiation (a start function may wait there); otherwise only the grace period
+    /// after instantiation (a start function may wait there). Otherwise only the grace period
     /// bounds the end. These waits appear in no report of a deadlock and in no statistics. The
     /// start function runs as part of each instantiation, and data segments are taken to be active,
     /// so no instance is made ahead of its thread. Large bulk memory operations run to their end.

@@ -169,9 +169,9 @@ pub enum GroupError {
         /// The engine's setting.
         wasm_stack: usize,
     },
-    /// The group has async host functions or a limit on fuel, so wasm and all host functions run on
-    /// the engine's async stacks, and these are too small: host functions have what
-    /// `async_stack_size` exceeds `max_wasm_stack` by.
+    /// The engine's async stacks are too small. The group has async host functions or a limit on
+    /// fuel, so wasm and all host functions run on these stacks. Host functions have the part by
+    /// which `async_stack_size` exceeds `max_wasm_stack`.
     #[error(
         "an async stack of {async_stack} bytes is too small for the engine's `max_wasm_stack` of {wasm_stack} \
          bytes and host functions (async ones and a limit on fuel need such stacks): set `Config::async_stack_size` to at \

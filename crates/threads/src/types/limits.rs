@@ -10,7 +10,7 @@ use crate::types::budget::GroupBudget;
 /// Everything is unlimited by default, except the wait of a spawn at the thread limit (50 ms) and
 /// the host stack, which follows the engine's wasm stack.
 ///
-/// Threads that the host has no capacity for are refused in any case: `thread-spawn` returns
+/// Threads for which the host has no capacity are refused in any case. `thread-spawn` then returns
 /// `-EAGAIN`, and [`SpawnError::NoCapacity`](crate::SpawnError::NoCapacity) names the system's
 /// limit (on Linux, `vm.max_map_count` for about 10,000 threads, or a limited address space).
 #[derive(Clone, Debug)]
@@ -170,10 +170,11 @@ impl Limits {
     /// larger number than `i64::MAX` means `i64::MAX`.
     ///
     /// *Bound.* All threads together never consume more than fuel + threads * longest block of the
-    /// modules. Wasm looks whether any fuel is left at function entries and heads of loops; what
-    /// lies between two looks is a block, and each thread that runs at the end may be beyond by
-    /// one. A `memory.fill`, `copy` or `init` is counted with all its bytes before it is done. A
-    /// thread that is alone stops where it would stop in a plain Wasmtime store with as much fuel.
+    /// modules. Wasm looks whether any fuel is left at function entries and heads of loops. The
+    /// code between two looks is a block. Each thread that runs at the end may be beyond the limit
+    /// by one block. A `memory.fill`, `copy` or `init` is counted with all its bytes before it is
+    /// done. A thread that is alone stops where it would stop in a plain Wasmtime store with as
+    /// much fuel.
     ///
     /// *What is left unused.* A thread holds fuel while it runs wasm, and traps with "all fuel
     /// consumed" when the pool has too little for its next interval. An interval is a 512th of what

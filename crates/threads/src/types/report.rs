@@ -106,8 +106,9 @@ pub struct LeftBehind {
     /// The host call it is in, if it is told by [`host_call`](crate::host_call) or
     /// [`note_host_call`](crate::note_host_call).
     pub host_call: Option<&'static str>,
-    /// Whether it may have been computing. Then it had no turn on a processor in which it could
-    /// stop; or it was in a long `memory.fill`, `memory.copy` or the like, which may still write;
-    /// or nothing stops it ([`Termination::AtHostCalls`](crate::Termination::AtHostCalls)).
+    /// Whether it may have been computing. There are three cases. It had no turn on a processor in
+    /// which it could stop. Or it was in a long `memory.fill`, `memory.copy` or the like, which may
+    /// still write. Or nothing stops it
+    /// ([`Termination::AtHostCalls`](crate::Termination::AtHostCalls)).
     pub computing: bool,
 }

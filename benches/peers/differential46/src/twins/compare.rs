@@ -26,9 +26,8 @@ impl Twins {
         self.both(name, Some(open.kind), &ours, &theirs)
     }
 
-    /// Where the answers differ as they are meant to, results in memory are not compared: they are
-    /// made alike again, for the calls that follow. Ours must have written none if its answer is an
-    /// error.
+    /// If the answers differ as intended, results in memory are not compared. They are made equal
+    /// again, for the calls that follow. Ours must have written none if its answer is an error.
     pub(super) fn both(
         &mut self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! What is open: calls that take, move and free descriptor numbers, which the two sides give out
+//! Open descriptors: calls that take, move and free their numbers, which the two sides give out
 //! differently.
 
 use super::layout::{NAMES, OUT, PATH};

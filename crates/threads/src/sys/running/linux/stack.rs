@@ -87,9 +87,9 @@ impl StackInUse {
             && address.is_multiple_of(size_of::<usize>())
             && address.checked_add(size_of::<usize>())? <= self.end
             && (address < self.sure || is_readable(address));
-        // SAFETY: within the part of the calling thread's own stack that is in use, so it is
-        // mapped, and no other thread writes it; or, where a fiber's stack may have ended before,
-        // the system has just read it. Aligned. What it means is not relied on.
+        // SAFETY: it lies within the part of the calling thread's own stack that is in use, so it
+        // is mapped, and no other thread writes it. Or, where a fiber's stack may have ended
+        // before, the system has just read it. It is aligned. Its meaning is not relied on.
         fits.then(|| unsafe { *std::ptr::with_exposed_provenance::<usize>(address) })
     }
 }
