@@ -1,7 +1,8 @@
 //! Points: where a thread counts, and asks its host when what it may count is used up.
 //!
-//! The count is an appended global, `left`. A point takes one off it; below zero it calls the host
-//! through the appended table and takes what that returns for the new count.
+//! The count is an appended global, `left`. A point subtracts one from it. If it is then below
+//! zero, the point calls the host through the appended table, and the host's result is the new
+//! count.
 
 use wasm_encoder::{BlockType, Function, InstructionSink};
 use wasmparser::MemoryType;

@@ -81,8 +81,8 @@ impl WasiPaths {
         made
     }
 
-    /// Fails where the directory that shall be removed is named `..`: it is not empty, for what
-    /// named it is in it.
+    /// Fails if the directory to be removed is named `..`: it cannot be empty, since it contains
+    /// the directory that `..` was looked up in.
     pub(crate) fn check_removed_directory(&mut self, dir: &Dir, path: &str) -> Result<()> {
         if last(path) != Last::DotDot {
             return Ok(());

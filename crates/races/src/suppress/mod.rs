@@ -4,7 +4,7 @@ mod pattern;
 
 use std::fmt;
 
-use pattern::Pattern;
+use pattern::Patterns;
 
 /// A function of a stack, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Rule {
     top: bool,
     /// Both stacks must have it.
     both: bool,
-    pattern: Pattern,
+    pattern: Patterns,
     line: usize,
 }
 
@@ -119,10 +119,10 @@ const OF_OTHERS: [&str; 5] = ["thread", "mutex", "signal", "deadlock", "called_f
 /// Each line is a rule. `race:NAME` matches a race if NAME is part of the name of a function, or of
 /// the path of a file, in the stack of either access. `function:` looks at names only, `file:` at
 /// paths only. `race_top:`, `function_top:` and `file_top:` look only at the functions that access.
-/// `race_tops:`, `function_tops:` and `file_tops:` must match both of these. `*` stands for
-/// anything, `^` for the beginning, `$` for the end. With `harmless ` in front the race is told as
-/// harmless. `#` begins a comment line. Lists of ThreadSanitizer are read, too: rules in them that
-/// are not about races are passed over.
+/// `race_tops:`, `function_tops:` and `file_tops:` must match both of these, and may name several
+/// with `|` between them. `*` stands for anything, `^` for the beginning, `$` for the end. With
+/// `harmless ` in front the race is told as harmless. `#` begins a comment line. Lists of
+/// ThreadSanitizer are read, too: rules in them that are not about races are passed over.
 ///
 /// ```
 /// use wasm_races::{Frame, Suppressions, Verdict};
@@ -180,15 +180,17 @@ impl Suppressions {
                 _ if OF_OTHERS.contains(&kind) => continue,
                 _ => return Err(error()),
             };
-            if pattern.is_empty() {
-                return Err(error());
-            }
+            let pattern = match both {
+                _ if pattern.is_empty() => return Err(error()),
+                true => Patterns::any(pattern).ok_or_else(error)?,
+                false => Patterns::one(pattern),
+            };
             rules.push(Rule {
                 verdict,
                 subject,
                 top,
                 both,
-                pattern: Pattern::new(pattern),
+                pattern,
                 line: at + 1,
             });
         }
@@ -273,6 +275,8 @@ mod tests {
             ("function_tops:n", Verdict::Told),
             ("function_tops:^*e", Verdict::Suppressed),
             ("file_tops:/", Verdict::Suppressed),
+            ("function_tops:^inner$|^outer$", Verdict::Told),
+            ("function_tops:^nothing$|e", Verdict::Suppressed),
             ("thread:inner\nmutex:inner", Verdict::Told),
             ("", Verdict::Told),
         ] {
@@ -291,6 +295,8 @@ mod tests {
             ("function_top:^own$", Verdict::Suppressed),
             ("function_top:^caller$", Verdict::Told),
             ("function_tops:^o", Verdict::Suppressed),
+            ("function_tops:^own$|^other$", Verdict::Suppressed),
+            ("function_tops:^own$|^others$", Verdict::Told),
         ] {
             assert_eq!(judge(list, stacks), verdict, "{list}");
         }

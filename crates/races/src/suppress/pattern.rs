@@ -2,17 +2,50 @@
 
 use std::fmt;
 
+/// One pattern, or several of which a name matches any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Patterns(Vec<Pattern>);
+
+impl Patterns {
+    /// The text as one pattern.
+    pub(super) fn one(text: &str) -> Self {
+        Self(vec![Pattern::new(text)])
+    }
+
+    /// The patterns between the `|` of the text; `None` if one of them is empty.
+    pub(super) fn any(text: &str) -> Option<Self> {
+        let mut parts = text.split('|');
+        let all = !parts.clone().any(str::is_empty);
+        all.then(|| Self(parts.by_ref().map(Pattern::new).collect()))
+    }
+
+    /// Whether any is in the name.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
+}
+
+impl fmt::Display for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, pattern) in self.0.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { "|" })?;
+            pattern.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
 /// A part of a name: `*` stands for anything, `^` in front for the beginning, `$` at the end for
 /// the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+struct Pattern {
     parts: Vec<String>,
     from_begin: bool,
     to_end: bool,
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Self {
+    fn new(text: &str) -> Self {
         let (text, from_begin) = match text.strip_prefix('^') {
             Some(rest) => (rest, true),
             None => (text, false),
@@ -29,7 +62,7 @@ impl Pattern {
     }
 
     /// Whether it is in the name. Takes time for each part and byte of the name at most.
-    pub(super) fn matches(&self, name: &str) -> bool {
+    fn matches(&self, name: &str) -> bool {
         let mut rest = name;
         let last = self.parts.len() - 1;
         for (at, part) in self.parts.iter().enumerate() {

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A wait, from [`Waitable::ready`](crate::Waitable::ready). Owns what it needs, so it can go
-/// anywhere; dropped, it leaves the line, and the next one is called if it was.
+/// A wait, from [`Waitable::ready`](crate::Waitable::ready). It borrows nothing, so it can be moved
+/// to another thread or task. Dropping it takes the waiter out of the line; if it had already been
+/// woken to poll, the next waiter is woken instead.
 #[must_use = "a wait does nothing unless polled or blocked on"]
 pub struct Ready<V: Pollable> {
     pub(super) waited: Arc<Waited<V>>,
