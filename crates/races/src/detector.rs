@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::bytes::{span, word_of};
 use crate::clock::Epoch;
 use crate::error::EventError;
 use crate::limits::Limits;
@@ -152,7 +153,7 @@ impl Detector {
         self.settle(access.thread)?;
         let known_before = self.races.len();
         self.counts.accesses += 1;
-        let (word, mask) = word_of(begin, size);
+        let (word, mask) = self.word_of(begin, size);
         if access.kind.acquires() {
             let thread = self.threads.get(access.thread)?;
             self.order.acquire(word, mask, &mut thread.clock);
@@ -161,10 +162,10 @@ impl Detector {
         }
         let raced = self.check(access, end)?;
         if raced && access.kind == AccessKind::Read && size <= 8 {
-            let thread = self.threads.get(access.thread)?;
             let mut at = begin;
             while at < end {
-                let (word, mask) = word_of(at, (end - at).min(8 - at % 8));
+                let (word, mask) = self.word_of(at, (end - at).min(8 - at % 8));
+                let thread = self.threads.get(access.thread)?;
                 self.order.acquire(word, mask, &mut thread.clock);
                 at = (word + 8).min(end);
             }
@@ -375,26 +376,18 @@ impl Detector {
         waited.map_or(Ok(()), |address| self.pass_queue(thread, address))
     }
 
+    /// The word in which an access begins, and the bytes of it that an acquisition or a release is
+    /// about. Where threads run at once these are all: an update that is told, and not done yet,
+    /// carries what others release for some of its bytes to readers of its other bytes.
+    fn word_of(&self, address: u64, size: u64) -> (u64, u8) {
+        let (word, mask) = word_of(address, size);
+        (word, if self.parallel { 0xff } else { mask })
+    }
+
     fn pass_queue(&mut self, thread: u32, address: u64) -> Result<(), EventError> {
         let thread = self.threads.get(thread)?;
         self.order.pass_queue(address / 8 * 8, &mut thread.clock);
         thread.advance();
         Ok(())
     }
-}
-
-/// The word in which an access begins, and which bytes of it are accessed, if the access lies
-/// within one word.
-fn word_of(address: u64, size: u64) -> (u64, u8) {
-    let word = address / 8 * 8;
-    let size = size.clamp(1, 8) as u32;
-    let mask = (0xff_u16 >> (8 - size)) << (address - word);
-    (word, mask as u8)
-}
-
-/// The bytes of a cell from the first to the last one that is set.
-fn span(cell: u64, mask: u8) -> (u64, u8) {
-    let first = mask.trailing_zeros().min(7);
-    let behind = (8 - mask.leading_zeros()).max(first + 1);
-    (cell + u64::from(first), (behind - first) as u8)
 }

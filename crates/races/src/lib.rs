@@ -84,6 +84,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod bytes;
 mod clock;
 mod detector;
 mod error;

@@ -383,3 +383,29 @@ proptest! {
         check_parallel(&events, &done)?;
     }
 }
+
+/// An update of eight bytes that is told first, and done after a write of one of them, carries that
+/// write's release to an update of another byte. A race of the two plain accesses was once
+/// reported.
+#[test]
+fn a_late_update_carries_a_release_to_its_other_bytes() {
+    use AccessKind::{AtomicUpdate, AtomicWrite, Read, Write};
+    let access = |thread, address, size, kind| Event::Access {
+        thread,
+        address,
+        size,
+        kind,
+    };
+    let events = [
+        Event::Spawn(0, 2),
+        Event::Spawn(2, 1),
+        access(1, 4065, 14, Read),
+        access(0, 4088, 8, AtomicUpdate),
+        access(1, 4088, 1, AtomicWrite),
+        access(1, 4064, 1, AccessKind::AtomicRead),
+        access(2, 4090, 1, AtomicUpdate),
+        access(0, 4064, 1, Read),
+        access(2, 4064, 2, Write),
+    ];
+    check_parallel(&events, &[]).unwrap();
+}
