@@ -215,13 +215,14 @@ impl Threads {
         Some(threads[after.checked_sub(1)?].1)
     }
 
-    /// A slot for a new thread. `None` if so many run.
+    /// A slot for a new thread. `None` if the limit of running threads is reached.
     ///
-    /// The best slot is one whose thread's accesses all others know of, since no thread races with
-    /// them any more. With many slots it is enough that all others know of its last release, as at
-    /// the end of a thread that is joined. Others are still compared with what it did after that.
-    /// The new thread takes that for its own, and is not. If there is no such slot, the one whose
-    /// thread ended first is taken, and no race of the new thread with that one is found.
+    /// First choice: the slot of an ended thread all of whose accesses every running thread knows
+    /// of, so nothing can race with them. With many slots it is enough that every running thread
+    /// knows of its last release. What the ended thread did after that is still compared with the
+    /// accesses of all threads but the new one, which has the same slot. Otherwise a new slot is
+    /// made. At the limit, the slot of the thread that ended first is taken, and no race of the new
+    /// thread with that one is found.
     fn find_slot(&mut self) -> Option<u16> {
         if let Some(slot) = self.take_known(|ended| ended.last_access) {
             return Some(slot);

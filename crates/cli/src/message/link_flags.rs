@@ -49,7 +49,7 @@ pub(crate) fn of_shape(error: &GroupError) -> Option<(String, &'static str)> {
 }
 
 /// Why a module with this shape cannot call `called`, a function of WASI that it imports, and what
-/// to do about it. `None` if it can, if it calls no WASI, and if it starts threads, since the
+/// to do about it. `None` if it can, if it calls no WASI, or if it starts threads, since the
 /// refusals of its shape then say it.
 pub(crate) fn of_wasi(shape: &ModuleShape, called: Option<&str>) -> Option<(String, &'static str)> {
     let called = called.filter(|_| shape.exported_memory.is_none() && !shape.spawns())?;

@@ -30,8 +30,8 @@ pub struct Minimised<T> {
 /// Takes out of `list` what the failure does not need, with at most `tries` calls of `test`.
 ///
 /// `test` gets a part of the list, in its order. It must always answer the same for the same part.
-/// If it is not, the result may be larger than needed. Even then it is the list itself, or one for
-/// which `test` has said `Same`, or the part of that one which `test` said was used.
+/// If it does not, the result may be larger than needed. Even then it is the list itself, or one
+/// for which `test` has said `Same`, or the part of that one which `test` said was used.
 pub fn minimise<T: Clone + PartialEq>(
     list: Vec<T>,
     tries: u64,

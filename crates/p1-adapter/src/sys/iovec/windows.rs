@@ -259,8 +259,8 @@ fn overlapped(at: u64) -> OVERLAPPED {
 
 /// The answer of a call once the system is done with its buffer. A handle of the standard library,
 /// of wasmtime-wasi or of an anonymous pipe is synchronous, so the call is done when it returns. On
-/// an asynchronous handle of an embedder it goes on in the background, if it has a place, and is
-/// waited for here; without a place the system refuses it.
+/// an asynchronous handle of an embedder it may go on in the background. With a place it is waited
+/// for here. Without one the system refuses it for files; an asynchronous pipe must not be given.
 fn finished(done: i32, handle: HANDLE, place: *mut OVERLAPPED, count: *mut u32) -> i32 {
     // SAFETY: reads a number of this thread's.
     if done != 0 || unsafe { GetLastError() } != ERROR_IO_PENDING {
