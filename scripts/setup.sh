@@ -29,7 +29,7 @@ command -v unshare >/dev/null || packages+=(util-linux)
 # Injects an error that no file system here gives; without it those probes are named as not run.
 command -v strace >/dev/null || packages+=(strace)
 command -v perl >/dev/null || packages+=(perl-base)
-# A test of debuggers says that it is left out where there is none.
+# Tests stop guests in both.
 command -v gdb >/dev/null || packages+=(gdb)
 command -v lldb-19 >/dev/null || packages+=(lldb-19)
 

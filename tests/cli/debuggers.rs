@@ -1,4 +1,4 @@
-//! Debuggers on guests, where those are installed. Where they are not, a line says so.
+//! Debuggers on guests. `scripts/setup.sh` installs them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,16 +32,14 @@ fn line() -> usize {
     at.unwrap() + 1
 }
 
-/// The first of these that is there.
-fn installed(names: &[&str]) -> Option<String> {
+/// The first of these that is installed.
+fn installed(names: &[&str]) -> String {
     let found = names.iter().find(|name| {
         let version = Command::new(name).arg("--version").output();
         version.is_ok_and(|output| output.status.success())
     });
-    if found.is_none() {
-        println!("none of {names:?} is installed: it is left out");
-    }
-    found.map(|name| (*name).to_owned())
+    let found = found.unwrap_or_else(|| panic!("none of {names:?}: run scripts/setup.sh"));
+    (*found).to_owned()
 }
 
 /// The output of a debugger that runs `guest` by a script, with a cache of its own. `None` if no
@@ -107,7 +105,8 @@ fn runs_by_itself(guest: &Path, home: &Path) {
 
 #[test]
 fn gdb_stops_in_both_threads() {
-    let (Some(gdb), Some(guest)) = (installed(&["gdb"]), guest()) else {
+    let gdb = installed(&["gdb"]);
+    let Some(guest) = guest() else {
         return;
     };
     let script = format!(
@@ -129,7 +128,8 @@ fn gdb_stops_in_both_threads() {
 #[test]
 fn lldb_stops_in_both_threads() {
     let names = ["lldb", "lldb-19", "lldb-18", "lldb-17"];
-    let (Some(lldb), Some(guest)) = (installed(&names), guest()) else {
+    let lldb = installed(&names);
+    let Some(guest) = guest() else {
         return;
     };
     let script = format!(

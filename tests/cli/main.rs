@@ -10,6 +10,7 @@ mod backtraces;
 mod cache;
 mod closed_pipes;
 mod compiled;
+#[cfg(target_os = "linux")]
 mod debuggers;
 mod ending;
 mod examples;

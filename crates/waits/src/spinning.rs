@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 ///
 /// A thread that waits again and again for one word to leave one value waits for a lock. The thread
 /// that releases a lock often takes it again at once, and a waiter that is back sooner disturbs it
-/// more. So a waiter for a lock does not spin. Threads that take turns through a word
-/// wait for another value each time, so their waits may spin.
+/// more. So a waiter for a lock does not spin. Threads that take turns through a word wait for
+/// another value each time, so their waits may spin.
 ///
 /// A thread in a loop around a lock soon finds another value. A thread that finds the same value
 /// again and again polls a word that does not change, and disturbs no other thread.
