@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::toolchains::{RUST_TARGET, has_rust_target, out};
+use crate::toolchains::{RUST_TARGET, has_rust_target};
 use integration_tests::{Program, repository};
 
 const SOURCE: &str = "tests/guests/rust/debugged.rs";
 
-/// A program with all of its variables; `None` without a compiler for it.
-fn guest() -> Option<PathBuf> {
+/// A program with all of its variables, compiled into `home`: another test may compile it at the
+/// same time. `None` without a compiler for it.
+fn guest(home: &Path) -> Option<PathBuf> {
     if !has_rust_target() {
         return None;
     }
-    let guest = out("debugged.wasm");
+    let guest = home.join("debugged.wasm");
     let compiled = Command::new("rustc")
         .args(["--edition", "2024", "-g", "--target", RUST_TARGET, "-o"])
         .arg(&guest)
@@ -106,7 +107,8 @@ fn runs_by_itself(guest: &Path, home: &Path) {
 #[test]
 fn gdb_stops_in_both_threads() {
     let gdb = installed(&["gdb"]);
-    let Some(guest) = guest() else {
+    let home = tempfile::tempdir().unwrap();
+    let Some(guest) = guest(home.path()) else {
         return;
     };
     let script = format!(
@@ -115,7 +117,6 @@ fn gdb_stops_in_both_threads() {
          bt 3\nprint worker + 100\ncontinue\nbt 3\nprint worker + 100\ncontinue\n",
         line()
     );
-    let home = tempfile::tempdir().unwrap();
     let gdb: (&str, &[&str], &str) = (&gdb, &["-q", "-batch", "-nx", "-x"], "--args");
     let Some(said) = debug(gdb, &script, &guest, home.path()) else {
         return;
@@ -129,7 +130,8 @@ fn gdb_stops_in_both_threads() {
 fn lldb_stops_in_both_threads() {
     let names = ["lldb", "lldb-19", "lldb-18", "lldb-17"];
     let lldb = installed(&names);
-    let Some(guest) = guest() else {
+    let home = tempfile::tempdir().unwrap();
+    let Some(guest) = guest(home.path()) else {
         return;
     };
     let script = format!(
@@ -139,7 +141,6 @@ fn lldb_stops_in_both_threads() {
          bt 3\nframe variable\ncontinue\nbt 3\nframe variable\ncontinue\n",
         line()
     );
-    let home = tempfile::tempdir().unwrap();
     let lldb: (&str, &[&str], &str) = (&lldb, &["--batch", "-x", "-s"], "--");
     let Some(said) = debug(lldb, &script, &guest, home.path()) else {
         return;
