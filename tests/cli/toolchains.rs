@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::program;
 use integration_tests::{Input, Program, repository};
@@ -37,14 +38,18 @@ fn rust_program() -> PathBuf {
     rust_guest("threads")
 }
 
-/// A program of `tests/guests/rust`, compiled.
+/// A program of `tests/guests/rust`, compiled. Several tests ask for one program at the same time,
+/// and the compiler's files are named after its output: so one compiles, under a name of this
+/// process, and the result is put in place as a whole.
 pub(crate) fn rust_guest(name: &str) -> PathBuf {
-    let out = out(&format!("rust_{name}.wasm"));
+    static COMPILING: Mutex<()> = Mutex::new(());
+    let _one = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = out(&format!("rust_{name}.{}.wasm", std::process::id()));
     let compiled = Command::new("rustc")
         .args(["--edition", "2024", "-g", "-O", "--target", RUST_TARGET])
         .arg(repository().join(format!("tests/guests/rust/{name}.rs")))
         .arg("-o")
-        .arg(&out)
+        .arg(&new)
         .output()
         .unwrap();
     assert!(
@@ -52,7 +57,9 @@ pub(crate) fn rust_guest(name: &str) -> PathBuf {
         "{}",
         String::from_utf8_lossy(&compiled.stderr)
     );
-    out
+    let finished = out(&format!("rust_{name}.wasm"));
+    std::fs::rename(&new, &finished).unwrap();
+    finished
 }
 
 fn said(args: &str) -> String {
