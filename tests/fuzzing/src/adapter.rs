@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::guest::FUNCTIONS;
+use crate::hosts::KINDS;
 use crate::input::Input;
 use crate::plant::planted;
 use crate::program::{Program, Step};
@@ -20,15 +21,17 @@ const POKE: u8 = 0xff;
 /// Where results, lists, subscriptions and strings mostly are.
 const PLACES: [u64; 8] = [64, 128, 192, 512, 1024, 4096, 4352, 8192];
 
-/// The first byte says how the memory is had.
+/// The first byte says how the memory is had, and on which host the program runs.
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let manner = MANNERS[input.below(MANNERS.len())];
+    let how = usize::from(input.u8());
+    let manner = MANNERS[how % MANNERS.len()];
+    let kind = KINDS[how / MANNERS.len() % KINDS.len()];
     let program = program(&mut input);
-    let outcomes = run_program(&program, manner, PATIENCE)
-        .unwrap_or_else(|what| panic!("{what} ({manner:?}):\n{program}"));
+    let outcomes = run_program(&program, manner, kind, PATIENCE)
+        .unwrap_or_else(|what| panic!("{what} ({manner:?}, {kind:?}):\n{program}"));
     if let Some(what) = planted_fault(&outcomes) {
-        panic!("{what} ({manner:?}):\n{program}");
+        panic!("{what} ({manner:?}, {kind:?}):\n{program}");
     }
 }
 
@@ -61,10 +64,10 @@ fn argument(input: &mut Input<'_>) -> u64 {
     }
 }
 
-/// The bytes of a program that is written down as text.
-pub fn encode(text: &str) -> Vec<Vec<u8>> {
+/// The bytes of programs that are written down as text, of which the first byte is `how`.
+pub fn encode(text: &str, how: u8) -> Vec<Vec<u8>> {
     let encode = |program: Program| {
-        let mut bytes = vec![0];
+        let mut bytes = vec![how];
         for step in program.0 {
             match step {
                 Step::Poke(at, data) => {

@@ -40,6 +40,10 @@ mod compiled;
 mod programs;
 #[cfg(feature = "runtime")]
 mod programs_guest;
+#[cfg(feature = "runtime")]
+mod programs_ways;
+#[cfg(feature = "runtime")]
+mod programs_world;
 
 // The world of the adapter's own random programs. They name one another from the root.
 #[cfg(feature = "runtime")]
@@ -49,6 +53,9 @@ mod generate;
 #[cfg(feature = "runtime")]
 #[path = "../../../crates/p1-adapter/tests/guest/mod.rs"]
 mod guest;
+#[cfg(feature = "runtime")]
+#[path = "../../../crates/p1-adapter/tests/fuzz/hosts.rs"]
+mod hosts;
 #[cfg(feature = "runtime")]
 #[path = "../../../crates/p1-adapter/tests/fuzz/program.rs"]
 mod program;

@@ -171,12 +171,16 @@ fn of_replays() -> Seeds {
 
 fn of_adapter() -> Seeds {
     let text = include_str!("../../../crates/p1-adapter/tests/fuzz/seeds.txt");
-    let number = |(number, bytes)| (format!("calls-{number}"), bytes);
-    adapter::encode(text)
-        .into_iter()
-        .enumerate()
-        .map(number)
-        .collect()
+    let kinds = ["", "made-", "repeatable-", "taken-over-"];
+    let mut seeds = Vec::new();
+    for (kind, name) in kinds.iter().enumerate() {
+        // Each host also with another memory than the last: an own one, then a shared one, ...
+        let how = (4 * kind + kind) as u8;
+        for (number, bytes) in adapter::encode(text, how).into_iter().enumerate() {
+            seeds.push((format!("calls-{name}{number}"), bytes));
+        }
+    }
+    seeds
 }
 
 /// Flags, a time limit, a limit of threads, then steps of eight bytes in plans of 16.
@@ -194,7 +198,7 @@ fn plans(front: [u8; 3], plans: &[&[[u8; 4]]]) -> Vec<u8> {
 fn of_programs() -> Seeds {
     let waits = [2, 0, 0, 255];
     let exit_elsewhere = plans(
-        [1, 9, 4],
+        [1, 0xe9, 4],
         &[&[[1, 1, 0, 0], waits], &[[5, 0, 0, 9], [10, 5, 0, 0]]],
     );
     let many = [
@@ -204,12 +208,12 @@ fn of_programs() -> Seeds {
         [14, 4, 0, 20],
         waits,
     ];
-    vec![
+    let mut seeds: Seeds = vec![
         ("exit-elsewhere".into(), exit_elsewhere),
         (
             "two-wait".into(),
             plans(
-                [0, 20, 4],
+                [0, 0xf4, 4],
                 &[&many, &[[5, 0, 0, 200], [10, 3, 0, 0]], &[waits]],
             ),
         ),
@@ -282,7 +286,19 @@ fn of_programs() -> Seeds {
                 ],
             ),
         ),
-    ]
+    ];
+    // Three of them in each other way, of which the first byte has the number.
+    let ways = [
+        "observed", "fuel", "budget", "reactor", "reported", "async", "turns",
+    ];
+    for base in 0..3 {
+        for (way, named) in ways.iter().enumerate() {
+            let (name, mut bytes) = seeds[(base * 3 + way) % 10].clone();
+            bytes[0] |= (way as u8 + 1) << 3;
+            seeds.push((format!("{named}-{name}"), bytes));
+        }
+    }
+    seeds
 }
 
 fn of_compiled() -> Seeds {

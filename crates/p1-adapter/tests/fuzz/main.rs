@@ -15,11 +15,13 @@
 mod generate;
 #[path = "../guest/mod.rs"]
 mod guest;
+mod hosts;
 mod program;
 mod run;
 
 use fastrand::Rng;
 use guest::FUNCTIONS;
+use hosts::{KINDS, Kind};
 use program::{Program, Step};
 use run::{MANNERS, Manner, Outcome, run};
 use std::collections::HashSet;
@@ -60,12 +62,18 @@ impl Seen {
 /// How long a program may wait before the signal ends it.
 const PATIENCE: Duration = Duration::from_millis(4);
 
-fn must_run(program: &Program, manner: Manner) -> Vec<Outcome> {
-    must_run_with(program, manner, PATIENCE)
+/// How a program has its memory, and on which host it runs.
+type How = (Manner, Kind);
+
+const PLAINLY: How = (Manner::Own, Kind::Plain);
+
+fn must_run(program: &Program, how: How) -> Vec<Outcome> {
+    must_run_with(program, how, PATIENCE)
 }
 
-fn must_run_with(program: &Program, manner: Manner, patience: Duration) -> Vec<Outcome> {
-    run(program, manner, patience).unwrap_or_else(|what| panic!("{what} ({manner:?}):\n{program}"))
+fn must_run_with(program: &Program, how: How, patience: Duration) -> Vec<Outcome> {
+    run(program, how.0, how.1, patience)
+        .unwrap_or_else(|what| panic!("{what} ({how:?}):\n{program}"))
 }
 
 /// What all workers share.
@@ -100,7 +108,13 @@ fn arbitrary_programs() {
     let kept = program::parse(&corpus);
     let known = kept.len();
     let mut seen = Seen::default();
-    for (_, outcomes) in replay(&kept, |i| MANNERS[i % MANNERS.len()]) {
+    let by_number = |i| {
+        (
+            MANNERS[i % MANNERS.len()],
+            KINDS[i / MANNERS.len() % KINDS.len()],
+        )
+    };
+    for (_, outcomes) in replay(&kept, by_number) {
         seen.add(&outcomes);
     }
     let found = Mutex::new(Found {
@@ -117,7 +131,8 @@ fn arbitrary_programs() {
                 while start.elapsed() < Duration::from_secs(seconds) {
                     let program = found.lock().unwrap().next(&mut rng);
                     let manner = MANNERS[rng.usize(..MANNERS.len())];
-                    let outcomes = must_run(&program, manner);
+                    let kind = KINDS[rng.usize(..KINDS.len())];
+                    let outcomes = must_run(&program, (manner, kind));
                     let mut found = found.lock().unwrap();
                     found.count += 1;
                     if found.seen.add(&outcomes) {
@@ -139,11 +154,8 @@ fn arbitrary_programs() {
     }
 }
 
-/// Runs every program once, `manner` of its index; what came of each, in order.
-fn replay(
-    programs: &[Program],
-    manner: impl Fn(usize) -> Manner + Sync,
-) -> Vec<(usize, Vec<Outcome>)> {
+/// Runs every program once, `how` of its index; what came of each, in order.
+fn replay(programs: &[Program], how: impl Fn(usize) -> How + Sync) -> Vec<(usize, Vec<Outcome>)> {
     let next = AtomicUsize::new(0);
     let all = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -154,7 +166,7 @@ fn replay(
                     let Some(program) = programs.get(i) else {
                         return;
                     };
-                    let outcomes = must_run(program, manner(i));
+                    let outcomes = must_run(program, how(i));
                     all.lock().unwrap().push((i, outcomes));
                 }
             });
@@ -174,7 +186,7 @@ fn smallest(kept: &[Program]) -> String {
     let mut corpus = String::from(
         "# Written by scripts/p1-fuzz.sh: programs that together have every function answer in every way seen so far.\n",
     );
-    for (i, outcomes) in replay(&by_length, |_| Manner::Own) {
+    for (i, outcomes) in replay(&by_length, |_| PLAINLY) {
         let new = |outcome: &Outcome| seen.answers.insert(*outcome);
         let calls = outcomes.iter().map(new).collect::<Vec<_>>();
         let Some(last) = calls.iter().rposition(|new| *new) else {
@@ -197,17 +209,13 @@ fn smallest(kept: &[Program]) -> String {
 fn every_function_succeeds_and_fails() {
     let mut seen = Seen::default();
     for program in program::parse(SEEDS) {
-        seen.add(&must_run_with(
-            &program,
-            Manner::Own,
-            Duration::from_secs(60),
-        ));
+        seen.add(&must_run_with(&program, PLAINLY, Duration::from_secs(60)));
     }
     let odd = |(function, (_, params)): (usize, &(_, &str))| {
         Step::Call(function, vec![u64::MAX; params.len()])
     };
     for step in FUNCTIONS.iter().enumerate().map(odd) {
-        seen.add(&must_run(&Program(vec![step]), Manner::Own));
+        seen.add(&must_run(&Program(vec![step]), PLAINLY));
     }
     let mut missing = Vec::new();
     for (function, (name, _)) in FUNCTIONS.iter().enumerate() {

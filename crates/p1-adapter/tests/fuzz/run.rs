@@ -2,24 +2,17 @@
 
 use crate::generate::MEMORY;
 use crate::guest::{FUNCTIONS, Guest, World};
+use crate::hosts::{Host, Kind};
 use crate::program::{Program, Step};
-use p1_adapter::{EndSignal, P1Ctx, P1CtxBuilder, P1State, StreamAccess};
-use rustix::fs::{CWD, Mode};
+use p1_adapter::{EndSignal, P1Ctx, P1State};
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
-use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::{SharedMemory, Val};
-use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
-use wasmtime_wasi::{FsPerms, OpenMode};
 
 /// How long a program may take after the signal.
 const BOUND: Duration = Duration::from_secs(20);
@@ -114,94 +107,6 @@ impl Watchdog {
     }
 }
 
-/// What a program sees of the host, and what it must not touch.
-struct Host {
-    dir: TempDir,
-    ctx: P1Ctx,
-    /// The other ends of pipes and sockets, kept open.
-    _peers: Box<dyn std::any::Any>,
-}
-
-fn populate(dir: &Path) {
-    fs::create_dir_all(dir.join("dir")).unwrap();
-    fs::write(dir.join("file"), b"The quick brown fox").unwrap();
-    fs::write(dir.join("dir/inner"), b"inner").unwrap();
-    rustix::fs::mkfifoat(CWD, dir.join("fifo"), Mode::from_raw_mode(0o600)).unwrap();
-    for (name, target) in [
-        ("link", "file"),
-        ("dangling", "nowhere"),
-        ("loop", "loop"),
-        ("out", ".."),
-    ] {
-        symlink(target, dir.join(name)).unwrap();
-    }
-}
-
-impl Host {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("secret"), b"secret").unwrap();
-        for name in ["written", "read"] {
-            populate(&dir.path().join(name));
-        }
-        let ctx = P1CtxBuilder::new()
-            .args(&["prog", "argument"])
-            .env("NAME", "value")
-            .stdin(MemoryInputPipe::new("typed"))
-            .stdout(MemoryOutputPipe::new(1 << 20))
-            .max_descriptors(40)
-            .preopened_dir(dir.path().join("written"), "/", FsPerms::ReadWrite)
-            .unwrap()
-            .preopened_dir(dir.path().join("read"), "/read", FsPerms::ReadOnly)
-            .unwrap()
-            .build()
-            .unwrap();
-        let (from_pipe, mut into_pipe) = std::io::pipe().unwrap();
-        into_pipe.write_all(b"in the pipe").unwrap();
-        let (out_of_pipe, to_pipe) = std::io::pipe().unwrap();
-        let (socket, mut peer) = UnixStream::pair().unwrap();
-        peer.write_all(b"in the socket").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        ctx.push_stream(from_pipe, StreamAccess::Read).unwrap();
-        ctx.push_stream(to_pipe, StreamAccess::Write).unwrap();
-        ctx.push_stream(socket, StreamAccess::ReadWrite).unwrap();
-        ctx.push_listener(listener).unwrap();
-        let file = fs::File::open(dir.path().join("read/file")).unwrap();
-        ctx.push_file(file, FsPerms::ReadOnly, OpenMode::READ)
-            .unwrap();
-        Self {
-            dir,
-            ctx,
-            _peers: Box::new((into_pipe, out_of_pipe, peer, client)),
-        }
-    }
-
-    /// What no program may have changed.
-    fn check(&self) -> Result<(), String> {
-        let dir = self.dir.path();
-        let mut names: Vec<_> = fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        if names != ["read", "secret", "written"] {
-            return Err(format!("outside the preopens there is {names:?}"));
-        }
-        if fs::read(dir.join("secret")).unwrap() != b"secret" {
-            return Err("a file outside the preopens has changed".to_owned());
-        }
-        let read = dir.join("read");
-        let count = fs::read_dir(&read).unwrap().count();
-        let file = fs::read(read.join("file")).unwrap();
-        let inner = fs::read(read.join("dir/inner")).unwrap();
-        if count != 7 || file != b"The quick brown fox" || inner != b"inner" {
-            return Err("a read-only preopen has changed".to_owned());
-        }
-        Ok(())
-    }
-}
-
 /// What came of a call: its function and errno, or a trap.
 pub(crate) type Outcome = (usize, Option<u16>);
 
@@ -291,9 +196,10 @@ pub(crate) const MANNERS: [Manner; 4] = [Manner::Own, Manner::Shared, Manner::Tw
 pub(crate) fn run(
     program: &Program,
     manner: Manner,
+    kind: Kind,
     patience: Duration,
 ) -> Result<Vec<Outcome>, String> {
-    let host = Host::new();
+    let host = Host::new(kind);
     let end = host.ctx.end_signal().clone();
     let threads = || match manner {
         Manner::Own => thread(&host.ctx, None, false, program),
@@ -314,12 +220,13 @@ pub(crate) fn run(
     });
     let outcomes = caught.map_err(|_| "a panic".to_owned())?;
     host.check()?;
+    host.end()?;
     Ok(outcomes)
 }
 
 /// For the test of the checks themselves: a host that a program has changed where it must not.
 pub(crate) fn spoilt() -> Result<(), String> {
-    let host = Host::new();
+    let host = Host::new(Kind::Plain);
     host.check().expect("nothing has happened yet");
     fs::write(host.dir.path().join("read/file"), b"changed").unwrap();
     host.check()
