@@ -20,7 +20,6 @@ pub(crate) mod stream;
 use crate::abi::convert;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Fdflags, Oflags, Rights};
-use crate::descriptor::cookies::Cookies;
 use crate::descriptor::stream::GuestStream;
 use crate::lock::lock;
 use crate::made::below::Below;
@@ -103,12 +102,11 @@ impl Descriptor {
     }
 
     pub(crate) fn dir_named(dir: wasi::Dir, name: Option<&str>) -> Self {
-        let what = What::Dir(Dir {
-            inner: wasi::Descriptor::Dir(dir),
+        let dir = Dir {
             preopen: name.map(Box::from),
-            cookies: Cookies::default(),
-        });
-        Self::with(what, Fdflags::empty())
+            ..Dir::unnamed(wasi::Descriptor::Dir(dir))
+        };
+        Self::with(What::Dir(dir), Fdflags::empty())
     }
 
     /// A file of a type that no stream has, with the flags `os`. Others may have its description

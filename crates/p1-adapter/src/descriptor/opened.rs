@@ -10,6 +10,7 @@ use crate::descriptor::stream::GuestStream;
 use crate::sys::errno::Errno as Os;
 use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::file::{self, FileType, SeekFrom};
+use crate::sys::listing::KnownDirectory;
 use crate::sys::object::Object;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -35,6 +36,7 @@ pub(crate) struct Dir {
     pub(crate) preopen: Option<Box<str>>,
     /// What its listings have told.
     pub(crate) cookies: Cookies,
+    pub(crate) known: KnownDirectory,
 }
 
 pub(super) const UNASKED: u8 = u8::MAX;
@@ -188,6 +190,7 @@ impl Dir {
             inner,
             preopen: None,
             cookies: Cookies::default(),
+            known: KnownDirectory::default(),
         }
     }
 
