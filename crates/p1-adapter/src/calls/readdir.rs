@@ -18,7 +18,7 @@ use crate::abi::types::{Dircookie, Dirent, Errno, Fd, Filetype, Rights, Size};
 use crate::budget::MemoryBudget;
 use crate::call::Call;
 use crate::ctx::hooks::HostHooks;
-use crate::descriptor::cookies::Place;
+use crate::descriptor::cookies::{Cookies, Place};
 use crate::descriptor::made::OpenMadeFolder;
 use crate::descriptor::name_list::NameList;
 use crate::descriptor::{Dir, Kind};
@@ -57,11 +57,15 @@ pub(crate) fn readdir(
     let shared = call.shared;
     let scratch = &mut *call.scratch;
     scratch.entries.clear();
+    scratch.positions.clear();
     let mut out = EntryWriter {
         memory,
         at: buf,
         left: len,
         bytes: &mut scratch.entries,
+        positions: &mut scratch.positions,
+        cookies: descriptor.as_dir().map(|dir| &dir.cookies),
+        after: cookie,
         hooks: &shared.hooks,
         budget: shared.budget.as_ref(),
     };
@@ -89,6 +93,13 @@ pub(crate) fn readdir(
     Ok(written)
 }
 
+/// What a listing goes on with behind an entry.
+enum Next {
+    Cookie(Dircookie),
+    /// The cookie that stands for this position of the system's.
+    Behind(u64),
+}
+
 /// The guest's buffer, filled from the front.
 struct EntryWriter<'a, 'm> {
     memory: &'a mut GuestMemory<'m>,
@@ -96,6 +107,11 @@ struct EntryWriter<'a, 'm> {
     left: Size,
     /// What is to be written next, so that the guest's memory is looked up once for many entries.
     bytes: &'a mut Vec<u8>,
+    /// Where in these bytes a cookie is still to be put, and the position that it stands for.
+    positions: &'a mut Vec<(usize, u64)>,
+    cookies: Option<&'a Cookies>,
+    /// The last cookie that was put.
+    after: Dircookie,
     hooks: &'a HostHooks,
     /// The budget from which a descriptor takes what it keeps of listings.
     budget: Option<&'a Arc<dyn MemoryBudget>>,
@@ -112,22 +128,12 @@ impl EntryWriter<'_, '_> {
         };
         // A cursor of this call's own.
         let listing = Listing::open(dir.fd()?, position, &dir.known)?;
-        let mut after = cookie;
         let mut entries = listing.entries(kernel);
-        let budget = self.budget;
         while self.left != 0 {
             let Some(entry) = entries.next()? else { break };
-            let next = || {
-                after = dir.cookies.of(entry.position(), after, budget);
-                after
-            };
             let (name, said) = (entry.name(), entry.said());
-            self.entry(
-                &listing,
-                name,
-                || listing.find_just_listed(name, said),
-                next,
-            )?;
+            let find = || listing.find_just_listed(name, said);
+            self.entry(&listing, name, find, Next::Behind(entry.position()))?;
         }
         Ok(())
     }
@@ -148,7 +154,12 @@ impl EntryWriter<'_, '_> {
             if self.left == 0 {
                 break;
             }
-            self.entry(&listing, name, || listing.find(name, said), || next)?;
+            self.entry(
+                &listing,
+                name,
+                || listing.find(name, said),
+                Next::Cookie(next),
+            )?;
         }
         Ok(())
     }
@@ -189,7 +200,7 @@ impl EntryWriter<'_, '_> {
         listing: &Listing,
         c_name: &CStr,
         find: impl FnOnce() -> std::result::Result<Option<ListedFile>, Os>,
-        next: impl FnOnce() -> Dircookie,
+        next: Next,
     ) -> Result<()> {
         let Ok(name) = std::str::from_utf8(c_name.to_bytes()) else {
             return Ok(());
@@ -206,8 +217,15 @@ impl EntryWriter<'_, '_> {
             (found, d_type)
         };
         let inode = convert::inode(found.device, found.inode);
+        let d_next = match next {
+            Next::Cookie(cookie) => cookie,
+            Next::Behind(position) => {
+                self.positions.push((self.bytes.len(), position));
+                0
+            }
+        };
         let dirent = Dirent {
-            d_next: next(),
+            d_next,
             d_ino: self.hooks.inode(inode),
             d_namlen: name.len().try_into()?,
             d_type,
@@ -228,10 +246,26 @@ impl EntryWriter<'_, '_> {
     /// Writes what was put so far.
     fn flush(&mut self) -> Result<()> {
         if !self.bytes.is_empty() {
+            self.put_cookies();
             self.at = write_bytes(self.memory, self.at, self.bytes)?;
             self.bytes.clear();
         }
         Ok(())
+    }
+
+    /// Puts the cookies of the entries that wait for theirs: all at once, as that takes a lock.
+    fn put_cookies(&mut self) {
+        if let Some(cookies) = self.cookies {
+            let positions = self.positions.iter_mut().map(|(_, position)| position);
+            cookies.of(positions, self.after, self.budget);
+        }
+        for (at, cookie) in self.positions.drain(..) {
+            self.after = cookie;
+            // The last entry may be cut off.
+            let room = &mut self.bytes[at..];
+            let n = room.len().min(8);
+            room[..n].copy_from_slice(&cookie.to_le_bytes()[..n]);
+        }
     }
 
     /// Field by field, so that nothing of the host's gets into the padding.

@@ -49,6 +49,8 @@ pub(crate) struct Scratch {
     pub(crate) dirents: Vec<MaybeUninit<u8>>,
     /// Directory entries on their way to the guest.
     pub(crate) entries: Vec<u8>,
+    /// Where in them the cookies are, and the positions that these stand for.
+    pub(crate) positions: Vec<(usize, u64)>,
 }
 
 impl P1State {
@@ -58,6 +60,7 @@ impl P1State {
             open: OpenInProgress::default(),
             dirents: Vec::new(),
             entries: Vec::new(),
+            positions: Vec::new(),
         };
         Self {
             ctx,
