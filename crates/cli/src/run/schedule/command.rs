@@ -5,7 +5,13 @@ use std::ffi::OsString;
 use crate::run::plan::Plan;
 
 /// The options that say which run it is, and where it is kept.
-const OF_SCHEDULES: [&str; 4] = ["--schedule", "--explore", "--save", "--replay"];
+const OF_SCHEDULES: [&str; 5] = [
+    "--schedule",
+    "--explore",
+    "--save",
+    "--replay",
+    "--schedule-early",
+];
 /// Those without a value.
 const ALONE: [&str; 2] = ["--verify", "--explore-shared"];
 
@@ -85,6 +91,11 @@ mod tests {
                 "w --verify --env A=1 --schedule=random:1 a",
                 1,
                 "w --replay f --env A=1 a",
+            ),
+            (
+                "w --explore 5 --schedule-early 1s --schedule-start=2027-01-01 a",
+                1,
+                "w --replay f --schedule-start=2027-01-01 a",
             ),
         ] {
             let typed: Vec<_> = typed.split(' ').map(OsString::from).collect();
