@@ -52,6 +52,19 @@ fn what_fails_is_found_minimised_and_replayed() {
     }
 }
 
+/// The line was refused: a bound that it names stood before `run`.
+#[test]
+fn the_line_of_an_explicit_run_can_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = program()
+        .in_folder(folder.path())
+        .args("run --explore 1000");
+    let found = run.guest(&Guest::wat("lost_update")).run().expect_code(3);
+    let line = found.stderr.lines().last().unwrap();
+    assert!(line.contains(" run --max-points="), "{found}");
+    pasted(&found, folder.path()).run().expect_code(3);
+}
+
 /// The lowest seed that fails does not depend on the number of jobs.
 #[test]
 fn the_result_is_the_same_with_any_number_of_jobs() {
