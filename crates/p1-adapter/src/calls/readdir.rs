@@ -65,14 +65,14 @@ pub(crate) fn readdir(
         hooks: &shared.hooks,
         budget: shared.budget.as_ref(),
     };
-    if !descriptor.is_dir() {
+    if !descriptor.is_dir()? {
         return Err(Errno::Notdir.into());
     }
     descriptor.allow(Rights::FD_READDIR)?;
     if let Kind::MadeFolder(folder) = descriptor.kind()? {
         out.made(folder, cookie)?;
     }
-    if let Some(dir) = descriptor.as_dir() {
+    if let Some(dir) = descriptor.as_dir()? {
         let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
         let kernel = &mut scratch.dirents;
         if kernel.len() < room {
