@@ -54,6 +54,7 @@ pub(crate) fn readdir(
     cookie: Dircookie,
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
+    let dir = descriptor.as_dir()?;
     let shared = call.shared;
     let scratch = &mut *call.scratch;
     scratch.entries.clear();
@@ -64,19 +65,19 @@ pub(crate) fn readdir(
         left: len,
         bytes: &mut scratch.entries,
         positions: &mut scratch.positions,
-        cookies: descriptor.as_dir().map(|dir| &dir.cookies),
+        cookies: dir.map(|dir| &dir.cookies),
         after: cookie,
         hooks: &shared.hooks,
         budget: shared.budget.as_ref(),
     };
-    if !descriptor.is_dir() {
+    if !descriptor.is_dir()? {
         return Err(Errno::Notdir.into());
     }
     descriptor.allow(Rights::FD_READDIR)?;
     if let Kind::MadeFolder(folder) = descriptor.kind()? {
         out.made(folder, cookie)?;
     }
-    if let Some(dir) = descriptor.as_dir() {
+    if let Some(dir) = dir {
         let room = (len as usize).clamp(*KERNEL_BUFFER.start(), *KERNEL_BUFFER.end());
         let kernel = &mut scratch.dirents;
         if kernel.len() < room {

@@ -350,3 +350,60 @@ fn preopens_say_their_names() {
         assert_eq!(name(guest, 99, 10), BADF);
     });
 }
+
+/// An open that does not say that it wants a directory does not ask whether it has found one.
+/// Whatever comes first finds out.
+#[test]
+fn a_directory_is_one_however_it_was_opened() {
+    type First = fn(&mut Guest, i32);
+    let first: [(&str, First); 9] = [
+        ("nothing", |_, _| {}),
+        ("fdstat", |guest, fd| {
+            assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+            assert_eq!(
+                guest.read(OUT, 4),
+                [3, 0, 0, 0],
+                "a directory, without flags"
+            );
+        }),
+        ("filestat", |guest, fd| {
+            assert_eq!(guest.ask("fd_filestat_get", fd), OK);
+            assert_eq!(guest.read(OUT + 16, 1), [3]);
+        }),
+        ("read", |guest, fd| assert_eq!(guest.get(fd, 1), Err(ISDIR))),
+        ("pread", |guest, fd| {
+            assert_eq!(guest.get_at(fd, 1, 0), Err(ISDIR))
+        }),
+        ("sync", |guest, fd| {
+            assert_eq!(guest.call("fd_sync", &[Val::I32(fd)]), OK);
+        }),
+        ("flags", |guest, fd| {
+            let args = [Val::I32(fd), Val::I32(NONBLOCK)];
+            assert_eq!(guest.call("fd_fdstat_set_flags", &args), BADF);
+        }),
+        ("prestat", |guest, fd| {
+            assert_eq!(guest.ask("fd_prestat_get", fd), BADF)
+        }),
+        ("open", |guest, fd| {
+            let below = guest.open_at(fd, "x", 0, READ, 0).unwrap();
+            assert_eq!(guest.close(below), OK);
+        }),
+    ];
+    both(|guest, dir| {
+        fs::create_dir(dir.join("sub")).unwrap();
+        fill(&dir.join("sub"), ["x".to_owned()].into_iter());
+        for flags in [0, NONBLOCK, APPEND] {
+            for (what, first) in first {
+                let fd = guest.open("sub", 0, READ, flags).unwrap();
+                first(guest, fd);
+                let names: Vec<_> = list(guest, fd, 4096).into_keys().collect();
+                assert_eq!(names, [".", "..", "x"], "{what}, {flags}");
+                assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+                assert_eq!(guest.read(OUT, 4), [3, 0, 0, 0], "{what}, {flags}");
+                assert_eq!(guest.at("path_create_directory", fd, "new"), OK);
+                assert_eq!(guest.at("path_remove_directory", fd, "new"), OK);
+                assert_eq!(guest.close(fd), OK);
+            }
+        }
+    });
+}
