@@ -47,6 +47,8 @@ pub(crate) struct Scratch {
     pub(crate) open: OpenInProgress,
     /// Directory entries on their way from the kernel.
     pub(crate) dirents: Vec<MaybeUninit<u8>>,
+    /// Directory entries on their way to the guest.
+    pub(crate) entries: Vec<u8>,
 }
 
 impl P1State {
@@ -55,6 +57,7 @@ impl P1State {
             paths: WasiPaths::new(ctx.shared.fs.clone()),
             open: OpenInProgress::default(),
             dirents: Vec::new(),
+            entries: Vec::new(),
         };
         Self {
             ctx,

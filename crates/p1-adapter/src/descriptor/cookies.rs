@@ -100,11 +100,17 @@ impl Default for Kept {
 }
 
 impl Cookies {
-    /// The cookie that stands for `position`. Where `budget` has nothing left for more positions,
-    /// no more are kept. Locks for a moment; the budget is asked without a lock.
-    pub(crate) fn of(&self, position: u64, budget: Option<&Arc<dyn MemoryBudget>>) -> u64 {
+    /// The cookie that stands for `position`, in a listing whose entry before has the cookie
+    /// `after` (0 at the start). Where `budget` has nothing left for more positions, no more are
+    /// kept. Locks for a moment; the budget is asked without a lock.
+    pub(crate) fn of(
+        &self,
+        position: u64,
+        after: u64,
+        budget: Option<&Arc<dyn MemoryBudget>>,
+    ) -> u64 {
         loop {
-            if let Some(cookie) = self.with(|kept| kept.cookie(position)) {
+            if let Some(cookie) = self.with(|kept| kept.next(position, after)) {
                 return cookie;
             }
             let taken = match budget {
@@ -149,6 +155,16 @@ impl Cookies {
 }
 
 impl Kept {
+    /// As [`cookie`](Self::cookie). Most listings go the way of the first one, so the next number
+    /// is looked at first.
+    fn next(&mut self, position: u64, after: u64) -> Option<u64> {
+        let expected = usize::try_from(after).ok();
+        match expected.and_then(|place| self.positions.get(place)) {
+            Some(known) if *known == position => Some(after + 1),
+            _ => self.cookie(position),
+        }
+    }
+
     /// `None` if the position is to be kept, and is not paid for.
     fn cookie(&mut self, position: u64) -> Option<u64> {
         if let Some(cookie) = self.cookies.get(&position) {
@@ -207,13 +223,16 @@ mod tests {
         let cookies = Cookies::default();
         let positions = [7, 0x7fff_ffff_ffff_ffff, 1 << 40];
         assert_eq!(
-            positions.map(|position| cookies.of(position, None)),
+            positions.map(|position| cookies.of(position, 0, None)),
             [1, 2, 3]
         );
-        assert_eq!(
-            positions.map(|position| cookies.of(position, None)),
-            [1, 2, 3]
-        );
+        // Whatever the entry before was.
+        for after in [0, 1, 2, 3, 7, u64::MAX] {
+            assert_eq!(
+                positions.map(|position| cookies.of(position, after, None)),
+                [1, 2, 3]
+            );
+        }
         assert_eq!(cookies.place(0), Place::Start);
         assert_eq!(cookies.place(2), Place::At(0x7fff_ffff_ffff_ffff));
         assert_eq!(cookies.place(4), Place::Nowhere);
@@ -299,7 +318,7 @@ mod tests {
         let left = || budget.0.load(Ordering::SeqCst);
         let given: Arc<dyn MemoryBudget> = budget.clone();
         let cookies = Cookies::default();
-        let of = |position| cookies.of(position, Some(&given));
+        let of = |position| cookies.of(position, 0, Some(&given));
         // Positions as ext4 has them.
         let all: Vec<u64> = (1..10_000_u64)
             .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)
@@ -317,7 +336,7 @@ mod tests {
         // Those that a descriptor has anyway.
         let cookies = Cookies::default();
         for position in 0..FREE as u64 {
-            assert_eq!(cookies.of(position, Some(&given)), position + 1);
+            assert_eq!(cookies.of(position, 0, Some(&given)), position + 1);
         }
         assert_eq!(left(), 2 * piece + 5);
     }
