@@ -12,31 +12,54 @@ OURS=BINARY     the binary (target/release/wasi-threads-run unless set)
 EXPLORE=N       how many seeds (100)
 POLICIES=LIST   which policies, one after the other ("pos pct:3")
 EARLY=TIME      `--schedule-early`: by how much timeouts may come early (any time)
-LIMIT=SECONDS   for each search; then it is killed (120)
+LIMIT=SECONDS   of processor time for each search, however busy the machine is; then it is killed (60)
 RESULTS=FILE    where a line of JSON for each test is added
 """
-import json, os, re, signal, subprocess, sys, time
+import json, os, re, signal, subprocess, sys, tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 OURS = os.path.abspath(os.environ.get('OURS', os.path.join(ROOT, 'target/release/wasi-threads-run')))
 EXPLORE = os.environ.get('EXPLORE', '100')
 POLICIES = os.environ.get('POLICIES', 'pos pct:3').split()
-LIMIT = float(os.environ.get('LIMIT', '120'))
+LIMIT = float(os.environ.get('LIMIT', '60'))
 EARLY = os.environ.get('EARLY')
 BASE = [OURS, 'run', '--dir', '.::.::ro', '--env', 'RUST_MIN_STACK=262144', '--env', 'RUST_TEST_THREADS=1']
 
 
-def run(command, limit):
-    """Status (None: it was killed) and output."""
-    # A group of its own: the search has processes that are to go with it.
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors='replace', start_new_session=True)
-    try:
-        said = process.communicate(timeout=limit)[0]
-        return process.returncode, said
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return None, process.communicate()[0]
+def processor_time(group):
+    """Seconds of all processes of a group, those that they have waited for included."""
+    ticks = 0
+    for process in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{process}/stat') as file:
+                fields = file.read().rpartition(')')[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
+def run(command):
+    """Status (None: it was killed), output, and seconds of processor time."""
+    with tempfile.TemporaryFile('w+', errors='replace') as output:
+        # A group of its own: the search has processes that are to go with it.
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        status, took, before = None, 0, os.times()
+        # A run that passes no point is ended by the search itself.
+        while status is None and took < LIMIT:
+            try:
+                status = process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                took = processor_time(process.pid)
+        if status is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        else:
+            after = os.times()
+            took = after.children_user + after.children_system - before.children_user - before.children_system
+        output.seek(0)
+        return status, output.read(), took
 
 
 def what(status):
@@ -50,7 +73,7 @@ def what(status):
 def points(module, name, save):
     """How many points one run passes, about; None if it is not done in time, or fails."""
     command = [*BASE, '--schedule', 'pct:2:0', '--save', save, module, '--exact', name]
-    if run(command, LIMIT)[0] != 0:
+    if run(command)[0] != 0:
         return None
     with open(save) as file:
         return json.loads(file.read().splitlines()[-1]).get('points')
@@ -61,10 +84,8 @@ def search(module, name):
     save = os.path.join(os.path.dirname(module), re.sub(r'\W+', '_', name) + '.replay')
     early = [f'--schedule-early={EARLY}'] if EARLY else []
     for policy in POLICIES:
-        began = time.monotonic()
         explore = ['--explore', f'{EXPLORE},policy={policy}']
-        status, said = run([*BASE, *explore, *early, '--save', save, module, '--exact', name], LIMIT)
-        took = time.monotonic() - began
+        status, said, took = run([*BASE, *explore, *early, '--save', save, module, '--exact', name])
         if status is not None:
             break
     record = dict(test=name, verdict=what(status), status=status, policy=policy, seconds=round(took, 1), explore=EXPLORE)
@@ -88,12 +109,12 @@ def named(record):
 def main():
     module, rest = sys.argv[1], sys.argv[2:]
     # What the runner is given, `--skip` among it, chooses tests as it does in the harness.
-    status, said = run([*BASE, module, *rest, '--list', '--format', 'terse'], 60)
+    status, said, _ = run([*BASE, module, *rest, '--list', '--format', 'terse'])
     if status != 0:
         print(said)
         sys.exit(f'explore-tests.py: the tests of {module} cannot be listed: status {status}')
     names = re.findall(r'^(.*): test$', said, re.M)
-    ignored = run([*BASE, module, *rest, '--ignored', '--list', '--format', 'terse'], 60)[1]
+    ignored = run([*BASE, module, *rest, '--ignored', '--list', '--format', 'terse'])[1]
     ignored = set(re.findall(r'^(.*): test$', ignored, re.M))
     counts = {}
     for name in names:
@@ -129,7 +150,7 @@ def table(paths):
     crates = {}
     for record in last.values():
         crates.setdefault(record['crate'], []).append(record)
-    print('| crate | tests | no failure | not done | failed | s |\n|---|---|---|---|---|---|')
+    print('| crate | tests | no failure | not done | failed | processor seconds |\n|---|---|---|---|---|---|')
     for crate, records in crates.items():
         of = lambda *verdicts: [record for record in records if record['verdict'] in verdicts]
         good, open_ = of('ok'), of('not done')
