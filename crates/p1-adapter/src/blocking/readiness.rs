@@ -12,8 +12,8 @@ use std::pin::Pin;
 use std::task::Poll;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-/// Completes when the descriptor of `interest` is ready: what [`wait`](super::wait) is for threads,
-/// for one descriptor. To end it with a signal, run it in
+/// Completes when the descriptor of `interest` is ready: what `wait` is for threads, for one
+/// descriptor. To end it with a signal, run it in
 /// [`EndSignal::or_raised`](super::EndSignal::or_raised).
 ///
 /// Any number of tasks may wait on one descriptor. Each registers a duplicate of it, for the length

@@ -83,7 +83,7 @@ impl AsFd for HeldFd {
 /// A host descriptor that reads and writes in order: a pipe, a terminal, a socket, a device, or a
 /// regular file used as one.
 ///
-/// See the [module documentation](super) for what is done to each kind. Dropping it closes the
+/// The page of the module `blocking` says what is done to each kind. Dropping it closes the
 /// descriptor it holds, which is never the one it was made from.
 #[derive(Debug)]
 pub struct Stream {
