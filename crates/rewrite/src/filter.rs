@@ -11,7 +11,7 @@
 use wasm_encoder::{BlockType, InstructionSink, MemArg};
 
 /// Entries of the table.
-const ENTRIES: u32 = 1 << 16;
+const ENTRIES: u32 = 1 << 18;
 /// Bytes of an entry: instruction and address in 8, the generation in 8.
 const ENTRY: u32 = 16;
 /// The size of the memory, in wasm's pages.
@@ -21,6 +21,9 @@ pub(crate) const FIRST_GENERATION: i64 = 1;
 /// Instructions that have neighbouring numbers access neighbouring places. This odd number keeps
 /// their entries apart.
 const SPREAD: i32 = 0x9e37_79b1_u32.cast_signed();
+/// Most accesses are of words of this many bytes or more, as a power of two. Neighbouring words have
+/// neighbouring entries, and the bytes of a word are a quarter of the table apart.
+const WORD_BITS: i32 = 2;
 
 /// What appended functions need to look at the table.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +74,13 @@ impl Filter {
             .local_set(locals.key)
             .local_get(locals.address)
             .i32_wrap_i64()
+            .local_tee(locals.at)
+            .i32_const(WORD_BITS)
+            .i32_shr_u()
+            .local_get(locals.at)
+            .i32_const(ENTRIES.trailing_zeros().cast_signed() - WORD_BITS)
+            .i32_shl()
+            .i32_add()
             .local_get(locals.site)
             .i32_const(SPREAD)
             .i32_mul()

@@ -4,7 +4,7 @@ use crate::bytes::span;
 use crate::clock::Epoch;
 use crate::detector::Detector;
 use crate::error::EventError;
-use crate::race::{Access, Race, Side};
+use crate::race::{Access, AccessKind, Race, Side};
 use crate::sequence::Around;
 use crate::shadow::{Entry, Kind};
 
@@ -16,6 +16,19 @@ struct Meeting {
 }
 
 impl Detector {
+    /// Whether a plain access is one that its thread has made before, with nothing in between that
+    /// orders threads, and can race with none. It is kept then.
+    pub(super) fn repeats(&mut self, access: &Access, end: u64) -> Result<bool, EventError> {
+        let thread = self.threads.get(access.thread)?;
+        let plain = matches!(access.kind, AccessKind::Read | AccessKind::Write);
+        if !plain || thread.waits_on.is_some() || thread.reads.is_some() {
+            return Ok(false);
+        }
+        let (epoch, kind) = (thread.epoch(), Kind::of(access.kind));
+        let keep = |mask| Entry::new(epoch, kind, mask, access.place, access.number);
+        Ok(self.shadow.repeat(access.address, end, keep))
+    }
+
     /// Checks an access against those before it, and keeps it; whether it races.
     pub(super) fn check(&mut self, access: &Access, end: u64) -> Result<bool, EventError> {
         let thread = self.threads.get(access.thread)?;

@@ -147,9 +147,13 @@ impl Detector {
                 size,
             });
         }
+        if self.repeats(access, end)? {
+            self.counts.accesses += 1;
+            return Ok(&[]);
+        }
         self.settle(access.thread)?;
-        let known_before = self.races.len();
         self.counts.accesses += 1;
+        let known_before = self.races.len();
         let (word, mask) = self.word_of(begin, size);
         if access.kind.acquires() {
             let thread = self.threads.get(access.thread)?;

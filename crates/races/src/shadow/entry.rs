@@ -120,6 +120,13 @@ impl Entry {
         }
     }
 
+    /// What is kept if this access is made again, by the same thread at the same time and place;
+    /// `None` for another access.
+    pub(crate) fn again(self, new: Self) -> Option<Self> {
+        let both = self.merged(new)?;
+        (both.who == self.who).then_some(both)
+    }
+
     /// With the bytes of a later one, where the two are else the same but for their numbers; the
     /// later one's number is kept.
     pub(crate) fn merged(self, other: Self) -> Option<Self> {
