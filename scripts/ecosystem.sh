@@ -14,7 +14,8 @@
 # TIMEOUT=TIME       for each test program (300s)
 # STACK=BYTES        of the guest's threads (262144)
 # EXPLORE=N          explores each test under N schedules, of the crates that have a list of their
-#                    own for that; scripts/explore-tests.py has LIMIT and RESULTS
+#                    own for that; scripts/explore-tests.py has more settings
+# SMALL=1            with the small numbers of messages and turns that tests have for Miri
 #
 # Needs the target (rustup target add wasm32-wasip1-threads) and the registry.
 # Fails if a test fails that is not named below with its reason.
@@ -40,6 +41,7 @@ if [ -n "${EXPLORE:-}" ]; then
   export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER=$PWD/scripts/explore-tests.py
 fi
 unset RUSTFLAGS
+[ -z "${SMALL:-}" ] || export RUSTFLAGS="--cfg miri -A explicit_builtin_cfgs_in_flags"
 
 # CRATE VERSION ARGUMENTS-OF-CARGO-TEST -- ARGUMENTS-OF-THE-TESTS. What is skipped
 # has its reason in docs/ecosystem.md.
@@ -95,14 +97,27 @@ for package in json.load(sys.stdin)["packages"]:
         print(package["version"], os.path.dirname(package["manifest_path"]))' "$1")
 }
 
-# Takes a development dependency out of a manifest.
+# Takes a development dependency out of a manifest, of every target.
 without() { # NAME MANIFEST
   python3 - "$@" <<'PY'
 import re, sys
 name, manifest = sys.argv[1:]
 text = open(manifest).read()
-text = re.sub(r"(?ms)^\[dev-dependencies\." + re.escape(name) + r"\]\n.*?(?=^\[|\Z)", "", text)
+text = re.sub(r"(?ms)^\[(target\.[^\n]*\.)?dev-dependencies\." + re.escape(name) + r"\]\n.*?(?=^\[|\Z)", "", text)
 open(manifest, "w").write(text)
+PY
+}
+
+# Takes a test program out of a package.
+without_test() { # NAME FOLDER
+  python3 - "$@" <<'PY'
+import os, re, sys
+name, folder = sys.argv[1:]
+manifest = os.path.join(folder, "Cargo.toml")
+text = open(manifest).read()
+text = re.sub(r'(?ms)^\[\[test\]\]\nname = "' + re.escape(name) + r'"\n.*?(?=^\[|\Z)', "", text)
+open(manifest, "w").write(text)
+os.remove(os.path.join(folder, "tests", name + ".rs"))
 PY
 }
 
@@ -141,7 +156,19 @@ run() { # CRATE VERSION ARGUMENTS...
     arc-swap)
       slim_proptest "$work/src/$name/Cargo.toml"
       without criterion "$work/src/$name/Cargo.toml" ;;
-    concurrent-queue | event-listener | async-channel | async-lock | spin) without criterion "$work/src/$name/Cargo.toml" ;;
+    event-listener)
+      without criterion "$work/src/$name/Cargo.toml"
+      # Their harness for browsers, which every target of wasm gets.
+      without wasm-bindgen-test "$work/src/$name/Cargo.toml"
+      sed -i '/^ *#\[cfg(target_family = "wasm")\]$/{N;/wasm_bindgen_test/d}' "$work/src/$name"/{src,tests}/*.rs ;;
+    flume)
+      # async-std, which does not support the target, and the tests that use it. Its lock file
+      # has a wasm-bindgen that rustc refuses.
+      without criterion "$work/src/$name/Cargo.toml"
+      without async-std "$work/src/$name/Cargo.toml"
+      for test in async method_sharing stream; do without_test $test "$work/src/$name"; done
+      rm "$work/src/$name/Cargo.lock" ;;
+    concurrent-queue | async-channel | async-lock | spin) without criterion "$work/src/$name/Cargo.toml" ;;
   esac
   local status=0
   (cd "$work/src/$name" && cargo test -j "${JOBS:-2}" --target wasm32-wasip1-threads --no-fail-fast "$@") >"$log" 2>&1 || status=$?

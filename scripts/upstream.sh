@@ -2,7 +2,8 @@
 # Applies the patches in upstream/ to copies of released crates, outside of the tree. Compiles the
 # copies, and runs their tests, with those that show the effect.
 #
-# usage: scripts/upstream.sh [PIECE...]     all, or some of: spot, lot, wasmtime, readiness, wiggle
+# usage: scripts/upstream.sh [PIECE...]     all, or some of: facts, spot, lot, wasmtime, readiness,
+#                                           wiggle
 #
 # UPSTREAM=FOLDER    where copies and builds go (a new folder that is removed unless set)
 # WASMTIME=VERSION   of Wasmtime (50.0.1)
@@ -76,6 +77,30 @@ RUST
   printf '[package]\nname = "alone"\nedition = "2024"\n[workspace]\n' >"$1/Cargo.toml"
 }
 
+# The figures of docs/upstream.md: sizes, and which of Wasmtime's files differ between two releases.
+facts() {
+  local file patch place
+  for place in crates/waits/src crates/table-sync/src/readiness.rs crates/table-sync/src/readiness; do
+    echo "$place: $(find "$place" -name '*.rs' -print0 | xargs -0 cat | wc -l) lines," \
+      "$(find "$place" -name '*.rs' -print0 | xargs -0 cat | grep -c '^ *unsafe\|= unsafe\|unsafe {' || true) unsafe"
+  done
+  echo "upstream/parking_spot.rs: $(wc -l <upstream/parking_spot.rs) lines"
+  for patch in upstream/*.patch; do
+    echo "$patch: $(grep -c '^+[^+]' "$patch") lines more, $(grep -c '^-[^-]' "$patch") less," \
+      "of them $(sed -n '/^+.*#\[test\]/,/^+    }/p' "$patch" | grep -c '^+') a test"
+  done
+  copy wasmtime 48.0.8 "$work/wasmtime-48.0.8"
+  copy wasmtime "$version" "$work/wasmtime-$version"
+  echo "parking_spot.rs of 48.0.8: $(wc -l <"$work/wasmtime-48.0.8/src/runtime/vm/parking_spot.rs") lines"
+  for file in $(sed -n 's,^+++ b/,,p' upstream/parking-spot-forgets-addresses.patch upstream/limit-of-a-shared-memory.patch); do
+    if cmp --silent "$work/wasmtime-48.0.8/$file" "$work/wasmtime-$version/$file"; then
+      echo "$file: the same in 48.0.8 and $version"
+    else
+      echo "$file: differs between 48.0.8 and $version"
+    fi
+  done
+}
+
 # The patch, and Wasmtime's own tests with the new one, which fails without it.
 spot() {
   copy wasmtime "$version" "$work/spot"
@@ -112,92 +137,13 @@ wasmtime() {
   (cd "$work/wasmtime" && cargo test "${jobs[@]}" --lib "${features[@]}" -- parking_spot memory::tests)
 }
 
-# The readiness piece by itself: without the table, and without what is for models.
+# The readiness piece by itself: without the table, and without what is for models. Once as it is,
+# and once of `core` and `alloc` alone.
 readiness() {
-  local to=$work/readiness
-  rm -rf "$to"
-  mkdir -p "$to/tests"
-  python3 - crates/table-sync "$to" <<'PY'
-import pathlib, re, sys
-source, to = (pathlib.Path(path) for path in sys.argv[1:])
-def plain(text):
-    text = re.sub(r"^.*mutant!\(.*\n", "", text, flags=re.M)
-    text = re.sub(r"^use crate::mutants::mutant;\n", "", text, flags=re.M)
-    # What is for models only goes, up to the end of the item.
-    text = re.sub(r"(?m)^(?:///.*\n)*#\[cfg\(loom\)\]\n(?:.*\n)*?(?:}|pub\(crate\) use loom.*(?:\n(?:.*\n)*?};)?)\n", "", text)
-    return text.replace("#[cfg(not(loom))]\n", "").replace("#[cfg(all(test, not(loom)))]", "#[cfg(test)]")
-files = ["readiness.rs", *(str(path.relative_to(source / "src")) for path in (source / "src/readiness").glob("*.rs")),
-         "wait_line.rs", "sync/park.rs"]
-lines = 0
-for name in files:
-    text = plain((source / "src" / name).read_text())
-    # Tests of the park's are the table's.
-    text = text.replace("table_sync::", "readiness::")
-    lines += text.count("\n")
-    path = to / "src" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    if "loom" in text or "mutant" in text:
-        sys.exit(f"upstream: {name} still has what is for models")
-(to / "src/sync/mod.rs").write_text("""//! What the rest takes of the standard library.
-
-pub(crate) mod park;
-pub(crate) use std::sync::{Mutex, MutexGuard};
-pub(crate) use std::thread;
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
-}
-""")
-(to / "src/lib.rs").write_text("//! Waits for values that let one wait.\n\nmod readiness;\nmod sync;\nmod wait_line;\n\npub use readiness::*;\n")
-tests = (source / "tests/readiness.rs").read_text()
-tests = tests.replace("use table_sync::{Closed, Error, Pollable, Ready, Table, Waitable};",
-                      "use readiness::{Closed, Pollable, Ready, Waitable};\nuse table_sync::{Error, Table};")
-(to / "tests/readiness.rs").write_text(tests)
-(to / "tests/forward.rs").write_text("""//! Any of wasmtime-wasi-io's pollables behind one `Waitable`.
-
-use readiness::{Pollable, Waitable};
-
-struct Forward(Box<dyn wasmtime_wasi_io::poll::Pollable>);
-
-impl Pollable for Forward {
-    async fn ready(&mut self) {
-        self.0.ready().await;
-    }
-}
-
-struct Always;
-
-#[async_trait::async_trait]
-impl wasmtime_wasi_io::poll::Pollable for Always {
-    async fn ready(&mut self) {}
-}
-
-#[test]
-fn several_threads_wait() {
-    let value = Waitable::new(Forward(Box::new(Always)));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| value.ready().block().unwrap());
-        }
-    });
-}
-""")
-(to / "Cargo.toml").write_text(f"""[package]
-name = "readiness"
-version = "0.0.0"
-edition = "2024"
-[workspace]
-[dependencies]
-thiserror = "2"
-[dev-dependencies]
-async-trait = "0.1"
-table-sync = {{ path = "{source.resolve()}" }}
-wasmtime-wasi-io = {{ version = "48", default-features = false }}
-""")
-print(f"readiness: {len(files)} files, {lines} lines with their comments")
-PY
-  (cd "$to" && cargo test "${jobs[@]}")
+  rm -rf "$work/readiness"
+  python3 upstream/readiness.py crates/table-sync "$work/readiness"
+  (cd "$work/readiness/std" && cargo test "${jobs[@]}")
+  (cd "$work/readiness/no-std" && cargo test "${jobs[@]}")
 }
 
 # A receiver that is shared, with an error type of its own: refused as it is, taken with the patch.
@@ -219,10 +165,10 @@ wiggle() {
   (cd "$to" && cargo run "${jobs[@]}")
 }
 
-[ "$#" -gt 0 ] || set -- spot lot wasmtime readiness wiggle
+[ "$#" -gt 0 ] || set -- facts spot lot wasmtime readiness wiggle
 for piece in "$@"; do
   case "$piece" in
-    spot | lot | wasmtime | readiness | wiggle) echo "== $piece"; "$piece" ;;
+    facts | spot | lot | wasmtime | readiness | wiggle) echo "== $piece"; "$piece" ;;
     *) echo "upstream.sh: no such piece: $piece" >&2; exit 2 ;;
   esac
 done

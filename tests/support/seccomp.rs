@@ -69,6 +69,10 @@ impl Filter {
     }
 
     /// For every thread of this process and for ever.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, which may refuse filters.
     pub fn install(&self) -> io::Result<()> {
         let program = libc::sock_fprog {
             len: self.0.len() as u16,

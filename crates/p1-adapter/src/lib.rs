@@ -74,7 +74,12 @@
 //! it only makes calls from several threads correct.
 
 mod abi;
-pub mod blocking;
+// Some of it is for tests alone.
+#[cfg_attr(
+    not(feature = "test-hooks"),
+    allow(unreachable_pub, unused_imports, dead_code)
+)]
+mod blocking;
 mod budget;
 mod call;
 mod calls;
@@ -118,6 +123,13 @@ pub use wasmtime_wasi::{
     FsPerms, HostMonotonicClock, HostWallClock, I32Exit, OpenMode, WasiCtx,
     cli::{StdinStream, StdoutStream},
 };
+
+/// Waiting, for the tests of it.
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+pub mod test_hooks {
+    pub use crate::blocking::*;
+}
 
 /// The example of the README, compiled.
 #[cfg(doctest)]

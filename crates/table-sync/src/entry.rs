@@ -121,6 +121,10 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 
     /// See [`Table::get_async`](crate::Table::get_async).
+    ///
+    /// # Errors
+    ///
+    /// The future gives [`Error::NotPresent`].
     pub fn get_async(
         self,
     ) -> impl Future<Output = Result<SharedGuard<'t, T>, Error>> + Send + Unpin + use<'t, T>
@@ -169,6 +173,10 @@ impl<'t, T: 'static> Entry<'t, T> {
     }
 
     /// See [`Table::get_mut_async`](crate::Table::get_mut_async).
+    ///
+    /// # Errors
+    ///
+    /// The future gives [`Error::NotPresent`].
     pub fn get_mut_async(
         self,
     ) -> impl Future<Output = Result<ExclusiveGuard<'t, T>, Error>> + Send + Unpin + use<'t, T>

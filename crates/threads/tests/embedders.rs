@@ -253,9 +253,11 @@ fn a_reactor_has_globals_and_its_data() {
     reactor.call::<_, i32>("add", (2, 3)).unwrap();
     assert_eq!(calls(&reactor), 41);
     assert_eq!(reactor.global("fixed").unwrap().unwrap_i64(), 7);
+    let error = reactor.global("none").unwrap_err();
+    assert!(matches!(error, CallError::NoExport(_)), "{error:?}");
+    let error = reactor.global("add").unwrap_err();
+    assert!(matches!(error, CallError::ExportType { .. }), "{error:?}");
     for error in [
-        reactor.global("none").unwrap_err(),
-        reactor.global("add").unwrap_err(),
         reactor.global("reference").unwrap_err(),
         reactor.set_global("fixed", Val::I64(1)).unwrap_err(),
         reactor.set_global("calls", Val::I64(1)).unwrap_err(),
@@ -263,7 +265,7 @@ fn a_reactor_has_globals_and_its_data() {
             .set_global("reference", Val::FuncRef(None))
             .unwrap_err(),
     ] {
-        assert!(matches!(error, CallError::Export(_)), "{error:?}");
+        assert!(matches!(error, CallError::Global { .. }), "{error:?}");
     }
     let id = reactor.with(|store, _| store.data().id.get()).unwrap();
     assert_eq!(id, 0);

@@ -46,11 +46,15 @@ fn a_reactor_is_called_from_several_threads() {
         // A wrong call is an error of the caller, and ends nothing.
         assert!(matches!(
             reactor.call::<i64, i32>("add", 1),
-            Err(CallError::Export(_))
+            Err(CallError::ExportType { .. })
         ));
         assert!(matches!(
             reactor.call::<(), ()>("none", ()),
-            Err(CallError::Export(_))
+            Err(CallError::NoExport(_))
+        ));
+        assert!(matches!(
+            reactor.invoke("none", &[]),
+            Err(CallError::NoExport(_))
         ));
         assert_eq!(reactor.call::<i32, i32>("add", 0).unwrap(), 4200);
         let handle = reactor.handle();

@@ -1,6 +1,6 @@
 //! Waiting for a descriptor in a future.
 
-use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merge};
+use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merged};
 use crate::sys::errno::Errno;
 use crate::sys::file::duplicate;
 use crate::sys::poll::PollFlags;
@@ -12,8 +12,8 @@ use std::pin::Pin;
 use std::task::Poll;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-/// Completes when the descriptor of `interest` is ready: what [`wait`](super::wait) is for threads,
-/// for one descriptor. To end it with a signal, run it in
+/// Completes when the descriptor of `interest` is ready: what `wait` is for threads, for one
+/// descriptor. To end it with a signal, run it in
 /// [`EndSignal::or_raised`](super::EndSignal::or_raised).
 ///
 /// Any number of tasks may wait on one descriptor. Each registers a duplicate of it, for the length
@@ -68,7 +68,7 @@ pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
     }
     // The descriptors are borrowed for as long as this future lives, and with them what the `epoll`
     // watches.
-    match together(merge(interests).0) {
+    match together(merged(interests)) {
         Ok(Some(all)) => watched(all, PollFlags::IN).await.map(drop),
         Ok(None) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => each_ready(interests).await,

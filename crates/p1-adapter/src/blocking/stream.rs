@@ -83,7 +83,7 @@ impl AsFd for HeldFd {
 /// A host descriptor that reads and writes in order: a pipe, a terminal, a socket, a device, or a
 /// regular file used as one.
 ///
-/// See the [module documentation](super) for what is done to each kind. Dropping it closes the
+/// The page of the module `blocking` says what is done to each kind. Dropping it closes the
 /// descriptor it holds, which is never the one it was made from.
 #[derive(Debug)]
 pub struct Stream {
@@ -132,6 +132,14 @@ impl Stream {
     /// What `fstat` or `fcntl` report.
     pub fn owned(fd: OwnedFd) -> io::Result<Stream> {
         Stream::own(HeldFd::Own(fd))
+    }
+
+    /// As [`owned`](Self::owned), for a connection that has just been accepted: it is not asked
+    /// what it is.
+    pub(crate) fn connection(fd: OwnedFd) -> io::Result<Stream> {
+        socket::own(&fd)?;
+        let fd = HeldFd::Own(fd);
+        Ok(Stream::with(fd, StreamKind::Socket, Policy::Socket))
     }
 
     /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through

@@ -25,7 +25,7 @@ const DEFAULT_MAX_PATH: u32 = 64 << 10;
 const DEFAULT_MAX_RANDOM: u32 = 64 << 20;
 
 /// Builds a [`P1Ctx`](crate::P1Ctx). The methods have the names and the meaning of
-/// [`wasmtime_wasi::WasiCtxBuilder`]'s.
+/// [`wasmtime_wasi::WasiCtxBuilder`]'s, and take and return `&mut Self` as those do.
 ///
 /// Nothing is inherited unless asked for. A new builder makes a context without arguments,
 /// environment or directories. Its standard input is at its end, and its outputs discard what they

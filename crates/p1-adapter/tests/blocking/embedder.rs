@@ -5,7 +5,7 @@ use crate::guest::{AGAIN, Guest, IO, OK};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, PATIENCE, all_blocked, blocked, bound, rounds, soon, within,
 };
-use p1_adapter::blocking::{
+use p1_adapter::test_hooks::{
     BlockingError, Deadline, EmbedderInput, EmbedderOutput, EndSignal, wait_with,
 };
 use p1_adapter::{Interrupted, P1CtxBuilder};
@@ -224,7 +224,7 @@ fn readers_and_pollers_of_one_stream_all_get_their_share() {
 #[test]
 fn a_mixed_wait_returns_for_whichever_comes_first() {
     soon(|| {
-        use p1_adapter::blocking::{Direction, Interest};
+        use p1_adapter::test_hooks::{Direction, Interest};
         use std::os::fd::AsFd;
         let end = EndSignal::new();
         let far = Deadline::after_nanos(20_000_000_000);

@@ -5,7 +5,7 @@ use crate::support::{
     CROWDS, Check, IMPATIENCE, Tid, all_blocked, blocked, bound, eventually, pipe, pty, rounds,
     settle, sockets, soon, tcp, within,
 };
-use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal, wait};
+use p1_adapter::test_hooks::{BlockingError, Deadline, Direction, EndSignal, wait};
 use rustix::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};

@@ -4,7 +4,7 @@ use crate::ends::{ends, looks_then_sleeps, races};
 use crate::guest::{DIR, Guest, READ, WRITE, ctx_with};
 use crate::subject::read_once;
 use crate::support::{CROWDS, Check, IMPATIENCE, blocked, bound, eventually, fifo, rounds, soon};
-use p1_adapter::blocking::{BlockingError, EndSignal, Fifo, FifoAccess, StreamKind};
+use p1_adapter::test_hooks::{BlockingError, EndSignal, Fifo, FifoAccess, StreamKind};
 use p1_adapter::{Interrupted, P1CtxBuilder};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};

@@ -3,7 +3,7 @@
 
 use crate::subject::{Ours, ReadsAhead, SetsFlag, Subject, subject};
 use crate::support::{Check, blocked, pipe, pty, rounds, sockets, soon, tcp};
-use p1_adapter::blocking::EndSignal;
+use p1_adapter::test_hooks::EndSignal;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::fcntl_getfl;
 

@@ -2,7 +2,7 @@
 
 use crate::ends::ends;
 use crate::support::{CROWDS, Check, IMPATIENCE, bound, eventually, rounds, soon};
-use p1_adapter::blocking::{BlockingError, EndSignal, Listener};
+use p1_adapter::test_hooks::{BlockingError, EndSignal, Listener};
 use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, fcntl_getfl};
 use std::net::{TcpListener, TcpStream};

@@ -3,7 +3,7 @@
 
 use crate::support::{PATIENCE, blocked, eventually, soon, within};
 use bytes::Bytes;
-use p1_adapter::blocking::{BlockingError, EmbedderInput, EmbedderOutput, EndSignal};
+use p1_adapter::test_hooks::{BlockingError, EmbedderInput, EmbedderOutput, EndSignal};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -4,7 +4,7 @@
 use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT};
 use crate::support::{Check, IMPATIENCE, PATIENCE, SETTLE, eventually, pipe, rounds, soon, within};
 use bytes::Bytes;
-use p1_adapter::blocking::{BlockingError, EndSignal, Manner, Stream};
+use p1_adapter::test_hooks::{BlockingError, EndSignal, Manner, Stream};
 use p1_adapter::{Interrupted, P1CtxBuilder, StreamAccess};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::AsFd;
@@ -202,7 +202,7 @@ fn a_write_that_waits_although_poll_says_ready_ends_on_a_stream_of_our_own() {
 /// A read at the end of the kernel's log waits, whatever its major number says.
 #[test]
 fn the_kernels_log_is_no_memory() {
-    use p1_adapter::blocking::StreamKind;
+    use p1_adapter::test_hooks::StreamKind;
     for name in ["null", "zero", "full", "random", "urandom"] {
         let device = std::fs::File::open(format!("/dev/{name}")).unwrap();
         assert_eq!(StreamKind::of(&device).unwrap(), StreamKind::Memory);

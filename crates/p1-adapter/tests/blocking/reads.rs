@@ -5,7 +5,7 @@ use crate::support::{
     CROWDS, Check, IMPATIENCE, PATIENCE, blocked, eventually, pipe, pty, rounds, sockets, soon,
     within,
 };
-use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal};
+use p1_adapter::test_hooks::{BlockingError, Deadline, Direction, EndSignal};
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::BTreeSet;
 use std::io;

@@ -1,6 +1,6 @@
 //! Ways to read and write a descriptor: the crate's, and ones with a fault each.
 
-use p1_adapter::blocking::{
+use p1_adapter::test_hooks::{
     BlockingError, Deadline, Direction, EndSignal, Interrupted, Manner, Stream, wait,
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -81,7 +81,7 @@ impl Subject for Ours {
 }
 
 fn sleep_until_ready(fd: BorrowedFd<'_>, direction: Direction, end: &EndSignal) -> Outcome {
-    let interest = p1_adapter::blocking::Interest::new(fd, direction);
+    let interest = p1_adapter::test_hooks::Interest::new(fd, direction);
     wait(&mut [interest], &Deadline::NEVER, end)
 }
 

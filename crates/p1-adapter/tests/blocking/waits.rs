@@ -3,7 +3,7 @@
 use crate::subject::{Ours, Slices, Subject, read_once, subject};
 use crate::support::{Check, eventually, pipe, pty, sockets, soon, tcp};
 use p1_adapter::Interrupted;
-use p1_adapter::blocking::{
+use p1_adapter::test_hooks::{
     Deadline, Direction, EmbedderInput, EndSignal, Interest, Listener, Stream, ready, wait,
     wait_with,
 };

@@ -4,7 +4,7 @@ use crate::subject::{InPieces, NeverAgain, OneLock, Ours, Subject, subject};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, PATIENCE, blocked, pipe, pty, rounds, sockets, soon, tcp, within,
 };
-use p1_adapter::blocking::{BlockingError, Deadline, Direction, EndSignal, StreamKind};
+use p1_adapter::test_hooks::{BlockingError, Deadline, Direction, EndSignal, StreamKind};
 use rustix::fd::{AsFd, OwnedFd};
 use std::io;
 use std::sync::Arc;

@@ -37,6 +37,7 @@ struct Kept {
     moved_at: u64,
 }
 
+/// Each method takes a lock for a moment, which the policy takes at each of its decisions.
 impl Recording {
     /// The decisions so far, in their order; `None` if there were more than [`MOST_DECISIONS`].
     #[must_use]

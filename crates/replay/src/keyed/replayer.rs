@@ -49,6 +49,7 @@ struct Done {
     divergence: Option<Divergence>,
 }
 
+/// Each method takes a lock for a moment, which the policy takes at each of its decisions.
 impl Replayed {
     /// The decisions that were made and differ from the default schedule's, in their order.
     #[must_use]

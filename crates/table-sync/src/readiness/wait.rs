@@ -37,6 +37,10 @@ impl<V: Pollable> Ready<V> {
     /// `None` means that the value was not ready when this call or another waiter asked it last. Or
     /// there was [access](crate::Waitable::lock) until the deadline, so it could not be asked. If
     /// another waiter's poll is going on at the deadline, this waits for that poll to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`].
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
             let ready = park::block_on_until(deadline, |it| Pin::new(&mut self).poll(it));

@@ -44,6 +44,10 @@ impl Table {
 
     /// As [`get`](Self::get), without blocking the thread. Dropped before it is ready, the future
     /// leaves the queue.
+    ///
+    /// # Errors
+    ///
+    /// The future gives those of [`get`](Self::get).
     pub fn get_async<T: Send + Sync + 'static>(
         &self,
         handle: &Handle<T>,
@@ -114,6 +118,10 @@ impl Table {
 
     /// As [`get_mut`](Self::get_mut), without blocking the thread. Dropped before it is ready, the
     /// future leaves the queue.
+    ///
+    /// # Errors
+    ///
+    /// The future gives those of [`get_mut`](Self::get_mut).
     pub fn get_mut_async<T: Send + 'static>(
         &self,
         handle: &Handle<T>,
@@ -122,7 +130,8 @@ impl Table {
         entry::get_mut_async(self.find(handle))
     }
 
-    /// Exclusive access to an entry of whatever type. Otherwise as [`get_mut`](Self::get_mut).
+    /// Exclusive access to an entry of whatever type. Otherwise as [`get_mut`](Self::get_mut):
+    /// blocks the thread.
     ///
     /// # Errors
     ///

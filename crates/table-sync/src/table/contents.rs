@@ -16,6 +16,10 @@ impl Table {
     /// Blocks the thread. Guards that are kept while the iterator goes on are several entry locks
     /// at a time. Two threads that do that with overlapping maps may wait for each other, but not
     /// in a circle: both go in order of handles.
+    ///
+    /// # Errors
+    ///
+    /// An item has [`Error::NotPresent`] if its entry is gone when its turn comes.
     pub fn iter_entries<K>(
         &self,
         map: std::collections::BTreeMap<AnyHandle, K>,

@@ -56,6 +56,10 @@ impl Table {
 
     /// As [`delete`](Self::delete), without blocking the thread. Dropped before it is ready, the
     /// future leaves the queue and the entry stays.
+    ///
+    /// # Errors
+    ///
+    /// The future gives those of [`delete`](Self::delete).
     pub fn delete_async<T: Send + 'static>(
         &self,
         handle: Handle<T>,

@@ -11,6 +11,7 @@ use crate::group::thread_group::ThreadGroup;
 use crate::host::panics::caught;
 use crate::life::handle::GroupHandle;
 use crate::life::{Life, Native};
+use crate::module::extern_type::describe;
 use crate::sys::thread_name;
 use crate::thread::current;
 use crate::thread::entry_point::EntryPoint;
@@ -76,16 +77,33 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 }
 
+/// Why the value of a global is neither read nor set.
+const REFERENCE: &str = "it holds a reference, which belongs to one store";
+
+fn global_error(name: &str, error: Error) -> CallError {
+    let name = name.to_owned();
+    CallError::Global { name, error }
+}
+
+/// A wrong export is the same error of each kind of call.
+fn wrong_export(error: RunError) -> CallError {
+    match error {
+        RunError::NoExport(name) => CallError::NoExport(name),
+        RunError::ExportType { name, found } => CallError::ExportType { name, found },
+        other => CallError::Run(other),
+    }
+}
+
 impl<T: Send + 'static> Reactor<T> {
     /// Calls the export `name`.
     ///
     /// # Errors
     ///
-    /// [`CallError::Export`] when there is no such export of this type; the group goes on.
-    /// [`CallError::Ended`] when the group has ended, before or during the call; if the call is in
-    /// a host function that ignores the [`EndToken`](crate::EndToken), only after the [grace
-    /// period](crate::GroupBuilder::grace). [`CallError::Nested`] beneath another call.
-    /// [`CallError::Run`] when no host thread could be started.
+    /// [`CallError::NoExport`] and [`CallError::ExportType`] when there is no such export of this
+    /// type; the group goes on. [`CallError::Ended`] when the group has ended, before or during the
+    /// call; if the call is in a host function that ignores the [`EndToken`](crate::EndToken), only
+    /// after the [grace period](crate::GroupBuilder::grace). [`CallError::Nested`] beneath another
+    /// call. [`CallError::Run`] when no host thread could be started.
     pub fn call<P, R>(&self, name: &str, params: P) -> Result<R, CallError>
     where
         P: WasmParams + Send + Sync + 'static,
@@ -99,11 +117,11 @@ impl<T: Send + 'static> Reactor<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Run`] when there is no such export ([`RunError::NoExport`]), when the values do
-    /// not fit it ([`RunError::Parameters`]) or it takes or returns references, and the group goes
-    /// on; otherwise as for [`call`](Self::call).
+    /// [`CallError::Run`] when the values do not fit the export ([`RunError::Parameters`]) or it
+    /// takes or returns references, and the group goes on; otherwise as for [`call`](Self::call).
     pub fn invoke(&self, name: &str, params: &[Val]) -> Result<Vec<Val>, CallError> {
-        self.group.check_values(name, params)?;
+        let checked = self.group.check_values(name, params);
+        checked.map_err(wrong_export)?;
         let (name, params) = (name.to_owned(), params.to_vec());
         self.on_host_thread(move |guest| guest.invoke_export(&name, &params))
     }
@@ -128,45 +146,49 @@ impl<T: Send + 'static> Reactor<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Export`] when there is no such global, or it has a reference, which does not
-    /// outlive its store; otherwise as for [`with`](Self::with).
+    /// [`CallError::NoExport`] and [`CallError::ExportType`] when there is no such global,
+    /// [`CallError::Global`] when it has a reference, which does not outlive its store; otherwise
+    /// as for [`with`](Self::with).
     pub fn global(&self, name: &str) -> Result<Val, CallError> {
-        let name = self.guest_global(name)?;
+        let global = self.guest_global(name)?;
         self.with(move |mut store, instance| {
-            let global = instance.get_global(&mut store, &name);
+            let global = instance.get_global(&mut store, &global);
             let value = global.map(|global| global.get(&mut store));
             value.filter(|value| !value.ty(&store).is_ok_and(|ty| ty.is_ref()))
         })?
-        .ok_or_else(|| CallError::Export(Error::msg("a global with a reference")))
+        .ok_or_else(|| global_error(name, Error::msg(REFERENCE)))
     }
 
     /// Sets the exported global `name` of the main instance.
     ///
     /// # Errors
     ///
-    /// [`CallError::Export`] when there is no such global, it cannot be changed, or `value` is of
-    /// another type or a reference; otherwise as for [`with`](Self::with).
+    /// [`CallError::NoExport`] and [`CallError::ExportType`] when there is no such global,
+    /// [`CallError::Global`] when it cannot be changed, or `value` is of another type or a
+    /// reference; otherwise as for [`with`](Self::with).
     pub fn set_global(&self, name: &str, value: Val) -> Result<(), CallError> {
-        let name = self.guest_global(name)?;
+        let global = self.guest_global(name)?;
         self.with(
-            move |mut store, instance| match instance.get_global(&mut store, &name) {
+            move |mut store, instance| match instance.get_global(&mut store, &global) {
                 Some(_) if value.ty(&store).is_ok_and(|ty| ty.is_ref()) => {
-                    Err(Error::msg("a reference, which belongs to one store"))
+                    Err(Error::msg(REFERENCE))
                 }
                 Some(global) => global.set(&mut store, value),
                 None => Err(Error::msg("no such global")),
             },
         )?
-        .map_err(CallError::Export)
+        .map_err(|error| global_error(name, error))
     }
 
     /// `name`, if that is a global of the guest's own.
     fn guest_global(&self, name: &str) -> Result<String, CallError> {
         match self.group.guest_export(name) {
+            None => Err(CallError::NoExport(name.to_owned())),
             Some(ExternType::Global(_)) => Ok(name.to_owned()),
-            _ => Err(CallError::Export(Error::msg(format!(
-                "no exported global `{name}`"
-            )))),
+            Some(other) => Err(CallError::ExportType {
+                name: name.to_owned(),
+                found: describe(&other),
+            }),
         }
     }
 

@@ -242,7 +242,7 @@ impl<T: Send + 'static> ThreadGroup<T> {
 
     /// Threads that were still in host code when
     /// [`GroupBuilder::grace`](crate::GroupBuilder::grace) was over; empty before the end, and if
-    /// every thread was joined.
+    /// every thread was joined. Takes a short lock.
     pub fn left_behind(&self) -> Vec<LeftBehind> {
         self.left_behind
             .lock()
@@ -251,7 +251,8 @@ impl<T: Send + 'static> ThreadGroup<T> {
     }
 
     /// What the threads were doing when the time limit passed. `None` if it did not pass, and
-    /// without [`GroupBuilder::report_at_timeout`](crate::GroupBuilder::report_at_timeout).
+    /// without [`GroupBuilder::report_at_timeout`](crate::GroupBuilder::report_at_timeout). Takes a
+    /// short lock.
     pub fn timeout_report(&self) -> Option<Report> {
         self.timeout_report
             .lock()

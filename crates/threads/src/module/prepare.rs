@@ -7,6 +7,9 @@ use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{self, RewriteError, RewriteOptions};
 
+/// The first bytes of every binary.
+const MAGIC: &[u8] = b"\0asm";
+
 /// Why a module could not be prepared. Needs the feature `compile`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +19,13 @@ pub enum PrepareError {
     /// [`ThreadModule::from_unprepared`].
     #[error("the module is precompiled, and compiled code cannot be rewritten")]
     Precompiled,
+    /// The bytes do not begin as every WebAssembly binary does. `Module::new` also takes the text
+    /// format; here the caller parses it.
+    #[error(
+        "the bytes are no WebAssembly binary; if they are the text format, parse it first \
+         (`wat::parse_bytes`)"
+    )]
+    NotBinary,
     /// The rewrite refused the bytes: they are not a valid core module.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
@@ -28,9 +38,9 @@ pub enum PrepareError {
 /// Rewrites a module as [`RewriteOptions::default`] says, and compiles it. Needs the feature
 /// `compile`.
 ///
-/// `bytes` are a WebAssembly binary; the caller parses the text format. Takes the time of a
-/// compilation, on the calling thread (and on Wasmtime's compiler threads, if those are enabled).
-/// Takes no lock.
+/// `bytes` are a WebAssembly binary; the caller parses the text format (`wat::parse_bytes`). Takes
+/// the time of a compilation, on the calling thread (and on Wasmtime's compiler threads, if those
+/// are enabled). Takes no lock.
 ///
 /// # Errors
 ///
@@ -57,6 +67,10 @@ pub fn prepare_with(
         Some(Precompiled::Module | Precompiled::Component)
     ) {
         return Err(PrepareError::Precompiled);
+    }
+    // The beginning of a binary that was cut short is the rewrite's to refuse.
+    if !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes) {
+        return Err(PrepareError::NotBinary);
     }
     let rewritten = rewrite::rewrite_with(bytes, options)?;
     let module = Module::from_binary(engine, &rewritten.bytes).map_err(PrepareError::Compile)?;

@@ -7,6 +7,7 @@ use wasmtime::{
     AsContextMut, Error, Func, Instance, StoreContextMut, TypedFunc, Val, WasmParams, WasmResults,
 };
 
+use crate::module::extern_type::describe;
 #[cfg(feature = "async")]
 use crate::thread::block_on::block_on;
 use crate::thread::entry_point::Stopped;
@@ -156,13 +157,20 @@ impl<T: Send + 'static> Guest<T> {
         let Some(instance) = self.instances.as_ref().map(|made| made.main) else {
             return self.settle(Err(Stopped::Ended));
         };
-        if !self.program.module().is_guest_export(name) {
-            let error = Error::msg(format!("the export `{name}` is for the group alone"));
-            return Err(CallError::Export(error));
-        }
-        instance
+        let module = self.program.module();
+        let ty = module.module().get_export(name);
+        let Some(ty) = ty.filter(|_| module.is_guest_export(name)) else {
+            return Err(CallError::NoExport(name.to_owned()));
+        };
+        if instance
             .get_typed_func::<P, R>(&mut self.store, name)
-            .map_err(CallError::Export)?;
+            .is_err()
+        {
+            return Err(CallError::ExportType {
+                name: name.to_owned(),
+                found: describe(&ty),
+            });
+        }
         let result = self.told(|guest| {
             if guest.program.life.is_ended() {
                 return Err(Stopped::Ended);

@@ -292,9 +292,25 @@ pub struct NoExitStatus(pub Outcome);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The module has no such export, or one of another type.
-    #[error("no such export: {}", in_words(.0))]
-    Export(wasmtime::Error),
+    /// The module has no export of this name.
+    #[error("the module has no export `{0}`")]
+    NoExport(String),
+    /// The export is no function of the call's type, or no global.
+    #[error("the export `{name}` is {found}, which is not what the caller asked for")]
+    ExportType {
+        /// Name of the export.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The global cannot be changed, has another type than the value, or holds a reference.
+    #[error("the global `{name}`: {}", in_words(.error))]
+    Global {
+        /// Name of the export.
+        name: String,
+        /// What is wrong.
+        error: wasmtime::Error,
+    },
     /// The group has ended, in this call or elsewhere.
     #[error("the group has ended: {0}")]
     Ended(Outcome),

@@ -157,10 +157,13 @@ fn an_unprepared_module_promises_nothing() {
 fn what_is_no_module_is_refused_by_name() {
     let engine = engine();
     let refused = |bytes: &[u8]| prepare(&engine, bytes).expect_err("no module");
-    for bytes in [&b""[..], b"\0asm", b"(module)", b"\0asm\x01\0\0\0\x01"] {
+    for bytes in [&b""[..], b"\0a", b"\0asm", b"\0asm\x01\0\0\0\x01"] {
         let error = refused(bytes);
         assert!(matches!(error, PrepareError::Rewrite(_)), "{error:?}");
     }
+    let error = refused(b"(module)");
+    assert!(matches!(error, PrepareError::NotBinary), "{error:?}");
+    assert!(error.to_string().contains("wat::parse_bytes"), "{error}");
     let error = refused(&wat("(component)"));
     assert_eq!(error.to_string(), "a component, not a core module");
     let compiled = engine
