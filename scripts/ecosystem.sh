@@ -41,10 +41,14 @@ if [ -n "${EXPLORE:-}" ]; then
   export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER=$PWD/scripts/explore-tests.py
 fi
 unset RUSTFLAGS
-[ -z "${SMALL:-}" ] || export RUSTFLAGS="--cfg miri -A explicit_builtin_cfgs_in_flags"
+# Names of functions stay; lines would make the modules several times as large.
+[ -n "${EXPLORE:-}" ] || export CARGO_PROFILE_DEV_DEBUG=0
+# What rustc gets for every crate.
+flags=${SMALL:+--cfg miri -A explicit_builtin_cfgs_in_flags}
 
 # CRATE VERSION ARGUMENTS-OF-CARGO-TEST -- ARGUMENTS-OF-THE-TESTS. What is skipped
-# has its reason in docs/ecosystem.md.
+# has its reason in docs/ecosystem.md. parking_lot parks on this target with a feature of rustc that
+# is not stable.
 list() {
   cat <<'LIST'
 once_cell 1.21.4 --lib --tests -- --skip poison --skip wait_for_force_to_finish --skip get_or_init_stress --skip get_or_try_init --skip reentrant_init --skip wait_panic
@@ -54,30 +58,43 @@ concurrent-queue 2.5.0 --lib --tests --
 event-listener 5.4.1 --lib --tests --
 parking 2.2.1 --lib --tests --
 async-channel 2.5.0 --lib --tests --
-flume 0.12.0 --lib --tests --
-arc-swap 1.9.5 --lib --tests --
-crossbeam-utils 0.8.23 --lib --tests --
+flume 0.12.0 --no-default-features --features select,eventual-fairness --lib --tests --
+arc-swap 1.9.5 --lib --tests -- --skip panic
+crossbeam-utils 0.8.23 --lib --tests -- --skip unwind --skip poison --skip panic --skip join
 crossbeam-deque 0.8.8 --lib --tests --
 crossbeam-epoch 0.9.21 --lib --tests --
-crossbeam-skiplist 0.1.3 --lib --tests --
-rayon-core 1.13.0 --lib --tests --
+crossbeam-skiplist 0.1.3 --lib --tests -- --skip panic
+rayon-core 1.13.0 --lib --tests -- --skip panic
 rayon 1.12.0 --lib --tests --
-parking_lot 0.12.5 --lib --tests --
+parking_lot 0.12.5 --features nightly --lib --tests -- --skip unwind --skip panic --skip poison --skip force
 dashmap 6.2.1 --lib --
 thread_local 1.1.10 --lib --
 async-lock 3.4.2 --lib --tests --
-spin 0.10.0 --lib --tests --
+spin 0.10.0 --lib --tests -- --skip unwind --skip panic --skip poison
+event-listener-strategy 0.5.4 --lib --tests --
+async-executor 1.13.1 --lib --test different_executors --test drop --test local_queue --test spawn_many -- --skip executor_cancels_everything --skip panic
+crossbeam 0.8.4 --lib --tests --
+atomic-waker 1.1.2 --lib --tests --
+slab 0.4.12 --lib --tests -- --skip panic
+sharded-slab 0.1.7 --lib -- --skip custom_config
+bytes 1.12.2 --lib --tests --
+triomphe 0.1 --lib --tests -- --skip panic
+rtrb 0.3 --lib --tests -- --skip panic
+ringbuf 0.4 --lib --tests --
+left-right 0.11 --lib --tests --
+evmap 11 --lib --tests -- --skip panic
+seize 0.5 --lib --tests -- --skip stress
+triple_buffer 9 --lib --tests --
 tokio 1.54.1 --features sync,macros,io-util,rt,time --lib --tests --
 LIST
 }
 
-# The same, for EXPLORE. parking_lot parks on this target with a feature of rustc that is not
-# stable.
+# The same, for EXPLORE.
 explored() {
   cat <<'LIST'
 event-listener 5.4.1 --lib --tests --
 arc-swap 1.9.5 --lib --tests --
-flume 0.12.0 --lib --tests --
+flume 0.12.0 --no-default-features --features select,eventual-fairness --lib --tests --
 parking_lot 0.12.5 --features nightly --lib --tests --
 tokio 1.54.1 --no-default-features --features sync,macros,rt,time --test sync_* --
 crossbeam-channel 0.5.17 --lib --tests -- --skip panic_on_drop
@@ -108,28 +125,36 @@ open(manifest, "w").write(text)
 PY
 }
 
-# Takes a test program out of a package.
-without_test() { # NAME FOLDER
-  python3 - "$@" <<'PY'
-import os, re, sys
-name, folder = sys.argv[1:]
-manifest = os.path.join(folder, "Cargo.toml")
-text = open(manifest).read()
-text = re.sub(r'(?ms)^\[\[test\]\]\nname = "' + re.escape(name) + r'"\n.*?(?=^\[|\Z)', "", text)
-open(manifest, "w").write(text)
-os.remove(os.path.join(folder, "tests", name + ".rs"))
-PY
-}
-
 # Removes from a development dependency its features for other systems: `fork` and `timeout` of
 # proptest.
 slim_proptest() { # MANIFEST
   python3 - "$@" <<'PY'
 import re, sys
 text = open(sys.argv[1]).read()
-text = re.sub(r'(?m)(^\[dev-dependencies\.proptest\]\nversion = ".*")$', r'\1\ndefault-features = false\nfeatures = ["std"]', text)
+text = re.sub(r'(?ms)^(\[dev-dependencies\.proptest\]\nversion = "[^"]*"\n).*?(?=^\[|\Z)',
+              r'\1default-features = false\nfeatures = ["std"]\n\n', text)
 open(sys.argv[1], "w").write(text)
 PY
+}
+
+# smol's crates and rayon take every wasm for a browser: they leave out what blocks a thread, ignore
+# tests, and have those of wasm-bindgen. This makes them take it for a system.
+of_a_system() { # FOLDER
+  grep -rlZ 'target_family = ' "$1/src" "$1/tests" "$1/Cargo.toml" |
+    xargs -0 --no-run-if-empty sed -i 's/target_family = \\\?"wasm\\\?"/any()/g'
+}
+
+# Has a dependency of smol's changed likewise.
+modified() { # NAME MANIFEST
+  local version source to=$work/modified/$1
+  read -r version source <<<"$(source_of "$1" '*')"
+  rm -rf "$to"
+  mkdir -p "$work/modified"
+  cp -r "$source" "$to"
+  chmod -R u+w "$to"
+  of_a_system "$to"
+  grep -q '^\[patch.crates-io\]' "$2" || printf '\n[patch.crates-io]\n' >>"$2"
+  printf '%s = { path = "%s" } # %s\n' "$1" "$to" "$version" >>"$2"
 }
 
 failed=0
@@ -146,29 +171,29 @@ run() { # CRATE VERSION ARGUMENTS...
   mkdir -p "$work/src"
   cp -r "$source" "$work/src/$name"
   chmod -R u+w "$work/src/$name"
+  # Of packages that have one, some are too old for this compiler.
+  rm -f "$work/src/$name/Cargo.lock" "$work/src/$name"/rust-toolchain*
   # A package by itself, whatever is above it.
   grep -q '^\[workspace\]' "$work/src/$name/Cargo.toml" || printf '\n[workspace]\n' >>"$work/src/$name/Cargo.toml"
   # Parts that their tests do not use, and that do not compile for the target.
+  slim_proptest "$work/src/$name/Cargo.toml"
+  without criterion "$work/src/$name/Cargo.toml"
   unset RUSTC_BOOTSTRAP
+  export RUSTFLAGS=$flags
   case $name in
-    parking_lot) [ -z "${EXPLORE:-}" ] || export RUSTC_BOOTSTRAP=1 ;;
+    parking_lot) export RUSTC_BOOTSTRAP=1 ;;
     crossbeam-channel) without signal-hook "$work/src/$name/Cargo.toml" ;;
-    arc-swap)
-      slim_proptest "$work/src/$name/Cargo.toml"
-      without criterion "$work/src/$name/Cargo.toml" ;;
-    event-listener)
-      without criterion "$work/src/$name/Cargo.toml"
-      # Their harness for browsers, which every target of wasm gets.
-      without wasm-bindgen-test "$work/src/$name/Cargo.toml"
-      sed -i '/^ *#\[cfg(target_family = "wasm")\]$/{N;/wasm_bindgen_test/d}' "$work/src/$name"/{src,tests}/*.rs ;;
-    flume)
-      # async-std, which does not support the target, and the tests that use it. Its lock file
-      # has a wasm-bindgen that rustc refuses.
-      without criterion "$work/src/$name/Cargo.toml"
-      without async-std "$work/src/$name/Cargo.toml"
-      for test in async method_sharing stream; do without_test $test "$work/src/$name"; done
-      rm "$work/src/$name/Cargo.lock" ;;
-    concurrent-queue | async-channel | async-lock | spin) without criterion "$work/src/$name/Cargo.toml" ;;
+    concurrent-queue | event-listener | event-listener-strategy | async-channel | async-lock)
+      of_a_system "$work/src/$name"
+      for part in event-listener event-listener-strategy; do
+        [ "$part" = "$name" ] || modified "$part" "$work/src/$name/Cargo.toml"
+      done ;;
+    rayon-core | rayon) of_a_system "$work/src/$name" ;;
+    # This compiler denies what was a warning when it was published.
+    crossbeam-skiplist) export RUSTFLAGS="$flags --cap-lints=warn" ;;
+    flume) without async-std "$work/src/$name/Cargo.toml" ;;
+    async-executor) without async-io "$work/src/$name/Cargo.toml" ;;
+    sharded-slab) without memory-stats "$work/src/$name/Cargo.toml" ;;
   esac
   local status=0
   (cd "$work/src/$name" && cargo test -j "${JOBS:-2}" --target wasm32-wasip1-threads --no-fail-fast "$@") >"$log" 2>&1 || status=$?
