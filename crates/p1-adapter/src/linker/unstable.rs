@@ -110,7 +110,7 @@ pub(crate) fn poll_oneoff(
     answer(call, result)
 }
 
-fn read_subscription(memory: &GuestMemory<'_>, at: u32) -> Result<Subscription, GuestError> {
+fn read_subscription(memory: &mut GuestMemory<'_>, at: u32) -> Result<Subscription, GuestError> {
     let at = GuestPtr::<u8>::new(at);
     let payload = at.add(16)?;
     let userdata = memory.read(at.cast())?;

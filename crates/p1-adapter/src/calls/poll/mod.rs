@@ -18,14 +18,14 @@ use wiggle::{GuestError, GuestMemory, GuestPtr};
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) size: u32,
-    pub(crate) read: fn(&GuestMemory<'_>, u32) -> Result<Subscription, GuestError>,
+    pub(crate) read: fn(&mut GuestMemory<'_>, u32) -> Result<Subscription, GuestError>,
 }
 
 impl Layout {
     /// preview1's.
     pub(crate) const PREVIEW1: Self = Self {
         size: 48,
-        read: |memory, at| memory.read(GuestPtr::new(at)),
+        read: subscribe::read,
     };
 }
 

@@ -2,15 +2,18 @@
 
 use super::Layout;
 use crate::abi::error::{Error, Result};
-use crate::abi::types::{Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU};
-use crate::abi::types::{Fd, Rights};
+use crate::abi::types::{
+    Clockid, Errno, Event, Eventtype, Fd, Rights, Subclockflags, Subscription, SubscriptionClock,
+    SubscriptionFdReadwrite, SubscriptionU,
+};
 use crate::blocking::Direction;
 use crate::budget::TakenBytes;
 use crate::call::Call;
 use crate::call::subscriptions::{Answer, StreamOf, Subscribed, Subscriptions, Trigger};
 use crate::descriptor::Kind;
+use crate::sys::iovec::read_words;
 use smallvec::SmallVec;
-use wiggle::{GuestError, GuestMemory};
+use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// What one subscription makes the host keep, at most: itself, its place and its interest in a
 /// wait, its entry for `poll(2)`, a waiter of an embedder's stream or of a task, and its event.
@@ -23,7 +26,7 @@ const KEPT: usize = size_of::<Subscribed>() + size_of::<Event>() + 200;
 /// call.
 pub(super) fn all(
     call: &mut Call<'_>,
-    memory: &GuestMemory<'_>,
+    memory: &mut GuestMemory<'_>,
     subscriptions: u32,
     count: u32,
     layout: Layout,
@@ -71,6 +74,30 @@ pub(super) fn all(
         });
     }
     Ok(Subscriptions::new(all, kept))
+}
+
+/// preview1's subscription at `at`, with one look at the memory. wiggle's code has one for each of
+/// its seven fields; what cannot be read here it reads, to say why not.
+pub(super) fn read(memory: &mut GuestMemory<'_>, at: u32) -> Result<Subscription, GuestError> {
+    let Some(words) = read_words(memory, at) else {
+        return memory.read(GuestPtr::new(at));
+    };
+    let [userdata, kind, first, timeout, precision, flags] = words;
+    // The lower bytes of a word: what follows a field of fewer is between the fields.
+    let on = SubscriptionFdReadwrite {
+        file_descriptor: Fd::from(first as u32),
+    };
+    let u = match Eventtype::try_from(kind as u8)? {
+        Eventtype::Clock => SubscriptionU::Clock(SubscriptionClock {
+            id: Clockid::try_from(first as u32)?,
+            timeout,
+            precision,
+            flags: Subclockflags::try_from(flags as u16)?,
+        }),
+        Eventtype::FdRead => SubscriptionU::FdRead(on),
+        Eventtype::FdWrite => SubscriptionU::FdWrite(on),
+    };
+    Ok(Subscription { userdata, u })
 }
 
 fn trigger(call: &Call<'_>, fd: Fd, direction: Direction) -> Result<Trigger> {

@@ -80,6 +80,24 @@ pub(crate) fn read_pair(memory: &mut GuestMemory<'_>, at: u32) -> Option<(u32, u
     Some((start, len))
 }
 
+/// The `N` numbers of 64 bits at `at`, one behind the other. Nothing as for `read_pair`.
+#[inline]
+pub(crate) fn read_words<const N: usize>(
+    memory: &mut GuestMemory<'_>,
+    at: u32,
+) -> Option<[u64; N]> {
+    let (base, size) = base_of(memory);
+    let first = base.wrapping_add(at as usize).cast::<u64>();
+    if !first.is_aligned() || check_bounds(size, at, N as u32 * 8).is_err() {
+        return None;
+    }
+    Some(std::array::from_fn(|place| {
+        // SAFETY: as for `read_pair`: all of them lie inside the memory.
+        let one = unsafe { AtomicU64::from_ptr(first.wrapping_add(place)) };
+        u64::from_le(one.load(Ordering::Relaxed))
+    }))
+}
+
 /// Writes numbers of 64 bits into the structure at `at`, which has `len` bytes: each with its place
 /// there, a multiple of eight. False, and nothing written, if the structure does not lie in the
 /// memory, or not as it should.
