@@ -14,7 +14,8 @@
 # TIMEOUT=TIME       for each test program (300s)
 # STACK=BYTES        of the guest's threads (262144)
 # EXPLORE=N          explores each test under N schedules, of the crates that have a list of their
-#                    own for that; scripts/explore-tests.py has LIMIT and RESULTS
+#                    own for that; scripts/explore-tests.py has more settings
+# SMALL=1            with the small numbers of messages and turns that tests have for Miri
 #
 # Needs the target (rustup target add wasm32-wasip1-threads) and the registry.
 # Fails if a test fails that is not named below with its reason.
@@ -40,6 +41,8 @@ if [ -n "${EXPLORE:-}" ]; then
   export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER=$PWD/scripts/explore-tests.py
 fi
 unset RUSTFLAGS
+flags=
+[ -z "${SMALL:-}" ] || flags="--cfg miri -A explicit_builtin_cfgs_in_flags"
 # Names of functions stay; lines would make the modules several times as large.
 [ -n "${EXPLORE:-}" ] || export CARGO_PROFILE_DEV_DEBUG=0
 
@@ -111,14 +114,27 @@ for package in json.load(sys.stdin)["packages"]:
         print(package["version"], os.path.dirname(package["manifest_path"]))' "$1")
 }
 
-# Takes a development dependency out of a manifest.
+# Takes a development dependency out of a manifest, of every target.
 without() { # NAME MANIFEST
   python3 - "$@" <<'PY'
 import re, sys
 name, manifest = sys.argv[1:]
 text = open(manifest).read()
-text = re.sub(r"(?ms)^\[dev-dependencies\." + re.escape(name) + r"\]\n.*?(?=^\[|\Z)", "", text)
+text = re.sub(r"(?ms)^\[(target\.[^\n]*\.)?dev-dependencies\." + re.escape(name) + r"\]\n.*?(?=^\[|\Z)", "", text)
 open(manifest, "w").write(text)
+PY
+}
+
+# Takes a test program out of a package.
+without_test() { # NAME FOLDER
+  python3 - "$@" <<'PY'
+import os, re, sys
+name, folder = sys.argv[1:]
+manifest = os.path.join(folder, "Cargo.toml")
+text = open(manifest).read()
+text = re.sub(r'(?ms)^\[\[test\]\]\nname = "' + re.escape(name) + r'"\n.*?(?=^\[|\Z)', "", text)
+open(manifest, "w").write(text)
+os.remove(os.path.join(folder, "tests", name + ".rs"))
 PY
 }
 
@@ -176,18 +192,30 @@ run() { # CRATE VERSION ARGUMENTS...
   slim_proptest "$work/src/$name/Cargo.toml"
   without criterion "$work/src/$name/Cargo.toml"
   unset RUSTC_BOOTSTRAP RUSTFLAGS
+  [ -z "$flags" ] || export RUSTFLAGS=$flags
   case $name in
     parking_lot) export RUSTC_BOOTSTRAP=1 ;;
     crossbeam-channel) without signal-hook "$work/src/$name/Cargo.toml" ;;
-    concurrent-queue | event-listener | event-listener-strategy | async-channel | async-lock)
-      of_a_system "$work/src/$name"
-      for part in event-listener event-listener-strategy; do
-        [ "$part" = "$name" ] || modified "$part" "$work/src/$name/Cargo.toml"
-      done ;;
+    event-listener | concurrent-queue | event-listener-strategy | async-channel | async-lock)
+      if [ -n "${EXPLORE:-}" ]; then
+        # Without the harness for browsers, which every target of wasm gets.
+        without wasm-bindgen-test "$work/src/$name/Cargo.toml"
+        sed -i '/^ *#\[cfg(target_family = "wasm")\]$/{N;/wasm_bindgen_test/d}' "$work/src/$name"/{src,tests}/*.rs
+      else
+        of_a_system "$work/src/$name"
+        for part in event-listener event-listener-strategy; do
+          [ "$part" = "$name" ] || modified "$part" "$work/src/$name/Cargo.toml"
+        done
+      fi ;;
     rayon-core | rayon) of_a_system "$work/src/$name" ;;
     # This compiler denies what was a warning when it was published.
-    crossbeam-skiplist) export RUSTFLAGS=--cap-lints=warn ;;
-    flume) without async-std "$work/src/$name/Cargo.toml" ;;
+    crossbeam-skiplist) export RUSTFLAGS="$flags --cap-lints=warn" ;;
+    flume)
+      # async-std does not support the target. The list is without the feature that its tests use.
+      without async-std "$work/src/$name/Cargo.toml"
+      if [ -n "${EXPLORE:-}" ]; then
+        for test in async method_sharing stream; do without_test $test "$work/src/$name"; done
+      fi ;;
     async-executor) without async-io "$work/src/$name/Cargo.toml" ;;
     sharded-slab) without memory-stats "$work/src/$name/Cargo.toml" ;;
   esac

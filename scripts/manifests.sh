@@ -17,7 +17,7 @@ package() {
   local list
   list=$(mktemp -d)
   cargo package --workspace --no-verify --allow-dirty --quiet --exclude integration-tests --exclude architecture \
-    --exclude fuzzing --exclude benches --target-dir "$list"
+    --exclude fuzzing --exclude fuzz --exclude benches --target-dir "$list"
   local file name held missing=0
   for file in "$list"/package/*.crate; do
     name=$(basename "$file" .crate)

@@ -15,13 +15,15 @@ import argparse, hashlib, json, os, subprocess, sys, tempfile, time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 TARGET = 'wasm32-wasip1-threads'
-PROGRAMS = ['mutexes', 'condvars', 'channels', 'rayon', 'tokio', 'database', 'files', 'timers', 'random', 'pool']
+PROGRAMS = ['mutexes', 'condvars', 'channels', 'rayon', 'tokio', 'tokio_threads', 'database', 'files', 'timers', 'random', 'pool']
 
 
 def build(out):
     target, manifest = os.path.join(out, 'programs'), os.path.join(ROOT, 'tests/replay/Cargo.toml')
+    # Without it tokio refuses its multi-thread runtime for the target.
+    flags = f'target.{TARGET}.rustflags=["--cfg", "tokio_unstable"]'
     subprocess.run(['cargo', 'build', '--quiet', '--locked', '--release', '-j2', '--manifest-path', manifest,
-                    '--target-dir', target, '--target', TARGET], check=True)
+                    '--config', flags, '--target-dir', target, '--target', TARGET], check=True)
     return os.path.join(target, TARGET, 'release', 'same.wasm')
 
 

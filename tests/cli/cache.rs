@@ -274,6 +274,22 @@ fn a_trap_tells_the_same() {
     assert!(run.stderr.contains("\"waited\":1"), "{run}");
 }
 
+/// It is prepared in another way, and its sites are kept with it.
+#[test]
+fn a_module_that_tells_of_its_accesses_is_kept() {
+    let kept = Kept::new();
+    let run = || {
+        let program = kept.program().args("--races --schedule random:1");
+        let run = program.guest(&Guest::c("races")).arg("freed_read").run();
+        run.expect_code(66)
+    };
+    let first = run().expect_stderr(&["read_block", "drop_block", "make_block"]);
+    let entries = kept.entries();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(run().stderr, first.stderr);
+    assert_eq!(kept.entries(), entries);
+}
+
 /// Profilers are told the names of functions that come from the cache.
 #[test]
 #[cfg(target_os = "linux")]

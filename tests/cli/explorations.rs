@@ -52,6 +52,19 @@ fn what_fails_is_found_minimised_and_replayed() {
     }
 }
 
+/// The line was refused: a bound that it names stood before `run`.
+#[test]
+fn the_line_of_an_explicit_run_can_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = program()
+        .in_folder(folder.path())
+        .args("run --explore 1000");
+    let found = run.guest(&Guest::wat("lost_update")).run().expect_code(3);
+    let line = found.stderr.lines().last().unwrap();
+    assert!(line.contains(" run --max-points="), "{found}");
+    pasted(&found, folder.path()).run().expect_code(3);
+}
+
 /// The lowest seed that fails does not depend on the number of jobs.
 #[test]
 fn the_result_is_the_same_with_any_number_of_jobs() {
@@ -145,6 +158,7 @@ fn what_does_not_go_with_many_runs_is_refused() {
             "--schedule-start 2026-01-01",
             "`--schedule-start` needs a schedule",
         ),
+        ("--schedule-early 1s", "`--schedule-early` needs a schedule"),
         (
             "--explore 3 --schedule-allow nothing",
             "expected socket, fifo, device",
@@ -154,6 +168,46 @@ fn what_does_not_go_with_many_runs_is_refused() {
         let run = program().args(line).guest(&Guest::wat("lost_update")).run();
         run.expect_code(2).expect_stderr(&[text]);
     }
+}
+
+/// A test that gives another thread an hour fails, as no clock bounds how slow that is. The report
+/// says how to bound it.
+#[test]
+fn a_timeout_of_an_hour_comes_early_unless_that_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = folder.path().join("patient.wat");
+    // Exits with 2 if its wait of an hour timed out.
+    let text = r#"(module
+        (import "env" "memory" (memory 1 1 shared))
+        (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (export "memory" (memory 0))
+        (func (export "wasi_thread_start") (param i32 i32)
+          (i32.atomic.store (i32.const 0) (i32.const 1))
+          (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
+        (func (export "_start") (local $waited i32)
+          (drop (call $spawn (i32.const 0)))
+          (local.set $waited
+            (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 3600000000000)))
+          (if (i32.eq (local.get $waited) (i32.const 2)) (then (call $exit (i32.const 9))))))"#;
+    std::fs::write(&guest, text).unwrap();
+    let run = |options: &str| {
+        let program = program().in_folder(folder.path()).args(options);
+        program.arg(&guest).run()
+    };
+    let note = "note: a timeout comes early; `--schedule-early=10ms` bounds that to 10 ms";
+    let failed = run("--explore 200").expect_code(9);
+    assert!(failed.stderr.contains(note), "{failed}");
+    pasted(&failed, folder.path()).run().expect_code(9);
+    for bound in ["10ms", "0s", "3599s"] {
+        run(&format!("--explore 200 --schedule-early={bound}")).expect_code(0);
+    }
+    // One that is wide enough. A replay has no use for it: the file says which timeouts come early.
+    let failed = run("--explore 200 --schedule-early 3600s").expect_code(9);
+    assert!(!failed.stderr.contains("note: a timeout"), "{failed}");
+    pasted(&failed, folder.path()).run().expect_code(9);
+    let both = run("--replay patient.replay --schedule-early 1s").expect_code(2);
+    both.expect_stderr(&["`--replay` and `--schedule-early` do not go together"]);
 }
 
 /// What was held back and could not be written was once lost, with status 0.

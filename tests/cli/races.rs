@@ -6,7 +6,7 @@ use crate::program;
 
 /// The cases of `tests/guests/races.c` that these seeds find, each with a function that is in the
 /// report.
-const CASES: [(&str, &str); 27] = [
+const CASES: [(&str, &str); 29] = [
     ("lost_update", "increment"),
     ("one_path", "increment"),
     ("wrong_lock", "increment"),
@@ -32,6 +32,8 @@ const CASES: [(&str, &str); 27] = [
     ("copy_and_store", "store_one"),
     ("fill_and_load", "load_one"),
     ("read_freed", "write_cell"),
+    ("freed_read", "read_block"),
+    ("freed_write", "write_block"),
     ("host_write", "fd_read"),
     ("host_read", "fd_write"),
 ];
@@ -100,6 +102,65 @@ fn both_stacks_are_told_with_files_and_lines() {
         assert!(report.contains(text), "{text} is missing: {report}");
     }
     assert!(!report.contains("not known"), "{report}");
+}
+
+/// The block that a race is in, with where it came from. It is given back before or after the other
+/// access, as the seed says.
+#[test]
+fn a_race_with_a_free_names_the_block() {
+    for (name, before, after) in [
+        (
+            "freed_read",
+            "free of memory that is read",
+            "read of freed memory",
+        ),
+        (
+            "freed_write",
+            "free of memory that is written",
+            "write of freed memory",
+        ),
+    ] {
+        for seed in 0..SEEDS {
+            let options = format!("--races --schedule random:{seed}");
+            let run = case(&options, name).run().expect_code(66);
+            let report = &run.stderr;
+            let said = [before, after].map(|text| format!("WARNING: data race: {text}\n"));
+            assert!(said.iter().any(|text| report.contains(text)), "{report}");
+            for text in [
+                "ree of 24 bytes at 0x",
+                " is 16 bytes into a block of 24 bytes at 0x",
+                ", allocated by the main thread:",
+                "make_block",
+                "drop_block",
+                "data races: 1 told",
+            ] {
+                assert!(report.contains(text), "{text} is missing: {report}");
+            }
+            assert!(!report.contains("not known"), "{report}");
+        }
+    }
+}
+
+/// The allocator of Rust's programs is wasi-libc's.
+#[test]
+fn blocks_of_a_rust_program_are_named() {
+    let module = crate::toolchains::rust_guest("freed");
+    let run = |seed: u64| {
+        let options = format!("--races --schedule random:{seed}");
+        program().args(&options).arg(&module)
+    };
+    for seed in 0..SEEDS {
+        run(seed).run().expect_code(66).expect_stderr(&[
+            " is 72 bytes into a block of 160 bytes at 0x",
+            "freed::read",
+            "freed::give_back",
+            "freed::main",
+        ]);
+    }
+    for seed in 0..SEEDS {
+        let run = run(seed).arg("mended").run().expect_code(0);
+        assert!(!raced(&run), "{}", run.stderr);
+    }
 }
 
 /// Only the first run writes outputs. The second one would write a second trace to a FIFO's reader,

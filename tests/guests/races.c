@@ -1,6 +1,7 @@
 // Programs with a data race each, and the same programs without.
 //
 // usage: races CASE [mended]
+#include "races/blocks.h"
 #include "races/bytes.h"
 #include "races/locks.h"
 #include "races/publish.h"
@@ -12,8 +13,8 @@ static const struct race_case CASES[] = {
   CASE(write_behind_flag), CASE(store_hides), CASE(lazy), CASE(double_checked), CASE(ring_index),
   CASE(before_join), CASE(no_barrier), CASE(loop_variable), CASE(stack_is_gone), CASE(bit_fields),
   CASE(mixed_sizes), CASE(mixed_atomic), CASE(overlap), CASE(copy_and_store), CASE(fill_and_load),
-  CASE(read_freed), CASE(host_write), CASE(host_read), CASE(sequence_lock),
-  CASE(sequence_unchecked),
+  CASE(read_freed), CASE(freed_read), CASE(freed_write), CASE(host_write), CASE(host_read),
+  CASE(sequence_lock), CASE(sequence_unchecked),
 };
 
 int guest_main(int argc, char **argv) {

@@ -65,6 +65,12 @@
 //! - Say what a race does. Some do no harm: [`Suppressions`] leaves out those that a file names, or
 //!   marks them as harmless. [`Detector::sequence_lock`] says which look like a sequence lock's.
 //!
+//! # Memory that is given back
+//!
+//! [`Detector::allocate`] and [`Detector::free`] tell of the blocks of an allocator. A
+//! [`Race`] then has the block that it is in. Giving a block back counts as a write of all of it,
+//! so an access that nothing orders before it, or behind it, is reported.
+//!
 //! # Threads that run at once
 //!
 //! A host whose threads run one at a time tells each event, and does it before any other is told.
@@ -84,6 +90,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod blocks;
 mod bytes;
 mod clock;
 mod detector;
@@ -100,5 +107,5 @@ mod threads;
 pub use detector::Detector;
 pub use error::EventError;
 pub use limits::Limits;
-pub use race::{Access, AccessKind, Counts, Place, Race, Side, ThreadInfo};
+pub use race::{Access, AccessKind, Block, Counts, Origin, Place, Race, Side, ThreadInfo};
 pub use suppress::{Frame, LineError, Rule, Suppressions, Verdict};

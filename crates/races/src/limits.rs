@@ -23,6 +23,9 @@ pub struct Limits {
     /// Accesses that are kept for 8 bytes: readers, for the most part. By default 256, at least 4.
     /// Beyond it, the oldest is forgotten.
     pub accesses: usize,
+    /// Blocks of an allocator's that are known at once, those that were given back included. By
+    /// default 1,048,576, of about 100 bytes each. Beyond it, a new one is not known.
+    pub blocks: usize,
     /// Races that are kept, each pair of places once. By default 1,000. Beyond it, they are
     /// counted.
     pub races: usize,
@@ -38,6 +41,7 @@ impl Default for Limits {
             order_bytes: 1 << 28,
             threads: MOST_THREADS,
             accesses: 256,
+            blocks: 1 << 20,
             races: 1000,
         }
     }

@@ -38,6 +38,9 @@ pub enum AccessKind {
     AtomicWrite,
     /// An atomic read-modify-write. A compare-exchange that fails is none: it only reads.
     AtomicUpdate,
+    /// A block is given back: a write of all of it that is not atomic
+    /// ([`Detector::free`](crate::Detector::free)).
+    Free,
 }
 
 impl AccessKind {
@@ -51,7 +54,10 @@ impl AccessKind {
 
     /// Whether it writes.
     pub fn writes(self) -> bool {
-        matches!(self, Self::Write | Self::AtomicWrite | Self::AtomicUpdate)
+        match self {
+            Self::Write | Self::AtomicWrite | Self::AtomicUpdate | Self::Free => true,
+            Self::Read | Self::AtomicRead => false,
+        }
     }
 
     /// Whether it may learn what an atomic write has released.
@@ -69,6 +75,7 @@ impl fmt::Display for AccessKind {
             Self::AtomicRead => "atomic read",
             Self::AtomicWrite => "atomic write",
             Self::AtomicUpdate => "atomic update",
+            Self::Free => "free",
         })
     }
 }
@@ -138,6 +145,33 @@ pub struct Race {
     pub address: u64,
     /// How many they are, among 8.
     pub size: u8,
+    /// The block that these bytes were in, if one is known: see
+    /// [`Detector::allocate`](crate::Detector::allocate).
+    pub block: Option<Block>,
+}
+
+/// A block of memory that an allocator has given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Where it begins.
+    pub address: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// Where it was allocated.
+    pub allocated: Origin,
+    /// Where it was given back, if it was.
+    pub freed: Option<Origin>,
+}
+
+/// Something that a thread did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The thread.
+    pub thread: ThreadInfo,
+    /// Where in the program.
+    pub place: Place,
+    /// The caller's number for it: [`Access::number`].
+    pub number: u64,
 }
 
 impl Race {
@@ -162,6 +196,8 @@ pub struct Counts {
     /// Pages of 4 KiB whose accesses were forgotten:
     /// [`Limits::shadow_bytes`](crate::Limits::shadow_bytes).
     pub pages_forgotten: u64,
+    /// Blocks that were allocated beyond [`Limits::blocks`](crate::Limits::blocks).
+    pub blocks_not_kept: u64,
     /// Accesses that were forgotten: [`Limits::accesses`](crate::Limits::accesses).
     pub accesses_forgotten: u64,
     /// Atomics on words that were taken for one:

@@ -76,6 +76,8 @@ pub struct Stop<'a> {
     pub sleeping: &'a [Sleeper],
     /// Points of all threads so far.
     pub total: u64,
+    /// The virtual time, in nanoseconds.
+    pub now: u64,
 }
 
 impl<'a> Stop<'a> {
@@ -89,6 +91,7 @@ impl<'a> Stop<'a> {
             runnable: &[],
             sleeping: &[],
             total: point,
+            now: 0,
         }
     }
 
@@ -107,6 +110,12 @@ impl<'a> Stop<'a> {
     #[must_use]
     pub fn total(self, total: u64) -> Self {
         Self { total, ..self }
+    }
+
+    /// The virtual time, in nanoseconds; without it, 0.
+    #[must_use]
+    pub fn now(self, now: u64) -> Self {
+        Self { now, ..self }
     }
 }
 

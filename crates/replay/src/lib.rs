@@ -6,7 +6,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | choose by a seed | [`policy`]: [`Random`](policy::Random), [`Pct`](policy::Pct), [`Pos`](policy::Pos), [`RoundRobin`](policy::RoundRobin) |
+//! | choose by a seed | [`policy`]: [`Random`](policy::Random), [`Pct`](policy::Pct), [`Pos`](policy::Pos), [`RoundRobin`](policy::RoundRobin); [`EarlyAtMost`](policy::EarlyAtMost) |
 //! | read a policy from text | [`Spec`](policy::Spec) |
 //! | keep what was decided, and decide it again | [`keyed`]: [`Recorder`](keyed::Recorder), [`Replayer`](keyed::Replayer) |
 //! | write and read it as a file | [`file`](mod@file) |

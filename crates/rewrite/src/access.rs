@@ -3,7 +3,7 @@
 use wasm_encoder::ValType;
 use wasmparser::{MemArg, Operator};
 
-use crate::recording::AccessOp;
+use crate::access_op::AccessOp;
 
 /// An instruction that accesses a word of a memory. Equal ones do the same, however they are
 /// encoded.

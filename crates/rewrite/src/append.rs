@@ -15,6 +15,9 @@ const MOST_FUNCTIONS: u64 = 1_000_000;
 const MOST_EXPORTS: u64 = 1_000_000;
 const MOST_TABLES: u64 = 100;
 const MOST_GLOBALS: u64 = 1_000_000;
+const MOST_MEMORIES: u64 = 100;
+/// Bytes of a page.
+const PAGE: u64 = 65536;
 
 /// A kind of export, as the binary format numbers it.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +36,11 @@ pub(crate) struct Appendix {
     functions: Vec<(u32, Function)>,
     table: u32,
     table_entries: Option<u32>,
-    global: u32,
-    has_global: bool,
+    first_global: u32,
+    /// Values of mutable `i64`s.
+    globals: Vec<i64>,
+    memory: u32,
+    memory_pages: Option<u64>,
     taken: BTreeSet<String>,
     exported_memories: BTreeMap<u32, String>,
     exports: Vec<(String, ExportKind, u32)>,
@@ -56,8 +62,10 @@ impl Appendix {
             functions: Vec::new(),
             table: scan.tables,
             table_entries: None,
-            global: scan.globals,
-            has_global: false,
+            first_global: scan.globals,
+            globals: Vec::new(),
+            memory: scan.memories.len() as u32,
+            memory_pages: None,
             taken: scan.exports.keys().cloned().collect(),
             exported_memories,
             exports: Vec::new(),
@@ -98,15 +106,21 @@ impl Appendix {
         self.export(names::WAIT_TABLE, ExportKind::Table, self.table)
     }
 
-    /// Appends a mutable `i64` that begins with 0, and exports it under the name returned.
-    pub(crate) fn global(&mut self) -> String {
-        self.has_global = true;
-        self.export(names::POINTS_LEFT, ExportKind::Global, self.global)
+    /// Appends a mutable `i64` that begins with this value; its index.
+    pub(crate) fn global(&mut self, begin: i64) -> u32 {
+        self.globals.push(begin);
+        self.first_global + self.globals.len() as u32 - 1
     }
 
-    /// The index that the appended global has, if there will be one.
-    pub(crate) fn global_index(&self) -> u32 {
-        self.global
+    /// Appends the one memory, which is not shared and cannot grow; its index.
+    pub(crate) fn memory(&mut self, pages: u64) -> u32 {
+        self.memory_pages = Some(pages);
+        self.memory
+    }
+
+    /// The size of the appended memory; 0 if there is none.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_pages.unwrap_or(0) * PAGE
     }
 
     /// The name under which a memory is exported; if there was none, there is
@@ -168,8 +182,13 @@ impl Appendix {
             ("tables", tables, MOST_TABLES),
             (
                 "globals",
-                u64::from(self.global) + u64::from(self.has_global),
+                u64::from(self.first_global) + self.globals.len() as u64,
                 MOST_GLOBALS,
+            ),
+            (
+                "memories",
+                u64::from(self.memory) + u64::from(self.memory_pages.is_some()),
+                MOST_MEMORIES,
             ),
             (
                 "exports",
@@ -228,10 +247,25 @@ impl Appendix {
         const MUTABLE: u8 = 0x01;
         const I64_CONST: u8 = 0x42;
         const END: u8 = 0x0b;
-        match self.has_global {
-            true => (1, vec![I64, MUTABLE, I64_CONST, 0, END]),
-            false => (0, Vec::new()),
+        let mut out = Vec::new();
+        for begin in &self.globals {
+            out.extend_from_slice(&[I64, MUTABLE, I64_CONST]);
+            begin.encode(&mut out);
+            out.push(END);
         }
+        (self.globals.len() as u32, out)
+    }
+
+    /// Entries of the memory section, and how many.
+    pub(crate) fn memory_entries(&self) -> (u32, Vec<u8>) {
+        const WITH_MAXIMUM: u8 = 0x01;
+        let Some(pages) = self.memory_pages else {
+            return (0, Vec::new());
+        };
+        let mut out = vec![WITH_MAXIMUM];
+        pages.encode(&mut out);
+        pages.encode(&mut out);
+        (1, out)
     }
 
     /// Entries of the export section, and how many.

@@ -18,6 +18,7 @@ const CUSTOM: u8 = 0;
 const TYPE: u8 = 1;
 const FUNCTION: u8 = 3;
 const TABLE: u8 = 4;
+const MEMORY: u8 = 5;
 const GLOBAL: u8 = 6;
 const EXPORT: u8 = 7;
 const START: u8 = 8;
@@ -25,7 +26,7 @@ const CODE: u8 = 10;
 
 /// The order that the sections of a module have, by id.
 const ORDER: [u8; 13] = [
-    TYPE, 2, FUNCTION, TABLE, 5, 13, GLOBAL, EXPORT, START, 9, 12, CODE, 11,
+    TYPE, 2, FUNCTION, TABLE, MEMORY, 13, GLOBAL, EXPORT, START, 9, 12, CODE, 11,
 ];
 
 fn rank(id: u8) -> usize {
@@ -54,6 +55,8 @@ pub(crate) fn assemble<'a>(
         recorded: options.recorded,
         access_slot: None,
         access_sites: Vec::new(),
+        allocator: scan.calls.names.iter().cloned().collect(),
+        filter_bytes: 0,
         start_export: None,
         appended_exports: Vec::new(),
         start_inside: scan.start.is_some(),
@@ -82,6 +85,7 @@ pub(crate) fn assemble<'a>(
                     None => 0,
                 }
             }
+            SiteKind::Call(..) => {}
             _ => out.bulk_sites += places.len(),
         }
         let function = making.append_function(&mut appendix, &mut out, kind);
@@ -102,9 +106,10 @@ pub(crate) fn assemble<'a>(
     if let Some(point) = hosts.point {
         out.point_slot = Some(PointSlot {
             slot: point.slot,
-            left: appendix.global(),
+            left: appendix.export(names::POINTS_LEFT, ExportKind::Global, point.left),
         });
     }
+    out.filter_bytes = appendix.memory_bytes();
     out.access_slot = hosts.recorder.map(|recorder| recorder.slot);
     let more = u32::from(hosts.point.is_some()) + u32::from(hosts.recorder.is_some());
     let entries = out.wait_slots.len() as u32 + more;
@@ -145,6 +150,7 @@ fn write(
         (TYPE, appendix.type_entries()),
         (FUNCTION, appendix.function_entries()),
         (TABLE, appendix.table_entries()),
+        (MEMORY, appendix.memory_entries()),
         (GLOBAL, appendix.global_entries()),
         (EXPORT, appendix.export_entries()),
         (CODE, appendix.code_entries()),

@@ -11,8 +11,7 @@ use wasm_encoder::{BlockType, Function, ValType};
 
 use crate::append::Appendix;
 use crate::encode::take_u32;
-use crate::points::{Point, PointKind};
-use crate::recording::{self, Recorder, Told};
+use crate::recording::{self, Telling, Told};
 use crate::scan::Scan;
 
 /// The byte in front of atomic instructions' numbers.
@@ -41,8 +40,7 @@ fn load_of(instruction: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn append(
     appendix: &mut Appendix,
     scan: &Scan,
-    recorder: Recorder,
-    point: Option<(Point, PointKind)>,
+    telling: Telling,
     told: &Told,
     (params, results): (&[ValType], &[ValType]),
     instruction: &[u8],
@@ -61,8 +59,11 @@ pub(crate) fn append(
             _ => code.i32_ne(),
         };
     };
-    if let Some((point, kind)) = point {
+    if let Some((point, kind)) = telling.point {
         point.pass(&mut body.instructions(), kind);
+    }
+    if let Some(filter) = telling.filter {
+        filter.begin_anew(&mut body.instructions());
     }
     body.instructions().local_get(0);
     body.raw(load);
@@ -75,8 +76,8 @@ pub(crate) fn append(
     differs(&mut body);
     body.instructions()
         .i32_add()
-        .i32_const(recorder.slot.cast_signed())
-        .call_indirect(recorder.table, recorder.host);
+        .i32_const(telling.recorder.slot.cast_signed())
+        .call_indirect(telling.recorder.table, telling.recorder.host);
     differs(&mut body);
     body.instructions()
         .if_(BlockType::Result(*value))

@@ -22,14 +22,18 @@ pub const FINGERPRINT: u64 = {
 /// By their names in `src`.
 const SOURCES: &[(&str, &[u8])] = &[
     ("access.rs", include_bytes!("access.rs")),
+    ("access_op.rs", include_bytes!("access_op.rs")),
     ("append.rs", include_bytes!("append.rs")),
     ("assemble.rs", include_bytes!("assemble.rs")),
     ("bulk.rs", include_bytes!("bulk.rs")),
+    ("calls.rs", include_bytes!("calls.rs")),
     ("code.rs", include_bytes!("code.rs")),
     ("compare.rs", include_bytes!("compare.rs")),
     ("encode.rs", include_bytes!("encode.rs")),
     ("error.rs", include_bytes!("error.rs")),
+    ("filter.rs", include_bytes!("filter.rs")),
     ("fingerprint.rs", include_bytes!("fingerprint.rs")),
+    ("function_names.rs", include_bytes!("function_names.rs")),
     ("lib.rs", include_bytes!("lib.rs")),
     ("limits.rs", include_bytes!("limits.rs")),
     ("names.rs", include_bytes!("names.rs")),

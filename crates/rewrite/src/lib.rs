@@ -89,14 +89,18 @@ struct Readme;
 use std::borrow::Cow;
 
 mod access;
+mod access_op;
 mod append;
 mod assemble;
 mod bulk;
+mod calls;
 mod code;
 mod compare;
 mod encode;
 mod error;
+mod filter;
 mod fingerprint;
+mod function_names;
 mod limits;
 pub mod names;
 mod offset_map;
@@ -106,12 +110,13 @@ mod scan;
 mod stand_in;
 mod waits;
 
+pub use access_op::AccessOp;
 pub use error::RewriteError;
 pub use fingerprint::{FINGERPRINT, extend_fingerprint};
 pub use limits::{ModuleLimits, TooLarge};
 pub use offset_map::{OffsetMap, Run};
 pub use points::{PointKind, PointSlot, Points};
-pub use recording::{AccessOp, AccessSite, Recorded};
+pub use recording::{AccessSite, Recorded};
 
 /// What [`rewrite_with`] is to rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -223,6 +228,15 @@ pub struct Rewritten<'a> {
     pub access_slot: Option<u32>,
     /// The instructions that tell the host, in the order of the code: [`RewriteOptions::recorded`].
     pub access_sites: Vec<AccessSite>,
+    /// The functions by whose calls blocks of memory are told, by the names of exports or of the
+    /// name section, such as `malloc` and `free`. Empty without [`Recorded::Races`], and if none
+    /// is known. Calls through tables are not told.
+    pub allocator: Vec<String>,
+    /// Bytes of the memory that was appended so that accesses are told once
+    /// ([`Recorded::Races`]); 0 if there is none. It is not shared, and has the index behind the
+    /// module's own memories. Engines need the multi-memory proposal for it. A module that may
+    /// call `wasi.thread-spawn` through a table gets none: all its accesses are told.
+    pub filter_bytes: u64,
     /// The export name of what was the start function.
     pub start_export: Option<String>,
     /// The names of all exports that were appended. Every other export is the module's own,

@@ -5,13 +5,13 @@
 //! tells the host, and does what the instruction did. So the points are those that the module has
 //! without records, and only the host runs between telling and doing.
 
-use std::fmt;
-
 use wasm_encoder::{BlockType, Encode, Function, InstructionSink, ValType};
 use wasmparser::MemoryType;
 
 use crate::WaitOp;
+use crate::access_op::AccessOp;
 use crate::append::Appendix;
+use crate::filter::{Filter, Locals};
 use crate::points::{Point, PointKind};
 use crate::scan::{Scan, Site, SiteKind};
 
@@ -24,90 +24,14 @@ pub enum Recorded {
     Atomics,
     /// The other loads and stores, too, and `memory.fill`, `copy` and `init`.
     Accesses,
-}
-
-/// What an instruction does to the bytes that it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum AccessOp {
-    /// A plain load, of a vector's lane as well.
-    Load,
-    /// A plain store.
-    Store,
-    /// An atomic load.
-    AtomicLoad,
-    /// An atomic store.
-    AtomicStore,
-    /// An atomic read-modify-write, an exchange included.
-    AtomicRmw,
-    /// An atomic compare and exchange that found what it expected: it reads and writes.
-    AtomicCmpxchg,
-    /// One that found something else: it only reads.
-    AtomicCompare,
-    /// A `memory.atomic.wait`: it reads the word, and may wait.
-    Wait,
-    /// A `memory.atomic.notify`: it neither reads nor writes.
-    Notify,
-    /// A `memory.fill`: it writes.
-    Fill,
-    /// The source of a `memory.copy`.
-    CopyFrom,
-    /// The destination of a `memory.copy`.
-    CopyTo,
-    /// A `memory.init`: it writes what is in a data segment.
-    Init,
-}
-
-impl AccessOp {
-    /// Whether it reads the bytes.
-    pub fn reads(self) -> bool {
-        match self {
-            Self::Load | Self::AtomicLoad | Self::AtomicRmw | Self::AtomicCmpxchg => true,
-            Self::AtomicCompare | Self::Wait | Self::CopyFrom => true,
-            Self::Store | Self::AtomicStore | Self::Notify => false,
-            Self::Fill | Self::CopyTo | Self::Init => false,
-        }
-    }
-
-    /// Whether it writes the bytes.
-    pub fn writes(self) -> bool {
-        match self {
-            Self::Store | Self::AtomicStore | Self::AtomicRmw | Self::AtomicCmpxchg => true,
-            Self::Fill | Self::CopyTo | Self::Init => true,
-            Self::Load | Self::AtomicLoad | Self::AtomicCompare => false,
-            Self::Wait | Self::Notify | Self::CopyFrom => false,
-        }
-    }
-
-    /// Whether it is an atomic instruction, waits and notifies included.
-    pub fn is_atomic(self) -> bool {
-        match self {
-            Self::AtomicLoad | Self::AtomicStore | Self::AtomicRmw | Self::AtomicCmpxchg => true,
-            Self::AtomicCompare | Self::Wait | Self::Notify => true,
-            Self::Load | Self::Store | Self::Fill => false,
-            Self::CopyFrom | Self::CopyTo | Self::Init => false,
-        }
-    }
-}
-
-impl fmt::Display for AccessOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Load => "load",
-            Self::Store => "store",
-            Self::AtomicLoad => "atomic load",
-            Self::AtomicStore => "atomic store",
-            Self::AtomicRmw => "atomic read-modify-write",
-            Self::AtomicCmpxchg => "atomic compare-exchange",
-            Self::AtomicCompare => "atomic compare-exchange that failed",
-            Self::Wait => "wait",
-            Self::Notify => "notify",
-            Self::Fill => "memory.fill",
-            Self::CopyFrom => "memory.copy from",
-            Self::CopyTo => "memory.copy to",
-            Self::Init => "memory.init",
-        })
-    }
+    /// What a detector of data races needs: the same, calls of imported functions, and what the
+    /// module's allocator gives out and takes back
+    /// ([`Rewritten::allocator`](crate::Rewritten::allocator)).
+    ///
+    /// A load or store is not told again if the thread has told the same instruction with the same
+    /// address, and has done no atomic, wait or notify and no told call since. The module gets a
+    /// memory for that ([`Rewritten::filter_bytes`](crate::Rewritten::filter_bytes)).
+    Races,
 }
 
 /// An instruction that tells its host what it accesses: an entry of
@@ -132,6 +56,19 @@ pub struct AccessSite {
     pub memory: u32,
 }
 
+impl AccessSite {
+    /// A site that was kept elsewhere, from its fields.
+    pub fn new(function: u32, offset: u64, op: AccessOp, width: u32, memory: u32) -> Self {
+        Self {
+            function,
+            offset,
+            op,
+            width,
+            memory,
+        }
+    }
+}
+
 /// What an appended function needs to tell its host something.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recorder {
@@ -144,6 +81,17 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// The parameters of the host's function: address, length, site.
     pub(crate) const PARAMETERS: [ValType; 3] = [ValType::I64, ValType::I64, ValType::I32];
+
+    /// Tells the host of the address and the length on the stack, and of the site that is so many
+    /// behind the one in a local.
+    pub(crate) fn tell(self, code: &mut InstructionSink<'_>, site: u32, behind: i32) {
+        code.local_get(site);
+        if behind > 0 {
+            code.i32_const(behind).i32_add();
+        }
+        code.i32_const(self.slot.cast_signed())
+            .call_indirect(self.table, self.host);
+    }
 }
 
 /// What is told of an instruction: an operation and its bytes.
@@ -192,6 +140,10 @@ pub(crate) fn told(scan: &Scan, recorded: Option<Recorded>, kind: &SiteKind) -> 
             }
         }
         SiteKind::Access(_) | SiteKind::Loop => Vec::new(),
+        SiteKind::Call(called, _) => {
+            let ops = called.ops().iter();
+            ops.map(|op| word(*op, 0, 0, 0)).collect()
+        }
         SiteKind::Wait { op, memory, offset } => {
             let (op, width) = match op {
                 WaitOp::Wait32 => (AccessOp::Wait, 4),
@@ -241,28 +193,63 @@ pub(crate) enum Doing<'a> {
     Call(u32),
 }
 
+/// What a recorded instruction needs of the host: what tells it, the filter before that, and its
+/// point.
+#[derive(Clone, Copy)]
+pub(crate) struct Telling {
+    pub(crate) recorder: Recorder,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) point: Option<(Point, PointKind)>,
+}
+
 /// Appends the function of a recorded instruction: its point, what is told of it, and what it does.
 /// Its parameters are the operands, and the number of the first site.
 pub(crate) fn append(
     appendix: &mut Appendix,
     scan: &Scan,
-    recorder: Recorder,
-    point: Option<(Point, PointKind)>,
+    telling: Telling,
     told: &[Told],
     (params, results): (&[ValType], &[ValType]),
     doing: &Doing<'_>,
 ) {
+    let Telling {
+        recorder,
+        filter,
+        point,
+    } = telling;
     let guest = appendix.function_type(&[params, &[ValType::I32]].concat(), results);
     let site = params.len() as u32;
     let sum = site + 1;
-    let mut body = Function::new([(1, ValType::I64)]);
+    let mut body = Function::new([(2, ValType::I64), (1, ValType::I32)]);
     let mut code = body.instructions();
     if let Some((point, kind)) = point {
         point.pass(&mut code, kind);
     }
+    // Whether this is an access that need not be told twice.
+    let filtered = filter.filter(|_| match told {
+        [one] => {
+            let plain = matches!(one.op, AccessOp::Load | AccessOp::Store);
+            plain && !scan.memories[one.memory as usize].memory64
+        }
+        _ => false,
+    });
+    if let Some(filter) = filter.filter(|_| told.iter().any(|one| one.op.is_atomic())) {
+        filter.begin_anew(&mut code);
+    }
     for (number, one) in told.iter().enumerate() {
         let ty = &scan.memories[one.memory as usize];
         effective_address(&mut code, one, ty, sum);
+        if let Some(filter) = filtered {
+            code.local_set(sum);
+            let locals = Locals {
+                address: sum,
+                site,
+                key: sum + 1,
+                at: sum + 2,
+            };
+            filter.if_new(&mut code, locals);
+            code.local_get(sum);
+        }
         match one.length {
             None => {
                 code.i64_const(one.width.into());
@@ -274,12 +261,10 @@ pub(crate) fn append(
                 }
             }
         }
-        code.local_get(site);
-        if number > 0 {
-            code.i32_const(number as i32).i32_add();
+        recorder.tell(&mut code, site, number as i32);
+        if filtered.is_some() {
+            code.end();
         }
-        code.i32_const(recorder.slot.cast_signed())
-            .call_indirect(recorder.table, recorder.host);
     }
     for param in 0..site {
         code.local_get(param);

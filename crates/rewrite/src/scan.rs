@@ -9,6 +9,9 @@ use wasmparser::{
 };
 
 use crate::access::Access;
+use crate::bulk::index_type;
+use crate::calls::{Called, Calls};
+use crate::function_names::FunctionNames;
 use crate::{Points, Recorded, RewriteError, RewriteOptions, WaitOp};
 
 /// The length of what precedes the first section: magic number and version.
@@ -31,6 +34,8 @@ pub(crate) struct Scan {
     pub(crate) active_data_on_shared: bool,
     /// In the order of the code.
     pub(crate) sites: Vec<Site>,
+    /// The functions whose calls are told.
+    pub(crate) calls: Calls,
 }
 
 /// Where a section is in the module.
@@ -76,6 +81,8 @@ pub(crate) enum SiteKind {
         segment: u32,
         memory: u32,
     },
+    /// A call of this function, which is told.
+    Call(Called, u32),
     /// The beginning of a function or of a loop's turn: a place for a point between two
     /// instructions.
     Loop,
@@ -100,7 +107,9 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
         start: None,
         active_data_on_shared: false,
         sites: Vec::new(),
+        calls: Calls::default(),
     };
+    let names = tells_of_calls(options).then(|| FunctionNames::read(parser.clone(), bytes));
     let mut segment_lengths = Vec::new();
     for payload in parser.parse_all(bytes) {
         let payload = payload?;
@@ -118,9 +127,16 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
                 &body,
                 &found.memories,
                 options,
+                &mut found.calls,
                 &mut found.sites,
             )?;
             allocations = function.into_allocations();
+        }
+        if let (Payload::CodeSectionStart { .. }, Some(names), Some(types)) =
+            (&payload, &names, validator.types(0))
+        {
+            let shared = found.memories.first().filter(|memory| memory.shared);
+            found.calls = Calls::of(names, &types, shared.map(index_type));
         }
         match payload {
             Payload::ExportSection(exports) => {
@@ -183,6 +199,11 @@ impl Scan {
         options.points >= Some(Points::Accesses) && self.is_shared(memory)
     }
 
+    /// Whether accesses are told once.
+    pub(crate) fn filters(&self, options: &RewriteOptions) -> bool {
+        tells_of_calls(options) && !self.calls.spawns_untold
+    }
+
     /// Whether this memory is shared.
     pub(crate) fn is_shared(&self, memory: u32) -> bool {
         is_shared(&self.memories, memory)
@@ -192,6 +213,11 @@ impl Scan {
 /// Whether plain accesses of shared memories have points or are recorded.
 fn asked_about_plain(options: &RewriteOptions) -> bool {
     options.points >= Some(Points::Accesses) || options.recorded >= Some(Recorded::Accesses)
+}
+
+/// Whether calls are told.
+fn tells_of_calls(options: &RewriteOptions) -> bool {
+    options.recorded >= Some(Recorded::Races)
 }
 
 /// Whether this access of a shared memory has a point.
@@ -218,6 +244,7 @@ fn function_sites(
     body: &FunctionBody<'_>,
     memories: &[MemoryType],
     options: &RewriteOptions,
+    calls: &mut Calls,
     sites: &mut Vec<Site>,
 ) -> Result<(), RewriteError> {
     let mut reader = body.get_binary_reader();
@@ -284,6 +311,14 @@ fn function_sites(
                     segment: *data_index,
                     memory: *mem,
                 })
+            }
+            Operator::Call { function_index } => {
+                let told = calls.told(function, *function_index);
+                told.map(|called| SiteKind::Call(called, *function_index))
+            }
+            Operator::ReturnCall { function_index } => {
+                calls.tail_call(*function_index);
+                None
             }
             other => access(other),
         };

@@ -6,9 +6,12 @@ use std::ops::Range;
 use wasm_encoder::ValType;
 use wasmparser::MemoryType;
 
+use crate::access_op::AccessOp;
 use crate::append::Appendix;
+use crate::calls;
+use crate::filter::{self, Filter};
 use crate::points::{self, Point, PointKind};
-use crate::recording::{self, AccessOp, AccessSite, Doing, Recorder, Told};
+use crate::recording::{self, AccessSite, Doing, Recorder, Telling, Told};
 use crate::scan::{self, Scan, SiteKind};
 use crate::{RewriteOptions, Rewritten, bulk, compare, waits};
 
@@ -47,6 +50,8 @@ pub(crate) struct Hosts {
     pub(crate) point: Option<Point>,
     /// To tell of accesses, if any is told.
     pub(crate) recorder: Option<Recorder>,
+    /// To tell less, if accesses are told once.
+    pub(crate) filter: Option<Filter>,
 }
 
 impl Hosts {
@@ -66,7 +71,7 @@ impl Hosts {
         let table = appendix.table_index();
         let any = kinds.keys().any(|kind| has_point(scan, options, *kind));
         let point = any.then(|| Point {
-            left: appendix.global_index(),
+            left: appendix.global(0),
             table,
             slot: waits.len() as u32,
             host: appendix.function_type(&[ValType::I32], &[ValType::I64]),
@@ -76,13 +81,23 @@ impl Hosts {
             slot: waits.len() as u32 + u32::from(point.is_some()),
             host: appendix.function_type(&Recorder::PARAMETERS, &[]),
         });
-        Self { point, recorder }
+        let filters = recorder.is_some() && scan.filters(options);
+        let filter = filters.then(|| Filter {
+            memory: appendix.memory(filter::PAGES),
+            generation: appendix.global(filter::FIRST_GENERATION),
+        });
+        Self {
+            point,
+            recorder,
+            filter,
+        }
     }
 }
 
 fn has_point(scan: &Scan, options: &RewriteOptions, kind: SiteKind) -> bool {
     match kind {
         SiteKind::Wait { .. } => options.points.is_some(),
+        SiteKind::Call(..) => false,
         // Nothing else notes loops.
         SiteKind::Loop => true,
         SiteKind::Access(access) => scan::counts(options, &access),
@@ -117,6 +132,13 @@ impl Making<'_> {
             return inner;
         };
         match kind {
+            SiteKind::Call(called, function) => {
+                if let Some(signature) = self.scan.calls.signature(function) {
+                    let filter = self.hosts.filter;
+                    calls::append(appendix, recorder, filter, (function, called), signature);
+                }
+                inner
+            }
             SiteKind::Access(_) => {
                 let doing = Doing::Instruction(self.instruction);
                 self.append_recorded(appendix, recorder, &told, kind, &doing);
@@ -173,20 +195,23 @@ impl Making<'_> {
                 let params = bulk::init_operands(self.memory(memory)).to_vec();
                 (PointKind::Access, (params, none()))
             }
-            SiteKind::Loop => (PointKind::Loop, (none(), none())),
+            // The others are not recorded here.
+            SiteKind::Call(..) | SiteKind::Loop => (PointKind::Loop, (none(), none())),
         };
-        let point = self.point_of(kind).map(|host| (host, point));
+        let telling = Telling {
+            recorder,
+            filter: self.hosts.filter,
+            point: self.point_of(kind).map(|host| (host, point)),
+        };
         let signature = (&params[..], &results[..]);
         // It has two sites, of which it tells one.
         if let (SiteKind::Access(access), Doing::Instruction(bytes)) = (kind, doing)
             && access.op() == AccessOp::AtomicCmpxchg
-            && compare::append(
-                appendix, self.scan, recorder, point, &told[0], signature, bytes,
-            )
+            && compare::append(appendix, self.scan, telling, &told[0], signature, bytes)
         {
             return;
         }
-        recording::append(appendix, self.scan, recorder, point, told, signature, doing);
+        recording::append(appendix, self.scan, telling, told, signature, doing);
     }
 
     fn append_plain(
@@ -227,6 +252,8 @@ impl Making<'_> {
                     points::append_access(appendix, point, &access, ty, self.instruction);
                 }
             }
+            // Only a recorded call is replaced.
+            SiteKind::Call(..) => {}
             SiteKind::Loop => {
                 if let Some(point) = point {
                     points::append_loop(appendix, point);

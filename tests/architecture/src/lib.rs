@@ -8,7 +8,7 @@
 //! - [`words`]: a thread is "it", and words are those of the glossary.
 //! - [`links`]: links of pages, and `#[path]`s of files, lead to something.
 //! - [`commands`]: scripts, packages and targets that commands name are there.
-//! - [`manifests`]: the fuzz workspace has what the binary's sources use.
+//! - [`manifests`]: `fuzz` has what the binary's sources use.
 //! - [`platform`]: what depends on the platform is in `sys/`.
 //! - [`page`]: `docs/architecture.md` names the folders, in their order.
 //!

@@ -1,10 +1,10 @@
-//! `fuzz/Cargo.toml` has what the binary's sources use: one fuzz target compiles them, and no build
-//! of the workspace compiles that target.
+//! `fuzz/Cargo.toml` has what the binary's sources use: one fuzz target compiles them, and no usual
+//! build of the workspace compiles that target.
 
 use std::path::Path;
 
-/// Dependencies of `crates/cli` that the fuzz workspace of the tree at `root` lacks, a line each. A
-/// tree without either manifest has none.
+/// Dependencies of `crates/cli` that `fuzz` lacks in the tree at `root`, a line each. A tree
+/// without either manifest has none.
 #[must_use]
 pub fn findings(root: &Path) -> Vec<String> {
     let read = |path: &str| std::fs::read_to_string(root.join(path));
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_fuzz_workspace_lacks_is_found() {
+    fn what_the_fuzz_targets_lack_is_found() {
         let root = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = root.path().join(path);

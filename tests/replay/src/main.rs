@@ -1,5 +1,5 @@
-//! Ten programs that print things which differ from run to run natively. `scripts/replay-same.py`
-//! checks that they do not differ under a schedule.
+//! Eleven programs that print things which differ from run to run natively.
+//! `scripts/replay-same.py` checks that they do not differ under a schedule.
 //!
 //! usage: same NAME [FOLDER]
 
@@ -19,6 +19,7 @@ fn main() {
         "timers" => threads::timers(),
         "random" => threads::random(),
         "tokio" => async_tasks::tokio_current_thread(),
+        "tokio_threads" => async_tasks::tokio_multi_thread(),
         "database" => storage::database(&folder),
         "files" => storage::files(&folder),
         other => {

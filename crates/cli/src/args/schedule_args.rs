@@ -2,12 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use replay_threads::policy::{Kind, Spec};
 
 use crate::args::date::parse_date;
 use crate::args::races_args::{self, RacesOption};
+use crate::args::values::parse_duration;
 
 /// The options of `run` about schedules.
 #[derive(Parser)]
@@ -46,6 +48,13 @@ pub(crate) struct ScheduleArgs {
     /// The time at which a run with a schedule begins: YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ.
     #[arg(long, value_name = "DATE", value_parser = parse_date)]
     pub(crate) schedule_start: Option<u64>,
+
+    /// Lets a timeout come early by at most this time, such as `10ms`; `0s`: never.
+    ///
+    /// A policy lets any timeout come early while other threads can run, as no clock bounds how
+    /// slow they are. A test that gives another thread ten seconds then fails.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) schedule_early: Option<Duration>,
 
     /// Saves the run to this file, for `--replay` (default with `--explore`: the module's name,
     /// ending in .replay).

@@ -134,8 +134,8 @@ impl Hash for Key<'_> {
     }
 }
 
-/// A hasher that passes all bytes to SHA-256.
-struct Digest(Sha256);
+/// A hasher that passes all bytes to BLAKE3.
+struct Digest(blake3::Hasher);
 
 impl Hasher for Digest {
     fn write(&mut self, bytes: &[u8]) {
@@ -149,7 +149,7 @@ impl Hasher for Digest {
 
 impl<'a> Key<'a> {
     fn new(engine: &'a Engine, wasm: &'a [u8], options: &'a RewriteOptions) -> Self {
-        let mut digest = Digest(Sha256::new());
+        let mut digest = Digest(blake3::Hasher::new());
         preparation_compatibility_hash(engine, options).hash(&mut digest);
         wasm.hash(&mut digest);
         Key {

@@ -1,6 +1,8 @@
 //! Which frame of a Rust panic is the program's own. A dozen frames of the standard library come
 //! first.
 
+use std::borrow::Cow;
+
 use wasm_symbols::Frame;
 
 /// Prefixes of names in Rust's library and in the libraries it uses.
@@ -103,8 +105,22 @@ fn is_librarys(name: &str, file: Option<&str>) -> bool {
 }
 
 pub(super) fn begins_as_librarys(name: &str) -> bool {
-    let plain = name.trim_start_matches('<');
+    let plain = plain(name);
     LIBRARY.iter().any(|library| plain.starts_with(library))
+}
+
+/// A name as lists of prefixes have it. `<core[939e6ee5b07a9689]::fmt::Error as ...` begins with
+/// `core::fmt::`: rustc's names of today have a hash after the crate.
+pub(super) fn plain(name: &str) -> Cow<'_, str> {
+    let name = name.trim_start_matches('<');
+    let with_hash = name.split_once('[').and_then(|(root, rest)| {
+        let (hash, rest) = rest.split_once(']')?;
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let is_crate = !root.is_empty() && root.chars().all(is_name) && rest.starts_with("::");
+        let is_hash = !hash.is_empty() && hash.chars().all(|c| c.is_ascii_hexdigit());
+        (is_crate && is_hash).then(|| format!("{root}{rest}"))
+    });
+    with_hash.map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
 pub(super) fn is_in_library(file: &str) -> bool {
@@ -115,7 +131,7 @@ pub(super) fn is_in_library(file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{note, place};
+    use super::{note, place, plain};
     use wasm_symbols::{Limits, Place, Printer};
 
     fn said(names: &[&str]) -> Option<String> {
@@ -137,10 +153,37 @@ mod tests {
         ];
         let own = "note: the first frame of the program's own is 3: app::work::h0123456789abcdef";
         assert_eq!(said(&panics).as_deref(), Some(own));
+        // The same, mangled as rustc does today.
+        let panics = [
+            "abort",
+            "_RNvCscSpY9Juk0HT_7___rustc18___rust_start_panic",
+            "_RNvNtCsj4CZ6flxxfE_3std9panicking11begin_panic",
+            "_RNvC6_123foo3bar",
+        ];
+        let own = "note: the first frame of the program's own is 3: 123foo::bar";
+        assert_eq!(said(&panics).as_deref(), Some(own));
         // An abort, few frames, and only frames of the library.
         assert_eq!(said(&["abort", "abort", "abort", "work"]), None);
         assert_eq!(said(&["std::panicking", "work"]), None);
         assert_eq!(said(&["std::panicking"; 5]), None);
+    }
+
+    #[test]
+    fn names_of_crates_may_have_a_hash() {
+        for (name, without) in [
+            ("core[939e6ee5b07a9689]::fmt::write", "core::fmt::write"),
+            (
+                "<std[d]::Once as core[9]::Drop>::drop",
+                "std::Once as core[9]::Drop>::drop",
+            ),
+            ("std::thread::spawn", "std::thread::spawn"),
+            ("<[u8]>::len", "[u8]>::len"),
+            ("f[0]", "f[0]"),
+            ("f[x]::g", "f[x]::g"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(name), without);
+        }
     }
 
     /// The thread's closure was inlined into the library's frame, and the C library's start was

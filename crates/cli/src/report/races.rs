@@ -32,6 +32,9 @@ pub(crate) struct ToldRace {
     pub(crate) previous: Stack,
     /// Where the threads of the current and of the previous access were made.
     pub(crate) created: [Option<Stack>; 2],
+    /// Where the block of memory that it is in was allocated, and where it was freed; nothing if no
+    /// block is known.
+    pub(crate) block: Vec<Stack>,
 }
 
 /// Where a stack's innermost function is, in the source.
@@ -96,18 +99,22 @@ fn text(told: &ToldRace, class: &str, sequence_lock: Option<u64>) -> String {
         current, previous, ..
     } = &told.race;
     let mut text = "==================\n".to_owned();
-    let _ = writeln!(text, "WARNING: data race{class}");
+    let _ = writeln!(
+        text,
+        "WARNING: data race{}{class}",
+        about_memory(&told.race)
+    );
     for (title, side, stack) in [
         ("", current, &told.current),
         ("previous ", previous, &told.previous),
     ] {
-        let at = side.address;
+        let (at, size) = match told.race.block {
+            Some(block) if side.kind == AccessKind::Free => (block.address, block.size),
+            _ => (side.address, side.size.into()),
+        };
         let kind = kind(side.kind);
         let who = who(&side.thread, &told.race);
-        let size = match side.size {
-            1 => "1 byte".to_owned(),
-            size => format!("{size} bytes"),
-        };
+        let size = bytes(size);
         let _ = writeln!(
             text,
             "  {} of {size} at {at:#x} by {who}{}:",
@@ -116,6 +123,7 @@ fn text(told: &ToldRace, class: &str, sequence_lock: Option<u64>) -> String {
         );
         write_stack(&mut text, stack);
     }
+    write_block(&mut text, told);
     let mut seen = Vec::new();
     for (thread, stack) in [&current.thread, &previous.thread]
         .into_iter()
@@ -171,6 +179,52 @@ fn kind(kind: AccessKind) -> &'static str {
         AccessKind::AtomicRead => "atomic read",
         AccessKind::AtomicWrite => "atomic write",
         AccessKind::AtomicUpdate => "atomic read-modify-write",
+        AccessKind::Free => "free",
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        1 => "1 byte".to_owned(),
+        count => format!("{count} bytes"),
+    }
+}
+
+/// What is wrong about memory that is given back.
+fn about_memory(race: &Race) -> &'static str {
+    let (current, previous) = (race.current.kind, race.previous.kind);
+    match (current, previous) {
+        (AccessKind::Free, AccessKind::Free) => ": freed twice",
+        (AccessKind::Free, kind) if kind.writes() => ": free of memory that is written",
+        (AccessKind::Free, _) => ": free of memory that is read",
+        (kind, AccessKind::Free) if kind.writes() => ": write of freed memory",
+        (_, AccessKind::Free) => ": read of freed memory",
+        _ => "",
+    }
+}
+
+/// The block of memory that a race is in.
+fn write_block(text: &mut String, told: &ToldRace) {
+    let (Some(block), Some(allocated)) = (&told.race.block, told.block.first()) else {
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "  {:#x} is {} into a block of {} at {:#x}, allocated by {}:",
+        told.race.address,
+        bytes(told.race.address - block.address),
+        bytes(block.size),
+        block.address,
+        who(&block.allocated.thread, &told.race)
+    );
+    write_stack(text, allocated);
+    // The free may be one of the two accesses.
+    let sides = [&told.race.current, &told.race.previous];
+    let shown = sides.iter().any(|side| side.kind == AccessKind::Free);
+    if let (Some(freed), Some(stack), false) = (&block.freed, told.block.get(1), shown) {
+        let who = who(&freed.thread, &told.race);
+        let _ = writeln!(text, "  The block was freed by {who}:");
+        write_stack(text, stack);
     }
 }
 

@@ -7,7 +7,7 @@
 
 use wasm_symbols::{Frame, Source};
 
-use crate::report::own_frame::{CALLS_OWN, STARTS, begins_as_librarys, is_in_library};
+use crate::report::own_frame::{CALLS_OWN, STARTS, begins_as_librarys, is_in_library, plain};
 
 /// How functions and files of Rust's library begin that access memory on behalf of their caller.
 const NAMES: [&str; 4] = [
@@ -89,7 +89,7 @@ pub(crate) fn is_own(frame: &Frame) -> Option<bool> {
 
 fn whose(source: &Source, frame: &Frame) -> Whose {
     let name = source.name().or(frame.function_name()).unwrap_or_default();
-    let plain = name.trim_start_matches('<');
+    let plain = plain(name);
     let Some(file) = source.file() else {
         return without_sources(Some(name));
     };
@@ -126,7 +126,7 @@ fn whose(source: &Source, frame: &Frame) -> Whose {
 fn without_sources(name: Option<&str>) -> Whose {
     let name = name.unwrap_or_default();
     let allocates = ALLOCATORS.contains(&name)
-        || RUST_ALLOCATES.iter().any(|begin| name.starts_with(begin))
+        || RUST_ALLOCATES.iter().any(|begin| plain(name).starts_with(begin))
         // The linker's.
         || name.starts_with("__wasm_")
         || (STARTS.contains(&name) && name.contains("wasi_thread_start"));
@@ -168,6 +168,12 @@ mod tests {
         );
         assert_eq!(of(&[own]), Some(true));
         assert_eq!(of(&[ATOMIC, own]), Some(true));
+        // A program may be built with its own copy of the library, elsewhere.
+        let hashed = (
+            "core[939e6ee5b07a9689]::sync::atomic::atomic_load::<usize>",
+            "/home/me/rust/atomic.rs",
+        );
+        assert_eq!(of(&[hashed]), None);
         assert_eq!(of(&[ATOMIC, lock, own]), Some(true));
         // It depends on its caller.
         assert_eq!(of(&[ATOMIC, lock]), None);
@@ -209,6 +215,7 @@ mod tests {
         for name in [
             "dlmalloc",
             "__rust_alloc",
+            "std[defc4455e4b6512]::alloc::default_alloc_error_hook",
             "wasi_thread_start",
             "__wasm_init_memory",
         ] {

@@ -89,9 +89,9 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
         None => None,
     };
     let recorded = match &plan.schedule {
-        Some(options) if options.races.is_some() => Some(Recorded::Accesses),
+        Some(options) if options.races.is_some() => Some(Recorded::Races),
         Some(options) if options.show.is_some() => Some(Accesses::told_at(options.points)),
-        None if plan.races_in_parallel.is_some() => Some(Recorded::Accesses),
+        None if plan.races_in_parallel.is_some() => Some(Recorded::Races),
         _ => None,
     };
     let modules = modules.prepare(&plan, recorded)?;

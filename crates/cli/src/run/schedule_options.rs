@@ -1,6 +1,7 @@
 //! What the options about schedules mean.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use replay_threads::file::Replay;
 use replay_threads::policy::{Kind, Spec};
@@ -34,6 +35,8 @@ pub(crate) struct ScheduleOptions {
     pub(crate) allowed: Vec<String>,
     /// The time at which it begins, in nanoseconds since 1970.
     pub(crate) start: u64,
+    /// By how many nanoseconds a timeout may come early; `None`: by any.
+    pub(crate) early: Option<u64>,
     /// Whether the program writes to the folders themselves.
     pub(crate) shared: bool,
     /// How races are looked for, if they are.
@@ -201,6 +204,7 @@ impl ScheduleOptions {
             show: typed.show.map(usize::from),
             allowed: typed.schedule_allow.clone(),
             start: typed.schedule_start.unwrap_or(START),
+            early: typed.schedule_early.map(nanos),
             shared: typed.explore_shared,
             races: RacesPlan::of(typed)?,
             job: typed.explore_job,
@@ -237,6 +241,7 @@ fn alone(args: &RunArgs) -> Result<()> {
         (typed.explore_shared, "--explore-shared"),
         (!typed.schedule_allow.is_empty(), "--schedule-allow"),
         (typed.schedule_start.is_some(), "--schedule-start"),
+        (typed.schedule_early.is_some(), "--schedule-early"),
         (typed.max_points.is_some(), "--max-points"),
         (typed.preempt.is_some(), "--preempt"),
     ] {
@@ -318,6 +323,11 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
             "--save",
             "the replayed run is in a file already",
         ),
+        (
+            args.schedule.schedule_early.is_some() && option == "--replay",
+            "--schedule-early",
+            "the file says which timeouts come early",
+        ),
     ] {
         if given {
             let what = format!("`{option}` and `{other}` do not go together");
@@ -325,6 +335,11 @@ fn refuse(args: &RunArgs, wanted: &Wanted) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// As virtual time counts it; what does not fit is as good as no bound.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A random seed, for when none was given.

@@ -40,8 +40,8 @@ impl NativeCode {
 pub(crate) fn deserialize_cached(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
     // SAFETY: the bytes must come from `Module::serialize`, unmodified, because they are run as
     // native code.
-    // - They were read from Wasmtime's cache folder, in a file whose name is the SHA-256 of the
-    //   module and of all that determines how it is compiled. `cache.rs` writes such files, and
+    // - They were read from Wasmtime's cache folder, in a file whose name is a digest of the module
+    //   and of all that determines how it is compiled. `cache.rs` writes such files, and
     //   writes only what `ThreadModule::serialize` returned.
     // - They have the checksum and the length that were written: no file that was cut short or
     //   damaged gets here.

@@ -63,7 +63,8 @@ impl Policy for Bridge {
         let sleeping: Vec<_> = stop.sleeping.iter().map(sleeper).collect();
         let asked = replay::Stop::new(thread(stop.thread), stop.point, why(stop.why))
             .threads(&runnable, &sleeping)
-            .total(stop.total);
+            .total(stop.total)
+            .now(stop.now);
         let turn = self.policy.next(&asked);
         let asleep = stop.sleeping.iter().map(|sleeper| sleeper.thread);
         let mut all = stop.runnable.iter().copied().chain(asleep);

@@ -1,12 +1,13 @@
 //! Many seeds, one after the other, in this process.
 
 use std::fmt;
+use std::time::Duration;
 
 use p1_adapter::P1CtxBuilder;
 use replay_threads::Policy;
 use replay_threads::keyed::{Decision, Recorder, Replayer};
 use replay_threads::minimise::{Minimised, Verdict, minimise};
-use replay_threads::policy::Kind;
+use replay_threads::policy::{EarlyAtMost, Kind};
 use wasi_threads::schedule::{Schedule, ScheduleError, ScheduleHandle};
 use wasi_threads::{Frame, GroupBuilder, GroupError, Outcome, RunError, ThreadGroup, ThreadModule};
 
@@ -47,6 +48,7 @@ pub struct Exploration {
     max_points: u64,
     tries: u64,
     export: String,
+    early: u64,
 }
 
 /// A run that is about to be made.
@@ -161,6 +163,7 @@ impl Exploration {
             max_points: MAX_POINTS,
             tries: TRIES,
             export: "_start".to_owned(),
+            early: u64::MAX,
         }
     }
 
@@ -189,6 +192,14 @@ impl Exploration {
     #[must_use]
     pub fn tries(mut self, tries: u64) -> Self {
         self.tries = tries;
+        self
+    }
+
+    /// By how much a timeout may come before its time while other threads can run
+    /// ([`EarlyAtMost`]); by any time if nothing is said.
+    #[must_use]
+    pub fn early(mut self, most: Duration) -> Self {
+        self.early = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
         self
     }
 
@@ -329,6 +340,7 @@ impl Exploration {
         T: Send + 'static,
         E: fmt::Debug + fmt::Display,
     {
+        let policy = Box::new(EarlyAtMost::new(policy, self.early));
         let scheduled = schedule(policy).max_points(self.max_points);
         let run = SeedRun {
             seed,

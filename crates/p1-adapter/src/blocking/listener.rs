@@ -2,7 +2,7 @@
 
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
-use super::wait::{Direction, Interest, is_ready, wait};
+use super::wait::{Direction, Interest, is_ready, wait_for_unready};
 use super::write_lock::EndableLock;
 use crate::sys::errno::Errno;
 use crate::sys::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -96,7 +96,7 @@ impl Listener {
                 Err(Errno::AGAIN) if !nonblocking => {
                     drop(place);
                     let mut interest = [self.interest()];
-                    wait(&mut interest, &Deadline::NEVER, end)?;
+                    wait_for_unready(&mut interest, &Deadline::NEVER, end)?;
                     shut = interest[0].found().shut;
                 }
                 Err(errno) => return Err(BlockingError::from(errno).into()),
@@ -104,7 +104,7 @@ impl Listener {
         }
     }
 
-    /// What to [`wait`] for until there is a connection.
+    /// What to [`wait`](super::wait) for until there is a connection.
     pub fn interest(&self) -> Interest<'_> {
         Interest::new(self.fd.as_fd(), Direction::Read)
     }

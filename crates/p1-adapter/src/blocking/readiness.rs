@@ -1,6 +1,6 @@
 //! Waiting for a descriptor in a future.
 
-use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merge};
+use super::wait::{Direction, Interest, LOOK_EVERY, Readiness, is_ready, merged};
 use crate::sys::errno::Errno;
 use crate::sys::file::duplicate;
 use crate::sys::poll::PollFlags;
@@ -68,7 +68,7 @@ pub(crate) async fn any_ready(interests: &[Interest<'_>]) -> io::Result<()> {
     }
     // The descriptors are borrowed for as long as this future lives, and with them what the `epoll`
     // watches.
-    match together(merge(interests).0) {
+    match together(merged(interests)) {
         Ok(Some(all)) => watched(all, PollFlags::IN).await.map(drop),
         Ok(None) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => each_ready(interests).await,

@@ -134,6 +134,14 @@ impl Stream {
         Stream::own(HeldFd::Own(fd))
     }
 
+    /// As [`owned`](Self::owned), for a connection that has just been accepted: it is not asked
+    /// what it is.
+    pub(crate) fn connection(fd: OwnedFd) -> io::Result<Stream> {
+        socket::own(&fd)?;
+        let fd = HeldFd::Own(fd);
+        Ok(Stream::with(fd, StreamKind::Socket, Policy::Socket))
+    }
+
     /// As [`owned`](Self::owned), for a file that is kept open elsewhere too. It is used through
     /// the stream only.
     pub(crate) fn of_file(file: Arc<std::fs::File>) -> io::Result<Stream> {

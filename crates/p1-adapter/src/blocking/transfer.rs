@@ -3,7 +3,7 @@
 use super::deadline::Deadline;
 use super::end::{BlockingError, EndSignal};
 use super::stream::{Manner, Policy, Stream, StreamKind};
-use super::wait::{Direction, Interest, Readiness, is_ready, wait, wait_in_place};
+use super::wait::{Direction, Interest, Readiness, is_ready, wait_for_unready, wait_in_place};
 use crate::sys::blocked::Cancellable;
 use crate::sys::errno::Errno;
 use crate::sys::fd::{AsFd, BorrowedFd};
@@ -166,7 +166,7 @@ impl Stream {
             Some(rounds) if rounds.only_shared && self.is_from_outside() => {
                 wait_in_place(&mut interest, &Deadline::NEVER, end)?
             }
-            _ => wait(&mut interest, &Deadline::NEVER, end)?,
+            _ => wait_for_unready(&mut interest, &Deadline::NEVER, end)?,
         };
         Ok(interest[0].found())
     }

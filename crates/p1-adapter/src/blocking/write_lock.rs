@@ -4,13 +4,14 @@
 
 use super::block_on::block_on;
 use super::end::{BlockingError, EndSignal};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// First come, first served; a thread that waits for the lock sleeps and ends with the signal. A
-/// task, which may hold it across waits, locks the mutex itself.
+/// task, which may hold it across waits, locks the mutex itself. Made at the first use: many a
+/// stream is only read, or only written.
 #[derive(Debug, Default)]
-pub(super) struct EndableLock(Arc<Mutex<()>>);
+pub(super) struct EndableLock(OnceLock<Arc<Mutex<()>>>);
 
 /// The lock is held until this is dropped.
 pub(super) type LockGuard<'a> = MutexGuard<'a, ()>;
@@ -18,12 +19,12 @@ pub(super) type LockGuard<'a> = MutexGuard<'a, ()>;
 impl EndableLock {
     /// What a task locks.
     pub(super) fn mutex(&self) -> &Arc<Mutex<()>> {
-        &self.0
+        self.0.get_or_init(Arc::default)
     }
 
     /// Takes the lock if it is free.
     pub(super) fn try_lock(&self) -> Option<LockGuard<'_>> {
-        self.0.try_lock().ok()
+        self.mutex().try_lock().ok()
     }
 
     /// Waits for the lock.
@@ -31,7 +32,7 @@ impl EndableLock {
         loop {
             match (self.try_lock(), end.rounds()) {
                 (Some(guard), _) => return Ok(guard),
-                (None, None) => return Ok(block_on(end.or_raised(self.0.lock()))?),
+                (None, None) => return Ok(block_on(end.or_raised(self.mutex().lock()))?),
                 (None, Some(rounds)) => {
                     rounds.let_others_run()?;
                     end.check()?;

@@ -13,6 +13,7 @@ use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 impl Call<'_> {
     /// Takes `bytes` of fuel; `nomem` when there is not enough left, and then nothing is.
+    #[inline]
     pub(crate) fn pay(&mut self, bytes: usize) -> Result<()> {
         let Some(left) = self.fuel.checked_sub(bytes) else {
             self.fuel = 0;
@@ -23,6 +24,7 @@ impl Call<'_> {
     }
 
     /// Takes the fuel that `elements` structures in guest memory cost.
+    #[inline]
     pub(crate) fn pay_for<T: GuestType>(&mut self, elements: u32) -> Result<()> {
         let bytes = u64::from(elements) * u64::from(T::guest_size());
         self.pay(usize::try_from(bytes)?)
@@ -50,6 +52,7 @@ impl Call<'_> {
     }
 
     /// The buffers of a read.
+    #[inline]
     pub(crate) fn iovecs<'m>(
         &mut self,
         memory: &'m mut GuestMemory<'_>,
@@ -60,6 +63,7 @@ impl Call<'_> {
     }
 
     /// The buffers of a write.
+    #[inline]
     pub(crate) fn ciovecs<'m>(
         &mut self,
         memory: &'m mut GuestMemory<'_>,
@@ -70,20 +74,22 @@ impl Call<'_> {
     }
 
     /// Reads the list, once: a call that is tried again has it from its first attempt.
+    #[inline]
     fn buffers<'m>(
         &mut self,
         memory: &'m mut GuestMemory<'_>,
         at: u32,
         count: u32,
     ) -> Result<GuestBufs<'m>> {
-        let Some(retry) = &mut self.retry else {
-            let list = read_list(memory, at, count)?;
-            return GuestBufs::new(memory, &list);
-        };
-        let list = match retry.buffers.take() {
-            Some(list) => list,
-            None => read_list(memory, at, count)?,
-        };
-        GuestBufs::new(memory, retry.buffers.insert(list))
+        match &mut self.retry {
+            None => GuestBufs::listed(memory, at, count),
+            Some(retry) => {
+                let list = match retry.buffers.take() {
+                    Some(list) => list,
+                    None => read_list(memory, at, count)?,
+                };
+                GuestBufs::new(memory, retry.buffers.insert(list))
+            }
+        }
     }
 }

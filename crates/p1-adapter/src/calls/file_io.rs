@@ -10,7 +10,7 @@ use crate::abi::types::{
     CiovecArray, Errno, Fd, Filedelta, Filesize, IovecArray, Rights, Size, Whence,
 };
 use crate::call::Call;
-use crate::descriptor::Kind;
+use crate::descriptor::{Descriptor, Kind};
 use crate::sys::file::SeekFrom;
 use wiggle::GuestMemory;
 
@@ -108,29 +108,39 @@ pub(crate) fn pread(
 ) -> Result<Size> {
     let bufs = call.iovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    match descriptor.kind()? {
-        Kind::Stream(stream) => stream.check_read()?,
-        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
-        Kind::File(_) | Kind::MadeFile(_) => {}
-    }
     let rights = Rights::FD_READ | Rights::FD_SEEK;
-    let count = match descriptor.seekable_made(rights)? {
-        Some(file) => {
-            check_offset(offset)?;
-            file.check_read()?;
-            file.read_at(&bufs, offset, &call.shared.end)?
-        }
-        None => {
-            let file = descriptor.seekable(rights)?;
+    let count = match descriptor.kind()? {
+        Kind::File(file) => {
+            descriptor.allow(rights)?;
             check_offset(offset)?;
             file.check_read()?;
             bufs.read_at(file.fd(), offset, &call.shared.end)?
         }
+        Kind::MadeFile(file) => {
+            descriptor.allow(rights)?;
+            check_offset(offset)?;
+            file.check_read()?;
+            file.read_at(&bufs, offset, &call.shared.end)?
+        }
+        Kind::Stream(stream) => {
+            stream.check_read()?;
+            return Err(Errno::Spipe.into());
+        }
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Isdir.into()),
     };
     let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
     call.used_buffers(memory, "fd_pread", list, count, true);
     Ok(count)
+}
+
+/// Whether the file appends matters only if the offset would be refused. Otherwise the system
+/// itself knows whether the offset counts.
+fn offset_of_write(descriptor: &Descriptor, offset: Filesize) -> Result<Filesize> {
+    match check_offset(offset) {
+        Err(_) if descriptor.appends()? => Ok(0),
+        checked => checked.map(|()| offset),
+    }
 }
 
 /// Takes the rights to write and to seek. With `APPEND` the offset does not count, as on Linux and
@@ -144,33 +154,30 @@ pub(crate) fn pwrite(
 ) -> Result<Size> {
     let bufs = call.ciovecs(memory, iovs)?;
     let descriptor = call.fd(fd)?;
-    if let Kind::Stream(stream) = descriptor.kind()? {
-        stream.check_write()?;
-    }
     let rights = Rights::FD_WRITE | Rights::FD_SEEK;
-    let made = descriptor.seekable_made(rights)?;
-    let file = match made {
-        Some(_) => None,
-        None => Some(descriptor.seekable(rights)?),
+    let end = &call.shared.end;
+    let count = match descriptor.kind()? {
+        Kind::File(file) => {
+            descriptor.allow(rights)?;
+            let offset = offset_of_write(&descriptor, offset)?;
+            file.check_write()?;
+            match descriptor.must_be_appended()? {
+                true => bufs.append(file.fd(), end)?,
+                false => bufs.write_at(file.fd(), offset, end)?,
+            }
+        }
+        Kind::MadeFile(file) => {
+            descriptor.allow(rights)?;
+            let offset = offset_of_write(&descriptor, offset)?;
+            file.check_write()?;
+            file.write_at(&bufs, offset, descriptor.appends()?, end)?
+        }
+        Kind::Stream(stream) => {
+            stream.check_write()?;
+            return Err(Errno::Spipe.into());
+        }
+        Kind::Dir(_) | Kind::MadeFolder(_) => return Err(Errno::Badf.into()),
     };
-    // Whether the file appends matters only if the offset would be refused. Otherwise the system
-    // itself knows whether the offset counts.
-    let offset = match check_offset(offset) {
-        Err(_) if descriptor.appends()? => 0,
-        checked => checked.map(|()| offset)?,
-    };
-    let mut count = 0;
-    if let Some(file) = made {
-        file.check_write()?;
-        count = file.write_at(&bufs, offset, descriptor.appends()?, &call.shared.end)?;
-    }
-    if let Some(file) = file {
-        file.check_write()?;
-        count = match descriptor.must_be_appended()? {
-            true => bufs.append(file.fd(), &call.shared.end)?,
-            false => bufs.write_at(file.fd(), offset, &call.shared.end)?,
-        };
-    }
     let count = size(count)?;
     let list = (iovs.offset_base(), iovs.len());
     call.used_buffers(memory, "fd_pwrite", list, count, false);

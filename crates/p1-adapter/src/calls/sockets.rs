@@ -66,9 +66,8 @@ pub(crate) fn accept(call: &mut Call<'_>, fd: Fd, flags: Fdflags) -> Result<Fd> 
     let (number, connection) = call.once(&descriptor, shut, |nonblock, end| {
         listener.accept_to(nonblock, end, || Ok::<_, Error>(fds.reserve()?))
     })?;
-    let connection = blocking::Stream::owned(connection)?;
-    let accepted =
-        Descriptor::stream(GuestStream::duplex(connection, true, true)).below(&descriptor);
+    let connection = blocking::Stream::connection(connection)?;
+    let accepted = Descriptor::stream(stream.connection(connection)).below(&descriptor);
     accepted.set_flags(flags)?;
     Ok(number.fill(accepted)?.into())
 }
@@ -100,7 +99,7 @@ pub(crate) fn recv(
     }
     let mut truncated = false;
     let mut receive = |fd: BorrowedFd<'_>, bufs: &GuestBufs<'_>| -> io::Result<usize> {
-        let (count, cut) = bufs.recv(fd, peek)?;
+        let (count, cut) = bufs.recv(fd, peek, datagram)?;
         truncated |= cut;
         Ok(count)
     };

@@ -47,6 +47,10 @@ pub(crate) struct Scratch {
     pub(crate) open: OpenInProgress,
     /// Directory entries on their way from the kernel.
     pub(crate) dirents: Vec<MaybeUninit<u8>>,
+    /// Directory entries on their way to the guest.
+    pub(crate) entries: Vec<u8>,
+    /// Where in them the cookies are, and the positions that these stand for.
+    pub(crate) positions: Vec<(usize, u64)>,
 }
 
 impl P1State {
@@ -55,6 +59,8 @@ impl P1State {
             paths: WasiPaths::new(ctx.shared.fs.clone()),
             open: OpenInProgress::default(),
             dirents: Vec::new(),
+            entries: Vec::new(),
+            positions: Vec::new(),
         };
         Self {
             ctx,

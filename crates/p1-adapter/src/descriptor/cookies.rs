@@ -100,12 +100,29 @@ impl Default for Kept {
 }
 
 impl Cookies {
-    /// The cookie that stands for `position`. Where `budget` has nothing left for more positions,
-    /// no more are kept. Locks for a moment; the budget is asked without a lock.
-    pub(crate) fn of(&self, position: u64, budget: Option<&Arc<dyn MemoryBudget>>) -> u64 {
+    /// Puts the cookie that stands for it in place of each of `positions`, which come one after the
+    /// other in a listing, the first behind the cookie `after` (0 at the start). Where `budget` has
+    /// nothing left for more positions, no more are kept. Locks for a moment; the budget is asked
+    /// without a lock.
+    pub(crate) fn of<'a>(
+        &self,
+        positions: impl IntoIterator<Item = &'a mut u64>,
+        mut after: u64,
+        budget: Option<&Arc<dyn MemoryBudget>>,
+    ) {
+        let mut positions = positions.into_iter().peekable();
         loop {
-            if let Some(cookie) = self.with(|kept| kept.cookie(position)) {
-                return cookie;
+            self.with(|kept| {
+                while let Some(position) = positions.peek_mut()
+                    && let Some(cookie) = kept.next(**position, after)
+                {
+                    **position = cookie;
+                    after = cookie;
+                    positions.next();
+                }
+            });
+            if positions.peek().is_none() {
+                return;
             }
             let taken = match budget {
                 None => Ok(None),
@@ -149,6 +166,16 @@ impl Cookies {
 }
 
 impl Kept {
+    /// As [`cookie`](Self::cookie). Most listings go the way of the first one, so the next number
+    /// is looked at first.
+    fn next(&mut self, position: u64, after: u64) -> Option<u64> {
+        let expected = usize::try_from(after).ok();
+        match expected.and_then(|place| self.positions.get(place)) {
+            Some(known) if *known == position => Some(after + 1),
+            _ => self.cookie(position),
+        }
+    }
+
     /// `None` if the position is to be kept, and is not paid for.
     fn cookie(&mut self, position: u64) -> Option<u64> {
         if let Some(cookie) = self.cookies.get(&position) {
@@ -202,21 +229,40 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    impl Cookies {
+        fn one(
+            &self,
+            mut position: u64,
+            after: u64,
+            budget: Option<&Arc<dyn MemoryBudget>>,
+        ) -> u64 {
+            self.of([&mut position], after, budget);
+            position
+        }
+    }
+
     #[test]
     fn a_position_keeps_its_number() {
         let cookies = Cookies::default();
         let positions = [7, 0x7fff_ffff_ffff_ffff, 1 << 40];
         assert_eq!(
-            positions.map(|position| cookies.of(position, None)),
+            positions.map(|position| cookies.one(position, 0, None)),
             [1, 2, 3]
         );
-        assert_eq!(
-            positions.map(|position| cookies.of(position, None)),
-            [1, 2, 3]
-        );
+        // Whatever the entry before was.
+        for after in [0, 1, 2, 3, 7, u64::MAX] {
+            assert_eq!(
+                positions.map(|position| cookies.one(position, after, None)),
+                [1, 2, 3]
+            );
+        }
+        // Many at once, of which some are known.
+        let mut many = [positions[1], positions[2], 9, positions[0], 11];
+        cookies.of(&mut many, 1, None);
+        assert_eq!(many, [2, 3, 4, 1, 5]);
         assert_eq!(cookies.place(0), Place::Start);
         assert_eq!(cookies.place(2), Place::At(0x7fff_ffff_ffff_ffff));
-        assert_eq!(cookies.place(4), Place::Nowhere);
+        assert_eq!(cookies.place(6), Place::Nowhere);
         assert_eq!(cookies.place(u64::MAX >> 1), Place::Nowhere);
         assert_eq!(cookies.place(u64::MAX), Place::Nowhere);
     }
@@ -299,7 +345,7 @@ mod tests {
         let left = || budget.0.load(Ordering::SeqCst);
         let given: Arc<dyn MemoryBudget> = budget.clone();
         let cookies = Cookies::default();
-        let of = |position| cookies.of(position, Some(&given));
+        let of = |position| cookies.one(position, 0, Some(&given));
         // Positions as ext4 has them.
         let all: Vec<u64> = (1..10_000_u64)
             .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)
@@ -317,7 +363,7 @@ mod tests {
         // Those that a descriptor has anyway.
         let cookies = Cookies::default();
         for position in 0..FREE as u64 {
-            assert_eq!(cookies.of(position, Some(&given)), position + 1);
+            assert_eq!(cookies.one(position, 0, Some(&given)), position + 1);
         }
         assert_eq!(left(), 2 * piece + 5);
     }

@@ -66,7 +66,7 @@ fn key(name: &CStr) -> (u8, &CStr) {
 mod tests {
     use super::*;
     use crate::sys::fd::AsFd as _;
-    use crate::sys::listing::open_directory;
+    use crate::sys::listing::{KnownDirectory, open_directory};
 
     #[test]
     fn names_are_in_the_order_of_their_bytes() {
@@ -75,7 +75,7 @@ mod tests {
             std::fs::write(dir.path().join(name), b"").unwrap();
         }
         let opened = open_directory(dir.path()).unwrap();
-        let listing = Listing::open(opened.as_fd(), None).unwrap();
+        let listing = Listing::open(opened.as_fd(), None, &KnownDirectory::default()).unwrap();
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let list = NameList::read(&listing, &mut buffer, None).unwrap();
         let names = |cookie| -> Vec<_> {

@@ -10,6 +10,7 @@ use crate::descriptor::stream::GuestStream;
 use crate::sys::errno::Errno as Os;
 use crate::sys::fd::{AsFd as _, BorrowedFd};
 use crate::sys::file::{self, FileType, SeekFrom};
+use crate::sys::listing::KnownDirectory;
 use crate::sys::object::Object;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -22,10 +23,16 @@ pub(crate) struct File {
     /// The file type, once it is known that this is a file. It cannot change while the file is
     /// open.
     pub(super) file_type: AtomicU8,
-    /// What this is instead, once it is known to be a stream. Never set together with the type.
-    stream: OnceLock<Box<GuestStream>>,
+    /// What this is instead, once it is known not to be a file. Never set together with the type.
+    other: OnceLock<Box<NoFile>>,
     /// Where the cursor is, unless the description is shared.
     position: Option<Position>,
+}
+
+/// What was opened as a file and is none.
+pub(super) enum NoFile {
+    Stream(GuestStream),
+    Dir(Dir),
 }
 
 /// An open directory.
@@ -35,6 +42,7 @@ pub(crate) struct Dir {
     pub(crate) preopen: Option<Box<str>>,
     /// What its listings have told.
     pub(crate) cookies: Cookies,
+    pub(crate) known: KnownDirectory,
 }
 
 pub(super) const UNASKED: u8 = u8::MAX;
@@ -45,14 +53,14 @@ impl File {
         Self {
             inner,
             file_type: AtomicU8::new(UNASKED),
-            stream: OnceLock::new(),
+            other: OnceLock::new(),
             position: own.then(Position::new),
         }
     }
 
-    /// This as a stream, if it is one.
+    /// What this is instead, if it is no file.
     #[inline]
-    pub(super) fn as_stream(&self) -> Result<Option<&GuestStream>> {
+    pub(super) fn as_other(&self) -> Result<Option<&NoFile>> {
         if self.file_type.load(Ordering::Relaxed) != UNASKED {
             return Ok(None);
         }
@@ -60,19 +68,19 @@ impl File {
     }
 
     /// Finds out whether this is a file: one `fstat`, for the first that asks. Several threads may
-    /// ask at once: they find the same, and all use the stream that is there first.
+    /// ask at once: they find the same, and all use the stream or directory that is there first.
     #[inline(never)]
-    pub(super) fn look(&self) -> Result<Option<&GuestStream>> {
-        if self.stream.get().is_none() {
-            match recognise::as_stream(&self.inner)? {
-                Ok(stream) => drop(self.stream.set(Box::new(stream))),
+    pub(super) fn look(&self) -> Result<Option<&NoFile>> {
+        if self.other.get().is_none() {
+            match recognise::as_other(&self.inner)? {
+                Ok(other) => drop(self.other.set(Box::new(other))),
                 Err(found) => {
                     self.is_file(found);
                     return Ok(None);
                 }
             }
         }
-        Ok(self.stream.get().map(|stream| &**stream))
+        Ok(self.other.get().map(|other| &**other))
     }
 
     pub(super) fn is_file(&self, found: FileType) {
@@ -84,7 +92,7 @@ impl File {
 
     /// Takes note of a type that was seen; returns whether it says that this is a file.
     pub(crate) fn learn(&self, found: FileType) -> bool {
-        let file = !recognise::may_be_stream(found);
+        let file = !recognise::may_be_other(found);
         if file {
             self.is_file(found);
         }
@@ -188,6 +196,7 @@ impl Dir {
             inner,
             preopen: None,
             cookies: Cookies::default(),
+            known: KnownDirectory::default(),
         }
     }
 

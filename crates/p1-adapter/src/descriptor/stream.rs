@@ -52,13 +52,21 @@ pub(crate) enum ReadyBy<'a> {
 
 impl GuestStream {
     fn new(source: Source, readable: bool, writable: bool) -> Self {
+        // A kind that cannot be asked for is taken for bytes in order.
+        let kind = |fd: BorrowedFd<'_>| Some(socket::kind(fd).unwrap_or(SocketType::STREAM));
         let socket = match &source {
-            // A kind that cannot be asked for is taken for bytes in order.
-            Source::Host(host) if host.kind() == StreamKind::Socket => {
-                Some(socket::kind(host).unwrap_or(SocketType::STREAM))
-            }
+            Source::Host(host) if host.kind() == StreamKind::Socket => kind(host.as_fd()),
+            Source::Listener(listener) => kind(listener.as_fd()),
             _ => None,
         };
+        Self::with(source, (readable, writable), socket)
+    }
+
+    fn with(
+        source: Source,
+        (readable, writable): (bool, bool),
+        socket: Option<SocketType>,
+    ) -> Self {
         Self {
             source,
             readable,
@@ -105,6 +113,11 @@ impl GuestStream {
 
     pub(crate) fn listener(listener: Listener) -> Self {
         Self::new(Source::Listener(listener), false, false)
+    }
+
+    /// A connection that this listener has accepted, which is of its kind.
+    pub(crate) fn connection(&self, host: blocking::Stream) -> Self {
+        Self::with(Source::Host(host), (true, true), self.socket)
     }
 
     /// As something that `path_open` found below a directory of these permissions: it has

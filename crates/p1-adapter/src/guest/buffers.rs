@@ -2,9 +2,10 @@
 
 use crate::abi::error::Result;
 use crate::blocking::{EndSignal, Manner};
+use crate::guest::memory::read_list;
 use crate::sys::errno::Errno as Os;
 use crate::sys::fd::BorrowedFd;
-use crate::sys::iovec::{IOV_MAX, Iovecs, check_bounds};
+use crate::sys::iovec::{IOV_MAX, Iovecs, check_bounds, read_pair};
 use smallvec::SmallVec;
 use std::ops::Range;
 use wiggle::GuestMemory;
@@ -66,6 +67,31 @@ pub(crate) struct GuestBufs<'m> {
 }
 
 impl<'m> GuestBufs<'m> {
+    /// The buffers of the list at `at` in `memory`, which has `count`.
+    ///
+    /// # Errors
+    ///
+    /// A trap when the list, or one of the buffers, reaches beyond the end of the memory.
+    #[inline]
+    pub(crate) fn listed(memory: &'m mut GuestMemory<'_>, at: u32, count: u32) -> Result<Self> {
+        if count == 1
+            && let Some((start, len)) = read_pair(memory, at)
+            && (1..=TRANSFER_MAX as u32).contains(&len)
+        {
+            return Ok(Self {
+                iovecs: Iovecs::one(memory, start, len)?,
+                cut: false,
+            });
+        }
+        Self::all_listed(memory, at, count)
+    }
+
+    #[inline(never)]
+    fn all_listed(memory: &'m mut GuestMemory<'_>, at: u32, count: u32) -> Result<Self> {
+        let list = read_list(memory, at, count)?;
+        Self::new(memory, &list)
+    }
+
     /// The buffers of `list` in `memory`, which may be another one than the list was made for, or
     /// have grown.
     ///
@@ -156,7 +182,7 @@ impl<'m> GuestBufs<'m> {
         match manner {
             Manner::Plain => self.iovecs.read(fd),
             Manner::NoWait => self.iovecs.read_nowait(fd),
-            Manner::Socket => self.recv(fd, false).map(|(n, _)| n),
+            Manner::Socket => self.recv(fd, false, false).map(|(n, _)| n),
         }
     }
 
@@ -179,9 +205,15 @@ impl<'m> GuestBufs<'m> {
     }
 
     /// One attempt to receive from a socket; with `peek` the bytes stay there. Also says whether a
-    /// datagram was cut short. Never waits. Not repeated when interrupted.
-    pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Os> {
-        self.iovecs.recv(fd, peek)
+    /// record was cut short, if the socket has `records`. Never waits. Not repeated when
+    /// interrupted.
+    pub(crate) fn recv(
+        &self,
+        fd: BorrowedFd<'_>,
+        peek: bool,
+        records: bool,
+    ) -> Result<(usize, bool), Os> {
+        self.iovecs.recv(fd, peek, records)
     }
 
     /// Copies `bytes` into the buffers, in order, as far as both go. For bytes the host has in its

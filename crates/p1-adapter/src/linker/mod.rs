@@ -4,6 +4,7 @@
 //! elsewhere.
 
 mod enter;
+mod filestat;
 mod functions;
 mod odd;
 mod preview1;
@@ -24,7 +25,8 @@ pub const PREVIEW1_MODULE: &str = "wasi_snapshot_preview1";
 /// The module from which programs import preview1's predecessor, `wasi_unstable`.
 pub const UNSTABLE_MODULE: &str = "wasi_unstable";
 
-/// The function behind a name: preview1's for all, except where `wasi_unstable` has another.
+/// The function behind a name: preview1's for all, except where `wasi_unstable` has another, and
+/// where wiggle's is slow.
 macro_rules! behind {
     (unstable fd_seek) => {
         unstable::fd_seek
@@ -37,6 +39,12 @@ macro_rules! behind {
     };
     (unstable poll_oneoff) => {
         unstable::poll_oneoff
+    };
+    (preview1 fd_filestat_get) => {
+        filestat::fd_filestat_get
+    };
+    (preview1 path_filestat_get) => {
+        filestat::path_filestat_get
     };
     ($version:ident $name:ident) => {
         abi::$name

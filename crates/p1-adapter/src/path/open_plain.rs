@@ -39,7 +39,7 @@ impl Open<'_> {
                 dir: self.dir,
                 name: &self.path,
             };
-            if let Some(found) = single.open(self.follow, self.how, self.wanted)? {
+            if let Some(found) = single.open_unasked(self.follow, self.how, self.wanted)? {
                 return Ok(Opened::Plain(found));
             }
             // A link, to be followed.

@@ -135,6 +135,29 @@ impl Single<'_> {
         how: OpenFlags,
         wanted: DescriptorFlags,
     ) -> Result<Option<wasi::Descriptor>> {
+        self.open_as(follow, how, wanted, |opened| {
+            Ok(Object::of(opened)?.file_type() == FileType::Directory)
+        })
+    }
+
+    /// As [`open`](Self::open), but a directory is told as a file, unless one was asked for: it is
+    /// looked at later.
+    pub(crate) fn open_unasked(
+        &self,
+        follow: PathFlags,
+        how: OpenFlags,
+        wanted: DescriptorFlags,
+    ) -> Result<Option<wasi::Descriptor>> {
+        self.open_as(follow, how, wanted, |_| Ok(false))
+    }
+
+    fn open_as(
+        &self,
+        follow: PathFlags,
+        how: OpenFlags,
+        wanted: DescriptorFlags,
+        is_dir: impl FnOnce(&File) -> Result<bool>,
+    ) -> Result<Option<wasi::Descriptor>> {
         let wasi::Descriptor::Dir(below) = &self.dir.inner else {
             return Err(Errno::Notdir.into());
         };
@@ -186,8 +209,7 @@ impl Single<'_> {
         open_mode.set(OpenMode::READ, read);
         open_mode.set(OpenMode::WRITE, write);
         // What can be written is no directory.
-        let is_dir = how.contains(OpenFlags::DIRECTORY)
-            || (!write && Object::of(&opened)?.file_type() == FileType::Directory);
+        let is_dir = how.contains(OpenFlags::DIRECTORY) || (!write && is_dir(&opened)?);
         Ok(Some(if is_dir {
             wasi::Descriptor::Dir(wasi::Dir::new(opened, below.perms, open_mode, true))
         } else {

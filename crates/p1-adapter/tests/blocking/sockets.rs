@@ -21,7 +21,18 @@ fn ctx() -> P1Ctx {
 
 impl Guest {
     pub(crate) fn recv(&mut self, fd: i32, len: u32, flags: i32) -> Result<(Vec<u8>, u32), i32> {
-        let [list, count] = self.iovs(&[(DATA, len / 2), (DATA + len / 2, len - len / 2)]);
+        let halves = [(DATA, len / 2), (DATA + len / 2, len - len / 2)];
+        self.recv_into(fd, &halves, flags)
+    }
+
+    /// Into buffers that lie one behind the other, from `DATA` on.
+    fn recv_into(
+        &mut self,
+        fd: i32,
+        buffers: &[(u32, u32)],
+        flags: i32,
+    ) -> Result<(Vec<u8>, u32), i32> {
+        let [list, count] = self.iovs(buffers);
         let args = [
             I32(fd),
             list,
@@ -254,5 +265,76 @@ fn a_direction_that_was_not_given_is_not_shut_down() {
         (&b).read_exact(&mut got).unwrap();
         assert_eq!(guest.shutdown(reader, 1), OK);
         assert_eq!(guest.recv(reader, 8, 0), Ok((vec![], 0)));
+    });
+}
+
+/// A receive into one buffer is another call of the system's, and says the same.
+#[test]
+fn one_buffer_is_received_into_as_several_are() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let kinds = [
+        (SocketType::STREAM, 0),
+        (SocketType::SEQPACKET, TRUNCATED),
+        (SocketType::DGRAM, TRUNCATED),
+    ];
+    soon(move || {
+        for (kind, cut) in kinds {
+            let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+            let (a, b) = pair.unwrap();
+            let ctx = ctx();
+            let fd = ctx.push_stream(a, StreamAccess::ReadWrite).unwrap() as i32;
+            let mut guest = Guest::new(&ctx);
+            let one = [(DATA, 4)];
+            for _ in 0..3 {
+                assert_eq!(rustix::io::write(&b, b"012345"), Ok(6));
+                assert_eq!(rustix::io::write(&b, b"ab"), Ok(2));
+            }
+            let four = Ok((b"0123".to_vec(), cut));
+            for flags in [PEEK, PEEK, 0] {
+                assert_eq!(guest.recv_into(fd, &one, flags), four, "{kind:?}");
+            }
+            let next = if cut == 0 {
+                b"45ab".to_vec()
+            } else {
+                b"ab".to_vec()
+            };
+            assert_eq!(guest.recv_into(fd, &one, 0), Ok((next.clone(), 0)));
+            assert_eq!(guest.get(fd, 4), Ok(b"0123".to_vec()));
+            assert_eq!(guest.get(fd, 4), Ok(next));
+            assert_eq!(guest.recv(fd, 4, PEEK), four);
+            assert_eq!(guest.recv_into(fd, &one, 0), four);
+            assert_eq!(
+                guest.recv_into(fd, &[(DATA, 0)], PEEK).map(|got| got.0),
+                Ok(vec![])
+            );
+            drop(b);
+        }
+    });
+}
+
+/// A connection is not asked what it is: it is of its listener's kind.
+#[test]
+fn connections_of_a_listener_of_records_carry_records() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, listen, socket};
+    soon(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let at = SocketAddrUnix::new(dir.path().join("socket")).unwrap();
+        let new = || socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        let (listener, peer) = (new(), new());
+        bind(&listener, &at).unwrap();
+        listen(&listener, 1).unwrap();
+        connect(&peer, &at).unwrap();
+        let ctx = ctx();
+        let listener = ctx.push_listener(listener).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
+        let fd = guest.accept(listener, 0).unwrap();
+        assert_eq!(rustix::io::write(&peer, b"012345"), Ok(6));
+        assert_eq!(rustix::io::write(&peer, b"ab"), Ok(2));
+        assert_eq!(guest.recv(fd, 4, 0), Ok((b"0123".to_vec(), TRUNCATED)));
+        assert_eq!(guest.recv(fd, 4, 0), Ok((b"ab".to_vec(), 0)));
+        assert_eq!(guest.recv(listener, 4, 0), Err(NOTCONN));
+        assert_eq!(guest.send(fd, b"reply", 0), Ok(5));
+        let mut buffer = [0; 16];
+        assert_eq!(rustix::io::read(&peer, &mut buffer), Ok(5));
     });
 }

@@ -122,6 +122,51 @@ fn inode_numbers_agree_with_stat() {
     });
 }
 
+/// Compares what a listing says of each entry with what its name says; how many there are.
+fn compare_with_names(guest: &mut Guest) -> usize {
+    let listed = list(guest, DIR, 4096);
+    let names = listed.values().filter(|entry| entry.name != "..");
+    let mut compared = 0;
+    for entry in names {
+        let [p, n] = guest.path(&entry.name);
+        let args = [Val::I32(DIR), Val::I32(0), p, n, Val::I32(OUT as i32)];
+        // Others may have removed it meanwhile, from a folder that others use.
+        if guest.call("path_filestat_get", &args) == NOENT {
+            continue;
+        }
+        let kind = guest.read(OUT + 16, 1)[0];
+        let found = (guest.u64(OUT + 8), kind);
+        assert_eq!(found, (entry.ino, entry.kind), "{}", entry.name);
+        compared += 1;
+    }
+    compared
+}
+
+#[test]
+fn a_listing_says_of_an_entry_what_its_name_says() {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    let mut folders = vec![tempfile::tempdir().unwrap()];
+    // A file system of another kind, if there is one.
+    folders.extend(tempfile::tempdir_in("/dev/shm").ok());
+    for folder in &folders {
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), b"").unwrap();
+        fs::hard_link(path("file"), path("again")).unwrap();
+        fs::create_dir(path("sub")).unwrap();
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        mkfifoat(CWD, path("fifo"), Mode::from_raw_mode(0o600)).unwrap();
+        let mut guest = Guest::new(&ctx_with(folder.path()));
+        assert_eq!(compare_with_names(&mut guest), 6);
+        // What is known by now does not hide what changes.
+        fs::remove_file(path("fifo")).unwrap();
+        fs::rename(path("link"), path("file")).unwrap();
+        assert_eq!(compare_with_names(&mut guest), 4);
+    }
+    // Something is mounted on directories here.
+    let mut guest = Guest::new(&ctx_with(Path::new("/")));
+    assert!(compare_with_names(&mut guest) > 2);
+}
+
 #[test]
 fn cookies_stay_good_while_the_directory_changes() {
     both(|guest, dir| {
@@ -303,5 +348,62 @@ fn preopens_say_their_names() {
         }
         assert_eq!(name(guest, sub, 10), NOTDIR);
         assert_eq!(name(guest, 99, 10), BADF);
+    });
+}
+
+/// An open that does not say that it wants a directory does not ask whether it has found one.
+/// Whatever comes first finds out.
+#[test]
+fn a_directory_is_one_however_it_was_opened() {
+    type First = fn(&mut Guest, i32);
+    let first: [(&str, First); 9] = [
+        ("nothing", |_, _| {}),
+        ("fdstat", |guest, fd| {
+            assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+            assert_eq!(
+                guest.read(OUT, 4),
+                [3, 0, 0, 0],
+                "a directory, without flags"
+            );
+        }),
+        ("filestat", |guest, fd| {
+            assert_eq!(guest.ask("fd_filestat_get", fd), OK);
+            assert_eq!(guest.read(OUT + 16, 1), [3]);
+        }),
+        ("read", |guest, fd| assert_eq!(guest.get(fd, 1), Err(ISDIR))),
+        ("pread", |guest, fd| {
+            assert_eq!(guest.get_at(fd, 1, 0), Err(ISDIR))
+        }),
+        ("sync", |guest, fd| {
+            assert_eq!(guest.call("fd_sync", &[Val::I32(fd)]), OK);
+        }),
+        ("flags", |guest, fd| {
+            let args = [Val::I32(fd), Val::I32(NONBLOCK)];
+            assert_eq!(guest.call("fd_fdstat_set_flags", &args), BADF);
+        }),
+        ("prestat", |guest, fd| {
+            assert_eq!(guest.ask("fd_prestat_get", fd), BADF)
+        }),
+        ("open", |guest, fd| {
+            let below = guest.open_at(fd, "x", 0, READ, 0).unwrap();
+            assert_eq!(guest.close(below), OK);
+        }),
+    ];
+    both(|guest, dir| {
+        fs::create_dir(dir.join("sub")).unwrap();
+        fill(&dir.join("sub"), ["x".to_owned()].into_iter());
+        for flags in [0, NONBLOCK, APPEND] {
+            for (what, first) in first {
+                let fd = guest.open("sub", 0, READ, flags).unwrap();
+                first(guest, fd);
+                let names: Vec<_> = list(guest, fd, 4096).into_keys().collect();
+                assert_eq!(names, [".", "..", "x"], "{what}, {flags}");
+                assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
+                assert_eq!(guest.read(OUT, 4), [3, 0, 0, 0], "{what}, {flags}");
+                assert_eq!(guest.at("path_create_directory", fd, "new"), OK);
+                assert_eq!(guest.at("path_remove_directory", fd, "new"), OK);
+                assert_eq!(guest.close(fd), OK);
+            }
+        }
     });
 }

@@ -280,9 +280,12 @@ fn more_subscriptions_than_the_process_may_have_descriptors() {
             let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
             let access = p1_adapter::StreamAccess::ReadWrite;
             let fd = ctx.push_stream(a, access).unwrap();
+            let (c, _d) = std::os::unix::net::UnixStream::pair().unwrap();
+            let other = ctx.push_stream(c, access).unwrap();
             let mut guest = Guest::new(&ctx);
-            allow_descriptors(10);
-            let mut all = vec![On::Read(fd); 150];
+            allow_descriptors(12);
+            // In turns, so that no two in a row are in the same descriptor.
+            let mut all = [On::Read(fd), On::Read(other)].repeat(150);
             all.push(On::Clock {
                 id: 1,
                 timeout: 20 * MS,

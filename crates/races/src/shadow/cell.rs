@@ -1,6 +1,6 @@
 //! The accesses of 8 bytes.
 
-use crate::shadow::entry::Entry;
+use crate::shadow::entry::{Entry, Kind};
 
 /// The threads that have accessed 8 bytes, as far as it can matter. Most have one reader and one
 /// writer at most.
@@ -72,6 +72,26 @@ impl Cell {
             self.more = None;
         }
         forgotten
+    }
+
+    /// Adds an access that its thread has made before, if it can race with none that is kept. The
+    /// result is that of [`add`](Self::add), but for accesses that would not be kept any more.
+    pub(crate) fn repeat(&mut self, new: Entry) -> bool {
+        if self.more.is_some() {
+            return false;
+        }
+        for (at, other) in [(0, 1), (1, 0)] {
+            let other = self.first[other];
+            let alone = other.mask() == 0;
+            let reads = new.kind() == Kind::Read && other.kind() == Kind::Read;
+            if let Some(both) = self.first[at].again(new)
+                && (alone || reads)
+            {
+                self.first[at] = both;
+                return true;
+            }
+        }
+        false
     }
 
     fn put(&mut self, new: Entry) {

@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     AtomicRead = 2,
     AtomicWrite = 3,
     AtomicUpdate = 4,
+    Free = 5,
 }
 
 impl Kind {
@@ -22,6 +23,7 @@ impl Kind {
             AccessKind::AtomicRead => Self::AtomicRead,
             AccessKind::AtomicWrite => Self::AtomicWrite,
             AccessKind::AtomicUpdate => Self::AtomicUpdate,
+            AccessKind::Free => Self::Free,
         }
     }
 
@@ -32,6 +34,7 @@ impl Kind {
             Self::AtomicRead => AccessKind::AtomicRead,
             Self::AtomicWrite => AccessKind::AtomicWrite,
             Self::AtomicUpdate => AccessKind::AtomicUpdate,
+            Self::Free => AccessKind::Free,
         }
     }
 
@@ -45,7 +48,7 @@ impl Kind {
     /// not be kept.
     pub(crate) fn stands_for(self, other: Self) -> bool {
         match self {
-            Self::Write => true,
+            Self::Write | Self::Free => true,
             Self::Read => matches!(other, Self::Read | Self::AtomicRead),
             Self::AtomicWrite | Self::AtomicUpdate => other.access().is_atomic(),
             Self::AtomicRead => other == Self::AtomicRead,
@@ -88,7 +91,8 @@ impl Entry {
             1 => Kind::Write,
             2 => Kind::AtomicRead,
             3 => Kind::AtomicWrite,
-            _ => Kind::AtomicUpdate,
+            4 => Kind::AtomicUpdate,
+            _ => Kind::Free,
         }
     }
 
@@ -116,6 +120,13 @@ impl Entry {
         }
     }
 
+    /// What is kept if this access is made again, by the same thread at the same time and place;
+    /// `None` for another access.
+    pub(crate) fn again(self, new: Self) -> Option<Self> {
+        let both = self.merged(new)?;
+        (both.who == self.who).then_some(both)
+    }
+
     /// With the bytes of a later one, where the two are else the same but for their numbers; the
     /// later one's number is kept.
     pub(crate) fn merged(self, other: Self) -> Option<Self> {
@@ -134,12 +145,13 @@ mod tests {
     use crate::clock::Epoch;
     use crate::race::Place;
 
-    const ALL: [Kind; 5] = [
+    const ALL: [Kind; 6] = [
         Kind::Read,
         Kind::Write,
         Kind::AtomicRead,
         Kind::AtomicWrite,
         Kind::AtomicUpdate,
+        Kind::Free,
     ];
 
     #[test]

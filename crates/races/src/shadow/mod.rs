@@ -69,9 +69,37 @@ impl Shadow {
         mut judge: impl FnMut(u64, Entry) -> bool,
     ) {
         let most = self.most_accesses;
+        if let Some((page, piece, cell)) = self.single(begin, end) {
+            let had = cell.spilled();
+            let forgotten = cell.add(entry(piece.mask), most, |old| judge(piece.cell, old));
+            let has = cell.spilled();
+            self.bytes = self.bytes + has - had;
+            self.accesses_forgotten += forgotten as u64;
+            self.shrink(page);
+            return;
+        }
         self.visit(begin, end, &mut |piece, cell| {
             cell.add(entry(piece.mask), most, |old| judge(piece.cell, old))
         });
+    }
+
+    /// Adds an access that its thread has made before, of bytes of one cell, if it can race with
+    /// none. Returns whether that was so. If not, it is to be [added](Self::add).
+    pub(crate) fn repeat(&mut self, begin: u64, end: u64, entry: impl Fn(u8) -> Entry) -> bool {
+        let single = self.single(begin, end);
+        single.is_some_and(|(_, piece, cell)| cell.repeat(entry(piece.mask)))
+    }
+
+    /// Where the page of these bytes is, and their cell, if that is one which is apart from others.
+    fn single(&mut self, begin: u64, end: u64) -> Option<(usize, Piece, &mut Cell)> {
+        if end <= begin || begin / CELL != (end - 1) / CELL {
+            return None;
+        }
+        let index = self.page(begin / PAGE);
+        let page = &mut self.pages[index];
+        page.used = true;
+        let cell = page.own_cell(begin % PAGE)?;
+        Some((index, piece(begin, end), cell))
     }
 
     /// The bytes from `begin` to `end` were not accessed.

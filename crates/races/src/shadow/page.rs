@@ -71,6 +71,14 @@ impl Page {
         }
     }
 
+    /// The cell at this offset, if it is apart from the others.
+    pub(crate) fn own_cell(&mut self, offset: u64) -> Option<&mut Cell> {
+        match &mut self.cells {
+            Cells::Each(cells) => cells.get_mut((offset / CELL) as usize),
+            Cells::Alike(_) => None,
+        }
+    }
+
     /// The same for all cells, with the offset of the one or of the first.
     pub(crate) fn every(&mut self, mut f: impl FnMut(u64, &mut Cell)) {
         match &mut self.cells {

@@ -123,3 +123,42 @@ fn what_is_forgotten_was_never_accessed() {
     assert!(shadow.entries(0).is_empty());
     assert_eq!(shadow.entries(8).len(), 1);
 }
+
+#[test]
+fn a_repeated_access_is_kept_once_unless_others_may_race_with_it() {
+    let mut shadow = Shadow::new(1 << 20, 8);
+    let repeat = |shadow: &mut Shadow, slot, kind, from, to| {
+        shadow.repeat(from, to, entry(slot, kind, u32::from(slot)))
+    };
+    let add = |shadow: &mut Shadow, slot, kind| {
+        let kept = entry(slot, kind, u32::from(slot));
+        shadow.add(16, 24, kept, |_, old| old.epoch().slot == slot);
+    };
+    assert!(!repeat(&mut shadow, 1, Kind::Read, 16, 24));
+    add(&mut shadow, 1, Kind::Read);
+    // All of its bytes, some of them, others, another kind, another place, another thread.
+    for (slot, kind, from, to, known) in [
+        (1, Kind::Read, 16, 24, true),
+        (1, Kind::Read, 18, 20, true),
+        (1, Kind::Read, 20, 28, false),
+        (1, Kind::Read, 24, 32, false),
+        (1, Kind::Write, 16, 24, false),
+        (2, Kind::Read, 16, 24, false),
+    ] {
+        assert_eq!(
+            repeat(&mut shadow, slot, kind, from, to),
+            known,
+            "{slot} {kind:?} {from} {to}"
+        );
+    }
+    assert!(!shadow.repeat(16, 24, entry(1, Kind::Read, 9)));
+    // Another reader does not matter, and a writer does.
+    add(&mut shadow, 2, Kind::Read);
+    for slot in [1, 2] {
+        assert!(repeat(&mut shadow, slot, Kind::Read, 16, 24));
+    }
+    add(&mut shadow, 2, Kind::Write);
+    assert_eq!(shadow.entries(16).len(), 2);
+    assert!(!repeat(&mut shadow, 1, Kind::Read, 16, 24));
+    assert!(!repeat(&mut shadow, 2, Kind::Write, 16, 24));
+}

@@ -8,10 +8,11 @@
 //! | [`RoundRobin`] | nothing by search: it is one run, for a first look |
 //!
 //! All but [`RoundRobin`] let a timeout fire early once in [`EARLY`] decisions while a thread
-//! sleeps: no clock bounds how slow the others are. A thread that yields is not next while another
-//! can run.
+//! sleeps: no clock bounds how slow the others are. [`EarlyAtMost`] bounds by how much. A thread
+//! that yields is not next while another can run.
 
 mod choose;
+mod early;
 mod pct;
 mod pos;
 mod random;
@@ -19,6 +20,7 @@ mod round_robin;
 mod spec;
 
 pub use choose::EARLY;
+pub use early::EarlyAtMost;
 pub use pct::{FAIR, Pct};
 pub use pos::Pos;
 pub use random::{MEANS, Random};

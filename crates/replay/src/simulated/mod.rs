@@ -195,6 +195,7 @@ impl Host<'_> {
             runnable: &runnable,
             sleeping: &sleeping,
             total: self.ran.points,
+            now: self.now,
         };
         let Turn { thread, budget } = self.policy.next(&stop);
         let sleeper = sleeping.iter().find(|sleeper| sleeper.thread == thread);

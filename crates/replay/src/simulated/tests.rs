@@ -6,8 +6,8 @@ use crate::explore::{Runner, Search, explore};
 use crate::interface::Policy;
 use crate::keyed::{Decision, LONG, Recorder, Replayer};
 use crate::minimise::{Verdict, minimise};
-use crate::policy::{Kind, RoundRobin};
-use crate::simulated::{Outcome, Program, Ran, programs, run};
+use crate::policy::{EarlyAtMost, Kind, RoundRobin};
+use crate::simulated::{Op, Outcome, Program, Ran, programs, run};
 
 const BOUND: u64 = 2_000_000;
 const SEEDED: [Kind; 4] = [Kind::Random, Kind::Pct(2), Kind::Pct(3), Kind::Pos];
@@ -100,6 +100,40 @@ fn every_policy_finds_a_timeout_that_races() {
         run(&programs::timeout_race(), plain, BOUND).outcome,
         Outcome::Returned
     );
+}
+
+/// With a bound on how early timeouts come, a second is enough for what is done at once. The bound
+/// holds for what is minimised, too: with it, no part of a recording makes the timeout come.
+#[test]
+fn a_timeout_comes_no_earlier_than_it_may() {
+    let program = programs::timeout_race();
+    let second = 1_000_000_000;
+    let bounded = |kind: Kind, seed, most| {
+        let mut policy = EarlyAtMost::new(kind.build(seed), most);
+        run(&program, &mut policy, BOUND).outcome
+    };
+    let failed = Outcome::Failed(0, 2);
+    for kind in SEEDED {
+        for most in [0, 1_000_000, second - 1_000] {
+            let all = (0..300).all(|seed| bounded(kind, seed, most) == Outcome::Returned);
+            assert!(all, "{kind} {most}");
+        }
+        let finds = (0..1_000).any(|seed| bounded(kind, seed, second) == failed);
+        assert!(finds, "{kind}");
+        let (seed, _) = first_failure(&program, kind, 1_000).unwrap();
+        let (_, decisions) = recorded(&program, kind, seed);
+        let replayed = |most| {
+            let (replayer, _) = Replayer::lenient(decisions.clone());
+            let mut policy = EarlyAtMost::new(Box::new(replayer), most);
+            run(&program, &mut policy, BOUND).outcome
+        };
+        assert_eq!(replayed(second), failed, "{kind}");
+        assert_eq!(replayed(second / 2), Outcome::Returned, "{kind}");
+        // The clock still jumps when all sleep.
+        let mut policy = EarlyAtMost::new(kind.build(0), 0);
+        let ran = run(&vec![vec![Op::Sleep(second)]], &mut policy, BOUND);
+        assert_eq!(ran.outcome, Outcome::Returned, "{kind}");
+    }
 }
 
 /// Loops that wait for others come to an end, and what is right is not reported.

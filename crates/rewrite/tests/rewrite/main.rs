@@ -11,6 +11,7 @@ mod encodings;
 mod grown;
 mod layout;
 mod points;
+mod races;
 mod recording;
 mod smith;
 mod start;

@@ -448,6 +448,7 @@ fn one(engine: &Engine, seed: u64, tally: &mut Tally) {
     options.recorded = match seed / 11 % 4 {
         0 => Some(Recorded::Atomics),
         1 => Some(Recorded::Accesses),
+        2 => Some(Recorded::Races),
         _ => None,
     };
     let after =

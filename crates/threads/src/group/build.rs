@@ -84,7 +84,7 @@ impl<T: Send + 'static> GroupSettings<T> {
             host_memory.clone(),
             (make_state, self.set_up_store.take()),
             &self.limits,
-            modules.appended_tables(),
+            modules.appended_parts(),
             host_stack + self.fiber_stack(),
         );
         let mut main = stores.make(ThreadId::MAIN).map_err(GroupError::Store)?;

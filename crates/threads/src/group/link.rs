@@ -11,7 +11,7 @@ use crate::memory::define;
 use crate::module::memories::Memories;
 use crate::module::thread_module::ThreadModule;
 use crate::thread::linked::{self, How, Linked, Part, Preload};
-use crate::thread::store::{AppendedTables, Stores};
+use crate::thread::store::{AppendedParts, Stores};
 use crate::thread::wait_imports::Binder;
 use crate::types::abi;
 use crate::types::error::GroupError;
@@ -36,11 +36,10 @@ impl Modules {
         std::iter::once(&self.memories).chain(preloads)
     }
 
-    /// The tables that the rewrite appended, which no limit of the guest's counts.
-    pub(crate) fn appended_tables(&self) -> AppendedTables {
+    /// What the rewrite appended, which no limit of the guest's counts.
+    pub(crate) fn appended_parts(&self) -> AppendedParts {
         let preloads = self.preloads.iter().map(|preload| &preload.module);
-        let modules = std::iter::once(&self.module).chain(preloads);
-        AppendedTables::of(modules.filter_map(ThreadModule::appended_table))
+        AppendedParts::of(std::iter::once(&self.module).chain(preloads))
     }
 }
 

@@ -49,5 +49,6 @@ const FINGERPRINT: u64 = {
     let prepare = extend_fingerprint(rewrite, include_bytes!("prepare.rs"));
     let prepared = extend_fingerprint(prepare, include_bytes!("prepared.rs"));
     let serialize = extend_fingerprint(prepared, include_bytes!("serialize.rs"));
-    extend_fingerprint(serialize, include_bytes!("precompiled.rs"))
+    let sites = extend_fingerprint(serialize, include_bytes!("access_sites.rs"));
+    extend_fingerprint(sites, include_bytes!("precompiled.rs"))
 };

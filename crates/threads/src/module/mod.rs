@@ -1,5 +1,6 @@
 //! The guest's module: preparing, compiling and inspecting it, and keeping it as a file.
 
+mod access_sites;
 #[cfg(feature = "compile")]
 pub(crate) mod compatibility;
 pub(crate) mod deserialize;

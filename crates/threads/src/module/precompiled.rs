@@ -18,16 +18,17 @@ use std::ops::Range;
 
 use wasmtime::{ExternType, Module};
 
+use crate::module::access_sites;
 use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{OffsetMap, PointSlot, Points, Run, WaitOp, WaitSlot};
 
 /// The last bytes of a stamped file, with the number of the format.
-pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:6\0\0";
+pub(super) const MAGIC: &[u8; 16] = b"wasi-threads:7\0\0";
 /// What [`MAGIC`] begins with in every format.
 const MAGIC_OF_ANY: &[u8] = b"wasi-threads:";
 /// The bytes near the front of a stamped file, at [`MARK_PLACE`], with the number of the format.
-pub(super) const MARK: &[u8; 7] = b"wthrd:6";
+pub(super) const MARK: &[u8; 7] = b"wthrd:7";
 /// What [`MARK`] begins with in every format.
 const MARK_OF_ANY: &[u8] = b"wthrd:";
 pub(super) const MARK_PLACE: Range<usize> = 9..16;
@@ -297,13 +298,15 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
     for _ in 0..read_u32(from)? {
         appended_exports.push(read_name(from)?);
     }
+    let told = access_sites::read(from)?;
     let prepared = Prepared {
         waits_rewritten,
         points,
         point_slot,
-        recorded: None,
-        access_slot: None,
-        access_sites: [].into(),
+        recorded: told.recorded,
+        access_slot: told.slot,
+        access_sites: told.sites.into(),
+        filter_bytes: told.filter_bytes,
         wait_slots,
         wait_table,
         start_export,
@@ -317,7 +320,7 @@ fn read(mut stamp: &[u8]) -> Option<Prepared> {
     (from.is_empty() && prepared.wait_table.is_some() == has_table).then_some(prepared)
 }
 
-fn read_array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+pub(super) fn read_array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
     let (array, rest) = from.split_first_chunk::<N>()?;
     *from = rest;
     Some(*array)
@@ -331,11 +334,11 @@ fn read_flag(from: &mut &[u8]) -> Option<bool> {
     }
 }
 
-fn read_u32(from: &mut &[u8]) -> Option<u32> {
+pub(super) fn read_u32(from: &mut &[u8]) -> Option<u32> {
     read_array(from).map(u32::from_le_bytes)
 }
 
-fn read_u64(from: &mut &[u8]) -> Option<u64> {
+pub(super) fn read_u64(from: &mut &[u8]) -> Option<u64> {
     read_array(from).map(u64::from_le_bytes)
 }
 

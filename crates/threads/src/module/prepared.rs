@@ -14,10 +14,11 @@ pub(crate) struct Prepared {
     pub(crate) wait_table: Option<String>,
     pub(crate) points: Option<Points>,
     pub(crate) point_slot: Option<PointSlot>,
-    /// `None` for a module from a file: a module that tells of accesses is never written as one.
     pub(crate) recorded: Option<Recorded>,
     pub(crate) access_slot: Option<u32>,
     pub(crate) access_sites: Arc<[AccessSite]>,
+    /// The size of the appended memory, or 0.
+    pub(crate) filter_bytes: u64,
     pub(crate) start_export: Option<String>,
     /// All exports that the rewrite appended, with those above.
     pub(crate) appended_exports: Vec<String>,
@@ -47,6 +48,7 @@ impl Prepared {
             recorded: rewritten.recorded,
             access_slot: rewritten.access_slot,
             access_sites: rewritten.access_sites.as_slice().into(),
+            filter_bytes: rewritten.filter_bytes,
             start_export: rewritten.start_export.clone(),
             appended_exports: rewritten.appended_exports.clone(),
             start_inside: rewritten.start_inside,

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use crate::module::access_sites;
 use crate::module::precompiled::{MAGIC, MARK, MARK_PLACE, POINTS, Stamp};
 use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
@@ -25,18 +26,12 @@ impl ThreadModule {
     ///
     /// # Errors
     ///
-    /// Those of `Module::serialize`. Also fails for a module that tells of its accesses
-    /// ([`RewriteOptions::recorded`](crate::rewrite::RewriteOptions::recorded)): only the process
-    /// that prepared it can use it.
+    /// Those of `Module::serialize`.
     pub fn serialize_with(&self, attached: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = self.module().serialize()?;
         let Some(prepared) = self.prepared() else {
             return Ok(bytes);
         };
-        if prepared.recorded.is_some() {
-            let what = "a module that tells of its accesses cannot be serialized";
-            return Err(wasmtime::Error::msg(what));
-        }
         match bytes.get_mut(MARK_PLACE) {
             Some(place) if place.iter().all(|byte| *byte == 0) => place.copy_from_slice(MARK),
             // The module was deserialized. If it is a mapped file, its old stamp is still behind
@@ -108,6 +103,7 @@ fn write(prepared: &Prepared) -> Vec<u8> {
     for name in &prepared.appended_exports {
         write_name(&mut out, name);
     }
+    access_sites::write(&mut out, prepared);
     out
 }
 

@@ -159,6 +159,12 @@ impl ThreadModule {
         Some(prepared.table_elements())
     }
 
+    /// The size in bytes of the memory that the rewrite appended; `None` if it appended none.
+    pub(crate) fn appended_memory(&self) -> Option<usize> {
+        let bytes = self.facts.prepared.as_ref()?.filter_bytes;
+        usize::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+    }
+
     /// The index of the first function that the rewrite appended, if there is one. All later ones
     /// are appended too.
     pub(crate) fn first_appended_function(&self) -> Option<u32> {

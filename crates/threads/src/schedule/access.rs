@@ -21,6 +21,12 @@ pub trait AccessObserver: Send + Sync {
     /// A thread is about to access memory; it will, unless that traps.
     fn access(&self, access: &GuestAccess<'_>);
 
+    /// Whether [`GuestAccess::point`] matters to this observer. To know it takes a lock for each
+    /// access. It is 0 if this is false. Asked once, before anything runs.
+    fn counts_points(&self) -> bool {
+        true
+    }
+
     /// `parent` is about to start `thread`, which has done nothing yet. Not told under a schedule,
     /// where the
     /// [`Policy`](crate::schedule::Policy) is told, nor of the main thread.
@@ -35,12 +41,15 @@ pub trait AccessObserver: Send + Sync {
     }
 }
 
-/// An access that is about to be done.
+/// An access that is about to be done. With [`Recorded::Races`](crate::rewrite::Recorded::Races) it
+/// may be a call of the host's or of the allocator's instead, as the instruction's
+/// [`op`](AccessSite::op) says.
 #[non_exhaustive]
 pub struct GuestAccess<'a> {
     /// The thread.
     pub thread: ThreadId,
-    /// How many points it has passed, that of this access included; 0 if threads run at once.
+    /// How many points it has passed, that of this access included; 0 if threads run at once, or
+    /// [`AccessObserver::counts_points`] is false.
     pub point: u64,
     /// The instruction, as an index into
     /// [`ThreadModule::access_sites`](crate::ThreadModule::access_sites).

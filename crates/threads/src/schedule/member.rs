@@ -46,6 +46,14 @@ impl Current {
         })
     }
 
+    /// The id of that thread.
+    pub(super) fn id_in(turns: &Turns) -> Option<ThreadId> {
+        MEMBER.with_borrow(|member| {
+            let member = member.as_ref()?;
+            std::ptr::eq(Arc::as_ptr(&member.turns), turns).then_some(member.id)
+        })
+    }
+
     /// How many points were passed since the last call.
     pub(super) fn settle() -> u64 {
         let left = LEFT.get();

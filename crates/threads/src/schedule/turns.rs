@@ -113,16 +113,15 @@ impl Turns {
         self.accesses.as_ref()
     }
 
-    /// The thread that the calling host thread runs, and how many points it has passed. `None` if
-    /// it is no thread of the group, or the group has ended.
-    pub(crate) fn own_point(&self) -> Option<(ThreadId, u64)> {
-        let member = Current::member(self)?;
-        if self.seats.is_ended() {
-            return None;
-        }
-        // Only looked at: this must not change the run.
-        let passed = self.table().passed(member.id);
-        Some((member.id, passed.saturating_add(Current::unsettled())))
+    /// The thread that the calling host thread runs, if it is one of the group and that goes on.
+    pub(crate) fn own(&self) -> Option<ThreadId> {
+        Current::id_in(self).filter(|_| !self.seats.is_ended())
+    }
+
+    /// How many points the calling thread has passed. Only looks: the run stays the same.
+    pub(crate) fn point_of(&self, own: ThreadId) -> u64 {
+        let passed = self.table().passed(own);
+        passed.saturating_add(Current::unsettled())
     }
 
     /// Whether the calling host thread runs a thread of the group.

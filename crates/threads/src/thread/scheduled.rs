@@ -51,6 +51,7 @@ pub(crate) fn access<T: 'static>(
         None => life.accesses(),
     };
     let observer = observer.cloned();
+    let counts = observer.as_ref().is_some_and(|one| one.counts_points());
     let sites = Arc::clone(sites);
     let life = Arc::downgrade(life);
     move |caller: Caller<'_, T>, address: i64, length: i64, site: i32| {
@@ -58,13 +59,17 @@ pub(crate) fn access<T: 'static>(
             return;
         };
         let own = match &turns {
-            Some(turns) => turns.own_point(),
-            None => current::with(|thread| (thread.id(), 0)),
+            Some(turns) => turns.own(),
+            None => current::with(|thread| thread.id()),
         };
         // Only the rewrite's own code calls this, with valid numbers.
         let site = site.cast_unsigned();
-        let (Some(instruction), Some((thread, point))) = (sites.get(site as usize), own) else {
+        let (Some(instruction), Some(thread)) = (sites.get(site as usize), own) else {
             return;
+        };
+        let point = match &turns {
+            Some(turns) if counts => turns.point_of(thread),
+            _ => 0,
         };
         let trace = || {
             let trace = WasmBacktrace::force_capture(&caller);
@@ -106,15 +111,19 @@ pub(crate) fn count<T: 'static>(
     let left = instance
         .get_global(&mut *store, left)
         .ok_or_else(|| Error::msg("a prepared module lacks its count of points"))?;
+    // What the instance had when it last called. Most calls pass no points, and leave it that.
+    let mut had = None;
     call_hook::set(store, move |mut store, hook| {
         match hook {
             CallHook::CallingWasm | CallHook::ReturningFromHost => {
-                if let Some(now) = Current::left() {
+                let now = Current::left();
+                if let Some(now) = now.filter(|_| now != had) {
                     left.set(&mut store, Val::I64(now))?;
                 }
             }
             CallHook::CallingHost | CallHook::ReturningFromWasm => {
                 if let Val::I64(now) = left.get(&mut store) {
+                    had = Some(now);
                     Current::set_left(now);
                 }
             }

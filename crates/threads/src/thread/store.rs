@@ -8,6 +8,7 @@ use wasmtime::{Engine, Error, ResourceLimiter, SharedMemory, Store};
 use crate::life::Life;
 use crate::life::handle::GroupHandle;
 use crate::memory::host::HostMemory;
+use crate::module::thread_module::ThreadModule;
 use crate::thread::interrupt;
 use crate::thread::thread_store::ThreadStore;
 use crate::types::budget::{GroupBudget, Tally};
@@ -84,7 +85,7 @@ impl<T: Send + 'static> Stores<T> {
         memory: Option<HostMemory>,
         (make_state, set_up): (MakeState<T>, Option<SetUpStore<T>>),
         limits: &Limits,
-        appended: AppendedTables,
+        appended: AppendedParts,
         host_stack: usize,
     ) -> Self {
         Self {
@@ -96,13 +97,15 @@ impl<T: Send + 'static> Stores<T> {
             caps: Caps {
                 memory: limits.memory,
                 table_elements: limits.table_elements,
-                appended_table: appended.longest,
+                appended_table: appended.longest_table,
+                appended_memory: appended.largest_memory,
                 trap: limits.trap_on_grow_failure,
             },
             counts: Counts {
-                memories: limits.memories.unwrap_or(wasmtime::DEFAULT_MEMORY_LIMIT),
+                memories: (limits.memories.unwrap_or(wasmtime::DEFAULT_MEMORY_LIMIT))
+                    .saturating_add(appended.memories),
                 tables: (limits.tables.unwrap_or(wasmtime::DEFAULT_TABLE_LIMIT))
-                    .saturating_add(appended.count),
+                    .saturating_add(appended.tables),
                 instances: limits.instances.unwrap_or(wasmtime::DEFAULT_INSTANCE_LIMIT),
             },
             fuel: limits.fuel.map(Fuel::new),
@@ -163,22 +166,33 @@ impl<T: Send + 'static> Stores<T> {
     }
 }
 
-/// The tables that the rewrite appended to the modules of a group. Each store has them beside those
-/// of the guest.
+/// The tables and memories that the rewrite appended to the modules of a group. Each store has them
+/// beside those of the guest.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct AppendedTables {
-    count: usize,
+pub(crate) struct AppendedParts {
+    tables: usize,
     /// The number of elements of the longest one.
-    longest: usize,
+    longest_table: usize,
+    memories: usize,
+    /// The size of the largest one, in bytes.
+    largest_memory: usize,
 }
 
-impl AppendedTables {
-    /// Tables with these numbers of elements.
-    pub(crate) fn of(elements: impl Iterator<Item = usize>) -> Self {
-        elements.fold(Self::default(), |tables, elements| Self {
-            count: tables.count + 1,
-            longest: tables.longest.max(elements),
-        })
+impl AppendedParts {
+    /// What was appended to these modules.
+    pub(crate) fn of<'a>(modules: impl Iterator<Item = &'a ThreadModule>) -> Self {
+        let mut parts = Self::default();
+        for module in modules {
+            if let Some(elements) = module.appended_table() {
+                parts.tables += 1;
+                parts.longest_table = parts.longest_table.max(elements);
+            }
+            if let Some(bytes) = module.appended_memory() {
+                parts.memories += 1;
+                parts.largest_memory = parts.largest_memory.max(bytes);
+            }
+        }
+        parts
     }
 }
 
@@ -192,6 +206,8 @@ pub(crate) struct Caps {
     table_elements: Option<usize>,
     /// Elements of the longest table that the rewrite appended.
     appended_table: usize,
+    /// Bytes of the largest memory that the rewrite appended.
+    appended_memory: usize,
     /// Whether a growth that is not allowed is a trap.
     trap: bool,
 }
@@ -206,7 +222,7 @@ struct Counts {
 
 thread_local! {
     /// The caps of the group whose store this host thread works on.
-    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, appended_table: 0, trap: false }) };
+    static CAPS: Cell<Caps> = const { Cell::new(Caps { memory: None, table_elements: None, appended_table: 0, appended_memory: 0, trap: false }) };
     /// The counts that a limiter reports while it is installed. Wasmtime asks for them once, then.
     static COUNTS: Cell<Option<Counts>> = const { Cell::new(None) };
     /// What the store for which a limiter was asked for last has taken of a budget.
@@ -311,10 +327,16 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Error> {
-        Ok(
-            allows(CAPS.get().memory, desired, maximum, "bytes of memory")?
-                && charge(current as u64, desired as u64)?,
-        )
+        let Caps {
+            memory,
+            appended_memory,
+            ..
+        } = CAPS.get();
+        // As for tables, below.
+        let appended = current == 0 && maximum == Some(desired) && desired <= appended_memory;
+        let cap = memory.filter(|_| !appended);
+        Ok(allows(cap, desired, maximum, "bytes of memory")?
+            && charge(current as u64, desired as u64)?)
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<(), Error> {

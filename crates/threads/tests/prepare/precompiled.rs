@@ -2,7 +2,7 @@
 // `Module::deserialize` is unsafe: it trusts the bytes, here its own.
 #![allow(unsafe_code)]
 
-use wasi_threads::rewrite::{Points, RewriteOptions};
+use wasi_threads::rewrite::{Points, Recorded, RewriteOptions};
 use wasi_threads::{
     DeserializeError, Stamp, StampError, Stamped, ThreadModule, prepare, prepare_with,
 };
@@ -17,6 +17,8 @@ const EVERYTHING: &str = "(module
     (func (result i32) (memory.atomic.notify (i32.const 0) (i32.const 0)))
     (func (result i32) (memory.atomic.wait32 $own (i32.const 0) (i32.const 0) (i64.const 0)))
     (func (result i32) (memory.atomic.wait64 (i32.const 0) (i64.const 0) (i64.const 0)))
+    (func $free (param i32))
+    (func (call $free (i32.load (i32.const 8))))
     (func $start) (start $start))";
 
 #[test]
@@ -29,11 +31,19 @@ fn what_was_found_is_found_again() {
         Some(Points::Accesses),
         Some(Points::Loops),
     ];
-    for (text, points) in (texts.into_iter()).flat_map(|text| points.map(|points| (text, points))) {
+    // With the points.
+    let recorded = [Recorded::Races, Recorded::Atomics, Recorded::Accesses].map(Some);
+    let all = points
+        .into_iter()
+        .zip(std::iter::once(None).chain(recorded));
+    let all = texts
+        .into_iter()
+        .flat_map(|text| all.clone().map(move |options| (text, options)));
+    for (text, (points, recorded)) in all {
         let mut options = RewriteOptions::default();
-        options.points = points;
+        (options.points, options.recorded) = (points, recorded);
         let before = prepare_with(&engine, &wat(text), &options).expect("a module to prepare");
-        assert_eq!(before.points(), points);
+        assert_eq!((before.points(), before.recorded()), (points, recorded));
         let bytes = before.serialize().expect("bytes");
         let stamped = Stamped::parse(&bytes).expect("a stamp");
         let module = load(&engine, stamped.compiled());
@@ -47,6 +57,7 @@ fn what_was_found_is_found_again() {
         assert!(shown(&before).is_some_and(|text| text.contains("code_map")));
         assert_eq!(shown(&before), shown(&after));
         assert_eq!(before.start_export(), after.start_export());
+        assert_eq!(before.access_sites(), after.access_sites());
         // And it can be serialized again, also if the stamp was loaded with the code, as from a
         // mapped file.
         assert!(after.serialize().expect("bytes") == bytes);
@@ -97,7 +108,7 @@ fn a_damaged_file_is_told_from_a_foreign_one() {
         for length in cuts {
             assert!(damaged(&bytes[..length]), "{length} of {}", bytes.len());
         }
-        for more in ["\0", "\n", "wasi-threads:6\0\0"] {
+        for more in ["\0", "\n", "wasi-threads:7\0\0"] {
             assert!(damaged(&[&bytes, more.as_bytes()].concat()), "{more:?}");
         }
         // The front is missing.

@@ -101,6 +101,9 @@ pub(crate) fn explore(
     tell_orders(orders, &explored);
     tell_unprinted(printed);
     tell_decisions(&minimal, before);
+    if options.early.is_none() && minimal.list.iter().any(|decision| decision.early) {
+        say("note: a timeout comes early; `--schedule-early=10ms` bounds that to 10 ms");
+    }
     tell_interleaving(&mut job, seed, &minimal.list, &answer);
     header.schedule = option.policy.with_seed(seed).to_string();
     let end = End::new(answer.outcome, answer.status, answer.points, answer.moves);

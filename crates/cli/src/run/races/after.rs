@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasi_threads::ThreadModule;
 use wasi_threads::rewrite::AccessSite;
-use wasm_races::{Side, ThreadInfo};
+use wasm_races::{Origin, Race, Side, ThreadInfo};
 
 use crate::message::exit::Exit;
 use crate::message::{say, warn};
@@ -97,6 +97,10 @@ fn notes(found: &Found) {
             "accesses were forgotten, as so many threads read the same",
         ),
         (
+            counts.blocks_not_kept,
+            "blocks of memory were not noted, as there are so many",
+        ),
+        (
             counts.words_merged,
             "atomics were taken for accesses of one word, as there are so many",
         ),
@@ -116,6 +120,19 @@ fn moment(side: &Side) -> Moment {
     Moment {
         serial: side.thread.serial,
         number: side.number,
+    }
+}
+
+/// Where the block that a race is in was allocated and freed.
+fn of_block(race: &Race) -> impl Iterator<Item = Origin> {
+    let block = race.block.into_iter();
+    block.flat_map(|block| std::iter::once(block.allocated).chain(block.freed))
+}
+
+fn moment_of(origin: &Origin) -> Moment {
+    Moment {
+        serial: origin.thread.serial,
+        number: origin.number,
     }
 }
 
@@ -144,6 +161,7 @@ fn earlier(run: &RacedRun<'_>, found: &Found) -> HashMap<Moment, Vec<RawFrame>> 
         }
         moments.extend(created(&race.current.thread));
         moments.extend(created(&race.previous.thread));
+        moments.extend(of_block(race).map(|origin| moment_of(&origin)));
     }
     moments.sort();
     moments.dedup();
@@ -198,6 +216,10 @@ fn stacks(
                 },
             });
         }
+        all.extend(of_block(race).map(|origin| {
+            let place = watch.what(origin.place);
+            of_moment(run, moment_of(&origin), place, sites, earlier)
+        }));
     }
     let spots: Vec<&[Spot]> = all.iter().map(|one| &*one.spots).collect();
     let frames = run.backtraces.frames_of(&spots);
@@ -212,7 +234,11 @@ fn stacks(
         let (current, previous) = (next(), next());
         let created = [&found.race.current, &found.race.previous]
             .map(|side| Some(next()).filter(|_| side.thread.parent.is_some()));
+        let block = of_block(&found.race).map(|_| next()).collect();
         let mut race = found.race;
+        if let Some(block) = &mut race.block {
+            block.address = guest_address(block.address);
+        }
         for address in [
             &mut race.address,
             &mut race.current.address,
@@ -227,6 +253,7 @@ fn stacks(
             current,
             previous,
             created,
+            block,
         });
     }
     told

@@ -243,11 +243,16 @@ impl AccessObserver for RaceWatch {
         self.thread_ended(thread.get());
     }
 
+    fn counts_points(&self) -> bool {
+        false
+    }
+
     fn access(&self, told: &GuestAccess<'_>) {
+        let op = told.instruction.op;
         // No other thread sees a memory of the thread's own.
-        let Some(memory) = told.memory else {
+        if told.memory.is_none() && op != AccessOp::HostCall {
             return;
-        };
+        }
         let mut watching = self.watching();
         let thread = told.thread.get();
         let Watching { task, threads, .. } = &mut *watching;
@@ -267,13 +272,27 @@ impl AccessObserver for RaceWatch {
                 }
             }
             RaceTask::Detect(detection) => {
-                // An access beyond that traps.
-                let Some(address) = address(memory, told.address) else {
+                // An access beyond that traps, and a call accesses nothing by itself.
+                let address = told.memory.and_then(|memory| address(memory, told.address));
+                let (Some(address), false) = (address, op == AccessOp::HostCall) else {
                     return;
                 };
-                let kind = match told.instruction.op {
+                let (place, number) = (own.last, own.number);
+                let size = told.length.min(1 << ADDRESS_BITS);
+                let kind = match op {
                     AccessOp::Notify => {
                         let _ = detection.detector.notify(thread, address);
+                        return;
+                    }
+                    AccessOp::Allocate => {
+                        let (detector, block) = (&mut detection.detector, (address, size));
+                        let _ = detector.allocate(thread, block, place, number);
+                        return;
+                    }
+                    AccessOp::Free => {
+                        let new = detection.detector.free(thread, address, place, number);
+                        let new = new.map_or(0, <[Race]>::len);
+                        detection.trace(new, || told.backtrace());
                         return;
                     }
                     AccessOp::AtomicLoad | AccessOp::AtomicCompare | AccessOp::Wait => {
@@ -287,13 +306,13 @@ impl AccessObserver for RaceWatch {
                 let access = Access {
                     thread,
                     address,
-                    size: told.length.min(1 << ADDRESS_BITS),
+                    size,
                     kind,
-                    place: own.last,
-                    number: own.number,
+                    place,
+                    number,
                 };
                 detection.detect(&access, || told.backtrace());
-                if told.instruction.op == AccessOp::Wait {
+                if op == AccessOp::Wait {
                     let _ = detection.detector.wait(thread, address);
                 }
             }
@@ -334,6 +353,11 @@ impl Detection {
     fn detect(&mut self, access: &Access, trace: impl FnOnce() -> Option<Backtrace>) {
         // A refused event would trap, or belongs to a thread that was left out.
         let new = self.detector.access(access).map_or(0, <[Race]>::len);
+        self.trace(new, trace);
+    }
+
+    /// Keeps where the later access of so many new races was.
+    fn trace(&mut self, new: usize, trace: impl FnOnce() -> Option<Backtrace>) {
         if new > 0 {
             let trace = trace();
             self.traces.extend(std::iter::repeat_n(trace, new));

@@ -5,7 +5,13 @@ use std::ffi::OsString;
 use crate::run::plan::Plan;
 
 /// The options that say which run it is, and where it is kept.
-const OF_SCHEDULES: [&str; 4] = ["--schedule", "--explore", "--save", "--replay"];
+const OF_SCHEDULES: [&str; 5] = [
+    "--schedule",
+    "--explore",
+    "--save",
+    "--replay",
+    "--schedule-early",
+];
 /// Those without a value.
 const ALONE: [&str; 2] = ["--verify", "--explore-shared"];
 
@@ -14,29 +20,32 @@ pub(crate) fn replay(plan: &Plan, file: &str) -> String {
     // What was typed before the module; the module and its arguments stay as they are.
     let typed: Vec<_> = std::env::args_os().collect();
     let file = file.trim_matches('`');
-    let mut line = rewritten(&typed, plan.typed_after, file);
-    // Not left to its default, which differs.
-    if let Some(options) = &plan.schedule
-        && options.max_points != u64::MAX
-        && !typed
-            .iter()
-            .any(|arg| arg.to_string_lossy().starts_with("--max-points"))
-    {
-        line.insert(1, format!("--max-points={}", options.max_points).into());
-    }
+    let max_points = plan.schedule.as_ref().map(|options| options.max_points);
+    let max_points = max_points.filter(|points| *points != u64::MAX);
+    let line = rewritten(&typed, plan.typed_after, file, max_points);
     let quoted = line.iter().map(|arg| quoted(&arg.to_string_lossy()));
     quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// The line with `--replay FILE` in place of what says which run it is. Its last `after` arguments
-/// are the program's.
-fn rewritten(typed: &[OsString], after: usize, file: &str) -> Vec<OsString> {
+/// are the program's. `max_points` is not left to its default, which differs.
+fn rewritten(
+    typed: &[OsString],
+    after: usize,
+    file: &str,
+    max_points: Option<u64>,
+) -> Vec<OsString> {
     let options = typed.len().saturating_sub(after);
+    let mut typed_options = typed.iter().take(options);
+    let is_typed = typed_options.any(|arg| arg.to_string_lossy().starts_with("--max-points"));
     let mut line: Vec<OsString> = typed.iter().take(1).cloned().collect();
     let mut at = 1;
     if typed.get(1).is_some_and(|arg| arg == "run") && options > 1 {
         line.push("run".into());
         at = 2;
+    }
+    if let Some(points) = max_points.filter(|_| !is_typed) {
+        line.push(format!("--max-points={points}").into());
     }
     line.extend(["--replay".into(), file.into()]);
     while at < options {
@@ -68,6 +77,36 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn joined(line: &[OsString]) -> String {
+        let line: Vec<_> = line.iter().map(|arg| arg.to_str().unwrap()).collect();
+        line.join(" ")
+    }
+
+    /// Before `run` it was an option without its schedule, and the line was refused.
+    #[test]
+    fn the_bound_of_points_comes_behind_the_subcommand() {
+        for (typed, after, line) in [
+            (
+                "w run --explore 5 a.wasm --max-points",
+                2,
+                "w run --max-points=9 --replay f a.wasm --max-points",
+            ),
+            (
+                "w --explore 5 a.wasm",
+                1,
+                "w --max-points=9 --replay f a.wasm",
+            ),
+            (
+                "w run --max-points 7 --explore 5 a.wasm",
+                1,
+                "w run --replay f --max-points 7 a.wasm",
+            ),
+        ] {
+            let typed: Vec<_> = typed.split(' ').map(OsString::from).collect();
+            assert_eq!(joined(&rewritten(&typed, after, "f", Some(9))), line);
+        }
+    }
+
     #[test]
     fn what_says_which_run_it_is_is_replaced() {
         for (typed, after, line) in [
@@ -86,11 +125,15 @@ mod tests {
                 1,
                 "w --replay f --env A=1 a",
             ),
+            (
+                "w --explore 5 --schedule-early 1s --schedule-start=2027-01-01 a",
+                1,
+                "w --replay f --schedule-start=2027-01-01 a",
+            ),
         ] {
             let typed: Vec<_> = typed.split(' ').map(OsString::from).collect();
-            let found = rewritten(&typed, after, "f");
-            let found: Vec<_> = found.iter().map(|arg| arg.to_str().unwrap()).collect();
-            assert_eq!(found.join(" "), line);
+            let found = rewritten(&typed, after, "f", None);
+            assert_eq!(joined(&found), line);
         }
         assert_eq!(quoted("a b'c"), r"'a b'\''c'");
         assert_eq!(quoted(""), "''");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use p1_adapter::P1CtxBuilder;
 use replay_threads::file::{End, Header, Replay};
 use replay_threads::keyed::{Decision, Divergence, Recorder, Recording, Replayed, Replayer};
-use replay_threads::policy::Kind;
+use replay_threads::policy::{EarlyAtMost, Kind};
 use wasi_threads::schedule::Scheduled;
 use wasi_threads_p1::replay::{World, schedule};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
@@ -103,6 +103,10 @@ impl Session {
                 let (replayer, replayed) = Replayer::lenient(decisions);
                 (Box::new(replayer), Kept::Replayed(replayed))
             }
+        };
+        let policy = match options.early {
+            None => policy,
+            Some(most) => Box::new(EarlyAtMost::new(policy, most)),
         };
         let policy = match &races {
             None => policy,

@@ -8,7 +8,9 @@ mod wait;
 use crate::abi::error::Result;
 use crate::abi::types::{Errno, Event, Size, Subscription};
 use crate::call::Call;
+use crate::call::subscriptions::Subscriptions;
 use smallvec::SmallVec;
+use std::ops::Deref;
 use std::sync::Arc;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
@@ -52,8 +54,8 @@ pub(crate) fn oneoff(
     call.pay_for::<Event>(count)?;
     let retried = call.retry.as_mut().and_then(|retry| retry.poll.take());
     let subscribed = match retried {
-        Some(subscribed) => subscribed,
-        None => Arc::new(subscribe::all(call, memory, subscriptions, count, layout)?),
+        Some(subscribed) => PollOf::Kept(subscribed),
+        None => PollOf::New(subscribe::all(call, memory, subscriptions, count, layout)?),
     };
     if let Some(errno) = subscribed.common_fault() {
         return Err(errno.into());
@@ -70,8 +72,9 @@ pub(crate) fn oneoff(
         if found.is_empty() {
             if let (Some(retry), None) = (&mut call.retry, clocks.source()) {
                 drop(waiting);
-                retry.poll = Some(Arc::clone(&subscribed));
-                return Err(retry.wait_for(Box::pin(wait::one_of(subscribed))));
+                let kept = subscribed.keep();
+                retry.poll = Some(Arc::clone(&kept));
+                return Err(retry.wait_for(Box::pin(wait::one_of(kept))));
             }
             // A clock that was set may have ended the wait early, or nothing came in this round.
             continue;
@@ -81,5 +84,35 @@ pub(crate) fn oneoff(
             memory.write(slot?, event)?;
         }
         return Ok(reported);
+    }
+}
+
+/// What a poll is about: only one that gives its thread back keeps it.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one on the stack for each poll, and nothing allocated"
+)]
+enum PollOf {
+    New(Subscriptions),
+    Kept(Arc<Subscriptions>),
+}
+
+impl PollOf {
+    fn keep(self) -> Arc<Subscriptions> {
+        match self {
+            Self::New(subscribed) => Arc::new(subscribed),
+            Self::Kept(subscribed) => subscribed,
+        }
+    }
+}
+
+impl Deref for PollOf {
+    type Target = Subscriptions;
+
+    fn deref(&self) -> &Subscriptions {
+        match self {
+            Self::New(subscribed) => subscribed,
+            Self::Kept(subscribed) => subscribed,
+        }
     }
 }

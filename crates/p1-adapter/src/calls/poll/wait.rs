@@ -44,9 +44,9 @@ impl<'a> Waiting<'a> {
             deadline: Deadline::NEVER,
             due: SmallVec::new(),
             looked: false,
-            interests: SmallVec::new(),
+            interests: SmallVec::with_capacity(subscribed.len()),
             futures: Vec::new(),
-            places: SmallVec::new(),
+            places: SmallVec::with_capacity(subscribed.len()),
         };
         for subscription in subscribed {
             let place = match &subscription.trigger {

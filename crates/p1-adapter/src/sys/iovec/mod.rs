@@ -21,7 +21,7 @@ mod windows;
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 #[cfg(unix)]
 use unix::IoVec;
 use wiggle::{GuestError, GuestMemory, Region};
@@ -42,6 +42,7 @@ pub(crate) struct Iovecs<'m> {
 }
 
 /// The first byte and the length of a memory. Nothing is dereferenced here.
+#[inline]
 fn base_of(memory: &mut GuestMemory<'_>) -> (*mut u8, usize) {
     match memory {
         GuestMemory::Unshared(bytes) => (bytes.as_mut_ptr(), bytes.len()),
@@ -52,6 +53,7 @@ fn base_of(memory: &mut GuestMemory<'_>) -> (*mut u8, usize) {
 }
 
 /// Checks one buffer against a memory of `size` bytes.
+#[inline]
 pub(crate) fn check_bounds(size: usize, start: u32, len: u32) -> Result<(), GuestError> {
     // Neither addition can overflow: both are u32 values in a 64-bit usize.
     const { assert!(usize::BITS >= 64) };
@@ -61,6 +63,47 @@ pub(crate) fn check_bounds(size: usize, start: u32, len: u32) -> Result<(), Gues
     Ok(())
 }
 
+/// The two numbers of 32 bits at `at`: the address and the length of a buffer in a guest's list.
+/// Nothing if they do not lie in the memory, or not as they should: the caller reads them one by
+/// one then, and finds the fault.
+#[inline]
+pub(crate) fn read_pair(memory: &mut GuestMemory<'_>, at: u32) -> Option<(u32, u32)> {
+    let (base, size) = base_of(memory);
+    let first = base.wrapping_add(at as usize).cast::<u32>();
+    if !first.is_aligned() || check_bounds(size, at, 8).is_err() {
+        return None;
+    }
+    // SAFETY: the eight bytes were just found to lie inside the memory, which is borrowed, and the
+    // number is aligned. The access is atomic; see `fill`.
+    let one = |place| unsafe { AtomicU32::from_ptr(first.wrapping_add(place)) };
+    let [start, len] = [0, 1].map(|place| u32::from_le(one(place).load(Ordering::Relaxed)));
+    Some((start, len))
+}
+
+/// Writes numbers of 64 bits into the structure at `at`, which has `len` bytes: each with its place
+/// there, a multiple of eight. False, and nothing written, if the structure does not lie in the
+/// memory, or not as it should.
+#[inline]
+pub(crate) fn write_words(
+    memory: &mut GuestMemory<'_>,
+    (at, len): (u32, u32),
+    words: &[(u32, u64)],
+) -> bool {
+    let (base, size) = base_of(memory);
+    let first = base.wrapping_add(at as usize).cast::<u64>();
+    if !first.is_aligned() || check_bounds(size, at, len).is_err() {
+        return false;
+    }
+    for (place, word) in words {
+        assert!(place % 8 == 0 && place + 8 <= len);
+        let to = first.wrapping_byte_add(*place as usize);
+        // SAFETY: the word lies inside a structure that was just found to lie inside the memory,
+        // which is borrowed, and is aligned as that is. The access is atomic; see `fill`.
+        unsafe { AtomicU64::from_ptr(to) }.store(word.to_le(), Ordering::Relaxed);
+    }
+    true
+}
+
 impl<'m> Iovecs<'m> {
     /// No buffers yet.
     pub(crate) fn none() -> Self {
@@ -68,6 +111,30 @@ impl<'m> Iovecs<'m> {
             list: SmallVec::new(),
             memory: PhantomData,
         }
+    }
+
+    /// The buffer at `start` in `memory`.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    #[inline]
+    pub(crate) fn one(
+        memory: &'m mut GuestMemory<'_>,
+        start: u32,
+        len: u32,
+    ) -> Result<Self, GuestError> {
+        let (base, size) = base_of(memory);
+        check_bounds(size, start, len)?;
+        let mut list = SmallVec::new();
+        list.push(IoVec {
+            iov_base: base.wrapping_add(start as usize).cast(),
+            iov_len: len as usize,
+        });
+        Ok(Self {
+            list,
+            memory: PhantomData,
+        })
     }
 
     /// Adds the buffers `(address, length)` in `memory`. In place: a list that comes back in a
@@ -95,6 +162,7 @@ impl<'m> Iovecs<'m> {
     }
 
     /// How many bytes the buffers hold together.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.list.iter().map(|buf| buf.iov_len).sum()
     }

@@ -10,19 +10,79 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 /// One buffer.
 pub(super) type IoVec = libc::iovec;
 
-/// The calls whose offsets have 64 bits.
+/// The calls on one buffer, and those whose offsets have 64 bits.
+///
+/// The C library's own are points where POSIX has a thread cancelled. In a process that has threads
+/// each of them pays for that with two locked exchanges. No thread of a guest's is cancelled so,
+/// and these calls are made without them.
 #[cfg(target_os = "linux")]
 mod system {
-    pub(super) use libc::{
-        off64_t as Offset, pread64 as pread, preadv64 as preadv, pwrite64 as pwrite,
-        pwritev64 as pwritev,
-    };
+    use libc::{SYS_pread64, SYS_pwrite64, SYS_read, SYS_recvfrom, SYS_sendto, SYS_write};
+    use libc::{c_int, c_void, size_t, ssize_t, syscall};
+    pub(super) use libc::{off64_t as Offset, preadv64 as preadv, pwritev64 as pwritev};
+
+    /// # Safety
+    ///
+    /// As for `read(2)`.
+    pub(super) unsafe fn read(fd: c_int, at: *mut c_void, len: size_t) -> ssize_t {
+        // SAFETY: the caller's.
+        unsafe { syscall(SYS_read, fd, at, len) as ssize_t }
+    }
+
+    /// # Safety
+    ///
+    /// As for `write(2)`.
+    pub(super) unsafe fn write(fd: c_int, at: *const c_void, len: size_t) -> ssize_t {
+        // SAFETY: the caller's.
+        unsafe { syscall(SYS_write, fd, at, len) as ssize_t }
+    }
+
+    /// # Safety
+    ///
+    /// As for `pread(2)`.
+    pub(super) unsafe fn pread(fd: c_int, at: *mut c_void, len: size_t, offset: Offset) -> ssize_t {
+        // SAFETY: the caller's. A register holds the whole offset (`check_bounds` asserts 64 bits).
+        unsafe { syscall(SYS_pread64, fd, at, len, offset) as ssize_t }
+    }
+
+    /// # Safety
+    ///
+    /// As for `pwrite(2)`.
+    pub(super) unsafe fn pwrite(
+        fd: c_int,
+        at: *const c_void,
+        len: size_t,
+        offset: Offset,
+    ) -> ssize_t {
+        // SAFETY: the caller's; see `pread`.
+        unsafe { syscall(SYS_pwrite64, fd, at, len, offset) as ssize_t }
+    }
+
+    /// # Safety
+    ///
+    /// As for `recv(2)`.
+    pub(super) unsafe fn recv(fd: c_int, at: *mut c_void, len: size_t, flags: c_int) -> ssize_t {
+        let none = std::ptr::null_mut::<c_void>();
+        // SAFETY: the caller's; no address is asked for.
+        unsafe { syscall(SYS_recvfrom, fd, at, len, flags, none, none) as ssize_t }
+    }
+
+    /// # Safety
+    ///
+    /// As for `send(2)`.
+    pub(super) unsafe fn send(fd: c_int, at: *const c_void, len: size_t, flags: c_int) -> ssize_t {
+        let none = std::ptr::null::<c_void>();
+        // SAFETY: the caller's; no address is given.
+        unsafe { syscall(SYS_sendto, fd, at, len, flags, none, 0) as ssize_t }
+    }
 }
 
-/// The calls whose offsets have 64 bits: there are no others.
+/// The C library's calls, whose offsets have 64 bits: there are no others.
 #[cfg(not(target_os = "linux"))]
 mod system {
-    pub(super) use libc::{off_t as Offset, pread, preadv, pwrite, pwritev};
+    pub(super) use libc::{
+        off_t as Offset, pread, preadv, pwrite, pwritev, read, recv, send, write,
+    };
 }
 
 impl Iovecs<'_> {
@@ -54,7 +114,7 @@ impl Iovecs<'_> {
             // while the kernel writes them: an unshared memory is borrowed mutably by this value,
             // and a shared one is only ever seen through `UnsafeCell`. `fd` is open for the
             // duration of the call.
-            |at, len| unsafe { libc::read(fd, at, len) },
+            |at, len| unsafe { system::read(fd, at, len) },
             // SAFETY: the same; the list lives across the call.
             |list, count| unsafe { libc::readv(fd, list, count) },
         )
@@ -65,7 +125,7 @@ impl Iovecs<'_> {
         let fd = fd.as_raw_fd();
         self.call(
             // SAFETY: as for `read`; the kernel only reads the bytes.
-            |at, len| unsafe { libc::write(fd, at, len) },
+            |at, len| unsafe { system::write(fd, at, len) },
             // SAFETY: as for `read`; the kernel only reads the bytes.
             |list, count| unsafe { libc::writev(fd, list, count) },
         )
@@ -126,21 +186,39 @@ impl Iovecs<'_> {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// `recvmsg(2)` with `MSG_DONTWAIT`, and `MSG_PEEK` if asked for; also says whether a datagram
-    /// was cut short.
-    pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Errno> {
-        let mut header = self.header();
+    /// `recvmsg(2)` with `MSG_DONTWAIT`, and `MSG_PEEK` if asked for; also says whether a record
+    /// was cut short, if `records` says that the socket has such. Of bytes into one buffer
+    /// `recv(2)` says as much, for less.
+    pub(crate) fn recv(
+        &self,
+        fd: BorrowedFd<'_>,
+        peek: bool,
+        records: bool,
+    ) -> Result<(usize, bool), Errno> {
         let flags = libc::MSG_DONTWAIT | if peek { libc::MSG_PEEK } else { 0 };
+        if let ([buf], false) = (&self.list[..], records) {
+            // SAFETY: as for `read`.
+            let n = unsafe { system::recv(fd.as_raw_fd(), buf.iov_base, buf.iov_len, flags) };
+            return Ok((result(n)?, false));
+        }
+        let mut header = self.header();
         // SAFETY: as for `read`; the header names no address and no control buffer, and lives
         // across the call.
         let n = result(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })?;
         Ok((n, header.msg_flags & libc::MSG_TRUNC != 0))
     }
 
-    /// `sendmsg(2)` with `MSG_DONTWAIT`; never raises `SIGPIPE`.
+    /// `send(2)` of one buffer, `sendmsg(2)` of others, with `MSG_DONTWAIT`; never raises
+    /// `SIGPIPE`.
     pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let header = self.header();
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        if let [buf] = &self.list[..] {
+            // SAFETY: as for `write`.
+            return result(unsafe {
+                system::send(fd.as_raw_fd(), buf.iov_base, buf.iov_len, flags)
+            });
+        }
+        let header = self.header();
         // SAFETY: as for `write`; the header names no address and no control buffer, and lives
         // across the call.
         result(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, flags) })

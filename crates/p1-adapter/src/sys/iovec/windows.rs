@@ -49,7 +49,7 @@ impl Iovecs<'_> {
                 let _moves = cursor(handle);
                 self.each(|buffer, _| read(handle, buffer, None))
             }
-            Sort::Socket => self.recv(fd, false).map(|(count, _)| count),
+            Sort::Socket => self.recv(fd, false, false).map(|(count, _)| count),
             Sort::Pipe | Sort::Console | Sort::Device | Sort::Event => {
                 self.first(|buffer| read(handle, buffer, None))
             }
@@ -121,7 +121,12 @@ impl Iovecs<'_> {
     /// Receives from a socket, which keeps the bytes to `peek`; also says whether a datagram was
     /// cut short. `EAGAIN` if there is nothing. (Of a socket that others have, one of them may take
     /// it in between: then this waits.)
-    pub(crate) fn recv(&self, fd: BorrowedFd<'_>, peek: bool) -> Result<(usize, bool), Errno> {
+    pub(crate) fn recv(
+        &self,
+        fd: BorrowedFd<'_>,
+        peek: bool,
+        _records: bool,
+    ) -> Result<(usize, bool), Errno> {
         if socket::look(fd, PollFlags::IN)?.is_empty() {
             return Err(Errno::AGAIN);
         }

@@ -28,6 +28,10 @@ pub(crate) struct Listing {
     inode: u64,
 }
 
+/// What was found of an open directory: nothing is kept here.
+#[derive(Default)]
+pub(crate) struct KnownDirectory;
+
 /// What one entry is.
 pub(crate) struct ListedFile {
     pub(crate) device: u64,
@@ -54,7 +58,11 @@ pub(crate) fn open_directory(path: &std::path::Path) -> std::io::Result<std::fs:
 
 impl Listing {
     /// The directory `dir`, from its start or from a position that an entry of it told.
-    pub(crate) fn open(dir: BorrowedFd<'_>, position: Option<u64>) -> Result<Self, Errno> {
+    pub(crate) fn open(
+        dir: BorrowedFd<'_>,
+        position: Option<u64>,
+        _: &KnownDirectory,
+    ) -> Result<Self, Errno> {
         let own = reopen_to_list(dir)?;
         let found = information(own.as_fd().handle())?;
         Ok(Self {
@@ -83,6 +91,15 @@ impl Listing {
             inode: self.inode,
             file_type: FileType::Directory,
         })
+    }
+
+    /// What an entry is that has just been listed.
+    pub(crate) fn find_just_listed(
+        &self,
+        name: &CStr,
+        said: Said,
+    ) -> Result<Option<ListedFile>, Errno> {
+        self.find(name, said)
     }
 
     /// What a listed entry is; a link is not followed. The directory knows.

@@ -271,21 +271,27 @@ fn a_socket_is_received_from_and_sent_to() {
     let mut memory = Memory::of(b"0123456789");
     let two = [(0, 4), (4, 6)];
     assert_eq!(
-        memory.with(&two, |all| all.recv(fd, false)),
+        memory.with(&two, |all| all.recv(fd, false, false)),
         Err(Errno::AGAIN)
     );
     assert_eq!(memory.with(&two, |all| all.send(theirs.as_fd())), Ok(10));
     assert_eq!(found(&ours, PollFlags::IN, 5_000_000_000), PollFlags::IN);
     let mut memory = Memory::of(b"");
-    assert_eq!(memory.with(&two, |all| all.recv(fd, true)), Ok((10, false)));
+    assert_eq!(
+        memory.with(&two, |all| all.recv(fd, true, false)),
+        Ok((10, false))
+    );
     assert_eq!(file::readable_bytes(&ours), Ok(10));
     assert_eq!(
-        memory.with(&two, |all| all.recv(fd, false)),
+        memory.with(&two, |all| all.recv(fd, false, false)),
         Ok((10, false))
     );
     assert_eq!(&memory.0[..10], b"0123456789");
     socket::shutdown(&theirs, std::net::Shutdown::Write).unwrap();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     assert_eq!(poll(&mut fds, Some(&timespec(5_000_000_000))), Ok(1));
-    assert_eq!(memory.with(&two, |all| all.recv(fd, false)), Ok((0, false)));
+    assert_eq!(
+        memory.with(&two, |all| all.recv(fd, false, false)),
+        Ok((0, false))
+    );
 }

@@ -12,13 +12,46 @@ use rustix::io::Errno;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 #[cfg(not(target_os = "linux"))]
 use unix::{Entries, OwnDirectory};
 
 use super::open::reopen;
 
 /// A directory, with a cursor of its own.
-pub(crate) struct Listing(OwnDirectory);
+pub(crate) struct Listing {
+    own: OwnDirectory,
+    known: DirectoryFacts,
+}
+
+/// What was found of an open directory when it was first listed. It holds for as long as the
+/// directory is open.
+#[derive(Default)]
+pub(crate) struct KnownDirectory(OnceLock<DirectoryFacts>);
+
+#[derive(Clone, Copy)]
+struct DirectoryFacts {
+    device: u64,
+    inode: u64,
+    /// Whether a listing says of a file what a look at the file says.
+    tells_files: bool,
+}
+
+impl KnownDirectory {
+    /// Of `own`, which is this directory. Two system calls the first time.
+    fn facts(&self, own: &OwnDirectory) -> Result<DirectoryFacts, Errno> {
+        if let Some(facts) = self.0.get() {
+            return Ok(*facts);
+        }
+        let found = ListedFile::from(rustix::fs::fstat(own.fd())?);
+        let facts = DirectoryFacts {
+            device: found.device,
+            inode: found.inode,
+            tells_files: own.tells_files(),
+        };
+        Ok(*self.0.get_or_init(|| facts))
+    }
+}
 
 /// What one entry is.
 pub(crate) struct ListedFile {
@@ -28,41 +61,72 @@ pub(crate) struct ListedFile {
 }
 
 impl Listing {
-    /// The directory `dir`, from its start or from a position that an entry of it told.
-    pub(crate) fn open(dir: BorrowedFd<'_>, position: Option<u64>) -> Result<Self, Errno> {
+    /// The directory `dir`, from its start or from a position that an entry of it told. `known` is
+    /// what earlier listings of `dir` have found.
+    pub(crate) fn open(
+        dir: BorrowedFd<'_>,
+        position: Option<u64>,
+        known: &KnownDirectory,
+    ) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let own = match rustix::fs::openat(dir, c".", flags, Mode::empty()) {
             // May be listed and not searched (mode 0400).
             Err(Errno::ACCESS) => reopen(dir).map_err(|_| Errno::ACCESS)?,
             own => own?,
         };
-        OwnDirectory::of(own, position).map(Self)
+        let own = OwnDirectory::of(own, position)?;
+        let known = known.facts(&own)?;
+        Ok(Self { own, known })
     }
 
     /// The entries, which come from the system by as many as there is room for in `buffer`.
     pub(crate) fn entries<'a>(&'a self, buffer: &'a mut [MaybeUninit<u8>]) -> Entries<'a> {
-        self.0.entries(buffer)
+        self.own.entries(buffer)
     }
 
     /// What the directory itself is.
     pub(crate) fn itself(&self) -> Result<ListedFile, Errno> {
-        rustix::fs::fstat(self.0.fd()).map(ListedFile::from)
+        Ok(ListedFile {
+            device: self.known.device,
+            inode: self.known.inode,
+            file_type: FileType::Directory,
+        })
+    }
+
+    /// What an entry is that has just been listed: what the listing says, where that is as good as
+    /// a look, else as [`find`](Self::find). Directories are looked at, since something may be
+    /// mounted on them. (A file that something is mounted on has the inode below, as in a native
+    /// program's listing.)
+    pub(crate) fn find_just_listed(
+        &self,
+        name: &CStr,
+        said: Said,
+    ) -> Result<Option<ListedFile>, Errno> {
+        match said.file_type {
+            FileType::Unknown | FileType::Directory => self.find(name, said),
+            _ if !self.known.tells_files => self.find(name, said),
+            _ => Ok(Some(self.as_said(said))),
+        }
+    }
+
+    fn as_said(&self, said: Said) -> ListedFile {
+        ListedFile {
+            device: self.known.device,
+            inode: said.inode,
+            file_type: said.file_type,
+        }
     }
 
     /// What a listed entry is; a link is not followed. Nothing if it has been removed since it was
     /// listed.
     pub(crate) fn find(&self, name: &CStr, said: Said) -> Result<Option<ListedFile>, Errno> {
-        match rustix::fs::statat(self.0.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(self.own.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
             // A directory that may not be searched (mode 0400), a mount whose server has gone, a
             // damaged inode: the entry has what the listing itself says. One entry is no reason to
             // hide the others.
-            Err(_) => Ok(Some(ListedFile {
-                device: self.itself()?.device,
-                inode: said.inode,
-                file_type: said.file_type,
-            })),
+            Err(_) => Ok(Some(self.as_said(said))),
         }
     }
 }

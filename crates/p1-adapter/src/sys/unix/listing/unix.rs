@@ -25,6 +25,11 @@ impl OwnDirectory {
         &self.own
     }
 
+    /// Nothing is known of file systems here.
+    pub(super) fn tells_files(&self) -> bool {
+        false
+    }
+
     /// The C library has a buffer of its own.
     pub(super) fn entries<'a>(&'a self, _buffer: &'a mut [MaybeUninit<u8>]) -> Entries<'a> {
         Entries {

@@ -1,15 +1,17 @@
 //! The detector: events in, races out.
 
+mod check;
+
 use std::collections::HashMap;
 
-use crate::bytes::{span, word_of};
-use crate::clock::Epoch;
+use crate::blocks::{Blocks, Kept};
+use crate::bytes::word_of;
 use crate::error::EventError;
 use crate::limits::Limits;
 use crate::order::Order;
-use crate::race::{Access, AccessKind, Counts, Place, Race, Side};
-use crate::sequence::{Around, Sequences};
-use crate::shadow::{Entry, Kind, Shadow};
+use crate::race::{Access, AccessKind, Counts, Place, Race};
+use crate::sequence::Sequences;
+use crate::shadow::Shadow;
 use crate::threads::Threads;
 
 /// Finds races among the accesses that it is told of. They are told in the order in which they are
@@ -34,17 +36,11 @@ pub struct Detector {
     known: HashMap<(Place, Place), u64>,
     races: Vec<Race>,
     sequences: Sequences,
+    blocks: Blocks,
     counts: Counts,
     limits: Limits,
     /// Whether others run between an event and what it tells of.
     parallel: bool,
-}
-
-/// What two accesses have in common.
-#[derive(Clone, Copy)]
-struct Meeting {
-    cell: u64,
-    previous: Entry,
 }
 
 impl Detector {
@@ -71,6 +67,7 @@ impl Detector {
             threads: Threads::new(limits.threads),
             order: Order::new(limits.order_bytes, parallel),
             shadow: Shadow::new(limits.shadow_bytes, limits.accesses),
+            blocks: Blocks::new(limits.blocks),
             known: HashMap::new(),
             races: Vec::new(),
             counts: Counts::default(),
@@ -150,9 +147,13 @@ impl Detector {
                 size,
             });
         }
+        if self.repeats(access, end)? {
+            self.counts.accesses += 1;
+            return Ok(&[]);
+        }
         self.settle(access.thread)?;
-        let known_before = self.races.len();
         self.counts.accesses += 1;
+        let known_before = self.races.len();
         let (word, mask) = self.word_of(begin, size);
         if access.kind.acquires() {
             let thread = self.threads.get(access.thread)?;
@@ -214,6 +215,57 @@ impl Detector {
         Ok(())
     }
 
+    /// An allocator has given these bytes to a thread. That is no access: if another thread had
+    /// them before, the allocator orders what it did. It only says which block a race is in. Blocks
+    /// that were in the place of this one are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`], [`EventError::OutOfRange`].
+    pub fn allocate(
+        &mut self,
+        thread: u32,
+        (address, size): (u64, u64),
+        place: Place,
+        number: u64,
+    ) -> Result<(), EventError> {
+        self.settle(thread)?;
+        let end = address.checked_add(size);
+        end.ok_or(EventError::OutOfRange { address, size })?;
+        let epoch = self.threads.get(thread)?.epoch();
+        let at = Kept::new(epoch, place, number);
+        self.blocks.allocate(address, size, at);
+        Ok(())
+    }
+
+    /// A thread gives the block at `address` back: it writes all of it, without an atomic
+    /// ([`AccessKind::Free`]). Told before it is done, since the allocator may give the block to
+    /// another thread right away. A block that is not known is not looked at. Returns the races
+    /// that are new.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::UnknownThread`].
+    pub fn free(
+        &mut self,
+        thread: u32,
+        address: u64,
+        place: Place,
+        number: u64,
+    ) -> Result<&[Race], EventError> {
+        let epoch = self.threads.get(thread)?.epoch();
+        let at = Kept::new(epoch, place, number);
+        let size = self.blocks.free(address, at).unwrap_or(0);
+        self.access(&Access {
+            thread,
+            address,
+            size,
+            kind: AccessKind::Free,
+            place,
+            number,
+        })
+    }
+
     /// Forgets all accesses of these bytes, since other memory is there now. It is not needed for
     /// memory that grows, nor for allocations that are given back and made again under the
     /// allocator's lock.
@@ -260,6 +312,7 @@ impl Detector {
             accesses_forgotten: self.shadow.accesses_forgotten,
             words_merged: self.order.merged,
             threads_merged: self.threads.merged,
+            blocks_not_kept: self.blocks.not_kept,
             ..self.counts
         }
     }
@@ -267,103 +320,6 @@ impl Detector {
     /// Bytes that shadow memory and the order of atomics take, about.
     pub fn bytes(&self) -> usize {
         self.shadow.bytes() + self.order.bytes()
-    }
-
-    /// Checks an access against those before it, and keeps it; whether it races.
-    fn check(&mut self, access: &Access, end: u64) -> Result<bool, EventError> {
-        let thread = self.threads.get(access.thread)?;
-        let epoch = thread.epoch();
-        thread.last_access = epoch.time;
-        let clock = &thread.clock;
-        let kind = Kind::of(access.kind);
-        let keep = |mask| Entry::new(epoch, kind, mask, access.place, access.number);
-        let mut meetings: Vec<Meeting> = Vec::new();
-        let mut found = 0;
-        self.shadow
-            .add(access.address, end, keep, |cell, previous| {
-                let ordered = clock.covers(previous.epoch());
-                if !ordered && kind.conflicts(previous.kind()) {
-                    found += 1;
-                    // Of a range, each pair of places once.
-                    let told = |meeting: &Meeting| meeting.previous.place() == previous.place();
-                    if !meetings.iter().any(told) {
-                        meetings.push(Meeting { cell, previous });
-                    }
-                }
-                ordered
-            });
-        self.counts.races += found;
-        for meeting in &meetings {
-            self.tell(access, epoch, end, *meeting);
-        }
-        Ok(found > 0)
-    }
-
-    /// Keeps a race if it is the first of its pair of places.
-    fn tell(&mut self, access: &Access, epoch: Epoch, end: u64, meeting: Meeting) {
-        let Meeting { cell, previous } = meeting;
-        let from = access.address.max(cell) - cell;
-        let to = (end - cell).min(8);
-        let mask = ((0xff_u16 << from) & (0xff_u16 >> (8 - to))) as u8;
-        let current = self.threads.info(epoch);
-        let before = self.threads.info(previous.epoch());
-        let (Some(current), Some(before)) = (current, before) else {
-            self.counts.races_not_kept += 1;
-            return;
-        };
-        let side = |thread, kind, place, number, mask: u8| {
-            let (address, size) = span(cell, mask);
-            Side {
-                thread,
-                kind,
-                place,
-                number,
-                address,
-                size,
-            }
-        };
-        let (address, size) = span(cell, mask & previous.mask());
-        let race = Race {
-            current: side(current, access.kind, access.place, access.number, mask),
-            previous: side(
-                before,
-                previous.kind().access(),
-                previous.place(),
-                previous.number(),
-                previous.mask(),
-            ),
-            address,
-            size,
-        };
-        if let Some(times) = self.known.get_mut(&race.places()) {
-            *times += 1;
-        } else if self.races.len() < self.limits.races {
-            self.known.insert(race.places(), 1);
-            self.races.push(race);
-        } else {
-            self.counts.races_not_kept += 1;
-            return;
-        }
-        self.see_sequence(&race);
-    }
-
-    /// Whether it looks like one of a sequence lock.
-    fn see_sequence(&mut self, race: &Race) {
-        let sides = [&race.current, &race.previous];
-        let around = sides.map(|side| self.threads.around(&side.thread, side.number));
-        if !self.sequences.see(race, around) {
-            return;
-        }
-        for (side, around) in sides.into_iter().zip(around) {
-            if let Around::Within {
-                look,
-                closed: false,
-            } = around
-                && let Some(running) = self.threads.running(&side.thread)
-            {
-                running.atomics.open(race.places(), look);
-            }
-        }
     }
 
     /// A thread goes on, so its last event is done. If it waited, it has left the queue.

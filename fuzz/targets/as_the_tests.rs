@@ -1,0 +1,3 @@
+//! Tests nothing: see `Cargo.toml`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+// The native heap is stdlib.h's.
+#pragma once
+#include <stdlib.h>
