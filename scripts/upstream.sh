@@ -9,7 +9,8 @@
 # WASMTIME=VERSION   of Wasmtime (50.0.1)
 # JOBS=N             of cargo (2)
 #
-# The sources come from the registry. `wasmtime` compiles Cranelift: some minutes.
+# The sources come from the registry. `wasmtime` compiles Cranelift: some minutes, and with a Rust
+# that this Wasmtime takes (RUSTUP_TOOLCHAIN=1.97 or newer for 50).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 repository=$PWD
@@ -25,7 +26,7 @@ unset RUSTFLAGS
 version=${WASMTIME:-50.0.1}
 jobs=(-j "${JOBS:-2}")
 # What a copy of Wasmtime's tests need, and no more.
-features=(--no-default-features --features runtime,std,threads,cranelift,wat)
+features=(--no-default-features --features runtime,std,threads,cranelift,wat,cache,coredump,gc,gc-drc,gc-null,pooling-allocator,async,component-model)
 
 # Copies the sources of a released crate: NAME VERSION TO
 copy() {
