@@ -21,8 +21,8 @@ pub(crate) const FIRST_GENERATION: i64 = 1;
 /// Instructions that have neighbouring numbers access neighbouring places. This odd number keeps
 /// their entries apart.
 const SPREAD: i32 = 0x9e37_79b1_u32.cast_signed();
-/// Most accesses are of words of this many bytes or more, as a power of two. Neighbouring words have
-/// neighbouring entries, and the bytes of a word are a quarter of the table apart.
+/// Most accesses are of words of this many bytes or more, as a power of two. Neighbouring words
+/// have neighbouring entries, and the bytes of a word are a quarter of the table apart.
 const WORD_BITS: i32 = 2;
 
 /// What appended functions need to look at the table.
