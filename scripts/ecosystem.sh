@@ -41,7 +41,6 @@ if [ -n "${EXPLORE:-}" ]; then
   export CARGO_TARGET_WASM32_WASIP1_THREADS_RUNNER=$PWD/scripts/explore-tests.py
 fi
 unset RUSTFLAGS
-[ -z "${SMALL:-}" ] || export RUSTFLAGS="--cfg miri -A explicit_builtin_cfgs_in_flags"
 
 # CRATE VERSION ARGUMENTS-OF-CARGO-TEST -- ARGUMENTS-OF-THE-TESTS. What is skipped
 # has its reason in docs/ecosystem.md.
@@ -71,12 +70,13 @@ tokio 1.54.1 --features sync,macros,io-util,rt,time --lib --tests --
 LIST
 }
 
-# The same, for EXPLORE. parking_lot parks on this target with a feature of rustc that is not
-# stable.
+# The same, for EXPLORE. What is skipped catches a panic, which is an abort on this target: it
+# fails without a schedule as well. parking_lot parks on this target with a feature of rustc that
+# is not stable.
 explored() {
   cat <<'LIST'
 event-listener 5.4.1 --lib --tests --
-arc-swap 1.9.5 --lib --tests --
+arc-swap 1.9.5 --lib --tests -- --skip rcu_panic
 flume 0.12.0 --lib --tests --
 parking_lot 0.12.5 --features nightly --lib --tests --
 tokio 1.54.1 --no-default-features --features sync,macros,rt,time --test sync_* --
@@ -170,6 +170,11 @@ run() { # CRATE VERSION ARGUMENTS...
       rm "$work/src/$name/Cargo.lock" ;;
     concurrent-queue | async-channel | async-lock | spin) without criterion "$work/src/$name/Cargo.toml" ;;
   esac
+  if [ -n "${SMALL:-}" ]; then
+    # In this package only: others of that configuration need an unstable rustc.
+    find "$work/src/$name" -name '*.rs' -exec sed -i -E \
+      's/cfg\(miri\)/cfg(all())/; s/cfg\(not\(miri\)\)/cfg(any())/; s/cfg!\(miri\)/true/; s/cfg_attr\(miri,/cfg_attr(all(),/' {} +
+  fi
   local status=0
   (cd "$work/src/$name" && cargo test -j "${JOBS:-2}" --target wasm32-wasip1-threads --no-fail-fast "$@") >"$log" 2>&1 || status=$?
   python3 - "$name" "$version" "$log" "$status" <<'PY' || failed=$((failed + 1))
