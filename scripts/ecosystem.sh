@@ -43,8 +43,6 @@ fi
 unset RUSTFLAGS
 # Names of functions stay; lines would make the modules several times as large.
 [ -n "${EXPLORE:-}" ] || export CARGO_PROFILE_DEV_DEBUG=0
-# What rustc gets for every crate.
-flags=${SMALL:+--cfg miri -A explicit_builtin_cfgs_in_flags}
 
 # CRATE VERSION ARGUMENTS-OF-CARGO-TEST -- ARGUMENTS-OF-THE-TESTS. What is skipped
 # has its reason in docs/ecosystem.md. parking_lot parks on this target with a feature of rustc that
@@ -89,11 +87,12 @@ tokio 1.54.1 --features sync,macros,io-util,rt,time --lib --tests --
 LIST
 }
 
-# The same, for EXPLORE.
+# The same, for EXPLORE. What is skipped catches a panic, which is an abort on this target: it fails
+# without a schedule as well.
 explored() {
   cat <<'LIST'
 event-listener 5.4.1 --lib --tests --
-arc-swap 1.9.5 --lib --tests --
+arc-swap 1.9.5 --lib --tests -- --skip rcu_panic
 flume 0.12.0 --no-default-features --features select,eventual-fairness --lib --tests --
 parking_lot 0.12.5 --features nightly --lib --tests --
 tokio 1.54.1 --no-default-features --features sync,macros,rt,time --test sync_* --
@@ -178,8 +177,7 @@ run() { # CRATE VERSION ARGUMENTS...
   # Parts that their tests do not use, and that do not compile for the target.
   slim_proptest "$work/src/$name/Cargo.toml"
   without criterion "$work/src/$name/Cargo.toml"
-  unset RUSTC_BOOTSTRAP
-  export RUSTFLAGS=$flags
+  unset RUSTC_BOOTSTRAP RUSTFLAGS
   case $name in
     parking_lot) export RUSTC_BOOTSTRAP=1 ;;
     crossbeam-channel) without signal-hook "$work/src/$name/Cargo.toml" ;;
@@ -190,11 +188,16 @@ run() { # CRATE VERSION ARGUMENTS...
       done ;;
     rayon-core | rayon) of_a_system "$work/src/$name" ;;
     # This compiler denies what was a warning when it was published.
-    crossbeam-skiplist) export RUSTFLAGS="$flags --cap-lints=warn" ;;
+    crossbeam-skiplist) export RUSTFLAGS=--cap-lints=warn ;;
     flume) without async-std "$work/src/$name/Cargo.toml" ;;
     async-executor) without async-io "$work/src/$name/Cargo.toml" ;;
     sharded-slab) without memory-stats "$work/src/$name/Cargo.toml" ;;
   esac
+  if [ -n "${SMALL:-}" ]; then
+    # In this package only: others of that configuration need an unstable rustc.
+    find "$work/src/$name" -name '*.rs' -exec sed -i -E \
+      's/cfg\(miri\)/cfg(all())/; s/cfg\(not\(miri\)\)/cfg(any())/; s/cfg!\(miri\)/true/; s/cfg_attr\(miri,/cfg_attr(all(),/' {} +
+  fi
   local status=0
   (cd "$work/src/$name" && cargo test -j "${JOBS:-2}" --target wasm32-wasip1-threads --no-fail-fast "$@") >"$log" 2>&1 || status=$?
   python3 - "$name" "$version" "$log" "$status" <<'PY' || failed=$((failed + 1))
