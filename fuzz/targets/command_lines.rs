@@ -1,6 +1,10 @@
 //! Runs the binary's own sources: see `crates/cli/src/run/any_line.rs`.
 #![no_main]
-#![allow(dead_code, unused_imports, reason = "command lines are read, and nothing is run")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "command lines are read, and nothing is run"
+)]
 
 #[path = "../../crates/cli/src/args/mod.rs"]
 mod args;
