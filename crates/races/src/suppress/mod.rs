@@ -320,6 +320,27 @@ mod tests {
         }
     }
 
+    /// `__tl_lock` reads the lock's word, and is inlined into functions that begin and end threads.
+    /// Without debug information these have the access. What the program accesses is still told.
+    #[test]
+    fn the_lock_of_the_list_of_threads_is_known_without_debug_information() {
+        let list = Suppressions::of_libraries();
+        let judged = |one, other| {
+            let stack = |name| Frame {
+                function: Some(name),
+                file: None,
+                inlined: false,
+            };
+            let (one, other) = ([stack(one)], [stack(other)]);
+            list.judge([&one, &other]).0
+        };
+        let starts = "__wasi_thread_start_C";
+        for other in [starts, "wasi_thread_start", "__pthread_create"] {
+            assert_eq!(judged(starts, other), Verdict::Suppressed, "{other}");
+            assert_eq!(judged("app::work", other), Verdict::Told, "{other}");
+        }
+    }
+
     #[test]
     fn what_is_no_rule_is_named_with_its_line() {
         for (list, line) in [
