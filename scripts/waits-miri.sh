@@ -12,7 +12,7 @@ fi
 export CARGO_TARGET_DIR="${MIRI_TARGET_DIR:-target/miri}"
 # Clocks and /proc are looked at by some tests.
 export MIRIFLAGS="-Zmiri-disable-isolation ${MIRIFLAGS:-}"
-# Left out are a thousand threads, a test of processor time, and the stress tests, which want more done
-# in their time than Miri can do.
+# Left out are a thousand threads, a test of processor time, and the stress tests, which want more
+# done in their time than Miri can do.
 exec cargo "+$toolchain" miri test --package memory-waits --lib --test waits -- \
     --skip the_end_reaches_a_thousand_threads --skip long_waits_take_no_processor_time "$@"
