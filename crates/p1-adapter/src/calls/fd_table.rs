@@ -40,7 +40,7 @@ pub(crate) fn fdstat(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
 /// for others is `inval`.
 pub(crate) fn set_flags(call: &Call<'_>, fd: Fd, flags: Fdflags) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    if descriptor.is_dir()? {
+    if descriptor.is_dir() {
         return Err(Errno::Badf.into());
     }
     if !descriptor.synchronised().contains(flags & SYNCHRONISING) {

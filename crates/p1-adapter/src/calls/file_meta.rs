@@ -13,12 +13,11 @@ use crate::sys;
 use crate::sys::attributes::Attributes;
 use crate::sys::errno::Errno as Os;
 use crate::sys::fd::{AsFd as _, BorrowedFd};
-use crate::sys::file::FileType;
 use crate::sys::time::NewTime;
 
 pub(crate) fn advise(call: &Call<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result<()> {
     let descriptor = call.fd(fd)?;
-    if descriptor.is_dir()? {
+    if descriptor.is_dir() {
         return Err(Errno::Badf.into());
     }
     descriptor.allow(Rights::FD_ADVISE)?;
@@ -76,7 +75,7 @@ fn to_sync(descriptor: &Descriptor, sync: impl Fn(BorrowedFd<'_>) -> Result<(), 
         Kind::Stream(_) | Kind::File(_) | Kind::Dir(_) => {}
     }
     let host = descriptor.host()?.ok_or(Errno::Inval)?;
-    match (sync(host), descriptor.as_dir()?) {
+    match (sync(host), descriptor.as_dir()) {
         // A preopen is good for paths only.
         (Err(Os::BADF), Some(_)) => Ok(sync(sys::name::reopen_directory(host)?.as_fd())?),
         (result, _) => Ok(result?),
@@ -100,7 +99,7 @@ fn found(descriptor: &Descriptor) -> Result<Filestat> {
     if let Some(file) = descriptor.unasked() {
         // The attributes have the type among them.
         let found = Attributes::of(file.fd())?;
-        if file.learn(found.file_type) || found.file_type == FileType::Directory {
+        if file.learn(found.file_type) {
             return convert::filestat_from_attributes(&found);
         }
     }

@@ -228,9 +228,9 @@ pub(crate) fn open(
         Ok(opened) => opened,
     };
     let opened = match opened {
-        Opened::Plain(found) => {
+        Opened::Plain(found, told) => {
             let write = wanted.contains(DescriptorFlags::WRITE);
-            Descriptor::opened(found, flags, write, &parent)?
+            Descriptor::opened((found, told), flags, write, &parent)?
         }
         Opened::Fifo(stream) => Descriptor::opened_stream(stream, flags, &parent),
     };

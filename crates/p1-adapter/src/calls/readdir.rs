@@ -54,7 +54,7 @@ pub(crate) fn readdir(
     cookie: Dircookie,
 ) -> Result<Size> {
     let descriptor = call.fd(fd)?;
-    let dir = descriptor.as_dir()?;
+    let dir = descriptor.as_dir();
     let shared = call.shared;
     let scratch = &mut *call.scratch;
     scratch.entries.clear();
@@ -70,7 +70,7 @@ pub(crate) fn readdir(
         hooks: &shared.hooks,
         budget: shared.budget.as_ref(),
     };
-    if !descriptor.is_dir()? {
+    if !descriptor.is_dir() {
         return Err(Errno::Notdir.into());
     }
     descriptor.allow(Rights::FD_READDIR)?;

@@ -1,11 +1,11 @@
 //! What a descriptor number stands for, and what it may do.
 //!
-//! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode
-//! it was opened with) is plain data, read without a lock. An open does not always say whether it
-//! has found a directory, and never what else. The kind is asked for when it first matters, because
-//! many a file is only opened, stat'ed and closed. The guest may change four words, each an atomic:
-//! flags and dropped rights. The one lock here orders changes of `O_APPEND`, which lives in two
-//! places (the operating system's flag and our record of it).
+//! Everything that cannot change while a descriptor is open (its kind, its permissions, the mode it
+//! was opened with) is plain data, read without a lock. wasmtime-wasi says only whether `path_open`
+//! has found a directory. The kind is asked for when it first matters, because many a file is only
+//! opened, stat'ed and closed. The guest may change four words, each an atomic: flags and dropped
+//! rights. The one lock here orders changes of `O_APPEND`, which lives in two places (the operating
+//! system's flag and our record of it).
 
 pub(crate) mod cookies;
 pub(crate) mod fds;
@@ -27,8 +27,8 @@ use crate::sys;
 use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{FileType, OFlags};
 use made::{OpenMadeFile, OpenMadeFolder};
+use opened::UNASKED;
 pub(crate) use opened::{Dir, File};
-use opened::{NoFile, UNASKED};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wasmtime_wasi::OpenMode;
@@ -73,7 +73,7 @@ pub(crate) enum Start<'a> {
 enum What {
     /// Much larger than the rest, and far rarer: kept apart, so that opening a file moves less.
     Stream(Box<GuestStream>),
-    /// A file, or a stream or a directory that has not been recognised as one yet.
+    /// A file, or a stream that has not been recognised as one yet.
     File(File),
     Dir(Dir),
     MadeFile(Box<OpenMadeFile>),
@@ -123,10 +123,10 @@ impl Descriptor {
         self
     }
 
-    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`. Rights
-    /// the parent no longer passes on are dropped.
+    /// What `path_open` found below `parent`, opened with `flags`, to be written if `write`; with
+    /// its type, if the open has asked for that. Rights the parent no longer passes on are dropped.
     pub(crate) fn opened(
-        found: wasi::Descriptor,
+        (found, told): (wasi::Descriptor, Option<FileType>),
         flags: Fdflags,
         write: bool,
         parent: &Self,
@@ -144,18 +144,21 @@ impl Descriptor {
             file.open_mode.remove(OpenMode::WRITE);
         }
         let file = File::unasked(file, true);
+        if let Some(told) = told {
+            file.learn(told);
+        }
         // On Linux the stronger ones include the others.
         let mut flags = match flags.intersects(Fdflags::SYNC | Fdflags::RSYNC) {
             true => flags | SYNCHRONISING,
             false => flags,
         };
         if flags.contains(Fdflags::APPEND) {
-            if file.as_other()?.is_none() {
+            if file.as_stream()?.is_none() {
                 // The description is new and ours alone; nothing else is set on it that this could
                 // clear.
                 sys::file::set_flags(&*file.inner.file, OFlags::APPEND)?;
             } else {
-                // It means nothing to a stream, or to a directory.
+                // It means nothing to a stream.
                 flags.remove(Fdflags::APPEND);
             }
         }
@@ -176,10 +179,9 @@ impl Descriptor {
             What::Dir(dir) => Kind::Dir(dir),
             What::MadeFile(file) => Kind::MadeFile(file),
             What::MadeFolder(folder) => Kind::MadeFolder(folder),
-            What::File(file) => match file.as_other()? {
+            What::File(file) => match file.as_stream()? {
                 None => Kind::File(file),
-                Some(NoFile::Stream(stream)) => Kind::Stream(stream),
-                Some(NoFile::Dir(dir)) => Kind::Dir(dir),
+                Some(stream) => Kind::Stream(stream),
             },
         })
     }
@@ -195,17 +197,17 @@ impl Descriptor {
         })
     }
 
-    /// The directory of the host's, if it is one.
-    pub(crate) fn as_dir(&self) -> Result<Option<&Dir>> {
-        Ok(match self.kind()? {
-            Kind::Dir(dir) => Some(dir),
+    /// The directory, if it is one: never asks the operating system.
+    pub(crate) fn as_dir(&self) -> Option<&Dir> {
+        match &self.what {
+            What::Dir(dir) => Some(dir),
             _ => None,
-        })
+        }
     }
 
     /// Whether it is a directory, of the host's or made up.
-    pub(crate) fn is_dir(&self) -> Result<bool> {
-        Ok(matches!(self.kind()?, Kind::Dir(_) | Kind::MadeFolder(_)))
+    pub(crate) fn is_dir(&self) -> bool {
+        matches!(self.what, What::Dir(_) | What::MadeFolder(_))
     }
 
     /// The guest's name for it, if it is a preopen.
@@ -219,10 +221,10 @@ impl Descriptor {
 
     /// What paths below it begin at, or `notdir`.
     pub(crate) fn start(&self, rights: Rights) -> Result<Start<'_>> {
-        let start = match self.kind()? {
-            Kind::Dir(dir) => Start::Dir(dir),
-            Kind::MadeFolder(folder) => Start::Made(&folder.below),
-            Kind::Stream(_) | Kind::File(_) | Kind::MadeFile(_) => return Err(Errno::Notdir.into()),
+        let start = match &self.what {
+            What::Dir(dir) => Start::Dir(dir),
+            What::MadeFolder(folder) => Start::Made(&folder.below),
+            What::Stream(_) | What::File(_) | What::MadeFile(_) => return Err(Errno::Notdir.into()),
         };
         self.allow(rights)?;
         Ok(start)
@@ -318,9 +320,6 @@ impl Descriptor {
 
     /// The flags: one system call where others may have changed `O_APPEND`.
     pub(crate) fn flags(&self) -> Result<Fdflags> {
-        if let Kind::Dir(_) = self.kind()? {
-            return Ok(Fdflags::empty());
-        }
         let mut flags = self.synchronised;
         flags.set(Fdflags::APPEND, self.appends()?);
         flags.set(Fdflags::NONBLOCK, self.nonblock());

@@ -23,16 +23,10 @@ pub(crate) struct File {
     /// The file type, once it is known that this is a file. It cannot change while the file is
     /// open.
     pub(super) file_type: AtomicU8,
-    /// What this is instead, once it is known not to be a file. Never set together with the type.
-    other: OnceLock<Box<NoFile>>,
+    /// What this is instead, once it is known to be a stream. Never set together with the type.
+    stream: OnceLock<Box<GuestStream>>,
     /// Where the cursor is, unless the description is shared.
     position: Option<Position>,
-}
-
-/// What was opened as a file and is none.
-pub(super) enum NoFile {
-    Stream(GuestStream),
-    Dir(Dir),
 }
 
 /// An open directory.
@@ -53,14 +47,14 @@ impl File {
         Self {
             inner,
             file_type: AtomicU8::new(UNASKED),
-            other: OnceLock::new(),
+            stream: OnceLock::new(),
             position: own.then(Position::new),
         }
     }
 
-    /// What this is instead, if it is no file.
+    /// This as a stream, if it is one.
     #[inline]
-    pub(super) fn as_other(&self) -> Result<Option<&NoFile>> {
+    pub(super) fn as_stream(&self) -> Result<Option<&GuestStream>> {
         if self.file_type.load(Ordering::Relaxed) != UNASKED {
             return Ok(None);
         }
@@ -68,19 +62,19 @@ impl File {
     }
 
     /// Finds out whether this is a file: one `fstat`, for the first that asks. Several threads may
-    /// ask at once: they find the same, and all use the stream or directory that is there first.
+    /// ask at once: they find the same, and all use the stream that is there first.
     #[inline(never)]
-    pub(super) fn look(&self) -> Result<Option<&NoFile>> {
-        if self.other.get().is_none() {
-            match recognise::as_other(&self.inner)? {
-                Ok(other) => drop(self.other.set(Box::new(other))),
+    pub(super) fn look(&self) -> Result<Option<&GuestStream>> {
+        if self.stream.get().is_none() {
+            match recognise::as_stream(&self.inner)? {
+                Ok(stream) => drop(self.stream.set(Box::new(stream))),
                 Err(found) => {
                     self.is_file(found);
                     return Ok(None);
                 }
             }
         }
-        Ok(self.other.get().map(|other| &**other))
+        Ok(self.stream.get().map(|stream| &**stream))
     }
 
     pub(super) fn is_file(&self, found: FileType) {
@@ -92,7 +86,7 @@ impl File {
 
     /// Takes note of a type that was seen; returns whether it says that this is a file.
     pub(crate) fn learn(&self, found: FileType) -> bool {
-        let file = !recognise::may_be_other(found);
+        let file = !recognise::may_be_stream(found);
         if file {
             self.is_file(found);
         }

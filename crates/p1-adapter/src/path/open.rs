@@ -16,6 +16,7 @@ use crate::abi::types::Errno;
 use crate::blocking::{EndSignal, Fifo, FifoAccess};
 use crate::descriptor::Dir;
 use crate::descriptor::stream::GuestStream;
+use crate::sys::file::FileType;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
@@ -35,7 +36,8 @@ pub(crate) struct Open<'a> {
 
 /// What `path_open` got.
 pub(crate) enum Opened {
-    Plain(Descriptor),
+    /// With its type, if that had to be asked for.
+    Plain(Descriptor, Option<FileType>),
     Fifo(GuestStream),
 }
 

@@ -39,19 +39,20 @@ impl Open<'_> {
                 dir: self.dir,
                 name: &self.path,
             };
-            if let Some(found) = single.open_unasked(self.follow, self.how, self.wanted)? {
-                return Ok(Opened::Plain(found));
+            if let Some((found, told)) = single.open_and_tell(self.follow, self.how, self.wanted)? {
+                return Ok(Opened::Plain(found, told));
             }
             // A link, to be followed.
             self.ask_for_directory();
         }
         if let Some(found) = self.open_synchronised(paths)? {
-            return Ok(Opened::Plain(found));
+            return Ok(Opened::Plain(found, None));
         }
         if let Some(found) = self.open_existing(paths)? {
-            return Ok(Opened::Plain(found));
+            return Ok(Opened::Plain(found, None));
         }
-        self.by_path(paths, self.how).map(Opened::Plain)
+        let found = self.by_path(paths, self.how)?;
+        Ok(Opened::Plain(found, None))
     }
 
     /// Opens what shall be synchronised by its name in its directory, links at its end followed as

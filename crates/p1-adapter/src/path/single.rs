@@ -135,29 +135,18 @@ impl Single<'_> {
         how: OpenFlags,
         wanted: DescriptorFlags,
     ) -> Result<Option<wasi::Descriptor>> {
-        self.open_as(follow, how, wanted, |opened| {
-            Ok(Object::of(opened)?.file_type() == FileType::Directory)
-        })
+        let found = self.open_and_tell(follow, how, wanted)?;
+        Ok(found.map(|(found, _)| found))
     }
 
-    /// As [`open`](Self::open), but a directory is told as a file, unless one was asked for: it is
-    /// looked at later.
-    pub(crate) fn open_unasked(
+    /// As [`open`](Self::open); also tells the type, if it had to be asked for: whether it is a
+    /// directory.
+    pub(crate) fn open_and_tell(
         &self,
         follow: PathFlags,
         how: OpenFlags,
         wanted: DescriptorFlags,
-    ) -> Result<Option<wasi::Descriptor>> {
-        self.open_as(follow, how, wanted, |_| Ok(false))
-    }
-
-    fn open_as(
-        &self,
-        follow: PathFlags,
-        how: OpenFlags,
-        wanted: DescriptorFlags,
-        is_dir: impl FnOnce(&File) -> Result<bool>,
-    ) -> Result<Option<wasi::Descriptor>> {
+    ) -> Result<Option<(wasi::Descriptor, Option<FileType>)>> {
         let wasi::Descriptor::Dir(below) = &self.dir.inner else {
             return Err(Errno::Notdir.into());
         };
@@ -209,12 +198,17 @@ impl Single<'_> {
         open_mode.set(OpenMode::READ, read);
         open_mode.set(OpenMode::WRITE, write);
         // What can be written is no directory.
-        let is_dir = how.contains(OpenFlags::DIRECTORY) || (!write && is_dir(&opened)?);
-        Ok(Some(if is_dir {
+        let told = match how.contains(OpenFlags::DIRECTORY) || write {
+            true => None,
+            false => Some(Object::of(&opened)?.file_type()),
+        };
+        let is_dir = how.contains(OpenFlags::DIRECTORY) || told == Some(FileType::Directory);
+        let found = if is_dir {
             wasi::Descriptor::Dir(wasi::Dir::new(opened, below.perms, open_mode, true))
         } else {
             wasi::Descriptor::File(wasi::File::new(opened, below.perms, open_mode, true))
-        }))
+        };
+        Ok(Some((found, told)))
     }
 
     /// Whether an open that failed like this has met a link. Where a directory is asked for the

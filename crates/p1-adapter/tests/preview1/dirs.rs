@@ -351,8 +351,8 @@ fn preopens_say_their_names() {
     });
 }
 
-/// An open that does not say that it wants a directory does not ask whether it has found one.
-/// Whatever comes first finds out.
+/// An open does not have to say that it wants a directory, and whatever call comes first finds one.
+/// It is one descriptor of the host's, as which it counts: it once became two.
 #[test]
 fn a_directory_is_one_however_it_was_opened() {
     type First = fn(&mut Guest, i32);
@@ -398,6 +398,8 @@ fn a_directory_is_one_however_it_was_opened() {
                 first(guest, fd);
                 let names: Vec<_> = list(guest, fd, 4096).into_keys().collect();
                 assert_eq!(names, [".", "..", "x"], "{what}, {flags}");
+                #[cfg(target_os = "linux")]
+                assert_eq!(host_descriptors(&dir.join("sub")), 1, "{what}, {flags}");
                 assert_eq!(guest.ask("fd_fdstat_get", fd), OK);
                 assert_eq!(guest.read(OUT, 4), [3, 0, 0, 0], "{what}, {flags}");
                 assert_eq!(guest.at("path_create_directory", fd, "new"), OK);
@@ -406,4 +408,13 @@ fn a_directory_is_one_however_it_was_opened() {
             }
         }
     });
+}
+
+/// How many descriptors of this process are of `path`.
+#[cfg(target_os = "linux")]
+fn host_descriptors(path: &Path) -> usize {
+    let path = path.canonicalize().unwrap();
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    let links = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| *link == path).count()
 }

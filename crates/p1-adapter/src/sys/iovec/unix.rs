@@ -108,8 +108,8 @@ impl Iovecs<'_> {
     pub(crate) fn read(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
         let fd = fd.as_raw_fd();
         self.call(
-            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `add`,
-            // narrowed only in `part`). A linear memory's pages stay mapped for as long as the
+            // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `add`
+            // or `one`, narrowed only in `part`). A linear memory's pages stay mapped for as long as the
             // memory is borrowed, and a shared one's never move. No reference to the bytes exists
             // while the kernel writes them: an unshared memory is borrowed mutably by this value,
             // and a shared one is only ever seen through `UnsafeCell`. `fd` is open for the
