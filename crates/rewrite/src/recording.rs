@@ -30,7 +30,9 @@ pub enum Recorded {
     ///
     /// A load or store is not told again if the thread has told the same instruction with the same
     /// address, and has done no atomic, wait or notify and no told call since. The module gets a
-    /// memory for that ([`Rewritten::filter_bytes`](crate::Rewritten::filter_bytes)).
+    /// memory for that ([`Rewritten::filter_bytes`](crate::Rewritten::filter_bytes)). Each instance
+    /// has its own: what a thread does in another module does not count, so a detector that is told
+    /// of several modules of a thread may miss races.
     Races,
 }
 
