@@ -109,10 +109,10 @@ impl Iovecs<'_> {
         let fd = fd.as_raw_fd();
         self.call(
             // SAFETY: every iovec lies inside the memory borrowed for 'm (checked in `add`
-            // or `one`, narrowed only in `part`). A linear memory's pages stay mapped for as long as the
-            // memory is borrowed, and a shared one's never move. No reference to the bytes exists
-            // while the kernel writes them: an unshared memory is borrowed mutably by this value,
-            // and a shared one is only ever seen through `UnsafeCell`. `fd` is open for the
+            // or `one`, narrowed only in `part`). A linear memory's pages stay mapped for as long
+            // as the memory is borrowed, and a shared one's never move. No reference to the bytes
+            // exists while the kernel writes them: an unshared memory is borrowed mutably by this
+            // value, and a shared one is only ever seen through `UnsafeCell`. `fd` is open for the
             // duration of the call.
             |at, len| unsafe { system::read(fd, at, len) },
             // SAFETY: the same; the list lives across the call.
