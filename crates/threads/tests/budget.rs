@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::*;
-use wasi_threads::{GroupError, Limits, MemoryBudget, Outcome, ThreadGroup};
+use wasi_threads::{GroupError, Limits, MemoryBudget, Outcome, RunError, ThreadGroup};
 
 /// What is left, and the least that was ever left.
 struct Budget {
@@ -218,5 +218,48 @@ fn a_collected_heap_is_within_it() {
             .unwrap();
         assert_eq!(matches!(outcome, Outcome::Exited(3)), fits, "{outcome:?}");
         assert_eq!(budget.left(), STACK as u64 + mib * MIB);
+    }
+}
+
+/// Their sizes in bytes are near the end of the address space, or beyond 64 bits.
+#[test]
+fn a_table_beyond_the_address_space_is_an_error() {
+    let _dog = watchdog("a_table_beyond_the_address_space", 60);
+    let mut config = config();
+    config.max_wasm_stack(512 << 10).wasm_memory64(true);
+    let engine = wasmtime::Engine::new(&config).unwrap();
+    for elements in [1 << 44, 1 << 60, (1 << 61) - 1, 1 << 61, u64::MAX] {
+        let of_this_size = format!(
+            r#"(module (table i64 {elements} funcref) (func (export "_start") unreachable))"#
+        );
+        // A table that can have this size, and does not get it.
+        let to_this_size = format!(
+            r#"(module (import "host" "exit" (func $exit (param i32))) (table $t i64 0 funcref)
+                 (func (export "_start")
+                   (call $exit (i32.wrap_i64
+                     (table.grow $t (ref.null func) (i64.const {}))))))"#,
+            elements as i64
+        );
+        for (text, grows) in [(of_this_size, false), (to_this_size, true)] {
+            let module = Door::Prepared.module(&engine, &wat::parse_str(&text).unwrap());
+            for limited in [false, true] {
+                let budget = Budget::of(STACK as u64 + MIB);
+                let mut group = builder(&engine, &module, &Arc::default())
+                    .limits(Limits::new().host_stack(STACK));
+                if limited {
+                    group = group.memory_budget(Arc::clone(&budget) as _);
+                }
+                let ended = group.build().unwrap().run("_start");
+                assert!(
+                    match &ended {
+                        Ok(Outcome::Exited(-1)) => grows,
+                        Err(RunError::Instantiate(_)) => !grows,
+                        _ => false,
+                    },
+                    "{elements} limited={limited}: {ended:?}"
+                );
+                assert_eq!(budget.left(), STACK as u64 + MIB);
+            }
+        }
     }
 }

@@ -116,17 +116,36 @@ fn says(line: &[OsString], words: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::any_line;
+
+    /// The files of a folder.
+    fn files(folder: &Path) -> Vec<Vec<u8>> {
+        let files = std::fs::read_dir(folder).expect("a folder");
+        let read = |file: std::io::Result<std::fs::DirEntry>| std::fs::read(file?.path());
+        files.map(|file| read(file).expect("a file")).collect()
+    }
 
     /// The seeds of the fuzz target.
     fn seeds() -> Vec<Vec<u8>> {
-        let folder = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../fuzz/seeds/command_lines"
-        );
-        let files = std::fs::read_dir(folder).expect("seeds");
-        let read = |file: std::io::Result<std::fs::DirEntry>| std::fs::read(file?.path());
-        files.map(|file| read(file).expect("a seed")).collect()
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/command_lines"))
+    }
+
+    /// The seeds, and what is in `$FUZZ_CORPUS/command_lines`, if the variable is set.
+    #[test]
+    fn lines_that_were_found() {
+        let mut lines = seeds();
+        assert!(!lines.is_empty());
+        if let Some(corpora) = std::env::var_os("FUZZ_CORPUS") {
+            let found = Path::new(&corpora).join("command_lines");
+            if found.is_dir() {
+                lines.extend(files(&found));
+            }
+        }
+        for line in &lines {
+            any_line(line, false, false);
+        }
     }
 
     #[test]
@@ -144,9 +163,6 @@ mod tests {
             state ^= state << 17;
             (state % limit as u64) as usize
         };
-        for seed in &seeds {
-            any_line(seed, false, false);
-        }
         for _ in 0..1500 {
             let mut line = Vec::new();
             for _ in 0..=below(8) {
