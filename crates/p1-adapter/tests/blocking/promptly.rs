@@ -6,7 +6,7 @@
 
 use crate::guest::{DATA, DIR, Guest, OUT};
 use crate::support::{
-    CROWDS, Check, IMPATIENCE, all_blocked, bound, fifo, rounds, sockets, soon, within,
+    CROWDS, Check, IMPATIENCE, all_blocked, bound, rounds, sockets, soon, within,
 };
 use p1_adapter::{EndSignal, Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
 use std::any::Any;
@@ -81,7 +81,7 @@ fn kinds() -> Vec<Blocking> {
         ("receive of all", || {
             let (ctx, (ours, theirs)) = (bare(), sockets());
             ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
-            rustix::io::write(&theirs, b"some").unwrap();
+            crate::sys::write(&theirs, b"some").unwrap();
             (ctx, Box::new(theirs), |guest| {
                 const WAITALL: i32 = 2;
                 transfer(guest, "sock_recv", 3, &[WAITALL, OUTS, OUTS + 4])
@@ -89,7 +89,7 @@ fn kinds() -> Vec<Blocking> {
         }),
         ("send", || {
             let (ctx, (ours, theirs)) = (bare(), sockets());
-            rustix::net::sockopt::set_socket_send_buffer_size(&ours, 4096).unwrap();
+            crate::sys::keep_little(&ours);
             ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
             (ctx, Box::new(theirs), |guest| {
                 transfer(guest, "sock_send", 3, &[0, OUTS])
@@ -125,8 +125,10 @@ fn kinds() -> Vec<Blocking> {
                 ("poll_oneoff", args.map(I32).to_vec())
             })
         }),
+        // Windows has none to open.
+        #[cfg(unix)]
         ("open of a FIFO", || {
-            let (dir, _) = fifo();
+            let (dir, _) = crate::support::fifo();
             let ctx = P1CtxBuilder::new()
                 .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
                 .unwrap()

@@ -55,6 +55,8 @@ mod known;
 mod op;
 mod run;
 mod side;
+#[path = "../sys/mod.rs"]
+mod sys;
 mod twins;
 
 use op::Op;

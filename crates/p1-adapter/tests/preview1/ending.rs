@@ -60,7 +60,7 @@ fn a_broken_pipe_raises_sigpipe_if_it_is_to() {
         let ctx = P1CtxBuilder::new().raise_sigpipe(raise).build().unwrap();
         let (_, writer) = std::io::pipe().unwrap();
         let pipe = ctx.push_stream(writer, StreamAccess::Write).unwrap() as i32;
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (ours, theirs) = crate::sys::connected();
         drop(theirs);
         let socket = ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap() as i32;
         let mut guest = Guest::new(&ctx);

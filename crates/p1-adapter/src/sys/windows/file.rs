@@ -314,7 +314,7 @@ pub(crate) fn readable_bytes(fd: impl AsFd) -> Result<u64, Errno> {
 
 /// Another handle of the same object, which is not inherited.
 pub(crate) fn duplicate(fd: impl AsFd) -> Result<OwnedFd, Errno> {
-    let duplicate = fd.as_fd().duplicate();
+    let duplicate = fd.as_fd().try_clone_to_owned();
     duplicate.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
