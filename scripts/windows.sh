@@ -24,7 +24,7 @@ suites=(
   rewrite
   # wasi-threads
   outcomes shapes embedding panics ending reactors again budget counting embedders explaining fuel
-  fuel_bound limits naming observing own_memories preloading prepare schedule
+  fuel_bound limits naming observing own_memories preloading prepare schedule wasi
   # p1-adapter
   preview1 blocking made differential
   # wasi-threads-run
