@@ -7,6 +7,7 @@
 # usage: scripts/windows.sh                          the suites below
 #        scripts/windows.sh [CARGO TEST ARGUMENTS]   these instead
 #        scripts/windows.sh run PROGRAM [ARGS]       one program, as wasi-threads-run.exe
+#        scripts/windows.sh faults                   what wine does otherwise (tests/wine/faults.c)
 #
 # wine is another implementation of Windows. A test that passes in it shows that our calls are the
 # right ones, but not that Windows answers them as wine does. Debian's wine 8 has no
@@ -67,6 +68,12 @@ fi
 if [ "${1:-}" = run ]; then
   shift
   exec wine "$@"
+fi
+
+if [ "${1:-}" = faults ]; then
+  x86_64-w64-mingw32-gcc -O1 -Wall -o "$folder/faults.exe" tests/wine/faults.c -lws2_32 -lntdll
+  wine "$folder/faults.exe" <tests/wine/faults.c | cat
+  exit
 fi
 
 rustup target add "$target" wasm32-wasip1-threads
