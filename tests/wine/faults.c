@@ -58,6 +58,60 @@ static void unix_sockets(void) {
     tell("unix_sockets", error != 0, "socket(AF_UNIX), error", error);
 }
 
+/* Windows maps code to be copied where it is written, and takes the right to run it away. */
+static void mapping_of_code(void) {
+    WCHAR folder[MAX_PATH], path[MAX_PATH];
+    static char page[8192];
+    DWORD count, old;
+    GetTempPathW(MAX_PATH, folder);
+    GetTempFileNameW(folder, L"m", 0, path);
+    HANDLE file = CreateFileW(path, GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE, 0, NULL,
+                              CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    WriteFile(file, page, sizeof page, &count, NULL);
+    HANDLE mapping = CreateFileMappingW(file, NULL, PAGE_EXECUTE_WRITECOPY, 0, 0, NULL);
+    void *view = MapViewOfFile(mapping, FILE_MAP_READ | FILE_MAP_EXECUTE | FILE_MAP_COPY, 0, 0,
+                               sizeof page);
+    BOOL done = VirtualProtect(view, sizeof page, PAGE_WRITECOPY, &old);
+    tell("mapping_of_code", !done, "VirtualProtect(PAGE_WRITECOPY), error",
+         done ? 0 : GetLastError());
+    UnmapViewOfFile(view);
+    CloseHandle(mapping);
+    CloseHandle(file);
+}
+
+static WCHAR log_path[MAX_PATH];
+
+static DWORD WINAPI append_records(void *unused) {
+    HANDLE log = CreateFileW(log_path, GENERIC_READ | GENERIC_WRITE,
+                             FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+    for (int n = 0; n < 2000; n++) {
+        OVERLAPPED end = {0};
+        DWORD count;
+        end.Offset = end.OffsetHigh = 0xffffffff;
+        WriteFile(log, "0123456789abcdef", 16, &count, &end);
+    }
+    CloseHandle(log);
+    (void)unused;
+    return 0;
+}
+
+/* Windows finds the end and writes there in one step. */
+static void appends_of_two_handles(void) {
+    WCHAR folder[MAX_PATH];
+    HANDLE threads[4];
+    LARGE_INTEGER size;
+    GetTempPathW(MAX_PATH, folder);
+    GetTempFileNameW(folder, L"a", 0, log_path);
+    for (int i = 0; i < 4; i++) threads[i] = CreateThread(NULL, 0, append_records, NULL, 0, NULL);
+    WaitForMultipleObjects(4, threads, TRUE, INFINITE);
+    HANDLE log = CreateFileW(log_path, GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL);
+    GetFileSizeEx(log, &size);
+    CloseHandle(log);
+    DeleteFileW(log_path);
+    unsigned long lost = 8000 - (unsigned long)(size.QuadPart / 16);
+    tell("appends_of_two_handles", lost != 0, "records lost of 8,000", lost);
+}
+
 int main(void) {
     WSADATA data;
     WSAStartup(0x0202, &data);
@@ -66,5 +120,7 @@ int main(void) {
     symbolic_link();
     room_of_a_pipe();
     unix_sockets();
+    mapping_of_code();
+    appends_of_two_handles();
     return 0;
 }

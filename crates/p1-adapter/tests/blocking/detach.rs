@@ -5,9 +5,10 @@
 use crate::calls::{Calls, Corner, LooksTwice, OneLock, Ours};
 use crate::guest::{Guest, OK};
 use crate::support::{CROWDS, Check, all_blocked_in, pipe, rounds, soon, within};
-use crate::sys::{connect, connected, listen, set_nonblocking, write};
+use crate::sys::{self, connect, connected, listen, set_nonblocking};
 use p1_adapter::fd::{AsFd, BorrowedFd};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
+#[cfg(unix)]
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +63,7 @@ fn arrived(from: &mut (impl Read + AsFd)) -> Vec<u8> {
 fn fill(to: impl AsFd) -> usize {
     set_nonblocking(&to, true);
     let mut count = 0;
-    while let Ok(more) = write(&to, &[b'f'; 512]) {
+    while let Ok(more) = sys::write(&to, &[b'f'; 512]) {
         count += more;
     }
     set_nonblocking(&to, false);
@@ -269,11 +270,11 @@ fn a_poll_goes_on_when_its_number_is_taken_away() {
                 ctx.push_stream(other_read, StreamAccess::Read).unwrap()
             });
             let early = returned.load(Ordering::SeqCst);
-            write(&write, b"p").unwrap();
+            sys::write(&write, b"p").unwrap();
             // A call that looks twice is waited for only as long as it takes to see that.
             let all = || returned.load(Ordering::SeqCst) == n - 1;
             let in_time = within(calls.patience(), all);
-            write(&other_write, b"s").unwrap();
+            sys::write(&other_write, b"s").unwrap();
             for poller in pollers {
                 assert_eq!(poller.join().unwrap(), (OK, 1));
             }
@@ -355,7 +356,7 @@ fn others_go_on(calls: &dyn Calls, n: usize, stuck: Stuck) -> Check {
     let release = stuck.push(&ctx);
     let (other, to_other) = pipe();
     let other = ctx.push_stream(other, StreamAccess::Read).unwrap() as i32;
-    write(&to_other, &vec![b'o'; n]).unwrap();
+    sys::write(&to_other, &vec![b'o'; n]).unwrap();
     let guest = Guest::shared(&ctx);
     let done = AtomicUsize::new(0);
     let done = &done;

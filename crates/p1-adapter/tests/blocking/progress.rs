@@ -4,9 +4,11 @@
 use crate::guest::{DATA, Guest, NONBLOCK, OK, OUT};
 use crate::support::{Check, IMPATIENCE, PATIENCE, SETTLE, eventually, pipe, rounds, soon, within};
 use bytes::Bytes;
+#[cfg(target_os = "linux")]
+use p1_adapter::StreamAccess;
 use p1_adapter::fd::AsFd;
 use p1_adapter::test_hooks::{BlockingError, EndSignal, Manner, Stream};
-use p1_adapter::{Interrupted, P1CtxBuilder, StreamAccess};
+use p1_adapter::{Interrupted, P1CtxBuilder};
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;

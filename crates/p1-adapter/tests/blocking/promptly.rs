@@ -4,7 +4,9 @@
 //! The test asserts the median of many rounds. A loaded machine delays some threads by a time
 //! slice, which says nothing about this crate, but it does not delay half of them.
 
-use crate::guest::{DATA, DIR, Guest, OUT};
+#[cfg(unix)]
+use crate::guest::DIR;
+use crate::guest::{DATA, Guest, OUT};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, all_blocked, bound, rounds, sockets, soon, within,
 };
@@ -13,7 +15,10 @@ use std::any::Any;
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use wasmtime::Val::{self, I32, I64};
+#[cfg(unix)]
+use wasmtime::Val::I64;
+use wasmtime::Val::{self, I32};
+#[cfg(unix)]
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::cli::AsyncStdinStream;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;

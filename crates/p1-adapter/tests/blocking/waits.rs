@@ -7,18 +7,23 @@ use crate::subject::{Ours, Slices, Subject, subject};
 use crate::support::{Check, eventually, pty, sockets, tcp};
 use crate::support::{pipe, soon};
 use p1_adapter::Interrupted;
-use p1_adapter::fd::{AsFd, OwnedFd};
-use p1_adapter::test_hooks::{
-    Deadline, Direction, EmbedderInput, EndSignal, Interest, Listener, Stream, ready, wait,
-    wait_with,
-};
+use p1_adapter::fd::AsFd;
+#[cfg(unix)]
+use p1_adapter::fd::OwnedFd;
+use p1_adapter::test_hooks::{Deadline, Direction, EndSignal, Interest, Stream, ready, wait};
+#[cfg(unix)]
+use p1_adapter::test_hooks::{EmbedderInput, Listener, wait_with};
 use std::future::Future;
+#[cfg(unix)]
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(unix)]
 use wasmtime_wasi::cli::AsyncStdinStream;
-use wasmtime_wasi::runtime::{in_tokio, with_ambient_tokio_runtime};
+use wasmtime_wasi::runtime::in_tokio;
+#[cfg(unix)]
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 fn took(deadline: impl FnOnce() -> Deadline + Send + 'static) -> Duration {
     soon(move || {

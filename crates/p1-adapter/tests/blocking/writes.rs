@@ -1,6 +1,8 @@
 //! One write is one write, and delays nothing but other writes.
 
-use crate::subject::{InPieces, NeverAgain, OneLock, Ours, Subject, subject};
+#[cfg(unix)]
+use crate::subject::NeverAgain;
+use crate::subject::{InPieces, OneLock, Ours, Subject, subject};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, PATIENCE, blocked, pipe, ptys, rounds, sockets, soon, tcp, within,
 };

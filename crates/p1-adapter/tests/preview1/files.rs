@@ -252,7 +252,8 @@ fn opening_honours_its_flags() {
         assert_eq!(guest.open_at(fd, "x", 0, READ, 0), Err(NOTDIR));
         assert_eq!(guest.open_at(0, "x", 0, READ, 0), Err(NOTDIR));
         assert_eq!(guest.open_at(77, "x", 0, READ, 0), Err(BADF));
-        assert!(guest.open("f", 0, READ, 1 << 4).is_ok(), "SYNC");
+        // Files on Windows are wasmtime-wasi's, which knows no such flag.
+        assert_eq!(guest.open("f", 0, READ, 1 << 4).is_ok(), cfg!(unix), "SYNC");
         assert_eq!(guest.open(&"x".repeat(300), 0, READ, 0), Err(NAMETOOLONG));
     });
 }

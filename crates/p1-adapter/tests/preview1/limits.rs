@@ -204,7 +204,7 @@ fn a_directory_is_not_pushed_as_a_file_or_a_stream() {
     use wasmtime_wasi::OpenMode;
     let dir = tempfile::tempdir().unwrap();
     let ctx = P1CtxBuilder::new().build().unwrap();
-    let open = || fs::File::open(dir.path()).unwrap();
+    let open = || crate::sys::open_dir(dir.path());
     assert!(
         ctx.push_file(open(), FsPerms::ReadOnly, OpenMode::READ)
             .is_err()

@@ -1,5 +1,6 @@
 //! `poll_oneoff`.
 
+#[cfg(unix)]
 use crate::alone::{allow_descriptors, alone};
 use crate::guest::*;
 use p1_adapter::{Interrupted, P1CtxBuilder};

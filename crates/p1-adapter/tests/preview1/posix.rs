@@ -2,7 +2,9 @@
 //! everything; these are the cases on which programs have failed.
 
 use crate::guest::*;
-use crate::sys::{MEMORY, symlink};
+use crate::sys::MEMORY;
+#[cfg(unix)]
+use crate::sys::symlink;
 use p1_adapter::P1CtxBuilder;
 #[cfg(unix)]
 use std::ffi::OsStr;
@@ -70,6 +72,10 @@ fn cookies_fit_a_guests_long_and_stay_good() {
             assert_eq!(list(guest, DIR, *cookie), all[n + 1..]);
         }
         assert_eq!(list(guest, DIR, 53), [], "past the end");
+        // Positions on Windows are counts, which shift with that.
+        if cfg!(windows) {
+            return;
+        }
         // Others come and go; a position keeps its number, and never reads as the end.
         for n in 0..25 {
             fs::remove_file(dir.join(format!("entry{n}"))).unwrap();
@@ -95,7 +101,9 @@ fn cookies_fit_a_guests_long_and_stay_good() {
 /// said "end" where there was none.
 #[test]
 fn a_folder_of_any_size_has_no_false_end() {
-    const ENTRIES: usize = 70_000;
+    // On Windows positions are counts, so they are small; and for each the system lists all entries
+    // before it again, so that so many would take minutes.
+    const ENTRIES: usize = if cfg!(windows) { 2_000 } else { 70_000 };
     for place in [env!("CARGO_TARGET_TMPDIR"), MEMORY] {
         // Not every machine has another file system.
         let Ok(dir) = tempfile::tempdir_in(place) else {
@@ -205,16 +213,17 @@ fn two_listers_of_one_descriptor_each_find_all() {
     });
 }
 
+/// (On Windows it is refused: files are wasmtime-wasi's, which knows no such flag.)
 #[test]
+#[cfg(unix)]
 fn what_is_synchronised_is_opened_and_says_so() {
     const DSYNC: i32 = 2;
     const SYNC: i32 = 16;
     const ALL: i32 = 2 | 8 | 16;
     both(|guest, dir| {
         fs::create_dir(dir.join("d")).unwrap();
-        let has_link = symlink("made", dir.join("d/link"));
-        let paths = ["made", "./made too", "d/made", "d/link"];
-        for path in &paths[..3 + usize::from(has_link)] {
+        symlink("made", dir.join("d/link"));
+        for path in ["made", "./made too", "d/made", "d/link"] {
             for (asked, told) in [(DSYNC, DSYNC), (SYNC, ALL), (SYNC | APPEND, ALL | APPEND)] {
                 let fd = guest.open(path, CREAT, READ | WRITE, asked).unwrap();
                 assert_eq!(guest.put(fd, b"x"), Ok(1));

@@ -1,5 +1,6 @@
 //! The async linker: what a call that is tried again keeps from its first attempt.
 
+#[cfg(unix)]
 use crate::alone::{allow_descriptors, alone};
 use crate::asynchronous::{LARGE, Task, bare, from_guest, runtime, soon};
 use crate::guest::{DATA, Guest, LIST, NONBLOCK, OK, OUT};
@@ -8,7 +9,7 @@ use std::io::{PipeReader, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinHandle;
 use wasmtime::Val;
 use wasmtime_wasi::async_trait;

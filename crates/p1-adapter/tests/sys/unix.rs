@@ -6,6 +6,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -116,6 +117,11 @@ pub(crate) fn fifo() -> (tempfile::TempDir, PathBuf) {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
     (dir, path)
+}
+
+/// A directory, opened.
+pub(crate) fn open_dir(path: impl AsRef<Path>) -> File {
+    File::open(path).unwrap()
 }
 
 /// Makes a symbolic link, on systems where every program may; whether it did.

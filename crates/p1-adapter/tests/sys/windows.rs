@@ -9,12 +9,14 @@ use p1_adapter::test_hooks::{Manner, StreamKind};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::windows::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 use windows_sys::Win32::Foundation::ERROR_NOT_SUPPORTED;
 use windows_sys::Win32::Networking::WinSock::{
     FIONBIO, POLLIN, POLLOUT, SO_SNDBUF, SOL_SOCKET, WSAPOLLFD, WSAPoll, ioctlsocket, setsockopt,
 };
+use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
 use windows_sys::Win32::System::Pipes::{PIPE_NOWAIT, PIPE_WAIT, SetNamedPipeHandleState};
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
@@ -154,6 +156,13 @@ pub(crate) fn polled_first() -> (OwnedFd, OwnedFd) {
 /// None.
 pub(crate) fn ptys() -> Option<(OwnedFd, OwnedFd)> {
     None
+}
+
+/// A directory, opened: the system has to be told that it may be one.
+pub(crate) fn open_dir(path: impl AsRef<Path>) -> File {
+    let mut options = File::options();
+    let options = options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    options.open(path).unwrap()
 }
 
 /// Makes none: a program needs a privilege for it.

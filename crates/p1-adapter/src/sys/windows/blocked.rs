@@ -68,7 +68,10 @@ pub(in crate::sys) fn while_pending<R>(
             locked(call).pending = pending;
         }
     };
-    set(Some((handle.expose_provenance(), place.expose_provenance())));
+    set(Some((
+        handle.expose_provenance(),
+        place.expose_provenance(),
+    )));
     let done = wait();
     set(None);
     done

@@ -104,6 +104,13 @@ fn sizes_flags_and_times() {
     assert_eq!(file::set_size(fd, 100), Ok(()));
     assert_eq!(file::allocate(fd, 50, 10), Ok(()));
     assert_eq!(file::allocate(fd, 150, 10), Ok(()));
+    // As POSIX says it of numbers that no file has.
+    let (beyond, most) = (u64::MAX, i64::MAX.cast_unsigned());
+    assert_eq!(file::set_size(fd, beyond), Err(Errno::INVAL));
+    assert_eq!(file::allocate(fd, beyond, 1), Err(Errno::INVAL));
+    assert_eq!(file::allocate(fd, 1, beyond), Err(Errno::INVAL));
+    assert_eq!(file::allocate(fd, most, 1), Err(Errno::FBIG));
+    assert_eq!(file::allocate(fd, 0, 0), Err(Errno::INVAL));
     let found = Attributes::of(fd).unwrap();
     assert_eq!(
         (found.file_type, found.size, found.links),
