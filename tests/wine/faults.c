@@ -65,9 +65,11 @@ static void mapping_of_code(void) {
     DWORD count, old;
     GetTempPathW(MAX_PATH, folder);
     GetTempFileNameW(folder, L"m", 0, path);
-    HANDLE file = CreateFileW(path, GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE, 0, NULL,
-                              CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    HANDLE file = CreateFileW(path, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
     WriteFile(file, page, sizeof page, &count, NULL);
+    CloseHandle(file);
+    file = CreateFileW(path, GENERIC_READ | GENERIC_EXECUTE, 0, NULL, OPEN_EXISTING,
+                       FILE_FLAG_DELETE_ON_CLOSE, NULL);
     HANDLE mapping = CreateFileMappingW(file, NULL, PAGE_EXECUTE_WRITECOPY, 0, 0, NULL);
     void *view = MapViewOfFile(mapping, FILE_MAP_READ | FILE_MAP_EXECUTE | FILE_MAP_COPY, 0, 0,
                                sizeof page);

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 use windows_sys::Win32::Foundation::ERROR_NOT_SUPPORTED;
 use windows_sys::Win32::Networking::WinSock::{
-    FIONBIO, POLLIN, POLLOUT, SO_SNDBUF, SOL_SOCKET, WSAPOLLFD, WSAPoll, ioctlsocket, setsockopt,
+    FIONBIO, SO_SNDBUF, SOL_SOCKET, ioctlsocket, setsockopt,
 };
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
 use windows_sys::Win32::System::Pipes::{PIPE_NOWAIT, PIPE_WAIT, SetNamedPipeHandleState};
@@ -78,6 +78,8 @@ pub(crate) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
+/// One read in that manner. No call says that it alone must not wait, so the socket does not wait
+/// from then on.
 pub(crate) fn read_once(
     fd: BorrowedFd<'_>,
     manner: Manner,
@@ -86,8 +88,10 @@ pub(crate) fn read_once(
     match manner {
         Manner::Plain => read(fd, buffer),
         Manner::NoWait => Err(not_supported()),
-        Manner::Socket if is_ready(fd, POLLIN)? => read(fd, buffer),
-        Manner::Socket => Err(io::ErrorKind::WouldBlock.into()),
+        Manner::Socket => {
+            set_nonblocking(fd, true);
+            read(fd, buffer)
+        }
     }
 }
 
@@ -95,22 +99,10 @@ pub(crate) fn write_once(fd: BorrowedFd<'_>, manner: Manner, bytes: &[u8]) -> io
     match manner {
         Manner::Plain => write(fd, bytes),
         Manner::NoWait => Err(not_supported()),
-        Manner::Socket if is_ready(fd, POLLOUT)? => write(fd, bytes),
-        Manner::Socket => Err(io::ErrorKind::WouldBlock.into()),
-    }
-}
-
-/// Whether a call on the socket would not wait.
-fn is_ready(socket: BorrowedFd<'_>, events: i16) -> io::Result<bool> {
-    let mut one = WSAPOLLFD {
-        fd: socket.as_raw_fd(),
-        events,
-        revents: 0,
-    };
-    // SAFETY: one entry, which is written.
-    match unsafe { WSAPoll(&raw mut one, 1, 0) } {
-        0.. => Ok(one.revents != 0),
-        _ => Err(io::Error::last_os_error()),
+        Manner::Socket => {
+            set_nonblocking(fd, true);
+            write(fd, bytes)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{SeekFrom, cursor, move_cursor};
 use crate::sys::object::Sort;
 use crate::sys::poll::PollFlags;
-use crate::sys::socket;
+use crate::sys::socket::{self, SocketType};
 use crate::sys::wake_fd::WakeFd;
 use smallvec::SmallVec;
 use std::ffi::c_void;
@@ -42,6 +42,9 @@ pub(super) struct IoVec {
 
 /// The most that one call of the system's is asked for.
 const MOST: usize = 1 << 30;
+
+/// What a stream is sent at a time.
+const PIECE: usize = 16 << 10;
 
 /// The offset that stands for the end of the file, wherever that is.
 const END: u64 = u64::MAX;
@@ -125,14 +128,16 @@ impl Iovecs<'_> {
     }
 
     /// Receives from a socket, which keeps the bytes to `peek`; also says whether a datagram was
-    /// cut short. `EAGAIN` if there is nothing. (Of a socket that others have, one of them may take
-    /// it in between: then this waits.)
+    /// cut short. `EAGAIN` if there is nothing. (Of a socket that another process has, that one may
+    /// take it in between: then this waits, and does not end with the signal.)
     pub(crate) fn recv(
         &self,
         fd: BorrowedFd<'_>,
         peek: bool,
         _records: bool,
     ) -> Result<(usize, bool), Errno> {
+        // No other thread takes what was seen.
+        let _seen = cursor(fd.handle());
         if socket::look(fd, PollFlags::IN)?.is_empty() {
             return Err(Errno::AGAIN);
         }
@@ -154,9 +159,19 @@ impl Iovecs<'_> {
         }
     }
 
-    /// Sends to a socket: `EAGAIN` if it has no room. (One that others have takes all, and waits
-    /// for it.)
+    /// Sends to a socket: `EAGAIN` if it has no room. A stream is sent a piece, which has room if
+    /// there is any: a socket that others have would wait for the whole, and no signal would reach
+    /// the call there.
     pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        if self.len() > PIECE && socket::kind(fd)? == SocketType::STREAM {
+            return self.part(&(0..PIECE)).send_whole(fd);
+        }
+        self.send_whole(fd)
+    }
+
+    fn send_whole(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        // No other thread fills the room that was seen.
+        let _seen = cursor(fd.handle());
         if socket::look(fd, PollFlags::OUT)?.is_empty() {
             return Err(Errno::AGAIN);
         }

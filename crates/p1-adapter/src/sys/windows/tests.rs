@@ -267,6 +267,28 @@ fn a_write_to_a_full_pipe_is_cancelled() {
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
+/// A socket that others have, too: its calls wait.
+#[test]
+fn a_full_socket_takes_a_piece_at_a_time_and_then_says_so() {
+    static BYTES: [u8; 1 << 20] = [7; 1 << 20];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    let mut bytes = BYTES.to_vec();
+    let mut sent = 0;
+    let said = loop {
+        let mut memory = GuestMemory::Unshared(&mut bytes);
+        let all = Iovecs::one(&mut memory, 0, 1 << 20).unwrap();
+        match all.send(ours.as_fd()) {
+            Ok(count) => sent += count,
+            Err(errno) => break errno,
+        }
+        assert!(sent < 1 << 30);
+    };
+    assert_eq!(said, Errno::AGAIN);
+    drop(theirs);
+}
+
 /// The standard library's pipes to child processes are asynchronous.
 #[test]
 fn a_childs_pipe_is_read_and_a_read_of_it_is_cancelled() {
