@@ -284,6 +284,8 @@ fn a_direction_that_was_not_given_is_not_shut_down() {
         let mut got = [0; 5];
         (&b).read_exact(&mut got).unwrap();
         assert_eq!(guest.shutdown(reader, 1), OK);
+        // On Windows a poll does not see that.
+        #[cfg(unix)]
         assert_eq!(guest.recv(reader, 8, 0), Ok((vec![], 0)));
     });
 }

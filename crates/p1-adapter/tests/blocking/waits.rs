@@ -112,7 +112,9 @@ fn a_look_finds_what_is_ready() {
         drop(write);
         let mut interest = [Interest::new(read.as_fd(), Direction::Read)];
         assert_eq!(wait(&mut interest, &Deadline::NEVER, &end).unwrap(), 1);
-        assert!(interest[0].found().ready && interest[0].found().hangup);
+        // On Windows a pipe says so once it is empty.
+        assert!(interest[0].found().ready);
+        assert!(interest[0].found().hangup || cfg!(windows));
     });
 }
 
