@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use crate::program;
-use integration_tests::Finished;
+use integration_tests::{Finished, TRAPPED};
 
 /// What stderr is when a module on stdin is run with these options.
 #[track_caller]
@@ -225,13 +225,12 @@ fn inspect_refuses_what_is_not_valid() {
 }
 
 #[test]
-#[cfg(unix)]
 fn more_random_bytes_than_may_be_asked_for() {
     let module = r#"(module
         (import "wasi_snapshot_preview1" "random_get" (func $get (param i32 i32) (result i32)))
         (memory (export "memory") 2000)
         (func (export "_start") (drop (call $get (i32.const 0) (i32.const 100000000)))))"#;
-    let stderr = said("", module, 134);
+    let stderr = said("", module, TRAPPED);
     assert!(
         stderr.starts_with(
             "error: the main thread of the module on stdin trapped\n  \
@@ -338,12 +337,11 @@ fn arguments_that_are_left_over() {
 
 /// `parking_lot` without its feature `nightly`, as far as its name says so.
 #[test]
-#[cfg(unix)]
 fn parking_lot_that_cannot_wait() {
     let said = |name: &str, body: &str| {
         let module =
             format!("(module (func ${name} {body}) (func (export \"_start\") (call ${name})))");
-        said("", module, 134)
+        said("", module, TRAPPED)
     };
     let help = "\n  help: the crate `parking_lot` cannot wait as a stable compiler builds it: docs/troubleshooting.md says \
                 what can be done\n";
@@ -401,14 +399,13 @@ fn built_by(version: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-#[cfg(unix)]
 fn compilers_whose_threads_do_not_work() {
     let fails = "note: the module on stdin: it was built by rustc 1.94.0, in which every `thread::spawn` fails for this \
                  target: build it with 1.94.1 or newer\n";
     let broken = "1.94.0 (4a4ef493e 2026-03-02)";
-    assert!(said("", built_by(broken, "unreachable"), 134).ends_with(fails));
+    assert!(said("", built_by(broken, "unreachable"), TRAPPED).ends_with(fails));
     assert_eq!(said("", built_by(broken, ""), 0), "");
-    assert!(!said("", built_by("1.94.1", "unreachable"), 134).contains("note: "));
+    assert!(!said("", built_by("1.94.1", "unreachable"), TRAPPED).contains("note: "));
     for (version, noted) in [
         (
             broken,

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use integration_tests::debug_info::{line_table, mangled_bomb, nested, trapping};
-use integration_tests::{Finished, Guest, Program, repository};
+use integration_tests::{Finished, Guest, Program, TRAPPED, compiled_before, repository};
 
 use crate::program;
 
@@ -27,7 +27,7 @@ fn run(module: &[u8]) -> Finished {
         .arg(&path)
         .timeout(Duration::from_secs(40))
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["wasm `unreachable` instruction executed", "wasm backtrace:"])
 }
 
@@ -109,7 +109,7 @@ fn names_in_other_messages() {
         (&import, "-W unknown-imports-trap -", 0),
         (&export, "--invoke none -", 1),
         (&import, "inspect -", 0),
-        (&call, "-W unknown-imports-trap -", 134),
+        (&call, "-W unknown-imports-trap -", TRAPPED),
         (&alike, "-", 1),
         (&text, "-", 1),
     ] {
@@ -149,7 +149,7 @@ fn names_in_core_dumps() {
         .arg(format!("coredump={}", path.display()))
         .on_stdin(r#"(module (@name "\1b[2J\0a\e2\80\ae") (func (export "_start") unreachable))"#)
         .run()
-        .expect_code(134);
+        .expect_code(TRAPPED);
     let dump = std::fs::read(&path).unwrap();
     let mut names = Vec::new();
     for payload in Parser::new(0).parse_all(&dump) {
@@ -167,6 +167,9 @@ fn shapes(options: &str) -> PathBuf {
     std::fs::create_dir_all(&out).unwrap();
     let name = options.replace(' ', "");
     let path = out.join(format!("shapes{name}.{}.wasm", std::process::id()));
+    if let Some(before) = compiled_before(&out.join(format!("shapes{name}.wasm"))) {
+        return before;
+    }
     let compiled = Command::new("clang++-19")
         .args([
             "--target=wasm32",
@@ -211,7 +214,7 @@ fn of_wasmtime(module: &Path) -> String {
 fn frames_are_those_of_wasmtime() {
     for options in ["-O0 -gdwarf-5", "-O1 -gdwarf-4", "-O2 -gdwarf-5", "-O2 -g0"] {
         let module = shapes(options);
-        let run = program().arg(&module).run().expect_code(134);
+        let run = program().arg(&module).run().expect_code(TRAPPED);
         let expected = of_wasmtime(&module);
         assert_eq!(backtrace(&run).trim_end(), expected, "{options}");
         // Compiled before, by this and by Wasmtime with what it takes to know lines.
@@ -227,7 +230,7 @@ fn frames_are_those_of_wasmtime() {
             .args("--allow-precompiled")
             .arg(&compiled)
             .run()
-            .expect_code(134);
+            .expect_code(TRAPPED);
         assert_eq!(backtrace(&ours).trim_end(), expected, "{options}");
         let with = "--allow-precompiled";
         let mut config = wasmtime::Config::new();
@@ -235,7 +238,11 @@ fn frames_are_those_of_wasmtime() {
         let engine = wasmtime::Engine::new(&config).unwrap();
         let bytes = std::fs::read(&module).unwrap();
         std::fs::write(&compiled, engine.precompile_module(&bytes).unwrap()).unwrap();
-        let theirs = program().args(with).arg(&compiled).run().expect_code(134);
+        let theirs = program()
+            .args(with)
+            .arg(&compiled)
+            .run()
+            .expect_code(TRAPPED);
         assert_eq!(backtrace(&theirs).trim_end(), expected, "{options}");
         std::fs::remove_file(&compiled).unwrap();
         std::fs::remove_file(&module).unwrap();
@@ -252,7 +259,7 @@ fn the_environment_does_not_bring_wasmtimes_back() {
         .env("WASMTIME_BACKTRACE_DETAILS", "1")
         .arg(&path)
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["wasm backtrace:"]);
 }
 
@@ -273,7 +280,7 @@ fn a_compiled_guest_knows_its_lines() {
             .arg(module)
             .args("trap wait")
             .run()
-            .expect_code(134)
+            .expect_code(TRAPPED)
             .expect_stderr(&["error: thread 1 of", "ending.c:", "guest_thread_main"]);
     }
 }
@@ -294,7 +301,7 @@ fn the_own_frame_of_a_panic_is_named() {
                 .to_owned(),
         )
         .run()
-        .expect_code(134);
+        .expect_code(TRAPPED);
     let own = "\nnote: the first frame of the program's own is 3: app::work::h0123456789abcdef\n";
     assert!(run.stderr.ends_with(own), "{run}");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::program;
-use integration_tests::{Finished, Guest, Input};
+use integration_tests::{Finished, Guest, Input, TRAPPED};
 
 /// What a process is allowed to take from the moment a thread ends the program
 /// to the moment its parent knows.
@@ -58,10 +58,9 @@ fn proc_exit_in_a_child_ends_every_thread() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_trap_in_a_child_ends_every_thread() {
     for main in ["wait", "spin", "sleep", "read", "poll", "join"] {
-        ends("trap", main).expect_code(134).expect_stderr(&[
+        ends("trap", main).expect_code(TRAPPED).expect_stderr(&[
             "thread 1",
             "unreachable",
             "wasm backtrace",
@@ -71,10 +70,9 @@ fn a_trap_in_a_child_ends_every_thread() {
 }
 
 #[test]
-#[cfg(unix)]
 fn the_trap_is_named() {
     ends("memory", "wait")
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["out of bounds memory access", "wasm backtrace"]);
 }
 
@@ -112,19 +110,17 @@ fn a_code_that_is_no_status_is_a_failure() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_trap_in_main_is_134() {
     let trap = r#"(module (memory (export "memory") 1) (func $deep unreachable)
                     (func (export "_start") (call $deep)))"#;
     program()
         .on_stdin(trap)
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["unreachable", "wasm backtrace", "deep", "main thread"]);
 }
 
 #[test]
-#[cfg(unix)]
 fn a_timeout_reaches_every_kind_of_thread() {
     // A child that waits forever, and main in each kind of wait.
     for main in ["wait", "spin", "sleep", "read", "poll"] {
@@ -134,7 +130,7 @@ fn a_timeout_reaches_every_kind_of_thread() {
             .args(&format!("stay {main}"))
             .input(Input::Silent)
             .run()
-            .expect_code(134)
+            .expect_code(TRAPPED)
             .expect_stderr(&["timed out after 2s"]);
         assert!(run.elapsed < Duration::from_secs(10), "{run}");
     }
@@ -144,7 +140,7 @@ fn a_timeout_reaches_every_kind_of_thread() {
             .args(option)
             .on_stdin(spin)
             .run()
-            .expect_code(134)
+            .expect_code(TRAPPED)
             .expect_stderr(&["timed out after 2s"]);
         assert!(run.elapsed < Duration::from_secs(10), "{run}");
     }
@@ -152,7 +148,6 @@ fn a_timeout_reaches_every_kind_of_thread() {
 
 /// All that was written before the end is there, however it came.
 #[test]
-#[cfg(unix)]
 fn output_already_written_is_not_lost() {
     let text = "x".repeat(1000);
     let program_text = format!(
@@ -166,7 +161,7 @@ fn output_already_written_is_not_lost() {
                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
                unreachable))"#
     );
-    let run = program().on_stdin(program_text).run().expect_code(134);
+    let run = program().on_stdin(program_text).run().expect_code(TRAPPED);
     assert_eq!(run.stdout, text);
 }
 
@@ -212,21 +207,20 @@ fn a_thread_in_an_open_ends_too() {
         .arg(folder.path())
         .guest(&Guest::wat("open_fifo"))
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["timed out after 2s"]);
     assert!(run.elapsed < Duration::from_secs(10), "{run}");
 }
 
 /// All threads wait for one another, and nothing else could wake one.
 #[test]
-#[cfg(unix)]
 fn a_deadlock_is_reported() {
     for main in ["wait", "join"] {
         program()
             .guest(&Guest::c("ending"))
             .args(&format!("stay {main}"))
             .run()
-            .expect_code(134)
+            .expect_code(TRAPPED)
             .expect_stderr(&[
                 "all its threads wait for one another",
                 "thread main waits",
@@ -248,7 +242,7 @@ fn a_signal_ignored_from_the_start_stays_ignored() {
         .signal("INT")
         .ignored()
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["timed out after 3s"]);
 }
 
@@ -263,7 +257,7 @@ fn sigquit_asks_what_threads_do() {
             .args(&format!("stay {main}"))
             .signal("QUIT")
             .run()
-            .expect_code(134)
+            .expect_code(TRAPPED)
             .expect_stderr(&[
                 state,
                 "thread 1 waits",
@@ -281,7 +275,7 @@ fn sigquit_asks_what_threads_do() {
             .args("stay sleep")
             .signal("QUIT")
             .run()
-            .expect_code(134)
+            .expect_code(TRAPPED)
             .expect_stderr(&[
                 "thread main is in the host call `poll_oneoff`",
                 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::program;
 use crate::toolchains::{has_rust_target, rust_guest};
-use integration_tests::{Finished, Guest, Input, Program, repository};
+use integration_tests::{Finished, Guest, Input, Program, TRAPPED, repository};
 
 fn explore(option: &str, guest: &str, folder: &Path) -> Program {
     program()
@@ -31,7 +31,7 @@ fn what_fails_is_found_minimised_and_replayed() {
         ("lost_update", "random", 3),
         ("lost_update", "pct:2", 3),
         ("lost_update", "pos", 3),
-        ("lock_order", "random", 134),
+        ("lock_order", "random", TRAPPED),
     ] {
         let option = format!("1000,policy={policy}");
         let run = explore(&option, guest, folder.path())
@@ -340,9 +340,9 @@ fn a_lost_update_of_a_rust_program_is_found() {
         program.arg(rust_guest(name)).run()
     };
     // At which seed is a matter of the compiler's as well.
-    let found = search("2000,policy=pos", "lost_update").expect_code(134);
+    let found = search("2000,policy=pos", "lost_update").expect_code(TRAPPED);
     assert!(found.stderr.contains("an update was lost"), "{found}");
-    let again = pasted(&found, folder.path()).run().expect_code(134);
+    let again = pasted(&found, folder.path()).run().expect_code(TRAPPED);
     assert!(again.stderr.contains("an update was lost"), "{again}");
     search("300,policy=pos", "kept_update").expect_code(0);
 }

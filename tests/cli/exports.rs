@@ -1,7 +1,7 @@
 //! What of a module is run, with what beneath it, on which memory.
 
 use crate::program;
-use integration_tests::Guest;
+use integration_tests::{Guest, TRAPPED};
 
 #[test]
 fn another_export() {
@@ -61,8 +61,7 @@ fn exports_with_parameters() {
     run("reference", "")
         .expect_code(1)
         .expect_stderr(&["references"]);
-    #[cfg(unix)]
-    assert_eq!(run("trap", "1").expect_code(134).stdout, "");
+    assert_eq!(run("trap", "1").expect_code(TRAPPED).stdout, "");
 }
 
 /// Libraries under names, one importing from the other, and both from WASI; every thread has its
@@ -232,9 +231,8 @@ fn libraries() {
     run("--invoke nowhere")
         .expect_code(1)
         .expect_stderr(&["tell, quiet"]);
-    #[cfg(unix)]
     run("--invoke trap")
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["unreachable"]);
 }
 
@@ -281,9 +279,8 @@ fn a_module_without_an_entry_runs_its_start_function() {
     assert_eq!(exits.stderr, "");
     let quiet = run("(module (func $f) (start $f))").expect_code(0);
     assert_eq!(quiet.stderr, "");
-    #[cfg(unix)]
     run("(module (func $f unreachable) (start $f))")
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["unreachable"]);
     let nothing = run(r#"(module (func (export "a")) (func (export "b")))"#).expect_code(0);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What fails beside the program, or after it: the status stays the program's.
 
 use crate::{EXIT_7, TRAP, program};
-use integration_tests::{Guest, Program};
+use integration_tests::{Guest, Program, TRAPPED};
 
 fn given(text: &str, options: &str) -> Program {
     program().args(options).on_stdin(text)
@@ -16,7 +16,7 @@ fn a_trace_or_core_dump_that_cannot_be_written_changes_no_status() {
         "warning: the trace `/dev/full` cannot be written: No space left on device (os error 28)\n";
     for (text, status) in [
         (EXIT_7, 7),
-        (TRAP, 134),
+        (TRAP, TRAPPED),
         (r#"(module (func (export "_start")))"#, 0),
     ] {
         let run = given(text, "--trace /dev/full --stats")
@@ -33,7 +33,7 @@ fn a_trace_or_core_dump_that_cannot_be_written_changes_no_status() {
         .guest(&Guest::c("ending"))
         .args("trap wait")
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&[
             "warning: the core dump `/dev/full` cannot be written: No space left",
             "thread 1 of",
@@ -55,7 +55,7 @@ fn a_core_dump_that_cannot_be_taken_changes_no_status() {
         .arg(format!("coredump={}", path.display()))
         .on_stdin(text)
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&[
             "wasm trap: wasm `unreachable` instruction executed",
             "cannot be written: the module has a global for exceptions",

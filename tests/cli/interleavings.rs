@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::program;
 use crate::toolchains::{has_rust_target, rust_guest};
-use integration_tests::{Finished, Guest};
+use integration_tests::{Finished, Guest, TRAPPED};
 
 /// The lines of the interleaving.
 fn shown(run: &Finished) -> Vec<&str> {
@@ -79,12 +79,12 @@ fn a_failure_is_shown_as_it_came() {
 #[test]
 fn a_deadlock_is_shown_as_it_came_and_without_times() {
     let folder = tempfile::tempdir().unwrap();
-    let run = explore("1000", "lock_order", folder.path()).expect_code(134);
+    let run = explore("1000", "lock_order", folder.path()).expect_code(TRAPPED);
     let lines = shown(&run);
     assert!(!lines.is_empty(), "{run}");
     assert!(!run.stderr.contains("since"), "{run}");
     // The same text each time.
-    let again = explore("1000", "lock_order", folder.path()).expect_code(134);
+    let again = explore("1000", "lock_order", folder.path()).expect_code(TRAPPED);
     assert_eq!(again.stderr, run.stderr);
 }
 
@@ -129,7 +129,7 @@ fn functions_files_and_lines_are_those_of_the_program() {
         .args("--explore 2000,policy=pos")
         .arg(rust_guest("lost_update"))
         .run()
-        .expect_code(134);
+        .expect_code(TRAPPED);
     let lines = shown(&run);
     assert!(lines.len() <= 23, "{run}");
     let of = |line: u32| {
@@ -150,7 +150,7 @@ fn those_of_a_c_program_have_its_functions() {
         .args("--explore 3000,policy=pos")
         .guest(&guest)
         .run();
-    assert!(matches!(run.code(), 100 | 134), "{run}");
+    assert!(matches!(run.code(), 100 | TRAPPED), "{run}");
     let lines = shown(&run);
     assert!((4..=22).contains(&lines.len()), "{run}");
     let accesses = lines.iter().filter(|line| line.starts_with("thread "));

@@ -1,7 +1,7 @@
 //! Limits hold.
 
 use crate::program;
-use integration_tests::{Guest, Input};
+use integration_tests::{Guest, Input, TRAPPED};
 
 #[test]
 fn limits_of_calls() {
@@ -25,15 +25,12 @@ fn limits_of_calls() {
     assert_eq!(run(little).expect_code(0).stdout, "48\n");
     let grow = "-W max-memory-size=100000 --invoke grow";
     assert_eq!(run(grow).expect_code(0).stdout, "-1\n");
-    #[cfg(unix)]
-    {
-        run("-S max-random-size=999 --invoke random")
-            .expect_code(134)
-            .expect_stderr(&["1000 bytes, the limit is 999"]);
-        run(&format!("-W trap-on-grow-failure {grow}"))
-            .expect_code(134)
-            .expect_stderr(&["growing to 26279936 bytes of memory failed"]);
-    }
+    run("-S max-random-size=999 --invoke random")
+        .expect_code(TRAPPED)
+        .expect_stderr(&["1000 bytes, the limit is 999"]);
+    run(&format!("-W trap-on-grow-failure {grow}"))
+        .expect_code(TRAPPED)
+        .expect_stderr(&["growing to 26279936 bytes of memory failed"]);
     // A shared memory grows without the host being asked.
     let shared = r#"(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))"#;
     program()
@@ -148,14 +145,13 @@ fn the_tables_that_are_allowed_are_the_programs() {
 }
 
 #[test]
-#[cfg(unix)]
 fn fuel() {
     let spin = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
     program()
         .args("-W fuel=100000")
         .on_stdin(spin)
         .run()
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["fuel"]);
     program()
         .args("-W fuel=100000")
@@ -188,18 +184,17 @@ fn counting(alone: u32, beside: u32) -> String {
 /// A module that could start threads must have all of its fuel between two host calls, and not a
 /// share of it.
 #[test]
-#[cfg(unix)]
 fn any_thread_can_use_all_the_fuel() {
     let run = |text: String| program().args("-W fuel=1000000").on_stdin(text).run();
     // Some five units for each.
     run(counting(180_000, 0)).expect_code(0);
     run(counting(300_000, 0))
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
     // Beside another one, too.
     run(counting(20_000, 160_000)).expect_code(0);
     run(counting(20_000, 300_000))
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["all fuel consumed", "help: the limit is `-W fuel`"]);
 }
 

@@ -1,7 +1,7 @@
 //! What is said when something is wrong.
 
 use crate::program;
-use integration_tests::{Finished, Guest, Input};
+use integration_tests::{Finished, Guest, Input, TRAPPED};
 
 #[track_caller]
 fn refused(text: impl Into<Vec<u8>>) -> Finished {
@@ -306,7 +306,7 @@ fn to_the_letter() {
         (
             "-",
             "(module (func $f (call $f)) (func (export \"_start\") (call $f)))".into(),
-            134,
+            TRAPPED,
             "error: the main thread of the module on stdin trapped\n  \
              why: wasm trap: call stack exhausted\n  \
              help: if the recursion is meant to end, raise `-W max-wasm-stack` (and `--thread-stack-size` with it)\n",
@@ -332,7 +332,7 @@ fn to_the_letter() {
         (
             "--timeout 3s -",
             "(module (func (export \"_start\") (loop (br 0))))".into(),
-            134,
+            TRAPPED,
             "error: the module on stdin timed out after 3s\n  \
              help: the limit is `--timeout` or `-W timeout`\n\
              1 thread\n\
@@ -344,7 +344,7 @@ fn to_the_letter() {
         (
             "-",
             "(module (func $deep unreachable) (func (export \"_start\") (call $deep)))".into(),
-            134,
+            TRAPPED,
             "error: the main thread of the module on stdin trapped\n  \
              why: wasm trap: wasm `unreachable` instruction executed\n\
              wasm backtrace:\n    \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::program;
-use integration_tests::Guest;
+use integration_tests::{Guest, TRAPPED};
 
 #[test]
 fn inspect() {
@@ -223,9 +223,8 @@ fn compile() {
     compile(&Guest::c("ending"), "").expect_code(0);
     run("exit wait").expect_code(7);
     // Only a prepared module can be seen to be stuck: the stamp did its work.
-    #[cfg(unix)]
     run("stay wait")
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["all its threads wait for one another"]);
     // Code with checks, and without: either kind runs, unless the other is asked for.
     compile(&Guest::wat("hello"), "-W epoch-interruption").expect_code(0);

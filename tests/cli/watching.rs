@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::program;
-use integration_tests::{Finished, Guest};
+use integration_tests::{Finished, Guest, TRAPPED};
 
 /// The events of a trace that keeps the rules of the Trace Event Format.
 #[track_caller]
@@ -251,7 +251,6 @@ fn stats() {
 /// A core dump has the thread that trapped, by its name, its functions, and the shared memory's
 /// content.
 #[test]
-#[cfg(unix)]
 fn coredump() {
     use wasmparser::{KnownCustom, Parser, Payload};
     let folder = tempfile::tempdir().unwrap();
@@ -267,7 +266,7 @@ fn coredump() {
     run("exit wait").expect_code(7);
     assert!(!path.exists(), "no trap, no dump");
     run("trap wait")
-        .expect_code(134)
+        .expect_code(TRAPPED)
         .expect_stderr(&["note: the core dump is in `", "thread 1 of "]);
     let dump = std::fs::read(&path).unwrap();
     let (mut memories, mut frames, mut text) = (Vec::new(), 0, false);

@@ -7,10 +7,21 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The root of the repository.
 pub fn repository() -> &'static Path {
-    // The manifest of this package lies one folder below it.
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or_else(|| panic!("the package lies in no folder"))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        // The manifest of this package lies one folder below it. With the drive where there are
+        // drives: programs run in folders of others.
+        let package = std::path::absolute(env!("CARGO_MANIFEST_DIR"));
+        let package = package.unwrap_or_else(|e| panic!("where this package is: {e}"));
+        let root = package.parent().map(Path::to_owned);
+        root.unwrap_or_else(|| panic!("the package lies in no folder"))
+    });
+    &ROOT
+}
+
+/// The module `finished`, if it was compiled before the tests were started: Windows' tests are
+/// built on another system, which has the compilers (`scripts/windows.sh`).
+pub fn compiled_before(finished: &Path) -> Option<PathBuf> {
+    (cfg!(windows) && finished.is_file()).then(|| finished.to_owned())
 }
 
 /// A module the tests can run.
@@ -77,6 +88,10 @@ fn compile(source: &Path) -> PathBuf {
     let out = repository().join("target/guests");
     std::fs::create_dir_all(&out).unwrap_or_else(|e| panic!("{}: {e}", out.display()));
     let name = source.file_stem().unwrap_or_default().to_string_lossy();
+    let finished = out.join(format!("{name}.wasm"));
+    if let Some(before) = compiled_before(&finished) {
+        return before;
+    }
     let flags = std::fs::read_to_string(guests.join("flags.txt"))
         .unwrap_or_else(|e| panic!("tests/guests/flags.txt: {e}"));
 
@@ -101,7 +116,6 @@ fn compile(source: &Path) -> PathBuf {
         source.display(),
         String::from_utf8_lossy(&output.stderr)
     );
-    let finished = out.join(format!("{name}.wasm"));
     std::fs::rename(&unfinished, &finished)
         .unwrap_or_else(|e| panic!("{}: {e}", finished.display()));
     finished

@@ -8,8 +8,8 @@ mod record;
 #[cfg(target_os = "linux")]
 pub mod seccomp;
 
-pub use guest::{Guest, repository};
-pub use process::{Finished, Input, Program};
+pub use guest::{Guest, compiled_before, repository};
+pub use process::{Finished, Input, Program, TRAPPED};
 pub use record::{record, recorded};
 
 /// Examples of pages, compiled and, but for those that say otherwise, run.

@@ -15,6 +15,9 @@ use crate::record::record;
 /// there so that a hang is a failure, not to measure anything.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The status of a program that trapped, as wasmtime has it: the C library's for an abort.
+pub const TRAPPED: i32 = if cfg!(windows) { 3 } else { 134 };
+
 /// Held shared by every run, alone by one that measures time.
 static MACHINE: RwLock<()> = RwLock::new(());
 

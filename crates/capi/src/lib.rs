@@ -9,6 +9,7 @@
 mod ended;
 pub mod ffi;
 mod settings;
+mod sys;
 mod words;
 
 /// The text at the top of the header.

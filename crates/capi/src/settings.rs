@@ -2,9 +2,9 @@
 //! serves any number of groups.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use p1_adapter::fd::OwnedFd;
 use p1_adapter::{FsPerms, P1Ctx, P1CtxBuilder, P1State};
 use wasi_threads::{Limits, Termination, ThreadGroup, ThreadModule};
 

@@ -1,13 +1,16 @@
 //! What blocking costs the process: no runtime, no helper thread, and one descriptor for a whole
 //! group.
 //!
-//! One test in a binary of its own, because it counts what the process has.
+//! One test in a binary of its own, because it counts what the process has. It reads `/proc`.
+#![cfg(target_os = "linux")]
 
 #[path = "guest/mod.rs"]
 mod guest;
 #[path = "blocking/support.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod support;
+#[path = "sys/mod.rs"]
+mod sys;
 
 use guest::{DATA, Guest, OK, OUT};
 use p1_adapter::{Interrupted, P1CtxBuilder, StreamAccess};

@@ -43,7 +43,9 @@ fn many_threads_are_counted() {
     assert!(text.starts_with("deadlock: 103 threads") && text.ends_with("\nand 3 more"));
 
     let module = Door::Prepared.module(&engine, &body(9));
-    for see in [false, true] {
+    // On Windows threads that compute are not looked at.
+    let ways = [false, true];
+    for see in ways.into_iter().filter(|see| cfg!(not(windows)) || !see) {
         let group = builder(&engine, &module, &Arc::default())
             .see_threads(see)
             .build()

@@ -1,6 +1,6 @@
 //! Groups whose threads are in WASI calls: asleep, reading, holding locks. `p1-adapter` does not
 //! know groups; this file raises its end signal when a group ends.
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 
 mod support;
 

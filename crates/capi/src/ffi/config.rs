@@ -1,7 +1,6 @@
 //! Configurations.
 
 use std::ffi::{c_char, c_int};
-use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::time::Duration;
 
@@ -181,9 +180,8 @@ pub unsafe extern "C" fn wt_config_stdio(
             if descriptor < 0 {
                 return Err(format!("{descriptor} is no descriptor"));
             }
-            // Duplicating fails if it is not open.
-            let given = BorrowedFd::borrow_raw(descriptor).try_clone_to_owned();
-            let given = given
+            // Fails if it is not open.
+            let given = crate::sys::duplicate(descriptor)
                 .map_err(|error| format!("cannot duplicate descriptor {descriptor}: {error}"))?;
             *stream = Stdio::Given(given);
             Ok(())

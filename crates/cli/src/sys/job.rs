@@ -7,7 +7,7 @@ use std::process::Stdio;
 /// What the two talk over.
 #[cfg(unix)]
 pub(crate) type Socket = std::os::unix::net::UnixStream;
-/// There is none.
+/// A connection of this machine's.
 #[cfg(not(unix))]
 pub(crate) type Socket = std::net::TcpStream;
 
@@ -15,7 +15,7 @@ pub(crate) type Socket = std::net::TcpStream;
 ///
 /// # Errors
 ///
-/// The system's; `Unsupported` where standard input cannot be a socket.
+/// The system's.
 #[cfg(unix)]
 pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
     let (ours, theirs) = Socket::pair()?;
@@ -33,14 +33,56 @@ pub(crate) fn own() -> io::Result<Socket> {
     Ok(Socket::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
+/// A socket, and the other end as a process's standard input.
+///
+/// # Errors
+///
+/// The system's; `ConnectionRefused` if another process was faster to connect.
+#[cfg(windows)]
+pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
+    use std::os::windows::io::{FromRawHandle as _, IntoRawSocket as _, OwnedHandle};
+    use std::ptr::with_exposed_provenance_mut;
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let theirs = Socket::connect(listener.local_addr()?)?;
+    let (ours, from) = listener.accept()?;
+    if from != theirs.local_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    for end in [&ours, &theirs] {
+        end.set_nodelay(true)?;
+    }
+    let theirs = with_exposed_provenance_mut(theirs.into_raw_socket() as usize);
+    // SAFETY: a socket is a handle, and nothing else closes this one.
+    let theirs = unsafe { OwnedHandle::from_raw_handle(theirs) };
+    Ok((ours, Stdio::from(theirs)))
+}
+
+/// The socket that this process has as standard input.
+///
+/// # Errors
+///
+/// The system's, which has no handle left.
+#[cfg(windows)]
+pub(crate) fn own() -> io::Result<Socket> {
+    use std::os::windows::io::{AsHandle as _, FromRawSocket as _, IntoRawHandle as _};
+
+    // The first socket that the standard library makes readies the system for sockets.
+    drop(std::net::UdpSocket::bind("127.0.0.1:0")?);
+    let own = io::stdin().as_handle().try_clone_to_owned()?;
+    let own = own.into_raw_handle().expose_provenance() as u64;
+    // SAFETY: nothing else closes it. What is no socket fails in every call.
+    Ok(unsafe { Socket::from_raw_socket(own) })
+}
+
 /// Standard input is no socket here.
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Standard input is no socket here.
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub(crate) fn own() -> io::Result<Socket> {
     Err(io::ErrorKind::Unsupported.into())
 }

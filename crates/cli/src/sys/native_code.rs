@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use wasmtime::{Engine, Module};
 
@@ -25,15 +26,32 @@ impl NativeCode {
         // bytes (the stamp of wasi-threads).
         match self {
             NativeCode::File(file) => {
-                let file = file.try_clone()?;
+                let mapped = file.try_clone()?;
                 // SAFETY: as above. The user vouches in the same way that a mapped file does not
                 // change. `compile` replaces files and does not write into them.
-                unsafe { Module::deserialize_open_file(engine, file) }
+                let module = unsafe { Module::deserialize_open_file(engine, mapped) };
+                module.or_else(|error| {
+                    // Code cannot be mapped from it: on Windows from no file that was opened to be
+                    // read, elsewhere where nothing may be executed from its file system.
+                    let Ok(bytes) = whole(file) else {
+                        return Err(error);
+                    };
+                    // SAFETY: as above.
+                    unsafe { Module::deserialize(engine, bytes) }.map_err(|_| error)
+                })
             }
             // SAFETY: as above.
             NativeCode::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
         }
     }
+}
+
+/// All that is in `file`.
+fn whole(mut file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Makes a module of what the cache had.

@@ -224,8 +224,8 @@ fn readers_and_pollers_of_one_stream_all_get_their_share() {
 #[test]
 fn a_mixed_wait_returns_for_whichever_comes_first() {
     soon(|| {
+        use p1_adapter::fd::AsFd;
         use p1_adapter::test_hooks::{Direction, Interest};
-        use std::os::fd::AsFd;
         let end = EndSignal::new();
         let far = Deadline::after_nanos(20_000_000_000);
         for first in 0..3 {
@@ -249,7 +249,7 @@ fn a_mixed_wait_returns_for_whichever_comes_first() {
             let mut peer = peer;
             match first {
                 0 => in_tokio(async { peer.write_all(b"x").await.unwrap() }),
-                1 => drop(rustix::io::write(&pipe_out, b"x").unwrap()),
+                1 => drop(crate::sys::write(&pipe_out, b"x").unwrap()),
                 _ => {}
             }
             let start = Instant::now();

@@ -2,9 +2,8 @@
 
 use crate::ends::ends;
 use crate::support::{CROWDS, Check, IMPATIENCE, bound, eventually, rounds, soon};
+use p1_adapter::fd::OwnedFd;
 use p1_adapter::test_hooks::{BlockingError, EndSignal, Listener};
-use rustix::fd::OwnedFd;
-use rustix::fs::{OFlags, fcntl_getfl};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -80,8 +79,11 @@ fn a_blocked_accept_ends() {
     });
 }
 
+/// Windows does not say whether calls on a socket wait.
 #[test]
+#[cfg(unix)]
 fn an_inherited_listener_keeps_its_flags() {
+    use rustix::fs::{OFlags, fcntl_getfl};
     let (socket, _) = listener();
     let theirs = socket.try_clone().unwrap();
     let before = fcntl_getfl(&theirs).unwrap();

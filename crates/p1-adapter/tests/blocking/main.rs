@@ -9,20 +9,27 @@ mod calls;
 mod detach;
 mod embedder;
 mod ends;
+// There are no FIFOs on Windows.
+#[cfg(unix)]
 mod fifo;
 mod flags;
 #[path = "../guest/mod.rs"]
 mod guest;
 mod listener;
+#[cfg(unix)]
 mod moved_fifo;
 mod parks;
 mod poll;
 mod progress;
 mod promptly;
 mod reads;
+// Windows tells no thread that waits that the receiving side was shut.
+#[cfg(unix)]
 mod shut;
 mod sockets;
 mod subject;
 mod support;
+#[path = "../sys/mod.rs"]
+mod sys;
 mod waits;
 mod writes;

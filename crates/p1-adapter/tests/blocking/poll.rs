@@ -7,8 +7,8 @@ use crate::guest::{
 use crate::support::{
     CROWDS, Check, all_blocked, all_blocked_in, eventually, pipe, rounds, sockets, soon, within,
 };
+use p1_adapter::fd::AsFd;
 use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
-use rustix::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -255,8 +255,8 @@ fn any_mix_of_descriptors() {
             [event(2, FD_WRITE, 1)]
         );
 
-        rustix::io::write(&keep, b"abc").unwrap();
-        rustix::io::write(&peer, b"12345").unwrap();
+        crate::sys::write(&keep, b"abc").unwrap();
+        crate::sys::write(&peer, b"12345").unwrap();
         let events = guest.poll(&[on(3, FD_READ, r), on(5, FD_READ, s)]).unwrap();
         assert_eq!(events, [event(3, FD_READ, 3), event(5, FD_READ, 5)]);
 
@@ -317,7 +317,7 @@ fn a_bad_descriptor_does_not_spoil_the_rest() {
 #[test]
 fn an_empty_standard_input_is_ready() {
     soon(|| {
-        let null = std::fs::File::open("/dev/null").unwrap();
+        let null = std::fs::File::open(crate::sys::NULL).unwrap();
         let ctx = ctx();
         let fd = ctx.push_stream(null, StreamAccess::Read).unwrap() as i32;
         let mut guest = Guest::new(&ctx);
@@ -364,7 +364,7 @@ fn many_poll(calls: &dyn Calls, n: usize) -> Check {
         };
         let in_time = within(calls.patience(), || done.load(Ordering::SeqCst) == 1);
         let early = pollers.iter().filter(|p| p.is_finished()).count();
-        rustix::io::write(&pipe_out, b"!").unwrap();
+        crate::sys::write(&pipe_out, b"!").unwrap();
         let mut answers: Vec<_> = pollers.into_iter().map(|p| p.join().unwrap()).collect();
         answers.push(looking.join().unwrap());
         match (early, in_time) {

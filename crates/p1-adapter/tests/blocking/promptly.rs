@@ -4,16 +4,21 @@
 //! The test asserts the median of many rounds. A loaded machine delays some threads by a time
 //! slice, which says nothing about this crate, but it does not delay half of them.
 
-use crate::guest::{DATA, DIR, Guest, OUT};
+#[cfg(unix)]
+use crate::guest::DIR;
+use crate::guest::{DATA, Guest, OUT};
 use crate::support::{
-    CROWDS, Check, IMPATIENCE, all_blocked, bound, fifo, rounds, sockets, soon, within,
+    CROWDS, Check, IMPATIENCE, all_blocked, bound, rounds, sockets, soon, within,
 };
 use p1_adapter::{EndSignal, Interrupted, P1Ctx, P1CtxBuilder, StreamAccess};
 use std::any::Any;
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use wasmtime::Val::{self, I32, I64};
+#[cfg(unix)]
+use wasmtime::Val::I64;
+use wasmtime::Val::{self, I32};
+#[cfg(unix)]
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::cli::AsyncStdinStream;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
@@ -81,7 +86,7 @@ fn kinds() -> Vec<Blocking> {
         ("receive of all", || {
             let (ctx, (ours, theirs)) = (bare(), sockets());
             ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
-            rustix::io::write(&theirs, b"some").unwrap();
+            crate::sys::write(&theirs, b"some").unwrap();
             (ctx, Box::new(theirs), |guest| {
                 const WAITALL: i32 = 2;
                 transfer(guest, "sock_recv", 3, &[WAITALL, OUTS, OUTS + 4])
@@ -89,7 +94,7 @@ fn kinds() -> Vec<Blocking> {
         }),
         ("send", || {
             let (ctx, (ours, theirs)) = (bare(), sockets());
-            rustix::net::sockopt::set_socket_send_buffer_size(&ours, 4096).unwrap();
+            crate::sys::keep_little(&ours);
             ctx.push_stream(ours, StreamAccess::ReadWrite).unwrap();
             (ctx, Box::new(theirs), |guest| {
                 transfer(guest, "sock_send", 3, &[0, OUTS])
@@ -125,8 +130,10 @@ fn kinds() -> Vec<Blocking> {
                 ("poll_oneoff", args.map(I32).to_vec())
             })
         }),
+        // Windows has none to open.
+        #[cfg(unix)]
         ("open of a FIFO", || {
-            let (dir, _) = fifo();
+            let (dir, _) = crate::support::fifo();
             let ctx = P1CtxBuilder::new()
                 .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
                 .unwrap()

@@ -3,8 +3,8 @@
 use crate::guest::{AGAIN, Guest, INVAL, NONBLOCK, OK};
 use crate::sockets::PEEK;
 use crate::support::{blocked, eventually, rounds, sockets, soon, tcp};
+use p1_adapter::fd::OwnedFd;
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
-use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixListener};

@@ -1,12 +1,12 @@
 //! Ways to read and write a descriptor: the crate's, and ones with a fault each.
 
+use crate::sys::set_nonblocking;
+pub(crate) use crate::sys::{read_once, write_once};
+use p1_adapter::fd::{AsFd, BorrowedFd, OwnedFd};
 use p1_adapter::test_hooks::{
-    BlockingError, Deadline, Direction, EndSignal, Interrupted, Manner, Stream, wait,
+    BlockingError, Deadline, Direction, EndSignal, Interrupted, Stream, wait,
 };
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::{ReadWriteFlags, preadv2, pwritev2};
-use rustix::net::{RecvFlags, SendFlags};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
@@ -29,31 +29,6 @@ pub(crate) trait Subject: Send + Sync + 'static {
 
 /// The crate's own.
 pub(crate) struct Ours(pub(crate) Stream);
-
-pub(crate) fn read_once(
-    fd: BorrowedFd<'_>,
-    manner: Manner,
-    buffer: &mut [u8],
-) -> io::Result<usize> {
-    Ok(match manner {
-        Manner::Plain => rustix::io::read(fd, buffer)?,
-        Manner::NoWait => preadv2(
-            fd,
-            &mut [IoSliceMut::new(buffer)],
-            u64::MAX,
-            ReadWriteFlags::NOWAIT,
-        )?,
-        Manner::Socket => rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0,
-    })
-}
-
-pub(crate) fn write_once(fd: BorrowedFd<'_>, manner: Manner, bytes: &[u8]) -> io::Result<usize> {
-    Ok(match manner {
-        Manner::Plain => rustix::io::write(fd, bytes)?,
-        Manner::NoWait => pwritev2(fd, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT)?,
-        Manner::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
-    })
-}
 
 impl Subject for Ours {
     fn new(fd: BorrowedFd<'_>) -> Self {
@@ -147,12 +122,12 @@ impl Subject for SetsFlag {
     }
 
     fn read(&self, buffer: &mut [u8], nonblocking: bool, end: &EndSignal) -> Outcome {
-        rustix::io::ioctl_fionbio(&self.theirs, true)?;
+        set_nonblocking(&self.theirs, true);
         self.ours.read(buffer, nonblocking, end)
     }
 
     fn write(&self, bytes: &[u8], nonblocking: bool, end: &EndSignal) -> Outcome {
-        rustix::io::ioctl_fionbio(&self.theirs, true)?;
+        set_nonblocking(&self.theirs, true);
         self.ours.write(bytes, nonblocking, end)
     }
 
@@ -240,7 +215,7 @@ impl Subject for PollsFirst {
     fn read(&self, buffer: &mut [u8], _: bool, end: &EndSignal) -> Outcome {
         sleep_until_ready(self.theirs.as_fd(), Direction::Read, end)?;
         self.seen.wait();
-        Ok(rustix::io::read(&self.theirs, buffer)?)
+        Ok(crate::sys::read(&self.theirs, buffer)?)
     }
 
     delegate!(write, poll);

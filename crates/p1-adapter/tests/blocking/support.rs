@@ -1,7 +1,10 @@
 //! Objects to block on, and bounds for everything that might hang.
 
-use rustix::fd::OwnedFd;
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use crate::sys::sleeping;
+pub(crate) use crate::sys::sleeping::Tid;
+#[cfg(unix)]
+pub(crate) use crate::sys::{fifo, pty};
+pub(crate) use crate::sys::{pipe, ptys, sockets, tcp};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -81,87 +84,8 @@ pub(crate) fn all_blocked_in<'s, R: Send + 's>(
 /// shows in what it returns.
 pub(crate) fn settle(tids: &mpsc::Receiver<Tid>, count: usize, ended: impl Fn() -> bool) {
     let tids: Vec<_> = tids.iter().take(count).collect();
-    let look = || -> Vec<_> { tids.iter().map(|tid| tid.sleep()).collect() };
-    let start = Instant::now();
-    while !ended() && start.elapsed() < PATIENCE {
-        let seen = look();
-        let in_locks = seen
-            .iter()
-            .any(|sleep| matches!(sleep, Some(Sleep::Lock(_))));
-        if seen.contains(&None) {
-            thread::sleep(Duration::from_micros(100));
-        } else if !in_locks {
-            return;
-        } else {
-            thread::sleep(Duration::from_millis(2));
-            if look() == seen {
-                return;
-            }
-        }
-    }
+    sleeping::settle(&tids, PATIENCE, ended);
 }
-
-/// A thread of this process, as the system knows it.
-#[derive(Clone, Copy)]
-pub(crate) struct Tid(i32);
-
-impl Tid {
-    /// The calling thread.
-    pub(crate) fn mine() -> Self {
-        Tid(rustix::thread::gettid().as_raw_nonzero().get())
-    }
-
-    /// What it sleeps in, if it does.
-    fn sleep(self) -> Option<Sleep> {
-        match self.call()? {
-            libc::SYS_futex => Some(Sleep::Lock(self.switches()?)),
-            call if WAITING.contains(&call) => Some(Sleep::Call),
-            _ => None,
-        }
-    }
-
-    /// The system call it sleeps in.
-    fn call(self) -> Option<libc::c_long> {
-        let call = std::fs::read_to_string(format!("/proc/self/task/{}/syscall", self.0)).ok()?;
-        call.split(' ').next()?.parse().ok()
-    }
-
-    /// How often it went to sleep.
-    fn switches(self) -> Option<String> {
-        let status = std::fs::read_to_string(format!("/proc/self/task/{}/status", self.0)).ok()?;
-        let mut lines = status.lines();
-        lines
-            .find(|line| line.starts_with("voluntary_ctxt_switches"))
-            .map(str::to_owned)
-    }
-}
-
-/// How a thread sleeps.
-#[derive(PartialEq)]
-enum Sleep {
-    /// In a system call that waits for something to happen outside.
-    Call,
-    /// In a lock, after it went to sleep this many times. It may go on at once, so this counts only
-    /// if it stays so.
-    Lock(String),
-}
-
-/// System calls in which a thread of these tests may wait.
-const WAITING: &[libc::c_long] = &[
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_open,
-    libc::SYS_ppoll,
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_openat,
-    libc::SYS_openat2,
-    libc::SYS_accept4,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_clock_nanosleep,
-];
 
 /// What a check says: nothing, or what went wrong.
 pub(crate) type Check = Result<(), String>;
@@ -212,46 +136,4 @@ pub(crate) fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bo
         thread::sleep(Duration::from_micros(200));
     }
     true
-}
-
-/// Read end, write end.
-pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
-    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
-}
-
-/// Master, terminal.
-pub(crate) fn pty() -> (OwnedFd, OwnedFd) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let terminal = ioctl_tiocgptpeer(&master, flags).unwrap();
-    (master, terminal)
-}
-
-/// Two ends of a stream socket.
-pub(crate) fn sockets() -> (OwnedFd, OwnedFd) {
-    let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
-    (a.into(), b.into())
-}
-
-/// Two ends of a TCP connection over loopback.
-pub(crate) fn tcp() -> (OwnedFd, OwnedFd) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let a = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (b, _) = listener.accept().unwrap();
-    (a.into(), b.into())
-}
-
-/// A FIFO in a directory of its own.
-pub(crate) fn fifo() -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("fifo");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        &path,
-        rustix::fs::Mode::from_raw_mode(0o600),
-    )
-    .unwrap();
-    (dir, path)
 }

@@ -55,6 +55,8 @@ mod known;
 mod op;
 mod run;
 mod side;
+#[path = "../sys/mod.rs"]
+mod sys;
 mod twins;
 
 use op::Op;
@@ -97,6 +99,10 @@ fn compare(asynchronous: bool) {
                     shared,
                 });
                 for (i, op) in ops.iter().enumerate() {
+                    // What Windows' clocks count in is asked of it here, and guessed there.
+                    if cfg!(windows) && matches!(op, Op::Resolution(..)) {
+                        continue;
+                    }
                     if let Err(difference) = twins.run(op) {
                         return Err(TestCaseError::fail(format!(
                             "call {i}, {op:?}: {difference}"
@@ -180,8 +186,10 @@ fn what_the_peer_has_of_its_own_is_taken_out() {
     }
 }
 
-/// Each known difference, and that it still is one.
+/// Each known difference, and that it still is one. (Most are about what both ask of Unix. On
+/// Windows both ask wasmtime-wasi.)
 #[test]
+#[cfg(unix)]
 fn every_known_difference_is_met() {
     use op::{Fd, PREOPEN, path};
     let open = |name, how, follow| Op::Open {

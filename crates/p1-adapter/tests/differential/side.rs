@@ -1,11 +1,10 @@
 //! One adapter with its guest and its directory.
 
 use crate::guest::{Guest, World};
-use rustix::fs::{CWD, Mode};
+use crate::sys::symlink;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::{Deref, DerefMut};
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tempfile::TempDir;
@@ -30,8 +29,9 @@ static RUNTIME: LazyLock<Runtime> =
 pub(crate) struct Side<T: 'static> {
     guest: Guest<T>,
     dir: TempDir,
-    /// Both sides of the FIFOs, so that no open of one waits.
-    _fifos: [File; 2],
+    /// Both sides of the FIFOs, so that no open of one waits. (Windows has none.)
+    #[cfg(unix)]
+    _fifos: [fs::File; 2],
     asynchronous: bool,
 }
 
@@ -79,12 +79,12 @@ impl<T: Send + 'static> Side<T> {
                 ("loop", "loop"),
                 ("out", ".."),
             ] {
-                std::os::unix::fs::symlink(target, inside.join(name)).unwrap();
+                symlink(target, inside.join(name));
             }
-            let path = inside.join("fifo");
-            rustix::fs::mkfifoat(CWD, &path, Mode::from_raw_mode(0o600)).unwrap();
-            File::options().read(true).write(true).open(path).unwrap()
+            make_fifo(&inside.join("fifo"))
         });
+        #[cfg(windows)]
+        let [(), ()] = fifos;
         let state = state(&dir.path().join("in"), &dir.path().join("kept"));
         let memory = manner.shared.then(|| WORLD.memory());
         let guest = if manner.asynchronous {
@@ -95,6 +95,7 @@ impl<T: Send + 'static> Side<T> {
         Self {
             guest,
             dir,
+            #[cfg(unix)]
             _fifos: fifos,
             asynchronous: manner.asynchronous,
         }
@@ -127,7 +128,7 @@ impl<T: Send + 'static> Side<T> {
                 } else if kind.is_dir() {
                     walk(&path, top, all);
                     Found::Directory
-                } else if kind.is_fifo() {
+                } else if !kind.is_file() {
                     Found::Fifo
                 } else {
                     match entry.metadata().unwrap().len() {
@@ -143,6 +144,22 @@ impl<T: Send + 'static> Side<T> {
         all
     }
 }
+
+/// Both sides of a new FIFO.
+#[cfg(unix)]
+fn make_fifo(path: &Path) -> fs::File {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    mkfifoat(CWD, path, Mode::from_raw_mode(0o600)).unwrap();
+    fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap()
+}
+
+/// There are none.
+#[cfg(windows)]
+fn make_fifo(_: &Path) {}
 
 /// What lies in a directory.
 #[derive(Debug, PartialEq)]

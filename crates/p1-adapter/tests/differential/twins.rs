@@ -4,12 +4,21 @@ use crate::known::{About, is_known};
 use crate::op::{Fd, PATHS};
 use crate::side::{Manner, PEER, Side, WORLD};
 use p1_adapter::{P1CtxBuilder, P1State};
+use std::path::Path;
 use wasmtime::Val;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 /// Where the paths lie in the memory.
 pub(crate) const STRINGS: u32 = 0x1000;
+
+/// The folder with devices, or another one where there is none.
+fn devices(other: &Path) -> &Path {
+    match cfg!(unix) {
+        true => Path::new("/dev"),
+        false => other,
+    }
+}
 
 pub(crate) fn i(n: u32) -> Val {
     Val::I32(n as i32)
@@ -63,7 +72,7 @@ impl Twins {
                 .unwrap()
                 .preopened_dir(kept, "/kept", FsPerms::ReadOnly)
                 .unwrap()
-                .preopened_dir("/dev", "/dev", FsPerms::ReadOnly)
+                .preopened_dir(devices(kept), "/dev", FsPerms::ReadOnly)
                 .unwrap()
                 .build()
                 .unwrap();
@@ -82,7 +91,7 @@ impl Twins {
                 .unwrap()
                 .preopened_dir(kept, "/kept", FsPerms::ReadOnly)
                 .unwrap()
-                .preopened_dir("/dev", "/dev", FsPerms::ReadOnly)
+                .preopened_dir(devices(kept), "/dev", FsPerms::ReadOnly)
                 .unwrap()
                 .build_p1()
         });

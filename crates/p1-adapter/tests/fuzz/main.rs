@@ -11,6 +11,9 @@
 //!   exactly).
 //! - `P1_FUZZ_CORPUS` names another corpus.
 //! - `P1_FUZZ_SAVE` names a file for a new one, made of what was kept (`scripts/p1-fuzz.sh`).
+//!
+//! The folders have FIFOs, links and devices, so this is for Unix.
+#![cfg(unix)]
 
 mod generate;
 #[path = "../guest/mod.rs"]

@@ -12,15 +12,26 @@
 mod alone;
 #[path = "../guest/mod.rs"]
 mod guest;
+#[cfg(unix)]
 mod op;
+#[cfg(unix)]
 mod side;
+#[cfg(unix)]
+#[path = "../sys/mod.rs"]
+mod sys;
 
+#[cfg(unix)]
 use op::Op;
+#[cfg(unix)]
 use p1_adapter::FsPerms;
+#[cfg(unix)]
 use proptest::prelude::*;
+#[cfg(unix)]
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+#[cfg(unix)]
 use side::{Side, made, real};
 
+#[cfg(unix)]
 fn cases() -> u32 {
     match std::env::var("P1_MADE_CASES") {
         Ok(n) => n.parse().expect("P1_MADE_CASES is a number"),
@@ -28,16 +39,21 @@ fn cases() -> u32 {
     }
 }
 
+/// (A made folder is as Linux's on every system.)
 #[test]
+#[cfg(unix)]
 fn a_made_folder_is_as_one_of_the_system() {
     compare(FsPerms::ReadWrite, cases());
 }
 
+/// (Likewise.)
 #[test]
+#[cfg(unix)]
 fn a_made_folder_for_reading_is_as_one_of_the_system() {
     compare(FsPerms::ReadOnly, cases() / 4);
 }
 
+#[cfg(unix)]
 fn compare(perms: FsPerms, cases: u32) {
     let config = Config {
         cases,
@@ -61,6 +77,7 @@ fn compare(perms: FsPerms, cases: u32) {
 }
 
 /// With calls that are others in every run, if many are asked for.
+#[cfg(unix)]
 fn runner(config: Config) -> TestRunner {
     match std::env::var_os("P1_MADE_CASES") {
         Some(_) => TestRunner::new(config),
@@ -72,6 +89,7 @@ fn runner(config: Config) -> TestRunner {
 }
 
 /// Everything below the preopen, as the guest sees it.
+#[cfg(unix)]
 fn tree(side: &mut Side) -> Vec<String> {
     let mut lines = Vec::new();
     side.tree(3, "", &mut lines);

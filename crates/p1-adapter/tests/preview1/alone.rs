@@ -20,6 +20,8 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
 }
 
 /// Lets this process open `more` descriptors beyond those it has, and no others. For [`alone`].
+/// (Windows has no such limit.)
+#[cfg(unix)]
 pub(crate) fn allow_descriptors(more: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let is_open = |number: &u64| {

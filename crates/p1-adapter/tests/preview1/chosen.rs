@@ -42,7 +42,7 @@ fn descriptors_are_standard_streams() {
 fn a_directory_is_no_standard_stream_of_files() {
     let dir = tempfile::tempdir().unwrap();
     let ctx = P1CtxBuilder::new()
-        .stdin_fd(File::open(dir.path()).unwrap())
+        .stdin_fd(crate::sys::open_dir(dir.path()))
         .build();
     // As where the host's own is one: a stream that reads nothing.
     let mut guest = Guest::new(&ctx.unwrap());
@@ -54,7 +54,7 @@ fn a_directory_is_no_standard_stream_of_files() {
 fn numbers_are_chosen() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "text").unwrap();
-    let folder = || File::open(dir.path()).unwrap();
+    let folder = || crate::sys::open_dir(dir.path());
     let file = || File::open(dir.path().join("file")).unwrap();
     let ctx = P1CtxBuilder::new().max_descriptors(50).build().unwrap();
     ctx.insert_dir(7, folder(), Some("/"), FsPerms::ReadOnly)

@@ -1,6 +1,7 @@
 //! Directories: making, listing, renaming, linking, removing.
 
 use crate::guest::*;
+use crate::sys::symlink;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -84,8 +85,9 @@ fn a_listing_names_everything_once_however_small_the_buffer() {
     both(|guest, dir| {
         let mut expected = fill(dir, (0..200).map(|i| format!("file-{i:03}")));
         fs::create_dir(dir.join("sub")).unwrap();
-        std::os::unix::fs::symlink("file-000", dir.join("link")).unwrap();
-        expected.extend(["sub", "link", ".", ".."].map(String::from));
+        let has_link = symlink("file-000", dir.join("link"));
+        expected.extend(["sub", ".", ".."].map(String::from));
+        expected.extend(has_link.then(|| "link".to_owned()));
         for room in [64, 300, 4096, 60000] {
             let all = list(guest, DIR, room);
             assert_eq!(
@@ -95,7 +97,7 @@ fn a_listing_names_everything_once_however_small_the_buffer() {
             );
             assert_eq!(all["file-007"].kind, 4);
             assert_eq!(all["sub"].kind, 3);
-            assert_eq!(all["link"].kind, 7);
+            assert_eq!(all.get("link").map(|link| link.kind), has_link.then_some(7));
             assert_eq!(all["."].kind, 3);
         }
     });
@@ -123,6 +125,7 @@ fn inode_numbers_agree_with_stat() {
 }
 
 /// Compares what a listing says of each entry with what its name says; how many there are.
+#[cfg(unix)]
 fn compare_with_names(guest: &mut Guest) -> usize {
     let listed = list(guest, DIR, 4096);
     let names = listed.values().filter(|entry| entry.name != "..");
@@ -142,7 +145,9 @@ fn compare_with_names(guest: &mut Guest) -> usize {
     compared
 }
 
+/// Of links and FIFOs, too, which Windows has not.
 #[test]
+#[cfg(unix)]
 fn a_listing_says_of_an_entry_what_its_name_says() {
     use rustix::fs::{CWD, Mode, mkfifoat};
     let mut folders = vec![tempfile::tempdir().unwrap()];
@@ -153,7 +158,7 @@ fn a_listing_says_of_an_entry_what_its_name_says() {
         fs::write(path("file"), b"").unwrap();
         fs::hard_link(path("file"), path("again")).unwrap();
         fs::create_dir(path("sub")).unwrap();
-        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        symlink("nowhere", path("link"));
         mkfifoat(CWD, path("fifo"), Mode::from_raw_mode(0o600)).unwrap();
         let mut guest = Guest::new(&ctx_with(folder.path()));
         assert_eq!(compare_with_names(&mut guest), 6);
@@ -217,7 +222,9 @@ fn a_truncated_entry_fills_the_buffer() {
     });
 }
 
+/// With both open: on Windows what is open keeps its name, and a directory cannot be removed.
 #[test]
+#[cfg(unix)]
 fn making_and_removing() {
     both(|guest, dir| {
         assert_eq!(guest.at("path_create_directory", DIR, "d"), OK);
@@ -239,8 +246,30 @@ fn making_and_removing() {
     });
 }
 
-/// What was removed is at its end, as POSIX has it; the system says that it is not there.
 #[test]
+fn making_and_removing_what_is_closed() {
+    both(|guest, dir| {
+        assert_eq!(guest.at("path_create_directory", DIR, "d"), OK);
+        assert_eq!(guest.at("path_create_directory", DIR, "d"), EXIST);
+        assert_eq!(guest.at("path_create_directory", DIR, "no/d"), NOENT);
+        let fd = guest.open("d/f", CREAT, WRITE, 0).unwrap();
+        guest.put(fd, b"in d").unwrap();
+        assert_eq!(guest.close(fd), OK);
+        assert_eq!(fs::read(dir.join("d/f")).unwrap(), b"in d");
+        assert_eq!(guest.at("path_remove_directory", DIR, "d"), NOTEMPTY);
+        assert_eq!(guest.at("path_remove_directory", DIR, "d/f"), NOTDIR);
+        assert_ne!(guest.at("path_unlink_file", DIR, "d"), OK);
+        assert_eq!(guest.at("path_unlink_file", DIR, "d/f"), OK);
+        assert_eq!(guest.at("path_unlink_file", DIR, "d/f"), NOENT);
+        assert_eq!(guest.at("path_remove_directory", DIR, "d"), OK);
+        assert!(!dir.join("d").exists());
+    });
+}
+
+/// What was removed is at its end, as POSIX has it; the system says that it is not there. (On
+/// Windows a directory that is open cannot be removed.)
+#[test]
+#[cfg(unix)]
 fn a_removed_directory_is_empty() {
     both(|guest, _| {
         assert_eq!(guest.at("path_create_directory", DIR, "d"), OK);
@@ -277,7 +306,9 @@ fn renaming_and_linking() {
     });
 }
 
+/// (A program on Windows needs a privilege to make links.)
 #[test]
+#[cfg(unix)]
 fn symbolic_links() {
     both(|guest, dir| {
         fs::write(dir.join("target"), b"T").unwrap();

@@ -68,7 +68,7 @@ fn a_pushed_appending_file_says_so() {
 fn a_pushed_directory_is_a_preopen_if_it_has_a_name() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("f"), b"abc").unwrap();
-    let open = || fs::File::open(dir.path()).unwrap();
+    let open = || crate::sys::open_dir(dir.path());
     let ctx = P1CtxBuilder::new().build().unwrap();
     let named = ctx
         .push_dir(open(), Some("/named"), FsPerms::ReadWrite)

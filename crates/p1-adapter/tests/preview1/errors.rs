@@ -1,16 +1,21 @@
 //! What the operating system reports, as far as wasmtime-wasi passes it on or it can be found out
 //! afterwards.
 
+#[cfg(unix)]
 use crate::alone::{allow_descriptors, alone};
 use crate::guest::*;
 use std::fs;
+#[cfg(unix)]
 use std::path::Path;
 
+#[cfg(unix)]
 const ROFS: i32 = 69;
+#[cfg(unix)]
 const XDEV: i32 = 75;
 
 /// Directories on two file systems, and a guest that has the root of both as its preopen: names
-/// relative to it.
+/// relative to it. (On Windows no root has both.)
+#[cfg(unix)]
 fn two_file_systems() -> Option<(tempfile::TempDir, tempfile::TempDir)> {
     use std::os::unix::fs::MetadataExt as _;
     let here = tempfile::tempdir().unwrap();
@@ -19,12 +24,14 @@ fn two_file_systems() -> Option<(tempfile::TempDir, tempfile::TempDir)> {
     (device(here.path()) != device(there.path())).then_some((here, there))
 }
 
+#[cfg(unix)]
 fn below(dir: &Path, name: &str) -> String {
     let path = dir.join(name);
     path.to_str().unwrap().trim_start_matches('/').to_owned()
 }
 
 #[test]
+#[cfg(unix)]
 fn a_rename_to_another_file_system_says_so() {
     let Some((here, there)) = two_file_systems() else {
         eprintln!("there is one file system only: nothing to see");
@@ -42,7 +49,9 @@ fn a_rename_to_another_file_system_says_so() {
     assert!(!there.path().join("g").exists());
 }
 
+/// Windows has no such limit.
 #[test]
+#[cfg(unix)]
 fn an_open_without_a_descriptor_left_in_the_process_says_so() {
     alone(
         "errors::an_open_without_a_descriptor_left_in_the_process_says_so",
@@ -58,7 +67,8 @@ fn an_open_without_a_descriptor_left_in_the_process_says_so() {
     );
 }
 
-/// A directory that is mounted read-only, if this machine has one.
+/// A directory that is mounted read-only, if this machine has one and says so.
+#[cfg(unix)]
 fn read_only_mount() -> Option<String> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap();
     mounts
@@ -70,6 +80,7 @@ fn read_only_mount() -> Option<String> {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_change_on_a_read_only_file_system_says_so() {
     let Some(mount) = read_only_mount() else {
         eprintln!("nothing is mounted read-only here: nothing to see");
@@ -102,6 +113,7 @@ fn creating_a_file_gives_no_right_to_write_it() {
 
 /// What a path, a descriptor and the host say of one object is the same.
 #[test]
+#[cfg(unix)]
 fn a_fifo_has_its_attributes_under_its_number_too() {
     both(|guest, dir| {
         use std::os::unix::fs::MetadataExt as _;
@@ -133,6 +145,7 @@ fn a_fifo_has_its_attributes_under_its_number_too() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_fifo_below_a_read_only_preopen_keeps_its_times() {
     use p1_adapter::P1CtxBuilder;
     use wasmtime::Val::{I32, I64};

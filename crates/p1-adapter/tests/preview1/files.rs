@@ -252,7 +252,8 @@ fn opening_honours_its_flags() {
         assert_eq!(guest.open_at(fd, "x", 0, READ, 0), Err(NOTDIR));
         assert_eq!(guest.open_at(0, "x", 0, READ, 0), Err(NOTDIR));
         assert_eq!(guest.open_at(77, "x", 0, READ, 0), Err(BADF));
-        assert!(guest.open("f", 0, READ, 1 << 4).is_ok(), "SYNC");
+        // Files on Windows are wasmtime-wasi's, which knows no such flag.
+        assert_eq!(guest.open("f", 0, READ, 1 << 4).is_ok(), cfg!(unix), "SYNC");
         assert_eq!(guest.open(&"x".repeat(300), 0, READ, 0), Err(NAMETOOLONG));
     });
 }
@@ -300,7 +301,9 @@ fn renumbering_replaces_and_frees() {
     });
 }
 
+/// (Windows has no list of what is open.)
 #[test]
+#[cfg(unix)]
 fn a_renumbered_file_is_closed_when_nobody_uses_it_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = Guest::new(&ctx_with(dir.path()));

@@ -15,6 +15,8 @@ mod files;
 #[path = "../guest/mod.rs"]
 mod guest;
 mod hooks;
+// The descriptors that a program on Unix would inherit, FIFOs and terminals.
+#[cfg(unix)]
 mod host_descriptors;
 mod limits;
 mod memory;
@@ -33,8 +35,14 @@ mod sandbox;
 #[cfg(target_os = "linux")]
 #[path = "../../../../tests/support/seccomp.rs"]
 mod seccomp;
+// Windows tells no task that waits that the receiving side was shut.
+#[cfg(unix)]
 mod shut;
 mod stdio;
+// Links are swapped in, which a program on Windows needs a privilege to make.
+#[cfg(unix)]
 mod swapped;
+#[path = "../sys/mod.rs"]
+mod sys;
 mod unrepeatable;
 mod unstable;

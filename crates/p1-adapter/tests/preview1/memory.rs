@@ -160,10 +160,11 @@ fn bad_strings_are_errnos() {
         let path = |len| [Val::I32(DIR), Val::I32(DATA as i32), Val::I32(len)];
         assert_eq!(guest.call("path_unlink_file", &path(2)), ILSEQ);
         guest.write(DATA, &vec![b'a'; 70_000]);
-        assert_eq!(
-            guest.call("path_unlink_file", &path(65_536)),
-            NAMETOOLONG,
-            "the system's limit"
+        // Windows may say that there is nothing of that name.
+        let said = guest.call("path_unlink_file", &path(65_536));
+        assert!(
+            said == NAMETOOLONG || cfg!(windows) && said == NOENT,
+            "the system's limit: {said}"
         );
         assert_eq!(
             guest.call("path_unlink_file", &path(65_537)),

@@ -116,11 +116,7 @@ fn what_is_pushed_has_the_rights_that_were_chosen() {
         .unwrap() as i32;
     let listed = ctx
         .limited_to(Rights::PATH_OPEN | Rights::FD_READDIR, Rights::FD_READ)
-        .push_dir(
-            fs::File::open(dir.path()).unwrap(),
-            None,
-            FsPerms::ReadWrite,
-        )
+        .push_dir(crate::sys::open_dir(dir.path()), None, FsPerms::ReadWrite)
         .unwrap() as i32;
     let (reader, _writer) = std::io::pipe().unwrap();
     let pipe = ctx

@@ -297,7 +297,7 @@ fn run(module: &Module, dir: &Path, seed: u64) -> Vec<u8> {
 #[test]
 fn a_program_prints_the_same_bytes_in_every_run() {
     let module = Module::new(&WORLD.engine, program()).unwrap();
-    let memory = Path::new("/dev/shm");
+    let memory = Path::new(crate::sys::MEMORY);
     let mut first: Option<Vec<u8>> = None;
     for seed in 0..RUNS {
         // Two file systems, where there are two: their numbers, sizes and orders differ.

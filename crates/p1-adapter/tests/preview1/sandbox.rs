@@ -1,6 +1,7 @@
 //! What the guest may not reach or change.
 
 use crate::guest::*;
+use crate::sys::symlink;
 use p1_adapter::P1CtxBuilder;
 use std::fs;
 use std::path::Path;
@@ -24,8 +25,8 @@ fn world(perms: FsPerms) -> (tempfile::TempDir, Guest) {
 }
 
 fn escapes(dir: &Path) -> Vec<String> {
-    std::os::unix::fs::symlink("../out", dir.join("in/up")).unwrap();
-    std::os::unix::fs::symlink(dir.join("out"), dir.join("in/abs")).unwrap();
+    symlink("../out", dir.join("in/up"));
+    symlink(dir.join("out"), dir.join("in/abs"));
     let secret = dir.join("out/secret");
     vec![
         "../out/secret".into(),

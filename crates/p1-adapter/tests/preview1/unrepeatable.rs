@@ -3,10 +3,9 @@
 use crate::asynchronous::Task;
 use crate::guest::*;
 use crate::poll::{On, poll};
+use crate::sys::{connected, listen};
 use p1_adapter::{NotRepeatable, P1Ctx, P1CtxBuilder, StreamAccess, Unrepeatable};
-use rustix::fs::{CWD, Mode, mkfifoat};
 use std::io::{PipeReader, Write as _};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -138,12 +137,11 @@ fn transfer(guest: &mut Guest, fd: u32) -> [Val; 4] {
 #[test]
 fn sockets_are_met_by_each_call() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("socket");
-    for allowed in [&[][..], &["socket"]] {
+    for (name, allowed) in [("one", &[][..]), ("other", &["socket"])] {
         let (ctx, met) = asking(&mut P1CtxBuilder::new(), allowed);
-        let (here, mut there) = UnixStream::pair().unwrap();
+        let (here, mut there) = connected();
         let fd = ctx.push_stream(here, StreamAccess::ReadWrite).unwrap();
-        let listener = UnixListener::bind(&path).unwrap();
+        let (listener, _) = listen(dir.path(), name);
         let listener = ctx.push_listener(listener).unwrap();
         there.write_all(b"1234").unwrap();
         let mut guest = Guest::new(&ctx);
@@ -164,16 +162,17 @@ fn sockets_are_met_by_each_call() {
             assert_eq!(guest.put(fd as i32, b"x"), Ok(1));
             assert_eq!(take(&met), ["socket"; 2]);
         }
-        std::fs::remove_file(&path).unwrap();
     }
 }
 
 /// The other side is never opened: an open that began would not come back.
 #[test]
+#[cfg(unix)]
 fn a_fifo_is_met_before_it_is_opened() {
     let dir = tempfile::tempdir().unwrap();
+    use rustix::fs::{CWD, Mode, mkfifoat};
     mkfifoat(CWD, dir.path().join("f"), Mode::RWXU).unwrap();
-    std::os::unix::fs::symlink("f", dir.path().join("link")).unwrap();
+    crate::sys::symlink("f", dir.path().join("link"));
     let mut builder = P1CtxBuilder::new();
     builder
         .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)

@@ -44,7 +44,8 @@ impl ThreadModule {
     }
 
     /// [`deserialize`](Self::deserialize) from a file, which is mapped and not copied. Reads it
-    /// once, for the checksum.
+    /// once, for the checksum. Where code cannot be mapped from it (on Windows, or where nothing
+    /// may be executed from its file system) it is copied.
     ///
     /// # Safety
     ///
@@ -58,11 +59,19 @@ impl ThreadModule {
         engine: &Engine,
         path: impl AsRef<Path>,
     ) -> Result<Self, DeserializeError> {
+        let path = path.as_ref();
         let mut file = File::open(path).map_err(StampError::from)?;
         let stamp = Stamp::read(&mut file)?;
         // SAFETY: as above, and the caller says that the file stays as it is. What is behind the
         // compiled module is outside of the sections that its header names.
-        let module = unsafe { Module::deserialize_open_file(engine, file) };
-        Ok(stamp.into_module(module.map_err(DeserializeError::Module)?)?)
+        match unsafe { Module::deserialize_open_file(engine, file) } {
+            Ok(module) => Ok(stamp.into_module(module)?),
+            Err(error) => {
+                let bytes = std::fs::read(path).map_err(StampError::from)?;
+                // SAFETY: the caller's promise.
+                let copied = unsafe { Self::deserialize(engine, &bytes) };
+                copied.map_err(|_| DeserializeError::Module(error))
+            }
+        }
     }
 }

@@ -269,16 +269,24 @@ const INSIDE: &str = "WASI_THREADS_TEST_INSIDE";
 
 /// Runs `test` of this binary in a process of its own, under `limits` (shell), and checks that it
 /// passed. True in that process, where the caller goes on. Its stdin is a pipe that is never
-/// written to.
+/// written to. Windows has no shell, so there are no limits there.
 pub fn in_a_process(test: &str, limits: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let (stdin, _held_open) = std::io::pipe().unwrap();
-    let output = Command::new("sh")
+    let this = std::env::current_exe().unwrap();
+    let mut command = match cfg!(windows) {
+        true => Command::new(this),
+        false => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!(r#"{limits}; exec "$0" "$@""#)]);
+            shell.arg(this);
+            shell
+        }
+    };
+    let output = command
         .stdin(stdin)
-        .args(["-c", &format!(r#"{limits}; exec "$0" "$@""#)])
-        .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
         .env_remove("RUST_BACKTRACE")

@@ -1,16 +1,20 @@
 //! What depends on the platform: how a thread sleeps on a 32-bit word, and what a full fence is.
 //!
-//! Sleeping: on Linux and Android it is the futex system call. Elsewhere it is a mutex and a
-//! condition variable per node, which is also what the models run.
+//! Sleeping: on Linux and Android it is the futex system call, on Windows `WaitOnAddress`.
+//! Elsewhere it is a mutex and a condition variable per node, which is also what the models run.
 
+#[cfg(windows)]
+mod address;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod futex;
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android", windows))))]
 mod portable;
 
+#[cfg(windows)]
+pub(crate) use address::AddressSleeper as Sleeper;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use futex::FutexSleeper as Sleeper;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 pub(crate) use portable::CondvarSleeper as Sleeper;
 
 use std::sync::atomic::Ordering;

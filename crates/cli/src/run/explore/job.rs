@@ -105,7 +105,13 @@ impl<'a> Job<'a> {
                 self.process = Some(process);
                 Ok(answer)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            // What a read says whose time has passed: on Windows the second.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) =>
+            {
                 // No status of its own: it is killed as it is dropped.
                 Ok(Answer {
                     status: Exit::Endless.status(),

@@ -5,15 +5,21 @@
 #![allow(unsafe_code)]
 
 use super::Iovecs;
+use crate::sys::blocked::while_pending;
 use crate::sys::errno::Errno;
 use crate::sys::fd::BorrowedFd;
 use crate::sys::file::{SeekFrom, cursor, move_cursor};
 use crate::sys::object::Sort;
 use crate::sys::poll::PollFlags;
-use crate::sys::socket;
+use crate::sys::socket::{self, SocketType};
+use crate::sys::wake_fd::WakeFd;
 use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FileModeInformation,
+    NtQueryInformationFile,
+};
 use windows_sys::Win32::Foundation::{
     ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_MORE_DATA,
     ERROR_PIPE_NOT_CONNECTED, GetLastError, HANDLE,
@@ -24,7 +30,7 @@ use windows_sys::Win32::Security::Cryptography::{
 };
 use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
 use windows_sys::Win32::System::IO::{
-    GetOverlappedResult, OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0,
+    GetOverlappedResult, IO_STATUS_BLOCK, OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0,
 };
 
 /// One buffer.
@@ -37,6 +43,9 @@ pub(super) struct IoVec {
 /// The most that one call of the system's is asked for.
 const MOST: usize = 1 << 30;
 
+/// What a stream is sent at a time.
+const PIECE: usize = 16 << 10;
+
 /// The offset that stands for the end of the file, wherever that is.
 const END: u64 = u64::MAX;
 
@@ -47,11 +56,11 @@ impl Iovecs<'_> {
         match Sort::of(fd)? {
             Sort::Disk => {
                 let _moves = cursor(handle);
-                self.each(|buffer, _| read(handle, buffer, None))
+                self.each(|buffer, _| read(handle, buffer, At::Cursor))
             }
             Sort::Socket => self.recv(fd, false, false).map(|(count, _)| count),
             Sort::Pipe | Sort::Console | Sort::Device | Sort::Event => {
-                self.first(|buffer| read(handle, buffer, None))
+                self.first(|buffer| read(handle, buffer, At::Stream))
             }
         }
     }
@@ -62,11 +71,11 @@ impl Iovecs<'_> {
         match Sort::of(fd)? {
             Sort::Disk => {
                 let _moves = cursor(handle);
-                self.each(|buffer, _| write(handle, buffer, None))
+                self.each(|buffer, _| write(handle, buffer, At::Cursor))
             }
             Sort::Socket => self.send(fd),
             Sort::Pipe | Sort::Console | Sort::Device | Sort::Event => {
-                self.each(|buffer, _| write(handle, buffer, None))
+                self.each(|buffer, _| write(handle, buffer, At::Stream))
             }
         }
     }
@@ -80,14 +89,14 @@ impl Iovecs<'_> {
         }
         let _moves = cursor(handle);
         match self.list[..] {
-            [buffer] => write(handle, buffer, Some(END)),
+            [buffer] => write(handle, buffer, At::Place(END)),
             _ => {
                 let mut all = self.copy_out();
                 let buffer = IoVec {
                     iov_base: all.as_mut_ptr().cast(),
                     iov_len: all.len(),
                 };
-                write(handle, buffer, Some(END))
+                write(handle, buffer, At::Place(END))
             }
         }
     }
@@ -96,7 +105,7 @@ impl Iovecs<'_> {
     pub(crate) fn read_at(&self, fd: BorrowedFd<'_>, offset: u64) -> Result<usize, Errno> {
         let handle = fd.handle();
         positioned(fd, || {
-            self.each(|buffer, done| read(handle, buffer, Some(place(offset, done)?)))
+            self.each(|buffer, done| read(handle, buffer, At::Place(place(offset, done)?)))
         })
     }
 
@@ -104,7 +113,7 @@ impl Iovecs<'_> {
     pub(crate) fn write_at(&self, fd: BorrowedFd<'_>, offset: u64) -> Result<usize, Errno> {
         let handle = fd.handle();
         positioned(fd, || {
-            self.each(|buffer, done| write(handle, buffer, Some(place(offset, done)?)))
+            self.each(|buffer, done| write(handle, buffer, At::Place(place(offset, done)?)))
         })
     }
 
@@ -119,14 +128,16 @@ impl Iovecs<'_> {
     }
 
     /// Receives from a socket, which keeps the bytes to `peek`; also says whether a datagram was
-    /// cut short. `EAGAIN` if there is nothing. (Of a socket that others have, one of them may take
-    /// it in between: then this waits.)
+    /// cut short. `EAGAIN` if there is nothing. (Of a socket that another process has, that one may
+    /// take it in between: then this waits, and does not end with the signal.)
     pub(crate) fn recv(
         &self,
         fd: BorrowedFd<'_>,
         peek: bool,
         _records: bool,
     ) -> Result<(usize, bool), Errno> {
+        // No other thread takes what was seen.
+        let _seen = cursor(fd.handle());
         if socket::look(fd, PollFlags::IN)?.is_empty() {
             return Err(Errno::AGAIN);
         }
@@ -148,9 +159,19 @@ impl Iovecs<'_> {
         }
     }
 
-    /// Sends to a socket: `EAGAIN` if it has no room. (One that others have takes all, and waits
-    /// for it.)
+    /// Sends to a socket: `EAGAIN` if it has no room. A stream is sent a piece, which has room if
+    /// there is any: a socket that others have would wait for the whole, and no signal would reach
+    /// the call there.
     pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        if self.len() > PIECE && socket::kind(fd)? == SocketType::STREAM {
+            return self.part(&(0..PIECE)).send_whole(fd);
+        }
+        self.send_whole(fd)
+    }
+
+    fn send_whole(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        // No other thread fills the room that was seen.
+        let _seen = cursor(fd.handle());
         if socket::look(fd, PollFlags::OUT)?.is_empty() {
             return Err(Errno::AGAIN);
         }
@@ -250,6 +271,17 @@ fn positioned(
     done.and_then(|count| back.map(|_| count))
 }
 
+/// Where bytes are read or written.
+#[derive(Clone, Copy)]
+enum At {
+    /// At the cursor of a file's handle.
+    Cursor,
+    /// At this offset.
+    Place(u64),
+    /// Where they come and go in order.
+    Stream,
+}
+
 fn overlapped(at: u64) -> OVERLAPPED {
     OVERLAPPED {
         Anonymous: OVERLAPPED_0 {
@@ -262,32 +294,69 @@ fn overlapped(at: u64) -> OVERLAPPED {
     }
 }
 
-/// The answer of a call once the system is done with its buffer. A handle of the standard library,
-/// of wasmtime-wasi or of an anonymous pipe is synchronous, so the call is done when it returns. On
-/// an asynchronous handle of an embedder it may go on in the background. With a place it is waited
-/// for here. Without one the system refuses it for files; an asynchronous pipe must not be given.
-fn finished(done: i32, handle: HANDLE, place: *mut OVERLAPPED, count: *mut u32) -> i32 {
+/// Makes a call, which is given where the number of bytes goes and a structure, and waits until the
+/// system is done with its buffer; the call's answer.
+///
+/// Handles of files, of wasmtime-wasi and of anonymous pipes are synchronous: such a call is done
+/// when it returns. On an asynchronous handle it may go on in the background: on a file with a
+/// place, and on the pipes that the standard library has to its child processes.
+fn called(
+    handle: HANDLE,
+    at: At,
+    count: *mut u32,
+    call: impl FnOnce(*mut u32, *mut OVERLAPPED) -> i32,
+) -> i32 {
+    let mut structure = OVERLAPPED::default();
+    let event;
+    match at {
+        At::Place(offset) => structure = overlapped(offset),
+        At::Stream if is_asynchronous(handle) => {
+            event = match WakeFd::new() {
+                Ok(event) => event,
+                // The system's error is still what it was.
+                Err(_) => return 0,
+            };
+            // The lowest bit keeps the end of the call from whatever else waits for the handle's.
+            let own = event.descriptor().handle().map_addr(|handle| handle | 1);
+            structure.hEvent = own;
+        }
+        At::Cursor | At::Stream => return call(count, null_mut()),
+    }
+    let place = &raw mut structure;
+    let done = call(count, place);
     // SAFETY: reads a number of this thread's.
     if done != 0 || unsafe { GetLastError() } != ERROR_IO_PENDING {
         return done;
     }
-    // SAFETY: the call is under way, so it has a place; that and the number are the caller's, which
-    // keeps them until this returns.
-    unsafe { GetOverlappedResult(handle, place, count, 1) }
+    // SAFETY: the call is under way with this structure; the number is the caller's, which keeps it
+    // until this returns.
+    while_pending(handle, place, || unsafe {
+        GetOverlappedResult(handle, place, count, 1)
+    })
+}
+
+/// Whether calls on the handle may go on in the background. One that cannot be asked is none.
+fn is_asynchronous(handle: HANDLE) -> bool {
+    let mut mode = 0u32;
+    let mut status = IO_STATUS_BLOCK::default();
+    let (at, len) = (&raw mut mode, size_of_val(&mode) as u32);
+    let status_at = &raw mut status;
+    // SAFETY: the handle is open; the structure asked for is one number.
+    let asked =
+        unsafe { NtQueryInformationFile(handle, status_at, at.cast(), len, FileModeInformation) };
+    asked == 0 && mode & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) == 0
 }
 
 /// One read, of what there is at once: nothing at the end of a file, and where a pipe has no writer
 /// any more.
-fn read(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> {
+fn read(handle: HANDLE, buffer: IoVec, at: At) -> Result<usize, Errno> {
     let len = buffer.iov_len.min(MOST) as u32;
     let mut count = 0;
-    let mut place = at.map(overlapped);
-    let place = place.as_mut().map_or(null_mut(), std::ptr::from_mut);
-    let count_at = &raw mut count;
-    // SAFETY: as for `Iovecs::recv`. The system is done with buffer and place when `finished` has
-    // returned.
-    let done = unsafe { ReadFile(handle, buffer.iov_base.cast(), len, count_at, place) };
-    match finished(done, handle, place, count_at) {
+    // SAFETY: as for `Iovecs::recv`. The system is done with the buffer when `called` has returned.
+    let done = called(handle, at, &raw mut count, |count, place| unsafe {
+        ReadFile(handle, buffer.iov_base.cast(), len, count, place)
+    });
+    match done {
         0 => {
             // SAFETY: reads a number of this thread's.
             match unsafe { GetLastError() } {
@@ -302,15 +371,14 @@ fn read(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> 
 }
 
 /// One write.
-fn write(handle: HANDLE, buffer: IoVec, at: Option<u64>) -> Result<usize, Errno> {
+fn write(handle: HANDLE, buffer: IoVec, at: At) -> Result<usize, Errno> {
     let len = buffer.iov_len.min(MOST) as u32;
     let mut count = 0;
-    let mut place = at.map(overlapped);
-    let place = place.as_mut().map_or(null_mut(), std::ptr::from_mut);
-    let count_at = &raw mut count;
     // SAFETY: as for `read`; the kernel only reads the bytes.
-    let done = unsafe { WriteFile(handle, buffer.iov_base.cast(), len, count_at, place) };
-    match finished(done, handle, place, count_at) {
+    let done = called(handle, at, &raw mut count, |count, place| unsafe {
+        WriteFile(handle, buffer.iov_base.cast(), len, count, place)
+    });
+    match done {
         0 => Err(Errno::last()),
         _ => Ok(count as usize),
     }

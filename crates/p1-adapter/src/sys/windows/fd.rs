@@ -6,7 +6,8 @@ use std::io::{PipeReader, PipeWriter, Stderr, Stdin, Stdout};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{
     AsHandle, AsRawHandle as _, AsRawSocket as _, AsSocket, BorrowedHandle, BorrowedSocket,
-    FromRawHandle as _, IntoRawHandle as _, IntoRawSocket as _, OwnedHandle, OwnedSocket,
+    FromRawHandle as _, FromRawSocket as _, IntoRawHandle as _, IntoRawSocket as _, OwnedHandle,
+    OwnedSocket,
 };
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
@@ -75,13 +76,28 @@ impl<'fd> BorrowedFd<'fd> {
     }
 
     /// Another one for the same object, which is not inherited.
-    pub(in crate::sys) fn duplicate(&self) -> std::io::Result<OwnedFd> {
+    ///
+    /// # Errors
+    ///
+    /// The system's, which has no handle left.
+    pub fn try_clone_to_owned(&self) -> std::io::Result<OwnedFd> {
         match self.0 {
             Lent::Handle(handle) | Lent::Event(handle) => {
                 handle.try_clone_to_owned().map(OwnedFd::from)
             }
             Lent::Socket(socket) => socket.try_clone_to_owned().map(OwnedFd::from),
         }
+    }
+}
+
+impl OwnedFd {
+    /// Another one for the same object, which is not inherited.
+    ///
+    /// # Errors
+    ///
+    /// The system's, which has no handle left.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        self.as_fd().try_clone_to_owned()
     }
 }
 
@@ -203,6 +219,33 @@ impl From<OwnedFd> for File {
         }
     }
 }
+
+impl From<OwnedFd> for OwnedSocket {
+    /// As on Unix it is not asked what it is. What is no socket fails in every call.
+    fn from(fd: OwnedFd) -> Self {
+        match fd.0 {
+            Held::Socket(socket) => socket,
+            Held::Handle(handle) => {
+                let raw = handle.into_raw_handle().expose_provenance() as u64;
+                // SAFETY: nothing else closes it.
+                unsafe { Self::from_raw_socket(raw) }
+            }
+        }
+    }
+}
+
+/// Sockets of the standard library are made of what is theirs.
+macro_rules! into_sockets {
+    ($($type:ty),*) => {$(
+        impl From<OwnedFd> for $type {
+            fn from(fd: OwnedFd) -> Self {
+                Self::from(OwnedSocket::from(fd))
+            }
+        }
+    )*};
+}
+
+into_sockets!(TcpStream, TcpListener, UdpSocket);
 
 impl From<OwnedFd> for OwnedHandle {
     fn from(fd: OwnedFd) -> Self {

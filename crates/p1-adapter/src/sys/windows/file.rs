@@ -113,10 +113,12 @@ pub(crate) fn advise(
 /// again.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), Errno> {
     on_disk(fd)?;
-    let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
-    if len == 0 {
+    let is_number = |n: u64| i64::try_from(n).is_ok();
+    if len == 0 || !is_number(offset) || !is_number(len) {
         return Err(Errno::INVAL);
     }
+    let end = offset.checked_add(len).filter(|end| is_number(*end));
+    let end = end.ok_or(Errno::FBIG)?;
     let _still = cursor(fd.handle());
     let found = information(fd.handle())?;
     match wide(found.nFileSizeHigh, found.nFileSizeLow) < end {
@@ -150,7 +152,7 @@ pub(crate) fn sync_data(fd: BorrowedFd<'_>) -> Result<(), Errno> {
 pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64) -> Result<(), Errno> {
     on_disk(fd)?;
     let end = FILE_END_OF_FILE_INFO {
-        EndOfFile: i64::try_from(size).map_err(|_| Errno::FBIG)?,
+        EndOfFile: i64::try_from(size).map_err(|_| Errno::INVAL)?,
     };
     let len = size_of_val(&end) as u32;
     let at = from_ref(&end).cast();
@@ -314,7 +316,7 @@ pub(crate) fn readable_bytes(fd: impl AsFd) -> Result<u64, Errno> {
 
 /// Another handle of the same object, which is not inherited.
 pub(crate) fn duplicate(fd: impl AsFd) -> Result<OwnedFd, Errno> {
-    let duplicate = fd.as_fd().duplicate();
+    let duplicate = fd.as_fd().try_clone_to_owned();
     duplicate.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 

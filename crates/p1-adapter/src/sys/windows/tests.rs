@@ -5,7 +5,7 @@ use super::blocked::Cancellable;
 use super::errno::Errno;
 use super::fd::AsFd as _;
 use super::file::{self, FileType, OFlags, SeekFrom};
-use super::listing::{Listing, open_directory};
+use super::listing::{KnownDirectory, Listing, open_directory};
 use super::object::{Object, is_terminal};
 use super::poll::{PollFd, PollFlags, poll};
 use super::socket::{self, SocketType};
@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use wiggle::GuestMemory;
@@ -103,6 +104,13 @@ fn sizes_flags_and_times() {
     assert_eq!(file::set_size(fd, 100), Ok(()));
     assert_eq!(file::allocate(fd, 50, 10), Ok(()));
     assert_eq!(file::allocate(fd, 150, 10), Ok(()));
+    // As POSIX says it of numbers that no file has.
+    let (beyond, most) = (u64::MAX, i64::MAX.cast_unsigned());
+    assert_eq!(file::set_size(fd, beyond), Err(Errno::INVAL));
+    assert_eq!(file::allocate(fd, beyond, 1), Err(Errno::INVAL));
+    assert_eq!(file::allocate(fd, 1, beyond), Err(Errno::INVAL));
+    assert_eq!(file::allocate(fd, most, 1), Err(Errno::FBIG));
+    assert_eq!(file::allocate(fd, 0, 0), Err(Errno::INVAL));
     let found = Attributes::of(fd).unwrap();
     assert_eq!(
         (found.file_type, found.size, found.links),
@@ -138,7 +146,7 @@ fn a_directory_is_listed_and_a_listing_goes_on_where_it_was() {
     let dir = open_directory(folder.path()).unwrap();
     assert_eq!(Object::of(&dir).unwrap().file_type(), FileType::Directory);
     let list = |position| {
-        let listing = Listing::open(dir.as_fd(), position).unwrap();
+        let listing = Listing::open(dir.as_fd(), position, &KnownDirectory).unwrap();
         let mut buffer = [MaybeUninit::uninit(); 512];
         let mut entries = listing.entries(&mut buffer);
         let mut names = Vec::new();
@@ -257,6 +265,69 @@ fn a_write_to_a_full_pipe_is_cancelled() {
     let begun = Instant::now();
     assert_eq!(waits.join().unwrap(), Err(Errno::INTR));
     assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+/// A socket that others have, too: its calls wait.
+#[test]
+fn a_full_socket_takes_a_piece_at_a_time_and_then_says_so() {
+    static BYTES: [u8; 1 << 20] = [7; 1 << 20];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    let mut bytes = BYTES.to_vec();
+    let mut sent = 0;
+    let said = loop {
+        let mut memory = GuestMemory::Unshared(&mut bytes);
+        let all = Iovecs::one(&mut memory, 0, 1 << 20).unwrap();
+        match all.send(ours.as_fd()) {
+            Ok(count) => sent += count,
+            Err(errno) => break errno,
+        }
+        assert!(sent < 1 << 30);
+    };
+    assert_eq!(said, Errno::AGAIN);
+    drop(theirs);
+}
+
+/// The standard library's pipes to child processes are asynchronous.
+#[test]
+fn a_childs_pipe_is_read_and_a_read_of_it_is_cancelled() {
+    let mut child = Command::new("cmd")
+        .args(["/c", "echo here& set /p line="])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut memory = Memory::of(b"");
+    let mut said = 0;
+    while said < 6 {
+        let room = [(said, 64 - said)];
+        said += memory.with(&room, |all| all.read(stdout.as_fd())).unwrap() as u32;
+    }
+    assert_eq!(&memory.0[..6], b"here\r\n");
+    for late in [0, 30] {
+        let (give, take) = mpsc::channel();
+        let done = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let (call, cancel) = Cancellable::begin().unwrap();
+                give.send(cancel).unwrap();
+                let done = Memory::of(b"").with(&[(0, 8)], |all| all.read(stdout.as_fd()));
+                drop(call);
+                done
+            });
+            let cancel = take.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(late));
+            cancel();
+            waits.join().unwrap()
+        });
+        assert_eq!(done, Err(Errno::INTR), "after {late} ms");
+    }
+    let mut memory = Memory::of(b"a line\r\n");
+    let line = [(0, 8)];
+    assert_eq!(memory.with(&line, |all| all.write(stdin.as_fd())), Ok(8));
+    assert_eq!(memory.with(&line, |all| all.read(stdout.as_fd())), Ok(0));
+    child.wait().unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::calls::{Calls, Corner, OneLock, Ours};
 use super::{CROWDS, Check, rounds};
 use crate::guest::*;
+use crate::sys::sleeping::Tid;
 use p1_adapter::{P1Ctx, StreamAccess};
 use std::fs;
 use std::io::{PipeWriter, Write as _};
@@ -19,37 +20,24 @@ pub(super) fn stream(ctx: &P1Ctx) -> (i32, PipeWriter) {
     (fd as i32, writer)
 }
 
-/// Starts a thread and comes back when it sleeps in `poll(2)`.
+/// Starts a thread and comes back when it waits for descriptors.
 pub(crate) fn blocked<'s, R: Send + 's>(
     scope: &'s Scope<'s, '_>,
     run: impl FnOnce() -> R + Send + 's,
 ) -> ScopedJoinHandle<'s, R> {
     let (said, tid) = std::sync::mpsc::channel();
     let thread = scope.spawn(move || {
-        said.send(rustix::thread::gettid()).unwrap();
+        said.send(Tid::mine()).unwrap();
         run()
     });
-    let tid = tid.recv().unwrap().as_raw_nonzero();
+    let tid = tid.recv().unwrap();
     let start = Instant::now();
     // A thread that does not block shows in what it returns. A panic here would leave the others
     // blocked.
-    while !polls(tid.get()) && !thread.is_finished() && start.elapsed() < Duration::from_secs(20) {
+    while !tid.polls() && !thread.is_finished() && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_micros(200));
     }
     thread
-}
-
-/// Whether a thread of this process is in `poll` or `ppoll`.
-fn polls(tid: i32) -> bool {
-    let Ok(call) = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")) else {
-        return false;
-    };
-    let number = call.split(' ').next().and_then(|n| n.parse().ok());
-    #[cfg(target_arch = "x86_64")]
-    if number == Some(libc::SYS_poll) {
-        return true;
-    }
-    number == Some(libc::SYS_ppoll)
 }
 
 /// One thread is blocked in a read of a pipe; the others must be done with everything else within
