@@ -1,5 +1,7 @@
 //! Objects to block on, and bounds for everything that might hang.
 
+use crate::guest::emulated::{less, slower};
+use crate::guest::waiting_calls::{is_lock, waits_outside};
 use rustix::fd::OwnedFd;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use std::sync::mpsc;
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 /// printed.
 pub(crate) fn bound() -> Duration {
     let asked = std::env::var("P1_BOUND_MS").ok();
-    let milliseconds = asked.map_or(5000, |text| text.parse().expect("P1_BOUND_MS is a number"));
+    let usual = less(5000, 60_000);
+    let milliseconds = asked.map_or(usual, |text| text.parse().expect("P1_BOUND_MS is a number"));
     Duration::from_millis(milliseconds)
 }
 
@@ -114,8 +117,8 @@ impl Tid {
     /// What it sleeps in, if it does.
     fn sleep(self) -> Option<Sleep> {
         match self.call()? {
-            libc::SYS_futex => Some(Sleep::Lock(self.switches()?)),
-            call if WAITING.contains(&call) => Some(Sleep::Call),
+            call if is_lock(call) => Some(Sleep::Lock(self.switches()?)),
+            call if waits_outside(call) => Some(Sleep::Call),
             _ => None,
         }
     }
@@ -146,23 +149,6 @@ enum Sleep {
     Lock(String),
 }
 
-/// System calls in which a thread of these tests may wait.
-const WAITING: &[libc::c_long] = &[
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_open,
-    libc::SYS_ppoll,
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_openat,
-    libc::SYS_openat2,
-    libc::SYS_accept4,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_clock_nanosleep,
-];
-
 /// What a check says: nothing, or what went wrong.
 pub(crate) type Check = Result<(), String>;
 
@@ -187,7 +173,7 @@ pub(crate) fn bounded<T: Send + 'static>(
 
 /// Like [`bounded`] with a limit no healthy test comes near.
 pub(crate) fn soon<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    bounded(Duration::from_secs(120 + 2 * rounds(1)), body)
+    bounded(slower(Duration::from_secs(120 + 2 * rounds(1))), body)
 }
 
 /// How often to repeat what may go wrong only now and then: `least`, or more with `P1_ROUNDS`.
