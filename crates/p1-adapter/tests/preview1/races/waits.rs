@@ -45,7 +45,7 @@ fn polls(tid: i32) -> bool {
         return false;
     };
     let number = call.split(' ').next().and_then(|n| n.parse().ok());
-    number.is_some_and(crate::guest::waiting_calls::is_poll)
+    number.is_some_and(waiting_calls::is_poll)
 }
 
 /// One thread is blocked in a read of a pipe; the others must be done with everything else within
