@@ -1,7 +1,7 @@
 //! Whether an emulator runs the tests: `scripts/cross.sh` says so in `TESTS_EMULATED`.
 //!
-//! A processor that qemu emulates is 10 to 30 times slower, a thread takes 5 MiB, and a process with
-//! many threads starts the next one slowly. So a test does less of the same there, and what it
+//! A processor that qemu emulates is 10 to 30 times slower, a thread takes 5 MiB, and a process
+//! with many threads starts the next one slowly. So a test does less of the same there, and what it
 //! measures may take longer.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 

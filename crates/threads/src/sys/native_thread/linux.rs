@@ -12,7 +12,7 @@ use libc::c_void;
 use super::Main;
 use crate::sys::stacks::{SIGNAL_STACK, Stack};
 
-/// The smallest stack on which a thread is started. glibc refuses smaller ones, and on aarch64 those
+/// The smallest stack on which a thread is started. glibc refuses smaller ones, and on aarch64 all
 /// below 128 KiB. musl takes a single page, on which none of our code could run.
 const LEAST_STACK: usize = 16 << 10;
 

@@ -23,8 +23,8 @@ static INSTALLED_ONES_FAULT: OnceLock<bool> = OnceLock::new();
 
 /// Whether the system cannot read at `page`.
 fn faults(page: *mut c_void) -> bool {
-    // SAFETY: the system reads a name of a file there, or says that it cannot. The page is part of a
-    // live mapping that nothing uses.
+    // SAFETY: the system reads a name of a file there, or says that it cannot. The page is part of
+    // a live mapping that nothing uses.
     let result = unsafe { libc::access(page.cast_const().cast(), libc::F_OK) };
     result != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
@@ -165,7 +165,7 @@ impl Stack {
             // stack.
             let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
             let installed = installed && *INSTALLED_ONES_FAULT.get_or_init(|| faults(guard));
-            // Older kernels, memory that is locked, and qemu: the page becomes a mapping of its own.
+            // Older kernels, memory that is locked, qemu: the page becomes a mapping of its own.
             // SAFETY: as above.
             if !installed && unsafe { libc::mprotect(guard, len, libc::PROT_NONE) } != 0 {
                 return Err(io::Error::last_os_error());
