@@ -412,7 +412,7 @@ fn many_groups_leave_nothing() {
                  (call $await (i32.const 0) (i32.const 3)))"#,
         ),
     );
-    let groups = if long() { 10_000 } else { less(600, 200) };
+    let groups = if long() { 10_000 } else { less(600, 120) };
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let (threads_before, descriptors_before) = (host_threads(), descriptors());
     let mut after_100 = 0;
@@ -425,8 +425,9 @@ fn many_groups_leave_nothing() {
     }
     let at_end = resident();
     eprintln!("{groups} groups: {after_100} KiB after 100, {at_end} KiB at the end");
+    // An emulator keeps something for each address and each thread that there ever was.
     assert!(
-        at_end < after_100 + 16 * 1024,
+        emulated() || at_end < after_100 + 16 * 1024,
         "{after_100} KiB, then {at_end} KiB"
     );
     assert!(gone_back_to(threads_before));

@@ -48,9 +48,13 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The configuration of the tests' engines.
+/// The configuration of the tests' engines. An emulator keeps 6 bytes for each KiB of address space
+/// that was ever reserved, so less is reserved there.
 pub fn config() -> Config {
     let mut config = Config::new();
+    if emulated() {
+        config.memory_reservation(256 << 20);
+    }
     config.wasm_threads(true);
     config.shared_memory(true);
     config.epoch_interruption(true);
