@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::program;
+use integration_tests::emulated::slower;
 use integration_tests::{Finished, Guest, Input, TRAPPED};
 
 /// What a process is allowed to take from the moment a thread ends the program
@@ -17,7 +18,7 @@ fn prompt(mut once: impl FnMut() -> (Finished, Duration)) -> Finished {
     loop {
         let (run, took) = once();
         tries -= 1;
-        if took < PROMPT {
+        if took < slower(PROMPT) {
             return run;
         }
         assert!(tries > 0, "took {took:?}: {run}");
@@ -132,7 +133,7 @@ fn a_timeout_reaches_every_kind_of_thread() {
             .run()
             .expect_code(TRAPPED)
             .expect_stderr(&["timed out after 2s"]);
-        assert!(run.elapsed < Duration::from_secs(10), "{run}");
+        assert!(run.elapsed < slower(Duration::from_secs(10)), "{run}");
     }
     let spin = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
     for option in ["-W timeout=2s", "--timeout 2s"] {
@@ -142,7 +143,7 @@ fn a_timeout_reaches_every_kind_of_thread() {
             .run()
             .expect_code(TRAPPED)
             .expect_stderr(&["timed out after 2s"]);
-        assert!(run.elapsed < Duration::from_secs(10), "{run}");
+        assert!(run.elapsed < slower(Duration::from_secs(10)), "{run}");
     }
 }
 
@@ -209,7 +210,7 @@ fn a_thread_in_an_open_ends_too() {
         .run()
         .expect_code(TRAPPED)
         .expect_stderr(&["timed out after 2s"]);
-    assert!(run.elapsed < Duration::from_secs(10), "{run}");
+    assert!(run.elapsed < slower(Duration::from_secs(10)), "{run}");
 }
 
 /// All threads wait for one another, and nothing else could wake one.

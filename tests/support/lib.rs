@@ -2,6 +2,7 @@
 //! binary as a user would, within a time limit.
 
 pub mod debug_info;
+pub mod emulated;
 mod guest;
 mod process;
 mod record;

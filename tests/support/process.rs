@@ -8,11 +8,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::emulated::slower;
 use crate::guest::{Guest, repository};
 use crate::record::record;
 
-/// How long a program may take unless the test says otherwise. Generous: it is
-/// there so that a hang is a failure, not to measure anything.
+/// How long a program may take unless the test says otherwise; longer in an emulator. Generous: it
+/// is there so that a hang is a failure, not to measure anything.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The status of a program that trapped, as wasmtime has it: the C library's for an abort.
@@ -244,7 +245,8 @@ impl Program {
             }
         });
         let stderr = collect(child.stderr.take(), || {});
-        let (status, elapsed) = wait(&mut child, started, self.timeout);
+        let timeout = slower(self.timeout);
+        let (status, elapsed) = wait(&mut child, started, timeout);
         let after_signal = when_signalled.try_recv().ok().map(|sent| sent.elapsed());
         let text = |from: mpsc::Receiver<Vec<u8>>| {
             // The pipes close with the process. If a child of it holds them open, their content no
@@ -266,8 +268,7 @@ impl Program {
         record(&finished.line, &given, code, &finished.stderr);
         assert!(
             finished.status.is_some(),
-            "no end within {:?}: {finished}",
-            self.timeout
+            "no end within {timeout:?}: {finished}"
         );
         finished
     }

@@ -46,8 +46,9 @@ impl Filter {
         const ERRNO: u32 = 0x0005_0000;
         let errno = ERRNO | errno as u32;
         let step = |code: u16, jt: u8, jf: u8, k: u32| libc::sock_filter { code, jt, jf, k };
-        // Loads of 32 bits of `seccomp_data`: the number of the call at 0, the low half of its
-        // third argument at 32.
+        // Loads of 32 bits of `seccomp_data`: the number of the call at 0, its third argument, of
+        // 64 bits, at 32.
+        const LOW_HALF: u32 = if cfg!(target_endian = "big") { 36 } else { 32 };
         let load = |at: u32| step(0x20, 0, 0, at);
         let unless_equal = |skip: u8, to: u32| step(0x15, 0, skip, to);
         let answer = |with: u32| step(0x06, 0, 0, with);
@@ -58,7 +59,7 @@ impl Filter {
                 None => filter.extend([unless_equal(1, *number as u32), answer(errno)]),
                 Some(third) => filter.extend([
                     unless_equal(3, *number as u32),
-                    load(32),
+                    load(LOW_HALF),
                     unless_equal(1, *third as u32),
                     answer(errno),
                 ]),

@@ -5,6 +5,9 @@
 #![cfg(not(loom))]
 #![allow(missing_docs)]
 
+#[path = "../../../tests/support/emulated.rs"]
+mod emulated;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -254,7 +257,7 @@ fn histories_are_linearizable() {
     let runs = match (cfg!(miri), cfg!(sanitized)) {
         (true, _) => 5,
         (_, true) => 300,
-        _ => 6000,
+        _ => emulated::less(6000, 300),
     };
     let mut overlapping = 0;
     // Beside a load few calls overlap, so more are made until enough do.

@@ -142,10 +142,15 @@ fn times_to_join(threads: u32, rounds: usize) {
 fn parked_threads_end_at_once() {
     let _alone = alone();
     let _dog = watchdog("parked_threads_end_at_once", 300);
-    let (threads, rounds) = if long() { (1000, 20) } else { (200, 3) };
+    let (threads, rounds) = if long() {
+        (1000, 20)
+    } else {
+        (less(200, 40), 3)
+    };
     times_to_join(threads, rounds);
     let times = times_to_end(Door::Prepared, threads, "(call $park)", rounds);
-    assert!(times[rounds / 2] < Duration::from_millis(if long() { 400 } else { 300 }));
+    let limit = Duration::from_millis(if long() { 400 } else { 300 });
+    assert!(times[rounds / 2] < slower(limit));
 }
 
 #[test]
@@ -154,8 +159,8 @@ fn unprepared_parked_threads_end_by_the_sweep() {
     let _dog = watchdog("unprepared_parked_threads_end_by_the_sweep", 300);
     // Twice in a row without an epoch check in between, so that one sweep is not enough.
     let twice = "(call $park) (call $park)";
-    let times = times_to_end(Door::Unprepared, 50, twice, 3);
-    assert!(times[2] < Duration::from_secs(10));
+    let times = times_to_end(Door::Unprepared, less(50, 20), twice, 3);
+    assert!(times[2] < slower(Duration::from_secs(10)));
 }
 
 #[test]
@@ -164,15 +169,15 @@ fn spinning_threads_end_at_once() {
     let _dog = watchdog("spinning_threads_end_at_once", 300);
     let rounds = if long() { 20 } else { 5 };
     let times = times_to_end(Door::Prepared, 16, "(call $spin)", rounds);
-    assert!(times[rounds / 2] < Duration::from_millis(500));
+    assert!(times[rounds / 2] < slower(Duration::from_millis(500)));
 }
 
 #[test]
 fn threads_in_host_calls_end_at_once() {
     let _alone = alone();
     let _dog = watchdog("threads_in_host_calls_end_at_once", 300);
-    let times = times_to_end(Door::Prepared, 100, "(call $block)", 5);
-    assert!(times[2] < Duration::from_millis(500));
+    let times = times_to_end(Door::Prepared, less(100, 30), "(call $block)", 5);
+    assert!(times[2] < slower(Duration::from_millis(500)));
 }
 
 /// One fill of an untouched GiB, which takes seconds, and the end in the middle of it.
@@ -370,7 +375,7 @@ fn a_spawning_main_ends_at_once() {
         eprintln!(
             "exit while main spawns, limit {limit:?}: median {median:?}, worst {worst:?} of {rounds}"
         );
-        assert!(median < Duration::from_millis(500));
+        assert!(median < slower(Duration::from_millis(500)));
     }
 }
 
@@ -407,7 +412,7 @@ fn many_groups_leave_nothing() {
                  (call $await (i32.const 0) (i32.const 3)))"#,
         ),
     );
-    let groups = if long() { 10_000 } else { 600 };
+    let groups = if long() { 10_000 } else { less(600, 120) };
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let (threads_before, descriptors_before) = (host_threads(), descriptors());
     let mut after_100 = 0;
@@ -420,8 +425,9 @@ fn many_groups_leave_nothing() {
     }
     let at_end = resident();
     eprintln!("{groups} groups: {after_100} KiB after 100, {at_end} KiB at the end");
+    // An emulator keeps something for each address and each thread that there ever was.
     assert!(
-        at_end < after_100 + 16 * 1024,
+        emulated() || at_end < after_100 + 16 * 1024,
         "{after_100} KiB, then {at_end} KiB"
     );
     assert!(gone_back_to(threads_before));

@@ -12,7 +12,9 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::{Data, Log, builder, eventually, guest, in_a_process, watchdog};
+use support::{
+    Data, Log, builder, eventually, guest, in_a_process, left_out, less, slower, watchdog,
+};
 use wasi_threads::{
     CallError, GroupBuilder, Limits, Outcome, RunError, Termination, ThreadGroup, ThreadState,
     prepare,
@@ -108,7 +110,7 @@ const EXIT: &str = "(call $exit (i32.const 7))";
 fn nothing_moves_after_an_exit() {
     if in_a_process("nothing_moves_after_an_exit", "true") {
         let _dog = watchdog("nothing_moves_after_an_exit", 120);
-        for threads in [8, 300] {
+        for threads in [8, less(300, 40)] {
             let outcome = nothing_moves(threads, EXIT, Limits::new(), false);
             assert!(matches!(outcome, Outcome::Exited(7)), "{outcome:?}");
         }
@@ -128,10 +130,11 @@ fn nothing_moves_after_a_trap() {
 fn nothing_moves_after_a_timeout_or_a_cancellation() {
     if in_a_process("nothing_moves_after_a_timeout_or_a_cancellation", "true") {
         let _dog = watchdog("nothing_moves_after_a_timeout", 120);
-        let limits = Limits::new().timeout(Duration::from_millis(300));
+        // The threads run by then.
+        let limits = Limits::new().timeout(Duration::from_millis(less(300, 20_000)));
         let outcome = nothing_moves(8, SPIN, limits, false);
         assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
-        let outcome = nothing_moves(300, SPIN, Limits::new(), true);
+        let outcome = nothing_moves(less(300, 40), SPIN, Limits::new(), true);
         assert!(matches!(outcome, Outcome::Cancelled), "{outcome:?}");
     }
 }
@@ -143,6 +146,9 @@ fn nothing_moves_without(
     program: impl Fn(u32, &str) -> String,
     ends: &[(u32, &str, bool)],
 ) {
+    if left_out("it has no filters of system calls") {
+        return;
+    }
     // A filter stays, so every module has to be loaded before.
     let group = |&(threads, last, cancel)| {
         let limits = Limits::new().timeout(Duration::from_secs(60));
@@ -218,10 +224,11 @@ fn a_host_call_has_its_grace_once() {
                         (call $await (i32.const 128) (i32.const 1))
                         (call $sleep (i32.const 50))
                         (call $exit (i32.const 3)))"#;
-        let began = Instant::now();
-        let group = freezing(body).grace(Duration::from_secs(1));
+        let grace = Duration::from_secs(less(1, 4));
+        let group = freezing(body).grace(grace);
         // The group's own functions write a word; the embedder's function here does not.
         let group = group.build().unwrap();
+        let began = Instant::now();
         let outcome = group.run("_start").unwrap();
         assert!(matches!(outcome, Outcome::Exited(3)), "{outcome:?}");
         let left = group.left_behind();
@@ -229,7 +236,7 @@ fn a_host_call_has_its_grace_once() {
         assert_eq!(left[0].thread.get(), 1);
         drop(group);
         let took = began.elapsed();
-        assert!(took < Duration::from_millis(1900), "{took:?}");
+        assert!(took < grace * 19 / 10, "{took:?}");
     }
 }
 
@@ -239,13 +246,14 @@ fn a_joined_group_gives_its_grace_once() {
     let _dog = watchdog("a_joined_group_gives_its_grace_once", 60);
     let engine = support::engine();
     let body = r#"(func (export "wasi_thread_start") (param i32 i32)
-                    (call $signal (i32.const 128)) (call $sleep (i32.const 4000)))
+                    (call $signal (i32.const 128)) (call $sleep (i32.const 20000)))
                   (func (export "_start")
                     (drop (call $spawn (i32.const 0)))
                     (call $await (i32.const 128) (i32.const 1)))"#;
     let module = prepare(&engine, &guest(body)).unwrap();
+    let grace = Duration::from_secs(less(1, 4));
     let group = builder(&engine, &module, &Arc::<Log>::default())
-        .grace(Duration::from_secs(1))
+        .grace(grace)
         .build()
         .unwrap();
     let began = Instant::now();
@@ -253,7 +261,7 @@ fn a_joined_group_gives_its_grace_once() {
     assert_eq!(group.left_behind().len(), 1);
     drop(group);
     let took = began.elapsed();
-    assert!(took < Duration::from_millis(1900), "{took:?}");
+    assert!(took < grace * 19 / 10, "{took:?}");
 }
 
 /// Some threads compute, some wait, some are in a host call with a name or in one without. Without
@@ -299,7 +307,8 @@ fn threads_are_seen_from_outside() {
         == 3));
     let chain = ["at_last", "deep", "deep", "deep", "deep"];
     let mut right = 0;
-    for _ in 0..200 {
+    let reports = less(200, 20);
+    for _ in 0..reports {
         let report = handle.report(Duration::from_secs(10));
         assert_eq!(report.threads.len(), 4, "{report}");
         for (thread, first) in [(1, "turn"), (2, "park"), (3, "")] {
@@ -326,7 +335,8 @@ fn threads_are_seen_from_outside() {
             }
         }
     }
-    assert!(right >= 3 * 190, "{right} of 600");
+    let all = 3 * reports;
+    assert!(right >= all - less(30, 12), "{right} of {all}");
     // No other thread was stopped.
     memory.store32(320, 1).unwrap();
     memory.store32(256, 1).unwrap();

@@ -1,5 +1,6 @@
 //! Objects to block on, and bounds for everything that might hang.
 
+use crate::guest::emulated::{less, slower};
 use crate::sys::sleeping;
 pub(crate) use crate::sys::sleeping::Tid;
 #[cfg(unix)]
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 /// printed.
 pub(crate) fn bound() -> Duration {
     let asked = std::env::var("P1_BOUND_MS").ok();
-    let milliseconds = asked.map_or(5000, |text| text.parse().expect("P1_BOUND_MS is a number"));
+    let usual = less(5000, 60_000);
+    let milliseconds = asked.map_or(usual, |text| text.parse().expect("P1_BOUND_MS is a number"));
     Duration::from_millis(milliseconds)
 }
 
@@ -111,7 +113,7 @@ pub(crate) fn bounded<T: Send + 'static>(
 
 /// Like [`bounded`] with a limit no healthy test comes near.
 pub(crate) fn soon<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    bounded(Duration::from_secs(120 + 2 * rounds(1)), body)
+    bounded(slower(Duration::from_secs(120 + 2 * rounds(1))), body)
 }
 
 /// How often to repeat what may go wrong only now and then: `least`, or more with `P1_ROUNDS`.

@@ -1,6 +1,7 @@
 //! Runs a program on a host that has one of everything, and checks what must hold afterwards.
 
 use crate::generate::MEMORY;
+use crate::guest::emulated::slower;
 use crate::guest::{FUNCTIONS, Guest, World};
 use crate::hosts::{Host, Kind};
 use crate::program::{Program, Step};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::{SharedMemory, Val};
 
-/// How long a program may take after the signal.
+/// How long a program may take after the signal; longer in an emulator.
 const BOUND: Duration = Duration::from_secs(20);
 
 /// Of guests with one page.
@@ -74,10 +75,11 @@ impl Watchdog {
             if since > watched.patience {
                 watched.end.raise();
             }
-            if since > watched.patience + BOUND {
+            let bound = slower(BOUND);
+            if since > watched.patience + bound {
                 // There is no other way out of a call that does not return.
                 let mut err = std::io::stderr();
-                let _ = writeln!(err, "not ended {BOUND:?} after the signal:\n{program}");
+                let _ = writeln!(err, "not ended {bound:?} after the signal:\n{program}");
                 std::process::abort();
             }
         }

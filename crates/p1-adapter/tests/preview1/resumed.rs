@@ -3,6 +3,7 @@
 #[cfg(unix)]
 use crate::alone::{allow_descriptors, alone};
 use crate::asynchronous::{LARGE, Task, bare, from_guest, runtime, soon};
+use crate::guest::emulated::slower;
 use crate::guest::{DATA, Guest, LIST, NONBLOCK, OK, OUT};
 use p1_adapter::{Interrupted, P1Ctx, P1CtxBuilder, P1State, StreamAccess};
 use std::io::{PipeReader, Read as _};
@@ -241,7 +242,10 @@ fn bounded(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(test);
     let start = Instant::now();
     while !thread.is_finished() {
-        assert!(start.elapsed() < Duration::from_secs(30), "still running");
+        assert!(
+            start.elapsed() < slower(Duration::from_secs(30)),
+            "still running"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     thread.join().unwrap();

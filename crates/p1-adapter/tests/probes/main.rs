@@ -46,7 +46,7 @@ const MAIN: [&str; 6] = [
 struct Disk {
     name: &'static str,
     /// What `statfs` says it is.
-    magic: i64,
+    magic: rustix::fs::FsWord,
     /// Where it may be found.
     folders: &'static [&'static str],
 }

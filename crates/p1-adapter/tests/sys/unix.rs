@@ -132,6 +132,8 @@ pub(crate) fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> bool 
 
 /// Two sorts of sleeping threads can be told apart by the system call they are in.
 pub(crate) mod sleeping {
+    use crate::guest::waiting_calls::{is_lock, is_poll, waits_outside};
+    use std::ffi::c_long;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -148,14 +150,14 @@ pub(crate) mod sleeping {
         /// What it sleeps in, if it does.
         fn sleep(self) -> Option<Sleep> {
             match self.call()? {
-                libc::SYS_futex => Some(Sleep::Lock(self.switches()?)),
-                call if WAITING.contains(&call) => Some(Sleep::Call),
+                call if is_lock(call) => Some(Sleep::Lock(self.switches()?)),
+                call if waits_outside(call) => Some(Sleep::Call),
                 _ => None,
             }
         }
 
         /// The system call it sleeps in.
-        fn call(self) -> Option<libc::c_long> {
+        fn call(self) -> Option<c_long> {
             let call =
                 std::fs::read_to_string(format!("/proc/self/task/{}/syscall", self.0)).ok()?;
             call.split(' ').next()?.parse().ok()
@@ -173,12 +175,7 @@ pub(crate) mod sleeping {
 
         /// Whether it waits for descriptors.
         pub(crate) fn polls(self) -> bool {
-            let call = self.call();
-            #[cfg(target_arch = "x86_64")]
-            if call == Some(libc::SYS_poll) {
-                return true;
-            }
-            call == Some(libc::SYS_ppoll)
+            self.call().is_some_and(is_poll)
         }
     }
 
@@ -191,23 +188,6 @@ pub(crate) mod sleeping {
         /// only if it stays so.
         Lock(String),
     }
-
-    /// System calls in which a thread of these tests may wait.
-    const WAITING: &[libc::c_long] = &[
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_poll,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_open,
-        libc::SYS_ppoll,
-        libc::SYS_read,
-        libc::SYS_write,
-        libc::SYS_openat,
-        libc::SYS_openat2,
-        libc::SYS_accept4,
-        libc::SYS_recvfrom,
-        libc::SYS_sendto,
-        libc::SYS_clock_nanosleep,
-    ];
 
     /// Waits until all of `threads` sleep, or one has ended, for `patience` at most.
     pub(crate) fn settle(threads: &[Tid], patience: Duration, ended: impl Fn() -> bool) {

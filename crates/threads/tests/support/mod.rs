@@ -5,6 +5,11 @@
     reason = "each test binary includes this module and uses its part"
 )]
 
+#[path = "../../../../tests/support/emulated.rs"]
+pub mod emulated;
+
+pub use emulated::{emulated, left_out, less, slower};
+
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -21,12 +26,13 @@ pub struct Watchdog {
     _alive: mpsc::Sender<()>,
 }
 
-/// Watches the test `name` for `seconds`.
+/// Watches the test `name` for `seconds`, or longer in an emulator.
 pub fn watchdog(name: &'static str, seconds: u64) -> Watchdog {
+    let limit = slower(Duration::from_secs(seconds));
     let (alive, gone) = mpsc::channel::<()>();
     std::thread::spawn(move || {
-        if gone.recv_timeout(Duration::from_secs(seconds)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("watchdog: {name} is not done after {seconds} s");
+        if gone.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("watchdog: {name} is not done after {limit:?}");
             std::process::abort();
         }
     });
@@ -42,9 +48,13 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// The configuration of the tests' engines.
+/// The configuration of the tests' engines. An emulator keeps 6 bytes for each KiB of address space
+/// that was ever reserved, so less is reserved there.
 pub fn config() -> Config {
     let mut config = Config::new();
+    if emulated() {
+        config.memory_reservation(256 << 20);
+    }
     config.wasm_threads(true);
     config.shared_memory(true);
     config.epoch_interruption(true);
@@ -252,9 +262,9 @@ pub fn median_and_worst(mut times: Vec<Duration>) -> (Duration, Duration) {
     (times[times.len() / 2], times[times.len() - 1])
 }
 
-/// Waits until `condition` holds, for at most `limit`; whether it does.
+/// Waits until `condition` holds, for at most `limit`, or longer in an emulator; whether it does.
 pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::now() + slower(limit);
     while !condition() {
         if Instant::now() > deadline {
             return false;

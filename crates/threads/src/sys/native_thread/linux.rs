@@ -12,8 +12,8 @@ use libc::c_void;
 use super::Main;
 use crate::sys::stacks::{SIGNAL_STACK, Stack};
 
-/// The smallest stack on which a thread is started, the same with every C library. glibc refuses
-/// smaller ones. musl takes a single page, on which none of our code could run.
+/// The smallest stack on which a thread is started. glibc refuses smaller ones, and on aarch64 all
+/// below 128 KiB. musl takes a single page, on which none of our code could run.
 const LEAST_STACK: usize = 16 << 10;
 
 /// A host thread, to be joined.
@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn threads_run_on_their_stacks_and_give_them_back() {
-        let stacks = Slab::map(4, 100_000).unwrap();
+        // Not a whole number of pages, and enough for every C library.
+        let stacks = Slab::map(4, 150_000).unwrap();
         let slab = Arc::downgrade(stacks[0].slab());
         let ran = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libc::c_void;
 
@@ -16,6 +16,18 @@ pub(crate) const SIGNAL_STACK: usize = 256 << 10;
 
 /// `MADV_GUARD_INSTALL`, since Linux 6.13: pages that fault, without a mapping of their own.
 const GUARD_INSTALL: libc::c_int = 102;
+
+/// Whether a page that the system said it had made a guard is one. qemu's user mode (7.2) takes
+/// every advice that it does not know, and does nothing.
+static INSTALLED_ONES_FAULT: OnceLock<bool> = OnceLock::new();
+
+/// Whether the system cannot read at `page`.
+fn faults(page: *mut c_void) -> bool {
+    // SAFETY: the system reads a name of a file there, or says that it cannot. The page is part of
+    // a live mapping that nothing uses.
+    let result = unsafe { libc::access(page.cast_const().cast(), libc::F_OK) };
+    result != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
 
 /// A mapping with places for the stacks of several threads. Each place is, upwards: guard, signal
 /// stack, guard, stack.
@@ -152,7 +164,8 @@ impl Stack {
             // SAFETY: this page of the place is not used, because the guards are part of neither
             // stack.
             let installed = unsafe { libc::madvise(guard, len, GUARD_INSTALL) } == 0;
-            // Older kernels, and memory that is locked: the page becomes a mapping of its own.
+            let installed = installed && *INSTALLED_ONES_FAULT.get_or_init(|| faults(guard));
+            // Older kernels, memory that is locked, qemu: the page becomes a mapping of its own.
             // SAFETY: as above.
             if !installed && unsafe { libc::mprotect(guard, len, libc::PROT_NONE) } != 0 {
                 return Err(io::Error::last_os_error());
