@@ -167,7 +167,11 @@ fn proposals_that_are_not_there() {
         ),
         (
             compact.into(),
-            "it uses the proposal \"compact imports\", which Wasmtime 48 does not have",
+            concat!(
+                "it uses the proposal \"compact imports\", which Wasmtime ",
+                env!("CARGO_PKG_VERSION_MAJOR"),
+                " does not have"
+            ),
             "build it without",
         ),
         (

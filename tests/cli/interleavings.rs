@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::program;
-use crate::toolchains::{has_rust_target, rust_guest};
+use crate::toolchains::rust_guest;
 use integration_tests::{Finished, Guest};
 
 /// The lines of the interleaving.

@@ -2,13 +2,12 @@
 //! that fails. `scripts/zoo.py` checks more.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::program;
-use crate::toolchains::{RUST_TARGET, has_rust_target, out};
-use integration_tests::{Finished, Guest, repository};
+use crate::toolchains::out;
+use integration_tests::{Finished, Guest, has_rust_target, repository, rustc};
 
 /// Schedules within which the first failing one is. With the compiler of today it is among the
 /// first hundred; with another it is elsewhere.
@@ -21,8 +20,8 @@ const TWIN: u32 = 60;
 /// All of `tests/zoo/rust`, compiled once.
 static RUST: LazyLock<PathBuf> = LazyLock::new(|| {
     let out = out(&format!("zoo.{}.wasm", std::process::id()));
-    let compiled = Command::new("rustc")
-        .args(["--edition", "2024", "-g", "-O", "--target", RUST_TARGET])
+    let compiled = rustc()
+        .args(["--edition", "2024", "-g", "-O"])
         .arg(repository().join("tests/zoo/rust/main.rs"))
         .arg("-o")
         .arg(&out)

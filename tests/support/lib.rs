@@ -5,12 +5,14 @@ pub mod debug_info;
 mod guest;
 mod process;
 mod record;
+mod rust;
 #[cfg(target_os = "linux")]
 pub mod seccomp;
 
 pub use guest::{Guest, repository};
 pub use process::{Finished, Input, Program};
 pub use record::{record, recorded};
+pub use rust::{RUST_TARGET, guest_toolchain, has_rust_target, rustc};
 
 /// Examples of pages, compiled and, but for those that say otherwise, run.
 #[cfg(doctest)]

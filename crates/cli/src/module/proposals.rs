@@ -69,7 +69,10 @@ impl Lacking {
                 "leave out `-W threads=n`".to_owned(),
             ),
             _ if !OPTIONS.contains(feature) => (
-                format!("it uses the proposal \"{words}\", which Wasmtime 48 does not have"),
+                format!(
+                    "it uses the proposal \"{words}\", which Wasmtime {} does not have",
+                    env!("CARGO_PKG_VERSION_MAJOR")
+                ),
                 "build it without".to_owned(),
             ),
             _ if turned_off => (
@@ -124,7 +127,11 @@ mod tests {
             ),
             (
                 r#"(module (import "a" (item "b" (func)) (item "c" (func))))"#,
-                "it uses the proposal \"compact imports\", which Wasmtime 48 does not have",
+                concat!(
+                    "it uses the proposal \"compact imports\", which Wasmtime ",
+                    env!("CARGO_PKG_VERSION_MAJOR"),
+                    " does not have"
+                ),
                 "build it without",
             ),
         ] {
