@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::program;
 use crate::toolchains::rust_guest;
-use integration_tests::{Finished, Guest};
+use integration_tests::{Finished, Guest, has_rust_target};
 
 /// The lines of the interleaving.
 fn shown(run: &Finished) -> Vec<&str> {
