@@ -171,8 +171,18 @@ fn proposals_that_are_not_there() {
         ),
         (
             compact.into(),
-            "it uses the proposal \"compact imports\", which Wasmtime 48 does not have",
-            "build it without",
+            match cfg!(wasmtime_50) {
+                true => "it uses the proposal \"compact imports\", which is off by default",
+                false => concat!(
+                    "it uses the proposal \"compact imports\", which Wasmtime ",
+                    env!("CARGO_PKG_VERSION_MAJOR"),
+                    " does not have"
+                ),
+            },
+            match cfg!(wasmtime_50) {
+                true => "`-W compact-imports` turns it on",
+                false => "build it without",
+            },
         ),
         (
             pages.into(),

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::toolchains::{RUST_TARGET, has_rust_target};
-use integration_tests::{Program, repository};
+use integration_tests::{Program, has_rust_target, repository, rustc};
 
 const SOURCE: &str = "tests/guests/rust/debugged.rs";
 
@@ -15,8 +14,8 @@ fn guest(home: &Path) -> Option<PathBuf> {
         return None;
     }
     let guest = home.join("debugged.wasm");
-    let compiled = Command::new("rustc")
-        .args(["--edition", "2024", "-g", "--target", RUST_TARGET, "-o"])
+    let compiled = rustc()
+        .args(["--edition", "2024", "-g", "-o"])
         .arg(&guest)
         .arg(repository().join(SOURCE))
         .status();

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::program;
-use crate::toolchains::{has_rust_target, rust_guest};
-use integration_tests::{Finished, Guest, Input, Program, TRAPPED, repository};
+use crate::toolchains::rust_guest;
+use integration_tests::{Finished, Guest, Input, Program, TRAPPED, has_rust_target, repository};
 
 fn explore(option: &str, guest: &str, folder: &Path) -> Program {
     program()

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::program;
-use crate::toolchains::{has_rust_target, rust_guest};
-use integration_tests::{Finished, Guest, TRAPPED};
+use crate::toolchains::rust_guest;
+use integration_tests::{Finished, Guest, TRAPPED, has_rust_target};
 
 /// The lines of the interleaving.
 fn shown(run: &Finished) -> Vec<&str> {

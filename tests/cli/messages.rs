@@ -251,9 +251,12 @@ fn to_the_letter() {
             "-W shared-everything-threads=y -",
             String::new(),
             2,
-            "error: `-W shared-everything-threads` cannot work here\n  \
-             why: Wasmtime 48 does not have that proposal: it takes the option and does nothing\n  \
-             help: leave the option out\n",
+            concat!(
+                "error: `-W shared-everything-threads` cannot work here\n  why: Wasmtime ",
+                env!("CARGO_PKG_VERSION_MAJOR"),
+                " does not have that proposal: it takes the option and does nothing\n  \
+                 help: leave the option out\n"
+            ),
         ),
         (
             "-W component-model=y -",

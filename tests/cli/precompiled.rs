@@ -115,10 +115,15 @@ fn compile_replaces_the_file_in_one_step() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
-/// The published `wasmtime` 48: scripts/setup.sh installs it.
+/// The version of Wasmtime that there is a published command of. `scripts/setup.sh` installs it.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const PUBLISHED: &str = "48";
+
+/// The published `wasmtime`.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn published(folder: &Path, options: &str, guest: &Guest) -> std::path::PathBuf {
-    let wasmtime = integration_tests::repository().join("target/peers/48/wasmtime");
+    let wasmtime =
+        integration_tests::repository().join(format!("target/peers/{PUBLISHED}/wasmtime"));
     assert!(
         wasmtime.is_file(),
         "{} is missing: `scripts/setup.sh` installs it",
@@ -142,6 +147,10 @@ fn published(folder: &Path, options: &str, guest: &Guest) -> std::path::PathBuf 
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn files_of_the_published_wasmtime_compile() {
+    if env!("CARGO_PKG_VERSION_MAJOR") != PUBLISHED {
+        println!("its files load in version {PUBLISHED} only: they are left out");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let run = |module: &Path, options: &str, args: &str| {
         let program = program().args("--allow-precompiled").args(options);

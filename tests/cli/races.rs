@@ -144,6 +144,9 @@ fn a_race_with_a_free_names_the_block() {
 /// The allocator of Rust's programs is wasi-libc's.
 #[test]
 fn blocks_of_a_rust_program_are_named() {
+    if !integration_tests::has_rust_target() {
+        return;
+    }
     let module = crate::toolchains::rust_guest("freed");
     let run = |seed: u64| {
         let options = format!("--races --schedule random:{seed}");

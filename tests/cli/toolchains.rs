@@ -7,34 +7,15 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use crate::program;
-use integration_tests::{Input, Program, TRAPPED, compiled_before, repository};
-
-pub(crate) const RUST_TARGET: &str = "wasm32-wasip1-threads";
+use integration_tests::{
+    Input, Program, RUST_TARGET, TRAPPED, compiled_before, guest_toolchain, has_rust_target,
+    repository, rustc,
+};
 
 pub(crate) fn out(name: &str) -> PathBuf {
     let out = repository().join("target/guests");
     std::fs::create_dir_all(&out).unwrap();
     out.join(name)
-}
-
-/// Whether rustc has the target's standard library.
-pub(crate) fn has_rust_target() -> bool {
-    if compiled_before(&out("zoo.wasm")).is_some() {
-        return true;
-    }
-    let printed = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", RUST_TARGET])
-        .output();
-    let found = printed
-        .is_ok_and(|printed| Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir());
-    if !found {
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "CI needs the Rust target {RUST_TARGET}: rustup target add {RUST_TARGET}"
-        );
-        println!("the Rust target {RUST_TARGET} is not installed: its programs are left out");
-    }
-    found
 }
 
 fn rust_program() -> PathBuf {
@@ -52,8 +33,8 @@ pub(crate) fn rust_guest(name: &str) -> PathBuf {
     static COMPILING: Mutex<()> = Mutex::new(());
     let _one = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
     let new = out(&format!("rust_{name}.{}.wasm", std::process::id()));
-    let compiled = Command::new("rustc")
-        .args(["--edition", "2024", "-g", "-O", "--target", RUST_TARGET])
+    let compiled = rustc()
+        .args(["--edition", "2024", "-g", "-O"])
         .arg(repository().join(format!("tests/guests/rust/{name}.rs")))
         .arg("-o")
         .arg(&new)
@@ -135,11 +116,14 @@ fn cargo_runner() {
         ),
     );
     let cargo = |line: &str| {
-        Program::new("cargo")
+        let cargo = Program::new("cargo")
             .args(line)
             .env("CARGO_TARGET_DIR", project.path().join("target"))
             .in_folder(project.path())
-            .timeout(std::time::Duration::from_secs(300))
+            .timeout(std::time::Duration::from_secs(300));
+        guest_toolchain()
+            .into_iter()
+            .fold(cargo, |cargo, (name, value)| cargo.env(name, value))
     };
     let run = cargo(&format!(
         "run --quiet --offline --target {RUST_TARGET} -- one --two -- -x"

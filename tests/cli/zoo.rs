@@ -2,13 +2,14 @@
 //! that fails. `scripts/zoo.py` checks more.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::program;
-use crate::toolchains::{RUST_TARGET, has_rust_target, out};
-use integration_tests::{Finished, Guest, TRAPPED, compiled_before, repository};
+use crate::toolchains::out;
+use integration_tests::{
+    Finished, Guest, TRAPPED, compiled_before, has_rust_target, repository, rustc,
+};
 
 /// Schedules within which the first failing one is. With the compiler of today it is among the
 /// first hundred; with another it is elsewhere.
@@ -24,8 +25,8 @@ static RUST: LazyLock<PathBuf> = LazyLock::new(|| {
         return before;
     }
     let out = out(&format!("zoo.{}.wasm", std::process::id()));
-    let compiled = Command::new("rustc")
-        .args(["--edition", "2024", "-g", "-O", "--target", RUST_TARGET])
+    let compiled = rustc()
+        .args(["--edition", "2024", "-g", "-O"])
         .arg(repository().join("tests/zoo/rust/main.rs"))
         .arg("-o")
         .arg(&out)

@@ -6,12 +6,14 @@ pub mod emulated;
 mod guest;
 mod process;
 mod record;
+mod rust;
 #[cfg(target_os = "linux")]
 pub mod seccomp;
 
 pub use guest::{Guest, compiled_before, repository};
 pub use process::{Finished, Input, Program, TRAPPED};
 pub use record::{record, recorded};
+pub use rust::{RUST_TARGET, guest_toolchain, has_rust_target, rustc};
 
 /// Examples of pages, compiled and, but for those that say otherwise, run.
 #[cfg(doctest)]

@@ -32,6 +32,7 @@ fn compiled(source: &str, to: &Path) -> PathBuf {
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
         .arg(Path::new(HERE).join("include"))
+        .arg(concat!("-DMAJOR=", env!("CARGO_PKG_VERSION_MAJOR")))
         .arg(Path::new(HERE).join(source))
         .arg("-L")
         .arg(&folder)

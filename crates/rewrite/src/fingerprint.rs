@@ -38,6 +38,7 @@ const SOURCES: &[(&str, &[u8])] = &[
     ("limits.rs", include_bytes!("limits.rs")),
     ("names.rs", include_bytes!("names.rs")),
     ("offset_map.rs", include_bytes!("offset_map.rs")),
+    ("place.rs", include_bytes!("place.rs")),
     ("points.rs", include_bytes!("points.rs")),
     ("recording.rs", include_bytes!("recording.rs")),
     ("scan.rs", include_bytes!("scan.rs")),

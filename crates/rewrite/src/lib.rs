@@ -104,6 +104,7 @@ mod function_names;
 mod limits;
 pub mod names;
 mod offset_map;
+mod place;
 mod points;
 mod recording;
 mod scan;

@@ -4,6 +4,8 @@ use std::{error, fmt};
 
 use wasmparser::{Parser, Payload};
 
+use crate::place::places;
+
 /// How large a module may be. It is for hosts that compile what others give them: a compilation
 /// takes time and memory, and nothing interrupts it.
 ///
@@ -93,7 +95,7 @@ impl ModuleLimits {
                 Ok(Payload::FunctionSection(section)) => functions += u64::from(section.count()),
                 Ok(Payload::CodeSectionEntry(body)) => {
                     let limit = self.function_size.map(|size| size as u64);
-                    let range = body.range();
+                    let range = places(body.range());
                     within("bytes in a function", range.len() as u64, limit)?;
                 }
                 Ok(_) => {}

@@ -12,6 +12,7 @@ use crate::access::Access;
 use crate::bulk::index_type;
 use crate::calls::{Called, Calls};
 use crate::function_names::FunctionNames;
+use crate::place::{place, places};
 use crate::{Points, Recorded, RewriteError, RewriteOptions, WaitOp};
 
 /// The length of what precedes the first section: magic number and version.
@@ -273,7 +274,7 @@ fn function_sites(
     };
     let function = validator.index();
     if loops {
-        let begin = operators.original_position();
+        let begin = place(operators.original_position());
         sites.push(Site {
             function,
             at: begin..begin,
@@ -325,12 +326,12 @@ fn function_sites(
         if let Some(kind) = kind {
             sites.push(Site {
                 function,
-                at: at..operators.original_position(),
+                at: places(at..operators.original_position()),
                 kind,
             });
         }
         if loops && matches!(operator, Operator::Loop { .. }) {
-            let turn = operators.original_position();
+            let turn = place(operators.original_position());
             sites.push(Site {
                 function,
                 at: turn..turn,
@@ -353,10 +354,10 @@ fn sections(bytes: &[u8]) -> Result<Vec<Section>, RewriteError> {
     let mut reader = wasmparser::BinaryReader::new(bytes, 0);
     reader.read_bytes(HEADER)?;
     while !reader.eof() {
-        let start = reader.original_position();
+        let start = place(reader.original_position());
         let id = reader.read_u8()?;
         let length = reader.read_var_u32()? as usize;
-        let contents = reader.original_position();
+        let contents = place(reader.original_position());
         reader.read_bytes(length)?;
         let end = contents + length;
         sections.push(Section {

@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gimli::{EndianSlice, LittleEndian};
-use integration_tests::{Guest, repository};
+use integration_tests::{Guest, has_rust_target, repository, rustc};
 use wasm_symbols::{Limits, Place, Printer, Symbols};
 use wasmparser::{Parser, Payload};
 
@@ -132,9 +132,9 @@ fn scratch(name: &str) -> PathBuf {
 
 /// What a compiler makes of a source, in a file that is gone afterwards; `None` without the
 /// compiler.
-fn compiled(compiler: &str, args: &str, source: &str, name: &str) -> Option<Vec<u8>> {
+fn compiled(mut compiler: Command, args: &str, source: &str, name: &str) -> Option<Vec<u8>> {
     let out = scratch(name);
-    let command = Command::new(compiler)
+    let command = compiler
         .args(args.split_whitespace())
         .arg(repository().join(source))
         .arg("-o")
@@ -142,7 +142,7 @@ fn compiled(compiler: &str, args: &str, source: &str, name: &str) -> Option<Vec<
         .output()
         .ok()?;
     let errors = String::from_utf8_lossy(&command.stderr).into_owned();
-    assert!(command.status.success(), "{compiler} {args}: {errors}");
+    assert!(command.status.success(), "{compiler:?}: {errors}");
     let module = std::fs::read(&out).unwrap();
     std::fs::remove_file(&out).unwrap();
     Some(module)
@@ -165,7 +165,12 @@ fn cpp() {
              -fno-exceptions -fno-rtti -Wl,--no-entry,--export-memory"
         );
         let name = format!("shapes-{optimised}-{version}");
-        let module = compiled("clang++-19", &args, "tests/guests/cpp/shapes.cpp", &name);
+        let module = compiled(
+            Command::new("clang++-19"),
+            &args,
+            "tests/guests/cpp/shapes.cpp",
+            &name,
+        );
         let module = module.expect("clang++-19: install the packages clang-19 and lld-19");
         inlined += compare(&module, &name, 10_000);
     }
@@ -174,14 +179,7 @@ fn cpp() {
 
 #[test]
 fn rust() {
-    let target = "wasm32-wasip1-threads";
-    let printed = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", target])
-        .output();
-    let installed = printed
-        .is_ok_and(|printed| Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir());
-    if !installed {
-        println!("the Rust target {target} is not installed: Rust is left out");
+    if !has_rust_target() {
         return;
     }
     for options in [
@@ -190,9 +188,9 @@ fn rust() {
         "-C debuginfo=1 -C opt-level=2 -C symbol-mangling-version=v0",
         "-C debuginfo=2 -C opt-level=s -C lto=fat -C codegen-units=1",
     ] {
-        let args = format!("--edition 2024 --target {target} {options}");
+        let args = format!("--edition 2024 {options}");
         let name = format!("threads{}", options.replace([' ', '='], ""));
-        let module = compiled("rustc", &args, "tests/guests/rust/threads.rs", &name);
+        let module = compiled(rustc(), &args, "tests/guests/rust/threads.rs", &name);
         let inlined = compare(&module.expect("rustc"), options, 3_000);
         assert!(inlined > 100, "{options}: {inlined}");
     }

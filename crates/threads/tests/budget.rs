@@ -28,7 +28,7 @@ impl MemoryBudget for Budget {
     fn take(&self, bytes: u64) -> bool {
         let took = self
             .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            .try_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
                 left.checked_sub(bytes)
             });
         if let Ok(before) = took {

@@ -240,7 +240,7 @@ impl Watched {
                 loop {
                     std::thread::sleep(TICK);
                     let less = |left: u32| (left != u32::MAX).then(|| left.saturating_sub(1));
-                    let left = LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+                    let left = LEFT.try_update(Ordering::Relaxed, Ordering::Relaxed, less);
                     if left == Ok(1) {
                         eprintln!("programs: not ended after {:?}", TICK * TICKS);
                         std::process::abort();

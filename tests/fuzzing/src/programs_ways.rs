@@ -99,7 +99,7 @@ impl MemoryBudget for Budget {
     fn take(&self, bytes: u64) -> bool {
         let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= self.most);
         let order = (Ordering::SeqCst, Ordering::SeqCst);
-        self.taken.fetch_update(order.0, order.1, more).is_ok()
+        self.taken.try_update(order.0, order.1, more).is_ok()
     }
 
     fn give_back(&self, bytes: u64) {

@@ -164,11 +164,19 @@ fn payloads(bytes: &[u8]) -> impl Iterator<Item = Payload<'_>> {
         .map(|payload| payload.expect("it parses"))
 }
 
+/// A position in a module. wasmparser has them as `usize` up to the version that Wasmtime 48 uses,
+/// and later as `u64`.
+fn place(at: impl TryInto<usize>) -> usize {
+    at.try_into().ok().expect("within the module")
+}
+
 /// Where the bodies are.
 fn code(bytes: &[u8]) -> Vec<Range<usize>> {
     payloads(bytes)
         .filter_map(|payload| match payload {
-            Payload::CodeSectionEntry(body) => Some(body.range()),
+            Payload::CodeSectionEntry(body) => {
+                Some(place(body.range().start)..place(body.range().end))
+            }
             _ => None,
         })
         .collect()
@@ -184,7 +192,7 @@ fn instructions(bytes: &[u8]) -> Vec<(usize, bool)> {
         };
         let mut reader = body.get_operators_reader().expect("it parses");
         while !reader.eof() {
-            let at = reader.original_position();
+            let at = place(reader.original_position());
             reader.read().expect("it parses");
             found.push((at, reader.eof()));
         }
@@ -197,7 +205,7 @@ fn customs(bytes: &[u8]) -> Vec<(String, Range<usize>)> {
     payloads(bytes)
         .filter_map(|payload| match payload {
             Payload::CustomSection(custom) => {
-                let start = custom.data_offset();
+                let start = place(custom.data_offset());
                 Some((custom.name().to_owned(), start..start + custom.data().len()))
             }
             _ => None,
@@ -218,7 +226,7 @@ fn exports(bytes: &[u8]) -> Vec<String> {
 
 fn code_start(bytes: &[u8]) -> Option<usize> {
     payloads(bytes).find_map(|payload| match payload {
-        Payload::CodeSectionStart { range, .. } => Some(range.start),
+        Payload::CodeSectionStart { range, .. } => Some(place(range.start)),
         _ => None,
     })
 }

@@ -33,13 +33,19 @@ use crate::args::run_args::RunArgs;
 use crate::message::exit::Exit;
 use crate::message::{Message, Result, printed};
 
-/// Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime 48.
-///
-/// Unofficial: not a project of the Bytecode Alliance.
+/// What the help begins with.
+const ABOUT: &str = concat!(
+    "Runs WASI preview1 programs with threads (wasi-threads) on Wasmtime ",
+    env!("CARGO_PKG_VERSION_MAJOR")
+);
+
+/// The command line.
 #[derive(Parser)]
 #[command(
     name = "wasi-threads-run",
     version,
+    about = ABOUT,
+    long_about = format!("{ABOUT}.\n\nUnofficial: not a project of the Bytecode Alliance."),
     override_usage = "wasi-threads-run [run] [OPTIONS] MODULE [ARGS]...\n       wasi-threads-run <COMMAND>",
     args_conflicts_with_subcommands = true,
     after_help = "Without a subcommand, `run` is meant.\n\n\

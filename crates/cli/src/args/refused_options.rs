@@ -247,7 +247,11 @@ fn of_proposals(wasm: &WasmOptions) -> [Refused; 2] {
         refused(
             "-W shared-everything-threads",
             on(wasm.shared_everything_threads),
-            "Wasmtime 48 does not have that proposal: it takes the option and does nothing",
+            concat!(
+                "Wasmtime ",
+                env!("CARGO_PKG_VERSION_MAJOR"),
+                " does not have that proposal: it takes the option and does nothing"
+            ),
         ),
         refused("-W component-model", components(wasm), COMPONENTS),
     ]

@@ -18,7 +18,14 @@ const OPTIONS: WasmFeatures = WasmFeatures::BULK_MEMORY
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::THREADS)
-    .union(WasmFeatures::WIDE_ARITHMETIC);
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(match HAS_COMPACT_IMPORTS {
+        true => WasmFeatures::COMPACT_IMPORTS,
+        false => WasmFeatures::empty(),
+    });
+
+/// Whether there is `-W compact-imports`.
+const HAS_COMPACT_IMPORTS: bool = cfg!(wasmtime_50);
 
 /// A proposal that a module needs and that is off.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +76,10 @@ impl Lacking {
                 "leave out `-W threads=n`".to_owned(),
             ),
             _ if !OPTIONS.contains(feature) => (
-                format!("it uses the proposal \"{words}\", which Wasmtime 48 does not have"),
+                format!(
+                    "it uses the proposal \"{words}\", which Wasmtime {} does not have",
+                    env!("CARGO_PKG_VERSION_MAJOR")
+                ),
                 "build it without".to_owned(),
             ),
             _ if turned_off => (
@@ -124,8 +134,18 @@ mod tests {
             ),
             (
                 r#"(module (import "a" (item "b" (func)) (item "c" (func))))"#,
-                "it uses the proposal \"compact imports\", which Wasmtime 48 does not have",
-                "build it without",
+                match HAS_COMPACT_IMPORTS {
+                    true => "it uses the proposal \"compact imports\", which is off by default",
+                    false => concat!(
+                        "it uses the proposal \"compact imports\", which Wasmtime ",
+                        env!("CARGO_PKG_VERSION_MAJOR"),
+                        " does not have"
+                    ),
+                },
+                match HAS_COMPACT_IMPORTS {
+                    true => "`-W compact-imports` turns it on",
+                    false => "build it without",
+                },
             ),
         ] {
             let lacking = lacking(&Engine::default(), &wat::parse_str(text).unwrap());

@@ -5,6 +5,7 @@
 //! modules' names unescaped. This file corrects that.
 
 use std::fmt::Display;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -126,14 +127,26 @@ impl CoreDump {
 /// Whether Wasmtime can write `dump`: it panics at a global of an unexpected type
 /// (bytecodealliance/wasmtime#14102).
 fn can_be_dumped(dump: &WasmCoreDump, store: &StoreContextMut<'_, P1State>) -> bool {
-    let expected =
-        |ty: &HeapType| matches!(ty.top(), HeapType::Extern | HeapType::Func | HeapType::Any);
+    let expected = |ty: &HeapType| {
+        [HeapType::Extern, HeapType::Func, HeapType::Any]
+            .iter()
+            .any(|top| ty.matches(top))
+    };
     dump.globals().iter().all(|global| {
         let ty = global.ty(store);
         ty.content()
             .as_ref()
             .is_none_or(|ty| expected(ty.heap_type()))
     })
+}
+
+/// A part of `dump`. wasmparser has positions as `usize` up to the version that Wasmtime 48 uses,
+/// and later as `u64`; each fits, as the dump is in memory.
+fn part(dump: &[u8], range: Range<impl TryInto<usize>>) -> &[u8] {
+    match (range.start.try_into(), range.end.try_into()) {
+        (Ok(start), Ok(end)) => &dump[start..end],
+        _ => &[],
+    }
 }
 
 /// The dump with the shared memory as its first, and with the thread's name.
@@ -236,7 +249,7 @@ fn complete(
                 if let Some((id, range)) = other.as_section() {
                     module.section(&RawSection {
                         id,
-                        data: &dump[range],
+                        data: part(dump, range),
                     });
                 }
             }

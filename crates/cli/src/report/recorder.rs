@@ -179,7 +179,7 @@ impl Recorder {
 /// Takes up to `most` of the capacity that is left.
 fn take(capacity: &AtomicUsize, most: usize) -> usize {
     // Relaxed: no other memory depends on this number.
-    let before = capacity.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
+    let before = capacity.try_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(most)));
     before.unwrap_or_else(|left| left).min(most)
 }
 

@@ -15,7 +15,7 @@ impl Budget {
     fn take_bytes(&self, bytes: u64) -> bool {
         let taken = self
             .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(bytes)
             });
         taken.is_ok()

@@ -136,8 +136,19 @@ impl Modules {
 }
 
 /// How code of Wasmtime's own loads here. This binary lacks the parts that are turned off.
-const OF_WASMTIME: &str = "`wasi-threads-run compile` makes a file that loads; `wasmtime compile` 48 does with \
-                           `-C collector=drc -W concurrency-support=n`, and the options for code that are given here";
+const OF_WASMTIME: &str = concat!(
+    "`wasi-threads-run compile` makes a file that loads; `wasmtime compile` ",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    " does with `-C collector=drc -W concurrency-support=n`, and the options for code that are given here"
+);
+
+/// How such code loads that is to end by epochs.
+const OF_WASMTIME_WITH_EPOCHS: &str = concat!(
+    "`wasmtime compile` ",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    " needs `-C collector=drc -W concurrency-support=n,epoch-interruption` for it; without the last, \
+     run it with `-W epoch-interruption=n`"
+);
 
 fn prepare(
     engine: &Engine,
@@ -164,16 +175,15 @@ fn prepare(
                 Message::failure(format!("{name} cannot be loaded")).why(first_line(&error));
             let again = match code.is_foreign() {
                 true => OF_WASMTIME,
-                false => "compile it again, by the same version of Wasmtime and with the same options",
+                false => {
+                    "compile it again, by the same version of Wasmtime and with the same options"
+                }
             };
             match wasmtime_error(&error) {
                 Some(WasmtimeError::Epochs) => {
                     let asked = code.is_foreign() && plan.epochs == Some(true);
                     Unprepared::Epochs(message.help(match asked {
-                        true => {
-                            "`wasmtime compile` 48 needs `-C collector=drc -W concurrency-support=n,epoch-interruption` for \
-                             it; without the last, run it with `-W epoch-interruption=n`"
-                        }
+                        true => OF_WASMTIME_WITH_EPOCHS,
                         false => again,
                     }))
                 }

@@ -29,7 +29,8 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 
 #[cfg(unix)]
 extern "C" fn before_main() {
-    for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT] {
+    let asking = super::signals::REPORTS.iter().copied();
+    for signal in asking.chain([libc::SIGPIPE, libc::SIGINT, libc::SIGTERM]) {
         let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: nothing is changed, and `action` is as large as what is written into it.
         let asked = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
@@ -54,7 +55,8 @@ pub(crate) fn sigpipe_ends_program() -> bool {
     !was_ignored(libc::SIGPIPE)
 }
 
-/// Whether this process was started with `signal` ignored: SIGPIPE, SIGINT, SIGTERM or SIGQUIT.
+/// Whether this process was started with `signal` ignored: SIGPIPE, SIGINT, SIGTERM, or one of
+/// [`REPORTS`](super::signals::REPORTS).
 #[cfg(unix)]
 pub(super) fn was_ignored(signal: i32) -> bool {
     // The thread that became the main one wrote it, before `main`.

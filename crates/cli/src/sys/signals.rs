@@ -13,16 +13,24 @@ use signal_hook::{flag, iterator::Signals};
 #[cfg(unix)]
 use crate::sys::{at_start, own_thread};
 
+/// The signals that ask for a report: SIGQUIT (Ctrl-\\), and where the system has it, SIGINFO
+/// (Ctrl-T).
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "freebsd"))))]
+pub(super) const REPORTS: &[i32] = &[SIGQUIT];
+/// Likewise.
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+pub(super) const REPORTS: &[i32] = &[SIGQUIT, libc::SIGINFO];
+
 /// What a signal asks for.
 #[cfg_attr(not(unix), allow(dead_code, reason = "not all are told here"))]
 pub(crate) enum Asked {
-    /// What the program is doing: SIGQUIT.
+    /// What the program is doing: one of [`REPORTS`].
     Report,
     /// The end: SIGINT or SIGTERM, by its number.
     End(u8),
 }
 
-/// While it lives, the three signals are blocked for the thread that made it, and for those that it
+/// While it lives, its signals are blocked for the thread that made it, and for those that it
 /// starts. They stay pending. Dropping it unblocks them for that thread.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -52,7 +60,7 @@ impl Drop for Held {
 #[cfg(unix)]
 type Task = Box<dyn FnOnce() + Send>;
 
-/// The one thread of this process that takes the three signals.
+/// The one thread of this process that takes these signals.
 ///
 /// Every other thread is started with them blocked. So the system wakes this thread for each, and
 /// never waits for the turn of a thread that computes.
@@ -115,7 +123,7 @@ impl SignalThread {
                 let _ = ready.send(Ok(()));
                 for signal in signals.forever() {
                     asked(match signal {
-                        SIGQUIT => Asked::Report,
+                        signal if REPORTS.contains(&signal) => Asked::Report,
                         // Both are below 32.
                         signal => Asked::End(u8::try_from(signal).unwrap_or(u8::MAX)),
                     });
@@ -136,7 +144,7 @@ fn register(status: fn(u8) -> u8, told: &Arc<AtomicBool>) -> io::Result<Signals>
     let wanted = wanted();
     // First: where it is refused, nothing is changed.
     let signals = Signals::new(&wanted)?;
-    for signal in wanted.iter().filter(|signal| **signal != SIGQUIT) {
+    for signal in wanted.iter().filter(|signal| !REPORTS.contains(signal)) {
         let number = u8::try_from(*signal).unwrap_or(u8::MAX);
         // In this order: the first signal only sets the flag.
         flag::register_conditional_shutdown(*signal, status(number).into(), Arc::clone(told))?;
@@ -148,8 +156,8 @@ fn register(status: fn(u8) -> u8, told: &Arc<AtomicBool>) -> io::Result<Signals>
 /// The signals that are not ignored.
 #[cfg(unix)]
 fn wanted() -> Vec<i32> {
-    let wanted = [SIGINT, SIGTERM, SIGQUIT];
-    let wanted = wanted.into_iter();
+    let ends = [SIGINT, SIGTERM].into_iter();
+    let wanted = ends.chain(REPORTS.iter().copied());
     wanted
         .filter(|signal| !at_start::was_ignored(*signal))
         .collect()

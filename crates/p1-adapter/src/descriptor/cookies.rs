@@ -329,7 +329,7 @@ mod tests {
         fn take(&self, bytes: u64) -> bool {
             let less = |left: u64| left.checked_sub(bytes);
             let order = Ordering::SeqCst;
-            self.0.fetch_update(order, order, less).is_ok()
+            self.0.try_update(order, order, less).is_ok()
         }
 
         fn give_back(&self, bytes: u64) {

@@ -66,7 +66,7 @@ impl Tree {
     pub(super) fn take(&self, bytes: u64) -> io::Result<()> {
         let taken = self
             .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(bytes)
             });
         taken.map(drop).map_err(|_| ErrorKind::StorageFull.into())

@@ -54,7 +54,7 @@ impl MemoryBudget for Budget {
     fn take(&self, bytes: u64) -> bool {
         let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= BYTES);
         let order = (Ordering::SeqCst, Ordering::SeqCst);
-        self.0.fetch_update(order.0, order.1, more).is_ok()
+        self.0.try_update(order.0, order.1, more).is_ok()
     }
 
     fn give_back(&self, bytes: u64) {

@@ -224,7 +224,7 @@ impl p1_adapter::MemoryBudget for Budget {
     fn take(&self, bytes: u64) -> bool {
         let order = std::sync::atomic::Ordering::SeqCst;
         let less = |left: u64| left.checked_sub(bytes);
-        self.0.fetch_update(order, order, less).is_ok()
+        self.0.try_update(order, order, less).is_ok()
     }
 
     fn give_back(&self, bytes: u64) {

@@ -23,6 +23,12 @@ pub(crate) fn engine() -> Engine {
 }
 
 /// The bytes of a module in the text format.
+/// A position in a module. wasmparser has them as `usize` up to the version that Wasmtime 48 uses,
+/// and later as `u64`.
+pub(crate) fn place(at: impl TryInto<usize>) -> usize {
+    at.try_into().ok().expect("within the module")
+}
+
 pub(crate) fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module in the text format")
 }

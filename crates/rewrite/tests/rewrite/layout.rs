@@ -8,7 +8,7 @@ use interruptible_wasm::{Rewritten, rewrite};
 use wasm_encoder::{CodeSection, CustomSection, Function, FunctionSection, MemorySection};
 use wasmparser::{Parser, Payload, WasmFeatures};
 
-use super::both::wat;
+use super::both::{place, wat};
 
 /// A module taken apart.
 #[derive(Default)]
@@ -45,19 +45,23 @@ fn take_apart(bytes: &[u8]) -> Parts<'_> {
                     .collect();
             }
             Payload::CodeSectionStart { range, .. } => {
-                parts.code = range.start;
+                parts.code = place(range.start);
                 order.push(10);
-                parts.sections.insert(10, &bytes[range.clone()]);
+                parts
+                    .sections
+                    .insert(10, &bytes[parts.code..place(range.end)]);
             }
             Payload::CodeSectionEntry(body) => {
-                let range = body.range();
+                let range = place(body.range().start)..place(body.range().end);
                 let at = range.start - parts.code..range.end - parts.code;
                 parts.bodies.push((at, &bytes[range]));
             }
             other => {
                 if let Some((id, range)) = other.as_section() {
                     order.push(id);
-                    parts.sections.insert(id, &bytes[range]);
+                    parts
+                        .sections
+                        .insert(id, &bytes[place(range.start)..place(range.end)]);
                 }
             }
         }
@@ -69,7 +73,7 @@ fn take_apart(bytes: &[u8]) -> Parts<'_> {
 fn vector(contents: &[u8]) -> (u64, &[u8]) {
     let mut reader = wasmparser::BinaryReader::new(contents, 0);
     let count = reader.read_var_u32().expect("a count");
-    (count.into(), &contents[reader.original_position()..])
+    (count.into(), &contents[place(reader.original_position())..])
 }
 
 /// Asserts all that the rewrite promises about places.

@@ -187,6 +187,19 @@ impl Seeded {
 impl Reencode for Seeded {
     type Error = std::convert::Infallible;
 
+    /// Each import by itself. wasm-smith of Wasmtime 50 groups them, as a proposal has it that is
+    /// off by default.
+    fn parse_import_section(
+        &mut self,
+        imports: &mut wasm_encoder::ImportSection,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Result<(), reencode::Error<Self::Error>> {
+        for import in section.into_imports() {
+            self.parse_import(imports, import?)?;
+        }
+        Ok(())
+    }
+
     fn parse_function_body(
         &mut self,
         code: &mut wasm_encoder::CodeSection,

@@ -81,7 +81,7 @@ impl Fuel {
         let part = |left: i64| wanted.min(left.max(0));
         let before = self
             .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 (part(left) >= least).then(|| left - part(left))
             });
         before.ok().map(part)
@@ -102,7 +102,7 @@ impl Fuel {
 /// Adds, and saturates. The sum exceeds what there was at first only if host functions of the
 /// embedder's add fuel.
 fn add(to: &AtomicI64, units: i64) {
-    let _ = to.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+    let _ = to.try_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
         Some(now.saturating_add(units))
     });
 }
