@@ -110,7 +110,7 @@ fn without_threads_one_message_says_so() {
                 .args(options)
                 .env("XDG_CACHE_HOME", folder.path())
                 .on_stdin(EXIT_7)
-                .refused(&[CLONE], errno)
+                .refused(&CLONE, errno)
                 .run()
                 .expect_code(1)
                 .expect_stderr(&["the host could not start a thread", "clone3"]);

@@ -7,17 +7,41 @@ use std::process::{Command, Output};
 /// The crate's folder.
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The folder of the library that was built with this test.
-fn library_folder() -> PathBuf {
-    let folder = std::env::current_exe().unwrap();
-    let folder = folder.parent().unwrap().to_owned();
-    assert!(folder.join(library()).exists(), "{folder:?}");
-    folder
+/// What a program is linked with: the shared library, which was built with this test.
+#[cfg(not(target_feature = "crt-static"))]
+fn library() -> PathBuf {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    let file = format!("{DLL_PREFIX}wasi_threads_c{DLL_SUFFIX}");
+    let library = std::env::current_exe().unwrap().with_file_name(file);
+    assert!(library.exists(), "{library:?}");
+    library
 }
 
-fn library() -> String {
-    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-    format!("{DLL_PREFIX}wasi_threads_c{DLL_SUFFIX}")
+/// A C library that is linked statically (musl's) has no shared ones beside it: the static library,
+/// with the features of the tests' build.
+#[cfg(target_feature = "crt-static")]
+fn library() -> PathBuf {
+    // Of target/TARGET/debug/deps/NAME.
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let target = profile.parent().unwrap();
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--offline",
+            "--workspace",
+            "--example",
+            "static_library",
+        ])
+        .args(["--features", "wasi-threads-c/static-library", "--target"])
+        .arg(target.file_name().unwrap())
+        .current_dir(Path::new(HERE).join("../.."))
+        .env("CARGO_TARGET_DIR", target.parent().unwrap())
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{built:?}");
+    profile.join("examples/libstatic_library.a")
 }
 
 fn output(command: &mut Command) -> Output {
@@ -25,20 +49,26 @@ fn output(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Compiles a program of C, without a warning, against the shared library.
+/// Compiles a program of C, without a warning, against the library.
 fn compiled(source: &str, to: &Path) -> PathBuf {
-    let folder = library_folder();
+    let library = library();
     let program = to.join("program");
-    let mut cc = Command::new("cc");
+    let is_static = cfg!(target_feature = "crt-static");
+    let mut cc = Command::new(if is_static { "musl-gcc" } else { "cc" });
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
         .arg(Path::new(HERE).join("include"))
         .arg(concat!("-DMAJOR=", env!("CARGO_PKG_VERSION_MAJOR")))
-        .arg(Path::new(HERE).join(source))
-        .arg("-L")
-        .arg(&folder)
-        .arg(format!("-Wl,-rpath,{}", folder.display()))
-        .args(["-lwasi_threads_c", "-lpthread", "-o"])
-        .arg(&program);
+        .arg(Path::new(HERE).join(source));
+    if is_static {
+        cc.arg("-static").arg(library);
+    } else {
+        let folder = library.parent().unwrap();
+        cc.arg("-L")
+            .arg(folder)
+            .arg(format!("-Wl,-rpath,{}", folder.display()))
+            .arg("-lwasi_threads_c");
+    }
+    cc.args(["-lpthread", "-o"]).arg(&program);
     let said = output(&mut cc);
     assert!(said.status.success(), "{said:?}");
     program
@@ -86,12 +116,14 @@ fn a_program_in_c_runs_the_example() {
     );
 }
 
+// Python loads a shared library.
+#[cfg(not(target_feature = "crt-static"))]
 #[test]
 fn a_program_in_python_runs_the_example() {
     let mut python = Command::new("python3");
     python
         .arg(Path::new(HERE).join("examples/primes.py"))
-        .arg(library_folder().join(library()))
+        .arg(library())
         .arg(Path::new(HERE).join("../../examples/primes.wat"))
         .args(["3", "1000"]);
     assert_eq!(

@@ -14,8 +14,15 @@ fn examples() -> &'static PathBuf {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .args(["build", "--quiet", "--offline", "--workspace", "--examples"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-            .env("CARGO_TARGET_DIR", profile.parent().unwrap());
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let mut folder = profile.parent().unwrap();
+        // `cargo test --target TARGET` has a folder TARGET between the two. Only cargo's own has
+        // this file.
+        if !folder.join(".rustc_info.json").exists() {
+            cargo.arg("--target").arg(folder.file_name().unwrap());
+            folder = folder.parent().unwrap();
+        }
+        cargo.env("CARGO_TARGET_DIR", folder);
         if profile.ends_with("release") {
             cargo.arg("--release");
         }

@@ -9,12 +9,12 @@
 //! Both limits apply to the process, so all groups share this capacity. Only Linux tells its
 //! limits.
 
-use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::sys::process_limits::{map_limit, mapped, space_is_limited};
+use crate::sys::stacks::Slab;
 
 /// How many mappings one more thread may take: stack, two signal stacks, each with its guard; an
 /// arena of the allocator; tables and memories of its instance. If each guard is a mapping, 6 were
@@ -35,9 +35,8 @@ const FULL_FOR: Duration = Duration::from_millis(20);
 /// Address space that a thread may need until it is set up, beyond its stack, in bytes.
 const SPACE_EACH: usize = 1 << 20;
 
-/// Address space that is left to the rest of the process. With glibc only a probe of more than 64
-/// MiB tells anything. Up to 32 MiB the allocator may keep what is given back, and up to 64 MiB it
-/// may take it from an arena, whose address space it reserved before.
+/// Address space that is left to the rest of the process. glibc's allocator reserves 64 MiB for the
+/// arena of a thread.
 const SPACE_KEPT: usize = 80 << 20;
 
 /// How many threads have been started and have not set themselves up yet, in the whole process.
@@ -73,12 +72,9 @@ pub(crate) fn take(stack: usize) -> Result<Starting, NoCapacity> {
             .saturating_mul(starting)
             .saturating_add(SPACE_KEPT)
             .saturating_add(stack);
-        // Reserved and given back at once; nothing touches it.
-        let mut probe = Vec::<u8>::new();
-        let reserved = probe.try_reserve_exact(wanted);
-        // The compiler may leave out an allocation that is not used.
-        black_box(&probe);
-        if reserved.is_err() {
+        // Mapped and unmapped at once; nothing touches it. A block of the allocator would tell
+        // nothing: mimalloc reserves a gigabyte, and takes blocks from it.
+        if Slab::map(1, wanted).is_err() {
             return Err(NoCapacity::AddressSpace);
         }
     }

@@ -73,8 +73,10 @@ impl Drop for Timer {
 }
 
 fn time(duration: Duration) -> libc::timespec {
+    // 68 years at most. libc has deprecated the name of the type for musl.
+    let seconds = i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
     libc::timespec {
-        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: seconds.into(),
         tv_nsec: duration.subsec_nanos().into(),
     }
 }
