@@ -15,6 +15,7 @@ mod guest;
 mod op;
 mod side;
 
+use guest::emulated::left_out;
 use op::Op;
 use p1_adapter::FsPerms;
 use proptest::prelude::*;
@@ -30,6 +31,9 @@ fn cases() -> u32 {
 
 #[test]
 fn a_made_folder_is_as_one_of_the_system() {
+    if left_out("without `openat2` cap-std refuses to create `new/` with `inval`, not `isdir`") {
+        return;
+    }
     compare(FsPerms::ReadWrite, cases());
 }
 
