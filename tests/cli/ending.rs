@@ -316,6 +316,8 @@ mod by_hand {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use integration_tests::emulated::{less, slower};
+
     fn start(command: &mut Command, text: &str, folder: &std::path::Path) -> Child {
         let path = folder.join("guest.wat");
         std::fs::write(&path, text).unwrap();
@@ -332,7 +334,7 @@ mod by_hand {
     /// Waits for its end, and ends it if that does not come.
     fn wait(child: &mut Child) -> Option<i32> {
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(30) {
+        while began.elapsed() < slower(Duration::from_secs(30)) {
             if let Some(status) = child.try_wait().unwrap() {
                 return status.code();
             }
@@ -363,10 +365,10 @@ mod by_hand {
         let mut child = start(&mut command, text, folder.path());
         drop(command);
         // Long past the limit it is still there, for it cannot say so.
-        std::thread::sleep(Duration::from_secs(6));
+        std::thread::sleep(Duration::from_secs(less(6, 40)));
         assert!(child.try_wait().unwrap().is_none());
         send(&child, "TERM");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(slower(Duration::from_millis(100)));
         send(&child, "TERM");
         assert_eq!(wait(&mut child), Some(143));
         drop(unread);
@@ -385,7 +387,7 @@ mod by_hand {
                 .stderr(Stdio::piped());
             let mut child = start(&mut command, text, folder.path());
             if signal {
-                std::thread::sleep(Duration::from_millis(1000));
+                std::thread::sleep(slower(Duration::from_millis(1000)));
                 send(&child, "TERM");
             }
             wait(&mut child)
