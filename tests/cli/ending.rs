@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::program;
-use integration_tests::emulated::slower;
+use integration_tests::emulated::{less, slower};
 use integration_tests::{Finished, Guest, Input};
 
 /// What a process is allowed to take from the moment a thread ends the program
@@ -257,9 +257,11 @@ fn a_signal_ignored_from_the_start_stays_ignored() {
 #[test]
 #[cfg(unix)]
 fn sigquit_asks_what_threads_do() {
+    // The program has started by then.
+    let timeout = less("4s", "40s");
     for (main, state) in [("wait", "thread main waits"), ("spin", "thread main runs")] {
         program()
-            .args("--deadlock off --timeout 4s")
+            .args(&format!("--deadlock off --timeout {timeout}"))
             .guest(&Guest::c("ending"))
             .args(&format!("stay {main}"))
             .signal("QUIT")
@@ -270,14 +272,14 @@ fn sigquit_asks_what_threads_do() {
                 "thread 1 waits",
                 "guest_main",
                 "ending.c:",
-                "timed out after 4s",
+                &format!("timed out after {timeout}"),
             ]);
     }
     // With epochs, too, threads in host calls have backtraces.
     for epochs in ["", "-W epoch-interruption"] {
         program()
             .args(epochs)
-            .args("--timeout 4s")
+            .args(&format!("--timeout {timeout}"))
             .guest(&Guest::c("ending"))
             .args("stay sleep")
             .signal("QUIT")
