@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::program;
-use integration_tests::emulated::slower;
+use integration_tests::emulated::{less, slower};
 use integration_tests::{Finished, Guest, Input, TRAPPED};
 
 /// What a process is allowed to take from the moment a thread ends the program
@@ -251,9 +251,11 @@ fn a_signal_ignored_from_the_start_stays_ignored() {
 #[test]
 #[cfg(unix)]
 fn sigquit_asks_what_threads_do() {
+    // The program has started by then.
+    let timeout = less("4s", "40s");
     for (main, state) in [("wait", "thread main waits"), ("spin", "thread main runs")] {
         program()
-            .args("--deadlock off --timeout 4s")
+            .args(&format!("--deadlock off --timeout {timeout}"))
             .guest(&Guest::c("ending"))
             .args(&format!("stay {main}"))
             .signal("QUIT")
@@ -264,14 +266,14 @@ fn sigquit_asks_what_threads_do() {
                 "thread 1 waits",
                 "guest_main",
                 "ending.c:",
-                "timed out after 4s",
+                &format!("timed out after {timeout}"),
             ]);
     }
     // With epochs, too, threads in host calls have backtraces.
     for epochs in ["", "-W epoch-interruption"] {
         program()
             .args(epochs)
-            .args("--timeout 4s")
+            .args(&format!("--timeout {timeout}"))
             .guest(&Guest::c("ending"))
             .args("stay sleep")
             .signal("QUIT")
@@ -310,6 +312,8 @@ mod by_hand {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use integration_tests::emulated::{less, slower};
+
     fn start(command: &mut Command, text: &str, folder: &std::path::Path) -> Child {
         let path = folder.join("guest.wat");
         std::fs::write(&path, text).unwrap();
@@ -326,7 +330,7 @@ mod by_hand {
     /// Waits for its end, and ends it if that does not come.
     fn wait(child: &mut Child) -> Option<i32> {
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(30) {
+        while began.elapsed() < slower(Duration::from_secs(30)) {
             if let Some(status) = child.try_wait().unwrap() {
                 return status.code();
             }
@@ -357,10 +361,10 @@ mod by_hand {
         let mut child = start(&mut command, text, folder.path());
         drop(command);
         // Long past the limit it is still there, for it cannot say so.
-        std::thread::sleep(Duration::from_secs(6));
+        std::thread::sleep(Duration::from_secs(less(6, 40)));
         assert!(child.try_wait().unwrap().is_none());
         send(&child, "TERM");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(slower(Duration::from_millis(100)));
         send(&child, "TERM");
         assert_eq!(wait(&mut child), Some(143));
         drop(unread);
@@ -379,7 +383,7 @@ mod by_hand {
                 .stderr(Stdio::piped());
             let mut child = start(&mut command, text, folder.path());
             if signal {
-                std::thread::sleep(Duration::from_millis(1000));
+                std::thread::sleep(slower(Duration::from_millis(1000)));
                 send(&child, "TERM");
             }
             wait(&mut child)

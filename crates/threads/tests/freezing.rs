@@ -12,9 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::{
-    Data, Log, builder, eventually, guest, in_a_process, left_out, less, slower, watchdog,
-};
+use support::{Data, Log, builder, eventually, guest, in_a_process, left_out, less, watchdog};
 use wasi_threads::{
     CallError, GroupBuilder, Limits, Outcome, RunError, Termination, ThreadGroup, ThreadState,
     prepare,

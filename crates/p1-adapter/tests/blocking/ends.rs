@@ -1,5 +1,6 @@
 //! Every kind of blocked call ends with the signal, however many threads are in it.
 
+use crate::guest::emulated::left_out;
 use crate::subject::{Deaf, OneLock, Ours, Outcome, PollsFirst, Subject, subject, was_interrupted};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, Tid, all_blocked, blocked, bound, eventually, pipe, ptys, rounds,
@@ -332,6 +333,9 @@ fn a_sleep_ends() {
 /// Raising races with the very first wait, which is the one that makes the descriptor.
 #[test]
 fn a_first_wait_that_races_with_the_signal_ends() {
+    if left_out("its `clone` may not return before the `ppoll` of another thread has") {
+        return;
+    }
     soon(|| {
         // From its own beginning: all rounds together may take longer.
         let five_seconds = || Deadline::after_nanos(5_000_000_000);

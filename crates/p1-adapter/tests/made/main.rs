@@ -21,6 +21,8 @@ mod side;
 mod sys;
 
 #[cfg(unix)]
+use guest::emulated::left_out;
+#[cfg(unix)]
 use op::Op;
 #[cfg(unix)]
 use p1_adapter::FsPerms;
@@ -43,6 +45,9 @@ fn cases() -> u32 {
 #[test]
 #[cfg(unix)]
 fn a_made_folder_is_as_one_of_the_system() {
+    if left_out("without `openat2` cap-std refuses to create `new/` with `inval`, not `isdir`") {
+        return;
+    }
     compare(FsPerms::ReadWrite, cases());
 }
 
