@@ -5,7 +5,7 @@
 # docs/platforms.md.
 #
 # usage: scripts/portable.sh             on this system
-#        scripts/portable.sh TARGET      checks for aarch64-apple-darwin, x86_64-unknown-freebsd, ...
+#        scripts/portable.sh TARGET      checks, for x86_64-unknown-freebsd for example
 #        scripts/portable.sh TARGET link [CARGO TEST ARGUMENTS]
 #                                        links tests for it: by default all of the workspace's
 #

@@ -101,7 +101,7 @@ fn blocking_costs_one_descriptor_for_all_threads() {
                 .flatten()
                 .filter_map(|task| std::fs::read_to_string(task.path().join("syscall")).ok())
                 .filter_map(|call| call.split(' ').next()?.parse().ok())
-                .filter(|call| guest::waiting_calls::is_poll(*call))
+                .filter(|call| sys::waiting_calls::is_poll(*call))
                 .count()
         };
         assert!(eventually(|| waiting() >= 50), "{} in ppoll", waiting());

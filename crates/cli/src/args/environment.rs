@@ -116,7 +116,7 @@ fn check(option: &str, typed: &str) -> std::result::Result<(), CannotBe> {
     let line = refused.lines().next().unwrap_or_default();
     let text = line.strip_prefix("error: ").unwrap_or(line).to_owned();
     Err(CannotBe {
-        is_unknown: text.starts_with("unknown ") && text.ends_with(&format!(": {name}")),
+        is_unknown: text.contains("unknown ") && text.ends_with(&format!(": {name}")),
         text,
     })
 }

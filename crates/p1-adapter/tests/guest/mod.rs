@@ -9,8 +9,6 @@ mod calls;
 #[path = "../../../../tests/support/emulated.rs"]
 pub(crate) mod emulated;
 mod table;
-#[cfg(target_os = "linux")]
-pub(crate) mod waiting_calls;
 mod world;
 
 pub(crate) use abi::*;

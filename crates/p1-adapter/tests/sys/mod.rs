@@ -1,12 +1,14 @@
 //! What the tests ask of the system, and what differs between systems.
 //!
 //! `unix` and `windows` have the same operations. A test about something that only one system has
-//! is left out on the others, with the reason beside it. Each suite takes this folder in by its path
-//! and uses a part of it.
+//! is left out on the others, with the reason beside it. Each suite takes this folder in by its
+//! path, and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+pub(crate) mod waiting_calls;
 #[cfg(windows)]
 mod windows;
 

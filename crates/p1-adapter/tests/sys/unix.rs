@@ -132,7 +132,7 @@ pub(crate) fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> bool 
 
 /// Two sorts of sleeping threads can be told apart by the system call they are in.
 pub(crate) mod sleeping {
-    use crate::guest::waiting_calls::{is_lock, is_poll, waits_outside};
+    use super::super::waiting_calls::{is_lock, is_poll, waits_outside};
     use std::ffi::c_long;
     use std::thread;
     use std::time::{Duration, Instant};

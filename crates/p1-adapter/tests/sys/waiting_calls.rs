@@ -4,7 +4,7 @@
 //! They are the numbers of the kernel that runs the process. In an emulator that is a kernel for
 //! x86-64 (`scripts/cross.sh` runs on such machines), whatever the tests were built for.
 
-use super::emulated::emulated;
+use crate::guest::emulated::emulated;
 use std::ffi::c_long;
 
 /// Waits for a word of memory to change.
