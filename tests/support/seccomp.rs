@@ -23,8 +23,8 @@ pub const MREMAP: Refused = (libc::SYS_mremap, None);
 pub const EVENTFD: Refused = (libc::SYS_eventfd2, None);
 /// `pipe2`.
 pub const PIPE: Refused = (libc::SYS_pipe2, None);
-/// `clone3`, without which glibc starts no threads, unless the kernel says that it has no such call;
-/// and `clone`, without which musl starts none.
+/// `clone3`, without which glibc starts no threads, unless the kernel says that it has no such
+/// call; and `clone`, without which musl starts none.
 pub const CLONE: [Refused; 2] = [(libc::SYS_clone3, None), (libc::SYS_clone, None)];
 /// `sigaltstack`.
 pub const SIGALTSTACK: Refused = (libc::SYS_sigaltstack, None);
