@@ -1,8 +1,8 @@
 //! What the tests ask of the system, and what differs between systems.
 //!
 //! `unix` and `windows` have the same operations. A test about something that only one system has
-//! is left out on the others, with the reason beside it. Each suite takes this folder in by its path
-//! and uses a part of it.
+//! is left out on the others, with the reason beside it. Each suite takes this folder in by its
+//! path and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
 #[cfg(unix)]
