@@ -254,7 +254,9 @@ fn opening_honours_its_flags() {
         assert_eq!(guest.open_at(77, "x", 0, READ, 0), Err(BADF));
         // Files on Windows are wasmtime-wasi's, which knows no such flag.
         assert_eq!(guest.open("f", 0, READ, 1 << 4).is_ok(), cfg!(unix), "SYNC");
-        assert_eq!(guest.open(&"x".repeat(300), 0, READ, 0), Err(NAMETOOLONG));
+        // Windows may say that there is nothing of that name.
+        let long = guest.open(&"x".repeat(300), 0, READ, 0);
+        assert!(long == Err(NAMETOOLONG) || cfg!(windows) && long == Err(NOENT));
     });
 }
 

@@ -173,7 +173,8 @@ fn bad_strings_are_errnos() {
         );
         assert_eq!(guest.call("path_unlink_file", &path(0)), NOENT);
         guest.write(DATA, b"a\0b");
-        assert_eq!(guest.call("path_unlink_file", &path(3)), INVAL);
+        let said = guest.call("path_unlink_file", &path(3));
+        assert!(said == INVAL || cfg!(windows) && said == NOENT, "{said}");
         guest.store.set_hostcall_fuel(5);
         guest.write(DATA, b"abcdef");
         assert_eq!(guest.call("path_unlink_file", &path(5)), NOENT);

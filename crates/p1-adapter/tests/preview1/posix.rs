@@ -377,7 +377,7 @@ fn what_is_opened_below_an_opened_folder_can_be_written() {
     });
 }
 
-/// (A program that runs can be opened by nobody on Windows.)
+/// (No process on Windows opens a program that runs.)
 #[test]
 #[cfg(unix)]
 fn a_file_that_is_there_is_opened_as_asked_for() {

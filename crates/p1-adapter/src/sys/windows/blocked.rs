@@ -16,11 +16,11 @@ const AGAIN: Duration = Duration::from_millis(1);
 
 /// A call of the calling thread's that can be cancelled, until this is dropped. It fails with
 /// `EINTR` then.
-pub(crate) struct Cancellable(Arc<Mutex<Call>>);
+pub(crate) struct Cancellable(Arc<Mutex<WaitingCall>>);
 
 /// Locked while the call is cancelled, so that no later call of the thread's is.
 #[derive(Default)]
-struct Call {
+struct WaitingCall {
     /// Whether the thread has left the call.
     has_returned: bool,
     /// A call on an asynchronous handle that goes on while the thread waits for it: the handle and
@@ -28,7 +28,7 @@ struct Call {
     pending: Option<(usize, usize)>,
 }
 
-impl Call {
+impl WaitingCall {
     fn cancel(&self, thread: HANDLE) {
         // SAFETY: the handles are open, and the structure lives for as long as it stands here. That
         // nothing is there to be cancelled is an error that says so.
@@ -48,10 +48,10 @@ thread_local! {
     /// This thread, for others to name; nothing where the system has no handle left.
     static THIS: Option<Arc<OwnedHandle>> = this_thread();
     /// The call that this thread makes, if it can be cancelled.
-    static CALL: RefCell<Option<Arc<Mutex<Call>>>> = const { RefCell::new(None) };
+    static CALL: RefCell<Option<Arc<Mutex<WaitingCall>>>> = const { RefCell::new(None) };
 }
 
-fn locked(call: &Mutex<Call>) -> MutexGuard<'_, Call> {
+fn locked(call: &Mutex<WaitingCall>) -> MutexGuard<'_, WaitingCall> {
     call.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -88,7 +88,7 @@ impl Cancellable {
     /// Nothing if the system has no handle left.
     pub(crate) fn begin() -> Option<(Self, impl FnOnce() + Send + 'static)> {
         let thread = THIS.with(Clone::clone)?;
-        let call = Arc::new(Mutex::new(Call::default()));
+        let call = Arc::new(Mutex::new(WaitingCall::default()));
         CALL.set(Some(Arc::clone(&call)));
         let seen = Arc::clone(&call);
         let cancel = move || {

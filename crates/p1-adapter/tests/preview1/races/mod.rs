@@ -18,8 +18,8 @@ type Check = Result<(), String>;
 /// How many threads.
 const CROWDS: [u32; 3] = [2, 4, 16];
 
-/// How often to repeat a check: `least`, or more with `P1_ROUNDS`. A tenth on Windows, where an open
-/// takes many times as long, and in wine a hundred times.
+/// How often to repeat a check: `least`, or more with `P1_ROUNDS`. A tenth on Windows: an open
+/// takes many times as long there.
 fn rounds(least: u32) -> u32 {
     let least = if cfg!(windows) {
         least.div_ceil(10)
