@@ -97,7 +97,7 @@ impl Lacking {
 
 #[cfg(test)]
 mod tests {
-    use super::lacking;
+    use super::{HAS_COMPACT_IMPORTS, lacking};
     use wasmtime::{Config, Engine};
 
     #[test]
