@@ -1,9 +1,11 @@
 //! Which thread takes signals, and what one signal does.
 #![cfg(target_os = "linux")]
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// SIGINT, SIGQUIT and SIGTERM in a mask of signals.
@@ -128,6 +130,23 @@ fn one_thread_takes_signals_and_the_others_block_them() {
 fn one_signal_ends_a_process_that_blocks_in_saying_how_its_program_ended() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
+    // The pipe is full before the process starts. On a slow machine the time limit would come before
+    // the program has filled it, and the message would find room.
+    let written = Arc::new(AtomicUsize::new(0));
+    let filling = {
+        let (mut writer, written) = (writer.try_clone().unwrap(), Arc::clone(&written));
+        // Until the reader is gone.
+        std::thread::spawn(move || {
+            while writer.write_all(&[0; 512]).is_ok() {
+                written.fetch_add(512, Relaxed);
+            }
+        })
+    };
+    let mut before = 0;
+    while before == 0 || before != written.load(Relaxed) {
+        before = written.load(Relaxed);
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let child = command(folder.path(), &["--timeout", "300ms"], WRITES)
         .stdout(writer.try_clone().unwrap())
         .stderr(writer)
@@ -138,4 +157,5 @@ fn one_signal_ends_a_process_that_blocks_in_saying_how_its_program_ended() {
     child.terminate();
     child.ends_with(TERMINATED);
     drop(reader);
+    filling.join().unwrap();
 }
