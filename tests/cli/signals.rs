@@ -130,8 +130,8 @@ fn one_thread_takes_signals_and_the_others_block_them() {
 fn one_signal_ends_a_process_that_blocks_in_saying_how_its_program_ended() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
-    // The pipe is full before the process starts. On a slow machine the time limit would come before
-    // the program has filled it, and the message would find room.
+    // The pipe is full before the process starts. On a slow machine the time limit would come
+    // before the program has filled it, and the message would find room.
     let written = Arc::new(AtomicUsize::new(0));
     let filling = {
         let (mut writer, written) = (writer.try_clone().unwrap(), Arc::clone(&written));
