@@ -68,21 +68,24 @@ fn a_small_address_space() {
         let advised = "ulimit -v 3145728; \"$0\" -O memory-reservation=0x10000000 \"$1\"";
         assert_eq!(said_after(advised, module, 0), "");
     }
-    let pooling = said_after(
-        "ulimit -v 3145728; \"$0\" -O pooling-allocator \"$1\"",
-        OWN,
-        2,
-    );
-    assert!(
-        pooling.ends_with(
-            "help: the pooling allocator reserves all memories at once: ask for fewer (`-O pooling-total-memories=N`) \
-             or smaller ones (`-O memory-reservation=BYTES`), or raise the limit of the address space (`ulimit -v`)\n"
-        ),
-        "{pooling}"
-    );
-    let advised = "ulimit -v 3145728; \"$0\" -O pooling-allocator,pooling-total-memories=4,memory-reservation=0x1000000 \\
-                   -O pooling-max-memory-size=0x1000000,pooling-total-core-instances=4 \"$1\"";
-    assert_eq!(said_after(advised, OWN, 0), "");
+    let advised = "-O pooling-allocator,pooling-total-memories=4,memory-reservation=0x1000000 \
+                   -O pooling-max-memory-size=0x1000000,pooling-total-core-instances=4";
+    // No room for the memories; with few of them, none for the stacks.
+    for (limit, options) in [(3 << 20, "-O pooling-allocator"), (1_500_000, advised)] {
+        let line = format!("ulimit -v {limit}; \"$0\" {options} \"$1\"");
+        let pooling = said_after(&line, OWN, 2);
+        assert!(
+            pooling.ends_with(
+                "help: the pooling allocator reserves all memories, tables and stacks at once: ask for fewer \
+                 (`-O pooling-total-memories=N`, `-O pooling-total-tables=N`, `-O pooling-total-stacks=N`) or smaller \
+                 memories (`-O memory-reservation=BYTES`), or raise the limit of the address space (`ulimit -v`)\n"
+            ),
+            "{pooling}"
+        );
+    }
+    // The static binary's allocator has reserved 1 GiB of the 3.
+    let line = format!("ulimit -v 3145728; \"$0\" {advised} -O pooling-total-stacks=4 \"$1\"");
+    assert_eq!(said_after(&line, OWN, 0), "");
 }
 
 /// The cause was once left out.

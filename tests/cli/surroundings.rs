@@ -368,3 +368,19 @@ fn stdout_on_a_full_disk() {
         assert_eq!(String::from_utf8_lossy(&run.stderr), said);
     }
 }
+
+/// No code can be mapped from it, so the file is read.
+#[test]
+fn a_compiled_file_where_nothing_may_be_executed() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("noexec")).unwrap();
+    std::fs::copy(Guest::wat("hello").path(), folder.path().join("hello.wat")).unwrap();
+    let line = "mount -t tmpfs -o noexec none noexec && \"$0\" compile -o noexec/a.cwasm hello.wat \
+                && \"$0\" --allow-precompiled noexec/a.cwasm";
+    let Some(run) = with_mounts(folder.path(), line) else {
+        return;
+    };
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "hello, world\n");
+    assert!(run.stderr.is_empty(), "{run:?}");
+}

@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 /// The crate's folder.
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What a program is linked with: the shared library, which was built with this test.
+/// The shared library, which was built with this test.
 #[cfg(not(target_feature = "crt-static"))]
-fn library() -> PathBuf {
+fn shared_library() -> PathBuf {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let file = format!("{DLL_PREFIX}wasi_threads_c{DLL_SUFFIX}");
     let library = std::env::current_exe().unwrap().with_file_name(file);
@@ -17,31 +17,61 @@ fn library() -> PathBuf {
     library
 }
 
-/// A C library that is linked statically (musl's) has no shared ones beside it: the static library,
-/// with the features of the tests' build.
+#[cfg(not(target_feature = "crt-static"))]
+const CC: &str = "cc";
+
+/// Links a program with the shared library.
+#[cfg(not(target_feature = "crt-static"))]
+fn link(object: &Path, program: &Path) {
+    let library = shared_library();
+    let folder = library.parent().unwrap();
+    let mut cc = Command::new(CC);
+    cc.arg(object)
+        .arg("-L")
+        .arg(folder)
+        .arg(format!("-Wl,-rpath,{}", folder.display()))
+        .args(["-lwasi_threads_c", "-lpthread", "-o"])
+        .arg(program);
+    run(&mut cc);
+}
+
 #[cfg(target_feature = "crt-static")]
-fn library() -> PathBuf {
+const CC: &str = "musl-gcc";
+
+/// Links a program with the static library, with the features of the tests' build: a C library that
+/// is linked statically (musl's) has no shared ones beside it. The musl is Rust's, because that of
+/// the system may be older than what Rust's standard library calls.
+#[cfg(target_feature = "crt-static")]
+fn link(object: &Path, program: &Path) {
     // Of target/TARGET/debug/deps/NAME.
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
-    let target = profile.parent().unwrap();
-    let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--offline",
-            "--workspace",
-            "--example",
-            "static_library",
-        ])
-        .args(["--features", "wasi-threads-c/static-library", "--target"])
-        .arg(target.file_name().unwrap())
+    let folder = profile.parent().unwrap();
+    let target = folder.file_name().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--offline", "--workspace"])
+        .args(["--example", "static_library", "--target"])
+        .arg(target)
+        .args(["--features", "wasi-threads-c/static-library"])
         .current_dir(Path::new(HERE).join("../.."))
-        .env("CARGO_TARGET_DIR", target.parent().unwrap())
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{built:?}");
-    profile.join("examples/libstatic_library.a")
+        .env("CARGO_TARGET_DIR", folder.parent().unwrap());
+    run(&mut cargo);
+    let mut rustc = Command::new("rustc");
+    rustc
+        .args(["--print", "target-libdir", "--target"])
+        .arg(target);
+    let libraries = String::from_utf8(output(&mut rustc).stdout).unwrap();
+    let musl = Path::new(libraries.trim()).join("self-contained");
+    let mut cc = Command::new("cc");
+    cc.args(["-static", "-nostdlib", "-o"]).arg(program);
+    cc.args(["crt1.o", "crti.o"].map(|name| musl.join(name)));
+    cc.arg(object).arg("-Wl,--start-group");
+    cc.arg(profile.join("examples/libstatic_library.a"));
+    cc.args(["libunwind.a", "libc.a"].map(|name| musl.join(name)));
+    cc.args(["-lgcc", "-Wl,--end-group"])
+        .arg(musl.join("crtn.o"));
+    run(&mut cc);
 }
 
 fn output(command: &mut Command) -> Output {
@@ -49,28 +79,23 @@ fn output(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Compiles a program of C, without a warning, against the library.
+fn run(command: &mut Command) {
+    let said = output(command);
+    assert!(said.status.success(), "{said:?}");
+}
+
+/// Compiles a program of C, without a warning, and links it with the library.
 fn compiled(source: &str, to: &Path) -> PathBuf {
-    let library = library();
-    let program = to.join("program");
-    let is_static = cfg!(target_feature = "crt-static");
-    let mut cc = Command::new(if is_static { "musl-gcc" } else { "cc" });
+    let (object, program) = (to.join("program.o"), to.join("program"));
+    let mut cc = Command::new(CC);
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
         .arg(Path::new(HERE).join("include"))
         .arg(concat!("-DMAJOR=", env!("CARGO_PKG_VERSION_MAJOR")))
-        .arg(Path::new(HERE).join(source));
-    if is_static {
-        cc.arg("-static").arg(library);
-    } else {
-        let folder = library.parent().unwrap();
-        cc.arg("-L")
-            .arg(folder)
-            .arg(format!("-Wl,-rpath,{}", folder.display()))
-            .arg("-lwasi_threads_c");
-    }
-    cc.args(["-lpthread", "-o"]).arg(&program);
-    let said = output(&mut cc);
-    assert!(said.status.success(), "{said:?}");
+        .arg(Path::new(HERE).join(source))
+        .args(["-c", "-o"])
+        .arg(&object);
+    run(&mut cc);
+    link(&object, &program);
     program
 }
 
@@ -123,7 +148,7 @@ fn a_program_in_python_runs_the_example() {
     let mut python = Command::new("python3");
     python
         .arg(Path::new(HERE).join("examples/primes.py"))
-        .arg(library())
+        .arg(shared_library())
         .arg(Path::new(HERE).join("../../examples/primes.wat"))
         .args(["3", "1000"]);
     assert_eq!(

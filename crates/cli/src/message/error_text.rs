@@ -86,7 +86,8 @@ pub(crate) fn unusable_options(error: &wasmtime::Error) -> Message {
     let message = Message::usage("the options cannot be used");
     match wasmtime_error(error) {
         Some(WasmtimeError::AddressSpace) => message.why(first_line(error)).help(
-            "the pooling allocator reserves all memories at once: ask for fewer (`-O pooling-total-memories=N`) or smaller ones \
+            "the pooling allocator reserves all memories, tables and stacks at once: ask for fewer \
+             (`-O pooling-total-memories=N`, `-O pooling-total-tables=N`, `-O pooling-total-stacks=N`) or smaller memories \
              (`-O memory-reservation=BYTES`), or raise the limit of the address space (`ulimit -v`)",
         ),
         _ => because(message, error),

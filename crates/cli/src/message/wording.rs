@@ -79,6 +79,8 @@ pub(crate) fn wasmtime_words(said: &str) -> Option<WasmtimeError> {
         ("memory count too high", WasmtimeError::MemoryCount),
         ("maximum concurrent limit of", WasmtimeError::PoolIsFull),
         ("mmap failed to reserve", WasmtimeError::AddressSpace),
+        // Of the pooling allocator's memories, tables or stacks.
+        (" pool mapping", WasmtimeError::AddressSpace),
         (
             "failed to make memory executable",
             WasmtimeError::NotExecutable,
@@ -264,6 +266,25 @@ mod tests {
         let module = Module::new(&engine, "(module (memory 1))").unwrap();
         let error = Instance::new(&mut Store::new(&engine, ()), &module, &[]).unwrap_err();
         assert_eq!(wasmtime_error(&error), Some(AddressSpace), "{error:?}");
+    }
+
+    #[test]
+    fn wasmtime_on_addresses_of_its_pool() {
+        // More than there are, of each sort.
+        for which in 0..3 {
+            let mut pool = PoolingAllocationConfig::default();
+            pool.total_core_instances(1).total_memories(1);
+            pool.total_tables(1).total_stacks(1);
+            match which {
+                0 => pool.total_memories(1 << 20),
+                1 => pool.total_stacks(u32::MAX),
+                _ => pool.total_tables(u32::MAX).table_elements(1 << 20),
+            };
+            let mut config = Config::new();
+            config.allocation_strategy(pool);
+            let error = Engine::new(&config).err().unwrap();
+            assert_eq!(wasmtime_error(&error), Some(AddressSpace), "{error:?}");
+        }
     }
 
     #[test]

@@ -225,3 +225,49 @@ fn a_file_becomes_the_module_that_it_was() {
     ));
     assert!(matches!(other, DeserializeError::Module(_)));
 }
+
+/// The folder, in the process that has it on a file system of its own.
+#[cfg(target_os = "linux")]
+const NOEXEC: &str = "WASI_THREADS_TEST_NOEXEC";
+
+/// The file system may not execute anything, so no code can be mapped from it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_whose_code_cannot_be_mapped_is_copied() {
+    let engine = engine();
+    if let Some(folder) = std::env::var_os(NOEXEC) {
+        let path = std::path::Path::new(&folder).join("module.cwasm");
+        let before = prepare(&engine, &wat(EVERYTHING)).expect("a module to prepare");
+        std::fs::write(&path, before.serialize().expect("bytes")).expect("a file");
+        let open = std::fs::File::open(&path).expect("the file");
+        // SAFETY: the bytes are those that were written above.
+        let mapped = unsafe { Module::deserialize_open_file(&engine, open) };
+        assert!(mapped.is_err(), "code was mapped");
+        // SAFETY: as above.
+        let module = unsafe { ThreadModule::deserialize_file(&engine, &path) };
+        let module = module.expect("a module");
+        assert_eq!(module.start_export(), before.start_export());
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let unshare = |options: &str, command: &[&str]| {
+        std::process::Command::new("unshare")
+            .arg(options)
+            .args(command)
+            .env(NOEXEC, folder.path())
+            .output()
+    };
+    let has_mounts = |options: &&str| unshare(options, &["true"]).is_ok_and(|o| o.status.success());
+    let Some(options) = ["-m", "-rm"].into_iter().find(has_mounts) else {
+        eprintln!("no mount namespaces here: left out");
+        return;
+    };
+    let line = format!("mount -t tmpfs -o noexec none \"${NOEXEC}\" && exec \"$0\" \"$@\"");
+    let this = std::env::current_exe().expect("this program");
+    let this = this.to_str().expect("its name");
+    let name = "precompiled::a_file_whose_code_cannot_be_mapped_is_copied";
+    let ran = unshare(options, &["sh", "-c", &line, this, "--exact", name]);
+    let ran = ran.expect("a process");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "{ran:?}");
+}
