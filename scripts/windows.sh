@@ -98,10 +98,6 @@ done
 [ -e "$guests/zoo.wasm" ] || rustc --edition 2024 -g -O --target wasm32-wasip1-threads \
   tests/zoo/rust/main.rs -o "$guests/zoo.wasm"
 
-# The linker that comes with rustc is quicker by minutes than Debian's.
-lld=$(rustc --print sysroot)/lib/rustlib/$(rustc --print host-tuple)/bin/gcc-ld
-[ ! -e "$lld/ld.lld" ] \
-  || export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS="-C link-arg=-fuse-ld=lld -C link-arg=-B$lld"
 # A suite that hangs is no reason to wait for ever.
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER="timeout 3000 wine"
 if [ "$#" -eq 0 ]; then

@@ -126,9 +126,10 @@ fn addresses() {
         .expect_code(1)
         .expect_stderr(&["cannot listen on `nonsense`", "127.0.0.1:8080"]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    // In the words of the C library: glibc and musl differ.
-    let in_use = std::io::Error::from_raw_os_error(libc::EADDRINUSE).to_string();
-    run(&taken.local_addr().unwrap().to_string())
+    let address = taken.local_addr().unwrap();
+    // In the words of the system.
+    let in_use = TcpListener::bind(address).unwrap_err().to_string();
+    run(&address.to_string())
         .expect_code(1)
         .expect_stderr(&[&in_use, "help: give another port"]);
 }

@@ -75,6 +75,7 @@ fn rust_threads() {
         .arg("panic")
         .run()
         .expect_code(TRAPPED)
+        .without_hashes()
         .expect_stderr(&[
             "the child is unwell",
             "error: thread ",

@@ -4,6 +4,7 @@
 pub mod debug_info;
 pub mod emulated;
 mod guest;
+mod hashes;
 mod process;
 mod record;
 mod rust;

@@ -270,8 +270,9 @@ mod tests {
 
     #[test]
     fn wasmtime_on_addresses_of_its_pool() {
-        // More than there are, of each sort.
-        for which in 0..3 {
+        // More than there are, of each sort. Only Unix has a pool of stacks.
+        let all: &[u32] = if cfg!(unix) { &[0, 1, 2] } else { &[0, 2] };
+        for which in all {
             let mut pool = PoolingAllocationConfig::default();
             pool.total_core_instances(1).total_memories(1);
             pool.total_tables(1).total_stacks(1);

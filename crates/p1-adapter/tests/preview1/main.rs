@@ -26,6 +26,9 @@ mod observer;
 mod poll;
 mod posix;
 mod races;
+// On Windows a task's write to a full pipe holds its thread of the runtime.
+#[cfg(unix)]
+mod records;
 mod refused;
 mod repeatable;
 mod resumed;

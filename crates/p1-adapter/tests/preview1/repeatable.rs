@@ -104,9 +104,14 @@ fn ordered_listings_are_by_name_and_stay_as_they_began() {
     fs::write(dir.path().join("file-11"), b"").unwrap();
     fs::remove_file(dir.path().join("file-7")).unwrap();
     let (rest, _) = list_from(&mut guest, DIR, 4096, begun[3].next).unwrap();
-    assert_eq!(names(&rest), ["file-1", "file-12", "file-3", "file-9"]);
+    // Windows' listings have all that is known of an entry, so it is not looked for again.
+    let mut expected = vec!["file-1", "file-12", "file-3", "file-7", "file-9"];
+    if !cfg!(windows) {
+        expected.remove(3);
+    }
+    assert_eq!(names(&rest), expected);
     let (rest, _) = list_from(&mut guest, DIR, 4096, begun[1].next).unwrap();
-    assert_eq!(rest.len(), 6, "a cookie of before is good");
+    assert_eq!(rest.len(), expected.len() + 2, "a cookie of before is good");
     for past in [9, 10, u64::MAX] {
         assert_eq!(list_from(&mut guest, DIR, 4096, past).unwrap().1, 0);
     }
@@ -141,14 +146,21 @@ fn pinned_attributes_count_from_the_first_sight() {
     let args = [Val::I32(DIR), Val::I32(0), o, ol, Val::I32(DIR), n, nl];
     assert_eq!(guest.call("path_link", &args), OK);
     assert_eq!(stat(&mut guest, "c"), Stat::file(3, 2, 4));
-    // To a name of its own: nothing is removed.
-    assert_eq!(guest.rename("b", "c"), OK);
-    assert_eq!(stat(&mut guest, "b"), Stat::file(3, 2, 4));
+    // Windows renames over no file that is open, and an unlinked one is there until it is closed.
+    if cfg!(windows) {
+        guest.close(fd);
+    } else {
+        // To a name of its own: nothing is removed.
+        assert_eq!(guest.rename("b", "c"), OK);
+        assert_eq!(stat(&mut guest, "b"), Stat::file(3, 2, 4));
+    }
     for name in ["b", "c", "other"] {
         assert_eq!(guest.at("path_unlink_file", DIR, name), OK);
     }
-    assert_eq!(stat_of(&mut guest, fd), Stat::file(3, 0, 4));
-    guest.close(fd);
+    if !cfg!(windows) {
+        assert_eq!(stat_of(&mut guest, fd), Stat::file(3, 0, 4));
+        guest.close(fd);
+    }
 
     // Whatever the file system does with the number, these are new files.
     for ino in 4..20 {

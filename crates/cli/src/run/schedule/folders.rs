@@ -63,6 +63,9 @@ pub(crate) struct Copies {
     /// What is copied. None is in another.
     roots: Vec<PathBuf>,
     into: PathBuf,
+    /// The folder that `into` is in, by the name that `roots` would have for it. It may be in what
+    /// is copied.
+    ours: PathBuf,
 }
 
 impl Copies {
@@ -96,11 +99,15 @@ impl Copies {
             roots.find_map(|(at, root)| Some((at, path.strip_prefix(root).ok()?.to_owned())))
         };
         let places = paths.iter().map(place).collect();
+        let ours = into.parent().unwrap_or(&into);
+        let ours =
+            fs::canonicalize(ours).map_err(|error| cannot(&ours.to_string_lossy(), error))?;
         Ok((!roots.is_empty()).then(|| Self {
             dirs: dirs.to_vec(),
             places,
             roots,
             into,
+            ours,
         }))
     }
 
@@ -120,9 +127,7 @@ impl Copies {
         made.map_err(|error| cannot(&self.into.to_string_lossy(), error))?;
         let into = |at: usize| self.into.join(at.to_string());
         for (at, root) in self.roots.iter().enumerate() {
-            // Which may be in what is copied.
-            let ours = self.into.parent().unwrap_or(&self.into);
-            let copied = copy(root, &into(at), ours);
+            let copied = copy(root, &into(at), &self.ours);
             copied.map_err(|error| cannot(&root.to_string_lossy(), error))?;
         }
         let dirs = self.dirs.iter().zip(&self.places);
@@ -260,6 +265,13 @@ mod tests {
         let fresh = copies.expect("one can be written").fresh().unwrap();
         let fresh = Path::new(&fresh[0].host);
         assert!(fresh.join("data/inner/closed/file").exists() && !fresh.join("ours").exists());
+        // The same, through a link: the folder for temporary files may be one.
+        if files::symlink(temporary.path(), ours.join("link")).is_ok() {
+            let linked = ours.join("link/ours");
+            let copies = Copies::of(&whole, linked.join("1")).unwrap();
+            let fresh = copies.expect("one can be written").fresh().unwrap();
+            assert!(!Path::new(&fresh[0].host).join("ours").exists());
+        }
         // A hole is as long as what would be copied of it.
         let large = fs::File::create(host.join("inner/large")).unwrap();
         large.set_len(MOST.bytes + 1).unwrap();

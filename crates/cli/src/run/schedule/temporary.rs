@@ -144,13 +144,13 @@ mod tests {
         let alive = TemporaryFolder::among(outer.path()).unwrap();
         fs::write(alive.path().join("file"), "").unwrap();
         // As a process leaves it that is killed: the folder is there, and the lock is gone.
-        let killed = TemporaryFolder::among(outer.path()).unwrap();
+        let mut killed = TemporaryFolder::among(outer.path()).unwrap();
         fs::create_dir(killed.path().join("0")).unwrap();
         let mut forbids = fs::metadata(killed.path().join("0")).unwrap().permissions();
         forbids.set_readonly(true);
         fs::set_permissions(killed.path().join("0"), forbids).unwrap();
-        let (left, lock) = (killed.path.clone(), killed.lock.as_ref().unwrap());
-        lock.unlock().unwrap();
+        let left = killed.path.clone();
+        drop(killed.lock.take().expect("it was locked"));
         std::mem::forget(killed);
         // Killed before it was locked, or another user's; a file; and what has another name.
         for other in ["wasi-threads-run-1-1", "other"] {
