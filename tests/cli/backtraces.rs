@@ -37,7 +37,9 @@ fn backtrace(run: &Finished) -> &str {
     said.map_or("", |(_, backtrace)| backtrace)
 }
 
+/// (A shell bounds the memory.)
 #[test]
+#[cfg(unix)]
 fn debug_information_beyond_measure() {
     let note = "note: functions, files or lines are missing here: its debug information nests too many \
                 inlined functions\n";
@@ -58,7 +60,9 @@ fn debug_information_beyond_measure() {
     }
 }
 
+/// (A shell bounds the memory.)
 #[test]
+#[cfg(unix)]
 fn names_beyond_measure() {
     let slow = format!("_Z1aNcv1xcl{}v", "cvT_Iinl".repeat(24));
     let escapes = "\u{1b}[31mred\u{1b}[0m\r\nerror: faked\u{202e}\u{200b}";

@@ -65,14 +65,17 @@ pub(crate) fn pair() -> io::Result<(Socket, Stdio)> {
 /// The system's, which has no handle left.
 #[cfg(windows)]
 pub(crate) fn own() -> io::Result<Socket> {
-    use std::os::windows::io::{AsHandle as _, FromRawSocket as _, IntoRawHandle as _};
+    use std::mem::ManuallyDrop;
+    use std::os::windows::io::{AsRawHandle as _, FromRawSocket as _};
 
     // The first socket that the standard library makes readies the system for sockets.
     drop(std::net::UdpSocket::bind("127.0.0.1:0")?);
-    let own = io::stdin().as_handle().try_clone_to_owned()?;
-    let own = own.into_raw_handle().expose_provenance() as u64;
-    // SAFETY: nothing else closes it. What is no socket fails in every call.
-    Ok(unsafe { Socket::from_raw_socket(own) })
+    let own = io::stdin().as_raw_handle().expose_provenance() as u64;
+    // SAFETY: it stays open, as it is standard input, and is not closed here. What is no socket
+    // fails in every call.
+    let inherited = ManuallyDrop::new(unsafe { Socket::from_raw_socket(own) });
+    // A socket of this process: wine sends nothing on one that was inherited.
+    inherited.try_clone()
 }
 
 /// Standard input is no socket here.

@@ -30,14 +30,13 @@ impl NativeCode {
                 // SAFETY: as above. The user vouches in the same way that a mapped file does not
                 // change. `compile` replaces files and does not write into them.
                 let module = unsafe { Module::deserialize_open_file(engine, mapped) };
-                module.or_else(|error| {
+                module.or_else(|_| {
                     // Code cannot be mapped from it: on Windows from no file that was opened to be
-                    // read, elsewhere where nothing may be executed from its file system.
-                    let Ok(bytes) = whole(file) else {
-                        return Err(error);
-                    };
+                    // read, elsewhere where nothing may be executed from its file system. If there
+                    // is another reason, it is the copy's, too.
+                    let bytes = whole(file)?;
                     // SAFETY: as above.
-                    unsafe { Module::deserialize(engine, bytes) }.map_err(|_| error)
+                    unsafe { Module::deserialize(engine, bytes) }
                 })
             }
             // SAFETY: as above.

@@ -66,11 +66,11 @@ impl ThreadModule {
         // compiled module is outside of the sections that its header names.
         match unsafe { Module::deserialize_open_file(engine, file) } {
             Ok(module) => Ok(stamp.into_module(module)?),
-            Err(error) => {
+            // If it is not the mapping that is refused, the copy is refused for the same reason.
+            Err(_) => {
                 let bytes = std::fs::read(path).map_err(StampError::from)?;
                 // SAFETY: the caller's promise.
-                let copied = unsafe { Self::deserialize(engine, &bytes) };
-                copied.map_err(|_| DeserializeError::Module(error))
+                unsafe { Self::deserialize(engine, &bytes) }
             }
         }
     }
