@@ -218,8 +218,9 @@ fn eight_threads() {
         counts.load(Ordering::SeqCst),
         BIASED.load(Ordering::SeqCst)
     );
+    // Elsewhere only readers that contend publish themselves, and they seldom do.
     assert!(
-        BIASED.load(Ordering::SeqCst) > 0,
+        BIASED.load(Ordering::SeqCst) > 0 || !cfg!(target_os = "linux"),
         "no reader published itself"
     );
     // Memory stays flat: after the first third only noise is added. A sanitizer's allocator keeps

@@ -270,9 +270,8 @@ mod tests {
 
     #[test]
     fn wasmtime_on_addresses_of_its_pool() {
-        // More than there are, of each sort. Only Unix has a pool of stacks.
-        let all: &[u32] = if cfg!(unix) { &[0, 1, 2] } else { &[0, 2] };
-        for which in all {
+        // More than there are, of each sort.
+        for which in 0..3 {
             let mut pool = PoolingAllocationConfig::default();
             pool.total_core_instances(1).total_memories(1);
             pool.total_tables(1).total_stacks(1);
@@ -283,7 +282,11 @@ mod tests {
             };
             let mut config = Config::new();
             config.allocation_strategy(pool);
-            let error = Engine::new(&config).err().unwrap();
+            let Some(error) = Engine::new(&config).err() else {
+                // A system that has no pool of stacks.
+                assert_eq!(which, 1);
+                continue;
+            };
             assert_eq!(wasmtime_error(&error), Some(AddressSpace), "{error:?}");
         }
     }
