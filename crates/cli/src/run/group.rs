@@ -12,13 +12,17 @@ use crate::run::plan::Plan;
 /// counted.
 pub(crate) const DESCRIBED: usize = 100;
 
-/// How threads that compute are stopped: where they are, unless the code has checks.
-pub(crate) fn termination(plan: &Plan) -> Termination {
-    match plan.epochs {
-        Some(true) => Termination::Epochs,
-        _ if Termination::CAN_EXIT => Termination::ProcessExit,
-        None => Termination::Epochs,
-        Some(false) => Termination::AtHostCalls,
+/// Whether threads that compute are stopped where they are: unless checks are asked for.
+pub(crate) fn stops_where_they_are(plan: &Plan) -> bool {
+    plan.epochs != Some(true) && Termination::CAN_EXIT
+}
+
+/// How threads that compute are stopped.
+fn termination(plan: &Plan, modules: &PreparedModules<'_>) -> Termination {
+    match (stops_where_they_are(plan), modules.has_checks) {
+        (true, _) => Termination::ProcessExit,
+        (false, true) => Termination::Epochs,
+        (false, false) => Termination::AtHostCalls,
     }
 }
 
@@ -32,7 +36,7 @@ pub(crate) fn builder(
 ) -> GroupBuilder<P1State> {
     let several = !modules.preloads.is_empty();
     let mut group = ThreadGroup::builder(&modules.engine, &modules.main, linker)
-        .termination(termination(plan))
+        .termination(termination(plan, modules))
         // With both ways of ending, reports ask no thread, and count threads that they do not
         // describe.
         .see_threads(Termination::CAN_EXIT)

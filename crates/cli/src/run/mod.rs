@@ -32,7 +32,6 @@ use std::io;
 use std::time::Instant;
 
 use p1_adapter::EndSignal;
-use wasi_threads::Termination;
 use wasi_threads::rewrite::Recorded;
 use wasi_threads::schedule::Schedule;
 
@@ -199,7 +198,7 @@ fn run_plan(mut plan: Plan, signals: io::Result<SignalThread>) -> Result<Exit> {
 /// Ends the process if threads have been stopped for ever, because they still use what a return
 /// would free.
 fn leave(plan: &Plan, exit: Exit) -> Exit {
-    if group::termination(plan) == Termination::ProcessExit {
+    if group::stops_where_they_are(plan) {
         process::exit_now(exit.status());
     }
     exit

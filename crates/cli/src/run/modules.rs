@@ -27,6 +27,8 @@ pub(crate) struct PreparedModules<'a> {
     pub(crate) engine: Engine,
     pub(crate) main: ThreadModule,
     pub(crate) preloads: Vec<(&'a str, ThreadModule)>,
+    /// Whether the engine, and the code, have checks for epochs.
+    pub(crate) has_checks: bool,
     /// Makes their backtraces.
     pub(crate) backtraces: Arc<Backtraces>,
 }
@@ -85,6 +87,7 @@ impl Modules {
         let mut config = plan.engine.clone();
         let mut details = self.preloads.iter().chain([&self.main]).any(foreign);
         let mut epochs = plan.epochs.is_none();
+        let mut has_checks = plan.epochs.unwrap_or(!Termination::CAN_EXIT);
         // Engine and code must agree.
         loop {
             match self.prepare_on(plan, &config, recorded) {
@@ -97,6 +100,7 @@ impl Modules {
                         engine,
                         main,
                         preloads,
+                        has_checks,
                     });
                 }
                 Err(Unprepared::BacktraceDetails(_)) if std::mem::take(&mut details) => {
@@ -106,7 +110,11 @@ impl Modules {
                 }
                 Err(Unprepared::Epochs(_)) if std::mem::take(&mut epochs) => {
                     // The opposite of the default. In code that has checks, they find nothing.
-                    config.epoch_interruption(Termination::CAN_EXIT);
+                    has_checks = Termination::CAN_EXIT;
+                    if !has_checks && plan.limits.timeout.is_some() {
+                        return Err(a_timeout_needs_checks());
+                    }
+                    config.epoch_interruption(has_checks);
                 }
                 Err(
                     Unprepared::BacktraceDetails(message)
@@ -133,6 +141,12 @@ impl Modules {
         }
         Ok((engine, main, preloads))
     }
+}
+
+fn a_timeout_needs_checks() -> Message {
+    Message::failure("a timeout needs epoch interruption")
+        .why("the compiled code has no checks, and without them a computing thread cannot be stopped")
+        .help("compile it with `-W epoch-interruption`, or leave the timeout out")
 }
 
 /// How code of Wasmtime's own loads here. This binary lacks the parts that are turned off.

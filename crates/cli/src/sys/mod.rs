@@ -15,4 +15,5 @@ pub(crate) mod native_code;
 #[cfg(unix)]
 mod own_thread;
 pub(crate) mod process;
+pub(crate) mod shell;
 pub(crate) mod signals;

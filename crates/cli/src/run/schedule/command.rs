@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::run::plan::Plan;
+use crate::sys::shell::quoted;
 
 /// The options that say which run it is, and where it is kept.
 const OF_SCHEDULES: [&str; 5] = [
@@ -62,15 +63,6 @@ fn rewritten(
     }
     line.extend(typed.iter().skip(options).cloned());
     line
-}
-
-/// As a shell reads it back.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]
@@ -135,7 +127,5 @@ mod tests {
             let found = rewritten(&typed, after, "f", None);
             assert_eq!(joined(&found), line);
         }
-        assert_eq!(quoted("a b'c"), r"'a b'\''c'");
-        assert_eq!(quoted(""), "''");
     }
 }
