@@ -258,7 +258,9 @@ fn is_known_on_windows(name: &str, about: &About, ours: i32, theirs: i32) -> boo
         ("path_remove_directory", NOTEMPTY) => about.is_a_parent() && theirs == ACCES,
         ("path_unlink_file", ISDIR) => theirs == ACCES,
         // POSIX: it was not opened to be read, or to be written.
-        ("fd_read" | "fd_pread" | "fd_write" | "fd_pwrite", BADF) => theirs == ACCES,
+        ("fd_read" | "fd_pread" | "fd_write" | "fd_pwrite", BADF) => {
+            [ACCES, PERM].contains(&theirs)
+        }
         _ => false,
     }
 }

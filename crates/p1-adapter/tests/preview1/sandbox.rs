@@ -28,7 +28,7 @@ fn escapes(dir: &Path) -> Vec<String> {
     symlink("../out", dir.join("in/up"));
     symlink(dir.join("out"), dir.join("in/abs"));
     let secret = dir.join("out/secret");
-    vec![
+    let mut paths = vec![
         "../out/secret".into(),
         "sub/../../out/secret".into(),
         "up/secret".into(),
@@ -40,7 +40,12 @@ fn escapes(dir: &Path) -> Vec<String> {
         "up/".into(),
         "up/.".into(),
         "abs/".into(),
-    ]
+    ];
+    // wine says that it has made a link, and has not: then these are new names.
+    if cfg!(windows) && dir.join("in/up").symlink_metadata().is_err() {
+        paths.retain(|path| !path.starts_with("up/") && !path.starts_with("abs/"));
+    }
+    paths
 }
 
 #[test]
