@@ -181,7 +181,8 @@ impl ModuleSource {
         let message = Message::failure(format!("cannot read {named}")).why(error);
         match (error.kind(), self) {
             (std::io::ErrorKind::NotFound, ModuleSource::File(path)) => message.help(missing(path)),
-            (std::io::ErrorKind::IsADirectory, _) => {
+            // Windows opens no folder as a file.
+            (_, ModuleSource::File(path)) if path.is_dir() => {
                 message.help("name a .wasm or .wat file; folders are given with --dir")
             }
             _ => message,

@@ -2,6 +2,7 @@
 //! yields.
 
 use crate::asynchronous::Task;
+use crate::guest::emulated::slower;
 use crate::guest::*;
 use crate::observer::Notes;
 use crate::poll::{MS, On, poll, subscribe};
@@ -333,11 +334,12 @@ fn a_whole_read_of_a_pipe_waits_in_place() {
         builder.clocks(source.clone()).whole_reads(whole);
         let ctx = builder.build().unwrap();
         let fd = ctx.push_stream(reader, StreamAccess::Read).unwrap() as i32;
+        let mut guest = Guest::new(&ctx);
         let later = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(slower(Duration::from_millis(50)));
             writer.write_all(b"x").unwrap();
         });
-        assert_eq!(Guest::new(&ctx).get(fd, 4).unwrap(), b"x");
+        assert_eq!(guest.get(fd, 4).unwrap(), b"x");
         later.join().unwrap();
         assert_eq!(source.slept().is_empty(), whole);
     }

@@ -28,7 +28,7 @@ fn escapes(dir: &Path) -> Vec<String> {
     symlink("../out", dir.join("in/up"));
     symlink(dir.join("out"), dir.join("in/abs"));
     let secret = dir.join("out/secret");
-    let mut paths = vec![
+    let mut paths: Vec<String> = vec![
         "../out/secret".into(),
         "sub/../../out/secret".into(),
         "up/secret".into(),

@@ -13,7 +13,7 @@ use libc::{c_int, c_void};
 
 use super::super::{HARMLESS, Ring, SampleHead, Sampled, SampledIn};
 use super::ask;
-use super::slots::{self, HostSlot, IN};
+use super::slots::{self, HostSlot, IN, own_thread_number};
 use super::stack::{self, Registers};
 
 /// Nanoseconds of a clock that only goes on. For handlers, too.
@@ -44,7 +44,7 @@ impl Timer {
             let mut event: libc::sigevent = std::mem::zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
             event.sigev_signo = signal;
-            event.sigev_notify_thread_id = libc::gettid();
+            event.sigev_notify_thread_id = own_thread_number();
             event.sigev_value = libc::sigval {
                 sival_ptr: std::sync::Arc::as_ptr(&sampled.ring).cast_mut().cast(),
             };

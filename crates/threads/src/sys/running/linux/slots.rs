@@ -184,9 +184,15 @@ fn take() -> &'static HostSlot {
         unreachable!("a new block has slots")
     };
     stack_bounds::set_own(slot);
-    // SAFETY: asks for a number.
-    slot.tid.store(unsafe { libc::gettid() }, Ordering::Relaxed);
+    slot.tid.store(own_thread_number(), Ordering::Relaxed);
     slot
+}
+
+/// The number of the calling thread, of the system itself. The standard library names the C
+/// library's `gettid` as a function that may be missing. With `lto = "fat"` and a static musl that
+/// is all that the linker sees of it, and `libc::gettid` calls address 0.
+pub(super) fn own_thread_number() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
 }
 
 /// Each slot that was ever made.
