@@ -1,5 +1,7 @@
 //! A prepared module: what is known of it, and that this survives a file.
 
+#[path = "../../../../tests/support/emulated.rs"]
+mod emulated;
 mod module;
 mod precompiled;
 
