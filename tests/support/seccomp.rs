@@ -28,6 +28,8 @@ pub const PIPE: Refused = (libc::SYS_pipe2, None);
 pub const CLONE: [Refused; 2] = [(libc::SYS_clone3, None), (libc::SYS_clone, None)];
 /// `sigaltstack`.
 pub const SIGALTSTACK: Refused = (libc::SYS_sigaltstack, None);
+/// `openat2`, which kernels before 5.6 do not have.
+pub const OPENAT2: Refused = (libc::SYS_openat2, None);
 /// `statx`.
 pub const STATX: Refused = (libc::SYS_statx, None);
 /// `preadv2`.

@@ -17,12 +17,10 @@ use crate::blocking::{EndSignal, Fifo, FifoAccess};
 use crate::descriptor::Dir;
 use crate::descriptor::stream::GuestStream;
 use crate::sys::file::FileType;
+use crate::sys::name::PATH_MAX;
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
-
-/// The longest path on Linux, with the NUL behind it.
-const PATH_MAX: usize = 4096;
 
 /// What is to be opened, and how.
 pub(crate) struct Open<'a> {

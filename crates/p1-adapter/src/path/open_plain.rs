@@ -4,7 +4,7 @@ use super::open::{Open, Opened};
 use super::operations::WasiPaths;
 use super::set_times::last_name;
 use super::single::{Single, is_single_name};
-use super::slashes;
+use super::slashes::{self, Last};
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
 use crate::sys::open::reopen;
@@ -109,6 +109,7 @@ impl Open<'_> {
             Err(Error::Errno(Errno::Loop)) if how.contains(OpenFlags::DIRECTORY) && !follows => {
                 Errno::Loop
             }
+            Err(Error::Errno(errno)) => return Err(self.as_the_system_says(how, errno).into()),
             opened => return opened,
         };
         let found = paths.parent_and_name((self.dir, &self.path))?;
@@ -118,6 +119,20 @@ impl Open<'_> {
         let dir = parent.as_ref().unwrap_or(self.dir);
         let opened = Single { dir, name }.open(self.follow, how, self.wanted)?;
         opened.ok_or(failed.into())
+    }
+
+    /// What Linux says where `errno` was found. Without `openat2` wasmtime-wasi resolves the path by
+    /// itself, and says something else where a file shall be made whose name ends in a slash, or is
+    /// that of a directory.
+    fn as_the_system_says(&self, how: OpenFlags, errno: Errno) -> Errno {
+        let makes = how.contains(OpenFlags::CREATE) && !how.contains(OpenFlags::DIRECTORY);
+        let exclusive = how.contains(OpenFlags::EXCLUSIVE);
+        let slashed = slashes::without(&self.path).1;
+        match (errno, slashes::last(&self.path)) {
+            (Errno::Inval, Last::Name) if makes && slashed => Errno::Isdir,
+            (Errno::Isdir, Last::Dot | Last::DotDot) if makes && exclusive => Errno::Exist,
+            _ => errno,
+        }
     }
 
     /// Whether the directory itself shall be opened, to be read.

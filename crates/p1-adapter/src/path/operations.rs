@@ -6,7 +6,9 @@
 //! started.
 
 use crate::abi::error::{Error, Result};
+use crate::abi::types::Errno;
 use crate::descriptor::Dir;
+use crate::sys::name::PATH_MAX;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -90,6 +92,7 @@ impl WasiPaths {
         how: OpenFlags,
         flags: DescriptorFlags,
     ) -> Result<Descriptor> {
+        check_length(&path)?;
         self.with(dir, |view, fd| {
             let opened = ready(view.open_at(fd, follow, path, how, flags))?;
             view.table.delete(opened).map_err(Error::trap)
@@ -105,6 +108,7 @@ impl WasiPaths {
         follow: PathFlags,
         path: String,
     ) -> Result<(DescriptorStat, MetadataHashValue)> {
+        check_length(&path)?;
         self.with(dir, |view, fd| {
             let again = || Resource::new_borrow(fd.rep());
             let stat = ready(view.stat_at(again(), follow, path.clone()))?;
@@ -120,6 +124,7 @@ impl WasiPaths {
         follow: PathFlags,
         path: String,
     ) -> Result<DescriptorType> {
+        check_length(&path)?;
         self.with(dir, |view, fd| {
             Ok(ready(view.stat_at(fd, follow, path))?.type_)
         })
@@ -182,6 +187,15 @@ impl WasiPaths {
             ready(view.rename_at(from, old, to, new))
         })
     }
+}
+
+/// Fails if no call of the system takes a path of that length. Without `openat2` wasmtime-wasi walks
+/// a path by its names, and would find what lies at it.
+fn check_length(path: &str) -> Result<()> {
+    if path.len() >= PATH_MAX {
+        return Err(Errno::Nametoolong.into());
+    }
+    Ok(())
 }
 
 /// The result of a future that must not wait.

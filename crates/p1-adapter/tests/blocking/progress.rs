@@ -184,14 +184,15 @@ fn a_write_that_waits_although_poll_says_ready_ends_on_a_stream_of_our_own() {
     soon(|| {
         let ctx = P1CtxBuilder::new().build().unwrap();
         use rustix::event::{EventfdFlags, eventfd};
+        // The kernel counts in the machine's own order of bytes.
         let event = eventfd(1, EventfdFlags::CLOEXEC).unwrap();
         let fd = ctx.push_own_stream(event, StreamAccess::ReadWrite).unwrap() as i32;
         let mut guest = Guest::new(&ctx);
-        assert_eq!(guest.get(fd, 8), Ok(1u64.to_le_bytes().to_vec()));
-        assert_eq!(guest.put(fd, &1u64.to_le_bytes()), Ok(8));
+        assert_eq!(guest.get(fd, 8), Ok(1u64.to_ne_bytes().to_vec()));
+        assert_eq!(guest.put(fd, &1u64.to_ne_bytes()), Ok(8));
         let writing = thread::spawn(move || {
             let [list, count] = guest.iovs(&[(DATA, 8)]);
-            guest.write(DATA, &(u64::MAX - 1).to_le_bytes());
+            guest.write(DATA, &(u64::MAX - 1).to_ne_bytes());
             guest.try_call("fd_write", &[I32(fd), list, count, I32(OUT as i32)])
         });
         thread::sleep(SETTLE);

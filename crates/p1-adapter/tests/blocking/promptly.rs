@@ -6,6 +6,7 @@
 
 #[cfg(unix)]
 use crate::guest::DIR;
+use crate::guest::emulated::slower;
 use crate::guest::{DATA, Guest, OUT};
 use crate::support::{
     CROWDS, Check, IMPATIENCE, all_blocked, bound, rounds, sockets, soon, within,
@@ -23,7 +24,10 @@ use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::cli::AsyncStdinStream;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-const AIM: Duration = Duration::from_millis(10);
+/// Longer in an emulator.
+fn aim() -> Duration {
+    slower(Duration::from_millis(10))
+}
 
 /// A context, what keeps a call on it waiting, and the call.
 type Blocked = (P1Ctx, Box<dyn Any>, Call);
@@ -186,7 +190,7 @@ fn is_prompt(what: &str, make: fn() -> Blocked, rounds: u64, raise: fn(&EndSigna
     all.sort_unstable();
     let (median, worst) = (all[all.len() / 2], all[all.len() - 1]);
     eprintln!("{what}: median {median:?}, worst {worst:?}");
-    match median <= AIM {
+    match median <= aim() {
         true => Ok(()),
         false => Err(format!("{what}: {median:?}")),
     }
@@ -199,7 +203,7 @@ fn every_blocked_call_ends_within_ten_milliseconds() {
             is_prompt(what, make, rounds(41), EndSignal::raise).unwrap();
             // A signal that is passed on a little late.
             let late = |end: &EndSignal| {
-                thread::sleep(AIM + AIM / 10);
+                thread::sleep(aim() + aim() / 10);
                 end.raise();
             };
             is_prompt(what, make, 3, late).unwrap_err();

@@ -1,5 +1,6 @@
 //! An engine with its modules and linkers, and a guest made of them.
 
+use super::emulated::emulated;
 use super::table::text;
 use p1_adapter::{P1Ctx, P1State, add_to_linker_async, add_to_linker_sync};
 use std::borrow::Cow;
@@ -29,6 +30,12 @@ impl World {
     pub(crate) fn of(pages: u32) -> Self {
         let mut config = Config::new();
         config.wasm_threads(true).shared_memory(true);
+        if emulated() {
+            // qemu keeps a part of what was ever reserved.
+            config
+                .memory_reservation(1 << 20)
+                .memory_guard_size(1 << 16);
+        }
         let engine = Engine::new(&config).unwrap();
         let module = |memory: &str| Module::new(&engine, text(memory)).unwrap();
         let own = module(&format!(r#"(memory (export "memory") {pages})"#));

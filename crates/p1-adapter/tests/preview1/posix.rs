@@ -13,6 +13,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 use wasmtime::Val;
 use wasmtime_wasi::FsPerms;
 #[cfg(unix)]
@@ -393,6 +395,13 @@ fn a_file_that_is_there_is_opened_as_asked_for() {
             return;
         };
         const TXTBSY: i32 = 74;
+        // An emulator says that it has started before it runs.
+        let begun = Instant::now();
+        let exe = format!("/proc/{}/exe", busy.id());
+        let runs = |exe| exe == fs::canonicalize(dir.join("busy")).unwrap();
+        while fs::read_link(&exe).is_ok_and(|exe| !runs(exe)) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not run");
+        }
         let tried = ["busy", "./busy"].map(|path| {
             let read = guest.open(path, CREAT, READ, 0);
             (

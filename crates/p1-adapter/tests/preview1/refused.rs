@@ -4,7 +4,7 @@
 use crate::alone::alone;
 use crate::guest::emulated::left_out;
 use crate::guest::*;
-use crate::seccomp::{PREADV2, PWRITEV2, Refused, STATX, refuse};
+use crate::seccomp::{Filter, OPENAT2, PREADV2, PWRITEV2, Refused, STATX, refuse};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use rustix::fs::OFlags;
 use std::io::Read as _;
@@ -42,6 +42,66 @@ fn attributes_are_there_without_statx() {
         };
         assert_eq!(known(&before), known(&after));
         assert_eq!(before.0[0][32], 5, "the size");
+    });
+}
+
+/// Without `openat2` wasmtime-wasi resolves paths by itself.
+#[test]
+fn opens_without_openat2_fail_as_with_it() {
+    if left_out(NO_FILTERS) {
+        return;
+    }
+    alone("refused::opens_without_openat2_fail_as_with_it", || {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("folder")).unwrap();
+        std::fs::write(dir.path().join("folder/file"), "12345").unwrap();
+        let long = format!("folder/{}file", "./".repeat(2043));
+        assert_eq!(long.len(), 4097);
+        let errors = |guest: &mut Guest| {
+            let mut all = Vec::new();
+            for path in [
+                "folder/file/",
+                "folder/",
+                "folder/none/",
+                "none/none/",
+                "folder/file/none/",
+                "folder/.",
+                "folder/./",
+                "folder/..",
+                "folder/../",
+                ".",
+                "./",
+                "folder/none",
+                &long[..4095],
+                &long[..4096],
+                &long,
+            ] {
+                // Long ones are told apart by their length.
+                let name = (path.len(), path.chars().take(20).collect::<String>());
+                for how in [0, CREAT, CREAT | EXCL, CREAT | TRUNC, DIRECTORY] {
+                    for rights in [READ, WRITE] {
+                        let opened = guest.open(path, how, rights, 0);
+                        all.push((name.clone(), how, rights, opened.map(|fd| guest.close(fd))));
+                    }
+                }
+                let [at, len] = guest.path(path);
+                let out = [DIR, 0, OUT as i32].map(wasmtime::Val::I32);
+                let args = [out[0], out[1], at, len, out[2]];
+                let stat = guest.call("path_filestat_get", &args);
+                all.push((name, 0, 0, Err(stat)));
+                // What was made.
+                for made in ["folder/none", "folder/fi"] {
+                    let _ = std::fs::remove_file(dir.path().join(made));
+                }
+            }
+            all
+        };
+        let mut guest = Guest::new(&ctx_with(dir.path()));
+        let before = errors(&mut guest);
+        Filter::new(&[OPENAT2], libc::ENOSYS).install().unwrap();
+        let pairs = before.into_iter().zip(errors(&mut guest));
+        let differ: Vec<_> = pairs.filter(|(with, without)| with != without).collect();
+        assert!(differ.is_empty(), "{differ:#?}");
     });
 }
 

@@ -10,6 +10,8 @@
 )]
 
 mod compare;
+#[path = "../../../../tests/support/emulated.rs"]
+mod emulated;
 mod guest;
 mod known;
 mod limits;
@@ -206,6 +208,10 @@ fn test() {
             at.compare(&name, &MAIN, None, &mut all);
             at.compare_limits(&name, &mut all, &mut left_out);
             for streams in streams::ALL {
+                if streams == "closed" && emulated::left_out("its own descriptor is 0 then") {
+                    left_out.push(format!("{name}: closed streams, in an emulator"));
+                    continue;
+                }
                 let name = format!("{name} {streams}");
                 at.compare(&name, &["streams"], Some(streams), &mut all);
             }

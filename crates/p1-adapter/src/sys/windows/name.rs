@@ -10,6 +10,9 @@ use std::ffi::CString;
 /// Whether the system takes a name as one, whatever is in it but `/` and NUL.
 pub(crate) const TAKES_NAMES: bool = false;
 
+/// The longest path is the system's to refuse.
+pub(crate) const PATH_MAX: usize = usize::MAX;
+
 /// What the system says where a link was found that it was told not to follow.
 pub(crate) const IS_LINK: [Errno; 1] = [Errno::LOOP];
 
