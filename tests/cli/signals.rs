@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use integration_tests::emulated::less;
+
 /// SIGINT, SIGQUIT and SIGTERM in a mask of signals.
 const TAKEN: u64 = 1 << 1 | 1 << 2 | 1 << 14;
 
@@ -147,13 +149,15 @@ fn one_signal_ends_a_process_that_blocks_in_saying_how_its_program_ended() {
         before = written.load(Relaxed);
         std::thread::sleep(Duration::from_millis(100));
     }
-    let child = command(folder.path(), &["--timeout", "300ms"], WRITES)
+    // By then it takes signals.
+    let timeout = less("300ms", "5s");
+    let child = command(folder.path(), &["--timeout", timeout], WRITES)
         .stdout(writer.try_clone().unwrap())
         .stderr(writer)
         .spawn()
         .unwrap();
     let child = Running(child);
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(less(1500, 15_000)));
     child.terminate();
     child.ends_with(TERMINATED);
     drop(reader);

@@ -25,7 +25,7 @@ use crate::message::error_text::unusable_options;
 use crate::message::known_panics::caught;
 use crate::message::wording::{WasmtimeError, no_thread, wasmtime_error};
 use crate::message::{Message, Result};
-use crate::sys::native_code;
+use crate::sys::{native_code, process};
 
 /// The name of the folder of this program's entries; Wasmtime's version is added to it. The folder
 /// of Wasmtime's own entries is `wasmtime`.
@@ -105,9 +105,15 @@ fn compile(
     wasm: &[u8],
     options: &RewriteOptions,
 ) -> std::result::Result<ThreadModule, PrepareError> {
+    let before = process::threads();
     let prepared = AssertUnwindSafe(|| prepare_with(engine, wasm, options));
     let prepared = caught(no_thread, prepared);
     prepared.unwrap_or_else(|_| {
+        // The pool's first threads are told to end. Until then those that the program needs could
+        // not be started.
+        if let Some(before) = before {
+            process::wait_for_threads_to_end(before);
+        }
         let mut config = engine.config().clone();
         config.parallel_compilation(false);
         let alone = Engine::new(&config).map_err(PrepareError::Compile)?;

@@ -71,6 +71,10 @@ pub(crate) fn own() -> io::Result<Socket> {
     // The first socket that the standard library makes readies the system for sockets.
     drop(std::net::UdpSocket::bind("127.0.0.1:0")?);
     let own = io::stdin().as_raw_handle().expose_provenance() as u64;
+    // What the system says if there is none; no socket has that number.
+    if own == u64::MAX {
+        return Err(io::ErrorKind::NotConnected.into());
+    }
     // SAFETY: it stays open, as it is standard input, and is not closed here. What is no socket
     // fails in every call.
     let inherited = ManuallyDrop::new(unsafe { Socket::from_raw_socket(own) });

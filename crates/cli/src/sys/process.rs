@@ -1,5 +1,7 @@
 //! What the system knows of a process.
 
+use std::time::{Duration, Instant};
+
 /// The status of a process that ended by `abort`, as wasmtime reports traps.
 #[cfg(not(windows))]
 pub(crate) const ABORT_STATUS: u8 = 128 + 6;
@@ -25,6 +27,22 @@ pub(crate) fn peak_memory() -> Option<u64> {
     Some(kib << 10)
 }
 
+/// Waits until this process has no more threads than `count`, for a second at most. A thread that has
+/// been told to end counts towards limits until it has.
+///
+/// Only Linux says how many there are; elsewhere nothing waits.
+pub(crate) fn wait_for_threads_to_end(count: usize) {
+    let end = Instant::now() + Duration::from_secs(1);
+    while threads().is_some_and(|now| now > count) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How many threads this process has, if the system says so.
+pub(crate) fn threads() -> Option<usize> {
+    status("Threads:")?.parse().ok()
+}
+
 /// What Linux says of this process under `name` (proc(5), status).
 fn status(name: &str) -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -46,5 +64,26 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn peak() {
         assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 16));
+    }
+
+    /// Other tests start and end threads meanwhile.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn threads_that_have_ended_are_not_counted() {
+        const MANY: usize = 200;
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        std::thread::scope(|scope| {
+            for _ in 0..MANY {
+                scope.spawn(|| wait.lock().unwrap().recv().unwrap_err());
+            }
+            assert!(threads().unwrap() > MANY);
+            let began = Instant::now();
+            wait_for_threads_to_end(1);
+            assert!(began.elapsed() >= Duration::from_secs(1));
+            drop(go);
+        });
+        wait_for_threads_to_end(MANY);
+        assert!(threads().unwrap() <= MANY);
     }
 }

@@ -18,7 +18,8 @@ fn quoted_for_posix(word: &str) -> String {
 
 /// Windows' shells know no single quotes, and programs split their arguments themselves: a
 /// backslash stands for itself, unless a quotation mark comes behind it (Microsoft, "Parsing C
-/// command-line arguments").
+/// command-line arguments"). No quotation keeps `cmd` from putting a variable in the place of
+/// `%NAME%`, nor PowerShell in that of `$NAME`.
 fn quoted_for_windows(word: &str) -> String {
     if is_plain(word, '\\') {
         return word.to_owned();

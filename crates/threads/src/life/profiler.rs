@@ -299,6 +299,7 @@ mod tests {
     /// If a thread did not say in time where it waits, its wait was once missing in the profile.
     #[test]
     fn a_wait_counts_whether_or_not_its_thread_answers() {
+        // Nor are samples taken there.
         if !running::SUPPORTED {
             return;
         }

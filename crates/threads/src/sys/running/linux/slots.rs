@@ -188,9 +188,8 @@ fn take() -> &'static HostSlot {
     slot
 }
 
-/// The number of the calling thread, of the system itself. The standard library names the C
-/// library's `gettid` as a function that may be missing. With `lto = "fat"` and a static musl that
-/// is all that the linker sees of it, and `libc::gettid` calls address 0.
+/// The number of the calling thread, of the system itself and not of the C library: in a static
+/// program with `lto = "fat"` (musl, `rust-lld`) `libc::gettid` was not linked, and was address 0.
 pub(super) fn own_thread_number() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
 }
