@@ -14,7 +14,7 @@
 #   idle       threads that wait (scripts/idle-threads.sh)
 #   alloc      allocators in a guest (docs/allocation.md)
 #
-# BENCH_RUNS (9), BENCH_SCALE (1), BENCH_ONLY, BENCH_DIR, BENCH_STRICT, OURS, PEERS,
+# BENCH_RUNS (9), BENCH_SCALE (1), BENCH_ONLY, BENCH_DIR, BENCH_STRICT, OURS, OTHER, PEERS,
 # WASMTIME46 and WASMTIME48 are described in benches/support. PEERS set to a folder of
 # built peers saves building them; PEERS=none measures without peers.
 set -euo pipefail

@@ -31,6 +31,8 @@ pub enum Host {
     Native,
     /// `wasi-threads-run`, with its defaults.
     Ours,
+    /// Another build of it (`OTHER`).
+    Other,
     /// Wasmtime 46's command with wasi-threads.
     Wasmtime46,
     /// Wasmtime 48's command, without threads.
@@ -44,6 +46,7 @@ impl Host {
         match self {
             Self::Native => "native",
             Self::Ours => "ours",
+            Self::Other => "other",
             Self::Wasmtime46 => "wasmtime 46",
             Self::Wasmtime48 => "wasmtime 48",
         }
@@ -55,13 +58,14 @@ impl Host {
 pub struct Hosts {
     built: PathBuf,
     ours: PathBuf,
+    other: Option<PathBuf>,
     wasmtime46: Option<PathBuf>,
     wasmtime48: Option<PathBuf>,
 }
 
 impl Hosts {
-    /// Builds the programs; finds our binary (`OURS`), and the commands of Wasmtime
-    /// (`WASMTIME46`, `WASMTIME48`, or what `scripts/peers.sh` installed).
+    /// Builds the programs; finds our binary (`OURS`), another build of it (`OTHER`), and the
+    /// commands of Wasmtime (`WASMTIME46`, `WASMTIME48`, or what `scripts/peers.sh` installed).
     ///
     /// # Errors
     ///
@@ -79,6 +83,7 @@ impl Hosts {
         Ok(Self {
             built: build()?,
             ours,
+            other: path("OTHER"),
             wasmtime46: installed("WASMTIME46", "46"),
             wasmtime48: installed("WASMTIME48", "48"),
         })
@@ -88,6 +93,9 @@ impl Hosts {
     #[must_use]
     pub fn present(&self, threads: u32) -> Vec<Host> {
         let mut hosts = vec![Host::Native, Host::Ours];
+        if self.other.is_some() {
+            hosts.push(Host::Other);
+        }
         if self.wasmtime46.is_some() {
             hosts.push(Host::Wasmtime46);
         }
@@ -102,8 +110,9 @@ impl Hosts {
         let module = |target: &str| self.built.join(target).join("release/computing.wasm");
         let mut command = match host {
             Host::Native => Command::new(self.built.join("release/computing")),
-            Host::Ours => {
-                let mut command = Command::new(&self.ours);
+            Host::Ours | Host::Other => {
+                let other = self.other.as_ref().filter(|_| host == Host::Other);
+                let mut command = Command::new(other.unwrap_or(&self.ours));
                 command.arg(module("wasm32-wasip1-threads"));
                 command
             }

@@ -18,6 +18,7 @@
 //! | `BENCH_ONLY` | run only rows whose name contains this | all |
 //! | `BENCH_DIR` | folder for the guests' files | the system's temporary folder |
 //! | `OURS` | the binary to measure | `target/release/wasi-threads-run` |
+//! | `OTHER` | another build of it, measured beside it: of another commit, C library or Wasmtime | unset |
 //! | `PEERS` | folder of `peer46`, `p1-48` and `floor` | `benches/peers/target/release` |
 //! | `BENCH_STRICT` | fail if a row is beyond its limit | only mark it |
 //! | `WASMTIME46` | a `wasmtime` 46 command to use in place of `peer46` | unset |

@@ -16,8 +16,14 @@ impl Kind {
     #[must_use]
     pub fn sides(self) -> &'static [Side] {
         match self {
-            Self::Threaded => &[Side::Native, Side::Ours, Side::Wasmtime46],
-            Self::Single => &[Side::Native, Side::Ours, Side::P1, Side::P1Block],
+            Self::Threaded => &[Side::Native, Side::Ours, Side::Other, Side::Wasmtime46],
+            Self::Single => &[
+                Side::Native,
+                Side::Ours,
+                Side::Other,
+                Side::P1,
+                Side::P1Block,
+            ],
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Side {
     Native,
     /// This project's binary.
     Ours,
+    /// Another build of it: of another commit, for another C library, on another Wasmtime.
+    Other,
     /// Wasmtime 46 with wasi-common and wasmtime-wasi-threads.
     Wasmtime46,
     /// `wasmtime_wasi::p1` 48: file calls go through a pool of threads.
@@ -32,6 +34,7 @@ impl fmt::Display for Side {
         f.write_str(match self {
             Self::Native => "native",
             Self::Ours => "ours",
+            Self::Other => "other",
             Self::Wasmtime46 => "wasmtime 46",
             Self::P1 => "p1 48",
             Self::P1Block => "p1 48 blocking",
@@ -44,6 +47,7 @@ impl fmt::Display for Side {
 #[derive(Debug)]
 pub struct Sides {
     ours: PathBuf,
+    other: Option<PathBuf>,
     wasmtime46: Option<PathBuf>,
     peer46: Option<PathBuf>,
     p1: Option<PathBuf>,
@@ -71,6 +75,7 @@ impl Sides {
         let peer = |name: &str| Some(peers.join(name)).filter(|path| path.is_file());
         let found = Self {
             ours,
+            other: path("OTHER"),
             wasmtime46: path("WASMTIME46"),
             peer46: peer("peer46"),
             p1: peer("p1-48"),
@@ -94,6 +99,7 @@ impl Sides {
     pub fn has(&self, side: Side) -> bool {
         match side {
             Side::Native | Side::Ours => true,
+            Side::Other => self.other.is_some(),
             Side::Wasmtime46 => self.wasmtime46.is_some() || self.peer46.is_some(),
             Side::P1 => self.p1.is_some(),
             Side::P1Block => self.p1.is_some() || self.wasmtime48.is_some(),
@@ -130,6 +136,7 @@ impl Sides {
         match side {
             Side::Native => Command::new(guests.native(row.program)),
             Side::Ours => host(&self.ours, &[]),
+            Side::Other => host(&peer(&self.other), &[]),
             Side::Wasmtime46 => match &self.wasmtime46 {
                 Some(wasmtime) => host(
                     wasmtime,
