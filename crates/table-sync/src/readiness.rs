@@ -147,6 +147,7 @@ impl<V: Pollable> Waitable<V> {
         Ready {
             waited: self.waited.clone(),
             ticket: None,
+            not_asked: false,
         }
     }
 

@@ -313,6 +313,29 @@ fn a_deadline_waits_for_a_poll_that_is_going_on() {
     drop(access);
 }
 
+/// Where another's poll ended between a look at the value and the one at who polls it, a value that
+/// was ready all the time was once not.
+#[test]
+fn a_poll_that_ends_at_the_deadline_has_been_waited_for() {
+    struct Always;
+    impl Pollable for Always {
+        async fn ready(&mut self) {
+            std::thread::yield_now();
+        }
+    }
+    let waitable = Waitable::new(Always);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for round in 0..20_000 {
+                    let ready = waitable.ready().block_until(Instant::now());
+                    assert_eq!(ready, Some(Ok(())), "round {round}");
+                }
+            });
+        }
+    });
+}
+
 /// Two threads that follow each other closely in having access, and a condition that is true.
 #[test]
 fn accessors_do_not_starve_a_waiter() {

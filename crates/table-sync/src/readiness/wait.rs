@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub struct Ready<V: Pollable> {
     pub(super) waited: Arc<Waited<V>>,
     pub(super) ticket: Option<u64>,
+    /// Another waiter's poll was going on when this was last polled, so the value was not asked.
+    pub(super) not_asked: bool,
 }
 
 /// Between looks at a poll that is going on.
@@ -44,11 +46,14 @@ impl<V: Pollable> Ready<V> {
     pub fn block_until(mut self, mut deadline: Instant) -> Option<Result<(), Closed>> {
         loop {
             let ready = park::block_on_until(deadline, |it| Pin::new(&mut self).poll(it));
-            if ready.is_some() || !lock(&self.waited.state).polling {
+            if ready.is_some() || !self.not_asked {
                 return ready;
             }
-            // Polls do not block, and a waiter whose poll stays pending wakes no other.
-            deadline = Instant::now() + NAP;
+            // Polls do not block, and a waiter whose poll stays pending wakes no other. If that
+            // poll has ended by now, the value can be asked.
+            if lock(&self.waited.state).polling {
+                deadline = Instant::now() + NAP;
+            }
         }
     }
 
@@ -68,6 +73,7 @@ impl<V: Pollable> Future for Ready<V> {
         let waited = this.waited.clone();
         let waker = context.waker().clone();
         let mut state = lock(&waited.state);
+        this.not_asked = state.polling;
         if state.closed {
             this.ticket = None;
             return Poll::Ready(Err(Closed));
