@@ -313,8 +313,8 @@ fn a_deadline_waits_for_a_poll_that_is_going_on() {
     drop(access);
 }
 
-/// Where another's poll ended between a look at the value and the one at who polls it, a value that
-/// was ready all the time was once not.
+/// Where another's poll ended between a look at the value and one at the flag of a poll that is
+/// going on, a value that was ready all the time was once not.
 #[test]
 fn a_poll_that_ends_at_the_deadline_has_been_waited_for() {
     struct Always;

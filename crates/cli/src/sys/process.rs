@@ -27,8 +27,8 @@ pub(crate) fn peak_memory() -> Option<u64> {
     Some(kib << 10)
 }
 
-/// Waits until this process has no more threads than `count`, for a second at most. A thread that has
-/// been told to end counts towards limits until it has.
+/// Waits until this process has no more threads than `count`, for a second at most. A thread that
+/// has been told to end counts towards limits until it has.
 ///
 /// Only Linux says how many there are; elsewhere nothing waits.
 pub(crate) fn wait_for_threads_to_end(count: usize) {

@@ -121,9 +121,9 @@ impl Open<'_> {
         opened.ok_or(failed.into())
     }
 
-    /// What Linux says where `errno` was found. Without `openat2` wasmtime-wasi resolves the path by
-    /// itself, and says something else where a file shall be made whose name ends in a slash, or is
-    /// that of a directory.
+    /// What Linux says where `errno` was found. Without `openat2` wasmtime-wasi resolves the path
+    /// by itself, and says something else where a file shall be made whose name ends in a slash, or
+    /// is that of a directory.
     fn as_the_system_says(&self, how: OpenFlags, errno: Errno) -> Errno {
         let makes = how.contains(OpenFlags::CREATE) && !how.contains(OpenFlags::DIRECTORY);
         let exclusive = how.contains(OpenFlags::EXCLUSIVE);

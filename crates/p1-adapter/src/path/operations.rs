@@ -189,8 +189,8 @@ impl WasiPaths {
     }
 }
 
-/// Fails if no call of the system takes a path of that length. Without `openat2` wasmtime-wasi walks
-/// a path by its names, and would find what lies at it.
+/// Fails if no call of the system takes a path of that length. Without `openat2` wasmtime-wasi
+/// walks a path by its names, and would find what lies at it.
 fn check_length(path: &str) -> Result<()> {
     if path.len() >= PATH_MAX {
         return Err(Errno::Nametoolong.into());

@@ -12,8 +12,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// Whether the system takes a name as one, whatever is in it but `/` and NUL.
 pub(crate) const TAKES_NAMES: bool = true;
 
-/// The longest path, with the NUL behind it: Linux's `PATH_MAX`. Systems with a shorter limit refuse
-/// by themselves.
+/// The longest path, with the NUL behind it: Linux's `PATH_MAX`. Systems with a shorter limit
+/// refuse by themselves.
 pub(crate) const PATH_MAX: usize = 4096;
 
 /// What is new may be used by all that the process's mask allows.
