@@ -151,3 +151,21 @@ fn the_time_of_a_run_has_no_trace_in_it() {
         "{ran} {lived} {whole}"
     );
 }
+
+/// Wasmtime's compiler panics at vectors where the processor has none (riscv64).
+#[test]
+fn vectors_run_or_one_message_says_why_not() {
+    let text = r#"(module (func (export "_start")
+        (if (i32.eqz (i8x16.extract_lane_s 3 (i8x16.splat (i32.const 4)))) (then unreachable))))"#;
+    let run = given(text, "").run();
+    if run.code() == 0 {
+        return;
+    }
+    let run = run.expect_code(1).expect_stderr(&[
+        "cannot be compiled",
+        "why: Wasmtime's compiler panicked: ",
+        "if this processor has no vectors, build the program without SIMD",
+    ]);
+    assert!(!run.stderr.contains("panicked at"), "{run}");
+    assert_eq!(run.stderr.lines().count(), 3, "{run}");
+}

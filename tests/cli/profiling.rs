@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use integration_tests::emulated::{emulated, less};
 use integration_tests::{Finished, Guest};
 use serde_json::Value;
 
@@ -225,17 +226,22 @@ fn a_known_split_is_found_on_every_thread() {
         "{heavy}: {:?}",
         summary(&threads)
     );
+    // qemu stops a thread only at the first instructions of pieces of code, and none may be one
+    // that was inlined.
+    let inlined_too = !emulated();
     for thread in &threads[1..] {
         // What was inlined has its own name, and a place in its file; not each instruction has a
         // line.
         let inlined = |sample: &&Sample| {
             let work = sample.leaf() == "work" && sample.stack[0].1.is_some();
-            sample.category == "Wasm" && sample.has("heavy") && work
+            sample.category == "Wasm" && sample.has("heavy") && (work || !inlined_too)
         };
         let sample = thread.samples.iter().find(inlined);
         let sample = sample.unwrap_or_else(|| panic!("{:?}", summary(&threads)));
-        let (file, line) = sample.stack[0].1.clone().unwrap();
-        assert!(file.ends_with("profiled.c") && line > 0, "{file}:{line}");
+        if inlined_too {
+            let (file, line) = sample.stack[0].1.clone().unwrap();
+            assert!(file.ends_with("profiled.c") && line > 0, "{file}:{line}");
+        }
         assert_eq!(sample.stack.last().unwrap().0, "wasi_thread_start");
     }
     // Main joins: it waits, on no processor, and that is marked.
@@ -426,7 +432,12 @@ fn a_flame_graph_has_the_functions() {
         .expect_code(0);
     let svg = std::fs::read_to_string(folder.path().join("guest-flamegraph.svg")).unwrap();
     let titles = titles(&svg);
-    for function in ["wasi_thread_start", "run", "light", "heavy", "work"] {
+    // As above.
+    let inlined = less(Some("work"), None);
+    for function in ["wasi_thread_start", "run", "light", "heavy"]
+        .into_iter()
+        .chain(inlined)
+    {
         let begin = format!("{function} (");
         assert!(
             titles.iter().any(|title| title.starts_with(&begin)),
@@ -469,11 +480,14 @@ fn names_are_not_markup() {
         .run()
         .expect_code(0);
     let threads = read(&folder.path().join("x.json"));
-    let leaf = threads[0].samples[0].leaf();
+    // A first sample may be of the start.
+    let leaves = || threads[0].samples.iter().map(Sample::leaf);
     assert!(
-        leaf.starts_with("</title>") && !leaf.contains('\u{202e}'),
-        "{leaf:?}"
+        leaves().any(|leaf| leaf.starts_with("</title>")),
+        "{:?}",
+        summary(&threads)
     );
+    assert!(leaves().all(|leaf| !leaf.contains('\u{202e}')));
 }
 
 /// `name`, with its escapes as bytes.

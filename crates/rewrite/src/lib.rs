@@ -133,6 +133,12 @@ pub struct RewriteOptions {
     /// It helps only on an engine with epoch interruption (or fuel): on others nothing is looked at
     /// between two chunks. Zero counts as one.
     pub bulk_chunk: Option<u32>,
+    /// Replace each `memory.copy` and `memory.init`, also where it is known to be small. Off by
+    /// default.
+    ///
+    /// It is for compilers that do small ones in place with instructions that the processor lacks:
+    /// Wasmtime 48 on riscv64 without vectors. Chunks of copies have at least 256 bytes then.
+    pub small_copies: bool,
     /// Where a thread passes points. A thread that has passed as many as it may asks its host.
     /// `None`, the default, means nowhere and changes nothing.
     ///
@@ -155,6 +161,7 @@ impl Default for RewriteOptions {
             waits: true,
             start: true,
             bulk_chunk: Some(DEFAULT_BULK_CHUNK),
+            small_copies: false,
             points: None,
             recorded: None,
         }

@@ -182,7 +182,8 @@ pub(crate) fn scan(bytes: &[u8], options: &RewriteOptions) -> Result<Scan, Rewri
         let mut sites = std::mem::take(&mut found.sites);
         sites.retain(|site| match site.kind {
             SiteKind::Init { segment, memory } => {
-                asked_about_plain(options) && found.is_shared(memory)
+                options.small_copies
+                    || asked_about_plain(options) && found.is_shared(memory)
                     || segment_lengths
                         .get(segment as usize)
                         .is_none_or(|length| *length > chunk as usize)
@@ -264,6 +265,7 @@ fn function_sites(
     let atomic = plain || options.points.is_some() || options.recorded.is_some();
     let asked = |memory: u32| plain && shared(memory);
     let loops = options.points >= Some(Points::Loops);
+    let small = options.small_copies;
     let access = |operator: &Operator<'_>| {
         if !atomic {
             return None;
@@ -300,14 +302,14 @@ fn function_sites(
                 Some(SiteKind::Fill { memory: *mem })
             }
             Operator::MemoryCopy { dst_mem, src_mem }
-                if long || asked(*dst_mem) || asked(*src_mem) =>
+                if small || long || asked(*dst_mem) || asked(*src_mem) =>
             {
                 Some(SiteKind::Copy {
                     to: *dst_mem,
                     from: *src_mem,
                 })
             }
-            Operator::MemoryInit { data_index, mem } if long || asked(*mem) => {
+            Operator::MemoryInit { data_index, mem } if small || long || asked(*mem) => {
                 Some(SiteKind::Init {
                     segment: *data_index,
                     memory: *mem,

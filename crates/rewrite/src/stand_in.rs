@@ -15,6 +15,10 @@ use crate::recording::{self, AccessSite, Doing, Recorder, Telling, Told};
 use crate::scan::{self, Scan, SiteKind};
 use crate::{RewriteOptions, Rewritten, bulk, compare, waits};
 
+/// The least length of a chunk of copies that no compiler does in place
+/// ([`RewriteOptions::small_copies`]).
+const SMALL_COPY: u32 = 256;
+
 /// Where an instruction is, and the number of its first site if it is recorded.
 #[derive(Clone, Default)]
 pub(crate) struct Place {
@@ -222,6 +226,11 @@ impl Making<'_> {
         point: Option<Point>,
     ) {
         let chunk = self.options.bulk_chunk.unwrap_or(u32::MAX);
+        // A chunk's length is a constant, too.
+        let copied = match self.options.small_copies {
+            true => chunk.max(SMALL_COPY),
+            false => chunk,
+        };
         match kind {
             SiteKind::Wait { op, memory, offset } => waits::append(
                 appendix,
@@ -239,12 +248,12 @@ impl Making<'_> {
                 appendix,
                 (to, self.memory(to)),
                 (from, self.memory(from)),
-                chunk,
+                copied,
                 point,
             ),
             SiteKind::Init { segment, memory } => {
                 let ty = self.memory(memory);
-                bulk::append_init(appendix, segment, memory, ty, chunk, point);
+                bulk::append_init(appendix, segment, memory, ty, copied, point);
             }
             SiteKind::Access(access) => {
                 if let Some(point) = point {

@@ -33,6 +33,7 @@ pub(crate) fn run(data: &[u8]) {
         3 | 7 => Some(Points::Loops),
         _ => None,
     };
+    options.small_copies = manner & 4 != 0;
     let module = match manner % 4 {
         0 => input.rest().to_vec(),
         1 => match of_choices(input.rest()) {

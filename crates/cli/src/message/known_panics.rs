@@ -7,6 +7,14 @@ use std::sync::Arc;
 /// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
+/// What a panic says, if it says anything.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or_default()
+}
+
 /// Runs `work`. A panic that is `known` is returned, and the panic hook does not print it. Every
 /// other panic goes on as usual.
 pub(crate) fn caught<T>(

@@ -10,6 +10,7 @@ use std::io;
 
 use wasmtime::WasmBacktrace;
 
+use crate::message::known_panics::words;
 use crate::sys::limits::LimitReached;
 
 /// A Wasmtime error for which there is a help text.
@@ -114,13 +115,16 @@ pub(crate) fn wasmparser_ended_early(error: &wasmparser::BinaryReaderError) -> b
 /// Whether a library panicked because it could not start a thread: the standard library's `spawn`
 /// (the cache's worker), or rayon at the first use of its pool (a compilation).
 pub(crate) fn no_thread(panic: &(dyn Any + Send)) -> bool {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+    says_no_thread(words(panic))
+}
+
+/// Whether these are the words of such a panic.
+pub(crate) fn says_no_thread(said: &str) -> bool {
     let begins = [
         "failed to spawn thread",
         "The global thread pool has not been initialized",
     ];
-    said.is_some_and(|said| begins.iter().any(|begin| said.starts_with(begin)))
+    begins.iter().any(|begin| said.starts_with(begin))
 }
 
 /// Why the standard library could not print on stdout, if it panicked because of that.

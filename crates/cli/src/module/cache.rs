@@ -22,8 +22,8 @@ use wasmtime_cli_flags::CodegenOptions;
 use wasmtime_internal_cache::ModuleCacheEntry;
 
 use crate::message::error_text::unusable_options;
-use crate::message::known_panics::caught;
-use crate::message::wording::{WasmtimeError, no_thread, wasmtime_error};
+use crate::message::known_panics::{caught, words};
+use crate::message::wording::{WasmtimeError, no_thread, says_no_thread, wasmtime_error};
 use crate::message::{Message, Result};
 use crate::sys::{native_code, process};
 
@@ -106,22 +106,39 @@ fn compile(
     options: &RewriteOptions,
 ) -> std::result::Result<ThreadModule, PrepareError> {
     let before = process::threads();
-    let prepared = AssertUnwindSafe(|| prepare_with(engine, wasm, options));
-    let prepared = caught(no_thread, prepared);
-    prepared.unwrap_or_else(|_| {
-        // The pool's first threads are told to end. Until then those that the program needs could
-        // not be started.
-        if let Some(before) = before {
-            process::wait_for_threads_to_end(before);
-        }
-        let mut config = engine.config().clone();
-        config.parallel_compilation(false);
-        let alone = Engine::new(&config).map_err(PrepareError::Compile)?;
-        let module = prepare_with(&alone, wasm, options)?;
-        let bytes = module.serialize().map_err(PrepareError::Compile)?;
-        let lost = || wasmtime::Error::msg("the compiled module does not load");
-        load(engine, &bytes).ok_or_else(|| PrepareError::Compile(lost()))
-    })
+    let prepared = compiled(engine, wasm, options);
+    let Err(PrepareError::CompilerPanicked(said)) = &prepared else {
+        return prepared;
+    };
+    if !says_no_thread(said) {
+        return prepared;
+    }
+    // The pool's first threads are told to end. Until then those that the program needs could
+    // not be started.
+    if let Some(before) = before {
+        process::wait_for_threads_to_end(before);
+    }
+    let mut config = engine.config().clone();
+    config.parallel_compilation(false);
+    let alone = Engine::new(&config).map_err(PrepareError::Compile)?;
+    let module = compiled(&alone, wasm, options)?;
+    let bytes = module.serialize().map_err(PrepareError::Compile)?;
+    let lost = || wasmtime::Error::msg("the compiled module does not load");
+    load(engine, &bytes).ok_or_else(|| PrepareError::Compile(lost()))
+}
+
+/// Prepares a module. The panic hook prints nothing, for the error has the compiler's words.
+fn compiled(
+    engine: &Engine,
+    wasm: &[u8],
+    options: &RewriteOptions,
+) -> std::result::Result<ThreadModule, PrepareError> {
+    let prepare = AssertUnwindSafe(|| prepare_with(engine, wasm, options));
+    match caught(|_| true, prepare) {
+        Ok(prepared) => prepared,
+        // It was not the compiler's. Now it is printed.
+        Err(panic) => panic!("{}", words(&*panic)),
+    }
 }
 
 /// Everything that decides the result of preparing a module.

@@ -10,6 +10,7 @@ use crate::message::wording::wasmparser_ended_early;
 use crate::message::{Message, Result};
 use crate::module::cache::prepare_cached;
 use crate::module::proposals::lacking;
+use crate::sys::native_code;
 
 /// The help for a file that ends too early.
 pub(super) const INCOMPLETE: &str = "the file seems to be incomplete: build or download it again";
@@ -39,6 +40,31 @@ fn cannot_be_prepared(error: &PrepareError, engine: &Engine, bytes: &[u8], name:
         PrepareError::Rewrite(RewriteError::Invalid(cause)) if wasmparser_ended_early(cause) => {
             message.why(one_line(error)).help(INCOMPLETE)
         }
+        PrepareError::CompilerPanicked(_) => message
+            .why(one_line(error))
+            .help(native_code::COMPILER_PANICKED),
         other => message.why(one_line(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasi_threads::PrepareError;
+    use wasmtime::Engine;
+
+    use super::cannot_be_prepared;
+
+    #[test]
+    fn a_panic_of_the_compiler_is_one_message() {
+        let error = PrepareError::CompilerPanicked("no rule\nfor this".into());
+        let message = cannot_be_prepared(&error, &Engine::default(), b"", "`a.wasm`");
+        let text = message.to_string();
+        assert!(
+            text.starts_with("error: `a.wasm` cannot be compiled\n"),
+            "{text}"
+        );
+        let cause = "why: Wasmtime's compiler panicked: no rule for this\n";
+        assert!(text.contains(cause), "{text}");
+        assert!(text.contains("report it to Wasmtime"), "{text}");
     }
 }

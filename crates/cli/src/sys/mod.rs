@@ -1,5 +1,5 @@
 //! What depends on the platform, and the only unsafe code of this package: [`native_code`],
-//! [`at_start`], [`descriptors`], [`job`], and `own_thread` or `ctrl_c`.
+//! [`at_start`], [`descriptors`], [`job`], `move_bytes`, and `own_thread` or `ctrl_c`.
 
 #[cfg(target_env = "musl")]
 mod allocator;
@@ -11,6 +11,8 @@ pub(crate) mod files;
 pub(crate) mod inherited;
 pub(crate) mod job;
 pub(crate) mod limits;
+#[cfg(any(target_env = "musl", test))]
+mod move_bytes;
 pub(crate) mod native_code;
 #[cfg(unix)]
 mod own_thread;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use interruptible_wasm::{PointKind, Points, RewriteOptions, Rewritten, rewrite_with};
 use wasmtime::{Engine, Func, Instance, Linker, Module, Ref, Store, Val};
 
-use super::both::{Came, Running, engine, original, wat};
+use super::both::{Came, Running, engine, for_this_compiler, original, wat};
 use super::layout::assert_nothing_moved;
 
 fn pointed(bytes: &[u8], points: Points) -> Rewritten<'_> {
@@ -92,7 +92,7 @@ const ACCESSES: &str = r#"(module (memory 1 1 shared) (memory $own 1 1)
 #[test]
 fn accesses_do_what_they_did_and_ask_first() {
     use PointKind::{Access, Atomic, Loop};
-    let (engine, bytes) = (engine(), wat(ACCESSES));
+    let (engine, bytes) = (engine(), wat(&for_this_compiler(ACCESSES)));
     for (points, expected) in [
         (Points::Atomics, [9, 0, 1, 0]),
         (Points::Accesses, [9, 10, 3, 0]),

@@ -15,7 +15,7 @@ use wasmtime::{
     SharedMemory, Store, Table, Tag, Trap, Val,
 };
 
-use super::both::{Came, bind, bits};
+use super::both::{Came, VECTORS, bind, bits};
 use super::layout::assert_nothing_moved;
 
 fn number(name: &str, default: u64) -> u64 {
@@ -261,6 +261,7 @@ fn module(seed: u64) -> Option<Vec<u8>> {
         min_memories: 1,
         min_uleb_size: 1 + (seed % 4) as u8,
         relaxed_simd_enabled: false,
+        simd_enabled: VECTORS,
         table_max_size_required: true,
         ..wasm_smith::Config::default()
     };
@@ -452,6 +453,7 @@ fn one(engine: &Engine, seed: u64, tally: &mut Tally) {
     tally.modules += 1;
     let mut options = RewriteOptions::default();
     options.bulk_chunk = Some(16 + (seed % 5) as u32 * 97);
+    options.small_copies = !VECTORS || (seed / 13).is_multiple_of(3);
     options.points = match seed / 7 % 5 {
         0 => Some(Points::Atomics),
         1 => Some(Points::Accesses),

@@ -1,11 +1,15 @@
 //! From the bytes of a module to a [`ThreadModule`]: [`prepare`] rewrites ([`crate::rewrite`]),
 //! compiles, and keeps what a group has to know about the module.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use wasmtime::{Engine, Module, Precompiled};
 
 use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{self, RewriteError, RewriteOptions};
+use crate::sys::compiler;
 
 /// The first bytes of every binary.
 const MAGIC: &[u8] = b"\0asm";
@@ -33,6 +37,13 @@ pub enum PrepareError {
     /// is switched off there.
     #[error("the module does not compile on this engine")]
     Compile(#[source] wasmtime::Error),
+    /// Wasmtime's compiler panicked, with these words. The engine can be used further. The panic
+    /// hook has run.
+    ///
+    /// The module may have what the compiler cannot do on this processor (SIMD on riscv64 without
+    /// vectors), or the compiler could start no thread.
+    #[error("Wasmtime's compiler panicked: {0}")]
+    CompilerPanicked(String),
 }
 
 /// Rewrites a module as [`RewriteOptions::default`] says, and compiles it. Needs the feature
@@ -50,6 +61,9 @@ pub fn prepare(engine: &Engine, bytes: &[u8]) -> Result<ThreadModule, PrepareErr
 }
 
 /// [`prepare`] with a choice of what is rewritten. Needs the feature `compile`.
+///
+/// Wasmtime 48 on riscv64 compiles small copies to instructions that not every processor has. So
+/// [`RewriteOptions::small_copies`] is always on there.
 ///
 /// If a module's waits are left alone ([`RewriteOptions::waits`]), a group can end them only by
 /// waking every address, as in an unprepared module.
@@ -72,7 +86,45 @@ pub fn prepare_with(
     if !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes) {
         return Err(PrepareError::NotBinary);
     }
-    let rewritten = rewrite::rewrite_with(bytes, options)?;
-    let module = Module::from_binary(engine, &rewritten.bytes).map_err(PrepareError::Compile)?;
+    let mut options = options.clone();
+    options.small_copies |= compiler::SMALL_COPIES_NEED_VECTORS;
+    let rewritten = rewrite::rewrite_with(bytes, &options)?;
+    let module = compiled(|| Module::from_binary(engine, &rewritten.bytes))?;
     Ok(ThreadModule::new(module, Some(Prepared::of(&rewritten))))
+}
+
+/// What the compiler makes, or why it makes nothing.
+fn compiled(compile: impl FnOnce() -> wasmtime::Result<Module>) -> Result<Module, PrepareError> {
+    // A compilation that is left halfway leaves nothing behind in the engine.
+    match catch_unwind(AssertUnwindSafe(compile)) {
+        Ok(compiled) => compiled.map_err(PrepareError::Compile),
+        Err(panic) => Err(PrepareError::CompilerPanicked(words(&*panic).to_owned())),
+    }
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("it did not say why")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PrepareError, compiled};
+
+    #[test]
+    fn a_panic_of_the_compiler_is_an_error_with_its_words() {
+        let number = 7;
+        let said = compiled(|| panic!("no rule for {number}"));
+        let said = said.map(drop).unwrap_err().to_string();
+        assert_eq!(said, "Wasmtime's compiler panicked: no rule for 7");
+        let said = compiled(|| panic!("a word")).map(drop).unwrap_err();
+        assert!(matches!(said, PrepareError::CompilerPanicked(words) if words == "a word"));
+        let said = compiled(|| std::panic::panic_any(7)).map(drop).unwrap_err();
+        assert!(said.to_string().ends_with("it did not say why"), "{said}");
+        let refused = compiled(|| Err(wasmtime::Error::msg("no"))).map(drop);
+        assert!(matches!(refused, Err(PrepareError::Compile(_))));
+    }
 }

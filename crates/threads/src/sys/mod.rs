@@ -6,6 +6,8 @@
 pub(crate) mod atomics;
 pub(crate) mod bell;
 pub(crate) mod call_hook;
+#[cfg(feature = "compile")]
+pub(crate) mod compiler;
 pub(crate) mod handoff;
 pub(crate) mod native_thread;
 pub(crate) mod process_limits;
