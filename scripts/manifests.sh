@@ -39,6 +39,7 @@ package() {
 msrv() {
   local needed
   needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  if command -v rustup >/dev/null; then rustup toolchain install --profile minimal "$needed"; fi
   RUSTUP_TOOLCHAIN=$needed rustc --version
   RUSTUP_TOOLCHAIN=$needed cargo check --locked --workspace --all-targets
 }

@@ -256,9 +256,15 @@ pub(crate) fn is_known(name: &str, about: &About, ours: Option<i32>, theirs: Opt
 }
 
 /// qemu 7.2 lacks `openat2`. Without it the peer does not set the times of a directory whose name
-/// ends in a slash.
+/// ends in a slash, and has other errors for names that cannot be made.
 fn is_known_without_openat2(name: &str, about: &About, ours: i32, theirs: i32) -> bool {
-    name == "path_filestat_set_times" && about.has_slash_behind() && (ours, theirs) == (0, BADF)
+    match (name, ours, theirs) {
+        ("path_filestat_set_times", 0, BADF) | ("path_open", ISDIR, INVAL) => {
+            about.has_slash_behind()
+        }
+        ("path_open", EXIST, ISDIR) => true,
+        _ => false,
+    }
 }
 
 /// Windows denies what it should say more of; the peer passes that on.
