@@ -8,6 +8,7 @@
 //! ```
 
 use crate::module::precompiled::{read_array, read_u32, read_u64};
+#[cfg(feature = "compile")]
 use crate::module::prepared::Prepared;
 use crate::rewrite::{AccessOp, AccessSite, Recorded};
 
